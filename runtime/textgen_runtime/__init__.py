@@ -1,0 +1,44 @@
+"""Generate text on a CPU, one character at a time, from a model that carries its state.
+
+>>> import textgen_runtime as textgen
+>>> model = textgen.load("model.onnx")  # doctest: +SKIP
+>>> model.generate("the will to ", length=400, temperature=0.5, seed=7)  # doctest: +SKIP
+"""
+
+from ._sampler import Sampler, entropy, reweight, softmax
+from .engine import Engine, State
+from .errors import (
+    ModelFileError,
+    OutputError,
+    PromptError,
+    SamplingError,
+    SavedGenerationError,
+    TextFileError,
+    TextgenError,
+)
+from .generator import Generation, Model
+from .loading import load
+from .saved import resume, save
+from .version import __version__
+
+__all__ = [
+    "Engine",
+    "Generation",
+    "Model",
+    "ModelFileError",
+    "OutputError",
+    "PromptError",
+    "Sampler",
+    "SamplingError",
+    "SavedGenerationError",
+    "State",
+    "TextFileError",
+    "TextgenError",
+    "__version__",
+    "entropy",
+    "load",
+    "resume",
+    "reweight",
+    "save",
+    "softmax",
+]

@@ -1,0 +1,32 @@
+"""Files that are either whole or not there."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from .errors import OutputError
+
+
+def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file so that its name always means either the old content or all of the new.
+
+    The data goes to a temporary name in the same folder, is flushed to the disk and then renamed, so
+    that a full disk, an interrupt or a power cut cannot leave half a file or lose the one before.
+
+    Raises:
+        OutputError: If the file cannot be written; an older file of that name is still there then.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
+    finally:
+        # Gone after the rename; still there after any failure, an interrupt included.
+        with contextlib.suppress(OSError):
+            temporary.unlink()

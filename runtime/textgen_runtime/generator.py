@@ -1,0 +1,203 @@
+"""Text from a model: ``Model``, which is shared, and ``Generation``, which is one running stream."""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._sampler import Sampler
+from .contract import Contract
+from .engine import Engine, State, initial_state
+from .errors import PromptError
+from .vocabulary import UnknownPolicy, Vocabulary
+
+DEFAULT_TEMPERATURE = 0.5
+DEFAULT_LENGTH = 400
+
+# A prompt is read in pieces of this many characters: the logits of every position of a piece are in
+# memory at once, and a long prompt must not need more than a short one.
+PROMPT_PIECE = 1024
+
+
+def fresh_seed() -> int:
+    """A new random seed, short enough to be typed again."""
+    return secrets.randbits(32)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded model. Immutable: any number of threads may generate from one at the same time.
+
+    Attributes:
+        engine: What runs it.
+        contract: Its vocabulary, normalisation, prompts and provenance.
+    """
+
+    engine: Engine
+    contract: Contract
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return self.contract.vocabulary
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """Snippets of the corpus; without a prompt, seed s starts from number s modulo their count."""
+        return self.contract.prompts
+
+    @property
+    def training(self) -> Mapping[str, Any]:
+        """Where the model comes from: corpus, split, loss, recipe, versions, date."""
+        return self.contract.training
+
+    def start(
+        self,
+        prompt: str | None = None,
+        *,
+        temperature: float = DEFAULT_TEMPERATURE,
+        seed: int | None = None,
+        stream: int = 0,
+        unknown: UnknownPolicy = "error",
+    ) -> "Generation":
+        """Read a prompt and be ready to continue it.
+
+        Args:
+            prompt: The text to continue; None takes one of the model's own snippets, chosen by
+                ``seed`` and ``stream``.
+            temperature: 0 or more; low is repetitive and safe, high is surprising, 0 always takes the
+                most likely character.
+            seed: The same seed gives the same text; None draws a fresh one.
+            stream: Which of several texts of the same seed this is; each is independent.
+            unknown: What to do about characters outside the vocabulary, ``"error"`` or ``"skip"``.
+
+        Raises:
+            PromptError: If the prompt is empty, or holds unknown characters and they are not skipped.
+            SamplingError: If the temperature, seed or stream is not as stated.
+        """
+        seed = fresh_seed() if seed is None else seed
+        sampler = Sampler(temperature, seed, stream)
+        if prompt is None:
+            prompt = self._own_prompt(seed + stream)
+        return Generation(self, sampler, prompt, unknown)
+
+    def generate(
+        self,
+        prompt: str | None = None,
+        *,
+        length: int = DEFAULT_LENGTH,
+        temperature: float = DEFAULT_TEMPERATURE,
+        seed: int | None = None,
+        unknown: UnknownPolicy = "error",
+    ) -> str:
+        """Continue a prompt by ``length`` characters and return them, without the prompt.
+
+        The other arguments and the errors are those of ``start``.
+        """
+        return self.start(prompt, temperature=temperature, seed=seed, unknown=unknown).take(length)
+
+    def stream(
+        self,
+        prompt: str | None = None,
+        *,
+        length: int = DEFAULT_LENGTH,
+        temperature: float = DEFAULT_TEMPERATURE,
+        seed: int | None = None,
+        unknown: UnknownPolicy = "error",
+    ) -> Iterator[str]:
+        """Yield what ``generate`` would return, piece by piece as it is made.
+
+        The prompt is read, and errors are raised, by the call itself and not by the first piece.
+        """
+        return self.start(prompt, temperature=temperature, seed=seed, unknown=unknown).stream(length)
+
+    def _own_prompt(self, number: int) -> str:
+        if not self.prompts:
+            raise PromptError("the model brings no prompts of its own: give one")
+        return self.prompts[number % len(self.prompts)]
+
+
+class Generation:
+    """One running stream of text.
+
+    After each call the state has read all the text so far, and the logits say what may come next.
+    Not to be shared between threads; ``copy`` gives another one its own.
+
+    Attributes:
+        model: The model that writes it.
+        sampler: What draws from the logits; its temperature may be set at any time.
+        prompt: The text it started from, in the model's normalised form.
+        state: What the model remembers; shapes [layers, 1, units].
+        logits: Of the next character; shape [vocabulary], float32.
+    """
+
+    model: Model
+    sampler: Sampler
+    prompt: str
+    state: State
+    logits: NDArray[np.float32]
+
+    def __init__(self, model: Model, sampler: Sampler, prompt: str, unknown: UnknownPolicy = "error") -> None:
+        self.model = model
+        self.sampler = sampler
+        self.state = initial_state(model.engine)
+        self.prompt = self.feed(prompt, unknown)
+
+    def feed(self, text: str, unknown: UnknownPolicy = "error") -> str:
+        """Let the model read a text, as if it had written it.
+
+        Returns:
+            What it read: the text in the model's normalised form, without any skipped characters.
+
+        Raises:
+            PromptError: If there is nothing to read, or characters are unknown and not to be skipped.
+        """
+        vocabulary = self.model.vocabulary
+        tokens = vocabulary.encode(self.model.contract.normalization.apply(text), unknown)
+        if not len(tokens):
+            reason = "none of its characters is known to the model" if text else "it is empty"
+            raise PromptError(f"the prompt gives the model nothing to read: {reason}")
+        for start in range(0, len(tokens), PROMPT_PIECE):
+            piece = tokens[start : start + PROMPT_PIECE, np.newaxis]
+            logits, self.state = self.model.engine.step(piece, self.state)
+        # A copy, or the logits of every position of the prompt would stay in memory.
+        self.logits = logits[-1, 0].copy()
+        return vocabulary.decode(tokens)
+
+    def take(self, length: int) -> str:
+        """The next ``length`` characters.
+
+        Raises:
+            ValueError: If ``length`` is negative.
+            SamplingError: If the model's logits are not finite.
+        """
+        return "".join(self.stream(length))
+
+    def stream(self, length: int) -> Iterator[str]:
+        """Yield the next ``length`` characters, one or a few at a time, as they are made.
+
+        Raises:
+            ValueError: If ``length`` is negative.
+            SamplingError: If the model's logits are not finite.
+        """
+        if length < 0:
+            raise ValueError(f"length must be 0 or more, not {length}")
+        return self._characters(length)
+
+    def _characters(self, length: int) -> Iterator[str]:
+        step, draw, symbols = self.model.engine.step, self.sampler.draw, self.model.vocabulary.symbols
+        for _ in range(length):
+            token = draw(self.logits)
+            logits, self.state = step(np.array([[token]], np.int64), self.state)
+            self.logits = logits[0, 0]
+            yield symbols[token]
+
+    def copy(self) -> "Generation":
+        """A stream that goes on from here exactly as this one would, and apart from it."""
+        twin = object.__new__(Generation)
+        twin.__dict__.update(self.__dict__)
+        twin.sampler = Sampler(self.sampler.temperature, self.sampler.seed, self.sampler.stream)
+        twin.sampler.state = self.sampler.state
+        return twin

@@ -1,0 +1,125 @@
+"""The engine that runs a model file through onnxruntime."""
+
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from .contract import CELL, HIDDEN, INPUTS, LOGITS, OUTPUTS, TOKEN, Contract
+from .engine import State, initial_state
+from .errors import ModelFileError
+
+SILENT = 4  # onnxruntime's "fatal" level: what is wrong with a file is said in this project's own words.
+
+# What each input must be: onnxruntime's name of its type, and its number of dimensions.
+EXPECTED_INPUTS = {TOKEN: ("tensor(int64)", 2), HIDDEN: ("tensor(float)", 3), CELL: ("tensor(float)", 3)}
+
+
+class OnnxEngine:
+    """Any ONNX graph with the contract's inputs and outputs, run by onnxruntime.
+
+    Everything that can be checked is checked here, once, so that a step checks nothing.
+
+    Args:
+        model: The content of the model file.
+        threads: How many threads one step may use. A step of these models is far too small to be
+            worth more than one; large batches may gain.
+
+    Raises:
+        ModelFileError: If onnxruntime cannot run it, or its inputs and outputs are not the contract's.
+    """
+
+    def __init__(self, model: bytes, threads: int = 1) -> None:
+        try:
+            self._session = onnxruntime.InferenceSession(
+                model, _session_options(threads), providers=["CPUExecutionProvider"]
+            )
+        # onnxruntime raises its own kinds, which share no base but Exception.
+        except Exception as error:
+            raise ModelFileError(
+                f"onnxruntime cannot read it as an ONNX model ({_first_line(error)})"
+            ) from error
+        self.layers, self.units = self._check_signature()
+        self.vocabulary_size = self._probe()
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The file's ``metadata_props``."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
+    def step(self, tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:
+        logits, hidden, cell = self._session.run(
+            OUTPUTS, {TOKEN: tokens, HIDDEN: state.hidden, CELL: state.cell}
+        )
+        return logits, State(hidden, cell)
+
+    def _check_signature(self) -> tuple[int, int]:
+        inputs = {node.name: node for node in self._session.get_inputs()}
+        outputs = {node.name for node in self._session.get_outputs()}
+        if set(inputs) != set(INPUTS) or not outputs.issuperset(OUTPUTS):
+            raise ModelFileError(
+                f"it is no text generator: its inputs are {sorted(inputs)} and its outputs "
+                f"{sorted(outputs)}, and {list(INPUTS)} and {list(OUTPUTS)} are expected"
+            )
+        for name, (kind, dimensions) in EXPECTED_INPUTS.items():
+            if inputs[name].type != kind or len(inputs[name].shape) != dimensions:
+                raise ModelFileError(
+                    f"its input {name!r} is {inputs[name].type} of shape {inputs[name].shape}, "
+                    f"not {kind} of {dimensions} dimensions"
+                )
+        layers, _, units = inputs[HIDDEN].shape
+        if not (isinstance(layers, int) and isinstance(units, int) and layers > 0 and units > 0):
+            raise ModelFileError(
+                f"its input {HIDDEN!r} does not state its layers and units: {inputs[HIDDEN].shape}"
+            )
+        return layers, units
+
+    def _probe(self) -> int:
+        """Run the graph once, over two steps of two streams, and see that it answers as it says."""
+        state = initial_state(self, batch=2)
+        try:
+            logits, after = self.step(np.zeros((2, 2), np.int64), state)
+        except Exception as error:
+            raise ModelFileError(f"its graph does not run ({_first_line(error)})") from error
+        if logits.ndim != 3 or logits.shape[:2] != (2, 2) or logits.dtype != np.float32:  # noqa: PLR2004
+            raise ModelFileError(
+                f"its output {LOGITS!r} is {logits.dtype} of shape {logits.shape}, "
+                "not float32 of [time, batch, vocabulary]"
+            )
+        if any(
+            new.shape != old.shape or new.dtype != old.dtype for new, old in zip(after, state, strict=True)
+        ):
+            raise ModelFileError("its next state is not of the shape of its state")
+        return int(logits.shape[2])
+
+
+def open_onnx(model: bytes, threads: int = 1) -> tuple[OnnxEngine, Contract]:
+    """Open a model file's content with onnxruntime.
+
+    Raises:
+        ModelFileError: If it is not a text generator of this project's contract.
+    """
+    engine = OnnxEngine(model, threads)
+    contract = Contract.from_metadata(engine.metadata)
+    if engine.vocabulary_size != len(contract.vocabulary):
+        raise ModelFileError(
+            f"its vocabulary has {len(contract.vocabulary)} characters but its logits "
+            f"{engine.vocabulary_size} values: export it again"
+        )
+    return engine, contract
+
+
+def _session_options(threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Threads that wait for a step by spinning would burn a core for every embedded model.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.log_severity_level = SILENT
+    return options
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,44 @@
+"""Texts that a user hands over: a file, or standard input."""
+
+import sys
+from pathlib import Path
+
+from .errors import TextFileError
+
+STANDARD_INPUT = "-"
+
+
+def read_text(path: str) -> str:
+    """Read a whole UTF-8 text from a file, or from standard input if ``path`` is ``-``.
+
+    Line ends and a byte-order mark stay as they are: ``Normalization.apply`` sees to them.
+
+    Raises:
+        TextFileError: If it cannot be read, or is binary or not UTF-8; it says at which byte.
+    """
+    name = "standard input" if path == STANDARD_INPUT else path
+    try:
+        content = sys.stdin.buffer.read() if path == STANDARD_INPUT else Path(path).read_bytes()
+    except OSError as error:
+        raise TextFileError(f"cannot read {name}: {error.strerror or error}") from None
+    return decode(content, name)
+
+
+def decode(content: bytes, name: str) -> str:
+    """Decode UTF-8.
+
+    Raises:
+        TextFileError: If the content is binary or not UTF-8; ``name`` and the byte are in its message.
+    """
+    zero = content.find(0)
+    if zero >= 0:
+        raise TextFileError(
+            f"{name} is not a text: byte {zero} is zero (UTF-16 has such bytes; convert it to UTF-8)"
+        )
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise TextFileError(
+            f"{name} is not UTF-8: byte {error.start} is 0x{content[error.start]:02x}; convert it first, "
+            "for example with iconv -f latin1 -t utf-8"
+        ) from None

@@ -1,0 +1,99 @@
+"""Characters to token ids and back, and the form a text is brought into first."""
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import PromptError
+
+UnicodeForm: TypeAlias = Literal["NFC", "NFD", "NFKC", "NFKD"]
+UNICODE_FORMS: tuple[UnicodeForm, ...] = ("NFC", "NFD", "NFKC", "NFKD")
+
+UnknownPolicy: TypeAlias = Literal["error", "skip"]
+
+UNKNOWN_LISTED = 10
+
+
+@dataclass(frozen=True)
+class Normalization:
+    r"""The form that a model's corpus was brought into, and every prompt after it.
+
+    Line ends always become ``\n`` and a byte-order mark at the start is dropped.
+
+    Attributes:
+        lowercase: Whether upper-case letters become lower-case ones.
+        unicode: A Unicode normalisation form, or None to leave code points as they are.
+    """
+
+    lowercase: bool = False
+    unicode: UnicodeForm | None = "NFC"
+
+    def apply(self, text: str) -> str:
+        text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+        if self.lowercase:
+            text = text.lower()
+        # Last, because lower-casing can leave a letter and its accent apart.
+        return unicodedata.normalize(self.unicode, text) if self.unicode else text
+
+
+class Vocabulary:
+    """The characters that a model knows; a character's place among them is its token id."""
+
+    def __init__(self, symbols: Iterable[str]) -> None:
+        self.symbols = tuple(symbols)
+        self._ids = {symbol: token for token, symbol in enumerate(self.symbols)}
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    def encode(self, text: str, unknown: UnknownPolicy = "error") -> NDArray[np.int64]:
+        """Token ids of a text.
+
+        Args:
+            text: Any text, already normalised.
+            unknown: What to do about characters that the model does not know: ``"error"`` or
+                ``"skip"``.
+
+        Returns:
+            Shape [characters], int64.
+
+        Raises:
+            PromptError: If there are unknown characters and they are not to be skipped; it lists them.
+            ValueError: If ``unknown`` is neither of the two.
+        """
+        if unknown not in ("error", "skip"):
+            raise ValueError(f"unknown must be 'error' or 'skip', not {unknown!r}")
+        found = [self._ids.get(symbol) for symbol in text]
+        if unknown == "error" and None in found:
+            strangers = sorted({symbol for symbol, token in zip(text, found, strict=True) if token is None})
+            raise PromptError(
+                f"the model does not know {describe(strangers)}; leave them out, or have them skipped"
+                ' (unknown="skip", on the command line --unknown skip)'
+            )
+        return np.array([token for token in found if token is not None], dtype=np.int64)
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """The text of token ids, each in [0, len(self))."""
+        return "".join([self.symbols[token] for token in tokens])
+
+
+def describe(symbols: list[str]) -> str:
+    """Name characters so that they can be told apart in any terminal: 'é' (U+00E9), ..."""
+    named = [f"{symbol!a} (U+{ord(symbol):04X})" for symbol in symbols[:UNKNOWN_LISTED]]
+    more = len(symbols) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
+
+
+def as_unicode_form(value: object) -> UnicodeForm | None:
+    """Check a value read from a file.
+
+    Raises:
+        ValueError: If it is neither None nor the name of a Unicode normalisation form.
+    """
+    if value is not None and value not in UNICODE_FORMS:
+        raise ValueError(f"{value!r} is no Unicode normalisation form")
+    return value

@@ -1,0 +1,154 @@
+"""Where text comes from: a file, a folder, standard input, or a corpus known by its name."""
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from textgen_runtime.text_file import STANDARD_INPUT, read_text
+
+from .errors import CorpusError
+
+DATA_FOLDER_VARIABLE = "TEXTGEN_DATA_DIR"
+DOWNLOAD_TIMEOUT_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A text to learn from, as it was found.
+
+    Attributes:
+        name: What to call it: a corpus's name, or the last part of a path.
+        text: Its characters, not yet normalised.
+        sha256: Of its UTF-8 bytes, in hexadecimal: says later which text a model was trained on.
+    """
+
+    name: str
+    text: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class PublishedCorpus:
+    """A corpus that is downloaded once and kept."""
+
+    url: str
+    sha256: str
+
+
+PUBLISHED = {
+    "nietzsche": PublishedCorpus(
+        "https://s3.amazonaws.com/text-datasets/nietzsche.txt",
+        "23cf69874ab69d3d256099ab530ea4be24d47d9675b673bcc67cbcd6298ec647",
+    ),
+    "tinyshakespeare": PublishedCorpus(
+        "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
+        "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+    ),
+}
+
+
+def python_docs() -> str:
+    """Python's own language reference, which ships with CPython: about 465,000 characters."""
+    # Only here, because it is half a megabyte that nothing else needs.
+    from pydoc_data.topics import topics
+
+    return "\n".join(topics[topic] for topic in sorted(topics))
+
+
+EMBEDDED: dict[str, Callable[[], str]] = {"python-docs": python_docs}
+
+NAMES = (*EMBEDDED, *PUBLISHED)
+
+
+def read_corpus(source: str) -> Corpus:
+    """Read a corpus.
+
+    Args:
+        source: One of ``NAMES``, a UTF-8 file, a folder (all its ``.txt`` files, in the order of their
+            paths, sub-folders included), or ``-`` for standard input. A file that is called like a
+            corpus is reached by a path such as ``./nietzsche``.
+
+    Raises:
+        CorpusError: If it cannot be had, or is empty.
+        TextFileError: If it cannot be read, or is not UTF-8.
+    """
+    if source in EMBEDDED:
+        return _corpus(source, EMBEDDED[source]())
+    if source in PUBLISHED:
+        return _corpus(source, read_text(str(_published(source))))
+    if source == STANDARD_INPUT:
+        return _corpus("standard input", read_text(source))
+    path = Path(source)
+    if path.is_dir():
+        return _corpus(path.resolve().name, _read_folder(path))
+    if not path.exists():
+        raise CorpusError(
+            f"there is no file or folder {source}; corpora known by name are {', '.join(NAMES)}"
+        )
+    return _corpus(path.name, read_text(source))
+
+
+def _corpus(name: str, text: str) -> Corpus:
+    if not text.strip():
+        raise CorpusError(f"the corpus {name} is empty")
+    return Corpus(name, text, hashlib.sha256(text.encode()).hexdigest())
+
+
+def _read_folder(folder: Path) -> str:
+    paths = sorted(path for path in folder.rglob("*.txt") if path.is_file())
+    if not paths:
+        raise CorpusError(f"the folder {folder} holds no .txt files")
+    texts = (read_text(str(path)).removeprefix("\ufeff") for path in paths)
+    # So that one file's last line and the next file's first stay two lines.
+    return "".join(text if text.endswith("\n") else text + "\n" for text in texts)
+
+
+def _published(name: str) -> Path:
+    corpus = PUBLISHED[name]
+    if folder := os.environ.get(DATA_FOLDER_VARIABLE):
+        path = Path(folder) / f"{name}.txt"
+        if path.is_file():
+            _verify(path, corpus.sha256)
+            return path
+    return _download(name, corpus)
+
+
+def _verify(path: Path, expected: str) -> None:
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise CorpusError(f"cannot read {path}: {error.strerror or error}") from None
+    if found != expected:
+        raise CorpusError(
+            f"{path} is another text than the published one (SHA-256 {found[:12]}..., not "
+            f"{expected[:12]}...); to train on it as it is, give its path"
+        )
+
+
+def _download(name: str, corpus: PublishedCorpus) -> Path:
+    # Only here: pooch brings an HTTP client, which the other sources do not need.
+    import pooch
+
+    pooch.get_logger().setLevel("WARNING")
+    folder = pooch.os_cache("textgen")
+    if not (Path(folder) / f"{name}.txt").exists():
+        sys.stderr.write(f"downloading {name} from {corpus.url}\n")
+    try:
+        fetched = pooch.retrieve(
+            corpus.url,
+            known_hash=f"sha256:{corpus.sha256}",
+            fname=f"{name}.txt",
+            path=folder,
+            downloader=pooch.HTTPDownloader(timeout=DOWNLOAD_TIMEOUT_SECONDS),
+        )
+    # What the HTTP client raises is an OSError; a wrong checksum is a ValueError.
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0][:160]
+        raise CorpusError(
+            f"cannot download {name} from {corpus.url} ({reason}); without a connection, put it as "
+            f"{name}.txt into a folder and set {DATA_FOLDER_VARIABLE} to that folder"
+        ) from None
+    return Path(fetched)

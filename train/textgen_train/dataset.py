@@ -1,0 +1,89 @@
+"""A corpus made ready: normalised, encoded, and split into what is learned from and what is held out."""
+
+import random
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from textgen_runtime.vocabulary import Normalization, Vocabulary
+
+from .corpus import Corpus
+from .errors import CorpusError
+
+# Below these there is nothing to learn, or no loss worth reading.
+LEAST_TRAINING = 128
+LEAST_HELD_OUT = 8
+
+SNIPPET_LENGTH = 60
+SNIPPETS_COMPARED = 5
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Two texts as token ids.
+
+    Attributes:
+        vocabulary: All characters of both texts, in code point order. Those of the held-out text too,
+            because a model that cannot say a character cannot be scored on it.
+        normalization: What was done to both texts before.
+        training: Shape [characters], int64.
+        held_out: Shape [characters], int64; never trained on.
+    """
+
+    vocabulary: Vocabulary
+    normalization: Normalization
+    training: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+
+    def snippet(self, randomness: random.Random) -> str:
+        """A piece of the training text to start samples from.
+
+        Of a few, the one with the most different characters: a text may hold rulers, tables and blank
+        stretches, from which there is nothing to continue.
+        """
+        pieces = [self._piece(randomness) for _ in range(SNIPPETS_COMPARED)]
+        return max(pieces, key=lambda piece: len(set(piece)))
+
+    def _piece(self, randomness: random.Random) -> str:
+        """A piece from anywhere, beginning with a word where it can."""
+        latest = len(self.training) - SNIPPET_LENGTH
+        start = randomness.randint(0, latest)
+        text = self.vocabulary.decode(self.training[start : start + 2 * SNIPPET_LENGTH])
+        words = [i + 1 for i, symbol in enumerate(text[:SNIPPET_LENGTH]) if symbol.isspace()]
+        begin = words[0] if words and words[0] + SNIPPET_LENGTH <= len(text) else 0
+        return text[begin : begin + SNIPPET_LENGTH]
+
+
+def make_dataset(
+    corpus: Corpus,
+    normalization: Normalization,
+    held_out: float | Corpus,
+) -> Dataset:
+    """Normalise, split and encode a corpus.
+
+    Args:
+        corpus: What to learn from.
+        normalization: What to do to its text first.
+        held_out: The share of the corpus to hold out, cut from its end, in (0, 1); or another corpus.
+
+    Raises:
+        CorpusError: If either part is too short, or all of it is one and the same character.
+    """
+    text = normalization.apply(corpus.text)
+    if isinstance(held_out, Corpus):
+        training, rest = text, normalization.apply(held_out.text)
+    else:
+        cut = len(text) - round(len(text) * held_out)
+        training, rest = text[:cut], text[cut:]
+    symbols = sorted(set(training) | set(rest))
+    if len(symbols) == 1:
+        raise CorpusError(
+            f"the corpus {corpus.name} is nothing but {symbols[0]!r}: there is nothing to learn"
+        )
+    if len(training) < LEAST_TRAINING or len(rest) < LEAST_HELD_OUT:
+        raise CorpusError(
+            f"the corpus {corpus.name} is too short: {len(training)} characters to train on and {len(rest)} "
+            f"held out, and at least {LEAST_TRAINING} and {LEAST_HELD_OUT} are needed"
+        )
+    vocabulary = Vocabulary(symbols)
+    return Dataset(vocabulary, normalization, vocabulary.encode(training), vocabulary.encode(rest))

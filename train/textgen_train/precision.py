@@ -1,0 +1,20 @@
+"""bfloat16 where it is fast."""
+
+import torch
+
+# Without these instructions torch takes bfloat16 apart in software, which is slower than float32.
+BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
+
+
+def has_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 matrices in hardware."""
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in BFLOAT16_INSTRUCTIONS)
+
+
+def autocast() -> torch.autocast:
+    """A context in which matrix products are done in bfloat16 where the processor has it.
+
+    Weights, gradients, the carried state and the loss stay in float32.
+    """
+    return torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16())

@@ -1,0 +1,73 @@
+"""What a person sees while a model trains: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+from time import perf_counter
+from typing import NoReturn, Protocol
+
+from tqdm import tqdm
+
+PLAIN_SECONDS = 10.0
+
+
+class Progress(Protocol):
+    """Shows how far training is. Results go to standard output, progress to standard error."""
+
+    def show(self, fraction: float, status: str) -> None:
+        """Show that this fraction of the budget is used up."""
+        ...
+
+    def write(self, text: str) -> None:
+        """Write a result on standard output without spoiling the display."""
+        ...
+
+    def close(self) -> None:
+        """Take the display away."""
+        ...
+
+
+class Bar:
+    """A bar that redraws itself on one line of the terminal."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[NoReturn] = tqdm(
+            total=1.0, bar_format="{percentage:3.0f}% {bar:24} {postfix}", leave=False, file=sys.stderr
+        )
+
+    def show(self, fraction: float, status: str) -> None:
+        self._bar.n = fraction
+        self._bar.set_postfix_str(status, refresh=False)
+        # tqdm decides by the time since the last one whether to draw.
+        self._bar.update(0)
+
+    def write(self, text: str) -> None:
+        tqdm.write(text, file=sys.stdout)
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+class PlainLines:
+    """A line every few seconds, for logs and pipes."""
+
+    def __init__(self) -> None:
+        self._last = perf_counter()
+
+    def show(self, fraction: float, status: str) -> None:
+        now = perf_counter()
+        if now - self._last >= PLAIN_SECONDS:
+            self._last = now
+            sys.stderr.write(f"{fraction:4.0%}  {status}\n")
+            sys.stderr.flush()
+
+    def write(self, text: str) -> None:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        pass
+
+
+def make_progress() -> Progress:
+    """The display that suits where standard error goes."""
+    return Bar() if sys.stderr.isatty() else PlainLines()

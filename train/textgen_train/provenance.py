@@ -1,0 +1,65 @@
+"""Where a model comes from, as its file says it."""
+
+import platform
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import onnx
+import torch
+from textgen_runtime.version import __version__
+
+from .corpus import Corpus
+from .dataset import Dataset
+from .precision import has_bfloat16
+from .recipe import Recipe
+from .report import Evaluation
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What is known before training starts.
+
+    Attributes:
+        corpus: What was learned from.
+        held_out: The share of it that was held out, or the text that was.
+        dataset: Both, made ready.
+        recipe: How.
+        seed: Of weights, seams and samples.
+    """
+
+    corpus: Corpus
+    held_out: float | Corpus
+    dataset: Dataset
+    recipe: Recipe
+    seed: int
+
+    def at(self, evaluation: Evaluation) -> dict[str, Any]:
+        """The model file's ``textgen.training``, for the model of an evaluation."""
+        return {
+            "corpus": self.corpus.name,
+            "sha256": self.corpus.sha256,
+            "characters": len(self.corpus.text),
+            "split": self._split(),
+            "held_out_nats": evaluation.held_out_nats,
+            "evaluation": asdict(evaluation),
+            "recipe": {**asdict(self.recipe), "seed": self.seed, "bfloat16": has_bfloat16()},
+            "versions": {
+                "textgen-onnx": __version__,
+                "torch": str(torch.__version__),
+                "onnx": onnx.__version__,
+                "python": platform.python_version(),
+            },
+            "date": datetime.now(UTC).date().isoformat(),
+        }
+
+    def _split(self) -> dict[str, Any]:
+        split: dict[str, Any] = {
+            "training_characters": len(self.dataset.training),
+            "held_out_characters": len(self.dataset.held_out),
+        }
+        if isinstance(self.held_out, Corpus):
+            split["held_out"] = {"corpus": self.held_out.name, "sha256": self.held_out.sha256}
+        else:
+            split["held_out"] = f"the last {self.held_out:.0%} of the corpus"
+        return split

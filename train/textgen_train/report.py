@@ -1,0 +1,100 @@
+"""What a training run leaves behind beside the model: figures, samples, and the curves."""
+
+import io
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from textgen_runtime.atomic import replace_file
+
+MODEL_FILE = "model.onnx"
+METRICS_FILE = "metrics.jsonl"
+SAMPLES_FILE = "samples.txt"
+CURVES_FILE = "loss.png"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One line of ``metrics.jsonl``.
+
+    Attributes:
+        step: Updates of the weights so far.
+        epoch: Passes over the training text so far, with a fraction.
+        seconds: Since training began, evaluations included.
+        training_nats: Mean loss a character since the evaluation before.
+        held_out_nats: Mean loss a character of the held-out text.
+        bits_per_character: The same in bits.
+        learning_rate: Of the last update.
+        characters_per_second: Trained on since the evaluation before.
+    """
+
+    step: int
+    epoch: float
+    seconds: float
+    training_nats: float
+    held_out_nats: float
+    bits_per_character: float
+    learning_rate: float
+    characters_per_second: float
+
+
+class Report:
+    """Gathers evaluations and samples and keeps their files up to date.
+
+    Args:
+        folder: Where the files go.
+        title: Of the curves.
+    """
+
+    def __init__(self, folder: Path, title: str) -> None:
+        self._folder = folder
+        self._title = title
+        self._samples: list[str] = []
+        self.evaluations: list[Evaluation] = []
+
+    def add(self, evaluation: Evaluation, samples: str) -> None:
+        """Add an evaluation, and write all files anew.
+
+        Raises:
+            OutputError: If one cannot be written.
+        """
+        self.evaluations.append(evaluation)
+        lines = [json.dumps(asdict(entry)) + "\n" for entry in self.evaluations]
+        replace_file(self._folder / METRICS_FILE, "".join(lines).encode())
+        if samples:
+            self._samples.append(f"{describe(evaluation)}\n\n{samples}\n\n")
+            replace_file(self._folder / SAMPLES_FILE, "".join(self._samples).encode())
+        replace_file(self._folder / CURVES_FILE, self._curves())
+
+    def _curves(self) -> bytes:
+        """Training and held-out loss over time, as a PNG picture."""
+        # Only here, because it takes a second; and without pyplot, which keeps global state.
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(7, 4.2), dpi=120, layout="constrained")
+        axes = figure.add_subplot()
+        seconds = [entry.seconds for entry in self.evaluations]
+        training = [entry.training_nats for entry in self.evaluations]
+        held_out = [entry.held_out_nats for entry in self.evaluations]
+        best = min(held_out)
+        axes.plot(seconds, training, marker=".", label="training")
+        axes.plot(seconds, held_out, marker="o", label="held out")
+        axes.axhline(best, color="grey", linewidth=0.8, linestyle=":")
+        axes.annotate(
+            f"best {best:.3f}", (0, best), (2, 3), textcoords="offset points", color="dimgrey", fontsize=9
+        )
+        axes.set(title=self._title, xlabel="seconds", ylabel="loss (nats a character)", xlim=(0, None))
+        axes.grid(alpha=0.25)
+        axes.legend(frameon=False)
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png")
+        return picture.getvalue()
+
+
+def describe(evaluation: Evaluation) -> str:
+    """An evaluation in one line."""
+    return (
+        f"epoch {evaluation.epoch:.1f}, {evaluation.seconds:.0f} s: held out "
+        f"{evaluation.held_out_nats:.4f} nats ({evaluation.bits_per_character:.3f} bits a character), "
+        f"training {evaluation.training_nats:.4f}"
+    )

@@ -1,0 +1,162 @@
+"""A training run: the loop, watched, evaluated now and then, and the best model always in its file."""
+
+import random
+from pathlib import Path
+from time import perf_counter
+
+from textgen_runtime.atomic import replace_file
+from textgen_runtime.contract import Contract
+
+from .evaluation import bits, nats_per_character
+from .exporter import build_checked
+from .progress import Progress
+from .provenance import Provenance
+from .recipe import Budget
+from .report import MODEL_FILE, Evaluation, Report, describe
+from .samples import sample_text
+from .trainer import Trainer, Update
+
+OWN_PROMPTS = 8
+
+# A run by time is evaluated this often, but not so often that a short one does little else.
+TIMED_EVALUATIONS = 20
+LEAST_SECONDS_BETWEEN = 12.0
+
+
+class Interval:
+    """What happened since the last evaluation."""
+
+    def __init__(self) -> None:
+        self.started = perf_counter()
+        self.characters = 0
+        self.nats = 0.0
+        self.last: Update | None = None
+
+    def add(self, update: Update) -> None:
+        self.characters += update.characters
+        self.nats += update.characters * update.nats
+        self.last = update
+
+    @property
+    def seconds(self) -> float:
+        return perf_counter() - self.started
+
+    @property
+    def characters_per_second(self) -> float:
+        return self.characters / max(self.seconds, 1e-9)
+
+    def status(self, budget: Budget) -> str:
+        """A line for the progress display: loss, speed, time left."""
+        if self.last is None:
+            return ""
+        used = max(self.last.progress, 1e-9)
+        left = (
+            self.last.seconds * (1 - used) / used
+            if budget.minutes is None
+            else 60 * budget.minutes * (1 - used)
+        )
+        loss = self.nats / max(self.characters, 1)
+        return f"{loss:.3f} nats  {self.characters_per_second:,.0f} characters/s  {clock(left)} left"
+
+
+class TrainingRun:
+    """Runs a trainer and leaves the best model, figures, samples and curves in a folder.
+
+    Args:
+        trainer: What trains.
+        provenance: What is known of the model's making.
+        folder: Where the files go; it must exist.
+        progress: What to show it on.
+        samples: Whether to write samples at each evaluation.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        provenance: Provenance,
+        folder: Path,
+        progress: Progress,
+        *,
+        samples: bool = True,
+    ) -> None:
+        self._trainer, self._provenance, self._budget = trainer, provenance, trainer.budget
+        self._folder, self._progress, self._samples = folder, progress, samples
+        self._randomness = random.Random(provenance.seed)
+        self._prompts = tuple(provenance.dataset.snippet(self._randomness) for _ in range(OWN_PROMPTS))
+        self._report = Report(
+            folder, f"{provenance.corpus.name}, {trainer.model.parameter_count:,} parameters"
+        )
+        self.best: Evaluation | None = None
+
+    def run(self) -> None:
+        """Train until the budget is used up.
+
+        Raises:
+            KeyboardInterrupt: If interrupted. The best model is in its file then; where there was no
+                evaluation yet, the model as it stands is evaluated and written first.
+            TrainingError: If the loss is no longer a number.
+            OutputError: If a file cannot be written.
+        """
+        interval = Interval()
+        try:
+            for update in self._trainer.updates():
+                interval.add(update)
+                self._progress.show(update.progress, interval.status(self._budget))
+                if self._is_due(update, interval):
+                    self._evaluate(update, interval)
+                    interval = Interval()
+        except KeyboardInterrupt:
+            if self.best is None and interval.last is not None:
+                self._evaluate(interval.last, interval)
+            raise
+        finally:
+            self._progress.close()
+
+    def _is_due(self, update: Update, interval: Interval) -> bool:
+        if update.progress >= 1.0:
+            return True
+        if self._budget.minutes is None:
+            return update.ends_epoch
+        between = max(60 * self._budget.minutes / TIMED_EVALUATIONS, LEAST_SECONDS_BETWEEN)
+        left = 60 * self._budget.minutes - update.seconds
+        # Not just before the end, where there is one anyway.
+        return interval.seconds >= between and left > between / 2
+
+    def _evaluate(self, update: Update, interval: Interval) -> None:
+        dataset = self._provenance.dataset
+        held_out_nats = nats_per_character(self._trainer.model, int(dataset.training[-1]), dataset.held_out)
+        evaluation = Evaluation(
+            step=update.step,
+            epoch=round(update.epochs, 3),
+            seconds=round(update.seconds, 3),
+            training_nats=interval.nats / interval.characters,
+            held_out_nats=held_out_nats,
+            bits_per_character=bits(held_out_nats),
+            learning_rate=update.learning_rate,
+            characters_per_second=interval.characters_per_second,
+        )
+        contract = Contract(
+            dataset.vocabulary, dataset.normalization, self._prompts, self._provenance.at(evaluation)
+        )
+        exported = build_checked(self._trainer.model, contract)
+        if self.best is None or held_out_nats < self.best.held_out_nats:
+            replace_file(self._folder / MODEL_FILE, exported.content)
+            self.best = evaluation
+        samples = ""
+        if self._samples:
+            prompt = dataset.snippet(self._randomness)
+            samples = sample_text(exported.model, prompt, self._randomness.getrandbits(32))
+        self._report.add(evaluation, samples)
+        better = "" if self.best is evaluation else f"; the best is {self.best.held_out_nats:.4f}"
+        self._progress.write(f"{describe(evaluation)}{better}")
+        if samples:
+            self._progress.write(f"{samples}\n")
+
+
+def clock(seconds: float) -> str:
+    """A time to read at a glance: 45 s, 2:05, 1:02:05."""
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, rest = divmod(rest, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{rest:02}"
+    return f"{minutes}:{rest:02}" if minutes else f"{rest} s"
