@@ -54,7 +54,8 @@ def resume(model: Model, path: str | os.PathLike[str]) -> Generation:
         SavedGenerationError: If the file cannot be read, is damaged, or was saved from another model.
     """
     try:
-        with np.load(Path(path), allow_pickle=False) as content:
+        # Opened here, because numpy leaves the file open when it is no archive.
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as content:
             return _restore(model, content)
     except SavedGenerationError as error:
         raise SavedGenerationError(f"{path}: {error}") from None

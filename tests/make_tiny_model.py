@@ -1,0 +1,59 @@
+"""Writes ``data/tiny.onnx``, the 2 KB model that the runtime's tests run; needs onnx, not torch.
+
+    python -m tests.make_tiny_model
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from textgen_runtime.contract import Contract
+from textgen_runtime.vocabulary import Normalization, Vocabulary
+
+from textgen_train.graph import LayerWeights, Weights, build_model
+
+PATH = Path(__file__).parent / "data" / "tiny.onnx"
+
+# A space, a line end, letters in two alphabets, and a character beyond the basic plane.
+SYMBOLS = "\n abcdehé€ж𝄞"
+
+
+def random_weights(
+    vocabulary: int, *, units: int = 4, embedding: int = 3, layers: int = 1, seed: int = 0
+) -> Weights:
+    """Weights large enough that logits differ and the state matters."""
+    random = np.random.default_rng(seed)
+
+    def normal(*shape: int) -> NDArray[np.float32]:
+        return random.normal(size=shape).astype(np.float32)
+
+    return Weights(
+        embedding=normal(vocabulary, embedding),
+        layers=[
+            LayerWeights(
+                normal(4 * units, units if i else embedding), normal(4 * units, units), normal(4 * units)
+            )
+            for i in range(layers)
+        ],
+        output=normal(vocabulary, units),
+        output_bias=normal(vocabulary),
+    )
+
+
+def make_model(
+    symbols: Sequence[str] = SYMBOLS, *, units: int = 4, layers: int = 1, seed: int = 0
+) -> onnx.ModelProto:
+    """A model file with random weights."""
+    contract = Contract(
+        Vocabulary(symbols),
+        Normalization(lowercase=True, unicode="NFC"),
+        prompts=("abc", "dad had", "é€ж𝄞") if "𝄞" in symbols else ("ab",),
+        training={"corpus": "none: the weights are random"},
+    )
+    return build_model(random_weights(len(symbols), units=units, layers=layers, seed=seed), contract)
+
+
+if __name__ == "__main__":
+    PATH.write_bytes(make_model().SerializeToString(deterministic=True))

@@ -1,0 +1,72 @@
+"""The model file's metadata."""
+
+import json
+
+import pytest
+from textgen_runtime import ModelFileError
+from textgen_runtime.contract import Contract
+from textgen_runtime.vocabulary import Normalization, Vocabulary
+
+METADATA = Contract(
+    Vocabulary("abé𝄞\n"), Normalization(lowercase=True, unicode=None), ("ab", "𝄞"), {"corpus": "book"}
+).to_metadata()
+
+
+def test_what_is_written_is_what_is_read() -> None:
+    contract = Contract.from_metadata(METADATA)
+    assert contract.vocabulary.symbols == ("a", "b", "é", "𝄞", "\n")
+    assert contract.normalization == Normalization(lowercase=True, unicode=None)
+    assert contract.prompts == ("ab", "𝄞")
+    assert contract.training == {"corpus": "book"}
+
+
+def test_all_values_are_json() -> None:
+    assert {key: json.loads(value) for key, value in METADATA.items()} == {
+        "textgen.format": 1,
+        "textgen.level": "character",
+        "textgen.vocabulary": ["a", "b", "é", "𝄞", "\n"],
+        "textgen.normalization": {"lowercase": True, "unicode": None},
+        "textgen.prompts": ["ab", "𝄞"],
+        "textgen.training": {"corpus": "book"},
+    }
+
+
+@pytest.mark.parametrize("key", METADATA)
+def test_every_key_is_needed(key: str) -> None:
+    with pytest.raises(ModelFileError, match=key):
+        Contract.from_metadata({name: value for name, value in METADATA.items() if name != key})
+
+
+@pytest.mark.parametrize("key", METADATA)
+@pytest.mark.parametrize("value", ["", "{", "nonsense", "null", "[" * 100_000, '"text"', "1.5"])
+def test_every_value_is_checked(key: str, value: str) -> None:
+    with pytest.raises(ModelFileError, match=key):
+        Contract.from_metadata(METADATA | {key: value})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("textgen.format", "2", "upgrade"),
+        ("textgen.format", "0", "not a format number"),
+        ("textgen.format", "true", "not a format number"),
+        ("textgen.level", '"word"', "upgrade"),
+        ("textgen.vocabulary", "[]", "not a list of characters"),
+        ("textgen.vocabulary", '["a", "b", "a"]', "twice"),
+        ("textgen.vocabulary", '["a", "bc"]', "at 1"),
+        ("textgen.vocabulary", '["a", ""]', "at 1"),
+        ("textgen.vocabulary", '["a", 7]', "at 1"),
+        ("textgen.vocabulary", r'["\ud800"]', "at 0"),
+        ("textgen.normalization", '{"lowercase": 1, "unicode": null}', "does not read"),
+        ("textgen.normalization", '{"lowercase": true, "unicode": "NFX"}', "does not read"),
+        ("textgen.normalization", '{"lowercase": true, "unicode": null, "stemmed": true}', "does not read"),
+        ("textgen.prompts", '["ab", ""]', "not a list of texts"),
+        ("textgen.prompts", '["ax"]', "its own vocabulary"),
+        ("textgen.prompts", "[[]]", "not a list of texts"),
+        ("textgen.training", "[]", "not an object"),
+    ],
+)
+def test_wrong_and_newer_metadata(key: str, value: str, message: str) -> None:
+    with pytest.raises(ModelFileError, match=message) as caught:
+        Contract.from_metadata(METADATA | {key: value})
+    assert "\n" not in str(caught.value)

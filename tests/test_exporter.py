@@ -1,0 +1,120 @@
+"""What is exported does what was trained."""
+
+import errno
+import math
+import os
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import onnx
+import pytest
+import textgen_runtime as textgen
+import torch
+from textgen_runtime import OutputError
+from textgen_runtime.contract import Contract
+from textgen_runtime.engine import initial_state
+from textgen_runtime.onnx_engine import OnnxEngine
+from textgen_runtime.vocabulary import Vocabulary
+
+import textgen_train
+from textgen_train import exporter
+from textgen_train.errors import ExportError
+from textgen_train.model import CharLSTM
+from textgen_train.recipe import Recipe
+
+CONTRACT = Contract(Vocabulary("\n abcdefg"), prompts=("abc",), training={"corpus": "none"})
+
+
+def network(*, layers: int = 1, units: int = 12, seed: int = 0) -> CharLSTM:
+    torch.manual_seed(seed)
+    model = CharLSTM(9, Recipe(units=units, layers=layers, embedding=5, dropout=0.3))
+    # Larger than at the start of training, so that the state and the gates matter.
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(2)
+    return model
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@torch.no_grad()
+def test_torch_and_onnxruntime_say_the_same_step_by_step(layers: int, tmp_path: Path) -> None:
+    model = network(layers=layers)
+    exported = textgen_train.export(model, CONTRACT, tmp_path / "model.onnx")
+    assert exported.largest_difference < 1e-5
+    engine = textgen.load(tmp_path / "model.onnx").engine
+    model.eval()
+    tokens = np.random.default_rng(3).integers(9, size=(200, 3))
+    state, torch_state = initial_state(engine, 3), model.initial_state(3)
+    for row in tokens[:, np.newaxis]:
+        logits, state = engine.step(row, state)
+        expected, torch_state = model(torch.from_numpy(row), torch_state)
+        np.testing.assert_allclose(logits, expected.numpy(), atol=1e-5)
+    np.testing.assert_allclose(state.hidden, torch_state[0].numpy(), atol=1e-5)
+    np.testing.assert_allclose(state.cell, torch_state[1].numpy(), atol=1e-5)
+    together, _ = engine.step(tokens, initial_state(engine, 3))
+    at_once, _ = model(torch.from_numpy(tokens), model.initial_state(3))
+    np.testing.assert_allclose(together, at_once.numpy(), atol=1e-5)
+
+
+def test_the_file_is_whole_and_says_where_it_comes_from(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    exported = textgen_train.export(network(), CONTRACT, path)
+    assert path.read_bytes() == exported.content
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    model = textgen.load(path)
+    assert model.training == {"corpus": "none"}
+    assert model.generate(seed=1, length=20) == exported.model.generate(seed=1, length=20)
+
+
+def test_exporting_leaves_the_network_training() -> None:
+    model = network()
+    exporter.build_checked(model, CONTRACT)
+    assert model.training
+    model.eval()
+    exporter.build_checked(model, CONTRACT)
+    assert not model.training
+
+
+@pytest.mark.parametrize("wrong", ["gates", "bias", "not a number"])
+def test_an_export_that_is_wrong_is_not_written(
+    wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = network()
+    if wrong == "gates":
+        monkeypatch.setattr("textgen_train.graph.ONNX_GATES_IN_TORCH_ORDER", (0, 1, 2, 3))
+    elif wrong == "bias":
+        weights = exporter.weights_of(model)
+        weights.output_bias[0] += 2e-4
+        monkeypatch.setattr(exporter, "weights_of", lambda _: weights)
+    else:
+        with torch.no_grad():
+            model.output.bias[0] = math.nan
+    with pytest.raises(ExportError, match="not written"):
+        textgen_train.export(model, CONTRACT, tmp_path / "model.onnx")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_vocabulary_of_another_size(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the vocabulary has 2 characters"):
+        textgen_train.export(network(), Contract(Vocabulary("ab")), tmp_path / "model.onnx")
+
+
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="No space left"):
+        textgen_train.export(network(), CONTRACT, tmp_path / "model.onnx")
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_parity_check_chains_the_state() -> None:
+    """A model that forgets its state would pass a check of single steps from zero."""
+    model = network()
+    engine = exporter.build_checked(model, CONTRACT).model.engine
+    assert isinstance(engine, OnnxEngine)
+    step = engine.step
+    engine.step = lambda tokens, _: step(tokens, initial_state(engine, 2))  # type: ignore[method-assign]
+    assert exporter.largest_difference(model, engine) > 1e-2

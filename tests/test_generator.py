@@ -1,0 +1,179 @@
+"""Generation: what a model and a seed make of a prompt."""
+
+import dataclasses
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import textgen_runtime as textgen
+from numpy.typing import NDArray
+from textgen_runtime import Model, PromptError, Sampler, SamplingError, State
+from textgen_runtime.engine import Engine, initial_state
+from textgen_runtime.generator import PROMPT_PIECE
+
+from .make_tiny_model import PATH
+
+
+class RecordingEngine:
+    """Passes steps on and remembers how long each was."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.layers, self.units, self.vocabulary_size = engine.layers, engine.units, engine.vocabulary_size
+        self.lengths: list[int] = []
+
+    def step(self, tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:
+        self.lengths.append(len(tokens))
+        return self._engine.step(tokens, state)
+
+
+def step_by_step(model: Model, prompt: str, length: int, temperature: float, seed: int) -> str:
+    """What generation means, spelled out: one character in, one distribution out."""
+    state = initial_state(model.engine)
+    sampler = Sampler(temperature, seed)
+    symbols = model.vocabulary.symbols
+    text = prompt
+    for i in range(len(prompt) + length):
+        if i >= len(prompt):
+            text += symbols[sampler.draw(logits[0, 0])]
+        logits, state = model.engine.step(np.array([[symbols.index(text[i])]]), state)
+    return text[len(prompt) :]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.5, 1.3])
+def test_a_text_is_what_single_steps_make(tiny: Model, temperature: float) -> None:
+    expected = step_by_step(tiny, "dad had", 200, temperature, 7)
+    assert tiny.generate("dad had", length=200, temperature=temperature, seed=7) == expected
+    pieces = list(tiny.stream("dad had", length=200, temperature=temperature, seed=7))
+    assert "".join(pieces) == expected
+    assert len(pieces) > 1
+    running = tiny.start("dad had", temperature=temperature, seed=7)
+    assert running.take(50) + running.take(0) + running.take(150) == expected
+
+
+def test_every_character_costs_one_step_of_one(tiny: Model) -> None:
+    engine = RecordingEngine(tiny.engine)
+    dataclasses.replace(tiny, engine=engine).generate("abc", length=50, seed=1)
+    assert engine.lengths == [3] + [1] * 50
+
+
+def test_a_long_prompt_is_read_in_pieces_and_read_whole(tiny: Model) -> None:
+    engine = RecordingEngine(tiny.engine)
+    prompt = "abcde hé" * PROMPT_PIECE
+    generation = dataclasses.replace(tiny, engine=engine).start(prompt, seed=0)
+    assert max(engine.lengths) == PROMPT_PIECE
+    assert sum(engine.lengths) == len(prompt)
+    tokens = tiny.vocabulary.encode(prompt)[:, np.newaxis]
+    logits, state = tiny.engine.step(tokens, initial_state(tiny.engine))
+    np.testing.assert_allclose(generation.logits, logits[-1, 0], atol=1e-5)
+    np.testing.assert_allclose(generation.state.cell, state.cell, atol=1e-5)
+    assert generation.logits.base is None
+
+
+def test_seeds_and_streams(tiny: Model) -> None:
+    def text(**options: int) -> str:
+        return tiny.start("abc", temperature=1.0, **options).take(60)
+
+    assert text(seed=1) == text(seed=1) == text(seed=1, stream=0)
+    assert len({text(seed=1), text(seed=2), text(seed=1, stream=1), text(seed=1, stream=2)}) == 4
+    assert text() != text()
+
+
+def test_a_prompt_of_the_models_own(tiny: Model) -> None:
+    assert [tiny.start(seed=seed).prompt for seed in range(4)] == ["abc", "dad had", "é€ж𝄞", "abc"]
+    assert tiny.start(seed=0, stream=1).prompt == "dad had"
+    without = dataclasses.replace(tiny, contract=dataclasses.replace(tiny.contract, prompts=()))
+    with pytest.raises(PromptError, match="no prompts of its own"):
+        without.generate()
+
+
+def test_a_prompt_is_normalised_as_the_corpus_was(tiny: Model) -> None:
+    assert tiny.start("\ufeffAB\r\nE\u0301", seed=0).prompt == "ab\né"
+    assert tiny.generate("ABC", seed=3) == tiny.generate("abc", seed=3)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "unknown", "message"),
+    [
+        ("", "error", "it is empty"),
+        ("\ufeff", "error", "nothing to read"),
+        ("xyz", "skip", "none of its characters is known"),
+        ("axbyc", "error", r"'x' \(U\+0078\), 'y' \(U\+0079\)"),
+    ],
+)
+def test_prompts_that_cannot_be_read(tiny: Model, prompt: str, unknown: str, message: str) -> None:
+    for call in (tiny.generate, tiny.stream, tiny.start):
+        with pytest.raises(PromptError, match=message):
+            call(prompt, unknown=unknown)  # type: ignore[operator]
+
+
+def test_unknown_characters_can_be_skipped(tiny: Model) -> None:
+    generation = tiny.start("xaybzc", unknown="skip", seed=1)
+    assert generation.prompt == "abc"
+    assert generation.take(30) == tiny.generate("abc", seed=1, length=30)
+
+
+def test_text_can_be_fed_in_between(tiny: Model) -> None:
+    fed = tiny.start("abc", temperature=0.0, seed=0)
+    assert fed.feed("DAD") == "dad"
+    assert fed.take(40) == tiny.generate("abcdad", temperature=0.0, length=40)
+
+
+def test_the_temperature_can_change_in_between(tiny: Model) -> None:
+    generation = tiny.start("abc", temperature=1.0, seed=0)
+    generation.take(5)
+    generation.sampler.temperature = 0.0
+    likeliest = tiny.vocabulary.symbols[int(generation.logits.argmax())]
+    assert generation.take(1) == likeliest
+
+
+def test_a_copy_goes_on_apart(tiny: Model) -> None:
+    original = tiny.start("abc", temperature=1.0, seed=8)
+    original.take(10)
+    twin = original.copy()
+    twin.sampler.temperature = 0.9
+    twin.take(25)
+    third = original.copy()
+    assert third.take(40) == original.take(40)
+
+
+def test_a_state_is_a_plain_value(tiny: Model) -> None:
+    generation = tiny.start("abc", seed=1)
+    before = State(*(array.copy() for array in generation.state))
+    kept = generation.state
+    generation.take(20)
+    for array, expected in zip(kept, before, strict=True):
+        np.testing.assert_array_equal(array, expected)
+    assert not np.array_equal(generation.state.hidden, kept.hidden)
+
+
+@pytest.mark.parametrize("call", ["generate", "stream"])
+def test_bad_numbers(tiny: Model, call: str) -> None:
+    make = getattr(tiny, call)
+    with pytest.raises(ValueError, match="length"):
+        make("abc", length=-1)
+    with pytest.raises(SamplingError, match="temperature"):
+        make("abc", temperature=-0.5)
+    with pytest.raises(SamplingError, match="seed"):
+        make("abc", seed=-1)
+
+
+def test_threads_share_a_model_and_make_the_texts_they_would_alone(tiny: Model) -> None:
+    workers = 4
+    alone = [tiny.generate(seed=seed, length=300, temperature=1.0) for seed in range(16)]
+    together = threading.Barrier(workers)
+
+    def work(seed: int) -> str:
+        if seed < workers:
+            together.wait()
+        return tiny.generate(seed=seed, length=300, temperature=1.0)
+
+    with ThreadPoolExecutor(workers) as pool:
+        assert list(pool.map(work, range(16))) == alone
+
+
+def test_stream_is_lazy(tiny: Model) -> None:
+    pieces: Iterator[str] = tiny.stream("abc", length=10**12, seed=1)
+    assert next(pieces) + next(pieces) == textgen.load(PATH).generate("abc", length=2, seed=1)

@@ -1,0 +1,180 @@
+"""Model files: the good one, and all the others."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import textgen_runtime as textgen
+from onnx import TensorProto, helper, numpy_helper
+from textgen_runtime.engine import initial_state
+from textgen_runtime.onnx_engine import OnnxEngine
+
+from .make_tiny_model import PATH, make_model
+
+Damage = Callable[[onnx.ModelProto], None]
+
+
+def test_the_tiny_model_is_what_its_script_makes() -> None:
+    made, kept = make_model(), onnx.load(PATH)
+    assert made.graph == kept.graph
+    assert list(made.metadata_props) == list(kept.metadata_props)
+
+
+def test_a_loaded_model_knows_its_contract(tiny: textgen.Model) -> None:
+    assert (tiny.engine.layers, tiny.engine.units, tiny.engine.vocabulary_size) == (1, 4, 12)
+    assert tiny.vocabulary.symbols == tuple("\n abcdehé€ж𝄞")
+    assert tiny.prompts == ("abc", "dad had", "é€ж𝄞")
+    assert tiny.training == {"corpus": "none: the weights are random"}
+
+
+def refused(path: Path, message: str) -> None:
+    """Loading fails with one line that names the file and says what is wrong."""
+    with pytest.raises(textgen.ModelFileError, match=message) as caught:
+        textgen.load(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_empty_and_unreadable(tmp_path: Path) -> None:
+    refused(tmp_path / "none.onnx", "No such file")
+    refused(tmp_path, "directory")
+    empty = tmp_path / "empty.onnx"
+    empty.touch()
+    refused(empty, "is empty")
+
+
+def test_random_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "random.onnx"
+    path.write_bytes(np.random.default_rng(0).bytes(4096))
+    refused(path, "cannot read it as an ONNX model")
+
+
+def test_a_file_cut_short_anywhere(tmp_path: Path) -> None:
+    whole = PATH.read_bytes()
+    path = tmp_path / "cut.onnx"
+    for length in range(1, len(whole), 37):
+        path.write_bytes(whole[:length])
+        refused(path, ".")
+
+
+def test_another_onnx_model(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["y"])],
+        "other",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])],
+    )
+    path = tmp_path / "other.onnx"
+    path.write_bytes(
+        helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9
+        ).SerializeToString()
+    )
+    refused(path, r"no text generator: its inputs are \['x'\]")
+
+
+def drop_metadata(model: onnx.ModelProto) -> None:
+    del model.metadata_props[:]
+
+
+def set_metadata(key: str, value: str) -> Damage:
+    def damage(model: onnx.ModelProto) -> None:
+        next(entry for entry in model.metadata_props if entry.key == key).value = value
+
+    return damage
+
+
+def rename_output(model: onnx.ModelProto) -> None:
+    model.graph.output[0].name = model.graph.node[-1].output[0] = "scores_of_all"
+
+
+def tokens_of_another_type(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.INT32
+
+
+def state_of_unknown_size(model: onnx.ModelProto) -> None:
+    for place in (*model.graph.input[1:], *model.graph.output[1:]):
+        place.type.tensor_type.shape.dim[2].dim_param = "units"
+
+
+def state_of_another_size(model: onnx.ModelProto) -> None:
+    for place in (*model.graph.input[1:], *model.graph.output[1:]):
+        place.type.tensor_type.shape.dim[2].dim_value = 5
+
+
+def state_of_two_dimensions(model: onnx.ModelProto) -> None:
+    del model.graph.input[1].type.tensor_type.shape.dim[2]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (drop_metadata, "has no 'textgen.format' metadata"),
+        (set_metadata("textgen.format", "9"), "of format 9, and this version reads format 1: upgrade"),
+        (set_metadata("textgen.vocabulary", "{"), "is not JSON"),
+        (set_metadata("textgen.vocabulary", '["a", "b"]'), "."),
+        (set_metadata("textgen.level", '"word"'), "upgrade"),
+        (rename_output, "its outputs"),
+        (tokens_of_another_type, "'token' is"),
+        (state_of_unknown_size, "does not state its layers and units"),
+        (state_of_another_size, "."),
+        (state_of_two_dimensions, "."),
+    ],
+)
+def test_damaged_models(damage: Damage, message: str, tiny_proto: onnx.ModelProto, tmp_path: Path) -> None:
+    damage(tiny_proto)
+    path = tmp_path / "damaged.onnx"
+    path.write_bytes(tiny_proto.SerializeToString())
+    refused(path, message)
+
+
+def test_a_vocabulary_that_disagrees_with_the_logits(tiny_proto: onnx.ModelProto, tmp_path: Path) -> None:
+    set_metadata("textgen.prompts", "[]")(tiny_proto)
+    set_metadata("textgen.vocabulary", '["a", "b"]')(tiny_proto)
+    path = tmp_path / "short.onnx"
+    path.write_bytes(tiny_proto.SerializeToString())
+    refused(path, "its vocabulary has 2 characters but its logits 12 values")
+
+
+def test_a_model_whose_weights_are_not_numbers(tiny_proto: onnx.ModelProto, tmp_path: Path) -> None:
+    bias = next(tensor for tensor in tiny_proto.graph.initializer if tensor.name == "output_bias")
+    bias.CopyFrom(numpy_helper.from_array(np.full(12, np.nan, np.float32), bias.name))
+    path = tmp_path / "nan.onnx"
+    path.write_bytes(tiny_proto.SerializeToString())
+    with pytest.raises(textgen.SamplingError, match="logits hold NaN"):
+        textgen.load(path).generate("abc", length=1)
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_threads(threads: int, tiny_path: Path) -> None:
+    with pytest.raises(ValueError, match="threads"):
+        textgen.load(tiny_path, threads=threads)
+    assert textgen.load(tiny_path, threads=2).generate("abc", length=3, seed=0)
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_time_and_batch_are_free(layers: int) -> None:
+    """One call over time equals single steps, and a row of a batch equals a stream alone."""
+    engine = OnnxEngine(make_model(units=7, layers=layers).SerializeToString())
+    assert (engine.layers, engine.units) == (layers, 7)
+    tokens = np.random.default_rng(1).integers(12, size=(9, 4))
+    together, state = engine.step(tokens, initial_state(engine, batch=4))
+    for row in range(4):
+        alone = initial_state(engine)
+        for time in range(9):
+            logits, alone = engine.step(tokens[time : time + 1, row : row + 1], alone)
+            np.testing.assert_allclose(logits[0, 0], together[time, row], atol=1e-5)
+        np.testing.assert_allclose(alone.hidden[:, 0], state.hidden[:, row], atol=1e-5)
+        np.testing.assert_allclose(alone.cell[:, 0], state.cell[:, row], atol=1e-5)
+
+
+def test_the_graph_is_clean() -> None:
+    one = [node.op_type for node in make_model().graph.node]
+    assert one == ["Gather", "LSTM", "Squeeze", "MatMul", "Add"]
+    model = onnx.load(PATH)
+    assert (model.ir_version, model.opset_import[0].version) == (9, 17)
+    assert all(re.fullmatch(r"[a-z_0-9]+", node.name) for node in model.graph.node)
+    assert not any(tensor.external_data for tensor in model.graph.initializer)

@@ -1,0 +1,45 @@
+"""The numbers of a training run."""
+
+import pytest
+
+from textgen_train.errors import RecipeError
+from textgen_train.recipe import Budget, Recipe
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("units", 0),
+        ("layers", -1),
+        ("batch", 0),
+        ("slice_length", 0),
+        ("embedding", 0),
+        ("dropout", -0.1),
+        ("dropout", 1.0),
+        ("learning_rate", 0.0),
+        ("weight_decay", -1.0),
+        ("clip", 0.0),
+        ("warmup", -1),
+    ],
+)
+def test_ranges(name: str, value: float) -> None:
+    with pytest.raises(RecipeError, match=name.replace("_", "-")):
+        Recipe(**{name: value})  # type: ignore[arg-type]
+
+
+def test_the_learning_rate_warms_up_and_anneals() -> None:
+    recipe = Recipe(learning_rate=0.01, warmup=10)
+    assert recipe.learning_rate_at(0, 0.0) == pytest.approx(0.001)
+    assert recipe.learning_rate_at(9, 0.0) == pytest.approx(0.01)
+    assert recipe.learning_rate_at(500, 0.5) == pytest.approx(0.005)
+    assert recipe.learning_rate_at(1000, 1.0) == pytest.approx(0.0)
+    assert Recipe(units=512, learning_rate=0.01, warmup=0).learning_rate_at(0, 0.0) == pytest.approx(0.005)
+
+
+def test_a_budget_is_minutes_or_epochs() -> None:
+    assert Budget(minutes=2).progress(seconds=30, epochs=99) == pytest.approx(0.25)
+    assert Budget(epochs=4).progress(seconds=99, epochs=3) == pytest.approx(0.75)
+    assert Budget(epochs=4).progress(seconds=0, epochs=5) == 1.0
+    for both in ({}, {"minutes": 1.0, "epochs": 1}):
+        with pytest.raises(ValueError, match="either minutes or epochs"):
+            Budget(**both)  # type: ignore[arg-type]

@@ -1,0 +1,186 @@
+"""``textgen-run`` as a person or a script uses it."""
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from textgen_runtime import Model, __version__
+from textgen_runtime.cli.run import main
+
+from .make_tiny_model import PATH
+
+COMMAND = [sys.executable, "-c", "import sys; from textgen_runtime.cli.run import main; sys.exit(main())"]
+
+Captured = pytest.CaptureFixture[str]
+
+
+def run(capsys: Captured, *arguments: str) -> tuple[int, str, str]:
+    """Run the command here; its exit code, standard output and standard error."""
+    try:
+        code = main([str(PATH), *arguments])
+    except SystemExit as stopped:
+        code = int(stopped.code or 0)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_it_writes_the_prompt_and_the_text(capsys: Captured, tiny: Model) -> None:
+    text = tiny.generate("dad", length=30, temperature=0.8, seed=4)
+    options = ("--length", "30", "--temp", "0.8", "--seed", "4")
+    assert run(capsys, "--prompt", "dad", *options) == (0, f"dad{text}\n", "")
+    assert run(capsys, "--prompt", "dad", "--no-echo", *options) == (0, f"{text}\n", "")
+
+
+def test_defaults(capsys: Captured, tiny: Model) -> None:
+    code, out, err = run(capsys, "--seed", "1")
+    assert (code, err) == (0, "")
+    assert out == "dad had" + tiny.generate(length=400, temperature=0.5, seed=1) + "\n"
+
+
+def test_several_temperatures_have_headings(capsys: Captured, tiny: Model) -> None:
+    _, out, _ = run(
+        capsys, "--prompt", "abc", "--temp", "0.2", "0.5", "1", "--length", "9", "--seed", "1", "--no-echo"
+    )
+    texts = [tiny.generate("abc", length=9, temperature=t, seed=1) for t in (0.2, 0.5, 1.0)]
+    assert out == (
+        f"------ temperature: 0.2\n{texts[0]}\n"
+        f"------ temperature: 0.5\n{texts[1]}\n"
+        f"------ temperature: 1.0\n{texts[2]}\n"
+    )
+
+
+def test_several_texts_are_independent_and_the_first_is_the_only_one(capsys: Captured, tiny: Model) -> None:
+    _, out, _ = run(capsys, "--prompt", "a", "--count", "3", "--length", "9", "--seed", "1", "--temp", "1")
+    texts = [tiny.start("a", temperature=1.0, seed=1, stream=i).take(9) for i in range(3)]
+    assert out == "".join(f"------ text {i + 1} of 3\na{text}\n" for i, text in enumerate(texts))
+    _, alone, _ = run(capsys, "--prompt", "a", "--length", "9", "--seed", "1", "--temp", "1")
+    assert alone == f"a{texts[0]}\n"
+
+
+def test_statistics_tell_the_seed_that_gives_the_text_again(capsys: Captured) -> None:
+    code, text, err = run(capsys, "--stats", "--length", "50", "--temp", "1", "--count", "2")
+    assert code == 0
+    figures = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in err.splitlines())
+    assert list(figures) == ["seed", "load", "first character", "speed", "a character", "mean entropy"]
+    _, again, _ = run(capsys, "--seed", figures["seed"], "--length", "50", "--temp", "1", "--count", "2")
+    assert again == text
+    each = [float(number) for number in re.findall(r"\d+\.\d+", figures["a character"])]
+    assert each[0] == pytest.approx(each[1] + each[2], abs=0.02)
+    assert 0 < float(figures["mean entropy"].split()[0]) < 3.6
+
+
+def test_statistics_at_temperature_zero_have_no_entropy(capsys: Captured) -> None:
+    _, _, err = run(capsys, "--stats", "--temp", "0")
+    assert "mean entropy     0.000 bits" in err
+
+
+@pytest.mark.parametrize("content", ["dad\n", "\ufeffdad\r\n", "DAD"])
+def test_a_prompt_from_a_file(capsys: Captured, tmp_path: Path, content: str) -> None:
+    path = tmp_path / "prompt.txt"
+    path.write_bytes(content.encode())
+    _, expected, _ = run(capsys, "--prompt", "dad", "--seed", "1")
+    assert run(capsys, "--prompt-file", str(path), "--seed", "1") == (0, expected, "")
+
+
+def test_a_prompt_from_standard_input(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, expected, _ = run(capsys, "--prompt", "dad\n", "--seed", "1")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"dad\n\n")))
+    assert run(capsys, "--prompt-file", "-", "--seed", "1") == (0, expected, "")
+
+
+def test_version(capsys: Captured) -> None:
+    assert run(capsys, "--version") == (0, f"textgen-run {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--prompt", "axbyc"], r"does not know 'x' \(U\+0078\), 'y' \(U\+0079\)"),
+        (["--prompt", ""], "the prompt from --prompt is empty"),
+        (["--prompt-file", os.devnull], "the prompt from .* is empty"),
+        (["--prompt-file", "no/such/file"], "cannot read no/such/file"),
+    ],
+)
+def test_errors_of_the_users(capsys: Captured, arguments: list[str], message: str) -> None:
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (1, "")
+    assert re.fullmatch(f"textgen-run: error: .*{message}.*\n", err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--temp", "-1"], "--temp: must be a finite number"),
+        (["--temp", "nan"], "--temp: must be a finite number"),
+        (["--temp", "inf"], "--temp: must be a finite number"),
+        (["--temp", "warm"], "--temp: 'warm' is not a number"),
+        (["--temp", "1", "model.onnx"], "MODEL goes before --temp"),
+        (["--length", "0"], "--length: must be 1 or more"),
+        (["--length", "-5"], "--length: must be 1 or more"),
+        (["--length", "many"], "--length: 'many' is not a whole number"),
+        (["--count", "0"], "--count: must be 1 or more"),
+        (["--seed", "-1"], "--seed: must be 0 or more"),
+        (["--threads", "0"], "--threads: must be 1 or more"),
+        (["--unknown", "keep"], "--unknown: invalid choice"),
+        (["--prompt", "a", "--prompt-file", "b"], "not allowed with"),
+        (["--warmth", "1"], "unrecognized arguments"),
+    ],
+)
+def test_wrong_usage(capsys: Captured, arguments: list[str], message: str) -> None:
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.startswith("textgen-run: error: ")
+    assert err.count("\n") == 1
+
+
+def test_unknown_characters_can_be_skipped(capsys: Captured) -> None:
+    _, expected, _ = run(capsys, "--prompt", "abc", "--seed", "1")
+    assert run(capsys, "--prompt", "axbyc", "--unknown", "skip", "--seed", "1") == (0, expected, "")
+
+
+def test_a_model_that_is_not_there(capsys: Captured) -> None:
+    assert main(["none.onnx"]) == 1
+    error = "textgen-run: error: cannot read the model file none.onnx: No such file or directory\n"
+    assert capsys.readouterr().err == error
+
+
+def test_the_reader_goes_away() -> None:
+    with subprocess.Popen(
+        [*COMMAND, str(PATH), "--length", "1000000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert len(process.stdout.read(10)) == 10
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+
+
+def test_an_interrupt() -> None:
+    with subprocess.Popen(
+        [*COMMAND, str(PATH), "--length", "1000000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.read(10)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+        assert (process.returncode, err) == (130, b"")
+
+
+def test_output_that_cannot_encode_the_text() -> None:
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [*COMMAND, str(PATH), "--prompt", "é𝄞", "--length", "5", "--seed", "1"],
+        capture_output=True,
+        check=False,
+        env=environment,
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith(rb"\xe9\U0001d11e")
+    assert re.fullmatch(rb"textgen-run: warning: the output's encoding, ascii, lacks .*\n", done.stderr)

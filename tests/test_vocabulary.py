@@ -1,0 +1,68 @@
+"""Characters to tokens and back."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from textgen_runtime import PromptError
+from textgen_runtime.vocabulary import Normalization, UnicodeForm, Vocabulary, as_unicode_form
+
+VOCABULARY = Vocabulary("ab𝄞")
+
+
+@given(st.text(alphabet="ab𝄞"))
+def test_encoding_and_decoding_are_inverse(text: str) -> None:
+    tokens = VOCABULARY.encode(text)
+    assert tokens.dtype.name == "int64"
+    assert len(tokens) == len(text)
+    assert VOCABULARY.decode(tokens) == text
+
+
+def test_unknown_characters_are_listed_once_each_so_that_any_terminal_shows_them() -> None:
+    with pytest.raises(PromptError) as caught:
+        VOCABULARY.encode("zaébéz")
+    assert "'z' (U+007A), '\\xe9' (U+00E9);" in str(caught.value)
+    assert "skip" in str(caught.value)
+
+
+def test_many_unknown_characters_are_not_all_listed() -> None:
+    with pytest.raises(PromptError, match=r"'l' \(U\+006C\) and 3 more;"):
+        VOCABULARY.encode("cdefghijklmno")
+
+
+def test_unknown_characters_can_be_skipped() -> None:
+    assert VOCABULARY.decode(VOCABULARY.encode("zaébé", "skip")) == "ab"
+
+
+def test_another_policy_is_refused() -> None:
+    with pytest.raises(ValueError, match="'error' or 'skip'"):
+        VOCABULARY.encode("a", "ignore")  # type: ignore[arg-type]
+
+
+def test_line_ends_and_a_byte_order_mark() -> None:
+    assert Normalization().apply("\ufeffa\r\nb\rc\n") == "a\nb\nc\n"
+
+
+def test_lower_case_and_unicode_forms() -> None:
+    assert Normalization(lowercase=True).apply("AÉ") == "aé"
+    assert Normalization(unicode="NFC").apply("e\u0301") == "é"
+    assert Normalization(unicode="NFD").apply("é") == "e\u0301"
+    assert Normalization(unicode=None).apply("e\u0301É") == "e\u0301É"
+
+
+@given(st.text(), st.booleans(), st.sampled_from([None, "NFC", "NFD", "NFKC", "NFKD"]))
+def test_the_result_is_in_the_form_that_was_asked_for(
+    text: str, lowercase: bool, form: UnicodeForm | None
+) -> None:
+    normalized = Normalization(lowercase, form).apply(text)
+    assert "\r" not in normalized
+    if form:
+        assert unicodedata.is_normalized(form, normalized)
+
+
+def test_unicode_forms_read_from_a_file() -> None:
+    assert as_unicode_form(None) is None
+    assert as_unicode_form("NFKC") == "NFKC"
+    with pytest.raises(ValueError, match="'NFX'"):
+        as_unicode_form("NFX")
