@@ -1,6 +1,6 @@
 """Writes ``data/tiny.onnx``, the 2 KB model that the runtime's tests run; needs onnx, not torch.
 
-    python -m tests.make_tiny_model
+python -m tests.make_tiny_model
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,6 @@ import onnx
 from numpy.typing import NDArray
 from textgen_runtime.contract import Contract
 from textgen_runtime.vocabulary import Normalization, Vocabulary
-
 from textgen_train.graph import LayerWeights, Weights, build_model
 
 PATH = Path(__file__).parent / "data" / "tiny.onnx"

@@ -9,11 +9,10 @@ from typing import Any
 import pooch
 import pytest
 from textgen_runtime import TextFileError
-
 from textgen_train.corpus import DATA_FOLDER_VARIABLE, PUBLISHED, PublishedCorpus, read_corpus
 from textgen_train.errors import CorpusError
 
-CONTENT = "ecce homo\n".encode()
+CONTENT = b"ecce homo\n"
 
 
 @pytest.fixture

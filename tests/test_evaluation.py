@@ -5,12 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch import nn
-
 from textgen_train import evaluation
 from textgen_train.evaluation import bits, nats_per_character
 from textgen_train.model import CharLSTM
 from textgen_train.recipe import Recipe
+from torch import nn
 
 
 def one_by_one(model: CharLSTM, before: int, text: list[int]) -> float:

@@ -10,14 +10,14 @@ import numpy as np
 import onnx
 import pytest
 import textgen_runtime as textgen
+import textgen_train
 import torch
+from numpy.typing import NDArray
 from textgen_runtime import OutputError
 from textgen_runtime.contract import Contract
-from textgen_runtime.engine import initial_state
+from textgen_runtime.engine import State, initial_state
 from textgen_runtime.onnx_engine import OnnxEngine
 from textgen_runtime.vocabulary import Vocabulary
-
-import textgen_train
 from textgen_train import exporter
 from textgen_train.errors import ExportError
 from textgen_train.model import CharLSTM
@@ -110,11 +110,15 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_the_parity_check_chains_the_state() -> None:
+def test_the_parity_check_chains_the_state(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that forgets its state would pass a check of single steps from zero."""
     model = network()
     engine = exporter.build_checked(model, CONTRACT).model.engine
     assert isinstance(engine, OnnxEngine)
     step = engine.step
-    engine.step = lambda tokens, _: step(tokens, initial_state(engine, 2))  # type: ignore[method-assign]
+
+    def forgetful(tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:
+        return step(tokens, initial_state(engine, state.hidden.shape[1]))
+
+    monkeypatch.setattr(engine, "step", forgetful)
     assert exporter.largest_difference(model, engine) > 1e-2

@@ -1,7 +1,6 @@
 """The numbers of a training run."""
 
 import pytest
-
 from textgen_train.errors import RecipeError
 from textgen_train.recipe import Budget, Recipe
 

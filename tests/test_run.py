@@ -119,7 +119,7 @@ def test_errors_of_the_users(capsys: Captured, arguments: list[str], message: st
         (["--temp", "nan"], "--temp: must be a finite number"),
         (["--temp", "inf"], "--temp: must be a finite number"),
         (["--temp", "warm"], "--temp: 'warm' is not a number"),
-        (["--temp", "1", "model.onnx"], "MODEL goes before --temp"),
+        (["--temp", "1", "model.onnx"], "MODEL goes before it"),
         (["--length", "0"], "--length: must be 1 or more"),
         (["--length", "-5"], "--length: must be 1 or more"),
         (["--length", "many"], "--length: 'many' is not a whole number"),

@@ -80,7 +80,9 @@ def test_reweight_refuses_what_is_no_distribution(bad: Any) -> None:
 def test_softmax_is_numpys_formula(logits: NDArray[np.float64], temperature: float) -> None:
     with np.errstate(over="ignore"):
         scaled = logits - logits.max()
-        expected = np.exp(scaled / temperature) if temperature else (np.arange(len(logits)) == logits.argmax())
+        expected = (
+            np.exp(scaled / temperature) if temperature else (np.arange(len(logits)) == logits.argmax())
+        )
     np.testing.assert_allclose(softmax(logits, temperature), expected / expected.sum(), rtol=1e-12)
 
 

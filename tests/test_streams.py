@@ -3,7 +3,6 @@
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-
 from textgen_train.streams import slices, stream_count
 
 

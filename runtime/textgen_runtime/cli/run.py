@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from time import perf_counter
@@ -12,7 +11,7 @@ from textgen_runtime.generator import DEFAULT_LENGTH, DEFAULT_TEMPERATURE, Gener
 from textgen_runtime.loading import load
 from textgen_runtime.text_file import STANDARD_INPUT, read_text
 
-from .shell import CommandParser, escape_unencodable, run_command, whole_number
+from .shell import CommandParser, escape_unencodable, number, run_command, whole_number
 from .statistics import MeasuredEngine, Statistics
 
 PROG = "textgen-run"
@@ -49,7 +48,7 @@ def parser() -> CommandParser:
     command.add_argument(
         "--temp",
         metavar="T",
-        type=temperature,
+        type=number("a finite number, 0 or more", lambda value: value >= 0),
         nargs="+",
         default=[DEFAULT_TEMPERATURE],
         help="temperature: 0 always takes the likeliest character, 1 follows the model, higher surprises; "
@@ -103,18 +102,6 @@ def parser() -> CommandParser:
         "--stats", action="store_true", help="tell seed, times, speed and entropy on standard error"
     )
     return command
-
-
-def temperature(text: str) -> float:
-    """An argument type: a finite number, 0 or more."""
-    try:
-        value = float(text)
-    except ValueError:
-        hint = " (MODEL goes before --temp)" if text.endswith(".onnx") else ""
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number{hint}") from None
-    if not (math.isfinite(value) and value >= 0):
-        raise argparse.ArgumentTypeError(f"must be a finite number, 0 or more, not {text}")
-    return value
 
 
 def generate(arguments: argparse.Namespace, start: float) -> int:

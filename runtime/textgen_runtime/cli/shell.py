@@ -1,6 +1,7 @@
 """What all the commands do alike: arguments, errors, exit codes, interrupts and closed pipes."""
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -41,6 +42,23 @@ def whole_number(least: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
         if value < least:
             raise argparse.ArgumentTypeError(f"must be {least} or more, not {value}")
+        return value
+
+    return parse
+
+
+def number(wanted: str, accept: Callable[[float], bool] = lambda _: True) -> Callable[[str], float]:
+    """An argument type: a finite number that ``accept`` accepts, described as ``wanted``."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            # The likely reason, after an option that takes several numbers.
+            hint = " (MODEL goes before it)" if text.endswith(".onnx") else ""
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number{hint}") from None
+        if not (math.isfinite(value) and accept(value)):
+            raise argparse.ArgumentTypeError(f"must be {wanted}, not {text}")
         return value
 
     return parse

@@ -1,0 +1,44 @@
+"""What a person sees while a model trains."""
+
+import sys
+
+import pytest
+from textgen_train import progress
+from textgen_train.progress import Bar, PlainLines, make_progress
+
+Captured = pytest.CaptureFixture[str]
+
+
+def test_a_terminal_has_a_bar_and_a_pipe_has_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(make_progress(), PlainLines)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    bar = make_progress()
+    bar.close()
+    assert isinstance(bar, Bar)
+
+
+def test_plain_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    now = 0.0
+    monkeypatch.setattr(progress, "perf_counter", lambda: now)
+    lines = PlainLines()
+    for second in range(35):
+        now = float(second)
+        lines.show(second / 100, f"{second} s")
+    lines.write("a result")
+    lines.close()
+    captured = capsys.readouterr()
+    assert captured.err == " 10%  10 s\n 20%  20 s\n 30%  30 s\n"
+    assert captured.out == "a result\n"
+
+
+def test_a_bar_shows_the_status_and_results_go_to_standard_output(capsys: Captured) -> None:
+    bar = Bar()
+    bar._bar.mininterval = 0
+    bar.show(0.25, "1.5 nats")
+    bar.show(0.5, "1.4 nats")
+    bar.write("a result")
+    bar.close()
+    captured = capsys.readouterr()
+    assert "50%" in captured.err
+    assert "1.4 nats" in captured.err
+    assert captured.out == "a result\n"

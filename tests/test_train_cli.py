@@ -1,0 +1,193 @@
+"""``textgen-train`` as a person uses it."""
+
+import errno
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import textgen_runtime as textgen
+import torch
+from textgen_runtime import __version__
+from textgen_train.cli import main
+
+COMMAND = [sys.executable, "-c", "import sys; from textgen_train.cli import main; sys.exit(main())"]
+TEXT = "Do re mi fa sol la si do,\nsi la sol fa mi re do.\n" * 40
+QUICK = ("--units", "8", "--embedding", "4", "--epochs", "2")
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A short text, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "book.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    threads = torch.get_num_threads()
+    yield path
+    torch.set_num_threads(threads)
+
+
+def run(capsys: Captured, *arguments: str) -> tuple[int, str, str]:
+    """Run the command here; its exit code, standard output and standard error."""
+    try:
+        code = main(arguments)
+    except SystemExit as stopped:
+        code = int(stopped.code or 0)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.mark.usefixtures("book")
+def test_a_text_becomes_a_model(capsys: Captured) -> None:
+    code, out, err = run(capsys, "book.txt", *QUICK, "--lowercase", "--seed", "3")
+    assert code == 0
+    assert out.splitlines()[-1].endswith(
+        "nats held out; wrote model.onnx, metrics.jsonl, samples.txt, loss.png to book-model; "
+        "next: textgen-run book-model/model.onnx --temp 0.5"
+    )
+    assert "1,764 characters to learn from, 196 held out, 14 different ones" in err
+    assert "1 x 8 LSTM units" in err
+    model = textgen.load("book-model/model.onnx")
+    assert model.generate("DO RE", seed=1, length=10)
+    assert model.training["recipe"]["seed"] == 3
+
+
+@pytest.mark.usefixtures("book")
+def test_options_reach_the_recipe(capsys: Captured) -> None:
+    code, out, _ = run(
+        capsys,
+        "book.txt",
+        *("-o", "my model", "--units", "6", "--layers", "2", "--dropout", "0.25", "--epochs", "1"),
+        *("--batch", "2", "--slice-length", "10", "--learning-rate", "0.01", "--weight-decay", "0.1"),
+        *("--held-out", "0.2", "--no-samples", "--threads", "1", "--unicode", "none"),
+    )
+    assert code == 0
+    assert "next: textgen-run 'my model/model.onnx'" in out
+    assert "------ temperature" not in out
+    assert not Path("my model/samples.txt").exists()
+    model = textgen.load("my model/model.onnx")
+    assert (model.engine.layers, model.engine.units) == (2, 6)
+    assert model.contract.normalization.unicode is None
+    recipe = model.training["recipe"]
+    assert (recipe["dropout"], recipe["batch"], recipe["slice_length"]) == (0.25, 2, 10)
+    assert (recipe["learning_rate"], recipe["weight_decay"]) == (0.01, 0.1)
+    assert model.training["split"]["held_out_characters"] == 392
+
+
+@pytest.mark.usefixtures("book")
+def test_a_corpus_from_standard_input_and_a_held_out_file(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode())))
+    code, _, err = run(capsys, "-", *QUICK, "--held-out-file", "book.txt", "--no-samples")
+    assert code == 0
+    assert "1,960 characters to learn from, 1,960 held out" in err
+    assert Path("standard-input-model/model.onnx").exists()
+
+
+def test_an_earlier_model_is_not_replaced_unasked(book: Path, capsys: Captured) -> None:
+    model = book.parent / "model.onnx"
+    model.write_bytes(b"precious")
+    code, _, err = run(capsys, "book.txt", *QUICK, "-o", ".")
+    assert code == 1
+    assert "model.onnx exists: choose another folder with -o, or pass --overwrite" in err
+    assert model.read_bytes() == b"precious"
+    assert run(capsys, "book.txt", *QUICK, "-o", ".", "--overwrite")[0] == 0
+    assert textgen.load(model)
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        (b"", (), "the corpus bad.txt is empty"),
+        (b"abc\x00def", (), "bad.txt is not a text: byte 3 is zero"),
+        (b"abc\xe9def", (), "bad.txt is not UTF-8: byte 3 is 0xe9"),
+        (b"a" * 5000, (), "nothing but 'a'"),
+        (b"abcdefghij" * 5, (), "too short: 45 characters to train on and 5 held out"),
+        (b"abcdefghij" * 50, ("--held-out", "0.9"), "too short: 50 characters"),
+        (b"abcdefghij" * 50, ("-o", "bad.txt"), "cannot write into the folder bad.txt"),
+        (b"abcdefghij" * 50, ("-o", "bad.txt/folder"), "cannot write into the folder"),
+    ],
+)
+def test_errors_of_the_users(
+    capsys: Captured, book: Path, content: bytes, options: tuple[str, ...], message: str
+) -> None:
+    (book.parent / "bad.txt").write_bytes(content)
+    code, out, err = run(capsys, "bad.txt", *QUICK, *options)
+    assert (code, out) == (1, "")
+    assert re.fullmatch(f"textgen-train: error: .*{re.escape(message)}.*\n", err)
+    assert sorted(os.listdir()) == ["bad.txt", "book.txt"]
+
+
+@pytest.mark.usefixtures("book")
+def test_a_missing_corpus(capsys: Captured) -> None:
+    code, _, err = run(capsys, "none.txt")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "there is no file or folder none.txt; corpora known by name are python-docs, nietzsche" in err
+
+
+@pytest.mark.usefixtures("book")
+def test_a_full_disk_leaves_nothing_half_written(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    code, _, err = run(capsys, "book.txt", *QUICK)
+    assert code == 1
+    assert err.endswith("textgen-train: error: cannot write book-model/model.onnx: No space left on device\n")
+    assert os.listdir("book-model") == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--minutes", "0"), "--minutes: must be above 0"),
+        (("--minutes", "nan"), "--minutes: must be above 0"),
+        (("--minutes", "1", "--epochs", "1"), "not allowed with"),
+        (("--epochs", "0"), "--epochs: must be 1 or more"),
+        (("--held-out", "0"), "--held-out: must be a number between 0 and 1"),
+        (("--held-out", "x"), "--held-out: 'x' is not a number"),
+        (("--units", "0"), "units must be 1 or more"),
+        (("--dropout", "1"), "dropout must be below 1"),
+        (("--unicode", "NFX"), "--unicode: invalid choice"),
+        (("--seed", "-1"), "--seed: must be 0 or more"),
+        (("--threads", "0"), "--threads: must be 1 or more"),
+    ],
+)
+def test_wrong_usage(capsys: Captured, options: tuple[str, ...], message: str) -> None:
+    code, out, err = run(capsys, "book.txt", *options)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_version(capsys: Captured) -> None:
+    assert run(capsys, "--version") == (0, f"textgen-train {__version__}\n", "")
+
+
+def test_an_interrupt_keeps_the_best_model(book: Path) -> None:
+    with subprocess.Popen(
+        [*COMMAND, book.name, "--units", "8", "--epochs", "1000000", "--no-samples"],
+        cwd=book.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        assert process.stdout is not None
+        assert "held out" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert process.returncode == 130
+    last = err.splitlines()[-1]
+    assert re.fullmatch(
+        r"textgen-train: interrupted: book-model/model\.onnx holds the best model so far, .* held out", last
+    )
+    assert textgen.load(book.parent / "book-model" / "model.onnx").generate(seed=1, length=5)
+    assert not list((book.parent / "book-model").glob("*.partial"))

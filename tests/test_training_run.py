@@ -1,0 +1,223 @@
+"""A whole training run: what it leaves behind, however it ends."""
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import textgen_runtime as textgen
+from textgen_runtime import OutputError
+from textgen_runtime.vocabulary import Normalization
+from textgen_train import run as run_module
+from textgen_train.corpus import Corpus
+from textgen_train.dataset import make_dataset
+from textgen_train.provenance import Provenance
+from textgen_train.recipe import Budget, Recipe
+from textgen_train.run import TrainingRun, clock
+from textgen_train.trainer import Trainer, Update
+
+RECIPE = Recipe(units=8, embedding=4, batch=4, slice_length=16, warmup=5)
+
+
+class Silence:
+    """A progress display that keeps what was written."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+        self.closed = False
+
+    def show(self, fraction: float, status: str) -> None:
+        assert 0 < fraction <= 1
+        assert "characters/s" in status
+
+    def write(self, text: str) -> None:
+        self.written.append(text)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def make_run(folder: Path, *, epochs: int = 3, samples: bool = True) -> tuple[TrainingRun, Silence]:
+    corpus = Corpus("song", "do re mi fa sol la si do\n" * 60, "f" * 64)
+    dataset = make_dataset(corpus, Normalization(), 0.1)
+    provenance = Provenance(corpus, 0.1, dataset, RECIPE, seed=5)
+    trainer = Trainer(dataset.training, len(dataset.vocabulary), RECIPE, Budget(epochs=epochs), 5)
+    progress = Silence()
+    return TrainingRun(trainer, provenance, folder, progress, samples=samples), progress
+
+
+def interrupt_after(run: TrainingRun, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    updates = run._trainer.updates
+
+    def interrupted() -> Iterator[Update]:
+        for update in updates():
+            if update.step > steps:
+                raise KeyboardInterrupt
+            yield update
+
+    monkeypatch.setattr(run._trainer, "updates", interrupted)
+
+
+def test_it_leaves_a_model_figures_samples_and_curves(tmp_path: Path) -> None:
+    run, progress = make_run(tmp_path)
+    run.run()
+    assert sorted(os.listdir(tmp_path)) == ["loss.png", "metrics.jsonl", "model.onnx", "samples.txt"]
+    entries = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [entry["epoch"] for entry in entries] == [1.0, 2.0, 3.0]
+    assert list(entries[0]) == [
+        "step",
+        "epoch",
+        "seconds",
+        "training_nats",
+        "held_out_nats",
+        "bits_per_character",
+        "learning_rate",
+        "characters_per_second",
+    ]
+    assert entries[-1]["held_out_nats"] < entries[0]["held_out_nats"]
+    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert progress.closed
+    samples = (tmp_path / "samples.txt").read_text()
+    for temperature in ("0.2", "0.5", "1.0", "1.2"):
+        assert samples.count(f"------ temperature: {temperature}\n") == 3
+    assert len([text for text in progress.written if "held out" in text]) == 3
+
+
+def test_the_model_says_where_it_comes_from(tmp_path: Path) -> None:
+    run, _ = make_run(tmp_path)
+    run.run()
+    model = textgen.load(tmp_path / "model.onnx")
+    training = model.training
+    assert run.best is not None
+    assert training["held_out_nats"] == run.best.held_out_nats
+    assert (training["corpus"], training["sha256"], training["characters"]) == ("song", "f" * 64, 1500)
+    assert training["split"]["held_out"] == "the last 10% of the corpus"
+    assert training["split"]["training_characters"] == 1350
+    assert training["recipe"]["units"] == 8
+    assert training["recipe"]["seed"] == 5
+    assert set(training["versions"]) == {"textgen-onnx", "torch", "onnx", "python"}
+    assert len(model.prompts) == 8
+    assert all(len(prompt) == 60 for prompt in model.prompts)
+
+
+def test_the_best_model_is_kept_when_later_ones_are_worse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([3.0, 2.0, 2.5])
+    monkeypatch.setattr(run_module, "nats_per_character", lambda *_: next(losses))
+    run, progress = make_run(tmp_path)
+    run.run()
+    assert textgen.load(tmp_path / "model.onnx").training["held_out_nats"] == 2.0
+    assert run.best is not None
+    assert run.best.epoch == 2.0
+    assert "the best is 2.0000" in "".join(progress.written)
+
+
+def test_no_samples(tmp_path: Path) -> None:
+    run, progress = make_run(tmp_path, samples=False)
+    run.run()
+    assert not (tmp_path / "samples.txt").exists()
+    assert "temperature" not in "".join(progress.written)
+
+
+@pytest.mark.parametrize("steps", [3, 30, 50])
+def test_an_interrupt_keeps_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    run, progress = make_run(tmp_path)
+    interrupt_after(run, steps, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        run.run()
+    assert progress.closed
+    assert run.best is not None
+    assert run.best.step <= steps
+    assert textgen.load(tmp_path / "model.onnx").generate(seed=0, length=10)
+
+
+def test_an_interrupt_before_the_first_update_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = make_run(tmp_path)
+    interrupt_after(run, 0, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        run.run()
+    assert run.best is None
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_disk_that_fills_up_leaves_the_last_model_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = make_run(tmp_path)
+    written = 0
+    fsync = os.fsync
+
+    def full_in_the_end(file: int) -> None:
+        nonlocal written
+        written += 1
+        if written > 5:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", full_in_the_end)
+    with pytest.raises(OutputError, match="No space left on device"):
+        run.run()
+    assert sorted(os.listdir(tmp_path)) == ["loss.png", "metrics.jsonl", "model.onnx", "samples.txt"]
+    assert textgen.load(tmp_path / "model.onnx").generate(seed=0, length=10)
+
+
+def update_at(seconds: float, minutes: float) -> Update:
+    return Update(
+        step=1,
+        epochs=0.1,
+        seconds=seconds,
+        progress=min(1.0, seconds / 60 / minutes),
+        learning_rate=0.1,
+        characters=10,
+        nats=1.0,
+        ends_epoch=False,
+    )
+
+
+def test_evaluations_by_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute has five evaluations, an hour twenty, and none comes just before the last."""
+    run, _ = make_run(tmp_path)
+    now = 0.0
+    monkeypatch.setattr(run_module, "perf_counter", lambda: now)
+    for minutes, expected in ((1.0, [12, 24, 36, 48, 60]), (60.0, [180 * (i + 1) for i in range(20)])):
+        run._budget = Budget(minutes=minutes)
+        now, at = 0.0, []
+        interval = run_module.Interval()
+        while now < 60 * minutes:
+            now += 1.0
+            if run._is_due(update_at(now, minutes), interval):
+                at.append(now)
+                interval = run_module.Interval()
+        assert at == expected
+
+
+def test_progress_in_words() -> None:
+    interval = run_module.Interval()
+    assert interval.status(Budget(epochs=1)) == ""
+    interval.add(update_at(15, 1))
+    status = interval.status(Budget(minutes=1))
+    assert status.startswith("1.000 nats")
+    assert status.endswith("45 s left")
+    interval.add(replace(update_at(30, 1), progress=0.2))
+    assert interval.status(Budget(epochs=5)).endswith("2:00 left")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (59.6, "1:00"), (125, "2:05"), (3725, "1:02:05")]
+)
+def test_clock(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
+
+
+def test_a_held_out_text_of_its_own_is_named() -> None:
+    corpus = Corpus("song", "do re mi\n" * 60, "f" * 64)
+    other = Corpus("other", "mi re do\n" * 6, "e" * 64)
+    dataset = make_dataset(corpus, Normalization(), other)
+    provenance = Provenance(corpus, other, dataset, RECIPE, seed=5)
+    assert provenance._split()["held_out"] == {"corpus": "other", "sha256": "e" * 64}

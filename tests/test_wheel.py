@@ -1,0 +1,121 @@
+"""The built wheel, in an environment that has it and its base dependencies and nothing else."""
+
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent.parent
+BASE = ("numpy", "onnxruntime")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the sdist as an installer would, with the build tools that are here."""
+    folder = tmp_path_factory.mktemp("dist")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)],
+        check=True,
+        capture_output=True,
+    )
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def closure(names: tuple[str, ...]) -> set[str]:
+    """Distributions and all that they need."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        for text in importlib.metadata.requires(name) or ():
+            requirement = Requirement(text)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                waiting.append(requirement.name)
+    return found
+
+
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of programs of an environment with the wheel installed; made without a network."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=False)
+    paths = sysconfig.get_paths("venv", vars={"base": str(folder), "platbase": str(folder)})
+    site, programs = Path(paths["purelib"]), Path(paths["scripts"])
+    for name in closure(BASE):
+        for file in importlib.metadata.files(name) or ():
+            if ".." not in file.parts and not file.name.endswith(".pyc"):
+                target = site / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(str(file.locate()), target)
+    python = programs / Path(sys.executable).name
+    subprocess.run(
+        [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", wheel],
+        check=True,
+        capture_output=True,
+    )
+    return programs
+
+
+def run(program: Path | str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return subprocess.run(
+        [str(program), *arguments], capture_output=True, check=False, encoding="utf-8", cwd=cwd, env=clean
+    )
+
+
+def test_the_wheel_holds_the_packages_and_no_sources_of_the_extension(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    packages = {name.split("/")[0] for name in names if ".dist-info" not in name}
+    assert packages == {"textgen_runtime", "textgen_train"}
+    assert any(
+        name.startswith("textgen_runtime/_sampler.") and name.endswith((".so", ".pyd")) for name in names
+    )
+    assert {
+        "textgen_runtime/py.typed",
+        "textgen_runtime/_sampler.pyi",
+        "textgen_runtime/_sampler.pxd",
+    } <= set(names)
+    assert not [name for name in names if name.endswith((".pyx", ".c"))]
+
+
+def test_textgen_run_works_without_the_training_extra(
+    environment: Path, tiny_path: Path, tmp_path: Path
+) -> None:
+    done = run(environment / "textgen-run", str(tiny_path), "--length", "20", "--seed", "1", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout) == len("dad had") + 20 + 1
+
+
+def test_the_runtime_embeds_without_the_training_extra(
+    environment: Path, tiny_path: Path, tmp_path: Path
+) -> None:
+    program = (
+        "import importlib.util, textgen_runtime as textgen\n"
+        "assert not importlib.util.find_spec('torch') and not importlib.util.find_spec('onnx')\n"
+        f"model = textgen.load({str(tiny_path)!r})\n"
+        "print(len(model.generate('abc', length=30, temperature=0.5, seed=7)), textgen.__file__)"
+    )
+    done = run(environment / "python", "-c", program, cwd=tmp_path)
+    assert done.stderr == ""
+    length, place = done.stdout.split()
+    assert length == "30"
+    assert str(ROOT) not in place
+
+
+def test_textgen_train_without_its_extra_says_what_to_install(environment: Path, tmp_path: Path) -> None:
+    done = run(environment / "textgen-train", "python-docs", cwd=tmp_path)
+    assert done.returncode == 1
+    assert 'pip install "textgen-onnx[train]"' in done.stderr
+    assert done.stderr.count("\n") == 1
