@@ -19,7 +19,7 @@ class Recipe:
 
     units: int = field(default=128, metadata={"help": "LSTM units a layer"})
     layers: int = field(default=1, metadata={"help": "LSTM layers"})
-    embedding: int = field(default=64, metadata={"help": "numbers that stand for a character at the input"})
+    embedding: int = field(default=32, metadata={"help": "numbers that stand for a character at the input"})
     dropout: float = field(
         default=0.0, metadata={"help": "share of each layer's outputs left out while training, in [0, 1)"}
     )
@@ -28,7 +28,7 @@ class Recipe:
         default=64, metadata={"help": "characters read between two updates; gradients go back this far"}
     )
     learning_rate: float = field(
-        default=0.008, metadata={"help": "highest learning rate for 128 units; falls with their square root"}
+        default=0.012, metadata={"help": "highest learning rate for 128 units; falls with their square root"}
     )
     weight_decay: float = field(default=0.05, metadata={"help": "AdamW's weight decay"})
     clip: float = field(default=1.0, metadata={"help": "largest norm of a gradient"})
