@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ def test_pythons_documentation_needs_nothing() -> None:
     corpus = read_corpus("python-docs")
     assert len(corpus.text) > 300_000
     assert "\n" in corpus.text
+    assert not re.search(r"-{40}\+|\|  +\|", corpus.text)
 
 
 @pytest.mark.parametrize("content", [b"", b" \n\r\n\t"])
