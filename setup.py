@@ -6,17 +6,33 @@ import numpy as np
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-# Fused multiply-adds round differently from one processor to the next; a seed must not.
-COMPILE_ARGS = ["/O2"] if os.name == "nt" else ["-O3", "-ffp-contract=off"]
+OPTIMISE = ["/O2"] if os.name == "nt" else ["-O3"]
+
+# Fused multiply-adds round differently from one processor to the next; a seed must not. The kernels live on
+# them, and promise the same text on the same machine only.
+EXACT = [] if os.name == "nt" else ["-ffp-contract=off"]
+FUSED = [] if os.name == "nt" else ["-ffp-contract=fast"]
+
+PACKAGE = "runtime/textgen_runtime"
+COMMON = {
+    "include_dirs": [np.get_include(), PACKAGE],
+    "define_macros": [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+}
 
 extensions = [
     Extension(
         "textgen_runtime._sampler",
-        ["runtime/textgen_runtime/_sampler.pyx"],
-        include_dirs=[np.get_include()],
-        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-        extra_compile_args=COMPILE_ARGS,
-    )
+        [f"{PACKAGE}/_sampler.pyx"],
+        extra_compile_args=OPTIMISE + EXACT,
+        **COMMON,
+    ),
+    Extension(
+        "textgen_runtime._decoder",
+        [f"{PACKAGE}/_decoder.pyx", f"{PACKAGE}/kernels/kernels.c"],
+        depends=[f"{PACKAGE}/kernels/kernels.h", f"{PACKAGE}/kernels/kernel_body.h"],
+        extra_compile_args=OPTIMISE + FUSED,
+        **COMMON,
+    ),
 ]
 
 setup(ext_modules=cythonize(extensions, build_dir="build/cython", include_path=["runtime"]))

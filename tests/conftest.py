@@ -15,10 +15,10 @@ def tiny_path() -> Path:
     return TINY
 
 
-@pytest.fixture(scope="session")
-def tiny() -> textgen.Model:
-    """The same, loaded."""
-    return textgen.load(TINY)
+@pytest.fixture(scope="session", params=["native", "onnxruntime"])
+def tiny(request: pytest.FixtureRequest) -> textgen.Model:
+    """The same, loaded, with each of the engines in turn."""
+    return textgen.load(TINY, engine=request.param)
 
 
 @pytest.fixture

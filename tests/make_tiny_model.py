@@ -20,13 +20,13 @@ SYMBOLS = "\n abcdehé€ж𝄞"
 
 
 def random_weights(
-    vocabulary: int, *, units: int = 4, embedding: int = 3, layers: int = 1, seed: int = 0
+    vocabulary: int, *, units: int = 4, embedding: int = 3, layers: int = 1, scale: float = 1.0
 ) -> Weights:
     """Weights large enough that logits differ and the state matters."""
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
 
     def normal(*shape: int) -> NDArray[np.float32]:
-        return random.normal(size=shape).astype(np.float32)
+        return random.normal(0, scale, shape).astype(np.float32)
 
     return Weights(
         embedding=normal(vocabulary, embedding),
@@ -42,16 +42,16 @@ def random_weights(
 
 
 def make_model(
-    symbols: Sequence[str] = SYMBOLS, *, units: int = 4, layers: int = 1, seed: int = 0
+    symbols: Sequence[str] = SYMBOLS, *, units: int = 4, layers: int = 1, scale: float = 1.0
 ) -> onnx.ModelProto:
     """A model file with random weights."""
     contract = Contract(
         Vocabulary(symbols),
         Normalization(lowercase=True, unicode="NFC"),
-        prompts=("abc", "dad had", "é€ж𝄞") if "𝄞" in symbols else ("ab",),
+        prompts=("abc", "dad had", "é€ж𝄞") if "𝄞" in symbols else (symbols[0],),
         training={"corpus": "none: the weights are random"},
     )
-    return build_model(random_weights(len(symbols), units=units, layers=layers, seed=seed), contract)
+    return build_model(random_weights(len(symbols), units=units, layers=layers, scale=scale), contract)
 
 
 if __name__ == "__main__":

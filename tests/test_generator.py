@@ -10,24 +10,26 @@ import pytest
 import textgen_runtime as textgen
 from numpy.typing import NDArray
 from textgen_runtime import Model, PromptError, Sampler, SamplingError, State
-from textgen_runtime.engine import Engine, initial_state
-from textgen_runtime.generator import PROMPT_PIECE
+from textgen_runtime.engine import Measurements, initial_state
+from textgen_runtime.generator import PROMPT_PIECE, STREAM_PIECE
+from textgen_runtime.onnx_engine import OnnxEngine
 from textgen_runtime.vocabulary import UnknownPolicy
 
 from .make_tiny_model import PATH
 
 
-class RecordingEngine:
-    """Passes steps on and remembers how long each was."""
+def record_steps(monkeypatch: pytest.MonkeyPatch) -> tuple[Model, list[int]]:
+    """The tiny model on onnxruntime, and the lengths of the steps it will be asked for."""
+    model = textgen.load(PATH, engine="onnxruntime")
+    assert isinstance(model.engine, OnnxEngine)
+    step, lengths = model.engine.step, list[int]()
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self.layers, self.units, self.vocabulary_size = engine.layers, engine.units, engine.vocabulary_size
-        self.lengths: list[int] = []
+    def recorded(tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:
+        lengths.append(len(tokens))
+        return step(tokens, state)
 
-    def step(self, tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:
-        self.lengths.append(len(tokens))
-        return self._engine.step(tokens, state)
+    monkeypatch.setattr(model.engine, "step", recorded)
+    return model, lengths
 
 
 def step_by_step(model: Model, prompt: str, length: int, temperature: float, seed: int) -> str:
@@ -57,20 +59,20 @@ def test_a_text_is_what_single_steps_make(tiny: Model, temperature: float) -> No
     assert running.take(50) + running.take(0) + running.take(150) == expected
 
 
-def test_every_character_costs_one_step_of_one(tiny: Model) -> None:
-    engine = RecordingEngine(tiny.engine)
-    dataclasses.replace(tiny, engine=engine).generate("abc", length=50, seed=1)
-    assert engine.lengths == [3] + [1] * 50
+def test_every_character_costs_one_step_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, lengths = record_steps(monkeypatch)
+    model.generate("abc", length=50, seed=1)
+    assert lengths == [3] + [1] * 50
 
 
-def test_a_long_prompt_is_read_in_pieces_and_read_whole(tiny: Model) -> None:
-    engine = RecordingEngine(tiny.engine)
+def test_a_long_prompt_is_read_in_pieces_and_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, lengths = record_steps(monkeypatch)
     prompt = "abcde hé" * PROMPT_PIECE
-    generation = dataclasses.replace(tiny, engine=engine).start(prompt, seed=0)
-    assert max(engine.lengths) == PROMPT_PIECE
-    assert sum(engine.lengths) == len(prompt)
-    tokens = tiny.vocabulary.encode(prompt)[:, np.newaxis]
-    logits, state = tiny.engine.step(tokens, initial_state(tiny.engine))
+    generation = model.start(prompt, seed=0)
+    assert max(lengths) == PROMPT_PIECE
+    assert sum(lengths) == len(prompt)
+    tokens = model.vocabulary.encode(prompt)[:, np.newaxis]
+    logits, state = model.engine.step(tokens, initial_state(model.engine))
     np.testing.assert_allclose(generation.logits, logits[-1, 0], atol=1e-5)
     np.testing.assert_allclose(generation.state.cell, state.cell, atol=1e-5)
     assert generation.logits.base is None
@@ -180,4 +182,30 @@ def test_threads_share_a_model_and_make_the_texts_they_would_alone(tiny: Model) 
 
 def test_stream_is_lazy(tiny: Model) -> None:
     pieces: Iterator[str] = tiny.stream("abc", length=10**12, seed=1)
-    assert next(pieces) + next(pieces) == textgen.load(PATH).generate("abc", length=2, seed=1)
+    first = next(pieces) + next(pieces)
+    assert first == tiny.generate("abc", length=len(first), seed=1)
+    assert 2 <= len(first) <= 2 * STREAM_PIECE
+
+
+def test_several_prompts_are_continued_together_and_apart(tiny: Model) -> None:
+    prompts = ["abc", "dad had", "é", "abc", "h"]
+    together = tiny.generate(prompts, length=90, temperature=1.0, seed=3)
+    alone = [tiny.start(p, temperature=1.0, seed=3, stream=i).take(90) for i, p in enumerate(prompts)]
+    assert together == alone
+    assert together[0] == tiny.generate("abc", length=90, temperature=1.0, seed=3)
+    assert tiny.generate(prompts[:2], length=90, temperature=1.0, seed=3) == together[:2]
+    assert tiny.generate([], seed=1) == []
+    assert tiny.generate(["a", "b"], length=0) == ["", ""]
+
+
+def test_measurements(tiny: Model) -> None:
+    generation = tiny.start("abc", temperature=1.0, seed=2)
+    expected = textgen.entropy(generation.logits, 1.0)
+    generation.measurements = Measurements()
+    first = generation.take(1)
+    assert generation.measurements.entropy_bits == pytest.approx(expected, rel=1e-6)
+    assert first + generation.take(49) == tiny.generate("abc", length=50, temperature=1.0, seed=2)
+    assert generation.measurements.characters == 50
+    assert generation.measurements.model_seconds > 0
+    assert generation.measurements.sampler_seconds > 0
+    assert 0 < generation.measurements.entropy_bits / 50 < np.log2(12)

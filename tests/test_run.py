@@ -66,7 +66,15 @@ def test_statistics_tell_the_seed_that_gives_the_text_again(capsys: Captured) ->
     code, text, err = run(capsys, "--stats", "--length", "50", "--temp", "1", "--count", "2")
     assert code == 0
     figures = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in err.splitlines())
-    assert list(figures) == ["seed", "load", "first character", "speed", "a character", "mean entropy"]
+    assert list(figures) == [
+        "engine",
+        "seed",
+        "load",
+        "first character",
+        "speed",
+        "a character",
+        "mean entropy",
+    ]
     _, again, _ = run(capsys, "--seed", figures["seed"], "--length", "50", "--temp", "1", "--count", "2")
     assert again == text
     each = [float(number) for number in re.findall(r"\d+\.\d+", figures["a character"])]

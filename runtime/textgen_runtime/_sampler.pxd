@@ -33,6 +33,14 @@ cdef int64_t draw_token(
     const real *logits, Py_ssize_t size, double temperature, double uniform, double *weights
 ) noexcept nogil
 
+# Entropy in bits of the distribution that a draw is made from; 0 where there is none.
+cdef double entropy_of(
+    const real *logits, Py_ssize_t size, double temperature, double *weights
+) noexcept nogil
+
+# A token as it is; a Fault becomes the SamplingError that tells the user of it.
+cdef int64_t checked(int64_t outcome) except -1
+
 
 cdef class Sampler:
     cdef readonly object seed

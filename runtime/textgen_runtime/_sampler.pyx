@@ -93,6 +93,21 @@ cdef int64_t draw_token(
     return token
 
 
+cdef double entropy_of(
+    const real *logits, Py_ssize_t size, double temperature, double *weights
+) noexcept nogil:
+    cdef double total = 0.0
+    if weigh(logits, size, temperature, weights, &total) < 0:
+        return 0.0
+    # The sum of -p log p with p = weight / total.
+    cdef double products = 0.0
+    cdef Py_ssize_t i
+    for i in range(size):
+        if weights[i] > 0.0:
+            products += weights[i] * log(weights[i])
+    return (log(total) - products / total) / log(2.0)
+
+
 cdef int64_t checked(int64_t outcome) except -1:
     """Turn a Fault into the error that tells the user of it."""
     if outcome == Fault.NOT_A_NUMBER:
@@ -194,12 +209,14 @@ def entropy(logits, temperature=1.0):
 
     0 bits: the next character is certain; log2(n) bits: all n are equally likely.
     """
-    cdef double nats = 0.0
-    cdef double probability
-    for probability in softmax(logits, temperature):
-        if probability > 0.0:
-            nats -= probability * log(probability)
-    return nats / log(2.0)
+    cdef double heat = checked_temperature(temperature)
+    row = as_reals(logits, 1, "logits").astype(np.float64)
+    cdef cnp.ndarray array = row
+    cdef cnp.ndarray weights = np.empty_like(row)
+    cdef Py_ssize_t size = cnp.PyArray_SIZE(array)
+    cdef const double *start = <const double *>cnp.PyArray_DATA(array)
+    checked(most_likely(start, size))
+    return entropy_of(start, size, heat, <double *>cnp.PyArray_DATA(weights))
 
 
 def draw_at(logits, temperature, uniform):

@@ -1,16 +1,16 @@
 """Text from a model: ``Model``, which is shared, and ``Generation``, which is one running stream."""
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._sampler import Sampler
 from .contract import Contract
-from .engine import Engine, State, initial_state
+from .engine import Engine, Measurements, State, initial_state, join_states, select_streams
 from .errors import PromptError
 from .vocabulary import UnknownPolicy, Vocabulary
 
@@ -20,6 +20,10 @@ DEFAULT_LENGTH = 400
 # A prompt is read in pieces of this many characters: the logits of every position of a piece are in
 # memory at once, and a long prompt must not need more than a short one.
 PROMPT_PIECE = 1024
+
+# Text that is streamed comes in pieces of at most this many characters: a fraction of a millisecond with the
+# native engine, and alive to the eye with any.
+STREAM_PIECE = 64
 
 
 def fresh_seed() -> int:
@@ -83,20 +87,56 @@ class Model:
             prompt = self._own_prompt(seed + stream)
         return Generation(self, sampler, prompt, unknown)
 
+    @overload
     def generate(
         self,
         prompt: str | None = None,
+        *,
+        length: int = ...,
+        temperature: float = ...,
+        seed: int | None = ...,
+        unknown: UnknownPolicy = ...,
+    ) -> str: ...
+
+    @overload
+    def generate(
+        self,
+        prompt: list[str],
+        *,
+        length: int = ...,
+        temperature: float = ...,
+        seed: int | None = ...,
+        unknown: UnknownPolicy = ...,
+    ) -> list[str]: ...
+
+    def generate(
+        self,
+        prompt: str | list[str] | None = None,
         *,
         length: int = DEFAULT_LENGTH,
         temperature: float = DEFAULT_TEMPERATURE,
         seed: int | None = None,
         unknown: UnknownPolicy = "error",
-    ) -> str:
+    ) -> str | list[str]:
         """Continue a prompt by ``length`` characters and return them, without the prompt.
 
-        The other arguments and the errors are those of ``start``.
+        Several prompts are continued together, which takes far less than one after another; number i is
+        stream i of the seed, and its text does not depend on the others. The other arguments and the
+        errors are those of ``start``.
         """
-        return self.start(prompt, temperature=temperature, seed=seed, unknown=unknown).take(length)
+        if not isinstance(prompt, list):
+            return self.start(prompt, temperature=temperature, seed=seed, unknown=unknown).take(length)
+        seed = fresh_seed() if seed is None else seed
+        generations = [
+            self.start(each, temperature=temperature, seed=seed, stream=i, unknown=unknown)
+            for i, each in enumerate(prompt)
+        ]
+        if not generations:
+            return []
+        texts = [""] * len(generations)
+        for pieces in stream_together(generations, length, max(1, self.engine.piece // len(generations))):
+            texts = [text + piece for text, piece in zip(texts, pieces, strict=True)]
+        return texts
 
     def stream(
         self,
@@ -131,6 +171,7 @@ class Generation:
         prompt: The text it started from, in the model's normalised form.
         state: What the model remembers; shapes [layers, 1, units].
         logits: Of the next character; shape [vocabulary], float32.
+        measurements: Where to add up what decoding takes; None, which saves the effort, unless set.
     """
 
     model: Model
@@ -138,6 +179,7 @@ class Generation:
     prompt: str
     state: State
     logits: NDArray[np.float32]
+    measurements: Measurements | None = None
 
     def __init__(self, model: Model, sampler: Sampler, prompt: str, unknown: UnknownPolicy = "error") -> None:
         self.model = model
@@ -173,26 +215,21 @@ class Generation:
             ValueError: If ``length`` is negative.
             SamplingError: If the model's logits are not finite.
         """
-        return "".join(self.stream(length))
+        return "".join(self._pieces(length, self.model.engine.piece))
 
     def stream(self, length: int) -> Iterator[str]:
-        """Yield the next ``length`` characters, one or a few at a time, as they are made.
+        """Yield the next ``length`` characters as they are made, in pieces of at most ``STREAM_PIECE``.
+
+        What changes in between, such as the sampler's temperature, takes effect with the next piece.
 
         Raises:
             ValueError: If ``length`` is negative.
             SamplingError: If the model's logits are not finite.
         """
-        if length < 0:
-            raise ValueError(f"length must be 0 or more, not {length}")
-        return self._characters(length)
+        return self._pieces(length, min(STREAM_PIECE, self.model.engine.piece))
 
-    def _characters(self, length: int) -> Iterator[str]:
-        step, draw, symbols = self.model.engine.step, self.sampler.draw, self.model.vocabulary.symbols
-        for _ in range(length):
-            token = draw(self.logits)
-            logits, self.state = step(np.array([[token]], np.int64), self.state)
-            self.logits = logits[0, 0]
-            yield symbols[token]
+    def _pieces(self, length: int, piece: int) -> Iterator[str]:
+        return (texts[0] for texts in stream_together([self], length, piece))
 
     def copy(self) -> "Generation":
         """A stream that goes on from here exactly as this one would, and apart from it."""
@@ -201,3 +238,36 @@ class Generation:
         twin.sampler = Sampler(self.sampler.temperature, self.sampler.seed, self.sampler.stream)
         twin.sampler.state = self.sampler.state
         return twin
+
+
+def stream_together(generations: Sequence[Generation], length: int, piece: int) -> Iterator[list[str]]:
+    """Yield the next ``length`` characters of several generations of one model, a piece of each at a time.
+
+    Args:
+        generations: Of the same model, each with a sampler of its own.
+        length: How many characters of each.
+        piece: How many of them at a time; after each piece every generation stands behind it.
+
+    Raises:
+        ValueError: If ``length`` is negative.
+        SamplingError: If the model's logits are not finite.
+    """
+    if length < 0:
+        raise ValueError(f"length must be 0 or more, not {length}")
+    return _pieces_together(generations, length, piece)
+
+
+def _pieces_together(generations: Sequence[Generation], length: int, piece: int) -> Iterator[list[str]]:
+    model = generations[0].model
+    for start in range(0, length, piece):
+        decoded = model.engine.decode(
+            [generation.sampler for generation in generations],
+            np.stack([generation.logits for generation in generations]),
+            join_states([generation.state for generation in generations]),
+            min(piece, length - start),
+            generations[0].measurements,
+        )
+        for i, generation in enumerate(generations):
+            generation.logits = decoded.logits[i]
+            generation.state = select_streams(decoded.state, slice(i, i + 1))
+        yield [model.vocabulary.decode(tokens) for tokens in decoded.tokens.T.tolist()]

@@ -1,16 +1,22 @@
 """The engine that runs a model file through onnxruntime."""
 
+from collections.abc import Sequence
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from ._sampler import Sampler, entropy
 from .contract import CELL, HIDDEN, INPUTS, LOGITS, OUTPUTS, TOKEN, Contract
-from .engine import State, initial_state
+from .engine import Decoded, Measurements, State, initial_state, join_states, select_streams
 from .errors import ModelFileError
 
 SILENT = 4  # onnxruntime's "fatal" level: what is wrong with a file is said in this project's own words.
+
+# Some milliseconds' worth of steps of a model of this size; a step checks for interrupts itself.
+PIECE = 256
 
 # What each input must be: onnxruntime's name of its type, and its number of dimensions.
 EXPECTED_INPUTS = {TOKEN: ("tensor(int64)", 2), HIDDEN: ("tensor(float)", 3), CELL: ("tensor(float)", 3)}
@@ -40,6 +46,8 @@ class OnnxEngine:
             raise ModelFileError(
                 f"onnxruntime cannot read it as an ONNX model ({_first_line(error)})"
             ) from error
+        self.name = f"onnxruntime {onnxruntime.__version__}"
+        self.piece = PIECE
         self.layers, self.units = self._check_signature()
         self.vocabulary_size = self._probe()
 
@@ -53,6 +61,49 @@ class OnnxEngine:
             OUTPUTS, {TOKEN: tokens, HIDDEN: state.hidden, CELL: state.cell}
         )
         return logits, State(hidden, cell)
+
+    def decode(
+        self,
+        samplers: Sequence[Sampler],
+        logits: NDArray[np.float32],
+        state: State,
+        length: int,
+        measurements: Measurements | None = None,
+    ) -> Decoded:
+        # Stream by stream: onnxruntime's products of several rows differ in the last bit from those of one,
+        # and a stream's text must not depend on the others.
+        streams = [
+            self._decode_one(sampler, logits[i], select_streams(state, slice(i, i + 1)), length, measurements)
+            for i, sampler in enumerate(samplers)
+        ]
+        return Decoded(
+            np.concatenate([stream.tokens for stream in streams], axis=1),
+            np.concatenate([stream.logits for stream in streams]),
+            join_states([stream.state for stream in streams]),
+        )
+
+    def _decode_one(
+        self,
+        sampler: Sampler,
+        logits: NDArray[np.float32],
+        state: State,
+        length: int,
+        measurements: Measurements | None,
+    ) -> Decoded:
+        tokens = np.empty((length, 1), np.int64)
+        for i in range(length):
+            if measurements is None:
+                tokens[i] = sampler.draw(logits)
+                scores, state = self.step(tokens[i : i + 1], state)
+            else:
+                bits = entropy(logits, sampler.temperature)
+                start = perf_counter()
+                tokens[i] = sampler.draw(logits)
+                drawn = perf_counter()
+                scores, state = self.step(tokens[i : i + 1], state)
+                measurements.add(1, perf_counter() - drawn, drawn - start, bits)
+            logits = scores[0, 0]
+        return Decoded(tokens, logits[np.newaxis], state)
 
     def _check_signature(self) -> tuple[int, int]:
         inputs = {node.name: node for node in self._session.get_inputs()}
@@ -101,13 +152,7 @@ def open_onnx(model: bytes, threads: int = 1) -> tuple[OnnxEngine, Contract]:
         ModelFileError: If it is not a text generator of this project's contract.
     """
     engine = OnnxEngine(model, threads)
-    contract = Contract.from_metadata(engine.metadata)
-    if engine.vocabulary_size != len(contract.vocabulary):
-        raise ModelFileError(
-            f"its vocabulary has {len(contract.vocabulary)} characters but its logits "
-            f"{engine.vocabulary_size} values: export it again"
-        )
-    return engine, contract
+    return engine, Contract.from_metadata(engine.metadata)
 
 
 def _session_options(threads: int) -> Any:

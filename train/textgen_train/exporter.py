@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from textgen_runtime.atomic import replace_file
 from textgen_runtime.contract import Contract
-from textgen_runtime.engine import initial_state
+from textgen_runtime.engine import Engine, initial_state
 from textgen_runtime.generator import Model
-from textgen_runtime.onnx_engine import OnnxEngine, open_onnx
+from textgen_runtime.loading import open_model
 from torch import Tensor
 
 from .errors import ExportError
@@ -30,7 +30,7 @@ class Exported:
     Attributes:
         content: The file's bytes.
         model: The same, loaded by the runtime.
-        largest_difference: Between logits of torch and of onnxruntime, over the whole check.
+        largest_difference: Between the logits of torch and those of any engine, over the whole check.
     """
 
     content: bytes
@@ -51,7 +51,7 @@ def export(model: CharLSTM, contract: Contract, path: str | os.PathLike[str]) ->
         What was written, and how far it is from torch.
 
     Raises:
-        ExportError: If onnxruntime's logits differ from torch's by more than 1e-4.
+        ExportError: If an engine's logits differ from torch's by more than 1e-4.
         OutputError: If the file cannot be written.
         ValueError: If the vocabulary is not of the network's size.
     """
@@ -68,15 +68,21 @@ def build_checked(model: CharLSTM, contract: Contract) -> Exported:
             f"the network {model.output.out_features} outputs"
         )
     content = build_model(weights_of(model), contract).SerializeToString()
-    engine, read_back = open_onnx(content)
-    difference = largest_difference(model, engine)
+    difference = largest_difference(model, open_model(content, "onnxruntime").engine)
+    _check_difference(difference)
+    exported = open_model(content)
+    difference = max(difference, largest_difference(model, exported.engine))
+    _check_difference(difference)
+    return Exported(content, exported, difference)
+
+
+def _check_difference(difference: float) -> None:
     # Not `difference > limit`, which NaN would pass.
     if not difference <= LARGEST_DIFFERENCE:
         raise ExportError(
             f"the exported model's logits differ from the trained one's by {difference:.2g}, more than "
             f"{LARGEST_DIFFERENCE:g}: it was not written"
         )
-    return Exported(content, Model(engine, read_back), difference)
 
 
 def weights_of(model: CharLSTM) -> Weights:
@@ -103,8 +109,8 @@ def _array(tensor: Tensor) -> NDArray[np.float32]:
 
 
 @torch.no_grad()
-def largest_difference(model: CharLSTM, engine: OnnxEngine) -> float:
-    """Step torch and onnxruntime side by side, each on its own state, and compare all logits."""
+def largest_difference(model: CharLSTM, engine: Engine) -> float:
+    """Step torch and an engine side by side, each on its own state, and compare all logits."""
     tokens = np.random.default_rng(PARITY_SEED).integers(
         engine.vocabulary_size, size=(PARITY_STEPS, PARITY_BATCH)
     )

@@ -1,20 +1,30 @@
 """``textgen-run``: text from a model file, on standard output as it is made."""
 
 import argparse
-import dataclasses
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from time import perf_counter
 
+from textgen_runtime.engine import Measurements
 from textgen_runtime.errors import PromptError
-from textgen_runtime.generator import DEFAULT_LENGTH, DEFAULT_TEMPERATURE, Generation, Model, fresh_seed
+from textgen_runtime.generator import (
+    DEFAULT_LENGTH,
+    DEFAULT_TEMPERATURE,
+    STREAM_PIECE,
+    Generation,
+    fresh_seed,
+    stream_together,
+)
 from textgen_runtime.loading import load
 from textgen_runtime.text_file import STANDARD_INPUT, read_text
 
 from .shell import CommandParser, escape_unencodable, number, run_command, whole_number
-from .statistics import MeasuredEngine, Statistics
+from .statistics import statistics
 
 PROG = "textgen-run"
+
+# As many texts are made side by side at most; more gain nothing, and all but the first wait in memory.
+TOGETHER = 64
 
 # Text is handed on at least this often while it is made: smooth to the eye, and far too seldom to cost.
 FLUSH_SECONDS = 0.02
@@ -92,14 +102,21 @@ def parser() -> CommandParser:
         help="what to do about characters of the prompt that the model does not know (default error)",
     )
     command.add_argument(
+        "--engine",
+        choices=("auto", "native", "onnxruntime"),
+        default="auto",
+        help="what runs the model: native is far faster, onnxruntime takes graphs that native does not know "
+        "(default auto: native where it can)",
+    )
+    command.add_argument(
         "--threads",
         metavar="N",
         type=whole_number(1),
         default=1,
-        help="threads for one step; more than 1 only helps large models (default 1)",
+        help="threads for texts made side by side (native) or within a step (onnxruntime); default 1",
     )
     command.add_argument(
-        "--stats", action="store_true", help="tell seed, times, speed and entropy on standard error"
+        "--stats", action="store_true", help="tell engine, seed, times, speed and entropy on standard error"
     )
     return command
 
@@ -108,43 +125,37 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
     """Make and write all the texts that were asked for."""
     prompt = read_prompt(arguments)
     seed = fresh_seed() if arguments.seed is None else arguments.seed
-    statistics = Statistics(start)
     before = perf_counter()
-    model = load(arguments.model, threads=arguments.threads)
-    statistics.load_seconds = perf_counter() - before
+    model = load(arguments.model, engine=arguments.engine, threads=arguments.threads)
+    loaded = perf_counter()
     escape_unencodable(PROG, sys.stdout, model.vocabulary.symbols)
 
-    engine = MeasuredEngine(model.engine)
-    if arguments.stats:
-        model = dataclasses.replace(model, engine=engine)
-    for heading, generation in generations(model, arguments, prompt, seed):
-        if heading:
-            sys.stdout.write(f"------ {heading}\n")
-        if not arguments.no_echo:
-            sys.stdout.write(generation.prompt)
-        if arguments.stats:
-            write(statistics.watch(generation, engine, arguments.length))
-        else:
-            write(generation.stream(arguments.length))
-        sys.stdout.write("\n")
-    if arguments.stats:
+    measurements = Measurements() if arguments.stats else None
+    writer = Writer()
+    for heat in arguments.temp:
+        for first in range(0, arguments.count, TOGETHER):
+            streams = range(first, min(first + TOGETHER, arguments.count))
+            generations = [
+                model.start(prompt, temperature=heat, seed=seed, stream=i, unknown=arguments.unknown)
+                for i in streams
+            ]
+            generations[0].measurements = measurements
+            titles = [heading(arguments, heat, i) for i in streams]
+            openings = ["" if arguments.no_echo else generation.prompt for generation in generations]
+            writer.write_texts(generations, titles, openings, arguments.length)
+    if measurements is not None:
         sys.stdout.flush()
-        sys.stderr.writelines(f"{line}\n" for line in statistics.lines(seed))
+        first_character = (writer.first_character or loaded) - start
+        report = statistics(model.engine.name, seed, loaded - before, first_character, measurements)
+        sys.stderr.writelines(f"{line}\n" for line in report)
     return 0
 
 
-def generations(
-    model: Model, arguments: argparse.Namespace, prompt: str | None, seed: int
-) -> Iterator[tuple[str, Generation]]:
-    """Every text asked for, ready to run, with the heading that tells it from the others."""
-    for heat in arguments.temp:
-        for stream in range(arguments.count):
-            generation = model.start(
-                prompt, temperature=heat, seed=seed, stream=stream, unknown=arguments.unknown
-            )
-            parts = [f"temperature: {heat}"] if len(arguments.temp) > 1 else []
-            parts += [f"text {stream + 1} of {arguments.count}"] if arguments.count > 1 else []
-            yield ", ".join(parts), generation
+def heading(arguments: argparse.Namespace, heat: float, stream: int) -> str:
+    """What tells a text from the others that are asked for; nothing if there is only one."""
+    parts = [f"temperature: {heat}"] if len(arguments.temp) > 1 else []
+    parts += [f"text {stream + 1} of {arguments.count}"] if arguments.count > 1 else []
+    return f"------ {', '.join(parts)}\n" if parts else ""
 
 
 def read_prompt(arguments: argparse.Namespace) -> str | None:
@@ -162,12 +173,33 @@ def read_prompt(arguments: argparse.Namespace) -> str | None:
     return text
 
 
-def write(pieces: Iterable[str]) -> None:
-    """Write pieces of text as they come, so that a reader sees them being made."""
-    flushed = 0.0
-    for piece in pieces:
-        sys.stdout.write(piece)
+class Writer:
+    """Writes texts to standard output, so that a reader sees the first of them being made."""
+
+    def __init__(self) -> None:
+        self.first_character: float | None = None
+        self._flushed = 0.0
+
+    def write_texts(
+        self, generations: Sequence[Generation], titles: Sequence[str], openings: Sequence[str], length: int
+    ) -> None:
+        """Decode texts together: the first is written as it is made, the others after it."""
+        piece = max(1, min(STREAM_PIECE, generations[0].model.engine.piece // len(generations)))
+        sys.stdout.write(titles[0] + openings[0])
+        rest: list[list[str]] = [[] for _ in generations[1:]]
+        for texts in stream_together(generations, length, piece):
+            self._write_piece(texts[0])
+            for pieces, text in zip(rest, texts[1:], strict=True):
+                pieces.append(text)
+        sys.stdout.write("\n")
+        for title, opening, pieces in zip(titles[1:], openings[1:], rest, strict=True):
+            sys.stdout.write(f"{title}{opening}{''.join(pieces)}\n")
+
+    def _write_piece(self, text: str) -> None:
+        sys.stdout.write(text)
         now = perf_counter()
-        if now - flushed >= FLUSH_SECONDS:
+        if now - self._flushed >= FLUSH_SECONDS:
             sys.stdout.flush()
-            flushed = now
+            self._flushed = now
+        if self.first_character is None:
+            self.first_character = now

@@ -1,0 +1,313 @@
+# cython: language_level=3, freethreading_compatible=True
+"""The native engine's loop: draw, step, draw, step, without the GIL and without allocating.
+
+The arithmetic is in kernels/; the draws are the sampler's own functions. Everything that could be wrong
+with what Python hands over is checked before the loop, since the kernels check nothing.
+"""
+
+cimport cython
+cimport numpy as cnp
+from libc.stdint cimport int64_t
+from libc.stdlib cimport free, malloc
+from numpy.random cimport bitgen_t
+
+from ._sampler cimport Sampler, checked, draw_token, entropy_of, next_uniform
+
+import numpy as np
+
+cnp.import_array()
+
+
+cdef extern from "kernels/kernels.h" nogil:
+    enum:
+        BLOCK
+        GROUP
+    ctypedef struct Network:
+        ptrdiff_t layers
+        ptrdiff_t units
+        ptrdiff_t vocabulary
+        const float *rows
+        const float *const *weights
+        const float *const *biases
+        const float *output
+        const float *output_bias
+    ctypedef struct Kernels:
+        const char *name
+        void (*step)(const Network *, const int64_t *, float *, float *, float *, ptrdiff_t) noexcept nogil
+        void (*score)(const Network *, const float *, float *, ptrdiff_t) noexcept nogil
+        float (*stream)(const float *, ptrdiff_t) noexcept nogil
+        void (*sigmoid)(float *, ptrdiff_t) noexcept nogil
+        void (*tanh)(float *, ptrdiff_t) noexcept nogil
+    int available_kernels(const Kernels **kernels, int room)
+
+
+cdef extern from "<time.h>" nogil:
+    struct timespec:
+        long tv_sec
+        long tv_nsec
+    int timespec_get(timespec *moment, int base)
+    int TIME_UTC
+
+
+cdef enum:
+    MOST_KERNELS = 4
+
+
+cdef double seconds() noexcept nogil:
+    cdef timespec moment
+    timespec_get(&moment, TIME_UTC)
+    return moment.tv_sec + 1e-9 * moment.tv_nsec
+
+
+cdef const Kernels *find_kernels(object name) except NULL:
+    """The kernels of that name, or the best if it is None."""
+    cdef const Kernels *found[MOST_KERNELS]
+    cdef int count = available_kernels(found, MOST_KERNELS)
+    cdef int i
+    for i in range(count):
+        if name is None or found[i].name.decode() == name:
+            return found[i]
+    raise ValueError(f"this processor runs the kernels {', '.join(kernel_names())}, not {name!r}")
+
+
+def kernel_names():
+    """The names of the instruction sets that this processor can run, best first."""
+    cdef const Kernels *found[MOST_KERNELS]
+    cdef int count = available_kernels(found, MOST_KERNELS)
+    return [found[i].name.decode() for i in range(count)]
+
+
+def activation(str name, values, str kernels):
+    """``sigmoid`` or ``tanh`` of float32 values as the kernels compute it, in a new array."""
+    cdef const Kernels *chosen = find_kernels(kernels)
+    cdef Py_ssize_t size = len(values)
+    cdef cnp.ndarray padded = np.zeros(-(-size // GROUP) * GROUP, np.float32)
+    padded[:size] = values
+    cdef float *start = <float *>cnp.PyArray_DATA(padded)
+    if name == "tanh":
+        chosen.tanh(start, len(padded))
+    else:
+        chosen.sigmoid(start, len(padded))
+    return padded[:size]
+
+
+@cython.final
+cdef class Decoder:
+    """Runs one model's packed weights; immutable, so any number of threads may share it.
+
+    Args:
+        packed: The weights; kept, not copied.
+        kernels: The name of an instruction set, or None for the best that the processor has.
+
+    Raises:
+        ValueError: If the processor does not have it.
+    """
+
+    cdef Network network
+    cdef const Kernels *chosen
+    cdef const float **pointers
+    cdef Py_ssize_t units
+    cdef Py_ssize_t vocabulary
+    cdef object packed
+
+    def __cinit__(self, packed, kernels=None):
+        cdef Py_ssize_t layers = len(packed.weights)
+        cdef Py_ssize_t i
+        self.chosen = find_kernels(kernels)
+        self.packed = packed
+        self.units, self.vocabulary = packed.units, packed.vocabulary
+        self.pointers = <const float **>malloc(2 * layers * sizeof(float *))
+        if self.pointers == NULL:
+            raise MemoryError
+        for i in range(layers):
+            self.pointers[i] = floats(packed.weights[i])
+            self.pointers[layers + i] = floats(packed.biases[i])
+        self.network.layers = layers
+        self.network.units = packed.output.shape[1]
+        self.network.vocabulary = len(packed.output_bias)
+        self.network.rows = floats(packed.rows)
+        self.network.weights = self.pointers
+        self.network.biases = self.pointers + layers
+        self.network.output = floats(packed.output)
+        self.network.output_bias = floats(packed.output_bias)
+
+    def __dealloc__(self):
+        free(self.pointers)
+
+    @property
+    def kernels(self):
+        """The name of the instruction set in use."""
+        return self.chosen.name.decode()
+
+    def read(self, tokens, hidden, cell):
+        """Read given tokens.
+
+        Args:
+            tokens: Shape [time, batch], int64, each in [0, vocabulary).
+            hidden: Shape [layers, batch, units], float32.
+            cell: The same.
+
+        Returns:
+            Logits [time, batch, vocabulary], and the next hidden and cell.
+
+        Raises:
+            ValueError: If a shape or a token is not as stated.
+        """
+        cdef cnp.ndarray given = np.ascontiguousarray(tokens, dtype=np.int64)
+        if given.ndim != 2 or given.size == 0 or given.min() < 0 or given.max() >= self.vocabulary:
+            raise ValueError(f"tokens must be of shape [time, batch] and in [0, {self.vocabulary})")
+        cdef Py_ssize_t length = given.shape[0]
+        cdef Py_ssize_t streams = given.shape[1]
+        cdef cnp.ndarray h = self.padded_state(hidden, streams)
+        cdef cnp.ndarray c = self.padded_state(cell, streams)
+        cdef cnp.ndarray scratch = np.empty((streams, self.network.units), np.float32)
+        cdef cnp.ndarray logits = np.empty((length, streams, self.network.vocabulary), np.float32)
+        cdef const int64_t *token = <const int64_t *>cnp.PyArray_DATA(given)
+        cdef float *row = <float *>cnp.PyArray_DATA(logits)
+        cdef float *hidden_data = <float *>cnp.PyArray_DATA(h)
+        cdef float *cell_data = <float *>cnp.PyArray_DATA(c)
+        cdef float *scratch_data = <float *>cnp.PyArray_DATA(scratch)
+        cdef float *top = hidden_data + (self.network.layers - 1) * streams * self.network.units
+        cdef Py_ssize_t i
+        with nogil:
+            for i in range(length):
+                self.chosen.step(
+                    &self.network, token + i * streams, hidden_data, cell_data, scratch_data, streams
+                )
+                self.chosen.score(&self.network, top, row + i * streams * self.network.vocabulary, streams)
+        return logits[:, :, :self.vocabulary], h[:, :, :self.units], c[:, :, :self.units]
+
+    def decode(self, samplers, logits, hidden, cell, Py_ssize_t length, measurements=None):
+        """Draw a token for each stream, read it, and so on, in one call without the GIL.
+
+        Args:
+            samplers: One for each stream, each another.
+            logits: Of the first token, shape [batch, vocabulary], float32.
+            hidden: Shape [layers, batch, units], float32.
+            cell: The same.
+            length: How many tokens of each stream.
+            measurements: Where to add up times and entropies, or None.
+
+        Returns:
+            Tokens [length, batch], int64; the logits that follow; the next hidden and cell.
+
+        Raises:
+            ValueError: If a shape is not as stated, or a sampler is there twice.
+            SamplingError: If logits are not finite; no state was changed then.
+        """
+        cdef Py_ssize_t streams = len(samplers)
+        if length < 0 or streams == 0 or len(set(map(id, samplers))) != streams:
+            raise ValueError("length must be 0 or more, and samplers one for each stream, each another")
+        if np.shape(logits) != (streams, self.vocabulary):
+            raise ValueError(f"logits must be of shape {(streams, self.vocabulary)}, not {np.shape(logits)}")
+        cdef cnp.ndarray scores = np.zeros((streams, self.network.vocabulary), np.float32)
+        scores[:, :self.vocabulary] = logits
+        cdef cnp.ndarray h = self.padded_state(hidden, streams)
+        cdef cnp.ndarray c = self.padded_state(cell, streams)
+        cdef cnp.ndarray scratch = np.empty((streams, self.network.units), np.float32)
+        cdef cnp.ndarray weights = np.empty(self.vocabulary, np.float64)
+        cdef cnp.ndarray tokens = np.empty((length, streams), np.int64)
+        cdef double sums[3]
+        cdef int64_t fault
+        sums[0] = sums[1] = sums[2] = 0.0
+        # In one order everywhere, so that two calls with the same samplers cannot wait for each other.
+        ordered = sorted(samplers, key=id)
+        for sampler in ordered:
+            (<Sampler?>sampler).lock.acquire()
+        try:
+            fault = self.run(
+                samplers, length, scores, h, c, scratch, weights, tokens, sums, measurements is not None
+            )
+        finally:
+            for sampler in ordered:
+                (<Sampler>sampler).lock.release()
+        checked(fault)
+        if measurements is not None:
+            measurements.add(length * streams, sums[0], sums[1], sums[2])
+        return tokens, scores[:, :self.vocabulary], h[:, :, :self.units], c[:, :, :self.units]
+
+    cdef int64_t run(
+        self,
+        samplers,
+        Py_ssize_t length,
+        cnp.ndarray scores,
+        cnp.ndarray h,
+        cnp.ndarray c,
+        cnp.ndarray scratch,
+        cnp.ndarray weights,
+        cnp.ndarray tokens,
+        double *sums,
+        bint measured,
+    ) except? 0:
+        """The loop itself; 1, or a fault of the sampler's."""
+        cdef Py_ssize_t streams = len(samplers)
+        cdef float *score_data = <float *>cnp.PyArray_DATA(scores)
+        cdef float *hidden_data = <float *>cnp.PyArray_DATA(h)
+        cdef float *cell_data = <float *>cnp.PyArray_DATA(c)
+        cdef float *scratch_data = <float *>cnp.PyArray_DATA(scratch)
+        cdef double *weight_data = <double *>cnp.PyArray_DATA(weights)
+        cdef int64_t *token = <int64_t *>cnp.PyArray_DATA(tokens)
+        cdef float *top = hidden_data + (self.network.layers - 1) * streams * self.network.units
+        cdef const float *row
+        cdef Py_ssize_t _i, s
+        cdef double start = 0.0
+        cdef double drawn
+        cdef cnp.ndarray sources = np.array([<size_t>(<Sampler>each).source for each in samplers], np.uintp)
+        cdef cnp.ndarray heats = np.array([(<Sampler>each).heat for each in samplers], np.float64)
+        cdef bitgen_t **source = <bitgen_t **>cnp.PyArray_DATA(sources)
+        cdef const double *heat = <const double *>cnp.PyArray_DATA(heats)
+        with nogil:
+            for _i in range(length):
+                if measured:
+                    for s in range(streams):
+                        row = score_data + s * self.network.vocabulary
+                        sums[2] += entropy_of(row, self.vocabulary, heat[s], weight_data)
+                    start = seconds()
+                for s in range(streams):
+                    row = score_data + s * self.network.vocabulary
+                    token[s] = draw_token(
+                        row, self.vocabulary, heat[s], next_uniform(source[s]), weight_data
+                    )
+                    if token[s] < 0:
+                        return token[s]
+                if measured:
+                    drawn = seconds()
+                    sums[1] += drawn - start
+                    start = drawn
+                self.chosen.step(&self.network, token, hidden_data, cell_data, scratch_data, streams)
+                self.chosen.score(&self.network, top, score_data, streams)
+                if measured:
+                    sums[0] += seconds() - start
+                token += streams
+        return 1
+
+    cdef cnp.ndarray padded_state(self, given, Py_ssize_t streams):
+        """A copy of a state's array with the padding that the kernels expect."""
+        shape = (self.network.layers, streams, self.units)
+        if np.shape(given) != shape:
+            raise ValueError(f"the state must be of shape {shape}, not {np.shape(given)}")
+        padded = np.zeros((self.network.layers, streams, self.network.units), np.float32)
+        padded[:, :, :self.units] = given
+        return padded
+
+    def stream_weights(self, Py_ssize_t repeats):
+        """Read every weight of a step once, and do nothing else: the least time that a step can take."""
+        cdef Py_ssize_t layers = self.network.layers
+        cdef Py_ssize_t _i, layer
+        cdef list sizes = [array.size for array in self.packed.weights]
+        cdef cnp.ndarray counts = np.array([*sizes, self.packed.output.size], np.int64)
+        cdef const int64_t *count = <const int64_t *>cnp.PyArray_DATA(counts)
+        cdef float unused = 0.0
+        with nogil:
+            for _i in range(repeats):
+                for layer in range(layers):
+                    unused += self.chosen.stream(self.pointers[layer], count[layer])
+                unused += self.chosen.stream(self.network.output, count[layers])
+        return unused
+
+
+cdef const float *floats(cnp.ndarray array) except NULL:
+    """The start of an array that the kernels can read."""
+    if cnp.PyArray_TYPE(array) != cnp.NPY_FLOAT32 or not cnp.PyArray_ISCARRAY_RO(array):
+        raise ValueError("packed weights must be contiguous and float32")
+    return <const float *>cnp.PyArray_DATA(array)

@@ -1,0 +1,96 @@
+"""The engine that runs the whole loop in compiled code: step, reweight, draw, next step."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._decoder import Decoder
+from ._sampler import Sampler
+from .contract import Contract
+from .engine import Decoded, Measurements, State, join_states, select_streams
+from .native_graph import read_weights
+from .native_weights import PackedWeights, pack
+from .onnx_file import parse
+
+# A piece reads about this many bytes of weights: a few milliseconds.
+PIECE_BYTES = 2**28
+
+
+class NativeEngine:
+    """Runs the model files that ``textgen-train`` writes, without onnxruntime.
+
+    Streams that are decoded together read the weights once for all of them, and are spread over threads
+    if there are several. A stream's text depends on neither.
+
+    Args:
+        packed: The model's weights.
+        threads: How many threads may decode streams side by side; a stream alone needs one.
+        kernels: The instruction set to use, or None for the best that the processor has.
+
+    Raises:
+        ValueError: If the processor does not have the instruction set.
+    """
+
+    def __init__(self, packed: PackedWeights, threads: int = 1, kernels: str | None = None) -> None:
+        self.decoder = Decoder(packed, kernels)
+        self.layers, self.units = len(packed.weights), packed.units
+        self.vocabulary_size = packed.vocabulary
+        self.piece = max(1, PIECE_BYTES // packed.step_bytes)
+        self._threads = threads
+
+    @property
+    def name(self) -> str:
+        return f"native ({self.decoder.kernels})"
+
+    def step(self, tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:
+        logits, hidden, cell = self.decoder.read(tokens, *state)
+        return logits, State(hidden, cell)
+
+    def decode(
+        self,
+        samplers: Sequence[Sampler],
+        logits: NDArray[np.float32],
+        state: State,
+        length: int,
+        measurements: Measurements | None = None,
+    ) -> Decoded:
+        workers = min(self._threads, len(samplers))
+        if workers <= 1:
+            tokens, logits, hidden, cell = self.decoder.decode(samplers, logits, *state, length, measurements)
+            return Decoded(tokens, logits, State(hidden, cell))
+        bounds = [len(samplers) * i // workers for i in range(workers + 1)]
+        shares = [slice(start, end) for start, end in pairwise(bounds)]
+
+        def decode_share(share: slice) -> tuple[Decoded, Measurements]:
+            own = Measurements()
+            own_state = select_streams(state, share)
+            tokens, after, hidden, cell = self.decoder.decode(
+                samplers[share], logits[share], *own_state, length, own if measurements else None
+            )
+            return Decoded(tokens, after, State(hidden, cell)), own
+
+        with ThreadPoolExecutor(workers) as pool:
+            decoded = list(pool.map(decode_share, shares))
+        for _, own in decoded:
+            if measurements is not None:
+                measurements.add(**vars(own))
+        return Decoded(
+            np.concatenate([part.tokens for part, _ in decoded], axis=1),
+            np.concatenate([part.logits for part, _ in decoded]),
+            join_states([part.state for part, _ in decoded]),
+        )
+
+
+def open_native(model: bytes, threads: int = 1) -> tuple[NativeEngine, Contract]:
+    """Open a model file's content with the native engine.
+
+    Raises:
+        UnknownGraphError: If its graph is not one that this project writes.
+        ModelFileError: If it is damaged, or not a text generator of this project's contract.
+    """
+    parsed = parse(model)
+    engine = NativeEngine(pack(read_weights(parsed)), threads)
+    return engine, Contract.from_metadata({entry.key: entry.value for entry in parsed.metadata_props})

@@ -1,0 +1,106 @@
+"""A model's weights as the kernels read them: in blocks, in order, padded and aligned (``kernels.h``)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .native_graph import GraphWeights, UnknownGraphError, Weights
+
+GROUP = 16
+BLOCK = 64
+ALIGNMENT = 64
+
+# ONNX keeps the gates as input, output, forget, cell; the kernels want input, forget, cell, output.
+KERNEL_GATES_IN_ONNX_ORDER = (0, 2, 3, 1)
+
+# The first layer's products are a table of a row for each token. Beyond this size, which no alphabet
+# comes near, the table would be slower than the products.
+LARGEST_TABLE_BYTES = 2**28
+
+
+@dataclass(frozen=True)
+class PackedWeights:
+    """Arrays for the kernels; each is float32, contiguous and aligned.
+
+    Attributes:
+        units: Units a layer, without padding.
+        vocabulary: Characters, without padding.
+        rows: Shape [vocabulary, groups, BLOCK].
+        weights: For each layer, shape [groups, inputs, BLOCK].
+        biases: For each layer, shape [groups, BLOCK]; the first one's is not read.
+        output: Shape [vocabulary blocks, padded units, BLOCK].
+        output_bias: Shape [padded vocabulary].
+    """
+
+    units: int
+    vocabulary: int
+    rows: Weights
+    weights: tuple[Weights, ...]
+    biases: tuple[Weights, ...]
+    output: Weights
+    output_bias: Weights
+
+    @property
+    def step_bytes(self) -> int:
+        """What one step reads: every weight once, and one row."""
+        return sum(array.nbytes for array in (*self.weights, self.output, self.output_bias, self.rows[0]))
+
+
+def pack(graph: GraphWeights) -> PackedWeights:
+    """Lay out a graph's weights for the kernels.
+
+    Raises:
+        UnknownGraphError: If the vocabulary and the units are too many for this engine.
+    """
+    units, vocabulary = graph.output.shape
+    padded = _padded(units, GROUP)
+    if vocabulary * 4 * padded * 4 > LARGEST_TABLE_BYTES:
+        raise UnknownGraphError(f"its vocabulary of {vocabulary:,} is too large")
+    weights, biases = [], []
+    for i, layer in enumerate(graph.layers):
+        recurrent = _pad(layer.recurrent, padded)
+        inputs = np.hstack([_pad(layer.input, padded), recurrent]) if i else recurrent
+        weights.append(_aligned(_gate_blocks(inputs.T, units, padded).transpose(1, 0, 2)))
+        bias = layer.bias[: 4 * units] + layer.bias[4 * units :]
+        biases.append(_aligned(_gate_blocks(bias[np.newaxis], units, padded)[0]))
+    first = graph.layers[0]
+    # In float64, because the sum is one number from here on.
+    products = graph.embedding.astype(np.float64) @ first.input.T.astype(np.float64)
+    products += first.bias[: 4 * units].astype(np.float64) + first.bias[4 * units :]
+    scores = _pad(_pad(graph.output.T, padded).T, _padded(vocabulary, BLOCK))
+    return PackedWeights(
+        units=units,
+        vocabulary=vocabulary,
+        rows=_aligned(_gate_blocks(products, units, padded)),
+        weights=tuple(weights),
+        biases=tuple(biases),
+        output=_aligned(scores.reshape(padded, -1, BLOCK).transpose(1, 0, 2)),
+        output_bias=_aligned(_pad(graph.output_bias[np.newaxis], _padded(vocabulary, BLOCK))[0]),
+    )
+
+
+def _padded(size: int, to: int) -> int:
+    return -(-size // to) * to
+
+
+def _pad(matrix: NDArray[np.floating], columns: int) -> NDArray[np.floating]:
+    """Zeros on the right."""
+    return np.pad(matrix, ((0, 0), (0, columns - matrix.shape[1])))
+
+
+def _gate_blocks(rows: NDArray[np.floating], units: int, padded: int) -> NDArray[np.floating]:
+    """From [n, 4 * units] in ONNX's order of gates to [n, groups, BLOCK] in the kernels'."""
+    gates = rows.reshape(len(rows), 4, units)[:, list(KERNEL_GATES_IN_ONNX_ORDER)]
+    gates = np.pad(gates, ((0, 0), (0, 0), (0, padded - units)))
+    groups = gates.reshape(len(rows), 4, padded // GROUP, GROUP).transpose(0, 2, 1, 3)
+    return groups.reshape(len(rows), padded // GROUP, BLOCK)
+
+
+def _aligned(values: NDArray[np.floating]) -> Weights:
+    """A contiguous float32 copy that starts on a cache line."""
+    room = np.empty(values.size * 4 + ALIGNMENT, np.uint8)
+    start = -room.__array_interface__["data"][0] % ALIGNMENT
+    copy = room[start : start + values.size * 4].view(np.float32).reshape(values.shape)
+    copy[...] = values
+    return copy
