@@ -8,7 +8,7 @@ from setuptools import Extension, setup
 
 OPTIMISE = ["/O2"] if os.name == "nt" else ["-O3"]
 
-# Fused multiply-adds round differently from one processor to the next; a seed must not. The kernels live on
+# Fused multiply-adds round differently from one processor to the next; a draw must not. The kernels live on
 # them, and promise the same text on the same machine only.
 EXACT = [] if os.name == "nt" else ["-ffp-contract=off"]
 FUSED = [] if os.name == "nt" else ["-ffp-contract=fast"]

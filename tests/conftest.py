@@ -1,6 +1,11 @@
 """What several test modules need."""
 
+import os
 from pathlib import Path
+
+# Before torch is imported, here or in a process that a test starts: on networks this small a second thread
+# gains nothing, and on a busy machine torch's threads wait for each other without end.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import onnx
 import pytest

@@ -43,6 +43,22 @@ def test_a_folder_is_read_in_the_order_of_paths_with_files_kept_apart(tmp_path: 
     assert corpus.name == tmp_path.name
 
 
+def test_a_folder_does_not_feed_on_what_was_made_from_it(tmp_path: Path) -> None:
+    (tmp_path / "poem.txt").write_text("poem\n")
+    (tmp_path / "poems-model").mkdir()
+    (tmp_path / "poems-model" / "model.onnx").touch()
+    (tmp_path / "poems-model" / "samples.txt").write_text("sample\n")
+    assert read_corpus(str(tmp_path)).text == "poem\n"
+
+
+def test_odd_names(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"cannot read x+: File name too long"):
+        read_corpus("x" * 300)
+    path = tmp_path / "b\udcffk.txt"
+    path.write_text("text")
+    assert read_corpus(str(path)).name == "b?k.txt"
+
+
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"from a pipe")))
     corpus = read_corpus("-")

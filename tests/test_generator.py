@@ -4,6 +4,7 @@ import dataclasses
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,7 +81,7 @@ def test_a_long_prompt_is_read_in_pieces_and_read_whole(monkeypatch: pytest.Monk
 
 def test_seeds_and_streams(tiny: Model) -> None:
     def text(seed: int | None = None, stream: int = 0) -> str:
-        return tiny.start("abc", temperature=1.0, seed=seed, stream=stream).take(60)
+        return tiny.start("abc", temperature=1.0, seed=seed, substream=stream).take(60)
 
     assert text(1) == text(1) == text(1, stream=0)
     assert len({text(1), text(2), text(1, stream=1), text(1, stream=2)}) == 4
@@ -89,7 +90,7 @@ def test_seeds_and_streams(tiny: Model) -> None:
 
 def test_a_prompt_of_the_models_own(tiny: Model) -> None:
     assert [tiny.start(seed=seed).prompt for seed in range(4)] == ["abc", "dad had", "é€ж𝄞", "abc"]
-    assert tiny.start(seed=0, stream=1).prompt == "dad had"
+    assert tiny.start(seed=0, substream=1).prompt == "dad had"
     without = dataclasses.replace(tiny, contract=dataclasses.replace(tiny.contract, prompts=()))
     with pytest.raises(PromptError, match="no prompts of its own"):
         without.generate()
@@ -190,7 +191,7 @@ def test_stream_is_lazy(tiny: Model) -> None:
 def test_several_prompts_are_continued_together_and_apart(tiny: Model) -> None:
     prompts = ["abc", "dad had", "é", "abc", "h"]
     together = tiny.generate(prompts, length=90, temperature=1.0, seed=3)
-    alone = [tiny.start(p, temperature=1.0, seed=3, stream=i).take(90) for i, p in enumerate(prompts)]
+    alone = [tiny.start(p, temperature=1.0, seed=3, substream=i).take(90) for i, p in enumerate(prompts)]
     assert together == alone
     assert together[0] == tiny.generate("abc", length=90, temperature=1.0, seed=3)
     assert tiny.generate(prompts[:2], length=90, temperature=1.0, seed=3) == together[:2]
@@ -209,3 +210,36 @@ def test_measurements(tiny: Model) -> None:
     assert generation.measurements.model_seconds > 0
     assert generation.measurements.sampler_seconds > 0
     assert 0 < generation.measurements.entropy_bits / 50 < np.log2(12)
+
+
+def test_an_interrupt_in_between_changes_nothing_of_what_follows(
+    tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generation = tiny.start("abc", temperature=1.0, seed=8)
+    decode = tiny.engine.decode
+    calls = 0
+
+    def interrupted(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        decoded = decode(*arguments)
+        if calls == 3:
+            raise KeyboardInterrupt
+        return decoded
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(tiny.engine), "decode", lambda _, *arguments: interrupted(*arguments))
+        pieces = generation.stream(1000)
+        text = next(pieces) + next(pieces)
+        with pytest.raises(KeyboardInterrupt):
+            next(pieces)
+    assert 0 < len(text) < 1000
+    assert text + generation.take(100) == tiny.generate(
+        "abc", temperature=1.0, seed=8, length=len(text) + 100
+    )
+
+
+@pytest.mark.parametrize("call", ["generate", "stream"])
+def test_lengths_are_whole_numbers(tiny: Model, call: str) -> None:
+    with pytest.raises(TypeError):
+        getattr(tiny, call)("abc", length=2.5)

@@ -43,7 +43,7 @@ def engines(vocabulary: int, units: int, layers: int, kernels: str) -> tuple[Nat
 
 
 def samplers(count: int, temperature: float = 1.0, seed: int = 1) -> list[Sampler]:
-    return [Sampler(temperature, seed, stream=i) for i in range(count)]
+    return [Sampler(temperature, seed, substream=i) for i in range(count)]
 
 
 @pytest.mark.parametrize("kernels", KERNELS)

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def test_several_temperatures_have_headings(capsys: Captured, tiny: Model) -> No
 
 def test_several_texts_are_independent_and_the_first_is_the_only_one(capsys: Captured, tiny: Model) -> None:
     _, out, _ = run(capsys, "--prompt", "a", "--count", "3", "--length", "9", "--seed", "1", "--temp", "1")
-    texts = [tiny.start("a", temperature=1.0, seed=1, stream=i).take(9) for i in range(3)]
+    texts = [tiny.start("a", temperature=1.0, seed=1, substream=i).take(9) for i in range(3)]
     assert out == "".join(f"------ text {i + 1} of 3\na{text}\n" for i, text in enumerate(texts))
     _, alone, _ = run(capsys, "--prompt", "a", "--length", "9", "--seed", "1", "--temp", "1")
     assert alone == f"a{texts[0]}\n"
@@ -167,7 +168,27 @@ def test_the_reader_goes_away() -> None:
         assert len(process.stdout.read(10)) == 10
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait() == 0
+        assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_output_that_cannot_be_written() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*COMMAND, str(PATH)], stdout=full, stderr=subprocess.PIPE, check=False)
+    error = b"textgen-run: error: cannot write standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, error)
+
+
+def test_output_that_is_closed() -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{shlex.join([*COMMAND, str(PATH)])} >&-"], capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_message_stays_on_one_line(capsys: Captured) -> None:
+    assert main(["no\nsuch.onnx"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_an_interrupt() -> None:
@@ -177,7 +198,7 @@ def test_an_interrupt() -> None:
         assert process.stdout is not None
         process.stdout.read(10)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate()
+        _, err = process.communicate(timeout=60)
         assert (process.returncode, err) == (130, b"")
 
 

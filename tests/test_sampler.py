@@ -1,7 +1,10 @@
 """The sampler against plain statements of what it should do."""
 
+import copy
 import math
+import pickle
 import threading
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -109,7 +112,7 @@ def test_draws_follow_the_softmax(temperature: float) -> None:
 @pytest.mark.parametrize("stream", [0, 1, 5])
 @pytest.mark.parametrize("temperature", [0.3, 1.0])
 def test_draws_invert_the_cumulative_distribution(temperature: float, stream: int) -> None:
-    sampler = Sampler(temperature, seed=5, stream=stream)
+    sampler = Sampler(temperature, seed=5, substream=stream)
     cumulative = np.cumsum(softmax(LOGITS, temperature))
     expected = [int(np.searchsorted(cumulative, u, side="right")) for u in uniforms_of(5, 500, stream)]
     assert [sampler.draw(LOGITS) for _ in range(500)] == expected
@@ -120,7 +123,7 @@ def test_golden_draws_never_change() -> None:
     sampler = Sampler(0.8, seed=2024)
     assert [sampler.draw(logits) for _ in range(20)] == GOLDEN
     assert Sampler(0.8, seed=2024).draw_rows(np.tile(logits, (20, 1))).tolist() == GOLDEN
-    third = Sampler(0.8, seed=2024, stream=3)
+    third = Sampler(0.8, seed=2024, substream=3)
     assert [third.draw(logits) for _ in range(20)] == GOLDEN_STREAM_3
 
 
@@ -197,7 +200,7 @@ def test_bad_temperatures(bad: float) -> None:
 
 def test_bad_seeds() -> None:
     for arguments in ((1.0, -1), (1.0, 0, -1)):
-        with pytest.raises(SamplingError, match="seed and stream"):
+        with pytest.raises(SamplingError, match="seed and substream"):
             Sampler(*arguments)
     with pytest.raises(TypeError):
         Sampler(1.0, 1.5)  # type: ignore[arg-type]
@@ -236,30 +239,59 @@ def test_rows_may_be_read_only_and_not_contiguous() -> None:
 
 
 def test_streams_of_a_seed_are_different_and_a_state_can_be_handed_on() -> None:
-    texts = [tuple(Sampler(1.0, seed=4, stream=i).draw_rows(np.tile(LOGITS, (40, 1)))) for i in range(5)]
+    texts = [tuple(Sampler(1.0, seed=4, substream=i).draw_rows(np.tile(LOGITS, (40, 1)))) for i in range(5)]
     assert len(set(texts)) == 5
     first = Sampler(1.0, seed=4)
     first.draw(LOGITS)
-    second = Sampler(1.0, seed=99)
-    second.state = first.state
+    assert first.position == 1
+    second = Sampler(1.0, seed=4)
+    second.position = first.position
     assert [second.draw(LOGITS) for _ in range(30)] == [first.draw(LOGITS) for _ in range(30)]
+
+
+def test_a_position_is_where_the_stream_stands() -> None:
+    sampler = Sampler(1.0, seed=4, substream=2)
+    rows = np.tile(LOGITS, (20, 1))
+    drawn = sampler.draw_rows(rows).tolist()
+    assert sampler.position == 20
+    sampler.position = 5
+    assert [sampler.draw(LOGITS) for _ in range(15)] == drawn[5:]
+    sampler.position = 0
+    assert sampler.draw_rows(rows).tolist() == drawn
+    for bad in (-1, 2**63):
+        with pytest.raises(SamplingError, match="position"):
+            sampler.position = bad
+    assert sampler.position == 20
+
+
+def test_copies_and_pickles_go_on_from_where_they_were_made() -> None:
+    sampler = Sampler(0.7, seed=4, substream=2)
+    sampler.draw_rows(np.tile(LOGITS, (33, 1)))
+    twins = [copy.copy(sampler), copy.deepcopy(sampler), pickle.loads(pickle.dumps(sampler))]  # noqa: S301
+    expected = [sampler.draw(LOGITS) for _ in range(40)]
+    for twin in twins:
+        assert (twin.temperature, twin.seed, twin.substream, twin.position) == (0.7, 4, 2, 33)
+        assert [twin.draw(LOGITS) for _ in range(40)] == expected
 
 
 def test_threads_may_share_a_sampler() -> None:
     """Draws take turns: together the threads draw exactly what one of them alone would."""
-    rows = np.tile(LOGITS, (500, 1))
+    workers, calls = 8, 300
+    wide = np.random.default_rng(0).normal(size=(40, 200))
     shared, alone = Sampler(1.0, seed=6), Sampler(1.0, seed=6)
+    together = threading.Barrier(workers)
     drawn: list[int] = []
 
     def work() -> None:
-        for _ in range(20):
-            drawn.extend(shared.draw_rows(rows).tolist())
-            drawn.append(shared.draw(LOGITS))
+        together.wait()
+        for _ in range(calls):
+            drawn.extend(shared.draw_rows(wide).tolist())
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    threads = [threading.Thread(target=work) for _ in range(workers)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    expected = [int(alone.draw(LOGITS)) for _ in range(4 * 20 * 501)]
-    assert sorted(drawn) == sorted(expected)
+    expected = [token for _ in range(workers * calls) for token in alone.draw_rows(wide).tolist()]
+    assert shared.position == alone.position
+    assert Counter(drawn) == Counter(expected)

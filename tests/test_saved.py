@@ -13,7 +13,7 @@ from .make_tiny_model import make_model
 
 def test_a_resumed_generation_goes_on_where_it_stood(tiny: Model, tmp_path: Path) -> None:
     path = tmp_path / "text.npz"
-    generation = tiny.start("abc", temperature=0.9, seed=5, stream=2)
+    generation = tiny.start("abc", temperature=0.9, seed=5, substream=2)
     generation.take(33)
     textgen.save(generation, path)
     resumed = textgen.resume(tiny, path)
@@ -23,8 +23,11 @@ def test_a_resumed_generation_goes_on_where_it_stood(tiny: Model, tmp_path: Path
 
 
 def test_it_belongs_to_its_model(tiny: Model, tmp_path: Path) -> None:
+    """To its weights as well: the metadata may be the same."""
+    model = make_model(scale=0.5)
+    assert model.metadata_props == make_model().metadata_props
     other = tmp_path / "other.onnx"
-    other.write_bytes(make_model("ab").SerializeToString())
+    other.write_bytes(model.SerializeToString())
     textgen.save(tiny.start(seed=1), tmp_path / "text.npz")
     with pytest.raises(SavedGenerationError, match="saved from another model"):
         textgen.resume(textgen.load(other), tmp_path / "text.npz")

@@ -154,8 +154,8 @@ def test_a_full_disk_leaves_nothing_half_written(capsys: Captured, monkeypatch: 
         (("--epochs", "0"), "--epochs: must be 1 or more"),
         (("--held-out", "0"), "--held-out: must be a number between 0 and 1"),
         (("--held-out", "x"), "--held-out: 'x' is not a number"),
-        (("--units", "0"), "units must be 1 or more"),
-        (("--dropout", "1"), "dropout must be below 1"),
+        (("--units", "0"), "units must be a whole number from 1 to 16384, not 0"),
+        (("--dropout", "1"), "dropout must be from 0 to 0.99, not 1.0"),
         (("--unicode", "NFX"), "--unicode: invalid choice"),
         (("--seed", "-1"), "--seed: must be 0 or more"),
         (("--threads", "0"), "--threads: must be 1 or more"),
@@ -172,6 +172,38 @@ def test_version(capsys: Captured) -> None:
     assert run(capsys, "--version") == (0, f"textgen-train {__version__}\n", "")
 
 
+def test_training_goes_on_when_the_reader_of_its_samples_goes_away(book: Path) -> None:
+    with subprocess.Popen(
+        [*COMMAND, book.name, "--units", "8", "--epochs", "4"],
+        cwd=book.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(timeout=120) == 0
+    lines = (book.parent / "book-model" / "metrics.jsonl").read_text().splitlines()
+    assert len(lines) == 4
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["cash$_$.txt", "红楼梦.txt", "b\udcffk.txt"])
+@pytest.mark.usefixtures("book")
+def test_a_corpus_may_be_called_anything(capsys: Captured, name: str) -> None:
+    Path(name).write_text(TEXT, encoding="utf-8")
+    code, _, err = run(capsys, name, *QUICK, "--no-samples", "-o", "out")
+    assert code == 0
+    assert err.count("\n") == 2
+
+
+@pytest.mark.usefixtures("book")
+def test_a_text_can_be_read_in_its_own_form(capsys: Captured) -> None:
+    Path("signs.txt").write_text("Es hat 20\u2103, sagt Firma\u2122. " * 50, encoding="utf-8")
+    assert run(capsys, "signs.txt", *QUICK, "--lowercase", "--unicode", "NFKC")[0] == 0
+
+
 def test_an_interrupt_keeps_the_best_model(book: Path) -> None:
     with subprocess.Popen(
         [*COMMAND, book.name, "--units", "8", "--epochs", "1000000", "--no-samples"],
@@ -183,7 +215,7 @@ def test_an_interrupt_keeps_the_best_model(book: Path) -> None:
         assert process.stdout is not None
         assert "held out" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate()
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     last = err.splitlines()[-1]
     assert re.fullmatch(

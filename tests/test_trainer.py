@@ -93,7 +93,7 @@ def test_short_texts(length: int) -> None:
 
 
 def test_a_loss_that_is_no_number_is_an_error() -> None:
-    recipe = Recipe(units=16, embedding=8, learning_rate=1e30, warmup=0)
+    recipe = Recipe(units=16, embedding=8, learning_rate=1e9, warmup=0)
     trainer = Trainer(periodic_text(1200), 4, recipe, Budget(epochs=50), seed=0)
     with pytest.raises(TrainingError, match="try a lower learning rate"):
         list(trainer.updates())

@@ -6,12 +6,14 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import OutputError
 from textgen_runtime.vocabulary import Normalization
 from textgen_train import run as run_module
+from textgen_train import trainer as trainer_module
 from textgen_train.corpus import Corpus
 from textgen_train.dataset import make_dataset
 from textgen_train.provenance import Provenance
@@ -27,6 +29,7 @@ class Silence:
 
     def __init__(self) -> None:
         self.written: list[str] = []
+        self.warnings: list[str] = []
         self.closed = False
 
     def show(self, fraction: float, status: str) -> None:
@@ -35,6 +38,9 @@ class Silence:
 
     def write(self, text: str) -> None:
         self.written.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
 
     def close(self) -> None:
         self.closed = True
@@ -149,7 +155,8 @@ def test_an_interrupt_before_the_first_update_leaves_nothing(
 def test_a_disk_that_fills_up_leaves_the_last_model_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, _ = make_run(tmp_path)
+    """The files beside the model are given up with a warning; the model is not."""
+    run, progress = make_run(tmp_path)
     written = 0
     fsync = os.fsync
 
@@ -163,6 +170,7 @@ def test_a_disk_that_fills_up_leaves_the_last_model_whole(
     monkeypatch.setattr(os, "fsync", full_in_the_end)
     with pytest.raises(OutputError, match="No space left on device"):
         run.run()
+    assert "metrics.jsonl: No space left on device; training goes on" in progress.warnings[0]
     assert sorted(os.listdir(tmp_path)) == ["loss.png", "metrics.jsonl", "model.onnx", "samples.txt"]
     assert textgen.load(tmp_path / "model.onnx").generate(seed=0, length=10)
 
@@ -188,24 +196,57 @@ def test_evaluations_by_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for minutes, expected in ((1.0, [12, 24, 36, 48, 60]), (60.0, [180 * (i + 1) for i in range(20)])):
         run._budget = Budget(minutes=minutes)
         now, at = 0.0, []
-        interval = run_module.Interval()
+        since = run_module.SinceEvaluation()
         while now < 60 * minutes:
             now += 1.0
-            if run._is_due(update_at(now, minutes), interval):
+            if run._is_due(update_at(now, minutes), since):
                 at.append(now)
-                interval = run_module.Interval()
+                since = run_module.SinceEvaluation()
         assert at == expected
 
 
+def test_slow_evaluations_leave_time_to_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute of which each evaluation takes 8 seconds: few of them, and the end is annealed and in time."""
+    run, _ = make_run(tmp_path)
+    trainer = run._trainer
+    trainer.budget = run._budget = Budget(minutes=1)
+    now = 0.0
+
+    def clock_now() -> float:
+        return now
+
+    def slow(*_: object) -> float:
+        nonlocal now
+        now += 8.0
+        return 2.0
+
+    def learn(*arguments: Any) -> Any:
+        nonlocal now
+        now += 0.5
+        rates.append(arguments[3])
+        return 1.0, arguments[2]
+
+    rates: list[float] = []
+    for module in (run_module, trainer_module):
+        monkeypatch.setattr(module, "perf_counter", clock_now)
+    monkeypatch.setattr(run_module, "nats_per_character", slow)
+    monkeypatch.setattr(trainer, "_learn", learn)
+    run.run()
+    assert 59.0 <= now <= 61.0
+    assert rates[-1] < 0.01 * max(rates)
+    assert len(run._report.evaluations) == 2
+    assert run._report.evaluations[0].characters_per_second > 64
+
+
 def test_progress_in_words() -> None:
-    interval = run_module.Interval()
-    assert interval.status(Budget(epochs=1)) == ""
-    interval.add(update_at(15, 1))
-    status = interval.status(Budget(minutes=1))
+    since = run_module.SinceEvaluation()
+    assert since.status(Budget(epochs=1)) == ""
+    since.add(update_at(15, 1))
+    status = since.status(Budget(minutes=1))
     assert status.startswith("1.000 nats")
     assert status.endswith("45 s left")
-    interval.add(replace(update_at(30, 1), progress=0.2))
-    assert interval.status(Budget(epochs=5)).endswith("2:00 left")
+    since.add(replace(update_at(30, 1), progress=0.2))
+    assert since.status(Budget(epochs=5)).endswith("2:00 left")
 
 
 @pytest.mark.parametrize(

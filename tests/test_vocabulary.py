@@ -61,6 +61,20 @@ def test_the_result_is_in_the_form_that_was_asked_for(
         assert unicodedata.is_normalized(form, normalized)
 
 
+@given(st.text(), st.booleans(), st.sampled_from([None, "NFC", "NFD", "NFKC", "NFKD"]))
+def test_what_is_in_the_form_stays_as_it_is(text: str, lowercase: bool, form: UnicodeForm | None) -> None:
+    """Or a model could not read the snippets of its own corpus."""
+    normalization = Normalization(lowercase, form)
+    once = normalization.apply(text.replace("\ufeff", ""))
+    assert normalization.apply(once) == once
+    if lowercase:
+        assert once == once.lower()
+
+
+def test_signs_whose_compatible_form_is_a_capital() -> None:
+    assert Normalization(lowercase=True, unicode="NFKC").apply("20\u2103 \u2122") == "20°c tm"
+
+
 def test_unicode_forms_read_from_a_file() -> None:
     assert as_unicode_form(None) is None
     assert as_unicode_form("NFKC") == "NFKC"

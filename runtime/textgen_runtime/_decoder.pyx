@@ -193,7 +193,7 @@ cdef class Decoder:
 
         Raises:
             ValueError: If a shape is not as stated, or a sampler is there twice.
-            SamplingError: If logits are not finite; no state was changed then.
+            SamplingError: If logits are not finite.
         """
         cdef Py_ssize_t streams = len(samplers)
         if length < 0 or streams == 0 or len(set(map(id, samplers))) != streams:
@@ -238,8 +238,8 @@ cdef class Decoder:
         cnp.ndarray tokens,
         double *sums,
         bint measured,
-    ) except? 0:
-        """The loop itself; 1, or a fault of the sampler's."""
+    ) except? -9:
+        """The loop itself; 0, or a fault of the sampler's."""
         cdef Py_ssize_t streams = len(samplers)
         cdef float *score_data = <float *>cnp.PyArray_DATA(scores)
         cdef float *hidden_data = <float *>cnp.PyArray_DATA(h)
@@ -252,6 +252,10 @@ cdef class Decoder:
         cdef Py_ssize_t _i, s
         cdef double start = 0.0
         cdef double drawn
+        cdef int64_t fault = 0
+        # How often every stream drew, and how many of them drew once more before a fault.
+        cdef Py_ssize_t rounds = 0
+        cdef Py_ssize_t extra = 0
         cdef cnp.ndarray sources = np.array([<size_t>(<Sampler>each).source for each in samplers], np.uintp)
         cdef cnp.ndarray heats = np.array([(<Sampler>each).heat for each in samplers], np.float64)
         cdef bitgen_t **source = <bitgen_t **>cnp.PyArray_DATA(sources)
@@ -269,7 +273,12 @@ cdef class Decoder:
                         row, self.vocabulary, heat[s], next_uniform(source[s]), weight_data
                     )
                     if token[s] < 0:
-                        return token[s]
+                        fault = token[s]
+                        extra = s + 1
+                        break
+                if fault < 0:
+                    break
+                rounds += 1
                 if measured:
                     drawn = seconds()
                     sums[1] += drawn - start
@@ -279,7 +288,9 @@ cdef class Decoder:
                 if measured:
                     sums[0] += seconds() - start
                 token += streams
-        return 1
+        for s, each in enumerate(samplers):
+            (<Sampler>each).taken += rounds + (s < extra)
+        return fault
 
     cdef cnp.ndarray padded_state(self, given, Py_ssize_t streams):
         """A copy of a state's array with the padding that the kernels expect."""

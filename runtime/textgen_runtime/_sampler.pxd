@@ -44,11 +44,14 @@ cdef int64_t checked(int64_t outcome) except -1
 
 cdef class Sampler:
     cdef readonly object seed
-    cdef readonly object stream
+    cdef readonly object substream
     cdef object bit_generator
     cdef object lock
     cdef bitgen_t *source
+    # The temperature; the property that checks it has the name.
     cdef double heat
+    # Numbers taken from the random stream so far; whoever draws through `source` adds to it.
+    cdef int64_t taken
     cdef double *scratch
     cdef Py_ssize_t capacity
     cdef int reserve(self, Py_ssize_t size) except -1

@@ -26,6 +26,10 @@ from .errors import SamplingError
 
 cnp.import_array()
 
+# What numpy keeps of a spawn key without a longer one meaning another thing, and what a position holds.
+SUBSTREAMS = 2**32
+LATEST = 2**63
+
 cdef double TWO_TO_MINUS_53 = 1.0 / 9007199254740992.0
 
 
@@ -263,23 +267,22 @@ cdef class Sampler:
         temperature: A finite number, 0 or more. 0 always takes the most likely token (the lowest id of
             equals).
         seed: A whole number, 0 or more.
-        stream: Which of the seed's independent random streams to draw from, 0 or more. Texts made side
-            by side take streams 0, 1, 2 and so on: what text i reads does not depend on how many
-            others there are.
+        substream: Which of the seed's independent random streams to draw from, 0 or more. Texts made side
+            by side take 0, 1, 2 and so on: what text i reads does not depend on how many others there are.
 
     Raises:
-        SamplingError: If the temperature, seed or stream is not as stated.
+        SamplingError: If the temperature, seed or substream is not as stated.
     """
 
-    def __cinit__(self, temperature=0.5, seed=0, stream=0):
+    def __cinit__(self, temperature=0.5, seed=0, substream=0):
         self.heat = checked_temperature(temperature)
-        seed, stream = index(seed), index(stream)
-        if seed < 0 or stream < 0:
-            raise SamplingError(f"seed and stream must be 0 or more, not {seed!r} and {stream!r}")
+        seed, substream = index(seed), index(substream)
+        if not 0 <= seed or not 0 <= substream < SUBSTREAMS:
+            raise SamplingError(f"seed and substream must be 0 or more, not {seed!r} and {substream!r}")
         self.seed = seed
-        self.stream = stream
-        # Stream 0 is the plain seed, so that a text made alone is the first of several.
-        spawn_key = (stream,) if stream else ()
+        self.substream = substream
+        # Substream 0 is the plain seed, so that a text made alone is the first of several.
+        spawn_key = (substream,) if substream else ()
         self.bit_generator = PCG64(SeedSequence(seed, spawn_key=spawn_key))
         self.lock = self.bit_generator.lock
         self.source = <bitgen_t *>PyCapsule_GetPointer(self.bit_generator.capsule, "BitGenerator")
@@ -298,6 +301,7 @@ cdef class Sampler:
 
     cdef int64_t draw_row(self, const void *row, Py_ssize_t size, bint single) noexcept nogil:
         cdef double uniform = next_uniform(self.source)
+        self.taken += 1
         if single:
             return draw_token(<const float *>row, size, self.heat, uniform, self.scratch)
         return draw_token(<const double *>row, size, self.heat, uniform, self.scratch)
@@ -363,15 +367,35 @@ cdef class Sampler:
         self.heat = checked_temperature(value)
 
     @property
-    def state(self):
-        """Where the random stream stands: a dict of plain values, to be assigned to another sampler."""
-        with self.lock:
-            return self.bit_generator.state
+    def position(self):
+        """How many numbers of the random stream have been taken: one a draw.
 
-    @state.setter
-    def state(self, value):
+        Temperature, seed, substream and position are all there is to a sampler. A new position takes
+        effect with the next draw; one before the present takes the stream back.
+
+        Raises:
+            SamplingError: When set to anything but a whole number from 0 to 2 ** 63 - 1.
+        """
+        return self.taken
+
+    @position.setter
+    def position(self, value):
+        place = index(value)
+        if not 0 <= place < LATEST:
+            raise SamplingError(f"a position must lie between 0 and 2 ** 63 - 1, not {value!r}")
         with self.lock:
-            self.bit_generator.state = value
+            self.bit_generator.advance(place - self.taken)
+            self.taken = place
+
+    def __reduce__(self):
+        return sampler_at, (self.heat, self.seed, self.substream, self.position)
 
     def __repr__(self):
-        return f"Sampler(temperature={self.heat}, seed={self.seed}, stream={self.stream})"
+        return f"Sampler(temperature={self.heat}, seed={self.seed}, substream={self.substream})"
+
+
+def sampler_at(temperature, seed, substream, position):
+    """A sampler that goes on from a position of its random stream."""
+    sampler = Sampler(temperature, seed, substream)
+    sampler.position = position
+    return sampler

@@ -7,6 +7,7 @@ in the README states the whole contract.
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from .errors import ModelFileError
@@ -101,12 +102,10 @@ def _check_format(value: object) -> None:
 
 def _is_text(value: object) -> bool:
     """Whether a value is a non-empty string that can be written out: lone surrogates cannot."""
-    return isinstance(value, str) and value != "" and value.isascii() | _encodes(value)
-
-
-def _encodes(text: str) -> bool:
+    if not isinstance(value, str) or not value:
+        return False
     try:
-        text.encode()
+        value.encode()
     except UnicodeEncodeError:
         return False
     return True
@@ -148,8 +147,9 @@ def _read_prompts(metadata: Mapping[str, str], vocabulary: Vocabulary) -> tuple[
     return tuple(prompts)
 
 
-def _read_training(metadata: Mapping[str, str]) -> dict[str, Any]:
+def _read_training(metadata: Mapping[str, str]) -> Mapping[str, Any]:
     training = _read(metadata, TRAINING_KEY)
     if not isinstance(training, dict):
         raise ModelFileError(f"its metadata {TRAINING_KEY!r} is not an object")
-    return training
+    # Read-only, as the model is.
+    return MappingProxyType(training)

@@ -1,8 +1,10 @@
 """Text from a model: ``Model``, which is shared, and ``Generation``, which is one running stream."""
 
+import copy
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import Any, overload
 
 import numpy as np
@@ -38,10 +40,12 @@ class Model:
     Attributes:
         engine: What runs it.
         contract: Its vocabulary, normalisation, prompts and provenance.
+        sha256: Of the model file, in hexadecimal: tells models apart.
     """
 
     engine: Engine
     contract: Contract
+    sha256: str
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -63,28 +67,28 @@ class Model:
         *,
         temperature: float = DEFAULT_TEMPERATURE,
         seed: int | None = None,
-        stream: int = 0,
+        substream: int = 0,
         unknown: UnknownPolicy = "error",
     ) -> "Generation":
         """Read a prompt and be ready to continue it.
 
         Args:
             prompt: The text to continue; None takes one of the model's own snippets, chosen by
-                ``seed`` and ``stream``.
+                ``seed`` and ``substream``.
             temperature: 0 or more; low is repetitive and safe, high is surprising, 0 always takes the
                 most likely character.
             seed: The same seed gives the same text; None draws a fresh one.
-            stream: Which of several texts of the same seed this is; each is independent.
+            substream: Which of several texts of the same seed this is; each is independent.
             unknown: What to do about characters outside the vocabulary, ``"error"`` or ``"skip"``.
 
         Raises:
             PromptError: If the prompt is empty, or holds unknown characters and they are not skipped.
-            SamplingError: If the temperature, seed or stream is not as stated.
+            SamplingError: If the temperature, seed or substream is not as stated.
         """
         seed = fresh_seed() if seed is None else seed
-        sampler = Sampler(temperature, seed, stream)
+        sampler = Sampler(temperature, seed, substream)
         if prompt is None:
-            prompt = self._own_prompt(seed + stream)
+            prompt = self._own_prompt(seed + substream)
         return Generation(self, sampler, prompt, unknown)
 
     @overload
@@ -121,14 +125,14 @@ class Model:
         """Continue a prompt by ``length`` characters and return them, without the prompt.
 
         Several prompts are continued together, which takes far less than one after another; number i is
-        stream i of the seed, and its text does not depend on the others. The other arguments and the
+        substream i of the seed, and its text does not depend on the others. The other arguments and the
         errors are those of ``start``.
         """
         if not isinstance(prompt, list):
             return self.start(prompt, temperature=temperature, seed=seed, unknown=unknown).take(length)
         seed = fresh_seed() if seed is None else seed
         generations = [
-            self.start(each, temperature=temperature, seed=seed, stream=i, unknown=unknown)
+            self.start(each, temperature=temperature, seed=seed, substream=i, unknown=unknown)
             for i, each in enumerate(prompt)
         ]
         if not generations:
@@ -201,11 +205,12 @@ class Generation:
         if not len(tokens):
             reason = "none of its characters is known to the model" if text else "it is empty"
             raise PromptError(f"the prompt gives the model nothing to read: {reason}")
+        state = self.state
         for start in range(0, len(tokens), PROMPT_PIECE):
             piece = tokens[start : start + PROMPT_PIECE, np.newaxis]
-            logits, self.state = self.model.engine.step(piece, self.state)
+            logits, state = self.model.engine.step(piece, state)
         # A copy, or the logits of every position of the prompt would stay in memory.
-        self.logits = logits[-1, 0].copy()
+        self.logits, self.state = logits[-1, 0].copy(), state
         return vocabulary.decode(tokens)
 
     def take(self, length: int) -> str:
@@ -235,8 +240,7 @@ class Generation:
         """A stream that goes on from here exactly as this one would, and apart from it."""
         twin = object.__new__(Generation)
         twin.__dict__.update(self.__dict__)
-        twin.sampler = Sampler(self.sampler.temperature, self.sampler.seed, self.sampler.stream)
-        twin.sampler.state = self.sampler.state
+        twin.sampler = copy.copy(self.sampler)
         return twin
 
 
@@ -252,7 +256,7 @@ def stream_together(generations: Sequence[Generation], length: int, piece: int) 
         ValueError: If ``length`` is negative.
         SamplingError: If the model's logits are not finite.
     """
-    if length < 0:
+    if index(length) < 0:
         raise ValueError(f"length must be 0 or more, not {length}")
     return _pieces_together(generations, length, piece)
 
@@ -260,13 +264,20 @@ def stream_together(generations: Sequence[Generation], length: int, piece: int) 
 def _pieces_together(generations: Sequence[Generation], length: int, piece: int) -> Iterator[list[str]]:
     model = generations[0].model
     for start in range(0, length, piece):
-        decoded = model.engine.decode(
-            [generation.sampler for generation in generations],
-            np.stack([generation.logits for generation in generations]),
-            join_states([generation.state for generation in generations]),
-            min(piece, length - start),
-            generations[0].measurements,
-        )
+        positions = [generation.sampler.position for generation in generations]
+        try:
+            decoded = model.engine.decode(
+                [generation.sampler for generation in generations],
+                np.stack([generation.logits for generation in generations]),
+                join_states([generation.state for generation in generations]),
+                min(piece, length - start),
+                generations[0].measurements,
+            )
+        except BaseException:
+            # An interrupt included: what was drawn was never read, and is drawn again.
+            for generation, position in zip(generations, positions, strict=True):
+                generation.sampler.position = position
+            raise
         for i, generation in enumerate(generations):
             generation.logits = decoded.logits[i]
             generation.state = select_streams(decoded.state, slice(i, i + 1))

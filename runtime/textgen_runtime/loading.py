@@ -1,5 +1,6 @@
 """From a model file to a ``Model``."""
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -34,7 +35,9 @@ def load(path: str | os.PathLike[str], *, engine: EngineName = "auto", threads: 
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        raise ModelFileError(f"cannot read the model file {path}: {error.strerror or error}") from None
+        inside = Path(path) / "model.onnx"
+        hint = f"; did you mean {inside}?" if isinstance(error, IsADirectoryError) and inside.exists() else ""
+        raise ModelFileError(f"cannot read the model file {path}: {error.strerror or error}{hint}") from None
     if not content:
         raise ModelFileError(f"the model file {path} is empty")
     try:
@@ -51,7 +54,7 @@ def open_model(content: bytes, engine: EngineName = "auto", threads: int = 1) ->
             f"its vocabulary has {len(contract.vocabulary)} characters but its logits "
             f"{opened.vocabulary_size} values: export it again"
         )
-    return Model(opened, contract)
+    return Model(opened, contract, hashlib.sha256(content).hexdigest())
 
 
 def _open(content: bytes, engine: EngineName, threads: int) -> tuple[Engine, Contract]:

@@ -37,10 +37,13 @@ class OnnxEngine:
     """
 
     def __init__(self, model: bytes, threads: int = 1) -> None:
+        options = _session_options(threads)
         try:
+            # Without the fallback, onnxruntime does not print and try again, but says what is wrong.
             self._session = onnxruntime.InferenceSession(
-                model, _session_options(threads), providers=["CPUExecutionProvider"]
+                model, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
+            self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
         # onnxruntime raises its own kinds, which share no base but Exception.
         except Exception as error:
             raise ModelFileError(
@@ -50,11 +53,6 @@ class OnnxEngine:
         self.piece = PIECE
         self.layers, self.units = self._check_signature()
         self.vocabulary_size = self._probe()
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        """The file's ``metadata_props``."""
-        return dict(self._session.get_modelmeta().custom_metadata_map)
 
     def step(self, tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:
         logits, hidden, cell = self._session.run(
@@ -128,8 +126,8 @@ class OnnxEngine:
 
     def _probe(self) -> int:
         """Run the graph once, over two steps of two streams, and see that it answers as it says."""
-        state = initial_state(self, batch=2)
         try:
+            state = initial_state(self, batch=2)
             logits, after = self.step(np.zeros((2, 2), np.int64), state)
         except Exception as error:
             raise ModelFileError(f"its graph does not run ({_first_line(error)})") from error

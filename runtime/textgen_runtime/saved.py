@@ -4,17 +4,15 @@ All of it is kept: the state, the logits of the next character, the temperature 
 random stream. The file is a numpy .npz; nothing in it is ever unpickled.
 """
 
-import hashlib
 import io
 import json
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ._sampler import Sampler
+from ._sampler import sampler_at
 from .atomic import replace_file
 from .engine import State, initial_state
 from .errors import SavedGenerationError
@@ -29,12 +27,12 @@ def save(generation: Generation, path: str | os.PathLike[str]) -> None:
     """
     sampler = generation.sampler
     described = {
-        "model": _fingerprint(generation.model),
+        "model": generation.model.sha256,
         "prompt": generation.prompt,
         "temperature": sampler.temperature,
         "seed": sampler.seed,
-        "stream": sampler.stream,
-        "random": sampler.state,
+        "substream": sampler.substream,
+        "position": sampler.position,
     }
     content = io.BytesIO()
     np.savez(
@@ -61,13 +59,14 @@ def resume(model: Model, path: str | os.PathLike[str]) -> Generation:
         raise SavedGenerationError(f"{path}: {error}") from None
     except OSError as error:
         raise SavedGenerationError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, RecursionError) as error:
+    # A damaged archive makes numpy, zipfile and zlib raise whatever they come upon.
+    except Exception as error:
         raise SavedGenerationError(f"{path}: not a saved generation, or damaged") from error
 
 
 def _restore(model: Model, content: Any) -> Generation:
     described = json.loads(str(content["description"]))
-    if described["model"] != _fingerprint(model):
+    if described["model"] != model.sha256:
         raise SavedGenerationError("it was saved from another model: load that one")
     fresh = initial_state(model.engine)
     state = State(content["hidden"], content["cell"])
@@ -76,14 +75,11 @@ def _restore(model: Model, content: Any) -> Generation:
     restored = [*state, logits]
     if [array.shape for array in restored] != expected or any(a.dtype != np.float32 for a in restored):
         raise SavedGenerationError("its arrays are not of this model's shapes")
-    sampler = Sampler(described["temperature"], described["seed"], described["stream"])
-    sampler.state = described["random"]
+    sampler = sampler_at(*(described[name] for name in ("temperature", "seed", "substream", "position")))
+    prompt = described["prompt"]
+    if not isinstance(prompt, str):
+        raise TypeError(prompt)
     generation = object.__new__(Generation)
-    generation.model, generation.sampler, generation.prompt = model, sampler, described["prompt"]
+    generation.model, generation.sampler, generation.prompt = model, sampler, prompt
     generation.state, generation.logits = state, logits
     return generation
-
-
-def _fingerprint(model: Model) -> str:
-    """Tells models apart: what a model file says of itself, its training's figures and date included."""
-    return hashlib.sha256(json.dumps(model.contract.to_metadata()).encode()).hexdigest()

@@ -33,11 +33,18 @@ class Normalization:
     unicode: UnicodeForm | None = "NFC"
 
     def apply(self, text: str) -> str:
+        """The text in that form; a text that is in it already stays as it is."""
         text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-        if self.lowercase:
-            text = text.lower()
-        # Last, because lower-casing can leave a letter and its accent apart.
-        return unicodedata.normalize(self.unicode, text) if self.unicode else text
+        while True:
+            # Each can undo the other: a letter in lower case may part from its accent, and the compatible
+            # form of a sign may be a capital.
+            before = text
+            if self.lowercase:
+                text = text.lower()
+            if self.unicode:
+                text = unicodedata.normalize(self.unicode, text)
+            if text == before:
+                return text
 
 
 class Vocabulary:

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
-from textgen_runtime.cli.shell import CommandParser, number, whole_number
+from textgen_runtime.cli.shell import MOST_THREADS, CommandParser, number, whole_number
 from textgen_runtime.vocabulary import UNICODE_FORMS
 
 from .corpus import NAMES
@@ -14,6 +14,9 @@ PROG = "textgen-train"
 
 DEFAULT_MINUTES = 5.0
 DEFAULT_HELD_OUT = 0.1
+
+# A year.
+MOST_MINUTES = 525_600.0
 
 EXAMPLES = """\
 examples:
@@ -48,7 +51,7 @@ def parser() -> CommandParser:
     length.add_argument(
         "--minutes",
         metavar="M",
-        type=number("above 0", lambda value: value > 0),
+        type=number(f"above 0 and at most {MOST_MINUTES:g}", lambda value: 0 < value <= MOST_MINUTES),
         default=DEFAULT_MINUTES,
         help=f"train for this long, evaluations included (default {DEFAULT_MINUTES:g})",
     )
@@ -84,7 +87,7 @@ def parser() -> CommandParser:
     )
     command.add_argument("--no-samples", action="store_true", help="make no samples at the evaluations")
     command.add_argument(
-        "--threads", metavar="N", type=whole_number(1), help="processor threads (default: all)"
+        "--threads", metavar="N", type=whole_number(1, MOST_THREADS), help="processor threads (default: all)"
     )
     add_recipe(command)
     return command

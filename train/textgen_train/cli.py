@@ -127,7 +127,7 @@ def make_run(arguments: argparse.Namespace, provenance: "Provenance", folder: Pa
 def interrupted(folder: Path, best: Evaluation | None) -> str:
     """What to tell after an interrupt."""
     if best is None:
-        return "there was no model yet, and nothing was written"
+        return f"there was no model yet; nothing was written to {folder}"
     return f"{folder / MODEL_FILE} holds the best model so far, {best.held_out_nats:.4f} nats held out"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from textgen_runtime.text_file import STANDARD_INPUT, read_text
 
 from .errors import CorpusError
+from .report import MODEL_FILE
 
 DATA_FOLDER_VARIABLE = "TEXTGEN_DATA_DIR"
 DOWNLOAD_TIMEOUT_SECONDS = 30
@@ -76,9 +77,9 @@ def read_corpus(source: str) -> Corpus:
     """Read a corpus.
 
     Args:
-        source: One of ``NAMES``, a UTF-8 file, a folder (all its ``.txt`` files, in the order of their
-            paths, sub-folders included), or ``-`` for standard input. A file that is called like a
-            corpus is reached by a path such as ``./nietzsche``.
+        source: One of ``NAMES``, a UTF-8 file, a folder (all its ``.txt`` files in the order of their
+            paths, sub-folders included, but not those beside a ``model.onnx``), or ``-`` for standard
+            input. A file that is called like a corpus is reached by a path such as ``./nietzsche``.
 
     Raises:
         CorpusError: If it cannot be had, or is empty.
@@ -91,23 +92,32 @@ def read_corpus(source: str) -> Corpus:
     if source == STANDARD_INPUT:
         return _corpus("standard input", read_text(source))
     path = Path(source)
-    if path.is_dir():
-        return _corpus(path.resolve().name, _read_folder(path))
-    if not path.exists():
+    try:
+        if path.is_dir():
+            return _corpus(path.resolve().name, _read_folder(path))
+        path.stat()
+    except FileNotFoundError:
         raise CorpusError(
             f"there is no file or folder {source}; corpora known by name are {', '.join(NAMES)}"
-        )
+        ) from None
+    except OSError as error:
+        raise CorpusError(f"cannot read {source}: {error.strerror or error}") from None
     return _corpus(path.name, read_text(source))
 
 
 def _corpus(name: str, text: str) -> Corpus:
     if not text.strip():
         raise CorpusError(f"the corpus {name} is empty")
+    # A file's name need not be Unicode, and goes into the model file.
+    name = name.encode(errors="replace").decode()
     return Corpus(name, text, hashlib.sha256(text.encode()).hexdigest())
 
 
 def _read_folder(folder: Path) -> str:
-    paths = sorted(path for path in folder.rglob("*.txt") if path.is_file())
+    # What an earlier run left beside its model is no corpus.
+    paths = sorted(
+        path for path in folder.rglob("*.txt") if path.is_file() and not (path.parent / MODEL_FILE).exists()
+    )
     if not paths:
         raise CorpusError(f"the folder {folder} holds no .txt files")
     texts = (read_text(str(path)).removeprefix("\ufeff") for path in paths)

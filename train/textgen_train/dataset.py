@@ -80,6 +80,11 @@ def make_dataset(
         raise CorpusError(
             f"the corpus {corpus.name} is nothing but {symbols[0]!r}: there is nothing to learn"
         )
+    if isinstance(held_out, Corpus) and len(rest) < LEAST_HELD_OUT:
+        raise CorpusError(
+            f"the held-out text {held_out.name} is too short: {len(rest)} characters, and at least "
+            f"{LEAST_HELD_OUT} are needed"
+        )
     if len(training) < LEAST_TRAINING or len(rest) < LEAST_HELD_OUT:
         raise CorpusError(
             f"the corpus {corpus.name} is too short: {len(training)} characters to train on and {len(rest)} "

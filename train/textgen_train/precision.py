@@ -1,8 +1,9 @@
-"""bfloat16 where it is fast."""
+"""bfloat16 where it is known to be fast."""
 
 import torch
 
-# Without these instructions torch takes bfloat16 apart in software, which is slower than float32.
+# x86-64 ones, as torch names them. Without them it takes bfloat16 apart in software, which is slower than
+# float32.
 BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 
 

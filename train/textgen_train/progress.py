@@ -4,6 +4,7 @@ import sys
 from time import perf_counter
 from typing import NoReturn, Protocol
 
+from textgen_runtime.cli.shell import discard_output
 from tqdm import tqdm
 
 PLAIN_SECONDS = 10.0
@@ -18,6 +19,10 @@ class Progress(Protocol):
 
     def write(self, text: str) -> None:
         """Write a result on standard output without spoiling the display."""
+        ...
+
+    def warn(self, text: str) -> None:
+        """Write a warning on standard error without spoiling the display."""
         ...
 
     def close(self) -> None:
@@ -40,8 +45,11 @@ class Bar:
         self._bar.update(0)
 
     def write(self, text: str) -> None:
-        tqdm.write(text, file=sys.stdout)
-        sys.stdout.flush()
+        with tqdm.external_write_mode(file=sys.stdout):
+            write_result(text)
+
+    def warn(self, text: str) -> None:
+        tqdm.write(f"warning: {text}", file=sys.stderr)
 
     def close(self) -> None:
         self._bar.close()
@@ -61,11 +69,22 @@ class PlainLines:
             sys.stderr.flush()
 
     def write(self, text: str) -> None:
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
+        write_result(text)
+
+    def warn(self, text: str) -> None:
+        sys.stderr.write(f"warning: {text}\n")
 
     def close(self) -> None:
         pass
+
+
+def write_result(text: str) -> None:
+    """Write to standard output; if its reader has gone away, training is still worth finishing."""
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_output()
 
 
 def make_progress() -> Progress:

@@ -61,5 +61,5 @@ class Provenance:
         if isinstance(self.held_out, Corpus):
             split["held_out"] = {"corpus": self.held_out.name, "sha256": self.held_out.sha256}
         else:
-            split["held_out"] = f"the last {self.held_out:.0%} of the corpus"
+            split["held_out"] = f"the last {100 * self.held_out:g}% of the corpus"
         return split

@@ -2,6 +2,7 @@
 
 import io
 import json
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -83,11 +84,16 @@ class Report:
         axes.annotate(
             f"best {best:.3f}", (0, best), (2, 3), textcoords="offset points", color="dimgrey", fontsize=9
         )
-        axes.set(title=self._title, xlabel="seconds", ylabel="loss (nats a character)", xlim=(0, None))
+        # A corpus may be called anything: dollar signs are no formula here.
+        axes.set_title(self._title, parse_math=False)
+        axes.set(xlabel="seconds", ylabel="loss (nats a character)", xlim=(0, None))
         axes.grid(alpha=0.25)
         axes.legend(frameon=False)
         picture = io.BytesIO()
-        figure.savefig(picture, format="png")
+        with warnings.catch_warnings():
+            # Nor need its name be in the font's alphabet.
+            warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+            figure.savefig(picture, format="png")
         return picture.getvalue()
 
 

@@ -6,6 +6,7 @@ from time import perf_counter
 
 from textgen_runtime.atomic import replace_file
 from textgen_runtime.contract import Contract
+from textgen_runtime.errors import OutputError
 
 from .evaluation import bits, nats_per_character
 from .exporter import build_checked
@@ -23,7 +24,7 @@ TIMED_EVALUATIONS = 20
 LEAST_SECONDS_BETWEEN = 12.0
 
 
-class Interval:
+class SinceEvaluation:
     """What happened since the last evaluation."""
 
     def __init__(self) -> None:
@@ -97,43 +98,46 @@ class TrainingRun:
             TrainingError: If the loss is no longer a number.
             OutputError: If a file cannot be written.
         """
-        interval = Interval()
+        since = SinceEvaluation()
         try:
             for update in self._trainer.updates():
-                interval.add(update)
-                self._progress.show(update.progress, interval.status(self._budget))
-                if self._is_due(update, interval):
-                    self._evaluate(update, interval)
-                    interval = Interval()
+                since.add(update)
+                self._progress.show(update.progress, since.status(self._budget))
+                if self._is_due(update, since):
+                    self._evaluate(update, since)
+                    since = SinceEvaluation()
         except KeyboardInterrupt:
-            if self.best is None and interval.last is not None:
-                self._evaluate(interval.last, interval)
+            if self.best is None and since.last is not None:
+                self._evaluate(since.last, since)
             raise
         finally:
             self._progress.close()
 
-    def _is_due(self, update: Update, interval: Interval) -> bool:
+    def _is_due(self, update: Update, since: SinceEvaluation) -> bool:
         if update.progress >= 1.0:
             return True
         if self._budget.minutes is None:
             return update.ends_epoch
         between = max(60 * self._budget.minutes / TIMED_EVALUATIONS, LEAST_SECONDS_BETWEEN)
-        left = 60 * self._budget.minutes - update.seconds
-        # Not just before the end, where there is one anyway.
-        return interval.seconds >= between and left > between / 2
+        left = 60 * self._budget.minutes * (1.0 - update.progress)
+        # Not just before the end, where there is one anyway, and not so slowly that training has no time.
+        return since.seconds >= between and left > max(between / 2, 3 * self._trainer.reserved_seconds)
 
-    def _evaluate(self, update: Update, interval: Interval) -> None:
+    def _evaluate(self, update: Update, since: SinceEvaluation) -> None:
+        """Score the model, keep it if it is the best, and report."""
+        speed = since.characters_per_second
+        started = perf_counter()
         dataset = self._provenance.dataset
         held_out_nats = nats_per_character(self._trainer.model, int(dataset.training[-1]), dataset.held_out)
         evaluation = Evaluation(
             step=update.step,
             epoch=round(update.epochs, 3),
             seconds=round(update.seconds, 3),
-            training_nats=interval.nats / interval.characters,
+            training_nats=since.nats / since.characters,
             held_out_nats=held_out_nats,
             bits_per_character=bits(held_out_nats),
             learning_rate=update.learning_rate,
-            characters_per_second=interval.characters_per_second,
+            characters_per_second=speed,
         )
         contract = Contract(
             dataset.vocabulary, dataset.normalization, self._prompts, self._provenance.at(evaluation)
@@ -146,8 +150,17 @@ class TrainingRun:
         if self._samples:
             prompt = dataset.snippet(self._randomness)
             samples = sample_text(exported.model, prompt, self._randomness.getrandbits(32))
-        self._report.add(evaluation, samples)
-        better = "" if self.best is evaluation else f"; the best is {self.best.held_out_nats:.4f}"
+        self._write_report(evaluation, samples)
+        # The last evaluation takes about as long as this one and belongs to the budget.
+        self._trainer.reserved_seconds = perf_counter() - started
+
+    def _write_report(self, evaluation: Evaluation, samples: str) -> None:
+        try:
+            self._report.add(evaluation, samples)
+        except OutputError as error:
+            # The model is what the time was spent on; it is not given up for a picture.
+            self._progress.warn(f"{error}; training goes on")
+        better = "" if self.best in (None, evaluation) else f"; the best is {self.best.held_out_nats:.4f}"
         self._progress.write(f"{describe(evaluation)}{better}")
         if samples:
             self._progress.write(f"{samples}\n")

@@ -17,6 +17,9 @@ from .precision import autocast
 from .recipe import Budget, Recipe
 from .streams import slices, stream_count
 
+# One character to read and one to predict.
+LEAST_TEXT = 2
+
 
 @dataclass(frozen=True)
 class Update:
@@ -47,7 +50,7 @@ class Trainer:
     """Trains a new model on a text.
 
     Args:
-        text: Shape [characters], int64.
+        text: Shape [characters], int64; at least two of them.
         vocabulary_size: How many different ones there may be.
         recipe: How.
         budget: For how long.
@@ -58,8 +61,12 @@ class Trainer:
     def __init__(
         self, text: NDArray[np.int64], vocabulary_size: int, recipe: Recipe, budget: Budget, seed: int
     ) -> None:
+        if len(text) < LEAST_TEXT:
+            raise ValueError(f"there is nothing to learn from a text of {len(text)} characters")
         self._text = torch.from_numpy(text)
         self._recipe, self.budget = recipe, budget
+        # Seconds of a budget of minutes that are kept for what comes after the last update.
+        self.reserved_seconds = 0.0
         self._randomness = random.Random(seed)
         torch.manual_seed(seed)
         self.model = CharLSTM(vocabulary_size, recipe)
@@ -78,22 +85,35 @@ class Trainer:
         started = perf_counter()
         streams = stream_count(len(self._text), self._recipe.batch, self._recipe.slice_length)
         in_epoch = math.ceil((len(self._text) // streams - 1) / self._recipe.slice_length)
-        progress, step = 0.0, 0
-        while progress < 1.0:
+        step = 0
+
+        def progress() -> float:
+            used = perf_counter() - started + self.reserved_seconds
+            return self.budget.progress(used, step / in_epoch)
+
+        while True:
             state = self.model.initial_state(streams)
             offset = self._randomness.randrange(len(self._text))
             for inputs, targets in slices(self._text, streams, self._recipe.slice_length, offset):
-                learning_rate = self._recipe.learning_rate_at(step, progress)
+                # Asked anew, so that the rate is right after the caller's pause too.
+                learning_rate = self._recipe.learning_rate_at(step, progress())
                 nats, state = self._learn(inputs, targets, state, learning_rate)
                 step += 1
                 if not math.isfinite(nats):
                     raise TrainingError(f"the loss is {nats} at update {step}: try a lower learning rate")
-                seconds, epochs = perf_counter() - started, step / in_epoch
-                progress = self.budget.progress(seconds, epochs)
-                ends_epoch = step % in_epoch == 0
-                yield Update(step, epochs, seconds, progress, learning_rate, inputs.numel(), nats, ends_epoch)
-                if progress >= 1.0:
-                    break
+                update = Update(
+                    step=step,
+                    epochs=step / in_epoch,
+                    seconds=perf_counter() - started,
+                    progress=progress(),
+                    learning_rate=learning_rate,
+                    characters=inputs.numel(),
+                    nats=nats,
+                    ends_epoch=step % in_epoch == 0,
+                )
+                yield update
+                if update.progress >= 1.0 or progress() >= 1.0:
+                    return
 
     def _learn(
         self, inputs: Tensor, targets: Tensor, state: LSTMState, learning_rate: float

@@ -18,7 +18,7 @@ from textgen_runtime.generator import (
 from textgen_runtime.loading import load
 from textgen_runtime.text_file import STANDARD_INPUT, read_text
 
-from .shell import CommandParser, escape_unencodable, number, run_command, whole_number
+from .shell import MOST_THREADS, CommandParser, escape_unencodable, number, run_command, whole_number
 from .statistics import statistics
 
 PROG = "textgen-run"
@@ -111,7 +111,7 @@ def parser() -> CommandParser:
     command.add_argument(
         "--threads",
         metavar="N",
-        type=whole_number(1),
+        type=whole_number(1, MOST_THREADS),
         default=1,
         help="threads for texts made side by side (native) or within a step (onnxruntime); default 1",
     )
@@ -136,7 +136,7 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
         for first in range(0, arguments.count, TOGETHER):
             streams = range(first, min(first + TOGETHER, arguments.count))
             generations = [
-                model.start(prompt, temperature=heat, seed=seed, stream=i, unknown=arguments.unknown)
+                model.start(prompt, temperature=heat, seed=seed, substream=i, unknown=arguments.unknown)
                 for i in streams
             ]
             generations[0].measurements = measurements

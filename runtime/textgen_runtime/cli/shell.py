@@ -1,10 +1,12 @@
 """What all the commands do alike: arguments, errors, exit codes, interrupts and closed pipes."""
 
 import argparse
+import contextlib
 import math
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn, TextIO
 
 from textgen_runtime.errors import TextgenError
@@ -13,6 +15,9 @@ from textgen_runtime.version import __version__
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+
+# More than any machine has cores.
+MOST_THREADS = 4096
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -32,8 +37,8 @@ class CommandParser(argparse.ArgumentParser):
         self.exit(EXIT_USAGE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
-def whole_number(least: int) -> Callable[[str], int]:
-    """An argument type: a whole number that is not below ``least``."""
+def whole_number(least: int, most: int = 2**63 - 1) -> Callable[[str], int]:
+    """An argument type: a whole number from ``least`` to ``most``."""
 
     def parse(text: str) -> int:
         try:
@@ -42,6 +47,8 @@ def whole_number(least: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
         if value < least:
             raise argparse.ArgumentTypeError(f"must be {least} or more, not {value}")
+        if value > most:
+            raise argparse.ArgumentTypeError(f"must be {most} or less, not {value}")
         return value
 
     return parse
@@ -71,6 +78,10 @@ def run_command(prog: str, command: Callable[[], int]) -> int:
         What the command returns; 1 after an error of the user's, 130 after an interrupt, and 0 when the
         reader of the output has gone away, since it got all that it wanted.
     """
+    for name in ("stdout", "stderr"):
+        # None where the shell has closed it.
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (for as long as the process)
     try:
         code = command()
         sys.stdout.flush()
@@ -78,18 +89,33 @@ def run_command(prog: str, command: Callable[[], int]) -> int:
         complain(prog, str(error))
         return EXIT_FAILED
     except KeyboardInterrupt:
+        discard_output()
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The interpreter flushes standard output once more at exit and must not fail then.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         return 0
+    except OSError as error:
+        # Files are looked after where they are opened; what is left is standard output.
+        discard_output()
+        complain(prog, f"cannot write standard output: {error.strerror or error}")
+        return EXIT_FAILED
     return code
+
+
+def discard_output() -> None:
+    """Give up standard output: the interpreter flushes it once more at exit, and must not fail then."""
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
 
 def complain(prog: str, message: str, kind: str = "error") -> None:
     """One line on standard error, after what is already on its way to standard output."""
-    sys.stdout.flush()
-    sys.stderr.write(f"{prog}: {kind}: {message}\n")
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    one_line = "".join(symbol if symbol.isprintable() else ascii(symbol)[1:-1] for symbol in message)
+    sys.stderr.write(f"{prog}: {kind}: {one_line}\n")
 
 
 def escape_unencodable(prog: str, stream: TextIO, symbols: Sequence[str]) -> None:
