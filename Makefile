@@ -2,15 +2,20 @@
 # make test    run the whole test suite
 # make lint    check format, style and types
 #
+# make budgets, bench, fuzz, sanitize: see the README.
+#
 # Each builds what it needs in .venv, from nothing.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-BUILD_INPUTS := pyproject.toml setup.py MANIFEST.in $(wildcard runtime/textgen_runtime/*.pyx runtime/textgen_runtime/*.pxd)
+SOURCES := $(wildcard $(addprefix runtime/textgen_runtime/,*.pyx *.pxd kernels/*.c kernels/*.h))
+BUILD_INPUTS := pyproject.toml setup.py MANIFEST.in $(SOURCES)
 DEMO := demo
+SANITIZED := build/sanitized
+CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
-.PHONY: demo test lint format budgets clean
+.PHONY: demo test lint format budgets fuzz sanitize clean
 
 demo: $(VENV)/train.installed
 	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output $(DEMO) --overwrite
@@ -32,6 +37,18 @@ format: $(VENV)/dev.installed
 
 budgets: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/budgets.py
+
+fuzz: $(VENV)/dev.installed
+	$(BIN)/python benchmarks/mutate_models.py tests/data/tiny.onnx --count 1000000
+
+# The extensions built with address and undefined-behaviour checks, in a folder of their own, and their tests.
+# Python itself does not free everything at exit, so leaks are not looked for.
+sanitize: $(VENV)/dev.installed
+	CFLAGS="$(CHECKS)" LDFLAGS="$(CHECKS)" $(BIN)/python setup.py --quiet build --force \
+		--build-lib $(SANITIZED) --build-temp $(SANITIZED)-objects
+	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
+		ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=$(SANITIZED) $(BIN)/python -m pytest -p no:cacheprovider \
+		tests/test_sampler.py tests/test_native_engine.py tests/test_native_graph.py tests/test_generator.py
 
 clean:
 	rm -rf $(VENV) build dist $(DEMO) .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import ModelFileError
 from .native_graph import GraphWeights, UnknownGraphError, Weights
 
 GROUP = 16
@@ -52,6 +53,7 @@ def pack(graph: GraphWeights) -> PackedWeights:
 
     Raises:
         UnknownGraphError: If the vocabulary and the units are too many for this engine.
+        ModelFileError: If sums of the weights are too large for float32.
     """
     units, vocabulary = graph.output.shape
     padded = _padded(units, GROUP)
@@ -62,7 +64,7 @@ def pack(graph: GraphWeights) -> PackedWeights:
         recurrent = _pad(layer.recurrent, padded)
         inputs = np.hstack([_pad(layer.input, padded), recurrent]) if i else recurrent
         weights.append(_aligned(_gate_blocks(inputs.T, units, padded).transpose(1, 0, 2)))
-        bias = layer.bias[: 4 * units] + layer.bias[4 * units :]
+        bias = layer.bias[: 4 * units].astype(np.float64) + layer.bias[4 * units :]
         biases.append(_aligned(_gate_blocks(bias[np.newaxis], units, padded)[0]))
     first = graph.layers[0]
     # In float64, because the sum is one number from here on.
@@ -98,9 +100,16 @@ def _gate_blocks(rows: NDArray[np.floating], units: int, padded: int) -> NDArray
 
 
 def _aligned(values: NDArray[np.floating]) -> Weights:
-    """A contiguous float32 copy that starts on a cache line."""
+    """A contiguous float32 copy that starts on a cache line.
+
+    Raises:
+        ModelFileError: If a value is too large for float32.
+    """
     room = np.empty(values.size * 4 + ALIGNMENT, np.uint8)
     start = -room.__array_interface__["data"][0] % ALIGNMENT
     copy = room[start : start + values.size * 4].view(np.float32).reshape(values.shape)
-    copy[...] = values
+    with np.errstate(over="ignore"):
+        copy[...] = values
+    if not np.isfinite(copy).all():
+        raise ModelFileError("its weights are too large to be added up: the model is damaged")
     return copy

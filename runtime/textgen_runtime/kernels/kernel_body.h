@@ -11,8 +11,8 @@
 typedef float NAME(vector);
 typedef uint32_t NAME(integers);
 #else
-typedef float NAME(vector) __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef uint32_t NAME(integers) __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef float NAME(vector) __attribute__((vector_size(4 * LANES)));
+typedef uint32_t NAME(integers) __attribute__((vector_size(4 * LANES)));
 #endif
 
 #define vector NAME(vector)
@@ -28,9 +28,14 @@ typedef union {
 
 #define both NAME(both)
 
-TARGET INLINE vector NAME(load)(const float *from) { return *(const vector *)from; }
+/* memcpy, because not every array is as aligned as a vector; it compiles to one instruction. */
+TARGET INLINE vector NAME(load)(const float *from) {
+    vector value;
+    memcpy(&value, from, sizeof value);
+    return value;
+}
 
-TARGET INLINE void NAME(store)(float *to, vector value) { *(vector *)to = value; }
+TARGET INLINE void NAME(store)(float *to, vector value) { memcpy(to, &value, sizeof value); }
 
 /* All bits of a lane where a > b, and not where either is no number. */
 TARGET INLINE integers NAME(greater)(vector a, vector b) {
