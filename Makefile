@@ -2,7 +2,7 @@
 # make test    run the whole test suite
 # make lint    check format, style and types
 #
-# make budgets, bench, fuzz, sanitize: see the README.
+# make budgets, bench, peers, fuzz, sanitize: see the README.
 #
 # Each builds what it needs in .venv, from nothing.
 
@@ -15,7 +15,7 @@ DEMO := demo
 SANITIZED := build/sanitized
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
-.PHONY: demo test lint format budgets fuzz sanitize clean
+.PHONY: demo test lint format budgets bench peers fuzz sanitize clean
 
 demo: $(VENV)/train.installed
 	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output $(DEMO) --overwrite
@@ -37,6 +37,15 @@ format: $(VENV)/dev.installed
 
 budgets: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/budgets.py
+
+bench: $(VENV)/dev.installed $(DEMO)/model.onnx
+	$(BIN)/textgen-bench $(DEMO)/model.onnx
+
+peers: $(VENV)/dev.installed $(DEMO)/model.onnx
+	$(BIN)/python benchmarks/peers/run.py $(DEMO)/model.onnx
+
+$(DEMO)/model.onnx:
+	$(MAKE) demo
 
 fuzz: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/mutate_models.py tests/data/tiny.onnx --count 1000000

@@ -53,10 +53,18 @@ cdef enum:
     MOST_KERNELS = 4
 
 
-cdef double seconds() noexcept nogil:
+# What a measured decoding took: nanoseconds, bits, and where to keep each round's nanoseconds or NULL.
+cdef struct Spent:
+    int64_t model
+    int64_t sampler
+    double entropy
+    int64_t *latencies
+
+
+cdef int64_t nanoseconds() noexcept nogil:
     cdef timespec moment
     timespec_get(&moment, TIME_UTC)
-    return moment.tv_sec + 1e-9 * moment.tv_nsec
+    return moment.tv_sec * <int64_t>1_000_000_000 + moment.tv_nsec
 
 
 cdef const Kernels *find_kernels(object name) except NULL:
@@ -207,23 +215,34 @@ cdef class Decoder:
         cdef cnp.ndarray scratch = np.empty((streams, self.network.units), np.float32)
         cdef cnp.ndarray weights = np.empty(self.vocabulary, np.float64)
         cdef cnp.ndarray tokens = np.empty((length, streams), np.int64)
-        cdef double sums[3]
+        cdef Spent spent = Spent(0, 0, 0.0, NULL)
         cdef int64_t fault
-        sums[0] = sums[1] = sums[2] = 0.0
+        if measurements is not None and measurements.latencies is not None:
+            latencies = np.empty(length, np.int64)
+            measurements.latencies.append(latencies)
+            spent.latencies = <int64_t *>cnp.PyArray_DATA(latencies)
         # In one order everywhere, so that two calls with the same samplers cannot wait for each other.
         ordered = sorted(samplers, key=id)
         for sampler in ordered:
             (<Sampler?>sampler).lock.acquire()
         try:
             fault = self.run(
-                samplers, length, scores, h, c, scratch, weights, tokens, sums, measurements is not None
+                samplers,
+                length,
+                scores,
+                h,
+                c,
+                scratch,
+                weights,
+                tokens,
+                NULL if measurements is None else &spent,
             )
         finally:
             for sampler in ordered:
                 (<Sampler>sampler).lock.release()
         checked(fault)
         if measurements is not None:
-            measurements.add(length * streams, sums[0], sums[1], sums[2])
+            measurements.add(length * streams, 1e-9 * spent.model, 1e-9 * spent.sampler, spent.entropy)
         return tokens, scores[:, :self.vocabulary], h[:, :, :self.units], c[:, :, :self.units]
 
     cdef int64_t run(
@@ -236,8 +255,7 @@ cdef class Decoder:
         cnp.ndarray scratch,
         cnp.ndarray weights,
         cnp.ndarray tokens,
-        double *sums,
-        bint measured,
+        Spent *spent,
     ) except? -9:
         """The loop itself; 0, or a fault of the sampler's."""
         cdef Py_ssize_t streams = len(samplers)
@@ -250,8 +268,9 @@ cdef class Decoder:
         cdef float *top = hidden_data + (self.network.layers - 1) * streams * self.network.units
         cdef const float *row
         cdef Py_ssize_t _i, s
-        cdef double start = 0.0
-        cdef double drawn
+        cdef int64_t start = 0
+        cdef int64_t drawn = 0
+        cdef int64_t stepped
         cdef int64_t fault = 0
         # How often every stream drew, and how many of them drew once more before a fault.
         cdef Py_ssize_t rounds = 0
@@ -262,11 +281,11 @@ cdef class Decoder:
         cdef const double *heat = <const double *>cnp.PyArray_DATA(heats)
         with nogil:
             for _i in range(length):
-                if measured:
+                if spent != NULL:
                     for s in range(streams):
                         row = score_data + s * self.network.vocabulary
-                        sums[2] += entropy_of(row, self.vocabulary, heat[s], weight_data)
-                    start = seconds()
+                        spent.entropy += entropy_of(row, self.vocabulary, heat[s], weight_data)
+                    start = nanoseconds()
                 for s in range(streams):
                     row = score_data + s * self.network.vocabulary
                     token[s] = draw_token(
@@ -279,14 +298,16 @@ cdef class Decoder:
                 if fault < 0:
                     break
                 rounds += 1
-                if measured:
-                    drawn = seconds()
-                    sums[1] += drawn - start
-                    start = drawn
+                if spent != NULL:
+                    drawn = nanoseconds()
+                    spent.sampler += drawn - start
                 self.chosen.step(&self.network, token, hidden_data, cell_data, scratch_data, streams)
                 self.chosen.score(&self.network, top, score_data, streams)
-                if measured:
-                    sums[0] += seconds() - start
+                if spent != NULL:
+                    stepped = nanoseconds()
+                    spent.model += stepped - drawn
+                    if spent.latencies != NULL:
+                        spent.latencies[_i] = stepped - start
                 token += streams
         for s, each in enumerate(samplers):
             (<Sampler>each).taken += rounds + (s < extra)

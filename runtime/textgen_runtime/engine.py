@@ -45,12 +45,14 @@ class Measurements:
         model_seconds: Spent in steps.
         sampler_seconds: Spent in draws.
         entropy_bits: Sum of the entropies of the distributions they were drawn from, in bits.
+        latencies: Arrays of the nanoseconds that each draw and step took, or None to keep only their sums.
     """
 
     characters: int = 0
     model_seconds: float = 0.0
     sampler_seconds: float = 0.0
     entropy_bits: float = 0.0
+    latencies: list[NDArray[np.int64]] | None = None
 
     def add(self, characters: int, model_seconds: float, sampler_seconds: float, entropy_bits: float) -> None:
         """Add another piece of decoding."""

@@ -1,8 +1,9 @@
 """The engine that runs the whole loop in compiled code: step, reweight, draw, next step."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,11 @@ from .native_graph import read_weights
 from .native_weights import PackedWeights, pack
 from .onnx_file import parse
 
-# A piece reads about this many bytes of weights: a few milliseconds.
-PIECE_BYTES = 2**28
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+# A piece reads about this many bytes of weights: some milliseconds from a cache, not many more from memory.
+PIECE_BYTES = 2**29
 
 
 class NativeEngine:
@@ -40,6 +44,8 @@ class NativeEngine:
         self.vocabulary_size = packed.vocabulary
         self.piece = max(1, PIECE_BYTES // packed.step_bytes)
         self._threads = threads
+        self._pool: ThreadPoolExecutor | None = None
+        self._pool_lock = Lock()
 
     @property
     def name(self) -> str:
@@ -72,16 +78,25 @@ class NativeEngine:
             )
             return Decoded(tokens, after, State(hidden, cell)), own
 
-        with ThreadPoolExecutor(workers) as pool:
-            decoded = list(pool.map(decode_share, shares))
+        decoded = list(self._workers().map(decode_share, shares))
         for _, own in decoded:
             if measurements is not None:
-                measurements.add(**vars(own))
+                measurements.add(own.characters, own.model_seconds, own.sampler_seconds, own.entropy_bits)
         return Decoded(
             np.concatenate([part.tokens for part, _ in decoded], axis=1),
             np.concatenate([part.logits for part, _ in decoded]),
             join_states([part.state for part, _ in decoded]),
         )
+
+    def _workers(self) -> "ThreadPoolExecutor":
+        """The threads, which are started when they are first needed and then kept."""
+        # Only here, because most programs decode one stream, and this takes milliseconds to import.
+        from concurrent.futures import ThreadPoolExecutor
+
+        with self._pool_lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._threads, "textgen")
+            return self._pool
 
 
 def open_native(model: bytes, threads: int = 1) -> tuple[NativeEngine, Contract]:

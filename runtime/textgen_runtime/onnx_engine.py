@@ -1,7 +1,7 @@
 """The engine that runs a model file through onnxruntime."""
 
 from collections.abc import Sequence
-from time import perf_counter
+from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class OnnxEngine:
     """
 
     def __init__(self, model: bytes, threads: int = 1) -> None:
-        options = _session_options(threads)
+        options = session_options(threads)
         try:
             # Without the fallback, onnxruntime does not print and try again, but says what is wrong.
             self._session = onnxruntime.InferenceSession(
@@ -89,17 +89,22 @@ class OnnxEngine:
         measurements: Measurements | None,
     ) -> Decoded:
         tokens = np.empty((length, 1), np.int64)
+        latencies = np.empty(length, np.int64)
+        if measurements is not None and measurements.latencies is not None:
+            measurements.latencies.append(latencies)
         for i in range(length):
             if measurements is None:
                 tokens[i] = sampler.draw(logits)
                 scores, state = self.step(tokens[i : i + 1], state)
             else:
                 bits = entropy(logits, sampler.temperature)
-                start = perf_counter()
+                start = perf_counter_ns()
                 tokens[i] = sampler.draw(logits)
-                drawn = perf_counter()
+                drawn = perf_counter_ns()
                 scores, state = self.step(tokens[i : i + 1], state)
-                measurements.add(1, perf_counter() - drawn, drawn - start, bits)
+                stepped = perf_counter_ns()
+                latencies[i] = stepped - start
+                measurements.add(1, 1e-9 * (stepped - drawn), 1e-9 * (drawn - start), bits)
             logits = scores[0, 0]
         return Decoded(tokens, logits[np.newaxis], state)
 
@@ -153,7 +158,8 @@ def open_onnx(model: bytes, threads: int = 1) -> tuple[OnnxEngine, Contract]:
     return engine, Contract.from_metadata(engine.metadata)
 
 
-def _session_options(threads: int) -> Any:
+def session_options(threads: int) -> Any:
+    """How this project sets onnxruntime up: so many threads for a step, and none that spin."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -1,0 +1,1 @@
+"""What ``textgen-bench`` measures, a section a function."""

@@ -1,0 +1,40 @@
+"""What figures were measured on."""
+
+import os
+import platform
+from pathlib import Path
+
+import numpy as np
+
+from textgen_runtime._decoder import kernel_names
+from textgen_runtime.version import __version__
+
+
+def machine() -> dict[str, str | int | list[str]]:
+    """Processor, instruction sets and versions."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count() or 1,
+        "kernels": kernel_names(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "onnxruntime": _onnxruntime_version(),
+        "textgen-onnx": __version__,
+    }
+
+
+def _onnxruntime_version() -> str:
+    import onnxruntime
+
+    return str(onnxruntime.__version__)
+
+
+def _processor() -> str:
+    """The processor's name where the system tells it, and its architecture elsewhere."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
