@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from textgen_runtime import contract
+from textgen_runtime.cli.bench import parser as bench_parser
 from textgen_runtime.cli.run import parser as run_parser
 from textgen_runtime.cli.shell import CommandParser
 from textgen_runtime.vocabulary import Vocabulary
@@ -21,7 +22,7 @@ from .make_tiny_model import make_model
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-PARSERS = {"textgen-run": run_parser, "textgen-train": train_parser}
+PARSERS = {"textgen-bench": bench_parser, "textgen-run": run_parser, "textgen-train": train_parser}
 
 
 def blocks(language: str) -> list[str]:

@@ -19,7 +19,7 @@ from .vocabulary import UnknownPolicy, Vocabulary
 DEFAULT_TEMPERATURE = 0.5
 DEFAULT_LENGTH = 400
 
-# A prompt is read in pieces of this many characters: the logits of every position of a piece are in
+# A prompt is read in pieces of at most this many characters: the logits of every position of a piece are in
 # memory at once, and a long prompt must not need more than a short one.
 PROMPT_PIECE = 1024
 
@@ -206,9 +206,9 @@ class Generation:
             reason = "none of its characters is known to the model" if text else "it is empty"
             raise PromptError(f"the prompt gives the model nothing to read: {reason}")
         state = self.state
-        for start in range(0, len(tokens), PROMPT_PIECE):
-            piece = tokens[start : start + PROMPT_PIECE, np.newaxis]
-            logits, state = self.model.engine.step(piece, state)
+        piece = min(PROMPT_PIECE, self.model.engine.piece)
+        for start in range(0, len(tokens), piece):
+            logits, state = self.model.engine.step(tokens[start : start + piece, np.newaxis], state)
         # A copy, or the logits of every position of the prompt would stay in memory.
         self.logits, self.state = logits[-1, 0].copy(), state
         return vocabulary.decode(tokens)
