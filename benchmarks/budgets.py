@@ -104,7 +104,7 @@ def classic_ratio(content: bytes, path: Path) -> list[Line]:
     """Each engine beside the textbook's loop, which reads the last 60 characters again for each new one."""
     contestants = {"classic": sized(HandWritten(content, 1, TEMPERATURE).classic)}
     for engine in ("native", "onnxruntime"):
-        model = textgen.load(path, engine=engine)  # type: ignore[arg-type]
+        model = textgen.load(path, engine=engine)
         contestants[engine] = sized(model.start(temperature=TEMPERATURE, seed=0).take)
     middle = medians(interleave(contestants, SECONDS))
     speed = {name: 1 / each for name, each in middle.items()}

@@ -16,8 +16,8 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
-# More than any machine has cores.
-MOST_THREADS = 4096
+# More would not be cores, and onnxruntime starts every one of them.
+MOST_THREADS = 256
 
 
 class CommandParser(argparse.ArgumentParser):
