@@ -14,7 +14,7 @@ cimport cython
 cimport numpy as cnp
 from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.math cimport exp, isfinite, log
+from libc.math cimport isfinite, log
 from libc.stdint cimport int64_t
 
 from operator import index
@@ -24,7 +24,13 @@ from numpy.random import PCG64, SeedSequence
 
 from .errors import SamplingError
 
+cdef extern from "kernels/exponential.h" nogil:
+    void choose_exponentials()
+    void exponentials(double *values, ptrdiff_t count)
+
+
 cnp.import_array()
+choose_exponentials()
 
 # What numpy keeps of a spawn key without a longer one meaning another thing, and what a position holds.
 SUBSTREAMS = 2**32
@@ -67,7 +73,9 @@ cdef int64_t weigh(
         return 0
     for i in range(size):
         # Divided, not multiplied by the inverse: 1 / T overflows for the smallest temperatures.
-        weights[i] = exp((<double>logits[i] - largest) / temperature)
+        weights[i] = (<double>logits[i] - largest) / temperature
+    exponentials(weights, size)
+    for i in range(size):
         accumulated += weights[i]
     total[0] = accumulated
     return 0
