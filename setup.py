@@ -9,8 +9,8 @@ from setuptools import Extension, setup
 OPTIMISE = ["/O2"] if os.name == "nt" else ["-O3"]
 
 # Fused multiply-adds round differently from one processor to the next; a draw must not. The kernels live on
-# them, and promise the same text on the same machine only. Error numbers and traps, which nothing here looks at,
-# only keep the compiler from making vectors of exact arithmetic.
+# them, and promise the same text on the same machine only. Error numbers and traps, which nothing here looks
+# at, only keep the compiler from making vectors of exact arithmetic.
 EXACT = [] if os.name == "nt" else ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 FUSED = [] if os.name == "nt" else ["-ffp-contract=fast"]
 

@@ -25,13 +25,18 @@ def sized(run: Callable[[int], object], round_seconds: float = 0.02) -> Contesta
     """A contestant whose rounds take about so long; it is tried with ever more work until they do."""
     size = 1
     while True:
-        start = perf_counter()
-        run(size)
-        took = perf_counter() - start
+        # The better of two, or a moment in which the machine did something else would end the search.
+        took = min(_seconds(run, size) for _ in range(2))
         if took >= round_seconds / 2:
             break
         size = max(size + 1, min(size * 8, int(size * round_seconds / max(took, 1e-9))))
     return Contestant(lambda: run(size), size)
+
+
+def _seconds(run: Callable[[int], object], size: int) -> float:
+    start = perf_counter()
+    run(size)
+    return perf_counter() - start
 
 
 def interleave(contestants: Mapping[str, Contestant], seconds: float) -> dict[str, list[float]]:
