@@ -12,7 +12,7 @@ import textgen_runtime as textgen
 from numpy.typing import NDArray
 from textgen_runtime import Model, PromptError, Sampler, SamplingError, State
 from textgen_runtime.engine import Measurements, initial_state
-from textgen_runtime.generator import PROMPT_PIECE, STREAM_PIECE
+from textgen_runtime.generator import PROMPT_PIECE, STREAM_PIECE, stream_together
 from textgen_runtime.onnx_engine import OnnxEngine
 from textgen_runtime.vocabulary import UnknownPolicy
 
@@ -197,6 +197,14 @@ def test_several_prompts_are_continued_together_and_apart(tiny: Model) -> None:
     assert tiny.generate(prompts[:2], length=90, temperature=1.0, seed=3) == together[:2]
     assert tiny.generate([], seed=1) == []
     assert tiny.generate(["a", "b"], length=0) == ["", ""]
+
+
+def test_texts_made_together_go_on_from_piece_to_piece(tiny: Model) -> None:
+    starts = [tiny.start(p, temperature=1.0, seed=3, substream=i) for i, p in enumerate(("abc", "dad", "é"))]
+    alone = [start.copy().take(50) for start in starts]
+    pieces = list(stream_together(starts, 50, piece=7))
+    assert [len(texts[0]) for texts in pieces] == [7] * 7 + [1]
+    assert ["".join(texts) for texts in zip(*pieces, strict=True)] == alone
 
 
 def test_measurements(tiny: Model) -> None:
