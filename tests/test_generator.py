@@ -70,7 +70,7 @@ def test_a_long_prompt_is_read_in_pieces_and_read_whole(monkeypatch: pytest.Monk
     model, lengths = record_steps(monkeypatch)
     prompt = "abcde hé" * PROMPT_PIECE
     generation = model.start(prompt, seed=0)
-    assert max(lengths) == min(PROMPT_PIECE, model.engine.piece)
+    assert max(lengths) == min(PROMPT_PIECE, model.engine.piece(1))
     assert sum(lengths) == len(prompt)
     tokens = model.vocabulary.encode(prompt)[:, np.newaxis]
     logits, state = model.engine.step(tokens, initial_state(model.engine))

@@ -79,9 +79,11 @@ class Engine(Protocol):
     @property
     def vocabulary_size(self) -> int: ...
 
-    @property
-    def piece(self) -> int:
-        """How many characters ``decode`` makes in some milliseconds, which an interrupt can wait."""
+    def piece(self, streams: int) -> int:
+        """How many characters of each of so many streams ``decode`` makes in some milliseconds.
+
+        Longer pieces would keep an interrupt waiting, shorter ones cost more than they do.
+        """
         ...
 
     def step(self, tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:

@@ -138,7 +138,7 @@ class Model:
         if not generations:
             return []
         texts = [""] * len(generations)
-        for pieces in stream_together(generations, length, max(1, self.engine.piece // len(generations))):
+        for pieces in stream_together(generations, length, self.engine.piece(len(generations))):
             texts = [text + piece for text, piece in zip(texts, pieces, strict=True)]
         return texts
 
@@ -206,7 +206,7 @@ class Generation:
             reason = "none of its characters is known to the model" if text else "it is empty"
             raise PromptError(f"the prompt gives the model nothing to read: {reason}")
         state = self.state
-        piece = min(PROMPT_PIECE, self.model.engine.piece)
+        piece = min(PROMPT_PIECE, self.model.engine.piece(1))
         for start in range(0, len(tokens), piece):
             logits, state = self.model.engine.step(tokens[start : start + piece, np.newaxis], state)
         # A copy, or the logits of every position of the prompt would stay in memory.
@@ -220,7 +220,7 @@ class Generation:
             ValueError: If ``length`` is negative.
             SamplingError: If the model's logits are not finite.
         """
-        return "".join(self._pieces(length, self.model.engine.piece))
+        return "".join(self._pieces(length, self.model.engine.piece(1)))
 
     def stream(self, length: int) -> Iterator[str]:
         """Yield the next ``length`` characters as they are made, in pieces of at most ``STREAM_PIECE``.
@@ -231,7 +231,7 @@ class Generation:
             ValueError: If ``length`` is negative.
             SamplingError: If the model's logits are not finite.
         """
-        return self._pieces(length, min(STREAM_PIECE, self.model.engine.piece))
+        return self._pieces(length, min(STREAM_PIECE, self.model.engine.piece(1)))
 
     def _pieces(self, length: int, piece: int) -> Iterator[str]:
         return (texts[0] for texts in stream_together([self], length, piece))

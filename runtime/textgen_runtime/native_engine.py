@@ -42,7 +42,7 @@ class NativeEngine:
         self.decoder = Decoder(packed, kernels)
         self.layers, self.units = len(packed.weights), packed.units
         self.vocabulary_size = packed.vocabulary
-        self.piece = max(1, PIECE_BYTES // packed.step_bytes)
+        self._piece = PIECE_BYTES // packed.step_bytes
         self._threads = threads
         self._pool: ThreadPoolExecutor | None = None
         self._pool_lock = Lock()
@@ -50,6 +50,9 @@ class NativeEngine:
     @property
     def name(self) -> str:
         return f"native ({self.decoder.kernels})"
+
+    def piece(self, streams: int) -> int:
+        return max(1, self._piece * min(self._threads, streams) // streams)
 
     def step(self, tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:
         logits, hidden, cell = self.decoder.read(tokens, *state)

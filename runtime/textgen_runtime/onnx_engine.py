@@ -50,9 +50,11 @@ class OnnxEngine:
                 f"onnxruntime cannot read it as an ONNX model ({_first_line(error)})"
             ) from error
         self.name = f"onnxruntime {onnxruntime.__version__}"
-        self.piece = PIECE
         self.layers, self.units = self._check_signature()
         self.vocabulary_size = self._probe()
+
+    def piece(self, streams: int) -> int:
+        return max(1, PIECE // streams)
 
     def step(self, tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:
         logits, hidden, cell = self._session.run(

@@ -125,7 +125,7 @@ def _decodes(bench: Bench, streams: int, threads: int) -> Callable[[int], object
     zeros = np.zeros((engine.layers, streams, engine.units), np.float32)
     logits = np.zeros((streams, engine.vocabulary_size), np.float32)
     # In the pieces in which texts are made, which an interrupt can wait for.
-    piece = max(1, engine.piece // streams)
+    piece = engine.piece(streams)
 
     def run(length: int) -> None:
         state, scores = State(zeros, zeros), logits

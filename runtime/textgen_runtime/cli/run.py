@@ -184,7 +184,9 @@ class Writer:
         self, generations: Sequence[Generation], titles: Sequence[str], openings: Sequence[str], length: int
     ) -> None:
         """Decode texts together: the first is written as it is made, the others after it."""
-        piece = max(1, min(STREAM_PIECE, generations[0].model.engine.piece // len(generations)))
+        piece = generations[0].model.engine.piece(len(generations))
+        if len(generations) == 1:
+            piece = min(STREAM_PIECE, piece)
         sys.stdout.write(titles[0] + openings[0])
         rest: list[list[str]] = [[] for _ in generations[1:]]
         for texts in stream_together(generations, length, piece):
