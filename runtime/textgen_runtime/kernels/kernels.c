@@ -38,7 +38,7 @@
 #define LANES 16
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma")))
 #define ALONE 4
-#define TOGETHER 4
+#define TOGETHER 2
 #include "kernel_body.h"
 #undef NAME
 #undef LANES
