@@ -122,18 +122,28 @@ TARGET INLINE void NAME(add_some)(float *sums, const float *weights, const float
     }
 }
 
-/* The same for a whole block, and for 1 or STREAMS streams. */
+/* The same for a whole block; functions of their own, so that each has all the registers. */
+TARGET APART void NAME(add_alone)(float *sums, const float *weights, const float *inputs, ptrdiff_t count) {
+    int v;
+    for (v = 0; v < VECTORS; v += ALONE) {
+        NAME(add_some)(sums + v * LANES, weights + v * LANES, inputs, 0, count, 1, ALONE);
+    }
+}
+
+TARGET APART void NAME(add_together)(float *sums, const float *weights, const float *inputs, ptrdiff_t stride,
+                                     ptrdiff_t count) {
+    int v;
+    for (v = 0; v < VECTORS; v += TOGETHER) {
+        NAME(add_some)(sums + v * LANES, weights + v * LANES, inputs, stride, count, STREAMS, TOGETHER);
+    }
+}
+
 TARGET INLINE void NAME(add_products)(float *sums, const float *weights, const float *inputs, ptrdiff_t stride,
                                       ptrdiff_t count, ptrdiff_t streams) {
-    int v;
     if (streams == STREAMS) {
-        for (v = 0; v < VECTORS; v += TOGETHER) {
-            NAME(add_some)(sums + v * LANES, weights + v * LANES, inputs, stride, count, STREAMS, TOGETHER);
-        }
+        NAME(add_together)(sums, weights, inputs, stride, count);
     } else {
-        for (v = 0; v < VECTORS; v += ALONE) {
-            NAME(add_some)(sums + v * LANES, weights + v * LANES, inputs, stride, count, 1, ALONE);
-        }
+        NAME(add_alone)(sums, weights, inputs, count);
     }
 }
 

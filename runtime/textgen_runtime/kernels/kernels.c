@@ -11,9 +11,11 @@
 
 #if defined(__GNUC__) || defined(__clang__)
 #define INLINE static inline __attribute__((always_inline))
+#define APART static __attribute__((noinline))
 #define VECTOR_TYPES 1
 #else
 #define INLINE static inline
+#define APART static
 #define VECTOR_TYPES 0
 #endif
 
