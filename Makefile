@@ -19,7 +19,7 @@ CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
 demo: $(VENV)/train.installed
 	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output $(DEMO) --overwrite
-	$(BIN)/textgen-run $(DEMO)/model.onnx --temp 0.2 0.5 1.0 1.2 --stats
+	$(BIN)/textgen-run $(DEMO)/model.onnx --prompt "The " --temp 0.2 0.5 1.0 1.2 --stats
 
 test: $(VENV)/dev.installed
 	$(BIN)/python -m pytest

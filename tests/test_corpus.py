@@ -51,6 +51,15 @@ def test_a_folder_does_not_feed_on_what_was_made_from_it(tmp_path: Path) -> None
     assert read_corpus(str(tmp_path)).text == "poem\n"
 
 
+def test_hidden_files_and_no_name(tmp_path: Path) -> None:
+    (tmp_path / "poem.txt").write_text("poem\n")
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "other.txt").write_text("other\n")
+    assert read_corpus(str(tmp_path)).text == "poem\n"
+    with pytest.raises(CorpusError, match="no name"):
+        read_corpus("")
+
+
 def test_odd_names(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"cannot read x+: File name too long"):
         read_corpus("x" * 300)

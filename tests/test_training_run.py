@@ -16,6 +16,7 @@ from textgen_train import run as run_module
 from textgen_train import trainer as trainer_module
 from textgen_train.corpus import Corpus
 from textgen_train.dataset import make_dataset
+from textgen_train.errors import ExportError
 from textgen_train.provenance import Provenance
 from textgen_train.recipe import Budget, Recipe
 from textgen_train.run import TrainingRun, clock
@@ -127,6 +128,38 @@ def test_no_samples(tmp_path: Path) -> None:
     run.run()
     assert not (tmp_path / "samples.txt").exists()
     assert "temperature" not in "".join(progress.written)
+
+
+def test_an_interrupted_model_that_is_better_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was learned since the last evaluation is not thrown away."""
+    run, progress = make_run(tmp_path)
+    interrupt_after(run, 50, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        run.run()
+    assert run.best is not None
+    assert run.best.step == 50
+    assert textgen.load(tmp_path / "model.onnx").training["evaluation"]["step"] == 50
+    assert progress.warnings[0].startswith("interrupted; scoring and saving")
+
+
+def test_an_export_that_fails_costs_neither_the_run_nor_the_best_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, progress = make_run(tmp_path)
+    build, exports = run_module.build_checked, 0
+
+    def failing(*arguments: Any) -> Any:
+        nonlocal exports
+        exports += 1
+        if exports == 2:
+            raise ExportError("not written")
+        return build(*arguments)
+
+    monkeypatch.setattr(run_module, "build_checked", failing)
+    run.run()
+    assert progress.warnings == ["not written"]
+    assert run.best is not None
+    assert run.best.epoch in (1.0, 3.0)
 
 
 @pytest.mark.parametrize("steps", [3, 30, 50])

@@ -17,6 +17,8 @@ def read_text(path: str) -> str:
         TextFileError: If it cannot be read, or is binary or not UTF-8; it says at which byte.
     """
     name = "standard input" if path == STANDARD_INPUT else path
+    if path == STANDARD_INPUT and sys.stdin is None:
+        raise TextFileError("cannot read standard input: it is closed")
     try:
         content = sys.stdin.buffer.read() if path == STANDARD_INPUT else Path(path).read_bytes()
     except OSError as error:
@@ -40,5 +42,5 @@ def decode(content: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         raise TextFileError(
             f"{name} is not UTF-8: byte {error.start} is 0x{content[error.start]:02x}; convert it first, "
-            "for example with iconv -f latin1 -t utf-8"
+            "for example with iconv -f ITS-ENCODING -t utf-8"
         ) from None

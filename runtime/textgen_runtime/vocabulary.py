@@ -89,8 +89,8 @@ class Vocabulary:
 
 
 def describe(symbols: list[str]) -> str:
-    """Name characters so that they can be told apart in any terminal: 'é' (U+00E9), ..."""
-    named = [f"{symbol!a} (U+{ord(symbol):04X})" for symbol in symbols[:UNKNOWN_LISTED]]
+    """Name characters so that they can be told apart: 'é' (U+00E9), ..."""
+    named = [f"{symbol!r} (U+{ord(symbol):04X})" for symbol in symbols[:UNKNOWN_LISTED]]
     more = len(symbols) - len(named)
     return ", ".join(named) + (f" and {more} more" if more else "")
 

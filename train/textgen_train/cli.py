@@ -115,7 +115,11 @@ def make_run(arguments: argparse.Namespace, provenance: "Provenance", folder: Pa
         torch.set_num_threads(arguments.threads)
     budget = Budget(epochs=arguments.epochs) if arguments.epochs else Budget(minutes=arguments.minutes)
     dataset, recipe = provenance.dataset, provenance.recipe
-    trainer = Trainer(dataset.training, len(dataset.vocabulary), recipe, budget, provenance.seed)
+    try:
+        trainer = Trainer(dataset.training, len(dataset.vocabulary), recipe, budget, provenance.seed)
+    except (MemoryError, RuntimeError) as error:
+        # torch's allocator raises the latter.
+        raise TrainingError("there is not enough memory for a network of this size") from error
     threads = torch.get_num_threads()
     sys.stderr.write(
         f"{recipe.layers} x {recipe.units} LSTM units, {trainer.model.parameter_count:,} parameters, "

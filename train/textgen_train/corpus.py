@@ -78,8 +78,9 @@ def read_corpus(source: str) -> Corpus:
 
     Args:
         source: One of ``NAMES``, a UTF-8 file, a folder (all its ``.txt`` files in the order of their
-            paths, sub-folders included, but not those beside a ``model.onnx``), or ``-`` for standard
-            input. A file that is called like a corpus is reached by a path such as ``./nietzsche``.
+            paths, sub-folders included, but nothing hidden and nothing beside a ``model.onnx``), or ``-``
+            for standard input. A file that is called like a corpus is reached by a path such as
+            ``./nietzsche``.
 
     Raises:
         CorpusError: If it cannot be had, or is empty.
@@ -91,6 +92,8 @@ def read_corpus(source: str) -> Corpus:
         return _corpus(source, read_text(str(_published(source))))
     if source == STANDARD_INPUT:
         return _corpus("standard input", read_text(source))
+    if not source:
+        raise CorpusError("the corpus has no name: give a file, a folder or one of " + ", ".join(NAMES))
     path = Path(source)
     try:
         if path.is_dir():
@@ -114,9 +117,13 @@ def _corpus(name: str, text: str) -> Corpus:
 
 
 def _read_folder(folder: Path) -> str:
-    # What an earlier run left beside its model is no corpus.
+    # What an earlier run left beside its model is no corpus, and what is hidden is not meant.
     paths = sorted(
-        path for path in folder.rglob("*.txt") if path.is_file() and not (path.parent / MODEL_FILE).exists()
+        path
+        for path in folder.rglob("*.txt")
+        if path.is_file()
+        and not (path.parent / MODEL_FILE).exists()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     if not paths:
         raise CorpusError(f"the folder {folder} holds no .txt files")

@@ -35,12 +35,16 @@ class Bar:
 
     def __init__(self) -> None:
         self._bar: tqdm[NoReturn] = tqdm(
-            total=1.0, bar_format="{percentage:3.0f}% {bar:24} {postfix}", leave=False, file=sys.stderr
+            total=1.0,
+            bar_format="{percentage:3.0f}% {bar:24} {desc}",
+            dynamic_ncols=True,
+            leave=False,
+            file=sys.stderr,
         )
 
     def show(self, fraction: float, status: str) -> None:
         self._bar.n = fraction
-        self._bar.set_postfix_str(status, refresh=False)
+        self._bar.set_description_str(status, refresh=False)
         # tqdm decides by the time since the last one whether to draw.
         self._bar.update(0)
 

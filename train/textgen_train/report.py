@@ -65,6 +65,9 @@ class Report:
         if samples:
             self._samples.append(f"{describe(evaluation)}\n\n{samples}\n\n")
             replace_file(self._folder / SAMPLES_FILE, "".join(self._samples).encode())
+        elif not self._samples:
+            # Those of an earlier run are not of this model.
+            (self._folder / SAMPLES_FILE).unlink(missing_ok=True)
         replace_file(self._folder / CURVES_FILE, self._curves())
 
     def _curves(self) -> bytes:

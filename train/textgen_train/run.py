@@ -8,8 +8,9 @@ from textgen_runtime.atomic import replace_file
 from textgen_runtime.contract import Contract
 from textgen_runtime.errors import OutputError
 
+from .errors import ExportError
 from .evaluation import bits, nats_per_character
-from .exporter import build_checked
+from .exporter import Exported, build_checked
 from .progress import Progress
 from .provenance import Provenance
 from .recipe import Budget
@@ -93,10 +94,11 @@ class TrainingRun:
         """Train until the budget is used up.
 
         Raises:
-            KeyboardInterrupt: If interrupted. The best model is in its file then; where there was no
-                evaluation yet, the model as it stands is evaluated and written first.
+            KeyboardInterrupt: If interrupted. The model as it stands is evaluated first, and the best model
+                is in its file then.
             TrainingError: If the loss is no longer a number.
-            OutputError: If a file cannot be written.
+            OutputError: If the model cannot be written.
+            ExportError: If no model was exported as it was trained.
         """
         since = SinceEvaluation()
         try:
@@ -107,7 +109,10 @@ class TrainingRun:
                     self._evaluate(update, since)
                     since = SinceEvaluation()
         except KeyboardInterrupt:
-            if self.best is None and since.last is not None:
+            if since.last is not None:
+                self._progress.warn(
+                    "interrupted; scoring and saving the model first (once more to let it go)"
+                )
                 self._evaluate(since.last, since)
             raise
         finally:
@@ -142,17 +147,27 @@ class TrainingRun:
         contract = Contract(
             dataset.vocabulary, dataset.normalization, self._prompts, self._provenance.at(evaluation)
         )
-        exported = build_checked(self._trainer.model, contract)
-        if self.best is None or held_out_nats < self.best.held_out_nats:
+        exported = self._export(contract)
+        if exported and (self.best is None or held_out_nats < self.best.held_out_nats):
             replace_file(self._folder / MODEL_FILE, exported.content)
             self.best = evaluation
         samples = ""
-        if self._samples:
+        if exported and self._samples:
             prompt = dataset.snippet(self._randomness)
             samples = sample_text(exported.model, prompt, self._randomness.getrandbits(32))
         self._write_report(evaluation, samples)
         # The last evaluation takes about as long as this one and belongs to the budget.
         self._trainer.reserved_seconds = perf_counter() - started
+
+    def _export(self, contract: Contract) -> Exported | None:
+        try:
+            return build_checked(self._trainer.model, contract)
+        except ExportError as error:
+            if self.best is None:
+                raise
+            # An earlier model is safe, and a later one may be right again.
+            self._progress.warn(str(error))
+            return None
 
     def _write_report(self, evaluation: Evaluation, samples: str) -> None:
         try:
@@ -160,7 +175,8 @@ class TrainingRun:
         except OutputError as error:
             # The model is what the time was spent on; it is not given up for a picture.
             self._progress.warn(f"{error}; training goes on")
-        better = "" if self.best in (None, evaluation) else f"; the best is {self.best.held_out_nats:.4f}"
+        best = self.best
+        better = f"; the best is {best.held_out_nats:.4f}" if best and best is not evaluation else ""
         self._progress.write(f"{describe(evaluation)}{better}")
         if samples:
             self._progress.write(f"{samples}\n")
