@@ -12,6 +12,7 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime import OutputError
 from textgen_runtime.vocabulary import Normalization
+from textgen_train import exporter
 from textgen_train import run as run_module
 from textgen_train import trainer as trainer_module
 from textgen_train.corpus import Corpus
@@ -146,7 +147,7 @@ def test_an_export_that_fails_costs_neither_the_run_nor_the_best_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, progress = make_run(tmp_path)
-    build, exports = run_module.build_checked, 0
+    build, exports = exporter.build_checked, 0
 
     def failing(*arguments: Any) -> Any:
         nonlocal exports
