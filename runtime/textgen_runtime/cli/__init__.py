@@ -1,1 +1,1 @@
-"""The commands: ``textgen-run``."""
+"""The commands: ``textgen-run`` and ``textgen-bench``."""

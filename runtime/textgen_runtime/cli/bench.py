@@ -19,7 +19,7 @@ from .shell import CommandParser, number, run_command
 PROG = "textgen-bench"
 
 # Of each comparison.
-SECONDS, QUICK_SECONDS = 4.0, 0.4
+SECONDS, QUICK_SECONDS = 4.0, 0.2
 
 EXAMPLES = """\
 examples:
