@@ -216,8 +216,13 @@ def test_decoding_checks_what_it_is_given(change: dict[str, Any], message: str) 
 def test_samplers_of_another_kind() -> None:
     decoder = Decoder(packed(make_model(symbols(59), units=16).SerializeToString()))
     zeros = np.zeros((1, 1, 16), np.float32)
-    with pytest.raises(TypeError):
-        decoder.decode([object()], np.zeros((1, 59), np.float32), zeros, zeros, 1)  # type: ignore[list-item]
+    sampler = Sampler(1.0)
+    wide = np.zeros((1, 2, 16), np.float32)
+    for mixed in ([sampler, object()], [object(), sampler]):
+        with pytest.raises(TypeError):
+            decoder.decode(mixed, np.zeros((2, 59), np.float32), wide, wide, 1)  # type: ignore[arg-type]
+    # The one that is right was not left locked.
+    assert len(decoder.decode([sampler], np.zeros((1, 59), np.float32), zeros, zeros, 1)[0]) == 1
 
 
 def test_logits_that_are_no_numbers_are_an_error_and_free_the_samplers() -> None:

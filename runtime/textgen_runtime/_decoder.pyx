@@ -223,9 +223,12 @@ cdef class Decoder:
             spent.latencies = <int64_t *>cnp.PyArray_DATA(latencies)
         # In one order everywhere, so that two calls with the same samplers cannot wait for each other.
         ordered = sorted(samplers, key=id)
-        for sampler in ordered:
-            (<Sampler?>sampler).lock.acquire()
+        locks = [(<Sampler?>sampler).lock for sampler in ordered]
+        held = []
         try:
+            for lock in locks:
+                lock.acquire()
+                held.append(lock)
             fault = self.run(
                 samplers,
                 length,
@@ -238,8 +241,8 @@ cdef class Decoder:
                 NULL if measurements is None else &spent,
             )
         finally:
-            for sampler in ordered:
-                (<Sampler>sampler).lock.release()
+            for lock in held:
+                lock.release()
         checked(fault)
         if measurements is not None:
             measurements.add(length * streams, 1e-9 * spent.model, 1e-9 * spent.sampler, spent.entropy)
