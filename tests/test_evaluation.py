@@ -8,7 +8,6 @@ import torch
 from textgen_train import evaluation
 from textgen_train.evaluation import bits, nats_per_character
 from textgen_train.model import CharLSTM
-from textgen_train.recipe import Recipe
 from torch import nn
 
 
@@ -26,7 +25,7 @@ def one_by_one(model: CharLSTM, before: int, text: list[int]) -> float:
 
 def test_every_character_is_scored_once_with_the_state_carried(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    model = CharLSTM(7, Recipe(units=10, layers=2, embedding=4, dropout=0.5))
+    model = CharLSTM(7, units=10, layers=2, embedding=4, dropout=0.5)
     text = np.random.default_rng(0).integers(7, size=100)
     expected = one_by_one(model, 3, text.tolist())
     assert nats_per_character(model, 3, text) == pytest.approx(expected, abs=1e-5)
@@ -35,7 +34,7 @@ def test_every_character_is_scored_once_with_the_state_carried(monkeypatch: pyte
 
 
 def test_it_leaves_the_model_training() -> None:
-    model = CharLSTM(7, Recipe(units=10, embedding=4))
+    model = CharLSTM(7, units=10, embedding=4)
     nats_per_character(model, 0, np.array([1, 2, 3]))
     assert model.training
 

@@ -21,14 +21,13 @@ from textgen_runtime.vocabulary import Vocabulary
 from textgen_train import exporter
 from textgen_train.errors import ExportError
 from textgen_train.model import CharLSTM
-from textgen_train.recipe import Recipe
 
 CONTRACT = Contract(Vocabulary("\n abcdefg"), prompts=("abc",), training={"corpus": "none"})
 
 
 def network(*, layers: int = 1, units: int = 12, seed: int = 0) -> CharLSTM:
     torch.manual_seed(seed)
-    model = CharLSTM(9, Recipe(units=units, layers=layers, embedding=5, dropout=0.3))
+    model = CharLSTM(9, units=units, layers=layers, embedding=5, dropout=0.3)
     # Larger than at the start of training, so that the state and the gates matter.
     with torch.no_grad():
         for parameter in model.parameters():

@@ -2,7 +2,8 @@
 
 import pytest
 from textgen_train.errors import RecipeError
-from textgen_train.recipe import Budget, Recipe
+from textgen_train.model import CharLSTM
+from textgen_train.recipe import PRESETS, Budget, Recipe
 
 
 @pytest.mark.parametrize(
@@ -15,6 +16,8 @@ from textgen_train.recipe import Budget, Recipe
         ("embedding", 0),
         ("dropout", -0.1),
         ("dropout", 1.0),
+        ("muon_rate", 0.0),
+        ("muon_decay", -1.0),
         ("learning_rate", 0.0),
         ("weight_decay", -1.0),
         ("clip", 0.0),
@@ -27,12 +30,12 @@ def test_ranges(name: str, value: float) -> None:
 
 
 def test_the_learning_rate_warms_up_and_anneals() -> None:
-    recipe = Recipe(learning_rate=0.01, warmup=10)
-    assert recipe.learning_rate_at(0, 0.0) == pytest.approx(0.001)
-    assert recipe.learning_rate_at(9, 0.0) == pytest.approx(0.01)
-    assert recipe.learning_rate_at(500, 0.5) == pytest.approx(0.005)
-    assert recipe.learning_rate_at(1000, 1.0) == pytest.approx(0.0)
-    assert Recipe(units=512, learning_rate=0.01, warmup=0).learning_rate_at(0, 0.0) == pytest.approx(0.005)
+    recipe = Recipe(units=128, warmup=10)
+    assert recipe.rate_at(0, 0.0) == pytest.approx(0.1)
+    assert recipe.rate_at(9, 0.0) == pytest.approx(1.0)
+    assert recipe.rate_at(500, 0.5) == pytest.approx(0.5)
+    assert recipe.rate_at(1000, 1.0) == pytest.approx(0.0)
+    assert Recipe(units=512, warmup=0).rate_at(0, 0.0) == pytest.approx(0.5)
 
 
 def test_a_budget_is_minutes_or_epochs() -> None:
@@ -42,3 +45,18 @@ def test_a_budget_is_minutes_or_epochs() -> None:
     for both in ({}, {"minutes": 1.0, "epochs": 1}):
         with pytest.raises(ValueError, match="either minutes or epochs"):
             Budget(**both)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("symbols", [57, 59, 65])
+def test_the_small_preset_is_no_larger_than_the_textbooks_network(symbols: int) -> None:
+    recipe = PRESETS["small"]
+    size = CharLSTM(
+        symbols, units=recipe.units, layers=recipe.layers, embedding=recipe.embedding
+    ).parameter_count
+    assert size <= 103_867
+
+
+def test_presets_grow() -> None:
+    sizes = [recipe.units * recipe.layers for recipe in PRESETS.values()]
+    assert list(PRESETS) == ["small", "medium", "large"]
+    assert sizes == sorted(set(sizes))

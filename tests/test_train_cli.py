@@ -223,3 +223,23 @@ def test_an_interrupt_keeps_the_best_model(book: Path) -> None:
     )
     assert textgen.load(book.parent / "book-model" / "model.onnx").generate(seed=1, length=5)
     assert not list((book.parent / "book-model").glob("*.partial"))
+
+
+@pytest.mark.usefixtures("book")
+def test_the_textbooks_experiment(capsys: Captured) -> None:
+    code, _, err = run(capsys, "book.txt", "--recipe", "classic", "--units", "8", "--epochs", "2")
+    assert code == 0
+    assert "1 x 8 LSTM units" in err
+    model = textgen.load("book-model/model.onnx")
+    assert model.contract.normalization.lowercase
+    assert model.training["recipe"]["window"] == 60
+    assert model.training["parameters"] == 4 * 8 * (14 + 8 + 1) + 14 * (8 + 1)
+    assert Path("book-model/samples.txt").read_text(encoding="utf-8").count("--- generating from") == 2
+
+
+@pytest.mark.usefixtures("book")
+def test_a_text_too_short_for_the_textbooks_windows(capsys: Captured) -> None:
+    code, _, err = run(capsys, "book.txt", "--recipe", "classic", "--window", "5000", "--epochs", "1")
+    assert code == 1
+    assert "holds no window of 5000" in err
+    assert "Traceback" not in err

@@ -21,7 +21,8 @@ from textgen_train.errors import ExportError
 from textgen_train.provenance import Provenance
 from textgen_train.recipe import Budget, Recipe
 from textgen_train.run import TrainingRun, clock
-from textgen_train.trainer import Trainer, Update
+from textgen_train.stream_trainer import StreamTrainer
+from textgen_train.trainer import Update
 
 RECIPE = Recipe(units=8, embedding=4, batch=4, slice_length=16, warmup=5)
 
@@ -52,7 +53,7 @@ def make_run(folder: Path, *, epochs: int = 3, samples: bool = True) -> tuple[Tr
     corpus = Corpus("song", "do re mi fa sol la si do\n" * 60, "f" * 64)
     dataset = make_dataset(corpus, Normalization(), 0.1)
     provenance = Provenance(corpus, 0.1, dataset, RECIPE, seed=5)
-    trainer = Trainer(dataset.training, len(dataset.vocabulary), RECIPE, Budget(epochs=epochs), 5)
+    trainer = StreamTrainer(dataset.training, len(dataset.vocabulary), RECIPE, Budget(epochs=epochs), 5)
     progress = Silence()
     return TrainingRun(trainer, provenance, folder, progress, samples=samples), progress
 
@@ -254,11 +255,11 @@ def test_slow_evaluations_leave_time_to_train(tmp_path: Path, monkeypatch: pytes
         now += 8.0
         return 2.0
 
-    def learn(*arguments: Any) -> Any:
+    def learn(*arguments: Any) -> float:
         nonlocal now
         now += 0.5
-        rates.append(arguments[3])
-        return 1.0, arguments[2]
+        rates.append(arguments[2])
+        return 1.0
 
     rates: list[float] = []
     for module in (run_module, trainer_module):

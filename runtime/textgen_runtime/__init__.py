@@ -13,12 +13,15 @@ from .errors import (
     PromptError,
     SamplingError,
     SavedGenerationError,
+    ScoringError,
     TextFileError,
     TextgenError,
 )
 from .generator import Generation, Model
 from .loading import load
 from .saved import resume, save
+from .scoring import Prediction, Score, predict
+from .shipped import shipped
 from .version import __version__
 
 __all__ = [
@@ -27,18 +30,23 @@ __all__ = [
     "Model",
     "ModelFileError",
     "OutputError",
+    "Prediction",
     "PromptError",
     "Sampler",
     "SamplingError",
     "SavedGenerationError",
+    "Score",
+    "ScoringError",
     "State",
     "TextFileError",
     "TextgenError",
     "__version__",
     "entropy",
     "load",
+    "predict",
     "resume",
     "reweight",
     "save",
+    "shipped",
     "softmax",
 ]

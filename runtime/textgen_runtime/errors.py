@@ -21,6 +21,10 @@ class SamplingError(TextgenError, ValueError):
     """A temperature, logits or a distribution from which nothing can be drawn."""
 
 
+class ScoringError(TextgenError, ValueError):
+    """A text in which there is nothing to predict, or logits that say nothing about it."""
+
+
 class SavedGenerationError(TextgenError):
     """A saved generation that is damaged or belongs to another model."""
 

@@ -2,13 +2,13 @@
 
 import hashlib
 import os
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 from .contract import Contract
 from .engine import Engine
 from .errors import ModelFileError
 from .generator import Model
+from .shipped import locate
 
 EngineName: TypeAlias = Literal["auto", "native", "onnxruntime"]
 
@@ -17,7 +17,8 @@ def load(path: str | os.PathLike[str], *, engine: EngineName = "auto", threads: 
     """Load a model file.
 
     Args:
-        path: A ``.onnx`` file that ``textgen-train`` wrote, or any that keeps the same contract.
+        path: A ``.onnx`` file that ``textgen-train`` wrote, or any that keeps the same contract; or the name
+            of a model that ships, one of ``shipped()``.
         engine: What runs it. ``"native"`` is far faster and knows the graphs that ``textgen-train`` writes;
             ``"onnxruntime"`` runs any graph with the contract's inputs and outputs; ``"auto"`` takes the
             native one where it knows the graph. ``Model.engine.name`` says which it is.
@@ -32,10 +33,11 @@ def load(path: str | os.PathLike[str], *, engine: EngineName = "auto", threads: 
         raise ValueError(f"engine must be 'auto', 'native' or 'onnxruntime', not {engine!r}")
     if threads < 1:
         raise ValueError(f"threads must be 1 or more, not {threads}")
+    file = locate(path)
     try:
-        content = Path(path).read_bytes()
+        content = file.read_bytes()
     except OSError as error:
-        inside = Path(path) / "model.onnx"
+        inside = file / "model.onnx"
         hint = f"; did you mean {inside}?" if isinstance(error, IsADirectoryError) and inside.exists() else ""
         raise ModelFileError(f"cannot read the model file {path}: {error.strerror or error}{hint}") from None
     if not content:

@@ -8,22 +8,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .classic import ClassicTrainer
     from .corpus import Corpus, read_corpus
     from .dataset import Dataset, make_dataset
     from .evaluation import nats_per_character
     from .exporter import Exported, export
     from .model import CharLSTM
-    from .recipe import Budget, Recipe
-    from .trainer import Trainer
+    from .recipe import PRESETS, Budget, ClassicRecipe, Recipe
+    from .stream_trainer import StreamTrainer
 
 _HOMES = {
+    "PRESETS": "recipe",
     "Budget": "recipe",
     "CharLSTM": "model",
+    "ClassicRecipe": "recipe",
+    "ClassicTrainer": "classic",
     "Corpus": "corpus",
     "Dataset": "dataset",
     "Exported": "exporter",
     "Recipe": "recipe",
-    "Trainer": "trainer",
+    "StreamTrainer": "stream_trainer",
     "export": "exporter",
     "make_dataset": "dataset",
     "nats_per_character": "evaluation",
@@ -31,13 +35,16 @@ _HOMES = {
 }
 
 __all__ = [
+    "PRESETS",
     "Budget",
     "CharLSTM",
+    "ClassicRecipe",
+    "ClassicTrainer",
     "Corpus",
     "Dataset",
     "Exported",
     "Recipe",
-    "Trainer",
+    "StreamTrainer",
     "export",
     "make_dataset",
     "nats_per_character",

@@ -1,18 +1,25 @@
 """The arguments of ``textgen-train``."""
 
 import argparse
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from textgen_runtime.cli.shell import MOST_THREADS, CommandParser, number, whole_number
 from textgen_runtime.vocabulary import UNICODE_FORMS
 
 from .corpus import NAMES
-from .recipe import Recipe
+from .errors import RecipeError
+from .recipe import PRESETS, AnyRecipe, Budget, ClassicRecipe, Recipe
+from .settings import option
 
 PROG = "textgen-train"
 
 DEFAULT_MINUTES = 5.0
+DEFAULT_PRESET = "small"
+RECIPES = (ClassicRecipe, Recipe)
+
+# The textbook's.
+CLASSIC_EPOCHS = 60
 DEFAULT_HELD_OUT = 0.1
 
 # A year.
@@ -22,7 +29,8 @@ EXAMPLES = """\
 examples:
   textgen-train python-docs --minutes 1
   textgen-train nietzsche --lowercase --epochs 20 -o nietzsche
-  textgen-train my-novel.txt --units 512 --layers 2 --dropout 0.2 --minutes 60
+  textgen-train my-novel.txt --preset large --minutes 60
+  textgen-train nietzsche --recipe classic --epochs 10
   cat *.abc | textgen-train - -o tunes
 """
 
@@ -52,7 +60,6 @@ def parser() -> CommandParser:
         "--minutes",
         metavar="M",
         type=number(f"above 0 and at most {MOST_MINUTES:g}", lambda value: 0 < value <= MOST_MINUTES),
-        default=DEFAULT_MINUTES,
         help=f"train for this long, evaluations included (default {DEFAULT_MINUTES:g})",
     )
     length.add_argument(
@@ -94,23 +101,65 @@ def parser() -> CommandParser:
 
 
 def add_recipe(command: CommandParser) -> None:
-    """An option for each number of the recipe."""
+    """The choice of a recipe, and an option for each number of any of them."""
     group = command.add_argument_group("recipe")
-    for setting in fields(Recipe):
+    which = group.add_mutually_exclusive_group()
+    which.add_argument(
+        "--preset",
+        choices=PRESETS,
+        help=f"numbers for an aim: small for a minute or ten, large for an hour (default {DEFAULT_PRESET})",
+    )
+    which.add_argument(
+        "--recipe",
+        choices=("default", "classic"),
+        default="default",
+        help="classic repeats the textbook's experiment: lower case, windows of 60 from a blank state, "
+        f"one-hot input, RMSprop; {CLASSIC_EPOCHS} epochs unless told otherwise",
+    )
+    for setting in {setting.name: setting for recipe in RECIPES for setting in fields(recipe)}.values():
         whole = setting.type is int
         group.add_argument(
-            f"--{setting.name.replace('_', '-')}",
+            f"--{option(setting.name)}",
             metavar="N" if whole else "X",
             type=whole_number(0) if whole else number("a finite number"),
-            default=setting.default,
-            help=f"{setting.metadata['help']} (default {setting.default})",
+            help=f"{setting.metadata['help']} ({defaults(setting.name)})",
         )
 
 
-def recipe_of(arguments: argparse.Namespace) -> Recipe:
-    """The recipe that the command line asks for.
+def defaults(name: str) -> str:
+    """A setting's value in each preset and recipe that has it, for the help."""
+    known = {**PRESETS, "classic": ClassicRecipe()}
+    values = {key: getattr(recipe, name) for key, recipe in known.items() if hasattr(recipe, name)}
+    if len(set(values.values())) == 1 and len(values) >= len(PRESETS):
+        return f"default {values[DEFAULT_PRESET]}"
+    return ", ".join(f"{key} {value}" for key, value in values.items())
+
+
+def recipe_of(arguments: argparse.Namespace) -> AnyRecipe:
+    """The recipe that the command line asks for: a preset, with what is given in place of its own numbers.
 
     Raises:
-        RecipeError: If a number is out of its range.
+        RecipeError: If a number is out of its range, or of another recipe.
     """
-    return Recipe(**{setting.name: getattr(arguments, setting.name) for setting in fields(Recipe)})
+    classic = arguments.recipe == "classic"
+    base = ClassicRecipe() if classic else PRESETS[arguments.preset or DEFAULT_PRESET]
+    own = {setting.name for setting in fields(base)}
+    given = {
+        setting.name: value
+        for recipe in RECIPES
+        for setting in fields(recipe)
+        if (value := getattr(arguments, setting.name)) is not None
+    }
+    for name in given:
+        if name not in own:
+            raise RecipeError(f"--{option(name)} is none of the {arguments.recipe} recipe's numbers")
+    return replace(base, **given)
+
+
+def budget_of(arguments: argparse.Namespace) -> Budget:
+    """How long the command line asks to train."""
+    if arguments.minutes is not None:
+        return Budget(minutes=arguments.minutes)
+    if arguments.epochs is None and arguments.recipe == "classic":
+        return Budget(epochs=CLASSIC_EPOCHS)
+    return Budget(minutes=DEFAULT_MINUTES) if arguments.epochs is None else Budget(epochs=arguments.epochs)

@@ -18,16 +18,17 @@ from textgen_runtime.cli.shell import (
 from textgen_runtime.errors import OutputError
 from textgen_runtime.vocabulary import Normalization, as_unicode_form
 
-from .arguments import PROG, parser, recipe_of
+from .arguments import PROG, budget_of, parser, recipe_of
 from .corpus import read_corpus
 from .dataset import make_dataset
 from .errors import RecipeError, TrainingError
-from .recipe import Budget, Recipe
+from .recipe import AnyRecipe, Budget, ClassicRecipe
 from .report import CURVES_FILE, METRICS_FILE, MODEL_FILE, SAMPLES_FILE, Evaluation
 
 if TYPE_CHECKING:
     from .provenance import Provenance
     from .run import TrainingRun
+    from .trainer import Trainer
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,13 +75,14 @@ def require_extra() -> None:
         raise TrainingError(f'training needs {", ".join(missing)}: pip install "textgen-onnx[train]"')
 
 
-def train(arguments: argparse.Namespace, recipe: Recipe) -> int:
+def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
     """Read the corpus, train, and say what came of it."""
     require_extra()
     corpus = read_corpus(arguments.corpus)
     held_out = read_corpus(arguments.held_out_file) if arguments.held_out_file else arguments.held_out
     form = None if arguments.unicode == "none" else as_unicode_form(arguments.unicode)
-    dataset = make_dataset(corpus, Normalization(arguments.lowercase, form), held_out)
+    lowercase = arguments.lowercase or isinstance(recipe, ClassicRecipe)
+    dataset = make_dataset(corpus, Normalization(lowercase, form), held_out)
     folder = arguments.output or Path(f"{Path(corpus.name).stem.replace(' ', '-')}-model")
     prepare_folder(folder, overwrite=arguments.overwrite)
     escape_unencodable(PROG, sys.stdout, dataset.vocabulary.symbols)
@@ -109,23 +111,32 @@ def make_run(arguments: argparse.Namespace, provenance: "Provenance", folder: Pa
     from .precision import has_bfloat16
     from .progress import make_progress
     from .run import TrainingRun
-    from .trainer import Trainer
 
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
-    budget = Budget(epochs=arguments.epochs) if arguments.epochs else Budget(minutes=arguments.minutes)
-    dataset, recipe = provenance.dataset, provenance.recipe
     try:
-        trainer = Trainer(dataset.training, len(dataset.vocabulary), recipe, budget, provenance.seed)
+        trainer = make_trainer(provenance, budget_of(arguments))
     except (MemoryError, RuntimeError) as error:
         # torch's allocator raises the latter.
         raise TrainingError("there is not enough memory for a network of this size") from error
-    threads = torch.get_num_threads()
+    threads, lstm = torch.get_num_threads(), trainer.model.lstm
     sys.stderr.write(
-        f"{recipe.layers} x {recipe.units} LSTM units, {trainer.model.parameter_count:,} parameters, "
+        f"{lstm.num_layers} x {lstm.hidden_size} LSTM units, {trainer.model.parameter_count:,} parameters, "
         f"{'bfloat16' if has_bfloat16() else 'float32'}, {threads} thread{'s' * (threads > 1)}\n"
     )
     return TrainingRun(trainer, provenance, folder, make_progress(), samples=not arguments.no_samples)
+
+
+def make_trainer(provenance: "Provenance", budget: Budget) -> "Trainer":
+    """A trainer of the recipe's kind."""
+    from .classic import ClassicTrainer
+    from .stream_trainer import StreamTrainer
+
+    dataset, recipe = provenance.dataset, provenance.recipe
+    options = (dataset.training, len(dataset.vocabulary))
+    if isinstance(recipe, ClassicRecipe):
+        return ClassicTrainer(*options, recipe, budget, provenance.seed)
+    return StreamTrainer(*options, recipe, budget, provenance.seed)
 
 
 def interrupted(folder: Path, best: Evaluation | None) -> str:

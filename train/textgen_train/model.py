@@ -5,8 +5,6 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from .recipe import Recipe
-
 LSTMState: TypeAlias = tuple[Tensor, Tensor]
 
 
@@ -15,27 +13,33 @@ class CharLSTM(nn.Module):
 
     Args:
         vocabulary_size: How many characters it knows.
-        recipe: Its sizes and its dropout.
+        units: LSTM units a layer.
+        layers: LSTM layers.
+        embedding: Numbers that stand for a character at the input.
+        dropout: Share of each layer's outputs left out while training.
     """
 
-    def __init__(self, vocabulary_size: int, recipe: Recipe) -> None:
+    def __init__(
+        self, vocabulary_size: int, *, units: int, layers: int = 1, embedding: int, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         # torch's own initial weights. Forget gates that start open, which helps where the past reaches far
         # back, cost 0.07 nats after eight passes over a book.
-        self.embedding = nn.Embedding(vocabulary_size, recipe.embedding)
-        self.lstm = nn.LSTM(
-            recipe.embedding,
-            recipe.units,
-            recipe.layers,
-            # torch applies this between layers only, and warns where there is no between.
-            dropout=recipe.dropout if recipe.layers > 1 else 0.0,
-        )
-        self.dropout = nn.Dropout(recipe.dropout)
-        self.output = nn.Linear(recipe.units, vocabulary_size)
+        self.embedding = nn.Embedding(vocabulary_size, embedding)
+        # torch applies this dropout between layers only, and warns where there is no between.
+        self.lstm = nn.LSTM(embedding, units, layers, dropout=dropout if layers > 1 else 0.0)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(units, vocabulary_size)
 
     @property
     def parameter_count(self) -> int:
-        return sum(parameter.numel() for parameter in self.parameters())
+        """How many numbers are learned."""
+        return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+
+    @property
+    def lstm_matrices(self) -> list[nn.Parameter]:
+        """The LSTM's weight matrices, each of shape [4 * units, inputs]."""
+        return [weight for weight in self.lstm.parameters() if weight.ndim == 2]  # noqa: PLR2004 (a matrix)
 
     def initial_state(self, batch: int) -> LSTMState:
         """The state of streams that have read nothing: zeros of shape [layers, batch, units]."""

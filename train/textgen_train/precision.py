@@ -13,6 +13,11 @@ def has_bfloat16() -> bool:
     return any(capabilities.get(name, False) for name in BFLOAT16_INSTRUCTIONS)
 
 
+def matrix_dtype() -> torch.dtype:
+    """What to multiply matrices in where a few digits are enough."""
+    return torch.bfloat16 if has_bfloat16() else torch.float32
+
+
 def autocast() -> torch.autocast:
     """A context in which matrix products are done in bfloat16 where the processor has it.
 

@@ -12,7 +12,7 @@ from textgen_runtime.version import __version__
 from .corpus import Corpus
 from .dataset import Dataset
 from .precision import has_bfloat16
-from .recipe import Recipe
+from .recipe import AnyRecipe
 from .report import Evaluation
 
 
@@ -31,16 +31,17 @@ class Provenance:
     corpus: Corpus
     held_out: float | Corpus
     dataset: Dataset
-    recipe: Recipe
+    recipe: AnyRecipe
     seed: int
 
-    def at(self, evaluation: Evaluation) -> dict[str, Any]:
-        """The model file's ``textgen.training``, for the model of an evaluation."""
+    def at(self, evaluation: Evaluation, parameters: int) -> dict[str, Any]:
+        """The model file's ``textgen.training``, for the model of an evaluation and its size."""
         return {
             "corpus": self.corpus.name,
             "sha256": self.corpus.sha256,
             "characters": len(self.corpus.text),
             "split": self._split(),
+            "parameters": parameters,
             "held_out_nats": evaluation.held_out_nats,
             "evaluation": asdict(evaluation),
             "recipe": {**asdict(self.recipe), "seed": self.seed, "bfloat16": has_bfloat16()},

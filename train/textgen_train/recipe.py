@@ -1,62 +1,36 @@
-"""Every number that shapes a training run, each with what it does."""
+"""The default recipe: every number that shapes a training run, each with what it does, and the presets."""
 
 import math
-from dataclasses import dataclass, field, fields
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import TypeAlias
 
-from .errors import RecipeError
+from .settings import Settings, setting
 
-# What the learning rate is stated for; larger layers want a lower one.
+# What learning rates are stated for; larger layers want lower ones.
 REFERENCE_UNITS = 128
-
-Number = TypeVar("Number", int, float)
-
-
-def _setting(default: Number, what: str, least: float, most: float) -> Number:
-    """A field with its range and with what the command line says of it."""
-    setting: Number = field(default=default, metadata={"help": what, "least": least, "most": most})
-    return setting
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What is trained and how; the defaults are right for a minute or ten on two cores.
+class Recipe(Settings):
+    """What is trained and how; ``docs/experiments.md`` tells how the numbers were found."""
 
-    They were chosen by one-minute runs on a book of 600,000 characters: 16 streams in slices of 64 learn
-    more in a minute than 32 streams or slices of 32 or 48, although those read faster.
-    """
+    units: int = setting(144, "LSTM units a layer", 1, 16_384)
+    layers: int = setting(1, "LSTM layers", 1, 64)
+    embedding: int = setting(16, "numbers that stand for a character at the input", 1, 16_384)
+    dropout: float = setting(0.0, "share of each layer's outputs left out while training", 0, 0.99)
+    batch: int = setting(32, "streams of text read side by side, fewer if the text is short", 1, 65_536)
+    slice_length: int = setting(64, "characters between updates; gradients go back this far", 1, 65_536)
+    muon_rate: float = setting(0.028, "highest learning rate of Muon, for the LSTM's matrices", 1e-9, 1e9)
+    muon_decay: float = setting(0.03, "Muon's weight decay", 0, 1e3)
+    learning_rate: float = setting(0.012, "highest learning rate of AdamW, for all other weights", 1e-9, 1e9)
+    weight_decay: float = setting(0.05, "AdamW's weight decay", 0, 1e3)
+    clip: float = setting(1.0, "largest norm of a gradient", 1e-9, 1e9)
+    warmup: int = setting(100, "updates until the learning rates are at their highest", 0, 2**31)
 
-    units: int = _setting(128, "LSTM units a layer", 1, 16_384)
-    layers: int = _setting(1, "LSTM layers", 1, 64)
-    embedding: int = _setting(32, "numbers that stand for a character at the input", 1, 16_384)
-    dropout: float = _setting(0.0, "share of each layer's outputs left out while training", 0, 0.99)
-    batch: int = _setting(16, "streams of text read side by side, fewer if the text is short", 1, 65_536)
-    slice_length: int = _setting(64, "characters between updates; gradients go back this far", 1, 65_536)
-    learning_rate: float = _setting(
-        0.012, "highest learning rate for 128 units; it falls with the square root of the units", 1e-9, 1e9
-    )
-    weight_decay: float = _setting(0.05, "AdamW's weight decay", 0, 1e3)
-    clip: float = _setting(1.0, "largest norm of a gradient", 1e-9, 1e9)
-    warmup: int = _setting(100, "updates until the learning rate is at its highest", 0, 2**31)
+    def rate_at(self, update: int, progress: float) -> float:
+        """The share of the highest learning rates to take: a linear warm-up, then half a cosine to nothing.
 
-    def __post_init__(self) -> None:
-        """Check the ranges.
-
-        Raises:
-            RecipeError: If a number is out of its range, or of another kind than its default.
-        """
-        for setting in fields(self):
-            value = getattr(self, setting.name)
-            least, most = setting.metadata["least"], setting.metadata["most"]
-            whole = not isinstance(value, int) and setting.type is int
-            if whole or not least <= value <= most:
-                raise RecipeError(
-                    f"{setting.name.replace('_', '-')} must be {'a whole number ' * (setting.type is int)}"
-                    f"from {least:g} to {most:g}, not {value}"
-                )
-
-    def learning_rate_at(self, update: int, progress: float) -> float:
-        """The learning rate of an update: a linear warm-up, then half a cosine down to nothing.
+        Rates are stated for 128 units and fall with the square root of the units.
 
         Args:
             update: Its number, from 0.
@@ -64,8 +38,29 @@ class Recipe:
                 is counted in, so that every run ends annealed.
         """
         warm = min(1.0, (update + 1) / self.warmup) if self.warmup else 1.0
-        highest = self.learning_rate * math.sqrt(REFERENCE_UNITS / self.units)
-        return highest * warm * 0.5 * (1.0 + math.cos(math.pi * progress))
+        size = math.sqrt(REFERENCE_UNITS / self.units)
+        return size * warm * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+PRESETS = {
+    "small": Recipe(),
+    "medium": Recipe(units=256, embedding=32, dropout=0.2),
+    "large": Recipe(units=512, embedding=64, dropout=0.4, batch=64),
+}
+
+
+@dataclass(frozen=True)
+class ClassicRecipe(Settings):
+    """The textbook's experiment, as ``classic`` tells it."""
+
+    units: int = setting(128, "LSTM units", 1, 16_384)
+    window: int = setting(60, "characters read to predict one", 1, 65_536)
+    window_step: int = setting(3, "characters from one window to the next", 1, 65_536)
+    batch: int = setting(128, "windows between updates", 1, 65_536)
+    learning_rate: float = setting(0.01, "RMSprop's learning rate, constant", 1e-9, 1e9)
+
+
+AnyRecipe: TypeAlias = Recipe | ClassicRecipe
 
 
 @dataclass(frozen=True)

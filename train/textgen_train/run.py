@@ -121,7 +121,7 @@ class TrainingRun:
     def _is_due(self, update: Update, since: SinceEvaluation) -> bool:
         if update.progress >= 1.0:
             return True
-        if self._budget.minutes is None:
+        if self._budget.minutes is None or self._trainer.evaluated_by_epoch:
             return update.ends_epoch
         between = max(60 * self._budget.minutes / TIMED_EVALUATIONS, LEAST_SECONDS_BETWEEN)
         left = 60 * self._budget.minutes * (1.0 - update.progress)
@@ -144,9 +144,8 @@ class TrainingRun:
             learning_rate=update.learning_rate,
             characters_per_second=speed,
         )
-        contract = Contract(
-            dataset.vocabulary, dataset.normalization, self._prompts, self._provenance.at(evaluation)
-        )
+        training = self._provenance.at(evaluation, self._trainer.model.parameter_count)
+        contract = Contract(dataset.vocabulary, dataset.normalization, self._prompts, training)
         exported = self._export(contract)
         if exported and (self.best is None or held_out_nats < self.best.held_out_nats):
             replace_file(self._folder / MODEL_FILE, exported.content)

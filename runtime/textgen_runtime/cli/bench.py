@@ -13,8 +13,9 @@ from textgen_runtime.bench.report import Section
 from textgen_runtime.errors import OutputError
 from textgen_runtime.generator import DEFAULT_TEMPERATURE, Model
 from textgen_runtime.loading import load
+from textgen_runtime.shipped import locate
 
-from .shell import CommandParser, number, run_command
+from .shell import CommandParser, add_model, number, run_command
 
 PROG = "textgen-bench"
 
@@ -23,7 +24,7 @@ SECONDS, QUICK_SECONDS = 4.0, 0.2
 
 EXAMPLES = """\
 examples:
-  textgen-bench model.onnx
+  textgen-bench nietzsche
   textgen-bench model.onnx --quick
   textgen-bench model.onnx --json figures.json --plot figures.png
 """
@@ -43,7 +44,7 @@ def parser() -> CommandParser:
         "by hand, and beside the least time that reading the weights takes.",
         EXAMPLES,
     )
-    command.add_argument("model", metavar="MODEL", help="a model.onnx that textgen-train wrote")
+    add_model(command)
     command.add_argument(
         "--temp",
         metavar="T",
@@ -94,7 +95,7 @@ def measurements(arguments: argparse.Namespace, model: Model) -> dict[str, Calla
     """The sections, by name, each ready to be measured."""
     from textgen_runtime.bench import processes, sections
 
-    path = Path(arguments.model)
+    path = locate(arguments.model)
     seconds = QUICK_SECONDS if arguments.quick else SECONDS
     engines = ["native", "onnxruntime"] if model.engine.name.startswith("native") else ["onnxruntime"]
     setup = sections.Bench(path.read_bytes(), arguments.temp, seconds, os.cpu_count() or 1)

@@ -18,7 +18,17 @@ from textgen_runtime.generator import (
 from textgen_runtime.loading import load
 from textgen_runtime.text_file import STANDARD_INPUT, read_text
 
-from .shell import MOST_THREADS, CommandParser, escape_unencodable, number, run_command, whole_number
+from .models import ListModels
+from .shell import (
+    MOST_THREADS,
+    CommandParser,
+    add_engine,
+    add_model,
+    escape_unencodable,
+    number,
+    run_command,
+    whole_number,
+)
 from .statistics import statistics
 
 PROG = "textgen-run"
@@ -31,7 +41,7 @@ FLUSH_SECONDS = 0.02
 
 EXAMPLES = """\
 examples:
-  textgen-run model.onnx --temp 0.5
+  textgen-run nietzsche --temp 0.5
   textgen-run model.onnx --temp 0.2 0.5 1.0 1.2 --prompt "the will to "
   textgen-run model.onnx --length 100000 --seed 7 > text.txt
   textgen-run model.onnx --count 10 --no-echo --stats
@@ -54,7 +64,8 @@ def parser() -> CommandParser:
     command = CommandParser(
         PROG, "Generate text from a model file, written to standard output as it is made.", EXAMPLES
     )
-    command.add_argument("model", metavar="MODEL", help="a model.onnx that textgen-train wrote")
+    add_model(command)
+    command.add_argument("--list", action=ListModels, help="list the models that ship, and exit")
     command.add_argument(
         "--temp",
         metavar="T",
@@ -101,13 +112,7 @@ def parser() -> CommandParser:
         default="error",
         help="what to do about characters of the prompt that the model does not know (default error)",
     )
-    command.add_argument(
-        "--engine",
-        choices=("auto", "native", "onnxruntime"),
-        default="auto",
-        help="what runs the model: native is far faster, onnxruntime takes graphs that native does not know "
-        "(default auto: native where it can)",
-    )
+    add_engine(command)
     command.add_argument(
         "--threads",
         metavar="N",

@@ -71,6 +71,26 @@ def number(wanted: str, accept: Callable[[float], bool] = lambda _: True) -> Cal
     return parse
 
 
+def add_model(command: argparse.ArgumentParser) -> None:
+    """The argument that says which model."""
+    command.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a model.onnx that textgen-train wrote, or the name of a model that ships (textgen-run --list)",
+    )
+
+
+def add_engine(command: argparse.ArgumentParser) -> None:
+    """The option that chooses what runs the model."""
+    command.add_argument(
+        "--engine",
+        choices=("auto", "native", "onnxruntime"),
+        default="auto",
+        help="what runs the model: native is far faster, onnxruntime takes graphs that native does not know "
+        "(default auto: native where it can)",
+    )
+
+
 def run_command(prog: str, command: Callable[[], int]) -> int:
     """Run a command and turn what a user can cause into one line and an exit code.
 

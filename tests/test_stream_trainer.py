@@ -10,7 +10,7 @@ from textgen_train.errors import TrainingError
 from textgen_train.evaluation import nats_per_character
 from textgen_train.precision import autocast
 from textgen_train.recipe import Budget, Recipe
-from textgen_train.trainer import Trainer
+from textgen_train.stream_trainer import StreamTrainer
 
 SMALL = Recipe(units=16, embedding=8, batch=4, slice_length=16, warmup=5)
 
@@ -21,7 +21,7 @@ def periodic_text(length: int) -> NDArray[np.int64]:
 
 
 def test_it_learns() -> None:
-    trainer = Trainer(periodic_text(1200), 4, SMALL, Budget(epochs=12), seed=0)
+    trainer = StreamTrainer(periodic_text(1200), 4, SMALL, Budget(epochs=12), seed=0)
     updates = list(trainer.updates())
     assert updates[0].nats > 1.0
     assert nats_per_character(trainer.model, 1, periodic_text(300)) < 0.05
@@ -29,7 +29,7 @@ def test_it_learns() -> None:
 
 def test_updates_tell_where_training_stands() -> None:
     text = periodic_text(1000)
-    updates = list(Trainer(text, 4, SMALL, Budget(epochs=3), seed=0).updates())
+    updates = list(StreamTrainer(text, 4, SMALL, Budget(epochs=3), seed=0).updates())
     # 4 streams of 250 characters have 249 targets each, in slices of 16.
     in_epoch = 16
     assert len(updates) == 3 * in_epoch
@@ -43,14 +43,14 @@ def test_updates_tell_where_training_stands() -> None:
 
 
 def test_a_budget_of_time_ends() -> None:
-    updates = list(Trainer(periodic_text(1000), 4, SMALL, Budget(minutes=0.005), seed=0).updates())
+    updates = list(StreamTrainer(periodic_text(1000), 4, SMALL, Budget(minutes=0.005), seed=0).updates())
     assert updates[-1].progress == 1.0
     assert all(update.progress < 1.0 for update in updates[:-1])
     assert updates[-1].seconds >= 0.3
 
 
 def test_the_state_is_carried_within_an_epoch_and_not_across() -> None:
-    trainer = Trainer(periodic_text(1000), 4, SMALL, Budget(epochs=2), seed=0)
+    trainer = StreamTrainer(periodic_text(1000), 4, SMALL, Budget(epochs=2), seed=0)
     given: list[Any] = []
     returned: list[Any] = []
     forward = trainer.model.forward
@@ -75,7 +75,7 @@ def test_the_state_is_carried_within_an_epoch_and_not_across() -> None:
 
 def test_a_seed_and_epochs_make_the_same_model_again() -> None:
     def train(seed: int) -> list[torch.Tensor]:
-        trainer = Trainer(periodic_text(600), 4, SMALL, Budget(epochs=2), seed=seed)
+        trainer = StreamTrainer(periodic_text(600), 4, SMALL, Budget(epochs=2), seed=seed)
         list(trainer.updates())
         return [parameter.detach() for parameter in trainer.model.parameters()]
 
@@ -86,7 +86,7 @@ def test_a_seed_and_epochs_make_the_same_model_again() -> None:
 
 @pytest.mark.parametrize("length", [128, 131, 200])
 def test_short_texts(length: int) -> None:
-    trainer = Trainer(periodic_text(length), 4, Recipe(units=4, embedding=2), Budget(epochs=2), seed=0)
+    trainer = StreamTrainer(periodic_text(length), 4, Recipe(units=4, embedding=2), Budget(epochs=2), seed=0)
     updates = list(trainer.updates())
     assert updates[-1].ends_epoch
     assert updates[-1].epochs == 2.0
@@ -94,7 +94,7 @@ def test_short_texts(length: int) -> None:
 
 def test_a_loss_that_is_no_number_is_an_error() -> None:
     recipe = Recipe(units=16, embedding=8, learning_rate=1e9, warmup=0)
-    trainer = Trainer(periodic_text(1200), 4, recipe, Budget(epochs=50), seed=0)
+    trainer = StreamTrainer(periodic_text(1200), 4, recipe, Budget(epochs=50), seed=0)
     with pytest.raises(TrainingError, match="try a lower learning rate"):
         list(trainer.updates())
 

@@ -1,0 +1,129 @@
+"""The quality table of the README: presets, n-grams and compressors on the same held-out texts.
+
+python -m benchmarks.quality.table
+
+A model that is already in the folder is scored and not trained again, so that hours of training can be had in
+pieces; its time is the one that its own ``metrics.jsonl`` tells. Training wants the machine for itself.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import textgen_runtime as textgen
+from textgen_runtime.bench.report import Section
+from textgen_runtime.compressors import compressed_bits
+from textgen_runtime.scoring import BITS_A_NAT
+from textgen_runtime.vocabulary import Normalization
+from textgen_train.corpus import read_corpus
+from textgen_train.dataset import make_dataset
+from textgen_train.report import METRICS_FILE, MODEL_FILE
+
+from benchmarks.quality.kneser_ney import KneserNey
+
+HELD_OUT = 0.1
+# Whether each is made lower case, as others who scored models on it did.
+CORPORA = {"nietzsche": True, "tinyshakespeare": False}
+RUNS = ("small:1", "small:10", "medium:20", "large:60")
+ORDERS = (4, 7, 10)
+COLUMNS = ("parameters", "size", "training", "nats", "bits")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the table; None where something does not apply."""
+
+    name: str
+    parameters: int | None
+    bytes: int | None
+    seconds: float | None
+    nats: float
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        return (
+            "" if self.parameters is None else f"{self.parameters:,}",
+            "" if self.bytes is None else f"{self.bytes / 1e6:.2f} MB",
+            "" if self.seconds is None else duration(self.seconds),
+            f"{self.nats:.4f}",
+            f"{self.nats * BITS_A_NAT:.3f}",
+        )
+
+
+def duration(seconds: float) -> str:
+    """A time to read at a glance."""
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"  # noqa: PLR2004
+
+
+def trained(corpus: str, run: str, folder: Path, options: list[str]) -> Path:
+    """The folder of a run's model, after training it if it is not there."""
+    preset, minutes = run.split(":")
+    target = folder / f"{corpus}-{preset}-{minutes}"
+    if not (target / MODEL_FILE).exists():
+        command = [str(Path(sys.executable).with_name("textgen-train")), corpus, "--preset", preset]
+        command += ["--minutes", minutes, "--held-out", str(HELD_OUT), "--no-samples", "-o", str(target)]
+        command += ["--lowercase"] * CORPORA[corpus]
+        subprocess.run([*command, *options], check=True)
+    return target
+
+
+def model_entry(name: str, folder: Path, corpus_text: str) -> Entry:
+    """A trained model, scored through the runtime."""
+    model = textgen.load(folder / MODEL_FILE)
+    score = textgen.predict(model, corpus_text, last=HELD_OUT).score
+    last = json.loads((folder / METRICS_FILE).read_text().splitlines()[-1])
+    return Entry(
+        name,
+        model.training["parameters"],
+        (folder / MODEL_FILE).stat().st_size,
+        last["seconds"],
+        score.nats,
+    )
+
+
+def entries(corpus: str, arguments: argparse.Namespace) -> Iterator[Entry]:
+    """All lines for a corpus."""
+    text = read_corpus(corpus)
+    dataset = make_dataset(text, Normalization(lowercase=CORPORA[corpus]), HELD_OUT)
+    training = dataset.vocabulary.decode(dataset.training)
+    held_out = dataset.vocabulary.decode(dataset.held_out)
+    before, after = compressed_bits(training), compressed_bits(training + held_out)
+    for name in after:
+        yield Entry(name, None, None, None, (after[name] - before[name]) / len(held_out) / BITS_A_NAT)
+    for order in ORDERS:
+        start = perf_counter()
+        ngrams = KneserNey(training, order, len(dataset.vocabulary))
+        seconds = perf_counter() - start
+        nats = ngrams.nats_per_character(training, held_out)
+        yield Entry(f"{order}-gram", ngrams.parameter_count, None, seconds, nats)
+    for run in arguments.runs:
+        folder = trained(corpus, run, arguments.folder, arguments.options)
+        preset, minutes = run.split(":")
+        yield model_entry(f"{preset}, {minutes} min", folder, text.text)
+
+
+def main() -> None:
+    """Print a table for each corpus."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--corpora", nargs="+", choices=CORPORA, default=list(CORPORA))
+    parser.add_argument("--runs", nargs="+", metavar="PRESET:MINUTES", default=RUNS)
+    parser.add_argument("--folder", type=Path, default=Path("build/quality"), help="where the models are")
+    parser.add_argument(
+        "options", nargs="*", help="further options of textgen-train, behind --, such as -- --threads 1"
+    )
+    arguments = parser.parse_args()
+    for corpus in arguments.corpora:
+        rows = [(entry.name, entry.cells) for entry in entries(corpus, arguments)]
+        lower = ", lower case" * CORPORA[corpus]
+        print(Section(f"{corpus}{lower}, its last {HELD_OUT:.0%} held out", COLUMNS, rows), end="\n\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""How well a model predicts a text: its surprise at each character, and what that comes to."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .engine import initial_state
+from .errors import ScoringError
+from .generator import Model
+from .vocabulary import UnknownPolicy
+
+# Characters read in one call: their logits are in memory at once, and a long text must not need more than a
+# short one.
+PIECE = 1024
+
+# The first character of a text has nothing before it to be predicted from.
+LEAST_TEXT = 2
+
+BITS_A_NAT = 1.0 / math.log(2)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A text, and how a model predicted it.
+
+    Attributes:
+        context: The character that stands before the text, from which its first one is predicted.
+        text: The predicted characters, in the form that the model reads.
+        choices: The characters that the model held likeliest in their places.
+        surprisals: Negative natural-log probability of each character, given all before it; in nats, of
+            shape [characters], float64.
+        skipped: How many characters were left out because the model does not know them.
+    """
+
+    context: str
+    text: str
+    choices: str
+    surprisals: NDArray[np.float64]
+    skipped: int
+
+    @property
+    def score(self) -> "Score":
+        hits = sum(choice == symbol for choice, symbol in zip(self.choices, self.text, strict=True))
+        return Score(len(self.text), math.fsum(self.surprisals), hits)
+
+
+@dataclass(frozen=True)
+class Score:
+    """What the predictions of a text come to.
+
+    Attributes:
+        characters: How many were predicted.
+        total_nats: Sum of their surprisals.
+        hits: How often the likeliest character was the right one.
+    """
+
+    characters: int
+    total_nats: float
+    hits: int
+
+    @property
+    def nats(self) -> float:
+        """Cross-entropy: nats a character."""
+        return self.total_nats / self.characters
+
+    @property
+    def bits(self) -> float:
+        """Bits per character."""
+        return self.nats * BITS_A_NAT
+
+    @property
+    def perplexity(self) -> float:
+        """As many equally likely characters would be as hard to choose from."""
+        return math.exp(self.nats)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of characters that the model held likeliest, in [0, 1]."""
+        return self.hits / self.characters
+
+
+def total(scores: Sequence[Score]) -> Score:
+    """The score of several texts as one; every character counts the same."""
+    return Score(
+        sum(score.characters for score in scores),
+        math.fsum(score.total_nats for score in scores),
+        sum(score.hits for score in scores),
+    )
+
+
+def predict(model: Model, text: str, *, last: float = 1.0, unknown: UnknownPolicy = "error") -> Prediction:
+    """Read a text once, from a fresh state to its end, and note how well each character was expected.
+
+    Nothing is adapted on the way, and no character is predicted twice: this is the loss that training
+    reports, over any text.
+
+    Args:
+        model: What predicts.
+        text: At least two characters that the model knows; brought into the model's form first.
+        last: The share of the text to score, cut from its end, in (0, 1]: with the share that training held
+            out and the same corpus, these are the characters that training was scored on. What comes before
+            is not read, but for the one character that the first is predicted from.
+        unknown: What to do about characters outside the vocabulary, ``"error"`` or ``"skip"``; skipped ones
+            are neither predicted nor read.
+
+    Raises:
+        PromptError: If there are unknown characters and they are not skipped.
+        ScoringError: If fewer than two characters are left, or the model's logits are not finite.
+        ValueError: If ``last`` or ``unknown`` is not as stated.
+    """
+    if not 0 < last <= 1:
+        raise ValueError(f"last must be above 0 and at most 1, not {last}")
+    text = model.contract.normalization.apply(text)
+    # As training cuts it, so that the same share is the same characters.
+    start = max(0, len(text) - round(len(text) * last) - 1)
+    tokens = model.vocabulary.encode(text[start:], unknown)
+    if len(tokens) < LEAST_TEXT:
+        raise ScoringError(
+            f"there is nothing to predict: {len(tokens)} known characters, and at least {LEAST_TEXT} needed"
+        )
+    with np.errstate(invalid="ignore"):
+        surprisals, choices = _read(model, tokens)
+    if not np.isfinite(surprisals).all():
+        raise ScoringError("the model's logits are not finite: export it again")
+    known, chosen = model.vocabulary.decode(tokens), model.vocabulary.decode(choices)
+    return Prediction(known[0], known[1:], chosen, surprisals, skipped=len(text) - start - len(tokens))
+
+
+def _read(model: Model, tokens: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Surprisals and likeliest tokens, for all tokens but the first."""
+    surprisals = np.empty(len(tokens) - 1)
+    choices = np.empty(len(tokens) - 1, np.int64)
+    state = initial_state(model.engine)
+    for begin in range(0, len(tokens) - 1, PIECE):
+        piece = tokens[begin : begin + PIECE + 1]
+        logits, state = model.engine.step(np.ascontiguousarray(piece[:-1, np.newaxis]), state)
+        rows = logits[:, 0].astype(np.float64)
+        rows -= rows.max(axis=1, keepdims=True)
+        wanted = np.take_along_axis(rows, piece[1:, np.newaxis], axis=1)[:, 0]
+        here = slice(begin, begin + len(rows))
+        surprisals[here] = np.log(np.exp(rows).sum(axis=1)) - wanted
+        choices[here] = rows.argmax(axis=1)
+    return surprisals, choices

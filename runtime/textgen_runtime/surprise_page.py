@@ -1,0 +1,84 @@
+"""A page that shows a text with each character coloured by the model's surprise.
+
+One self-contained HTML file: styles and script are in it, nothing is fetched, and without the script the
+colours are still there.
+"""
+
+import json
+from bisect import bisect_right
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from itertools import pairwise
+from string import Template
+
+from .scoring import BITS_A_NAT, Prediction
+
+# Bits from which the next stronger colour begins. A character that costs under one bit was likelier than all
+# others together, and stays plain.
+LEVELS = (1, 2, 3, 4, 6, 8)
+CLASSES = ("", "a", "b", "c", "d", "e", "f")
+
+LINE_END = "\u21b5"
+FIRST_PRINTABLE = 0x20
+CONTROL_PICTURES = 0x2400
+
+
+def surprise_page(title: str, texts: Sequence[tuple[str, str, Prediction]]) -> str:
+    """The page.
+
+    Args:
+        title: Its heading.
+        texts: For each text its name, a line of figures, and how it was predicted.
+    """
+    template = Template(files(__package__).joinpath("surprise_page.html").read_text(encoding="utf-8"))
+    return template.substitute(
+        title=escape(title),
+        legend=_legend(),
+        texts="\n".join(_section(name, figures, prediction) for name, figures, prediction in texts),
+    )
+
+
+def _legend() -> str:
+    bounds = [f"under {LEVELS[0]} bit"]
+    bounds += [f"{low} to {high}" for low, high in pairwise(LEVELS)]
+    bounds += [f"{LEVELS[-1]} and more"]
+    return "".join(f'<li class="{name}">{bound}</li>' for name, bound in zip(CLASSES, bounds, strict=True))
+
+
+def _section(name: str, figures: str, prediction: Prediction) -> str:
+    bits = [round(nats * BITS_A_NAT, 1) for nats in prediction.surprisals.tolist()]
+    paragraphs = []
+    # The first character was not predicted: it stands there plain.
+    opening = escape(_visible(prediction.context))
+    place = 0
+    # Not splitlines, which knows a dozen other line ends; in a model's text all of them are \n.
+    for line in prediction.text.split("\n"):
+        symbols = line + "\n" * (place + len(line) < len(bits))
+        marks = "".join(map(_mark, symbols, bits[place : place + len(symbols)]))
+        paragraphs.append(f'<p dir="auto" data-at="{place}">{opening}{marks}</p>')
+        place += len(symbols)
+        opening = ""
+    details = json.dumps({"bits": bits, "choices": prediction.choices}, separators=(",", ":"))
+    # The only thing that could end the script element early.
+    details = details.replace("<", "\\u003c")
+    return (
+        f'<section><h2>{escape(name)}</h2><p class="figures">{escape(figures)}</p>'
+        f'<div class="text">{"".join(paragraphs)}</div>'
+        f'<script type="application/json">{details}</script></section>'
+    )
+
+
+def _mark(symbol: str, bits: float) -> str:
+    level = CLASSES[bisect_right(LEVELS, bits)]
+    shown = escape(_visible(symbol))
+    return f'<i class="{level}">{shown}</i>' if level else f"<i>{shown}</i>"
+
+
+def _visible(symbol: str) -> str:
+    """A sign for characters that a page does not show."""
+    if symbol == "\n":
+        return LINE_END
+    if symbol != "\t" and ord(symbol) < FIRST_PRINTABLE:
+        return chr(CONTROL_PICTURES + ord(symbol))
+    return symbol

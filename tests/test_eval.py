@@ -1,0 +1,142 @@
+"""``textgen-eval`` as a person or a script uses it."""
+
+import bz2
+import gzip
+import json
+import lzma
+from pathlib import Path
+
+import pytest
+from textgen_runtime import Model, load, predict
+from textgen_runtime.cli.eval import main
+
+from .make_tiny_model import PATH
+
+Captured = pytest.CaptureFixture[str]
+
+ONE, OTHER = "bad cab dad had a bed\n" * 9, "a bead each he had\n" * 5
+
+
+@pytest.fixture
+def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two texts, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one.txt").write_text(ONE, encoding="utf-8")
+    (tmp_path / "other.txt").write_text(OTHER, encoding="utf-8")
+    return tmp_path
+
+
+def run(capsys: Captured, *arguments: str) -> tuple[int, str, str]:
+    """Run the command here; its exit code, standard output and standard error."""
+    try:
+        code = main([str(PATH), *arguments])
+    except SystemExit as stopped:
+        code = int(stopped.code or 0)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.mark.usefixtures("texts")
+def test_a_score_for_people(capsys: Captured) -> None:
+    code, out, err = run(capsys, "one.txt")
+    assert (code, err) == (0, "")
+    score = predict(load(PATH), ONE).score
+    first, second, third = out.splitlines()
+    assert first.startswith(f"one.txt: {len(ONE) - 1} characters predicted, ")
+    assert first.endswith(" characters/s")
+    assert second == (
+        f"  {score.nats:.4f} nats a character, {score.bits:.4f} bits, perplexity {score.perplexity:.3f}, "
+        f"likeliest character right {score.accuracy:.1%}"
+    )
+    assert third.startswith(f"  bits a character: model {score.bits:.3f}  gzip ")
+
+
+@pytest.mark.usefixtures("texts")
+def test_a_score_for_programs(capsys: Captured) -> None:
+    code, out, _ = run(capsys, "one.txt", "other.txt", "--json")
+    assert code == 0
+    document = json.loads(out)
+    model = load(PATH)
+    assert document["sha256"] == model.sha256
+    assert document["engine"] == model.engine.name
+    assert [text["name"] for text in document["texts"]] == ["one.txt", "other.txt"]
+    for figures, text in zip(document["texts"], (ONE, OTHER), strict=True):
+        score = predict(model, text).score
+        for name in ("characters", "nats", "bits", "perplexity", "accuracy"):
+            assert figures[name] == getattr(score, name)
+        content = text[1:].encode()
+        assert figures["compressors"] == {
+            "gzip": 8 * len(gzip.compress(content)) / len(content),
+            "bz2": 8 * len(bz2.compress(content)) / len(content),
+            "xz": 8 * len(lzma.compress(content)) / len(content),
+        }
+    (one, other), whole = document["texts"], document["all"]
+    assert whole["characters"] == one["characters"] + other["characters"]
+    weighted = one["nats"] * one["characters"] + other["nats"] * other["characters"]
+    assert whole["nats"] == pytest.approx(weighted / whole["characters"])
+
+
+@pytest.mark.usefixtures("texts")
+def test_several_texts_are_summed_up(capsys: Captured) -> None:
+    _, out, _ = run(capsys, "one.txt", "other.txt")
+    names = [line.split(":")[0] for line in out.splitlines() if not line.startswith(" ")]
+    assert names == ["one.txt", "other.txt", "all together"]
+
+
+@pytest.mark.usefixtures("texts")
+def test_the_last_share(capsys: Captured) -> None:
+    _, out, _ = run(capsys, "one.txt", "--last", "0.5", "--json")
+    assert json.loads(out)["texts"][0]["characters"] == len(ONE) // 2
+
+
+def test_unknown_characters(capsys: Captured, texts: Path) -> None:
+    (texts / "one.txt").write_text("abxyc", encoding="utf-8")
+    code, out, err = run(capsys, "one.txt")
+    assert (code, out) == (1, "")
+    assert err.startswith("textgen-eval: error: one.txt: the model does not know 'x' (U+0078), 'y'")
+    assert err.count("\n") == 1
+    code, out, _ = run(capsys, "one.txt", "--unknown", "skip")
+    assert code == 0
+    assert out.startswith("one.txt: 2 characters predicted, 2 unknown ones skipped, ")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "one.txt: there is nothing to predict: 0 known characters"),
+        (b"\xff\xfe", "one.txt is not UTF-8"),
+        (b"a\x00b", "one.txt is not a text"),
+    ],
+)
+def test_texts_that_cannot_be_scored(capsys: Captured, texts: Path, content: bytes, message: str) -> None:
+    (texts / "one.txt").write_bytes(content)
+    code, out, err = run(capsys, "one.txt")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert message in err
+
+
+@pytest.mark.usefixtures("texts")
+def test_a_missing_text_and_wrong_usage(capsys: Captured) -> None:
+    assert run(capsys, "none.txt")[0] == 1
+    for wrong in ([], ["one.txt", "--last", "0"], ["one.txt", "--last", "2"], ["one.txt", "--engine", "x"]):
+        assert run(capsys, *wrong)[0] == 2
+
+
+@pytest.mark.usefixtures("texts")
+def test_engines_agree(capsys: Captured) -> None:
+    scores = [
+        json.loads(run(capsys, "one.txt", "--json", "--engine", engine)[1])["all"]["nats"]
+        for engine in ("native", "onnxruntime")
+    ]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-5)
+
+
+def test_the_page_of_surprise(capsys: Captured, texts: Path, tiny: Model) -> None:
+    code, out, err = run(capsys, "one.txt", "other.txt", "--surprise", "page.html")
+    assert (code, err) == (0, "")
+    assert out
+    page = (texts / "page.html").read_text(encoding="utf-8")
+    for text, name in ((ONE, "one.txt"), (OTHER, "other.txt")):
+        assert f"<h2>{name}</h2>" in page
+        assert f"{predict(tiny, text).score.nats:.4f} nats" in page
+    assert run(capsys, "one.txt", "--surprise", "no/such/page.html")[0] == 1

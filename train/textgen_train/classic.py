@@ -1,0 +1,102 @@
+"""The textbook's experiment, for comparison: an LSTM of 128 on overlapping windows of one-hot characters.
+
+F. Chollet's Keras example ``lstm_text_generation`` and its notebook in Deep Learning with Python (2017):
+windows of 60 characters, one every 3, each read from a blank state and with one target, the character behind
+it; RMSprop at a constant 0.01, batches of 128. Sizes, initial weights and optimiser are Keras's.
+"""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .errors import RecipeError
+from .model import CharLSTM
+from .precision import autocast
+from .recipe import Budget, ClassicRecipe
+from .trainer import Trainer
+
+# Keras's defaults for RMSprop.
+RMSPROP_DECAY = 0.9
+RMSPROP_EPSILON = 1e-7
+
+
+def classic_network(vocabulary_size: int, units: int) -> CharLSTM:
+    """A network with Keras's initial weights: Glorot's, orthogonal recurrence, forget gates open."""
+    model = CharLSTM(vocabulary_size, units=units, embedding=vocabulary_size)
+    # A row of the identity is a one-hot character. It is looked up for a batch at a time; the textbook makes
+    # one array for all windows, some 700 MB for a book.
+    nn.init.eye_(model.embedding.weight).requires_grad_(False)
+    nn.init.xavier_uniform_(model.output.weight)
+    nn.init.zeros_(model.output.bias)
+    lstm = dict(model.lstm.named_parameters())
+    nn.init.xavier_uniform_(lstm["weight_ih_l0"])
+    nn.init.orthogonal_(lstm["weight_hh_l0"])
+    with torch.no_grad():
+        lstm["bias_ih_l0"].zero_()[units : 2 * units] = 1.0
+    # Keras has one bias where torch has two.
+    nn.init.zeros_(lstm["bias_hh_l0"]).requires_grad_(False)
+    return model
+
+
+class ClassicTrainer(Trainer):
+    """Trains as the textbook does.
+
+    Args:
+        text: Shape [characters], int64; longer than a window.
+        vocabulary_size: How many different ones there may be.
+        recipe: How.
+        budget: For how long.
+        seed: Of the weights and of the order of the windows.
+
+    Raises:
+        RecipeError: If the text is too short for a single window.
+    """
+
+    evaluated_by_epoch = True
+
+    def __init__(
+        self, text: NDArray[np.int64], vocabulary_size: int, recipe: ClassicRecipe, budget: Budget, seed: int
+    ) -> None:
+        if len(text) <= recipe.window:
+            raise RecipeError(
+                f"a text of {len(text)} characters holds no window of {recipe.window} and a character behind"
+            )
+        torch.manual_seed(seed)
+        self._recipe = recipe
+        tokens = torch.from_numpy(text)
+        # A view of the text: windows that overlap share their characters.
+        self._windows = tokens[:-1].unfold(0, recipe.window, recipe.window_step)
+        self._targets = tokens[recipe.window :: recipe.window_step]
+        super().__init__(
+            classic_network(vocabulary_size, recipe.units),
+            budget,
+            math.ceil(len(self._targets) / recipe.batch),
+            recipe.learning_rate,
+        )
+        self._parameters = [weight for weight in self.model.parameters() if weight.requires_grad]
+        self._optimizer = torch.optim.RMSprop(
+            self._parameters, lr=recipe.learning_rate, alpha=RMSPROP_DECAY, eps=RMSPROP_EPSILON
+        )
+
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for chosen in torch.split(torch.randperm(len(self._targets)), self._recipe.batch):
+            yield self._windows[chosen].t().contiguous(), self._targets[chosen]
+
+    def _rate(self, step: int, progress: float) -> float:
+        del step, progress
+        return 1.0
+
+    def _learn(self, inputs: Tensor, targets: Tensor, rate: float) -> float:
+        del rate
+        with autocast():
+            outputs, _ = self.model.lstm(self.model.embedding(inputs), self.model.initial_state(len(targets)))
+            logits = self.model.output(outputs[-1])
+        loss = nn.functional.cross_entropy(logits.float(), targets)
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        return loss.item()
