@@ -31,7 +31,7 @@ extensions = [
     Extension(
         "textgen_runtime._decoder",
         [f"{PACKAGE}/_decoder.pyx", f"{PACKAGE}/kernels/kernels.c"],
-        depends=[f"{PACKAGE}/kernels/kernels.h", f"{PACKAGE}/kernels/kernel_body.h"],
+        depends=[f"{PACKAGE}/kernels/{name}.h" for name in ("clock", "kernels", "kernel_body")],
         extra_compile_args=OPTIMISE + FUSED,
         **COMMON,
     ),

@@ -1,6 +1,8 @@
 """The native engine against onnxruntime, against itself, and against the definitions of its functions."""
 
 import math
+import os
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -165,6 +167,55 @@ def test_measurements_are_added_up_over_threads() -> None:
         native.decode(samplers(4), start, initial_state(native, 4), 1, measured)
         assert measured.characters == 4
         assert measured.entropy_bits == pytest.approx(4 * math.log2(59))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_latencies_are_kept_for_each_piece_that_succeeded(threads: int) -> None:
+    content = make_model(symbols(59), units=16, scale=0.3).SerializeToString()
+    native = NativeEngine(packed(content), threads=threads)
+    measured = Measurements(latencies=[])
+    start: NDArray[np.float32] = np.zeros((4, 59), np.float32)
+    native.decode(samplers(4), start, initial_state(native, 4), 7, measured)
+    assert measured.latencies is not None
+    assert [len(piece) for piece in measured.latencies] == [7] * threads
+    assert all((piece > 0).all() for piece in measured.latencies)
+    with pytest.raises(textgen.SamplingError):
+        native.decode(samplers(4), np.full_like(start, np.nan), initial_state(native, 4), 7, measured)
+    assert len(measured.latencies) == threads
+
+
+def test_a_failure_is_told_when_every_thread_is_done() -> None:
+    """Else a sampler could move on behind the back of whoever puts it back where it was."""
+    content = make_model(symbols(59), units=64, scale=0.3).SerializeToString()
+    native = NativeEngine(packed(content), threads=2)
+    start: NDArray[np.float32] = np.zeros((2, 59), np.float32)
+    start[0] = np.nan
+    drawing = samplers(2)
+    with pytest.raises(textgen.SamplingError):
+        native.decode(drawing, start, initial_state(native, 2), 20_000)
+    assert [sampler.position for sampler in drawing] == [1, 20_000]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own() -> None:
+    content = make_model(symbols(59), units=16, scale=0.3).SerializeToString()
+    native = NativeEngine(packed(content), threads=2)
+    start: NDArray[np.float32] = np.zeros((2, 59), np.float32)
+
+    def decode() -> list[list[int]]:
+        drawn: list[list[int]] = native.decode(
+            samplers(2), start, initial_state(native, 2), 9
+        ).tokens.tolist()
+        return drawn
+
+    expected = decode()
+    child = os.fork()
+    if not child:
+        # Nothing of the test run's may go on in here; a child that waits forever is ended by the alarm.
+        signal.alarm(60)
+        os._exit(0 if decode() == expected else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 @pytest.mark.parametrize(

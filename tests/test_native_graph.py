@@ -127,8 +127,35 @@ def newer_operators(model: onnx.ModelProto) -> None:
     model.opset_import[0].version = 18
 
 
+def make_the_axes_by_a_node(model: onnx.ModelProto) -> None:
+    axes = tensor(model, "direction_axis")
+    model.graph.node.insert(0, helper.make_node("Constant", [], ["direction_axis"], value=axes))
+    model.graph.initializer.remove(axes)
+
+
+def leave_out_the_bias(model: onnx.ModelProto) -> None:
+    node(model, "LSTM").input[3] = ""
+    model.graph.initializer.remove(tensor(model, "bias_0"))
+
+
+def share_a_weight(model: onnx.ModelProto) -> None:
+    """With as many units as inputs, the recurrence's weights may stand for the input's too."""
+    model.CopyFrom(make_model(units=3))
+    node(model, "LSTM").input[1] = "recurrent_0"
+
+
 @pytest.mark.parametrize(
-    "change", [clip_the_gates, run_backwards, scale_the_logits, add_a_node, newer_operators]
+    "change",
+    [
+        clip_the_gates,
+        run_backwards,
+        scale_the_logits,
+        add_a_node,
+        newer_operators,
+        make_the_axes_by_a_node,
+        leave_out_the_bias,
+        share_a_weight,
+    ],
 )
 def test_other_graphs_are_left_to_onnxruntime(change: Damage, tiny_proto: onnx.ModelProto) -> None:
     change(tiny_proto)

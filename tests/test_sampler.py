@@ -200,7 +200,7 @@ def test_bad_temperatures(bad: float) -> None:
 
 def test_bad_seeds() -> None:
     for arguments in ((1.0, -1), (1.0, 0, -1)):
-        with pytest.raises(SamplingError, match="seed and substream"):
+        with pytest.raises(SamplingError, match="seed must be 0 or more and substream below"):
             Sampler(*arguments)
     with pytest.raises(TypeError):
         Sampler(1.0, 1.5)  # type: ignore[arg-type]

@@ -45,6 +45,10 @@ def environment(requirements: list[str]) -> Path:
         venv.create(folder, with_pip=True, clear=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], check=True)
         done.touch()
+    if str(ROOT) in requirements:
+        # The project as it is now, not as it was when the environment was built.
+        latest = ["--quiet", "--force-reinstall", "--no-deps", "--no-cache-dir", str(ROOT)]
+        subprocess.run([python, "-m", "pip", "install", *latest], check=True)
     return python
 
 
@@ -54,6 +58,8 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="a model.onnx that textgen-train wrote")
     path = parser.parse_args().model.resolve()
     model = textgen.load(path)
+    if model.engine.layers > 1:
+        sys.exit("the peers' loops have one layer, and the model has several")
     sizes = ["--units", str(model.engine.units), "--vocabulary", str(len(model.vocabulary))]
     seconds: dict[str, list[float]] = {name: [] for name in PEERS}
     versions = {}

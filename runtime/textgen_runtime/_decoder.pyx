@@ -41,12 +41,8 @@ cdef extern from "kernels/kernels.h" nogil:
     int available_kernels(const Kernels **kernels, int room)
 
 
-cdef extern from "<time.h>" nogil:
-    struct timespec:
-        long tv_sec
-        long tv_nsec
-    int timespec_get(timespec *moment, int base)
-    int TIME_UTC
+cdef extern from "kernels/clock.h" nogil:
+    int64_t nanoseconds()
 
 
 cdef enum:
@@ -59,12 +55,6 @@ cdef struct Spent:
     int64_t sampler
     double entropy
     int64_t *latencies
-
-
-cdef int64_t nanoseconds() noexcept nogil:
-    cdef timespec moment
-    timespec_get(&moment, TIME_UTC)
-    return moment.tv_sec * <int64_t>1_000_000_000 + moment.tv_nsec
 
 
 cdef const Kernels *find_kernels(object name) except NULL:
@@ -161,7 +151,8 @@ cdef class Decoder:
         Raises:
             ValueError: If a shape or a token is not as stated.
         """
-        cdef cnp.ndarray given = np.ascontiguousarray(tokens, dtype=np.int64)
+        # A copy, which no other thread can change once it is checked.
+        cdef cnp.ndarray given = np.array(tokens, dtype=np.int64, order="C")
         if given.ndim != 2 or given.size == 0 or given.min() < 0 or given.max() >= self.vocabulary:
             raise ValueError(f"tokens must be of shape [time, batch] and in [0, {self.vocabulary})")
         cdef Py_ssize_t length = given.shape[0]
@@ -203,6 +194,8 @@ cdef class Decoder:
             ValueError: If a shape is not as stated, or a sampler is there twice.
             SamplingError: If logits are not finite.
         """
+        # A list of its own, for the same reason.
+        samplers = list(samplers)
         cdef Py_ssize_t streams = len(samplers)
         if length < 0 or streams == 0 or len(set(map(id, samplers))) != streams:
             raise ValueError("length must be 0 or more, and samplers one for each stream, each another")
@@ -219,7 +212,6 @@ cdef class Decoder:
         cdef int64_t fault
         if measurements is not None and measurements.latencies is not None:
             latencies = np.empty(length, np.int64)
-            measurements.latencies.append(latencies)
             spent.latencies = <int64_t *>cnp.PyArray_DATA(latencies)
         # In one order everywhere, so that two calls with the same samplers cannot wait for each other.
         ordered = sorted(samplers, key=id)
@@ -244,6 +236,8 @@ cdef class Decoder:
             for lock in held:
                 lock.release()
         checked(fault)
+        if spent.latencies != NULL:
+            measurements.latencies.append(latencies)
         if measurements is not None:
             measurements.add(length * streams, 1e-9 * spent.model, 1e-9 * spent.sampler, spent.entropy)
         return tokens, scores[:, :self.vocabulary], h[:, :, :self.units], c[:, :, :self.units]
@@ -343,6 +337,6 @@ cdef class Decoder:
 
 cdef const float *floats(cnp.ndarray array) except NULL:
     """The start of an array that the kernels can read."""
-    if cnp.PyArray_TYPE(array) != cnp.NPY_FLOAT32 or not cnp.PyArray_ISCARRAY_RO(array):
+    if array is None or cnp.PyArray_TYPE(array) != cnp.NPY_FLOAT32 or not cnp.PyArray_ISCARRAY_RO(array):
         raise ValueError("packed weights must be contiguous and float32")
     return <const float *>cnp.PyArray_DATA(array)

@@ -144,7 +144,7 @@ cdef cnp.ndarray as_reals(object values, int dimensions, str what):
     if not isinstance(values, np.ndarray) or not cnp.PyArray_ISCARRAY_RO(values) or (
         cnp.PyArray_TYPE(values) != cnp.NPY_FLOAT32 and cnp.PyArray_TYPE(values) != cnp.NPY_FLOAT64
     ):
-        values = np.asarray(values, dtype=np.float64, order="C")
+        values = np.require(values, np.float64, ["C", "ALIGNED"])
     array = values
     if cnp.PyArray_NDIM(array) != dimensions or cnp.PyArray_SIZE(array) == 0:
         raise SamplingError(
@@ -275,8 +275,8 @@ cdef class Sampler:
         temperature: A finite number, 0 or more. 0 always takes the most likely token (the lowest id of
             equals).
         seed: A whole number, 0 or more.
-        substream: Which of the seed's independent random streams to draw from, 0 or more. Texts made side
-            by side take 0, 1, 2 and so on: what text i reads does not depend on how many others there are.
+        substream: Which of the seed's independent random streams to draw from, from 0 to 2**32 - 1. Texts made
+            side by side take 0, 1, 2 and so on: what text i reads does not depend on how many others there are.
 
     Raises:
         SamplingError: If the temperature, seed or substream is not as stated.
@@ -286,7 +286,9 @@ cdef class Sampler:
         self.heat = checked_temperature(temperature)
         seed, substream = index(seed), index(substream)
         if not 0 <= seed or not 0 <= substream < SUBSTREAMS:
-            raise SamplingError(f"seed and substream must be 0 or more, not {seed!r} and {substream!r}")
+            raise SamplingError(
+                f"seed must be 0 or more and substream below {SUBSTREAMS}, not {seed!r} and {substream!r}"
+            )
         self.seed = seed
         self.substream = substream
         # Substream 0 is the plain seed, so that a text made alone is the first of several.

@@ -61,6 +61,12 @@ class Measurements:
         self.sampler_seconds += sampler_seconds
         self.entropy_bits += entropy_bits
 
+    def merge(self, other: "Measurements") -> None:
+        """Add what was measured apart, such as by another thread."""
+        self.add(other.characters, other.model_seconds, other.sampler_seconds, other.entropy_bits)
+        if self.latencies is not None:
+            self.latencies += other.latencies or []
+
 
 class Engine(Protocol):
     """Runs one model. It holds no text and no stream, so any number of threads may share it."""

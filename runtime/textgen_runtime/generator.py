@@ -124,9 +124,9 @@ class Model:
     ) -> str | list[str]:
         """Continue a prompt by ``length`` characters and return them, without the prompt.
 
-        Several prompts are continued together, which takes far less than one after another; number i is
-        substream i of the seed, and its text does not depend on the others. The other arguments and the
-        errors are those of ``start``.
+        Several prompts are continued together, which with the native engine takes far less than one after
+        another; number i is substream i of the seed, and its text does not depend on the others. The other
+        arguments and the errors are those of ``start``.
         """
         if not isinstance(prompt, list):
             return self.start(prompt, temperature=temperature, seed=seed, unknown=unknown).take(length)
@@ -137,10 +137,8 @@ class Model:
         ]
         if not generations:
             return []
-        texts = [""] * len(generations)
-        for pieces in stream_together(generations, length, self.engine.piece(len(generations))):
-            texts = [text + piece for text, piece in zip(texts, pieces, strict=True)]
-        return texts
+        pieces = stream_together(generations, length, self.engine.piece(len(generations)))
+        return ["".join(text) for text in zip(*pieces, strict=True)] or [""] * len(generations)
 
     def stream(
         self,

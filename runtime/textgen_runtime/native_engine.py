@@ -1,5 +1,6 @@
 """The engine that runs the whole loop in compiled code: step, reweight, draw, next step."""
 
+import os
 from collections.abc import Sequence
 from itertools import pairwise
 from threading import Lock
@@ -45,6 +46,7 @@ class NativeEngine:
         self._piece = PIECE_BYTES // packed.step_bytes
         self._threads = threads
         self._pool: ThreadPoolExecutor | None = None
+        self._pool_process = 0
         self._pool_lock = Lock()
 
     @property
@@ -74,17 +76,26 @@ class NativeEngine:
         shares = [slice(start, end) for start, end in pairwise(bounds)]
 
         def decode_share(share: slice) -> tuple[Decoded, Measurements]:
-            own = Measurements()
+            own = Measurements(
+                latencies=None if measurements is None or measurements.latencies is None else []
+            )
             own_state = select_streams(state, share)
             tokens, after, hidden, cell = self.decoder.decode(
                 samplers[share], logits[share], *own_state, length, own if measurements else None
             )
             return Decoded(tokens, after, State(hidden, cell)), own
 
-        decoded = list(self._workers().map(decode_share, shares))
+        from concurrent.futures import wait
+
+        pool = self._workers()
+        futures = [pool.submit(decode_share, share) for share in shares]
+        # All of them, before any failure is told: a share that still runs would move its samplers on behind
+        # the back of whoever puts them back.
+        wait(futures)
+        decoded = [future.result() for future in futures]
         for _, own in decoded:
             if measurements is not None:
-                measurements.add(own.characters, own.model_seconds, own.sampler_seconds, own.entropy_bits)
+                measurements.merge(own)
         return Decoded(
             np.concatenate([part.tokens for part, _ in decoded], axis=1),
             np.concatenate([part.logits for part, _ in decoded]),
@@ -97,8 +108,10 @@ class NativeEngine:
         from concurrent.futures import ThreadPoolExecutor
 
         with self._pool_lock:
-            if self._pool is None:
+            # A forked process has the pool but none of its threads.
+            if self._pool is None or self._pool_process != os.getpid():
                 self._pool = ThreadPoolExecutor(self._threads, "textgen")
+                self._pool_process = os.getpid()
             return self._pool
 
 

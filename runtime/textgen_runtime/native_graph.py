@@ -102,7 +102,8 @@ class _Nodes:
         self._makers: dict[str, Any] = {}
         self.count = len(graph.node)
         for node in graph.node:
-            for name in node.output:
+            # An empty name stands for an output that nobody asked for.
+            for name in filter(None, node.output):
                 if name in self._makers or name in tensors or name in INPUTS:
                     raise ModelFileError(f"its value {name!r} is made twice")
                 self._makers[name] = node
@@ -111,6 +112,11 @@ class _Nodes:
         """What makes a value; "" if nothing does."""
         node = self._makers.get(name)
         return "" if node is None else str(node.op_type)
+
+    def stored(self, name: str) -> None:
+        """See that a value is not left out and not made by a node, so that it can only be a stored tensor."""
+        if not name or name in self._makers:
+            raise UnknownGraphError(f"its weights {name!r} are not stored")
 
     def maker(self, name: str, kind: str, inputs: int, **attributes: object) -> Any:
         """The node that makes a value, which must be of a kind and have no other attributes than these."""
@@ -135,6 +141,7 @@ def _match(graph: Any, tensors: Mapping[str, Any]) -> tuple[str, list[Any], tupl
         if len(lstms) >= nodes.count:
             raise ModelFileError("its graph goes in a circle")
         squeeze = nodes.maker(below, "Squeeze", 2)
+        nodes.stored(squeeze.input[1])
         if _integers(tensors, squeeze.input[1]).tolist() != [1]:
             raise UnknownGraphError("its Squeeze is of another axis")
         lstm = nodes.maker(squeeze.input[0], "LSTM", 7, hidden_size=units, direction=b"forward")
@@ -146,6 +153,17 @@ def _match(graph: Any, tensors: Mapping[str, Any]) -> tuple[str, list[Any], tupl
     if gather.input[1] != TOKEN or not lstms:
         raise UnknownGraphError("its tokens go elsewhere")
     _match_state(nodes, lstms)
+    weights = [
+        gather.input[0],
+        product.input[1],
+        add.input[1],
+        *(n for lstm in lstms for n in lstm.input[1:4]),
+    ]
+    if len(set(weights)) != len(weights):
+        # Each would be copied anew for every layer: a small file could fill any memory.
+        raise UnknownGraphError("several of its layers share weights")
+    for name in weights:
+        nodes.stored(name)
     return gather.input[0], lstms, (product.input[1], add.input[1])
 
 

@@ -92,8 +92,6 @@ class OnnxEngine:
     ) -> Decoded:
         tokens = np.empty((length, 1), np.int64)
         latencies = np.empty(length, np.int64)
-        if measurements is not None and measurements.latencies is not None:
-            measurements.latencies.append(latencies)
         for i in range(length):
             if measurements is None:
                 tokens[i] = sampler.draw(logits)
@@ -108,6 +106,8 @@ class OnnxEngine:
                 latencies[i] = stepped - start
                 measurements.add(1, 1e-9 * (stepped - drawn), 1e-9 * (drawn - start), bits)
             logits = scores[0, 0]
+        if measurements is not None and measurements.latencies is not None:
+            measurements.latencies.append(latencies)
         return Decoded(tokens, logits[np.newaxis], state)
 
     def _check_signature(self) -> tuple[int, int]:

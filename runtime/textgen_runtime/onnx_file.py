@@ -62,7 +62,8 @@ def parse(content: bytes) -> Any:
     """
     try:
         return _model_class().FromString(content)
-    except DecodeError as error:
+    # The second is what protobuf written in Python raises for a name that is not UTF-8.
+    except (DecodeError, UnicodeDecodeError) as error:
         raise ModelFileError(f"cannot read it as an ONNX model ({error})") from None
 
 

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from textgen_runtime._sampler import Sampler
 from textgen_runtime.contract import CELL, HIDDEN, OUTPUTS, TOKEN
-from textgen_runtime.onnx_engine import session_options
 
 WINDOW = 60
 
@@ -24,9 +23,10 @@ class HandWritten:
     """
 
     def __init__(self, model: bytes, threads: int, temperature: float) -> None:
-        self.session = onnxruntime.InferenceSession(
-            model, session_options(threads), providers=["CPUExecutionProvider"]
-        )
+        options = onnxruntime.SessionOptions()
+        # All else as onnxruntime has it: few people change more.
+        options.intra_op_num_threads = threads
+        self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._layers, _, self._units = self.session.get_inputs()[1].shape
         self._temperature = temperature
 

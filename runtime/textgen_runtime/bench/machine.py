@@ -14,7 +14,7 @@ def machine() -> dict[str, str | int | list[str]]:
     """Processor, instruction sets and versions."""
     return {
         "processor": _processor(),
-        "cores": os.cpu_count() or 1,
+        "cores": usable_cores(),
         "kernels": kernel_names(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -22,6 +22,13 @@ def machine() -> dict[str, str | int | list[str]]:
         "onnxruntime": _onnxruntime_version(),
         "textgen-onnx": __version__,
     }
+
+
+def usable_cores() -> int:
+    """How many processors this process may run on, where the system tells; all of them elsewhere."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _onnxruntime_version() -> str:

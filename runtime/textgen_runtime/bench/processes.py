@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from textgen_runtime.errors import ModelFileError
+
 from .report import Section, times
 from .rounds import Contestant, interleave, medians
 
@@ -16,9 +18,10 @@ RUN = "import sys; from textgen_runtime.cli.run import main; sys.exit(main())"
 MEMORY = """
 import re, sys
 from textgen_runtime.cli.run import main
-main()
+code = main()
 with open("/proc/self/status") as status:
-    sys.stderr.write(re.search(r"VmHWM:\\s*(\\d+) kB", status.read()).group(1))
+    sys.stderr.write("\\n" + re.search(r"VmHWM:\\s*(\\d+) kB", status.read()).group(1))
+sys.exit(code)
 """
 
 
@@ -44,16 +47,27 @@ def cold_start(path: Path, engines: Sequence[str], seconds: float) -> Section:
 
 
 def finished(command: list[str]) -> None:
-    """Run a command to its end."""
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    """Run a command to its end.
+
+    Raises:
+        ModelFileError: If it fails, so that no failure is timed.
+    """
+    check(subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode)
+
+
+def check(code: int) -> None:
+    """See that a process did what it was to do."""
+    if code:
+        raise ModelFileError(f"a fresh process that generates from it failed (exit code {code})")
 
 
 def first_byte(command: list[str]) -> None:
     """Run a command to its first byte of output."""
     with subprocess.Popen([*command, "--length", "100000000"], stdout=subprocess.PIPE) as process:
-        if process.stdout is not None:
-            process.stdout.read(1)
+        first = process.stdout.read(1) if process.stdout is not None else b""
         process.kill()
+    if not first:
+        check(process.returncode)
 
 
 def memory(path: Path, engines: Sequence[str], characters: int) -> Section:
@@ -72,5 +86,7 @@ def peak(path: Path, engine: str, characters: int) -> float | None:
     if not Path("/proc/self/status").exists():
         return None
     command = python(MEMORY, str(path), "--engine", engine, "--seed", "1", "--length", str(characters))
-    done = subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    return int(done.stderr) / 1024
+    done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    check(done.returncode)
+    # What onnxruntime warns of stands before it.
+    return int(done.stderr.splitlines()[-1]) / 1024

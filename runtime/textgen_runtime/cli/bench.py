@@ -2,13 +2,13 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from textgen_runtime.atomic import replace_file
+from textgen_runtime.bench.machine import machine, usable_cores
 from textgen_runtime.bench.report import Section
 from textgen_runtime.errors import OutputError
 from textgen_runtime.generator import DEFAULT_TEMPERATURE, Model
@@ -67,8 +67,6 @@ def bench(arguments: argparse.Namespace) -> int:
     if arguments.plot and find_spec("matplotlib") is None:
         raise OutputError("--plot needs matplotlib: pip install matplotlib")
     model = load(arguments.model)
-    from textgen_runtime.bench.machine import machine
-
     here = machine()
     sys.stdout.write(", ".join(f"{name} {value}" for name, value in here.items()) + "\n")
     sys.stdout.write(
@@ -98,7 +96,7 @@ def measurements(arguments: argparse.Namespace, model: Model) -> dict[str, Calla
     path = locate(arguments.model)
     seconds = QUICK_SECONDS if arguments.quick else SECONDS
     engines = ["native", "onnxruntime"] if model.engine.name.startswith("native") else ["onnxruntime"]
-    setup = sections.Bench(path.read_bytes(), arguments.temp, seconds, os.cpu_count() or 1)
+    setup = sections.Bench(path.read_bytes(), arguments.temp, seconds, usable_cores())
     return {
         "one stream": lambda: sections.one_stream(setup, engines),
         "latency": lambda: sections.latency(setup, engines),

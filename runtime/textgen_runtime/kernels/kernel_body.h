@@ -47,7 +47,7 @@ TARGET INLINE integers NAME(greater)(vector a, vector b) {
 }
 
 /* e to the power of x for x in [-87, 0]. x is taken apart into n ln 2 + r with |r| <= ln 2 / 2 (Cody and
- * Waite 1980, chapter 6: ln 2 in two parts, so that r is exact); e to the r is its Taylor polynomial of
+ * Waite 1980, chapter 6: ln 2 in two parts, so that x minus the first is exact); e to the r is its Taylor polynomial of
  * degree 7, whose remainder is below 1e-8. */
 TARGET INLINE vector NAME(exponential)(vector x) {
     const float round_by = 12582912.0f; /* 1.5 * 2^23: adding it leaves no fraction */
@@ -71,7 +71,7 @@ TARGET INLINE vector NAME(exponential)(vector x) {
 }
 
 /* tanh to within 2e-7: (1 - t) / (1 + t) with t = e^(-2|x|),
- * which loses nothing where x is small or large, and x's sign put back. NaN stays NaN. */
+ * and x's sign put back. The bound is absolute: below 3e-8 it gives 0. NaN stays NaN. */
 TARGET INLINE vector NAME(tanh_of)(vector x) {
     const float far = 43.0f; /* tanh is 1 in float long before */
     both magnitude, sign, limited, result;
