@@ -273,6 +273,21 @@ def test_slow_evaluations_leave_time_to_train(tmp_path: Path, monkeypatch: pytes
     assert run._report.evaluations[0].characters_per_second > 64
 
 
+def test_the_last_updates_are_evaluated_though_time_runs_out_behind_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = make_run(tmp_path)
+    updates = run._trainer.updates
+
+    def cut_short() -> Iterator[Update]:
+        for update in updates():
+            yield replace(update, ends_epoch=False, progress=min(update.progress, 0.999))
+
+    monkeypatch.setattr(run._trainer, "updates", cut_short)
+    run.run()
+    assert [evaluation.epoch for evaluation in run._report.evaluations] == [3.0]
+
+
 def test_progress_in_words() -> None:
     since = run_module.SinceEvaluation()
     assert since.status(Budget(epochs=1)) == ""

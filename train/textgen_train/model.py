@@ -4,6 +4,7 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 LSTMState: TypeAlias = tuple[Tensor, Tensor]
 
@@ -17,10 +18,21 @@ class CharLSTM(nn.Module):
         layers: LSTM layers.
         embedding: Numbers that stand for a character at the input.
         dropout: Share of each layer's outputs left out while training.
+        input_dropout: Share of the embedding's outputs left out while training.
+        weight_dropout: Share of the recurrent weights left out of each update (S. Merity and others,
+            Regularizing and Optimizing LSTM Language Models, arXiv:1708.02182).
     """
 
-    def __init__(
-        self, vocabulary_size: int, *, units: int, layers: int = 1, embedding: int, dropout: float = 0.0
+    def __init__(  # noqa: PLR0913 (keywords, each a number of the recipe)
+        self,
+        vocabulary_size: int,
+        *,
+        units: int,
+        layers: int = 1,
+        embedding: int,
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         # torch's own initial weights. Forget gates that start open, which helps where the past reaches far
@@ -28,7 +40,8 @@ class CharLSTM(nn.Module):
         self.embedding = nn.Embedding(vocabulary_size, embedding)
         # torch applies this dropout between layers only, and warns where there is no between.
         self.lstm = nn.LSTM(embedding, units, layers, dropout=dropout if layers > 1 else 0.0)
-        self.dropout = nn.Dropout(dropout)
+        self.input_dropout, self.dropout = nn.Dropout(input_dropout), nn.Dropout(dropout)
+        self.weight_dropout = weight_dropout
         self.output = nn.Linear(units, vocabulary_size)
 
     @property
@@ -56,5 +69,16 @@ class CharLSTM(nn.Module):
         Returns:
             Logits of shape [time, batch, vocabulary], and the state after the last token.
         """
-        outputs, state = self.lstm(self.embedding(tokens), state)
+        embedded = self.input_dropout(self.embedding(tokens))
+        outputs, state = functional_call(self.lstm, self._thinned_weights(), (embedded, state))
         return self.output(self.dropout(outputs)), state
+
+    def _thinned_weights(self) -> dict[str, Tensor]:
+        """The recurrent weights to use instead of the LSTM's own: the same ones left out at every step."""
+        if not self.training or not self.weight_dropout:
+            return {}
+        return {
+            name: nn.functional.dropout(weight, self.weight_dropout)
+            for name, weight in self.lstm.named_parameters()
+            if name.startswith("weight_hh")
+        }

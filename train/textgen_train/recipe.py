@@ -18,9 +18,13 @@ class Recipe(Settings):
     layers: int = setting(1, "LSTM layers", 1, 64)
     embedding: int = setting(16, "numbers that stand for a character at the input", 1, 16_384)
     dropout: float = setting(0.0, "share of each layer's outputs left out while training", 0, 0.99)
+    input_dropout: float = setting(0.0, "share of the embedding's outputs left out while training", 0, 0.99)
+    weight_dropout: float = setting(0.0, "share of the recurrent weights left out of each update", 0, 0.99)
     batch: int = setting(32, "streams of text read side by side, fewer if the text is short", 1, 65_536)
     slice_length: int = setting(64, "characters between updates; gradients go back this far", 1, 65_536)
-    muon_rate: float = setting(0.028, "highest learning rate of Muon, for the LSTM's matrices", 1e-9, 1e9)
+    muon_rate: float = setting(
+        0.02, "highest learning rate of Muon, for the LSTM's matrices; with 0 they are AdamW's too", 0, 1e9
+    )
     muon_decay: float = setting(0.03, "Muon's weight decay", 0, 1e3)
     learning_rate: float = setting(0.012, "highest learning rate of AdamW, for all other weights", 1e-9, 1e9)
     weight_decay: float = setting(0.05, "AdamW's weight decay", 0, 1e3)

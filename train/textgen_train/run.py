@@ -108,6 +108,9 @@ class TrainingRun:
                 if self._is_due(update, since):
                     self._evaluate(update, since)
                     since = SinceEvaluation()
+            if since.last is not None:
+                # The time ran out between an update and the next.
+                self._evaluate(since.last, since)
         except KeyboardInterrupt:
             if since.last is not None:
                 self._progress.warn(

@@ -25,7 +25,7 @@ ADAMW_BETAS = (0.9, 0.99)
 class StreamTrainer(Trainer):
     """Trains a new model on a text.
 
-    The LSTM's matrices learn by Muon, everything else by AdamW.
+    The LSTM's matrices learn by Muon if the recipe gives it a learning rate, everything else by AdamW.
 
     Args:
         text: Shape [characters], int64; at least two of them.
@@ -52,24 +52,24 @@ class StreamTrainer(Trainer):
                 layers=recipe.layers,
                 embedding=recipe.embedding,
                 dropout=recipe.dropout,
+                input_dropout=recipe.input_dropout,
+                weight_dropout=recipe.weight_dropout,
             ),
             budget,
             math.ceil((len(text) // self._streams - 1) / recipe.slice_length),
             recipe.learning_rate,
         )
         self._state = self.model.initial_state(self._streams)
-        matrices = self.model.lstm_matrices
+        matrices = self.model.lstm_matrices if recipe.muon_rate else []
         rest = [weight for weight in self.model.parameters() if not any(weight is one for one in matrices)]
+        adamw = torch.optim.AdamW(
+            rest, recipe.learning_rate, ADAMW_BETAS, weight_decay=recipe.weight_decay, fused=True
+        )
         # Each with its highest learning rate.
-        self._optimizers: list[tuple[torch.optim.Optimizer, float]] = [
-            (Muon(matrices, recipe.muon_rate, recipe.muon_decay), recipe.muon_rate),
-            (
-                torch.optim.AdamW(
-                    rest, recipe.learning_rate, ADAMW_BETAS, weight_decay=recipe.weight_decay, fused=True
-                ),
-                recipe.learning_rate,
-            ),
-        ]
+        self._optimizers: list[tuple[torch.optim.Optimizer, float]] = [(adamw, recipe.learning_rate)]
+        if matrices:
+            muon = Muon(matrices, recipe.muon_rate, recipe.muon_decay)
+            self._optimizers.append((muon, recipe.muon_rate))
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         self._state = self.model.initial_state(self._streams)
