@@ -56,4 +56,5 @@ def test_a_preset_is_of_the_default_recipe(capsys: pytest.CaptureFixture[str]) -
 def test_the_help_tells_each_presets_number() -> None:
     text = " ".join(parser().format_help().split())
     assert "LSTM units a layer (small 144," in text
+    assert "classic: windows between updates (128)" in text
     assert "AdamW's weight decay (default 0.05)" in text

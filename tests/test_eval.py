@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import lzma
+import os
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from .make_tiny_model import PATH
 
 Captured = pytest.CaptureFixture[str]
 
-ONE, OTHER = "bad cab dad had a bed\n" * 9, "a bead each he had\n" * 5
+# Not only in letters of a byte each, so that bits a byte and a character differ.
+ONE, OTHER = "é bad cab dad had a bed\n" * 9, "a bead each he had\n" * 5
 
 
 @pytest.fixture
@@ -66,9 +68,9 @@ def test_a_score_for_programs(capsys: Captured) -> None:
             assert figures[name] == getattr(score, name)
         content = text[1:].encode()
         assert figures["compressors"] == {
-            "gzip": 8 * len(gzip.compress(content)) / len(content),
-            "bz2": 8 * len(bz2.compress(content)) / len(content),
-            "xz": 8 * len(lzma.compress(content)) / len(content),
+            "gzip": 8 * len(gzip.compress(content)) / (len(text) - 1),
+            "bz2": 8 * len(bz2.compress(content)) / (len(text) - 1),
+            "xz": 8 * len(lzma.compress(content)) / (len(text) - 1),
         }
     (one, other), whole = document["texts"], document["all"]
     assert whole["characters"] == one["characters"] + other["characters"]
@@ -131,6 +133,25 @@ def test_engines_agree(capsys: Captured) -> None:
     assert scores[0] == pytest.approx(scores[1], abs=1e-5)
 
 
+def test_a_name_that_is_no_text(capsys: Captured, texts: Path) -> None:
+    name = os.fsdecode(b"b\xffk.txt")
+    try:
+        (texts / name).write_text(ONE, encoding="utf-8")
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    assert main([str(PATH), name, "--surprise", "page.html"]) == 0
+    assert capsys.readouterr().out.startswith("b\\udcffk.txt: ")
+    assert "b?k.txt" in (texts / "page.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("texts")
+def test_a_page_that_cannot_be_written_costs_no_figures(capsys: Captured) -> None:
+    code, out, err = run(capsys, "one.txt", "--surprise", "no/such/page.html")
+    assert code == 1
+    assert "nats a character" in out
+    assert "no/such/page.html" in err
+
+
 def test_the_page_of_surprise(capsys: Captured, texts: Path, tiny: Model) -> None:
     code, out, err = run(capsys, "one.txt", "other.txt", "--surprise", "page.html")
     assert (code, err) == (0, "")
@@ -139,4 +160,3 @@ def test_the_page_of_surprise(capsys: Captured, texts: Path, tiny: Model) -> Non
     for text, name in ((ONE, "one.txt"), (OTHER, "other.txt")):
         assert f"<h2>{name}</h2>" in page
         assert f"{predict(tiny, text).score.nats:.4f} nats" in page
-    assert run(capsys, "one.txt", "--surprise", "no/such/page.html")[0] == 1

@@ -1,10 +1,11 @@
 """The n-gram that the models are measured against."""
 
 import math
+from collections import Counter
 
 import pytest
 
-from benchmarks.quality.kneser_ney import KneserNey
+from benchmarks.quality.kneser_ney import KneserNey, _discounts
 
 TEXT = "the cat sat on the mat and the rat ate the oat that the cat had " * 3
 ALPHABET = sorted(set(TEXT) | {"z"})
@@ -33,12 +34,22 @@ def test_a_bigram_worked_out_by_hand() -> None:
     assert model.probability("c", "b") == pytest.approx(b + spare)
 
 
+def test_the_discounts_of_the_report() -> None:
+    """Equation 26 by hand: 100, 40, 20 and 10 n-grams seen once to four times."""
+    share = 100 / (100 + 2 * 40)
+    expected = (1 - 2 * share * 40 / 100, 2 - 3 * share * 20 / 40, 3 - 4 * share * 10 / 20)
+    assert _discounts(Counter({1: 100, 2: 40, 3: 20, 4: 10, 9: 5})) == pytest.approx(expected)
+
+
 def test_the_score_of_a_text_is_the_mean_over_its_characters() -> None:
     model = KneserNey(TEXT, 4, len(ALPHABET))
-    before, text = "the c", "at zat"
-    whole = before + text
-    expected = [-math.log(model.probability(whole[i - 3 : i], whole[i])) for i in range(5, len(whole))]
-    assert model.nats_per_character(before, text) == pytest.approx(sum(expected) / len(text))
+    for before in ("the c", "th", ""):
+        whole = before + "at zat"
+        expected = [
+            -math.log(model.probability(whole[max(0, i - 3) : i], whole[i]))
+            for i in range(len(before), len(whole))
+        ]
+        assert model.nats_per_character(before, "at zat") == pytest.approx(sum(expected) / 6)
 
 
 def test_a_higher_order_knows_its_own_text_better() -> None:

@@ -34,7 +34,7 @@ def test_a_step_goes_against_the_gradient_by_the_learning_rate() -> None:
     Muon([weight], lr=0.1, weight_decay=0.0).step()
     change = weight.detach() - before
     expected = -0.1 * ADAMW_SCALE * np.sqrt(40) * orthogonal(weight.grad)
-    torch.testing.assert_close(change, expected, atol=0.02, rtol=0)
+    torch.testing.assert_close(change, expected, atol=2e-3, rtol=0)
     assert torch.sum(change * weight.grad) < 0
 
 

@@ -26,7 +26,17 @@ from .make_tiny_model import make_model
 KERNELS = kernel_names()
 
 # Vocabulary, units and layers that fill the kernels' blocks, just miss them, or exceed them.
-SIZES = [(12, 4, 1), (64, 16, 1), (65, 17, 1), (130, 40, 2), (9, 33, 3), (59, 128, 1), (300, 48, 1)]
+SIZES = [
+    (1, 1, 1),
+    (2, 1, 5),
+    (12, 4, 1),
+    (64, 16, 1),
+    (65, 17, 1),
+    (130, 40, 2),
+    (9, 33, 3),
+    (59, 128, 1),
+    (300, 48, 1),
+]
 
 
 def symbols(count: int) -> list[str]:

@@ -96,6 +96,10 @@ def test_every_character_of_several_texts_counts_the_same() -> None:
     assert whole.nats == 1.25
 
 
+def test_a_perplexity_beyond_all_numbers() -> None:
+    assert Score(1, 1000.0, 0).perplexity == math.inf
+
+
 def test_hits_are_counted() -> None:
     prediction = Prediction("a", "bcd", "bxd", np.array([0.5, 2.0, 0.25]), 0)
     assert prediction.score == Score(3, 2.75, 2)

@@ -52,7 +52,7 @@ def page_of(text: str, bits: list[float], *, choices: str | None = None, context
 
 
 def test_each_character_has_the_colour_of_its_bits() -> None:
-    bits = [0.0, 0.9, 1.0, 2.0, 3.0, 4.0, 6.0, 7.9, 8.0, 99.0]
+    bits = [0.0, 0.999, 1.001, 2.001, 3.001, 4.001, 6.001, 7.999, 8.001, 99.0]
     assert Reader(page_of("abcdefghij", bits)).marks == list(
         zip("abcdefghij", ["", "", "a", "b", "c", "d", "e", "e", "f", "f"], strict=True)
     )
@@ -78,7 +78,7 @@ def test_what_html_gives_a_meaning_is_text_here() -> None:
     assert reader.text["h2"] == "a & b.txt"
     assert "1 < 2 nats" in reader.text["p"]
     (details,) = re.findall(r'<script type="application/json">(.*?)</script>', page)
-    assert json.loads(details) == {"bits": [1.0] * 5, "choices": "</s>x"}
+    assert json.loads(details) == {"text": '<&>"\x01', "bits": [1.0] * 5, "choices": "</s>x"}
 
 
 def test_nothing_is_fetched() -> None:
@@ -88,6 +88,6 @@ def test_nothing_is_fetched() -> None:
     assert "@import" not in page
 
 
-@pytest.mark.parametrize("scheme", ["color-scheme", "prefers-color-scheme: dark"])
+@pytest.mark.parametrize("scheme", ['"color-scheme" content="light dark"', "prefers-color-scheme: dark"])
 def test_it_is_made_for_light_and_dark(scheme: str) -> None:
     assert scheme in page_of("ab", [1.0, 2.0])

@@ -95,6 +95,15 @@ def test_it_leaves_a_model_figures_samples_and_curves(tmp_path: Path) -> None:
     assert len([text for text in progress.written if "held out" in text]) == 3
 
 
+def test_the_runtime_scores_the_held_out_part_as_training_did(tmp_path: Path) -> None:
+    run, _ = make_run(tmp_path)
+    run.run()
+    model = textgen.load(tmp_path / "model.onnx")
+    score = textgen.predict(model, "do re mi fa sol la si do\n" * 60, last=0.1).score
+    assert score.characters == 150
+    assert score.nats == pytest.approx(model.training["held_out_nats"], abs=1e-5)
+
+
 def test_the_model_says_where_it_comes_from(tmp_path: Path) -> None:
     run, _ = make_run(tmp_path)
     run.run()

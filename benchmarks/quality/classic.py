@@ -2,8 +2,8 @@
 
 python -m benchmarks.quality.classic
 
-Both read the same windows of the whole text, one after the other. Keras has an environment of its own, which
-is built the first time.
+Both read the same windows of the whole text, one after the other, Keras in float32 and in an environment of
+its own, which is built the first time.
 """
 
 import json
@@ -16,6 +16,7 @@ from textgen_runtime.bench.report import Section, times
 from textgen_runtime.vocabulary import Normalization, Vocabulary
 from textgen_train.classic import ClassicTrainer
 from textgen_train.corpus import read_corpus
+from textgen_train.precision import has_bfloat16
 from textgen_train.recipe import Budget, ClassicRecipe
 
 from benchmarks.peers.run import HERE, PEERS, environment
@@ -49,7 +50,7 @@ def own_epoch(text: str) -> dict[str, float | int | str]:
         "nats": sum(update.nats * update.characters for update in updates) / windows,
         "parameters": trainer.model.parameter_count,
         "windows": windows,
-        "versions": "textgen-train --recipe classic",
+        "versions": f"--recipe classic, {'bfloat16' if has_bfloat16() else 'float32'}",
     }
 
 

@@ -72,7 +72,7 @@ class KneserNey:
 
     def nats_per_character(self, before: str, text: str) -> float:
         """Mean negative log-probability of a text that stands behind another."""
-        whole = before[len(before) - self.order + 1 :] + text
+        whole = before[max(0, len(before) - self.order + 1) :] + text
         start = len(whole) - len(text)
         return math.fsum(
             -math.log(self.probability(whole[max(0, i - self.order + 1) : i], whole[i]))

@@ -2,8 +2,13 @@
 
 python -m benchmarks.quality.table
 
-A model that is already in the folder is scored and not trained again, so that hours of training can be had in
-pieces; its time is the one that its own ``metrics.jsonl`` tells. Training wants the machine for itself.
+A model whose training was finished before is scored and not trained again, so that hours of training can be
+had in pieces; its time is the one that its own ``metrics.jsonl`` tells. Training wants the machine for
+itself.
+
+The file of a run holds the model that was best on the held-out part; the last column has what stood at the
+end of the run, which no choice by that part has touched. The compressors' lines are what the held-out part
+adds to the training part before it.
 """
 
 import argparse
@@ -11,7 +16,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 
@@ -22,6 +27,7 @@ from textgen_runtime.scoring import BITS_A_NAT
 from textgen_runtime.vocabulary import Normalization
 from textgen_train.corpus import read_corpus
 from textgen_train.dataset import make_dataset
+from textgen_train.recipe import PRESETS
 from textgen_train.report import METRICS_FILE, MODEL_FILE
 
 from benchmarks.quality.kneser_ney import KneserNey
@@ -31,7 +37,7 @@ HELD_OUT = 0.1
 CORPORA = {"nietzsche": True, "tinyshakespeare": False}
 RUNS = ("small:1", "small:10", "medium:20", "large:60")
 ORDERS = (4, 7, 10)
-COLUMNS = ("parameters", "size", "training", "nats", "bits")
+COLUMNS = ("parameters", "size", "training", "nats", "bits", "nats at the end")
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class Entry:
     bytes: int | None
     seconds: float | None
     nats: float
+    last_nats: float | None = None
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -52,6 +59,7 @@ class Entry:
             "" if self.seconds is None else duration(self.seconds),
             f"{self.nats:.4f}",
             f"{self.nats * BITS_A_NAT:.3f}",
+            "" if self.last_nats is None else f"{self.last_nats:.4f}",
         )
 
 
@@ -64,11 +72,18 @@ def trained(corpus: str, run: str, folder: Path, options: list[str]) -> Path:
     """The folder of a run's model, after training it if it is not there."""
     preset, minutes = run.split(":")
     target = folder / f"{corpus}-{preset}-{minutes}"
-    if not (target / MODEL_FILE).exists():
+    if not target.exists():
+        # A name of its own until it is finished.
+        partial = target.with_name(f"{target.name}.partial")
         command = [str(Path(sys.executable).with_name("textgen-train")), corpus, "--preset", preset]
-        command += ["--minutes", minutes, "--held-out", str(HELD_OUT), "--no-samples", "-o", str(target)]
+        command += ["--minutes", minutes, "--held-out", str(HELD_OUT), "--no-samples", "--overwrite"]
         command += ["--lowercase"] * CORPORA[corpus]
-        subprocess.run([*command, *options], check=True)
+        subprocess.run([*command, "-o", str(partial), *options], check=True)
+        partial.rename(target)
+    recipe = textgen.load(target / MODEL_FILE).training["recipe"]
+    changed = [name for name, value in asdict(PRESETS[preset]).items() if recipe.get(name) != value]
+    if changed and not options:
+        sys.exit(f"{target} was trained with another {', '.join(changed)} than {preset} has now: remove it")
     return target
 
 
@@ -83,6 +98,7 @@ def model_entry(name: str, folder: Path, corpus_text: str) -> Entry:
         (folder / MODEL_FILE).stat().st_size,
         last["seconds"],
         score.nats,
+        last["held_out_nats"],
     )
 
 
@@ -94,7 +110,13 @@ def entries(corpus: str, arguments: argparse.Namespace) -> Iterator[Entry]:
     held_out = dataset.vocabulary.decode(dataset.held_out)
     before, after = compressed_bits(training), compressed_bits(training + held_out)
     for name in after:
-        yield Entry(name, None, None, None, (after[name] - before[name]) / len(held_out) / BITS_A_NAT)
+        yield Entry(
+            f"{name}, after the training part",
+            None,
+            None,
+            None,
+            (after[name] - before[name]) / len(held_out) / BITS_A_NAT,
+        )
     for order in ORDERS:
         start = perf_counter()
         ngrams = KneserNey(training, order, len(dataset.vocabulary))

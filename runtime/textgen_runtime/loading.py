@@ -8,7 +8,7 @@ from .contract import Contract
 from .engine import Engine
 from .errors import ModelFileError
 from .generator import Model
-from .shipped import locate
+from .shipped import locate, shipped
 
 EngineName: TypeAlias = Literal["auto", "native", "onnxruntime"]
 
@@ -37,8 +37,11 @@ def load(path: str | os.PathLike[str], *, engine: EngineName = "auto", threads: 
     try:
         content = file.read_bytes()
     except OSError as error:
-        inside = file / "model.onnx"
-        hint = f"; did you mean {inside}?" if isinstance(error, IsADirectoryError) and inside.exists() else ""
+        inside, hint = file / "model.onnx", ""
+        if isinstance(error, IsADirectoryError) and inside.exists():
+            hint = f"; did you mean {inside}?"
+        elif isinstance(error, FileNotFoundError) and not file.suffix:
+            hint = f"; models that ship: {', '.join(shipped())}"
         raise ModelFileError(f"cannot read the model file {path}: {error.strerror or error}{hint}") from None
     if not content:
         raise ModelFileError(f"the model file {path} is empty")

@@ -12,8 +12,7 @@ from .errors import ScoringError
 from .generator import Model
 from .vocabulary import UnknownPolicy
 
-# Characters read in one call: their logits are in memory at once, and a long text must not need more than a
-# short one.
+# Characters read in one call, whose logits are in memory at once.
 PIECE = 1024
 
 # The first character of a text has nothing before it to be predicted from.
@@ -74,7 +73,10 @@ class Score:
     @property
     def perplexity(self) -> float:
         """As many equally likely characters would be as hard to choose from."""
-        return math.exp(self.nats)
+        try:
+            return math.exp(self.nats)
+        except OverflowError:
+            return math.inf
 
     @property
     def accuracy(self) -> float:

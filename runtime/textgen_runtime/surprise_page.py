@@ -19,6 +19,8 @@ from .scoring import BITS_A_NAT, Prediction
 LEVELS = (1, 2, 3, 4, 6, 8)
 CLASSES = ("", "a", "b", "c", "d", "e", "f")
 
+DECIMALS = 2
+
 LINE_END = "\u21b5"
 FIRST_PRINTABLE = 0x20
 CONTROL_PICTURES = 0x2400
@@ -47,7 +49,7 @@ def _legend() -> str:
 
 
 def _section(name: str, figures: str, prediction: Prediction) -> str:
-    bits = [round(nats * BITS_A_NAT, 1) for nats in prediction.surprisals.tolist()]
+    bits = (prediction.surprisals * BITS_A_NAT).tolist()
     paragraphs = []
     # The first character was not predicted: it stands there plain.
     opening = escape(_visible(prediction.context))
@@ -59,7 +61,14 @@ def _section(name: str, figures: str, prediction: Prediction) -> str:
         paragraphs.append(f'<p dir="auto" data-at="{place}">{opening}{marks}</p>')
         place += len(symbols)
         opening = ""
-    details = json.dumps({"bits": bits, "choices": prediction.choices}, separators=(",", ":"))
+    details = json.dumps(
+        {
+            "text": prediction.text,
+            "bits": [round(each, DECIMALS) for each in bits],
+            "choices": prediction.choices,
+        },
+        separators=(",", ":"),
+    )
     # The only thing that could end the script element early.
     details = details.replace("<", "\\u003c")
     return (
@@ -76,7 +85,7 @@ def _mark(symbol: str, bits: float) -> str:
 
 
 def _visible(symbol: str) -> str:
-    """A sign for characters that a page does not show."""
+    """A sign for line ends and control characters, which a page does not show."""
     if symbol == "\n":
         return LINE_END
     if symbol != "\t" and ord(symbol) < FIRST_PRINTABLE:

@@ -111,26 +111,29 @@ def add_recipe(command: CommandParser) -> None:
     )
     which.add_argument(
         "--recipe",
-        choices=("default", "classic"),
-        default="default",
+        choices=[ClassicRecipe.name],
         help="classic repeats the textbook's experiment: lower case, windows of 60 from a blank state, "
         f"one-hot input, RMSprop; {CLASSIC_EPOCHS} epochs unless told otherwise",
     )
-    for setting in {setting.name: setting for recipe in RECIPES for setting in fields(recipe)}.values():
+    own = {setting.name: setting for setting in fields(Recipe)}
+    classic = {setting.name: setting for setting in fields(ClassicRecipe)}
+    for name, setting in {**classic, **own}.items():
         whole = setting.type is int
+        texts = [f"{setting.metadata['help']} ({preset_values(name)})"] if name in own else []
+        if name in classic:
+            texts.append(f"classic: {classic[name].metadata['help']} ({classic[name].default})")
         group.add_argument(
-            f"--{option(setting.name)}",
+            f"--{option(name)}",
             metavar="N" if whole else "X",
             type=whole_number(0) if whole else number("a finite number"),
-            help=f"{setting.metadata['help']} ({defaults(setting.name)})",
+            help="; ".join(texts),
         )
 
 
-def defaults(name: str) -> str:
-    """A setting's value in each preset and recipe that has it, for the help."""
-    known = {**PRESETS, "classic": ClassicRecipe()}
-    values = {key: getattr(recipe, name) for key, recipe in known.items() if hasattr(recipe, name)}
-    if len(set(values.values())) == 1 and len(values) >= len(PRESETS):
+def preset_values(name: str) -> str:
+    """A setting's value in each preset, for the help."""
+    values = {key: getattr(recipe, name) for key, recipe in PRESETS.items()}
+    if len(set(values.values())) == 1:
         return f"default {values[DEFAULT_PRESET]}"
     return ", ".join(f"{key} {value}" for key, value in values.items())
 
@@ -139,10 +142,9 @@ def recipe_of(arguments: argparse.Namespace) -> AnyRecipe:
     """The recipe that the command line asks for: a preset, with what is given in place of its own numbers.
 
     Raises:
-        RecipeError: If a number is out of its range, or of another recipe.
+        RecipeError: If a number is out of its range, or not one of the recipe's.
     """
-    classic = arguments.recipe == "classic"
-    base = ClassicRecipe() if classic else PRESETS[arguments.preset or DEFAULT_PRESET]
+    base = ClassicRecipe() if arguments.recipe else PRESETS[arguments.preset or DEFAULT_PRESET]
     own = {setting.name for setting in fields(base)}
     given = {
         setting.name: value
@@ -152,7 +154,7 @@ def recipe_of(arguments: argparse.Namespace) -> AnyRecipe:
     }
     for name in given:
         if name not in own:
-            raise RecipeError(f"--{option(name)} is none of the {arguments.recipe} recipe's numbers")
+            raise RecipeError(f"--{option(name)} is none of the {base.name} recipe's numbers")
     return replace(base, **given)
 
 
@@ -160,6 +162,6 @@ def budget_of(arguments: argparse.Namespace) -> Budget:
     """How long the command line asks to train."""
     if arguments.minutes is not None:
         return Budget(minutes=arguments.minutes)
-    if arguments.epochs is None and arguments.recipe == "classic":
+    if arguments.epochs is None and arguments.recipe:
         return Budget(epochs=CLASSIC_EPOCHS)
     return Budget(minutes=DEFAULT_MINUTES) if arguments.epochs is None else Budget(epochs=arguments.epochs)

@@ -1,8 +1,11 @@
-"""The textbook's experiment, for comparison: an LSTM of 128 on overlapping windows of one-hot characters.
+"""The textbook's experiment, for comparison: an LSTM of 128 on overlapping windows of one-hot letters.
 
-F. Chollet's Keras example ``lstm_text_generation`` and its notebook in Deep Learning with Python (2017):
-windows of 60 characters, one every 3, each read from a blank state and with one target, the character behind
-it; RMSprop at a constant 0.01, batches of 128. Sizes, initial weights and optimiser are Keras's.
+F. Chollet, Deep Learning with Python (2017), listing 8.1 and following: windows of 60 characters, one every
+3, each read from a blank state and with one target, the character behind it; RMSprop at a constant 0.01,
+batches of 128. Initial weights are Keras's, and RMSprop adds its epsilon to the root as the Keras of that
+year did (Keras 3 adds it under the root). The gates are sigmoids, as in Keras since 2.3, and not the hard
+sigmoids of before. Where the processor has it, matrix products are in bfloat16, as everywhere in this
+package.
 """
 
 import math
@@ -13,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .errors import RecipeError
 from .model import CharLSTM
 from .precision import autocast
 from .recipe import Budget, ClassicRecipe
@@ -53,16 +55,14 @@ class ClassicTrainer(Trainer):
         seed: Of the weights and of the order of the windows.
 
     Raises:
-        RecipeError: If the text is too short for a single window.
+        ValueError: If the text is too short for a single window.
     """
-
-    evaluated_by_epoch = True
 
     def __init__(
         self, text: NDArray[np.int64], vocabulary_size: int, recipe: ClassicRecipe, budget: Budget, seed: int
     ) -> None:
         if len(text) <= recipe.window:
-            raise RecipeError(
+            raise ValueError(
                 f"a text of {len(text)} characters holds no window of {recipe.window} and a character behind"
             )
         torch.manual_seed(seed)

@@ -21,7 +21,7 @@ from textgen_runtime.vocabulary import Normalization, as_unicode_form
 from .arguments import PROG, budget_of, parser, recipe_of
 from .corpus import read_corpus
 from .dataset import make_dataset
-from .errors import RecipeError, TrainingError
+from .errors import CorpusError, RecipeError, TrainingError
 from .recipe import AnyRecipe, Budget, ClassicRecipe
 from .report import CURVES_FILE, METRICS_FILE, MODEL_FILE, SAMPLES_FILE, Evaluation
 
@@ -83,6 +83,11 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
     form = None if arguments.unicode == "none" else as_unicode_form(arguments.unicode)
     lowercase = arguments.lowercase or isinstance(recipe, ClassicRecipe)
     dataset = make_dataset(corpus, Normalization(lowercase, form), held_out)
+    if isinstance(recipe, ClassicRecipe) and len(dataset.training) <= recipe.window:
+        raise CorpusError(
+            f"the corpus {corpus.name} is too short: its {len(dataset.training)} characters to learn from "
+            f"hold no window of {recipe.window} with another character behind it"
+        )
     folder = arguments.output or Path(f"{Path(corpus.name).stem.replace(' ', '-')}-model")
     prepare_folder(folder, overwrite=arguments.overwrite)
     escape_unencodable(PROG, sys.stdout, dataset.vocabulary.symbols)

@@ -8,7 +8,7 @@ class CorpusError(TextgenError):
 
 
 class RecipeError(TextgenError, ValueError):
-    """A recipe with a number outside its range."""
+    """A recipe with a number that is outside its range, or not one of its own."""
 
 
 class TrainingError(TextgenError):

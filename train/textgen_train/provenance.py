@@ -44,7 +44,12 @@ class Provenance:
             "parameters": parameters,
             "held_out_nats": evaluation.held_out_nats,
             "evaluation": asdict(evaluation),
-            "recipe": {**asdict(self.recipe), "seed": self.seed, "bfloat16": has_bfloat16()},
+            "recipe": {
+                "name": self.recipe.name,
+                **asdict(self.recipe),
+                "seed": self.seed,
+                "bfloat16": has_bfloat16(),
+            },
             "versions": {
                 "textgen-onnx": __version__,
                 "torch": str(torch.__version__),

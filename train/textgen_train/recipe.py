@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from .settings import Settings, setting
 
@@ -12,7 +12,12 @@ REFERENCE_UNITS = 128
 
 @dataclass(frozen=True)
 class Recipe(Settings):
-    """What is trained and how; ``docs/experiments.md`` tells how the numbers were found."""
+    """What is trained and how; ``docs/experiments.md`` tells how the numbers of the presets were found.
+
+    Learning rates are stated for 128 units and divided by the square root of their multiple.
+    """
+
+    name: ClassVar[str] = "default"
 
     units: int = setting(144, "LSTM units a layer", 1, 16_384)
     layers: int = setting(1, "LSTM layers", 1, 64)
@@ -23,10 +28,15 @@ class Recipe(Settings):
     batch: int = setting(32, "streams of text read side by side, fewer if the text is short", 1, 65_536)
     slice_length: int = setting(64, "characters between updates; gradients go back this far", 1, 65_536)
     muon_rate: float = setting(
-        0.02, "highest learning rate of Muon, for the LSTM's matrices; with 0 they are AdamW's too", 0, 1e9
+        0.02,
+        "highest learning rate of Muon, for the LSTM's matrices, for 128 units; with 0 AdamW trains them too",
+        0,
+        1e9,
     )
-    muon_decay: float = setting(0.03, "Muon's weight decay", 0, 1e3)
-    learning_rate: float = setting(0.012, "highest learning rate of AdamW, for all other weights", 1e-9, 1e9)
+    muon_decay: float = setting(0.05, "Muon's weight decay", 0, 1e3)
+    learning_rate: float = setting(
+        0.012, "highest learning rate of AdamW, for all other weights, stated for 128 units", 1e-9, 1e9
+    )
     weight_decay: float = setting(0.05, "AdamW's weight decay", 0, 1e3)
     clip: float = setting(1.0, "largest norm of a gradient", 1e-9, 1e9)
     warmup: int = setting(100, "updates until the learning rates are at their highest", 0, 2**31)
@@ -47,15 +57,19 @@ class Recipe(Settings):
 
 
 PRESETS = {
-    "small": Recipe(),
-    "medium": Recipe(units=256, embedding=32, dropout=0.2),
-    "large": Recipe(units=512, embedding=64, dropout=0.4, batch=64),
+    "small": Recipe(dropout=0.1, weight_dropout=0.1),
+    "medium": Recipe(units=256, embedding=32, dropout=0.3, input_dropout=0.1, weight_dropout=0.3),
+    "large": Recipe(
+        units=512, embedding=64, dropout=0.5, input_dropout=0.2, weight_dropout=0.4, muon_rate=0.0
+    ),
 }
 
 
 @dataclass(frozen=True)
 class ClassicRecipe(Settings):
     """The textbook's experiment, as ``classic`` tells it."""
+
+    name: ClassVar[str] = "classic"
 
     units: int = setting(128, "LSTM units", 1, 16_384)
     window: int = setting(60, "characters read to predict one", 1, 65_536)

@@ -124,7 +124,7 @@ class TrainingRun:
     def _is_due(self, update: Update, since: SinceEvaluation) -> bool:
         if update.progress >= 1.0:
             return True
-        if self._budget.minutes is None or self._trainer.evaluated_by_epoch:
+        if self._budget.minutes is None:
             return update.ends_epoch
         between = max(60 * self._budget.minutes / TIMED_EVALUATIONS, LEAST_SECONDS_BETWEEN)
         left = 60 * self._budget.minutes * (1.0 - update.progress)

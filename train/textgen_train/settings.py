@@ -27,8 +27,8 @@ class Settings:
         for number in fields(self):
             value = getattr(self, number.name)
             least, most = number.metadata["least"], number.metadata["most"]
-            whole = not isinstance(value, int) and number.type is int
-            if whole or not least <= value <= most:
+            fractional = not isinstance(value, int) and number.type is int
+            if fractional or not least <= value <= most:
                 raise RecipeError(
                     f"{option(number.name)} must be {'a whole number ' * (number.type is int)}"
                     f"from {least:g} to {most:g}, not {value}"

@@ -46,13 +46,7 @@ class Trainer(ABC):
         budget: For how long.
         updates_an_epoch: How many batches a pass over the text has.
         learning_rate: The highest that there will be.
-
-    Attributes:
-        evaluated_by_epoch: Whether its progress is looked at after each pass over the text, even where the
-            budget is in minutes.
     """
-
-    evaluated_by_epoch = False
 
     def __init__(self, model: CharLSTM, budget: Budget, updates_an_epoch: int, learning_rate: float) -> None:
         self.model, self.budget = model, budget
@@ -82,7 +76,7 @@ class Trainer(ABC):
                 nats = self._learn(inputs, targets, rate)
                 step += 1
                 if not math.isfinite(nats):
-                    raise TrainingError(f"the loss is {nats} at update {step}: try a lower learning rate")
+                    raise TrainingError(f"the loss is {nats} at update {step}: try lower learning rates")
                 update = Update(
                     step=step,
                     epochs=step / self._updates_an_epoch,

@@ -132,7 +132,7 @@ def parser() -> CommandParser:
         "--surprise",
         metavar="FILE",
         type=Path,
-        help="write a page, FILE.html, that shows the texts with each character coloured by its surprise",
+        help="write to FILE an HTML page that shows the texts, each character coloured by its surprise",
     )
     add_engine(command)
     return command
@@ -143,8 +143,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     model = load(arguments.model, engine=arguments.engine)
     found = [evaluate_text(model, source, arguments) for source in arguments.texts]
     results = [*found, together(found)] if len(found) > 1 else found
-    if arguments.surprise:
-        write_page(arguments, found)
+    # A file's name need not be text, and the output's encoding may lack what it holds.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if arguments.json:
         document = {
             "model": arguments.model,
@@ -156,6 +156,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(document, indent=1) + "\n")
     else:
         sys.stdout.write("\n".join(line for text in results for line in text.lines()) + "\n")
+    if arguments.surprise:
+        write_page(arguments, found)
     return 0
 
 
@@ -202,4 +204,4 @@ def write_page(arguments: argparse.Namespace, texts: Sequence[Evaluated]) -> Non
 
     shown = [(text.name, summary(text.score), text.prediction) for text in texts if text.prediction]
     page = surprise_page(f"What surprises {Path(arguments.model).name}", shown)
-    replace_file(arguments.surprise, page.encode())
+    replace_file(arguments.surprise, page.encode(errors="replace"))

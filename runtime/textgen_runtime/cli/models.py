@@ -7,6 +7,8 @@ from typing import Any
 from textgen_runtime.loading import load
 from textgen_runtime.shipped import locate, shipped
 
+from .shell import run_command
+
 KILOBYTE = 1000
 
 
@@ -16,8 +18,9 @@ def describe(name: str) -> str:
     training = model.training
     size = locate(name).stat().st_size / KILOBYTE
     return (
-        f"{name}  {size:,.0f} kB, {model.engine.layers} x {model.engine.units} units, "
-        f"{training['held_out_nats']:.4f} nats a character on {training['split']['held_out']}"
+        f"{name}  {size:,.0f} kB, {model.engine.layers} x {model.engine.units} units; learned from "
+        f"{training['corpus']}, {training['held_out_nats']:.4f} nats a character on "
+        f"{training['split']['held_out']}"
     )
 
 
@@ -28,5 +31,10 @@ class ListModels(argparse.Action):
         super().__init__(option_strings, dest, nargs=0, **options)
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        sys.stdout.writelines(f"{describe(name)}\n" for name in shipped())
-        parser.exit()
+        parser.exit(run_command(parser.prog, list_models))
+
+
+def list_models() -> int:
+    """Print a line for each model that ships."""
+    sys.stdout.writelines(f"{describe(name)}\n" for name in shipped())
+    return 0
