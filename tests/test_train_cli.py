@@ -204,7 +204,8 @@ def test_a_text_can_be_read_in_its_own_form(capsys: Captured) -> None:
     assert run(capsys, "signs.txt", *QUICK, "--lowercase", "--unicode", "NFKC")[0] == 0
 
 
-def test_an_interrupt_keeps_the_best_model(book: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_keeps_the_best_model(book: Path, sent: signal.Signals) -> None:
     with subprocess.Popen(
         [*COMMAND, book.name, "--units", "8", "--epochs", "1000000", "--no-samples"],
         cwd=book.parent,
@@ -214,7 +215,7 @@ def test_an_interrupt_keeps_the_best_model(book: Path) -> None:
     ) as process:
         assert process.stdout is not None
         assert "held out" in process.stdout.readline()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     last = err.splitlines()[-1]

@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -100,11 +101,15 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
 
     provenance = Provenance(corpus, held_out, dataset, recipe, arguments.seed)
     run = make_run(arguments, provenance, folder)
+    # What shuts a machine down, or ends a job whose time is up, keeps the work as well.
+    handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         run.run()
     except KeyboardInterrupt:
         complain(PROG, interrupted(folder, run.best), "interrupted")
         return EXIT_INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, handler)
     sys.stdout.write(finished(folder, run.best, samples=not arguments.no_samples))
     return 0
 
