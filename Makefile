@@ -2,7 +2,7 @@
 # make test    run the whole test suite
 # make lint    check format, style and types
 #
-# make budgets, bench, peers, fuzz, sanitize: see the README.
+# make nietzsche, quality, budgets, bench, peers, fuzz, sanitize: see the README.
 #
 # Each builds what it needs in .venv, from nothing.
 
@@ -12,10 +12,11 @@ BIN := $(VENV)/bin
 SOURCES := $(wildcard $(addprefix runtime/textgen_runtime/,*.pyx *.pxd kernels/*.c kernels/*.h))
 BUILD_INPUTS := pyproject.toml setup.py MANIFEST.in $(SOURCES)
 DEMO := demo
+SHIPPED := runtime/textgen_runtime/models
 SANITIZED := build/sanitized
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
-.PHONY: demo test lint format budgets bench peers fuzz sanitize clean
+.PHONY: demo test lint format nietzsche quality budgets bench peers fuzz sanitize clean
 
 demo: $(VENV)/train.installed
 	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output $(DEMO) --overwrite
@@ -34,6 +35,15 @@ lint: $(VENV)/dev.installed
 format: $(VENV)/dev.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The model that ships.
+nietzsche: $(VENV)/train.installed
+	$(BIN)/textgen-train nietzsche --lowercase --preset small --minutes 10 --output build/nietzsche --overwrite
+	mkdir -p $(SHIPPED)
+	cp build/nietzsche/model.onnx $(SHIPPED)/nietzsche.onnx
+
+quality: $(VENV)/dev.installed
+	$(BIN)/python -m benchmarks.quality.table
 
 budgets: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/budgets.py

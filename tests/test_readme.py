@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from textgen_runtime import contract
 from textgen_runtime.cli.bench import parser as bench_parser
+from textgen_runtime.cli.eval import parser as eval_parser
 from textgen_runtime.cli.run import parser as run_parser
 from textgen_runtime.cli.shell import CommandParser
 from textgen_runtime.vocabulary import Vocabulary
@@ -22,7 +23,12 @@ from .make_tiny_model import make_model
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-PARSERS = {"textgen-bench": bench_parser, "textgen-run": run_parser, "textgen-train": train_parser}
+PARSERS = {
+    "textgen-bench": bench_parser,
+    "textgen-eval": eval_parser,
+    "textgen-run": run_parser,
+    "textgen-train": train_parser,
+}
 
 
 def blocks(language: str) -> list[str]:
@@ -44,14 +50,17 @@ def commands() -> list[list[str]]:
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
 def test_every_command_is_one_that_the_parser_takes(words: list[str]) -> None:
-    if words[1:] == ["--help"]:
+    if words[1:] in (["--help"], ["--list"]):
         return
     PARSERS[words[0]]().parse_args(words[1:])
 
 
-def test_the_readme_shows_both_commands() -> None:
-    assert len([words for words in commands() if words[0] == "textgen-run"]) >= 5
-    assert len([words for words in commands() if words[0] == "textgen-train"]) >= 5
+@pytest.mark.parametrize(
+    ("command", "least"),
+    [("textgen-run", 5), ("textgen-train", 5), ("textgen-eval", 3), ("textgen-bench", 3)],
+)
+def test_the_readme_shows_every_command(command: str, least: int) -> None:
+    assert len([words for words in commands() if words[0] == command]) >= least
 
 
 def test_every_option_in_prose_exists() -> None:
@@ -74,7 +83,7 @@ def test_help_is_whole(make: Callable[[], CommandParser]) -> None:
 
 def test_every_make_target_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"make ([a-z]+)", README)) <= targets
+    assert set(re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE)) <= targets
 
 
 def test_names_in_the_tables_are_the_codes() -> None:

@@ -98,6 +98,21 @@ def test_textgen_run_works_without_the_training_extra(
     assert len(done.stdout) == len("dad had") + 20 + 1
 
 
+def test_the_model_that_ships_runs_with_no_file_at_hand(environment: Path, tmp_path: Path) -> None:
+    done = run(environment / "textgen-run", "nietzsche", "--length", "20", "--no-echo", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout) == 21
+
+
+def test_the_page_of_surprise_is_drawn_without_the_training_extra(environment: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("the will to power", encoding="utf-8")
+    options = ("nietzsche", "text.txt", "--surprise", "page.html")
+    done = run(environment / "textgen-eval", *options, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "16 characters predicted" in done.stdout
+    assert "<h2>text.txt</h2>" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
 def test_the_runtime_embeds_without_the_training_extra(
     environment: Path, tiny_path: Path, tmp_path: Path
 ) -> None:
