@@ -275,8 +275,9 @@ cdef class Sampler:
         temperature: A finite number, 0 or more. 0 always takes the most likely token (the lowest id of
             equals).
         seed: A whole number, 0 or more.
-        substream: Which of the seed's independent random streams to draw from, from 0 to 2**32 - 1. Texts made
-            side by side take 0, 1, 2 and so on: what text i reads does not depend on how many others there are.
+        substream: Which of the seed's independent random streams to draw from, from 0 to 2**32 - 1. Texts
+            made side by side take 0, 1, 2 and so on: what text i reads does not depend on how many others
+            there are.
 
     Raises:
         SamplingError: If the temperature, seed or substream is not as stated.
@@ -356,15 +357,17 @@ cdef class Sampler:
         cdef const char *start = cnp.PyArray_BYTES(array)
         cdef cnp.ndarray tokens = np.empty(rows, dtype=np.int64)
         cdef int64_t *drawn = <int64_t *>cnp.PyArray_DATA(tokens)
-        cdef int64_t worst = 0
+        cdef int64_t fault = 0
         cdef Py_ssize_t i
         with self.lock:
             self.reserve(size)
             with nogil:
                 for i in range(rows):
                     drawn[i] = self.draw_row(start + i * stride, size, single)
-                    worst = min(worst, drawn[i])
-        checked(worst)
+                    if drawn[i] < 0:
+                        fault = drawn[i]
+                        break
+        checked(fault)
         return tokens
 
     @property
