@@ -7,9 +7,9 @@ from textgen_train.model import CharLSTM
 TOKENS = torch.arange(40).view(20, 2) % 7
 
 
-def network(**dropouts: float) -> CharLSTM:
+def network(layers: int = 2, **dropouts: float) -> CharLSTM:
     torch.manual_seed(0)
-    return CharLSTM(7, units=12, layers=2, embedding=5, **dropouts)
+    return CharLSTM(7, units=12, layers=layers, embedding=5, **dropouts)
 
 
 def logits(model: CharLSTM) -> torch.Tensor:
@@ -17,10 +17,11 @@ def logits(model: CharLSTM) -> torch.Tensor:
     return found
 
 
+@pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("name", ["dropout", "input_dropout", "weight_dropout"])
-def test_each_dropout_acts_in_training_alone(name: str) -> None:
-    plain = logits(network())
-    model = network(**{name: 0.5})
+def test_each_dropout_acts_in_training_alone(name: str, layers: int) -> None:
+    plain = logits(network(layers))
+    model = network(layers, **{name: 0.5})
     assert not torch.equal(logits(model), plain)
     assert not torch.equal(logits(model), logits(model))
     model.eval()

@@ -15,7 +15,12 @@ from textgen_runtime.cli.run import main
 
 from .make_tiny_model import PATH
 
-COMMAND = [sys.executable, "-c", "import sys; from textgen_runtime.cli.run import main; sys.exit(main())"]
+# A shell that runs the tests in the background has the signal ignored, and children inherit that.
+PROGRAM = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from textgen_runtime.cli.run import main; sys.exit(main())"
+)
+COMMAND = [sys.executable, "-c", PROGRAM]
 
 Captured = pytest.CaptureFixture[str]
 

@@ -16,7 +16,12 @@ import torch
 from textgen_runtime import __version__
 from textgen_train.cli import main
 
-COMMAND = [sys.executable, "-c", "import sys; from textgen_train.cli import main; sys.exit(main())"]
+# A shell that runs the tests in the background has the signal ignored, and children inherit that.
+PROGRAM = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from textgen_train.cli import main; sys.exit(main())"
+)
+COMMAND = [sys.executable, "-c", PROGRAM]
 TEXT = "Do re mi fa sol la si do,\nsi la sol fa mi re do.\n" * 40
 QUICK = ("--units", "8", "--embedding", "4", "--epochs", "2")
 

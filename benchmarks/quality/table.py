@@ -33,6 +33,8 @@ from textgen_train.report import METRICS_FILE, MODEL_FILE
 from benchmarks.quality.kneser_ney import KneserNey
 
 HELD_OUT = 0.1
+# The share of its minutes after which a training counts as finished.
+FINISHED = 0.95
 # Whether each is made lower case, as others who scored models on it did.
 CORPORA = {"nietzsche": True, "tinyshakespeare": False}
 RUNS = ("small:1", "small:10", "medium:20", "large:60")
@@ -80,18 +82,29 @@ def trained(corpus: str, run: str, folder: Path, options: list[str]) -> Path:
         command += ["--lowercase"] * CORPORA[corpus]
         subprocess.run([*command, "-o", str(partial), *options], check=True)
         partial.rename(target)
+    if last_evaluation(target)["seconds"] < FINISHED * 60 * float(minutes):
+        sys.exit(f"{target} holds an unfinished training: remove it, or wait for it")
     recipe = textgen.load(target / MODEL_FILE).training["recipe"]
-    changed = [name for name, value in asdict(PRESETS[preset]).items() if recipe.get(name) != value]
-    if changed and not options:
+    given = {option.removeprefix("--").replace("-", "_") for option in options}
+    wanted = {name: value for name, value in asdict(PRESETS[preset]).items() if name not in given}
+    changed = [name for name, value in wanted.items() if recipe.get(name) != value]
+    if changed:
         sys.exit(f"{target} was trained with another {', '.join(changed)} than {preset} has now: remove it")
     return target
+
+
+def last_evaluation(folder: Path) -> dict[str, float]:
+    """What a run's figures say of its end."""
+    lines = (folder / METRICS_FILE).read_text(encoding="utf-8").splitlines()
+    found: dict[str, float] = json.loads(lines[-1])
+    return found
 
 
 def model_entry(name: str, folder: Path, corpus_text: str) -> Entry:
     """A trained model, scored through the runtime."""
     model = textgen.load(folder / MODEL_FILE)
     score = textgen.predict(model, corpus_text, last=HELD_OUT).score
-    last = json.loads((folder / METRICS_FILE).read_text().splitlines()[-1])
+    last = last_evaluation(folder)
     return Entry(
         name,
         model.training["parameters"],

@@ -91,7 +91,14 @@ class NativeEngine:
         futures = [pool.submit(decode_share, share) for share in shares]
         # All of them, before any failure is told: a share that still runs would move its samplers on behind
         # the back of whoever puts them back.
-        wait(futures)
+        try:
+            wait(futures)
+        except BaseException:
+            # An interrupt: what has not begun never will.
+            for future in futures:
+                future.cancel()
+            wait(futures)
+            raise
         decoded = [future.result() for future in futures]
         for _, own in decoded:
             if measurements is not None:

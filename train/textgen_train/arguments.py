@@ -28,7 +28,7 @@ MOST_MINUTES = 525_600.0
 EXAMPLES = """\
 examples:
   textgen-train python-docs --minutes 1
-  textgen-train nietzsche --lowercase --epochs 20 -o nietzsche
+  textgen-train nietzsche --lowercase --epochs 20 -o my-nietzsche
   textgen-train my-novel.txt --preset large --minutes 60
   textgen-train nietzsche --recipe classic --epochs 10
   cat *.abc | textgen-train - -o tunes
@@ -107,7 +107,8 @@ def add_recipe(command: CommandParser) -> None:
     which.add_argument(
         "--preset",
         choices=PRESETS,
-        help=f"numbers for an aim: small for a minute or ten, large for an hour (default {DEFAULT_PRESET})",
+        help="size and dropout for an aim: small for one to ten minutes, medium for a quarter of an hour, "
+        f"large for an hour (default {DEFAULT_PRESET})",
     )
     which.add_argument(
         "--recipe",

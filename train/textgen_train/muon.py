@@ -17,7 +17,7 @@ from .precision import matrix_dtype
 
 MOMENTUM = 0.95
 NEWTON_SCHULZ_STEPS = 5
-# A quintic whose iteration brings singular values near 1 fast, and no nearer: Jordan's.
+# A quintic whose iteration brings singular values to about 1 in few steps, and no nearer: Jordan's.
 QUINTIC = (3.4445, -4.7750, 2.0315)
 # The root mean square of AdamW's updates, which learning rates and weight decays are commonly stated for.
 ADAMW_SCALE = 0.2

@@ -14,7 +14,9 @@ REFERENCE_UNITS = 128
 class Recipe(Settings):
     """What is trained and how; ``docs/experiments.md`` tells how the numbers of the presets were found.
 
-    Learning rates are stated for 128 units and divided by the square root of their multiple.
+    Learning rates are stated for 128 units and divided by the square root of their multiple. The defaults are
+    those of a small network that leaves nothing out while training, which is right for tests and short runs;
+    ``PRESETS`` has what to train with.
     """
 
     name: ClassVar[str] = "default"
@@ -42,9 +44,9 @@ class Recipe(Settings):
     warmup: int = setting(100, "updates until the learning rates are at their highest", 0, 2**31)
 
     def rate_at(self, update: int, progress: float) -> float:
-        """The share of the highest learning rates to take: a linear warm-up, then half a cosine to nothing.
+        """The factor on the stated learning rates: a linear warm-up, then half a cosine to nothing.
 
-        Rates are stated for 128 units and fall with the square root of the units.
+        It is above 1 for networks of fewer than 128 units.
 
         Args:
             update: Its number, from 0.

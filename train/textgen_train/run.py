@@ -89,6 +89,8 @@ class TrainingRun:
             folder, f"{provenance.corpus.name}, {trainer.model.parameter_count:,} parameters"
         )
         self.best: Evaluation | None = None
+        # The update that the report ends with.
+        self._reported = 0
 
     def run(self) -> None:
         """Train until the budget is used up.
@@ -112,7 +114,7 @@ class TrainingRun:
                 # The time ran out between an update and the next.
                 self._evaluate(since.last, since)
         except KeyboardInterrupt:
-            if since.last is not None:
+            if since.last is not None and since.last.step != self._reported:
                 self._progress.warn(
                     "interrupted; scoring and saving the model first (once more to let it go)"
                 )
@@ -172,6 +174,7 @@ class TrainingRun:
             return None
 
     def _write_report(self, evaluation: Evaluation, samples: str) -> None:
+        self._reported = evaluation.step
         try:
             self._report.add(evaluation, samples)
         except OutputError as error:

@@ -65,7 +65,7 @@ class StreamTrainer(Trainer):
         adamw = torch.optim.AdamW(
             rest, recipe.learning_rate, ADAMW_BETAS, weight_decay=recipe.weight_decay, fused=True
         )
-        # Each with its highest learning rate.
+        # Each with its learning rate as the recipe states it.
         self._optimizers: list[tuple[torch.optim.Optimizer, float]] = [(adamw, recipe.learning_rate)]
         if matrices:
             muon = Muon(matrices, recipe.muon_rate, recipe.muon_decay)
@@ -80,10 +80,10 @@ class StreamTrainer(Trainer):
         return self._recipe.rate_at(step, progress)
 
     def _learn(self, inputs: Tensor, targets: Tensor, rate: float) -> float:
-        for optimizer, highest_rate in self._optimizers:
+        for optimizer, stated_rate in self._optimizers:
             optimizer.zero_grad()
             for group in optimizer.param_groups:
-                group["lr"] = highest_rate * rate
+                group["lr"] = stated_rate * rate
         with autocast():
             logits, (hidden, cell) = self.model(inputs, self._state)
         loss = nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())

@@ -45,7 +45,7 @@ class Trainer(ABC):
         model: With its initial weights.
         budget: For how long.
         updates_an_epoch: How many batches a pass over the text has.
-        learning_rate: The highest that there will be.
+        learning_rate: As the recipe states it.
     """
 
     def __init__(self, model: CharLSTM, budget: Budget, updates_an_epoch: int, learning_rate: float) -> None:
@@ -97,7 +97,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def _rate(self, step: int, progress: float) -> float:
-        """The share of the highest learning rate to take.
+        """The factor on the learning rate.
 
         Args:
             step: The update's number, from 0.
