@@ -48,14 +48,11 @@ quality: $(VENV)/dev.installed
 budgets: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/budgets.py
 
-bench: $(VENV)/dev.installed $(DEMO)/model.onnx
-	$(BIN)/textgen-bench $(DEMO)/model.onnx
+bench: $(VENV)/dev.installed
+	$(BIN)/textgen-bench nietzsche
 
-peers: $(VENV)/dev.installed $(DEMO)/model.onnx
-	$(BIN)/python benchmarks/peers/run.py $(DEMO)/model.onnx
-
-$(DEMO)/model.onnx:
-	$(MAKE) demo
+peers: $(VENV)/dev.installed
+	$(BIN)/python benchmarks/peers/run.py nietzsche
 
 fuzz: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/mutate_models.py tests/data/tiny.onnx --count 1000000

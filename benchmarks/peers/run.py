@@ -19,6 +19,7 @@ from pathlib import Path
 import textgen_runtime as textgen
 from textgen_runtime.bench.machine import machine
 from textgen_runtime.bench.report import Section, microseconds, per_second, times
+from textgen_runtime.shipped import locate
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -55,8 +56,8 @@ def environment(requirements: list[str]) -> Path:
 def main() -> None:
     """Build, run, print."""
     parser = argparse.ArgumentParser(description="Compare with what a user would pick instead.")
-    parser.add_argument("model", type=Path, help="a model.onnx that textgen-train wrote")
-    path = parser.parse_args().model.resolve()
+    parser.add_argument("model", help="a model.onnx that textgen-train wrote, or the name of one that ships")
+    path = locate(parser.parse_args().model).resolve()
     model = textgen.load(path)
     if model.engine.layers > 1:
         sys.exit("the peers' loops have one layer, and the model has several")

@@ -149,7 +149,7 @@ def main() -> None:
     )
     parser.add_argument("--corpora", nargs="+", choices=CORPORA, default=list(CORPORA))
     parser.add_argument("--runs", nargs="+", metavar="PRESET:MINUTES", default=RUNS)
-    parser.add_argument("--folder", type=Path, default=Path("build/quality"), help="where the models are")
+    parser.add_argument("--folder", type=Path, default=Path("quality-models"), help="where the models are")
     parser.add_argument(
         "options", nargs="*", help="further options of textgen-train, behind --, such as -- --threads 1"
     )
