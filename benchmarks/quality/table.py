@@ -37,7 +37,7 @@ HELD_OUT = 0.1
 FINISHED = 0.95
 # Whether each is made lower case, as others who scored models on it did.
 CORPORA = {"nietzsche": True, "tinyshakespeare": False}
-RUNS = ("small:1", "small:10", "medium:20", "large:60")
+RUNS = ("small:1", "small:10", "medium:30", "large:60")
 ORDERS = (4, 7, 10)
 COLUMNS = ("parameters", "size", "training", "nats", "bits", "nats at the end")
 

@@ -107,7 +107,7 @@ def add_recipe(command: CommandParser) -> None:
     which.add_argument(
         "--preset",
         choices=PRESETS,
-        help="size and dropout for an aim: small for one to ten minutes, medium for a quarter of an hour, "
+        help="size and dropout for an aim: small for one to ten minutes, medium for half an hour, "
         f"large for an hour (default {DEFAULT_PRESET})",
     )
     which.add_argument(
