@@ -11,9 +11,8 @@ import pytest
 from textgen_runtime import Model, load, predict
 from textgen_runtime.cli.eval import main
 
+from .commands import Captured, run_here
 from .make_tiny_model import PATH
-
-Captured = pytest.CaptureFixture[str]
 
 # Not only in letters of a byte each, so that bits a byte and a character differ.
 ONE, OTHER = "é bad cab dad had a bed\n" * 9, "a bead each he had\n" * 5
@@ -30,12 +29,7 @@ def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(capsys: Captured, *arguments: str) -> tuple[int, str, str]:
     """Run the command here; its exit code, standard output and standard error."""
-    try:
-        code = main([str(PATH), *arguments])
-    except SystemExit as stopped:
-        code = int(stopped.code or 0)
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
+    return run_here(main, capsys, str(PATH), *arguments)
 
 
 @pytest.mark.usefixtures("texts")

@@ -13,6 +13,7 @@ import pytest
 from textgen_runtime import Model, __version__
 from textgen_runtime.cli.run import main
 
+from .commands import Captured, run_here
 from .make_tiny_model import PATH
 
 # A shell that runs the tests in the background has the signal ignored, and children inherit that.
@@ -22,17 +23,10 @@ PROGRAM = (
 )
 COMMAND = [sys.executable, "-c", PROGRAM]
 
-Captured = pytest.CaptureFixture[str]
-
 
 def run(capsys: Captured, *arguments: str) -> tuple[int, str, str]:
     """Run the command here; its exit code, standard output and standard error."""
-    try:
-        code = main([str(PATH), *arguments])
-    except SystemExit as stopped:
-        code = int(stopped.code or 0)
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
+    return run_here(main, capsys, str(PATH), *arguments)
 
 
 def test_it_writes_the_prompt_and_the_text(capsys: Captured, tiny: Model) -> None:

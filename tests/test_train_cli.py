@@ -16,6 +16,8 @@ import torch
 from textgen_runtime import __version__
 from textgen_train.cli import main
 
+from .commands import Captured, run_here
+
 # A shell that runs the tests in the background has the signal ignored, and children inherit that.
 PROGRAM = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
@@ -24,8 +26,6 @@ PROGRAM = (
 COMMAND = [sys.executable, "-c", PROGRAM]
 TEXT = "Do re mi fa sol la si do,\nsi la sol fa mi re do.\n" * 40
 QUICK = ("--units", "8", "--embedding", "4", "--epochs", "2")
-
-Captured = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
@@ -41,12 +41,7 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def run(capsys: Captured, *arguments: str) -> tuple[int, str, str]:
     """Run the command here; its exit code, standard output and standard error."""
-    try:
-        code = main(arguments)
-    except SystemExit as stopped:
-        code = int(stopped.code or 0)
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
+    return run_here(main, capsys, *arguments)
 
 
 @pytest.mark.usefixtures("book")
