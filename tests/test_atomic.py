@@ -75,6 +75,25 @@ def test_permissions_are_kept_and_links_are_followed(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o640
 
 
+def test_what_is_no_file_is_written_to(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as reader:
+        read = reader.submit(pipe.read_bytes)
+        replace_file(pipe, b"new")
+        assert read.result() == b"new"
+    assert pipe.is_fifo()
+    for folder in (tmp_path, Path("/")):
+        with pytest.raises(OutputError, match="Is a directory"):
+            replace_file(folder, b"new")
+
+
+def test_a_name_may_be_as_long_as_any(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 255)
+    replace_file(path, b"new")
+    assert path.read_bytes() == b"new"
+
+
 def test_threads_may_write_the_same_file(tmp_path: Path) -> None:
     contents = [bytes([65 + i]) * 10_000 for i in range(8)]
     with ThreadPoolExecutor(8) as pool:

@@ -8,10 +8,12 @@ import random
 from textgen_runtime.compressors import compressed_bits
 
 
-def test_each_is_at_its_strongest() -> None:
+def test_each_is_at_its_highest_level() -> None:
+    """On a text in which every level of each differs from the one below."""
     randomness = random.Random(0)
-    words = ["".join(randomness.choices("abcdefghé", k=5)) for _ in range(500)]
-    text = " ".join(randomness.choices(words, k=40_000))
+    # Two blocks alike, further apart than what lower levels look back over.
+    block = "".join(randomness.choices("abcdefgh", k=500_000))
+    text = f"{block}é{block}" + "".join(randomness.choices("ab", k=60_000))
     content = text.encode()
     found = compressed_bits(text)
     assert found == {
@@ -19,7 +21,10 @@ def test_each_is_at_its_strongest() -> None:
         "bz2": 8 * len(bz2.compress(content, 9)),
         "xz": 8 * len(lzma.compress(content, preset=9 | lzma.PRESET_EXTREME)),
     }
-    # On this text the levels differ.
-    assert found["gzip"] < 8 * len(gzip.compress(content, 1))
-    assert found["bz2"] < 8 * len(bz2.compress(content, 1))
-    assert found["xz"] < 8 * len(lzma.compress(content, preset=0))
+    assert found["gzip"] < 8 * len(gzip.compress(content, 8))
+    assert found["bz2"] < 8 * len(bz2.compress(content, 8))
+    assert found["xz"] < 8 * len(lzma.compress(content, preset=9))
+
+
+def test_a_text_of_nothing() -> None:
+    assert compressed_bits("")["xz"] == 8 * len(lzma.compress(b""))

@@ -2,14 +2,18 @@
 
 import bz2
 import gzip
+import io
 import json
 import lzma
+import math
 import os
 from pathlib import Path
 
 import pytest
 from textgen_runtime import Model, load, predict
 from textgen_runtime.cli.eval import main
+from textgen_runtime.compressors import COMPRESSORS
+from textgen_runtime.scoring import Score
 
 from .commands import Captured, run_here
 from .make_tiny_model import PATH
@@ -82,7 +86,14 @@ def test_several_texts_are_summed_up(capsys: Captured) -> None:
 @pytest.mark.usefixtures("texts")
 def test_the_last_share(capsys: Captured) -> None:
     _, out, _ = run(capsys, "one.txt", "--last", "0.5", "--json")
-    assert json.loads(out)["texts"][0]["characters"] == len(ONE) // 2
+    document = json.loads(out)
+    assert document["texts"][0]["characters"] == len(ONE) // 2
+    assert (document["last"], document["unknown"]) == (0.5, "error")
+    _, out, _ = run(capsys, "one.txt", "--last", "0.5")
+    assert out.startswith(f"one.txt: {len(ONE) // 2} characters predicted, the last 0.5 of the text, ")
+    code, _, err = run(capsys, "one.txt", "--last", "0.001")
+    assert code == 1
+    assert f"1 known characters in the last 1 of {len(ONE)}" in err
 
 
 def test_unknown_characters(capsys: Captured, texts: Path) -> None:
@@ -112,10 +123,43 @@ def test_texts_that_cannot_be_scored(capsys: Captured, texts: Path, content: byt
 
 
 @pytest.mark.usefixtures("texts")
-def test_a_missing_text_and_wrong_usage(capsys: Captured) -> None:
+def test_a_missing_text(capsys: Captured) -> None:
     assert run(capsys, "none.txt")[0] == 1
-    for wrong in ([], ["one.txt", "--last", "0"], ["one.txt", "--last", "2"], ["one.txt", "--engine", "x"]):
-        assert run(capsys, *wrong)[0] == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        ["one.txt", "--last", "0"],
+        ["one.txt", "--last", "2"],
+        ["one.txt", "--engine", "x"],
+        ["-", "one.txt", "-"],
+        ["one.txt", "--surprise", "-"],
+    ],
+)
+@pytest.mark.usefixtures("texts")
+def test_wrong_usage(capsys: Captured, wrong: list[str]) -> None:
+    code, out, err = run(capsys, *wrong)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.usefixtures("texts")
+def test_a_text_that_cannot_be_scored_costs_no_other_its_score(capsys: Captured) -> None:
+    code, out, err = run(capsys, "one.txt", "none.txt", "other.txt")
+    assert code == 1
+    names = [line.split(":")[0] for line in out.splitlines() if not line.startswith(" ")]
+    assert names == ["one.txt", "other.txt", "all together"]
+    assert err == "textgen-eval: error: cannot read none.txt: No such file or directory\n"
+
+
+@pytest.mark.usefixtures("texts")
+def test_a_model_that_rules_a_text_out(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JSON has no infinity: strict readers would take none of it."""
+    monkeypatch.setattr(Score, "perplexity", property(lambda _: math.inf))
+    code, out, _ = run(capsys, "one.txt", "--json")
+    assert code == 0
+    assert json.loads(out)["all"]["perplexity"] is None
 
 
 @pytest.mark.usefixtures("texts")
@@ -154,3 +198,43 @@ def test_the_page_of_surprise(capsys: Captured, texts: Path, tiny: Model) -> Non
     for text, name in ((ONE, "one.txt"), (OTHER, "other.txt")):
         assert f"<h2>{name}</h2>" in page
         assert f"{predict(tiny, text).score.nats:.4f} nats" in page
+    # An older page is replaced.
+    assert run(capsys, "one.txt", "--surprise", "page.html")[0] == 0
+    assert "other.txt" not in (texts / "page.html").read_text(encoding="utf-8")
+
+
+def test_the_page_says_what_it_leaves_out(capsys: Captured, texts: Path) -> None:
+    (texts / "one.txt").write_text("abxyc" * 10, encoding="utf-8")
+    assert run(capsys, "one.txt", "--unknown", "skip", "--last", "0.5", "--surprise", "page.html")[0] == 0
+    page = (texts / "page.html").read_text(encoding="utf-8")
+    assert "the last 0.5 of the text, 10 unknown ones skipped; " in page
+
+
+@pytest.mark.parametrize("victim", ["other.txt", "model.onnx"])
+def test_the_page_replaces_no_text_and_no_model(capsys: Captured, texts: Path, victim: str) -> None:
+    """A shell that expands --surprise *.txt makes a text of one's own the name of the page."""
+    (texts / "model.onnx").write_bytes(PATH.read_bytes())
+    before = (texts / victim).read_bytes()
+    code, out, err = run(capsys, "one.txt", "--surprise", victim)
+    assert (code, out) == (1, "")
+    assert f"--surprise would replace {victim}" in err
+    assert (texts / victim).read_bytes() == before
+
+
+def test_a_reader_that_goes_away_costs_no_page(texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(io.TextIOWrapper):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr("sys.stdout", Gone(io.BytesIO()))
+    assert main([str(PATH), "one.txt", "--surprise", "page.html"]) == 0
+    assert (texts / "page.html").exists()
+
+
+@pytest.mark.usefixtures("texts")
+def test_too_little_memory_is_an_error_in_a_line(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(_: bytes) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setitem(COMPRESSORS, "xz", none_left)
+    assert run(capsys, "one.txt") == (1, "", "textgen-eval: error: there is not enough memory for this\n")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.cli.run import main
+from textgen_runtime.scoring import total
 from textgen_runtime.shipped import FOLDER, locate
 
 from .make_tiny_model import PATH
@@ -30,6 +31,13 @@ def test_what_ships_is_small_and_says_where_it_comes_from() -> None:
     assert training["parameters"] <= 103_867
     # Better than the 7-gram on the same text.
     assert training["held_out_nats"] < 1.344
+
+
+def test_what_ships_predicts_what_it_learned_from() -> None:
+    """The weights are those that the figures are of: text of its kind costs about what they say."""
+    model = textgen.load("nietzsche")
+    score = total([textgen.predict(model, prompt).score for prompt in model.prompts])
+    assert score.nats < 1.8
 
 
 def test_a_file_of_that_name_is_reached_by_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

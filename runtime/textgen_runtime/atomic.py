@@ -14,14 +14,33 @@ def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
 
     The data goes to a temporary name in the same folder, is flushed to the disk and then renamed, so
     that a full disk, an interrupt or a power cut cannot leave half a file or lose the one before. A link is
-    followed, and the permissions of a file that is replaced are kept.
+    followed, and the permissions of a file that is replaced are kept. What is no file, such as a named pipe
+    or ``/dev/stdout``, is written to and not replaced.
 
     Raises:
         OutputError: If the file cannot be written; an older file of that name is still there then.
     """
-    target = Path(os.path.realpath(path))
-    # A name that no other process and no other thread takes.
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.partial")
+    try:
+        if _is_special(path):
+            Path(path).write_bytes(data)
+        else:
+            _replace(Path(os.path.realpath(path)), data)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _is_special(path: str | os.PathLike[str]) -> bool:
+    """Whether something is there that is no file: a pipe, a device, a folder."""
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 (whatever the path is made of)
+    except OSError:
+        return False
+
+
+def _replace(target: Path, data: bytes) -> None:
+    # A name that no other process and no other thread takes, and that is not too long where the target's is
+    # just short enough.
+    temporary = target.with_name(f".{secrets.token_hex(8)}.partial")
     try:
         with temporary.open("xb") as file:
             file.write(data)
@@ -30,8 +49,6 @@ def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
         with contextlib.suppress(FileNotFoundError):
             temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         temporary.replace(target)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         # Gone after the rename; still there after any failure, an interrupt included.
         with contextlib.suppress(OSError):

@@ -7,11 +7,23 @@ from collections.abc import Callable
 
 BITS_A_BYTE = 8
 
-# Each at its strongest.
+# What xz's highest preset looks back over at most. A shorter text needs no more than its own length, and xz
+# reserves ten times this much memory before it has read a byte.
+LONGEST_DICTIONARY = 64 << 20
+SHORTEST_DICTIONARY = 1 << 12
+
+
+def _xz(content: bytes) -> bytes:
+    dictionary = min(max(len(content), SHORTEST_DICTIONARY), LONGEST_DICTIONARY)
+    lzma2 = {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": dictionary}
+    return lzma.compress(content, filters=[lzma2])
+
+
+# Each at its highest level.
 COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda content: gzip.compress(content, compresslevel=9),
     "bz2": lambda content: bz2.compress(content, compresslevel=9),
-    "xz": lambda content: lzma.compress(content, preset=9 | lzma.PRESET_EXTREME),
+    "xz": _xz,
 }
 
 

@@ -120,8 +120,10 @@ def predict(model: Model, text: str, *, last: float = 1.0, unknown: UnknownPolic
     start = max(0, len(text) - round(len(text) * last) - 1)
     tokens = model.vocabulary.encode(text[start:], unknown)
     if len(tokens) < LEAST_TEXT:
+        part = f" in the last {len(text) - start} of {len(text)}" if start else ""
         raise ScoringError(
-            f"there is nothing to predict: {len(tokens)} known characters, and at least {LEAST_TEXT} needed"
+            f"there is nothing to predict: {len(tokens)} known characters{part}, and at least {LEAST_TEXT} "
+            "needed"
         )
     with np.errstate(invalid="ignore"):
         surprisals, choices = _read(model, tokens)

@@ -16,7 +16,7 @@ def locate(model: str | os.PathLike[str]) -> Path:
     """The file of a model.
 
     Args:
-        model: A path, or one of ``shipped()``. A file that is called like one of those is reached by a path
-            such as ``./nietzsche``.
+        model: A path, or one of ``shipped()`` as a string. A file that is called like one of those is
+            reached by a path such as ``./nietzsche``, or by any ``Path``, which is never taken for a name.
     """
     return FOLDER / f"{model}{SUFFIX}" if model in shipped() else Path(model)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from itertools import pairwise
+from pathlib import Path
 from string import Template
 
 from .scoring import BITS_A_NAT, Prediction
@@ -33,12 +34,25 @@ def surprise_page(title: str, texts: Sequence[tuple[str, str, Prediction]]) -> s
         title: Its heading.
         texts: For each text its name, a line of figures, and how it was predicted.
     """
-    template = Template(files(__package__).joinpath("surprise_page.html").read_text(encoding="utf-8"))
-    return template.substitute(
+    return Template(_template()).substitute(
         title=escape(title),
         legend=_legend(),
         texts="\n".join(_section(name, figures, prediction) for name, figures, prediction in texts),
     )
+
+
+def is_surprise_page(path: Path) -> bool:
+    """Whether a file is such a page; False too if it cannot be read."""
+    opening = _template().partition("$")[0].encode()
+    try:
+        with path.open("rb") as file:
+            return file.read(len(opening)) == opening
+    except OSError:
+        return False
+
+
+def _template() -> str:
+    return files(__package__).joinpath("surprise_page.html").read_text(encoding="utf-8")
 
 
 def _legend() -> str:

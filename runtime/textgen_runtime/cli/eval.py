@@ -4,20 +4,19 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 from textgen_runtime.atomic import replace_file
 from textgen_runtime.compressors import COMPRESSORS, compressed_bits
-from textgen_runtime.errors import TextgenError
+from textgen_runtime.errors import OutputError, TextgenError
 from textgen_runtime.generator import Model
 from textgen_runtime.loading import load
-from textgen_runtime.scoring import Prediction, Score, predict, total
+from textgen_runtime.scoring import predict
 from textgen_runtime.text_file import STANDARD_INPUT, read_text
 
-from .shell import CommandParser, add_engine, add_model, number, run_command
+from .scored import Scored, summary, together
+from .shell import EXIT_FAILED, CommandParser, add_engine, add_model, complain, number, run_command
 
 PROG = "textgen-eval"
 
@@ -30,70 +29,14 @@ examples:
 """
 
 
-@dataclass(frozen=True)
-class Evaluated:
-    """One text's figures.
-
-    Attributes:
-        name: What the text is called.
-        prediction: How it was predicted; None for several texts together.
-        score: What that comes to.
-        skipped: Characters left out because the model does not know them.
-        seconds: What predicting took.
-        compressed: Bits that each compressor needs.
-    """
-
-    name: str
-    prediction: Prediction | None
-    score: Score
-    skipped: int
-    seconds: float
-    compressed: dict[str, int]
-
-    @property
-    def characters_per_second(self) -> float:
-        return self.score.characters / max(self.seconds, 1e-9)
-
-    def as_json(self) -> dict[str, Any]:
-        """The figures as ``--json`` writes them."""
-        score = self.score
-        return {
-            "name": self.name,
-            "characters": score.characters,
-            "skipped": self.skipped,
-            "nats": score.nats,
-            "bits": score.bits,
-            "perplexity": score.perplexity,
-            "accuracy": score.accuracy,
-            "seconds": self.seconds,
-            "characters_per_second": self.characters_per_second,
-            "compressors": {name: bits / score.characters for name, bits in self.compressed.items()},
-        }
-
-    def lines(self) -> list[str]:
-        """The figures for a person."""
-        score = self.score
-        skipped = f", {self.skipped:,} unknown ones skipped" if self.skipped else ""
-        beside = "  ".join(f"{name} {bits / score.characters:.3f}" for name, bits in self.compressed.items())
-        predicted = f"{score.characters:,} characters predicted{skipped}"
-        return [
-            f"{self.name}: {predicted}, {self.characters_per_second:,.0f} characters/s",
-            f"  {summary(score)}",
-            f"  bits a character: model {score.bits:.3f}  {beside}",
-        ]
-
-
-def summary(score: Score) -> str:
-    """A score in one line."""
-    return (
-        f"{score.nats:.4f} nats a character, {score.bits:.4f} bits, perplexity {score.perplexity:.3f}, "
-        f"likeliest character right {score.accuracy:.1%}"
-    )
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit codes are those of ``textgen-run``."""
-    arguments = parser().parse_args(argv)
+    command = parser()
+    arguments = command.parse_args(argv)
+    if arguments.texts.count(STANDARD_INPUT) > 1:
+        command.error(f"{STANDARD_INPUT}, standard input, can be read only once")
+    if arguments.surprise == Path(STANDARD_INPUT):
+        command.error("--surprise wants the name of a file for its page")
     return run_command(PROG, lambda: evaluate(arguments))
 
 
@@ -139,29 +82,28 @@ def parser() -> CommandParser:
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    """Score all texts, then write what was asked for."""
-    model = load(arguments.model, engine=arguments.engine)
-    found = [evaluate_text(model, source, arguments) for source in arguments.texts]
-    results = [*found, together(found)] if len(found) > 1 else found
-    # A file's name need not be text, and the output's encoding may lack what it holds.
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    if arguments.json:
-        document = {
-            "model": arguments.model,
-            "sha256": model.sha256,
-            "engine": model.engine.name,
-            "texts": [text.as_json() for text in found],
-            "all": together(found).as_json(),
-        }
-        sys.stdout.write(json.dumps(document, indent=1) + "\n")
-    else:
-        sys.stdout.write("\n".join(line for text in results for line in text.lines()) + "\n")
+    """Score all texts, then write what was asked for; one that cannot be scored costs no other its score."""
     if arguments.surprise:
-        write_page(arguments, found)
-    return 0
+        refuse_to_replace(arguments.surprise)
+    model = load(arguments.model, engine=arguments.engine)
+    found = []
+    for source in arguments.texts:
+        try:
+            found.append(score_text(model, source, arguments))
+        except TextgenError as error:
+            complain(PROG, str(error))
+    if not found:
+        return EXIT_FAILED
+    try:
+        if arguments.surprise:
+            write_page(arguments, found)
+    finally:
+        # Last, because their reader may have gone away.
+        write_figures(arguments, model, found)
+    return 0 if len(found) == len(arguments.texts) else EXIT_FAILED
 
 
-def evaluate_text(model: Model, source: str, arguments: argparse.Namespace) -> Evaluated:
+def score_text(model: Model, source: str, arguments: argparse.Namespace) -> Scored:
     """Read and score one text.
 
     Raises:
@@ -176,24 +118,54 @@ def evaluate_text(model: Model, source: str, arguments: argparse.Namespace) -> E
     except TextgenError as error:
         raise type(error)(f"{name}: {error}") from error
     seconds = perf_counter() - before
-    return Evaluated(
-        name, prediction, prediction.score, prediction.skipped, seconds, compressed_bits(prediction.text)
+    return Scored(
+        name,
+        prediction,
+        prediction.score,
+        prediction.skipped,
+        seconds,
+        compressed_bits(prediction.text),
+        arguments.last,
     )
 
 
-def together(texts: Sequence[Evaluated]) -> Evaluated:
-    """Several texts as one; each was read and compressed on its own."""
-    return Evaluated(
-        "all together",
-        None,
-        total([text.score for text in texts]),
-        sum(text.skipped for text in texts),
-        sum(text.seconds for text in texts),
-        {name: sum(text.compressed[name] for text in texts) for name in COMPRESSORS},
-    )
+def write_figures(arguments: argparse.Namespace, model: Model, texts: Sequence[Scored]) -> None:
+    """Write the figures to standard output, for a person or as JSON."""
+    # A file's name need not be text, and the output's encoding may lack what it holds.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if not arguments.json:
+        shown = [*texts, together(texts)] if len(texts) > 1 else texts
+        sys.stdout.write("\n".join(line for text in shown for line in text.lines()) + "\n")
+        return
+    document = {
+        "model": arguments.model,
+        "sha256": model.sha256,
+        "engine": model.engine.name,
+        "last": arguments.last,
+        "unknown": arguments.unknown,
+        "texts": [text.as_json() for text in texts],
+        "all": together(texts).as_json(),
+    }
+    sys.stdout.write(json.dumps(document, indent=1, allow_nan=False) + "\n")
 
 
-def write_page(arguments: argparse.Namespace, texts: Sequence[Evaluated]) -> None:
+def refuse_to_replace(page: Path) -> None:
+    """See that a file about to be replaced is an older page, and not one of the texts.
+
+    A shell makes the first text FILE where it expands ``--surprise *.txt``.
+
+    Raises:
+        OutputError: If it is something else.
+    """
+    from textgen_runtime.surprise_page import is_surprise_page
+
+    if page.is_file() and page.stat().st_size and not is_surprise_page(page):
+        raise OutputError(
+            f"--surprise would replace {page}, which is no page of {PROG}: choose another name, or remove it"
+        )
+
+
+def write_page(arguments: argparse.Namespace, texts: Sequence[Scored]) -> None:
     """Write the page of ``--surprise``.
 
     Raises:
@@ -202,6 +174,10 @@ def write_page(arguments: argparse.Namespace, texts: Sequence[Evaluated]) -> Non
     # Only here, because most runs draw no page.
     from textgen_runtime.surprise_page import surprise_page
 
-    shown = [(text.name, summary(text.score), text.prediction) for text in texts if text.prediction]
+    shown = [
+        (text.name, f"{text.predicted}; {summary(text.score)}", text.prediction)
+        for text in texts
+        if text.prediction
+    ]
     page = surprise_page(f"What surprises {Path(arguments.model).name}", shown)
     replace_file(arguments.surprise, page.encode(errors="replace"))

@@ -111,6 +111,9 @@ def run_command(prog: str, command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         discard_output()
         return EXIT_INTERRUPTED
+    except MemoryError:
+        complain(prog, "there is not enough memory for this")
+        return EXIT_FAILED
     except BrokenPipeError:
         discard_output()
         return 0

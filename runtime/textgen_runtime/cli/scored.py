@@ -1,0 +1,91 @@
+"""The figures of scored texts, as ``textgen-eval`` writes them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from textgen_runtime.compressors import COMPRESSORS
+from textgen_runtime.scoring import Prediction, Score, total
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One text's figures.
+
+    Attributes:
+        name: What the text is called.
+        prediction: How it was predicted; None for several texts together.
+        score: What that comes to.
+        skipped: Characters left out because the model does not know them.
+        seconds: What predicting took.
+        compressed: Bits that each compressor needs.
+        last: The share of the text that was scored.
+    """
+
+    name: str
+    prediction: Prediction | None
+    score: Score
+    skipped: int
+    seconds: float
+    compressed: dict[str, int]
+    last: float
+
+    @property
+    def characters_per_second(self) -> float:
+        return self.score.characters / max(self.seconds, 1e-9)
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures as ``--json`` writes them."""
+        score = self.score
+        return {
+            "name": self.name,
+            "characters": score.characters,
+            "skipped": self.skipped,
+            "nats": score.nats,
+            "bits": score.bits,
+            # JSON has no infinity, which a model that rules the text out comes to.
+            "perplexity": score.perplexity if math.isfinite(score.perplexity) else None,
+            "accuracy": score.accuracy,
+            "seconds": self.seconds,
+            "characters_per_second": self.characters_per_second,
+            "compressors": {name: bits / score.characters for name, bits in self.compressed.items()},
+        }
+
+    @property
+    def predicted(self) -> str:
+        """What was scored, for a person."""
+        part = f", the last {self.last:.4g} of the text" if self.last < 1 else ""
+        skipped = f", {self.skipped:,} unknown ones skipped" if self.skipped else ""
+        return f"{self.score.characters:,} characters predicted{part}{skipped}"
+
+    def lines(self) -> list[str]:
+        """The figures for a person."""
+        score = self.score
+        beside = "  ".join(f"{name} {bits / score.characters:.3f}" for name, bits in self.compressed.items())
+        return [
+            f"{self.name}: {self.predicted}, {self.characters_per_second:,.0f} characters/s",
+            f"  {summary(score)}",
+            f"  bits a character: model {score.bits:.3f}  {beside}",
+        ]
+
+
+def summary(score: Score) -> str:
+    """A score in one line."""
+    return (
+        f"{score.nats:.4f} nats a character, {score.bits:.4f} bits, perplexity {score.perplexity:.3f}, "
+        f"likeliest character right {score.accuracy:.1%}"
+    )
+
+
+def together(texts: Sequence[Scored]) -> Scored:
+    """Several texts as one; each was read and compressed on its own."""
+    return Scored(
+        "all together",
+        None,
+        total([text.score for text in texts]),
+        sum(text.skipped for text in texts),
+        sum(text.seconds for text in texts),
+        {name: sum(text.compressed[name] for text in texts) for name in COMPRESSORS},
+        texts[0].last,
+    )
