@@ -27,6 +27,11 @@ def test_each_number_can_be_overridden() -> None:
     assert recipe == replace(PRESETS["large"], units=99, dropout=0.0, slice_length=7)
 
 
+def test_muon_in_a_preset_without_it() -> None:
+    recipe, _ = parsed("--preset", "large", "--muon-rate", "0.01", "--muon-decay", "0.1")
+    assert recipe == replace(PRESETS["large"], muon_rate=0.01, muon_decay=0.1)
+
+
 def test_the_classic_recipe() -> None:
     assert parsed("--recipe", "classic") == (ClassicRecipe(), Budget(epochs=CLASSIC_EPOCHS))
     recipe, budget = parsed("--recipe", "classic", "--window", "40", "--batch", "64", "--minutes", "2")
@@ -39,6 +44,7 @@ def test_the_classic_recipe() -> None:
     [
         (("--recipe", "classic", "--layers", "2"), "--layers is none of the classic recipe's numbers"),
         (("--window", "40"), "--window is none of the default recipe's numbers"),
+        (("--preset", "large", "--muon-decay", "0.1"), "--muon-decay has no effect where Muon's rate is 0"),
         (("--units", "0"), "units must be a whole number from 1 to 16384, not 0"),
     ],
 )

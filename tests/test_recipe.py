@@ -1,5 +1,7 @@
 """The numbers of a training run."""
 
+import math
+
 import pytest
 from textgen_train.errors import RecipeError
 from textgen_train.model import CharLSTM
@@ -38,6 +40,17 @@ def test_the_learning_rate_warms_up_and_anneals() -> None:
     assert recipe.rate_at(500, 0.5) == pytest.approx(0.5)
     assert recipe.rate_at(1000, 1.0) == pytest.approx(0.0)
     assert Recipe(units=512, warmup=0).rate_at(0, 0.0) == pytest.approx(0.5)
+
+
+def test_a_short_run_warms_up_too() -> None:
+    """Twenty updates in all: after two, a tenth, the rate is as high as it gets."""
+    recipe = Recipe(units=128, warmup=100)
+    rates = [recipe.rate_at(update, update / 20) for update in range(20)]
+    assert rates[0] == pytest.approx(0.01)
+    assert rates[1] == pytest.approx(0.5, abs=0.01)
+    assert max(rates) == rates[2] == pytest.approx(0.5 + 0.5 * math.cos(0.1 * math.pi))
+    # A long one is not held back.
+    assert recipe.rate_at(99, 0.001) == pytest.approx(1.0, abs=1e-5)
 
 
 def test_a_budget_is_minutes_or_epochs() -> None:

@@ -156,7 +156,10 @@ def recipe_of(arguments: argparse.Namespace) -> AnyRecipe:
     for name in given:
         if name not in own:
             raise RecipeError(f"--{option(name)} is none of the {base.name} recipe's numbers")
-    return replace(base, **given)
+    recipe = replace(base, **given)
+    if isinstance(recipe, Recipe) and not recipe.muon_rate and "muon_decay" in given:
+        raise RecipeError("--muon-decay has no effect where Muon's rate is 0: give --muon-rate too")
+    return recipe
 
 
 def budget_of(arguments: argparse.Namespace) -> Budget:

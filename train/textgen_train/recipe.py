@@ -9,6 +9,9 @@ from .settings import Settings, setting
 # What learning rates are stated for; larger layers want lower ones.
 REFERENCE_UNITS = 128
 
+# A share of the budget.
+LONGEST_WARMUP = 0.1
+
 
 @dataclass(frozen=True)
 class Recipe(Settings):
@@ -41,10 +44,15 @@ class Recipe(Settings):
     )
     weight_decay: float = setting(0.05, "AdamW's weight decay", 0, 1e3)
     clip: float = setting(1.0, "largest norm of a gradient", 1e-9, 1e9)
-    warmup: int = setting(100, "updates until the learning rates are at their highest", 0, 2**31)
+    warmup: int = setting(
+        100, "updates until the learning rates are at their highest, a tenth of the run at most", 0, 2**31
+    )
 
     def rate_at(self, update: int, progress: float) -> float:
-        """The factor on the stated learning rates: a linear warm-up, then half a cosine to nothing.
+        """The factor on the stated learning rates: a linear warm-up, and half a cosine to nothing.
+
+        The warm-up is over after ``warmup`` updates or a tenth of the budget, whichever comes first: a short
+        text may have no hundred updates in all.
 
         It is above 1 for networks of fewer than 128 units.
 
@@ -53,9 +61,9 @@ class Recipe(Settings):
             progress: How much of the budget is used up, in [0, 1]; the rate is 0 at 1, whatever the budget
                 is counted in, so that every run ends annealed.
         """
-        warm = min(1.0, (update + 1) / self.warmup) if self.warmup else 1.0
+        warmed = max((update + 1) / self.warmup, progress / LONGEST_WARMUP) if self.warmup else 1.0
         size = math.sqrt(REFERENCE_UNITS / self.units)
-        return size * warm * 0.5 * (1.0 + math.cos(math.pi * progress))
+        return size * min(1.0, warmed) * 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
 PRESETS = {
