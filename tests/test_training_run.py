@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,19 +13,27 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime import OutputError
 from textgen_runtime.vocabulary import Normalization
-from textgen_train import exporter
+from textgen_train import exporter, since_evaluation
 from textgen_train import run as run_module
 from textgen_train import trainer as trainer_module
 from textgen_train.corpus import Corpus
 from textgen_train.dataset import make_dataset
-from textgen_train.errors import ExportError
+from textgen_train.errors import ExportError, TrainingError
+from textgen_train.progress import clock
 from textgen_train.provenance import Provenance
 from textgen_train.recipe import Budget, Recipe
-from textgen_train.run import TrainingRun, clock
+from textgen_train.run import TrainingRun
+from textgen_train.since_evaluation import SinceEvaluation
 from textgen_train.stream_trainer import StreamTrainer
 from textgen_train.trainer import Update
 
 RECIPE = Recipe(units=8, embedding=4, batch=4, slice_length=16, warmup=5)
+
+
+@pytest.fixture(autouse=True)
+def _evaluations_after_every_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However short the text is."""
+    monkeypatch.setattr(since_evaluation, "LEAST_UPDATES_BETWEEN", 1)
 
 
 class Silence:
@@ -232,25 +241,26 @@ def update_at(seconds: float, minutes: float) -> Update:
     )
 
 
-def test_evaluations_by_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluations_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A minute has five evaluations, an hour twenty, and none comes just before the last."""
-    run, _ = make_run(tmp_path)
     now = 0.0
-    monkeypatch.setattr(run_module, "perf_counter", lambda: now)
+    monkeypatch.setattr(since_evaluation, "perf_counter", lambda: now)
     for minutes, expected in ((1.0, [12, 24, 36, 48, 60]), (60.0, [180 * (i + 1) for i in range(20)])):
-        run._budget = Budget(minutes=minutes)
         now, at = 0.0, []
-        since = run_module.SinceEvaluation()
+        since = SinceEvaluation()
         while now < 60 * minutes:
             now += 1.0
-            if run._is_due(update_at(now, minutes), since):
+            if since.is_due(update_at(now, minutes), Budget(minutes=minutes), 0.0):
                 at.append(now)
-                since = run_module.SinceEvaluation()
+                since = SinceEvaluation()
         assert at == expected
 
 
-def test_slow_evaluations_leave_time_to_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A minute of which each evaluation takes 8 seconds: few of them, and the end is annealed and in time."""
+@pytest.mark.parametrize(("takes", "evaluations"), [(2.0, 4), (5.0, 2), (8.0, 1), (40.0, 1)])
+def test_slow_evaluations_leave_time_to_train(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes: float, evaluations: int
+) -> None:
+    """A minute with evaluations that take much of it: few of them, and the end is annealed and in time."""
     run, _ = make_run(tmp_path)
     trainer = run._trainer
     trainer.budget = run._budget = Budget(minutes=1)
@@ -259,9 +269,9 @@ def test_slow_evaluations_leave_time_to_train(tmp_path: Path, monkeypatch: pytes
     def clock_now() -> float:
         return now
 
-    def slow(*_: object) -> float:
+    def slow(*arguments: Any) -> float:
         nonlocal now
-        now += 8.0
+        now += takes * len(arguments[2]) / len(run._provenance.dataset.held_out)
         return 2.0
 
     def learn(*arguments: Any) -> float:
@@ -271,15 +281,58 @@ def test_slow_evaluations_leave_time_to_train(tmp_path: Path, monkeypatch: pytes
         return 1.0
 
     rates: list[float] = []
-    for module in (run_module, trainer_module):
+    for module in (run_module, since_evaluation, trainer_module):
         monkeypatch.setattr(module, "perf_counter", clock_now)
+    monkeypatch.setattr(run_module, "PROBE", 15)
     monkeypatch.setattr(run_module, "nats_per_character", slow)
     monkeypatch.setattr(trainer, "_learn", learn)
     run.run()
-    assert 59.0 <= now <= 61.0
+    # The estimate of what an evaluation takes comes before the minute.
+    assert 59.0 <= now - takes / 10 <= 61.0
     assert rates[-1] < 0.01 * max(rates)
-    assert len(run._report.evaluations) == 2
+    assert len(run._report.evaluations) == evaluations
     assert run._report.evaluations[0].characters_per_second > 64
+
+
+def test_passes_of_few_updates_share_an_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass over the text is 21 updates here."""
+    monkeypatch.setattr(since_evaluation, "LEAST_UPDATES_BETWEEN", 40)
+    run, _ = make_run(tmp_path, epochs=5)
+    run.run()
+    assert [evaluation.epoch for evaluation in run._report.evaluations] == [2.0, 4.0, 5.0]
+
+
+def test_a_model_that_predicts_nothing_any_more_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([2.0, math.nan])
+    monkeypatch.setattr(run_module, "nats_per_character", lambda *_: next(losses))
+    run, progress = make_run(tmp_path)
+    with pytest.raises(
+        TrainingError, match=r"the held-out loss is nan at update 42: try lower learning rates"
+    ):
+        run.run()
+    assert progress.closed
+    assert textgen.load(tmp_path / "model.onnx").training["held_out_nats"] == 2.0
+    assert "NaN" not in (tmp_path / "metrics.jsonl").read_text()
+
+
+def test_a_file_that_cannot_be_written_costs_no_other(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").mkdir()
+    run, progress = make_run(tmp_path)
+    run.run()
+    assert run.files == ["model.onnx", "samples.txt", "loss.png"]
+    assert all((tmp_path / name).is_file() for name in run.files)
+    assert len(progress.warnings) == 3
+    assert progress.warnings[0].endswith("metrics.jsonl: Is a directory; training goes on")
+
+
+def test_samples_that_cannot_be_removed(tmp_path: Path) -> None:
+    (tmp_path / "samples.txt").mkdir()
+    run, progress = make_run(tmp_path, samples=False)
+    run.run()
+    assert run.files == ["model.onnx", "metrics.jsonl", "loss.png"]
+    assert "cannot remove" in progress.warnings[0]
 
 
 def test_the_last_updates_are_evaluated_though_time_runs_out_behind_them(
@@ -298,7 +351,7 @@ def test_the_last_updates_are_evaluated_though_time_runs_out_behind_them(
 
 
 def test_progress_in_words() -> None:
-    since = run_module.SinceEvaluation()
+    since = SinceEvaluation()
     assert since.status(Budget(epochs=1)) == ""
     since.add(update_at(15, 1))
     status = since.status(Budget(minutes=1))

@@ -4,7 +4,6 @@ import argparse
 import shlex
 import signal
 import sys
-import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,15 +15,15 @@ from textgen_runtime.cli.shell import (
     escape_unencodable,
     run_command,
 )
-from textgen_runtime.errors import OutputError
 from textgen_runtime.vocabulary import Normalization, as_unicode_form
 
 from .arguments import PROG, budget_of, parser, recipe_of
 from .corpus import read_corpus
 from .dataset import make_dataset
-from .errors import CorpusError, RecipeError, TrainingError
+from .errors import CorpusError, RecipeError, TrainingError, telling_of_memory
+from .output_folder import prepare_folder
 from .recipe import AnyRecipe, Budget, ClassicRecipe
-from .report import CURVES_FILE, METRICS_FILE, MODEL_FILE, SAMPLES_FILE, Evaluation
+from .report import MODEL_FILE, Evaluation
 
 if TYPE_CHECKING:
     from .provenance import Provenance
@@ -45,24 +44,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RecipeError as error:
         command.error(str(error))
     return run_command(PROG, lambda: train(arguments, recipe))
-
-
-def prepare_folder(folder: Path, *, overwrite: bool) -> None:
-    """Make the output folder and see that it can be used, before any work is put into it.
-
-    Raises:
-        OutputError: If it cannot be written to, or holds a model that is not to be replaced.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OutputError(f"cannot write into the folder {folder}: {error.strerror or error}") from None
-    if (folder / MODEL_FILE).exists() and not overwrite:
-        raise OutputError(
-            f"{folder / MODEL_FILE} exists: choose another folder with -o, or pass --overwrite to replace it"
-        )
 
 
 def require_extra() -> None:
@@ -90,7 +71,8 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
             f"hold no window of {recipe.window} with another character behind it"
         )
     folder = arguments.output or Path(f"{Path(corpus.name).stem.replace(' ', '-')}-model")
-    prepare_folder(folder, overwrite=arguments.overwrite)
+    sources = [arguments.corpus, *([arguments.held_out_file] if arguments.held_out_file else [])]
+    prepare_folder(folder, sources, overwrite=arguments.overwrite)
     escape_unencodable(PROG, sys.stdout, dataset.vocabulary.symbols)
     sys.stderr.write(
         f"{corpus.name}: {len(dataset.training):,} characters to learn from, {len(dataset.held_out):,} held "
@@ -104,13 +86,16 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
     # What shuts a machine down, or ends a job whose time is up, keeps the work as well.
     handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        run.run()
+        with telling_of_memory():
+            run.run()
     except KeyboardInterrupt:
-        complain(PROG, interrupted(folder, run.best), "interrupted")
+        complain(PROG, kept(folder, run.best), "interrupted")
         return EXIT_INTERRUPTED
+    except TrainingError as error:
+        raise TrainingError(f"{error}; {kept(folder, run.best)}") from error
     finally:
         signal.signal(signal.SIGTERM, handler)
-    sys.stdout.write(finished(folder, run.best, samples=not arguments.no_samples))
+    sys.stdout.write(finished(folder, run))
     return 0
 
 
@@ -124,11 +109,8 @@ def make_run(arguments: argparse.Namespace, provenance: "Provenance", folder: Pa
 
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
-    try:
+    with telling_of_memory():
         trainer = make_trainer(provenance, budget_of(arguments))
-    except (MemoryError, RuntimeError) as error:
-        # torch's allocator raises the latter.
-        raise TrainingError("there is not enough memory for a network of this size") from error
     threads, lstm = torch.get_num_threads(), trainer.model.lstm
     sys.stderr.write(
         f"{lstm.num_layers} x {lstm.hidden_size} LSTM units, {trainer.model.parameter_count:,} parameters, "
@@ -149,16 +131,15 @@ def make_trainer(provenance: "Provenance", budget: Budget) -> "Trainer":
     return StreamTrainer(*options, recipe, budget, provenance.seed)
 
 
-def interrupted(folder: Path, best: Evaluation | None) -> str:
-    """What to tell after an interrupt."""
+def kept(folder: Path, best: Evaluation | None) -> str:
+    """What there is, to tell after a run that did not come to its end."""
     if best is None:
         return f"there was no model yet; nothing was written to {folder}"
     return f"{folder / MODEL_FILE} holds the best model so far, {best.held_out_nats:.4f} nats held out"
 
 
-def finished(folder: Path, best: Evaluation | None, *, samples: bool) -> str:
+def finished(folder: Path, run: "TrainingRun") -> str:
     """What to tell in the end: the score, the files, and the command to run next."""
-    files = [MODEL_FILE, METRICS_FILE, *([SAMPLES_FILE] if samples else []), CURVES_FILE]
-    nats = "" if best is None else f"{best.held_out_nats:.4f} nats held out; "
+    nats = f"{run.best.held_out_nats:.4f} nats held out; " if run.best else ""
     model = shlex.quote(str(folder / MODEL_FILE))
-    return f"{nats}wrote {', '.join(files)} to {folder}; next: textgen-run {model} --temp 0.5\n"
+    return f"{nats}wrote {', '.join(run.files)} to {folder}; next: textgen-run {model} --temp 0.5\n"

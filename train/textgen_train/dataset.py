@@ -28,12 +28,15 @@ class Dataset:
         normalization: What was done to both texts before.
         training: Shape [characters], int64.
         held_out: Shape [characters], int64; never trained on.
+        before_held_out: The token from which the first held-out character is predicted: the training text's
+            last one, or the first of a held-out text of its own, which is not scored itself.
     """
 
     vocabulary: Vocabulary
     normalization: Normalization
     training: NDArray[np.int64]
     held_out: NDArray[np.int64]
+    before_held_out: int
 
     def snippet(self, randomness: random.Random) -> str:
         """A piece of the training text to start samples from.
@@ -91,4 +94,7 @@ def make_dataset(
             f"held out, and at least {LEAST_TRAINING} and {LEAST_HELD_OUT} are needed"
         )
     vocabulary = Vocabulary(symbols)
-    return Dataset(vocabulary, normalization, vocabulary.encode(training), vocabulary.encode(rest))
+    learned, scored = vocabulary.encode(training), vocabulary.encode(rest)
+    if isinstance(held_out, Corpus):
+        return Dataset(vocabulary, normalization, learned, scored[1:], int(scored[0]))
+    return Dataset(vocabulary, normalization, learned, scored, int(learned[-1]))

@@ -1,5 +1,8 @@
 """What a user can cause to go wrong while training; all of it is a ``TextgenError``."""
 
+import contextlib
+from collections.abc import Iterator
+
 from textgen_runtime.errors import TextgenError
 
 
@@ -13,6 +16,28 @@ class RecipeError(TextgenError, ValueError):
 
 class TrainingError(TextgenError):
     """A training run that cannot go on."""
+
+
+# What torch says for want of memory, in an exception that says nothing by its type.
+OUT_OF_MEMORY = ("allocate memory", "size calculation overflowed")
+
+
+@contextlib.contextmanager
+def telling_of_memory() -> Iterator[None]:
+    """Turn what torch and Python raise for want of memory into one error of the user's.
+
+    Raises:
+        TrainingError: If there was not enough; whatever else is raised inside stays what it is.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not any(reason in str(error) for reason in OUT_OF_MEMORY):
+            raise
+        raise TrainingError(
+            "there is not enough memory for a network of this size, or for so many streams at once: lower "
+            "--units, --batch or --slice-length"
+        ) from error
 
 
 class ExportError(TextgenError):

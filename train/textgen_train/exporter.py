@@ -134,7 +134,7 @@ def compare(model: CharLSTM, engine: Engine) -> tuple[float, float]:
             logits, state = engine.step(row, state)
             # numpy's maximum, unlike Python's, lets NaN through.
             difference = float(np.maximum(difference, np.abs(expected.numpy() - logits).max()))
-            largest = max(largest, float(expected.abs().max()))
+            largest = float(np.maximum(largest, np.abs(expected.numpy()).max()))
     finally:
         model.train(was_training)
     return difference, largest

@@ -94,3 +94,12 @@ def write_result(text: str) -> None:
 def make_progress() -> Progress:
     """The display that suits where standard error goes."""
     return Bar() if sys.stderr.isatty() else PlainLines()
+
+
+def clock(seconds: float) -> str:
+    """A time to read at a glance: 45 s, 2:05, 1:02:05."""
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, rest = divmod(rest, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{rest:02}"
+    return f"{minutes}:{rest:02}" if minutes else f"{rest} s"

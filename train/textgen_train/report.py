@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from textgen_runtime.atomic import replace_file
+from textgen_runtime.errors import OutputError
 
 MODEL_FILE = "model.onnx"
 METRICS_FILE = "metrics.jsonl"
 SAMPLES_FILE = "samples.txt"
 CURVES_FILE = "loss.png"
+FILES = (MODEL_FILE, METRICS_FILE, SAMPLES_FILE, CURVES_FILE)
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Evaluation:
         step: Updates of the weights so far.
         epoch: Passes over the training text so far, with a fraction.
         seconds: Since training began, evaluations included.
-        training_nats: Mean loss a character since the evaluation before.
+        training_nats: Mean loss a character since the evaluation before, with what is left out while
+            training; it can be above the held-out loss, for which nothing is left out.
         held_out_nats: Mean loss a character of the held-out text.
         bits_per_character: The same in bits.
         learning_rate: Of the last update.
@@ -52,23 +55,40 @@ class Report:
         self._title = title
         self._samples: list[str] = []
         self.evaluations: list[Evaluation] = []
+        # Names of the files that are there and up to date.
+        self.files: list[str] = []
 
-    def add(self, evaluation: Evaluation, samples: str) -> None:
+    def add(self, evaluation: Evaluation, samples: str) -> list[OutputError]:
         """Add an evaluation, and write all files anew.
 
-        Raises:
-            OutputError: If one cannot be written.
+        Returns:
+            What kept files from being written; the others are.
         """
         self.evaluations.append(evaluation)
-        lines = [json.dumps(asdict(entry)) + "\n" for entry in self.evaluations]
-        replace_file(self._folder / METRICS_FILE, "".join(lines).encode())
         if samples:
             self._samples.append(f"{describe(evaluation)}\n\n{samples}\n\n")
-            replace_file(self._folder / SAMPLES_FILE, "".join(self._samples).encode())
-        elif not self._samples:
-            # Those of an earlier run are not of this model.
-            (self._folder / SAMPLES_FILE).unlink(missing_ok=True)
-        replace_file(self._folder / CURVES_FILE, self._curves())
+        self.files, failures = [], []
+        for name, content in (
+            (METRICS_FILE, "".join(json.dumps(asdict(entry)) + "\n" for entry in self.evaluations).encode()),
+            (SAMPLES_FILE, "".join(self._samples).encode()),
+            (CURVES_FILE, self._curves()),
+        ):
+            try:
+                self._put(self._folder / name, content)
+            except OutputError as error:
+                failures.append(error)
+        return failures
+
+    def _put(self, path: Path, content: bytes) -> None:
+        if content:
+            replace_file(path, content)
+            self.files.append(path.name)
+            return
+        try:
+            # What an earlier run left there is not of this model.
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot remove {path}: {error.strerror or error}") from error
 
     def _curves(self) -> bytes:
         """Training and held-out loss over time, as a PNG picture."""
@@ -81,7 +101,7 @@ class Report:
         training = [entry.training_nats for entry in self.evaluations]
         held_out = [entry.held_out_nats for entry in self.evaluations]
         best = min(held_out)
-        axes.plot(seconds, training, marker=".", label="training")
+        axes.plot(seconds, training, marker=".", label="training, with what is left out")
         axes.plot(seconds, held_out, marker="o", label="held out")
         axes.axhline(best, color="grey", linewidth=0.8, linestyle=":")
         axes.annotate(

@@ -1,64 +1,27 @@
 """A training run: the loop, watched, evaluated now and then, and the best model always in its file."""
 
+import math
 import random
 from pathlib import Path
 from time import perf_counter
 
 from textgen_runtime.atomic import replace_file
 from textgen_runtime.contract import Contract
-from textgen_runtime.errors import OutputError
 
-from .errors import ExportError
+from .errors import ExportError, TrainingError
 from .evaluation import bits, nats_per_character
 from .exporter import Exported, build_checked
 from .progress import Progress
 from .provenance import Provenance
-from .recipe import Budget
 from .report import MODEL_FILE, Evaluation, Report, describe
 from .samples import sample_text
+from .since_evaluation import SinceEvaluation
 from .trainer import Trainer, Update
 
 OWN_PROMPTS = 8
 
-# A run by time is evaluated this often, but not so often that a short one does little else.
-TIMED_EVALUATIONS = 20
-LEAST_SECONDS_BETWEEN = 12.0
-
-
-class SinceEvaluation:
-    """What happened since the last evaluation."""
-
-    def __init__(self) -> None:
-        self.started = perf_counter()
-        self.characters = 0
-        self.nats = 0.0
-        self.last: Update | None = None
-
-    def add(self, update: Update) -> None:
-        self.characters += update.characters
-        self.nats += update.characters * update.nats
-        self.last = update
-
-    @property
-    def seconds(self) -> float:
-        return perf_counter() - self.started
-
-    @property
-    def characters_per_second(self) -> float:
-        return self.characters / max(self.seconds, 1e-9)
-
-    def status(self, budget: Budget) -> str:
-        """A line for the progress display: loss, speed, time left."""
-        if self.last is None:
-            return ""
-        used = max(self.last.progress, 1e-9)
-        left = (
-            self.last.seconds * (1 - used) / used
-            if budget.minutes is None
-            else 60 * budget.minutes * (1 - used)
-        )
-        loss = self.nats / max(self.characters, 1)
-        return f"{loss:.3f} nats  {self.characters_per_second:,.0f} characters/s  {clock(left)} left"
+# Characters on which the first evaluation's time is estimated.
+PROBE = 1024
 
 
 class TrainingRun:
@@ -92,22 +55,29 @@ class TrainingRun:
         # The update that the report ends with.
         self._reported = 0
 
+    @property
+    def files(self) -> list[str]:
+        """Names of the files that are in the folder and up to date."""
+        return [MODEL_FILE] * (self.best is not None) + self._report.files
+
     def run(self) -> None:
         """Train until the budget is used up.
 
         Raises:
             KeyboardInterrupt: If interrupted. The model as it stands is evaluated first, and the best model
                 is in its file then.
-            TrainingError: If the loss is no longer a number.
+            TrainingError: If the loss is no longer a number; an earlier model is in its file then.
             OutputError: If the model cannot be written.
             ExportError: If no model was exported as it was trained.
         """
+        if self._budget.minutes is not None:
+            self._trainer.reserved_seconds = self._scoring_seconds()
         since = SinceEvaluation()
         try:
             for update in self._trainer.updates():
                 since.add(update)
                 self._progress.show(update.progress, since.status(self._budget))
-                if self._is_due(update, since):
+                if since.is_due(update, self._budget, self._trainer.reserved_seconds):
                     self._evaluate(update, since)
                     since = SinceEvaluation()
             if since.last is not None:
@@ -123,22 +93,24 @@ class TrainingRun:
         finally:
             self._progress.close()
 
-    def _is_due(self, update: Update, since: SinceEvaluation) -> bool:
-        if update.progress >= 1.0:
-            return True
-        if self._budget.minutes is None:
-            return update.ends_epoch
-        between = max(60 * self._budget.minutes / TIMED_EVALUATIONS, LEAST_SECONDS_BETWEEN)
-        left = 60 * self._budget.minutes * (1.0 - update.progress)
-        # Not just before the end, where there is one anyway, and not so slowly that training has no time.
-        return since.seconds >= between and left > max(between / 2, 3 * self._trainer.reserved_seconds)
+    def _scoring_seconds(self) -> float:
+        """About how long scoring the held-out text takes, measured on its beginning."""
+        dataset = self._provenance.dataset
+        piece = dataset.held_out[:PROBE]
+        started = perf_counter()
+        nats_per_character(self._trainer.model, dataset.before_held_out, piece)
+        return (perf_counter() - started) * len(dataset.held_out) / len(piece)
 
     def _evaluate(self, update: Update, since: SinceEvaluation) -> None:
         """Score the model, keep it if it is the best, and report."""
         speed = since.characters_per_second
         started = perf_counter()
         dataset = self._provenance.dataset
-        held_out_nats = nats_per_character(self._trainer.model, int(dataset.training[-1]), dataset.held_out)
+        held_out_nats = nats_per_character(self._trainer.model, dataset.before_held_out, dataset.held_out)
+        if not math.isfinite(held_out_nats):
+            raise TrainingError(
+                f"the held-out loss is {held_out_nats} at update {update.step}: try lower learning rates"
+            )
         evaluation = Evaluation(
             step=update.step,
             epoch=round(update.epochs, 3),
@@ -175,9 +147,7 @@ class TrainingRun:
 
     def _write_report(self, evaluation: Evaluation, samples: str) -> None:
         self._reported = evaluation.step
-        try:
-            self._report.add(evaluation, samples)
-        except OutputError as error:
+        for error in self._report.add(evaluation, samples):
             # The model is what the time was spent on; it is not given up for a picture.
             self._progress.warn(f"{error}; training goes on")
         best = self.best
@@ -185,12 +155,3 @@ class TrainingRun:
         self._progress.write(f"{describe(evaluation)}{better}")
         if samples:
             self._progress.write(f"{samples}\n")
-
-
-def clock(seconds: float) -> str:
-    """A time to read at a glance: 45 s, 2:05, 1:02:05."""
-    hours, rest = divmod(round(seconds), 3600)
-    minutes, rest = divmod(rest, 60)
-    if hours:
-        return f"{hours}:{minutes:02}:{rest:02}"
-    return f"{minutes}:{rest:02}" if minutes else f"{rest} s"
