@@ -25,16 +25,14 @@ from textgen_runtime.bench.report import Section
 from textgen_runtime.compressors import compressed_bits
 from textgen_runtime.scoring import BITS_A_NAT
 from textgen_runtime.vocabulary import Normalization
+from textgen_train.arguments import parser, recipe_of
 from textgen_train.corpus import read_corpus
 from textgen_train.dataset import make_dataset
-from textgen_train.recipe import PRESETS
 from textgen_train.report import METRICS_FILE, MODEL_FILE
 
 from benchmarks.quality.kneser_ney import KneserNey
 
 HELD_OUT = 0.1
-# The share of its minutes after which a training counts as finished.
-FINISHED = 0.95
 # Whether each is made lower case, as others who scored models on it did.
 CORPORA = {"nietzsche": True, "tinyshakespeare": False}
 RUNS = ("small:1", "small:10", "medium:30", "large:60")
@@ -71,25 +69,28 @@ def duration(seconds: float) -> str:
 
 
 def trained(corpus: str, run: str, folder: Path, options: list[str]) -> Path:
-    """The folder of a run's model, after training it if it is not there."""
+    """The folder of a run's model, after training it if it is not there.
+
+    One that is there is the same run's: the recipe and the seed in its model file are compared.
+    """
     preset, minutes = run.split(":")
     target = folder / f"{corpus}-{preset}-{minutes}"
+    arguments = [corpus, "--preset", preset, "--minutes", minutes, "--held-out", str(HELD_OUT)]
+    arguments += ["--no-samples", *["--lowercase"] * CORPORA[corpus], *options]
     if not target.exists():
         # A name of its own until it is finished.
         partial = target.with_name(f"{target.name}.partial")
-        command = [str(Path(sys.executable).with_name("textgen-train")), corpus, "--preset", preset]
-        command += ["--minutes", minutes, "--held-out", str(HELD_OUT), "--no-samples", "--overwrite"]
-        command += ["--lowercase"] * CORPORA[corpus]
-        subprocess.run([*command, "-o", str(partial), *options], check=True)
+        command = str(Path(sys.executable).with_name("textgen-train"))
+        subprocess.run([command, *arguments, "--overwrite", "-o", str(partial)], check=True)
         partial.rename(target)
-    if last_evaluation(target)["seconds"] < FINISHED * 60 * float(minutes):
-        sys.exit(f"{target} holds an unfinished training: remove it, or wait for it")
+    asked = parser().parse_args(arguments)
+    wanted = {**asdict(recipe_of(asked)), "seed": asked.seed}
     recipe = textgen.load(target / MODEL_FILE).training["recipe"]
-    given = {option.removeprefix("--").replace("-", "_") for option in options}
-    wanted = {name: value for name, value in asdict(PRESETS[preset]).items() if name not in given}
     changed = [name for name, value in wanted.items() if recipe.get(name) != value]
     if changed:
-        sys.exit(f"{target} was trained with another {', '.join(changed)} than {preset} has now: remove it")
+        sys.exit(
+            f"{target} was trained with another {', '.join(changed)}: remove it, or give another --folder"
+        )
     return target
 
 
@@ -144,16 +145,16 @@ def entries(corpus: str, arguments: argparse.Namespace) -> Iterator[Entry]:
 
 def main() -> None:
     """Print a table for each corpus."""
-    parser = argparse.ArgumentParser(
+    command = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--corpora", nargs="+", choices=CORPORA, default=list(CORPORA))
-    parser.add_argument("--runs", nargs="+", metavar="PRESET:MINUTES", default=RUNS)
-    parser.add_argument("--folder", type=Path, default=Path("quality-models"), help="where the models are")
-    parser.add_argument(
+    command.add_argument("--corpora", nargs="+", choices=CORPORA, default=list(CORPORA))
+    command.add_argument("--runs", nargs="+", metavar="PRESET:MINUTES", default=RUNS)
+    command.add_argument("--folder", type=Path, default=Path("quality-models"), help="where the models are")
+    command.add_argument(
         "options", nargs="*", help="further options of textgen-train, behind --, such as -- --threads 1"
     )
-    arguments = parser.parse_args()
+    arguments = command.parse_args()
     for corpus in arguments.corpora:
         rows = [(entry.name, entry.cells) for entry in entries(corpus, arguments)]
         lower = ", lower case" * CORPORA[corpus]

@@ -1,0 +1,71 @@
+"""The quality table takes a model that was trained before only for what it is."""
+
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import textgen_runtime as textgen
+from textgen_train.arguments import parser, recipe_of
+
+from benchmarks.quality import table
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Training that only notes its command and what a model file would say of its recipe."""
+    noted: list[list[str]] = []
+    recipes: dict[Path, dict[str, Any]] = {}
+
+    def train(command: list[str], *, check: bool) -> None:
+        assert check
+        noted.append(command)
+        asked = parser().parse_args(command[1:])
+        asked.output.mkdir()
+        finished = asked.output.with_suffix("")
+        recipes[finished / "model.onnx"] = {**asdict(recipe_of(asked)), "seed": asked.seed, "name": "default"}
+
+    def load(path: Path) -> SimpleNamespace:
+        return SimpleNamespace(training={"recipe": recipes[path]})
+
+    monkeypatch.setattr(subprocess, "run", train)
+    monkeypatch.setattr(textgen, "load", load)
+    return noted
+
+
+@pytest.mark.parametrize("options", [[], ["--dropout=0.5", "--seed", "3", "--threads", "1"]])
+def test_a_model_is_trained_once(tmp_path: Path, commands: list[list[str]], options: list[str]) -> None:
+    for _ in range(2):
+        assert table.trained("nietzsche", "small:1", tmp_path, options) == tmp_path / "nietzsche-small-1"
+    (command,) = commands
+    assert command[1:8] == ["nietzsche", "--preset", "small", "--minutes", "1", "--held-out", "0.1"]
+    assert "--lowercase" in command
+    assert (tmp_path / "nietzsche-small-1").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "name"), [("--dropout", "0.5", "dropout"), ("--seed", "3", "seed")]
+)
+@pytest.mark.usefixtures("commands")
+def test_a_model_of_other_numbers_is_refused(tmp_path: Path, option: str, value: str, name: str) -> None:
+    table.trained("nietzsche", "small:1", tmp_path, [])
+    with pytest.raises(SystemExit, match=f"nietzsche-small-1 was trained with another {name}: remove it"):
+        table.trained("nietzsche", "small:1", tmp_path, [option, value])
+
+
+def test_an_unfinished_training_is_begun_again(
+    tmp_path: Path, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = subprocess.run
+
+    def fail(command: list[str], **_: object) -> None:
+        raise subprocess.CalledProcessError(130, command)
+
+    monkeypatch.setattr(subprocess, "run", fail)
+    with pytest.raises(subprocess.CalledProcessError):
+        table.trained("nietzsche", "small:1", tmp_path, [])
+    monkeypatch.setattr(subprocess, "run", train)
+    table.trained("nietzsche", "small:1", tmp_path, [])
+    assert len(commands) == 1
