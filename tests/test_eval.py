@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from textgen_runtime import Model, load, predict
+from textgen_runtime.cli import eval as eval_module
 from textgen_runtime.cli.eval import main
 from textgen_runtime.compressors import COMPRESSORS
 from textgen_runtime.scoring import Score
@@ -184,10 +185,11 @@ def test_a_name_that_is_no_text(capsys: Captured, texts: Path) -> None:
 
 @pytest.mark.usefixtures("texts")
 def test_a_page_that_cannot_be_written_costs_no_figures(capsys: Captured) -> None:
-    code, out, err = run(capsys, "one.txt", "--surprise", "no/such/page.html")
-    assert code == 1
-    assert "nats a character" in out
-    assert "no/such/page.html" in err
+    for name in ("no/such/page.html", "n" * 300):
+        code, out, err = run(capsys, "one.txt", "--surprise", name)
+        assert code == 1
+        assert "nats a character" in out
+        assert f"cannot write {name}" in err
 
 
 def test_the_page_of_surprise(capsys: Captured, texts: Path, tiny: Model) -> None:
@@ -233,8 +235,12 @@ def test_a_reader_that_goes_away_costs_no_page(texts: Path, monkeypatch: pytest.
 
 @pytest.mark.usefixtures("texts")
 def test_too_little_memory_is_an_error_in_a_line(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    def none_left(_: bytes) -> bytes:
+    def none_left(*_: object, **__: object) -> bytes:
         raise MemoryError
 
     monkeypatch.setitem(COMPRESSORS, "xz", none_left)
+    message = "textgen-eval: error: one.txt: there is not enough memory for this text\n"
+    assert run(capsys, "one.txt") == (1, "", message)
+    # Elsewhere too.
+    monkeypatch.setattr(eval_module, "load", none_left)
     assert run(capsys, "one.txt") == (1, "", "textgen-eval: error: there is not enough memory for this\n")

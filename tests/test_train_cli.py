@@ -121,9 +121,10 @@ def test_no_file_of_the_users_is_replaced_unasked(book: Path, capsys: Captured, 
 @pytest.mark.parametrize(
     ("sources", "message"),
     [
-        (("poems",), "poems is what is to be learned from"),
-        (("poems/samples.txt",), "poems/samples.txt is to be read, and would be replaced"),
-        (("book.txt", "--held-out-file", "poems/samples.txt"), "poems/samples.txt is to be read"),
+        (("poems",), "poems/samples.txt is read, and would be replaced"),
+        (("poems/samples.txt",), "poems/samples.txt is read, and would be replaced"),
+        (("book.txt", "--held-out-file", "poems/samples.txt"), "poems/samples.txt is read, and would be"),
+        ((".",), "poems/samples.txt is read, and would be replaced"),
     ],
 )
 def test_what_is_learned_from_is_never_replaced(
@@ -140,11 +141,28 @@ def test_what_is_learned_from_is_never_replaced(
 
 
 @pytest.mark.usefixtures("book")
+def test_the_texts_of_a_folder_are_not_put_beside_a_model(capsys: Captured) -> None:
+    """The next run would leave them out."""
+    code, _, err = run(capsys, ".", *QUICK, "-o", ".")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "book.txt is a part of the corpus, and the next run would leave it out" in err
+
+
+@pytest.mark.usefixtures("book")
+def test_a_folder_may_be_called_like_a_known_corpus(capsys: Captured, tmp_path: Path) -> None:
+    (tmp_path / "python-docs").mkdir()
+    code, _, err = run(
+        capsys, "python-docs", *QUICK, "-o", "python-docs", "--held-out", "0.999", "--no-samples"
+    )
+    assert code == 0, err
+
+
+@pytest.mark.usefixtures("book")
 @pytest.mark.parametrize(
     ("losses", "left"),
     [
-        ([math.nan], "there was no model yet; nothing was written to book-model"),
-        ([2.0, math.nan], "book-model/model.onnx holds the best model so far, 2.0000 nats held out"),
+        ([math.nan], ""),
+        ([2.0, math.nan], "; book-model/model.onnx holds the best model so far, 2.0000 nats held out"),
     ],
 )
 def test_a_run_that_fails_says_what_it_leaves(
@@ -156,7 +174,7 @@ def test_a_run_that_fails_says_what_it_leaves(
     code, _, err = run(capsys, "book.txt", *QUICK)
     assert code == 1
     assert err.splitlines()[-1].startswith("textgen-train: error: the held-out loss is nan at update ")
-    assert err.endswith(f": try lower learning rates; {left}\n")
+    assert err.endswith(f": try lower learning rates{left}\n")
 
 
 @pytest.mark.usefixtures("book")

@@ -223,7 +223,7 @@ def test_a_disk_that_fills_up_leaves_the_last_model_whole(
     monkeypatch.setattr(os, "fsync", full_in_the_end)
     with pytest.raises(OutputError, match="No space left on device"):
         run.run()
-    assert "metrics.jsonl: No space left on device; training goes on" in progress.warnings[0]
+    assert "metrics.jsonl: No space left on device; the model is safe" in progress.warnings[0]
     assert sorted(os.listdir(tmp_path)) == ["loss.png", "metrics.jsonl", "model.onnx", "samples.txt"]
     assert textgen.load(tmp_path / "model.onnx").generate(seed=0, length=10)
 
@@ -256,7 +256,7 @@ def test_evaluations_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
         assert at == expected
 
 
-@pytest.mark.parametrize(("takes", "evaluations"), [(2.0, 4), (5.0, 2), (8.0, 1), (40.0, 1)])
+@pytest.mark.parametrize(("takes", "evaluations"), [(2.0, 4), (5.0, 2), (8.0, 1), (40.0, 1), (90.0, 1)])
 def test_slow_evaluations_leave_time_to_train(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes: float, evaluations: int
 ) -> None:
@@ -288,8 +288,10 @@ def test_slow_evaluations_leave_time_to_train(
     monkeypatch.setattr(trainer, "_learn", learn)
     run.run()
     # The estimate of what an evaluation takes comes before the minute.
-    assert 59.0 <= now - takes / 10 <= 61.0
-    assert rates[-1] < 0.01 * max(rates)
+    end = max(60.0, 6.0 + takes)
+    assert end - 1.0 <= now - takes / 10 <= end + 1.0
+    assert rates[0] < max(rates) / 2
+    assert rates[-1] < max(rates) / 50
     assert len(run._report.evaluations) == evaluations
     assert run._report.evaluations[0].characters_per_second > 64
 
@@ -324,7 +326,7 @@ def test_a_file_that_cannot_be_written_costs_no_other(tmp_path: Path) -> None:
     assert run.files == ["model.onnx", "samples.txt", "loss.png"]
     assert all((tmp_path / name).is_file() for name in run.files)
     assert len(progress.warnings) == 3
-    assert progress.warnings[0].endswith("metrics.jsonl: Is a directory; training goes on")
+    assert progress.warnings[0].endswith("metrics.jsonl: Is a directory; the model is safe")
 
 
 def test_samples_that_cannot_be_removed(tmp_path: Path) -> None:

@@ -71,12 +71,13 @@ def duration(seconds: float) -> str:
 def trained(corpus: str, run: str, folder: Path, options: list[str]) -> Path:
     """The folder of a run's model, after training it if it is not there.
 
-    One that is there is the same run's: the recipe and the seed in its model file are compared.
+    One that is there is taken if the recipe and the seed in its model file are the ones asked for.
     """
     preset, minutes = run.split(":")
     target = folder / f"{corpus}-{preset}-{minutes}"
-    arguments = [corpus, "--preset", preset, "--minutes", minutes, "--held-out", str(HELD_OUT)]
-    arguments += ["--no-samples", *["--lowercase"] * CORPORA[corpus], *options]
+    # Behind the options, so that what the table says of a run is true of it.
+    arguments = [*options, corpus, "--preset", preset, "--minutes", minutes, "--held-out", str(HELD_OUT)]
+    arguments += ["--no-samples", *["--lowercase"] * CORPORA[corpus]]
     if not target.exists():
         # A name of its own until it is finished.
         partial = target.with_name(f"{target.name}.partial")

@@ -15,7 +15,7 @@ def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
     The data goes to a temporary name in the same folder, is flushed to the disk and then renamed, so
     that a full disk, an interrupt or a power cut cannot leave half a file or lose the one before. A link is
     followed, and the permissions of a file that is replaced are kept. What is no file, such as a named pipe
-    or ``/dev/stdout``, is written to and not replaced.
+    or a terminal, is written to and not replaced.
 
     Raises:
         OutputError: If the file cannot be written; an older file of that name is still there then.
@@ -30,7 +30,7 @@ def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def _is_special(path: str | os.PathLike[str]) -> bool:
-    """Whether something is there that is no file: a pipe, a device, a folder."""
+    """Whether something is there that is no file: a pipe, a device, or a folder, which cannot be written."""
     try:
         return not stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 (whatever the path is made of)
     except OSError:

@@ -53,7 +53,7 @@ def parser() -> CommandParser:
         help="where the files go (default: CORPUS's name and -model)",
     )
     command.add_argument(
-        "--overwrite", action="store_true", help="replace a model that is already in the output folder"
+        "--overwrite", action="store_true", help="replace the files of an earlier run in the output folder"
     )
     length = command.add_mutually_exclusive_group()
     length.add_argument(

@@ -15,10 +15,11 @@ from textgen_runtime.cli.shell import (
     escape_unencodable,
     run_command,
 )
+from textgen_runtime.errors import OutputError
 from textgen_runtime.vocabulary import Normalization, as_unicode_form
 
 from .arguments import PROG, budget_of, parser, recipe_of
-from .corpus import read_corpus
+from .corpus import Corpus, read_corpus
 from .dataset import make_dataset
 from .errors import CorpusError, RecipeError, TrainingError, telling_of_memory
 from .output_folder import prepare_folder
@@ -71,8 +72,8 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
             f"hold no window of {recipe.window} with another character behind it"
         )
     folder = arguments.output or Path(f"{Path(corpus.name).stem.replace(' ', '-')}-model")
-    sources = [arguments.corpus, *([arguments.held_out_file] if arguments.held_out_file else [])]
-    prepare_folder(folder, sources, overwrite=arguments.overwrite)
+    corpora = [corpus, held_out] if isinstance(held_out, Corpus) else [corpus]
+    prepare_folder(folder, corpora, overwrite=arguments.overwrite)
     escape_unencodable(PROG, sys.stdout, dataset.vocabulary.symbols)
     sys.stderr.write(
         f"{corpus.name}: {len(dataset.training):,} characters to learn from, {len(dataset.held_out):,} held "
@@ -91,8 +92,10 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
     except KeyboardInterrupt:
         complain(PROG, kept(folder, run.best), "interrupted")
         return EXIT_INTERRUPTED
-    except TrainingError as error:
-        raise TrainingError(f"{error}; {kept(folder, run.best)}") from error
+    except (TrainingError, OutputError) as error:
+        if run.best is None:
+            raise
+        raise type(error)(f"{error}; {kept(folder, run.best)}") from error
     finally:
         signal.signal(signal.SIGTERM, handler)
     sys.stdout.write(finished(folder, run))

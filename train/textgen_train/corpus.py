@@ -25,11 +25,15 @@ class Corpus:
         name: What to call it: a corpus's name, or the last part of a path.
         text: Its characters, not yet normalised.
         sha256: Of its UTF-8 bytes, in hexadecimal: says later which text a model was trained on.
+        files: The user's files that it was read from; none for standard input and known corpora.
+        is_folder: Whether those are all the texts of a folder.
     """
 
     name: str
     text: str
     sha256: str
+    files: tuple[Path, ...] = ()
+    is_folder: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,8 @@ def read_corpus(source: str) -> Corpus:
     path = Path(source)
     try:
         if path.is_dir():
-            return _corpus(path.resolve().name, _read_folder(path))
+            files = _texts_in(path)
+            return _corpus(path.resolve().name, _joined(files), files, is_folder=True)
         path.stat()
     except FileNotFoundError:
         raise CorpusError(
@@ -105,18 +110,18 @@ def read_corpus(source: str) -> Corpus:
         ) from None
     except OSError as error:
         raise CorpusError(f"cannot read {source}: {error.strerror or error}") from None
-    return _corpus(path.name, read_text(source))
+    return _corpus(path.name, read_text(source), (path,))
 
 
-def _corpus(name: str, text: str) -> Corpus:
+def _corpus(name: str, text: str, files: tuple[Path, ...] = (), *, is_folder: bool = False) -> Corpus:
     if not text.strip():
         raise CorpusError(f"the corpus {name} is empty")
     # A file's name need not be Unicode, and goes into the model file.
     name = name.encode(errors="replace").decode()
-    return Corpus(name, text, hashlib.sha256(text.encode()).hexdigest())
+    return Corpus(name, text, hashlib.sha256(text.encode()).hexdigest(), files, is_folder)
 
 
-def _read_folder(folder: Path) -> str:
+def _texts_in(folder: Path) -> tuple[Path, ...]:
     # What an earlier run left beside its model is no corpus, and what is hidden is not meant.
     paths = sorted(
         path
@@ -127,7 +132,11 @@ def _read_folder(folder: Path) -> str:
     )
     if not paths:
         raise CorpusError(f"the folder {folder} holds no .txt files")
-    texts = (read_text(str(path)).removeprefix("\ufeff") for path in paths)
+    return tuple(paths)
+
+
+def _joined(files: tuple[Path, ...]) -> str:
+    texts = (read_text(str(path)).removeprefix("\ufeff") for path in files)
     # So that one file's last line and the next file's first stay two lines.
     return "".join(text if text.endswith("\n") else text + "\n" for text in texts)
 

@@ -12,6 +12,9 @@ REFERENCE_UNITS = 128
 # A share of the budget.
 LONGEST_WARMUP = 0.1
 
+# A share of a budget of minutes, however long its evaluations take: an untrained model is no use.
+LEAST_TRAINING = 0.1
+
 
 @dataclass(frozen=True)
 class Recipe(Settings):
@@ -104,7 +107,19 @@ class Budget:
         if not (self.minutes or self.epochs or 0) > 0:
             raise ValueError("a budget must be above 0")
 
-    def progress(self, seconds: float, epochs: float) -> float:
-        """How much is used up, in [0, 1]."""
-        used = epochs / self.epochs if self.epochs is not None else seconds / (60 * (self.minutes or 1))
-        return min(1.0, used)
+    def progress(self, seconds: float, epochs: float, reserved: float = 0.0) -> float:
+        """How much is used up, in [0, 1].
+
+        Args:
+            seconds: Since training began.
+            epochs: Passes so far.
+            reserved: Seconds of a budget of minutes that are kept for what comes after training.
+        """
+        if self.epochs is not None:
+            return min(1.0, epochs / self.epochs)
+        return min(1.0, seconds / self.training_seconds(reserved))
+
+    def training_seconds(self, reserved: float) -> float:
+        """What is left of a budget of minutes when some seconds of it are kept: a tenth of it at least."""
+        whole = 60 * (self.minutes or 1)
+        return max(whole - reserved, LEAST_TRAINING * whole)

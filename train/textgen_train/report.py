@@ -24,8 +24,8 @@ class Evaluation:
         step: Updates of the weights so far.
         epoch: Passes over the training text so far, with a fraction.
         seconds: Since training began, evaluations included.
-        training_nats: Mean loss a character since the evaluation before, with what is left out while
-            training; it can be above the held-out loss, for which nothing is left out.
+        training_nats: Mean loss a character since the evaluation before, under dropout; it can be above the
+            held-out loss, for which nothing is left out.
         held_out_nats: Mean loss a character of the held-out text.
         bits_per_character: The same in bits.
         learning_rate: Of the last update.
@@ -68,13 +68,14 @@ class Report:
         if samples:
             self._samples.append(f"{describe(evaluation)}\n\n{samples}\n\n")
         self.files, failures = [], []
+        # The picture last: it takes longest, and whatever happens meanwhile costs no figures.
         for name, content in (
-            (METRICS_FILE, "".join(json.dumps(asdict(entry)) + "\n" for entry in self.evaluations).encode()),
-            (SAMPLES_FILE, "".join(self._samples).encode()),
-            (CURVES_FILE, self._curves()),
+            (METRICS_FILE, self._metrics),
+            (SAMPLES_FILE, lambda: "".join(self._samples).encode()),
+            (CURVES_FILE, self._curves),
         ):
             try:
-                self._put(self._folder / name, content)
+                self._put(self._folder / name, content())
             except OutputError as error:
                 failures.append(error)
         return failures
@@ -90,6 +91,9 @@ class Report:
         except OSError as error:
             raise OutputError(f"cannot remove {path}: {error.strerror or error}") from error
 
+    def _metrics(self) -> bytes:
+        return "".join(json.dumps(asdict(entry)) + "\n" for entry in self.evaluations).encode()
+
     def _curves(self) -> bytes:
         """Training and held-out loss over time, as a PNG picture."""
         # Only here, because it takes a second; and without pyplot, which keeps global state.
@@ -101,7 +105,7 @@ class Report:
         training = [entry.training_nats for entry in self.evaluations]
         held_out = [entry.held_out_nats for entry in self.evaluations]
         best = min(held_out)
-        axes.plot(seconds, training, marker=".", label="training, with what is left out")
+        axes.plot(seconds, training, marker=".", label="training, under dropout")
         axes.plot(seconds, held_out, marker="o", label="held out")
         axes.axhline(best, color="grey", linewidth=0.8, linestyle=":")
         axes.annotate(

@@ -149,7 +149,7 @@ class TrainingRun:
         self._reported = evaluation.step
         for error in self._report.add(evaluation, samples):
             # The model is what the time was spent on; it is not given up for a picture.
-            self._progress.warn(f"{error}; training goes on")
+            self._progress.warn(f"{error}; the model is safe")
         best = self.best
         better = f"; the best is {best.held_out_nats:.4f}" if best and best is not evaluation else ""
         self._progress.write(f"{describe(evaluation)}{better}")

@@ -71,6 +71,6 @@ class SinceEvaluation:
             LEAST_SECONDS_BETWEEN,
             EVALUATION_TO_TRAINING * evaluation_seconds,
         )
-        left = 60 * budget.minutes * (1.0 - update.progress)
+        left = budget.training_seconds(evaluation_seconds) * (1.0 - update.progress)
         # Not just before the end, where there is one anyway, and not so slowly that training has no time.
         return self.seconds >= between and left > max(between / 2, 3 * evaluation_seconds)

@@ -66,8 +66,8 @@ class Trainer(ABC):
         step = 0
 
         def progress() -> float:
-            used = perf_counter() - started + self.reserved_seconds
-            return self.budget.progress(used, step / self._updates_an_epoch)
+            used = perf_counter() - started
+            return self.budget.progress(used, step / self._updates_an_epoch, self.reserved_seconds)
 
         while True:
             for inputs, targets in self._batches():

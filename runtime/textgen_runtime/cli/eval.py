@@ -86,21 +86,27 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.surprise:
         refuse_to_replace(arguments.surprise)
     model = load(arguments.model, engine=arguments.engine)
-    found = []
+    found, code = [], 0
     for source in arguments.texts:
         try:
             found.append(score_text(model, source, arguments))
         except TextgenError as error:
             complain(PROG, str(error))
+            code = EXIT_FAILED
+        except MemoryError:
+            complain(PROG, f"{source}: there is not enough memory for this text")
+            code = EXIT_FAILED
     if not found:
-        return EXIT_FAILED
-    try:
-        if arguments.surprise:
+        return code
+    # Before the figures, because their reader may have gone away.
+    if arguments.surprise:
+        try:
             write_page(arguments, found)
-    finally:
-        # Last, because their reader may have gone away.
-        write_figures(arguments, model, found)
-    return 0 if len(found) == len(arguments.texts) else EXIT_FAILED
+        except OutputError as error:
+            complain(PROG, str(error))
+            code = EXIT_FAILED
+    write_figures(arguments, model, found)
+    return code
 
 
 def score_text(model: Model, source: str, arguments: argparse.Namespace) -> Scored:
@@ -159,7 +165,12 @@ def refuse_to_replace(page: Path) -> None:
     """
     from textgen_runtime.surprise_page import is_surprise_page
 
-    if page.is_file() and page.stat().st_size and not is_surprise_page(page):
+    try:
+        is_other = page.is_file() and page.stat().st_size > 0 and not is_surprise_page(page)
+    except OSError:
+        # Writing will tell.
+        return
+    if is_other:
         raise OutputError(
             f"--surprise would replace {page}, which is no page of {PROG}: choose another name, or remove it"
         )

@@ -135,8 +135,10 @@ def discard_output() -> None:
 
 def complain(prog: str, message: str, kind: str = "error") -> None:
     """One line on standard error, after what is already on its way to standard output."""
-    with contextlib.suppress(OSError):
+    try:
         sys.stdout.flush()
+    except OSError:
+        discard_output()
     one_line = "".join(symbol if symbol.isprintable() else ascii(symbol)[1:-1] for symbol in message)
     sys.stderr.write(f"{prog}: {kind}: {one_line}\n")
 
