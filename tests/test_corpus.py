@@ -48,7 +48,8 @@ def test_a_folder_does_not_feed_on_what_was_made_from_it(tmp_path: Path) -> None
     (tmp_path / "poems-model").mkdir()
     (tmp_path / "poems-model" / "model.onnx").touch()
     (tmp_path / "poems-model" / "samples.txt").write_text("sample\n")
-    assert read_corpus(str(tmp_path)).text == "poem\n"
+    (tmp_path / "poems-model" / "second.txt").write_text("another poem\n")
+    assert read_corpus(str(tmp_path)).text == "poem\nanother poem\n"
 
 
 def test_hidden_files_and_no_name(tmp_path: Path) -> None:
@@ -58,6 +59,16 @@ def test_hidden_files_and_no_name(tmp_path: Path) -> None:
     assert read_corpus(str(tmp_path)).text == "poem\n"
     with pytest.raises(CorpusError, match="no name"):
         read_corpus("")
+
+
+@pytest.mark.parametrize("folder", ["XDG_CACHE_HOME", "TEXTGEN_DATA_DIR"])
+def test_a_folder_of_published_corpora_that_cannot_be_looked_into(
+    monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    monkeypatch.delenv("TEXTGEN_DATA_DIR", raising=False)
+    monkeypatch.setenv(folder, "/" + "x" * 300)
+    with pytest.raises(CorpusError, match=r"cannot read .*nietzsche.txt: File name too long"):
+        read_corpus("nietzsche")
 
 
 def test_odd_names(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from textgen_runtime.vocabulary import Normalization
 from textgen_train.corpus import Corpus
-from textgen_train.dataset import LEAST_TRAINING, SNIPPET_LENGTH, make_dataset
+from textgen_train.dataset import LEAST_TRAINING_CHARACTERS, SNIPPET_LENGTH, make_dataset
 from textgen_train.errors import CorpusError
 
 
@@ -41,7 +41,9 @@ def test_a_single_symbol() -> None:
         make_dataset(corpus("a" * 1000), Normalization(), 0.1)
 
 
-@pytest.mark.parametrize(("length", "share"), [(30, 0.1), (LEAST_TRAINING, 0.1), (2000, 0.003), (2000, 0.97)])
+@pytest.mark.parametrize(
+    ("length", "share"), [(30, 0.1), (LEAST_TRAINING_CHARACTERS, 0.1), (2000, 0.003), (2000, 0.97)]
+)
 def test_too_short_for_its_parts(length: int, share: float) -> None:
     with pytest.raises(CorpusError, match=r"too short: \d+ characters to train on and \d+ held out"):
         make_dataset(corpus("ab" * (length // 2)), Normalization(), share)

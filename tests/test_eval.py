@@ -7,6 +7,8 @@ import json
 import lzma
 import math
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -221,6 +223,16 @@ def test_the_page_replaces_no_text_and_no_model(capsys: Captured, texts: Path, v
     assert (code, out) == (1, "")
     assert f"--surprise would replace {victim}" in err
     assert (texts / victim).read_bytes() == before
+
+
+def test_the_page_does_not_go_where_the_figures_go(texts: Path) -> None:
+    program = "import sys; from textgen_runtime.cli.eval import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, str(PATH), "one.txt", "--surprise", "out.html"]
+    with (texts / "out.html").open("w") as out:
+        done = subprocess.run(command, cwd=texts, stdout=out, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 1
+    assert b"--surprise wants a file of its own for the page, not out.html" in done.stderr
+    assert (texts / "out.html").read_bytes() == b""
 
 
 def test_a_reader_that_goes_away_costs_no_page(texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:

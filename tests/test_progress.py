@@ -1,10 +1,14 @@
 """What a person sees while a model trains."""
 
+import errno
+import io
+import os
 import sys
+from collections.abc import Callable
 
 import pytest
 from textgen_train import progress
-from textgen_train.progress import Bar, PlainLines, make_progress
+from textgen_train.progress import Bar, PlainLines, Progress, make_progress
 
 Captured = pytest.CaptureFixture[str]
 
@@ -29,6 +33,42 @@ def test_plain_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: 
     captured = capsys.readouterr()
     assert captured.err == " 10%  10 s\n 20%  20 s\n 30%  30 s\n"
     assert captured.out == "a result\n"
+
+
+class Closed(io.StringIO):
+    """A stream whose reader has gone away, or that cannot take any more."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__()
+        self.error = error
+
+    def write(self, _: str) -> int:
+        raise self.error
+
+
+@pytest.mark.parametrize("display", [Bar, PlainLines])
+def test_that_nobody_reads_ends_no_training(
+    monkeypatch: pytest.MonkeyPatch, display: Callable[[], Progress]
+) -> None:
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.0)
+    monkeypatch.setattr(sys, "stdout", Closed(BrokenPipeError()))
+    shown = display()
+    # A terminal that is gone gives an input/output error.
+    monkeypatch.setattr(sys, "stderr", Closed(OSError(errno.EIO, os.strerror(errno.EIO))))
+    shown.show(0.5, "1.4 nats")
+    shown.write("a result")
+    shown.warn("a warning")
+    shown.close()
+
+
+def test_results_that_cannot_be_written_are_told_of(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr(sys, "stdout", Closed(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
+    PlainLines().write("a result")
+    assert capsys.readouterr().err == (
+        "warning: cannot write standard output: No space left on device; training goes on\n"
+    )
 
 
 def test_a_bar_shows_the_status_and_results_go_to_standard_output(capsys: Captured) -> None:

@@ -4,7 +4,6 @@ import subprocess
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import textgen_runtime as textgen
@@ -17,21 +16,22 @@ from benchmarks.quality import table
 def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Training that only notes its command and what a model file would say of its recipe."""
     noted: list[list[str]] = []
-    recipes: dict[Path, dict[str, Any]] = {}
+    models: dict[Path, SimpleNamespace] = {}
 
     def train(command: list[str], *, check: bool) -> None:
         assert check
         noted.append(command)
         asked = parser().parse_args(command[1:])
-        asked.output.mkdir()
+        asked.output.mkdir(exist_ok=asked.overwrite)
         finished = asked.output.with_suffix("")
-        recipes[finished / "model.onnx"] = {**asdict(recipe_of(asked)), "seed": asked.seed, "name": "default"}
-
-    def load(path: Path) -> SimpleNamespace:
-        return SimpleNamespace(training={"recipe": recipes[path]})
+        recipe = {**asdict(recipe_of(asked)), "seed": asked.seed, "name": "default"}
+        normalization = textgen.Normalization(asked.lowercase, asked.unicode)
+        models[finished / "model.onnx"] = SimpleNamespace(
+            training={"recipe": recipe}, contract=SimpleNamespace(normalization=normalization)
+        )
 
     monkeypatch.setattr(subprocess, "run", train)
-    monkeypatch.setattr(textgen, "load", load)
+    monkeypatch.setattr(textgen, "load", models.__getitem__)
     return noted
 
 
@@ -55,12 +55,19 @@ def test_a_model_of_other_numbers_is_refused(tmp_path: Path, option: str, value:
         table.trained("nietzsche", "small:1", tmp_path, [option, value])
 
 
+@pytest.mark.usefixtures("commands")
+def test_a_model_of_another_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="tinyshakespeare-small-1 was trained with another normalization"):
+        table.trained("tinyshakespeare", "small:1", tmp_path, ["--lowercase"])
+
+
 def test_an_unfinished_training_is_begun_again(
     tmp_path: Path, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train = subprocess.run
 
     def fail(command: list[str], **_: object) -> None:
+        parser().parse_args(command[1:]).output.mkdir()
         raise subprocess.CalledProcessError(130, command)
 
     monkeypatch.setattr(subprocess, "run", fail)

@@ -1,5 +1,6 @@
 """``textgen-train`` as a person uses it."""
 
+import contextlib
 import errno
 import io
 import json
@@ -16,15 +17,16 @@ import pytest
 import textgen_runtime as textgen
 import torch
 from textgen_runtime import __version__
+from textgen_train import graph, since_evaluation
 from textgen_train import run as run_module
-from textgen_train import since_evaluation
-from textgen_train.cli import main
+from textgen_train.cli import keeping_work_when_ended, main
 
 from .commands import Captured, run_here
 
-# A shell that runs the tests in the background has the signal ignored, and children inherit that.
+# What runs the tests in the background may have the signals ignored, and children inherit that.
 PROGRAM = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "signal.signal(signal.SIGHUP, signal.SIG_DFL); "
     "from textgen_train.cli import main; sys.exit(main())"
 )
 COMMAND = [sys.executable, "-c", PROGRAM]
@@ -141,11 +143,20 @@ def test_what_is_learned_from_is_never_replaced(
 
 
 @pytest.mark.usefixtures("book")
-def test_the_texts_of_a_folder_are_not_put_beside_a_model(capsys: Captured) -> None:
-    """The next run would leave them out."""
-    code, _, err = run(capsys, ".", *QUICK, "-o", ".")
-    assert (code, err.count("\n")) == (1, 1)
-    assert "book.txt is a part of the corpus, and the next run would leave it out" in err
+def test_a_folder_of_texts_may_hold_their_model(capsys: Captured) -> None:
+    for options in ((), ("--overwrite",)):
+        code, _, err = run(capsys, ".", *QUICK, *options, "-o", ".")
+        assert code == 0
+        assert err.startswith(f"{Path.cwd().name}: 1,764 characters to learn from")
+
+
+@pytest.mark.usefixtures("book")
+def test_the_default_folder_is_called_like_the_corpus(capsys: Captured) -> None:
+    for name in ("letters.2020", "letters.2021"):
+        Path(name).mkdir()
+        Path(name, "all.txt").write_text(TEXT, encoding="utf-8")
+        assert run(capsys, name, *QUICK, "--no-samples")[0] == 0
+        assert Path(f"{name}-model/model.onnx").is_file()
 
 
 @pytest.mark.usefixtures("book")
@@ -270,6 +281,12 @@ def test_wrong_usage(capsys: Captured, options: tuple[str, ...], message: str) -
     assert err.count("\n") == 1
 
 
+def test_standard_input_is_read_once(capsys: Captured) -> None:
+    code, _, err = run(capsys, "-", "--held-out-file", "-")
+    assert code == 2
+    assert err.startswith("textgen-train: error: -, standard input, can be read only once")
+
+
 def test_version(capsys: Captured) -> None:
     assert run(capsys, "--version") == (0, f"textgen-train {__version__}\n", "")
 
@@ -306,7 +323,7 @@ def test_a_text_can_be_read_in_its_own_form(capsys: Captured) -> None:
     assert run(capsys, "signs.txt", *QUICK, "--lowercase", "--unicode", "NFKC")[0] == 0
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_keeps_the_best_model(book: Path, sent: signal.Signals) -> None:
     with subprocess.Popen(
         [*COMMAND, book.name, "--units", "8", "--epochs", "1000000", "--no-samples"],
@@ -326,6 +343,55 @@ def test_an_interrupt_keeps_the_best_model(book: Path, sent: signal.Signals) -> 
     )
     assert textgen.load(book.parent / "book-model" / "model.onnx").generate(seed=1, length=5)
     assert not list((book.parent / "book-model").glob("*.partial"))
+
+
+def test_an_interrupt_keeps_the_best_model_though_nobody_reads(book: Path) -> None:
+    """As after Ctrl-C in a shell, which ends the ``tee`` behind a pipe as well."""
+    with subprocess.Popen(
+        [*COMMAND, book.name, "--units", "8", "--epochs", "1000000", "--no-samples"],
+        cwd=book.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert "held out" in process.stdout.readline()
+        process.stdout.close()
+        process.stderr.close()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+    assert textgen.load(book.parent / "book-model" / "model.onnx").generate(seed=1, length=5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_is_an_interrupt_unless_it_is_ignored(number: signal.Signals) -> None:
+    for handler in (signal.SIG_IGN, signal.SIG_DFL):
+        before = signal.signal(number, handler)
+        try:
+            expected = (
+                contextlib.nullcontext() if handler is signal.SIG_IGN else pytest.raises(KeyboardInterrupt)
+            )
+            with expected, keeping_work_when_ended():
+                signal.raise_signal(number)
+            assert signal.getsignal(number) is handler
+        finally:
+            signal.signal(number, before)
+
+
+@pytest.mark.usefixtures("book")
+def test_a_network_too_large_for_a_file(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "MOST_PARAMETERS", 1000)
+    code, out, err = run(capsys, "book.txt", *QUICK, "--units", "16")
+    assert (code, out) == (1, "")
+    assert "parameters is too large for an ONNX file, which holds 1,000: lower --units or --layers" in err
+
+
+@pytest.mark.usefixtures("book")
+def test_no_name_of_a_held_out_text(capsys: Captured) -> None:
+    code, _, err = run(capsys, "book.txt", "--held-out-file", "")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "the corpus has no name" in err
 
 
 @pytest.mark.usefixtures("book")

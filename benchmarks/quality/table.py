@@ -71,11 +71,12 @@ def duration(seconds: float) -> str:
 def trained(corpus: str, run: str, folder: Path, options: list[str]) -> Path:
     """The folder of a run's model, after training it if it is not there.
 
-    One that is there is taken if the recipe and the seed in its model file are the ones asked for.
+    One that is there is taken if the recipe, the seed and the normalization in its model file are the ones
+    asked for.
     """
     preset, minutes = run.split(":")
     target = folder / f"{corpus}-{preset}-{minutes}"
-    # Behind the options, so that what the table says of a run is true of it.
+    # Behind the options, so that none of them takes the place of what the table says of a run.
     arguments = [*options, corpus, "--preset", preset, "--minutes", minutes, "--held-out", str(HELD_OUT)]
     arguments += ["--no-samples", *["--lowercase"] * CORPORA[corpus]]
     if not target.exists():
@@ -86,8 +87,10 @@ def trained(corpus: str, run: str, folder: Path, options: list[str]) -> Path:
         partial.rename(target)
     asked = parser().parse_args(arguments)
     wanted = {**asdict(recipe_of(asked)), "seed": asked.seed}
-    recipe = textgen.load(target / MODEL_FILE).training["recipe"]
-    changed = [name for name, value in wanted.items() if recipe.get(name) != value]
+    model = textgen.load(target / MODEL_FILE)
+    changed = [name for name, value in wanted.items() if model.training["recipe"].get(name) != value]
+    if model.contract.normalization != Normalization(lowercase=CORPORA[corpus]):
+        changed.append("normalization")
     if changed:
         sys.exit(
             f"{target} was trained with another {', '.join(changed)}: remove it, or give another --folder"

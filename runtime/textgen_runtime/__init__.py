@@ -6,6 +6,7 @@
 """
 
 from ._sampler import Sampler, entropy, reweight, softmax
+from .contract import Contract
 from .engine import Engine, State
 from .errors import (
     ModelFileError,
@@ -23,12 +24,15 @@ from .saved import resume, save
 from .scoring import Prediction, Score, predict
 from .shipped import shipped
 from .version import __version__
+from .vocabulary import Normalization, Vocabulary
 
 __all__ = [
+    "Contract",
     "Engine",
     "Generation",
     "Model",
     "ModelFileError",
+    "Normalization",
     "OutputError",
     "Prediction",
     "PromptError",
@@ -40,6 +44,7 @@ __all__ = [
     "State",
     "TextFileError",
     "TextgenError",
+    "Vocabulary",
     "__version__",
     "entropy",
     "load",

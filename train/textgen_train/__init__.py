@@ -1,7 +1,7 @@
 """Train a character-level LSTM on a text and export it to ONNX.
 
-The command is ``textgen-train``; these are its parts, for programs. They are imported when they are first
-used, because torch alone takes seconds.
+The command is ``textgen-train``; these are its parts, for programs, as the README shows. They are imported
+when they are first used, because torch alone takes seconds.
 """
 
 from importlib import import_module
@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from .classic import ClassicTrainer
     from .corpus import Corpus, read_corpus
     from .dataset import Dataset, make_dataset
+    from .errors import CorpusError, ExportError, RecipeError, TrainingError
     from .evaluation import nats_per_character
     from .exporter import Exported, export
     from .model import CharLSTM
     from .recipe import PRESETS, Budget, ClassicRecipe, Recipe
     from .stream_trainer import StreamTrainer
+    from .trainer import Trainer, Update
 
 _HOMES = {
     "PRESETS": "recipe",
@@ -24,10 +26,16 @@ _HOMES = {
     "ClassicRecipe": "recipe",
     "ClassicTrainer": "classic",
     "Corpus": "corpus",
+    "CorpusError": "errors",
     "Dataset": "dataset",
+    "ExportError": "errors",
     "Exported": "exporter",
     "Recipe": "recipe",
+    "RecipeError": "errors",
     "StreamTrainer": "stream_trainer",
+    "Trainer": "trainer",
+    "TrainingError": "errors",
+    "Update": "trainer",
     "export": "exporter",
     "make_dataset": "dataset",
     "nats_per_character": "evaluation",
@@ -41,10 +49,16 @@ __all__ = [
     "ClassicRecipe",
     "ClassicTrainer",
     "Corpus",
+    "CorpusError",
     "Dataset",
+    "ExportError",
     "Exported",
     "Recipe",
+    "RecipeError",
     "StreamTrainer",
+    "Trainer",
+    "TrainingError",
+    "Update",
     "export",
     "make_dataset",
     "nats_per_character",

@@ -43,14 +43,15 @@ def parser() -> CommandParser:
     command.add_argument(
         "corpus",
         metavar="CORPUS",
-        help=f"a UTF-8 file, a folder of .txt files, - for standard input, or a name: {', '.join(NAMES)}",
+        help="a UTF-8 file, a folder of .txt files (also in sub-folders), - for standard input, or a name: "
+        f"{', '.join(NAMES)}",
     )
     command.add_argument(
         "-o",
         "--output",
         metavar="FOLDER",
         type=Path,
-        help="where the files go (default: CORPUS's name and -model)",
+        help="where the files go (default: CORPUS's name, without its ending, and -model)",
     )
     command.add_argument(
         "--overwrite", action="store_true", help="replace the files of an earlier run in the output folder"
@@ -83,7 +84,9 @@ def parser() -> CommandParser:
         f"(default {DEFAULT_HELD_OUT})",
     )
     held_out.add_argument(
-        "--held-out-file", metavar="FILE", help="a text of its own to score on; all of CORPUS is learned from"
+        "--held-out-file",
+        metavar="TEXT",
+        help="a file, folder or name of its own to score on; all of CORPUS is learned from",
     )
     command.add_argument(
         "--seed",

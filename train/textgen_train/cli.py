@@ -1,10 +1,11 @@
 """``textgen-train``: a text in, ``model.onnx`` out."""
 
 import argparse
+import contextlib
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +15,16 @@ from textgen_runtime.cli.shell import (
     complain,
     escape_unencodable,
     run_command,
+    tell,
 )
 from textgen_runtime.errors import OutputError
+from textgen_runtime.text_file import STANDARD_INPUT
 from textgen_runtime.vocabulary import Normalization, as_unicode_form
 
 from .arguments import PROG, budget_of, parser, recipe_of
 from .corpus import Corpus, read_corpus
 from .dataset import make_dataset
-from .errors import CorpusError, RecipeError, TrainingError, telling_of_memory
+from .errors import CorpusError, RecipeError, TrainingError, explaining_memory_errors
 from .output_folder import prepare_folder
 from .recipe import AnyRecipe, Budget, ClassicRecipe
 from .report import MODEL_FILE, Evaluation
@@ -40,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     command = parser()
     arguments = command.parse_args(argv)
+    if arguments.corpus == arguments.held_out_file == STANDARD_INPUT:
+        command.error(f"{STANDARD_INPUT}, standard input, can be read only once")
     try:
         recipe = recipe_of(arguments)
     except RecipeError as error:
@@ -62,7 +67,9 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
     """Read the corpus, train, and say what came of it."""
     require_extra()
     corpus = read_corpus(arguments.corpus)
-    held_out = read_corpus(arguments.held_out_file) if arguments.held_out_file else arguments.held_out
+    held_out = (
+        read_corpus(arguments.held_out_file) if arguments.held_out_file is not None else arguments.held_out
+    )
     form = None if arguments.unicode == "none" else as_unicode_form(arguments.unicode)
     lowercase = arguments.lowercase or isinstance(recipe, ClassicRecipe)
     dataset = make_dataset(corpus, Normalization(lowercase, form), held_out)
@@ -71,11 +78,11 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
             f"the corpus {corpus.name} is too short: its {len(dataset.training)} characters to learn from "
             f"hold no window of {recipe.window} with another character behind it"
         )
-    folder = arguments.output or Path(f"{Path(corpus.name).stem.replace(' ', '-')}-model")
+    folder = arguments.output or default_folder(arguments.corpus, corpus)
     corpora = [corpus, held_out] if isinstance(held_out, Corpus) else [corpus]
     prepare_folder(folder, corpora, overwrite=arguments.overwrite)
     escape_unencodable(PROG, sys.stdout, dataset.vocabulary.symbols)
-    sys.stderr.write(
+    tell(
         f"{corpus.name}: {len(dataset.training):,} characters to learn from, {len(dataset.held_out):,} held "
         f"out, {len(dataset.vocabulary)} different ones\n"
     )
@@ -84,38 +91,65 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
 
     provenance = Provenance(corpus, held_out, dataset, recipe, arguments.seed)
     run = make_run(arguments, provenance, folder)
-    # What shuts a machine down, or ends a job whose time is up, keeps the work as well.
-    handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with telling_of_memory():
+        with keeping_work_when_ended(), explaining_memory_errors():
             run.run()
     except KeyboardInterrupt:
-        complain(PROG, kept(folder, run.best), "interrupted")
+        complain(PROG, what_is_left(folder, run.best), "interrupted")
         return EXIT_INTERRUPTED
     except (TrainingError, OutputError) as error:
         if run.best is None:
             raise
-        raise type(error)(f"{error}; {kept(folder, run.best)}") from error
-    finally:
-        signal.signal(signal.SIGTERM, handler)
+        raise type(error)(f"{error}; {what_is_left(folder, run.best)}") from error
     sys.stdout.write(finished(folder, run))
     return 0
+
+
+def default_folder(source: str, corpus: Corpus) -> Path:
+    """Where the files go unless told otherwise; what follows a dot in a folder's name is no ending."""
+    name = corpus.name if Path(source).is_dir() else Path(corpus.name).stem
+    return Path(f"{name.replace(' ', '-') or 'text'}-model")
+
+
+@contextlib.contextmanager
+def keeping_work_when_ended() -> Iterator[None]:
+    """Let what shuts a machine down, ends a job whose time is up or closes a terminal be an interrupt.
+
+    Raises:
+        KeyboardInterrupt: On such a signal, but for one that is ignored, as under ``nohup``.
+    """
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in signals}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def make_run(arguments: argparse.Namespace, provenance: "Provenance", folder: Path) -> "TrainingRun":
     """A training run that is ready to start, after telling what it will train."""
     import torch
 
+    from .graph import MOST_PARAMETERS
     from .precision import has_bfloat16
     from .progress import make_progress
     from .run import TrainingRun
 
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
-    with telling_of_memory():
+    with explaining_memory_errors():
         trainer = make_trainer(provenance, budget_of(arguments))
+    if trainer.model.parameter_count > MOST_PARAMETERS:
+        raise RecipeError(
+            f"a network of {trainer.model.parameter_count:,} parameters is too large for an ONNX file, which "
+            f"holds {MOST_PARAMETERS:,}: lower --units or --layers"
+        )
     threads, lstm = torch.get_num_threads(), trainer.model.lstm
-    sys.stderr.write(
+    tell(
         f"{lstm.num_layers} x {lstm.hidden_size} LSTM units, {trainer.model.parameter_count:,} parameters, "
         f"{'bfloat16' if has_bfloat16() else 'float32'}, {threads} thread{'s' * (threads > 1)}\n"
     )
@@ -134,7 +168,7 @@ def make_trainer(provenance: "Provenance", budget: Budget) -> "Trainer":
     return StreamTrainer(*options, recipe, budget, provenance.seed)
 
 
-def kept(folder: Path, best: Evaluation | None) -> str:
+def what_is_left(folder: Path, best: Evaluation | None) -> str:
     """What there is, to tell after a run that did not come to its end."""
     if best is None:
         return f"there was no model yet; nothing was written to {folder}"

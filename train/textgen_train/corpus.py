@@ -3,15 +3,15 @@
 import hashlib
 import os
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from textgen_runtime.cli.shell import tell
 from textgen_runtime.text_file import STANDARD_INPUT, read_text
 
 from .errors import CorpusError
-from .report import MODEL_FILE
+from .report import MODEL_FILE, SAMPLES_FILE
 
 DATA_FOLDER_VARIABLE = "TEXTGEN_DATA_DIR"
 DOWNLOAD_TIMEOUT_SECONDS = 30
@@ -26,14 +26,12 @@ class Corpus:
         text: Its characters, not yet normalised.
         sha256: Of its UTF-8 bytes, in hexadecimal: says later which text a model was trained on.
         files: The user's files that it was read from; none for standard input and known corpora.
-        is_folder: Whether those are all the texts of a folder.
     """
 
     name: str
     text: str
     sha256: str
     files: tuple[Path, ...] = ()
-    is_folder: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,8 +80,8 @@ def read_corpus(source: str) -> Corpus:
 
     Args:
         source: One of ``NAMES``, a UTF-8 file, a folder (all its ``.txt`` files in the order of their
-            paths, sub-folders included, but nothing hidden and nothing beside a ``model.onnx``), or ``-``
-            for standard input. A file that is called like a corpus is reached by a path such as
+            paths, sub-folders included, but nothing hidden and no samples of an earlier run), or ``-`` for
+            standard input. A file that is called like a corpus is reached by a path such as
             ``./nietzsche``.
 
     Raises:
@@ -102,7 +100,7 @@ def read_corpus(source: str) -> Corpus:
     try:
         if path.is_dir():
             files = _texts_in(path)
-            return _corpus(path.resolve().name, _joined(files), files, is_folder=True)
+            return _corpus(path.resolve().name, _joined(files), files)
         path.stat()
     except FileNotFoundError:
         raise CorpusError(
@@ -113,25 +111,25 @@ def read_corpus(source: str) -> Corpus:
     return _corpus(path.name, read_text(source), (path,))
 
 
-def _corpus(name: str, text: str, files: tuple[Path, ...] = (), *, is_folder: bool = False) -> Corpus:
+def _corpus(name: str, text: str, files: tuple[Path, ...] = ()) -> Corpus:
     if not text.strip():
         raise CorpusError(f"the corpus {name} is empty")
     # A file's name need not be Unicode, and goes into the model file.
     name = name.encode(errors="replace").decode()
-    return Corpus(name, text, hashlib.sha256(text.encode()).hexdigest(), files, is_folder)
+    return Corpus(name, text, hashlib.sha256(text.encode()).hexdigest(), files)
 
 
 def _texts_in(folder: Path) -> tuple[Path, ...]:
-    # What an earlier run left beside its model is no corpus, and what is hidden is not meant.
+    # What an earlier run wrote is no corpus, and what is hidden is not meant.
     paths = sorted(
         path
         for path in folder.rglob("*.txt")
         if path.is_file()
-        and not (path.parent / MODEL_FILE).exists()
+        and not (path.name == SAMPLES_FILE and (path.parent / MODEL_FILE).exists())
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     if not paths:
-        raise CorpusError(f"the folder {folder} holds no .txt files")
+        raise CorpusError(f"the folder {folder} holds no .txt files to learn from")
     return tuple(paths)
 
 
@@ -145,10 +143,17 @@ def _published(name: str) -> Path:
     corpus = PUBLISHED[name]
     if folder := os.environ.get(DATA_FOLDER_VARIABLE):
         path = Path(folder) / f"{name}.txt"
-        if path.is_file():
+        if _is_there(path):
             _verify(path, corpus.sha256)
             return path
     return _download(name, corpus)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise CorpusError(f"cannot read {path}: {error.strerror or error}") from None
 
 
 def _verify(path: Path, expected: str) -> None:
@@ -169,8 +174,8 @@ def _download(name: str, corpus: PublishedCorpus) -> Path:
 
     pooch.get_logger().setLevel("WARNING")
     folder = pooch.os_cache("textgen")
-    if not (Path(folder) / f"{name}.txt").exists():
-        sys.stderr.write(f"downloading {name} from {corpus.url}\n")
+    if not _is_there(Path(folder) / f"{name}.txt"):
+        tell(f"downloading {name} from {corpus.url}\n")
     try:
         fetched = pooch.retrieve(
             corpus.url,

@@ -11,8 +11,8 @@ from .corpus import Corpus
 from .errors import CorpusError
 
 # Below these there is nothing to learn, or no loss worth reading.
-LEAST_TRAINING = 128
-LEAST_HELD_OUT = 8
+LEAST_TRAINING_CHARACTERS = 128
+LEAST_HELD_OUT_CHARACTERS = 8
 
 SNIPPET_LENGTH = 60
 SNIPPETS_COMPARED = 5
@@ -83,15 +83,15 @@ def make_dataset(
         raise CorpusError(
             f"the corpus {corpus.name} is nothing but {symbols[0]!r}: there is nothing to learn"
         )
-    if isinstance(held_out, Corpus) and len(rest) < LEAST_HELD_OUT:
+    if isinstance(held_out, Corpus) and len(rest) < LEAST_HELD_OUT_CHARACTERS:
         raise CorpusError(
             f"the held-out text {held_out.name} is too short: {len(rest)} characters, and at least "
-            f"{LEAST_HELD_OUT} are needed"
+            f"{LEAST_HELD_OUT_CHARACTERS} are needed"
         )
-    if len(training) < LEAST_TRAINING or len(rest) < LEAST_HELD_OUT:
+    if len(training) < LEAST_TRAINING_CHARACTERS or len(rest) < LEAST_HELD_OUT_CHARACTERS:
         raise CorpusError(
             f"the corpus {corpus.name} is too short: {len(training)} characters to train on and {len(rest)} "
-            f"held out, and at least {LEAST_TRAINING} and {LEAST_HELD_OUT} are needed"
+            f"held out, and at least {LEAST_TRAINING_CHARACTERS} and {LEAST_HELD_OUT_CHARACTERS} are needed"
         )
     vocabulary = Vocabulary(symbols)
     learned, scored = vocabulary.encode(training), vocabulary.encode(rest)

@@ -23,7 +23,7 @@ OUT_OF_MEMORY = ("allocate memory", "size calculation overflowed")
 
 
 @contextlib.contextmanager
-def telling_of_memory() -> Iterator[None]:
+def explaining_memory_errors() -> Iterator[None]:
     """Turn what torch and Python raise for want of memory into one error of the user's.
 
     Raises:
@@ -36,7 +36,7 @@ def telling_of_memory() -> Iterator[None]:
             raise
         raise TrainingError(
             "there is not enough memory for a network of this size, or for so many streams at once: lower "
-            "--units, --batch or --slice-length"
+            "--units or --batch"
         ) from error
 
 

@@ -20,6 +20,9 @@ IR_VERSION = 9
 # torch keeps a layer's four gates as input, forget, cell, output; ONNX as input, output, forget, cell.
 ONNX_GATES_IN_TORCH_ORDER = (0, 3, 1, 2)
 
+# protobuf, which the file is written in, has no message of 2 GiB; a twentieth is for all that is not weights.
+MOST_PARAMETERS = 510_000_000
+
 
 @dataclass(frozen=True)
 class LayerWeights:
@@ -57,7 +60,7 @@ def build_model(weights: Weights, contract: Contract) -> onnx.ModelProto:
     """The model file of some weights, checked against the ONNX standard.
 
     Raises:
-        onnx.checker.ValidationError: If it breaks the standard: a defect, no user can cause it.
+        onnx.checker.ValidationError: If it breaks the standard, which is a defect of this module.
     """
     vocabulary, units = weights.output.shape
     layers = len(weights.layers)

@@ -15,7 +15,7 @@ def prepare_folder(folder: Path, corpora: Iterable[Corpus], *, overwrite: bool) 
 
     Args:
         folder: Where the files will go.
-        corpora: What is learned from and scored on; none of its files is ever replaced.
+        corpora: What is learned from and scored on; none of their files is ever replaced.
         overwrite: Whether files of an earlier run may be replaced.
 
     Raises:
@@ -28,7 +28,7 @@ def prepare_folder(folder: Path, corpora: Iterable[Corpus], *, overwrite: bool) 
     except OSError as error:
         raise OutputError(f"cannot write into the folder {folder}: {error.strerror or error}") from None
     for corpus in corpora:
-        _keep(corpus, folder)
+        _refuse_to_replace(corpus, folder)
     for name in FILES:
         if (folder / name).exists() and not overwrite:
             raise OutputError(
@@ -36,13 +36,7 @@ def prepare_folder(folder: Path, corpora: Iterable[Corpus], *, overwrite: bool) 
             )
 
 
-def _keep(corpus: Corpus, folder: Path) -> None:
+def _refuse_to_replace(corpus: Corpus, folder: Path) -> None:
     for path in corpus.files:
         if any((folder / name).exists() and path.samefile(folder / name) for name in FILES):
             raise OutputError(f"{path} is read, and would be replaced: choose another folder with -o")
-        # A folder's texts are read again by the next run, but for those beside a model.
-        if corpus.is_folder and path.parent.samefile(folder):
-            raise OutputError(
-                f"{path} is a part of the corpus, and the next run would leave it out, beside a model: "
-                "choose another folder with -o"
-            )

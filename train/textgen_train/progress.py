@@ -4,7 +4,7 @@ import sys
 from time import perf_counter
 from typing import NoReturn, Protocol
 
-from textgen_runtime.cli.shell import discard_output
+from textgen_runtime.cli.shell import discard, tell
 from tqdm import tqdm
 
 PLAIN_SECONDS = 10.0
@@ -53,7 +53,8 @@ class Bar:
             write_result(text)
 
     def warn(self, text: str) -> None:
-        tqdm.write(f"warning: {text}", file=sys.stderr)
+        with tqdm.external_write_mode(file=sys.stderr):
+            tell(f"warning: {text}\n")
 
     def close(self) -> None:
         self._bar.close()
@@ -69,26 +70,27 @@ class PlainLines:
         now = perf_counter()
         if now - self._last >= PLAIN_SECONDS:
             self._last = now
-            sys.stderr.write(f"{fraction:4.0%}  {status}\n")
-            sys.stderr.flush()
+            tell(f"{fraction:4.0%}  {status}\n")
 
     def write(self, text: str) -> None:
         write_result(text)
 
     def warn(self, text: str) -> None:
-        sys.stderr.write(f"warning: {text}\n")
+        tell(f"warning: {text}\n")
 
     def close(self) -> None:
         pass
 
 
 def write_result(text: str) -> None:
-    """Write to standard output; if its reader has gone away, training is still worth finishing."""
+    """Write to standard output; if it can no longer be written, training is still worth finishing."""
     try:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
-    except BrokenPipeError:
-        discard_output()
+    except OSError as error:
+        discard(sys.stdout)
+        if not isinstance(error, BrokenPipeError):
+            tell(f"warning: cannot write standard output: {error.strerror or error}; training goes on\n")
 
 
 def make_progress() -> Progress:

@@ -13,7 +13,7 @@ REFERENCE_UNITS = 128
 LONGEST_WARMUP = 0.1
 
 # A share of a budget of minutes, however long its evaluations take: an untrained model is no use.
-LEAST_TRAINING = 0.1
+LEAST_TRAINING_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Recipe(Settings):
         The warm-up is over after ``warmup`` updates or a tenth of the budget, whichever comes first: a short
         text may have no hundred updates in all.
 
-        It is above 1 for networks of fewer than 128 units.
+        The factor is above 1 for networks of fewer than 128 units.
 
         Args:
             update: Its number, from 0.
@@ -122,4 +122,4 @@ class Budget:
     def training_seconds(self, reserved: float) -> float:
         """What is left of a budget of minutes when some seconds of it are kept: a tenth of it at least."""
         whole = 60 * (self.minutes or 1)
-        return max(whole - reserved, LEAST_TRAINING * whole)
+        return max(whole - reserved, LEAST_TRAINING_SHARE * whole)

@@ -24,11 +24,11 @@ class Evaluation:
         step: Updates of the weights so far.
         epoch: Passes over the training text so far, with a fraction.
         seconds: Since training began, evaluations included.
-        training_nats: Mean loss a character since the evaluation before, under dropout; it can be above the
-            held-out loss, for which nothing is left out.
+        training_nats: Mean loss a character since the evaluation before, under the dropout of the recipe, so
+            that it can be above the held-out loss, for which nothing is left out.
         held_out_nats: Mean loss a character of the held-out text.
         bits_per_character: The same in bits.
-        learning_rate: Of the last update.
+        learning_rate: Of the last update; AdamW's where Muon has one of its own.
         characters_per_second: Trained on since the evaluation before.
     """
 
@@ -105,7 +105,7 @@ class Report:
         training = [entry.training_nats for entry in self.evaluations]
         held_out = [entry.held_out_nats for entry in self.evaluations]
         best = min(held_out)
-        axes.plot(seconds, training, marker=".", label="training, under dropout")
+        axes.plot(seconds, training, marker=".", label="training")
         axes.plot(seconds, held_out, marker="o", label="held out")
         axes.axhline(best, color="grey", linewidth=0.8, linestyle=":")
         axes.annotate(

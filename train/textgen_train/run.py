@@ -68,7 +68,8 @@ class TrainingRun:
                 is in its file then.
             TrainingError: If the loss is no longer a number; an earlier model is in its file then.
             OutputError: If the model cannot be written.
-            ExportError: If no model was exported as it was trained.
+            ExportError: If the first exported model does not do what the trained one does; later, when an
+                earlier one is in its file, that is only warned of.
         """
         if self._budget.minutes is not None:
             self._trainer.reserved_seconds = self._scoring_seconds()

@@ -22,7 +22,7 @@ class Update:
         epochs: Passes over the text so far, with a fraction.
         seconds: Since the first one began.
         progress: How much of the budget is used up, in [0, 1].
-        learning_rate: What it was made with.
+        learning_rate: What it was made with; AdamW's where Muon has one of its own.
         characters: How many it learned from.
         nats: Their mean loss, before the change.
         ends_epoch: Whether a pass over the text ended with it.
@@ -52,7 +52,7 @@ class Trainer(ABC):
         self.model, self.budget = model, budget
         # Seconds of a budget of minutes that are kept for what comes after the last update.
         self.reserved_seconds = 0.0
-        self._updates_an_epoch, self._highest_rate = updates_an_epoch, learning_rate
+        self._updates_an_epoch, self._stated_rate = updates_an_epoch, learning_rate
 
     def updates(self) -> Iterator[Update]:
         """Train, stopping after each update to say what it was, until the budget is used up.
@@ -82,7 +82,7 @@ class Trainer(ABC):
                     epochs=step / self._updates_an_epoch,
                     seconds=perf_counter() - started,
                     progress=progress(),
-                    learning_rate=rate * self._highest_rate,
+                    learning_rate=rate * self._stated_rate,
                     characters=targets.numel(),
                     nats=nats,
                     ends_epoch=step % self._updates_an_epoch == 0,

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -126,7 +127,8 @@ def score_text(model: Model, source: str, arguments: argparse.Namespace) -> Scor
     seconds = perf_counter() - before
     return Scored(
         name,
-        prediction,
+        # It has a number for each character, which nothing but the page shows.
+        prediction if arguments.surprise else None,
         prediction.score,
         prediction.skipped,
         seconds,
@@ -156,7 +158,7 @@ def write_figures(arguments: argparse.Namespace, model: Model, texts: Sequence[S
 
 
 def refuse_to_replace(page: Path) -> None:
-    """See that a file about to be replaced is an older page, and not one of the texts.
+    """See that a file about to be replaced is an older page, not one of the texts and not standard output.
 
     A shell makes the first text FILE where it expands ``--surprise *.txt``.
 
@@ -170,10 +172,23 @@ def refuse_to_replace(page: Path) -> None:
     except OSError:
         # Writing will tell.
         return
+    if is_standard_output(page):
+        raise OutputError(
+            f"--surprise wants a file of its own for the page, not {page}: standard output has the figures"
+        )
     if is_other:
         raise OutputError(
             f"--surprise would replace {page}, which is no page of {PROG}: choose another name, or remove it"
         )
+
+
+def is_standard_output(page: Path) -> bool:
+    """Whether what is written to a path comes out where the figures do, as with ``/dev/stdout``."""
+    try:
+        # What a terminal or /dev/null is given twice spoils nothing.
+        return not page.is_char_device() and os.path.samestat(page.stat(), os.fstat(sys.stdout.fileno()))
+    except OSError:
+        return False
 
 
 def write_page(arguments: argparse.Namespace, texts: Sequence[Scored]) -> None:

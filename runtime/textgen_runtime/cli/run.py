@@ -27,6 +27,7 @@ from .shell import (
     escape_unencodable,
     number,
     run_command,
+    tell,
     whole_number,
 )
 from .statistics import statistics
@@ -152,7 +153,7 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
         sys.stdout.flush()
         first_character = (writer.first_character or loaded) - start
         report = statistics(model.engine.name, seed, loaded - before, first_character, measurements)
-        sys.stderr.writelines(f"{line}\n" for line in report)
+        tell("".join(f"{line}\n" for line in report))
     return 0
 
 

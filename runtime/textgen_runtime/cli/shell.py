@@ -109,28 +109,37 @@ def run_command(prog: str, command: Callable[[], int]) -> int:
         complain(prog, str(error))
         return EXIT_FAILED
     except KeyboardInterrupt:
-        discard_output()
+        discard(sys.stdout)
         return EXIT_INTERRUPTED
     except MemoryError:
         complain(prog, "there is not enough memory for this")
         return EXIT_FAILED
     except BrokenPipeError:
-        discard_output()
+        discard(sys.stdout)
         return 0
     except OSError as error:
         # Files are looked after where they are opened; what is left is standard output.
-        discard_output()
+        discard(sys.stdout)
         complain(prog, f"cannot write standard output: {error.strerror or error}")
         return EXIT_FAILED
     return code
 
 
-def discard_output() -> None:
-    """Give up standard output: the interpreter flushes it once more at exit, and must not fail then."""
+def discard(stream: TextIO) -> None:
+    """Give up standard output or error: it is flushed once more at exit, and must not fail then."""
     with contextlib.suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
+        os.dup2(null, stream.fileno())
         os.close(null)
+
+
+def tell(text: str) -> None:
+    """Write to standard error; that nobody reads it is no reason to end what is told of."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        discard(sys.stderr)
 
 
 def complain(prog: str, message: str, kind: str = "error") -> None:
@@ -138,9 +147,9 @@ def complain(prog: str, message: str, kind: str = "error") -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        discard_output()
+        discard(sys.stdout)
     one_line = "".join(symbol if symbol.isprintable() else ascii(symbol)[1:-1] for symbol in message)
-    sys.stderr.write(f"{prog}: {kind}: {one_line}\n")
+    tell(f"{prog}: {kind}: {one_line}\n")
 
 
 def escape_unencodable(prog: str, stream: TextIO, symbols: Sequence[str]) -> None:
