@@ -354,13 +354,14 @@ def test_the_last_updates_are_evaluated_though_time_runs_out_behind_them(
 
 def test_progress_in_words() -> None:
     since = SinceEvaluation()
-    assert since.status(Budget(epochs=1)) == ""
-    since.add(update_at(15, 1))
-    status = since.status(Budget(minutes=1))
+    assert since.status(Budget(epochs=1), 0.0) == ""
+    # A quarter of the 40 seconds that are there beside the last evaluation.
+    since.add(replace(update_at(10, 1), progress=0.25))
+    status = since.status(Budget(minutes=1), 20.0)
     assert status.startswith("1.000 nats")
-    assert status.endswith("45 s left")
+    assert status.endswith("50 s left")
     since.add(replace(update_at(30, 1), progress=0.2))
-    assert since.status(Budget(epochs=5)).endswith("2:00 left")
+    assert since.status(Budget(epochs=5), 20.0).endswith("2:00 left")
 
 
 @pytest.mark.parametrize(

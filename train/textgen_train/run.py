@@ -77,7 +77,9 @@ class TrainingRun:
         try:
             for update in self._trainer.updates():
                 since.add(update)
-                self._progress.show(update.progress, since.status(self._budget))
+                self._progress.show(
+                    update.progress, since.status(self._budget, self._trainer.reserved_seconds)
+                )
                 if since.is_due(update, self._budget, self._trainer.reserved_seconds):
                     self._evaluate(update, since)
                     since = SinceEvaluation()

@@ -41,15 +41,20 @@ class SinceEvaluation:
     def characters_per_second(self) -> float:
         return self.characters / max(self.seconds, 1e-9)
 
-    def status(self, budget: Budget) -> str:
-        """A line for the progress display: loss, speed, time left."""
+    def status(self, budget: Budget, evaluation_seconds: float) -> str:
+        """A line for the progress display: loss, speed, time left.
+
+        Args:
+            budget: Of the run.
+            evaluation_seconds: What an evaluation takes.
+        """
         if self.last is None:
             return ""
         used = max(self.last.progress, 1e-9)
         left = (
             self.last.seconds * (1 - used) / used
             if budget.minutes is None
-            else 60 * budget.minutes * (1 - used)
+            else budget.training_seconds(evaluation_seconds) * (1 - used) + evaluation_seconds
         )
         loss = self.nats / max(self.characters, 1)
         return f"{loss:.3f} nats  {self.characters_per_second:,.0f} characters/s  {clock(left)} left"
