@@ -73,7 +73,7 @@ PRESETS = {
     "small": Recipe(dropout=0.1, weight_dropout=0.1),
     "medium": Recipe(units=256, embedding=32, dropout=0.3, input_dropout=0.1, weight_dropout=0.3),
     "large": Recipe(
-        units=512, embedding=64, dropout=0.5, input_dropout=0.2, weight_dropout=0.4, muon_rate=0.0
+        units=512, layers=2, embedding=64, dropout=0.4, input_dropout=0.1, weight_dropout=0.3, muon_rate=0.0
     ),
 }
 
