@@ -61,6 +61,12 @@ def test_that_nobody_reads_ends_no_training(
     shown.close()
 
 
+def test_a_reader_that_has_seen_enough_is_no_news(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    monkeypatch.setattr(sys, "stdout", Closed(BrokenPipeError()))
+    PlainLines().write("a result")
+    assert capsys.readouterr().err == ""
+
+
 def test_results_that_cannot_be_written_are_told_of(
     monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
