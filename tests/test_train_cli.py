@@ -1,14 +1,10 @@
 """``textgen-train`` as a person uses it."""
 
-import contextlib
 import errno
 import io
-import json
 import math
 import os
 import re
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,17 +15,10 @@ import torch
 from textgen_runtime import __version__
 from textgen_train import graph, since_evaluation
 from textgen_train import run as run_module
-from textgen_train.cli import keeping_work_when_ended, main
+from textgen_train.cli import main
 
 from .commands import Captured, run_here
 
-# What runs the tests in the background may have the signals ignored, and children inherit that.
-PROGRAM = (
-    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "signal.signal(signal.SIGHUP, signal.SIG_DFL); "
-    "from textgen_train.cli import main; sys.exit(main())"
-)
-COMMAND = [sys.executable, "-c", PROGRAM]
 TEXT = "Do re mi fa sol la si do,\nsi la sol fa mi re do.\n" * 40
 QUICK = ("--units", "8", "--embedding", "4", "--epochs", "2")
 
@@ -291,22 +280,6 @@ def test_version(capsys: Captured) -> None:
     assert run(capsys, "--version") == (0, f"textgen-train {__version__}\n", "")
 
 
-def test_training_goes_on_when_the_reader_of_its_samples_goes_away(book: Path) -> None:
-    with subprocess.Popen(
-        [*COMMAND, book.name, "--units", "8", "--epochs", "4"],
-        cwd=book.parent,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    ) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        process.stdout.close()
-        assert process.wait(timeout=120) == 0
-    lines = (book.parent / "book-model" / "metrics.jsonl").read_text().splitlines()
-    assert json.loads(lines[-1])["epoch"] == 4.0
-
-
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", ["cash$_$.txt", "红楼梦.txt", "b\udcffk.txt"])
 @pytest.mark.usefixtures("book")
@@ -321,62 +294,6 @@ def test_a_corpus_may_be_called_anything(capsys: Captured, name: str) -> None:
 def test_a_text_can_be_read_in_its_own_form(capsys: Captured) -> None:
     Path("signs.txt").write_text("Es hat 20\u2103, sagt Firma\u2122. " * 50, encoding="utf-8")
     assert run(capsys, "signs.txt", *QUICK, "--lowercase", "--unicode", "NFKC")[0] == 0
-
-
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupt_keeps_the_best_model(book: Path, sent: signal.Signals) -> None:
-    with subprocess.Popen(
-        [*COMMAND, book.name, "--units", "8", "--epochs", "1000000", "--no-samples"],
-        cwd=book.parent,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    ) as process:
-        assert process.stdout is not None
-        assert "held out" in process.stdout.readline()
-        process.send_signal(sent)
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    last = err.splitlines()[-1]
-    assert re.fullmatch(
-        r"textgen-train: interrupted: book-model/model\.onnx holds the best model so far, .* held out", last
-    )
-    assert textgen.load(book.parent / "book-model" / "model.onnx").generate(seed=1, length=5)
-    assert not list((book.parent / "book-model").glob("*.partial"))
-
-
-def test_an_interrupt_keeps_the_best_model_though_nobody_reads(book: Path) -> None:
-    """As after Ctrl-C in a shell, which ends the ``tee`` behind a pipe as well."""
-    with subprocess.Popen(
-        [*COMMAND, book.name, "--units", "8", "--epochs", "1000000", "--no-samples"],
-        cwd=book.parent,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        assert "held out" in process.stdout.readline()
-        process.stdout.close()
-        process.stderr.close()
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 130
-    assert textgen.load(book.parent / "book-model" / "model.onnx").generate(seed=1, length=5)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_is_an_interrupt_unless_it_is_ignored(number: signal.Signals) -> None:
-    for handler in (signal.SIG_IGN, signal.SIG_DFL):
-        before = signal.signal(number, handler)
-        try:
-            expected = (
-                contextlib.nullcontext() if handler is signal.SIG_IGN else pytest.raises(KeyboardInterrupt)
-            )
-            with expected, keeping_work_when_ended():
-                signal.raise_signal(number)
-            assert signal.getsignal(number) is handler
-        finally:
-            signal.signal(number, before)
 
 
 @pytest.mark.usefixtures("book")
