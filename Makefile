@@ -2,7 +2,7 @@
 # make test    run the whole test suite
 # make lint    check format, style and types
 #
-# make nietzsche, quality, budgets, bench, peers, fuzz, sanitize: see the README.
+# make nietzsche, quality, budgets, threads, bench, peers, fuzz, sanitize: see the README.
 #
 # Each builds what it needs in .venv, from nothing.
 
@@ -16,7 +16,7 @@ SHIPPED := runtime/textgen_runtime/models
 SANITIZED := build/sanitized
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
-.PHONY: demo test lint format nietzsche quality budgets bench peers fuzz sanitize clean
+.PHONY: demo test lint format nietzsche quality budgets threads bench peers fuzz sanitize clean
 
 demo: $(VENV)/train.installed
 	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output $(DEMO) --overwrite
@@ -47,6 +47,9 @@ quality: $(VENV)/dev.installed
 
 budgets: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/budgets.py
+
+threads: $(VENV)/dev.installed
+	$(BIN)/python benchmarks/training_threads.py
 
 bench: $(VENV)/dev.installed
 	$(BIN)/textgen-bench nietzsche

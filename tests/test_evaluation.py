@@ -1,42 +1,48 @@
-"""The score of a model."""
+"""The held-out loss of a model."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
-from textgen_train import evaluation
-from textgen_train.evaluation import bits, nats_per_character
+from textgen_runtime import Normalization, Vocabulary, scoring
+from textgen_runtime.contract import Contract
+from textgen_runtime.loading import open_model
+from textgen_train.dataset import Dataset
+from textgen_train.evaluation import bits, held_out_loss
+from textgen_train.exporter import build_checked
 from textgen_train.model import CharLSTM
 from torch import nn
 
+VOCABULARY = Vocabulary("abcdefg")
 
+
+@torch.no_grad()
 def one_by_one(model: CharLSTM, before: int, text: list[int]) -> float:
     """The definition: every character in turn, the state carried by hand."""
     model.eval()
     state = model.initial_state(1)
     total = 0.0
-    with torch.no_grad():
-        for token, following in zip([before, *text], text, strict=False):
-            logits, state = model(torch.tensor([[token]]), state)
-            total -= nn.functional.log_softmax(logits[0, 0], 0)[following].item()
+    for token, following in zip([before, *text], text, strict=False):
+        logits, state = model(torch.tensor([[token]]), state)
+        total -= nn.functional.log_softmax(logits[0, 0], 0)[following].item()
     return total / len(text)
 
 
-def test_every_character_is_scored_once_with_the_state_carried(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("engine", ["native", "onnxruntime"])
+def test_every_character_is_scored_once_with_the_state_carried(
+    monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
     torch.manual_seed(0)
-    model = CharLSTM(7, units=10, layers=2, embedding=4, dropout=0.5)
+    network = CharLSTM(7, units=10, layers=2, embedding=4, dropout=0.5)
     text = np.random.default_rng(0).integers(7, size=100)
-    expected = one_by_one(model, 3, text.tolist())
-    assert nats_per_character(model, 3, text) == pytest.approx(expected, abs=1e-5)
-    monkeypatch.setattr(evaluation, "PIECE", 7)
-    assert nats_per_character(model, 3, text) == pytest.approx(expected, abs=1e-5)
-
-
-def test_it_leaves_the_model_training() -> None:
-    model = CharLSTM(7, units=10, embedding=4)
-    nats_per_character(model, 0, np.array([1, 2, 3]))
-    assert model.training
+    dataset = Dataset(VOCABULARY, Normalization(), text, text, before_held_out=3)
+    content = build_checked(network, Contract(VOCABULARY)).content
+    model = open_model(content, engine)  # type: ignore[arg-type]
+    expected = one_by_one(network, 3, text.tolist())
+    assert held_out_loss(model, dataset) == pytest.approx(expected, abs=1e-5)
+    monkeypatch.setattr(scoring, "PIECE", 7)
+    assert held_out_loss(model, dataset) == pytest.approx(expected, abs=1e-5)
 
 
 def test_bits() -> None:

@@ -89,7 +89,8 @@ def test_an_export_that_is_wrong_is_not_written(
     else:
         with torch.no_grad():
             model.output.bias[0] = math.nan
-    with pytest.raises(ExportError, match="not written"):
+    reason = "training has diverged" if wrong == "not a number" else "not written"
+    with pytest.raises(ExportError, match=reason):
         textgen_train.export(model, CONTRACT, tmp_path / "model.onnx")
     assert os.listdir(tmp_path) == []
 
@@ -109,17 +110,39 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_the_parity_check_chains_the_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model that forgets its state would pass a check of single steps from zero."""
+@pytest.mark.parametrize("forgets", ["what it is given", "what it returns"])
+def test_an_engine_that_forgets_its_state_is_found(forgets: str) -> None:
     model = network()
     engine = OnnxEngine(exporter.build_checked(model, CONTRACT).content)
-    step = engine.step
+    reference = exporter.Reference(model, np.arange(500) % 9)
+    assert reference.check(engine) < 1e-5
 
-    def forgetful(tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:
-        return step(tokens, initial_state(engine, state.hidden.shape[1]))
+    class Forgetful:
+        name = "forgetful"
 
-    monkeypatch.setattr(engine, "step", forgetful)
-    assert exporter.compare(model, engine)[0] > 1e-2
+        def step(self, tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:
+            fresh = initial_state(engine, state.hidden.shape[1])
+            if forgets == "what it is given":
+                return engine.step(tokens, fresh)
+            return engine.step(tokens, state)[0], fresh
+
+    with pytest.raises(ExportError, match="forgetful"):
+        reference.check(Forgetful())  # type: ignore[arg-type]
+
+
+def test_the_states_that_are_compared_are_those_that_the_text_leads_to() -> None:
+    model = network()
+    text = np.random.default_rng(1).integers(9, size=exporter.PARITY_LANES * exporter.PARITY_STEPS)
+    reference = exporter.Reference(model, text)
+    model.eval()
+    lanes, steps = exporter.PARITY_LANES, exporter.PARITY_STEPS
+    state = model.initial_state(lanes)
+    with torch.no_grad():
+        for row in text.reshape(lanes, steps).T[:, np.newaxis]:
+            before, (_, state) = state, model(torch.from_numpy(np.ascontiguousarray(row)), state)
+    torch.testing.assert_close(reference._state[0][:, -lanes:], before[0])
+    assert reference._tokens[0, -lanes:].tolist() == text.reshape(lanes, steps)[:, -1].tolist()
+    assert not reference._state[0][:, :lanes].any()
 
 
 def test_a_model_that_is_sure_of_itself_is_exported(tmp_path: Path) -> None:
@@ -129,3 +152,28 @@ def test_a_model_that_is_sure_of_itself_is_exported(tmp_path: Path) -> None:
         model.output.weight.mul_(3000)
     exported = textgen_train.export(model, CONTRACT, tmp_path / "model.onnx")
     assert exported.largest_difference > 1e-4
+
+
+def test_a_chaotic_model_is_exported(tmp_path: Path) -> None:
+    """Two correct engines that carry their own states over random text end in different places."""
+    model = network(units=64)
+    with torch.no_grad():
+        for layer in model.layers:
+            layer.get_parameter("weight_hh_l0").mul_(60)
+    content = exporter.build_checked(model, CONTRACT).content
+    engine = OnnxEngine(content)
+    model.eval()
+    state, torch_state = initial_state(engine, 8), model.initial_state(8)
+    for row in np.random.default_rng(0).integers(9, size=(300, 1, 8)):
+        logits, state = engine.step(row, state)
+        with torch.no_grad():
+            expected, torch_state = model(torch.from_numpy(row), torch_state)
+    assert np.abs(logits - expected.numpy()).max() > 0.1
+    assert textgen_train.export(model, CONTRACT, tmp_path / "model.onnx").largest_difference < 1e-3
+
+
+def test_a_difference_that_float32_explains_is_no_wrong_export() -> None:
+    """Weights so large that torch itself loses digits; an engine may lose as many."""
+    expected = np.array([1.0, 2.0], np.float32)
+    assert exporter._limit(expected, np.array([1.0, 2.0])) == pytest.approx(2e-4)
+    assert exporter._limit(expected, np.array([1.0, 2.01])) == pytest.approx(0.1, rel=0.01)

@@ -10,6 +10,7 @@ import pytest
 import textgen_runtime as textgen
 from onnx import TensorProto, helper, numpy_helper
 from textgen_runtime.engine import initial_state
+from textgen_runtime.loading import EngineName
 from textgen_runtime.onnx_engine import OnnxEngine
 
 from .make_tiny_model import PATH, make_model
@@ -179,3 +180,16 @@ def test_the_graph_is_clean() -> None:
     assert (model.ir_version, model.opset_import[0].version) == (9, 17)
     assert all(re.fullmatch(r"[a-z_0-9]+", node.name) for node in model.graph.node)
     assert not any(tensor.external_data for tensor in model.graph.initializer)
+
+
+@pytest.mark.parametrize("engine", ["native", "onnxruntime"])
+def test_the_last_logits_alone_are_those_of_the_last_token(engine: EngineName) -> None:
+    opened = textgen.load(PATH, engine=engine).engine
+    for time, batch in ((1, 1), (7, 1), (5, 3)):
+        tokens = np.random.default_rng(time).integers(opened.vocabulary_size, size=(time, batch))
+        logits, state = opened.step(tokens, initial_state(opened, batch))
+        last, after = opened.step(tokens, initial_state(opened, batch), last_only=True)
+        assert last.shape == (1, batch, opened.vocabulary_size)
+        np.testing.assert_allclose(last[0], logits[-1], atol=1e-6)
+        np.testing.assert_array_equal(after.hidden, state.hidden)
+        np.testing.assert_array_equal(after.cell, state.cell)

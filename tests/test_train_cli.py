@@ -13,7 +13,7 @@ import pytest
 import textgen_runtime as textgen
 import torch
 from textgen_runtime import __version__
-from textgen_train import graph, since_evaluation
+from textgen_train import eval_schedule, graph
 from textgen_train import run as run_module
 from textgen_train.cli import main
 
@@ -168,9 +168,9 @@ def test_a_folder_may_be_called_like_a_known_corpus(capsys: Captured, tmp_path: 
 def test_a_run_that_fails_says_what_it_leaves(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch, losses: list[float], left: str
 ) -> None:
-    monkeypatch.setattr(since_evaluation, "LEAST_UPDATES_BETWEEN", 1)
+    monkeypatch.setattr(eval_schedule, "MIN_UPDATES_BETWEEN", 1)
     found = iter(losses)
-    monkeypatch.setattr(run_module, "nats_per_character", lambda *_: next(found))
+    monkeypatch.setattr(run_module, "held_out_loss", lambda *_: next(found))
     code, _, err = run(capsys, "book.txt", *QUICK)
     assert code == 1
     assert err.splitlines()[-1].startswith("textgen-train: error: the held-out loss is nan at update ")
@@ -187,7 +187,7 @@ def test_too_little_memory_is_an_error_in_a_line(
     def fail(*_: object) -> None:
         raise raised
 
-    monkeypatch.setattr(torch.Tensor, "backward", fail)
+    monkeypatch.setattr(torch.autograd, "grad", fail)
     code, _, err = run(capsys, "book.txt", *QUICK)
     assert code == 1
     assert "error: there is not enough memory for a network of this size" in err.splitlines()[-1]
@@ -200,7 +200,7 @@ def test_other_failures_are_not_called_a_want_of_memory(
     def fail(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(torch.Tensor, "backward", fail)
+    monkeypatch.setattr(torch.autograd, "grad", fail)
     with pytest.raises(RuntimeError, match="a bug"):
         run(capsys, "book.txt", *QUICK)
 
@@ -321,7 +321,7 @@ def test_the_textbooks_experiment(capsys: Captured) -> None:
     assert model.training["recipe"]["name"] == "classic"
     assert model.training["recipe"]["window"] == 60
     assert model.training["parameters"] == 4 * 8 * (14 + 8 + 1) + 14 * (8 + 1)
-    assert Path("book-model/samples.txt").read_text(encoding="utf-8").count("--- generating from") == 1
+    assert Path("book-model/samples.txt").read_text(encoding="utf-8").count("--- generating from") == 2
 
 
 @pytest.mark.usefixtures("book")

@@ -13,17 +13,17 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime import OutputError
 from textgen_runtime.vocabulary import Normalization
-from textgen_train import exporter, since_evaluation
+from textgen_train import eval_schedule, exporter, since_evaluation
 from textgen_train import run as run_module
 from textgen_train import trainer as trainer_module
 from textgen_train.corpus import Corpus
 from textgen_train.dataset import make_dataset
 from textgen_train.errors import ExportError, TrainingError
+from textgen_train.eval_schedule import EvalSchedule
 from textgen_train.progress import clock
 from textgen_train.provenance import Provenance
 from textgen_train.recipe import Budget, Recipe
 from textgen_train.run import TrainingRun
-from textgen_train.since_evaluation import SinceEvaluation
 from textgen_train.stream_trainer import StreamTrainer
 from textgen_train.trainer import Update
 
@@ -33,7 +33,9 @@ RECIPE = Recipe(units=8, embedding=4, batch=4, slice_length=16, warmup=5)
 @pytest.fixture(autouse=True)
 def _evaluations_after_every_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """However short the text is."""
-    monkeypatch.setattr(since_evaluation, "LEAST_UPDATES_BETWEEN", 1)
+    monkeypatch.setattr(eval_schedule, "MIN_UPDATES_BETWEEN", 1)
+    monkeypatch.setattr(eval_schedule, "TRAINING_TO_HELD_OUT", 1e9)
+    monkeypatch.setattr(eval_schedule, "FIRST_SHARE", 1.0)
 
 
 class Silence:
@@ -62,7 +64,9 @@ def make_run(folder: Path, *, epochs: int = 3, samples: bool = True) -> tuple[Tr
     corpus = Corpus("song", "do re mi fa sol la si do\n" * 60, "f" * 64)
     dataset = make_dataset(corpus, Normalization(), 0.1)
     provenance = Provenance(corpus, 0.1, dataset, RECIPE, seed=5)
-    trainer = StreamTrainer(dataset.training, len(dataset.vocabulary), RECIPE, Budget(epochs=epochs), 5)
+    trainer = StreamTrainer(
+        dataset.training, len(dataset.vocabulary), RECIPE, Budget(epochs=epochs), 5, threads=1
+    )
     progress = Silence()
     return TrainingRun(trainer, provenance, folder, progress, samples=samples), progress
 
@@ -134,7 +138,7 @@ def test_the_best_model_is_kept_when_later_ones_are_worse(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([3.0, 2.0, 2.5])
-    monkeypatch.setattr(run_module, "nats_per_character", lambda *_: next(losses))
+    monkeypatch.setattr(run_module, "held_out_loss", lambda *_: next(losses))
     run, progress = make_run(tmp_path)
     run.run()
     assert textgen.load(tmp_path / "model.onnx").training["held_out_nats"] == 2.0
@@ -177,9 +181,36 @@ def test_an_export_that_fails_costs_neither_the_run_nor_the_best_model(
 
     monkeypatch.setattr(run_module, "build_checked", failing)
     run.run()
-    assert progress.warnings == ["not written"]
+    assert progress.warnings == ["not written; training goes on"]
     assert run.best is not None
     assert run.best.epoch in (1.0, 3.0)
+
+
+def test_a_run_whose_exports_all_fail_says_so_at_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise ExportError("not written")
+
+    monkeypatch.setattr(run_module, "build_checked", failing)
+    run, progress = make_run(tmp_path)
+    with pytest.raises(ExportError, match="not written"):
+        run.run()
+    assert progress.warnings == ["not written; training goes on"] * 3
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(("nats", "warned"), [(2.6, True), (2.4, False)])
+def test_a_run_that_diverges_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nats: float, warned: bool
+) -> None:
+    """Guessing among the text's twelve characters costs 2.485 nats."""
+    monkeypatch.setattr(run_module, "UPDATES_TO_LEARN_SOMETHING", 20)
+    run, progress = make_run(tmp_path, epochs=1)
+    monkeypatch.setattr(run._trainer, "_learn", lambda *_: nats)
+    run.run()
+    assert len(run._contract.vocabulary) == 12
+    assert ["training has diverged" in warning for warning in progress.warnings] == [True] * warned
 
 
 @pytest.mark.parametrize("steps", [3, 30, 50])
@@ -228,42 +259,18 @@ def test_a_disk_that_fills_up_leaves_the_last_model_whole(
     assert textgen.load(tmp_path / "model.onnx").generate(seed=0, length=10)
 
 
-def update_at(seconds: float, minutes: float) -> Update:
-    return Update(
-        step=1,
-        epochs=0.1,
-        seconds=seconds,
-        progress=min(1.0, seconds / 60 / minutes),
-        learning_rate=0.1,
-        characters=10,
-        nats=1.0,
-        ends_epoch=False,
-    )
-
-
-def test_evaluations_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A minute has five evaluations, an hour twenty, and none comes just before the last."""
-    now = 0.0
-    monkeypatch.setattr(since_evaluation, "perf_counter", lambda: now)
-    for minutes, expected in ((1.0, [12, 24, 36, 48, 60]), (60.0, [180 * (i + 1) for i in range(20)])):
-        now, at = 0.0, []
-        since = SinceEvaluation()
-        while now < 60 * minutes:
-            now += 1.0
-            if since.is_due(update_at(now, minutes), Budget(minutes=minutes), 0.0):
-                at.append(now)
-                since = SinceEvaluation()
-        assert at == expected
-
-
-@pytest.mark.parametrize(("takes", "evaluations"), [(2.0, 4), (5.0, 2), (8.0, 1), (40.0, 1), (90.0, 1)])
+@pytest.mark.parametrize(
+    ("takes", "evaluations"), [(0.5, 6), (2.0, 4), (5.0, 2), (8.0, 1), (40.0, 1), (90.0, 1)]
+)
 def test_slow_evaluations_leave_time_to_train(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes: float, evaluations: int
 ) -> None:
     """A minute with evaluations that take much of it: few of them, and the end is annealed and in time."""
+    monkeypatch.setattr(eval_schedule, "FIRST_SHARE", 0.05)
     run, _ = make_run(tmp_path)
     trainer = run._trainer
-    trainer.budget = run._budget = Budget(minutes=1)
+    trainer.budget = Budget(minutes=1)
+    run._schedule = EvalSchedule(trainer.budget, trainer.updates_an_epoch, 150)
     now = 0.0
 
     def clock_now() -> float:
@@ -271,7 +278,7 @@ def test_slow_evaluations_leave_time_to_train(
 
     def slow(*arguments: Any) -> float:
         nonlocal now
-        now += takes * len(arguments[2]) / len(run._provenance.dataset.held_out)
+        now += takes * len(arguments[1].held_out) / len(run._provenance.dataset.held_out)
         return 2.0
 
     def learn(*arguments: Any) -> float:
@@ -284,7 +291,7 @@ def test_slow_evaluations_leave_time_to_train(
     for module in (run_module, since_evaluation, trainer_module):
         monkeypatch.setattr(module, "perf_counter", clock_now)
     monkeypatch.setattr(run_module, "PROBE", 15)
-    monkeypatch.setattr(run_module, "nats_per_character", slow)
+    monkeypatch.setattr(run_module, "held_out_loss", slow)
     monkeypatch.setattr(trainer, "_learn", learn)
     run.run()
     # The estimate of what an evaluation takes comes before the minute.
@@ -298,17 +305,17 @@ def test_slow_evaluations_leave_time_to_train(
 
 def test_passes_of_few_updates_share_an_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pass over the text is 21 updates here."""
-    monkeypatch.setattr(since_evaluation, "LEAST_UPDATES_BETWEEN", 40)
+    monkeypatch.setattr(eval_schedule, "MIN_UPDATES_BETWEEN", 40)
     run, _ = make_run(tmp_path, epochs=5)
     run.run()
-    assert [evaluation.epoch for evaluation in run._report.evaluations] == [2.0, 4.0, 5.0]
+    assert [evaluation.epoch for evaluation in run._report.evaluations] == [1.0, 3.0, 5.0]
 
 
 def test_a_model_that_predicts_nothing_any_more_ends_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([2.0, math.nan])
-    monkeypatch.setattr(run_module, "nats_per_character", lambda *_: next(losses))
+    monkeypatch.setattr(run_module, "held_out_loss", lambda *_: next(losses))
     run, progress = make_run(tmp_path)
     with pytest.raises(
         TrainingError, match=r"the held-out loss is nan at update 42: try lower learning rates"
@@ -349,19 +356,7 @@ def test_the_last_updates_are_evaluated_though_time_runs_out_behind_them(
 
     monkeypatch.setattr(run._trainer, "updates", cut_short)
     run.run()
-    assert [evaluation.epoch for evaluation in run._report.evaluations] == [3.0]
-
-
-def test_progress_in_words() -> None:
-    since = SinceEvaluation()
-    assert since.status(Budget(epochs=1), 0.0) == ""
-    # A quarter of the 40 seconds that are there beside the last evaluation.
-    since.add(replace(update_at(10, 1), progress=0.25))
-    status = since.status(Budget(minutes=1), 20.0)
-    assert status.startswith("1.000 nats")
-    assert status.endswith("50 s left")
-    since.add(replace(update_at(30, 1), progress=0.2))
-    assert since.status(Budget(epochs=5), 20.0).endswith("2:00 left")
+    assert [evaluation.epoch for evaluation in run._report.evaluations] == [1.0, 3.0]
 
 
 @pytest.mark.parametrize(

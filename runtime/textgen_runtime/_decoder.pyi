@@ -16,7 +16,11 @@ class Decoder:
     @property
     def kernels(self) -> str: ...
     def read(
-        self, tokens: NDArray[np.int64], hidden: NDArray[np.float32], cell: NDArray[np.float32]
+        self,
+        tokens: NDArray[np.int64],
+        hidden: NDArray[np.float32],
+        cell: NDArray[np.float32],
+        last_only: bool = False,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]: ...
     def decode(
         self,

@@ -9,6 +9,7 @@ cimport cython
 cimport numpy as cnp
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 from numpy.random cimport bitgen_t
 
 from ._sampler cimport Sampler, checked, draw_token, entropy_of, next_uniform
@@ -137,16 +138,18 @@ cdef class Decoder:
         """The name of the instruction set in use."""
         return self.chosen.name.decode()
 
-    def read(self, tokens, hidden, cell):
+    def read(self, tokens, hidden, cell, bint last_only=False):
         """Read given tokens.
 
         Args:
             tokens: Shape [time, batch], int64, each in [0, vocabulary).
             hidden: Shape [layers, batch, units], float32.
             cell: The same.
+            last_only: Whether to compute logits after the last token only.
 
         Returns:
-            Logits [time, batch, vocabulary], and the next hidden and cell.
+            Logits [time, batch, vocabulary], or [1, batch, vocabulary] after the last token only; and the
+            next hidden and cell.
 
         Raises:
             ValueError: If a shape or a token is not as stated.
@@ -160,20 +163,28 @@ cdef class Decoder:
         cdef cnp.ndarray h = self.padded_state(hidden, streams)
         cdef cnp.ndarray c = self.padded_state(cell, streams)
         cdef cnp.ndarray scratch = np.empty((streams, self.network.units), np.float32)
-        cdef cnp.ndarray logits = np.empty((length, streams, self.network.vocabulary), np.float32)
+        # The outputs of the steps that logits are wanted of. They are multiplied together at the end: the
+        # output weights are read once for all, which with a large vocabulary is most of the work.
+        cdef Py_ssize_t kept = 1 if last_only else length
+        cdef cnp.ndarray outputs = np.empty((kept, streams, self.network.units), np.float32)
+        cdef cnp.ndarray logits = np.empty((kept, streams, self.network.vocabulary), np.float32)
         cdef const int64_t *token = <const int64_t *>cnp.PyArray_DATA(given)
-        cdef float *row = <float *>cnp.PyArray_DATA(logits)
+        cdef float *logits_data = <float *>cnp.PyArray_DATA(logits)
+        cdef float *output = <float *>cnp.PyArray_DATA(outputs)
         cdef float *hidden_data = <float *>cnp.PyArray_DATA(h)
         cdef float *cell_data = <float *>cnp.PyArray_DATA(c)
         cdef float *scratch_data = <float *>cnp.PyArray_DATA(scratch)
-        cdef float *top = hidden_data + (self.network.layers - 1) * streams * self.network.units
+        cdef Py_ssize_t layer_size = streams * self.network.units
+        cdef float *top = hidden_data + (self.network.layers - 1) * layer_size
         cdef Py_ssize_t i
         with nogil:
             for i in range(length):
                 self.chosen.step(
                     &self.network, token + i * streams, hidden_data, cell_data, scratch_data, streams
                 )
-                self.chosen.score(&self.network, top, row + i * streams * self.network.vocabulary, streams)
+                if i >= length - kept:
+                    memcpy(output + (i - (length - kept)) * layer_size, top, layer_size * sizeof(float))
+            self.chosen.score(&self.network, output, logits_data, kept * streams)
         return logits[:, :, :self.vocabulary], h[:, :, :self.units], c[:, :, :self.units]
 
     def decode(self, samplers, logits, hidden, cell, Py_ssize_t length, measurements=None):

@@ -92,15 +92,20 @@ class Engine(Protocol):
         """
         ...
 
-    def step(self, tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:
+    def step(
+        self, tokens: NDArray[np.int64], state: State, *, last_only: bool = False
+    ) -> tuple[NDArray[np.float32], State]:
         """Read tokens and say what may follow each of them.
 
         Args:
             tokens: Shape [time, batch], int64, each in [0, vocabulary_size).
             state: What was read before; shapes [layers, batch, units].
+            last_only: Whether to compute logits after the last token only, which is all that a prompt needs
+                and, with a large vocabulary, much less work.
 
         Returns:
-            Logits of shape [time, batch, vocabulary_size], float32, and the state after the last token.
+            Logits of shape [time, batch, vocabulary_size], or [1, batch, vocabulary_size] with
+            ``last_only``, float32, and the state after the last token.
         """
         ...
 

@@ -19,8 +19,7 @@ from .vocabulary import UnknownPolicy, Vocabulary
 DEFAULT_TEMPERATURE = 0.5
 DEFAULT_LENGTH = 400
 
-# A prompt is read in pieces of at most this many characters: the logits of every position of a piece are in
-# memory at once, and a long prompt must not need more than a short one.
+# A prompt is read in pieces of at most this many characters, so that an interrupt need not wait for its end.
 PROMPT_PIECE = 1024
 
 # Text that is streamed comes in pieces of at most this many characters: a fraction of a millisecond with the
@@ -206,9 +205,9 @@ class Generation:
         state = self.state
         piece = min(PROMPT_PIECE, self.model.engine.piece(1))
         for start in range(0, len(tokens), piece):
-            logits, state = self.model.engine.step(tokens[start : start + piece, np.newaxis], state)
-        # A copy, or the logits of every position of the prompt would stay in memory.
-        self.logits, self.state = logits[-1, 0].copy(), state
+            part = tokens[start : start + piece, np.newaxis]
+            logits, state = self.model.engine.step(part, state, last_only=True)
+        self.logits, self.state = logits[-1, 0], state
         return vocabulary.decode(tokens)
 
     def take(self, length: int) -> str:

@@ -56,8 +56,10 @@ class NativeEngine:
     def piece(self, streams: int) -> int:
         return max(1, self._piece * min(self._threads, streams) // streams)
 
-    def step(self, tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:
-        logits, hidden, cell = self.decoder.read(tokens, *state)
+    def step(
+        self, tokens: NDArray[np.int64], state: State, *, last_only: bool = False
+    ) -> tuple[NDArray[np.float32], State]:
+        logits, hidden, cell = self.decoder.read(tokens, *state, last_only)
         return logits, State(hidden, cell)
 
     def decode(

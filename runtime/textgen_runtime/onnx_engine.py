@@ -9,7 +9,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from ._sampler import Sampler, entropy
-from .contract import CELL, HIDDEN, INPUTS, LOGITS, OUTPUTS, TOKEN, Contract
+from .contract import CELL, HIDDEN, INPUTS, LOGITS, NEXT_CELL, NEXT_HIDDEN, OUTPUTS, TOKEN, Contract
 from .engine import Decoded, Measurements, State, initial_state, join_states, select_streams
 from .errors import ModelFileError
 
@@ -49,6 +49,8 @@ class OnnxEngine:
             raise ModelFileError(
                 f"onnxruntime cannot read it as an ONNX model ({_first_line(error)})"
             ) from error
+        self._needed_nodes = onnxruntime.RunOptions()
+        self._needed_nodes.only_execute_path_to_fetches = True
         self.name = f"onnxruntime {onnxruntime.__version__}"
         self.layers, self.units = self._check_signature()
         self.vocabulary_size = self._probe()
@@ -56,7 +58,14 @@ class OnnxEngine:
     def piece(self, streams: int) -> int:
         return max(1, PIECE // streams)
 
-    def step(self, tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:
+    def step(
+        self, tokens: NDArray[np.int64], state: State, *, last_only: bool = False
+    ) -> tuple[NDArray[np.float32], State]:
+        if last_only and len(tokens) > 1:
+            # Nodes that no requested output needs are left out: here those of the logits.
+            before = {TOKEN: tokens[:-1], HIDDEN: state.hidden, CELL: state.cell}
+            state = State(*self._session.run((NEXT_HIDDEN, NEXT_CELL), before, self._needed_nodes))
+            tokens = tokens[-1:]
         logits, hidden, cell = self._session.run(
             OUTPUTS, {TOKEN: tokens, HIDDEN: state.hidden, CELL: state.cell}
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .engine import initial_state
+from .engine import Engine, initial_state
 from .errors import ScoringError
 from .generator import Model
 from .vocabulary import UnknownPolicy
@@ -125,26 +125,50 @@ def predict(model: Model, text: str, *, last: float = 1.0, unknown: UnknownPolic
             f"there is nothing to predict: {len(tokens)} known characters{part}, and at least {LEAST_TEXT} "
             "needed"
         )
-    with np.errstate(invalid="ignore"):
-        surprisals, choices = _read(model, tokens)
-    if not np.isfinite(surprisals).all():
+    found, choices = surprisals(model.engine, tokens)
+    if not np.isfinite(found).all():
         raise ScoringError("the model's logits are not finite: export it again")
     known, chosen = model.vocabulary.decode(tokens), model.vocabulary.decode(choices)
-    return Prediction(known[0], known[1:], chosen, surprisals, skipped=len(text) - start - len(tokens))
+    return Prediction(known[0], known[1:], chosen, found, skipped=len(text) - start - len(tokens))
 
 
-def _read(model: Model, tokens: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Surprisals and likeliest tokens, for all tokens but the first."""
-    surprisals = np.empty(len(tokens) - 1)
+def surprisals(engine: Engine, tokens: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Read tokens once, from a fresh state, and note how well each was expected.
+
+    Args:
+        engine: Runs the model.
+        tokens: Shape [tokens], int64; at least one.
+
+    Returns:
+        For all tokens but the first, the negative natural-log probability given all before it, float64, and
+        the token that was held likeliest, int64; both of shape [tokens - 1]. A logit that is not finite
+        makes surprisals that are not.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    found = np.empty(len(tokens) - 1)
     choices = np.empty(len(tokens) - 1, np.int64)
-    state = initial_state(model.engine)
-    for begin in range(0, len(tokens) - 1, PIECE):
-        piece = tokens[begin : begin + PIECE + 1]
-        logits, state = model.engine.step(np.ascontiguousarray(piece[:-1, np.newaxis]), state)
-        rows = logits[:, 0].astype(np.float64)
-        rows -= rows.max(axis=1, keepdims=True)
-        wanted = np.take_along_axis(rows, piece[1:, np.newaxis], axis=1)[:, 0]
-        here = slice(begin, begin + len(rows))
-        surprisals[here] = np.log(np.exp(rows).sum(axis=1)) - wanted
-        choices[here] = rows.argmax(axis=1)
-    return surprisals, choices
+
+    def note(begin: int, logits: NDArray[np.float32], following: NDArray[np.int64]) -> None:
+        with np.errstate(invalid="ignore"):
+            rows = logits.astype(np.float64)
+            rows -= rows.max(axis=1, keepdims=True)
+            wanted = np.take_along_axis(rows, following[:, np.newaxis], axis=1)[:, 0]
+            here = slice(begin, begin + len(rows))
+            choices[here] = rows.argmax(axis=1)
+            found[here] = np.log(np.exp(rows, out=rows).sum(axis=1)) - wanted
+
+    state = initial_state(engine)
+    # With a large vocabulary the exponentials take as long as the network: they run beside it.
+    with ThreadPoolExecutor(1, "textgen-scoring") as beside:
+        noted = None
+        for begin in range(0, len(tokens) - 1, PIECE):
+            piece = tokens[begin : begin + PIECE + 1]
+            logits, state = engine.step(np.ascontiguousarray(piece[:-1, np.newaxis]), state)
+            # One piece waits at most, so that memory stays bounded.
+            if noted:
+                noted.result()
+            noted = beside.submit(note, begin, logits[:, 0], piece[1:])
+        if noted:
+            noted.result()
+    return found, choices

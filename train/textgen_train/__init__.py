@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .corpus import Corpus, read_corpus
     from .dataset import Dataset, make_dataset
     from .errors import CorpusError, ExportError, RecipeError, TrainingError
-    from .evaluation import nats_per_character
+    from .evaluation import held_out_loss
     from .exporter import Exported, export
     from .model import CharLSTM
     from .recipe import PRESETS, Budget, ClassicRecipe, Recipe
@@ -38,7 +38,7 @@ _HOMES = {
     "Update": "trainer",
     "export": "exporter",
     "make_dataset": "dataset",
-    "nats_per_character": "evaluation",
+    "held_out_loss": "evaluation",
     "read_corpus": "corpus",
 }
 
@@ -60,8 +60,8 @@ __all__ = [
     "TrainingError",
     "Update",
     "export",
+    "held_out_loss",
     "make_dataset",
-    "nats_per_character",
     "read_corpus",
 ]
 

@@ -97,7 +97,11 @@ def parser() -> CommandParser:
     )
     command.add_argument("--no-samples", action="store_true", help="make no samples at the evaluations")
     command.add_argument(
-        "--threads", metavar="N", type=whole_number(1, MOST_THREADS), help="processor threads (default: all)"
+        "--threads",
+        metavar="N",
+        type=whole_number(1, MOST_THREADS),
+        help="replicas of the network that train side by side, at least 8 lanes of the batch each (default: "
+        "one for each processor that this process may use)",
     )
     add_recipe(command)
     return command

@@ -14,11 +14,13 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from textgen_runtime.processors import available_processors
 from torch import Tensor, nn
 
 from .model import CharLSTM
 from .precision import autocast
 from .recipe import Budget, ClassicRecipe
+from .replicas import Replicas
 from .trainer import Trainer
 
 # Keras's defaults for RMSprop.
@@ -34,7 +36,7 @@ def classic_network(vocabulary_size: int, units: int) -> CharLSTM:
     nn.init.eye_(model.embedding.weight).requires_grad_(False)
     nn.init.xavier_uniform_(model.output.weight)
     nn.init.zeros_(model.output.bias)
-    lstm = dict(model.lstm.named_parameters())
+    lstm = dict(model.layers[0].named_parameters())
     nn.init.xavier_uniform_(lstm["weight_ih_l0"])
     nn.init.orthogonal_(lstm["weight_hh_l0"])
     with torch.no_grad():
@@ -53,13 +55,22 @@ class ClassicTrainer(Trainer):
         recipe: How.
         budget: For how long.
         seed: Of the weights and of the order of the windows.
+        threads: How many replicas of the network may train side by side; None takes as many as this process
+            may use processors.
 
     Raises:
         ValueError: If the text is too short for a single window.
     """
 
-    def __init__(
-        self, text: NDArray[np.int64], vocabulary_size: int, recipe: ClassicRecipe, budget: Budget, seed: int
+    def __init__(  # noqa: PLR0913 (each is needed; the last has a default)
+        self,
+        text: NDArray[np.int64],
+        vocabulary_size: int,
+        recipe: ClassicRecipe,
+        budget: Budget,
+        seed: int,
+        *,
+        threads: int | None = None,
     ) -> None:
         if len(text) <= recipe.window:
             raise ValueError(
@@ -72,14 +83,19 @@ class ClassicTrainer(Trainer):
         self._windows = tokens[:-1].unfold(0, recipe.window, recipe.window_step)
         self._targets = tokens[recipe.window :: recipe.window_step]
         super().__init__(
-            classic_network(vocabulary_size, recipe.units),
+            Replicas(
+                classic_network(vocabulary_size, recipe.units),
+                recipe.batch,
+                threads or available_processors(),
+                seed,
+            ),
             budget,
             math.ceil(len(self._targets) / recipe.batch),
             recipe.learning_rate,
         )
-        self._parameters = [weight for weight in self.model.parameters() if weight.requires_grad]
+        trained = [weight for weight in self.model.parameters() if weight.requires_grad]
         self._optimizer = torch.optim.RMSprop(
-            self._parameters, lr=recipe.learning_rate, alpha=RMSPROP_DECAY, eps=RMSPROP_EPSILON
+            trained, lr=recipe.learning_rate, alpha=RMSPROP_DECAY, eps=RMSPROP_EPSILON
         )
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -92,11 +108,16 @@ class ClassicTrainer(Trainer):
 
     def _learn(self, inputs: Tensor, targets: Tensor, rate: float) -> float:
         del rate
-        with autocast():
-            outputs, _ = self.model.lstm(self.model.embedding(inputs), self.model.initial_state(len(targets)))
-            logits = self.model.output(outputs[-1])
-        loss = nn.functional.cross_entropy(logits.float(), targets)
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        shares = self.replicas.shares(len(targets))
+
+        def loss(replica: int, model: CharLSTM) -> Tensor:
+            lanes = shares[replica]
+            own = targets[lanes]
+            with autocast():
+                outputs, _ = model.read(inputs[:, lanes], model.initial_state(len(own)))
+                logits = model.output(outputs[-1])
+            return nn.functional.cross_entropy(logits.float(), own, reduction="sum") / len(targets)
+
+        nats = self.replicas.backward(loss)
         self._optimizer.step()
-        return loss.item()
+        return nats

@@ -18,6 +18,7 @@ from textgen_runtime.cli.shell import (
     tell,
 )
 from textgen_runtime.errors import OutputError
+from textgen_runtime.processors import available_processors
 from textgen_runtime.text_file import STANDARD_INPUT
 from textgen_runtime.vocabulary import Normalization, as_unicode_form
 
@@ -132,40 +133,39 @@ def keeping_work_when_ended() -> Iterator[None]:
 
 def make_run(arguments: argparse.Namespace, provenance: "Provenance", folder: Path) -> "TrainingRun":
     """A training run that is ready to start, after telling what it will train."""
-    import torch
-
     from .graph import MOST_PARAMETERS
     from .precision import has_bfloat16
     from .progress import make_progress
     from .run import TrainingRun
 
-    if arguments.threads is not None:
-        torch.set_num_threads(arguments.threads)
+    threads = arguments.threads or available_processors()
     with explaining_memory_errors():
-        trainer = make_trainer(provenance, budget_of(arguments))
+        trainer = make_trainer(provenance, budget_of(arguments), threads)
     if trainer.model.parameter_count > MOST_PARAMETERS:
         raise RecipeError(
             f"a network of {trainer.model.parameter_count:,} parameters is too large for an ONNX file, which "
             f"holds {MOST_PARAMETERS:,}: lower --units or --layers"
         )
-    threads, lstm = torch.get_num_threads(), trainer.model.lstm
+    model, replicas = trainer.model, len(trainer.replicas)
     tell(
-        f"{lstm.num_layers} x {lstm.hidden_size} LSTM units, {trainer.model.parameter_count:,} parameters, "
-        f"{'bfloat16' if has_bfloat16() else 'float32'}, {threads} thread{'s' * (threads > 1)}\n"
+        f"{len(model.layers)} x {model.units} LSTM units, {model.parameter_count:,} parameters, "
+        f"{'bfloat16' if has_bfloat16() else 'float32'}, {replicas} thread{'s' * (replicas > 1)}\n"
     )
-    return TrainingRun(trainer, provenance, folder, make_progress(), samples=not arguments.no_samples)
+    return TrainingRun(
+        trainer, provenance, folder, make_progress(), samples=not arguments.no_samples, threads=threads
+    )
 
 
-def make_trainer(provenance: "Provenance", budget: Budget) -> "Trainer":
+def make_trainer(provenance: "Provenance", budget: Budget, threads: int) -> "Trainer":
     """A trainer of the recipe's kind."""
     from .classic import ClassicTrainer
     from .stream_trainer import StreamTrainer
 
     dataset, recipe = provenance.dataset, provenance.recipe
-    options = (dataset.training, len(dataset.vocabulary))
+    text, size = dataset.training, len(dataset.vocabulary)
     if isinstance(recipe, ClassicRecipe):
-        return ClassicTrainer(*options, recipe, budget, provenance.seed)
-    return StreamTrainer(*options, recipe, budget, provenance.seed)
+        return ClassicTrainer(text, size, recipe, budget, provenance.seed, threads=threads)
+    return StreamTrainer(text, size, recipe, budget, provenance.seed, threads=threads)
 
 
 def what_is_left(folder: Path, best: Evaluation | None) -> str:

@@ -1,4 +1,4 @@
-"""Trained weights to ``model.onnx``, checked against the trained model before it is kept."""
+"""Trained weights to ``model.onnx``, checked against the trained network before it is kept."""
 
 import os
 from dataclasses import dataclass
@@ -8,22 +8,27 @@ import torch
 from numpy.typing import NDArray
 from textgen_runtime.atomic import replace_file
 from textgen_runtime.contract import Contract
-from textgen_runtime.engine import Engine, initial_state
+from textgen_runtime.engine import Engine, State
 from textgen_runtime.generator import Model
 from textgen_runtime.loading import open_model
 from torch import Tensor
 
 from .errors import ExportError
-from .graph import LayerWeights, Weights, build_model
-from .model import CharLSTM
+from .graph import LayerWeights, Weights, build_model, replace_metadata
+from .model import CharLSTM, LSTMState
 
-PARITY_STEPS = 200
-PARITY_BATCH = 2
+# The states that are compared: those of so many lanes of text after each of so many steps.
+PARITY_LANES = 8
+PARITY_STEPS = 64
 PARITY_SEED = 0
 
-# Of logits up to 1; of larger ones, which a model has that is sure of itself, this share of the largest: what
-# float32 rounds away grows with them, and a wrong export is wrong by far more.
-LARGEST_DIFFERENCE = 1e-4
+# Of values up to 1; of larger ones, this share of the largest: what float32 rounds away grows with them, and
+# a wrong export is wrong by far more.
+MAX_DIFFERENCE = 1e-4
+
+# A network with very large weights amplifies what float32 rounds away. Torch's own rounding, which is
+# measured against float64, may be exceeded by this factor, since engines add up in different orders.
+MAX_ROUNDING = 10.0
 
 
 @dataclass(frozen=True)
@@ -40,66 +45,151 @@ class Exported:
     model: Model
     largest_difference: float
 
+    def content_with(self, contract: Contract) -> bytes:
+        """The file's bytes with other metadata."""
+        return replace_metadata(self.content, contract)
 
-def export(model: CharLSTM, contract: Contract, path: str | os.PathLike[str]) -> Exported:
-    """Write a trained model to a file that the runtime, or any ONNX runtime, can generate from.
+
+def export(
+    model: CharLSTM,
+    contract: Contract,
+    path: str | os.PathLike[str],
+    text: NDArray[np.int64] | None = None,
+) -> Exported:
+    """Write a trained network to a file that the runtime, or any ONNX runtime, can generate from.
+
+    Before it is written, one step is compared between torch and each engine, from many states that reading
+    ``text`` leads to. Each step starts from equal states: a network that is sure of itself is chaotic, and
+    two correct engines that each carry their own state end in different places.
 
     Args:
         model: The trained network.
         contract: Its vocabulary (as many characters as the network has outputs), normalisation,
             prompts and provenance.
         path: Where to write; an older file is replaced at once or, after any failure, not at all.
+        text: Text of the kind that the network was trained on, shape [characters], int64; random tokens if
+            it is None.
 
     Returns:
         What was written, and how far it is from torch.
 
     Raises:
-        ExportError: If an engine's logits differ from torch's by more than 1e-4, or than that share of the
-            largest logit.
+        ExportError: If the network's weights are not finite; or if an engine's logits or next state differ
+            from torch's by more than 1e-4, than that share of the largest, and than ten times what float32
+            loses against float64.
         OutputError: If the file cannot be written.
         ValueError: If the vocabulary is not of the network's size.
     """
-    exported = build_checked(model, contract)
+    exported = build_checked(model, contract, text)
     replace_file(path, exported.content)
     return exported
 
 
-def build_checked(model: CharLSTM, contract: Contract) -> Exported:
-    """What ``export`` writes, without writing it; the arguments and errors are the same."""
-    if len(contract.vocabulary) != model.output.out_features:
+def build_checked(
+    model: CharLSTM, contract: Contract, text: NDArray[np.int64] | None = None, threads: int = 1
+) -> Exported:
+    """What ``export`` writes, without writing it; the arguments and errors are the same.
+
+    ``threads`` is for the loaded model.
+    """
+    size = model.output.out_features
+    if len(contract.vocabulary) != size:
         raise ValueError(
-            f"the vocabulary has {len(contract.vocabulary)} characters, "
-            f"the network {model.output.out_features} outputs"
+            f"the vocabulary has {len(contract.vocabulary)} characters, the network {size} outputs"
+        )
+    if not all(bool(torch.isfinite(weight).all()) for weight in model.parameters()):
+        raise ExportError(
+            "the network's weights hold NaN or infinity: training has diverged, try lower learning rates"
         )
     content = build_model(weights_of(model), contract).SerializeToString()
-    difference, largest = compare(model, open_model(content, "onnxruntime").engine)
-    _check_difference(difference, largest)
-    exported = open_model(content)
-    native_difference, _ = compare(model, exported.engine)
-    _check_difference(native_difference, largest)
-    return Exported(content, exported, max(difference, native_difference))
+    exported = open_model(content, threads=threads)
+    if text is None:
+        text = np.random.default_rng(PARITY_SEED).integers(size, size=PARITY_LANES * PARITY_STEPS)
+    reference = Reference(model, text)
+    engines = (open_model(content, "onnxruntime").engine, exported.engine)
+    return Exported(content, exported, max(reference.check(engine) for engine in engines))
 
 
-def _check_difference(difference: float, largest: float) -> None:
-    limit = LARGEST_DIFFERENCE * max(1.0, largest)
-    # Not `difference > limit`, which NaN would pass.
-    if not difference <= limit:
-        raise ExportError(
-            f"the exported model's logits, up to {largest:.3g}, differ from the trained one's by "
-            f"{difference:.2g}, more than {limit:.2g}: it was not written"
-        )
+class Reference:
+    """What torch makes of one step from each of many states; compares engines with it.
+
+    Args:
+        model: The trained network.
+        text: Shape [characters], int64; read from several places at once.
+    """
+
+    @torch.no_grad()
+    def __init__(self, model: CharLSTM, text: NDArray[np.int64]) -> None:
+        was_training = model.training
+        model.eval()
+        try:
+            columns = np.resize(text, (PARITY_LANES, PARITY_STEPS)).T
+            self._tokens = np.ascontiguousarray(columns.reshape(1, -1))
+            self._state = _states(model, columns)
+            tokens = torch.from_numpy(self._tokens)
+            self._expected = _step(model, tokens, self._state)
+            exact_state = (self._state[0].double(), self._state[1].double())
+            exact = _step(model.twin().double(), tokens, exact_state)
+        finally:
+            model.train(was_training)
+        self._limits = [_limit(*pair) for pair in zip(self._expected, exact, strict=True)]
+
+    def check(self, engine: Engine) -> float:
+        """Compare one step of an engine.
+
+        Returns:
+            The largest difference between any two logits.
+
+        Raises:
+            ExportError: If logits or next states differ by more than rounding explains.
+        """
+        logits, after = engine.step(self._tokens, State(*(part.numpy() for part in self._state)))
+        names = ("logits", "next hidden state", "next cell state")
+        differences = [
+            float(np.abs(found - expected).max())
+            for found, expected in zip((logits, *after), self._expected, strict=True)
+        ]
+        for name, difference, limit in zip(names, differences, self._limits, strict=True):
+            # Not `difference > limit`, which NaN would pass.
+            if not difference <= limit:
+                raise ExportError(
+                    f"the exported model's {name} differs from the trained network's by {difference:.2g}, "
+                    f"more than {limit:.2g}, with {engine.name}: it was not written"
+                )
+        return differences[0]
+
+
+def _states(model: CharLSTM, columns: NDArray[np.int64]) -> LSTMState:
+    """The state before each token, as one batch in the order of the tokens' rows."""
+    state = model.initial_state(columns.shape[1])
+    before: list[LSTMState] = []
+    for row in torch.from_numpy(columns).unsqueeze(1):
+        before.append(state)
+        _, state = model.read(row, state)
+    hidden, cell = zip(*before, strict=True)
+    return torch.cat(hidden, dim=1), torch.cat(cell, dim=1)
+
+
+def _step(model: CharLSTM, tokens: Tensor, state: LSTMState) -> tuple[NDArray[np.floating], ...]:
+    logits, after = model(tokens, state)
+    return logits.numpy(), *(part.numpy() for part in after)
+
+
+def _limit(expected: NDArray[np.floating], exact: NDArray[np.floating]) -> float:
+    """How far an engine's values may be from torch's."""
+    rounding = float(np.abs(expected - exact).max())
+    return max(MAX_DIFFERENCE * max(1.0, float(np.abs(expected).max())), MAX_ROUNDING * rounding)
 
 
 def weights_of(model: CharLSTM) -> Weights:
     """The network's weights as float32 arrays; torch's two biases a layer become their sum."""
-    lstm = dict(model.lstm.named_parameters())
     layers = [
         LayerWeights(
-            input=_array(lstm[f"weight_ih_l{i}"]),
-            recurrent=_array(lstm[f"weight_hh_l{i}"]),
-            bias=_array(lstm[f"bias_ih_l{i}"] + lstm[f"bias_hh_l{i}"]),
+            input=_array(lstm.get_parameter("weight_ih_l0")),
+            recurrent=_array(lstm.get_parameter("weight_hh_l0")),
+            bias=_array(lstm.get_parameter("bias_ih_l0") + lstm.get_parameter("bias_hh_l0")),
         )
-        for i in range(model.lstm.num_layers)
+        for lstm in model.layers
     ]
     return Weights(
         embedding=_array(model.embedding.weight),
@@ -111,30 +201,3 @@ def weights_of(model: CharLSTM) -> Weights:
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:
     return np.array(tensor.detach().float().numpy())
-
-
-@torch.no_grad()
-def compare(model: CharLSTM, engine: Engine) -> tuple[float, float]:
-    """Step torch and an engine side by side, each on its own state.
-
-    Returns:
-        The largest difference between any two logits, and the largest logit.
-    """
-    tokens = np.random.default_rng(PARITY_SEED).integers(
-        engine.vocabulary_size, size=(PARITY_STEPS, PARITY_BATCH)
-    )
-    was_training = model.training
-    model.eval()
-    try:
-        torch_state = model.initial_state(PARITY_BATCH)
-        state = initial_state(engine, PARITY_BATCH)
-        difference = largest = 0.0
-        for row in tokens[:, np.newaxis]:
-            expected, torch_state = model(torch.from_numpy(row), torch_state)
-            logits, state = engine.step(row, state)
-            # numpy's maximum, unlike Python's, lets NaN through.
-            difference = float(np.maximum(difference, np.abs(expected.numpy() - logits).max()))
-            largest = float(np.maximum(largest, np.abs(expected.numpy()).max()))
-    finally:
-        model.train(was_training)
-    return difference, largest

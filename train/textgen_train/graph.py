@@ -91,6 +91,14 @@ def build_model(weights: Weights, contract: Contract) -> onnx.ModelProto:
     return model
 
 
+def replace_metadata(content: bytes, contract: Contract) -> bytes:
+    """The content of a model file with the metadata of another contract."""
+    model = onnx.ModelProto.FromString(content)
+    del model.metadata_props[:]
+    helper.set_model_props(model, contract.to_metadata())
+    return model.SerializeToString()
+
+
 def _nodes(layers: int, units: int) -> list[onnx.NodeProto]:
     nodes = [helper.make_node("Gather", ["embedding", TOKEN], ["embedded"], "embed")]
     hidden, cell = _per_layer(HIDDEN, layers), _per_layer(CELL, layers)

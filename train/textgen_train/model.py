@@ -1,10 +1,14 @@
-"""The network: embedding, LSTM, and a linear layer to logits, with the state going in and coming out."""
+"""The network: embedding, LSTM layers and a linear layer to logits; the state goes in and comes out."""
 
+import copy
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+
+from .dropout import dropout
 
 LSTMState: TypeAlias = tuple[Tensor, Tensor]
 
@@ -16,11 +20,14 @@ class CharLSTM(nn.Module):
         vocabulary_size: How many characters it knows.
         units: LSTM units a layer.
         layers: LSTM layers.
-        embedding: Numbers that stand for a character at the input.
-        dropout: Share of each layer's outputs left out while training.
-        input_dropout: Share of the embedding's outputs left out while training.
-        weight_dropout: Share of the recurrent weights left out of each update (S. Merity and others,
-            Regularizing and Optimizing LSTM Language Models, arXiv:1708.02182).
+        embedding: Size of the embedding of a character at the input.
+        dropout: Dropout on each layer's outputs.
+        input_dropout: Dropout on the embedding's outputs.
+        weight_dropout: DropConnect on the recurrent weights: the share of them that is dropped for a whole
+            call (S. Merity and others, Regularizing and Optimizing LSTM Language Models, arXiv:1708.02182).
+
+    Attributes:
+        generator: Where dropout masks come from; None takes torch's own generator.
     """
 
     def __init__(  # noqa: PLR0913 (keywords, each a number of the recipe)
@@ -35,29 +42,54 @@ class CharLSTM(nn.Module):
         weight_dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        self.units = units
+        self.dropout, self.input_dropout, self.weight_dropout = dropout, input_dropout, weight_dropout
+        self.generator: torch.Generator | None = None
         # torch's own initial weights. Forget gates that start open, which helps where the past reaches far
         # back, cost 0.07 nats after eight passes over a book.
         self.embedding = nn.Embedding(vocabulary_size, embedding)
-        # torch applies this dropout between layers only, and warns where there is no between.
-        self.lstm = nn.LSTM(embedding, units, layers, dropout=dropout if layers > 1 else 0.0)
-        self.input_dropout, self.dropout = nn.Dropout(input_dropout), nn.Dropout(dropout)
-        self.weight_dropout = weight_dropout
+        # A module for each layer, since the dropout in between has a generator of its own.
+        self.layers = nn.ModuleList(nn.LSTM(units if i else embedding, units) for i in range(layers))
         self.output = nn.Linear(units, vocabulary_size)
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers are learned."""
+        """How many parameters are trained."""
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+
+    def twin(self, *, share_parameters: bool = False) -> "CharLSTM":
+        """A copy, with parameters of its own or with this network's."""
+        kept = [self.generator, *(self.parameters() if share_parameters else ())]
+        return copy.deepcopy(self, {id(each): each for each in kept})
 
     @property
     def lstm_matrices(self) -> list[nn.Parameter]:
         """The LSTM's weight matrices, each of shape [4 * units, inputs]."""
-        return [weight for weight in self.lstm.parameters() if weight.ndim == 2]  # noqa: PLR2004 (a matrix)
+        return [weight for weight in self.layers.parameters() if weight.ndim == 2]  # noqa: PLR2004 (a matrix)
 
     def initial_state(self, batch: int) -> LSTMState:
-        """The state of streams that have read nothing: zeros of shape [layers, batch, units]."""
-        shape = (self.lstm.num_layers, batch, self.lstm.hidden_size)
+        """The state of lanes that have read nothing: zeros of shape [layers, batch, units]."""
+        shape = (len(self.layers), batch, self.units)
         return torch.zeros(shape), torch.zeros(shape)
+
+    def read(self, tokens: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+        """Read tokens without predicting what follows.
+
+        Args:
+            tokens: Shape [time, batch], int64.
+            state: Hidden and cell, each [layers, batch, units].
+
+        Returns:
+            The top layer's outputs, shape [time, batch, units], and the state after the last token.
+        """
+        outputs = self._dropped(self.embedding(tokens), self.input_dropout)
+        after: list[LSTMState] = []
+        for layer, before in zip(self.layers, self._by_layer(state), strict=True):
+            outputs, own = functional_call(layer, self._thinned_weights(layer), (outputs, before))
+            outputs = self._dropped(outputs, self.dropout)
+            after.append(own)
+        hidden, cell = zip(*after, strict=True)
+        return outputs, (torch.cat(hidden), torch.cat(cell))
 
     def forward(self, tokens: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
         """Read tokens.
@@ -69,16 +101,23 @@ class CharLSTM(nn.Module):
         Returns:
             Logits of shape [time, batch, vocabulary], and the state after the last token.
         """
-        embedded = self.input_dropout(self.embedding(tokens))
-        outputs, state = functional_call(self.lstm, self._thinned_weights(), (embedded, state))
-        return self.output(self.dropout(outputs)), state
+        outputs, state = self.read(tokens, state)
+        return self.output(outputs), state
 
-    def _thinned_weights(self) -> dict[str, Tensor]:
-        """The recurrent weights to use instead of the LSTM's own: the same ones left out at every step."""
+    @staticmethod
+    def _by_layer(state: LSTMState) -> Iterator[LSTMState]:
+        hidden, cell = state
+        return zip(torch.split(hidden, 1), torch.split(cell, 1), strict=True)
+
+    def _dropped(self, values: Tensor, share: float) -> Tensor:
+        return dropout(values, share, self.generator) if self.training else values
+
+    def _thinned_weights(self, layer: nn.Module) -> dict[str, Tensor]:
+        """The recurrent weights to use instead of a layer's own: the same ones are dropped at every step."""
         if not self.training or not self.weight_dropout:
             return {}
-        return {
-            name: nn.functional.dropout(weight, self.weight_dropout)
-            for name, weight in self.lstm.named_parameters()
-            if name.startswith("weight_hh")
-        }
+        weight: Tensor = layer.get_parameter("weight_hh_l0")
+        if torch.is_autocast_enabled("cpu"):
+            # The product will be in this type; a mask in it takes half the memory traffic.
+            weight = weight.to(torch.get_autocast_dtype("cpu"))
+        return {"weight_hh_l0": dropout(weight, self.weight_dropout, self.generator)}

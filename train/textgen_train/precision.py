@@ -23,4 +23,5 @@ def autocast() -> torch.autocast:
 
     Weights, gradients, the carried state and the loss stay in float32.
     """
-    return torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16())
+    # The cache of converted weights is one for all threads, and would mix up the gradients of replicas.
+    return torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16(), cache_enabled=False)

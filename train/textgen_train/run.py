@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -9,9 +10,10 @@ from textgen_runtime.atomic import replace_file
 from textgen_runtime.contract import Contract
 
 from .errors import ExportError, TrainingError
-from .evaluation import bits, nats_per_character
+from .eval_schedule import EvalSchedule
+from .evaluation import bits, held_out_loss
 from .exporter import Exported, build_checked
-from .progress import Progress
+from .progress import Progress, clock
 from .provenance import Provenance
 from .report import MODEL_FILE, Evaluation, Report, describe
 from .samples import sample_text
@@ -23,6 +25,9 @@ OWN_PROMPTS = 8
 # Characters on which the first evaluation's time is estimated.
 PROBE = 1024
 
+# After so many updates, a loss above that of guessing means that training has diverged.
+UPDATES_TO_LEARN_SOMETHING = 50
+
 
 class TrainingRun:
     """Runs a trainer and leaves the best model, figures, samples and curves in a folder.
@@ -33,9 +38,10 @@ class TrainingRun:
         folder: Where the files go; it must exist.
         progress: What to show it on.
         samples: Whether to write samples at each evaluation.
+        threads: How many threads evaluations and samples may use.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is needed, and two have defaults)
         self,
         trainer: Trainer,
         provenance: Provenance,
@@ -43,17 +49,22 @@ class TrainingRun:
         progress: Progress,
         *,
         samples: bool = True,
+        threads: int = 1,
     ) -> None:
-        self._trainer, self._provenance, self._budget = trainer, provenance, trainer.budget
-        self._folder, self._progress, self._samples = folder, progress, samples
+        self._trainer, self._provenance = trainer, provenance
+        self._folder, self._progress, self._samples, self._threads = folder, progress, samples, threads
+        dataset = provenance.dataset
         self._randomness = random.Random(provenance.seed)
-        self._prompts = tuple(provenance.dataset.snippet(self._randomness) for _ in range(OWN_PROMPTS))
+        prompts = tuple(dataset.snippet(self._randomness) for _ in range(OWN_PROMPTS))
+        self._contract = Contract(dataset.vocabulary, dataset.normalization, prompts)
         self._report = Report(
             folder, f"{provenance.corpus.name}, {trainer.model.parameter_count:,} parameters"
         )
+        self._schedule = EvalSchedule(trainer.budget, trainer.updates_an_epoch, len(dataset.held_out))
         self.best: Evaluation | None = None
         # The update that the report ends with.
         self._reported = 0
+        self._refused: ExportError | None = None
 
     @property
     def files(self) -> list[str]:
@@ -68,19 +79,17 @@ class TrainingRun:
                 is in its file then.
             TrainingError: If the loss is no longer a number; an earlier model is in its file then.
             OutputError: If the model cannot be written.
-            ExportError: If the first exported model does not do what the trained one does; later, when an
-                earlier one is in its file, that is only warned of.
+            ExportError: If at the end no exported model did what the trained one does; one that does not is
+                warned of, and the run goes on.
         """
-        if self._budget.minutes is not None:
-            self._trainer.reserved_seconds = self._scoring_seconds()
+        if self._trainer.budget.minutes is not None:
+            self._estimate_evaluation()
         since = SinceEvaluation()
         try:
             for update in self._trainer.updates():
                 since.add(update)
-                self._progress.show(
-                    update.progress, since.status(self._budget, self._trainer.reserved_seconds)
-                )
-                if since.is_due(update, self._budget, self._trainer.reserved_seconds):
+                self._progress.show(update.progress, self._status(update, since))
+                if self._schedule.is_due(update):
                     self._evaluate(update, since)
                     since = SinceEvaluation()
             if since.last is not None:
@@ -89,64 +98,95 @@ class TrainingRun:
         except KeyboardInterrupt:
             if since.last is not None and since.last.step != self._reported:
                 self._progress.warn(
-                    "interrupted; scoring and saving the model first (once more to let it go)"
+                    "interrupted; scoring and saving the model first (press Ctrl-C again to discard it)"
                 )
                 self._evaluate(since.last, since)
             raise
         finally:
             self._progress.close()
+        if self.best is None and self._refused is not None:
+            raise self._refused
 
-    def _scoring_seconds(self) -> float:
-        """About how long scoring the held-out text takes, measured on its beginning."""
+    def _status(self, update: Update, since: SinceEvaluation) -> str:
+        """A line for the progress display: loss, speed, time left."""
+        left = clock(self._schedule.seconds_left(update))
+        return f"{since.nats:.3f} nats  {since.characters_per_second:,.0f} characters/s  {left} left"
+
+    def _estimate_evaluation(self) -> None:
+        """Estimate how long an evaluation takes, on the beginning of the held-out text."""
         dataset = self._provenance.dataset
-        piece = dataset.held_out[:PROBE]
+        part = replace(dataset, held_out=dataset.held_out[:PROBE])
         started = perf_counter()
-        nats_per_character(self._trainer.model, dataset.before_held_out, piece)
-        return (perf_counter() - started) * len(dataset.held_out) / len(piece)
+        exported = self._export()
+        built = perf_counter()
+        if exported:
+            held_out_loss(exported.model, part)
+        scoring = (perf_counter() - built) * len(dataset.held_out) / len(part.held_out)
+        self._expect_evaluation(built - started + scoring)
+
+    def _expect_evaluation(self, seconds: float) -> None:
+        """Keep as much of the budget for the last evaluation as this one took."""
+        self._schedule.evaluation_seconds = self._trainer.reserved_seconds = seconds
 
     def _evaluate(self, update: Update, since: SinceEvaluation) -> None:
         """Score the model, keep it if it is the best, and report."""
         speed = since.characters_per_second
         started = perf_counter()
-        dataset = self._provenance.dataset
-        held_out_nats = nats_per_character(self._trainer.model, dataset.before_held_out, dataset.held_out)
-        if not math.isfinite(held_out_nats):
-            raise TrainingError(
-                f"the held-out loss is {held_out_nats} at update {update.step}: try lower learning rates"
+        self._warn_if_diverged(since)
+        exported = self._export()
+        if exported:
+            loss = held_out_loss(exported.model, self._provenance.dataset)
+            evaluation = Evaluation(
+                step=update.step,
+                epoch=round(update.epochs, 3),
+                seconds=round(update.seconds, 3),
+                training_nats=since.nats,
+                held_out_nats=loss,
+                bits_per_character=bits(loss),
+                learning_rate=update.learning_rate,
+                characters_per_second=speed,
             )
-        evaluation = Evaluation(
-            step=update.step,
-            epoch=round(update.epochs, 3),
-            seconds=round(update.seconds, 3),
-            training_nats=since.nats / since.characters,
-            held_out_nats=held_out_nats,
-            bits_per_character=bits(held_out_nats),
-            learning_rate=update.learning_rate,
-            characters_per_second=speed,
-        )
-        training = self._provenance.at(evaluation, self._trainer.model.parameter_count)
-        contract = Contract(dataset.vocabulary, dataset.normalization, self._prompts, training)
-        exported = self._export(contract)
-        if exported and (self.best is None or held_out_nats < self.best.held_out_nats):
-            replace_file(self._folder / MODEL_FILE, exported.content)
-            self.best = evaluation
-        samples = ""
-        if exported and self._samples:
-            prompt = dataset.snippet(self._randomness)
-            samples = sample_text(exported.model, prompt, self._randomness.getrandbits(32))
-        self._write_report(evaluation, samples)
-        # The last evaluation takes about as long as this one and belongs to the budget.
-        self._trainer.reserved_seconds = perf_counter() - started
+            self._keep_if_best(exported, evaluation)
+            self._write_report(evaluation, self._sample(exported))
+        seconds = perf_counter() - started
+        self._schedule.evaluated(update, seconds)
+        self._expect_evaluation(seconds)
 
-    def _export(self, contract: Contract) -> Exported | None:
+    def _warn_if_diverged(self, since: SinceEvaluation) -> None:
+        guessing = math.log(len(self._contract.vocabulary))
+        if since.updates >= UPDATES_TO_LEARN_SOMETHING and since.nats > guessing:
+            self._progress.warn(
+                f"training has diverged: its loss of {since.nats:.2f} nats is above that of guessing, "
+                f"{guessing:.2f}: try lower learning rates"
+            )
+
+    def _export(self) -> Exported | None:
+        text = self._provenance.dataset.training
         try:
-            return build_checked(self._trainer.model, contract)
+            return build_checked(self._trainer.model, self._contract, text, self._threads)
         except ExportError as error:
-            if self.best is None:
-                raise
             # An earlier model is safe, and a later one may be right again.
-            self._progress.warn(str(error))
+            self._progress.warn(f"{error}; training goes on")
+            self._refused = error
             return None
+
+    def _keep_if_best(self, exported: Exported, evaluation: Evaluation) -> None:
+        if not math.isfinite(evaluation.held_out_nats):
+            raise TrainingError(
+                f"the held-out loss is {evaluation.held_out_nats} at update {evaluation.step}: try lower "
+                "learning rates"
+            )
+        if self.best is None or evaluation.held_out_nats < self.best.held_out_nats:
+            training = self._provenance.at(evaluation, self._trainer.model.parameter_count)
+            content = exported.content_with(replace(self._contract, training=training))
+            replace_file(self._folder / MODEL_FILE, content)
+            self.best = evaluation
+
+    def _sample(self, exported: Exported) -> str:
+        if not self._samples:
+            return ""
+        prompt = self._provenance.dataset.snippet(self._randomness)
+        return sample_text(exported.model, prompt, self._randomness.getrandbits(32))
 
     def _write_report(self, evaluation: Evaluation, samples: str) -> None:
         self._reported = evaluation.step

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from textgen_runtime.processors import available_processors
 from torch import Tensor, nn
 
-from .model import CharLSTM
+from .model import CharLSTM, LSTMState
 from .muon import Muon
 from .precision import autocast
 from .recipe import Budget, Recipe
+from .replicas import Replicas
 from .streams import slices, stream_count
 from .trainer import Trainer
 
@@ -32,12 +34,21 @@ class StreamTrainer(Trainer):
         vocabulary_size: How many different ones there may be.
         recipe: How.
         budget: For how long.
-        seed: Of the weights and of the seams between streams. A budget of epochs makes the same model
-            again on the same machine; a budget of minutes depends on its speed.
+        seed: Of the weights, of the seams between streams and of dropout. A budget of epochs makes the same
+            model again on the same machine with as many threads; a budget of minutes depends on its speed.
+        threads: How many replicas of the network may train side by side; None takes as many as this process
+            may use processors.
     """
 
-    def __init__(
-        self, text: NDArray[np.int64], vocabulary_size: int, recipe: Recipe, budget: Budget, seed: int
+    def __init__(  # noqa: PLR0913 (each is needed; the last has a default)
+        self,
+        text: NDArray[np.int64],
+        vocabulary_size: int,
+        recipe: Recipe,
+        budget: Budget,
+        seed: int,
+        *,
+        threads: int | None = None,
     ) -> None:
         if len(text) < LEAST_TEXT:
             raise ValueError(f"there is nothing to learn from a text of {len(text)} characters")
@@ -45,21 +56,22 @@ class StreamTrainer(Trainer):
         self._streams = stream_count(len(text), recipe.batch, recipe.slice_length)
         self._randomness = random.Random(seed)
         torch.manual_seed(seed)
+        model = CharLSTM(
+            vocabulary_size,
+            units=recipe.units,
+            layers=recipe.layers,
+            embedding=recipe.embedding,
+            dropout=recipe.dropout,
+            input_dropout=recipe.input_dropout,
+            weight_dropout=recipe.weight_dropout,
+        )
         super().__init__(
-            CharLSTM(
-                vocabulary_size,
-                units=recipe.units,
-                layers=recipe.layers,
-                embedding=recipe.embedding,
-                dropout=recipe.dropout,
-                input_dropout=recipe.input_dropout,
-                weight_dropout=recipe.weight_dropout,
-            ),
+            Replicas(model, self._streams, threads or available_processors(), seed),
             budget,
             math.ceil((len(text) // self._streams - 1) / recipe.slice_length),
             recipe.learning_rate,
         )
-        self._state = self.model.initial_state(self._streams)
+        self._states = self._initial_states()
         matrices = self.model.lstm_matrices if recipe.muon_rate else []
         rest = [weight for weight in self.model.parameters() if not any(weight is one for one in matrices)]
         adamw = torch.optim.AdamW(
@@ -72,25 +84,36 @@ class StreamTrainer(Trainer):
             self._optimizers.append((muon, recipe.muon_rate))
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        self._state = self.model.initial_state(self._streams)
+        self._states = self._initial_states()
         offset = self._randomness.randrange(len(self._text))
         yield from slices(self._text, self._streams, self._recipe.slice_length, offset)
+
+    def _initial_states(self) -> list[LSTMState]:
+        shares = self.replicas.shares(self._streams)
+        return [self.model.initial_state(share.stop - share.start) for share in shares]
 
     def _rate(self, step: int, progress: float) -> float:
         return self._recipe.rate_at(step, progress)
 
     def _learn(self, inputs: Tensor, targets: Tensor, rate: float) -> float:
         for optimizer, stated_rate in self._optimizers:
-            optimizer.zero_grad()
             for group in optimizer.param_groups:
                 group["lr"] = stated_rate * rate
-        with autocast():
-            logits, (hidden, cell) = self.model(inputs, self._state)
-        loss = nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
-        loss.backward()  # type: ignore[no-untyped-call]
+        shares = self.replicas.shares(self._streams)
+
+        def loss(replica: int, model: CharLSTM) -> Tensor:
+            lanes = shares[replica]
+            with autocast():
+                logits, (hidden, cell) = model(inputs[:, lanes], self._states[replica])
+            # No gradient goes back beyond the slice.
+            self._states[replica] = (hidden.detach().float(), cell.detach().float())
+            summed = nn.functional.cross_entropy(
+                logits.float().flatten(0, 1), targets[:, lanes].flatten(), reduction="sum"
+            )
+            return summed / targets.numel()
+
+        nats = self.replicas.backward(loss)
         nn.utils.clip_grad_norm_(self.model.parameters(), self._recipe.clip)
         for optimizer, _ in self._optimizers:
             optimizer.step()
-        # No gradient goes back beyond the slice.
-        self._state = (hidden.detach().float(), cell.detach().float())
-        return loss.item()
+        return nats

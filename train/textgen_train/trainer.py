@@ -9,8 +9,8 @@ from time import perf_counter
 from torch import Tensor
 
 from .errors import TrainingError
-from .model import CharLSTM
 from .recipe import Budget
+from .replicas import Replicas, one_thread_an_operation
 
 
 @dataclass(frozen=True)
@@ -42,32 +42,39 @@ class Trainer(ABC):
     """Trains a new model on a text.
 
     Args:
-        model: With its initial weights.
+        replicas: Of a network with its initial weights.
         budget: For how long.
         updates_an_epoch: How many batches a pass over the text has.
         learning_rate: As the recipe states it.
     """
 
-    def __init__(self, model: CharLSTM, budget: Budget, updates_an_epoch: int, learning_rate: float) -> None:
-        self.model, self.budget = model, budget
+    def __init__(
+        self, replicas: Replicas, budget: Budget, updates_an_epoch: int, learning_rate: float
+    ) -> None:
+        self.replicas, self.model, self.budget = replicas, replicas.model, budget
         # Seconds of a budget of minutes that are kept for what comes after the last update.
         self.reserved_seconds = 0.0
-        self._updates_an_epoch, self._stated_rate = updates_an_epoch, learning_rate
+        self.updates_an_epoch, self._stated_rate = updates_an_epoch, learning_rate
 
     def updates(self) -> Iterator[Update]:
         """Train, stopping after each update to say what it was, until the budget is used up.
 
-        Time that the caller takes in between counts towards a budget of minutes.
+        Time that the caller takes in between counts towards a budget of minutes. Until the last update,
+        torch's operations use one thread each, the caller's too: the replicas are what runs side by side.
 
         Raises:
             TrainingError: If the loss is no longer a number.
         """
+        with one_thread_an_operation():
+            yield from self._updates()
+
+    def _updates(self) -> Iterator[Update]:
         started = perf_counter()
         step = 0
 
         def progress() -> float:
             used = perf_counter() - started
-            return self.budget.progress(used, step / self._updates_an_epoch, self.reserved_seconds)
+            return self.budget.progress(used, step / self.updates_an_epoch, self.reserved_seconds)
 
         while True:
             for inputs, targets in self._batches():
@@ -79,13 +86,13 @@ class Trainer(ABC):
                     raise TrainingError(f"the loss is {nats} at update {step}: try lower learning rates")
                 update = Update(
                     step=step,
-                    epochs=step / self._updates_an_epoch,
+                    epochs=step / self.updates_an_epoch,
                     seconds=perf_counter() - started,
                     progress=progress(),
                     learning_rate=rate * self._stated_rate,
                     characters=targets.numel(),
                     nats=nats,
-                    ends_epoch=step % self._updates_an_epoch == 0,
+                    ends_epoch=step % self.updates_an_epoch == 0,
                 )
                 yield update
                 if update.progress >= 1.0 or progress() >= 1.0:

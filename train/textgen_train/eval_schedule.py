@@ -1,0 +1,104 @@
+"""When a training run is evaluated, and how long it will still take."""
+
+import math
+
+from .recipe import Budget
+from .trainer import Update
+
+# The first evaluation comes after this share of the run, so that it is over within a tenth, and within a
+# minute: a person who waits wants to see soon whether it learns.
+FIRST_SHARE = 0.05
+MAX_SECONDS_TO_FIRST = 60.0
+
+# Evaluations take at most this share of the time that training takes.
+MAX_EVALUATION_SHARE = 0.1
+
+# A run by time has so many evaluations at most, and none sooner than this after the one before.
+TIMED_EVALUATIONS = 20
+MIN_SECONDS_BETWEEN = 10.0
+
+# A run by passes is evaluated by updates and not by time, so that the same run keeps the same model again:
+# at the end of a pass where there were at least MIN_UPDATES_BETWEEN, and within a long pass.
+MIN_UPDATES_BETWEEN = 200
+MAX_UPDATES_BETWEEN = 2000
+# Training takes about three times as long for a character as an evaluation does.
+TRAINING_TO_HELD_OUT = 3.0
+
+
+class EvalSchedule:
+    """Says when to evaluate.
+
+    Args:
+        budget: Of the run.
+        updates_an_epoch: Updates in a pass over the training text.
+        held_out: Characters that an evaluation scores.
+
+    Attributes:
+        evaluation_seconds: What an evaluation takes: the last one, or an estimate before the first.
+    """
+
+    def __init__(self, budget: Budget, updates_an_epoch: int, held_out: int) -> None:
+        self._budget, self._updates_an_epoch, self._held_out = budget, updates_an_epoch, held_out
+        self.evaluation_seconds = 0.0
+        self._evaluations = 0
+        # Of the last evaluation: its update, and when it was over.
+        self._last_step, self._last_seconds = 0, 0.0
+        self._paused_seconds = 0.0
+
+    def evaluated(self, update: Update, seconds: float) -> None:
+        """Note that an evaluation after an update took so long."""
+        self._evaluations += 1
+        self._last_step, self._last_seconds = update.step, update.seconds + seconds
+        self._paused_seconds += seconds
+        self.evaluation_seconds = seconds
+
+    def is_due(self, update: Update) -> bool:
+        """Whether to evaluate after this update; always after the last one."""
+        if update.progress >= 1.0:
+            return True
+        return (
+            self._is_due_by_time(update) if self._budget.epochs is None else self._is_due_by_updates(update)
+        )
+
+    def seconds_left(self, update: Update) -> float:
+        """How long the run will still take, with all evaluations that are to come."""
+        if self._budget.epochs is None:
+            return max(0.0, 60 * (self._budget.minutes or 0) - update.seconds)
+        left = self._budget.epochs * self._updates_an_epoch - update.step
+        seconds_an_update = (update.seconds - self._paused_seconds) / update.step
+        evaluations = math.ceil(left / self._updates_between(update.characters))
+        return left * seconds_an_update + evaluations * self.evaluation_seconds
+
+    def _is_due_by_time(self, update: Update) -> bool:
+        cost = self.evaluation_seconds
+        whole = self._budget.training_seconds(cost)
+        affordable = cost / MAX_EVALUATION_SHARE
+        if self._evaluations:
+            wait = max(whole / TIMED_EVALUATIONS, MIN_SECONDS_BETWEEN, affordable)
+        elif affordable <= whole:
+            wait = min(FIRST_SHARE * whole, MAX_SECONDS_TO_FIRST)
+        else:
+            wait = affordable
+        # None just before the end, where there is one anyway, and none that leaves training no time.
+        left = whole * (1.0 - update.progress)
+        return update.seconds - self._last_seconds >= wait and left > max(wait / 2, 3 * cost)
+
+    def _is_due_by_updates(self, update: Update) -> bool:
+        if not self._evaluations:
+            whole = (self._budget.epochs or 1) * self._updates_an_epoch
+            return update.step >= min(math.ceil(FIRST_SHARE * whole), self._updates_an_epoch)
+        since = update.step - self._last_step
+        return since >= self._min_updates(update.characters) and (
+            update.ends_epoch or since >= MAX_UPDATES_BETWEEN
+        )
+
+    def _min_updates(self, characters: int) -> int:
+        affordable = self._held_out / (TRAINING_TO_HELD_OUT * MAX_EVALUATION_SHARE * characters)
+        return max(MIN_UPDATES_BETWEEN, math.ceil(affordable))
+
+    def _updates_between(self, characters: int) -> int:
+        """About how many updates there will be from one evaluation to the next."""
+        least = self._min_updates(characters)
+        if self._updates_an_epoch > MAX_UPDATES_BETWEEN:
+            return max(least, MAX_UPDATES_BETWEEN)
+        return math.ceil(least / self._updates_an_epoch) * self._updates_an_epoch
