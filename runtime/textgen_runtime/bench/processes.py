@@ -26,8 +26,21 @@ sys.exit(code)
 
 
 def python(program: str, *arguments: str) -> list[str]:
-    """A command line that runs a program in this interpreter."""
-    return [sys.executable, "-c", program, *arguments]
+    """A command line that runs a program in this interpreter.
+
+    Every process that the package starts is started by this command line. It never imports from the working
+    folder: a file ``numpy.py`` that lies there would otherwise be executed. The other switches that restrict
+    where this process imports from hold for the new one too, so that it finds the same modules.
+    """
+    switches = ["-P"]
+    switches += ["-E"] * sys.flags.ignore_environment
+    switches += ["-s"] * sys.flags.no_user_site
+    return [sys.executable, *switches, "-c", program, *arguments]
+
+
+def argument(path: Path) -> str:
+    """A model's path as a command takes it: never an option, and never the name of a model that ships."""
+    return str(path.absolute())
 
 
 def cold_start(path: Path, engines: Sequence[str], seconds: float) -> Section:
@@ -37,7 +50,7 @@ def cold_start(path: Path, engines: Sequence[str], seconds: float) -> Section:
         "python -c 'import numpy'": Contestant(lambda: finished(python("import numpy")), 1),
     }
     for engine in engines:
-        command = python(RUN, str(path), "--engine", engine, "--no-echo", "--seed", "1")
+        command = python(RUN, argument(path), "--engine", engine, "--no-echo", "--seed", "1")
         contestants[f"{engine}, first character"] = Contestant(lambda c=command: first_byte(c), 1)  # type: ignore[misc]
         contestants[f"{engine}, 400 characters"] = Contestant(lambda c=command: finished(c), 1)  # type: ignore[misc]
     middle = medians(interleave(contestants, seconds))
@@ -85,7 +98,8 @@ def peak(path: Path, engine: str, characters: int) -> float | None:
     """The most memory a run had, in MiB; None where the system does not tell."""
     if not Path("/proc/self/status").exists():
         return None
-    command = python(MEMORY, str(path), "--engine", engine, "--seed", "1", "--length", str(characters))
+    options = ("--engine", engine, "--seed", "1", "--length", str(characters))
+    command = python(MEMORY, argument(path), *options)
     done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     check(done.returncode)
     # What onnxruntime warns of stands before it.
