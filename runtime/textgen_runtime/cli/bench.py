@@ -1,7 +1,6 @@
 """``textgen-bench``: how fast a model file generates on this machine, and beside what."""
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -12,6 +11,7 @@ from textgen_runtime.bench.machine import machine, usable_cores
 from textgen_runtime.bench.report import Section
 from textgen_runtime.errors import OutputError
 from textgen_runtime.generator import DEFAULT_TEMPERATURE, Model
+from textgen_runtime.json_text import to_json
 from textgen_runtime.loading import load
 from textgen_runtime.shipped import locate
 
@@ -81,7 +81,7 @@ def bench(arguments: argparse.Namespace) -> int:
         sys.stdout.flush()
     if arguments.json:
         document = {"machine": here, "temperature": arguments.temp, "sections": figures}
-        replace_file(arguments.json, json.dumps(document, indent=1).encode())
+        replace_file(arguments.json, to_json(document, indent=1).encode())
     if arguments.plot:
         from textgen_runtime.bench.plot import plot
 

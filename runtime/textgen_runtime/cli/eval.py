@@ -1,7 +1,6 @@
 """``textgen-eval``: how well a model predicts texts."""
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from textgen_runtime.atomic import replace_file
 from textgen_runtime.compressors import COMPRESSORS, compressed_bits
 from textgen_runtime.errors import OutputError, TextgenError
 from textgen_runtime.generator import Model
+from textgen_runtime.json_text import to_json
 from textgen_runtime.loading import load
 from textgen_runtime.scoring import predict
 from textgen_runtime.text_file import STANDARD_INPUT, read_text
@@ -154,7 +154,7 @@ def write_figures(arguments: argparse.Namespace, model: Model, texts: Sequence[S
         "texts": [text.as_json() for text in texts],
         "all": together(texts).as_json(),
     }
-    sys.stdout.write(json.dumps(document, indent=1, allow_nan=False) + "\n")
+    sys.stdout.write(to_json(document, indent=1) + "\n")
 
 
 def refuse_to_replace(page: Path) -> None:
