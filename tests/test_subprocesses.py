@@ -12,6 +12,8 @@ import pytest
 import textgen_runtime
 import textgen_train
 from textgen_runtime.bench import processes, rounds
+from textgen_runtime.bench.context import Bench
+from textgen_runtime.bench.deadline import FOREVER
 
 from .make_tiny_model import PATH
 
@@ -72,8 +74,9 @@ def test_no_process_imports_from_the_working_folder(
 
     monkeypatch.setattr(subprocess, "Popen", Recorded)
     monkeypatch.setattr(rounds, "LEAST_ROUNDS", 1)
-    processes.cold_start(PATH, ["native", "onnxruntime"], 0)
-    processes.memory(PATH, ["native", "onnxruntime"], 500)
+    bench = Bench(PATH, PATH.read_bytes(), ("native", "onnxruntime"), 0.5, 0.0, 1, 500)
+    processes.cold_start(bench, FOREVER)
+    processes.memory(bench, FOREVER)
     assert list(hostile_folder.glob("*.ran")) == []
     assert len(commands) >= 6
     assert {tuple(command[:2]) for command in commands} == {(sys.executable, "-P")}
