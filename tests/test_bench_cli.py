@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import __version__
-from textgen_runtime.bench import many_streams, rounds
+from textgen_runtime.bench import busy, many_streams, rounds
 from textgen_runtime.bench.plot import is_plot
 from textgen_runtime.bench.report import Section
 from textgen_runtime.bench.sections import SHARES
@@ -18,6 +18,7 @@ from textgen_runtime.bench.spread import Ratio, Spread
 from textgen_runtime.cli import bench
 from textgen_runtime.cli.bench import main
 
+from .bench_reports import REPORT
 from .commands import run_here
 from .make_tiny_model import PATH
 
@@ -200,6 +201,28 @@ def test_inputs_are_seen_to_before_measuring(capsys: Captured, options: tuple[st
     code, _, err = run_here(main, capsys, *options, *(missing or (str(PATH),)))
     assert code == 1
     assert "cannot read the" in err
+
+
+@pytest.mark.usefixtures("not_measured")
+@pytest.mark.parametrize("content", ["", "{}", json.dumps(REPORT | {"models": [1]}), json.dumps(REPORT)])
+def test_an_old_report_is_seen_to_before_measuring(capsys: Captured, tmp_path: Path, content: str) -> None:
+    """Nothing, no report, a damaged one, and one of another number of models."""
+    old = tmp_path / "old.json"
+    old.write_text(content, encoding="utf-8")
+    code, _, err = run_here(main, capsys, str(PATH), str(PATH), "--compare", str(old))
+    assert code == 1
+    assert str(old) in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("measured")
+def test_warnings_stand_in_the_report_too(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(busy, "busy_before", lambda _: "busy before")
+    monkeypatch.setattr(busy, "busy_meanwhile", lambda _: "busy meanwhile")
+    _, out, err = run_here(main, capsys, str(PATH), "nietzsche", "--json", "-")
+    told = ["busy before", f"{PATH}: busy meanwhile", "nietzsche: busy meanwhile"]
+    assert json.loads(out)["warnings"] == told
+    assert re.findall("textgen-bench: warning: (.*)", err) == told
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_several_models_are_compared_in_their_order() -> None:
         each["models"].append(report(plain=second)["models"][0] | {"file": "b/second.onnx"})
     (worse,) = compare(old, new, OLD).worse(10)
     assert worse.name == "second.onnx, one-stream: native / plain"
-    with pytest.raises(ReportError, match="is of 1 models and this report of 2"):
+    with pytest.raises(ReportError, match="is of 1 model, and this report of 2"):
         compare(REPORT, new, OLD)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .document import ReportError
+from .document import ReportError, read_report
 from .report import Section
 
 # Options that change what the figures of a section mean.
@@ -80,6 +80,31 @@ class Comparison:
         return Section(self.title, ["old", "new", "change", ""], rows, notes=self.notes)
 
 
+def read_old(path: Path, models: int) -> dict[str, Any]:
+    """Read a report to compare with, and see that it can be compared, before a new one is measured.
+
+    Args:
+        path: Of the report.
+        models: How many models the new report is of.
+
+    Raises:
+        ReportError: If it is no report, is damaged, or is of another number of models.
+    """
+    old = read_report(path)
+    # Compared with itself, it must be whole.
+    compare(old, old, path)
+    _check_models(len(old["models"]), models, path)
+    return old
+
+
+def _check_models(old: int, new: int, path: Path) -> None:
+    if old != new:
+        raise ReportError(
+            f"{path} is of {old} model{'s' * (old != 1)}, and this report of {new}: name as many, in their "
+            "order"
+        )
+
+
 def compare(old: Mapping[str, Any], new: Mapping[str, Any], path: Path) -> Comparison:
     """Compare two reports, the first model of one with the first of the other, and so on.
 
@@ -95,7 +120,7 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any], path: Path) -> Compa
     try:
         changes, notes = _compare(old, new, path)
         date = str(old["date"])
-    except (KeyError, TypeError, AttributeError, ValueError):
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
         raise ReportError(f"the report {path} is damaged: measure again") from None
     if not changes:
         raise ReportError(f"{path} has no ratio in common with this report: choose the same sections")
@@ -103,11 +128,7 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any], path: Path) -> Compa
 
 
 def _compare(old: Mapping[str, Any], new: Mapping[str, Any], path: Path) -> tuple[list[Change], list[str]]:
-    if len(old["models"]) != len(new["models"]):
-        raise ReportError(
-            f"{path} is of {len(old['models'])} models and this report of {len(new['models'])}: name as "
-            "many, in the same order"
-        )
+    _check_models(len(old["models"]), len(new["models"]), path)
     changes: list[Change] = []
     notes = list(_differences(old, new))
     for before, after in zip(old["models"], new["models"], strict=True):

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,13 +11,12 @@ from typing import Any, TextIO
 
 from textgen_runtime.atomic import replace_file
 from textgen_runtime.bench import busy
-from textgen_runtime.bench.compare import Comparison, compare
+from textgen_runtime.bench.compare import Comparison, compare, read_old
 from textgen_runtime.bench.context import Bench
 from textgen_runtime.bench.deadline import FOREVER, Deadline
 from textgen_runtime.bench.document import (
     describe_model,
     is_report,
-    read_report,
     sections_as_json,
     write_report,
 )
@@ -36,7 +36,8 @@ from .shell import EXIT_FAILED, complain, run_command, tell
 # Of each comparison.
 SECONDS, QUICK_SECONDS = 4.0, 0.2
 
-# Of all that a quick run measures of a model; the rest of its ten seconds is for starting and ending.
+# Of all that a quick run measures of a model, loading included; the rest of its ten seconds is for starting
+# Python, and for ending what runs at the deadline.
 QUICK_TOTAL = 8.5
 
 # Characters of the run whose memory is measured.
@@ -51,38 +52,70 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def bench(arguments: argparse.Namespace) -> int:
     """Measure, print each section when it is done, and write the files that were asked for."""
+    deadline = deadline_of(arguments)
     see_outputs(arguments)
-    old = read_report(arguments.compare) if arguments.compare else None
+    old = read_old(arguments.compare, len(arguments.models)) if arguments.compare else None
     # All of them first, so that a wrong name is told of before the others have been measured.
     engine: EngineName = "auto" if arguments.engine == "both" else arguments.engine
     models = [load(name, engine=engine) for name in arguments.models]
-    write = tell if arguments.json == STANDARD_OUTPUT else writes_to(sys.stdout)
     report = opening(arguments)
-    warnings = [busy.busy_before(report["load_average"]["start"])]
-    warn(warnings[0])
+    write = tell if arguments.json == STANDARD_OUTPUT else writes_to(sys.stdout)
+    run = Run(arguments, report, write)
+    run.warn(busy.busy_before(report["load_average"]["start"]))
     write(", ".join(f"{name} {value}" for name, value in report["machine"].items()) + "\n\n")
     for name, model in zip(arguments.models, models, strict=True):
-        described = describe_model(name, model)
-        write(title(described, arguments.temp))
-        context = context_of(arguments, name, model)
-        sections: dict[str, Section] = {}
-        deadline = Deadline(QUICK_TOTAL) if arguments.quick else FOREVER
-        for section, measured in measure(context, arguments.section, deadline):
-            sections[section] = measured
-            write(f"{measured}\n\n")
-        found = [busy.busy_meanwhile(context.processor_time), busy.disagreement(sections)]
-        for each in found:
-            warn(each and (f"{name}: {each}" if len(models) > 1 else each))
-        warnings += found
-        waited = context.processor_time.waited
-        report["models"].append(described | {"waited_share": waited, "sections": sections_as_json(sections)})
+        run.measure(name, model, deadline)
+        deadline = deadline_of(arguments)
     report["load_average"]["end"] = busy.load_average()
-    report["warnings"] = [each for each in warnings if each]
-    comparison = compare(old, report, arguments.compare) if old else None
-    if comparison:
-        write(f"{comparison.table(arguments.fail_above)}\n\n")
     write_files(arguments, report)
-    return judge(comparison, arguments) if comparison and arguments.fail_above is not None else 0
+    if old is None:
+        return 0
+    comparison = compare(old, report, arguments.compare)
+    write(f"{comparison.table(arguments.fail_above)}\n")
+    return 0 if arguments.fail_above is None else judge(comparison, arguments)
+
+
+def deadline_of(arguments: argparse.Namespace) -> Deadline:
+    """When the measurements of a model end that begin now."""
+    return Deadline(QUICK_TOTAL) if arguments.quick else FOREVER
+
+
+@dataclass(frozen=True)
+class Run:
+    """Measures models for one report.
+
+    Attributes:
+        arguments: Of the command.
+        report: To which each model is added.
+        write: Prints the tables.
+    """
+
+    arguments: argparse.Namespace
+    report: dict[str, Any]
+    write: Callable[[str], None]
+
+    def measure(self, name: str, model: Model, deadline: Deadline) -> None:
+        """Measure one model, print its sections and add them to the report."""
+        described = describe_model(name, model)
+        self.write(title(described, self.arguments.temp))
+        context = context_of(self.arguments, name, model)
+        sections: dict[str, Section] = {}
+        for section, measured in measure(context, self.arguments.section, deadline):
+            sections[section] = measured
+            self.write(f"{measured}\n\n")
+        which = f"{name}: " if len(self.arguments.models) > 1 else ""
+        self.warn(busy.busy_meanwhile(context.processor_time), which)
+        self.warn(busy.disagreement(sections), which)
+        waited = context.processor_time.waited
+        self.report["models"].append(
+            described | {"waited_share": waited, "sections": sections_as_json(sections)}
+        )
+
+    def warn(self, message: str | None, which: str = "") -> None:
+        """Tell of something that makes the figures less sure, on standard error and in the report."""
+        if message:
+            self.report["warnings"].append(which + message)
+            complain(PROG, which + message, "warning")
 
 
 def see_outputs(arguments: argparse.Namespace) -> None:
@@ -113,12 +146,6 @@ def writes_to(stream: TextIO) -> Callable[[str], None]:
         stream.flush()
 
     return write
-
-
-def warn(message: str | None) -> None:
-    """Tell of something that makes the figures less sure."""
-    if message:
-        complain(PROG, message, "warning")
 
 
 def opening(arguments: argparse.Namespace) -> dict[str, Any]:
