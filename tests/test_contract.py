@@ -64,9 +64,17 @@ def test_every_value_is_checked(key: str, value: str) -> None:
         ("textgen.prompts", '["ax"]', "its own vocabulary"),
         ("textgen.prompts", "[[]]", "not a list of texts"),
         ("textgen.training", "[]", "not an object"),
+        ("textgen.training", '{"held_out_nats": NaN}', "not JSON"),
+        ("textgen.training", '{"held_out_nats": 1e999}', "not JSON"),
     ],
 )
 def test_wrong_and_newer_metadata(key: str, value: str, message: str) -> None:
     with pytest.raises(ModelFileError, match=message) as caught:
         Contract.from_metadata(METADATA | {key: value})
     assert "\n" not in str(caught.value)
+
+
+def test_no_number_that_json_lacks_is_written() -> None:
+    contract = Contract(Vocabulary("ab"), training={"held_out_nats": float("nan")})
+    with pytest.raises(ValueError, match="no NaN"):
+        contract.to_metadata()

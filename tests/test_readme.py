@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from textgen_runtime import contract
-from textgen_runtime.cli.bench import parser as bench_parser
+from textgen_runtime.cli.bench_arguments import parser as bench_parser
 from textgen_runtime.cli.eval import parser as eval_parser
 from textgen_runtime.cli.run import parser as run_parser
 from textgen_runtime.cli.shell import CommandParser

@@ -17,19 +17,6 @@ ROOT = Path(__file__).parent.parent
 BASE = ("numpy", "onnxruntime")
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from the sdist as an installer would, with the build tools that are here."""
-    folder = tmp_path_factory.mktemp("dist")
-    subprocess.run(
-        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)],
-        check=True,
-        capture_output=True,
-    )
-    (built,) = folder.glob("*.whl")
-    return built
-
-
 def closure(names: tuple[str, ...]) -> set[str]:
     """Distributions and all that they need."""
     found: set[str] = set()

@@ -29,4 +29,4 @@ def report(generate: Callable[[int], object], characters: int, versions: str) ->
         start = perf_counter()
         generate(characters)
         times.append((perf_counter() - start) / characters)
-    json.dump({"seconds": statistics.median(times), "versions": versions}, sys.stdout)
+    json.dump({"seconds": statistics.median(times), "versions": versions}, sys.stdout, allow_nan=False)

@@ -54,6 +54,7 @@ def main() -> None:
             "versions": f"keras {keras.__version__}",
         },
         sys.stdout,
+        allow_nan=False,
     )
 
 

@@ -4,13 +4,13 @@ The metadata is JSON text under the keys below, so that a program in any languag
 in the README states the whole contract.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from .errors import ModelFileError
+from .json_text import from_json, to_json
 from .vocabulary import Normalization, Vocabulary, as_unicode_form
 
 FORMAT = 1
@@ -46,7 +46,11 @@ class Contract:
     training: Mapping[str, Any] = field(default_factory=dict)
 
     def to_metadata(self) -> dict[str, str]:
-        """Keys and JSON texts to store in a model file's ``metadata_props``."""
+        """Keys and JSON texts to store in a model file's ``metadata_props``.
+
+        Raises:
+            ValueError: If a number in ``training`` is NaN or infinite, which JSON does not have.
+        """
         values = {
             FORMAT_KEY: FORMAT,
             VOCABULARY_KEY: self.vocabulary.symbols,
@@ -55,7 +59,7 @@ class Contract:
             PROMPTS_KEY: self.prompts,
             TRAINING_KEY: dict(self.training),
         }
-        return {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
+        return {key: to_json(value, ascii_only=False) for key, value in values.items()}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> "Contract":
@@ -86,7 +90,7 @@ def _read(metadata: Mapping[str, str], key: str) -> Any:
     if key not in metadata:
         raise ModelFileError(f"its metadata lacks {key!r}: export it again")
     try:
-        return json.loads(metadata[key])
+        return from_json(metadata[key])
     except (ValueError, RecursionError):
         raise ModelFileError(f"its metadata {key!r} is not JSON: export it again") from None
 

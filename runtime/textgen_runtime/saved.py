@@ -5,7 +5,6 @@ random stream. The file is a numpy .npz; nothing in it is ever unpickled.
 """
 
 import io
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from .atomic import replace_file
 from .engine import State, initial_state
 from .errors import SavedGenerationError
 from .generator import Generation, Model
+from .json_text import from_json, to_json
 
 
 def save(generation: Generation, path: str | os.PathLike[str]) -> None:
@@ -40,7 +40,7 @@ def save(generation: Generation, path: str | os.PathLike[str]) -> None:
         hidden=generation.state.hidden,
         cell=generation.state.cell,
         logits=generation.logits,
-        description=np.array(json.dumps(described)),
+        description=np.array(to_json(described)),
     )
     replace_file(path, content.getvalue())
 
@@ -65,7 +65,7 @@ def resume(model: Model, path: str | os.PathLike[str]) -> Generation:
 
 
 def _restore(model: Model, content: Any) -> Generation:
-    described = json.loads(str(content["description"]))
+    described = from_json(str(content["description"]))
     if described["model"] != model.sha256:
         raise SavedGenerationError("it was saved from another model: load that one")
     fresh = initial_state(model.engine)

@@ -4,7 +4,6 @@ One self-contained HTML file: styles and script are in it, nothing is fetched, a
 colours are still there.
 """
 
-import json
 from bisect import bisect_right
 from collections.abc import Sequence
 from html import escape
@@ -13,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from string import Template
 
+from .json_text import to_json
 from .scoring import BITS_A_NAT, Prediction
 
 # Bits from which the next stronger colour begins. A character that costs under one bit was likelier than all
@@ -75,13 +75,13 @@ def _section(name: str, figures: str, prediction: Prediction) -> str:
         paragraphs.append(f'<p dir="auto" data-at="{place}">{opening}{marks}</p>')
         place += len(symbols)
         opening = ""
-    details = json.dumps(
+    details = to_json(
         {
             "text": prediction.text,
             "bits": [round(each, DECIMALS) for each in bits],
             "choices": prediction.choices,
         },
-        separators=(",", ":"),
+        compact=True,
     )
     # The only thing that could end the script element early.
     details = details.replace("<", "\\u003c")

@@ -1,13 +1,13 @@
 """What a training run leaves behind beside the model: figures, samples, and the curves."""
 
 import io
-import json
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from textgen_runtime.atomic import replace_file
 from textgen_runtime.errors import OutputError
+from textgen_runtime.json_text import to_json
 
 MODEL_FILE = "model.onnx"
 METRICS_FILE = "metrics.jsonl"
@@ -92,7 +92,7 @@ class Report:
             raise OutputError(f"cannot remove {path}: {error.strerror or error}") from error
 
     def _metrics(self) -> bytes:
-        return "".join(json.dumps(asdict(entry)) + "\n" for entry in self.evaluations).encode()
+        return "".join(to_json(asdict(entry)) + "\n" for entry in self.evaluations).encode()
 
     def _curves(self) -> bytes:
         """Training and held-out loss over time, as a PNG picture."""

@@ -2,14 +2,22 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 from textgen_runtime.errors import ModelFileError
 
+from .context import Bench
+from .deadline import FOREVER, Deadline, DeadlineError
 from .report import Section, times
-from .rounds import Contestant, interleave, medians
+from .rounds import Contestant, cut_short, interleave, medians
+from .spread import Ratio, ratios, spreads
+
+NUMPY = "python -c 'import numpy'"
+SHORT_RUN = 400
 
 RUN = "import sys; from textgen_runtime.cli.run import main; sys.exit(main())"
 
@@ -26,67 +34,157 @@ sys.exit(code)
 
 
 def python(program: str, *arguments: str) -> list[str]:
-    """A command line that runs a program in this interpreter."""
-    return [sys.executable, "-c", program, *arguments]
+    """A command line that runs a program in this interpreter.
+
+    Every process that the package starts is started by this command line. It never imports from the working
+    folder: a file ``numpy.py`` that lies there would otherwise be executed. The other switches that restrict
+    where this process imports from hold for the new one too, so that it finds the same modules.
+    """
+    switches = ["-P"]
+    switches += ["-E"] * sys.flags.ignore_environment
+    switches += ["-s"] * sys.flags.no_user_site
+    return [sys.executable, *switches, "-c", program, *arguments]
 
 
-def cold_start(path: Path, engines: Sequence[str], seconds: float) -> Section:
+def argument(path: Path) -> str:
+    """A model's path as a command takes it: never an option, and never the name of a model that ships."""
+    return str(path.absolute())
+
+
+def cold_start(bench: Bench, deadline: Deadline) -> Section:
     """From nothing to the first character, and to 400."""
     contestants = {
-        "python -c pass": Contestant(lambda: finished(python("pass")), 1),
-        "python -c 'import numpy'": Contestant(lambda: finished(python("import numpy")), 1),
+        "python -c pass": Contestant(lambda: finished(python("pass"), deadline), 1),
+        NUMPY: Contestant(lambda: finished(python("import numpy"), deadline), 1),
     }
-    for engine in engines:
-        command = python(RUN, str(path), "--engine", engine, "--no-echo", "--seed", "1")
-        contestants[f"{engine}, first character"] = Contestant(lambda c=command: first_byte(c), 1)  # type: ignore[misc]
-        contestants[f"{engine}, 400 characters"] = Contestant(lambda c=command: finished(c), 1)  # type: ignore[misc]
-    middle = medians(interleave(contestants, seconds))
-    numpy = middle["python -c 'import numpy'"]
-    rows = [(name, [f"{each * 1e3:.0f} ms", times(each / numpy)]) for name, each in middle.items()]
-    return Section("textgen-run, a fresh process", ["takes", "it / import numpy"], rows, {"seconds": middle})
+    for engine in bench.engines:
+        command = python(RUN, argument(bench.path), "--engine", engine, "--no-echo", "--seed", "1")
+        contestants[f"{engine}, first character"] = Contestant(
+            lambda command=command: first_byte(command, deadline),  # type: ignore[misc]
+            1,
+        )
+        contestants[f"{engine}, {SHORT_RUN} characters"] = Contestant(
+            lambda command=command: finished(command, deadline),  # type: ignore[misc]
+            1,
+        )
+    taken = interleave(contestants, 2 * bench.seconds, deadline)
+    middle = medians(taken)
+    numpy = middle.get(NUMPY)
+    rows = [
+        (name, [f"{each * 1e3:.0f} ms", times(each / numpy) if numpy else ""])
+        for name, each in middle.items()
+    ]
+    spread = spreads(taken)
+    ours = [name for name in contestants if not name.startswith("python")]
+    return Section(
+        "textgen-run, a fresh process",
+        ["takes", "it / import numpy"],
+        rows,
+        {"seconds": {name: each.as_json() for name, each in spread.items()}},
+        ratios=ratios(taken, ours, [NUMPY]),
+        spreads=spread,
+        notes=cut_short(contestants, taken),
+    )
 
 
-def finished(command: list[str]) -> None:
+def finished(command: list[str], deadline: Deadline = FOREVER) -> None:
     """Run a command to its end.
 
     Raises:
         ModelFileError: If it fails, so that no failure is timed.
+        DeadlineError: If it takes too long.
     """
-    check(subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode)
+    with started(command, deadline, stdout=subprocess.DEVNULL) as process:
+        code = process.wait()
+    check(code, deadline)
 
 
-def check(code: int) -> None:
-    """See that a process did what it was to do."""
+def first_byte(command: list[str], deadline: Deadline = FOREVER) -> None:
+    """Run a command to its first byte of output; errors are those of ``finished``."""
+    with started([*command, "--length", "100000000"], deadline, stdout=subprocess.PIPE) as process:
+        first = process.stdout.read(1) if process.stdout is not None else b""
+        process.kill()
+    if not first:
+        check(process.returncode, deadline)
+
+
+@contextmanager
+def started(
+    command: list[str], deadline: Deadline, stdout: int, stderr: int | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A running command, killed at the deadline.
+
+    The timeouts of ``subprocess`` are of no use here: while one runs, it looks for the end of a process only
+    every 50 ms.
+    """
+    with subprocess.Popen(command, stdout=stdout, stderr=stderr) as process:
+        timer = Timer(deadline.left, process.kill) if deadline.is_finite else None
+        if timer:
+            timer.start()
+        try:
+            yield process
+        finally:
+            if timer:
+                timer.cancel()
+
+
+def check(code: int, deadline: Deadline) -> None:
+    """See that a process did what it was to do.
+
+    Raises:
+        DeadlineError: If it failed, and was killed at the deadline.
+        ModelFileError: If it failed otherwise.
+    """
+    if code and deadline.passed:
+        raise DeadlineError
     if code:
         raise ModelFileError(f"a fresh process that generates from it failed (exit code {code})")
 
 
-def first_byte(command: list[str]) -> None:
-    """Run a command to its first byte of output."""
-    with subprocess.Popen([*command, "--length", "100000000"], stdout=subprocess.PIPE) as process:
-        first = process.stdout.read(1) if process.stdout is not None else b""
-        process.kill()
-    if not first:
-        check(process.returncode)
-
-
-def memory(path: Path, engines: Sequence[str], characters: int) -> Section:
+def memory(bench: Bench, deadline: Deadline) -> Section:
     """The most resident memory of a run, short and long."""
-    rows, figures = [], dict[str, Any]()
-    for engine in engines:
-        most = [peak(path, engine, length) for length in (400, characters)]
-        rows.append((engine, [f"{each:.1f} MiB" if each else "not known here" for each in most]))
-        figures[engine] = {"400": most[0], str(characters): most[1]}
-    columns = ["400 characters", f"{characters:,} characters"]
-    return Section("textgen-run, most resident memory", columns, rows, figures)
+    rows, figures, notes = [], dict[str, Any](), []
+    found = {}
+    for engine in bench.engines:
+        most: dict[str, float | None] = {}
+        for length in (SHORT_RUN, bench.long_run):
+            try:
+                most[str(length)] = peak(bench.path, engine, length, deadline)
+            except DeadlineError:
+                notes.append(f"not measured, for want of time: {engine}, {length:,} characters")
+        rows.append((engine, [mebibytes(most, length) for length in (SHORT_RUN, bench.long_run)]))
+        figures[engine] = most
+        short, long = most.get(str(SHORT_RUN)), most.get(str(bench.long_run))
+        if short and long:
+            name = f"{engine}, {bench.long_run} characters / {SHORT_RUN} characters"
+            found[name] = Ratio.of([long], [short])
+    columns = [f"{length:,} characters" for length in (SHORT_RUN, bench.long_run)]
+    return Section(
+        "textgen-run, most resident memory", columns, rows, {"mebibytes": figures}, ratios=found, notes=notes
+    )
 
 
-def peak(path: Path, engine: str, characters: int) -> float | None:
-    """The most memory a run had, in MiB; None where the system does not tell."""
+def mebibytes(most: dict[str, float | None], length: int) -> str:
+    """A cell of the table."""
+    if str(length) not in most:
+        return ""
+    found = most[str(length)]
+    return f"{found:.1f} MiB" if found else "not known here"
+
+
+def peak(path: Path, engine: str, characters: int, deadline: Deadline = FOREVER) -> float | None:
+    """The most memory a run had, in MiB; None where the system does not tell.
+
+    Raises:
+        ModelFileError: If the run fails.
+        DeadlineError: If it takes too long.
+    """
     if not Path("/proc/self/status").exists():
         return None
-    command = python(MEMORY, str(path), "--engine", engine, "--seed", "1", "--length", str(characters))
-    done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    check(done.returncode)
+    options = ("--engine", engine, "--seed", "1", "--length", str(characters))
+    command = python(MEMORY, argument(path), *options)
+    with started(command, deadline, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        _, told = process.communicate()
+    check(process.returncode, deadline)
     # What onnxruntime warns of stands before it.
-    return int(done.stderr.splitlines()[-1]) / 1024
+    return int(told.splitlines()[-1]) / 1024

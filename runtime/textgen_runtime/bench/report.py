@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .spread import Ratio, Spread
+
 MICROSECONDS = 1e6
 
 
@@ -16,12 +18,18 @@ class Section:
         columns: Names of the columns after the first, which names the contestant.
         rows: A contestant and its figures as texts.
         figures: The same as numbers, for ``--json``.
+        ratios: Figures as multiples of others, by name, which reports can be compared by.
+        spreads: Of the figures that were measured in rounds, by name.
+        notes: What a reader must know of them, such as what was left out, a line each.
     """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[tuple[str, Sequence[str]]]
     figures: dict[str, Any] = field(default_factory=dict)
+    ratios: dict[str, Ratio] = field(default_factory=dict)
+    spreads: dict[str, Spread] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
     def __str__(self) -> str:
         table = [("", *self.columns), *((name, *cells) for name, cells in self.rows)]
@@ -31,7 +39,16 @@ class Section:
             + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
             for row in table
         ]
+        lines += [f"  ({note})" for note in self.notes]
         return "\n".join((self.title, *(line.rstrip() for line in lines)))
+
+    def as_json(self) -> dict[str, Any]:
+        """What ``--json`` has of it."""
+        return {
+            "figures": self.figures,
+            "ratios": {name: ratio.as_json() for name, ratio in self.ratios.items()},
+            "notes": list(self.notes),
+        }
 
 
 def microseconds(seconds: float) -> str:

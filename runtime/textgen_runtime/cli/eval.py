@@ -1,8 +1,6 @@
 """``textgen-eval``: how well a model predicts texts."""
 
 import argparse
-import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +10,12 @@ from textgen_runtime.atomic import replace_file
 from textgen_runtime.compressors import COMPRESSORS, compressed_bits
 from textgen_runtime.errors import OutputError, TextgenError
 from textgen_runtime.generator import Model
+from textgen_runtime.json_text import to_json
 from textgen_runtime.loading import load
 from textgen_runtime.scoring import predict
 from textgen_runtime.text_file import STANDARD_INPUT, read_text
 
+from .outputs import refuse_to_replace
 from .scored import Scored, summary, together
 from .shell import EXIT_FAILED, CommandParser, add_engine, add_model, complain, number, run_command
 
@@ -85,7 +85,10 @@ def parser() -> CommandParser:
 def evaluate(arguments: argparse.Namespace) -> int:
     """Score all texts, then write what was asked for; one that cannot be scored costs no other its score."""
     if arguments.surprise:
-        refuse_to_replace(arguments.surprise)
+        # Only here, because most runs draw no page.
+        from textgen_runtime.surprise_page import is_surprise_page
+
+        refuse_to_replace("--surprise", arguments.surprise, "page", PROG, is_surprise_page)
     model = load(arguments.model, engine=arguments.engine)
     found, code = [], 0
     for source in arguments.texts:
@@ -154,41 +157,7 @@ def write_figures(arguments: argparse.Namespace, model: Model, texts: Sequence[S
         "texts": [text.as_json() for text in texts],
         "all": together(texts).as_json(),
     }
-    sys.stdout.write(json.dumps(document, indent=1, allow_nan=False) + "\n")
-
-
-def refuse_to_replace(page: Path) -> None:
-    """See that a file about to be replaced is an older page, not one of the texts and not standard output.
-
-    A shell makes the first text FILE where it expands ``--surprise *.txt``.
-
-    Raises:
-        OutputError: If it is something else.
-    """
-    from textgen_runtime.surprise_page import is_surprise_page
-
-    try:
-        is_other = page.is_file() and page.stat().st_size > 0 and not is_surprise_page(page)
-    except OSError:
-        # Writing will tell.
-        return
-    if is_standard_output(page):
-        raise OutputError(
-            f"--surprise wants a file of its own for the page, not {page}: standard output has the figures"
-        )
-    if is_other:
-        raise OutputError(
-            f"--surprise would replace {page}, which is no page of {PROG}: choose another name, or remove it"
-        )
-
-
-def is_standard_output(page: Path) -> bool:
-    """Whether what is written to a path comes out where the figures do, as with ``/dev/stdout``."""
-    try:
-        # What a terminal or /dev/null is given twice spoils nothing.
-        return not page.is_char_device() and os.path.samestat(page.stat(), os.fstat(sys.stdout.fileno()))
-    except OSError:
-        return False
+    sys.stdout.write(to_json(document, indent=1) + "\n")
 
 
 def write_page(arguments: argparse.Namespace, texts: Sequence[Scored]) -> None:

@@ -1,0 +1,65 @@
+"""One model, and how it is measured."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textgen_runtime._decoder import Decoder
+from textgen_runtime.errors import ModelFileError
+from textgen_runtime.generator import Model
+from textgen_runtime.loading import open_model
+from textgen_runtime.native_engine import NativeEngine
+
+from .busy import ProcessorTime
+
+if TYPE_CHECKING:
+    from .loops import HandWritten
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One model, and how it is measured.
+
+    Attributes:
+        path: Of the model file, for processes that load it themselves.
+        content: The same file.
+        engines: Names of the engines that are measured.
+        temperature: Of all draws.
+        seconds: For each comparison.
+        threads: What "all threads" means.
+        long_run: Characters of the run whose memory is measured.
+        processor_time: Where the sections add up what computing in one thread took.
+    """
+
+    path: Path
+    content: bytes
+    engines: tuple[str, ...]
+    temperature: float
+    seconds: float
+    threads: int
+    long_run: int
+    processor_time: ProcessorTime = field(default_factory=ProcessorTime)
+
+    def model(self, engine: str, threads: int = 1) -> Model:
+        return open_model(self.content, engine, threads)  # type: ignore[arg-type]
+
+    def hand_written(self, threads: int = 1) -> "HandWritten":
+        # Only here, because it imports onnxruntime.
+        from .loops import HandWritten
+
+        return HandWritten(self.content, threads, self.temperature)
+
+    @cached_property
+    def decoder(self) -> Decoder | None:
+        """The native engine's; None if it does not know the graph."""
+        try:
+            engine = self.model("native").engine
+        except ModelFileError:
+            return None
+        return engine.decoder if isinstance(engine, NativeEngine) else None
+
+    def takes(self, engine: str) -> Callable[[int], object]:
+        """Makes so many characters with the public API."""
+        return self.model(engine).start(temperature=self.temperature, seed=0).take

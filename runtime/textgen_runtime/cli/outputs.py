@@ -1,0 +1,74 @@
+"""Files that an option names for writing: what they must not be, and that they can be written."""
+
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from textgen_runtime.errors import OutputError
+
+
+def refuse_to_replace(option: str, path: Path, kind: str, prog: str, is_own: Callable[[Path], bool]) -> None:
+    """See that a file about to be replaced is an older one of the same kind, and not standard output.
+
+    A shell makes the first input the name of an output where it expands ``--option *``.
+
+    Args:
+        option: The one that names the file.
+        path: The file.
+        kind: What is written to it, such as "page".
+        prog: The command.
+        is_own: Whether an existing file is of this kind.
+
+    Raises:
+        OutputError: If it is something else.
+    """
+    try:
+        is_other = path.is_file() and path.stat().st_size > 0 and not is_own(path)
+    except OSError:
+        # Writing will tell.
+        return
+    if is_standard_output(path):
+        raise OutputError(
+            f"{option} wants a file of its own for the {kind}, not {path}: standard output has the figures"
+        )
+    if is_other:
+        raise OutputError(
+            f"{option} would replace {path}, which is no {kind} of {prog}: choose another name, or remove it"
+        )
+
+
+def is_standard_output(path: Path) -> bool:
+    """Whether what is written to a path comes out where the figures do, as with ``/dev/stdout``."""
+    try:
+        # What a terminal or /dev/null is given twice spoils nothing.
+        return not path.is_char_device() and os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
+    except OSError:
+        return False
+
+
+def see_that_it_can_be_written(path: Path) -> None:
+    """See that a file can be made before the work whose result it is for.
+
+    Nothing is left behind, and an existing file stays as it is.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    try:
+        try:
+            mode = path.stat().st_mode
+        except FileNotFoundError:
+            mode = None
+        if mode is None or stat.S_ISREG(mode):
+            # It will be replaced by a file from the same folder.
+            with tempfile.TemporaryFile(dir=Path(os.path.realpath(path)).parent):
+                pass
+        elif stat.S_ISDIR(mode):
+            raise IsADirectoryError(None, "Is a directory")
+        elif not os.access(path, os.W_OK):
+            raise PermissionError(None, "Permission denied")
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
