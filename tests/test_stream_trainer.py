@@ -55,15 +55,15 @@ def test_the_state_is_carried_within_an_epoch_and_not_across() -> None:
     trainer = StreamTrainer(periodic_text(1000), 4, SMALL, Budget(epochs=2), seed=0)
     given: list[Any] = []
     returned: list[Any] = []
-    forward = trainer.model.forward
+    read = trainer.model.read
 
     def spy(tokens: torch.Tensor, state: Any) -> Any:
-        logits, after = forward(tokens, state)
+        outputs, after = read(tokens, state)
         given.append(state)
         returned.append(after)
-        return logits, after
+        return outputs, after
 
-    trainer.model.forward = spy  # type: ignore[method-assign]
+    trainer.model.read = spy  # type: ignore[method-assign]
     list(trainer.updates())
     assert len(given) == 32
     for i, state in enumerate(given):

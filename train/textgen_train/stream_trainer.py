@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from .model import CharLSTM, LSTMState
 from .muon import Muon
+from .output_loss import output_loss
 from .precision import autocast
 from .recipe import Budget, Recipe
 from .replicas import Replicas
@@ -104,11 +105,11 @@ class StreamTrainer(Trainer):
         def loss(replica: int, model: CharLSTM) -> Tensor:
             lanes = shares[replica]
             with autocast():
-                logits, (hidden, cell) = model(inputs[:, lanes], self._states[replica])
+                outputs, (hidden, cell) = model.read(inputs[:, lanes], self._states[replica])
             # No gradient goes back beyond the slice.
             self._states[replica] = (hidden.detach().float(), cell.detach().float())
-            summed = nn.functional.cross_entropy(
-                logits.float().flatten(0, 1), targets[:, lanes].flatten(), reduction="sum"
+            summed = output_loss(
+                outputs.flatten(0, 1), model.output.weight, model.output.bias, targets[:, lanes].flatten()
             )
             return summed / targets.numel()
 
