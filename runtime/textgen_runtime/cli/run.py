@@ -18,10 +18,11 @@ from textgen_runtime.generator import (
 from textgen_runtime.loading import load
 from textgen_runtime.text_file import STANDARD_INPUT, read_text
 
-from .models import ListModels
+from .models import list_models
 from .shell import (
     MOST_THREADS,
     CommandParser,
+    Show,
     add_engine,
     add_model,
     escape_unencodable,
@@ -66,7 +67,7 @@ def parser() -> CommandParser:
         PROG, "Generate text from a model file, written to standard output as it is made.", EXAMPLES
     )
     add_model(command)
-    command.add_argument("--list", action=ListModels, help="list the models that ship, and exit")
+    command.add_argument("--list", action=Show, text=list_models, help="list the models that ship, and exit")
     command.add_argument(
         "--temp",
         metavar="T",
