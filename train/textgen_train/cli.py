@@ -1,15 +1,15 @@
 """``textgen-train``: a text in, ``model.onnx`` out."""
 
 import argparse
-import contextlib
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from textgen_runtime.cli.interrupts import HeldInterrupts
 from textgen_runtime.cli.shell import (
     EXIT_INTERRUPTED,
     complain,
@@ -92,8 +92,8 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
     provenance = Provenance(corpus, held_out, dataset, recipe, arguments.seed)
     run = make_run(arguments, provenance, folder)
     try:
-        with keeping_work_when_ended(), explaining_memory_errors():
-            run.run()
+        with keeping_work_when_ended() as interrupts, explaining_memory_errors():
+            run.run(interrupts.check)
     except KeyboardInterrupt:
         complain(PROG, what_is_left(folder, run.best), "interrupted")
         return EXIT_INTERRUPTED
@@ -111,23 +111,14 @@ def default_folder(source: str, corpus: Corpus) -> Path:
     return Path(f"{name.replace(' ', '-') or 'text'}-model")
 
 
-@contextlib.contextmanager
-def keeping_work_when_ended() -> Iterator[None]:
-    """Let what shuts a machine down, ends a job whose time is up or closes a terminal be an interrupt.
+def keeping_work_when_ended() -> HeldInterrupts:
+    """A context that holds back Ctrl-C, and what ends a job, shuts a machine down or closes a terminal.
 
-    Raises:
-        KeyboardInterrupt: On such a signal, but for one that is ignored, as under ``nohup``.
+    Not as a KeyboardInterrupt at any statement: an update of the weights is not left half done, and an
+    evaluation that has begun is finished, since it would be repeated otherwise.
     """
-    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in signals}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    names = ("SIGTERM", "SIGHUP")
+    return HeldInterrupts(*(getattr(signal, name) for name in names if hasattr(signal, name)))
 
 
 def make_run(arguments: argparse.Namespace, provenance: "Provenance", folder: Path) -> "TrainingRun":

@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
@@ -60,8 +61,11 @@ class TrainingRun:
         """Names of the files that are in the folder and up to date."""
         return [MODEL_FILE] * (self.best is not None) + self._report.files
 
-    def run(self) -> None:
+    def run(self, check_interrupt: Callable[[], None] = lambda: None) -> None:
         """Train until the budget is used up.
+
+        Args:
+            check_interrupt: Called after each update and evaluation; it may raise KeyboardInterrupt.
 
         Raises:
             KeyboardInterrupt: If interrupted. The model as it stands is evaluated first, and the best model
@@ -83,6 +87,7 @@ class TrainingRun:
                 if since.is_due(update, self._budget, self._trainer.reserved_seconds):
                     self._evaluate(update, since)
                     since = SinceEvaluation()
+                check_interrupt()
             if since.last is not None:
                 # The time ran out between an update and the next.
                 self._evaluate(since.last, since)

@@ -1,11 +1,14 @@
 """The measurements of fresh processes: cold start and memory."""
 
+import contextlib
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from textgen_runtime.cli.interrupts import HeldInterrupts
 from textgen_runtime.errors import ModelFileError
 
 from .report import Section, times
@@ -46,13 +49,52 @@ def cold_start(path: Path, engines: Sequence[str], seconds: float) -> Section:
     return Section("textgen-run, a fresh process", ["takes", "it / import numpy"], rows, {"seconds": middle})
 
 
+@contextlib.contextmanager
+def running(command: list[str], stdout: int, stderr: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is ended with the context, which an interrupt leaves at once.
+
+    Args:
+        command: Its command line.
+        stdout: Where its output goes, as ``subprocess.Popen`` takes it.
+        stderr: Where its standard error goes; None is where this process's own does.
+    """
+    with HeldInterrupts() as interrupts:
+        with interrupt_blocked():
+            process = subprocess.Popen(command, stdout=stdout, stderr=stderr)
+        with process:
+            try:
+                with interrupts.raised():
+                    yield process
+            finally:
+                process.kill()
+
+
+@contextlib.contextmanager
+def interrupt_blocked() -> Iterator[None]:
+    """A context in which processes are started with SIGINT blocked.
+
+    A terminal sends it to them too, and a Python that is just starting prints a traceback then. ``running``
+    kills them instead.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def finished(command: list[str]) -> None:
     """Run a command to its end.
 
     Raises:
         ModelFileError: If it fails, so that no failure is timed.
     """
-    check(subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode)
+    with running(command, stdout=subprocess.DEVNULL) as process:
+        process.wait()
+    check(process.returncode)
 
 
 def check(code: int) -> None:
@@ -63,9 +105,8 @@ def check(code: int) -> None:
 
 def first_byte(command: list[str]) -> None:
     """Run a command to its first byte of output."""
-    with subprocess.Popen([*command, "--length", "100000000"], stdout=subprocess.PIPE) as process:
+    with running([*command, "--length", "100000000"], stdout=subprocess.PIPE) as process:
         first = process.stdout.read(1) if process.stdout is not None else b""
-        process.kill()
     if not first:
         check(process.returncode)
 
@@ -86,7 +127,8 @@ def peak(path: Path, engine: str, characters: int) -> float | None:
     if not Path("/proc/self/status").exists():
         return None
     command = python(MEMORY, str(path), "--engine", engine, "--seed", "1", "--length", str(characters))
-    done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    check(done.returncode)
+    with running(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        _, err = process.communicate()
+    check(process.returncode)
     # What onnxruntime warns of stands before it.
-    return int(done.stderr.splitlines()[-1]) / 1024
+    return int(err.splitlines()[-1]) / 1024
