@@ -18,6 +18,7 @@ from textgen_runtime.cli.shell import (
     tell,
 )
 from textgen_runtime.errors import OutputError
+from textgen_runtime.shipped import shown_path
 from textgen_runtime.text_file import STANDARD_INPUT
 from textgen_runtime.vocabulary import Normalization, as_unicode_form
 
@@ -169,5 +170,5 @@ def what_is_left(folder: Path, best: Evaluation | None) -> str:
 def finished(folder: Path, run: "TrainingRun") -> str:
     """What to tell in the end: the score, the files, and the command to run next."""
     nats = f"{run.best.held_out_nats:.4f} nats held out; " if run.best else ""
-    model = shlex.quote(str(folder / MODEL_FILE))
+    model = shlex.quote(shown_path(folder))
     return f"{nats}wrote {', '.join(run.files)} to {folder}; next: textgen-run {model} --temp 0.5\n"

@@ -103,7 +103,8 @@ def add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "model",
         metavar="MODEL",
-        help="a model.onnx that textgen-train wrote, or the name of a model that ships (textgen-run --list)",
+        help="a model.onnx that textgen-train wrote, the folder that holds it, or the name of a model that "
+        "ships (textgen-run --list)",
     )
 
 
