@@ -16,6 +16,7 @@ from textgen_runtime import __version__
 from textgen_train import graph, since_evaluation
 from textgen_train import run as run_module
 from textgen_train.cli import main
+from textgen_train.output_folder import LOCK_FILE
 
 from .commands import Captured, run_here
 
@@ -251,7 +252,7 @@ def test_a_full_disk_leaves_nothing_half_written(capsys: Captured, monkeypatch: 
     code, _, err = run(capsys, "book.txt", *QUICK)
     assert code == 1
     assert err.endswith("textgen-train: error: cannot write book-model/model.onnx: No space left on device\n")
-    assert os.listdir("book-model") == []
+    assert os.listdir("book-model") == [LOCK_FILE]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from .arguments import PROG, budget_of, parser, recipe_of
 from .corpus import Corpus, read_corpus
 from .dataset import make_dataset
 from .errors import CorpusError, RecipeError, TrainingError, explaining_memory_errors
-from .output_folder import prepare_folder
+from .output_folder import prepared_folder
 from .recipe import AnyRecipe, Budget, ClassicRecipe
 from .report import MODEL_FILE, Evaluation
 
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from .provenance import Provenance
     from .run import TrainingRun
     from .trainer import Trainer
+
+# What the extra brings, by the names that are imported.
+EXTRA = ("torch", "onnx", "pooch", "filelock", "tqdm", "matplotlib")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,13 +62,13 @@ def require_extra() -> None:
     Raises:
         TrainingError: If it is not.
     """
-    missing = [name for name in ("torch", "onnx", "pooch", "tqdm", "matplotlib") if find_spec(name) is None]
+    missing = [name for name in EXTRA if find_spec(name) is None]
     if missing:
         raise TrainingError(f'training needs {", ".join(missing)}: pip install "textgen-onnx[train]"')
 
 
 def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
-    """Read the corpus, train, and say what came of it."""
+    """Read the corpus and train."""
     require_extra()
     corpus = read_corpus(arguments.corpus)
     held_out = (
@@ -81,17 +84,21 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
         )
     folder = arguments.output or default_folder(arguments.corpus, corpus)
     corpora = [corpus, held_out] if isinstance(held_out, Corpus) else [corpus]
-    prepare_folder(folder, corpora, overwrite=arguments.overwrite)
-    escape_unencodable(PROG, sys.stdout, dataset.vocabulary.symbols)
-    tell(
-        f"{corpus.name}: {len(dataset.training):,} characters to learn from, {len(dataset.held_out):,} held "
-        f"out, {len(dataset.vocabulary)} different ones\n"
-    )
-    # Only here: torch takes seconds to import, and whatever is wrong with the above is known by now.
-    from .provenance import Provenance
+    with prepared_folder(folder, corpora, overwrite=arguments.overwrite):
+        escape_unencodable(PROG, sys.stdout, dataset.vocabulary.symbols)
+        tell(
+            f"{corpus.name}: {len(dataset.training):,} characters to learn from, {len(dataset.held_out):,} "
+            f"held out, {len(dataset.vocabulary)} different ones\n"
+        )
+        # Only here: torch takes seconds to import, and whatever is wrong with the above is known by now.
+        from .provenance import Provenance
 
-    provenance = Provenance(corpus, held_out, dataset, recipe, arguments.seed)
-    run = make_run(arguments, provenance, folder)
+        provenance = Provenance(corpus, held_out, dataset, recipe, arguments.seed)
+        return finish(make_run(arguments, provenance, folder), folder)
+
+
+def finish(run: "TrainingRun", folder: Path) -> int:
+    """Run the training to its end or to an interrupt, and say what came of it."""
     try:
         with keeping_work_when_ended() as interrupts, explaining_memory_errors():
             run.run(interrupts.check)

@@ -207,6 +207,6 @@ def write_page(arguments: argparse.Namespace, texts: Sequence[Scored]) -> None:
         if text.prediction
     ]
     page = surprise_page(f"What surprises {Path(arguments.model).name}", shown)
-    # A temporary file would be left by an interrupt.
+    # An interrupt would leave the temporary file.
     with HeldInterrupts():
         replace_file(arguments.surprise, page.encode(errors="replace"))
