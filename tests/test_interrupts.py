@@ -1,5 +1,6 @@
 """Ctrl-C: at chosen moments of each command as it is installed, and what holds it back."""
 
+import io
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textgen_runtime.bench.processes import python, running
@@ -166,6 +168,28 @@ def test_a_line_that_was_not_begun_is_not_ended(capsys: Captured, monkeypatch: p
     assert run_here(run_module.main, capsys, str(PATH), "--no-echo") == (130, "", "")
 
 
+def test_a_finished_text_is_written_before_an_interrupt_may_end_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = io.BytesIO()
+    seen = []
+
+    leave = HeldInterrupts.__exit__
+
+    def watched(held: HeldInterrupts, *raised: Any) -> None:
+        seen.append(written.getvalue())
+        leave(held, *raised)
+
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, "utf-8"))
+    monkeypatch.setattr(HeldInterrupts, "__exit__", watched)
+    assert run_module.main([str(PATH), "--temp", "0", "1", "--length", "9"]) == 0
+    assert len(seen) == 2
+    assert seen[0].startswith(b"------ temperature: 0.0\n")
+    assert len(seen[0].decode().splitlines(keepends=True)) >= 2
+    assert seen[0].endswith(b"\n")
+    assert seen[1] == written.getvalue()
+
+
 @pytest.mark.usefixtures("_interrupts")
 def test_an_interrupt_waits_for_the_check() -> None:
     done = []
@@ -247,6 +271,7 @@ def test_a_process_that_is_waited_for_is_ended() -> None:
         assert process.stdout is not None
         process.stdout.readline()
         signal.raise_signal(signal.SIGINT)
+        pytest.fail("the interrupt waits for the process")
     assert process.returncode == -signal.SIGKILL
 
 
