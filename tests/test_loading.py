@@ -39,9 +39,19 @@ def refused(path: Path, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_folder_stands_for_the_model_in_it(tmp_path: Path) -> None:
+    refused(tmp_path, "^the folder .* holds no model.onnx$")
+    (tmp_path / "model.onnx").write_bytes(PATH.read_bytes())
+    for path in (tmp_path, str(tmp_path), f"{tmp_path}/"):
+        assert textgen.load(path).sha256 == textgen.load(PATH).sha256
+    (tmp_path / "model.onnx").write_bytes(b"damaged")
+    refused(tmp_path, "cannot read it as an ONNX model")
+
+
 def test_missing_empty_and_unreadable(tmp_path: Path) -> None:
     refused(tmp_path / "none.onnx", "No such file")
-    refused(tmp_path, "directory")
+    (tmp_path / "model.onnx").mkdir()
+    refused(tmp_path, "Is a directory")
     empty = tmp_path / "empty.onnx"
     empty.touch()
     refused(empty, "is empty")

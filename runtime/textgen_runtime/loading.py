@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from .contract import Contract
@@ -17,8 +18,8 @@ def load(path: str | os.PathLike[str], *, engine: EngineName = "auto", threads: 
     """Load a model file.
 
     Args:
-        path: A ``.onnx`` file that ``textgen-train`` wrote, or any that keeps the same contract; or the name
-            of a model that ships, one of ``shipped()``.
+        path: A ``.onnx`` file that ``textgen-train`` wrote, or any that keeps the same contract; or a folder
+            that holds one called ``model.onnx``; or the name of a model that ships, one of ``shipped()``.
         engine: What runs it. ``"native"`` is far faster and knows the graphs that ``textgen-train`` writes;
             ``"onnxruntime"`` runs any graph with the contract's inputs and outputs; ``"auto"`` takes the
             native one where it knows the graph. ``Model.engine.name`` says which it is.
@@ -37,12 +38,11 @@ def load(path: str | os.PathLike[str], *, engine: EngineName = "auto", threads: 
     try:
         content = file.read_bytes()
     except OSError as error:
-        inside, hint = file / "model.onnx", ""
-        if isinstance(error, IsADirectoryError) and inside.exists():
-            hint = f"; did you mean {inside}?"
-        elif isinstance(error, FileNotFoundError) and not file.suffix:
-            hint = f"; models that ship: {', '.join(shipped())}"
-        raise ModelFileError(f"cannot read the model file {path}: {error.strerror or error}{hint}") from None
+        missing = isinstance(error, FileNotFoundError)
+        if missing and file != Path(path):
+            raise ModelFileError(f"the folder {path} holds no {file.name}") from None
+        hint = f"; models that ship: {', '.join(shipped())}" if missing and not file.suffix else ""
+        raise ModelFileError(f"cannot read the model file {file}: {error.strerror or error}{hint}") from None
     if not content:
         raise ModelFileError(f"the model file {path} is empty")
     try:

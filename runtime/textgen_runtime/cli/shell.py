@@ -21,7 +21,7 @@ MOST_THREADS = 256
 
 
 class CommandParser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, and which knows ``--version``."""
+    """An argument parser whose errors are one line, and which knows ``--help`` and ``--version``."""
 
     def __init__(self, prog: str, description: str, epilog: str | None = None) -> None:
         super().__init__(
@@ -30,11 +30,38 @@ class CommandParser(argparse.ArgumentParser):
             epilog=epilog,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
+            add_help=False,
         )
-        self.add_argument("--version", action="version", version=f"{prog} {__version__}")
+        self.add_argument(
+            "-h", "--help", action=Show, text=self.format_help, help="show this help message and exit"
+        )
+        self.add_argument(
+            "--version",
+            action=Show,
+            text=lambda: f"{prog} {__version__}\n",
+            help="show the version and exit",
+        )
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_USAGE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+class Show(argparse.Action):
+    """An option that writes a text to standard output and ends the command, whatever else is asked for.
+
+    argparse's own actions exit with 0 where the text cannot be written.
+    """
+
+    def __init__(self, option_strings: list[str], dest: str, *, text: Callable[[], str], help: str) -> None:  # noqa: A002 (argparse's name)
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
+        self._text = text
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        parser.exit(run_command(parser.prog, self._write))
+
+    def _write(self) -> int:
+        sys.stdout.write(self._text())
+        return 0
 
 
 def whole_number(least: int, most: int = 2**63 - 1) -> Callable[[str], int]:
@@ -76,7 +103,8 @@ def add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "model",
         metavar="MODEL",
-        help="a model.onnx that textgen-train wrote, or the name of a model that ships (textgen-run --list)",
+        help="a model.onnx that textgen-train wrote, the folder that holds it, or the name of a model that "
+        "ships (textgen-run --list)",
     )
 
 
