@@ -6,7 +6,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from .errors import OutputError
+from .errors import OutputError, shorten
 
 
 def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
@@ -26,7 +26,7 @@ def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
         else:
             _replace(Path(os.path.realpath(path)), data)
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+        raise OutputError(f"cannot write {shorten(str(path))}: {error.strerror or error}") from error
 
 
 def _is_special(path: str | os.PathLike[str]) -> bool:
