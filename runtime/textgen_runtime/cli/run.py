@@ -20,6 +20,7 @@ from textgen_runtime.text_file import STANDARD_INPUT, read_text
 
 from .models import ListModels
 from .shell import (
+    MOST_SEED,
     MOST_THREADS,
     CommandParser,
     add_engine,
@@ -27,6 +28,7 @@ from .shell import (
     escape_unencodable,
     number,
     run_command,
+    shown_on,
     tell,
     whole_number,
 )
@@ -96,7 +98,7 @@ def parser() -> CommandParser:
     command.add_argument(
         "--seed",
         metavar="N",
-        type=whole_number(0),
+        type=whole_number(0, MOST_SEED),
         help="the same seed gives the same text (default: a fresh one, which --stats tells)",
     )
     command.add_argument(
@@ -180,7 +182,10 @@ def read_prompt(arguments: argparse.Namespace) -> str | None:
 
 
 class Writer:
-    """Writes texts to standard output, so that a reader sees the first of them being made."""
+    """Writes texts to standard output, so that a reader sees the first of them being made.
+
+    A terminal is shown control characters as escapes.
+    """
 
     def __init__(self) -> None:
         self.first_character: float | None = None
@@ -193,7 +198,7 @@ class Writer:
         piece = generations[0].model.engine.piece(len(generations))
         if len(generations) == 1:
             piece = min(STREAM_PIECE, piece)
-        sys.stdout.write(titles[0] + openings[0])
+        sys.stdout.write(shown_on(sys.stdout, titles[0] + openings[0]))
         rest: list[list[str]] = [[] for _ in generations[1:]]
         for texts in stream_together(generations, length, piece):
             self._write_piece(texts[0])
@@ -201,10 +206,10 @@ class Writer:
                 pieces.append(text)
         sys.stdout.write("\n")
         for title, opening, pieces in zip(titles[1:], openings[1:], rest, strict=True):
-            sys.stdout.write(f"{title}{opening}{''.join(pieces)}\n")
+            sys.stdout.write(shown_on(sys.stdout, f"{title}{opening}{''.join(pieces)}\n"))
 
     def _write_piece(self, text: str) -> None:
-        sys.stdout.write(text)
+        sys.stdout.write(shown_on(sys.stdout, text))
         now = perf_counter()
         if now - self._flushed >= FLUSH_SECONDS:
             sys.stdout.flush()
