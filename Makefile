@@ -58,7 +58,9 @@ peers: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/peers/run.py nietzsche
 
 fuzz: $(VENV)/dev.installed
-	$(BIN)/python benchmarks/mutate_models.py tests/data/tiny.onnx --count 1000000
+	for reader in auto checked saved onnxruntime; do \
+		$(BIN)/python benchmarks/mutate_models.py tests/data/tiny.onnx --count 250000 --reader $$reader || exit 1; \
+	done
 
 # The extensions built with address and undefined-behaviour checks, in a folder of their own, and their tests.
 # Python itself does not free everything at exit, so leaks are not looked for.
