@@ -58,7 +58,9 @@ peers: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/peers/run.py nietzsche
 
 fuzz: $(VENV)/dev.installed
-	$(BIN)/python benchmarks/mutate_models.py tests/data/tiny.onnx --count 1000000
+	for reader in auto checked saved onnxruntime; do \
+		$(BIN)/python benchmarks/mutate_models.py tests/data/tiny.onnx --count 250000 --reader $$reader || exit 1; \
+	done
 
 interrupts: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/interrupts.py

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from .errors import OutputError
+from .errors import OutputError, shorten
 
 try:
     import fcntl
@@ -38,7 +38,7 @@ def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
         else:
             _replace(Path(os.path.realpath(path)), data)
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+        raise OutputError(f"cannot write {shorten(str(path))}: {error.strerror or error}") from error
 
 
 def _is_special(path: str | os.PathLike[str]) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from textgen_runtime.cli.interrupts import HeldInterrupts
 from textgen_runtime.cli.shell import tell
+from textgen_runtime.errors import shorten
 from textgen_runtime.text_file import STANDARD_INPUT, read_text
 
 from .errors import CorpusError
@@ -105,10 +106,10 @@ def read_corpus(source: str) -> Corpus:
         path.stat()
     except FileNotFoundError:
         raise CorpusError(
-            f"there is no file or folder {source}; corpora known by name are {', '.join(NAMES)}"
+            f"there is no file or folder {shorten(source)}; corpora known by name are {', '.join(NAMES)}"
         ) from None
     except OSError as error:
-        raise CorpusError(f"cannot read {source}: {error.strerror or error}") from None
+        raise CorpusError(f"cannot read {shorten(source)}: {error.strerror or error}") from None
     return _corpus(path.name, read_text(source), (path,))
 
 

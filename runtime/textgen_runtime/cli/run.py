@@ -21,6 +21,7 @@ from textgen_runtime.text_file import STANDARD_INPUT, read_text
 from .interrupts import HeldInterrupts
 from .models import list_models
 from .shell import (
+    MOST_SEED,
     MOST_THREADS,
     CommandParser,
     Show,
@@ -29,6 +30,7 @@ from .shell import (
     escape_unencodable,
     number,
     run_command,
+    shown_on,
     tell,
     whole_number,
 )
@@ -98,7 +100,7 @@ def parser() -> CommandParser:
     command.add_argument(
         "--seed",
         metavar="N",
-        type=whole_number(0),
+        type=whole_number(0, MOST_SEED),
         help="the same seed gives the same text (default: a fresh one, which --stats tells)",
     )
     command.add_argument(
@@ -182,7 +184,10 @@ def read_prompt(arguments: argparse.Namespace) -> str | None:
 
 
 class Writer:
-    """Writes texts to standard output, so that a reader sees the first of them being made."""
+    """Writes texts to standard output, so that a reader sees the first of them being made.
+
+    A terminal is shown control characters as escapes.
+    """
 
     def __init__(self) -> None:
         self.first_character: float | None = None
@@ -221,7 +226,7 @@ class Writer:
             sys.stdout.flush()
 
     def _write(self, text: str) -> None:
-        sys.stdout.write(text)
+        sys.stdout.write(shown_on(sys.stdout, text))
         self._at_line_start = text.endswith("\n") if text else self._at_line_start
 
     def _write_piece(self, text: str) -> None:
