@@ -2,7 +2,7 @@
 # make test    run the whole test suite
 # make lint    check format, style and types
 #
-# make nietzsche, quality, budgets, threads, bench, peers, fuzz, sanitize: see the README.
+# make nietzsche, quality, budgets, threads, bench, peers, fuzz, interrupts, sanitize: see the README.
 #
 # Each builds what it needs in .venv, from nothing.
 
@@ -16,7 +16,7 @@ SHIPPED := runtime/textgen_runtime/models
 SANITIZED := build/sanitized
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
-.PHONY: demo test lint format nietzsche quality budgets threads bench peers fuzz sanitize clean
+.PHONY: demo test lint format nietzsche quality budgets threads bench peers fuzz interrupts sanitize clean
 
 demo: $(VENV)/train.installed
 	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output $(DEMO) --overwrite
@@ -58,7 +58,12 @@ peers: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/peers/run.py nietzsche
 
 fuzz: $(VENV)/dev.installed
-	$(BIN)/python benchmarks/mutate_models.py tests/data/tiny.onnx --count 1000000
+	for reader in auto checked saved onnxruntime; do \
+		$(BIN)/python benchmarks/mutate_models.py tests/data/tiny.onnx --count 250000 --reader $$reader || exit 1; \
+	done
+
+interrupts: $(VENV)/dev.installed
+	$(BIN)/python benchmarks/interrupts.py
 
 # The extensions built with address and undefined-behaviour checks, in a folder of their own, and their tests.
 # Python itself does not free everything at exit, so leaks are not looked for.

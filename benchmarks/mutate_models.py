@@ -1,19 +1,32 @@
-"""Damages model files at random and loads them with the native engine: each must run or be refused.
+"""Damages model files and saved generations at random and reads them: each must run or be refused.
 
-    python benchmarks/mutate_models.py tests/data/tiny.onnx --count 100000
+    python benchmarks/mutate_models.py tests/data/tiny.onnx --count 100000 --reader auto
 
-A crash, a hang or any exception but the project's own is a defect; the damage that caused it is printed.
+A crash, a hang, a gigabyte of memory or any exception but the project's own is a defect. The damage that
+caused it is printed, or for a crash and a hang where it happened.
 """
 
 import argparse
 import faulthandler
+import io
 import random
+import resource
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import ClassVar
+from zipfile import ZipFile
 
 import textgen_runtime as textgen
-from textgen_runtime.loading import open_model
+from textgen_runtime import native_weights
 
 CHANGES = 4
+
+# Most damage to a whole archive is found by its checksums.
+RAW_SHARE = 0.3
+
+HANG_SECONDS = 60
+MOST_BYTES = 2**30
+LONGEST_MESSAGE = 1000
 
 
 def mutate(content: bytes, randomness: random.Random) -> bytes:
@@ -40,38 +53,113 @@ def mutate(content: bytes, randomness: random.Random) -> bytes:
     return bytes(damaged)
 
 
-def attempt(content: bytes) -> str:
-    """What became of a file: "ran", or why it was refused."""
-    try:
-        model = open_model(content, "native")
-        model.generate(model.vocabulary.symbols[0], length=8, seed=1)
-    except textgen.TextgenError as error:
-        return type(error).__name__
-    return "ran"
+def mutate_saved(content: bytes, randomness: random.Random) -> bytes:
+    """Damage a saved generation, or one of its members under a checksum that is right again."""
+    if randomness.random() < RAW_SHARE:
+        return mutate(content, randomness)
+    with ZipFile(io.BytesIO(content)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    name = randomness.choice(sorted(members))
+    members[name] = mutate(members[name], randomness)
+    damaged = io.BytesIO()
+    with ZipFile(damaged, "w") as archive:
+        for each, data in members.items():
+            archive.writestr(each, data)
+    return damaged.getvalue()
+
+
+class Reader:
+    """Reads damaged files in one of several ways.
+
+    Args:
+        kind: One of ``KINDS``.
+        whole: The model file to damage.
+        folder: Where damaged files may be written.
+    """
+
+    KINDS: ClassVar = {
+        "auto": "a model file, as load does unless told otherwise",
+        "checked": "the same, but what the native engine knows is handed on to onnxruntime",
+        "onnxruntime": "a model file, by onnxruntime, whatever its graph",
+        "saved": "a saved generation",
+    }
+
+    def __init__(self, kind: str, whole: Path, folder: Path) -> None:
+        self.kind, self.path = kind, folder / "damaged"
+        self.whole = whole.read_bytes()
+        if kind == "checked":
+            native_weights.LARGEST_TABLE_BYTES = 0
+        if kind == "saved":
+            self.model = textgen.load(whole)
+            textgen.save(self.model.start(seed=1), self.path)
+            self.whole = self.path.read_bytes()
+
+    def damage(self, randomness: random.Random) -> bytes:
+        """Another damaged file."""
+        return (mutate_saved if self.kind == "saved" else mutate)(self.whole, randomness)
+
+    def attempt(self, content: bytes) -> str:
+        """What became of a file: "ran", or why it was refused."""
+        self.path.write_bytes(content)
+        try:
+            if self.kind == "saved":
+                textgen.resume(self.model, self.path).take(8)
+            else:
+                model = textgen.load(
+                    self.path, engine="onnxruntime" if self.kind == "onnxruntime" else "auto"
+                )
+                model.generate(model.vocabulary.symbols[0], length=8, seed=1)
+        except textgen.TextgenError as error:
+            message = str(error)
+            if "\n" in message or len(message) > LONGEST_MESSAGE:
+                raise ValueError(message) from error
+            return type(error).__name__
+        return "ran"
+
+
+def resident() -> int:
+    """The most bytes that this process has had in memory."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def check_memory(before: int) -> None:
+    """See that the process has taken no gigabyte since.
+
+    Raises:
+        MemoryError: If it has.
+    """
+    if resident() - before > MOST_BYTES:
+        raise MemoryError(resident())
 
 
 def main() -> None:
     """Try many, and print what became of them."""
-    faulthandler.enable()
-    parser = argparse.ArgumentParser(description="Load randomly damaged model files with the native engine.")
+    parser = argparse.ArgumentParser(description="Read randomly damaged model files and saved generations.")
     parser.add_argument("model", type=Path)
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--reader", choices=Reader.KINDS, default="auto", help=str(Reader.KINDS))
     arguments = parser.parse_args()
-    whole = arguments.model.read_bytes()
     randomness = random.Random(arguments.seed)
     outcomes: dict[str, int] = {}
-    for number in range(arguments.count):
-        damaged = mutate(whole, randomness)
-        try:
-            outcome = attempt(damaged)
-        except BaseException:
-            print(f"damaged file {number}: {damaged.hex()}")
-            raise
-        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+    with TemporaryDirectory() as folder:
+        reader = Reader(arguments.reader, arguments.model, Path(folder))
+        before = resident()
+        for number in range(arguments.count):
+            damaged = reader.damage(randomness)
+            faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
+            try:
+                outcome = reader.attempt(damaged)
+                check_memory(before)
+            except BaseException:
+                print(f"damaged file {number}: {damaged.hex()}")
+                raise
+            outcomes[outcome] = outcomes.get(outcome, 0) + 1
+    faulthandler.cancel_dump_traceback_later()
     counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
-    print(f"{arguments.count} damaged files: {counts}")
+    print(f"{arguments.count} damaged files, {arguments.reader}: {counts}")
 
 
 if __name__ == "__main__":
+    faulthandler.enable()
     main()

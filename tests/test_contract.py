@@ -5,6 +5,7 @@ import json
 import pytest
 from textgen_runtime import ModelFileError
 from textgen_runtime.contract import Contract
+from textgen_runtime.json_text import from_json
 from textgen_runtime.vocabulary import Normalization, Vocabulary
 
 METADATA = Contract(
@@ -78,3 +79,54 @@ def test_no_number_that_json_lacks_is_written() -> None:
     contract = Contract(Vocabulary("ab"), training={"held_out_nats": float("nan")})
     with pytest.raises(ValueError, match="no NaN"):
         contract.to_metadata()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("textgen.format", json.dumps("x" * 10**6)),
+        ("textgen.format", "9" * 4000),
+        ("textgen.level", json.dumps("x" * 10**6)),
+        ("textgen.vocabulary", json.dumps(["a", "x" * 10**6])),
+        ("textgen.normalization", json.dumps({"x" * 10**6: 1})),
+    ],
+)
+def test_no_message_repeats_a_long_value(key: str, value: str) -> None:
+    with pytest.raises(ModelFileError, match=key.removeprefix("textgen.")) as caught:
+        Contract.from_metadata(METADATA | {key: value})
+    assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("textgen.vocabulary", "[" + ",".join(['"a"'] * 7) + "]", "more than the 5 entries"),
+        ("textgen.vocabulary", "[[],[]]", "not a list of characters"),
+        ("textgen.vocabulary", "[{},{}]", "not a list of characters"),
+        ("textgen.training", "[" + "{}," * 400_000 + "{}]", "at most 1,048,576 are read"),
+        ("textgen.prompts", "[" + "[]," * 400_000 + "[]]", "at most 1,048,576 are read"),
+    ],
+)
+def test_what_is_too_much_is_refused_before_it_is_parsed(
+    key: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parse_others(text: str) -> object:
+        assert text != value
+        return from_json(text)
+
+    monkeypatch.setattr("textgen_runtime.contract.from_json", parse_others)
+    with pytest.raises(ModelFileError, match=message):
+        Contract.from_metadata(METADATA | {key: value}, 5)
+
+
+def test_characters_that_json_is_made_of() -> None:
+    symbols = (*'[]{},":', "\\", "a")
+    metadata = Contract(Vocabulary(symbols)).to_metadata()
+    assert Contract.from_metadata(metadata, len(symbols)).vocabulary.symbols == symbols
+    assert Contract.from_metadata(metadata).vocabulary.symbols == symbols
+
+
+def test_a_vocabulary_of_another_number_than_the_logits() -> None:
+    for characters in (4, 6):
+        with pytest.raises(ModelFileError, match=f"5 characters but its logits {characters} values"):
+            Contract.from_metadata(METADATA, characters)

@@ -72,7 +72,7 @@ def test_a_folder_of_published_corpora_that_cannot_be_looked_into(
 
 
 def test_odd_names(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"cannot read x+: File name too long"):
+    with pytest.raises(CorpusError, match=r"cannot read x+\.{3}x+: File name too long"):
         read_corpus("x" * 300)
     path = tmp_path / "b\udcffk.txt"
     path.write_text("text")

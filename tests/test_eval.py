@@ -16,6 +16,7 @@ from textgen_runtime import Model, load, predict
 from textgen_runtime.cli import eval as eval_module
 from textgen_runtime.cli.eval import main
 from textgen_runtime.compressors import COMPRESSORS
+from textgen_runtime.errors import shorten
 from textgen_runtime.scoring import Score
 
 from .commands import Captured, run_here
@@ -191,7 +192,7 @@ def test_a_page_that_cannot_be_written_costs_no_figures(capsys: Captured) -> Non
         code, out, err = run(capsys, "one.txt", "--surprise", name)
         assert code == 1
         assert "nats a character" in out
-        assert f"cannot write {name}" in err
+        assert f"cannot write {shorten(name)}" in err
 
 
 def test_the_page_of_surprise(capsys: Captured, texts: Path, tiny: Model) -> None:

@@ -39,6 +39,12 @@ def test_importing_is_light(package: str) -> None:
     assert run_python(program).strip() == "[]"
 
 
+def test_the_launcher_imports_nothing() -> None:
+    """Before it has settled what an interrupt does."""
+    program = "import sys; before = {*sys.modules}; import textgen_launcher; print({*sys.modules} - before)"
+    assert run_python(program).strip() in ("{'textgen_launcher'}", "{'textgen_launcher', '_signal'}")
+
+
 def test_the_training_package_names_its_parts() -> None:
     run_python("import textgen_train as t; assert all(getattr(t, name) for name in t.__all__)")
     run_python("import textgen_train as t; assert not hasattr(t, 'nothing')")

@@ -1,6 +1,8 @@
 """Model files: the good one, and all the others."""
 
+import os
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import textgen_runtime as textgen
 from onnx import TensorProto, helper, numpy_helper
 from textgen_runtime.engine import initial_state
 from textgen_runtime.loading import EngineName
+from textgen_runtime.native_graph import KnownGraph
 from textgen_runtime.onnx_engine import OnnxEngine
 
 from .make_tiny_model import PATH, make_model
@@ -31,17 +34,27 @@ def test_a_loaded_model_knows_its_contract(tiny: textgen.Model) -> None:
     assert tiny.training == {"corpus": "none: the weights are random"}
 
 
-def refused(path: Path, message: str) -> None:
+def refused(path: Path, message: str, engine: EngineName = "auto") -> None:
     """Loading fails with one line that names the file and says what is wrong."""
     with pytest.raises(textgen.ModelFileError, match=message) as caught:
-        textgen.load(path)
+        textgen.load(path, engine=engine)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
+def test_a_folder_stands_for_the_model_in_it(tmp_path: Path) -> None:
+    refused(tmp_path, "^the folder .* holds no model.onnx$")
+    (tmp_path / "model.onnx").write_bytes(PATH.read_bytes())
+    for path in (tmp_path, str(tmp_path), f"{tmp_path}/"):
+        assert textgen.load(path).sha256 == textgen.load(PATH).sha256
+    (tmp_path / "model.onnx").write_bytes(b"damaged")
+    refused(tmp_path, "cannot read it as an ONNX model")
+
+
 def test_missing_empty_and_unreadable(tmp_path: Path) -> None:
     refused(tmp_path / "none.onnx", "No such file")
-    refused(tmp_path, "directory")
+    (tmp_path / "model.onnx").mkdir()
+    refused(tmp_path, "Is a directory")
     empty = tmp_path / "empty.onnx"
     empty.touch()
     refused(empty, "is empty")
@@ -74,7 +87,8 @@ def test_another_onnx_model(tmp_path: Path) -> None:
             graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9
         ).SerializeToString()
     )
-    refused(path, r"no text generator: its inputs are \['x'\]")
+    refused(path, r"no text generator: it has no 'textgen.format' metadata")
+    refused(path, r"no text generator: its inputs are \['x'\]", "onnxruntime")
 
 
 def drop_metadata(model: onnx.ModelProto) -> None:
@@ -119,8 +133,8 @@ def state_of_two_dimensions(model: onnx.ModelProto) -> None:
         (set_metadata("textgen.vocabulary", '["a", "b"]'), "."),
         (set_metadata("textgen.level", '"word"'), "upgrade"),
         (rename_output, "its outputs"),
-        (tokens_of_another_type, "'token' is"),
-        (state_of_unknown_size, "does not state its layers and units"),
+        (tokens_of_another_type, "not one that textgen-train writes"),
+        (state_of_unknown_size, "not one that textgen-train writes"),
         (state_of_another_size, "."),
         (state_of_two_dimensions, "."),
     ],
@@ -130,6 +144,68 @@ def test_damaged_models(damage: Damage, message: str, tiny_proto: onnx.ModelProt
     path = tmp_path / "damaged.onnx"
     path.write_bytes(tiny_proto.SerializeToString())
     refused(path, message)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (drop_metadata, "has no 'textgen.format' metadata"),
+        (rename_output, "its outputs"),
+        (tokens_of_another_type, "'token' is"),
+        (state_of_unknown_size, "does not state its layers and units"),
+        (state_of_another_size, "."),
+        (state_of_two_dimensions, "."),
+    ],
+)
+def test_damaged_models_in_onnxruntime(
+    damage: Damage, message: str, tiny_proto: onnx.ModelProto, tmp_path: Path
+) -> None:
+    damage(tiny_proto)
+    path = tmp_path / "damaged.onnx"
+    path.write_bytes(tiny_proto.SerializeToString())
+    refused(path, message, "onnxruntime")
+
+
+def test_a_file_of_two_gibibytes_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("textgen_runtime.loading.open_model")
+    path = tmp_path / "large.onnx"
+    with path.open("wb") as file:
+        # Nothing is on the disk, but all of it could be read.
+        file.truncate(2**31)
+    refused(path, "it has 2 GiB or more")
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs a device that never ends")
+def test_what_has_no_size_is_read_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("textgen_runtime.loading.LARGEST_FILE", 10**6)
+    refused(Path("/dev/zero"), "it has 2 GiB or more")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_model_from_a_pipe(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=lambda: path.write_bytes(PATH.read_bytes()))
+    writer.start()
+    model = textgen.load(path)
+    writer.join()
+    assert model.sha256 == textgen.load(PATH).sha256
+
+
+def test_a_path_that_is_too_long_to_be_one() -> None:
+    with pytest.raises(textgen.ModelFileError, match="File name too long") as caught:
+        textgen.load("x" * 10**6)
+    assert len(str(caught.value)) < 400
+
+
+def test_metadata_is_checked_before_weights_are_read(
+    tiny_proto: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_metadata("textgen.vocabulary", '["a", "b"]')(tiny_proto)
+    path = tmp_path / "short.onnx"
+    path.write_bytes(tiny_proto.SerializeToString())
+    monkeypatch.delattr(KnownGraph, "weights")
+    refused(path, "its vocabulary has 2 characters but its logits 12 values")
 
 
 def test_a_vocabulary_that_disagrees_with_the_logits(tiny_proto: onnx.ModelProto, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The native engine against onnxruntime, against itself, and against the definitions of its functions."""
 
+import dataclasses
 import math
 import os
 import signal
@@ -275,6 +276,104 @@ def test_decoding_checks_what_it_is_given(change: dict[str, Any], message: str) 
     twice = samplers(1) * 2
     with pytest.raises(ValueError, match="each another"):
         decoder.decode(twice, np.zeros((2, 59), np.float32), zeros, zeros, 1)
+
+
+def test_decoding_ends_before_a_random_stream_does() -> None:
+    native, _ = engines(59, 16, 1, KERNELS[0])
+    start: NDArray[np.float32] = np.zeros((2, 59), np.float32)
+    drawing = samplers(2)
+    drawing[1].position = 2**63 - 1 - 5
+    with pytest.raises(textgen.SamplingError, match="used up"):
+        native.decode(drawing, start, initial_state(native, 2), 6)
+    assert [sampler.position for sampler in drawing] == [0, 2**63 - 1 - 5]
+    native.decode(drawing, start, initial_state(native, 2), 5)
+    assert [sampler.position for sampler in drawing] == [5, 2**63 - 1]
+
+
+def misaligned(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    room = np.zeros(array.size + 17, np.float32)
+    start = -(room.ctypes.data // 4) % 16 + 1
+    room[start : start + array.size] = array.ravel()
+    return room[start : start + array.size].reshape(array.shape)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda array: array[:-1],
+        lambda array: array[..., :-1],
+        lambda array: array[np.newaxis],
+        lambda array: array.astype(np.float64),
+        lambda array: np.repeat(array, 2, axis=-1)[..., ::2],
+        lambda array: array.tolist(),
+        lambda _: None,
+        misaligned,
+    ],
+)
+@pytest.mark.parametrize("name", ["rows", "weights", "biases", "output", "output_bias"])
+@pytest.mark.parametrize("layer", [0, 1])
+def test_weights_that_the_kernels_cannot_read(name: str, layer: int, spoil: Any) -> None:
+    whole = packed(make_model(symbols(70), units=17, layers=2).SerializeToString())
+    value = getattr(whole, name)
+    if isinstance(value, tuple):
+        spoiled: Any = [spoil(array) if i == layer else array for i, array in enumerate(value)]
+    else:
+        spoiled = spoil(value)
+    with pytest.raises(ValueError, match="packed weights must be"):
+        Decoder(dataclasses.replace(whole, **{name: spoiled}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"units": 0},
+        {"units": -1},
+        {"units": 33},
+        {"units": 2**70},
+        {"vocabulary": 0},
+        {"vocabulary": 69},
+        {"vocabulary": 2**70},
+        {"weights": ()},
+        {"biases": ()},
+    ],
+)
+def test_weights_of_other_sizes_than_are_stated(change: dict[str, Any]) -> None:
+    whole = packed(make_model(symbols(70), units=17, layers=2).SerializeToString())
+    with pytest.raises(ValueError, match="packed weights must be"):
+        Decoder(dataclasses.replace(whole, **change))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_forked_process_goes_on_while_a_thread_made_text() -> None:
+    """From where the text stood before what the thread was making."""
+    content = make_model(symbols(59), units=128, scale=0.1).SerializeToString()
+    native = NativeEngine(packed(content))
+    start, state = native.step(np.array([[1]]), initial_state(native))
+    sampler, decoding = samplers(1), threading.Event()
+
+    class Watched(Measurements):
+        def __getattribute__(self, name: str) -> Any:
+            # It is asked for just before the sampler's lock is taken.
+            if name == "latencies":
+                decoding.set()
+            return super().__getattribute__(name)
+
+    thread = threading.Thread(
+        target=native.decode, args=(sampler, start[0], state, 200_000, Watched(latencies=[]))
+    )
+    thread.start()
+    decoding.wait()
+    child = os.fork()
+    if not child:
+        signal.alarm(60)
+        try:
+            tokens = native.decode(sampler, start[0], state, 20).tokens.tolist()
+            os._exit(tokens != native.decode(samplers(1), start[0], state, 20).tokens.tolist())
+        finally:
+            os._exit(2)
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_samplers_of_another_kind() -> None:

@@ -1,4 +1,4 @@
-"""Model files that the native engine reads, leaves to onnxruntime, or refuses."""
+"""Model files that the native engine reads, leaves to onnxruntime, or does not know."""
 
 import subprocess
 import sys
@@ -13,8 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 from textgen_runtime.contract import Contract
 from textgen_runtime.loading import open_model
 from textgen_runtime.native_graph import UnknownGraphError, read_weights
-from textgen_runtime.native_weights import pack
-from textgen_runtime.onnx_file import parse
+from textgen_runtime.native_weights import TooLargeError, pack
+from textgen_runtime.onnx_file import described_fields, parse
 
 from .make_tiny_model import make_model
 
@@ -157,16 +157,21 @@ def share_a_weight(model: onnx.ModelProto) -> None:
         share_a_weight,
     ],
 )
-def test_other_graphs_are_left_to_onnxruntime(change: Damage, tiny_proto: onnx.ModelProto) -> None:
+def test_other_graphs_are_only_run_when_onnxruntime_is_asked_for(
+    change: Damage, tiny_proto: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch
+) -> None:
     change(tiny_proto)
     content = tiny_proto.SerializeToString()
     with pytest.raises(UnknownGraphError):
         read_weights(parse(content))
-    with pytest.raises(textgen.ModelFileError, match="the native engine does not know its graph"):
-        open_model(content, "native")
+    with monkeypatch.context() as without:
+        without.delattr("onnxruntime.InferenceSession")
+        for engine in ("auto", "native"):
+            with pytest.raises(textgen.ModelFileError, match=r"if you trust the file, --engine onnxruntime"):
+                open_model(content, engine)
     if change is run_backwards:
         return
-    model = open_model(content)
+    model = open_model(content, "onnxruntime")
     assert model.engine.name.startswith("onnxruntime")
     assert len(model.generate("abc", length=5, seed=1)) == 5
 
@@ -175,7 +180,7 @@ def test_unlike_graphs_give_unlike_texts(tiny_proto: onnx.ModelProto) -> None:
     """A graph that was taken for another would show here."""
     plain = open_model(tiny_proto.SerializeToString())
     scale_the_logits(tiny_proto)
-    scaled = open_model(tiny_proto.SerializeToString())
+    scaled = open_model(tiny_proto.SerializeToString(), "onnxruntime")
     texts = [model.generate("abc", length=200, temperature=1.0, seed=1) for model in (scaled, plain)]
     assert texts[0] != texts[1]
 
@@ -197,22 +202,71 @@ def test_what_training_writes_is_known(layers: int) -> None:
     assert isinstance(model.contract, Contract)
 
 
-def test_a_vocabulary_too_large_for_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    content = make_model().SerializeToString()
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_vocabulary_too_large_for_a_table(layers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its graph is checked, so onnxruntime may run it."""
+    content = make_model(layers=layers).SerializeToString()
+    native = open_model(content)
     monkeypatch.setattr("textgen_runtime.native_weights.LARGEST_TABLE_BYTES", 3071)
-    with pytest.raises(UnknownGraphError, match="too large"):
+    with pytest.raises(TooLargeError, match="too large for the native engine"):
         pack(read_weights(parse(content)))
-    assert open_model(content).engine.name.startswith("onnxruntime")
+    with pytest.raises(
+        textgen.ModelFileError, match=r"too large for the native engine.*: use --engine onnxr"
+    ):
+        open_model(content, "native")
+    model = open_model(content)
+    assert model.engine.name.startswith("onnxruntime")
+    assert model.sha256 == native.sha256
+    assert model.generate("abc", length=50, seed=1) == native.generate("abc", length=50, seed=1)
 
 
-def test_mutated_files_never_crash(tiny_path: Path) -> None:
+def test_onnxruntime_gets_nothing_that_was_not_checked(
+    tiny_proto: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the native engine's reader skips could mean something to onnxruntime, such as another Add."""
+    clean = described_fields(parse(tiny_proto.SerializeToString()))
+    onnx.checker.check_model(onnx.load_from_string(clean), full_check=True)
+    node(tiny_proto, "LSTM").doc_string = "smuggled"
+    node(tiny_proto, "LSTM").attribute[0].floats.append(1.0)
+    tiny_proto.graph.value_info.append(helper.make_tensor_value_info("smuggled", TensorProto.FLOAT, [1]))
+    tiny_proto.functions.append(
+        helper.make_function(
+            "",
+            "Add",
+            ["a", "b"],
+            ["c"],
+            [helper.make_node("Mul", ["a", "b"], ["c"])],
+            tiny_proto.opset_import,
+        )
+    )
+    content = tiny_proto.SerializeToString()
+    assert described_fields(parse(content)) == clean
+    given = []
+    monkeypatch.setattr("textgen_runtime.native_weights.LARGEST_TABLE_BYTES", 3071)
+    monkeypatch.setattr("textgen_runtime.onnx_engine.open_onnx", lambda model, _: given.append(model))
+    with pytest.raises(TypeError):
+        open_model(content)
+    assert given == [clean]
+
+
+def test_a_large_table_is_computed_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the slices are together what they would be at once."""
+    weights = read_weights(parse(make_model(layers=2).SerializeToString()))
+    whole = pack(weights)
+    monkeypatch.setattr("textgen_runtime.native_weights.SLICE_BYTES", 5 * 4 * 16 * 8)
+    sliced = pack(weights)
+    np.testing.assert_allclose(sliced.rows, whole.rows, rtol=1e-6)
+    np.testing.assert_array_equal(sliced.output, whole.output)
+
+
+@pytest.mark.parametrize(
+    ("reader", "count"), [("auto", 3000), ("checked", 500), ("onnxruntime", 300), ("saved", 1500)]
+)
+def test_mutated_files_never_crash(reader: str, count: int, tiny_path: Path) -> None:
     """In a process of its own, where a crash would show; ``make fuzz`` tries many more."""
     script = Path(__file__).parent.parent / "benchmarks" / "mutate_models.py"
-    done = subprocess.run(
-        [sys.executable, str(script), str(tiny_path), "--count", "3000", "--seed", "1"],
-        capture_output=True,
-        check=False,
-        encoding="utf-8",
-    )
+    command = [sys.executable, str(script), str(tiny_path), "--count", str(count), "--seed", "1"]
+    done = subprocess.run([*command, "--reader", reader], capture_output=True, check=False, encoding="utf-8")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("3000 damaged files: ")
+    assert done.stdout.startswith(f"{count} damaged files, {reader}: ")
+    assert " ran" in done.stdout

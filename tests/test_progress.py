@@ -35,6 +35,15 @@ def test_plain_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert captured.out == "a result\n"
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_control_characters_in_samples_are_escaped_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, terminal: bool
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    PlainLines().write("a\tb\x1b[2J\n")
+    assert capsys.readouterr().out == ("a\tb\\x1b[2J\n\n" if terminal else "a\tb\x1b[2J\n\n")
+
+
 class Closed(io.StringIO):
     """A stream whose reader has gone away, or that cannot take any more."""
 

@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import signal
+import string
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from textgen_runtime import Model, __version__
 from textgen_runtime.cli.run import main
 
 from .commands import Captured, run_here
-from .make_tiny_model import PATH
+from .make_tiny_model import PATH, make_model
 
 # A shell that runs the tests in the background has the signal ignored, and children inherit that.
 PROGRAM = (
@@ -199,6 +200,41 @@ def test_an_interrupt() -> None:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
         assert (process.returncode, err) == (130, b"")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_control_characters_are_escaped_on_a_terminal(
+    capsys: Captured, tmp_path: Path, terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    controls = "\x00\x07\x08\x1b\x7f\x9b"
+    path = tmp_path / "controls.onnx"
+    path.write_bytes(make_model(f"{controls}\n\tab").SerializeToString())
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    prompt = f"{controls}\ta\n"
+    options = ("--prompt", prompt, "--temp", "3", "--count", "2", "--length", "400", "--seed", "1")
+    _, out, _ = run_here(main, capsys, str(path), *options)
+    if terminal:
+        assert set(out) - set(string.printable) == set()
+        assert out.startswith("------ text 1 of 2\n\\x00\\x07\\x08\\x1b\\x7f\\x9b\ta\n")
+    else:
+        assert out.startswith(f"------ text 1 of 2\n{prompt}")
+    escaped = out.count("\\x1b") + out.count("\x1b")
+    assert escaped > 50
+
+
+def test_the_largest_seed(capsys: Captured) -> None:
+    assert run(capsys, "--seed", str(2**128 - 1))[0] == 0
+    code, _, err = run(capsys, "--seed", str(2**128))
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"must be {2**128 - 1} or less" in err
+
+
+@pytest.mark.parametrize("option", ["--length", "--temp", "--engine", "--unheard-of", "--seed"])
+@pytest.mark.parametrize("value", ["x" * 100_000, "9" * 4000])
+def test_a_long_argument_is_not_repeated(capsys: Captured, option: str, value: str) -> None:
+    code, _, err = run(capsys, option, value)
+    assert code == 2
+    assert len(err) < 600
 
 
 def test_output_that_cannot_encode_the_text() -> None:

@@ -2,7 +2,9 @@
 
 import copy
 import math
+import os
 import pickle
+import signal
 import threading
 from collections import Counter
 from typing import Any
@@ -199,12 +201,25 @@ def test_bad_temperatures(bad: float) -> None:
 
 
 def test_bad_seeds() -> None:
-    for arguments in ((1.0, -1), (1.0, 0, -1)):
-        with pytest.raises(SamplingError, match="seed must be 0 or more and substream below"):
-            Sampler(*arguments)
+    for seed in (-1, 2**128, 10**5000):
+        with pytest.raises(SamplingError, match="seed must be from 0 to"):
+            Sampler(1.0, seed)
+    for substream in (-1, 2**32):
+        with pytest.raises(SamplingError, match="substream must be from 0 to"):
+            Sampler(1.0, 0, substream)
     with pytest.raises(TypeError):
         Sampler(1.0, 1.5)  # type: ignore[arg-type]
-    assert Sampler(seed=2**200).draw(LOGITS) in range(len(LOGITS))
+
+
+def test_the_largest_seed_has_streams_of_its_own() -> None:
+    """In numpy, seed 2**128 + 7 is substream 1 of seed 7: its entropy is the same."""
+    rows = np.tile(LOGITS, (50, 1))
+    drawn = {
+        tuple(Sampler(1.0, seed, substream).draw_rows(rows))
+        for seed in (7, 2**127 + 7, 2**128 - 1)
+        for substream in (0, 1, 2**32 - 1)
+    }
+    assert len(drawn) == 9
 
 
 @pytest.mark.parametrize("bad", [-0.01, 1.0, math.nan])
@@ -264,6 +279,19 @@ def test_a_position_is_where_the_stream_stands() -> None:
     assert sampler.position == 20
 
 
+def test_the_random_stream_ends_at_the_last_position() -> None:
+    sampler = Sampler(1.0, seed=4)
+    sampler.position = 2**63 - 2
+    sampler.draw(LOGITS)
+    assert sampler.position == 2**63 - 1
+    with pytest.raises(SamplingError, match="used up"):
+        sampler.draw(LOGITS)
+    sampler.position = 2**63 - 3
+    with pytest.raises(SamplingError, match="used up"):
+        sampler.draw_rows(np.tile(LOGITS, (3, 1)))
+    assert sampler.position == 2**63 - 1
+
+
 def test_copies_and_pickles_go_on_from_where_they_were_made() -> None:
     sampler = Sampler(0.7, seed=4, substream=2)
     sampler.draw_rows(np.tile(LOGITS, (33, 1)))
@@ -272,6 +300,37 @@ def test_copies_and_pickles_go_on_from_where_they_were_made() -> None:
     for twin in twins:
         assert (twin.temperature, twin.seed, twin.substream, twin.position) == (0.7, 4, 2, 33)
         assert [twin.draw(LOGITS) for _ in range(40)] == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_forked_process_draws_on_while_a_thread_drew() -> None:
+    """The thread holds the sampler's lock and is not there in the child to release it."""
+    rows, wide = np.zeros((400_000, 64), np.float32), 400_000
+    # It is tried again should this thread not have run while the other one drew.
+    for _ in range(20):
+        sampler = Sampler(1.0, seed=6)
+        thread = threading.Thread(target=sampler.draw_rows, args=(rows,))
+        thread.start()
+        while not sampler.position:
+            pass
+        child = os.fork()
+        if not child:
+            signal.alarm(60)
+            try:
+                position = sampler.position
+                drawn = [sampler.draw(rows[0]) for _ in range(50)]
+                expected = Sampler(1.0, seed=6)
+                expected.position = position
+                right = drawn == [expected.draw(rows[0]) for _ in range(50)]
+                os._exit((2 if position == wide else 0) if right else 1)
+            finally:
+                os._exit(3)
+        thread.join()
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if code != 2:
+            break
+    assert code == 0
 
 
 def test_threads_may_share_a_sampler() -> None:

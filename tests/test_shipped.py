@@ -6,7 +6,7 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime.cli.run import main
 from textgen_runtime.scoring import total
-from textgen_runtime.shipped import FOLDER, locate
+from textgen_runtime.shipped import FOLDER, locate, shown_path
 
 from .make_tiny_model import PATH
 
@@ -45,6 +45,16 @@ def test_a_file_of_that_name_is_reached_by_a_path(tmp_path: Path, monkeypatch: p
     (tmp_path / "nietzsche").write_bytes(PATH.read_bytes())
     assert textgen.load("nietzsche").sha256 == textgen.load(FOLDER / "nietzsche.onnx").sha256
     assert textgen.load("./nietzsche").sha256 == textgen.load(PATH).sha256
+
+
+def test_a_folder_of_that_name_is_reached_by_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("nietzsche").mkdir()
+    Path("nietzsche", "model.onnx").write_bytes(PATH.read_bytes())
+    assert textgen.load("nietzsche").sha256 == textgen.load(FOLDER / "nietzsche.onnx").sha256
+    assert textgen.load("./nietzsche").sha256 == textgen.load(Path("nietzsche")).sha256
+    assert textgen.load(shown_path(Path("nietzsche"))).sha256 == textgen.load(PATH).sha256
+    assert (shown_path(Path("poems")), shown_path(Path("./poems/"))) == ("poems", "poems")
 
 
 def test_other_names_are_paths() -> None:

@@ -16,6 +16,7 @@ from textgen_runtime import __version__
 from textgen_train import eval_schedule, graph
 from textgen_train import run as run_module
 from textgen_train.cli import main
+from textgen_train.output_folder import LOCK_FILE
 
 from .commands import Captured, run_here
 
@@ -45,7 +46,7 @@ def test_a_text_becomes_a_model(capsys: Captured) -> None:
     assert code == 0
     assert out.splitlines()[-1].endswith(
         "nats held out; wrote model.onnx, metrics.jsonl, samples.txt, loss.png to book-model; "
-        "next: textgen-run book-model/model.onnx --temp 0.5"
+        "next: textgen-run book-model --temp 0.5"
     )
     assert "1,764 characters to learn from, 196 held out, 14 different ones" in err
     assert "1 x 8 LSTM units" in err
@@ -64,7 +65,7 @@ def test_options_reach_the_recipe(capsys: Captured) -> None:
         *("--held-out", "0.2", "--no-samples", "--threads", "1", "--unicode", "none"),
     )
     assert code == 0
-    assert "next: textgen-run 'my model/model.onnx'" in out
+    assert "next: textgen-run 'my model' --temp 0.5" in out
     assert "------ temperature" not in out
     assert not Path("my model/samples.txt").exists()
     model = textgen.load("my model/model.onnx")
@@ -74,6 +75,13 @@ def test_options_reach_the_recipe(capsys: Captured) -> None:
     assert (recipe["dropout"], recipe["batch"], recipe["slice_length"]) == (0.25, 2, 10)
     assert (recipe["learning_rate"], recipe["weight_decay"]) == (0.01, 0.1)
     assert model.training["split"]["held_out_characters"] == 392
+
+
+@pytest.mark.usefixtures("book")
+def test_a_folder_called_like_a_model_that_ships(capsys: Captured) -> None:
+    code, out, _ = run(capsys, "book.txt", *QUICK, "--no-samples", "-o", "nietzsche")
+    assert code == 0
+    assert out.endswith("next: textgen-run ./nietzsche --temp 0.5\n")
 
 
 @pytest.mark.usefixtures("book")
@@ -244,7 +252,7 @@ def test_a_full_disk_leaves_nothing_half_written(capsys: Captured, monkeypatch: 
     code, _, err = run(capsys, "book.txt", *QUICK)
     assert code == 1
     assert err.endswith("textgen-train: error: cannot write book-model/model.onnx: No space left on device\n")
-    assert os.listdir("book-model") == []
+    assert os.listdir("book-model") == [LOCK_FILE]
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,35 @@ def test_an_interrupted_model_that_is_better_is_kept(tmp_path: Path, monkeypatch
     assert progress.warnings[0].startswith("interrupted; scoring and saving")
 
 
+def test_an_interrupt_during_an_evaluation_asks_for_no_other(tmp_path: Path) -> None:
+    run, progress = make_run(tmp_path)
+
+    def check_interrupt() -> None:
+        if run.best:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.run(check_interrupt)
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1
+    assert progress.warnings == []
+
+
+def test_an_interrupt_before_the_first_update_ends_the_run_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it is estimated how long an evaluation will take, which a budget of minutes needs to know."""
+    run, progress = make_run(tmp_path)
+    run._trainer.budget = Budget(minutes=1)
+    monkeypatch.setattr(run._trainer, "updates", lambda: pytest.fail("it trains"))
+
+    def check_interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.run(check_interrupt)
+    assert os.listdir(tmp_path) == progress.warnings == []
+
+
 def test_an_export_that_fails_costs_neither_the_run_nor_the_best_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,46 @@ def test_what_is_in_the_form_stays_as_it_is(text: str, lowercase: bool, form: Un
         assert once == once.lower()
 
 
+# Of several combining classes; the last ones are of class 0 but decompose to such marks.
+MARKS = "\u0301\u0308\u0316\u0327\u0334\u0345\u05b0\u0f71\u0f72\u3099\U0001d165\u0344\u0f73\u0f75\uff9e"
+
+
+@given(
+    st.text(st.sampled_from(MARKS + "aé\uac00\ufdfa\u1100\u1161"), min_size=20, max_size=200),
+    st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]),
+)
+def test_long_runs_of_marks_have_the_form_that_they_had(text: str, form: UnicodeForm) -> None:
+    assert Normalization(unicode=form).apply(text) == unicodedata.normalize(form, text)
+    runs = text + MARKS * 10 + text[::-1] + MARKS[::-1] * 10
+    assert Normalization(unicode=form).apply(runs) == unicodedata.normalize(form, runs)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+@pytest.mark.parametrize("mark", ["\u0301", "\u0344", "\u0f73", "\uff9e"])
+def test_unicodedata_gets_long_runs_of_marks_in_order(
+    form: UnicodeForm, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would sort them in a time that grows with the square of their number."""
+    normalize, given_texts = unicodedata.normalize, list[str]()
+
+    def watched(form: UnicodeForm, text: str) -> str:
+        given_texts.append(text)
+        return normalize(form, text)
+
+    monkeypatch.setattr(unicodedata, "normalize", watched)
+    text = "a" + f"{mark}\u0316\u0334" * 500 + "b"
+    assert Normalization(unicode=form).apply(text) == normalize(form, text)
+    decomposed = normalize("NFKD" if "K" in form else "NFD", mark)
+    longest = max(given_texts, key=len)
+    assert len(longest) >= len(text)
+    classes = [unicodedata.combining(symbol) for symbol in longest[1:-1]]
+    if unicodedata.combining(decomposed[0]):
+        assert classes == sorted(classes)
+    else:
+        # In this form the sign is a letter, and no run is longer than two.
+        assert longest == text
+
+
 def test_signs_whose_compatible_form_is_a_capital() -> None:
     assert Normalization(lowercase=True, unicode="NFKC").apply("20\u2103 \u2122") == "20°c tm"
 

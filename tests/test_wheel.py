@@ -65,7 +65,7 @@ def run(program: Path | str, *arguments: str, cwd: Path) -> subprocess.Completed
 def test_the_wheel_holds_the_packages_and_no_sources_of_the_extension(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     packages = {name.split("/")[0] for name in names if ".dist-info" not in name}
-    assert packages == {"textgen_runtime", "textgen_train"}
+    assert packages == {"textgen_launcher.py", "textgen_runtime", "textgen_train"}
     assert any(
         name.startswith("textgen_runtime/_sampler.") and name.endswith((".so", ".pyd")) for name in names
     )

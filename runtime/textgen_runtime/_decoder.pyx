@@ -7,12 +7,12 @@ with what Python hands over is checked before the loop, since the kernels check 
 
 cimport cython
 cimport numpy as cnp
-from libc.stdint cimport int64_t
+from libc.stdint cimport INT64_MAX, int64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 from numpy.random cimport bitgen_t
 
-from ._sampler cimport Sampler, checked, draw_token, entropy_of, next_uniform
+from ._sampler cimport Fault, Sampler, checked, draw_token, entropy_of, next_uniform
 
 import numpy as np
 
@@ -48,6 +48,7 @@ cdef extern from "kernels/clock.h" nogil:
 
 cdef enum:
     MOST_KERNELS = 4
+    ALIGNMENT = 64
 
 
 # What a measured decoding took: nanoseconds, bits, and where to keep each round's nanoseconds or NULL.
@@ -95,11 +96,12 @@ cdef class Decoder:
     """Runs one model's packed weights; immutable, so any number of threads may share it.
 
     Args:
-        packed: The weights; kept, not copied.
+        packed: A ``PackedWeights``; its arrays are kept, not copied.
         kernels: The name of an instruction set, or None for the best that the processor has.
 
     Raises:
-        ValueError: If the processor does not have it.
+        ValueError: If the processor does not have it, or if an array is not of the shape and type that
+            ``PackedWeights`` states, contiguous and aligned.
     """
 
     cdef Network network
@@ -107,28 +109,47 @@ cdef class Decoder:
     cdef const float **pointers
     cdef Py_ssize_t units
     cdef Py_ssize_t vocabulary
-    cdef object packed
+    # What the pointers point into.
+    cdef list arrays
 
     def __cinit__(self, packed, kernels=None):
         cdef Py_ssize_t layers = len(packed.weights)
         cdef Py_ssize_t i
         self.chosen = find_kernels(kernels)
-        self.packed = packed
-        self.units, self.vocabulary = packed.units, packed.vocabulary
+        if layers < 1 or len(packed.biases) != layers or packed.units < 1 or packed.vocabulary < 1:
+            raise ValueError("packed weights must be of 1 layer, 1 unit and 1 character or more")
+        groups, blocks = -(-packed.units // GROUP), -(-packed.vocabulary // BLOCK)
+        units = groups * GROUP
+        self.arrays = []
         self.pointers = <const float **>malloc(2 * layers * sizeof(float *))
         if self.pointers == NULL:
             raise MemoryError
         for i in range(layers):
-            self.pointers[i] = floats(packed.weights[i])
-            self.pointers[layers + i] = floats(packed.biases[i])
-        self.network.layers = layers
-        self.network.units = packed.output.shape[1]
-        self.network.vocabulary = len(packed.output_bias)
-        self.network.rows = floats(packed.rows)
+            inputs = 2 * units if i else units
+            self.pointers[i] = self.keep(packed.weights[i], (groups, inputs, BLOCK))
+            self.pointers[layers + i] = self.keep(packed.biases[i], (groups, BLOCK))
+        self.network.rows = self.keep(packed.rows, (packed.vocabulary, groups, BLOCK))
+        self.network.output = self.keep(packed.output, (blocks, units, BLOCK))
+        self.network.output_bias = self.keep(packed.output_bias, (blocks * BLOCK,))
         self.network.weights = self.pointers
         self.network.biases = self.pointers + layers
-        self.network.output = floats(packed.output)
-        self.network.output_bias = floats(packed.output_bias)
+        # Only now, because the arrays have bounded them.
+        self.network.layers, self.network.units, self.network.vocabulary = layers, units, blocks * BLOCK
+        self.units, self.vocabulary = packed.units, packed.vocabulary
+
+    cdef const float *keep(self, object given, tuple shape) except NULL:
+        """The start of an array that the kernels can read, which is kept."""
+        if not isinstance(given, np.ndarray):
+            raise ValueError(f"packed weights must be arrays, not {type(given).__name__}")
+        cdef cnp.ndarray array = given
+        if cnp.PyArray_TYPE(array) != cnp.NPY_FLOAT32 or not cnp.PyArray_ISCARRAY_RO(array):
+            raise ValueError("packed weights must be contiguous and float32")
+        if given.shape != shape:
+            raise ValueError(f"packed weights must be of shape {shape} here, not {given.shape}")
+        if <uintptr_t>cnp.PyArray_DATA(array) % ALIGNMENT:
+            raise ValueError(f"packed weights must be aligned to {ALIGNMENT} bytes")
+        self.arrays.append(array)
+        return <const float *>cnp.PyArray_DATA(array)
 
     def __dealloc__(self):
         free(self.pointers)
@@ -203,7 +224,7 @@ cdef class Decoder:
 
         Raises:
             ValueError: If a shape is not as stated, or a sampler is there twice.
-            SamplingError: If logits are not finite.
+            SamplingError: If logits are not finite, or a sampler's random stream ends before that.
         """
         # A list of its own, for the same reason.
         samplers = list(samplers)
@@ -287,6 +308,9 @@ cdef class Decoder:
         cdef cnp.ndarray heats = np.array([(<Sampler>each).heat for each in samplers], np.float64)
         cdef bitgen_t **source = <bitgen_t **>cnp.PyArray_DATA(sources)
         cdef const double *heat = <const double *>cnp.PyArray_DATA(heats)
+        for each in samplers:
+            if (<Sampler>each).taken > INT64_MAX - length:
+                return Fault.USED_UP
         with nogil:
             for _i in range(length):
                 if spent != NULL:
@@ -334,8 +358,9 @@ cdef class Decoder:
         """Read every weight of a step once, and do nothing else: the least time that a step can take."""
         cdef Py_ssize_t layers = self.network.layers
         cdef Py_ssize_t _i, layer
-        cdef list sizes = [array.size for array in self.packed.weights]
-        cdef cnp.ndarray counts = np.array([*sizes, self.packed.output.size], np.int64)
+        cdef list sizes = [array.size for array in self.arrays[:2 * layers:2]]
+        cdef Py_ssize_t output = self.network.vocabulary * self.network.units
+        cdef cnp.ndarray counts = np.array([*sizes, output], np.int64)
         cdef const int64_t *count = <const int64_t *>cnp.PyArray_DATA(counts)
         cdef float unused = 0.0
         with nogil:
@@ -344,10 +369,3 @@ cdef class Decoder:
                     unused += self.chosen.stream(self.pointers[layer], count[layer])
                 unused += self.chosen.stream(self.network.output, count[layers])
         return unused
-
-
-cdef const float *floats(cnp.ndarray array) except NULL:
-    """The start of an array that the kernels can read."""
-    if array is None or cnp.PyArray_TYPE(array) != cnp.NPY_FLOAT32 or not cnp.PyArray_ISCARRAY_RO(array):
-        raise ValueError("packed weights must be contiguous and float32")
-    return <const float *>cnp.PyArray_DATA(array)

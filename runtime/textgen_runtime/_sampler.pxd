@@ -16,6 +16,7 @@ cdef enum Fault:
     NOT_A_NUMBER = -1
     INFINITE = -2
     NOTHING_POSSIBLE = -3
+    USED_UP = -4
 
 # The next uniform of a stream, in [0, 1).
 cdef double next_uniform(bitgen_t *source) noexcept nogil
@@ -43,6 +44,7 @@ cdef int64_t checked(int64_t outcome) except -1
 
 
 cdef class Sampler:
+    cdef object __weakref__
     cdef readonly object seed
     cdef readonly object substream
     cdef object bit_generator
@@ -50,9 +52,12 @@ cdef class Sampler:
     cdef bitgen_t *source
     # The temperature; the property that checks it has the name.
     cdef double heat
-    # Numbers taken from the random stream so far; whoever draws through `source` adds to it.
+    # Numbers taken from the random stream so far; whoever draws through `source` adds to it, and sees first
+    # that it stays in its range.
     cdef int64_t taken
     cdef double *scratch
     cdef Py_ssize_t capacity
+    cdef int open_stream(self, object position) except -1
+    cdef int take_lock_back(self) except -1
     cdef int reserve(self, Py_ssize_t size) except -1
     cdef int64_t draw_row(self, const void *row, Py_ssize_t size, bint single) noexcept nogil

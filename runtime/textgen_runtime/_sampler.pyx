@@ -15,14 +15,16 @@ cimport numpy as cnp
 from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.math cimport isfinite, log
-from libc.stdint cimport int64_t
+from libc.stdint cimport INT64_MAX, int64_t
 
+import os
 from operator import index
+from weakref import WeakSet
 
 import numpy as np
 from numpy.random import PCG64, SeedSequence
 
-from .errors import SamplingError
+from .errors import SamplingError, quote
 
 cdef extern from "kernels/exponential.h" nogil:
     void choose_exponentials()
@@ -32,9 +34,11 @@ cdef extern from "kernels/exponential.h" nogil:
 cnp.import_array()
 choose_exponentials()
 
-# What numpy keeps of a spawn key without a longer one meaning another thing, and what a position holds.
+# A longer seed would run into what numpy keeps of the substream, and then mean the same as another seed's
+# substream. A position is an int64.
+SEEDS = 2**128
 SUBSTREAMS = 2**32
-LATEST = 2**63
+LATEST = INT64_MAX
 
 cdef double TWO_TO_MINUS_53 = 1.0 / 9007199254740992.0
 
@@ -128,13 +132,15 @@ cdef int64_t checked(int64_t outcome) except -1:
         raise SamplingError("the logits hold +inf: the model is damaged or its state was not finite")
     if outcome == Fault.NOTHING_POSSIBLE:
         raise SamplingError("every logit is -inf: no token can be drawn")
+    if outcome == Fault.USED_UP:
+        raise SamplingError("the random stream is used up: its last position is 2**63 - 1")
     return outcome
 
 
 cdef double checked_temperature(object temperature) except -1.0:
     cdef double value = temperature
     if not (isfinite(value) and value >= 0.0):
-        raise SamplingError(f"temperature must be a finite number, 0 or more, not {temperature!r}")
+        raise SamplingError(f"temperature must be a finite number, 0 or more, not {quote(temperature)}")
     return value
 
 
@@ -248,7 +254,7 @@ def draw_at(logits, temperature, uniform):
     cdef double heat = checked_temperature(temperature)
     cdef double point = uniform
     if not 0.0 <= point < 1.0:
-        raise SamplingError(f"uniform must lie in [0, 1), not {uniform!r}")
+        raise SamplingError(f"uniform must lie in [0, 1), not {quote(uniform)}")
     row = as_reals(logits, 1, "logits").astype(np.float64)
     cdef cnp.ndarray array = row
     cdef cnp.ndarray weights = np.empty_like(row)
@@ -274,7 +280,7 @@ cdef class Sampler:
     Args:
         temperature: A finite number, 0 or more. 0 always takes the most likely token (the lowest id of
             equals).
-        seed: A whole number, 0 or more.
+        seed: A whole number from 0 to 2**128 - 1.
         substream: Which of the seed's independent random streams to draw from, from 0 to 2**32 - 1. Texts
             made side by side take 0, 1, 2 and so on: what text i reads does not depend on how many others
             there are.
@@ -286,20 +292,41 @@ cdef class Sampler:
     def __cinit__(self, temperature=0.5, seed=0, substream=0):
         self.heat = checked_temperature(temperature)
         seed, substream = index(seed), index(substream)
-        if not 0 <= seed or not 0 <= substream < SUBSTREAMS:
-            raise SamplingError(
-                f"seed must be 0 or more and substream below {SUBSTREAMS}, not {seed!r} and {substream!r}"
-            )
+        if not 0 <= seed < SEEDS:
+            raise SamplingError(f"seed must be from 0 to 2**128 - 1, not {quote(seed)}")
+        if not 0 <= substream < SUBSTREAMS:
+            raise SamplingError(f"substream must be from 0 to 2**32 - 1, not {quote(substream)}")
         self.seed = seed
         self.substream = substream
-        # Substream 0 is the plain seed, so that a text made alone is the first of several.
-        spawn_key = (substream,) if substream else ()
-        self.bit_generator = PCG64(SeedSequence(seed, spawn_key=spawn_key))
-        self.lock = self.bit_generator.lock
-        self.source = <bitgen_t *>PyCapsule_GetPointer(self.bit_generator.capsule, "BitGenerator")
+        self.open_stream(0)
+        samplers.add(self)
 
     def __dealloc__(self):
         PyMem_RawFree(self.scratch)
+
+    cdef int open_stream(self, object position) except -1:
+        """Open the random stream anew, at a position."""
+        # Substream 0 is the plain seed, so that a text made alone is the first of several.
+        spawn_key = (self.substream,) if self.substream else ()
+        bit_generator = PCG64(SeedSequence(self.seed, spawn_key=spawn_key))
+        bit_generator.advance(position)
+        self.source = <bitgen_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+        self.bit_generator = bit_generator
+        self.lock = bit_generator.lock
+        self.taken = position
+        return 0
+
+    cdef int take_lock_back(self) except -1:
+        """In a forked process, take a lock back that another thread of the parent held.
+
+        That thread is not there to release it, and it was just drawing: the state of the generator may be
+        half written. Seed, substream and position tell what it was.
+        """
+        if self.lock.acquire(blocking=False):
+            self.lock.release()
+        else:
+            self.open_stream(self.taken)
+        return 0
 
     cdef int reserve(self, Py_ssize_t size) except -1:
         if size > self.capacity:
@@ -311,6 +338,8 @@ cdef class Sampler:
         return 0
 
     cdef int64_t draw_row(self, const void *row, Py_ssize_t size, bint single) noexcept nogil:
+        if self.taken == INT64_MAX:
+            return Fault.USED_UP
         cdef double uniform = next_uniform(self.source)
         self.taken += 1
         if single:
@@ -327,7 +356,8 @@ cdef class Sampler:
             The token's id, an int in [0, n).
 
         Raises:
-            SamplingError: If the logits hold NaN or +inf, are all -inf, or have another shape.
+            SamplingError: If the logits hold NaN or +inf, are all -inf, or have another shape, or if the
+                position is 2**63 - 1, where the random stream ends.
         """
         cdef cnp.ndarray array = as_reals(logits, 1, "logits")
         cdef bint single = cnp.PyArray_TYPE(array) == cnp.NPY_FLOAT32
@@ -387,15 +417,15 @@ cdef class Sampler:
         effect with the next draw; one before the present takes the stream back.
 
         Raises:
-            SamplingError: When set to anything but a whole number from 0 to 2 ** 63 - 1.
+            SamplingError: When set to anything but a whole number from 0 to 2**63 - 1.
         """
         return self.taken
 
     @position.setter
     def position(self, value):
         place = index(value)
-        if not 0 <= place < LATEST:
-            raise SamplingError(f"a position must lie between 0 and 2 ** 63 - 1, not {value!r}")
+        if not 0 <= place <= LATEST:
+            raise SamplingError(f"a position must be from 0 to 2**63 - 1, not {quote(value)}")
         with self.lock:
             self.bit_generator.advance(place - self.taken)
             self.taken = place
@@ -412,3 +442,16 @@ def sampler_at(temperature, seed, substream, position):
     sampler = Sampler(temperature, seed, substream)
     sampler.position = position
     return sampler
+
+
+# All samplers there are, for a forked process to look after. It does so at once, while it has one thread.
+samplers = WeakSet()
+
+
+def look_after_samplers():
+    for sampler in samplers:
+        (<Sampler>sampler).take_lock_back()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=look_after_samplers)

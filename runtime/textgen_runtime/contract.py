@@ -4,17 +4,23 @@ The metadata is JSON text under the keys below, so that a program in any languag
 in the README states the whole contract.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from .errors import ModelFileError
+from .errors import ModelFileError, quote
 from .json_text import from_json, to_json
 from .vocabulary import Normalization, Vocabulary, as_unicode_form
 
 FORMAT = 1
 LEVEL = "character"
+
+# No vocabulary has more characters, and no other metadata is read that is longer: what JSON makes of a text
+# takes up to 25 times its memory.
+CODE_POINTS = sys.maxunicode + 1
+LONGEST_TEXT = 2**20
 
 TOKEN, HIDDEN, CELL = "token", "hidden", "cell"
 LOGITS, NEXT_HIDDEN, NEXT_CELL = "logits", "next_hidden", "next_cell"
@@ -62,22 +68,24 @@ class Contract:
         return {key: to_json(value, ascii_only=False) for key, value in values.items()}
 
     @classmethod
-    def from_metadata(cls, metadata: Mapping[str, str]) -> "Contract":
+    def from_metadata(cls, metadata: Mapping[str, str], characters: int | None = None) -> "Contract":
         """Read and check a model file's metadata.
 
+        Args:
+            metadata: Keys and JSON texts.
+            characters: How many characters the graph has logits for, or None if that is not known. A
+                vocabulary of more is refused before it is parsed.
+
         Raises:
-            ModelFileError: If a key is missing, holds what it should not, or is of a newer format.
+            ModelFileError: If a key is missing, holds what it should not, or is of a newer format, or if the
+                vocabulary is not of the stated number.
         """
-        if FORMAT_KEY not in metadata:
-            raise ModelFileError(
-                f"it is an ONNX file but no text generator: it has no {FORMAT_KEY!r} metadata"
-            )
-        _check_format(_read(metadata, FORMAT_KEY))
+        check_format(metadata)
         if (level := _read(metadata, LEVEL_KEY)) != LEVEL:
             raise ModelFileError(
-                f"{LEVEL_KEY} is {level!r}, and this version reads {LEVEL!r}: upgrade textgen-onnx"
+                f"{LEVEL_KEY} is {quote(level)}, and this version reads {LEVEL!r}: upgrade textgen-onnx"
             )
-        vocabulary = _read_vocabulary(metadata)
+        vocabulary = _read_vocabulary(metadata, characters)
         return cls(
             vocabulary=vocabulary,
             normalization=_read_normalization(metadata),
@@ -86,22 +94,35 @@ class Contract:
         )
 
 
+def check_format(metadata: Mapping[str, str]) -> None:
+    """See that the metadata is a text generator's, of a format that this version reads.
+
+    Raises:
+        ModelFileError: If it is not.
+    """
+    if FORMAT_KEY not in metadata:
+        raise ModelFileError(f"it is an ONNX file but no text generator: it has no {FORMAT_KEY!r} metadata")
+    value = _read(metadata, FORMAT_KEY)
+    if type(value) is not int or value < 1:
+        raise ModelFileError(f"its metadata {FORMAT_KEY!r} is {quote(value)}, not a format number")
+    if value > FORMAT:
+        raise ModelFileError(
+            f"it is of format {quote(value)}, and this version reads format {FORMAT}: upgrade textgen-onnx"
+        )
+
+
 def _read(metadata: Mapping[str, str], key: str) -> Any:
     if key not in metadata:
         raise ModelFileError(f"its metadata lacks {key!r}: export it again")
+    text = metadata[key]
+    if len(text) > LONGEST_TEXT and key != VOCABULARY_KEY:
+        raise ModelFileError(
+            f"its metadata {key!r} has {len(text):,} characters, and at most {LONGEST_TEXT:,} are read"
+        )
     try:
-        return from_json(metadata[key])
+        return from_json(text)
     except (ValueError, RecursionError):
         raise ModelFileError(f"its metadata {key!r} is not JSON: export it again") from None
-
-
-def _check_format(value: object) -> None:
-    if type(value) is not int or value < 1:
-        raise ModelFileError(f"its metadata {FORMAT_KEY!r} is {value!r}, not a format number")
-    if value > FORMAT:
-        raise ModelFileError(
-            f"it is of format {value}, and this version reads format {FORMAT}: upgrade textgen-onnx"
-        )
 
 
 def _is_text(value: object) -> bool:
@@ -115,18 +136,39 @@ def _is_text(value: object) -> bool:
     return True
 
 
-def _read_vocabulary(metadata: Mapping[str, str]) -> Vocabulary:
+def _read_vocabulary(metadata: Mapping[str, str], characters: int | None) -> Vocabulary:
+    _check_entries(metadata.get(VOCABULARY_KEY, ""), CODE_POINTS if characters is None else characters)
     symbols = _read(metadata, VOCABULARY_KEY)
     if not isinstance(symbols, list) or not symbols:
         raise ModelFileError(f"its metadata {VOCABULARY_KEY!r} is not a list of characters")
     for token, symbol in enumerate(symbols):
         if not _is_text(symbol) or len(symbol) != 1:
             raise ModelFileError(
-                f"its metadata {VOCABULARY_KEY!r} holds {symbol!a} at {token}, not a character"
+                f"its metadata {VOCABULARY_KEY!r} holds {quote(symbol)} at {token}, not a character"
             )
     if len(set(symbols)) != len(symbols):
         raise ModelFileError(f"its metadata {VOCABULARY_KEY!r} holds a character twice")
+    if characters is not None and len(symbols) != characters:
+        raise ModelFileError(
+            f"its vocabulary has {len(symbols)} characters but its logits {characters} values: export it "
+            "again"
+        )
     return Vocabulary(symbols)
+
+
+def _check_entries(text: str, characters: int) -> None:
+    """See that a vocabulary has no more entries than it may, before they are parsed.
+
+    A parsed entry takes many times the memory of its text. A comma, bracket or brace may itself be one of
+    the characters.
+    """
+    if text.count("[") > 2 or text.count("{") > 1:  # noqa: PLR2004
+        raise ModelFileError(f"its metadata {VOCABULARY_KEY!r} is not a list of characters")
+    if text.count(",") > characters:
+        raise ModelFileError(
+            f"its metadata {VOCABULARY_KEY!r} has more than the {characters:,} entries that its graph has "
+            "logits for: export it again"
+        )
 
 
 def _read_normalization(metadata: Mapping[str, str]) -> Normalization:
@@ -137,15 +179,14 @@ def _read_normalization(metadata: Mapping[str, str]) -> Normalization:
         return Normalization(value["lowercase"], as_unicode_form(value["unicode"]))
     except (TypeError, ValueError):
         raise ModelFileError(
-            f"its metadata {NORMALIZATION_KEY!r} is {value!r}, which this version does not read"
+            f"its metadata {NORMALIZATION_KEY!r} is {quote(value)}, which this version does not read"
         ) from None
 
 
 def _read_prompts(metadata: Mapping[str, str], vocabulary: Vocabulary) -> tuple[str, ...]:
     prompts = _read(metadata, PROMPTS_KEY)
-    known = set(vocabulary.symbols)
     if not isinstance(prompts, list) or not all(
-        _is_text(prompt) and known.issuperset(prompt) for prompt in prompts
+        _is_text(prompt) and vocabulary.knows(prompt) for prompt in prompts
     ):
         raise ModelFileError(f"its metadata {PROMPTS_KEY!r} is not a list of texts in its own vocabulary")
     return tuple(prompts)

@@ -2,7 +2,34 @@
 
 Every message is one line that says what is wrong, where, and what to do about it. The commands print
 it as it stands; anything outside this family is a defect of the project and shows its traceback.
+A value that comes from a user or from a file is put into a message by ``quote``, a path by ``shorten``.
 """
+
+from reprlib import Repr
+
+QUOTED_LENGTH = 80
+SHORTENED_LENGTH = 200
+
+# No integer of more digits is turned into text: Python refuses those of more than 4,300.
+QUOTED_BITS = 256
+
+_repr = Repr()
+_repr.maxstring = _repr.maxlong = _repr.maxother = QUOTED_LENGTH
+
+
+def quote(value: object) -> str:
+    """A value as it stands in a message: its repr, of which at most 80 characters are shown."""
+    if isinstance(value, int) and value.bit_length() > QUOTED_BITS:
+        return f"an integer of {value.bit_length():,} bits"
+    return shorten(_repr.repr(value), QUOTED_LENGTH)
+
+
+def shorten(text: str, length: int = SHORTENED_LENGTH) -> str:
+    """A text of which at most so many characters are shown: its beginning and its end."""
+    if len(text) <= length:
+        return text
+    half = (length - 3) // 2
+    return f"{text[: length - 3 - half]}...{text[-half:]}"
 
 
 class TextgenError(Exception):

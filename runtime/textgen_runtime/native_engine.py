@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from itertools import pairwise
-from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +10,9 @@ from numpy.typing import NDArray
 
 from ._decoder import Decoder
 from ._sampler import Sampler
-from .contract import Contract
+from .contract import Contract, check_format
 from .engine import Decoded, Measurements, State, join_states, select_streams
-from .native_graph import read_weights
+from .native_graph import match_graph
 from .native_weights import PackedWeights, pack
 from .onnx_file import parse
 
@@ -45,9 +44,7 @@ class NativeEngine:
         self.vocabulary_size = packed.vocabulary
         self._piece = PIECE_BYTES // packed.step_bytes
         self._threads = threads
-        self._pool: ThreadPoolExecutor | None = None
-        self._pool_process = 0
-        self._pool_lock = Lock()
+        self._pools: dict[int, ThreadPoolExecutor] = {}
 
     @property
     def name(self) -> str:
@@ -116,21 +113,26 @@ class NativeEngine:
         # Only here, because most programs decode one stream, and this takes milliseconds to import.
         from concurrent.futures import ThreadPoolExecutor
 
-        with self._pool_lock:
-            # A forked process has the pool but none of its threads.
-            if self._pool is None or self._pool_process != os.getpid():
-                self._pool = ThreadPoolExecutor(self._threads, "textgen")
-                self._pool_process = os.getpid()
-            return self._pool
+        # One for each process: a forked one has its parent's pool but none of the threads. setdefault is
+        # atomic and needs no lock, which a fork could leave held. A pool that loses has no threads yet.
+        process = os.getpid()
+        pool = self._pools.get(process)
+        return pool or self._pools.setdefault(process, ThreadPoolExecutor(self._threads, "textgen"))
 
 
 def open_native(model: bytes, threads: int = 1) -> tuple[NativeEngine, Contract]:
     """Open a model file's content with the native engine.
 
+    Its size and its metadata are checked before its weights are read.
+
     Raises:
         UnknownGraphError: If its graph is not one that this project writes.
+        TooLargeError: If it is, but this engine's tables would be too large.
         ModelFileError: If it is damaged, or not a text generator of this project's contract.
     """
     parsed = parse(model)
-    engine = NativeEngine(pack(read_weights(parsed)), threads)
-    return engine, Contract.from_metadata({entry.key: entry.value for entry in parsed.metadata_props})
+    metadata = {entry.key: entry.value for entry in parsed.metadata_props}
+    check_format(metadata)
+    known = match_graph(parsed)
+    contract = Contract.from_metadata(metadata, known.vocabulary)
+    return NativeEngine(pack(known.weights()), threads), contract

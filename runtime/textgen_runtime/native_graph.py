@@ -4,23 +4,15 @@ The graph must be the one that ``textgen-train`` writes, node for node: anything
 else, and is left to onnxruntime. Whatever is known but damaged is refused.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from .contract import CELL, HIDDEN, INPUTS, LOGITS, NEXT_CELL, NEXT_HIDDEN, OUTPUTS, TOKEN
-from .errors import ModelFileError
+from .errors import ModelFileError, quote
+from .native_tensors import FLOAT, INT64, StoredTensors, Weights
 
 OPSET = 17
-FLOAT, INT64 = 1, 7
-ONNX_TYPES: dict[int, type[np.float32] | type[np.int64]] = {FLOAT: np.float32, INT64: np.int64}
-ITEM_BYTES = {FLOAT: 4, INT64: 8}
-
-Weights = NDArray[np.float32]
 
 
 class UnknownGraphError(ModelFileError):
@@ -59,8 +51,44 @@ class GraphWeights:
     output_bias: Weights
 
 
-def read_weights(model: Any) -> GraphWeights:
-    """Read the weights of a parsed model file.
+@dataclass(frozen=True)
+class KnownGraph:
+    """A graph that is the one this project writes. All but the values of its weights is checked.
+
+    Attributes:
+        tensors: The stored weights, by name.
+        embedding: The name of the embedding's weights.
+        lstms: The LSTM nodes, from the input up.
+        output: The names of the output weights and of the output bias.
+    """
+
+    tensors: StoredTensors
+    embedding: str
+    lstms: Sequence[Any]
+    output: tuple[str, str]
+
+    @property
+    def vocabulary(self) -> int:
+        """How many values the logits have."""
+        return self.tensors.declared_size(self.output[1])
+
+    def weights(self) -> GraphWeights:
+        """Read the weights.
+
+        Raises:
+            ModelFileError: If they hold NaN or infinity.
+        """
+        return GraphWeights(
+            self.tensors.floats(self.embedding),
+            tuple(
+                GraphLayer(*(self.tensors.floats(name)[0] for name in lstm.input[1:4])) for lstm in self.lstms
+            ),
+            *(self.tensors.floats(name) for name in self.output),
+        )
+
+
+def match_graph(model: Any) -> KnownGraph:
+    """See that the graph of a parsed model file is the known one, without reading its weights.
 
     Raises:
         UnknownGraphError: If the graph is not the one this project writes.
@@ -69,43 +97,37 @@ def read_weights(model: Any) -> GraphWeights:
     graph = model.graph
     opsets = [(opset.domain, opset.version) for opset in model.opset_import]
     if opsets != [("", OPSET)]:
-        raise UnknownGraphError(f"its operator sets are {opsets[:3]}, not {OPSET} alone")
+        raise UnknownGraphError(f"its operator sets are {quote(opsets)}, not {OPSET} alone")
     if graph.sparse_initializer:
         raise UnknownGraphError("it has sparse weights")
     if {value.name for value in graph.input} != set(INPUTS) or len(graph.input) != len(INPUTS):
         raise UnknownGraphError("its inputs are others")
     if not {value.name for value in graph.output} >= set(OUTPUTS):
         raise UnknownGraphError("its outputs are others")
-    tensors = _by_name(graph.initializer)
-    embedding, lstms, scores = _match(graph, tensors)
-    output, output_bias = _floats(tensors, scores[0], 2), _floats(tensors, scores[1], 1)
-    layers = tuple(_layer(tensors, lstm) for lstm in lstms)
-    weights = GraphWeights(_floats(tensors, embedding, 2), layers, output, output_bias)
-    _check_sizes(weights, lstms)
-    _check_declared(graph, weights)
-    return weights
+    tensors = StoredTensors(graph.initializer)
+    embedding, lstms, output = _match(graph, tensors)
+    known = KnownGraph(tensors, embedding, lstms, output)
+    units = _check_sizes(known)
+    _check_declared(graph, len(lstms), units)
+    return known
 
 
-def _by_name(tensors: Iterable[Any]) -> dict[str, Any]:
-    named: dict[str, Any] = {}
-    for tensor in tensors:
-        if tensor.name in named:
-            raise ModelFileError(f"its weights {tensor.name!r} are there twice")
-        named[tensor.name] = tensor
-    return named
+def read_weights(model: Any) -> GraphWeights:
+    """Read the weights of a parsed model file; the errors are those of both steps."""
+    return match_graph(model).weights()
 
 
 class _Nodes:
     """A graph's nodes, found by what they make."""
 
-    def __init__(self, graph: Any, tensors: Mapping[str, Any]) -> None:
+    def __init__(self, graph: Any, tensors: StoredTensors) -> None:
         self._makers: dict[str, Any] = {}
         self.count = len(graph.node)
         for node in graph.node:
             # An empty name stands for an output that nobody asked for.
             for name in filter(None, node.output):
                 if name in self._makers or name in tensors or name in INPUTS:
-                    raise ModelFileError(f"its value {name!r} is made twice")
+                    raise ModelFileError(f"its value {quote(name)} is made twice")
                 self._makers[name] = node
 
     def kind(self, name: str) -> str:
@@ -116,25 +138,25 @@ class _Nodes:
     def stored(self, name: str) -> None:
         """See that a value is not left out and not made by a node, so that it can only be a stored tensor."""
         if not name or name in self._makers:
-            raise UnknownGraphError(f"its weights {name!r} are not stored")
+            raise UnknownGraphError(f"its weights {quote(name)} are not stored")
 
     def maker(self, name: str, kind: str, inputs: int, **attributes: object) -> Any:
         """The node that makes a value, which must be of a kind and have no other attributes than these."""
         node = self._makers.get(name)
         if node is None or node.op_type != kind or node.domain not in ("", "ai.onnx"):
-            raise UnknownGraphError(f"{name!r} is not made by a {kind}")
+            raise UnknownGraphError(f"{quote(name)} is not made by a {kind}")
         found = {attribute.name: attribute.s or attribute.i for attribute in node.attribute}
         if len(node.input) != inputs or not attributes.items() >= found.items():
             raise UnknownGraphError(f"its {kind} has other inputs or attributes")
         return node
 
 
-def _match(graph: Any, tensors: Mapping[str, Any]) -> tuple[str, list[Any], tuple[str, str]]:
+def _match(graph: Any, tensors: StoredTensors) -> tuple[str, list[Any], tuple[str, str]]:
     """Follow the graph from the logits down; the names of embedding and output weights, and the LSTMs."""
     nodes = _Nodes(graph, tensors)
     add = nodes.maker(LOGITS, "Add", 2)
     product = nodes.maker(add.input[0], "MatMul", 2)
-    units = _size_of(tensors, product.input[1])
+    units = tensors.declared_size(product.input[1])
     below = product.input[0]
     lstms: list[Any] = []
     while nodes.kind(below) == "Squeeze":
@@ -142,7 +164,7 @@ def _match(graph: Any, tensors: Mapping[str, Any]) -> tuple[str, list[Any], tupl
             raise ModelFileError("its graph goes in a circle")
         squeeze = nodes.maker(below, "Squeeze", 2)
         nodes.stored(squeeze.input[1])
-        if _integers(tensors, squeeze.input[1]).tolist() != [1]:
+        if tensors.integers(squeeze.input[1]).tolist() != [1]:
             raise UnknownGraphError("its Squeeze is of another axis")
         lstm = nodes.maker(squeeze.input[0], "LSTM", 7, hidden_size=units, direction=b"forward")
         if len(lstm.output) != 3 or lstm.output[0] != squeeze.input[0] or lstm.input[4]:  # noqa: PLR2004
@@ -185,69 +207,31 @@ def _match_state(nodes: _Nodes, lstms: list[Any]) -> None:
         raise UnknownGraphError("it has other nodes as well")
 
 
-def _size_of(tensors: Mapping[str, Any], name: str) -> int:
-    tensor = tensors.get(name)
-    return int(tensor.dims[0]) if tensor is not None and tensor.dims else 0
-
-
-def _array(tensors: Mapping[str, Any], name: str, kind: int, dimensions: int) -> NDArray[Any]:
-    """A tensor's values, once its size, type and place are seen to be right."""
-    if name not in tensors:
-        raise ModelFileError(f"its weights {name!r} are missing")
-    tensor = tensors[name]
-    shape = tuple(int(size) for size in tensor.dims)
-    if tensor.data_location:
-        raise ModelFileError(f"its weights {name!r} are in another file: export it into one")
-    if tensor.data_type != kind or len(shape) != dimensions or min(shape, default=1) < 1:
-        raise ModelFileError(
-            f"its weights {name!r} are of ONNX type {tensor.data_type} and shape {list(shape)[:8]}, "
-            f"not of type {kind} and {dimensions} dimensions"
+def _check_sizes(known: KnownGraph) -> int:
+    """See that the shapes of all weights agree; the number of units."""
+    shape = known.tensors.shape
+    units, vocabulary = shape(known.output[0], FLOAT, 2)
+    output_bias = shape(known.output[1], FLOAT, 1)
+    embedding = shape(known.embedding, FLOAT, 2)
+    inputs = embedding[1]
+    for lstm in known.lstms:
+        found = tuple(
+            shape(name, FLOAT, dimensions)
+            for name, dimensions in zip(lstm.input[1:4], (3, 3, 2), strict=True)
         )
-    typed = tensor.float_data if kind == FLOAT else tensor.int64_data
-    found = len(tensor.raw_data) if tensor.raw_data else len(typed) * ITEM_BYTES[kind]
-    if found != prod(shape) * ITEM_BYTES[kind] or (tensor.raw_data and len(typed)):
-        raise ModelFileError(f"its weights {name!r} hold {found:,} bytes, which do not fill {list(shape)}")
-    if tensor.raw_data:
-        values = np.frombuffer(tensor.raw_data, np.dtype(ONNX_TYPES[kind]).newbyteorder("<"))
-    else:
-        values = np.array(typed)
-    return values.astype(ONNX_TYPES[kind]).reshape(shape)
-
-
-def _floats(tensors: Mapping[str, Any], name: str, dimensions: int) -> Weights:
-    values: Weights = _array(tensors, name, FLOAT, dimensions)
-    if not np.isfinite(values).all():
-        raise ModelFileError(f"its weights {name!r} hold NaN or infinity: the model is damaged")
-    return values
-
-
-def _integers(tensors: Mapping[str, Any], name: str) -> NDArray[np.int64]:
-    return _array(tensors, name, INT64, 1)
-
-
-def _layer(tensors: Mapping[str, Any], lstm: Any) -> GraphLayer:
-    inputs, recurrent, bias = (_floats(tensors, lstm.input[1 + i], 3 - (i == 2)) for i in range(3))  # noqa: PLR2004
-    if not len(inputs) == len(recurrent) == len(bias) == 1:
-        raise ModelFileError("its LSTM's weights are for several directions")
-    return GraphLayer(inputs[0], recurrent[0], bias[0])
-
-
-def _check_sizes(weights: GraphWeights, lstms: list[Any]) -> None:
-    units, vocabulary = weights.output.shape
-    inputs = weights.embedding.shape[1]
-    for layer, lstm in zip(weights.layers, lstms, strict=True):
-        expected = ((4 * units, inputs), (4 * units, units), (8 * units,))
-        found = (layer.input.shape, layer.recurrent.shape, layer.bias.shape)
+        if any(directions != 1 for directions, *_ in found):
+            raise ModelFileError("its LSTM's weights are for several directions")
+        expected = ((1, 4 * units, inputs), (1, 4 * units, units), (1, 8 * units))
         if found != expected or not any(attribute.name == "hidden_size" for attribute in lstm.attribute):
             raise ModelFileError(f"its LSTM's weights are of shapes {found}, not {expected}")
         inputs = units
-    if weights.embedding.shape[0] != vocabulary or weights.output_bias.shape != (vocabulary,):
+    if embedding[0] != vocabulary or output_bias != (vocabulary,):
         raise ModelFileError("its embedding, output weights and output bias are for different vocabularies")
+    return units
 
 
-def _check_declared(graph: Any, weights: GraphWeights) -> None:
+def _check_declared(graph: Any, layers: int, units: int) -> None:
     """See that the inputs are declared as the weights have them: other programs go by that."""
-    units = weights.output.shape[0]
     declared = {
         value.name: (
             value.type.tensor_type.elem_type,
@@ -255,6 +239,6 @@ def _check_declared(graph: Any, weights: GraphWeights) -> None:
         )
         for value in graph.input
     }
-    state = (FLOAT, [len(weights.layers), 0, units])
+    state = (FLOAT, [layers, 0, units])
     if declared != {TOKEN: (INT64, [0, 0]), HIDDEN: state, CELL: state}:
         raise UnknownGraphError("its inputs are declared otherwise than its weights are")

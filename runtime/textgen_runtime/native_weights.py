@@ -1,12 +1,14 @@
 """A model's weights as the kernels read them: in blocks, in order, padded and aligned (``kernels.h``)."""
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ModelFileError
-from .native_graph import GraphWeights, UnknownGraphError, Weights
+from .native_graph import GraphWeights
+from .native_tensors import Weights
 
 GROUP = 16
 BLOCK = 64
@@ -18,6 +20,13 @@ KERNEL_GATES_IN_ONNX_ORDER = (0, 2, 3, 1)
 # The first layer's products are a table of a row for each token. It must not take memory without bounds: an
 # alphabet of 20,000 signs with 1,024 units is left to onnxruntime.
 LARGEST_TABLE_BYTES = 2**28
+
+# The table is computed in float64 in slices of about this size.
+SLICE_BYTES = 2**24
+
+
+class TooLargeError(ModelFileError):
+    """A known graph whose table would be too large: onnxruntime can run it."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +61,16 @@ def pack(graph: GraphWeights) -> PackedWeights:
     """Lay out a graph's weights for the kernels.
 
     Raises:
-        UnknownGraphError: If the vocabulary and the units are too many for this engine.
+        TooLargeError: If the vocabulary and the units are too many for this engine.
         ModelFileError: If sums of the weights are too large for float32.
     """
     units, vocabulary = graph.output.shape
     padded = _padded(units, GROUP)
     if vocabulary * 4 * padded * 4 > LARGEST_TABLE_BYTES:
-        raise UnknownGraphError(f"its vocabulary of {vocabulary:,} is too large")
+        raise TooLargeError(
+            f"its vocabulary of {vocabulary:,} characters is too large for the native engine at {units:,} "
+            "units"
+        )
     weights, biases = [], []
     for i, layer in enumerate(graph.layers):
         recurrent = _pad(layer.recurrent, padded)
@@ -66,20 +78,40 @@ def pack(graph: GraphWeights) -> PackedWeights:
         weights.append(_aligned(_gate_blocks(inputs.T, units, padded).transpose(1, 0, 2)))
         bias = layer.bias[: 4 * units].astype(np.float64) + layer.bias[4 * units :]
         biases.append(_aligned(_gate_blocks(bias[np.newaxis], units, padded)[0]))
-    first = graph.layers[0]
-    # In float64, because the sum is one number from here on.
-    products = graph.embedding.astype(np.float64) @ first.input.T.astype(np.float64)
-    products += first.bias[: 4 * units].astype(np.float64) + first.bias[4 * units :]
-    scores = _pad(_pad(graph.output.T, padded).T, _padded(vocabulary, BLOCK))
     return PackedWeights(
         units=units,
         vocabulary=vocabulary,
-        rows=_aligned(_gate_blocks(products, units, padded)),
+        rows=_first_layer_rows(graph, units, padded),
         weights=tuple(weights),
         biases=tuple(biases),
-        output=_aligned(scores.reshape(padded, -1, BLOCK).transpose(1, 0, 2)),
+        output=_output_blocks(graph.output, padded),
         output_bias=_aligned(_pad(graph.output_bias[np.newaxis], _padded(vocabulary, BLOCK))[0]),
     )
+
+
+def _first_layer_rows(graph: GraphWeights, units: int, padded: int) -> Weights:
+    """The first layer's products, a slice of the vocabulary at a time."""
+    first, vocabulary = graph.layers[0], len(graph.embedding)
+    # In float64, because the sum is one number from here on.
+    inputs = first.input.T.astype(np.float64)
+    bias = first.bias[: 4 * units].astype(np.float64) + first.bias[4 * units :]
+    rows = _aligned_zeros(vocabulary, padded // GROUP, BLOCK)
+    size = max(1, SLICE_BYTES // (4 * padded * 8))
+    for start in range(0, vocabulary, size):
+        products = graph.embedding[start : start + size].astype(np.float64) @ inputs + bias
+        _fill(rows[start : start + size], _gate_blocks(products, units, padded))
+    return rows
+
+
+def _output_blocks(output: Weights, padded: int) -> Weights:
+    """From [units, vocabulary] to [vocabulary blocks, padded units, BLOCK]."""
+    units, vocabulary = output.shape
+    blocks = _aligned_zeros(-(-vocabulary // BLOCK), padded, BLOCK)
+    whole = vocabulary // BLOCK
+    blocks[:whole, :units] = output[:, : whole * BLOCK].reshape(units, whole, BLOCK).transpose(1, 0, 2)
+    if rest := vocabulary % BLOCK:
+        blocks[whole, :units, :rest] = output[:, whole * BLOCK :]
+    return blocks
 
 
 def _padded(size: int, to: int) -> int:
@@ -105,11 +137,20 @@ def _aligned(values: NDArray[np.floating]) -> Weights:
     Raises:
         ModelFileError: If a value is too large for float32.
     """
-    room = np.empty(values.size * 4 + ALIGNMENT, np.uint8)
-    start = -room.__array_interface__["data"][0] % ALIGNMENT
-    copy = room[start : start + values.size * 4].view(np.float32).reshape(values.shape)
-    with np.errstate(over="ignore"):
-        copy[...] = values
-    if not np.isfinite(copy).all():
-        raise ModelFileError("its weights are too large to be added up: the model is damaged")
+    copy = _aligned_zeros(*values.shape)
+    _fill(copy, values)
     return copy
+
+
+def _aligned_zeros(*shape: int) -> Weights:
+    size = prod(shape) * 4
+    room = np.zeros(size + ALIGNMENT, np.uint8)
+    start = -room.__array_interface__["data"][0] % ALIGNMENT
+    return room[start : start + size].view(np.float32).reshape(shape)
+
+
+def _fill(array: Weights, values: NDArray[np.floating]) -> None:
+    with np.errstate(over="ignore"):
+        array[...] = values
+    if not np.isfinite(array).all():
+        raise ModelFileError("its weights are too large to be added up: the model is damaged")

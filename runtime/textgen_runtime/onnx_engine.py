@@ -1,6 +1,6 @@
 """The engine that runs a model file through onnxruntime."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from time import perf_counter_ns
 from typing import Any
 
@@ -9,9 +9,9 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from ._sampler import Sampler, entropy
-from .contract import CELL, HIDDEN, INPUTS, LOGITS, NEXT_CELL, NEXT_HIDDEN, OUTPUTS, TOKEN, Contract
+from .contract import CELL, HIDDEN, INPUTS, LOGITS, OUTPUTS, TOKEN, Contract
 from .engine import Decoded, Measurements, State, initial_state, join_states, select_streams
-from .errors import ModelFileError
+from .errors import ModelFileError, quote, shorten
 
 SILENT = 4  # onnxruntime's "fatal" level: what is wrong with a file is said in this project's own words.
 
@@ -25,7 +25,8 @@ EXPECTED_INPUTS = {TOKEN: ("tensor(int64)", 2), HIDDEN: ("tensor(float)", 3), CE
 class OnnxEngine:
     """Any ONNX graph with the contract's inputs and outputs, run by onnxruntime.
 
-    Everything that can be checked is checked here, once, so that a step checks nothing.
+    Inputs and outputs are checked here, once. A graph may still make other shapes at another step, so a step
+    checks what it gets.
 
     Args:
         model: The content of the model file.
@@ -44,6 +45,11 @@ class OnnxEngine:
                 model, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
             self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
+            # Names and types that are not UTF-8 fail here.
+            inputs = {node.name: (node.type, node.shape) for node in self._session.get_inputs()}
+            outputs = {node.name for node in self._session.get_outputs()}
+        except MemoryError:
+            raise
         # onnxruntime raises its own kinds, which share no base but Exception.
         except Exception as error:
             raise ModelFileError(
@@ -52,7 +58,7 @@ class OnnxEngine:
         self._needed_nodes = onnxruntime.RunOptions()
         self._needed_nodes.only_execute_path_to_fetches = True
         self.name = f"onnxruntime {onnxruntime.__version__}"
-        self.layers, self.units = self._check_signature()
+        self.layers, self.units = _check_signature(inputs, outputs)
         self.vocabulary_size = self._probe()
 
     def piece(self, streams: int) -> int:
@@ -61,15 +67,37 @@ class OnnxEngine:
     def step(
         self, tokens: NDArray[np.int64], state: State, *, last_only: bool = False
     ) -> tuple[NDArray[np.float32], State]:
+        shape = state.hidden.shape
         if last_only and len(tokens) > 1:
             # Nodes that no requested output needs are left out: here those of the logits.
-            before = {TOKEN: tokens[:-1], HIDDEN: state.hidden, CELL: state.cell}
-            state = State(*self._session.run((NEXT_HIDDEN, NEXT_CELL), before, self._needed_nodes))
+            state = State(*self._run(OUTPUTS[1:], tokens[:-1], state, self._needed_nodes))
             tokens = tokens[-1:]
-        logits, hidden, cell = self._session.run(
-            OUTPUTS, {TOKEN: tokens, HIDDEN: state.hidden, CELL: state.cell}
-        )
+        logits, hidden, cell = self._run(OUTPUTS, tokens, state)
+        # The types of a graph's outputs never change, their shapes may.
+        if (
+            logits.shape != (*tokens.shape, self.vocabulary_size)
+            or hidden.shape != shape
+            or cell.shape != shape
+        ):
+            raise ModelFileError(
+                f"the model's graph changed its shapes to {logits.shape} of the logits and "
+                f"{hidden.shape} and {cell.shape} of the next state: export it again"
+            )
         return logits, State(hidden, cell)
+
+    def _run(
+        self, outputs: Sequence[str], tokens: NDArray[np.int64], state: State, options: Any = None
+    ) -> Any:
+        """Run the graph; the outputs that are named."""
+        feed = {TOKEN: tokens, HIDDEN: state.hidden, CELL: state.cell}
+        try:
+            return self._session.run(outputs, feed, options)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise ModelFileError(
+                f"onnxruntime cannot run the model's graph ({_first_line(error)})"
+            ) from error
 
     def decode(
         self,
@@ -119,44 +147,50 @@ class OnnxEngine:
             measurements.latencies.append(latencies)
         return Decoded(tokens, logits[np.newaxis], state)
 
-    def _check_signature(self) -> tuple[int, int]:
-        inputs = {node.name: node for node in self._session.get_inputs()}
-        outputs = {node.name for node in self._session.get_outputs()}
-        if set(inputs) != set(INPUTS) or not outputs.issuperset(OUTPUTS):
-            raise ModelFileError(
-                f"it is no text generator: its inputs are {sorted(inputs)} and its outputs "
-                f"{sorted(outputs)}, and {list(INPUTS)} and {list(OUTPUTS)} are expected"
-            )
-        for name, (kind, dimensions) in EXPECTED_INPUTS.items():
-            if inputs[name].type != kind or len(inputs[name].shape) != dimensions:
-                raise ModelFileError(
-                    f"its input {name!r} is {inputs[name].type} of shape {inputs[name].shape}, "
-                    f"not {kind} of {dimensions} dimensions"
-                )
-        layers, _, units = inputs[HIDDEN].shape
-        if not (isinstance(layers, int) and isinstance(units, int) and layers > 0 and units > 0):
-            raise ModelFileError(
-                f"its input {HIDDEN!r} does not state its layers and units: {inputs[HIDDEN].shape}"
-            )
-        return layers, units
-
     def _probe(self) -> int:
-        """Run the graph once, over two steps of two streams, and see that it answers as it says."""
+        """Run the graph once, over two steps of two streams, for the size of the vocabulary."""
         try:
             state = initial_state(self, batch=2)
-            logits, after = self.step(np.zeros((2, 2), np.int64), state)
-        except Exception as error:
-            raise ModelFileError(f"its graph does not run ({_first_line(error)})") from error
-        if logits.ndim != 3 or logits.shape[:2] != (2, 2) or logits.dtype != np.float32:  # noqa: PLR2004
+        # numpy raises the first for more bytes than it can count.
+        except (ValueError, MemoryError):
             raise ModelFileError(
-                f"its output {LOGITS!r} is {logits.dtype} of shape {logits.shape}, "
-                "not float32 of [time, batch, vocabulary]"
+                f"its state of {self.layers:,} layers and {self.units:,} units is too large"
+            ) from None
+        outputs = self._run(OUTPUTS, np.zeros((2, 2), np.int64), state)
+        if any(not isinstance(output, np.ndarray) or output.dtype != np.float32 for output in outputs):
+            raise ModelFileError(f"its outputs {list(OUTPUTS)} are not all of type float32")
+        logits, *after = outputs
+        if logits.ndim != 3 or logits.shape[:2] != (2, 2):  # noqa: PLR2004
+            raise ModelFileError(
+                f"its output {LOGITS!r} is of shape {logits.shape}, not [time, batch, vocabulary]"
             )
-        if any(
-            new.shape != old.shape or new.dtype != old.dtype for new, old in zip(after, state, strict=True)
-        ):
+        if [output.shape for output in after] != [array.shape for array in state]:
             raise ModelFileError("its next state is not of the shape of its state")
         return int(logits.shape[2])
+
+
+def _check_signature(
+    inputs: Mapping[str, tuple[str, list[Any]]], outputs: Collection[str]
+) -> tuple[int, int]:
+    """See that inputs and outputs are the contract's; the numbers of layers and of units."""
+    if set(inputs) != set(INPUTS) or not set(OUTPUTS).issubset(outputs):
+        raise ModelFileError(
+            f"it is no text generator: its inputs are {quote(sorted(inputs))} and its outputs "
+            f"{quote(sorted(outputs))}, and {list(INPUTS)} and {list(OUTPUTS)} are expected"
+        )
+    for name, (kind, dimensions) in EXPECTED_INPUTS.items():
+        found, shape = inputs[name]
+        if found != kind or len(shape) != dimensions:
+            raise ModelFileError(
+                f"its input {name!r} is {shorten(found)} of shape {quote(shape)}, not {kind} of {dimensions} "
+                "dimensions"
+            )
+    layers, _, units = inputs[HIDDEN][1]
+    if not (isinstance(layers, int) and isinstance(units, int) and layers > 0 and units > 0):
+        raise ModelFileError(
+            f"its input {HIDDEN!r} does not state its layers and units: {quote(inputs[HIDDEN][1])}"
+        )
+    return layers, units
 
 
 def open_onnx(model: bytes, threads: int = 1) -> tuple[OnnxEngine, Contract]:
@@ -166,7 +200,7 @@ def open_onnx(model: bytes, threads: int = 1) -> tuple[OnnxEngine, Contract]:
         ModelFileError: If it is not a text generator of this project's contract.
     """
     engine = OnnxEngine(model, threads)
-    return engine, Contract.from_metadata(engine.metadata)
+    return engine, Contract.from_metadata(engine.metadata, engine.vocabulary_size)
 
 
 def session_options(threads: int) -> Any:
@@ -182,4 +216,4 @@ def session_options(threads: int) -> Any:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return shorten((str(error).strip().splitlines() or [type(error).__name__])[0])

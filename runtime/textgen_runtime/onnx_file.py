@@ -10,17 +10,24 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
-from .errors import ModelFileError
+from .errors import ModelFileError, shorten
 
 PACKAGE = "textgen"
 
-# Message: field, its number in the ONNX standard (onnx.proto), and its type; [] marks a repeated one.
+# Message: field, its number in the ONNX standard (onnx.proto), and its type; [] marks a repeated one. What
+# the native engine itself does not need is for ``described_fields``.
 MESSAGES: dict[str, tuple[tuple[str, int, str], ...]] = {
-    "Model": (("graph", 7, "Graph"), ("opset_import", 8, "[]OperatorSet"), ("metadata_props", 14, "[]Entry")),
+    "Model": (
+        ("ir_version", 1, "int64"),
+        ("graph", 7, "Graph"),
+        ("opset_import", 8, "[]OperatorSet"),
+        ("metadata_props", 14, "[]Entry"),
+    ),
     "OperatorSet": (("domain", 1, "string"), ("version", 2, "int64")),
     "Entry": (("key", 1, "string"), ("value", 2, "string")),
     "Graph": (
         ("node", 1, "[]Node"),
+        ("name", 2, "string"),
         ("initializer", 5, "[]Tensor"),
         ("input", 11, "[]ValueInfo"),
         ("output", 12, "[]ValueInfo"),
@@ -33,7 +40,7 @@ MESSAGES: dict[str, tuple[tuple[str, int, str], ...]] = {
         ("attribute", 5, "[]Attribute"),
         ("domain", 7, "string"),
     ),
-    "Attribute": (("name", 1, "string"), ("i", 3, "int64"), ("s", 4, "bytes")),
+    "Attribute": (("name", 1, "string"), ("i", 3, "int64"), ("s", 4, "bytes"), ("type", 20, "int32")),
     "Tensor": (
         ("dims", 1, "[]int64"),
         ("data_type", 2, "int32"),
@@ -64,7 +71,16 @@ def parse(content: bytes) -> Any:
         return _model_class().FromString(content)
     # The second is what protobuf written in Python raises for a name that is not UTF-8.
     except (DecodeError, UnicodeDecodeError) as error:
-        raise ModelFileError(f"cannot read it as an ONNX model ({error})") from None
+        raise ModelFileError(f"cannot read it as an ONNX model ({shorten(str(error))})") from None
+
+
+def described_fields(model: Any) -> bytes:
+    """A parsed model file's content without the fields that are not described above.
+
+    A checked model is then no more than what was checked, for whoever reads it next.
+    """
+    model.DiscardUnknownFields()
+    return bytes(model.SerializeToString())
 
 
 @cache

@@ -6,17 +6,34 @@ random stream. The file is a numpy .npz; nothing in it is ever unpickled.
 
 import io
 import os
+from math import prod
 from pathlib import Path
-from typing import Any
+from struct import Struct
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._sampler import sampler_at
 from .atomic import replace_file
-from .engine import State, initial_state
-from .errors import SavedGenerationError
+from .engine import State
+from .errors import SavedGenerationError, shorten
 from .generator import Generation, Model
 from .json_text import from_json, to_json
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile
+
+ARRAYS = ("hidden", "cell", "logits")
+
+# The end of a zip file: signature, entries, the directory's size and the length of a comment.
+END_OF_DIRECTORY = Struct("<4s6xHL4xH")
+ZIP64_LOCATOR_BYTES = 20
+STORED = 0  # zip's number of the method that does not compress.
+
+# numpy writes 128 bytes before an array, and some 60 for an entry of the directory.
+LARGEST_HEADER = 1024
+LARGEST_DIRECTORY = 1024
 
 
 def save(generation: Generation, path: str | os.PathLike[str]) -> None:
@@ -35,11 +52,12 @@ def save(generation: Generation, path: str | os.PathLike[str]) -> None:
         "position": sampler.position,
     }
     content = io.BytesIO()
+    # Contiguous, because numpy would store some layouts by columns.
     np.savez(
         content,
-        hidden=generation.state.hidden,
-        cell=generation.state.cell,
-        logits=generation.logits,
+        hidden=np.ascontiguousarray(generation.state.hidden),
+        cell=np.ascontiguousarray(generation.state.cell),
+        logits=np.ascontiguousarray(generation.logits),
         description=np.array(to_json(described)),
     )
     replace_file(path, content.getvalue())
@@ -48,38 +66,101 @@ def save(generation: Generation, path: str | os.PathLike[str]) -> None:
 def resume(model: Model, path: str | os.PathLike[str]) -> Generation:
     """Read a generation back; what it goes on with is what the saved one would have gone on with.
 
+    Nothing that the file holds is trusted: sizes are checked against the model before anything is read, and
+    reading takes a few times the memory of the file at most.
+
     Raises:
         SavedGenerationError: If the file cannot be read, is damaged, or was saved from another model.
     """
+    name = shorten(str(path))
     try:
-        # Opened here, because numpy leaves the file open when it is no archive.
-        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as content:
-            return _restore(model, content)
+        with Path(path).open("rb") as file:
+            return _restore(model, file)
     except SavedGenerationError as error:
-        raise SavedGenerationError(f"{path}: {error}") from None
+        raise SavedGenerationError(f"{name}: {error}") from None
     except OSError as error:
-        raise SavedGenerationError(f"{path}: cannot be read ({error.strerror or error})") from None
-    # A damaged archive makes numpy, zipfile and zlib raise whatever they come upon.
+        raise SavedGenerationError(f"{name}: cannot be read ({error.strerror or error})") from None
+    except MemoryError:
+        raise
+    # A damaged archive makes zipfile, numpy and json raise whatever they come upon.
     except Exception as error:
-        raise SavedGenerationError(f"{path}: not a saved generation, or damaged") from error
+        raise SavedGenerationError(f"{name}: not a saved generation, or damaged") from error
 
 
-def _restore(model: Model, content: Any) -> Generation:
-    described = from_json(str(content["description"]))
-    if described["model"] != model.sha256:
-        raise SavedGenerationError("it was saved from another model: load that one")
-    fresh = initial_state(model.engine)
-    state = State(content["hidden"], content["cell"])
-    logits = content["logits"]
-    expected = [*(array.shape for array in fresh), (len(model.vocabulary),)]
-    restored = [*state, logits]
-    if [array.shape for array in restored] != expected or any(a.dtype != np.float32 for a in restored):
-        raise SavedGenerationError("its arrays are not of this model's shapes")
+def _restore(model: Model, file: BinaryIO) -> Generation:
+    # Only here, because importing it takes milliseconds that most programs can do without.
+    from zipfile import ZipFile
+
+    size = _check_directory(file)
+    state = (model.engine.layers, 1, model.engine.units)
+    shapes = (state, state, (len(model.vocabulary),))
+    with ZipFile(file) as archive:
+        described = _read_description(archive, size)
+        if described["model"] != model.sha256:
+            raise SavedGenerationError("it was saved from another model: load that one")
+        hidden, cell, logits = (
+            _read_floats(archive, name, shape) for name, shape in zip(ARRAYS, shapes, strict=True)
+        )
+    # Logits of -inf mark characters that are impossible, so they must not all be that.
+    if not (np.isfinite(hidden).all() and np.isfinite(cell).all() and np.isfinite(logits.max())):
+        raise SavedGenerationError("its state or its logits are not finite: it is damaged")
     sampler = sampler_at(*(described[name] for name in ("temperature", "seed", "substream", "position")))
     prompt = described["prompt"]
-    if not isinstance(prompt, str):
-        raise TypeError(prompt)
+    # A text that cannot be encoded cannot be written out.
+    prompt.encode()
     generation = object.__new__(Generation)
     generation.model, generation.sampler, generation.prompt = model, sampler, prompt
-    generation.state, generation.logits = state, logits
+    generation.state, generation.logits = State(hidden, cell), logits
     return generation
+
+
+def _check_directory(file: BinaryIO) -> int:
+    """See that the archive's directory is as short as that of a saved generation; the file's size.
+
+    zipfile makes an object of each entry when it opens an archive, and the directory of a large archive
+    (zip64), which ``save`` never writes, may be anywhere in the file.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - ZIP64_LOCATOR_BYTES - END_OF_DIRECTORY.size))
+    locator = file.read(ZIP64_LOCATOR_BYTES)
+    signature, entries, length, comment = END_OF_DIRECTORY.unpack(file.read())
+    if signature != b"PK\5\6" or comment or locator.startswith(b"PK\6\7"):
+        raise SavedGenerationError("not a saved generation, or damaged")
+    if entries != len(ARRAYS) + 1 or length > LARGEST_DIRECTORY:
+        raise SavedGenerationError("not a saved generation, or damaged")
+    return size
+
+
+def _read_description(archive: "ZipFile", size: int) -> Any:
+    """What the file of this size says beside its arrays."""
+    data, shape, dtype = _read_member(archive, "description", size)
+    if shape != () or dtype.kind != "U" or len(data) != dtype.itemsize:
+        raise SavedGenerationError("its description is not a text")
+    return from_json(str(np.frombuffer(data, dtype)[0]))
+
+
+def _read_floats(archive: "ZipFile", name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """An array of this shape."""
+    size = 4 * prod(shape)
+    data, found, dtype = _read_member(archive, name, size + LARGEST_HEADER)
+    if found != shape or dtype != np.dtype("<f4") or len(data) != size:
+        raise SavedGenerationError("its arrays are not of this model's shapes")
+    # A copy, which is aligned and may be written to.
+    return np.frombuffer(data, dtype).reshape(shape).astype(np.float32)
+
+
+def _read_member(archive: "ZipFile", name: str, largest: int) -> tuple[bytes, tuple[int, ...], np.dtype[Any]]:
+    """The data of a member that has at most so many bytes, its shape and its type."""
+    member = archive.getinfo(f"{name}.npy")
+    # Nothing is compressed, so nothing can be larger than the file.
+    if member.compress_type != STORED or member.file_size != member.compress_size:
+        raise SavedGenerationError("it is compressed, as no saved generation is")
+    if member.file_size > largest:
+        raise SavedGenerationError("its arrays are not of this model's shapes")
+    content = io.BytesIO(archive.read(member))
+    if np.lib.format.read_magic(content) != (1, 0):
+        raise SavedGenerationError("its arrays are of another version of numpy's format")
+    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(content)
+    if by_columns:
+        raise SavedGenerationError("its arrays are not of this model's shapes")
+    return content.read(), shape, dtype

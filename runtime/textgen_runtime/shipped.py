@@ -1,10 +1,13 @@
-"""The models that come with the package, known by their names."""
+"""Where a model's file is: in the package under a name, at a path, or in the folder at a path."""
 
 import os
 from pathlib import Path
 
 FOLDER = Path(__file__).with_name("models")
 SUFFIX = ".onnx"
+
+# What textgen-train calls the model in its folder.
+FILE_IN_FOLDER = "model.onnx"
 
 
 def shipped() -> list[str]:
@@ -16,7 +19,17 @@ def locate(model: str | os.PathLike[str]) -> Path:
     """The file of a model.
 
     Args:
-        model: A path, or one of ``shipped()`` as a string. A file that is called like one of those is
-            reached by a path such as ``./nietzsche``, or by any ``Path``, which is never taken for a name.
+        model: The path of the file or of the folder that holds it as ``model.onnx``; or one of ``shipped()``
+            as a string. What is called like one of those is reached by a path such as ``./nietzsche``, or by
+            any ``Path``, which is never taken for a name.
     """
-    return FOLDER / f"{model}{SUFFIX}" if model in shipped() else Path(model)
+    if model in shipped():
+        return FOLDER / f"{model}{SUFFIX}"
+    path = Path(model)
+    # Not Path.is_dir, which raises an error where a folder above may not be searched.
+    return path / FILE_IN_FOLDER if os.path.isdir(path) else path  # noqa: PTH112
+
+
+def shown_path(path: Path) -> str:
+    """A path as a user can give it to any command: never the name of a model that ships."""
+    return os.path.join(os.curdir, path) if str(path) in shipped() else str(path)  # noqa: PTH118

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from .errors import TextFileError
+from .errors import TextFileError, shorten
 
 STANDARD_INPUT = "-"
 
@@ -16,7 +16,7 @@ def read_text(path: str) -> str:
     Raises:
         TextFileError: If it cannot be read, or is binary or not UTF-8; it says at which byte.
     """
-    name = "standard input" if path == STANDARD_INPUT else path
+    name = "standard input" if path == STANDARD_INPUT else shorten(path)
     if path == STANDARD_INPUT and sys.stdin is None:
         raise TextFileError("cannot read standard input: it is closed")
     try:

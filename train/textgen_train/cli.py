@@ -1,15 +1,15 @@
 """``textgen-train``: a text in, ``model.onnx`` out."""
 
 import argparse
-import contextlib
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from textgen_runtime.cli.interrupts import HeldInterrupts
 from textgen_runtime.cli.shell import (
     EXIT_INTERRUPTED,
     complain,
@@ -19,6 +19,7 @@ from textgen_runtime.cli.shell import (
 )
 from textgen_runtime.errors import OutputError
 from textgen_runtime.processors import available_processors
+from textgen_runtime.shipped import shown_path
 from textgen_runtime.text_file import STANDARD_INPUT
 from textgen_runtime.vocabulary import Normalization, as_unicode_form
 
@@ -26,7 +27,7 @@ from .arguments import PROG, budget_of, parser, recipe_of
 from .corpus import Corpus, read_corpus
 from .dataset import make_dataset
 from .errors import CorpusError, RecipeError, TrainingError, explaining_memory_errors
-from .output_folder import prepare_folder
+from .output_folder import prepared_folder
 from .recipe import AnyRecipe, Budget, ClassicRecipe
 from .report import MODEL_FILE, Evaluation
 
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from .provenance import Provenance
     from .run import TrainingRun
     from .trainer import Trainer
+
+# What the extra brings, by the names that are imported.
+EXTRA = ("torch", "onnx", "pooch", "filelock", "tqdm", "matplotlib")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,13 +63,13 @@ def require_extra() -> None:
     Raises:
         TrainingError: If it is not.
     """
-    missing = [name for name in ("torch", "onnx", "pooch", "tqdm", "matplotlib") if find_spec(name) is None]
+    missing = [name for name in EXTRA if find_spec(name) is None]
     if missing:
         raise TrainingError(f'training needs {", ".join(missing)}: pip install "textgen-onnx[train]"')
 
 
 def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
-    """Read the corpus, train, and say what came of it."""
+    """Read the corpus and train."""
     require_extra()
     corpus = read_corpus(arguments.corpus)
     held_out = (
@@ -81,20 +85,24 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
         )
     folder = arguments.output or default_folder(arguments.corpus, corpus)
     corpora = [corpus, held_out] if isinstance(held_out, Corpus) else [corpus]
-    prepare_folder(folder, corpora, overwrite=arguments.overwrite)
-    escape_unencodable(PROG, sys.stdout, dataset.vocabulary.symbols)
-    tell(
-        f"{corpus.name}: {len(dataset.training):,} characters to learn from, {len(dataset.held_out):,} held "
-        f"out, {len(dataset.vocabulary)} different ones\n"
-    )
-    # Only here: torch takes seconds to import, and whatever is wrong with the above is known by now.
-    from .provenance import Provenance
+    with prepared_folder(folder, corpora, overwrite=arguments.overwrite):
+        escape_unencodable(PROG, sys.stdout, dataset.vocabulary.symbols)
+        tell(
+            f"{corpus.name}: {len(dataset.training):,} characters to learn from, {len(dataset.held_out):,} "
+            f"held out, {len(dataset.vocabulary)} different ones\n"
+        )
+        # Only here: torch takes seconds to import, and whatever is wrong with the above is known by now.
+        from .provenance import Provenance
 
-    provenance = Provenance(corpus, held_out, dataset, recipe, arguments.seed)
-    run = make_run(arguments, provenance, folder)
+        provenance = Provenance(corpus, held_out, dataset, recipe, arguments.seed)
+        return finish(make_run(arguments, provenance, folder), folder)
+
+
+def finish(run: "TrainingRun", folder: Path) -> int:
+    """Run the training to its end or to an interrupt, and say what came of it."""
     try:
-        with keeping_work_when_ended(), explaining_memory_errors():
-            run.run()
+        with keeping_work_when_ended() as interrupts, explaining_memory_errors():
+            run.run(interrupts.check)
     except KeyboardInterrupt:
         complain(PROG, what_is_left(folder, run.best), "interrupted")
         return EXIT_INTERRUPTED
@@ -112,23 +120,14 @@ def default_folder(source: str, corpus: Corpus) -> Path:
     return Path(f"{name.replace(' ', '-') or 'text'}-model")
 
 
-@contextlib.contextmanager
-def keeping_work_when_ended() -> Iterator[None]:
-    """Let what shuts a machine down, ends a job whose time is up or closes a terminal be an interrupt.
+def keeping_work_when_ended() -> HeldInterrupts:
+    """A context that holds back Ctrl-C, and what ends a job, shuts a machine down or closes a terminal.
 
-    Raises:
-        KeyboardInterrupt: On such a signal, but for one that is ignored, as under ``nohup``.
+    Not as a KeyboardInterrupt at any statement: an update of the weights is not left half done, and an
+    evaluation that has begun is finished, since it would be repeated otherwise.
     """
-    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in signals}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    names = ("SIGTERM", "SIGHUP")
+    return HeldInterrupts(*(getattr(signal, name) for name in names if hasattr(signal, name)))
 
 
 def make_run(arguments: argparse.Namespace, provenance: "Provenance", folder: Path) -> "TrainingRun":
@@ -178,5 +177,5 @@ def what_is_left(folder: Path, best: Evaluation | None) -> str:
 def finished(folder: Path, run: "TrainingRun") -> str:
     """What to tell in the end: the score, the files, and the command to run next."""
     nats = f"{run.best.held_out_nats:.4f} nats held out; " if run.best else ""
-    model = shlex.quote(str(folder / MODEL_FILE))
+    model = shlex.quote(shown_path(folder))
     return f"{nats}wrote {', '.join(run.files)} to {folder}; next: textgen-run {model} --temp 0.5\n"

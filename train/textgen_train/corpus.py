@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from textgen_runtime.cli.interrupts import HeldInterrupts
 from textgen_runtime.cli.shell import tell
+from textgen_runtime.errors import shorten
 from textgen_runtime.text_file import STANDARD_INPUT, read_text
 
 from .errors import CorpusError
@@ -104,10 +106,10 @@ def read_corpus(source: str) -> Corpus:
         path.stat()
     except FileNotFoundError:
         raise CorpusError(
-            f"there is no file or folder {source}; corpora known by name are {', '.join(NAMES)}"
+            f"there is no file or folder {shorten(source)}; corpora known by name are {', '.join(NAMES)}"
         ) from None
     except OSError as error:
-        raise CorpusError(f"cannot read {source}: {error.strerror or error}") from None
+        raise CorpusError(f"cannot read {shorten(source)}: {error.strerror or error}") from None
     return _corpus(path.name, read_text(source), (path,))
 
 
@@ -169,21 +171,25 @@ def _verify(path: Path, expected: str) -> None:
 
 
 def _download(name: str, corpus: PublishedCorpus) -> Path:
-    # Only here: pooch brings an HTTP client, which the other sources do not need.
+    # Only here: an HTTP client is what the other sources do not need. It is imported before pooch does it
+    # within the download, where an interrupt is raised.
     import pooch
+    import requests  # noqa: F401
 
     pooch.get_logger().setLevel("WARNING")
     folder = pooch.os_cache("textgen")
     if not _is_there(Path(folder) / f"{name}.txt"):
         tell(f"downloading {name} from {corpus.url}\n")
     try:
-        fetched = pooch.retrieve(
-            corpus.url,
-            known_hash=f"sha256:{corpus.sha256}",
-            fname=f"{name}.txt",
-            path=folder,
-            downloader=pooch.HTTPDownloader(timeout=DOWNLOAD_TIMEOUT_SECONDS),
-        )
+        # pooch removes its temporary file.
+        with HeldInterrupts() as interrupts, interrupts.raised():
+            fetched = pooch.retrieve(
+                corpus.url,
+                known_hash=f"sha256:{corpus.sha256}",
+                fname=f"{name}.txt",
+                path=folder,
+                downloader=pooch.HTTPDownloader(timeout=DOWNLOAD_TIMEOUT_SECONDS),
+            )
     # What the HTTP client raises is an OSError; a wrong checksum is a ValueError.
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0][:160]

@@ -4,7 +4,7 @@ import sys
 from time import perf_counter
 from typing import NoReturn, Protocol
 
-from textgen_runtime.cli.shell import discard, tell
+from textgen_runtime.cli.shell import discard, shown_on, tell
 from tqdm import tqdm
 
 PLAIN_SECONDS = 10.0
@@ -85,7 +85,7 @@ class PlainLines:
 def write_result(text: str) -> None:
     """Write to standard output; if it can no longer be written, training is still worth finishing."""
     try:
-        sys.stdout.write(f"{text}\n")
+        sys.stdout.write(f"{shown_on(sys.stdout, text)}\n")
         sys.stdout.flush()
     except OSError as error:
         discard(sys.stdout)

@@ -8,8 +8,9 @@ from pathlib import Path
 from textgen_runtime.atomic import replace_file
 from textgen_runtime.errors import OutputError
 from textgen_runtime.json_text import to_json
+from textgen_runtime.shipped import FILE_IN_FOLDER
 
-MODEL_FILE = "model.onnx"
+MODEL_FILE = FILE_IN_FOLDER
 METRICS_FILE = "metrics.jsonl"
 SAMPLES_FILE = "samples.txt"
 CURVES_FILE = "loss.png"

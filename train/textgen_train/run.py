@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -71,8 +72,12 @@ class TrainingRun:
         """Names of the files that are in the folder and up to date."""
         return [MODEL_FILE] * (self.best is not None) + self._report.files
 
-    def run(self) -> None:
+    def run(self, check_interrupt: Callable[[], None] = lambda: None) -> None:
         """Train until the budget is used up.
+
+        Args:
+            check_interrupt: Called before the first update, and after each update and its evaluation; it may
+                raise KeyboardInterrupt.
 
         Raises:
             KeyboardInterrupt: If interrupted. The model as it stands is evaluated first, and the best model
@@ -84,6 +89,7 @@ class TrainingRun:
         """
         if self._trainer.budget.minutes is not None:
             self._estimate_evaluation()
+            check_interrupt()
         since = SinceEvaluation()
         try:
             for update in self._trainer.updates():
@@ -92,6 +98,7 @@ class TrainingRun:
                 if self._schedule.is_due(update):
                     self._evaluate(update, since)
                     since = SinceEvaluation()
+                check_interrupt()
             if since.last is not None:
                 # The time ran out between an update and the next.
                 self._evaluate(since.last, since)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
+from textgen_runtime.errors import quote
+
 from .errors import RecipeError
 
 Number = TypeVar("Number", int, float)
@@ -31,7 +33,7 @@ class Settings:
             if fractional or not least <= value <= most:
                 raise RecipeError(
                     f"{option(number.name)} must be {'a whole number ' * (number.type is int)}"
-                    f"from {least:g} to {most:g}, not {value}"
+                    f"from {least:g} to {most:g}, not {quote(value)}"
                 )
 
 

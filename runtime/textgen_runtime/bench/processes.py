@@ -1,13 +1,15 @@
 """The measurements of fresh processes: cold start and memory."""
 
+import contextlib
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
 from typing import Any
 
+from textgen_runtime.cli.interrupts import HeldInterrupts
 from textgen_runtime.errors import ModelFileError
 
 from .context import Bench
@@ -87,6 +89,54 @@ def cold_start(bench: Bench, deadline: Deadline) -> Section:
     )
 
 
+@contextlib.contextmanager
+def running(
+    command: list[str], deadline: Deadline = FOREVER, *, stdout: int, stderr: int | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is killed at the end of the context, which an interrupt ends at once, or at a deadline.
+
+    The timeouts of ``subprocess`` are of no use here: while one runs, it looks for the end of a process only
+    every 50 ms.
+
+    Args:
+        command: Its command line.
+        deadline: When it is killed; the context goes on.
+        stdout: Where its output goes, as ``subprocess.Popen`` takes it.
+        stderr: Where its standard error goes; None is where this process's own does.
+    """
+    with HeldInterrupts() as interrupts:
+        with interrupt_blocked():
+            process = subprocess.Popen(command, stdout=stdout, stderr=stderr)
+        timer = Timer(deadline.left, process.kill) if deadline.is_finite else None
+        with process:
+            try:
+                if timer:
+                    timer.start()
+                with interrupts.raised():
+                    yield process
+            finally:
+                if timer:
+                    timer.cancel()
+                process.kill()
+
+
+@contextlib.contextmanager
+def interrupt_blocked() -> Iterator[None]:
+    """A context in which processes are started with SIGINT blocked.
+
+    A terminal sends it to them too, and a Python that is just starting prints a traceback then. ``running``
+    kills them instead.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def finished(command: list[str], deadline: Deadline = FOREVER) -> None:
     """Run a command to its end.
 
@@ -94,38 +144,17 @@ def finished(command: list[str], deadline: Deadline = FOREVER) -> None:
         ModelFileError: If it fails, so that no failure is timed.
         DeadlineError: If it takes too long.
     """
-    with started(command, deadline, stdout=subprocess.DEVNULL) as process:
+    with running(command, deadline, stdout=subprocess.DEVNULL) as process:
         code = process.wait()
     check(code, deadline)
 
 
 def first_byte(command: list[str], deadline: Deadline = FOREVER) -> None:
     """Run a command to its first byte of output; errors are those of ``finished``."""
-    with started([*command, "--length", "100000000"], deadline, stdout=subprocess.PIPE) as process:
+    with running([*command, "--length", "100000000"], deadline, stdout=subprocess.PIPE) as process:
         first = process.stdout.read(1) if process.stdout is not None else b""
-        process.kill()
     if not first:
         check(process.returncode, deadline)
-
-
-@contextmanager
-def started(
-    command: list[str], deadline: Deadline, stdout: int, stderr: int | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A running command, killed at the deadline.
-
-    The timeouts of ``subprocess`` are of no use here: while one runs, it looks for the end of a process only
-    every 50 ms.
-    """
-    with subprocess.Popen(command, stdout=stdout, stderr=stderr) as process:
-        timer = Timer(deadline.left, process.kill) if deadline.is_finite else None
-        if timer:
-            timer.start()
-        try:
-            yield process
-        finally:
-            if timer:
-                timer.cancel()
 
 
 def check(code: int, deadline: Deadline) -> None:
@@ -183,7 +212,7 @@ def peak(path: Path, engine: str, characters: int, deadline: Deadline = FOREVER)
         return None
     options = ("--engine", engine, "--seed", "1", "--length", str(characters))
     command = python(MEMORY, argument(path), *options)
-    with started(command, deadline, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+    with running(command, deadline, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         _, told = process.communicate()
     check(process.returncode, deadline)
     # What onnxruntime warns of stands before it.

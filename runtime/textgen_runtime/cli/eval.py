@@ -15,6 +15,7 @@ from textgen_runtime.loading import load
 from textgen_runtime.scoring import predict
 from textgen_runtime.text_file import STANDARD_INPUT, read_text
 
+from .interrupts import HeldInterrupts
 from .outputs import refuse_to_replace
 from .scored import Scored, summary, together
 from .shell import EXIT_FAILED, CommandParser, add_engine, add_model, complain, number, run_command
@@ -175,4 +176,6 @@ def write_page(arguments: argparse.Namespace, texts: Sequence[Scored]) -> None:
         if text.prediction
     ]
     page = surprise_page(f"What surprises {Path(arguments.model).name}", shown)
-    replace_file(arguments.surprise, page.encode(errors="replace"))
+    # An interrupt would leave the temporary file.
+    with HeldInterrupts():
+        replace_file(arguments.surprise, page.encode(errors="replace"))

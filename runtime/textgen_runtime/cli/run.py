@@ -18,15 +18,19 @@ from textgen_runtime.generator import (
 from textgen_runtime.loading import load
 from textgen_runtime.text_file import STANDARD_INPUT, read_text
 
-from .models import ListModels
+from .interrupts import HeldInterrupts
+from .models import list_models
 from .shell import (
+    MOST_SEED,
     MOST_THREADS,
     CommandParser,
+    Show,
     add_engine,
     add_model,
     escape_unencodable,
     number,
     run_command,
+    shown_on,
     tell,
     whole_number,
 )
@@ -66,7 +70,7 @@ def parser() -> CommandParser:
         PROG, "Generate text from a model file, written to standard output as it is made.", EXAMPLES
     )
     add_model(command)
-    command.add_argument("--list", action=ListModels, help="list the models that ship, and exit")
+    command.add_argument("--list", action=Show, text=list_models, help="list the models that ship, and exit")
     command.add_argument(
         "--temp",
         metavar="T",
@@ -96,7 +100,7 @@ def parser() -> CommandParser:
     command.add_argument(
         "--seed",
         metavar="N",
-        type=whole_number(0),
+        type=whole_number(0, MOST_SEED),
         help="the same seed gives the same text (default: a fresh one, which --stats tells)",
     )
     command.add_argument(
@@ -180,31 +184,53 @@ def read_prompt(arguments: argparse.Namespace) -> str | None:
 
 
 class Writer:
-    """Writes texts to standard output, so that a reader sees the first of them being made."""
+    """Writes texts to standard output, so that a reader sees the first of them being made.
+
+    A terminal is shown control characters as escapes.
+    """
 
     def __init__(self) -> None:
         self.first_character: float | None = None
         self._flushed = 0.0
+        self._at_line_start = True
 
     def write_texts(
         self, generations: Sequence[Generation], titles: Sequence[str], openings: Sequence[str], length: int
     ) -> None:
-        """Decode texts together: the first is written as it is made, the others after it."""
+        """Decode texts together: the first is written as it is made, the others after it.
+
+        Raises:
+            KeyboardInterrupt: After an interrupt. What was made of the first text is written then, and its
+                line is ended; the others, of which nobody has seen anything, are dropped.
+        """
         piece = generations[0].model.engine.piece(len(generations))
         if len(generations) == 1:
             piece = min(STREAM_PIECE, piece)
-        sys.stdout.write(titles[0] + openings[0])
         rest: list[list[str]] = [[] for _ in generations[1:]]
-        for texts in stream_together(generations, length, piece):
-            self._write_piece(texts[0])
-            for pieces, text in zip(rest, texts[1:], strict=True):
-                pieces.append(text)
-        sys.stdout.write("\n")
-        for title, opening, pieces in zip(titles[1:], openings[1:], rest, strict=True):
-            sys.stdout.write(f"{title}{opening}{''.join(pieces)}\n")
+        with HeldInterrupts() as interrupts:
+            self._write(titles[0] + openings[0])
+            try:
+                for texts in stream_together(generations, length, piece):
+                    self._write_piece(texts[0])
+                    for pieces, text in zip(rest, texts[1:], strict=True):
+                        pieces.append(text)
+                    interrupts.check()
+            except KeyboardInterrupt:
+                self._write("" if self._at_line_start else "\n")
+                sys.stdout.flush()
+                raise
+            self._write("\n")
+            for title, opening, pieces in zip(titles[1:], openings[1:], rest, strict=True):
+                self._write(f"{title}{opening}{''.join(pieces)}\n")
+            # From here on an interrupt ends the process at once, and what is not flushed is lost.
+            sys.stdout.flush()
+
+    def _write(self, text: str) -> None:
+        sys.stdout.write(shown_on(sys.stdout, text))
+        self._at_line_start = text.endswith("\n") if text else self._at_line_start
 
     def _write_piece(self, text: str) -> None:
-        sys.stdout.write(text)
+        self._write(text)
         now = perf_counter()
         if now - self._flushed >= FLUSH_SECONDS:
             sys.stdout.flush()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, TextIO
 
-from textgen_runtime.errors import TextgenError
+from textgen_runtime.errors import TextgenError, quote, shorten
 from textgen_runtime.version import __version__
 
 EXIT_FAILED = 1
@@ -19,9 +19,17 @@ EXIT_INTERRUPTED = 130
 # More would not be cores, and onnxruntime starts every one of them.
 MOST_THREADS = 256
 
+MOST_SEED = 2**128 - 1
+
+LONGEST_USAGE_ERROR = 400
+
+# C0, DEL and C1, which a terminal acts on, but for the line end and the tab, which a text may have.
+CONTROLS = [code for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"]
+ESCAPES = {code: ascii(chr(code))[1:-1] for code in CONTROLS}
+
 
 class CommandParser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, and which knows ``--version``."""
+    """An argument parser whose errors are one line, and which knows ``--help`` and ``--version``."""
 
     def __init__(self, prog: str, description: str, epilog: str | None = None) -> None:
         super().__init__(
@@ -30,11 +38,40 @@ class CommandParser(argparse.ArgumentParser):
             epilog=epilog,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
+            add_help=False,
         )
-        self.add_argument("--version", action="version", version=f"{prog} {__version__}")
+        self.add_argument(
+            "-h", "--help", action=Show, text=self.format_help, help="show this help message and exit"
+        )
+        self.add_argument(
+            "--version",
+            action=Show,
+            text=lambda: f"{prog} {__version__}\n",
+            help="show the version and exit",
+        )
 
     def error(self, message: str) -> NoReturn:
+        # argparse repeats what it does not take.
+        message = shorten(message, LONGEST_USAGE_ERROR)
         self.exit(EXIT_USAGE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+class Show(argparse.Action):
+    """An option that writes a text to standard output and ends the command, whatever else is asked for.
+
+    argparse's own actions exit with 0 where the text cannot be written.
+    """
+
+    def __init__(self, option_strings: list[str], dest: str, *, text: Callable[[], str], help: str) -> None:  # noqa: A002 (argparse's name)
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
+        self._text = text
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        parser.exit(run_command(parser.prog, self._write))
+
+    def _write(self) -> int:
+        sys.stdout.write(self._text())
+        return 0
 
 
 def whole_number(least: int, most: int = 2**63 - 1) -> Callable[[str], int]:
@@ -44,11 +81,11 @@ def whole_number(least: int, most: int = 2**63 - 1) -> Callable[[str], int]:
         try:
             value = int(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+            raise argparse.ArgumentTypeError(f"{quote(text)} is not a whole number") from None
         if value < least:
-            raise argparse.ArgumentTypeError(f"must be {least} or more, not {value}")
+            raise argparse.ArgumentTypeError(f"must be {least} or more, not {quote(value)}")
         if value > most:
-            raise argparse.ArgumentTypeError(f"must be {most} or less, not {value}")
+            raise argparse.ArgumentTypeError(f"must be {most} or less, not {quote(value)}")
         return value
 
     return parse
@@ -63,9 +100,9 @@ def number(wanted: str, accept: Callable[[float], bool] = lambda _: True) -> Cal
         except ValueError:
             # The likely reason, after an option that takes several numbers.
             hint = " (MODEL goes before it)" if text.endswith(".onnx") else ""
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number{hint}") from None
+            raise argparse.ArgumentTypeError(f"{quote(text)} is not a number{hint}") from None
         if not (math.isfinite(value) and accept(value)):
-            raise argparse.ArgumentTypeError(f"must be {wanted}, not {text}")
+            raise argparse.ArgumentTypeError(f"must be {wanted}, not {shorten(text)}")
         return value
 
     return parse
@@ -76,7 +113,8 @@ def add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "model",
         metavar="MODEL",
-        help="a model.onnx that textgen-train wrote, or the name of a model that ships (textgen-run --list)",
+        help="a model.onnx that textgen-train wrote, the folder that holds it, or the name of a model that "
+        "ships (textgen-run --list)",
     )
 
 
@@ -86,8 +124,8 @@ def add_engine(command: argparse.ArgumentParser) -> None:
         "--engine",
         choices=("auto", "native", "onnxruntime"),
         default="auto",
-        help="what runs the model: native is far faster, onnxruntime takes graphs that native does not know "
-        "(default auto: native where it can)",
+        help="what runs the model: native is far faster; onnxruntime runs any graph, so use it only for "
+        "files that you trust (default auto: native, or onnxruntime where a model is too large for native)",
     )
 
 
@@ -150,6 +188,11 @@ def complain(prog: str, message: str, kind: str = "error") -> None:
         discard(sys.stdout)
     one_line = "".join(symbol if symbol.isprintable() else ascii(symbol)[1:-1] for symbol in message)
     tell(f"{prog}: {kind}: {one_line}\n")
+
+
+def shown_on(stream: TextIO, text: str) -> str:
+    """A text as it is written to a stream: a terminal must not act on what a model draws."""
+    return text.translate(ESCAPES) if stream.isatty() else text
 
 
 def escape_unencodable(prog: str, stream: TextIO, symbols: Sequence[str]) -> None:

@@ -1,0 +1,284 @@
+"""Ctrl-C: at chosen moments of each command as it is installed, and what holds it back."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textgen_runtime.bench.processes import python, running
+from textgen_runtime.cli import run as run_module
+from textgen_runtime.cli.interrupts import HeldInterrupts
+
+from .commands import Captured, run_here
+from .make_tiny_model import PATH
+
+PROGRAMS = Path(sys.executable).parent
+
+# Python imports it before the command, and it interrupts the process once: at the launcher's first statement,
+# before a module is imported, or at exit. A shell that runs the tests in the background has the signal
+# ignored, and children inherit that.
+INTERRUPTED = """
+import _signal, atexit, os, sys
+moment, action = {moment!r}, {action!r}
+_signal.signal(_signal.SIGINT, getattr(_signal, action))
+
+def interrupt():
+    global moment
+    moment = None
+    os.kill(os.getpid(), _signal.SIGINT)
+
+class Finder:
+    def find_spec(name, path, target=None):
+        if name == moment:
+            interrupt()
+
+sys.meta_path.insert(0, Finder)
+if moment == "exit":
+    atexit.register(interrupt)
+if moment == "first statement":
+    original = _signal.signal
+    def signal(*arguments):
+        _signal.signal = original
+        original(*arguments)
+        interrupt()
+    _signal.signal = signal
+"""
+
+RUN = ("textgen-run", str(PATH), "--length", "20", "--seed", "1")
+TRAIN = ("textgen-train", "book.txt", "--units", "8", "--epochs", "2")
+
+
+def interrupted(
+    folder: Path, moment: str, command: tuple[str, ...], action: str = "default_int_handler"
+) -> subprocess.CompletedProcess[str]:
+    """Run an installed command that is interrupted at a moment."""
+    customization = folder / "site"
+    customization.mkdir()
+    program = INTERRUPTED.format(moment=moment, action=action)
+    (customization / "sitecustomize.py").write_text(program, encoding="utf-8")
+    (folder / "book.txt").write_text("Do re mi fa sol la si do,\n" * 80, encoding="utf-8")
+    return subprocess.run(
+        [str(PROGRAMS / command[0]), *command[1:]],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(customization)},
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+    )
+
+
+@pytest.mark.parametrize(
+    ("moment", "command"),
+    [
+        ("first statement", RUN),
+        ("first statement", ("textgen-eval", str(PATH), "book.txt")),
+        ("first statement", ("textgen-bench", str(PATH), "--quick")),
+        ("first statement", TRAIN),
+        ("textgen_runtime", RUN),
+        ("numpy", RUN),
+        ("numpy._core", RUN),
+        ("numpy.random", RUN),
+        ("google.protobuf", RUN),
+        ("onnxruntime", (*RUN, "--engine", "onnxruntime")),
+        ("numpy", ("textgen-eval", str(PATH), "book.txt")),
+        ("onnxruntime", ("textgen-bench", str(PATH), "--quick")),
+        ("textgen_train.cli", TRAIN),
+    ],
+)
+def test_an_import_ends_in_silence(tmp_path: Path, moment: str, command: tuple[str, ...]) -> None:
+    done = interrupted(tmp_path, moment, command)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_the_import_of_torch_ends_in_silence(tmp_path: Path) -> None:
+    done = interrupted(tmp_path, "torch.nn", TRAIN)
+    assert done.returncode == -signal.SIGINT
+    # What is told before it.
+    assert done.stderr.startswith("book.txt: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [RUN, (*RUN, "--engine", "onnxruntime")])
+def test_an_exit_is_silent_and_loses_no_text(tmp_path: Path, command: tuple[str, ...]) -> None:
+    done = interrupted(tmp_path, "exit", command)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+    assert len(done.stdout) == len("dad had") + 20 + 1
+
+
+def test_what_is_imported_while_training_is_imported_before_the_run_ends(tmp_path: Path) -> None:
+    """The signal comes while the picture of the first evaluation is drawn: the evaluation is finished."""
+    done = interrupted(tmp_path, "matplotlib.figure", (*TRAIN[:-1], "1000"))
+    assert done.returncode == 130
+    *_, last = done.stderr.splitlines()
+    assert last.startswith("textgen-train: interrupted: book-model/model.onnx holds the best model so far")
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert (tmp_path / "book-model" / "loss.png").exists()
+    assert len((tmp_path / "book-model" / "metrics.jsonl").read_text().splitlines()) == 1
+
+
+def test_an_ignored_interrupt_stays_ignored(tmp_path: Path) -> None:
+    done = interrupted(tmp_path, "numpy", RUN, action="SIG_IGN")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.fixture
+def _interrupts() -> Iterator[None]:
+    """What ran the tests in the background may have the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interrupts")
+@pytest.mark.parametrize(
+    ("made", "written"),
+    [
+        (["ab", "cd", "never"], "dad hadabcd\n"),
+        (["ab\n", "cd\n", "never"], "dad hadab\ncd\n"),
+        (["\n", "", "never"], "dad had\n"),
+    ],
+)
+def test_the_line_is_ended_after_an_interrupt(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, made: list[str], written: str
+) -> None:
+    def stream(*_: object) -> Iterator[list[str]]:
+        for i, text in enumerate(made):
+            if i == 1:
+                signal.raise_signal(signal.SIGINT)
+            yield [text]
+
+    monkeypatch.setattr(run_module, "stream_together", stream)
+    assert run_here(run_module.main, capsys, str(PATH), "--prompt", "dad had") == (130, written, "")
+
+
+@pytest.mark.usefixtures("_interrupts")
+def test_a_line_that_was_not_begun_is_not_ended(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stream(*_: object) -> Iterator[list[str]]:
+        signal.raise_signal(signal.SIGINT)
+        yield [""]
+
+    monkeypatch.setattr(run_module, "stream_together", stream)
+    assert run_here(run_module.main, capsys, str(PATH), "--no-echo") == (130, "", "")
+
+
+def test_a_finished_text_is_written_before_an_interrupt_may_end_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = io.BytesIO()
+    seen = []
+
+    leave = HeldInterrupts.__exit__
+
+    def watched(held: HeldInterrupts, *raised: Any) -> None:
+        seen.append(written.getvalue())
+        leave(held, *raised)
+
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, "utf-8"))
+    monkeypatch.setattr(HeldInterrupts, "__exit__", watched)
+    assert run_module.main([str(PATH), "--temp", "0", "1", "--length", "9"]) == 0
+    assert len(seen) == 2
+    assert seen[0].startswith(b"------ temperature: 0.0\n")
+    assert len(seen[0].decode().splitlines(keepends=True)) >= 2
+    assert seen[0].endswith(b"\n")
+    assert seen[1] == written.getvalue()
+
+
+@pytest.mark.usefixtures("_interrupts")
+def test_an_interrupt_waits_for_the_check() -> None:
+    done = []
+    with HeldInterrupts() as interrupts, pytest.raises(KeyboardInterrupt):  # noqa: PT012 (what is before it)
+        interrupts.check()
+        signal.raise_signal(signal.SIGINT)
+        done.append("after the signal")
+        interrupts.check()
+        done.append("after the check")
+    assert done == ["after the signal"]
+
+
+@pytest.mark.usefixtures("_interrupts")
+def test_an_interrupt_waits_no_longer_than_the_context() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), HeldInterrupts():  # noqa: PT012
+        signal.raise_signal(signal.SIGINT)
+        done.append("all of it")
+    assert done == ["all of it"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures("_interrupts")
+def test_an_error_is_told_rather_than_the_interrupt() -> None:
+    with pytest.raises(ValueError, match="an error"), HeldInterrupts():  # noqa: PT012
+        signal.raise_signal(signal.SIGINT)
+        raise ValueError("an error")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures("_interrupts")
+def test_a_second_interrupt_has_its_earlier_effect() -> None:
+    with pytest.raises(KeyboardInterrupt), HeldInterrupts():  # noqa: PT012
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_terminal_that_closes_may_send_its_signal_twice() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        with pytest.raises(KeyboardInterrupt), HeldInterrupts(signal.SIGHUP):  # noqa: PT012
+            signal.raise_signal(signal.SIGHUP)
+            signal.raise_signal(signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_an_ignored_signal_is_not_held() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with HeldInterrupts() as interrupts:
+            signal.raise_signal(signal.SIGINT)
+            interrupts.check()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_other_threads_hold_nothing() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    seen = []
+
+    def hold() -> None:
+        with HeldInterrupts():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+
+
+@pytest.mark.usefixtures("_interrupts")
+def test_a_process_that_is_waited_for_is_ended() -> None:
+    waits = python("import signal; print(1, flush=True); signal.pause()")
+    with pytest.raises(KeyboardInterrupt), running(waits, stdout=subprocess.PIPE) as process:  # noqa: PT012
+        assert process.stdout is not None
+        process.stdout.readline()
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("the interrupt waits for the process")
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_a_process_does_not_see_the_interrupt_of_a_terminal() -> None:
+    blocked = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    with running(python(blocked), stdout=subprocess.PIPE) as process:
+        out, _ = process.communicate()
+    assert out == b"True\n"
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == mask

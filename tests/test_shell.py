@@ -1,0 +1,61 @@
+"""What all the commands do alike."""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from textgen_runtime.bench import rounds
+from textgen_runtime.cli import bench, run
+from textgen_runtime.cli import eval as evaluation
+from textgen_train import cli as train
+
+from .commands import Captured, run_here
+from .make_tiny_model import PATH
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("option", ["--help", "--version"])
+@pytest.mark.parametrize("command", [run, evaluation, bench, train], ids=lambda module: module.PROG)
+def test_help_that_cannot_be_written_is_an_error(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, command: ModuleType, option: str
+) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        code, _, err = run_here(command.main, capsys, option)
+    assert code == 1
+    assert err.endswith(": error: cannot write standard output: No space left on device\n")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        (run, ("--length", "5")),
+        (evaluation, ("text",)),
+        (bench, ("--quick", "--section", "one-stream")),
+    ],
+)
+def test_a_model_may_be_given_by_its_folder(
+    capsys: Captured,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: ModuleType,
+    arguments: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bench, "QUICK_SECONDS", 0.001)
+    monkeypatch.setattr(rounds, "LEAST_ROUNDS", 1)
+    Path("text").write_text("abcd", encoding="utf-8")
+    Path("model").mkdir()
+    code, out, err = run_here(command.main, capsys, "model", *arguments)
+    assert (code, out) == (1, "")
+    assert err == f"{command.PROG}: error: the folder model holds no model.onnx\n"
+    Path("model", "model.onnx").write_bytes(PATH.read_bytes())
+    assert run_here(command.main, capsys, "model", *arguments)[0] == 0
+
+
+def test_help_is_written_to_standard_output(capsys: Captured) -> None:
+    code, out, err = run_here(run.main, capsys, "no-such-model.onnx", "--help")
+    assert (code, err) == (0, "")
+    assert out == run.parser().format_help()
