@@ -210,7 +210,7 @@ def test_texts_made_together_go_on_from_piece_to_piece(tiny: Model) -> None:
 
 def test_measurements(tiny: Model) -> None:
     generation = tiny.start("abc", temperature=1.0, seed=2)
-    expected = textgen.entropy(generation.logits, 1.0)
+    expected = textgen.entropy(textgen.softmax(generation.logits, 1.0))
     generation.measurements = Measurements()
     first = generation.take(1)
     assert generation.measurements.entropy_bits == pytest.approx(expected, rel=1e-6)
