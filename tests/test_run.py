@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from textgen_runtime import Model, __version__
 from textgen_runtime.cli.run import main
+from textgen_runtime.engine import Measurements
 
 from .commands import Captured, run_here
 from .make_tiny_model import PATH
@@ -85,6 +86,22 @@ def test_statistics_tell_the_seed_that_gives_the_text_again(capsys: Captured) ->
 def test_statistics_at_temperature_zero_have_no_entropy(capsys: Captured) -> None:
     _, _, err = run(capsys, "--stats", "--temp", "0")
     assert "mean entropy     0.000 bits" in err
+
+
+def test_statistics_tell_the_entropy_of_each_temperature(capsys: Captured, tiny: Model) -> None:
+    _, _, err = run(
+        capsys, "--stats", "--temp", "0.2", "1", "2", "--length", "90", "--prompt", "abc", "--seed", "3"
+    )
+    expected = []
+    for temperature in (0.2, 1.0, 2.0):
+        generation = tiny.start("abc", temperature=temperature, seed=3)
+        generation.measurements = Measurements()
+        generation.take(90)
+        mean = generation.measurements.entropy_bits / 90
+        expected.append(f"mean entropy     {mean:.3f} bits a character at temperature {temperature}")
+    assert err.splitlines()[-3:] == expected
+    assert len(set(expected)) == 3
+    assert err.count("speed ") == 1
 
 
 @pytest.mark.parametrize("content", ["dad\n", "\ufeffdad\r\n", "DAD"])

@@ -136,9 +136,12 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
     loaded = perf_counter()
     escape_unencodable(PROG, sys.stdout, model.vocabulary.symbols)
 
-    measurements = Measurements() if arguments.stats else None
+    measured: list[tuple[float, Measurements]] = []
     writer = Writer()
     for heat in arguments.temp:
+        measurements = Measurements() if arguments.stats else None
+        if measurements is not None:
+            measured.append((heat, measurements))
         for first in range(0, arguments.count, TOGETHER):
             streams = range(first, min(first + TOGETHER, arguments.count))
             generations = [
@@ -149,10 +152,10 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
             titles = [heading(arguments, heat, i) for i in streams]
             openings = ["" if arguments.no_echo else generation.prompt for generation in generations]
             writer.write_texts(generations, titles, openings, arguments.length)
-    if measurements is not None:
+    if measured:
         sys.stdout.flush()
         first_character = (writer.first_character or loaded) - start
-        report = statistics(model.engine.name, seed, loaded - before, first_character, measurements)
+        report = statistics(model.engine.name, seed, loaded - before, first_character, measured)
         tell("".join(f"{line}\n" for line in report))
     return 0
 
