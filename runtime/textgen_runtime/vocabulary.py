@@ -33,7 +33,13 @@ class Normalization:
     unicode: UnicodeForm | None = "NFC"
 
     def apply(self, text: str) -> str:
-        """The text in that form; a text that is in it already stays as it is."""
+        """The text in that form; a text that is in it already stays as it is.
+
+        Raises:
+            TypeError: If it is not a string.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"the text must be a str, not {type(text).__name__}")
         text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
         while True:
             # Each can undo the other: a letter in lower case may part from its accent, and the compatible
@@ -56,6 +62,12 @@ class Vocabulary:
 
     def __len__(self) -> int:
         return len(self.symbols)
+
+    def __eq__(self, other: object) -> bool:
+        return self.symbols == other.symbols if isinstance(other, Vocabulary) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.symbols)
 
     def encode(self, text: str, unknown: UnknownPolicy = "error") -> NDArray[np.int64]:
         """Token ids of a text.
