@@ -16,10 +16,11 @@ from textgen_runtime import Model, load, predict
 from textgen_runtime.cli import eval as eval_module
 from textgen_runtime.cli.eval import main
 from textgen_runtime.compressors import COMPRESSORS
+from textgen_runtime.contract import NORMALIZATION_KEY
 from textgen_runtime.scoring import Score
 
 from .commands import Captured, run_here
-from .make_tiny_model import PATH
+from .make_tiny_model import PATH, make_model
 
 # Not only in letters of a byte each, so that bits a byte and a character differ.
 ONE, OTHER = "é bad cab dad had a bed\n" * 9, "a bead each he had\n" * 5
@@ -108,6 +109,22 @@ def test_unknown_characters(capsys: Captured, texts: Path) -> None:
     code, out, _ = run(capsys, "one.txt", "--unknown", "skip")
     assert code == 0
     assert out.startswith("one.txt: 2 characters predicted, 2 unknown ones skipped, ")
+
+
+def test_texts_in_lower_case(capsys: Captured, texts: Path) -> None:
+    model = make_model()
+    next(
+        entry for entry in model.metadata_props if entry.key == NORMALIZATION_KEY
+    ).value = '{"lowercase": false, "unicode": "NFC"}'
+    (texts / "lower.onnx").write_bytes(model.SerializeToString())
+    (texts / "capitals.txt").write_text(ONE.upper(), encoding="utf-8")
+    code, _, err = run_here(main, capsys, "lower.onnx", "capitals.txt")
+    assert code == 1
+    assert "on the command line --lowercase" in err
+    code, out, _ = run_here(main, capsys, "lower.onnx", "capitals.txt", "--lowercase", "--json")
+    document = json.loads(out)
+    assert (code, document["lowercase"]) == (0, True)
+    assert document["all"]["nats"] == predict(load("lower.onnx"), ONE).score.nats
 
 
 @pytest.mark.parametrize(

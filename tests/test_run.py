@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from textgen_runtime import Model, __version__
 from textgen_runtime.cli.run import main
+from textgen_runtime.contract import NORMALIZATION_KEY
 from textgen_runtime.engine import Measurements
 
 from .commands import Captured, run_here
-from .make_tiny_model import PATH
+from .make_tiny_model import PATH, make_model
 
 # A shell that runs the tests in the background has the signal ignored, and children inherit that.
 PROGRAM = (
@@ -166,7 +167,31 @@ def test_wrong_usage(capsys: Captured, arguments: list[str], message: str) -> No
 
 def test_unknown_characters_can_be_skipped(capsys: Captured) -> None:
     _, expected, _ = run(capsys, "--prompt", "abc", "--seed", "1")
-    assert run(capsys, "--prompt", "axbyc", "--unknown", "skip", "--seed", "1") == (0, expected, "")
+    code, out, err = run(capsys, "--prompt", "AxbycX", "--unknown", "skip", "--seed", "1")
+    assert (code, out) == (0, expected)
+    assert err == (
+        "textgen-run: warning: skipped 3 of the prompt's characters, which the model does not know: "
+        "'x' (U+0078), 'y' (U+0079)\n"
+    )
+    assert run(capsys, "--prompt", "abc", "--unknown", "skip", "--seed", "1") == (0, expected, "")
+
+
+def test_a_prompt_in_lower_case_for_a_model_without_capitals(capsys: Captured, tmp_path: Path) -> None:
+    """Its corpus was in lower case already, and it does not lower prompts itself."""
+    model, path = make_model(), tmp_path / "lower.onnx"
+    next(
+        entry for entry in model.metadata_props if entry.key == NORMALIZATION_KEY
+    ).value = '{"lowercase": false, "unicode": "NFC"}'
+    path.write_bytes(model.SerializeToString())
+    code, _, err = run_here(main, capsys, str(path), "--prompt", "Dad had", "--seed", "1")
+    assert code == 1
+    assert "on the command line --lowercase" in err
+    code, out, err = run_here(main, capsys, str(path), "--prompt", "Dad had", "--seed", "1", "--lowercase")
+    assert (code, out, err) == run_here(main, capsys, str(path), "--prompt", "dad had", "--seed", "1")
+    assert out.startswith("dad had")
+    (tmp_path / "prompt.txt").write_text("DAD HAD\n")
+    options = ("--prompt-file", str(tmp_path / "prompt.txt"), "--seed", "1", "--lowercase")
+    assert run_here(main, capsys, str(path), *options) == (0, out, "")
 
 
 def test_a_model_that_is_not_there(capsys: Captured) -> None:

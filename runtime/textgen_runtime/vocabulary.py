@@ -1,6 +1,7 @@
 """Characters to token ids and back, and the form a text is brought into first."""
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -88,12 +89,31 @@ class Vocabulary:
             raise ValueError(f"unknown must be 'error' or 'skip', not {unknown!r}")
         found = [self._ids.get(symbol) for symbol in text]
         if unknown == "error" and None in found:
-            strangers = sorted({symbol for symbol, token in zip(text, found, strict=True) if token is None})
-            raise PromptError(
-                f"the model does not know {describe(strangers)}; leave them out, or have them skipped"
-                ' (unknown="skip", on the command line --unknown skip)'
-            )
+            raise PromptError(self._refusal(sorted(self.unknown_in(text))))
         return np.array([token for token in found if token is not None], dtype=np.int64)
+
+    def unknown_in(self, text: str) -> Counter[str]:
+        """How often each character that the model does not know is in a text, already normalised."""
+        return Counter(symbol for symbol in text if symbol not in self._ids)
+
+    def _refusal(self, unknown: list[str]) -> str:
+        """What the model does not know, and what to do about it."""
+        capitals = [symbol for symbol in unknown if self._knows_in_lower_case(symbol)]
+        lowercase = "prompt.lower(), on the command line --lowercase"
+        if capitals == unknown:
+            return (
+                f"the model does not know {describe(unknown)}, but it knows the lower case: use {lowercase}"
+            )
+        known, rest = "", "them"
+        if capitals:
+            known, rest = f"; it knows the lower case of {describe(capitals)}: use {lowercase}", "the others"
+        return (
+            f"the model does not know {describe(unknown)}{known}; leave {rest} out, or have them skipped "
+            '(unknown="skip", on the command line --unknown skip)'
+        )
+
+    def _knows_in_lower_case(self, symbol: str) -> bool:
+        return symbol.lower() != symbol and not self.unknown_in(symbol.lower())
 
     def decode(self, tokens: Iterable[int]) -> str:
         """The text of token ids, each in [0, len(self))."""

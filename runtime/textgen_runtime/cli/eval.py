@@ -17,7 +17,16 @@ from textgen_runtime.text_file import STANDARD_INPUT, read_text
 
 from .outputs import refuse_to_replace
 from .scored import Scored, summary, together
-from .shell import EXIT_FAILED, CommandParser, add_engine, add_model, complain, number, run_command
+from .shell import (
+    EXIT_FAILED,
+    CommandParser,
+    add_engine,
+    add_lowercase,
+    add_model,
+    complain,
+    number,
+    run_command,
+)
 
 PROG = "textgen-eval"
 
@@ -71,6 +80,7 @@ def parser() -> CommandParser:
         default="error",
         help="what to do about characters that the model does not know (default error)",
     )
+    add_lowercase(command, "the texts")
     command.add_argument("--json", action="store_true", help="write the figures as JSON")
     command.add_argument(
         "--surprise",
@@ -122,6 +132,8 @@ def score_text(model: Model, source: str, arguments: argparse.Namespace) -> Scor
     """
     name = "standard input" if source == STANDARD_INPUT else source
     text = read_text(source)
+    if arguments.lowercase:
+        text = text.lower()
     before = perf_counter()
     try:
         prediction = predict(model, text, last=arguments.last, unknown=arguments.unknown)
@@ -154,6 +166,7 @@ def write_figures(arguments: argparse.Namespace, model: Model, texts: Sequence[S
         "engine": model.engine.name,
         "last": arguments.last,
         "unknown": arguments.unknown,
+        "lowercase": arguments.lowercase,
         "texts": [text.as_json() for text in texts],
         "all": together(texts).as_json(),
     }

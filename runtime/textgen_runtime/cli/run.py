@@ -12,18 +12,22 @@ from textgen_runtime.generator import (
     DEFAULT_TEMPERATURE,
     STREAM_PIECE,
     Generation,
+    Model,
     fresh_seed,
     stream_together,
 )
 from textgen_runtime.loading import load
 from textgen_runtime.text_file import STANDARD_INPUT, read_text
+from textgen_runtime.vocabulary import describe
 
 from .models import ListModels
 from .shell import (
     MOST_THREADS,
     CommandParser,
     add_engine,
+    add_lowercase,
     add_model,
+    complain,
     escape_unencodable,
     number,
     run_command,
@@ -111,8 +115,10 @@ def parser() -> CommandParser:
         "--unknown",
         choices=("error", "skip"),
         default="error",
-        help="what to do about characters of the prompt that the model does not know (default error)",
+        help="what to do about characters of the prompt that the model does not know; skip leaves them out "
+        "and says so (default error)",
     )
+    add_lowercase(command, "the prompt")
     add_engine(command)
     command.add_argument(
         "--threads",
@@ -135,6 +141,8 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
     model = load(arguments.model, engine=arguments.engine, threads=arguments.threads)
     loaded = perf_counter()
     escape_unencodable(PROG, sys.stdout, model.vocabulary.symbols)
+    if prompt is not None and arguments.unknown == "skip":
+        tell_skipped(model, prompt)
 
     measured: list[tuple[float, Measurements]] = []
     writer = Writer()
@@ -167,6 +175,18 @@ def heading(arguments: argparse.Namespace, heat: float, stream: int) -> str:
     return f"------ {', '.join(parts)}\n" if parts else ""
 
 
+def tell_skipped(model: Model, prompt: str) -> None:
+    """Say what is left out of the prompt, if anything is."""
+    skipped = model.vocabulary.unknown_in(model.contract.normalization.apply(prompt))
+    if skipped:
+        complain(
+            PROG,
+            f"skipped {skipped.total():,} of the prompt's characters, which the model does not know: "
+            f"{describe(sorted(skipped))}",
+            "warning",
+        )
+
+
 def read_prompt(arguments: argparse.Namespace) -> str | None:
     """The prompt of the command line, if it gives one."""
     if arguments.prompt_file is not None:
@@ -179,7 +199,7 @@ def read_prompt(arguments: argparse.Namespace) -> str | None:
         raise PromptError(
             f"the prompt from {name} is empty; without any, the model starts from its own snippets"
         )
-    return text
+    return text.lower() if text and arguments.lowercase else text
 
 
 class Writer:

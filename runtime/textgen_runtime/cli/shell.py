@@ -80,6 +80,15 @@ def add_model(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_lowercase(command: argparse.ArgumentParser, what: str) -> None:
+    """The option that brings a text into lower case, for models whose vocabulary has no capitals."""
+    command.add_argument(
+        "--lowercase",
+        action="store_true",
+        help=f"make {what} lower case first, for a model that knows no capitals",
+    )
+
+
 def add_engine(command: argparse.ArgumentParser) -> None:
     """The option that chooses what runs the model."""
     command.add_argument(
