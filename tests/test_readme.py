@@ -13,9 +13,9 @@ from textgen_runtime.cli.bench_arguments import parser as bench_parser
 from textgen_runtime.cli.eval import parser as eval_parser
 from textgen_runtime.cli.run import parser as run_parser
 from textgen_runtime.cli.shell import CommandParser
+from textgen_runtime.corpus import NAMES
 from textgen_runtime.vocabulary import Vocabulary
 from textgen_train.arguments import parser as train_parser
-from textgen_train.corpus import NAMES
 from textgen_train.report import Evaluation
 
 from .make_tiny_model import make_model

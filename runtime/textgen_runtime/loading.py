@@ -9,7 +9,7 @@ from .contract import Contract
 from .engine import Engine
 from .errors import ModelFileError
 from .generator import Model
-from .shipped import locate, shipped
+from .shipped import FILE_IN_FOLDER, locate, shipped
 
 EngineName: TypeAlias = Literal["auto", "native", "onnxruntime"]
 
@@ -80,7 +80,7 @@ def _read_file(path: str | os.PathLike[str]) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        inside, hint = file / "model.onnx", ""
+        inside, hint = file / FILE_IN_FOLDER, ""
         if isinstance(error, IsADirectoryError) and inside.exists():
             hint = f"; did you mean {inside}?"
         elif isinstance(error, FileNotFoundError) and not file.suffix:

@@ -6,6 +6,9 @@ from pathlib import Path
 FOLDER = Path(__file__).with_name("models")
 SUFFIX = ".onnx"
 
+# What textgen-train calls the model in its folder.
+FILE_IN_FOLDER = "model.onnx"
+
 
 def shipped() -> list[str]:
     """Names of the models that ship; each can stand where the path of a model file can."""

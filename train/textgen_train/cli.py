@@ -15,15 +15,15 @@ from textgen_runtime.cli.shell import (
     complain,
     escape_unencodable,
     run_command,
-    tell,
 )
+from textgen_runtime.console import tell
+from textgen_runtime.corpus import Corpus, read_corpus
 from textgen_runtime.errors import OutputError
 from textgen_runtime.processors import available_processors
 from textgen_runtime.text_file import STANDARD_INPUT
 from textgen_runtime.vocabulary import Normalization, as_unicode_form
 
 from .arguments import PROG, budget_of, parser, recipe_of
-from .corpus import Corpus, read_corpus
 from .dataset import make_dataset
 from .errors import CorpusError, RecipeError, TrainingError, explaining_memory_errors
 from .output_folder import prepare_folder

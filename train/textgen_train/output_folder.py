@@ -4,9 +4,9 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from textgen_runtime.corpus import Corpus
 from textgen_runtime.errors import OutputError
 
-from .corpus import Corpus
 from .report import FILES
 
 

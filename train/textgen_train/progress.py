@@ -4,7 +4,7 @@ import sys
 from time import perf_counter
 from typing import NoReturn, Protocol
 
-from textgen_runtime.cli.shell import discard, tell
+from textgen_runtime.console import discard, tell
 from tqdm import tqdm
 
 PLAIN_SECONDS = 10.0

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from time import perf_counter
 
+from textgen_runtime.console import tell
 from textgen_runtime.engine import Measurements
 from textgen_runtime.errors import PromptError
 from textgen_runtime.generator import (
@@ -31,7 +32,6 @@ from .shell import (
     escape_unencodable,
     number,
     run_command,
-    tell,
     whole_number,
 )
 from .statistics import statistics
