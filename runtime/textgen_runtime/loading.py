@@ -91,15 +91,24 @@ def _read_file(path: str | os.PathLike[str]) -> bytes:
 def open_model(content: bytes, engine: EngineName = "auto", threads: int = 1) -> Model:
     """What ``load`` makes of a file's content; arguments and errors are the same."""
     opened, contract = _open(content, engine, threads)
-    if opened.vocabulary_size != len(contract.vocabulary):
-        raise ModelFileError(
-            f"its vocabulary has {len(contract.vocabulary)} characters but its logits "
-            f"{opened.vocabulary_size} values: export it again"
-        )
+    check_vocabulary(contract, opened.vocabulary_size)
     model = Model(opened, contract, hashlib.sha256(content).hexdigest())
     # The model is immutable for everyone else.
     object.__setattr__(model, "_reopen", (open_model, (content, engine, threads)))
     return model
+
+
+def check_vocabulary(contract: Contract, logits: int) -> None:
+    """See that there are as many logits as characters.
+
+    Raises:
+        ModelFileError: If there are not.
+    """
+    if logits != len(contract.vocabulary):
+        raise ModelFileError(
+            f"its vocabulary has {len(contract.vocabulary)} characters but its logits "
+            f"{logits} values: export it again"
+        )
 
 
 def _open(content: bytes, engine: EngineName, threads: int) -> tuple[Engine, Contract]:

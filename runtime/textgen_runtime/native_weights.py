@@ -56,9 +56,8 @@ def pack(graph: GraphWeights) -> PackedWeights:
         ModelFileError: If sums of the weights are too large for float32.
     """
     units, vocabulary = graph.output.shape
+    check_table(units, vocabulary)
     padded = _padded(units, GROUP)
-    if vocabulary * 4 * padded * 4 > LARGEST_TABLE_BYTES:
-        raise UnknownGraphError(f"its vocabulary of {vocabulary:,} is too large")
     weights, biases = [], []
     for i, layer in enumerate(graph.layers):
         recurrent = _pad(layer.recurrent, padded)
@@ -80,6 +79,16 @@ def pack(graph: GraphWeights) -> PackedWeights:
         output=_aligned(scores.reshape(padded, -1, BLOCK).transpose(1, 0, 2)),
         output_bias=_aligned(_pad(graph.output_bias[np.newaxis], _padded(vocabulary, BLOCK))[0]),
     )
+
+
+def check_table(units: int, vocabulary: int) -> None:
+    """See that the first layer's table is not too large.
+
+    Raises:
+        UnknownGraphError: If the vocabulary and the units are too many for this engine.
+    """
+    if vocabulary * 4 * _padded(units, GROUP) * 4 > LARGEST_TABLE_BYTES:
+        raise UnknownGraphError(f"its vocabulary of {vocabulary:,} is too large")
 
 
 def _padded(size: int, to: int) -> int:
