@@ -13,8 +13,9 @@ import pytest
 import textgen_runtime as textgen
 from numpy.typing import NDArray
 from textgen_runtime import Model, PromptError, Sampler, SamplingError, State
+from textgen_runtime.batch import stream_together
 from textgen_runtime.engine import Measurements, initial_state
-from textgen_runtime.generator import PROMPT_PIECE, STREAM_PIECE, stream_together
+from textgen_runtime.generator import PROMPT_PIECE, STREAM_PIECE
 from textgen_runtime.onnx_engine import OnnxEngine
 from textgen_runtime.vocabulary import UnknownPolicy
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from time import perf_counter
 
+from textgen_runtime.batch import stream_together
 from textgen_runtime.console import tell
 from textgen_runtime.engine import Measurements
 from textgen_runtime.errors import PromptError
@@ -15,7 +16,6 @@ from textgen_runtime.generator import (
     Generation,
     Model,
     fresh_seed,
-    stream_together,
 )
 from textgen_runtime.loading import load
 from textgen_runtime.text_file import STANDARD_INPUT, read_text
