@@ -61,6 +61,7 @@ CASES = [
     Case(["textgen-run", "nietzsche", "--length", "1000000000", "--engine", "onnxruntime"]),
     Case(["textgen-eval", "nietzsche", "long.txt"]),
     Case(["textgen-eval", "nietzsche", "short.txt", "--surprise", "page.html"]),
+    Case(["textgen-info", "nietzsche"]),
     Case(["textgen-bench", "nietzsche", "--quick"]),
     Case(["textgen-bench", "nietzsche", "--quick"], 8.0),
     Case(["textgen-train", "short.txt", "--overwrite", "--units", "8"]),

@@ -3,7 +3,7 @@
 Python turns Ctrl-C into a KeyboardInterrupt at any statement. During an import or the interpreter's shutdown
 that prints a traceback, or is swallowed by what is being imported. So the signal gets its default action
 back, which ends the process at once and in silence, before anything else is imported. A command that has
-something to finish holds interrupts back meanwhile (``textgen_runtime.cli.interrupts``).
+something to finish holds interrupts back meanwhile (``textgen_runtime.interrupts``).
 
 This module is outside the packages, because importing one of them imports numpy. ``_signal`` is compiled
 into the interpreter; ``signal`` would import ``enum``, which takes milliseconds.
@@ -26,6 +26,13 @@ def run() -> int:
 def evaluate() -> int:
     """Start ``textgen-eval``."""
     from textgen_runtime.cli.eval import main
+
+    return main()
+
+
+def info() -> int:
+    """Start ``textgen-info``."""
+    from textgen_runtime.cli.info import main
 
     return main()
 

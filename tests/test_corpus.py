@@ -10,7 +10,7 @@ from typing import Any
 import pooch
 import pytest
 from textgen_runtime import TextFileError
-from textgen_train.corpus import DATA_FOLDER_VARIABLE, PUBLISHED, PublishedCorpus, read_corpus
+from textgen_runtime.corpus import DATA_FOLDER_VARIABLE, PUBLISHED, PublishedCorpus, read_corpus
 from textgen_train.errors import CorpusError
 
 CONTENT = b"ecce homo\n"
@@ -142,6 +142,17 @@ def test_a_published_corpus_is_downloaded_once(
     assert read_corpus("nietzsche").text == read_corpus("nietzsche").text == "ecce homo\n"
     assert requested == [published.url]
     assert capsys.readouterr().err == f"downloading nietzsche from {published.url}\n"
+
+
+@pytest.mark.usefixtures("published")
+def test_a_download_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(DATA_FOLDER_VARIABLE, str(tmp_path))
+    # What an import finds where a package is not installed.
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    with pytest.raises(CorpusError) as caught:
+        read_corpus("nietzsche")
+    assert 'pip install "textgen-onnx[train]"' in str(caught.value)
+    assert DATA_FOLDER_VARIABLE in str(caught.value)
 
 
 @pytest.mark.usefixtures("published")

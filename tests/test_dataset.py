@@ -4,8 +4,8 @@ import random
 
 import numpy as np
 import pytest
+from textgen_runtime.corpus import Corpus
 from textgen_runtime.vocabulary import Normalization
-from textgen_train.corpus import Corpus
 from textgen_train.dataset import LEAST_TRAINING_CHARACTERS, SNIPPET_LENGTH, make_dataset
 from textgen_train.errors import CorpusError
 

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import hashlib
 import io
 import json
 import lzma
@@ -16,11 +17,13 @@ from textgen_runtime import Model, load, predict
 from textgen_runtime.cli import eval as eval_module
 from textgen_runtime.cli.eval import main
 from textgen_runtime.compressors import COMPRESSORS
+from textgen_runtime.contract import NORMALIZATION_KEY
+from textgen_runtime.corpus import DATA_FOLDER_VARIABLE, PUBLISHED, PublishedCorpus, read_corpus
 from textgen_runtime.errors import shorten
 from textgen_runtime.scoring import Score
 
 from .commands import Captured, run_here
-from .make_tiny_model import PATH
+from .make_tiny_model import PATH, make_model
 
 # Not only in letters of a byte each, so that bits a byte and a character differ.
 ONE, OTHER = "é bad cab dad had a bed\n" * 9, "a bead each he had\n" * 5
@@ -100,6 +103,29 @@ def test_the_last_share(capsys: Captured) -> None:
     assert f"1 known characters in the last 1 of {len(ONE)}" in err
 
 
+def test_a_folder_and_corpora_known_by_name(
+    capsys: Captured, texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As training reads them, so that the same share is the same characters."""
+    content = ONE.encode()
+    published = PublishedCorpus("https://example.invalid", hashlib.sha256(content).hexdigest())
+    monkeypatch.setitem(PUBLISHED, "nietzsche", published)
+    monkeypatch.setenv(DATA_FOLDER_VARIABLE, str(texts / "data"))
+    (texts / "data").mkdir()
+    (texts / "data" / "nietzsche.txt").write_bytes(content)
+    (texts / "letters" / "sub").mkdir(parents=True)
+    (texts / "letters" / "a.txt").write_text(ONE.rstrip(), encoding="utf-8")
+    (texts / "letters" / "sub" / "b.txt").write_text(OTHER, encoding="utf-8")
+    options = ("--last", "0.3", "--json")
+    code, out, err = run(capsys, "nietzsche", "letters", "python-docs", "--unknown", "skip", *options)
+    assert (code, err) == (0, "")
+    found = json.loads(out)["texts"]
+    assert [text["name"] for text in found] == ["nietzsche", "letters", "python-docs"]
+    model = load(PATH)
+    for figures, text in zip(found, (ONE, ONE + OTHER, read_corpus("python-docs").text), strict=True):
+        assert figures["nats"] == predict(model, text, last=0.3, unknown="skip").score.nats
+
+
 def test_unknown_characters(capsys: Captured, texts: Path) -> None:
     (texts / "one.txt").write_text("abxyc", encoding="utf-8")
     code, out, err = run(capsys, "one.txt")
@@ -111,10 +137,27 @@ def test_unknown_characters(capsys: Captured, texts: Path) -> None:
     assert out.startswith("one.txt: 2 characters predicted, 2 unknown ones skipped, ")
 
 
+def test_texts_in_lower_case(capsys: Captured, texts: Path) -> None:
+    model = make_model()
+    next(
+        entry for entry in model.metadata_props if entry.key == NORMALIZATION_KEY
+    ).value = '{"lowercase": false, "unicode": "NFC"}'
+    (texts / "lower.onnx").write_bytes(model.SerializeToString())
+    (texts / "capitals.txt").write_text(ONE.upper(), encoding="utf-8")
+    code, _, err = run_here(main, capsys, "lower.onnx", "capitals.txt")
+    assert code == 1
+    assert "on the command line --lowercase" in err
+    code, out, _ = run_here(main, capsys, "lower.onnx", "capitals.txt", "--lowercase", "--json")
+    document = json.loads(out)
+    assert (code, document["lowercase"]) == (0, True)
+    assert document["all"]["nats"] == predict(load("lower.onnx"), ONE).score.nats
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "one.txt: there is nothing to predict: 0 known characters"),
+        (b"", "the corpus one.txt is empty"),
+        (b"a", "one.txt: there is nothing to predict: 1 known characters"),
         (b"\xff\xfe", "one.txt is not UTF-8"),
         (b"a\x00b", "one.txt is not a text"),
     ],
@@ -154,7 +197,9 @@ def test_a_text_that_cannot_be_scored_costs_no_other_its_score(capsys: Captured)
     assert code == 1
     names = [line.split(":")[0] for line in out.splitlines() if not line.startswith(" ")]
     assert names == ["one.txt", "other.txt", "all together"]
-    assert err == "textgen-eval: error: cannot read none.txt: No such file or directory\n"
+    assert err.startswith(
+        "textgen-eval: error: there is no file or folder none.txt; corpora known by name are "
+    )
 
 
 @pytest.mark.usefixtures("texts")

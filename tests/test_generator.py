@@ -2,8 +2,10 @@
 
 import dataclasses
 import threading
-from collections.abc import Iterator
+from collections import UserList
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,9 @@ import pytest
 import textgen_runtime as textgen
 from numpy.typing import NDArray
 from textgen_runtime import Model, PromptError, Sampler, SamplingError, State
+from textgen_runtime.batch import stream_together
 from textgen_runtime.engine import Measurements, initial_state
-from textgen_runtime.generator import PROMPT_PIECE, STREAM_PIECE, stream_together
+from textgen_runtime.generator import PROMPT_PIECE, STREAM_PIECE
 from textgen_runtime.onnx_engine import OnnxEngine
 from textgen_runtime.vocabulary import UnknownPolicy
 
@@ -200,6 +203,39 @@ def test_several_prompts_are_continued_together_and_apart(tiny: Model) -> None:
     assert tiny.generate(["a", "b"], length=0) == ["", ""]
 
 
+def test_any_sequence_of_prompts_gives_a_list(tiny: Model) -> None:
+    expected = tiny.generate(["abc", "d"], length=20, seed=3)
+    assert tiny.generate(("abc", "d"), length=20, seed=3) == expected
+    assert tiny.generate(UserList(["abc", "d"]), length=20, seed=3) == expected
+    assert tiny.generate(("abc",), length=20, seed=3) == expected[:1]
+    assert tiny.generate((), seed=1) == []
+
+
+@pytest.mark.parametrize("call", ["start", "stream"])
+@pytest.mark.parametrize("prompts", [["a", "b"], ("a",)])
+def test_one_text_takes_one_prompt(tiny: Model, call: str, prompts: Any) -> None:
+    kind = type(prompts).__name__
+    with pytest.raises(
+        TypeError, match=rf"^the prompt must be a str, not {kind}; generate\(\) takes several$"
+    ):
+        getattr(tiny, call)(prompts)
+
+
+@pytest.mark.parametrize(
+    "prompt", [5, b"abc", {"a": "b"}, {"a", "b"}, (each for each in "ab"), [5], ("a", b"b")]
+)
+def test_prompts_of_other_types(tiny: Model, prompt: Any) -> None:
+    with pytest.raises(TypeError, match=r"^the prompt must be a str[^\n]*, not \w+$"):
+        tiny.generate(prompt)
+
+
+def test_only_text_is_read(tiny: Model) -> None:
+    calls: tuple[Callable[[Any], object], ...] = (tiny.start("abc").feed, partial(textgen.predict, tiny))
+    for call in calls:
+        with pytest.raises(TypeError, match=r"^the text must be a str, not list$"):
+            call(["abc"])
+
+
 def test_texts_made_together_go_on_from_piece_to_piece(tiny: Model) -> None:
     starts = [tiny.start(p, temperature=1.0, seed=3, substream=i) for i, p in enumerate(("abc", "dad", "é"))]
     alone = [start.copy().take(50) for start in starts]
@@ -210,7 +246,7 @@ def test_texts_made_together_go_on_from_piece_to_piece(tiny: Model) -> None:
 
 def test_measurements(tiny: Model) -> None:
     generation = tiny.start("abc", temperature=1.0, seed=2)
-    expected = textgen.entropy(generation.logits, 1.0)
+    expected = textgen.entropy(textgen.softmax(generation.logits, 1.0))
     generation.measurements = Measurements()
     first = generation.take(1)
     assert generation.measurements.entropy_bits == pytest.approx(expected, rel=1e-6)

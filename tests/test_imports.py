@@ -45,6 +45,22 @@ def test_the_launcher_imports_nothing() -> None:
     assert run_python(program).strip() in ("{'textgen_launcher'}", "{'textgen_launcher', '_signal'}")
 
 
+LAYERS = """
+import sys
+from textgen_runtime import corpus
+assert not [name for name in sys.modules if name.startswith(("textgen_train", "textgen_runtime.cli"))]
+import textgen_train
+assert textgen_train.read_corpus is corpus.read_corpus
+from textgen_runtime import CorpusError
+from textgen_train.errors import CorpusError as also
+assert textgen_train.CorpusError is also is CorpusError
+"""
+
+
+def test_texts_are_read_by_the_runtime_and_by_no_command() -> None:
+    run_python(LAYERS)
+
+
 def test_the_training_package_names_its_parts() -> None:
     run_python("import textgen_train as t; assert all(getattr(t, name) for name in t.__all__)")
     run_python("import textgen_train as t; assert not hasattr(t, 'nothing')")

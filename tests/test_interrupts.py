@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from textgen_runtime.bench.processes import python, running
 from textgen_runtime.cli import run as run_module
-from textgen_runtime.cli.interrupts import HeldInterrupts
+from textgen_runtime.interrupts import HeldInterrupts
 
 from .commands import Captured, run_here
 from .make_tiny_model import PATH

@@ -1,10 +1,12 @@
 """Model files: the good one, and all the others."""
 
+import io
 import os
 import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -58,6 +60,47 @@ def test_missing_empty_and_unreadable(tmp_path: Path) -> None:
     empty = tmp_path / "empty.onnx"
     empty.touch()
     refused(empty, "is empty")
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, io.BytesIO])
+def test_the_content_of_a_file(kind: Callable[[bytes], Any]) -> None:
+    assert textgen.load(kind(PATH.read_bytes())) == textgen.load(PATH)
+
+
+def test_an_open_file_is_read_from_where_it_stands(tmp_path: Path) -> None:
+    path = tmp_path / "behind.bin"
+    path.write_bytes(b"header" + PATH.read_bytes())
+    with path.open("rb") as file:
+        file.seek(6)
+        assert textgen.load(file) == textgen.load(PATH)
+        assert not file.closed
+
+
+def test_what_is_no_content_says_so_and_is_not_shown(tmp_path: Path) -> None:
+    # Not the path of a file, though it looks like one.
+    with pytest.raises(textgen.ModelFileError, match=r"^the given content: cannot read it as an ONNX model"):
+        textgen.load(str(PATH).encode())
+    with pytest.raises(textgen.ModelFileError, match=r"^the given content is empty$"):
+        textgen.load(b"")
+    with pytest.raises(TypeError, match="from a path, from bytes or from an open binary file, not from int"):
+        textgen.load(5)  # type: ignore[arg-type]
+    path = tmp_path / "text.onnx"
+    path.write_text("text")
+    with (
+        path.open() as text,
+        pytest.raises(TypeError, match=r"text.onnx gives str, not bytes: open it in bin"),
+    ):
+        textgen.load(text)  # type: ignore[arg-type]
+    with (
+        path.open("rb") as file,
+        pytest.raises(textgen.ModelFileError, match=r"text\.onnx: cannot read it as"),
+    ):
+        textgen.load(file)
+    with (
+        path.open("wb") as file,
+        pytest.raises(textgen.ModelFileError, match=r"cannot read .*text\.onnx: read"),
+    ):
+        textgen.load(file)
 
 
 def test_random_bytes(tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ import pytest
 from textgen_runtime import contract
 from textgen_runtime.cli.bench_arguments import parser as bench_parser
 from textgen_runtime.cli.eval import parser as eval_parser
+from textgen_runtime.cli.info import parser as info_parser
 from textgen_runtime.cli.run import parser as run_parser
 from textgen_runtime.cli.shell import CommandParser
+from textgen_runtime.corpus import NAMES
 from textgen_runtime.vocabulary import Vocabulary
 from textgen_train.arguments import parser as train_parser
-from textgen_train.corpus import NAMES
 from textgen_train.report import Evaluation
 
 from .make_tiny_model import make_model
@@ -26,6 +27,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PARSERS = {
     "textgen-bench": bench_parser,
     "textgen-eval": eval_parser,
+    "textgen-info": info_parser,
     "textgen-run": run_parser,
     "textgen-train": train_parser,
 }
@@ -57,7 +59,13 @@ def test_every_command_is_one_that_the_parser_takes(words: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("command", "least"),
-    [("textgen-run", 5), ("textgen-train", 5), ("textgen-eval", 3), ("textgen-bench", 3)],
+    [
+        ("textgen-run", 5),
+        ("textgen-train", 5),
+        ("textgen-eval", 3),
+        ("textgen-info", 2),
+        ("textgen-bench", 3),
+    ],
 )
 def test_the_readme_shows_every_command(command: str, least: int) -> None:
     assert len([words for words in commands() if words[0] == command]) >= least

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from textgen_runtime import Model, __version__
 from textgen_runtime.cli.run import main
+from textgen_runtime.contract import NORMALIZATION_KEY
+from textgen_runtime.engine import Measurements
 
 from .commands import Captured, run_here
 from .make_tiny_model import PATH, make_model
@@ -88,6 +90,22 @@ def test_statistics_at_temperature_zero_have_no_entropy(capsys: Captured) -> Non
     assert "mean entropy     0.000 bits" in err
 
 
+def test_statistics_tell_the_entropy_of_each_temperature(capsys: Captured, tiny: Model) -> None:
+    _, _, err = run(
+        capsys, "--stats", "--temp", "0.2", "1", "2", "--length", "90", "--prompt", "abc", "--seed", "3"
+    )
+    expected = []
+    for temperature in (0.2, 1.0, 2.0):
+        generation = tiny.start("abc", temperature=temperature, seed=3)
+        generation.measurements = Measurements()
+        generation.take(90)
+        mean = generation.measurements.entropy_bits / 90
+        expected.append(f"mean entropy     {mean:.3f} bits a character at temperature {temperature}")
+    assert err.splitlines()[-3:] == expected
+    assert len(set(expected)) == 3
+    assert err.count("speed ") == 1
+
+
 @pytest.mark.parametrize("content", ["dad\n", "\ufeffdad\r\n", "DAD"])
 def test_a_prompt_from_a_file(capsys: Captured, tmp_path: Path, content: str) -> None:
     path = tmp_path / "prompt.txt"
@@ -150,7 +168,31 @@ def test_wrong_usage(capsys: Captured, arguments: list[str], message: str) -> No
 
 def test_unknown_characters_can_be_skipped(capsys: Captured) -> None:
     _, expected, _ = run(capsys, "--prompt", "abc", "--seed", "1")
-    assert run(capsys, "--prompt", "axbyc", "--unknown", "skip", "--seed", "1") == (0, expected, "")
+    code, out, err = run(capsys, "--prompt", "AxbycX", "--unknown", "skip", "--seed", "1")
+    assert (code, out) == (0, expected)
+    assert err == (
+        "textgen-run: warning: skipped 3 of the prompt's characters, which the model does not know: "
+        "'x' (U+0078), 'y' (U+0079)\n"
+    )
+    assert run(capsys, "--prompt", "abc", "--unknown", "skip", "--seed", "1") == (0, expected, "")
+
+
+def test_a_prompt_in_lower_case_for_a_model_without_capitals(capsys: Captured, tmp_path: Path) -> None:
+    """Its corpus was in lower case already, and it does not lower prompts itself."""
+    model, path = make_model(), tmp_path / "lower.onnx"
+    next(
+        entry for entry in model.metadata_props if entry.key == NORMALIZATION_KEY
+    ).value = '{"lowercase": false, "unicode": "NFC"}'
+    path.write_bytes(model.SerializeToString())
+    code, _, err = run_here(main, capsys, str(path), "--prompt", "Dad had", "--seed", "1")
+    assert code == 1
+    assert "on the command line --lowercase" in err
+    code, out, err = run_here(main, capsys, str(path), "--prompt", "Dad had", "--seed", "1", "--lowercase")
+    assert (code, out, err) == run_here(main, capsys, str(path), "--prompt", "dad had", "--seed", "1")
+    assert out.startswith("dad had")
+    (tmp_path / "prompt.txt").write_text("DAD HAD\n")
+    options = ("--prompt-file", str(tmp_path / "prompt.txt"), "--seed", "1", "--lowercase")
+    assert run_here(main, capsys, str(path), *options) == (0, out, "")
 
 
 def test_a_model_that_is_not_there(capsys: Captured) -> None:

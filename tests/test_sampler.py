@@ -91,12 +91,27 @@ def test_softmax_is_numpys_formula(logits: NDArray[np.float64], temperature: flo
     np.testing.assert_allclose(softmax(logits, temperature), expected / expected.sum(), rtol=1e-12)
 
 
-def test_entropy_is_in_bits() -> None:
-    assert entropy(np.zeros(8)) == pytest.approx(3.0)
-    assert entropy([0.0, -math.inf]) == 0.0
-    assert entropy(LOGITS, 0.0) == 0.0
-    probabilities = softmax(LOGITS, 0.7)
-    assert entropy(LOGITS, 0.7) == pytest.approx(-(probabilities * np.log2(probabilities)).sum())
+def test_entropy_is_of_a_distribution_and_in_bits() -> None:
+    assert entropy(np.full(8, 0.125)) == pytest.approx(3.0)
+    assert entropy([1.0, 0.0]) == 0.0
+    assert entropy([3.0, 1.0]) == pytest.approx(entropy([0.75, 0.25]))
+    assert entropy([1e308, 1e308, 1e-320]) == pytest.approx(1.0)
+    assert entropy([0.1] * 3) <= math.log2(3) + 1e-15
+    for temperature in (0.0, 0.2, 0.7, 1.2):
+        probabilities = softmax(LOGITS, temperature)
+        expected = -sum(p * math.log2(p) for p in probabilities if p > 0)
+        assert entropy(probabilities) == pytest.approx(expected, abs=1e-12)
+        # The entropies of a distribution at several temperatures differ.
+        assert entropy(reweight(softmax(LOGITS), temperature)) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("wrong", [LOGITS, [0.5, math.nan], [0.0, 0.0], [0.5, math.inf], [], [[0.5, 0.5]]])
+def test_entropy_and_reweight_refuse_the_same(wrong: Any) -> None:
+    for function in (entropy, reweight):
+        with pytest.raises(SamplingError, match="probabilities"):
+            function(wrong)
+    with pytest.raises(SamplingError, match=r"softmax\(logits\)"):
+        entropy(LOGITS)
 
 
 @pytest.mark.parametrize("temperature", [0.2, 0.5, 1.0, 1.2, 3.0])

@@ -25,6 +25,68 @@ def test_a_resumed_generation_goes_on_where_it_stood(tiny: Model, tmp_path: Path
     assert resumed.take(100) == generation.take(100)
 
 
+def test_an_open_file_takes_the_place_of_a_path(tiny: Model, tmp_path: Path) -> None:
+    generation = tiny.start("abc", temperature=0.9, seed=5)
+    path = tmp_path / "text.npz"
+    textgen.save(generation, path)
+    memory = io.BytesIO()
+    textgen.save(generation, memory)
+    assert memory.getvalue() == path.read_bytes()
+    with (tmp_path / "raw.npz").open("wb", buffering=0) as raw:
+        textgen.save(generation, raw)
+        assert not raw.closed
+    assert (tmp_path / "raw.npz").read_bytes() == path.read_bytes()
+    memory.seek(0)
+    expected = generation.take(50)
+    assert textgen.resume(tiny, memory).take(50) == expected
+    with path.open("rb") as file:
+        assert textgen.resume(tiny, file).take(50) == expected
+
+
+def test_what_takes_a_part_at_a_time_gets_the_whole(tiny: Model) -> None:
+    class Slow(io.RawIOBase):
+        def __init__(self) -> None:
+            self.content = b""
+
+        def write(self, data: Any) -> int | None:
+            self.content += bytes(data[:100])
+            return len(data[:100]) if len(self.content) < 600 else None
+
+    slow, memory = Slow(), io.BytesIO()
+    textgen.save(tiny.start("abc", seed=1), memory)
+    with pytest.raises(OutputError, match="cannot write the open file: it does not wait"):
+        textgen.save(tiny.start("abc", seed=1), slow)
+    assert slow.content == memory.getvalue()[:600]
+
+
+def test_open_files_that_will_not_do(tiny: Model, tmp_path: Path) -> None:
+    generation = tiny.start("abc", seed=1)
+    path = tmp_path / "text.npz"
+    with (
+        path.open("w") as text,
+        pytest.raises(TypeError, match=r"text\.npz takes text, not bytes: open it in b"),
+    ):
+        textgen.save(generation, text)  # type: ignore[arg-type]
+    with path.open("rb") as file, pytest.raises(OutputError, match=r"cannot write .*text\.npz: "):
+        textgen.save(generation, file)
+    with (
+        path.open() as text,
+        pytest.raises(TypeError, match=r"text\.npz gives str, not bytes: open it in binary"),
+    ):
+        textgen.resume(tiny, text)  # type: ignore[arg-type]
+    with (
+        path.open("rb") as file,
+        pytest.raises(SavedGenerationError, match=r"text\.npz: not a saved generation"),
+    ):
+        textgen.resume(tiny, file)
+    with path.open("wb") as file, pytest.raises(SavedGenerationError, match=r"text\.npz: cannot be read"):
+        textgen.resume(tiny, file)
+    with pytest.raises(TypeError, match="not to int"):
+        textgen.save(generation, 5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="not from int"):
+        textgen.resume(tiny, 5)  # type: ignore[arg-type]
+
+
 def test_it_belongs_to_its_model(tiny: Model, tmp_path: Path) -> None:
     """To its weights as well: the metadata may be the same."""
     model = make_model(scale=0.5)

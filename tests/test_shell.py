@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 from textgen_runtime.bench import rounds
-from textgen_runtime.cli import bench, run
+from textgen_runtime.cli import bench, info, run
 from textgen_runtime.cli import eval as evaluation
 from textgen_train import cli as train
 
@@ -16,7 +16,7 @@ from .make_tiny_model import PATH
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 @pytest.mark.parametrize("option", ["--help", "--version"])
-@pytest.mark.parametrize("command", [run, evaluation, bench, train], ids=lambda module: module.PROG)
+@pytest.mark.parametrize("command", [run, evaluation, info, bench, train], ids=lambda module: module.PROG)
 def test_help_that_cannot_be_written_is_an_error(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch, command: ModuleType, option: str
 ) -> None:
@@ -33,6 +33,7 @@ def test_help_that_cannot_be_written_is_an_error(
     [
         (run, ("--length", "5")),
         (evaluation, ("text",)),
+        (info, ()),
         (bench, ("--quick", "--section", "one-stream")),
     ],
 )

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import OutputError
+from textgen_runtime.corpus import Corpus
 from textgen_runtime.vocabulary import Normalization
 from textgen_train import eval_schedule, exporter, since_evaluation
 from textgen_train import run as run_module
 from textgen_train import trainer as trainer_module
-from textgen_train.corpus import Corpus
 from textgen_train.dataset import make_dataset
 from textgen_train.errors import ExportError, TrainingError
 from textgen_train.eval_schedule import EvalSchedule

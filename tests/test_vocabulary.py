@@ -31,8 +31,38 @@ def test_many_unknown_characters_are_not_all_listed() -> None:
         VOCABULARY.encode("cdefghijklmno")
 
 
+def test_capitals_of_known_letters_are_said_to_be_such() -> None:
+    with pytest.raises(PromptError) as caught:
+        VOCABULARY.encode("aABA")
+    assert str(caught.value) == (
+        "the model does not know 'A' (U+0041), 'B' (U+0042), but it knows the lower case: use "
+        "prompt.lower(), on the command line --lowercase"
+    )
+    with pytest.raises(PromptError) as caught:
+        VOCABULARY.encode("aAZ")
+    assert str(caught.value) == (
+        "the model does not know 'A' (U+0041), 'Z' (U+005A); it knows the lower case of 'A' (U+0041): "
+        "use prompt.lower(), on the command line --lowercase; leave the others out, or have them skipped "
+        '(unknown="skip", on the command line --unknown skip)'
+    )
+    with pytest.raises(PromptError) as caught:
+        VOCABULARY.encode("Zz")
+    assert "lower" not in str(caught.value)
+
+
+def test_what_is_unknown_is_counted() -> None:
+    assert VOCABULARY.unknown_in("zaébéz") == {"z": 2, "é": 2}
+    assert not VOCABULARY.unknown_in("ab𝄞")
+
+
 def test_unknown_characters_can_be_skipped() -> None:
     assert VOCABULARY.decode(VOCABULARY.encode("zaébé", "skip")) == "ab"
+
+
+def test_vocabularies_of_the_same_characters_are_equal() -> None:
+    assert Vocabulary("ab") == Vocabulary(["a", "b"]) != Vocabulary("ba")
+    assert hash(Vocabulary("ab")) == hash(Vocabulary(["a", "b"]))
+    assert Vocabulary("ab") != ("a", "b")
 
 
 def test_another_policy_is_refused() -> None:

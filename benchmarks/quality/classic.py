@@ -13,9 +13,9 @@ from pathlib import Path
 from time import perf_counter
 
 from textgen_runtime.bench.report import Section, times
+from textgen_runtime.corpus import read_corpus
 from textgen_runtime.vocabulary import Normalization, Vocabulary
 from textgen_train.classic import ClassicTrainer
-from textgen_train.corpus import read_corpus
 from textgen_train.precision import has_bfloat16
 from textgen_train.recipe import Budget, ClassicRecipe
 

@@ -23,10 +23,10 @@ from time import perf_counter
 import textgen_runtime as textgen
 from textgen_runtime.bench.report import Section
 from textgen_runtime.compressors import compressed_bits
+from textgen_runtime.corpus import read_corpus
 from textgen_runtime.scoring import BITS_A_NAT
 from textgen_runtime.vocabulary import Normalization
 from textgen_train.arguments import parser, recipe_of
-from textgen_train.corpus import read_corpus
 from textgen_train.dataset import make_dataset
 from textgen_train.report import METRICS_FILE, MODEL_FILE
 

@@ -9,6 +9,7 @@ from ._sampler import Sampler, entropy, reweight, softmax
 from .contract import Contract
 from .engine import Engine, State
 from .errors import (
+    CorpusError,
     ModelFileError,
     OutputError,
     PromptError,
@@ -28,6 +29,7 @@ from .vocabulary import Normalization, Vocabulary
 
 __all__ = [
     "Contract",
+    "CorpusError",
     "Engine",
     "Generation",
     "Model",

@@ -1,6 +1,9 @@
 # cython: language_level=3, freethreading_compatible=True
 """Temperature reweighting and multinomial draws.
 
+One convention: ``reweight`` and ``entropy`` take probabilities; ``softmax`` and all that draws take logits,
+and ``softmax`` turns these into those.
+
 Three layers: functions without the GIL that take the uniform number as an argument (declared in the
 .pxd for other Cython code), a ``Sampler`` that owns the random stream and the scratch space, and thin
 functions that check what Python hands them.
@@ -176,6 +179,18 @@ cdef object distribution(cnp.ndarray logits, double temperature):
     return weights / total
 
 
+cdef cnp.ndarray as_probabilities(object values):
+    """A row of numbers that a distribution can be made of."""
+    array = as_reals(values, 1, "probabilities")
+    if not np.all(np.isfinite(array)) or np.any(array < 0):
+        raise SamplingError(
+            "probabilities must be finite and 0 or more; softmax(logits) makes them from logits"
+        )
+    if not np.any(array > 0):
+        raise SamplingError("probabilities are all 0: no distribution can be made of them")
+    return array
+
+
 def reweight(probabilities, temperature=0.5):
     """Reweight a distribution to a temperature: p ** (1 / temperature), normalised.
 
@@ -195,18 +210,14 @@ def reweight(probabilities, temperature=0.5):
     Source: F. Chollet, Deep Learning with Python, section 8.1, ``reweight_distribution``.
     """
     cdef double heat = checked_temperature(temperature)
-    array = as_reals(probabilities, 1, "probabilities")
-    if not np.all(np.isfinite(array)) or np.any(array < 0):
-        raise SamplingError("probabilities must be finite and 0 or more")
-    if not np.any(array > 0):
-        raise SamplingError("probabilities are all 0: no distribution can be made of them")
+    array = as_probabilities(probabilities)
     with np.errstate(divide="ignore"):
         logits = np.log(array, dtype=np.float64)
     return distribution(logits, heat)
 
 
 def softmax(logits, temperature=1.0):
-    """The distribution that a ``Sampler`` of this temperature draws from.
+    """The distribution that a ``Sampler`` of this temperature draws from, given the same logits.
 
     Args:
         logits: Shape [n]; -inf makes a token impossible.
@@ -222,19 +233,32 @@ def softmax(logits, temperature=1.0):
     return distribution(as_reals(logits, 1, "logits").astype(np.float64), heat)
 
 
-def entropy(logits, temperature=1.0):
-    """Entropy in bits of the distribution that ``softmax`` returns; arguments and errors are the same.
+def entropy(probabilities):
+    """Entropy of a distribution, in bits.
 
-    0 bits: the next character is certain; log2(n) bits: all n are equally likely.
+    0 bits: the next character is certain; log2(n) bits: all n are equally likely. It takes a distribution, as
+    ``reweight`` does: the entropy at a temperature is ``entropy(reweight(probabilities, temperature))``, and
+    that of logits is ``entropy(softmax(logits, temperature))``.
+
+    Args:
+        probabilities: Shape [n]: 0 or more each, finite, not all 0. They need not sum to 1.
+
+    Returns:
+        A float from 0 to log2(n).
+
+    Raises:
+        SamplingError: If the probabilities are not as stated.
     """
-    cdef double heat = checked_temperature(temperature)
-    row = as_reals(logits, 1, "logits").astype(np.float64)
-    cdef cnp.ndarray array = row
-    cdef cnp.ndarray weights = np.empty_like(row)
-    cdef Py_ssize_t size = cnp.PyArray_SIZE(array)
-    cdef const double *start = <const double *>cnp.PyArray_DATA(array)
-    checked(most_likely(start, size))
-    return entropy_of(start, size, heat, <double *>cnp.PyArray_DATA(weights))
+    array = as_probabilities(probabilities).astype(np.float64)
+    # Divided by the largest first, so that no sum overflows.
+    with np.errstate(under="ignore"):
+        weights = array / array.max()
+    # A probability of 0 adds nothing: p log p goes to 0 with p.
+    weights = weights[weights > 0.0]
+    total = weights.sum()
+    nats = np.log(total) - np.dot(weights, np.log(weights)) / total
+    # Rounding may leave less than nothing.
+    return max(0.0, float(nats / np.log(2.0)))
 
 
 def draw_at(logits, temperature, uniform):

@@ -60,5 +60,9 @@ class TextFileError(TextgenError):
     """A text that cannot be read, or is not UTF-8."""
 
 
+class CorpusError(TextgenError):
+    """A corpus that cannot be had, or that nothing can be learned from."""
+
+
 class OutputError(TextgenError):
     """A file that cannot be written."""

@@ -2,17 +2,17 @@
 
 import copy
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from operator import index
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._sampler import Sampler
+from .batch import stream_together
 from .contract import Contract
-from .engine import Engine, Measurements, State, initial_state, join_states, select_streams
+from .engine import Engine, Measurements, State, initial_state
 from .errors import PromptError
 from .vocabulary import UnknownPolicy, Vocabulary
 
@@ -32,9 +32,13 @@ def fresh_seed() -> int:
     return secrets.randbits(32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """A loaded model. Immutable: any number of threads may generate from one at the same time.
+
+    Two models are equal if the same engine runs the same file: they give the same text. A copy is the model
+    itself. A pickle holds the content of the file and is opened again as the model was, so that another
+    process needs no file.
 
     Attributes:
         engine: What runs it.
@@ -45,6 +49,33 @@ class Model:
     engine: Engine
     contract: Contract
     sha256: str
+    # What opens it again, for a pickle. dataclasses.replace leaves it out: what that makes is of no file.
+    _reopen: "tuple[Callable[..., Model], tuple[Any, ...]] | None" = field(
+        default=None, init=False, repr=False
+    )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Model):
+            return NotImplemented
+        return (self.sha256, self.engine.name, self.contract) == (
+            other.sha256,
+            other.engine.name,
+            other.contract,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.sha256, self.engine.name))
+
+    def __copy__(self) -> "Model":
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Model":
+        return self
+
+    def __reduce__(self) -> "tuple[Callable[..., Model], tuple[Any, ...]]":
+        if self._reopen is None:
+            raise TypeError("cannot pickle a model that was not loaded from a file: use load()")
+        return self._reopen
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -83,15 +114,20 @@ class Model:
         Raises:
             PromptError: If the prompt is empty, or holds unknown characters and they are not skipped.
             SamplingError: If the temperature, seed or substream is not as stated.
+            TypeError: If the prompt is not a string; ``generate`` takes several.
         """
+        if prompt is not None and not isinstance(prompt, str):
+            hint = "; generate() takes several" if _is_several(prompt) else ""
+            raise TypeError(f"the prompt must be a str, not {type(prompt).__name__}{hint}")
         seed = fresh_seed() if seed is None else seed
         sampler = Sampler(temperature, seed, substream)
         if prompt is None:
             prompt = self._own_prompt(seed + substream)
         return Generation(self, sampler, prompt, unknown)
 
+    # A str is a sequence of str as well; it is one prompt.
     @overload
-    def generate(
+    def generate(  # type: ignore[overload-overlap]
         self,
         prompt: str | None = None,
         *,
@@ -104,7 +140,7 @@ class Model:
     @overload
     def generate(
         self,
-        prompt: list[str],
+        prompt: Sequence[str],
         *,
         length: int = ...,
         temperature: float = ...,
@@ -114,7 +150,7 @@ class Model:
 
     def generate(
         self,
-        prompt: str | list[str] | None = None,
+        prompt: str | Sequence[str] | None = None,
         *,
         length: int = DEFAULT_LENGTH,
         temperature: float = DEFAULT_TEMPERATURE,
@@ -123,12 +159,17 @@ class Model:
     ) -> str | list[str]:
         """Continue a prompt by ``length`` characters and return them, without the prompt.
 
-        Several prompts are continued together, which with the native engine takes far less than one after
-        another; number i is substream i of the seed, and its text does not depend on the others. The other
-        arguments and the errors are those of ``start``.
+        A sequence of prompts, such as a list or a tuple, gives a list of texts. They are continued together,
+        which with the native engine takes far less than one after another; number i is substream i of the
+        seed, and its text does not depend on the others. The other arguments and the errors are those of
+        ``start``.
         """
-        if not isinstance(prompt, list):
+        if prompt is None or isinstance(prompt, str):
             return self.start(prompt, temperature=temperature, seed=seed, unknown=unknown).take(length)
+        if not _is_several(prompt):
+            raise TypeError(
+                f"the prompt must be a str or a sequence of str, such as a list, not {type(prompt).__name__}"
+            )
         seed = fresh_seed() if seed is None else seed
         generations = [
             self.start(each, temperature=temperature, seed=seed, substream=i, unknown=unknown)
@@ -158,6 +199,11 @@ class Model:
         if not self.prompts:
             raise PromptError("the model brings no prompts of its own: give one")
         return self.prompts[number % len(self.prompts)]
+
+
+def _is_several(prompt: object) -> bool:
+    """Whether it is a sequence that may be of prompts."""
+    return isinstance(prompt, Sequence) and not isinstance(prompt, str | bytes | bytearray)
 
 
 class Generation:
@@ -234,48 +280,13 @@ class Generation:
         return (texts[0] for texts in stream_together([self], length, piece))
 
     def copy(self) -> "Generation":
-        """A stream that goes on from here exactly as this one would, and apart from it."""
+        """A stream that goes on from here exactly as this one would, and apart from it.
+
+        ``copy.copy`` and ``copy.deepcopy`` do the same, and a pickle does so in another process.
+        """
         twin = object.__new__(Generation)
         twin.__dict__.update(self.__dict__)
         twin.sampler = copy.copy(self.sampler)
         return twin
 
-
-def stream_together(generations: Sequence[Generation], length: int, piece: int) -> Iterator[list[str]]:
-    """Yield the next ``length`` characters of several generations of one model, a piece of each at a time.
-
-    Args:
-        generations: Of the same model, each with a sampler of its own.
-        length: How many characters of each.
-        piece: How many of them at a time; after each piece every generation stands behind it.
-
-    Raises:
-        ValueError: If ``length`` is negative.
-        SamplingError: If the model's logits are not finite.
-    """
-    if index(length) < 0:
-        raise ValueError(f"length must be 0 or more, not {length}")
-    return _pieces_together(generations, length, piece)
-
-
-def _pieces_together(generations: Sequence[Generation], length: int, piece: int) -> Iterator[list[str]]:
-    model = generations[0].model
-    for start in range(0, length, piece):
-        positions = [generation.sampler.position for generation in generations]
-        try:
-            decoded = model.engine.decode(
-                [generation.sampler for generation in generations],
-                np.stack([generation.logits for generation in generations]),
-                join_states([generation.state for generation in generations]),
-                min(piece, length - start),
-                generations[0].measurements,
-            )
-        except BaseException:
-            # An interrupt included: what was drawn was never read, and is drawn again.
-            for generation, position in zip(generations, positions, strict=True):
-                generation.sampler.position = position
-            raise
-        for i, generation in enumerate(generations):
-            generation.logits = decoded.logits[i]
-            generation.state = select_streams(decoded.state, slice(i, i + 1))
-        yield [model.vocabulary.decode(tokens) for tokens in decoded.tokens.T.tolist()]
+    __copy__ = copy

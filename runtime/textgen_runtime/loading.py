@@ -1,4 +1,4 @@
-"""From a model file to a ``Model``."""
+"""From a model file, or its content, to a ``Model``."""
 
 import hashlib
 import os
@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from .binary_file import BinaryReader, name_of, read_open
 from .contract import Contract
 from .engine import Engine
 from .errors import ModelFileError, shorten
@@ -14,18 +15,23 @@ from .shipped import locate, shipped
 
 EngineName: TypeAlias = Literal["auto", "native", "onnxruntime"]
 
+# A path or a shipped model's name, a model file's content, or an open file.
+ModelSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryReader
+
 # protobuf, which ONNX files are written in, has no message of 2 GiB.
 LARGEST_FILE = 2**31
 
 PIPE_PIECE = 2**20
 
 
-def load(path: str | os.PathLike[str], *, engine: EngineName = "auto", threads: int = 1) -> Model:
-    """Load a model file.
+def load(source: ModelSource, *, engine: EngineName = "auto", threads: int = 1) -> Model:
+    """Load a model.
 
     Args:
-        path: A ``.onnx`` file that ``textgen-train`` wrote, or any that keeps the same contract; or a folder
-            that holds one called ``model.onnx``; or the name of a model that ships, one of ``shipped()``.
+        source: A ``.onnx`` file that ``textgen-train`` wrote, or any that keeps the same contract: its path,
+            or that of a folder that holds one called ``model.onnx``, or the name of a model that ships, one
+            of ``shipped()``. Or the content of such a file: bytes, or a file that is open for reading in
+            binary mode, which is read to its end. Bytes are never a path.
         engine: What runs it. ``"native"`` is far faster and knows the graphs that ``textgen-train`` writes.
             ``"onnxruntime"`` runs any graph with the contract's inputs and outputs: a graph can take any time
             and memory, so that is only for files that are trusted. ``"auto"`` takes the native one, or
@@ -37,37 +43,73 @@ def load(path: str | os.PathLike[str], *, engine: EngineName = "auto", threads: 
     Raises:
         ModelFileError: If the file is missing, damaged, or not a text generator; one line says which.
         ValueError: If ``engine`` or ``threads`` is not as stated.
+        TypeError: If ``source`` is none of these.
     """
     if engine not in ("auto", "native", "onnxruntime"):
         raise ValueError(f"engine must be 'auto', 'native' or 'onnxruntime', not {engine!r}")
     if threads < 1:
         raise ValueError(f"threads must be 1 or more, not {threads}")
-    file, name = locate(path), shorten(str(path))
-    try:
-        content = _read_file(file)
-    except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        if missing and file != Path(path):
-            raise ModelFileError(f"the folder {name} holds no {file.name}") from None
-        hint = f"; models that ship: {', '.join(shipped())}" if missing and not file.suffix else ""
-        raise ModelFileError(
-            f"cannot read the model file {shorten(str(file))}: {error.strerror or error}{hint}"
-        ) from None
-    except ModelFileError as error:
-        raise ModelFileError(f"{name}: {error}") from None
-    if not content:
-        raise ModelFileError(f"the model file {name} is empty")
+    name = name_source(source)
+    content = read_model(source)
     try:
         return open_model(content, engine, threads)
     except ModelFileError as error:
         raise ModelFileError(f"{name}: {error}") from error
 
 
+def read_model(source: ModelSource) -> bytes:
+    """The content of a model file, not yet looked into; the argument and the errors are those of ``load``."""
+    name = name_source(source)
+    if isinstance(source, bytes | bytearray | memoryview):
+        content = bytes(source)
+    elif isinstance(source, str | os.PathLike):
+        content = _read_path(source)
+    elif hasattr(source, "read"):
+        try:
+            content = read_open(source)
+        except OSError as error:
+            raise ModelFileError(f"cannot read {name}: {error.strerror or error}") from None
+    else:
+        raise TypeError(
+            f"a model is loaded from a path, from bytes or from an open binary file, not from "
+            f"{type(source).__name__}"
+        )
+    if not content:
+        raise ModelFileError(f"{name} is empty")
+    return content
+
+
+def name_source(source: ModelSource) -> str:
+    """What to call a model in a message."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        return "the given content"
+    return shorten(str(source) if isinstance(source, str | os.PathLike) else name_of(source))
+
+
+def _read_path(path: str | os.PathLike[str]) -> bytes:
+    file = locate(path)
+    try:
+        return _read_file(file)
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        if missing and file != Path(path):
+            raise ModelFileError(f"the folder {shorten(str(path))} holds no {file.name}") from None
+        hint = f"; models that ship: {', '.join(shipped())}" if missing and not file.suffix else ""
+        raise ModelFileError(
+            f"cannot read the model file {shorten(str(file))}: {error.strerror or error}{hint}"
+        ) from None
+    except ModelFileError as error:
+        raise ModelFileError(f"{shorten(str(path))}: {error}") from None
+
+
 def open_model(content: bytes, engine: EngineName = "auto", threads: int = 1) -> Model:
     """What ``load`` makes of a file's content; arguments and errors are the same."""
     _check_size(len(content))
     opened, contract = _open(content, engine, threads)
-    return Model(opened, contract, hashlib.sha256(content).hexdigest())
+    model = Model(opened, contract, hashlib.sha256(content).hexdigest())
+    # The model is immutable for everyone else.
+    object.__setattr__(model, "_reopen", (open_model, (content, engine, threads)))
+    return model
 
 
 def _read_file(file: Path) -> bytes:

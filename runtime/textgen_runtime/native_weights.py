@@ -65,12 +65,8 @@ def pack(graph: GraphWeights) -> PackedWeights:
         ModelFileError: If sums of the weights are too large for float32.
     """
     units, vocabulary = graph.output.shape
+    check_table(units, vocabulary)
     padded = _padded(units, GROUP)
-    if vocabulary * 4 * padded * 4 > LARGEST_TABLE_BYTES:
-        raise TooLargeError(
-            f"its vocabulary of {vocabulary:,} characters is too large for the native engine at {units:,} "
-            "units"
-        )
     weights, biases = [], []
     for i, layer in enumerate(graph.layers):
         recurrent = _pad(layer.recurrent, padded)
@@ -87,6 +83,19 @@ def pack(graph: GraphWeights) -> PackedWeights:
         output=_output_blocks(graph.output, padded),
         output_bias=_aligned(_pad(graph.output_bias[np.newaxis], _padded(vocabulary, BLOCK))[0]),
     )
+
+
+def check_table(units: int, vocabulary: int) -> None:
+    """See that the first layer's table is not too large.
+
+    Raises:
+        TooLargeError: If the vocabulary and the units are too many for this engine.
+    """
+    if vocabulary * 4 * _padded(units, GROUP) * 4 > LARGEST_TABLE_BYTES:
+        raise TooLargeError(
+            f"its vocabulary of {vocabulary:,} characters is too large for the native engine at {units:,} "
+            "units"
+        )
 
 
 def _first_layer_rows(graph: GraphWeights, units: int, padded: int) -> Weights:

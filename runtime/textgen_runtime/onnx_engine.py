@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from ._sampler import Sampler, entropy
+from ._sampler import Sampler, entropy, softmax
 from .contract import CELL, HIDDEN, INPUTS, LOGITS, OUTPUTS, TOKEN, Contract
 from .engine import Decoded, Measurements, State, initial_state, join_states, select_streams
 from .errors import ModelFileError, quote, shorten
@@ -134,7 +134,7 @@ class OnnxEngine:
                 tokens[i] = sampler.draw(logits)
                 scores, state = self.step(tokens[i : i + 1], state)
             else:
-                bits = entropy(logits, sampler.temperature)
+                bits = entropy(softmax(logits, sampler.temperature))
                 start = perf_counter_ns()
                 tokens[i] = sampler.draw(logits)
                 drawn = perf_counter_ns()

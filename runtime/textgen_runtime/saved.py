@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from ._sampler import sampler_at
 from .atomic import replace_file
+from .binary_file import BinaryReader, BinaryWriter, name_of, read_open, write_open
 from .engine import State
-from .errors import SavedGenerationError, shorten
+from .errors import OutputError, SavedGenerationError, shorten
 from .generator import Generation, Model
 from .json_text import from_json, to_json
 
@@ -36,11 +37,12 @@ LARGEST_HEADER = 1024
 LARGEST_DIRECTORY = 1024
 
 
-def save(generation: Generation, path: str | os.PathLike[str]) -> None:
-    """Write a generation to a file, whole or not at all.
+def save(generation: Generation, file: str | os.PathLike[str] | BinaryWriter) -> None:
+    """Write a generation to a file: to a path whole or not at all, or to a file open in binary mode.
 
     Raises:
         OutputError: If the file cannot be written.
+        TypeError: If ``file`` is neither, or open in text mode.
     """
     sampler = generation.sampler
     described = {
@@ -60,31 +62,63 @@ def save(generation: Generation, path: str | os.PathLike[str]) -> None:
         logits=np.ascontiguousarray(generation.logits),
         description=np.array(to_json(described)),
     )
-    replace_file(path, content.getvalue())
+    if isinstance(file, str | os.PathLike):
+        replace_file(file, content.getvalue())
+        return
+    if not hasattr(file, "write"):
+        raise TypeError(
+            f"a generation is saved to a path or an open binary file, not to {type(file).__name__}"
+        )
+    try:
+        write_open(file, content.getvalue())
+    except OSError as error:
+        raise OutputError(f"cannot write {name_of(file)}: {error.strerror or error}") from error
 
 
-def resume(model: Model, path: str | os.PathLike[str]) -> Generation:
+def resume(model: Model, file: str | os.PathLike[str] | BinaryReader) -> Generation:
     """Read a generation back; what it goes on with is what the saved one would have gone on with.
 
     Nothing that the file holds is trusted: sizes are checked against the model before anything is read, and
     reading takes a few times the memory of the file at most.
 
+    Args:
+        model: The model that it was saved from.
+        file: The path of a saved generation, or a file open for reading in binary mode, which is read to its
+            end.
+
     Raises:
         SavedGenerationError: If the file cannot be read, is damaged, or was saved from another model.
+        TypeError: If ``file`` is neither, or open in text mode.
     """
-    name = shorten(str(path))
+    name = shorten(str(file) if isinstance(file, str | os.PathLike) else name_of(file))
     try:
-        with Path(path).open("rb") as file:
-            return _restore(model, file)
+        with _opened(file) as opened:
+            return _read(model, opened)
     except SavedGenerationError as error:
         raise SavedGenerationError(f"{name}: {error}") from None
     except OSError as error:
         raise SavedGenerationError(f"{name}: cannot be read ({error.strerror or error})") from None
-    except MemoryError:
+
+
+def _opened(file: str | os.PathLike[str] | BinaryReader) -> BinaryIO:
+    if isinstance(file, str | os.PathLike):
+        return Path(file).open("rb")
+    if not hasattr(file, "read"):
+        raise TypeError(
+            f"a generation is read from a path or an open binary file, not from {type(file).__name__}"
+        )
+    # As a whole, because a pipe cannot be searched through as an archive must be.
+    return io.BytesIO(read_open(file))
+
+
+def _read(model: Model, file: BinaryIO) -> Generation:
+    try:
+        return _restore(model, file)
+    except (SavedGenerationError, OSError, MemoryError):
         raise
     # A damaged archive makes zipfile, numpy and json raise whatever they come upon.
     except Exception as error:
-        raise SavedGenerationError(f"{name}: not a saved generation, or damaged") from error
+        raise SavedGenerationError("not a saved generation, or damaged") from error
 
 
 def _restore(model: Model, file: BinaryIO) -> Generation:

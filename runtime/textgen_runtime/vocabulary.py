@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -37,7 +38,13 @@ class Normalization:
     unicode: UnicodeForm | None = "NFC"
 
     def apply(self, text: str) -> str:
-        """The text in that form; a text that is in it already stays as it is."""
+        """The text in that form; a text that is in it already stays as it is.
+
+        Raises:
+            TypeError: If it is not a string.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"the text must be a str, not {type(text).__name__}")
         text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
         while True:
             # Each can undo the other: a letter in lower case may part from its accent, and the compatible
@@ -91,6 +98,12 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.symbols)
 
+    def __eq__(self, other: object) -> bool:
+        return self.symbols == other.symbols if isinstance(other, Vocabulary) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.symbols)
+
     def knows(self, text: str) -> bool:
         """Whether all characters of a text are in the vocabulary."""
         return all(symbol in self._ids for symbol in text)
@@ -114,12 +127,31 @@ class Vocabulary:
             raise ValueError(f"unknown must be 'error' or 'skip', not {unknown!r}")
         found = [self._ids.get(symbol) for symbol in text]
         if unknown == "error" and None in found:
-            strangers = sorted({symbol for symbol, token in zip(text, found, strict=True) if token is None})
-            raise PromptError(
-                f"the model does not know {describe(strangers)}; leave them out, or have them skipped"
-                ' (unknown="skip", on the command line --unknown skip)'
-            )
+            raise PromptError(self._refusal(sorted(self.unknown_in(text))))
         return np.array([token for token in found if token is not None], dtype=np.int64)
+
+    def unknown_in(self, text: str) -> Counter[str]:
+        """How often each character that the model does not know is in a text, already normalised."""
+        return Counter(symbol for symbol in text if symbol not in self._ids)
+
+    def _refusal(self, unknown: list[str]) -> str:
+        """What the model does not know, and what to do about it."""
+        capitals = [symbol for symbol in unknown if self._knows_in_lower_case(symbol)]
+        lowercase = "prompt.lower(), on the command line --lowercase"
+        if capitals == unknown:
+            return (
+                f"the model does not know {describe(unknown)}, but it knows the lower case: use {lowercase}"
+            )
+        known, rest = "", "them"
+        if capitals:
+            known, rest = f"; it knows the lower case of {describe(capitals)}: use {lowercase}", "the others"
+        return (
+            f"the model does not know {describe(unknown)}{known}; leave {rest} out, or have them skipped "
+            '(unknown="skip", on the command line --unknown skip)'
+        )
+
+    def _knows_in_lower_case(self, symbol: str) -> bool:
+        return symbol.lower() != symbol and not self.unknown_in(symbol.lower())
 
     def decode(self, tokens: Iterable[int]) -> str:
         """The text of token ids, each in [0, len(self))."""

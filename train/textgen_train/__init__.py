@@ -8,8 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from textgen_runtime.corpus import Corpus, read_corpus
+
     from .classic import ClassicTrainer
-    from .corpus import Corpus, read_corpus
     from .dataset import Dataset, make_dataset
     from .errors import CorpusError, ExportError, RecipeError, TrainingError
     from .evaluation import held_out_loss
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
     from .stream_trainer import StreamTrainer
     from .trainer import Trainer, Update
 
+# The module of each; that of a name with a dot is in the runtime.
 _HOMES = {
     "PRESETS": "recipe",
     "Budget": "recipe",
     "CharLSTM": "model",
     "ClassicRecipe": "recipe",
     "ClassicTrainer": "classic",
-    "Corpus": "corpus",
+    "Corpus": "textgen_runtime.corpus",
     "CorpusError": "errors",
     "Dataset": "dataset",
     "ExportError": "errors",
@@ -39,7 +41,7 @@ _HOMES = {
     "export": "exporter",
     "make_dataset": "dataset",
     "held_out_loss": "evaluation",
-    "read_corpus": "corpus",
+    "read_corpus": "textgen_runtime.corpus",
 }
 
 __all__ = [
@@ -69,4 +71,5 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    home = _HOMES[name]
+    return getattr(import_module(home if "." in home else f".{home}", __name__), name)

@@ -5,9 +5,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from textgen_runtime.cli.shell import MOST_THREADS, CommandParser, number, whole_number
+from textgen_runtime.corpus import NAMES
 from textgen_runtime.vocabulary import UNICODE_FORMS
 
-from .corpus import NAMES
 from .errors import RecipeError
 from .recipe import PRESETS, AnyRecipe, Budget, ClassicRecipe, Recipe
 from .settings import option

@@ -9,22 +9,22 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textgen_runtime.cli.interrupts import HeldInterrupts
 from textgen_runtime.cli.shell import (
     EXIT_INTERRUPTED,
     complain,
     escape_unencodable,
     run_command,
-    tell,
 )
+from textgen_runtime.console import tell
+from textgen_runtime.corpus import Corpus, read_corpus
 from textgen_runtime.errors import OutputError
+from textgen_runtime.interrupts import HeldInterrupts
 from textgen_runtime.processors import available_processors
 from textgen_runtime.shipped import shown_path
 from textgen_runtime.text_file import STANDARD_INPUT
 from textgen_runtime.vocabulary import Normalization, as_unicode_form
 
 from .arguments import PROG, budget_of, parser, recipe_of
-from .corpus import Corpus, read_corpus
 from .dataset import make_dataset
 from .errors import CorpusError, RecipeError, TrainingError, explaining_memory_errors
 from .output_folder import prepared_folder

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from textgen_runtime.corpus import Corpus
 from textgen_runtime.vocabulary import Normalization, Vocabulary
 
-from .corpus import Corpus
 from .errors import CorpusError
 
 # Below these there is nothing to learn, or no loss worth reading.

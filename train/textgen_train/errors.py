@@ -3,11 +3,10 @@
 import contextlib
 from collections.abc import Iterator
 
-from textgen_runtime.errors import TextgenError
+from textgen_runtime.errors import CorpusError, TextgenError
 
-
-class CorpusError(TextgenError):
-    """A corpus that cannot be had, or that nothing can be learned from."""
+# CorpusError is the runtime's, which reads texts to score as well.
+__all__ = ["CorpusError", "ExportError", "RecipeError", "TrainingError", "explaining_memory_errors"]
 
 
 class RecipeError(TextgenError, ValueError):

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from textgen_runtime.atomic import remove_abandoned
+from textgen_runtime.corpus import Corpus
 from textgen_runtime.errors import OutputError
 
-from .corpus import Corpus
 from .report import FILES
 
 # Stays in the folder, since a run that has just opened it could otherwise lock a file that is removed. It is

@@ -4,7 +4,8 @@ import sys
 from time import perf_counter
 from typing import NoReturn, Protocol
 
-from textgen_runtime.cli.shell import discard, shown_on, tell
+from textgen_runtime.cli.shell import shown_on
+from textgen_runtime.console import discard, tell
 from tqdm import tqdm
 
 PLAIN_SECONDS = 10.0

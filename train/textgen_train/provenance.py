@@ -7,9 +7,9 @@ from typing import Any
 
 import onnx
 import torch
+from textgen_runtime.corpus import Corpus
 from textgen_runtime.version import __version__
 
-from .corpus import Corpus
 from .dataset import Dataset
 from .precision import has_bfloat16
 from .recipe import AnyRecipe

@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from textgen_runtime.atomic import replace_file
+from textgen_runtime.corpus import SAMPLES_FILE
 from textgen_runtime.errors import OutputError
 from textgen_runtime.json_text import to_json
 from textgen_runtime.shipped import FILE_IN_FOLDER
 
 MODEL_FILE = FILE_IN_FOLDER
 METRICS_FILE = "metrics.jsonl"
-SAMPLES_FILE = "samples.txt"
 CURVES_FILE = "loss.png"
 FILES = (MODEL_FILE, METRICS_FILE, SAMPLES_FILE, CURVES_FILE)
 

@@ -1,6 +1,7 @@
 """Texts at several temperatures from one prompt, as the textbook's loop prints them."""
 
-from textgen_runtime.generator import Model, stream_together
+from textgen_runtime.batch import stream_together
+from textgen_runtime.generator import Model
 
 TEMPERATURES = (0.2, 0.5, 1.0, 1.2)
 LENGTH = 400

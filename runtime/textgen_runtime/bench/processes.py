@@ -9,8 +9,8 @@ from pathlib import Path
 from threading import Timer
 from typing import Any
 
-from textgen_runtime.cli.interrupts import HeldInterrupts
 from textgen_runtime.errors import ModelFileError
+from textgen_runtime.interrupts import HeldInterrupts
 
 from .context import Bench
 from .deadline import FOREVER, Deadline, DeadlineError

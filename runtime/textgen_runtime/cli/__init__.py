@@ -1,1 +1,1 @@
-"""The commands: ``textgen-run`` and ``textgen-bench``."""
+"""The commands: ``textgen-run``, ``textgen-eval``, ``textgen-info`` and ``textgen-bench``."""

@@ -24,6 +24,7 @@ from textgen_runtime.bench.machine import machine, usable_cores
 from textgen_runtime.bench.plot import is_plot, plot
 from textgen_runtime.bench.report import Section
 from textgen_runtime.bench.sections import SHARES, measure
+from textgen_runtime.console import tell
 from textgen_runtime.errors import OutputError
 from textgen_runtime.generator import Model
 from textgen_runtime.loading import EngineName, load
@@ -31,7 +32,7 @@ from textgen_runtime.shipped import locate
 
 from .bench_arguments import PROG, STANDARD_OUTPUT, parse
 from .outputs import refuse_to_replace, see_that_it_can_be_written
-from .shell import EXIT_FAILED, complain, run_command, tell
+from .shell import EXIT_FAILED, complain, run_command
 
 # Of each comparison.
 SECONDS, QUICK_SECONDS = 4.0, 0.2

@@ -8,17 +8,27 @@ from time import perf_counter
 
 from textgen_runtime.atomic import replace_file
 from textgen_runtime.compressors import COMPRESSORS, compressed_bits
+from textgen_runtime.corpus import NAMES, read_corpus
 from textgen_runtime.errors import OutputError, TextgenError
 from textgen_runtime.generator import Model
+from textgen_runtime.interrupts import HeldInterrupts
 from textgen_runtime.json_text import to_json
 from textgen_runtime.loading import load
 from textgen_runtime.scoring import predict
-from textgen_runtime.text_file import STANDARD_INPUT, read_text
+from textgen_runtime.text_file import STANDARD_INPUT
 
-from .interrupts import HeldInterrupts
 from .outputs import refuse_to_replace
 from .scored import Scored, summary, together
-from .shell import EXIT_FAILED, CommandParser, add_engine, add_model, complain, number, run_command
+from .shell import (
+    EXIT_FAILED,
+    CommandParser,
+    add_engine,
+    add_lowercase,
+    add_model,
+    complain,
+    number,
+    run_command,
+)
 
 PROG = "textgen-eval"
 
@@ -26,7 +36,8 @@ EXAMPLES = """\
 examples:
   textgen-eval model.onnx chapter.txt
   textgen-eval model.onnx novel.txt --last 0.1
-  textgen-eval nietzsche letters/*.txt --unknown skip --json
+  textgen-eval nietzsche nietzsche --last 0.1
+  textgen-eval model.onnx letters/ chapter.txt --unknown skip --json
   textgen-eval model.onnx chapter.txt --surprise chapter.html
 """
 
@@ -56,7 +67,8 @@ def parser() -> CommandParser:
         "texts",
         metavar="TEXT",
         nargs="+",
-        help="a UTF-8 file, or - for standard input; several are also summed up",
+        help="a UTF-8 file, a folder of .txt files (also in sub-folders), - for standard input, or a name: "
+        f"{', '.join(NAMES)}; several are also summed up",
     )
     command.add_argument(
         "--last",
@@ -72,6 +84,7 @@ def parser() -> CommandParser:
         default="error",
         help="what to do about characters that the model does not know (default error)",
     )
+    add_lowercase(command, "the texts")
     command.add_argument("--json", action="store_true", help="write the figures as JSON")
     command.add_argument(
         "--surprise",
@@ -118,11 +131,14 @@ def score_text(model: Model, source: str, arguments: argparse.Namespace) -> Scor
     """Read and score one text.
 
     Raises:
-        TextFileError: If it cannot be read.
+        CorpusError: If it cannot be had, or is empty.
+        TextFileError: If it cannot be read, or is not UTF-8.
         TextgenError: If it cannot be scored; its name is in the message.
     """
     name = "standard input" if source == STANDARD_INPUT else source
-    text = read_text(source)
+    text = read_corpus(source).text
+    if arguments.lowercase:
+        text = text.lower()
     before = perf_counter()
     try:
         prediction = predict(model, text, last=arguments.last, unknown=arguments.unknown)
@@ -155,6 +171,7 @@ def write_figures(arguments: argparse.Namespace, model: Model, texts: Sequence[S
         "engine": model.engine.name,
         "last": arguments.last,
         "unknown": arguments.unknown,
+        "lowercase": arguments.lowercase,
         "texts": [text.as_json() for text in texts],
         "all": together(texts).as_json(),
     }

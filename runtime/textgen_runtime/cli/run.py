@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 from time import perf_counter
 
+from textgen_runtime.batch import stream_together
+from textgen_runtime.console import tell
 from textgen_runtime.engine import Measurements
 from textgen_runtime.errors import PromptError
 from textgen_runtime.generator import (
@@ -12,13 +14,14 @@ from textgen_runtime.generator import (
     DEFAULT_TEMPERATURE,
     STREAM_PIECE,
     Generation,
+    Model,
     fresh_seed,
-    stream_together,
 )
+from textgen_runtime.interrupts import HeldInterrupts
 from textgen_runtime.loading import load
 from textgen_runtime.text_file import STANDARD_INPUT, read_text
+from textgen_runtime.vocabulary import describe
 
-from .interrupts import HeldInterrupts
 from .models import list_models
 from .shell import (
     MOST_SEED,
@@ -26,12 +29,13 @@ from .shell import (
     CommandParser,
     Show,
     add_engine,
+    add_lowercase,
     add_model,
+    complain,
     escape_unencodable,
     number,
     run_command,
     shown_on,
-    tell,
     whole_number,
 )
 from .statistics import statistics
@@ -115,8 +119,10 @@ def parser() -> CommandParser:
         "--unknown",
         choices=("error", "skip"),
         default="error",
-        help="what to do about characters of the prompt that the model does not know (default error)",
+        help="what to do about characters of the prompt that the model does not know; skip leaves them out "
+        "and says so (default error)",
     )
+    add_lowercase(command, "the prompt")
     add_engine(command)
     command.add_argument(
         "--threads",
@@ -139,10 +145,15 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
     model = load(arguments.model, engine=arguments.engine, threads=arguments.threads)
     loaded = perf_counter()
     escape_unencodable(PROG, sys.stdout, model.vocabulary.symbols)
+    if prompt is not None and arguments.unknown == "skip":
+        tell_skipped(model, prompt)
 
-    measurements = Measurements() if arguments.stats else None
+    measured: list[tuple[float, Measurements]] = []
     writer = Writer()
     for heat in arguments.temp:
+        measurements = Measurements() if arguments.stats else None
+        if measurements is not None:
+            measured.append((heat, measurements))
         for first in range(0, arguments.count, TOGETHER):
             streams = range(first, min(first + TOGETHER, arguments.count))
             generations = [
@@ -153,10 +164,10 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
             titles = [heading(arguments, heat, i) for i in streams]
             openings = ["" if arguments.no_echo else generation.prompt for generation in generations]
             writer.write_texts(generations, titles, openings, arguments.length)
-    if measurements is not None:
+    if measured:
         sys.stdout.flush()
         first_character = (writer.first_character or loaded) - start
-        report = statistics(model.engine.name, seed, loaded - before, first_character, measurements)
+        report = statistics(model.engine.name, seed, loaded - before, first_character, measured)
         tell("".join(f"{line}\n" for line in report))
     return 0
 
@@ -166,6 +177,18 @@ def heading(arguments: argparse.Namespace, heat: float, stream: int) -> str:
     parts = [f"temperature: {heat}"] if len(arguments.temp) > 1 else []
     parts += [f"text {stream + 1} of {arguments.count}"] if arguments.count > 1 else []
     return f"------ {', '.join(parts)}\n" if parts else ""
+
+
+def tell_skipped(model: Model, prompt: str) -> None:
+    """Say what is left out of the prompt, if anything is."""
+    skipped = model.vocabulary.unknown_in(model.contract.normalization.apply(prompt))
+    if skipped:
+        complain(
+            PROG,
+            f"skipped {skipped.total():,} of the prompt's characters, which the model does not know: "
+            f"{describe(sorted(skipped))}",
+            "warning",
+        )
 
 
 def read_prompt(arguments: argparse.Namespace) -> str | None:
@@ -180,7 +203,7 @@ def read_prompt(arguments: argparse.Namespace) -> str | None:
         raise PromptError(
             f"the prompt from {name} is empty; without any, the model starts from its own snippets"
         )
-    return text
+    return text.lower() if text and arguments.lowercase else text
 
 
 class Writer:

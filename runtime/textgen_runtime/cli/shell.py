@@ -1,7 +1,6 @@
 """What all the commands do alike: arguments, errors, exit codes, interrupts and closed pipes."""
 
 import argparse
-import contextlib
 import math
 import os
 import sys
@@ -9,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, TextIO
 
+from textgen_runtime.console import discard, tell
 from textgen_runtime.errors import TextgenError, quote, shorten
 from textgen_runtime.version import __version__
 
@@ -118,6 +118,15 @@ def add_model(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_lowercase(command: argparse.ArgumentParser, what: str) -> None:
+    """The option that brings a text into lower case, for models whose vocabulary has no capitals."""
+    command.add_argument(
+        "--lowercase",
+        action="store_true",
+        help=f"make {what} lower case first, for a model that knows no capitals",
+    )
+
+
 def add_engine(command: argparse.ArgumentParser) -> None:
     """The option that chooses what runs the model."""
     command.add_argument(
@@ -161,23 +170,6 @@ def run_command(prog: str, command: Callable[[], int]) -> int:
         complain(prog, f"cannot write standard output: {error.strerror or error}")
         return EXIT_FAILED
     return code
-
-
-def discard(stream: TextIO) -> None:
-    """Give up standard output or error: it is flushed once more at exit, and must not fail then."""
-    with contextlib.suppress(OSError, ValueError):
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, stream.fileno())
-        os.close(null)
-
-
-def tell(text: str) -> None:
-    """Write to standard error; that nobody reads it is no reason to end what is told of."""
-    try:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-    except OSError:
-        discard(sys.stderr)
 
 
 def complain(prog: str, message: str, kind: str = "error") -> None:

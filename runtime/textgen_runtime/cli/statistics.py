@@ -1,5 +1,7 @@
 """What ``textgen-run --stats`` tells."""
 
+from collections.abc import Sequence
+
 from textgen_runtime.engine import Measurements
 
 MICROSECONDS = 1e6
@@ -7,7 +9,11 @@ MILLISECONDS = 1e3
 
 
 def statistics(
-    engine: str, seed: int, load_seconds: float, first_character_seconds: float, measured: Measurements
+    engine: str,
+    seed: int,
+    load_seconds: float,
+    first_character_seconds: float,
+    measured: Sequence[tuple[float, Measurements]],
 ) -> list[str]:
     """The report, a line a figure.
 
@@ -16,12 +22,15 @@ def statistics(
         seed: What gives the text again.
         load_seconds: Reading the model, the import of its engine included.
         first_character_seconds: From the start of the command until the first piece of text was written.
-        measured: The decoding of all texts; with several threads, their times added up.
+        measured: Each temperature and the decoding of its texts; with several threads, their times added up.
     """
-    characters = max(measured.characters, 1)
-    seconds = measured.model_seconds + measured.sampler_seconds
-    model = measured.model_seconds / characters * MICROSECONDS
-    sampler = measured.sampler_seconds / characters * MICROSECONDS
+    whole = Measurements()
+    for _, part in measured:
+        whole.merge(part)
+    characters = max(whole.characters, 1)
+    seconds = whole.model_seconds + whole.sampler_seconds
+    model = whole.model_seconds / characters * MICROSECONDS
+    sampler = whole.sampler_seconds / characters * MICROSECONDS
     return [
         f"engine           {engine}",
         f"seed             {seed}",
@@ -29,5 +38,15 @@ def statistics(
         f"first character  {first_character_seconds * MILLISECONDS:.1f} ms after the start",
         f"speed            {characters / max(seconds, 1e-9):,.0f} characters/s",
         f"a character      {model + sampler:.2f} us: model {model:.2f}, sampler {sampler:.2f}",
-        f"mean entropy     {measured.entropy_bits / characters:.3f} bits a character",
+        *entropies(measured),
+    ]
+
+
+def entropies(measured: Sequence[tuple[float, Measurements]]) -> list[str]:
+    """A line for each temperature: the mean over several would be the entropy of none."""
+    several = len(measured) > 1
+    return [
+        f"mean entropy     {part.entropy_bits / max(part.characters, 1):.3f} bits a character"
+        + f" at temperature {temperature}" * several
+        for temperature, part in measured
     ]

@@ -1,4 +1,4 @@
-"""Where text comes from: a file, a folder, standard input, or a corpus known by its name."""
+"""Where texts come from: a file, a folder, standard input, or a corpus known by its name."""
 
 import hashlib
 import os
@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from textgen_runtime.cli.interrupts import HeldInterrupts
-from textgen_runtime.cli.shell import tell
-from textgen_runtime.errors import shorten
-from textgen_runtime.text_file import STANDARD_INPUT, read_text
+from .console import tell
+from .errors import CorpusError, shorten
+from .interrupts import HeldInterrupts
+from .shipped import FILE_IN_FOLDER
+from .text_file import STANDARD_INPUT, read_text
 
-from .errors import CorpusError
-from .report import MODEL_FILE, SAMPLES_FILE
+# What training leaves beside a model; no text to be read.
+SAMPLES_FILE = "samples.txt"
 
 DATA_FOLDER_VARIABLE = "TEXTGEN_DATA_DIR"
 DOWNLOAD_TIMEOUT_SECONDS = 30
@@ -21,7 +22,7 @@ DOWNLOAD_TIMEOUT_SECONDS = 30
 
 @dataclass(frozen=True)
 class Corpus:
-    """A text to learn from, as it was found.
+    """A text to learn from or to score, as it was found.
 
     Attributes:
         name: What to call it: a corpus's name, or the last part of a path.
@@ -127,11 +128,11 @@ def _texts_in(folder: Path) -> tuple[Path, ...]:
         path
         for path in folder.rglob("*.txt")
         if path.is_file()
-        and not (path.name == SAMPLES_FILE and (path.parent / MODEL_FILE).exists())
+        and not (path.name == SAMPLES_FILE and (path.parent / FILE_IN_FOLDER).exists())
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     if not paths:
-        raise CorpusError(f"the folder {folder} holds no .txt files to learn from")
+        raise CorpusError(f"the folder {folder} holds no .txt files")
     return tuple(paths)
 
 
@@ -166,15 +167,21 @@ def _verify(path: Path, expected: str) -> None:
     if found != expected:
         raise CorpusError(
             f"{path} is another text than the published one (SHA-256 {found[:12]}..., not "
-            f"{expected[:12]}...); to train on it as it is, give its path"
+            f"{expected[:12]}...); to read it as it is, give its path"
         )
 
 
 def _download(name: str, corpus: PublishedCorpus) -> Path:
-    # Only here: an HTTP client is what the other sources do not need. It is imported before pooch does it
-    # within the download, where an interrupt is raised.
-    import pooch
-    import requests  # noqa: F401
+    # Only here: an HTTP client is what the other sources do not need, and comes with the extra. It is
+    # imported before pooch does it within the download, where an interrupt is raised.
+    try:
+        import pooch
+        import requests  # noqa: F401
+    except ImportError:
+        raise CorpusError(
+            f'downloading {name} needs pooch: pip install "textgen-onnx[train]", or put it as {name}.txt '
+            f"into a folder and set {DATA_FOLDER_VARIABLE} to that folder"
+        ) from None
 
     pooch.get_logger().setLevel("WARNING")
     folder = pooch.os_cache("textgen")

@@ -1,0 +1,56 @@
+"""Binary files that a caller has opened: reading them, writing to them, and what to call them."""
+
+import errno
+import io
+from typing import Any, Protocol
+
+
+class BinaryReader(Protocol):
+    """A file that is open for reading in binary mode."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+class BinaryWriter(Protocol):
+    """A file that is open for writing in binary mode."""
+
+    def write(self, data: bytes, /) -> Any: ...
+
+
+def read_open(file: BinaryReader) -> bytes:
+    """Read an open file from where it stands to its end; it stays open.
+
+    Raises:
+        OSError: If it cannot be read.
+        TypeError: If it is open in text mode.
+    """
+    content = file.read()
+    if not isinstance(content, bytes):
+        raise TypeError(f"{name_of(file)} gives {type(content).__name__}, not bytes: open it in binary mode")
+    return content
+
+
+def write_open(file: BinaryWriter, content: bytes) -> None:
+    """Write to an open file, where it stands; it stays open.
+
+    Raises:
+        OSError: If it cannot be written.
+        TypeError: If it is open in text mode.
+    """
+    if isinstance(file, io.TextIOBase):
+        raise TypeError(f"{name_of(file)} takes text, not bytes: open it in binary mode")
+    rest = content
+    while rest:
+        written = file.write(rest)
+        # Only an unbuffered file may take a part; it says how much, or None where it would have to wait.
+        if not isinstance(file, io.RawIOBase):
+            return
+        if written is None:
+            raise BlockingIOError(errno.EAGAIN, "it does not wait for its reader")
+        rest = rest[written:]
+
+
+def name_of(file: object) -> str:
+    """What to call an open file in a message: its path where it has one."""
+    name = getattr(file, "name", None)
+    return name if isinstance(name, str) else "the open file"
