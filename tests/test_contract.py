@@ -48,7 +48,7 @@ def test_every_value_is_checked(key: str, value: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("textgen.format", "2", "upgrade"),
+        ("textgen.format", "3", "upgrade"),
         ("textgen.format", "0", "not a format number"),
         ("textgen.format", "true", "not a format number"),
         ("textgen.level", '"word"', "upgrade"),

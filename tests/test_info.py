@@ -77,6 +77,7 @@ def test_for_programs(capsys: Captured) -> None:
         "engine": "native",
         "why_not_native": None,
         "vocabulary": list(SYMBOLS),
+        "special": {},
         "normalization": {"lowercase": True, "unicode": "NFC"},
         "prompts": ["abc", "dad had", "é€ж𝄞"],
         "training": {"corpus": "none: the weights are random"},

@@ -171,7 +171,7 @@ def state_of_two_dimensions(model: onnx.ModelProto) -> None:
     ("damage", "message"),
     [
         (drop_metadata, "has no 'textgen.format' metadata"),
-        (set_metadata("textgen.format", "9"), "of format 9, and this version reads format 1: upgrade"),
+        (set_metadata("textgen.format", "9"), "of format 9, and this version reads format 2: upgrade"),
         (set_metadata("textgen.vocabulary", "{"), "is not JSON"),
         (set_metadata("textgen.vocabulary", '["a", "b"]'), "."),
         (set_metadata("textgen.level", '"word"'), "upgrade"),

@@ -5,7 +5,7 @@ import math
 import pytest
 from textgen_train.errors import RecipeError
 from textgen_train.model import CharLSTM
-from textgen_train.recipe import PRESETS, Budget, Recipe
+from textgen_train.recipe import LARGE_VOCABULARY, PRESETS, Budget, Recipe, preset
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,11 @@ def test_presets_grow() -> None:
     sizes = [recipe.units * recipe.layers for recipe in PRESETS.values()]
     assert list(PRESETS) == ["small", "medium", "large"]
     assert sizes == sorted(set(sizes))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_follow_the_size_of_the_vocabulary(name: str) -> None:
+    assert preset(name, 0) == preset(name, LARGE_VOCABULARY - 1) == PRESETS[name]
+    large = preset(name, LARGE_VOCABULARY)
+    assert large.embedding > PRESETS[name].embedding
+    assert large.units == PRESETS[name].units

@@ -339,3 +339,36 @@ def test_a_text_too_short_for_the_textbooks_windows(capsys: Captured) -> None:
     assert err.startswith("textgen-train: error: the corpus book.txt is too short: its 1764 characters")
     assert "window of 5000" in err
     assert not Path("book-model").exists()
+
+
+def test_a_large_vocabulary_changes_the_preset_and_the_first_lines_say_so(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    many = "".join(map(chr, range(0x4E00, 0x4E00 + 600))) * 4
+    Path("many.txt").write_text(many, encoding="utf-8")
+    code, _, err = run(capsys, "many.txt", "--units", "8", "--embedding", "6", "--epochs", "1")
+    assert code == 0
+    first, second = err.splitlines()[:2]
+    assert first.endswith(" 600 different ones")
+    # Not the embedding, which an option gives.
+    assert second.startswith("for so many symbols: batch 16")
+    assert "embedding" not in second
+    recipe = textgen.load("many-model").training["recipe"]
+    assert (recipe["embedding"], recipe["batch"]) == (6, 16)
+
+
+def test_rare_symbols_are_counted_in_the_first_line(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rare.txt").write_text("ab" * 400 + "xy" + "ab" * 90 + "z" + "ab" * 9, encoding="utf-8")
+    code, _, err = run(capsys, "rare.txt", "--min-count", "2", "--units", "8", "--epochs", "1")
+    assert code == 0
+    assert err.splitlines()[0].endswith(
+        "3 different ones; one of them stands for 3 rare symbols, 0.22% of the training text and 1.00% of "
+        "the held-out text"
+    )
+    model = textgen.load("rare-model")
+    assert model.training["split"]["unknown"]["symbols"] == 3
+    assert set(model.generate("a", length=200, temperature=2.0, seed=0)) == {"a", "b"}

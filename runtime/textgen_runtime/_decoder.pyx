@@ -98,13 +98,17 @@ cdef class Decoder:
     Args:
         packed: A ``PackedWeights``; its arrays are kept, not copied.
         kernels: The name of an instruction set, or None for the best that the processor has.
+        never_drawn: A token that ``decode`` never draws, or None.
 
     Raises:
-        ValueError: If the processor does not have it, or if an array is not of the shape and type that
+        ValueError: If the processor does not have it, if the token is not in the vocabulary, or if an array is not of the shape and type that
             ``PackedWeights`` states, contiguous and aligned.
     """
 
     cdef Network network
+    # The same with the bias of the token that is never drawn at minus infinity.
+    cdef Network drawing
+    cdef object never_drawn
     cdef const Kernels *chosen
     cdef const float **pointers
     cdef Py_ssize_t units
@@ -112,7 +116,7 @@ cdef class Decoder:
     # What the pointers point into.
     cdef list arrays
 
-    def __cinit__(self, packed, kernels=None):
+    def __cinit__(self, packed, kernels=None, never_drawn=None):
         cdef Py_ssize_t layers = len(packed.weights)
         cdef Py_ssize_t i
         self.chosen = find_kernels(kernels)
@@ -136,6 +140,15 @@ cdef class Decoder:
         # Only now, because the arrays have bounded them.
         self.network.layers, self.network.units, self.network.vocabulary = layers, units, blocks * BLOCK
         self.units, self.vocabulary = packed.units, packed.vocabulary
+        self.drawing, self.never_drawn = self.network, never_drawn
+        cdef cnp.ndarray bias
+        if never_drawn is not None:
+            if not 0 <= never_drawn < self.vocabulary:
+                raise ValueError(f"token {never_drawn} is not in the vocabulary of {self.vocabulary}")
+            bias = np.array(packed.output_bias)
+            bias[never_drawn] = -np.inf
+            self.arrays.append(bias)
+            self.drawing.output_bias = <const float *>cnp.PyArray_DATA(bias)
 
     cdef const float *keep(self, object given, tuple shape) except NULL:
         """The start of an array that the kernels can read, which is kept."""
@@ -235,6 +248,8 @@ cdef class Decoder:
             raise ValueError(f"logits must be of shape {(streams, self.vocabulary)}, not {np.shape(logits)}")
         cdef cnp.ndarray scores = np.zeros((streams, self.network.vocabulary), np.float32)
         scores[:, :self.vocabulary] = logits
+        if self.never_drawn is not None:
+            scores[:, self.never_drawn] = -np.inf
         cdef cnp.ndarray h = self.padded_state(hidden, streams)
         cdef cnp.ndarray c = self.padded_state(cell, streams)
         cdef cnp.ndarray scratch = np.empty((streams, self.network.units), np.float32)
@@ -334,7 +349,7 @@ cdef class Decoder:
                     drawn = nanoseconds()
                     spent.sampler += drawn - start
                 self.chosen.step(&self.network, token, hidden_data, cell_data, scratch_data, streams)
-                self.chosen.score(&self.network, top, score_data, streams)
+                self.chosen.score(&self.drawing, top, score_data, streams)
                 if spent != NULL:
                     stepped = nanoseconds()
                     spent.model += stepped - drawn

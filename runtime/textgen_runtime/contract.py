@@ -14,7 +14,8 @@ from .errors import ModelFileError, quote
 from .json_text import from_json, to_json
 from .vocabulary import Normalization, Vocabulary, as_unicode_form
 
-FORMAT = 1
+# Format 2 has special tokens; a file without them is of format 1, which older versions read.
+FORMAT, PLAIN_FORMAT = 2, 1
 LEVEL = "character"
 
 # No vocabulary has more characters, and no other metadata is read that is longer: what JSON makes of a text
@@ -33,6 +34,9 @@ LEVEL_KEY = "textgen.level"
 NORMALIZATION_KEY = "textgen.normalization"
 PROMPTS_KEY = "textgen.prompts"
 TRAINING_KEY = "textgen.training"
+SPECIAL_KEY = "textgen.special"
+
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,15 @@ class Contract:
             ValueError: If a number in ``training`` is NaN or infinite, which JSON does not have.
         """
         values = {
-            FORMAT_KEY: FORMAT,
+            FORMAT_KEY: PLAIN_FORMAT if self.vocabulary.unknown is None else FORMAT,
             VOCABULARY_KEY: self.vocabulary.symbols,
             LEVEL_KEY: LEVEL,
             NORMALIZATION_KEY: asdict(self.normalization),
             PROMPTS_KEY: self.prompts,
             TRAINING_KEY: dict(self.training),
         }
+        if self.vocabulary.unknown is not None:
+            values[SPECIAL_KEY] = {UNKNOWN: self.vocabulary.unknown}
         return {key: to_json(value, ascii_only=False) for key, value in values.items()}
 
     @classmethod
@@ -141,8 +147,15 @@ def _read_vocabulary(metadata: Mapping[str, str], characters: int | None) -> Voc
     symbols = _read(metadata, VOCABULARY_KEY)
     if not isinstance(symbols, list) or not symbols:
         raise ModelFileError(f"its metadata {VOCABULARY_KEY!r} is not a list of characters")
+    unknown = _read_unknown(metadata, len(symbols))
     for token, symbol in enumerate(symbols):
-        if not _is_text(symbol) or len(symbol) != 1:
+        if token == unknown:
+            if symbol != "":
+                raise ModelFileError(
+                    f"its metadata {VOCABULARY_KEY!r} holds {quote(symbol)} at {token}, where the unknown "
+                    "symbol has an empty entry"
+                )
+        elif not _is_text(symbol) or len(symbol) != 1:
             raise ModelFileError(
                 f"its metadata {VOCABULARY_KEY!r} holds {quote(symbol)} at {token}, not a character"
             )
@@ -153,7 +166,27 @@ def _read_vocabulary(metadata: Mapping[str, str], characters: int | None) -> Voc
             f"its vocabulary has {len(symbols)} characters but its logits {characters} values: export it "
             "again"
         )
-    return Vocabulary(symbols)
+    return Vocabulary(symbols, unknown)
+
+
+def _read_unknown(metadata: Mapping[str, str], characters: int) -> int | None:
+    """The token of the unknown symbol, if the file has one."""
+    if SPECIAL_KEY not in metadata or _read(metadata, FORMAT_KEY) < FORMAT:
+        return None
+    special = _read(metadata, SPECIAL_KEY)
+    if not isinstance(special, dict) or not set(special) <= {UNKNOWN}:
+        raise ModelFileError(
+            f"its metadata {SPECIAL_KEY!r} is {quote(special)}, and this version reads {UNKNOWN!r} alone: "
+            "upgrade textgen-onnx"
+        )
+    unknown = special.get(UNKNOWN)
+    # A model that knows nothing else could draw nothing.
+    if unknown is not None and (type(unknown) is not int or not 0 <= unknown < characters or characters == 1):
+        raise ModelFileError(
+            f"its metadata {SPECIAL_KEY!r} has the unknown symbol at {quote(unknown)}, and its vocabulary "
+            f"has {characters} entries"
+        )
+    return unknown
 
 
 def _check_entries(text: str, characters: int) -> None:

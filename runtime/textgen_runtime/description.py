@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .contract import FORMAT_KEY, HIDDEN, LEVEL, Contract, check_format
+from .contract import FORMAT_KEY, HIDDEN, LEVEL, UNKNOWN, Contract, check_format
 from .errors import ModelFileError
 from .json_text import from_json
 from .loading import name_source, read_model
@@ -50,6 +50,7 @@ class Description:
 
     def as_json(self) -> dict[str, Any]:
         """The same, made of what JSON has; the metadata under its keys without ``textgen.``."""
+        unknown = self.contract.vocabulary.unknown
         return {
             "path": str(self.path),
             "bytes": self.size,
@@ -62,6 +63,7 @@ class Description:
             "engine": self.engine,
             "why_not_native": self.why_not_native,
             "vocabulary": list(self.contract.vocabulary.symbols),
+            "special": {} if unknown is None else {UNKNOWN: unknown},
             "normalization": asdict(self.contract.normalization),
             "prompts": list(self.contract.prompts),
             "training": dict(self.contract.training),

@@ -33,13 +33,20 @@ class NativeEngine:
         packed: The model's weights.
         threads: How many threads may decode streams side by side; a stream alone needs one.
         kernels: The instruction set to use, or None for the best that the processor has.
+        never_drawn: A token that is never drawn, or None.
 
     Raises:
         ValueError: If the processor does not have the instruction set.
     """
 
-    def __init__(self, packed: PackedWeights, threads: int = 1, kernels: str | None = None) -> None:
-        self.decoder = Decoder(packed, kernels)
+    def __init__(
+        self,
+        packed: PackedWeights,
+        threads: int = 1,
+        kernels: str | None = None,
+        never_drawn: int | None = None,
+    ) -> None:
+        self.decoder = Decoder(packed, kernels, never_drawn)
         self.layers, self.units = len(packed.weights), packed.units
         self.vocabulary_size = packed.vocabulary
         self._piece = PIECE_BYTES // packed.step_bytes
@@ -135,4 +142,5 @@ def open_native(model: bytes, threads: int = 1) -> tuple[NativeEngine, Contract]
     check_format(metadata)
     known = match_graph(parsed)
     contract = Contract.from_metadata(metadata, known.vocabulary)
-    return NativeEngine(pack(known.weights()), threads), contract
+    engine = NativeEngine(pack(known.weights()), threads, never_drawn=contract.vocabulary.unknown)
+    return engine, contract

@@ -33,9 +33,14 @@ class OnnxEngine:
         threads: How many threads one step may use. A step of these models is far too small to be
             worth more than one; large batches may gain.
 
+    Attributes:
+        never_drawn: A token that ``decode`` never draws, or None.
+
     Raises:
         ModelFileError: If onnxruntime cannot run it, or its inputs and outputs are not the contract's.
     """
+
+    never_drawn: int | None = None
 
     def __init__(self, model: bytes, threads: int = 1) -> None:
         options = session_options(threads)
@@ -129,6 +134,7 @@ class OnnxEngine:
     ) -> Decoded:
         tokens = np.empty((length, 1), np.int64)
         latencies = np.empty(length, np.int64)
+        logits = self._drawable(logits)
         for i in range(length):
             if measurements is None:
                 tokens[i] = sampler.draw(logits)
@@ -142,10 +148,17 @@ class OnnxEngine:
                 stepped = perf_counter_ns()
                 latencies[i] = stepped - start
                 measurements.add(1, 1e-9 * (stepped - drawn), 1e-9 * (drawn - start), bits)
-            logits = scores[0, 0]
+            logits = self._drawable(scores[0, 0])
         if measurements is not None and measurements.latencies is not None:
             measurements.latencies.append(latencies)
         return Decoded(tokens, logits[np.newaxis], state)
+
+    def _drawable(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The logits, but minus infinity at the token that is never drawn."""
+        if self.never_drawn is not None:
+            logits = logits.copy()
+            logits[self.never_drawn] = -np.inf
+        return logits
 
     def _probe(self) -> int:
         """Run the graph once, over two steps of two streams, for the size of the vocabulary."""
@@ -200,7 +213,9 @@ def open_onnx(model: bytes, threads: int = 1) -> tuple[OnnxEngine, Contract]:
         ModelFileError: If it is not a text generator of this project's contract.
     """
     engine = OnnxEngine(model, threads)
-    return engine, Contract.from_metadata(engine.metadata, engine.vocabulary_size)
+    contract = Contract.from_metadata(engine.metadata, engine.vocabulary_size)
+    engine.never_drawn = contract.vocabulary.unknown
+    return engine, contract
 
 
 def session_options(threads: int) -> Any:

@@ -32,6 +32,8 @@ class Prediction:
         surprisals: Negative natural-log probability of each character, given all before it; in nats, of
             shape [characters], float64.
         skipped: How many characters were left out because the model does not know them.
+        unknown: How many characters were read and scored as the model's unknown symbol, if it has one. In
+            ``text`` and ``choices`` it is U+FFFD.
     """
 
     context: str
@@ -39,6 +41,7 @@ class Prediction:
     choices: str
     surprisals: NDArray[np.float64]
     skipped: int
+    unknown: int = 0
 
     @property
     def score(self) -> "Score":
@@ -128,8 +131,15 @@ def predict(model: Model, text: str, *, last: float = 1.0, unknown: UnknownPolic
     found, choices = surprisals(model.engine, tokens)
     if not np.isfinite(found).all():
         raise ScoringError("the model's logits are not finite: export it again")
-    known, chosen = model.vocabulary.decode(tokens), model.vocabulary.decode(choices)
-    return Prediction(known[0], known[1:], chosen, found, skipped=len(text) - start - len(tokens))
+    known, chosen = model.vocabulary.decode_each(tokens), model.vocabulary.decode_each(choices)
+    return Prediction(
+        known[0],
+        known[1:],
+        chosen,
+        found,
+        skipped=len(text) - start - len(tokens),
+        unknown=int((tokens[1:] == model.vocabulary.unknown).sum()),
+    )
 
 
 def surprisals(engine: Engine, tokens: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -19,6 +19,8 @@ UnknownPolicy: TypeAlias = Literal["error", "skip"]
 
 UNKNOWN_LISTED = 10
 
+REPLACEMENT = "\ufffd"
+
 # A run of combining marks that is this long is put into order first.
 LONG_RUN = 31
 
@@ -89,20 +91,33 @@ def order_marks(text: str, form: UnicodeForm) -> str:
 
 
 class Vocabulary:
-    """The characters that a model knows; a character's place among them is its token id."""
+    """The characters that a model knows; a character's place among them is its token id.
 
-    def __init__(self, symbols: Iterable[str]) -> None:
+    Args:
+        symbols: The characters; the entry of the unknown symbol is ``""``.
+        unknown: The token that stands for every character that is not among the symbols, or None if there is
+            no such token. It is read and scored like any other, and never drawn.
+
+    Attributes:
+        symbols: The characters, by token id.
+        unknown: The token of the unknown symbol, or None.
+    """
+
+    def __init__(self, symbols: Iterable[str], unknown: int | None = None) -> None:
         self.symbols = tuple(symbols)
-        self._ids = {symbol: token for token, symbol in enumerate(self.symbols)}
+        self.unknown = unknown
+        self._ids = {symbol: token for token, symbol in enumerate(self.symbols) if token != unknown}
 
     def __len__(self) -> int:
         return len(self.symbols)
 
     def __eq__(self, other: object) -> bool:
-        return self.symbols == other.symbols if isinstance(other, Vocabulary) else NotImplemented
+        if not isinstance(other, Vocabulary):
+            return NotImplemented
+        return (self.symbols, self.unknown) == (other.symbols, other.unknown)
 
     def __hash__(self) -> int:
-        return hash(self.symbols)
+        return hash((self.symbols, self.unknown))
 
     def knows(self, text: str) -> bool:
         """Whether all characters of a text are in the vocabulary."""
@@ -114,7 +129,7 @@ class Vocabulary:
         Args:
             text: Any text, already normalised.
             unknown: What to do about characters that the model does not know: ``"error"`` or
-                ``"skip"``.
+                ``"skip"``. A vocabulary with an unknown symbol reads them as it in place of an error.
 
         Returns:
             Shape [characters], int64.
@@ -125,7 +140,8 @@ class Vocabulary:
         """
         if unknown not in ("error", "skip"):
             raise ValueError(f"unknown must be 'error' or 'skip', not {unknown!r}")
-        found = [self._ids.get(symbol) for symbol in text]
+        stranger = self.unknown if unknown == "error" else None
+        found = [self._ids.get(symbol, stranger) for symbol in text]
         if unknown == "error" and None in found:
             raise PromptError(self._refusal(sorted(self.unknown_in(text))))
         return np.array([token for token in found if token is not None], dtype=np.int64)
@@ -154,8 +170,12 @@ class Vocabulary:
         return symbol.lower() != symbol and not self.unknown_in(symbol.lower())
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """The text of token ids, each in [0, len(self))."""
+        """The text of token ids, each in [0, len(self)); the unknown symbol has none."""
         return "".join([self.symbols[token] for token in tokens])
+
+    def decode_each(self, tokens: Iterable[int]) -> str:
+        """A text of one character for each token: U+FFFD, "replacement", for the unknown symbol."""
+        return "".join([self.symbols[token] or REPLACEMENT for token in tokens])
 
 
 def describe(symbols: list[str]) -> str:

@@ -9,7 +9,7 @@ from textgen_runtime.corpus import NAMES
 from textgen_runtime.vocabulary import UNICODE_FORMS
 
 from .errors import RecipeError
-from .recipe import PRESETS, AnyRecipe, Budget, ClassicRecipe, Recipe
+from .recipe import PRESETS, AnyRecipe, Budget, ClassicRecipe, Recipe, preset
 from .settings import option
 
 PROG = "textgen-train"
@@ -73,6 +73,14 @@ def parser() -> CommandParser:
         choices=(*UNICODE_FORMS, "none"),
         default="NFC",
         help="Unicode normal form to bring the text into first: NFC, NFD, NFKC, NFKD, none (default NFC)",
+    )
+    command.add_argument(
+        "--min-count",
+        metavar="N",
+        type=whole_number(1),
+        default=1,
+        help="make one unknown symbol of the symbols that the training text has fewer than N times; it is "
+        "scored like any other and never drawn (default 1: keep all)",
     )
     held_out = command.add_mutually_exclusive_group()
     held_out.add_argument(
@@ -146,13 +154,18 @@ def preset_values(name: str) -> str:
     return ", ".join(f"{key} {value}" for key, value in values.items())
 
 
-def recipe_of(arguments: argparse.Namespace) -> AnyRecipe:
+def recipe_of(arguments: argparse.Namespace, vocabulary_size: int = 0) -> AnyRecipe:
     """The recipe that the command line asks for: a preset, with what is given in place of its own numbers.
+
+    Args:
+        arguments: Of the command line.
+        vocabulary_size: How many symbols the corpus has; presets follow it.
 
     Raises:
         RecipeError: If a number is out of its range, or not one of the recipe's.
     """
-    base = ClassicRecipe() if arguments.recipe else PRESETS[arguments.preset or DEFAULT_PRESET]
+    name = arguments.preset or DEFAULT_PRESET
+    base = ClassicRecipe() if arguments.recipe else preset(name, vocabulary_size)
     own = {setting.name for setting in fields(base)}
     given = {
         setting.name: value

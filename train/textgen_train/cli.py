@@ -5,6 +5,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,11 +26,12 @@ from textgen_runtime.text_file import STANDARD_INPUT
 from textgen_runtime.vocabulary import Normalization, as_unicode_form
 
 from .arguments import PROG, budget_of, parser, recipe_of
-from .dataset import make_dataset
+from .dataset import Dataset, make_dataset
 from .errors import CorpusError, RecipeError, TrainingError, explaining_memory_errors
 from .output_folder import prepared_folder
 from .recipe import AnyRecipe, Budget, ClassicRecipe
 from .report import MODEL_FILE, Evaluation
+from .settings import option
 
 if TYPE_CHECKING:
     from .provenance import Provenance
@@ -77,7 +79,8 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
     )
     form = None if arguments.unicode == "none" else as_unicode_form(arguments.unicode)
     lowercase = arguments.lowercase or isinstance(recipe, ClassicRecipe)
-    dataset = make_dataset(corpus, Normalization(lowercase, form), held_out)
+    dataset = make_dataset(corpus, Normalization(lowercase, form), held_out, arguments.min_count)
+    recipe = recipe_of(arguments, len(dataset.vocabulary))
     if isinstance(recipe, ClassicRecipe) and len(dataset.training) <= recipe.window:
         raise CorpusError(
             f"the corpus {corpus.name} is too short: its {len(dataset.training)} characters to learn from "
@@ -87,15 +90,36 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
     corpora = [corpus, held_out] if isinstance(held_out, Corpus) else [corpus]
     with prepared_folder(folder, corpora, overwrite=arguments.overwrite):
         escape_unencodable(PROG, sys.stdout, dataset.vocabulary.symbols)
-        tell(
-            f"{corpus.name}: {len(dataset.training):,} characters to learn from, {len(dataset.held_out):,} "
-            f"held out, {len(dataset.vocabulary)} different ones\n"
-        )
+        tell(described(corpus.name, dataset) + adapted(arguments, recipe))
         # Only here: torch takes seconds to import, and whatever is wrong with the above is known by now.
         from .provenance import Provenance
 
         provenance = Provenance(corpus, held_out, dataset, recipe, arguments.seed)
         return finish(make_run(arguments, provenance, folder), folder)
+
+
+def described(name: str, dataset: Dataset) -> str:
+    """The first line: how much text there is, and of how many symbols."""
+    line = (
+        f"{name}: {len(dataset.training):,} characters to learn from, {len(dataset.held_out):,} "
+        f"held out, {len(dataset.vocabulary):,} different ones"
+    )
+    if dataset.rare:
+        line += (
+            f"; one of them stands for {dataset.rare:,} rare symbols, "
+            f"{dataset.unknown_share(dataset.training):.2%} of the training text and "
+            f"{dataset.unknown_share(dataset.held_out):.2%} of the held-out text"
+        )
+    return f"{line}\n"
+
+
+def adapted(arguments: argparse.Namespace, recipe: AnyRecipe) -> str:
+    """A line that tells which settings of the preset follow the size of the vocabulary; "" if none does."""
+    usual = recipe_of(arguments, 0)
+    changed = [
+        f"{option(name)} {value}" for name, value in asdict(recipe).items() if value != getattr(usual, name)
+    ]
+    return f"for so many symbols: {', '.join(changed)}\n" if changed else ""
 
 
 def finish(run: "TrainingRun", folder: Path) -> int:

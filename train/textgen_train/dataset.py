@@ -1,6 +1,7 @@
 """A corpus made ready: normalised, encoded, and split into what is learned from and what is held out."""
 
 import random
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,7 @@ class Dataset:
         normalization: What was done to both texts before.
         training: Shape [characters], int64.
         held_out: Shape [characters], int64; never trained on.
+        rare: How many symbols the unknown symbol stands for; 0 if there is none.
         before_held_out: The token from which the first held-out character is predicted: the training text's
             last one, or the first of a held-out text of its own, which is not scored itself.
     """
@@ -37,6 +39,11 @@ class Dataset:
     training: NDArray[np.int64]
     held_out: NDArray[np.int64]
     before_held_out: int
+    rare: int = 0
+
+    def unknown_share(self, tokens: NDArray[np.int64]) -> float:
+        """Which share of a text is the unknown symbol."""
+        return float(np.mean(tokens == self.vocabulary.unknown))
 
     def snippet(self, randomness: random.Random) -> str:
         """A piece of the training text to start samples from.
@@ -61,6 +68,7 @@ def make_dataset(
     corpus: Corpus,
     normalization: Normalization,
     held_out: float | Corpus,
+    min_count: int = 1,
 ) -> Dataset:
     """Normalise, split and encode a corpus.
 
@@ -68,6 +76,8 @@ def make_dataset(
         corpus: What to learn from.
         normalization: What to do to its text first.
         held_out: The share of the corpus to hold out, cut from its end, in (0, 1); or another corpus.
+        min_count: Symbols that the training text has fewer times become one unknown symbol, which is
+            predicted and scored and never drawn.
 
     Raises:
         CorpusError: If either part is too short, or all of it is one and the same character.
@@ -93,8 +103,22 @@ def make_dataset(
             f"the corpus {corpus.name} is too short: {len(training)} characters to train on and {len(rest)} "
             f"held out, and at least {LEAST_TRAINING_CHARACTERS} and {LEAST_HELD_OUT_CHARACTERS} are needed"
         )
-    vocabulary = Vocabulary(symbols)
+    vocabulary = _make_vocabulary(corpus, training, symbols, min_count)
+    rare = len(symbols) - len(vocabulary) + 1 if vocabulary.unknown is not None else 0
     learned, scored = vocabulary.encode(training), vocabulary.encode(rest)
     if isinstance(held_out, Corpus):
-        return Dataset(vocabulary, normalization, learned, scored[1:], int(scored[0]))
-    return Dataset(vocabulary, normalization, learned, scored, int(learned[-1]))
+        return Dataset(vocabulary, normalization, learned, scored[1:], int(scored[0]), rare)
+    return Dataset(vocabulary, normalization, learned, scored, int(learned[-1]), rare)
+
+
+def _make_vocabulary(corpus: Corpus, training: str, symbols: list[str], min_count: int) -> Vocabulary:
+    """All symbols, or the frequent ones behind an unknown symbol where some are rare."""
+    counts = Counter(training)
+    frequent = [symbol for symbol in symbols if counts[symbol] >= min_count]
+    if min_count <= 1 or len(frequent) == len(symbols):
+        return Vocabulary(symbols)
+    if not frequent:
+        raise CorpusError(
+            f"no symbol of the corpus {corpus.name} is there {min_count} times: lower --min-count"
+        )
+    return Vocabulary(["", *frequent], unknown=0)

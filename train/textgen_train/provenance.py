@@ -64,6 +64,12 @@ class Provenance:
             "training_characters": len(self.dataset.training),
             "held_out_characters": len(self.dataset.held_out),
         }
+        if self.dataset.rare:
+            split["unknown"] = {
+                "symbols": self.dataset.rare,
+                "training_share": self.dataset.unknown_share(self.dataset.training),
+                "held_out_share": self.dataset.unknown_share(self.dataset.held_out),
+            }
         if isinstance(self.held_out, Corpus):
             split["held_out"] = {"corpus": self.held_out.name, "sha256": self.held_out.sha256}
         else:

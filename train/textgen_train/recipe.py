@@ -1,7 +1,7 @@
 """The default recipe: every number that shapes a training run, each with what it does, and the presets."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, TypeAlias
 
 from .settings import Settings, setting
@@ -76,6 +76,29 @@ PRESETS = {
         units=512, layers=2, embedding=64, dropout=0.4, input_dropout=0.1, weight_dropout=0.3, muon_rate=0.0
     ),
 }
+
+
+# A vocabulary of at least this size is a large one: Chinese, Japanese, emoji. Its characters need a larger
+# embedding, and smaller batches, since most of them are rare.
+LARGE_VOCABULARY = 500
+
+# What the presets have in place of their own for a large vocabulary.
+FOR_LARGE_VOCABULARY: dict[str, dict[str, int | float]] = {
+    "small": {"embedding": 64, "batch": 16},
+    "medium": {"embedding": 64, "batch": 16},
+    "large": {"embedding": 128, "batch": 16},
+}
+
+
+def preset(name: str, vocabulary_size: int) -> Recipe:
+    """A preset for a vocabulary of this size.
+
+    Args:
+        name: One of ``PRESETS``.
+        vocabulary_size: How many symbols the corpus has.
+    """
+    changes = FOR_LARGE_VOCABULARY[name] if vocabulary_size >= LARGE_VOCABULARY else {}
+    return replace(PRESETS[name], **changes)
 
 
 @dataclass(frozen=True)

@@ -154,6 +154,7 @@ def score_text(model: Model, source: str, arguments: argparse.Namespace) -> Scor
         seconds,
         compressed_bits(prediction.text),
         arguments.last,
+        prediction.unknown,
     )
 
 

@@ -76,7 +76,8 @@ def lines(description: Description) -> Iterator[str]:
             "normalization": normalization(contract.normalization),
         }
     )
-    yield f"vocabulary, {len(contract.vocabulary):,} characters"
+    special = "" if contract.vocabulary.unknown is None else ", one of them the unknown symbol"
+    yield f"vocabulary, {len(contract.vocabulary):,} characters{special}"
     yield from fit([named(symbol) for symbol in contract.vocabulary.symbols], INDENT)
     yield f"prompts, {len(contract.prompts):,}"
     yield from (f'{INDENT}"{one_line(prompt)}"' for prompt in contract.prompts)

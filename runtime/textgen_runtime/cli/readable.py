@@ -13,6 +13,9 @@ INVISIBLE = ("Z", "M", "Cf")
 
 def named(symbol: str) -> str:
     r"""A character as it is, or the name of one that cannot be seen: ``<space>``, ``\\n``."""
+    if not symbol:
+        # The entry of the unknown symbol.
+        return "<unknown symbol>"
     if symbol.isprintable() and not unicodedata.category(symbol).startswith(INVISIBLE):
         return symbol
     name = unicodedata.name(symbol, "")

@@ -21,6 +21,7 @@ class Scored:
         seconds: What predicting took.
         compressed: Bits that each compressor needs.
         last: The share of the text that was scored.
+        unknown: Characters scored as the model's unknown symbol.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Scored:
     seconds: float
     compressed: dict[str, int]
     last: float
+    unknown: int = 0
 
     @property
     def characters_per_second(self) -> float:
@@ -42,6 +44,7 @@ class Scored:
             "name": self.name,
             "characters": score.characters,
             "skipped": self.skipped,
+            "unknown": self.unknown,
             "nats": score.nats,
             "bits": score.bits,
             # JSON has no infinity, which a model that rules the text out comes to.
@@ -57,7 +60,8 @@ class Scored:
         """What was scored, for a person."""
         part = f", the last {self.last:.4g} of the text" if self.last < 1 else ""
         skipped = f", {self.skipped:,} unknown ones skipped" if self.skipped else ""
-        return f"{self.score.characters:,} characters predicted{part}{skipped}"
+        unknown = f", {self.unknown:,} of them as the unknown symbol" if self.unknown else ""
+        return f"{self.score.characters:,} characters predicted{part}{unknown}{skipped}"
 
     def lines(self) -> list[str]:
         """The figures for a person."""
@@ -88,4 +92,5 @@ def together(texts: Sequence[Scored]) -> Scored:
         sum(text.seconds for text in texts),
         {name: sum(text.compressed[name] for text in texts) for name in COMPRESSORS},
         texts[0].last,
+        sum(text.unknown for text in texts),
     )
