@@ -20,7 +20,7 @@ from textgen_runtime.bench.document import (
     sections_as_json,
     write_report,
 )
-from textgen_runtime.bench.machine import machine, usable_cores
+from textgen_runtime.bench.machine import machine
 from textgen_runtime.bench.plot import is_plot, plot
 from textgen_runtime.bench.report import Section
 from textgen_runtime.bench.sections import SHARES, measure
@@ -28,6 +28,7 @@ from textgen_runtime.console import tell
 from textgen_runtime.errors import OutputError
 from textgen_runtime.generator import Model
 from textgen_runtime.loading import EngineName, load
+from textgen_runtime.processors import available_processors
 from textgen_runtime.shipped import locate
 
 from .bench_arguments import PROG, STANDARD_OUTPUT, parse
@@ -184,7 +185,7 @@ def context_of(arguments: argparse.Namespace, name: str, model: Model) -> Bench:
         engines=("native", "onnxruntime") if both else (model.engine.name.split()[0],),
         temperature=arguments.temp,
         seconds=QUICK_SECONDS if arguments.quick else SECONDS,
-        threads=usable_cores(),
+        threads=available_processors(),
         long_run=QUICK_LONG_RUN if arguments.quick else LONG_RUN,
     )
 
