@@ -9,7 +9,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
 
-from textgen_runtime.atomic import replace_file
 from textgen_runtime.bench import busy
 from textgen_runtime.bench.compare import Comparison, compare, read_old
 from textgen_runtime.bench.context import Bench
@@ -32,7 +31,7 @@ from textgen_runtime.processors import available_processors
 from textgen_runtime.shipped import locate
 
 from .bench_arguments import PROG, STANDARD_OUTPUT, parse
-from .outputs import refuse_to_replace, see_that_it_can_be_written
+from .outputs import refuse_to_replace, see_that_it_can_be_written, write_output
 from .shell import EXIT_FAILED, complain, run_command
 
 # Of each comparison.
@@ -199,9 +198,9 @@ def write_files(arguments: argparse.Namespace, report: dict[str, Any]) -> None:
     if arguments.json == STANDARD_OUTPUT:
         sys.stdout.write(write_report(report))
     elif arguments.json:
-        replace_file(arguments.json, write_report(report).encode())
+        write_output(arguments.json, write_report(report).encode())
     if arguments.plot:
-        replace_file(arguments.plot, plot(report))
+        write_output(arguments.plot, plot(report))
 
 
 def judge(comparison: Comparison, arguments: argparse.Namespace) -> int:
