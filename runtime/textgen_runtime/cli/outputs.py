@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from textgen_runtime.atomic import replace_file
-from textgen_runtime.errors import OutputError
+from textgen_runtime.errors import OutputError, shorten
 from textgen_runtime.interrupts import HeldInterrupts
 
 
@@ -73,7 +73,7 @@ def see_that_it_can_be_written(path: Path) -> None:
         elif not os.access(path, os.W_OK):
             raise PermissionError(None, "Permission denied")
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+        raise OutputError(f"cannot write {shorten(str(path))}: {error.strerror or error}") from None
 
 
 def write_output(path: Path, content: bytes) -> None:
