@@ -3,7 +3,8 @@
 A moment is drawn uniformly between the launcher's first statement and some time later: half a second, and
 seconds for ``textgen-train``, whose import of torch takes that long. The signal goes to the whole process
 group, as a terminal sends it. Each command is to end by SIGINT or with exit code 130 (a shell shows both as
-130), with nothing on standard error but the line that textgen-train owes its user, and with no process left.
+130), with nothing on standard error but what textgen-train and textgen-bench tell their user, and with no
+process left.
 A short run may also have come to its end before. Exits with 1 where anything else was seen.
 """
 
@@ -39,8 +40,14 @@ if "WATCHED" in os.environ:
 # How long a command may take to end after the signal.
 PATIENCE_SECONDS = 20.0
 
-# What textgen-train tells when a run is interrupted.
-OWED = (b"interrupted", b"characters to learn from", b"LSTM units", b"held out")
+# What textgen-train tells when a run is interrupted, and textgen-bench on a busy machine.
+OWED = (
+    b"interrupted",
+    b"characters to learn from",
+    b"LSTM units",
+    b"held out",
+    b"textgen-bench: warning: ",
+)
 
 
 @dataclass

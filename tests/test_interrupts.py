@@ -6,15 +6,19 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from argparse import Namespace
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textgen_runtime.bench.processes import python, running
+from textgen_runtime.cli import bench as bench_module
+from textgen_runtime.cli import eval as eval_module
 from textgen_runtime.cli import run as run_module
 from textgen_runtime.interrupts import HeldInterrupts
 
+from .bench_reports import REPORT
 from .commands import Captured, run_here
 from .make_tiny_model import PATH
 
@@ -188,6 +192,27 @@ def test_a_finished_text_is_written_before_an_interrupt_may_end_the_process(
     assert len(seen[0].decode().splitlines(keepends=True)) >= 2
     assert seen[0].endswith(b"\n")
     assert seen[1] == written.getvalue()
+
+
+@pytest.mark.usefixtures("_interrupts")
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: bench_module.write_files(Namespace(json=path, plot=None), REPORT),
+        lambda path: bench_module.write_files(Namespace(json=None, plot=path), REPORT),
+        lambda path: eval_module.write_page(Namespace(surprise=path, model="model.onnx"), []),
+    ],
+    ids=["--json", "--plot", "--surprise"],
+)
+def test_a_file_is_written_to_its_end_before_an_interrupt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "file"
+    monkeypatch.setattr(os, "fsync", lambda _: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        write(path)
+    assert path.stat().st_size > 0
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.usefixtures("_interrupts")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from textgen_runtime import processors
+from textgen_runtime.bench import machine as bench_machine
 from textgen_runtime.processors import available_processors
 
 
@@ -63,3 +64,9 @@ def test_quota_of_control_groups_version_1(machine: Path, quota: str, expected: 
     write(machine / "cgroup/cpu/cpu.cfs_quota_us", f"{quota}\n")
     write(machine / "cgroup/cpu/cpu.cfs_period_us", "100000\n")
     assert available_processors() == expected
+
+
+def test_benchmarks_tell_how_many_they_may_use(machine: Path) -> None:
+    write(machine / "self", "0::/jobs/mine\n")
+    write(machine / "cgroup/jobs/mine/cpu.max", "300000 100000\n")
+    assert bench_machine.machine()["cores"] == 3

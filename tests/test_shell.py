@@ -56,6 +56,35 @@ def test_a_model_may_be_given_by_its_folder(
     assert run_here(command.main, capsys, "model", *arguments)[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        (run, "LONG"),
+        (evaluation, "LONG text"),
+        (evaluation, "model.onnx LONG"),
+        (evaluation, "model.onnx text --surprise LONG"),
+        (info, "LONG"),
+        (bench, "LONG"),
+        (bench, "model.onnx --json LONG"),
+        (bench, "model.onnx --plot LONG"),
+        (bench, "model.onnx --compare LONG"),
+        (train, "LONG"),
+        (train, "text --output LONG"),
+    ],
+)
+def test_a_path_that_is_too_long_is_not_repeated(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: ModuleType, arguments: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("text").write_text("abcd" * 100, encoding="utf-8")
+    Path("model.onnx").write_bytes(PATH.read_bytes())
+    words = ["x" * 100_000 if word == "LONG" else word for word in arguments.split()]
+    code, _, err = run_here(command.main, capsys, *words)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "File name too long" in err
+    assert len(err) < 400
+
+
 def test_help_is_written_to_standard_output(capsys: Captured) -> None:
     code, out, err = run_here(run.main, capsys, "no-such-model.onnx", "--help")
     assert (code, err) == (0, "")

@@ -4,6 +4,7 @@ import errno
 import json
 import math
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,15 +18,16 @@ from textgen_runtime.vocabulary import Normalization
 from textgen_train import eval_schedule, exporter, since_evaluation
 from textgen_train import run as run_module
 from textgen_train import trainer as trainer_module
+from textgen_train.classic import ClassicTrainer
 from textgen_train.dataset import make_dataset
 from textgen_train.errors import ExportError, TrainingError
 from textgen_train.eval_schedule import EvalSchedule
 from textgen_train.progress import clock
 from textgen_train.provenance import Provenance
-from textgen_train.recipe import Budget, Recipe
+from textgen_train.recipe import AnyRecipe, Budget, ClassicRecipe, Recipe
 from textgen_train.run import TrainingRun
 from textgen_train.stream_trainer import StreamTrainer
-from textgen_train.trainer import Update
+from textgen_train.trainer import Trainer, Update
 
 RECIPE = Recipe(units=8, embedding=4, batch=4, slice_length=16, warmup=5)
 
@@ -44,11 +46,12 @@ class Silence:
     def __init__(self) -> None:
         self.written: list[str] = []
         self.warnings: list[str] = []
+        self.statuses: list[str] = []
         self.closed = False
 
     def show(self, fraction: float, status: str) -> None:
         assert 0 < fraction <= 1
-        assert "characters/s" in status
+        self.statuses.append(status)
 
     def write(self, text: str) -> None:
         self.written.append(text)
@@ -60,13 +63,18 @@ class Silence:
         self.closed = True
 
 
-def make_run(folder: Path, *, epochs: int = 3, samples: bool = True) -> tuple[TrainingRun, Silence]:
+def make_run(
+    folder: Path, *, epochs: int = 3, samples: bool = True, recipe: AnyRecipe = RECIPE
+) -> tuple[TrainingRun, Silence]:
     corpus = Corpus("song", "do re mi fa sol la si do\n" * 60, "f" * 64)
     dataset = make_dataset(corpus, Normalization(), 0.1)
-    provenance = Provenance(corpus, 0.1, dataset, RECIPE, seed=5)
-    trainer = StreamTrainer(
-        dataset.training, len(dataset.vocabulary), RECIPE, Budget(epochs=epochs), 5, threads=1
-    )
+    provenance = Provenance(corpus, 0.1, dataset, recipe, seed=5)
+    text, size, budget = dataset.training, len(dataset.vocabulary), Budget(epochs=epochs)
+    trainer: Trainer
+    if isinstance(recipe, ClassicRecipe):
+        trainer = ClassicTrainer(text, size, recipe, budget, 5, threads=1)
+    else:
+        trainer = StreamTrainer(text, size, recipe, budget, 5, threads=1)
     progress = Silence()
     return TrainingRun(trainer, provenance, folder, progress, samples=samples), progress
 
@@ -102,10 +110,24 @@ def test_it_leaves_a_model_figures_samples_and_curves(tmp_path: Path) -> None:
     assert entries[-1]["held_out_nats"] < entries[0]["held_out_nats"]
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
     assert progress.closed
+    assert progress.statuses
+    assert all(re.search(r" nats  [0-9,]+ characters/s  ", status) for status in progress.statuses)
     samples = (tmp_path / "samples.txt").read_text()
     for temperature in ("0.2", "0.5", "1.0", "1.2"):
         assert samples.count(f"------ temperature: {temperature}\n") == 3
     assert len([text for text in progress.written if "held out" in text]) == 3
+
+
+def test_windows_are_reported_as_windows(tmp_path: Path) -> None:
+    run, progress = make_run(tmp_path, epochs=1, recipe=ClassicRecipe(units=8, window=12, batch=64))
+    run.run()
+    (entry,) = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    told = textgen.load(tmp_path / "model.onnx").training["evaluation"]
+    for evaluation in (entry, told):
+        assert [name for name in evaluation if name.endswith("_per_second")] == ["windows_per_second"]
+        assert evaluation["windows_per_second"] > 0
+    assert progress.statuses
+    assert all(re.search(r" nats  [0-9,]+ windows/s  ", status) for status in progress.statuses)
 
 
 def test_the_runtime_scores_the_held_out_part_as_training_did(tmp_path: Path) -> None:
@@ -329,7 +351,7 @@ def test_slow_evaluations_leave_time_to_train(
     assert rates[0] < max(rates) / 2
     assert rates[-1] < max(rates) / 50
     assert len(run._report.evaluations) == evaluations
-    assert run._report.evaluations[0].characters_per_second > 64
+    assert (run._report.evaluations[0].characters_per_second or 0) > 64
 
 
 def test_passes_of_few_updates_share_an_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,6 +62,9 @@ class ClassicTrainer(Trainer):
         ValueError: If the text is too short for a single window.
     """
 
+    # It reads 60 characters to predict one.
+    unit = "windows"
+
     def __init__(  # noqa: PLR0913 (each is needed; the last has a default)
         self,
         text: NDArray[np.int64],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from textgen_runtime.atomic import remove_abandoned
 from textgen_runtime.corpus import Corpus
-from textgen_runtime.errors import OutputError
+from textgen_runtime.errors import OutputError, shorten
 
 from .report import FILES
 
@@ -48,7 +48,9 @@ def prepared_folder(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool)
                 "choose another folder with -o"
             ) from None
         except OSError as error:
-            raise OutputError(f"cannot write into the folder {folder}: {error.strerror or error}") from None
+            raise OutputError(
+                f"cannot write into the folder {shorten(str(folder))}: {error.strerror or error}"
+            ) from None
         _refuse_to_lose(folder, corpora, overwrite=overwrite)
         remove_abandoned(folder)
         yield

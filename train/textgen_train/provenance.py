@@ -43,7 +43,7 @@ class Provenance:
             "split": self._split(),
             "parameters": parameters,
             "held_out_nats": evaluation.held_out_nats,
-            "evaluation": asdict(evaluation),
+            "evaluation": evaluation.as_json(),
             "recipe": {
                 "name": self.recipe.name,
                 **asdict(self.recipe),

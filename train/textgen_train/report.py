@@ -30,7 +30,8 @@ class Evaluation:
         held_out_nats: Mean loss a character of the held-out text.
         bits_per_character: The same in bits.
         learning_rate: Of the last update; AdamW's where Muon has one of its own.
-        characters_per_second: Trained on since the evaluation before.
+        characters_per_second: Trained on since the evaluation before; None where it learns from windows.
+        windows_per_second: The same in windows, each with one character to predict; None where it does not.
     """
 
     step: int
@@ -40,7 +41,12 @@ class Evaluation:
     held_out_nats: float
     bits_per_character: float
     learning_rate: float
-    characters_per_second: float
+    characters_per_second: float | None = None
+    windows_per_second: float | None = None
+
+    def as_json(self) -> dict[str, float]:
+        """What is known of it."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 class Report:
@@ -93,7 +99,7 @@ class Report:
             raise OutputError(f"cannot remove {path}: {error.strerror or error}") from error
 
     def _metrics(self) -> bytes:
-        return "".join(to_json(asdict(entry)) + "\n" for entry in self.evaluations).encode()
+        return "".join(to_json(entry.as_json()) + "\n" for entry in self.evaluations).encode()
 
     def _curves(self) -> bytes:
         """Training and held-out loss over time, as a PNG picture."""

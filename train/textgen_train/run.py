@@ -117,7 +117,7 @@ class TrainingRun:
     def _status(self, update: Update, since: SinceEvaluation) -> str:
         """A line for the progress display: loss, speed, time left."""
         left = clock(self._schedule.seconds_left(update))
-        return f"{since.nats:.3f} nats  {since.characters_per_second:,.0f} characters/s  {left} left"
+        return f"{since.nats:.3f} nats  {since.speed:,.0f} {self._trainer.unit}/s  {left} left"
 
     def _estimate_evaluation(self) -> None:
         """Estimate how long an evaluation takes, on the beginning of the held-out text."""
@@ -137,7 +137,7 @@ class TrainingRun:
 
     def _evaluate(self, update: Update, since: SinceEvaluation) -> None:
         """Score the model, keep it if it is the best, and report."""
-        speed = since.characters_per_second
+        speed = {f"{self._trainer.unit}_per_second": since.speed}
         started = perf_counter()
         self._warn_if_diverged(since)
         exported = self._export()
@@ -151,7 +151,7 @@ class TrainingRun:
                 held_out_nats=loss,
                 bits_per_character=bits(loss),
                 learning_rate=update.learning_rate,
-                characters_per_second=speed,
+                **speed,
             )
             self._keep_if_best(exported, evaluation)
             self._write_report(evaluation, self._sample(exported))

@@ -27,5 +27,6 @@ class SinceEvaluation:
         return self._total_nats / max(self.characters, 1)
 
     @property
-    def characters_per_second(self) -> float:
+    def speed(self) -> float:
+        """Units of the trainer a second, which are characters or windows."""
         return self.characters / max(perf_counter() - self.started, 1e-9)

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Literal
 
 from torch import Tensor
 
@@ -23,7 +24,7 @@ class Update:
         seconds: Since the first one began.
         progress: How much of the budget is used up, in [0, 1].
         learning_rate: What it was made with; AdamW's where Muon has one of its own.
-        characters: How many it learned from.
+        characters: How many it learned to predict: one a window where it learns from windows.
         nats: Their mean loss, before the change.
         ends_epoch: Whether a pass over the text ended with it.
     """
@@ -46,7 +47,12 @@ class Trainer(ABC):
         budget: For how long.
         updates_an_epoch: How many batches a pass over the text has.
         learning_rate: As the recipe states it.
+
+    Attributes:
+        unit: What its speed is counted in, each with one character to predict.
     """
+
+    unit: Literal["characters", "windows"] = "characters"
 
     def __init__(
         self, replicas: Replicas, budget: Budget, updates_an_epoch: int, learning_rate: float

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from textgen_runtime.errors import TextgenError
+from textgen_runtime.errors import TextgenError, shorten
 from textgen_runtime.generator import Model
 from textgen_runtime.json_text import from_json, to_json
 
@@ -63,7 +63,7 @@ def read_report(path: Path) -> dict[str, Any]:
     try:
         document = from_json(path.read_bytes())
     except OSError as error:
-        raise ReportError(f"cannot read the report {path}: {error.strerror or error}") from None
+        raise ReportError(f"cannot read the report {shorten(str(path))}: {error.strerror or error}") from None
     except (ValueError, RecursionError):
         raise ReportError(f"{path} is no report of textgen-bench --json: it is not JSON") from None
     found = document.get(FORMAT_KEY) if isinstance(document, dict) else None

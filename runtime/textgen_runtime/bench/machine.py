@@ -1,12 +1,12 @@
 """What figures were measured on."""
 
-import os
 import platform
 from pathlib import Path
 
 import numpy as np
 
 from textgen_runtime._decoder import kernel_names
+from textgen_runtime.processors import available_processors
 from textgen_runtime.version import __version__
 
 
@@ -14,7 +14,7 @@ def machine() -> dict[str, str | int | list[str]]:
     """Processor, instruction sets and versions."""
     return {
         "processor": _processor(),
-        "cores": usable_cores(),
+        "cores": available_processors(),
         "kernels": kernel_names(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -22,13 +22,6 @@ def machine() -> dict[str, str | int | list[str]]:
         "onnxruntime": _onnxruntime_version(),
         "textgen-onnx": __version__,
     }
-
-
-def usable_cores() -> int:
-    """How many processors this process may run on, where the system tells; all of them elsewhere."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _onnxruntime_version() -> str:

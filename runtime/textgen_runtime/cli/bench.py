@@ -9,7 +9,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
 
-from textgen_runtime.atomic import replace_file
 from textgen_runtime.bench import busy
 from textgen_runtime.bench.compare import Comparison, compare, read_old
 from textgen_runtime.bench.context import Bench
@@ -20,7 +19,7 @@ from textgen_runtime.bench.document import (
     sections_as_json,
     write_report,
 )
-from textgen_runtime.bench.machine import machine, usable_cores
+from textgen_runtime.bench.machine import machine
 from textgen_runtime.bench.plot import is_plot, plot
 from textgen_runtime.bench.report import Section
 from textgen_runtime.bench.sections import SHARES, measure
@@ -28,10 +27,11 @@ from textgen_runtime.console import tell
 from textgen_runtime.errors import OutputError
 from textgen_runtime.generator import Model
 from textgen_runtime.loading import EngineName, load
+from textgen_runtime.processors import available_processors
 from textgen_runtime.shipped import locate
 
 from .bench_arguments import PROG, STANDARD_OUTPUT, parse
-from .outputs import refuse_to_replace, see_that_it_can_be_written
+from .outputs import refuse_to_replace, see_that_it_can_be_written, write_output
 from .shell import EXIT_FAILED, complain, run_command
 
 # Of each comparison.
@@ -184,7 +184,7 @@ def context_of(arguments: argparse.Namespace, name: str, model: Model) -> Bench:
         engines=("native", "onnxruntime") if both else (model.engine.name.split()[0],),
         temperature=arguments.temp,
         seconds=QUICK_SECONDS if arguments.quick else SECONDS,
-        threads=usable_cores(),
+        threads=available_processors(),
         long_run=QUICK_LONG_RUN if arguments.quick else LONG_RUN,
     )
 
@@ -198,9 +198,9 @@ def write_files(arguments: argparse.Namespace, report: dict[str, Any]) -> None:
     if arguments.json == STANDARD_OUTPUT:
         sys.stdout.write(write_report(report))
     elif arguments.json:
-        replace_file(arguments.json, write_report(report).encode())
+        write_output(arguments.json, write_report(report).encode())
     if arguments.plot:
-        replace_file(arguments.plot, plot(report))
+        write_output(arguments.plot, plot(report))
 
 
 def judge(comparison: Comparison, arguments: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from textgen_runtime.bench.plot import SHOWN
 from textgen_runtime.bench.sections import SHARES
 from textgen_runtime.generator import DEFAULT_TEMPERATURE
 
-from .shell import CommandParser, number
+from .shell import MODEL_HELP, CommandParser, number
 
 PROG = "textgen-bench"
 
@@ -53,8 +53,7 @@ def parser() -> CommandParser:
         "models",
         metavar="MODEL",
         nargs="+",
-        help="a model.onnx that textgen-train wrote, or the name of a model that ships (textgen-run --list); "
-        "several are measured one after another",
+        help=f"{MODEL_HELP}; several are measured one after another",
     )
     command.add_argument(
         "--temp",
@@ -67,7 +66,7 @@ def parser() -> CommandParser:
         "--engine",
         choices=("both", "native", "onnxruntime"),
         default="both",
-        help="the engine to measure (default both; onnxruntime alone where native does not know the graph)",
+        help="the engine to measure (default both; onnxruntime alone where a model is too large for native)",
     )
     command.add_argument(
         "--section",

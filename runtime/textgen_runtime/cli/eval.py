@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 
-from textgen_runtime.atomic import replace_file
 from textgen_runtime.compressors import COMPRESSORS, compressed_bits
 from textgen_runtime.corpus import NAMES, read_corpus
 from textgen_runtime.errors import OutputError, TextgenError
 from textgen_runtime.generator import Model
-from textgen_runtime.interrupts import HeldInterrupts
 from textgen_runtime.json_text import to_json
 from textgen_runtime.loading import load
 from textgen_runtime.scoring import predict
 from textgen_runtime.text_file import STANDARD_INPUT
 
-from .outputs import refuse_to_replace
+from .outputs import refuse_to_replace, write_output
 from .scored import Scored, summary, together
 from .shell import (
     EXIT_FAILED,
@@ -194,6 +192,4 @@ def write_page(arguments: argparse.Namespace, texts: Sequence[Scored]) -> None:
         if text.prediction
     ]
     page = surprise_page(f"What surprises {Path(arguments.model).name}", shown)
-    # An interrupt would leave the temporary file.
-    with HeldInterrupts():
-        replace_file(arguments.surprise, page.encode(errors="replace"))
+    write_output(arguments.surprise, page.encode(errors="replace"))

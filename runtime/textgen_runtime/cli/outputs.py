@@ -1,4 +1,4 @@
-"""Files that an option names for writing: what they must not be, and that they can be written."""
+"""Files that an option names: what they must not be, whether they can be written, and writing them."""
 
 import os
 import stat
@@ -7,7 +7,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from textgen_runtime.errors import OutputError
+from textgen_runtime.atomic import replace_file
+from textgen_runtime.errors import OutputError, shorten
+from textgen_runtime.interrupts import HeldInterrupts
 
 
 def refuse_to_replace(option: str, path: Path, kind: str, prog: str, is_own: Callable[[Path], bool]) -> None:
@@ -71,4 +73,15 @@ def see_that_it_can_be_written(path: Path) -> None:
         elif not os.access(path, os.W_OK):
             raise PermissionError(None, "Permission denied")
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+        raise OutputError(f"cannot write {shorten(str(path))}: {error.strerror or error}") from None
+
+
+def write_output(path: Path, content: bytes) -> None:
+    """Write the file, whole or not at all; an interrupt waits for that, or it would leave a temporary file.
+
+    Raises:
+        OutputError: If it cannot be written.
+        KeyboardInterrupt: After an interrupt.
+    """
+    with HeldInterrupts():
+        replace_file(path, content)

@@ -21,6 +21,11 @@ MOST_THREADS = 256
 
 MOST_SEED = 2**128 - 1
 
+MODEL_HELP = (
+    "a model.onnx that textgen-train wrote, the folder that holds it, or the name of a model that ships "
+    "(textgen-run --list)"
+)
+
 LONGEST_USAGE_ERROR = 400
 
 # C0, DEL and C1, which a terminal acts on, but for the line end and the tab, which a text may have.
@@ -110,12 +115,7 @@ def number(wanted: str, accept: Callable[[float], bool] = lambda _: True) -> Cal
 
 def add_model(command: argparse.ArgumentParser) -> None:
     """The argument that says which model."""
-    command.add_argument(
-        "model",
-        metavar="MODEL",
-        help="a model.onnx that textgen-train wrote, the folder that holds it, or the name of a model that "
-        "ships (textgen-run --list)",
-    )
+    command.add_argument("model", metavar="MODEL", help=MODEL_HELP)
 
 
 def add_lowercase(command: argparse.ArgumentParser, what: str) -> None:
