@@ -35,7 +35,7 @@ def output_loss(outputs: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) 
 
 class _OutputLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, outputs: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, outputs: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
         dtype = matrix_dtype()
         inputs, matrix = outputs.to(dtype), weight.to(dtype)
         to_outputs = torch.empty_like(inputs)
@@ -43,7 +43,10 @@ class _OutputLoss(torch.autograd.Function):
         loss = torch.zeros(())
         rows = max(MIN_ROWS, LOGITS_AT_ONCE // len(weight))
         for chunk, wanted, to_chunk in zip(
-            inputs.split(rows), targets.unsqueeze(1).split(rows), to_outputs.split(rows), strict=True
+            torch.split(inputs, rows),
+            torch.split(targets.unsqueeze(1), rows),
+            torch.split(to_outputs, rows),
+            strict=True,
         ):
             values = (chunk @ matrix.t()).float().add_(bias)
             values.sub_(values.amax(1, keepdim=True))
@@ -60,6 +63,6 @@ class _OutputLoss(torch.autograd.Function):
         return loss
 
     @staticmethod
-    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         to_outputs, to_weight, to_bias = ctx.saved_tensors
         return to_outputs * scale, to_weight * scale, to_bias * scale, None

@@ -78,15 +78,15 @@ PRESETS = {
 }
 
 
-# A vocabulary of at least this size is a large one: Chinese, Japanese, emoji. Its characters need a larger
-# embedding, and smaller batches, since most of them are rare.
+# A vocabulary of at least this size is a large one: Chinese, Japanese, emoji.
 LARGE_VOCABULARY = 500
 
-# What the presets have in place of their own for a large vocabulary.
-FOR_LARGE_VOCABULARY: dict[str, dict[str, int | float]] = {
-    "small": {"embedding": 64, "batch": 16},
-    "medium": {"embedding": 64, "batch": 16},
-    "large": {"embedding": 128, "batch": 16},
+# The presets for a large vocabulary. Its characters need a larger embedding. Most of them are rare, so that
+# many small updates learn more than few large ones.
+PRESETS_FOR_LARGE_VOCABULARY = {
+    "small": replace(PRESETS["small"], embedding=64, batch=16, slice_length=32),
+    "medium": replace(PRESETS["medium"], embedding=64, batch=16, slice_length=32),
+    "large": replace(PRESETS["large"], embedding=128, batch=16, slice_length=32),
 }
 
 
@@ -97,8 +97,7 @@ def preset(name: str, vocabulary_size: int) -> Recipe:
         name: One of ``PRESETS``.
         vocabulary_size: How many symbols the corpus has.
     """
-    changes = FOR_LARGE_VOCABULARY[name] if vocabulary_size >= LARGE_VOCABULARY else {}
-    return replace(PRESETS[name], **changes)
+    return (PRESETS if vocabulary_size < LARGE_VOCABULARY else PRESETS_FOR_LARGE_VOCABULARY)[name]
 
 
 @dataclass(frozen=True)
