@@ -132,17 +132,39 @@ def test_an_engine_that_forgets_its_state_is_found(forgets: str) -> None:
 
 def test_the_states_that_are_compared_are_those_that_the_text_leads_to() -> None:
     model = network()
-    text = np.random.default_rng(1).integers(9, size=exporter.PARITY_LANES * exporter.PARITY_STEPS)
+    text = np.random.default_rng(1).integers(9, size=3000)
     reference = exporter.Reference(model, text)
-    model.eval()
     lanes, steps = exporter.PARITY_LANES, exporter.PARITY_STEPS
-    state = model.initial_state(lanes)
+    model.eval()
+    # The last lane reads the end of the text.
+    state = model.initial_state(1)
     with torch.no_grad():
-        for row in text.reshape(lanes, steps).T[:, np.newaxis]:
-            before, (_, state) = state, model(torch.from_numpy(np.ascontiguousarray(row)), state)
-    torch.testing.assert_close(reference._state[0][:, -lanes:], before[0])
-    assert reference._tokens[0, -lanes:].tolist() == text.reshape(lanes, steps)[:, -1].tolist()
+        for token in text[-steps:-1]:
+            _, state = model(torch.tensor([[token]]), state)
+    torch.testing.assert_close(reference._state[0][:, -1:], state[0])
     assert not reference._state[0][:, :lanes].any()
+
+
+@pytest.mark.parametrize("text", [np.zeros(600, np.int64), np.array([1])])
+def test_tokens_that_the_text_does_not_have_are_compared_too(text: NDArray[np.int64]) -> None:
+    model = network()
+    content = exporter.build_checked(model, CONTRACT, text).content
+    with torch.no_grad():
+        model.embedding.weight[8] += 5.0
+    with pytest.raises(ExportError):
+        exporter.Reference(model, text).check(OnnxEngine(content))
+
+
+def test_of_a_large_vocabulary_tokens_from_all_over_are_compared() -> None:
+    found = exporter._spread(3000, 256)
+    assert (found[0], found[-1], len(set(found.tolist()))) == (0, 2999, 256)
+    assert set(exporter._spread(9, 256).tolist()) == set(range(9))
+
+
+@pytest.mark.parametrize("text", [[], [9], [-1]])
+def test_a_text_that_cannot_be_read(text: list[int]) -> None:
+    with pytest.raises(ValueError, match="the text must hold tokens from 0 to 8"):
+        exporter.build_checked(network(), CONTRACT, np.array(text, np.int64))
 
 
 def test_a_model_that_is_sure_of_itself_is_exported(tmp_path: Path) -> None:

@@ -35,8 +35,10 @@ def test_loss_and_gradients_are_those_of_the_definition(
 
 def test_in_bfloat16_it_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    monkeypatch.setattr(module, "LOGITS_AT_ONCE", 20 * 16)
     torch.manual_seed(0)
-    outputs, weight, bias = torch.randn(50, 16), torch.randn(20, 16) / 4, torch.randn(20)
+    outputs = torch.randn(50, 16, requires_grad=True)
+    weight, bias = (torch.randn(20, 16) / 4).requires_grad_(), torch.randn(20, requires_grad=True)
     targets = torch.randint(20, (50,))
     expected = nn.functional.cross_entropy(
         nn.functional.linear(outputs, weight, bias), targets, reduction="sum"
@@ -44,6 +46,12 @@ def test_in_bfloat16_it_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
     found = output_loss(outputs, weight, bias, targets)
     assert found.dtype == torch.float32
     assert found.item() == pytest.approx(expected.item(), rel=0.01)
+    for gradient, wanted in zip(
+        torch.autograd.grad(found, [outputs, weight, bias]),
+        torch.autograd.grad(expected, [outputs, weight, bias]),
+        strict=True,
+    ):
+        assert (gradient - wanted).norm() < 0.02 * wanted.norm()
 
 
 def test_large_logits_do_not_overflow() -> None:

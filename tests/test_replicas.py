@@ -1,6 +1,7 @@
 """Replicas that train side by side."""
 
 import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -58,8 +59,9 @@ def test_the_gradient_is_that_of_the_whole_batch(threads: int) -> None:
         torch.testing.assert_close(weight.grad, gradient, atol=1e-6, rtol=1e-4)
 
 
-def test_each_replica_draws_masks_of_its_own() -> None:
-    model = network(dropout=0.5)
+@pytest.mark.parametrize("name", ["dropout", "input_dropout", "weight_dropout"])
+def test_each_replica_draws_masks_of_its_own(name: str) -> None:
+    model = network(**{name: 0.5})
     replicas = Replicas(model, 16, 2, seed=0)
     first, second = (replica(TOKENS[:, :8], replica.initial_state(8))[0] for replica in replicas._models)
     assert not torch.equal(first, second)
@@ -77,6 +79,19 @@ def test_a_seed_and_a_number_of_threads_make_the_same_model_again(threads: int) 
     first, again, other = trained(threads), trained(threads), trained(threads, seed=1)
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_a_failure_in_a_worker_comes_out() -> None:
+    replicas = Replicas(network(), 16, 2, seed=0)
+
+    def loss(replica: int, own: CharLSTM) -> Tensor:
+        if replica == 1:
+            raise MemoryError
+        value: Tensor = own(TOKENS, own.initial_state(19))[0].sum()
+        return value
+
+    with pytest.raises(MemoryError):
+        replicas.backward(loss)
 
 
 def test_a_failure_in_a_replica_comes_out_when_all_of_them_have_stopped() -> None:
@@ -99,7 +114,9 @@ def test_a_failure_in_a_replica_comes_out_when_all_of_them_have_stopped() -> Non
 
 
 @pytest.mark.parametrize("kind", ["stream", "classic"])
-def test_operations_have_no_threads_of_their_own_until_training_ends(kind: str) -> None:
+def test_operations_have_no_threads_of_their_own_until_training_ends(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     text = np.resize(np.arange(4), 600)
     trainer: StreamTrainer | ClassicTrainer
     if kind == "stream":
@@ -110,9 +127,20 @@ def test_operations_have_no_threads_of_their_own_until_training_ends(kind: str) 
     assert len(trainer.replicas) == 2
     before = torch.get_num_threads()
     torch.set_num_threads(3)
+    inside = set()
+    loss = trainer.replicas.backward
+
+    def spied(call: Callable[[int, CharLSTM], Tensor]) -> float:
+        def one(replica: int, own: CharLSTM) -> Tensor:
+            inside.add((replica, torch.get_num_threads()))
+            return call(replica, own)
+
+        return loss(one)
+
+    monkeypatch.setattr(trainer.replicas, "backward", spied)
     try:
-        inside = {torch.get_num_threads() for _ in trainer.updates()}
-        assert inside == {1}
+        list(trainer.updates())
+        assert inside == {(0, 1), (1, 1)}
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
@@ -123,3 +151,9 @@ def test_torch_keeps_its_threads_after_a_failure() -> None:
     with pytest.raises(ValueError, match="stop"), one_thread_an_operation():
         raise ValueError("stop")
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("threads", [0, -3])
+def test_a_number_of_threads_below_one(threads: int) -> None:
+    with pytest.raises(ValueError, match="threads must be 1 or more"):
+        StreamTrainer(np.arange(600) % 4, 4, RECIPE, Budget(epochs=1), 0, threads=threads)

@@ -352,7 +352,7 @@ def test_a_large_vocabulary_changes_the_preset_and_the_first_lines_say_so(
     first, second = err.splitlines()[:2]
     assert first.endswith(" 600 different ones")
     # Not the embedding, which an option gives.
-    assert second.startswith("for so many symbols: batch 16")
+    assert second.startswith("with 500 symbols or more: --batch 16")
     assert "embedding" not in second
     recipe = textgen.load("many-model").training["recipe"]
     assert (recipe["embedding"], recipe["batch"]) == (6, 16)

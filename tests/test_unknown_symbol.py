@@ -1,5 +1,6 @@
 """The unknown symbol, which stands for rare characters: read, scored, and never drawn."""
 
+import random
 from collections import Counter
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def test_it_is_never_drawn(content: bytes, engine: EngineName, temperature: floa
 
 
 def test_the_other_characters_keep_their_proportions(content: bytes) -> None:
-    """Of one distribution: after the same prompt, with many seeds; a chi-squared test at 0.1%."""
+    """Of one distribution: after the same prompt, with many substreams; a chi-squared test at 0.1%."""
     model = open_model(content)
     start = model.start("ab", temperature=1.0, seed=0)
     weights = np.exp(start.logits[1:].astype(np.float64))
@@ -163,3 +164,16 @@ def test_a_text_of_rare_symbols_alone_is_refused() -> None:
     text = "".join(map(chr, range(0x4E00, 0x4E00 + 300)))
     with pytest.raises(CorpusError, match="no symbol of the corpus rare is there 2 times: lower --min-count"):
         make_dataset(Corpus("rare", text, "f" * 64), Normalization(), 0.1, min_count=2)
+
+
+@pytest.mark.parametrize("known", ["a", "ab" * 40])
+def test_snippets_have_text_and_jump_over_nothing(known: str) -> None:
+    """A text whose symbols are nearly all rare: each of them is there once."""
+    rare = "".join(map(chr, range(0x4E00, 0x4E00 + 900)))
+    text = rare[:400] + known + rare[400:] + "a" + "ab" * 30
+    dataset = make_dataset(Corpus("rare", text, "f" * 64), Normalization(), 0.05, min_count=2)
+    assert dataset.vocabulary.unknown == 0
+    for seed in range(5):
+        snippet = dataset.snippet(random.Random(seed))
+        assert snippet
+        assert snippet in text

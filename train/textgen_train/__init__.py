@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .evaluation import held_out_loss
     from .exporter import Exported, export
     from .model import CharLSTM
-    from .recipe import PRESETS, Budget, ClassicRecipe, Recipe
+    from .recipe import PRESETS, Budget, ClassicRecipe, Recipe, preset
     from .stream_trainer import StreamTrainer
     from .trainer import Trainer, Update
 
@@ -41,6 +41,7 @@ _HOMES = {
     "export": "exporter",
     "make_dataset": "dataset",
     "held_out_loss": "evaluation",
+    "preset": "recipe",
     "read_corpus": "textgen_runtime.corpus",
 }
 
@@ -64,6 +65,7 @@ __all__ = [
     "export",
     "held_out_loss",
     "make_dataset",
+    "preset",
     "read_corpus",
 ]
 

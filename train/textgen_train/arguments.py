@@ -9,7 +9,7 @@ from textgen_runtime.corpus import NAMES
 from textgen_runtime.vocabulary import UNICODE_FORMS
 
 from .errors import RecipeError
-from .recipe import PRESETS, AnyRecipe, Budget, ClassicRecipe, Recipe, preset
+from .recipe import LARGE_VOCABULARY, PRESETS, AnyRecipe, Budget, ClassicRecipe, Recipe, preset
 from .settings import option
 
 PROG = "textgen-train"
@@ -80,7 +80,8 @@ def parser() -> CommandParser:
         type=whole_number(1),
         default=1,
         help="make one unknown symbol of the symbols that the training text has fewer than N times; it is "
-        "scored like any other and never drawn (default 1: keep all)",
+        "scored like any other and never drawn; losses with different N cannot be compared, since rare "
+        "symbols are the hard ones (default 1: keep all)",
     )
     held_out = command.add_mutually_exclusive_group()
     held_out.add_argument(
@@ -101,15 +102,15 @@ def parser() -> CommandParser:
         metavar="N",
         type=whole_number(0),
         default=0,
-        help="of weights, order and samples (default 0)",
+        help="of weights, order, dropout and samples (default 0)",
     )
     command.add_argument("--no-samples", action="store_true", help="make no samples at the evaluations")
     command.add_argument(
         "--threads",
         metavar="N",
         type=whole_number(1, MOST_THREADS),
-        help="replicas of the network that train side by side, at least 8 lanes of the batch each (default: "
-        "one for each processor that this process may use)",
+        help="how many threads train side by side, each on 8 or more streams (or windows) of the batch, and "
+        "score (default: one for each processor that this process may use)",
     )
     add_recipe(command)
     return command
@@ -123,7 +124,8 @@ def add_recipe(command: CommandParser) -> None:
         "--preset",
         choices=PRESETS,
         help="size and dropout for an aim: small for one to ten minutes, medium for half an hour, "
-        f"large for an hour (default {DEFAULT_PRESET})",
+        f"large for an hour (default {DEFAULT_PRESET}); with {LARGE_VOCABULARY} symbols or more, embedding, "
+        "batch and slices are others than stated here, and the first lines of the run tell them",
     )
     which.add_argument(
         "--recipe",

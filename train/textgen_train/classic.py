@@ -14,13 +14,12 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from textgen_runtime.processors import available_processors
 from torch import Tensor, nn
 
 from .model import CharLSTM
 from .precision import autocast
 from .recipe import Budget, ClassicRecipe
-from .replicas import Replicas
+from .replicas import Replicas, threads_or_all
 from .trainer import Trainer
 
 # Keras's defaults for RMSprop.
@@ -55,11 +54,11 @@ class ClassicTrainer(Trainer):
         recipe: How.
         budget: For how long.
         seed: Of the weights and of the order of the windows.
-        threads: How many replicas of the network may train side by side; None takes as many as this process
-            may use processors.
+        threads: How many replicas of the network may train side by side. None: one for each processor that
+            this process may use.
 
     Raises:
-        ValueError: If the text is too short for a single window.
+        ValueError: If the text is too short for a single window, or ``threads`` is below 1.
     """
 
     # It reads 60 characters to predict one.
@@ -89,11 +88,12 @@ class ClassicTrainer(Trainer):
             Replicas(
                 classic_network(vocabulary_size, recipe.units),
                 recipe.batch,
-                threads or available_processors(),
+                threads_or_all(threads),
                 seed,
             ),
             budget,
             math.ceil(len(self._targets) / recipe.batch),
+            len(self._targets) * recipe.window,
             recipe.learning_rate,
         )
         trained = [weight for weight in self.model.parameters() if weight.requires_grad]

@@ -29,7 +29,7 @@ from .arguments import PROG, budget_of, parser, recipe_of
 from .dataset import Dataset, make_dataset
 from .errors import CorpusError, RecipeError, TrainingError, explaining_memory_errors
 from .output_folder import prepared_folder
-from .recipe import AnyRecipe, Budget, ClassicRecipe
+from .recipe import LARGE_VOCABULARY, AnyRecipe, Budget, ClassicRecipe
 from .report import MODEL_FILE, Evaluation
 from .settings import option
 
@@ -117,9 +117,9 @@ def adapted(arguments: argparse.Namespace, recipe: AnyRecipe) -> str:
     """A line that tells which settings of the preset follow the size of the vocabulary; "" if none does."""
     usual = recipe_of(arguments, 0)
     changed = [
-        f"{option(name)} {value}" for name, value in asdict(recipe).items() if value != getattr(usual, name)
+        f"--{option(name)} {value}" for name, value in asdict(recipe).items() if value != getattr(usual, name)
     ]
-    return f"for so many symbols: {', '.join(changed)}\n" if changed else ""
+    return f"with {LARGE_VOCABULARY} symbols or more: {', '.join(changed)}\n" if changed else ""
 
 
 def finish(run: "TrainingRun", folder: Path) -> int:

@@ -24,14 +24,14 @@ class Dataset:
     """Two texts as token ids.
 
     Attributes:
-        vocabulary: All characters of both texts, in code point order. Those of the held-out text too,
-            because a model that cannot say a character cannot be scored on it.
+        vocabulary: All characters of both texts, in code point order: a model that cannot say a character
+            cannot be scored on it. With a minimum count, the frequent ones behind the unknown symbol.
         normalization: What was done to both texts before.
         training: Shape [characters], int64.
         held_out: Shape [characters], int64; never trained on.
-        rare: How many symbols the unknown symbol stands for; 0 if there is none.
         before_held_out: The token from which the first held-out character is predicted: the training text's
             last one, or the first of a held-out text of its own, which is not scored itself.
+        rare: How many symbols the unknown symbol stands for; 0 if there is none.
     """
 
     vocabulary: Vocabulary
@@ -52,13 +52,25 @@ class Dataset:
         stretches, from which there is nothing to continue.
         """
         pieces = [self._piece(randomness) for _ in range(SNIPPETS_COMPARED)]
-        return max(pieces, key=lambda piece: len(set(piece)))
+        best = max(pieces, key=lambda piece: len(set(piece)))
+        # Where all of them are the unknown symbol alone, the longest stretch of the whole text without it.
+        return best or self.vocabulary.decode(self._known(self.training)[:SNIPPET_LENGTH])
+
+    def _known(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The longest stretch without the unknown symbol, which has no text."""
+        if self.vocabulary.unknown is None:
+            return tokens
+        unknown = np.flatnonzero(tokens == self.vocabulary.unknown)
+        bounds = np.concatenate([[-1], unknown, [len(tokens)]])
+        longest = int(np.diff(bounds).argmax())
+        return tokens[bounds[longest] + 1 : bounds[longest + 1]]
 
     def _piece(self, randomness: random.Random) -> str:
         """A piece from anywhere, beginning with a word where it can."""
         latest = len(self.training) - SNIPPET_LENGTH
         start = randomness.randint(0, latest)
-        text = self.vocabulary.decode(self.training[start : start + 2 * SNIPPET_LENGTH])
+        tokens = self._known(self.training[start : start + 2 * SNIPPET_LENGTH])
+        text = self.vocabulary.decode(tokens)
         words = [i + 1 for i, symbol in enumerate(text[:SNIPPET_LENGTH]) if symbol.isspace()]
         begin = words[0] if words and words[0] + SNIPPET_LENGTH <= len(text) else 0
         return text[begin : begin + SNIPPET_LENGTH]
@@ -80,7 +92,8 @@ def make_dataset(
             predicted and scored and never drawn.
 
     Raises:
-        CorpusError: If either part is too short, or all of it is one and the same character.
+        CorpusError: If either part is too short, if all of it is one and the same character, or if no symbol
+            is there ``min_count`` times.
     """
     text = normalization.apply(corpus.text)
     if isinstance(held_out, Corpus):

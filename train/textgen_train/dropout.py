@@ -7,7 +7,7 @@ call of the generator on every element.
 import torch
 from torch import Tensor
 
-# A dropout share is rounded to a multiple of one part in this many: an element takes 16 random bits.
+# An element takes 16 random bits, so that shares are rounded to a multiple of 1 / LEVELS.
 LEVELS = 2**16
 
 

@@ -5,12 +5,12 @@ import math
 from .recipe import Budget
 from .trainer import Update
 
-# The first evaluation comes after this share of the run, so that it is over within a tenth, and within a
-# minute: a person who waits wants to see soon whether it learns.
+# The first evaluation begins after this share of the run, or after a minute: a person who waits wants to see
+# soon whether it learns. It ends within a tenth of the run, or waits as long as any other.
 FIRST_SHARE = 0.05
 MAX_SECONDS_TO_FIRST = 60.0
 
-# Evaluations take at most this share of the time that training takes.
+# Evaluations before the last take at most this share of the time that training takes.
 MAX_EVALUATION_SHARE = 0.1
 
 # A run by time has so many evaluations at most, and none sooner than this after the one before.
@@ -31,14 +31,20 @@ class EvalSchedule:
     Args:
         budget: Of the run.
         updates_an_epoch: Updates in a pass over the training text.
+        characters_an_epoch: Characters that are read in a pass.
         held_out: Characters that an evaluation scores.
 
     Attributes:
         evaluation_seconds: What an evaluation takes: the last one, or an estimate before the first.
     """
 
-    def __init__(self, budget: Budget, updates_an_epoch: int, held_out: int) -> None:
-        self._budget, self._updates_an_epoch, self._held_out = budget, updates_an_epoch, held_out
+    def __init__(
+        self, budget: Budget, updates_an_epoch: int, characters_an_epoch: int, held_out: int
+    ) -> None:
+        self._budget, self._updates_an_epoch = budget, updates_an_epoch
+        # How many updates take as long as an evaluation.
+        cost = held_out / TRAINING_TO_HELD_OUT * updates_an_epoch / characters_an_epoch
+        self._min_updates = max(MIN_UPDATES_BETWEEN, math.ceil(cost / MAX_EVALUATION_SHARE))
         self.evaluation_seconds = 0.0
         self._evaluations = 0
         # Of the last evaluation: its update, and when it was over.
@@ -66,7 +72,7 @@ class EvalSchedule:
             return max(0.0, 60 * (self._budget.minutes or 0) - update.seconds)
         left = self._budget.epochs * self._updates_an_epoch - update.step
         seconds_an_update = (update.seconds - self._paused_seconds) / update.step
-        evaluations = math.ceil(left / self._updates_between(update.characters))
+        evaluations = math.ceil(left / self._updates_between())
         return left * seconds_an_update + evaluations * self.evaluation_seconds
 
     def _is_due_by_time(self, update: Update) -> bool:
@@ -75,10 +81,10 @@ class EvalSchedule:
         affordable = cost / MAX_EVALUATION_SHARE
         if self._evaluations:
             wait = max(whole / TIMED_EVALUATIONS, MIN_SECONDS_BETWEEN, affordable)
-        elif affordable <= whole:
-            wait = min(FIRST_SHARE * whole, MAX_SECONDS_TO_FIRST)
         else:
-            wait = affordable
+            wait = min(FIRST_SHARE * whole, MAX_SECONDS_TO_FIRST)
+            if wait + cost > MAX_EVALUATION_SHARE * whole:
+                wait = affordable
         # None just before the end, where there is one anyway, and none that leaves training no time.
         left = whole * (1.0 - update.progress)
         return update.seconds - self._last_seconds >= wait and left > max(wait / 2, 3 * cost)
@@ -88,17 +94,10 @@ class EvalSchedule:
             whole = (self._budget.epochs or 1) * self._updates_an_epoch
             return update.step >= min(math.ceil(FIRST_SHARE * whole), self._updates_an_epoch)
         since = update.step - self._last_step
-        return since >= self._min_updates(update.characters) and (
-            update.ends_epoch or since >= MAX_UPDATES_BETWEEN
-        )
+        return since >= self._min_updates and (update.ends_epoch or since >= MAX_UPDATES_BETWEEN)
 
-    def _min_updates(self, characters: int) -> int:
-        affordable = self._held_out / (TRAINING_TO_HELD_OUT * MAX_EVALUATION_SHARE * characters)
-        return max(MIN_UPDATES_BETWEEN, math.ceil(affordable))
-
-    def _updates_between(self, characters: int) -> int:
+    def _updates_between(self) -> int:
         """About how many updates there will be from one evaluation to the next."""
-        least = self._min_updates(characters)
         if self._updates_an_epoch > MAX_UPDATES_BETWEEN:
-            return max(least, MAX_UPDATES_BETWEEN)
-        return math.ceil(least / self._updates_an_epoch) * self._updates_an_epoch
+            return max(self._min_updates, MAX_UPDATES_BETWEEN)
+        return math.ceil(self._min_updates / self._updates_an_epoch) * self._updates_an_epoch

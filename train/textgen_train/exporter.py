@@ -75,10 +75,11 @@ def export(
 
     Raises:
         ExportError: If the network's weights are not finite; or if an engine's logits or next state differ
-            from torch's by more than 1e-4, than that share of the largest, and than ten times what float32
-            loses against float64.
+            from torch's by more than the largest of 1e-4, 1e-4 of the largest value, and ten times what
+            torch loses in float32 against float64.
         OutputError: If the file cannot be written.
-        ValueError: If the vocabulary is not of the network's size.
+        ValueError: If the vocabulary is not of the network's size, or if the text is empty or holds other
+            tokens.
     """
     exported = build_checked(model, contract, text)
     replace_file(path, exported.content)
@@ -101,6 +102,8 @@ def build_checked(
         raise ExportError(
             "the network's weights hold NaN or infinity: training has diverged, try lower learning rates"
         )
+    if text is not None and not (len(text) and text.min() >= 0 and text.max() < size):
+        raise ValueError(f"the text must hold tokens from 0 to {size - 1}, and at least one")
     content = build_model(weights_of(model), contract).SerializeToString()
     exported = open_model(content, threads=threads)
     if text is None:
@@ -115,7 +118,7 @@ class Reference:
 
     Args:
         model: The trained network.
-        text: Shape [characters], int64; read from several places at once.
+        text: Shape [characters], int64, at least one; read from several places at once.
     """
 
     @torch.no_grad()
@@ -123,8 +126,11 @@ class Reference:
         was_training = model.training
         model.eval()
         try:
-            columns = np.resize(text, (PARITY_LANES, PARITY_STEPS)).T
-            self._tokens = np.ascontiguousarray(columns.reshape(1, -1))
+            columns = _lanes(text)
+            self._tokens = columns.reshape(1, -1).copy()
+            # Every other state reads a token of its own choice, so that rare ones are compared too.
+            others = self._tokens[0, 1::2]
+            others[:] = _spread(model.output.out_features, len(others))
             self._state = _states(model, columns)
             tokens = torch.from_numpy(self._tokens)
             self._expected = _step(model, tokens, self._state)
@@ -157,6 +163,20 @@ class Reference:
                     f"more than {limit:.2g}, with {engine.name}: it was not written"
                 )
         return differences[0]
+
+
+def _lanes(text: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Stretches from all over the text, side by side; shape [PARITY_STEPS, PARITY_LANES]."""
+    text = np.resize(text, max(len(text), PARITY_STEPS))
+    starts = np.linspace(0, len(text) - PARITY_STEPS, PARITY_LANES).astype(np.int64)
+    return np.stack([text[start : start + PARITY_STEPS] for start in starts], axis=1)
+
+
+def _spread(vocabulary: int, count: int) -> NDArray[np.int64]:
+    """All tokens of a vocabulary, over and over; of a large one, as many as fit, evenly spread."""
+    if vocabulary <= count:
+        return np.resize(np.arange(vocabulary), count)
+    return np.linspace(0, vocabulary - 1, count).astype(np.int64)
 
 
 def _states(model: CharLSTM, columns: NDArray[np.int64]) -> LSTMState:

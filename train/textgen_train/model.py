@@ -26,6 +26,9 @@ class CharLSTM(nn.Module):
         weight_dropout: DropConnect on the recurrent weights: the share of them that is dropped for a whole
             call (S. Merity and others, Regularizing and Optimizing LSTM Language Models, arXiv:1708.02182).
 
+    Raises:
+        ValueError: If a dropout share is not in [0, 1).
+
     Attributes:
         generator: Where dropout masks come from; None takes torch's own generator.
     """
@@ -42,6 +45,9 @@ class CharLSTM(nn.Module):
         weight_dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        for share in (dropout, input_dropout, weight_dropout):
+            if not 0 <= share < 1:
+                raise ValueError(f"dropout shares must be in [0, 1), not {share}")
         self.units = units
         self.dropout, self.input_dropout, self.weight_dropout = dropout, input_dropout, weight_dropout
         self.generator: torch.Generator | None = None
@@ -58,7 +64,10 @@ class CharLSTM(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
 
     def twin(self, *, share_parameters: bool = False) -> "CharLSTM":
-        """A copy, with parameters of its own or with this network's."""
+        """A copy of all modules, with parameters of its own or with this network's.
+
+        It shares the generator, which cannot be copied; replicas get one of their own.
+        """
         kept = [self.generator, *(self.parameters() if share_parameters else ())]
         return copy.deepcopy(self, {id(each): each for each in kept})
 

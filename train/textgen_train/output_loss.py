@@ -4,12 +4,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from .precision import matrix_dtype
 
 # Logits that are in memory at once: a megabyte, which a second-level cache holds. With an alphabet of
 # thousands, the logits of a batch are 20 MB, and torch's own functions pass over them six times in memory.
 LOGITS_AT_ONCE = 2**18
+# Products of fewer rows take hardly less time.
 MIN_ROWS = 16
 
 
@@ -34,6 +36,8 @@ def output_loss(outputs: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) 
 
 
 class _OutputLoss(torch.autograd.Function):
+    """The gradients are computed with the loss, whether or not they will be asked for."""
+
     @staticmethod
     def forward(ctx: Any, outputs: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
         dtype = matrix_dtype()
@@ -63,6 +67,7 @@ class _OutputLoss(torch.autograd.Function):
         return loss
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, scale: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         to_outputs, to_weight, to_bias = ctx.saved_tensors
         return to_outputs * scale, to_weight * scale, to_bias * scale, None

@@ -14,6 +14,7 @@ from .dataset import Dataset
 from .precision import has_bfloat16
 from .recipe import AnyRecipe
 from .report import Evaluation
+from .trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,14 @@ class Provenance:
     recipe: AnyRecipe
     seed: int
 
-    def at(self, evaluation: Evaluation, parameters: int) -> dict[str, Any]:
-        """The model file's ``textgen.training``, for the model of an evaluation and its size."""
+    def at(self, evaluation: Evaluation, trainer: Trainer) -> dict[str, Any]:
+        """The model file's ``textgen.training``, for the model of an evaluation."""
         return {
             "corpus": self.corpus.name,
             "sha256": self.corpus.sha256,
             "characters": len(self.corpus.text),
             "split": self._split(),
-            "parameters": parameters,
+            "parameters": trainer.model.parameter_count,
             "held_out_nats": evaluation.held_out_nats,
             "evaluation": evaluation.as_json(),
             "recipe": {
@@ -50,6 +51,9 @@ class Provenance:
                 "seed": self.seed,
                 "bfloat16": has_bfloat16(),
             },
+            # With these, the same recipe, corpus and machine make the same model again.
+            "budget": asdict(trainer.budget),
+            "replicas": len(trainer.replicas),
             "versions": {
                 "textgen-onnx": __version__,
                 "torch": str(torch.__version__),

@@ -1,9 +1,9 @@
 """Training on several processors: replicas of a network, each with some of the lanes of a batch.
 
 Threads inside torch's operations meet at a barrier in each of the thousand operations of an update. Where
-another program has one of their processors, all others spin until it comes back: with two busy
-programs on two cores, training was eighteen times slower than on one thread. Replicas meet once an update
-and sleep meanwhile, so that an update takes as long as the processors' share for it does.
+another program has one of their processors, all others spin until it comes back: with two busy programs
+on two cores, training was eighteen times slower than on one thread. Replicas meet once an update and sleep
+while they wait. An update takes as long as its slowest replica.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
 import torch
+from textgen_runtime.processors import available_processors
 from torch import Tensor
 
 from .model import CharLSTM
@@ -42,15 +43,20 @@ class Replicas:
 
     def __init__(self, model: CharLSTM, lanes: int, threads: int, seed: int) -> None:
         count = max(1, min(threads, lanes // MIN_LANES))
-        # Modules of their own, since `functional_call` changes a module while it runs.
         self.model = model
+        # Modules of their own, since `functional_call` changes a module while it runs.
         self._models = [model, *(model.twin(share_parameters=True) for _ in range(count - 1))]
         for i, replica in enumerate(self._models):
             replica.generator = torch.Generator()
             replica.generator.manual_seed((seed + i * SEED_STRIDE) % 2**64)
         self._parameters = [weight for weight in model.parameters() if weight.requires_grad]
         # The caller's thread is the first replica's.
-        self._workers = ThreadPoolExecutor(count - 1, "textgen-replica") if count > 1 else None
+        self._workers = (
+            # torch keeps the number of threads of an operation for each thread apart.
+            ThreadPoolExecutor(count - 1, "textgen-replica", initializer=torch.set_num_threads, initargs=(1,))
+            if count > 1
+            else None
+        )
 
     def __len__(self) -> int:
         return len(self._models)
@@ -64,8 +70,8 @@ class Replicas:
         """Set the gradient of each parameter to that of the sum of all replicas' losses.
 
         Args:
-            loss: Called once for each replica, with its number and its network, on a thread of its own;
-                returns a scalar.
+            loss: Called once for each replica, with its number and its network; returns a scalar. The first
+                replica runs on the caller's thread, each other on one of its own.
 
         Returns:
             The sum of the losses.
@@ -96,6 +102,19 @@ class Replicas:
         finally:
             # After an interrupt too: nobody may use the networks while a replica still does.
             wait(futures)
+
+
+def threads_or_all(threads: int | None) -> int:
+    """How many threads to train on; None: one for each processor that this process may use.
+
+    Raises:
+        ValueError: If it is below 1.
+    """
+    if threads is None:
+        return available_processors()
+    if threads < 1:
+        raise ValueError(f"threads must be 1 or more, not {threads}")
+    return threads
 
 
 @contextmanager

@@ -26,8 +26,9 @@ OWN_PROMPTS = 8
 # Characters on which the first evaluation's time is estimated.
 PROBE = 1024
 
-# After so many updates, a loss above that of guessing means that training has diverged.
+# After so many updates, a loss above that of guessing by so many nats means that training has diverged.
 UPDATES_TO_LEARN_SOMETHING = 50
+DIVERGED_BY = 0.1
 
 
 class TrainingRun:
@@ -61,11 +62,14 @@ class TrainingRun:
         self._report = Report(
             folder, f"{provenance.corpus.name}, {trainer.model.parameter_count:,} parameters"
         )
-        self._schedule = EvalSchedule(trainer.budget, trainer.updates_an_epoch, len(dataset.held_out))
+        self._schedule = EvalSchedule(
+            trainer.budget, trainer.updates_an_epoch, trainer.characters_an_epoch, len(dataset.held_out)
+        )
         self.best: Evaluation | None = None
         # The update that the report ends with.
         self._reported = 0
         self._refused: ExportError | None = None
+        self._diverged = False
 
     @property
     def files(self) -> list[str]:
@@ -87,11 +91,12 @@ class TrainingRun:
             ExportError: If at the end no exported model did what the trained one does; one that does not is
                 warned of, and the run goes on.
         """
-        if self._trainer.budget.minutes is not None:
-            self._estimate_evaluation()
-            check_interrupt()
         since = SinceEvaluation()
         try:
+            if self._trainer.budget.minutes is not None:
+                self._estimate_evaluation()
+            check_interrupt()
+            since = SinceEvaluation()
             for update in self._trainer.updates():
                 since.add(update)
                 self._progress.show(update.progress, self._status(update, since))
@@ -161,11 +166,14 @@ class TrainingRun:
 
     def _warn_if_diverged(self, since: SinceEvaluation) -> None:
         guessing = math.log(len(self._contract.vocabulary))
-        if since.updates >= UPDATES_TO_LEARN_SOMETHING and since.nats > guessing:
+        # On a text without any pattern a healthy loss stands just above that of guessing.
+        diverged = since.updates >= UPDATES_TO_LEARN_SOMETHING and since.nats > guessing + DIVERGED_BY
+        if diverged and not self._diverged:
             self._progress.warn(
-                f"training has diverged: its loss of {since.nats:.2f} nats is above that of guessing, "
-                f"{guessing:.2f}: try lower learning rates"
+                f"training has diverged: try lower learning rates (its loss is {since.nats:.2f} nats, and "
+                f"guessing costs {guessing:.2f})"
             )
+        self._diverged = diverged
 
     def _export(self) -> Exported | None:
         text = self._provenance.dataset.training
@@ -173,7 +181,7 @@ class TrainingRun:
             return build_checked(self._trainer.model, self._contract, text, self._threads)
         except ExportError as error:
             # An earlier model is safe, and a later one may be right again.
-            self._progress.warn(f"{error}; training goes on")
+            self._progress.warn(f"{error}; the run goes on")
             self._refused = error
             return None
 
@@ -184,7 +192,7 @@ class TrainingRun:
                 "learning rates"
             )
         if self.best is None or evaluation.held_out_nats < self.best.held_out_nats:
-            training = self._provenance.at(evaluation, self._trainer.model.parameter_count)
+            training = self._provenance.at(evaluation, self._trainer)
             content = exported.content_with(replace(self._contract, training=training))
             replace_file(self._folder / MODEL_FILE, content)
             self.best = evaluation

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from textgen_runtime.processors import available_processors
 from torch import Tensor, nn
 
 from .model import CharLSTM, LSTMState
@@ -15,7 +14,7 @@ from .muon import Muon
 from .output_loss import output_loss
 from .precision import autocast
 from .recipe import Budget, Recipe
-from .replicas import Replicas
+from .replicas import Replicas, threads_or_all
 from .streams import slices, stream_count
 from .trainer import Trainer
 
@@ -37,8 +36,11 @@ class StreamTrainer(Trainer):
         budget: For how long.
         seed: Of the weights, of the seams between streams and of dropout. A budget of epochs makes the same
             model again on the same machine with as many threads; a budget of minutes depends on its speed.
-        threads: How many replicas of the network may train side by side; None takes as many as this process
-            may use processors.
+        threads: How many replicas of the network may train side by side. None: one for each processor that
+            this process may use.
+
+    Raises:
+        ValueError: If the text is too short, or ``threads`` is below 1.
     """
 
     def __init__(  # noqa: PLR0913 (each is needed; the last has a default)
@@ -68,9 +70,10 @@ class StreamTrainer(Trainer):
         )
         _start_from_frequencies(model, text)
         super().__init__(
-            Replicas(model, self._streams, threads or available_processors(), seed),
+            Replicas(model, self._streams, threads_or_all(threads), seed),
             budget,
             math.ceil((len(text) // self._streams - 1) / recipe.slice_length),
+            len(text),
             recipe.learning_rate,
         )
         self._states = self._initial_states()

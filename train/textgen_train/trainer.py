@@ -46,6 +46,7 @@ class Trainer(ABC):
         replicas: Of a network with its initial weights.
         budget: For how long.
         updates_an_epoch: How many batches a pass over the text has.
+        characters_an_epoch: How many characters are read in a pass.
         learning_rate: As the recipe states it.
 
     Attributes:
@@ -55,12 +56,18 @@ class Trainer(ABC):
     unit: Literal["characters", "windows"] = "characters"
 
     def __init__(
-        self, replicas: Replicas, budget: Budget, updates_an_epoch: int, learning_rate: float
+        self,
+        replicas: Replicas,
+        budget: Budget,
+        updates_an_epoch: int,
+        characters_an_epoch: int,
+        learning_rate: float,
     ) -> None:
         self.replicas, self.model, self.budget = replicas, replicas.model, budget
         # Seconds of a budget of minutes that are kept for what comes after the last update.
         self.reserved_seconds = 0.0
-        self.updates_an_epoch, self._stated_rate = updates_an_epoch, learning_rate
+        self.updates_an_epoch, self.characters_an_epoch = updates_an_epoch, characters_an_epoch
+        self._stated_rate = learning_rate
 
     def updates(self) -> Iterator[Update]:
         """Train, stopping after each update to say what it was, until the budget is used up.
