@@ -1,6 +1,7 @@
 """The numbers of a training run."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from textgen_train.errors import RecipeError
@@ -83,3 +84,22 @@ def test_presets_follow_the_size_of_the_vocabulary(name: str) -> None:
     large = preset(name, LARGE_VOCABULARY)
     assert large.embedding > PRESETS[name].embedding
     assert large.units == PRESETS[name].units
+
+
+@pytest.mark.parametrize(
+    ("budget", "long"),
+    [
+        (Budget(minutes=2), False),
+        (Budget(minutes=10), True),
+        (Budget(epochs=8), False),
+        (Budget(epochs=40), True),
+        (None, False),
+    ],
+)
+def test_a_long_run_on_a_large_vocabulary_takes_more_dropout(budget: Budget | None, long: bool) -> None:
+    assert preset("small", 10, budget) == PRESETS["small"]
+    found = preset("small", LARGE_VOCABULARY, budget)
+    assert (found.dropout > PRESETS["small"].dropout) is long
+    assert replace(found, dropout=0.1, input_dropout=0.0, weight_dropout=0.1) == preset(
+        "small", LARGE_VOCABULARY
+    )

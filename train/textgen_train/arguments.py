@@ -167,7 +167,7 @@ def recipe_of(arguments: argparse.Namespace, vocabulary_size: int = 0) -> AnyRec
         RecipeError: If a number is out of its range, or not one of the recipe's.
     """
     name = arguments.preset or DEFAULT_PRESET
-    base = ClassicRecipe() if arguments.recipe else preset(name, vocabulary_size)
+    base = ClassicRecipe() if arguments.recipe else preset(name, vocabulary_size, budget_of(arguments))
     own = {setting.name for setting in fields(base)}
     given = {
         setting.name: value

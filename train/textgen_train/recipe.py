@@ -90,14 +90,26 @@ PRESETS_FOR_LARGE_VOCABULARY = {
 }
 
 
-def preset(name: str, vocabulary_size: int) -> Recipe:
+# A run of the small preset that is as long as this overfits on a vocabulary of so rare characters, and takes
+# more dropout. In two minutes that would cost more than it gains.
+LONG_RUN_MINUTES, LONG_RUN_EPOCHS = 5.0, 15
+LONG_RUN = replace(PRESETS_FOR_LARGE_VOCABULARY["small"], dropout=0.2, input_dropout=0.15, weight_dropout=0.2)
+
+
+def preset(name: str, vocabulary_size: int, budget: "Budget | None" = None) -> Recipe:
     """A preset for a vocabulary of this size.
 
     Args:
         name: One of ``PRESETS``.
         vocabulary_size: How many symbols the corpus has.
+        budget: How long the run will be, if that is known.
     """
-    return (PRESETS if vocabulary_size < LARGE_VOCABULARY else PRESETS_FOR_LARGE_VOCABULARY)[name]
+    if vocabulary_size < LARGE_VOCABULARY:
+        return PRESETS[name]
+    minutes, epochs = (budget.minutes, budget.epochs) if budget else (None, None)
+    if name == "small" and ((minutes or 0) >= LONG_RUN_MINUTES or (epochs or 0) >= LONG_RUN_EPOCHS):
+        return LONG_RUN
+    return PRESETS_FOR_LARGE_VOCABULARY[name]
 
 
 @dataclass(frozen=True)
