@@ -37,6 +37,25 @@ def test_each_character_is_predicted_from_all_before_it(
     assert prediction.skipped == 0
 
 
+def test_logits_in_memory_are_bounded(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large vocabulary makes pieces shorter, and the surprisals are the same."""
+    expected = predict(tiny, TEXT)
+    seen: list[int] = []
+    step = type(tiny.engine).step
+
+    def watched(*arguments: object) -> object:
+        logits, state = step(*arguments)  # type: ignore[arg-type]
+        seen.append(logits.size)
+        return logits, state
+
+    monkeypatch.setattr(type(tiny.engine), "step", watched)
+    for largest, piece in ((12 * 5 + 11, 5), (1, 1)):
+        seen.clear()
+        monkeypatch.setattr(scoring, "LARGEST_LOGITS", largest)
+        np.testing.assert_allclose(predict(tiny, TEXT).surprisals, expected.surprisals, atol=1e-6)
+        assert max(seen) == 12 * piece
+
+
 def test_the_score_adds_up(tiny: Model) -> None:
     surprisals, choices = one_by_one(tiny, TEXT[0], TEXT[1:])
     score = predict(tiny, TEXT).score
@@ -101,5 +120,5 @@ def test_a_perplexity_beyond_all_numbers() -> None:
 
 
 def test_hits_are_counted() -> None:
-    prediction = Prediction("a", "bcd", "bxd", np.array([0.5, 2.0, 0.25]), 0)
+    prediction = Prediction("a", "bcd", "bxd", np.array([0.5, 2.0, 0.25]), hits=2, skipped=0)
     assert prediction.score == Score(3, 2.75, 2)

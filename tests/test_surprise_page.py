@@ -47,7 +47,9 @@ class Reader(HTMLParser):
 
 
 def page_of(text: str, bits: list[float], *, choices: str | None = None, context: str = "·") -> str:
-    prediction = Prediction(context, text, choices or "a" * len(text), np.array(bits) * BIT, 0)
+    prediction = Prediction(
+        context, text, choices or "a" * len(text), np.array(bits) * BIT, hits=0, skipped=0
+    )
     return surprise_page("A <title>", [("a & b.txt", "1 < 2 nats", prediction)])
 
 

@@ -10,14 +10,18 @@ import pytest
 import textgen_runtime as textgen
 import torch
 from onnx import helper
+from textgen_runtime.cli import run
 from textgen_runtime.contract import Contract
 from textgen_runtime.corpus import Corpus
+from textgen_runtime.engine import initial_state
 from textgen_runtime.errors import CorpusError, ModelFileError, PromptError
 from textgen_runtime.loading import EngineName, open_model
 from textgen_runtime.vocabulary import Normalization, Vocabulary
 from textgen_train.dataset import make_dataset
 from textgen_train.exporter import build_checked
 from textgen_train.model import CharLSTM
+
+from .commands import Captured, run_here
 
 ENGINES: tuple[EngineName, ...] = ("native", "onnxruntime")
 VOCABULARY = Vocabulary(["", "a", "b", "c"], unknown=0)
@@ -61,12 +65,41 @@ def test_rare_characters_are_read_as_the_unknown_symbol() -> None:
 def test_it_is_never_drawn(content: bytes, engine: EngineName, temperature: float) -> None:
     model = open_model(content, engine)
     generation = model.start("axb", temperature=temperature, seed=0)
-    assert generation.logits.argmax() == 0
+    read = model.vocabulary.encode("axb")[:, np.newaxis]
+    assert model.engine.step(read, initial_state(model.engine))[0][-1, 0].argmax() == 0
     text = generation.take(300)
     assert len(text) == 300
     assert set(text) <= set("abc")
     texts = model.generate(["a", "b", "c"], length=50, temperature=temperature, seed=1)
     assert [len(text) for text in texts] == [50, 50, 50]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_logits_of_a_generation_rule_it_out(content: bytes, engine: EngineName) -> None:
+    """After a prompt, after drawing, and after reading a text in between."""
+    generation = open_model(content, engine).start("axb", temperature=1.0, seed=0)
+    for go_on in (lambda: None, lambda: generation.take(3), lambda: generation.feed("cxa")):
+        go_on()
+        assert generation.logits[0] == -np.inf
+        assert np.isfinite(generation.logits[1:]).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "warning"),
+    [
+        ((), "3 of the prompt's characters, which the model does not know, read as the unknown symbol: "),
+        (("--unknown", "skip"), "skipped 3 of the prompt's characters, which the model does not know: "),
+    ],
+)
+def test_unknown_characters_of_a_prompt_are_told_of(
+    content: bytes, tmp_path: Path, capsys: Captured, options: tuple[str, ...], warning: str
+) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+    code, out, err = run_here(run.main, capsys, str(path), "--prompt", "axbyxc", "--length", "5", *options)
+    assert (code, out[:3], len(out)) == (0, "abc", 9)
+    assert err == f"textgen-run: warning: {warning}'x' (U+0078), 'y' (U+0079)\n"
+    assert run_here(run.main, capsys, str(path), "--prompt", "abc", *options)[2] == ""
 
 
 def test_the_other_characters_keep_their_proportions(content: bytes) -> None:
@@ -107,6 +140,19 @@ def test_it_is_scored_and_counted(content: bytes, engine: EngineName) -> None:
     skipped = textgen.predict(model, "axbyc", unknown="skip")
     assert (skipped.text, skipped.unknown, skipped.skipped) == ("bc", 0, 2)
     assert textgen.predict(model, "abc").unknown == 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_it_is_no_hit_where_the_text_has_its_stand_in(engine: EngineName) -> None:
+    """U+FFFD may be a character of the vocabulary as well, and another token than the unknown symbol."""
+    torch.manual_seed(0)
+    network = CharLSTM(3, units=8, embedding=4)
+    with torch.no_grad():
+        network.output.bias[0] = 50.0
+    contract = Contract(Vocabulary(["", "a", "\ufffd"], unknown=0))
+    prediction = textgen.predict(open_model(build_checked(network, contract).content, engine), "a\ufffdxa")
+    assert (prediction.text, prediction.choices) == ("\ufffd\ufffda", "\ufffd" * 3)
+    assert prediction.score.hits == prediction.hits == 1
 
 
 def test_only_a_file_with_an_unknown_symbol_is_of_format_2(content: bytes) -> None:

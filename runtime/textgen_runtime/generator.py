@@ -109,10 +109,13 @@ class Model:
                 most likely character.
             seed: The same seed gives the same text; None draws a fresh one.
             substream: Which of several texts of the same seed this is; each is independent.
-            unknown: What to do about characters outside the vocabulary, ``"error"`` or ``"skip"``.
+            unknown: What to do about characters outside the vocabulary: ``"skip"`` leaves them out;
+                ``"error"`` reads them as the model's unknown symbol, and is an error only where the model
+                has none.
 
         Raises:
-            PromptError: If the prompt is empty, or holds unknown characters and they are not skipped.
+            PromptError: If the prompt is empty, or holds unknown characters that are neither skipped nor
+                read as the unknown symbol.
             SamplingError: If the temperature, seed or substream is not as stated.
             TypeError: If the prompt is not a string; ``generate`` takes several.
         """
@@ -217,7 +220,8 @@ class Generation:
         sampler: What draws from the logits; its temperature may be set at any time.
         prompt: The text it started from, in the model's normalised form.
         state: What the model remembers; shapes [layers, 1, units].
-        logits: Of the next character; shape [vocabulary], float32.
+        logits: Of the next character; shape [vocabulary], float32. That of the unknown symbol, if the model
+            has one, is minus infinity: it is never drawn.
         measurements: Where to add up what decoding takes; None, which saves the effort, unless set.
     """
 
@@ -237,11 +241,17 @@ class Generation:
     def feed(self, text: str, unknown: UnknownPolicy = "error") -> str:
         """Let the model read a text, as if it had written it.
 
+        Args:
+            text: What to read.
+            unknown: What to do about characters outside the vocabulary, as for ``Model.start``.
+
         Returns:
-            What it read: the text in the model's normalised form, without any skipped characters.
+            What it read: the text in the model's normalised form, without the unknown characters, which were
+            skipped or read as the unknown symbol.
 
         Raises:
-            PromptError: If there is nothing to read, or characters are unknown and not to be skipped.
+            PromptError: If there is nothing to read, or characters are unknown and neither skipped nor read
+                as the unknown symbol.
         """
         vocabulary = self.model.vocabulary
         tokens = vocabulary.encode(self.model.contract.normalization.apply(text), unknown)
@@ -253,7 +263,10 @@ class Generation:
         for start in range(0, len(tokens), piece):
             part = tokens[start : start + piece, np.newaxis]
             logits, state = self.model.engine.step(part, state, last_only=True)
-        self.logits, self.state = logits[-1, 0], state
+        # A copy, so that the whole array that it is from need not be kept.
+        self.logits, self.state = logits[-1, 0].copy(), state
+        if vocabulary.unknown is not None:
+            self.logits[vocabulary.unknown] = -np.inf
         return vocabulary.decode(tokens)
 
     def take(self, length: int) -> str:

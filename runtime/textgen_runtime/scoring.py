@@ -12,8 +12,9 @@ from .errors import ScoringError
 from .generator import Model
 from .vocabulary import UnknownPolicy
 
-# Characters read in one call, whose logits are in memory at once.
+# Characters read in one call, and how many logits of them may be in memory at once: as float64, 32 MiB.
 PIECE = 1024
+LARGEST_LOGITS = 2**22
 
 # The first character of a text has nothing before it to be predicted from.
 LEAST_TEXT = 2
@@ -31,6 +32,8 @@ class Prediction:
         choices: The characters that the model held likeliest in their places.
         surprisals: Negative natural-log probability of each character, given all before it; in nats, of
             shape [characters], float64.
+        hits: How often the likeliest token was the right one. Tokens tell the unknown symbol apart from a
+            U+FFFD of the text, which ``text`` and ``choices`` show alike.
         skipped: How many characters were left out because the model does not know them.
         unknown: How many characters were read and scored as the model's unknown symbol, if it has one. In
             ``text`` and ``choices`` it is U+FFFD.
@@ -40,13 +43,13 @@ class Prediction:
     text: str
     choices: str
     surprisals: NDArray[np.float64]
+    hits: int
     skipped: int
     unknown: int = 0
 
     @property
     def score(self) -> "Score":
-        hits = sum(choice == symbol for choice, symbol in zip(self.choices, self.text, strict=True))
-        return Score(len(self.text), math.fsum(self.surprisals), hits)
+        return Score(len(self.text), math.fsum(self.surprisals), self.hits)
 
 
 @dataclass(frozen=True)
@@ -108,11 +111,12 @@ def predict(model: Model, text: str, *, last: float = 1.0, unknown: UnknownPolic
         last: The share of the text to score, cut from its end, in (0, 1]: with the share that training held
             out and the same corpus, these are the characters that training was scored on. What comes before
             is not read, but for the one character that the first is predicted from.
-        unknown: What to do about characters outside the vocabulary, ``"error"`` or ``"skip"``; skipped ones
-            are neither predicted nor read.
+        unknown: What to do about characters outside the vocabulary: ``"skip"`` neither predicts nor reads
+            them; ``"error"`` reads and predicts them as the model's unknown symbol, and is an error only
+            where the model has none.
 
     Raises:
-        PromptError: If there are unknown characters and they are not skipped.
+        PromptError: If there are unknown characters that are neither skipped nor read as the unknown symbol.
         ScoringError: If fewer than two characters are left, or the model's logits are not finite.
         ValueError: If ``last`` or ``unknown`` is not as stated.
     """
@@ -137,6 +141,7 @@ def predict(model: Model, text: str, *, last: float = 1.0, unknown: UnknownPolic
         known[1:],
         chosen,
         found,
+        hits=int((choices == tokens[1:]).sum()),
         skipped=len(text) - start - len(tokens),
         unknown=int((tokens[1:] == model.vocabulary.unknown).sum()),
     )
@@ -169,11 +174,12 @@ def surprisals(engine: Engine, tokens: NDArray[np.int64]) -> tuple[NDArray[np.fl
             found[here] = np.log(np.exp(rows, out=rows).sum(axis=1)) - wanted
 
     state = initial_state(engine)
+    size = max(1, min(PIECE, LARGEST_LOGITS // engine.vocabulary_size))
     # With a large vocabulary the exponentials take as long as the network: they run beside it.
     with ThreadPoolExecutor(1, "textgen-scoring") as beside:
         noted = None
-        for begin in range(0, len(tokens) - 1, PIECE):
-            piece = tokens[begin : begin + PIECE + 1]
+        for begin in range(0, len(tokens) - 1, size):
+            piece = tokens[begin : begin + size + 1]
             logits, state = engine.step(np.ascontiguousarray(piece[:-1, np.newaxis]), state)
             # One piece waits at most, so that memory stays bounded.
             if noted:

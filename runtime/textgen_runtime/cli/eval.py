@@ -80,7 +80,9 @@ def parser() -> CommandParser:
         "--unknown",
         choices=("error", "skip"),
         default="error",
-        help="what to do about characters that the model does not know (default error)",
+        help="what to do about characters that the model does not know: error refuses the text, but a model "
+        "with an unknown symbol reads and scores them as that symbol; skip leaves them out; both are counted "
+        "(default error)",
     )
     add_lowercase(command, "the texts")
     command.add_argument("--json", action="store_true", help="write the figures as JSON")

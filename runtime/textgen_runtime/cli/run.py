@@ -20,7 +20,7 @@ from textgen_runtime.generator import (
 from textgen_runtime.interrupts import HeldInterrupts
 from textgen_runtime.loading import load
 from textgen_runtime.text_file import STANDARD_INPUT, read_text
-from textgen_runtime.vocabulary import describe
+from textgen_runtime.vocabulary import UnknownPolicy, describe
 
 from .models import list_models
 from .shell import (
@@ -119,8 +119,9 @@ def parser() -> CommandParser:
         "--unknown",
         choices=("error", "skip"),
         default="error",
-        help="what to do about characters of the prompt that the model does not know; skip leaves them out "
-        "and says so (default error)",
+        help="what to do about characters of the prompt that the model does not know: error refuses the "
+        "prompt, but a model with an unknown symbol reads them as that symbol, with a warning; skip leaves "
+        "them out, with a warning (default error)",
     )
     add_lowercase(command, "the prompt")
     add_engine(command)
@@ -145,8 +146,8 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
     model = load(arguments.model, engine=arguments.engine, threads=arguments.threads)
     loaded = perf_counter()
     escape_unencodable(PROG, sys.stdout, model.vocabulary.symbols)
-    if prompt is not None and arguments.unknown == "skip":
-        tell_skipped(model, prompt)
+    if prompt is not None:
+        tell_unknown(model, prompt, arguments.unknown)
 
     measured: list[tuple[float, Measurements]] = []
     writer = Writer()
@@ -179,16 +180,18 @@ def heading(arguments: argparse.Namespace, heat: float, stream: int) -> str:
     return f"------ {', '.join(parts)}\n" if parts else ""
 
 
-def tell_skipped(model: Model, prompt: str) -> None:
-    """Say what is left out of the prompt, if anything is."""
-    skipped = model.vocabulary.unknown_in(model.contract.normalization.apply(prompt))
-    if skipped:
-        complain(
-            PROG,
-            f"skipped {skipped.total():,} of the prompt's characters, which the model does not know: "
-            f"{describe(sorted(skipped))}",
-            "warning",
-        )
+def tell_unknown(model: Model, prompt: str, policy: UnknownPolicy) -> None:
+    """Warn of unknown characters of the prompt that are skipped, or read as the unknown symbol.
+
+    Without either, ``Model.start`` refuses the prompt.
+    """
+    if policy == "error" and model.vocabulary.unknown is None:
+        return
+    unknown = model.vocabulary.unknown_in(model.contract.normalization.apply(prompt))
+    if unknown:
+        characters = f"{unknown.total():,} of the prompt's characters, which the model does not know"
+        told = f"skipped {characters}" if policy == "skip" else f"{characters}, read as the unknown symbol"
+        complain(PROG, f"{told}: {describe(sorted(unknown))}", "warning")
 
 
 def read_prompt(arguments: argparse.Namespace) -> str | None:
