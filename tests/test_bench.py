@@ -3,15 +3,18 @@
 import math
 import os
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from textgen_runtime.bench import busy, deadline, rounds, sections
 from textgen_runtime.bench.busy import ProcessorTime, busy_before, busy_meanwhile, disagreement
 from textgen_runtime.bench.context import Bench
 from textgen_runtime.bench.deadline import Deadline
+from textgen_runtime.bench.one_stream import prompts
 from textgen_runtime.bench.processes import finished, first_byte, memory, peak, python
 from textgen_runtime.bench.report import Section, microseconds, per_second, times
 from textgen_runtime.bench.spread import Ratio, Spread, ratios
+from textgen_runtime.native_engine import NativeEngine
 
 from .make_tiny_model import PATH
 
@@ -125,7 +128,7 @@ def test_a_process_is_stopped_at_the_deadline() -> None:
         with pytest.raises(deadline.DeadlineError):
             run(endless, Deadline(0))
     with pytest.raises(deadline.DeadlineError):
-        peak(PATH, "native", 10**9, Deadline(0))
+        peak(PATH.read_bytes(), "native", 10**9, Deadline(0))
 
 
 def test_sections_share_the_time(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +154,22 @@ def test_sections_share_the_time(clock: Clock, monkeypatch: pytest.MonkeyPatch) 
 
 
 def bench() -> Bench:
-    return Bench(PATH, PATH.read_bytes(), ("native",), 0.5, 0.01, 1, 500)
+    return Bench(PATH.read_bytes(), ("native",), 0.5, 0.01, 1, 500)
+
+
+def test_a_prompt_is_read_as_a_generation_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In pieces that an interrupt can wait for, with logits after the last token of each alone."""
+    read: list[tuple[int, bool]] = []
+    step = NativeEngine.step
+
+    def watched(engine: NativeEngine, tokens: Any, state: Any, *, last_only: bool = False) -> Any:
+        read.append((len(tokens), last_only))
+        return step(engine, tokens, state, last_only=last_only)
+
+    monkeypatch.setattr(NativeEngine, "step", watched)
+    monkeypatch.setattr(NativeEngine, "piece", lambda *_: 200)
+    prompts(bench(), Deadline())
+    assert read[:3] == [(200, True), (200, True), (112, True)]
 
 
 def test_a_spread_has_median_and_quartiles() -> None:
@@ -225,7 +243,7 @@ def test_figures_in_words() -> None:
 
 def test_memory_is_of_the_run_alone() -> None:
     """Not of this process, which it is forked from and which has torch in it."""
-    found = peak(PATH, "native", 10)
+    found = peak(PATH.read_bytes(), "native", 10)
     assert found is None or found < 80
 
 

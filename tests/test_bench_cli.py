@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import __version__
 from textgen_runtime.bench import busy, many_streams, rounds
+from textgen_runtime.bench.context import Bench
 from textgen_runtime.bench.plot import is_plot
 from textgen_runtime.bench.report import Section
 from textgen_runtime.bench.sections import SHARES
@@ -172,6 +174,34 @@ def test_an_older_report_is_replaced(tmp_path: Path, measured: dict[str, float])
     assert main([str(PATH), "--json", str(path)]) == 0
     sections = json.loads(path.read_text())["models"][0]["sections"]
     assert sections["prompts"]["ratios"]["a / b"]["value"] == 7.0
+
+
+@pytest.mark.parametrize("engine", ["both", "native", "onnxruntime"])
+def test_onnxruntime_measures_nothing_that_was_not_checked(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    """Unless it is asked to; and the file is read once."""
+    proto = onnx.load(PATH)
+    proto.graph.node[0].doc_string = "smuggled"
+    path = tmp_path / "model.onnx"
+    path.write_bytes(proto.SerializeToString())
+    measured: list[Bench] = []
+    read: list[str] = []
+
+    def measure(context: Bench, *_: object) -> Iterator[tuple[str, Section]]:
+        measured.append(context)
+        yield from ()
+
+    def read_once(name: str) -> bytes:
+        read.append(name)
+        return Path(name).read_bytes()
+
+    monkeypatch.setattr(bench, "measure", measure)
+    monkeypatch.setattr(bench, "read_model", read_once)
+    assert run_here(main, capsys, str(path), "--engine", engine)[0] == 0
+    assert read == [str(path)]
+    assert (b"smuggled" in measured[0].content) == (engine == "onnxruntime")
+    assert measured[0].engines == (("native", "onnxruntime") if engine == "both" else (engine,))
 
 
 @pytest.mark.usefixtures("not_measured")

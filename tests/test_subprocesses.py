@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import textgen_runtime
+import textgen_runtime as textgen
 import textgen_train
 from textgen_runtime.bench import processes, rounds
 from textgen_runtime.bench.context import Bench
@@ -74,7 +75,7 @@ def test_no_process_imports_from_the_working_folder(
 
     monkeypatch.setattr(subprocess, "Popen", Recorded)
     monkeypatch.setattr(rounds, "LEAST_ROUNDS", 1)
-    bench = Bench(PATH, PATH.read_bytes(), ("native", "onnxruntime"), 0.5, 0.0, 1, 500)
+    bench = Bench(PATH.read_bytes(), ("native", "onnxruntime"), 0.5, 0.0, 1, 500)
     processes.cold_start(bench, FOREVER)
     processes.memory(bench, FOREVER)
     assert list(hostile_folder.glob("*.ran")) == []
@@ -88,8 +89,13 @@ def test_a_process_imports_no_more_than_this_one_may(monkeypatch: pytest.MonkeyP
     assert processes.python("pass", "x")[1:] == ["-P", "-E", "-s", "-c", "pass", "x"]
 
 
-def test_a_model_is_reached_by_its_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file named like a model that ships, or like an option."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("nietzsche", "--list"):
-        assert processes.argument(Path(name)) == str(tmp_path / name)
+def test_a_process_reads_the_given_model(tiny_path: Path) -> None:
+    """Each from the beginning; the model is in no file that has a name."""
+    expected = textgen.load(tiny_path).generate("abc", length=9, seed=1)
+    options = ("--prompt", "abc", "--no-echo", "--length", "9", "--seed", "1")
+    command = processes.python(processes.RUN_GIVEN, processes.GIVEN_NAME, *options)
+    with processes.stored(tiny_path.read_bytes()) as model:
+        for _ in range(2):
+            with processes.running(command, stdin=model, stdout=subprocess.PIPE) as process:
+                out, _ = process.communicate()
+            assert out.decode() == f"{expected}\n"

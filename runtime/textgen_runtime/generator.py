@@ -204,6 +204,24 @@ class Model:
         return self.prompts[number % len(self.prompts)]
 
 
+def read_prompt(engine: Engine, tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:
+    """Let one stream read tokens, in pieces that an interrupt can wait for.
+
+    Args:
+        engine: Runs the model.
+        tokens: Shape [tokens], int64; at least one.
+        state: Of the stream.
+
+    Returns:
+        The logits after the last token, shape [vocabulary], float32, and the state there.
+    """
+    piece = min(PROMPT_PIECE, engine.piece(1))
+    for start in range(0, len(tokens), piece):
+        part = tokens[start : start + piece, np.newaxis]
+        logits, state = engine.step(part, state, last_only=True)
+    return logits[-1, 0], state
+
+
 def _is_several(prompt: object) -> bool:
     """Whether it is a sequence that may be of prompts."""
     return isinstance(prompt, Sequence) and not isinstance(prompt, str | bytes | bytearray)
@@ -258,13 +276,8 @@ class Generation:
         if not len(tokens):
             reason = "none of its characters is known to the model" if text else "it is empty"
             raise PromptError(f"the prompt gives the model nothing to read: {reason}")
-        state = self.state
-        piece = min(PROMPT_PIECE, self.model.engine.piece(1))
-        for start in range(0, len(tokens), piece):
-            part = tokens[start : start + piece, np.newaxis]
-            logits, state = self.model.engine.step(part, state, last_only=True)
-        # A copy, so that the whole array that it is from need not be kept.
-        self.logits, self.state = logits[-1, 0].copy(), state
+        logits, self.state = read_prompt(self.model.engine, tokens, self.state)
+        self.logits = logits.copy()
         if vocabulary.unknown is not None:
             self.logits[vocabulary.unknown] = -np.inf
         return vocabulary.decode(tokens)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textgen_runtime._decoder import Decoder
@@ -23,8 +22,7 @@ class Bench:
     """One model, and how it is measured.
 
     Attributes:
-        path: Of the model file, for processes that load it themselves.
-        content: The same file.
+        content: Of the model file, as every engine, loop and process reads it.
         engines: Names of the engines that are measured.
         temperature: Of all draws.
         seconds: For each comparison.
@@ -33,7 +31,6 @@ class Bench:
         processor_time: Where the sections add up what computing in one thread took.
     """
 
-    path: Path
     content: bytes
     engines: tuple[str, ...]
     temperature: float

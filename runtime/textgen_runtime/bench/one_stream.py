@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from textgen_runtime.engine import State
+from textgen_runtime.engine import initial_state
+from textgen_runtime.generator import read_prompt
 
 from .context import Bench
 from .deadline import Deadline
@@ -58,16 +59,16 @@ def one_stream(bench: Bench, deadline: Deadline) -> Section:
 
 
 def prompts(bench: Bench, deadline: Deadline) -> Section:
-    """Reading a prompt, characters a second."""
+    """Reading a prompt as a generation does, characters a second."""
 
     def reads(name: str) -> Callable[[int], None]:
         engine = bench.model(name).engine
-        tokens = np.resize(np.arange(engine.vocabulary_size), (PROMPT, 1)).astype(np.int64)
-        zeros = np.zeros((engine.layers, 1, engine.units), np.float32)
+        tokens = np.resize(np.arange(engine.vocabulary_size), PROMPT).astype(np.int64)
+        state = initial_state(engine)
 
         def read(repeats: int) -> None:
             for _ in range(repeats):
-                engine.step(tokens, State(zeros, zeros))
+                read_prompt(engine, tokens, state)
 
         return read
 

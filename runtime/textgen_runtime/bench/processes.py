@@ -4,10 +4,11 @@ import contextlib
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Timer
-from typing import Any
+from typing import Any, BinaryIO
 
 from textgen_runtime.errors import ModelFileError
 from textgen_runtime.interrupts import HeldInterrupts
@@ -23,12 +24,23 @@ SHORT_RUN = 400
 
 RUN = "import sys; from textgen_runtime.cli.run import main; sys.exit(main())"
 
+# The command, with a model from standard input in place of the one that its argument names.
+GIVEN = """
+import sys
+from textgen_runtime.cli import run
+load = run.load
+run.load = lambda _, **options: load(sys.stdin.buffer, **options)
+"""
+
+GIVEN_NAME = "-"
+
+RUN_GIVEN = f"{GIVEN}sys.exit(run.main())"
+
 # Runs the command and tells the most memory it ever had. In what getrusage tells, Linux counts the process
 # that it was forked from as well; in this file it does not.
-MEMORY = """
-import re, sys
-from textgen_runtime.cli.run import main
-code = main()
+MEMORY = f"""{GIVEN}
+import re
+code = run.main()
 with open("/proc/self/status") as status:
     sys.stderr.write("\\n" + re.search(r"VmHWM:\\s*(\\d+) kB", status.read()).group(1))
 sys.exit(code)
@@ -48,25 +60,39 @@ def python(program: str, *arguments: str) -> list[str]:
     return [sys.executable, *switches, "-c", program, *arguments]
 
 
-def argument(path: Path) -> str:
-    """A model's path as a command takes it: never an option, and never the name of a model that ships."""
-    return str(path.absolute())
+@contextlib.contextmanager
+def stored(content: bytes) -> Iterator[BinaryIO]:
+    """A temporary file with this content, for processes to read as standard input.
+
+    Not the model's own file, because what onnxruntime runs was checked, and a file may change. It has no
+    name, so that nothing is left behind where an interrupt ends this process.
+    """
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        yield file
 
 
 def cold_start(bench: Bench, deadline: Deadline) -> Section:
     """From nothing to the first character, and to 400."""
+    with stored(bench.content) as model:
+        return cold_start_of(model, bench, deadline)
+
+
+def cold_start_of(model: BinaryIO, bench: Bench, deadline: Deadline) -> Section:
+    """The section, of a model that processes read."""
     contestants = {
         "python -c pass": Contestant(lambda: finished(python("pass"), deadline), 1),
         NUMPY: Contestant(lambda: finished(python("import numpy"), deadline), 1),
     }
     for engine in bench.engines:
-        command = python(RUN, argument(bench.path), "--engine", engine, "--no-echo", "--seed", "1")
+        command = python(RUN_GIVEN, GIVEN_NAME, "--engine", engine, "--no-echo", "--seed", "1")
         contestants[f"{engine}, first character"] = Contestant(
-            lambda command=command: first_byte(command, deadline),  # type: ignore[misc]
+            lambda command=command: first_byte(command, deadline, model),  # type: ignore[misc]
             1,
         )
         contestants[f"{engine}, {SHORT_RUN} characters"] = Contestant(
-            lambda command=command: finished(command, deadline),  # type: ignore[misc]
+            lambda command=command: finished(command, deadline, model),  # type: ignore[misc]
             1,
         )
     taken = interleave(contestants, 2 * bench.seconds, deadline)
@@ -91,7 +117,12 @@ def cold_start(bench: Bench, deadline: Deadline) -> Section:
 
 @contextlib.contextmanager
 def running(
-    command: list[str], deadline: Deadline = FOREVER, *, stdout: int, stderr: int | None = None
+    command: list[str],
+    deadline: Deadline = FOREVER,
+    *,
+    stdin: BinaryIO | None = None,
+    stdout: int,
+    stderr: int | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is killed at the end of the context, which an interrupt ends at once, or at a deadline.
 
@@ -101,12 +132,16 @@ def running(
     Args:
         command: Its command line.
         deadline: When it is killed; the context goes on.
+        stdin: What it reads from its beginning as standard input; None is this process's own.
         stdout: Where its output goes, as ``subprocess.Popen`` takes it.
         stderr: Where its standard error goes; None is where this process's own does.
     """
+    if stdin is not None:
+        # The processes share the place in the file.
+        stdin.seek(0)
     with HeldInterrupts() as interrupts:
         with interrupt_blocked():
-            process = subprocess.Popen(command, stdout=stdout, stderr=stderr)
+            process = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr)
         timer = Timer(deadline.left, process.kill) if deadline.is_finite else None
         with process:
             try:
@@ -137,21 +172,27 @@ def interrupt_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def finished(command: list[str], deadline: Deadline = FOREVER) -> None:
+def finished(command: list[str], deadline: Deadline = FOREVER, stdin: BinaryIO | None = None) -> None:
     """Run a command to its end.
+
+    Args:
+        command: Its command line.
+        deadline: When it is killed.
+        stdin: As for ``running``.
 
     Raises:
         ModelFileError: If it fails, so that no failure is timed.
         DeadlineError: If it takes too long.
     """
-    with running(command, deadline, stdout=subprocess.DEVNULL) as process:
+    with running(command, deadline, stdin=stdin, stdout=subprocess.DEVNULL) as process:
         code = process.wait()
     check(code, deadline)
 
 
-def first_byte(command: list[str], deadline: Deadline = FOREVER) -> None:
-    """Run a command to its first byte of output; errors are those of ``finished``."""
-    with running([*command, "--length", "100000000"], deadline, stdout=subprocess.PIPE) as process:
+def first_byte(command: list[str], deadline: Deadline = FOREVER, stdin: BinaryIO | None = None) -> None:
+    """Run a command to its first byte of output; arguments and errors are those of ``finished``."""
+    endless = [*command, "--length", "100000000"]
+    with running(endless, deadline, stdin=stdin, stdout=subprocess.PIPE) as process:
         first = process.stdout.read(1) if process.stdout is not None else b""
     if not first:
         check(process.returncode, deadline)
@@ -178,7 +219,7 @@ def memory(bench: Bench, deadline: Deadline) -> Section:
         most: dict[str, float | None] = {}
         for length in (SHORT_RUN, bench.long_run):
             try:
-                most[str(length)] = peak(bench.path, engine, length, deadline)
+                most[str(length)] = peak(bench.content, engine, length, deadline)
             except DeadlineError:
                 notes.append(f"not measured, for want of time: {engine}, {length:,} characters")
         rows.append((engine, [mebibytes(most, length) for length in (SHORT_RUN, bench.long_run)]))
@@ -201,7 +242,7 @@ def mebibytes(most: dict[str, float | None], length: int) -> str:
     return f"{found:.1f} MiB" if found else "not known here"
 
 
-def peak(path: Path, engine: str, characters: int, deadline: Deadline = FOREVER) -> float | None:
+def peak(content: bytes, engine: str, characters: int, deadline: Deadline = FOREVER) -> float | None:
     """The most memory a run had, in MiB; None where the system does not tell.
 
     Raises:
@@ -211,8 +252,11 @@ def peak(path: Path, engine: str, characters: int, deadline: Deadline = FOREVER)
     if not Path("/proc/self/status").exists():
         return None
     options = ("--engine", engine, "--seed", "1", "--length", str(characters))
-    command = python(MEMORY, argument(path), *options)
-    with running(command, deadline, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+    command = python(MEMORY, GIVEN_NAME, *options)
+    with (
+        stored(content) as model,
+        running(command, deadline, stdin=model, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process,
+    ):
         _, told = process.communicate()
     check(process.returncode, deadline)
     # What onnxruntime warns of stands before it.

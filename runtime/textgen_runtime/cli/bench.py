@@ -24,11 +24,13 @@ from textgen_runtime.bench.plot import is_plot, plot
 from textgen_runtime.bench.report import Section
 from textgen_runtime.bench.sections import SHARES, measure
 from textgen_runtime.console import tell
-from textgen_runtime.errors import OutputError
+from textgen_runtime.errors import ModelFileError, OutputError
 from textgen_runtime.generator import Model
-from textgen_runtime.loading import EngineName, load
+from textgen_runtime.loading import EngineName, name_source, open_model, read_model
+from textgen_runtime.native_engine import NativeEngine
+from textgen_runtime.onnx_file import described_fields
+from textgen_runtime.onnx_file import parse as parse_onnx
 from textgen_runtime.processors import available_processors
-from textgen_runtime.shipped import locate
 
 from .bench_arguments import PROG, STANDARD_OUTPUT, parse
 from .outputs import refuse_to_replace, see_that_it_can_be_written, write_output
@@ -58,14 +60,14 @@ def bench(arguments: argparse.Namespace) -> int:
     old = read_old(arguments.compare, len(arguments.models)) if arguments.compare else None
     # All of them first, so that a wrong name is told of before the others have been measured.
     engine: EngineName = "auto" if arguments.engine == "both" else arguments.engine
-    models = [load(name, engine=engine) for name in arguments.models]
+    models = [open_checked(name, engine) for name in arguments.models]
     report = opening(arguments)
     write = tell if arguments.json == STANDARD_OUTPUT else writes_to(sys.stdout)
     run = Run(arguments, report, write)
     run.warn(busy.busy_before(report["load_average"]["start"]))
     write(", ".join(f"{name} {value}" for name, value in report["machine"].items()) + "\n\n")
-    for name, model in zip(arguments.models, models, strict=True):
-        run.measure(name, model, deadline)
+    for name, (model, content) in zip(arguments.models, models, strict=True):
+        run.measure(name, model, content, deadline)
         deadline = deadline_of(arguments)
     report["load_average"]["end"] = busy.load_average()
     write_files(arguments, report)
@@ -95,11 +97,11 @@ class Run:
     report: dict[str, Any]
     write: Callable[[str], None]
 
-    def measure(self, name: str, model: Model, deadline: Deadline) -> None:
+    def measure(self, name: str, model: Model, content: bytes, deadline: Deadline) -> None:
         """Measure one model, print its sections and add them to the report."""
         described = describe_model(name, model)
         self.write(title(described, self.arguments.temp))
-        context = context_of(self.arguments, name, model)
+        context = context_of(self.arguments, model, content)
         sections: dict[str, Section] = {}
         for section, measured in measure(context, self.arguments.section, deadline):
             sections[section] = measured
@@ -174,14 +176,30 @@ def title(described: dict[str, Any], temperature: float) -> str:
     )
 
 
-def context_of(arguments: argparse.Namespace, name: str, model: Model) -> Bench:
+def open_checked(name: str, engine: EngineName) -> tuple[Model, bytes]:
+    """Load a model, and the content that is measured of it.
+
+    Raises:
+        ModelFileError: As ``load``.
+    """
+    content = read_model(name)
+    try:
+        model = open_model(content, engine)
+    except ModelFileError as error:
+        raise ModelFileError(f"{name_source(name)}: {error}") from error
+    if engine != "onnxruntime":
+        # Its graph was checked. Everything that onnxruntime runs besides gets nothing that was not.
+        content = described_fields(parse_onnx(content))
+    return model, content
+
+
+def context_of(arguments: argparse.Namespace, model: Model, content: bytes) -> Bench:
     """What the sections measure of a model."""
-    path = locate(name)
-    both = arguments.engine == "both" and model.engine.name.startswith("native")
+    engine = "native" if isinstance(model.engine, NativeEngine) else "onnxruntime"
+    both = arguments.engine == "both" and engine == "native"
     return Bench(
-        path=path,
-        content=path.read_bytes(),
-        engines=("native", "onnxruntime") if both else (model.engine.name.split()[0],),
+        content=content,
+        engines=("native", "onnxruntime") if both else (engine,),
         temperature=arguments.temp,
         seconds=QUICK_SECONDS if arguments.quick else SECONDS,
         threads=available_processors(),
