@@ -11,8 +11,9 @@ import pytest
 import textgen_runtime as textgen
 from onnx import TensorProto, helper, numpy_helper
 from textgen_runtime.contract import Contract
+from textgen_runtime.description import describe_file
 from textgen_runtime.loading import open_model
-from textgen_runtime.native_graph import UnknownGraphError, read_weights
+from textgen_runtime.native_graph import KnownGraph, UnknownGraphError, read_weights
 from textgen_runtime.native_weights import TooLargeError, pack
 from textgen_runtime.onnx_file import described_fields, parse
 
@@ -83,7 +84,7 @@ def go_in_a_circle(model: onnx.ModelProto) -> None:
         (set_tensor("embedding", dims=[-12, -3]), "shape"),
         (set_tensor("embedding", dims=[0, 3]), "shape"),
         (set_tensor("embedding", dims=[36]), "2 dimensions"),
-        (set_tensor("embedding", dims=[1] * 40), "2 dimensions"),
+        (set_tensor("embedding", dims=[1] * 40), r"shape \[1(, 1){7}\], not of type 1 and 2 dimensions"),
         (set_tensor("embedding", dims=[9, 4]), "different vocabularies|shapes"),
         (set_tensor("embedding", data_type=TensorProto.DOUBLE), "type 11"),
         (set_tensor("direction_axis", data_type=TensorProto.INT32), "type 6"),
@@ -218,6 +219,25 @@ def test_a_vocabulary_too_large_for_a_table(layers: int, monkeypatch: pytest.Mon
     assert model.engine.name.startswith("onnxruntime")
     assert model.sha256 == native.sha256
     assert model.generate("abc", length=50, seed=1) == native.generate("abc", length=50, seed=1)
+
+
+def test_sizes_are_checked_before_weights_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(make_model(layers=2).SerializeToString())
+    monkeypatch.delattr(KnownGraph, "weights")
+    monkeypatch.setattr("textgen_runtime.native_weights.LARGEST_TABLE_BYTES", 3071)
+    with pytest.raises(textgen.ModelFileError, match="too large for the native engine"):
+        textgen.load(path, engine="native")
+    assert describe_file(path).engine == "onnxruntime"
+    # Two layers of 4 units, padded to 16: 2 x 8 x (16 x 16 - 4 x 4) float32 values.
+    for limit, message in ((15_360, "too large"), (15_359, "its 2 layers of 4 units would take many")):
+        monkeypatch.setattr("textgen_runtime.native_weights.LARGEST_PADDING_BYTES", limit)
+        with pytest.raises(textgen.ModelFileError, match=message):
+            textgen.load(path, engine="native")
+    with pytest.raises(textgen.ModelFileError, match="its 2 layers of 4 units would take many"):
+        textgen.load(path)
+    with pytest.raises(textgen.ModelFileError, match="its 2 layers of 4 units would take many"):
+        describe_file(path)
 
 
 def test_onnxruntime_gets_nothing_that_was_not_checked(

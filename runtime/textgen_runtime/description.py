@@ -12,7 +12,7 @@ from .json_text import from_json
 from .loading import name_source, read_model
 from .native_graph import UnknownGraphError, match_graph
 from .native_tensors import FLOAT, ITEM_BYTES
-from .native_weights import TooLargeError, check_table
+from .native_weights import TooLargeError, check_sizes
 from .onnx_file import parse
 from .shipped import locate
 
@@ -95,7 +95,9 @@ def _describe(path: Path, content: bytes) -> Description:
     try:
         known = match_graph(parsed)
         characters = known.vocabulary
-        check_table(known.weights().output.shape[0], characters)
+        check_sizes(known.units, characters, len(known.lstms))
+        # Damaged ones are refused here as they are by load.
+        known.weights()
     except TooLargeError as error:
         engine, reason = "onnxruntime", str(error)
     except UnknownGraphError as error:

@@ -13,7 +13,7 @@ from ._sampler import Sampler
 from .contract import Contract, check_format
 from .engine import Decoded, Measurements, State, join_states, select_streams
 from .native_graph import match_graph
-from .native_weights import PackedWeights, pack
+from .native_weights import PackedWeights, check_sizes, pack
 from .onnx_file import parse
 
 if TYPE_CHECKING:
@@ -142,5 +142,6 @@ def open_native(model: bytes, threads: int = 1) -> tuple[NativeEngine, Contract]
     check_format(metadata)
     known = match_graph(parsed)
     contract = Contract.from_metadata(metadata, known.vocabulary)
+    check_sizes(known.units, known.vocabulary, len(known.lstms))
     engine = NativeEngine(pack(known.weights()), threads, never_drawn=contract.vocabulary.unknown)
     return engine, contract

@@ -60,12 +60,14 @@ class KnownGraph:
         embedding: The name of the embedding's weights.
         lstms: The LSTM nodes, from the input up.
         output: The names of the output weights and of the output bias.
+        units: Units a layer.
     """
 
     tensors: StoredTensors
     embedding: str
     lstms: Sequence[Any]
     output: tuple[str, str]
+    units: int
 
     @property
     def vocabulary(self) -> int:
@@ -106,10 +108,9 @@ def match_graph(model: Any) -> KnownGraph:
         raise UnknownGraphError("its outputs are others")
     tensors = StoredTensors(graph.initializer)
     embedding, lstms, output = _match(graph, tensors)
-    known = KnownGraph(tensors, embedding, lstms, output)
-    units = _check_sizes(known)
+    units = _check_sizes(tensors, embedding, lstms, output)
     _check_declared(graph, len(lstms), units)
-    return known
+    return KnownGraph(tensors, embedding, lstms, output, units)
 
 
 def read_weights(model: Any) -> GraphWeights:
@@ -169,8 +170,10 @@ def _match(graph: Any, tensors: StoredTensors) -> tuple[str, list[Any], tuple[st
         lstm = nodes.maker(squeeze.input[0], "LSTM", 7, hidden_size=units, direction=b"forward")
         if len(lstm.output) != 3 or lstm.output[0] != squeeze.input[0] or lstm.input[4]:  # noqa: PLR2004
             raise UnknownGraphError("its LSTM has other inputs or outputs")
-        lstms.insert(0, lstm)
+        lstms.append(lstm)
         below = lstm.input[0]
+    # Not inserted at the front one by one: a damaged file may have a hundred thousand of them.
+    lstms.reverse()
     gather = nodes.maker(below, "Gather", 2, axis=0)
     if gather.input[1] != TOKEN or not lstms:
         raise UnknownGraphError("its tokens go elsewhere")
@@ -207,14 +210,16 @@ def _match_state(nodes: _Nodes, lstms: list[Any]) -> None:
         raise UnknownGraphError("it has other nodes as well")
 
 
-def _check_sizes(known: KnownGraph) -> int:
+def _check_sizes(
+    tensors: StoredTensors, embedding_name: str, lstms: Sequence[Any], output: tuple[str, str]
+) -> int:
     """See that the shapes of all weights agree; the number of units."""
-    shape = known.tensors.shape
-    units, vocabulary = shape(known.output[0], FLOAT, 2)
-    output_bias = shape(known.output[1], FLOAT, 1)
-    embedding = shape(known.embedding, FLOAT, 2)
+    shape = tensors.shape
+    units, vocabulary = shape(output[0], FLOAT, 2)
+    output_bias = shape(output[1], FLOAT, 1)
+    embedding = shape(embedding_name, FLOAT, 2)
     inputs = embedding[1]
-    for lstm in known.lstms:
+    for lstm in lstms:
         found = tuple(
             shape(name, FLOAT, dimensions)
             for name, dimensions in zip(lstm.input[1:4], (3, 3, 2), strict=True)

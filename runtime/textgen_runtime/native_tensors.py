@@ -50,13 +50,14 @@ class StoredTensors:
         if name not in self._tensors:
             raise ModelFileError(f"its weights {quote(name)} are missing")
         tensor = self._tensors[name]
-        shape = tuple(int(size) for size in tensor.dims)
         if tensor.data_location:
             raise ModelFileError(f"its weights {quote(name)} are in another file: export it into one")
+        # Counted first: a damaged file may have any number of them.
+        shape = tuple(tensor.dims) if len(tensor.dims) == dimensions else ()
         if tensor.data_type != kind or len(shape) != dimensions or min(shape, default=1) < 1:
             raise ModelFileError(
                 f"its weights {quote(name)} are of ONNX type {tensor.data_type} and shape "
-                f"{list(shape)[:8]}, not of type {kind} and {dimensions} dimensions"
+                f"{list(tensor.dims[:8])}, not of type {kind} and {dimensions} dimensions"
             )
         # Once only, because protobuf copies the bytes at each access.
         raw, typed = len(tensor.raw_data), len(_typed_field(tensor, kind))

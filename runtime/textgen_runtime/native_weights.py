@@ -21,6 +21,10 @@ KERNEL_GATES_IN_ONNX_ORDER = (0, 2, 3, 1)
 # alphabet of 20,000 signs with 1,024 units is left to onnxruntime.
 LARGEST_TABLE_BYTES = 2**28
 
+# Units are padded to whole groups, which multiplies the weights of a very small layer. Many such layers must
+# not take memory without bounds either.
+LARGEST_PADDING_BYTES = 2**28
+
 # The table is computed in float64 in slices of about this size.
 SLICE_BYTES = 2**24
 
@@ -62,10 +66,10 @@ def pack(graph: GraphWeights) -> PackedWeights:
 
     Raises:
         TooLargeError: If the vocabulary and the units are too many for this engine.
-        ModelFileError: If sums of the weights are too large for float32.
+        ModelFileError: If its layers are too many, or sums of the weights are too large for float32.
     """
     units, vocabulary = graph.output.shape
-    check_table(units, vocabulary)
+    check_sizes(units, vocabulary, len(graph.layers))
     padded = _padded(units, GROUP)
     weights, biases = [], []
     for i, layer in enumerate(graph.layers):
@@ -85,12 +89,20 @@ def pack(graph: GraphWeights) -> PackedWeights:
     )
 
 
-def check_table(units: int, vocabulary: int) -> None:
-    """See that the first layer's table is not too large.
+def check_sizes(units: int, vocabulary: int, layers: int) -> None:
+    """See that the weights will not take much more memory than their file, before any of them is read.
 
     Raises:
         TooLargeError: If the vocabulary and the units are too many for this engine.
+        ModelFileError: If it has so many tiny layers that most of its weights would be padding.
     """
+    # Each of the four gates reads the layer below and its own layer.
+    padding = layers * 4 * 2 * (_padded(units, GROUP) ** 2 - units**2) * 4
+    if padding > LARGEST_PADDING_BYTES:
+        raise ModelFileError(
+            f"its {layers:,} layers of {units:,} units would take many times the memory of the file: they are "
+            "too many"
+        )
     if vocabulary * 4 * _padded(units, GROUP) * 4 > LARGEST_TABLE_BYTES:
         raise TooLargeError(
             f"its vocabulary of {vocabulary:,} characters is too large for the native engine at {units:,} "
