@@ -9,7 +9,8 @@ import threading
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from textgen_runtime.bench.processes import python, running
@@ -17,10 +18,15 @@ from textgen_runtime.cli import bench as bench_module
 from textgen_runtime.cli import eval as eval_module
 from textgen_runtime.cli import run as run_module
 from textgen_runtime.interrupts import HeldInterrupts
+from textgen_train.cli import finish
+from textgen_train.errors import TrainingError
 
 from .bench_reports import REPORT
 from .commands import Captured, run_here
 from .make_tiny_model import PATH
+
+if TYPE_CHECKING:
+    from textgen_train.run import TrainingRun
 
 PROGRAMS = Path(sys.executable).parent
 
@@ -238,11 +244,42 @@ def test_an_interrupt_waits_no_longer_than_the_context() -> None:
 
 
 @pytest.mark.usefixtures("_interrupts")
-def test_an_error_is_told_rather_than_the_interrupt() -> None:
-    with pytest.raises(ValueError, match="an error"), HeldInterrupts():  # noqa: PT012
+def test_an_error_does_not_lose_an_interrupt() -> None:
+    with pytest.raises(KeyboardInterrupt) as caught, HeldInterrupts():  # noqa: PT012
         signal.raise_signal(signal.SIGINT)
         raise ValueError("an error")
+    assert repr(caught.value.__cause__) == "ValueError('an error')"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures("_interrupts")
+def test_an_error_without_an_interrupt_stays_what_it_is() -> None:
+    with pytest.raises(ValueError, match="an error"), HeldInterrupts():
+        raise ValueError("an error")
+
+
+@pytest.mark.usefixtures("_interrupts")
+def test_an_interrupt_that_was_raised_has_no_other_cause() -> None:
+    with pytest.raises(KeyboardInterrupt) as caught, HeldInterrupts() as interrupts:  # noqa: PT012
+        signal.raise_signal(signal.SIGINT)
+        interrupts.check()
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.usefixtures("_interrupts")
+def test_training_that_fails_after_an_interrupt_tells_what_is_left(capsys: Captured, tmp_path: Path) -> None:
+    """The error is the interrupt's cause; the best model is in its file and is told of."""
+
+    class Run:
+        best = SimpleNamespace(held_out_nats=1.25)
+
+        def run(self, check: Callable[[], None]) -> None:
+            del check
+            signal.raise_signal(signal.SIGINT)
+            raise TrainingError("the loss is no number")
+
+    assert finish(cast("TrainingRun", Run()), tmp_path) == 130
+    assert "model.onnx holds the best model so far, 1.2500 nats held out" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("_interrupts")

@@ -24,6 +24,9 @@ class HeldInterrupts:
     signal that is ignored, as under nohup, stays ignored. Outside the main thread, which is where Python
     handles signals, the context does nothing.
 
+    An interrupt is never lost: if the context ends with an error while one waits, that error is the cause of
+    the KeyboardInterrupt. Do not nest these contexts: the outer one would hold a second interrupt back.
+
     Args:
         more: Signals that are interrupts as well, beside SIGINT.
     """
@@ -48,8 +51,9 @@ class HeldInterrupts:
     ) -> None:
         for number, before in self._before.items():
             signal.signal(number, before)
-        if error is None:
-            self.check()
+        if self._pending and not isinstance(error, KeyboardInterrupt):
+            self._pending = False
+            raise KeyboardInterrupt from error
 
     def _receive(self, number: int, _: FrameType | None) -> None:
         if number not in REPEATED:
@@ -75,8 +79,8 @@ class HeldInterrupts:
         Raises:
             KeyboardInterrupt: If there was an interrupt.
         """
-        self._at_once = True
         try:
+            self._at_once = True
             self.check()
             yield
         finally:
