@@ -156,11 +156,13 @@ def test_a_download_without_the_extra(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.usefixtures("published")
-@pytest.mark.parametrize("failure", ["no connection", "another file"])
+@pytest.mark.parametrize("failure", ["no connection", "no message", "another file"])
 def test_a_download_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: str) -> None:
     def download(_: str, output_file: str, __: Any) -> None:
         if failure == "no connection":
             raise ConnectionError("host not found\nand a page of reasons")
+        if failure == "no message":
+            raise TimeoutError
         Path(output_file).write_bytes(b"another text")
 
     monkeypatch.setenv(DATA_FOLDER_VARIABLE, str(tmp_path))

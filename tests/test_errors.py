@@ -1,7 +1,7 @@
 """Values and paths in messages."""
 
 import pytest
-from textgen_runtime.errors import QUOTED_LENGTH, SHORTENED_LENGTH, quote, shorten
+from textgen_runtime.errors import QUOTED_LENGTH, SHORTENED_LENGTH, first_line, quote, shorten
 
 
 @pytest.mark.parametrize("value", [7, -1.5, None, "line\n", "é", [1, "two"], {"a": True}])
@@ -31,3 +31,16 @@ def test_a_long_path_shows_both_ends() -> None:
     assert shorten(path).startswith("/folder/x")
     assert shorten(path).endswith("x/model.onnx")
     assert shorten(path[:SHORTENED_LENGTH]) == path[:SHORTENED_LENGTH]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError("\n no connection \nand reasons"), "no connection "),
+        (OSError(""), "OSError"),
+        (TimeoutError(" \n"), "TimeoutError"),
+        (ValueError("x" * 1000), shorten("x" * 1000)),
+    ],
+)
+def test_the_first_line_of_another_librarys_message(error: Exception, line: str) -> None:
+    assert first_line(error) == line

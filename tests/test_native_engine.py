@@ -122,6 +122,11 @@ def test_a_streams_text_does_not_depend_on_the_others(kernels: str, threads: int
         np.testing.assert_array_equal(some.state.cell, together.state.cell[:, :count])
 
 
+def test_there_is_no_other_activation() -> None:
+    with pytest.raises(ValueError, match="the kernels compute 'sigmoid' and 'tanh', not 'relu'"):
+        activation("relu", np.zeros(1, np.float32), KERNELS[0])
+
+
 @pytest.mark.parametrize("kernels", KERNELS)
 @pytest.mark.parametrize(("name", "function"), [("tanh", math.tanh), ("sigmoid", None)])
 def test_activations_are_within_their_bound(kernels: str, name: str, function: Any) -> None:

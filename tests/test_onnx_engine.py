@@ -143,3 +143,17 @@ def test_a_lack_of_memory_is_no_fault_of_the_graph(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(engine, "_session", Session())
     with pytest.raises(MemoryError):
         engine.step(np.array([[1]]), initial_state(engine))
+
+
+def test_what_is_decoded_must_fit_as_with_the_native_engine(tiny: textgen.Model) -> None:
+    engine, sampler = tiny.engine, textgen.Sampler(1.0, 1)
+    two = np.zeros((2, engine.vocabulary_size), np.float32)
+    with pytest.raises(ValueError, match="each another"):
+        engine.decode([sampler, sampler], two, initial_state(engine, 2), 3)
+    with pytest.raises(ValueError, match="each another"):
+        engine.decode([], two, initial_state(engine, 2), 3)
+    with pytest.raises(ValueError, match="each another"):
+        engine.decode([sampler], two[:1], initial_state(engine), -1)
+    with pytest.raises(ValueError, match=r"logits must be of shape \(1, 12\)"):
+        engine.decode([sampler], two, initial_state(engine), 3)
+    assert sampler.position == 0

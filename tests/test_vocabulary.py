@@ -150,3 +150,9 @@ def test_unicode_forms_read_from_a_file() -> None:
     assert as_unicode_form("NFKC") == "NFKC"
     with pytest.raises(ValueError, match="'NFX'"):
         as_unicode_form("NFX")
+
+
+@pytest.mark.parametrize("unknown", [5, 1, -1])
+def test_the_unknown_symbol_is_one_of_them(unknown: int) -> None:
+    with pytest.raises(ValueError, match=f"unknown must be a token, one of 1, not {unknown}"):
+        Vocabulary(["a"], unknown=unknown)

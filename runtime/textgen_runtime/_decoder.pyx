@@ -78,7 +78,13 @@ def kernel_names():
 
 
 def activation(str name, values, str kernels):
-    """``sigmoid`` or ``tanh`` of float32 values as the kernels compute it, in a new array."""
+    """``sigmoid`` or ``tanh`` of float32 values as the kernels compute it, in a new array.
+
+    Raises:
+        ValueError: If ``name`` is neither, or the processor does not have the kernels.
+    """
+    if name not in ("sigmoid", "tanh"):
+        raise ValueError(f"the kernels compute 'sigmoid' and 'tanh', not {name!r}")
     cdef const Kernels *chosen = find_kernels(kernels)
     cdef Py_ssize_t size = len(values)
     cdef cnp.ndarray padded = np.zeros(-(-size // GROUP) * GROUP, np.float32)
@@ -101,8 +107,8 @@ cdef class Decoder:
         never_drawn: A token that ``decode`` never draws, or None.
 
     Raises:
-        ValueError: If the processor does not have it, if the token is not in the vocabulary, or if an array is not of the shape and type that
-            ``PackedWeights`` states, contiguous and aligned.
+        ValueError: If the processor does not have it, if the token is not in the vocabulary, or if an array
+            is not of the shape and type that ``PackedWeights`` states, contiguous and aligned.
     """
 
     cdef Network network

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .console import tell
-from .errors import CorpusError, shorten
+from .errors import CorpusError, first_line, shorten
 from .interrupts import HeldInterrupts
 from .shipped import FILE_IN_FOLDER
 from .text_file import STANDARD_INPUT, read_text
@@ -199,9 +199,8 @@ def _download(name: str, corpus: PublishedCorpus) -> Path:
             )
     # What the HTTP client raises is an OSError; a wrong checksum is a ValueError.
     except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0][:160]
         raise CorpusError(
-            f"cannot download {name} from {corpus.url} ({reason}); without a connection, put it as "
-            f"{name}.txt into a folder and set {DATA_FOLDER_VARIABLE} to that folder"
+            f"cannot download {name} from {corpus.url} ({first_line(error)}); without a connection, put it "
+            f"as {name}.txt into a folder and set {DATA_FOLDER_VARIABLE} to that folder"
         ) from None
     return Path(fetched)

@@ -130,6 +130,7 @@ class Engine(Protocol):
 
         Raises:
             SamplingError: If the logits are not finite.
+            ValueError: If a shape is not as stated, or a sampler is there twice.
         """
         ...
 

@@ -32,6 +32,11 @@ def shorten(text: str, length: int = SHORTENED_LENGTH) -> str:
     return f"{text[: length - 3 - half]}...{text[-half:]}"
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of another library's message, shortened; the name of its kind if it has no message."""
+    return shorten((str(error).strip().splitlines() or [type(error).__name__])[0])
+
+
 class TextgenError(Exception):
     """Base of everything that a user of the library or of the commands can cause."""
 

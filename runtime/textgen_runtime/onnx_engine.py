@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ._sampler import Sampler, entropy, softmax
 from .contract import CELL, HIDDEN, INPUTS, LOGITS, OUTPUTS, TOKEN, Contract
 from .engine import Decoded, Measurements, State, initial_state, join_states, select_streams
-from .errors import ModelFileError, quote, shorten
+from .errors import ModelFileError, first_line, quote, shorten
 
 SILENT = 4  # onnxruntime's "fatal" level: what is wrong with a file is said in this project's own words.
 
@@ -58,7 +58,7 @@ class OnnxEngine:
         # onnxruntime raises its own kinds, which share no base but Exception.
         except Exception as error:
             raise ModelFileError(
-                f"onnxruntime cannot read it as an ONNX model ({_first_line(error)})"
+                f"onnxruntime cannot read it as an ONNX model ({first_line(error)})"
             ) from error
         self._needed_nodes = onnxruntime.RunOptions()
         self._needed_nodes.only_execute_path_to_fetches = True
@@ -100,9 +100,7 @@ class OnnxEngine:
         except MemoryError:
             raise
         except Exception as error:
-            raise ModelFileError(
-                f"onnxruntime cannot run the model's graph ({_first_line(error)})"
-            ) from error
+            raise ModelFileError(f"onnxruntime cannot run the model's graph ({first_line(error)})") from error
 
     def decode(
         self,
@@ -112,6 +110,12 @@ class OnnxEngine:
         length: int,
         measurements: Measurements | None = None,
     ) -> Decoded:
+        if length < 0 or not samplers or len(set(map(id, samplers))) != len(samplers):
+            raise ValueError("length must be 0 or more, and samplers one for each stream, each another")
+        if np.shape(logits) != (len(samplers), self.vocabulary_size):
+            raise ValueError(
+                f"logits must be of shape {(len(samplers), self.vocabulary_size)}, not {np.shape(logits)}"
+            )
         # Stream by stream: onnxruntime's products of several rows differ in the last bit from those of one,
         # and a stream's text must not depend on the others.
         streams = [
@@ -228,7 +232,3 @@ def session_options(threads: int) -> Any:
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.log_severity_level = SILENT
     return options
-
-
-def _first_line(error: Exception) -> str:
-    return shorten((str(error).strip().splitlines() or [type(error).__name__])[0])

@@ -101,10 +101,15 @@ class Vocabulary:
     Attributes:
         symbols: The characters, by token id.
         unknown: The token of the unknown symbol, or None.
+
+    Raises:
+        ValueError: If ``unknown`` is not a token.
     """
 
     def __init__(self, symbols: Iterable[str], unknown: int | None = None) -> None:
         self.symbols = tuple(symbols)
+        if unknown is not None and not 0 <= unknown < len(self.symbols):
+            raise ValueError(f"unknown must be a token, one of {len(self.symbols)}, not {unknown}")
         self.unknown = unknown
         self._ids = {symbol: token for token, symbol in enumerate(self.symbols) if token != unknown}
 
