@@ -19,7 +19,7 @@ from textgen_runtime.cli.eval import main
 from textgen_runtime.compressors import COMPRESSORS
 from textgen_runtime.contract import NORMALIZATION_KEY
 from textgen_runtime.corpus import DATA_FOLDER_VARIABLE, PUBLISHED, PublishedCorpus, read_corpus
-from textgen_runtime.errors import shorten
+from textgen_runtime.errors import OutputError, shorten
 from textgen_runtime.scoring import Score
 
 from .commands import Captured, run_here
@@ -232,12 +232,25 @@ def test_a_name_that_is_no_text(capsys: Captured, texts: Path) -> None:
 
 
 @pytest.mark.usefixtures("texts")
-def test_a_page_that_cannot_be_written_costs_no_figures(capsys: Captured) -> None:
+def test_a_page_that_cannot_be_written_is_told_of_before_scoring(capsys: Captured) -> None:
     for name in ("no/such/page.html", "n" * 300):
         code, out, err = run(capsys, "one.txt", "--surprise", name)
-        assert code == 1
-        assert "nats a character" in out
+        assert (code, out) == (1, "")
         assert f"cannot write {shorten(name)}" in err
+
+
+@pytest.mark.usefixtures("texts")
+def test_a_page_that_can_no_longer_be_written_costs_no_figures(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, _: bytes) -> None:
+        raise OutputError(f"cannot write {path}: No space left on device")
+
+    monkeypatch.setattr(eval_module, "write_output", full)
+    code, out, err = run(capsys, "one.txt", "--surprise", "page.html")
+    assert code == 1
+    assert "nats a character" in out
+    assert "cannot write page.html" in err
 
 
 def test_the_page_of_surprise(capsys: Captured, texts: Path, tiny: Model) -> None:

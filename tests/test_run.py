@@ -225,7 +225,17 @@ def test_output_that_is_closed() -> None:
     done = subprocess.run(
         ["/bin/sh", "-c", f"{shlex.join([*COMMAND, str(PATH)])} >&-"], capture_output=True, check=False
     )
-    assert (done.returncode, done.stderr) == (0, b"")
+    error = b"textgen-run: error: cannot write standard output: it is closed\n"
+    assert (done.returncode, done.stderr) == (1, error)
+
+
+def test_errors_that_are_closed() -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{shlex.join([*COMMAND, str(PATH), '--stats', '--no-echo'])} 2>&-"],
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, len(done.stdout.decode())) == (0, 401)
 
 
 def test_a_message_stays_on_one_line(capsys: Captured) -> None:

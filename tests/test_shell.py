@@ -8,6 +8,7 @@ import pytest
 from textgen_runtime.bench import rounds
 from textgen_runtime.cli import bench, info, run
 from textgen_runtime.cli import eval as evaluation
+from textgen_runtime.cli.shell import run_command
 from textgen_train import cli as train
 
 from .commands import Captured, run_here
@@ -26,6 +27,21 @@ def test_help_that_cannot_be_written_is_an_error(
     assert code == 1
     assert err.endswith(": error: cannot write standard output: No space left on device\n")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(28, "No space left on device"), "cannot write standard output: No space left on device"),
+        (OSError(24, "Too many open files", "/data/x.py"), "/data/x.py: Too many open files"),
+    ],
+)
+def test_only_a_streams_own_error_is_told_as_such(capsys: Captured, error: OSError, line: str) -> None:
+    def fail() -> int:
+        raise error
+
+    assert run_command("textgen-x", fail) == 1
+    assert capsys.readouterr().err == f"textgen-x: error: {line}\n"
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from textgen_runtime.onnx_file import parse as parse_onnx
 from textgen_runtime.processors import available_processors
 
 from .bench_arguments import PROG, STANDARD_OUTPUT, parse
-from .outputs import refuse_to_replace, see_that_it_can_be_written, write_output
+from .outputs import check_output, write_output
 from .shell import EXIT_FAILED, complain, run_command
 
 # Of each comparison.
@@ -135,8 +135,7 @@ def see_outputs(arguments: argparse.Namespace) -> None:
     ]
     for option, path, kind, is_own in outputs:
         if path and path != STANDARD_OUTPUT:
-            refuse_to_replace(option, path, kind, PROG, is_own)
-            see_that_it_can_be_written(path)
+            check_output(option, path, kind, PROG, is_own)
 
 
 def writes_to(stream: TextIO) -> Callable[[str], None]:

@@ -15,7 +15,7 @@ from textgen_runtime.loading import load
 from textgen_runtime.scoring import predict
 from textgen_runtime.text_file import STANDARD_INPUT
 
-from .outputs import refuse_to_replace, write_output
+from .outputs import check_output, write_output
 from .scored import Scored, summary, together
 from .shell import (
     EXIT_FAILED,
@@ -102,7 +102,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         # Only here, because most runs draw no page.
         from textgen_runtime.surprise_page import is_surprise_page
 
-        refuse_to_replace("--surprise", arguments.surprise, "page", PROG, is_surprise_page)
+        check_output("--surprise", arguments.surprise, "page", PROG, is_surprise_page)
     model = load(arguments.model, engine=arguments.engine)
     found, code = [], 0
     for source in arguments.texts:

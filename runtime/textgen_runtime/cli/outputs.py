@@ -42,6 +42,15 @@ def refuse_to_replace(option: str, path: Path, kind: str, prog: str, is_own: Cal
         )
 
 
+def check_output(option: str, path: Path, kind: str, prog: str, is_own: Callable[[Path], bool]) -> None:
+    """See that a file that an option names can be written and replaces nothing else, before the work.
+
+    The arguments and the errors are those of ``refuse_to_replace`` and ``see_that_it_can_be_written``.
+    """
+    refuse_to_replace(option, path, kind, prog, is_own)
+    see_that_it_can_be_written(path)
+
+
 def is_standard_output(path: Path) -> bool:
     """Whether what is written to a path comes out where the figures do, as with ``/dev/stdout``."""
     try:

@@ -12,7 +12,7 @@ INVISIBLE = ("Z", "M", "Cf")
 
 
 def named(symbol: str) -> str:
-    r"""A character as it is, or the name of one that cannot be seen: ``<space>``, ``\\n``."""
+    r"""A character as it is, or the name of one that cannot be seen: ``<space>``, ``\n``."""
     if not symbol:
         # The entry of the unknown symbol.
         return "<unknown symbol>"
@@ -23,7 +23,7 @@ def named(symbol: str) -> str:
 
 
 def escaped(symbol: str) -> str:
-    r"""A character as an escape: ``\\n``, ``\\x1b``."""
+    r"""A character as an escape: ``\n``, ``\x1b``."""
     return ascii(symbol)[1:-1]
 
 

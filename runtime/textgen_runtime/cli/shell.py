@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from textgen_runtime.console import discard, tell
-from textgen_runtime.errors import TextgenError, quote, shorten
+from textgen_runtime.errors import OutputError, TextgenError, quote, shorten
 from textgen_runtime.version import __version__
 
 EXIT_FAILED = 1
@@ -143,13 +143,18 @@ def run_command(prog: str, command: Callable[[], int]) -> int:
 
     Returns:
         What the command returns; 1 after an error of the user's, 130 after an interrupt, and 0 when the
-        reader of the output has gone away, since it got all that it wanted.
+        reader of the output has gone away, since it got all that it wanted. A standard output that is closed
+        from the start is an error.
     """
+    closed = []
     for name in ("stdout", "stderr"):
         # None where the shell has closed it.
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (for as long as the process)
+            closed.append(name)
     try:
+        if "stdout" in closed:
+            raise OutputError("cannot write standard output: it is closed")
         code = command()
         sys.stdout.flush()
     except TextgenError as error:
@@ -165,9 +170,13 @@ def run_command(prog: str, command: Callable[[], int]) -> int:
         discard(sys.stdout)
         return 0
     except OSError as error:
-        # Files are looked after where they are opened; what is left is standard output.
-        discard(sys.stdout)
-        complain(prog, f"cannot write standard output: {error.strerror or error}")
+        # A stream's own errors name no file.
+        place = "cannot write standard output"
+        if error.filename is None:
+            discard(sys.stdout)
+        else:
+            place = shorten(str(error.filename))
+        complain(prog, f"{place}: {error.strerror or error}")
         return EXIT_FAILED
     return code
 
