@@ -26,6 +26,13 @@ def test_what_json_lacks_is_not_written(number: float) -> None:
         to_json({"training": [number]})
 
 
+def test_what_contains_itself_is_not_written() -> None:
+    value: list[object] = []
+    value.append(value)
+    with pytest.raises(ValueError, match=r"^JSON cannot hold it: Circular reference"):
+        to_json(value)
+
+
 @pytest.mark.parametrize("text", ["NaN", "[Infinity]", '{"a": -Infinity}', "[1e999]", "-1e400", "{"])
 def test_what_json_lacks_is_not_read(text: str) -> None:
     with pytest.raises(ValueError, match=r"JSON|too large|Expecting"):

@@ -224,6 +224,19 @@ def test_what_has_no_size_is_read_up_to_the_limit(monkeypatch: pytest.MonkeyPatc
     refused(Path("/dev/zero"), "it has 2 GiB or more")
 
 
+def test_an_open_file_is_read_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Endless:
+        name = "endless"
+
+        def read(self, size: int = -1, /) -> bytes:
+            assert size > 0
+            return bytes(size)
+
+    monkeypatch.setattr("textgen_runtime.loading.LARGEST_FILE", 10**7)
+    with pytest.raises(textgen.ModelFileError, match=r"^endless: it has 2 GiB or more"):
+        textgen.load(Endless())
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_model_from_a_pipe(tmp_path: Path) -> None:
     path = tmp_path / "pipe"

@@ -59,6 +59,26 @@ def test_what_takes_a_part_at_a_time_gets_the_whole(tiny: Model) -> None:
     assert slow.content == memory.getvalue()[:600]
 
 
+@pytest.mark.parametrize("most", [1000, 0])
+def test_a_file_of_a_programs_own_may_take_a_part_too(tiny: Model, most: int) -> None:
+    class Slow:
+        def __init__(self) -> None:
+            self.content = b""
+
+        def write(self, data: bytes) -> int:
+            self.content += data[:most]
+            return len(data[:most])
+
+    slow, memory = Slow(), io.BytesIO()
+    textgen.save(tiny.start("abc", seed=1), memory)
+    if most:
+        textgen.save(tiny.start("abc", seed=1), slow)
+        assert slow.content == memory.getvalue()
+    else:
+        with pytest.raises(OutputError, match="cannot write the open file: it does not wait"):
+            textgen.save(tiny.start("abc", seed=1), slow)
+
+
 def test_open_files_that_will_not_do(tiny: Model, tmp_path: Path) -> None:
     generation = tiny.start("abc", seed=1)
     path = tmp_path / "text.npz"

@@ -2,7 +2,10 @@
 
 import errno
 import io
+from collections.abc import Callable
 from typing import Any, Protocol
+
+PIECE = 2**20
 
 
 class BinaryReader(Protocol):
@@ -17,17 +20,29 @@ class BinaryWriter(Protocol):
     def write(self, data: bytes, /) -> Any: ...
 
 
-def read_open(file: BinaryReader) -> bytes:
+def read_open(file: BinaryReader, check_size: Callable[[int], None] = lambda _: None) -> bytes:
     """Read an open file from where it stands to its end; it stays open.
+
+    Args:
+        file: What to read.
+        check_size: Called with the bytes read so far, after each piece; may raise an error for too many. A
+            pipe, or a device that never ends, has no size to be checked before.
 
     Raises:
         OSError: If it cannot be read.
         TypeError: If it is open in text mode.
     """
-    content = file.read()
-    if not isinstance(content, bytes):
-        raise TypeError(f"{name_of(file)} gives {type(content).__name__}, not bytes: open it in binary mode")
-    return content
+    content = bytearray()
+    while True:
+        piece = file.read(PIECE)
+        if not isinstance(piece, bytes):
+            raise TypeError(
+                f"{name_of(file)} gives {type(piece).__name__}, not bytes: open it in binary mode"
+            )
+        if not piece:
+            return bytes(content)
+        content += piece
+        check_size(len(content))
 
 
 def write_open(file: BinaryWriter, content: bytes) -> None:
@@ -42,10 +57,11 @@ def write_open(file: BinaryWriter, content: bytes) -> None:
     rest = content
     while rest:
         written = file.write(rest)
-        # Only an unbuffered file may take a part; it says how much, or None where it would have to wait.
-        if not isinstance(file, io.RawIOBase):
+        # An unbuffered file may take a part; it says how much, or None where it would have to wait. A file of
+        # a program's own may say nothing.
+        if not isinstance(written, int) and not isinstance(file, io.RawIOBase):
             return
-        if written is None:
+        if not written:
             raise BlockingIOError(errno.EAGAIN, "it does not wait for its reader")
         rest = rest[written:]
 

@@ -21,7 +21,7 @@ def to_json(
         compact: Whether to leave out the spaces that only people need.
 
     Raises:
-        ValueError: If a number in it is NaN or infinite; the message says so.
+        ValueError: If a number in it is NaN or infinite, or if it contains itself.
     """
     try:
         return json.dumps(
@@ -32,7 +32,9 @@ def to_json(
             allow_nan=False,
         )
     except ValueError as error:
-        raise ValueError(f"{error}: JSON has no NaN and no infinity, write null instead") from None
+        raise ValueError(
+            f"JSON cannot hold it: {error} (it has no NaN and no infinity: write null instead)"
+        ) from None
 
 
 def from_json(text: str | bytes) -> Any:

@@ -21,8 +21,6 @@ ModelSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview
 # protobuf, which ONNX files are written in, has no message of 2 GiB.
 LARGEST_FILE = 2**31
 
-PIPE_PIECE = 2**20
-
 
 def load(source: ModelSource, *, engine: EngineName = "auto", threads: int = 1) -> Model:
     """Load a model.
@@ -66,7 +64,9 @@ def read_model(source: ModelSource) -> bytes:
         content = _read_path(source)
     elif hasattr(source, "read"):
         try:
-            content = read_open(source)
+            content = read_open(source, _check_size)
+        except ModelFileError as error:
+            raise ModelFileError(f"{name}: {error}") from None
         except OSError as error:
             raise ModelFileError(f"cannot read {name}: {error.strerror or error}") from None
     else:
@@ -119,12 +119,7 @@ def _read_file(file: Path) -> bytes:
         if stat.S_ISREG(status.st_mode):
             _check_size(status.st_size)
             return opened.read()
-        # A pipe, or a device that never ends, has no size.
-        content = bytearray()
-        while piece := opened.read(PIPE_PIECE):
-            content += piece
-            _check_size(len(content))
-        return bytes(content)
+        return read_open(opened, _check_size)
 
 
 def _check_size(size: int) -> None:

@@ -100,8 +100,8 @@ def check_sizes(units: int, vocabulary: int, layers: int) -> None:
     padding = layers * 4 * 2 * (_padded(units, GROUP) ** 2 - units**2) * 4
     if padding > LARGEST_PADDING_BYTES:
         raise ModelFileError(
-            f"its {layers:,} layers of {units:,} units would take many times the memory of the file: they are "
-            "too many"
+            f"its {layers:,} layers of {units:,} units would take many times the memory of the file: they "
+            "are too many"
         )
     if vocabulary * 4 * _padded(units, GROUP) * 4 > LARGEST_TABLE_BYTES:
         raise TooLargeError(
