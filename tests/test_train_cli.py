@@ -13,6 +13,7 @@ import pytest
 import textgen_runtime as textgen
 import torch
 from textgen_runtime import __version__
+from textgen_runtime.errors import OutputError
 from textgen_train import eval_schedule, graph
 from textgen_train import run as run_module
 from textgen_train.cli import main
@@ -372,3 +373,19 @@ def test_rare_symbols_are_counted_in_the_first_line(
     model = textgen.load("rare-model")
     assert model.training["split"]["unknown"]["symbols"] == 3
     assert set(model.generate("a", length=200, temperature=2.0, seed=0)) == {"a", "b"}
+
+
+@pytest.mark.usefixtures("book")
+def test_what_went_wrong_while_an_interrupt_waited_is_told_too(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt from OutputError("the disk is full")
+
+    monkeypatch.setattr(run_module.TrainingRun, "run", fail)
+    code, _, err = run(capsys, "book.txt", *QUICK)
+    assert code == 130
+    assert err.splitlines()[-2:] == [
+        "textgen-train: error: the disk is full",
+        "textgen-train: interrupted: there was no model yet; nothing was written to book-model",
+    ]

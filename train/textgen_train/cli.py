@@ -18,7 +18,7 @@ from textgen_runtime.cli.shell import (
 )
 from textgen_runtime.console import tell
 from textgen_runtime.corpus import Corpus, read_corpus
-from textgen_runtime.errors import OutputError
+from textgen_runtime.errors import OutputError, TextgenError
 from textgen_runtime.interrupts import HeldInterrupts
 from textgen_runtime.processors import available_processors
 from textgen_runtime.shipped import shown_path
@@ -127,7 +127,10 @@ def finish(run: "TrainingRun", folder: Path) -> int:
     try:
         with keeping_work_when_ended() as interrupts, explaining_memory_errors():
             run.run(interrupts.check)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        if isinstance(interrupt.__cause__, TextgenError):
+            # What went wrong while the interrupt waited.
+            complain(PROG, str(interrupt.__cause__))
         complain(PROG, what_is_left(folder, run.best), "interrupted")
         return EXIT_INTERRUPTED
     except (TrainingError, OutputError) as error:
