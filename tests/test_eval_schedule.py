@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 from textgen_train.eval_schedule import EvalSchedule
+from textgen_train.loop.update import Update
 from textgen_train.recipe import Budget
-from textgen_train.trainer import Update
 
 HELD_OUT = 3000
 

@@ -17,17 +17,18 @@ from textgen_runtime.corpus import Corpus
 from textgen_runtime.vocabulary import Normalization
 from textgen_train import eval_schedule, exporter, since_evaluation
 from textgen_train import run as run_module
-from textgen_train import trainer as trainer_module
 from textgen_train.classic import ClassicTrainer
 from textgen_train.dataset import make_dataset
 from textgen_train.errors import ExportError, TrainingError
 from textgen_train.eval_schedule import EvalSchedule
+from textgen_train.loop import trainer as trainer_module
+from textgen_train.loop.trainer import Trainer
+from textgen_train.loop.update import Update
 from textgen_train.progress import clock
 from textgen_train.provenance import Provenance
 from textgen_train.recipe import AnyRecipe, Budget, ClassicRecipe, Recipe
 from textgen_train.run import TrainingRun
 from textgen_train.stream_trainer import StreamTrainer
-from textgen_train.trainer import Trainer, Update
 
 RECIPE = Recipe(units=8, embedding=4, batch=4, slice_length=16, warmup=5)
 

@@ -77,6 +77,14 @@ def test_the_wheel_holds_the_packages_and_no_sources_of_the_extension(wheel: Pat
     assert not [name for name in names if name.endswith((".pyx", ".c"))]
 
 
+def test_the_wheel_holds_every_module_of_training(wheel: Path) -> None:
+    """Those of its sub-packages too."""
+    train = ROOT / "train"
+    here = {path.relative_to(train).as_posix() for path in train.glob("textgen_train/**/*.py")}
+    assert "textgen_train/loop/trainer.py" in here
+    assert here <= set(zipfile.ZipFile(wheel).namelist())
+
+
 def test_textgen_run_works_without_the_training_extra(
     environment: Path, tiny_path: Path, tmp_path: Path
 ) -> None:

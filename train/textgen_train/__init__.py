@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from .errors import CorpusError, ExportError, RecipeError, TrainingError
     from .evaluation import held_out_loss
     from .exporter import Exported, export
+    from .loop.trainer import Trainer
+    from .loop.training_state import TrainerState
+    from .loop.update import Update
     from .model import CharLSTM
     from .recipe import PRESETS, Budget, ClassicRecipe, Recipe, preset
     from .stream_trainer import StreamTrainer
-    from .trainer import Trainer, Update
 
-# The module of each; that of a name with a dot is in the runtime.
+# The module of each, in this package unless the runtime is named.
 _HOMES = {
     "PRESETS": "recipe",
     "Budget": "recipe",
@@ -35,9 +37,10 @@ _HOMES = {
     "Recipe": "recipe",
     "RecipeError": "errors",
     "StreamTrainer": "stream_trainer",
-    "Trainer": "trainer",
+    "Trainer": "loop.trainer",
+    "TrainerState": "loop.training_state",
     "TrainingError": "errors",
-    "Update": "trainer",
+    "Update": "loop.update",
     "export": "exporter",
     "make_dataset": "dataset",
     "held_out_loss": "evaluation",
@@ -60,6 +63,7 @@ __all__ = [
     "RecipeError",
     "StreamTrainer",
     "Trainer",
+    "TrainerState",
     "TrainingError",
     "Update",
     "export",
@@ -74,4 +78,4 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = _HOMES[name]
-    return getattr(import_module(home if "." in home else f".{home}", __name__), name)
+    return getattr(import_module(home if home.startswith("textgen_runtime.") else f".{home}", __name__), name)

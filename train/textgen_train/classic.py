@@ -9,18 +9,21 @@ package.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from .errors import TrainingError
+from .loop.rng_state import torch_rng
+from .loop.trainer import Trainer
 from .model import CharLSTM
 from .precision import autocast
 from .recipe import Budget, ClassicRecipe
 from .replicas import Replicas, threads_or_all
-from .trainer import Trainer
 
 # Keras's defaults for RMSprop.
 RMSPROP_DECAY = 0.9
@@ -96,14 +99,34 @@ class ClassicTrainer(Trainer):
             len(self._targets) * recipe.window,
             recipe.learning_rate,
         )
+        # It goes on from the initial weights' draws, apart from whatever else in the process draws numbers.
+        self._order = torch_rng(torch.get_rng_state())
         trained = [weight for weight in self.model.parameters() if weight.requires_grad]
         self._optimizer = torch.optim.RMSprop(
             trained, lr=recipe.learning_rate, alpha=RMSPROP_DECAY, eps=RMSPROP_EPSILON
         )
 
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for chosen in torch.split(torch.randperm(len(self._targets)), self._recipe.batch):
+    def _batches(self, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        order = torch.randperm(len(self._targets), generator=self._order)
+        for chosen in torch.split(order, self._recipe.batch)[first:]:
             yield self._windows[chosen].t().contiguous(), self._targets[chosen]
+
+    def _all_optimizers(self) -> Sequence[torch.optim.Optimizer]:
+        return [self._optimizer]
+
+    def _carried_state(self) -> dict[str, Tensor]:
+        return {}
+
+    def _restore_carried_state(self, state: dict[str, Tensor]) -> None:
+        """Each window is read from a blank state."""
+
+    def _order_rng_state(self) -> Tensor:
+        return self._order.get_state()
+
+    def _restore_order_rng(self, state: Tensor | list[Any]) -> None:
+        if not isinstance(state, Tensor):
+            raise TrainingError("the training state is of another kind of trainer")
+        self._order = torch_rng(state)
 
     def _rate(self, step: int, progress: float) -> float:
         del step, progress

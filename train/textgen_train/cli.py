@@ -34,9 +34,9 @@ from .report import MODEL_FILE, Evaluation
 from .settings import option
 
 if TYPE_CHECKING:
+    from .loop.trainer import Trainer
     from .provenance import Provenance
     from .run import TrainingRun
-    from .trainer import Trainer
 
 # What the extra brings, by the names that are imported.
 EXTRA = ("torch", "onnx", "pooch", "filelock", "tqdm", "matplotlib")

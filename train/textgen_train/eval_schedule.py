@@ -2,8 +2,8 @@
 
 import math
 
+from .loop.update import Update
 from .recipe import Budget
-from .trainer import Update
 
 # The first evaluation begins after this share of the run, or after a minute: a person who waits wants to see
 # soon whether it learns. It ends within a tenth of the run, or waits as long as any other.

@@ -6,7 +6,7 @@ on two cores, training was eighteen times slower than on one thread. Replicas me
 while they wait. An update takes as long as its slowest replica.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
@@ -46,9 +46,9 @@ class Replicas:
         self.model = model
         # Modules of their own, since `functional_call` changes a module while it runs.
         self._models = [model, *(model.twin(share_parameters=True) for _ in range(count - 1))]
-        for i, replica in enumerate(self._models):
-            replica.generator = torch.Generator()
-            replica.generator.manual_seed((seed + i * SEED_STRIDE) % 2**64)
+        self.restore_rngs(
+            [torch.Generator().manual_seed((seed + i * SEED_STRIDE) % 2**64) for i in range(count)]
+        )
         self._parameters = [weight for weight in model.parameters() if weight.requires_grad]
         # The caller's thread is the first replica's.
         self._workers = (
@@ -60,6 +60,16 @@ class Replicas:
 
     def __len__(self) -> int:
         return len(self._models)
+
+    def rng_states(self) -> list[Tensor]:
+        """The state of each replica's generator of dropout masks; uint8."""
+        return [rng.get_state() for rng in self._rngs]
+
+    def restore_rngs(self, rngs: Sequence[torch.Generator]) -> None:
+        """Draw each replica's dropout masks from the generator at its place."""
+        self._rngs = list(rngs)
+        for replica, rng in zip(self._models, rngs, strict=True):
+            replica.generator = rng
 
     def shares(self, lanes: int) -> list[slice]:
         """The lanes of each replica, for a batch of this size."""

@@ -14,12 +14,13 @@ from .errors import ExportError, TrainingError
 from .eval_schedule import EvalSchedule
 from .evaluation import bits, held_out_loss
 from .exporter import Exported, build_checked
+from .loop.trainer import Trainer
+from .loop.update import Update
 from .progress import Progress, clock
 from .provenance import Provenance
 from .report import MODEL_FILE, Evaluation, Report, describe
 from .samples import sample_text
 from .since_evaluation import SinceEvaluation
-from .trainer import Trainer, Update
 
 OWN_PROMPTS = 8
 

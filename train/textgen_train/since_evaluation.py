@@ -2,7 +2,7 @@
 
 from time import perf_counter
 
-from .trainer import Update
+from .loop.update import Update
 
 
 class SinceEvaluation:

@@ -2,13 +2,18 @@
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from .errors import TrainingError
+from .loop.rng_state import python_rng, python_rng_state
+from .loop.trainer import Trainer
 from .model import CharLSTM, LSTMState
 from .muon import Muon
 from .output_loss import output_loss
@@ -16,7 +21,6 @@ from .precision import autocast
 from .recipe import Budget, Recipe
 from .replicas import Replicas, threads_or_all
 from .streams import slices, stream_count
-from .trainer import Trainer
 
 # One character to read and one to predict.
 LEAST_TEXT = 2
@@ -57,7 +61,7 @@ class StreamTrainer(Trainer):
             raise ValueError(f"there is nothing to learn from a text of {len(text)} characters")
         self._text, self._recipe = torch.from_numpy(text), recipe
         self._streams = stream_count(len(text), recipe.batch, recipe.slice_length)
-        self._randomness = random.Random(seed)
+        self._order = random.Random(seed)
         torch.manual_seed(seed)
         model = CharLSTM(
             vocabulary_size,
@@ -88,10 +92,36 @@ class StreamTrainer(Trainer):
             muon = Muon(matrices, recipe.muon_rate, recipe.muon_decay)
             self._optimizers.append((muon, recipe.muon_rate))
 
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        self._states = self._initial_states()
-        offset = self._randomness.randrange(len(self._text))
-        yield from slices(self._text, self._streams, self._recipe.slice_length, offset)
+    def _batches(self, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        if not first:
+            self._states = self._initial_states()
+        offset = self._order.randrange(len(self._text))
+        yield from islice(slices(self._text, self._streams, self._recipe.slice_length, offset), first, None)
+
+    def _all_optimizers(self) -> Sequence[torch.optim.Optimizer]:
+        return [optimizer for optimizer, _ in self._optimizers]
+
+    def _carried_state(self) -> dict[str, Tensor]:
+        hidden, cell = zip(*self._states, strict=True)
+        return {"hidden": torch.cat(hidden, dim=1), "cell": torch.cat(cell, dim=1)}
+
+    def _restore_carried_state(self, state: dict[str, Tensor]) -> None:
+        self._states = [
+            # In the layout of an update's own states, so that the next one computes the same bits.
+            (
+                state["hidden"][:, lanes].clone(memory_format=torch.contiguous_format),
+                state["cell"][:, lanes].clone(memory_format=torch.contiguous_format),
+            )
+            for lanes in self.replicas.shares(self._streams)
+        ]
+
+    def _order_rng_state(self) -> list[Any]:
+        return python_rng_state(self._order)
+
+    def _restore_order_rng(self, state: Tensor | list[Any]) -> None:
+        if isinstance(state, Tensor):
+            raise TrainingError("the training state is of another kind of trainer")
+        self._order = python_rng(state)
 
     def _initial_states(self) -> list[LSTMState]:
         shares = self.replicas.shares(self._streams)
