@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from textgen_train.eval_schedule import EvalSchedule
+from textgen_train.loop.eval_schedule import EvalSchedule
 from textgen_train.loop.update import Update
 from textgen_train.recipe import Budget
 

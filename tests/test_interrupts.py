@@ -26,7 +26,7 @@ from .commands import Captured, run_here
 from .make_tiny_model import PATH
 
 if TYPE_CHECKING:
-    from textgen_train.run import TrainingRun
+    from textgen_train.loop.run import TrainingRun
 
 PROGRAMS = Path(sys.executable).parent
 

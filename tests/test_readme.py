@@ -17,7 +17,7 @@ from textgen_runtime.cli.shell import CommandParser
 from textgen_runtime.corpus import NAMES
 from textgen_runtime.vocabulary import Vocabulary
 from textgen_train.arguments import parser as train_parser
-from textgen_train.report import Evaluation
+from textgen_train.loop.eval_result import Evaluation
 
 from .make_tiny_model import make_model
 

@@ -14,9 +14,10 @@ import textgen_runtime as textgen
 import torch
 from textgen_runtime import __version__
 from textgen_runtime.errors import OutputError
-from textgen_train import eval_schedule, graph
-from textgen_train import run as run_module
+from textgen_train import graph
 from textgen_train.cli import main
+from textgen_train.loop import eval_schedule, evaluator
+from textgen_train.loop.run import TrainingRun
 from textgen_train.output_folder import LOCK_FILE
 
 from .commands import Captured, run_here
@@ -179,7 +180,7 @@ def test_a_run_that_fails_says_what_it_leaves(
 ) -> None:
     monkeypatch.setattr(eval_schedule, "MIN_UPDATES_BETWEEN", 1)
     found = iter(losses)
-    monkeypatch.setattr(run_module, "held_out_loss", lambda *_: next(found))
+    monkeypatch.setattr(evaluator, "held_out_loss", lambda *_: next(found))
     code, _, err = run(capsys, "book.txt", *QUICK)
     assert code == 1
     assert err.splitlines()[-1].startswith("textgen-train: error: the held-out loss is nan at update ")
@@ -382,7 +383,7 @@ def test_what_went_wrong_while_an_interrupt_waited_is_told_too(
     def fail(*_: object) -> None:
         raise KeyboardInterrupt from OutputError("the disk is full")
 
-    monkeypatch.setattr(run_module.TrainingRun, "run", fail)
+    monkeypatch.setattr(TrainingRun, "run", fail)
     code, _, err = run(capsys, "book.txt", *QUICK)
     assert code == 130
     assert err.splitlines()[-2:] == [

@@ -15,20 +15,23 @@ import textgen_runtime as textgen
 from textgen_runtime import OutputError
 from textgen_runtime.corpus import Corpus
 from textgen_runtime.vocabulary import Normalization
-from textgen_train import eval_schedule, exporter, since_evaluation
-from textgen_train import run as run_module
+from textgen_train import exporter
 from textgen_train.classic import ClassicTrainer
 from textgen_train.dataset import make_dataset
 from textgen_train.errors import ExportError, TrainingError
-from textgen_train.eval_schedule import EvalSchedule
+from textgen_train.loop import eval_schedule, evaluator
+from textgen_train.loop import run as run_module
 from textgen_train.loop import trainer as trainer_module
+from textgen_train.loop.eval_schedule import EvalSchedule
+from textgen_train.loop.run import TrainingRun
 from textgen_train.loop.trainer import Trainer
 from textgen_train.loop.update import Update
 from textgen_train.progress import clock
 from textgen_train.provenance import Provenance
 from textgen_train.recipe import AnyRecipe, Budget, ClassicRecipe, Recipe
-from textgen_train.run import TrainingRun
+from textgen_train.report import divergence
 from textgen_train.stream_trainer import StreamTrainer
+from textgen_train.watched_run import watched_run
 
 RECIPE = Recipe(units=8, embedding=4, batch=4, slice_length=16, warmup=5)
 
@@ -77,7 +80,7 @@ def make_run(
     else:
         trainer = StreamTrainer(text, size, recipe, budget, 5, threads=1)
     progress = Silence()
-    return TrainingRun(trainer, provenance, folder, progress, samples=samples), progress
+    return watched_run(trainer, provenance, folder, progress, samples=samples), progress
 
 
 def interrupt_after(run: TrainingRun, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +166,7 @@ def test_the_best_model_is_kept_when_later_ones_are_worse(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([3.0, 2.0, 2.5])
-    monkeypatch.setattr(run_module, "held_out_loss", lambda *_: next(losses))
+    monkeypatch.setattr(evaluator, "held_out_loss", lambda *_: next(losses))
     run, progress = make_run(tmp_path)
     run.run()
     assert textgen.load(tmp_path / "model.onnx").training["held_out_nats"] == 2.0
@@ -233,7 +236,7 @@ def test_an_export_that_fails_costs_neither_the_run_nor_the_best_model(
             raise ExportError("not written")
         return build(*arguments)
 
-    monkeypatch.setattr(run_module, "build_checked", failing)
+    monkeypatch.setattr(evaluator, "build_checked", failing)
     run.run()
     assert progress.warnings == ["not written; the run goes on"]
     assert run.best is not None
@@ -246,7 +249,7 @@ def test_a_run_whose_exports_all_fail_says_so_at_its_end(
     def failing(*_: object) -> None:
         raise ExportError("not written")
 
-    monkeypatch.setattr(run_module, "build_checked", failing)
+    monkeypatch.setattr(evaluator, "build_checked", failing)
     run, progress = make_run(tmp_path)
     with pytest.raises(ExportError, match="not written"):
         run.run()
@@ -259,12 +262,12 @@ def test_a_run_that_diverges_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nats: float, warned: bool
 ) -> None:
     """Guessing among the text's twelve characters costs 2.485 nats."""
-    monkeypatch.setattr(run_module, "UPDATES_TO_LEARN_SOMETHING", 20)
+    monkeypatch.setattr(divergence, "UPDATES_TO_LEARN_SOMETHING", 20)
     run, progress = make_run(tmp_path, epochs=3)
     monkeypatch.setattr(run._trainer, "_learn", lambda *_: nats)
     run.run()
     # Once, not at each of the three evaluations.
-    assert len(run._contract.vocabulary) == 12
+    assert len(run._evaluator._contract.vocabulary) == 12
     assert ["training has diverged" in warning for warning in progress.warnings] == [True] * warned
 
 
@@ -333,7 +336,7 @@ def test_slow_evaluations_leave_time_to_train(
 
     def slow(*arguments: Any) -> float:
         nonlocal now
-        now += takes * len(arguments[1].held_out) / len(run._provenance.dataset.held_out)
+        now += takes * len(arguments[1].held_out) / len(run._evaluator._provenance.dataset.held_out)
         return 2.0
 
     def learn(*arguments: Any) -> float:
@@ -343,10 +346,10 @@ def test_slow_evaluations_leave_time_to_train(
         return 1.0
 
     rates: list[float] = []
-    for module in (run_module, since_evaluation, trainer_module):
+    for module in (run_module, evaluator, eval_schedule, trainer_module):
         monkeypatch.setattr(module, "perf_counter", clock_now)
-    monkeypatch.setattr(run_module, "PROBE", 15)
-    monkeypatch.setattr(run_module, "held_out_loss", slow)
+    monkeypatch.setattr(evaluator, "PROBE", 15)
+    monkeypatch.setattr(evaluator, "held_out_loss", slow)
     monkeypatch.setattr(trainer, "_learn", learn)
     run.run()
     # The estimate of what an evaluation takes comes before the minute.
@@ -354,8 +357,8 @@ def test_slow_evaluations_leave_time_to_train(
     assert end - 1.0 <= now - takes / 10 <= end + 1.0
     assert rates[0] < max(rates) / 2
     assert rates[-1] < max(rates) / 50
-    assert len(run._report.evaluations) == evaluations
-    assert (run._report.evaluations[0].characters_per_second or 0) > 64
+    assert len(run._evaluator.evaluations) == evaluations
+    assert (run._evaluator.evaluations[0].characters_per_second or 0) > 64
 
 
 def test_passes_of_few_updates_share_an_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,14 +366,14 @@ def test_passes_of_few_updates_share_an_evaluation(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(eval_schedule, "MIN_UPDATES_BETWEEN", 40)
     run, _ = make_run(tmp_path, epochs=5)
     run.run()
-    assert [evaluation.epoch for evaluation in run._report.evaluations] == [1.0, 3.0, 5.0]
+    assert [evaluation.epoch for evaluation in run._evaluator.evaluations] == [1.0, 3.0, 5.0]
 
 
 def test_a_model_that_predicts_nothing_any_more_ends_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([2.0, math.nan])
-    monkeypatch.setattr(run_module, "held_out_loss", lambda *_: next(losses))
+    monkeypatch.setattr(evaluator, "held_out_loss", lambda *_: next(losses))
     run, progress = make_run(tmp_path)
     with pytest.raises(
         TrainingError, match=r"the held-out loss is nan at update 42: try lower learning rates"
@@ -411,7 +414,7 @@ def test_the_last_updates_are_evaluated_though_time_runs_out_behind_them(
 
     monkeypatch.setattr(run._trainer, "updates", cut_short)
     run.run()
-    assert [evaluation.epoch for evaluation in run._report.evaluations] == [1.0, 3.0]
+    assert [evaluation.epoch for evaluation in run._evaluator.evaluations] == [1.0, 3.0]
 
 
 @pytest.mark.parametrize(

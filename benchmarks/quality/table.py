@@ -28,7 +28,7 @@ from textgen_runtime.scoring import BITS_A_NAT
 from textgen_runtime.vocabulary import Normalization
 from textgen_train.arguments import parser, recipe_of
 from textgen_train.dataset import make_dataset
-from textgen_train.report import METRICS_FILE, MODEL_FILE
+from textgen_train.output_folder import METRICS_FILE, MODEL_FILE
 
 from benchmarks.quality.kneser_ney import KneserNey
 

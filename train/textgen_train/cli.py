@@ -28,15 +28,15 @@ from textgen_runtime.vocabulary import Normalization, as_unicode_form
 from .arguments import PROG, budget_of, parser, recipe_of
 from .dataset import Dataset, make_dataset
 from .errors import CorpusError, RecipeError, TrainingError, explaining_memory_errors
-from .output_folder import prepared_folder
+from .loop.eval_result import Evaluation
+from .output_folder import MODEL_FILE, prepared_folder
 from .recipe import LARGE_VOCABULARY, AnyRecipe, Budget, ClassicRecipe
-from .report import MODEL_FILE, Evaluation
 from .settings import option
 
 if TYPE_CHECKING:
+    from .loop.run import TrainingRun
     from .loop.trainer import Trainer
     from .provenance import Provenance
-    from .run import TrainingRun
 
 # What the extra brings, by the names that are imported.
 EXTRA = ("torch", "onnx", "pooch", "filelock", "tqdm", "matplotlib")
@@ -162,7 +162,7 @@ def make_run(arguments: argparse.Namespace, provenance: "Provenance", folder: Pa
     from .graph import MOST_PARAMETERS
     from .precision import has_bfloat16
     from .progress import make_progress
-    from .run import TrainingRun
+    from .watched_run import watched_run
 
     threads = arguments.threads or available_processors()
     with explaining_memory_errors():
@@ -177,7 +177,7 @@ def make_run(arguments: argparse.Namespace, provenance: "Provenance", folder: Pa
         f"{len(model.layers)} x {model.units} LSTM units, {model.parameter_count:,} parameters, "
         f"{'bfloat16' if has_bfloat16() else 'float32'}, {replicas} thread{'s' * (replicas > 1)}\n"
     )
-    return TrainingRun(
+    return watched_run(
         trainer, provenance, folder, make_progress(), samples=not arguments.no_samples, threads=threads
     )
 

@@ -6,10 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from textgen_runtime.atomic import remove_abandoned
-from textgen_runtime.corpus import Corpus
+from textgen_runtime.corpus import SAMPLES_FILE, Corpus
 from textgen_runtime.errors import OutputError, shorten
+from textgen_runtime.shipped import FILE_IN_FOLDER
 
-from .report import FILES
+MODEL_FILE = FILE_IN_FOLDER
+METRICS_FILE = "metrics.jsonl"
+CURVES_FILE = "loss.png"
+FILES = (MODEL_FILE, METRICS_FILE, SAMPLES_FILE, CURVES_FILE)
 
 # Stays in the folder, since a run that has just opened it could otherwise lock a file that is removed. It is
 # the system that holds the lock, and only as long as the process lives.

@@ -11,10 +11,10 @@ from textgen_runtime.corpus import Corpus
 from textgen_runtime.version import __version__
 
 from .dataset import Dataset
+from .loop.eval_result import Evaluation
 from .loop.trainer import Trainer
 from .precision import has_bfloat16
 from .recipe import AnyRecipe
-from .report import Evaluation
 
 
 @dataclass(frozen=True)

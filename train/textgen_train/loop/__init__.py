@@ -1,1 +1,1 @@
-"""The training loop, and the state that goes from one update to the next."""
+"""The training loop: updates, evaluations, the state that goes from one update to the next, and watchers."""

@@ -1,4 +1,4 @@
-"""What training carries from one update to the next, as one value.
+"""What a training run carries from one update to the next, as one value.
 
 It is made of tensors, numbers, strings, None, lists and dicts alone, so that it can be stored without pickle.
 The learning-rate schedule is not in it: a rate follows from the step and from how much of the budget is used.
@@ -33,3 +33,35 @@ class TrainerState:
     carried: dict[str, Tensor]
     dropout_rngs: list[Tensor]
     order_rng: Tensor | list[Any]
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """What a whole run carries.
+
+    Attributes:
+        trainer: What the trainer carries.
+        schedule: When the last evaluation was, and how long evaluations take.
+        since_evaluation: What happened since the last evaluation.
+        evaluations: All evaluations so far, each as ``Evaluation`` has it.
+        best: The one whose model is kept; None before the first.
+        samples: The samples of each evaluation; "" where there are none.
+        samples_rng: The state of the generator that samples are drawn from; empty if none are drawn.
+    """
+
+    trainer: TrainerState
+    schedule: dict[str, float]
+    since_evaluation: dict[str, Any]
+    evaluations: list[dict[str, Any]]
+    best: dict[str, Any] | None
+    samples: list[str]
+    samples_rng: list[Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as nested dicts, for storing; tensors, lists and dicts are shared, not copied."""
+        return {**vars(self), "trainer": dict(vars(self.trainer))}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "TrainingState":
+        """A state from what ``as_dict`` returned."""
+        return cls(**{**values, "trainer": TrainerState(**values["trainer"])})

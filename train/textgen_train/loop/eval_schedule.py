@@ -1,9 +1,13 @@
 """When a training run is evaluated, and how long it will still take."""
 
 import math
+from dataclasses import asdict
+from time import perf_counter
+from typing import Any
 
-from .loop.update import Update
-from .recipe import Budget
+from textgen_train.recipe import Budget
+
+from .update import Update
 
 # The first evaluation begins after this share of the run, or after a minute: a person who waits wants to see
 # soon whether it learns. It ends within a tenth of the run, or waits as long as any other.
@@ -58,6 +62,29 @@ class EvalSchedule:
         self._paused_seconds += seconds
         self.evaluation_seconds = seconds
 
+    def prolonged(self, seconds: float) -> None:
+        """Note that the last evaluation took so much longer, since watchers told of it."""
+        self._last_seconds += seconds
+        self._paused_seconds += seconds
+        self.evaluation_seconds += seconds
+
+    def state(self) -> dict[str, float]:
+        """What is carried from one update to the next."""
+        return {
+            "evaluation_seconds": self.evaluation_seconds,
+            "evaluations": self._evaluations,
+            "last_step": self._last_step,
+            "last_seconds": self._last_seconds,
+            "paused_seconds": self._paused_seconds,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.evaluation_seconds = state["evaluation_seconds"]
+        self._evaluations = state["evaluations"]
+        self._last_step, self._last_seconds = state["last_step"], state["last_seconds"]
+        self._paused_seconds = state["paused_seconds"]
+
     def is_due(self, update: Update) -> bool:
         """Whether to evaluate after this update; always after the last one."""
         if update.progress >= 1.0:
@@ -101,3 +128,63 @@ class EvalSchedule:
         if self._updates_an_epoch > MAX_UPDATES_BETWEEN:
             return max(self._min_updates, MAX_UPDATES_BETWEEN)
         return math.ceil(self._min_updates / self._updates_an_epoch) * self._updates_an_epoch
+
+
+class SinceEvaluation:
+    """Adds up the updates since the last evaluation.
+
+    Attributes:
+        updates: How many there were.
+        characters: How many these learned to predict.
+        last: The last of them; None if there was none.
+    """
+
+    def __init__(self) -> None:
+        self.updates = 0
+        self.characters = 0
+        self._total_nats = 0.0
+        self.last: Update | None = None
+        # Of a run that this one goes on from.
+        self._seconds_before = 0.0
+        self._started = perf_counter()
+
+    def start_clock(self) -> None:
+        """Begin to count the seconds, behind those of a restored state."""
+        self._started = perf_counter() - self._seconds_before
+
+    def add(self, update: Update) -> None:
+        self.updates += 1
+        self.characters += update.characters
+        self._total_nats += update.characters * update.nats
+        self.last = update
+
+    @property
+    def nats(self) -> float:
+        """Mean training loss of a character."""
+        return self._total_nats / max(self.characters, 1)
+
+    @property
+    def speed(self) -> float:
+        """Units of the trainer a second, which are characters or windows."""
+        return self.characters / max(perf_counter() - self._started, 1e-9)
+
+    def state(self) -> dict[str, Any]:
+        """What is carried from one update to the next."""
+        return {
+            "updates": self.updates,
+            "characters": self.characters,
+            "total_nats": self._total_nats,
+            "seconds": perf_counter() - self._started,
+            "last": None if self.last is None else asdict(self.last),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "SinceEvaluation":
+        """Go on from a state; the time since it was taken does not count."""
+        since = cls()
+        since.updates, since.characters = state["updates"], state["characters"]
+        since._total_nats = state["total_nats"]
+        since.last = None if state["last"] is None else Update(**state["last"])
+        since._seconds_before = state["seconds"]
+        since.start_clock()
+        return since

@@ -1,0 +1,35 @@
+"""What a person sees of a training run: the progress, each evaluation, samples and warnings."""
+
+from textgen_train.loop.eval_result import describe
+from textgen_train.loop.watcher import Evaluated, Status, Watcher
+from textgen_train.progress import Progress, clock
+
+
+class Display(Watcher):
+    """Shows a run on a progress display."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def on_update(self, status: Status) -> None:
+        left = clock(status.seconds_left)
+        self._progress.show(
+            status.update.progress,
+            f"{status.nats:.3f} nats  {status.speed:,.0f} {status.unit}/s  {left} left",
+        )
+
+    def on_evaluation(self, evaluated: Evaluated) -> None:
+        evaluation, best = evaluated.evaluations[-1], evaluated.best
+        better = f"; the best is {best.held_out_nats:.4f}" if best is not evaluation else ""
+        self._progress.write(f"{describe(evaluation)}{better}")
+        if samples := evaluated.samples[-1]:
+            self._progress.write(f"{samples}\n")
+
+    def on_interrupt(self, status: Status | None) -> None:
+        if status is not None:
+            self._progress.warn(
+                "interrupted; scoring and saving the model first (press Ctrl-C again to discard it)"
+            )
+
+    def on_end(self) -> None:
+        self._progress.close()
