@@ -66,6 +66,28 @@ def parser() -> CommandParser:
     length.add_argument(
         "--epochs", metavar="N", type=whole_number(1), help="or for this many passes over the text"
     )
+    add_text(command)
+    command.add_argument(
+        "--seed",
+        metavar="N",
+        type=whole_number(0),
+        default=0,
+        help="of weights, order, dropout and samples (default 0)",
+    )
+    command.add_argument("--no-samples", action="store_true", help="make no samples at the evaluations")
+    command.add_argument(
+        "--threads",
+        metavar="N",
+        type=whole_number(1, MOST_THREADS),
+        help="how many threads train side by side, each on 8 or more streams (or windows) of the batch, and "
+        "score (default: one for each processor that this process may use)",
+    )
+    add_recipe(command)
+    return command
+
+
+def add_text(command: CommandParser) -> None:
+    """What is done to the text, and what part of it is held out."""
     command.add_argument("--lowercase", action="store_true", help="make the text lower case first")
     command.add_argument(
         "--unicode",
@@ -97,23 +119,6 @@ def parser() -> CommandParser:
         metavar="TEXT",
         help="a file, folder or name of its own to score on; all of CORPUS is learned from",
     )
-    command.add_argument(
-        "--seed",
-        metavar="N",
-        type=whole_number(0),
-        default=0,
-        help="of weights, order, dropout and samples (default 0)",
-    )
-    command.add_argument("--no-samples", action="store_true", help="make no samples at the evaluations")
-    command.add_argument(
-        "--threads",
-        metavar="N",
-        type=whole_number(1, MOST_THREADS),
-        help="how many threads train side by side, each on 8 or more streams (or windows) of the batch, and "
-        "score (default: one for each processor that this process may use)",
-    )
-    add_recipe(command)
-    return command
 
 
 def add_recipe(command: CommandParser) -> None:
