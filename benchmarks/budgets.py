@@ -25,9 +25,10 @@ from textgen_runtime.bench.processes import RUN, finished, first_byte, python
 from textgen_runtime.bench.rounds import Contestant, interleave, medians, sized
 from textgen_runtime.contract import CELL, HIDDEN, OUTPUTS, TOKEN, Contract
 from textgen_runtime.engine import initial_state
+from textgen_runtime.network import lstm_network
 from textgen_runtime.vocabulary import Vocabulary
 
-UNITS, VOCABULARY = 128, 59
+UNITS, EMBEDDING, VOCABULARY = 128, 64, 59
 TEMPERATURE = 0.5
 SECONDS = 3.0
 MEBIBYTE = 2**20
@@ -159,19 +160,27 @@ def memory_budget(path: Path, characters: int, engine: str) -> list[Line]:
 
 def make_model(folder: Path) -> Path:
     """A model of the textbook's size with random weights."""
-    from textgen_train.graph import LayerWeights, Weights, build_model
+    from textgen_train.graph import build_model
 
     random = np.random.default_rng(0)
 
     def normal(*shape: int) -> NDArray[np.float32]:
         return random.normal(0, 0.1, shape).astype(np.float32)
 
-    layer = LayerWeights(normal(4 * UNITS, 64), normal(4 * UNITS, UNITS), normal(4 * UNITS))
-    weights = Weights(normal(VOCABULARY, 64), [layer], normal(VOCABULARY, UNITS), normal(VOCABULARY))
+    weights = [
+        {"weight": normal(VOCABULARY, EMBEDDING)},
+        {
+            "input": normal(4 * UNITS, EMBEDDING),
+            "recurrent": normal(4 * UNITS, UNITS),
+            "bias": normal(4 * UNITS),
+        },
+        {"weight": normal(VOCABULARY, UNITS), "bias": normal(VOCABULARY)},
+    ]
+    network = lstm_network(VOCABULARY, embedding=EMBEDDING, units=UNITS)
     symbols = [chr(ord("A") + i) for i in range(VOCABULARY)]
     path = folder / "model.onnx"
     path.write_bytes(
-        build_model(weights, Contract(Vocabulary(symbols), prompts=("ABC",))).SerializeToString()
+        build_model(network, weights, Contract(Vocabulary(symbols), prompts=("ABC",))).SerializeToString()
     )
     return path
 

@@ -10,8 +10,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from textgen_runtime.contract import Contract
+from textgen_runtime.network import Network, lstm_network
 from textgen_runtime.vocabulary import Normalization, Vocabulary
-from textgen_train.graph import LayerWeights, Weights, build_model
+from textgen_train.graph import LayerWeights, build_model
 
 PATH = Path(__file__).parent / "data" / "tiny.onnx"
 
@@ -19,26 +20,27 @@ PATH = Path(__file__).parent / "data" / "tiny.onnx"
 SYMBOLS = "\n abcdehé€ж𝄞"
 
 
-def random_weights(
+def random_network(
     vocabulary: int, *, units: int = 4, embedding: int = 3, layers: int = 1, scale: float = 1.0
-) -> Weights:
+) -> tuple[Network, list[LayerWeights]]:
     """Weights large enough that logits differ and the state matters."""
     random = np.random.default_rng(0)
 
     def normal(*shape: int) -> NDArray[np.float32]:
         return random.normal(0, scale, shape).astype(np.float32)
 
-    return Weights(
-        embedding=normal(vocabulary, embedding),
-        layers=[
-            LayerWeights(
-                normal(4 * units, units if i else embedding), normal(4 * units, units), normal(4 * units)
-            )
-            for i in range(layers)
-        ],
-        output=normal(vocabulary, units),
-        output_bias=normal(vocabulary),
-    )
+    network = lstm_network(vocabulary, embedding=embedding, units=units, layers=layers)
+    embedding_weights = {"weight": normal(vocabulary, embedding)}
+    lstms = [
+        {
+            "input": normal(4 * units, layer.inputs),
+            "recurrent": normal(4 * units, units),
+            "bias": normal(4 * units),
+        }
+        for layer in network.layers[1:-1]
+    ]
+    output = {"weight": normal(vocabulary, units), "bias": normal(vocabulary)}
+    return network, [embedding_weights, *lstms, output]
 
 
 def make_model(
@@ -51,7 +53,7 @@ def make_model(
         prompts=("abc", "dad had", "é€ж𝄞") if "𝄞" in symbols else (symbols[0],),
         training={"corpus": "none: the weights are random"},
     )
-    return build_model(random_weights(len(symbols), units=units, layers=layers, scale=scale), contract)
+    return build_model(*random_network(len(symbols), units=units, layers=layers, scale=scale), contract)
 
 
 if __name__ == "__main__":

@@ -83,9 +83,9 @@ def test_an_export_that_is_wrong_is_not_written(
     if wrong == "gates":
         monkeypatch.setattr("textgen_train.graph.ONNX_GATES_IN_TORCH_ORDER", (0, 1, 2, 3))
     elif wrong == "bias":
-        weights = exporter.weights_of(model)
-        weights.output_bias[0] += 1e-2
-        monkeypatch.setattr(exporter, "weights_of", lambda _: weights)
+        described = exporter.describe(model)
+        described[1][-1]["bias"][0] += 1e-2
+        monkeypatch.setattr(exporter, "describe", lambda _: described)
     else:
         with torch.no_grad():
             model.output.bias[0] = math.nan

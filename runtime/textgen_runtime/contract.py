@@ -23,8 +23,10 @@ LEVEL = "character"
 CODE_POINTS = sys.maxunicode + 1
 LONGEST_TEXT = 2**20
 
-TOKEN, HIDDEN, CELL = "token", "hidden", "cell"
-LOGITS, NEXT_HIDDEN, NEXT_CELL = "logits", "next_hidden", "next_cell"
+# Every other input is an array of the state, whose next value is an output that is called NEXT and its name.
+TOKEN, LOGITS, NEXT = "token", "logits", "next_"
+HIDDEN, CELL = "hidden", "cell"
+NEXT_HIDDEN, NEXT_CELL = NEXT + HIDDEN, NEXT + CELL
 INPUTS = (TOKEN, HIDDEN, CELL)
 OUTPUTS = (LOGITS, NEXT_HIDDEN, NEXT_CELL)
 

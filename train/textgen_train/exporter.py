@@ -11,10 +11,11 @@ from textgen_runtime.contract import Contract
 from textgen_runtime.engine import Engine, State
 from textgen_runtime.generator import Model
 from textgen_runtime.loading import open_model
+from textgen_runtime.network import Network, lstm_network
 from torch import Tensor
 
 from .errors import ExportError
-from .graph import LayerWeights, Weights, build_model, replace_metadata
+from .graph import LayerWeights, build_model, replace_metadata
 from .model import CharLSTM, LSTMState
 
 # The states that are compared: those of so many lanes of text after each of so many steps.
@@ -104,7 +105,7 @@ def build_checked(
         )
     if text is not None and not (len(text) and text.min() >= 0 and text.max() < size):
         raise ValueError(f"the text must hold tokens from 0 to {size - 1}, and at least one")
-    content = build_model(weights_of(model), contract).SerializeToString()
+    content = build_model(*describe(model), contract).SerializeToString()
     exported = open_model(content, threads=threads)
     if text is None:
         text = np.random.default_rng(PARITY_SEED).integers(size, size=PARITY_LANES * PARITY_STEPS)
@@ -201,22 +202,25 @@ def _limit(expected: NDArray[np.floating], exact: NDArray[np.floating]) -> float
     return max(MAX_DIFFERENCE * max(1.0, float(np.abs(expected).max())), MAX_ROUNDING * rounding)
 
 
-def weights_of(model: CharLSTM) -> Weights:
-    """The network's weights as float32 arrays; torch's two biases a layer become their sum."""
-    layers = [
-        LayerWeights(
-            input=_array(lstm.get_parameter("weight_ih_l0")),
-            recurrent=_array(lstm.get_parameter("weight_hh_l0")),
-            bias=_array(lstm.get_parameter("bias_ih_l0") + lstm.get_parameter("bias_hh_l0")),
-        )
+def describe(model: CharLSTM) -> tuple[Network, list[LayerWeights]]:
+    """The network's description and the float32 arrays of its layers; torch's two biases become their sum."""
+    network = lstm_network(
+        model.output.out_features,
+        embedding=model.embedding.embedding_dim,
+        units=model.units,
+        layers=len(model.layers),
+    )
+    lstms = [
+        {
+            "input": _array(lstm.get_parameter("weight_ih_l0")),
+            "recurrent": _array(lstm.get_parameter("weight_hh_l0")),
+            "bias": _array(lstm.get_parameter("bias_ih_l0") + lstm.get_parameter("bias_hh_l0")),
+        }
         for lstm in model.layers
     ]
-    return Weights(
-        embedding=_array(model.embedding.weight),
-        layers=layers,
-        output=_array(model.output.weight),
-        output_bias=_array(model.output.bias),
-    )
+    embedding = {"weight": _array(model.embedding.weight)}
+    output = {"weight": _array(model.output.weight), "bias": _array(model.output.bias)}
+    return network, [embedding, *lstms, output]
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:

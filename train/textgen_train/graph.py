@@ -1,17 +1,18 @@
-"""The ONNX graph of the model file, built by hand from weights: a handful of named nodes.
+"""The ONNX graph of the model file, built by hand from a description: a handful of named nodes.
 
 An exporter that traces torch's LSTM leaves some twenty nodes, many of them slices and transposes of
 weights, and each costs time at every step. This needs onnx and numpy, not torch.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from textgen_runtime.contract import CELL, HIDDEN, LOGITS, NEXT_CELL, NEXT_HIDDEN, TOKEN, Contract
+from textgen_runtime.contract import LOGITS, NEXT, TOKEN, Contract
+from textgen_runtime.network import LSTM, Embedding, Layer, Linear, Network
 
 # The oldest that say all that the graph needs, so that old onnxruntimes and other runtimes read it.
 OPSET = 17
@@ -23,65 +24,31 @@ ONNX_GATES_IN_TORCH_ORDER = (0, 3, 1, 2)
 # protobuf, which the file is written in, has no message of 2 GiB; a twentieth is for all that is not weights.
 MOST_PARAMETERS = 510_000_000
 
-
-@dataclass(frozen=True)
-class LayerWeights:
-    """One LSTM layer, its gates in torch's order: input, forget, cell, output.
-
-    Attributes:
-        input: Shape [4 * units, inputs], float32.
-        recurrent: Shape [4 * units, units], float32.
-        bias: Shape [4 * units], float32; the sum of torch's two, which always act together.
-    """
-
-    input: NDArray[np.float32]
-    recurrent: NDArray[np.float32]
-    bias: NDArray[np.float32]
+# A layer's arrays, float32, as torch has them:
+# Embedding: weight [inputs, outputs]; the identity for one-hot input.
+# LSTM: input [4 * outputs, inputs], recurrent [4 * outputs, outputs], bias [4 * outputs], the sum of torch's
+#   two, which always act together; gates in the order input, forget, cell, output.
+# Linear: weight [outputs, inputs], bias [outputs].
+LayerWeights: TypeAlias = Mapping[str, NDArray[np.float32]]
 
 
-@dataclass(frozen=True)
-class Weights:
-    """All of a character LSTM.
+def build_model(network: Network, weights: Sequence[LayerWeights], contract: Contract) -> onnx.ModelProto:
+    """The model file of a network, checked against the ONNX standard.
 
-    Attributes:
-        embedding: Shape [vocabulary, embedding], float32; the identity for one-hot input.
-        layers: From the input up; the same number of units each.
-        output: Shape [vocabulary, units], float32.
-        output_bias: Shape [vocabulary], float32.
-    """
-
-    embedding: NDArray[np.float32]
-    layers: Sequence[LayerWeights]
-    output: NDArray[np.float32]
-    output_bias: NDArray[np.float32]
-
-
-def build_model(weights: Weights, contract: Contract) -> onnx.ModelProto:
-    """The model file of some weights, checked against the ONNX standard.
+    Args:
+        network: The description.
+        weights: Of each of its layers.
+        contract: The metadata.
 
     Raises:
-        onnx.checker.ValidationError: If it breaks the standard, which is a defect of this module.
+        ValueError: If an array is not of its layer's shape.
+        onnx.checker.ValidationError: If the graph breaks the standard, which is a defect of this module.
     """
-    vocabulary, units = weights.output.shape
-    layers = len(weights.layers)
-    state = [layers, "batch", units]
-    graph = helper.make_graph(
-        _nodes(layers, units),
-        "character_lstm",
-        [
-            helper.make_tensor_value_info(TOKEN, TensorProto.INT64, ["time", "batch"]),
-            helper.make_tensor_value_info(HIDDEN, TensorProto.FLOAT, state),
-            helper.make_tensor_value_info(CELL, TensorProto.FLOAT, state),
-        ],
-        [
-            helper.make_tensor_value_info(LOGITS, TensorProto.FLOAT, ["time", "batch", vocabulary]),
-            helper.make_tensor_value_info(NEXT_HIDDEN, TensorProto.FLOAT, state),
-            helper.make_tensor_value_info(NEXT_CELL, TensorProto.FLOAT, state),
-        ],
-        _initializers(weights),
-    )
+    graph = _Graph(network)
+    for layer, arrays in zip(network.layers, weights, strict=True):
+        _WRITERS[type(layer)](graph, layer, arrays)
     model = helper.make_model(
-        graph,
+        graph.build(),
         producer_name="textgen-train",
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
@@ -99,58 +66,137 @@ def replace_metadata(content: bytes, contract: Contract) -> bytes:
     return model.SerializeToString()
 
 
-def _nodes(layers: int, units: int) -> list[onnx.NodeProto]:
-    nodes = [helper.make_node("Gather", ["embedding", TOKEN], ["embedded"], "embed")]
-    hidden, cell = _per_layer(HIDDEN, layers), _per_layer(CELL, layers)
-    next_hidden, next_cell = _per_layer(NEXT_HIDDEN, layers), _per_layer(NEXT_CELL, layers)
-    if layers > 1:
-        nodes.append(helper.make_node("Split", [HIDDEN], hidden, "split_hidden", axis=0))
-        nodes.append(helper.make_node("Split", [CELL], cell, "split_cell", axis=0))
-    below = "embedded"
-    for i in range(layers):
-        nodes.append(
-            helper.make_node(
-                "LSTM",
-                [below, f"input_{i}", f"recurrent_{i}", f"bias_{i}", "", hidden[i], cell[i]],
-                [f"directions_{i}", next_hidden[i], next_cell[i]],
-                f"lstm_{i}",
-                hidden_size=units,
-            )
+class _Graph:
+    """A graph that grows layer by layer.
+
+    Attributes:
+        below: The name of the value that the next layer reads.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.below = TOKEN
+        self._network = network
+        self._nodes: list[onnx.NodeProto] = []
+        self._tensors: dict[str, NDArray[Any]] = {}
+        # How many layers have taken their row of each array of the state.
+        self._taken = dict.fromkeys(network.state, 0)
+
+    def add(
+        self, kind: str, inputs: Sequence[str], outputs: Sequence[str], name: str, **attributes: Any
+    ) -> None:
+        """Add a node."""
+        self._nodes.append(helper.make_node(kind, inputs, outputs, name, **attributes))
+
+    def store(self, name: str, array: NDArray[Any], shape: tuple[int, ...] | None = None) -> str:
+        """Store a tensor, which must be of a shape where that is given, and return its name.
+
+        Raises:
+            ValueError: If it is of another shape.
+        """
+        if shape is not None and array.shape != shape:
+            raise ValueError(f"{name} must be of shape {shape}, not {array.shape}")
+        self._tensors[name] = array
+        return name
+
+    def take_state(self, name: str) -> tuple[str, str]:
+        """The names of a layer's row of an array of the state and of its next value."""
+        row = self._taken[name]
+        self._taken[name] += 1
+        return self._row(name, row), self._row(NEXT + name, row)
+
+    def _row(self, name: str, row: int) -> str:
+        """A row's name; with one layer the array is not split."""
+        layers, _ = self._network.state[name.removeprefix(NEXT)]
+        return name if layers == 1 else f"{name}_{row}"
+
+    def _split_and_join(self) -> tuple[list[onnx.NodeProto], list[onnx.NodeProto]]:
+        """The nodes that take the state's arrays apart for the layers and put them together again."""
+        split, join = [], []
+        for name, (layers, _) in self._network.state.items():
+            if layers > 1:
+                rows = [self._row(name, i) for i in range(layers)]
+                after = [self._row(NEXT + name, i) for i in range(layers)]
+                split.append(helper.make_node("Split", [name], rows, f"split_{name}", axis=0))
+                join.append(helper.make_node("Concat", after, [NEXT + name], f"join_{name}", axis=0))
+        return split, join
+
+    def build(self) -> onnx.GraphProto:
+        """The whole graph."""
+        info = helper.make_tensor_value_info
+        shapes: dict[str, list[int | str | None]] = {
+            name: [layers, "batch", units] for name, (layers, units) in self._network.state.items()
+        }
+        split, join = self._split_and_join()
+        return helper.make_graph(
+            # In an order in which they can run: the embedding needs no state.
+            [self._nodes[0], *split, *self._nodes[1:], *join],
+            "character_lstm",
+            [
+                info(TOKEN, TensorProto.INT64, ["time", "batch"]),
+                *(info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()),
+            ],
+            [
+                info(LOGITS, TensorProto.FLOAT, ["time", "batch", self._network.vocabulary]),
+                *(info(NEXT + name, TensorProto.FLOAT, shape) for name, shape in shapes.items()),
+            ],
+            [
+                numpy_helper.from_array(np.ascontiguousarray(array), name)
+                for name, array in self._tensors.items()
+            ],
         )
-        # [time, directions, batch, units], of which there is one direction.
-        nodes.append(
-            helper.make_node(
-                "Squeeze", [f"directions_{i}", "direction_axis"], [f"output_{i}"], f"squeeze_{i}"
-            )
-        )
-        below = f"output_{i}"
-    nodes.append(helper.make_node("MatMul", [below, "output_weights"], ["scores"], "output"))
-    nodes.append(helper.make_node("Add", ["scores", "output_bias"], [LOGITS], "add_bias"))
-    if layers > 1:
-        nodes.append(helper.make_node("Concat", next_hidden, [NEXT_HIDDEN], "join_hidden", axis=0))
-        nodes.append(helper.make_node("Concat", next_cell, [NEXT_CELL], "join_cell", axis=0))
-    return nodes
 
 
-def _per_layer(name: str, layers: int) -> list[str]:
-    """A state's name in the graph for each layer; with one layer it is the graph's own."""
-    return [name] if layers == 1 else [f"{name}_{i}" for i in range(layers)]
+def _write_embedding(graph: _Graph, layer: Embedding, weights: LayerWeights) -> None:
+    table = graph.store("embedding", weights["weight"], (layer.inputs, layer.outputs))
+    graph.add("Gather", [table, graph.below], ["embedded"], layer.name)
+    graph.below = "embedded"
 
 
-def _initializers(weights: Weights) -> list[TensorProto]:
-    arrays: dict[str, NDArray[np.float32] | NDArray[np.int64]] = {
-        "embedding": weights.embedding,
-        "output_weights": weights.output.T,
-        "output_bias": weights.output_bias,
-        "direction_axis": np.array([1], np.int64),
-    }
-    for i, layer in enumerate(weights.layers):
-        bias = _onnx_gates(layer.bias)
-        arrays[f"input_{i}"] = _onnx_gates(layer.input)[np.newaxis]
-        arrays[f"recurrent_{i}"] = _onnx_gates(layer.recurrent)[np.newaxis]
+def _write_lstm(graph: _Graph, layer: LSTM, weights: LayerWeights) -> None:
+    number = layer.name.removeprefix("lstm_")
+    units = layer.outputs
+    states = [graph.take_state(name) for name in layer.state]
+    bias = _onnx_gates(weights["bias"])
+    stored = [
+        graph.store(
+            f"input_{number}", _onnx_gates(weights["input"])[np.newaxis], (1, 4 * units, layer.inputs)
+        ),
+        graph.store(
+            f"recurrent_{number}", _onnx_gates(weights["recurrent"])[np.newaxis], (1, 4 * units, units)
+        ),
         # ONNX, like torch, keeps a bias for the input and one for the recurrence; one of them is enough.
-        arrays[f"bias_{i}"] = np.concatenate([bias, np.zeros_like(bias)])[np.newaxis]
-    return [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in arrays.items()]
+        graph.store(
+            f"bias_{number}", np.concatenate([bias, np.zeros_like(bias)])[np.newaxis], (1, 8 * units)
+        ),
+    ]
+    directions, output = f"directions_{number}", f"output_{number}"
+    graph.add(
+        "LSTM",
+        [graph.below, *stored, "", *(before for before, _ in states)],
+        [directions, *(after for _, after in states)],
+        layer.name,
+        hidden_size=units,
+    )
+    # [time, directions, batch, units], of which there is one direction.
+    axis = graph.store("direction_axis", np.array([1], np.int64))
+    graph.add("Squeeze", [directions, axis], [output], f"squeeze_{number}")
+    graph.below = output
+
+
+def _write_linear(graph: _Graph, layer: Linear, weights: LayerWeights) -> None:
+    matrix = graph.store("output_weights", weights["weight"].T, (layer.inputs, layer.outputs))
+    bias = graph.store("output_bias", weights["bias"], (layer.outputs,))
+    graph.add("MatMul", [graph.below, matrix], ["scores"], layer.name)
+    graph.add("Add", ["scores", bias], [LOGITS], "add_bias")
+    graph.below = LOGITS
+
+
+# A new kind of layer is one function and one line here.
+_WRITERS: dict[type[Layer], Callable[[_Graph, Any, LayerWeights], None]] = {
+    Embedding: _write_embedding,
+    LSTM: _write_lstm,
+    Linear: _write_linear,
+}
 
 
 def _onnx_gates(rows: NDArray[np.float32]) -> NDArray[np.float32]:
