@@ -1,5 +1,6 @@
 # make demo    train for a minute and read what the model writes
 # make test    run the whole test suite
+# make test-core   build the C core with gcc and clang, under sanitizers and for other systems, and test it
 # make lint    check format, style and types
 #
 # make nietzsche, quality, budgets, threads, bench, peers, fuzz, interrupts, sanitize: see the README.
@@ -9,14 +10,17 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(wildcard $(addprefix runtime/textgen_runtime/,*.pyx *.pxd kernels/*.c kernels/*.h))
+SOURCES := $(wildcard runtime/textgen_runtime/*.pyx runtime/textgen_runtime/*.pxd \
+	$(addprefix runtime/core/,*.c *.h kernels/*.c kernels/*.h))
+CORE := $(wildcard runtime/core/*.c runtime/core/kernels/*.c)
+C_FILES := $(wildcard $(addsuffix /*.[ch],runtime/core runtime/core/kernels examples tests/core benchmarks))
 BUILD_INPUTS := pyproject.toml setup.py MANIFEST.in $(SOURCES)
 DEMO := demo
 SHIPPED := runtime/textgen_runtime/models
 SANITIZED := build/sanitized
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
-.PHONY: demo test lint format nietzsche quality budgets threads bench peers fuzz interrupts sanitize clean
+.PHONY: demo test test-core lint format nietzsche quality budgets threads bench peers fuzz interrupts sanitize clean
 
 demo: $(VENV)/train.installed
 	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output $(DEMO) --overwrite
@@ -25,8 +29,16 @@ demo: $(VENV)/train.installed
 test: $(VENV)/dev.installed
 	$(BIN)/python -m pytest
 
+# clang comes from a package of PyPI, which also has what other systems' compilers need.
+CLANG := $(CURDIR)/$(BIN)/python -m ziglang cc
+
+test-core: $(VENV)/dev.installed $(VENV)/clang.installed
+	TEXTGEN_CORE_COMPILERS="gcc,$(CLANG)" $(BIN)/python -m pytest tests/test_core.py tests/test_core_builds.py \
+		tests/test_core_reader.py tests/test_core_metadata.py
+
 lint: $(VENV)/dev.installed
 	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	$(BIN)/ruff check .
 	# It calls another of its tools by name.
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint runtime
@@ -34,6 +46,7 @@ lint: $(VENV)/dev.installed
 
 format: $(VENV)/dev.installed
 	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(C_FILES)
 	$(BIN)/ruff check --fix .
 
 # The model that ships.
@@ -58,6 +71,9 @@ peers: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/peers/run.py nietzsche
 
 fuzz: $(VENV)/dev.installed
+	mkdir -p build
+	$(CC) -std=c11 -O1 $(CHECKS) -Iruntime/core benchmarks/fuzz_*.c $(CORE) -o build/fuzz_core
+	build/fuzz_core tests/data/tiny.onnx 1000000
 	for reader in auto checked saved onnxruntime; do \
 		$(BIN)/python benchmarks/mutate_models.py tests/data/tiny.onnx --count 250000 --reader $$reader || exit 1; \
 	done
@@ -72,7 +88,9 @@ sanitize: $(VENV)/dev.installed
 		--build-lib $(SANITIZED) --build-temp $(SANITIZED)-objects
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 		ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=$(SANITIZED) $(BIN)/python -m pytest -p no:cacheprovider \
-		tests/test_sampler.py tests/test_native_engine.py tests/test_native_graph.py tests/test_generator.py
+		tests/test_distributions.py tests/test_sampler.py tests/test_random_streams.py \
+		tests/test_kernels.py tests/test_lanes.py tests/test_native_engine.py tests/test_native_arguments.py \
+		tests/test_native_threads.py tests/test_native_graph.py tests/test_generator.py
 
 clean:
 	rm -rf $(VENV) build dist $(DEMO) .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -81,6 +99,10 @@ clean:
 $(VENV)/train.installed: $(BUILD_INPUTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --editable ".[train]"
+	touch $@
+
+$(VENV)/clang.installed: $(VENV)/dev.installed
+	$(BIN)/python -m pip install --quiet "ziglang>=0.13"
 	touch $@
 
 $(VENV)/dev.installed: $(BUILD_INPUTS)

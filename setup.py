@@ -1,40 +1,73 @@
 """The Cython extensions; everything else about the project is in pyproject.toml."""
 
 import os
+from pathlib import Path
 
-import numpy as np
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-OPTIMISE = ["/O2"] if os.name == "nt" else ["-O3"]
-
-# Fused multiply-adds round differently from one processor to the next; a draw must not. The kernels live on
-# them, and promise the same text on the same machine only. Error numbers and traps, which nothing here looks
-# at, only keep the compiler from making vectors of exact arithmetic.
-EXACT = [] if os.name == "nt" else ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
-FUSED = [] if os.name == "nt" else ["-ffp-contract=fast"]
-
 PACKAGE = "runtime/textgen_runtime"
-COMMON = {
-    "include_dirs": [np.get_include(), PACKAGE],
-    "define_macros": [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+CORE = "runtime/core"
+
+# Error numbers and traps, which nothing here looks at, only keep the compiler from making vectors of exact
+# arithmetic. Fused multiply-adds would change no number: see exact.h.
+EXACT = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+
+# Another library of the process may hold the core as well: each calls its own, and exports nothing of it.
+FLAGS = ["/O2"] if os.name == "nt" else ["-O3", *EXACT, "-fvisibility=hidden"]
+
+# What each module calls of the core, beside its own kind.
+TEXT = ["core.c", "utf8.c"]
+READER = ["wire.c", "names.c", "tensors.c"]
+SAMPLER = ["exp64.c", "kernels/processor.c", "rng.c", "sampler.c"]
+MODULES = {
+    "_buffers": [],
+    "_kernels": ["kernels/kernels.c", "kernels/processor.c"],
+    "_model_file": [
+        *TEXT,
+        *READER,
+        "graph.c",
+        "model.c",
+        "onnx_node.c",
+        "onnx_parts.c",
+        "onnx_reader.c",
+        "onnx_tensor.c",
+        "shapes.c",
+    ],
+    "_reweighting": SAMPLER,
+    "_sampler": SAMPLER,
+    "_lanes": [],
+    "_core": [
+        *TEXT,
+        *READER,
+        *SAMPLER,
+        "clock.c",
+        "forward.c",
+        "memory.c",
+        "pack.c",
+        "pack_layers.c",
+        "run.c",
+        "slots.c",
+    ],
 }
 
-extensions = [
-    Extension(
-        "textgen_runtime._sampler",
-        [f"{PACKAGE}/_sampler.pyx", f"{PACKAGE}/kernels/exponential.c"],
-        depends=[f"{PACKAGE}/kernels/exponential.h"],
-        extra_compile_args=OPTIMISE + EXACT,
-        **COMMON,
-    ),
-    Extension(
-        "textgen_runtime._decoder",
-        [f"{PACKAGE}/_decoder.pyx", f"{PACKAGE}/kernels/kernels.c"],
-        depends=[f"{PACKAGE}/kernels/{name}.h" for name in ("clock", "kernels", "kernel_body")],
-        extra_compile_args=OPTIMISE + FUSED,
-        **COMMON,
-    ),
-]
 
-setup(ext_modules=cythonize(extensions, build_dir="build/cython", include_path=["runtime"]))
+def extension(name: str, sources: list[str]) -> Extension:
+    """A Cython module with the parts of the core that it calls; each has a copy of its own."""
+    return Extension(
+        f"textgen_runtime.{name}",
+        [f"{PACKAGE}/{name}.pyx", *(f"{CORE}/{source}" for source in sources)],
+        depends=[path.as_posix() for path in sorted(Path(CORE).rglob("*.h"))],
+        include_dirs=[CORE],
+        define_macros=[("TEXTGEN_API", "")],
+        extra_compile_args=FLAGS,
+    )
+
+
+setup(
+    ext_modules=cythonize(
+        [extension(name, sources) for name, sources in MODULES.items()],
+        build_dir="build/generated",
+        include_path=["runtime"],
+    )
+)

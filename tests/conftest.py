@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 # Before torch is imported, here or in a process that a test starts: on networks this small a second thread
@@ -12,6 +13,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import onnx
 import pytest
 import textgen_runtime as textgen
+
+from .c_programs import BUILDS, PROGRAMS, Build, compile_core, link
+from .eval_command import ONE, OTHER
 
 TINY = Path(__file__).parent / "data" / "tiny.onnx"
 ROOT = Path(__file__).parent.parent
@@ -33,6 +37,62 @@ def tiny(request: pytest.FixtureRequest) -> textgen.Model:
 def tiny_proto() -> onnx.ModelProto:
     """The same as a protobuf message, for a test to damage."""
     return onnx.load(TINY)
+
+
+@pytest.fixture
+def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two texts, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one.txt").write_text(ONE, encoding="utf-8")
+    (tmp_path / "other.txt").write_text(OTHER, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A short text, in the working directory."""
+    # Torch takes seconds to import, and most tests do not need it.
+    import torch
+
+    from .train_command import TEXT
+
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "book.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    threads = torch.get_num_threads()
+    yield path
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def _evaluations_after_every_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However short the text is."""
+    # It imports torch.
+    from textgen_train.loop import eval_schedule
+
+    monkeypatch.setattr(eval_schedule, "MIN_UPDATES_BETWEEN", 1)
+    monkeypatch.setattr(eval_schedule, "TRAINING_TO_HELD_OUT", 1e9)
+    monkeypatch.setattr(eval_schedule, "FIRST_SHARE", 1.0)
+
+
+@pytest.fixture(scope="session", params=BUILDS, ids=str)
+def build(request: pytest.FixtureRequest) -> Build:
+    """Each way to compile the C core."""
+    chosen = request.param
+    assert isinstance(chosen, Build)
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def objects(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the compiled core."""
+    return compile_core(build, tmp_path_factory.mktemp("core"))
+
+
+@pytest.fixture(scope="session")
+def core_reader(build: Build, objects: Path) -> Path:
+    """A program that prints what the C core reads of model files."""
+    return link(build, objects, PROGRAMS / "reader_check.c")
 
 
 @pytest.fixture(scope="session")

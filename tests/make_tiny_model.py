@@ -11,7 +11,8 @@ import onnx
 from numpy.typing import NDArray
 from textgen_runtime.contract import Contract
 from textgen_runtime.network import Network, lstm_network
-from textgen_runtime.vocabulary import Normalization, Vocabulary
+from textgen_runtime.normalization import Normalization
+from textgen_runtime.tokenizer import CharacterTokenizer
 from textgen_train.graph import LayerWeights, build_model
 
 PATH = Path(__file__).parent / "data" / "tiny.onnx"
@@ -44,16 +45,22 @@ def random_network(
 
 
 def make_model(
-    symbols: Sequence[str] = SYMBOLS, *, units: int = 4, layers: int = 1, scale: float = 1.0
+    symbols: Sequence[str] = SYMBOLS,
+    *,
+    units: int = 4,
+    embedding: int = 3,
+    layers: int = 1,
+    scale: float = 1.0,
 ) -> onnx.ModelProto:
     """A model file with random weights."""
     contract = Contract(
-        Vocabulary(symbols),
+        CharacterTokenizer(symbols),
         Normalization(lowercase=True, unicode="NFC"),
         prompts=("abc", "dad had", "é€ж𝄞") if "𝄞" in symbols else (symbols[0],),
         training={"corpus": "none: the weights are random"},
     )
-    return build_model(*random_network(len(symbols), units=units, layers=layers, scale=scale), contract)
+    network = random_network(len(symbols), units=units, embedding=embedding, layers=layers, scale=scale)
+    return build_model(*network, contract)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from textgen_runtime.bench.one_stream import prompts
 from textgen_runtime.bench.processes import finished, first_byte, memory, peak, python
 from textgen_runtime.bench.report import Section, microseconds, per_second, times
 from textgen_runtime.bench.spread import Ratio, Spread, ratios
-from textgen_runtime.native_engine import NativeEngine
+from textgen_runtime.engines.native import NativeEngine
 
 from .make_tiny_model import PATH
 
@@ -158,18 +158,18 @@ def bench() -> Bench:
 
 
 def test_a_prompt_is_read_as_a_generation_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In pieces that an interrupt can wait for, with logits after the last token of each alone."""
-    read: list[tuple[int, bool]] = []
-    step = NativeEngine.step
+    """In chunks that an interrupt can wait for, with logits after the last token of each alone."""
+    read: list[int] = []
+    feed = NativeEngine.feed
 
-    def watched(engine: NativeEngine, tokens: Any, state: Any, *, last_only: bool = False) -> Any:
-        read.append((len(tokens), last_only))
-        return step(engine, tokens, state, last_only=last_only)
+    def watched(engine: NativeEngine, tokens: Any, state: Any) -> Any:
+        read.append(len(tokens))
+        return feed(engine, tokens, state)
 
-    monkeypatch.setattr(NativeEngine, "step", watched)
-    monkeypatch.setattr(NativeEngine, "piece", lambda *_: 200)
+    monkeypatch.setattr(NativeEngine, "feed", watched)
+    monkeypatch.setattr(NativeEngine, "chunk", lambda *_: 200)
     prompts(bench(), Deadline())
-    assert read[:3] == [(200, True), (200, True), (112, True)]
+    assert read[:3] == [200, 200, 112]
 
 
 def test_a_spread_has_median_and_quartiles() -> None:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from textgen_runtime.contract import Contract
 from textgen_runtime.loading import open_model
-from textgen_runtime.vocabulary import Vocabulary
+from textgen_runtime.tokenizer import CharacterTokenizer
 from textgen_train.classic import ClassicTrainer, classic_network
 from textgen_train.exporter import build_checked
 from textgen_train.recipe import Budget, ClassicRecipe
@@ -125,7 +125,7 @@ def test_it_learns_and_its_learning_rate_stays() -> None:
 def test_it_is_exported_to_the_same_contract() -> None:
     trainer = ClassicTrainer(song(300), 4, SMALL, Budget(epochs=1), seed=0)
     list(trainer.updates())
-    exported = build_checked(trainer.model, Contract(Vocabulary("abcd")))
+    exported = build_checked(trainer.model, Contract(CharacterTokenizer("abcd")))
     assert isinstance(open_model(exported.content, "native"), textgen.Model)
     assert exported.model.generate("ab", length=20, seed=1)
 

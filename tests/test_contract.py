@@ -6,16 +6,17 @@ import pytest
 from textgen_runtime import ModelFileError
 from textgen_runtime.contract import Contract
 from textgen_runtime.json_text import from_json
-from textgen_runtime.vocabulary import Normalization, Vocabulary
+from textgen_runtime.normalization import Normalization
+from textgen_runtime.tokenizer import CharacterTokenizer
 
 METADATA = Contract(
-    Vocabulary("abé𝄞\n"), Normalization(lowercase=True, unicode=None), ("ab", "𝄞"), {"corpus": "book"}
+    CharacterTokenizer("abé𝄞\n"), Normalization(lowercase=True, unicode=None), ("ab", "𝄞"), {"corpus": "book"}
 ).to_metadata()
 
 
 def test_what_is_written_is_what_is_read() -> None:
     contract = Contract.from_metadata(METADATA)
-    assert contract.vocabulary.symbols == ("a", "b", "é", "𝄞", "\n")
+    assert contract.tokenizer.symbols == ("a", "b", "é", "𝄞", "\n")
     assert contract.normalization == Normalization(lowercase=True, unicode=None)
     assert contract.prompts == ("ab", "𝄞")
     assert contract.training == {"corpus": "book"}
@@ -76,7 +77,7 @@ def test_wrong_and_newer_metadata(key: str, value: str, message: str) -> None:
 
 
 def test_no_number_that_json_lacks_is_written() -> None:
-    contract = Contract(Vocabulary("ab"), training={"held_out_nats": float("nan")})
+    contract = Contract(CharacterTokenizer("ab"), training={"held_out_nats": float("nan")})
     with pytest.raises(ValueError, match="no NaN"):
         contract.to_metadata()
 
@@ -121,9 +122,9 @@ def test_what_is_too_much_is_refused_before_it_is_parsed(
 
 def test_characters_that_json_is_made_of() -> None:
     symbols = (*'[]{},":', "\\", "a")
-    metadata = Contract(Vocabulary(symbols)).to_metadata()
-    assert Contract.from_metadata(metadata, len(symbols)).vocabulary.symbols == symbols
-    assert Contract.from_metadata(metadata).vocabulary.symbols == symbols
+    metadata = Contract(CharacterTokenizer(symbols)).to_metadata()
+    assert Contract.from_metadata(metadata, len(symbols)).tokenizer.symbols == symbols
+    assert Contract.from_metadata(metadata).tokenizer.symbols == symbols
 
 
 def test_a_vocabulary_of_another_number_than_the_logits() -> None:

@@ -1,9 +1,9 @@
 """Models and generations that are compared, hashed, copied and pickled."""
 
 import copy
-import dataclasses
 import multiprocessing
 import pickle
+import weakref
 from collections.abc import Callable
 
 import numpy as np
@@ -30,8 +30,13 @@ def test_models_are_equal_where_they_give_the_same_text() -> None:
     assert native != onnx
     assert native != textgen.load(make_model(scale=0.5).SerializeToString())
     assert native != "native"
-    lowered = dataclasses.replace(native.contract, prompts=())
-    assert native != dataclasses.replace(native, contract=lowered)
+    lowered = native.contract._replace(prompts=())
+    assert native != native.with_contract(lowered)
+
+
+def test_a_model_may_be_referred_to_weakly(tiny: Model) -> None:
+    """A cache of models can let go of them."""
+    assert weakref.ref(tiny)() is tiny
 
 
 def test_a_copy_of_a_model_is_the_model(tiny: Model) -> None:
@@ -49,7 +54,7 @@ def test_a_pickled_model_needs_no_file(engine: EngineName) -> None:
 
 
 def test_a_model_that_is_of_no_file_says_so(tiny: Model) -> None:
-    changed = dataclasses.replace(tiny, contract=dataclasses.replace(tiny.contract, prompts=()))
+    changed = tiny.with_contract(tiny.contract._replace(prompts=()))
     with pytest.raises(TypeError, match=r"^cannot pickle a model that was not loaded from a file: use load"):
         pickle.dumps(changed)
 

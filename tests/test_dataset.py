@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 from textgen_runtime.corpus import Corpus
-from textgen_runtime.vocabulary import Normalization
+from textgen_runtime.normalization import Normalization
 from textgen_train.dataset import LEAST_TRAINING_CHARACTERS, SNIPPET_LENGTH, make_dataset
 from textgen_train.errors import CorpusError
 
@@ -17,23 +17,23 @@ def corpus(text: str) -> Corpus:
 def test_the_end_is_held_out_and_the_vocabulary_is_of_both_parts() -> None:
     dataset = make_dataset(corpus("ab" * 450 + "z" * 100), Normalization(), 0.1)
     assert (len(dataset.training), len(dataset.held_out)) == (900, 100)
-    assert dataset.vocabulary.symbols == ("a", "b", "z")
-    assert dataset.vocabulary.decode(dataset.held_out) == "z" * 100
+    assert dataset.tokenizer.symbols == ("a", "b", "z")
+    assert dataset.tokenizer.decode(dataset.held_out) == "z" * 100
     assert dataset.training.dtype == np.int64
 
 
 def test_a_text_of_its_own_is_held_out() -> None:
     dataset = make_dataset(corpus("AB" * 100), Normalization(lowercase=True), corpus("XYZXYZXYZ\r\n"))
     assert len(dataset.training) == 200
-    assert dataset.vocabulary.decode(dataset.held_out) == "yzxyzxyz\n"
+    assert dataset.tokenizer.decode(dataset.held_out) == "yzxyzxyz\n"
     # Its first character is what the second is predicted from, as when a model is scored on a file.
-    assert dataset.vocabulary.symbols[dataset.before_held_out] == "x"
-    assert dataset.vocabulary.symbols == ("\n", "a", "b", "x", "y", "z")
+    assert dataset.tokenizer.symbols[dataset.before_held_out] == "x"
+    assert dataset.tokenizer.symbols == ("\n", "a", "b", "x", "y", "z")
 
 
 def test_line_ends_marks_and_other_planes() -> None:
     dataset = make_dataset(corpus("\ufeff" + "𝄞é\r\n" * 100), Normalization(), 0.1)
-    assert dataset.vocabulary.symbols == ("\n", "é", "𝄞")
+    assert dataset.tokenizer.symbols == ("\n", "é", "𝄞")
 
 
 def test_a_single_symbol() -> None:
@@ -52,7 +52,7 @@ def test_too_short_for_its_parts(length: int, share: float) -> None:
 def test_snippets_come_from_the_training_text_and_begin_with_a_word() -> None:
     text = " ".join(f"word{i}" for i in range(500))
     dataset = make_dataset(corpus(text), Normalization(), 0.1)
-    training = dataset.vocabulary.decode(dataset.training)
+    training = dataset.tokenizer.decode(dataset.training)
     randomness = random.Random(3)
     for _ in range(50):
         snippet = dataset.snippet(randomness)

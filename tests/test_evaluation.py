@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from textgen_runtime import Normalization, Vocabulary, scoring
+from textgen_runtime import CharacterTokenizer, Normalization, scoring
 from textgen_runtime.contract import Contract
 from textgen_runtime.loading import open_model
 from textgen_train.dataset import Dataset
@@ -14,7 +14,7 @@ from textgen_train.exporter import build_checked
 from textgen_train.model import CharLSTM
 from torch import nn
 
-VOCABULARY = Vocabulary("abcdefg")
+TOKENIZER = CharacterTokenizer("abcdefg")
 
 
 @torch.no_grad()
@@ -36,12 +36,12 @@ def test_every_character_is_scored_once_with_the_state_carried(
     torch.manual_seed(0)
     network = CharLSTM(7, units=10, layers=2, embedding=4, dropout=0.5)
     text = np.random.default_rng(0).integers(7, size=100)
-    dataset = Dataset(VOCABULARY, Normalization(), text, text, before_held_out=3)
-    content = build_checked(network, Contract(VOCABULARY)).content
+    dataset = Dataset(TOKENIZER, Normalization(), text, text, before_held_out=3)
+    content = build_checked(network, Contract(TOKENIZER)).content
     model = open_model(content, engine)  # type: ignore[arg-type]
     expected = one_by_one(network, 3, text.tolist())
     assert held_out_loss(model, dataset) == pytest.approx(expected, abs=1e-5)
-    monkeypatch.setattr(scoring, "PIECE", 7)
+    monkeypatch.setattr(scoring, "CHUNK", 7)
     assert held_out_loss(model, dataset) == pytest.approx(expected, abs=1e-5)
 
 

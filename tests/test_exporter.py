@@ -15,14 +15,14 @@ import torch
 from numpy.typing import NDArray
 from textgen_runtime import OutputError
 from textgen_runtime.contract import Contract
-from textgen_runtime.engine import State, initial_state
-from textgen_runtime.onnx_engine import OnnxEngine
-from textgen_runtime.vocabulary import Vocabulary
+from textgen_runtime.engines.base import State
+from textgen_runtime.engines.onnxruntime import OnnxEngine
+from textgen_runtime.tokenizer import CharacterTokenizer
 from textgen_train import exporter
 from textgen_train.errors import ExportError
 from textgen_train.model import CharLSTM
 
-CONTRACT = Contract(Vocabulary("\n abcdefg"), prompts=("abc",), training={"corpus": "none"})
+CONTRACT = Contract(CharacterTokenizer("\n abcdefg"), prompts=("abc",), training={"corpus": "none"})
 
 
 def network(*, layers: int = 1, units: int = 12, seed: int = 0) -> CharLSTM:
@@ -44,14 +44,14 @@ def test_torch_and_onnxruntime_say_the_same_step_by_step(layers: int, tmp_path: 
     engine = textgen.load(tmp_path / "model.onnx").engine
     model.eval()
     tokens = np.random.default_rng(3).integers(9, size=(200, 3))
-    state, torch_state = initial_state(engine, 3), model.initial_state(3)
+    state, torch_state = engine.initial_state(3), model.initial_state(3)
     for row in tokens[:, np.newaxis]:
-        logits, state = engine.step(row, state)
+        logits, state = engine.forward(row, state)
         expected, torch_state = model(torch.from_numpy(row), torch_state)
         np.testing.assert_allclose(logits, expected.numpy(), atol=1e-5)
-    np.testing.assert_allclose(state.hidden, torch_state[0].numpy(), atol=1e-5)
-    np.testing.assert_allclose(state.cell, torch_state[1].numpy(), atol=1e-5)
-    together, _ = engine.step(tokens, initial_state(engine, 3))
+    np.testing.assert_allclose(state["hidden"], torch_state[0].numpy(), atol=1e-5)
+    np.testing.assert_allclose(state["cell"], torch_state[1].numpy(), atol=1e-5)
+    together, _ = engine.forward(tokens, engine.initial_state(3))
     at_once, _ = model(torch.from_numpy(tokens), model.initial_state(3))
     np.testing.assert_allclose(together, at_once.numpy(), atol=1e-5)
 
@@ -97,7 +97,7 @@ def test_an_export_that_is_wrong_is_not_written(
 
 def test_a_vocabulary_of_another_size(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="the vocabulary has 2 characters"):
-        textgen_train.export(network(), Contract(Vocabulary("ab")), tmp_path / "model.onnx")
+        textgen_train.export(network(), Contract(CharacterTokenizer("ab")), tmp_path / "model.onnx")
 
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,11 +120,11 @@ def test_an_engine_that_forgets_its_state_is_found(forgets: str) -> None:
     class Forgetful:
         name = "forgetful"
 
-        def step(self, tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:
-            fresh = initial_state(engine, state.hidden.shape[1])
+        def forward(self, tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:
+            fresh = engine.initial_state(state["hidden"].shape[1])
             if forgets == "what it is given":
-                return engine.step(tokens, fresh)
-            return engine.step(tokens, state)[0], fresh
+                return engine.forward(tokens, fresh)
+            return engine.forward(tokens, state)[0], fresh
 
     with pytest.raises(ExportError, match="forgetful"):
         reference.check(Forgetful())  # type: ignore[arg-type]
@@ -185,9 +185,9 @@ def test_a_chaotic_model_is_exported(tmp_path: Path) -> None:
     content = exporter.build_checked(model, CONTRACT).content
     engine = OnnxEngine(content)
     model.eval()
-    state, torch_state = initial_state(engine, 8), model.initial_state(8)
+    state, torch_state = engine.initial_state(8), model.initial_state(8)
     for row in np.random.default_rng(0).integers(9, size=(300, 1, 8)):
-        logits, state = engine.step(row, state)
+        logits, state = engine.forward(row, state)
         with torch.no_grad():
             expected, torch_state = model(torch.from_numpy(row), torch_state)
     assert np.abs(logits - expected.numpy()).max() > 0.1

@@ -1,9 +1,8 @@
 """Generation: what a model and a seed make of a prompt."""
 
-import dataclasses
 import threading
 from collections import UserList
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -12,12 +11,12 @@ import numpy as np
 import pytest
 import textgen_runtime as textgen
 from numpy.typing import NDArray
-from textgen_runtime import Model, PromptError, Sampler, SamplingError, State
-from textgen_runtime.batch import stream_together
-from textgen_runtime.engine import Measurements, initial_state
-from textgen_runtime.generator import PROMPT_PIECE, STREAM_PIECE
-from textgen_runtime.onnx_engine import OnnxEngine
-from textgen_runtime.vocabulary import UnknownPolicy
+from textgen_runtime import Model, PromptError, Sampler, SamplingError
+from textgen_runtime.batch import Batch
+from textgen_runtime.engines.base import Measurements
+from textgen_runtime.engines.onnxruntime import OnnxEngine
+from textgen_runtime.generation import PROMPT_CHUNK, STREAM_CHUNK
+from textgen_runtime.tokenizer import UnknownPolicy
 
 from .make_tiny_model import PATH
 
@@ -26,27 +25,25 @@ def record_steps(monkeypatch: pytest.MonkeyPatch) -> tuple[Model, list[int]]:
     """The tiny model on onnxruntime, and the lengths of the steps it will be asked for."""
     model = textgen.load(PATH, engine="onnxruntime")
     assert isinstance(model.engine, OnnxEngine)
-    step, lengths = model.engine.step, list[int]()
+    run, lengths = model.engine._run, list[int]()
 
-    def recorded(
-        tokens: NDArray[np.int64], state: State, *, last_only: bool = False
-    ) -> tuple[NDArray[np.float32], State]:
-        lengths.append(len(tokens))
-        return step(tokens, state, last_only=last_only)
+    def recorded(outputs: Sequence[str], feed: Mapping[str, NDArray[Any]], options: Any = None) -> Any:
+        lengths.append(len(feed["token"]))
+        return run(outputs, feed, options)
 
-    monkeypatch.setattr(model.engine, "step", recorded)
+    monkeypatch.setattr(model.engine, "_run", recorded)
     return model, lengths
 
 
 def step_by_step(model: Model, prompt: str, length: int, temperature: float, seed: int) -> str:
     """What generation means, spelled out: one character in, one distribution out."""
-    state = initial_state(model.engine)
+    state = model.engine.initial_state()
     sampler = Sampler(temperature, seed)
-    symbols = model.vocabulary.symbols
+    symbols = model.tokenizer.symbols
     read = 0
     text = prompt
     while True:
-        logits, state = model.engine.step(np.array([[symbols.index(text[read])]]), state)
+        logits, state = model.engine.forward(np.array([[symbols.index(text[read])]]), state)
         read += 1
         if read == len(prompt) + length:
             return text[len(prompt) :]
@@ -68,19 +65,20 @@ def test_a_text_is_what_single_steps_make(tiny: Model, temperature: float) -> No
 def test_every_character_costs_one_step_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
     model, lengths = record_steps(monkeypatch)
     model.generate("abc", length=50, seed=1)
-    assert lengths == [3] + [1] * 50
+    assert lengths == [2, 1] + [1] * 50
 
 
 def test_a_long_prompt_is_read_in_pieces_and_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     model, lengths = record_steps(monkeypatch)
-    prompt = "abcde hé" * PROMPT_PIECE
+    prompt = "abcde hé" * PROMPT_CHUNK
     generation = model.start(prompt, seed=0)
-    assert max(lengths) == min(PROMPT_PIECE, model.engine.piece(1))
+    chunk = min(PROMPT_CHUNK, model.engine.chunk(1))
+    assert lengths == [chunk - 1, 1] * (len(prompt) // chunk)
     assert sum(lengths) == len(prompt)
-    tokens = model.vocabulary.encode(prompt)[:, np.newaxis]
-    logits, state = model.engine.step(tokens, initial_state(model.engine))
+    tokens = np.asarray(model.tokenizer.encode(prompt))[:, np.newaxis]
+    logits, state = model.engine.forward(tokens, model.engine.initial_state())
     np.testing.assert_allclose(generation.logits, logits[-1, 0], atol=1e-5)
-    np.testing.assert_allclose(generation.state.cell, state.cell, atol=1e-5)
+    np.testing.assert_allclose(generation.state["cell"], state["cell"], atol=1e-5)
 
 
 def test_seeds_and_streams(tiny: Model) -> None:
@@ -95,7 +93,7 @@ def test_seeds_and_streams(tiny: Model) -> None:
 def test_a_prompt_of_the_models_own(tiny: Model) -> None:
     assert [tiny.start(seed=seed).prompt for seed in range(4)] == ["abc", "dad had", "é€ж𝄞", "abc"]
     assert tiny.start(seed=0, substream=1).prompt == "dad had"
-    without = dataclasses.replace(tiny, contract=dataclasses.replace(tiny.contract, prompts=()))
+    without = tiny.with_contract(tiny.contract._replace(prompts=()))
     with pytest.raises(PromptError, match="no prompts of its own"):
         without.generate()
 
@@ -136,7 +134,7 @@ def test_the_temperature_can_change_in_between(tiny: Model) -> None:
     generation = tiny.start("abc", temperature=1.0, seed=0)
     generation.take(5)
     generation.sampler.temperature = 0.0
-    likeliest = tiny.vocabulary.symbols[int(generation.logits.argmax())]
+    likeliest = tiny.tokenizer.symbols[int(generation.logits.argmax())]
     assert generation.take(1) == likeliest
 
 
@@ -152,12 +150,12 @@ def test_a_copy_goes_on_apart(tiny: Model) -> None:
 
 def test_a_state_is_a_plain_value(tiny: Model) -> None:
     generation = tiny.start("abc", seed=1)
-    before = State(*(array.copy() for array in generation.state))
+    before = {name: array.copy() for name, array in generation.state.items()}
     kept = generation.state
     generation.take(20)
-    for array, expected in zip(kept, before, strict=True):
-        np.testing.assert_array_equal(array, expected)
-    assert not np.array_equal(generation.state.hidden, kept.hidden)
+    for name, expected in before.items():
+        np.testing.assert_array_equal(kept[name], expected)
+    assert not np.array_equal(generation.state["hidden"], kept["hidden"])
 
 
 @pytest.mark.parametrize("call", ["generate", "stream"])
@@ -189,7 +187,7 @@ def test_stream_is_lazy(tiny: Model) -> None:
     pieces: Iterator[str] = tiny.stream("abc", length=10**12, seed=1)
     first = next(pieces) + next(pieces)
     assert first == tiny.generate("abc", length=len(first), seed=1)
-    assert 2 <= len(first) <= 2 * STREAM_PIECE
+    assert 2 <= len(first) <= 2 * STREAM_CHUNK
 
 
 def test_several_prompts_are_continued_together_and_apart(tiny: Model) -> None:
@@ -236,12 +234,16 @@ def test_only_text_is_read(tiny: Model) -> None:
             call(["abc"])
 
 
-def test_texts_made_together_go_on_from_piece_to_piece(tiny: Model) -> None:
+def test_texts_made_together_go_on_from_chunk_to_chunk(tiny: Model) -> None:
     starts = [tiny.start(p, temperature=1.0, seed=3, substream=i) for i, p in enumerate(("abc", "dad", "é"))]
     alone = [start.copy().take(50) for start in starts]
-    pieces = list(stream_together(starts, 50, piece=7))
-    assert [len(texts[0]) for texts in pieces] == [7] * 7 + [1]
-    assert ["".join(texts) for texts in zip(*pieces, strict=True)] == alone
+    batch = Batch(tiny)
+    for start in starts:
+        batch.add(start, 50)
+    chunks = [[made.text for made in batch.advance(7)] for _ in range(8)]
+    assert [len(texts[0]) for texts in chunks] == [7] * 7 + [1]
+    assert not batch
+    assert ["".join(texts) for texts in zip(*chunks, strict=True)] == alone
 
 
 def test_measurements(tiny: Model) -> None:
@@ -251,7 +253,7 @@ def test_measurements(tiny: Model) -> None:
     first = generation.take(1)
     assert generation.measurements.entropy_bits == pytest.approx(expected, rel=1e-6)
     assert first + generation.take(49) == tiny.generate("abc", length=50, temperature=1.0, seed=2)
-    assert generation.measurements.characters == 50
+    assert generation.measurements.tokens == 50
     assert generation.measurements.model_seconds > 0
     assert generation.measurements.sampler_seconds > 0
     assert 0 < generation.measurements.entropy_bits / 50 < np.log2(12)
@@ -261,19 +263,19 @@ def test_an_interrupt_in_between_changes_nothing_of_what_follows(
     tiny: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     generation = tiny.start("abc", temperature=1.0, seed=8)
-    decode = tiny.engine.decode
+    generate = tiny.engine.generate
     calls = 0
 
     def interrupted(*arguments: Any) -> Any:
         nonlocal calls
         calls += 1
-        decoded = decode(*arguments)
+        made = generate(*arguments)
         if calls == 3:
             raise KeyboardInterrupt
-        return decoded
+        return made
 
     with monkeypatch.context() as patched:
-        patched.setattr(type(tiny.engine), "decode", lambda _, *arguments: interrupted(*arguments))
+        patched.setattr(type(tiny.engine), "generate", lambda _, *arguments: interrupted(*arguments))
         pieces = generation.stream(1000)
         text = next(pieces) + next(pieces)
         with pytest.raises(KeyboardInterrupt):

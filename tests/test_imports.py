@@ -1,10 +1,15 @@
 """What the runtime needs, and what importing it does not do."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import textgen_runtime as textgen
+
+from .conftest import ROOT
 
 GENERATE = """
 import sys, textgen_runtime as textgen
@@ -31,12 +36,93 @@ def test_generating_text_needs_neither_torch_nor_onnx(tiny_path: Path, tmp_path:
     assert run_python(program + check).splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("package", ["textgen_runtime", "textgen_train", "textgen_train.cli"])
+@pytest.mark.parametrize("package", ["textgen_train", "textgen_train.cli"])
 def test_importing_is_light(package: str) -> None:
     """The package alone brings in numpy at most; onnxruntime comes with a model, torch with training."""
     heavy = "('onnxruntime', 'torch', 'onnx', 'matplotlib', 'pooch', 'tqdm')"
     program = f"import sys, {package}; print([name for name in {heavy} if name in sys.modules])"
     assert run_python(program).strip() == "[]"
+
+
+# Each takes longer to import than a short text takes to make, or pulls in others that do.
+HEAVY = {
+    "numpy",
+    "google",
+    "onnxruntime",
+    "dataclasses",
+    "inspect",
+    "pathlib",
+    "hashlib",
+    "unicodedata",
+    "secrets",
+    "random",
+    "shutil",
+    "tempfile",
+    "threading",
+    "concurrent",
+    "subprocess",
+    "zipfile",
+    "logging",
+}
+
+
+def imported_by(program: str) -> set[str]:
+    """What a fresh process imports for a program, without what an environment's own start imports."""
+    places = [str(ROOT / "runtime"), str(Path(np.__file__).parent.parent)]
+    whole = (
+        f"import sys; sys.path[:0] = {places!r}\n{program}\n"
+        "sys.stderr.write(' '.join({name.partition('.')[0] for name in sys.modules}))"
+    )
+    command = [sys.executable, "-I", "-S", "-c", whole]
+    done = subprocess.run(command, check=True, capture_output=True, encoding="utf-8")
+    return set(done.stderr.split())
+
+
+def test_importing_the_runtime_imports_no_numpy() -> None:
+    assert not imported_by("import textgen_runtime") & HEAVY
+    assert not imported_by("from textgen_runtime import Sampler, load, shipped, TextgenError") & HEAVY
+    # The check sees what there is to see.
+    assert "numpy" in imported_by("import textgen_runtime as t; t.softmax([1.0])") & HEAVY
+
+
+def test_generating_imports_no_numpy(tiny_path: Path) -> None:
+    """With the native engine, in a program and as a command."""
+    program = (
+        f"import textgen_runtime as t; m = t.load({str(tiny_path)!r})\n"
+        "assert len(m.generate('abc', length=300, seed=1)) == 300\n"
+        "assert len(m.generate(['abc', 'dad'], length=9, seed=1)) == 2\n"
+        "assert len(list(m.stream('abc', length=300, temperature=1.2))) > 1\n"
+        "g = m.start('abc'); g.take(5); g.feed('dad'); g.copy().take(5)"
+    )
+    assert not imported_by(program) & HEAVY
+    command = (
+        "sys.argv = ['textgen-run', {model!r}, '--prompt', 'abc', '--length', '300', '--count', '2', "
+        "'--temp', '0', '1', '--seed', '1', '--stats']\n"
+        "import textgen_launcher; assert textgen_launcher.run() == 0"
+    )
+    assert not imported_by(command.format(model=str(tiny_path))) & HEAVY
+    assert not imported_by(command.format(model="nietzsche")) & HEAVY
+
+
+def test_drawing_from_a_buffer_imports_no_numpy() -> None:
+    program = (
+        "from array import array; from textgen_runtime import Sampler\n"
+        "for kind in 'fd':\n"
+        "    logits = array(kind, [0, 1, 2])\n"
+        "    assert Sampler(0.0).draw(logits) == Sampler(0.0).draw(memoryview(logits)) == 2"
+    )
+    assert not imported_by(program) & HEAVY
+
+
+def test_every_name_of_the_runtime_is_there() -> None:
+    assert all(getattr(textgen, name) is not None for name in textgen.__all__)
+    assert set(textgen.__all__) <= set(dir(textgen))
+    with pytest.raises(AttributeError, match="module 'textgen_runtime' has no attribute 'nothing'"):
+        textgen.nothing  # noqa: B018
+    # A function that is called like its module, whatever was imported before.
+    run_python("import textgen_runtime.shipped, textgen_runtime as t; assert t.shipped() == ['nietzsche']")
+    names = json.loads(run_python("import json; from textgen_runtime import *; print(json.dumps(dir()))"))
+    assert set(textgen.__all__) <= set(names)
 
 
 def test_the_launcher_imports_nothing() -> None:
@@ -71,6 +157,6 @@ def test_importing_sets_nothing_global() -> None:
         # numpy adds filters of its own when it is imported.
         "import os, warnings, numpy, numpy.random, onnxruntime\n"
         "environment, filters = dict(os.environ), list(warnings.filters)\n"
-        "import textgen_runtime, textgen_runtime.onnx_engine, textgen_train\n"
+        "import textgen_runtime, textgen_runtime.engines.onnxruntime, textgen_train\n"
         "assert dict(os.environ) == environment and warnings.filters == filters"
     )

@@ -1,4 +1,4 @@
-"""Ctrl-C: at chosen moments of each command as it is installed, and what holds it back."""
+"""Ctrl-C waits until what was begun is finished, and then takes effect."""
 
 import io
 import os
@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from textgen_runtime.batch import Batch, Made
 from textgen_runtime.bench.processes import python, running
 from textgen_runtime.cli import bench as bench_module
 from textgen_runtime.cli import eval as eval_module
@@ -27,115 +28,6 @@ from .make_tiny_model import PATH
 
 if TYPE_CHECKING:
     from textgen_train.loop.run import TrainingRun
-
-PROGRAMS = Path(sys.executable).parent
-
-# Python imports it before the command, and it interrupts the process once: at the launcher's first statement,
-# before a module is imported, or at exit. A shell that runs the tests in the background has the signal
-# ignored, and children inherit that.
-INTERRUPTED = """
-import _signal, atexit, os, sys
-moment, action = {moment!r}, {action!r}
-_signal.signal(_signal.SIGINT, getattr(_signal, action))
-
-def interrupt():
-    global moment
-    moment = None
-    os.kill(os.getpid(), _signal.SIGINT)
-
-class Finder:
-    def find_spec(name, path, target=None):
-        if name == moment:
-            interrupt()
-
-sys.meta_path.insert(0, Finder)
-if moment == "exit":
-    atexit.register(interrupt)
-if moment == "first statement":
-    original = _signal.signal
-    def signal(*arguments):
-        _signal.signal = original
-        original(*arguments)
-        interrupt()
-    _signal.signal = signal
-"""
-
-RUN = ("textgen-run", str(PATH), "--length", "20", "--seed", "1")
-TRAIN = ("textgen-train", "book.txt", "--units", "8", "--epochs", "2")
-
-
-def interrupted(
-    folder: Path, moment: str, command: tuple[str, ...], action: str = "default_int_handler"
-) -> subprocess.CompletedProcess[str]:
-    """Run an installed command that is interrupted at a moment."""
-    customization = folder / "site"
-    customization.mkdir()
-    program = INTERRUPTED.format(moment=moment, action=action)
-    (customization / "sitecustomize.py").write_text(program, encoding="utf-8")
-    (folder / "book.txt").write_text("Do re mi fa sol la si do,\n" * 80, encoding="utf-8")
-    return subprocess.run(
-        [str(PROGRAMS / command[0]), *command[1:]],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(customization)},
-        capture_output=True,
-        check=False,
-        encoding="utf-8",
-    )
-
-
-@pytest.mark.parametrize(
-    ("moment", "command"),
-    [
-        ("first statement", RUN),
-        ("first statement", ("textgen-eval", str(PATH), "book.txt")),
-        ("first statement", ("textgen-bench", str(PATH), "--quick")),
-        ("first statement", TRAIN),
-        ("textgen_runtime", RUN),
-        ("numpy", RUN),
-        ("numpy._core", RUN),
-        ("numpy.random", RUN),
-        ("google.protobuf", RUN),
-        ("onnxruntime", (*RUN, "--engine", "onnxruntime")),
-        ("numpy", ("textgen-eval", str(PATH), "book.txt")),
-        ("onnxruntime", ("textgen-bench", str(PATH), "--quick")),
-        ("textgen_train.cli", TRAIN),
-    ],
-)
-def test_an_import_ends_in_silence(tmp_path: Path, moment: str, command: tuple[str, ...]) -> None:
-    done = interrupted(tmp_path, moment, command)
-    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
-
-
-def test_the_import_of_torch_ends_in_silence(tmp_path: Path) -> None:
-    done = interrupted(tmp_path, "torch.nn", TRAIN)
-    assert done.returncode == -signal.SIGINT
-    # What is told before it.
-    assert done.stderr.startswith("book.txt: ")
-    assert done.stderr.count("\n") == 1
-
-
-@pytest.mark.parametrize("command", [RUN, (*RUN, "--engine", "onnxruntime")])
-def test_an_exit_is_silent_and_loses_no_text(tmp_path: Path, command: tuple[str, ...]) -> None:
-    done = interrupted(tmp_path, "exit", command)
-    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
-    assert len(done.stdout) == len("dad had") + 20 + 1
-
-
-def test_what_is_imported_while_training_is_imported_before_the_run_ends(tmp_path: Path) -> None:
-    """The signal comes while the picture of the first evaluation is drawn: the evaluation is finished."""
-    done = interrupted(tmp_path, "matplotlib.figure", (*TRAIN[:-1], "1000"))
-    assert done.returncode == 130
-    *_, last = done.stderr.splitlines()
-    assert last.startswith("textgen-train: interrupted: book-model/model.onnx holds the best model so far")
-    assert "Traceback" not in done.stderr
-    assert "Exception ignored" not in done.stderr
-    assert (tmp_path / "book-model" / "loss.png").exists()
-    assert len((tmp_path / "book-model" / "metrics.jsonl").read_text().splitlines()) == 1
-
-
-def test_an_ignored_interrupt_stays_ignored(tmp_path: Path) -> None:
-    done = interrupted(tmp_path, "numpy", RUN, action="SIG_IGN")
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.fixture
@@ -158,23 +50,25 @@ def _interrupts() -> Iterator[None]:
 def test_the_line_is_ended_after_an_interrupt(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch, made: list[str], written: str
 ) -> None:
-    def stream(*_: object) -> Iterator[list[str]]:
-        for i, text in enumerate(made):
-            if i == 1:
-                signal.raise_signal(signal.SIGINT)
-            yield [text]
+    texts = iter(made)
 
-    monkeypatch.setattr(run_module, "stream_together", stream)
+    def advance(batch: Batch, _: int) -> list[Made]:
+        text = next(texts)
+        if text == made[1]:
+            signal.raise_signal(signal.SIGINT)
+        return [Made(generation, len(text), text, None) for generation in batch]
+
+    monkeypatch.setattr(Batch, "advance", advance)
     assert run_here(run_module.main, capsys, str(PATH), "--prompt", "dad had") == (130, written, "")
 
 
 @pytest.mark.usefixtures("_interrupts")
 def test_a_line_that_was_not_begun_is_not_ended(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stream(*_: object) -> Iterator[list[str]]:
+    def advance(batch: Batch, _: int) -> list[Made]:
         signal.raise_signal(signal.SIGINT)
-        yield [""]
+        return [Made(generation, 0, "", None) for generation in batch]
 
-    monkeypatch.setattr(run_module, "stream_together", stream)
+    monkeypatch.setattr(Batch, "advance", advance)
     assert run_here(run_module.main, capsys, str(PATH), "--no-echo") == (130, "", "")
 
 

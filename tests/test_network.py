@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from textgen_runtime.contract import Contract
 from textgen_runtime.network import LSTM, Embedding, Linear, Network, lstm_network
-from textgen_runtime.vocabulary import Vocabulary
+from textgen_runtime.tokenizer import CharacterTokenizer
 from textgen_train.graph import build_model
 
 from .make_tiny_model import random_network
@@ -31,7 +31,7 @@ def test_layers_that_do_not_fit_are_refused() -> None:
 
 def test_weights_of_another_shape_are_refused() -> None:
     network, weights = random_network(4)
-    contract = Contract(Vocabulary("abcd"))
+    contract = Contract(CharacterTokenizer("abcd"))
     with pytest.raises(ValueError, match=r"output_bias must be of shape \(4,\), not \(5,\)"):
         build_model(network, [*weights[:-1], {**weights[-1], "bias": np.zeros(5, np.float32)}], contract)
     with pytest.raises(ValueError, match="zip"):

@@ -9,7 +9,7 @@ import pytest
 import textgen_runtime as textgen
 from onnx import TensorProto, helper, numpy_helper
 from textgen_runtime.cli.run import main
-from textgen_runtime.engine import initial_state
+from textgen_runtime.engines.base import Lane
 from textgen_runtime.loading import open_model
 
 from .commands import Captured, run_here
@@ -142,18 +142,21 @@ def test_a_lack_of_memory_is_no_fault_of_the_graph(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(engine, "_session", Session())
     with pytest.raises(MemoryError):
-        engine.step(np.array([[1]]), initial_state(engine))
+        engine.forward(np.array([[1]]), engine.initial_state())
 
 
-def test_what_is_decoded_must_fit_as_with_the_native_engine(tiny: textgen.Model) -> None:
+def test_lanes_must_fit_as_with_the_native_engine(tiny: textgen.Model) -> None:
     engine, sampler = tiny.engine, textgen.Sampler(1.0, 1)
-    two = np.zeros((2, engine.vocabulary_size), np.float32)
-    with pytest.raises(ValueError, match="each another"):
-        engine.decode([sampler, sampler], two, initial_state(engine, 2), 3)
-    with pytest.raises(ValueError, match="each another"):
-        engine.decode([], two, initial_state(engine, 2), 3)
-    with pytest.raises(ValueError, match="each another"):
-        engine.decode([sampler], two[:1], initial_state(engine), -1)
-    with pytest.raises(ValueError, match=r"logits must be of shape \(1, 12\)"):
-        engine.decode([sampler], two, initial_state(engine), 3)
+    lane = Lane(sampler, np.zeros(engine.vocabulary_size, np.float32), engine.initial_state(), 3)
+    for lanes, steps in (([lane, lane], 3), ([], 3), ([lane], -1)):
+        with pytest.raises(ValueError, match="each with another sampler"):
+            engine.generate(lanes, steps)
+    with pytest.raises(ValueError, match="length of a lane must be 1 or more"):
+        engine.generate([lane._replace(length=0)], 3)
+    for logits in (np.zeros(11, np.float32), np.zeros((1, 12), np.float32)):
+        with pytest.raises(ValueError, match="logits must be of"):
+            engine.generate([lane._replace(logits=logits)], 3)
+    for state in (engine.initial_state(2), textgen.State({})):
+        with pytest.raises(ValueError, match="state must"):
+            engine.generate([lane._replace(state=state)], 3)
     assert sampler.position == 0

@@ -15,7 +15,7 @@ from textgen_runtime.cli.info import parser as info_parser
 from textgen_runtime.cli.run import parser as run_parser
 from textgen_runtime.cli.shell import CommandParser
 from textgen_runtime.corpus import NAMES
-from textgen_runtime.vocabulary import Vocabulary
+from textgen_runtime.tokenizer import CharacterTokenizer
 from textgen_train.arguments import parser as train_parser
 from textgen_train.loop.eval_result import Evaluation
 
@@ -97,7 +97,7 @@ def test_every_make_target_exists() -> None:
 def test_names_in_the_tables_are_the_codes() -> None:
     for name in (*contract.INPUTS, *contract.OUTPUTS, *NAMES):
         assert f"`{name}`" in README
-    for key in contract.Contract(Vocabulary("ab")).to_metadata():
+    for key in contract.Contract(CharacterTokenizer("ab")).to_metadata():
         assert f"`{key}`" in README
     for field in Evaluation.__dataclass_fields__:
         assert f"`{field}`" in README

@@ -8,7 +8,7 @@ from typing import Any
 import onnx
 import pytest
 from textgen_runtime.corpus import Corpus
-from textgen_runtime.vocabulary import Normalization
+from textgen_runtime.normalization import Normalization
 from textgen_train.dataset import make_dataset
 from textgen_train.loop import eval_schedule
 from textgen_train.loop import run as run_module
@@ -21,7 +21,7 @@ from textgen_train.recipe import Budget, ClassicRecipe, Recipe
 from textgen_train.report import files
 from textgen_train.watched_run import watched_run
 
-from .test_training_run import Silence
+from .training_runs import Silence
 from .training_states import CLASSIC, RECIPE, make_trainer, same, stored, weights_of
 
 MODEL, METRICS, SAMPLES = "model.onnx", "metrics.jsonl", "samples.txt"

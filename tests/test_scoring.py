@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Model, ScoringError, scoring
-from textgen_runtime.engine import initial_state
 from textgen_runtime.scoring import Prediction, Score, predict, total
 
 TEXT = "bad cab dad had a bed\nhé €ж𝄞 " * 7
@@ -14,13 +13,13 @@ TEXT = "bad cab dad had a bed\nhé €ж𝄞 " * 7
 
 def one_by_one(model: Model, context: str, text: str) -> tuple[list[float], str]:
     """Surprisals and likeliest characters, from textbook formulas on single steps."""
-    state = initial_state(model.engine)
+    state = model.engine.initial_state()
     surprisals, choices = [], ""
     for before, symbol in zip(context + text, text, strict=False):
-        logits, state = model.engine.step(model.vocabulary.encode(before)[:, np.newaxis], state)
+        logits, state = model.engine.forward(np.array([model.tokenizer.encode(before)]), state)
         probabilities = textgen.softmax(logits[0, 0])
-        surprisals.append(-math.log(probabilities[model.vocabulary.symbols.index(symbol)]))
-        choices += model.vocabulary.symbols[int(np.argmax(probabilities))]
+        surprisals.append(-math.log(probabilities[model.tokenizer.symbols.index(symbol)]))
+        choices += model.tokenizer.symbols[int(np.argmax(probabilities))]
     return surprisals, choices
 
 
@@ -28,7 +27,7 @@ def one_by_one(model: Model, context: str, text: str) -> tuple[list[float], str]
 def test_each_character_is_predicted_from_all_before_it(
     tiny: Model, monkeypatch: pytest.MonkeyPatch, piece: int
 ) -> None:
-    monkeypatch.setattr(scoring, "PIECE", piece)
+    monkeypatch.setattr(scoring, "CHUNK", piece)
     prediction = predict(tiny, TEXT)
     surprisals, choices = one_by_one(tiny, TEXT[0], TEXT[1:])
     assert (prediction.context, prediction.text) == (TEXT[0], TEXT[1:])
@@ -41,14 +40,14 @@ def test_logits_in_memory_are_bounded(tiny: Model, monkeypatch: pytest.MonkeyPat
     """A large vocabulary makes pieces shorter, and the surprisals are the same."""
     expected = predict(tiny, TEXT)
     seen: list[int] = []
-    step = type(tiny.engine).step
+    step = type(tiny.engine).forward
 
     def watched(*arguments: object) -> object:
         logits, state = step(*arguments)  # type: ignore[arg-type]
         seen.append(logits.size)
         return logits, state
 
-    monkeypatch.setattr(type(tiny.engine), "step", watched)
+    monkeypatch.setattr(type(tiny.engine), "forward", watched)
     for largest, piece in ((12 * 5 + 11, 5), (1, 1)):
         seen.clear()
         monkeypatch.setattr(scoring, "LARGEST_LOGITS", largest)
@@ -98,27 +97,27 @@ def test_a_share_is_above_0_and_at_most_1(tiny: Model, last: float) -> None:
 
 
 def test_logits_that_say_nothing(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    step = type(tiny.engine).step
+    step = type(tiny.engine).forward
 
     def broken(*arguments: object) -> object:
         logits, state = step(*arguments)  # type: ignore[arg-type]
         return np.where(logits == logits.max(), np.inf, logits), state
 
-    monkeypatch.setattr(type(tiny.engine), "step", broken)
+    monkeypatch.setattr(type(tiny.engine), "forward", broken)
     with pytest.raises(ScoringError, match="not finite"):
         predict(tiny, "abc")
 
 
 def test_every_character_of_several_texts_counts_the_same() -> None:
-    whole = total([Score(10, 5.0, 3), Score(30, 45.0, 6)])
-    assert whole == Score(40, 50.0, 9)
+    whole = total([Score(10, 10, 5.0, 3), Score(30, 30, 45.0, 6)])
+    assert whole == Score(40, 40, 50.0, 9)
     assert whole.nats == 1.25
 
 
 def test_a_perplexity_beyond_all_numbers() -> None:
-    assert Score(1, 1000.0, 0).perplexity == math.inf
+    assert Score(1, 1, 1000.0, 0).perplexity == math.inf
 
 
 def test_hits_are_counted() -> None:
     prediction = Prediction("a", "bcd", "bxd", np.array([0.5, 2.0, 0.25]), hits=2, skipped=0)
-    assert prediction.score == Score(3, 2.75, 2)
+    assert prediction.score == Score(3, 3, 2.75, 2)

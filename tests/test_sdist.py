@@ -43,10 +43,15 @@ def test_it_holds_every_file_that_is_worked_on(unpacked: Path) -> None:
     patterns = (
         "Makefile",
         "tests/**/*.py",
+        "tests/core/*",
         "tests/data/*",
         "benchmarks/**/*.py",
+        "benchmarks/**/*.c",
+        "examples/*",
         "docs/*",
         "runtime/**/*.pyx",
+        "runtime/**/*.pxd",
+        "runtime/core/**/*.[ch]",
     )
     for pattern in patterns:
         here = {path.relative_to(ROOT) for path in ROOT.glob(pattern)}

@@ -41,9 +41,9 @@ def test_missing_and_unreadable_files(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(TextFileError, match="directory"):
         read_text(str(tmp_path))
 
-    def forbidden(_: Path) -> bytes:
+    def forbidden(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", forbidden)
+    monkeypatch.setattr("builtins.open", forbidden)
     with pytest.raises(TextFileError, match="cannot read secret: Permission denied"):
         read_text("secret")

@@ -1,8 +1,6 @@
-"""A whole training run: what it leaves behind, however it ends."""
+"""A training run leaves its best model, its figures, samples and curves."""
 
-import errno
 import json
-import math
 import os
 import re
 from collections.abc import Iterator
@@ -12,87 +10,21 @@ from typing import Any
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime import OutputError
 from textgen_runtime.corpus import Corpus
-from textgen_runtime.vocabulary import Normalization
-from textgen_train import exporter
-from textgen_train.classic import ClassicTrainer
+from textgen_runtime.normalization import Normalization
 from textgen_train.dataset import make_dataset
-from textgen_train.errors import ExportError, TrainingError
 from textgen_train.loop import eval_schedule, evaluator
 from textgen_train.loop import run as run_module
 from textgen_train.loop import trainer as trainer_module
 from textgen_train.loop.eval_schedule import EvalSchedule
-from textgen_train.loop.run import TrainingRun
-from textgen_train.loop.trainer import Trainer
 from textgen_train.loop.update import Update
 from textgen_train.progress import clock
 from textgen_train.provenance import Provenance
-from textgen_train.recipe import AnyRecipe, Budget, ClassicRecipe, Recipe
-from textgen_train.report import divergence
-from textgen_train.stream_trainer import StreamTrainer
-from textgen_train.watched_run import watched_run
+from textgen_train.recipe import Budget, ClassicRecipe
 
-RECIPE = Recipe(units=8, embedding=4, batch=4, slice_length=16, warmup=5)
+from .training_runs import RECIPE, make_run
 
-
-@pytest.fixture(autouse=True)
-def _evaluations_after_every_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However short the text is."""
-    monkeypatch.setattr(eval_schedule, "MIN_UPDATES_BETWEEN", 1)
-    monkeypatch.setattr(eval_schedule, "TRAINING_TO_HELD_OUT", 1e9)
-    monkeypatch.setattr(eval_schedule, "FIRST_SHARE", 1.0)
-
-
-class Silence:
-    """A progress display that keeps what was written."""
-
-    def __init__(self) -> None:
-        self.written: list[str] = []
-        self.warnings: list[str] = []
-        self.statuses: list[str] = []
-        self.closed = False
-
-    def show(self, fraction: float, status: str) -> None:
-        assert 0 < fraction <= 1
-        self.statuses.append(status)
-
-    def write(self, text: str) -> None:
-        self.written.append(text)
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def make_run(
-    folder: Path, *, epochs: int = 3, samples: bool = True, recipe: AnyRecipe = RECIPE
-) -> tuple[TrainingRun, Silence]:
-    corpus = Corpus("song", "do re mi fa sol la si do\n" * 60, "f" * 64)
-    dataset = make_dataset(corpus, Normalization(), 0.1)
-    provenance = Provenance(corpus, 0.1, dataset, recipe, seed=5)
-    text, size, budget = dataset.training, len(dataset.vocabulary), Budget(epochs=epochs)
-    trainer: Trainer
-    if isinstance(recipe, ClassicRecipe):
-        trainer = ClassicTrainer(text, size, recipe, budget, 5, threads=1)
-    else:
-        trainer = StreamTrainer(text, size, recipe, budget, 5, threads=1)
-    progress = Silence()
-    return watched_run(trainer, provenance, folder, progress, samples=samples), progress
-
-
-def interrupt_after(run: TrainingRun, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    updates = run._trainer.updates
-
-    def interrupted() -> Iterator[Update]:
-        for update in updates():
-            if update.step > steps:
-                raise KeyboardInterrupt
-            yield update
-
-    monkeypatch.setattr(run._trainer, "updates", interrupted)
+pytestmark = pytest.mark.usefixtures("_evaluations_after_every_pass")
 
 
 def test_it_leaves_a_model_figures_samples_and_curves(tmp_path: Path) -> None:
@@ -182,141 +114,6 @@ def test_no_samples(tmp_path: Path) -> None:
     assert "temperature" not in "".join(progress.written)
 
 
-def test_an_interrupted_model_that_is_better_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was learned since the last evaluation is not thrown away."""
-    run, progress = make_run(tmp_path)
-    interrupt_after(run, 50, monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        run.run()
-    assert run.best is not None
-    assert run.best.step == 50
-    assert textgen.load(tmp_path / "model.onnx").training["evaluation"]["step"] == 50
-    assert progress.warnings[0].startswith("interrupted; scoring and saving")
-
-
-def test_an_interrupt_during_an_evaluation_asks_for_no_other(tmp_path: Path) -> None:
-    run, progress = make_run(tmp_path)
-
-    def check_interrupt() -> None:
-        if run.best:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run.run(check_interrupt)
-    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1
-    assert progress.warnings == []
-
-
-def test_an_interrupt_before_the_first_update_ends_the_run_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While it is estimated how long an evaluation will take, which a budget of minutes needs to know."""
-    run, progress = make_run(tmp_path)
-    run._trainer.budget = Budget(minutes=1)
-    monkeypatch.setattr(run._trainer, "updates", lambda: pytest.fail("it trains"))
-
-    def check_interrupt() -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run.run(check_interrupt)
-    assert os.listdir(tmp_path) == progress.warnings == []
-
-
-def test_an_export_that_fails_costs_neither_the_run_nor_the_best_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run, progress = make_run(tmp_path)
-    build, exports = exporter.build_checked, 0
-
-    def failing(*arguments: Any) -> Any:
-        nonlocal exports
-        exports += 1
-        if exports == 2:
-            raise ExportError("not written")
-        return build(*arguments)
-
-    monkeypatch.setattr(evaluator, "build_checked", failing)
-    run.run()
-    assert progress.warnings == ["not written; the run goes on"]
-    assert run.best is not None
-    assert run.best.epoch in (1.0, 3.0)
-
-
-def test_a_run_whose_exports_all_fail_says_so_at_its_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def failing(*_: object) -> None:
-        raise ExportError("not written")
-
-    monkeypatch.setattr(evaluator, "build_checked", failing)
-    run, progress = make_run(tmp_path)
-    with pytest.raises(ExportError, match="not written"):
-        run.run()
-    assert progress.warnings == ["not written; the run goes on"] * 3
-    assert os.listdir(tmp_path) == []
-
-
-@pytest.mark.parametrize(("nats", "warned"), [(2.6, True), (2.55, False), (2.4, False)])
-def test_a_run_that_diverges_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nats: float, warned: bool
-) -> None:
-    """Guessing among the text's twelve characters costs 2.485 nats."""
-    monkeypatch.setattr(divergence, "UPDATES_TO_LEARN_SOMETHING", 20)
-    run, progress = make_run(tmp_path, epochs=3)
-    monkeypatch.setattr(run._trainer, "_learn", lambda *_: nats)
-    run.run()
-    # Once, not at each of the three evaluations.
-    assert len(run._evaluator._contract.vocabulary) == 12
-    assert ["training has diverged" in warning for warning in progress.warnings] == [True] * warned
-
-
-@pytest.mark.parametrize("steps", [3, 30, 50])
-def test_an_interrupt_keeps_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
-    run, progress = make_run(tmp_path)
-    interrupt_after(run, steps, monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        run.run()
-    assert progress.closed
-    assert run.best is not None
-    assert run.best.step <= steps
-    assert textgen.load(tmp_path / "model.onnx").generate(seed=0, length=10)
-
-
-def test_an_interrupt_before_the_first_update_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run, _ = make_run(tmp_path)
-    interrupt_after(run, 0, monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        run.run()
-    assert run.best is None
-    assert os.listdir(tmp_path) == []
-
-
-def test_a_disk_that_fills_up_leaves_the_last_model_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The files beside the model are given up with a warning; the model is not."""
-    run, progress = make_run(tmp_path)
-    written = 0
-    fsync = os.fsync
-
-    def full_in_the_end(file: int) -> None:
-        nonlocal written
-        written += 1
-        if written > 5:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        fsync(file)
-
-    monkeypatch.setattr(os, "fsync", full_in_the_end)
-    with pytest.raises(OutputError, match="No space left on device"):
-        run.run()
-    assert "metrics.jsonl: No space left on device; the model is safe" in progress.warnings[0]
-    assert sorted(os.listdir(tmp_path)) == ["loss.png", "metrics.jsonl", "model.onnx", "samples.txt"]
-    assert textgen.load(tmp_path / "model.onnx").generate(seed=0, length=10)
-
-
 @pytest.mark.parametrize(
     ("takes", "evaluations"), [(0.5, 6), (2.0, 4), (5.0, 1), (8.0, 1), (40.0, 1), (90.0, 1)]
 )
@@ -367,21 +164,6 @@ def test_passes_of_few_updates_share_an_evaluation(tmp_path: Path, monkeypatch: 
     run, _ = make_run(tmp_path, epochs=5)
     run.run()
     assert [evaluation.epoch for evaluation in run._evaluator.evaluations] == [1.0, 3.0, 5.0]
-
-
-def test_a_model_that_predicts_nothing_any_more_ends_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    losses = iter([2.0, math.nan])
-    monkeypatch.setattr(evaluator, "held_out_loss", lambda *_: next(losses))
-    run, progress = make_run(tmp_path)
-    with pytest.raises(
-        TrainingError, match=r"the held-out loss is nan at update 42: try lower learning rates"
-    ):
-        run.run()
-    assert progress.closed
-    assert textgen.load(tmp_path / "model.onnx").training["held_out_nats"] == 2.0
-    assert "NaN" not in (tmp_path / "metrics.jsonl").read_text()
 
 
 def test_a_file_that_cannot_be_written_costs_no_other(tmp_path: Path) -> None:

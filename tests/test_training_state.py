@@ -221,6 +221,32 @@ def test_an_update_that_was_interrupted_leaves_no_state(monkeypatch: pytest.Monk
     assert same(weights_of(trainer), weights_of(finished()))
 
 
+@KINDS
+@pytest.mark.parametrize("passes", [0, 1])
+def test_an_interrupt_between_the_start_of_a_pass_and_its_first_update_changes_no_state(
+    recipe: Recipe | ClassicRecipe, passes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order of the pass has been drawn by then."""
+    trainer, whole = make_trainer(recipe, 1), make_trainer(recipe, 1)
+    updates = trainer.updates()
+    for _ in range(passes * trainer.updates_an_epoch):
+        next(updates)
+
+    def interrupted(*_: object) -> float:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "_rate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            next(updates)
+    other = make_trainer(recipe, 1, seed=1)
+    other.restore(trainer.state())
+    for each in (whole, trainer, other):
+        list(each.updates())
+    assert same(weights_of(trainer), weights_of(whole))
+    assert same(weights_of(other), weights_of(whole))
+
+
 def test_a_loss_that_is_no_number_leaves_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = make_trainer(RECIPE, 1)
     monkeypatch.setattr(trainer, "_learn", lambda *_: float("nan"))

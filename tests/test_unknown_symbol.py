@@ -13,10 +13,11 @@ from onnx import helper
 from textgen_runtime.cli import run
 from textgen_runtime.contract import Contract
 from textgen_runtime.corpus import Corpus
-from textgen_runtime.engine import initial_state
+from textgen_runtime.engines.base import Measurements
 from textgen_runtime.errors import CorpusError, ModelFileError, PromptError
 from textgen_runtime.loading import EngineName, open_model
-from textgen_runtime.vocabulary import Normalization, Vocabulary
+from textgen_runtime.normalization import Normalization
+from textgen_runtime.tokenizer import CharacterTokenizer
 from textgen_train.dataset import make_dataset
 from textgen_train.exporter import build_checked
 from textgen_train.model import CharLSTM
@@ -24,7 +25,7 @@ from textgen_train.model import CharLSTM
 from .commands import Captured, run_here
 
 ENGINES: tuple[EngineName, ...] = ("native", "onnxruntime")
-VOCABULARY = Vocabulary(["", "a", "b", "c"], unknown=0)
+TOKENIZER = CharacterTokenizer(["", "a", "b", "c"], unknown=0)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def content() -> bytes:
     network = CharLSTM(4, units=8, embedding=4)
     with torch.no_grad():
         network.output.bias[0] = 5.0
-    return build_checked(network, Contract(VOCABULARY, prompts=("abc",))).content
+    return build_checked(network, Contract(TOKENIZER, prompts=("abc",))).content
 
 
 def metadata_of(content: bytes) -> dict[str, str]:
@@ -51,13 +52,13 @@ def with_metadata(content: bytes, **changes: str) -> bytes:
 
 
 def test_rare_characters_are_read_as_the_unknown_symbol() -> None:
-    assert VOCABULARY.encode("axbyc").tolist() == [1, 0, 2, 0, 3]
-    assert VOCABULARY.encode("axbyc", "skip").tolist() == [1, 2, 3]
-    assert VOCABULARY.decode([1, 0, 2]) == "ab"
-    assert VOCABULARY.decode_each([1, 0, 2]) == "a\ufffdb"
-    assert Vocabulary("abc") != VOCABULARY != Vocabulary(["", "a", "b", "c"])
+    assert TOKENIZER.encode("axbyc").tolist() == [1, 0, 2, 0, 3]
+    assert TOKENIZER.encode("axbyc", "skip").tolist() == [1, 2, 3]
+    assert TOKENIZER.decode([1, 0, 2]) == "ab"
+    assert TOKENIZER.decode_each([1, 0, 2]) == "a\ufffdb"
+    assert CharacterTokenizer("abc") != TOKENIZER != CharacterTokenizer(["", "a", "b", "c"])
     with pytest.raises(PromptError):
-        Vocabulary("abc").encode("axb")
+        CharacterTokenizer("abc").encode("axb")
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -65,8 +66,8 @@ def test_rare_characters_are_read_as_the_unknown_symbol() -> None:
 def test_it_is_never_drawn(content: bytes, engine: EngineName, temperature: float) -> None:
     model = open_model(content, engine)
     generation = model.start("axb", temperature=temperature, seed=0)
-    read = model.vocabulary.encode("axb")[:, np.newaxis]
-    assert model.engine.step(read, initial_state(model.engine))[0][-1, 0].argmax() == 0
+    read = np.asarray(model.tokenizer.encode("axb"))[:, np.newaxis]
+    assert model.engine.forward(read, model.engine.initial_state())[0][-1, 0].argmax() == 0
     text = generation.take(300)
     assert len(text) == 300
     assert set(text) <= set("abc")
@@ -116,7 +117,7 @@ def test_the_other_characters_keep_their_proportions(content: bytes) -> None:
 def test_measuring_sees_what_is_drawn_from(content: bytes) -> None:
     for engine in ENGINES:
         generation = open_model(content, engine).start("ab", temperature=1.0, seed=0)
-        generation.measurements = measured = textgen.engine.Measurements()
+        generation.measurements = measured = Measurements()
         generation.take(50)
         assert 0 < measured.entropy_bits / 50 < np.log2(3)
 
@@ -149,7 +150,7 @@ def test_it_is_no_hit_where_the_text_has_its_stand_in(engine: EngineName) -> Non
     network = CharLSTM(3, units=8, embedding=4)
     with torch.no_grad():
         network.output.bias[0] = 50.0
-    contract = Contract(Vocabulary(["", "a", "\ufffd"], unknown=0))
+    contract = Contract(CharacterTokenizer(["", "a", "\ufffd"], unknown=0))
     prediction = textgen.predict(open_model(build_checked(network, contract).content, engine), "a\ufffdxa")
     assert (prediction.text, prediction.choices) == ("\ufffd\ufffda", "\ufffd" * 3)
     assert prediction.score.hits == prediction.hits == 1
@@ -159,17 +160,17 @@ def test_only_a_file_with_an_unknown_symbol_is_of_format_2(content: bytes) -> No
     metadata = metadata_of(content)
     assert metadata["textgen.format"] == "2"
     assert metadata["textgen.special"] == '{"unknown": 0}'
-    plain = Contract(Vocabulary("abc")).to_metadata()
+    plain = Contract(CharacterTokenizer("abc")).to_metadata()
     assert plain["textgen.format"] == "1"
     assert "textgen.special" not in plain
-    assert open_model(content).contract.vocabulary == VOCABULARY
+    assert open_model(content).contract.tokenizer == TOKENIZER
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
         ({"special": '{"unknown": 4}'}, "has the unknown symbol at 4, and its vocabulary has 4 entries"),
-        ({"special": '{"unknown": true}'}, "has the unknown symbol at True"),
+        ({"special": '{"unknown": true}'}, "has the unknown symbol at (true|True)"),
         ({"special": '{"unknown": -1}'}, "has the unknown symbol at -1"),
         ({"special": '{"unknown": 1}'}, "holds '' at 0, not a character"),
         ({"vocabulary": '["d", "a", "b", "c"]'}, "holds 'd' at 0, where the unknown symbol has an empty"),
@@ -192,18 +193,18 @@ def test_symbols_that_are_rare_in_the_training_text_become_one() -> None:
     text = "ab" * 90 + "xyz" + "ab" * 20 + "q" + "ab" * 3
     corpus = Corpus("rare", text, "f" * 64)
     dataset = make_dataset(corpus, Normalization(), 0.05, min_count=2)
-    assert dataset.vocabulary == Vocabulary(["", "a", "b"], unknown=0)
+    assert dataset.tokenizer == CharacterTokenizer(["", "a", "b"], unknown=0)
     # x, y and z of the training text, and q of the held-out one.
     assert dataset.rare == 4
     assert dataset.unknown_share(dataset.training) == pytest.approx(3 / len(dataset.training))
     assert dataset.unknown_share(dataset.held_out) == pytest.approx(1 / len(dataset.held_out))
     whole = make_dataset(corpus, Normalization(), 0.05)
-    assert (len(whole.vocabulary), whole.vocabulary.unknown, whole.rare) == (6, None, 0)
+    assert (len(whole.tokenizer), whole.tokenizer.unknown, whole.rare) == (6, None, 0)
 
 
 def test_a_text_without_rare_symbols_has_no_unknown_one() -> None:
     dataset = make_dataset(Corpus("song", "do re mi " * 40, "f" * 64), Normalization(), 0.1, min_count=5)
-    assert dataset.vocabulary.unknown is None
+    assert dataset.tokenizer.unknown is None
 
 
 def test_a_text_of_rare_symbols_alone_is_refused() -> None:
@@ -218,7 +219,7 @@ def test_snippets_have_text_and_jump_over_nothing(known: str) -> None:
     rare = "".join(map(chr, range(0x4E00, 0x4E00 + 900)))
     text = rare[:400] + known + rare[400:] + "a" + "ab" * 30
     dataset = make_dataset(Corpus("rare", text, "f" * 64), Normalization(), 0.05, min_count=2)
-    assert dataset.vocabulary.unknown == 0
+    assert dataset.tokenizer.unknown == 0
     for seed in range(5):
         snippet = dataset.snippet(random.Random(seed))
         assert snippet

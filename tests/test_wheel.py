@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -62,19 +63,37 @@ def run(program: Path | str, *arguments: str, cwd: Path) -> subprocess.Completed
     )
 
 
-def test_the_wheel_holds_the_packages_and_no_sources_of_the_extension(wheel: Path) -> None:
+def test_the_wheel_holds_the_packages_and_no_sources_of_the_extensions(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     packages = {name.split("/")[0] for name in names if ".dist-info" not in name}
     assert packages == {"textgen_launcher.py", "textgen_runtime", "textgen_train"}
-    assert any(
-        name.startswith("textgen_runtime/_sampler.") and name.endswith((".so", ".pyd")) for name in names
-    )
+    modules = {path.stem for path in (ROOT / "runtime" / "textgen_runtime").glob("*.pyx")}
+    assert "_sampler" in modules
+    for module in modules:
+        assert any(
+            name.startswith(f"textgen_runtime/{module}.") and name.endswith((".so", ".pyd")) for name in names
+        )
     assert {
         "textgen_runtime/py.typed",
         "textgen_runtime/_sampler.pyi",
-        "textgen_runtime/_sampler.pxd",
+        "textgen_runtime/_core.pyi",
     } <= set(names)
-    assert not [name for name in names if name.endswith((".pyx", ".c"))]
+    assert not [name for name in names if name.endswith((".pyx", ".c", ".h"))]
+
+
+def test_the_wheel_holds_what_other_cython_code_needs(wheel: Path) -> None:
+    """The sampler's .pxd and what it cimports, none of which includes a header of the core."""
+    with zipfile.ZipFile(wheel) as archive:
+        texts = {
+            Path(name).name: archive.read(name).decode()
+            for name in archive.namelist()
+            if name.endswith(".pxd")
+        }
+    assert "_sampler.pxd" in texts
+    for text in texts.values():
+        assert "cdef extern" not in text
+        for module in re.findall(r"^from \.(\w+) cimport", text, re.MULTILINE):
+            assert f"{module}.pxd" in texts
 
 
 def test_the_wheel_holds_every_module_of_training(wheel: Path) -> None:

@@ -57,11 +57,12 @@ def main() -> None:
     """Build, run, print."""
     parser = argparse.ArgumentParser(description="Compare with what a user would pick instead.")
     parser.add_argument("model", help="a model.onnx that textgen-train wrote, or the name of one that ships")
-    path = locate(parser.parse_args().model).resolve()
+    path = Path(locate(parser.parse_args().model)).resolve()
     model = textgen.load(path)
-    if model.engine.layers > 1:
+    layers, units = model.engine.network.recurrent
+    if layers > 1:
         sys.exit("the peers' loops have one layer, and the model has several")
-    sizes = ["--units", str(model.engine.units), "--vocabulary", str(len(model.vocabulary))]
+    sizes = ["--units", str(units), "--vocabulary", str(len(model.tokenizer))]
     seconds: dict[str, list[float]] = {name: [] for name in PEERS}
     versions = {}
     interpreters = {name: environment(requirements) for name, (_, requirements) in PEERS.items()}
@@ -85,7 +86,7 @@ def main() -> None:
         (name, [versions[name], microseconds(each), per_second(each), times(each / ours)])
         for name, each in middle.items()
     ]
-    title = f"{model.engine.layers} x {model.engine.units} units, sampling included, {dt.date.today()}"
+    title = f"{layers} x {units} units, sampling included, {dt.date.today()}"
     here = machine()
     print(f"{here['processor']}, {here['cores']} cores, Python {here['python']}")
     print(Section(title, ["version", "a character", "characters", "it / native"], rows))

@@ -12,9 +12,11 @@ import tempfile
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
 from textgen_runtime.bench.report import Section, times
 from textgen_runtime.corpus import read_corpus
-from textgen_runtime.vocabulary import Normalization, Vocabulary
+from textgen_runtime.normalization import Normalization
+from textgen_runtime.tokenizer import CharacterTokenizer
 from textgen_train.classic import ClassicTrainer
 from textgen_train.precision import has_bfloat16
 from textgen_train.recipe import Budget, ClassicRecipe
@@ -37,9 +39,9 @@ def keras_epoch(text: str) -> dict[str, float | int | str]:
 
 def own_epoch(text: str) -> dict[str, float | int | str]:
     """The same of the classic recipe."""
-    vocabulary = Vocabulary(sorted(set(text)))
+    tokenizer = CharacterTokenizer(sorted(set(text)))
     trainer = ClassicTrainer(
-        vocabulary.encode(text), len(vocabulary), ClassicRecipe(), Budget(epochs=1), seed=0
+        np.asarray(tokenizer.encode(text)), len(tokenizer), ClassicRecipe(), Budget(epochs=1), seed=0
     )
     start = perf_counter()
     updates = list(trainer.updates())

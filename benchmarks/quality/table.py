@@ -24,8 +24,8 @@ import textgen_runtime as textgen
 from textgen_runtime.bench.report import Section
 from textgen_runtime.compressors import compressed_bits
 from textgen_runtime.corpus import read_corpus
+from textgen_runtime.normalization import Normalization
 from textgen_runtime.scoring import BITS_A_NAT
-from textgen_runtime.vocabulary import Normalization
 from textgen_train.arguments import parser, recipe_of
 from textgen_train.dataset import make_dataset
 from textgen_train.output_folder import METRICS_FILE, MODEL_FILE
@@ -124,8 +124,8 @@ def entries(corpus: str, arguments: argparse.Namespace) -> Iterator[Entry]:
     """All lines for a corpus."""
     text = read_corpus(corpus)
     dataset = make_dataset(text, Normalization(lowercase=CORPORA[corpus]), HELD_OUT)
-    training = dataset.vocabulary.decode(dataset.training)
-    held_out = dataset.vocabulary.decode(dataset.held_out)
+    training = dataset.tokenizer.decode(dataset.training)
+    held_out = dataset.tokenizer.decode(dataset.held_out)
     before, after = compressed_bits(training), compressed_bits(training + held_out)
     for name in after:
         yield Entry(
@@ -137,7 +137,7 @@ def entries(corpus: str, arguments: argparse.Namespace) -> Iterator[Entry]:
         )
     for order in ORDERS:
         start = perf_counter()
-        ngrams = KneserNey(training, order, len(dataset.vocabulary))
+        ngrams = KneserNey(training, order, len(dataset.tokenizer))
         seconds = perf_counter() - start
         nats = ngrams.nats_per_character(training, held_out)
         yield Entry(f"{order}-gram", ngrams.parameter_count, None, seconds, nats)

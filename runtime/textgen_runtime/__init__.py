@@ -5,9 +5,9 @@
 >>> model.generate("the will to ", length=400, temperature=0.5, seed=7)  # doctest: +SKIP
 """
 
-from ._sampler import Sampler, entropy, reweight, softmax
-from .contract import Contract
-from .engine import Engine, State
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .errors import (
     CorpusError,
     ModelFileError,
@@ -19,15 +19,54 @@ from .errors import (
     TextFileError,
     TextgenError,
 )
-from .generator import Generation, Model
-from .loading import load
-from .saved import resume, save
-from .scoring import Prediction, Score, predict
+
+# Not when it is first used: the name would mean the module then.
 from .shipped import shipped
 from .version import __version__
-from .vocabulary import Normalization, Vocabulary
+
+if TYPE_CHECKING:
+    from ._sampler import Sampler, reweight, softmax
+    from .batch import Batch
+    from .contract import Contract
+    from .distributions import entropy
+    from .engines.base import Engine, State
+    from .generation import Generation
+    from .loading import load
+    from .model import Model
+    from .normalization import Normalization
+    from .sampling import Sampling
+    from .saved import resume, save
+    from .scoring import Prediction, Score, predict
+    from .tokenizer import CharacterTokenizer, Tokenizer
+
+# The module of each of the other names. They are imported when they are first used, because some need numpy,
+# which takes longer to import than a short text takes to make.
+_HOMES = {
+    "Batch": "batch",
+    "CharacterTokenizer": "tokenizer",
+    "Contract": "contract",
+    "Engine": "engines.base",
+    "Generation": "generation",
+    "Model": "model",
+    "Normalization": "normalization",
+    "Prediction": "scoring",
+    "Sampler": "_sampler",
+    "Sampling": "sampling",
+    "Score": "scoring",
+    "State": "engines.base",
+    "Tokenizer": "tokenizer",
+    "entropy": "distributions",
+    "load": "loading",
+    "predict": "scoring",
+    "resume": "saved",
+    "reweight": "_sampler",
+    "save": "saved",
+    "softmax": "_sampler",
+}
 
 __all__ = [
+    "Batch",
+    "CharacterTokenizer",
     "Contract",
     "CorpusError",
     "Engine",
@@ -39,6 +78,7 @@ __all__ = [
     "Prediction",
     "PromptError",
     "Sampler",
+    "Sampling",
     "SamplingError",
     "SavedGenerationError",
     "Score",
@@ -46,7 +86,7 @@ __all__ = [
     "State",
     "TextFileError",
     "TextgenError",
-    "Vocabulary",
+    "Tokenizer",
     "__version__",
     "entropy",
     "load",
@@ -57,3 +97,14 @@ __all__ = [
     "shipped",
     "softmax",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,7 +86,7 @@ def _temporary(folder: Path, mode: int) -> Iterator[tuple[Path, BinaryIO]]:
     while True:
         # A name that no other process and no other thread takes, and that is not too long where the target's
         # is just short enough.
-        path = folder / f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}"
+        path = folder / f"{PREFIX}{os.urandom(8).hex()}{SUFFIX}"
         file = open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode))  # noqa: SIM115 (below)
         try:
             with file:

@@ -6,17 +6,16 @@ in the README states the whole contract.
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import ModelFileError, quote
 from .json_text import from_json, to_json
-from .vocabulary import Normalization, Vocabulary, as_unicode_form
+from .normalization import Normalization, as_unicode_form
+from .tokenizer import CHARACTER, TOKENIZERS, CharacterTokenizer, Tokenizer
 
-# Format 2 has special tokens; a file without them is of format 1, which older versions read.
+# Format 2 has special tokens and other levels; a file without them is of format 1, which older versions read.
 FORMAT, PLAIN_FORMAT = 2, 1
-LEVEL = "character"
 
 # No vocabulary has more characters, and no other metadata is read that is longer: what JSON makes of a text
 # takes up to 25 times its memory.
@@ -41,21 +40,20 @@ SPECIAL_KEY = "textgen.special"
 UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True)
-class Contract:
+class Contract(NamedTuple):
     """What a model file says of itself beside its graph.
 
     Attributes:
-        vocabulary: The characters, by token id.
+        tokenizer: Text to tokens and back.
         normalization: The form that texts are brought into before they are encoded.
         prompts: Snippets of the corpus, for generation without a prompt.
         training: Where the model comes from: corpus, split, loss, recipe, versions, date.
     """
 
-    vocabulary: Vocabulary
-    normalization: Normalization = field(default_factory=Normalization)
+    tokenizer: Tokenizer
+    normalization: Normalization = Normalization()
     prompts: tuple[str, ...] = ()
-    training: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = MappingProxyType({})
 
     def to_metadata(self) -> dict[str, str]:
         """Keys and JSON texts to store in a model file's ``metadata_props``.
@@ -63,41 +61,38 @@ class Contract:
         Raises:
             ValueError: If a number in ``training`` is NaN or infinite, which JSON does not have.
         """
+        plain = self.tokenizer.level == CHARACTER and self.tokenizer.unknown is None
         values = {
-            FORMAT_KEY: PLAIN_FORMAT if self.vocabulary.unknown is None else FORMAT,
-            VOCABULARY_KEY: self.vocabulary.symbols,
-            LEVEL_KEY: LEVEL,
-            NORMALIZATION_KEY: asdict(self.normalization),
+            FORMAT_KEY: PLAIN_FORMAT if plain else FORMAT,
+            VOCABULARY_KEY: self.tokenizer.symbols,
+            LEVEL_KEY: self.tokenizer.level,
+            NORMALIZATION_KEY: self.normalization._asdict(),
             PROMPTS_KEY: self.prompts,
             TRAINING_KEY: dict(self.training),
         }
-        if self.vocabulary.unknown is not None:
-            values[SPECIAL_KEY] = {UNKNOWN: self.vocabulary.unknown}
+        if self.tokenizer.unknown is not None:
+            values[SPECIAL_KEY] = {UNKNOWN: self.tokenizer.unknown}
         return {key: to_json(value, ascii_only=False) for key, value in values.items()}
 
     @classmethod
-    def from_metadata(cls, metadata: Mapping[str, str], characters: int | None = None) -> "Contract":
+    def from_metadata(cls, metadata: Mapping[str, str], logits: int | None = None) -> "Contract":
         """Read and check a model file's metadata.
 
         Args:
             metadata: Keys and JSON texts.
-            characters: How many characters the graph has logits for, or None if that is not known. A
-                vocabulary of more is refused before it is parsed.
+            logits: How many tokens the graph has logits for, or None if that is not known. A vocabulary of
+                more characters is refused before it is parsed.
 
         Raises:
             ModelFileError: If a key is missing, holds what it should not, or is of a newer format, or if the
                 vocabulary is not of the stated number.
         """
         check_format(metadata)
-        if (level := _read(metadata, LEVEL_KEY)) != LEVEL:
-            raise ModelFileError(
-                f"{LEVEL_KEY} is {quote(level)}, and this version reads {LEVEL!r}: upgrade textgen-onnx"
-            )
-        vocabulary = _read_vocabulary(metadata, characters)
+        tokenizer = _read_tokenizer(metadata, logits)
         return cls(
-            vocabulary=vocabulary,
+            tokenizer=tokenizer,
             normalization=_read_normalization(metadata),
-            prompts=_read_prompts(metadata, vocabulary),
+            prompts=_read_prompts(metadata, tokenizer),
             training=_read_training(metadata),
         )
 
@@ -119,13 +114,13 @@ def check_format(metadata: Mapping[str, str]) -> None:
         )
 
 
-def _read(metadata: Mapping[str, str], key: str) -> Any:
+def _read(metadata: Mapping[str, str], key: str, longest: int = LONGEST_TEXT) -> Any:
     if key not in metadata:
         raise ModelFileError(f"its metadata lacks {key!r}: export it again")
     text = metadata[key]
-    if len(text) > LONGEST_TEXT and key != VOCABULARY_KEY:
+    if len(text) > longest:
         raise ModelFileError(
-            f"its metadata {key!r} has {len(text):,} characters, and at most {LONGEST_TEXT:,} are read"
+            f"its metadata {key!r} has {len(text):,} characters, and at most {longest:,} are read"
         )
     try:
         return from_json(text)
@@ -144,11 +139,22 @@ def _is_text(value: object) -> bool:
     return True
 
 
-def _read_vocabulary(metadata: Mapping[str, str], characters: int | None) -> Vocabulary:
-    _check_entries(metadata.get(VOCABULARY_KEY, ""), CODE_POINTS if characters is None else characters)
-    symbols = _read(metadata, VOCABULARY_KEY)
+def _read_tokenizer(metadata: Mapping[str, str], logits: int | None) -> Tokenizer:
+    level = _read(metadata, LEVEL_KEY)
+    kind = TOKENIZERS.get(level) if isinstance(level, str) else None
+    if kind is None:
+        raise ModelFileError(
+            f"{LEVEL_KEY} is {quote(level)}, and this version reads {', '.join(map(repr, TOKENIZERS))}: "
+            "upgrade textgen-onnx"
+        )
+    # A character takes a few bytes at most, so that their number bounds what a vocabulary of them takes.
+    longest = LONGEST_TEXT
+    if kind is CharacterTokenizer:
+        longest = sys.maxsize
+        _check_entries(metadata.get(VOCABULARY_KEY, ""), CODE_POINTS if logits is None else logits)
+    symbols = _read(metadata, VOCABULARY_KEY, longest)
     if not isinstance(symbols, list) or not symbols:
-        raise ModelFileError(f"its metadata {VOCABULARY_KEY!r} is not a list of characters")
+        raise ModelFileError(f"its metadata {VOCABULARY_KEY!r} is not a list of {level}s")
     unknown = _read_unknown(metadata, len(symbols))
     for token, symbol in enumerate(symbols):
         if token == unknown:
@@ -157,21 +163,21 @@ def _read_vocabulary(metadata: Mapping[str, str], characters: int | None) -> Voc
                     f"its metadata {VOCABULARY_KEY!r} holds {quote(symbol)} at {token}, where the unknown "
                     "symbol has an empty entry"
                 )
-        elif not _is_text(symbol) or len(symbol) != 1:
+        elif not _is_text(symbol) or not kind.is_symbol(symbol):
             raise ModelFileError(
-                f"its metadata {VOCABULARY_KEY!r} holds {quote(symbol)} at {token}, not a character"
+                f"its metadata {VOCABULARY_KEY!r} holds {quote(symbol)} at {token}, not a {level}"
             )
     if len(set(symbols)) != len(symbols):
-        raise ModelFileError(f"its metadata {VOCABULARY_KEY!r} holds a character twice")
-    if characters is not None and len(symbols) != characters:
+        raise ModelFileError(f"its metadata {VOCABULARY_KEY!r} holds a {level} twice")
+    if logits is not None and len(symbols) != logits:
         raise ModelFileError(
-            f"its vocabulary has {len(symbols)} characters but its logits {characters} values: export it "
-            "again"
+            f"its vocabulary has {len(symbols)} {level}s but its logits {logits} values: export it again"
         )
-    return Vocabulary(symbols, unknown)
+    tokenizer: Tokenizer = kind(symbols, unknown)
+    return tokenizer
 
 
-def _read_unknown(metadata: Mapping[str, str], characters: int) -> int | None:
+def _read_unknown(metadata: Mapping[str, str], symbols: int) -> int | None:
     """The token of the unknown symbol, if the file has one."""
     if SPECIAL_KEY not in metadata or _read(metadata, FORMAT_KEY) < FORMAT:
         return None
@@ -183,10 +189,10 @@ def _read_unknown(metadata: Mapping[str, str], characters: int) -> int | None:
         )
     unknown = special.get(UNKNOWN)
     # A model that knows nothing else could draw nothing.
-    if unknown is not None and (type(unknown) is not int or not 0 <= unknown < characters or characters == 1):
+    if unknown is not None and (type(unknown) is not int or not 0 <= unknown < symbols or symbols == 1):
         raise ModelFileError(
             f"its metadata {SPECIAL_KEY!r} has the unknown symbol at {quote(unknown)}, and its vocabulary "
-            f"has {characters} entries"
+            f"has {symbols} entries"
         )
     return unknown
 
@@ -218,10 +224,10 @@ def _read_normalization(metadata: Mapping[str, str]) -> Normalization:
         ) from None
 
 
-def _read_prompts(metadata: Mapping[str, str], vocabulary: Vocabulary) -> tuple[str, ...]:
+def _read_prompts(metadata: Mapping[str, str], tokenizer: Tokenizer) -> tuple[str, ...]:
     prompts = _read(metadata, PROMPTS_KEY)
     if not isinstance(prompts, list) or not all(
-        _is_text(prompt) and vocabulary.knows(prompt) for prompt in prompts
+        _is_text(prompt) and tokenizer.knows(prompt) for prompt in prompts
     ):
         raise ModelFileError(f"its metadata {PROMPTS_KEY!r} is not a list of texts in its own vocabulary")
     return tuple(prompts)

@@ -45,6 +45,14 @@ class ModelFileError(TextgenError):
     """A model file that is missing, damaged, or not a text generator that this version reads."""
 
 
+class UnknownGraphError(ModelFileError):
+    """A model file whose graph the native engine does not run, though another engine may."""
+
+
+class TooLargeError(UnknownGraphError):
+    """A model file whose graph is known, but beyond the limits of the native engine."""
+
+
 class PromptError(TextgenError, ValueError):
     """A prompt that is empty or holds characters outside the model's vocabulary."""
 

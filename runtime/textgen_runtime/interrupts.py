@@ -8,7 +8,6 @@ it, and a line or an update of the weights would be left half done.
 
 import contextlib
 import signal
-import threading
 from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -37,13 +36,18 @@ class HeldInterrupts:
         self._pending = self._at_once = False
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            for number in self._signals:
-                before = signal.getsignal(number)
-                # None is a handler that is not Python's and could not be put back.
-                if before not in (signal.SIG_IGN, None):
-                    self._before[number] = before
-                    signal.signal(number, self._receive)
+        for number in self._signals:
+            before = signal.getsignal(number)
+            # None is a handler that is not Python's and could not be put back.
+            if before in (signal.SIG_IGN, None):
+                continue
+            self._before[number] = before
+            try:
+                signal.signal(number, self._receive)
+            except ValueError:
+                # This is not the main thread.
+                self._before.clear()
+                break
         return self
 
     def __exit__(

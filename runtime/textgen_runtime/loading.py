@@ -1,17 +1,18 @@
 """From a model file, or its content, to a ``Model``."""
 
-import hashlib
 import os
 import stat
-from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from .binary_file import BinaryReader, name_of, read_open
-from .contract import Contract
-from .engine import Engine
-from .errors import ModelFileError, shorten
-from .generator import Model
+from .contract import Contract, check_format
+from .engines.base import Engine
+from .errors import ModelFileError, TooLargeError, UnknownGraphError, shorten
+from .model import Model
 from .shipped import locate, shipped
+
+if TYPE_CHECKING:
+    from .engines.native import NativeEngine
 
 EngineName: TypeAlias = Literal["auto", "native", "onnxruntime"]
 
@@ -32,9 +33,8 @@ def load(source: ModelSource, *, engine: EngineName = "auto", threads: int = 1) 
             binary mode, which is read to its end. Bytes are never a path.
         engine: What runs it. ``"native"`` is far faster and knows the graphs that ``textgen-train`` writes.
             ``"onnxruntime"`` runs any graph with the contract's inputs and outputs: a graph can take any time
-            and memory, so that is only for files that are trusted. ``"auto"`` takes the native one, or
-            onnxruntime where a graph is one that ``textgen-train`` writes but too large for the native one;
-            it refuses all other graphs. ``Model.engine.name`` says which it is.
+            and memory, so that is only for files that are trusted. ``"auto"`` is the native one.
+            ``Model.engine.name`` says which it is.
         threads: How many threads may work at once: with the native engine on several texts side by side,
             with onnxruntime inside one step.
 
@@ -92,11 +92,14 @@ def _read_path(path: str | os.PathLike[str]) -> bytes:
         return _read_file(file)
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
-        if missing and file != Path(path):
-            raise ModelFileError(f"the folder {shorten(str(path))} holds no {file.name}") from None
-        hint = f"; models that ship: {', '.join(shipped())}" if missing and not file.suffix else ""
+        name = os.path.basename(file)
+        if missing and file != os.fspath(path):
+            raise ModelFileError(f"the folder {shorten(str(path))} holds no {name}") from None
+        hint = (
+            f"; models that ship: {', '.join(shipped())}" if missing and not os.path.splitext(name)[1] else ""
+        )
         raise ModelFileError(
-            f"cannot read the model file {shorten(str(file))}: {error.strerror or error}{hint}"
+            f"cannot read the model file {shorten(file)}: {error.strerror or error}{hint}"
         ) from None
     except ModelFileError as error:
         raise ModelFileError(f"{shorten(str(path))}: {error}") from None
@@ -106,15 +109,12 @@ def open_model(content: bytes, engine: EngineName = "auto", threads: int = 1) ->
     """What ``load`` makes of a file's content; arguments and errors are the same."""
     _check_size(len(content))
     opened, contract = _open(content, engine, threads)
-    model = Model(opened, contract, hashlib.sha256(content).hexdigest())
-    # The model is immutable for everyone else.
-    object.__setattr__(model, "_reopen", (open_model, (content, engine, threads)))
-    return model
+    return Model(opened, contract, content, (open_model, (content, engine, threads)))
 
 
-def _read_file(file: Path) -> bytes:
+def _read_file(file: str) -> bytes:
     """A file's content; one that is too large is not read."""
-    with file.open("rb") as opened:
+    with open(file, "rb") as opened:
         status = os.fstat(opened.fileno())
         if stat.S_ISREG(status.st_mode):
             _check_size(status.st_size)
@@ -128,26 +128,40 @@ def _check_size(size: int) -> None:
 
 
 def _open(content: bytes, engine: EngineName, threads: int) -> tuple[Engine, Contract]:
-    # The engines are imported here: onnxruntime alone takes longer to import than a short text takes to
-    # make, and whoever imports the package for its sampler needs neither.
-    if engine != "onnxruntime":
-        from .native_engine import open_native
-        from .native_graph import UnknownGraphError
-        from .native_weights import TooLargeError
-        from .onnx_file import described_fields, parse
+    # The engines are imported here, because importing onnxruntime takes longer than making a short text.
+    if engine == "onnxruntime":
+        from .engines.onnxruntime import open_onnx
 
-        try:
-            return open_native(content, threads)
-        except UnknownGraphError as error:
-            raise ModelFileError(
-                f"its graph is not one that textgen-train writes ({error}); if you trust the file, "
-                '--engine onnxruntime (in Python engine="onnxruntime") runs it'
-            ) from error
-        except TooLargeError as error:
-            if engine == "native":
-                raise ModelFileError(f"{error}: use --engine onnxruntime") from error
-        # The graph was checked, so onnxruntime gets it, and gets nothing that was not checked.
-        content = described_fields(parse(content))
-    from .onnx_engine import open_onnx
+        return open_onnx(content, threads)
+    try:
+        return open_native(content, threads)
+    except UnknownGraphError as error:
+        raise ModelFileError(
+            f"{why_not_native(error)}; if you trust the file, --engine onnxruntime (in Python "
+            'engine="onnxruntime") runs it'
+        ) from error
 
-    return open_onnx(content, threads)
+
+def why_not_native(error: UnknownGraphError) -> str:
+    """Why the native engine does not run a model, in words for its user."""
+    if isinstance(error, TooLargeError):
+        return f"it is too large for the native engine ({error})"
+    return f"its graph is not one that textgen-train writes ({error})"
+
+
+def open_native(content: bytes, threads: int = 1) -> "tuple[NativeEngine, Contract]":
+    """Open a model file's content with the native engine.
+
+    Its sizes and its metadata are checked before its weights are read.
+
+    Raises:
+        UnknownGraphError: If its graph is not one that this project writes, or too large for this engine.
+        ModelFileError: If it is damaged, or not a text generator of this project's contract.
+    """
+    from ._model_file import ModelFile
+    from .engines.native import NativeEngine
+
+    file = ModelFile(content)
+    check_format(file.metadata)
+    contract = Contract.from_metadata(file.metadata, file.vocabulary_size)
+    return NativeEngine(file, threads, never_drawn=contract.tokenizer.unknown), contract

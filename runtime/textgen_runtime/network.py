@@ -82,6 +82,11 @@ class Network:
     state: Mapping[str, tuple[int, int]]
     vocabulary: int
 
+    @property
+    def recurrent(self) -> tuple[int, int]:
+        """Layers and units, of the first array of the state."""
+        return next(iter(self.state.values()))
+
     @classmethod
     def of(cls, layers: tuple[Layer, ...]) -> "Network":
         """The network of some layers.

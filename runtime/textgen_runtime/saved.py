@@ -1,11 +1,12 @@
 """A running generation kept in a file, to go on exactly where it stood.
 
-All of it is kept: the state, the logits of the next character, the temperature and the position of the
-random stream. The file is a numpy .npz; nothing in it is ever unpickled.
+All of it is kept: the state, the logits of the next token, the sampling and the position of the random
+numbers. The file is a numpy .npz; nothing in it is ever unpickled.
 """
 
 import io
 import os
+from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
 from struct import Struct
@@ -14,18 +15,22 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ._sampler import sampler_at
 from .atomic import replace_file
 from .binary_file import BinaryReader, BinaryWriter, name_of, read_open, write_open
-from .engine import State
-from .errors import OutputError, SavedGenerationError, shorten
-from .generator import Generation, Model
+from .engines.base import Generated, State
+from .errors import OutputError, SavedGenerationError, quote, shorten
+from .generation import Generation
 from .json_text import from_json, to_json
+from .model import Model
+from .sampling import Sampling, make_sampler
 
 if TYPE_CHECKING:
     from zipfile import ZipFile
 
-ARRAYS = ("hidden", "cell", "logits")
+LOGITS, DESCRIPTION = "logits", "description"
+
+# Arrays of the state that are stored under their names; others could be called as the two above.
+PLAIN_STATE = ("hidden", "cell")
 
 # The end of a zip file: signature, entries, the directory's size and the length of a comment.
 END_OF_DIRECTORY = Struct("<4s6xHL4xH")
@@ -34,7 +39,7 @@ STORED = 0  # zip's number of the method that does not compress.
 
 # numpy writes 128 bytes before an array, and some 60 for an entry of the directory.
 LARGEST_HEADER = 1024
-LARGEST_DIRECTORY = 1024
+LARGEST_ENTRY = 256
 
 
 def save(generation: Generation, file: str | os.PathLike[str] | BinaryWriter) -> None:
@@ -48,20 +53,19 @@ def save(generation: Generation, file: str | os.PathLike[str] | BinaryWriter) ->
     described = {
         "model": generation.model.sha256,
         "prompt": generation.prompt,
-        "temperature": sampler.temperature,
+        "sampling": generation.sampling.as_dict(),
         "seed": sampler.seed,
         "substream": sampler.substream,
         "position": sampler.position,
     }
+    if generation.tail:
+        described["tail"] = list(generation.tail)
+    arrays = {member(name): array for name, array in generation.state.items()}
+    arrays[LOGITS] = generation.logits
     content = io.BytesIO()
     # Contiguous, because numpy would store some layouts by columns.
-    np.savez(
-        content,
-        hidden=np.ascontiguousarray(generation.state.hidden),
-        cell=np.ascontiguousarray(generation.state.cell),
-        logits=np.ascontiguousarray(generation.logits),
-        description=np.array(to_json(described)),
-    )
+    stored: dict[str, Any] = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    np.savez(content, **stored, description=np.array(to_json(described)))
     if isinstance(file, str | os.PathLike):
         replace_file(file, content.getvalue())
         return
@@ -125,30 +129,48 @@ def _restore(model: Model, file: BinaryIO) -> Generation:
     # Only here, because importing it takes milliseconds that most programs can do without.
     from zipfile import ZipFile
 
-    size = _check_directory(file)
-    state = (model.engine.layers, 1, model.engine.units)
-    shapes = (state, state, (len(model.vocabulary),))
+    shapes = {name: (layers, 1, units) for name, (layers, units) in model.engine.network.state.items()}
+    size = _check_directory(file, [*map(member, shapes), LOGITS, DESCRIPTION])
     with ZipFile(file) as archive:
         described = _read_description(archive, size)
         if described["model"] != model.sha256:
             raise SavedGenerationError("it was saved from another model: load that one")
-        hidden, cell, logits = (
-            _read_floats(archive, name, shape) for name, shape in zip(ARRAYS, shapes, strict=True)
-        )
-    # Logits of -inf mark characters that are impossible, so they must not all be that.
-    if not (np.isfinite(hidden).all() and np.isfinite(cell).all() and np.isfinite(logits.max())):
+        state = {name: _read_floats(archive, member(name), shape) for name, shape in shapes.items()}
+        logits = _read_floats(archive, LOGITS, (len(model.tokenizer),))
+    # Logits of -inf mark tokens that are impossible, so they must not all be that.
+    if not (all(np.isfinite(array).all() for array in state.values()) and np.isfinite(logits.max())):
         raise SavedGenerationError("its state or its logits are not finite: it is damaged")
-    sampler = sampler_at(*(described[name] for name in ("temperature", "seed", "substream", "position")))
+    sampler = make_sampler(_sampling(described), described["seed"], described["substream"])
+    sampler.position = described["position"]
     prompt = described["prompt"]
     # A text that cannot be encoded cannot be written out.
     prompt.encode()
-    generation = object.__new__(Generation)
-    generation.model, generation.sampler, generation.prompt = model, sampler, prompt
-    generation.state, generation.logits = State(hidden, cell), logits
-    return generation
+    tokens = described.get("tail", [])
+    if not all(type(token) is int and 0 <= token < len(model.tokenizer) for token in tokens):
+        raise SavedGenerationError("not a saved generation, or damaged: it ends with unknown tokens")
+    return Generation.restored(model, sampler, prompt, Generated(tokens, logits, State(state), None))
 
 
-def _check_directory(file: BinaryIO) -> int:
+def member(state: str) -> str:
+    """The name under which an array of the state is stored."""
+    return state if state in PLAIN_STATE else f"state {state}"
+
+
+def _sampling(described: Mapping[str, Any]) -> Sampling:
+    """The sampling, which the first versions stored as a temperature alone."""
+    if "sampling" not in described:
+        return Sampling(described["temperature"])
+    options = described["sampling"]
+    more = set(options) - set(Sampling.__slots__)
+    if more:
+        raise SavedGenerationError(
+            f"it has parameters of generation that this version does not know, {quote(sorted(more))}: "
+            "upgrade textgen-onnx"
+        )
+    return Sampling(**options)
+
+
+def _check_directory(file: BinaryIO, names: Sequence[str]) -> int:
     """See that the archive's directory is as short as that of a saved generation; the file's size.
 
     zipfile makes an object of each entry when it opens an archive, and the directory of a large archive
@@ -160,14 +182,14 @@ def _check_directory(file: BinaryIO) -> int:
     signature, entries, length, comment = END_OF_DIRECTORY.unpack(file.read())
     if signature != b"PK\5\6" or comment or locator.startswith(b"PK\6\7"):
         raise SavedGenerationError("not a saved generation, or damaged")
-    if entries != len(ARRAYS) + 1 or length > LARGEST_DIRECTORY:
+    if entries != len(names) or length > sum(LARGEST_ENTRY + len(name.encode()) for name in names):
         raise SavedGenerationError("not a saved generation, or damaged")
     return size
 
 
 def _read_description(archive: "ZipFile", size: int) -> Any:
     """What the file of this size says beside its arrays."""
-    data, shape, dtype = _read_member(archive, "description", size)
+    data, shape, dtype = _read_member(archive, DESCRIPTION, size)
     if shape != () or dtype.kind != "U" or len(data) != dtype.itemsize:
         raise SavedGenerationError("its description is not a text")
     return from_json(str(np.frombuffer(data, dtype)[0]))

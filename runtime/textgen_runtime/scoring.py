@@ -1,4 +1,9 @@
-"""How well a model predicts a text: its surprise at each character, and what that comes to."""
+"""How well a model predicts a text: its surprise at each token, and what that comes to.
+
+With a model of characters a token is a character. Surprise is stated for each character of the text, so
+that models of other tokens can be compared; perplexity and accuracy are those of tokens, which is what a
+model chooses from.
+"""
 
 import math
 from collections.abc import Sequence
@@ -7,16 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .engine import Engine, initial_state
+from .engines.base import Engine
 from .errors import ScoringError
-from .generator import Model
-from .vocabulary import UnknownPolicy
+from .model import Model
+from .tokenizer import CHARACTER, UnknownPolicy, unit_of
 
-# Characters read in one call, and how many logits of them may be in memory at once: as float64, 32 MiB.
-PIECE = 1024
+# Tokens read in one call, and how many logits of them may be in memory at once: as float64, 32 MiB.
+CHUNK = 1024
 LARGEST_LOGITS = 2**22
 
-# The first character of a text has nothing before it to be predicted from.
+# The first token of a text has nothing before it to be predicted from.
 LEAST_TEXT = 2
 
 BITS_A_NAT = 1.0 / math.log(2)
@@ -27,29 +32,35 @@ class Prediction:
     """A text, and how a model predicted it.
 
     Attributes:
-        context: The character that stands before the text, from which its first one is predicted.
-        text: The predicted characters, in the form that the model reads.
-        choices: The characters that the model held likeliest in their places.
-        surprisals: Negative natural-log probability of each character, given all before it; in nats, of
-            shape [characters], float64.
+        context: The text of the token that stands before the text, from which its first one is predicted.
+        symbols: The predicted tokens' texts, in the form that the model reads: a str of one character each
+            with a model of characters, else a list.
+        choices: The tokens that the model held likeliest in their places, alike.
+        surprisals: Negative natural-log probability of each token, given all before it; in nats, of shape
+            [tokens], float64.
         hits: How often the likeliest token was the right one. Tokens tell the unknown symbol apart from a
-            U+FFFD of the text, which ``text`` and ``choices`` show alike.
+            U+FFFD of the text, which ``symbols`` and ``choices`` show alike.
         skipped: How many characters were left out because the model does not know them.
-        unknown: How many characters were read and scored as the model's unknown symbol, if it has one. In
-            ``text`` and ``choices`` it is U+FFFD.
+        unknown: How many tokens were read and scored as the model's unknown symbol, if it has one. In
+            ``symbols`` and ``choices`` it is U+FFFD.
     """
 
     context: str
-    text: str
-    choices: str
+    symbols: Sequence[str]
+    choices: Sequence[str]
     surprisals: NDArray[np.float64]
     hits: int
     skipped: int
     unknown: int = 0
 
     @property
+    def text(self) -> str:
+        """The predicted text."""
+        return self.symbols if isinstance(self.symbols, str) else "".join(self.symbols)
+
+    @property
     def score(self) -> "Score":
-        return Score(len(self.text), math.fsum(self.surprisals), self.hits)
+        return Score(len(self.text), len(self.symbols), math.fsum(self.surprisals), self.hits)
 
 
 @dataclass(frozen=True)
@@ -58,13 +69,20 @@ class Score:
 
     Attributes:
         characters: How many were predicted.
+        tokens: How many they were predicted in: as many, with a model of characters.
         total_nats: Sum of their surprisals.
-        hits: How often the likeliest character was the right one.
+        hits: How often the likeliest token was the right one.
     """
 
     characters: int
+    tokens: int
     total_nats: float
     hits: int
+
+    @property
+    def unit(self) -> str:
+        """What a token is here: a character, where there are as many."""
+        return CHARACTER if self.tokens == self.characters else "token"
 
     @property
     def nats(self) -> float:
@@ -78,22 +96,23 @@ class Score:
 
     @property
     def perplexity(self) -> float:
-        """As many equally likely characters would be as hard to choose from."""
+        """As many equally likely tokens would be as hard to choose from."""
         try:
-            return math.exp(self.nats)
+            return math.exp(self.total_nats / self.tokens)
         except OverflowError:
             return math.inf
 
     @property
     def accuracy(self) -> float:
-        """Share of characters that the model held likeliest, in [0, 1]."""
-        return self.hits / self.characters
+        """Share of tokens that the model held likeliest, in [0, 1]."""
+        return self.hits / self.tokens
 
 
 def total(scores: Sequence[Score]) -> Score:
     """The score of several texts as one; every character counts the same."""
     return Score(
         sum(score.characters for score in scores),
+        sum(score.tokens for score in scores),
         math.fsum(score.total_nats for score in scores),
         sum(score.hits for score in scores),
     )
@@ -125,25 +144,27 @@ def predict(model: Model, text: str, *, last: float = 1.0, unknown: UnknownPolic
     text = model.contract.normalization.apply(text)
     # As training cuts it, so that the same share is the same characters.
     start = max(0, len(text) - round(len(text) * last) - 1)
-    tokens = model.vocabulary.encode(text[start:], unknown)
+    tokenizer = model.tokenizer
+    tokens = np.asarray(tokenizer.encode(text[start:], unknown))
     if len(tokens) < LEAST_TEXT:
         part = f" in the last {len(text) - start} of {len(text)}" if start else ""
         raise ScoringError(
-            f"there is nothing to predict: {len(tokens)} known characters{part}, and at least {LEAST_TEXT} "
-            "needed"
+            f"there is nothing to predict: {len(tokens)} known {unit_of(tokenizer)}s{part}, and at least "
+            f"{LEAST_TEXT} needed"
         )
     found, choices = surprisals(model.engine, tokens)
     if not np.isfinite(found).all():
         raise ScoringError("the model's logits are not finite: export it again")
-    known, chosen = model.vocabulary.decode_each(tokens), model.vocabulary.decode_each(choices)
+    known, chosen = tokenizer.decode_each(tokens.tolist()), tokenizer.decode_each(choices.tolist())
+    skipped = tokenizer.unknown_in(text[start:]) if unknown == "skip" else {}
     return Prediction(
         known[0],
         known[1:],
         chosen,
         found,
         hits=int((choices == tokens[1:]).sum()),
-        skipped=len(text) - start - len(tokens),
-        unknown=int((tokens[1:] == model.vocabulary.unknown).sum()),
+        skipped=sum(len(symbol) * times for symbol, times in skipped.items()),
+        unknown=int((tokens[1:] == tokenizer.unknown).sum()),
     )
 
 
@@ -173,18 +194,18 @@ def surprisals(engine: Engine, tokens: NDArray[np.int64]) -> tuple[NDArray[np.fl
             choices[here] = rows.argmax(axis=1)
             found[here] = np.log(np.exp(rows, out=rows).sum(axis=1)) - wanted
 
-    state = initial_state(engine)
-    size = max(1, min(PIECE, LARGEST_LOGITS // engine.vocabulary_size))
+    state = engine.initial_state()
+    size = max(1, min(CHUNK, LARGEST_LOGITS // engine.vocabulary_size))
     # With a large vocabulary the exponentials take as long as the network: they run beside it.
     with ThreadPoolExecutor(1, "textgen-scoring") as beside:
         noted = None
         for begin in range(0, len(tokens) - 1, size):
-            piece = tokens[begin : begin + size + 1]
-            logits, state = engine.step(np.ascontiguousarray(piece[:-1, np.newaxis]), state)
-            # One piece waits at most, so that memory stays bounded.
+            chunk = tokens[begin : begin + size + 1]
+            logits, state = engine.forward(np.ascontiguousarray(chunk[:-1, np.newaxis]), state)
+            # One chunk waits at most, so that memory stays bounded.
             if noted:
                 noted.result()
-            noted = beside.submit(note, begin, logits[:, 0], piece[1:])
+            noted = beside.submit(note, begin, logits[:, 0], chunk[1:])
         if noted:
             noted.result()
     return found, choices

@@ -1,9 +1,8 @@
 """Where a model's file is: in the package under a name, at a path, or in the folder at a path."""
 
 import os
-from pathlib import Path
 
-FOLDER = Path(__file__).with_name("models")
+FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "models")
 SUFFIX = ".onnx"
 
 # What textgen-train calls the model in its folder.
@@ -12,11 +11,11 @@ FILE_IN_FOLDER = "model.onnx"
 
 def shipped() -> list[str]:
     """Names of the models that ship; each can stand where the path of a model file can."""
-    return sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}"))
+    return sorted(name.removesuffix(SUFFIX) for name in os.listdir(FOLDER) if name.endswith(SUFFIX))
 
 
-def locate(model: str | os.PathLike[str]) -> Path:
-    """The file of a model.
+def locate(model: str | os.PathLike[str]) -> str:
+    """The path of a model's file.
 
     Args:
         model: The path of the file or of the folder that holds it as ``model.onnx``; or one of ``shipped()``
@@ -24,12 +23,11 @@ def locate(model: str | os.PathLike[str]) -> Path:
             any ``Path``, which is never taken for a name.
     """
     if model in shipped():
-        return FOLDER / f"{model}{SUFFIX}"
-    path = Path(model)
-    # Not Path.is_dir, which raises an error where a folder above may not be searched.
-    return path / FILE_IN_FOLDER if os.path.isdir(path) else path  # noqa: PTH112
+        return os.path.join(FOLDER, f"{model}{SUFFIX}")
+    path = os.fspath(model)
+    return os.path.join(path, FILE_IN_FOLDER) if os.path.isdir(path) else path
 
 
-def shown_path(path: Path) -> str:
+def shown_path(path: str | os.PathLike[str]) -> str:
     """A path as a user can give it to any command: never the name of a model that ships."""
-    return os.path.join(os.curdir, path) if str(path) in shipped() else str(path)  # noqa: PTH118
+    return os.path.join(os.curdir, path) if os.fspath(path) in shipped() else os.fspath(path)

@@ -1,11 +1,11 @@
-"""A page that shows a text with each character coloured by the model's surprise.
+"""A page that shows a text with each token, such as a character, coloured by the model's surprise.
 
 One self-contained HTML file: styles and script are in it, nothing is fetched, and without the script the
 colours are still there.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from importlib.resources import files
 from itertools import pairwise
@@ -15,7 +15,7 @@ from string import Template
 from .json_text import to_json
 from .scoring import BITS_A_NAT, Prediction
 
-# Bits from which the next stronger colour begins. A character that costs under one bit was likelier than all
+# Bits from which the next stronger colour begins. A token that costs under one bit was likelier than all
 # others together, and stays plain.
 LEVELS = (1, 2, 3, 4, 6, 8)
 CLASSES = ("", "a", "b", "c", "d", "e", "f")
@@ -25,6 +25,8 @@ DECIMALS = 2
 LINE_END = "\u21b5"
 FIRST_PRINTABLE = 0x20
 CONTROL_PICTURES = 0x2400
+SIGNS: dict[int, int | str] = {code: CONTROL_PICTURES + code for code in range(FIRST_PRINTABLE)}
+SIGNS |= {ord("\n"): LINE_END, ord("\t"): "\t"}
 
 
 def surprise_page(title: str, texts: Sequence[tuple[str, str, Prediction]]) -> str:
@@ -65,19 +67,17 @@ def _legend() -> str:
 def _section(name: str, figures: str, prediction: Prediction) -> str:
     bits = (prediction.surprisals * BITS_A_NAT).tolist()
     paragraphs = []
-    # The first character was not predicted: it stands there plain.
+    # The first token was not predicted: it stands there plain.
     opening = escape(_visible(prediction.context))
     place = 0
-    # Not splitlines, which knows a dozen other line ends; in a model's text all of them are \n.
-    for line in prediction.text.split("\n"):
-        symbols = line + "\n" * (place + len(line) < len(bits))
+    for symbols in _lines(prediction.symbols):
         marks = "".join(map(_mark, symbols, bits[place : place + len(symbols)]))
         paragraphs.append(f'<p dir="auto" data-at="{place}">{opening}{marks}</p>')
         place += len(symbols)
         opening = ""
     details = to_json(
         {
-            "text": prediction.text,
+            "text": prediction.symbols,
             "bits": [round(each, DECIMALS) for each in bits],
             "choices": prediction.choices,
         },
@@ -92,16 +92,23 @@ def _section(name: str, figures: str, prediction: Prediction) -> str:
     )
 
 
+def _lines(symbols: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Lines of tokens, each with the one that ends it; what follows the last line end is a line too."""
+    start = 0
+    for end, symbol in enumerate(symbols, 1):
+        # In a model's text all line ends are this one.
+        if symbol.endswith("\n"):
+            yield symbols[start:end]
+            start = end
+    yield symbols[start:]
+
+
 def _mark(symbol: str, bits: float) -> str:
     level = CLASSES[bisect_right(LEVELS, bits)]
     shown = escape(_visible(symbol))
     return f'<i class="{level}">{shown}</i>' if level else f"<i>{shown}</i>"
 
 
-def _visible(symbol: str) -> str:
-    """A sign for line ends and control characters, which a page does not show."""
-    if symbol == "\n":
-        return LINE_END
-    if symbol != "\t" and ord(symbol) < FIRST_PRINTABLE:
-        return chr(CONTROL_PICTURES + ord(symbol))
-    return symbol
+def _visible(text: str) -> str:
+    """A text with a sign for each line end and control character, which a page does not show."""
+    return text if text.isprintable() else text.translate(SIGNS)

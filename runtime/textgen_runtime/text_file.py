@@ -1,7 +1,6 @@
 """Texts that a user hands over: a file, or standard input."""
 
 import sys
-from pathlib import Path
 
 from .errors import TextFileError, shorten
 
@@ -20,7 +19,11 @@ def read_text(path: str) -> str:
     if path == STANDARD_INPUT and sys.stdin is None:
         raise TextFileError("cannot read standard input: it is closed")
     try:
-        content = sys.stdin.buffer.read() if path == STANDARD_INPUT else Path(path).read_bytes()
+        if path == STANDARD_INPUT:
+            content = sys.stdin.buffer.read()
+        else:
+            with open(path, "rb") as file:
+                content = file.read()
     except OSError as error:
         raise TextFileError(f"cannot read {name}: {error.strerror or error}") from None
     return decode(content, name)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from textgen_runtime.cli.shell import MOST_THREADS, CommandParser, number, whole_number
 from textgen_runtime.corpus import NAMES
-from textgen_runtime.vocabulary import UNICODE_FORMS
+from textgen_runtime.normalization import UNICODE_FORMS
 
 from .errors import RecipeError
 from .recipe import LARGE_VOCABULARY, PRESETS, AnyRecipe, Budget, ClassicRecipe, Recipe, preset

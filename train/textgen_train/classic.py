@@ -87,20 +87,16 @@ class ClassicTrainer(Trainer):
         # A view of the text: windows that overlap share their characters.
         self._windows = tokens[:-1].unfold(0, recipe.window, recipe.window_step)
         self._targets = tokens[recipe.window :: recipe.window_step]
+        model = classic_network(vocabulary_size, recipe.units)
+        # It goes on from the initial weights' draws, apart from whatever else in the process draws numbers.
+        self._order = torch_rng(torch.get_rng_state())
         super().__init__(
-            Replicas(
-                classic_network(vocabulary_size, recipe.units),
-                recipe.batch,
-                threads_or_all(threads),
-                seed,
-            ),
+            Replicas(model, recipe.batch, threads_or_all(threads), seed),
             budget,
             math.ceil(len(self._targets) / recipe.batch),
             len(self._targets) * recipe.window,
             recipe.learning_rate,
         )
-        # It goes on from the initial weights' draws, apart from whatever else in the process draws numbers.
-        self._order = torch_rng(torch.get_rng_state())
         trained = [weight for weight in self.model.parameters() if weight.requires_grad]
         self._optimizer = torch.optim.RMSprop(
             trained, lr=recipe.learning_rate, alpha=RMSPROP_DECAY, eps=RMSPROP_EPSILON

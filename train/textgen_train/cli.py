@@ -20,10 +20,10 @@ from textgen_runtime.console import tell
 from textgen_runtime.corpus import Corpus, read_corpus
 from textgen_runtime.errors import OutputError, TextgenError
 from textgen_runtime.interrupts import HeldInterrupts
+from textgen_runtime.normalization import Normalization, as_unicode_form
 from textgen_runtime.processors import available_processors
 from textgen_runtime.shipped import shown_path
 from textgen_runtime.text_file import STANDARD_INPUT
-from textgen_runtime.vocabulary import Normalization, as_unicode_form
 
 from .arguments import PROG, budget_of, parser, recipe_of
 from .dataset import Dataset, make_dataset
@@ -80,7 +80,7 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
     form = None if arguments.unicode == "none" else as_unicode_form(arguments.unicode)
     lowercase = arguments.lowercase or isinstance(recipe, ClassicRecipe)
     dataset = make_dataset(corpus, Normalization(lowercase, form), held_out, arguments.min_count)
-    recipe = recipe_of(arguments, len(dataset.vocabulary))
+    recipe = recipe_of(arguments, len(dataset.tokenizer))
     if isinstance(recipe, ClassicRecipe) and len(dataset.training) <= recipe.window:
         raise CorpusError(
             f"the corpus {corpus.name} is too short: its {len(dataset.training)} characters to learn from "
@@ -89,7 +89,7 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
     folder = arguments.output or default_folder(arguments.corpus, corpus)
     corpora = [corpus, held_out] if isinstance(held_out, Corpus) else [corpus]
     with prepared_folder(folder, corpora, overwrite=arguments.overwrite):
-        escape_unencodable(PROG, sys.stdout, dataset.vocabulary.symbols)
+        escape_unencodable(PROG, sys.stdout, dataset.tokenizer.symbols)
         tell(described(corpus.name, dataset) + adapted(arguments, recipe))
         # Only here: torch takes seconds to import, and whatever is wrong with the above is known by now.
         from .provenance import Provenance
@@ -102,7 +102,7 @@ def described(name: str, dataset: Dataset) -> str:
     """The first line: how much text there is, and of how many symbols."""
     line = (
         f"{name}: {len(dataset.training):,} characters to learn from, {len(dataset.held_out):,} "
-        f"held out, {len(dataset.vocabulary):,} different ones"
+        f"held out, {len(dataset.tokenizer):,} different ones"
     )
     if dataset.rare:
         line += (
@@ -188,7 +188,7 @@ def make_trainer(provenance: "Provenance", budget: Budget, threads: int) -> "Tra
     from .stream_trainer import StreamTrainer
 
     dataset, recipe = provenance.dataset, provenance.recipe
-    text, size = dataset.training, len(dataset.vocabulary)
+    text, size = dataset.training, len(dataset.tokenizer)
     if isinstance(recipe, ClassicRecipe):
         return ClassicTrainer(text, size, recipe, budget, provenance.seed, threads=threads)
     return StreamTrainer(text, size, recipe, budget, provenance.seed, threads=threads)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from textgen_runtime.corpus import Corpus
-from textgen_runtime.vocabulary import Normalization, Vocabulary
+from textgen_runtime.normalization import Normalization
+from textgen_runtime.tokenizer import CharacterTokenizer
 
 from .errors import CorpusError
 
@@ -24,7 +25,7 @@ class Dataset:
     """Two texts as token ids.
 
     Attributes:
-        vocabulary: All characters of both texts, in code point order: a model that cannot say a character
+        tokenizer: Of all characters of both texts, in code point order: a model that cannot say a character
             cannot be scored on it. With a minimum count, the frequent ones behind the unknown symbol.
         normalization: What was done to both texts before.
         training: Shape [characters], int64.
@@ -34,7 +35,7 @@ class Dataset:
         rare: How many symbols the unknown symbol stands for; 0 if there is none.
     """
 
-    vocabulary: Vocabulary
+    tokenizer: CharacterTokenizer
     normalization: Normalization
     training: NDArray[np.int64]
     held_out: NDArray[np.int64]
@@ -43,7 +44,7 @@ class Dataset:
 
     def unknown_share(self, tokens: NDArray[np.int64]) -> float:
         """Which share of a text is the unknown symbol."""
-        return float(np.mean(tokens == self.vocabulary.unknown))
+        return float(np.mean(tokens == self.tokenizer.unknown))
 
     def snippet(self, randomness: random.Random) -> str:
         """A piece of the training text to start samples from.
@@ -54,13 +55,13 @@ class Dataset:
         pieces = [self._piece(randomness) for _ in range(SNIPPETS_COMPARED)]
         best = max(pieces, key=lambda piece: len(set(piece)))
         # Where all of them are the unknown symbol alone, the longest stretch of the whole text without it.
-        return best or self.vocabulary.decode(self._known(self.training)[:SNIPPET_LENGTH])
+        return best or self.tokenizer.decode(self._known(self.training)[:SNIPPET_LENGTH])
 
     def _known(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
         """The longest stretch without the unknown symbol, which has no text."""
-        if self.vocabulary.unknown is None:
+        if self.tokenizer.unknown is None:
             return tokens
-        unknown = np.flatnonzero(tokens == self.vocabulary.unknown)
+        unknown = np.flatnonzero(tokens == self.tokenizer.unknown)
         bounds = np.concatenate([[-1], unknown, [len(tokens)]])
         longest = int(np.diff(bounds).argmax())
         return tokens[bounds[longest] + 1 : bounds[longest + 1]]
@@ -70,7 +71,7 @@ class Dataset:
         latest = len(self.training) - SNIPPET_LENGTH
         start = randomness.randint(0, latest)
         tokens = self._known(self.training[start : start + 2 * SNIPPET_LENGTH])
-        text = self.vocabulary.decode(tokens)
+        text = self.tokenizer.decode(tokens)
         words = [i + 1 for i, symbol in enumerate(text[:SNIPPET_LENGTH]) if symbol.isspace()]
         begin = words[0] if words and words[0] + SNIPPET_LENGTH <= len(text) else 0
         return text[begin : begin + SNIPPET_LENGTH]
@@ -116,22 +117,22 @@ def make_dataset(
             f"the corpus {corpus.name} is too short: {len(training)} characters to train on and {len(rest)} "
             f"held out, and at least {LEAST_TRAINING_CHARACTERS} and {LEAST_HELD_OUT_CHARACTERS} are needed"
         )
-    vocabulary = _make_vocabulary(corpus, training, symbols, min_count)
-    rare = len(symbols) - len(vocabulary) + 1 if vocabulary.unknown is not None else 0
-    learned, scored = vocabulary.encode(training), vocabulary.encode(rest)
+    tokenizer = _make_tokenizer(corpus, training, symbols, min_count)
+    rare = len(symbols) - len(tokenizer) + 1 if tokenizer.unknown is not None else 0
+    learned, scored = np.asarray(tokenizer.encode(training)), np.asarray(tokenizer.encode(rest))
     if isinstance(held_out, Corpus):
-        return Dataset(vocabulary, normalization, learned, scored[1:], int(scored[0]), rare)
-    return Dataset(vocabulary, normalization, learned, scored, int(learned[-1]), rare)
+        return Dataset(tokenizer, normalization, learned, scored[1:], int(scored[0]), rare)
+    return Dataset(tokenizer, normalization, learned, scored, int(learned[-1]), rare)
 
 
-def _make_vocabulary(corpus: Corpus, training: str, symbols: list[str], min_count: int) -> Vocabulary:
+def _make_tokenizer(corpus: Corpus, training: str, symbols: list[str], min_count: int) -> CharacterTokenizer:
     """All symbols, or the frequent ones behind an unknown symbol where some are rare."""
     counts = Counter(training)
     frequent = [symbol for symbol in symbols if counts[symbol] >= min_count]
     if min_count <= 1 or len(frequent) == len(symbols):
-        return Vocabulary(symbols)
+        return CharacterTokenizer(symbols)
     if not frequent:
         raise CorpusError(
             f"no symbol of the corpus {corpus.name} is there {min_count} times: lower --min-count"
         )
-    return Vocabulary(["", *frequent], unknown=0)
+    return CharacterTokenizer(["", *frequent], unknown=0)

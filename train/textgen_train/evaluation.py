@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from textgen_runtime.generator import Model
+from textgen_runtime.model import Model
 from textgen_runtime.scoring import BITS_A_NAT, surprisals
 
 from .dataset import Dataset

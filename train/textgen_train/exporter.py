@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from textgen_runtime.atomic import replace_file
 from textgen_runtime.contract import Contract
-from textgen_runtime.engine import Engine, State
-from textgen_runtime.generator import Model
+from textgen_runtime.engines.base import Engine, State
 from textgen_runtime.loading import open_model
+from textgen_runtime.model import Model
 from textgen_runtime.network import Network, lstm_network
 from torch import Tensor
 
@@ -95,9 +95,9 @@ def build_checked(
     ``threads`` is for the loaded model.
     """
     size = model.output.out_features
-    if len(contract.vocabulary) != size:
+    if len(contract.tokenizer) != size:
         raise ValueError(
-            f"the vocabulary has {len(contract.vocabulary)} characters, the network {size} outputs"
+            f"the vocabulary has {len(contract.tokenizer)} characters, the network {size} outputs"
         )
     if not all(bool(torch.isfinite(weight).all()) for weight in model.parameters()):
         raise ExportError(
@@ -150,11 +150,14 @@ class Reference:
         Raises:
             ExportError: If logits or next states differ by more than rounding explains.
         """
-        logits, after = engine.step(self._tokens, State(*(part.numpy() for part in self._state)))
+        logits, after = engine.forward(
+            self._tokens,
+            State(dict(zip(("hidden", "cell"), (part.numpy() for part in self._state), strict=True))),
+        )
         names = ("logits", "next hidden state", "next cell state")
         differences = [
             float(np.abs(found - expected).max())
-            for found, expected in zip((logits, *after), self._expected, strict=True)
+            for found, expected in zip((logits, after["hidden"], after["cell"]), self._expected, strict=True)
         ]
         for name, difference, limit in zip(names, differences, self._limits, strict=True):
             # Not `difference > limit`, which NaN would pass.

@@ -3,8 +3,8 @@
 import random
 from typing import Any
 
-from textgen_runtime.batch import stream_together
-from textgen_runtime.generator import Model
+from textgen_runtime.batch import Batch
+from textgen_runtime.model import Model
 
 from .dataset import Dataset
 from .loop.rng_state import python_rng, python_rng_state
@@ -15,11 +15,12 @@ LENGTH = 400
 
 def sample_text(model: Model, prompt: str, seed: int) -> str:
     """A text at each temperature, under a heading each."""
-    generations = [model.start(prompt, temperature=temperature, seed=seed) for temperature in TEMPERATURES]
-    chunks = stream_together(generations, LENGTH, model.engine.piece(len(generations)))
+    batch = Batch(model)
+    for temperature in TEMPERATURES:
+        batch.add(model.start(prompt, temperature=temperature, seed=seed), LENGTH)
     parts = [f"--- generating from: {prompt!r}"]
-    for temperature, text in zip(TEMPERATURES, zip(*chunks, strict=True), strict=True):
-        parts += [f"------ temperature: {temperature}", prompt + "".join(text)]
+    for temperature, text in zip(TEMPERATURES, batch.complete(), strict=True):
+        parts += [f"------ temperature: {temperature}", prompt + text]
     return "\n".join(parts)
 
 

@@ -41,7 +41,7 @@ def watched_run(  # noqa: PLR0913 (each is needed, and two have defaults)
     dataset, warn = provenance.dataset, progress.warn
     rng = random.Random(provenance.seed)
     prompts = tuple(dataset.snippet(rng) for _ in range(OWN_PROMPTS))
-    contract = Contract(dataset.vocabulary, dataset.normalization, prompts)
+    contract = Contract(dataset.tokenizer, dataset.normalization, prompts)
     drawn = Samples(dataset, rng) if samples else None
     evaluator = Evaluator(trainer, provenance, contract, folder, warn, samples=drawn, threads=threads)
     title = f"{provenance.corpus.name}, {trainer.model.parameter_count:,} parameters"
@@ -49,7 +49,7 @@ def watched_run(  # noqa: PLR0913 (each is needed, and two have defaults)
         trainer,
         evaluator,
         [
-            DivergenceWarning(len(dataset.vocabulary), warn),
+            DivergenceWarning(len(dataset.tokenizer), warn),
             ReportFiles(folder, title, warn),
             Display(progress),
         ],

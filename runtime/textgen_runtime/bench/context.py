@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from textgen_runtime._decoder import Decoder
+from textgen_runtime._core import CoreNetwork
+from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.errors import ModelFileError
-from textgen_runtime.generator import Model
 from textgen_runtime.loading import open_model
-from textgen_runtime.native_engine import NativeEngine
+from textgen_runtime.model import Model
 
 from .busy import ProcessorTime
 
@@ -49,13 +49,13 @@ class Bench:
         return HandWritten(self.content, threads, self.temperature)
 
     @cached_property
-    def decoder(self) -> Decoder | None:
+    def core(self) -> CoreNetwork | None:
         """The native engine's; None if it does not know the graph."""
         try:
             engine = self.model("native").engine
         except ModelFileError:
             return None
-        return engine.decoder if isinstance(engine, NativeEngine) else None
+        return engine.core if isinstance(engine, NativeEngine) else None
 
     def takes(self, engine: str) -> Callable[[int], object]:
         """Makes so many characters with the public API."""

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from textgen_runtime.errors import TextgenError, shorten
-from textgen_runtime.generator import Model
 from textgen_runtime.json_text import from_json, to_json
+from textgen_runtime.model import Model
 
 from .report import Section
 
@@ -26,12 +26,13 @@ def describe_model(name: str, model: Model) -> dict[str, Any]:
         name: The file, as it was named.
         model: The same, loaded.
     """
+    layers, units = model.engine.network.recurrent
     return {
         "file": name,
         "sha256": model.sha256,
-        "layers": model.engine.layers,
-        "units": model.engine.units,
-        "vocabulary": len(model.vocabulary),
+        "layers": layers,
+        "units": units,
+        "vocabulary": len(model.tokenizer),
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textgen_runtime.engine import Measurements
+from textgen_runtime.engines.base import Measurements
 
 from .context import Bench
 from .deadline import Deadline
@@ -41,8 +41,8 @@ def latency(bench: Bench, deadline: Deadline) -> Section:
         if seconds.sum() < bench.seconds:
             notes.append(f"cut short, from {bench.seconds:.2g} s to {seconds.sum():.2g} s: {engine}")
         points = np.percentile(seconds, PERCENTILES)
-        model = measured.model_seconds / measured.characters
-        sampler = measured.sampler_seconds / measured.characters
+        model = measured.model_seconds / measured.tokens
+        sampler = measured.sampler_seconds / measured.tokens
         rows.append((engine, [microseconds(each) for each in (*points, model, sampler)]))
         middles = [float(np.median(each)) * NANOSECOND for each in rounds]
         tails = [float(np.percentile(each, PERCENTILES[TAIL])) * NANOSECOND for each in rounds]
@@ -66,7 +66,7 @@ def latency(bench: Bench, deadline: Deadline) -> Section:
 
 def measure(bench: Bench, engine: str, deadline: Deadline) -> tuple[Measurements, list[NDArray[np.int64]]]:
     """Rounds of characters, and the nanoseconds that each of them took."""
-    measured = Measurements(latencies=[])
+    measured = Measurements(latencies=True)
     rounds: list[NDArray[np.int64]] = []
     if deadline.passed:
         return measured, rounds
@@ -81,7 +81,7 @@ def measure(bench: Bench, engine: str, deadline: Deadline) -> tuple[Measurements
         start, processor = perf_counter(), thread_time()
         generation.take(ROUND)
         bench.processor_time.add(perf_counter() - start, thread_time() - processor)
-        rounds.append(np.concatenate(measured.latencies or []))
+        rounds.append(np.array(measured.latencies, np.int64))
         measured.latencies = []
         total += rounds[-1].sum() * NANOSECOND
     return measured, rounds

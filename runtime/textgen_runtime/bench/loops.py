@@ -8,7 +8,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from textgen_runtime._sampler import Sampler
-from textgen_runtime.contract import CELL, HIDDEN, OUTPUTS, TOKEN
+from textgen_runtime.contract import LOGITS, NEXT, TOKEN
 
 WINDOW = 60
 
@@ -27,20 +27,25 @@ class HandWritten:
         # All else as onnxruntime has it: few people change more.
         options.intra_op_num_threads = threads
         self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        self._layers, _, self._units = self.session.get_inputs()[1].shape
+        self._state = {node.name: node.shape for node in self.session.get_inputs() if node.name != TOKEN}
+        self._outputs = [LOGITS, *(NEXT + name for name in self._state)]
         self._temperature = temperature
 
-    def _zeros(self, batch: int) -> NDArray[np.float32]:
-        return np.zeros((self._layers, batch, self._units), np.float32)
+    def _zeros(self, batch: int) -> dict[str, NDArray[Any]]:
+        return {
+            name: np.zeros((layers, batch, units), np.float32)
+            for name, (layers, _, units) in self._state.items()
+        }
 
     def plain(self, characters: int) -> None:
         """The state carried by hand, and the textbook's numpy sampling."""
         random = np.random.default_rng(0)
-        hidden = cell = self._zeros(1)
+        feed = self._zeros(1)
         token = 0
         for _ in range(characters):
-            feed = {TOKEN: np.array([[token]], np.int64), HIDDEN: hidden, CELL: cell}
-            logits, hidden, cell = self.session.run(OUTPUTS, feed)
+            feed[TOKEN] = np.array([[token]], np.int64)
+            logits, *after = self.session.run(self._outputs, feed)
+            feed.update(zip(self._state, after, strict=True))
             scaled = logits[0, 0].astype(np.float64) / self._temperature
             weights = np.exp(scaled - scaled.max())
             token = int(random.multinomial(1, weights / weights.sum()).argmax())
@@ -51,7 +56,7 @@ class HandWritten:
         zeros = self._zeros(1)
         text = np.zeros((WINDOW, 1), np.int64)
         for _ in range(characters):
-            logits, _, _ = self.session.run(OUTPUTS, {TOKEN: text, HIDDEN: zeros, CELL: zeros})
+            logits = self.session.run(self._outputs, {TOKEN: text, **zeros})[0]
             text = np.concatenate([text[1:], [[sampler.draw(logits[-1, 0])]]])
 
     def batch(self, streams: int) -> Callable[[int], Any]:
@@ -59,10 +64,11 @@ class HandWritten:
         sampler = Sampler(self._temperature)
 
         def run(rounds: int) -> None:
-            hidden = cell = self._zeros(streams)
-            tokens = np.zeros((1, streams), np.int64)
+            feed = self._zeros(streams)
+            feed[TOKEN] = np.zeros((1, streams), np.int64)
             for _ in range(rounds):
-                logits, hidden, cell = self.session.run(OUTPUTS, {TOKEN: tokens, HIDDEN: hidden, CELL: cell})
-                tokens = sampler.draw_rows(logits[0])[np.newaxis]
+                logits, *after = self.session.run(self._outputs, feed)
+                feed.update(zip(self._state, after, strict=True))
+                feed[TOKEN] = sampler.draw_batch(logits[0])[np.newaxis]
 
         return run

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from textgen_runtime._decoder import kernel_names
+from textgen_runtime._kernels import kernel_names
 from textgen_runtime.processors import available_processors
 from textgen_runtime.version import __version__
 

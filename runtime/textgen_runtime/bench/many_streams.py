@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from textgen_runtime._sampler import Sampler
-from textgen_runtime.engine import State
+from textgen_runtime.engines.base import Lane
 
 from .context import Bench
 from .deadline import Deadline
@@ -96,15 +96,18 @@ def batches(bench: Bench, streams: int, threads: int) -> Callable[[int], object]
 def decodes(bench: Bench, streams: int, threads: int) -> Callable[[int], object]:
     """The native engine, all streams in one call."""
     engine = bench.model("native", threads).engine
+    zeros = np.zeros(engine.vocabulary_size, np.float32)
     samplers = [Sampler(bench.temperature, 0, i) for i in range(streams)]
-    zeros = np.zeros((engine.layers, streams, engine.units), np.float32)
-    logits = np.zeros((streams, engine.vocabulary_size), np.float32)
-    # In the pieces in which texts are made, which an interrupt can wait for.
-    piece = engine.piece(streams)
+    # In the chunks in which texts are made, which an interrupt can wait for.
+    chunk = engine.chunk(streams)
 
     def run(length: int) -> None:
-        state, scores = State(zeros, zeros), logits
-        for start in range(0, length, piece):
-            _, scores, state = engine.decode(samplers, scores, state, min(piece, length - start))
+        lanes = [Lane(sampler, zeros, engine.initial_state(), length) for sampler in samplers]
+        while lanes:
+            lanes = [
+                Lane(lane.sampler, made.logits, made.state, lane.length - len(made.tokens))
+                for lane, made in zip(lanes, engine.generate(lanes, chunk), strict=True)
+                if made.ending is None
+            ]
 
     return run

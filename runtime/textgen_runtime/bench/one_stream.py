@@ -1,12 +1,10 @@
 """The measurements of one stream: generating it, and reading a prompt."""
 
+from array import array
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from textgen_runtime.engine import initial_state
-from textgen_runtime.generator import read_prompt
+from textgen_runtime.generation import read_prompt
 
 from .context import Bench
 from .deadline import Deadline
@@ -28,8 +26,8 @@ def one_stream(bench: Bench, deadline: Deadline) -> Section:
     }
     makers[PLAIN] = lambda: bench.hand_written().plain
     makers[CLASSIC] = lambda: bench.hand_written().classic
-    if decoder := bench.decoder:
-        makers[WEIGHTS] = lambda: decoder.stream_weights
+    if core := bench.core:
+        makers[WEIGHTS] = lambda: core.read_weights
     contestants = sized_in_time(makers, deadline)
     taken = interleave(contestants, bench.seconds, deadline, bench.processor_time)
     middle = medians(taken)
@@ -63,8 +61,8 @@ def prompts(bench: Bench, deadline: Deadline) -> Section:
 
     def reads(name: str) -> Callable[[int], None]:
         engine = bench.model(name).engine
-        tokens = np.resize(np.arange(engine.vocabulary_size), PROMPT).astype(np.int64)
-        state = initial_state(engine)
+        tokens = array("q", (each % engine.vocabulary_size for each in range(PROMPT)))
+        state = engine.initial_state()
 
         def read(repeats: int) -> None:
             for _ in range(repeats):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from textgen_runtime.bench import busy
+from textgen_runtime.bench.checked_fields import checked_fields
 from textgen_runtime.bench.compare import Comparison, compare, read_old
 from textgen_runtime.bench.context import Bench
 from textgen_runtime.bench.deadline import FOREVER, Deadline
@@ -24,12 +25,10 @@ from textgen_runtime.bench.plot import is_plot, plot
 from textgen_runtime.bench.report import Section
 from textgen_runtime.bench.sections import SHARES, measure
 from textgen_runtime.console import tell
+from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.errors import ModelFileError, OutputError
-from textgen_runtime.generator import Model
 from textgen_runtime.loading import EngineName, name_source, open_model, read_model
-from textgen_runtime.native_engine import NativeEngine
-from textgen_runtime.onnx_file import described_fields
-from textgen_runtime.onnx_file import parse as parse_onnx
+from textgen_runtime.model import Model
 from textgen_runtime.processors import available_processors
 
 from .bench_arguments import PROG, STANDARD_OUTPUT, parse
@@ -188,7 +187,7 @@ def open_checked(name: str, engine: EngineName) -> tuple[Model, bytes]:
         raise ModelFileError(f"{name_source(name)}: {error}") from error
     if engine != "onnxruntime":
         # Its graph was checked. Everything that onnxruntime runs besides gets nothing that was not.
-        content = described_fields(parse_onnx(content))
+        content = checked_fields(content)
     return model, content
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from textgen_runtime.bench.plot import SHOWN
 from textgen_runtime.bench.sections import SHARES
-from textgen_runtime.generator import DEFAULT_TEMPERATURE
+from textgen_runtime.sampling import DEFAULT_TEMPERATURE
 
 from .shell import MODEL_HELP, CommandParser, number
 
@@ -66,7 +66,7 @@ def parser() -> CommandParser:
         "--engine",
         choices=("both", "native", "onnxruntime"),
         default="both",
-        help="the engine to measure (default both; onnxruntime alone where a model is too large for native)",
+        help="the engine to measure (default both)",
     )
     command.add_argument(
         "--section",

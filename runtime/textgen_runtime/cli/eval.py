@@ -9,9 +9,9 @@ from time import perf_counter
 from textgen_runtime.compressors import COMPRESSORS, compressed_bits
 from textgen_runtime.corpus import NAMES, read_corpus
 from textgen_runtime.errors import OutputError, TextgenError
-from textgen_runtime.generator import Model
 from textgen_runtime.json_text import to_json
 from textgen_runtime.loading import load
+from textgen_runtime.model import Model
 from textgen_runtime.scoring import predict
 from textgen_runtime.text_file import STANDARD_INPUT
 

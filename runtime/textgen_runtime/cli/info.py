@@ -5,11 +5,11 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from textgen_runtime.contract import LEVEL
 from textgen_runtime.description import Description, describe_file
 from textgen_runtime.errors import ModelFileError
 from textgen_runtime.json_text import to_json
-from textgen_runtime.vocabulary import Normalization
+from textgen_runtime.normalization import Normalization
+from textgen_runtime.tokenizer import unit_of
 
 from .readable import fit, named, one_line, printable
 from .shell import CommandParser, add_model, run_command
@@ -63,26 +63,33 @@ def info(arguments: argparse.Namespace) -> int:
 def lines(description: Description) -> Iterator[str]:
     """The description for a person."""
     contract = description.contract
+    tokenizer = contract.tokenizer
     yield from pairs(
         {
             "file": str(description.path),
             "size": f"{description.size:,} bytes",
             "sha256": description.sha256,
             "format": str(description.format),
-            "level": LEVEL,
-            "network": f"{description.layers} x {description.units} LSTM units",
+            "level": tokenizer.level,
+            "network": network(description),
             "parameters": f"{description.parameters:,}",
             "engine": engine(description),
             "normalization": normalization(contract.normalization),
         }
     )
-    special = "" if contract.vocabulary.unknown is None else ", one of them the unknown symbol"
-    yield f"vocabulary, {len(contract.vocabulary):,} characters{special}"
-    yield from fit([named(symbol) for symbol in contract.vocabulary.symbols], INDENT)
+    special = "" if tokenizer.unknown is None else ", one of them the unknown symbol"
+    yield f"vocabulary, {len(tokenizer):,} {unit_of(tokenizer)}s{special}"
+    yield from fit([named(symbol) for symbol in tokenizer.symbols], INDENT)
     yield f"prompts, {len(contract.prompts):,}"
     yield from (f'{INDENT}"{one_line(prompt)}"' for prompt in contract.prompts)
     yield "training"
     yield from pairs(contract.training, INDENT)
+
+
+def network(description: Description) -> str:
+    """Layers and units, for a person; the kind of the layers is known where the graph is."""
+    kind = "LSTM units" if description.why_not_native is None else "units"
+    return f"{description.layers} x {description.units} {kind}"
 
 
 def engine(description: Description) -> str:

@@ -1,5 +1,7 @@
 """The list of models that ship, as ``textgen-run --list`` prints it."""
 
+import os
+
 from textgen_runtime.loading import load
 from textgen_runtime.shipped import locate, shipped
 
@@ -10,9 +12,10 @@ def describe(name: str) -> str:
     """A shipped model in a line: name, size, what it learned from, and how well."""
     model = load(name)
     training = model.training
-    size = locate(name).stat().st_size / KILOBYTE
+    layers, units = model.engine.network.recurrent
+    size = os.path.getsize(locate(name)) / KILOBYTE  # noqa: PTH202 (without pathlib)
     return (
-        f"{name}  {size:,.0f} kB, {model.engine.layers} x {model.engine.units} units; learned from "
+        f"{name}  {size:,.0f} kB, {layers} x {units} units; learned from "
         f"{training['corpus']}, {training['held_out_nats']:.4f} nats a character on "
         f"{training['split']['held_out']}"
     )

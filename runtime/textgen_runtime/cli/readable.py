@@ -12,10 +12,13 @@ INVISIBLE = ("Z", "M", "Cf")
 
 
 def named(symbol: str) -> str:
-    r"""A character as it is, or the name of one that cannot be seen: ``<space>``, ``\n``."""
+    r"""A symbol as it is, or the name of a character that cannot be seen: ``<space>``, ``\n``."""
     if not symbol:
         # The entry of the unknown symbol.
         return "<unknown symbol>"
+    if len(symbol) > 1:
+        # A token of several characters: quotes show where it begins and ends.
+        return repr(symbol)
     if symbol.isprintable() and not unicodedata.category(symbol).startswith(INVISIBLE):
         return symbol
     name = unicodedata.name(symbol, "")

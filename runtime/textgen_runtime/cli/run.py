@@ -5,24 +5,21 @@ import sys
 from collections.abc import Sequence
 from time import perf_counter
 
-from textgen_runtime.batch import stream_together
+from textgen_runtime.batch import Batch
 from textgen_runtime.console import tell
-from textgen_runtime.engine import Measurements
+from textgen_runtime.engines.base import Measurements
 from textgen_runtime.errors import PromptError
-from textgen_runtime.generator import (
-    DEFAULT_LENGTH,
-    DEFAULT_TEMPERATURE,
-    STREAM_PIECE,
-    Generation,
-    Model,
-    fresh_seed,
-)
+from textgen_runtime.generation import STREAM_CHUNK, Generation
 from textgen_runtime.interrupts import HeldInterrupts
 from textgen_runtime.loading import load
+from textgen_runtime.model import DEFAULT_LENGTH, Model, fresh_seed
+from textgen_runtime.sampling import Sampling
 from textgen_runtime.text_file import STANDARD_INPUT, read_text
-from textgen_runtime.vocabulary import UnknownPolicy, describe
+from textgen_runtime.tokenizer import UnknownPolicy, describe
 
 from .models import list_models
+from .sampling_arguments import add_sampling, samplings
+from .sampling_arguments import heading as sampling_heading
 from .shell import (
     MOST_SEED,
     MOST_THREADS,
@@ -33,7 +30,6 @@ from .shell import (
     add_model,
     complain,
     escape_unencodable,
-    number,
     run_command,
     shown_on,
     whole_number,
@@ -75,21 +71,13 @@ def parser() -> CommandParser:
     )
     add_model(command)
     command.add_argument("--list", action=Show, text=list_models, help="list the models that ship, and exit")
-    command.add_argument(
-        "--temp",
-        metavar="T",
-        type=number("a finite number, 0 or more", lambda value: value >= 0),
-        nargs="+",
-        default=[DEFAULT_TEMPERATURE],
-        help="temperature: 0 always takes the likeliest character, 1 follows the model, higher surprises; "
-        f"several give a text each, under headings (default {DEFAULT_TEMPERATURE})",
-    )
+    add_sampling(command)
     command.add_argument(
         "--length",
         metavar="N",
         type=whole_number(1),
         default=DEFAULT_LENGTH,
-        help=f"how many characters to make (default {DEFAULT_LENGTH})",
+        help=f"how many tokens to make: characters, with a model of characters (default {DEFAULT_LENGTH})",
     )
     prompt = command.add_mutually_exclusive_group()
     prompt.add_argument(
@@ -145,38 +133,39 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
     before = perf_counter()
     model = load(arguments.model, engine=arguments.engine, threads=arguments.threads)
     loaded = perf_counter()
-    escape_unencodable(PROG, sys.stdout, model.vocabulary.symbols)
+    escape_unencodable(PROG, sys.stdout, model.tokenizer.symbols)
     if prompt is not None:
         tell_unknown(model, prompt, arguments.unknown)
 
-    measured: list[tuple[float, Measurements]] = []
+    measured: list[tuple[Sampling, Measurements]] = []
     writer = Writer()
-    for heat in arguments.temp:
-        measurements = Measurements() if arguments.stats else None
-        if measurements is not None:
-            measured.append((heat, measurements))
+    for sampling in samplings(arguments):
+        batch = Batch(model, Measurements() if arguments.stats else None)
+        if batch.measurements is not None:
+            measured.append((sampling, batch.measurements))
         for first in range(0, arguments.count, TOGETHER):
-            streams = range(first, min(first + TOGETHER, arguments.count))
+            numbers = range(first, min(first + TOGETHER, arguments.count))
             generations = [
-                model.start(prompt, temperature=heat, seed=seed, substream=i, unknown=arguments.unknown)
-                for i in streams
+                model.start(prompt, sampling=sampling, seed=seed, substream=i, unknown=arguments.unknown)
+                for i in numbers
             ]
-            generations[0].measurements = measurements
-            titles = [heading(arguments, heat, i) for i in streams]
+            for generation in generations:
+                batch.add(generation, arguments.length)
+            titles = [heading(arguments, sampling, i) for i in numbers]
             openings = ["" if arguments.no_echo else generation.prompt for generation in generations]
-            writer.write_texts(generations, titles, openings, arguments.length)
+            writer.write_texts(batch, titles, openings)
     if measured:
         sys.stdout.flush()
-        first_character = (writer.first_character or loaded) - start
-        report = statistics(model.engine.name, seed, loaded - before, first_character, measured)
+        first_text = (writer.first_text or loaded) - start
+        report = statistics(model, seed, loaded - before, first_text, measured)
         tell("".join(f"{line}\n" for line in report))
     return 0
 
 
-def heading(arguments: argparse.Namespace, heat: float, stream: int) -> str:
+def heading(arguments: argparse.Namespace, sampling: Sampling, number: int) -> str:
     """What tells a text from the others that are asked for; nothing if there is only one."""
-    parts = [f"temperature: {heat}"] if len(arguments.temp) > 1 else []
-    parts += [f"text {stream + 1} of {arguments.count}"] if arguments.count > 1 else []
+    parts = [sampling_heading(sampling)] if len(samplings(arguments)) > 1 else []
+    parts += [f"text {number + 1} of {arguments.count}"] if arguments.count > 1 else []
     return f"------ {', '.join(parts)}\n" if parts else ""
 
 
@@ -185,9 +174,9 @@ def tell_unknown(model: Model, prompt: str, policy: UnknownPolicy) -> None:
 
     Without either, ``Model.start`` refuses the prompt.
     """
-    if policy == "error" and model.vocabulary.unknown is None:
+    if policy == "error" and model.tokenizer.unknown is None:
         return
-    unknown = model.vocabulary.unknown_in(model.contract.normalization.apply(prompt))
+    unknown = model.tokenizer.unknown_in(model.contract.normalization.apply(prompt))
     if unknown:
         characters = f"{unknown.total():,} of the prompt's characters, which the model does not know"
         told = f"skipped {characters}" if policy == "skip" else f"{characters}, read as the unknown symbol"
@@ -216,38 +205,44 @@ class Writer:
     """
 
     def __init__(self) -> None:
-        self.first_character: float | None = None
+        self.first_text: float | None = None
         self._flushed = 0.0
         self._at_line_start = True
 
-    def write_texts(
-        self, generations: Sequence[Generation], titles: Sequence[str], openings: Sequence[str], length: int
-    ) -> None:
-        """Decode texts together: the first is written as it is made, the others after it.
+    def write_texts(self, batch: Batch, titles: Sequence[str], openings: Sequence[str]) -> None:
+        """Make the texts of a batch: the first is written as it is made, the others after it.
+
+        Args:
+            batch: The texts as lanes, all of one length.
+            titles: What to write before each.
+            openings: What each begins with.
 
         Raises:
             KeyboardInterrupt: After an interrupt. What was made of the first text is written then, and its
                 line is ended; the others, of which nobody has seen anything, are dropped.
         """
-        piece = generations[0].model.engine.piece(len(generations))
-        if len(generations) == 1:
-            piece = min(STREAM_PIECE, piece)
-        rest: list[list[str]] = [[] for _ in generations[1:]]
+        first, *others = batch
+        chunk = batch.model.engine.chunk(len(batch))
+        if not others:
+            chunk = min(STREAM_CHUNK, chunk)
+        rest: dict[Generation, list[str]] = {generation: [] for generation in others}
         with HeldInterrupts() as interrupts:
             self._write(titles[0] + openings[0])
             try:
-                for texts in stream_together(generations, length, piece):
-                    self._write_piece(texts[0])
-                    for pieces, text in zip(rest, texts[1:], strict=True):
-                        pieces.append(text)
+                while batch:
+                    for made in batch.advance(chunk):
+                        if made.generation is first:
+                            self._write_chunk(made.text)
+                        else:
+                            rest[made.generation].append(made.text)
                     interrupts.check()
             except KeyboardInterrupt:
                 self._write("" if self._at_line_start else "\n")
                 sys.stdout.flush()
                 raise
             self._write("\n")
-            for title, opening, pieces in zip(titles[1:], openings[1:], rest, strict=True):
-                self._write(f"{title}{opening}{''.join(pieces)}\n")
+            for title, opening, chunks in zip(titles[1:], openings[1:], rest.values(), strict=True):
+                self._write(f"{title}{opening}{''.join(chunks)}\n")
             # From here on an interrupt ends the process at once, and what is not flushed is lost.
             sys.stdout.flush()
 
@@ -255,11 +250,11 @@ class Writer:
         sys.stdout.write(shown_on(sys.stdout, text))
         self._at_line_start = text.endswith("\n") if text else self._at_line_start
 
-    def _write_piece(self, text: str) -> None:
+    def _write_chunk(self, text: str) -> None:
         self._write(text)
         now = perf_counter()
         if now - self._flushed >= FLUSH_SECONDS:
             sys.stdout.flush()
             self._flushed = now
-        if self.first_character is None:
-            self.first_character = now
+        if self.first_text is None:
+            self.first_text = now

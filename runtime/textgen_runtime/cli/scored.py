@@ -7,6 +7,7 @@ from typing import Any
 
 from textgen_runtime.compressors import COMPRESSORS
 from textgen_runtime.scoring import Prediction, Score, total
+from textgen_runtime.tokenizer import CHARACTER
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Scored:
         seconds: What predicting took.
         compressed: Bits that each compressor needs.
         last: The share of the text that was scored.
-        unknown: Characters scored as the model's unknown symbol.
+        unknown: Tokens scored as the model's unknown symbol.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Scored:
         return {
             "name": self.name,
             "characters": score.characters,
+            "tokens": score.tokens,
             "skipped": self.skipped,
             "unknown": self.unknown,
             "nats": score.nats,
@@ -61,7 +63,8 @@ class Scored:
         part = f", the last {self.last:.4g} of the text" if self.last < 1 else ""
         skipped = f", {self.skipped:,} unknown ones skipped" if self.skipped else ""
         unknown = f", {self.unknown:,} of them as the unknown symbol" if self.unknown else ""
-        return f"{self.score.characters:,} characters predicted{part}{unknown}{skipped}"
+        tokens = "" if self.score.unit == CHARACTER else f" in {self.score.tokens:,} tokens"
+        return f"{self.score.characters:,} characters predicted{tokens}{part}{unknown}{skipped}"
 
     def lines(self) -> list[str]:
         """The figures for a person."""
@@ -76,9 +79,10 @@ class Scored:
 
 def summary(score: Score) -> str:
     """A score in one line."""
+    perplexity = f"{score.perplexity:.3f}" + " a token" * (score.unit != CHARACTER)
     return (
-        f"{score.nats:.4f} nats a character, {score.bits:.4f} bits, perplexity {score.perplexity:.3f}, "
-        f"likeliest character right {score.accuracy:.1%}"
+        f"{score.nats:.4f} nats a character, {score.bits:.4f} bits, perplexity {perplexity}, "
+        f"likeliest {score.unit} right {score.accuracy:.1%}"
     )
 
 

@@ -5,7 +5,6 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NoReturn, TextIO
 
 from textgen_runtime.console import discard, tell
@@ -28,9 +27,32 @@ MODEL_HELP = (
 
 LONGEST_USAGE_ERROR = 400
 
+# Where no terminal says otherwise.
+COLUMNS = 80
+
 # C0, DEL and C1, which a terminal acts on, but for the line end and the tab, which a text may have.
 CONTROLS = [code for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"]
 ESCAPES = {code: ascii(chr(code))[1:-1] for code in CONTROLS}
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """argparse's own, but told its width, for which it would import shutil."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=terminal_columns() - 2)
+
+
+def terminal_columns() -> int:
+    """The width of the terminal, as ``shutil.get_terminal_size`` finds it."""
+    try:
+        columns = int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        columns = 0
+    try:
+        # None where there is no standard output.
+        return columns or os.get_terminal_size(sys.__stdout__.fileno()).columns or COLUMNS  # type: ignore[union-attr]
+    except (AttributeError, OSError, ValueError):
+        return COLUMNS
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -41,7 +63,7 @@ class CommandParser(argparse.ArgumentParser):
             prog=prog,
             description=description,
             epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=HelpFormatter,
             allow_abbrev=False,
             add_help=False,
         )
@@ -134,7 +156,7 @@ def add_engine(command: argparse.ArgumentParser) -> None:
         choices=("auto", "native", "onnxruntime"),
         default="auto",
         help="what runs the model: native is far faster; onnxruntime runs any graph, so use it only for "
-        "files that you trust (default auto: native, or onnxruntime where a model is too large for native)",
+        "files that you trust (default auto: native)",
     )
 
 
@@ -150,7 +172,7 @@ def run_command(prog: str, command: Callable[[], int]) -> int:
     for name in ("stdout", "stderr"):
         # None where the shell has closed it.
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (for as long as the process)
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (for as long as the process)
             closed.append(name)
     try:
         if "stdout" in closed:

@@ -157,6 +157,6 @@ class Evaluator:
         if self.best is not None and self.best.held_out_nats <= evaluation.held_out_nats:
             return self.best
         training = self._provenance.at(evaluation, self._trainer)
-        content = exported.content_with(replace(self._contract, training=training))
+        content = exported.content_with(self._contract._replace(training=training))
         replace_file(self._folder / MODEL_FILE, content)
         return evaluation

@@ -50,8 +50,8 @@ class Trainer(ABC):
         self._stated_rate = learning_rate
         self._step = 0
         self._is_updating = False
-        # The generator of the order, before the current pass.
-        self._order_rng: Tensor | list[Any] = []
+        # The state of the generator of the order, before the pass that the next update belongs to.
+        self._order_rng = self._order_rng_state()
         # Of earlier calls of `updates`; and when the current one began, less these.
         self._seconds_before = 0.0
         self._started: float | None = None
@@ -88,7 +88,7 @@ class Trainer(ABC):
             optimizers=optimizer_state(self._all_optimizers(), self.model),
             carried=self._carried_state(),
             dropout_rngs=self.replicas.rng_states(),
-            order_rng=self._order_rng if self._step % self.updates_an_epoch else self._order_rng_state(),
+            order_rng=self._order_rng,
         )
 
     def restore(self, state: TrainerState) -> None:
@@ -156,13 +156,9 @@ class Trainer(ABC):
     def _updates(self) -> Iterator[Update]:
         # However short the time, there is a first update.
         while not self._step or self._progress() < 1.0:
-            position = self._step % self.updates_an_epoch
-            if position:
-                # The pass was begun by an earlier call: it goes on in the same order.
-                self._restore_order_rng(self._order_rng)
-            else:
-                self._order_rng = self._order_rng_state()
-            for inputs, targets in self._batches(position):
+            # An earlier call may have begun this pass: it goes on in the same order.
+            self._restore_order_rng(self._order_rng)
+            for inputs, targets in self._batches(self._step % self.updates_an_epoch):
                 update = self._update(inputs, targets)
                 yield update
                 if update.progress >= 1.0 or self._progress() >= 1.0:
@@ -176,6 +172,8 @@ class Trainer(ABC):
         if not math.isfinite(nats):
             raise TrainingError(f"the loss is {nats} at update {self._step + 1}: try lower learning rates")
         self._step += 1
+        if self._step % self.updates_an_epoch == 0:
+            self._order_rng = self._order_rng_state()
         self._is_updating = False
         return Update(
             step=self._step,

@@ -1,0 +1,300 @@
+/* Makes model files of extreme sizes, damages model files at random, and lets an embedder's program use them:
+ * each must run or be refused.
+ *
+ *     fuzz_core FILE [COUNT [SEED]]
+ *
+ * `make fuzz` builds it with the sanitizers, which stop it at whatever a file must not do; it needs the address
+ * sanitizer, which also counts memory. It stops as well at a code that a file must not have, an error text that
+ * is not one line, or more memory than a file of its size may take, and prints the number of the file: the same
+ * SEED makes the same files.
+ */
+#include "fuzz_models.h"
+#include "textgen.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* To create a model may take so many times the size of its file, and so much more. */
+#define MOST_TIMES 8
+#define MOST_BYTES ((size_t)40 << 20)
+
+enum { ERROR_SIZE = 600, MOST_CHANGES = 4, LENGTH = 3, CODES = 16, SMALL_MODELS = 8, MADE = 4, HUGE = 2000 };
+
+/* The address sanitizer's; not all compilers have its header. */
+int __sanitizer_install_malloc_and_free_hooks(void (*made)(const volatile void *, size_t),
+                                              void (*freed)(const volatile void *));
+size_t __sanitizer_get_allocated_size(const volatile void *memory);
+
+static size_t allocated, most_allocated;
+
+static void count_made(const volatile void *memory, size_t size) {
+    (void)memory;
+    allocated += size;
+    if (allocated > most_allocated) {
+        most_allocated = allocated;
+    }
+}
+
+static void count_freed(const volatile void *memory) {
+    if (memory != NULL) {
+        allocated -= __sanitizer_get_allocated_size(memory);
+    }
+}
+
+static uint64_t random_state;
+
+/* splitmix64 (Steele, Lea and Flood, 2014). */
+static uint64_t random_bits(void) {
+    uint64_t bits = random_state += UINT64_C(0x9E3779B97F4A7C15);
+    bits = (bits ^ bits >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+    bits = (bits ^ bits >> 27) * UINT64_C(0x94D049BB133111EB);
+    return bits ^ bits >> 31;
+}
+
+static size_t below(size_t limit) { return (size_t)(random_bits() % limit); }
+
+static void insert(content *file, size_t place, const unsigned char *bytes, size_t size) {
+    append(file, bytes, size);
+    memmove(file->data + place + size, file->data + place, file->size - size - place);
+    memcpy(file->data + place, bytes, size);
+}
+
+/* Flip bits, set bytes, cut, repeat, move or overwrite pieces, or change what may be a length by a little. */
+static void change(content *file) {
+    static const size_t lengths[] = {1, 2, 4, 16, 200};
+    static const unsigned char extremes[] = {0xFF, 0x00, 0x7F, 0x80};
+    unsigned char piece[200];
+    const size_t place = below(file->size);
+    size_t size = lengths[below(5)];
+    if (size > file->size - place) {
+        size = file->size - place;
+    }
+    memcpy(piece, file->data + place, size);
+    switch (below(9)) {
+    case 0:
+    case 1:
+        file->data[place] ^= (unsigned char)(1u << below(8));
+        break;
+    case 2:
+        file->data[place] = (unsigned char)below(256);
+        break;
+    case 3:
+        memset(file->data + place, extremes[below(4)], size);
+        break;
+    case 4:
+        if (size < file->size) {
+            memmove(file->data + place, file->data + place + size, file->size - place - size);
+            file->size -= size;
+        }
+        break;
+    case 5:
+        insert(file, place, piece, size);
+        break;
+    case 6:
+        insert(file, below(file->size), piece, size);
+        break;
+    case 7:
+        file->data[place] = (unsigned char)(file->data[place] + below(5) - 2);
+        break;
+    default: {
+        const size_t target = below(file->size);
+        memmove(file->data + target, piece, size < file->size - target ? size : file->size - target);
+        break;
+    }
+    }
+}
+
+/* Sizes of which now and then one is huge. */
+static sizes choose_sizes(bool huge) {
+    static const size_t units[] = {1, 2, 3, 15, 16, 17, 33}, symbols[] = {2, 3, 12, 63, 64, 65, 130};
+    static const float values[] = {0.5f, 0.0f, 1e-40f, 1e3f, 3e38f, 0.25f, 0.125f};
+    sizes chosen = {symbols[below(7)], units[below(7)], units[below(7)], 1 + below(3),
+                    below(2) == 0,     below(2) == 0,   below(2) == 0,   values[below(7)]};
+    if (!huge) {
+        return chosen;
+    }
+    switch (below(4)) {
+    case 0:
+        chosen.layers = 1022 + below(5);
+        break;
+    case 1:
+        /* Few units are padded to many. */
+        chosen = (sizes){2, 1 + below(600000), 1 + below(2), 1, false, false, false, 0.5f};
+        break;
+    case 2:
+        chosen.symbols = 1 + below(chosen.long_texts ? 0x100000 : 0xD000);
+        break;
+    default:
+        chosen.units = 64 + below(400);
+        break;
+    }
+    return chosen;
+}
+
+/* Whether a text is one line, within the room for it. */
+static bool is_line(const char *line) {
+    const size_t length = strlen(line);
+    return length > 0 && length < ERROR_SIZE - 1 && strcspn(line, "\n\r\t\x1b") == length;
+}
+
+static bool is_refusal(int32_t code) {
+    return code == TEXTGEN_DAMAGED_MODEL || code == TEXTGEN_UNKNOWN_GRAPH || code == TEXTGEN_TOO_LARGE ||
+           code == TEXTGEN_NEWER_FORMAT;
+}
+
+/* What the model says of itself; false if it is not what the header promises. */
+static bool describe(const textgen_model *model, const unsigned char *data, size_t size,
+                     textgen_model_info *info, char *error) {
+    static const char *const keys[] = {"textgen.training", "textgen.prompts", "textgen.vocabulary"};
+    textgen_layer_info layer = {.struct_size = sizeof(layer)};
+    if (textgen_model_get_info(model, info, error, ERROR_SIZE) != TEXTGEN_OK) {
+        return false;
+    }
+    for (size_t i = 0; i < info->layers; i++) {
+        if (textgen_model_get_layer(model, i, &layer, error, ERROR_SIZE) != TEXTGEN_OK) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+        size_t length;
+        const char *value = textgen_model_get_metadata(model, keys[i], &length);
+        const size_t place = value == NULL ? SIZE_MAX : (size_t)(value - (const char *)data);
+        if (place > size || length == 0 || length > size - place) {
+            return false;
+        }
+    }
+    return layer.outputs == info->vocabulary;
+}
+
+/* Feed and generate; only the logits of a model may be such that it fails. */
+static bool generate(textgen_stream *stream, const textgen_model_info *info, char *error) {
+    static const char *const prompts[] = {"a", "b", "abc\r\n", "\xF0\x90\x80\x80\xF0\x90\x80\x81", "\xC3\xA9"};
+    bool fed = false;
+    for (size_t i = 0; i < sizeof(prompts) / sizeof(*prompts); i++) {
+        const int32_t code = textgen_stream_feed(stream, prompts[i], strlen(prompts[i]), error, ERROR_SIZE);
+        fed = fed || code == TEXTGEN_OK;
+        if (code != TEXTGEN_OK && (code != TEXTGEN_UNKNOWN_CHARACTER || !is_line(error))) {
+            return false;
+        }
+    }
+    const size_t room = LENGTH * info->symbol_bytes + 1;
+    char *text = malloc(room);
+    size_t written = 0;
+    const int32_t code = textgen_stream_generate(stream, LENGTH, text, room, &written, error, ERROR_SIZE);
+    free(text);
+    const bool fails = code == TEXTGEN_INVALID_LOGITS || (code == TEXTGEN_NO_PROMPT && !fed);
+    return written < room && (code == TEXTGEN_OK || (fails && is_line(error)));
+}
+
+static bool use(const textgen_model *model, const unsigned char *data, size_t size, char *error) {
+    textgen_model_info info = {.struct_size = sizeof(info)};
+    textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
+    const size_t needed = textgen_stream_size(model);
+    textgen_stream *stream;
+    sampling.seed = random_bits();
+    void *memory = malloc(needed);
+    bool right =
+        memory != NULL && describe(model, data, size, &info, error) &&
+        textgen_stream_init(memory, needed, model, &sampling, &stream, error, ERROR_SIZE) == TEXTGEN_OK &&
+        generate(stream, &info, error);
+    free(memory);
+    return right;
+}
+
+/* Whether a file runs or is refused as it should be; its code is `*code`. */
+static bool attempt(const content *file, int32_t *code, char *error) {
+    textgen_model *model = NULL;
+    /* In memory of its own, where a sanitizer sees what is read behind it. */
+    unsigned char *exact = malloc(file->size);
+    if (exact == NULL) {
+        return false;
+    }
+    memcpy(exact, file->data, file->size);
+    error[0] = '\0';
+    allocated = most_allocated = 0;
+    *code = textgen_model_create(exact, file->size, NULL, &model, error, ERROR_SIZE);
+    bool right = *code == TEXTGEN_OK || (is_refusal(*code) && is_line(error));
+    if (most_allocated > MOST_TIMES * file->size + MOST_BYTES) {
+        snprintf(error, ERROR_SIZE, "a file of %zu bytes takes %zu", file->size, most_allocated);
+        right = false;
+    }
+    if (right && *code == TEXTGEN_OK) {
+        right = use(model, exact, file->size, error);
+    }
+    textgen_model_destroy(model);
+    free(exact);
+    return right;
+}
+
+static void load(const char *path, content *whole) {
+    FILE *file = fopen(path, "rb");
+    unsigned char part[4096];
+    size_t size;
+    while (file != NULL && (size = fread(part, 1, sizeof(part), file)) > 0) {
+        append(whole, part, size);
+    }
+    if (file == NULL || whole->size == 0) {
+        fprintf(stderr, "cannot read %s\n", path);
+        exit(2);
+    }
+    fclose(file);
+}
+
+/* Models to damage: the given one, and such of two layers, with an unknown symbol, or with float_data. */
+static void make_models(content *models) {
+    for (size_t i = 1; i < SMALL_MODELS; i++) {
+        const sizes small = {4, 3, 2, 1 + i % 2, i / 2 % 2 == 1, i / 4 % 2 == 1, false, 0.5f};
+        append_model(&models[i], &small);
+    }
+}
+
+static int fuzz(const content *models, long count) {
+    long outcomes[CODES] = {0};
+    char line[ERROR_SIZE];
+    content file = {NULL, 0, 0};
+    for (long number = 0; number < count; number++) {
+        const content *model = &models[below(SMALL_MODELS)];
+        const bool made = below(MADE) == 0;
+        int32_t code = TEXTGEN_OK;
+        file.size = 0;
+        if (made) {
+            const sizes chosen = choose_sizes(below(HUGE) == 0);
+            append_model(&file, &chosen);
+        } else {
+            append(&file, model->data, model->size);
+        }
+        for (size_t changes = made ? 0 : 1 + below(MOST_CHANGES); changes > 0; changes--) {
+            change(&file);
+        }
+        if (!attempt(&file, &code, line)) {
+            printf("file %ld: %" PRId32 " %s\n", number, code, line);
+            free(file.data);
+            return 1;
+        }
+        outcomes[-code]++;
+    }
+    free(file.data);
+    printf("%ld files, the core: %ld run, %ld damaged, %ld unknown graphs, %ld too large, %ld newer\n", count,
+           outcomes[0], outcomes[-TEXTGEN_DAMAGED_MODEL], outcomes[-TEXTGEN_UNKNOWN_GRAPH],
+           outcomes[-TEXTGEN_TOO_LARGE], outcomes[-TEXTGEN_NEWER_FORMAT]);
+    return 0;
+}
+
+int main(int count, char **arguments) {
+    content models[SMALL_MODELS] = {{NULL, 0, 0}};
+    if (count < 2) {
+        fprintf(stderr, "usage: fuzz_core FILE [COUNT [SEED]]\n");
+        return 2;
+    }
+    __sanitizer_install_malloc_and_free_hooks(count_made, count_freed);
+    load(arguments[1], &models[0]);
+    make_models(models);
+    random_state = count > 3 ? strtoull(arguments[3], NULL, 10) : 0;
+    const int result = fuzz(models, count > 2 ? strtol(arguments[2], NULL, 10) : 100000);
+    for (size_t i = 0; i < SMALL_MODELS; i++) {
+        free(models[i].data);
+    }
+    return result;
+}

@@ -1,0 +1,278 @@
+/* Field numbers are those of onnx.proto. */
+#include "fuzz_models.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FLOAT = 1, INT64 = 7, OPSET = 17 };
+
+void append(content *to, const void *data, size_t size) {
+    if (size > to->room - to->size) {
+        to->room = 2 * (to->size + size);
+        to->data = realloc(to->data, to->room);
+        if (to->data == NULL) {
+            fprintf(stderr, "out of memory\n");
+            exit(2);
+        }
+    }
+    if (size > 0) {
+        memcpy(to->data + to->size, data, size);
+        to->size += size;
+    }
+}
+
+static void varint(content *to, uint64_t value) {
+    do {
+        const unsigned char byte = (unsigned char)(value & 0x7F) | (value > 0x7F ? 0x80 : 0);
+        append(to, &byte, 1);
+        value >>= 7;
+    } while (value > 0);
+}
+
+static void integer(content *to, unsigned number, uint64_t value) {
+    varint(to, number << 3);
+    varint(to, value);
+}
+
+static void bytes(content *to, unsigned number, const void *data, size_t size) {
+    varint(to, number << 3 | 2);
+    varint(to, size);
+    append(to, data, size);
+}
+
+static void text(content *to, unsigned number, const char *value) { bytes(to, number, value, strlen(value)); }
+
+/* Append a message that is then complete. */
+static void message(content *to, unsigned number, content *made) {
+    bytes(to, number, made->data, made->size);
+    free(made->data);
+    *made = (content){NULL, 0, 0};
+}
+
+static void name(content *to, unsigned number, const char *kind, size_t layer) {
+    char whole[32];
+    snprintf(whole, sizeof(whole), "%s_%zu", kind, layer);
+    text(to, number, whole);
+}
+
+static void attribute(content *node, const char *key, uint64_t value) {
+    content made = {NULL, 0, 0};
+    text(&made, 1, key);
+    integer(&made, 3, value);
+    integer(&made, 20, 2);
+    message(node, 5, &made);
+}
+
+static void weights(content *graph, const char *key, const size_t *shape, size_t dimensions,
+                    const sizes *model) {
+    content made = {NULL, 0, 0};
+    size_t count = 1;
+    for (size_t i = 0; i < dimensions; i++) {
+        integer(&made, 1, shape[i]);
+        count *= shape[i];
+    }
+    integer(&made, 2, FLOAT);
+    text(&made, 8, key);
+    varint(&made, (model->typed ? 4 : 9) << 3 | 2);
+    varint(&made, count * sizeof(float));
+    for (size_t i = 0; i < count; i++) {
+        const float value = i % 3 == 0 ? model->weight : i % 3 == 1 ? -model->weight : 0.0f;
+        append(&made, &value, sizeof(value));
+    }
+    message(graph, 5, &made);
+}
+
+static void layer_weights(content *graph, const char *kind, size_t layer, const size_t *shape,
+                          size_t dimensions, const sizes *model) {
+    char whole[32];
+    snprintf(whole, sizeof(whole), "%s_%zu", kind, layer);
+    weights(graph, whole, shape, dimensions, model);
+}
+
+static void add_tensors(content *graph, const sizes *model) {
+    const size_t embedding[] = {model->symbols, model->embedding};
+    const size_t output[] = {model->units, model->symbols};
+    const unsigned char axis[8] = {1};
+    content axes = {NULL, 0, 0};
+    weights(graph, "embedding", embedding, 2, model);
+    weights(graph, "output", output, 2, model);
+    weights(graph, "output_bias", &model->symbols, 1, model);
+    for (size_t i = 0; i < model->layers; i++) {
+        const size_t input[] = {1, 4 * model->units, i == 0 ? model->embedding : model->units};
+        const size_t recurrent[] = {1, 4 * model->units, model->units};
+        const size_t bias[] = {1, 8 * model->units};
+        layer_weights(graph, "input", i, input, 3, model);
+        layer_weights(graph, "recurrent", i, recurrent, 3, model);
+        layer_weights(graph, "bias", i, bias, 2, model);
+    }
+    integer(&axes, 1, 1);
+    integer(&axes, 2, INT64);
+    text(&axes, 8, "axis");
+    bytes(&axes, 9, axis, sizeof(axis));
+    message(graph, 5, &axes);
+}
+
+static void add_layer(content *graph, const sizes *model, size_t layer) {
+    static const char *const arrays[2][2] = {{"hidden", "cell"}, {"next_hidden", "next_cell"}};
+    content lstm = {NULL, 0, 0};
+    content squeeze = {NULL, 0, 0};
+    if (layer == 0) {
+        text(&lstm, 1, "embedded");
+    } else {
+        name(&lstm, 1, "below", layer - 1);
+    }
+    name(&lstm, 1, "input", layer);
+    name(&lstm, 1, "recurrent", layer);
+    name(&lstm, 1, "bias", layer);
+    text(&lstm, 1, "");
+    name(&lstm, 2, "sequence", layer);
+    for (unsigned after = 0; after < 2; after++) {
+        for (unsigned i = 0; i < 2; i++) {
+            if (model->layers == 1) {
+                text(&lstm, 1 + after, arrays[after][i]);
+            } else {
+                name(&lstm, 1 + after, arrays[after][i], layer);
+            }
+        }
+    }
+    text(&lstm, 4, "LSTM");
+    attribute(&lstm, "hidden_size", model->units);
+    message(graph, 1, &lstm);
+    name(&squeeze, 1, "sequence", layer);
+    text(&squeeze, 1, "axis");
+    name(&squeeze, 2, "below", layer);
+    text(&squeeze, 4, "Squeeze");
+    message(graph, 1, &squeeze);
+}
+
+/* The layers' parts of an array of the state, and its next value from theirs. */
+static void add_state(content *graph, const sizes *model, const char *array, const char *after) {
+    content split = {NULL, 0, 0};
+    content join = {NULL, 0, 0};
+    text(&split, 1, array);
+    text(&join, 2, after);
+    for (size_t i = 0; i < model->layers; i++) {
+        name(&split, 2, array, i);
+        name(&join, 1, after, i);
+    }
+    text(&split, 4, "Split");
+    text(&join, 4, "Concat");
+    attribute(&split, "axis", 0);
+    attribute(&join, "axis", 0);
+    message(graph, 1, &split);
+    message(graph, 1, &join);
+}
+
+static void add_node(content *graph, const char *kind, const char *first, const char *second,
+                     const char *result) {
+    content node = {NULL, 0, 0};
+    text(&node, 1, first);
+    text(&node, 1, second);
+    text(&node, 2, result);
+    text(&node, 4, kind);
+    message(graph, 1, &node);
+}
+
+static void add_nodes(content *graph, const sizes *model) {
+    char top[32];
+    snprintf(top, sizeof(top), "below_%zu", model->layers - 1);
+    add_node(graph, "Gather", "embedding", "token", "embedded");
+    for (size_t i = 0; i < model->layers; i++) {
+        add_layer(graph, model, i);
+    }
+    if (model->layers > 1) {
+        add_state(graph, model, "hidden", "next_hidden");
+        add_state(graph, model, "cell", "next_cell");
+    }
+    add_node(graph, "MatMul", top, "output", "product");
+    add_node(graph, "Add", "product", "output_bias", "logits");
+}
+
+/* An input or output; a size of 0 is one that varies. */
+static void add_value(content *graph, unsigned number, const char *key, unsigned type, const size_t *shape,
+                      size_t dimensions) {
+    content whole = {NULL, 0, 0};
+    content kind = {NULL, 0, 0};
+    content tensor = {NULL, 0, 0};
+    content listed = {NULL, 0, 0};
+    for (size_t i = 0; i < dimensions; i++) {
+        content dimension = {NULL, 0, 0};
+        if (shape[i] > 0) {
+            integer(&dimension, 1, shape[i]);
+        } else {
+            text(&dimension, 2, "any");
+        }
+        message(&listed, 1, &dimension);
+    }
+    integer(&tensor, 1, type);
+    message(&tensor, 2, &listed);
+    message(&kind, 1, &tensor);
+    text(&whole, 1, key);
+    message(&whole, 2, &kind);
+    message(graph, number, &whole);
+}
+
+static void add_property(content *file, const char *key, const content *value) {
+    content made = {NULL, 0, 0};
+    text(&made, 1, key);
+    bytes(&made, 2, value->data, value->size);
+    message(file, 14, &made);
+}
+
+static void add_text_property(content *file, const char *key, const char *value) {
+    content made = {NULL, 0, 0};
+    append(&made, value, strlen(value));
+    add_property(file, key, &made);
+    free(made.data);
+}
+
+static void add_vocabulary(content *file, const sizes *model) {
+    content list = {NULL, 0, 0};
+    for (size_t i = 0; i < model->symbols; i++) {
+        char entry[64];
+        const size_t character = (model->long_texts ? 0x10000 : 'a') + i;
+        const size_t pair = character - 0x10000;
+        const char *start = i == 0 ? "[" : ",";
+        if (i == 0 && model->unknown) {
+            snprintf(entry, sizeof(entry), "%s\"\"", start);
+        } else if (model->long_texts) {
+            snprintf(entry, sizeof(entry), "%s\"\\u%04zx\\u%04zx\"", start, 0xD800 + pair / 0x400,
+                     0xDC00 + pair % 0x400);
+        } else {
+            snprintf(entry, sizeof(entry), "%s\"\\u%04zx\"", start, character);
+        }
+        append(&list, entry, strlen(entry));
+    }
+    append(&list, "]", 1);
+    add_property(file, "textgen.vocabulary", &list);
+    free(list.data);
+}
+
+void append_model(content *to, const sizes *model) {
+    const size_t varying[] = {0, 0};
+    const size_t state[] = {model->layers, 0, model->units};
+    content graph = {NULL, 0, 0};
+    content operators = {NULL, 0, 0};
+    add_nodes(&graph, model);
+    add_tensors(&graph, model);
+    add_value(&graph, 11, "token", INT64, varying, 2);
+    add_value(&graph, 11, "hidden", FLOAT, state, 3);
+    add_value(&graph, 11, "cell", FLOAT, state, 3);
+    add_value(&graph, 12, "logits", FLOAT, varying, 2);
+    add_value(&graph, 12, "next_hidden", FLOAT, state, 3);
+    add_value(&graph, 12, "next_cell", FLOAT, state, 3);
+    integer(&operators, 2, OPSET);
+    message(to, 8, &operators);
+    message(to, 7, &graph);
+    add_text_property(to, "textgen.format", model->unknown ? "2" : "1");
+    add_text_property(to, "textgen.level", "\"character\"");
+    add_text_property(to, "textgen.normalization", "{\"lowercase\": false, \"unicode\": \"NFC\"}");
+    add_text_property(to, "textgen.prompts", "[]");
+    add_text_property(to, "textgen.training", "{\"corpus\": [1.5e3, null]}");
+    if (model->unknown) {
+        add_text_property(to, "textgen.special", "{\"unknown\": 0}");
+    }
+    add_vocabulary(to, model);
+}

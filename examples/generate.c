@@ -1,0 +1,40 @@
+/* Continues a prompt: generate MODEL PROMPT [TEMPERATURE [SEED [LENGTH]]] */
+#include "textgen.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+static char error[256];
+#define CHECK(call) require((call) == TEXTGEN_OK, error)
+
+static void require(int fine, const char *problem) {
+    if (!fine) fprintf(stderr, "generate: %s\n", problem), exit(1);
+}
+int main(int count, char **arguments) {
+    require(count > 2 && count < 7, "usage: generate MODEL PROMPT [TEMPERATURE [SEED [LENGTH]]]");
+    textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
+    char *prompt = arguments[2], *end = "";
+    if (count > 3) sampling.temperature = strtod(arguments[3], &end);
+    require(!*end && end != arguments[3], "TEMPERATURE must be a number");
+    for (int i = 4; i < count; i++) {
+        size_t digits = strspn(arguments[i], "0123456789");
+        require(!arguments[i][digits] && digits && digits < 20, "SEED and LENGTH must have 1 to 19 digits");
+    }
+    if (count > 4) sampling.seed = strtoull(arguments[4], NULL, 10);
+    FILE *file = fopen(arguments[1], "rb");
+    require(file && !fseek(file, 0, SEEK_END), "cannot open the model file");
+    size_t size = (size_t)ftell(file), written, length = count > 5 ? strtoul(arguments[5], NULL, 10) : 400;
+    void *data = malloc(size), *text = malloc(4 * length + 1);
+    rewind(file);
+    require(data && fread(data, 1, size, file) == size, "cannot read the model file");
+    textgen_model *model;
+    CHECK(textgen_model_create(data, size, NULL, &model, error, sizeof error));
+    void *memory = malloc(size = textgen_stream_size(model));
+    require(text && memory, "there is not enough memory");
+    textgen_stream *stream;
+    CHECK(textgen_stream_init(memory, size, model, &sampling, &stream, error, sizeof error));
+    CHECK(textgen_stream_feed(stream, prompt, strlen(prompt), error, sizeof error));
+    CHECK(textgen_stream_generate(stream, length, text, 4 * length + 1, &written, error, sizeof error));
+    printf("%s", prompt), fwrite(text, 1, written, stdout), printf("\n");
+    require(!fflush(stdout) && !ferror(stdout), "cannot write the text");
+    textgen_model_destroy(model), free(data), free(memory), free(text), fclose(file);
+}

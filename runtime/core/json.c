@@ -1,0 +1,146 @@
+#include "json.h"
+
+#include "json_scan.h"
+#include "utf8.h"
+
+static bool read_value(textgen_json_cursor *at, textgen_json *value) {
+    textgen_json_skip_space(at);
+    const unsigned char *start = at->next;
+    if (!textgen_json_skip_value(at)) {
+        return false;
+    }
+    value->whole.data = value->text.data = start;
+    value->whole.size = value->text.size = (size_t)(at->next - start);
+    switch (*start) {
+    case 'n':
+        value->kind = TEXTGEN_JSON_NULL;
+        return true;
+    case 'f':
+        value->kind = TEXTGEN_JSON_FALSE;
+        return true;
+    case 't':
+        value->kind = TEXTGEN_JSON_TRUE;
+        return true;
+    case '"':
+        value->kind = TEXTGEN_JSON_STRING;
+        break;
+    case '[':
+        value->kind = TEXTGEN_JSON_ARRAY;
+        break;
+    case '{':
+        value->kind = TEXTGEN_JSON_OBJECT;
+        break;
+    default:
+        value->kind = TEXTGEN_JSON_NUMBER;
+        return true;
+    }
+    value->text.data++;
+    value->text.size -= 2;
+    return true;
+}
+
+static textgen_json_cursor start(textgen_view text) {
+    textgen_json_cursor at = {text.data, text.data};
+    if (text.size > 0) {
+        at.end += text.size;
+    }
+    return at;
+}
+
+static void leave(textgen_view *text, const textgen_json_cursor *at) {
+    text->data = at->next;
+    text->size = (size_t)(at->end - at->next);
+}
+
+bool textgen_json_read(textgen_view text, textgen_json *value) {
+    textgen_json_cursor at = start(text);
+    if (!read_value(&at, value)) {
+        return false;
+    }
+    textgen_json_skip_space(&at);
+    return at.next == at.end;
+}
+
+bool textgen_json_item(textgen_view *items, textgen_json *value) {
+    textgen_json_cursor at = start(*items);
+    textgen_json_skip_space(&at);
+    (void)textgen_json_accept(&at, ',');
+    const bool found = read_value(&at, value);
+    leave(items, &at);
+    return found;
+}
+
+bool textgen_json_member(textgen_view *members, textgen_json *key, textgen_json *value) {
+    textgen_json_cursor at = start(*members);
+    textgen_json_skip_space(&at);
+    (void)textgen_json_accept(&at, ',');
+    bool found = read_value(&at, key);
+    textgen_json_skip_space(&at);
+    found = found && textgen_json_accept(&at, ':') && read_value(&at, value);
+    leave(members, &at);
+    return found;
+}
+
+int32_t textgen_json_character(textgen_view *string) {
+    if (string->size == 0) {
+        return -1;
+    }
+    if (string->data[0] != '\\') {
+        size_t place = 0;
+        const int32_t character = textgen_utf8_next(*string, &place);
+        string->data += place;
+        string->size -= place;
+        return character;
+    }
+    textgen_json_cursor at = start(*string);
+    at.next++;
+    const int32_t character = textgen_json_escape(&at);
+    leave(string, &at);
+    return character;
+}
+
+bool textgen_json_is(const textgen_json *value, const char *text) {
+    if (value->kind != TEXTGEN_JSON_STRING) {
+        return false;
+    }
+    textgen_view rest = value->text;
+    int32_t character;
+    while ((character = textgen_json_character(&rest)) >= 0) {
+        if (*text == '\0' || character != (unsigned char)*text++) {
+            return false;
+        }
+    }
+    return *text == '\0';
+}
+
+bool textgen_json_integer(const textgen_json *value, int64_t *integer) {
+    if (value->kind != TEXTGEN_JSON_NUMBER) {
+        return false;
+    }
+    const bool negative = value->text.data[0] == '-';
+    int64_t result = 0;
+    for (size_t i = negative; i < value->text.size; i++) {
+        const int digit = value->text.data[i] - '0';
+        if (digit < 0 || digit > 9) {
+            return false;
+        }
+        result = result > (INT64_MAX - digit) / 10 ? INT64_MAX : result * 10 + digit;
+    }
+    *integer = negative ? -result : result;
+    return true;
+}
+
+const char *textgen_json_quote(const textgen_json *value, char room[TEXTGEN_QUOTED]) {
+    char decoded[TEXTGEN_QUOTED];
+    if (value->kind != TEXTGEN_JSON_STRING) {
+        return textgen_show(value->whole, room);
+    }
+    textgen_view rest = value->text;
+    textgen_view text = {(const unsigned char *)decoded, 0};
+    int32_t character;
+    while (text.size + TEXTGEN_UTF8_BYTES <= sizeof(decoded) &&
+           (character = textgen_json_character(&rest)) >= 0) {
+        text.size += textgen_utf8_write((uint32_t)character, decoded + text.size);
+    }
+    return textgen_quote(text, room);
+}

@@ -1,0 +1,91 @@
+/* One instruction set's vectors and activations; see kernel_body.h. */
+
+#if LANES == 1
+typedef float NAME(vector);
+typedef uint32_t NAME(integers);
+#else
+typedef float NAME(vector) __attribute__((vector_size(4 * LANES)));
+typedef uint32_t NAME(integers) __attribute__((vector_size(4 * LANES)));
+#endif
+
+#define vector NAME(vector)
+#define integers NAME(integers)
+
+typedef union {
+    vector floats;
+    integers bits;
+} NAME(both);
+
+#define both NAME(both)
+
+/* memcpy, because not every array is as aligned as a vector; it compiles to one instruction. */
+TARGET INLINE vector NAME(load)(const float *from) {
+    vector value;
+    memcpy(&value, from, sizeof value);
+    return value;
+}
+
+TARGET INLINE void NAME(store)(float *to, vector value) { memcpy(to, &value, sizeof value); }
+
+/* A product that no addition is fused with. */
+TARGET INLINE vector NAME(rounded)(vector product) {
+    TEXTGEN_ROUND(product);
+    return product;
+}
+
+/* All bits of an element where a > b, and not where either is NaN. */
+TARGET INLINE integers NAME(greater)(vector a, vector b) {
+#if LANES == 1
+    return (uint32_t)0 - (uint32_t)(a > b);
+#else
+    return (integers)(a > b);
+#endif
+}
+
+/* e to the power of x for x in [-87, 0]. x is taken apart into n ln 2 + r with |r| <= ln 2 / 2 (Cody and
+ * Waite 1980, chapter 6: ln 2 in two parts, so that x minus the first is exact); e to the r is its Taylor
+ * polynomial of degree 7, whose remainder is below 1e-8. */
+TARGET INLINE vector NAME(exponential)(vector x) {
+    const vector zero = {0}, one = zero + 1.0f,
+                 round_by = zero + 12582912.0f; /* 1.5 * 2^23: no fraction is left */
+    both shifted, power;
+    vector n, r, e;
+    shifted.floats = MULTIPLY_ADD(x, zero + 1.44269504f, round_by);
+    n = shifted.floats - round_by;
+    r = MULTIPLY_ADD(n, zero - 0.693359375f, x);
+    r = MULTIPLY_ADD(n, zero + 2.12194440e-4f, r);
+    e = MULTIPLY_ADD(r, zero + 1.0f / 7.0f, one);
+    e = MULTIPLY_ADD(e * r, zero + 1.0f / 6.0f, one);
+    e = MULTIPLY_ADD(e * r, zero + 1.0f / 5.0f, one);
+    e = MULTIPLY_ADD(e * r, zero + 1.0f / 4.0f, one);
+    e = MULTIPLY_ADD(e * r, zero + 1.0f / 3.0f, one);
+    e = MULTIPLY_ADD(e * r, zero + 1.0f / 2.0f, one);
+    e = MULTIPLY_ADD(e, r, one);
+    /* The low bits of `shifted` are n; as an exponent they are 2 to the n. */
+    power.bits = (shifted.bits + 127) << 23;
+    return e * power.floats;
+}
+
+/* tanh to within 2e-7: (1 - t) / (1 + t) with t = e^(-2|x|), and x's sign put back. The bound is absolute:
+ * below 3e-8 it gives 0. NaN stays NaN. */
+TARGET INLINE vector NAME(tanh_of)(vector x) {
+    const vector zero = {0}, limit = zero + 43.0f; /* tanh is 1 in float32 long before */
+    both magnitude, sign, limited, result;
+    integers beyond;
+    vector t;
+    magnitude.floats = x;
+    sign.bits = magnitude.bits & 0x80000000u;
+    magnitude.bits = magnitude.bits & 0x7fffffffu;
+    beyond = NAME(greater)(magnitude.floats, limit);
+    limited.floats = limit;
+    limited.bits = (limited.bits & beyond) | (magnitude.bits & ~beyond);
+    t = NAME(exponential)(limited.floats * -2.0f);
+    result.floats = (1.0f - t) / (1.0f + t);
+    result.bits = result.bits | sign.bits;
+    return result.floats;
+}
+
+TARGET INLINE vector NAME(sigmoid_of)(vector x) {
+    const vector half = (vector){0} + 0.5f;
+    return MULTIPLY_ADD(NAME(tanh_of)(x * 0.5f), half, half);
+}

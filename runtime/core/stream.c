@@ -1,0 +1,190 @@
+#include "handles.h"
+
+#include "exact.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Where the parts of a stream begin, in bytes from its start; and the size of an array of the state. */
+typedef struct {
+    size_t state, state_bytes, logits, workspace;
+} layout;
+
+static size_t aligned(size_t size) {
+    return (size + TEXTGEN_CALLER_ALIGNMENT - 1) / TEXTGEN_CALLER_ALIGNMENT * TEXTGEN_CALLER_ALIGNMENT;
+}
+
+/* No sum overflows: the model's own weights are larger. */
+static layout find_layout(const textgen_model *model) {
+    const textgen_network *network = model->network;
+    layout places;
+    places.state = aligned(sizeof(textgen_stream));
+    places.state_bytes = network->lstms * network->units * sizeof(float);
+    places.logits = places.state + network->state_arrays * places.state_bytes;
+    places.workspace = aligned(places.logits + network->vocabulary * sizeof(float));
+    return places;
+}
+
+textgen_stream_parts textgen_stream_find(textgen_stream *stream) {
+    const layout places = find_layout(stream->model);
+    char *memory = (char *)stream;
+    textgen_stream_parts parts = {0};
+    size_t i;
+    for (i = 0; i < stream->model->network->state_arrays; i++) {
+        parts.state[i] = (void *)(memory + places.state + i * places.state_bytes);
+    }
+    parts.logits = (void *)(memory + places.logits);
+    parts.workspace = memory + places.workspace;
+    return parts;
+}
+
+size_t textgen_stream_size(const textgen_model *model) {
+    size_t before, workspace;
+    if (!model) {
+        return 0;
+    }
+    before = find_layout(model).workspace;
+    workspace = textgen_workspace_size(model, 1);
+    return workspace && workspace <= SIZE_MAX - before ? before + workspace : 0;
+}
+
+int32_t textgen_check_memory(const void *memory, size_t size, size_t needed, const char *name,
+                             const textgen_error *error) {
+    if (!memory) {
+        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", name);
+    }
+    if ((uintptr_t)memory % TEXTGEN_CALLER_ALIGNMENT) {
+        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "%s is not aligned to %d bytes", name,
+                            (int)TEXTGEN_CALLER_ALIGNMENT);
+    }
+    if (!needed || size < needed) {
+        return textgen_fail(error, TEXTGEN_BUFFER_TOO_SMALL, "%s has %zu bytes; %zu are needed", name, size,
+                            needed ? needed : SIZE_MAX);
+    }
+    return TEXTGEN_OK;
+}
+
+/* Draw with what the caller says, or with the default where that is NULL. */
+static int32_t set_sampling(textgen_stream *stream, const textgen_sampling *sampling, bool anew,
+                            const textgen_error *error) {
+    const size_t first = TEXTGEN_FIELDS_END(textgen_sampling, substream);
+    textgen_sampling known = TEXTGEN_SAMPLING_DEFAULT;
+    textgen_sampler *sampler = &stream->sampler;
+    textgen_uint128 seed;
+    if (sampling) {
+        const int32_t result =
+            textgen_read_struct(sampling, first, &known, sizeof known, "textgen_sampling", error);
+        if (result < 0) {
+            return result;
+        }
+    }
+    if (!isfinite(known.temperature) || known.temperature < 0) {
+        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
+                            "the temperature must be 0 or more and finite, not %g", known.temperature);
+    }
+    if (known.substream > UINT32_MAX) {
+        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "the substream must be below 2^32, not %llu",
+                            (unsigned long long)known.substream);
+    }
+    seed.high = known.seed_high;
+    seed.low = known.seed;
+    if (anew || seed.high != sampler->rng.seed.high || seed.low != sampler->rng.seed.low ||
+        known.substream != sampler->rng.substream) {
+        textgen_sampler_init(sampler, known.temperature, seed, (uint32_t)known.substream,
+                             stream->model->network->exp64);
+    }
+    sampler->temperature = known.temperature;
+    return TEXTGEN_OK;
+}
+
+int32_t textgen_stream_init(void *memory, size_t size, const textgen_model *model,
+                            const textgen_sampling *sampling, textgen_stream **stream, char *error,
+                            size_t error_size) {
+    const textgen_error where = {error, error_size};
+    textgen_stream started = {0};
+    int32_t result;
+    if (!model || !stream) {
+        return textgen_fail(&where, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", model ? "stream" : "model");
+    }
+    started.model = model;
+    result = textgen_check_memory(memory, size, textgen_stream_size(model), "memory", &where);
+    if (result == TEXTGEN_OK) {
+        result = set_sampling(&started, sampling, true, &where);
+    }
+    if (result < 0) {
+        return result;
+    }
+    memset(memory, 0, find_layout(model).workspace);
+    memcpy(memory, &started, sizeof started);
+    *stream = memory;
+    return TEXTGEN_OK;
+}
+
+int32_t textgen_stream_copy(const textgen_stream *stream, void *memory, size_t size, textgen_stream **copy,
+                            char *error, size_t error_size) {
+    const textgen_error where = {error, error_size};
+    int32_t result;
+    if (!stream || !copy) {
+        return textgen_fail(&where, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", stream ? "copy" : "stream");
+    }
+    result = textgen_check_memory(memory, size, textgen_stream_size(stream->model), "memory", &where);
+    if (result < 0) {
+        return result;
+    }
+    memmove(memory, stream, find_layout(stream->model).workspace);
+    *copy = memory;
+    return TEXTGEN_OK;
+}
+
+int32_t textgen_stream_set_sampling(textgen_stream *stream, const textgen_sampling *sampling, char *error,
+                                    size_t error_size) {
+    const textgen_error where = {error, error_size};
+    if (!stream || !sampling) {
+        return textgen_fail(&where, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", stream ? "sampling" : "stream");
+    }
+    return set_sampling(stream, sampling, false, &where);
+}
+
+/* Run the network forward with all tokens of a text that is known to have no errors. */
+static void forward_text(textgen_stream *stream, const char *text, size_t size) {
+    const textgen_model *model = stream->model;
+    const textgen_stream_parts parts = textgen_stream_find(stream);
+    const textgen_workspace_parts room = textgen_workspace_find(parts.workspace, 1);
+    const textgen_error none = {NULL, 0};
+    textgen_encoder encoder = {text, size, 0};
+    size_t count = 0;
+    bool more;
+    do {
+        more = textgen_encode_next(model->vocabulary, &encoder, &room.tokens[count], &none) > 0;
+        count += more;
+        if (count == TEXTGEN_CHUNK || (count > 0 && !more)) {
+            textgen_forward(model->network, room.tokens, count, 1, parts.state, 1, parts.logits, room.slots);
+            stream->has_prompt = true;
+            count = 0;
+        }
+    } while (more);
+}
+
+int32_t textgen_stream_feed(textgen_stream *stream, const char *text, size_t size, char *error,
+                            size_t error_size) {
+    const textgen_error where = {error, error_size};
+    textgen_encoder encoder = {text, size, 0};
+    int64_t token;
+    int32_t result;
+    if (!stream || (!text && size)) {
+        return textgen_fail(&where, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", stream ? "text" : "stream");
+    }
+    if (size > (size_t)PTRDIFF_MAX) {
+        return textgen_fail(&where, TEXTGEN_INVALID_ARGUMENT, "size is %zu: no text is so long", size);
+    }
+    if (!size) {
+        return TEXTGEN_OK;
+    }
+    do {
+        result = textgen_encode_next(stream->model->vocabulary, &encoder, &token, &where);
+    } while (result > 0);
+    if (result == TEXTGEN_OK) {
+        forward_text(stream, text, size);
+    }
+    return result;
+}

@@ -1,0 +1,193 @@
+#include "tensors.h"
+
+#include "model.h"
+#include "wire.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(sizeof(float) == 4, "weights are float32");
+
+int32_t textgen_tensors_create(const textgen_onnx *file, textgen_tensors *tensors, const textgen_error *error) {
+    char quoted[TEXTGEN_QUOTED];
+    tensors->tensors = file->tensors;
+    tensors->count = file->tensor_count;
+    tensors->names = calloc(tensors->count + 1, sizeof(*tensors->names));
+    if (tensors->names == NULL) {
+        return textgen_out_of_memory(error);
+    }
+    for (size_t i = 0; i < tensors->count; i++) {
+        tensors->names[i].name = file->tensors[i].name;
+        tensors->names[i].place = i;
+    }
+    const textgen_name *twice = textgen_names_sort(tensors->names, tensors->count);
+    if (twice != NULL) {
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "its weights %s are there twice",
+                            textgen_quote(twice->name, quoted));
+    }
+    return TEXTGEN_OK;
+}
+
+const textgen_tensor *textgen_tensors_find(const textgen_tensors *tensors, textgen_view name) {
+    const textgen_name *found = textgen_names_find(tensors->names, tensors->count, name);
+    return found == NULL ? NULL : &tensors->tensors[found->place];
+}
+
+const char *textgen_shape_text(const int64_t *shape, size_t dimensions, char room[TEXTGEN_SHAPE]) {
+    size_t written = 1;
+    room[0] = '[';
+    for (size_t i = 0; i < dimensions && i < TEXTGEN_MAX_DIMENSIONS; i++) {
+        written += (size_t)snprintf(room + written, TEXTGEN_SHAPE - written, "%s%" PRId64, i == 0 ? "" : ", ",
+                                    shape[i]);
+    }
+    room[written] = ']';
+    room[written + 1] = '\0';
+    return room;
+}
+
+/* How many values of a type a tensor holds outside raw_data. */
+static size_t typed_values(const textgen_tensor *tensor, int32_t type) {
+    if (type == TEXTGEN_ONNX_FLOAT) {
+        return tensor->floats.size / 4;
+    }
+    /* What the graph needs of integers is one. More than COUNTED bytes are not counted for each node that reads
+     * them, because a file could have many such nodes. */
+    enum { COUNTED = 4096 };
+    size_t count = 0;
+    for (size_t i = 0; i < tensor->integers.size && i < COUNTED; i++) {
+        count += tensor->integers.data[i] < 0x80;
+    }
+    return count;
+}
+
+/* Whether a shape of dimensions from 1 on takes so many bytes. */
+static bool fills(const int64_t *shape, size_t dimensions, uint64_t item, uint64_t bytes) {
+    uint64_t size = item;
+    for (size_t i = 0; i < dimensions; i++) {
+        if (size > bytes / (uint64_t)shape[i]) {
+            return false;
+        }
+        size *= (uint64_t)shape[i];
+    }
+    return size == bytes;
+}
+
+int32_t textgen_tensors_check(const textgen_tensors *tensors, textgen_view name, int32_t type,
+                              size_t dimensions, const textgen_tensor **found, const textgen_error *error) {
+    char quoted[TEXTGEN_QUOTED];
+    char shape[TEXTGEN_SHAPE];
+    char counted[TEXTGEN_COUNTED];
+    const textgen_tensor *tensor = *found = textgen_tensors_find(tensors, name);
+    textgen_quote(name, quoted);
+    if (tensor == NULL) {
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "its weights %s are missing", quoted);
+    }
+    if (tensor->external) {
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                            "its weights %s are in another file: export it into one", quoted);
+    }
+    bool right = tensor->type == type && tensor->dimensions == dimensions;
+    for (size_t i = 0; right && i < dimensions; i++) {
+        right = tensor->shape[i] >= 1;
+    }
+    textgen_shape_text(tensor->shape, tensor->dimensions, shape);
+    if (!right) {
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                            "its weights %s are of ONNX type %" PRId32 " and shape %s, not of type %" PRId32
+                            " and %zu dimensions",
+                            quoted, tensor->type, shape, type, dimensions);
+    }
+    if (tensor->scattered) {
+        return textgen_fail(error, TEXTGEN_UNKNOWN_GRAPH,
+                            "its weights %s are in several pieces: export it again", quoted);
+    }
+    const uint64_t item = type == TEXTGEN_ONNX_FLOAT ? 4 : 8;
+    const size_t typed = typed_values(tensor, type);
+    const uint64_t bytes = tensor->raw.size > 0 ? tensor->raw.size : typed * item;
+    if ((tensor->raw.size > 0 && typed > 0) || !fills(tensor->shape, dimensions, item, bytes)) {
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "its weights %s hold %s bytes, which do not fill %s",
+                            quoted, textgen_count(bytes, counted), shape);
+    }
+    return TEXTGEN_OK;
+}
+
+int32_t textgen_tensor_integer(const textgen_tensor *tensor, int64_t *value, const textgen_error *error) {
+    char quoted[TEXTGEN_QUOTED];
+    uint64_t bits = 0;
+    if (tensor->raw.size > 0) {
+        for (unsigned i = 0; i < 8; i++) {
+            bits |= (uint64_t)tensor->raw.data[i] << 8 * i;
+        }
+    } else {
+        textgen_wire wire = textgen_wire_of(tensor->integers);
+        if (!textgen_wire_varint(&wire, &bits) || wire.next != wire.end) {
+            return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "its weights %s are damaged",
+                                textgen_quote(tensor->name, quoted));
+        }
+    }
+    *value = textgen_wire_int64(bits);
+    return TEXTGEN_OK;
+}
+
+static bool little_endian(void) {
+    const uint32_t one = 1;
+    unsigned char first;
+    memcpy(&first, &one, 1);
+    return first == 1;
+}
+
+bool textgen_all_finite(const float *values, size_t count) {
+    /* NaN and infinity have all bits of the exponent set, and one more there becomes the sign. Loops of a fixed
+     * length are vectorised at -O2 as well. */
+    enum { WIDTH = 16 };
+    const uint32_t exponent = 0x7F800000u, lowest = 0x00800000u, sign = 0x80000000u;
+    uint32_t found[WIDTH] = {0};
+    size_t i = 0;
+    for (; i + WIDTH <= count; i += WIDTH) {
+        uint32_t bits[WIDTH];
+        memcpy(bits, values + i, sizeof(bits));
+        for (size_t j = 0; j < WIDTH; j++) {
+            found[j] |= (bits[j] & exponent) + lowest;
+        }
+    }
+    for (; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, values + i, sizeof(bits));
+        found[0] |= (bits & exponent) + lowest;
+    }
+    for (i = 1; i < WIDTH; i++) {
+        found[0] |= found[i];
+    }
+    return (found[0] & sign) == 0;
+}
+
+int32_t textgen_tensor_floats(const textgen_tensor *tensor, size_t first, size_t count, float *values,
+                              const textgen_error *error) {
+    char quoted[TEXTGEN_QUOTED];
+    const textgen_view stored = tensor->raw.size > 0 ? tensor->raw : tensor->floats;
+    if (first > stored.size / 4 || count > stored.size / 4 - first) {
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "its weights %s are too few",
+                            textgen_quote(tensor->name, quoted));
+    }
+    if (count == 0) {
+        return TEXTGEN_OK;
+    }
+    const unsigned char *bytes = stored.data + first * 4;
+    if (little_endian()) {
+        memcpy(values, bytes, count * 4);
+    } else {
+        for (size_t i = 0; i < count; i++, bytes += 4) {
+            const uint32_t bits = (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
+                                  (uint32_t)bytes[3] << 24;
+            memcpy(&values[i], &bits, sizeof(bits));
+        }
+    }
+    if (!textgen_all_finite(values, count)) {
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                            "its weights %s hold NaN or infinity: the model is damaged",
+                            textgen_quote(tensor->name, quoted));
+    }
+    return TEXTGEN_OK;
+}

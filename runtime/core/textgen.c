@@ -1,0 +1,239 @@
+#include "handles.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The longest line of the reader's is shorter. */
+#define ERROR_LINE 1024
+
+int32_t textgen_version(void) { return TEXTGEN_VERSION; }
+
+const char *textgen_code_text(int32_t code) {
+    switch (code) {
+    case TEXTGEN_OK:
+        return "no error";
+    case TEXTGEN_INVALID_ARGUMENT:
+        return "an argument is invalid";
+    case TEXTGEN_BUFFER_TOO_SMALL:
+        return "a buffer is too small";
+    case TEXTGEN_OUT_OF_MEMORY:
+        return "there is not enough memory";
+    case TEXTGEN_DAMAGED_MODEL:
+        return "the file is not a model file, or is damaged";
+    case TEXTGEN_UNKNOWN_GRAPH:
+        return "the file's graph is not one that textgen-train writes";
+    case TEXTGEN_UNKNOWN_CHARACTER:
+        return "the model does not know a character of the text";
+    case TEXTGEN_INVALID_UTF8:
+        return "the text is not UTF-8";
+    case TEXTGEN_INVALID_LOGITS:
+        return "the logits hold NaN or +infinity, or no token is possible";
+    case TEXTGEN_RNG_EXHAUSTED:
+        return "the stream's random numbers are used up";
+    case TEXTGEN_NO_PROMPT:
+        return "the stream was fed nothing yet";
+    case TEXTGEN_LANE_FAILED:
+        return "a lane ended before its length";
+    case TEXTGEN_TOO_LARGE:
+        return "the model is beyond this library's limits";
+    case TEXTGEN_NEWER_FORMAT:
+        return "the model file needs a newer version of this library";
+    default:
+        return "unknown code";
+    }
+}
+
+static int32_t choose_kernels(const textgen_model_options *options, const textgen_kernels **kernels,
+                              const textgen_error *error) {
+    const textgen_kernels *available[TEXTGEN_MAX_KERNELS];
+    const size_t first = TEXTGEN_FIELDS_END(textgen_model_options, kernels);
+    textgen_model_options known = {0};
+    int32_t result;
+    if (options) {
+        result = textgen_read_struct(options, first, &known, sizeof known, "textgen_model_options", error);
+        if (result < 0) {
+            return result;
+        }
+    }
+    *kernels = textgen_find_kernels(known.kernels);
+    if (!*kernels) {
+        char quoted[TEXTGEN_QUOTED];
+        textgen_view name;
+        name.data = (const unsigned char *)known.kernels;
+        name.size = strlen(known.kernels);
+        textgen_available_kernels(available);
+        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
+                            "this processor has no kernels named %s; NULL takes its best, which are '%s'",
+                            textgen_quote(name, quoted), available[0]->name);
+    }
+    return TEXTGEN_OK;
+}
+
+/* Keep what is asked for after the file's tables are freed. */
+static int32_t keep_tables(textgen_model *model, const textgen_onnx *file,
+                           const textgen_description *description, const textgen_error *error) {
+    size_t i;
+    model->layers = calloc(description->layer_count, sizeof *model->layers);
+    model->properties = calloc(file->property_count + 1, sizeof *model->properties);
+    if (!model->layers || !model->properties) {
+        return textgen_fail(error, TEXTGEN_OUT_OF_MEMORY, "there is not enough memory for the model");
+    }
+    model->layer_count = description->layer_count;
+    for (i = 0; i < description->layer_count; i++) {
+        model->layers[i].kind = description->layers[i].kind;
+        model->layers[i].inputs = description->layers[i].inputs;
+        model->layers[i].outputs = description->layers[i].outputs;
+    }
+    model->property_count = file->property_count;
+    for (i = 0; i < file->property_count; i++) {
+        model->properties[i] = file->properties[i];
+    }
+    model->parameters = file->parameters;
+    return TEXTGEN_OK;
+}
+
+static int32_t fill(textgen_model *model, const textgen_onnx *file, textgen_description *description,
+                    const textgen_kernels *kernels, const textgen_error *error) {
+    int32_t result = textgen_format_check(file, error);
+    if (result == TEXTGEN_OK) {
+        result = textgen_model_match(file, description, error);
+    }
+    if (result == TEXTGEN_OK) {
+        result = textgen_vocabulary_create(file, description->vocabulary, &model->vocabulary, error);
+    }
+    if (result == TEXTGEN_OK) {
+        result = textgen_network_create(description, kernels, textgen_vocabulary_unknown(model->vocabulary),
+                                        &model->network, error);
+    }
+    if (result == TEXTGEN_OK) {
+        result = keep_tables(model, file, description, error);
+    }
+    return result;
+}
+
+static int32_t read_content(textgen_model *model, textgen_view content, const textgen_kernels *kernels,
+                            const textgen_error *error) {
+    textgen_onnx file;
+    textgen_description *description;
+    int32_t result = textgen_onnx_read(content, &file, error);
+    if (result < 0) {
+        return result;
+    }
+    description = malloc(sizeof *description);
+    result = description
+                 ? fill(model, &file, description, kernels, error)
+                 : textgen_fail(error, TEXTGEN_OUT_OF_MEMORY, "there is not enough memory for the model");
+    free(description);
+    textgen_onnx_free(&file);
+    return result;
+}
+
+/* The reader's lines are about the file without a name for it, which other callers have. */
+static int32_t read_file(textgen_model *model, textgen_view content, const textgen_kernels *kernels,
+                         const textgen_error *error) {
+    char line[ERROR_LINE];
+    const textgen_error where = {line, sizeof line};
+    const int32_t result = read_content(model, content, kernels, &where);
+    if (result < 0) {
+        textgen_fail(error, result, result == TEXTGEN_OUT_OF_MEMORY ? "%s" : "the model file: %s", line);
+    }
+    return result;
+}
+
+int32_t textgen_model_create(const void *data, size_t size, const textgen_model_options *options,
+                             textgen_model **model, char *error, size_t error_size) {
+    const textgen_error where = {error, error_size};
+    const textgen_kernels *kernels;
+    textgen_view content;
+    textgen_model *created;
+    int32_t result;
+    if (!data || !model) {
+        return textgen_fail(&where, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", data ? "model" : "data");
+    }
+    if (size > (size_t)PTRDIFF_MAX) {
+        return textgen_fail(&where, TEXTGEN_INVALID_ARGUMENT, "size is %zu: no buffer is so large", size);
+    }
+    result = choose_kernels(options, &kernels, &where);
+    if (result < 0) {
+        return result;
+    }
+    created = calloc(1, sizeof *created);
+    if (!created) {
+        return textgen_fail(&where, TEXTGEN_OUT_OF_MEMORY, "there is not enough memory for the model");
+    }
+    content.data = data;
+    content.size = size;
+    result = read_file(created, content, kernels, &where);
+    if (result < 0) {
+        textgen_model_destroy(created);
+    } else {
+        *model = created;
+    }
+    return result;
+}
+
+void textgen_model_destroy(textgen_model *model) {
+    if (!model) {
+        return;
+    }
+    if (model->network) {
+        textgen_network_destroy(model->network);
+    }
+    if (model->vocabulary) {
+        textgen_vocabulary_destroy(model->vocabulary);
+    }
+    free(model->layers);
+    free(model->properties);
+    free(model);
+}
+
+int32_t textgen_model_get_info(const textgen_model *model, textgen_model_info *info, char *error,
+                               size_t error_size) {
+    const textgen_error where = {error, error_size};
+    textgen_model_info known = {0};
+    if (!model || !info) {
+        return textgen_fail(&where, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", model ? "info" : "model");
+    }
+    known.vocabulary = model->network->vocabulary;
+    known.layers = model->layer_count;
+    known.parameters = (size_t)model->parameters;
+    known.symbol_bytes = textgen_vocabulary_symbol_bytes(model->vocabulary);
+    known.lowercase = textgen_vocabulary_lowercase(model->vocabulary);
+    known.unicode = textgen_vocabulary_unicode(model->vocabulary);
+    known.kernels = model->network->kernels->name;
+    known.unknown = textgen_vocabulary_unknown(model->vocabulary) >= 0;
+    return textgen_write_struct(info, TEXTGEN_FIELDS_END(textgen_model_info, unknown), &known, sizeof known,
+                                "textgen_model_info", &where);
+}
+
+int32_t textgen_model_get_layer(const textgen_model *model, size_t index, textgen_layer_info *layer,
+                                char *error, size_t error_size) {
+    const textgen_error where = {error, error_size};
+    textgen_layer_info known = {0};
+    if (!model || !layer) {
+        return textgen_fail(&where, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", model ? "layer" : "model");
+    }
+    if (index >= model->layer_count) {
+        return textgen_fail(&where, TEXTGEN_INVALID_ARGUMENT, "there is no layer %zu: the model has %zu", index,
+                            model->layer_count);
+    }
+    known.kind = textgen_layer_kind_name(model->layers[index].kind);
+    known.inputs = model->layers[index].inputs;
+    known.outputs = model->layers[index].outputs;
+    return textgen_write_struct(layer, TEXTGEN_FIELDS_END(textgen_layer_info, outputs), &known, sizeof known,
+                                "textgen_layer_info", &where);
+}
+
+const char *textgen_model_get_metadata(const textgen_model *model, const char *key, size_t *size) {
+    textgen_view value = {NULL, 0};
+    if (model && key) {
+        textgen_onnx properties = {0};
+        properties.properties = model->properties;
+        properties.property_count = model->property_count;
+        value = textgen_onnx_property(&properties, key);
+    }
+    if (size) {
+        *size = value.size;
+    }
+    return (const char *)value.data;
+}

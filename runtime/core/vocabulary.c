@@ -1,0 +1,287 @@
+#include "vocabulary.h"
+
+#include "metadata.h"
+#include "utf8.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Tokens are found by pages of code points. A page without symbols is page 0, which all of them share. */
+enum { PAGE = 256, PAGES = TEXTGEN_CODE_POINTS / PAGE };
+
+struct textgen_vocabulary {
+    size_t count;
+    size_t symbol_bytes;
+    int64_t unknown;
+    bool lowercase;
+    const char *unicode;
+    uint32_t *symbols; /* by token */
+    int32_t *tokens;   /* [pages][PAGE], or -1 */
+    uint16_t page_of[PAGES];
+};
+
+/* See that a vocabulary has no more entries than it may, before they are looked at. A comma, bracket or brace
+ * may itself be one of the characters. */
+static int32_t check_entries(textgen_view text, size_t size, const textgen_error *error) {
+    char counted[TEXTGEN_COUNTED];
+    size_t commas = 0;
+    size_t brackets = 0;
+    size_t braces = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        commas += text.data[i] == ',';
+        brackets += text.data[i] == '[';
+        braces += text.data[i] == '{';
+    }
+    if (brackets > 2 || braces > 1) {
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "its metadata '%s' is not a list of characters",
+                            TEXTGEN_VOCABULARY_KEY);
+    }
+    if (commas > size) {
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                            "its metadata '%s' has more than the %s entries that its graph has logits for: "
+                            "export it again",
+                            TEXTGEN_VOCABULARY_KEY, textgen_count(size, counted));
+    }
+    return TEXTGEN_OK;
+}
+
+static size_t count_items(textgen_view items) {
+    textgen_json item;
+    size_t count = 0;
+    while (textgen_json_item(&items, &item)) {
+        count++;
+    }
+    return count;
+}
+
+/* The code point of an entry, 0 for that of the unknown symbol. */
+static int32_t read_symbol(const textgen_json *entry, size_t token, bool unknown, uint32_t *symbol,
+                           const textgen_error *error) {
+    char quoted[TEXTGEN_QUOTED];
+    textgen_view rest = entry->text;
+    int32_t character = -1;
+    if (entry->kind == TEXTGEN_JSON_STRING) {
+        character = textgen_json_character(&rest);
+    }
+    *symbol = 0;
+    if (unknown) {
+        if (entry->kind == TEXTGEN_JSON_STRING && entry->text.size == 0) {
+            return TEXTGEN_OK;
+        }
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                            "its metadata '%s' holds %s at %zu, where the unknown symbol has an empty entry",
+                            TEXTGEN_VOCABULARY_KEY, textgen_json_quote(entry, quoted), token);
+    }
+    if (character < 0 || rest.size > 0 || (character >= 0xD800 && character < 0xE000)) {
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "its metadata '%s' holds %s at %zu, not a character",
+                            TEXTGEN_VOCABULARY_KEY, textgen_json_quote(entry, quoted), token);
+    }
+    *symbol = (uint32_t)character;
+    return TEXTGEN_OK;
+}
+
+static int32_t read_symbols(const textgen_onnx *file, size_t size, textgen_vocabulary *vocabulary,
+                            const textgen_error *error) {
+    textgen_json list;
+    textgen_json entry;
+    int32_t code = check_entries(textgen_onnx_property(file, TEXTGEN_VOCABULARY_KEY), size, error);
+    if (code == TEXTGEN_OK) {
+        code = textgen_metadata_read(file, TEXTGEN_VOCABULARY_KEY, &list, error);
+    }
+    if (code != TEXTGEN_OK) {
+        return code;
+    }
+    vocabulary->count = list.kind == TEXTGEN_JSON_ARRAY ? count_items(list.text) : 0;
+    if (vocabulary->count == 0) {
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "its metadata '%s' is not a list of characters",
+                            TEXTGEN_VOCABULARY_KEY);
+    }
+    code = textgen_metadata_unknown(file, vocabulary->count, &vocabulary->unknown, error);
+    if (code != TEXTGEN_OK) {
+        return code;
+    }
+    vocabulary->symbols = calloc(vocabulary->count, sizeof(*vocabulary->symbols));
+    if (vocabulary->symbols == NULL) {
+        return textgen_out_of_memory(error);
+    }
+    textgen_view rest = list.text;
+    for (size_t token = 0; code == TEXTGEN_OK && textgen_json_item(&rest, &entry); token++) {
+        const bool unknown = (int64_t)token == vocabulary->unknown;
+        code = read_symbol(&entry, token, unknown, &vocabulary->symbols[token], error);
+    }
+    return code;
+}
+
+static int32_t *find_token(const textgen_vocabulary *vocabulary, uint32_t character) {
+    return &vocabulary->tokens[(size_t)vocabulary->page_of[character / PAGE] * PAGE + character % PAGE];
+}
+
+/* Make the tables that find a character's token. */
+static int32_t index_symbols(textgen_vocabulary *vocabulary, const textgen_error *error) {
+    size_t pages = 1;
+    for (size_t token = 0; token < vocabulary->count; token++) {
+        uint16_t *page = &vocabulary->page_of[vocabulary->symbols[token] / PAGE];
+        if (*page == 0) {
+            *page = (uint16_t)pages++;
+        }
+    }
+    vocabulary->tokens = malloc(pages * PAGE * sizeof(*vocabulary->tokens));
+    if (vocabulary->tokens == NULL) {
+        return textgen_out_of_memory(error);
+    }
+    memset(vocabulary->tokens, 0xFF, pages * PAGE * sizeof(*vocabulary->tokens));
+    vocabulary->symbol_bytes = 1;
+    for (size_t token = 0; token < vocabulary->count; token++) {
+        if ((int64_t)token == vocabulary->unknown) {
+            continue;
+        }
+        char text[TEXTGEN_UTF8_BYTES];
+        const size_t bytes = textgen_utf8_write(vocabulary->symbols[token], text);
+        int32_t *found = find_token(vocabulary, vocabulary->symbols[token]);
+        if (*found >= 0) {
+            return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "its metadata '%s' holds a character twice",
+                                TEXTGEN_VOCABULARY_KEY);
+        }
+        *found = (int32_t)token;
+        vocabulary->symbol_bytes = bytes > vocabulary->symbol_bytes ? bytes : vocabulary->symbol_bytes;
+    }
+    return TEXTGEN_OK;
+}
+
+/* Whether a value is a text that is not empty and has no characters but the vocabulary's. */
+static bool knows_text(const textgen_vocabulary *vocabulary, const textgen_json *value) {
+    if (value->kind != TEXTGEN_JSON_STRING || value->text.size == 0) {
+        return false;
+    }
+    textgen_view rest = value->text;
+    int32_t character;
+    while ((character = textgen_json_character(&rest)) >= 0) {
+        if (*find_token(vocabulary, (uint32_t)character) < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int32_t check_prompts(const textgen_onnx *file, const textgen_vocabulary *vocabulary,
+                             const textgen_error *error) {
+    static const char key[] = "textgen.prompts";
+    textgen_json prompts;
+    textgen_json prompt;
+    const int32_t code = textgen_metadata_read(file, key, &prompts, error);
+    if (code != TEXTGEN_OK) {
+        return code;
+    }
+    bool right = prompts.kind == TEXTGEN_JSON_ARRAY;
+    textgen_view rest = prompts.text;
+    while (right && textgen_json_item(&rest, &prompt)) {
+        right = knows_text(vocabulary, &prompt);
+    }
+    return right ? TEXTGEN_OK
+                 : textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                                "its metadata '%s' is not a list of texts in its own vocabulary", key);
+}
+
+int32_t textgen_vocabulary_create(const textgen_onnx *file, size_t size, textgen_vocabulary **vocabulary,
+                                  const textgen_error *error) {
+    textgen_vocabulary *created = calloc(1, sizeof(*created));
+    if (created == NULL) {
+        return textgen_out_of_memory(error);
+    }
+    int32_t code = textgen_format_check(file, error);
+    if (code == TEXTGEN_OK) {
+        code = textgen_metadata_check_level(file, error);
+    }
+    if (code == TEXTGEN_OK) {
+        code = read_symbols(file, size, created, error);
+    }
+    if (code == TEXTGEN_OK) {
+        code = index_symbols(created, error);
+    }
+    if (code == TEXTGEN_OK && created->count != size) {
+        code = textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                            "its vocabulary has %zu characters but its logits %zu values: export it again",
+                            created->count, size);
+    }
+    if (code == TEXTGEN_OK) {
+        code = textgen_metadata_normalization(file, &created->lowercase, &created->unicode, error);
+    }
+    if (code == TEXTGEN_OK) {
+        code = check_prompts(file, created, error);
+    }
+    if (code == TEXTGEN_OK) {
+        code = textgen_metadata_check_training(file, error);
+    }
+    if (code != TEXTGEN_OK) {
+        textgen_vocabulary_destroy(created);
+        return code;
+    }
+    *vocabulary = created;
+    return TEXTGEN_OK;
+}
+
+void textgen_vocabulary_destroy(textgen_vocabulary *vocabulary) {
+    if (vocabulary != NULL) {
+        free(vocabulary->symbols);
+        free(vocabulary->tokens);
+        free(vocabulary);
+    }
+}
+
+int64_t textgen_vocabulary_unknown(const textgen_vocabulary *vocabulary) { return vocabulary->unknown; }
+
+size_t textgen_vocabulary_symbol_bytes(const textgen_vocabulary *vocabulary) {
+    return vocabulary->symbol_bytes;
+}
+
+bool textgen_vocabulary_lowercase(const textgen_vocabulary *vocabulary) { return vocabulary->lowercase; }
+
+const char *textgen_vocabulary_unicode(const textgen_vocabulary *vocabulary) { return vocabulary->unicode; }
+
+static int32_t unknown_character(const textgen_vocabulary *vocabulary, textgen_view character, uint32_t number,
+                                 size_t place, const textgen_error *error) {
+    char quoted[TEXTGEN_QUOTED];
+    const bool capital = number >= 'A' && number <= 'Z' && *find_token(vocabulary, number - 'A' + 'a') >= 0;
+    return textgen_fail(error, TEXTGEN_UNKNOWN_CHARACTER,
+                        "the model does not know %s (U+%04X), at byte %zu of the text%s",
+                        textgen_quote(character, quoted), (unsigned)number, place,
+                        capital ? ", but it knows the lower case" : ": leave it out");
+}
+
+int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
+                            const textgen_error *error) {
+    const textgen_view text = {(const unsigned char *)encoder->text, encoder->size};
+    size_t place = encoder->place;
+    if (place == 0 && text.size >= 3 && memcmp(text.data, "\xEF\xBB\xBF", 3) == 0) {
+        place = 3;
+    }
+    if (place >= text.size) {
+        return 0;
+    }
+    const size_t start = place;
+    int32_t character = textgen_utf8_next(text, &place);
+    if (character < 0) {
+        return textgen_fail(error, TEXTGEN_INVALID_UTF8, "the text is not UTF-8 at byte %zu", start);
+    }
+    if (character == '\r') {
+        character = '\n';
+        place += place < text.size && text.data[place] == '\n';
+    }
+    *token = *find_token(vocabulary, (uint32_t)character);
+    if (*token < 0) {
+        *token = vocabulary->unknown;
+    }
+    if (*token < 0) {
+        const textgen_view unknown = {text.data + start, place - start};
+        return unknown_character(vocabulary, unknown, (uint32_t)character, start, error);
+    }
+    encoder->place = place;
+    return 1;
+}
+
+size_t textgen_decode_token(const textgen_vocabulary *vocabulary, int64_t token, char *text) {
+    if (token < 0 || (uint64_t)token >= vocabulary->count || token == vocabulary->unknown) {
+        return 0;
+    }
+    return textgen_utf8_write(vocabulary->symbols[(size_t)token], text);
+}

@@ -1,0 +1,146 @@
+"""The core's models, kernels and loop (runtime/core), for the Cython modules that are compiled with them."""
+
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+from ._c_sampler cimport textgen_sampler
+
+
+cdef extern from "core.h" nogil:
+    enum:
+        TEXTGEN_OK
+        TEXTGEN_OUT_OF_MEMORY
+        TEXTGEN_UNKNOWN_GRAPH
+        TEXTGEN_TOO_LARGE
+    ctypedef struct textgen_view:
+        const unsigned char *data
+        size_t size
+    ctypedef struct textgen_error:
+        char *text
+        size_t size
+
+
+cdef extern from "onnx_reader.h" nogil:
+    enum:
+        TEXTGEN_MAX_DIMENSIONS
+        TEXTGEN_ONNX_FLOAT
+    ctypedef struct textgen_value:
+        textgen_view name
+        int32_t type
+        int64_t *shape
+        size_t dimensions
+    ctypedef struct textgen_property:
+        textgen_view key
+        textgen_view value
+    ctypedef struct textgen_onnx:
+        textgen_value *inputs
+        textgen_property *properties
+        size_t input_count
+        size_t property_count
+        uint64_t parameters
+    int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, const textgen_error *error)
+    void textgen_onnx_free(textgen_onnx *file)
+
+
+cdef extern from "model.h" nogil:
+    enum:
+        TEXTGEN_STATE_ARRAYS
+    ctypedef enum textgen_layer_kind:
+        pass
+    ctypedef struct textgen_layer:
+        textgen_layer_kind kind
+        textgen_view name
+        size_t inputs
+        size_t outputs
+    ctypedef struct textgen_state_array:
+        const char *name
+        size_t layers
+        size_t units
+    ctypedef struct textgen_description:
+        textgen_layer *layers
+        size_t layer_count
+        textgen_state_array *state
+        size_t state_count
+        size_t vocabulary
+    const char *textgen_layer_kind_name(textgen_layer_kind kind)
+    int32_t textgen_model_match(
+        const textgen_onnx *file, textgen_description *description, const textgen_error *error
+    )
+
+
+cdef extern from "kernels/kernels.h" nogil:
+    enum:
+        TEXTGEN_GROUP
+        TEXTGEN_BLOCK
+        TEXTGEN_MAX_KERNELS
+    ctypedef struct textgen_packed_layer:
+        ptrdiff_t inputs
+        ptrdiff_t outputs
+        const float *weights
+    ctypedef struct textgen_kernels:
+        const char *name
+        float (*sum)(const float *values, ptrdiff_t count) noexcept nogil
+        void (*sigmoid)(float *values, ptrdiff_t count) noexcept nogil
+        void (*tanh)(float *values, ptrdiff_t count) noexcept nogil
+    int textgen_available_kernels(const textgen_kernels **kernels)
+    const textgen_kernels *textgen_find_kernels(const char *name)
+
+
+cdef extern from "pack.h" nogil:
+    ctypedef struct textgen_network:
+        size_t vocabulary
+        size_t units
+        size_t lstms
+        ptrdiff_t padded_units
+        ptrdiff_t padded_vocabulary
+        textgen_packed_layer *layers
+        textgen_packed_layer output
+        int64_t never_drawn
+        const textgen_kernels *kernels
+    int32_t textgen_network_create(
+        const textgen_description *description,
+        const textgen_kernels *kernels,
+        int64_t never_drawn,
+        textgen_network **network,
+        const textgen_error *error,
+    )
+    void textgen_network_destroy(textgen_network *network)
+    size_t textgen_network_step_bytes(const textgen_network *network)
+
+
+cdef extern from "run.h" nogil:
+    ctypedef enum textgen_ending:
+        TEXTGEN_LENGTH
+    ctypedef struct textgen_run_lane:
+        textgen_sampler *sampler
+        float **state
+        float *logits
+        int64_t *tokens
+        int64_t length
+        int64_t generated
+        int64_t ending
+    ctypedef struct textgen_measured:
+        int64_t steps
+        int64_t model
+        int64_t sampler
+        double entropy
+        int64_t *latencies
+        double (*log)(double) noexcept nogil
+    size_t textgen_slots_size(const textgen_network *network, size_t lanes, size_t kept)
+    void textgen_forward(
+        const textgen_network *network,
+        const int64_t *tokens,
+        size_t time,
+        size_t batch,
+        float **state,
+        size_t kept,
+        float *logits,
+        void *workspace,
+    )
+    void textgen_run(
+        const textgen_network *network,
+        textgen_run_lane *lanes,
+        size_t count,
+        int64_t steps,
+        void *workspace,
+        textgen_measured *measured,
+    )

@@ -1,0 +1,82 @@
+"""The core's sampler (runtime/core/sampler.h), for the Cython modules that are compiled with it."""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+
+cdef extern from "rng.h" nogil:
+    ctypedef struct textgen_uint128:
+        uint64_t high
+        uint64_t low
+    ctypedef struct textgen_rng:
+        int64_t position
+    void textgen_rng_seek(textgen_rng *rng, int64_t position)
+
+
+cdef extern from "exp64.h" nogil:
+    ctypedef void (*textgen_exp64)(double *values, size_t count) noexcept nogil
+    textgen_exp64 textgen_find_exp64()
+
+
+cdef extern from "sampler.h" nogil:
+    enum:
+        TEXTGEN_USED_UP
+    ctypedef struct textgen_sampler:
+        double temperature
+        textgen_rng rng
+    void textgen_sampler_init(
+        textgen_sampler *sampler,
+        double temperature,
+        textgen_uint128 seed,
+        uint32_t substream,
+        textgen_exp64 exp64,
+    )
+    int64_t textgen_argmax(const double *logits, size_t count)
+    int64_t textgen_argmax_float(const float *logits, size_t count)
+    int64_t textgen_reweight(
+        const double *logits,
+        size_t count,
+        double temperature,
+        double *exp_logits,
+        double *sum,
+        textgen_exp64 exp64,
+    )
+    int64_t textgen_reweight_float(
+        const float *logits,
+        size_t count,
+        double temperature,
+        double *exp_logits,
+        double *sum,
+        textgen_exp64 exp64,
+    )
+    int64_t textgen_draw_with(
+        const double *logits,
+        size_t count,
+        double temperature,
+        double uniform,
+        double *exp_logits,
+        textgen_exp64 exp64,
+    )
+    int64_t textgen_draw_with_float(
+        const float *logits,
+        size_t count,
+        double temperature,
+        double uniform,
+        double *exp_logits,
+        textgen_exp64 exp64,
+    )
+    double textgen_entropy_float(
+        const float *logits,
+        size_t count,
+        double temperature,
+        double *exp_logits,
+        textgen_exp64 exp64,
+        double (*log)(double) noexcept nogil,
+    )
+    int64_t textgen_sampler_draw(
+        textgen_sampler *sampler, const double *logits, size_t count, double *exp_logits
+    )
+    int64_t textgen_sampler_draw_float(
+        textgen_sampler *sampler, const float *logits, size_t count, double *exp_logits
+    )
+    void textgen_sampler_accept(textgen_sampler *sampler, int64_t token)
+    const char *textgen_fault_text(int64_t fault)

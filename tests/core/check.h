@@ -1,0 +1,86 @@
+/* What the C tests share. A test that fails says where, and the program ends with 1. */
+#ifndef CHECK_H
+#define CHECK_H
+
+#include "textgen.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Where a call under test writes its error line. */
+static char error[256];
+#define ERROR error, sizeof error
+
+#define CHECK(condition)                                                                                       \
+    do {                                                                                                       \
+        if (!(condition)) {                                                                                    \
+            fprintf(stderr, "%s:%d: %s (error: %s)\n", __FILE__, __LINE__, #condition, error);                 \
+            exit(1);                                                                                           \
+        }                                                                                                      \
+    } while (0)
+
+#define CHECK_OK(call) CHECK((call) == TEXTGEN_OK)
+
+/* The call fails with this code, and its error line contains this text. */
+#define CHECK_FAILS(call, code, text)                                                                          \
+    do {                                                                                                       \
+        memset(error, 0, sizeof error);                                                                        \
+        CHECK((call) == (code));                                                                               \
+        CHECK(strstr(error, text) != NULL);                                                                    \
+    } while (0)
+
+/* Memory that holds garbage; as float32 large numbers. */
+static inline void *allocate(size_t size) {
+    void *memory = malloc(size);
+    CHECK(memory);
+    return memset(memory, 0x7f, size);
+}
+
+static inline void *read_file(const char *path, size_t *size) {
+    FILE *file = fopen(path, "rb");
+    void *data;
+    CHECK(file && !fseek(file, 0, SEEK_END));
+    *size = (size_t)ftell(file);
+    data = allocate(*size);
+    CHECK(!fseek(file, 0, SEEK_SET) && fread(data, 1, *size, file) == *size && !fclose(file));
+    return data;
+}
+
+/* A model and the content of its file, which lives as long. */
+typedef struct {
+    void *data;
+    textgen_model *model;
+    size_t symbol_bytes;
+} loaded;
+
+static inline loaded load(const char *path, const char *kernels) {
+    textgen_model_options options = {.struct_size = sizeof options, .kernels = kernels};
+    textgen_model_info info = {.struct_size = sizeof info};
+    loaded result = {0};
+    size_t size;
+    result.data = read_file(path, &size);
+    CHECK_OK(textgen_model_create(result.data, size, &options, &result.model, ERROR));
+    CHECK_OK(textgen_model_get_info(result.model, &info, ERROR));
+    result.symbol_bytes = info.symbol_bytes;
+    return result;
+}
+
+static inline void unload(loaded *unused) {
+    textgen_model_destroy(unused->model);
+    free(unused->data);
+}
+
+static inline textgen_stream *start(const textgen_model *model, double temperature, uint64_t seed,
+                                    uint64_t substream, const char *prompt) {
+    textgen_sampling sampling = {sizeof sampling, temperature, seed, 0, substream};
+    const size_t size = textgen_stream_size(model);
+    textgen_stream *stream;
+    CHECK_OK(textgen_stream_init(allocate(size), size, model, &sampling, &stream, ERROR));
+    if (prompt) {
+        CHECK_OK(textgen_stream_feed(stream, prompt, strlen(prompt), ERROR));
+    }
+    return stream;
+}
+
+#endif

@@ -1,0 +1,120 @@
+/* Hashes of numbers that must be equal to the last bit, whatever compiled the core: exact MODEL prints that of
+ * exp64, and for each instruction set its name and that of sums in float64 and of the logits of a long text. */
+#include "check.h"
+
+#include "exact.h"
+#include "handles.h"
+
+enum { ROUNDS = 100, AT_ONCE = 4095, LANES = 5, STEPS = 200 };
+
+/* FNV-1a: Fowler, Noll and Vo 1991, over whole words. */
+static uint64_t add_to_hash(uint64_t hash, uint64_t word) { return (hash ^ word) * 1099511628211u; }
+static const uint64_t no_hash = 14695981039346656037u;
+
+/* Knuth's MMIX generator: TAOCP, volume 2, section 3.3.4. */
+static uint64_t next_random(uint64_t *state) {
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return *state >> 11;
+}
+
+/* From 0 down to where the result is 0. */
+static void print_exp64(void) {
+    const textgen_exp64 exp64 = textgen_find_exp64();
+    static double values[AT_ONCE];
+    uint64_t hash = no_hash, state = 1, bits;
+    int round, i;
+    for (round = 0; round < ROUNDS; round++) {
+        const double widest = round % 2 ? 720.0 : 3.0;
+        for (i = 0; i < AT_ONCE; i++) {
+            values[i] = (double)next_random(&state) * (-1.0 / 9007199254740992.0) * widest;
+        }
+        exp64(values, AT_ONCE);
+        for (i = 0; i < AT_ONCE; i++) {
+            memcpy(&bits, &values[i], sizeof bits);
+            hash = add_to_hash(hash, bits);
+        }
+    }
+    printf("exp64 %016llx\n", (unsigned long long)hash);
+}
+
+/* Sums of two products that cancel but for what rounding one of them loses: 0 unless it is fused. */
+static uint64_t add_products(uint64_t hash, const textgen_kernels *kernels) {
+    static double weights[2 * TEXTGEN_BLOCK], bias[TEXTGEN_BLOCK];
+    static float products[TEXTGEN_BLOCK];
+    const float inputs[2] = {1.0f, 1.0f / 3.0f};
+    uint64_t random = 1;
+    uint32_t bits;
+    int i;
+    for (i = 0; i < TEXTGEN_BLOCK; i++) {
+        double product;
+        weights[TEXTGEN_BLOCK + i] = (double)next_random(&random);
+        product = weights[TEXTGEN_BLOCK + i] * (double)inputs[1];
+        TEXTGEN_ROUND(product);
+        weights[i] = -product;
+    }
+    kernels->project(weights, bias, inputs, 2, TEXTGEN_BLOCK, 1, products);
+    for (i = 0; i < TEXTGEN_BLOCK; i++) {
+        memcpy(&bits, &products[i], sizeof bits);
+        hash = add_to_hash(hash, bits);
+    }
+    return hash;
+}
+
+/* What comes of a number does not depend on how many others there are. */
+static void check_counts(void) {
+    const textgen_exp64 exp64 = textgen_find_exp64();
+    double together[20], alone[20];
+    size_t count, i;
+    for (count = 0; count <= 20; count++) {
+        for (i = 0; i < count; i++) {
+            together[i] = alone[i] = -0.37 * (double)i;
+            exp64(&alone[i], 1);
+        }
+        exp64(together, count);
+        CHECK(!memcmp(together, alone, count * sizeof *alone));
+    }
+}
+
+static void print_logits(const char *path, const char *kernels) {
+    const loaded file = load(path, kernels);
+    const textgen_network *network = file.model->network;
+    const size_t count = (size_t)STEPS * LANES * network->vocabulary;
+    const size_t state_size = network->lstms * LANES * network->units;
+    void *workspace = allocate(textgen_slots_size(network, LANES, STEPS));
+    float *logits = allocate(count * sizeof *logits), *state[TEXTGEN_STATE_ARRAYS];
+    static int64_t tokens[STEPS * LANES];
+    uint64_t hash = add_products(no_hash, network->kernels), random = 1;
+    uint32_t bits;
+    size_t i;
+    loaded unused = file;
+    for (i = 0; i < STEPS * LANES; i++) {
+        tokens[i] = (int64_t)(next_random(&random) % network->vocabulary);
+    }
+    for (i = 0; i < TEXTGEN_STATE_ARRAYS; i++) {
+        state[i] = memset(allocate(state_size * sizeof(float)), 0, state_size * sizeof(float));
+    }
+    textgen_forward(network, tokens, STEPS, LANES, state, STEPS, logits, workspace);
+    for (i = 0; i < count; i++) {
+        memcpy(&bits, &logits[i], sizeof bits);
+        hash = add_to_hash(hash, bits);
+    }
+    printf("%s %016llx\n", kernels, (unsigned long long)hash);
+    for (i = 0; i < TEXTGEN_STATE_ARRAYS; i++) {
+        free(state[i]);
+    }
+    free(workspace), free(logits);
+    unload(&unused);
+}
+
+int main(int count, char **arguments) {
+    const textgen_kernels *kernels[TEXTGEN_MAX_KERNELS];
+    const int sets = textgen_available_kernels(kernels);
+    int i;
+    CHECK(count > 1);
+    check_counts();
+    print_exp64();
+    for (i = 0; i < sets; i++) {
+        print_logits(arguments[1], kernels[i]->name);
+    }
+    return 0;
+}

@@ -1,0 +1,13 @@
+// The public header is C++ as well, and its names have C linkage.
+#include "textgen.h"
+
+int main() {
+    textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
+    textgen_lane lane = {};
+    lane.struct_size = sizeof lane;
+    char error[64];
+    if (textgen_version() != TEXTGEN_VERSION || sampling.temperature != 0.5) {
+        return 1;
+    }
+    return textgen_generate(&lane, 1, nullptr, 0, error, sizeof error) == TEXTGEN_INVALID_ARGUMENT ? 0 : 1;
+}

@@ -1,0 +1,132 @@
+/* Models, and the sizes of structures: models MODEL LAYERS PARAMETERS, where the numbers are what to expect. */
+#include "check.h"
+
+static void check_version_and_codes(void) {
+    int32_t code;
+    CHECK(textgen_version() == TEXTGEN_VERSION);
+    for (code = TEXTGEN_NEWER_FORMAT; code <= TEXTGEN_OK; code++) {
+        CHECK(strcmp(textgen_code_text(code), textgen_code_text(1)) != 0);
+    }
+    printf("%d\n", (int)TEXTGEN_VERSION);
+}
+
+static void check_create(const void *data, size_t size) {
+    textgen_model *model = NULL;
+    textgen_model_options options = {.struct_size = sizeof options, .kernels = "abacus"};
+    CHECK_FAILS(textgen_model_create(NULL, size, NULL, &model, ERROR), TEXTGEN_INVALID_ARGUMENT,
+                "data is NULL");
+    CHECK_FAILS(textgen_model_create(data, size, NULL, NULL, ERROR), TEXTGEN_INVALID_ARGUMENT, "model is NULL");
+    CHECK_FAILS(textgen_model_create(data, size, &options, &model, ERROR), TEXTGEN_INVALID_ARGUMENT,
+                "'abacus'");
+    CHECK_FAILS(textgen_model_create(data, 0, NULL, &model, ERROR), TEXTGEN_DAMAGED_MODEL, "the model file: ");
+    CHECK_FAILS(textgen_model_create(data, size / 2, NULL, &model, ERROR), TEXTGEN_DAMAGED_MODEL,
+                "the model file: ");
+    CHECK(!model);
+    textgen_model_destroy(NULL);
+}
+
+/* The error line fits where it must, and may have no room at all. */
+static void check_error_room(void) {
+    char small[8] = "1234567";
+    CHECK(textgen_model_create(NULL, 0, NULL, NULL, NULL, 0) == TEXTGEN_INVALID_ARGUMENT);
+    CHECK(textgen_model_create(NULL, 0, NULL, NULL, NULL, 99) == TEXTGEN_INVALID_ARGUMENT);
+    CHECK(textgen_model_create(NULL, 0, NULL, NULL, small, 0) == TEXTGEN_INVALID_ARGUMENT);
+    CHECK(!strcmp(small, "1234567"));
+    CHECK(textgen_model_create(NULL, 0, NULL, NULL, small, 5) == TEXTGEN_INVALID_ARGUMENT);
+    CHECK(!strcmp(small, "data") && !strcmp(small + 5, "67"));
+}
+
+/* Options of a later version: one more field. */
+static void check_options_size(const void *data, size_t size) {
+    struct {
+        textgen_model_options options;
+        size_t later[2];
+    } newer = {{sizeof newer, NULL}, {0, 0}};
+    textgen_model *model = NULL;
+    CHECK_OK(textgen_model_create(data, size, &newer.options, &model, ERROR));
+    textgen_model_destroy(model);
+    newer.later[1] = 1;
+    CHECK_FAILS(textgen_model_create(data, size, &newer.options, &model, ERROR), TEXTGEN_INVALID_ARGUMENT,
+                "does not know");
+    newer.options.struct_size = 0;
+    CHECK_FAILS(textgen_model_create(data, size, &newer.options, &model, ERROR), TEXTGEN_INVALID_ARGUMENT,
+                "struct_size is 0: set it to sizeof(textgen_model_options)");
+    newer.options.struct_size = sizeof(size_t);
+    CHECK_FAILS(textgen_model_create(data, size, &newer.options, &model, ERROR), TEXTGEN_INVALID_ARGUMENT,
+                "struct_size");
+    newer.options.struct_size = 2 * sizeof(size_t) + 1;
+    CHECK_FAILS(textgen_model_create(data, size, &newer.options, &model, ERROR), TEXTGEN_INVALID_ARGUMENT,
+                sizeof(size_t) == 8 ? "a multiple of 8 from 16 to 4096" : "a multiple of 4 from 8 to 4096");
+    newer.options.struct_size = (SIZE_MAX >> 4) + 1;
+    CHECK_FAILS(textgen_model_create(data, size, &newer.options, &model, ERROR), TEXTGEN_INVALID_ARGUMENT,
+                "struct_size");
+}
+
+static void check_info(const textgen_model *model, size_t layers, size_t parameters) {
+    struct {
+        textgen_model_info info;
+        size_t later;
+    } newer;
+    textgen_model_info info;
+    memset(&newer, 0xff, sizeof newer);
+    newer.info.struct_size = sizeof newer;
+    CHECK_OK(textgen_model_get_info(model, &newer.info, ERROR));
+    CHECK(newer.info.struct_size == sizeof newer && newer.later == 0);
+    CHECK(newer.info.layers == layers && newer.info.parameters == parameters);
+    CHECK(newer.info.unknown == 0 && newer.info.lowercase == 1 && !strcmp(newer.info.unicode, "NFC") &&
+          *newer.info.kernels);
+    memset(&info, 0, sizeof info);
+    CHECK_FAILS(textgen_model_get_info(model, &info, ERROR), TEXTGEN_INVALID_ARGUMENT, "struct_size is 0");
+    info.struct_size = sizeof info;
+    CHECK_FAILS(textgen_model_get_info(NULL, &info, ERROR), TEXTGEN_INVALID_ARGUMENT, "model is NULL");
+    CHECK_FAILS(textgen_model_get_info(model, NULL, ERROR), TEXTGEN_INVALID_ARGUMENT, "info is NULL");
+}
+
+static void check_layers(const textgen_model *model, size_t layers) {
+    textgen_layer_info layer = {.struct_size = sizeof layer}, first = {0};
+    size_t i, before = 0;
+    for (i = 0; i < layers; i++) {
+        const char *kind = i == 0 ? "embedding" : i + 1 == layers ? "linear" : "lstm";
+        CHECK_OK(textgen_model_get_layer(model, i, &layer, ERROR));
+        CHECK(!strcmp(layer.kind, kind) && (i == 0 || layer.inputs == before));
+        before = layer.outputs;
+        if (i == 0) {
+            first = layer;
+        }
+    }
+    CHECK(first.inputs == layer.outputs);
+    CHECK_FAILS(textgen_model_get_layer(model, layers, &layer, ERROR), TEXTGEN_INVALID_ARGUMENT, "no layer");
+    CHECK_FAILS(textgen_model_get_layer(NULL, 0, &layer, ERROR), TEXTGEN_INVALID_ARGUMENT, "model is NULL");
+    CHECK_FAILS(textgen_model_get_layer(model, 0, NULL, ERROR), TEXTGEN_INVALID_ARGUMENT, "layer is NULL");
+}
+
+static void check_metadata(const textgen_model *model, const char *data, size_t data_size) {
+    size_t size = 99;
+    const char *text = textgen_model_get_metadata(model, "textgen.level", &size);
+    CHECK(text && size == strlen("\"character\"") && !memcmp(text, "\"character\"", size));
+    CHECK(text >= data && text + size <= data + data_size);
+    CHECK(!textgen_model_get_metadata(model, "textgen.absent", &size) && size == 0);
+    CHECK(!textgen_model_get_metadata(NULL, "textgen.level", &size) && size == 0);
+    CHECK(!textgen_model_get_metadata(model, NULL, &size) && size == 0);
+    CHECK(textgen_model_get_metadata(model, "textgen.level", NULL) == text);
+}
+
+int main(int count, char **arguments) {
+    textgen_model *model;
+    size_t size, layers;
+    void *data;
+    CHECK(count > 3);
+    data = read_file(arguments[1], &size);
+    layers = strtoul(arguments[2], NULL, 10);
+    check_version_and_codes();
+    check_create(data, size);
+    check_error_room();
+    check_options_size(data, size);
+    CHECK_OK(textgen_model_create(data, size, NULL, &model, ERROR));
+    check_info(model, layers, strtoul(arguments[3], NULL, 10));
+    check_layers(model, layers);
+    check_metadata(model, data, size);
+    textgen_model_destroy(model);
+    free(data);
+    return 0;
+}

@@ -1,0 +1,187 @@
+/* Reads a model file and prints what the core makes of it, or the code and the line that says why not.
+ *
+ *     reader_check FILE         the description
+ *     reader_check FILE TEXT    and the tokens of a text, and the text of these
+ *     reader_check              of files from standard input: before each its size in 4 little-endian bytes
+ */
+#include "model.h"
+#include "vocabulary.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ERROR_SIZE = 1024 };
+
+static char line[ERROR_SIZE];
+static const textgen_error error = {line, sizeof(line)};
+
+static unsigned char *read_file(const char *path, size_t *size) {
+    FILE *file = fopen(path, "rb");
+    if (file == NULL) {
+        return NULL;
+    }
+    size_t room = 4096;
+    unsigned char *content = malloc(room);
+    *size = 0;
+    while (content != NULL) {
+        const size_t got = fread(content + *size, 1, room - *size, file);
+        *size += got;
+        if (got == 0) {
+            break;
+        }
+        if (*size == room) {
+            unsigned char *larger = realloc(content, room *= 2);
+            if (larger == NULL) {
+                free(content);
+            }
+            content = larger;
+        }
+    }
+    fclose(file);
+    return content;
+}
+
+/* The sum of all weights shows whether they are read in the right order and place. */
+static int32_t print_layer(const textgen_layer *layer) {
+    printf("layer %s '%.*s' %zu %zu", textgen_layer_kind_name(layer->kind), (int)layer->name.size,
+           (const char *)layer->name.data, layer->inputs, layer->outputs);
+    for (size_t i = 0; i < TEXTGEN_LAYER_TENSORS && layer->tensors[i] != NULL; i++) {
+        const textgen_tensor *tensor = layer->tensors[i];
+        size_t count = 1;
+        double sum = 0;
+        for (size_t j = 0; j < tensor->dimensions; j++) {
+            count *= (size_t)tensor->shape[j];
+        }
+        float *values = malloc(count * sizeof(*values));
+        if (values == NULL) {
+            return textgen_out_of_memory(&error);
+        }
+        const size_t half = count / 2;
+        int32_t code = textgen_tensor_floats(tensor, 0, half, values, &error);
+        if (code == TEXTGEN_OK) {
+            code = textgen_tensor_floats(tensor, half, count - half, values + half, &error);
+        }
+        for (size_t j = 0; code == TEXTGEN_OK && j < count; j++) {
+            sum += (double)values[j] * (double)(j % 7 + 1);
+        }
+        free(values);
+        if (code != TEXTGEN_OK) {
+            printf("\n");
+            return code;
+        }
+        printf(" %.9g", sum);
+    }
+    printf("\n");
+    return TEXTGEN_OK;
+}
+
+static int32_t print_text(const textgen_vocabulary *vocabulary, const char *text) {
+    textgen_encoder encoder = {text, strlen(text), 0};
+    int64_t token;
+    int32_t code;
+    printf("tokens");
+    while ((code = textgen_encode_next(vocabulary, &encoder, &token, &error)) > 0) {
+        char decoded[4];
+        const size_t bytes = textgen_decode_token(vocabulary, token, decoded);
+        printf(" %" PRId64 ":", token);
+        for (size_t i = 0; i < bytes; i++) {
+            printf("%02x", (unsigned)(unsigned char)decoded[i]);
+        }
+    }
+    printf("\n");
+    return code;
+}
+
+static int32_t print_vocabulary(const textgen_onnx *file, size_t size, const char *text) {
+    textgen_vocabulary *vocabulary;
+    int32_t code = textgen_vocabulary_create(file, size, &vocabulary, &error);
+    if (code != TEXTGEN_OK) {
+        return code;
+    }
+    const char *unicode = textgen_vocabulary_unicode(vocabulary);
+    printf("symbols");
+    for (size_t token = 0; token < size; token++) {
+        char decoded[4];
+        const size_t bytes = textgen_decode_token(vocabulary, (int64_t)token, decoded);
+        printf(" ");
+        for (size_t i = 0; i < bytes; i++) {
+            printf("%02x", (unsigned)(unsigned char)decoded[i]);
+        }
+    }
+    printf("\nunknown %" PRId64 " bytes %zu lowercase %d unicode %s\n", textgen_vocabulary_unknown(vocabulary),
+           textgen_vocabulary_symbol_bytes(vocabulary), textgen_vocabulary_lowercase(vocabulary),
+           unicode == NULL ? "none" : unicode);
+    if (text != NULL) {
+        code = print_text(vocabulary, text);
+    }
+    textgen_vocabulary_destroy(vocabulary);
+    return code;
+}
+
+static int32_t print_model(const textgen_onnx *file, const char *text) {
+    static textgen_description description;
+    int32_t code = textgen_format_check(file, &error);
+    if (code == TEXTGEN_OK) {
+        code = textgen_model_match(file, &description, &error);
+    }
+    if (code == TEXTGEN_OK) {
+        code = print_vocabulary(file, description.vocabulary, text);
+    }
+    for (size_t i = 0; code == TEXTGEN_OK && i < description.layer_count; i++) {
+        code = print_layer(&description.layers[i]);
+    }
+    for (size_t i = 0; code == TEXTGEN_OK && i < description.state_count; i++) {
+        printf("state %s %zu %zu\n", description.state[i].name, description.state[i].layers,
+               description.state[i].units);
+    }
+    return code;
+}
+
+static int32_t print_file(const unsigned char *content, size_t size, const char *text) {
+    const textgen_view view = {content, size};
+    textgen_onnx file;
+    int32_t code = textgen_onnx_read(view, &file, &error);
+    if (code == TEXTGEN_OK) {
+        printf("parameters %" PRIu64 "\n", file.parameters);
+        code = print_model(&file, text);
+        textgen_onnx_free(&file);
+    }
+    if (code != TEXTGEN_OK) {
+        printf("%" PRId32 " %s\n", code, line);
+    }
+    return code;
+}
+
+/* A file in memory of its own size, so that a sanitizer sees what is read behind it. */
+static int print_all(void) {
+    unsigned char head[4];
+    while (fread(head, 1, sizeof(head), stdin) == sizeof(head)) {
+        const size_t size = head[0] | (size_t)head[1] << 8 | (size_t)head[2] << 16 | (size_t)head[3] << 24;
+        unsigned char *content = malloc(size + (size == 0));
+        if (content == NULL || fread(content, 1, size, stdin) != size) {
+            free(content);
+            return 2;
+        }
+        print_file(content, size, NULL);
+        printf("\n");
+        free(content);
+    }
+    return 0;
+}
+
+int main(int count, char **arguments) {
+    if (count < 2) {
+        return print_all();
+    }
+    size_t size;
+    unsigned char *content = read_file(arguments[1], &size);
+    if (content == NULL) {
+        fprintf(stderr, "cannot read %s\n", arguments[1]);
+        return 2;
+    }
+    const int32_t code = print_file(content, size, count > 2 ? arguments[2] : NULL);
+    free(content);
+    return code == TEXTGEN_OK ? 0 : 1;
+}

@@ -1,0 +1,214 @@
+/* Single streams: streams MODEL, a model that knows "abc" and does not know "x". */
+#include "check.h"
+
+#include <math.h>
+
+enum { LENGTH = 100, ROOM = LENGTH * 4 + 1 };
+
+static void take(textgen_stream *stream, size_t length, char *text) {
+    size_t written = 0;
+    CHECK_OK(textgen_stream_generate(stream, length, text, ROOM, &written, ERROR));
+    CHECK(written == strlen(text) && written >= length);
+}
+
+/* That both go on alike. */
+static void check_equal(textgen_stream *one, textgen_stream *other) {
+    char text[ROOM], other_text[ROOM];
+    take(one, LENGTH, text);
+    take(other, LENGTH, other_text);
+    CHECK(!strcmp(text, other_text));
+}
+
+static void check_memory(const textgen_model *model) {
+    const size_t size = textgen_stream_size(model);
+    char *memory = allocate(size + 8);
+    textgen_stream *stream = NULL;
+    size_t i;
+    CHECK(textgen_stream_size(NULL) == 0);
+    CHECK_FAILS(textgen_stream_init(NULL, size, model, NULL, &stream, ERROR), TEXTGEN_INVALID_ARGUMENT, "NULL");
+    CHECK_FAILS(textgen_stream_init(memory, size, NULL, NULL, &stream, ERROR), TEXTGEN_INVALID_ARGUMENT,
+                "NULL");
+    CHECK_FAILS(textgen_stream_init(memory, size, model, NULL, NULL, ERROR), TEXTGEN_INVALID_ARGUMENT, "NULL");
+    CHECK_FAILS(textgen_stream_init(memory, size - 1, model, NULL, &stream, ERROR), TEXTGEN_BUFFER_TOO_SMALL,
+                "are needed");
+    for (i = 1; i < 8; i++) {
+        CHECK_FAILS(textgen_stream_init(memory + i, size, model, NULL, &stream, ERROR),
+                    TEXTGEN_INVALID_ARGUMENT, "aligned");
+    }
+    CHECK(!stream);
+    CHECK_OK(textgen_stream_init(memory, size, model, NULL, &stream, ERROR));
+    CHECK((void *)stream == (void *)memory);
+    free(memory);
+}
+
+/* What is wrong with a textgen_sampling, both for a new stream and for one that runs. */
+static void check_refused(textgen_stream *stream, const textgen_model *model, const textgen_sampling *sampling,
+                          const char *text) {
+    const size_t size = textgen_stream_size(model);
+    void *memory = allocate(size);
+    textgen_stream *other = NULL;
+    CHECK_FAILS(textgen_stream_set_sampling(stream, sampling, ERROR), TEXTGEN_INVALID_ARGUMENT, text);
+    CHECK_FAILS(textgen_stream_init(memory, size, model, sampling, &other, ERROR), TEXTGEN_INVALID_ARGUMENT,
+                text);
+    CHECK(!other);
+    free(memory);
+}
+
+static void check_sampling(const textgen_model *model) {
+    const double temperatures[] = {NAN, INFINITY, -INFINITY, -0.1, -1e-310};
+    textgen_stream *stream = start(model, 0.5, 3, 2, "abc"), *other = start(model, 0.5, 3, 2, "abc");
+    struct {
+        textgen_sampling sampling;
+        uint64_t later;
+    } newer = {{sizeof newer, 0.5, 3, 0, 2}, 0};
+    size_t i;
+    for (i = 0; i < sizeof temperatures / sizeof *temperatures; i++) {
+        newer.sampling.temperature = temperatures[i];
+        check_refused(stream, model, &newer.sampling, "temperature");
+    }
+    newer.sampling.temperature = 0.5;
+    newer.sampling.substream = (uint64_t)1 << 32;
+    check_refused(stream, model, &newer.sampling, "substream");
+    newer.sampling.substream = 2;
+    newer.later = 1;
+    check_refused(stream, model, &newer.sampling, "does not know");
+    newer.later = 0;
+    newer.sampling.struct_size = 8;
+    check_refused(stream, model, &newer.sampling, "struct_size is 8");
+    newer.sampling.struct_size = sizeof newer;
+    CHECK_FAILS(textgen_stream_set_sampling(stream, NULL, ERROR), TEXTGEN_INVALID_ARGUMENT, "sampling is NULL");
+    CHECK_FAILS(textgen_stream_set_sampling(NULL, &newer.sampling, ERROR), TEXTGEN_INVALID_ARGUMENT,
+                "stream is NULL");
+    CHECK_OK(textgen_stream_set_sampling(stream, &newer.sampling, ERROR));
+    check_equal(stream, other);
+    free(stream), free(other);
+}
+
+/* Another temperature goes on with the same random numbers. */
+static void check_new_temperature(const textgen_model *model) {
+    textgen_sampling sampling = {sizeof sampling, 0.2, 3, 0, 0};
+    textgen_stream *stream = start(model, 1.0, 3, 0, "abc"), *other = start(model, 1.0, 3, 0, "abc");
+    char text[ROOM];
+    take(stream, 10, text);
+    take(other, 10, text);
+    CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
+    sampling.temperature = 1.0;
+    CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
+    check_equal(stream, other);
+    free(stream), free(other);
+}
+
+/* Another seed or substream starts with its own random numbers: as a new stream does that has read the same. */
+static void check_new_seed(const textgen_model *model, uint64_t seed, uint64_t seed_high, uint64_t substream) {
+    const textgen_sampling sampling = {sizeof sampling, 1.0, seed, seed_high, substream};
+    const size_t size = textgen_stream_size(model);
+    textgen_stream *stream = start(model, 1.0, 3, 0, "abc"), *fresh;
+    char text[ROOM];
+    take(stream, 10, text);
+    CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
+    CHECK_OK(textgen_stream_init(allocate(size), size, model, &sampling, &fresh, ERROR));
+    CHECK_OK(textgen_stream_feed(fresh, "abc", 3, ERROR));
+    CHECK_OK(textgen_stream_feed(fresh, text, strlen(text), ERROR));
+    check_equal(stream, fresh);
+    free(stream), free(fresh);
+}
+
+/* At an error nothing is read. */
+static void check_feed(const textgen_model *model) {
+    textgen_stream *stream = start(model, 0.5, 1, 0, "abc"), *other = start(model, 0.5, 1, 0, "abc");
+    static char text[5000];
+    CHECK_FAILS(textgen_stream_feed(stream, "abx", 3, ERROR), TEXTGEN_UNKNOWN_CHARACTER, "'x'");
+    CHECK_FAILS(textgen_stream_feed(stream, "ab\xc3", 3, ERROR), TEXTGEN_INVALID_UTF8, "byte 2");
+    memset(text, 'a', sizeof text);
+    text[sizeof text - 1] = 'x';
+    CHECK_FAILS(textgen_stream_feed(stream, text, sizeof text, ERROR), TEXTGEN_UNKNOWN_CHARACTER, "'x'");
+    CHECK_FAILS(textgen_stream_feed(stream, NULL, 1, ERROR), TEXTGEN_INVALID_ARGUMENT, "text is NULL");
+    CHECK_FAILS(textgen_stream_feed(NULL, "a", 1, ERROR), TEXTGEN_INVALID_ARGUMENT, "stream is NULL");
+    CHECK_OK(textgen_stream_feed(stream, NULL, 0, ERROR));
+    CHECK_OK(textgen_stream_feed(stream, "", 0, ERROR));
+    check_equal(stream, other);
+    /* A text in one go or in parts, longer than a chunk. */
+    CHECK_OK(textgen_stream_feed(stream, text, 129, ERROR));
+    CHECK_OK(textgen_stream_feed(other, text, 64, ERROR));
+    CHECK_OK(textgen_stream_feed(other, text, 65, ERROR));
+    check_equal(stream, other);
+    /* A byte-order mark goes, and line ends become \n. */
+    CHECK_OK(textgen_stream_feed(stream,
+                                 "\xef\xbb\xbf"
+                                 "a\r\nb\rc",
+                                 9, ERROR));
+    CHECK_OK(textgen_stream_feed(other, "a\nb\nc", 5, ERROR));
+    check_equal(stream, other);
+    free(stream), free(other);
+}
+
+static void check_generate(const textgen_model *model) {
+    textgen_stream *stream = start(model, 0.5, 1, 0, NULL), *other;
+    char text[ROOM] = "before";
+    size_t written = 99;
+    CHECK_FAILS(textgen_stream_generate(stream, 1, text, ROOM, &written, ERROR), TEXTGEN_NO_PROMPT, "feed");
+    CHECK_OK(textgen_stream_feed(stream, "\xef\xbb\xbf", 3, ERROR));
+    CHECK_FAILS(textgen_stream_generate(stream, 1, text, ROOM, &written, ERROR), TEXTGEN_NO_PROMPT, "feed");
+    CHECK_OK(textgen_stream_feed(stream, "abc", 3, ERROR));
+    CHECK_FAILS(textgen_stream_generate(NULL, 1, text, ROOM, &written, ERROR), TEXTGEN_INVALID_ARGUMENT,
+                "stream");
+    CHECK_FAILS(textgen_stream_generate(stream, 1, NULL, ROOM, &written, ERROR), TEXTGEN_INVALID_ARGUMENT,
+                "text");
+    CHECK_FAILS(textgen_stream_generate(stream, 0, text, ROOM, &written, ERROR), TEXTGEN_INVALID_ARGUMENT,
+                "length is 0");
+    CHECK_FAILS(textgen_stream_generate(stream, SIZE_MAX, text, ROOM, &written, ERROR),
+                TEXTGEN_INVALID_ARGUMENT, "length is");
+    CHECK_FAILS(textgen_stream_generate(stream, SIZE_MAX / 4, text, ROOM, &written, ERROR),
+                TEXTGEN_INVALID_ARGUMENT, "length is");
+    CHECK_FAILS(textgen_stream_generate(stream, LENGTH, text, ROOM - 1, &written, ERROR),
+                TEXTGEN_BUFFER_TOO_SMALL, "text has room for 400 bytes: 401 are needed");
+    CHECK(written == 99 && !strcmp(text, "before"));
+    other = start(model, 0.5, 1, 0, "abc");
+    check_equal(stream, other);
+    /* `written` may be NULL, and one character at a time is the same text. */
+    CHECK_OK(textgen_stream_generate(stream, 1, text, ROOM, NULL, ERROR));
+    take(other, 1, text);
+    check_equal(stream, other);
+    free(stream), free(other);
+}
+
+/* A copy, and a copy of the bytes to a place that is aligned differently, go on as the original does. */
+static void check_copies(const textgen_model *model) {
+    const size_t size = textgen_stream_size(model);
+    textgen_stream *stream = start(model, 1.0, 5, 0, "abc"), *copy = NULL;
+    char *memory = allocate(size + 64), text[ROOM];
+    take(stream, 30, text);
+    CHECK_FAILS(textgen_stream_copy(NULL, memory, size, &copy, ERROR), TEXTGEN_INVALID_ARGUMENT, "stream");
+    CHECK_FAILS(textgen_stream_copy(stream, memory, size, NULL, ERROR), TEXTGEN_INVALID_ARGUMENT, "copy");
+    CHECK_FAILS(textgen_stream_copy(stream, NULL, size, &copy, ERROR), TEXTGEN_INVALID_ARGUMENT,
+                "memory is NULL");
+    CHECK_FAILS(textgen_stream_copy(stream, memory + 4, size, &copy, ERROR), TEXTGEN_INVALID_ARGUMENT,
+                "aligned");
+    CHECK_FAILS(textgen_stream_copy(stream, memory, size - 1, &copy, ERROR), TEXTGEN_BUFFER_TOO_SMALL,
+                "needed");
+    CHECK(!copy);
+    CHECK_OK(textgen_stream_copy(stream, memory, size, &copy, ERROR));
+    check_equal(stream, copy);
+    CHECK_OK(textgen_stream_copy(stream, stream, size, &copy, ERROR));
+    memcpy(memory + 40, stream, size);
+    check_equal(stream, (textgen_stream *)(void *)(memory + 40));
+    free(stream), free(memory);
+}
+
+int main(int count, char **arguments) {
+    loaded file;
+    CHECK(count > 1);
+    file = load(arguments[1], NULL);
+    CHECK(file.symbol_bytes == 4);
+    check_memory(file.model);
+    check_sampling(file.model);
+    check_new_temperature(file.model);
+    check_new_seed(file.model, 4, 0, 0);
+    check_new_seed(file.model, 3, 1, 0);
+    check_new_seed(file.model, 3, 0, 1);
+    check_feed(file.model);
+    check_generate(file.model);
+    check_copies(file.model);
+    unload(&file);
+    return 0;
+}

@@ -1,0 +1,16 @@
+"""Changes the file of a saved generation."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def rewrite(path: Path, **changes: Any) -> None:
+    """Change the arrays of a saved generation, or fields of its description."""
+    with np.load(path) as content:
+        arrays = dict(content)
+    described = json.loads(str(arrays["description"]))
+    described |= {name: changes.pop(name) for name in list(changes) if name in described}
+    np.savez(path, **(arrays | {"description": np.array(json.dumps(described))} | changes))
