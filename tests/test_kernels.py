@@ -15,6 +15,19 @@ from .native_engines import (
 )
 
 
+@pytest.mark.parametrize("values", [np.zeros(3), b"1234567", np.zeros((2, 2), np.float32)])
+def test_activations_take_a_row_of_float32(values: Any) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        activation("tanh", values, KERNELS[0])
+
+
+def test_kernels_are_named_by_a_whole_text() -> None:
+    with pytest.raises(ValueError, match="this processor runs the kernels"):
+        activation("tanh", np.zeros(1, np.float32), f"{KERNELS[0]}\0more")
+    with pytest.raises(TypeError, match="kernels must be a str or None, not bytes"):
+        NativeEngine(content_of(59, 16), kernels=KERNELS[0].encode())  # type: ignore[arg-type]
+
+
 def test_there_is_no_other_activation() -> None:
     with pytest.raises(ValueError, match="the kernels compute 'sigmoid' and 'tanh', not 'relu'"):
         activation("relu", np.zeros(1, np.float32), KERNELS[0])

@@ -44,6 +44,42 @@ def test_generating_lets_other_threads_run() -> None:
     assert ticks[0] > 100_000
 
 
+class OneThread(ThreadPoolExecutor):
+    """A pool of one thread: a second one cannot be started, though its work is in the queue then."""
+
+    submitted = 0
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        future = super().submit(*args, **kwargs)
+        self.submitted += 1
+        if self.submitted > 1:
+            raise RuntimeError("can't start new thread")
+        return future
+
+
+def test_nothing_runs_on_after_a_thread_that_cannot_be_started() -> None:
+    """The samplers stand still then, so that the caller can put them back and try again."""
+    native = NativeEngine(content_of(59, 64), threads=2)
+    pool = OneThread(1)
+    native._pools[os.getpid()] = pool
+    given = samplers(2)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        generate(native, given, 20_000)
+    positions = [sampler.position for sampler in given]
+    pool.shutdown()
+    assert [sampler.position for sampler in given] == positions
+    assert positions[1] == 0
+
+
+def test_lanes_are_checked_before_any_thread_draws() -> None:
+    native = NativeEngine(content_of(59, 16), threads=2)
+    first, second = lanes(native, samplers(2), 5)
+    for given in ([first, second._replace(sampler=first.sampler)], [first, second._replace(length=0)]):
+        with pytest.raises(ValueError, match=r"another sampler|1 or more"):
+            native.generate(given, 3)
+        assert first.sampler.position == 0
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_forked_process_has_threads_of_its_own() -> None:

@@ -7,6 +7,7 @@ for those that have no buffer of numbers.
 
 cimport cython
 from cpython.buffer cimport (
+    PyBUF_F_CONTIGUOUS,
     PyBUF_FORMAT,
     PyBUF_ND,
     PyBUF_STRIDES,
@@ -41,10 +42,12 @@ cdef class Floats:
     """Float32 numbers of 1 or 3 dimensions, contiguous, with the buffer protocol."""
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
+        if self.dimensions > 1 and (flags & PyBUF_F_CONTIGUOUS) == PyBUF_F_CONTIGUOUS:
+            raise BufferError("the numbers are not in Fortran's order")
         buffer.buf, buffer.obj, buffer.len = self.data, self, self.size * sizeof(float)
         buffer.itemsize, buffer.readonly = sizeof(float), 0
         buffer.format = FLOAT32 if flags & PyBUF_FORMAT else NULL
-        buffer.ndim = self.dimensions
+        buffer.ndim = self.dimensions if flags & PyBUF_ND else 1
         buffer.shape = self.shape if flags & PyBUF_ND else NULL
         buffer.strides = self.strides if (flags & PyBUF_STRIDES) == PyBUF_STRIDES else NULL
         buffer.suboffsets = buffer.internal = NULL

@@ -90,6 +90,7 @@ cdef extern from "pack.h" nogil:
         size_t vocabulary
         size_t units
         size_t lstms
+        size_t embedding_size
         ptrdiff_t padded_units
         ptrdiff_t padded_vocabulary
         textgen_packed_layer *layers

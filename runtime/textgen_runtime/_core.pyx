@@ -33,6 +33,7 @@ from ._c_core cimport (
 from ._kernels cimport find_kernels
 from ._lanes cimport Lanes, StateLayout
 from ._model_file cimport ERROR_SIZE, ModelFile, raise_error
+from ._reweighting cimport checked
 
 
 cdef extern from "Python.h":
@@ -69,6 +70,8 @@ cdef class CoreNetwork:
         cdef int64_t token = -1
         file.match()
         if never_drawn is not None:
+            # Converted once: what is checked is what is used.
+            never_drawn = int(PyNumber_Index(never_drawn))
             if not 0 <= never_drawn < file.vocabulary_size:
                 raise ValueError(
                     f"token {never_drawn} is not in the vocabulary of {file.vocabulary_size}"
@@ -103,6 +106,7 @@ cdef class CoreNetwork:
     cdef bytearray new_workspace(self, object lanes, object kept):
         # What it holds of each output and logit, which could be too much to be counted.
         cdef object outputs = self.network.padded_units + self.network.padded_vocabulary
+        outputs += 2 * self.network.vocabulary + self.network.embedding_size
         if 2 * lanes * (<object>self.network.lstms + kept) * outputs * sizeof(float) > PY_SSIZE_T_MAX:
             raise MemoryError
         return new_room(textgen_slots_size(self.network, lanes, kept))
@@ -168,14 +172,17 @@ cdef class CoreNetwork:
         for token in tokens:
             if i == time:
                 break
-            place[i] = PyNumber_Index(token)
+            try:
+                place[i] = PyNumber_Index(token)
+            except OverflowError:
+                raise ValueError(f"tokens must be in [0, {self.vocabulary_size})") from None
             i += 1
         if i < time:
             raise ValueError("tokens became fewer while they were read")
         read, after = self.read(given, time, 1, state, 1)
         cdef Floats logits = read
         if self.never_drawn is not None:
-            logits.data[<Py_ssize_t>self.never_drawn] = -INFINITY
+            logits.data[self.network.never_drawn] = -INFINITY
         logits.dimensions, logits.shape[0] = 1, logits.size
         logits.strides[0] = sizeof(float)
         return logits, after
@@ -223,6 +230,7 @@ cdef class CoreNetwork:
         cdef textgen_measured measured
         cdef textgen_measured *spent = NULL
         cdef bytearray latencies = None
+        cdef int64_t fault
         memset(&measured, 0, sizeof(measured))
         measured.log = log
         if measurements is not None:
@@ -230,14 +238,15 @@ cdef class CoreNetwork:
             if measurements.latencies is not None:
                 latencies = new_room(running.longest(steps) * sizeof(int64_t))
                 measured.latencies = <int64_t *>PyByteArray_AS_STRING(latencies)
+        # Nothing in between makes an object: the garbage collector could need a lock that is held here.
         running.acquire()
-        try:
-            running.copy_samplers(steps)
+        fault = running.copy_samplers(steps)
+        if fault == 0:
             with nogil:
                 textgen_run(self.network, running.items, running.count, steps, workspace, spent)
             running.store_samplers()
-        finally:
-            running.release()
+        running.release()
+        checked(fault)
         running.raise_fault()
         if measurements is not None:
             add_up(measurements, running.generated(), &measured)

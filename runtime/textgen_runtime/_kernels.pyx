@@ -2,7 +2,9 @@
 """The instruction sets of the core's kernels (runtime/core/kernels)."""
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
+from libc.string cimport memcpy
 
+from ._buffers cimport Reals
 from ._c_core cimport (
     TEXTGEN_GROUP,
     TEXTGEN_MAX_KERNELS,
@@ -11,17 +13,21 @@ from ._c_core cimport (
     textgen_kernels,
 )
 
+from .errors import quote
+
 
 cdef const textgen_kernels *find_kernels(object name) except NULL:
     cdef bytes encoded
-    cdef const textgen_kernels *found
+    cdef const textgen_kernels *found = NULL
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"kernels must be a str or None, not {type(name).__name__}")
     if name is None:
         found = textgen_find_kernels(NULL)
-    else:
+    elif "\0" not in name:
         encoded = name.encode()
         found = textgen_find_kernels(encoded)
     if found == NULL:
-        raise ValueError(f"this processor runs the kernels {', '.join(kernel_names())}, not {name!r}")
+        raise ValueError(f"this processor runs the kernels {', '.join(kernel_names())}, not {quote(name)}")
     return found
 
 
@@ -44,17 +50,20 @@ def activation(str name, values, str kernels):
         A new memoryview of float32, of one dimension.
 
     Raises:
-        ValueError: If ``name`` is neither, or the processor does not have the kernels.
+        ValueError: If ``name`` is neither, the values are not float32 of one dimension, or the processor does
+            not have the kernels.
     """
     if name not in ("sigmoid", "tanh"):
         raise ValueError(f"the kernels compute 'sigmoid' and 'tanh', not {name!r}")
     cdef const textgen_kernels *chosen = find_kernels(kernels)
-    cdef bytes given = memoryview(values).cast("B").tobytes()
-    cdef Py_ssize_t count = len(given) // sizeof(float)
+    cdef Reals given = Reals(values, 1, "values")
+    if not given.single:
+        raise ValueError("values must be float32")
+    cdef Py_ssize_t count = given.size
     cdef Py_ssize_t padded = -(-count // TEXTGEN_GROUP) * TEXTGEN_GROUP
     cdef bytearray room = bytearray(padded * sizeof(float))
     cdef float *numbers = <float *>PyByteArray_AS_STRING(room)
-    room[:len(given)] = given
+    memcpy(numbers, given.buffer.buf, count * sizeof(float))
     if name == "tanh":
         chosen.tanh(numbers, padded)
     else:

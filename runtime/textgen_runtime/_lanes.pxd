@@ -47,7 +47,7 @@ cdef class Lanes:
     cdef void acquire(self) noexcept
     cdef void release(self) noexcept
     # Raises the error of a lane whose random numbers would end.
-    cdef int copy_samplers(self, int64_t steps) except -1
+    cdef int64_t copy_samplers(self, int64_t steps) noexcept
     cdef void store_samplers(self) noexcept
     # Raises the error of a lane that ended at a fault.
     cdef int raise_fault(self) except -1

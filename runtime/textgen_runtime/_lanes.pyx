@@ -7,6 +7,7 @@ what all lanes have in common lies in one block for all.
 
 cimport cython
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
+from cpython.number cimport PyNumber_Index
 from libc.stdint cimport INT64_MAX, int64_t, uintptr_t
 from libc.stdlib cimport qsort
 from libc.string cimport memset
@@ -51,6 +52,8 @@ cdef class StateLayout:
 
     cdef object zeros(self, Py_ssize_t batch):
         cdef Floats array
+        if batch < 0:
+            raise ValueError(f"a batch must be of 0 lanes or more, not {batch}")
         made = {}
         for name in self.names:
             array = new_floats(3, self.layers, batch, self.units)
@@ -61,6 +64,8 @@ cdef class StateLayout:
     cdef object copy(
         self, object state, Py_ssize_t batch, bytearray room, Py_ssize_t offset, float **places
     ):
+        if not isinstance(state, State):
+            raise TypeError(f"the state must be a State, not {type(state).__name__}")
         cdef dict buffers = state.buffers
         cdef dict made = {}
         cdef Floats array
@@ -137,6 +142,7 @@ cdef class Lanes:
         sampler, given_logits, state, length = <tuple>lane
         if not isinstance(sampler, Sampler):
             raise TypeError(f"a lane's sampler must be a Sampler, not {type(sampler).__name__}")
+        length = PyNumber_Index(length)
         if length < 1:
             raise ValueError("the length of a lane must be 1 or more")
         room = PyByteArray_FromStringAndSize(NULL, self.lane_bytes)
@@ -188,12 +194,12 @@ cdef class Lanes:
         for i in range(self.count):
             (<Sampler>self.ordered[i]).release()
 
-    cdef int copy_samplers(self, int64_t steps) except -1:
+    cdef int64_t copy_samplers(self, int64_t steps) noexcept:
         cdef Py_ssize_t i
         for i in range(self.count):
             self.copies[i] = (<textgen_sampler *>(<Sampler>self.samplers[i]).core)[0]
             if self.copies[i].rng.position > INT64_MAX - min(self.items[i].length, steps):
-                checked(TEXTGEN_USED_UP)
+                return TEXTGEN_USED_UP
         return 0
 
     cdef void store_samplers(self) noexcept:

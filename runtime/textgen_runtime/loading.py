@@ -2,6 +2,7 @@
 
 import os
 import stat
+from operator import index
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from .binary_file import BinaryReader, name_of, read_open
@@ -45,6 +46,7 @@ def load(source: ModelSource, *, engine: EngineName = "auto", threads: int = 1) 
     """
     if engine not in ("auto", "native", "onnxruntime"):
         raise ValueError(f"engine must be 'auto', 'native' or 'onnxruntime', not {engine!r}")
+    threads = index(threads)
     if threads < 1:
         raise ValueError(f"threads must be 1 or more, not {threads}")
     name = name_source(source)

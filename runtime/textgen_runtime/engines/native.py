@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textgen_runtime._core import CoreNetwork
 from textgen_runtime._model_file import ModelFile
 
-from .base import FloatBuffer, Generated, Lane, Measurements, State
+from .base import FloatBuffer, Generated, Lane, Measurements, State, check_lanes
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -88,6 +89,7 @@ class NativeEngine:
         workers = min(self._threads, len(lanes))
         if workers <= 1:
             return self.core.generate(lanes, steps, measurements)
+        check_lanes(lanes, steps)
         bounds = [len(lanes) * i // workers for i in range(workers + 1)]
 
         def generate_share(number: int) -> tuple[list[Generated], Measurements | None]:
@@ -96,21 +98,12 @@ class NativeEngine:
                 own = Measurements(latencies=measurements.latencies is not None)
             return self.core.generate(lanes[bounds[number] : bounds[number + 1]], steps, own), own
 
-        from concurrent.futures import wait
+        # Only here, because most programs generate one lane, and threads take milliseconds to import.
+        from .side_by_side import run_side_by_side
 
-        pool = self._workers()
-        futures = [pool.submit(generate_share, number) for number in range(workers)]
-        # All of them, before any failure is told: a share that still runs would move its samplers on behind
-        # the back of whoever puts them back.
-        try:
-            wait(futures)
-        except BaseException:
-            # An interrupt: what has not begun never will.
-            for future in futures:
-                future.cancel()
-            wait(futures)
-            raise
-        shares = [future.result() for future in futures]
+        shares = run_side_by_side(
+            self._workers(), [partial(generate_share, number) for number in range(workers)]
+        )
         for _, own in shares:
             if measurements is not None and own is not None:
                 measurements.merge(own)
