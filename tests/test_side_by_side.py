@@ -53,7 +53,11 @@ def test_a_second_interrupt_does_not_end_the_wait(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(side_by_side, "Event", Interrupted)
     monkeypatch.setattr(side_by_side, "wait", interrupt)
     with ThreadPoolExecutor(1) as pool:
-        with pytest.raises(KeyboardInterrupt):
-            run_side_by_side(pool, [work, lambda: pytest.fail("it began after the interrupt")])
-        assert ended.is_set()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                run_side_by_side(pool, [work, lambda: pytest.fail("it began after the interrupt")])
+            assert ended.is_set()
+        finally:
+            # Or the pool would wait forever for work that wrong code has left running.
+            release.set()
     assert Interrupted.waits == 2

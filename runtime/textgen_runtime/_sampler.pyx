@@ -57,7 +57,7 @@ cdef textgen_exp64 exp64 = textgen_find_exp64()
 cdef class Sampler:
     """Draws tokens from logits at a temperature, reproducibly.
 
-    The same logits, temperature, seed and stream give the same tokens in every release. A draw takes
+    The same logits, temperature, seed and substream give the same tokens in every release. A draw takes
     exactly one number from the random stream, at temperature 0 too, so what follows a draw does not
     depend on how it was made. A sampler may be shared between threads: draws take turns.
 

@@ -25,7 +25,6 @@ from textgen_runtime.bench.plot import is_plot, plot
 from textgen_runtime.bench.report import Section
 from textgen_runtime.bench.sections import SHARES, measure
 from textgen_runtime.console import tell
-from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.errors import ModelFileError, OutputError
 from textgen_runtime.loading import EngineName, name_source, open_model, read_model
 from textgen_runtime.model import Model
@@ -100,7 +99,7 @@ class Run:
         """Measure one model, print its sections and add them to the report."""
         described = describe_model(name, model)
         self.write(title(described, self.arguments.temp))
-        context = context_of(self.arguments, model, content)
+        context = context_of(self.arguments, content)
         sections: dict[str, Section] = {}
         for section, measured in measure(context, self.arguments.section, deadline):
             sections[section] = measured
@@ -191,13 +190,11 @@ def open_checked(name: str, engine: EngineName) -> tuple[Model, bytes]:
     return model, content
 
 
-def context_of(arguments: argparse.Namespace, model: Model, content: bytes) -> Bench:
-    """What the sections measure of a model."""
-    engine = "native" if isinstance(model.engine, NativeEngine) else "onnxruntime"
-    both = arguments.engine == "both" and engine == "native"
+def context_of(arguments: argparse.Namespace, content: bytes) -> Bench:
+    """What the sections measure of a model file's content."""
     return Bench(
         content=content,
-        engines=("native", "onnxruntime") if both else (engine,),
+        engines=("native", "onnxruntime") if arguments.engine == "both" else (arguments.engine,),
         temperature=arguments.temp,
         seconds=QUICK_SECONDS if arguments.quick else SECONDS,
         threads=available_processors(),
