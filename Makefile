@@ -10,13 +10,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(wildcard runtime/textgen_runtime/*.pyx runtime/textgen_runtime/*.pxd \
+SOURCES := $(wildcard runtime/textgen_runtime/*/*.pyx runtime/textgen_runtime/*/*.pxd \
 	$(addprefix runtime/core/,*.c *.h kernels/*.c kernels/*.h))
 CORE := $(wildcard runtime/core/*.c runtime/core/kernels/*.c)
 C_FILES := $(wildcard $(addsuffix /*.[ch],runtime/core runtime/core/kernels examples tests/core benchmarks))
 BUILD_INPUTS := pyproject.toml setup.py MANIFEST.in $(SOURCES)
 DEMO := demo
-SHIPPED := runtime/textgen_runtime/models
+BUNDLED := runtime/textgen_runtime/bundled_models
 SANITIZED := build/sanitized
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
@@ -33,8 +33,7 @@ test: $(VENV)/dev.installed
 CLANG := $(CURDIR)/$(BIN)/python -m ziglang cc
 
 test-core: $(VENV)/dev.installed $(VENV)/clang.installed
-	TEXTGEN_CORE_COMPILERS="gcc,$(CLANG)" $(BIN)/python -m pytest tests/test_core.py tests/test_core_builds.py \
-		tests/test_core_reader.py tests/test_core_metadata.py
+	TEXTGEN_CORE_COMPILERS="gcc,$(CLANG)" $(BIN)/python -m pytest tests/core
 
 lint: $(VENV)/dev.installed
 	$(BIN)/ruff format --check .
@@ -49,11 +48,11 @@ format: $(VENV)/dev.installed
 	$(BIN)/clang-format -i $(C_FILES)
 	$(BIN)/ruff check --fix .
 
-# The model that ships.
+# The bundled model.
 nietzsche: $(VENV)/train.installed
 	$(BIN)/textgen-train nietzsche --lowercase --preset small --minutes 10 --output build/nietzsche --overwrite
-	mkdir -p $(SHIPPED)
-	cp build/nietzsche/model.onnx $(SHIPPED)/nietzsche.onnx
+	mkdir -p $(BUNDLED)
+	cp build/nietzsche/model.onnx $(BUNDLED)/nietzsche.onnx
 
 quality: $(VENV)/dev.installed
 	$(BIN)/python -m benchmarks.quality.table
@@ -88,13 +87,11 @@ sanitize: $(VENV)/dev.installed
 		--build-lib $(SANITIZED) --build-temp $(SANITIZED)-objects
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 		ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=$(SANITIZED) $(BIN)/python -m pytest -p no:cacheprovider \
-		tests/test_distributions.py tests/test_sampler.py tests/test_random_streams.py \
-		tests/test_kernels.py tests/test_lanes.py tests/test_native_engine.py tests/test_native_arguments.py \
-		tests/test_native_threads.py tests/test_native_graph.py tests/test_generator.py
+		tests/runtime/sampling tests/runtime/engines tests/runtime/generation/test_generation.py
 
 clean:
 	rm -rf $(VENV) build dist $(DEMO) .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -f runtime/textgen_runtime/*.so
+	rm -f runtime/textgen_runtime/*/*.so
 
 $(VENV)/train.installed: $(BUILD_INPUTS)
 	$(PYTHON) -m venv $(VENV)

@@ -21,9 +21,9 @@ TEXT = ["core.c", "utf8.c"]
 READER = ["wire.c", "names.c", "tensors.c"]
 SAMPLER = ["exp64.c", "kernels/processor.c", "rng.c", "sampler.c"]
 MODULES = {
-    "_buffers": [],
-    "_kernels": ["kernels/kernels.c", "kernels/processor.c"],
-    "_model_file": [
+    "sampling.buffers": [],
+    "engines.kernels": ["kernels/kernels.c", "kernels/processor.c"],
+    "model_file.reader": [
         *TEXT,
         *READER,
         "graph.c",
@@ -34,10 +34,10 @@ MODULES = {
         "onnx_tensor.c",
         "shapes.c",
     ],
-    "_reweighting": SAMPLER,
-    "_sampler": SAMPLER,
-    "_lanes": [],
-    "_core": [
+    "sampling.reweighting": SAMPLER,
+    "sampling.sampler": SAMPLER,
+    "engines.lanes": [],
+    "engines.core": [
         *TEXT,
         *READER,
         *SAMPLER,
@@ -56,7 +56,7 @@ def extension(name: str, sources: list[str]) -> Extension:
     """A Cython module with the parts of the core that it calls; each has a copy of its own."""
     return Extension(
         f"textgen_runtime.{name}",
-        [f"{PACKAGE}/{name}.pyx", *(f"{CORE}/{source}" for source in sources)],
+        [f"{PACKAGE}/{name.replace('.', '/')}.pyx", *(f"{CORE}/{source}" for source in sources)],
         depends=[path.as_posix() for path in sorted(Path(CORE).rglob("*.h"))],
         include_dirs=[CORE],
         define_macros=[("TEXTGEN_API", "")],

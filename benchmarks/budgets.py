@@ -21,13 +21,14 @@ import numpy as np
 import psutil
 import textgen_runtime as textgen
 from numpy.typing import NDArray
-from textgen_runtime.bench.loops import HandWritten
+from textgen_runtime.bench._loops import HandWritten
+from textgen_runtime.bench._processes import RUN, SHORT_RUN, finished, python
+from textgen_runtime.bench._rounds import Contestant, interleave, medians, sized
 from textgen_runtime.bench.machine import machine
-from textgen_runtime.bench.processes import RUN, SHORT_RUN, finished, python
-from textgen_runtime.bench.rounds import Contestant, interleave, medians, sized
-from textgen_runtime.contract import CELL, HIDDEN, OUTPUTS, TOKEN, Contract
-from textgen_runtime.network import lstm_network
-from textgen_runtime.tokenizer import CharacterTokenizer
+from textgen_runtime.model_file.graph_names import CELL, HIDDEN, OUTPUTS, TOKEN
+from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.model_file.network import lstm_network
+from textgen_runtime.text.tokenizer import CharacterTokenizer
 
 UNITS, EMBEDDING, VOCABULARY = 128, 64, 59
 TEMPERATURE = 0.5
@@ -203,7 +204,7 @@ def memory_budget(path: Path, characters: int, engine: str) -> list[Line]:
 
 def make_model(folder: Path) -> Path:
     """A model of the textbook's size with random weights."""
-    from textgen_train.graph import build_model
+    from textgen_train.export.onnx_graph import build_model
 
     random = np.random.default_rng(0)
 
@@ -224,7 +225,7 @@ def make_model(folder: Path) -> Path:
     path = folder / "model.onnx"
     path.write_bytes(
         build_model(
-            network, weights, Contract(CharacterTokenizer(symbols), prompts=("ABC",))
+            network, weights, Metadata(CharacterTokenizer(symbols), prompts=("ABC",))
         ).SerializeToString()
     )
     return path

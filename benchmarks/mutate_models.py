@@ -29,38 +29,38 @@ MOST_BYTES = 2**30
 LONGEST_MESSAGE = 1000
 
 
-def mutate(content: bytes, randomness: random.Random) -> bytes:
+def mutate(content: bytes, rng: random.Random) -> bytes:
     """Flip bits, set bytes, cut, repeat or move pieces, a few times."""
     damaged = bytearray(content)
-    for _ in range(randomness.randint(1, CHANGES)):
-        place = randomness.randrange(len(damaged))
-        end = min(len(damaged), place + randomness.choice((1, 2, 4, 16, 200)))
-        kind = randomness.choice(("flip", "flip", "set", "extreme", "cut", "repeat", "move"))
+    for _ in range(rng.randint(1, CHANGES)):
+        place = rng.randrange(len(damaged))
+        end = min(len(damaged), place + rng.choice((1, 2, 4, 16, 200)))
+        kind = rng.choice(("flip", "flip", "set", "extreme", "cut", "repeat", "move"))
         if kind == "flip":
-            damaged[place] ^= 1 << randomness.randrange(8)
+            damaged[place] ^= 1 << rng.randrange(8)
         elif kind == "set":
-            damaged[place] = randomness.randrange(256)
+            damaged[place] = rng.randrange(256)
         elif kind == "extreme":
-            damaged[place:end] = randomness.choice((b"\xff", b"\x00", b"\x7f", b"\x80")) * (end - place)
+            damaged[place:end] = rng.choice((b"\xff", b"\x00", b"\x7f", b"\x80")) * (end - place)
         elif kind == "cut" and end - place < len(damaged):
             del damaged[place:end]
         elif kind == "repeat":
             damaged[place:place] = damaged[place:end]
         else:
             piece = damaged[place:end]
-            target = randomness.randrange(len(damaged))
+            target = rng.randrange(len(damaged))
             damaged[target : target + len(piece)] = piece
     return bytes(damaged)
 
 
-def mutate_saved(content: bytes, randomness: random.Random) -> bytes:
+def mutate_saved(content: bytes, rng: random.Random) -> bytes:
     """Damage a saved generation, or one of its members under a checksum that is right again."""
-    if randomness.random() < RAW_SHARE:
-        return mutate(content, randomness)
+    if rng.random() < RAW_SHARE:
+        return mutate(content, rng)
     with ZipFile(io.BytesIO(content)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    name = randomness.choice(sorted(members))
-    members[name] = mutate(members[name], randomness)
+    name = rng.choice(sorted(members))
+    members[name] = mutate(members[name], rng)
     damaged = io.BytesIO()
     with ZipFile(damaged, "w") as archive:
         for each, data in members.items():
@@ -92,9 +92,9 @@ class Reader:
             textgen.save(self.model.start(seed=1), self.path)
             self.whole = self.path.read_bytes()
 
-    def damage(self, randomness: random.Random) -> bytes:
+    def damage(self, rng: random.Random) -> bytes:
         """Another damaged file."""
-        return (mutate_saved if self.kind == "saved" else mutate)(self.whole, randomness)
+        return (mutate_saved if self.kind == "saved" else mutate)(self.whole, rng)
 
     def attempt(self, content: bytes) -> str:
         """What became of a file: "ran", or why it was refused."""
@@ -140,13 +140,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--reader", choices=Reader.KINDS, default="auto", help=str(Reader.KINDS))
     arguments = parser.parse_args()
-    randomness = random.Random(arguments.seed)
+    rng = random.Random(arguments.seed)
     outcomes: dict[str, int] = {}
     with TemporaryDirectory() as folder:
         reader = Reader(arguments.reader, arguments.model, Path(folder))
         before = resident()
         for number in range(arguments.count):
-            damaged = reader.damage(randomness)
+            damaged = reader.damage(rng)
             faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
             try:
                 outcome = reader.attempt(damaged)

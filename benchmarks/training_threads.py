@@ -19,9 +19,9 @@ from time import perf_counter
 import numpy as np
 import torch
 from textgen_runtime.bench.report import Section, times
-from textgen_runtime.processors import available_processors
+from textgen_runtime.system.processors import available_processors
+from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.recipe import PRESETS, Budget, Recipe
-from textgen_train.stream_trainer import StreamTrainer
 
 VOCABULARY = 57
 CHARACTERS = 500_000
@@ -40,7 +40,7 @@ ONE, INSIDE, REPLICAS = "one thread", "threads inside operations", "replicas"
 def contestant(recipe: Recipe, replicas: int, threads: int) -> Callable[[float], float]:
     """Trains for some seconds and returns the characters a second."""
     text = np.random.default_rng(0).integers(VOCABULARY, size=CHARACTERS)
-    trainer = StreamTrainer(text, VOCABULARY, recipe, Budget(epochs=1), seed=0, threads=replicas)
+    trainer = StatefulTrainer(text, VOCABULARY, recipe, Budget(epochs=1), seed=0, threads=replicas)
     batches = chain.from_iterable(trainer._batches() for _ in iter(int, 1))
 
     def train(seconds: float) -> float:

@@ -3,7 +3,7 @@
 Python turns Ctrl-C into a KeyboardInterrupt at any statement. During an import or the interpreter's shutdown
 that prints a traceback, or is swallowed by what is being imported. So the signal gets its default action
 back, which ends the process at once and in silence, before anything else is imported. A command that has
-something to finish holds interrupts back meanwhile (``textgen_runtime.interrupts``).
+something to finish holds interrupts back meanwhile (``textgen_runtime.system.interrupts``).
 
 This module is outside the packages, because importing one of them imports numpy. ``_signal`` is compiled
 into the interpreter; ``signal`` would import ``enum``, which takes milliseconds.
@@ -46,6 +46,6 @@ def bench() -> int:
 
 def train() -> int:
     """Start ``textgen-train``."""
-    from textgen_train.cli import main
+    from textgen_train.cli.train import main
 
     return main()

@@ -14,11 +14,9 @@ import onnx
 import pytest
 import textgen_runtime as textgen
 
-from .c_programs import BUILDS, PROGRAMS, Build, compile_core, link
-from .eval_command import ONE, OTHER
-
-TINY = Path(__file__).parent / "data" / "tiny.onnx"
-ROOT = Path(__file__).parent.parent
+from tests.helpers.c_programs import BUILDS, PROGRAMS, Build, compile_core, link
+from tests.helpers.eval_command import ONE, OTHER
+from tests.helpers.paths import ROOT, TINY
 
 
 @pytest.fixture
@@ -54,7 +52,7 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     # Torch takes seconds to import, and most tests do not need it.
     import torch
 
-    from .train_command import TEXT
+    from tests.helpers.train_command import TEXT
 
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "book.txt"

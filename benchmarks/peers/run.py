@@ -19,7 +19,7 @@ from pathlib import Path
 import textgen_runtime as textgen
 from textgen_runtime.bench.machine import machine
 from textgen_runtime.bench.report import Section, microseconds, per_second, times
-from textgen_runtime.shipped import locate
+from textgen_runtime.model_file.bundled import find_model_file
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -57,7 +57,7 @@ def main() -> None:
     """Build, run, print."""
     parser = argparse.ArgumentParser(description="Compare with what a user would pick instead.")
     parser.add_argument("model", help="a model.onnx that textgen-train wrote, or the name of one that ships")
-    path = Path(locate(parser.parse_args().model)).resolve()
+    path = Path(find_model_file(parser.parse_args().model)).resolve()
     model = textgen.load(path)
     layers, units = model.engine.network.recurrent
     if layers > 1:

@@ -14,11 +14,11 @@ from time import perf_counter
 
 import numpy as np
 from textgen_runtime.bench.report import Section, times
-from textgen_runtime.corpus import read_corpus
-from textgen_runtime.normalization import Normalization
-from textgen_runtime.tokenizer import CharacterTokenizer
-from textgen_train.classic import ClassicTrainer
-from textgen_train.precision import has_bfloat16
+from textgen_runtime.corpora.corpus import read_corpus
+from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.tokenizer import CharacterTokenizer
+from textgen_train.loop.classic_trainer import ClassicTrainer
+from textgen_train.models.precision import has_bfloat16
 from textgen_train.recipe import Budget, ClassicRecipe
 
 from benchmarks.peers.run import HERE, PEERS, environment

@@ -16,19 +16,21 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
 import textgen_runtime as textgen
 from textgen_runtime.bench.report import Section
-from textgen_runtime.compressors import compressed_bits
-from textgen_runtime.corpus import read_corpus
-from textgen_runtime.normalization import Normalization
-from textgen_runtime.scoring import BITS_A_NAT
-from textgen_train.arguments import parser, recipe_of
-from textgen_train.dataset import make_dataset
-from textgen_train.output_folder import METRICS_FILE, MODEL_FILE
+from textgen_runtime.corpora.corpus import read_corpus
+from textgen_runtime.model_file.bundled import MODEL_FILE
+from textgen_runtime.scoring.compressors import compressed_bits
+from textgen_runtime.scoring.prediction import BITS_PER_NAT
+from textgen_runtime.text.normalization import Normalization
+from textgen_train.cli._arguments import parser, recipe_of
+from textgen_train.data.dataset import make_dataset
+from textgen_train.loop.output_folder import METRICS_FILE
+from textgen_train.loop.provenance import stored_recipe
 
 from benchmarks.quality.kneser_ney import KneserNey
 
@@ -58,7 +60,7 @@ class Entry:
             "" if self.bytes is None else f"{self.bytes / 1e6:.2f} MB",
             "" if self.seconds is None else duration(self.seconds),
             f"{self.nats:.4f}",
-            f"{self.nats * BITS_A_NAT:.3f}",
+            f"{self.nats * BITS_PER_NAT:.3f}",
             "" if self.last_nats is None else f"{self.last_nats:.4f}",
         )
 
@@ -86,10 +88,10 @@ def trained(corpus: str, run: str, folder: Path, options: list[str]) -> Path:
         subprocess.run([command, *arguments, "--overwrite", "-o", str(partial)], check=True)
         partial.rename(target)
     asked = parser().parse_args(arguments)
-    wanted = {**asdict(recipe_of(asked)), "seed": asked.seed}
+    wanted = {**stored_recipe(recipe_of(asked)), "seed": asked.seed}
     model = textgen.load(target / MODEL_FILE)
     changed = [name for name, value in wanted.items() if model.training["recipe"].get(name) != value]
-    if model.contract.normalization != Normalization(lowercase=CORPORA[corpus]):
+    if model.metadata.normalization != Normalization(lowercase=CORPORA[corpus]):
         changed.append("normalization")
     if changed:
         sys.exit(
@@ -133,7 +135,7 @@ def entries(corpus: str, arguments: argparse.Namespace) -> Iterator[Entry]:
             None,
             None,
             None,
-            (after[name] - before[name]) / len(held_out) / BITS_A_NAT,
+            (after[name] - before[name]) / len(held_out) / BITS_PER_NAT,
         )
     for order in ORDERS:
         start = perf_counter()

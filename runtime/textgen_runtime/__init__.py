@@ -8,6 +8,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ._version import __version__
 from .errors import (
     CorpusError,
     ModelFileError,
@@ -20,57 +21,55 @@ from .errors import (
     TextgenError,
 )
 
-# Not when it is first used: the name would mean the module then.
-from .shipped import shipped
-from .version import __version__
-
 if TYPE_CHECKING:
-    from ._sampler import Sampler, reweight, softmax
-    from .batch import Batch
-    from .contract import Contract
-    from .distributions import entropy
     from .engines.base import Engine, State
-    from .generation import Generation
-    from .loading import load
-    from .model import Model
-    from .normalization import Normalization
-    from .sampling import Sampling
-    from .saved import resume, save
-    from .scoring import Prediction, Score, predict
-    from .tokenizer import CharacterTokenizer, Tokenizer
+    from .generation.batch import Batch
+    from .generation.generation import Generation
+    from .generation.loading import load
+    from .generation.model import Model
+    from .generation.saved_generation import resume, save
+    from .model_file.bundled import bundled_models
+    from .model_file.metadata import Metadata
+    from .sampling.distributions import entropy
+    from .sampling.parameters import Sampling
+    from .sampling.sampler import Sampler, reweight, softmax
+    from .scoring.prediction import Prediction, Score, predict
+    from .text.normalization import Normalization
+    from .text.tokenizer import CharacterTokenizer, Tokenizer
 
 # The module of each of the other names. They are imported when they are first used, because some need numpy,
 # which takes longer to import than a short text takes to make.
 _HOMES = {
-    "Batch": "batch",
-    "CharacterTokenizer": "tokenizer",
-    "Contract": "contract",
+    "Batch": "generation.batch",
+    "CharacterTokenizer": "text.tokenizer",
+    "Metadata": "model_file.metadata",
     "Engine": "engines.base",
-    "Generation": "generation",
-    "Model": "model",
-    "Normalization": "normalization",
-    "Prediction": "scoring",
-    "Sampler": "_sampler",
-    "Sampling": "sampling",
-    "Score": "scoring",
+    "Generation": "generation.generation",
+    "Model": "generation.model",
+    "Normalization": "text.normalization",
+    "Prediction": "scoring.prediction",
+    "Sampler": "sampling.sampler",
+    "Sampling": "sampling.parameters",
+    "Score": "scoring.prediction",
     "State": "engines.base",
-    "Tokenizer": "tokenizer",
-    "entropy": "distributions",
-    "load": "loading",
-    "predict": "scoring",
-    "resume": "saved",
-    "reweight": "_sampler",
-    "save": "saved",
-    "softmax": "_sampler",
+    "Tokenizer": "text.tokenizer",
+    "bundled_models": "model_file.bundled",
+    "entropy": "sampling.distributions",
+    "load": "generation.loading",
+    "predict": "scoring.prediction",
+    "resume": "generation.saved_generation",
+    "reweight": "sampling.sampler",
+    "save": "generation.saved_generation",
+    "softmax": "sampling.sampler",
 }
 
 __all__ = [
     "Batch",
     "CharacterTokenizer",
-    "Contract",
     "CorpusError",
     "Engine",
     "Generation",
+    "Metadata",
     "Model",
     "ModelFileError",
     "Normalization",
@@ -88,13 +87,13 @@ __all__ = [
     "TextgenError",
     "Tokenizer",
     "__version__",
+    "bundled_models",
     "entropy",
     "load",
     "predict",
     "resume",
     "reweight",
     "save",
-    "shipped",
     "softmax",
 ]
 

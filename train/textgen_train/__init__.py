@@ -8,44 +8,44 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from textgen_runtime.corpus import Corpus, read_corpus
+    from textgen_runtime.corpora.corpus import Corpus, read_corpus
 
-    from .classic import ClassicTrainer
-    from .dataset import Dataset, make_dataset
+    from .data.dataset import Dataset, make_dataset
     from .errors import CorpusError, ExportError, RecipeError, TrainingError
-    from .evaluation import held_out_loss
-    from .exporter import Exported, export
+    from .export.exporter import Exported, export_onnx
+    from .loop.checkpoint import TrainerState
+    from .loop.classic_trainer import ClassicTrainer
+    from .loop.held_out_loss import held_out_loss
+    from .loop.stateful_trainer import StatefulTrainer
     from .loop.trainer import Trainer
-    from .loop.training_state import TrainerState
     from .loop.update import Update
-    from .model import CharLSTM
+    from .models.lstm import CharLSTM
     from .recipe import PRESETS, Budget, ClassicRecipe, Recipe, preset
-    from .stream_trainer import StreamTrainer
 
 # The module of each, in this package unless the runtime is named.
 _HOMES = {
     "PRESETS": "recipe",
     "Budget": "recipe",
-    "CharLSTM": "model",
+    "CharLSTM": "models.lstm",
     "ClassicRecipe": "recipe",
-    "ClassicTrainer": "classic",
-    "Corpus": "textgen_runtime.corpus",
+    "ClassicTrainer": "loop.classic_trainer",
+    "Corpus": "textgen_runtime.corpora.corpus",
     "CorpusError": "errors",
-    "Dataset": "dataset",
+    "Dataset": "data.dataset",
     "ExportError": "errors",
-    "Exported": "exporter",
+    "Exported": "export.exporter",
     "Recipe": "recipe",
     "RecipeError": "errors",
-    "StreamTrainer": "stream_trainer",
+    "StatefulTrainer": "loop.stateful_trainer",
     "Trainer": "loop.trainer",
-    "TrainerState": "loop.training_state",
+    "TrainerState": "loop.checkpoint",
     "TrainingError": "errors",
     "Update": "loop.update",
-    "export": "exporter",
-    "make_dataset": "dataset",
-    "held_out_loss": "evaluation",
+    "export_onnx": "export.exporter",
+    "make_dataset": "data.dataset",
+    "held_out_loss": "loop.held_out_loss",
     "preset": "recipe",
-    "read_corpus": "textgen_runtime.corpus",
+    "read_corpus": "textgen_runtime.corpora.corpus",
 }
 
 __all__ = [
@@ -61,12 +61,12 @@ __all__ = [
     "Exported",
     "Recipe",
     "RecipeError",
-    "StreamTrainer",
+    "StatefulTrainer",
     "Trainer",
     "TrainerState",
     "TrainingError",
     "Update",
-    "export",
+    "export_onnx",
     "held_out_loss",
     "make_dataset",
     "preset",

@@ -1,19 +1,12 @@
 """The default recipe: every number that shapes a training run, each with what it does, and the presets."""
 
-import math
 from dataclasses import dataclass, replace
 from typing import ClassVar, TypeAlias
 
 from .settings import Settings, setting
 
-# What learning rates are stated for; larger layers want lower ones.
-REFERENCE_UNITS = 128
-
-# A share of the budget.
-LONGEST_WARMUP = 0.1
-
 # A share of a budget of minutes, however long its evaluations take: an untrained model is no use.
-LEAST_TRAINING_SHARE = 0.1
+MIN_TRAINING_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -34,46 +27,29 @@ class Recipe(Settings):
     input_dropout: float = setting(0.0, "share of the embedding's outputs left out while training", 0, 0.99)
     weight_dropout: float = setting(0.0, "share of the recurrent weights left out of each update", 0, 0.99)
     batch: int = setting(32, "streams of text read side by side, fewer if the text is short", 1, 65_536)
-    slice_length: int = setting(64, "characters between updates; gradients go back this far", 1, 65_536)
-    muon_rate: float = setting(
+    sequence_length: int = setting(64, "characters between updates; gradients go back this far", 1, 65_536)
+    muon_lr: float = setting(
         0.02,
         "highest learning rate of Muon, for the LSTM's matrices, for 128 units; with 0 AdamW trains them too",
         0,
         1e9,
     )
-    muon_decay: float = setting(0.05, "Muon's weight decay", 0, 1e3)
+    muon_weight_decay: float = setting(0.05, "Muon's weight decay", 0, 1e3)
     learning_rate: float = setting(
         0.012, "highest learning rate of AdamW, for all other weights, stated for 128 units", 1e-9, 1e9
     )
     weight_decay: float = setting(0.05, "AdamW's weight decay", 0, 1e3)
-    clip: float = setting(1.0, "largest norm of a gradient", 1e-9, 1e9)
+    grad_clip: float = setting(1.0, "largest norm of a gradient", 1e-9, 1e9)
     warmup: int = setting(
         100, "updates until the learning rates are at their highest, a tenth of the run at most", 0, 2**31
     )
-
-    def rate_at(self, update: int, progress: float) -> float:
-        """The factor on the stated learning rates: a linear warm-up, and half a cosine to nothing.
-
-        The warm-up is over after ``warmup`` updates or a tenth of the budget, whichever comes first: a short
-        text may have no hundred updates in all.
-
-        The factor is above 1 for networks of fewer than 128 units.
-
-        Args:
-            update: Its number, from 0.
-            progress: How much of the budget is used up, in [0, 1]; the rate is 0 at 1, whatever the budget
-                is counted in, so that every run ends annealed.
-        """
-        warmed = max((update + 1) / self.warmup, progress / LONGEST_WARMUP) if self.warmup else 1.0
-        size = math.sqrt(REFERENCE_UNITS / self.units)
-        return size * min(1.0, warmed) * 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
 PRESETS = {
     "small": Recipe(dropout=0.1, weight_dropout=0.1),
     "medium": Recipe(units=256, embedding=32, dropout=0.3, input_dropout=0.1, weight_dropout=0.3),
     "large": Recipe(
-        units=512, layers=2, embedding=64, dropout=0.4, input_dropout=0.1, weight_dropout=0.3, muon_rate=0.0
+        units=512, layers=2, embedding=64, dropout=0.4, input_dropout=0.1, weight_dropout=0.3, muon_lr=0.0
     ),
 }
 
@@ -84,9 +60,9 @@ LARGE_VOCABULARY = 500
 # The presets for a large vocabulary. Its characters need a larger embedding. Most of them are rare, so that
 # many small updates learn more than few large ones.
 PRESETS_FOR_LARGE_VOCABULARY = {
-    "small": replace(PRESETS["small"], embedding=64, batch=16, slice_length=32),
-    "medium": replace(PRESETS["medium"], embedding=64, batch=16, slice_length=32),
-    "large": replace(PRESETS["large"], embedding=128, batch=16, slice_length=32),
+    "small": replace(PRESETS["small"], embedding=64, batch=16, sequence_length=32),
+    "medium": replace(PRESETS["medium"], embedding=64, batch=16, sequence_length=32),
+    "large": replace(PRESETS["large"], embedding=128, batch=16, sequence_length=32),
 }
 
 
@@ -156,4 +132,4 @@ class Budget:
     def training_seconds(self, reserved: float) -> float:
         """What is left of a budget of minutes when some seconds of it are kept: a tenth of it at least."""
         whole = 60 * (self.minutes or 1)
-        return max(whole - reserved, LEAST_TRAINING_SHARE * whole)
+        return max(whole - reserved, MIN_TRAINING_SHARE * whole)

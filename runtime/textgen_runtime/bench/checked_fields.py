@@ -14,7 +14,7 @@ from textgen_runtime.errors import ModelFileError
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 # Bits of a number's ten bytes.
-LONGEST_VARINT = 70
+MAX_VARINT = 70
 
 # The fields of a message that are kept, by number: the wire types that they may have, or another message.
 Message: TypeAlias = "Mapping[int, tuple[int, ...] | Message]"
@@ -89,7 +89,7 @@ def _varint(content: memoryview, place: int) -> tuple[int, int]:
         if byte < 0x80:  # noqa: PLR2004 (the last byte has no continuation bit)
             return value, place
         shift += 7
-        if shift >= LONGEST_VARINT:
+        if shift >= MAX_VARINT:
             raise ValueError("too long a number")
 
 

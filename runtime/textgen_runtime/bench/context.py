@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from textgen_runtime._core import CoreNetwork
+from textgen_runtime.engines.core import CoreNetwork
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.errors import ModelFileError
-from textgen_runtime.loading import open_model
-from textgen_runtime.model import Model
+from textgen_runtime.generation.loading import open_model
+from textgen_runtime.generation.model import Model
 
 from .busy import ProcessorTime
 
 if TYPE_CHECKING:
-    from .loops import HandWritten
+    from ._loops import HandWritten
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Bench:
 
     def hand_written(self, threads: int = 1) -> "HandWritten":
         # Only here, because it imports onnxruntime.
-        from .loops import HandWritten
+        from ._loops import HandWritten
 
         return HandWritten(self.content, threads, self.temperature)
 

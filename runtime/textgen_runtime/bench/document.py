@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from textgen_runtime.errors import TextgenError, shorten
-from textgen_runtime.json_text import from_json, to_json
-from textgen_runtime.model import Model
+from textgen_runtime.generation.model import Model
+from textgen_runtime.system.json_text import from_json, to_json
 
 from .report import Section
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from textgen_runtime._kernels import kernel_names
-from textgen_runtime.processors import available_processors
-from textgen_runtime.version import __version__
+from textgen_runtime._version import __version__
+from textgen_runtime.engines.kernels import kernel_names
+from textgen_runtime.system.processors import available_processors
 
 
 def machine() -> dict[str, str | int | list[str]]:

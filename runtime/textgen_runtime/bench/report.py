@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .spread import Ratio, Spread
+from ._spread import Ratio, Spread
 
 MICROSECONDS = 1e6
 

@@ -35,7 +35,10 @@ def measure(bench: Bench, names: Sequence[str], deadline: Deadline) -> Iterator[
 
 def _functions() -> dict[str, Callable[[Bench, Deadline], Section]]:
     # Only here, because they import onnxruntime, which the command's arguments do not need.
-    from . import latency, many_streams, one_stream, processes
+    from . import _latency as latency
+    from . import _many_streams as many_streams
+    from . import _one_stream as one_stream
+    from . import _processes as processes
 
     return {
         "one-stream": one_stream.one_stream,

@@ -14,25 +14,22 @@ from textgen_runtime.bench.checked_fields import checked_fields
 from textgen_runtime.bench.compare import Comparison, compare, read_old
 from textgen_runtime.bench.context import Bench
 from textgen_runtime.bench.deadline import FOREVER, Deadline
-from textgen_runtime.bench.document import (
-    describe_model,
-    is_report,
-    sections_as_json,
-    write_report,
-)
+from textgen_runtime.bench.document import describe_model, is_report, sections_as_json, write_report
 from textgen_runtime.bench.machine import machine
 from textgen_runtime.bench.plot import is_plot, plot
 from textgen_runtime.bench.report import Section
 from textgen_runtime.bench.sections import SHARES, measure
-from textgen_runtime.console import tell
+from textgen_runtime.engines.opening import EngineName
 from textgen_runtime.errors import ModelFileError, OutputError
-from textgen_runtime.loading import EngineName, name_source, open_model, read_model
-from textgen_runtime.model import Model
-from textgen_runtime.processors import available_processors
+from textgen_runtime.generation.loading import open_model
+from textgen_runtime.generation.model import Model
+from textgen_runtime.model_file.source import name_source, read_model
+from textgen_runtime.system.console import print_diagnostic, write_stderr
+from textgen_runtime.system.processors import available_processors
 
-from .bench_arguments import PROG, STANDARD_OUTPUT, parse
-from .outputs import check_output, write_output
-from .shell import EXIT_FAILED, complain, run_command
+from ._bench_arguments import PROG, STANDARD_OUTPUT, parse
+from ._output_files import check_output, write_output
+from .command import EXIT_FAILED, run_command
 
 # Of each comparison.
 SECONDS, QUICK_SECONDS = 4.0, 0.2
@@ -60,7 +57,7 @@ def bench(arguments: argparse.Namespace) -> int:
     engine: EngineName = "auto" if arguments.engine == "both" else arguments.engine
     models = [open_checked(name, engine) for name in arguments.models]
     report = opening(arguments)
-    write = tell if arguments.json == STANDARD_OUTPUT else writes_to(sys.stdout)
+    write = write_stderr if arguments.json == STANDARD_OUTPUT else writes_to(sys.stdout)
     run = Run(arguments, report, write)
     run.warn(busy.busy_before(report["load_average"]["start"]))
     write(", ".join(f"{name} {value}" for name, value in report["machine"].items()) + "\n\n")
@@ -116,7 +113,7 @@ class Run:
         """Tell of something that makes the figures less sure, on standard error and in the report."""
         if message:
             self.report["warnings"].append(which + message)
-            complain(PROG, which + message, "warning")
+            print_diagnostic(PROG, which + message, "warning")
 
 
 def see_outputs(arguments: argparse.Namespace) -> None:
@@ -222,7 +219,7 @@ def judge(comparison: Comparison, arguments: argparse.Namespace) -> int:
     if not worse:
         return 0
     count = f"{len(worse)} ratio{'s are' if len(worse) > 1 else ' is'}"
-    complain(
+    print_diagnostic(
         PROG,
         f"{count} worse than in {arguments.compare} by more than {arguments.fail_above:g}%, most of all "
         f"{worse[0].name!r}, by {worse[0].percent:.1f}%",

@@ -6,27 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 
-from textgen_runtime.compressors import COMPRESSORS, compressed_bits
-from textgen_runtime.corpus import NAMES, read_corpus
+from textgen_runtime.corpora.corpus import NAMES, read_corpus
 from textgen_runtime.errors import OutputError, TextgenError
-from textgen_runtime.json_text import to_json
-from textgen_runtime.loading import load
-from textgen_runtime.model import Model
-from textgen_runtime.scoring import predict
-from textgen_runtime.text_file import STANDARD_INPUT
+from textgen_runtime.generation.loading import load
+from textgen_runtime.generation.model import Model
+from textgen_runtime.scoring.compressors import COMPRESSORS, compressed_bits
+from textgen_runtime.scoring.prediction import predict
+from textgen_runtime.system.console import print_diagnostic
+from textgen_runtime.system.json_text import to_json
+from textgen_runtime.system.text_files import STANDARD_INPUT
 
-from .outputs import check_output, write_output
-from .scored import Scored, summary, together
-from .shell import (
-    EXIT_FAILED,
-    CommandParser,
-    add_engine,
-    add_lowercase,
-    add_model,
-    complain,
-    number,
-    run_command,
-)
+from ._eval_result import EvalResult, combined, summary
+from ._output_files import check_output, write_output
+from .command import EXIT_FAILED, run_command
+from .parser import CommandParser, add_engine, add_lowercase, add_model, number
 
 PROG = "textgen-eval"
 
@@ -100,7 +93,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """Score all texts, then write what was asked for; one that cannot be scored costs no other its score."""
     if arguments.surprise:
         # Only here, because most runs draw no page.
-        from textgen_runtime.surprise_page import is_surprise_page
+        from textgen_runtime.scoring.surprise_page import is_surprise_page
 
         check_output("--surprise", arguments.surprise, "page", PROG, is_surprise_page)
     model = load(arguments.model, engine=arguments.engine)
@@ -109,10 +102,10 @@ def evaluate(arguments: argparse.Namespace) -> int:
         try:
             found.append(score_text(model, source, arguments))
         except TextgenError as error:
-            complain(PROG, str(error))
+            print_diagnostic(PROG, str(error))
             code = EXIT_FAILED
         except MemoryError:
-            complain(PROG, f"{source}: there is not enough memory for this text")
+            print_diagnostic(PROG, f"{source}: there is not enough memory for this text")
             code = EXIT_FAILED
     if not found:
         return code
@@ -121,13 +114,13 @@ def evaluate(arguments: argparse.Namespace) -> int:
         try:
             write_page(arguments, found)
         except OutputError as error:
-            complain(PROG, str(error))
+            print_diagnostic(PROG, str(error))
             code = EXIT_FAILED
     write_figures(arguments, model, found)
     return code
 
 
-def score_text(model: Model, source: str, arguments: argparse.Namespace) -> Scored:
+def score_text(model: Model, source: str, arguments: argparse.Namespace) -> EvalResult:
     """Read and score one text.
 
     Raises:
@@ -145,7 +138,7 @@ def score_text(model: Model, source: str, arguments: argparse.Namespace) -> Scor
     except TextgenError as error:
         raise type(error)(f"{name}: {error}") from error
     seconds = perf_counter() - before
-    return Scored(
+    return EvalResult(
         name,
         # It has a number for each character, which nothing but the page shows.
         prediction if arguments.surprise else None,
@@ -158,12 +151,12 @@ def score_text(model: Model, source: str, arguments: argparse.Namespace) -> Scor
     )
 
 
-def write_figures(arguments: argparse.Namespace, model: Model, texts: Sequence[Scored]) -> None:
+def write_figures(arguments: argparse.Namespace, model: Model, texts: Sequence[EvalResult]) -> None:
     """Write the figures to standard output, for a person or as JSON."""
     # A file's name need not be text, and the output's encoding may lack what it holds.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if not arguments.json:
-        shown = [*texts, together(texts)] if len(texts) > 1 else texts
+        shown = [*texts, combined(texts)] if len(texts) > 1 else texts
         sys.stdout.write("\n".join(line for text in shown for line in text.lines()) + "\n")
         return
     document = {
@@ -174,19 +167,19 @@ def write_figures(arguments: argparse.Namespace, model: Model, texts: Sequence[S
         "unknown": arguments.unknown,
         "lowercase": arguments.lowercase,
         "texts": [text.as_json() for text in texts],
-        "all": together(texts).as_json(),
+        "all": combined(texts).as_json(),
     }
     sys.stdout.write(to_json(document, indent=1) + "\n")
 
 
-def write_page(arguments: argparse.Namespace, texts: Sequence[Scored]) -> None:
+def write_page(arguments: argparse.Namespace, texts: Sequence[EvalResult]) -> None:
     """Write the page of ``--surprise``.
 
     Raises:
         OutputError: If it cannot be written.
     """
     # Only here, because most runs draw no page.
-    from textgen_runtime.surprise_page import surprise_page
+    from textgen_runtime.scoring.surprise_page import surprise_page
 
     shown = [
         (text.name, f"{text.predicted}; {summary(text.score)}", text.prediction)

@@ -5,14 +5,15 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from textgen_runtime.description import Description, describe_file
 from textgen_runtime.errors import ModelFileError
-from textgen_runtime.json_text import to_json
-from textgen_runtime.normalization import Normalization
-from textgen_runtime.tokenizer import unit_of
+from textgen_runtime.system.json_text import to_json
+from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.tokenizer import unit_of
 
-from .readable import fit, named, one_line, printable
-from .shell import CommandParser, add_model, run_command
+from ._description import Description, describe_file
+from ._readable import fit, named, one_line, printable
+from .command import run_command
+from .parser import CommandParser, add_model
 
 PROG = "textgen-info"
 
@@ -62,8 +63,8 @@ def info(arguments: argparse.Namespace) -> int:
 
 def lines(description: Description) -> Iterator[str]:
     """The description for a person."""
-    contract = description.contract
-    tokenizer = contract.tokenizer
+    metadata = description.metadata
+    tokenizer = metadata.tokenizer
     yield from pairs(
         {
             "file": str(description.path),
@@ -74,16 +75,16 @@ def lines(description: Description) -> Iterator[str]:
             "network": network(description),
             "parameters": f"{description.parameters:,}",
             "engine": engine(description),
-            "normalization": normalization(contract.normalization),
+            "normalization": normalization(metadata.normalization),
         }
     )
     special = "" if tokenizer.unknown is None else ", one of them the unknown symbol"
     yield f"vocabulary, {len(tokenizer):,} {unit_of(tokenizer)}s{special}"
     yield from fit([named(symbol) for symbol in tokenizer.symbols], INDENT)
-    yield f"prompts, {len(contract.prompts):,}"
-    yield from (f'{INDENT}"{one_line(prompt)}"' for prompt in contract.prompts)
+    yield f"prompts, {len(metadata.prompts):,}"
+    yield from (f'{INDENT}"{one_line(prompt)}"' for prompt in metadata.prompts)
     yield "training"
-    yield from pairs(contract.training, INDENT)
+    yield from pairs(metadata.training, INDENT)
 
 
 def network(description: Description) -> str:

@@ -5,36 +5,33 @@ import sys
 from collections.abc import Sequence
 from time import perf_counter
 
-from textgen_runtime.batch import Batch
-from textgen_runtime.console import tell
 from textgen_runtime.engines.base import Measurements
 from textgen_runtime.errors import PromptError
-from textgen_runtime.generation import STREAM_CHUNK, Generation
-from textgen_runtime.interrupts import HeldInterrupts
-from textgen_runtime.loading import load
-from textgen_runtime.model import DEFAULT_LENGTH, Model, fresh_seed
-from textgen_runtime.sampling import Sampling
-from textgen_runtime.text_file import STANDARD_INPUT, read_text
-from textgen_runtime.tokenizer import UnknownPolicy, describe
+from textgen_runtime.generation.batch import Batch
+from textgen_runtime.generation.generation import STREAM_CHUNK, Generation
+from textgen_runtime.generation.loading import load
+from textgen_runtime.generation.model import DEFAULT_LENGTH, Model, fresh_seed
+from textgen_runtime.sampling.parameters import Sampling
+from textgen_runtime.system.console import escape_unencodable, print_diagnostic, terminal_safe, write_stderr
+from textgen_runtime.system.interrupts import DeferredInterrupts
+from textgen_runtime.system.text_files import STANDARD_INPUT, read_text
+from textgen_runtime.text.tokenizer import UnknownPolicy, describe
 
-from .models import list_models
-from .sampling_arguments import add_sampling, samplings
-from .sampling_arguments import heading as sampling_heading
-from .shell import (
-    MOST_SEED,
-    MOST_THREADS,
+from ._bundled_list import list_models
+from ._sampling_arguments import add_sampling, samplings
+from ._sampling_arguments import heading as sampling_heading
+from ._statistics import statistics
+from .command import run_command
+from .parser import (
+    MAX_SEED,
+    MAX_THREADS,
     CommandParser,
-    Show,
+    PrintAndExit,
     add_engine,
     add_lowercase,
     add_model,
-    complain,
-    escape_unencodable,
-    run_command,
-    shown_on,
     whole_number,
 )
-from .statistics import statistics
 
 PROG = "textgen-run"
 
@@ -70,7 +67,9 @@ def parser() -> CommandParser:
         PROG, "Generate text from a model file, written to standard output as it is made.", EXAMPLES
     )
     add_model(command)
-    command.add_argument("--list", action=Show, text=list_models, help="list the models that ship, and exit")
+    command.add_argument(
+        "--list", action=PrintAndExit, text=list_models, help="list the models that ship, and exit"
+    )
     add_sampling(command)
     command.add_argument(
         "--length",
@@ -92,7 +91,7 @@ def parser() -> CommandParser:
     command.add_argument(
         "--seed",
         metavar="N",
-        type=whole_number(0, MOST_SEED),
+        type=whole_number(0, MAX_SEED),
         help="the same seed gives the same text (default: a fresh one, which --stats tells)",
     )
     command.add_argument(
@@ -116,12 +115,14 @@ def parser() -> CommandParser:
     command.add_argument(
         "--threads",
         metavar="N",
-        type=whole_number(1, MOST_THREADS),
+        type=whole_number(1, MAX_THREADS),
         default=1,
         help="threads for texts made side by side (native) or within a step (onnxruntime); default 1",
     )
     command.add_argument(
-        "--stats", action="store_true", help="tell engine, seed, times, speed and entropy on standard error"
+        "--stats",
+        action="store_true",
+        help="write_stderr engine, seed, times, speed and entropy on standard error",
     )
     return command
 
@@ -158,7 +159,7 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
         sys.stdout.flush()
         first_text = (writer.first_text or loaded) - start
         report = statistics(model, seed, loaded - before, first_text, measured)
-        tell("".join(f"{line}\n" for line in report))
+        write_stderr("".join(f"{line}\n" for line in report))
     return 0
 
 
@@ -176,11 +177,11 @@ def tell_unknown(model: Model, prompt: str, policy: UnknownPolicy) -> None:
     """
     if policy == "error" and model.tokenizer.unknown is None:
         return
-    unknown = model.tokenizer.unknown_in(model.contract.normalization.apply(prompt))
+    unknown = model.tokenizer.unknown_in(model.metadata.normalization.apply(prompt))
     if unknown:
         characters = f"{unknown.total():,} of the prompt's characters, which the model does not know"
         told = f"skipped {characters}" if policy == "skip" else f"{characters}, read as the unknown symbol"
-        complain(PROG, f"{told}: {describe(sorted(unknown))}", "warning")
+        print_diagnostic(PROG, f"{told}: {describe(sorted(unknown))}", "warning")
 
 
 def read_prompt(arguments: argparse.Namespace) -> str | None:
@@ -226,7 +227,7 @@ class Writer:
         if not others:
             chunk = min(STREAM_CHUNK, chunk)
         rest: dict[Generation, list[str]] = {generation: [] for generation in others}
-        with HeldInterrupts() as interrupts:
+        with DeferredInterrupts() as interrupts:
             self._write(titles[0] + openings[0])
             try:
                 while batch:
@@ -247,7 +248,7 @@ class Writer:
             sys.stdout.flush()
 
     def _write(self, text: str) -> None:
-        sys.stdout.write(shown_on(sys.stdout, text))
+        sys.stdout.write(terminal_safe(sys.stdout, text))
         self._at_line_start = text.endswith("\n") if text else self._at_line_start
 
     def _write_chunk(self, text: str) -> None:

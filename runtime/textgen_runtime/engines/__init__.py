@@ -1,1 +1,1 @@
-"""What runs a model: the core, or onnxruntime."""
+"""Engines run a model: tokens and a state in, logits and the next state out."""

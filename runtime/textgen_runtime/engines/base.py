@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
-from textgen_runtime._sampler import Sampler
+from textgen_runtime.sampling.sampler import Sampler
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from textgen_runtime.network import Network
+    from textgen_runtime.model_file.network import Network
 
 # What has the buffer protocol, float32 and contiguous: a numpy array, a memoryview of format "f", or what the
 # native engine makes.

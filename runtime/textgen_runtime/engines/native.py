@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from textgen_runtime._core import CoreNetwork
-from textgen_runtime._model_file import ModelFile
+from textgen_runtime.model_file.reader import ModelFile
 
 from .base import FloatBuffer, Generated, Lane, Measurements, State, check_lanes
+from .core import CoreNetwork
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from textgen_runtime.network import Network
+    from textgen_runtime.model_file.network import Network
 
 # A chunk reads about this many bytes of weights: some milliseconds from a cache, not many more from memory.
 CHUNK_BYTES = 2**29
@@ -99,7 +99,7 @@ class NativeEngine:
             return self.core.generate(lanes[bounds[number] : bounds[number + 1]], steps, own), own
 
         # Only here, because most programs generate one lane, and threads take milliseconds to import.
-        from .side_by_side import run_side_by_side
+        from ._side_by_side import run_side_by_side
 
         shares = run_side_by_side(
             self._workers(), [partial(generate_share, number) for number in range(workers)]

@@ -8,11 +8,12 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from textgen_runtime._sampler import softmax
-from textgen_runtime.contract import INPUTS, LOGITS, NEXT, OUTPUTS, TOKEN, Contract
-from textgen_runtime.distributions import entropy
 from textgen_runtime.errors import ModelFileError, first_line, quote, shorten
-from textgen_runtime.network import Network
+from textgen_runtime.model_file.graph_names import INPUTS, LOGITS, NEXT, OUTPUTS, TOKEN
+from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.model_file.network import Network
+from textgen_runtime.sampling.distributions import entropy
+from textgen_runtime.sampling.sampler import softmax
 
 from .base import Generated, Lane, Measurements, State, check_lanes
 
@@ -258,16 +259,16 @@ def declared_state(
     return sizes
 
 
-def open_onnx(model: bytes, threads: int = 1) -> tuple[OnnxEngine, Contract]:
+def open_onnx(model: bytes, threads: int = 1) -> tuple[OnnxEngine, Metadata]:
     """Open a model file's content with onnxruntime.
 
     Raises:
         ModelFileError: If it is not a text generator of this project's contract.
     """
     engine = OnnxEngine(model, threads)
-    contract = Contract.from_metadata(engine.metadata, engine.vocabulary_size)
-    engine.never_drawn = contract.tokenizer.unknown
-    return engine, contract
+    metadata = Metadata.from_props(engine.metadata, engine.vocabulary_size)
+    engine.never_drawn = metadata.tokenizer.unknown
+    return engine, metadata
 
 
 def session_options(threads: int) -> Any:

@@ -1,1 +1,1 @@
-"""The training loop: updates, evaluations, the state that goes from one update to the next, and watchers."""
+"""The training loop: trainers, evaluations, checkpoints and watchers."""

@@ -7,17 +7,18 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from textgen_runtime.atomic import replace_file
-from textgen_runtime.contract import Contract
+from textgen_runtime.model_file.bundled import MODEL_FILE
+from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.scoring.prediction import BITS_PER_NAT
+from textgen_runtime.system.files import replace_file
 
 from textgen_train.errors import ExportError, TrainingError
-from textgen_train.evaluation import bits, held_out_loss
-from textgen_train.exporter import Exported, build_checked
-from textgen_train.output_folder import MODEL_FILE
-from textgen_train.provenance import Provenance
-from textgen_train.samples import Samples
+from textgen_train.export.exporter import Exported, build_checked
 
 from .eval_result import Evaluation
+from .held_out_loss import held_out_loss
+from .provenance import Provenance
+from .samples import Samples
 from .trainer import Trainer
 from .watcher import Evaluated, Status
 
@@ -33,7 +34,7 @@ class Evaluator:
     Args:
         trainer: Whose model is evaluated.
         provenance: What is known of the model's making.
-        contract: What the model file says, without the training.
+        metadata: What the model file says, without the training.
         folder: Where the file goes; it must exist.
         warn: Called with a line if a model could not be exported.
         samples: What draws samples at each evaluation; None: there are none.
@@ -49,14 +50,14 @@ class Evaluator:
         self,
         trainer: Trainer,
         provenance: Provenance,
-        contract: Contract,
+        metadata: Metadata,
         folder: Path,
         warn: Callable[[str], None],
         *,
         samples: Samples | None = None,
         threads: int = 1,
     ) -> None:
-        self._trainer, self._provenance, self._contract = trainer, provenance, contract
+        self._trainer, self._provenance, self._contract = trainer, provenance, metadata
         self._folder, self._warn, self._samples, self._threads = folder, warn, samples, threads
         self.best: Evaluation | None = None
         self.evaluations: list[Evaluation] = []
@@ -110,7 +111,7 @@ class Evaluator:
             seconds=round(update.seconds, 3),
             training_nats=status.nats,
             held_out_nats=loss,
-            bits_per_character=bits(loss),
+            bits_per_character=loss * BITS_PER_NAT,
             learning_rate=update.learning_rate,
             **speed,
         )

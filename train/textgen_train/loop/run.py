@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable
 from time import perf_counter
 
+from .checkpoint import TrainingState
 from .eval_result import Evaluation
 from .eval_schedule import EvalSchedule, SinceEvaluation
 from .evaluator import Evaluator
 from .trainer import Trainer
-from .training_state import TrainingState
 from .update import Update
 from .watcher import Status, Watcher
 

@@ -12,10 +12,10 @@ from torch import Tensor
 from textgen_train.errors import TrainingError
 from textgen_train.optim.optimizer_state import fits, optimizer_state, restore_optimizer_state
 from textgen_train.recipe import Budget
-from textgen_train.replicas import Replicas, one_thread_an_operation
 
+from .checkpoint import TrainerState
+from .replicas import Replicas, one_thread_an_operation
 from .rng_state import torch_rng
-from .training_state import TrainerState
 from .update import Update
 
 

@@ -1,1 +1,1 @@
-"""Optimizers and their state."""
+"""Optimizers, their state, and the learning-rate schedule."""

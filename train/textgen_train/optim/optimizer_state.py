@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from textgen_train.muon import Muon
+from .muon import Muon
 
 # What each optimizer carries for a weight.
 TENSORS = {

@@ -1,1 +1,1 @@
-"""What shows how a training run goes: the watchers that write files and use the display."""
+"""Watchers that show a training run: progress on the terminal, and files."""

@@ -2,7 +2,8 @@
 
 from textgen_train.loop.eval_result import describe
 from textgen_train.loop.watcher import Evaluated, Status, Watcher
-from textgen_train.progress import Progress, clock
+
+from .progress import Progress, clock
 
 
 class Display(Watcher):

@@ -1,0 +1,1 @@
+"""Corpora: files, folders, standard input, and texts with a name."""

@@ -1,0 +1,86 @@
+"""The kernels, networks and generation loop of the C core (runtime/core)."""
+
+from libc.stdint cimport int32_t, int64_t
+
+from textgen_runtime.model_file.c_model_file cimport textgen_description, textgen_error
+from textgen_runtime.sampling.c_sampler cimport textgen_sampler
+
+
+cdef extern from "kernels/kernels.h" nogil:
+    enum:
+        TEXTGEN_GROUP
+        TEXTGEN_BLOCK
+        TEXTGEN_MAX_KERNELS
+    ctypedef struct textgen_packed_layer:
+        ptrdiff_t inputs
+        ptrdiff_t outputs
+        const float *weights
+    ctypedef struct textgen_kernels:
+        const char *name
+        float (*sum)(const float *values, ptrdiff_t count) noexcept nogil
+        void (*sigmoid)(float *values, ptrdiff_t count) noexcept nogil
+        void (*tanh)(float *values, ptrdiff_t count) noexcept nogil
+    int textgen_available_kernels(const textgen_kernels **kernels)
+    const textgen_kernels *textgen_find_kernels(const char *name)
+
+
+cdef extern from "pack.h" nogil:
+    ctypedef struct textgen_network:
+        size_t vocabulary
+        size_t units
+        size_t lstms
+        size_t embedding_size
+        ptrdiff_t padded_units
+        ptrdiff_t padded_vocabulary
+        textgen_packed_layer *layers
+        textgen_packed_layer output
+        int64_t never_drawn
+        const textgen_kernels *kernels
+    int32_t textgen_network_create(
+        const textgen_description *description,
+        const textgen_kernels *kernels,
+        int64_t never_drawn,
+        textgen_network **network,
+        const textgen_error *error,
+    )
+    void textgen_network_destroy(textgen_network *network)
+    size_t textgen_network_step_bytes(const textgen_network *network)
+
+
+cdef extern from "run.h" nogil:
+    ctypedef enum textgen_ending:
+        TEXTGEN_LENGTH
+    ctypedef struct textgen_run_lane:
+        textgen_sampler *sampler
+        float **state
+        float *logits
+        int64_t *tokens
+        int64_t length
+        int64_t generated
+        int64_t ending
+    ctypedef struct textgen_measured:
+        int64_t steps
+        int64_t model
+        int64_t sampler
+        double entropy
+        int64_t *latencies
+        double (*log)(double) noexcept nogil
+    size_t textgen_slots_size(const textgen_network *network, size_t lanes, size_t kept)
+    void textgen_forward(
+        const textgen_network *network,
+        const int64_t *tokens,
+        size_t time,
+        size_t batch,
+        float **state,
+        size_t kept,
+        float *logits,
+        void *workspace,
+    )
+    void textgen_run(
+        const textgen_network *network,
+        textgen_run_lane *lanes,
+        size_t count,
+        int64_t steps,
+        void *workspace,
+        textgen_measured *measured,
+    )

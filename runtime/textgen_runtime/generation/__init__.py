@@ -1,0 +1,1 @@
+"""Models, and the texts that they generate."""

@@ -1,0 +1,1 @@
+"""The model file: where it is found, its graph and its metadata."""

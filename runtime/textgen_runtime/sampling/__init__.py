@@ -1,0 +1,1 @@
+"""Reweighting to a temperature, and drawing tokens. It wraps ``runtime/core/sampler.c``."""

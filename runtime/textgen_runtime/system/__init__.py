@@ -1,0 +1,1 @@
+"""The ground floor: console, files, JSON text, interrupts and processors."""

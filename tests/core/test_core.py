@@ -1,0 +1,168 @@
+"""The C core: built with warnings as errors, run on its own, and compared with Python."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import textgen_runtime as textgen
+from packaging.version import Version
+from textgen_runtime._version import __version__
+from textgen_runtime.model_file.bundled import find_model_file
+from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.tokenizer import CharacterTokenizer
+from textgen_train.export.onnx_graph import build_model
+
+from tests.helpers.c_programs import CORE, PROGRAMS, Build, link, run
+from tests.helpers.make_tiny_model import SYMBOLS, random_network
+from tests.helpers.paths import ROOT, TINY
+from tests.helpers.sampler_cases import GOLDEN, GOLDEN_STREAM_3
+
+SHIPPED = Path(find_model_file("nietzsche"))
+PROMPT = "the will to "
+# Of the shipped model at temperature 0.5 and seed 7.
+GOLDEN_TEXT = "the france of this whole of the actions and reason that the "
+
+
+def weights_of(symbols: Sequence[str], unknown: int | None = None, *, scale: float = 1.0) -> bytes:
+    """A small model file, whose output weights are scaled."""
+    network, weights = random_network(len(symbols))
+    output = {name: (np.abs(values) * scale).astype(np.float32) for name, values in weights[-1].items()}
+    metadata = Metadata(CharacterTokenizer(symbols, unknown), Normalization())
+    return build_model(network, [*weights[:-1], output], metadata).SerializeToString()
+
+
+def test_a_filter_is_part_of_every_draw(build: Build, objects: Path) -> None:
+    lines = run(link(build, objects, PROGRAMS / "filters.c")).splitlines()
+    assert [[int(token) for token in line.split()] for line in lines] == [GOLDEN, GOLDEN_STREAM_3]
+
+
+def test_models_tell_what_they_are_and_refuse_wrong_arguments(build: Build, objects: Path) -> None:
+    network, weights = random_network(len(SYMBOLS))
+    parameters = sum(values.size for layer in weights for values in layer.values())
+    # ONNX's LSTM has a second bias, of the recurrence.
+    parameters += 4 * network.layers[1].outputs
+    version = run(
+        link(build, objects, PROGRAMS / "models.c"), TINY, str(len(network.layers)), str(parameters)
+    )
+    major, minor, patch = Version(__version__).release
+    assert int(version) == major * 10000 + minor * 100 + patch
+
+
+def test_streams_obey_and_refuse_wrong_arguments(build: Build, objects: Path) -> None:
+    run(link(build, objects, PROGRAMS / "streams.c"), TINY)
+
+
+def test_lanes_are_apart_and_wrong_ones_refused(build: Build, objects: Path, tmp_path: Path) -> None:
+    contents = {
+        "other": weights_of(SYMBOLS),
+        "unknown": weights_of(["", "a"], unknown=0),
+        "broken": weights_of(SYMBOLS, scale=1e38),
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    run(link(build, objects, PROGRAMS / "lanes.c"), TINY, *(tmp_path / name for name in contents))
+
+
+def test_threads_share_a_model(build: Build, objects: Path) -> None:
+    run(link(build, objects, PROGRAMS / "threads.c"), TINY, "abc")
+
+
+@pytest.mark.parametrize("kernels", ["", "baseline"])
+def test_the_golden_text_never_changes(build: Build, objects: Path, kernels: str) -> None:
+    program = link(build, objects, PROGRAMS / "texts.c")
+    assert run(program, SHIPPED, kernels, PROMPT, "60", "7", "0.5") == GOLDEN_TEXT + "\0"
+
+
+@pytest.mark.parametrize(
+    ("path", "prompt", "seed"),
+    [
+        (SHIPPED, PROMPT, 0),
+        (SHIPPED, "x", 2**64 - 1),
+        (TINY, "é€ж𝄞\r\nabc", 5),
+    ],
+)
+def test_texts_equal_pythons(build: Build, objects: Path, path: Path, prompt: str, seed: int) -> None:
+    temperatures = (0.0, 0.2, 0.5, 0.7, 1.0, 1.2, 5e-324, 0.5)
+    model = textgen.load(path)
+    expected = [
+        model.start(prompt, temperature=temperature, seed=seed, substream=i).take(300)
+        for i, temperature in enumerate(temperatures)
+    ]
+    program = link(build, objects, PROGRAMS / "texts.c")
+    texts = run(program, path, "", prompt, "300", str(seed), *map(str, temperatures)).split("\0")
+    assert texts == [*expected, ""]
+
+
+def test_the_example_writes_what_the_command_writes(build: Build, objects: Path) -> None:
+    program = link(build, objects, ROOT / "examples" / "generate.c")
+    written = run(program, SHIPPED, PROMPT, "0.7", "11", "200")
+    options = ["--prompt", PROMPT, "--temp", "0.7", "--seed", "11", "--length", "200"]
+    command = [str(Path(sys.executable).parent / "textgen-run"), "nietzsche", *options]
+    assert written == subprocess.run(command, capture_output=True, check=True).stdout.decode()
+
+
+def test_the_readme_compiles_and_runs_the_example(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"^(cc .*\n\./generate .*)$", readme, re.MULTILINE)
+    script = lines.replace("-o generate", f"-o {tmp_path}/generate").replace(
+        "./generate", f"{tmp_path}/generate"
+    )
+    written = subprocess.run(script, shell=True, cwd=ROOT, capture_output=True, check=True)  # noqa: S602
+    assert written.stdout.decode().startswith(PROMPT + GOLDEN_TEXT)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ([], "usage: generate MODEL PROMPT [TEMPERATURE [SEED [LENGTH]]]"),
+        (["absent.onnx", "a"], "cannot open the model file"),
+        ([__file__, "a"], None),
+        ([TINY, "abx"], None),
+        ([TINY, ""], "the stream was fed nothing yet: feed it a prompt"),
+        ([TINY, "abc", "nan"], None),
+        ([TINY, "abc", "1", "1", "0"], "length is 0: it must be 1 or more"),
+        ([TINY, "abc", "hot"], "TEMPERATURE must be a number"),
+        ([TINY, "abc", ""], "TEMPERATURE must be a number"),
+        ([TINY, "abc", "1", "-1"], "SEED and LENGTH must have 1 to 19 digits"),
+        ([TINY, "abc", "1", ""], "SEED and LENGTH must have 1 to 19 digits"),
+        ([TINY, "abc", "1", "1", "9" * 20], "SEED and LENGTH must have 1 to 19 digits"),
+    ],
+)
+def test_the_example_says_what_is_wrong(
+    build: Build, objects: Path, arguments: list[str | Path], problem: str | None
+) -> None:
+    program = link(build, objects, ROOT / "examples" / "generate.c")
+    finished = subprocess.run([program, *arguments], capture_output=True, check=False)
+    assert finished.returncode == 1
+    assert not finished.stdout
+    (line,) = finished.stderr.decode().splitlines()
+    assert line.startswith("generate: ")
+    assert problem is None or line == f"generate: {problem}"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="it needs a device that is always full")
+def test_the_example_sees_a_full_disk(build: Build, objects: Path) -> None:
+    program = link(build, objects, ROOT / "examples" / "generate.c")
+    with Path("/dev/full").open("wb") as full:
+        finished = subprocess.run([program, TINY, "abc"], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert finished.returncode == 1
+    assert finished.stderr.decode() == "generate: cannot write the text\n"
+
+
+# A vocabulary may hold a character that ends C's texts.
+def test_the_example_writes_a_zero_byte(build: Build, objects: Path, tmp_path: Path) -> None:
+    path = tmp_path / "zero.onnx"
+    path.write_bytes(weights_of(["\0", "a"]))
+    written = run(link(build, objects, ROOT / "examples" / "generate.c"), path, "a", "1", "1", "50")
+    assert len(written) == len("a") + 50 + len("\n")
+    assert "\0" in written
+
+
+def test_the_example_is_short() -> None:
+    assert len((ROOT / "examples" / "generate.c").read_text().splitlines()) <= 40
+    assert len((CORE / "textgen.h").read_text().splitlines()) <= 150

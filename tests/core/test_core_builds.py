@@ -1,0 +1,150 @@
+"""The C core's builds: the same numbers whatever compiles it, and what its files need and offer."""
+
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from textgen_runtime.engines import core
+from textgen_runtime.model_file.bundled import find_model_file
+
+from tests.helpers.c_programs import (
+    COMPILERS,
+    CORE,
+    EXACT,
+    PLAIN,
+    PROGRAMS,
+    SOURCES,
+    WARNINGS,
+    Build,
+    compile_core,
+    link,
+    run,
+)
+
+# Hashes of exp64, and of sums and the shipped model's logits with and without fused multiply-adds.
+GOLDEN_EXP64 = "ca450377a2b98c1d"
+GOLDEN_FUSED, GOLDEN_UNFUSED = "a17bec1ba2ae0d63", "119575402bd27bec"
+
+
+@pytest.mark.parametrize("build", EXACT, indirect=True, ids=str)
+def test_numbers_are_the_same_to_the_last_bit(build: Build, objects: Path) -> None:
+    lines = run(link(build, objects, PROGRAMS / "exact.c"), find_model_file("nietzsche")).splitlines()
+    (name, exp64), *kernels = (line.split() for line in lines)
+    assert (name, exp64) == ("exp64", GOLDEN_EXP64)
+    # ARM64's vectors have fused multiply-adds, x86-64's of the baseline have none.
+    vectors = build.variant != "plain C" and platform.machine() in ("arm64", "aarch64")
+    expected = {"baseline": GOLDEN_FUSED if vectors else GOLDEN_UNFUSED}
+    assert kernels == [[kernel, expected.get(kernel, GOLDEN_FUSED)] for kernel, _ in kernels]
+    assert kernels[-1][0] == "baseline"
+
+
+@pytest.mark.parametrize(
+    ("flag", "advice"),
+    [
+        ("-ffast-math", "-fno-fast-math"),
+        ("-ffinite-math-only", "-fno-fast-math"),
+        ("-mfpmath=387", "-mfpmath=sse"),
+    ],
+)
+@pytest.mark.parametrize("build", PLAIN, ids=str)
+def test_flags_that_change_numbers_are_refused(build: Build, flag: str, advice: str, tmp_path: Path) -> None:
+    command = [
+        *build.command,
+        "-Wno-deprecated",
+        "-c",
+        str(CORE / "exp64.c"),
+        "-o",
+        str(tmp_path / "exp64.o"),
+    ]
+    assert not subprocess.run(command, capture_output=True, check=False).returncode
+    if flag == "-mfpmath=387":
+        version = subprocess.run([*build.command, "--version"], capture_output=True, check=True).stdout
+        if b"clang" in version or platform.machine() != "x86_64":
+            pytest.skip("only gcc has the flag, on x86-64 alone")
+    finished = subprocess.run([*command, flag], capture_output=True, check=False)
+    assert finished.returncode
+    assert advice in finished.stderr.decode()
+
+
+# What the core may need of the C library; and what compilers put in on their own.
+ALLOCATION = {"calloc", "free", "madvise", "malloc"}
+BYTES = {"memchr", "memcmp", "memcpy", "memmove", "memset", "strchr", "strcmp", "strlen"}
+LIBRARY = ALLOCATION | BYTES | {"clock_gettime", "snprintf", "vsnprintf"}
+WRITABLE = (".data", ".bss", ".tdata", ".tbss", "*COM*")
+COMPILERS_OWN = {"_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail", "bcmp"}
+
+
+@pytest.mark.skipif(not shutil.which("nm") or sys.platform != "linux", reason="it reads ELF files with nm")
+@pytest.mark.parametrize("build", PLAIN, indirect=True, ids=str)
+def test_symbols_are_prefixed_and_nothing_is_writable(objects: Path) -> None:
+    lines = run("nm", "--format=sysv", *objects.glob("*.o")).splitlines()
+    symbols = [[word.strip() for word in line.split("|")] for line in lines if line.count("|") == 6]
+    external = {name for name, _, kind, *_ in symbols if kind.isupper() and kind != "U"}
+    assert "textgen_generate" in external
+    assert not {name for name in external if not name.startswith("textgen_")}
+    # .data.rel.ro holds constants with addresses in them, which only the loader writes.
+    sections = {section for *_, section in symbols if not section.startswith(".data.rel.ro")}
+    assert not {section for section in sections if section.startswith(WRITABLE)}
+    assert {name for name, _, kind, *_ in symbols if kind == "U"} - external <= LIBRARY | COMPILERS_OWN
+
+
+def exported(library: Path) -> set[str]:
+    """The functions that a shared library offers, but for what every one has."""
+    names = {line.split()[-1] for line in run("nm", "-D", "--defined-only", library).splitlines()}
+    return names - {"_init", "_fini"}
+
+
+@pytest.mark.skipif(not shutil.which("nm") or sys.platform != "linux", reason="it reads ELF files with nm")
+@pytest.mark.parametrize("build", PLAIN, ids=str)
+def test_a_shared_library_exports_the_header_alone(build: Build, tmp_path: Path) -> None:
+    library = tmp_path / "libtextgen.so"
+    flags = ["-shared", "-fPIC", "-fvisibility=hidden"]
+    run(*build.command, *WARNINGS, *flags, *SOURCES, "-o", library)
+    header = (CORE / "textgen.h").read_text(encoding="utf-8")
+    assert exported(library) == set(re.findall(r"^TEXTGEN_API [^(]*\b(textgen_\w+)\(", header, re.MULTILINE))
+
+
+@pytest.mark.skipif(not shutil.which("nm") or sys.platform != "linux", reason="it reads ELF files with nm")
+def test_the_extension_exports_nothing_of_the_core() -> None:
+    assert exported(Path(core.__file__)) == {"PyInit_core"}
+
+
+@pytest.mark.parametrize("build", PLAIN, indirect=True, ids=str)
+def test_the_header_is_cpp_as_well(build: Build, objects: Path, tmp_path: Path) -> None:
+    words = shlex.split(build.compiler)
+    words[-1] = {"cc": "c++", "gcc": "g++", "clang": "clang++"}.get(words[-1], words[-1] + "++")
+    if not shutil.which(words[0]):
+        pytest.skip(f"there is no {words[0]}")
+    program = tmp_path / "header"
+    warnings = ["-std=c++11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+    source = PROGRAMS / "header.cpp"
+    run(*words, *warnings, f"-I{CORE}", source, *objects.glob("*.o"), "-o", program)
+    run(program)
+
+
+@pytest.mark.skipif(not any("ziglang" in compiler for compiler in COMPILERS), reason="it needs ziglang")
+@pytest.mark.parametrize(
+    "target", ["aarch64-linux-musl", "wasm32-wasi", "x86_64-windows-gnu", "aarch64-macos"]
+)
+def test_the_core_compiles_for_other_systems(target: str, tmp_path: Path) -> None:
+    (compiler,) = [compiler for compiler in COMPILERS if "ziglang" in compiler]
+    compile_core(Build(compiler, "plain"), tmp_path, "-target", target)
+
+
+@pytest.mark.skipif(not any("ziglang" in compiler for compiler in COMPILERS), reason="it needs ziglang")
+@pytest.mark.parametrize("variant", ["contracted", "plain C"])
+def test_no_addition_is_fused_on_arm64(variant: str, tmp_path: Path) -> None:
+    """This machine cannot run the code, but fused instructions can be seen in it."""
+    (compiler,) = [compiler for compiler in COMPILERS if "ziglang" in compiler]
+    flags = [flag for flag in Build(compiler, variant).command if flag != "-march=native"]
+    assembly = tmp_path / "exp64.s"
+    command = [*flags, "-target", "aarch64-linux-musl", "-S", str(CORE / "exp64.c"), "-o", str(assembly)]
+    subprocess.run(command, capture_output=True, check=True)
+    code = assembly.read_text(encoding="utf-8", errors="replace")
+    assert "fmul" in code
+    assert not re.findall(r"\b(?:fmla|fmls|fn?madd|fn?msub)\b", code)

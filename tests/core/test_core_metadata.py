@@ -1,0 +1,215 @@
+"""The C core's reading of metadata, against Python's."""
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from textgen_runtime.errors import ModelFileError
+from textgen_runtime.model_file.metadata import Metadata
+
+from tests.helpers.core_reader import DAMAGED_MODEL, NEWER_FORMAT, field, refusal, run_all
+from tests.helpers.make_tiny_model import make_model
+
+METADATA = {
+    "textgen.format": "2",
+    "textgen.level": '"character"',
+    "textgen.vocabulary": r'["", "a", "b", "\u00e9", "\ud834\udd1e", "[", ",", "{", "\"", "\\", "\n", "]"]',
+    "textgen.special": '{"unknown": 0}',
+    "textgen.normalization": '{"lowercase": true, "unicode": null}',
+    "textgen.prompts": r'["a", "b\u00e9\ud834\udd1e[,{\"\\\n]"]',
+    "textgen.training": '{"corpus": "none", "loss": [1.5, {"bits": null}]}',
+}
+
+
+class Models:
+    """Files of one graph with different metadata."""
+
+    def __init__(self, symbols: int) -> None:
+        model = make_model([chr(ord("a") + i) for i in range(symbols)])
+        del model.metadata_props[:]
+        self.graph = model.SerializeToString()
+
+    def content(self, metadata: dict[str, str]) -> bytes:
+        entries = ((key.encode(), value.encode()) for key, value in metadata.items())
+        return self.graph + b"".join(field(14, field(1, key) + field(2, value)) for key, value in entries)
+
+
+def expected(props: dict[str, str], symbols: int) -> list[str] | None:
+    """What the program prints of metadata, by way of Python; None if it is refused."""
+    try:
+        metadata = Metadata.from_props(props, symbols)
+    except ModelFileError:
+        return None
+    listed, unknown = metadata.tokenizer.symbols, metadata.tokenizer.unknown
+    longest = max(len(each.encode()) for each in listed)
+    token = -1 if unknown is None else unknown
+    normalization = metadata.normalization
+    lowercase = int(normalization.lowercase)
+    return [
+        "symbols " + " ".join(each.encode().hex() for each in listed),
+        f"unknown {token} bytes {longest} lowercase {lowercase} unicode {normalization.unicode or 'none'}",
+    ]
+
+
+def disagreements(
+    core_reader: Path, symbols: int, cases: Sequence[dict[str, str]]
+) -> tuple[list[dict[str, str]], int]:
+    """Metadata of which C and Python make different things, and how many are read."""
+    models = Models(symbols)
+    printed = run_all(core_reader, [models.content(case) for case in cases])
+    wanted = [expected(case, symbols) for case in cases]
+    wrong = [
+        case
+        for case, lines, want in zip(cases, printed, wanted, strict=True)
+        if (lines[-1].startswith(("-4 ", "-13 ")) if want is None else lines[1:3] == want) is False
+    ]
+    return wrong, sum(want is not None for want in wanted)
+
+
+def entries(*texts: str) -> str:
+    """A vocabulary of 12 entries: the first is empty, the next are given as they stand in JSON."""
+    return "[" + ", ".join(['""', *texts, *(f'"{each}"' for each in "abcdefghijk")][:12]) + "]"
+
+
+def repeated(value: str) -> str:
+    """Special tokens with a value that does not count, because its key is there again."""
+    return f'{{"unknown": {value}, "unknown": 0}}'
+
+
+# From here on numbers are rounded to infinity.
+LEAST_INFINITE = 2**1024 - 2**970
+
+# fmt: off
+VALUES = [
+    "", " ", "{", "[", "nonsense", "null", "true", "1", "2", "3", "0", "-1", "1.0", "1e0", "01", "+1", "-",
+    "2 ", "\t2\r\n", "2,", "\ufeff2", "NaN", "Infinity", '"text"', '"character"', '"char\\u0061cter"',
+    '"\\u00"', '"\\x"', '"\\ud800"', "[]", "[ ]", "[,]", '["a",]', '["a" "b"]',
+    "{}", "{,}", '{"a"}', '{"a":}',
+    '{"a":1,}', "{1:2}", '["a"]x', "9" * 4301,
+    '{"unknown": null}', '{"unknown": -0}', '{"unknown": 0.0}', '{"unknown": 12}', '{"unknown": true}',
+    '{"unknown": 99999999999999999999}', '{"unkn\\u006fwn": 0}', '{"unknown\\u0000": 0}', '["unknown"]',
+    *map(repeated, (
+        "1", "179769313486231580793e288", f"{LEAST_INFINITE - 1}.9e0", f"{LEAST_INFINITE}e0",
+        f"{LEAST_INFINITE}.0", f"{LEAST_INFINITE}0e-1", f"{LEAST_INFINITE - 1}0e-1",
+        f"0.{LEAST_INFINITE}e309", f"0.{LEAST_INFINITE - 1}9e309", f"-{LEAST_INFINITE - 1}.{'9' * 99}",
+        f"-{LEAST_INFINITE}.{'0' * 99}1",
+        '[[1e308, {"a": [{}]}]]', "1e309", "1.7976931348623157e308", "17976931348623159e292",
+        "0.00001e313", "0.00002e313", "0e99999999999999999999", "1e-99999999999999999999", "9" * 4300,
+        "9" * 4301,
+        "[" * 63 + "]" * 63,
+    )),
+    '["lowercase", "unicode"]', '{"lowercase": 1, "unicode": null}',
+    '{"lowercase": false, "unicode": "NFKC"}',
+    '{"lowercase": false, "unicode": "nfc"}', '{"lowercase": false, "unicode": ["NFC"]}',
+    '{"lowercase": false}',
+    '{"unicode": "NFD", "lowercase": 1, "lowercase": true}', '{"lowercase": true, "unicode": null, "x": 1}',
+    entries(), entries('"a"'),
+    entries('"\x7f"', '"\\u0000"', '"\\/"', '"\\b"', '"\\f"', '"\\r"', '"\\t"'),
+    entries('"\\ud834\\udd1e"', '"\\uFFFF"', '"\U0010ffff"'), entries('"\\ud834"', '"\\udd1e"'),
+    entries('"\\ud834\\ud834\\udd1e"'), entries('"\\udd1e\\ud834"'), entries('"\n"'), entries('"ab"'),
+    entries("7"),
+    entries()[:-1], entries('""'),
+    '["a", ""]', '["ab", "z"]', '["a", 1]', '["\\ud834"]', '["a\\udd1e\\ud834"]', '["\\u0000"]', '{"a": "a"}',
+    '["\\u0061", "é𝄞"]', '[["a"]]',
+]
+# fmt: on
+
+
+def test_metadata_is_read_as_python_reads_it(core_reader: Path) -> None:
+    keys = list(METADATA)
+    cases = [METADATA]
+    cases += [METADATA | {key: value} for key in keys for value in VALUES]
+    cases += [{name: value for name, value in METADATA.items() if name != key} for key in keys]
+    wrong, read = disagreements(core_reader, 12, cases)
+    assert wrong == []
+    assert read > 20
+
+
+def mutate(text: str, rng: random.Random) -> str:
+    """A JSON text with a few changes that often leave it one."""
+    parts = [
+        *'[]{},:"\\ \n\t0123456789.eE+-aunlfbrtéж𝄞',
+        "\\u00e9",
+        "\\ud834",
+        "\\udd1e",
+        "null",
+        "true",
+        '"a"',
+        '"unknown"',
+    ]
+    for _ in range(rng.choice((1, 1, 1, 2, 4))):
+        place = rng.randrange(len(text) + 1)
+        end = place + rng.choice((0, 0, 1, 1, 2, 5))
+        text = text[:place] + rng.choice([*parts, "", "", text[place : place + 6]]) + text[end:]
+    return text
+
+
+def test_damaged_metadata_is_read_as_python_reads_it(core_reader: Path) -> None:
+    rng = random.Random(1)
+    keys = list(METADATA)
+    cases = []
+    for _ in range(4000):
+        key = rng.choice(keys)
+        cases.append(METADATA | {key: mutate(METADATA[key], rng)})
+    wrong, read = disagreements(core_reader, 12, cases)
+    assert wrong == []
+    assert 100 < read < 3000
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": "3"}, "it is of format 3, and this version reads format 2: upgrade textgen-onnx"),
+        ({"format": "true"}, "its metadata 'textgen.format' is true, not a format number"),
+        ({"format": "9" * 4000}, f"it is of format {'9' * 80}..., and this version reads format 2: upgrade"),
+        (
+            {"level": '"word"'},
+            "textgen.level is 'word', and this version reads 'character': upgrade textgen-onnx",
+        ),
+        ({"vocabulary": "[]"}, "its metadata 'textgen.vocabulary' is not a list of characters"),
+        ({"vocabulary": "[[],[],[]]"}, "is not a list of characters"),
+        ({"vocabulary": "{"}, "its metadata 'textgen.vocabulary' is not JSON: export it again"),
+        ({"vocabulary": '["", "a", "a"]'}, "holds a character twice"),
+        ({"vocabulary": '["", "bc"]'}, "its metadata 'textgen.vocabulary' holds 'bc' at 1, not a character"),
+        ({"vocabulary": '["", ""]'}, "holds '' at 1, not a character"),
+        ({"vocabulary": r'["", "\ud800"]'}, r"holds '\xed\xa0\x80' at 1, not a character"),
+        ({"vocabulary": '["a", "b"]'}, "holds 'a' at 0, where the unknown symbol has an empty entry"),
+        (
+            {"vocabulary": "[" + ",".join(['"a"'] * 14) + "]"},
+            "has more than the 12 entries that its graph has",
+        ),
+        (
+            {"vocabulary": '["", "b"]'},
+            "its vocabulary has 2 characters but its logits 12 values: export it again",
+        ),
+        ({"special": '{"unknown": 99}'}, "has the unknown symbol at 99, and its vocabulary has 12 entries"),
+        ({"special": '{"begin": 0}'}, "is {\"begin\": 0}, and this version reads 'unknown' alone: upgrade"),
+        ({"normalization": '{"lowercase":\n1}'}, 'is {"lowercase":\\n1}, which this version does not read'),
+        (
+            {"level": json.dumps("x" * 10**6)},
+            f"textgen.level is '{'x' * 79}...', and this version reads 'character': upgrade",
+        ),
+        (
+            {"normalization": "[" + "{}," * 400_000 + "{}]"},
+            "has 1,200,004 characters, and at most 1,048,576 are",
+        ),
+        (
+            {"prompts": '["a", "z"]'},
+            "'textgen.prompts' is not a list of texts in its own vocabulary",
+        ),
+        ({"prompts": '[""]'}, "its metadata 'textgen.prompts' is not a list of texts"),
+        ({"training": "<not json>"}, "its metadata 'textgen.training' is not JSON: export it again"),
+        ({"training": "[]"}, "its metadata 'textgen.training' is not an object"),
+        ({"normalization": "[" * 100_000}, "its metadata 'textgen.normalization' is not JSON"),
+    ],
+)
+def test_what_is_wrong_with_metadata_is_said(
+    core_reader: Path, changes: dict[str, str], message: str
+) -> None:
+    metadata = METADATA | {f"textgen.{key}": value for key, value in changes.items()}
+    code, line = refusal(core_reader, Models(12).content(metadata))
+    assert code == (NEWER_FORMAT if "upgrade" in message else DAMAGED_MODEL)
+    assert message in line
+    assert len(line) < 250

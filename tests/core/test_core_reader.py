@@ -1,0 +1,279 @@
+"""The C core's reader of model files: the same descriptions, and the same refusals, as everywhere else."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+from textgen_runtime.model_file.bundled import find_model_file
+from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.tokenizer import CharacterTokenizer
+
+from tests.helpers.c_programs import COMPILERS, PROGRAMS, Build, compile_core, link
+from tests.helpers.core_reader import (
+    DAMAGED_MODEL,
+    INVALID_UTF8,
+    TOO_LARGE,
+    UNKNOWN_GRAPH,
+    field,
+    refusal,
+    run_all,
+)
+from tests.helpers.damaged_models import DAMAGED, OTHER_GRAPHS, Damage, node, set_values, tensor
+from tests.helpers.make_tiny_model import make_model
+from tests.helpers.paths import ROOT
+
+
+def weighted(array: np.ndarray) -> float:
+    """A sum that depends on the order."""
+    values = array.astype(np.float64).ravel()
+    return float((values * (np.arange(values.size) % 7 + 1)).sum())
+
+
+def described(model: onnx.ModelProto) -> list[list[float]]:
+    """Sums of the weights of each layer, by way of the onnx package."""
+    stored = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+    layers = [[each.input[0]] for each in model.graph.node if each.op_type == "Gather"]
+    layers += [list(each.input[1:4]) for each in model.graph.node if each.op_type == "LSTM"]
+    layers.append([node(model, "MatMul").input[1], node(model, "Add").input[1]])
+    return [[weighted(stored[name]) for name in names] for names in layers]
+
+
+@pytest.mark.parametrize("content", ["tiny", "shipped", "deep"])
+def test_a_model_is_described(core_reader: Path, tiny_path: Path, content: str) -> None:
+    data = {
+        "tiny": tiny_path.read_bytes,
+        "shipped": Path(find_model_file("nietzsche")).read_bytes,
+        "deep": make_model(layers=5, units=3).SerializeToString,
+    }[content]()
+    model = onnx.ModelProto.FromString(data)
+    metadata = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
+    ((parameters, symbols, form, *rest),) = run_all(core_reader, [data])
+    count = sum(numpy_helper.to_array(each).size for each in model.graph.initializer if each.data_type == 1)
+    assert parameters == f"parameters {count}"
+    assert symbols.split(" ")[1:] == [each.encode().hex() for each in metadata["textgen.vocabulary"]]
+    longest = max(len(each.encode()) for each in metadata["textgen.vocabulary"])
+    assert form == f"unknown -1 bytes {longest} lowercase 1 unicode NFC"
+    layers, state = rest[:-2], rest[-2:]
+    names = [each.name for each in model.graph.node if each.op_type in ("Gather", "LSTM", "MatMul")]
+    assert [line.split()[2] for line in layers] == [f"'{name}'" for name in names]
+    found = [[float(each) for each in line.split()[5:]] for line in layers]
+    for sums, expected in zip(found, described(model), strict=True):
+        assert sums == pytest.approx(expected)
+    units = node(model, "LSTM").attribute[-1].i or node(model, "LSTM").attribute[0].i
+    assert state == [f"state {name} {len(layers) - 2} {units}" for name in ("hidden", "cell")]
+
+
+@pytest.mark.parametrize(("damage", "message"), DAMAGED)
+def test_damage_is_refused(
+    core_reader: Path, damage: Damage, message: str, tiny_proto: onnx.ModelProto
+) -> None:
+    damage(tiny_proto)
+    content = tiny_proto.SerializeToString()
+    code, line = refusal(core_reader, content)
+    assert code == DAMAGED_MODEL
+    with pytest.raises(AssertionError, match=message):
+        raise AssertionError(line)
+
+
+@pytest.mark.parametrize("change", OTHER_GRAPHS)
+def test_other_graphs_are_unknown(core_reader: Path, change: Damage, tiny_proto: onnx.ModelProto) -> None:
+    change(tiny_proto)
+    assert refusal(core_reader, tiny_proto.SerializeToString())[0] == UNKNOWN_GRAPH
+
+
+# An input of many dimensions, each of which is empty.
+DIMENSIONS = field(2, field(1, field(2, field(1, b"") * 600_000)))
+
+
+def with_fields(number: int, content: bytes, count: int) -> bytes:
+    """The tiny model with many equal fields at the end of its graph."""
+    model = make_model()
+    graph = model.graph.SerializeToString() + field(number, content) * count
+    model.ClearField("graph")
+    return model.SerializeToString() + field(7, graph)
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "line"),
+    [
+        (
+            b"damaged",
+            DAMAGED_MODEL,
+            "cannot read it as an ONNX model .at byte 0: a field has a type that ONNX",
+        ),
+        (b"", DAMAGED_MODEL, "it is empty"),
+        (b"\x08\x07", DAMAGED_MODEL, "no text generator: it has no 'textgen.format' metadata"),
+        (b"\x08" + b"\xff" * 10 + b"\x00", DAMAGED_MODEL, "at byte 0: an integer is damaged"),
+        (b"\x08" + b"\xff" * 9 + b"\x02", DAMAGED_MODEL, "an integer is damaged"),
+        (b"\x08\x80", DAMAGED_MODEL, "an integer is damaged"),
+        (b"\x80", DAMAGED_MODEL, "a field's number is damaged"),
+        (b"\x00\x00", DAMAGED_MODEL, "a number that does not exist"),
+        (b"\x0a\x01x", DAMAGED_MODEL, "at byte 0: a field is of another type"),
+        (b"\x3a\x05ab", DAMAGED_MODEL, "longer than what contains it"),
+        (b"\x3a" + b"\xff" * 9 + b"\x01", DAMAGED_MODEL, "longer than what contains it"),
+        (b"\x08\x07\x13\x14", DAMAGED_MODEL, "at byte 2: a field has a type that ONNX does not use"),
+        (make_model().SerializeToString() + field(7, b""), DAMAGED_MODEL, "a part is there twice"),
+        (make_model().SerializeToString() + field(14, field(1, b"\xff")), DAMAGED_MODEL, "not UTF-8"),
+        (make_model().SerializeToString() + field(14, field(2, b"\xed\xa0\x80")), DAMAGED_MODEL, "not UTF-8"),
+        (make_model().SerializeToString() + field(14, b"") * 4089, 0, ""),
+        (field(14, b"") * 4090 + make_model().SerializeToString(), 0, ""),
+        (make_model().SerializeToString() + field(14, b"") * 4091, TOO_LARGE, "more than 4,096 metadata"),
+        (field(14, b"") * 4097, TOO_LARGE, "more than 4,096 metadata entries"),
+        (make_model().SerializeToString() + field(8, b""), UNKNOWN_GRAPH, "has 2 operator sets"),
+        (make_model().SerializeToString() + field(14, b"") * 600_000, TOO_LARGE, "more than 4,096 metadata"),
+        (make_model().SerializeToString() + field(16, b"") * 600_000, TOO_LARGE, "more than 524,288 fields"),
+        (with_fields(1, b"", 5000), TOO_LARGE, "more than 4,096 nodes"),
+        (with_fields(1, b"\x0a\x00" * 33000, 1), TOO_LARGE, "more than 32,768 inputs and outputs"),
+        (with_fields(1, field(3, b"x" * 257), 1), TOO_LARGE, "more than 256 bytes in a name"),
+        (with_fields(1, field(5, b"") * 20, 1), UNKNOWN_GRAPH, "other nodes"),
+        (with_fields(5, b"", 5000), TOO_LARGE, "more than 4,096 weights"),
+        (with_fields(5, b"\x08\x01" * 600_000, 1), TOO_LARGE, "more than 524,288 fields"),
+        (with_fields(11, DIMENSIONS, 1), TOO_LARGE, "more than 524,288 fields"),
+        (with_fields(11, b"", 65), TOO_LARGE, "more than 64 inputs"),
+        (with_fields(12, b"", 65), TOO_LARGE, "more than 64 outputs"),
+        (with_fields(12, b"", 40), UNKNOWN_GRAPH, "none"),
+        (with_fields(15, b"", 1), UNKNOWN_GRAPH, "sparse"),
+        (with_fields(5, field(8, b"cell"), 1), UNKNOWN_GRAPH, "none"),
+        (make_model(layers=1024, units=1).SerializeToString(), 0, ""),
+        (
+            make_model(layers=1025, units=1).SerializeToString(),
+            TOO_LARGE,
+            "its 1,025 layers are too many: at most 1,024",
+        ),
+    ],
+)
+def test_the_bounds_of_a_file(core_reader: Path, content: bytes, code: int, line: str) -> None:
+    ((*_, last),) = run_all(core_reader, [content])
+    if line in ("", "none"):
+        assert last.startswith("state cell")
+    else:
+        found = refusal(core_reader, content)
+        assert found[0] == code
+        with pytest.raises(AssertionError, match=line):
+            raise AssertionError(found[1])
+
+
+def test_unusual_files_and_sizes(build: Build, objects: Path, tiny_path: Path) -> None:
+    program = link(build, objects, PROGRAMS / "model_files.c")
+    done = subprocess.run([str(program), str(tiny_path)], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_made_and_damaged_files_run_or_are_refused(tmp_path: Path, tiny_path: Path) -> None:
+    """``make fuzz`` tries many more."""
+    sanitized = Build(COMPILERS[0], "sanitized")
+    empty = tmp_path / "empty.c"
+    empty.write_text("int main(void) { return 0; }")
+    if subprocess.run([*sanitized.command, empty, "-o", tmp_path / "empty"], check=False).returncode:
+        pytest.skip("the compiler has no sanitizers")
+    folder = tmp_path / "core"
+    folder.mkdir()
+    sources = sorted((ROOT / "benchmarks").glob("fuzz_*.c"))
+    program = link(sanitized, compile_core(sanitized, folder), *sources)
+    done = subprocess.run([str(program), str(tiny_path), "4000", "5"], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b""), done.stdout.decode()
+    assert done.stdout.startswith(b"4000 files, the core: ")
+
+
+def test_a_file_cut_short_anywhere_is_refused(core_reader: Path, tiny_path: Path) -> None:
+    whole = tiny_path.read_bytes()
+    for size, lines in enumerate(run_all(core_reader, [whole[:size] for size in range(len(whole))])):
+        assert lines[-1].startswith(("-4 ", "-5 ")), size
+
+
+def typed(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same weights in float_data and int64_data."""
+    for each in model.graph.initializer:
+        values = numpy_helper.to_array(each)
+        each.ClearField("raw_data")
+        getattr(each, "int64_data" if values.dtype == np.int64 else "float_data").extend(values.ravel())
+    return model
+
+
+def test_typed_fields_are_read_too(core_reader: Path) -> None:
+    raw = make_model(layers=2)
+    first, second = run_all(core_reader, [raw.SerializeToString(), typed(raw).SerializeToString()])
+    assert first == second
+
+
+def test_values_in_several_pieces_are_refused(core_reader: Path) -> None:
+    model = make_model()
+    bias = tensor(model, "output_bias")
+    values = bias.raw_data
+    model.graph.initializer.remove(bias)
+    start = b"\x08\x0c\x10\x01" + field(8, b"output_bias")
+    pieces = field(4, values[:20]) + field(4, values[20:])
+    single = b"".join(b"\x25" + values[i : i + 4] for i in range(0, len(values), 4))
+    graph = model.graph.SerializeToString()
+    model.ClearField("graph")
+    for stored in (pieces, single):
+        content = model.SerializeToString() + field(7, graph + field(5, start + stored))
+        assert refusal(core_reader, content) == (
+            UNKNOWN_GRAPH,
+            "its weights 'output_bias' are in several pieces: export it again",
+        )
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    ("name", "place"), [("recurrent_0", place) for place in (0, 15, 16, 31, 32, 63)] + [("output_bias", 7)]
+)
+def test_a_number_that_is_not_finite_is_found(
+    core_reader: Path, tiny_proto: onnx.ModelProto, name: str, place: int, value: float
+) -> None:
+    """The core looks at 16 numbers at once."""
+    values = numpy_helper.to_array(tensor(tiny_proto, name)).copy()
+    values.flat[place] = np.finfo(np.float32).max
+    set_values(name, values)(tiny_proto)
+    ((*_, last),) = run_all(core_reader, [tiny_proto.SerializeToString()])
+    assert last.startswith("state cell")
+    values.flat[place] = value
+    set_values(name, values)(tiny_proto)
+    assert f"'{name}' hold NaN or infinity" in refusal(core_reader, tiny_proto.SerializeToString())[1]
+
+
+def test_a_name_is_quoted_on_one_line(core_reader: Path) -> None:
+    model = make_model()
+    for name, shown in (
+        ("a\nb'\x1b[2J", '"a\\nb\'\\x1b[2J"'),
+        ("x" * 200, f"'{'x' * 79}...'"),
+        ("é\u202e\U000e0001'\"", "'é\\u202e\\U000e0001\\'\"'"),
+    ):
+        changed = onnx.ModelProto()
+        changed.CopyFrom(model)
+        node(changed, "Add").input[1] = name
+        assert refusal(core_reader, changed.SerializeToString())[1] == f"its weights {shown} are missing"
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        ("\ufeffa\r\nb\rc\n", "tokens 2:61 0:0a 3:62 0:0a 4:63 0:0a"),
+        ("é€ж𝄞", "tokens 8:c3a9 9:e282ac 10:d0b6 11:f09d849e"),
+        ("", "tokens"),
+        ("\ufeff", "tokens"),
+        ("ab\ufeff", "-6 the model does not know '\\ufeff' (U+FEFF), at byte 2 of the text: leave it out"),
+        ("aA", "-6 the model does not know 'A' (U+0041), at byte 1 of the text, but it knows the lower case"),
+    ],
+)
+def test_a_text_is_encoded(core_reader: Path, tiny_path: Path, text: str, last: str) -> None:
+    """As Python does: a byte-order mark at the start is dropped, line ends are folded."""
+    done = subprocess.run([str(core_reader), str(tiny_path), text], capture_output=True, check=False)
+    lines = done.stdout.decode().splitlines()
+    assert (lines[-1] if done.returncode else lines[3]) == last
+    if not done.returncode:
+        normal = Normalization(lowercase=False, unicode=None).apply(text)
+        symbols = CharacterTokenizer(json.loads(json.dumps([*"\n abcdehé€ж𝄞"])))
+        assert [int(each.split(":")[0]) for each in last.split()[1:]] == symbols.encode(normal).tolist()
+
+
+@pytest.mark.parametrize(
+    "text", [b"a\xff", b"a\xc3", b"a\xed\xa0\x80", b"a\xc0\x80", b"a\xf4\x90\x80\x80", b"a\x80"]
+)
+def test_a_text_that_is_not_utf8(core_reader: Path, tiny_path: Path, text: bytes) -> None:
+    done = subprocess.run([str(core_reader), str(tiny_path), text], capture_output=True, check=False)
+    assert done.stdout.decode().splitlines()[-1] == f"{INVALID_UTF8} the text is not UTF-8 at byte 1"

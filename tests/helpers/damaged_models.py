@@ -1,0 +1,137 @@
+"""Ways to change the tiny model, and what a reader says of it then."""
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from tests.helpers.make_tiny_model import make_model
+
+Damage = Callable[[onnx.ModelProto], None]
+
+
+def tensor(model: onnx.ModelProto, name: str) -> TensorProto:
+    return next(each for each in model.graph.initializer if each.name == name)
+
+
+def node(model: onnx.ModelProto, kind: str) -> onnx.NodeProto:
+    return next(each for each in model.graph.node if each.op_type == kind)
+
+
+def set_tensor(name: str, **fields: object) -> Damage:
+    """Damage that sets fields of a tensor; lists replace what is there."""
+
+    def damage(model: onnx.ModelProto) -> None:
+        for field, value in fields.items():
+            if isinstance(value, list):
+                del getattr(tensor(model, name), field)[:]
+                getattr(tensor(model, name), field).extend(value)
+            else:
+                setattr(tensor(model, name), field, value)
+
+    return damage
+
+
+def set_values(name: str, values: object) -> Damage:
+    def damage(model: onnx.ModelProto) -> None:
+        tensor(model, name).CopyFrom(numpy_helper.from_array(np.asarray(values, np.float32), name))
+
+    return damage
+
+
+def drop_tensor(name: str) -> Damage:
+    return lambda model: model.graph.initializer.remove(tensor(model, name))
+
+
+def repeat_tensor(model: onnx.ModelProto) -> None:
+    model.graph.initializer.append(tensor(model, "embedding"))
+
+
+def make_twice(model: onnx.ModelProto) -> None:
+    model.graph.node.append(helper.make_node("Gather", ["embedding", "token"], ["embedded"]))
+
+
+def go_in_a_circle(model: onnx.ModelProto) -> None:
+    node(model, "LSTM").input[0] = node(model, "Squeeze").output[0]
+
+
+# Damaged models, and what the error says.
+DAMAGED: list[tuple[Damage, str]] = [
+    (drop_tensor("embedding"), "'embedding' are missing"),
+    (drop_tensor("recurrent_0"), "'recurrent_0' are missing"),
+    (drop_tensor("direction_axis"), "'direction_axis' are missing"),
+    (repeat_tensor, "'embedding' are there twice"),
+    (make_twice, "'embedded' is made twice"),
+    (go_in_a_circle, "circle"),
+    (set_tensor("embedding", raw_data=b""), "hold 0 bytes"),
+    (set_tensor("embedding", raw_data=b"123"), "hold 3 bytes"),
+    (set_tensor("embedding", float_data=[1.0]), "do not fill"),
+    (set_tensor("embedding", dims=[12, 2**60]), "do not fill"),
+    (set_tensor("embedding", dims=[2**62, 2**62]), "do not fill"),
+    (set_tensor("embedding", dims=[-12, -3]), "shape"),
+    (set_tensor("embedding", dims=[0, 3]), "shape"),
+    (set_tensor("embedding", dims=[36]), "2 dimensions"),
+    (set_tensor("embedding", dims=[1] * 40), r"shape \[1(, 1){7}\], not of type 1 and 2 dimensions"),
+    (set_tensor("embedding", dims=[9, 4]), "different vocabularies|shapes"),
+    (set_tensor("embedding", data_type=TensorProto.DOUBLE), "type 11"),
+    (set_tensor("direction_axis", data_type=TensorProto.INT32), "type 6"),
+    (set_tensor("output_bias", data_location=TensorProto.EXTERNAL), "in another file"),
+    (set_values("output_bias", np.zeros(11)), "different vocabularies"),
+    (set_values("bias_0", np.zeros((2, 16))), "several directions"),
+    (set_values("bias_0", np.zeros((1, 31))), "shapes"),
+    (set_values("recurrent_0", np.zeros((1, 16, 5))), "shapes"),
+    (set_values("input_0", np.full((1, 16, 3), np.inf)), "NaN or infinity"),
+]
+
+
+def clip_the_gates(model: onnx.ModelProto) -> None:
+    node(model, "LSTM").attribute.append(helper.make_attribute("clip", 0.5))
+
+
+def run_backwards(model: onnx.ModelProto) -> None:
+    node(model, "LSTM").attribute.append(helper.make_attribute("direction", "reverse"))
+
+
+def scale_the_logits(model: onnx.ModelProto) -> None:
+    node(model, "Add").output[0] = "unscaled"
+    model.graph.initializer.append(numpy_helper.from_array(np.array(2, np.float32), "two"))
+    model.graph.node.append(helper.make_node("Mul", ["unscaled", "two"], ["logits"]))
+
+
+def add_a_node(model: onnx.ModelProto) -> None:
+    model.graph.node.append(helper.make_node("Identity", ["logits"], ["again"]))
+
+
+def newer_operators(model: onnx.ModelProto) -> None:
+    model.opset_import[0].version = 18
+
+
+def make_the_axes_by_a_node(model: onnx.ModelProto) -> None:
+    axes = tensor(model, "direction_axis")
+    model.graph.node.insert(0, helper.make_node("Constant", [], ["direction_axis"], value=axes))
+    model.graph.initializer.remove(axes)
+
+
+def leave_out_the_bias(model: onnx.ModelProto) -> None:
+    node(model, "LSTM").input[3] = ""
+    model.graph.initializer.remove(tensor(model, "bias_0"))
+
+
+def share_a_weight(model: onnx.ModelProto) -> None:
+    """With as many units as inputs, the recurrence's weights may stand for the input's too."""
+    model.CopyFrom(make_model(units=3))
+    node(model, "LSTM").input[1] = "recurrent_0"
+
+
+# Graphs that only onnxruntime runs.
+OTHER_GRAPHS: list[Damage] = [
+    clip_the_gates,
+    run_backwards,
+    scale_the_logits,
+    add_a_node,
+    newer_operators,
+    make_the_axes_by_a_node,
+    leave_out_the_bias,
+    share_a_weight,
+]

@@ -1,0 +1,8 @@
+"""Folders and files of the project."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+# A model file with random weights, made by ``make_tiny_model``.
+TINY = ROOT / "tests" / "data" / "tiny.onnx"

@@ -1,0 +1,55 @@
+"""Makes short training runs, for tests of what they leave and how they end."""
+
+from pathlib import Path
+
+from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.text.normalization import Normalization
+from textgen_train.cli._watched_run import watched_run
+from textgen_train.data.dataset import make_dataset
+from textgen_train.loop.classic_trainer import ClassicTrainer
+from textgen_train.loop.provenance import Provenance
+from textgen_train.loop.run import TrainingRun
+from textgen_train.loop.stateful_trainer import StatefulTrainer
+from textgen_train.loop.trainer import Trainer
+from textgen_train.recipe import AnyRecipe, Budget, ClassicRecipe, Recipe
+
+RECIPE = Recipe(units=8, embedding=4, batch=4, sequence_length=16, warmup=5)
+
+
+class Silence:
+    """A progress display that keeps what was written."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+        self.warnings: list[str] = []
+        self.statuses: list[str] = []
+        self.closed = False
+
+    def show(self, fraction: float, status: str) -> None:
+        assert 0 < fraction <= 1
+        self.statuses.append(status)
+
+    def write(self, text: str) -> None:
+        self.written.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def make_run(
+    folder: Path, *, epochs: int = 3, samples: bool = True, recipe: AnyRecipe = RECIPE
+) -> tuple[TrainingRun, Silence]:
+    corpus = Corpus("song", "do re mi fa sol la si do\n" * 60, "f" * 64)
+    dataset = make_dataset(corpus, Normalization(), 0.1)
+    provenance = Provenance(corpus, 0.1, dataset, recipe, seed=5)
+    text, size, budget = dataset.training, len(dataset.tokenizer), Budget(epochs=epochs)
+    trainer: Trainer
+    if isinstance(recipe, ClassicRecipe):
+        trainer = ClassicTrainer(text, size, recipe, budget, 5, threads=1)
+    else:
+        trainer = StatefulTrainer(text, size, recipe, budget, 5, threads=1)
+    progress = Silence()
+    return watched_run(trainer, provenance, folder, progress, samples=samples), progress

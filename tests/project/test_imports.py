@@ -1,0 +1,179 @@
+"""What the runtime needs, and what importing it does not do."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import textgen_runtime as textgen
+
+from tests.helpers.paths import ROOT
+from tests.helpers.programs import run_python
+
+GENERATE = """
+import sys, textgen_runtime as textgen
+before = set(sys.modules)
+model = textgen.load({model!r})
+assert len(model.generate("abc", length=20, seed=1)) == 20
+textgen.save(model.start(seed=1), {saved!r})
+textgen.resume(model, {saved!r})
+textgen.reweight([0.5, 0.5], 0.2)
+from textgen_runtime.cli.run import main
+assert main([{model!r}, "--length", "5", "--stats"]) == 0
+"""
+
+
+def test_generating_text_needs_neither_torch_nor_onnx(tiny_path: Path, tmp_path: Path) -> None:
+    program = GENERATE.format(model=str(tiny_path), saved=str(tmp_path / "saved.npz"))
+    check = "print([name for name in ('torch', 'onnx', 'textgen_train') if name in sys.modules])"
+    assert run_python(program + check).splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("package", ["textgen_train", "textgen_train.cli.train"])
+def test_importing_is_light(package: str) -> None:
+    """The package alone brings in numpy at most; onnxruntime comes with a model, torch with training."""
+    heavy = "('onnxruntime', 'torch', 'onnx', 'matplotlib', 'pooch', 'tqdm')"
+    program = f"import sys, {package}; print([name for name in {heavy} if name in sys.modules])"
+    assert run_python(program).strip() == "[]"
+
+
+# Each takes longer to import than a short text takes to make, or pulls in others that do.
+HEAVY = {
+    "numpy",
+    "google",
+    "onnxruntime",
+    "dataclasses",
+    "inspect",
+    "pathlib",
+    "hashlib",
+    "unicodedata",
+    "secrets",
+    "random",
+    "shutil",
+    "tempfile",
+    "threading",
+    "concurrent",
+    "subprocess",
+    "zipfile",
+    "logging",
+}
+
+
+def imported_by(program: str) -> set[str]:
+    """What a fresh process imports for a program, without what an environment's own start imports."""
+    places = [str(ROOT / "runtime"), str(Path(np.__file__).parent.parent)]
+    whole = (
+        f"import sys; sys.path[:0] = {places!r}\n{program}\n"
+        "sys.stderr.write(' '.join({name.partition('.')[0] for name in sys.modules}))"
+    )
+    command = [sys.executable, "-I", "-S", "-c", whole]
+    done = subprocess.run(command, check=True, capture_output=True, encoding="utf-8")
+    return set(done.stderr.split())
+
+
+def test_importing_the_runtime_imports_no_numpy() -> None:
+    assert not imported_by("import textgen_runtime") & HEAVY
+    assert not imported_by("from textgen_runtime import Sampler, load, bundled_models, TextgenError") & HEAVY
+    # The check sees what there is to see.
+    assert "numpy" in imported_by("import textgen_runtime as t; t.softmax([1.0])") & HEAVY
+
+
+def test_generating_imports_no_numpy(tiny_path: Path) -> None:
+    """With the native engine, in a program and as a command."""
+    program = (
+        f"import textgen_runtime as t; m = t.load({str(tiny_path)!r})\n"
+        "assert len(m.generate('abc', length=300, seed=1)) == 300\n"
+        "assert len(m.generate(['abc', 'dad'], length=9, seed=1)) == 2\n"
+        "assert len(list(m.stream('abc', length=300, temperature=1.2))) > 1\n"
+        "g = m.start('abc'); g.take(5); g.feed('dad'); g.copy().take(5)"
+    )
+    assert not imported_by(program) & HEAVY
+    command = (
+        "sys.argv = ['textgen-run', {model!r}, '--prompt', 'abc', '--length', '300', '--count', '2', "
+        "'--temp', '0', '1', '--seed', '1', '--stats']\n"
+        "import textgen_launcher; assert textgen_launcher.run() == 0"
+    )
+    assert not imported_by(command.format(model=str(tiny_path))) & HEAVY
+    assert not imported_by(command.format(model="nietzsche")) & HEAVY
+
+
+def test_drawing_from_a_buffer_imports_no_numpy() -> None:
+    program = (
+        "from array import array; from textgen_runtime import Sampler\n"
+        "for kind in 'fd':\n"
+        "    logits = array(kind, [0, 1, 2])\n"
+        "    assert Sampler(0.0).draw(logits) == Sampler(0.0).draw(memoryview(logits)) == 2"
+    )
+    assert not imported_by(program) & HEAVY
+
+
+def test_every_name_of_the_runtime_is_there() -> None:
+    assert all(getattr(textgen, name) is not None for name in textgen.__all__)
+    assert set(textgen.__all__) <= set(dir(textgen))
+    with pytest.raises(AttributeError, match="module 'textgen_runtime' has no attribute 'nothing'"):
+        textgen.nothing  # noqa: B018
+    # A function that is called like its module, whatever was imported before.
+    run_python(
+        "import textgen_runtime.model_file.bundled, textgen_runtime as t\n"
+        "assert t.bundled_models() == ['nietzsche']"
+    )
+    names = json.loads(run_python("import json; from textgen_runtime import *; print(json.dumps(dir()))"))
+    assert set(textgen.__all__) <= set(names)
+
+
+def test_the_launcher_imports_nothing() -> None:
+    """Before it has settled what an interrupt does."""
+    program = "import sys; before = {*sys.modules}; import textgen_launcher; print({*sys.modules} - before)"
+    assert run_python(program).strip() in ("{'textgen_launcher'}", "{'textgen_launcher', '_signal'}")
+
+
+LAYERS = """
+import sys
+from textgen_runtime.corpora import corpus
+assert not [name for name in sys.modules if name.startswith(("textgen_train", "textgen_runtime.cli"))]
+import textgen_train
+assert textgen_train.read_corpus is corpus.read_corpus
+from textgen_runtime import CorpusError
+from textgen_train.errors import CorpusError as also
+assert textgen_train.CorpusError is also is CorpusError
+"""
+
+
+def test_texts_are_read_by_the_runtime_and_by_no_command() -> None:
+    run_python(LAYERS)
+
+
+def test_the_training_package_names_its_parts() -> None:
+    run_python("import textgen_train as t; assert all(getattr(t, name) for name in t.__all__)")
+    run_python("import textgen_train as t; assert not hasattr(t, 'nothing')")
+
+
+def test_importing_sets_nothing_global() -> None:
+    run_python(
+        # numpy adds filters of its own when it is imported.
+        "import os, warnings, numpy, numpy.random, onnxruntime\n"
+        "environment, filters = dict(os.environ), list(warnings.filters)\n"
+        "import textgen_runtime, textgen_runtime.engines.onnxruntime, textgen_train\n"
+        "assert dict(os.environ) == environment and warnings.filters == filters"
+    )
+
+
+@pytest.mark.parametrize(
+    ("package", "command"), [("textgen_runtime", "textgen-run"), ("textgen_train", "textgen-train")]
+)
+def test_a_package_runs_as_its_command(package: str, command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", package, "--version"], check=True, capture_output=True, encoding="utf-8"
+    )
+    assert done.stdout == f"{command} {textgen.__version__}\n"
+
+
+@pytest.mark.parametrize("package", ["textgen_runtime", "textgen_train"])
+def test_every_lazy_name_has_a_module(package: str) -> None:
+    """The table of lazy names and ``__all__`` agree."""
+    module = importlib.import_module(package)
+    eager = {name for name in module.__all__ if name in vars(module) and name not in module._HOMES}
+    assert set(module.__all__) == {*module._HOMES, *eager}

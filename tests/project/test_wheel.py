@@ -1,0 +1,150 @@
+"""The built wheel, in an environment that has it and its base dependencies and nothing else."""
+
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from tests.helpers.paths import ROOT
+
+BASE = ("numpy", "onnxruntime")
+
+
+def closure(names: tuple[str, ...]) -> set[str]:
+    """Distributions and all that they need."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        for text in importlib.metadata.requires(name) or ():
+            requirement = Requirement(text)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                waiting.append(requirement.name)
+    return found
+
+
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of programs of an environment with the wheel installed; made without a network."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=False)
+    paths = sysconfig.get_paths("venv", vars={"base": str(folder), "platbase": str(folder)})
+    site, programs = Path(paths["purelib"]), Path(paths["scripts"])
+    for name in closure(BASE):
+        for file in importlib.metadata.files(name) or ():
+            if ".." not in file.parts and not file.name.endswith(".pyc"):
+                target = site / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(str(file.locate()), target)
+    python = programs / Path(sys.executable).name
+    subprocess.run(
+        [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", wheel],
+        check=True,
+        capture_output=True,
+    )
+    return programs
+
+
+def run(program: Path | str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return subprocess.run(
+        [str(program), *arguments], capture_output=True, check=False, encoding="utf-8", cwd=cwd, env=clean
+    )
+
+
+def test_the_wheel_holds_the_packages_and_no_sources_of_the_extensions(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    packages = {name.split("/")[0] for name in names if ".dist-info" not in name}
+    assert packages == {"textgen_launcher.py", "textgen_runtime", "textgen_train"}
+    runtime = ROOT / "runtime"
+    modules = {path.relative_to(runtime).with_suffix("").as_posix() for path in runtime.rglob("*.pyx")}
+    assert "textgen_runtime/sampling/sampler" in modules
+    for module in modules:
+        assert any(name.startswith(f"{module}.") and name.endswith((".so", ".pyd")) for name in names)
+    assert {
+        "textgen_runtime/py.typed",
+        "textgen_runtime/sampling/sampler.pyi",
+        "textgen_runtime/engines/core.pyi",
+    } <= set(names)
+    assert not [name for name in names if name.endswith((".pyx", ".c", ".h"))]
+
+
+def test_the_wheel_holds_what_other_cython_code_needs(wheel: Path) -> None:
+    """The sampler's .pxd and what it cimports, none of which includes a header of the core."""
+    with zipfile.ZipFile(wheel) as archive:
+        texts = {
+            Path(name).name: archive.read(name).decode()
+            for name in archive.namelist()
+            if name.endswith(".pxd")
+        }
+    assert "sampler.pxd" in texts
+    for text in texts.values():
+        assert "cdef extern" not in text
+        for module in re.findall(r"^from \.(\w+) cimport", text, re.MULTILINE):
+            assert f"{module}.pxd" in texts
+
+
+def test_the_wheel_holds_every_module_of_training(wheel: Path) -> None:
+    """Those of its sub-packages too."""
+    train = ROOT / "train"
+    here = {path.relative_to(train).as_posix() for path in train.glob("textgen_train/**/*.py")}
+    assert "textgen_train/loop/trainer.py" in here
+    assert here <= set(zipfile.ZipFile(wheel).namelist())
+
+
+def test_textgen_run_works_without_the_training_extra(
+    environment: Path, tiny_path: Path, tmp_path: Path
+) -> None:
+    done = run(environment / "textgen-run", str(tiny_path), "--length", "20", "--seed", "1", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout) == len("dad had") + 20 + 1
+
+
+def test_the_model_that_ships_runs_with_no_file_at_hand(environment: Path, tmp_path: Path) -> None:
+    done = run(environment / "textgen-run", "nietzsche", "--length", "20", "--no-echo", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout) == 21
+
+
+def test_the_page_of_surprise_is_drawn_without_the_training_extra(environment: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("the will to power", encoding="utf-8")
+    options = ("nietzsche", "text.txt", "--surprise", "page.html")
+    done = run(environment / "textgen-eval", *options, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "16 characters predicted" in done.stdout
+    assert "<h2>text.txt</h2>" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_the_runtime_embeds_without_the_training_extra(
+    environment: Path, tiny_path: Path, tmp_path: Path
+) -> None:
+    program = (
+        "import importlib.util, textgen_runtime as textgen\n"
+        "assert not importlib.util.find_spec('torch') and not importlib.util.find_spec('onnx')\n"
+        f"model = textgen.load({str(tiny_path)!r})\n"
+        "print(len(model.generate('abc', length=30, temperature=0.5, seed=7)), textgen.__file__)"
+    )
+    done = run(environment / "python", "-c", program, cwd=tmp_path)
+    assert done.stderr == ""
+    length, place = done.stdout.split()
+    assert length == "30"
+    assert str(ROOT) not in place
+
+
+def test_textgen_train_without_its_extra_says_what_to_install(environment: Path, tmp_path: Path) -> None:
+    done = run(environment / "textgen-train", "python-docs", cwd=tmp_path)
+    assert done.returncode == 1
+    assert 'pip install "textgen-onnx[train]"' in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,107 @@
+"""What all the commands do alike."""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from textgen_runtime.bench import _rounds as rounds
+from textgen_runtime.cli import bench, info, run
+from textgen_runtime.cli import eval as evaluation
+from textgen_runtime.cli.command import run_command
+from textgen_train.cli import train
+
+from tests.helpers.commands import Captured, run_here
+from tests.helpers.paths import TINY
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("option", ["--help", "--version"])
+@pytest.mark.parametrize("command", [run, evaluation, info, bench, train], ids=lambda module: module.PROG)
+def test_help_that_cannot_be_written_is_an_error(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, command: ModuleType, option: str
+) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        code, _, err = run_here(command.main, capsys, option)
+    assert code == 1
+    assert err.endswith(": error: cannot write standard output: No space left on device\n")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(28, "No space left on device"), "cannot write standard output: No space left on device"),
+        (OSError(24, "Too many open files", "/data/x.py"), "/data/x.py: Too many open files"),
+    ],
+)
+def test_only_a_streams_own_error_is_told_as_such(capsys: Captured, error: OSError, line: str) -> None:
+    def fail() -> int:
+        raise error
+
+    assert run_command("textgen-x", fail) == 1
+    assert capsys.readouterr().err == f"textgen-x: error: {line}\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        (run, ("--length", "5")),
+        (evaluation, ("text",)),
+        (info, ()),
+        (bench, ("--quick", "--section", "one-stream")),
+    ],
+)
+def test_a_model_may_be_given_by_its_folder(
+    capsys: Captured,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: ModuleType,
+    arguments: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bench, "QUICK_SECONDS", 0.001)
+    monkeypatch.setattr(rounds, "MIN_ROUNDS", 1)
+    Path("text").write_text("abcd", encoding="utf-8")
+    Path("model").mkdir()
+    code, out, err = run_here(command.main, capsys, "model", *arguments)
+    assert (code, out) == (1, "")
+    assert err == f"{command.PROG}: error: the folder model holds no model.onnx\n"
+    Path("model", "model.onnx").write_bytes(TINY.read_bytes())
+    assert run_here(command.main, capsys, "model", *arguments)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        (run, "LONG"),
+        (evaluation, "LONG text"),
+        (evaluation, "model.onnx LONG"),
+        (evaluation, "model.onnx text --surprise LONG"),
+        (info, "LONG"),
+        (bench, "LONG"),
+        (bench, "model.onnx --json LONG"),
+        (bench, "model.onnx --plot LONG"),
+        (bench, "model.onnx --compare LONG"),
+        (train, "LONG"),
+        (train, "text --output LONG"),
+    ],
+)
+def test_a_path_that_is_too_long_is_not_repeated(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: ModuleType, arguments: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("text").write_text("abcd" * 100, encoding="utf-8")
+    Path("model.onnx").write_bytes(TINY.read_bytes())
+    words = ["x" * 100_000 if word == "LONG" else word for word in arguments.split()]
+    code, _, err = run_here(command.main, capsys, *words)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "File name too long" in err
+    assert len(err) < 400
+
+
+def test_help_is_written_to_standard_output(capsys: Captured) -> None:
+    code, out, err = run_here(run.main, capsys, "no-such-model.onnx", "--help")
+    assert (code, err) == (0, "")
+    assert out == run.parser().format_help()

@@ -1,0 +1,222 @@
+"""``textgen-info``, which tells what a model file says of itself."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+import textgen_runtime as textgen
+from onnx import helper
+from textgen_runtime.cli._description import describe_file
+from textgen_runtime.cli._readable import LINE_WIDTH, columns, fit, named, one_line
+from textgen_runtime.cli.info import main
+from textgen_runtime.model_file.metadata import PROMPTS_KEY, TRAINING_KEY, VOCABULARY_KEY
+
+from tests.helpers.commands import Captured, run_here
+from tests.helpers.make_tiny_model import SYMBOLS, make_model
+from tests.helpers.paths import TINY
+from tests.helpers.programs import run_python
+
+
+def run(capsys: Captured, *arguments: str) -> tuple[int, str, str]:
+    """Run the command here; its exit code, standard output and standard error."""
+    return run_here(main, capsys, *arguments)
+
+
+def set_metadata(model: onnx.ModelProto, key: str, value: str) -> onnx.ModelProto:
+    next(entry for entry in model.metadata_props if entry.key == key).value = value
+    return model
+
+
+def write(model: onnx.ModelProto, path: Path) -> str:
+    path.write_bytes(model.SerializeToString())
+    return str(path)
+
+
+def test_for_people(capsys: Captured) -> None:
+    code, out, err = run(capsys, str(TINY))
+    assert (code, err) == (0, "")
+    assert (
+        out
+        == f"""\
+file           {TINY}
+size           {TINY.stat().st_size:,} bytes
+sha256         {textgen.load(TINY).sha256}
+format         1
+level          character
+network        1 x 4 LSTM units
+parameters     240
+engine         native
+normalization  lower case, Unicode NFC
+vocabulary, 12 characters
+  \\n <space> a b c d e h é € ж 𝄞
+prompts, 3
+  "abc"
+  "dad had"
+  "é€ж𝄞"
+training
+  corpus  none: the weights are random
+"""
+    )
+
+
+def test_for_programs(capsys: Captured) -> None:
+    code, out, err = run(capsys, str(TINY), "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out) == {
+        "path": str(TINY),
+        "bytes": TINY.stat().st_size,
+        "sha256": textgen.load(TINY).sha256,
+        "format": 1,
+        "level": "character",
+        "layers": 1,
+        "units": 4,
+        "parameters": 240,
+        "engine": "native",
+        "why_not_native": None,
+        "vocabulary": list(SYMBOLS),
+        "special": {},
+        "normalization": {"lowercase": True, "unicode": "NFC"},
+        "prompts": ["abc", "dad had", "é€ж𝄞"],
+        "training": {"corpus": "none: the weights are random"},
+    }
+
+
+def test_the_model_that_ships(capsys: Captured) -> None:
+    code, out, _ = run(capsys, "nietzsche")
+    assert code == 0
+    model = textgen.load("nietzsche")
+    assert describe_file("nietzsche").parameters == model.training["parameters"]
+    lines = out.splitlines()
+    assert "network        1 x 144 LSTM units" in lines
+    assert f"  held_out_nats  {model.training['held_out_nats']}" in lines
+    assert lines[lines.index("  split") + 1].split() == ["training_characters", "540804"]
+    # What is to be typed again has no commas in it.
+    assert lines[lines.index("  versions") + 1].split()[0] == "textgen-onnx"
+    assert max(len(line) for line in lines) <= LINE_WIDTH + 20
+
+
+def test_layers_are_counted(tmp_path: Path) -> None:
+    path = write(make_model(units=7, layers=3), tmp_path / "m.onnx")
+    described, model = describe_file(path), textgen.load(path)
+    assert (described.layers, described.units) == model.engine.network.recurrent == (3, 7)
+
+
+def test_it_needs_neither_onnxruntime_nor_a_step(tmp_path: Path) -> None:
+    """Whatever the graph does, it is not run."""
+    graph = make_model()
+    graph.graph.node.append(helper.make_node("Identity", ["logits"], ["other"]))
+    other = write(graph, tmp_path / "other.onnx")
+    run_python(
+        "import sys\n"
+        "from textgen_runtime.cli.info import main\n"
+        f"assert main([{str(TINY)!r}]) == main([{other!r}, '--json']) == 0\n"
+        "assert not {'onnxruntime'} & set(sys.modules)"
+    )
+
+
+def test_a_graph_that_the_native_engine_does_not_know(capsys: Captured, tmp_path: Path) -> None:
+    model = make_model()
+    model.graph.node.append(helper.make_node("Identity", ["logits"], ["other"]))
+    path = write(model, tmp_path / "other.onnx")
+    document = json.loads(run(capsys, path, "--json")[1])
+    assert (document["engine"], document["why_not_native"]) == (
+        None,
+        "its graph is not one that textgen-train writes (it has other nodes as well)",
+    )
+    assert (document["layers"], document["units"], document["parameters"]) == (1, 4, 240)
+    assert (
+        "none, or onnxruntime with --engine onnxruntime if you trust the file: its graph is not"
+        in run(capsys, path)[1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "m.onnx is empty"),
+        (b"nonsense", "m.onnx: cannot read it as an ONNX model"),
+        (make_model().SerializeToString()[:900], "m.onnx: "),
+        (
+            set_metadata(
+                set_metadata(make_model(), VOCABULARY_KEY, '["a"]'), PROMPTS_KEY, "[]"
+            ).SerializeToString(),
+            "m.onnx: its vocabulary has 1 characters but its logits 12 values",
+        ),
+        (set_metadata(make_model(), TRAINING_KEY, '{"a": NaN}').SerializeToString(), "m.onnx: its metadata"),
+    ],
+)
+def test_what_is_no_model(capsys: Captured, tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(content)
+    code, out, err = run(capsys, str(path), "--json")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith("textgen-info: error: ")
+    assert message in err
+
+
+def test_metadata_that_is_nested_too_deep(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    nested: dict[str, Any] = {}
+    for _ in range(100_000):
+        nested = {"a": nested}
+    described = describe_file(TINY)
+    metadata = described.metadata._replace(training=nested)
+    deep = dataclasses.replace(described, metadata=metadata)
+    monkeypatch.setattr("textgen_runtime.cli.info.describe_file", lambda _: deep)
+    for options in ((), ("--json",)):
+        code, out, err = run(capsys, str(TINY), *options)
+        assert (code, out) == (1, "")
+        assert err == f"textgen-info: error: {TINY}: its metadata is nested too deep to show\n"
+
+
+def test_a_model_that_is_not_there(capsys: Captured) -> None:
+    code, out, err = run(capsys, "none.onnx")
+    assert (code, out) == (1, "")
+    assert err == "textgen-info: error: cannot read the model file none.onnx: No such file or directory\n"
+
+
+def test_nothing_in_a_file_commands_the_terminal(capsys: Captured, tmp_path: Path) -> None:
+    model = make_model("\x1b[\u202ea")
+    set_metadata(model, TRAINING_KEY, json.dumps({"co\x1b[2Jrpus": "\x1b[31mred\u202e", "many": "a" * 9999}))
+    code, out, _ = run(capsys, write(model, tmp_path / "m.onnx"))
+    assert code == 0
+    assert "  \\x1b [ <right-to-left override> a\n" in out
+    assert "  co\\x1b[2Jrpus  \\x1b[31mred\\u202e\n" in out
+    assert "... and 9,699 more characters\n" in out
+    assert all(line.isprintable() for line in out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("symbol", "shown"),
+    [
+        ("a", "a"),
+        ("漢", "漢"),
+        (" ", "<space>"),
+        ("\n", "\\n"),
+        ("\t", "\\t"),
+        ("\x00", "\\x00"),
+        ("\u00a0", "<no-break space>"),
+        ("\u0301", "<combining acute accent>"),
+        ("\u200d", "<zero width joiner>"),
+        ("\ue000", "\\ue000"),
+    ],
+)
+def test_characters_that_cannot_be_seen_have_names(symbol: str, shown: str) -> None:
+    assert named(symbol) == shown
+
+
+def test_words_are_fitted_into_lines() -> None:
+    lines = list(fit(["漢"] * 100, "  "))
+    assert "".join(lines).split() == ["漢"] * 100
+    assert max(columns(line) for line in lines) in (LINE_WIDTH - 1, LINE_WIDTH)
+    assert list(fit([], "  ")) == [""]
+    assert list(fit(["x" * 200, "y"], "  ")) == ["  " + "x" * 200, "  y"]
+    assert one_line("a\nb") == "a\\nb"
+
+
+def test_output_that_cannot_encode_the_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = f"import sys; from textgen_runtime.cli.info import main; sys.exit(main([{str(TINY)!r}]))"
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    assert "\\u20ac" in run_python(program)

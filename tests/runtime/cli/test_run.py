@@ -1,0 +1,211 @@
+"""``textgen-run`` writes what its options ask for, and refuses in one line what it cannot do."""
+
+import io
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from textgen_runtime import Model, __version__
+from textgen_runtime.cli.run import main
+from textgen_runtime.engines.base import Measurements
+from textgen_runtime.model_file.metadata import NORMALIZATION_KEY
+
+from tests.helpers.commands import Captured, run_here
+from tests.helpers.make_tiny_model import make_model
+from tests.helpers.paths import TINY
+
+
+def run(capsys: Captured, *arguments: str) -> tuple[int, str, str]:
+    """Run the command here; its exit code, standard output and standard error."""
+    return run_here(main, capsys, str(TINY), *arguments)
+
+
+def test_it_writes_the_prompt_and_the_text(capsys: Captured, tiny: Model) -> None:
+    text = tiny.generate("dad", length=30, temperature=0.8, seed=4)
+    options = ("--length", "30", "--temp", "0.8", "--seed", "4")
+    assert run(capsys, "--prompt", "dad", *options) == (0, f"dad{text}\n", "")
+    assert run(capsys, "--prompt", "dad", "--no-echo", *options) == (0, f"{text}\n", "")
+
+
+def test_defaults(capsys: Captured, tiny: Model) -> None:
+    code, out, err = run(capsys, "--seed", "1")
+    assert (code, err) == (0, "")
+    assert out == "dad had" + tiny.generate(length=400, temperature=0.5, seed=1) + "\n"
+
+
+def test_several_temperatures_have_headings(capsys: Captured, tiny: Model) -> None:
+    _, out, _ = run(
+        capsys, "--prompt", "abc", "--temp", "0.2", "0.5", "1", "--length", "9", "--seed", "1", "--no-echo"
+    )
+    texts = [tiny.generate("abc", length=9, temperature=t, seed=1) for t in (0.2, 0.5, 1.0)]
+    assert out == (
+        f"------ temperature: 0.2\n{texts[0]}\n"
+        f"------ temperature: 0.5\n{texts[1]}\n"
+        f"------ temperature: 1.0\n{texts[2]}\n"
+    )
+
+
+def test_several_texts_are_independent_and_the_first_is_the_only_one(capsys: Captured, tiny: Model) -> None:
+    _, out, _ = run(capsys, "--prompt", "a", "--count", "3", "--length", "9", "--seed", "1", "--temp", "1")
+    texts = [tiny.start("a", temperature=1.0, seed=1, substream=i).take(9) for i in range(3)]
+    assert out == "".join(f"------ text {i + 1} of 3\na{text}\n" for i, text in enumerate(texts))
+    _, alone, _ = run(capsys, "--prompt", "a", "--length", "9", "--seed", "1", "--temp", "1")
+    assert alone == f"a{texts[0]}\n"
+
+
+def test_statistics_tell_the_seed_that_gives_the_text_again(capsys: Captured) -> None:
+    code, text, err = run(capsys, "--stats", "--length", "50", "--temp", "1", "--count", "2")
+    assert code == 0
+    figures = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in err.splitlines())
+    assert list(figures) == [
+        "engine",
+        "seed",
+        "load",
+        "first character",
+        "speed",
+        "a character",
+        "mean entropy",
+    ]
+    _, again, _ = run(capsys, "--seed", figures["seed"], "--length", "50", "--temp", "1", "--count", "2")
+    assert again == text
+    each = [float(number) for number in re.findall(r"\d+\.\d+", figures["a character"])]
+    assert each[0] == pytest.approx(each[1] + each[2], abs=0.02)
+    assert 0 < float(figures["mean entropy"].split()[0]) < 3.6
+
+
+def test_statistics_at_temperature_zero_have_no_entropy(capsys: Captured) -> None:
+    _, _, err = run(capsys, "--stats", "--temp", "0")
+    assert "mean entropy     0.000 bits" in err
+
+
+def test_statistics_tell_the_entropy_of_each_temperature(capsys: Captured, tiny: Model) -> None:
+    _, _, err = run(
+        capsys, "--stats", "--temp", "0.2", "1", "2", "--length", "90", "--prompt", "abc", "--seed", "3"
+    )
+    expected = []
+    for temperature in (0.2, 1.0, 2.0):
+        generation = tiny.start("abc", temperature=temperature, seed=3)
+        generation.measurements = Measurements()
+        generation.take(90)
+        mean = generation.measurements.entropy_bits / 90
+        expected.append(f"mean entropy     {mean:.3f} bits a character at temperature {temperature}")
+    assert err.splitlines()[-3:] == expected
+    assert len(set(expected)) == 3
+    assert err.count("speed ") == 1
+
+
+@pytest.mark.parametrize("content", ["dad\n", "\ufeffdad\r\n", "DAD"])
+def test_a_prompt_from_a_file(capsys: Captured, tmp_path: Path, content: str) -> None:
+    path = tmp_path / "prompt.txt"
+    path.write_bytes(content.encode())
+    _, expected, _ = run(capsys, "--prompt", "dad", "--seed", "1")
+    assert run(capsys, "--prompt-file", str(path), "--seed", "1") == (0, expected, "")
+
+
+def test_a_prompt_from_standard_input(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, expected, _ = run(capsys, "--prompt", "dad\n", "--seed", "1")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"dad\n\n")))
+    assert run(capsys, "--prompt-file", "-", "--seed", "1") == (0, expected, "")
+
+
+def test_version(capsys: Captured) -> None:
+    assert run(capsys, "--version") == (0, f"textgen-run {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--prompt", "axbyc"], r"does not know 'x' \(U\+0078\), 'y' \(U\+0079\)"),
+        (["--prompt", ""], "the prompt from --prompt is empty"),
+        (["--prompt-file", os.devnull], "the prompt from .* is empty"),
+        (["--prompt-file", "no/such/file"], "cannot read no/such/file"),
+    ],
+)
+def test_errors_of_the_users(capsys: Captured, arguments: list[str], message: str) -> None:
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (1, "")
+    assert re.fullmatch(f"textgen-run: error: .*{message}.*\n", err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--temp", "-1"], "--temp: must be a finite number"),
+        (["--temp", "nan"], "--temp: must be a finite number"),
+        (["--temp", "inf"], "--temp: must be a finite number"),
+        (["--temp", "warm"], "--temp: 'warm' is not a number"),
+        (["--temp", "1", "model.onnx"], "MODEL goes before it"),
+        (["--length", "0"], "--length: must be 1 or more"),
+        (["--length", "-5"], "--length: must be 1 or more"),
+        (["--length", "many"], "--length: 'many' is not a whole number"),
+        (["--count", "0"], "--count: must be 1 or more"),
+        (["--seed", "-1"], "--seed: must be 0 or more"),
+        (["--threads", "0"], "--threads: must be 1 or more"),
+        (["--unknown", "keep"], "--unknown: invalid choice"),
+        (["--prompt", "a", "--prompt-file", "b"], "not allowed with"),
+        (["--warmth", "1"], "unrecognized arguments"),
+    ],
+)
+def test_wrong_usage(capsys: Captured, arguments: list[str], message: str) -> None:
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.startswith("textgen-run: error: ")
+    assert err.count("\n") == 1
+
+
+def test_unknown_characters_can_be_skipped(capsys: Captured) -> None:
+    _, expected, _ = run(capsys, "--prompt", "abc", "--seed", "1")
+    code, out, err = run(capsys, "--prompt", "AxbycX", "--unknown", "skip", "--seed", "1")
+    assert (code, out) == (0, expected)
+    assert err == (
+        "textgen-run: warning: skipped 3 of the prompt's characters, which the model does not know: "
+        "'x' (U+0078), 'y' (U+0079)\n"
+    )
+    assert run(capsys, "--prompt", "abc", "--unknown", "skip", "--seed", "1") == (0, expected, "")
+
+
+def test_a_prompt_in_lower_case_for_a_model_without_capitals(capsys: Captured, tmp_path: Path) -> None:
+    """Its corpus was in lower case already, and it does not lower prompts itself."""
+    model, path = make_model(), tmp_path / "lower.onnx"
+    next(
+        entry for entry in model.metadata_props if entry.key == NORMALIZATION_KEY
+    ).value = '{"lowercase": false, "unicode": "NFC"}'
+    path.write_bytes(model.SerializeToString())
+    code, _, err = run_here(main, capsys, str(path), "--prompt", "Dad had", "--seed", "1")
+    assert code == 1
+    assert "on the command line --lowercase" in err
+    code, out, err = run_here(main, capsys, str(path), "--prompt", "Dad had", "--seed", "1", "--lowercase")
+    assert (code, out, err) == run_here(main, capsys, str(path), "--prompt", "dad had", "--seed", "1")
+    assert out.startswith("dad had")
+    (tmp_path / "prompt.txt").write_text("DAD HAD\n")
+    options = ("--prompt-file", str(tmp_path / "prompt.txt"), "--seed", "1", "--lowercase")
+    assert run_here(main, capsys, str(path), *options) == (0, out, "")
+
+
+def test_a_model_that_is_not_there(capsys: Captured) -> None:
+    assert main(["none.onnx"]) == 1
+    error = "textgen-run: error: cannot read the model file none.onnx: No such file or directory\n"
+    assert capsys.readouterr().err == error
+
+
+def test_a_message_stays_on_one_line(capsys: Captured) -> None:
+    assert main(["no\nsuch.onnx"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_largest_seed(capsys: Captured) -> None:
+    assert run(capsys, "--seed", str(2**128 - 1))[0] == 0
+    code, _, err = run(capsys, "--seed", str(2**128))
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"must be {2**128 - 1} or less" in err
+
+
+@pytest.mark.parametrize("option", ["--length", "--temp", "--engine", "--unheard-of", "--seed"])
+@pytest.mark.parametrize("value", ["x" * 100_000, "9" * 4000])
+def test_a_long_argument_is_not_repeated(capsys: Captured, option: str, value: str) -> None:
+    code, _, err = run(capsys, option, value)
+    assert code == 2
+    assert len(err) < 600

@@ -1,0 +1,105 @@
+"""``textgen-run`` ends in order when its output is closed, full, interrupted or of another encoding."""
+
+import os
+import re
+import shlex
+import signal
+import string
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from textgen_runtime.cli.run import main
+
+from tests.helpers.commands import Captured, run_here
+from tests.helpers.make_tiny_model import make_model
+from tests.helpers.paths import TINY
+
+# A shell that runs the tests in the background has the signal ignored, and children inherit that.
+PROGRAM = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from textgen_runtime.cli.run import main; sys.exit(main())"
+)
+COMMAND = [sys.executable, "-c", PROGRAM]
+
+
+def test_the_reader_goes_away() -> None:
+    with subprocess.Popen(
+        [*COMMAND, str(TINY), "--length", "1000000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert len(process.stdout.read(10)) == 10
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_output_that_cannot_be_written() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*COMMAND, str(TINY)], stdout=full, stderr=subprocess.PIPE, check=False)
+    error = b"textgen-run: error: cannot write standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, error)
+
+
+def test_output_that_is_closed() -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{shlex.join([*COMMAND, str(TINY)])} >&-"], capture_output=True, check=False
+    )
+    error = b"textgen-run: error: cannot write standard output: it is closed\n"
+    assert (done.returncode, done.stderr) == (1, error)
+
+
+def test_errors_that_are_closed() -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{shlex.join([*COMMAND, str(TINY), '--stats', '--no-echo'])} 2>&-"],
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, len(done.stdout.decode())) == (0, 401)
+
+
+def test_an_interrupt() -> None:
+    with subprocess.Popen(
+        [*COMMAND, str(TINY), "--length", "1000000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.read(10)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert (process.returncode, err) == (130, b"")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_control_characters_are_escaped_on_a_terminal(
+    capsys: Captured, tmp_path: Path, terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    controls = "\x00\x07\x08\x1b\x7f\x9b"
+    path = tmp_path / "controls.onnx"
+    path.write_bytes(make_model(f"{controls}\n\tab").SerializeToString())
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    prompt = f"{controls}\ta\n"
+    options = ("--prompt", prompt, "--temp", "3", "--count", "2", "--length", "400", "--seed", "1")
+    _, out, _ = run_here(main, capsys, str(path), *options)
+    if terminal:
+        assert set(out) - set(string.printable) == set()
+        assert out.startswith("------ text 1 of 2\n\\x00\\x07\\x08\\x1b\\x7f\\x9b\ta\n")
+    else:
+        assert out.startswith(f"------ text 1 of 2\n{prompt}")
+    escaped = out.count("\\x1b") + out.count("\x1b")
+    assert escaped > 50
+
+
+def test_output_that_cannot_encode_the_text() -> None:
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [*COMMAND, str(TINY), "--prompt", "é𝄞", "--length", "5", "--seed", "1"],
+        capture_output=True,
+        check=False,
+        env=environment,
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith(rb"\xe9\U0001d11e")
+    assert re.fullmatch(rb"textgen-run: warning: the output's encoding, ascii, lacks .*\n", done.stderr)

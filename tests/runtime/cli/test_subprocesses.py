@@ -1,0 +1,102 @@
+"""Processes that the packages start: none of them imports from the working folder."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import textgen_runtime
+import textgen_runtime as textgen
+import textgen_train
+from textgen_runtime.bench import _processes as processes
+from textgen_runtime.bench import _rounds as rounds
+from textgen_runtime.bench.context import Bench
+from textgen_runtime.bench.deadline import FOREVER
+
+from tests.helpers.paths import TINY
+
+PACKAGES = [Path(str(package.__file__)).parent for package in (textgen_runtime, textgen_train)]
+
+STARTS_PROCESSES = re.compile(
+    r"subprocess|multiprocessing|pty|sys\.executable|asyncio\.create_subprocess_\w+|\w*ProcessPoolExecutor"
+    r"|os\.(system|popen|fork|forkpty|startfile|(exec|spawn|posix_spawn)\w*)"
+)
+
+HOSTILE = "from pathlib import Path\nPath({mark!r}).touch()\nraise SystemExit('imported from here')\n"
+
+
+def names(tree: ast.AST) -> Iterator[str]:
+    """Every module that a program imports, and every name and dotted name in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Attribute | ast.Name):
+            yield ast.unparse(node)
+
+
+def starts(path: Path) -> list[str]:
+    """What a module uses that starts processes."""
+    return sorted(filter(STARTS_PROCESSES.fullmatch, names(ast.parse(path.read_text(encoding="utf-8")))))
+
+
+def test_one_module_starts_processes_and_one_function_makes_their_command_line() -> None:
+    found = {path.name: starts(path) for package in PACKAGES for path in package.rglob("*.py")}
+    assert [name for name, uses in found.items() if uses] == ["_processes.py"]
+    assert found["_processes.py"].count("sys.executable") == 1
+
+
+@pytest.fixture
+def hostile_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with files named like the modules that a new process imports."""
+    for name in ("numpy", "textgen_runtime", "onnxruntime", "re", "json"):
+        mark = str(tmp_path / f"{name}.ran")
+        (tmp_path / f"{name}.py").write_text(HOSTILE.format(mark=mark), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    # Which has the same effect as -P.
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    return tmp_path
+
+
+def test_no_process_imports_from_the_working_folder(
+    hostile_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+
+    class Recorded(subprocess.Popen[bytes]):
+        def __init__(self, command: list[str], **options: Any) -> None:
+            commands.append(command)
+            super().__init__(command, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", Recorded)
+    monkeypatch.setattr(rounds, "MIN_ROUNDS", 1)
+    bench = Bench(TINY.read_bytes(), ("native", "onnxruntime"), 0.5, 0.0, 1, 500)
+    processes.cold_start(bench, FOREVER)
+    processes.memory(bench, FOREVER)
+    assert list(hostile_folder.glob("*.ran")) == []
+    assert len(commands) >= 6
+    assert {tuple(command[:2]) for command in commands} == {(sys.executable, "-P")}
+
+
+def test_a_process_imports_no_more_than_this_one_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    flags = type("Flags", (), {"ignore_environment": 1, "no_user_site": 1})
+    monkeypatch.setattr(sys, "flags", flags)
+    assert processes.python("pass", "x")[1:] == ["-P", "-E", "-s", "-c", "pass", "x"]
+
+
+def test_a_process_reads_the_given_model(tiny_path: Path) -> None:
+    """Each from the beginning; the model is in no file that has a name."""
+    expected = textgen.load(tiny_path).generate("abc", length=9, seed=1)
+    options = ("--prompt", "abc", "--no-echo", "--length", "9", "--seed", "1")
+    command = processes.python(processes.RUN_GIVEN, processes.GIVEN_NAME, *options)
+    with processes.stored(tiny_path.read_bytes()) as model:
+        for _ in range(2):
+            with processes.running(command, stdin=model, stdout=subprocess.PIPE) as process:
+                out, _ = process.communicate()
+            assert out.decode() == f"{expected}\n"

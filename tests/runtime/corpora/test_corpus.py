@@ -1,0 +1,175 @@
+"""Where texts come from."""
+
+import hashlib
+import io
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pooch
+import pytest
+from textgen_runtime import TextFileError
+from textgen_runtime.corpora.corpus import read_corpus
+from textgen_runtime.corpora.published import DATA_FOLDER_VARIABLE, PUBLISHED, PublishedCorpus
+from textgen_train.errors import CorpusError
+
+CONTENT = b"ecce homo\n"
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> PublishedCorpus:
+    """A short text in the place of the published nietzsche."""
+    corpus = PublishedCorpus("https://example.invalid/nietzsche.txt", hashlib.sha256(CONTENT).hexdigest())
+    monkeypatch.setitem(PUBLISHED, "nietzsche", corpus)
+    return corpus
+
+
+def test_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "book.txt"
+    path.write_bytes("\ufeffé\r\n𝄞".encode())
+    corpus = read_corpus(str(path))
+    assert (corpus.name, corpus.text) == ("book.txt", "\ufeffé\r\n𝄞")
+    assert corpus.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_folder_is_read_in_the_order_of_paths_with_files_kept_apart(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "b.txt").write_text("second")
+    (tmp_path / "a.txt").write_text("\ufefffirst\n", encoding="utf-8")
+    (tmp_path / "sub" / "c.txt").write_text("third\n")
+    (tmp_path / "notes.md").write_text("no")
+    corpus = read_corpus(str(tmp_path))
+    assert corpus.text == "first\nsecond\nthird\n"
+    assert corpus.name == tmp_path.name
+
+
+def test_a_folder_does_not_feed_on_what_was_made_from_it(tmp_path: Path) -> None:
+    (tmp_path / "poem.txt").write_text("poem\n")
+    (tmp_path / "poems-model").mkdir()
+    (tmp_path / "poems-model" / "model.onnx").touch()
+    (tmp_path / "poems-model" / "samples.txt").write_text("sample\n")
+    (tmp_path / "poems-model" / "second.txt").write_text("another poem\n")
+    assert read_corpus(str(tmp_path)).text == "poem\nanother poem\n"
+
+
+def test_hidden_files_and_no_name(tmp_path: Path) -> None:
+    (tmp_path / "poem.txt").write_text("poem\n")
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "other.txt").write_text("other\n")
+    assert read_corpus(str(tmp_path)).text == "poem\n"
+    with pytest.raises(CorpusError, match="no name"):
+        read_corpus("")
+
+
+@pytest.mark.parametrize("folder", ["XDG_CACHE_HOME", "TEXTGEN_DATA_DIR"])
+def test_a_folder_of_published_corpora_that_cannot_be_looked_into(
+    monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    monkeypatch.delenv("TEXTGEN_DATA_DIR", raising=False)
+    monkeypatch.setenv(folder, "/" + "x" * 300)
+    with pytest.raises(CorpusError, match=r"cannot read .*nietzsche.txt: File name too long"):
+        read_corpus("nietzsche")
+
+
+def test_odd_names(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"cannot read x+\.{3}x+: File name too long"):
+        read_corpus("x" * 300)
+    path = tmp_path / "b\udcffk.txt"
+    path.write_text("text")
+    assert read_corpus(str(path)).name == "b?k.txt"
+
+
+def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"from a pipe")))
+    corpus = read_corpus("-")
+    assert (corpus.name, corpus.text) == ("standard input", "from a pipe")
+
+
+def test_pythons_documentation_needs_nothing() -> None:
+    corpus = read_corpus("python-docs")
+    assert len(corpus.text) > 300_000
+    assert "\n" in corpus.text
+    assert not re.search(r"-{40}\+|\|  +\|", corpus.text)
+
+
+@pytest.mark.parametrize("content", [b"", b" \n\r\n\t"])
+def test_empty(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "empty.txt"
+    path.write_bytes(content)
+    with pytest.raises(CorpusError, match=r"empty\.txt is empty"):
+        read_corpus(str(path))
+
+
+def test_missing_says_which_names_there_are(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"no file or folder .*none.*python-docs, nietzsche"):
+        read_corpus(str(tmp_path / "none"))
+    with pytest.raises(CorpusError, match=r"holds no \.txt files"):
+        read_corpus(str(tmp_path))
+
+
+def test_binary_files_say_where(tmp_path: Path) -> None:
+    (tmp_path / "picture.txt").write_bytes(b"abc\x00")
+    for source in (tmp_path, tmp_path / "picture.txt"):
+        with pytest.raises(TextFileError, match=r"picture\.txt is not a text: byte 3"):
+            read_corpus(str(source))
+
+
+def test_a_published_corpus_from_the_data_folder(
+    published: PublishedCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DATA_FOLDER_VARIABLE, str(tmp_path))
+    path = tmp_path / "nietzsche.txt"
+    path.write_bytes(CONTENT)
+    corpus = read_corpus("nietzsche")
+    assert (corpus.name, corpus.text, corpus.sha256) == ("nietzsche", "ecce homo\n", published.sha256)
+    path.write_bytes(b"another text")
+    with pytest.raises(CorpusError, match="another text than the published one"):
+        read_corpus("nietzsche")
+
+
+def test_a_published_corpus_is_downloaded_once(
+    published: PublishedCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    requested: list[str] = []
+
+    def download(url: str, output_file: str, _: Any) -> None:
+        requested.append(url)
+        Path(output_file).write_bytes(CONTENT)
+
+    monkeypatch.setenv(DATA_FOLDER_VARIABLE, str(tmp_path / "elsewhere"))
+    monkeypatch.setattr(pooch, "os_cache", lambda _: tmp_path / "cache")
+    monkeypatch.setattr(pooch, "HTTPDownloader", lambda **_: download)
+    assert read_corpus("nietzsche").text == read_corpus("nietzsche").text == "ecce homo\n"
+    assert requested == [published.url]
+    assert capsys.readouterr().err == f"downloading nietzsche from {published.url}\n"
+
+
+@pytest.mark.usefixtures("published")
+def test_a_download_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(DATA_FOLDER_VARIABLE, str(tmp_path))
+    # What an import finds where a package is not installed.
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    with pytest.raises(CorpusError) as caught:
+        read_corpus("nietzsche")
+    assert 'pip install "textgen-onnx[train]"' in str(caught.value)
+    assert DATA_FOLDER_VARIABLE in str(caught.value)
+
+
+@pytest.mark.usefixtures("published")
+@pytest.mark.parametrize("failure", ["no connection", "no message", "another file"])
+def test_a_download_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: str) -> None:
+    def download(_: str, output_file: str, __: Any) -> None:
+        if failure == "no connection":
+            raise ConnectionError("host not found\nand a page of reasons")
+        if failure == "no message":
+            raise TimeoutError
+        Path(output_file).write_bytes(b"another text")
+
+    monkeypatch.setenv(DATA_FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(pooch, "os_cache", lambda _: tmp_path / "cache")
+    monkeypatch.setattr(pooch, "HTTPDownloader", lambda **_: download)
+    with pytest.raises(CorpusError, match=DATA_FOLDER_VARIABLE) as caught:
+        read_corpus("nietzsche")
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.rglob("nietzsche.txt"))

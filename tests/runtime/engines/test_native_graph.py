@@ -1,0 +1,176 @@
+"""Model files that the core reads, refuses, or does not know."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import textgen_runtime as textgen
+from onnx import TensorProto, helper, numpy_helper
+from textgen_runtime.engines.native import NativeEngine
+from textgen_runtime.engines.onnxruntime import OnnxEngine
+from textgen_runtime.errors import TooLargeError, UnknownGraphError
+from textgen_runtime.generation.loading import open_model
+from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.model_file.network import LSTM, Embedding, Linear
+from textgen_runtime.model_file.reader import ModelFile
+
+from tests.helpers.damaged_models import (
+    DAMAGED,
+    OTHER_GRAPHS,
+    Damage,
+    run_backwards,
+    scale_the_logits,
+    set_values,
+)
+from tests.helpers.make_tiny_model import make_model
+from tests.helpers.paths import ROOT
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [*DAMAGED, (set_values("input_0", np.full((1, 16, 3), 3e38)), "too large")],
+)
+def test_damage_is_refused(damage: Damage, message: str, tiny_proto: onnx.ModelProto) -> None:
+    damage(tiny_proto)
+    with pytest.raises(textgen.ModelFileError, match=message) as caught:
+        NativeEngine(tiny_proto.SerializeToString())
+    assert not isinstance(caught.value, UnknownGraphError)
+    with pytest.raises(textgen.ModelFileError, match=message):
+        open_model(tiny_proto.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    "change",
+    OTHER_GRAPHS,
+)
+def test_other_graphs_are_only_run_when_onnxruntime_is_asked_for(
+    change: Damage, tiny_proto: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(tiny_proto)
+    content = tiny_proto.SerializeToString()
+    file = ModelFile(content)
+    for use in (file.match, lambda: file.network, lambda: file.vocabulary_size, lambda: NativeEngine(file)):
+        with pytest.raises(UnknownGraphError):
+            use()
+    # What the file says of itself can be read all the same.
+    assert Metadata.from_props(file.metadata, 12).prompts
+    assert file.declared_state["hidden"] in ((1, 4), (1, 3))
+    with monkeypatch.context() as without:
+        without.delattr("onnxruntime.InferenceSession")
+        for engine in ("auto", "native"):
+            with pytest.raises(textgen.ModelFileError, match=r"if you trust the file, --engine onnxruntime"):
+                open_model(content, engine)
+    if change is run_backwards:
+        return
+    model = open_model(content, "onnxruntime")
+    assert model.engine.name.startswith("onnxruntime")
+    assert len(model.generate("abc", length=5, seed=1)) == 5
+
+
+def test_unlike_graphs_give_unlike_texts(tiny_proto: onnx.ModelProto) -> None:
+    """A graph that was taken for another would show here."""
+    plain = open_model(tiny_proto.SerializeToString())
+    scale_the_logits(tiny_proto)
+    scaled = open_model(tiny_proto.SerializeToString(), "onnxruntime")
+    texts = [model.generate("abc", length=200, temperature=1.0, seed=1) for model in (scaled, plain)]
+    assert texts[0] != texts[1]
+
+
+def test_typed_fields_are_read_too(tiny_proto: onnx.ModelProto, tiny: textgen.Model) -> None:
+    """Weights may stand in float_data and int64_data instead of raw_data."""
+    for each in tiny_proto.graph.initializer:
+        values = numpy_helper.to_array(each)
+        each.ClearField("raw_data")
+        getattr(each, "int64_data" if values.dtype == np.int64 else "float_data").extend(values.ravel())
+    model = open_model(tiny_proto.SerializeToString(), "native")
+    assert model.generate("abc", length=50, seed=1) == tiny.generate("abc", length=50, seed=1)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 4])
+def test_what_training_writes_is_known(layers: int) -> None:
+    content = make_model(layers=layers).SerializeToString()
+    network = open_model(content, "native").engine.network
+    assert network == ModelFile(content).network
+    assert network.layers == (
+        Embedding("embed", 12, 3),
+        *(LSTM(f"lstm_{i}", 4 if i else 3, 4) for i in range(layers)),
+        Linear("output", 4, 12),
+    )
+    assert network.state == {"hidden": (layers, 4), "cell": (layers, 4)}
+    assert network.vocabulary == 12
+
+
+def test_metadata_is_what_the_file_holds(tiny_proto: onnx.ModelProto) -> None:
+    helper.set_model_props(tiny_proto, {"a": "", "é": "€𝄞", "textgen.format": "1"})
+    assert ModelFile(tiny_proto.SerializeToString()).metadata == {"a": "", "é": "€𝄞", "textgen.format": "1"}
+
+
+def test_parameters_are_counted(tiny_proto: onnx.ModelProto) -> None:
+    stored = tiny_proto.graph.initializer
+    expected = sum(numpy_helper.to_array(each).size for each in stored if each.data_type == TensorProto.FLOAT)
+    assert ModelFile(tiny_proto.SerializeToString()).parameters == expected == 240
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_content_may_be_any_buffer_and_is_kept(kind: Callable[[bytes], bytes]) -> None:
+    engine = NativeEngine(kind(make_model().SerializeToString()))
+    assert engine.network.layers[0].name == "embed"
+    with pytest.raises(TypeError):
+        NativeEngine("a text")  # type: ignore[arg-type]
+
+
+def test_a_vocabulary_too_large_for_a_table() -> None:
+    """The table of the first layer's products would take 268 MB; the embedding is multiplied at each step."""
+    symbols = [chr(0x10000 + i) for i in range(2**16 + 1)]
+    content = make_model(symbols, units=256, scale=0.07).SerializeToString()
+    native, reference = NativeEngine(content), OnnxEngine(content)
+    assert native.core.step_bytes < 4 * (2**16 + 128) * 260 + 2**21
+    tokens = np.random.default_rng(0).integers(2**16 + 1, size=(3, 2))
+    logits, _ = native.forward(tokens, native.initial_state(2))
+    expected, _ = reference.forward(tokens, reference.initial_state(2))
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
+
+
+def test_layers_are_bounded() -> None:
+    NativeEngine(make_model(layers=1024, units=1).SerializeToString())
+    with pytest.raises(TooLargeError, match="its 1,025 layers are too many: at most 1,024 are read"):
+        NativeEngine(make_model(layers=1025, units=1).SerializeToString())
+    with pytest.raises(
+        textgen.ModelFileError, match=r"too large for the native engine \(it has more than 4,096 weights"
+    ):
+        open_model(make_model(layers=1400, units=1).SerializeToString())
+
+
+def test_a_file_that_would_take_many_times_its_memory_is_refused() -> None:
+    """Of one unit, the weights for an embedding of 500,000 are 12 MB, and 128 MB with their padding."""
+    content = make_model("ab", units=1, embedding=500_000).SerializeToString()
+    with pytest.raises(TooLargeError, match="embedding of 500,000 would take many times the memory"):
+        NativeEngine(content)
+    NativeEngine(make_model("ab", units=1, embedding=100_000).SerializeToString())
+
+
+def test_a_large_embedding_is_packed_in_parts() -> None:
+    """The table of its products is computed by some of its columns and some of its tokens at a time."""
+    content = make_model([chr(0x100 + i) for i in range(100)], units=40, embedding=6000, scale=0.02)
+    native, reference = (engine(content.SerializeToString()) for engine in (NativeEngine, OnnxEngine))
+    tokens = np.arange(100).reshape(100, 1)
+    logits, _ = native.forward(tokens, native.initial_state(1))
+    expected, _ = reference.forward(tokens, reference.initial_state(1))
+    np.testing.assert_allclose(logits, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("reader", "count"), [("auto", 3000), ("checked", 500), ("onnxruntime", 300), ("saved", 1500)]
+)
+def test_mutated_files_never_crash(reader: str, count: int, tiny_path: Path) -> None:
+    """In a process of its own, where a crash would show; ``make fuzz`` tries many more."""
+    script = ROOT / "benchmarks" / "mutate_models.py"
+    command = [sys.executable, str(script), str(tiny_path), "--count", str(count), "--seed", "1"]
+    done = subprocess.run([*command, "--reader", reader], capture_output=True, check=False, encoding="utf-8")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{count} damaged files, {reader}: ")
+    assert " ran" in done.stdout

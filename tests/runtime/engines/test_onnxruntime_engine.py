@@ -1,0 +1,162 @@
+"""Graphs that onnxruntime is asked to run, and that do not do what they say."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import textgen_runtime as textgen
+from onnx import TensorProto, helper, numpy_helper
+from textgen_runtime.cli.run import main
+from textgen_runtime.engines.base import Lane
+from textgen_runtime.generation.loading import open_model
+
+from tests.helpers.commands import Captured, run_here
+
+Change = Callable[[onnx.ModelProto], None]
+
+
+def store(model: onnx.ModelProto, name: str, values: object) -> str:
+    model.graph.initializer.append(numpy_helper.from_array(np.array(values), name))
+    return name
+
+
+def rename(model: onnx.ModelProto, output: str) -> str:
+    """Let another name have an output's values, so that nodes can change them."""
+    for node in model.graph.node:
+        for i, name in enumerate(node.output):
+            if name == output:
+                node.output[i] = f"plain_{output}"
+    return f"plain_{output}"
+
+
+def cut_by_time(output: str, axis: int) -> Change:
+    """Two steps at once, which loading tries, give the output whole; one step gives one value less."""
+
+    def change(model: onnx.ModelProto) -> None:
+        plain = rename(model, output)
+        size = model.graph.output[[each.name for each in model.graph.output].index(output)]
+        length = size.type.tensor_type.shape.dim[axis].dim_value
+        nodes = [
+            helper.make_node("Shape", ["token"], ["time"], end=1),
+            helper.make_node("Add", ["time", store(model, "offset", [length - 2])], ["end"]),
+            helper.make_node(
+                "Slice", [plain, store(model, "start", [0]), "end", store(model, "axis", [axis])], [output]
+            ),
+        ]
+        model.graph.node.extend(nodes)
+
+    return change
+
+
+def fail_on_some_tokens(model: onnx.ModelProto) -> None:
+    """A table of two rows has nothing for most tokens."""
+    plain = rename(model, "logits")
+    table = store(model, "table", np.zeros((2, 1), np.float32))
+    model.graph.node.append(helper.make_node("Gather", [table, "token"], ["looked_up"]))
+    model.graph.node.append(helper.make_node("Add", [plain, "looked_up"], ["logits"]))
+
+
+def answer_in_doubles(model: onnx.ModelProto) -> None:
+    plain = rename(model, "logits")
+    model.graph.node.append(helper.make_node("Cast", [plain], ["logits"], to=TensorProto.DOUBLE))
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.DOUBLE
+
+
+def answer_in_a_sequence(model: onnx.ModelProto) -> None:
+    plain = rename(model, "logits")
+    model.graph.node.append(helper.make_node("SequenceConstruct", [plain], ["logits"]))
+    model.graph.output[0].CopyFrom(helper.make_tensor_sequence_value_info("logits", TensorProto.FLOAT, None))
+
+
+def state_of_a_zettabyte(model: onnx.ModelProto) -> None:
+    for place in (*model.graph.input[1:], *model.graph.output[1:]):
+        place.type.tensor_type.shape.dim[2].dim_value = 2**62
+
+
+def state_of_another_size(model: onnx.ModelProto) -> None:
+    plain = rename(model, "next_cell")
+    model.graph.node.append(helper.make_node("Concat", [plain, plain], ["next_cell"], axis=2))
+    model.graph.output[2].type.tensor_type.shape.dim[2].dim_value = 8
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (cut_by_time("logits", 2), "graph changed its shapes"),
+        (cut_by_time("next_hidden", 2), "graph changed its shapes"),
+        (cut_by_time("next_cell", 2), "graph changed its shapes"),
+        (fail_on_some_tokens, "onnxruntime cannot run the model's graph"),
+    ],
+)
+def test_a_graph_that_fails_later(
+    change: Change, message: str, tiny_proto: onnx.ModelProto, tmp_path: Path, capsys: Captured
+) -> None:
+    """One line tells of it, and a generation stands where it stood."""
+    change(tiny_proto)
+    path = tmp_path / "later.onnx"
+    path.write_bytes(tiny_proto.SerializeToString())
+    model = textgen.load(path, engine="onnxruntime")
+    with pytest.raises(textgen.ModelFileError, match=message) as caught:
+        model.generate("\n", length=200, temperature=1.0, seed=1)
+    assert "\n" not in str(caught.value)
+    code, _, err = run_here(
+        main, capsys, str(path), "--engine", "onnxruntime", "--prompt", "\n", "--temp", "1"
+    )
+    assert code == 1
+    assert err.startswith("textgen-run: error: ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (answer_in_doubles, "are not all of type float32"),
+        (answer_in_a_sequence, "are not all of type float32"),
+        (state_of_a_zettabyte, "."),
+        (state_of_another_size, "next state is not of the shape of its state"),
+    ],
+)
+def test_a_graph_that_fails_at_once(change: Change, message: str, tiny_proto: onnx.ModelProto) -> None:
+    change(tiny_proto)
+    with pytest.raises(textgen.ModelFileError, match=message) as caught:
+        open_model(tiny_proto.SerializeToString(), "onnxruntime")
+    assert "\n" not in str(caught.value)
+
+
+def test_names_that_are_not_utf8(tiny_proto: onnx.ModelProto) -> None:
+    content = tiny_proto.SerializeToString()
+    assert b"batch" in content
+    for engine in ("auto", "onnxruntime"):
+        with pytest.raises(textgen.ModelFileError, match="cannot read it as an ONNX model"):
+            open_model(content.replace(b"batch", b"b\xfftch"), engine)
+
+
+def test_a_lack_of_memory_is_no_fault_of_the_graph(monkeypatch: pytest.MonkeyPatch, tiny_path: Path) -> None:
+    engine = textgen.load(tiny_path, engine="onnxruntime").engine
+
+    class Session:
+        def run(self, *_: object) -> None:
+            raise MemoryError
+
+    monkeypatch.setattr(engine, "_session", Session())
+    with pytest.raises(MemoryError):
+        engine.forward(np.array([[1]]), engine.initial_state())
+
+
+def test_lanes_must_fit_as_with_the_native_engine(tiny: textgen.Model) -> None:
+    engine, sampler = tiny.engine, textgen.Sampler(1.0, 1)
+    lane = Lane(sampler, np.zeros(engine.vocabulary_size, np.float32), engine.initial_state(), 3)
+    for lanes, steps in (([lane, lane], 3), ([], 3), ([lane], -1)):
+        with pytest.raises(ValueError, match="each with another sampler"):
+            engine.generate(lanes, steps)
+    with pytest.raises(ValueError, match="length of a lane must be 1 or more"):
+        engine.generate([lane._replace(length=0)], 3)
+    for logits in (np.zeros(11, np.float32), np.zeros((1, 12), np.float32)):
+        with pytest.raises(ValueError, match="logits must be of"):
+            engine.generate([lane._replace(logits=logits)], 3)
+    for state in (engine.initial_state(2), textgen.State({})):
+        with pytest.raises(ValueError, match="state must"):
+            engine.generate([lane._replace(state=state)], 3)
+    assert sampler.position == 0

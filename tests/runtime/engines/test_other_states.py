@@ -1,0 +1,226 @@
+"""Graphs whose state is not that of an LSTM, run by onnxruntime: the file declares what it is."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import textgen_runtime as textgen
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from textgen_runtime import Metadata, Model
+from textgen_runtime.bench._loops import WINDOW, HandWritten
+from textgen_runtime.cli.info import main as info_main
+from textgen_runtime.cli.run import main as run_main
+from textgen_runtime.generation.loading import open_model
+from textgen_runtime.text.tokenizer import CharacterTokenizer
+
+from tests.helpers.commands import Captured, run_here
+from tests.helpers.make_tiny_model import make_model
+
+SYMBOLS = "abcdefg"
+UNITS = 5
+
+
+def state_value(name: str, layers: int, units: int) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [layers, "batch", units])
+
+
+def simple_recurrent_model() -> bytes:
+    """An Elman network: its state is one array, ``memory``."""
+    random = np.random.default_rng(1)
+
+    def stored(name: str, *shape: int) -> onnx.TensorProto:
+        values: NDArray[np.float32] = random.normal(0, 1.5, shape).astype(np.float32)
+        return numpy_helper.from_array(values, name)
+
+    weights = [
+        stored("table", len(SYMBOLS), 3),
+        stored("input", 1, UNITS, 3),
+        stored("recurrent", 1, UNITS, UNITS),
+        stored("output", UNITS, len(SYMBOLS)),
+        numpy_helper.from_array(np.array([1]), "axis"),
+    ]
+    nodes = [
+        helper.make_node("Gather", ["table", "token"], ["embedded"]),
+        helper.make_node(
+            "RNN",
+            ["embedded", "input", "recurrent", "", "", "memory"],
+            ["outputs", "next_memory"],
+            hidden_size=UNITS,
+        ),
+        helper.make_node("Squeeze", ["outputs", "axis"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "output"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "simple",
+        [
+            helper.make_tensor_value_info("token", TensorProto.INT64, ["time", "batch"]),
+            state_value("memory", 1, UNITS),
+        ],
+        [
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["time", "batch", len(SYMBOLS)]),
+            state_value("next_memory", 1, UNITS),
+        ],
+        weights,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    helper.set_model_props(model, Metadata(CharacterTokenizer(SYMBOLS), prompts=("abc",)).to_props())
+    return model.SerializeToString()
+
+
+def counting_model(name: str = "read count") -> bytes:
+    """The LSTM of the tests, and a third array of this name: how many tokens were read."""
+    model = make_model(SYMBOLS)
+    graph = model.graph
+    graph.input.append(state_value(name, 2, 3))
+    graph.output.append(state_value(f"next_{name}", 2, 3))
+    graph.node.extend(
+        [
+            helper.make_node("Shape", ["token"], ["time"], end=1),
+            helper.make_node("Cast", ["time"], ["steps"], to=TensorProto.FLOAT),
+            helper.make_node("Add", [name, "steps"], [f"next_{name}"]),
+        ]
+    )
+    return model.SerializeToString()
+
+
+def one_by_one(model: Model, prompt: str, length: int) -> str:
+    sampler, state = textgen.Sampler(1.0, 4), model.engine.initial_state()
+    text = prompt
+    for read in range(len(prompt) + length - 1):
+        token = model.tokenizer.encode(text[read])[0]
+        logits, state = model.engine.forward(np.array([[token]]), state)
+        if read >= len(prompt) - 1:
+            text += SYMBOLS[sampler.draw(logits[0, 0])]
+    return text[len(prompt) :]
+
+
+@pytest.mark.parametrize(
+    ("content", "state"),
+    [
+        (simple_recurrent_model(), {"memory": (1, UNITS)}),
+        (counting_model(), {"hidden": (1, 4), "cell": (1, 4), "read count": (2, 3)}),
+    ],
+)
+def test_a_text_from_any_state(content: bytes, state: dict[str, tuple[int, int]], tmp_path: Path) -> None:
+    model = open_model(content, "onnxruntime")
+    assert model.engine.network.state == state
+    expected = one_by_one(model, "abc", 60)
+    assert model.generate("abc", length=60, temperature=1.0, seed=4) == expected
+    assert model.generate(["abc", "cab"], length=60, temperature=1.0, seed=4)[0] == expected
+    generation = model.start("abc", temperature=1.0, seed=4)
+    assert {name: array.shape for name, array in generation.state.items()} == {
+        name: (layers, 1, units) for name, (layers, units) in state.items()
+    }
+    generation.take(20)
+    textgen.save(generation, tmp_path / "saved.npz")
+    resumed = textgen.resume(model, tmp_path / "saved.npz")
+    assert generation.copy().take(40) == resumed.take(40) == expected[20:]
+
+
+def test_commands_know_any_state(tmp_path: Path, capsys: Captured) -> None:
+    path = tmp_path / "simple.onnx"
+    path.write_bytes(simple_recurrent_model())
+    code, out, _ = run_here(info_main, capsys, str(path))
+    assert code == 0
+    assert "network        1 x 5 units\n" in out
+    assert "engine         none, or onnxruntime" in out
+    code, out, _ = run_here(run_main, capsys, str(path), "--engine", "onnxruntime", "--length", "9")
+    assert code == 0
+    assert len(out) == len("abc") + 9 + 1
+
+
+def test_loops_written_by_hand_carry_any_state() -> None:
+    """What textgen-bench compares with."""
+    loops = HandWritten(counting_model(), 1, 0.5)
+    run, counts = loops.session.run, list[float]()
+
+    class Counted:
+        """Notes the third array of the state, which counts what was read."""
+
+        @staticmethod
+        def run(outputs: list[str], feed: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+            found: list[NDArray[np.float32]] = run(outputs, feed)
+            counts.append(found[outputs.index("next_read count")][0, -1, 0])
+            return found
+
+    loops.session = Counted()
+    loops.plain(3)
+    loops.classic(2)
+    loops.batch(4)(2)
+    assert counts == [1, 2, 3, WINDOW, WINDOW, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["description", "file", "state hidden", "a/b"])
+def test_an_array_of_any_name_is_saved(name: str, tmp_path: Path) -> None:
+    model = open_model(counting_model(name), "onnxruntime")
+    generation = model.start("abc", seed=1)
+    textgen.save(generation, tmp_path / "saved.npz")
+    resumed = textgen.resume(model, tmp_path / "saved.npz")
+    assert (resumed.state[name] == 3).all()
+    assert resumed.take(20) == generation.take(20)
+
+
+def test_the_state_counts_what_was_read() -> None:
+    generation = open_model(counting_model(), "onnxruntime").start("abc", seed=1)
+    generation.take(7)
+    assert (generation.state["read count"] == 10).all()
+
+
+def rename_output(model: onnx.ModelProto) -> None:
+    model.graph.node.append(helper.make_node("Identity", ["next_cell"], ["after_cell"]))
+    model.graph.output[2].name = "after_cell"
+
+
+def drop_state(model: onnx.ModelProto) -> None:
+    zeros = numpy_helper.from_array(np.zeros((1, 1, 4), np.float32))
+    for value in list(model.graph.input[1:]):
+        zeros.name = value.name
+        model.graph.initializer.append(zeros)
+        model.graph.input.remove(value)
+
+
+def double_state(model: onnx.ModelProto) -> None:
+    model.graph.input.append(helper.make_tensor_value_info("more", TensorProto.DOUBLE, [1, "batch", 4]))
+    model.graph.output.append(helper.make_tensor_value_info("next_more", TensorProto.DOUBLE, [1, "batch", 4]))
+    model.graph.node.append(helper.make_node("Identity", ["more"], ["next_more"]))
+
+
+def free_units(model: onnx.ModelProto) -> None:
+    model.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [1, "batch", "any"]))
+    model.graph.output.append(
+        helper.make_tensor_value_info("next_more", TensorProto.FLOAT, [1, "batch", "any"])
+    )
+    model.graph.node.append(helper.make_node("Identity", ["more"], ["next_more"]))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (rename_output, "whose every input x has an output next_x"),
+        (drop_state, "it is no text generator"),
+        (double_state, r"its input 'more' is tensor\(double\)"),
+        (free_units, "its input 'more' does not state its layers and units"),
+    ],
+)
+def test_a_state_that_is_not_the_contracts(change: object, message: str, tiny_proto: onnx.ModelProto) -> None:
+    assert callable(change)
+    change(tiny_proto)
+    with pytest.raises(textgen.ModelFileError, match=message):
+        open_model(tiny_proto.SerializeToString(), "onnxruntime")
+
+
+def test_a_state_of_another_model(tiny: Model) -> None:
+    generation = tiny.start("abc", seed=1)
+    with pytest.raises(ValueError, match="the state of this model is hidden, cell, not memory"):
+        generation.state = {"memory": np.zeros((1, 1, 4))}
+    with pytest.raises(ValueError, match=r"shape \(1, 1, 4\) is needed here, not \(1, 4\)"):
+        generation.state = {"hidden": np.zeros((1, 4)), "cell": np.zeros((1, 1, 4))}
+    with pytest.raises(ValueError, match=r"shape \(12,\) is needed here"):
+        generation.logits = np.zeros(11)
+    other = tiny.start("dad had", seed=1)
+    generation.state, generation.logits = dict(other.state), other.logits.tolist()
+    generation.sampler.position = other.sampler.position
+    assert generation.take(30) == other.take(30)

@@ -1,0 +1,178 @@
+"""A damaged file of a saved generation is refused before much of it is read."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
+
+import numpy as np
+import pytest
+import textgen_runtime as textgen
+from textgen_runtime import Model, SavedGenerationError
+
+from tests.helpers.saved_files import rewrite
+
+
+def test_what_cannot_be_read(tiny: Model, tmp_path: Path) -> None:
+    path = tmp_path / "text.npz"
+    with pytest.raises(SavedGenerationError, match="No such file"):
+        textgen.resume(tiny, path)
+    textgen.save(tiny.start(seed=1), path)
+    whole = path.read_bytes()
+    for content in (b"", b"PK\x03\x04", b"nonsense", whole[: len(whole) // 2]):
+        path.write_bytes(content)
+        with pytest.raises(SavedGenerationError, match=r"text\.npz: not a saved generation"):
+            textgen.resume(tiny, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("hidden", np.zeros((1, 1, 5), np.float32)),
+        ("cell", np.zeros((1, 1, 4), np.float64)),
+        ("logits", np.zeros(11, np.float32)),
+        ("logits", np.array([object()])),
+        ("description", np.array("{}")),
+        ("description", np.array("[1")),
+    ],
+)
+def test_arrays_that_do_not_fit(tiny: Model, tmp_path: Path, name: str, value: Any) -> None:
+    path = tmp_path / "text.npz"
+    textgen.save(tiny.start(seed=1), path)
+    with np.load(path) as content:
+        arrays = dict(content)
+    np.savez(path, **(arrays | {name: value}))
+    with pytest.raises(SavedGenerationError):
+        textgen.resume(tiny, path)
+
+
+@pytest.mark.parametrize("name", ["hidden", "cell", "logits", "description"])
+def test_a_compressed_file_is_not_decompressed(
+    tiny: Model, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A megabyte of it could fill a gigabyte."""
+    path = tmp_path / "text.npz"
+    textgen.save(tiny.start(seed=1), path)
+    with np.load(path) as content:
+        arrays = dict(content)
+    with ZipFile(path, "w") as archive:
+        for each, array in arrays.items():
+            content = io.BytesIO()
+            np.save(content, np.zeros(10**6, np.float32) if each == name else array)
+            archive.writestr(f"{each}.npy", content.getvalue(), ZIP_DEFLATED if each == name else ZIP_STORED)
+    monkeypatch.delattr("zlib.decompressobj")
+    with pytest.raises(SavedGenerationError, match=r"text\.npz: it is compressed"):
+        textgen.resume(tiny, path)
+
+
+def test_a_large_array_is_not_read(tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "text.npz"
+    textgen.save(tiny.start(seed=1), path)
+    rewrite(path, cell=np.zeros(10**6, np.float32))
+    read = ZipFile.read
+
+    def read_small(archive: ZipFile, member: ZipInfo) -> bytes:
+        assert member.file_size < 10**5
+        return read(archive, member)
+
+    monkeypatch.setattr(ZipFile, "read", read_small)
+    with pytest.raises(SavedGenerationError, match="not of this model's shapes"):
+        textgen.resume(tiny, path)
+
+
+def test_sizes_that_lie(tiny: Model, tmp_path: Path) -> None:
+    """A directory that says that a member is larger than the file."""
+    path = tmp_path / "text.npz"
+    textgen.save(tiny.start(seed=1), path)
+    content = bytearray(path.read_bytes())
+    entry = content.index(b"description.npy", content.index(b"PK\1\2")) - 46
+    content[entry + 20 : entry + 28] = b"\xff\xff\xff\x7f" * 2
+    path.write_bytes(content)
+    with pytest.raises(SavedGenerationError):
+        textgen.resume(tiny, path)
+
+
+@pytest.mark.parametrize("change", ["entries", "comment", "zip64"])
+def test_a_directory_of_another_archive_is_not_opened(
+    tiny: Model, tmp_path: Path, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else zipfile would make an object of each of its entries first."""
+    path = tmp_path / "text.npz"
+    textgen.save(tiny.start(seed=1), path)
+    if change == "entries":
+        rewrite(path, another=np.zeros(1))
+    elif change == "comment":
+        with ZipFile(path, "a") as archive:
+            archive.comment = b"any"
+    else:
+        content = path.read_bytes()
+        path.write_bytes(content[:-22] + b"PK\6\7" + bytes(16) + content[-22:])
+    opened: list[object] = []
+    monkeypatch.setattr("zipfile.ZipFile", opened.append)
+    with pytest.raises(SavedGenerationError, match="not a saved generation"):
+        textgen.resume(tiny, path)
+    assert not opened
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("hidden", np.full((1, 1, 4), np.nan, np.float32)),
+        ("cell", np.full((1, 1, 4), np.inf, np.float32)),
+        ("logits", np.array([np.nan] + [0] * 11, np.float32)),
+        ("logits", np.array([np.inf] + [0] * 11, np.float32)),
+        ("logits", np.full(12, -np.inf, np.float32)),
+    ],
+)
+def test_values_that_are_not_finite(tiny: Model, tmp_path: Path, name: str, value: Any) -> None:
+    path = tmp_path / "text.npz"
+    textgen.save(tiny.start(seed=1), path)
+    rewrite(path, **{name: value})
+    with pytest.raises(SavedGenerationError, match="not finite"):
+        textgen.resume(tiny, path)
+
+
+def test_a_character_may_be_impossible(tiny: Model, tmp_path: Path) -> None:
+    path = tmp_path / "text.npz"
+    textgen.save(tiny.start(seed=1), path)
+    rewrite(path, logits=np.array([-np.inf] * 11 + [0], np.float32))
+    assert textgen.resume(tiny, path).take(1) == tiny.tokenizer.symbols[11]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("position", -1),
+        ("position", 2**63),
+        ("position", 1.5),
+        ("seed", -1),
+        ("seed", 2**128),
+        ("substream", 2**32),
+        ("sampling", {"temperature": "warm"}),
+        ("sampling", {"temperature": -1.0}),
+        ("sampling", 0.5),
+        ("prompt", 7),
+        ("prompt", "\ud800"),
+    ],
+)
+def test_a_description_that_is_out_of_range(tiny: Model, tmp_path: Path, name: str, value: Any) -> None:
+    path = tmp_path / "text.npz"
+    textgen.save(tiny.start(seed=1), path)
+    rewrite(path, **{name: value})
+    with pytest.raises(SavedGenerationError, match=r"text\.npz: not a saved generation"):
+        textgen.resume(tiny, path)
+
+
+@pytest.mark.parametrize("tail", [[-1], [12], ["a"], [True], 7])
+def test_it_ends_with_tokens_of_the_model(tiny: Model, tmp_path: Path, tail: Any) -> None:
+    path = tmp_path / "text.npz"
+    generation = tiny.start(seed=1)
+    textgen.save(generation, path)
+    with np.load(path) as content:
+        described = json.loads(str(content["description"]))
+    rewrite(path, description=np.array(json.dumps(described | {"tail": [11]})))
+    assert textgen.resume(tiny, path).take(20) == generation.take(20)
+    rewrite(path, description=np.array(json.dumps(described | {"tail": tail})))
+    with pytest.raises(SavedGenerationError, match=r"text\.npz: not a saved generation"):
+        textgen.resume(tiny, path)

@@ -1,0 +1,133 @@
+"""The model file's metadata."""
+
+import json
+
+import pytest
+from textgen_runtime import ModelFileError
+from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.system.json_text import from_json
+from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.tokenizer import CharacterTokenizer
+
+METADATA = Metadata(
+    CharacterTokenizer("abé𝄞\n"), Normalization(lowercase=True, unicode=None), ("ab", "𝄞"), {"corpus": "book"}
+).to_props()
+
+
+def test_what_is_written_is_what_is_read() -> None:
+    metadata = Metadata.from_props(METADATA)
+    assert metadata.tokenizer.symbols == ("a", "b", "é", "𝄞", "\n")
+    assert metadata.normalization == Normalization(lowercase=True, unicode=None)
+    assert metadata.prompts == ("ab", "𝄞")
+    assert metadata.training == {"corpus": "book"}
+
+
+def test_all_values_are_json() -> None:
+    assert {key: json.loads(value) for key, value in METADATA.items()} == {
+        "textgen.format": 1,
+        "textgen.level": "character",
+        "textgen.vocabulary": ["a", "b", "é", "𝄞", "\n"],
+        "textgen.normalization": {"lowercase": True, "unicode": None},
+        "textgen.prompts": ["ab", "𝄞"],
+        "textgen.training": {"corpus": "book"},
+    }
+
+
+@pytest.mark.parametrize("key", METADATA)
+def test_every_key_is_needed(key: str) -> None:
+    with pytest.raises(ModelFileError, match=key):
+        Metadata.from_props({name: value for name, value in METADATA.items() if name != key})
+
+
+@pytest.mark.parametrize("key", METADATA)
+@pytest.mark.parametrize("value", ["", "{", "nonsense", "null", "[" * 100_000, '"text"', "1.5"])
+def test_every_value_is_checked(key: str, value: str) -> None:
+    with pytest.raises(ModelFileError, match=key):
+        Metadata.from_props(METADATA | {key: value})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("textgen.format", "3", "upgrade"),
+        ("textgen.format", "0", "not a format number"),
+        ("textgen.format", "true", "not a format number"),
+        ("textgen.level", '"word"', "upgrade"),
+        ("textgen.vocabulary", "[]", "not a list of characters"),
+        ("textgen.vocabulary", '["a", "b", "a"]', "twice"),
+        ("textgen.vocabulary", '["a", "bc"]', "at 1"),
+        ("textgen.vocabulary", '["a", ""]', "at 1"),
+        ("textgen.vocabulary", '["a", 7]', "at 1"),
+        ("textgen.vocabulary", r'["\ud800"]', "at 0"),
+        ("textgen.normalization", '{"lowercase": 1, "unicode": null}', "does not read"),
+        ("textgen.normalization", '{"lowercase": true, "unicode": "NFX"}', "does not read"),
+        ("textgen.normalization", '{"lowercase": true, "unicode": null, "stemmed": true}', "does not read"),
+        ("textgen.prompts", '["ab", ""]', "not a list of texts"),
+        ("textgen.prompts", '["ax"]', "its own vocabulary"),
+        ("textgen.prompts", "[[]]", "not a list of texts"),
+        ("textgen.training", "[]", "not an object"),
+        ("textgen.training", '{"held_out_nats": NaN}', "not JSON"),
+        ("textgen.training", '{"held_out_nats": 1e999}', "not JSON"),
+    ],
+)
+def test_wrong_and_newer_metadata(key: str, value: str, message: str) -> None:
+    with pytest.raises(ModelFileError, match=message) as caught:
+        Metadata.from_props(METADATA | {key: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_no_number_that_json_lacks_is_written() -> None:
+    metadata = Metadata(CharacterTokenizer("ab"), training={"held_out_nats": float("nan")})
+    with pytest.raises(ValueError, match="no NaN"):
+        metadata.to_props()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("textgen.format", json.dumps("x" * 10**6)),
+        ("textgen.format", "9" * 4000),
+        ("textgen.level", json.dumps("x" * 10**6)),
+        ("textgen.vocabulary", json.dumps(["a", "x" * 10**6])),
+        ("textgen.normalization", json.dumps({"x" * 10**6: 1})),
+    ],
+)
+def test_no_message_repeats_a_long_value(key: str, value: str) -> None:
+    with pytest.raises(ModelFileError, match=key.removeprefix("textgen.")) as caught:
+        Metadata.from_props(METADATA | {key: value})
+    assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("textgen.vocabulary", "[" + ",".join(['"a"'] * 7) + "]", "more than the 5 entries"),
+        ("textgen.vocabulary", "[[],[]]", "not a list of characters"),
+        ("textgen.vocabulary", "[{},{}]", "not a list of characters"),
+        ("textgen.training", "[" + "{}," * 400_000 + "{}]", "at most 1,048,576 are read"),
+        ("textgen.prompts", "[" + "[]," * 400_000 + "[]]", "at most 1,048,576 are read"),
+    ],
+)
+def test_what_is_too_much_is_refused_before_it_is_parsed(
+    key: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parse_others(text: str) -> object:
+        assert text != value
+        return from_json(text)
+
+    monkeypatch.setattr("textgen_runtime.model_file.metadata.from_json", parse_others)
+    with pytest.raises(ModelFileError, match=message):
+        Metadata.from_props(METADATA | {key: value}, 5)
+
+
+def test_characters_that_json_is_made_of() -> None:
+    symbols = (*'[]{},":', "\\", "a")
+    metadata = Metadata(CharacterTokenizer(symbols)).to_props()
+    assert Metadata.from_props(metadata, len(symbols)).tokenizer.symbols == symbols
+    assert Metadata.from_props(metadata).tokenizer.symbols == symbols
+
+
+def test_a_vocabulary_of_another_number_than_the_logits() -> None:
+    for characters in (4, 6):
+        with pytest.raises(ModelFileError, match=f"5 characters but its logits {characters} values"):
+            Metadata.from_props(METADATA, characters)

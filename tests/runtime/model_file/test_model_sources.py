@@ -1,0 +1,118 @@
+"""A model is read from a path, from bytes or from an open file, and never without a limit."""
+
+import io
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import textgen_runtime as textgen
+
+from tests.helpers.paths import TINY
+from tests.helpers.refusals import refused
+
+
+def test_a_folder_stands_for_the_model_in_it(tmp_path: Path) -> None:
+    refused(tmp_path, "^the folder .* holds no model.onnx$")
+    (tmp_path / "model.onnx").write_bytes(TINY.read_bytes())
+    for path in (tmp_path, str(tmp_path), f"{tmp_path}/"):
+        assert textgen.load(path).sha256 == textgen.load(TINY).sha256
+    (tmp_path / "model.onnx").write_bytes(b"damaged")
+    refused(tmp_path, "cannot read it as an ONNX model")
+
+
+def test_missing_empty_and_unreadable(tmp_path: Path) -> None:
+    refused(tmp_path / "none.onnx", "No such file")
+    (tmp_path / "model.onnx").mkdir()
+    refused(tmp_path, "Is a directory")
+    empty = tmp_path / "empty.onnx"
+    empty.touch()
+    refused(empty, "is empty")
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, io.BytesIO])
+def test_the_content_of_a_file(kind: Callable[[bytes], Any]) -> None:
+    assert textgen.load(kind(TINY.read_bytes())) == textgen.load(TINY)
+
+
+def test_an_open_file_is_read_from_where_it_stands(tmp_path: Path) -> None:
+    path = tmp_path / "behind.bin"
+    path.write_bytes(b"header" + TINY.read_bytes())
+    with path.open("rb") as file:
+        file.seek(6)
+        assert textgen.load(file) == textgen.load(TINY)
+        assert not file.closed
+
+
+def test_what_is_no_content_says_so_and_is_not_shown(tmp_path: Path) -> None:
+    # Not the path of a file, though it looks like one.
+    with pytest.raises(textgen.ModelFileError, match=r"^the given content: cannot read it as an ONNX model"):
+        textgen.load(str(TINY).encode())
+    with pytest.raises(textgen.ModelFileError, match=r"^the given content is empty$"):
+        textgen.load(b"")
+    with pytest.raises(TypeError, match="from a path, from bytes or from an open binary file, not from int"):
+        textgen.load(5)  # type: ignore[arg-type]
+    path = tmp_path / "text.onnx"
+    path.write_text("text")
+    with (
+        path.open() as text,
+        pytest.raises(TypeError, match=r"text.onnx gives str, not bytes: open it in bin"),
+    ):
+        textgen.load(text)  # type: ignore[arg-type]
+    with (
+        path.open("rb") as file,
+        pytest.raises(textgen.ModelFileError, match=r"text\.onnx: cannot read it as"),
+    ):
+        textgen.load(file)
+    with (
+        path.open("wb") as file,
+        pytest.raises(textgen.ModelFileError, match=r"cannot read .*text\.onnx: read"),
+    ):
+        textgen.load(file)
+
+
+def test_a_file_of_two_gibibytes_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("textgen_runtime.generation.loading.open_model")
+    path = tmp_path / "large.onnx"
+    with path.open("wb") as file:
+        # Nothing is on the disk, but all of it could be read.
+        file.truncate(2**31)
+    refused(path, "it has 2 GiB or more")
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs a device that never ends")
+def test_what_has_no_size_is_read_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("textgen_runtime.model_file.source.MAX_FILE_SIZE", 10**6)
+    refused(Path("/dev/zero"), "it has 2 GiB or more")
+
+
+def test_an_open_file_is_read_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Endless:
+        name = "endless"
+
+        def read(self, size: int = -1, /) -> bytes:
+            assert size > 0
+            return bytes(size)
+
+    monkeypatch.setattr("textgen_runtime.model_file.source.MAX_FILE_SIZE", 10**7)
+    with pytest.raises(textgen.ModelFileError, match=r"^endless: it has 2 GiB or more"):
+        textgen.load(Endless())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_model_from_a_pipe(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=lambda: path.write_bytes(TINY.read_bytes()))
+    writer.start()
+    model = textgen.load(path)
+    writer.join()
+    assert model.sha256 == textgen.load(TINY).sha256
+
+
+def test_a_path_that_is_too_long_to_be_one() -> None:
+    with pytest.raises(textgen.ModelFileError, match="File name too long") as caught:
+        textgen.load("x" * 10**6)
+    assert len(str(caught.value)) < 400

@@ -1,0 +1,147 @@
+"""A file that is no model of ours, or a damaged one, is refused in a line that says what is wrong."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import textgen_runtime as textgen
+from onnx import TensorProto, helper, numpy_helper
+
+from tests.helpers.damaged_models import Damage
+from tests.helpers.paths import TINY
+from tests.helpers.refusals import refused
+
+
+def test_random_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "random.onnx"
+    path.write_bytes(np.random.default_rng(0).bytes(4096))
+    refused(path, "cannot read it as an ONNX model")
+
+
+def test_a_file_cut_short_anywhere(tmp_path: Path) -> None:
+    whole = TINY.read_bytes()
+    path = tmp_path / "cut.onnx"
+    for length in range(1, len(whole), 37):
+        path.write_bytes(whole[:length])
+        refused(path, ".")
+
+
+def test_another_onnx_model(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["y"])],
+        "other",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])],
+    )
+    path = tmp_path / "other.onnx"
+    path.write_bytes(
+        helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9
+        ).SerializeToString()
+    )
+    refused(path, r"no text generator: it has no 'textgen.format' metadata")
+    refused(path, r"no text generator: its inputs are \['x'\]", "onnxruntime")
+
+
+def drop_metadata(model: onnx.ModelProto) -> None:
+    del model.metadata_props[:]
+
+
+def set_metadata(key: str, value: str) -> Damage:
+    def damage(model: onnx.ModelProto) -> None:
+        next(entry for entry in model.metadata_props if entry.key == key).value = value
+
+    return damage
+
+
+def rename_output(model: onnx.ModelProto) -> None:
+    model.graph.output[0].name = model.graph.node[-1].output[0] = "scores_of_all"
+
+
+def tokens_of_another_type(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.INT32
+
+
+def state_of_unknown_size(model: onnx.ModelProto) -> None:
+    for place in (*model.graph.input[1:], *model.graph.output[1:]):
+        place.type.tensor_type.shape.dim[2].dim_param = "units"
+
+
+def state_of_another_size(model: onnx.ModelProto) -> None:
+    for place in (*model.graph.input[1:], *model.graph.output[1:]):
+        place.type.tensor_type.shape.dim[2].dim_value = 5
+
+
+def state_of_two_dimensions(model: onnx.ModelProto) -> None:
+    del model.graph.input[1].type.tensor_type.shape.dim[2]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (drop_metadata, "has no 'textgen.format' metadata"),
+        (set_metadata("textgen.format", "9"), "of format 9, and this version reads format 2: upgrade"),
+        (set_metadata("textgen.vocabulary", "{"), "is not JSON"),
+        (set_metadata("textgen.vocabulary", '["a", "b"]'), "."),
+        (set_metadata("textgen.level", '"word"'), "upgrade"),
+        (rename_output, "its outputs"),
+        (tokens_of_another_type, "not one that textgen-train writes"),
+        (state_of_unknown_size, "not one that textgen-train writes"),
+        (state_of_another_size, "."),
+        (state_of_two_dimensions, "."),
+    ],
+)
+def test_damaged_models(damage: Damage, message: str, tiny_proto: onnx.ModelProto, tmp_path: Path) -> None:
+    damage(tiny_proto)
+    path = tmp_path / "damaged.onnx"
+    path.write_bytes(tiny_proto.SerializeToString())
+    refused(path, message)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (drop_metadata, "has no 'textgen.format' metadata"),
+        (rename_output, "its outputs"),
+        (tokens_of_another_type, "'token' is"),
+        (state_of_unknown_size, "does not state its layers and units"),
+        (state_of_another_size, "."),
+        (state_of_two_dimensions, "."),
+    ],
+)
+def test_damaged_models_in_onnxruntime(
+    damage: Damage, message: str, tiny_proto: onnx.ModelProto, tmp_path: Path
+) -> None:
+    damage(tiny_proto)
+    path = tmp_path / "damaged.onnx"
+    path.write_bytes(tiny_proto.SerializeToString())
+    refused(path, message, "onnxruntime")
+
+
+def test_metadata_is_checked_before_weights_are_read(
+    tiny_proto: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_metadata("textgen.vocabulary", '["a", "b"]')(tiny_proto)
+    path = tmp_path / "short.onnx"
+    path.write_bytes(tiny_proto.SerializeToString())
+    monkeypatch.delattr("textgen_runtime.engines.native.CoreNetwork")
+    refused(path, "its vocabulary has 2 characters but its logits 12 values")
+
+
+def test_a_vocabulary_that_disagrees_with_the_logits(tiny_proto: onnx.ModelProto, tmp_path: Path) -> None:
+    set_metadata("textgen.prompts", "[]")(tiny_proto)
+    set_metadata("textgen.vocabulary", '["a", "b"]')(tiny_proto)
+    path = tmp_path / "short.onnx"
+    path.write_bytes(tiny_proto.SerializeToString())
+    refused(path, "its vocabulary has 2 characters but its logits 12 values")
+
+
+def test_a_model_whose_weights_are_not_numbers(tiny_proto: onnx.ModelProto, tmp_path: Path) -> None:
+    bias = next(tensor for tensor in tiny_proto.graph.initializer if tensor.name == "output_bias")
+    bias.CopyFrom(numpy_helper.from_array(np.full(12, np.nan, np.float32), bias.name))
+    path = tmp_path / "nan.onnx"
+    path.write_bytes(tiny_proto.SerializeToString())
+    with pytest.raises(textgen.SamplingError, match="logits hold NaN"):
+        textgen.load(path, engine="onnxruntime").generate("abc", length=1)
+    refused(path, "its weights 'output_bias' hold NaN or infinity")

@@ -1,0 +1,88 @@
+"""Other Cython code that draws through the sampler's .pxd."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from textgen_runtime import Sampler, entropy, softmax
+from textgen_runtime.sampling.sampler import draw_with
+
+from tests.helpers.paths import ROOT
+from tests.helpers.programs import run_python
+
+# It includes no header of the core and is linked with nothing of it.
+MODULE = """
+# cython: language_level=3
+from libc.stdint cimport int64_t
+from textgen_runtime.sampling.reweighting cimport argmax_row, draw_row_with, entropy_row, reweight_row
+from textgen_runtime.sampling.sampler cimport Sampler, checked
+
+
+def draw_at(list numbers, double temperature, double uniform):
+    cdef double logits[8]
+    cdef float single[8]
+    cdef double exp_logits[8]
+    cdef double total = 0.0
+    cdef int64_t double_token, single_token
+    for i in range(len(numbers)):
+        logits[i] = single[i] = numbers[i]
+    with nogil:
+        double_token = draw_row_with(logits, 3, temperature, uniform, exp_logits)
+        single_token = draw_row_with(single, 3, temperature, uniform, exp_logits)
+    assert checked(double_token) == checked(single_token)
+    assert reweight_row(logits, 3, temperature, exp_logits, &total) == 0
+    return double_token, argmax_row(single, 3), total, entropy_row(single, 3, temperature, exp_logits)
+
+
+def draw_many(Sampler sampler, list numbers, int count):
+    cdef float logits[8]
+    for i in range(len(numbers)):
+        logits[i] = numbers[i]
+    tokens = []
+    sampler.reserve(len(numbers))
+    for _ in range(count):
+        sampler.acquire()
+        tokens.append(checked(sampler.draw_row(logits, len(numbers), True)))
+        sampler.release()
+    return tokens
+"""
+
+SETUP = """
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+setup(ext_modules=cythonize([Extension("draws", ["draws.pyx"])], include_path=[{runtime!r}]))
+"""
+
+PROGRAM = """
+import draws, json
+from textgen_runtime import Sampler, SamplingError
+sampler = Sampler(0.7, seed=3)
+found = [draws.draw_at([1.0, 2.0, 0.5], 0.7, uniform / 50) for uniform in range(50)]
+try:
+    draws.draw_at([1.0, float("nan"), 0.5], 0.7, 0.5)
+except SamplingError as error:
+    print(json.dumps([found, draws.draw_many(sampler, [1.0, 2.0, 0.5], 100), sampler.position, str(error)]))
+"""
+
+
+def test_a_cython_module_draws_what_python_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "draws.pyx").write_text(MODULE, encoding="utf-8")
+    (tmp_path / "setup.py").write_text(SETUP.format(runtime=str(ROOT / "runtime")), encoding="utf-8")
+    command = [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"]
+    built = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, encoding="utf-8")
+    assert built.returncode == 0, built.stderr
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found, drawn, position, error = json.loads(run_python(PROGRAM))
+    logits = [1.0, 2.0, 0.5]
+    for i, (token, best, total, bits) in enumerate(found):
+        assert token == draw_with(logits, 0.7, i / 50)
+        assert best == 1
+        assert total == pytest.approx(1 / softmax(logits, 0.7)[1])
+        assert bits == pytest.approx(entropy(softmax(logits, 0.7)))
+    sampler = Sampler(0.7, seed=3)
+    assert drawn == [sampler.draw(logits) for _ in range(100)]
+    assert position == 100
+    assert "the logits hold NaN" in error

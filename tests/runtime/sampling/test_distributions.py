@@ -1,0 +1,79 @@
+"""``reweight``, ``softmax`` and ``entropy`` compute what their formulas say."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+from textgen_runtime import SamplingError, entropy, reweight, softmax
+
+from tests.helpers.sampler_cases import LOGITS, finite_logits, notebook_reweight, temperatures
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.2, 0.5, 1.0, 1.2, 5.0])
+def test_reweight_is_the_textbook_function(temperature: float) -> None:
+    distribution = np.random.default_rng(1).dirichlet(np.ones(59))
+    expected = notebook_reweight(distribution, temperature)
+    np.testing.assert_allclose(reweight(distribution, temperature), expected, rtol=1e-12, atol=1e-300)
+
+
+def test_reweight_keeps_zeros_and_needs_no_sum_of_one() -> None:
+    np.testing.assert_allclose(reweight([0.0, 2.0, 0.0, 6.0], 0.5), [0.0, 0.1, 0.0, 0.9])
+
+
+def test_reweight_at_zero_gives_all_to_the_first_of_the_most_likely() -> None:
+    assert reweight([0.2, 0.4, 0.4], 0).tolist() == [0.0, 1.0, 0.0]
+
+
+@given(
+    arrays(np.float64, st.integers(1, 40), elements=st.floats(0, 1e300)).filter(lambda a: bool(a.any())),
+    temperatures,
+)
+def test_reweight_always_returns_a_distribution(weights: NDArray[np.float64], temperature: float) -> None:
+    reweighted = reweight(weights, temperature)
+    assert math.isclose(reweighted.sum(), 1.0, rel_tol=1e-9)
+    assert (reweighted >= 0).all()
+    assert not reweighted[weights == 0].any()
+
+
+@pytest.mark.parametrize("bad", [[], [0.0, 0.0], [0.5, -0.1], [math.nan, 1.0], [math.inf, 1.0], [[0.5, 0.5]]])
+def test_reweight_refuses_what_is_no_distribution(bad: Any) -> None:
+    with pytest.raises(SamplingError):
+        reweight(bad)
+
+
+@given(finite_logits, temperatures)
+def test_softmax_is_numpys_formula(logits: NDArray[np.float64], temperature: float) -> None:
+    with np.errstate(over="ignore"):
+        scaled = logits - logits.max()
+        expected = (
+            np.exp(scaled / temperature) if temperature else (np.arange(len(logits)) == logits.argmax())
+        )
+    np.testing.assert_allclose(softmax(logits, temperature), expected / expected.sum(), rtol=1e-12)
+
+
+def test_entropy_is_of_a_distribution_and_in_bits() -> None:
+    assert entropy(np.full(8, 0.125)) == pytest.approx(3.0)
+    assert entropy([1.0, 0.0]) == 0.0
+    assert entropy([3.0, 1.0]) == pytest.approx(entropy([0.75, 0.25]))
+    assert entropy([1e308, 1e308, 1e-320]) == pytest.approx(1.0)
+    assert entropy([0.1] * 3) <= math.log2(3) + 1e-15
+    for temperature in (0.0, 0.2, 0.7, 1.2):
+        probabilities = softmax(LOGITS, temperature)
+        expected = -sum(p * math.log2(p) for p in probabilities if p > 0)
+        assert entropy(probabilities) == pytest.approx(expected, abs=1e-12)
+        # The entropies of a distribution at several temperatures differ.
+        assert entropy(reweight(softmax(LOGITS), temperature)) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("wrong", [LOGITS, [0.5, math.nan], [0.0, 0.0], [0.5, math.inf], [], [[0.5, 0.5]]])
+def test_entropy_and_reweight_refuse_the_same(wrong: Any) -> None:
+    for function in (entropy, reweight):
+        with pytest.raises(SamplingError, match="probabilities"):
+            function(wrong)
+    with pytest.raises(SamplingError, match=r"softmax\(logits\)"):
+        entropy(LOGITS)

@@ -1,0 +1,101 @@
+"""The parameters of generation as one object, and as keywords."""
+
+import copy
+import math
+import pickle
+from typing import Any
+
+import pytest
+import textgen_runtime as textgen
+from textgen_runtime import Model, Sampling, SamplingError
+from textgen_runtime.sampling.parameters import SamplingOptions
+
+
+def test_every_parameter_is_a_keyword_and_an_attribute_of_the_sampler(tiny: Model) -> None:
+    assert list(SamplingOptions.__annotations__) == list(Sampling.__slots__)
+    sampling = Sampling(temperature=0.7)
+    generation = tiny.start("abc", seed=1, sampling=sampling)
+    for name in Sampling.__slots__:
+        assert getattr(generation.sampler, name) == getattr(sampling, name)
+    assert generation.sampling == sampling
+
+
+@pytest.mark.parametrize("temperature", [-0.1, math.nan, math.inf, -math.inf, 10**400])
+def test_a_parameter_that_is_not_as_stated(temperature: float) -> None:
+    with pytest.raises(SamplingError, match="temperature must be a finite number, 0 or more, not"):
+        Sampling(temperature)
+
+
+def test_another_type() -> None:
+    with pytest.raises(TypeError):
+        Sampling("0.5")  # type: ignore[arg-type]
+
+
+def test_it_is_a_value() -> None:
+    sampling = Sampling(temperature=1)
+    assert sampling == Sampling(1.0) != Sampling(0.9)
+    assert sampling != (1.0,)
+    assert hash(sampling) == hash(Sampling(1.0))
+    assert repr(sampling) == "Sampling(temperature=1.0)"
+    assert sampling.replace(temperature=0.2) == Sampling(0.2)
+    assert sampling.as_dict() == {"temperature": 1.0}
+    for other in (copy.copy(sampling), copy.deepcopy(sampling), pickle.loads(pickle.dumps(sampling))):  # noqa: S301 (its own)
+        assert other == sampling
+    with pytest.raises(AttributeError, match=r"immutable: make another with replace\(temperature=...\)"):
+        sampling.temperature = 0.1
+    with pytest.raises(AttributeError, match="immutable"):
+        del sampling.temperature
+    with pytest.raises(SamplingError):
+        sampling.replace(temperature=-1.0)
+
+
+@pytest.mark.parametrize("call", ["generate", "stream", "start"])
+def test_an_object_does_what_keywords_do(tiny: Model, call: str) -> None:
+    def text(**options: Any) -> str:
+        made = getattr(tiny, call)("abc", seed=2, **options)
+        return str(made.take(400)) if call == "start" else "".join(made)
+
+    assert text(sampling=Sampling(temperature=1.1)) == text(temperature=1.1) != text()
+    assert text() == text(sampling=Sampling())
+    with pytest.raises(TypeError, match="give sampling or temperature, not both"):
+        text(sampling=Sampling(), temperature=0.5)
+    with pytest.raises(TypeError, match="temprature"):
+        text(temprature=0.5)
+    with pytest.raises(TypeError, match="float"):
+        text(sampling=0.5)
+
+
+def test_several_prompts_take_one_sampling_or_one_each(tiny: Model) -> None:
+    prompts, temperatures = ["abc", "dad", "é"], (0.2, 1.0, 1.5)
+    samplings = [Sampling(each) for each in temperatures]
+    combined = tiny.generate(prompts, length=50, seed=4, sampling=samplings)
+    assert combined == [
+        tiny.start(prompt, temperature=each, seed=4, substream=i).take(50)
+        for i, (prompt, each) in enumerate(zip(prompts, temperatures, strict=True))
+    ]
+    same = tiny.generate(prompts, length=50, seed=4, sampling=samplings[1])
+    assert same == tiny.generate(prompts, length=50, seed=4, temperature=1.0)
+    with pytest.raises(ValueError, match="2 samplings are given for 3 prompts"):
+        tiny.generate(prompts, sampling=samplings[:2])
+    with pytest.raises(TypeError, match="not both"):
+        tiny.generate(prompts, sampling=samplings, temperature=0.5)
+    with pytest.raises(TypeError, match="one prompt takes one sampling, not list"):
+        tiny.generate("abc", sampling=samplings)
+
+
+def test_it_is_read_and_set_while_a_text_runs(tiny: Model) -> None:
+    generation = tiny.start("abc", temperature=1.0, seed=6)
+    chunks = generation.stream(200)
+    first = next(chunks)
+    generation.sampling = generation.sampling.replace(temperature=0.0)
+    assert generation.sampler.temperature == 0.0
+    rest = "".join(chunks)
+    clone = tiny.start("abc", temperature=1.0, seed=6)
+    assert clone.take(len(first)) == first
+    clone.sampler.temperature = 0.0
+    assert clone.sampling == Sampling(0.0)
+    assert clone.take(200 - len(first)) == rest
+
+
+def test_a_sampler_keeps_its_simple_call() -> None:
+    assert textgen.Sampler(temperature=0.5, seed=7).draw([1.0, 2.0, 4.0]) in (0, 1, 2)

@@ -1,0 +1,194 @@
+"""The sampler draws each token with its probability, and refuses what nothing can be drawn from."""
+
+import math
+from array import array
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.random import PCG64, SeedSequence
+from numpy.typing import NDArray
+from scipy import stats
+from textgen_runtime import Sampler, SamplingError, reweight, softmax
+from textgen_runtime.sampling.sampler import draw_with
+
+from tests.helpers.sampler_cases import (
+    GOLDEN,
+    GOLDEN_STREAM_3,
+    LOGITS,
+    finite_logits,
+    notebook_reweight,
+    temperatures,
+)
+
+# A statistical test that is right fails by chance once in this many runs; its seed is fixed anyway.
+SIGNIFICANCE = 1e-3
+
+uniforms = st.floats(0.0, 1.0, exclude_max=True)
+
+
+def uniforms_of(seed: int, count: int, stream: int = 0) -> list[float]:
+    """The project's uniforms, from numpy's integers."""
+    source = PCG64(SeedSequence(seed, spawn_key=(stream,) if stream else ()))
+    return [(int(raw) >> 11) / 2**53 for raw in source.random_raw(count)]
+
+
+@pytest.mark.parametrize("temperature", [0.2, 0.5, 1.0, 1.2, 3.0])
+def test_draws_follow_the_softmax(temperature: float) -> None:
+    rows = np.tile(LOGITS, (200_000, 1))
+    counts = np.bincount(Sampler(temperature, seed=11).draw_batch(rows), minlength=len(LOGITS))
+    expected = notebook_reweight(np.exp(LOGITS.astype(np.float64)), temperature) * len(rows)
+    # The test wants at least a handful expected in each bin.
+    rare = expected < 5
+    assert counts[rare].sum() <= 30
+    result = stats.chisquare(counts[~rare], expected[~rare] * counts[~rare].sum() / expected[~rare].sum())
+    assert result.pvalue > SIGNIFICANCE
+
+
+@pytest.mark.parametrize("stream", [0, 1, 5])
+@pytest.mark.parametrize("temperature", [0.3, 1.0])
+def test_draws_invert_the_cumulative_distribution(temperature: float, stream: int) -> None:
+    sampler = Sampler(temperature, seed=5, substream=stream)
+    cumulative = np.cumsum(softmax(LOGITS, temperature))
+    expected = [int(np.searchsorted(cumulative, u, side="right")) for u in uniforms_of(5, 500, stream)]
+    assert [sampler.draw(LOGITS) for _ in range(500)] == expected
+
+
+def test_golden_draws_never_change() -> None:
+    logits = np.linspace(-2, 2, 20)
+    sampler = Sampler(0.8, seed=2024)
+    assert [sampler.draw(logits) for _ in range(20)] == GOLDEN
+    assert Sampler(0.8, seed=2024).draw_batch(np.tile(logits, (20, 1))).tolist() == GOLDEN
+    third = Sampler(0.8, seed=2024, substream=3)
+    assert [third.draw(logits) for _ in range(20)] == GOLDEN_STREAM_3
+
+
+@given(finite_logits, temperatures, uniforms)
+def test_a_draw_is_a_possible_token(logits: NDArray[np.float64], temperature: float, uniform: float) -> None:
+    token = draw_with(logits, temperature, uniform)
+    assert softmax(logits, temperature)[token] > 0
+
+
+@given(st.integers(1, 60), st.integers(0, 2**32), uniforms)
+def test_a_draw_is_never_an_impossible_token(size: int, seed: int, uniform: float) -> None:
+    random = np.random.default_rng(seed)
+    logits = np.where(random.random(size) < 0.7, -np.inf, random.normal(size=size))
+    logits[random.integers(size)] = 0.0
+    for extreme in (uniform, 0.0, 1.0 - 2.0**-53):
+        assert np.isfinite(logits[draw_with(logits, 1.0, extreme)])
+
+
+def test_the_walk_ends_at_both_ends_of_the_unit_interval() -> None:
+    # All the mass at both ends; the middle is impossible.
+    logits = [0.0, -math.inf, -math.inf, 0.0, -math.inf]
+    assert draw_with(logits, 1.0, 0.0) == 0
+    assert draw_with(logits, 1.0, math.nextafter(0.5, 0)) == 0
+    assert draw_with(logits, 1.0, 0.5) == 3
+    assert draw_with(logits, 1.0, 1.0 - 2.0**-53) == 3
+
+
+def test_temperature_zero_takes_the_lowest_id_of_equals_and_one_uniform() -> None:
+    sampler = Sampler(0, seed=9)
+    assert [sampler.draw([1.0, 7.0, 7.0, 2.0]) for _ in range(3)] == [1, 1, 1]
+    sampler.temperature = 1.0
+    expected = Sampler(1.0, seed=9)
+    for _ in range(3):
+        expected.draw(LOGITS)
+    assert [sampler.draw(LOGITS) for _ in range(50)] == [expected.draw(LOGITS) for _ in range(50)]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize(
+    ("bad", "word"),
+    [
+        ([0.0, math.nan], "NaN"),
+        ([math.nan, 0.0], "NaN"),
+        ([math.inf, 0.0], "inf"),
+        ([math.inf, math.inf], "inf"),
+        ([-math.inf, -math.inf], "no token"),
+        ([], "non-empty"),
+        ([[0.0, 1.0]], "dimension"),
+        (0.0, "dimension"),
+    ],
+)
+def test_logits_that_nothing_can_be_drawn_from(bad: Any, word: str, temperature: float) -> None:
+    with pytest.raises(SamplingError, match=word):
+        Sampler(temperature).draw(bad)
+    with pytest.raises(SamplingError, match=word):
+        softmax(bad, temperature)
+
+
+def test_one_bad_row_is_an_error() -> None:
+    with pytest.raises(SamplingError, match="NaN"):
+        Sampler().draw_batch(np.array([[0.0, 1.0], [0.0, math.nan], [0.0, 1.0]]))
+
+
+@pytest.mark.parametrize("bad", [-0.1, math.nan, math.inf, -math.inf, 10**400])
+def test_bad_temperatures(bad: float) -> None:
+    for call in (lambda: Sampler(bad), lambda: reweight([1.0], bad), lambda: softmax([1.0], bad)):
+        with pytest.raises(SamplingError, match="temperature"):
+            call()
+    sampler = Sampler(0.7)
+    with pytest.raises(SamplingError, match="temperature"):
+        sampler.temperature = bad
+    assert sampler.temperature == 0.7
+
+
+@pytest.mark.parametrize("bad", [-0.01, 1.0, math.nan])
+def test_bad_uniforms(bad: float) -> None:
+    with pytest.raises(SamplingError, match="uniform"):
+        draw_with(LOGITS, 1.0, bad)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.int64, list, ">f4", "strided"])
+def test_any_array_of_numbers_is_read_and_none_is_changed(kind: Any) -> None:
+    values = [3.0, 1.0, 2.0, -4.0]
+    if kind is list:
+        given_logits: Any = list(values)
+    elif kind == "strided":
+        given_logits = np.repeat(np.array(values), 2)[::2]
+    else:
+        given_logits = np.array(values, kind)
+        given_logits.flags.writeable = False
+    expected = Sampler(0.9, seed=3)
+    sampler = Sampler(0.9, seed=3)
+    wanted = [expected.draw(np.array(values)) for _ in range(100)]
+    assert [sampler.draw(given_logits) for _ in range(100)] == wanted
+    np.testing.assert_allclose(softmax(given_logits), softmax(values))
+    assert list(given_logits) == values
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_any_buffer_of_numbers_is_read(single: bool) -> None:
+    """With numpy's help where C cannot walk it."""
+    kind: Literal["f", "d"] = "f" if single else "d"
+    values = [3.0, 1.0, 2.0, -4.0]
+    plain = array(kind, values)
+    spread = array(kind, [0.0] * 8)
+    spread[::2] = plain
+    # One byte further than numbers start at.
+    room = bytearray(1) + plain.tobytes()
+    misaligned = np.frombuffer(room, np.float32 if single else np.float64, offset=1)
+    expected = [Sampler(0.9, seed).draw(values) for seed in range(20)]
+    buffers: list[Any] = [
+        plain,
+        memoryview(plain),
+        memoryview(plain.tobytes()).cast(kind),
+        memoryview(spread)[::2],
+        misaligned,
+    ]
+    for given_logits in buffers:
+        assert [Sampler(0.9, seed).draw(given_logits) for seed in range(20)] == expected
+    with pytest.raises(SamplingError, match=r"not of shape \(2, 2\)"):
+        Sampler().draw(memoryview(plain.tobytes()).cast(kind, (2, 2)))
+    with pytest.raises(SamplingError, match=r"not of shape \(0,\)"):
+        Sampler().draw(array(kind))
+
+
+def test_rows_may_be_read_only_and_not_contiguous() -> None:
+    rows = np.random.default_rng(0).normal(size=(6, 50)).T
+    rows.flags.writeable = False
+    one_by_one = Sampler(1.0, seed=1)
+    assert Sampler(1.0, seed=1).draw_batch(rows).tolist() == [one_by_one.draw(row.copy()) for row in rows]

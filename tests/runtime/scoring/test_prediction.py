@@ -1,0 +1,124 @@
+"""How well a model predicts a text, against the same worked out one character at a time."""
+
+import math
+
+import numpy as np
+import pytest
+import textgen_runtime as textgen
+from textgen_runtime import Model, ScoringError
+from textgen_runtime.scoring import prediction as prediction_module
+from textgen_runtime.scoring.prediction import Prediction, Score, predict, total
+
+TEXT = "bad cab dad had a bed\nhé €ж𝄞 " * 7
+
+
+def one_by_one(model: Model, context: str, text: str) -> tuple[list[float], str]:
+    """Surprisals and likeliest characters, from textbook formulas on single steps."""
+    state = model.engine.initial_state()
+    surprisals, choices = [], ""
+    for before, symbol in zip(context + text, text, strict=False):
+        logits, state = model.engine.forward(np.array([model.tokenizer.encode(before)]), state)
+        probabilities = textgen.softmax(logits[0, 0])
+        surprisals.append(-math.log(probabilities[model.tokenizer.symbols.index(symbol)]))
+        choices += model.tokenizer.symbols[int(np.argmax(probabilities))]
+    return surprisals, choices
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 1024])
+def test_each_character_is_predicted_from_all_before_it(
+    tiny: Model, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(prediction_module, "CHUNK", chunk)
+    prediction = predict(tiny, TEXT)
+    surprisals, choices = one_by_one(tiny, TEXT[0], TEXT[1:])
+    assert (prediction.context, prediction.text) == (TEXT[0], TEXT[1:])
+    np.testing.assert_allclose(prediction.surprisals, surprisals, atol=1e-5)
+    assert prediction.choices == choices
+    assert prediction.skipped == 0
+
+
+def test_logits_in_memory_are_bounded(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large vocabulary makes chunks shorter, and the surprisals are the same."""
+    expected = predict(tiny, TEXT)
+    seen: list[int] = []
+    step = type(tiny.engine).forward
+
+    def watched(*arguments: object) -> object:
+        logits, state = step(*arguments)  # type: ignore[arg-type]
+        seen.append(logits.size)
+        return logits, state
+
+    monkeypatch.setattr(type(tiny.engine), "forward", watched)
+    for largest, chunk in ((12 * 5 + 11, 5), (1, 1)):
+        seen.clear()
+        monkeypatch.setattr(prediction_module, "MAX_LOGITS", largest)
+        np.testing.assert_allclose(predict(tiny, TEXT).surprisals, expected.surprisals, atol=1e-6)
+        assert max(seen) == 12 * chunk
+
+
+def test_the_score_adds_up(tiny: Model) -> None:
+    surprisals, choices = one_by_one(tiny, TEXT[0], TEXT[1:])
+    score = predict(tiny, TEXT).score
+    assert score.characters == len(TEXT) - 1
+    assert score.nats == pytest.approx(sum(surprisals) / len(surprisals), abs=1e-5)
+    assert score.bits == pytest.approx(score.nats / math.log(2))
+    assert score.perplexity == pytest.approx(math.exp(score.nats))
+    assert score.accuracy == sum(a == b for a, b in zip(choices, TEXT[1:], strict=True)) / (len(TEXT) - 1)
+
+
+def test_the_last_share_begins_from_a_blank_state_behind_one_character(tiny: Model) -> None:
+    text = TEXT[:100]
+    prediction = predict(tiny, text, last=0.1)
+    assert (prediction.context, prediction.text) == (text[89], text[90:])
+    np.testing.assert_allclose(prediction.surprisals, one_by_one(tiny, text[89], text[90:])[0], atol=1e-5)
+
+
+def test_the_text_is_brought_into_the_models_form(tiny: Model) -> None:
+    assert predict(tiny, "\ufeffABC\r\nd").text == "bc\nd"
+
+
+def test_unknown_characters(tiny: Model) -> None:
+    with pytest.raises(textgen.PromptError, match="'x'"):
+        predict(tiny, "abxc")
+    prediction = predict(tiny, "abxc", unknown="skip")
+    assert (prediction.text, prediction.skipped) == ("bc", 1)
+    np.testing.assert_array_equal(prediction.surprisals, predict(tiny, "abc").surprisals)
+
+
+@pytest.mark.parametrize("text", ["", "a", "xyz", "xax"])
+def test_nothing_to_predict(tiny: Model, text: str) -> None:
+    with pytest.raises(ScoringError, match="nothing to predict"):
+        predict(tiny, text, unknown="skip")
+
+
+@pytest.mark.parametrize("last", [0.0, -0.1, 1.1, math.nan])
+def test_a_share_is_above_0_and_at_most_1(tiny: Model, last: float) -> None:
+    with pytest.raises(ValueError, match="last"):
+        predict(tiny, "abc", last=last)
+
+
+def test_logits_that_say_nothing(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = type(tiny.engine).forward
+
+    def broken(*arguments: object) -> object:
+        logits, state = step(*arguments)  # type: ignore[arg-type]
+        return np.where(logits == logits.max(), np.inf, logits), state
+
+    monkeypatch.setattr(type(tiny.engine), "forward", broken)
+    with pytest.raises(ScoringError, match="not finite"):
+        predict(tiny, "abc")
+
+
+def test_every_character_of_several_texts_counts_the_same() -> None:
+    whole = total([Score(10, 10, 5.0, 3), Score(30, 30, 45.0, 6)])
+    assert whole == Score(40, 40, 50.0, 9)
+    assert whole.nats == 1.25
+
+
+def test_a_perplexity_beyond_all_numbers() -> None:
+    assert Score(1, 1, 1000.0, 0).perplexity == math.inf
+
+
+def test_hits_are_counted() -> None:
+    prediction = Prediction("a", "bcd", "bxd", np.array([0.5, 2.0, 0.25]), hits=2, skipped=0)
+    assert prediction.score == Score(3, 3, 2.75, 2)

@@ -1,0 +1,216 @@
+"""A file is whole or not there."""
+
+import errno
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+import pytest
+from textgen_runtime import OutputError
+from textgen_runtime.system import files as atomic
+from textgen_runtime.system.files import PREFIX, SUFFIX, remove_abandoned, replace_file
+
+
+def test_a_file_is_written_and_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    replace_file(path, b"one")
+    replace_file(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_who_reads_the_old_file_goes_on_reading_it(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with path.open("rb") as reader:
+        replace_file(path, b"new")
+        assert reader.read() == b"old"
+
+
+def test_a_full_disk_loses_nothing_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def full(_: int) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match=r"cannot write .*file: No space left on device"):
+        replace_file(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_an_interrupt_loses_nothing_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def interrupt(_: int) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        replace_file(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="No such file"):
+        replace_file(tmp_path / "none" / "file", b"")
+
+
+def test_permissions_are_kept_and_links_are_followed(tmp_path: Path) -> None:
+    path, link = tmp_path / "file", tmp_path / "link"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    link.symlink_to(path)
+    replace_file(link, b"new")
+    assert link.is_symlink()
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.fixture
+def modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The permissions of every temporary file when all of it is written."""
+    seen: list[int] = []
+
+    def look(_: int) -> None:
+        seen.extend(path.stat().st_mode & 0o777 for path in tmp_path.glob(f"{PREFIX}*"))
+
+    monkeypatch.setattr(os, "fsync", look)
+    return seen
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444])
+def test_what_replaces_a_file_is_private_until_it_has_its_permissions(
+    tmp_path: Path, modes: list[int], mode: int
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    before = os.umask(0o022)
+    try:
+        replace_file(path, b"new")
+    finally:
+        os.umask(before)
+    assert modes == [0o600]
+    assert path.stat().st_mode & 0o777 == mode
+
+
+def test_a_new_file_follows_the_umask(tmp_path: Path, modes: list[int]) -> None:
+    before = os.umask(0o027)
+    try:
+        replace_file(tmp_path / "file", b"new")
+    finally:
+        os.umask(before)
+    assert modes == [0o640]
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from textgen_runtime.system.files import replace_file
+os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+replace_file(Path(sys.argv[1]) / "file", b"new")
+"""
+
+
+def test_what_a_killed_process_leaves_is_removed(tmp_path: Path) -> None:
+    mine = tmp_path / "download.partial"
+    mine.touch()
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(os.listdir(tmp_path)) == 2
+    remove_abandoned(tmp_path)
+    assert os.listdir(tmp_path) == [mine.name]
+
+
+def test_what_is_being_written_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: remove_abandoned(tmp_path))
+    rename = Path.replace
+
+    def renamed(path: Path, target: Path) -> Path:
+        remove_abandoned(tmp_path)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "replace", renamed)
+    replace_file(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_what_is_removed_before_it_is_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = fcntl.flock
+    seen: list[str] = []
+
+    def late(file: BinaryIO, operation: int) -> None:
+        if file.mode == "xb" and not seen:
+            seen.append(file.name)
+            remove_abandoned(tmp_path)
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    replace_file(tmp_path / "file", b"new")
+    assert len(seen) == 1
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("has_locks", [False, True])
+def test_nothing_is_removed_where_there_are_no_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_locks: bool
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    if not has_locks:
+        monkeypatch.setattr(atomic, "fcntl", None)
+    temporary = tmp_path / f"{PREFIX}0123456789abcdef{SUFFIX}"
+    temporary.touch()
+    remove_abandoned(tmp_path)
+    replace_file(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert temporary.exists()
+
+
+def test_what_is_no_file_is_written_to(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        replace_file(pipe, b"new")
+        assert os.read(reader, 10) == b"new"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    for folder in (tmp_path, Path("/")):
+        with pytest.raises(OutputError, match="Is a directory"):
+            replace_file(folder, b"new")
+
+
+def test_a_name_may_be_as_long_as_any(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 255)
+    replace_file(path, b"new")
+    assert path.read_bytes() == b"new"
+
+
+def test_threads_may_write_the_same_file(tmp_path: Path) -> None:
+    contents = [bytes([65 + i]) * 10_000 for i in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda content: replace_file(tmp_path / "file", content), contents * 10))
+    assert (tmp_path / "file").read_bytes() in contents
+    assert os.listdir(tmp_path) == ["file"]

@@ -1,0 +1,277 @@
+"""A tokenizer whose tokens are not characters, and whose decoder holds text back."""
+
+import copy
+import pickle
+import re
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pytest
+import textgen_runtime as textgen
+from textgen_runtime import Batch, Generation, Metadata, Model, PromptError
+from textgen_runtime.cli.eval import main as eval_main
+from textgen_runtime.cli.info import main as info_main
+from textgen_runtime.cli.run import main as run_main
+from textgen_runtime.engines.base import Measurements
+from textgen_runtime.engines.opening import EngineName
+from textgen_runtime.generation.loading import open_model
+from textgen_runtime.text.tokenizer import TOKENIZERS, UnknownPolicy
+from textgen_train.export.onnx_graph import build_model
+
+from tests.helpers.commands import Captured, run_here
+from tests.helpers.make_tiny_model import random_network
+
+PAIRS = [one + other for one in "abc\n" for other in "abc\n"]
+
+
+class PairTokenizer:
+    """Two characters a token."""
+
+    level = "pair"
+
+    def __init__(self, symbols: Iterable[str], unknown: int | None = None) -> None:
+        self.symbols, self.unknown = tuple(symbols), unknown
+
+    @classmethod
+    def is_symbol(cls, text: str) -> bool:
+        return len(text) == 2
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PairTokenizer) and self.symbols == other.symbols
+
+    def __hash__(self) -> int:
+        return hash(self.symbols)
+
+    def pairs(self, text: str) -> list[str]:
+        return [text[i : i + 2] for i in range(0, len(text), 2)]
+
+    def knows(self, text: str) -> bool:
+        return all(pair in self.symbols for pair in self.pairs(text))
+
+    def encode(self, text: str, unknown: UnknownPolicy = "error") -> "array[int]":
+        if unknown == "error" and not self.knows(text):
+            raise PromptError("the model does not know all of it")
+        return array("q", [self.symbols.index(pair) for pair in self.pairs(text) if pair in self.symbols])
+
+    def unknown_in(self, text: str) -> Counter[str]:
+        return Counter(pair for pair in self.pairs(text) if pair not in self.symbols)
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        return "".join(self.decode_each(tokens))
+
+    def decode_each(self, tokens: Iterable[int]) -> list[str]:
+        return [self.symbols[token] for token in tokens]
+
+    def decoder(self) -> "PairDecoder":
+        return PairDecoder(self.symbols)
+
+
+class PairDecoder:
+    """Holds the second character of the last token back."""
+
+    def __init__(self, symbols: tuple[str, ...], tail: tuple[int, ...] = ()) -> None:
+        self._symbols, self.tail = symbols, tail
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        text = ""
+        for token in tokens:
+            text += self.finish() + self._symbols[token][0]
+            self.tail = (token,)
+        return text
+
+    def finish(self) -> str:
+        held = "".join(self._symbols[token][1] for token in self.tail)
+        self.tail = ()
+        return held
+
+    def copy(self) -> Self:
+        return type(self)(self._symbols, self.tail)
+
+
+@pytest.fixture(autouse=True)
+def _level(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TOKENIZERS, PairTokenizer.level, PairTokenizer)
+
+
+@pytest.fixture(scope="module")
+def content() -> bytes:
+    metadata = Metadata(PairTokenizer(PAIRS), prompts=("abcc",))
+    return build_model(*random_network(len(PAIRS)), metadata).SerializeToString()
+
+
+@pytest.fixture(params=["native", "onnxruntime"])
+def model(content: bytes, request: pytest.FixtureRequest) -> Model:
+    engine: EngineName = request.param
+    return open_model(content, engine)
+
+
+def token_by_token(model: Model, prompt: str, length: int, seed: int, substream: int = 0) -> str:
+    """The text of as many tokens, worked out one by one."""
+    sampler, state = textgen.Sampler(1.0, seed, substream), model.engine.initial_state()
+    tokens = list(model.tokenizer.encode(prompt))
+    given = len(tokens)
+    for place in range(given + length - 1):
+        logits, state = model.engine.forward(np.array([[tokens[place]]]), state)
+        if place >= given - 1:
+            tokens.append(sampler.draw(logits[0, 0]))
+    return model.tokenizer.decode(tokens[given:])
+
+
+def test_length_counts_tokens(model: Model) -> None:
+    expected = token_by_token(model, "abca", 40, 5)
+    assert len(expected) == 80
+    options = {"length": 40, "temperature": 1.0, "seed": 5}
+    assert model.generate("abca", **options) == expected  # type: ignore[call-overload]
+    chunks = list(model.stream("abca", **options))  # type: ignore[arg-type]
+    assert len(chunks) > 1
+    assert "".join(chunks) == expected
+    several = model.generate(["abca", "cc"], **options)  # type: ignore[call-overload]
+    assert several == [expected, token_by_token(model, "cc", 40, 5, 1)]
+
+
+def test_a_running_text_is_in_one_piece_wherever_it_was_cut(model: Model) -> None:
+    generation = model.start("abca", temperature=1.0, seed=5)
+    assert generation.prompt == "abca"
+    text = "".join(generation.take(length) for length in (1, 0, 17, 22))
+    assert len(text) == 79
+    assert text + generation.finish() == token_by_token(model, "abca", 40, 5)
+    assert generation.finish() == ""
+    generation = model.start("abca", temperature=1.0, seed=5)
+    generation.take(3)
+    # What was held back comes before what is read.
+    held = generation.copy().finish()
+    assert len(held) == 1
+    assert generation.feed("bbcc") == held + "bbcc"
+
+
+def test_lanes_count_tokens_and_characters_apart(model: Model) -> None:
+    batch = Batch(model, Measurements())
+    one, other = (model.start("abca", temperature=1.0, seed=5, substream=i) for i in range(2))
+    batch.add(one, 6)
+    batch.add(other, 9, finish=False)
+    first = batch.advance(4)
+    assert [(made.tokens, len(made.text), made.ending) for made in first] == [(4, 7, None)] * 2
+    second = batch.advance(4)
+    assert [(made.tokens, len(made.text), made.ending) for made in second] == [(2, 5, "length"), (4, 8, None)]
+    (third,) = batch.advance(4)
+    assert (third.tokens, len(third.text), third.ending) == (1, 2, "length")
+    assert batch.measurements is not None
+    assert batch.measurements.tokens == 15
+    assert len(other.finish()) == 1
+
+
+def pickled(generation: Generation) -> Generation:
+    again: Generation = pickle.loads(pickle.dumps(generation))  # noqa: S301 (its own)
+    return again
+
+
+@pytest.mark.parametrize("again", [Generation.copy, copy.deepcopy, pickled])
+def test_what_is_held_back_is_copied(model: Model, again: Callable[[Generation], Generation]) -> None:
+    generation = model.start("abca", temperature=1.0, seed=5)
+    generation.take(10)
+    clone = again(generation)
+    assert (clone.take(5), clone.finish()) == (generation.take(5), generation.finish())
+
+
+def test_what_is_held_back_is_saved(model: Model, tmp_path: Path) -> None:
+    generation = model.start("abca", temperature=1.0, seed=5)
+    generation.take(10)
+    textgen.save(generation, tmp_path / "saved.npz")
+    resumed = textgen.resume(model, tmp_path / "saved.npz")
+    assert (resumed.take(5), resumed.finish()) == (generation.take(5), generation.finish())
+
+
+def test_an_interrupt_puts_the_decoder_back(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    generation = model.start("abca", temperature=1.0, seed=5)
+    text = generation.take(10)
+    accept = Generation.accept
+
+    def interrupted(generation: Generation, generated: object) -> str:
+        accept(generation, generated)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Generation, "accept", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            generation.take(10)
+    assert text + generation.take(30) + generation.finish() == token_by_token(model, "abca", 40, 5)
+
+
+def test_a_generation_goes_back_to_a_mark_more_than_once(model: Model) -> None:
+    generation = model.start("abca", temperature=1.0, seed=5)
+    generation.take(10)
+    mark, expected = generation.mark(), generation.copy().take(5)
+    for _ in range(2):
+        assert generation.take(5) == expected
+        generation.reset(mark)
+
+
+def test_scores_count_tokens_and_characters_apart(model: Model) -> None:
+    prediction = textgen.predict(model, "abcabb\ncab")
+    assert (prediction.context, prediction.text) == ("ab", "cabb\ncab")
+    assert list(prediction.symbols) == ["ca", "bb", "\nc", "ab"]
+    assert len(prediction.choices) == len(prediction.surprisals) == 4
+    score = prediction.score
+    assert (score.characters, score.tokens) == (8, 4)
+    assert score.nats == pytest.approx(prediction.surprisals.sum() / 8)
+    assert score.perplexity == pytest.approx(np.exp(prediction.surprisals.mean()))
+    assert score.accuracy == prediction.hits / 4
+    assert textgen.predict(model, "abcaxxab", unknown="skip").skipped == 2
+
+
+def test_commands_say_what_they_count(content: bytes, tmp_path: Path, capsys: Captured) -> None:
+    path, text, page = tmp_path / "pairs.onnx", tmp_path / "text.txt", tmp_path / "page.html"
+    path.write_bytes(content)
+    text.write_text("abcabb\ncab")
+    for options in ((), ("--engine", "onnxruntime")):
+        code, out, err = run_here(
+            run_main,
+            capsys,
+            str(path),
+            "--stats",
+            "--length",
+            "20",
+            "--prompt",
+            "abca",
+            "--seed",
+            "1",
+            *options,
+        )
+        assert code == 0
+        assert len(out) == len("abca") + 40 + 1
+        assert re.search(r"^first token      \d", err, re.MULTILINE)
+        assert re.search(r"^speed            [\d,]+ tokens/s$", err, re.MULTILINE)
+        assert re.search(r"^a token          \d", err, re.MULTILINE)
+        assert re.search(r"^mean entropy     [\d.]+ bits a token$", err, re.MULTILINE)
+    code, out, _ = run_here(eval_main, capsys, str(path), str(text), "--surprise", str(page))
+    assert code == 0
+    assert "text.txt: 8 characters predicted in 4 tokens, " in out
+    assert re.search(r"nats a character, [\d.]+ bits, perplexity [\d.]+ a token, likeliest token right", out)
+    assert page.read_text().count("</i>") == 4
+    code, out, _ = run_here(info_main, capsys, str(path))
+    assert code == 0
+    assert re.search(r"^level +pair$", out, re.MULTILINE)
+    assert "vocabulary, 16 tokens" in out
+    assert "'ab'" in out
+
+
+def test_the_level_picks_the_tokenizer(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = open_model(content)
+    assert isinstance(opened.tokenizer, PairTokenizer)
+    assert opened.metadata.to_props()["textgen.format"] == "2"
+    monkeypatch.delitem(TOKENIZERS, "pair")
+    with pytest.raises(
+        textgen.ModelFileError, match=r"textgen\.level is 'pair', and this version reads 'character'"
+    ):
+        open_model(content)
+    wrong = Metadata(PairTokenizer(["abc", *PAIRS[1:]])).to_props()
+    monkeypatch.setitem(TOKENIZERS, "pair", PairTokenizer)
+    with pytest.raises(textgen.ModelFileError, match="holds 'abc' at 0, not a pair"):
+        Metadata.from_props(wrong)

@@ -1,0 +1,227 @@
+"""The unknown symbol, which stands for rare characters: read, scored, and never drawn."""
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import textgen_runtime as textgen
+import torch
+from onnx import helper
+from textgen_runtime.cli import run
+from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.engines.base import Measurements
+from textgen_runtime.engines.opening import EngineName
+from textgen_runtime.errors import CorpusError, ModelFileError, PromptError
+from textgen_runtime.generation.loading import open_model
+from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.tokenizer import CharacterTokenizer
+from textgen_train.data.dataset import make_dataset
+from textgen_train.export.exporter import build_checked
+from textgen_train.models.lstm import CharLSTM
+
+from tests.helpers.commands import Captured, run_here
+
+ENGINES: tuple[EngineName, ...] = ("native", "onnxruntime")
+TOKENIZER = CharacterTokenizer(["", "a", "b", "c"], unknown=0)
+
+
+@pytest.fixture(scope="module")
+def content() -> bytes:
+    """A model that would draw the unknown symbol most of the time."""
+    torch.manual_seed(0)
+    network = CharLSTM(4, units=8, embedding=4)
+    with torch.no_grad():
+        network.output.bias[0] = 5.0
+    return build_checked(network, Metadata(TOKENIZER, prompts=("abc",))).content
+
+
+def metadata_of(content: bytes) -> dict[str, str]:
+    model = onnx.ModelProto.FromString(content)
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def with_metadata(content: bytes, **changes: str) -> bytes:
+    model = onnx.ModelProto.FromString(content)
+    metadata = metadata_of(content) | {f"textgen.{key}": value for key, value in changes.items()}
+    del model.metadata_props[:]
+    helper.set_model_props(model, metadata)
+    return model.SerializeToString()
+
+
+def test_rare_characters_are_read_as_the_unknown_symbol() -> None:
+    assert TOKENIZER.encode("axbyc").tolist() == [1, 0, 2, 0, 3]
+    assert TOKENIZER.encode("axbyc", "skip").tolist() == [1, 2, 3]
+    assert TOKENIZER.decode([1, 0, 2]) == "ab"
+    assert TOKENIZER.decode_each([1, 0, 2]) == "a\ufffdb"
+    assert CharacterTokenizer("abc") != TOKENIZER != CharacterTokenizer(["", "a", "b", "c"])
+    with pytest.raises(PromptError):
+        CharacterTokenizer("abc").encode("axb")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("temperature", [0.0, 1.0, 50.0])
+def test_it_is_never_drawn(content: bytes, engine: EngineName, temperature: float) -> None:
+    model = open_model(content, engine)
+    generation = model.start("axb", temperature=temperature, seed=0)
+    read = np.asarray(model.tokenizer.encode("axb"))[:, np.newaxis]
+    assert model.engine.forward(read, model.engine.initial_state())[0][-1, 0].argmax() == 0
+    text = generation.take(300)
+    assert len(text) == 300
+    assert set(text) <= set("abc")
+    texts = model.generate(["a", "b", "c"], length=50, temperature=temperature, seed=1)
+    assert [len(text) for text in texts] == [50, 50, 50]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_logits_of_a_generation_rule_it_out(content: bytes, engine: EngineName) -> None:
+    """After a prompt, after drawing, and after reading a text in between."""
+    generation = open_model(content, engine).start("axb", temperature=1.0, seed=0)
+    for go_on in (lambda: None, lambda: generation.take(3), lambda: generation.feed("cxa")):
+        go_on()
+        assert generation.logits[0] == -np.inf
+        assert np.isfinite(generation.logits[1:]).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "warning"),
+    [
+        ((), "3 of the prompt's characters, which the model does not know, read as the unknown symbol: "),
+        (("--unknown", "skip"), "skipped 3 of the prompt's characters, which the model does not know: "),
+    ],
+)
+def test_unknown_characters_of_a_prompt_are_told_of(
+    content: bytes, tmp_path: Path, capsys: Captured, options: tuple[str, ...], warning: str
+) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+    code, out, err = run_here(run.main, capsys, str(path), "--prompt", "axbyxc", "--length", "5", *options)
+    assert (code, out[:3], len(out)) == (0, "abc", 9)
+    assert err == f"textgen-run: warning: {warning}'x' (U+0078), 'y' (U+0079)\n"
+    assert run_here(run.main, capsys, str(path), "--prompt", "abc", *options)[2] == ""
+
+
+def test_the_other_characters_keep_their_proportions(content: bytes) -> None:
+    """Of one distribution: after the same prompt, with many substreams; a chi-squared test at 0.1%."""
+    model = open_model(content)
+    start = model.start("ab", temperature=1.0, seed=0)
+    weights = np.exp(start.logits[1:].astype(np.float64))
+    drawn = Counter(model.generate(["ab"] * 3000, length=1, temperature=1.0, seed=3))
+    expected = 3000 * weights / weights.sum()
+    found = np.array([drawn[symbol] for symbol in "abc"])
+    assert ((found - expected) ** 2 / expected).sum() < 13.8
+
+
+def test_measuring_sees_what_is_drawn_from(content: bytes) -> None:
+    for engine in ENGINES:
+        generation = open_model(content, engine).start("ab", temperature=1.0, seed=0)
+        generation.measurements = measured = Measurements()
+        generation.take(50)
+        assert 0 < measured.entropy_bits / 50 < np.log2(3)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_generation_is_saved_and_resumed(content: bytes, engine: EngineName, tmp_path: Path) -> None:
+    model = open_model(content, engine)
+    generation = model.start("ab", temperature=1.0, seed=0)
+    generation.take(10)
+    textgen.save(generation, tmp_path / "saved.npz")
+    assert textgen.resume(model, tmp_path / "saved.npz").take(30) == generation.take(30)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_it_is_scored_and_counted(content: bytes, engine: EngineName) -> None:
+    model = open_model(content, engine)
+    prediction = textgen.predict(model, "axbyc")
+    assert prediction.text == "\ufffdb\ufffdc"
+    assert (prediction.unknown, prediction.skipped) == (2, 0)
+    assert prediction.surprisals[0] < 0.5 < prediction.surprisals[1]
+    skipped = textgen.predict(model, "axbyc", unknown="skip")
+    assert (skipped.text, skipped.unknown, skipped.skipped) == ("bc", 0, 2)
+    assert textgen.predict(model, "abc").unknown == 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_it_is_no_hit_where_the_text_has_its_stand_in(engine: EngineName) -> None:
+    """U+FFFD may be a character of the vocabulary as well, and another token than the unknown symbol."""
+    torch.manual_seed(0)
+    network = CharLSTM(3, units=8, embedding=4)
+    with torch.no_grad():
+        network.output.bias[0] = 50.0
+    metadata = Metadata(CharacterTokenizer(["", "a", "\ufffd"], unknown=0))
+    prediction = textgen.predict(open_model(build_checked(network, metadata).content, engine), "a\ufffdxa")
+    assert (prediction.text, prediction.choices) == ("\ufffd\ufffda", "\ufffd" * 3)
+    assert prediction.score.hits == prediction.hits == 1
+
+
+def test_only_a_file_with_an_unknown_symbol_is_of_format_2(content: bytes) -> None:
+    metadata = metadata_of(content)
+    assert metadata["textgen.format"] == "2"
+    assert metadata["textgen.special"] == '{"unknown": 0}'
+    plain = Metadata(CharacterTokenizer("abc")).to_props()
+    assert plain["textgen.format"] == "1"
+    assert "textgen.special" not in plain
+    assert open_model(content).metadata.tokenizer == TOKENIZER
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"special": '{"unknown": 4}'}, "has the unknown symbol at 4, and its vocabulary has 4 entries"),
+        ({"special": '{"unknown": true}'}, "has the unknown symbol at (true|True)"),
+        ({"special": '{"unknown": -1}'}, "has the unknown symbol at -1"),
+        ({"special": '{"unknown": 1}'}, "holds '' at 0, not a character"),
+        ({"vocabulary": '["d", "a", "b", "c"]'}, "holds 'd' at 0, where the unknown symbol has an empty"),
+        ({"special": '{"begin": 0}'}, "this version reads 'unknown' alone: upgrade"),
+        ({"special": "[]"}, "this version reads 'unknown' alone"),
+        ({"special": "{}"}, "holds '' at 0, not a character"),
+        ({"format": "1"}, "holds '' at 0, not a character"),
+        ({"format": "3"}, "this version reads format 2"),
+    ],
+)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_damaged_special_tokens(
+    content: bytes, engine: EngineName, changes: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(ModelFileError, match=reason):
+        open_model(with_metadata(content, **changes), engine)
+
+
+def test_symbols_that_are_rare_in_the_training_text_become_one() -> None:
+    text = "ab" * 90 + "xyz" + "ab" * 20 + "q" + "ab" * 3
+    corpus = Corpus("rare", text, "f" * 64)
+    dataset = make_dataset(corpus, Normalization(), 0.05, min_count=2)
+    assert dataset.tokenizer == CharacterTokenizer(["", "a", "b"], unknown=0)
+    # x, y and z of the training text, and q of the held-out one.
+    assert dataset.rare == 4
+    assert dataset.unknown_share(dataset.training) == pytest.approx(3 / len(dataset.training))
+    assert dataset.unknown_share(dataset.held_out) == pytest.approx(1 / len(dataset.held_out))
+    whole = make_dataset(corpus, Normalization(), 0.05)
+    assert (len(whole.tokenizer), whole.tokenizer.unknown, whole.rare) == (6, None, 0)
+
+
+def test_a_text_without_rare_symbols_has_no_unknown_one() -> None:
+    dataset = make_dataset(Corpus("song", "do re mi " * 40, "f" * 64), Normalization(), 0.1, min_count=5)
+    assert dataset.tokenizer.unknown is None
+
+
+def test_a_text_of_rare_symbols_alone_is_refused() -> None:
+    text = "".join(map(chr, range(0x4E00, 0x4E00 + 300)))
+    with pytest.raises(CorpusError, match="no symbol of the corpus rare is there 2 times: lower --min-count"):
+        make_dataset(Corpus("rare", text, "f" * 64), Normalization(), 0.1, min_count=2)
+
+
+@pytest.mark.parametrize("known", ["a", "ab" * 40])
+def test_snippets_have_text_and_jump_over_nothing(known: str) -> None:
+    """A text whose symbols are nearly all rare: each of them is there once."""
+    rare = "".join(map(chr, range(0x4E00, 0x4E00 + 900)))
+    text = rare[:400] + known + rare[400:] + "a" + "ab" * 30
+    dataset = make_dataset(Corpus("rare", text, "f" * 64), Normalization(), 0.05, min_count=2)
+    assert dataset.tokenizer.unknown == 0
+    for seed in range(5):
+        snippet = dataset.snippet(random.Random(seed))
+        assert snippet
+        assert snippet in text

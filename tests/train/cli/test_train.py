@@ -1,0 +1,116 @@
+"""``textgen-train`` makes a model from a text, as its options say."""
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+import textgen_runtime as textgen
+from textgen_runtime import __version__
+
+from tests.helpers.commands import Captured
+from tests.helpers.train_command import QUICK, TEXT, run
+
+
+@pytest.mark.usefixtures("book")
+def test_a_text_becomes_a_model(capsys: Captured) -> None:
+    code, out, err = run(capsys, "book.txt", *QUICK, "--lowercase", "--seed", "3")
+    assert code == 0
+    assert out.splitlines()[-1].endswith(
+        "nats held out; wrote model.onnx, metrics.jsonl, samples.txt, loss.png to book-model; "
+        "next: textgen-run book-model --temp 0.5"
+    )
+    assert "1,764 characters to learn from, 196 held out, 14 different ones" in err
+    assert "1 x 8 LSTM units" in err
+    model = textgen.load("book-model/model.onnx")
+    assert model.generate("DO RE", seed=1, length=10)
+    assert model.training["recipe"]["seed"] == 3
+
+
+@pytest.mark.usefixtures("book")
+def test_options_reach_the_recipe(capsys: Captured) -> None:
+    code, out, _ = run(
+        capsys,
+        "book.txt",
+        *("-o", "my model", "--units", "6", "--layers", "2", "--dropout", "0.25", "--epochs", "1"),
+        *("--batch", "2", "--sequence-length", "10", "--learning-rate", "0.01", "--weight-decay", "0.1"),
+        *("--held-out", "0.2", "--no-samples", "--threads", "1", "--unicode", "none"),
+    )
+    assert code == 0
+    assert "next: textgen-run 'my model' --temp 0.5" in out
+    assert "------ temperature" not in out
+    assert not Path("my model/samples.txt").exists()
+    model = textgen.load("my model/model.onnx")
+    assert model.engine.network.recurrent == (2, 6)
+    assert model.metadata.normalization.unicode is None
+    recipe = model.training["recipe"]
+    assert (recipe["dropout"], recipe["batch"], recipe["slice_length"]) == (0.25, 2, 10)
+    assert (recipe["learning_rate"], recipe["weight_decay"]) == (0.01, 0.1)
+    assert model.training["split"]["held_out_characters"] == 392
+
+
+@pytest.mark.usefixtures("book")
+def test_a_corpus_from_standard_input_and_a_held_out_file(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode())))
+    code, _, err = run(capsys, "-", *QUICK, "--held-out-file", "book.txt", "--no-samples")
+    assert code == 0
+    assert "1,960 characters to learn from, 1,959 held out" in err
+    assert Path("standard-input-model/model.onnx").exists()
+
+
+def test_version(capsys: Captured) -> None:
+    assert run(capsys, "--version") == (0, f"textgen-train {__version__}\n", "")
+
+
+@pytest.mark.usefixtures("book")
+def test_a_text_can_be_read_in_its_own_form(capsys: Captured) -> None:
+    Path("signs.txt").write_text("Es hat 20\u2103, sagt Firma\u2122. " * 50, encoding="utf-8")
+    assert run(capsys, "signs.txt", *QUICK, "--lowercase", "--unicode", "NFKC")[0] == 0
+
+
+@pytest.mark.usefixtures("book")
+def test_the_textbooks_experiment(capsys: Captured) -> None:
+    code, _, err = run(capsys, "book.txt", "--recipe", "classic", "--units", "8", "--epochs", "2")
+    assert code == 0
+    assert "1 x 8 LSTM units" in err
+    model = textgen.load("book-model/model.onnx")
+    assert model.metadata.normalization.lowercase
+    assert model.training["recipe"]["name"] == "classic"
+    assert model.training["recipe"]["window"] == 60
+    assert model.training["parameters"] == 4 * 8 * (14 + 8 + 1) + 14 * (8 + 1)
+    assert Path("book-model/samples.txt").read_text(encoding="utf-8").count("--- generating from") == 2
+
+
+def test_a_large_vocabulary_changes_the_preset_and_the_first_lines_say_so(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    many = "".join(map(chr, range(0x4E00, 0x4E00 + 600))) * 4
+    Path("many.txt").write_text(many, encoding="utf-8")
+    code, _, err = run(capsys, "many.txt", "--units", "8", "--embedding", "6", "--epochs", "1")
+    assert code == 0
+    first, second = err.splitlines()[:2]
+    assert first.endswith(" 600 different ones")
+    # Not the embedding, which an option gives.
+    assert second.startswith("with 500 symbols or more: --batch 16")
+    assert "embedding" not in second
+    recipe = textgen.load("many-model").training["recipe"]
+    assert (recipe["embedding"], recipe["batch"]) == (6, 16)
+
+
+def test_rare_symbols_are_counted_in_the_first_line(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rare.txt").write_text("ab" * 400 + "xy" + "ab" * 90 + "z" + "ab" * 9, encoding="utf-8")
+    code, _, err = run(capsys, "rare.txt", "--min-count", "2", "--units", "8", "--epochs", "1")
+    assert code == 0
+    assert err.splitlines()[0].endswith(
+        "3 different ones; one of them stands for 3 rare symbols, 0.22% of the training text and 1.00% of "
+        "the held-out text"
+    )
+    model = textgen.load("rare-model")
+    assert model.training["split"]["unknown"]["symbols"] == 3
+    assert set(model.generate("a", length=200, temperature=2.0, seed=0)) == {"a", "b"}

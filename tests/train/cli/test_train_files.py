@@ -1,0 +1,111 @@
+"""``textgen-train`` replaces no file unasked and never one that it reads, and leaves none half written."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+import textgen_runtime as textgen
+from textgen_train.loop.output_folder import LOCK_FILE
+
+from tests.helpers.commands import Captured
+from tests.helpers.train_command import QUICK, TEXT, run
+
+
+@pytest.mark.usefixtures("book")
+def test_a_folder_called_like_a_model_that_ships(capsys: Captured) -> None:
+    code, out, _ = run(capsys, "book.txt", *QUICK, "--no-samples", "-o", "nietzsche")
+    assert code == 0
+    assert out.endswith("next: textgen-run ./nietzsche --temp 0.5\n")
+
+
+def test_an_earlier_model_is_not_replaced_unasked(book: Path, capsys: Captured) -> None:
+    model = book.parent / "model.onnx"
+    model.write_bytes(b"precious")
+    code, _, err = run(capsys, "book.txt", *QUICK, "-o", ".")
+    assert code == 1
+    assert "model.onnx exists: choose another folder with -o, or pass --overwrite" in err
+    assert model.read_bytes() == b"precious"
+    assert run(capsys, "book.txt", *QUICK, "-o", ".", "--overwrite")[0] == 0
+    assert textgen.load(model)
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "samples.txt", "loss.png"])
+def test_no_file_of_the_users_is_replaced_unasked(book: Path, capsys: Captured, name: str) -> None:
+    (book.parent / "out").mkdir()
+    mine = book.parent / "out" / name
+    mine.write_bytes(b"precious")
+    code, _, err = run(capsys, "book.txt", *QUICK, "--no-samples", "-o", "out")
+    assert (code, err.count("\n")) == (1, 1)
+    assert f"{name} exists: choose another folder with -o" in err
+    assert mine.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        (("poems",), "poems/samples.txt is read, and would be replaced"),
+        (("poems/samples.txt",), "poems/samples.txt is read, and would be replaced"),
+        (("book.txt", "--held-out-file", "poems/samples.txt"), "poems/samples.txt is read, and would be"),
+        ((".",), "poems/samples.txt is read, and would be replaced"),
+    ],
+)
+def test_what_is_learned_from_is_never_replaced(
+    book: Path, capsys: Captured, sources: tuple[str, ...], message: str
+) -> None:
+    poem = book.parent / "poems" / "samples.txt"
+    poem.parent.mkdir()
+    poem.write_text(TEXT, encoding="utf-8")
+    code, _, err = run(capsys, *sources, *QUICK, "-o", "poems", "--overwrite")
+    assert (code, err.count("\n")) == (1, 1)
+    assert message in err
+    assert poem.read_text(encoding="utf-8") == TEXT
+    assert os.listdir(poem.parent) == ["samples.txt"]
+
+
+@pytest.mark.usefixtures("book")
+def test_a_folder_of_texts_may_hold_their_model(capsys: Captured) -> None:
+    for options in ((), ("--overwrite",)):
+        code, _, err = run(capsys, ".", *QUICK, *options, "-o", ".")
+        assert code == 0
+        assert err.startswith(f"{Path.cwd().name}: 1,764 characters to learn from")
+
+
+@pytest.mark.usefixtures("book")
+def test_the_default_folder_is_called_like_the_corpus(capsys: Captured) -> None:
+    for name in ("letters.2020", "letters.2021"):
+        Path(name).mkdir()
+        Path(name, "all.txt").write_text(TEXT, encoding="utf-8")
+        assert run(capsys, name, *QUICK, "--no-samples")[0] == 0
+        assert Path(f"{name}-model/model.onnx").is_file()
+
+
+@pytest.mark.usefixtures("book")
+def test_a_folder_may_be_called_like_a_known_corpus(capsys: Captured, tmp_path: Path) -> None:
+    (tmp_path / "python-docs").mkdir()
+    code, _, err = run(
+        capsys, "python-docs", *QUICK, "-o", "python-docs", "--held-out", "0.999", "--no-samples"
+    )
+    assert code == 0, err
+
+
+@pytest.mark.usefixtures("book")
+def test_a_full_disk_leaves_nothing_half_written(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    code, _, err = run(capsys, "book.txt", *QUICK)
+    assert code == 1
+    assert err.endswith("textgen-train: error: cannot write book-model/model.onnx: No space left on device\n")
+    assert os.listdir("book-model") == [LOCK_FILE]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["cash$_$.txt", "红楼梦.txt", "b\udcffk.txt"])
+@pytest.mark.usefixtures("book")
+def test_a_corpus_may_be_called_anything(capsys: Captured, name: str) -> None:
+    Path(name).write_text(TEXT, encoding="utf-8")
+    code, _, err = run(capsys, name, *QUICK, "--no-samples", "-o", "out")
+    assert code == 0
+    assert err.count("\n") == 2

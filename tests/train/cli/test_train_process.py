@@ -1,0 +1,100 @@
+"""``textgen-train`` in a process of its own: interrupted, and read by nobody."""
+
+import contextlib
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, TypeAlias
+
+import pytest
+import textgen_runtime as textgen
+from textgen_train.cli._interrupts import deferred_interrupts
+
+# What runs the tests in the background may have the signals ignored, and children inherit that.
+PROGRAM = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "signal.signal(signal.SIGHUP, signal.SIG_DFL); "
+    "from textgen_train.cli.train import main; sys.exit(main())"
+)
+
+Process: TypeAlias = subprocess.Popen[str]
+Start: TypeAlias = Callable[[int], tuple[Process, IO[str], IO[str]]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a training of so many passes and returns when it has told its first score."""
+    with contextlib.ExitStack() as stack:
+
+        def begin(epochs: int) -> tuple[Process, IO[str], IO[str]]:
+            (tmp_path / "book.txt").write_text("Do re mi fa sol la si do,\n" * 80, encoding="utf-8")
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", PROGRAM, "book.txt", "--units", "8", "--epochs", str(epochs)],
+                    cwd=tmp_path,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    encoding="utf-8",
+                )
+            )
+            # Before it is waited for, so that a test that fails leaves no training behind.
+            stack.callback(process.kill)
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert "held out" in process.stdout.readline()
+            return process, process.stdout, process.stderr
+
+        yield begin
+
+
+def test_training_goes_on_when_the_reader_of_its_samples_goes_away(start: Start, tmp_path: Path) -> None:
+    # More than one evaluation, of which the first is read.
+    process, out, _ = start(120)
+    out.close()
+    assert process.wait(timeout=120) == 0
+    lines = (tmp_path / "book-model" / "metrics.jsonl").read_text().splitlines()
+    assert len(lines) > 1
+    assert json.loads(lines[-1])["epoch"] == 120.0
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_keeps_the_best_model(start: Start, tmp_path: Path, sent: signal.Signals) -> None:
+    process, _, _ = start(1_000_000)
+    process.send_signal(sent)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert re.fullmatch(
+        r"textgen-train: interrupted: book-model/model\.onnx holds the best model so far, .* held out",
+        err.splitlines()[-1],
+    )
+    assert textgen.load(tmp_path / "book-model" / "model.onnx").generate(seed=1, length=5)
+    assert not list((tmp_path / "book-model").glob(".*.partial"))
+
+
+def test_an_interrupt_keeps_the_best_model_though_nobody_reads(start: Start, tmp_path: Path) -> None:
+    """As after Ctrl-C in a shell, which ends the ``tee`` behind a pipe as well."""
+    process, out, err = start(1_000_000)
+    out.close()
+    err.close()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    assert textgen.load(tmp_path / "book-model" / "model.onnx").generate(seed=1, length=5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_is_an_interrupt_unless_it_is_ignored(number: signal.Signals) -> None:
+    for handler in (signal.SIG_IGN, signal.SIG_DFL):
+        before = signal.signal(number, handler)
+        try:
+            expected = (
+                contextlib.nullcontext() if handler is signal.SIG_IGN else pytest.raises(KeyboardInterrupt)
+            )
+            with expected, deferred_interrupts():
+                signal.raise_signal(number)
+            assert signal.getsignal(number) is handler
+        finally:
+            signal.signal(number, before)

@@ -1,0 +1,201 @@
+"""What is exported does what was trained."""
+
+import errno
+import math
+import os
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import onnx
+import pytest
+import textgen_runtime as textgen
+import textgen_train
+import torch
+from numpy.typing import NDArray
+from textgen_runtime import OutputError
+from textgen_runtime.engines.base import State
+from textgen_runtime.engines.onnxruntime import OnnxEngine
+from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.text.tokenizer import CharacterTokenizer
+from textgen_train.errors import ExportError
+from textgen_train.export import _parity, exporter
+from textgen_train.models.lstm import CharLSTM
+
+CONTRACT = Metadata(CharacterTokenizer("\n abcdefg"), prompts=("abc",), training={"corpus": "none"})
+
+
+def network(*, layers: int = 1, units: int = 12, seed: int = 0) -> CharLSTM:
+    torch.manual_seed(seed)
+    model = CharLSTM(9, units=units, layers=layers, embedding=5, dropout=0.3)
+    # Larger than at the start of training, so that the state and the gates matter.
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(2)
+    return model
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@torch.no_grad()
+def test_torch_and_onnxruntime_say_the_same_step_by_step(layers: int, tmp_path: Path) -> None:
+    model = network(layers=layers)
+    exported = textgen_train.export_onnx(model, CONTRACT, tmp_path / "model.onnx")
+    assert exported.largest_difference < 1e-5
+    engine = textgen.load(tmp_path / "model.onnx").engine
+    model.eval()
+    tokens = np.random.default_rng(3).integers(9, size=(200, 3))
+    state, torch_state = engine.initial_state(3), model.initial_state(3)
+    for row in tokens[:, np.newaxis]:
+        logits, state = engine.forward(row, state)
+        expected, torch_state = model(torch.from_numpy(row), torch_state)
+        np.testing.assert_allclose(logits, expected.numpy(), atol=1e-5)
+    np.testing.assert_allclose(state["hidden"], torch_state[0].numpy(), atol=1e-5)
+    np.testing.assert_allclose(state["cell"], torch_state[1].numpy(), atol=1e-5)
+    combined, _ = engine.forward(tokens, engine.initial_state(3))
+    at_once, _ = model(torch.from_numpy(tokens), model.initial_state(3))
+    np.testing.assert_allclose(combined, at_once.numpy(), atol=1e-5)
+
+
+def test_the_file_is_whole_and_says_where_it_comes_from(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    exported = textgen_train.export_onnx(network(), CONTRACT, path)
+    assert path.read_bytes() == exported.content
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    model = textgen.load(path)
+    assert model.training == {"corpus": "none"}
+    assert model.generate(seed=1, length=20) == exported.model.generate(seed=1, length=20)
+
+
+def test_exporting_leaves_the_network_training() -> None:
+    model = network()
+    exporter.build_checked(model, CONTRACT)
+    assert model.training
+    model.eval()
+    exporter.build_checked(model, CONTRACT)
+    assert not model.training
+
+
+@pytest.mark.parametrize("wrong", ["gates", "bias", "not a number"])
+def test_an_export_that_is_wrong_is_not_written(
+    wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = network()
+    if wrong == "gates":
+        monkeypatch.setattr("textgen_train.export.onnx_graph.ONNX_GATES_IN_TORCH_ORDER", (0, 1, 2, 3))
+    elif wrong == "bias":
+        described = exporter.describe(model)
+        described[1][-1]["bias"][0] += 1e-2
+        monkeypatch.setattr(exporter, "describe", lambda _: described)
+    else:
+        with torch.no_grad():
+            model.output.bias[0] = math.nan
+    reason = "training has diverged" if wrong == "not a number" else "not written"
+    with pytest.raises(ExportError, match=reason):
+        textgen_train.export_onnx(model, CONTRACT, tmp_path / "model.onnx")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_vocabulary_of_another_size(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the vocabulary has 2 characters"):
+        textgen_train.export_onnx(network(), Metadata(CharacterTokenizer("ab")), tmp_path / "model.onnx")
+
+
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="No space left"):
+        textgen_train.export_onnx(network(), CONTRACT, tmp_path / "model.onnx")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("forgets", ["what it is given", "what it returns"])
+def test_an_engine_that_forgets_its_state_is_found(forgets: str) -> None:
+    model = network()
+    engine = OnnxEngine(exporter.build_checked(model, CONTRACT).content)
+    reference = _parity.Reference(model, np.arange(500) % 9)
+    assert reference.check(engine) < 1e-5
+
+    class Forgetful:
+        name = "forgetful"
+
+        def forward(self, tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:
+            fresh = engine.initial_state(state["hidden"].shape[1])
+            if forgets == "what it is given":
+                return engine.forward(tokens, fresh)
+            return engine.forward(tokens, state)[0], fresh
+
+    with pytest.raises(ExportError, match="forgetful"):
+        reference.check(Forgetful())  # type: ignore[arg-type]
+
+
+def test_the_states_that_are_compared_are_those_that_the_text_leads_to() -> None:
+    model = network()
+    text = np.random.default_rng(1).integers(9, size=3000)
+    reference = _parity.Reference(model, text)
+    lanes, steps = _parity.PARITY_LANES, _parity.PARITY_STEPS
+    model.eval()
+    # The last lane reads the end of the text.
+    state = model.initial_state(1)
+    with torch.no_grad():
+        for token in text[-steps:-1]:
+            _, state = model(torch.tensor([[token]]), state)
+    torch.testing.assert_close(reference._state[0][:, -1:], state[0])
+    assert not reference._state[0][:, :lanes].any()
+
+
+@pytest.mark.parametrize("text", [np.zeros(600, np.int64), np.array([1])])
+def test_tokens_that_the_text_does_not_have_are_compared_too(text: NDArray[np.int64]) -> None:
+    model = network()
+    content = exporter.build_checked(model, CONTRACT, text).content
+    with torch.no_grad():
+        model.embedding.weight[8] += 5.0
+    with pytest.raises(ExportError):
+        _parity.Reference(model, text).check(OnnxEngine(content))
+
+
+def test_of_a_large_vocabulary_tokens_from_all_over_are_compared() -> None:
+    found = _parity._spread(3000, 256)
+    assert (found[0], found[-1], len(set(found.tolist()))) == (0, 2999, 256)
+    assert set(_parity._spread(9, 256).tolist()) == set(range(9))
+
+
+@pytest.mark.parametrize("text", [[], [9], [-1]])
+def test_a_text_that_cannot_be_read(text: list[int]) -> None:
+    with pytest.raises(ValueError, match="the text must hold tokens from 0 to 8"):
+        exporter.build_checked(network(), CONTRACT, np.array(text, np.int64))
+
+
+def test_a_model_that_is_sure_of_itself_is_exported(tmp_path: Path) -> None:
+    """Large logits differ by more in their last bits, and that is no wrong export."""
+    model = network(units=64)
+    with torch.no_grad():
+        model.output.weight.mul_(3000)
+    exported = textgen_train.export_onnx(model, CONTRACT, tmp_path / "model.onnx")
+    assert exported.largest_difference > 1e-4
+
+
+def test_a_chaotic_model_is_exported(tmp_path: Path) -> None:
+    """Two correct engines that carry their own states over random text end in different places."""
+    model = network(units=64)
+    with torch.no_grad():
+        for layer in model.layers:
+            layer.get_parameter("weight_hh_l0").mul_(60)
+    content = exporter.build_checked(model, CONTRACT).content
+    engine = OnnxEngine(content)
+    model.eval()
+    state, torch_state = engine.initial_state(8), model.initial_state(8)
+    for row in np.random.default_rng(0).integers(9, size=(300, 1, 8)):
+        logits, state = engine.forward(row, state)
+        with torch.no_grad():
+            expected, torch_state = model(torch.from_numpy(row), torch_state)
+    assert np.abs(logits - expected.numpy()).max() > 0.1
+    assert textgen_train.export_onnx(model, CONTRACT, tmp_path / "model.onnx").largest_difference < 1e-3
+
+
+def test_a_difference_that_float32_explains_is_no_wrong_export() -> None:
+    """Weights so large that torch itself loses digits; an engine may lose as many."""
+    expected = np.array([1.0, 2.0], np.float32)
+    assert _parity._limit(expected, np.array([1.0, 2.0])) == pytest.approx(2e-4)
+    assert _parity._limit(expected, np.array([1.0, 2.01])) == pytest.approx(0.1, rel=0.01)

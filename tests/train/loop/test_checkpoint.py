@@ -1,0 +1,262 @@
+"""A trainer's state as a value: taken after any update, it makes another trainer go on to the bit."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from textgen_train.errors import TrainingError
+from textgen_train.loop import trainer as trainer_module
+from textgen_train.loop.checkpoint import TrainerState
+from textgen_train.recipe import Budget, ClassicRecipe, Recipe
+
+from tests.helpers.training_states import (
+    ADAMW_ALONE,
+    CLASSIC,
+    EPOCHS,
+    RECIPE,
+    make_trainer,
+    same,
+    stored_trainer_state,
+    weights_of,
+    without_time,
+)
+
+KINDS = pytest.mark.parametrize("recipe", [RECIPE, ADAMW_ALONE, CLASSIC], ids=["muon", "adamw", "classic"])
+THREADS = pytest.mark.parametrize("threads", [1, 2])
+
+
+def state_after(updates: int, recipe: Recipe | ClassicRecipe = RECIPE, threads: int = 1) -> TrainerState:
+    trainer = make_trainer(recipe, threads)
+    for update in trainer.updates():
+        if update.step == updates:
+            break
+    return trainer.state()
+
+
+@KINDS
+@THREADS
+def test_a_run_that_was_stopped_after_any_update_ends_with_the_same_weights(
+    recipe: Recipe | ClassicRecipe, threads: int
+) -> None:
+    """The trainer that goes on has other weights and generators of its own before."""
+    trainer = make_trainer(recipe, threads)
+    assert len(trainer.replicas) == threads
+    states, updates = [trainer.state()], []
+    for update in trainer.updates():
+        updates.append(update)
+        states.append(trainer.state())
+    expected = weights_of(trainer)
+    assert trainer.updates_an_epoch >= 3
+    assert len(updates) == EPOCHS * trainer.updates_an_epoch
+    for step, state in enumerate(states):
+        other = make_trainer(recipe, threads, seed=1)
+        other.restore(stored_trainer_state(state))
+        rest = list(other.updates())
+        assert list(map(without_time, rest)) == list(map(without_time, updates[step:]))
+        assert same(weights_of(other), expected), f"stopped after {step} updates"
+
+
+@KINDS
+def test_a_restored_trainer_has_the_state_that_it_was_given(recipe: Recipe | ClassicRecipe) -> None:
+    for updates in (0, 2, 3):
+        state = state_after(updates, recipe)
+        other = make_trainer(recipe, 1, seed=1)
+        other.restore(state)
+        assert same(vars(other.state()), vars(state))
+
+
+@KINDS
+def test_a_trainer_goes_on_after_its_last_update_when_it_is_asked_again(
+    recipe: Recipe | ClassicRecipe,
+) -> None:
+    """In the middle of a pass, with the rest of that pass."""
+    trainer, stopped = make_trainer(recipe, 1), make_trainer(recipe, 1)
+    list(trainer.updates())
+    for step in (1, 2, 4):
+        for update in stopped.updates():
+            if update.step == step:
+                break
+    list(stopped.updates())
+    assert same(weights_of(stopped), weights_of(trainer))
+
+
+def test_a_trainer_is_not_restored_while_it_trains() -> None:
+    trainer = make_trainer(RECIPE, 1)
+    updates = trainer.updates()
+    next(updates)
+    with pytest.raises(RuntimeError, match="before its updates begin or after they end"):
+        trainer.restore(state_after(1))
+
+
+@KINDS
+def test_later_updates_do_not_change_a_state(recipe: Recipe | ClassicRecipe) -> None:
+    trainer = make_trainer(recipe, 1)
+    updates = trainer.updates()
+    for _ in range(2):
+        next(updates)
+    state = trainer.state()
+    before = copy.deepcopy(vars(state))
+    list(updates)
+    other = make_trainer(recipe, 1)
+    other.restore(state)
+    list(other.updates())
+    assert same(vars(state), before)
+    assert not same(weights_of(other), weights_of(make_trainer(recipe, 1)))
+
+
+@KINDS
+def test_numbers_that_are_drawn_between_updates_change_no_weight(recipe: Recipe | ClassicRecipe) -> None:
+    """Torch's own generator is anybody's."""
+    trainer, watched = make_trainer(recipe, 1), make_trainer(recipe, 1)
+    list(trainer.updates())
+    for _ in watched.updates():
+        torch.rand(3)
+    assert same(weights_of(watched), weights_of(trainer))
+
+
+def test_the_carried_state_is_that_of_all_lanes() -> None:
+    state = state_after(2, threads=2)
+    assert {name: tensor.shape for name, tensor in state.carried.items()} == {
+        "hidden": (2, 16, 12),
+        "cell": (2, 16, 12),
+    }
+    assert all(tensor.abs().min() > 0 for tensor in state.carried.values())
+    assert len(state.dropout_rngs) == 2
+
+
+def test_time_that_was_used_before_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time between the stop and the restart does not."""
+    now = 1000.0
+
+    def learn(*_: object) -> float:
+        nonlocal now
+        now += 10.0
+        return 1.0
+
+    monkeypatch.setattr(trainer_module, "perf_counter", lambda: now)
+    trainer = make_trainer(ADAMW_ALONE, 1, budget=Budget(minutes=1))
+    monkeypatch.setattr(trainer, "_learn", learn)
+    updates = trainer.updates()
+    assert [next(updates).seconds for _ in range(2)] == [10.0, 20.0]
+    state = replace(trainer.state(), optimizers=state_after(1, ADAMW_ALONE).optimizers)
+    assert state.seconds == 20.0
+    now += 5000.0
+    other = make_trainer(ADAMW_ALONE, 1, budget=Budget(minutes=1))
+    monkeypatch.setattr(other, "_learn", learn)
+    other.restore(state)
+    assert [update.seconds for update in other.updates()] == [30.0, 40.0, 50.0, 60.0]
+    assert other.state().seconds == 60.0
+    assert list(other.updates()) == []
+
+
+def changed(change: Callable[[TrainerState], Any]) -> TrainerState:
+    state = copy.deepcopy(state_after(2))
+    return replace(state, **change(state))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda _: {"weights": {}}, "another network"),
+        (lambda _: {"weights": state_after(2, replace(RECIPE, units=13)).weights}, "another network"),
+        (lambda _: {"dropout_rngs": []}, "of 0 replicas, and there are 1 here"),
+        (lambda _: {"dropout_rngs": [torch.zeros(3)]}, "random generator"),
+        (lambda _: {"carried": {}}, "another number of lanes"),
+        (lambda _: {"optimizers": {}}, "another optimizer"),
+        (lambda _: {"step": 0}, "another optimizer"),
+        (lambda _: {"optimizers": state_after(2, ADAMW_ALONE).optimizers}, "another optimizer"),
+        (lambda state: {"optimizers": dict(list(state.optimizers.items())[1:])}, "another optimizer"),
+        (
+            lambda state: {
+                "optimizers": {
+                    name: {key: tensor.new_zeros(2) for key, tensor in own.items()}
+                    for name, own in state.optimizers.items()
+                }
+            },
+            "another optimizer",
+        ),
+        (lambda _: {"order_rng": torch.zeros(3)}, "another kind of trainer"),
+        (lambda _: {"order_rng": []}, "random generator"),
+        (lambda _: {"order_rng": [3, [1, 2], None]}, "random generator"),
+        (lambda _: {"order_rng": [3, [-1] * 625, None]}, "random generator"),
+    ],
+)
+def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(
+    change: Callable[[TrainerState], Any], message: str
+) -> None:
+    trainer = make_trainer(RECIPE, 1, seed=1)
+    before = trainer.state()
+    with pytest.raises(TrainingError, match=message):
+        trainer.restore(changed(change))
+    assert same(vars(trainer.state()), vars(before))
+
+
+def test_a_state_of_the_other_trainer_is_refused() -> None:
+    trainer = make_trainer(CLASSIC, 1)
+    with pytest.raises(TrainingError, match="another kind of trainer"):
+        trainer.restore(replace(state_after(2, CLASSIC), order_rng=state_after(2).order_rng))
+
+
+def test_an_update_that_was_interrupted_leaves_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Muon's weights may be changed when AdamW's are not; a whole state from before makes it good."""
+    trainer = make_trainer(RECIPE, 1)
+    updates = trainer.updates()
+    next(updates)
+    state = trainer.state()
+
+    def interrupted(*_: object) -> float:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "_learn", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            next(updates)
+    with pytest.raises(TrainingError, match="there is no training state"):
+        trainer.state()
+    trainer.restore(state)
+    list(trainer.updates())
+    assert same(weights_of(trainer), weights_of(finished()))
+
+
+@KINDS
+@pytest.mark.parametrize("passes", [0, 1])
+def test_an_interrupt_between_the_start_of_a_pass_and_its_first_update_changes_no_state(
+    recipe: Recipe | ClassicRecipe, passes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order of the pass has been drawn by then."""
+    trainer, whole = make_trainer(recipe, 1), make_trainer(recipe, 1)
+    updates = trainer.updates()
+    for _ in range(passes * trainer.updates_an_epoch):
+        next(updates)
+
+    def interrupted(*_: object) -> float:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "_rate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            next(updates)
+    other = make_trainer(recipe, 1, seed=1)
+    other.restore(trainer.state())
+    for each in (whole, trainer, other):
+        list(each.updates())
+    assert same(weights_of(trainer), weights_of(whole))
+    assert same(weights_of(other), weights_of(whole))
+
+
+def test_a_loss_that_is_no_number_leaves_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = make_trainer(RECIPE, 1)
+    monkeypatch.setattr(trainer, "_learn", lambda *_: float("nan"))
+    with pytest.raises(TrainingError, match="the loss is nan at update 1"):
+        list(trainer.updates())
+    with pytest.raises(TrainingError, match="there is no training state"):
+        trainer.state()
+
+
+def finished() -> Any:
+    trainer = make_trainer(RECIPE, 1)
+    list(trainer.updates())
+    return trainer

@@ -1,0 +1,99 @@
+"""The folder of a training run: one run at a time, and nothing left by killed ones."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+from textgen_runtime import OutputError
+from textgen_runtime.system.files import PREFIX, SUFFIX
+from textgen_train.loop.output_folder import LOCK_FILE, prepared_folder
+
+OTHER_RUN = """
+import sys
+from pathlib import Path
+from textgen_train.loop.output_folder import prepared_folder
+with prepared_folder(Path(sys.argv[1]), [], overwrite=True):
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def other_run(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Another process that writes into the folder."""
+    with subprocess.Popen(
+        [sys.executable, "-c", OTHER_RUN, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield process
+        process.kill()
+
+
+def test_a_second_run_is_kept_out(tmp_path: Path, other_run: "subprocess.Popen[str]") -> None:
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path)
+    for folder in (tmp_path, link):
+        with (
+            pytest.raises(OutputError, match="another run of textgen-train is writing into the folder"),
+            prepared_folder(folder, [], overwrite=True),
+        ):
+            pass
+    assert other_run.poll() is None
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_run_that_has_ended_keeps_nobody_out(
+    tmp_path: Path, other_run: "subprocess.Popen[str]", killed: bool
+) -> None:
+    if killed:
+        other_run.kill()
+    assert other_run.stdin is not None
+    other_run.stdin.close()
+    other_run.wait()
+    for _ in range(2):
+        with prepared_folder(tmp_path, [], overwrite=False):
+            pass
+
+
+def test_what_killed_runs_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / f"{PREFIX}0123456789abcdef{SUFFIX}").touch()
+    with prepared_folder(tmp_path, [], overwrite=False):
+        assert os.listdir(tmp_path) == [LOCK_FILE]
+
+
+def refuse(folder: Path) -> None:
+    with (
+        pytest.raises(OutputError, match="exists: choose another folder"),
+        prepared_folder(folder, [], overwrite=False),
+    ):
+        pass
+
+
+def test_nothing_is_left_in_a_folder_that_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").touch()
+    refuse(tmp_path)
+    assert os.listdir(tmp_path) == ["metrics.jsonl"]
+
+
+def test_what_another_run_wrote_until_the_lock_was_free_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acquire = FileLock.acquire
+
+    def late(lock: FileLock, **options: Any) -> Any:
+        (tmp_path / "metrics.jsonl").touch()
+        return acquire(lock, **options)
+
+    monkeypatch.setattr(FileLock, "acquire", late)
+    refuse(tmp_path)
+    with prepared_folder(tmp_path, [], overwrite=True):
+        pass

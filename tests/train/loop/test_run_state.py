@@ -1,0 +1,267 @@
+"""A training run as a value, and what it tells its watchers."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.text.normalization import Normalization
+from textgen_train.cli._watched_run import watched_run
+from textgen_train.data.dataset import make_dataset
+from textgen_train.loop import eval_schedule
+from textgen_train.loop import run as run_module
+from textgen_train.loop.checkpoint import TrainingState
+from textgen_train.loop.provenance import Provenance
+from textgen_train.loop.run import TrainingRun
+from textgen_train.loop.trainer import Trainer
+from textgen_train.loop.watcher import Evaluated, Status, Watcher
+from textgen_train.recipe import Budget, ClassicRecipe, Recipe
+from textgen_train.report import files
+
+from tests.helpers.training_runs import Silence
+from tests.helpers.training_states import CLASSIC, RECIPE, make_trainer, same, stored, weights_of
+
+MODEL, METRICS, SAMPLES = "model.onnx", "metrics.jsonl", "samples.txt"
+
+
+@pytest.fixture(autouse=True)
+def _an_evaluation_in_the_first_pass_and_after_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However short the text is. Curves, which take most of the time, are not drawn."""
+    monkeypatch.setattr(files, "draw_curves", lambda *_: b"PNG")
+    monkeypatch.setattr(eval_schedule, "MIN_UPDATES_BETWEEN", 1)
+    monkeypatch.setattr(eval_schedule, "TRAINING_TO_HELD_OUT", 1e9)
+    monkeypatch.setattr(eval_schedule, "FIRST_SHARE", 0.15)
+
+
+def make_run(
+    folder: Path, recipe: Recipe | ClassicRecipe = RECIPE, *, budget: Budget | None = None
+) -> tuple[TrainingRun, Trainer, Silence]:
+    folder.mkdir(exist_ok=True)
+    corpus = Corpus("song", "do re mi fa sol la si do\n" * 40, "f" * 64)
+    dataset = make_dataset(corpus, Normalization(), 0.1)
+    trainer = make_trainer(recipe, 2, 5, budget, dataset.training)
+    progress = Silence()
+    return (
+        watched_run(trainer, Provenance(corpus, 0.1, dataset, recipe, 5), folder, progress),
+        trainer,
+        progress,
+    )
+
+
+class States(Watcher):
+    """Keeps the state whenever something happens, and a copy of the model's file."""
+
+    def __init__(self, run: TrainingRun, folder: Path) -> None:
+        self._run, self._folder = run, folder
+        self.kept: list[tuple[str, TrainingState]] = []
+        self.statuses: list[Status] = []
+
+    def _keep(self, event: str) -> None:
+        self.kept.append((event, self._run.state()))
+        if self._run.best:
+            shutil.copy(self._folder / MODEL, self._folder / f"{len(self.kept) - 1}.onnx")
+
+    def on_update(self, status: Status) -> None:
+        self.statuses.append(status)
+        self._keep("update")
+
+    def on_evaluation_start(self, status: Status) -> None:
+        assert status.update == self.statuses[-1].update
+        self._keep("evaluation start")
+
+    def on_evaluation(self, evaluated: Evaluated) -> None:
+        assert evaluated.evaluations[-1].step == self.statuses[-1].update.step
+        self._keep("evaluation")
+
+    def on_interrupt(self, status: Status | None) -> None:
+        assert status is None or status.update == self.statuses[-1].update
+        self._keep("interrupt")
+
+    def on_end(self) -> None:
+        self._keep("end")
+
+
+def results(run: TrainingRun, trainer: Trainer, folder: Path) -> dict[str, Any]:
+    """All that comes of a run but times."""
+    metrics = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+    timeless = [
+        {
+            name: value
+            for name, value in entry.items()
+            if not name.startswith(("seconds", "characters_", "windows_"))
+        }
+        for entry in metrics
+    ]
+    assert run.best is not None
+    return {
+        "weights": weights_of(trainer),
+        "metrics": timeless,
+        "samples": [
+            line for line in (folder / SAMPLES).read_text().splitlines() if not line.startswith("epoch ")
+        ],
+        "best": run.best.step,
+        "model": onnx.load(folder / MODEL).graph.SerializeToString(),
+        "files": run.files,
+    }
+
+
+def watched_states(run: TrainingRun, folder: Path) -> States:
+    states = States(run, folder)
+    run.watch(states)
+    return states
+
+
+def go_on(state: TrainingState, model: Path, folder: Path, recipe: Recipe | ClassicRecipe) -> dict[str, Any]:
+    """What comes of a new run in an empty folder, from a state and the model that was kept then."""
+    run, trainer, _ = make_run(folder, recipe)
+    if model.exists():
+        shutil.copy(model, folder / MODEL)
+    run.restore(TrainingState.from_dict(stored(state.as_dict())))
+    run.run()
+    return results(run, trainer, folder)
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, CLASSIC], ids=["stream", "classic"])
+def test_a_run_goes_on_from_any_moment_as_if_it_had_not_stopped(
+    tmp_path: Path, recipe: Recipe | ClassicRecipe
+) -> None:
+    first = tmp_path / "first"
+    run, trainer, _ = make_run(first, recipe)
+    states = watched_states(run, first)
+    run.run()
+    expected = results(run, trainer, first)
+    assert [entry["epoch"] for entry in expected["metrics"]][-1] == 3.0
+    assert len(expected["metrics"]) >= 3
+    # Each kind of moment, at the first and at the last evaluation, and updates in the middle of a pass.
+    events = [event for event, _ in states.kept]
+    evaluations = [i for i, event in enumerate(events) if event == "evaluation"]
+    # The update, the start and the end of an evaluation, and the update behind it.
+    moments = [first_one + i for first_one in (evaluations[0], evaluations[1]) for i in (-2, -1, 0, 1)]
+    for i in (0, *moments, evaluations[-1] - 2, evaluations[-1] - 1):
+        state, model = states.kept[i][1], first / f"{i}.onnx"
+        found = go_on(state, model, tmp_path / str(i), recipe)
+        assert same(found, expected), f"from {events[i]} {i}"
+
+
+def test_a_run_that_had_ended_has_nothing_left_to_do(tmp_path: Path) -> None:
+    run, trainer, _ = make_run(tmp_path)
+    run.run()
+    state, best, expected = run.state(), run.best, weights_of(trainer)
+    other, its_trainer, progress = make_run(tmp_path)
+    other.restore(state)
+    other.run()
+    assert same(weights_of(its_trainer), expected)
+    assert other.best == best
+    assert progress.written == progress.statuses == []
+
+
+@pytest.mark.parametrize("step", [4, 5, 12])
+def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(tmp_path: Path, step: int) -> None:
+    """The state that watchers are told of before has no evaluation that only the interrupt caused."""
+    whole, its_trainer, _ = make_run(tmp_path / "whole")
+    whole.run()
+    first = tmp_path / "first"
+    run, trainer, _ = make_run(first)
+    states = watched_states(run, first)
+
+    def check_interrupt() -> None:
+        if trainer.state().step == step:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.run(check_interrupt)
+    (at,) = (i for i, (event, _) in enumerate(states.kept) if event == "interrupt")
+    found = go_on(states.kept[at][1], first / f"{at}.onnx", tmp_path / "second", RECIPE)
+    assert same(found, results(whole, its_trainer, tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, CLASSIC], ids=["stream", "classic"])
+def test_evaluations_and_samples_leave_training_as_it_is(
+    tmp_path: Path, recipe: Recipe | ClassicRecipe
+) -> None:
+    run, trainer, _ = make_run(tmp_path, recipe)
+    _, alone, _ = make_run(tmp_path, recipe)
+    run.run()
+    list(alone.updates())
+    state, its = vars(trainer.state()), vars(alone.state())
+    assert same({**state, "seconds": 0}, {**its, "seconds": 0})
+
+
+def test_watchers_are_told_in_order(tmp_path: Path) -> None:
+    run, _, _ = make_run(tmp_path, budget=Budget(epochs=1))
+    states = watched_states(run, tmp_path)
+    run.run()
+    # A pass is five updates, and an evaluation comes after the first too.
+    evaluation = ["evaluation start", "evaluation"]
+    assert [event for event, _ in states.kept] == [
+        *("update", *evaluation),
+        *["update"] * 4,
+        *evaluation,
+        "end",
+    ]
+    assert [status.updates for status in states.statuses] == [1, 1, 2, 3, 4]
+
+
+def test_an_interrupt_is_told_before_its_evaluation(tmp_path: Path) -> None:
+    run, trainer, _ = make_run(tmp_path)
+    states = watched_states(run, tmp_path)
+
+    def check_interrupt() -> None:
+        if trainer.state().step == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.run(check_interrupt)
+    assert [event for event, _ in states.kept] == [
+        *("update", "interrupt", "evaluation start", "evaluation", "end"),
+    ]
+
+
+def test_files_of_a_watcher_are_files_of_the_run(tmp_path: Path) -> None:
+    run, _, _ = make_run(tmp_path, budget=Budget(epochs=1))
+
+    class Log(Watcher):
+        files = ("log.txt",)
+
+    run.watch(Log())
+    assert run.files == ["log.txt"]
+    run.run()
+    assert run.files == [MODEL, METRICS, SAMPLES, "loss.png", "log.txt"]
+
+
+def test_a_run_by_time_that_goes_on_knows_how_long_an_evaluation_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _, _ = make_run(tmp_path, budget=Budget(minutes=0.01))
+    run.run()
+    state = run.state()
+    assert state.schedule["evaluation_seconds"] > 0
+    other, trainer, _ = make_run(tmp_path, budget=Budget(minutes=0.01))
+    other.restore(state)
+    assert trainer.reserved_seconds == state.schedule["evaluation_seconds"]
+    monkeypatch.setattr(other._evaluator, "estimated_seconds", lambda: pytest.fail("it is known"))
+    other.run()
+
+
+def test_what_watchers_take_is_a_part_of_the_evaluation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A budget of minutes keeps it for the last one."""
+    now = 0.0
+
+    class Slow(Watcher):
+        def on_evaluation(self, evaluated: Evaluated) -> None:
+            del evaluated
+            nonlocal now
+            now += 7.0
+
+    monkeypatch.setattr(run_module, "perf_counter", lambda: now)
+    run, trainer, _ = make_run(tmp_path, budget=Budget(epochs=1))
+    run.watch(Slow())
+    run.run()
+    schedule = run.state().schedule
+    assert trainer.reserved_seconds == schedule["evaluation_seconds"] == 7.0
+    assert schedule["paused_seconds"] == 14.0

@@ -1,0 +1,216 @@
+"""A training run leaves its best model, its figures, samples and curves."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import textgen_runtime as textgen
+from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.text.normalization import Normalization
+from textgen_train.data.dataset import make_dataset
+from textgen_train.loop import eval_schedule, evaluator
+from textgen_train.loop import run as run_module
+from textgen_train.loop import trainer as trainer_module
+from textgen_train.loop.eval_schedule import EvalSchedule
+from textgen_train.loop.provenance import Provenance
+from textgen_train.loop.update import Update
+from textgen_train.recipe import Budget, ClassicRecipe
+from textgen_train.report.progress import clock
+
+from tests.helpers.training_runs import RECIPE, make_run
+
+pytestmark = pytest.mark.usefixtures("_evaluations_after_every_pass")
+
+
+def test_it_leaves_a_model_figures_samples_and_curves(tmp_path: Path) -> None:
+    run, progress = make_run(tmp_path)
+    run.run()
+    assert sorted(os.listdir(tmp_path)) == ["loss.png", "metrics.jsonl", "model.onnx", "samples.txt"]
+    entries = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [entry["epoch"] for entry in entries] == [1.0, 2.0, 3.0]
+    assert list(entries[0]) == [
+        "step",
+        "epoch",
+        "seconds",
+        "training_nats",
+        "held_out_nats",
+        "bits_per_character",
+        "learning_rate",
+        "characters_per_second",
+    ]
+    assert entries[-1]["held_out_nats"] < entries[0]["held_out_nats"]
+    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert progress.closed
+    assert progress.statuses
+    assert all(re.search(r" nats  [0-9,]+ characters/s  ", status) for status in progress.statuses)
+    samples = (tmp_path / "samples.txt").read_text()
+    for temperature in ("0.2", "0.5", "1.0", "1.2"):
+        assert samples.count(f"------ temperature: {temperature}\n") == 3
+    assert len([text for text in progress.written if "held out" in text]) == 3
+
+
+def test_windows_are_reported_as_windows(tmp_path: Path) -> None:
+    run, progress = make_run(tmp_path, epochs=1, recipe=ClassicRecipe(units=8, window=12, batch=64))
+    run.run()
+    (entry,) = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    told = textgen.load(tmp_path / "model.onnx").training["evaluation"]
+    for evaluation in (entry, told):
+        assert [name for name in evaluation if name.endswith("_per_second")] == ["windows_per_second"]
+        assert evaluation["windows_per_second"] > 0
+    assert progress.statuses
+    assert all(re.search(r" nats  [0-9,]+ windows/s  ", status) for status in progress.statuses)
+
+
+def test_the_runtime_scores_the_held_out_part_as_training_did(tmp_path: Path) -> None:
+    run, _ = make_run(tmp_path)
+    run.run()
+    model = textgen.load(tmp_path / "model.onnx")
+    score = textgen.predict(model, "do re mi fa sol la si do\n" * 60, last=0.1).score
+    assert score.characters == 150
+    assert score.nats == pytest.approx(model.training["held_out_nats"], abs=1e-5)
+
+
+def test_the_model_says_where_it_comes_from(tmp_path: Path) -> None:
+    run, _ = make_run(tmp_path)
+    run.run()
+    model = textgen.load(tmp_path / "model.onnx")
+    training = model.training
+    assert run.best is not None
+    assert training["held_out_nats"] == run.best.held_out_nats
+    assert (training["corpus"], training["sha256"], training["characters"]) == ("song", "f" * 64, 1500)
+    assert training["split"]["held_out"] == "the last 10% of the corpus"
+    assert training["split"]["training_characters"] == 1350
+    assert training["recipe"]["units"] == 8
+    assert training["recipe"]["seed"] == 5
+    # Names that model files have had from the beginning.
+    assert {"slice_length", "muon_rate", "muon_decay", "clip"} <= set(training["recipe"])
+    assert training["budget"] == {"minutes": None, "epochs": 3}
+    assert training["replicas"] == 1
+    assert set(training["versions"]) == {"textgen-onnx", "torch", "onnx", "python"}
+    assert len(model.prompts) == 8
+    assert all(len(prompt) == 60 for prompt in model.prompts)
+
+
+def test_the_best_model_is_kept_when_later_ones_are_worse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([3.0, 2.0, 2.5])
+    monkeypatch.setattr(evaluator, "held_out_loss", lambda *_: next(losses))
+    run, progress = make_run(tmp_path)
+    run.run()
+    assert textgen.load(tmp_path / "model.onnx").training["held_out_nats"] == 2.0
+    assert run.best is not None
+    assert run.best.epoch == 2.0
+    assert "the best is 2.0000" in "".join(progress.written)
+
+
+def test_no_samples(tmp_path: Path) -> None:
+    run, progress = make_run(tmp_path, samples=False)
+    run.run()
+    assert not (tmp_path / "samples.txt").exists()
+    assert "temperature" not in "".join(progress.written)
+
+
+@pytest.mark.parametrize(
+    ("takes", "evaluations"), [(0.5, 6), (2.0, 4), (5.0, 1), (8.0, 1), (40.0, 1), (90.0, 1)]
+)
+def test_slow_evaluations_leave_time_to_train(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes: float, evaluations: int
+) -> None:
+    """A minute with evaluations that take much of it: few of them, and the end is annealed and in time."""
+    monkeypatch.setattr(eval_schedule, "FIRST_SHARE", 0.05)
+    run, _ = make_run(tmp_path)
+    trainer = run._trainer
+    trainer.budget = Budget(minutes=1)
+    run._schedule = EvalSchedule(trainer.budget, trainer.updates_an_epoch, 1350, 150)
+    now = 0.0
+
+    def clock_now() -> float:
+        return now
+
+    def slow(*arguments: Any) -> float:
+        nonlocal now
+        now += takes * len(arguments[1].held_out) / len(run._evaluator._provenance.dataset.held_out)
+        return 2.0
+
+    def learn(*arguments: Any) -> float:
+        nonlocal now
+        now += 0.5
+        rates.append(arguments[2])
+        return 1.0
+
+    rates: list[float] = []
+    for module in (run_module, evaluator, eval_schedule, trainer_module):
+        monkeypatch.setattr(module, "perf_counter", clock_now)
+    monkeypatch.setattr(evaluator, "PROBE", 15)
+    monkeypatch.setattr(evaluator, "held_out_loss", slow)
+    monkeypatch.setattr(trainer, "_learn", learn)
+    run.run()
+    # The estimate of what an evaluation takes comes before the minute.
+    end = max(60.0, 6.0 + takes)
+    assert end - 1.0 <= now - takes / 10 <= end + 1.0
+    assert rates[0] < max(rates) / 2
+    assert rates[-1] < max(rates) / 50
+    assert len(run._evaluator.evaluations) == evaluations
+    assert (run._evaluator.evaluations[0].characters_per_second or 0) > 64
+
+
+def test_passes_of_few_updates_share_an_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass over the text is 21 updates here."""
+    monkeypatch.setattr(eval_schedule, "MIN_UPDATES_BETWEEN", 40)
+    run, _ = make_run(tmp_path, epochs=5)
+    run.run()
+    assert [evaluation.epoch for evaluation in run._evaluator.evaluations] == [1.0, 3.0, 5.0]
+
+
+def test_a_file_that_cannot_be_written_costs_no_other(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").mkdir()
+    run, progress = make_run(tmp_path)
+    run.run()
+    assert run.files == ["model.onnx", "samples.txt", "loss.png"]
+    assert all((tmp_path / name).is_file() for name in run.files)
+    assert len(progress.warnings) == 3
+    assert progress.warnings[0].endswith("metrics.jsonl: Is a directory; the model is safe")
+
+
+def test_samples_that_cannot_be_removed(tmp_path: Path) -> None:
+    (tmp_path / "samples.txt").mkdir()
+    run, progress = make_run(tmp_path, samples=False)
+    run.run()
+    assert run.files == ["model.onnx", "metrics.jsonl", "loss.png"]
+    assert "cannot remove" in progress.warnings[0]
+
+
+def test_the_last_updates_are_evaluated_though_time_runs_out_behind_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = make_run(tmp_path)
+    updates = run._trainer.updates
+
+    def cut_short() -> Iterator[Update]:
+        for update in updates():
+            yield replace(update, ends_epoch=False, progress=min(update.progress, 0.999))
+
+    monkeypatch.setattr(run._trainer, "updates", cut_short)
+    run.run()
+    assert [evaluation.epoch for evaluation in run._evaluator.evaluations] == [1.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (59.6, "1:00"), (125, "2:05"), (3725, "1:02:05")]
+)
+def test_clock(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
+
+
+def test_a_held_out_text_of_its_own_is_named() -> None:
+    corpus = Corpus("song", "do re mi\n" * 60, "f" * 64)
+    other = Corpus("other", "mi re do\n" * 6, "e" * 64)
+    dataset = make_dataset(corpus, Normalization(), other)
+    provenance = Provenance(corpus, other, dataset, RECIPE, seed=5)
+    assert provenance._split()["held_out"] == {"corpus": "other", "sha256": "e" * 64}

@@ -1,0 +1,61 @@
+"""The output layer and its loss in one function."""
+
+import pytest
+import torch
+from textgen_train.models import output_loss as module
+from textgen_train.models.output_loss import output_loss
+from torch import nn
+
+
+@pytest.mark.parametrize("tokens", [1, 7, 40])
+@pytest.mark.parametrize("vocabulary", [2, 30, 1000])
+def test_loss_and_gradients_are_those_of_the_definition(
+    monkeypatch: pytest.MonkeyPatch, tokens: int, vocabulary: int
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    # Several chunks, the last of them not full.
+    monkeypatch.setattr(module, "LOGITS_AT_ONCE", 3 * vocabulary)
+    monkeypatch.setattr(module, "MIN_ROWS", 1)
+    torch.manual_seed(0)
+    outputs = torch.randn(tokens, 6, requires_grad=True)
+    weight, bias = torch.randn(vocabulary, 6, requires_grad=True), torch.randn(vocabulary, requires_grad=True)
+    targets = torch.randint(vocabulary, (tokens,))
+    expected = nn.functional.cross_entropy(
+        nn.functional.linear(outputs, weight, bias), targets, reduction="sum"
+    )
+    found = output_loss(outputs, weight, bias, targets)
+    torch.testing.assert_close(found, expected)
+    for gradient, wanted in zip(
+        torch.autograd.grad(3 * found, [outputs, weight, bias]),
+        torch.autograd.grad(3 * expected, [outputs, weight, bias]),
+        strict=True,
+    ):
+        torch.testing.assert_close(gradient, wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_in_bfloat16_it_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    monkeypatch.setattr(module, "LOGITS_AT_ONCE", 20 * 16)
+    torch.manual_seed(0)
+    outputs = torch.randn(50, 16, requires_grad=True)
+    weight, bias = (torch.randn(20, 16) / 4).requires_grad_(), torch.randn(20, requires_grad=True)
+    targets = torch.randint(20, (50,))
+    expected = nn.functional.cross_entropy(
+        nn.functional.linear(outputs, weight, bias), targets, reduction="sum"
+    )
+    found = output_loss(outputs, weight, bias, targets)
+    assert found.dtype == torch.float32
+    assert found.item() == pytest.approx(expected.item(), rel=0.01)
+    for gradient, wanted in zip(
+        torch.autograd.grad(found, [outputs, weight, bias]),
+        torch.autograd.grad(expected, [outputs, weight, bias]),
+        strict=True,
+    ):
+        assert (gradient - wanted).norm() < 0.02 * wanted.norm()
+
+
+def test_large_logits_do_not_overflow() -> None:
+    outputs, weight = torch.tensor([[1e4]]), torch.tensor([[1.0], [-1.0]])
+    bias = torch.zeros(2)
+    assert output_loss(outputs, weight, bias, torch.tensor([0])).item() == 0.0
+    assert output_loss(outputs, weight, bias, torch.tensor([1])).item() == pytest.approx(2e4, rel=0.01)

@@ -1,0 +1,1 @@
+"""A corpus as batches of tokens."""

@@ -1,0 +1,96 @@
+"""Where a model comes from, as its file says it."""
+
+import platform
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import onnx
+import torch
+from textgen_runtime._version import __version__
+from textgen_runtime.corpora.corpus import Corpus
+
+from textgen_train.data.dataset import Dataset
+from textgen_train.models.precision import has_bfloat16
+from textgen_train.recipe import AnyRecipe
+
+from .eval_result import Evaluation
+from .trainer import Trainer
+
+# The names of hyperparameters in model files, if they differ from those of the recipe. They are part of the
+# file format: programs read them, and old files have them.
+STORED_NAMES = {
+    "sequence_length": "slice_length",
+    "muon_lr": "muon_rate",
+    "muon_weight_decay": "muon_decay",
+    "grad_clip": "clip",
+}
+
+
+def stored_recipe(recipe: AnyRecipe) -> dict[str, Any]:
+    """Return the hyperparameters of a recipe under their names in model files."""
+    values = {STORED_NAMES.get(name, name): value for name, value in asdict(recipe).items()}
+    return {"name": recipe.name, **values}
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What is known before training starts.
+
+    Attributes:
+        corpus: What was learned from.
+        held_out: The share of it that was held out, or the text that was.
+        dataset: Both, made ready.
+        recipe: How.
+        seed: Of weights, seams and samples.
+    """
+
+    corpus: Corpus
+    held_out: float | Corpus
+    dataset: Dataset
+    recipe: AnyRecipe
+    seed: int
+
+    def at(self, evaluation: Evaluation, trainer: Trainer) -> dict[str, Any]:
+        """The model file's ``textgen.training``, for the model of an evaluation."""
+        return {
+            "corpus": self.corpus.name,
+            "sha256": self.corpus.sha256,
+            "characters": len(self.corpus.text),
+            "split": self._split(),
+            "parameters": trainer.model.parameter_count,
+            "held_out_nats": evaluation.held_out_nats,
+            "evaluation": evaluation.as_json(),
+            "recipe": {
+                **stored_recipe(self.recipe),
+                "seed": self.seed,
+                "bfloat16": has_bfloat16(),
+            },
+            # With these, the same recipe, corpus and machine make the same model again.
+            "budget": asdict(trainer.budget),
+            "replicas": len(trainer.replicas),
+            "versions": {
+                "textgen-onnx": __version__,
+                "torch": str(torch.__version__),
+                "onnx": onnx.__version__,
+                "python": platform.python_version(),
+            },
+            "date": datetime.now(UTC).date().isoformat(),
+        }
+
+    def _split(self) -> dict[str, Any]:
+        split: dict[str, Any] = {
+            "training_characters": len(self.dataset.training),
+            "held_out_characters": len(self.dataset.held_out),
+        }
+        if self.dataset.rare:
+            split["unknown"] = {
+                "symbols": self.dataset.rare,
+                "training_share": self.dataset.unknown_share(self.dataset.training),
+                "held_out_share": self.dataset.unknown_share(self.dataset.held_out),
+            }
+        if isinstance(self.held_out, Corpus):
+            split["held_out"] = {"corpus": self.held_out.name, "sha256": self.held_out.sha256}
+        else:
+            split["held_out"] = f"the last {100 * self.held_out:g}% of the corpus"
+        return split
