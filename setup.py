@@ -19,7 +19,7 @@ FLAGS = ["/O2"] if os.name == "nt" else ["-O3", *EXACT, "-fvisibility=hidden"]
 # What each module calls of the core, beside its own kind.
 TEXT = ["core.c", "utf8.c"]
 READER = ["wire.c", "names.c", "tensors.c"]
-SAMPLER = ["exp64.c", "kernels/processor.c", "rng.c", "sampler.c"]
+SAMPLER = ["exp64.c", "filters.c", "kernels/processor.c", "rng.c", "sampler.c"]
 MODULES = {
     "sampling.buffers": [],
     "engines.kernels": ["kernels/kernels.c", "kernels/processor.c"],
@@ -43,10 +43,10 @@ MODULES = {
         *SAMPLER,
         "clock.c",
         "forward.c",
+        "generate.c",
         "memory.c",
         "pack.c",
         "pack_layers.c",
-        "run.c",
         "slots.c",
     ],
 }

@@ -1,12 +1,11 @@
-/* Makes model files of extreme sizes, damages model files at random, and lets an embedder's program use them:
- * each must run or be refused.
+/* Fuzzes the public functions with model files of extreme sizes and with randomly damaged ones. Each file must
+ * either run or be refused.
  *
  *     fuzz_core FILE [COUNT [SEED]]
  *
- * `make fuzz` builds it with the sanitizers, which stop it at whatever a file must not do; it needs the address
- * sanitizer, which also counts memory. It stops as well at a code that a file must not have, an error text that
- * is not one line, or more memory than a file of its size may take, and prints the number of the file: the same
- * SEED makes the same files.
+ * `make fuzz` builds it with the sanitizers, which stop it at memory errors and undefined behaviour. It needs
+ * the address sanitizer to count memory. It also stops at an unexpected error code, a message that is not one
+ * line, or excessive memory use, and prints the number of the file. The same SEED gives the same files.
  */
 #include "fuzz_models.h"
 #include "textgen.h"
@@ -16,24 +15,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* To create a model may take so many times the size of its file, and so much more. */
-#define MOST_TIMES 8
-#define MOST_BYTES ((size_t)40 << 20)
+/* The memory limit: MAX_MEMORY_RATIO times the size of the file, plus EXTRA_BYTES. */
+#define MAX_MEMORY_RATIO 8
+#define EXTRA_BYTES ((size_t)40 << 20)
 
-enum { ERROR_SIZE = 600, MOST_CHANGES = 4, LENGTH = 3, CODES = 16, SMALL_MODELS = 8, MADE = 4, HUGE = 2000 };
+enum {
+    ERROR_SIZE = 600,
+    MAX_CHANGES = 4,
+    LENGTH = 3,
+    CODES = 16,
+    SMALL_MODELS = 8,
+    NEW_ONE_IN = 4,
+    HUGE_ONE_IN = 2000
+};
 
-/* The address sanitizer's; not all compilers have its header. */
-int __sanitizer_install_malloc_and_free_hooks(void (*made)(const volatile void *, size_t),
-                                              void (*freed)(const volatile void *));
+/* From the address sanitizer. Not all compilers have its header. */
+int __sanitizer_install_malloc_and_free_hooks(void (*allocated_hook)(const volatile void *, size_t),
+                                              void (*freed_hook)(const volatile void *));
 size_t __sanitizer_get_allocated_size(const volatile void *memory);
 
-static size_t allocated, most_allocated;
+static size_t allocated, peak_allocated;
 
-static void count_made(const volatile void *memory, size_t size) {
+static void count_allocated(const volatile void *memory, size_t size) {
     (void)memory;
     allocated += size;
-    if (allocated > most_allocated) {
-        most_allocated = allocated;
+    if (allocated > peak_allocated) {
+        peak_allocated = allocated;
     }
 }
 
@@ -55,58 +62,58 @@ static uint64_t random_bits(void) {
 
 static size_t below(size_t limit) { return (size_t)(random_bits() % limit); }
 
-static void insert(content *file, size_t place, const unsigned char *bytes, size_t size) {
+static void insert(content *file, size_t offset, const unsigned char *bytes, size_t size) {
     append(file, bytes, size);
-    memmove(file->data + place + size, file->data + place, file->size - size - place);
-    memcpy(file->data + place, bytes, size);
+    memmove(file->data + offset + size, file->data + offset, file->size - size - offset);
+    memcpy(file->data + offset, bytes, size);
 }
 
-/* Flip bits, set bytes, cut, repeat, move or overwrite pieces, or change what may be a length by a little. */
+/* Flip a bit; set, remove, repeat, move or overwrite bytes; or add a small number to a byte. */
 static void change(content *file) {
     static const size_t lengths[] = {1, 2, 4, 16, 200};
     static const unsigned char extremes[] = {0xFF, 0x00, 0x7F, 0x80};
-    unsigned char piece[200];
-    const size_t place = below(file->size);
+    unsigned char range[200];
+    const size_t offset = below(file->size);
     size_t size = lengths[below(5)];
-    if (size > file->size - place) {
-        size = file->size - place;
+    if (size > file->size - offset) {
+        size = file->size - offset;
     }
-    memcpy(piece, file->data + place, size);
+    memcpy(range, file->data + offset, size);
     switch (below(9)) {
     case 0:
     case 1:
-        file->data[place] ^= (unsigned char)(1u << below(8));
+        file->data[offset] ^= (unsigned char)(1u << below(8));
         break;
     case 2:
-        file->data[place] = (unsigned char)below(256);
+        file->data[offset] = (unsigned char)below(256);
         break;
     case 3:
-        memset(file->data + place, extremes[below(4)], size);
+        memset(file->data + offset, extremes[below(4)], size);
         break;
     case 4:
         if (size < file->size) {
-            memmove(file->data + place, file->data + place + size, file->size - place - size);
+            memmove(file->data + offset, file->data + offset + size, file->size - offset - size);
             file->size -= size;
         }
         break;
     case 5:
-        insert(file, place, piece, size);
+        insert(file, offset, range, size);
         break;
     case 6:
-        insert(file, below(file->size), piece, size);
+        insert(file, below(file->size), range, size);
         break;
     case 7:
-        file->data[place] = (unsigned char)(file->data[place] + below(5) - 2);
+        file->data[offset] = (unsigned char)(file->data[offset] + below(5) - 2);
         break;
     default: {
         const size_t target = below(file->size);
-        memmove(file->data + target, piece, size < file->size - target ? size : file->size - target);
+        memmove(file->data + target, range, size < file->size - target ? size : file->size - target);
         break;
     }
     }
 }
 
-/* Sizes of which now and then one is huge. */
+/* Choose the sizes of a model. huge: whether one of them is extreme. */
 static sizes choose_sizes(bool huge) {
     static const size_t units[] = {1, 2, 3, 15, 16, 17, 33}, symbols[] = {2, 3, 12, 63, 64, 65, 130};
     static const float values[] = {0.5f, 0.0f, 1e-40f, 1e3f, 3e38f, 0.25f, 0.125f};
@@ -133,7 +140,7 @@ static sizes choose_sizes(bool huge) {
     return chosen;
 }
 
-/* Whether a text is one line, within the room for it. */
+/* Whether a message is one line that was not cut. */
 static bool is_line(const char *line) {
     const size_t length = strlen(line);
     return length > 0 && length < ERROR_SIZE - 1 && strcspn(line, "\n\r\t\x1b") == length;
@@ -144,7 +151,7 @@ static bool is_refusal(int32_t code) {
            code == TEXTGEN_NEWER_FORMAT;
 }
 
-/* What the model says of itself; false if it is not what the header promises. */
+/* Read the model's information. Return false if it does not agree with the header's promises. */
 static bool describe(const textgen_model *model, const unsigned char *data, size_t size,
                      textgen_model_info *info, char *error) {
     static const char *const keys[] = {"textgen.training", "textgen.prompts", "textgen.vocabulary"};
@@ -160,15 +167,15 @@ static bool describe(const textgen_model *model, const unsigned char *data, size
     for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
         size_t length;
         const char *value = textgen_model_get_metadata(model, keys[i], &length);
-        const size_t place = value == NULL ? SIZE_MAX : (size_t)(value - (const char *)data);
-        if (place > size || length == 0 || length > size - place) {
+        const size_t offset = value == NULL ? SIZE_MAX : (size_t)(value - (const char *)data);
+        if (offset > size || length == 0 || length > size - offset) {
             return false;
         }
     }
     return layer.outputs == info->vocabulary;
 }
 
-/* Feed and generate; only the logits of a model may be such that it fails. */
+/* Feed and generate. The only allowed failures are unknown characters, a missing prompt and invalid logits. */
 static bool generate(textgen_stream *stream, const textgen_model_info *info, char *error) {
     static const char *const prompts[] = {"a", "b", "abc\r\n", "\xF0\x90\x80\x80\xF0\x90\x80\x81", "\xC3\xA9"};
     bool fed = false;
@@ -179,13 +186,13 @@ static bool generate(textgen_stream *stream, const textgen_model_info *info, cha
             return false;
         }
     }
-    const size_t room = LENGTH * info->symbol_bytes + 1;
-    char *text = malloc(room);
+    const size_t text_size = LENGTH * info->symbol_bytes + 1;
+    char *text = malloc(text_size);
     size_t written = 0;
-    const int32_t code = textgen_stream_generate(stream, LENGTH, text, room, &written, error, ERROR_SIZE);
+    const int32_t code = textgen_stream_generate(stream, LENGTH, text, text_size, &written, error, ERROR_SIZE);
     free(text);
     const bool fails = code == TEXTGEN_INVALID_LOGITS || (code == TEXTGEN_NO_PROMPT && !fed);
-    return written < room && (code == TEXTGEN_OK || (fails && is_line(error)));
+    return written < text_size && (code == TEXTGEN_OK || (fails && is_line(error)));
 }
 
 static bool use(const textgen_model *model, const unsigned char *data, size_t size, char *error) {
@@ -203,21 +210,22 @@ static bool use(const textgen_model *model, const unsigned char *data, size_t si
     return right;
 }
 
-/* Whether a file runs or is refused as it should be; its code is `*code`. */
+/* Whether a file runs or is refused correctly. `*code` becomes the code of textgen_model_create. */
 static bool attempt(const content *file, int32_t *code, char *error) {
     textgen_model *model = NULL;
-    /* In memory of its own, where a sanitizer sees what is read behind it. */
+    /* In a buffer of exactly its size, so that a sanitizer detects reads beyond it. */
     unsigned char *exact = malloc(file->size);
     if (exact == NULL) {
         return false;
     }
     memcpy(exact, file->data, file->size);
     error[0] = '\0';
-    allocated = most_allocated = 0;
+    allocated = peak_allocated = 0;
     *code = textgen_model_create(exact, file->size, NULL, &model, error, ERROR_SIZE);
     bool right = *code == TEXTGEN_OK || (is_refusal(*code) && is_line(error));
-    if (most_allocated > MOST_TIMES * file->size + MOST_BYTES) {
-        snprintf(error, ERROR_SIZE, "a file of %zu bytes takes %zu", file->size, most_allocated);
+    if (peak_allocated > MAX_MEMORY_RATIO * file->size + EXTRA_BYTES) {
+        snprintf(error, ERROR_SIZE, "a file of %zu bytes needs %zu bytes of memory", file->size,
+                 peak_allocated);
         right = false;
     }
     if (right && *code == TEXTGEN_OK) {
@@ -228,21 +236,21 @@ static bool attempt(const content *file, int32_t *code, char *error) {
     return right;
 }
 
-static void load(const char *path, content *whole) {
+static void load(const char *path, content *loaded) {
     FILE *file = fopen(path, "rb");
     unsigned char part[4096];
     size_t size;
     while (file != NULL && (size = fread(part, 1, sizeof(part), file)) > 0) {
-        append(whole, part, size);
+        append(loaded, part, size);
     }
-    if (file == NULL || whole->size == 0) {
+    if (file == NULL || loaded->size == 0) {
         fprintf(stderr, "cannot read %s\n", path);
         exit(2);
     }
     fclose(file);
 }
 
-/* Models to damage: the given one, and such of two layers, with an unknown symbol, or with float_data. */
+/* Create the models to damage: with one or two layers, an unknown symbol, or float_data. */
 static void make_models(content *models) {
     for (size_t i = 1; i < SMALL_MODELS; i++) {
         const sizes small = {4, 3, 2, 1 + i % 2, i / 2 % 2 == 1, i / 4 % 2 == 1, false, 0.5f};
@@ -256,16 +264,16 @@ static int fuzz(const content *models, long count) {
     content file = {NULL, 0, 0};
     for (long number = 0; number < count; number++) {
         const content *model = &models[below(SMALL_MODELS)];
-        const bool made = below(MADE) == 0;
+        const bool is_new = below(NEW_ONE_IN) == 0;
         int32_t code = TEXTGEN_OK;
         file.size = 0;
-        if (made) {
-            const sizes chosen = choose_sizes(below(HUGE) == 0);
+        if (is_new) {
+            const sizes chosen = choose_sizes(below(HUGE_ONE_IN) == 0);
             append_model(&file, &chosen);
         } else {
             append(&file, model->data, model->size);
         }
-        for (size_t changes = made ? 0 : 1 + below(MOST_CHANGES); changes > 0; changes--) {
+        for (size_t changes = is_new ? 0 : 1 + below(MAX_CHANGES); changes > 0; changes--) {
             change(&file);
         }
         if (!attempt(&file, &code, line)) {
@@ -288,7 +296,7 @@ int main(int count, char **arguments) {
         fprintf(stderr, "usage: fuzz_core FILE [COUNT [SEED]]\n");
         return 2;
     }
-    __sanitizer_install_malloc_and_free_hooks(count_made, count_freed);
+    __sanitizer_install_malloc_and_free_hooks(count_allocated, count_freed);
     load(arguments[1], &models[0]);
     make_models(models);
     random_state = count > 3 ? strtoull(arguments[3], NULL, 10) : 0;

@@ -1,17 +1,18 @@
-/* Field numbers are those of onnx.proto. */
+/* The field numbers are those of onnx.proto. */
 #include "fuzz_models.h"
+#include "model.h"
 
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { FLOAT = 1, INT64 = 7, OPSET = 17 };
+enum { FLOAT = 1, INT64 = 7 };
 
 void append(content *to, const void *data, size_t size) {
-    if (size > to->room - to->size) {
-        to->room = 2 * (to->size + size);
-        to->data = realloc(to->data, to->room);
+    if (size > to->capacity - to->size) {
+        to->capacity = 2 * (to->size + size);
+        to->data = realloc(to->data, to->capacity);
         if (to->data == NULL) {
             fprintf(stderr, "out of memory\n");
             exit(2);
@@ -44,51 +45,51 @@ static void bytes(content *to, unsigned number, const void *data, size_t size) {
 
 static void text(content *to, unsigned number, const char *value) { bytes(to, number, value, strlen(value)); }
 
-/* Append a message that is then complete. */
-static void message(content *to, unsigned number, content *made) {
-    bytes(to, number, made->data, made->size);
-    free(made->data);
-    *made = (content){NULL, 0, 0};
+/* Append a complete message, and free it. */
+static void message(content *to, unsigned number, content *part) {
+    bytes(to, number, part->data, part->size);
+    free(part->data);
+    *part = (content){NULL, 0, 0};
 }
 
 static void name(content *to, unsigned number, const char *kind, size_t layer) {
-    char whole[32];
-    snprintf(whole, sizeof(whole), "%s_%zu", kind, layer);
-    text(to, number, whole);
+    char full[32];
+    snprintf(full, sizeof(full), "%s_%zu", kind, layer);
+    text(to, number, full);
 }
 
 static void attribute(content *node, const char *key, uint64_t value) {
-    content made = {NULL, 0, 0};
-    text(&made, 1, key);
-    integer(&made, 3, value);
-    integer(&made, 20, 2);
-    message(node, 5, &made);
+    content part = {NULL, 0, 0};
+    text(&part, 1, key);
+    integer(&part, 3, value);
+    integer(&part, 20, 2);
+    message(node, 5, &part);
 }
 
 static void weights(content *graph, const char *key, const size_t *shape, size_t dimensions,
                     const sizes *model) {
-    content made = {NULL, 0, 0};
+    content part = {NULL, 0, 0};
     size_t count = 1;
     for (size_t i = 0; i < dimensions; i++) {
-        integer(&made, 1, shape[i]);
+        integer(&part, 1, shape[i]);
         count *= shape[i];
     }
-    integer(&made, 2, FLOAT);
-    text(&made, 8, key);
-    varint(&made, (model->typed ? 4 : 9) << 3 | 2);
-    varint(&made, count * sizeof(float));
+    integer(&part, 2, FLOAT);
+    text(&part, 8, key);
+    varint(&part, (model->typed ? 4 : 9) << 3 | 2);
+    varint(&part, count * sizeof(float));
     for (size_t i = 0; i < count; i++) {
         const float value = i % 3 == 0 ? model->weight : i % 3 == 1 ? -model->weight : 0.0f;
-        append(&made, &value, sizeof(value));
+        append(&part, &value, sizeof(value));
     }
-    message(graph, 5, &made);
+    message(graph, 5, &part);
 }
 
 static void layer_weights(content *graph, const char *kind, size_t layer, const size_t *shape,
                           size_t dimensions, const sizes *model) {
-    char whole[32];
-    snprintf(whole, sizeof(whole), "%s_%zu", kind, layer);
-    weights(graph, whole, shape, dimensions, model);
+    char full[32];
+    snprintf(full, sizeof(full), "%s_%zu", kind, layer);
+    weights(graph, full, shape, dimensions, model);
 }
 
 static void add_tensors(content *graph, const sizes *model) {
@@ -147,7 +148,7 @@ static void add_layer(content *graph, const sizes *model, size_t layer) {
     message(graph, 1, &squeeze);
 }
 
-/* The layers' parts of an array of the state, and its next value from theirs. */
+/* Split a state array into its layers, and concatenate their new values. */
 static void add_state(content *graph, const sizes *model, const char *array, const char *after) {
     content split = {NULL, 0, 0};
     content join = {NULL, 0, 0};
@@ -190,10 +191,10 @@ static void add_nodes(content *graph, const sizes *model) {
     add_node(graph, "Add", "product", "output_bias", "logits");
 }
 
-/* An input or output; a size of 0 is one that varies. */
+/* Add an input or output. A size of 0 is a dynamic dimension. */
 static void add_value(content *graph, unsigned number, const char *key, unsigned type, const size_t *shape,
                       size_t dimensions) {
-    content whole = {NULL, 0, 0};
+    content full = {NULL, 0, 0};
     content kind = {NULL, 0, 0};
     content tensor = {NULL, 0, 0};
     content listed = {NULL, 0, 0};
@@ -209,23 +210,23 @@ static void add_value(content *graph, unsigned number, const char *key, unsigned
     integer(&tensor, 1, type);
     message(&tensor, 2, &listed);
     message(&kind, 1, &tensor);
-    text(&whole, 1, key);
-    message(&whole, 2, &kind);
-    message(graph, number, &whole);
+    text(&full, 1, key);
+    message(&full, 2, &kind);
+    message(graph, number, &full);
 }
 
 static void add_property(content *file, const char *key, const content *value) {
-    content made = {NULL, 0, 0};
-    text(&made, 1, key);
-    bytes(&made, 2, value->data, value->size);
-    message(file, 14, &made);
+    content part = {NULL, 0, 0};
+    text(&part, 1, key);
+    bytes(&part, 2, value->data, value->size);
+    message(file, 14, &part);
 }
 
 static void add_text_property(content *file, const char *key, const char *value) {
-    content made = {NULL, 0, 0};
-    append(&made, value, strlen(value));
-    add_property(file, key, &made);
-    free(made.data);
+    content part = {NULL, 0, 0};
+    append(&part, value, strlen(value));
+    add_property(file, key, &part);
+    free(part.data);
 }
 
 static void add_vocabulary(content *file, const sizes *model) {
@@ -263,7 +264,7 @@ void append_model(content *to, const sizes *model) {
     add_value(&graph, 12, "logits", FLOAT, varying, 2);
     add_value(&graph, 12, "next_hidden", FLOAT, state, 3);
     add_value(&graph, 12, "next_cell", FLOAT, state, 3);
-    integer(&operators, 2, OPSET);
+    integer(&operators, 2, TEXTGEN_OPSET);
     message(to, 8, &operators);
     message(to, 7, &graph);
     add_text_property(to, "textgen.format", model->unknown ? "2" : "1");

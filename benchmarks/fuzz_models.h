@@ -1,21 +1,21 @@
-/* Writes model files whose sizes agree but may be extreme. */
+/* Writes model files with consistent sizes, which may be extreme. */
 #ifndef FUZZ_MODELS_H
 #define FUZZ_MODELS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Bytes that grow; `data` is freed by the caller. */
+/* A growing buffer. The caller frees `data`. */
 typedef struct {
     unsigned char *data;
-    size_t size, room;
+    size_t size, capacity;
 } content;
 
 void append(content *to, const void *data, size_t size);
 
 typedef struct {
     size_t symbols, embedding, units, layers;
-    bool unknown;    /* the first symbol is the unknown symbol */
+    bool unknown;    /* whether token 0 is the unknown symbol */
     bool typed;      /* weights are in float_data, not in raw_data */
     bool long_texts; /* symbols of 4 bytes of UTF-8 */
     float weight;    /* the value of all weights */

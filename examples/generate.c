@@ -1,4 +1,4 @@
-/* Continues a prompt: generate MODEL PROMPT [TEMPERATURE [SEED [LENGTH]]] */
+/* Continue a prompt: generate MODEL PROMPT [TEMPERATURE [SEED [LENGTH]]] */
 #include "textgen.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,8 +6,8 @@
 static char error[256];
 #define CHECK(call) require((call) == TEXTGEN_OK, error)
 
-static void require(int fine, const char *problem) {
-    if (!fine) fprintf(stderr, "generate: %s\n", problem), exit(1);
+static void require(int condition, const char *message) {
+    if (!condition) fprintf(stderr, "generate: %s\n", message), exit(1);
 }
 int main(int count, char **arguments) {
     require(count > 2 && count < 7, "usage: generate MODEL PROMPT [TEMPERATURE [SEED [LENGTH]]]");
@@ -29,7 +29,7 @@ int main(int count, char **arguments) {
     textgen_model *model;
     CHECK(textgen_model_create(data, size, NULL, &model, error, sizeof error));
     void *memory = malloc(size = textgen_stream_size(model));
-    require(text && memory, "there is not enough memory");
+    require(text && memory, "not enough memory");
     textgen_stream *stream;
     CHECK(textgen_stream_init(memory, size, model, &sampling, &stream, error, sizeof error));
     CHECK(textgen_stream_feed(stream, prompt, strlen(prompt), error, sizeof error));

@@ -1,4 +1,4 @@
-/* The monotonic clock is POSIX's, which a strict C compiler hides unless asked. */
+/* Under -std=c11 the POSIX clock is declared only if this macro is defined. */
 #ifndef _WIN32
 #define _POSIX_C_SOURCE 199309L
 #endif
@@ -11,12 +11,12 @@
 #include <windows.h>
 
 int64_t textgen_nanoseconds(void) {
-    LARGE_INTEGER ticks, each_second;
+    LARGE_INTEGER ticks, per_second;
     QueryPerformanceCounter(&ticks);
-    QueryPerformanceFrequency(&each_second);
-    /* Whole seconds apart, since ticks times a billion would be too large. */
-    return ticks.QuadPart / each_second.QuadPart * 1000000000 +
-           ticks.QuadPart % each_second.QuadPart * 1000000000 / each_second.QuadPart;
+    QueryPerformanceFrequency(&per_second);
+    /* Seconds are converted separately, because ticks * 1e9 would overflow. */
+    return ticks.QuadPart / per_second.QuadPart * 1000000000 +
+           ticks.QuadPart % per_second.QuadPart * 1000000000 / per_second.QuadPart;
 }
 
 #else

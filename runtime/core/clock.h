@@ -1,10 +1,10 @@
-/* A clock that never goes back. */
+/* A monotonic clock. */
 #ifndef TEXTGEN_CLOCK_H
 #define TEXTGEN_CLOCK_H
 
 #include <stdint.h>
 
-/* Nanoseconds since some moment. */
+/* Return nanoseconds since an arbitrary moment. */
 int64_t textgen_nanoseconds(void);
 
 #endif

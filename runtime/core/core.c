@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A text is cut between characters. */
+/* Remove an incomplete character at the end of a text that was cut. */
 static void drop_partial_character(char *text, size_t length) {
     size_t start = length;
     while (start > 0 && length - start < TEXTGEN_UTF8_BYTES &&
@@ -40,11 +40,11 @@ int32_t textgen_fail(const textgen_error *error, int32_t code, const char *forma
 }
 
 int32_t textgen_out_of_memory(const textgen_error *error) {
-    return textgen_fail(error, TEXTGEN_OUT_OF_MEMORY, "there is not enough memory for the model");
+    return textgen_fail(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the model");
 }
 
-/* Characters that would break the line, or change how a terminal shows it. */
-static bool is_shown(int32_t character) {
+/* Whether a character is printable: it neither breaks the line nor changes how a terminal displays it. */
+static bool is_printable(int32_t character) {
     return character >= 0x20 && character != '\\' && !(character >= 0x7F && character <= 0xA0) &&
            character != 0xAD && character != 0x61C && !(character >= 0x200B && character <= 0x200F) &&
            !(character >= 0x2028 && character <= 0x202E) && !(character >= 0x2060 && character <= 0x206F) &&
@@ -52,77 +52,79 @@ static bool is_shown(int32_t character) {
            !(character >= 0xE0000 && character <= 0xE0FFF) && (character & 0xFFFE) != 0xFFFE;
 }
 
-/* Write a character as it stands in a message; returns how many bytes. `byte` is what is there if the character
- * is -1, that is not UTF-8. */
-static size_t escape(int32_t character, unsigned byte, char quote, char room[12]) {
+/* Write a character for an error message. Return the number of bytes. A character of -1 means invalid UTF-8,
+ * and `byte` is then the invalid byte. */
+static size_t escape_character(int32_t character, unsigned byte, char quote, char buffer[12]) {
     if (character < 0) {
-        return (size_t)snprintf(room, 12, "\\x%02x", byte);
+        return (size_t)snprintf(buffer, 12, "\\x%02x", byte);
     }
     if (character == '\n' || character == '\r' || character == '\t') {
-        return (size_t)snprintf(room, 12, "\\%c", character == '\n' ? 'n' : character == '\r' ? 'r' : 't');
+        return (size_t)snprintf(buffer, 12, "\\%c", character == '\n' ? 'n' : character == '\r' ? 'r' : 't');
     }
     if (quote != '\0' && (character == quote || character == '\\')) {
-        return (size_t)snprintf(room, 12, "\\%c", (char)character);
+        return (size_t)snprintf(buffer, 12, "\\%c", (char)character);
     }
-    if (is_shown(character) || character == '\\') {
-        return textgen_utf8_write((uint32_t)character, room);
+    if (is_printable(character) || character == '\\') {
+        return textgen_utf8_write((uint32_t)character, buffer);
     }
     const char *format = character > 0xFFFF ? "\\U%08x" : character > 0xFF ? "\\u%04x" : "\\x%02x";
-    return (size_t)snprintf(room, 12, format, (unsigned)character);
+    return (size_t)snprintf(buffer, 12, format, (unsigned)character);
 }
 
-/* `quote` is 0 for none. */
-static const char *show(textgen_view text, char quote, char room[TEXTGEN_QUOTED]) {
-    enum { SHOWN = 80 };
+/* `quote` is the quotation mark, or 0 for none. */
+static const char *escape_text(textgen_view text, char quote, char buffer[TEXTGEN_QUOTE_SIZE]) {
+    enum { MAX_BYTES = 80 };
     size_t written = 0;
-    size_t place = 0;
+    size_t offset = 0;
     if (quote != '\0') {
-        room[written++] = quote;
+        buffer[written++] = quote;
     }
-    while (place < text.size) {
-        const size_t start = place;
-        const int32_t character = textgen_utf8_next(text, &place);
+    while (offset < text.size) {
+        const size_t start = offset;
+        const int32_t character = textgen_utf8_next(text, &offset);
         char escaped[12];
-        const size_t bytes = escape(character, text.data[start], quote, escaped);
+        const size_t bytes = escape_character(character, text.data[start], quote, escaped);
         if (character < 0) {
-            place = start + 1;
+            offset = start + 1;
         }
-        if (written + bytes > SHOWN) {
-            memcpy(room + written, "...", 3);
+        if (written + bytes > MAX_BYTES) {
+            memcpy(buffer + written, "...", 3);
             written += 3;
             break;
         }
-        memcpy(room + written, escaped, bytes);
+        memcpy(buffer + written, escaped, bytes);
         written += bytes;
     }
     if (quote != '\0') {
-        room[written++] = quote;
+        buffer[written++] = quote;
     }
-    room[written] = '\0';
-    return room;
+    buffer[written] = '\0';
+    return buffer;
 }
 
-const char *textgen_quote(textgen_view name, char room[TEXTGEN_QUOTED]) {
+const char *textgen_quote(textgen_view name, char buffer[TEXTGEN_QUOTE_SIZE]) {
     const bool single = name.size > 0 && memchr(name.data, '\'', name.size) != NULL;
     const bool both = single && memchr(name.data, '"', name.size) != NULL;
-    return show(name, single && !both ? '"' : '\'', room);
+    return escape_text(name, single && !both ? '"' : '\'', buffer);
 }
 
-const char *textgen_show(textgen_view text, char room[TEXTGEN_QUOTED]) { return show(text, '\0', room); }
+const char *textgen_escape(textgen_view text, char buffer[TEXTGEN_QUOTE_SIZE]) {
+    return escape_text(text, '\0', buffer);
+}
 
-const char *textgen_count(uint64_t number, char room[TEXTGEN_COUNTED]) {
-    size_t place = TEXTGEN_COUNTED - 1;
+const char *textgen_format_number(uint64_t number, char buffer[TEXTGEN_NUMBER_SIZE]) {
+    size_t start = TEXTGEN_NUMBER_SIZE - 1;
     unsigned digits = 0;
-    room[place] = '\0';
+    buffer[start] = '\0';
     do {
         if (digits > 0 && digits % 3 == 0) {
-            room[--place] = ',';
+            buffer[--start] = ',';
         }
-        room[--place] = (char)('0' + number % 10);
+        buffer[--start] = (char)('0' + number % 10);
         number /= 10;
         digits++;
     } while (number > 0);
-    return room + place;
+    return buffer + start;
 }
 
 textgen_view textgen_view_of(const char *text) {

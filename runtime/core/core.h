@@ -1,4 +1,4 @@
-/* What all parts of the core use: pieces of the caller's buffer, error texts, compiler differences. */
+/* Used everywhere in the core: views of the caller's buffer, error messages, compiler differences. */
 #ifndef TEXTGEN_CORE_H
 #define TEXTGEN_CORE_H
 
@@ -12,34 +12,34 @@
 #define TEXTGEN_PRINTF(string, first)
 #endif
 
-/* Bytes within the caller's buffer; not terminated. */
+/* Bytes within the caller's buffer, without a terminating zero. */
 typedef struct {
     const unsigned char *data;
     size_t size;
 } textgen_view;
 
-/* Where an error text goes; the room may be NULL or of 0 bytes. */
+/* The buffer for an error message. `text` may be NULL, and `size` may be 0. */
 typedef struct {
     char *text;
     size_t size;
 } textgen_error;
 
-/* Write an error text, cut where the room ends, and return the code. */
+/* Write an error message, cut to the size of the buffer, and return `code`. */
 int32_t textgen_fail(const textgen_error *error, int32_t code, const char *format, ...) TEXTGEN_PRINTF(3, 4);
 
-/* The same for TEXTGEN_OUT_OF_MEMORY. */
+/* Fail with TEXTGEN_OUT_OF_MEMORY. */
 int32_t textgen_out_of_memory(const textgen_error *error);
 
-/* A name from a file as it stands in a message: in quotes, with escapes, of which at most 80 bytes are shown.
- * Returns `room`. */
-enum { TEXTGEN_QUOTED = 88 };
-const char *textgen_quote(textgen_view name, char room[TEXTGEN_QUOTED]);
-/* The same without quotes: for JSON text. */
-const char *textgen_show(textgen_view text, char room[TEXTGEN_QUOTED]);
+/* Write a string from a file into `buffer` for an error message: in quotes, escaped, cut after 80 bytes. Return
+ * `buffer`. */
+enum { TEXTGEN_QUOTE_SIZE = 88 };
+const char *textgen_quote(textgen_view name, char buffer[TEXTGEN_QUOTE_SIZE]);
+/* The same without quotes, for JSON text. */
+const char *textgen_escape(textgen_view text, char buffer[TEXTGEN_QUOTE_SIZE]);
 
-/* A number with commas, such as 1,048,576. Returns a place in `room`. */
-enum { TEXTGEN_COUNTED = 28 };
-const char *textgen_count(uint64_t number, char room[TEXTGEN_COUNTED]);
+/* Write a number with commas, such as 1,048,576, into `buffer`. Return its start, a pointer into `buffer`. */
+enum { TEXTGEN_NUMBER_SIZE = 28 };
+const char *textgen_format_number(uint64_t number, char buffer[TEXTGEN_NUMBER_SIZE]);
 
 textgen_view textgen_view_of(const char *text);
 bool textgen_view_is(textgen_view view, const char *text);

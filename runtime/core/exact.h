@@ -1,36 +1,36 @@
-/* For files whose arithmetic must round alike everywhere: what a compiler may not do with it. */
+/* Compiler settings for files whose arithmetic must give the same results with every compiler. */
 #ifndef TEXTGEN_EXACT_H
 #define TEXTGEN_EXACT_H
 
 #include <float.h>
 
-/* No code can undo these flags, which change texts and hide NaN. */
+/* These flags change results and hide NaN, and no pragma can undo them. */
 #if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) ||                 \
     defined(_M_FP_FAST) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__ > 0)
-#error "textgen needs exact arithmetic: compile without -ffast-math and its parts (add -fno-fast-math)"
+#error "textgen needs exact arithmetic: compile without -ffast-math or its parts (add -fno-fast-math)"
 #endif
-/* 16 says that half precision alone is not widened. */
+/* 16 differs from 0 only for half precision. */
 #if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
 #error "textgen needs arithmetic without excess precision: on 32-bit x86 compile with -msse2 -mfpmath=sse"
 #endif
 
-/* ROUND(product): round a variable here, so that no addition is fused with its multiplication. The pragmas that
- * should forbid it do not: clang ignores them under -ffp-contract=fast, and gcc has none but its own. A
- * compiler must not look through an empty piece of assembly, whatever its flags are. */
+/* ROUND(product): force a product to be rounded before it is added to anything, so that the compiler cannot
+ * fuse the two operations. The pragmas for this are not enough: clang ignores them under -ffp-contract=fast,
+ * and gcc does not support the standard one. An empty assembly statement works with all flags. */
 #if defined(__wasm__)
-#define TEXTGEN_ROUND(product) ((void)0) /* it has no fused additions */
+#define TEXTGEN_ROUND(product) ((void)0) /* has no fused multiply-add */
 #elif (defined(__GNUC__) || defined(__clang__)) && defined(__SSE2__)
 #define TEXTGEN_ROUND(product) __asm__("" : "+x"(product))
 #elif (defined(__GNUC__) || defined(__clang__)) && (defined(__aarch64__) || defined(__ARM_NEON))
 #define TEXTGEN_ROUND(product) __asm__("" : "+w"(product))
 #elif defined(__GNUC__) || defined(__clang__)
-#define TEXTGEN_ROUND(product) __asm__("" : "+m"(product)) /* by way of memory, which every processor has */
+#define TEXTGEN_ROUND(product) __asm__("" : "+m"(product)) /* through memory, on any other processor */
 #else
 #pragma STDC FP_CONTRACT OFF
 #define TEXTGEN_ROUND(product) ((void)0)
 #endif
 
-/* clang names no macro for -fassociative-math and -freciprocal-math alone, but obeys these. */
+/* clang has no macros that reveal -fassociative-math and -freciprocal-math, but these pragmas undo them. */
 #if defined(__clang__)
 #pragma clang fp reassociate(off)
 #if __clang_major__ >= 19
@@ -38,8 +38,8 @@
 #endif
 #endif
 
-/* Traps and error numbers, which nothing here looks at, would keep gcc from making vectors of exact
- * arithmetic. */
+/* Nothing here uses floating-point traps or errno. Without these options they would prevent gcc from
+ * vectorising exact arithmetic. */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("no-trapping-math", "no-math-errno")
 #endif
@@ -50,7 +50,7 @@
 #define TEXTGEN_INLINE static inline
 #endif
 
-/* Whether the compiler has vector types. TEXTGEN_PLAIN_C asks for the code of one that does not. */
+/* Whether the compiler has vector types. Define TEXTGEN_PLAIN_C to compile without them. */
 #if (defined(__GNUC__) || defined(__clang__)) && !defined(TEXTGEN_PLAIN_C)
 #define TEXTGEN_VECTORS 1
 #else

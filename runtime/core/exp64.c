@@ -1,6 +1,6 @@
-/* The C library's exp differs in the last bit from one system to the next, and a draw must not. This one
- * consists of additions and multiplications alone, which IEEE 754 rounds alike everywhere as long as the
- * compiler fuses none of them: then any vector width gives the same numbers. */
+/* The C library's exp differs between systems in the last bit, which could change a draw. This one uses only
+ * additions and multiplications. IEEE 754 defines their rounding, so as long as the compiler does not fuse
+ * them, every system and vector width gives the same results. */
 
 #include "exp64.h"
 #include "exact.h"
@@ -11,16 +11,16 @@
 
 #if TEXTGEN_X86
 #define NAME(x) x##_avx2
-#define WIDE 4
+#define WIDTH 4
 #define TARGET __attribute__((target("avx2")))
 #include "exp64_body.h"
 #endif
 
 #define NAME(x) x##_baseline
 #if TEXTGEN_VECTORS
-#define WIDE 2
+#define WIDTH 2
 #else
-#define WIDE 1
+#define WIDTH 1
 #endif
 #define TARGET
 #include "exp64_body.h"

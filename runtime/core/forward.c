@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* What the first layer's gates start from, and its input: none where its products are in the table. */
+/* Set the first layer's gate inputs, and return its input: NULL if the token_gates table replaces it. */
 static const float *embed(const textgen_network *network, const textgen_slots *slots, const int64_t *tokens,
                           size_t count) {
     const size_t size = network->embedding_size;
@@ -11,34 +11,35 @@ static const float *embed(const textgen_network *network, const textgen_slots *s
         const size_t token = (size_t)tokens[slot];
         if (size) {
             memcpy(slots->embedded + slot * size, network->embedding + token * size, size * sizeof(float));
-            slots->starts[slot] = network->layers[0].bias;
+            slots->gate_inputs[slot] = network->lstm_layers[0].bias;
         } else {
-            slots->starts[slot] = network->token_gates + token * (size_t)network->padded_units * TEXTGEN_GATES;
+            slots->gate_inputs[slot] =
+                network->token_gates + token * (size_t)network->padded_units * TEXTGEN_GATES;
         }
     }
     return size ? slots->embedded : NULL;
 }
 
-const float *textgen_forward_step(const textgen_network *network, const textgen_slots *slots,
-                                  const int64_t *tokens, size_t count) {
+const float *textgen_forward_features(const textgen_network *network, const textgen_slots *slots,
+                                      const int64_t *tokens, size_t count) {
     const size_t layer_size = slots->count * (size_t)network->padded_units;
-    const float *below = embed(network, slots, tokens, count);
+    const float *input = embed(network, slots, tokens, count);
     size_t layer, slot;
-    for (layer = 0; layer < network->lstms; layer++) {
+    for (layer = 0; layer < network->lstm_count; layer++) {
         float *hidden = slots->state[0] + layer * layer_size, *cell = slots->state[1] + layer * layer_size;
         for (slot = 0; layer && slot < count; slot++) {
-            slots->starts[slot] = network->layers[layer].bias;
+            slots->gate_inputs[slot] = network->lstm_layers[layer].bias;
         }
-        network->kernels->lstm(&network->layers[layer], slots->starts, below, hidden, cell, slots->scratch,
-                               (ptrdiff_t)count);
-        below = hidden;
+        network->kernels->lstm(&network->lstm_layers[layer], slots->gate_inputs, input, hidden, cell,
+                               slots->scratch, (ptrdiff_t)count);
+        input = hidden;
     }
-    return below;
+    return input;
 }
 
 void textgen_forward(const textgen_network *network, const int64_t *tokens, size_t time, size_t batch,
-                     float *const *state, size_t kept, float *logits, void *memory) {
-    const textgen_slots slots = textgen_slots_find(network, memory, batch, kept);
+                     float *const *state, size_t logit_steps, float *logits, void *workspace) {
+    const textgen_slots slots = textgen_slots_find(network, workspace, batch, logit_steps);
     const size_t units = network->units, width = (size_t)network->padded_units;
     const size_t padded = (size_t)network->padded_vocabulary;
     float *lane[TEXTGEN_STATE_ARRAYS];
@@ -49,16 +50,18 @@ void textgen_forward(const textgen_network *network, const int64_t *tokens, size
         }
         textgen_slot_load(network, &slots, lane, batch * units, i);
     }
-    /* The outputs of the kept steps are multiplied together at the end: the output weights are loaded once
-     * for all, which with a large vocabulary is most of the work. */
+    /* The output layer runs once for all features: with a large vocabulary, most of the time is spent on
+     * loading its weights. */
     for (i = 0; i < time; i++) {
-        const float *top = textgen_forward_step(network, &slots, tokens + i * batch, batch);
-        if (i + kept >= time) {
-            memcpy(slots.outputs + (i + kept - time) * batch * width, top, batch * width * sizeof(float));
+        const float *features = textgen_forward_features(network, &slots, tokens + i * batch, batch);
+        if (i + logit_steps >= time) {
+            memcpy(slots.features + (i + logit_steps - time) * batch * width, features,
+                   batch * width * sizeof(float));
         }
     }
-    network->kernels->linear(&network->output, slots.outputs, slots.logits, (ptrdiff_t)(kept * batch));
-    for (i = 0; i < kept * batch; i++) {
+    network->kernels->linear(&network->output_layer, slots.features, slots.logits,
+                             (ptrdiff_t)(logit_steps * batch));
+    for (i = 0; i < logit_steps * batch; i++) {
         memcpy(logits + i * network->vocabulary, slots.logits + i * padded,
                network->vocabulary * sizeof(float));
     }

@@ -1,20 +1,20 @@
-/* Runs a network forward, for several lanes. */
+/* Runs a network forward for several lanes. */
 #ifndef TEXTGEN_FORWARD_H
 #define TEXTGEN_FORWARD_H
 
 #include "slots.h"
 
-/* The next tokens of several lanes.
+/* Run the network over `time` tokens of each lane.
  *
- * tokens: [time][batch], each below the vocabulary. state: the network's arrays, each [layers][batch][units],
- * changed in place. logits: [kept][batch][vocabulary], of the last `kept` steps, 1 to time. memory: of
- * textgen_slots_size(network, batch, kept) bytes. */
+ * tokens: [time][batch], each in [0, vocabulary). state: the network's state arrays, each
+ * [layers][batch][units], updated in place. logits: [logit_steps][batch][vocabulary], after each of the last
+ * `logit_steps` tokens, 1 to time. workspace: of textgen_slots_size(network, batch, logit_steps) bytes. */
 void textgen_forward(const textgen_network *network, const int64_t *tokens, size_t time, size_t batch,
-                     float *const *state, size_t kept, float *logits, void *memory);
+                     float *const *state, size_t logit_steps, float *logits, void *workspace);
 
-/* One token through all recurrent layers, for each of the first `count` slots; returns the top layer's output
- * [count][padded units]. */
-const float *textgen_forward_step(const textgen_network *network, const textgen_slots *slots,
-                                  const int64_t *tokens, size_t count);
+/* Run one token through the embedding and the lstm layers, for each of the first `count` slots. Return the
+ * features: the hidden state of the last lstm, [count][padded units]. */
+const float *textgen_forward_features(const textgen_network *network, const textgen_slots *slots,
+                                      const int64_t *tokens, size_t count);
 
 #endif

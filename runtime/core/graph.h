@@ -1,4 +1,4 @@
-/* A graph's nodes, found by what they make. */
+/* The nodes of a graph, indexed by the names of their outputs. */
 #ifndef TEXTGEN_GRAPH_H
 #define TEXTGEN_GRAPH_H
 
@@ -7,34 +7,35 @@
 typedef struct {
     const textgen_onnx *file;
     textgen_tensors tensors;
-    textgen_name *makers; /* outputs of nodes; the place is that of the node */
-    size_t maker_count;
+    textgen_name *producers; /* outputs of nodes, with the index of the node */
+    size_t producer_count;
     const textgen_error *error;
 } textgen_graph;
 
-/* Which inputs and attributes a node must have. An attribute may be left out. */
+/* The operator, inputs and attributes that a node must have. The node may omit the attributes, and must not
+ * have others. */
 typedef struct {
     const char *type;
     size_t inputs;
-    const char *attribute; /* of an integer; NULL for none */
+    const char *attribute; /* name of an integer attribute, or NULL */
     int64_t integer;
-    const char *text_attribute; /* of a text; NULL for none */
+    const char *text_attribute; /* name of a text attribute, or NULL */
     const char *text;
-} textgen_node_form;
+} textgen_node_pattern;
 
-/* Fails if tensors have the same name, or a value is made twice. The caller calls textgen_graph_free,
- * also after an error. */
+/* Index a graph. Fails if two tensors have the same name, or a value has two producers. The caller calls
+ * textgen_graph_free, even after a failure. */
 int32_t textgen_graph_create(const textgen_onnx *file, textgen_graph *graph, const textgen_error *error);
 void textgen_graph_free(textgen_graph *graph);
 
-/* The node that makes a value; NULL if none does. */
-const textgen_node *textgen_graph_maker(const textgen_graph *graph, textgen_view name);
+/* Return the node that has this output, or NULL. */
+const textgen_node *textgen_graph_producer(const textgen_graph *graph, textgen_view name);
 
-/* The same, but it must be of a form; any other is an unknown graph. */
-int32_t textgen_graph_node(const textgen_graph *graph, textgen_view name, const textgen_node_form *form,
-                           const textgen_node **node);
+/* Find the node that has this output. Fails with TEXTGEN_UNKNOWN_GRAPH unless it matches the pattern. */
+int32_t textgen_graph_match_node(const textgen_graph *graph, textgen_view name,
+                                 const textgen_node_pattern *pattern, const textgen_node **node);
 
-/* See that a value is neither left out nor made by a node, so that it can only be a stored tensor. */
-int32_t textgen_graph_stored(const textgen_graph *graph, textgen_view name);
+/* Fails if a value is omitted, or is the output of a node and so cannot be an initializer. */
+int32_t textgen_graph_check_initializer(const textgen_graph *graph, textgen_view name);
 
 #endif

@@ -1,8 +1,9 @@
-/* What is behind the public handles, and how the caller's structures are read and written. */
+/* The structures behind the public handles textgen_model and textgen_stream, and the memory layout of streams
+ * and workspaces. */
 #ifndef TEXTGEN_HANDLES_H
 #define TEXTGEN_HANDLES_H
 
-#include "run.h"
+#include "generate.h"
 #include "vocabulary.h"
 
 struct textgen_model {
@@ -18,48 +19,48 @@ struct textgen_model {
     uint64_t parameters;
 };
 
-/* A stream's memory begins with this. State, logits and the workspace of one lane follow, at places that depend
- * on the model alone: a copy of the bytes is a copy of the stream. */
+/* The start of a stream's memory. State, logits and a workspace for one lane follow, at offsets that depend
+ * only on the model, so a copy of the bytes is a copy of the stream. */
 struct textgen_stream {
     const textgen_model *model;
     textgen_sampler sampler;
-    int64_t remaining; /* during a call: characters still to generate; otherwise 0 */
-    int64_t fault;     /* of the latest call, or 0 */
+    int64_t remaining;     /* characters left to generate in the current call; 0 between calls */
+    int64_t sampler_error; /* a textgen_sampler_error of the latest call, or 0 */
     bool has_prompt;
 };
 
-/* Where the parts of a stream are. */
+/* Pointers to the parts of a stream's memory. */
 typedef struct {
-    float *state[TEXTGEN_STATE_ARRAYS]; /* [lstms][units] */
+    float *state[TEXTGEN_STATE_ARRAYS]; /* [layers][units] */
     float *logits;                      /* [vocabulary], of the next token */
-    void *workspace;                    /* as textgen_generate needs it for one lane */
+    void *workspace;                    /* of textgen_workspace_size(model, 1) bytes */
 } textgen_stream_parts;
 textgen_stream_parts textgen_stream_find(textgen_stream *stream);
 
-/* The parts of the caller's workspace for some lanes. Each lane has a chunk of CHUNK tokens. */
+/* Pointers to the parts of the workspace that the caller provides. Each lane has room for a chunk of tokens. */
 enum { TEXTGEN_CHUNK = 64 };
 typedef struct {
-    textgen_run_lane *lanes;
-    int64_t *tokens;
-    void *slots; /* textgen_slots_find finds the parts */
+    textgen_token_lane *lanes; /* [lanes] */
+    int64_t *tokens;           /* [lanes][TEXTGEN_CHUNK] */
+    void *slots;               /* for textgen_slots_find */
 } textgen_workspace_parts;
 textgen_workspace_parts textgen_workspace_find(void *workspace, size_t lanes);
 
 enum { TEXTGEN_CALLER_ALIGNMENT = 8 };
-/* Check memory that a caller gives. `needed` is 0 where no size_t can hold what is needed. */
+/* Check memory that a caller provides. `needed` is in bytes, or 0 if it exceeds a size_t. */
 int32_t textgen_check_memory(const void *memory, size_t size, size_t needed, const char *name,
                              const textgen_error *error);
 
-/* Copy a caller's structure, which begins with its struct_size, into one of `known` bytes; fields that the
- * caller does not have become 0. `first` is where the fields of the first version end. */
+/* Copy a structure of the caller, which begins with its struct_size, to `copy`, of `known` bytes. Fields that
+ * the caller's version lacks become 0. first: the end of the fields of the first version, in bytes. */
 int32_t textgen_read_struct(const void *given, size_t first, void *copy, size_t known, const char *name,
                             const textgen_error *error);
 
-/* The other direction, for a structure of results; fields that only the caller knows become 0. */
+/* Copy `values` to a structure of the caller. Fields that only the caller's version has become 0. */
 int32_t textgen_write_struct(void *given, size_t first, void *values, size_t known, const char *name,
                              const textgen_error *error);
 
-/* Where the fields of a structure end whose last one this is. */
+/* The end, in bytes, of the fields of a structure up to and including `last`. */
 #define TEXTGEN_FIELDS_END(type, last) (offsetof(type, last) + sizeof(((type *)0)->last))
 
 #endif

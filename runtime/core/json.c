@@ -9,8 +9,8 @@ static bool read_value(textgen_json_cursor *at, textgen_json *value) {
     if (!textgen_json_skip_value(at)) {
         return false;
     }
-    value->whole.data = value->text.data = start;
-    value->whole.size = value->text.size = (size_t)(at->next - start);
+    value->outer.data = value->text.data = start;
+    value->outer.size = value->text.size = (size_t)(at->next - start);
     switch (*start) {
     case 'n':
         value->kind = TEXTGEN_JSON_NULL;
@@ -47,7 +47,7 @@ static textgen_json_cursor start(textgen_view text) {
     return at;
 }
 
-static void leave(textgen_view *text, const textgen_json_cursor *at) {
+static void set_rest(textgen_view *text, const textgen_json_cursor *at) {
     text->data = at->next;
     text->size = (size_t)(at->end - at->next);
 }
@@ -66,7 +66,7 @@ bool textgen_json_item(textgen_view *items, textgen_json *value) {
     textgen_json_skip_space(&at);
     (void)textgen_json_accept(&at, ',');
     const bool found = read_value(&at, value);
-    leave(items, &at);
+    set_rest(items, &at);
     return found;
 }
 
@@ -77,7 +77,7 @@ bool textgen_json_member(textgen_view *members, textgen_json *key, textgen_json 
     bool found = read_value(&at, key);
     textgen_json_skip_space(&at);
     found = found && textgen_json_accept(&at, ':') && read_value(&at, value);
-    leave(members, &at);
+    set_rest(members, &at);
     return found;
 }
 
@@ -86,16 +86,16 @@ int32_t textgen_json_character(textgen_view *string) {
         return -1;
     }
     if (string->data[0] != '\\') {
-        size_t place = 0;
-        const int32_t character = textgen_utf8_next(*string, &place);
-        string->data += place;
-        string->size -= place;
+        size_t offset = 0;
+        const int32_t character = textgen_utf8_next(*string, &offset);
+        string->data += offset;
+        string->size -= offset;
         return character;
     }
     textgen_json_cursor at = start(*string);
     at.next++;
     const int32_t character = textgen_json_escape(&at);
-    leave(string, &at);
+    set_rest(string, &at);
     return character;
 }
 
@@ -130,10 +130,10 @@ bool textgen_json_integer(const textgen_json *value, int64_t *integer) {
     return true;
 }
 
-const char *textgen_json_quote(const textgen_json *value, char room[TEXTGEN_QUOTED]) {
-    char decoded[TEXTGEN_QUOTED];
+const char *textgen_json_quote(const textgen_json *value, char buffer[TEXTGEN_QUOTE_SIZE]) {
+    char decoded[TEXTGEN_QUOTE_SIZE];
     if (value->kind != TEXTGEN_JSON_STRING) {
-        return textgen_show(value->whole, room);
+        return textgen_escape(value->outer, buffer);
     }
     textgen_view rest = value->text;
     textgen_view text = {(const unsigned char *)decoded, 0};
@@ -142,5 +142,5 @@ const char *textgen_json_quote(const textgen_json *value, char room[TEXTGEN_QUOT
            (character = textgen_json_character(&rest)) >= 0) {
         text.size += textgen_utf8_write((uint32_t)character, decoded + text.size);
     }
-    return textgen_quote(text, room);
+    return textgen_quote(text, buffer);
 }

@@ -1,7 +1,8 @@
-/* JSON as RFC 8259 has it, without a tree: a text is checked as a whole, and then walked.
+/* JSON (RFC 8259) without a tree: a text is validated once, and then its values are iterated.
  *
- * It takes what Python's json.loads takes, but neither NaN, nor numbers that do not fit in a float64, nor
- * brackets more than TEXTGEN_JSON_DEPTH deep. Strings may hold escapes of lone surrogates, as Python's may. */
+ * The same texts are valid as for Python's json.loads, except that NaN, numbers beyond float64 and brackets
+ * nested deeper than TEXTGEN_JSON_DEPTH are refused. As in Python, strings may contain lone surrogates as
+ * escapes. */
 #ifndef TEXTGEN_JSON_H
 #define TEXTGEN_JSON_H
 
@@ -9,7 +10,7 @@
 
 enum {
     TEXTGEN_JSON_DEPTH = 64,
-    TEXTGEN_JSON_DIGITS = 4300 /* of an integer; Python has this limit */
+    TEXTGEN_JSON_DIGITS = 4300 /* of an integer; Python's limit */
 };
 
 typedef enum {
@@ -22,34 +23,34 @@ typedef enum {
     TEXTGEN_JSON_OBJECT
 } textgen_json_kind;
 
-/* `text` is how it stands in the file: of a string, array or object what is between quotes or brackets. */
 typedef struct {
     textgen_json_kind kind;
-    textgen_view text;
-    textgen_view whole; /* with quotes or brackets */
+    textgen_view text;  /* the value in the file, without the quotes or brackets around it */
+    textgen_view outer; /* the value in the file, with its quotes or brackets */
 } textgen_json;
 
-/* Read a whole text, which must be UTF-8; false if it is not JSON. */
+/* Validate a complete text, which must be UTF-8. Return false if it is not JSON. */
 bool textgen_json_read(textgen_view text, textgen_json *value);
 
-/* The next item of an array's `text`, which loses it; false at the end. */
+/* Remove the next item from `items`, the text of an array. Return false at the end. */
 bool textgen_json_item(textgen_view *items, textgen_json *value);
 
-/* The next member of an object's `text`, which loses it; false at the end. */
+/* Remove the next member from `members`, the text of an object. Return false at the end. */
 bool textgen_json_member(textgen_view *members, textgen_json *key, textgen_json *value);
 
-/* The next character of a string's `text`, which loses it; -1 at the end. A lone surrogate is returned as it
- * is. */
+/* Remove the next character from `string`, the text of a string. Return it, or -1 at the end. Lone surrogates
+ * are returned unchanged. */
 int32_t textgen_json_character(textgen_view *string);
 
-/* Whether a value is a string of these characters, which are ASCII. */
+/* Return whether a value is a string equal to `text`, which is ASCII. */
 bool textgen_json_is(const textgen_json *value, const char *text);
 
-/* Whether a value is an integer, without fraction and exponent. One that is too large becomes INT64_MAX or
+/* Return whether a value is an integer without fraction and exponent. Integers beyond int64 become INT64_MAX or
  * -INT64_MAX. */
 bool textgen_json_integer(const textgen_json *value, int64_t *integer);
 
-/* A value as it stands in a message: a string in quotes, anything else as JSON. Returns `room`. */
-const char *textgen_json_quote(const textgen_json *value, char room[TEXTGEN_QUOTED]);
+/* Write a value into `buffer` for an error message: a string in quotes, any other value as JSON. Return
+ * `buffer`. */
+const char *textgen_json_quote(const textgen_json *value, char buffer[TEXTGEN_QUOTE_SIZE]);
 
 #endif

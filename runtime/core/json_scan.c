@@ -35,7 +35,7 @@ static int hexadecimal(unsigned char digit) {
                                           : -1;
 }
 
-/* The four digits of a \u escape; -1 if there are others. */
+/* Read the four digits of a \u escape. Return -1 if they are invalid. */
 static int32_t code_unit(textgen_json_cursor *at) {
     int32_t unit = 0;
     if (at->end - at->next < 4) {
@@ -100,16 +100,15 @@ static size_t skip_digits(textgen_json_cursor *at) {
     return (size_t)(at->next - start);
 }
 
-/* Whether a float64 can hold a number, of which `digits` are those before the point and `fraction` those behind
- * it. */
+/* Whether a number is finite as a float64. `digits` are its digits before the point, `fraction` those after. */
 static bool is_finite(textgen_view digits, textgen_view fraction, int64_t exponent) {
-    /* 2^1024 - 2^970, from which on numbers are rounded to infinity. */
+    /* 2^1024 - 2^970, the smallest number that rounds to infinity. */
     static const char too_large[] =
         "179769313486231580793728971405303415079934132710037826936173778980444968292764750946649017977587"
         "207096330286416692887910946555547851940402630657488671505820681908902000708383676273854845817711"
         "531764475730270069855571366959622842914819860834936475292719074168444365510704342711559699508093"
         "042880177904174497792";
-    enum { LARGEST_POWER = 308, COMPARED = sizeof(too_large) - 1 };
+    enum { MAX_POWER = 308, COMPARED = sizeof(too_large) - 1 };
     size_t zeros = 0;
     if (digits.data[0] == '0') {
         while (zeros < fraction.size && fraction.data[zeros] == '0') {
@@ -120,13 +119,13 @@ static bool is_finite(textgen_view digits, textgen_view fraction, int64_t expone
         }
     }
     const int64_t power = exponent + (digits.data[0] == '0' ? -(int64_t)zeros - 1 : (int64_t)digits.size - 1);
-    if (power != LARGEST_POWER) {
-        return power < LARGEST_POWER;
+    if (power != MAX_POWER) {
+        return power < MAX_POWER;
     }
     for (size_t i = 0; i < COMPARED; i++) {
-        const size_t place = digits.data[0] == '0' ? digits.size + zeros + i : i;
-        const unsigned char digit = place < digits.size                   ? digits.data[place]
-                                    : place - digits.size < fraction.size ? fraction.data[place - digits.size]
+        const size_t index = digits.data[0] == '0' ? digits.size + zeros + i : i;
+        const unsigned char digit = index < digits.size                   ? digits.data[index]
+                                    : index - digits.size < fraction.size ? fraction.data[index - digits.size]
                                                                           : '0';
         if (digit != (unsigned char)too_large[i]) {
             return digit < (unsigned char)too_large[i];
@@ -135,9 +134,9 @@ static bool is_finite(textgen_view digits, textgen_view fraction, int64_t expone
     return false;
 }
 
-/* The exponent's digits, not so many that a sum with it could overflow. */
+/* Read an exponent, limited so that sums with it cannot overflow. */
 static bool skip_exponent(textgen_json_cursor *at, int64_t *exponent) {
-    const int64_t most = INT64_MAX / 4;
+    const int64_t maximum = INT64_MAX / 4;
     const bool negative = textgen_json_accept(at, '-');
     if (!negative) {
         (void)textgen_json_accept(at, '+');
@@ -145,7 +144,7 @@ static bool skip_exponent(textgen_json_cursor *at, int64_t *exponent) {
     const unsigned char *start = at->next;
     const size_t size = skip_digits(at);
     for (size_t i = 0; i < size; i++) {
-        *exponent = *exponent > most / 10 - 1 ? most : *exponent * 10 + (start[i] - '0');
+        *exponent = *exponent > maximum / 10 - 1 ? maximum : *exponent * 10 + (start[i] - '0');
     }
     *exponent = negative ? -*exponent : *exponent;
     return size > 0;
@@ -206,7 +205,7 @@ static bool skip_key(textgen_json_cursor *at) {
 }
 
 bool textgen_json_skip_value(textgen_json_cursor *at) {
-    /* For each open bracket a bit, the innermost the lowest: whether it is an object's. */
+    /* One bit for each open bracket, 1 for an object. The innermost bracket is the lowest bit. */
     uint64_t objects = 0;
     unsigned depth = 0;
     for (;;) {
@@ -228,7 +227,7 @@ bool textgen_json_skip_value(textgen_json_cursor *at) {
         } else if (!skip_scalar(at)) {
             return false;
         }
-        /* A value ends here, or an empty bracket is about to be closed. */
+        /* After a value, or before the end of an empty array or object. */
         for (;;) {
             if (depth == 0) {
                 return true;

@@ -1,4 +1,4 @@
-/* What JSON is made of: each function moves a place in a text behind what it finds there. */
+/* JSON syntax: each function moves a cursor past the text that it matches. */
 #ifndef TEXTGEN_JSON_SCAN_H
 #define TEXTGEN_JSON_SCAN_H
 
@@ -10,13 +10,14 @@ typedef struct {
 
 void textgen_json_skip_space(textgen_json_cursor *at);
 
-/* Skip one byte if it is this one. */
+/* Skip `byte` and return true if it is the next one. */
 bool textgen_json_accept(textgen_json_cursor *at, char byte);
 
-/* What follows a backslash, of two surrogates the character; -1 if it is no escape. */
+/* Read an escape after its backslash and return its character. A surrogate pair is one character. Return -1 if
+ * it is not a valid escape. */
 int32_t textgen_json_escape(textgen_json_cursor *at);
 
-/* Skip space, a value and all that it contains; false if there is no valid one. */
+/* Skip space and one complete value. Return false if there is no valid value. */
 bool textgen_json_skip_value(textgen_json_cursor *at);
 
 #endif

@@ -1,4 +1,4 @@
-/* madvise is not in POSIX, and a strict C compiler hides it unless asked. */
+/* Under -std=c11 madvise is declared only if this macro is defined. */
 #if defined(__linux__)
 #define _DEFAULT_SOURCE
 #endif
@@ -16,11 +16,11 @@
 
 #endif
 
-void *textgen_zeroed(size_t bytes) {
+void *textgen_allocate_zeroed(size_t bytes) {
     char *memory = calloc(1, bytes);
 #if defined(__linux__)
-    /* To touch each of a large model's small pages for the first time takes longer than to load it. Huge pages
-     * are a wish: a system without them grants small ones. */
+    /* Page faults on small pages would take longer than loading a large model. Systems without huge pages
+     * ignore the advice. */
     if (memory != NULL && bytes >= 2 * HUGE_PAGE) {
         const size_t before = (HUGE_PAGE - (uintptr_t)memory % HUGE_PAGE) % HUGE_PAGE;
         (void)madvise(memory + before, (bytes - before) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* Zeroed memory, which free() frees; NULL if there is not enough. */
-void *textgen_zeroed(size_t bytes);
+/* Allocate memory of zeros, which free() releases. Return NULL if there is not enough. */
+void *textgen_allocate_zeroed(size_t bytes);
 
 #endif

@@ -3,8 +3,8 @@
 #include "utf8.h"
 #include "vocabulary.h"
 
-/* Format 2 has special tokens. */
-enum { FORMAT = 2 };
+/* The newest supported format. Format 2 adds special tokens. */
+enum { MAX_FORMAT = 2 };
 
 static const char format_key[] = "textgen.format";
 static const char level_key[] = "textgen.level";
@@ -14,33 +14,35 @@ static const char training_key[] = "textgen.training";
 
 int32_t textgen_metadata_read(const textgen_onnx *file, const char *key, textgen_json *value,
                               const textgen_error *error) {
-    char counted[2][TEXTGEN_COUNTED];
+    char formatted[2][TEXTGEN_NUMBER_SIZE];
     const textgen_view text = textgen_onnx_property(file, key);
     if (text.data == NULL) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "its metadata lacks '%s': export it again", key);
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                            "the metadata '%s' is missing: export the model again", key);
     }
-    if (text.size > TEXTGEN_LONGEST_METADATA &&
+    if (text.size > TEXTGEN_MAX_METADATA_LENGTH &&
         !textgen_view_is(textgen_view_of(key), TEXTGEN_VOCABULARY_KEY)) {
         const size_t length = textgen_utf8_length(text);
-        if (length > TEXTGEN_LONGEST_METADATA) {
-            return textgen_fail(
-                error, TEXTGEN_DAMAGED_MODEL, "its metadata '%s' has %s characters, and at most %s are read",
-                key, textgen_count(length, counted[0]), textgen_count(TEXTGEN_LONGEST_METADATA, counted[1]));
+        if (length > TEXTGEN_MAX_METADATA_LENGTH) {
+            return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                                "the metadata '%s' has %s characters; at most %s are supported", key,
+                                textgen_format_number(length, formatted[0]),
+                                textgen_format_number(TEXTGEN_MAX_METADATA_LENGTH, formatted[1]));
         }
     }
     if (!textgen_json_read(text, value)) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "its metadata '%s' is not JSON: export it again",
-                            key);
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                            "the metadata '%s' is not valid JSON: export the model again", key);
     }
     return TEXTGEN_OK;
 }
 
 static int32_t read_format(const textgen_onnx *file, int64_t *format, const textgen_error *error) {
-    char quoted[TEXTGEN_QUOTED];
+    char quoted[TEXTGEN_QUOTE_SIZE];
     textgen_json value;
     if (textgen_onnx_property(file, format_key).data == NULL) {
         return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                            "it is an ONNX file but no text generator: it has no '%s' metadata", format_key);
+                            "not a text generator: the ONNX file has no '%s' metadata", format_key);
     }
     const int32_t code = textgen_metadata_read(file, format_key, &value, error);
     if (code != TEXTGEN_OK) {
@@ -48,13 +50,14 @@ static int32_t read_format(const textgen_onnx *file, int64_t *format, const text
     }
     textgen_json_quote(&value, quoted);
     if (!textgen_json_integer(&value, format) || *format < 1) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "its metadata '%s' is %s, not a format number",
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the metadata '%s' is %s; expected a format number",
                             format_key, quoted);
     }
-    if (*format > FORMAT) {
-        return textgen_fail(error, TEXTGEN_NEWER_FORMAT,
-                            "it is of format %s, and this version reads format %d: upgrade textgen-onnx",
-                            quoted, FORMAT);
+    if (*format > MAX_FORMAT) {
+        return textgen_fail(
+            error, TEXTGEN_NEWER_FORMAT,
+            "the file has format %s, but this version supports formats up to %d: upgrade textgen-onnx", quoted,
+            MAX_FORMAT);
     }
     return TEXTGEN_OK;
 }
@@ -65,27 +68,28 @@ int32_t textgen_format_check(const textgen_onnx *file, const textgen_error *erro
 }
 
 int32_t textgen_metadata_check_level(const textgen_onnx *file, const textgen_error *error) {
-    char quoted[TEXTGEN_QUOTED];
+    char quoted[TEXTGEN_QUOTE_SIZE];
     textgen_json level;
     const int32_t code = textgen_metadata_read(file, level_key, &level, error);
     if (code == TEXTGEN_OK && !textgen_json_is(&level, "character")) {
-        return textgen_fail(error, TEXTGEN_NEWER_FORMAT,
-                            "%s is %s, and this version reads 'character': upgrade textgen-onnx", level_key,
-                            textgen_json_quote(&level, quoted));
+        return textgen_fail(
+            error, TEXTGEN_NEWER_FORMAT,
+            "the metadata '%s' is %s, but this version supports only 'character': upgrade textgen-onnx",
+            level_key, textgen_json_quote(&level, quoted));
     }
     return code;
 }
 
 int32_t textgen_metadata_unknown(const textgen_onnx *file, size_t entries, int64_t *unknown,
                                  const textgen_error *error) {
-    char quoted[TEXTGEN_QUOTED];
+    char quoted[TEXTGEN_QUOTE_SIZE];
     int64_t format;
     textgen_json special;
     textgen_json key;
     textgen_json value;
     *unknown = -1;
     int32_t code = read_format(file, &format, error);
-    if (code != TEXTGEN_OK || textgen_onnx_property(file, special_key).data == NULL || format < FORMAT) {
+    if (code != TEXTGEN_OK || textgen_onnx_property(file, special_key).data == NULL || format < MAX_FORMAT) {
         return code;
     }
     code = textgen_metadata_read(file, special_key, &special, error);
@@ -93,7 +97,7 @@ int32_t textgen_metadata_unknown(const textgen_onnx *file, size_t entries, int64
         return code;
     }
     bool known = special.kind == TEXTGEN_JSON_OBJECT;
-    /* The last of equal keys counts. */
+    /* If a key is repeated, the last value counts. */
     textgen_json token = {TEXTGEN_JSON_NULL, {NULL, 0}, {NULL, 0}};
     textgen_view members = special.text;
     while (known && textgen_json_member(&members, &key, &value)) {
@@ -101,26 +105,29 @@ int32_t textgen_metadata_unknown(const textgen_onnx *file, size_t entries, int64
         token = value;
     }
     if (!known) {
-        return textgen_fail(error, TEXTGEN_NEWER_FORMAT,
-                            "its metadata '%s' is %s, and this version reads 'unknown' alone: upgrade "
-                            "textgen-onnx",
-                            special_key, textgen_json_quote(&special, quoted));
+        return textgen_fail(
+            error, TEXTGEN_NEWER_FORMAT,
+            "the metadata '%s' is %s, but this version supports only 'unknown': upgrade textgen-onnx",
+            special_key, textgen_json_quote(&special, quoted));
     }
     if (token.kind == TEXTGEN_JSON_NULL) {
         return TEXTGEN_OK;
     }
-    /* A model that knows nothing else could draw nothing. */
-    if (!textgen_json_integer(&token, unknown) || *unknown < 0 || (uint64_t)*unknown >= entries ||
-        entries == 1) {
+    if (!textgen_json_integer(&token, unknown) || *unknown < 0 || (uint64_t)*unknown >= entries) {
+        return textgen_fail(
+            error, TEXTGEN_DAMAGED_MODEL,
+            "the metadata '%s' has the token %s for the unknown symbol, but the vocabulary has %zu "
+            "entries",
+            special_key, textgen_json_quote(&token, quoted), entries);
+    }
+    if (entries == 1) {
         return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                            "its metadata '%s' has the unknown symbol at %s, and its vocabulary has %zu "
-                            "entries",
-                            special_key, textgen_json_quote(&token, quoted), entries);
+                            "the vocabulary has only the unknown symbol: no text can be generated");
     }
     return TEXTGEN_OK;
 }
 
-/* Whether a value names a normal form, or is null. */
+/* Read the name of a normal form, or null. Return false for any other value. */
 static bool read_form(const textgen_json *value, const char **unicode) {
     static const char *const forms[] = {"NFC", "NFD", "NFKC", "NFKD"};
     *unicode = NULL;
@@ -134,7 +141,7 @@ static bool read_form(const textgen_json *value, const char **unicode) {
 
 int32_t textgen_metadata_normalization(const textgen_onnx *file, bool *lowercase, const char **unicode,
                                        const textgen_error *error) {
-    char quoted[TEXTGEN_QUOTED];
+    char quoted[TEXTGEN_QUOTE_SIZE];
     textgen_json object;
     textgen_json key;
     textgen_json value;
@@ -147,7 +154,7 @@ int32_t textgen_metadata_normalization(const textgen_onnx *file, bool *lowercase
     bool known = object.kind == TEXTGEN_JSON_OBJECT;
     textgen_view members = object.text;
     while (known && textgen_json_member(&members, &key, &value)) {
-        /* The last of equal keys counts. */
+        /* If a key is repeated, the last value counts. */
         if (textgen_json_is(&key, "lowercase")) {
             *lowercase = value.kind == TEXTGEN_JSON_TRUE;
             has_lowercase = *lowercase || value.kind == TEXTGEN_JSON_FALSE;
@@ -158,9 +165,8 @@ int32_t textgen_metadata_normalization(const textgen_onnx *file, bool *lowercase
         }
     }
     if (!known || !has_lowercase || !has_unicode) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                            "its metadata '%s' is %s, which this version does not read", normalization_key,
-                            textgen_json_quote(&object, quoted));
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "unsupported value of the metadata '%s': %s",
+                            normalization_key, textgen_json_quote(&object, quoted));
     }
     return TEXTGEN_OK;
 }
@@ -169,7 +175,8 @@ int32_t textgen_metadata_check_training(const textgen_onnx *file, const textgen_
     textgen_json training;
     const int32_t code = textgen_metadata_read(file, training_key, &training, error);
     if (code == TEXTGEN_OK && training.kind != TEXTGEN_JSON_OBJECT) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "its metadata '%s' is not an object", training_key);
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the metadata '%s' is not a JSON object",
+                            training_key);
     }
     return code;
 }

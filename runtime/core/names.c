@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* Any total order will do: the length comes first because it is quick to compare. */
+/* Any total order works. Lengths are compared first because that is fast. */
 static int compare(textgen_view a, textgen_view b) {
     if (a.size != b.size) {
         return a.size < b.size ? -1 : 1;
@@ -25,7 +25,7 @@ static void sift_down(textgen_name *names, size_t root, size_t count) {
     names[root] = moved;
 }
 
-/* Heapsort: the C library's qsort may take quadratic time, or memory. */
+/* Heapsort, because the C library's qsort may take quadratic time or allocate memory. */
 const textgen_name *textgen_names_sort(textgen_name *names, size_t count) {
     for (size_t root = count / 2; root > 0; root--) {
         sift_down(names, root - 1, count);

@@ -1,4 +1,4 @@
-/* Finds names: a sorted table, so that no file can make it slow. */
+/* A sorted table of names. Lookup time is logarithmic whatever a file contains. */
 #ifndef TEXTGEN_NAMES_H
 #define TEXTGEN_NAMES_H
 
@@ -6,13 +6,13 @@
 
 typedef struct {
     textgen_view name;
-    size_t place; /* what the name stands for, such as an index into another table */
+    size_t index; /* into another table */
 } textgen_name;
 
-/* Sort a table, which textgen_names_find needs. Returns an entry whose name is there twice, or NULL. */
+/* Sort a table for textgen_names_find. Return an entry with a duplicate name, or NULL. */
 const textgen_name *textgen_names_sort(textgen_name *names, size_t count);
 
-/* The entry of a name, or NULL. */
+/* Return the entry with this name, or NULL. */
 const textgen_name *textgen_names_find(const textgen_name *names, size_t count, textgen_view name);
 
 #endif

@@ -5,21 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How many entries of each kind there are in the file, and where its graph is. */
+/* The number of entries of each kind in the file, and its graph. */
 typedef struct {
     textgen_view graph;
     size_t nodes, tensors, inputs, outputs, properties, names;
 } layout;
 
-static int32_t read_opset(const textgen_source *source, const textgen_field *opset, textgen_onnx *file) {
+static int32_t read_opset(const textgen_reader *reader, const textgen_field *opset, textgen_onnx *file) {
     textgen_wire wire;
     textgen_field field;
     int64_t version = 0;
     textgen_view domain = {NULL, 0};
-    int32_t code = textgen_source_enter(source, opset, &wire);
-    while (textgen_source_next(source, &wire, &field, &code)) {
-        code = field.number == 1   ? textgen_source_text(source, &field, &domain)
-               : field.number == 2 ? textgen_source_int64(source, &field, &version)
+    int32_t code = textgen_reader_enter(reader, opset, &wire);
+    while (textgen_reader_next(reader, &wire, &field, &code)) {
+        code = field.number == 1   ? textgen_reader_text(reader, &field, &domain)
+               : field.number == 2 ? textgen_reader_int64(reader, &field, &version)
                                    : TEXTGEN_OK;
     }
     if (file->opset_count++ == 0) {
@@ -29,23 +29,23 @@ static int32_t read_opset(const textgen_source *source, const textgen_field *ops
     return code;
 }
 
-static int32_t count_graph(const textgen_source *source, textgen_onnx *file, layout *found) {
+static int32_t count_graph(const textgen_reader *reader, textgen_onnx *file, layout *found) {
     textgen_wire wire = textgen_wire_of(found->graph);
     textgen_field field;
     textgen_view name;
     int32_t code = TEXTGEN_OK;
-    while (textgen_source_next(source, &wire, &field, &code)) {
+    while (textgen_reader_next(reader, &wire, &field, &code)) {
         size_t inputs = 0;
         size_t outputs = 0;
         switch (field.number) {
         case 1:
             if (found->nodes++ < TEXTGEN_MAX_NODES) {
-                code = textgen_count_names(source, &field, &inputs, &outputs);
+                code = textgen_count_names(reader, &field, &inputs, &outputs);
                 found->names += inputs + outputs;
             }
             break;
         case 2:
-            code = textgen_source_text(source, &field, &name);
+            code = textgen_reader_text(reader, &field, &name);
             break;
         case 5:
             found->tensors++;
@@ -66,46 +66,47 @@ static int32_t count_graph(const textgen_source *source, textgen_onnx *file, lay
     return code;
 }
 
-static int32_t count_model(const textgen_source *source, textgen_view content, textgen_onnx *file,
+static int32_t count_model(const textgen_reader *reader, textgen_view content, textgen_onnx *file,
                            layout *found) {
     textgen_wire wire = textgen_wire_of(content);
     textgen_field field;
     int64_t version;
-    char counted[TEXTGEN_COUNTED];
+    char formatted[TEXTGEN_NUMBER_SIZE];
     int32_t code = TEXTGEN_OK;
-    while (textgen_source_next(source, &wire, &field, &code)) {
+    while (textgen_reader_next(reader, &wire, &field, &code)) {
         switch (field.number) {
         case 1:
-            code = textgen_source_int64(source, &field, &version);
+            code = textgen_reader_int64(reader, &field, &version);
             break;
         case 7:
-            code = textgen_source_message(source, &field, &found->graph);
+            code = textgen_reader_message(reader, &field, &found->graph);
             break;
         case 8:
-            code = read_opset(source, &field, file);
+            code = read_opset(reader, &field, file);
             break;
         case 14:
             if (++found->properties > TEXTGEN_MAX_PROPERTIES) {
-                code = textgen_fail(source->error, TEXTGEN_TOO_LARGE, "it has more than %s metadata entries",
-                                    textgen_count(TEXTGEN_MAX_PROPERTIES, counted));
+                code =
+                    textgen_fail(reader->error, TEXTGEN_TOO_LARGE, "the file has more than %s metadata entries",
+                                 textgen_format_number(TEXTGEN_MAX_PROPERTIES, formatted));
             }
             break;
         default:
             break;
         }
     }
-    return code != TEXTGEN_OK ? code : count_graph(source, file, found);
+    return code != TEXTGEN_OK ? code : count_graph(reader, file, found);
 }
 
-static size_t limit(size_t count, size_t most, const char *what, textgen_onnx *file) {
-    if (count <= most) {
+static size_t limit(size_t count, size_t maximum, const char *what, textgen_onnx *file) {
+    if (count <= maximum) {
         return count;
     }
-    file->beyond_limits = what;
-    return most;
+    file->exceeded_limit = what;
+    return maximum;
 }
 
-/* A table of zeros; one of no entries is no failure. */
+/* Allocate a table of zeros. A table without entries is NULL, and not a failure. */
 static void *allocate(size_t count, size_t size, bool *failed) {
     void *table = count == 0 ? NULL : calloc(count, size);
     *failed = *failed || (count > 0 && table == NULL);
@@ -128,16 +129,16 @@ static bool allocate_tables(textgen_onnx *file, layout *found) {
     return !failed;
 }
 
-/* Read a node, whose names come behind the `*used` ones of the nodes before it. If there is no room for them,
- * the node is left out, and so is every one that follows. */
-static int32_t add_node(const textgen_source *source, const textgen_field *field, textgen_onnx *file,
+/* Read a node. Its names follow the `*used` names of the nodes before it. If they do not fit, skip this node
+ * and all later ones. */
+static int32_t add_node(const textgen_reader *reader, const textgen_field *field, textgen_onnx *file,
                         layout *found, size_t *used) {
     size_t inputs;
     size_t outputs;
     if (file->node_count == found->nodes) {
         return TEXTGEN_OK;
     }
-    const int32_t code = textgen_count_names(source, field, &inputs, &outputs);
+    const int32_t code = textgen_count_names(reader, field, &inputs, &outputs);
     if (code != TEXTGEN_OK) {
         return code;
     }
@@ -147,54 +148,54 @@ static int32_t add_node(const textgen_source *source, const textgen_field *field
     }
     textgen_view *names = file->names == NULL ? NULL : file->names + *used;
     *used += inputs + outputs;
-    return textgen_read_node(source, field, names, inputs, &file->nodes[file->node_count++]);
+    return textgen_read_node(reader, field, names, inputs, &file->nodes[file->node_count++]);
 }
 
-static int32_t fill_graph(const textgen_source *source, textgen_onnx *file, layout *found) {
+static int32_t fill_graph(const textgen_reader *reader, textgen_onnx *file, layout *found) {
     textgen_wire wire = textgen_wire_of(found->graph);
     textgen_field field;
     size_t used = 0;
     int32_t code = TEXTGEN_OK;
-    while (textgen_source_next(source, &wire, &field, &code)) {
+    while (textgen_reader_next(reader, &wire, &field, &code)) {
         if (field.number == 1) {
-            code = add_node(source, &field, file, found, &used);
+            code = add_node(reader, &field, file, found, &used);
         } else if (field.number == 5 && file->tensor_count < found->tensors) {
             textgen_tensor *tensor = &file->tensors[file->tensor_count++];
-            code = textgen_read_tensor(source, &field, tensor);
+            code = textgen_read_tensor(reader, &field, tensor);
             if (tensor->type == TEXTGEN_ONNX_FLOAT) {
                 file->parameters += tensor->raw.size / 4 + tensor->floats.size / 4;
             }
         } else if (field.number == 11 && file->input_count < found->inputs) {
-            code = textgen_read_value(source, &field, &file->inputs[file->input_count++]);
+            code = textgen_read_value(reader, &field, &file->inputs[file->input_count++]);
         } else if (field.number == 12 && file->output_count < found->outputs) {
-            code = textgen_read_value(source, &field, &file->outputs[file->output_count++]);
+            code = textgen_read_value(reader, &field, &file->outputs[file->output_count++]);
         }
     }
     return code;
 }
 
-static int32_t fill_properties(const textgen_source *source, textgen_view content, textgen_onnx *file) {
+static int32_t fill_properties(const textgen_reader *reader, textgen_view content, textgen_onnx *file) {
     textgen_wire wire = textgen_wire_of(content);
     textgen_field field;
     int32_t code = TEXTGEN_OK;
-    while (textgen_source_next(source, &wire, &field, &code)) {
+    while (textgen_reader_next(reader, &wire, &field, &code)) {
         if (field.number == 14) {
-            code = textgen_read_property(source, &field, &file->properties[file->property_count++]);
+            code = textgen_read_property(reader, &field, &file->properties[file->property_count++]);
         }
     }
     return code;
 }
 
 int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, const textgen_error *error) {
-    const char *beyond_limits = NULL;
+    const char *exceeded_limit = NULL;
     size_t fields = 0;
-    const textgen_source source = {content.data, error, &beyond_limits, &fields};
+    const textgen_reader reader = {content.data, error, &exceeded_limit, &fields};
     layout found = {{NULL, 0}, 0, 0, 0, 0, 0, 0};
     memset(file, 0, sizeof(*file));
     if (content.size == 0) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "it is empty");
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the file is empty");
     }
-    int32_t code = count_model(&source, content, file, &found);
+    int32_t code = count_model(&reader, content, file, &found);
     if (code != TEXTGEN_OK) {
         return code;
     }
@@ -202,15 +203,15 @@ int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, const textge
         code = textgen_out_of_memory(error);
     }
     if (code == TEXTGEN_OK) {
-        code = fill_graph(&source, file, &found);
+        code = fill_graph(&reader, file, &found);
     }
     if (code == TEXTGEN_OK) {
-        code = fill_properties(&source, content, file);
+        code = fill_properties(&reader, content, file);
     }
     if (code != TEXTGEN_OK) {
         textgen_onnx_free(file);
-    } else if (beyond_limits != NULL) {
-        file->beyond_limits = beyond_limits;
+    } else if (exceeded_limit != NULL) {
+        file->exceeded_limit = exceeded_limit;
     }
     return code;
 }

@@ -1,38 +1,49 @@
-/* Reads the subset of ONNX that model files use, from protobuf's wire format.
+/* The model file reader: parses the subset of ONNX that model files use, from protobuf's wire format.
  *
- * The result consists of views into the file and of tables whose sizes are bounded. Nothing is recursive, and
- * fields that are not needed are skipped. Field numbers are those of onnx.proto. */
+ * Its result, textgen_onnx, contains views of the file and tables of bounded size. There is no recursion.
+ * Fields that are not needed are skipped. model.c then turns the graph into a textgen_description.
+ *
+ * Files: wire.c reads protobuf fields, onnx_parts.c checks the types of their values, onnx_node.c and
+ * onnx_tensor.c read the messages of onnx.proto, and onnx_reader.c reads the file. Field numbers are those of
+ * onnx.proto.
+ *
+ * To add a second file format, write a reader that fills in two structures: the properties of a textgen_onnx,
+ * which metadata.c and vocabulary.c read, and a textgen_description (model.h), which pack.c reads. The weights
+ * in a description are float32 values, the `raw` views of textgen_tensor. Call the reader in read_content and
+ * fill_model (textgen.c), and in the Python runtime where it calls textgen_onnx_read. */
 #ifndef TEXTGEN_ONNX_READER_H
 #define TEXTGEN_ONNX_READER_H
 
 #include "core.h"
 
-/* A layer has 2 nodes, 3 tensors and 17 inputs and outputs of nodes; the tables take 4 MB at most. */
+/* Limits. A layer has 2 nodes, 3 tensors, and 17 node inputs and outputs. The tables take at most 4 MB. */
 enum {
     TEXTGEN_MAX_LAYERS = 1024,
     TEXTGEN_MAX_NODES = 4096,
     TEXTGEN_MAX_TENSORS = 4096,
-    TEXTGEN_MAX_VALUES = 64,       /* inputs or outputs of the graph */
+    TEXTGEN_MAX_VALUES = 64,       /* graph inputs, and graph outputs */
     TEXTGEN_MAX_PROPERTIES = 4096, /* metadata_props */
     TEXTGEN_MAX_DIMENSIONS = 8,
     TEXTGEN_MAX_ATTRIBUTES = 8,   /* of one node */
     TEXTGEN_MAX_NAMES = 32768,    /* inputs and outputs of all nodes together */
-    TEXTGEN_MAX_NAME_BYTES = 256, /* of a name in the graph */
-    TEXTGEN_MAX_FIELDS = 1 << 19  /* that are read in all */
+    TEXTGEN_MAX_NAME_BYTES = 256, /* of one name in the graph */
+    TEXTGEN_MAX_FIELDS = 1 << 19  /* protobuf fields read, including repeated reads */
 };
 
+/* Values of onnx.proto's TensorProto.DataType. */
 enum { TEXTGEN_ONNX_FLOAT = 1, TEXTGEN_ONNX_INT64 = 7 };
 
+/* An initializer. Counts and sizes are those that the file declares, and may be wrong. */
 typedef struct {
     textgen_view name;
-    int32_t type;                          /* one of onnx.proto's TensorProto.DataType */
-    int64_t shape[TEXTGEN_MAX_DIMENSIONS]; /* as declared, which may be anything */
-    size_t dimensions;                     /* as declared; may be more than have room in `shape` */
-    textgen_view raw;                      /* raw_data: little-endian */
-    textgen_view floats;                   /* float_data, packed: little-endian */
-    textgen_view integers;                 /* int64_data, packed: varints */
-    bool external;                         /* its values are in another file */
-    bool scattered;                        /* float_data or int64_data come in several pieces or not packed */
+    int32_t type;                          /* a TensorProto.DataType */
+    int64_t shape[TEXTGEN_MAX_DIMENSIONS]; /* the first dimensions */
+    size_t dimensions;                     /* may exceed TEXTGEN_MAX_DIMENSIONS */
+    textgen_view raw;                      /* raw_data, little-endian */
+    textgen_view floats;                   /* packed float_data, little-endian */
+    textgen_view integers;                 /* packed int64_data, varints */
+    bool external;                         /* the values are in another file */
+    bool scattered;                        /* float_data or int64_data is in several parts or not packed */
 } textgen_tensor;
 
 typedef struct {
@@ -48,16 +59,16 @@ typedef struct {
     const textgen_view *inputs;
     const textgen_view *outputs;
     size_t input_count, output_count;
-    textgen_attribute attributes[TEXTGEN_MAX_ATTRIBUTES];
-    size_t attribute_count; /* may be more than have room */
+    textgen_attribute attributes[TEXTGEN_MAX_ATTRIBUTES]; /* the first attributes */
+    size_t attribute_count;                               /* may exceed TEXTGEN_MAX_ATTRIBUTES */
 } textgen_node;
 
 /* An input or output of the graph. */
 typedef struct {
     textgen_view name;
     int32_t type;
-    int64_t shape[TEXTGEN_MAX_DIMENSIONS]; /* 0 for a dimension that is not a number */
-    size_t dimensions;                     /* may be more than have room */
+    int64_t shape[TEXTGEN_MAX_DIMENSIONS]; /* the first dimensions; 0 for a dynamic one */
+    size_t dimensions;                     /* may exceed TEXTGEN_MAX_DIMENSIONS */
 } textgen_value;
 
 typedef struct {
@@ -69,26 +80,27 @@ typedef struct {
     textgen_tensor *tensors;
     textgen_value *inputs, *outputs;
     textgen_property *properties;
-    /* Of each kind how many the tables hold. */
     size_t node_count, tensor_count, input_count, output_count, property_count;
     size_t opset_count;
-    int64_t opset_version; /* of the first */
+    int64_t opset_version; /* of the first operator set */
     textgen_view opset_domain;
-    bool sparse; /* there are sparse_initializers */
-    /* NULL; or what of the graph goes beyond the limits above, such as "4,096 nodes": the tables hold the first
-     * ones. */
-    const char *beyond_limits;
-    uint64_t parameters; /* float32 values that the tensors hold */
-    textgen_view *names; /* what the nodes' inputs and outputs point into */
+    bool sparse; /* the graph has sparse_initializers */
+    /* The limit that the graph exceeds, such as "4,096 nodes", or NULL. If it exceeds one, the tables hold only
+     * the first entries. */
+    const char *exceeded_limit;
+    uint64_t parameters; /* number of float32 values in the tensors */
+    textgen_view *names; /* the memory behind the inputs and outputs of the nodes */
 } textgen_onnx;
 
-/* Read a file's structure. On success the caller frees `file` with textgen_onnx_free. What would have to be
- * merged, such as a second graph, is refused: no program writes it. So is a name that is not UTF-8, and a file
- * of too many fields or metadata entries: all of the metadata is there, or nothing. */
+/* Parse a file. On success the caller frees `file` with textgen_onnx_free.
+ *
+ * Refused: messages that protobuf would merge, such as a second graph, which no program writes; names that are
+ * not UTF-8; too many fields or metadata entries. On success the metadata is therefore complete. */
 int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, const textgen_error *error);
 void textgen_onnx_free(textgen_onnx *file);
 
-/* The value of a metadata property; data is NULL if there is none. The last of equal keys counts. */
+/* Return the value of a metadata property; its data is NULL if there is none. If a key is repeated, the last
+ * value counts. */
 textgen_view textgen_onnx_property(const textgen_onnx *file, const char *key);
 
 #endif

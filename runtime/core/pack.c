@@ -4,52 +4,51 @@
 
 #include <stdlib.h>
 
-/* The first layer's products are a table of a row for each token. It must not take memory without bounds: where
- * tokens and units are too many, a step multiplies the embedding instead. */
+/* The limit for the token_gates table. If there are too many tokens and units, each time step multiplies the
+ * embedding instead. */
 #define MAX_TABLE_BYTES ((uint64_t)1 << 28)
 
-/* Padding multiplies the weights of a layer of few units, and a table those of a small embedding. All memory
- * that packing takes is at most so many times what the weights take in the file, and what no file is too small
- * for. */
-#define MAX_TIMES 8
-#define SPARE_BYTES ((uint64_t)1 << 25)
+/* Packing takes at most MAX_MEMORY_RATIO times the bytes of the weights in the file, plus EXTRA_BYTES. Padding
+ * enlarges layers of few units, and the token_gates table enlarges small embeddings. */
+#define MAX_MEMORY_RATIO 8
+#define EXTRA_BYTES ((uint64_t)1 << 25)
 
-/* Larger products could not be counted. No file has so many units or symbols. */
+/* The limit for units, inputs and symbols, so that products do not overflow. No file reaches it. */
 #define MAX_SIZE ((size_t)1 << 28)
 
-/* Weights of the first layer, rows of the embedding: as much of each at once as stays in a cache. */
-#define SLICE_BYTES ((uint64_t)1 << 20)
-enum { MOST_TOKENS = 64 };
+/* The token_gates table is computed in parts. These limits keep the weights and the embeddings in the cache. */
+#define PART_BYTES ((uint64_t)1 << 20)
+enum { MAX_PART_TOKENS = 64 };
 
-/* How a network is laid out: float32 values of its own, and room that is only needed to make it. */
+/* The memory of a network, and of the temporary buffers for packing. */
 typedef struct {
-    bool table;
-    uint64_t columns, tokens;               /* of the table: how many are computed at once */
-    uint64_t rows, products, bias, weights; /* see textgen_packing */
-    uint64_t floats;
+    bool table;                             /* whether there is a token_gates table */
+    uint64_t columns, tokens;               /* of one part of the table */
+    uint64_t rows, products, bias, weights; /* temporary buffers; see textgen_packing */
+    uint64_t floats;                        /* of the network */
 } layout;
 
 static uint64_t padded_to(uint64_t size, uint64_t to) { return (size + to - 1) / to * to; }
 
-static uint64_t largest(uint64_t a, uint64_t b) { return a > b ? a : b; }
+static uint64_t maximum(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
-static uint64_t smallest(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static uint64_t minimum(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
-/* Nothing overflows: what grows with the square of the units is in the file as well, and MAX_SIZE bounds the
- * rest. */
+/* Nothing overflows: terms that grow with the square of the units are limited by the size of the file, and
+ * MAX_SIZE limits the others. */
 static layout make_plan(const textgen_description *description, bool table) {
     const uint64_t units = description->state[0].units, layers = description->state[0].layers;
     const uint64_t inputs = description->layers[0].outputs, vocabulary = description->vocabulary;
     const uint64_t padded = padded_to(units, TEXTGEN_GROUP), gates = TEXTGEN_GATES * padded;
-    const uint64_t blocks = SLICE_BYTES / (sizeof(double) * TEXTGEN_BLOCK * inputs);
+    const uint64_t blocks = PART_BYTES / (sizeof(double) * TEXTGEN_BLOCK * inputs);
     layout plan = {.table = table, .bias = gates};
-    plan.rows = largest(smallest(units, TEXTGEN_GROUP) * (table ? units : largest(inputs, units)), vocabulary);
+    plan.rows = maximum(minimum(units, TEXTGEN_GROUP) * (table ? units : maximum(inputs, units)), vocabulary);
     plan.floats = padded_to(vocabulary, TEXTGEN_BLOCK) * (padded + 2) + TEXTGEN_ALIGNMENT;
     plan.floats += gates * (padded + 1) + (layers - 1) * gates * (2 * padded + 1);
     if (table) {
-        plan.columns = smallest(largest(blocks, 1) * TEXTGEN_BLOCK, gates);
-        plan.tokens = largest(smallest(SLICE_BYTES / (sizeof(float) * inputs), MOST_TOKENS), 1);
-        plan.rows = largest(plan.rows, plan.tokens * inputs);
+        plan.columns = minimum(maximum(blocks, 1) * TEXTGEN_BLOCK, gates);
+        plan.tokens = maximum(minimum(PART_BYTES / (sizeof(float) * inputs), MAX_PART_TOKENS), 1);
+        plan.rows = maximum(plan.rows, plan.tokens * inputs);
         plan.products = plan.tokens * plan.columns;
         plan.weights = plan.columns * inputs;
         plan.floats += vocabulary * gates;
@@ -64,60 +63,63 @@ static uint64_t bytes_needed(const layout *plan) {
            sizeof(double) * (plan->bias + plan->weights);
 }
 
-/* The bytes of all weights in the file. */
+/* The size of all weights in the file, in bytes. */
 static uint64_t bytes_stored(const textgen_description *description) {
     const uint64_t units = description->state[0].units, layers = description->state[0].layers;
     const uint64_t inputs = description->layers[0].outputs, vocabulary = description->vocabulary;
-    const uint64_t above = (layers - 1) * TEXTGEN_GATES * units * (2 * units + 2);
+    const uint64_t other_lstms = (layers - 1) * TEXTGEN_GATES * units * (2 * units + 2);
     return sizeof(float) *
-           (vocabulary * (inputs + units + 1) + TEXTGEN_GATES * units * (inputs + units + 2) + above);
+           (vocabulary * (inputs + units + 1) + TEXTGEN_GATES * units * (inputs + units + 2) + other_lstms);
 }
 
-/* Choose whether there is a table; refuse what would take much more memory than its file. */
+/* Choose whether to use a token_gates table. Fails if packing would need much more memory than the file. */
 static int32_t choose_plan(const textgen_description *description, layout *chosen, const textgen_error *error) {
     const size_t units = description->state[0].units, inputs = description->layers[0].outputs;
-    char counted[4][TEXTGEN_COUNTED];
+    char formatted[4][TEXTGEN_NUMBER_SIZE];
     if (units > MAX_SIZE || description->vocabulary > MAX_SIZE || inputs > MAX_SIZE) {
-        return textgen_fail(error, TEXTGEN_TOO_LARGE, "its layers are too large");
+        return textgen_fail(error, TEXTGEN_TOO_LARGE, "a layer has more than %s units, inputs or symbols",
+                            textgen_format_number(MAX_SIZE, formatted[0]));
     }
-    const uint64_t most = MAX_TIMES * bytes_stored(description) + SPARE_BYTES;
+    const uint64_t limit = MAX_MEMORY_RATIO * bytes_stored(description) + EXTRA_BYTES;
     const uint64_t table =
         description->vocabulary * TEXTGEN_GATES * padded_to(units, TEXTGEN_GROUP) * sizeof(float);
     *chosen = make_plan(description, true);
-    if (table > MAX_TABLE_BYTES || bytes_needed(chosen) > most) {
+    if (table > MAX_TABLE_BYTES || bytes_needed(chosen) > limit) {
         *chosen = make_plan(description, false);
     }
-    if (bytes_needed(chosen) > most) {
+    if (bytes_needed(chosen) > limit) {
         return textgen_fail(
             error, TEXTGEN_TOO_LARGE,
-            "its %s layers of %s units, %s symbols and an embedding of %s would take many times "
-            "the memory of the file",
-            textgen_count(description->state[0].layers, counted[0]), textgen_count(units, counted[1]),
-            textgen_count(description->vocabulary, counted[2]), textgen_count(inputs, counted[3]));
+            "%s layers of %s units, %s symbols and an embedding of %s would need many times the memory "
+            "of the file",
+            textgen_format_number(description->state[0].layers, formatted[0]),
+            textgen_format_number(units, formatted[1]),
+            textgen_format_number(description->vocabulary, formatted[2]),
+            textgen_format_number(inputs, formatted[3]));
     }
-    /* Where addresses have 32 bits. */
+    /* For 32-bit addresses. */
     return bytes_needed(chosen) > PTRDIFF_MAX ? textgen_out_of_memory(error) : TEXTGEN_OK;
 }
 
-static textgen_network *allocate(const textgen_description *description, const layout *plan,
-                                 const textgen_kernels *kernels, int64_t never_drawn) {
+static textgen_network *allocate_network(const textgen_description *description, const layout *plan,
+                                         const textgen_kernels *kernels, int64_t masked_token) {
     textgen_network *network = calloc(1, sizeof(*network));
     if (network == NULL) {
         return NULL;
     }
     network->vocabulary = description->vocabulary;
     network->units = description->state[0].units;
-    network->lstms = description->state[0].layers;
+    network->lstm_count = description->state[0].layers;
     network->state_arrays = description->state_count;
     network->padded_units = (ptrdiff_t)padded_to(network->units, TEXTGEN_GROUP);
     network->padded_vocabulary = (ptrdiff_t)padded_to(description->vocabulary, TEXTGEN_BLOCK);
     network->embedding_size = plan->table ? 0 : description->layers[0].outputs;
-    network->never_drawn = never_drawn;
+    network->masked_token = masked_token;
     network->kernels = kernels;
     network->exp64 = textgen_find_exp64();
-    network->layers = calloc(network->lstms, sizeof(*network->layers));
-    network->memory = textgen_zeroed((size_t)plan->floats * sizeof(float));
-    if (network->layers == NULL || network->memory == NULL) {
+    network->lstm_layers = calloc(network->lstm_count, sizeof(*network->lstm_layers));
+    network->memory = textgen_allocate_zeroed((size_t)plan->floats * sizeof(float));
+    if (network->lstm_layers == NULL || network->memory == NULL) {
         textgen_network_destroy(network);
         return NULL;
     }
@@ -125,24 +127,24 @@ static textgen_network *allocate(const textgen_description *description, const l
 }
 
 static int32_t pack_all(textgen_packing *pack, const layout *plan) {
-    int32_t code = plan->table ? textgen_pack_table(pack) : textgen_pack_embedding(pack);
-    for (size_t i = 0; code == TEXTGEN_OK && i < pack->network->lstms; i++) {
+    int32_t code = plan->table ? textgen_pack_token_gates(pack) : textgen_pack_embedding(pack);
+    for (size_t i = 0; code == TEXTGEN_OK && i < pack->network->lstm_count; i++) {
         code = textgen_pack_lstm(pack, i, i > 0 || !plan->table);
     }
     return code == TEXTGEN_OK ? textgen_pack_output(pack) : code;
 }
 
-/* Room to work in; one double more, since there may be none. */
-static void *room(uint64_t count, size_t size) { return calloc((size_t)count + 1, size); }
+/* Allocate a temporary buffer. One more element, because `count` may be 0. */
+static void *allocate_buffer(uint64_t count, size_t size) { return calloc((size_t)count + 1, size); }
 
 int32_t textgen_network_create(const textgen_description *description, const textgen_kernels *kernels,
-                               int64_t never_drawn, textgen_network **network, const textgen_error *error) {
+                               int64_t masked_token, textgen_network **network, const textgen_error *error) {
     layout plan = {.table = false};
     int32_t code = choose_plan(description, &plan, error);
     if (code != TEXTGEN_OK) {
         return code;
     }
-    textgen_network *created = allocate(description, &plan, kernels, never_drawn);
+    textgen_network *created = allocate_network(description, &plan, kernels, masked_token);
     if (created == NULL) {
         return textgen_out_of_memory(error);
     }
@@ -153,16 +155,17 @@ int32_t textgen_network_create(const textgen_description *description, const tex
         .network = created,
         .next = created->memory + (TEXTGEN_ALIGNMENT - unaligned) % TEXTGEN_ALIGNMENT / sizeof(float),
         .units = created->units,
-        .padded = (size_t)created->padded_units,
+        .padded_units = (size_t)created->padded_units,
         .columns = (size_t)plan.columns,
         .tokens = (size_t)plan.tokens,
-        .rows = room(plan.rows, sizeof(float)),
-        .products = room(plan.products, sizeof(float)),
-        .bias = room(plan.bias, sizeof(double)),
-        .weights = room(plan.weights, sizeof(double)),
+        .rows = allocate_buffer(plan.rows, sizeof(float)),
+        .products = allocate_buffer(plan.products, sizeof(float)),
+        .bias = allocate_buffer(plan.bias, sizeof(double)),
+        .weights = allocate_buffer(plan.weights, sizeof(double)),
     };
-    const bool enough = pack.rows != NULL && pack.products != NULL && pack.bias != NULL && pack.weights != NULL;
-    code = enough ? pack_all(&pack, &plan) : textgen_out_of_memory(error);
+    const bool allocated =
+        pack.rows != NULL && pack.products != NULL && pack.bias != NULL && pack.weights != NULL;
+    code = allocated ? pack_all(&pack, &plan) : textgen_out_of_memory(error);
     free(pack.rows);
     free(pack.products);
     free(pack.bias);
@@ -177,7 +180,7 @@ int32_t textgen_network_create(const textgen_description *description, const tex
 
 void textgen_network_destroy(textgen_network *network) {
     if (network != NULL) {
-        free(network->layers);
+        free(network->lstm_layers);
         free(network->memory);
         free(network);
     }
@@ -186,6 +189,6 @@ void textgen_network_destroy(textgen_network *network) {
 size_t textgen_network_step_bytes(const textgen_network *network) {
     const size_t padded = (size_t)network->padded_units, gates = TEXTGEN_GATES * padded;
     const size_t first = network->embedding_size ? network->embedding_size * (gates + 1) : gates;
-    const size_t lstms = first + gates * padded + (network->lstms - 1) * gates * (2 * padded + 1);
+    const size_t lstms = first + gates * padded + (network->lstm_count - 1) * gates * (2 * padded + 1);
     return (lstms + (size_t)network->padded_vocabulary * (padded + 1)) * sizeof(float);
 }

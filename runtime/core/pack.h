@@ -1,4 +1,4 @@
-/* From a description of layers to weights as the kernels read them. */
+/* From a description of layers to a network: weights in the order in which the kernels read them. */
 #ifndef TEXTGEN_PACK_H
 #define TEXTGEN_PACK_H
 
@@ -8,32 +8,33 @@
 
 enum { TEXTGEN_GATES = 4 };
 
-/* A network that can be run. Immutable, and independent of the file that it was read from. */
+/* A network that is ready to run. Immutable, and independent of the file that it was read from. */
 typedef struct {
-    size_t vocabulary, units, lstms; /* without padding */
+    size_t vocabulary, units; /* without padding */
+    size_t lstm_count;
     ptrdiff_t padded_units, padded_vocabulary;
-    textgen_packed_layer *layers; /* the lstms */
-    size_t state_arrays;          /* each [lstms][batch][units] */
-    textgen_packed_layer output;
-    textgen_packed_layer drawing; /* the same, with minus infinity for the token that is never drawn */
-    int64_t never_drawn;          /* a token, or -1 */
-    /* What the first lstm's gates start from. Either the products with its input weights, by token:
-     * [vocabulary][padded_units / GROUP][BLOCK]; or NULL where that table would be too large: then the
-     * embedding is [vocabulary][first layer's inputs]. */
+    textgen_packed_layer *lstm_layers; /* [lstm_count] */
+    size_t state_arrays;               /* each is [lstm_count][batch][units] */
+    textgen_packed_layer output_layer;
+    textgen_packed_layer masked_output_layer; /* the same, but the logit of masked_token is -infinity */
+    int64_t masked_token;                     /* a token that is never drawn, or -1 */
+    /* The input of the first lstm is one of two tables. token_gates: for each token, the products of its
+     * embedding with the input weights, plus the bias, [vocabulary][padded_units / GROUP][BLOCK]. If that table
+     * would be too large it is NULL, and `embedding` is [vocabulary][embedding_size]. */
     const float *token_gates, *embedding;
-    size_t embedding_size; /* 0 where there is the table */
+    size_t embedding_size; /* 0 if there is a token_gates table */
     const textgen_kernels *kernels;
-    textgen_exp64 exp64; /* what draws from its logits use */
-    float *memory;       /* all of the above */
+    textgen_exp64 exp64; /* for the samplers */
+    float *memory;       /* all of the tables above */
 } textgen_network;
 
-/* Read and lay out all weights. never_drawn: a token, or -1. On success the caller frees it with
+/* Read and pack all weights. masked_token: a token that is never drawn, or -1. On success the caller calls
  * textgen_network_destroy. */
 int32_t textgen_network_create(const textgen_description *description, const textgen_kernels *kernels,
-                               int64_t never_drawn, textgen_network **network, const textgen_error *error);
+                               int64_t masked_token, textgen_network **network, const textgen_error *error);
 void textgen_network_destroy(textgen_network *network);
 
-/* The bytes that one step of one lane reads. */
+/* Return how many bytes of weights one time step of one lane reads. */
 size_t textgen_network_step_bytes(const textgen_network *network);
 
 #endif

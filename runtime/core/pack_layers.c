@@ -6,32 +6,33 @@
 #include <math.h>
 #include <string.h>
 
-static int32_t too_large(const textgen_error *error) {
+static int32_t fail_overflow(const textgen_error *error) {
     return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                        "its weights are too large to be added up: the model is damaged");
+                        "sums of the weights overflow float32: the file is damaged");
 }
 
-/* Where a number of the kernels' gates is in ONNX's [4][units], or SIZE_MAX for padding. */
-static size_t gate_row(size_t place, size_t units) {
-    const size_t group = place / TEXTGEN_BLOCK, gate = place % TEXTGEN_BLOCK / TEXTGEN_GROUP;
-    const size_t unit = group * TEXTGEN_GROUP + place % TEXTGEN_GROUP;
+/* Convert an index in the kernels' order of gates, [groups][4][GROUP], to ONNX's order, [4][units]. Padding has
+ * the index SIZE_MAX. */
+static size_t gate_row(size_t index, size_t units) {
+    const size_t group = index / TEXTGEN_BLOCK, gate = index % TEXTGEN_BLOCK / TEXTGEN_GROUP;
+    const size_t unit = group * TEXTGEN_GROUP + index % TEXTGEN_GROUP;
     return unit < units ? gate * units + unit : SIZE_MAX;
 }
 
-static float *take(textgen_packing *pack, size_t count) {
+static float *reserve(textgen_packing *pack, size_t count) {
     const size_t line = TEXTGEN_ALIGNMENT / sizeof(float);
-    float *taken = pack->next;
+    float *start = pack->next;
     pack->next += (count + line - 1) / line * line;
-    return taken;
+    return start;
 }
 
-/* A matrix [4 * units][inputs] of ONNX's into the rows `first` on of an lstm's blocks [groups][all][BLOCK]. */
+/* Copy ONNX's matrix [4 * units][inputs] to an lstm's blocks [groups][rows][BLOCK], from row `first` on. */
 static int32_t pack_gates(textgen_packing *pack, const textgen_tensor *tensor, size_t inputs, float *blocks,
-                          size_t first, size_t all) {
+                          size_t first, size_t rows) {
     for (size_t gate = 0; gate < TEXTGEN_GATES; gate++) {
         for (size_t unit = 0; unit < pack->units; unit += TEXTGEN_GROUP) {
             const size_t left = pack->units - unit, count = left < TEXTGEN_GROUP ? left : TEXTGEN_GROUP;
-            float *block = blocks + unit / TEXTGEN_GROUP * all * TEXTGEN_BLOCK + first * TEXTGEN_BLOCK;
+            float *block = blocks + unit / TEXTGEN_GROUP * rows * TEXTGEN_BLOCK + first * TEXTGEN_BLOCK;
             const int32_t code = textgen_tensor_floats(tensor, (gate * pack->units + unit) * inputs,
                                                        count * inputs, pack->rows, pack->error);
             if (code != TEXTGEN_OK) {
@@ -47,14 +48,14 @@ static int32_t pack_gates(textgen_packing *pack, const textgen_tensor *tensor, s
     return TEXTGEN_OK;
 }
 
-/* An lstm's bias, the sum of the input's and the recurrence's, in float64 and in the kernels' order. */
+/* Read an lstm's bias, input bias plus recurrent bias, as float64 in the kernels' order. */
 static int32_t read_bias(textgen_packing *pack, const textgen_tensor *tensor) {
     const size_t units = pack->units;
-    for (size_t place = 0; place < TEXTGEN_GATES * pack->padded; place++) {
-        const size_t row = gate_row(place, units);
+    for (size_t i = 0; i < TEXTGEN_GATES * pack->padded_units; i++) {
+        const size_t row = gate_row(i, units);
         float input = 0;
         float recurrent = 0;
-        pack->bias[place] = 0.0;
+        pack->bias[i] = 0.0;
         if (row == SIZE_MAX) {
             continue;
         }
@@ -65,17 +66,17 @@ static int32_t read_bias(textgen_packing *pack, const textgen_tensor *tensor) {
         if (code != TEXTGEN_OK) {
             return code;
         }
-        pack->bias[place] = (double)input + (double)recurrent;
+        pack->bias[i] = (double)input + (double)recurrent;
     }
     return TEXTGEN_OK;
 }
 
 static int32_t pack_bias(textgen_packing *pack, const textgen_tensor *tensor, float *bias) {
     const int32_t code = read_bias(pack, tensor);
-    for (size_t i = 0; code == TEXTGEN_OK && i < TEXTGEN_GATES * pack->padded; i++) {
+    for (size_t i = 0; code == TEXTGEN_OK && i < TEXTGEN_GATES * pack->padded_units; i++) {
         bias[i] = (float)pack->bias[i];
         if (!isfinite(bias[i])) {
-            return too_large(pack->error);
+            return fail_overflow(pack->error);
         }
     }
     return code;
@@ -83,27 +84,28 @@ static int32_t pack_bias(textgen_packing *pack, const textgen_tensor *tensor, fl
 
 int32_t textgen_pack_lstm(textgen_packing *pack, size_t index, bool with_inputs) {
     const textgen_layer *layer = &pack->description->layers[index + 1];
-    textgen_packed_layer *packed = &pack->network->layers[index];
-    /* The layer below is padded as this one is, but for the embedding. */
-    const size_t below = !with_inputs ? 0 : index ? pack->padded : layer->inputs;
-    const size_t all = below + pack->padded, groups = pack->padded / TEXTGEN_GROUP;
-    float *weights = take(pack, groups * all * TEXTGEN_BLOCK), *bias = take(pack, groups * TEXTGEN_BLOCK);
+    textgen_packed_layer *packed = &pack->network->lstm_layers[index];
+    /* The output of an lstm is padded, that of the embedding is not. */
+    const size_t inputs = !with_inputs ? 0 : index ? pack->padded_units : layer->inputs;
+    const size_t rows = inputs + pack->padded_units, groups = pack->padded_units / TEXTGEN_GROUP;
+    float *weights = reserve(pack, groups * rows * TEXTGEN_BLOCK),
+          *bias = reserve(pack, groups * TEXTGEN_BLOCK);
     int32_t code = TEXTGEN_OK;
-    packed->inputs = (ptrdiff_t)below;
-    packed->outputs = (ptrdiff_t)pack->padded;
+    packed->inputs = (ptrdiff_t)inputs;
+    packed->outputs = (ptrdiff_t)pack->padded_units;
     packed->weights = weights;
     packed->bias = bias;
     if (with_inputs) {
-        code = pack_gates(pack, layer->tensors[0], layer->inputs, weights, 0, all);
+        code = pack_gates(pack, layer->tensors[0], layer->inputs, weights, 0, rows);
     }
     if (code == TEXTGEN_OK) {
-        code = pack_gates(pack, layer->tensors[1], pack->units, weights, below, all);
+        code = pack_gates(pack, layer->tensors[1], pack->units, weights, inputs, rows);
     }
     return code == TEXTGEN_OK ? pack_bias(pack, layer->tensors[2], bias) : code;
 }
 
-/* The first layer's input weights for `count` columns of the table, from `first` on, as `project` reads them.
- */
+/* Read the first lstm's input weights for `count` columns of the token_gates table, starting at column `first`,
+ * in the order that the kernel `project` reads. */
 static int32_t read_columns(textgen_packing *pack, const textgen_tensor *tensor, size_t inputs, size_t first,
                             size_t count) {
     for (size_t i = 0; i < count; i++) {
@@ -122,7 +124,7 @@ static int32_t read_columns(textgen_packing *pack, const textgen_tensor *tensor,
     return TEXTGEN_OK;
 }
 
-/* The products of some columns' weights with the embedding, into the table [vocabulary][outputs]. */
+/* Multiply the embedding by the weights of some columns, into the table [vocabulary][outputs]. */
 static int32_t fill_columns(textgen_packing *pack, size_t first, size_t count, float *table, size_t outputs) {
     const textgen_layer *embedding = &pack->description->layers[0];
     const size_t inputs = embedding->outputs;
@@ -136,7 +138,7 @@ static int32_t fill_columns(textgen_packing *pack, size_t first, size_t count, f
         pack->network->kernels->project(pack->weights, pack->bias + first, pack->rows, (ptrdiff_t)inputs,
                                         (ptrdiff_t)count, (ptrdiff_t)tokens, pack->products);
         if (!textgen_all_finite(pack->products, tokens * count)) {
-            return too_large(pack->error);
+            return fail_overflow(pack->error);
         }
         for (size_t i = 0; i < tokens; i++) {
             memcpy(table + (token + i) * outputs + first, pack->products + i * count, count * sizeof(float));
@@ -145,10 +147,10 @@ static int32_t fill_columns(textgen_packing *pack, size_t first, size_t count, f
     return TEXTGEN_OK;
 }
 
-int32_t textgen_pack_table(textgen_packing *pack) {
+int32_t textgen_pack_token_gates(textgen_packing *pack) {
     const textgen_layer *embedding = &pack->description->layers[0], *lstm = &pack->description->layers[1];
-    const size_t outputs = TEXTGEN_GATES * pack->padded;
-    float *table = take(pack, embedding->inputs * outputs);
+    const size_t outputs = TEXTGEN_GATES * pack->padded_units;
+    float *table = reserve(pack, embedding->inputs * outputs);
     int32_t code = read_bias(pack, lstm->tensors[2]);
     for (size_t first = 0; code == TEXTGEN_OK && first < outputs; first += pack->columns) {
         const size_t left = outputs - first, count = left < pack->columns ? left : pack->columns;
@@ -163,37 +165,37 @@ int32_t textgen_pack_table(textgen_packing *pack) {
 
 int32_t textgen_pack_embedding(textgen_packing *pack) {
     const textgen_layer *embedding = &pack->description->layers[0];
-    float *rows = take(pack, embedding->inputs * embedding->outputs);
+    float *rows = reserve(pack, embedding->inputs * embedding->outputs);
     pack->network->embedding = rows;
     return textgen_tensor_floats(embedding->tensors[0], 0, embedding->inputs * embedding->outputs, rows,
                                  pack->error);
 }
 
-/* The last layer: [units][vocabulary] to [vocabulary / BLOCK][padded units][BLOCK]. */
+/* Convert [units][vocabulary] to [vocabulary / BLOCK][padded units][BLOCK]. */
 int32_t textgen_pack_output(textgen_packing *pack) {
     const textgen_layer *layer = &pack->description->layers[pack->description->layer_count - 1];
     textgen_network *network = pack->network;
     const size_t vocabulary = layer->outputs, padded = (size_t)network->padded_vocabulary;
-    float *weights = take(pack, padded * pack->padded), *bias = take(pack, padded),
-          *drawing = take(pack, padded);
+    float *weights = reserve(pack, padded * pack->padded_units), *bias = reserve(pack, padded),
+          *masked_bias = reserve(pack, padded);
     int32_t code = textgen_tensor_floats(layer->tensors[1], 0, vocabulary, bias, pack->error);
     for (size_t unit = 0; code == TEXTGEN_OK && unit < pack->units; unit++) {
         code = textgen_tensor_floats(layer->tensors[0], unit * vocabulary, vocabulary, pack->rows, pack->error);
         for (size_t start = 0; code == TEXTGEN_OK && start < vocabulary; start += TEXTGEN_BLOCK) {
             const size_t left = vocabulary - start, count = left < TEXTGEN_BLOCK ? left : TEXTGEN_BLOCK;
-            memcpy(weights + start * pack->padded + unit * TEXTGEN_BLOCK, pack->rows + start,
+            memcpy(weights + start * pack->padded_units + unit * TEXTGEN_BLOCK, pack->rows + start,
                    count * sizeof(float));
         }
     }
-    memcpy(drawing, bias, padded * sizeof(float));
-    if (network->never_drawn >= 0) {
-        drawing[network->never_drawn] = -INFINITY;
+    memcpy(masked_bias, bias, padded * sizeof(float));
+    if (network->masked_token >= 0) {
+        masked_bias[network->masked_token] = -INFINITY;
     }
-    network->output.inputs = (ptrdiff_t)pack->padded;
-    network->output.outputs = (ptrdiff_t)padded;
-    network->output.weights = weights;
-    network->output.bias = bias;
-    network->drawing = network->output;
-    network->drawing.bias = drawing;
+    network->output_layer.inputs = (ptrdiff_t)pack->padded_units;
+    network->output_layer.outputs = (ptrdiff_t)padded;
+    network->output_layer.weights = weights;
+    network->output_layer.bias = bias;
+    network->masked_output_layer = network->output_layer;
+    network->masked_output_layer.bias = masked_bias;
     return code;
 }

@@ -1,4 +1,4 @@
-/* Laying out the weights of one layer after the other, for pack.c. */
+/* Packs the weights of one layer; used by pack.c. */
 #ifndef TEXTGEN_PACK_LAYERS_H
 #define TEXTGEN_PACK_LAYERS_H
 
@@ -6,24 +6,23 @@
 
 enum { TEXTGEN_ALIGNMENT = 64 }; /* bytes */
 
-/* A network that is being made, and room to work in. */
+/* A network under construction, with temporary buffers. */
 typedef struct {
     const textgen_description *description;
     const textgen_error *error;
     textgen_network *network;
-    float *next; /* memory of the network that is still free */
-    size_t units, padded;
-    size_t columns, tokens; /* of the table: how many are computed at once; columns are whole blocks */
-    float *rows;            /* of any weights, as they stand in the file */
-    float *products;        /* a part of the table [tokens][columns] */
-    double *weights; /* the first layer's input weights for these columns [columns / BLOCK][inputs][BLOCK] */
-    double *bias;    /* [4 * padded] */
+    float *next; /* free memory of the network */
+    size_t units, padded_units;
+    size_t columns, tokens; /* how much of the token_gates table is computed at once; columns are full blocks */
+    float *rows;            /* weights in the order of the file */
+    float *products;        /* part of the token_gates table, [tokens][columns] */
+    double *weights; /* the first lstm's input weights for these columns, [columns / BLOCK][inputs][BLOCK] */
+    double *bias;    /* of an lstm, in the kernels' order, [4 * padded_units] */
 } textgen_packing;
 
-/* Each takes its part of the network's memory. */
+/* Each function takes the memory that it fills from `next`. */
 int32_t textgen_pack_lstm(textgen_packing *pack, size_t index, bool with_inputs);
-/* The first lstm's products with the embedding, token by token. */
-int32_t textgen_pack_table(textgen_packing *pack);
+int32_t textgen_pack_token_gates(textgen_packing *pack);
 int32_t textgen_pack_embedding(textgen_packing *pack);
 int32_t textgen_pack_output(textgen_packing *pack);
 

@@ -44,7 +44,8 @@ static textgen_uint128 multiplier(void) {
     return value;
 }
 
-/* The state after `distance` more steps: Brown 1994, "Random Number Generation with Arbitrary Strides". */
+/* Return the state after `distance` more numbers: Brown 1994, "Random Number Generation with Arbitrary
+ * Strides". */
 static textgen_uint128 advance(textgen_uint128 state, textgen_uint128 increment, uint64_t distance) {
     textgen_uint128 factor = multiplier(), term = increment;
     textgen_uint128 total_factor = {0, 1}, total_term = {0, 0};
@@ -72,7 +73,7 @@ static uint32_t mix(uint32_t x, uint32_t y) {
     return result ^ (result >> 16);
 }
 
-/* SeedSequence's pool of a seed and a spawn key. */
+/* Fill SeedSequence's pool from a seed and a spawn key. */
 static void fill_pool(uint32_t pool[POOL], textgen_uint128 seed, uint32_t substream) {
     const uint32_t factor = 0x931e8875u;
     uint32_t constant = 0x43b0d7e5u;
@@ -92,7 +93,7 @@ static void fill_pool(uint32_t pool[POOL], textgen_uint128 seed, uint32_t substr
             }
         }
     }
-    /* Substream 0 is the plain seed, so that a text made alone is the first of several. */
+    /* Substream 0 has no spawn key, so a single text equals the first text of a batch. */
     for (target = 0; substream && target < POOL; target++) {
         pool[target] = mix(pool[target], hash(substream, &constant, factor));
     }
@@ -116,7 +117,7 @@ void textgen_rng_init(textgen_rng *rng, textgen_uint128 seed, uint32_t substream
     sequence.low = words[3];
     rng->increment.high = sequence.high << 1 | sequence.low >> 63;
     rng->increment.low = sequence.low << 1 | 1;
-    /* From state 0: a step, the start added, and another step. */
+    /* PCG's seeding: from state 0, advance, add the start value, advance. */
     rng->state = add(multiply(add(rng->increment, start), multiplier()), rng->increment);
     rng->origin = rng->state;
     rng->seed = seed;

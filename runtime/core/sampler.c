@@ -3,7 +3,8 @@
 
 #include <math.h>
 
-/* float64 first: the chain's own numbers are float64. */
+/* textgen_reweight in sampler_body.h applies the temperature. float64 comes first, because draws with filters
+ * call it. */
 #define NAME(name) name
 #define LOGIT double
 #include "sampler_body.h"
@@ -17,15 +18,12 @@ void textgen_sampler_init(textgen_sampler *sampler, double temperature, textgen_
     sampler->temperature = temperature;
     textgen_rng_init(&sampler->rng, seed, substream);
     sampler->exp64 = exp64;
-    sampler->filters = NULL;
-    sampler->filter_count = 0;
+    sampler->filters.filters = NULL;
+    sampler->filters.count = 0;
 }
 
 void textgen_sampler_accept(textgen_sampler *sampler, int64_t token) {
-    size_t i;
-    for (i = 0; i < sampler->filter_count; i++) {
-        sampler->filters[i]->accept(sampler->filters[i], token);
-    }
+    textgen_filters_accept(&sampler->filters, token);
 }
 
 double textgen_entropy_float(const float *logits, size_t count, double temperature, double *exp_logits,
@@ -35,7 +33,7 @@ double textgen_entropy_float(const float *logits, size_t count, double temperatu
     if (textgen_reweight_float(logits, count, temperature, exp_logits, &sum, exp64) < 0) {
         return 0.0;
     }
-    /* The sum of -p log p with p = exp_logit / sum. */
+    /* -sum(p * log(p)) with p = exp_logit / sum. */
     for (i = 0; i < count; i++) {
         if (exp_logits[i] > 0.0) {
             products += exp_logits[i] * logarithm(exp_logits[i]);
@@ -44,17 +42,17 @@ double textgen_entropy_float(const float *logits, size_t count, double temperatu
     return (logarithm(sum) - products / sum) / logarithm(2.0);
 }
 
-const char *textgen_fault_text(int64_t fault) {
-    switch (fault) {
-    case TEXTGEN_NOT_A_NUMBER:
-        return "the logits hold NaN: the model is damaged or its state was not finite";
-    case TEXTGEN_INFINITE:
-        return "the logits hold +inf: the model is damaged or its state was not finite";
-    case TEXTGEN_NOTHING_POSSIBLE:
+const char *textgen_sampler_error_text(int64_t error) {
+    switch (error) {
+    case TEXTGEN_SAMPLER_NAN:
+        return "the logits contain NaN: the model file is damaged, or the state was not finite";
+    case TEXTGEN_SAMPLER_INFINITY:
+        return "the logits contain +inf: the model file is damaged, or the state was not finite";
+    case TEXTGEN_SAMPLER_NO_TOKEN:
         return "every logit is -inf: no token can be drawn";
-    case TEXTGEN_USED_UP:
-        return "the random numbers are used up: the last position is 2**63 - 1";
+    case TEXTGEN_SAMPLER_EXHAUSTED:
+        return "the random number generator is exhausted: its last position is 2**63 - 1";
     default:
-        return "no fault";
+        return "no error";
     }
 }

@@ -1,75 +1,70 @@
-/* Reweights next-token logits to a temperature and draws from them.
+/* The sampler: reweights next-token logits to a temperature and draws a token.
  *
- * A distribution p at temperature T is p ** (1 / T), normalised: the softmax of logits / T when p is the
- * softmax of the logits. The functions that take the uniform number as an argument are pure. They return a
- * token, or a negative fault. Each has a form for float64 and one for float32 logits; both compute in float64
- * and never change the logits. */
+ * A distribution p at temperature T is p ** (1 / T), normalised. If p is the softmax of the logits, that is the
+ * softmax of logits / T. textgen_reweight applies the temperature; the code is in sampler_body.h, which
+ * sampler.c compiles once for float64 and once for float32 logits. Both compute in float64 and never change the
+ * logits. Filters, such as top-k, are applied before the temperature: see filters.h.
+ *
+ * Functions that take the uniform number as an argument are pure. All return a token or 0, or a negative
+ * textgen_sampler_error. */
 #ifndef TEXTGEN_SAMPLER_H
 #define TEXTGEN_SAMPLER_H
 
 #include "exp64.h"
+#include "filters.h"
 #include "rng.h"
 
 typedef enum {
-    TEXTGEN_NOT_A_NUMBER = -101,     /* a logit is NaN */
-    TEXTGEN_INFINITE = -102,         /* a logit is +infinity */
-    TEXTGEN_NOTHING_POSSIBLE = -103, /* every logit is -infinity */
-    TEXTGEN_USED_UP = -104           /* the random numbers are used up */
-} textgen_fault;
+    TEXTGEN_SAMPLER_NAN = -101,      /* a logit is NaN */
+    TEXTGEN_SAMPLER_INFINITY = -102, /* a logit is +infinity */
+    TEXTGEN_SAMPLER_NO_TOKEN = -103, /* every logit is -infinity */
+    TEXTGEN_SAMPLER_EXHAUSTED = -104 /* the random numbers have ended */
+} textgen_sampler_error;
 
-/* One link of the chain between logits and draw. `apply` changes a float64 copy of the logits, and `accept` is
- * told each drawn token. No stream has filters yet: the copy of one would share them with the original. */
-typedef struct textgen_filter textgen_filter;
-struct textgen_filter {
-    void (*apply)(textgen_filter *self, double *logits, size_t count);
-    void (*accept)(textgen_filter *self, int64_t token);
-};
-
-/* What one lane draws with; a plain value but for its filters. */
+/* The sampler of one lane. A plain value, except for its filters. */
 typedef struct {
     double temperature; /* finite, 0 or more */
     textgen_rng rng;
     textgen_exp64 exp64;
-    textgen_filter *const *filters; /* in the order in which they are applied */
-    size_t filter_count;
+    textgen_filter_chain filters;
 } textgen_sampler;
 
-/* A sampler without filters, at the start of a seed's substream. */
+/* Initialize a sampler without filters, at the start of a substream of the seed. */
 void textgen_sampler_init(textgen_sampler *sampler, double temperature, textgen_uint128 seed,
                           uint32_t substream, textgen_exp64 exp64);
 
-/* The likeliest token, the lowest of equals, or a fault. */
+/* Return the most likely token, the lowest one if several are equal. */
 int64_t textgen_argmax(const double *logits, size_t count);
 int64_t textgen_argmax_float(const float *logits, size_t count);
 
-/* exp((logit - largest logit) / temperature) into exp_logits [count], and their sum; 0 or a fault. */
+/* Write exp((logit - max logit) / temperature) to exp_logits, [count], and their sum to `*sum`. Return 0. */
 int64_t textgen_reweight(const double *logits, size_t count, double temperature, double *exp_logits,
                          double *sum, textgen_exp64 exp64);
 int64_t textgen_reweight_float(const float *logits, size_t count, double temperature, double *exp_logits,
                                double *sum, textgen_exp64 exp64);
 
-/* The lowest token whose cumulative probability exceeds `uniform`, which lies in [0, 1), or a fault.
- * exp_logits: room for `count` numbers. */
+/* Return the lowest token whose cumulative probability exceeds `uniform`, a number in [0, 1). exp_logits:
+ * temporary, [count]. */
 int64_t textgen_draw_with(const double *logits, size_t count, double temperature, double uniform,
                           double *exp_logits, textgen_exp64 exp64);
 int64_t textgen_draw_with_float(const float *logits, size_t count, double temperature, double uniform,
                                 double *exp_logits, textgen_exp64 exp64);
 
-/* Entropy in bits of the distribution that a draw is made from; 0 where there is none. logarithm: the C
- * library's, given so that the core needs no libm. */
+/* Return the entropy in bits of the distribution that a draw uses, or 0 if the logits are invalid. exp_logits:
+ * temporary, [count]. logarithm: the C library's; passed in, so that the core does not need libm. */
 double textgen_entropy_float(const float *logits, size_t count, double temperature, double *exp_logits,
                              textgen_exp64 exp64, double (*logarithm)(double));
 
-/* Draw through the sampler's chain with its next uniform number, or a fault. A draw takes one number at
- * temperature 0 and at a fault of the logits too. exp_logits: room for `count` numbers. */
+/* Apply the filters and draw with the sampler's next uniform number. Each draw takes exactly one number, even
+ * at temperature 0 or if the logits are invalid. exp_logits: temporary, [count]. */
 int64_t textgen_sampler_draw(textgen_sampler *sampler, const double *logits, size_t count, double *exp_logits);
 int64_t textgen_sampler_draw_float(textgen_sampler *sampler, const float *logits, size_t count,
                                    double *exp_logits);
 
-/* Tell the chain which token was drawn. */
+/* Pass the drawn token to the filters. */
 void textgen_sampler_accept(textgen_sampler *sampler, int64_t token);
 
-/* What a fault means, for people. */
-const char *textgen_fault_text(int64_t fault);
+/* Return the message of a textgen_sampler_error. */
+const char *textgen_sampler_error_text(int64_t error);
 
 #endif

@@ -1,4 +1,4 @@
-/* From matched nodes to layers, once the shapes of all weights are seen to agree. */
+/* From matched nodes to layers, with checks that the shapes of all weights agree. */
 #ifndef TEXTGEN_SHAPES_H
 #define TEXTGEN_SHAPES_H
 
@@ -7,12 +7,12 @@
 
 /* The nodes that have weights. */
 typedef struct {
-    const textgen_node *gather, *product, *add;
-    const textgen_node *lstms[TEXTGEN_MAX_LAYERS]; /* from the input up */
+    const textgen_node *gather, *matmul, *add;
+    const textgen_node *lstms[TEXTGEN_MAX_LAYERS]; /* the first layer first */
     size_t lstm_count;
 } textgen_nodes;
 
-/* Fill in all of the description but the names of the state. */
+/* Fill in a description, except for the names of the state arrays. */
 int32_t textgen_shapes_describe(const textgen_graph *graph, const textgen_nodes *nodes,
                                 textgen_description *description);
 

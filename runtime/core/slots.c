@@ -2,41 +2,42 @@
 
 #include <string.h>
 
-#define LINE 64
+#define CACHE_LINE 64
 
-/* The next part, aligned to a line of the cache. Without memory the parts are only counted. */
+/* Reserve the next part, aligned to a cache line. If `start` is NULL, only count its bytes. */
 static void *part(char *start, size_t *used, size_t bytes) {
-    char *place = start ? start + *used : NULL;
-    *used += (bytes + LINE - 1) / LINE * LINE;
-    return place;
+    char *result = start ? start + *used : NULL;
+    *used += (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    return result;
 }
 
-textgen_slots textgen_slots_find(const textgen_network *network, void *memory, size_t lanes, size_t kept) {
+textgen_slots textgen_slots_find(const textgen_network *network, void *workspace, size_t lanes,
+                                 size_t logit_steps) {
     const size_t padded = (size_t)network->padded_units * sizeof(float);
-    char *start = memory;
+    char *start = workspace;
     textgen_slots slots;
     size_t used = 0, i;
     if (start) {
-        start += (LINE - (uintptr_t)start % LINE) % LINE;
+        start += (CACHE_LINE - (uintptr_t)start % CACHE_LINE) % CACHE_LINE;
     }
     slots.count = lanes;
     slots.exp_logits = part(start, &used, network->vocabulary * sizeof(double));
-    slots.starts = part(start, &used, lanes * sizeof(float *));
+    slots.gate_inputs = part(start, &used, lanes * sizeof(float *));
     slots.tokens = part(start, &used, lanes * sizeof(int64_t));
     slots.lanes = part(start, &used, lanes * sizeof(size_t));
     for (i = 0; i < network->state_arrays; i++) {
-        slots.state[i] = part(start, &used, network->lstms * lanes * padded);
+        slots.state[i] = part(start, &used, network->lstm_count * lanes * padded);
     }
     slots.scratch = part(start, &used, lanes * padded);
     slots.embedded = part(start, &used, lanes * network->embedding_size * sizeof(float));
-    slots.outputs = part(start, &used, kept * lanes * padded);
-    slots.logits = part(start, &used, kept * lanes * (size_t)network->padded_vocabulary * sizeof(float));
-    slots.bytes = used + LINE;
+    slots.features = part(start, &used, logit_steps * lanes * padded);
+    slots.logits = part(start, &used, logit_steps * lanes * (size_t)network->padded_vocabulary * sizeof(float));
+    slots.bytes = used + CACHE_LINE;
     return slots;
 }
 
-size_t textgen_slots_size(const textgen_network *network, size_t lanes, size_t kept) {
-    return textgen_slots_find(network, NULL, lanes, kept).bytes;
+size_t textgen_slots_size(const textgen_network *network, size_t lanes, size_t logit_steps) {
+    return textgen_slots_find(network, NULL, lanes, logit_steps).bytes;
 }
 
 void textgen_slot_load(const textgen_network *network, const textgen_slots *slots, float *const *state,
@@ -44,7 +45,7 @@ void textgen_slot_load(const textgen_network *network, const textgen_slots *slot
     const size_t width = (size_t)network->padded_units, units = network->units;
     size_t array, layer;
     for (array = 0; array < network->state_arrays; array++) {
-        for (layer = 0; layer < network->lstms; layer++) {
+        for (layer = 0; layer < network->lstm_count; layer++) {
             float *row = slots->state[array] + (layer * slots->count + slot) * width;
             memcpy(row, state[array] + layer * stride, units * sizeof(float));
             memset(row + units, 0, (width - units) * sizeof(float));
@@ -57,7 +58,7 @@ void textgen_slot_store(const textgen_network *network, const textgen_slots *slo
     const size_t width = (size_t)network->padded_units;
     size_t array, layer;
     for (array = 0; array < network->state_arrays; array++) {
-        for (layer = 0; layer < network->lstms; layer++) {
+        for (layer = 0; layer < network->lstm_count; layer++) {
             memcpy(state[array] + layer * stride, slots->state[array] + (layer * slots->count + slot) * width,
                    network->units * sizeof(float));
         }
@@ -71,7 +72,7 @@ void textgen_slot_move(const textgen_network *network, const textgen_slots *slot
         return;
     }
     for (array = 0; array < network->state_arrays; array++) {
-        for (layer = 0; layer < network->lstms; layer++) {
+        for (layer = 0; layer < network->lstm_count; layer++) {
             float *rows = slots->state[array] + layer * slots->count * width;
             memcpy(rows + to * width, rows + from * width, width * sizeof(float));
         }

@@ -1,31 +1,33 @@
-/* Where a network works: padded state, logits and scratch for some lanes. */
+/* The working memory of a network: padded state, logits and temporary arrays for several lanes. */
 #ifndef TEXTGEN_SLOTS_H
 #define TEXTGEN_SLOTS_H
 
 #include "pack.h"
 
-/* Where the parts are. A lane's slot is its place among those that run. */
+/* Pointers to the parts of the memory. Each running lane occupies one slot; running lanes come first. */
 typedef struct {
-    size_t count;                       /* for how many lanes there is room */
+    size_t count;                       /* number of slots */
     double *exp_logits;                 /* [vocabulary] */
-    const float **starts;               /* [slots] */
+    const float **gate_inputs;          /* [slots], see textgen_kernels */
     int64_t *tokens;                    /* [slots] */
-    size_t *lanes;                      /* [slots]: which lane runs in a slot */
+    size_t *lanes;                      /* [slots], the index of the lane in each slot */
     float *state[TEXTGEN_STATE_ARRAYS]; /* each [layers][slots][padded units] */
     float *scratch;                     /* [slots][padded units] */
     float *embedded;                    /* [slots][embedding size] */
-    float *outputs;                     /* [kept][slots][padded units] */
-    float *logits;                      /* [kept][slots][padded vocabulary] */
+    float *features;                    /* outputs of the last lstm, [logit_steps][slots][padded units] */
+    float *logits;                      /* [logit_steps][slots][padded vocabulary] */
     size_t bytes;
 } textgen_slots;
 
-/* The bytes for some lanes, with outputs and logits of `kept` steps (1 for textgen_run). */
-size_t textgen_slots_size(const textgen_network *network, size_t lanes, size_t kept);
+/* Return the size in bytes. logit_steps: for how many time steps features and logits are stored. */
+size_t textgen_slots_size(const textgen_network *network, size_t lanes, size_t logit_steps);
 
-/* The parts in memory of so many bytes, aligned as malloc aligns it. It holds nothing between calls. */
-textgen_slots textgen_slots_find(const textgen_network *network, void *memory, size_t lanes, size_t kept);
+/* Find the parts in memory of that size, aligned as malloc aligns it. Nothing is kept there between calls. */
+textgen_slots textgen_slots_find(const textgen_network *network, void *workspace, size_t lanes,
+                                 size_t logit_steps);
 
-/* Copy one lane's arrays, rows of [layers][batch][units] that are `stride` apart, into its slot and back. */
+/* Copy the state of one lane to or from a slot. The lane's arrays are rows of [layers][batch][units]; the rows
+ * of successive layers are `stride` floats apart. */
 void textgen_slot_load(const textgen_network *network, const textgen_slots *slots, float *const *state,
                        size_t stride, size_t slot);
 void textgen_slot_store(const textgen_network *network, const textgen_slots *slots, float *const *state,

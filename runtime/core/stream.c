@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Where the parts of a stream begin, in bytes from its start; and the size of an array of the state. */
+/* The offsets of the parts of a stream, and the size of one state array, in bytes. */
 typedef struct {
     size_t state, state_bytes, logits, workspace;
 } layout;
@@ -14,27 +14,27 @@ static size_t aligned(size_t size) {
     return (size + TEXTGEN_CALLER_ALIGNMENT - 1) / TEXTGEN_CALLER_ALIGNMENT * TEXTGEN_CALLER_ALIGNMENT;
 }
 
-/* No sum overflows: the model's own weights are larger. */
+/* No sum overflows, because the weights of the model are larger. */
 static layout find_layout(const textgen_model *model) {
     const textgen_network *network = model->network;
-    layout places;
-    places.state = aligned(sizeof(textgen_stream));
-    places.state_bytes = network->lstms * network->units * sizeof(float);
-    places.logits = places.state + network->state_arrays * places.state_bytes;
-    places.workspace = aligned(places.logits + network->vocabulary * sizeof(float));
-    return places;
+    layout offsets;
+    offsets.state = aligned(sizeof(textgen_stream));
+    offsets.state_bytes = network->lstm_count * network->units * sizeof(float);
+    offsets.logits = offsets.state + network->state_arrays * offsets.state_bytes;
+    offsets.workspace = aligned(offsets.logits + network->vocabulary * sizeof(float));
+    return offsets;
 }
 
 textgen_stream_parts textgen_stream_find(textgen_stream *stream) {
-    const layout places = find_layout(stream->model);
+    const layout offsets = find_layout(stream->model);
     char *memory = (char *)stream;
     textgen_stream_parts parts = {0};
     size_t i;
     for (i = 0; i < stream->model->network->state_arrays; i++) {
-        parts.state[i] = (void *)(memory + places.state + i * places.state_bytes);
+        parts.state[i] = (void *)(memory + offsets.state + i * offsets.state_bytes);
     }
-    parts.logits = (void *)(memory + places.logits);
-    parts.workspace = memory + places.workspace;
+    parts.logits = (void *)(memory + offsets.logits);
+    parts.workspace = memory + offsets.workspace;
     return parts;
 }
 
@@ -64,8 +64,9 @@ int32_t textgen_check_memory(const void *memory, size_t size, size_t needed, con
     return TEXTGEN_OK;
 }
 
-/* Draw with what the caller says, or with the default where that is NULL. */
-static int32_t set_sampling(textgen_stream *stream, const textgen_sampling *sampling, bool anew,
+/* Set the sampling parameters, or the defaults if `sampling` is NULL. restart: whether to seed even if the seed
+ * and the substream are unchanged. */
+static int32_t set_sampling(textgen_stream *stream, const textgen_sampling *sampling, bool restart,
                             const textgen_error *error) {
     const size_t first = TEXTGEN_FIELDS_END(textgen_sampling, substream);
     textgen_sampling known = TEXTGEN_SAMPLING_DEFAULT;
@@ -79,16 +80,16 @@ static int32_t set_sampling(textgen_stream *stream, const textgen_sampling *samp
         }
     }
     if (!isfinite(known.temperature) || known.temperature < 0) {
-        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
-                            "the temperature must be 0 or more and finite, not %g", known.temperature);
+        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "temperature must be finite and 0 or more, not %g",
+                            known.temperature);
     }
     if (known.substream > UINT32_MAX) {
-        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "the substream must be below 2^32, not %llu",
+        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "substream must be below 2^32, not %llu",
                             (unsigned long long)known.substream);
     }
     seed.high = known.seed_high;
     seed.low = known.seed;
-    if (anew || seed.high != sampler->rng.seed.high || seed.low != sampler->rng.seed.low ||
+    if (restart || seed.high != sampler->rng.seed.high || seed.low != sampler->rng.seed.low ||
         known.substream != sampler->rng.substream) {
         textgen_sampler_init(sampler, known.temperature, seed, (uint32_t)known.substream,
                              stream->model->network->exp64);
@@ -100,34 +101,34 @@ static int32_t set_sampling(textgen_stream *stream, const textgen_sampling *samp
 int32_t textgen_stream_init(void *memory, size_t size, const textgen_model *model,
                             const textgen_sampling *sampling, textgen_stream **stream, char *error,
                             size_t error_size) {
-    const textgen_error where = {error, error_size};
-    textgen_stream started = {0};
+    const textgen_error message = {error, error_size};
+    textgen_stream created = {0};
     int32_t result;
     if (!model || !stream) {
-        return textgen_fail(&where, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", model ? "stream" : "model");
+        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", model ? "stream" : "model");
     }
-    started.model = model;
-    result = textgen_check_memory(memory, size, textgen_stream_size(model), "memory", &where);
+    created.model = model;
+    result = textgen_check_memory(memory, size, textgen_stream_size(model), "memory", &message);
     if (result == TEXTGEN_OK) {
-        result = set_sampling(&started, sampling, true, &where);
+        result = set_sampling(&created, sampling, true, &message);
     }
     if (result < 0) {
         return result;
     }
     memset(memory, 0, find_layout(model).workspace);
-    memcpy(memory, &started, sizeof started);
+    memcpy(memory, &created, sizeof created);
     *stream = memory;
     return TEXTGEN_OK;
 }
 
 int32_t textgen_stream_copy(const textgen_stream *stream, void *memory, size_t size, textgen_stream **copy,
                             char *error, size_t error_size) {
-    const textgen_error where = {error, error_size};
+    const textgen_error message = {error, error_size};
     int32_t result;
     if (!stream || !copy) {
-        return textgen_fail(&where, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", stream ? "copy" : "stream");
+        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", stream ? "copy" : "stream");
     }
-    result = textgen_check_memory(memory, size, textgen_stream_size(stream->model), "memory", &where);
+    result = textgen_check_memory(memory, size, textgen_stream_size(stream->model), "memory", &message);
     if (result < 0) {
         return result;
     }
@@ -138,27 +139,28 @@ int32_t textgen_stream_copy(const textgen_stream *stream, void *memory, size_t s
 
 int32_t textgen_stream_set_sampling(textgen_stream *stream, const textgen_sampling *sampling, char *error,
                                     size_t error_size) {
-    const textgen_error where = {error, error_size};
+    const textgen_error message = {error, error_size};
     if (!stream || !sampling) {
-        return textgen_fail(&where, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", stream ? "sampling" : "stream");
+        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", stream ? "sampling" : "stream");
     }
-    return set_sampling(stream, sampling, false, &where);
+    return set_sampling(stream, sampling, false, &message);
 }
 
-/* Run the network forward with all tokens of a text that is known to have no errors. */
+/* Run the network over the tokens of a text that was checked before. */
 static void forward_text(textgen_stream *stream, const char *text, size_t size) {
     const textgen_model *model = stream->model;
     const textgen_stream_parts parts = textgen_stream_find(stream);
-    const textgen_workspace_parts room = textgen_workspace_find(parts.workspace, 1);
+    const textgen_workspace_parts workspace = textgen_workspace_find(parts.workspace, 1);
     const textgen_error none = {NULL, 0};
     textgen_encoder encoder = {text, size, 0};
     size_t count = 0;
     bool more;
     do {
-        more = textgen_encode_next(model->vocabulary, &encoder, &room.tokens[count], &none) > 0;
+        more = textgen_encode_next(model->vocabulary, &encoder, &workspace.tokens[count], &none) > 0;
         count += more;
         if (count == TEXTGEN_CHUNK || (count > 0 && !more)) {
-            textgen_forward(model->network, room.tokens, count, 1, parts.state, 1, parts.logits, room.slots);
+            textgen_forward(model->network, workspace.tokens, count, 1, parts.state, 1, parts.logits,
+                            workspace.slots);
             stream->has_prompt = true;
             count = 0;
         }
@@ -167,21 +169,22 @@ static void forward_text(textgen_stream *stream, const char *text, size_t size) 
 
 int32_t textgen_stream_feed(textgen_stream *stream, const char *text, size_t size, char *error,
                             size_t error_size) {
-    const textgen_error where = {error, error_size};
+    const textgen_error message = {error, error_size};
     textgen_encoder encoder = {text, size, 0};
     int64_t token;
     int32_t result;
     if (!stream || (!text && size)) {
-        return textgen_fail(&where, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", stream ? "text" : "stream");
+        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", stream ? "text" : "stream");
     }
     if (size > (size_t)PTRDIFF_MAX) {
-        return textgen_fail(&where, TEXTGEN_INVALID_ARGUMENT, "size is %zu: no text is so long", size);
+        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "size is %zu, which is larger than any buffer",
+                            size);
     }
     if (!size) {
         return TEXTGEN_OK;
     }
     do {
-        result = textgen_encode_next(stream->model->vocabulary, &encoder, &token, &where);
+        result = textgen_encode_next(stream->model->vocabulary, &encoder, &token, &message);
     } while (result > 0);
     if (result == TEXTGEN_OK) {
         forward_text(stream, text, size);

@@ -2,10 +2,10 @@
 
 #include <string.h>
 
-/* A struct_size that was never set is most likely huge, and what lies there must not be read. */
+/* An uninitialised struct_size is probably huge. This limit prevents reading beyond the structure. */
 #define MAX_STRUCT_SIZE 4096
 
-/* Padding at the end of a version's structure would hold garbage where the next version has a field. */
+/* Structures must not end in padding: the next version may have a field there. */
 _Static_assert(sizeof(textgen_model_options) == TEXTGEN_FIELDS_END(textgen_model_options, kernels), "padding");
 _Static_assert(sizeof(textgen_model_info) == TEXTGEN_FIELDS_END(textgen_model_info, unknown), "padding");
 _Static_assert(sizeof(textgen_layer_info) == TEXTGEN_FIELDS_END(textgen_layer_info, outputs), "padding");
@@ -33,9 +33,9 @@ int32_t textgen_read_struct(const void *given, size_t first, void *copy, size_t 
     }
     for (i = known; i < size; i++) {
         if (bytes[i]) {
-            return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
-                                "%s has a field that this version of the library does not know: set it to 0",
-                                name);
+            return textgen_fail(
+                error, TEXTGEN_INVALID_ARGUMENT,
+                "%s has a nonzero field that this version of the library does not support: set it to 0", name);
         }
     }
     memset(copy, 0, known);

@@ -11,7 +11,7 @@
 _Static_assert(sizeof(float) == 4, "weights are float32");
 
 int32_t textgen_tensors_create(const textgen_onnx *file, textgen_tensors *tensors, const textgen_error *error) {
-    char quoted[TEXTGEN_QUOTED];
+    char quoted[TEXTGEN_QUOTE_SIZE];
     tensors->tensors = file->tensors;
     tensors->count = file->tensor_count;
     tensors->names = calloc(tensors->count + 1, sizeof(*tensors->names));
@@ -20,50 +20,50 @@ int32_t textgen_tensors_create(const textgen_onnx *file, textgen_tensors *tensor
     }
     for (size_t i = 0; i < tensors->count; i++) {
         tensors->names[i].name = file->tensors[i].name;
-        tensors->names[i].place = i;
+        tensors->names[i].index = i;
     }
-    const textgen_name *twice = textgen_names_sort(tensors->names, tensors->count);
-    if (twice != NULL) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "its weights %s are there twice",
-                            textgen_quote(twice->name, quoted));
+    const textgen_name *duplicate = textgen_names_sort(tensors->names, tensors->count);
+    if (duplicate != NULL) {
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the weights %s are stored twice",
+                            textgen_quote(duplicate->name, quoted));
     }
     return TEXTGEN_OK;
 }
 
 const textgen_tensor *textgen_tensors_find(const textgen_tensors *tensors, textgen_view name) {
     const textgen_name *found = textgen_names_find(tensors->names, tensors->count, name);
-    return found == NULL ? NULL : &tensors->tensors[found->place];
+    return found == NULL ? NULL : &tensors->tensors[found->index];
 }
 
-const char *textgen_shape_text(const int64_t *shape, size_t dimensions, char room[TEXTGEN_SHAPE]) {
+const char *textgen_format_shape(const int64_t *shape, size_t dimensions, char buffer[TEXTGEN_SHAPE_SIZE]) {
     size_t written = 1;
-    room[0] = '[';
+    buffer[0] = '[';
     for (size_t i = 0; i < dimensions && i < TEXTGEN_MAX_DIMENSIONS; i++) {
-        written += (size_t)snprintf(room + written, TEXTGEN_SHAPE - written, "%s%" PRId64, i == 0 ? "" : ", ",
-                                    shape[i]);
+        written += (size_t)snprintf(buffer + written, TEXTGEN_SHAPE_SIZE - written, "%s%" PRId64,
+                                    i == 0 ? "" : ", ", shape[i]);
     }
-    room[written] = ']';
-    room[written + 1] = '\0';
-    return room;
+    buffer[written] = ']';
+    buffer[written + 1] = '\0';
+    return buffer;
 }
 
-/* How many values of a type a tensor holds outside raw_data. */
+/* The number of values of a type that a tensor has outside raw_data. */
 static size_t typed_values(const textgen_tensor *tensor, int32_t type) {
     if (type == TEXTGEN_ONNX_FLOAT) {
         return tensor->floats.size / 4;
     }
-    /* What the graph needs of integers is one. More than COUNTED bytes are not counted for each node that reads
-     * them, because a file could have many such nodes. */
-    enum { COUNTED = 4096 };
+    /* Integer tensors have one value. The scan has a limit, because many nodes of a file could use the same
+     * tensor. */
+    enum { MAX_SCAN = 4096 };
     size_t count = 0;
-    for (size_t i = 0; i < tensor->integers.size && i < COUNTED; i++) {
+    for (size_t i = 0; i < tensor->integers.size && i < MAX_SCAN; i++) {
         count += tensor->integers.data[i] < 0x80;
     }
     return count;
 }
 
-/* Whether a shape of dimensions from 1 on takes so many bytes. */
-static bool fills(const int64_t *shape, size_t dimensions, uint64_t item, uint64_t bytes) {
+/* Whether items of `item` bytes in this shape, with dimensions of 1 or more, are `bytes` bytes. */
+static bool has_size(const int64_t *shape, size_t dimensions, uint64_t item, uint64_t bytes) {
     uint64_t size = item;
     for (size_t i = 0; i < dimensions; i++) {
         if (size > bytes / (uint64_t)shape[i]) {
@@ -76,45 +76,46 @@ static bool fills(const int64_t *shape, size_t dimensions, uint64_t item, uint64
 
 int32_t textgen_tensors_check(const textgen_tensors *tensors, textgen_view name, int32_t type,
                               size_t dimensions, const textgen_tensor **found, const textgen_error *error) {
-    char quoted[TEXTGEN_QUOTED];
-    char shape[TEXTGEN_SHAPE];
-    char counted[TEXTGEN_COUNTED];
+    char quoted[TEXTGEN_QUOTE_SIZE];
+    char shape[TEXTGEN_SHAPE_SIZE];
+    char formatted[TEXTGEN_NUMBER_SIZE];
     const textgen_tensor *tensor = *found = textgen_tensors_find(tensors, name);
     textgen_quote(name, quoted);
     if (tensor == NULL) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "its weights %s are missing", quoted);
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the weights %s are missing", quoted);
     }
     if (tensor->external) {
         return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                            "its weights %s are in another file: export it into one", quoted);
+                            "the weights %s are in another file: export the model to a single file", quoted);
     }
-    bool right = tensor->type == type && tensor->dimensions == dimensions;
-    for (size_t i = 0; right && i < dimensions; i++) {
-        right = tensor->shape[i] >= 1;
+    bool valid = tensor->type == type && tensor->dimensions == dimensions;
+    for (size_t i = 0; valid && i < dimensions; i++) {
+        valid = tensor->shape[i] >= 1;
     }
-    textgen_shape_text(tensor->shape, tensor->dimensions, shape);
-    if (!right) {
+    textgen_format_shape(tensor->shape, tensor->dimensions, shape);
+    if (!valid) {
         return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                            "its weights %s are of ONNX type %" PRId32 " and shape %s, not of type %" PRId32
+                            "the weights %s have ONNX type %" PRId32 " and shape %s; expected type %" PRId32
                             " and %zu dimensions",
                             quoted, tensor->type, shape, type, dimensions);
     }
     if (tensor->scattered) {
         return textgen_fail(error, TEXTGEN_UNKNOWN_GRAPH,
-                            "its weights %s are in several pieces: export it again", quoted);
+                            "the weights %s are stored in several parts: export the model again", quoted);
     }
     const uint64_t item = type == TEXTGEN_ONNX_FLOAT ? 4 : 8;
     const size_t typed = typed_values(tensor, type);
     const uint64_t bytes = tensor->raw.size > 0 ? tensor->raw.size : typed * item;
-    if ((tensor->raw.size > 0 && typed > 0) || !fills(tensor->shape, dimensions, item, bytes)) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "its weights %s hold %s bytes, which do not fill %s",
-                            quoted, textgen_count(bytes, counted), shape);
+    if ((tensor->raw.size > 0 && typed > 0) || !has_size(tensor->shape, dimensions, item, bytes)) {
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                            "the weights %s have %s bytes, which does not match their shape %s", quoted,
+                            textgen_format_number(bytes, formatted), shape);
     }
     return TEXTGEN_OK;
 }
 
 int32_t textgen_tensor_integer(const textgen_tensor *tensor, int64_t *value, const textgen_error *error) {
-    char quoted[TEXTGEN_QUOTED];
+    char quoted[TEXTGEN_QUOTE_SIZE];
     uint64_t bits = 0;
     if (tensor->raw.size > 0) {
         for (unsigned i = 0; i < 8; i++) {
@@ -123,7 +124,7 @@ int32_t textgen_tensor_integer(const textgen_tensor *tensor, int64_t *value, con
     } else {
         textgen_wire wire = textgen_wire_of(tensor->integers);
         if (!textgen_wire_varint(&wire, &bits) || wire.next != wire.end) {
-            return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "its weights %s are damaged",
+            return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the value of %s is damaged",
                                 textgen_quote(tensor->name, quoted));
         }
     }
@@ -139,8 +140,8 @@ static bool little_endian(void) {
 }
 
 bool textgen_all_finite(const float *values, size_t count) {
-    /* NaN and infinity have all bits of the exponent set, and one more there becomes the sign. Loops of a fixed
-     * length are vectorised at -O2 as well. */
+    /* NaN and infinity have all exponent bits set. Adding 1 to the exponent then carries into the sign bit. The
+     * inner loop has a fixed length so that compilers vectorise it at -O2. */
     enum { WIDTH = 16 };
     const uint32_t exponent = 0x7F800000u, lowest = 0x00800000u, sign = 0x80000000u;
     uint32_t found[WIDTH] = {0};
@@ -165,10 +166,10 @@ bool textgen_all_finite(const float *values, size_t count) {
 
 int32_t textgen_tensor_floats(const textgen_tensor *tensor, size_t first, size_t count, float *values,
                               const textgen_error *error) {
-    char quoted[TEXTGEN_QUOTED];
+    char quoted[TEXTGEN_QUOTE_SIZE];
     const textgen_view stored = tensor->raw.size > 0 ? tensor->raw : tensor->floats;
     if (first > stored.size / 4 || count > stored.size / 4 - first) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "its weights %s are too few",
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the weights %s have too few values",
                             textgen_quote(tensor->name, quoted));
     }
     if (count == 0) {
@@ -186,7 +187,7 @@ int32_t textgen_tensor_floats(const textgen_tensor *tensor, size_t first, size_t
     }
     if (!textgen_all_finite(values, count)) {
         return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                            "its weights %s hold NaN or infinity: the model is damaged",
+                            "the weights %s contain NaN or infinity: the file is damaged",
                             textgen_quote(tensor->name, quoted));
     }
     return TEXTGEN_OK;

@@ -1,4 +1,4 @@
-/* What the stored tensors of a graph hold: sizes first, values later. */
+/* The initializers of a graph: finds them by name, checks their sizes, and reads their values. */
 #ifndef TEXTGEN_TENSORS_H
 #define TEXTGEN_TENSORS_H
 
@@ -11,27 +11,27 @@ typedef struct {
     size_t count;
 } textgen_tensors;
 
-/* The tensors of a file by name; fails if a name is there twice. The caller frees `names`, also after an
- * error. */
+/* Index the tensors of a file by name. Fails if a name is used twice. The caller frees `names`, even after a
+ * failure. */
 int32_t textgen_tensors_create(const textgen_onnx *file, textgen_tensors *tensors, const textgen_error *error);
 
-/* NULL if there is none of that name. */
+/* Return the tensor with this name, or NULL. */
 const textgen_tensor *textgen_tensors_find(const textgen_tensors *tensors, textgen_view name);
 
-/* Find a tensor and see that its size, type and place are right: `type` is TEXTGEN_ONNX_FLOAT or
- * TEXTGEN_ONNX_INT64. Every dimension is then 1 or more, and their product fits in a size_t. */
+/* Find a tensor, and check its type (TEXTGEN_ONNX_FLOAT or TEXTGEN_ONNX_INT64), its number of dimensions and
+ * its size in bytes. On success every dimension is 1 or more, and their product fits in a size_t. */
 int32_t textgen_tensors_check(const textgen_tensors *tensors, textgen_view name, int32_t type,
                               size_t dimensions, const textgen_tensor **tensor, const textgen_error *error);
 
-/* The value of an int64 tensor of shape [1], which textgen_tensors_check has checked. */
+/* Read an int64 tensor of shape [1] that textgen_tensors_check accepted. */
 int32_t textgen_tensor_integer(const textgen_tensor *tensor, int64_t *value, const textgen_error *error);
 
-/* Whether no value is NaN or infinite. */
+/* Return whether no value is NaN or infinite. */
 bool textgen_all_finite(const float *values, size_t count);
 
-/* A shape as it stands in a message, such as [12, 3]; at most TEXTGEN_MAX_DIMENSIONS are shown. Returns
- * `room`. */
-enum { TEXTGEN_SHAPE = 22 * TEXTGEN_MAX_DIMENSIONS + 4 };
-const char *textgen_shape_text(const int64_t *shape, size_t dimensions, char room[TEXTGEN_SHAPE]);
+/* Write a shape into `buffer` for an error message, such as [12, 3], with at most TEXTGEN_MAX_DIMENSIONS
+ * dimensions. Return `buffer`. */
+enum { TEXTGEN_SHAPE_SIZE = 22 * TEXTGEN_MAX_DIMENSIONS + 4 };
+const char *textgen_format_shape(const int64_t *shape, size_t dimensions, char buffer[TEXTGEN_SHAPE_SIZE]);
 
 #endif

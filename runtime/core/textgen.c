@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The longest line of the reader's is shorter. */
-#define ERROR_LINE 1024
+/* All messages about a file are shorter. */
+#define MESSAGE_SIZE 1024
 
 int32_t textgen_version(void) { return TEXTGEN_VERSION; }
 
@@ -17,25 +17,25 @@ const char *textgen_code_text(int32_t code) {
     case TEXTGEN_BUFFER_TOO_SMALL:
         return "a buffer is too small";
     case TEXTGEN_OUT_OF_MEMORY:
-        return "there is not enough memory";
+        return "not enough memory";
     case TEXTGEN_DAMAGED_MODEL:
-        return "the file is not a model file, or is damaged";
+        return "the model file is damaged, or is not a model file";
     case TEXTGEN_UNKNOWN_GRAPH:
-        return "the file's graph is not one that textgen-train writes";
+        return "the graph is not one that textgen-train writes";
     case TEXTGEN_UNKNOWN_CHARACTER:
-        return "the model does not know a character of the text";
+        return "a character of the text is not in the vocabulary";
     case TEXTGEN_INVALID_UTF8:
-        return "the text is not UTF-8";
+        return "the text is not valid UTF-8";
     case TEXTGEN_INVALID_LOGITS:
-        return "the logits hold NaN or +infinity, or no token is possible";
+        return "the logits contain NaN or +infinity, or all are -infinity";
     case TEXTGEN_RNG_EXHAUSTED:
-        return "the stream's random numbers are used up";
+        return "the random number generator is exhausted";
     case TEXTGEN_NO_PROMPT:
-        return "the stream was fed nothing yet";
+        return "the stream has no prompt";
     case TEXTGEN_LANE_FAILED:
-        return "a lane ended before its length";
+        return "a lane stopped before its length";
     case TEXTGEN_TOO_LARGE:
-        return "the model is beyond this library's limits";
+        return "the model exceeds this library's limits";
     case TEXTGEN_NEWER_FORMAT:
         return "the model file needs a newer version of this library";
     default:
@@ -57,26 +57,26 @@ static int32_t choose_kernels(const textgen_model_options *options, const textge
     }
     *kernels = textgen_find_kernels(known.kernels);
     if (!*kernels) {
-        char quoted[TEXTGEN_QUOTED];
+        char quoted[TEXTGEN_QUOTE_SIZE];
         textgen_view name;
         name.data = (const unsigned char *)known.kernels;
         name.size = strlen(known.kernels);
         textgen_available_kernels(available);
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
-                            "this processor has no kernels named %s; NULL takes its best, which are '%s'",
+                            "this processor has no kernels named %s: pass NULL for its best, '%s'",
                             textgen_quote(name, quoted), available[0]->name);
     }
     return TEXTGEN_OK;
 }
 
-/* Keep what is asked for after the file's tables are freed. */
-static int32_t keep_tables(textgen_model *model, const textgen_onnx *file,
+/* Copy the tables of the file that the model needs after the file's own are freed. */
+static int32_t copy_tables(textgen_model *model, const textgen_onnx *file,
                            const textgen_description *description, const textgen_error *error) {
     size_t i;
     model->layers = calloc(description->layer_count, sizeof *model->layers);
     model->properties = calloc(file->property_count + 1, sizeof *model->properties);
     if (!model->layers || !model->properties) {
-        return textgen_fail(error, TEXTGEN_OUT_OF_MEMORY, "there is not enough memory for the model");
+        return textgen_out_of_memory(error);
     }
     model->layer_count = description->layer_count;
     for (i = 0; i < description->layer_count; i++) {
@@ -92,8 +92,8 @@ static int32_t keep_tables(textgen_model *model, const textgen_onnx *file,
     return TEXTGEN_OK;
 }
 
-static int32_t fill(textgen_model *model, const textgen_onnx *file, textgen_description *description,
-                    const textgen_kernels *kernels, const textgen_error *error) {
+static int32_t fill_model(textgen_model *model, const textgen_onnx *file, textgen_description *description,
+                          const textgen_kernels *kernels, const textgen_error *error) {
     int32_t result = textgen_format_check(file, error);
     if (result == TEXTGEN_OK) {
         result = textgen_model_match(file, description, error);
@@ -106,7 +106,7 @@ static int32_t fill(textgen_model *model, const textgen_onnx *file, textgen_desc
                                         &model->network, error);
     }
     if (result == TEXTGEN_OK) {
-        result = keep_tables(model, file, description, error);
+        result = copy_tables(model, file, description, error);
     }
     return result;
 }
@@ -120,50 +120,49 @@ static int32_t read_content(textgen_model *model, textgen_view content, const te
         return result;
     }
     description = malloc(sizeof *description);
-    result = description
-                 ? fill(model, &file, description, kernels, error)
-                 : textgen_fail(error, TEXTGEN_OUT_OF_MEMORY, "there is not enough memory for the model");
+    result = description ? fill_model(model, &file, description, kernels, error) : textgen_out_of_memory(error);
     free(description);
     textgen_onnx_free(&file);
     return result;
 }
 
-/* The reader's lines are about the file without a name for it, which other callers have. */
+/* Messages about a file do not name it, because the Python runtime adds the path. Here they get a prefix. */
 static int32_t read_file(textgen_model *model, textgen_view content, const textgen_kernels *kernels,
                          const textgen_error *error) {
-    char line[ERROR_LINE];
-    const textgen_error where = {line, sizeof line};
-    const int32_t result = read_content(model, content, kernels, &where);
+    char text[MESSAGE_SIZE];
+    const textgen_error message = {text, sizeof text};
+    const int32_t result = read_content(model, content, kernels, &message);
     if (result < 0) {
-        textgen_fail(error, result, result == TEXTGEN_OUT_OF_MEMORY ? "%s" : "the model file: %s", line);
+        textgen_fail(error, result, result == TEXTGEN_OUT_OF_MEMORY ? "%s" : "model file: %s", text);
     }
     return result;
 }
 
 int32_t textgen_model_create(const void *data, size_t size, const textgen_model_options *options,
                              textgen_model **model, char *error, size_t error_size) {
-    const textgen_error where = {error, error_size};
+    const textgen_error message = {error, error_size};
     const textgen_kernels *kernels;
     textgen_view content;
     textgen_model *created;
     int32_t result;
     if (!data || !model) {
-        return textgen_fail(&where, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", data ? "model" : "data");
+        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", data ? "model" : "data");
     }
     if (size > (size_t)PTRDIFF_MAX) {
-        return textgen_fail(&where, TEXTGEN_INVALID_ARGUMENT, "size is %zu: no buffer is so large", size);
+        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "size is %zu, which is larger than any buffer",
+                            size);
     }
-    result = choose_kernels(options, &kernels, &where);
+    result = choose_kernels(options, &kernels, &message);
     if (result < 0) {
         return result;
     }
     created = calloc(1, sizeof *created);
     if (!created) {
-        return textgen_fail(&where, TEXTGEN_OUT_OF_MEMORY, "there is not enough memory for the model");
+        return textgen_out_of_memory(&message);
     }
     content.data = data;
     content.size = size;
-    result = read_file(created, content, kernels, &where);
+    result = read_file(created, content, kernels, &message);
     if (result < 0) {
         textgen_model_destroy(created);
     } else {
@@ -189,10 +188,10 @@ void textgen_model_destroy(textgen_model *model) {
 
 int32_t textgen_model_get_info(const textgen_model *model, textgen_model_info *info, char *error,
                                size_t error_size) {
-    const textgen_error where = {error, error_size};
+    const textgen_error message = {error, error_size};
     textgen_model_info known = {0};
     if (!model || !info) {
-        return textgen_fail(&where, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", model ? "info" : "model");
+        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", model ? "info" : "model");
     }
     known.vocabulary = model->network->vocabulary;
     known.layers = model->layer_count;
@@ -203,25 +202,26 @@ int32_t textgen_model_get_info(const textgen_model *model, textgen_model_info *i
     known.kernels = model->network->kernels->name;
     known.unknown = textgen_vocabulary_unknown(model->vocabulary) >= 0;
     return textgen_write_struct(info, TEXTGEN_FIELDS_END(textgen_model_info, unknown), &known, sizeof known,
-                                "textgen_model_info", &where);
+                                "textgen_model_info", &message);
 }
 
 int32_t textgen_model_get_layer(const textgen_model *model, size_t index, textgen_layer_info *layer,
                                 char *error, size_t error_size) {
-    const textgen_error where = {error, error_size};
+    const textgen_error message = {error, error_size};
     textgen_layer_info known = {0};
     if (!model || !layer) {
-        return textgen_fail(&where, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", model ? "layer" : "model");
+        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", model ? "layer" : "model");
     }
     if (index >= model->layer_count) {
-        return textgen_fail(&where, TEXTGEN_INVALID_ARGUMENT, "there is no layer %zu: the model has %zu", index,
+        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT,
+                            "layer index %zu is out of range: the model has %zu layers", index,
                             model->layer_count);
     }
     known.kind = textgen_layer_kind_name(model->layers[index].kind);
     known.inputs = model->layers[index].inputs;
     known.outputs = model->layers[index].outputs;
     return textgen_write_struct(layer, TEXTGEN_FIELDS_END(textgen_layer_info, outputs), &known, sizeof known,
-                                "textgen_layer_info", &where);
+                                "textgen_layer_info", &message);
 }
 
 const char *textgen_model_get_metadata(const textgen_model *model, const char *key, size_t *size) {

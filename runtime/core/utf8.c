@@ -2,16 +2,16 @@
 
 #include <string.h>
 
-int32_t textgen_utf8_next(textgen_view text, size_t *place) {
-    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
-    const unsigned char *bytes = text.data + *place;
+int32_t textgen_utf8_next(textgen_view text, size_t *offset) {
+    static const uint32_t minimum[] = {0, 0x80, 0x800, 0x10000};
+    const unsigned char *bytes = text.data + *offset;
     const unsigned char first = bytes[0];
     if (first < 0x80) {
-        *place += 1;
+        *offset += 1;
         return first;
     }
     const size_t more = first < 0xC0 ? 0 : first < 0xE0 ? 1 : first < 0xF0 ? 2 : first < 0xF8 ? 3 : 0;
-    if (more == 0 || more >= text.size - *place) {
+    if (more == 0 || more >= text.size - *offset) {
         return -1;
     }
     uint32_t character = first & (0x3Fu >> more);
@@ -21,11 +21,11 @@ int32_t textgen_utf8_next(textgen_view text, size_t *place) {
         }
         character = character << 6 | (bytes[i] & 0x3Fu);
     }
-    if (character < least[more] || character >= TEXTGEN_CODE_POINTS ||
+    if (character < minimum[more] || character >= TEXTGEN_CODE_POINTS ||
         (character >= 0xD800 && character < 0xE000)) {
         return -1;
     }
-    *place += more + 1;
+    *offset += more + 1;
     return (int32_t)character;
 }
 
@@ -41,17 +41,17 @@ size_t textgen_utf8_write(uint32_t character, char *text) {
 }
 
 bool textgen_utf8_valid(textgen_view text) {
-    size_t place = 0;
-    while (place < text.size) {
+    size_t offset = 0;
+    while (offset < text.size) {
         uint64_t word;
-        if (text.size - place >= sizeof(word)) {
-            memcpy(&word, text.data + place, sizeof(word));
+        if (text.size - offset >= sizeof(word)) {
+            memcpy(&word, text.data + offset, sizeof(word));
             if ((word & UINT64_C(0x8080808080808080)) == 0) {
-                place += sizeof(word);
+                offset += sizeof(word);
                 continue;
             }
         }
-        if (textgen_utf8_next(text, &place) < 0) {
+        if (textgen_utf8_next(text, &offset) < 0) {
             return false;
         }
     }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Tokens are found by pages of code points. A page without symbols is page 0, which all of them share. */
+/* A table of pages maps code points to tokens. All pages without symbols share page 0. */
 enum { PAGE = 256, PAGES = TEXTGEN_CODE_POINTS / PAGE };
 
 struct textgen_vocabulary {
@@ -15,15 +15,15 @@ struct textgen_vocabulary {
     int64_t unknown;
     bool lowercase;
     const char *unicode;
-    uint32_t *symbols; /* by token */
-    int32_t *tokens;   /* [pages][PAGE], or -1 */
+    uint32_t *symbols; /* [count], the code point of each token */
+    int32_t *tokens;   /* [pages][PAGE]; -1 if the code point is not in the vocabulary */
     uint16_t page_of[PAGES];
 };
 
-/* See that a vocabulary has no more entries than it may, before they are looked at. A comma, bracket or brace
+/* Check that a vocabulary does not have too many entries, before parsing them. A comma, a bracket or a brace
  * may itself be one of the characters. */
 static int32_t check_entries(textgen_view text, size_t size, const textgen_error *error) {
-    char counted[TEXTGEN_COUNTED];
+    char formatted[TEXTGEN_NUMBER_SIZE];
     size_t commas = 0;
     size_t brackets = 0;
     size_t braces = 0;
@@ -33,14 +33,14 @@ static int32_t check_entries(textgen_view text, size_t size, const textgen_error
         braces += text.data[i] == '{';
     }
     if (brackets > 2 || braces > 1) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "its metadata '%s' is not a list of characters",
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the metadata '%s' is not a list of characters",
                             TEXTGEN_VOCABULARY_KEY);
     }
     if (commas > size) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                            "its metadata '%s' has more than the %s entries that its graph has logits for: "
-                            "export it again",
-                            TEXTGEN_VOCABULARY_KEY, textgen_count(size, counted));
+        return textgen_fail(
+            error, TEXTGEN_DAMAGED_MODEL,
+            "the metadata '%s' has more entries than the graph has logits (%s): export the model again",
+            TEXTGEN_VOCABULARY_KEY, textgen_format_number(size, formatted));
     }
     return TEXTGEN_OK;
 }
@@ -54,10 +54,10 @@ static size_t count_items(textgen_view items) {
     return count;
 }
 
-/* The code point of an entry, 0 for that of the unknown symbol. */
+/* Read the code point of an entry. unknown: whether it is the unknown symbol, which becomes 0. */
 static int32_t read_symbol(const textgen_json *entry, size_t token, bool unknown, uint32_t *symbol,
                            const textgen_error *error) {
-    char quoted[TEXTGEN_QUOTED];
+    char quoted[TEXTGEN_QUOTE_SIZE];
     textgen_view rest = entry->text;
     int32_t character = -1;
     if (entry->kind == TEXTGEN_JSON_STRING) {
@@ -69,11 +69,12 @@ static int32_t read_symbol(const textgen_json *entry, size_t token, bool unknown
             return TEXTGEN_OK;
         }
         return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                            "its metadata '%s' holds %s at %zu, where the unknown symbol has an empty entry",
+                            "the metadata '%s' has %s at index %zu; the unknown symbol must be \"\"",
                             TEXTGEN_VOCABULARY_KEY, textgen_json_quote(entry, quoted), token);
     }
     if (character < 0 || rest.size > 0 || (character >= 0xD800 && character < 0xE000)) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "its metadata '%s' holds %s at %zu, not a character",
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                            "the metadata '%s' has %s at index %zu; expected a character",
                             TEXTGEN_VOCABULARY_KEY, textgen_json_quote(entry, quoted), token);
     }
     *symbol = (uint32_t)character;
@@ -93,7 +94,7 @@ static int32_t read_symbols(const textgen_onnx *file, size_t size, textgen_vocab
     }
     vocabulary->count = list.kind == TEXTGEN_JSON_ARRAY ? count_items(list.text) : 0;
     if (vocabulary->count == 0) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "its metadata '%s' is not a list of characters",
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the metadata '%s' is not a list of characters",
                             TEXTGEN_VOCABULARY_KEY);
     }
     code = textgen_metadata_unknown(file, vocabulary->count, &vocabulary->unknown, error);
@@ -116,7 +117,7 @@ static int32_t *find_token(const textgen_vocabulary *vocabulary, uint32_t charac
     return &vocabulary->tokens[(size_t)vocabulary->page_of[character / PAGE] * PAGE + character % PAGE];
 }
 
-/* Make the tables that find a character's token. */
+/* Build the tables that map characters to tokens. */
 static int32_t index_symbols(textgen_vocabulary *vocabulary, const textgen_error *error) {
     size_t pages = 1;
     for (size_t token = 0; token < vocabulary->count; token++) {
@@ -139,7 +140,7 @@ static int32_t index_symbols(textgen_vocabulary *vocabulary, const textgen_error
         const size_t bytes = textgen_utf8_write(vocabulary->symbols[token], text);
         int32_t *found = find_token(vocabulary, vocabulary->symbols[token]);
         if (*found >= 0) {
-            return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "its metadata '%s' holds a character twice",
+            return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the metadata '%s' contains a character twice",
                                 TEXTGEN_VOCABULARY_KEY);
         }
         *found = (int32_t)token;
@@ -148,8 +149,8 @@ static int32_t index_symbols(textgen_vocabulary *vocabulary, const textgen_error
     return TEXTGEN_OK;
 }
 
-/* Whether a value is a text that is not empty and has no characters but the vocabulary's. */
-static bool knows_text(const textgen_vocabulary *vocabulary, const textgen_json *value) {
+/* Whether a value is a non-empty text whose characters are all in the vocabulary. */
+static bool is_encodable(const textgen_vocabulary *vocabulary, const textgen_json *value) {
     if (value->kind != TEXTGEN_JSON_STRING || value->text.size == 0) {
         return false;
     }
@@ -172,14 +173,14 @@ static int32_t check_prompts(const textgen_onnx *file, const textgen_vocabulary 
     if (code != TEXTGEN_OK) {
         return code;
     }
-    bool right = prompts.kind == TEXTGEN_JSON_ARRAY;
+    bool valid = prompts.kind == TEXTGEN_JSON_ARRAY;
     textgen_view rest = prompts.text;
-    while (right && textgen_json_item(&rest, &prompt)) {
-        right = knows_text(vocabulary, &prompt);
+    while (valid && textgen_json_item(&rest, &prompt)) {
+        valid = is_encodable(vocabulary, &prompt);
     }
-    return right ? TEXTGEN_OK
+    return valid ? TEXTGEN_OK
                  : textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                                "its metadata '%s' is not a list of texts in its own vocabulary", key);
+                                "the metadata '%s' is not a list of texts in the model's vocabulary", key);
 }
 
 int32_t textgen_vocabulary_create(const textgen_onnx *file, size_t size, textgen_vocabulary **vocabulary,
@@ -199,9 +200,10 @@ int32_t textgen_vocabulary_create(const textgen_onnx *file, size_t size, textgen
         code = index_symbols(created, error);
     }
     if (code == TEXTGEN_OK && created->count != size) {
-        code = textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                            "its vocabulary has %zu characters but its logits %zu values: export it again",
-                            created->count, size);
+        code = textgen_fail(
+            error, TEXTGEN_DAMAGED_MODEL,
+            "the vocabulary has %zu characters, but the graph has %zu logits: export the model again",
+            created->count, size);
     }
     if (code == TEXTGEN_OK) {
         code = textgen_metadata_normalization(file, &created->lowercase, &created->unicode, error);
@@ -238,44 +240,45 @@ bool textgen_vocabulary_lowercase(const textgen_vocabulary *vocabulary) { return
 
 const char *textgen_vocabulary_unicode(const textgen_vocabulary *vocabulary) { return vocabulary->unicode; }
 
-static int32_t unknown_character(const textgen_vocabulary *vocabulary, textgen_view character, uint32_t number,
-                                 size_t place, const textgen_error *error) {
-    char quoted[TEXTGEN_QUOTED];
-    const bool capital = number >= 'A' && number <= 'Z' && *find_token(vocabulary, number - 'A' + 'a') >= 0;
+static int32_t unknown_character(const textgen_vocabulary *vocabulary, textgen_view character,
+                                 uint32_t code_point, size_t offset, const textgen_error *error) {
+    char quoted[TEXTGEN_QUOTE_SIZE];
+    const bool capital =
+        code_point >= 'A' && code_point <= 'Z' && *find_token(vocabulary, code_point - 'A' + 'a') >= 0;
     return textgen_fail(error, TEXTGEN_UNKNOWN_CHARACTER,
-                        "the model does not know %s (U+%04X), at byte %zu of the text%s",
-                        textgen_quote(character, quoted), (unsigned)number, place,
-                        capital ? ", but it knows the lower case" : ": leave it out");
+                        "%s (U+%04X) at byte %zu of the text is not in the vocabulary: %s",
+                        textgen_quote(character, quoted), (unsigned)code_point, offset,
+                        capital ? "use lower case" : "remove it");
 }
 
 int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
                             const textgen_error *error) {
     const textgen_view text = {(const unsigned char *)encoder->text, encoder->size};
-    size_t place = encoder->place;
-    if (place == 0 && text.size >= 3 && memcmp(text.data, "\xEF\xBB\xBF", 3) == 0) {
-        place = 3;
+    size_t offset = encoder->offset;
+    if (offset == 0 && text.size >= 3 && memcmp(text.data, "\xEF\xBB\xBF", 3) == 0) {
+        offset = 3;
     }
-    if (place >= text.size) {
+    if (offset >= text.size) {
         return 0;
     }
-    const size_t start = place;
-    int32_t character = textgen_utf8_next(text, &place);
+    const size_t start = offset;
+    int32_t character = textgen_utf8_next(text, &offset);
     if (character < 0) {
-        return textgen_fail(error, TEXTGEN_INVALID_UTF8, "the text is not UTF-8 at byte %zu", start);
+        return textgen_fail(error, TEXTGEN_INVALID_UTF8, "the text is not valid UTF-8 at byte %zu", start);
     }
     if (character == '\r') {
         character = '\n';
-        place += place < text.size && text.data[place] == '\n';
+        offset += offset < text.size && text.data[offset] == '\n';
     }
     *token = *find_token(vocabulary, (uint32_t)character);
     if (*token < 0) {
         *token = vocabulary->unknown;
     }
     if (*token < 0) {
-        const textgen_view unknown = {text.data + start, place - start};
+        const textgen_view unknown = {text.data + start, offset - start};
         return unknown_character(vocabulary, unknown, (uint32_t)character, start, error);
     }
-    encoder->place = place;
+    encoder->offset = offset;
     return 1;
 }
 

@@ -1,4 +1,7 @@
-/* The model's symbols and the conversion between UTF-8 text and tokens, from the file's metadata. */
+/* The vocabulary: reads it from the metadata, and converts UTF-8 text to tokens and back.
+ *
+ * A vocabulary is a list of symbols. A token is an index into it. Each symbol is one character, except that of
+ * the unknown symbol, which is empty. */
 #ifndef TEXTGEN_VOCABULARY_H
 #define TEXTGEN_VOCABULARY_H
 
@@ -6,38 +9,36 @@
 
 typedef struct textgen_vocabulary textgen_vocabulary;
 
-/* See that the metadata is a text generator's, of a format that this version reads. Check it before the graph:
- * a file that is no text generator has an unknown graph, and that is not what is wrong with it. */
+/* Fails if the metadata is not that of a text generator in a supported format. Call it before matching the
+ * graph: for an ONNX file that is not a text generator, this message is the helpful one. */
 int32_t textgen_format_check(const textgen_onnx *file, const textgen_error *error);
 
-/* Read textgen.format, textgen.level, textgen.vocabulary, textgen.special and textgen.normalization, and see
- * that textgen.prompts and textgen.training are what they should be. `size` is how many logits the graph has; a
- * vocabulary of another size is refused. */
+/* Read the vocabulary and the normalization, and check all other metadata. size: the number of logits of the
+ * graph; a vocabulary of another size is refused. */
 int32_t textgen_vocabulary_create(const textgen_onnx *file, size_t size, textgen_vocabulary **vocabulary,
                                   const textgen_error *error);
 void textgen_vocabulary_destroy(textgen_vocabulary *vocabulary);
 
-/* The token that stands for all unknown characters, or -1. */
+/* Return the token of the unknown symbol, which replaces characters outside the vocabulary, or -1. */
 int64_t textgen_vocabulary_unknown(const textgen_vocabulary *vocabulary);
 size_t textgen_vocabulary_symbol_bytes(const textgen_vocabulary *vocabulary);
 bool textgen_vocabulary_lowercase(const textgen_vocabulary *vocabulary);
-/* "NFC", "NFD", "NFKC", "NFKD" or NULL. */
+/* Return "NFC", "NFD", "NFKC", "NFKD" or NULL. */
 const char *textgen_vocabulary_unicode(const textgen_vocabulary *vocabulary);
 
-/* Where encoding stands in a text. */
+/* A text and the offset in bytes of its next character; start with offset 0. */
 typedef struct {
     const char *text;
     size_t size;
-    size_t place; /* 0 at the start */
+    size_t offset;
 } textgen_encoder;
 
-/* The next token of a text: 1 and a token, 0 at the end, or a negative code, after which the encoder stays
- * where it is. Drops a byte-order mark at the start and folds line ends. */
+/* Encode the next character. Return 1 and set `*token`, return 0 at the end, or return a negative code and
+ * leave the encoder unchanged. Drops a byte-order mark at the start; \r\n and \r become \n. */
 int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
                             const textgen_error *error);
 
-/* Write a token's UTF-8 bytes, symbol_bytes at most; returns how many: 0 for the unknown symbol. The token is
- * one of the vocabulary. */
+/* Write the UTF-8 bytes of a token, at most symbol_bytes. Return how many: 0 for the unknown symbol. */
 size_t textgen_decode_token(const textgen_vocabulary *vocabulary, int64_t token, char *text);
 
 #endif

@@ -18,7 +18,7 @@ bool textgen_wire_varint(textgen_wire *wire, uint64_t *value) {
     }
     for (unsigned shift = 0; shift < 64 && wire->next < wire->end; shift += 7) {
         const unsigned char byte = *wire->next++;
-        /* Of the tenth byte only one bit has room. */
+        /* Only one bit of the tenth byte fits into 64 bits. */
         if (shift == 63 && byte > 1) {
             return false;
         }
@@ -31,14 +31,14 @@ bool textgen_wire_varint(textgen_wire *wire, uint64_t *value) {
     return false;
 }
 
-static int damaged(textgen_wire *wire, const char *damage) {
-    wire->damage = damage;
+static int damaged(textgen_wire *wire, const char *problem) {
+    wire->problem = problem;
     return -1;
 }
 
-static int take(textgen_wire *wire, uint64_t size, textgen_view *bytes) {
+static int take_bytes(textgen_wire *wire, uint64_t size, textgen_view *bytes) {
     if (size > (size_t)(wire->end - wire->next)) {
-        return damaged(wire, "a field is longer than what contains it");
+        return damaged(wire, "a field is longer than its message");
     }
     bytes->data = wire->next;
     bytes->size = (size_t)size;
@@ -52,14 +52,14 @@ int textgen_wire_next(textgen_wire *wire, textgen_field *field) {
     }
     uint64_t tag;
     uint64_t size;
-    field->place = wire->next;
+    field->start = wire->next;
     field->integer = 0;
     field->bytes = (textgen_view){NULL, 0};
     if (!textgen_wire_varint(wire, &tag)) {
-        return damaged(wire, "a field's number is damaged");
+        return damaged(wire, "a field number is damaged");
     }
     if (tag >> 3 == 0 || tag >> 3 > MAX_FIELD_NUMBER) {
-        return damaged(wire, "a field has a number that does not exist");
+        return damaged(wire, "a field number is out of range");
     }
     field->number = (uint32_t)(tag >> 3);
     switch (tag & 7) {
@@ -68,16 +68,16 @@ int textgen_wire_next(textgen_wire *wire, textgen_field *field) {
         return textgen_wire_varint(wire, &field->integer) ? 1 : damaged(wire, "an integer is damaged");
     case TEXTGEN_WIRE_64_BITS:
         field->type = TEXTGEN_WIRE_64_BITS;
-        return take(wire, 8, &field->bytes);
+        return take_bytes(wire, 8, &field->bytes);
     case TEXTGEN_WIRE_32_BITS:
         field->type = TEXTGEN_WIRE_32_BITS;
-        return take(wire, 4, &field->bytes);
+        return take_bytes(wire, 4, &field->bytes);
     case TEXTGEN_WIRE_BYTES:
         field->type = TEXTGEN_WIRE_BYTES;
-        return textgen_wire_varint(wire, &size) ? take(wire, size, &field->bytes)
-                                                : damaged(wire, "a field's length is damaged");
+        return textgen_wire_varint(wire, &size) ? take_bytes(wire, size, &field->bytes)
+                                                : damaged(wire, "a field length is damaged");
     default:
-        return damaged(wire, "a field has a type that ONNX does not use");
+        return damaged(wire, "a field has an unsupported wire type");
     }
 }
 

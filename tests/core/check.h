@@ -1,4 +1,4 @@
-/* What the C tests share. A test that fails says where, and the program ends with 1. */
+/* Helpers of the C tests. A failed check prints its location and exits with status 1. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where a call under test writes its error line. */
+/* The message of the latest call that failed. */
 static char error[256];
 #define ERROR error, sizeof error
 
@@ -22,7 +22,7 @@ static char error[256];
 
 #define CHECK_OK(call) CHECK((call) == TEXTGEN_OK)
 
-/* The call fails with this code, and its error line contains this text. */
+/* Check that the call fails with this code, and that its message contains this text. */
 #define CHECK_FAILS(call, code, text)                                                                          \
     do {                                                                                                       \
         memset(error, 0, sizeof error);                                                                        \
@@ -30,7 +30,7 @@ static char error[256];
         CHECK(strstr(error, text) != NULL);                                                                    \
     } while (0)
 
-/* Memory that holds garbage; as float32 large numbers. */
+/* Allocate memory filled with garbage: large numbers as float32. */
 static inline void *allocate(size_t size) {
     void *memory = malloc(size);
     CHECK(memory);
@@ -47,7 +47,7 @@ static inline void *read_file(const char *path, size_t *size) {
     return data;
 }
 
-/* A model and the content of its file, which lives as long. */
+/* A model and the content of its file. */
 typedef struct {
     void *data;
     textgen_model *model;
@@ -66,9 +66,9 @@ static inline loaded load(const char *path, const char *kernels) {
     return result;
 }
 
-static inline void unload(loaded *unused) {
-    textgen_model_destroy(unused->model);
-    free(unused->data);
+static inline void unload(loaded *file) {
+    textgen_model_destroy(file->model);
+    free(file->data);
 }
 
 static inline textgen_stream *start(const textgen_model *model, double temperature, uint64_t seed,

@@ -1,13 +1,17 @@
-/* Hashes of numbers that must be equal to the last bit, whatever compiled the core: exact MODEL prints that of
- * exp64, and for each instruction set its name and that of sums in float64 and of the logits of a long text. */
+/* Prints hashes of results that must be equal to the last bit with every compiler.
+ *
+ *     exact MODEL
+ *
+ * The first line is the hash of exp64. The others are, for each instruction set, its name and the hash of
+ * float64 sums and of the logits of a long text. */
 #include "check.h"
 
 #include "exact.h"
 #include "handles.h"
 
-enum { ROUNDS = 100, AT_ONCE = 4095, LANES = 5, STEPS = 200 };
+enum { ROUNDS = 100, VALUES = 4095, LANES = 5, STEPS = 200 };
 
-/* FNV-1a: Fowler, Noll and Vo 1991, over whole words. */
+/* FNV-1a (Fowler, Noll and Vo, 1991), over 64-bit words. */
 static uint64_t add_to_hash(uint64_t hash, uint64_t word) { return (hash ^ word) * 1099511628211u; }
 static const uint64_t no_hash = 14695981039346656037u;
 
@@ -17,19 +21,19 @@ static uint64_t next_random(uint64_t *state) {
     return *state >> 11;
 }
 
-/* From 0 down to where the result is 0. */
+/* Over arguments from 0 down to those whose result is 0. */
 static void print_exp64(void) {
     const textgen_exp64 exp64 = textgen_find_exp64();
-    static double values[AT_ONCE];
+    static double values[VALUES];
     uint64_t hash = no_hash, state = 1, bits;
     int round, i;
     for (round = 0; round < ROUNDS; round++) {
-        const double widest = round % 2 ? 720.0 : 3.0;
-        for (i = 0; i < AT_ONCE; i++) {
-            values[i] = (double)next_random(&state) * (-1.0 / 9007199254740992.0) * widest;
+        const double range = round % 2 ? 720.0 : 3.0;
+        for (i = 0; i < VALUES; i++) {
+            values[i] = (double)next_random(&state) * (-1.0 / 9007199254740992.0) * range;
         }
-        exp64(values, AT_ONCE);
-        for (i = 0; i < AT_ONCE; i++) {
+        exp64(values, VALUES);
+        for (i = 0; i < VALUES; i++) {
             memcpy(&bits, &values[i], sizeof bits);
             hash = add_to_hash(hash, bits);
         }
@@ -37,7 +41,7 @@ static void print_exp64(void) {
     printf("exp64 %016llx\n", (unsigned long long)hash);
 }
 
-/* Sums of two products that cancel but for what rounding one of them loses: 0 unless it is fused. */
+/* Sums of two products that cancel exactly, unless the second one is fused with the addition. */
 static uint64_t add_products(uint64_t hash, const textgen_kernels *kernels) {
     static double weights[2 * TEXTGEN_BLOCK], bias[TEXTGEN_BLOCK];
     static float products[TEXTGEN_BLOCK];
@@ -60,33 +64,32 @@ static uint64_t add_products(uint64_t hash, const textgen_kernels *kernels) {
     return hash;
 }
 
-/* What comes of a number does not depend on how many others there are. */
+/* Check that a result does not depend on the number of values. */
 static void check_counts(void) {
     const textgen_exp64 exp64 = textgen_find_exp64();
-    double together[20], alone[20];
+    double batch[20], single[20];
     size_t count, i;
     for (count = 0; count <= 20; count++) {
         for (i = 0; i < count; i++) {
-            together[i] = alone[i] = -0.37 * (double)i;
-            exp64(&alone[i], 1);
+            batch[i] = single[i] = -0.37 * (double)i;
+            exp64(&single[i], 1);
         }
-        exp64(together, count);
-        CHECK(!memcmp(together, alone, count * sizeof *alone));
+        exp64(batch, count);
+        CHECK(!memcmp(batch, single, count * sizeof *single));
     }
 }
 
 static void print_logits(const char *path, const char *kernels) {
-    const loaded file = load(path, kernels);
+    loaded file = load(path, kernels);
     const textgen_network *network = file.model->network;
     const size_t count = (size_t)STEPS * LANES * network->vocabulary;
-    const size_t state_size = network->lstms * LANES * network->units;
+    const size_t state_size = network->lstm_count * LANES * network->units;
     void *workspace = allocate(textgen_slots_size(network, LANES, STEPS));
     float *logits = allocate(count * sizeof *logits), *state[TEXTGEN_STATE_ARRAYS];
     static int64_t tokens[STEPS * LANES];
     uint64_t hash = add_products(no_hash, network->kernels), random = 1;
     uint32_t bits;
     size_t i;
-    loaded unused = file;
     for (i = 0; i < STEPS * LANES; i++) {
         tokens[i] = (int64_t)(next_random(&random) % network->vocabulary);
     }
@@ -103,7 +106,7 @@ static void print_logits(const char *path, const char *kernels) {
         free(state[i]);
     }
     free(workspace), free(logits);
-    unload(&unused);
+    unload(&file);
 }
 
 int main(int count, char **arguments) {

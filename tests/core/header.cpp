@@ -1,4 +1,4 @@
-// The public header is C++ as well, and its names have C linkage.
+// Checks that the public header compiles as C++, with C linkage.
 #include "textgen.h"
 
 int main() {

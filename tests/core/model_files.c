@@ -1,4 +1,4 @@
-/* What the public functions make of unusual files and sizes: model_files MODEL. */
+/* Tests the public functions with unusual files and sizes: model_files MODEL. */
 #include "check.h"
 
 static void check_codes(void) {
@@ -6,7 +6,7 @@ static void check_codes(void) {
     CHECK(strstr(textgen_code_text(TEXTGEN_NEWER_FORMAT), "newer version"));
 }
 
-/* Such as the result of an ftell that failed. */
+/* Sizes such as the result of a failed ftell. */
 static void check_sizes(const void *data, size_t size) {
     textgen_model *model = NULL;
     CHECK_FAILS(textgen_model_create(data, SIZE_MAX, NULL, &model, ERROR), TEXTGEN_INVALID_ARGUMENT, "size is");
@@ -22,7 +22,7 @@ static void check_sizes(const void *data, size_t size) {
     textgen_model_destroy(model);
 }
 
-/* Metadata lies in the caller's buffer, even if it is empty or has no value. */
+/* Metadata points into the caller's buffer, even if it is empty or has no value. */
 static void check_metadata(const void *data, size_t size) {
     static const char entries[] = "\x72\x06\x0a\x04note\x72\x09\x0a\x05"
                                   "empty\x12\x00";

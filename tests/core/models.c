@@ -1,4 +1,4 @@
-/* Models, and the sizes of structures: models MODEL LAYERS PARAMETERS, where the numbers are what to expect. */
+/* Tests models and the sizes of structures: models MODEL LAYERS PARAMETERS, with the expected numbers. */
 #include "check.h"
 
 static void check_version_and_codes(void) {
@@ -18,15 +18,15 @@ static void check_create(const void *data, size_t size) {
     CHECK_FAILS(textgen_model_create(data, size, NULL, NULL, ERROR), TEXTGEN_INVALID_ARGUMENT, "model is NULL");
     CHECK_FAILS(textgen_model_create(data, size, &options, &model, ERROR), TEXTGEN_INVALID_ARGUMENT,
                 "'abacus'");
-    CHECK_FAILS(textgen_model_create(data, 0, NULL, &model, ERROR), TEXTGEN_DAMAGED_MODEL, "the model file: ");
+    CHECK_FAILS(textgen_model_create(data, 0, NULL, &model, ERROR), TEXTGEN_DAMAGED_MODEL, "model file: ");
     CHECK_FAILS(textgen_model_create(data, size / 2, NULL, &model, ERROR), TEXTGEN_DAMAGED_MODEL,
-                "the model file: ");
+                "model file: ");
     CHECK(!model);
     textgen_model_destroy(NULL);
 }
 
-/* The error line fits where it must, and may have no room at all. */
-static void check_error_room(void) {
+/* Messages are cut to the size of the buffer, which may be 0. */
+static void check_error_size(void) {
     char small[8] = "1234567";
     CHECK(textgen_model_create(NULL, 0, NULL, NULL, NULL, 0) == TEXTGEN_INVALID_ARGUMENT);
     CHECK(textgen_model_create(NULL, 0, NULL, NULL, NULL, 99) == TEXTGEN_INVALID_ARGUMENT);
@@ -36,7 +36,7 @@ static void check_error_room(void) {
     CHECK(!strcmp(small, "data") && !strcmp(small + 5, "67"));
 }
 
-/* Options of a later version: one more field. */
+/* Options of a later version have another field. */
 static void check_options_size(const void *data, size_t size) {
     struct {
         textgen_model_options options;
@@ -47,7 +47,7 @@ static void check_options_size(const void *data, size_t size) {
     textgen_model_destroy(model);
     newer.later[1] = 1;
     CHECK_FAILS(textgen_model_create(data, size, &newer.options, &model, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "does not know");
+                "does not support");
     newer.options.struct_size = 0;
     CHECK_FAILS(textgen_model_create(data, size, &newer.options, &model, ERROR), TEXTGEN_INVALID_ARGUMENT,
                 "struct_size is 0: set it to sizeof(textgen_model_options)");
@@ -95,7 +95,8 @@ static void check_layers(const textgen_model *model, size_t layers) {
         }
     }
     CHECK(first.inputs == layer.outputs);
-    CHECK_FAILS(textgen_model_get_layer(model, layers, &layer, ERROR), TEXTGEN_INVALID_ARGUMENT, "no layer");
+    CHECK_FAILS(textgen_model_get_layer(model, layers, &layer, ERROR), TEXTGEN_INVALID_ARGUMENT,
+                "out of range");
     CHECK_FAILS(textgen_model_get_layer(NULL, 0, &layer, ERROR), TEXTGEN_INVALID_ARGUMENT, "model is NULL");
     CHECK_FAILS(textgen_model_get_layer(model, 0, NULL, ERROR), TEXTGEN_INVALID_ARGUMENT, "layer is NULL");
 }
@@ -120,7 +121,7 @@ int main(int count, char **arguments) {
     layers = strtoul(arguments[2], NULL, 10);
     check_version_and_codes();
     check_create(data, size);
-    check_error_room();
+    check_error_size();
     check_options_size(data, size);
     CHECK_OK(textgen_model_create(data, size, NULL, &model, ERROR));
     check_info(model, layers, strtoul(arguments[3], NULL, 10));

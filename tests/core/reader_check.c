@@ -1,8 +1,8 @@
-/* Reads a model file and prints what the core makes of it, or the code and the line that says why not.
+/* Reads a model file and prints its description, or the error code and the message.
  *
- *     reader_check FILE         the description
- *     reader_check FILE TEXT    and the tokens of a text, and the text of these
- *     reader_check              of files from standard input: before each its size in 4 little-endian bytes
+ *     reader_check FILE         print the description
+ *     reader_check FILE TEXT    also print the tokens of a text, decoded again
+ *     reader_check              read files from standard input, each after its size in 4 little-endian bytes
  */
 #include "model.h"
 #include "vocabulary.h"
@@ -22,17 +22,17 @@ static unsigned char *read_file(const char *path, size_t *size) {
     if (file == NULL) {
         return NULL;
     }
-    size_t room = 4096;
-    unsigned char *content = malloc(room);
+    size_t capacity = 4096;
+    unsigned char *content = malloc(capacity);
     *size = 0;
     while (content != NULL) {
-        const size_t got = fread(content + *size, 1, room - *size, file);
+        const size_t got = fread(content + *size, 1, capacity - *size, file);
         *size += got;
         if (got == 0) {
             break;
         }
-        if (*size == room) {
-            unsigned char *larger = realloc(content, room *= 2);
+        if (*size == capacity) {
+            unsigned char *larger = realloc(content, capacity *= 2);
             if (larger == NULL) {
                 free(content);
             }
@@ -43,7 +43,7 @@ static unsigned char *read_file(const char *path, size_t *size) {
     return content;
 }
 
-/* The sum of all weights shows whether they are read in the right order and place. */
+/* The weighted sum depends on the order of the weights. */
 static int32_t print_layer(const textgen_layer *layer) {
     printf("layer %s '%.*s' %zu %zu", textgen_layer_kind_name(layer->kind), (int)layer->name.size,
            (const char *)layer->name.data, layer->inputs, layer->outputs);
@@ -154,7 +154,7 @@ static int32_t print_file(const unsigned char *content, size_t size, const char 
     return code;
 }
 
-/* A file in memory of its own size, so that a sanitizer sees what is read behind it. */
+/* Each file gets a separate buffer of its exact size, so that a sanitizer detects reads beyond it. */
 static int print_all(void) {
     unsigned char head[4];
     while (fread(head, 1, sizeof(head), stdin) == sizeof(head)) {

@@ -1,21 +1,21 @@
-/* Single streams: streams MODEL, a model that knows "abc" and does not know "x". */
+/* Tests single streams: streams MODEL. Its vocabulary contains "abc", and not "x". */
 #include "check.h"
 
 #include <math.h>
 
-enum { LENGTH = 100, ROOM = LENGTH * 4 + 1 };
+enum { LENGTH = 100, TEXT_SIZE = LENGTH * 4 + 1 };
 
-static void take(textgen_stream *stream, size_t length, char *text) {
+static void generate(textgen_stream *stream, size_t length, char *text) {
     size_t written = 0;
-    CHECK_OK(textgen_stream_generate(stream, length, text, ROOM, &written, ERROR));
+    CHECK_OK(textgen_stream_generate(stream, length, text, TEXT_SIZE, &written, ERROR));
     CHECK(written == strlen(text) && written >= length);
 }
 
-/* That both go on alike. */
+/* Check that both streams generate the same text. */
 static void check_equal(textgen_stream *one, textgen_stream *other) {
-    char text[ROOM], other_text[ROOM];
-    take(one, LENGTH, text);
-    take(other, LENGTH, other_text);
+    char text[TEXT_SIZE], other_text[TEXT_SIZE];
+    generate(one, LENGTH, text);
+    generate(other, LENGTH, other_text);
     CHECK(!strcmp(text, other_text));
 }
 
@@ -41,9 +41,9 @@ static void check_memory(const textgen_model *model) {
     free(memory);
 }
 
-/* What is wrong with a textgen_sampling, both for a new stream and for one that runs. */
-static void check_refused(textgen_stream *stream, const textgen_model *model, const textgen_sampling *sampling,
-                          const char *text) {
+/* Check that a textgen_sampling is refused, for a new stream and for a running one. */
+static void check_fails(textgen_stream *stream, const textgen_model *model, const textgen_sampling *sampling,
+                        const char *text) {
     const size_t size = textgen_stream_size(model);
     void *memory = allocate(size);
     textgen_stream *other = NULL;
@@ -64,17 +64,17 @@ static void check_sampling(const textgen_model *model) {
     size_t i;
     for (i = 0; i < sizeof temperatures / sizeof *temperatures; i++) {
         newer.sampling.temperature = temperatures[i];
-        check_refused(stream, model, &newer.sampling, "temperature");
+        check_fails(stream, model, &newer.sampling, "temperature");
     }
     newer.sampling.temperature = 0.5;
     newer.sampling.substream = (uint64_t)1 << 32;
-    check_refused(stream, model, &newer.sampling, "substream");
+    check_fails(stream, model, &newer.sampling, "substream");
     newer.sampling.substream = 2;
     newer.later = 1;
-    check_refused(stream, model, &newer.sampling, "does not know");
+    check_fails(stream, model, &newer.sampling, "does not support");
     newer.later = 0;
     newer.sampling.struct_size = 8;
-    check_refused(stream, model, &newer.sampling, "struct_size is 8");
+    check_fails(stream, model, &newer.sampling, "struct_size is 8");
     newer.sampling.struct_size = sizeof newer;
     CHECK_FAILS(textgen_stream_set_sampling(stream, NULL, ERROR), TEXTGEN_INVALID_ARGUMENT, "sampling is NULL");
     CHECK_FAILS(textgen_stream_set_sampling(NULL, &newer.sampling, ERROR), TEXTGEN_INVALID_ARGUMENT,
@@ -84,13 +84,13 @@ static void check_sampling(const textgen_model *model) {
     free(stream), free(other);
 }
 
-/* Another temperature goes on with the same random numbers. */
+/* Another temperature continues with the same random numbers. */
 static void check_new_temperature(const textgen_model *model) {
     textgen_sampling sampling = {sizeof sampling, 0.2, 3, 0, 0};
     textgen_stream *stream = start(model, 1.0, 3, 0, "abc"), *other = start(model, 1.0, 3, 0, "abc");
-    char text[ROOM];
-    take(stream, 10, text);
-    take(other, 10, text);
+    char text[TEXT_SIZE];
+    generate(stream, 10, text);
+    generate(other, 10, text);
     CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
     sampling.temperature = 1.0;
     CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
@@ -98,13 +98,13 @@ static void check_new_temperature(const textgen_model *model) {
     free(stream), free(other);
 }
 
-/* Another seed or substream starts with its own random numbers: as a new stream does that has read the same. */
+/* Another seed or substream restarts the random numbers, as in a new stream that was fed the same text. */
 static void check_new_seed(const textgen_model *model, uint64_t seed, uint64_t seed_high, uint64_t substream) {
     const textgen_sampling sampling = {sizeof sampling, 1.0, seed, seed_high, substream};
     const size_t size = textgen_stream_size(model);
     textgen_stream *stream = start(model, 1.0, 3, 0, "abc"), *fresh;
-    char text[ROOM];
-    take(stream, 10, text);
+    char text[TEXT_SIZE];
+    generate(stream, 10, text);
     CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
     CHECK_OK(textgen_stream_init(allocate(size), size, model, &sampling, &fresh, ERROR));
     CHECK_OK(textgen_stream_feed(fresh, "abc", 3, ERROR));
@@ -113,7 +113,7 @@ static void check_new_seed(const textgen_model *model, uint64_t seed, uint64_t s
     free(stream), free(fresh);
 }
 
-/* At an error nothing is read. */
+/* A text with an error is not fed at all. */
 static void check_feed(const textgen_model *model) {
     textgen_stream *stream = start(model, 0.5, 1, 0, "abc"), *other = start(model, 0.5, 1, 0, "abc");
     static char text[5000];
@@ -127,12 +127,12 @@ static void check_feed(const textgen_model *model) {
     CHECK_OK(textgen_stream_feed(stream, NULL, 0, ERROR));
     CHECK_OK(textgen_stream_feed(stream, "", 0, ERROR));
     check_equal(stream, other);
-    /* A text in one go or in parts, longer than a chunk. */
+    /* A text longer than a chunk, fed at once or in parts. */
     CHECK_OK(textgen_stream_feed(stream, text, 129, ERROR));
     CHECK_OK(textgen_stream_feed(other, text, 64, ERROR));
     CHECK_OK(textgen_stream_feed(other, text, 65, ERROR));
     check_equal(stream, other);
-    /* A byte-order mark goes, and line ends become \n. */
+    /* A byte-order mark is dropped, and line ends become \n. */
     CHECK_OK(textgen_stream_feed(stream,
                                  "\xef\xbb\xbf"
                                  "a\r\nb\rc",
@@ -144,40 +144,42 @@ static void check_feed(const textgen_model *model) {
 
 static void check_generate(const textgen_model *model) {
     textgen_stream *stream = start(model, 0.5, 1, 0, NULL), *other;
-    char text[ROOM] = "before";
+    char text[TEXT_SIZE] = "before";
     size_t written = 99;
-    CHECK_FAILS(textgen_stream_generate(stream, 1, text, ROOM, &written, ERROR), TEXTGEN_NO_PROMPT, "feed");
+    CHECK_FAILS(textgen_stream_generate(stream, 1, text, TEXT_SIZE, &written, ERROR), TEXTGEN_NO_PROMPT,
+                "feed");
     CHECK_OK(textgen_stream_feed(stream, "\xef\xbb\xbf", 3, ERROR));
-    CHECK_FAILS(textgen_stream_generate(stream, 1, text, ROOM, &written, ERROR), TEXTGEN_NO_PROMPT, "feed");
+    CHECK_FAILS(textgen_stream_generate(stream, 1, text, TEXT_SIZE, &written, ERROR), TEXTGEN_NO_PROMPT,
+                "feed");
     CHECK_OK(textgen_stream_feed(stream, "abc", 3, ERROR));
-    CHECK_FAILS(textgen_stream_generate(NULL, 1, text, ROOM, &written, ERROR), TEXTGEN_INVALID_ARGUMENT,
+    CHECK_FAILS(textgen_stream_generate(NULL, 1, text, TEXT_SIZE, &written, ERROR), TEXTGEN_INVALID_ARGUMENT,
                 "stream");
-    CHECK_FAILS(textgen_stream_generate(stream, 1, NULL, ROOM, &written, ERROR), TEXTGEN_INVALID_ARGUMENT,
+    CHECK_FAILS(textgen_stream_generate(stream, 1, NULL, TEXT_SIZE, &written, ERROR), TEXTGEN_INVALID_ARGUMENT,
                 "text");
-    CHECK_FAILS(textgen_stream_generate(stream, 0, text, ROOM, &written, ERROR), TEXTGEN_INVALID_ARGUMENT,
+    CHECK_FAILS(textgen_stream_generate(stream, 0, text, TEXT_SIZE, &written, ERROR), TEXTGEN_INVALID_ARGUMENT,
                 "length is 0");
-    CHECK_FAILS(textgen_stream_generate(stream, SIZE_MAX, text, ROOM, &written, ERROR),
+    CHECK_FAILS(textgen_stream_generate(stream, SIZE_MAX, text, TEXT_SIZE, &written, ERROR),
                 TEXTGEN_INVALID_ARGUMENT, "length is");
-    CHECK_FAILS(textgen_stream_generate(stream, SIZE_MAX / 4, text, ROOM, &written, ERROR),
+    CHECK_FAILS(textgen_stream_generate(stream, SIZE_MAX / 4, text, TEXT_SIZE, &written, ERROR),
                 TEXTGEN_INVALID_ARGUMENT, "length is");
-    CHECK_FAILS(textgen_stream_generate(stream, LENGTH, text, ROOM - 1, &written, ERROR),
-                TEXTGEN_BUFFER_TOO_SMALL, "text has room for 400 bytes: 401 are needed");
+    CHECK_FAILS(textgen_stream_generate(stream, LENGTH, text, TEXT_SIZE - 1, &written, ERROR),
+                TEXTGEN_BUFFER_TOO_SMALL, "text has 400 bytes; 401 are needed");
     CHECK(written == 99 && !strcmp(text, "before"));
     other = start(model, 0.5, 1, 0, "abc");
     check_equal(stream, other);
     /* `written` may be NULL, and one character at a time is the same text. */
-    CHECK_OK(textgen_stream_generate(stream, 1, text, ROOM, NULL, ERROR));
-    take(other, 1, text);
+    CHECK_OK(textgen_stream_generate(stream, 1, text, TEXT_SIZE, NULL, ERROR));
+    generate(other, 1, text);
     check_equal(stream, other);
     free(stream), free(other);
 }
 
-/* A copy, and a copy of the bytes to a place that is aligned differently, go on as the original does. */
+/* A copy, and a copy of the bytes at another alignment, generate the same text as the original. */
 static void check_copies(const textgen_model *model) {
     const size_t size = textgen_stream_size(model);
     textgen_stream *stream = start(model, 1.0, 5, 0, "abc"), *copy = NULL;
-    char *memory = allocate(size + 64), text[ROOM];
-    take(stream, 30, text);
+    char *memory = allocate(size + 64), text[TEXT_SIZE];
+    generate(stream, 30, text);
     CHECK_FAILS(textgen_stream_copy(NULL, memory, size, &copy, ERROR), TEXTGEN_INVALID_ARGUMENT, "stream");
     CHECK_FAILS(textgen_stream_copy(stream, memory, size, NULL, ERROR), TEXTGEN_INVALID_ARGUMENT, "copy");
     CHECK_FAILS(textgen_stream_copy(stream, NULL, size, &copy, ERROR), TEXTGEN_INVALID_ARGUMENT,

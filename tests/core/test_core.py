@@ -123,7 +123,7 @@ def test_the_readme_compiles_and_runs_the_example(tmp_path: Path) -> None:
         (["absent.onnx", "a"], "cannot open the model file"),
         ([__file__, "a"], None),
         ([TINY, "abx"], None),
-        ([TINY, ""], "the stream was fed nothing yet: feed it a prompt"),
+        ([TINY, ""], "the stream has no prompt: feed it one first"),
         ([TINY, "abc", "nan"], None),
         ([TINY, "abc", "1", "1", "0"], "length is 0: it must be 1 or more"),
         ([TINY, "abc", "hot"], "TEMPERATURE must be a number"),

@@ -103,33 +103,41 @@ def with_fields(number: int, content: bytes, count: int) -> bytes:
         (
             b"damaged",
             DAMAGED_MODEL,
-            "cannot read it as an ONNX model .at byte 0: a field has a type that ONNX",
+            "cannot read it as an ONNX model .at byte 0: a field has an unsupported wire type",
         ),
-        (b"", DAMAGED_MODEL, "it is empty"),
-        (b"\x08\x07", DAMAGED_MODEL, "no text generator: it has no 'textgen.format' metadata"),
+        (b"", DAMAGED_MODEL, "the file is empty"),
+        (b"\x08\x07", DAMAGED_MODEL, "not a text generator: the ONNX file has no 'textgen.format' metadata"),
         (b"\x08" + b"\xff" * 10 + b"\x00", DAMAGED_MODEL, "at byte 0: an integer is damaged"),
         (b"\x08" + b"\xff" * 9 + b"\x02", DAMAGED_MODEL, "an integer is damaged"),
         (b"\x08\x80", DAMAGED_MODEL, "an integer is damaged"),
-        (b"\x80", DAMAGED_MODEL, "a field's number is damaged"),
-        (b"\x00\x00", DAMAGED_MODEL, "a number that does not exist"),
-        (b"\x0a\x01x", DAMAGED_MODEL, "at byte 0: a field is of another type"),
-        (b"\x3a\x05ab", DAMAGED_MODEL, "longer than what contains it"),
-        (b"\x3a" + b"\xff" * 9 + b"\x01", DAMAGED_MODEL, "longer than what contains it"),
-        (b"\x08\x07\x13\x14", DAMAGED_MODEL, "at byte 2: a field has a type that ONNX does not use"),
-        (make_model().SerializeToString() + field(7, b""), DAMAGED_MODEL, "a part is there twice"),
-        (make_model().SerializeToString() + field(14, field(1, b"\xff")), DAMAGED_MODEL, "not UTF-8"),
-        (make_model().SerializeToString() + field(14, field(2, b"\xed\xa0\x80")), DAMAGED_MODEL, "not UTF-8"),
+        (b"\x80", DAMAGED_MODEL, "a field number is damaged"),
+        (b"\x00\x00", DAMAGED_MODEL, "a field number is out of range"),
+        (b"\x0a\x01x", DAMAGED_MODEL, "at byte 0: a field has the wrong wire type"),
+        (b"\x3a\x05ab", DAMAGED_MODEL, "longer than its message"),
+        (b"\x3a" + b"\xff" * 9 + b"\x01", DAMAGED_MODEL, "longer than its message"),
+        (b"\x08\x07\x13\x14", DAMAGED_MODEL, "at byte 2: a field has an unsupported wire type"),
+        (
+            make_model().SerializeToString() + field(7, b""),
+            DAMAGED_MODEL,
+            "a part that must be unique is repeated",
+        ),
+        (make_model().SerializeToString() + field(14, field(1, b"\xff")), DAMAGED_MODEL, "not valid UTF-8"),
+        (
+            make_model().SerializeToString() + field(14, field(2, b"\xed\xa0\x80")),
+            DAMAGED_MODEL,
+            "not valid UTF-8",
+        ),
         (make_model().SerializeToString() + field(14, b"") * 4089, 0, ""),
         (field(14, b"") * 4090 + make_model().SerializeToString(), 0, ""),
         (make_model().SerializeToString() + field(14, b"") * 4091, TOO_LARGE, "more than 4,096 metadata"),
         (field(14, b"") * 4097, TOO_LARGE, "more than 4,096 metadata entries"),
-        (make_model().SerializeToString() + field(8, b""), UNKNOWN_GRAPH, "has 2 operator sets"),
+        (make_model().SerializeToString() + field(8, b""), UNKNOWN_GRAPH, "imports 2 operator sets"),
         (make_model().SerializeToString() + field(14, b"") * 600_000, TOO_LARGE, "more than 4,096 metadata"),
         (make_model().SerializeToString() + field(16, b"") * 600_000, TOO_LARGE, "more than 524,288 fields"),
         (with_fields(1, b"", 5000), TOO_LARGE, "more than 4,096 nodes"),
         (with_fields(1, b"\x0a\x00" * 33000, 1), TOO_LARGE, "more than 32,768 inputs and outputs"),
         (with_fields(1, field(3, b"x" * 257), 1), TOO_LARGE, "more than 256 bytes in a name"),
-        (with_fields(1, field(5, b"") * 20, 1), UNKNOWN_GRAPH, "other nodes"),
+        (with_fields(1, field(5, b"") * 20, 1), UNKNOWN_GRAPH, "unexpected nodes"),
         (with_fields(5, b"", 5000), TOO_LARGE, "more than 4,096 weights"),
         (with_fields(5, b"\x08\x01" * 600_000, 1), TOO_LARGE, "more than 524,288 fields"),
         (with_fields(11, DIMENSIONS, 1), TOO_LARGE, "more than 524,288 fields"),
@@ -142,7 +150,7 @@ def with_fields(number: int, content: bytes, count: int) -> bytes:
         (
             make_model(layers=1025, units=1).SerializeToString(),
             TOO_LARGE,
-            "its 1,025 layers are too many: at most 1,024",
+            "has 1,025 LSTM layers; at most 1,024",
         ),
     ],
 )
@@ -214,7 +222,7 @@ def test_values_in_several_pieces_are_refused(core_reader: Path) -> None:
         content = model.SerializeToString() + field(7, graph + field(5, start + stored))
         assert refusal(core_reader, content) == (
             UNKNOWN_GRAPH,
-            "its weights 'output_bias' are in several pieces: export it again",
+            "the weights 'output_bias' are stored in several parts: export the model again",
         )
 
 
@@ -233,7 +241,7 @@ def test_a_number_that_is_not_finite_is_found(
     assert last.startswith("state cell")
     values.flat[place] = value
     set_values(name, values)(tiny_proto)
-    assert f"'{name}' hold NaN or infinity" in refusal(core_reader, tiny_proto.SerializeToString())[1]
+    assert f"'{name}' contain NaN or infinity" in refusal(core_reader, tiny_proto.SerializeToString())[1]
 
 
 def test_a_name_is_quoted_on_one_line(core_reader: Path) -> None:
@@ -246,7 +254,7 @@ def test_a_name_is_quoted_on_one_line(core_reader: Path) -> None:
         changed = onnx.ModelProto()
         changed.CopyFrom(model)
         node(changed, "Add").input[1] = name
-        assert refusal(core_reader, changed.SerializeToString())[1] == f"its weights {shown} are missing"
+        assert refusal(core_reader, changed.SerializeToString())[1] == f"the weights {shown} are missing"
 
 
 @pytest.mark.parametrize(
@@ -256,8 +264,8 @@ def test_a_name_is_quoted_on_one_line(core_reader: Path) -> None:
         ("é€ж𝄞", "tokens 8:c3a9 9:e282ac 10:d0b6 11:f09d849e"),
         ("", "tokens"),
         ("\ufeff", "tokens"),
-        ("ab\ufeff", "-6 the model does not know '\\ufeff' (U+FEFF), at byte 2 of the text: leave it out"),
-        ("aA", "-6 the model does not know 'A' (U+0041), at byte 1 of the text, but it knows the lower case"),
+        ("ab\ufeff", "-6 '\\ufeff' (U+FEFF) at byte 2 of the text is not in the vocabulary: remove it"),
+        ("aA", "-6 'A' (U+0041) at byte 1 of the text is not in the vocabulary: use lower case"),
     ],
 )
 def test_a_text_is_encoded(core_reader: Path, tiny_path: Path, text: str, last: str) -> None:
@@ -276,4 +284,4 @@ def test_a_text_is_encoded(core_reader: Path, tiny_path: Path, text: str, last: 
 )
 def test_a_text_that_is_not_utf8(core_reader: Path, tiny_path: Path, text: bytes) -> None:
     done = subprocess.run([str(core_reader), str(tiny_path), text], capture_output=True, check=False)
-    assert done.stdout.decode().splitlines()[-1] == f"{INVALID_UTF8} the text is not UTF-8 at byte 1"
+    assert done.stdout.decode().splitlines()[-1] == f"{INVALID_UTF8} the text is not valid UTF-8 at byte 1"

@@ -1,33 +1,33 @@
-/* Threads share a model: threads MODEL PROMPT. Each has a stream of its own, and all write the same text. */
+/* Tests that threads can share a model: threads MODEL PROMPT. Each thread has a stream; all texts are equal. */
 #include "check.h"
 
 #include <pthread.h>
 
-enum { THREADS = 4, LENGTH = 300, ROOM = LENGTH * 4 + 1 };
+enum { THREADS = 4, LENGTH = 300, TEXT_SIZE = LENGTH * 4 + 1 };
 
 static const char *prompt;
 static const textgen_model *shared;
 
-static void *write_text(void *room) {
-    char line[256], *text = room;
+static void *write_text(void *buffer) {
+    char line[256], *text = buffer;
     textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
     const size_t size = textgen_stream_size(shared);
     textgen_model_info info = {.struct_size = sizeof info};
     textgen_stream *stream;
     void *memory = malloc(size);
     size_t metadata;
-    const int fine = memory &&
-                     !textgen_stream_init(memory, size, shared, &sampling, &stream, line, sizeof line) &&
-                     !textgen_model_get_info(shared, &info, line, sizeof line) &&
-                     textgen_model_get_metadata(shared, "textgen.vocabulary", &metadata) &&
-                     !textgen_stream_feed(stream, prompt, strlen(prompt), line, sizeof line) &&
-                     !textgen_stream_generate(stream, LENGTH, text, ROOM, NULL, line, sizeof line);
+    const int valid = memory &&
+                      !textgen_stream_init(memory, size, shared, &sampling, &stream, line, sizeof line) &&
+                      !textgen_model_get_info(shared, &info, line, sizeof line) &&
+                      textgen_model_get_metadata(shared, "textgen.vocabulary", &metadata) &&
+                      !textgen_stream_feed(stream, prompt, strlen(prompt), line, sizeof line) &&
+                      !textgen_stream_generate(stream, LENGTH, text, TEXT_SIZE, NULL, line, sizeof line);
     free(memory);
-    return fine ? text : NULL;
+    return valid ? text : NULL;
 }
 
 int main(int count, char **arguments) {
-    static char texts[THREADS][ROOM];
+    static char texts[THREADS][TEXT_SIZE];
     pthread_t threads[THREADS];
     loaded file;
     int i;

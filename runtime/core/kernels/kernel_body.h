@@ -1,118 +1,123 @@
-/* One instruction set's kernels; kernels.c includes it once for each and defines
+/* The kernels of one instruction set. kernels.c includes this file for each set and defines
  *
- *   NAME(x)          x with the set's name appended
- *   LANES            floats in a vector: 16, 8, 4, or 1 for plain C
- *   TARGET           what tells the compiler to use the set
- *   MULTIPLY_ADD     a * b + c of vectors, rounded once where the set has such an instruction
- *   MULTIPLY_ADD64   the same of vectors of half as many float64
- *   PRODUCT          a * b of vectors, which no MULTIPLY_ADD is fused with
- *   ALONE, TOGETHER  how many vectors of a block are summed up at once, for one lane and for SIDE_BY_SIDE of
- *                    them: as many sums as there are registers, and enough to hide the latency of an addition
+ *   NAME(x)            the name x, with a suffix for the set
+ *   WIDTH              floats in a vector: 16, 8, 4, or 1 for plain C
+ *   TARGET             the function attribute that selects the set
+ *   MULTIPLY_ADD       a * b + c for vectors, rounded once if the set has such an instruction
+ *   MULTIPLY_ADD64     the same for vectors of half as many float64
+ *   PRODUCT            a * b for vectors, never fused with a MULTIPLY_ADD
+ *   VECTORS_ONE_LANE   how many vectors of a block are summed at once, for one lane
+ *   VECTORS_MANY_LANES the same for LANE_GROUP lanes. Both are chosen so that the sums fit in the registers and
+ *                      hide the latency of an addition
+ *   KERNELS_NAME       the public name of the set
  *
- * Fused multiply-adds are explicit, and the compiler makes none of its own: a product that is added up goes
- * through MULTIPLY_ADD or PRODUCT. So the numbers depend on the instruction set alone, not on the compiler or
- * its flags, and all sets with fused multiply-adds compute the same ones.
+ * Multiply-adds are explicit. Products in sums use only MULTIPLY_ADD and PRODUCT, so the compiler cannot fuse
+ * others. Results therefore depend only on the instruction set, not on the compiler or its flags. All sets with
+ * fused multiply-adds give the same results.
  */
 
 #include "project_body.h"
 #include "vector_body.h"
 
-#define VECTORS (TEXTGEN_BLOCK / LANES)
-#define SIDE_BY_SIDE 4
+#define VECTORS (TEXTGEN_BLOCK / WIDTH)
+#define LANE_GROUP 4
 
-/* sums[lane][BLOCK] += weights[count][BLOCK] times each lane's inputs, for a few of the block's vectors. Called
- * with constant `lanes` and `vectors`, so that the sums are registers. */
-TARGET INLINE void NAME(add_some)(float *sums, const float *weights, const float *inputs, ptrdiff_t stride,
-                                  ptrdiff_t count, const int lanes, const int vectors) {
-    vector sum[SIDE_BY_SIDE * VECTORS];
+/* sums[lane][BLOCK] += inputs[lane][count] * weights[count][BLOCK], for some of the block's vectors. `lanes`
+ * and `vectors` are constants in all calls, so that the compiler keeps the sums in registers. */
+TARGET INLINE void NAME(add_vectors)(float *sums, const float *weights, const float *inputs, ptrdiff_t stride,
+                                     ptrdiff_t count, const int lanes, const int vectors) {
+    vector sum[LANE_GROUP * VECTORS];
     vector weight[VECTORS];
     ptrdiff_t i;
-    int s, v;
-    UNROLL for (s = 0; s < lanes; s++) {
+    int lane, v;
+    UNROLL for (lane = 0; lane < lanes; lane++) {
         UNROLL for (v = 0; v < vectors; v++) {
-            sum[s * vectors + v] = NAME(load)(sums + s * TEXTGEN_BLOCK + v * LANES);
+            sum[lane * vectors + v] = NAME(load)(sums + lane * TEXTGEN_BLOCK + v * WIDTH);
         }
     }
     for (i = 0; i < count; i++) {
         UNROLL for (v = 0; v < vectors; v++) {
-            weight[v] = NAME(load)(weights + i * TEXTGEN_BLOCK + v * LANES);
+            weight[v] = NAME(load)(weights + i * TEXTGEN_BLOCK + v * WIDTH);
         }
-        UNROLL for (s = 0; s < lanes; s++) {
-            const vector input = inputs[s * stride + i] - (vector){0}; /* to every element */
+        UNROLL for (lane = 0; lane < lanes; lane++) {
+            const vector input = inputs[lane * stride + i] - (vector){0}; /* broadcast */
             UNROLL for (v = 0; v < vectors; v++) {
-                sum[s * vectors + v] = MULTIPLY_ADD(weight[v], input, sum[s * vectors + v]);
+                sum[lane * vectors + v] = MULTIPLY_ADD(weight[v], input, sum[lane * vectors + v]);
             }
         }
     }
-    UNROLL for (s = 0; s < lanes; s++) {
+    UNROLL for (lane = 0; lane < lanes; lane++) {
         UNROLL for (v = 0; v < vectors; v++) {
-            NAME(store)(sums + s * TEXTGEN_BLOCK + v * LANES, sum[s * vectors + v]);
+            NAME(store)(sums + lane * TEXTGEN_BLOCK + v * WIDTH, sum[lane * vectors + v]);
         }
     }
 }
 
-/* The same for a whole block; functions of their own, so that each has all the registers. */
-TARGET APART void NAME(add_alone)(float *sums, const float *weights, const float *inputs, ptrdiff_t count) {
+/* The same for a complete block. Separate functions, so that each can use all registers. */
+TARGET NOINLINE void NAME(add_one_lane)(float *sums, const float *weights, const float *inputs,
+                                        ptrdiff_t count) {
     int v;
-    for (v = 0; v < VECTORS; v += ALONE) {
-        NAME(add_some)(sums + v * LANES, weights + v * LANES, inputs, 0, count, 1, ALONE);
+    for (v = 0; v < VECTORS; v += VECTORS_ONE_LANE) {
+        NAME(add_vectors)(sums + v * WIDTH, weights + v * WIDTH, inputs, 0, count, 1, VECTORS_ONE_LANE);
     }
 }
 
-TARGET APART void NAME(add_together)(float *sums, const float *weights, const float *inputs, ptrdiff_t stride,
-                                     ptrdiff_t count) {
+TARGET NOINLINE void NAME(add_lane_group)(float *sums, const float *weights, const float *inputs,
+                                          ptrdiff_t stride, ptrdiff_t count) {
     int v;
-    for (v = 0; v < VECTORS; v += TOGETHER) {
-        NAME(add_some)(sums + v * LANES, weights + v * LANES, inputs, stride, count, SIDE_BY_SIDE, TOGETHER);
+    for (v = 0; v < VECTORS; v += VECTORS_MANY_LANES) {
+        NAME(add_vectors)(sums + v * WIDTH, weights + v * WIDTH, inputs, stride, count, LANE_GROUP,
+                          VECTORS_MANY_LANES);
     }
 }
 
 TARGET INLINE void NAME(add_products)(float *sums, const float *weights, const float *inputs, ptrdiff_t stride,
                                       ptrdiff_t count, ptrdiff_t lanes) {
-    if (lanes == SIDE_BY_SIDE) {
-        NAME(add_together)(sums, weights, inputs, stride, count);
+    if (lanes == LANE_GROUP) {
+        NAME(add_lane_group)(sums, weights, inputs, stride, count);
     } else {
-        NAME(add_alone)(sums, weights, inputs, count);
+        NAME(add_one_lane)(sums, weights, inputs, count);
     }
 }
 
-TARGET INLINE ptrdiff_t NAME(few)(ptrdiff_t left) { return left >= SIDE_BY_SIDE ? SIDE_BY_SIDE : 1; }
+TARGET INLINE ptrdiff_t NAME(lanes_at_once)(ptrdiff_t left) { return left >= LANE_GROUP ? LANE_GROUP : 1; }
 
-/* A group's new hidden state from its four gates, in ONNX's order. */
-TARGET INLINE void NAME(open_gates)(const float *sums, float *cell, float *hidden) {
+/* Update the cell and hidden state of a group of units. sums: its four gates, in ONNX's order. */
+TARGET INLINE void NAME(lstm_cell)(const float *sums, float *cell, float *hidden) {
     int v;
-    for (v = 0; v < TEXTGEN_GROUP; v += LANES) {
+    for (v = 0; v < TEXTGEN_GROUP; v += WIDTH) {
         const vector input = NAME(sigmoid_of)(NAME(load)(sums + v));
         const vector output = NAME(sigmoid_of)(NAME(load)(sums + TEXTGEN_GROUP + v));
         const vector forget = NAME(sigmoid_of)(NAME(load)(sums + 2 * TEXTGEN_GROUP + v));
         const vector candidate = NAME(tanh_of)(NAME(load)(sums + 3 * TEXTGEN_GROUP + v));
-        const vector remembered = MULTIPLY_ADD(forget, NAME(load)(cell + v), PRODUCT(input, candidate));
-        NAME(store)(cell + v, remembered);
-        NAME(store)(hidden + v, output * NAME(tanh_of)(remembered));
+        const vector new_cell = MULTIPLY_ADD(forget, NAME(load)(cell + v), PRODUCT(input, candidate));
+        NAME(store)(cell + v, new_cell);
+        NAME(store)(hidden + v, output * NAME(tanh_of)(new_cell));
     }
 }
 
-TARGET static void NAME(lstm)(const textgen_packed_layer *layer, const float *const *starts, const float *below,
-                              float *hidden, float *cell, float *scratch, ptrdiff_t lanes) {
+TARGET static void NAME(lstm)(const textgen_packed_layer *layer, const float *const *gate_inputs,
+                              const float *input, float *hidden, float *cell, float *scratch, ptrdiff_t lanes) {
     const ptrdiff_t units = layer->outputs, inputs = layer->inputs;
-    float sums[SIDE_BY_SIDE * TEXTGEN_BLOCK];
-    ptrdiff_t group, first, some, s;
+    float sums[LANE_GROUP * TEXTGEN_BLOCK];
+    ptrdiff_t group, first, lane_count, lane;
     for (group = 0; group < units; group += TEXTGEN_GROUP) {
         const ptrdiff_t block = group / TEXTGEN_GROUP * TEXTGEN_BLOCK;
         const float *weights = layer->weights + block * (inputs + units);
-        for (first = 0; first < lanes; first += some) {
-            some = NAME(few)(lanes - first);
-            for (s = 0; s < some; s++) {
-                memcpy(sums + s * TEXTGEN_BLOCK, starts[first + s] + block, TEXTGEN_BLOCK * sizeof(float));
+        for (first = 0; first < lanes; first += lane_count) {
+            lane_count = NAME(lanes_at_once)(lanes - first);
+            for (lane = 0; lane < lane_count; lane++) {
+                memcpy(sums + lane * TEXTGEN_BLOCK, gate_inputs[first + lane] + block,
+                       TEXTGEN_BLOCK * sizeof(float));
             }
             if (inputs) {
-                NAME(add_products)(sums, weights, below + first * inputs, inputs, inputs, some);
+                NAME(add_products)(sums, weights, input + first * inputs, inputs, inputs, lane_count);
             }
             NAME(add_products)(sums, weights + inputs * TEXTGEN_BLOCK, hidden + first * units, units, units,
-                               some);
-            for (s = 0; s < some; s++) {
-                const ptrdiff_t place = (first + s) * units + group;
-                NAME(open_gates)(sums + s * TEXTGEN_BLOCK, cell + place, scratch + place);
+                               lane_count);
+            for (lane = 0; lane < lane_count; lane++) {
+                const ptrdiff_t offset = (first + lane) * units + group;
+                NAME(lstm_cell)(sums + lane * TEXTGEN_BLOCK, cell + offset, scratch + offset);
             }
         }
     }
@@ -122,18 +127,18 @@ TARGET static void NAME(lstm)(const textgen_packed_layer *layer, const float *co
 TARGET static void NAME(linear)(const textgen_packed_layer *layer, const float *input, float *output,
                                 ptrdiff_t lanes) {
     const ptrdiff_t inputs = layer->inputs, outputs = layer->outputs;
-    float sums[SIDE_BY_SIDE * TEXTGEN_BLOCK];
-    ptrdiff_t block, first, some, s;
+    float sums[LANE_GROUP * TEXTGEN_BLOCK];
+    ptrdiff_t block, first, lane_count, lane;
     for (block = 0; block < outputs; block += TEXTGEN_BLOCK) {
-        for (first = 0; first < lanes; first += some) {
-            some = NAME(few)(lanes - first);
-            for (s = 0; s < some; s++) {
-                memcpy(sums + s * TEXTGEN_BLOCK, layer->bias + block, TEXTGEN_BLOCK * sizeof(float));
+        for (first = 0; first < lanes; first += lane_count) {
+            lane_count = NAME(lanes_at_once)(lanes - first);
+            for (lane = 0; lane < lane_count; lane++) {
+                memcpy(sums + lane * TEXTGEN_BLOCK, layer->bias + block, TEXTGEN_BLOCK * sizeof(float));
             }
             NAME(add_products)(sums, layer->weights + block * inputs, input + first * inputs, inputs, inputs,
-                               some);
-            for (s = 0; s < some; s++) {
-                memcpy(output + (first + s) * outputs + block, sums + s * TEXTGEN_BLOCK,
+                               lane_count);
+            for (lane = 0; lane < lane_count; lane++) {
+                memcpy(output + (first + lane) * outputs + block, sums + lane * TEXTGEN_BLOCK,
                        TEXTGEN_BLOCK * sizeof(float));
             }
         }
@@ -145,14 +150,14 @@ TARGET static float NAME(sum)(const float *values, ptrdiff_t count) {
     float total = 0.0f;
     ptrdiff_t i;
     int v;
-    UNROLL for (v = 0; v < 8; v++) { sum[v] = NAME(load)(values + v * LANES); }
-    for (i = 8 * LANES; i < count; i += 8 * LANES) {
-        UNROLL for (v = 0; v < 8; v++) { sum[v] += NAME(load)(values + i + v * LANES); }
+    UNROLL for (v = 0; v < 8; v++) { sum[v] = NAME(load)(values + v * WIDTH); }
+    for (i = 8 * WIDTH; i < count; i += 8 * WIDTH) {
+        UNROLL for (v = 0; v < 8; v++) { sum[v] += NAME(load)(values + i + v * WIDTH); }
     }
     for (v = 0; v < 8; v++) {
-        float elements[LANES];
+        float elements[WIDTH];
         NAME(store)(elements, sum[v]);
-        for (i = 0; i < LANES; i++) {
+        for (i = 0; i < WIDTH; i++) {
             total += elements[i];
         }
     }
@@ -161,14 +166,14 @@ TARGET static float NAME(sum)(const float *values, ptrdiff_t count) {
 
 TARGET static void NAME(sigmoid)(float *values, ptrdiff_t count) {
     ptrdiff_t i;
-    for (i = 0; i < count; i += LANES) {
+    for (i = 0; i < count; i += WIDTH) {
         NAME(store)(values + i, NAME(sigmoid_of)(NAME(load)(values + i)));
     }
 }
 
 TARGET static void NAME(tanh)(float *values, ptrdiff_t count) {
     ptrdiff_t i;
-    for (i = 0; i < count; i += LANES) {
+    for (i = 0; i < count; i += WIDTH) {
         NAME(store)(values + i, NAME(tanh_of)(NAME(load)(values + i)));
     }
 }
@@ -181,13 +186,13 @@ static const textgen_kernels NAME(kernels) = {
 #undef integers
 #undef both
 #undef VECTORS
-#undef SIDE_BY_SIDE
+#undef LANE_GROUP
 #undef NAME
-#undef LANES
+#undef WIDTH
 #undef TARGET
 #undef MULTIPLY_ADD
 #undef MULTIPLY_ADD64
 #undef PRODUCT
-#undef ALONE
-#undef TOGETHER
+#undef VECTORS_ONE_LANE
+#undef VECTORS_MANY_LANES
 #undef KERNELS_NAME

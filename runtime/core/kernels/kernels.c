@@ -1,7 +1,7 @@
-/* Every instruction set's kernels, and which of them this processor can run.
+/* Compiles kernel_body.h once for each instruction set, and chooses a set at run time.
  *
- * The sets are named by hand and chosen at run time, because the compilers' automatic cloning needs a loader
- * that only some systems have. A compiler without vector types gets plain C. */
+ * The compilers' function multiversioning is not used, because only some systems have a loader for it.
+ * Compilers without vector types get plain C. */
 
 #include "kernels.h"
 #include "../exact.h"
@@ -11,9 +11,9 @@
 
 #define INLINE TEXTGEN_INLINE
 #if defined(__GNUC__) || defined(__clang__)
-#define APART static __attribute__((noinline))
+#define NOINLINE static __attribute__((noinline))
 #else
-#define APART static
+#define NOINLINE static
 #endif
 
 #if defined(__clang__)
@@ -28,48 +28,48 @@
 #include <immintrin.h>
 
 #define NAME(x) x##_avx512
-#define LANES 16
+#define WIDTH 16
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma")))
 #define MULTIPLY_ADD(a, b, c) ((vector)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
 #define PRODUCT(a, b) ((a) * (b))
-#define MULTIPLY_ADD64(a, b, c) ((wide)_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
-#define ALONE 4
-#define TOGETHER 2
+#define MULTIPLY_ADD64(a, b, c) ((vector64)_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
+#define VECTORS_ONE_LANE 4
+#define VECTORS_MANY_LANES 2
 #define KERNELS_NAME "avx512"
 #include "kernel_body.h"
 
 #define NAME(x) x##_avx2
-#define LANES 8
+#define WIDTH 8
 #define TARGET __attribute__((target("avx2,fma")))
 #define MULTIPLY_ADD(a, b, c) ((vector)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
 #define PRODUCT(a, b) ((a) * (b))
-#define MULTIPLY_ADD64(a, b, c) ((wide)_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
-#define ALONE 8
-#define TOGETHER 2
+#define MULTIPLY_ADD64(a, b, c) ((vector64)_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
+#define VECTORS_ONE_LANE 8
+#define VECTORS_MANY_LANES 2
 #define KERNELS_NAME "avx2"
 #include "kernel_body.h"
 #endif
 
-/* SSE2 on x86-64, NEON on ARM64, or what else the compiler makes of vectors of four. */
+/* Vectors of four floats: SSE2 on x86-64, NEON on ARM64, or what the compiler generates elsewhere. */
 #define NAME(x) x##_baseline
 #if TEXTGEN_VECTORS
-#define LANES 4
+#define WIDTH 4
 #else
-#define LANES 1
+#define WIDTH 1
 #endif
 #define TARGET
 #if TEXTGEN_VECTORS && defined(__aarch64__)
 #include <arm_neon.h>
 #define MULTIPLY_ADD(a, b, c) ((vector)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
-#define MULTIPLY_ADD64(a, b, c) ((wide)vfmaq_f64((float64x2_t)(c), (float64x2_t)(a), (float64x2_t)(b)))
+#define MULTIPLY_ADD64(a, b, c) ((vector64)vfmaq_f64((float64x2_t)(c), (float64x2_t)(a), (float64x2_t)(b)))
 #define PRODUCT(a, b) ((a) * (b))
 #else
 #define MULTIPLY_ADD(a, b, c) (PRODUCT(a, b) + (c))
 #define MULTIPLY_ADD64(a, b, c) (NAME(rounded64)((a) * (b)) + (c))
 #define PRODUCT(a, b) NAME(rounded)((a) * (b))
 #endif
-#define ALONE 8
-#define TOGETHER 2
+#define VECTORS_ONE_LANE 8
+#define VECTORS_MANY_LANES 2
 #define KERNELS_NAME "baseline"
 #include "kernel_body.h"
 

@@ -1,57 +1,68 @@
-/* The arithmetic of the layers, for several lanes at once, in several instruction sets. */
+/* The arithmetic of the layers, for several lanes at once, in several instruction sets.
+ *
+ * To add an instruction set: define the macros listed in kernel_body.h in kernels.c and include kernel_body.h
+ * once more; detect the set in processor.c; list it in textgen_available_kernels, best first.
+ *
+ * To add a weight type, such as int8: add a field for its weights and scales to textgen_packed_layer, and a
+ * kernel for each layer to textgen_kernels, here; write the kernels in a new body file next to project_body.h,
+ * included by kernel_body.h; pack the weights in pack_layers.c; read the type in tensors.c and match its nodes
+ * (DequantizeLinear) in model.c. forward.c and generate.c choose the kernel by the layer.
+ *
+ * To add a kind of layer, see model.h. */
 #ifndef TEXTGEN_KERNELS_H
 #define TEXTGEN_KERNELS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Units are padded to a multiple of GROUP with zero weights, which keeps the padding's state at zero. */
+/* Units are padded to a multiple of GROUP with zero weights. The state of the padding therefore stays zero. */
 #define TEXTGEN_GROUP 16
 
-/* Weights come in blocks of BLOCK outputs: the four gates of a group of units, or 64 logits. */
+/* Weights are stored in blocks of BLOCK outputs: the four gates of a group of units, or 64 logits. */
 #define TEXTGEN_BLOCK 64
 
-/* One layer's weights, laid out so that a step reads them once from front to back, aligned to 64 bytes.
- * `inputs` and `outputs` are padded. */
+/* The weights of one layer, aligned to 64 bytes. A time step reads them once, from front to back. Sizes are
+ * padded. */
 typedef struct {
-    ptrdiff_t inputs; /* of an lstm: of the layer below, or 0 where `token_gates` stand for them */
+    ptrdiff_t inputs; /* 0 for an lstm whose gate_inputs are rows of the token_gates table */
     ptrdiff_t outputs;
-    /* lstm: [outputs / GROUP][inputs + outputs][BLOCK], gates in ONNX's order: input, output, forget, cell.
+    /* lstm: [outputs / GROUP][inputs + outputs][BLOCK]. Gates are in ONNX's order: input, output, forget, cell.
      * linear: [outputs / BLOCK][inputs][BLOCK]. */
     const float *weights;
     /* lstm: [outputs / GROUP][BLOCK]; linear: [outputs]. */
     const float *bias;
 } textgen_packed_layer;
 
-/* The arithmetic in one instruction set. What a lane computes does not depend on how many others are computed
- * with it: every sum is added up in the same order. */
+/* The kernels of one instruction set. The result for a lane does not depend on the number of lanes, because
+ * every sum is computed in the same order. */
 typedef struct {
     const char *name;
-    /* One step of an lstm. starts: for each lane [outputs / GROUP][BLOCK], what its gates start from, such as
-     * the bias; below: [lanes][inputs], or NULL if inputs is 0; hidden, cell: [lanes][outputs], changed in
-     * place; scratch: [lanes][outputs]. */
-    void (*lstm)(const textgen_packed_layer *layer, const float *const *starts, const float *below,
+    /* One time step of an lstm. gate_inputs: for each lane a pointer to [outputs / GROUP][BLOCK], to which the
+     * products with the weights are added: the bias, or a row of the token_gates table. input: [lanes][inputs],
+     * or NULL if `inputs` is 0. hidden, cell: [lanes][outputs], updated in place. scratch: [lanes][outputs]. */
+    void (*lstm)(const textgen_packed_layer *layer, const float *const *gate_inputs, const float *input,
                  float *hidden, float *cell, float *scratch, ptrdiff_t lanes);
-    /* input [lanes][inputs] to output [lanes][outputs]. */
+    /* input: [lanes][inputs]. output: [lanes][outputs]. */
     void (*linear)(const textgen_packed_layer *layer, const float *input, float *output, ptrdiff_t lanes);
-    /* float32 rows [count][inputs] times float64 weights [outputs / BLOCK][inputs][BLOCK], plus a float64 bias
-     * [outputs], to float32 [count][outputs]. Sums are float64, over the inputs in order. */
+    /* Multiply float32 rows [count][inputs] by float64 weights [outputs / BLOCK][inputs][BLOCK] and add a
+     * float64 bias [outputs]. products: float32 [count][outputs]. Sums are float64, in order of inputs. */
     void (*project)(const double *weights, const double *bias, const float *rows, ptrdiff_t inputs,
                     ptrdiff_t outputs, ptrdiff_t count, float *products);
-    /* The sum of an array: the least that any step over so many weights must do. count: a multiple of 128, not
-     * 0. */
+    /* Return the sum of an array. Benchmarks use it to time reading the weights. count: a positive multiple of
+     * 128. */
     float (*sum)(const float *values, ptrdiff_t count);
-    /* Activations, in place; count: a multiple of GROUP. */
+    /* Activations, in place. count: a multiple of GROUP. */
     void (*sigmoid)(float *values, ptrdiff_t count);
     void (*tanh)(float *values, ptrdiff_t count);
 } textgen_kernels;
 
 enum { TEXTGEN_MAX_KERNELS = 4 };
 
-/* The kernels that this processor can run, best first; returns how many. */
+/* List the kernels that this processor supports, best first. Return how many. */
 int textgen_available_kernels(const textgen_kernels *kernels[TEXTGEN_MAX_KERNELS]);
 
-/* Those of this name, or the best if it is NULL; NULL if this processor has none of that name. */
+/* Return the kernels with this name, or the best ones if `name` is NULL. Return NULL if this processor does not
+ * support them. */
 const textgen_kernels *textgen_find_kernels(const char *name);
 
 #endif

@@ -1,5 +1,5 @@
-/* The compilers' own check, __builtin_cpu_supports, needs a runtime library that some toolchains lack; there it
- * finds nothing. So the CPUID instruction is asked here. Sources: Intel 64 and IA-32 Architectures Software
+/* Reads CPUID directly, because the compilers' __builtin_cpu_supports needs a runtime library that some
+ * toolchains lack. Sources: Intel 64 and IA-32 Architectures Software
  * Developer's Manual, volume 1, sections 14.3 and 15.2 to 15.4; AMD64 Architecture Programmer's Manual, volume
  * 3, appendix E. */
 
@@ -10,7 +10,7 @@
 #include <cpuid.h>
 #include <stdint.h>
 
-/* Which registers the operating system saves: bit 1 SSE, 2 AVX, 5 to 7 AVX-512. */
+/* Registers that the operating system saves: bit 1 is SSE, bit 2 AVX, bits 5 to 7 AVX-512. */
 #define AVX_STATE 0x06u
 #define AVX512_STATE 0xe6u
 
@@ -42,7 +42,7 @@ bool textgen_has_avx512(void) { return has(LEAF7_B_AVX2 | LEAF7_B_AVX512, AVX512
 
 #else
 
-/* A file must declare something. */
+/* C does not allow an empty file. */
 typedef int textgen_no_processor_check;
 
 #endif

@@ -1,4 +1,4 @@
-/* Which instruction sets this processor and its operating system can run. */
+/* Detects the instruction sets that the processor and the operating system support. */
 #ifndef TEXTGEN_PROCESSOR_H
 #define TEXTGEN_PROCESSOR_H
 
@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-/* Functions for several instruction sets can be compiled into one file. */
+/* Whether one file can contain functions for several x86-64 instruction sets. */
 #if TEXTGEN_VECTORS && defined(__x86_64__)
 #define TEXTGEN_X86 1
 #else
@@ -16,7 +16,7 @@
 #if TEXTGEN_X86
 /* AVX2 and FMA. */
 bool textgen_has_avx2(void);
-/* AVX-512 F, DQ, BW and VL, beside the above. */
+/* AVX2, FMA, and AVX-512 F, DQ, BW and VL. */
 bool textgen_has_avx512(void);
 #endif
 

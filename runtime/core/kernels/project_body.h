@@ -1,24 +1,22 @@
-/* One instruction set's products in float64, which are computed once when a model is loaded; see kernel_body.h.
- */
+/* The float64 kernel of one instruction set, which runs once, when a model is loaded; see kernel_body.h. */
 
-#define WIDE (LANES > 1 ? LANES / 2 : 1)
-#if LANES == 1
-typedef double NAME(wide);
+#define WIDTH64 (WIDTH > 1 ? WIDTH / 2 : 1)
+#if WIDTH == 1
+typedef double NAME(vector64);
 #else
-typedef double NAME(wide) __attribute__((vector_size(4 * LANES)));
+typedef double NAME(vector64) __attribute__((vector_size(4 * WIDTH)));
 #endif
 
-#define wide NAME(wide)
+#define vector64 NAME(vector64)
 
-/* A product that no addition is fused with. */
-TARGET INLINE wide NAME(rounded64)(wide product) {
+/* Return a product that the compiler cannot fuse with an addition. */
+TARGET INLINE vector64 NAME(rounded64)(vector64 product) {
     TEXTGEN_ROUND(product);
     return product;
 }
 
-/* So many sums at once, a part of a block: as many as there are registers, and enough to hide the latency of an
- * addition. */
-#define TILE (8 * WIDE)
+/* How many sums are computed at once: they fit in the registers and hide the latency of an addition. */
+#define TILE (8 * WIDTH64)
 
 TARGET static void NAME(project)(const double *weights, const double *bias, const float *rows, ptrdiff_t inputs,
                                  ptrdiff_t outputs, ptrdiff_t count, float *products) {
@@ -28,19 +26,19 @@ TARGET static void NAME(project)(const double *weights, const double *bias, cons
         const double *block =
             weights + column / TEXTGEN_BLOCK * inputs * TEXTGEN_BLOCK + column % TEXTGEN_BLOCK;
         for (row = 0; row < count; row++) {
-            wide sum[8];
+            vector64 sum[8];
             double total[TILE];
             memset(sum, 0, sizeof sum);
             for (i = 0; i < inputs; i++) {
                 const double *weight = block + i * TEXTGEN_BLOCK;
-                const wide input = (double)rows[row * inputs + i] - (wide){0};
+                const vector64 input = (double)rows[row * inputs + i] - (vector64){0};
                 /* One-hot rows are almost all zeros. */
                 if (rows[row * inputs + i] == 0.0f) {
                     continue;
                 }
                 UNROLL for (v = 0; v < 8; v++) {
-                    wide w;
-                    memcpy(&w, weight + v * WIDE, sizeof w);
+                    vector64 w;
+                    memcpy(&w, weight + v * WIDTH64, sizeof w);
                     sum[v] = MULTIPLY_ADD64(w, input, sum[v]);
                 }
             }
@@ -52,6 +50,6 @@ TARGET static void NAME(project)(const double *weights, const double *bias, cons
     }
 }
 
-#undef wide
-#undef WIDE
+#undef vector64
+#undef WIDTH64
 #undef TILE

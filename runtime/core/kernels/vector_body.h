@@ -1,11 +1,11 @@
-/* One instruction set's vectors and activations; see kernel_body.h. */
+/* The vectors and activations of one instruction set; see kernel_body.h. */
 
-#if LANES == 1
+#if WIDTH == 1
 typedef float NAME(vector);
 typedef uint32_t NAME(integers);
 #else
-typedef float NAME(vector) __attribute__((vector_size(4 * LANES)));
-typedef uint32_t NAME(integers) __attribute__((vector_size(4 * LANES)));
+typedef float NAME(vector) __attribute__((vector_size(4 * WIDTH)));
+typedef uint32_t NAME(integers) __attribute__((vector_size(4 * WIDTH)));
 #endif
 
 #define vector NAME(vector)
@@ -18,7 +18,7 @@ typedef union {
 
 #define both NAME(both)
 
-/* memcpy, because not every array is as aligned as a vector; it compiles to one instruction. */
+/* memcpy, because arrays may be less aligned than vectors. It compiles to one instruction. */
 TARGET INLINE vector NAME(load)(const float *from) {
     vector value;
     memcpy(&value, from, sizeof value);
@@ -27,27 +27,27 @@ TARGET INLINE vector NAME(load)(const float *from) {
 
 TARGET INLINE void NAME(store)(float *to, vector value) { memcpy(to, &value, sizeof value); }
 
-/* A product that no addition is fused with. */
+/* Return a product that the compiler cannot fuse with an addition. */
 TARGET INLINE vector NAME(rounded)(vector product) {
     TEXTGEN_ROUND(product);
     return product;
 }
 
-/* All bits of an element where a > b, and not where either is NaN. */
+/* Set all bits of an element where a > b. The result for NaN is 0. */
 TARGET INLINE integers NAME(greater)(vector a, vector b) {
-#if LANES == 1
+#if WIDTH == 1
     return (uint32_t)0 - (uint32_t)(a > b);
 #else
     return (integers)(a > b);
 #endif
 }
 
-/* e to the power of x for x in [-87, 0]. x is taken apart into n ln 2 + r with |r| <= ln 2 / 2 (Cody and
- * Waite 1980, chapter 6: ln 2 in two parts, so that x minus the first is exact); e to the r is its Taylor
- * polynomial of degree 7, whose remainder is below 1e-8. */
+/* exp(x) for x in [-87, 0]. x = n ln 2 + r with |r| <= ln 2 / 2 (Cody and Waite 1980, chapter 6: ln 2 in two
+ * parts, so that x minus the first is exact). exp(r) is its Taylor polynomial of degree 7, with a remainder
+ * below 1e-8. */
 TARGET INLINE vector NAME(exponential)(vector x) {
     const vector zero = {0}, one = zero + 1.0f,
-                 round_by = zero + 12582912.0f; /* 1.5 * 2^23: no fraction is left */
+                 round_by = zero + 12582912.0f; /* 1.5 * 2^23: adding it removes the fraction */
     both shifted, power;
     vector n, r, e;
     shifted.floats = MULTIPLY_ADD(x, zero + 1.44269504f, round_by);
@@ -61,15 +61,15 @@ TARGET INLINE vector NAME(exponential)(vector x) {
     e = MULTIPLY_ADD(e * r, zero + 1.0f / 3.0f, one);
     e = MULTIPLY_ADD(e * r, zero + 1.0f / 2.0f, one);
     e = MULTIPLY_ADD(e, r, one);
-    /* The low bits of `shifted` are n; as an exponent they are 2 to the n. */
+    /* The low bits of `shifted` are n. Shifted into the exponent they give 2^n. */
     power.bits = (shifted.bits + 127) << 23;
     return e * power.floats;
 }
 
-/* tanh to within 2e-7: (1 - t) / (1 + t) with t = e^(-2|x|), and x's sign put back. The bound is absolute:
- * below 3e-8 it gives 0. NaN stays NaN. */
+/* tanh(x) = (1 - t) / (1 + t) with t = exp(-2|x|), and the sign of x. The absolute error is below 2e-7; for |x|
+ * below 3e-8 the result is 0. NaN stays NaN. */
 TARGET INLINE vector NAME(tanh_of)(vector x) {
-    const vector zero = {0}, limit = zero + 43.0f; /* tanh is 1 in float32 long before */
+    const vector zero = {0}, limit = zero + 43.0f; /* tanh(43) is 1 in float32 */
     both magnitude, sign, limited, result;
     integers beyond;
     vector t;

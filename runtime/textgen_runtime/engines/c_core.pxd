@@ -28,18 +28,18 @@ cdef extern from "pack.h" nogil:
     ctypedef struct textgen_network:
         size_t vocabulary
         size_t units
-        size_t lstms
+        size_t lstm_count
         size_t embedding_size
         ptrdiff_t padded_units
         ptrdiff_t padded_vocabulary
-        textgen_packed_layer *layers
-        textgen_packed_layer output
-        int64_t never_drawn
+        textgen_packed_layer *lstm_layers
+        textgen_packed_layer output_layer
+        int64_t masked_token
         const textgen_kernels *kernels
     int32_t textgen_network_create(
         const textgen_description *description,
         const textgen_kernels *kernels,
-        int64_t never_drawn,
+        int64_t masked_token,
         textgen_network **network,
         const textgen_error *error,
     )
@@ -47,10 +47,10 @@ cdef extern from "pack.h" nogil:
     size_t textgen_network_step_bytes(const textgen_network *network)
 
 
-cdef extern from "run.h" nogil:
+cdef extern from "generate.h" nogil:
     ctypedef enum textgen_ending:
-        TEXTGEN_LENGTH
-    ctypedef struct textgen_run_lane:
+        TEXTGEN_REACHED_LENGTH
+    ctypedef struct textgen_token_lane:
         textgen_sampler *sampler
         float **state
         float *logits
@@ -58,29 +58,29 @@ cdef extern from "run.h" nogil:
         int64_t length
         int64_t generated
         int64_t ending
-    ctypedef struct textgen_measured:
+    ctypedef struct textgen_measurements:
         int64_t steps
-        int64_t model
-        int64_t sampler
+        int64_t model_ns
+        int64_t sampler_ns
         double entropy
         int64_t *latencies
         double (*log)(double) noexcept nogil
-    size_t textgen_slots_size(const textgen_network *network, size_t lanes, size_t kept)
+    size_t textgen_slots_size(const textgen_network *network, size_t lanes, size_t logit_steps)
     void textgen_forward(
         const textgen_network *network,
         const int64_t *tokens,
         size_t time,
         size_t batch,
         float **state,
-        size_t kept,
+        size_t logit_steps,
         float *logits,
         void *workspace,
     )
-    void textgen_run(
+    void textgen_generate_tokens(
         const textgen_network *network,
-        textgen_run_lane *lanes,
+        textgen_token_lane *lanes,
         size_t count,
         int64_t steps,
         void *workspace,
-        textgen_measured *measured,
+        textgen_measurements *measurements,
     )

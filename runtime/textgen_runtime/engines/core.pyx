@@ -17,14 +17,14 @@ from libc.string cimport memset
 from textgen_runtime.sampling.buffers cimport Floats, new_floats, new_room
 from .c_core cimport (
     textgen_forward,
+    textgen_generate_tokens,
     textgen_kernels,
-    textgen_measured,
+    textgen_measurements,
     textgen_network,
     textgen_network_create,
     textgen_network_destroy,
     textgen_network_step_bytes,
     textgen_packed_layer,
-    textgen_run,
     textgen_slots_size,
 )
 from textgen_runtime.model_file.c_model_file cimport TEXTGEN_OK, TEXTGEN_STATE_ARRAYS, textgen_error
@@ -82,7 +82,7 @@ cdef class CoreNetwork:
             raise_error(code, text)
         self.file, self.never_drawn, self.vocabulary_size = file, never_drawn, file.vocabulary_size
         names = tuple(file.state_shapes)
-        self.layout = StateLayout(names, self.network.lstms, self.network.units)
+        self.layout = StateLayout(names, self.network.lstm_count, self.network.units)
 
     def __dealloc__(self):
         textgen_network_destroy(self.network)
@@ -105,7 +105,7 @@ cdef class CoreNetwork:
         # What it holds of each output and logit, which could be too much to be counted.
         cdef object outputs = self.network.padded_units + self.network.padded_vocabulary
         outputs += 2 * self.network.vocabulary + self.network.embedding_size
-        if 2 * lanes * (<object>self.network.lstms + kept) * outputs * sizeof(float) > PY_SSIZE_T_MAX:
+        if 2 * lanes * (<object>self.network.lstm_count + kept) * outputs * sizeof(float) > PY_SSIZE_T_MAX:
             raise MemoryError
         return new_room(textgen_slots_size(self.network, lanes, kept))
 
@@ -180,7 +180,7 @@ cdef class CoreNetwork:
         read, after = self.read(given, time, 1, state, 1)
         cdef Floats logits = read
         if self.never_drawn is not None:
-            logits.data[self.network.never_drawn] = -INFINITY
+            logits.data[self.network.masked_token] = -INFINITY
         logits.dimensions, logits.shape[0] = 1, logits.size
         logits.strides[0] = sizeof(float)
         return logits, after
@@ -225,8 +225,8 @@ cdef class CoreNetwork:
         cdef Lanes running = Lanes(list(lanes), self.layout, self.network.vocabulary, steps)
         cdef bytearray room = self.new_workspace(running.count, 1)
         cdef void *workspace = PyByteArray_AS_STRING(room)
-        cdef textgen_measured measured
-        cdef textgen_measured *spent = NULL
+        cdef textgen_measurements measured
+        cdef textgen_measurements *spent = NULL
         cdef bytearray latencies = None
         cdef int64_t fault
         memset(&measured, 0, sizeof(measured))
@@ -241,7 +241,7 @@ cdef class CoreNetwork:
         fault = running.copy_samplers(steps)
         if fault == 0:
             with nogil:
-                textgen_run(self.network, running.items, running.count, steps, workspace, spent)
+                textgen_generate_tokens(self.network, running.items, running.count, steps, workspace, spent)
             running.store_samplers()
         running.release()
         checked(fault)
@@ -258,19 +258,19 @@ cdef class CoreNetwork:
         cdef float unused = 0.0
         with nogil:
             for _i in range(repeats):
-                for number in range(self.network.lstms):
-                    layer = &self.network.layers[number]
+                for number in range(self.network.lstm_count):
+                    layer = &self.network.lstm_layers[number]
                     unused += self.network.kernels.sum(
                         layer.weights, 4 * layer.outputs * (layer.inputs + layer.outputs)
                     )
-                layer = &self.network.output
+                layer = &self.network.output_layer
                 unused += self.network.kernels.sum(layer.weights, layer.outputs * layer.inputs)
         return unused
 
 
-cdef int add_up(object measurements, int64_t tokens, const textgen_measured *measured) except -1:
+cdef int add_up(object measurements, int64_t tokens, const textgen_measurements *measured) except -1:
     """Add what a run took to the caller's ``Measurements``."""
-    measurements.add(tokens, 1e-9 * measured.model, 1e-9 * measured.sampler, measured.entropy)
+    measurements.add(tokens, 1e-9 * measured.model_ns, 1e-9 * measured.sampler_ns, measured.entropy)
     if measured.latencies != NULL:
         measurements.latencies += [measured.latencies[i] for i in range(measured.steps)]
     return 0

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t
 
-from .c_core cimport textgen_run_lane
+from .c_core cimport textgen_token_lane
 from textgen_runtime.sampling.c_sampler cimport textgen_sampler
 
 
@@ -22,7 +22,7 @@ cdef class StateLayout:
 
 cdef class Lanes:
     cdef Py_ssize_t count
-    cdef textgen_run_lane *items
+    cdef textgen_token_lane *items
     # Copies of the samplers' states, which the loop draws with: a process that is forked meanwhile finds the
     # samplers as they were before.
     cdef textgen_sampler *copies

@@ -13,8 +13,8 @@ from libc.stdlib cimport qsort
 from libc.string cimport memset
 
 from textgen_runtime.sampling.buffers cimport Floats, copy_floats, new_floats, new_room, place_floats
-from .c_core cimport TEXTGEN_LENGTH, textgen_run_lane
-from textgen_runtime.sampling.c_sampler cimport TEXTGEN_USED_UP, textgen_sampler
+from .c_core cimport TEXTGEN_REACHED_LENGTH, textgen_token_lane
+from textgen_runtime.sampling.c_sampler cimport TEXTGEN_SAMPLER_EXHAUSTED, textgen_sampler
 from textgen_runtime.sampling.reweighting cimport checked
 from textgen_runtime.sampling.sampler cimport Sampler
 
@@ -121,9 +121,9 @@ cdef class Lanes:
         if steps < 0 or self.count == 0:
             raise ValueError(WRONG_LANES)
         self.room = new_room(
-            self.count * (sizeof(textgen_run_lane) + sizeof(textgen_sampler) + sizeof(void *))
+            self.count * (sizeof(textgen_token_lane) + sizeof(textgen_sampler) + sizeof(void *))
         )
-        self.items = <textgen_run_lane *>PyByteArray_AS_STRING(self.room)
+        self.items = <textgen_token_lane *>PyByteArray_AS_STRING(self.room)
         self.copies = <textgen_sampler *>(self.items + self.count)
         self.ordered = <void **>(self.copies + self.count)
         self.samplers, self.logits, self.states = [], [], []
@@ -134,7 +134,7 @@ cdef class Lanes:
         self.place_tokens(steps)
 
     cdef int add(self, Py_ssize_t i, object lane, StateLayout layout) except -1:
-        cdef textgen_run_lane *item = &self.items[i]
+        cdef textgen_token_lane *item = &self.items[i]
         cdef bytearray room
         cdef Floats logits
         if not isinstance(lane, tuple):
@@ -199,7 +199,7 @@ cdef class Lanes:
         for i in range(self.count):
             self.copies[i] = (<textgen_sampler *>(<Sampler>self.samplers[i]).core)[0]
             if self.copies[i].rng.position > INT64_MAX - min(self.items[i].length, steps):
-                return TEXTGEN_USED_UP
+                return TEXTGEN_SAMPLER_EXHAUSTED
         return 0
 
     cdef void store_samplers(self) noexcept:
@@ -222,12 +222,12 @@ cdef class Lanes:
         return total
 
     cdef list results(self):
-        cdef textgen_run_lane *item
+        cdef textgen_token_lane *item
         cdef Py_ssize_t i, place
         made = []
         for i in range(self.count):
             item = &self.items[i]
             tokens = [item.tokens[place] for place in range(item.generated)]
-            ending = "length" if item.ending == TEXTGEN_LENGTH else None
+            ending = "length" if item.ending == TEXTGEN_REACHED_LENGTH else None
             made.append(new_tuple(Generated, (tokens, self.logits[i], self.states[i], ending)))
         return made

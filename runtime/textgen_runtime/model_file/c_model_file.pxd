@@ -41,6 +41,7 @@ cdef extern from "onnx_reader.h" nogil:
 
 cdef extern from "model.h" nogil:
     enum:
+        TEXTGEN_OPSET
         TEXTGEN_STATE_ARRAYS
     ctypedef enum textgen_layer_kind:
         pass

@@ -2,6 +2,8 @@ from typing import final
 
 from .network import Network
 
+OPSET: int
+
 @final
 class ModelFile:
     def __init__(self, content: bytes) -> None: ...

@@ -10,6 +10,7 @@ from libc.stdint cimport int32_t
 from .c_model_file cimport (
     TEXTGEN_OK,
     TEXTGEN_ONNX_FLOAT,
+    TEXTGEN_OPSET,
     TEXTGEN_OUT_OF_MEMORY,
     TEXTGEN_TOO_LARGE,
     TEXTGEN_UNKNOWN_GRAPH,
@@ -23,6 +24,9 @@ from .c_model_file cimport (
 )
 
 from textgen_runtime.errors import ModelFileError, TooLargeError, UnknownGraphError
+
+# The ONNX operator set of model files.
+OPSET = TEXTGEN_OPSET
 
 
 cdef int raise_error(int32_t code, const char *text) except -1:
@@ -65,7 +69,7 @@ cdef class ModelFile:
         error.text, error.size = self.why, ERROR_SIZE
         self.description = <textgen_description *>PyMem_RawMalloc(sizeof(textgen_description))
         if self.description == NULL:
-            raise MemoryError("there is not enough memory for the model")
+            raise MemoryError("not enough memory for the model")
         with nogil:
             code = textgen_onnx_read(view, &self.file, &error)
         if code != TEXTGEN_OK:

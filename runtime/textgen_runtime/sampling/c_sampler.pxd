@@ -19,7 +19,7 @@ cdef extern from "exp64.h" nogil:
 
 cdef extern from "sampler.h" nogil:
     enum:
-        TEXTGEN_USED_UP
+        TEXTGEN_SAMPLER_EXHAUSTED
     ctypedef struct textgen_sampler:
         double temperature
         textgen_rng rng
@@ -79,4 +79,4 @@ cdef extern from "sampler.h" nogil:
         textgen_sampler *sampler, const float *logits, size_t count, double *exp_logits
     )
     void textgen_sampler_accept(textgen_sampler *sampler, int64_t token)
-    const char *textgen_fault_text(int64_t fault)
+    const char *textgen_sampler_error_text(int64_t error)

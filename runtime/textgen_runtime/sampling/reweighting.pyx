@@ -21,10 +21,10 @@ from .c_sampler cimport (
     textgen_draw_with_float,
     textgen_entropy_float,
     textgen_exp64,
-    textgen_fault_text,
     textgen_find_exp64,
     textgen_reweight,
     textgen_reweight_float,
+    textgen_sampler_error_text,
 )
 
 from textgen_runtime.errors import SamplingError, quote
@@ -65,7 +65,7 @@ cdef double entropy_row(
 
 cdef int64_t checked(int64_t outcome) except? -1:
     if outcome < 0:
-        raise SamplingError(textgen_fault_text(outcome).decode())
+        raise SamplingError(textgen_sampler_error_text(outcome).decode())
     return outcome
 
 

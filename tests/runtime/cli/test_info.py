@@ -124,7 +124,7 @@ def test_a_graph_that_the_native_engine_does_not_know(capsys: Captured, tmp_path
     document = json.loads(run(capsys, path, "--json")[1])
     assert (document["engine"], document["why_not_native"]) == (
         None,
-        "its graph is not one that textgen-train writes (it has other nodes as well)",
+        "its graph is not one that textgen-train writes (the graph has unexpected nodes)",
     )
     assert (document["layers"], document["units"], document["parameters"]) == (1, 4, 240)
     assert (

@@ -97,7 +97,7 @@ def test_generating_ends_before_a_random_stream_does() -> None:
     native, _ = engines(59, 16, 1, KERNELS[0])
     drawing = samplers(2)
     drawing[1].position = 2**63 - 1 - 5
-    with pytest.raises(textgen.SamplingError, match="used up"):
+    with pytest.raises(textgen.SamplingError, match="exhausted"):
         generate(native, drawing, 6)
     assert [sampler.position for sampler in drawing] == [0, 2**63 - 1 - 5]
     generate(native, drawing, 5)

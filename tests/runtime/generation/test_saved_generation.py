@@ -148,7 +148,7 @@ def test_the_last_position_ends_the_random_stream(tiny: Model, tmp_path: Path) -
     generation = textgen.resume(tiny, path)
     assert len(generation.copy().take(3)) == 3
     for _ in range(2):
-        with pytest.raises(SamplingError, match="used up"):
+        with pytest.raises(SamplingError, match="exhausted"):
             generation.take(4)
         assert generation.sampler.position == 2**63 - 1 - 3
 

@@ -85,7 +85,7 @@ def state_of_two_dimensions(model: onnx.ModelProto) -> None:
         (set_metadata("textgen.vocabulary", "{"), "is not JSON"),
         (set_metadata("textgen.vocabulary", '["a", "b"]'), "."),
         (set_metadata("textgen.level", '"word"'), "upgrade"),
-        (rename_output, "its outputs"),
+        (rename_output, "unexpected graph outputs"),
         (tokens_of_another_type, "not one that textgen-train writes"),
         (state_of_unknown_size, "not one that textgen-train writes"),
         (state_of_another_size, "."),
@@ -142,6 +142,6 @@ def test_a_model_whose_weights_are_not_numbers(tiny_proto: onnx.ModelProto, tmp_
     bias.CopyFrom(numpy_helper.from_array(np.full(12, np.nan, np.float32), bias.name))
     path = tmp_path / "nan.onnx"
     path.write_bytes(tiny_proto.SerializeToString())
-    with pytest.raises(textgen.SamplingError, match="logits hold NaN"):
+    with pytest.raises(textgen.SamplingError, match="logits contain NaN"):
         textgen.load(path, engine="onnxruntime").generate("abc", length=1)
-    refused(path, "its weights 'output_bias' hold NaN or infinity")
+    refused(path, "the weights 'output_bias' contain NaN or infinity")

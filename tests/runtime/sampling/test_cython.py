@@ -85,4 +85,4 @@ def test_a_cython_module_draws_what_python_draws(tmp_path: Path, monkeypatch: py
     sampler = Sampler(0.7, seed=3)
     assert drawn == [sampler.draw(logits) for _ in range(100)]
     assert position == 100
-    assert "the logits hold NaN" in error
+    assert "the logits contain NaN" in error

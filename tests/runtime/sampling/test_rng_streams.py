@@ -67,10 +67,10 @@ def test_the_random_stream_ends_at_the_last_position() -> None:
     sampler.position = 2**63 - 2
     sampler.draw(LOGITS)
     assert sampler.position == 2**63 - 1
-    with pytest.raises(SamplingError, match="used up"):
+    with pytest.raises(SamplingError, match="exhausted"):
         sampler.draw(LOGITS)
     sampler.position = 2**63 - 3
-    with pytest.raises(SamplingError, match="used up"):
+    with pytest.raises(SamplingError, match="exhausted"):
         sampler.draw_batch(np.tile(LOGITS, (3, 1)))
     assert sampler.position == 2**63 - 1
 

@@ -14,9 +14,9 @@ from onnx import TensorProto, helper, numpy_helper
 from textgen_runtime.model_file.graph_names import LOGITS, NEXT, TOKEN
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import LSTM, Embedding, Layer, Linear, Network
+from textgen_runtime.model_file.reader import OPSET
 
 # The oldest that say all that the graph needs, so that old onnxruntimes and other runtimes read it.
-OPSET = 17
 IR_VERSION = 9
 
 # torch keeps a layer's four gates as input, forget, cell, output; ONNX as input, output, forget, cell.

@@ -1,0 +1,40 @@
+/* The chain of filters between the logits and the draw, for example top-k, min-p or a repetition penalty.
+ *
+ * A filter changes a float64 copy of the logits before temperature and draw. An empty chain costs nothing.
+ *
+ * To add a filter:
+ *   1. Define a structure in filters.h whose first member is a textgen_filter, followed by the parameters and
+ *      state of the filter. Write its `apply` and `accept` in filters.c. `apply` forbids a token by setting its
+ *      logit to -infinity; it must leave at least one finite.
+ *   2. Put a pointer to it into the chain of a textgen_sampler (sampler.h), in the order of application.
+ *      tests/core/filters.c shows this with a small filter.
+ *   3. For the public API, add its parameters at the end of textgen_sampling (textgen.h) and build the chain in
+ *      set_sampling (stream.c). Store the filters inside textgen_stream.
+ *
+ * Copying: a chain holds pointers, so a copy of a textgen_sampler shares its filters with the original. No
+ * stream has filters yet. Before one does, textgen_stream_copy (stream.c) must rebuild the chain in the copy.
+ * The same applies to Lanes.copy_samplers in the Python runtime, which copies samplers for each call. */
+#ifndef TEXTGEN_FILTERS_H
+#define TEXTGEN_FILTERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct textgen_filter textgen_filter;
+struct textgen_filter {
+    void (*apply)(textgen_filter *self, double *logits, size_t count); /* change the logits, [count] */
+    void (*accept)(textgen_filter *self, int64_t token);               /* note the token that was drawn */
+};
+
+typedef struct {
+    textgen_filter *const *filters; /* [count], in the order of application */
+    size_t count;
+} textgen_filter_chain;
+
+/* Apply all filters to the logits, [count], in place. */
+void textgen_filters_apply(const textgen_filter_chain *chain, double *logits, size_t count);
+
+/* Pass the drawn token to all filters. */
+void textgen_filters_accept(const textgen_filter_chain *chain, int64_t token);
+
+#endif
