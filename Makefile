@@ -2,8 +2,9 @@
 # make test    run the whole test suite
 # make test-core   build the C core with gcc and clang, under sanitizers and for other systems, and test it
 # make lint    check format, style and types
+# make docs    build the documentation site in build/docs
 #
-# make nietzsche, quality, budgets, threads, bench, peers, fuzz, interrupts, sanitize: see the README.
+# make nietzsche, quality, budgets, threads, bench, peers, fuzz, interrupts, sanitize, images: see CONTRIBUTING.md.
 #
 # Each builds what it needs in .venv, from nothing.
 
@@ -20,7 +21,7 @@ BUNDLED := runtime/textgen_runtime/bundled_models
 SANITIZED := build/sanitized
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
-.PHONY: demo test test-core lint format nietzsche quality budgets threads bench peers fuzz interrupts sanitize clean
+.PHONY: demo test test-core lint format nietzsche quality budgets threads bench peers fuzz interrupts sanitize images clean
 
 demo: $(VENV)/train.installed
 	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output $(DEMO) --overwrite
@@ -47,6 +48,17 @@ format: $(VENV)/dev.installed
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(C_FILES)
 	$(BIN)/ruff check --fix .
+
+.PHONY: docs docs-links
+
+# Warnings are errors. Unchanged pages are read again, because their warnings would be lost otherwise.
+docs: $(VENV)/docs.installed
+	rm -rf build/docs
+	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going docs build/docs
+
+# Follows links to other hosts, so that it depends on the network.
+docs-links: $(VENV)/docs.installed
+	$(BIN)/sphinx-build --quiet --fresh-env --builder linkcheck docs build/docs-links
 
 # The bundled model.
 nietzsche: $(VENV)/train.installed
@@ -80,6 +92,10 @@ fuzz: $(VENV)/dev.installed
 interrupts: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/interrupts.py
 
+# The pictures of the README; the screenshots need Chromium.
+images: $(VENV)/dev.installed
+	$(BIN)/python docs/images/make_images.py
+
 # The extensions built with address and undefined-behaviour checks, in a folder of their own, and their tests.
 # Python itself does not free everything at exit, so leaks are not looked for.
 sanitize: $(VENV)/dev.installed
@@ -100,6 +116,11 @@ $(VENV)/train.installed: $(BUILD_INPUTS)
 
 $(VENV)/clang.installed: $(VENV)/dev.installed
 	$(BIN)/python -m pip install --quiet "ziglang>=0.13"
+	touch $@
+
+# The package is installed already: this adds what the extra names, and builds nothing.
+$(VENV)/docs.installed: $(VENV)/train.installed
+	$(BIN)/python -m pip install --quiet "textgen-onnx[docs]"
 	touch $@
 
 $(VENV)/dev.installed: $(BUILD_INPUTS)

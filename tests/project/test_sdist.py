@@ -42,6 +42,7 @@ def pytest_there(unpacked: Path, *arguments: str) -> subprocess.CompletedProcess
 def test_it_holds_every_file_that_is_worked_on(unpacked: Path) -> None:
     patterns = (
         "Makefile",
+        "CONTRIBUTING.md",
         "tests/**/*.py",
         "tests/core/*",
         "tests/data/*",
@@ -49,6 +50,8 @@ def test_it_holds_every_file_that_is_worked_on(unpacked: Path) -> None:
         "benchmarks/**/*.c",
         "examples/*",
         "docs/*",
+        "docs/_extensions/*.py",
+        "docs/images/*",
         "runtime/**/*.pyx",
         "runtime/**/*.pxd",
         "runtime/core/**/*.[ch]",

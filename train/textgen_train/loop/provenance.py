@@ -7,7 +7,7 @@ from typing import Any
 
 import onnx
 import torch
-from textgen_runtime._version import __version__
+from textgen_runtime import __version__
 from textgen_runtime.corpora.corpus import Corpus
 
 from textgen_train.data.dataset import Dataset
