@@ -28,7 +28,7 @@ from textgen_runtime.bench.machine import machine
 from textgen_runtime.model_file.graph_names import CELL, HIDDEN, OUTPUTS, TOKEN
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import lstm_network
-from textgen_runtime.text.tokenizer import CharacterTokenizer
+from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 
 UNITS, EMBEDDING, VOCABULARY = 128, 64, 59
 TEMPERATURE = 0.5

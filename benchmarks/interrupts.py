@@ -43,7 +43,7 @@ PATIENCE_SECONDS = 20.0
 # What textgen-train tells when a run is interrupted, and textgen-bench on a busy machine.
 OWED = (
     b"interrupted",
-    b"characters to learn from",
+    b"training characters",
     b"LSTM units",
     b"held out",
     b"textgen-bench: warning: ",

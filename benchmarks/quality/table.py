@@ -27,7 +27,7 @@ from textgen_runtime.model_file.bundled import MODEL_FILE
 from textgen_runtime.scoring.compressors import compressed_bits
 from textgen_runtime.scoring.prediction import BITS_PER_NAT
 from textgen_runtime.text.normalization import Normalization
-from textgen_train.cli._arguments import parser, recipe_of
+from textgen_train.cli._arguments import parser, recipe_from
 from textgen_train.data.dataset import make_dataset
 from textgen_train.loop.output_folder import METRICS_FILE
 from textgen_train.loop.provenance import stored_recipe
@@ -88,7 +88,7 @@ def trained(corpus: str, run: str, folder: Path, options: list[str]) -> Path:
         subprocess.run([command, *arguments, "--overwrite", "-o", str(partial)], check=True)
         partial.rename(target)
     asked = parser().parse_args(arguments)
-    wanted = {**stored_recipe(recipe_of(asked)), "seed": asked.seed}
+    wanted = {**stored_recipe(recipe_from(asked)), "seed": asked.seed}
     model = textgen.load(target / MODEL_FILE)
     changed = [name for name, value in wanted.items() if model.training["recipe"].get(name) != value]
     if model.metadata.normalization != Normalization(lowercase=CORPORA[corpus]):

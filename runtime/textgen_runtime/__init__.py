@@ -34,14 +34,15 @@ if TYPE_CHECKING:
     from .sampling.parameters import Sampling
     from .sampling.sampler import Sampler, reweight, softmax
     from .scoring.prediction import Prediction, Score, predict
+    from .text.character_tokenizer import CharacterTokenizer
     from .text.normalization import Normalization
-    from .text.tokenizer import CharacterTokenizer, Tokenizer
+    from .text.tokenizer import Tokenizer
 
 # The module of each of the other names. They are imported when they are first used, because some need numpy,
 # which takes longer to import than a short text takes to make.
 _HOMES = {
     "Batch": "generation.batch",
-    "CharacterTokenizer": "text.tokenizer",
+    "CharacterTokenizer": "text.character_tokenizer",
     "Metadata": "model_file.metadata",
     "Engine": "engines.base",
     "Generation": "generation.generation",

@@ -1,31 +1,31 @@
-"""What a user can cause to go wrong, as one small family of exceptions.
+"""Exceptions for errors that a user can cause, and helpers for their messages.
 
-Every message is one line that says what is wrong, where, and what to do about it. The commands print
-it as it stands; anything outside this family is a defect of the project and shows its traceback.
-A value that comes from a user or from a file is put into a message by ``quote``, a path by ``shorten``.
+Every message is one line that says what is wrong, where, and what to do. The commands print the message. An
+exception of any other class is a bug in the project and shows its traceback. Messages format values with
+``quote`` and paths with ``shorten``.
 """
 
 from reprlib import Repr
 
-QUOTED_LENGTH = 80
-SHORTENED_LENGTH = 200
+MAX_QUOTED_LENGTH = 80
+MAX_SHORTENED_LENGTH = 200
 
-# No integer of more digits is turned into text: Python refuses those of more than 4,300.
-QUOTED_BITS = 256
+# Python refuses to convert integers of more than 4,300 digits to text.
+MAX_QUOTED_BITS = 256
 
 _repr = Repr()
-_repr.maxstring = _repr.maxlong = _repr.maxother = QUOTED_LENGTH
+_repr.maxstring = _repr.maxlong = _repr.maxother = MAX_QUOTED_LENGTH
 
 
 def quote(value: object) -> str:
-    """A value as it stands in a message: its repr, of which at most 80 characters are shown."""
-    if isinstance(value, int) and value.bit_length() > QUOTED_BITS:
+    """Return the repr of a value, cut to at most 80 characters."""
+    if isinstance(value, int) and value.bit_length() > MAX_QUOTED_BITS:
         return f"an integer of {value.bit_length():,} bits"
-    return shorten(_repr.repr(value), QUOTED_LENGTH)
+    return shorten(_repr.repr(value), MAX_QUOTED_LENGTH)
 
 
-def shorten(text: str, length: int = SHORTENED_LENGTH) -> str:
-    """A text of which at most so many characters are shown: its beginning and its end."""
+def shorten(text: str, length: int = MAX_SHORTENED_LENGTH) -> str:
+    """Return a text of at most ``length`` characters: a longer text keeps its start and its end."""
     if len(text) <= length:
         return text
     half = (length - 3) // 2
@@ -33,49 +33,49 @@ def shorten(text: str, length: int = SHORTENED_LENGTH) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of another library's message, shortened; the name of its kind if it has no message."""
+    """Return the first line of an exception's message, shortened, or its class name if it has no message."""
     return shorten((str(error).strip().splitlines() or [type(error).__name__])[0])
 
 
 class TextgenError(Exception):
-    """Base of everything that a user of the library or of the commands can cause."""
+    """Base class of all errors that a user can cause."""
 
 
 class ModelFileError(TextgenError):
-    """A model file that is missing, damaged, or not a text generator that this version reads."""
+    """A model file is missing, damaged, not a text generator, or from a newer version."""
 
 
 class UnknownGraphError(ModelFileError):
-    """A model file whose graph the native engine does not run, though another engine may."""
+    """The native engine does not support the graph of a model file; another engine may."""
 
 
 class TooLargeError(UnknownGraphError):
-    """A model file whose graph is known, but beyond the limits of the native engine."""
+    """The graph of a model file is supported, but exceeds the limits of the native engine."""
 
 
 class PromptError(TextgenError, ValueError):
-    """A prompt that is empty or holds characters outside the model's vocabulary."""
+    """A prompt is empty or has characters outside the model's vocabulary."""
 
 
 class SamplingError(TextgenError, ValueError):
-    """A temperature, logits or a distribution from which nothing can be drawn."""
+    """A temperature, logits or a distribution is not valid for sampling."""
 
 
 class ScoringError(TextgenError, ValueError):
-    """A text in which there is nothing to predict, or logits that say nothing about it."""
+    """A text is too short to be scored, or the model's logits are not finite."""
 
 
 class SavedGenerationError(TextgenError):
-    """A saved generation that is damaged or belongs to another model."""
+    """A saved generation is damaged or belongs to another model."""
 
 
 class TextFileError(TextgenError):
-    """A text that cannot be read, or is not UTF-8."""
+    """A text cannot be read or is not UTF-8."""
 
 
 class CorpusError(TextgenError):
-    """A corpus that cannot be had, or that nothing can be learned from."""
+    """A corpus is not available or not suitable for training."""
 
 
 class OutputError(TextgenError):
-    """A file that cannot be written."""
+    """A file cannot be written."""

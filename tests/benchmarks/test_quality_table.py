@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import textgen_runtime as textgen
-from textgen_train.cli._arguments import parser, recipe_of
+from textgen_train.cli._arguments import parser, recipe_from
 from textgen_train.loop.provenance import stored_recipe
 
 from benchmarks.quality import table
@@ -24,7 +24,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         asked = parser().parse_args(command[1:])
         asked.output.mkdir(exist_ok=asked.overwrite)
         finished = asked.output.with_suffix("")
-        recipe = {**stored_recipe(recipe_of(asked)), "seed": asked.seed}
+        recipe = {**stored_recipe(recipe_from(asked)), "seed": asked.seed}
         normalization = textgen.Normalization(asked.lowercase, asked.unicode)
         models[finished / "model.onnx"] = SimpleNamespace(
             training={"recipe": recipe}, metadata=SimpleNamespace(normalization=normalization)

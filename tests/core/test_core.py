@@ -13,8 +13,8 @@ from packaging.version import Version
 from textgen_runtime._version import __version__
 from textgen_runtime.model_file.bundled import find_model_file
 from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.tokenizer import CharacterTokenizer
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.c_programs import CORE, PROGRAMS, Build, link, run

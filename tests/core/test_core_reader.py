@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx import numpy_helper
 from textgen_runtime.model_file.bundled import find_model_file
+from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.tokenizer import CharacterTokenizer
 
 from tests.helpers.c_programs import COMPILERS, PROGRAMS, Build, compile_core, link
 from tests.helpers.core_reader import (

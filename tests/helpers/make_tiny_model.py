@@ -10,8 +10,8 @@ import onnx
 from numpy.typing import NDArray
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import Network, lstm_network
+from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.tokenizer import CharacterTokenizer
 from textgen_train.export.onnx_graph import LayerWeights, build_model
 
 from tests.helpers.paths import TINY

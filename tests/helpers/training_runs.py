@@ -4,7 +4,7 @@ from pathlib import Path
 
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
-from textgen_train.cli._watched_run import watched_run
+from textgen_train.cli._training_run import make_training_run
 from textgen_train.data.dataset import make_dataset
 from textgen_train.loop.classic_trainer import ClassicTrainer
 from textgen_train.loop.provenance import Provenance
@@ -52,4 +52,4 @@ def make_run(
     else:
         trainer = StatefulTrainer(text, size, recipe, budget, 5, threads=1)
     progress = Silence()
-    return watched_run(trainer, provenance, folder, progress, samples=samples), progress
+    return make_training_run(trainer, provenance, folder, progress, samples=samples), progress

@@ -28,7 +28,7 @@ ROOMS = {
     ],
     "textgen_train": [
         "errors",
-        "settings",
+        "hyperparameters",
         "recipe",
         "data",
         "models",

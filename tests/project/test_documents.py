@@ -17,7 +17,7 @@ from textgen_runtime.cli.run import parser as run_parser
 from textgen_runtime.corpora.corpus import NAMES
 from textgen_runtime.model_file.graph_names import INPUTS, OUTPUTS
 from textgen_runtime.model_file.metadata import SPECIAL_KEY, Metadata
-from textgen_runtime.text.tokenizer import CharacterTokenizer
+from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_train.cli._arguments import parser as train_parser
 from textgen_train.loop.eval_result import Evaluation
 

@@ -1,6 +1,7 @@
-"""The numbers of a training run."""
+"""Recipes, presets and budgets."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from textgen_train.errors import RecipeError
@@ -28,37 +29,38 @@ from textgen_train.recipe import LARGE_VOCABULARY, PRESETS, Budget, Recipe, pres
         ("warmup", -1),
     ],
 )
-def test_ranges(name: str, value: float) -> None:
+def test_a_value_out_of_range_raises(name: str, value: float) -> None:
     with pytest.raises(RecipeError, match=name.replace("_", "-")):
         Recipe(**{name: value})  # type: ignore[arg-type]
 
 
-def test_a_budget_is_minutes_or_epochs() -> None:
+def test_progress_follows_minutes_or_epochs() -> None:
     assert Budget(minutes=2).progress(seconds=30, epochs=99) == pytest.approx(0.25)
     assert Budget(epochs=4).progress(seconds=99, epochs=3) == pytest.approx(0.75)
     assert Budget(epochs=4).progress(seconds=0, epochs=5) == 1.0
-    for both in ({}, {"minutes": 1.0, "epochs": 1}):
-        with pytest.raises(ValueError, match="either minutes or epochs"):
-            Budget(**both)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("lengths", [{}, {"minutes": 1.0, "epochs": 1}])
+def test_a_budget_has_exactly_one_length(lengths: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="either minutes or epochs"):
+        Budget(**lengths)
 
 
 @pytest.mark.parametrize("symbols", [57, 59, 65])
-def test_the_small_preset_is_no_larger_than_the_textbooks_network(symbols: int) -> None:
+def test_the_small_preset_has_no_more_parameters_than_the_textbook(symbols: int) -> None:
     recipe = PRESETS["small"]
-    size = CharLSTM(
-        symbols, units=recipe.units, layers=recipe.layers, embedding=recipe.embedding
-    ).parameter_count
-    assert size <= 103_867
+    network = CharLSTM(symbols, units=recipe.units, layers=recipe.layers, embedding=recipe.embedding)
+    assert network.parameter_count <= 103_867
 
 
-def test_presets_grow() -> None:
+def test_presets_are_ordered_by_size() -> None:
     sizes = [recipe.units * recipe.layers for recipe in PRESETS.values()]
     assert list(PRESETS) == ["small", "medium", "large"]
     assert sizes == sorted(set(sizes))
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_presets_follow_the_size_of_the_vocabulary(name: str) -> None:
+def test_presets_depend_on_the_vocabulary_size(name: str) -> None:
     assert preset(name, 0) == preset(name, LARGE_VOCABULARY - 1) == PRESETS[name]
     large = preset(name, LARGE_VOCABULARY)
     assert large.embedding > PRESETS[name].embedding
@@ -66,7 +68,7 @@ def test_presets_follow_the_size_of_the_vocabulary(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("budget", "long"),
+    ("budget", "is_long"),
     [
         (Budget(minutes=2), False),
         (Budget(minutes=10), True),
@@ -75,10 +77,10 @@ def test_presets_follow_the_size_of_the_vocabulary(name: str) -> None:
         (None, False),
     ],
 )
-def test_a_long_run_on_a_large_vocabulary_takes_more_dropout(budget: Budget | None, long: bool) -> None:
+def test_a_long_run_on_a_large_vocabulary_has_more_dropout(budget: Budget | None, is_long: bool) -> None:
     assert preset("small", 10, budget) == PRESETS["small"]
-    found = preset("small", LARGE_VOCABULARY, budget)
-    assert (found.dropout > PRESETS["small"].dropout) is long
-    assert replace(found, dropout=0.1, input_dropout=0.0, weight_dropout=0.1) == preset(
+    recipe = preset("small", LARGE_VOCABULARY, budget)
+    assert (recipe.dropout > PRESETS["small"].dropout) is is_long
+    assert replace(recipe, dropout=0.1, input_dropout=0.0, weight_dropout=0.1) == preset(
         "small", LARGE_VOCABULARY
     )

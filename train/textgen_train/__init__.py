@@ -1,7 +1,7 @@
 """Train a character-level LSTM on a text and export it to ONNX.
 
-The command is ``textgen-train``; these are its parts, for programs, as the README shows. They are imported
-when they are first used, because torch alone takes seconds.
+These names are the parts of the command ``textgen-train``. Each is imported at its first use, because
+importing torch takes seconds.
 """
 
 from importlib import import_module
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .models.lstm import CharLSTM
     from .recipe import PRESETS, Budget, ClassicRecipe, Recipe, preset
 
-# The module of each, in this package unless the runtime is named.
+# The module of each name, relative to this package unless it is part of textgen_runtime.
 _HOMES = {
     "PRESETS": "recipe",
     "Budget": "recipe",
@@ -77,5 +77,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = _HOMES[name]
-    return getattr(import_module(home if home.startswith("textgen_runtime.") else f".{home}", __name__), name)
+    module = _HOMES[name]
+    if not module.startswith("textgen_runtime."):
+        module = f".{module}"
+    return getattr(import_module(module, __name__), name)

@@ -1,43 +1,46 @@
-"""What a user can cause to go wrong while training; all of it is a ``TextgenError``."""
+"""Errors that users of training can cause. All of them are subclasses of ``TextgenError``."""
 
 import contextlib
 from collections.abc import Iterator
 
 from textgen_runtime.errors import CorpusError, TextgenError
 
-# CorpusError is the runtime's, which reads texts to score as well.
+# The runtime defines CorpusError, because it reads corpora to score them.
 __all__ = ["CorpusError", "ExportError", "RecipeError", "TrainingError", "explaining_memory_errors"]
 
 
 class RecipeError(TextgenError, ValueError):
-    """A recipe with a number that is outside its range, or not one of its own."""
+    """A hyperparameter that is out of range, or that the recipe does not have."""
 
 
 class TrainingError(TextgenError):
-    """A training run that cannot go on."""
+    """A training run that cannot start or continue."""
 
 
-# What torch says for want of memory, in an exception that says nothing by its type.
-OUT_OF_MEMORY = ("allocate memory", "size calculation overflowed")
+# torch raises a plain RuntimeError with one of these phrases if it cannot allocate memory.
+OUT_OF_MEMORY_PHRASES = ("allocate memory", "size calculation overflowed")
 
 
 @contextlib.contextmanager
 def explaining_memory_errors() -> Iterator[None]:
-    """Turn what torch and Python raise for want of memory into one error of the user's.
+    """Convert out-of-memory errors of Python and torch to a ``TrainingError``.
+
+    Other exceptions propagate unchanged.
 
     Raises:
-        TrainingError: If there was not enough; whatever else is raised inside stays what it is.
+        TrainingError: If memory ran out.
     """
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not any(reason in str(error) for reason in OUT_OF_MEMORY):
+        if isinstance(error, RuntimeError) and not any(
+            phrase in str(error) for phrase in OUT_OF_MEMORY_PHRASES
+        ):
             raise
         raise TrainingError(
-            "there is not enough memory for a network of this size, or for so many streams at once: lower "
-            "--units or --batch"
+            "there is not enough memory for this network and batch size: lower --units or --batch"
         ) from error
 
 
 class ExportError(TextgenError):
-    """An exported model that does not do what the trained one does."""
+    """A model that cannot be exported, or whose exported copy differs from it."""

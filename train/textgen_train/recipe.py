@@ -1,48 +1,39 @@
-"""The default recipe: every number that shapes a training run, each with what it does, and the presets."""
+"""Recipes: the hyperparameters of a training run, the presets, and the budget."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, TypeAlias
 
-from .settings import Settings, setting
+from .hyperparameters import Hyperparameters, hyperparameter
 
-# A share of a budget of minutes, however long its evaluations take: an untrained model is no use.
+# The smallest share of a time budget that is spent on training, however slow the evaluations are.
 MIN_TRAINING_SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class Recipe(Settings):
-    """What is trained and how; ``docs/experiments.md`` tells how the numbers of the presets were found.
+class Recipe(Hyperparameters):
+    """Hyperparameters of the default recipe: an LSTM that is trained by Muon and AdamW.
 
-    Learning rates are stated for 128 units and divided by the square root of their multiple. The defaults are
-    those of a small network that leaves nothing out while training, which is right for tests and short runs;
-    ``PRESETS`` has what to train with.
+    Learning rates are stated for 128 units and scaled by ``sqrt(128 / units)``. The defaults are those of a
+    small network without dropout, which suits tests and short runs. ``PRESETS`` holds the recommended values;
+    ``docs/experiments.md`` describes how they were chosen.
     """
 
     name: ClassVar[str] = "default"
 
-    units: int = setting(144, "LSTM units a layer", 1, 16_384)
-    layers: int = setting(1, "LSTM layers", 1, 64)
-    embedding: int = setting(16, "numbers that stand for a character at the input", 1, 16_384)
-    dropout: float = setting(0.0, "share of each layer's outputs left out while training", 0, 0.99)
-    input_dropout: float = setting(0.0, "share of the embedding's outputs left out while training", 0, 0.99)
-    weight_dropout: float = setting(0.0, "share of the recurrent weights left out of each update", 0, 0.99)
-    batch: int = setting(32, "streams of text read side by side, fewer if the text is short", 1, 65_536)
-    sequence_length: int = setting(64, "characters between updates; gradients go back this far", 1, 65_536)
-    muon_lr: float = setting(
-        0.02,
-        "highest learning rate of Muon, for the LSTM's matrices, for 128 units; with 0 AdamW trains them too",
-        0,
-        1e9,
-    )
-    muon_weight_decay: float = setting(0.05, "Muon's weight decay", 0, 1e3)
-    learning_rate: float = setting(
-        0.012, "highest learning rate of AdamW, for all other weights, stated for 128 units", 1e-9, 1e9
-    )
-    weight_decay: float = setting(0.05, "AdamW's weight decay", 0, 1e3)
-    grad_clip: float = setting(1.0, "largest norm of a gradient", 1e-9, 1e9)
-    warmup: int = setting(
-        100, "updates until the learning rates are at their highest, a tenth of the run at most", 0, 2**31
-    )
+    units: int = hyperparameter(144, "LSTM units per layer", 1, 16_384)
+    layers: int = hyperparameter(1, "number of LSTM layers", 1, 64)
+    embedding: int = hyperparameter(16, "size of the character embedding", 1, 16_384)
+    dropout: float = hyperparameter(0.0, "dropout on the outputs of each LSTM layer", 0, 0.99)
+    input_dropout: float = hyperparameter(0.0, "dropout on the embedding", 0, 0.99)
+    weight_dropout: float = hyperparameter(0.0, "DropConnect on the recurrent weights", 0, 0.99)
+    batch: int = hyperparameter(32, "sequences per batch, fewer for a short text", 1, 65_536)
+    sequence_length: int = hyperparameter(64, "truncated backpropagation length in characters", 1, 65_536)
+    muon_lr: float = hyperparameter(0.02, "peak learning rate of Muon, or 0 to use only AdamW", 0, 1e9)
+    muon_weight_decay: float = hyperparameter(0.05, "weight decay of Muon", 0, 1e3)
+    learning_rate: float = hyperparameter(0.012, "peak learning rate of AdamW", 1e-9, 1e9)
+    weight_decay: float = hyperparameter(0.05, "weight decay of AdamW", 0, 1e3)
+    grad_clip: float = hyperparameter(1.0, "gradient norm clipping threshold", 1e-9, 1e9)
+    warmup: int = hyperparameter(100, "warm-up updates, at most a tenth of the run", 0, 2**31)
 
 
 PRESETS = {
@@ -54,11 +45,11 @@ PRESETS = {
 }
 
 
-# A vocabulary of at least this size is a large one: Chinese, Japanese, emoji.
+# The smallest vocabulary that counts as large, for example that of Chinese or Japanese text.
 LARGE_VOCABULARY = 500
 
-# The presets for a large vocabulary. Its characters need a larger embedding. Most of them are rare, so that
-# many small updates learn more than few large ones.
+# A large vocabulary needs a larger embedding. Most of its characters are rare; for them, many small updates
+# work better than few large ones.
 PRESETS_FOR_LARGE_VOCABULARY = {
     "small": replace(PRESETS["small"], embedding=64, batch=16, sequence_length=32),
     "medium": replace(PRESETS["medium"], embedding=64, batch=16, sequence_length=32),
@@ -66,19 +57,19 @@ PRESETS_FOR_LARGE_VOCABULARY = {
 }
 
 
-# A run of the small preset that is as long as this overfits on a vocabulary of so rare characters, and takes
-# more dropout. In two minutes that would cost more than it gains.
+# With a large vocabulary, the small preset overfits in a run of at least this length and needs more dropout.
+# In a run of two minutes, more dropout raises the held-out loss.
 LONG_RUN_MINUTES, LONG_RUN_EPOCHS = 5.0, 15
 LONG_RUN = replace(PRESETS_FOR_LARGE_VOCABULARY["small"], dropout=0.2, input_dropout=0.15, weight_dropout=0.2)
 
 
 def preset(name: str, vocabulary_size: int, budget: "Budget | None" = None) -> Recipe:
-    """A preset for a vocabulary of this size.
+    """Return the preset for a vocabulary size.
 
     Args:
-        name: One of ``PRESETS``.
-        vocabulary_size: How many symbols the corpus has.
-        budget: How long the run will be, if that is known.
+        name: A key of ``PRESETS``.
+        vocabulary_size: Number of symbols.
+        budget: Length of the run, if known.
     """
     if vocabulary_size < LARGE_VOCABULARY:
         return PRESETS[name]
@@ -89,16 +80,16 @@ def preset(name: str, vocabulary_size: int, budget: "Budget | None" = None) -> R
 
 
 @dataclass(frozen=True)
-class ClassicRecipe(Settings):
-    """The textbook's experiment, as ``classic`` tells it."""
+class ClassicRecipe(Hyperparameters):
+    """Hyperparameters of the classic recipe, the textbook's experiment; see ``ClassicTrainer``."""
 
     name: ClassVar[str] = "classic"
 
-    units: int = setting(128, "LSTM units", 1, 16_384)
-    window: int = setting(60, "characters read to predict one", 1, 65_536)
-    window_step: int = setting(3, "characters from one window to the next", 1, 65_536)
-    batch: int = setting(128, "windows between updates", 1, 65_536)
-    learning_rate: float = setting(0.01, "RMSprop's learning rate, constant", 1e-9, 1e9)
+    units: int = hyperparameter(128, "LSTM units", 1, 16_384)
+    window: int = hyperparameter(60, "window length in characters", 1, 65_536)
+    window_step: int = hyperparameter(3, "characters from one window to the next", 1, 65_536)
+    batch: int = hyperparameter(128, "windows per batch", 1, 65_536)
+    learning_rate: float = hyperparameter(0.01, "learning rate of RMSprop, constant", 1e-9, 1e9)
 
 
 AnyRecipe: TypeAlias = Recipe | ClassicRecipe
@@ -106,30 +97,38 @@ AnyRecipe: TypeAlias = Recipe | ClassicRecipe
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to train: minutes of time, or passes over the training text; exactly one of them."""
+    """The length of a training run, in minutes or in epochs.
+
+    Attributes:
+        minutes: Wall-clock time, evaluations included.
+        epochs: Passes over the training text.
+
+    Raises:
+        ValueError: If both or neither are given, or if the length is not above 0.
+    """
 
     minutes: float | None = None
     epochs: int | None = None
 
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.epochs is None):
-            raise ValueError("a budget is either minutes or epochs")
+            raise ValueError("a budget must be either minutes or epochs")
         if not (self.minutes or self.epochs or 0) > 0:
             raise ValueError("a budget must be above 0")
 
     def progress(self, seconds: float, epochs: float, reserved: float = 0.0) -> float:
-        """How much is used up, in [0, 1].
+        """Return the share of the budget that is used up, in [0, 1].
 
         Args:
-            seconds: Since training began.
-            epochs: Passes so far.
-            reserved: Seconds of a budget of minutes that are kept for what comes after training.
+            seconds: Time since training began.
+            epochs: Passes over the training text so far.
+            reserved: Seconds of a time budget to keep for the last evaluation.
         """
         if self.epochs is not None:
             return min(1.0, epochs / self.epochs)
         return min(1.0, seconds / self.training_seconds(reserved))
 
     def training_seconds(self, reserved: float) -> float:
-        """What is left of a budget of minutes when some seconds of it are kept: a tenth of it at least."""
-        whole = 60 * (self.minutes or 1)
-        return max(whole - reserved, MIN_TRAINING_SHARE * whole)
+        """Return the seconds of a time budget without the reserved ones, but at least a tenth of it."""
+        total = 60 * (self.minutes or 1)
+        return max(total - reserved, MIN_TRAINING_SHARE * total)

@@ -147,7 +147,7 @@ def running(
             try:
                 if timer:
                     timer.start()
-                with interrupts.raised():
+                with interrupts.immediate():
                     yield process
             finally:
                 if timer:

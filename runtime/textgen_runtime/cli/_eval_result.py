@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from textgen_runtime.scoring.compressors import COMPRESSORS
-from textgen_runtime.scoring.prediction import Prediction, Score, total
-from textgen_runtime.text.tokenizer import CHARACTER
+from textgen_runtime.scoring.prediction import Prediction, Score, total_score
+from textgen_runtime.text.character_tokenizer import CHARACTER
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def combined(texts: Sequence[EvalResult]) -> EvalResult:
     return EvalResult(
         "all together",
         None,
-        total([text.score for text in texts]),
+        total_score([text.score for text in texts]),
         sum(text.skipped for text in texts),
         sum(text.seconds for text in texts),
         {name: sum(text.compressed[name] for text in texts) for name in COMPRESSORS},

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from textgen_runtime.engines.base import Measurements
 from textgen_runtime.generation.model import Model
 from textgen_runtime.sampling.parameters import Sampling
-from textgen_runtime.text.tokenizer import unit_of
+from textgen_runtime.text.levels import unit_of
 
 from ._sampling_arguments import heading
 

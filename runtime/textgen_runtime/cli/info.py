@@ -7,8 +7,8 @@ from typing import Any
 
 from textgen_runtime.errors import ModelFileError
 from textgen_runtime.system.json_text import to_json
+from textgen_runtime.text.levels import unit_of
 from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.tokenizer import unit_of
 
 from ._description import Description, describe_file
 from ._readable import fit, named, one_line, printable

@@ -15,7 +15,8 @@ from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.console import escape_unencodable, print_diagnostic, terminal_safe, write_stderr
 from textgen_runtime.system.interrupts import DeferredInterrupts
 from textgen_runtime.system.text_files import STANDARD_INPUT, read_text
-from textgen_runtime.text.tokenizer import UnknownPolicy, describe
+from textgen_runtime.text.symbols import format_symbols
+from textgen_runtime.text.tokenizer import UnknownPolicy
 
 from ._bundled_list import list_models
 from ._sampling_arguments import add_sampling, samplings
@@ -177,11 +178,11 @@ def tell_unknown(model: Model, prompt: str, policy: UnknownPolicy) -> None:
     """
     if policy == "error" and model.tokenizer.unknown is None:
         return
-    unknown = model.tokenizer.unknown_in(model.metadata.normalization.apply(prompt))
+    unknown = model.tokenizer.count_unknown(model.metadata.normalization.apply(prompt))
     if unknown:
         characters = f"{unknown.total():,} of the prompt's characters, which the model does not know"
         told = f"skipped {characters}" if policy == "skip" else f"{characters}, read as the unknown symbol"
-        print_diagnostic(PROG, f"{told}: {describe(sorted(unknown))}", "warning")
+        print_diagnostic(PROG, f"{told}: {format_symbols(sorted(unknown))}", "warning")
 
 
 def read_prompt(arguments: argparse.Namespace) -> str | None:

@@ -1,1 +1,1 @@
-"""Corpora: files, folders, standard input, and texts with a name."""
+"""Corpora: files, folders, standard input and named texts."""

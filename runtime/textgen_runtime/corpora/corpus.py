@@ -1,4 +1,4 @@
-"""Where texts come from: a file, a folder, standard input, or a corpus known by its name."""
+"""Reading of a corpus from a file, a folder, standard input, or a named source."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from textgen_runtime.system.text_files import STANDARD_INPUT, read_text
 
 from .published import EMBEDDED, PUBLISHED, published_file
 
-# What training leaves beside a model; no text to be read.
+# Training writes it beside a model. It is not part of a corpus.
 SAMPLES_FILE = "samples.txt"
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A text to learn from or to score, as it was found.
+    """A text to train on or to score.
 
     Attributes:
-        name: What to call it: a corpus's name, or the last part of a path.
-        text: Its characters, not yet normalised.
-        sha256: Of its UTF-8 bytes, in hexadecimal: says later which text a model was trained on.
-        files: The user's files that it was read from; none for standard input and known corpora.
+        name: The name of a named corpus, or the last component of the path.
+        text: The text, not yet normalized.
+        sha256: Hexadecimal SHA-256 of the text in UTF-8. A model file stores it to identify its corpus.
+        files: The files that were read; empty for standard input and named corpora.
     """
 
     name: str
@@ -38,14 +38,14 @@ def read_corpus(source: str) -> Corpus:
     """Read a corpus.
 
     Args:
-        source: One of ``NAMES``, a UTF-8 file, a folder (all its ``.txt`` files in the order of their
-            paths, sub-folders included, but nothing hidden and no samples of an earlier run), or ``-`` for
-            standard input. A file that is called like a corpus is reached by a path such as
+        source: One of ``NAMES``, a UTF-8 file, a folder, or ``-`` for standard input. From a folder and its
+            sub-folders, all ``.txt`` files are read in the order of their paths, except hidden files and the
+            samples of earlier training runs. For a file with the name of a named corpus, pass a path such as
             ``./nietzsche``.
 
     Raises:
-        CorpusError: If it cannot be had, or is empty.
-        TextFileError: If it cannot be read, or is not UTF-8.
+        CorpusError: If the corpus is not available or is empty.
+        TextFileError: If a file cannot be read or is not UTF-8.
     """
     if source in EMBEDDED:
         return _corpus(source, EMBEDDED[source]())
@@ -54,16 +54,16 @@ def read_corpus(source: str) -> Corpus:
     if source == STANDARD_INPUT:
         return _corpus("standard input", read_text(source))
     if not source:
-        raise CorpusError("the corpus has no name: give a file, a folder or one of " + ", ".join(NAMES))
+        raise CorpusError("the corpus has an empty name: pass a file, a folder or one of " + ", ".join(NAMES))
     path = Path(source)
     try:
         if path.is_dir():
-            files = _texts_in(path)
-            return _corpus(path.resolve().name, _joined(files), files)
+            files = _text_files_in(path)
+            return _corpus(path.resolve().name, _concatenate(files), files)
         path.stat()
     except FileNotFoundError:
         raise CorpusError(
-            f"there is no file or folder {shorten(source)}; corpora known by name are {', '.join(NAMES)}"
+            f"no file or folder {shorten(source)}; the named corpora are {', '.join(NAMES)}"
         ) from None
     except OSError as error:
         raise CorpusError(f"cannot read {shorten(source)}: {error.strerror or error}") from None
@@ -73,13 +73,12 @@ def read_corpus(source: str) -> Corpus:
 def _corpus(name: str, text: str, files: tuple[Path, ...] = ()) -> Corpus:
     if not text.strip():
         raise CorpusError(f"the corpus {name} is empty")
-    # A file's name need not be Unicode, and goes into the model file.
+    # A file name may be invalid Unicode, which a model file cannot store.
     name = name.encode(errors="replace").decode()
     return Corpus(name, text, hashlib.sha256(text.encode()).hexdigest(), files)
 
 
-def _texts_in(folder: Path) -> tuple[Path, ...]:
-    # What an earlier run wrote is no corpus, and what is hidden is not meant.
+def _text_files_in(folder: Path) -> tuple[Path, ...]:
     paths = sorted(
         path
         for path in folder.rglob("*.txt")
@@ -88,11 +87,11 @@ def _texts_in(folder: Path) -> tuple[Path, ...]:
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     if not paths:
-        raise CorpusError(f"the folder {folder} holds no .txt files")
+        raise CorpusError(f"the folder {folder} has no .txt files")
     return tuple(paths)
 
 
-def _joined(files: tuple[Path, ...]) -> str:
+def _concatenate(files: tuple[Path, ...]) -> str:
     texts = (read_text(str(path)).removeprefix("\ufeff") for path in files)
-    # So that one file's last line and the next file's first stay two lines.
+    # Keep the last line of a file and the first line of the next file separate.
     return "".join(text if text.endswith("\n") else text + "\n" for text in texts)

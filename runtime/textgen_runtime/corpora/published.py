@@ -1,4 +1,4 @@
-"""Corpora with a name: downloaded once and kept, or part of Python."""
+"""Named corpora: downloaded once and cached, or part of Python."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ DOWNLOAD_TIMEOUT_SECONDS = 30
 
 @dataclass(frozen=True)
 class PublishedCorpus:
-    """A corpus that is downloaded once and kept."""
+    """A corpus that is downloaded once, verified and cached."""
 
     url: str
     sha256: str
@@ -34,18 +34,17 @@ PUBLISHED = {
     ),
 }
 
-
-# A line of a table drawn with + - = | characters.
+# A line of a table that is drawn with the characters + - = |.
 TABLE_LINE = re.compile(r"^ *(\|.*\||\+[-=+ ]*\+)\n", re.MULTILINE)
 
 
 def python_docs() -> str:
-    """Python's own language reference, which ships with CPython: about 430,000 characters.
+    """Return the Python language reference, which is part of CPython: about 430,000 characters.
 
-    Its drawn tables are left out: at a low temperature a model that has seen their rulers and blank cells
-    draws little else.
+    Tables are removed: at low temperatures, a model that was trained on them generates mostly rulers and
+    empty cells.
     """
-    # Only here, because it is half a megabyte that nothing else needs.
+    # Imported only when needed, because the module has half a megabyte.
     from pydoc_data.topics import topics
 
     return TABLE_LINE.sub("", "\n".join(topics[topic] for topic in sorted(topics)))
@@ -55,16 +54,23 @@ EMBEDDED: dict[str, Callable[[], str]] = {"python-docs": python_docs}
 
 
 def published_file(name: str) -> Path:
+    """Return the path of a published corpus: in the data folder if it is there, else in the cache.
+
+    A corpus that is in neither place is downloaded to the cache.
+
+    Raises:
+        CorpusError: If the corpus cannot be downloaded or verified.
+    """
     corpus = PUBLISHED[name]
     if folder := os.environ.get(DATA_FOLDER_VARIABLE):
         path = Path(folder) / f"{name}.txt"
-        if _is_there(path):
+        if _file_exists(path):
             _verify(path, corpus.sha256)
             return path
     return _download(name, corpus)
 
 
-def _is_there(path: Path) -> bool:
+def _file_exists(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError as error:
@@ -73,46 +79,46 @@ def _is_there(path: Path) -> bool:
 
 def _verify(path: Path, expected: str) -> None:
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        actual = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise CorpusError(f"cannot read {path}: {error.strerror or error}") from None
-    if found != expected:
+    if actual != expected:
         raise CorpusError(
-            f"{path} is another text than the published one (SHA-256 {found[:12]}..., not "
-            f"{expected[:12]}...); to read it as it is, give its path"
+            f"{path} differs from the published text (SHA-256 {actual[:12]}..., not {expected[:12]}...); "
+            "to use it anyway, pass its path"
         )
 
 
 def _download(name: str, corpus: PublishedCorpus) -> Path:
-    # Only here: an HTTP client is what the other sources do not need, and comes with the extra. It is
-    # imported before pooch does it within the download, where an interrupt is raised.
+    # Only downloads need an HTTP client, which the train extra installs. requests is imported here, before
+    # pooch imports it during the download, because there an interrupt could be raised inside the import.
     try:
         import pooch
         import requests  # noqa: F401
     except ImportError:
         raise CorpusError(
-            f'downloading {name} needs pooch: pip install "textgen-onnx[train]", or put it as {name}.txt '
-            f"into a folder and set {DATA_FOLDER_VARIABLE} to that folder"
+            f'downloading {name} needs pooch: pip install "textgen-onnx[train]", or save the text as '
+            f"{name}.txt in a folder and set {DATA_FOLDER_VARIABLE} to that folder"
         ) from None
 
     pooch.get_logger().setLevel("WARNING")
     folder = pooch.os_cache("textgen")
-    if not _is_there(Path(folder) / f"{name}.txt"):
+    if not _file_exists(Path(folder) / f"{name}.txt"):
         write_stderr(f"downloading {name} from {corpus.url}\n")
     try:
-        # pooch removes its temporary file.
-        with DeferredInterrupts() as interrupts, interrupts.raised():
-            fetched = pooch.retrieve(
+        # pooch removes its temporary file after an interrupt.
+        with DeferredInterrupts() as interrupts, interrupts.immediate():
+            path = pooch.retrieve(
                 corpus.url,
                 known_hash=f"sha256:{corpus.sha256}",
                 fname=f"{name}.txt",
                 path=folder,
                 downloader=pooch.HTTPDownloader(timeout=DOWNLOAD_TIMEOUT_SECONDS),
             )
-    # What the HTTP client raises is an OSError; a wrong checksum is a ValueError.
+    # The HTTP client raises OSError, and a wrong checksum raises ValueError.
     except (OSError, ValueError) as error:
         raise CorpusError(
-            f"cannot download {name} from {corpus.url} ({first_line(error)}); without a connection, put it "
-            f"as {name}.txt into a folder and set {DATA_FOLDER_VARIABLE} to that folder"
+            f"cannot download {name} from {corpus.url} ({first_line(error)}); without a connection, save "
+            f"the text as {name}.txt in a folder and set {DATA_FOLDER_VARIABLE} to that folder"
         ) from None
-    return Path(fetched)
+    return Path(path)

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 
 from textgen_runtime.errors import ModelFileError, quote
 from textgen_runtime.system.json_text import from_json, to_json
+from textgen_runtime.text.character_tokenizer import CHARACTER, CharacterTokenizer
+from textgen_runtime.text.levels import TOKENIZERS
 from textgen_runtime.text.normalization import Normalization, as_unicode_form
-from textgen_runtime.text.tokenizer import CHARACTER, TOKENIZERS, CharacterTokenizer, Tokenizer
+from textgen_runtime.text.tokenizer import Tokenizer
 
 # Format 2 has special tokens and other levels; a file without them is of format 1, which older versions read.
 FORMAT, PLAIN_FORMAT = 2, 1
@@ -221,7 +223,7 @@ def _read_normalization(metadata: Mapping[str, str]) -> Normalization:
 def _read_prompts(metadata: Mapping[str, str], tokenizer: Tokenizer) -> tuple[str, ...]:
     prompts = _read(metadata, PROMPTS_KEY)
     if not isinstance(prompts, list) or not all(
-        _is_text(prompt) and tokenizer.knows(prompt) for prompt in prompts
+        _is_text(prompt) and tokenizer.can_encode(prompt) for prompt in prompts
     ):
         raise ModelFileError(f"its metadata {PROMPTS_KEY!r} is not a list of texts in its own vocabulary")
     return tuple(prompts)

@@ -1,1 +1,1 @@
-"""How well a model predicts a text."""
+"""Scores of a model on a text."""

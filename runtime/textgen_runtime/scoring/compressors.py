@@ -1,25 +1,25 @@
-"""What general compressors make of a text: a measure that needs no model."""
+"""Compressed size of a text, as a baseline that needs no model."""
 
 import bz2
 import gzip
 import lzma
 from collections.abc import Callable
 
-BITS_A_BYTE = 8
+BITS_PER_BYTE = 8
 
-# What xz's highest preset looks back over at most. A shorter text needs no more than its own length, and xz
-# reserves ten times this much memory before it has read a byte.
-MAX_DICTIONARY = 64 << 20
-MIN_DICTIONARY = 1 << 12
+# Bytes. The maximum is the dictionary size of xz's highest preset. A short text needs a dictionary no larger
+# than the text, and xz allocates ten times the dictionary size before it reads a byte.
+MAX_DICTIONARY_SIZE = 64 << 20
+MIN_DICTIONARY_SIZE = 1 << 12
 
 
 def _xz(content: bytes) -> bytes:
-    dictionary = min(max(len(content), MIN_DICTIONARY), MAX_DICTIONARY)
-    lzma2 = {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": dictionary}
+    dictionary_size = min(max(len(content), MIN_DICTIONARY_SIZE), MAX_DICTIONARY_SIZE)
+    lzma2 = {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": dictionary_size}
     return lzma.compress(content, filters=[lzma2])
 
 
-# Each at its highest level.
+# Each compressor uses its highest level.
 COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda content: gzip.compress(content, compresslevel=9),
     "bz2": lambda content: bz2.compress(content, compresslevel=9),
@@ -28,9 +28,10 @@ COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def compressed_bits(text: str) -> dict[str, int]:
-    """How many bits each compressor needs for the UTF-8 bytes of a text, its own headers included.
+    """Return the size in bits of a text in UTF-8, compressed by each compressor, with its headers.
 
-    Unlike a trained model, a compressor has seen nothing before; on a short text that tells.
+    Unlike a trained model, a compressor starts without knowledge of other texts, so it compresses short texts
+    poorly.
     """
     content = text.encode()
-    return {name: BITS_A_BYTE * len(compress(content)) for name, compress in COMPRESSORS.items()}
+    return {name: BITS_PER_BYTE * len(compress(content)) for name, compress in COMPRESSORS.items()}

@@ -1,8 +1,7 @@
-"""How well a model predicts a text: its surprise at each token, and what that comes to.
+"""Prediction of a text by a model: the surprisal of each token, and scores over the text.
 
-With a model of characters a token is a character. Surprise is stated for each character of the text, so
-that models of other tokens can be compared; perplexity and accuracy are those of tokens, which is what a
-model chooses from.
+With a character-level model, each token is a character. Cross-entropy is stated per character of the text, so
+that models with different tokenizers can be compared. Perplexity and accuracy are per token.
 """
 
 import math
@@ -15,14 +14,18 @@ from numpy.typing import NDArray
 from textgen_runtime.engines.base import Engine
 from textgen_runtime.errors import ScoringError
 from textgen_runtime.generation.model import Model
+from textgen_runtime.text.character_tokenizer import CHARACTER
+from textgen_runtime.text.levels import unit_of
 from textgen_runtime.text.split import held_out_start
-from textgen_runtime.text.tokenizer import CHARACTER, UnknownPolicy, unit_of
+from textgen_runtime.text.tokenizer import UnknownPolicy
 
-# Tokens read in one call, and how many logits of them may be in memory at once: as float64, 32 MiB.
+# Maximum number of tokens per forward call.
 CHUNK = 1024
+
+# Maximum number of logits in memory at once: 32 MiB as float64.
 MAX_LOGITS = 2**22
 
-# The first token of a text has nothing before it to be predicted from.
+# The first token is not predicted, because no token precedes it.
 MIN_TEXT = 2
 
 BITS_PER_NAT = 1.0 / math.log(2)
@@ -30,20 +33,21 @@ BITS_PER_NAT = 1.0 / math.log(2)
 
 @dataclass(frozen=True)
 class Prediction:
-    """A text, and how a model predicted it.
+    """The prediction of a text by a model.
+
+    The unknown symbol has the text U+FFFD in ``context``, ``symbols`` and ``choices``.
 
     Attributes:
-        context: The text of the token that stands before the text, from which its first one is predicted.
-        symbols: The predicted tokens' texts, in the form that the model reads: a str of one character each
-            with a model of characters, else a list.
-        choices: The tokens that the model held likeliest in their places, alike.
-        surprisals: Negative natural-log probability of each token, given all before it; in nats, of shape
+        context: The text of the token before the first predicted token.
+        symbols: The texts of the predicted tokens, after normalization. A str with a character-level model,
+            otherwise a list.
+        choices: The texts of the most likely tokens, of the same length and type as ``symbols``.
+        surprisals: Negative natural-log probability of each token given all tokens before it, in nats. Shape
             [tokens], float64.
-        hits: How often the likeliest token was the right one. Tokens tell the unknown symbol apart from a
-            U+FFFD of the text, which ``symbols`` and ``choices`` show alike.
-        skipped: How many characters were left out because the model does not know them.
-        unknown: How many tokens were read and scored as the model's unknown symbol, if it has one. In
-            ``symbols`` and ``choices`` it is U+FFFD.
+        hits: Number of tokens that equal the most likely token. Their texts are not compared: the unknown
+            symbol differs from a U+FFFD in the vocabulary.
+        skipped: Number of characters that were skipped because they are outside the vocabulary.
+        unknown: Number of predicted tokens that are the unknown symbol; 0 without an unknown symbol.
     """
 
     context: str
@@ -66,13 +70,13 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Score:
-    """What the predictions of a text come to.
+    """The score of a model on a text.
 
     Attributes:
-        characters: How many were predicted.
-        tokens: How many they were predicted in: as many, with a model of characters.
-        total_nats: Sum of their surprisals.
-        hits: How often the likeliest token was the right one.
+        characters: Number of predicted characters.
+        tokens: Number of predicted tokens; equal to ``characters`` with a character-level model.
+        total_nats: Sum of the surprisals, in nats.
+        hits: Number of tokens that equal the most likely token.
     """
 
     characters: int
@@ -82,22 +86,22 @@ class Score:
 
     @property
     def unit(self) -> str:
-        """What a token is here: a character, where there are as many."""
+        """The noun for one token in reports: "character" if each token is a character, else "token"."""
         return CHARACTER if self.tokens == self.characters else "token"
 
     @property
     def nats(self) -> float:
-        """Cross-entropy: nats a character."""
+        """Cross-entropy in nats per character."""
         return self.total_nats / self.characters
 
     @property
     def bits(self) -> float:
-        """Bits per character."""
+        """Cross-entropy in bits per character."""
         return self.nats * BITS_PER_NAT
 
     @property
     def perplexity(self) -> float:
-        """As many equally likely tokens would be as hard to choose from."""
+        """Perplexity per token: the exponential of the mean surprisal of a token."""
         try:
             return math.exp(self.total_nats / self.tokens)
         except OverflowError:
@@ -105,12 +109,12 @@ class Score:
 
     @property
     def accuracy(self) -> float:
-        """Share of tokens that the model held likeliest, in [0, 1]."""
+        """Share of tokens that equal the most likely token, in [0, 1]."""
         return self.hits / self.tokens
 
 
-def total(scores: Sequence[Score]) -> Score:
-    """The score of several texts as one; every character counts the same."""
+def total_score(scores: Sequence[Score]) -> Score:
+    """Return the score of several texts as one text. Each character has the same weight."""
     return Score(
         sum(score.characters for score in scores),
         sum(score.tokens for score in scores),
@@ -120,51 +124,51 @@ def total(scores: Sequence[Score]) -> Score:
 
 
 def predict(model: Model, text: str, *, last: float = 1.0, unknown: UnknownPolicy = "error") -> Prediction:
-    """Read a text once, from a fresh state to its end, and note how well each character was expected.
+    """Predict each character of a text from all characters before it.
 
-    Nothing is adapted on the way, and no character is predicted twice: this is the loss that training
-    reports, over any text.
+    The text is fed once, starting from the initial state. The parameters do not change, and each character is
+    predicted once. The mean surprisal is the loss that training reports.
 
     Args:
-        model: What predicts.
-        text: At least two characters that the model knows; brought into the model's form first.
-        last: The share of the text to score, cut from its end, in (0, 1]: with the share that training held
-            out and the same corpus, these are the characters that training was scored on. What comes before
-            is not read, but for the one character that the first is predicted from.
-        unknown: What to do about characters outside the vocabulary: ``"skip"`` neither predicts nor reads
-            them; ``"error"`` reads and predicts them as the model's unknown symbol, and is an error only
-            where the model has none.
+        model: The model to score.
+        text: A text with at least two characters of the vocabulary. It is normalized first.
+        last: The share of the text to score, at its end, in (0, 1]. With the corpus and the held-out share of
+            a training run, this is the held-out text of that run. The text before it is not fed, except for
+            the character from which the first scored character is predicted.
+        unknown: What to do with characters outside the vocabulary. ``"skip"`` drops them. ``"error"`` raises
+            an error, or scores them as the unknown symbol if the vocabulary has one.
 
     Raises:
-        PromptError: If there are unknown characters that are neither skipped nor read as the unknown symbol.
-        ScoringError: If fewer than two characters are left, or the model's logits are not finite.
-        ValueError: If ``last`` or ``unknown`` is not as stated.
+        PromptError: If the text has characters outside the vocabulary, ``unknown`` is ``"error"``, and there
+            is no unknown symbol.
+        ScoringError: If fewer than two characters remain, or the model's logits are not finite.
+        ValueError: If ``last`` or ``unknown`` is invalid.
     """
     if not 0 < last <= 1:
         raise ValueError(f"last must be above 0 and at most 1, not {last}")
     text = model.metadata.normalization.apply(text)
-    # One character more: the first scored character is predicted from it.
+    # The first scored character is predicted from the character before it.
     start = max(0, held_out_start(len(text), last) - 1)
     tokenizer = model.tokenizer
     tokens = np.asarray(tokenizer.encode(text[start:], unknown))
     if len(tokens) < MIN_TEXT:
-        part = f" in the last {len(text) - start} of {len(text)}" if start else ""
+        part = f"the last {len(text) - start} of {len(text)} characters" if start else "the text"
         raise ScoringError(
-            f"there is nothing to predict: {len(tokens)} known {unit_of(tokenizer)}s{part}, and at least "
-            f"{MIN_TEXT} needed"
+            f"nothing to predict: at least {MIN_TEXT} {unit_of(tokenizer)}s of the vocabulary are needed, "
+            f"found {len(tokens)} in {part}"
         )
-    found, choices = surprisals(model.engine, tokens)
-    if not np.isfinite(found).all():
-        raise ScoringError("the model's logits are not finite: export it again")
-    known, chosen = tokenizer.decode_each(tokens.tolist()), tokenizer.decode_each(choices.tolist())
-    skipped = tokenizer.unknown_in(text[start:]) if unknown == "skip" else {}
+    token_surprisals, choices = surprisals(model.engine, tokens)
+    if not np.isfinite(token_surprisals).all():
+        raise ScoringError("the model's logits are not finite: export the model again")
+    symbols, chosen = tokenizer.decode_each(tokens.tolist()), tokenizer.decode_each(choices.tolist())
+    skipped = tokenizer.count_unknown(text[start:]) if unknown == "skip" else {}
     return Prediction(
-        known[0],
-        known[1:],
+        symbols[0],
+        symbols[1:],
         chosen,
-        found,
+        token_surprisals,
         hits=int((choices == tokens[1:]).sum()),
-        skipped=sum(len(symbol) * times for symbol, times in skipped.items()),
+        skipped=sum(len(symbol) * count for symbol, count in skipped.items()),
         unknown=int((tokens[1:] == tokenizer.unknown).sum()),
     )
 
@@ -174,48 +178,48 @@ def cross_entropy(engine: Engine, tokens: NDArray[np.int64]) -> float:
 
     The arguments are those of ``surprisals``.
     """
-    found, _ = surprisals(engine, tokens)
-    return math.fsum(found) / len(found)
+    token_surprisals, _ = surprisals(engine, tokens)
+    return math.fsum(token_surprisals) / len(token_surprisals)
 
 
 def surprisals(engine: Engine, tokens: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Read tokens once, from a fresh state, and note how well each was expected.
+    """Return the surprisal of each token except the first, and the most likely token at its position.
 
     Args:
-        engine: Runs the model.
-        tokens: Shape [tokens], int64; at least one.
+        engine: The engine of the model. The tokens are fed once, starting from its initial state.
+        tokens: Shape [tokens], int64; at least one token.
 
     Returns:
-        For all tokens but the first, the negative natural-log probability given all before it, float64, and
-        the token that was held likeliest, int64; both of shape [tokens - 1]. A logit that is not finite
-        makes surprisals that are not.
+        The negative natural-log probability of each token given all tokens before it, float64, and the most
+        likely tokens, int64. Both have shape [tokens - 1]. If a logit is not finite, the surprisal at its
+        position is not finite.
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    found = np.empty(len(tokens) - 1)
+    token_surprisals = np.empty(len(tokens) - 1)
     choices = np.empty(len(tokens) - 1, np.int64)
 
-    def note(begin: int, logits: NDArray[np.float32], following: NDArray[np.int64]) -> None:
+    def score_chunk(begin: int, chunk_logits: NDArray[np.float32], targets: NDArray[np.int64]) -> None:
         with np.errstate(invalid="ignore"):
-            rows = logits.astype(np.float64)
-            rows -= rows.max(axis=1, keepdims=True)
-            wanted = np.take_along_axis(rows, following[:, np.newaxis], axis=1)[:, 0]
-            here = slice(begin, begin + len(rows))
-            choices[here] = rows.argmax(axis=1)
-            found[here] = np.log(np.exp(rows, out=rows).sum(axis=1)) - wanted
+            logits = chunk_logits.astype(np.float64)
+            logits -= logits.max(axis=1, keepdims=True)
+            target_logits = np.take_along_axis(logits, targets[:, np.newaxis], axis=1)[:, 0]
+            positions = slice(begin, begin + len(logits))
+            choices[positions] = logits.argmax(axis=1)
+            token_surprisals[positions] = np.log(np.exp(logits, out=logits).sum(axis=1)) - target_logits
 
     state = engine.initial_state()
     size = max(1, min(CHUNK, MAX_LOGITS // engine.vocabulary_size))
-    # With a large vocabulary the exponentials take as long as the network: they run beside it.
-    with ThreadPoolExecutor(1, "textgen-scoring") as beside:
-        noted = None
+    # With a large vocabulary, the exponentials take as long as the network, so they run in a second thread.
+    with ThreadPoolExecutor(1, "textgen-scoring") as executor:
+        pending = None
         for begin in range(0, len(tokens) - 1, size):
             chunk = tokens[begin : begin + size + 1]
             logits, state = engine.forward(np.ascontiguousarray(chunk[:-1, np.newaxis]), state)
-            # One chunk waits at most, so that memory stays bounded.
-            if noted:
-                noted.result()
-            noted = beside.submit(note, begin, logits[:, 0], chunk[1:])
-        if noted:
-            noted.result()
-    return found, choices
+            # At most one chunk is pending, so that memory stays bounded.
+            if pending:
+                pending.result()
+            pending = executor.submit(score_chunk, begin, logits[:, 0], chunk[1:])
+        if pending:
+            pending.result()
+    return token_surprisals, choices

@@ -1,7 +1,6 @@
-"""A page that shows a text with each token, such as a character, coloured by the model's surprise.
+"""An HTML page that colours each token of a text, such as a character, by its surprisal.
 
-One self-contained HTML file: styles and script are in it, nothing is fetched, and without the script the
-colours are still there.
+The page is one self-contained file: styles and script are inline. Without the script, the colours remain.
 """
 
 from bisect import bisect_right
@@ -16,26 +15,26 @@ from textgen_runtime.system.json_text import to_json
 
 from .prediction import BITS_PER_NAT, Prediction
 
-# Bits from which the next stronger colour begins. A token that costs under one bit was likelier than all
-# others together, and stays plain.
-LEVELS = (1, 2, 3, 4, 6, 8)
-CLASSES = ("", "a", "b", "c", "d", "e", "f")
+# The minimum surprisal of each colour, in bits. A token with a surprisal under one bit has no colour: it was
+# more likely than all other tokens combined.
+COLOUR_BOUNDS = (1, 2, 3, 4, 6, 8)
+COLOUR_CLASSES = ("", "a", "b", "c", "d", "e", "f")
 
 DECIMALS = 2
 
 LINE_END = "\u21b5"
 FIRST_PRINTABLE = 0x20
 CONTROL_PICTURES = 0x2400
-SIGNS: dict[int, int | str] = {code: CONTROL_PICTURES + code for code in range(FIRST_PRINTABLE)}
-SIGNS |= {ord("\n"): LINE_END, ord("\t"): "\t"}
+VISIBLE_SYMBOLS: dict[int, int | str] = {code: CONTROL_PICTURES + code for code in range(FIRST_PRINTABLE)}
+VISIBLE_SYMBOLS |= {ord("\n"): LINE_END, ord("\t"): "\t"}
 
 
 def surprise_page(title: str, texts: Sequence[tuple[str, str, Prediction]]) -> str:
-    """The page.
+    """Return the page as HTML.
 
     Args:
-        title: Its heading.
-        texts: For each text its name, a line of figures, and how it was predicted.
+        title: The title and heading of the page.
+        texts: The name, a line of figures, and the prediction of each text.
     """
     return Template(_template()).substitute(
         title=escape(title),
@@ -45,11 +44,11 @@ def surprise_page(title: str, texts: Sequence[tuple[str, str, Prediction]]) -> s
 
 
 def is_surprise_page(path: Path) -> bool:
-    """Whether a file is such a page; False too if it cannot be read."""
-    opening = _template().partition("$")[0].encode()
+    """Return whether a file is a surprise page; False if it cannot be read."""
+    start = _template().partition("$")[0].encode()
     try:
         with path.open("rb") as file:
-            return file.read(len(opening)) == opening
+            return file.read(len(start)) == start
     except OSError:
         return False
 
@@ -59,32 +58,34 @@ def _template() -> str:
 
 
 def _legend() -> str:
-    bounds = [f"under {LEVELS[0]} bit"]
-    bounds += [f"{low} to {high}" for low, high in pairwise(LEVELS)]
-    bounds += [f"{LEVELS[-1]} and more"]
-    return "".join(f'<li class="{name}">{bound}</li>' for name, bound in zip(CLASSES, bounds, strict=True))
+    labels = [f"under {COLOUR_BOUNDS[0]} bit"]
+    labels += [f"{low} to {high} bits" for low, high in pairwise(COLOUR_BOUNDS)]
+    labels += [f"{COLOUR_BOUNDS[-1]} bits or more"]
+    return "".join(
+        f'<li class="{name}">{label}</li>' for name, label in zip(COLOUR_CLASSES, labels, strict=True)
+    )
 
 
 def _section(name: str, figures: str, prediction: Prediction) -> str:
     bits = (prediction.surprisals * BITS_PER_NAT).tolist()
     paragraphs = []
-    # The first token was not predicted: it stands there plain.
-    opening = escape(_visible(prediction.context))
-    place = 0
+    # The token before the first predicted token is shown without a colour.
+    context = escape(_visible(prediction.context))
+    position = 0
     for symbols in _lines(prediction.symbols):
-        marks = "".join(map(_mark, symbols, bits[place : place + len(symbols)]))
-        paragraphs.append(f'<p dir="auto" data-at="{place}">{opening}{marks}</p>')
-        place += len(symbols)
-        opening = ""
+        marks = "".join(map(_mark, symbols, bits[position : position + len(symbols)]))
+        paragraphs.append(f'<p dir="auto" data-at="{position}">{context}{marks}</p>')
+        position += len(symbols)
+        context = ""
     details = to_json(
         {
             "text": prediction.symbols,
-            "bits": [round(each, DECIMALS) for each in bits],
+            "bits": [round(value, DECIMALS) for value in bits],
             "choices": prediction.choices,
         },
         compact=True,
     )
-    # The only thing that could end the script element early.
+    # Escape "<", because "</script" would end the script element.
     details = details.replace("<", "\\u003c")
     return (
         f'<section><h2>{escape(name)}</h2><p class="figures">{escape(figures)}</p>'
@@ -94,10 +95,10 @@ def _section(name: str, figures: str, prediction: Prediction) -> str:
 
 
 def _lines(symbols: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Lines of tokens, each with the one that ends it; what follows the last line end is a line too."""
+    """Split tokens into lines. Each line includes its line end; the last line may be empty."""
     start = 0
     for end, symbol in enumerate(symbols, 1):
-        # In a model's text all line ends are this one.
+        # A normalized text has no other line ends.
         if symbol.endswith("\n"):
             yield symbols[start:end]
             start = end
@@ -105,11 +106,11 @@ def _lines(symbols: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _mark(symbol: str, bits: float) -> str:
-    level = CLASSES[bisect_right(LEVELS, bits)]
+    level = COLOUR_CLASSES[bisect_right(COLOUR_BOUNDS, bits)]
     shown = escape(_visible(symbol))
     return f'<i class="{level}">{shown}</i>' if level else f"<i>{shown}</i>"
 
 
 def _visible(text: str) -> str:
-    """A text with a sign for each line end and control character, which a page does not show."""
-    return text if text.isprintable() else text.translate(SIGNS)
+    """Replace line ends and control characters by visible symbols."""
+    return text if text.isprintable() else text.translate(VISIBLE_SYMBOLS)

@@ -1,1 +1,1 @@
-"""The ground floor: console, files, JSON text, interrupts and processors."""
+"""Console, files, JSON text, interrupts and processors. The lowest room: it imports no other."""

@@ -1,11 +1,11 @@
-"""Binary files that a caller has opened: reading them, writing to them, and what to call them."""
+"""Reading and writing of open binary files."""
 
 import errno
 import io
 from collections.abc import Callable
 from typing import Any, Protocol
 
-PIECE = 2**20
+CHUNK_SIZE = 2**20
 
 
 class BinaryReader(Protocol):
@@ -21,52 +21,53 @@ class BinaryWriter(Protocol):
 
 
 def read_file_object(file: BinaryReader, check_size: Callable[[int], None] = lambda _: None) -> bytes:
-    """Read an open file from where it stands to its end; it stays open.
+    """Read an open file from its current position to its end, and leave it open.
 
     Args:
-        file: What to read.
-        check_size: Called with the bytes read so far, after each piece; may raise an error for too many. A
-            pipe, or a device that never ends, has no size to be checked before.
+        file: The file to read.
+        check_size: Called after each chunk with the number of bytes read so far. It may raise an exception if
+            the file is too large; the size of a pipe or a device is not known in advance.
 
     Raises:
-        OSError: If it cannot be read.
-        TypeError: If it is open in text mode.
+        OSError: If the file cannot be read.
+        TypeError: If the file is open in text mode.
     """
     content = bytearray()
     while True:
-        piece = file.read(PIECE)
-        if not isinstance(piece, bytes):
+        chunk = file.read(CHUNK_SIZE)
+        if not isinstance(chunk, bytes):
             raise TypeError(
-                f"{file_object_name(file)} gives {type(piece).__name__}, not bytes: open it in binary mode"
+                f"reading {file_object_name(file)} returned {type(chunk).__name__}, not bytes: "
+                "open it in binary mode"
             )
-        if not piece:
+        if not chunk:
             return bytes(content)
-        content += piece
+        content += chunk
         check_size(len(content))
 
 
 def write_file_object(file: BinaryWriter, content: bytes) -> None:
-    """Write to an open file, where it stands; it stays open.
+    """Write to an open file at its current position, and leave it open.
 
     Raises:
-        OSError: If it cannot be written.
-        TypeError: If it is open in text mode.
+        OSError: If the file cannot be written.
+        TypeError: If the file is open in text mode.
     """
     if isinstance(file, io.TextIOBase):
-        raise TypeError(f"{file_object_name(file)} takes text, not bytes: open it in binary mode")
-    rest = content
-    while rest:
-        written = file.write(rest)
-        # An unbuffered file may take a part; it says how much, or None where it would have to wait. A file of
-        # a program's own may say nothing.
+        raise TypeError(f"{file_object_name(file)} is open in text mode: open it in binary mode")
+    remaining = content
+    while remaining:
+        written = file.write(remaining)
+        # An unbuffered file may write only some of the bytes. It returns their number, or None if the write
+        # would block. The write method of a user's class may return nothing.
         if not isinstance(written, int) and not isinstance(file, io.RawIOBase):
             return
         if not written:
-            raise BlockingIOError(errno.EAGAIN, "it does not wait for its reader")
-        rest = rest[written:]
+            raise BlockingIOError(errno.EAGAIN, "the write would block; open the file in blocking mode")
+        remaining = remaining[written:]
 
 
 def file_object_name(file: object) -> str:
-    """What to call an open file in a message: its path where it has one."""
+    """Return the path of an open file for a message, or "the open file" if it has none."""
     name = getattr(file, "name", None)
     return name if isinstance(name, str) else "the open file"

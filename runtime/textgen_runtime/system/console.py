@@ -1,4 +1,4 @@
-"""Standard output and standard error: writing to them and giving them up."""
+"""Standard output, standard error and the terminal."""
 
 import contextlib
 import os
@@ -6,16 +6,15 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-# Where no terminal says otherwise.
-COLUMNS = 80
+DEFAULT_COLUMNS = 80
 
-# C0, DEL and C1, which a terminal acts on, but for the line end and the tab, which a text may have.
-CONTROLS = [code for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"]
-ESCAPES = {code: ascii(chr(code))[1:-1] for code in CONTROLS}
+# C0, DEL and C1 control a terminal. Text may contain the line end and the tab.
+CONTROL_CODES = [code for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"]
+ESCAPES = {code: ascii(chr(code))[1:-1] for code in CONTROL_CODES}
 
 
 def redirect_to_null(stream: TextIO) -> None:
-    """Give up standard output or error: it is flushed once more at exit, and must not fail then."""
+    """Redirect standard output or error to the null device, so that the flush at exit does not fail."""
     with contextlib.suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())
@@ -23,7 +22,7 @@ def redirect_to_null(stream: TextIO) -> None:
 
 
 def write_stderr(text: str) -> None:
-    """Write to standard error; that nobody reads it is no reason to end what is told of."""
+    """Write to standard error. If its reader is gone, discard this text and all later text."""
     try:
         sys.stderr.write(text)
         sys.stderr.flush()
@@ -32,20 +31,20 @@ def write_stderr(text: str) -> None:
 
 
 def terminal_columns() -> int:
-    """The width of the terminal, as ``shutil.get_terminal_size`` finds it."""
+    """Return the width of the terminal, as ``shutil.get_terminal_size`` does."""
     try:
         columns = int(os.environ["COLUMNS"])
     except (KeyError, ValueError):
         columns = 0
     try:
-        # None where there is no standard output.
-        return columns or os.get_terminal_size(sys.__stdout__.fileno()).columns or COLUMNS  # type: ignore[union-attr]
+        # sys.__stdout__ is None in a process without standard output.
+        return columns or os.get_terminal_size(sys.__stdout__.fileno()).columns or DEFAULT_COLUMNS  # type: ignore[union-attr]
     except (AttributeError, OSError, ValueError):
-        return COLUMNS
+        return DEFAULT_COLUMNS
 
 
 def print_diagnostic(prog: str, message: str, kind: str = "error") -> None:
-    """One line on standard error, after what is already on its way to standard output."""
+    """Flush standard output, then write one line to standard error."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -55,12 +54,12 @@ def print_diagnostic(prog: str, message: str, kind: str = "error") -> None:
 
 
 def terminal_safe(stream: TextIO, text: str) -> str:
-    """A text as it is written to a stream: a terminal must not act on what a model draws."""
+    """Return a text for a stream; control characters are escaped if the stream is a terminal."""
     return text.translate(ESCAPES) if stream.isatty() else text
 
 
 def escape_unencodable(prog: str, stream: TextIO, symbols: Sequence[str]) -> None:
-    """Let a stream escape what its encoding lacks, and say so once if any of the symbols is such."""
+    """Escape characters that the encoding of a stream lacks; warn if a symbol has such a character."""
     stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]
     try:
         "".join(symbols).encode(stream.encoding)
@@ -68,6 +67,6 @@ def escape_unencodable(prog: str, stream: TextIO, symbols: Sequence[str]) -> Non
         print_diagnostic(
             prog,
             f"the output's encoding, {stream.encoding}, lacks some of the model's characters; they are "
-            "written as \\u escapes (set PYTHONIOENCODING=utf-8 to have them as they are)",
+            "written as \\u escapes; set PYTHONIOENCODING=utf-8 to write the characters themselves",
             "warning",
         )

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Atomic replacement of files."""
 
 import contextlib
 import os
@@ -12,24 +12,24 @@ from textgen_runtime.errors import OutputError, shorten
 try:
     import fcntl
 except ImportError:
-    # Windows has none.
+    # Windows does not have this module.
     fcntl = None  # type: ignore[assignment]
 
-# Of temporary files.
-PREFIX, SUFFIX = ".textgen-", ".partial"
+TEMPORARY_PREFIX, TEMPORARY_SUFFIX = ".textgen-", ".partial"
 
 
 def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file so that its name always means either the old content or all of the new.
+    """Write a file atomically: at any time it has either its old content or its complete new content.
 
-    The data goes to a temporary name in the same folder, is flushed to the disk and then renamed, so
-    that a full disk, an interrupt or a power cut cannot leave half a file or lose the one before. A process
-    that is killed leaves the temporary file; ``remove_abandoned`` removes it later. A link is followed, and
-    the permissions of a file that is replaced are kept. What is no file, such as a named pipe or a terminal,
-    is written to and not replaced.
+    The data is written to a temporary file in the same folder, flushed to the disk, and renamed. A full disk,
+    an interrupt or a power failure therefore leaves the old file unchanged. A killed process leaves its
+    temporary file, which ``remove_abandoned`` removes later.
+
+    Symbolic links are followed. A replaced file keeps its permissions. Special files, such as named pipes and
+    terminals, are written directly.
 
     Raises:
-        OutputError: If the file cannot be written; an older file of that name is still there then.
+        OutputError: If the file cannot be written. An existing file keeps its content.
     """
     try:
         if _is_special(path):
@@ -41,22 +41,22 @@ def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def _is_special(path: str | os.PathLike[str]) -> bool:
-    """Whether something is there that is no file: a pipe, a device, or a folder, which cannot be written."""
+    """Return whether the path exists but is not a regular file, such as a pipe or a folder."""
     try:
-        return not stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 (whatever the path is made of)
+        return not stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 (accepts any path-like object)
     except OSError:
         return False
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove the temporary files of processes that were killed while they wrote into a folder.
+    """Remove the temporary files of killed processes from a folder.
 
-    A file that a running process is writing is locked, and stays. Where there are no such locks (Windows,
-    some network file systems), nothing is removed.
+    Files that a running process is writing are locked and are not removed. Without file locks (Windows, some
+    network file systems), nothing is removed.
     """
     if fcntl is None:
         return
-    for path in folder.glob(f"{PREFIX}*{SUFFIX}"):
+    for path in folder.glob(f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}"):
         with contextlib.suppress(OSError), path.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
@@ -67,7 +67,7 @@ def _replace(target: Path, data: bytes) -> None:
         old_mode = stat.S_IMODE(target.stat().st_mode)
     except FileNotFoundError:
         old_mode = None
-    # What is replaced may be private, and so is the new content until it has the same permissions.
+    # The old file may be private, so the new content stays private until it has the same permissions.
     with _temporary(target.parent, 0o666 if old_mode is None else 0o600) as (path, file):
         file.write(data)
         file.flush()
@@ -75,19 +75,19 @@ def _replace(target: Path, data: bytes) -> None:
         if old_mode is not None:
             path.chmod(old_mode)
         if fcntl is None:
-            # Windows renames no open file. Elsewhere it stays open, and so locked, until it has its name.
+            # Windows cannot rename an open file. On other systems it stays open and locked until the rename.
             file.close()
         path.replace(target)
 
 
 @contextlib.contextmanager
 def _temporary(folder: Path, mode: int) -> Iterator[tuple[Path, BinaryIO]]:
-    """A new file with these permissions, less the umask, and locked; removed in the end unless renamed."""
+    """Create and lock a file with these permissions, less the umask. Remove it unless it was renamed."""
     while True:
-        # A name that no other process and no other thread takes, and that is not too long where the target's
-        # is just short enough.
-        path = folder / f"{PREFIX}{os.urandom(8).hex()}{SUFFIX}"
-        file = open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode))  # noqa: SIM115 (below)
+        # The name is unique among processes and threads. It does not include the target's name, which may
+        # already have the maximum length.
+        path = folder / f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
+        file = open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode))  # noqa: SIM115 (closed below)
         try:
             with file:
                 if _lock(file):
@@ -99,7 +99,7 @@ def _temporary(folder: Path, mode: int) -> Iterator[tuple[Path, BinaryIO]]:
 
 
 def _lock(file: BinaryIO) -> bool:
-    """Lock a new file against ``remove_abandoned``; False if that has just taken it for abandoned."""
+    """Lock a new file. Return False if ``remove_abandoned`` has locked or removed it first."""
     if fcntl is None:
         return True
     try:
@@ -107,6 +107,6 @@ def _lock(file: BinaryIO) -> bool:
     except BlockingIOError:
         return False
     except OSError:
-        # A file system without locks.
+        # The file system has no locks.
         return True
     return os.fstat(file.fileno()).st_nlink > 0

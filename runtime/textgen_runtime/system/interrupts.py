@@ -1,9 +1,9 @@
-"""Where an interrupt may end a command.
+"""Deferred handling of interrupts (Ctrl-C and other signals).
 
-The launcher gives SIGINT its default action: it ends the process at once and in silence, also during an
-import, within compiled code, and at exit. Work that must be finished or cleaned up holds interrupts back.
-No KeyboardInterrupt is raised at an arbitrary statement then: a library that is being imported may swallow
-it, and a line or an update of the weights would be left half done.
+The launcher gives SIGINT its default action: the signal ends the process immediately and silently, even
+during an import, in compiled code and at exit. Code that must finish or clean up defers interrupts.
+KeyboardInterrupt is not raised at an arbitrary statement, because a library that is being imported might
+suppress it, and a line of output or a weight update would stay incomplete.
 """
 
 import contextlib
@@ -12,80 +12,81 @@ from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-# A terminal that closes may send it twice: the kernel does, and the shell does.
-REPEATED = [getattr(signal, name) for name in ("SIGHUP",) if hasattr(signal, name)]
+# A closed terminal may send SIGHUP twice: once from the kernel and once from the shell.
+REPEATED_SIGNALS = [getattr(signal, name) for name in ("SIGHUP",) if hasattr(signal, name)]
 
 
 class DeferredInterrupts:
-    """A context in which an interrupt waits for ``check``, or for the end of the context.
+    """A context that defers interrupts until ``check`` is called or the context ends.
 
-    A second interrupt of the same kind has its earlier effect at once: in a command it ends the process. A
-    signal that is ignored, as under nohup, stays ignored. Outside the main thread, which is where Python
-    handles signals, the context does nothing.
+    A second interrupt by the same signal has its original effect: in a command, it ends the process. Ignored
+    signals, as under nohup, stay ignored. In threads other than the main thread, the context does nothing,
+    because Python handles signals in the main thread.
 
-    An interrupt is never lost: if the context ends with an error while one waits, that error is the cause of
-    the KeyboardInterrupt. Do not nest these contexts: the outer one would hold a second interrupt back.
+    An interrupt is never lost. If the context ends with an error while an interrupt is pending, the error
+    becomes the cause of the KeyboardInterrupt. Do not nest these contexts, because the outer context would
+    defer the second interrupt.
 
     Args:
-        more: Signals that are interrupts as well, beside SIGINT.
+        signals: Signals to defer in addition to SIGINT.
     """
 
-    def __init__(self, *more: int) -> None:
-        self._signals = (signal.SIGINT, *more)
-        self._before: dict[int, Any] = {}
-        self._pending = self._at_once = False
+    def __init__(self, *signals: int) -> None:
+        self._signals = (signal.SIGINT, *signals)
+        self._original_handlers: dict[int, Any] = {}
+        self._pending = self._immediate = False
 
     def __enter__(self) -> Self:
         for number in self._signals:
-            before = signal.getsignal(number)
-            # None is a handler that is not Python's and could not be put back.
-            if before in (signal.SIG_IGN, None):
+            handler = signal.getsignal(number)
+            # None means a handler that was not installed from Python and cannot be restored.
+            if handler in (signal.SIG_IGN, None):
                 continue
-            self._before[number] = before
+            self._original_handlers[number] = handler
             try:
                 signal.signal(number, self._receive)
             except ValueError:
                 # This is not the main thread.
-                self._before.clear()
+                self._original_handlers.clear()
                 break
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for number, before in self._before.items():
-            signal.signal(number, before)
+        for number, handler in self._original_handlers.items():
+            signal.signal(number, handler)
         if self._pending and not isinstance(error, KeyboardInterrupt):
             self._pending = False
             raise KeyboardInterrupt from error
 
     def _receive(self, number: int, _: FrameType | None) -> None:
-        if number not in REPEATED:
-            signal.signal(number, self._before[number])
+        if number not in REPEATED_SIGNALS:
+            signal.signal(number, self._original_handlers[number])
         self._pending = True
-        if self._at_once:
+        if self._immediate:
             self.check()
 
     def check(self) -> None:
-        """Raise what was held back, once.
+        """Raise the pending interrupt, if any.
 
         Raises:
-            KeyboardInterrupt: If there was an interrupt.
+            KeyboardInterrupt: If an interrupt was deferred.
         """
         if self._pending:
             self._pending = False
             raise KeyboardInterrupt
 
     @contextlib.contextmanager
-    def raised(self) -> Iterator[None]:
-        """A context within this one in which an interrupt is raised at once, to wait for what may never come.
+    def immediate(self) -> Iterator[None]:
+        """Return an inner context in which interrupts are raised immediately, for waits that may be long.
 
         Raises:
-            KeyboardInterrupt: If there was an interrupt.
+            KeyboardInterrupt: If an interrupt was deferred or arrives in the inner context.
         """
         try:
-            self._at_once = True
+            self._immediate = True
             self.check()
             yield
         finally:
-            self._at_once = False
+            self._immediate = False

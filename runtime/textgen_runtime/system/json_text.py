@@ -1,7 +1,7 @@
-"""JSON as the standard has it, which Python's own functions do not keep to.
+"""Strict JSON.
 
-JSON has no NaN and no infinity. Python writes them all the same, and strict readers then refuse the whole
-text. Everything in this project that is JSON is written and read here.
+JSON has no NaN and no infinity. Python's ``json`` module writes them by default, and strict parsers then
+reject the document. All JSON of this project is read and written here.
 """
 
 import json
@@ -12,16 +12,16 @@ from typing import Any
 def to_json(
     value: object, *, indent: int | None = None, ascii_only: bool = True, compact: bool = False
 ) -> str:
-    """JSON text.
+    """Return a value as JSON text.
 
     Args:
-        value: Made of what JSON has.
-        indent: Spaces of each level, or None for one line.
-        ascii_only: Whether to escape all other characters.
-        compact: Whether to leave out the spaces that only people need.
+        value: Composed of dicts, lists, strings, numbers, booleans and None.
+        indent: Spaces per level, or None to write one line.
+        ascii_only: Whether to escape characters outside ASCII.
+        compact: Whether to omit spaces after separators.
 
     Raises:
-        ValueError: If a number in it is NaN or infinite, or if it contains itself.
+        ValueError: If the value has a NaN or an infinity, or contains itself.
     """
     try:
         return json.dumps(
@@ -33,16 +33,16 @@ def to_json(
         )
     except ValueError as error:
         raise ValueError(
-            f"JSON cannot hold it: {error} (it has no NaN and no infinity: write null instead)"
+            f"cannot write as JSON: {error} (JSON has no NaN and no infinity: write null instead)"
         ) from None
 
 
 def from_json(text: str | bytes) -> Any:
-    """What a JSON text says.
+    """Parse JSON text.
 
     Raises:
-        ValueError: If it is not JSON, holds NaN or an infinity, or a number too large for a float64.
-        RecursionError: If it is nested too deeply.
+        ValueError: If the text is not JSON, has a NaN or an infinity, or a number too large for a float64.
+        RecursionError: If the text is nested too deeply.
     """
     return json.loads(text, parse_constant=_refuse, parse_float=_finite)
 
@@ -54,5 +54,5 @@ def _refuse(constant: str) -> float:
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{text} is too large a number")
+        raise ValueError(f"the number {text} is too large")
     return value

@@ -1,4 +1,4 @@
-"""Texts that a user hands over: a file, or standard input."""
+"""Reading of UTF-8 text from a file or from standard input."""
 
 import sys
 
@@ -8,12 +8,12 @@ STANDARD_INPUT = "-"
 
 
 def read_text(path: str) -> str:
-    """Read a whole UTF-8 text from a file, or from standard input if ``path`` is ``-``.
+    """Read a UTF-8 text from a file, or from standard input if ``path`` is ``-``.
 
-    Line ends and a byte-order mark stay as they are: ``Normalization.apply`` sees to them.
+    Line ends and a byte-order mark are kept; ``Normalization.apply`` handles them.
 
     Raises:
-        TextFileError: If it cannot be read, or is binary or not UTF-8; it says at which byte.
+        TextFileError: If the text cannot be read, is binary, or is not UTF-8. The message gives the position.
     """
     name = "standard input" if path == STANDARD_INPUT else shorten(path)
     if path == STANDARD_INPUT and sys.stdin is None:
@@ -26,24 +26,24 @@ def read_text(path: str) -> str:
                 content = file.read()
     except OSError as error:
         raise TextFileError(f"cannot read {name}: {error.strerror or error}") from None
-    return decode(content, name)
+    return decode_utf8(content, name)
 
 
-def decode(content: bytes, name: str) -> str:
-    """Decode UTF-8.
+def decode_utf8(content: bytes, name: str) -> str:
+    """Decode UTF-8 text; ``name`` is the name of the text in messages.
 
     Raises:
-        TextFileError: If the content is binary or not UTF-8; ``name`` and the byte are in its message.
+        TextFileError: If the content is binary or not UTF-8. The message gives the position.
     """
     zero = content.find(0)
     if zero >= 0:
         raise TextFileError(
-            f"{name} is not a text: byte {zero} is zero (UTF-16 has such bytes; convert it to UTF-8)"
+            f"{name} is not a text: byte {zero} is zero (if it is UTF-16, convert it to UTF-8)"
         )
     try:
         return content.decode()
     except UnicodeDecodeError as error:
         raise TextFileError(
             f"{name} is not UTF-8: byte {error.start} is 0x{content[error.start]:02x}; convert it first, "
-            "for example with iconv -f ITS-ENCODING -t utf-8"
+            "for example with iconv -f ENCODING -t utf-8"
         ) from None

@@ -1,13 +1,13 @@
-"""Where the held-out part of a text begins."""
+"""The split of a text into a training part and a held-out part."""
 
 
 def held_out_start(length: int, share: float) -> int:
     """Return the index of the first held-out character.
 
-    Training and ``textgen-eval --last`` both use it: the same share gives the same characters.
+    Training and ``textgen-eval --last`` use the same function, so equal shares select equal parts.
 
     Args:
-        length: Characters of the text.
-        share: Share of the text to hold out, cut from its end, in [0, 1].
+        length: Number of characters in the text.
+        share: Share of the text to hold out, at its end, in [0, 1].
     """
     return length - round(length * share)

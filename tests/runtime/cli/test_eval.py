@@ -81,7 +81,7 @@ def test_the_last_share(capsys: Captured) -> None:
     assert out.startswith(f"one.txt: {len(ONE) // 2} characters predicted, the last 0.5 of the text, ")
     code, _, err = run(capsys, "one.txt", "--last", "0.001")
     assert code == 1
-    assert f"1 known characters in the last 1 of {len(ONE)}" in err
+    assert f"found 1 in the last 1 of {len(ONE)} characters" in err
 
 
 def test_a_folder_and_corpora_known_by_name(
@@ -111,7 +111,7 @@ def test_unknown_characters(capsys: Captured, texts: Path) -> None:
     (texts / "one.txt").write_text("abxyc", encoding="utf-8")
     code, out, err = run(capsys, "one.txt")
     assert (code, out) == (1, "")
-    assert err.startswith("textgen-eval: error: one.txt: the model does not know 'x' (U+0078), 'y'")
+    assert err.startswith("textgen-eval: error: one.txt: not in the model's vocabulary: 'x' (U+0078), 'y'")
     assert err.count("\n") == 1
     code, out, _ = run(capsys, "one.txt", "--unknown", "skip")
     assert code == 0
@@ -127,7 +127,7 @@ def test_texts_in_lower_case(capsys: Captured, texts: Path) -> None:
     (texts / "capitals.txt").write_text(ONE.upper(), encoding="utf-8")
     code, _, err = run_here(main, capsys, "lower.onnx", "capitals.txt")
     assert code == 1
-    assert "on the command line --lowercase" in err
+    assert "command line: --lowercase" in err
     code, out, _ = run_here(main, capsys, "lower.onnx", "capitals.txt", "--lowercase", "--json")
     document = json.loads(out)
     assert (code, document["lowercase"]) == (0, True)
@@ -138,7 +138,10 @@ def test_texts_in_lower_case(capsys: Captured, texts: Path) -> None:
     ("content", "message"),
     [
         (b"", "the corpus one.txt is empty"),
-        (b"a", "one.txt: there is nothing to predict: 1 known characters"),
+        (
+            b"a",
+            "one.txt: nothing to predict: at least 2 characters",
+        ),
         (b"\xff\xfe", "one.txt is not UTF-8"),
         (b"a\x00b", "one.txt is not a text"),
     ],
@@ -178,9 +181,7 @@ def test_a_text_that_cannot_be_scored_costs_no_other_its_score(capsys: Captured)
     assert code == 1
     names = [line.split(":")[0] for line in out.splitlines() if not line.startswith(" ")]
     assert names == ["one.txt", "other.txt", "all together"]
-    assert err.startswith(
-        "textgen-eval: error: there is no file or folder none.txt; corpora known by name are "
-    )
+    assert err.startswith("textgen-eval: error: no file or folder none.txt; the named corpora are ")
 
 
 @pytest.mark.usefixtures("texts")

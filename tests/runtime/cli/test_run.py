@@ -117,7 +117,7 @@ def test_version(capsys: Captured) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--prompt", "axbyc"], r"does not know 'x' \(U\+0078\), 'y' \(U\+0079\)"),
+        (["--prompt", "axbyc"], r"not in the model's vocabulary: 'x' \(U\+0078\), 'y' \(U\+0079\)"),
         (["--prompt", ""], "the prompt from --prompt is empty"),
         (["--prompt-file", os.devnull], "the prompt from .* is empty"),
         (["--prompt-file", "no/such/file"], "cannot read no/such/file"),
@@ -176,7 +176,7 @@ def test_a_prompt_in_lower_case_for_a_model_without_capitals(capsys: Captured, t
     path.write_bytes(model.SerializeToString())
     code, _, err = run_here(main, capsys, str(path), "--prompt", "Dad had", "--seed", "1")
     assert code == 1
-    assert "on the command line --lowercase" in err
+    assert "command line: --lowercase" in err
     code, out, err = run_here(main, capsys, str(path), "--prompt", "Dad had", "--seed", "1", "--lowercase")
     assert (code, out, err) == run_here(main, capsys, str(path), "--prompt", "dad had", "--seed", "1")
     assert out.startswith("dad had")

@@ -1,4 +1,4 @@
-"""Where texts come from."""
+"""Reading of corpora."""
 
 import hashlib
 import io
@@ -19,13 +19,13 @@ CONTENT = b"ecce homo\n"
 
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> PublishedCorpus:
-    """A short text in the place of the published nietzsche."""
+    """Replace the published corpus nietzsche by a short text."""
     corpus = PublishedCorpus("https://example.invalid/nietzsche.txt", hashlib.sha256(CONTENT).hexdigest())
     monkeypatch.setitem(PUBLISHED, "nietzsche", corpus)
     return corpus
 
 
-def test_a_file(tmp_path: Path) -> None:
+def test_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "book.txt"
     path.write_bytes("\ufeffé\r\n𝄞".encode())
     corpus = read_corpus(str(path))
@@ -33,7 +33,7 @@ def test_a_file(tmp_path: Path) -> None:
     assert corpus.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_a_folder_is_read_in_the_order_of_paths_with_files_kept_apart(tmp_path: Path) -> None:
+def test_text_files_of_a_folder_are_joined_in_the_order_of_their_paths(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "b.txt").write_text("second")
     (tmp_path / "a.txt").write_text("\ufefffirst\n", encoding="utf-8")
@@ -44,7 +44,7 @@ def test_a_folder_is_read_in_the_order_of_paths_with_files_kept_apart(tmp_path: 
     assert corpus.name == tmp_path.name
 
 
-def test_a_folder_does_not_feed_on_what_was_made_from_it(tmp_path: Path) -> None:
+def test_samples_of_earlier_runs_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "poem.txt").write_text("poem\n")
     (tmp_path / "poems-model").mkdir()
     (tmp_path / "poems-model" / "model.onnx").touch()
@@ -53,17 +53,20 @@ def test_a_folder_does_not_feed_on_what_was_made_from_it(tmp_path: Path) -> None
     assert read_corpus(str(tmp_path)).text == "poem\nanother poem\n"
 
 
-def test_hidden_files_and_no_name(tmp_path: Path) -> None:
+def test_hidden_files_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "poem.txt").write_text("poem\n")
     (tmp_path / ".cache").mkdir()
     (tmp_path / ".cache" / "other.txt").write_text("other\n")
     assert read_corpus(str(tmp_path)).text == "poem\n"
-    with pytest.raises(CorpusError, match="no name"):
+
+
+def test_empty_name_is_refused() -> None:
+    with pytest.raises(CorpusError, match="empty name"):
         read_corpus("")
 
 
 @pytest.mark.parametrize("folder", ["XDG_CACHE_HOME", "TEXTGEN_DATA_DIR"])
-def test_a_folder_of_published_corpora_that_cannot_be_looked_into(
+def test_unreadable_folder_of_published_corpora_is_an_error(
     monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
     monkeypatch.delenv("TEXTGEN_DATA_DIR", raising=False)
@@ -72,7 +75,7 @@ def test_a_folder_of_published_corpora_that_cannot_be_looked_into(
         read_corpus("nietzsche")
 
 
-def test_odd_names(tmp_path: Path) -> None:
+def test_names_that_are_too_long_or_not_unicode(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"cannot read x+\.{3}x+: File name too long"):
         read_corpus("x" * 300)
     path = tmp_path / "b\udcffk.txt"
@@ -80,13 +83,13 @@ def test_odd_names(tmp_path: Path) -> None:
     assert read_corpus(str(path)).name == "b?k.txt"
 
 
-def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"from a pipe")))
     corpus = read_corpus("-")
     assert (corpus.name, corpus.text) == ("standard input", "from a pipe")
 
 
-def test_pythons_documentation_needs_nothing() -> None:
+def test_python_documentation_needs_no_download_and_has_no_tables() -> None:
     corpus = read_corpus("python-docs")
     assert len(corpus.text) > 300_000
     assert "\n" in corpus.text
@@ -94,28 +97,28 @@ def test_pythons_documentation_needs_nothing() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b" \n\r\n\t"])
-def test_empty(tmp_path: Path, content: bytes) -> None:
+def test_empty_corpus_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "empty.txt"
     path.write_bytes(content)
     with pytest.raises(CorpusError, match=r"empty\.txt is empty"):
         read_corpus(str(path))
 
 
-def test_missing_says_which_names_there_are(tmp_path: Path) -> None:
+def test_error_for_a_missing_corpus_lists_the_named_corpora(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"no file or folder .*none.*python-docs, nietzsche"):
         read_corpus(str(tmp_path / "none"))
-    with pytest.raises(CorpusError, match=r"holds no \.txt files"):
+    with pytest.raises(CorpusError, match=r"has no \.txt files"):
         read_corpus(str(tmp_path))
 
 
-def test_binary_files_say_where(tmp_path: Path) -> None:
+def test_error_for_a_binary_file_states_the_position(tmp_path: Path) -> None:
     (tmp_path / "picture.txt").write_bytes(b"abc\x00")
     for source in (tmp_path, tmp_path / "picture.txt"):
         with pytest.raises(TextFileError, match=r"picture\.txt is not a text: byte 3"):
             read_corpus(str(source))
 
 
-def test_a_published_corpus_from_the_data_folder(
+def test_published_corpus_is_read_from_the_data_folder(
     published: PublishedCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(DATA_FOLDER_VARIABLE, str(tmp_path))
@@ -124,11 +127,11 @@ def test_a_published_corpus_from_the_data_folder(
     corpus = read_corpus("nietzsche")
     assert (corpus.name, corpus.text, corpus.sha256) == ("nietzsche", "ecce homo\n", published.sha256)
     path.write_bytes(b"another text")
-    with pytest.raises(CorpusError, match="another text than the published one"):
+    with pytest.raises(CorpusError, match="differs from the published text"):
         read_corpus("nietzsche")
 
 
-def test_a_published_corpus_is_downloaded_once(
+def test_published_corpus_is_downloaded_once(
     published: PublishedCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     requested: list[str] = []
@@ -146,9 +149,11 @@ def test_a_published_corpus_is_downloaded_once(
 
 
 @pytest.mark.usefixtures("published")
-def test_a_download_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_download_without_the_train_extra_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(DATA_FOLDER_VARIABLE, str(tmp_path))
-    # What an import finds where a package is not installed.
+    # Importing the package fails as if it were not installed.
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(CorpusError) as caught:
         read_corpus("nietzsche")
@@ -158,7 +163,7 @@ def test_a_download_without_the_extra(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.usefixtures("published")
 @pytest.mark.parametrize("failure", ["no connection", "no message", "another file"])
-def test_a_download_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: str) -> None:
+def test_failed_download_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: str) -> None:
     def download(_: str, output_file: str, __: Any) -> None:
         if failure == "no connection":
             raise ConnectionError("host not found\nand a page of reasons")

@@ -54,7 +54,7 @@ def test_what_takes_a_part_at_a_time_gets_the_whole(tiny: Model) -> None:
 
     slow, memory = Slow(), io.BytesIO()
     textgen.save(tiny.start("abc", seed=1), memory)
-    with pytest.raises(OutputError, match="cannot write the open file: it does not wait"):
+    with pytest.raises(OutputError, match="cannot write the open file: the write would block"):
         textgen.save(tiny.start("abc", seed=1), slow)
     assert slow.content == memory.getvalue()[:600]
 
@@ -75,7 +75,7 @@ def test_a_file_of_a_programs_own_may_take_a_part_too(tiny: Model, most: int) ->
         textgen.save(tiny.start("abc", seed=1), slow)
         assert slow.content == memory.getvalue()
     else:
-        with pytest.raises(OutputError, match="cannot write the open file: it does not wait"):
+        with pytest.raises(OutputError, match="cannot write the open file: the write would block"):
             textgen.save(tiny.start("abc", seed=1), slow)
 
 
@@ -84,14 +84,14 @@ def test_open_files_that_will_not_do(tiny: Model, tmp_path: Path) -> None:
     path = tmp_path / "text.npz"
     with (
         path.open("w") as text,
-        pytest.raises(TypeError, match=r"text\.npz takes text, not bytes: open it in b"),
+        pytest.raises(TypeError, match=r"text\.npz is open in text mode: open it in b"),
     ):
         textgen.save(generation, text)  # type: ignore[arg-type]
     with path.open("rb") as file, pytest.raises(OutputError, match=r"cannot write .*text\.npz: "):
         textgen.save(generation, file)
     with (
         path.open() as text,
-        pytest.raises(TypeError, match=r"text\.npz gives str, not bytes: open it in binary"),
+        pytest.raises(TypeError, match=r"text\.npz returned str, not bytes: open it in binary"),
     ):
         textgen.resume(tiny, text)  # type: ignore[arg-type]
     with (

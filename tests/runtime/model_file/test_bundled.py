@@ -6,7 +6,7 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime.cli.run import main
 from textgen_runtime.model_file.bundled import FOLDER, find_model_file, unambiguous_path
-from textgen_runtime.scoring.prediction import total
+from textgen_runtime.scoring.prediction import total_score
 
 from tests.helpers.paths import TINY
 
@@ -36,7 +36,7 @@ def test_what_ships_is_small_and_says_where_it_comes_from() -> None:
 def test_what_ships_predicts_what_it_learned_from() -> None:
     """The weights are those that the figures are of: text of its kind costs about what they say."""
     model = textgen.load("nietzsche")
-    score = total([textgen.predict(model, prompt).score for prompt in model.prompts])
+    score = total_score([textgen.predict(model, prompt).score for prompt in model.prompts])
     assert score.nats < 1.8
 
 

@@ -6,8 +6,8 @@ import pytest
 from textgen_runtime import ModelFileError
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.system.json_text import from_json
+from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.tokenizer import CharacterTokenizer
 
 METADATA = Metadata(
     CharacterTokenizer("abé𝄞\n"), Normalization(lowercase=True, unicode=None), ("ab", "𝄞"), {"corpus": "book"}

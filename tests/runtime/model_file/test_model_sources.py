@@ -58,7 +58,7 @@ def test_what_is_no_content_says_so_and_is_not_shown(tmp_path: Path) -> None:
     path.write_text("text")
     with (
         path.open() as text,
-        pytest.raises(TypeError, match=r"text.onnx gives str, not bytes: open it in bin"),
+        pytest.raises(TypeError, match=r"text.onnx returned str, not bytes: open it in bin"),
     ):
         textgen.load(text)  # type: ignore[arg-type]
     with (

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import LSTM, Embedding, Linear, Network, lstm_network
-from textgen_runtime.text.tokenizer import CharacterTokenizer
+from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.make_tiny_model import random_network

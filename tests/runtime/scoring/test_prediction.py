@@ -1,4 +1,4 @@
-"""How well a model predicts a text, against the same worked out one character at a time."""
+"""Predictions of a text, compared with a calculation from textbook formulas."""
 
 import math
 
@@ -7,17 +7,17 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Model, ScoringError
 from textgen_runtime.scoring import prediction as prediction_module
-from textgen_runtime.scoring.prediction import Prediction, Score, predict, total
+from textgen_runtime.scoring.prediction import Prediction, Score, predict, total_score
 
 TEXT = "bad cab dad had a bed\nhé €ж𝄞 " * 7
 
 
-def one_by_one(model: Model, context: str, text: str) -> tuple[list[float], str]:
-    """Surprisals and likeliest characters, from textbook formulas on single steps."""
+def expected_prediction(model: Model, context: str, text: str) -> tuple[list[float], str]:
+    """Return the surprisals and most likely characters, calculated one character at a time."""
     state = model.engine.initial_state()
     surprisals, choices = [], ""
-    for before, symbol in zip(context + text, text, strict=False):
-        logits, state = model.engine.forward(np.array([model.tokenizer.encode(before)]), state)
+    for previous, symbol in zip(context + text, text, strict=False):
+        logits, state = model.engine.forward(np.array([model.tokenizer.encode(previous)]), state)
         probabilities = textgen.softmax(logits[0, 0])
         surprisals.append(-math.log(probabilities[model.tokenizer.symbols.index(symbol)]))
         choices += model.tokenizer.symbols[int(np.argmax(probabilities))]
@@ -25,39 +25,39 @@ def one_by_one(model: Model, context: str, text: str) -> tuple[list[float], str]
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 1024])
-def test_each_character_is_predicted_from_all_before_it(
+def test_each_character_is_predicted_from_all_characters_before_it(
     tiny: Model, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
     monkeypatch.setattr(prediction_module, "CHUNK", chunk)
     prediction = predict(tiny, TEXT)
-    surprisals, choices = one_by_one(tiny, TEXT[0], TEXT[1:])
+    surprisals, choices = expected_prediction(tiny, TEXT[0], TEXT[1:])
     assert (prediction.context, prediction.text) == (TEXT[0], TEXT[1:])
     np.testing.assert_allclose(prediction.surprisals, surprisals, atol=1e-5)
     assert prediction.choices == choices
     assert prediction.skipped == 0
 
 
-def test_logits_in_memory_are_bounded(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A large vocabulary makes chunks shorter, and the surprisals are the same."""
+def test_number_of_logits_in_memory_is_bounded(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large vocabulary shortens the chunks and does not change the surprisals."""
     expected = predict(tiny, TEXT)
-    seen: list[int] = []
-    step = type(tiny.engine).forward
+    sizes: list[int] = []
+    forward = type(tiny.engine).forward
 
-    def watched(*arguments: object) -> object:
-        logits, state = step(*arguments)  # type: ignore[arg-type]
-        seen.append(logits.size)
+    def recording(*arguments: object) -> object:
+        logits, state = forward(*arguments)  # type: ignore[arg-type]
+        sizes.append(logits.size)
         return logits, state
 
-    monkeypatch.setattr(type(tiny.engine), "forward", watched)
-    for largest, chunk in ((12 * 5 + 11, 5), (1, 1)):
-        seen.clear()
-        monkeypatch.setattr(prediction_module, "MAX_LOGITS", largest)
+    monkeypatch.setattr(type(tiny.engine), "forward", recording)
+    for max_logits, chunk in ((12 * 5 + 11, 5), (1, 1)):
+        sizes.clear()
+        monkeypatch.setattr(prediction_module, "MAX_LOGITS", max_logits)
         np.testing.assert_allclose(predict(tiny, TEXT).surprisals, expected.surprisals, atol=1e-6)
-        assert max(seen) == 12 * chunk
+        assert max(sizes) == 12 * chunk
 
 
-def test_the_score_adds_up(tiny: Model) -> None:
-    surprisals, choices = one_by_one(tiny, TEXT[0], TEXT[1:])
+def test_score_summarizes_the_prediction(tiny: Model) -> None:
+    surprisals, choices = expected_prediction(tiny, TEXT[0], TEXT[1:])
     score = predict(tiny, TEXT).score
     assert score.characters == len(TEXT) - 1
     assert score.nats == pytest.approx(sum(surprisals) / len(surprisals), abs=1e-5)
@@ -66,18 +66,20 @@ def test_the_score_adds_up(tiny: Model) -> None:
     assert score.accuracy == sum(a == b for a, b in zip(choices, TEXT[1:], strict=True)) / (len(TEXT) - 1)
 
 
-def test_the_last_share_begins_from_a_blank_state_behind_one_character(tiny: Model) -> None:
+def test_last_share_is_predicted_from_the_initial_state_and_one_character(tiny: Model) -> None:
     text = TEXT[:100]
     prediction = predict(tiny, text, last=0.1)
     assert (prediction.context, prediction.text) == (text[89], text[90:])
-    np.testing.assert_allclose(prediction.surprisals, one_by_one(tiny, text[89], text[90:])[0], atol=1e-5)
+    np.testing.assert_allclose(
+        prediction.surprisals, expected_prediction(tiny, text[89], text[90:])[0], atol=1e-5
+    )
 
 
-def test_the_text_is_brought_into_the_models_form(tiny: Model) -> None:
+def test_text_is_normalized(tiny: Model) -> None:
     assert predict(tiny, "\ufeffABC\r\nd").text == "bc\nd"
 
 
-def test_unknown_characters(tiny: Model) -> None:
+def test_unknown_characters_are_refused_or_skipped(tiny: Model) -> None:
     with pytest.raises(textgen.PromptError, match="'x'"):
         predict(tiny, "abxc")
     prediction = predict(tiny, "abxc", unknown="skip")
@@ -86,22 +88,22 @@ def test_unknown_characters(tiny: Model) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "a", "xyz", "xax"])
-def test_nothing_to_predict(tiny: Model, text: str) -> None:
+def test_text_with_fewer_than_two_known_characters_is_refused(tiny: Model, text: str) -> None:
     with pytest.raises(ScoringError, match="nothing to predict"):
         predict(tiny, text, unknown="skip")
 
 
 @pytest.mark.parametrize("last", [0.0, -0.1, 1.1, math.nan])
-def test_a_share_is_above_0_and_at_most_1(tiny: Model, last: float) -> None:
+def test_last_must_be_above_0_and_at_most_1(tiny: Model, last: float) -> None:
     with pytest.raises(ValueError, match="last"):
         predict(tiny, "abc", last=last)
 
 
-def test_logits_that_say_nothing(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    step = type(tiny.engine).forward
+def test_logits_that_are_not_finite_are_refused(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = type(tiny.engine).forward
 
     def broken(*arguments: object) -> object:
-        logits, state = step(*arguments)  # type: ignore[arg-type]
+        logits, state = forward(*arguments)  # type: ignore[arg-type]
         return np.where(logits == logits.max(), np.inf, logits), state
 
     monkeypatch.setattr(type(tiny.engine), "forward", broken)
@@ -109,16 +111,16 @@ def test_logits_that_say_nothing(tiny: Model, monkeypatch: pytest.MonkeyPatch) -
         predict(tiny, "abc")
 
 
-def test_every_character_of_several_texts_counts_the_same() -> None:
-    whole = total([Score(10, 10, 5.0, 3), Score(30, 30, 45.0, 6)])
-    assert whole == Score(40, 40, 50.0, 9)
-    assert whole.nats == 1.25
+def test_each_character_has_the_same_weight_in_a_total_score() -> None:
+    score = total_score([Score(10, 10, 5.0, 3), Score(30, 30, 45.0, 6)])
+    assert score == Score(40, 40, 50.0, 9)
+    assert score.nats == 1.25
 
 
-def test_a_perplexity_beyond_all_numbers() -> None:
+def test_perplexity_too_large_for_a_float_is_infinite() -> None:
     assert Score(1, 1, 1000.0, 0).perplexity == math.inf
 
 
-def test_hits_are_counted() -> None:
+def test_score_of_a_prediction() -> None:
     prediction = Prediction("a", "bcd", "bxd", np.array([0.5, 2.0, 0.25]), hits=2, skipped=0)
     assert prediction.score == Score(3, 3, 2.75, 2)

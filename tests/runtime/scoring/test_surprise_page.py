@@ -1,4 +1,4 @@
-"""The page that colours a text by the model's surprise, read as a browser would read it."""
+"""The surprise page, parsed as HTML."""
 
 import json
 import re
@@ -12,13 +12,13 @@ from textgen_runtime.scoring.surprise_page import surprise_page
 BIT = float(np.log(2))
 
 
-class Reader(HTMLParser):
-    """Gathers what the page shows."""
+class PageParser(HTMLParser):
+    """Collects the marks, links and texts of the page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.marks: list[tuple[str, str]] = []
-        self.places: list[int] = []
+        self.positions: list[int] = []
         self.links: list[str] = []
         self.text: dict[str, str] = {}
         self._open: list[str] = []
@@ -26,14 +26,14 @@ class Reader(HTMLParser):
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
-        self.links += [str(found[name]) for name in ("src", "href") if name in found]
+        attributes = dict(attrs)
+        self.links += [str(attributes[name]) for name in ("src", "href") if name in attributes]
         if tag in ("meta", "link"):
             return
         self._open.append(tag)
-        self._class = found.get("class") or ""
-        if "data-at" in found:
-            self.places.append(int(str(found["data-at"])))
+        self._class = attributes.get("class") or ""
+        if "data-at" in attributes:
+            self.positions.append(int(str(attributes["data-at"])))
 
     def handle_endtag(self, tag: str) -> None:
         if self._open and self._open[-1] == tag:
@@ -53,43 +53,43 @@ def page_of(text: str, bits: list[float], *, choices: str | None = None, context
     return surprise_page("A <title>", [("a & b.txt", "1 < 2 nats", prediction)])
 
 
-def test_each_character_has_the_colour_of_its_bits() -> None:
+def test_colour_of_a_character_depends_on_its_surprisal() -> None:
     bits = [0.0, 0.999, 1.001, 2.001, 3.001, 4.001, 6.001, 7.999, 8.001, 99.0]
-    assert Reader(page_of("abcdefghij", bits)).marks == list(
+    assert PageParser(page_of("abcdefghij", bits)).marks == list(
         zip("abcdefghij", ["", "", "a", "b", "c", "d", "e", "e", "f", "f"], strict=True)
     )
 
 
-def test_a_line_is_a_paragraph_that_knows_its_place() -> None:
-    reader = Reader(page_of("ab\n\ncd\n", [1.0] * 7))
-    assert "".join(symbol for symbol, _ in reader.marks) == "ab↵↵cd↵"
-    assert reader.places == [0, 3, 4, 7]
+def test_each_line_is_a_paragraph_with_its_position() -> None:
+    parser = PageParser(page_of("ab\n\ncd\n", [1.0] * 7))
+    assert "".join(symbol for symbol, _ in parser.marks) == "ab↵↵cd↵"
+    assert parser.positions == [0, 3, 4, 7]
 
 
-def test_the_first_character_stands_there_without_a_colour() -> None:
-    reader = Reader(page_of("bc", [1.0, 1.0], context="A"))
-    assert reader.text["p"].endswith("A")
-    assert "".join(symbol for symbol, _ in reader.marks) == "bc"
+def test_context_is_shown_without_a_colour() -> None:
+    parser = PageParser(page_of("bc", [1.0, 1.0], context="A"))
+    assert parser.text["p"].endswith("A")
+    assert "".join(symbol for symbol, _ in parser.marks) == "bc"
 
 
-def test_what_html_gives_a_meaning_is_text_here() -> None:
+def test_html_syntax_in_texts_is_escaped() -> None:
     page = page_of('<&>"\x01', [1.0] * 5, choices="</s>x")
-    reader = Reader(page)
-    assert "".join(symbol for symbol, _ in reader.marks) == '<&>"\u2401'
-    assert reader.text["h1"] == "A <title>"
-    assert reader.text["h2"] == "a & b.txt"
-    assert "1 < 2 nats" in reader.text["p"]
+    parser = PageParser(page)
+    assert "".join(symbol for symbol, _ in parser.marks) == '<&>"\u2401'
+    assert parser.text["h1"] == "A <title>"
+    assert parser.text["h2"] == "a & b.txt"
+    assert "1 < 2 nats" in parser.text["p"]
     (details,) = re.findall(r'<script type="application/json">(.*?)</script>', page)
     assert json.loads(details) == {"text": '<&>"\x01', "bits": [1.0] * 5, "choices": "</s>x"}
 
 
 def test_nothing_is_fetched() -> None:
     page = page_of("ab", [1.0, 2.0])
-    assert Reader(page).links == []
+    assert PageParser(page).links == []
     assert "http" not in page
     assert "@import" not in page
 
 
 @pytest.mark.parametrize("scheme", ['"color-scheme" content="light dark"', "prefers-color-scheme: dark"])
-def test_it_is_made_for_light_and_dark(scheme: str) -> None:
+def test_page_supports_light_and_dark_colour_schemes(scheme: str) -> None:
     assert scheme in page_of("ab", [1.0, 2.0])

@@ -1,4 +1,4 @@
-"""A file is whole or not there."""
+"""Atomic replacement of files."""
 
 import errno
 import fcntl
@@ -12,11 +12,11 @@ from typing import BinaryIO, NoReturn
 
 import pytest
 from textgen_runtime import OutputError
-from textgen_runtime.system import files as atomic
-from textgen_runtime.system.files import PREFIX, SUFFIX, remove_abandoned, replace_file
+from textgen_runtime.system import files as files_module
+from textgen_runtime.system.files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, remove_abandoned, replace_file
 
 
-def test_a_file_is_written_and_replaced(tmp_path: Path) -> None:
+def test_file_is_written_and_replaced(tmp_path: Path) -> None:
     path = tmp_path / "file"
     replace_file(path, b"one")
     replace_file(path, b"two")
@@ -24,7 +24,7 @@ def test_a_file_is_written_and_replaced(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_who_reads_the_old_file_goes_on_reading_it(tmp_path: Path) -> None:
+def test_open_reader_continues_to_read_the_old_content(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
     with path.open("rb") as reader:
@@ -32,7 +32,7 @@ def test_who_reads_the_old_file_goes_on_reading_it(tmp_path: Path) -> None:
         assert reader.read() == b"old"
 
 
-def test_a_full_disk_loses_nothing_and_leaves_nothing(
+def test_full_disk_keeps_the_old_file_and_leaves_no_temporary_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"
@@ -48,7 +48,7 @@ def test_a_full_disk_loses_nothing_and_leaves_nothing(
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_an_interrupt_loses_nothing_and_leaves_nothing(
+def test_interrupt_keeps_the_old_file_and_leaves_no_temporary_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"
@@ -64,12 +64,12 @@ def test_an_interrupt_loses_nothing_and_leaves_nothing(
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="No such file"):
         replace_file(tmp_path / "none" / "file", b"")
 
 
-def test_permissions_are_kept_and_links_are_followed(tmp_path: Path) -> None:
+def test_permissions_are_kept_and_symbolic_links_are_followed(tmp_path: Path) -> None:
     path, link = tmp_path / "file", tmp_path / "link"
     path.write_bytes(b"old")
     path.chmod(0o640)
@@ -82,18 +82,18 @@ def test_permissions_are_kept_and_links_are_followed(tmp_path: Path) -> None:
 
 @pytest.fixture
 def modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The permissions of every temporary file when all of it is written."""
-    seen: list[int] = []
+    """The permissions of each temporary file after its content was written."""
+    modes: list[int] = []
 
-    def look(_: int) -> None:
-        seen.extend(path.stat().st_mode & 0o777 for path in tmp_path.glob(f"{PREFIX}*"))
+    def record(_: int) -> None:
+        modes.extend(path.stat().st_mode & 0o777 for path in tmp_path.glob(f"{TEMPORARY_PREFIX}*"))
 
-    monkeypatch.setattr(os, "fsync", look)
-    return seen
+    monkeypatch.setattr(os, "fsync", record)
+    return modes
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o444])
-def test_what_replaces_a_file_is_private_until_it_has_its_permissions(
+def test_temporary_file_is_private_until_it_has_the_old_permissions(
     tmp_path: Path, modes: list[int], mode: int
 ) -> None:
     path = tmp_path / "file"
@@ -108,7 +108,7 @@ def test_what_replaces_a_file_is_private_until_it_has_its_permissions(
     assert path.stat().st_mode & 0o777 == mode
 
 
-def test_a_new_file_follows_the_umask(tmp_path: Path, modes: list[int]) -> None:
+def test_new_file_follows_the_umask(tmp_path: Path, modes: list[int]) -> None:
     before = os.umask(0o027)
     try:
         replace_file(tmp_path / "file", b"new")
@@ -118,7 +118,7 @@ def test_a_new_file_follows_the_umask(tmp_path: Path, modes: list[int]) -> None:
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
 
 
-KILLED = """
+KILLED_PROGRAM = """
 import os, signal, sys
 from pathlib import Path
 from textgen_runtime.system.files import replace_file
@@ -127,50 +127,52 @@ replace_file(Path(sys.argv[1]) / "file", b"new")
 """
 
 
-def test_what_a_killed_process_leaves_is_removed(tmp_path: Path) -> None:
-    mine = tmp_path / "download.partial"
-    mine.touch()
-    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+def test_temporary_file_of_a_killed_process_is_removed(tmp_path: Path) -> None:
+    unrelated = tmp_path / "download.partial"
+    unrelated.touch()
+    done = subprocess.run([sys.executable, "-c", KILLED_PROGRAM, str(tmp_path)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert len(os.listdir(tmp_path)) == 2
     remove_abandoned(tmp_path)
-    assert os.listdir(tmp_path) == [mine.name]
+    assert os.listdir(tmp_path) == [unrelated.name]
 
 
-def test_what_is_being_written_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_temporary_file_of_a_running_process_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "fsync", lambda _: remove_abandoned(tmp_path))
     rename = Path.replace
 
-    def renamed(path: Path, target: Path) -> Path:
+    def remove_then_rename(path: Path, target: Path) -> Path:
         remove_abandoned(tmp_path)
         return rename(path, target)
 
-    monkeypatch.setattr(Path, "replace", renamed)
+    monkeypatch.setattr(Path, "replace", remove_then_rename)
     replace_file(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
-def test_what_is_removed_before_it_is_locked_is_made_again(
+def test_temporary_file_removed_before_it_is_locked_is_created_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock = fcntl.flock
-    seen: list[str] = []
+    removed: list[str] = []
 
-    def late(file: BinaryIO, operation: int) -> None:
-        if file.mode == "xb" and not seen:
-            seen.append(file.name)
+    def remove_then_lock(file: BinaryIO, operation: int) -> None:
+        if file.mode == "xb" and not removed:
+            removed.append(file.name)
             remove_abandoned(tmp_path)
         lock(file, operation)
 
-    monkeypatch.setattr(fcntl, "flock", late)
+    monkeypatch.setattr(fcntl, "flock", remove_then_lock)
     replace_file(tmp_path / "file", b"new")
-    assert len(seen) == 1
+    assert len(removed) == 1
     assert (tmp_path / "file").read_bytes() == b"new"
     assert os.listdir(tmp_path) == ["file"]
 
 
 @pytest.mark.parametrize("has_locks", [False, True])
-def test_nothing_is_removed_where_there_are_no_locks(
+def test_nothing_is_removed_without_file_locks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_locks: bool
 ) -> None:
     def refuse(*_: object) -> NoReturn:
@@ -178,8 +180,8 @@ def test_nothing_is_removed_where_there_are_no_locks(
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     if not has_locks:
-        monkeypatch.setattr(atomic, "fcntl", None)
-    temporary = tmp_path / f"{PREFIX}0123456789abcdef{SUFFIX}"
+        monkeypatch.setattr(files_module, "fcntl", None)
+    temporary = tmp_path / f"{TEMPORARY_PREFIX}0123456789abcdef{TEMPORARY_SUFFIX}"
     temporary.touch()
     remove_abandoned(tmp_path)
     replace_file(tmp_path / "file", b"new")
@@ -187,7 +189,7 @@ def test_nothing_is_removed_where_there_are_no_locks(
     assert temporary.exists()
 
 
-def test_what_is_no_file_is_written_to(tmp_path: Path) -> None:
+def test_special_files_are_written_directly(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -202,13 +204,13 @@ def test_what_is_no_file_is_written_to(tmp_path: Path) -> None:
             replace_file(folder, b"new")
 
 
-def test_a_name_may_be_as_long_as_any(tmp_path: Path) -> None:
+def test_name_may_have_the_maximum_length(tmp_path: Path) -> None:
     path = tmp_path / ("n" * 255)
     replace_file(path, b"new")
     assert path.read_bytes() == b"new"
 
 
-def test_threads_may_write_the_same_file(tmp_path: Path) -> None:
+def test_threads_can_write_the_same_file(tmp_path: Path) -> None:
     contents = [bytes([65 + i]) * 10_000 for i in range(8)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda content: replace_file(tmp_path / "file", content), contents * 10))

@@ -1,4 +1,4 @@
-"""Ctrl-C waits until what was begun is finished, and then takes effect."""
+"""Deferred interrupts: work in progress is finished before Ctrl-C takes effect."""
 
 import io
 import os
@@ -19,7 +19,7 @@ from textgen_runtime.cli import eval as eval_module
 from textgen_runtime.cli import run as run_module
 from textgen_runtime.generation.batch import Batch, BatchChunk
 from textgen_runtime.system.interrupts import DeferredInterrupts
-from textgen_train.cli.train import finish
+from textgen_train.cli.train import run_to_end
 from textgen_train.errors import TrainingError
 
 from tests.helpers.bench_reports import REPORT
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def _interrupts() -> Iterator[None]:
-    """What ran the tests in the background may have the signal ignored."""
+    """Install Python's handler for SIGINT: a process in the background may ignore the signal."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -40,30 +40,32 @@ def _interrupts() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_interrupts")
 @pytest.mark.parametrize(
-    ("made", "written"),
+    ("chunks", "output"),
     [
         (["ab", "cd", "never"], "dad hadabcd\n"),
         (["ab\n", "cd\n", "never"], "dad hadab\ncd\n"),
         (["\n", "", "never"], "dad had\n"),
     ],
 )
-def test_the_line_is_ended_after_an_interrupt(
-    capsys: Captured, monkeypatch: pytest.MonkeyPatch, made: list[str], written: str
+def test_line_of_output_is_ended_after_an_interrupt(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, chunks: list[str], output: str
 ) -> None:
-    texts = iter(made)
+    texts = iter(chunks)
 
     def advance(batch: Batch, _: int) -> list[BatchChunk]:
         text = next(texts)
-        if text == made[1]:
+        if text == chunks[1]:
             signal.raise_signal(signal.SIGINT)
         return [BatchChunk(generation, len(text), text, None) for generation in batch]
 
     monkeypatch.setattr(Batch, "advance", advance)
-    assert run_here(run_module.main, capsys, str(TINY), "--prompt", "dad had") == (130, written, "")
+    assert run_here(run_module.main, capsys, str(TINY), "--prompt", "dad had") == (130, output, "")
 
 
 @pytest.mark.usefixtures("_interrupts")
-def test_a_line_that_was_not_begun_is_not_ended(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_line_of_output_is_not_ended_after_an_interrupt(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def advance(batch: Batch, _: int) -> list[BatchChunk]:
         signal.raise_signal(signal.SIGINT)
         return [BatchChunk(generation, 0, "", None) for generation in batch]
@@ -72,26 +74,26 @@ def test_a_line_that_was_not_begun_is_not_ended(capsys: Captured, monkeypatch: p
     assert run_here(run_module.main, capsys, str(TINY), "--no-echo") == (130, "", "")
 
 
-def test_a_finished_text_is_written_before_an_interrupt_may_end_the_process(
+def test_finished_text_is_written_before_an_interrupt_can_end_the_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    written = io.BytesIO()
-    seen = []
+    output = io.BytesIO()
+    outputs_at_exit = []
 
-    leave = DeferredInterrupts.__exit__
+    exit_context = DeferredInterrupts.__exit__
 
-    def watched(held: DeferredInterrupts, *raised: Any) -> None:
-        seen.append(written.getvalue())
-        leave(held, *raised)
+    def recording(interrupts: DeferredInterrupts, *error: Any) -> None:
+        outputs_at_exit.append(output.getvalue())
+        exit_context(interrupts, *error)
 
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, "utf-8"))
-    monkeypatch.setattr(DeferredInterrupts, "__exit__", watched)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(output, "utf-8"))
+    monkeypatch.setattr(DeferredInterrupts, "__exit__", recording)
     assert run_module.main([str(TINY), "--temp", "0", "1", "--length", "9"]) == 0
-    assert len(seen) == 2
-    assert seen[0].startswith(b"------ temperature: 0.0\n")
-    assert len(seen[0].decode().splitlines(keepends=True)) >= 2
-    assert seen[0].endswith(b"\n")
-    assert seen[1] == written.getvalue()
+    assert len(outputs_at_exit) == 2
+    assert outputs_at_exit[0].startswith(b"------ temperature: 0.0\n")
+    assert len(outputs_at_exit[0].decode().splitlines(keepends=True)) >= 2
+    assert outputs_at_exit[0].endswith(b"\n")
+    assert outputs_at_exit[1] == output.getvalue()
 
 
 @pytest.mark.usefixtures("_interrupts")
@@ -104,7 +106,7 @@ def test_a_finished_text_is_written_before_an_interrupt_may_end_the_process(
     ],
     ids=["--json", "--plot", "--surprise"],
 )
-def test_a_file_is_written_to_its_end_before_an_interrupt(
+def test_output_file_is_complete_before_an_interrupt_is_raised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], None]
 ) -> None:
     path = tmp_path / "file"
@@ -116,29 +118,29 @@ def test_a_file_is_written_to_its_end_before_an_interrupt(
 
 
 @pytest.mark.usefixtures("_interrupts")
-def test_an_interrupt_waits_for_the_check() -> None:
-    done = []
-    with DeferredInterrupts() as interrupts, pytest.raises(KeyboardInterrupt):  # noqa: PT012 (what is before it)
+def test_interrupt_is_deferred_until_check() -> None:
+    steps = []
+    with DeferredInterrupts() as interrupts, pytest.raises(KeyboardInterrupt):  # noqa: PT012 (checks which statements run)
         interrupts.check()
         signal.raise_signal(signal.SIGINT)
-        done.append("after the signal")
+        steps.append("after the signal")
         interrupts.check()
-        done.append("after the check")
-    assert done == ["after the signal"]
+        steps.append("after the check")
+    assert steps == ["after the signal"]
 
 
 @pytest.mark.usefixtures("_interrupts")
-def test_an_interrupt_waits_no_longer_than_the_context() -> None:
-    done = []
+def test_interrupt_is_deferred_at_most_until_the_context_ends() -> None:
+    steps = []
     with pytest.raises(KeyboardInterrupt), DeferredInterrupts():  # noqa: PT012
         signal.raise_signal(signal.SIGINT)
-        done.append("all of it")
-    assert done == ["all of it"]
+        steps.append("after the signal")
+    assert steps == ["after the signal"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.usefixtures("_interrupts")
-def test_an_error_does_not_lose_an_interrupt() -> None:
+def test_error_in_the_context_is_the_cause_of_the_interrupt() -> None:
     with pytest.raises(KeyboardInterrupt) as caught, DeferredInterrupts():  # noqa: PT012
         signal.raise_signal(signal.SIGINT)
         raise ValueError("an error")
@@ -147,13 +149,13 @@ def test_an_error_does_not_lose_an_interrupt() -> None:
 
 
 @pytest.mark.usefixtures("_interrupts")
-def test_an_error_without_an_interrupt_stays_what_it_is() -> None:
+def test_error_without_an_interrupt_is_raised_unchanged() -> None:
     with pytest.raises(ValueError, match="an error"), DeferredInterrupts():
         raise ValueError("an error")
 
 
 @pytest.mark.usefixtures("_interrupts")
-def test_an_interrupt_that_was_raised_has_no_other_cause() -> None:
+def test_interrupt_raised_by_check_has_no_cause() -> None:
     with pytest.raises(KeyboardInterrupt) as caught, DeferredInterrupts() as interrupts:  # noqa: PT012
         signal.raise_signal(signal.SIGINT)
         interrupts.check()
@@ -161,8 +163,10 @@ def test_an_interrupt_that_was_raised_has_no_other_cause() -> None:
 
 
 @pytest.mark.usefixtures("_interrupts")
-def test_training_that_fails_after_an_interrupt_tells_what_is_left(capsys: Captured, tmp_path: Path) -> None:
-    """The error is the interrupt's cause; the best model is in its file and is told of."""
+def test_training_that_fails_after_an_interrupt_reports_the_saved_model(
+    capsys: Captured, tmp_path: Path
+) -> None:
+    """The command reports the interrupt, and the model file that was saved before the error."""
 
     class Run:
         best = SimpleNamespace(held_out_nats=1.25)
@@ -172,19 +176,19 @@ def test_training_that_fails_after_an_interrupt_tells_what_is_left(capsys: Captu
             signal.raise_signal(signal.SIGINT)
             raise TrainingError("the loss is no number")
 
-    assert finish(cast("TrainingRun", Run()), tmp_path) == 130
-    assert "model.onnx holds the best model so far, 1.2500 nats held out" in capsys.readouterr().err
+    assert run_to_end(cast("TrainingRun", Run()), tmp_path) == 130
+    assert "model.onnx holds the best model so far (held-out loss 1.2500 nats)" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("_interrupts")
-def test_a_second_interrupt_has_its_earlier_effect() -> None:
+def test_second_interrupt_has_its_original_effect() -> None:
     with pytest.raises(KeyboardInterrupt), DeferredInterrupts():  # noqa: PT012
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
 
 
-def test_a_terminal_that_closes_may_send_its_signal_twice() -> None:
+def test_closed_terminal_may_send_its_signal_twice() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
         with pytest.raises(KeyboardInterrupt), DeferredInterrupts(signal.SIGHUP):  # noqa: PT012
@@ -195,7 +199,7 @@ def test_a_terminal_that_closes_may_send_its_signal_twice() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_an_ignored_signal_is_not_held() -> None:
+def test_ignored_signal_stays_ignored() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with DeferredInterrupts() as interrupts:
@@ -206,35 +210,35 @@ def test_an_ignored_signal_is_not_held() -> None:
         signal.signal(signal.SIGINT, before)
 
 
-def test_other_threads_hold_nothing() -> None:
+def test_context_does_nothing_outside_the_main_thread() -> None:
     before = signal.getsignal(signal.SIGINT)
-    seen = []
+    handlers = []
 
-    def hold() -> None:
+    def defer() -> None:
         with DeferredInterrupts():
-            seen.append(signal.getsignal(signal.SIGINT))
+            handlers.append(signal.getsignal(signal.SIGINT))
 
-    thread = threading.Thread(target=hold)
+    thread = threading.Thread(target=defer)
     thread.start()
     thread.join()
-    assert seen == [before]
+    assert handlers == [before]
 
 
 @pytest.mark.usefixtures("_interrupts")
-def test_a_process_that_is_waited_for_is_ended() -> None:
-    waits = python("import signal; print(1, flush=True); signal.pause()")
-    with pytest.raises(KeyboardInterrupt), running(waits, stdout=subprocess.PIPE) as process:  # noqa: PT012
+def test_interrupt_ends_the_process_that_is_waited_for() -> None:
+    command = python("import signal; print(1, flush=True); signal.pause()")
+    with pytest.raises(KeyboardInterrupt), running(command, stdout=subprocess.PIPE) as process:  # noqa: PT012
         assert process.stdout is not None
         process.stdout.readline()
         signal.raise_signal(signal.SIGINT)
-        pytest.fail("the interrupt waits for the process")
+        pytest.fail("the interrupt was not raised")
     assert process.returncode == -signal.SIGKILL
 
 
-def test_a_process_does_not_see_the_interrupt_of_a_terminal() -> None:
-    blocked = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+def test_interrupt_from_the_terminal_is_blocked_in_the_process() -> None:
+    program = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    with running(python(blocked), stdout=subprocess.PIPE) as process:
+    with running(python(program), stdout=subprocess.PIPE) as process:
         out, _ = process.communicate()
     assert out == b"True\n"
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == mask

@@ -1,4 +1,4 @@
-"""JSON that every reader takes: without NaN and infinity."""
+"""Strict JSON, without NaN and infinity."""
 
 import ast
 import json
@@ -13,7 +13,7 @@ from textgen_runtime.system.json_text import from_json, to_json
 PACKAGES = [Path(str(package.__file__)).parent for package in (textgen_runtime, textgen_train)]
 
 
-def test_what_is_written_is_what_is_read() -> None:
+def test_written_json_is_read_back_unchanged() -> None:
     value = {"a": [1, 2.5, None, True, "é\n"], "b": {"c": 1e-300}}
     for text in (to_json(value), to_json(value, indent=1), to_json(value, ascii_only=False, compact=True)):
         assert from_json(text) == json.loads(text) == value
@@ -21,26 +21,26 @@ def test_what_is_written_is_what_is_read() -> None:
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_what_json_lacks_is_not_written(number: float) -> None:
+def test_nan_and_infinity_are_not_written(number: float) -> None:
     with pytest.raises(ValueError, match="no NaN and no infinity"):
         to_json({"training": [number]})
 
 
-def test_what_contains_itself_is_not_written() -> None:
+def test_circular_value_is_not_written() -> None:
     value: list[object] = []
     value.append(value)
-    with pytest.raises(ValueError, match=r"^JSON cannot hold it: Circular reference"):
+    with pytest.raises(ValueError, match=r"^cannot write as JSON: Circular reference"):
         to_json(value)
 
 
 @pytest.mark.parametrize("text", ["NaN", "[Infinity]", '{"a": -Infinity}', "[1e999]", "-1e400", "{"])
-def test_what_json_lacks_is_not_read(text: str) -> None:
+def test_invalid_json_is_not_read(text: str) -> None:
     with pytest.raises(ValueError, match=r"JSON|too large|Expecting"):
         from_json(text)
 
 
-def test_the_packages_write_and_read_json_nowhere_else() -> None:
-    found = [
+def test_packages_use_the_json_module_only_in_json_text() -> None:
+    users = [
         path.name
         for package in PACKAGES
         for path in package.rglob("*.py")
@@ -50,4 +50,4 @@ def test_the_packages_write_and_read_json_nowhere_else() -> None:
         and node.value.id == "json"
         and node.attr in {"dump", "dumps", "load", "loads"}
     ]
-    assert found == ["json_text.py", "json_text.py"]
+    assert users == ["json_text.py", "json_text.py"]

@@ -1,4 +1,4 @@
-"""Files that options name for writing, seen to before the work."""
+"""Checks of output files before a command starts its work."""
 
 import os
 import re
@@ -13,7 +13,7 @@ def is_own(path: Path) -> bool:
     return path.read_bytes().startswith(b"own")
 
 
-def test_only_an_older_file_of_its_kind_is_replaced(tmp_path: Path) -> None:
+def test_only_files_of_the_same_kind_are_replaced(tmp_path: Path) -> None:
     paths = {name: tmp_path / name for name in ("own", "other", "empty", "none")}
     for name in ("own", "other"):
         paths[name].write_text(name, encoding="utf-8")
@@ -25,21 +25,21 @@ def test_only_an_older_file_of_its_kind_is_replaced(tmp_path: Path) -> None:
         refuse_to_replace("--json", paths["other"], "report", "textgen-bench", is_own)
 
 
-def test_what_can_be_written_is_left_as_it_is(tmp_path: Path) -> None:
-    there = tmp_path / "there"
-    there.write_text("content", encoding="utf-8")
-    see_that_it_can_be_written(there)
+def test_check_does_not_change_files(tmp_path: Path) -> None:
+    existing = tmp_path / "existing"
+    existing.write_text("content", encoding="utf-8")
+    see_that_it_can_be_written(existing)
     see_that_it_can_be_written(tmp_path / "new")
     see_that_it_can_be_written(Path(os.devnull))
-    assert [path.name for path in tmp_path.iterdir()] == ["there"]
-    assert there.read_text(encoding="utf-8") == "content"
+    assert [path.name for path in tmp_path.iterdir()] == ["existing"]
+    assert existing.read_text(encoding="utf-8") == "content"
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [("none/new", "No such file"), ("file/new", "Not a directory"), ("folder", "Is a directory")],
 )
-def test_what_cannot_be_written(tmp_path: Path, name: str, message: str) -> None:
+def test_unwritable_path_is_an_error(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     (tmp_path / "folder").mkdir()
     with pytest.raises(OutputError, match=f"cannot write {re.escape(str(tmp_path / name))}: {message}"):
@@ -47,7 +47,7 @@ def test_what_cannot_be_written(tmp_path: Path, name: str, message: str) -> None
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_without_permission(tmp_path: Path) -> None:
+def test_folder_without_write_permission_is_an_error(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(OutputError, match="Permission denied"):
         see_that_it_can_be_written(tmp_path / "new")

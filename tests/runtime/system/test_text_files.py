@@ -1,4 +1,4 @@
-"""Texts that a user hands over."""
+"""Reading of UTF-8 text."""
 
 import io
 import sys
@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 from textgen_runtime import TextFileError
-from textgen_runtime.system.text_files import decode, read_text
+from textgen_runtime.system.text_files import decode_utf8, read_text
 
 
-def test_a_file_is_read_as_it_is(tmp_path: Path) -> None:
+def test_line_ends_and_byte_order_mark_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_bytes("\ufeffé\r\n𝄞".encode())
     assert read_text(str(path)) == "\ufeffé\r\n𝄞"
 
 
-def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("é\r\n".encode())))
     assert read_text("-") == "é\r\n"
 
@@ -25,17 +25,17 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (b"abc\xe9d", r"book is not UTF-8: byte 3 is 0xe9"),
         (b"ab\x00c", r"book is not a text: byte 2 is zero"),
-        ("hi".encode("utf-16"), r"byte 3 is zero \(UTF-16"),
+        ("hi".encode("utf-16"), r"byte 3 is zero \(if it is UTF-16"),
         (b"abc\xc3", r"byte 3 is 0xc3"),
         (b"\xed\xa0\x80", r"byte 0 is 0xed"),
     ],
 )
-def test_what_is_no_text_says_at_which_byte(content: bytes, message: str) -> None:
+def test_error_states_the_position_of_the_invalid_byte(content: bytes, message: str) -> None:
     with pytest.raises(TextFileError, match=message):
-        decode(content, "book")
+        decode_utf8(content, "book")
 
 
-def test_missing_and_unreadable_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_and_unreadable_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TextFileError, match="No such file"):
         read_text(str(tmp_path / "none"))
     with pytest.raises(TextFileError, match="directory"):

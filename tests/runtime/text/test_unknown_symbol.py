@@ -1,4 +1,4 @@
-"""The unknown symbol, which stands for rare characters: read, scored, and never drawn."""
+"""The unknown symbol: rare characters are encoded and scored as it, and it is never drawn."""
 
 import random
 from collections import Counter
@@ -17,8 +17,8 @@ from textgen_runtime.engines.opening import EngineName
 from textgen_runtime.errors import CorpusError, ModelFileError, PromptError
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.tokenizer import CharacterTokenizer
 from textgen_train.data.dataset import make_dataset
 from textgen_train.export.exporter import build_checked
 from textgen_train.models.lstm import CharLSTM
@@ -31,7 +31,7 @@ TOKENIZER = CharacterTokenizer(["", "a", "b", "c"], unknown=0)
 
 @pytest.fixture(scope="module")
 def content() -> bytes:
-    """A model that would draw the unknown symbol most of the time."""
+    """A model file in which the unknown symbol has the largest logit."""
     torch.manual_seed(0)
     network = CharLSTM(4, units=8, embedding=4)
     with torch.no_grad():
@@ -52,7 +52,7 @@ def with_metadata(content: bytes, **changes: str) -> bytes:
     return model.SerializeToString()
 
 
-def test_rare_characters_are_read_as_the_unknown_symbol() -> None:
+def test_characters_outside_the_vocabulary_are_encoded_as_the_unknown_symbol() -> None:
     assert TOKENIZER.encode("axbyc").tolist() == [1, 0, 2, 0, 3]
     assert TOKENIZER.encode("axbyc", "skip").tolist() == [1, 2, 3]
     assert TOKENIZER.decode([1, 0, 2]) == "ab"
@@ -64,11 +64,11 @@ def test_rare_characters_are_read_as_the_unknown_symbol() -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("temperature", [0.0, 1.0, 50.0])
-def test_it_is_never_drawn(content: bytes, engine: EngineName, temperature: float) -> None:
+def test_unknown_symbol_is_never_drawn(content: bytes, engine: EngineName, temperature: float) -> None:
     model = open_model(content, engine)
     generation = model.start("axb", temperature=temperature, seed=0)
-    read = np.asarray(model.tokenizer.encode("axb"))[:, np.newaxis]
-    assert model.engine.forward(read, model.engine.initial_state())[0][-1, 0].argmax() == 0
+    prompt = np.asarray(model.tokenizer.encode("axb"))[:, np.newaxis]
+    assert model.engine.forward(prompt, model.engine.initial_state())[0][-1, 0].argmax() == 0
     text = generation.take(300)
     assert len(text) == 300
     assert set(text) <= set("abc")
@@ -77,11 +77,11 @@ def test_it_is_never_drawn(content: bytes, engine: EngineName, temperature: floa
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_logits_of_a_generation_rule_it_out(content: bytes, engine: EngineName) -> None:
-    """After a prompt, after drawing, and after reading a text in between."""
+def test_logits_of_a_generation_exclude_the_unknown_symbol(content: bytes, engine: EngineName) -> None:
+    """The logit is minus infinity after the prompt, after generated text and after fed text."""
     generation = open_model(content, engine).start("axb", temperature=1.0, seed=0)
-    for go_on in (lambda: None, lambda: generation.take(3), lambda: generation.feed("cxa")):
-        go_on()
+    for advance in (lambda: None, lambda: generation.take(3), lambda: generation.feed("cxa")):
+        advance()
         assert generation.logits[0] == -np.inf
         assert np.isfinite(generation.logits[1:]).all()
 
@@ -93,7 +93,7 @@ def test_the_logits_of_a_generation_rule_it_out(content: bytes, engine: EngineNa
         (("--unknown", "skip"), "skipped 3 of the prompt's characters, which the model does not know: "),
     ],
 )
-def test_unknown_characters_of_a_prompt_are_told_of(
+def test_run_warns_about_unknown_characters_of_the_prompt(
     content: bytes, tmp_path: Path, capsys: Captured, options: tuple[str, ...], warning: str
 ) -> None:
     path = tmp_path / "model.onnx"
@@ -104,18 +104,18 @@ def test_unknown_characters_of_a_prompt_are_told_of(
     assert run_here(run.main, capsys, str(path), "--prompt", "abc", *options)[2] == ""
 
 
-def test_the_other_characters_keep_their_proportions(content: bytes) -> None:
-    """Of one distribution: after the same prompt, with many substreams; a chi-squared test at 0.1%."""
+def test_excluding_the_unknown_symbol_keeps_the_proportions_of_other_characters(content: bytes) -> None:
+    """Characters that many substreams draw after one prompt pass a chi-squared test at 0.1%."""
     model = open_model(content)
     start = model.start("ab", temperature=1.0, seed=0)
     weights = np.exp(start.logits[1:].astype(np.float64))
     drawn = Counter(model.generate(["ab"] * 3000, length=1, temperature=1.0, seed=3))
     expected = 3000 * weights / weights.sum()
-    found = np.array([drawn[symbol] for symbol in "abc"])
-    assert ((found - expected) ** 2 / expected).sum() < 13.8
+    observed = np.array([drawn[symbol] for symbol in "abc"])
+    assert ((observed - expected) ** 2 / expected).sum() < 13.8
 
 
-def test_measuring_sees_what_is_drawn_from(content: bytes) -> None:
+def test_measured_entropy_excludes_the_unknown_symbol(content: bytes) -> None:
     for engine in ENGINES:
         generation = open_model(content, engine).start("ab", temperature=1.0, seed=0)
         generation.measurements = measured = Measurements()
@@ -124,7 +124,7 @@ def test_measuring_sees_what_is_drawn_from(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_generation_is_saved_and_resumed(content: bytes, engine: EngineName, tmp_path: Path) -> None:
+def test_saved_generation_can_be_resumed(content: bytes, engine: EngineName, tmp_path: Path) -> None:
     model = open_model(content, engine)
     generation = model.start("ab", temperature=1.0, seed=0)
     generation.take(10)
@@ -133,7 +133,7 @@ def test_a_generation_is_saved_and_resumed(content: bytes, engine: EngineName, t
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_it_is_scored_and_counted(content: bytes, engine: EngineName) -> None:
+def test_unknown_symbol_is_scored_and_counted(content: bytes, engine: EngineName) -> None:
     model = open_model(content, engine)
     prediction = textgen.predict(model, "axbyc")
     assert prediction.text == "\ufffdb\ufffdc"
@@ -145,8 +145,8 @@ def test_it_is_scored_and_counted(content: bytes, engine: EngineName) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_it_is_no_hit_where_the_text_has_its_stand_in(engine: EngineName) -> None:
-    """U+FFFD may be a character of the vocabulary as well, and another token than the unknown symbol."""
+def test_unknown_symbol_differs_from_a_replacement_character_in_the_vocabulary(engine: EngineName) -> None:
+    """The text of both is U+FFFD, but only equal tokens count as correct."""
     torch.manual_seed(0)
     network = CharLSTM(3, units=8, embedding=4)
     with torch.no_grad():
@@ -157,7 +157,7 @@ def test_it_is_no_hit_where_the_text_has_its_stand_in(engine: EngineName) -> Non
     assert prediction.score.hits == prediction.hits == 1
 
 
-def test_only_a_file_with_an_unknown_symbol_is_of_format_2(content: bytes) -> None:
+def test_only_files_with_an_unknown_symbol_have_format_2(content: bytes) -> None:
     metadata = metadata_of(content)
     assert metadata["textgen.format"] == "2"
     assert metadata["textgen.special"] == '{"unknown": 0}'
@@ -183,45 +183,45 @@ def test_only_a_file_with_an_unknown_symbol_is_of_format_2(content: bytes) -> No
     ],
 )
 @pytest.mark.parametrize("engine", ENGINES)
-def test_damaged_special_tokens(
+def test_damaged_special_tokens_are_refused(
     content: bytes, engine: EngineName, changes: dict[str, str], reason: str
 ) -> None:
     with pytest.raises(ModelFileError, match=reason):
         open_model(with_metadata(content, **changes), engine)
 
 
-def test_symbols_that_are_rare_in_the_training_text_become_one() -> None:
+def test_rare_symbols_of_the_training_text_become_the_unknown_symbol() -> None:
     text = "ab" * 90 + "xyz" + "ab" * 20 + "q" + "ab" * 3
     corpus = Corpus("rare", text, "f" * 64)
     dataset = make_dataset(corpus, Normalization(), 0.05, min_count=2)
     assert dataset.tokenizer == CharacterTokenizer(["", "a", "b"], unknown=0)
-    # x, y and z of the training text, and q of the held-out one.
-    assert dataset.rare == 4
+    # x, y and z occur in the training text, q in the held-out text.
+    assert dataset.rare_count == 4
     assert dataset.unknown_share(dataset.training) == pytest.approx(3 / len(dataset.training))
     assert dataset.unknown_share(dataset.held_out) == pytest.approx(1 / len(dataset.held_out))
-    whole = make_dataset(corpus, Normalization(), 0.05)
-    assert (len(whole.tokenizer), whole.tokenizer.unknown, whole.rare) == (6, None, 0)
+    unlimited = make_dataset(corpus, Normalization(), 0.05)
+    assert (len(unlimited.tokenizer), unlimited.tokenizer.unknown, unlimited.rare_count) == (6, None, 0)
 
 
-def test_a_text_without_rare_symbols_has_no_unknown_one() -> None:
+def test_text_without_rare_symbols_has_no_unknown_symbol() -> None:
     dataset = make_dataset(Corpus("song", "do re mi " * 40, "f" * 64), Normalization(), 0.1, min_count=5)
     assert dataset.tokenizer.unknown is None
 
 
-def test_a_text_of_rare_symbols_alone_is_refused() -> None:
+def test_text_with_only_rare_symbols_is_refused() -> None:
     text = "".join(map(chr, range(0x4E00, 0x4E00 + 300)))
-    with pytest.raises(CorpusError, match="no symbol of the corpus rare is there 2 times: lower --min-count"):
+    with pytest.raises(CorpusError, match="no symbol occurs at least 2 times in the training text"):
         make_dataset(Corpus("rare", text, "f" * 64), Normalization(), 0.1, min_count=2)
 
 
 @pytest.mark.parametrize("known", ["a", "ab" * 40])
-def test_snippets_have_text_and_jump_over_nothing(known: str) -> None:
-    """A text whose symbols are nearly all rare: each of them is there once."""
+def test_snippet_is_a_contiguous_non_empty_part_of_the_text(known: str) -> None:
+    """Most symbols of the text occur only once."""
     rare = "".join(map(chr, range(0x4E00, 0x4E00 + 900)))
     text = rare[:400] + known + rare[400:] + "a" + "ab" * 30
     dataset = make_dataset(Corpus("rare", text, "f" * 64), Normalization(), 0.05, min_count=2)
     assert dataset.tokenizer.unknown == 0
     for seed in range(5):
-        snippet = dataset.snippet(random.Random(seed))
+        snippet = dataset.draw_excerpt(random.Random(seed))
         assert snippet
         assert snippet in text

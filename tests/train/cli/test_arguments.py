@@ -1,38 +1,38 @@
-"""What ``textgen-train``'s options come to."""
+"""Recipe and budget from the options of ``textgen-train``."""
 
 from dataclasses import replace
 
 import pytest
-from textgen_train.cli._arguments import CLASSIC_EPOCHS, DEFAULT_MINUTES, budget_of, parser, recipe_of
+from textgen_train.cli._arguments import CLASSIC_EPOCHS, DEFAULT_MINUTES, budget_from, parser, recipe_from
 from textgen_train.errors import RecipeError
 from textgen_train.recipe import PRESETS, AnyRecipe, Budget, ClassicRecipe
 
 
 def parsed(*options: str) -> tuple[AnyRecipe, Budget]:
     arguments = parser().parse_args(["text.txt", *options])
-    return recipe_of(arguments), budget_of(arguments)
+    return recipe_from(arguments), budget_from(arguments)
 
 
-def test_without_options_it_is_small_and_takes_minutes() -> None:
+def test_defaults() -> None:
     assert parsed() == (PRESETS["small"], Budget(minutes=DEFAULT_MINUTES))
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_is_its_numbers(name: str) -> None:
+def test_preset(name: str) -> None:
     assert parsed("--preset", name)[0] == PRESETS[name]
 
 
-def test_each_number_can_be_overridden() -> None:
+def test_options_override_the_preset() -> None:
     recipe, _ = parsed("--preset", "large", "--units", "99", "--dropout", "0", "--sequence-length", "7")
     assert recipe == replace(PRESETS["large"], units=99, dropout=0.0, sequence_length=7)
 
 
-def test_muon_in_a_preset_without_it() -> None:
+def test_muon_can_be_enabled_in_a_preset_without_muon() -> None:
     recipe, _ = parsed("--preset", "large", "--muon-lr", "0.01", "--muon-weight-decay", "0.1")
     assert recipe == replace(PRESETS["large"], muon_lr=0.01, muon_weight_decay=0.1)
 
 
-def test_the_classic_recipe() -> None:
+def test_classic_recipe() -> None:
     assert parsed("--recipe", "classic") == (ClassicRecipe(), Budget(epochs=CLASSIC_EPOCHS))
     recipe, budget = parsed("--recipe", "classic", "--window", "40", "--batch", "64", "--minutes", "2")
     assert recipe == ClassicRecipe(window=40, batch=64)
@@ -42,28 +42,29 @@ def test_the_classic_recipe() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--recipe", "classic", "--layers", "2"), "--layers is none of the classic recipe's numbers"),
-        (("--window", "40"), "--window is none of the default recipe's numbers"),
+        (("--recipe", "classic", "--layers", "2"), "--layers is not an option of the classic recipe"),
+        (("--window", "40"), "--window is not an option of the default recipe"),
         (
             ("--preset", "large", "--muon-weight-decay", "0.1"),
-            "--muon-weight-decay has no effect where Muon's rate is 0",
+            "--muon-weight-decay has no effect while muon-lr is 0",
         ),
         (("--units", "0"), "units must be a whole number from 1 to 16384, not 0"),
     ],
 )
-def test_numbers_that_a_recipe_does_not_have(options: tuple[str, ...], message: str) -> None:
+def test_invalid_hyperparameters_raise(options: tuple[str, ...], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         parsed(*options)
 
 
-def test_a_preset_is_of_the_default_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_classic_recipe_has_no_presets(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parsed("--recipe", "classic", "--preset", "small")
     assert "not allowed with" in capsys.readouterr().err
 
 
-def test_the_help_tells_each_presets_number() -> None:
+def test_help_states_the_default_values() -> None:
     text = " ".join(parser().format_help().split())
-    assert "LSTM units a layer (small 144," in text
-    assert "classic: windows between updates (128)" in text
-    assert "AdamW's weight decay (default 0.05)" in text
+    assert "LSTM units per layer (default 144/256/512, classic 128)" in text
+    assert "sequences per batch, fewer for a short text (default 32, classic 128)" in text
+    assert "weight decay of AdamW (default 0.05)" in text
+    assert "window length in characters (default 60)" in text

@@ -1,4 +1,4 @@
-"""``textgen-train`` makes a model from a text, as its options say."""
+"""``textgen-train`` trains models as its options specify."""
 
 import io
 import sys
@@ -13,14 +13,15 @@ from tests.helpers.train_command import QUICK, TEXT, run
 
 
 @pytest.mark.usefixtures("book")
-def test_a_text_becomes_a_model(capsys: Captured) -> None:
+def test_a_run_writes_a_model(capsys: Captured) -> None:
     code, out, err = run(capsys, "book.txt", *QUICK, "--lowercase", "--seed", "3")
     assert code == 0
     assert out.splitlines()[-1].endswith(
-        "nats held out; wrote model.onnx, metrics.jsonl, samples.txt, loss.png to book-model; "
+        " nats; wrote model.onnx, metrics.jsonl, samples.txt, loss.png to book-model; "
         "next: textgen-run book-model --temp 0.5"
     )
-    assert "1,764 characters to learn from, 196 held out, 14 different ones" in err
+    assert out.splitlines()[-1].startswith("held-out loss ")
+    assert "1,764 training characters, 196 held-out characters, 14 symbols" in err
     assert "1 x 8 LSTM units" in err
     model = textgen.load("book-model/model.onnx")
     assert model.generate("DO RE", seed=1, length=10)
@@ -28,7 +29,7 @@ def test_a_text_becomes_a_model(capsys: Captured) -> None:
 
 
 @pytest.mark.usefixtures("book")
-def test_options_reach_the_recipe(capsys: Captured) -> None:
+def test_options_are_stored_with_the_model(capsys: Captured) -> None:
     code, out, _ = run(
         capsys,
         "book.txt",
@@ -50,13 +51,13 @@ def test_options_reach_the_recipe(capsys: Captured) -> None:
 
 
 @pytest.mark.usefixtures("book")
-def test_a_corpus_from_standard_input_and_a_held_out_file(
+def test_corpus_from_standard_input_with_a_held_out_file(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode())))
     code, _, err = run(capsys, "-", *QUICK, "--held-out-file", "book.txt", "--no-samples")
     assert code == 0
-    assert "1,960 characters to learn from, 1,959 held out" in err
+    assert "1,960 training characters, 1,959 held-out characters" in err
     assert Path("standard-input-model/model.onnx").exists()
 
 
@@ -65,13 +66,13 @@ def test_version(capsys: Captured) -> None:
 
 
 @pytest.mark.usefixtures("book")
-def test_a_text_can_be_read_in_its_own_form(capsys: Captured) -> None:
+def test_unicode_normal_form(capsys: Captured) -> None:
     Path("signs.txt").write_text("Es hat 20\u2103, sagt Firma\u2122. " * 50, encoding="utf-8")
     assert run(capsys, "signs.txt", *QUICK, "--lowercase", "--unicode", "NFKC")[0] == 0
 
 
 @pytest.mark.usefixtures("book")
-def test_the_textbooks_experiment(capsys: Captured) -> None:
+def test_classic_recipe(capsys: Captured) -> None:
     code, _, err = run(capsys, "book.txt", "--recipe", "classic", "--units", "8", "--epochs", "2")
     assert code == 0
     assert "1 x 8 LSTM units" in err
@@ -83,24 +84,24 @@ def test_the_textbooks_experiment(capsys: Captured) -> None:
     assert Path("book-model/samples.txt").read_text(encoding="utf-8").count("--- generating from") == 2
 
 
-def test_a_large_vocabulary_changes_the_preset_and_the_first_lines_say_so(
+def test_a_large_vocabulary_changes_the_preset_and_prints_the_changes(
     capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    many = "".join(map(chr, range(0x4E00, 0x4E00 + 600))) * 4
-    Path("many.txt").write_text(many, encoding="utf-8")
+    text = "".join(map(chr, range(0x4E00, 0x4E00 + 600))) * 4
+    Path("many.txt").write_text(text, encoding="utf-8")
     code, _, err = run(capsys, "many.txt", "--units", "8", "--embedding", "6", "--epochs", "1")
     assert code == 0
     first, second = err.splitlines()[:2]
-    assert first.endswith(" 600 different ones")
-    # Not the embedding, which an option gives.
-    assert second.startswith("with 500 symbols or more: --batch 16")
+    assert first.endswith(" 600 symbols")
+    # An option sets the embedding, so it is not among the changes.
+    assert second.startswith("preset values for 500 symbols or more: --batch 16")
     assert "embedding" not in second
     recipe = textgen.load("many-model").training["recipe"]
     assert (recipe["embedding"], recipe["batch"]) == (6, 16)
 
 
-def test_rare_symbols_are_counted_in_the_first_line(
+def test_the_first_line_counts_rare_symbols(
     capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -108,8 +109,8 @@ def test_rare_symbols_are_counted_in_the_first_line(
     code, _, err = run(capsys, "rare.txt", "--min-count", "2", "--units", "8", "--epochs", "1")
     assert code == 0
     assert err.splitlines()[0].endswith(
-        "3 different ones; one of them stands for 3 rare symbols, 0.22% of the training text and 1.00% of "
-        "the held-out text"
+        "3 symbols; the unknown symbol replaces 3 rare symbols, 0.22% of the training text and 1.00% of the "
+        "held-out text"
     )
     model = textgen.load("rare-model")
     assert model.training["split"]["unknown"]["symbols"] == 3

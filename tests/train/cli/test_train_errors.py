@@ -1,4 +1,4 @@
-"""``textgen-train`` says in one line why it cannot train, and what a run that failed leaves."""
+"""Errors of ``textgen-train``: one line each, with the best model kept."""
 
 import math
 import os
@@ -18,44 +18,40 @@ from tests.helpers.train_command import QUICK, run
 
 @pytest.mark.usefixtures("book")
 @pytest.mark.parametrize(
-    ("losses", "left"),
+    ("losses", "saved"),
     [
         ([math.nan], ""),
-        ([2.0, math.nan], "; book-model/model.onnx holds the best model so far, 2.0000 nats held out"),
+        ([2.0, math.nan], "; book-model/model.onnx holds the best model so far (held-out loss 2.0000 nats)"),
     ],
 )
-def test_a_run_that_fails_says_what_it_leaves(
-    capsys: Captured, monkeypatch: pytest.MonkeyPatch, losses: list[float], left: str
+def test_a_failed_run_names_the_saved_model(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, losses: list[float], saved: str
 ) -> None:
     monkeypatch.setattr(eval_schedule, "MIN_UPDATES_BETWEEN", 1)
-    found = iter(losses)
-    monkeypatch.setattr(evaluator, "held_out_loss", lambda *_: next(found))
+    results = iter(losses)
+    monkeypatch.setattr(evaluator, "held_out_loss", lambda *_: next(results))
     code, _, err = run(capsys, "book.txt", *QUICK)
     assert code == 1
     assert err.splitlines()[-1].startswith("textgen-train: error: the held-out loss is nan at update ")
-    assert err.endswith(f": try lower learning rates{left}\n")
+    assert err.endswith(f": try lower learning rates{saved}\n")
 
 
 @pytest.mark.usefixtures("book")
 @pytest.mark.parametrize(
     "raised", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")]
 )
-def test_too_little_memory_is_an_error_in_a_line(
-    capsys: Captured, monkeypatch: pytest.MonkeyPatch, raised: Exception
-) -> None:
+def test_out_of_memory(capsys: Captured, monkeypatch: pytest.MonkeyPatch, raised: Exception) -> None:
     def fail(*_: object) -> None:
         raise raised
 
     monkeypatch.setattr(torch.autograd, "grad", fail)
     code, _, err = run(capsys, "book.txt", *QUICK)
     assert code == 1
-    assert "error: there is not enough memory for a network of this size" in err.splitlines()[-1]
+    assert "error: there is not enough memory for this network and batch size" in err.splitlines()[-1]
 
 
 @pytest.mark.usefixtures("book")
-def test_other_failures_are_not_called_a_want_of_memory(
-    capsys: Captured, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_runtime_errors_propagate(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("a bug")
 
@@ -70,14 +66,14 @@ def test_other_failures_are_not_called_a_want_of_memory(
         (b"", (), "the corpus bad.txt is empty"),
         (b"abc\x00def", (), "bad.txt is not a text: byte 3 is zero"),
         (b"abc\xe9def", (), "bad.txt is not UTF-8: byte 3 is 0xe9"),
-        (b"a" * 5000, (), "nothing but 'a'"),
-        (b"abcdefghij" * 5, (), "too short: 45 characters to train on and 5 held out"),
-        (b"abcdefghij" * 50, ("--held-out", "0.9"), "too short: 50 characters"),
+        (b"a" * 5000, (), "contains only the character 'a'"),
+        (b"abcdefghij" * 5, (), "too short: it has 45 training characters and 5 held-out characters"),
+        (b"abcdefghij" * 50, ("--held-out", "0.9"), "too short: it has 50 training characters"),
         (b"abcdefghij" * 50, ("-o", "bad.txt"), "cannot write into the folder bad.txt"),
         (b"abcdefghij" * 50, ("-o", "bad.txt/folder"), "cannot write into the folder"),
     ],
 )
-def test_errors_of_the_users(
+def test_invalid_corpora_and_folders(
     capsys: Captured, book: Path, content: bytes, options: tuple[str, ...], message: str
 ) -> None:
     (book.parent / "bad.txt").write_bytes(content)
@@ -88,10 +84,10 @@ def test_errors_of_the_users(
 
 
 @pytest.mark.usefixtures("book")
-def test_a_missing_corpus(capsys: Captured) -> None:
+def test_missing_corpus(capsys: Captured) -> None:
     code, _, err = run(capsys, "none.txt")
     assert (code, err.count("\n")) == (1, 1)
-    assert "there is no file or folder none.txt; corpora known by name are python-docs, nietzsche" in err
+    assert "no file or folder none.txt; the named corpora are python-docs, nietzsche" in err
 
 
 @pytest.mark.parametrize(
@@ -117,40 +113,38 @@ def test_wrong_usage(capsys: Captured, options: tuple[str, ...], message: str) -
     assert err.count("\n") == 1
 
 
-def test_standard_input_is_read_once(capsys: Captured) -> None:
+def test_standard_input_cannot_be_both_texts(capsys: Captured) -> None:
     code, _, err = run(capsys, "-", "--held-out-file", "-")
     assert code == 2
     assert err.startswith("textgen-train: error: -, standard input, can be read only once")
 
 
 @pytest.mark.usefixtures("book")
-def test_a_network_too_large_for_a_file(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_too_large_for_onnx(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graph, "MAX_PARAMETERS", 1000)
     code, out, err = run(capsys, "book.txt", *QUICK, "--units", "16")
     assert (code, out) == (1, "")
-    assert "parameters is too large for an ONNX file, which holds 1,000: lower --units or --layers" in err
+    assert "parameters, and an ONNX file holds at most 1,000: lower --units or --layers" in err
 
 
 @pytest.mark.usefixtures("book")
-def test_no_name_of_a_held_out_text(capsys: Captured) -> None:
+def test_empty_name_of_a_held_out_text(capsys: Captured) -> None:
     code, _, err = run(capsys, "book.txt", "--held-out-file", "")
     assert (code, err.count("\n")) == (1, 1)
-    assert "the corpus has no name" in err
+    assert "the corpus has an empty name" in err
 
 
 @pytest.mark.usefixtures("book")
-def test_a_text_too_short_for_the_textbooks_windows(capsys: Captured) -> None:
+def test_a_text_shorter_than_a_window(capsys: Captured) -> None:
     code, _, err = run(capsys, "book.txt", "--recipe", "classic", "--window", "5000", "--epochs", "1")
     assert code == 1
-    assert err.startswith("textgen-train: error: the corpus book.txt is too short: its 1764 characters")
-    assert "window of 5000" in err
+    assert err.startswith("textgen-train: error: the corpus book.txt is too short: it has 1764 training")
+    assert "windows of 5000 need at least 5001" in err
     assert not Path("book-model").exists()
 
 
 @pytest.mark.usefixtures("book")
-def test_what_went_wrong_while_an_interrupt_waited_is_told_too(
-    capsys: Captured, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_after_an_interrupt_is_printed(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise KeyboardInterrupt from OutputError("the disk is full")
 
@@ -159,5 +153,5 @@ def test_what_went_wrong_while_an_interrupt_waited_is_told_too(
     assert code == 130
     assert err.splitlines()[-2:] == [
         "textgen-train: error: the disk is full",
-        "textgen-train: interrupted: there was no model yet; nothing was written to book-model",
+        "textgen-train: interrupted: no model was saved to book-model",
     ]

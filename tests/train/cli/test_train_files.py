@@ -1,4 +1,4 @@
-"""``textgen-train`` replaces no file unasked and never one that it reads, and leaves none half written."""
+"""Output files of ``textgen-train``: no accidental overwrites and no partial files."""
 
 import errno
 import os
@@ -13,13 +13,13 @@ from tests.helpers.train_command import QUICK, TEXT, run
 
 
 @pytest.mark.usefixtures("book")
-def test_a_folder_called_like_a_model_that_ships(capsys: Captured) -> None:
+def test_the_next_command_distinguishes_a_folder_from_a_bundled_model(capsys: Captured) -> None:
     code, out, _ = run(capsys, "book.txt", *QUICK, "--no-samples", "-o", "nietzsche")
     assert code == 0
     assert out.endswith("next: textgen-run ./nietzsche --temp 0.5\n")
 
 
-def test_an_earlier_model_is_not_replaced_unasked(book: Path, capsys: Captured) -> None:
+def test_a_model_is_replaced_only_with_overwrite(book: Path, capsys: Captured) -> None:
     model = book.parent / "model.onnx"
     model.write_bytes(b"precious")
     code, _, err = run(capsys, "book.txt", *QUICK, "-o", ".")
@@ -31,14 +31,14 @@ def test_an_earlier_model_is_not_replaced_unasked(book: Path, capsys: Captured) 
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "samples.txt", "loss.png"])
-def test_no_file_of_the_users_is_replaced_unasked(book: Path, capsys: Captured, name: str) -> None:
+def test_a_report_file_is_not_replaced_without_overwrite(book: Path, capsys: Captured, name: str) -> None:
     (book.parent / "out").mkdir()
-    mine = book.parent / "out" / name
-    mine.write_bytes(b"precious")
+    existing = book.parent / "out" / name
+    existing.write_bytes(b"precious")
     code, _, err = run(capsys, "book.txt", *QUICK, "--no-samples", "-o", "out")
     assert (code, err.count("\n")) == (1, 1)
     assert f"{name} exists: choose another folder with -o" in err
-    assert mine.read_bytes() == b"precious"
+    assert existing.read_bytes() == b"precious"
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_no_file_of_the_users_is_replaced_unasked(book: Path, capsys: Captured, 
         ((".",), "poems/samples.txt is read, and would be replaced"),
     ],
 )
-def test_what_is_learned_from_is_never_replaced(
+def test_a_corpus_is_never_replaced(
     book: Path, capsys: Captured, sources: tuple[str, ...], message: str
 ) -> None:
     poem = book.parent / "poems" / "samples.txt"
@@ -64,15 +64,15 @@ def test_what_is_learned_from_is_never_replaced(
 
 
 @pytest.mark.usefixtures("book")
-def test_a_folder_of_texts_may_hold_their_model(capsys: Captured) -> None:
+def test_a_folder_can_be_corpus_and_output(capsys: Captured) -> None:
     for options in ((), ("--overwrite",)):
         code, _, err = run(capsys, ".", *QUICK, *options, "-o", ".")
         assert code == 0
-        assert err.startswith(f"{Path.cwd().name}: 1,764 characters to learn from")
+        assert err.startswith(f"{Path.cwd().name}: 1,764 training characters")
 
 
 @pytest.mark.usefixtures("book")
-def test_the_default_folder_is_called_like_the_corpus(capsys: Captured) -> None:
+def test_the_default_output_folder_is_named_after_the_corpus(capsys: Captured) -> None:
     for name in ("letters.2020", "letters.2021"):
         Path(name).mkdir()
         Path(name, "all.txt").write_text(TEXT, encoding="utf-8")
@@ -81,7 +81,7 @@ def test_the_default_folder_is_called_like_the_corpus(capsys: Captured) -> None:
 
 
 @pytest.mark.usefixtures("book")
-def test_a_folder_may_be_called_like_a_known_corpus(capsys: Captured, tmp_path: Path) -> None:
+def test_the_output_folder_can_have_the_name_of_a_known_corpus(capsys: Captured, tmp_path: Path) -> None:
     (tmp_path / "python-docs").mkdir()
     code, _, err = run(
         capsys, "python-docs", *QUICK, "-o", "python-docs", "--held-out", "0.999", "--no-samples"
@@ -90,11 +90,11 @@ def test_a_folder_may_be_called_like_a_known_corpus(capsys: Captured, tmp_path: 
 
 
 @pytest.mark.usefixtures("book")
-def test_a_full_disk_leaves_nothing_half_written(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_: int) -> None:
+def test_a_full_disk_leaves_no_partial_file(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", fail)
     code, _, err = run(capsys, "book.txt", *QUICK)
     assert code == 1
     assert err.endswith("textgen-train: error: cannot write book-model/model.onnx: No space left on device\n")
@@ -104,7 +104,7 @@ def test_a_full_disk_leaves_nothing_half_written(capsys: Captured, monkeypatch: 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", ["cash$_$.txt", "红楼梦.txt", "b\udcffk.txt"])
 @pytest.mark.usefixtures("book")
-def test_a_corpus_may_be_called_anything(capsys: Captured, name: str) -> None:
+def test_a_corpus_can_have_any_file_name(capsys: Captured, name: str) -> None:
     Path(name).write_text(TEXT, encoding="utf-8")
     code, _, err = run(capsys, name, *QUICK, "--no-samples", "-o", "out")
     assert code == 0

@@ -1,4 +1,4 @@
-"""``textgen-train`` in a process of its own: interrupted, and read by nobody."""
+"""``textgen-train`` in a subprocess: interrupts and closed pipes."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ import pytest
 import textgen_runtime as textgen
 from textgen_train.cli._interrupts import deferred_interrupts
 
-# What runs the tests in the background may have the signals ignored, and children inherit that.
+# If the tests run in the background, the signals may be ignored, and subprocesses inherit this.
 PROGRAM = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
     "signal.signal(signal.SIGHUP, signal.SIG_DFL); "
@@ -27,7 +27,7 @@ Start: TypeAlias = Callable[[int], tuple[Process, IO[str], IO[str]]]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts a training of so many passes and returns when it has told its first score."""
+    """A function that starts a training run of some epochs and waits for its first evaluation."""
     with contextlib.ExitStack() as stack:
 
         def begin(epochs: int) -> tuple[Process, IO[str], IO[str]]:
@@ -41,7 +41,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
                     encoding="utf-8",
                 )
             )
-            # Before it is waited for, so that a test that fails leaves no training behind.
+            # Registered first, so that a failing test leaves no process behind.
             stack.callback(process.kill)
             assert process.stdout is not None
             assert process.stderr is not None
@@ -51,8 +51,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
         yield begin
 
 
-def test_training_goes_on_when_the_reader_of_its_samples_goes_away(start: Start, tmp_path: Path) -> None:
-    # More than one evaluation, of which the first is read.
+def test_training_continues_after_standard_output_is_closed(start: Start, tmp_path: Path) -> None:
+    # Long enough for a second evaluation, whose line cannot be written.
     process, out, _ = start(120)
     out.close()
     assert process.wait(timeout=120) == 0
@@ -62,21 +62,22 @@ def test_training_goes_on_when_the_reader_of_its_samples_goes_away(start: Start,
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupt_keeps_the_best_model(start: Start, tmp_path: Path, sent: signal.Signals) -> None:
+def test_an_interrupt_saves_the_best_model(start: Start, tmp_path: Path, sent: signal.Signals) -> None:
     process, _, _ = start(1_000_000)
     process.send_signal(sent)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert re.fullmatch(
-        r"textgen-train: interrupted: book-model/model\.onnx holds the best model so far, .* held out",
+        r"textgen-train: interrupted: book-model/model\.onnx holds the best model so far "
+        r"\(held-out loss .* nats\)",
         err.splitlines()[-1],
     )
     assert textgen.load(tmp_path / "book-model" / "model.onnx").generate(seed=1, length=5)
     assert not list((tmp_path / "book-model").glob(".*.partial"))
 
 
-def test_an_interrupt_keeps_the_best_model_though_nobody_reads(start: Start, tmp_path: Path) -> None:
-    """As after Ctrl-C in a shell, which ends the ``tee`` behind a pipe as well."""
+def test_an_interrupt_with_closed_pipes_saves_the_best_model(start: Start, tmp_path: Path) -> None:
+    """In a shell, Ctrl-C also ends a ``tee`` that reads the output."""
     process, out, err = start(1_000_000)
     out.close()
     err.close()
@@ -86,7 +87,7 @@ def test_an_interrupt_keeps_the_best_model_though_nobody_reads(start: Start, tmp
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_is_an_interrupt_unless_it_is_ignored(number: signal.Signals) -> None:
+def test_signals_interrupt_training_unless_ignored(number: signal.Signals) -> None:
     for handler in (signal.SIG_IGN, signal.SIG_DFL):
         before = signal.signal(number, handler)
         try:

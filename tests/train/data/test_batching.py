@@ -1,4 +1,4 @@
-"""A text as parallel streams."""
+"""A text as parallel lanes."""
 
 import torch
 from hypothesis import given
@@ -7,23 +7,23 @@ from textgen_train.data.batching import lane_count, sequences
 
 
 @given(st.integers(128, 700), st.integers(1, 6), st.integers(1, 70), st.integers(0, 2000))
-def test_every_stream_is_read_in_order_and_once(
-    characters: int, streams: int, sequence_length: int, offset: int
+def test_every_lane_is_read_once_and_in_order(
+    characters: int, lanes: int, sequence_length: int, offset: int
 ) -> None:
     text = torch.arange(characters)
-    pairs = list(sequences(text, streams, sequence_length, offset % characters))
+    pairs = list(sequences(text, lanes, sequence_length, offset % characters))
     inputs = torch.cat([inputs for inputs, _ in pairs])
     targets = torch.cat([targets for _, targets in pairs])
-    length = characters // streams
-    assert inputs.shape == targets.shape == (length - 1, streams)
-    # The text is its own character numbers, so that one apart is one more, around the ring.
+    length = characters // lanes
+    assert inputs.shape == targets.shape == (length - 1, lanes)
+    # The text is 0, 1, 2, ..., so each target is its input plus 1.
     assert torch.equal(targets, (inputs + 1) % characters)
     assert torch.equal(inputs[1:], targets[:-1])
-    assert inputs[0].tolist() == [(offset + stream * length) % characters for stream in range(streams)]
+    assert inputs[0].tolist() == [(offset + lane * length) % characters for lane in range(lanes)]
     assert all(len(inputs) == sequence_length for inputs, _ in pairs[:-1])
 
 
-def test_a_short_text_has_fewer_streams() -> None:
+def test_a_short_text_has_fewer_lanes() -> None:
     assert lane_count(1_000_000, 16, 64) == 16
     assert lane_count(300, 16, 64) == 4
     assert lane_count(30, 16, 64) == 1

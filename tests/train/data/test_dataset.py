@@ -1,4 +1,4 @@
-"""Normalising, splitting and encoding."""
+"""Normalization, split and encoding of a corpus."""
 
 import random
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
-from textgen_train.data.dataset import MIN_TRAINING_CHARACTERS, SNIPPET_LENGTH, make_dataset
+from textgen_train.data.dataset import EXCERPT_LENGTH, MIN_TRAINING_CHARACTERS, make_dataset
 from textgen_train.errors import CorpusError
 
 
@@ -14,7 +14,7 @@ def corpus(text: str) -> Corpus:
     return Corpus("book", text, "0" * 64)
 
 
-def test_the_end_is_held_out_and_the_vocabulary_is_of_both_parts() -> None:
+def test_the_end_is_held_out_and_the_vocabulary_covers_both_texts() -> None:
     dataset = make_dataset(corpus("ab" * 450 + "z" * 100), Normalization(), 0.1)
     assert (len(dataset.training), len(dataset.held_out)) == (900, 100)
     assert dataset.tokenizer.symbols == ("a", "b", "z")
@@ -22,47 +22,47 @@ def test_the_end_is_held_out_and_the_vocabulary_is_of_both_parts() -> None:
     assert dataset.training.dtype == np.int64
 
 
-def test_a_text_of_its_own_is_held_out() -> None:
+def test_separate_held_out_text() -> None:
     dataset = make_dataset(corpus("AB" * 100), Normalization(lowercase=True), corpus("XYZXYZXYZ\r\n"))
     assert len(dataset.training) == 200
     assert dataset.tokenizer.decode(dataset.held_out) == "yzxyzxyz\n"
-    # Its first character is what the second is predicted from, as when a model is scored on a file.
+    # Its first character is not scored, as when a model is scored on a file.
     assert dataset.tokenizer.symbols[dataset.before_held_out] == "x"
     assert dataset.tokenizer.symbols == ("\n", "a", "b", "x", "y", "z")
 
 
-def test_line_ends_marks_and_other_planes() -> None:
+def test_line_ends_byte_order_marks_and_astral_characters() -> None:
     dataset = make_dataset(corpus("\ufeff" + "𝄞é\r\n" * 100), Normalization(), 0.1)
     assert dataset.tokenizer.symbols == ("\n", "é", "𝄞")
 
 
-def test_a_single_symbol() -> None:
-    with pytest.raises(CorpusError, match="nothing but 'a'"):
+def test_a_corpus_of_one_symbol_raises() -> None:
+    with pytest.raises(CorpusError, match="contains only the character 'a'"):
         make_dataset(corpus("a" * 1000), Normalization(), 0.1)
 
 
 @pytest.mark.parametrize(
     ("length", "share"), [(30, 0.1), (MIN_TRAINING_CHARACTERS, 0.1), (2000, 0.003), (2000, 0.97)]
 )
-def test_too_short_for_its_parts(length: int, share: float) -> None:
-    with pytest.raises(CorpusError, match=r"too short: \d+ characters to train on and \d+ held out"):
+def test_a_short_corpus_raises(length: int, share: float) -> None:
+    with pytest.raises(CorpusError, match=r"\d+ training characters and \d+ held-out characters"):
         make_dataset(corpus("ab" * (length // 2)), Normalization(), share)
 
 
-def test_snippets_come_from_the_training_text_and_begin_with_a_word() -> None:
+def test_excerpts_come_from_the_training_text_and_begin_with_a_word() -> None:
     text = " ".join(f"word{i}" for i in range(500))
     dataset = make_dataset(corpus(text), Normalization(), 0.1)
     training = dataset.tokenizer.decode(dataset.training)
     rng = random.Random(3)
     for _ in range(50):
-        snippet = dataset.snippet(rng)
-        assert len(snippet) == SNIPPET_LENGTH
-        assert snippet.startswith("word")
-        assert snippet in training
+        excerpt = dataset.draw_excerpt(rng)
+        assert len(excerpt) == EXCERPT_LENGTH
+        assert excerpt.startswith("word")
+        assert excerpt in training
 
 
-def test_snippets_avoid_rulers() -> None:
+def test_excerpts_avoid_rulers() -> None:
     dataset = make_dataset(corpus(("-" * 400 + "the quick brown fox " * 10) * 20), Normalization(), 0.1)
     rng = random.Random(0)
-    snippets = [dataset.snippet(rng) for _ in range(20)]
-    assert sum(len(set(snippet)) > 5 for snippet in snippets) > 15
+    excerpts = [dataset.draw_excerpt(rng) for _ in range(20)]
+    assert sum(len(set(excerpt)) > 5 for excerpt in excerpts) > 15

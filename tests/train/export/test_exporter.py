@@ -17,7 +17,7 @@ from textgen_runtime import OutputError
 from textgen_runtime.engines.base import State
 from textgen_runtime.engines.onnxruntime import OnnxEngine
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.text.tokenizer import CharacterTokenizer
+from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_train.errors import ExportError
 from textgen_train.export import _parity, exporter
 from textgen_train.models.lstm import CharLSTM

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.text.tokenizer import CharacterTokenizer
+from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_train.export.exporter import build_checked
 from textgen_train.loop.classic_trainer import ClassicTrainer, classic_network
 from textgen_train.recipe import Budget, ClassicRecipe

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 from textgen_runtime import OutputError
-from textgen_runtime.system.files import PREFIX, SUFFIX
+from textgen_runtime.system.files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from textgen_train.loop.output_folder import LOCK_FILE, prepared_folder
 
 OTHER_RUN = """
@@ -65,7 +65,7 @@ def test_a_run_that_has_ended_keeps_nobody_out(
 
 
 def test_what_killed_runs_left_is_removed(tmp_path: Path) -> None:
-    (tmp_path / f"{PREFIX}0123456789abcdef{SUFFIX}").touch()
+    (tmp_path / f"{TEMPORARY_PREFIX}0123456789abcdef{TEMPORARY_SUFFIX}").touch()
     with prepared_folder(tmp_path, [], overwrite=False):
         assert os.listdir(tmp_path) == [LOCK_FILE]
 

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
-from textgen_train.cli._watched_run import watched_run
+from textgen_train.cli._training_run import make_training_run
 from textgen_train.data.dataset import make_dataset
 from textgen_train.loop import eval_schedule
 from textgen_train.loop import run as run_module
@@ -45,7 +45,7 @@ def make_run(
     trainer = make_trainer(recipe, 2, 5, budget, dataset.training)
     progress = Silence()
     return (
-        watched_run(trainer, Provenance(corpus, 0.1, dataset, recipe, 5), folder, progress),
+        make_training_run(trainer, Provenance(corpus, 0.1, dataset, recipe, 5), folder, progress),
         trainer,
         progress,
     )

@@ -44,7 +44,7 @@ def test_an_interrupted_model_that_is_better_is_kept(tmp_path: Path, monkeypatch
     assert run.best is not None
     assert run.best.step == 50
     assert textgen.load(tmp_path / "model.onnx").training["evaluation"]["step"] == 50
-    assert progress.warnings[0].startswith("interrupted; scoring and saving")
+    assert progress.warnings[0].startswith("interrupted; evaluating the model first")
 
 
 def test_an_interrupt_during_an_evaluation_asks_for_no_other(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_run_that_diverges_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nats: float, warned: bool
 ) -> None:
     """Guessing among the text's twelve characters costs 2.485 nats."""
-    monkeypatch.setattr(divergence, "UPDATES_TO_LEARN_SOMETHING", 20)
+    monkeypatch.setattr(divergence, "MIN_UPDATES", 20)
     run, progress = make_run(tmp_path, epochs=3)
     monkeypatch.setattr(run._trainer, "_learn", lambda *_: nats)
     run.run()
@@ -165,7 +165,7 @@ def test_a_disk_that_fills_up_leaves_the_last_model_whole(
     monkeypatch.setattr(os, "fsync", full_in_the_end)
     with pytest.raises(OutputError, match="No space left on device"):
         run.run()
-    assert "metrics.jsonl: No space left on device; the model is safe" in progress.warnings[0]
+    assert "metrics.jsonl: No space left on device; the model file is not affected" in progress.warnings[0]
     assert sorted(os.listdir(tmp_path)) == ["loss.png", "metrics.jsonl", "model.onnx", "samples.txt"]
     assert textgen.load(tmp_path / "model.onnx").generate(seed=0, length=10)
 

@@ -20,7 +20,7 @@ from textgen_train.loop.eval_schedule import EvalSchedule
 from textgen_train.loop.provenance import Provenance
 from textgen_train.loop.update import Update
 from textgen_train.recipe import Budget, ClassicRecipe
-from textgen_train.report.progress import clock
+from textgen_train.report.progress import format_duration
 
 from tests.helpers.training_runs import RECIPE, make_run
 
@@ -106,7 +106,7 @@ def test_the_best_model_is_kept_when_later_ones_are_worse(
     assert textgen.load(tmp_path / "model.onnx").training["held_out_nats"] == 2.0
     assert run.best is not None
     assert run.best.epoch == 2.0
-    assert "the best is 2.0000" in "".join(progress.written)
+    assert "best so far 2.0000" in "".join(progress.written)
 
 
 def test_no_samples(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_file_that_cannot_be_written_costs_no_other(tmp_path: Path) -> None:
     assert run.files == ["model.onnx", "samples.txt", "loss.png"]
     assert all((tmp_path / name).is_file() for name in run.files)
     assert len(progress.warnings) == 3
-    assert progress.warnings[0].endswith("metrics.jsonl: Is a directory; the model is safe")
+    assert progress.warnings[0].endswith("metrics.jsonl: Is a directory; the model file is not affected")
 
 
 def test_samples_that_cannot_be_removed(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_the_last_updates_are_evaluated_though_time_runs_out_behind_them(
     ("seconds", "text"), [(0.4, "0 s"), (59.6, "1:00"), (125, "2:05"), (3725, "1:02:05")]
 )
 def test_clock(seconds: float, text: str) -> None:
-    assert clock(seconds) == text
+    assert format_duration(seconds) == text
 
 
 def test_a_held_out_text_of_its_own_is_named() -> None:

@@ -1,4 +1,4 @@
-"""What a person sees while a model trains."""
+"""Progress displays on terminals and pipes."""
 
 import errno
 import io
@@ -8,23 +8,23 @@ from collections.abc import Callable
 
 import pytest
 from textgen_train.report import progress
-from textgen_train.report.progress import Bar, PlainLines, Progress, make_progress
+from textgen_train.report.progress import Progress, ProgressBar, ProgressLines, make_progress
 
 Captured = pytest.CaptureFixture[str]
 
 
 def test_a_terminal_has_a_bar_and_a_pipe_has_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(make_progress(), PlainLines)
+    assert isinstance(make_progress(), ProgressLines)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     bar = make_progress()
     bar.close()
-    assert isinstance(bar, Bar)
+    assert isinstance(bar, ProgressBar)
 
 
-def test_plain_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+def test_lines_are_printed_at_intervals(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     now = 0.0
     monkeypatch.setattr(progress, "perf_counter", lambda: now)
-    lines = PlainLines()
+    lines = ProgressLines()
     for second in range(35):
         now = float(second)
         lines.show(second / 100, f"{second} s")
@@ -40,12 +40,12 @@ def test_control_characters_in_samples_are_escaped_on_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: Captured, terminal: bool
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
-    PlainLines().write("a\tb\x1b[2J\n")
+    ProgressLines().write("a\tb\x1b[2J\n")
     assert capsys.readouterr().out == ("a\tb\\x1b[2J\n\n" if terminal else "a\tb\x1b[2J\n\n")
 
 
-class Closed(io.StringIO):
-    """A stream whose reader has gone away, or that cannot take any more."""
+class FailingStream(io.StringIO):
+    """A stream whose writes fail."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__()
@@ -55,39 +55,37 @@ class Closed(io.StringIO):
         raise self.error
 
 
-@pytest.mark.parametrize("display", [Bar, PlainLines])
-def test_that_nobody_reads_ends_no_training(
-    monkeypatch: pytest.MonkeyPatch, display: Callable[[], Progress]
+@pytest.mark.parametrize("make_display", [ProgressBar, ProgressLines])
+def test_closed_streams_raise_no_errors(
+    monkeypatch: pytest.MonkeyPatch, make_display: Callable[[], Progress]
 ) -> None:
-    monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.0)
-    monkeypatch.setattr(sys, "stdout", Closed(BrokenPipeError()))
-    shown = display()
-    # A terminal that is gone gives an input/output error.
-    monkeypatch.setattr(sys, "stderr", Closed(OSError(errno.EIO, os.strerror(errno.EIO))))
-    shown.show(0.5, "1.4 nats")
-    shown.write("a result")
-    shown.warn("a warning")
-    shown.close()
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(sys, "stdout", FailingStream(BrokenPipeError()))
+    display = make_display()
+    # Writes to a closed terminal fail with EIO.
+    monkeypatch.setattr(sys, "stderr", FailingStream(OSError(errno.EIO, os.strerror(errno.EIO))))
+    display.show(0.5, "1.4 nats")
+    display.write("a result")
+    display.warn("a warning")
+    display.close()
 
 
-def test_a_reader_that_has_seen_enough_is_no_news(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    monkeypatch.setattr(sys, "stdout", Closed(BrokenPipeError()))
-    PlainLines().write("a result")
+def test_a_closed_pipe_gives_no_warning(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    monkeypatch.setattr(sys, "stdout", FailingStream(BrokenPipeError()))
+    ProgressLines().write("a result")
     assert capsys.readouterr().err == ""
 
 
-def test_results_that_cannot_be_written_are_told_of(
-    monkeypatch: pytest.MonkeyPatch, capsys: Captured
-) -> None:
-    monkeypatch.setattr(sys, "stdout", Closed(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
-    PlainLines().write("a result")
+def test_a_failed_write_gives_a_warning(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    monkeypatch.setattr(sys, "stdout", FailingStream(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
+    ProgressLines().write("a result")
     assert capsys.readouterr().err == (
-        "warning: cannot write standard output: No space left on device; training goes on\n"
+        "warning: cannot write standard output: No space left on device; training continues\n"
     )
 
 
-def test_a_bar_shows_the_status_and_results_go_to_standard_output(capsys: Captured) -> None:
-    bar = Bar()
+def test_a_bar_goes_to_standard_error_and_results_to_standard_output(capsys: Captured) -> None:
+    bar = ProgressBar()
     bar._bar.mininterval = 0
     bar.show(0.25, "1.5 nats")
     bar.show(0.5, "1.4 nats")

@@ -1,6 +1,7 @@
 """The arguments of ``textgen-train``."""
 
 import argparse
+from collections.abc import Iterable
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -9,8 +10,8 @@ from textgen_runtime.corpora.corpus import NAMES
 from textgen_runtime.text.normalization import UNICODE_FORMS
 
 from textgen_train.errors import RecipeError
+from textgen_train.hyperparameters import option_name
 from textgen_train.recipe import LARGE_VOCABULARY, PRESETS, AnyRecipe, Budget, ClassicRecipe, Recipe, preset
-from textgen_train.settings import option
 
 PROG = "textgen-train"
 
@@ -18,12 +19,15 @@ DEFAULT_MINUTES = 5.0
 DEFAULT_PRESET = "small"
 RECIPES = (ClassicRecipe, Recipe)
 
-# The textbook's.
+# The textbook trains for 60 epochs.
 CLASSIC_EPOCHS = 60
 DEFAULT_HELD_OUT = 0.1
 
 # A year.
 MAX_MINUTES = 525_600.0
+
+# The hyperparameters that the help lists under "network". It lists all others under "optimization".
+NETWORK = ("units", "layers", "embedding", "dropout", "input_dropout", "weight_dropout")
 
 EXAMPLES = """\
 examples:
@@ -36,161 +40,198 @@ examples:
 
 
 def parser() -> CommandParser:
-    """The command's arguments."""
-    command = CommandParser(
-        PROG, "Train a character-level LSTM on a text and write it as an ONNX model.", EXAMPLES
-    )
-    command.add_argument(
-        "corpus",
-        metavar="CORPUS",
-        help="a UTF-8 file, a folder of .txt files (also in sub-folders), - for standard input, or a name: "
-        f"{', '.join(NAMES)}",
-    )
-    command.add_argument(
-        "-o",
-        "--output",
-        metavar="FOLDER",
-        type=Path,
-        help="where the files go (default: CORPUS's name, without its ending, and -model)",
-    )
-    command.add_argument(
-        "--overwrite", action="store_true", help="replace the files of an earlier run in the output folder"
-    )
-    length = command.add_mutually_exclusive_group()
-    length.add_argument(
-        "--minutes",
-        metavar="M",
-        type=number(f"above 0 and at most {MAX_MINUTES:g}", lambda value: 0 < value <= MAX_MINUTES),
-        help=f"train for this long, evaluations included (default {DEFAULT_MINUTES:g})",
-    )
-    length.add_argument(
-        "--epochs", metavar="N", type=whole_number(1), help="or for this many passes over the text"
-    )
-    add_text(command)
-    command.add_argument(
-        "--seed",
-        metavar="N",
-        type=whole_number(0),
-        default=0,
-        help="of weights, order, dropout and samples (default 0)",
-    )
-    command.add_argument("--no-samples", action="store_true", help="make no samples at the evaluations")
-    command.add_argument(
-        "--threads",
-        metavar="N",
-        type=whole_number(1, MAX_THREADS),
-        help="how many threads train side by side, each on 8 or more streams (or windows) of the batch, and "
-        "score (default: one for each processor that this process may use)",
-    )
+    """Return the argument parser of the command."""
+    command = CommandParser(PROG, "Train a character-level LSTM on a text and export it to ONNX.", EXAMPLES)
+    command.usage = "%(prog)s [OPTIONS] CORPUS"
+    add_corpus(command)
+    add_budget(command)
     add_recipe(command)
+    add_hyperparameters(command)
+    add_output(command)
     return command
 
 
-def add_text(command: CommandParser) -> None:
-    """What is done to the text, and what part of it is held out."""
-    command.add_argument("--lowercase", action="store_true", help="make the text lower case first")
-    command.add_argument(
+def add_corpus(command: CommandParser) -> None:
+    """Add the corpus, its normalization and its held-out part."""
+    group = command.add_argument_group("corpus")
+    group.add_argument(
+        "corpus",
+        metavar="CORPUS",
+        help="a UTF-8 file, a folder of .txt files (with subfolders), - for standard input, or a known "
+        f"name: {', '.join(NAMES)}",
+    )
+    group.add_argument("--lowercase", action="store_true", help="convert the text to lower case")
+    group.add_argument(
         "--unicode",
         metavar="FORM",
         choices=(*UNICODE_FORMS, "none"),
         default="NFC",
-        help="Unicode normal form to bring the text into first: NFC, NFD, NFKC, NFKD, none (default NFC)",
+        help="Unicode normal form: NFC, NFD, NFKC, NFKD or none (default NFC)",
     )
-    command.add_argument(
+    group.add_argument(
         "--min-count",
         metavar="N",
         type=whole_number(1),
         default=1,
-        help="make one unknown symbol of the symbols that the training text has fewer than N times; it is "
-        "scored like any other and never drawn; losses with different N cannot be compared, since rare "
-        "symbols are the hard ones (default 1: keep all)",
+        help="replace symbols that occur fewer than N times in the training text by one unknown symbol; "
+        "losses with different N are not comparable (default 1: keep all symbols)",
     )
-    held_out = command.add_mutually_exclusive_group()
+    held_out = group.add_mutually_exclusive_group()
     held_out.add_argument(
         "--held-out",
         metavar="SHARE",
         type=number("a number between 0 and 1", lambda value: 0 < value < 1),
         default=DEFAULT_HELD_OUT,
-        help="share of the text, cut from its end, to score on and not to learn from "
-        f"(default {DEFAULT_HELD_OUT})",
+        help=f"share of the text to hold out, taken from its end (default {DEFAULT_HELD_OUT})",
     )
     held_out.add_argument(
         "--held-out-file",
         metavar="TEXT",
-        help="a file, folder or name of its own to score on; all of CORPUS is learned from",
+        help="separate held-out text: a file, a folder or a known name",
+    )
+
+
+def add_budget(command: CommandParser) -> None:
+    """Add the length of the run and the number of threads."""
+    group = command.add_argument_group("budget")
+    length = group.add_mutually_exclusive_group()
+    length.add_argument(
+        "--minutes",
+        metavar="M",
+        type=number(f"above 0 and at most {MAX_MINUTES:g}", lambda value: 0 < value <= MAX_MINUTES),
+        help=f"training time in minutes, evaluations included (default {DEFAULT_MINUTES:g})",
+    )
+    length.add_argument(
+        "--epochs",
+        metavar="N",
+        type=whole_number(1),
+        help="number of passes over the training text, instead of --minutes (default none, classic "
+        f"{CLASSIC_EPOCHS})",
+    )
+    group.add_argument(
+        "--threads",
+        metavar="N",
+        type=whole_number(1, MAX_THREADS),
+        help="threads for training and evaluation (default: one per available processor)",
     )
 
 
 def add_recipe(command: CommandParser) -> None:
-    """The choice of a recipe, and an option for each number of any of them."""
-    group = command.add_argument_group("recipe")
-    which = group.add_mutually_exclusive_group()
-    which.add_argument(
+    """Add the choice of a preset or the classic recipe."""
+    group = command.add_argument_group(
+        "recipe",
+        "A preset or the classic recipe sets the default values below. Three values\n"
+        f"such as 144/256/512 are those of {' / '.join(PRESETS)}. With a vocabulary\n"
+        f"of {LARGE_VOCABULARY} symbols or more, some values differ, and the run prints them.",
+    )
+    choice = group.add_mutually_exclusive_group()
+    choice.add_argument(
         "--preset",
         choices=PRESETS,
-        help="size and dropout for an aim: small for one to ten minutes, medium for half an hour, "
-        f"large for an hour (default {DEFAULT_PRESET}); with {LARGE_VOCABULARY} symbols or more, embedding, "
-        "batch and slices are others than stated here, and the first lines of the run tell them",
+        help="network size and dropout: small for 1 to 10 minutes, medium for 30, large for 60 (default "
+        f"{DEFAULT_PRESET})",
     )
-    which.add_argument(
+    choice.add_argument(
         "--recipe",
         choices=[ClassicRecipe.name],
-        help="classic repeats the textbook's experiment: lower case, windows of 60 from a blank state, "
-        f"one-hot input, RMSprop; {CLASSIC_EPOCHS} epochs unless told otherwise",
+        help="train as the textbook does: lower case, windows of 60 characters, one-hot input, RMSprop",
     )
-    own = {setting.name: setting for setting in fields(Recipe)}
-    classic = {setting.name: setting for setting in fields(ClassicRecipe)}
-    for name, setting in {**classic, **own}.items():
-        whole = setting.type is int
-        texts = [f"{setting.metadata['help']} ({preset_values(name)})"] if name in own else []
-        if name in classic:
-            texts.append(f"classic: {classic[name].metadata['help']} ({classic[name].default})")
+
+
+def add_hyperparameters(command: CommandParser) -> None:
+    """Add one option for each hyperparameter of the recipes."""
+    names = [parameter.name for parameter in fields(Recipe)]
+    add_options(command.add_argument_group("network"), NETWORK)
+    optimization = command.add_argument_group(
+        "optimization",
+        "Muon trains the LSTM matrices; AdamW trains all other parameters. Their\n"
+        "learning rates are scaled by sqrt(128 / units) and anneal to 0 over the run.\n"
+        "The classic recipe uses RMSprop with a constant learning rate, and batches\n"
+        "of windows.",
+    )
+    add_options(optimization, [name for name in names if name not in NETWORK])
+    optimization.add_argument(
+        "--seed",
+        metavar="N",
+        type=whole_number(0),
+        default=0,
+        help="random seed of weights, batches, dropout and samples (default 0)",
+    )
+    classic = command.add_argument_group("classic recipe only")
+    add_options(classic, [field.name for field in fields(ClassicRecipe) if field.name not in names])
+
+
+def add_options(group: argparse._ArgumentGroup, names: Iterable[str]) -> None:
+    """Add the options of some hyperparameters to a group."""
+    parameters = {parameter.name: parameter for recipe in RECIPES for parameter in fields(recipe)}
+    for name in names:
+        parameter = parameters[name]
+        is_integer = parameter.type is int
         group.add_argument(
-            f"--{option(name)}",
-            metavar="N" if whole else "X",
-            type=whole_number(0) if whole else number("a finite number"),
-            help="; ".join(texts),
+            f"--{option_name(name)}",
+            metavar="N" if is_integer else "X",
+            type=whole_number(0) if is_integer else number("a finite number"),
+            help=f"{parameter.metadata['help']} ({default_values(name)})",
         )
 
 
-def preset_values(name: str) -> str:
-    """A setting's value in each preset, for the help."""
-    values = {key: getattr(recipe, name) for key, recipe in PRESETS.items()}
-    if len(set(values.values())) == 1:
-        return f"default {values[DEFAULT_PRESET]}"
-    return ", ".join(f"{key} {value}" for key, value in values.items())
+def default_values(name: str) -> str:
+    """Return the default values of a hyperparameter in the presets and in the classic recipe."""
+    values = [f"{getattr(recipe, name):g}" for recipe in PRESETS.values() if hasattr(recipe, name)]
+    parts = []
+    if values:
+        parts.append(f"default {values[0] if len(set(values)) == 1 else '/'.join(values)}")
+    if hasattr(ClassicRecipe, name):
+        parts.append(f"{'classic' if values else 'default'} {getattr(ClassicRecipe, name):g}")
+    return ", ".join(parts)
 
 
-def recipe_of(arguments: argparse.Namespace, vocabulary_size: int = 0) -> AnyRecipe:
-    """The recipe that the command line asks for: a preset, with what is given in place of its own numbers.
+def add_output(command: CommandParser) -> None:
+    """Add the options of the output folder."""
+    group = command.add_argument_group("output")
+    group.add_argument(
+        "-o",
+        "--output",
+        metavar="FOLDER",
+        type=Path,
+        help="output folder (default: CORPUS-model, without the file extension)",
+    )
+    group.add_argument(
+        "--overwrite", action="store_true", help="replace the files of an earlier run in the output folder"
+    )
+    group.add_argument("--no-samples", action="store_true", help="do not generate samples at the evaluations")
+
+
+def recipe_from(arguments: argparse.Namespace, vocabulary_size: int = 0) -> AnyRecipe:
+    """Return the recipe of the command line: a preset, or the classic recipe, with the given overrides.
 
     Args:
-        arguments: Of the command line.
-        vocabulary_size: How many symbols the corpus has; presets follow it.
+        arguments: The parsed arguments.
+        vocabulary_size: Number of symbols of the corpus, on which the presets depend.
 
     Raises:
-        RecipeError: If a number is out of its range, or not one of the recipe's.
+        RecipeError: If a hyperparameter is out of range, has no effect, or is not part of the recipe.
     """
     name = arguments.preset or DEFAULT_PRESET
-    base = ClassicRecipe() if arguments.recipe else preset(name, vocabulary_size, budget_of(arguments))
-    own = {setting.name for setting in fields(base)}
-    given = {
-        setting.name: value
+    base = ClassicRecipe() if arguments.recipe else preset(name, vocabulary_size, budget_from(arguments))
+    names = {parameter.name for parameter in fields(base)}
+    overrides = {
+        parameter.name: value
         for recipe in RECIPES
-        for setting in fields(recipe)
-        if (value := getattr(arguments, setting.name)) is not None
+        for parameter in fields(recipe)
+        if (value := getattr(arguments, parameter.name)) is not None
     }
-    for name in given:
-        if name not in own:
-            raise RecipeError(f"--{option(name)} is none of the {base.name} recipe's numbers")
-    recipe = replace(base, **given)
-    if isinstance(recipe, Recipe) and not recipe.muon_lr and "muon_weight_decay" in given:
-        raise RecipeError("--muon-weight-decay has no effect where Muon's rate is 0: give --muon-lr too")
+    for name in overrides:
+        if name not in names:
+            raise RecipeError(f"--{option_name(name)} is not an option of the {base.name} recipe")
+    recipe = replace(base, **overrides)
+    if isinstance(recipe, Recipe) and not recipe.muon_lr and "muon_weight_decay" in overrides:
+        raise RecipeError("--muon-weight-decay has no effect while muon-lr is 0: pass --muon-lr too")
     return recipe
 
 
-def budget_of(arguments: argparse.Namespace) -> Budget:
-    """How long the command line asks to train."""
+def budget_from(arguments: argparse.Namespace) -> Budget:
+    """Return the budget of the command line."""
     if arguments.minutes is not None:
         return Budget(minutes=arguments.minutes)
     if arguments.epochs is None and arguments.recipe:

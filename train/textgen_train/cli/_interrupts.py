@@ -1,4 +1,4 @@
-"""What Ctrl-C, SIGTERM and SIGHUP do to a training run: the work is kept."""
+"""Interrupts of a training run: Ctrl-C, SIGTERM and SIGHUP."""
 
 import signal
 
@@ -6,10 +6,9 @@ from textgen_runtime.system.interrupts import DeferredInterrupts
 
 
 def deferred_interrupts() -> DeferredInterrupts:
-    """A context that holds back Ctrl-C, and what ends a job, shuts a machine down or closes a terminal.
+    """Return a context that defers Ctrl-C, SIGTERM and SIGHUP until the run checks for them.
 
-    Not as a KeyboardInterrupt at any statement: an update of the weights is not left half done, and an
-    evaluation that has begun is finished, since it would be repeated otherwise.
+    An interrupt never stops an update or an evaluation halfway: the run checks for it only after them.
     """
     names = ("SIGTERM", "SIGHUP")
     return DeferredInterrupts(*(getattr(signal, name) for name in names if hasattr(signal, name)))

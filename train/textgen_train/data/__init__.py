@@ -1,1 +1,1 @@
-"""A corpus as batches of tokens."""
+"""Data for training: splits a corpus, encodes it as tokens, and arranges these in batches."""

@@ -1,4 +1,4 @@
-"""A long text as parallel streams, read slice by slice."""
+"""Batches for truncated backpropagation through time: parallel lanes of a text, cut into sequences."""
 
 from collections.abc import Iterator
 
@@ -6,32 +6,36 @@ from torch import Tensor
 
 
 def lane_count(characters: int, batch: int, sequence_length: int) -> int:
-    """How many streams a text is long enough for: each should hold a whole slice, and one must exist."""
+    """Return the number of lanes for a text, from 1 to ``batch``.
+
+    If there is more than one lane, each of them holds at least one sequence of full length.
+    """
     return max(1, min(batch, characters // (sequence_length + 1)))
 
 
 def sequences(
-    tokens: Tensor, streams: int, sequence_length: int, offset: int
+    tokens: Tensor, lanes: int, sequence_length: int, offset: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One pass over a text that is cut into contiguous streams of equal length.
+    """Iterate over one epoch of a text that is cut into contiguous lanes of equal length.
 
-    Slice after slice, each stream goes on where it left off, so that the state can be carried: every
-    character but a stream's first is a target once, with all of the stream before it for context.
-    Windows that overlap would need as many steps for a single target as they are long.
+    Each sequence continues every lane at the end of the previous sequence, so the LSTM state can be carried.
+    Every character of a lane except the first is a target once, and all earlier characters of the lane are
+    its context. Overlapping windows would need ``sequence_length`` time steps per target. Up to ``lanes - 1``
+    characters at the end of the text are unused.
 
     Args:
-        tokens: Shape [characters].
-        streams: How many streams to cut.
-        sequence_length: Steps in a slice; the last one may be shorter.
-        offset: The character that the first stream starts from, the text being taken as a ring: a new
-            offset each pass moves all the seams.
+        tokens: Shape [characters], int64.
+        lanes: Number of lanes.
+        sequence_length: Time steps per sequence; the last sequence may be shorter.
+        offset: Index of the character at which the first lane starts; the text wraps around at its end. A
+            different offset in each epoch moves the boundaries between the lanes.
 
     Yields:
-        Inputs and targets, the same text one character apart, each of shape [time, streams].
+        Inputs and targets, each of shape [time, lanes]. The targets are the inputs shifted by one character.
     """
-    length = len(tokens) // streams
+    length = len(tokens) // lanes
     ring = tokens.roll(-offset)
-    columns = ring[: length * streams].view(streams, length).t().contiguous()
+    columns = ring[: length * lanes].view(lanes, length).t().contiguous()
     for start in range(0, length - 1, sequence_length):
         end = min(start + sequence_length, length - 1)
         yield columns[start:end], columns[start + 1 : end + 1]

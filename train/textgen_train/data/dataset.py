@@ -1,4 +1,4 @@
-"""A corpus made ready: normalised, encoded, and split into what is learned from and what is held out."""
+"""Datasets: a corpus that is normalized, split into training and held-out text, and encoded as tokens."""
 
 import random
 from collections import Counter
@@ -7,33 +7,33 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.split import held_out_start
-from textgen_runtime.text.tokenizer import CharacterTokenizer
 
 from textgen_train.errors import CorpusError
 
-# Below these there is nothing to learn, or no loss worth reading.
+# Shorter texts are too short to train on, or to give a meaningful loss.
 MIN_TRAINING_CHARACTERS = 128
 MIN_HELD_OUT_CHARACTERS = 8
 
-SNIPPET_LENGTH = 60
-SNIPPETS_COMPARED = 5
+EXCERPT_LENGTH = 60
+EXCERPT_CANDIDATES = 5
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Two texts as token ids.
+    """A training text and a held-out text as tokens.
 
     Attributes:
-        tokenizer: Of all characters of both texts, in code point order: a model that cannot say a character
-            cannot be scored on it. With a minimum count, the frequent ones behind the unknown symbol.
-        normalization: What was done to both texts before.
-        training: Shape [characters], int64.
-        held_out: Shape [characters], int64; never trained on.
-        before_held_out: The token from which the first held-out character is predicted: the training text's
-            last one, or the first of a held-out text of its own, which is not scored itself.
-        rare: How many symbols the unknown symbol stands for; 0 if there is none.
+        tokenizer: Vocabulary of both texts, so that the held-out text can be scored. The symbols are in code
+            point order. If rare symbols were replaced, token 0 is the unknown symbol.
+        normalization: The normalization that was applied to both texts.
+        training: Tokens of the training text, shape [characters], int64.
+        held_out: Tokens of the held-out text, shape [characters], int64; never trained on.
+        before_held_out: The input token from which the first held-out token is predicted. This is the last
+            training token, or the first token of a separate held-out text, which is then not scored.
+        rare_count: Number of symbols that the unknown symbol replaces; 0 without an unknown symbol.
     """
 
     tokenizer: CharacterTokenizer
@@ -41,25 +41,25 @@ class Dataset:
     training: NDArray[np.int64]
     held_out: NDArray[np.int64]
     before_held_out: int
-    rare: int = 0
+    rare_count: int = 0
 
     def unknown_share(self, tokens: NDArray[np.int64]) -> float:
-        """Which share of a text is the unknown symbol."""
+        """Return the share of the unknown symbol in a text, in [0, 1]."""
         return float(np.mean(tokens == self.tokenizer.unknown))
 
-    def snippet(self, rng: random.Random) -> str:
-        """A piece of the training text to start samples from.
+    def draw_excerpt(self, rng: random.Random) -> str:
+        """Return a random excerpt of the training text, to use as a prompt.
 
-        Of a few, the one with the most different characters: a text may hold rulers, tables and blank
-        stretches, from which there is nothing to continue.
+        Several candidates are drawn, and the one with the most distinct characters is returned. This avoids
+        rulers, tables and blank lines, which are poor prompts.
         """
-        pieces = [self._piece(rng) for _ in range(SNIPPETS_COMPARED)]
-        best = max(pieces, key=lambda piece: len(set(piece)))
-        # Where all of them are the unknown symbol alone, the longest stretch of the whole text without it.
-        return best or self.tokenizer.decode(self._known(self.training)[:SNIPPET_LENGTH])
+        candidates = [self._draw_candidate(rng) for _ in range(EXCERPT_CANDIDATES)]
+        best = max(candidates, key=lambda candidate: len(set(candidate)))
+        # If all candidates are empty, every symbol in them is unknown: use known text from anywhere.
+        return best or self.tokenizer.decode(self._longest_known_run(self.training)[:EXCERPT_LENGTH])
 
-    def _known(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The longest stretch without the unknown symbol, which has no text."""
+    def _longest_known_run(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the longest run of tokens without the unknown symbol, which has no text."""
         if self.tokenizer.unknown is None:
             return tokens
         unknown = np.flatnonzero(tokens == self.tokenizer.unknown)
@@ -67,15 +67,15 @@ class Dataset:
         longest = int(np.diff(bounds).argmax())
         return tokens[bounds[longest] + 1 : bounds[longest + 1]]
 
-    def _piece(self, rng: random.Random) -> str:
-        """A piece from anywhere, beginning with a word where it can."""
-        latest = len(self.training) - SNIPPET_LENGTH
+    def _draw_candidate(self, rng: random.Random) -> str:
+        """Return an excerpt from a random position. It begins at a word boundary if possible."""
+        latest = len(self.training) - EXCERPT_LENGTH
         start = rng.randint(0, latest)
-        tokens = self._known(self.training[start : start + 2 * SNIPPET_LENGTH])
+        tokens = self._longest_known_run(self.training[start : start + 2 * EXCERPT_LENGTH])
         text = self.tokenizer.decode(tokens)
-        words = [i + 1 for i, symbol in enumerate(text[:SNIPPET_LENGTH]) if symbol.isspace()]
-        begin = words[0] if words and words[0] + SNIPPET_LENGTH <= len(text) else 0
-        return text[begin : begin + SNIPPET_LENGTH]
+        words = [i + 1 for i, symbol in enumerate(text[:EXCERPT_LENGTH]) if symbol.isspace()]
+        begin = words[0] if words and words[0] + EXCERPT_LENGTH <= len(text) else 0
+        return text[begin : begin + EXCERPT_LENGTH]
 
 
 def make_dataset(
@@ -84,56 +84,62 @@ def make_dataset(
     held_out: float | Corpus,
     min_count: int = 1,
 ) -> Dataset:
-    """Normalise, split and encode a corpus.
+    """Normalize, split and encode a corpus.
 
     Args:
-        corpus: What to learn from.
-        normalization: What to do to its text first.
-        held_out: The share of the corpus to hold out, cut from its end, in (0, 1); or another corpus.
-        min_count: Symbols that the training text has fewer times become one unknown symbol, which is
-            predicted and scored and never drawn.
+        corpus: The corpus to train on.
+        normalization: The normalization to apply to all text.
+        held_out: The share of the corpus to hold out, taken from its end, in (0, 1); or a separate corpus.
+        min_count: Symbols that occur less often in the training text are replaced by one unknown symbol. It
+            is predicted and scored, but never drawn.
 
     Raises:
-        CorpusError: If either part is too short, if all of it is one and the same character, or if no symbol
-            is there ``min_count`` times.
+        CorpusError: If the training or held-out text is too short, if all characters are equal, or if no
+            symbol occurs ``min_count`` times.
     """
     text = normalization.apply(corpus.text)
     if isinstance(held_out, Corpus):
-        training, rest = text, normalization.apply(held_out.text)
+        training, held_out_text = text, normalization.apply(held_out.text)
     else:
-        cut = held_out_start(len(text), held_out)
-        training, rest = text[:cut], text[cut:]
-    symbols = sorted(set(training) | set(rest))
+        start = held_out_start(len(text), held_out)
+        training, held_out_text = text[:start], text[start:]
+    symbols = sorted(set(training) | set(held_out_text))
     if len(symbols) == 1:
         raise CorpusError(
-            f"the corpus {corpus.name} is nothing but {symbols[0]!r}: there is nothing to learn"
+            f"the corpus {corpus.name} contains only the character {symbols[0]!r}: training needs at least "
+            "two different characters"
         )
-    if isinstance(held_out, Corpus) and len(rest) < MIN_HELD_OUT_CHARACTERS:
+    if isinstance(held_out, Corpus) and len(held_out_text) < MIN_HELD_OUT_CHARACTERS:
         raise CorpusError(
-            f"the held-out text {held_out.name} is too short: {len(rest)} characters, and at least "
+            f"the held-out text {held_out.name} is too short: it has {len(held_out_text)} characters, and "
+            f"at least {MIN_HELD_OUT_CHARACTERS} are needed"
+        )
+    if len(training) < MIN_TRAINING_CHARACTERS or len(held_out_text) < MIN_HELD_OUT_CHARACTERS:
+        raise CorpusError(
+            f"the corpus {corpus.name} is too short: it has {len(training)} training characters and "
+            f"{len(held_out_text)} held-out characters, and at least {MIN_TRAINING_CHARACTERS} and "
             f"{MIN_HELD_OUT_CHARACTERS} are needed"
         )
-    if len(training) < MIN_TRAINING_CHARACTERS or len(rest) < MIN_HELD_OUT_CHARACTERS:
-        raise CorpusError(
-            f"the corpus {corpus.name} is too short: {len(training)} characters to train on and {len(rest)} "
-            f"held out, and at least {MIN_TRAINING_CHARACTERS} and {MIN_HELD_OUT_CHARACTERS} are needed"
-        )
     tokenizer = _make_tokenizer(corpus, training, symbols, min_count)
-    rare = len(symbols) - len(tokenizer) + 1 if tokenizer.unknown is not None else 0
-    learned, scored = np.asarray(tokenizer.encode(training)), np.asarray(tokenizer.encode(rest))
+    rare_count = len(symbols) - len(tokenizer) + 1 if tokenizer.unknown is not None else 0
+    training_tokens = np.asarray(tokenizer.encode(training))
+    held_out_tokens = np.asarray(tokenizer.encode(held_out_text))
     if isinstance(held_out, Corpus):
-        return Dataset(tokenizer, normalization, learned, scored[1:], int(scored[0]), rare)
-    return Dataset(tokenizer, normalization, learned, scored, int(learned[-1]), rare)
+        before, held_out_tokens = int(held_out_tokens[0]), held_out_tokens[1:]
+    else:
+        before = int(training_tokens[-1])
+    return Dataset(tokenizer, normalization, training_tokens, held_out_tokens, before, rare_count)
 
 
 def _make_tokenizer(corpus: Corpus, training: str, symbols: list[str], min_count: int) -> CharacterTokenizer:
-    """All symbols, or the frequent ones behind an unknown symbol where some are rare."""
+    """Return a tokenizer of all symbols, or of an unknown symbol and the frequent ones if some are rare."""
     counts = Counter(training)
     frequent = [symbol for symbol in symbols if counts[symbol] >= min_count]
     if min_count <= 1 or len(frequent) == len(symbols):
         return CharacterTokenizer(symbols)
     if not frequent:
         raise CorpusError(
-            f"no symbol of the corpus {corpus.name} is there {min_count} times: lower --min-count"
+            f"no symbol occurs at least {min_count} times in the training text of the corpus {corpus.name}: "
+            "lower --min-count"
         )
     return CharacterTokenizer(["", *frequent], unknown=0)

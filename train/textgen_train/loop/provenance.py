@@ -83,9 +83,9 @@ class Provenance:
             "training_characters": len(self.dataset.training),
             "held_out_characters": len(self.dataset.held_out),
         }
-        if self.dataset.rare:
+        if self.dataset.rare_count:
             split["unknown"] = {
-                "symbols": self.dataset.rare,
+                "symbols": self.dataset.rare_count,
                 "training_share": self.dataset.unknown_share(self.dataset.training),
                 "held_out_share": self.dataset.unknown_share(self.dataset.held_out),
             }

@@ -38,7 +38,7 @@ class Samples:
 
     def draw(self, model: Model) -> str:
         """Texts at several temperatures from the next snippet."""
-        prompt = self._dataset.snippet(self._rng)
+        prompt = self._dataset.draw_excerpt(self._rng)
         return sample_text(model, prompt, self._rng.getrandbits(32))
 
     def rng_state(self) -> list[Any]:

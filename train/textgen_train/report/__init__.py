@@ -1,1 +1,1 @@
-"""Watchers that show a training run: progress on the terminal, and files."""
+"""Reports of a training run: the progress display, and the files next to the model."""

@@ -1,9 +1,9 @@
-"""What a person sees of a training run: the progress, each evaluation, samples and warnings."""
+"""The display of a training run: progress, evaluations, samples and warnings."""
 
 from textgen_train.loop.eval_result import describe
 from textgen_train.loop.watcher import Evaluated, Status, Watcher
 
-from .progress import Progress, clock
+from .progress import Progress, format_duration
 
 
 class Display(Watcher):
@@ -13,7 +13,7 @@ class Display(Watcher):
         self._progress = progress
 
     def on_update(self, status: Status) -> None:
-        left = clock(status.seconds_left)
+        left = format_duration(status.seconds_left)
         self._progress.show(
             status.update.progress,
             f"{status.nats:.3f} nats  {status.speed:,.0f} {status.unit}/s  {left} left",
@@ -21,16 +21,14 @@ class Display(Watcher):
 
     def on_evaluation(self, evaluated: Evaluated) -> None:
         evaluation, best = evaluated.evaluations[-1], evaluated.best
-        better = f"; the best is {best.held_out_nats:.4f}" if best is not evaluation else ""
-        self._progress.write(f"{describe(evaluation)}{better}")
+        best_so_far = f"; best so far {best.held_out_nats:.4f}" if best is not evaluation else ""
+        self._progress.write(f"{describe(evaluation)}{best_so_far}")
         if samples := evaluated.samples[-1]:
             self._progress.write(f"{samples}\n")
 
     def on_interrupt(self, status: Status | None) -> None:
         if status is not None:
-            self._progress.warn(
-                "interrupted; scoring and saving the model first (press Ctrl-C again to discard it)"
-            )
+            self._progress.warn("interrupted; evaluating the model first (press Ctrl-C again to discard it)")
 
     def on_end(self) -> None:
         self._progress.close()

@@ -1,33 +1,35 @@
-"""A warning if training has diverged."""
+"""A warning when training diverges."""
 
 import math
 from collections.abc import Callable
 
 from textgen_train.loop.watcher import Status, Watcher
 
-# After so many updates, a loss above that of guessing by so many nats means that training has diverged.
-UPDATES_TO_LEARN_SOMETHING = 50
-DIVERGED_BY = 0.1
+# Training has diverged if, after this many updates, the loss exceeds that of a uniform guess by this margin.
+MIN_UPDATES = 50
+MARGIN_NATS = 0.1
 
 
 class DivergenceWarning(Watcher):
-    """Warns when an evaluation begins and the loss since the last one is above that of guessing.
+    """Warns at an evaluation if the training loss is higher than that of a uniform guess.
+
+    The training loss is the mean since the previous evaluation.
 
     Args:
-        vocabulary_size: Among how many symbols a guess is.
-        warn: Called with the warning: once, and again only if training has recovered in between.
+        vocabulary_size: Number of symbols.
+        warn: Called with the warning. It is called again only after training has recovered.
     """
 
     def __init__(self, vocabulary_size: int, warn: Callable[[str], None]) -> None:
-        self._guessing, self._warn = math.log(vocabulary_size), warn
+        self._uniform_nats, self._warn = math.log(vocabulary_size), warn
         self._diverged = False
 
     def on_evaluation_start(self, status: Status) -> None:
-        # On a text without any pattern a healthy loss stands just above that of guessing.
-        diverged = status.updates >= UPDATES_TO_LEARN_SOMETHING and status.nats > self._guessing + DIVERGED_BY
+        # The margin allows for random text, on which the loss stays slightly above that of a uniform guess.
+        diverged = status.updates >= MIN_UPDATES and status.nats > self._uniform_nats + MARGIN_NATS
         if diverged and not self._diverged:
             self._warn(
-                f"training has diverged: try lower learning rates (its loss is {status.nats:.2f} nats, and "
-                f"guessing costs {self._guessing:.2f})"
+                f"training has diverged: the loss is {status.nats:.2f} nats, and a uniform guess has "
+                f"{self._uniform_nats:.2f} nats; try lower learning rates"
             )
         self._diverged = diverged

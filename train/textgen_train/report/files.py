@@ -1,4 +1,4 @@
-"""What a training run leaves behind beside the model: figures, samples, and the curves."""
+"""The report files of a training run: metrics, samples and loss curves."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +16,14 @@ from .curves import draw_curves
 
 
 class ReportFiles(Watcher):
-    """Writes all figures, samples and curves anew at each evaluation.
+    """Rewrites the metrics, samples and loss curves at each evaluation.
+
+    If one file cannot be written, the others are still written.
 
     Args:
-        folder: Where the files go.
-        title: Of the curves.
-        warn: Called with a line for each file that could not be written; the others are.
+        folder: Output folder.
+        title: Title of the loss curves.
+        warn: Called with one line for each file that cannot be written.
     """
 
     def __init__(self, folder: Path, title: str, warn: Callable[[str], None]) -> None:
@@ -30,35 +32,35 @@ class ReportFiles(Watcher):
 
     def on_evaluation(self, evaluated: Evaluated) -> None:
         self.files = []
-        # The picture last: it takes longest, and whatever happens meanwhile costs no figures.
+        # The curves take longest. They come last, so that the other files are already written.
         for name, content in (
             (METRICS_FILE, _metrics),
             (SAMPLES_FILE, _samples),
             (CURVES_FILE, self._curves),
         ):
             try:
-                self._put(self._folder / name, content(evaluated))
+                self._write(self._folder / name, content(evaluated))
             except OutputError as error:
-                # The model is what the time was spent on; it is not given up for a picture.
-                self._warn(f"{error}; the model is safe")
+                # The run continues, because the model matters more than its report.
+                self._warn(f"{error}; the model file is not affected")
 
     def _curves(self, evaluated: Evaluated) -> bytes:
         return draw_curves(self._title, evaluated.evaluations)
 
-    def _put(self, path: Path, content: bytes) -> None:
+    def _write(self, path: Path, content: bytes) -> None:
         if content:
             replace_file(path, content)
             self.files.append(path.name)
             return
         try:
-            # What an earlier run left there is not of this model.
+            # A file of an earlier run does not belong to this model.
             path.unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(f"cannot remove {path}: {error.strerror or error}") from error
 
 
 def _metrics(evaluated: Evaluated) -> bytes:
-    return "".join(to_json(entry.as_json()) + "\n" for entry in evaluated.evaluations).encode()
+    return "".join(to_json(evaluation.as_json()) + "\n" for evaluation in evaluated.evaluations).encode()
 
 
 def _samples(evaluated: Evaluated) -> bytes:

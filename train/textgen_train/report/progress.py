@@ -1,4 +1,4 @@
-"""What a person sees while a model trains: a bar on a terminal, plain lines elsewhere."""
+"""Progress displays: a bar on a terminal, and plain lines otherwise."""
 
 import sys
 from time import perf_counter
@@ -7,31 +7,31 @@ from typing import NoReturn, Protocol
 from textgen_runtime.system.console import redirect_to_null, terminal_safe, write_stderr
 from tqdm import tqdm
 
-PLAIN_SECONDS = 10.0
+SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress(Protocol):
-    """Shows how far training is. Results go to standard output, progress to standard error."""
+    """A progress display. Results go to standard output, progress and warnings to standard error."""
 
     def show(self, fraction: float, status: str) -> None:
-        """Show that this fraction of the budget is used up."""
+        """Show the used fraction of the budget, in [0, 1], and a status text."""
         ...
 
     def write(self, text: str) -> None:
-        """Write a result on standard output without spoiling the display."""
+        """Write a result to standard output and keep the display intact."""
         ...
 
     def warn(self, text: str) -> None:
-        """Write a warning on standard error without spoiling the display."""
+        """Write a warning to standard error and keep the display intact."""
         ...
 
     def close(self) -> None:
-        """Take the display away."""
+        """Remove the display."""
         ...
 
 
-class Bar:
-    """A bar that redraws itself on one line of the terminal."""
+class ProgressBar:
+    """A progress bar that is redrawn on one line of the terminal."""
 
     def __init__(self) -> None:
         self._bar: tqdm[NoReturn] = tqdm(
@@ -45,7 +45,7 @@ class Bar:
     def show(self, fraction: float, status: str) -> None:
         self._bar.n = fraction
         self._bar.set_description_str(status, refresh=False)
-        # tqdm decides by the time since the last one whether to draw.
+        # tqdm redraws only if enough time has passed since the last redraw.
         self._bar.update(0)
 
     def write(self, text: str) -> None:
@@ -60,15 +60,15 @@ class Bar:
         self._bar.close()
 
 
-class PlainLines:
-    """A line every few seconds, for logs and pipes."""
+class ProgressLines:
+    """One line every few seconds, for logs and pipes."""
 
     def __init__(self) -> None:
         self._last = perf_counter()
 
     def show(self, fraction: float, status: str) -> None:
         now = perf_counter()
-        if now - self._last >= PLAIN_SECONDS:
+        if now - self._last >= SECONDS_BETWEEN_LINES:
             self._last = now
             write_stderr(f"{fraction:4.0%}  {status}\n")
 
@@ -83,7 +83,11 @@ class PlainLines:
 
 
 def write_result(text: str) -> None:
-    """Write to standard output; if it can no longer be written, training is still worth finishing."""
+    """Write a result to standard output.
+
+    After a failed write, later results are discarded, and a warning is printed unless the reader has closed
+    the pipe.
+    """
     try:
         sys.stdout.write(f"{terminal_safe(sys.stdout, text)}\n")
         sys.stdout.flush()
@@ -91,19 +95,19 @@ def write_result(text: str) -> None:
         redirect_to_null(sys.stdout)
         if not isinstance(error, BrokenPipeError):
             write_stderr(
-                f"warning: cannot write standard output: {error.strerror or error}; training goes on\n"
+                f"warning: cannot write standard output: {error.strerror or error}; training continues\n"
             )
 
 
 def make_progress() -> Progress:
-    """The display that suits where standard error goes."""
-    return Bar() if sys.stderr.isatty() else PlainLines()
+    """Return a bar if standard error is a terminal, and plain lines otherwise."""
+    return ProgressBar() if sys.stderr.isatty() else ProgressLines()
 
 
-def clock(seconds: float) -> str:
-    """A time to read at a glance: 45 s, 2:05, 1:02:05."""
-    hours, rest = divmod(round(seconds), 3600)
-    minutes, rest = divmod(rest, 60)
+def format_duration(seconds: float) -> str:
+    """Format a duration as 45 s, 2:05 or 1:02:05."""
+    minutes, remaining_seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
     if hours:
-        return f"{hours}:{minutes:02}:{rest:02}"
-    return f"{minutes}:{rest:02}" if minutes else f"{rest} s"
+        return f"{hours}:{minutes:02}:{remaining_seconds:02}"
+    return f"{minutes}:{remaining_seconds:02}" if minutes else f"{remaining_seconds} s"

@@ -1,4 +1,4 @@
-"""A tokenizer whose tokens are not characters, and whose decoder holds text back."""
+"""A tokenizer whose tokens are pairs of characters, and whose decoder holds text back."""
 
 import copy
 import pickle
@@ -19,17 +19,18 @@ from textgen_runtime.cli.run import main as run_main
 from textgen_runtime.engines.base import Measurements
 from textgen_runtime.engines.opening import EngineName
 from textgen_runtime.generation.loading import open_model
-from textgen_runtime.text.tokenizer import TOKENIZERS, UnknownPolicy
+from textgen_runtime.text.levels import TOKENIZERS
+from textgen_runtime.text.tokenizer import UnknownPolicy
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.make_tiny_model import random_network
 
-PAIRS = [one + other for one in "abc\n" for other in "abc\n"]
+PAIRS = [first + second for first in "abc\n" for second in "abc\n"]
 
 
 class PairTokenizer:
-    """Two characters a token."""
+    """A tokenizer with two characters per token."""
 
     level = "pair"
 
@@ -52,15 +53,15 @@ class PairTokenizer:
     def pairs(self, text: str) -> list[str]:
         return [text[i : i + 2] for i in range(0, len(text), 2)]
 
-    def knows(self, text: str) -> bool:
+    def can_encode(self, text: str) -> bool:
         return all(pair in self.symbols for pair in self.pairs(text))
 
     def encode(self, text: str, unknown: UnknownPolicy = "error") -> "array[int]":
-        if unknown == "error" and not self.knows(text):
-            raise PromptError("the model does not know all of it")
+        if unknown == "error" and not self.can_encode(text):
+            raise PromptError("not in the model's vocabulary")
         return array("q", [self.symbols.index(pair) for pair in self.pairs(text) if pair in self.symbols])
 
-    def unknown_in(self, text: str) -> Counter[str]:
+    def count_unknown(self, text: str) -> Counter[str]:
         return Counter(pair for pair in self.pairs(text) if pair not in self.symbols)
 
     def decode(self, tokens: Iterable[int]) -> str:
@@ -74,7 +75,7 @@ class PairTokenizer:
 
 
 class PairDecoder:
-    """Holds the second character of the last token back."""
+    """A decoder that holds back the second character of the last token."""
 
     def __init__(self, symbols: tuple[str, ...], tail: tuple[int, ...] = ()) -> None:
         self._symbols, self.tail = symbols, tail
@@ -113,15 +114,15 @@ def model(content: bytes, request: pytest.FixtureRequest) -> Model:
 
 
 def token_by_token(model: Model, prompt: str, length: int, seed: int, substream: int = 0) -> str:
-    """The text of as many tokens, worked out one by one."""
+    """Return the text of ``length`` tokens, generated one at a time with the public sampler and engine."""
     sampler, state = textgen.Sampler(1.0, seed, substream), model.engine.initial_state()
     tokens = list(model.tokenizer.encode(prompt))
-    given = len(tokens)
-    for place in range(given + length - 1):
-        logits, state = model.engine.forward(np.array([[tokens[place]]]), state)
-        if place >= given - 1:
+    prompt_length = len(tokens)
+    for i in range(prompt_length + length - 1):
+        logits, state = model.engine.forward(np.array([[tokens[i]]]), state)
+        if i >= prompt_length - 1:
             tokens.append(sampler.draw(logits[0, 0]))
-    return model.tokenizer.decode(tokens[given:])
+    return model.tokenizer.decode(tokens[prompt_length:])
 
 
 def test_length_counts_tokens(model: Model) -> None:
@@ -132,11 +133,11 @@ def test_length_counts_tokens(model: Model) -> None:
     chunks = list(model.stream("abca", **options))  # type: ignore[arg-type]
     assert len(chunks) > 1
     assert "".join(chunks) == expected
-    several = model.generate(["abca", "cc"], **options)  # type: ignore[call-overload]
-    assert several == [expected, token_by_token(model, "cc", 40, 5, 1)]
+    texts = model.generate(["abca", "cc"], **options)  # type: ignore[call-overload]
+    assert texts == [expected, token_by_token(model, "cc", 40, 5, 1)]
 
 
-def test_a_running_text_is_in_one_piece_wherever_it_was_cut(model: Model) -> None:
+def test_text_does_not_depend_on_the_sizes_of_its_chunks(model: Model) -> None:
     generation = model.start("abca", temperature=1.0, seed=5)
     assert generation.prompt == "abca"
     text = "".join(generation.take(length) for length in (1, 0, 17, 22))
@@ -145,42 +146,45 @@ def test_a_running_text_is_in_one_piece_wherever_it_was_cut(model: Model) -> Non
     assert generation.finish() == ""
     generation = model.start("abca", temperature=1.0, seed=5)
     generation.take(3)
-    # What was held back comes before what is read.
+    # Text that was held back comes before the fed text.
     held = generation.copy().finish()
     assert len(held) == 1
     assert generation.feed("bbcc") == held + "bbcc"
 
 
-def test_lanes_count_tokens_and_characters_apart(model: Model) -> None:
+def test_batch_counts_tokens_and_characters_separately(model: Model) -> None:
     batch = Batch(model, Measurements())
-    one, other = (model.start("abca", temperature=1.0, seed=5, substream=i) for i in range(2))
-    batch.add(one, 6)
-    batch.add(other, 9, finish=False)
+    short, long = (model.start("abca", temperature=1.0, seed=5, substream=i) for i in range(2))
+    batch.add(short, 6)
+    batch.add(long, 9, finish=False)
     first = batch.advance(4)
-    assert [(made.tokens, len(made.text), made.ending) for made in first] == [(4, 7, None)] * 2
+    assert [(chunk.tokens, len(chunk.text), chunk.ending) for chunk in first] == [(4, 7, None)] * 2
     second = batch.advance(4)
-    assert [(made.tokens, len(made.text), made.ending) for made in second] == [(2, 5, "length"), (4, 8, None)]
+    assert [(chunk.tokens, len(chunk.text), chunk.ending) for chunk in second] == [
+        (2, 5, "length"),
+        (4, 8, None),
+    ]
     (third,) = batch.advance(4)
     assert (third.tokens, len(third.text), third.ending) == (1, 2, "length")
     assert batch.measurements is not None
     assert batch.measurements.tokens == 15
-    assert len(other.finish()) == 1
+    assert len(long.finish()) == 1
 
 
 def pickled(generation: Generation) -> Generation:
-    again: Generation = pickle.loads(pickle.dumps(generation))  # noqa: S301 (its own)
-    return again
+    copied: Generation = pickle.loads(pickle.dumps(generation))  # noqa: S301 (created in this test)
+    return copied
 
 
-@pytest.mark.parametrize("again", [Generation.copy, copy.deepcopy, pickled])
-def test_what_is_held_back_is_copied(model: Model, again: Callable[[Generation], Generation]) -> None:
+@pytest.mark.parametrize("copy_of", [Generation.copy, copy.deepcopy, pickled])
+def test_copy_keeps_text_that_is_held_back(model: Model, copy_of: Callable[[Generation], Generation]) -> None:
     generation = model.start("abca", temperature=1.0, seed=5)
     generation.take(10)
-    clone = again(generation)
+    clone = copy_of(generation)
     assert (clone.take(5), clone.finish()) == (generation.take(5), generation.finish())
 
 
-def test_what_is_held_back_is_saved(model: Model, tmp_path: Path) -> None:
+def test_saved_generation_keeps_text_that_is_held_back(model: Model, tmp_path: Path) -> None:
     generation = model.start("abca", temperature=1.0, seed=5)
     generation.take(10)
     textgen.save(generation, tmp_path / "saved.npz")
@@ -188,7 +192,7 @@ def test_what_is_held_back_is_saved(model: Model, tmp_path: Path) -> None:
     assert (resumed.take(5), resumed.finish()) == (generation.take(5), generation.finish())
 
 
-def test_an_interrupt_puts_the_decoder_back(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupt_restores_the_decoder(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     generation = model.start("abca", temperature=1.0, seed=5)
     text = generation.take(10)
     accept = Generation.accept
@@ -204,7 +208,7 @@ def test_an_interrupt_puts_the_decoder_back(model: Model, monkeypatch: pytest.Mo
     assert text + generation.take(30) + generation.finish() == token_by_token(model, "abca", 40, 5)
 
 
-def test_a_generation_goes_back_to_a_mark_more_than_once(model: Model) -> None:
+def test_generation_can_be_reset_to_a_mark_twice(model: Model) -> None:
     generation = model.start("abca", temperature=1.0, seed=5)
     generation.take(10)
     mark, expected = generation.mark(), generation.copy().take(5)
@@ -213,7 +217,7 @@ def test_a_generation_goes_back_to_a_mark_more_than_once(model: Model) -> None:
         generation.reset(mark)
 
 
-def test_scores_count_tokens_and_characters_apart(model: Model) -> None:
+def test_score_counts_tokens_and_characters_separately(model: Model) -> None:
     prediction = textgen.predict(model, "abcabb\ncab")
     assert (prediction.context, prediction.text) == ("ab", "cabb\ncab")
     assert list(prediction.symbols) == ["ca", "bb", "\nc", "ab"]
@@ -226,7 +230,7 @@ def test_scores_count_tokens_and_characters_apart(model: Model) -> None:
     assert textgen.predict(model, "abcaxxab", unknown="skip").skipped == 2
 
 
-def test_commands_say_what_they_count(content: bytes, tmp_path: Path, capsys: Captured) -> None:
+def test_commands_report_figures_per_token(content: bytes, tmp_path: Path, capsys: Captured) -> None:
     path, text, page = tmp_path / "pairs.onnx", tmp_path / "text.txt", tmp_path / "page.html"
     path.write_bytes(content)
     text.write_text("abcabb\ncab")
@@ -262,7 +266,7 @@ def test_commands_say_what_they_count(content: bytes, tmp_path: Path, capsys: Ca
     assert "'ab'" in out
 
 
-def test_the_level_picks_the_tokenizer(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_level_selects_the_tokenizer(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = open_model(content)
     assert isinstance(opened.tokenizer, PairTokenizer)
     assert opened.metadata.to_props()["textgen.format"] == "2"

@@ -1,0 +1,68 @@
+"""Set up a training run: the trainer, its evaluations and its reports."""
+
+import random
+from pathlib import Path
+
+from textgen_runtime.model_file.metadata import Metadata
+
+from textgen_train.loop.classic_trainer import ClassicTrainer
+from textgen_train.loop.evaluator import Evaluator
+from textgen_train.loop.provenance import Provenance
+from textgen_train.loop.run import TrainingRun
+from textgen_train.loop.samples import Samples
+from textgen_train.loop.stateful_trainer import StatefulTrainer
+from textgen_train.loop.trainer import Trainer
+from textgen_train.recipe import Budget, ClassicRecipe
+from textgen_train.report.display import Display
+from textgen_train.report.divergence import DivergenceWarning
+from textgen_train.report.files import ReportFiles
+from textgen_train.report.progress import Progress
+
+# The number of excerpts that the model file stores as default prompts.
+DEFAULT_PROMPTS = 8
+
+
+def make_trainer(provenance: Provenance, budget: Budget, threads: int) -> Trainer:
+    """Return the trainer for a recipe."""
+    dataset, recipe = provenance.dataset, provenance.recipe
+    text, vocabulary_size = dataset.training, len(dataset.tokenizer)
+    if isinstance(recipe, ClassicRecipe):
+        return ClassicTrainer(text, vocabulary_size, recipe, budget, provenance.seed, threads=threads)
+    return StatefulTrainer(text, vocabulary_size, recipe, budget, provenance.seed, threads=threads)
+
+
+def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
+    trainer: Trainer,
+    provenance: Provenance,
+    folder: Path,
+    progress: Progress,
+    *,
+    samples: bool = True,
+    threads: int = 1,
+) -> TrainingRun:
+    """Return a run that writes the best model, metrics, samples and loss curves to a folder.
+
+    Args:
+        trainer: The trainer of the model.
+        provenance: Corpus, recipe and seed, which are written to the model file.
+        folder: Output folder; it must exist.
+        progress: The progress display.
+        samples: Whether to generate samples at each evaluation.
+        threads: Number of threads for evaluations and samples.
+    """
+    dataset, warn = provenance.dataset, progress.warn
+    rng = random.Random(provenance.seed)
+    prompts = tuple(dataset.draw_excerpt(rng) for _ in range(DEFAULT_PROMPTS))
+    metadata = Metadata(dataset.tokenizer, dataset.normalization, prompts)
+    sampler = Samples(dataset, rng) if samples else None
+    evaluator = Evaluator(trainer, provenance, metadata, folder, warn, samples=sampler, threads=threads)
+    title = f"{provenance.corpus.name}, {trainer.model.parameter_count:,} parameters"
+    return TrainingRun(
+        trainer,
+        evaluator,
+        [
+            DivergenceWarning(len(dataset.tokenizer), warn),
+            ReportFiles(folder, title, warn),
+            Display(progress),
+        ],
+    )
