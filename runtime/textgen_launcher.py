@@ -1,51 +1,51 @@
-"""Starts the commands; for the scripts that an installation makes, and not to be imported by programs.
+"""Entry points of the commands. For the scripts that an installation creates, not for programs to import.
 
-Python turns Ctrl-C into a KeyboardInterrupt at any statement. During an import or the interpreter's shutdown
-that prints a traceback, or is swallowed by what is being imported. So the signal gets its default action
-back, which ends the process at once and in silence, before anything else is imported. A command that has
-something to finish holds interrupts back meanwhile (``textgen_runtime.system.interrupts``).
+Python raises KeyboardInterrupt at any statement after Ctrl-C. During an import, or while the interpreter
+exits, the exception prints a traceback or is swallowed. This module therefore restores the default action of
+SIGINT before it imports anything else: the signal then ends the process at once, without a message. A command
+that must finish something defers interrupts (``textgen_runtime.system.interrupts``).
 
-This module is outside the packages, because importing one of them imports numpy. ``_signal`` is compiled
-into the interpreter; ``signal`` would import ``enum``, which takes milliseconds.
+The module is outside the packages because importing a package would run its ``__init__`` first. ``_signal``
+is built into the interpreter; ``signal`` would import ``enum``, which takes milliseconds.
 """
 
 import _signal  # type: ignore[import-not-found]
 
-# A signal that is ignored, as under nohup, stays ignored.
+# An ignored signal, as under nohup, stays ignored.
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 
 def run() -> int:
-    """Start ``textgen-run``."""
+    """Run ``textgen-run`` and return its exit code."""
     from textgen_runtime.cli.run import main
 
     return main()
 
 
 def evaluate() -> int:
-    """Start ``textgen-eval``."""
+    """Run ``textgen-eval`` and return its exit code."""
     from textgen_runtime.cli.eval import main
 
     return main()
 
 
 def info() -> int:
-    """Start ``textgen-info``."""
+    """Run ``textgen-info`` and return its exit code."""
     from textgen_runtime.cli.info import main
 
     return main()
 
 
 def bench() -> int:
-    """Start ``textgen-bench``."""
+    """Run ``textgen-bench`` and return its exit code."""
     from textgen_runtime.cli.bench import main
 
     return main()
 
 
 def train() -> int:
-    """Start ``textgen-train``."""
+    """Run ``textgen-train`` and return its exit code."""
     from textgen_train.cli.train import main
 
     return main()

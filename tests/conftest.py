@@ -1,4 +1,4 @@
-"""What several test modules need."""
+"""Fixtures of several test modules."""
 
 import os
 import subprocess
@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-# Before torch is imported, here or in a process that a test starts: on networks this small a second thread
-# gains nothing, and on a busy machine torch's threads wait for each other without end.
+# Set before torch is imported, here or in a child process. For networks this small a second thread gains
+# nothing, and on a busy machine torch's threads spend most of the time waiting for each other.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import onnx
@@ -21,25 +21,25 @@ from tests.helpers.paths import ROOT, TINY
 
 @pytest.fixture
 def tiny_path() -> Path:
-    """A model file with random weights, made by ``make_tiny_model``."""
+    """The path of a model file with random weights, written by ``make_tiny_model``."""
     return TINY
 
 
 @pytest.fixture(scope="session", params=["native", "onnxruntime"])
 def tiny(request: pytest.FixtureRequest) -> textgen.Model:
-    """The same, loaded, with each of the engines in turn."""
+    """The tiny model, loaded with each engine in turn."""
     return textgen.load(TINY, engine=request.param)
 
 
 @pytest.fixture
 def tiny_proto() -> onnx.ModelProto:
-    """The same as a protobuf message, for a test to damage."""
+    """The tiny model as a protobuf message that a test can change."""
     return onnx.load(TINY)
 
 
 @pytest.fixture
 def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two texts, in the working directory."""
+    """A working directory that contains two texts."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "one.txt").write_text(ONE, encoding="utf-8")
     (tmp_path / "other.txt").write_text(OTHER, encoding="utf-8")
@@ -48,8 +48,8 @@ def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A short text, in the working directory."""
-    # Torch takes seconds to import, and most tests do not need it.
+    """A short text in the working directory."""
+    # Importing torch takes seconds, and most tests do not need it.
     import torch
 
     from tests.helpers.train_command import TEXT
@@ -64,8 +64,8 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def _evaluations_after_every_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However short the text is."""
-    # It imports torch.
+    """Evaluate after every pass, however short the text is."""
+    # This module imports torch.
     from textgen_train.loop import eval_schedule
 
     monkeypatch.setattr(eval_schedule, "MIN_UPDATES_BETWEEN", 1)
@@ -75,7 +75,7 @@ def _evaluations_after_every_pass(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session", params=BUILDS, ids=str)
 def build(request: pytest.FixtureRequest) -> Build:
-    """Each way to compile the C core."""
+    """Each compiler and set of flags for the C core."""
     chosen = request.param
     assert isinstance(chosen, Build)
     return chosen
@@ -83,21 +83,21 @@ def build(request: pytest.FixtureRequest) -> Build:
 
 @pytest.fixture(scope="session")
 def objects(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the compiled core."""
+    """The folder of the compiled core."""
     return compile_core(build, tmp_path_factory.mktemp("core"))
 
 
 @pytest.fixture(scope="session")
 def core_reader(build: Build, objects: Path) -> Path:
-    """A program that prints what the C core reads of model files."""
+    """A program that prints what the C core reads from model files."""
     return link(build, objects, PROGRAMS / "reader_check.c")
 
 
 @pytest.fixture(scope="session")
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sdist and the wheel that was built from it, by the build tools that are here."""
+    """A folder with the sdist and the wheel built from it, with the installed build tools."""
     folder = tmp_path_factory.mktemp("dist")
-    # setuptools adds every file that an earlier build listed there, whatever MANIFEST.in says now.
+    # setuptools would add every file that an earlier build listed there, regardless of MANIFEST.in.
     (ROOT / "textgen_onnx.egg-info" / "SOURCES.txt").unlink(missing_ok=True)
     subprocess.run(
         [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)],

@@ -1,4 +1,4 @@
-"""Generate text on a CPU, one character at a time, from a model that carries its state.
+"""Generate text on a CPU, one character at a time, with the recurrent state carried between characters.
 
 >>> import textgen_runtime as textgen
 >>> model = textgen.load("model.onnx")  # doctest: +SKIP
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from .text.normalization import Normalization
     from .text.tokenizer import Tokenizer
 
-# The module of each of the other names. They are imported when they are first used, because some need numpy,
-# which takes longer to import than a short text takes to make.
+# The module of each lazily imported name. Some of these modules import numpy, which takes longer than
+# generating a short text.
 _HOMES = {
     "Batch": "generation.batch",
     "CharacterTokenizer": "text.character_tokenizer",

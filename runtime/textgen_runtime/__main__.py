@@ -1,4 +1,4 @@
-"""``python -m textgen_runtime`` is ``textgen-run``."""
+"""``python -m textgen_runtime`` runs ``textgen-run``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Reports of ``textgen-bench`` made by hand, as several test modules need them."""
+"""Handwritten reports of ``textgen-bench``."""
 
 import copy
 from typing import Any
@@ -44,8 +44,8 @@ REPORT: dict[str, Any] = {
 
 
 def report(**ratios: float) -> dict[str, Any]:
-    """A report with other ratios of one stream."""
-    made = copy.deepcopy(REPORT)
+    """Return the report with some ratios of one stream replaced."""
+    changed = copy.deepcopy(REPORT)
     for name, value in ratios.items():
-        made["models"][0]["sections"]["one-stream"]["ratios"][f"native / {name}"] = ratio(value)
-    return made
+        changed["models"][0]["sections"]["one-stream"]["ratios"][f"native / {name}"] = ratio(value)
+    return changed

@@ -1,7 +1,7 @@
-"""Builds the C core and small programs on top of it, with all warnings as errors.
+"""Compilation of the C core and of small programs that use it, with all warnings as errors.
 
-``make test`` builds with the C compiler that is here. ``make test-core`` names several compilers in
-``TEXTGEN_CORE_COMPILERS``, and then each builds with several flags.
+``make test`` uses the default C compiler. ``make test-core`` lists several compilers in
+``TEXTGEN_CORE_COMPILERS``; each of them is then used with several sets of flags.
 """
 
 import os
@@ -51,17 +51,17 @@ COMPILERS = SEVERAL.split(",") if SEVERAL else [os.environ.get("CC", "cc")]
 
 
 class Build(NamedTuple):
-    """A way to compile."""
+    """A compiler and the name of a set of flags."""
 
     compiler: str
     variant: str
 
     @property
     def command(self) -> list[str]:
-        """The compiler and its flags; skips the test if the compiler is not here."""
+        """The compiler and its flags. Skips the test if the compiler is not installed."""
         words = shlex.split(self.compiler)
         if not shutil.which(words[0]):
-            pytest.skip(f"there is no {words[0]}")
+            pytest.skip(f"{words[0]} is not installed")
         return [*words, *FLAGS[self.variant].split()]
 
     def __str__(self) -> str:
@@ -69,7 +69,10 @@ class Build(NamedTuple):
 
 
 def variants(compiler: str) -> list[str]:
-    """The flags to build with; PyPI's clang has no address sanitizer, but libraries for 32 bits."""
+    """Return the sets of flags for a compiler.
+
+    The clang from PyPI has 32-bit libraries but no address sanitizer.
+    """
     if not SEVERAL:
         return ["plain"]
     special = ["reassociated", "undefined", "32 bits"] if "ziglang" in compiler else ["sanitized", "threads"]
@@ -78,7 +81,7 @@ def variants(compiler: str) -> list[str]:
 
 BUILDS = [Build(compiler, variant) for compiler in COMPILERS for variant in variants(compiler)]
 PLAIN = [build for build in BUILDS if build.variant == "plain"]
-# What could make a compiler round differently is built by `make test` too.
+# `make test` also uses the flags that could change the rounding of a compiler.
 EXACT = (
     BUILDS
     if SEVERAL
@@ -87,7 +90,7 @@ EXACT = (
 
 
 def run(*command: str | Path) -> str:
-    """Its standard output. What a compiler or a failed check says is part of the failure."""
+    """Run a program and return its standard output. A failure shows its standard error."""
     finished = subprocess.run([*map(str, command)], capture_output=True, check=False)
     assert not finished.returncode, f"{shlex.join(map(str, command))}\n{finished.stderr.decode()}"
     assert not finished.stderr
@@ -95,15 +98,15 @@ def run(*command: str | Path) -> str:
 
 
 def compile_core(build: Build, folder: Path, *flags: str) -> Path:
-    """A folder with the compiled core."""
+    """Compile the core and return the folder of its object files."""
     for source in SOURCES:
         run(*build.command, *WARNINGS, *flags, "-c", source, "-o", folder / f"{source.stem}.o")
     return folder
 
 
 def link(build: Build, objects: Path, *sources: Path) -> Path:
-    """A program on top of the core, called like the first of its sources."""
+    """Link a program with the core and return its path. Its name is that of the first source."""
     program = objects / sources[0].stem
-    # Only a test's threads need a library.
+    # The core itself needs no library; some tests use threads.
     run(*build.command, *WARNINGS, f"-I{CORE}", *sources, *objects.glob("*.o"), "-lpthread", "-o", program)
     return program

@@ -1,4 +1,4 @@
-"""Running a command in this process, as several test modules do."""
+"""Running a command in this process."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,7 +8,7 @@ Captured = pytest.CaptureFixture[str]
 
 
 def run_here(main: Callable[[Sequence[str]], int], capsys: Captured, *arguments: str) -> tuple[int, str, str]:
-    """A command's exit code, standard output and standard error."""
+    """Run a command; return its exit code, standard output and standard error."""
     try:
         code = main(arguments)
     except SystemExit as stopped:

@@ -1,4 +1,4 @@
-"""Ways to change the tiny model, and what a reader says of it then."""
+"""Changes to the tiny model, with the error message of the reader for each."""
 
 from collections.abc import Callable
 
@@ -12,15 +12,15 @@ Damage = Callable[[onnx.ModelProto], None]
 
 
 def tensor(model: onnx.ModelProto, name: str) -> TensorProto:
-    return next(each for each in model.graph.initializer if each.name == name)
+    return next(initializer for initializer in model.graph.initializer if initializer.name == name)
 
 
 def node(model: onnx.ModelProto, kind: str) -> onnx.NodeProto:
-    return next(each for each in model.graph.node if each.op_type == kind)
+    return next(node for node in model.graph.node if node.op_type == kind)
 
 
 def set_tensor(name: str, **fields: object) -> Damage:
-    """Damage that sets fields of a tensor; lists replace what is there."""
+    """Return a change that sets fields of a tensor. A list replaces the existing list."""
 
     def damage(model: onnx.ModelProto) -> None:
         for field, value in fields.items():
@@ -48,22 +48,22 @@ def repeat_tensor(model: onnx.ModelProto) -> None:
     model.graph.initializer.append(tensor(model, "embedding"))
 
 
-def make_twice(model: onnx.ModelProto) -> None:
+def produce_twice(model: onnx.ModelProto) -> None:
     model.graph.node.append(helper.make_node("Gather", ["embedding", "token"], ["embedded"]))
 
 
-def go_in_a_circle(model: onnx.ModelProto) -> None:
+def add_a_cycle(model: onnx.ModelProto) -> None:
     node(model, "LSTM").input[0] = node(model, "Squeeze").output[0]
 
 
-# Damaged models, and what the error says.
+# Damaged models, each with a pattern of its error message.
 DAMAGED: list[tuple[Damage, str]] = [
     (drop_tensor("embedding"), "'embedding' are missing"),
     (drop_tensor("recurrent_0"), "'recurrent_0' are missing"),
     (drop_tensor("direction_axis"), "'direction_axis' are missing"),
     (repeat_tensor, "'embedding' are stored twice"),
-    (make_twice, "'embedded' has two producers"),
-    (go_in_a_circle, "cycle"),
+    (produce_twice, "'embedded' has two producers"),
+    (add_a_cycle, "cycle"),
     (set_tensor("embedding", raw_data=b""), "have 0 bytes"),
     (set_tensor("embedding", raw_data=b"123"), "have 3 bytes"),
     (set_tensor("embedding", float_data=[1.0]), "does not match their shape"),
@@ -103,23 +103,23 @@ def add_a_node(model: onnx.ModelProto) -> None:
     model.graph.node.append(helper.make_node("Identity", ["logits"], ["again"]))
 
 
-def newer_operators(model: onnx.ModelProto) -> None:
+def raise_the_opset(model: onnx.ModelProto) -> None:
     model.opset_import[0].version = 18
 
 
-def make_the_axes_by_a_node(model: onnx.ModelProto) -> None:
+def compute_the_axes(model: onnx.ModelProto) -> None:
     axes = tensor(model, "direction_axis")
     model.graph.node.insert(0, helper.make_node("Constant", [], ["direction_axis"], value=axes))
     model.graph.initializer.remove(axes)
 
 
-def leave_out_the_bias(model: onnx.ModelProto) -> None:
+def remove_the_bias(model: onnx.ModelProto) -> None:
     node(model, "LSTM").input[3] = ""
     model.graph.initializer.remove(tensor(model, "bias_0"))
 
 
 def share_a_weight(model: onnx.ModelProto) -> None:
-    """With as many units as inputs, the recurrence's weights may stand for the input's too."""
+    """If the numbers of units and inputs are equal, one matrix can serve as both weights."""
     model.CopyFrom(make_model(units=3))
     node(model, "LSTM").input[1] = "recurrent_0"
 
@@ -130,8 +130,8 @@ OTHER_GRAPHS: list[Damage] = [
     run_backwards,
     scale_the_logits,
     add_a_node,
-    newer_operators,
-    make_the_axes_by_a_node,
-    leave_out_the_bias,
+    raise_the_opset,
+    compute_the_axes,
+    remove_the_bias,
     share_a_weight,
 ]

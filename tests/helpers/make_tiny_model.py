@@ -1,4 +1,4 @@
-"""Writes ``data/tiny.onnx``, the 2 KB model that the runtime's tests run; needs onnx, not torch.
+"""Models with random weights. As a program, it writes ``data/tiny.onnx``, a model of 2 KB.
 
 python -m tests.helpers.make_tiny_model
 """
@@ -16,18 +16,18 @@ from textgen_train.export.onnx_graph import LayerWeights, build_model
 
 from tests.helpers.paths import TINY
 
-# A space, a line end, letters in two alphabets, and a character beyond the basic plane.
+# Contains letters of two alphabets and a character outside the Basic Multilingual Plane.
 SYMBOLS = "\n abcdehé€ж𝄞"
 
 
 def random_network(
     vocabulary: int, *, units: int = 4, embedding: int = 3, layers: int = 1, scale: float = 1.0
 ) -> tuple[Network, list[LayerWeights]]:
-    """Weights large enough that logits differ and the state matters."""
-    random = np.random.default_rng(0)
+    """Return a network and weights that are large enough for the state to affect the logits."""
+    rng = np.random.default_rng(0)
 
     def normal(*shape: int) -> NDArray[np.float32]:
-        return random.normal(0, scale, shape).astype(np.float32)
+        return rng.normal(0, scale, shape).astype(np.float32)
 
     network = lstm_network(vocabulary, embedding=embedding, units=units, layers=layers)
     embedding_weights = {"weight": normal(vocabulary, embedding)}
@@ -51,7 +51,7 @@ def make_model(
     layers: int = 1,
     scale: float = 1.0,
 ) -> onnx.ModelProto:
-    """A model file with random weights."""
+    """Return a model with random weights."""
     metadata = Metadata(
         CharacterTokenizer(symbols),
         Normalization(lowercase=True, unicode="NFC"),

@@ -1,4 +1,4 @@
-"""Native engines of small models, and lanes for them to continue."""
+"""Native engines with small random models, and lanes for them."""
 
 import math
 from typing import Any
@@ -26,7 +26,7 @@ def content_of(vocabulary: int, units: int, layers: int = 1, scale: float = 0.3)
 
 
 def engines(vocabulary: int, units: int, layers: int, kernels: str) -> tuple[NativeEngine, OnnxEngine]:
-    # Larger weights make a network chaotic: it blows the last bit up, whatever computes it.
+    # Larger weights make a network chaotic, so that rounding differences between engines grow.
     scale = 1.2 / math.sqrt(units)
     content = content_of(vocabulary, units, layers, scale)
     return NativeEngine(content, kernels=kernels), OnnxEngine(content)
@@ -47,7 +47,7 @@ def lanes(
     logits: Any = None,
     state: State | None = None,
 ) -> list[Lane]:
-    """A lane for each sampler, from logits and a state that they have in common."""
+    """Return one lane per sampler, all with the same logits and state."""
     logits = zeros(native.vocabulary_size) if logits is None else logits
     return [Lane(sampler, logits, state or native.initial_state(), length) for sampler in drawing]
 
@@ -56,11 +56,12 @@ def generate(
     native: NativeEngine, drawing: list[Sampler], length: int, logits: Any = None, state: State | None = None
 ) -> list[list[int]]:
     return [
-        list(each.tokens) for each in native.generate(lanes(native, drawing, length, logits, state), length)
+        list(result.tokens)
+        for result in native.generate(lanes(native, drawing, length, logits, state), length)
     ]
 
 
-def assert_same(one: State, other: State) -> None:
+def assert_states_equal(one: State, other: State) -> None:
     assert list(one) == list(other)
     for name in one:
         np.testing.assert_array_equal(one[name], other[name])

@@ -1,4 +1,4 @@
-"""Folders and files of the project."""
+"""Paths of the project."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Checks that a model file is refused in one line."""
+"""Assertions about model files that are rejected."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from textgen_runtime.engines.opening import EngineName
 
 
 def refused(path: Path, message: str, engine: EngineName = "auto") -> None:
-    """Loading fails with one line that names the file and says what is wrong."""
+    """Assert that loading raises a one-line error that names the file and matches ``message``."""
     with pytest.raises(textgen.ModelFileError, match=message) as caught:
         textgen.load(path, engine=engine)
     assert str(path) in str(caught.value)

@@ -1,4 +1,4 @@
-"""What the tests of the sampler share: logits, known draws, and the textbook's function."""
+"""Shared data of the sampler tests: logits, golden draws and the textbook's function."""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -17,7 +17,7 @@ GOLDEN_STREAM_3 = [10, 11, 14, 19, 18, 18, 19, 17, 9, 14, 16, 17, 14, 17, 19, 17
 
 
 def notebook_reweight(distribution: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
-    """The textbook's ``reweight_distribution``, word for word in numpy."""
+    """The textbook's ``reweight_distribution`` in numpy."""
     weights = np.exp(np.log(distribution) / temperature)
     reweighted: NDArray[np.float64] = weights / np.sum(weights)
     return reweighted

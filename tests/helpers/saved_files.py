@@ -1,4 +1,4 @@
-"""Changes the file of a saved generation."""
+"""Modification of saved generations."""
 
 import json
 from pathlib import Path
@@ -11,6 +11,6 @@ def rewrite(path: Path, **changes: Any) -> None:
     """Change the arrays of a saved generation, or fields of its description."""
     with np.load(path) as content:
         arrays = dict(content)
-    described = json.loads(str(arrays["description"]))
-    described |= {name: changes.pop(name) for name in list(changes) if name in described}
-    np.savez(path, **(arrays | {"description": np.array(json.dumps(described))} | changes))
+    description = json.loads(str(arrays["description"]))
+    description |= {name: changes.pop(name) for name in list(changes) if name in description}
+    np.savez(path, **(arrays | {"description": np.array(json.dumps(description))} | changes))

@@ -1,4 +1,4 @@
-"""Runs ``textgen-train``, and holds a text and options for a quick run."""
+"""Running ``textgen-train``, with a text and options for a quick run."""
 
 from textgen_train.cli.train import main
 
@@ -9,5 +9,5 @@ QUICK = ("--units", "8", "--embedding", "4", "--epochs", "2")
 
 
 def run(capsys: Captured, *arguments: str) -> tuple[int, str, str]:
-    """Run the command here; its exit code, standard output and standard error."""
+    """Run the command; return its exit code, standard output and standard error."""
     return run_here(main, capsys, *arguments)

@@ -1,4 +1,4 @@
-"""Makes short training runs, for tests of what they leave and how they end."""
+"""Short training runs, for tests of their output and of how they end."""
 
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from textgen_train.recipe import AnyRecipe, Budget, ClassicRecipe, Recipe
 RECIPE = Recipe(units=8, embedding=4, batch=4, sequence_length=16, warmup=5)
 
 
-class Silence:
-    """A progress display that keeps what was written."""
+class RecordingDisplay:
+    """A progress display that records everything."""
 
     def __init__(self) -> None:
         self.written: list[str] = []
@@ -41,7 +41,7 @@ class Silence:
 
 def make_run(
     folder: Path, *, epochs: int = 3, samples: bool = True, recipe: AnyRecipe = RECIPE
-) -> tuple[TrainingRun, Silence]:
+) -> tuple[TrainingRun, RecordingDisplay]:
     corpus = Corpus("song", "do re mi fa sol la si do\n" * 60, "f" * 64)
     dataset = make_dataset(corpus, Normalization(), 0.1)
     provenance = Provenance(corpus, 0.1, dataset, recipe, seed=5)
@@ -51,5 +51,5 @@ def make_run(
         trainer = ClassicTrainer(text, size, recipe, budget, 5, threads=1)
     else:
         trainer = StatefulTrainer(text, size, recipe, budget, 5, threads=1)
-    progress = Silence()
+    progress = RecordingDisplay()
     return make_training_run(trainer, provenance, folder, progress, samples=samples), progress

@@ -1,4 +1,4 @@
-"""What the tests of the training state share."""
+"""Shared data and functions of the tests of training states."""
 
 import json
 from dataclasses import asdict
@@ -17,7 +17,7 @@ from torch import Tensor
 
 Tree = TypeVar("Tree", bound=dict[str, Any])
 
-# Sixteen lanes of 40 characters or windows: two replicas of eight.
+# 16 lanes of 40 characters or windows, which is two replicas of 8.
 TEXT = np.random.default_rng(0).integers(4, size=16 * 40)
 RECIPE = Recipe(
     units=12,
@@ -30,7 +30,7 @@ RECIPE = Recipe(
     input_dropout=0.1,
     weight_dropout=0.2,
 )
-ADAMW_ALONE = Recipe(**{**asdict(RECIPE), "muon_lr": 0.0})
+ADAMW_ONLY = Recipe(**{**asdict(RECIPE), "muon_lr": 0.0})
 CLASSIC = ClassicRecipe(units=8, window=12, window_step=12, batch=16)
 EPOCHS = 3
 
@@ -53,7 +53,7 @@ def weights_of(trainer: Trainer) -> dict[str, Tensor]:
 
 
 def same(first: Any, second: Any) -> bool:
-    """Whether two trees hold the same numbers and the same tensors to the bit."""
+    """Whether two trees have equal values and bitwise equal tensors."""
     if isinstance(first, Tensor):
         return isinstance(second, Tensor) and first.dtype == second.dtype and torch.equal(first, second)
     if isinstance(first, dict):
@@ -68,19 +68,19 @@ def without_time(update: Update) -> dict[str, Any]:
 
 
 def stored(values: Tree) -> Tree:
-    """A tree as it comes back from a file that holds JSON text and the bytes of tensors."""
+    """Return a tree after a round trip through JSON text and the bytes of its tensors."""
     tensors: list[tuple[bytes, str, tuple[int, ...]]] = []
 
     def put(tensor: Any) -> dict[str, int]:
-        assert isinstance(tensor, Tensor), f"{tensor!r} is no plain value"
+        assert isinstance(tensor, Tensor), f"{tensor!r} is not a plain value"
         array = tensor.numpy()
         tensors.append((array.tobytes(), array.dtype.str, array.shape))
         return {"tensor": len(tensors) - 1}
 
-    def get(found: dict[str, Any]) -> Any:
-        if list(found) != ["tensor"]:
-            return found
-        content, dtype, shape = tensors[found["tensor"]]
+    def get(node: dict[str, Any]) -> Any:
+        if list(node) != ["tensor"]:
+            return node
+        content, dtype, shape = tensors[node["tensor"]]
         return torch.from_numpy(np.frombuffer(content, dtype).reshape(shape).copy())
 
     tree: Tree = json.loads(json.dumps(values, default=put, allow_nan=False), object_hook=get)

@@ -1,4 +1,4 @@
-"""What the runtime needs, and what importing it does not do."""
+"""Imports of the packages: their dependencies, their duration and their side effects."""
 
 import importlib
 import json
@@ -26,21 +26,20 @@ assert main([{model!r}, "--length", "5", "--stats"]) == 0
 """
 
 
-def test_generating_text_needs_neither_torch_nor_onnx(tiny_path: Path, tmp_path: Path) -> None:
+def test_generating_text_imports_neither_torch_nor_onnx(tiny_path: Path, tmp_path: Path) -> None:
     program = GENERATE.format(model=str(tiny_path), saved=str(tmp_path / "saved.npz"))
     check = "print([name for name in ('torch', 'onnx', 'textgen_train') if name in sys.modules])"
     assert run_python(program + check).splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize("package", ["textgen_train", "textgen_train.cli.train"])
-def test_importing_is_light(package: str) -> None:
-    """The package alone brings in numpy at most; onnxruntime comes with a model, torch with training."""
+def test_importing_the_training_package_imports_no_heavy_module(package: str) -> None:
     heavy = "('onnxruntime', 'torch', 'onnx', 'matplotlib', 'pooch', 'tqdm')"
     program = f"import sys, {package}; print([name for name in {heavy} if name in sys.modules])"
     assert run_python(program).strip() == "[]"
 
 
-# Each takes longer to import than a short text takes to make, or pulls in others that do.
+# Importing one of these, or what they import, takes longer than generating a short text.
 HEAVY = {
     "numpy",
     "google",
@@ -63,13 +62,13 @@ HEAVY = {
 
 
 def imported_by(program: str) -> set[str]:
-    """What a fresh process imports for a program, without what an environment's own start imports."""
-    places = [str(ROOT / "runtime"), str(Path(np.__file__).parent.parent)]
-    whole = (
-        f"import sys; sys.path[:0] = {places!r}\n{program}\n"
+    """Return the top-level modules that a program imports, in an interpreter without site packages."""
+    paths = [str(ROOT / "runtime"), str(Path(np.__file__).parent.parent)]
+    code = (
+        f"import sys; sys.path[:0] = {paths!r}\n{program}\n"
         "sys.stderr.write(' '.join({name.partition('.')[0] for name in sys.modules}))"
     )
-    command = [sys.executable, "-I", "-S", "-c", whole]
+    command = [sys.executable, "-I", "-S", "-c", code]
     done = subprocess.run(command, check=True, capture_output=True, encoding="utf-8")
     return set(done.stderr.split())
 
@@ -77,12 +76,12 @@ def imported_by(program: str) -> set[str]:
 def test_importing_the_runtime_imports_no_numpy() -> None:
     assert not imported_by("import textgen_runtime") & HEAVY
     assert not imported_by("from textgen_runtime import Sampler, load, bundled_models, TextgenError") & HEAVY
-    # The check sees what there is to see.
+    # The check detects an import of numpy.
     assert "numpy" in imported_by("import textgen_runtime as t; t.softmax([1.0])") & HEAVY
 
 
 def test_generating_imports_no_numpy(tiny_path: Path) -> None:
-    """With the native engine, in a program and as a command."""
+    """With the native engine, in a program and in the command."""
     program = (
         f"import textgen_runtime as t; m = t.load({str(tiny_path)!r})\n"
         "assert len(m.generate('abc', length=300, seed=1)) == 300\n"
@@ -110,12 +109,12 @@ def test_drawing_from_a_buffer_imports_no_numpy() -> None:
     assert not imported_by(program) & HEAVY
 
 
-def test_every_name_of_the_runtime_is_there() -> None:
+def test_every_public_name_can_be_imported() -> None:
     assert all(getattr(textgen, name) is not None for name in textgen.__all__)
     assert set(textgen.__all__) <= set(dir(textgen))
     with pytest.raises(AttributeError, match="module 'textgen_runtime' has no attribute 'nothing'"):
         textgen.nothing  # noqa: B018
-    # A function that is called like its module, whatever was imported before.
+    # The name is the function, even if its module was imported first.
     run_python(
         "import textgen_runtime.model_file.bundled, textgen_runtime as t\n"
         "assert t.bundled_models() == ['nietzsche']"
@@ -124,8 +123,8 @@ def test_every_name_of_the_runtime_is_there() -> None:
     assert set(textgen.__all__) <= set(names)
 
 
-def test_the_launcher_imports_nothing() -> None:
-    """Before it has settled what an interrupt does."""
+def test_the_launcher_imports_nothing_else() -> None:
+    """No import may precede its change of the interrupt handler."""
     program = "import sys; before = {*sys.modules}; import textgen_launcher; print({*sys.modules} - before)"
     assert run_python(program).strip() in ("{'textgen_launcher'}", "{'textgen_launcher', '_signal'}")
 
@@ -142,18 +141,18 @@ assert textgen_train.CorpusError is also is CorpusError
 """
 
 
-def test_texts_are_read_by_the_runtime_and_by_no_command() -> None:
+def test_corpora_are_read_by_the_runtime_without_training_or_cli() -> None:
     run_python(LAYERS)
 
 
-def test_the_training_package_names_its_parts() -> None:
+def test_every_public_name_of_training_can_be_imported() -> None:
     run_python("import textgen_train as t; assert all(getattr(t, name) for name in t.__all__)")
     run_python("import textgen_train as t; assert not hasattr(t, 'nothing')")
 
 
-def test_importing_sets_nothing_global() -> None:
+def test_importing_changes_no_global_state() -> None:
     run_python(
-        # numpy adds filters of its own when it is imported.
+        # numpy adds warning filters when it is imported.
         "import os, warnings, numpy, numpy.random, onnxruntime\n"
         "environment, filters = dict(os.environ), list(warnings.filters)\n"
         "import textgen_runtime, textgen_runtime.engines.onnxruntime, textgen_train\n"
@@ -164,7 +163,7 @@ def test_importing_sets_nothing_global() -> None:
 @pytest.mark.parametrize(
     ("package", "command"), [("textgen_runtime", "textgen-run"), ("textgen_train", "textgen-train")]
 )
-def test_a_package_runs_as_its_command(package: str, command: str) -> None:
+def test_python_m_runs_the_command_of_a_package(package: str, command: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", package, "--version"], check=True, capture_output=True, encoding="utf-8"
     )
@@ -173,7 +172,7 @@ def test_a_package_runs_as_its_command(package: str, command: str) -> None:
 
 @pytest.mark.parametrize("package", ["textgen_runtime", "textgen_train"])
 def test_every_lazy_name_has_a_module(package: str) -> None:
-    """The table of lazy names and ``__all__`` agree."""
+    """The table of lazily imported names agrees with ``__all__``."""
     module = importlib.import_module(package)
     eager = {name for name in module.__all__ if name in vars(module) and name not in module._HOMES}
     assert set(module.__all__) == {*module._HOMES, *eager}

@@ -1,4 +1,4 @@
-"""The source distribution: its tests can be run where it is unpacked."""
+"""The source distribution: its files, and its tests in the unpacked folder."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from tests.helpers.paths import ROOT
 
 @pytest.fixture(scope="module")
 def unpacked(distributions: Path, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The unpacked sdist, with the extensions that were built from it in their places."""
+    """The unpacked sdist, with the extensions that were built from it."""
     (sdist,) = distributions.glob("*.tar.gz")
     folder = tmp_path_factory.mktemp("sdist")
     with tarfile.open(sdist) as archive:
@@ -22,24 +22,24 @@ def unpacked(distributions: Path, wheel: Path, tmp_path_factory: pytest.TempPath
     (top,) = folder.iterdir()
     with zipfile.ZipFile(wheel) as built:
         extensions = [name for name in built.namelist() if name.endswith((".so", ".pyd"))]
-        built.extractall(top / "runtime", extensions)  # noqa: S202 (an archive of our own making)
+        built.extractall(top / "runtime", extensions)  # noqa: S202 (an archive that this test built)
     return top
 
 
-def pytest_there(unpacked: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the unpacked tests, on the unpacked packages."""
-    paths = os.pathsep.join(str(unpacked / part) for part in ("runtime", "train"))
+def run_unpacked_pytest(unpacked: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the unpacked tests with the unpacked packages."""
+    python_path = os.pathsep.join(str(unpacked / part) for part in ("runtime", "train"))
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
         cwd=unpacked,
-        env=os.environ | {"PYTHONPATH": paths},
+        env=os.environ | {"PYTHONPATH": python_path},
         capture_output=True,
         check=False,
         encoding="utf-8",
     )
 
 
-def test_it_holds_every_file_that_is_worked_on(unpacked: Path) -> None:
+def test_the_sdist_contains_every_source_file(unpacked: Path) -> None:
     patterns = (
         "Makefile",
         "CONTRIBUTING.md",
@@ -57,25 +57,25 @@ def test_it_holds_every_file_that_is_worked_on(unpacked: Path) -> None:
         "runtime/core/**/*.[ch]",
     )
     for pattern in patterns:
-        here = {path.relative_to(ROOT) for path in ROOT.glob(pattern)}
-        assert here
-        assert here <= {path.relative_to(unpacked) for path in unpacked.glob(pattern)}
+        expected = {path.relative_to(ROOT) for path in ROOT.glob(pattern)}
+        assert expected
+        assert expected <= {path.relative_to(unpacked) for path in unpacked.glob(pattern)}
 
 
-def test_all_tests_can_be_collected_there(unpacked: Path) -> None:
-    done = pytest_there(unpacked, "--collect-only")
+def test_all_unpacked_tests_can_be_collected(unpacked: Path) -> None:
+    done = run_unpacked_pytest(unpacked, "--collect-only")
     assert (done.returncode, done.stderr) == (0, "")
-    here = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
-    assert here == {Path(line.split("::")[0]).name for line in done.stdout.splitlines() if "::" in line}
+    expected = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    assert expected == {Path(line.split("::")[0]).name for line in done.stdout.splitlines() if "::" in line}
 
 
-def test_tests_pass_there(unpacked: Path) -> None:
-    """Those that read the tiny model, the benchmarks and the code that was unpacked."""
+def test_some_unpacked_tests_pass(unpacked: Path) -> None:
+    """The selected tests read the tiny model, the benchmarks and the unpacked code."""
     program = "import textgen_runtime, textgen_train; print(textgen_runtime.__file__, textgen_train.__file__)"
-    some = unpacked / "tests" / "test_unpacked.py"
-    some.write_text(f"def test_place():\n    {program}\n", encoding="utf-8")
+    extra = unpacked / "tests" / "test_unpacked.py"
+    extra.write_text(f"def test_place():\n    {program}\n", encoding="utf-8")
     chosen = ("runtime/engines/test_engines", "benchmarks/test_kneser_ney", "test_unpacked")
-    done = pytest_there(unpacked, "-rP", *(f"tests/{name}.py" for name in chosen))
-    some.unlink()
+    done = run_unpacked_pytest(unpacked, "-rP", *(f"tests/{name}.py" for name in chosen))
+    extra.unlink()
     assert done.returncode == 0, done.stdout
     assert done.stdout.count(str(unpacked / "runtime")) == done.stdout.count(str(unpacked / "train")) == 1

@@ -1,4 +1,4 @@
-"""The built wheel, in an environment that has it and its base dependencies and nothing else."""
+"""The built wheel, in an environment that contains only it and its base dependencies."""
 
 import importlib.metadata
 import os
@@ -20,24 +20,24 @@ BASE = ("numpy", "onnxruntime")
 
 
 def closure(names: tuple[str, ...]) -> set[str]:
-    """Distributions and all that they need."""
-    found: set[str] = set()
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop()
-        if name in found:
+    """Return the names of distributions and of all their dependencies."""
+    closed: set[str] = set()
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        if name in closed:
             continue
-        found.add(name)
+        closed.add(name)
         for text in importlib.metadata.requires(name) or ():
             requirement = Requirement(text)
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-                waiting.append(requirement.name)
-    return found
+                pending.append(requirement.name)
+    return closed
 
 
 @pytest.fixture(scope="module")
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of programs of an environment with the wheel installed; made without a network."""
+    """The folder of the programs of an environment with the wheel, created without a network."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False)
     paths = sysconfig.get_paths("venv", vars={"base": str(folder), "platbase": str(folder)})
@@ -64,7 +64,7 @@ def run(program: Path | str, *arguments: str, cwd: Path) -> subprocess.Completed
     )
 
 
-def test_the_wheel_holds_the_packages_and_no_sources_of_the_extensions(wheel: Path) -> None:
+def test_the_wheel_contains_the_packages_without_extension_sources(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     packages = {name.split("/")[0] for name in names if ".dist-info" not in name}
     assert packages == {"textgen_launcher.py", "textgen_runtime", "textgen_train"}
@@ -81,8 +81,8 @@ def test_the_wheel_holds_the_packages_and_no_sources_of_the_extensions(wheel: Pa
     assert not [name for name in names if name.endswith((".pyx", ".c", ".h"))]
 
 
-def test_the_wheel_holds_what_other_cython_code_needs(wheel: Path) -> None:
-    """The sampler's .pxd and what it cimports, none of which includes a header of the core."""
+def test_the_wheel_contains_the_files_for_cimport(wheel: Path) -> None:
+    """These are sampler.pxd and what it cimports. None of them includes a header of the core."""
     with zipfile.ZipFile(wheel) as archive:
         texts = {
             Path(name).name: archive.read(name).decode()
@@ -96,12 +96,11 @@ def test_the_wheel_holds_what_other_cython_code_needs(wheel: Path) -> None:
             assert f"{module}.pxd" in texts
 
 
-def test_the_wheel_holds_every_module_of_training(wheel: Path) -> None:
-    """Those of its sub-packages too."""
+def test_the_wheel_contains_every_module_of_training(wheel: Path) -> None:
     train = ROOT / "train"
-    here = {path.relative_to(train).as_posix() for path in train.glob("textgen_train/**/*.py")}
-    assert "textgen_train/loop/trainer.py" in here
-    assert here <= set(zipfile.ZipFile(wheel).namelist())
+    modules = {path.relative_to(train).as_posix() for path in train.glob("textgen_train/**/*.py")}
+    assert "textgen_train/loop/trainer.py" in modules
+    assert modules <= set(zipfile.ZipFile(wheel).namelist())
 
 
 def test_textgen_run_works_without_the_training_extra(
@@ -112,22 +111,22 @@ def test_textgen_run_works_without_the_training_extra(
     assert len(done.stdout) == len("dad had") + 20 + 1
 
 
-def test_the_model_that_ships_runs_with_no_file_at_hand(environment: Path, tmp_path: Path) -> None:
+def test_the_bundled_model_runs_without_a_file(environment: Path, tmp_path: Path) -> None:
     done = run(environment / "textgen-run", "nietzsche", "--length", "20", "--no-echo", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout) == 21
 
 
-def test_the_page_of_surprise_is_drawn_without_the_training_extra(environment: Path, tmp_path: Path) -> None:
+def test_the_surprise_page_works_without_the_training_extra(environment: Path, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("the will to power", encoding="utf-8")
     options = ("nietzsche", "text.txt", "--surprise", "page.html")
     done = run(environment / "textgen-eval", *options, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "16 characters predicted" in done.stdout
+    assert "16 characters scored" in done.stdout
     assert "<h2>text.txt</h2>" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
-def test_the_runtime_embeds_without_the_training_extra(
+def test_the_library_works_without_the_training_extra(
     environment: Path, tiny_path: Path, tmp_path: Path
 ) -> None:
     program = (
@@ -138,12 +137,12 @@ def test_the_runtime_embeds_without_the_training_extra(
     )
     done = run(environment / "python", "-c", program, cwd=tmp_path)
     assert done.stderr == ""
-    length, place = done.stdout.split()
+    length, path = done.stdout.split()
     assert length == "30"
-    assert str(ROOT) not in place
+    assert str(ROOT) not in path
 
 
-def test_textgen_train_without_its_extra_says_what_to_install(environment: Path, tmp_path: Path) -> None:
+def test_textgen_train_without_its_extra_names_the_extra(environment: Path, tmp_path: Path) -> None:
     done = run(environment / "textgen-train", "python-docs", cwd=tmp_path)
     assert done.returncode == 1
     assert 'pip install "textgen-onnx[train]"' in done.stderr

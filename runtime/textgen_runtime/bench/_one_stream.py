@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Callable
 from typing import Any
 
-from textgen_runtime.generation.generation import read_prompt
+from textgen_runtime.generation.generation import feed_in_chunks
 
 from ._loops import WINDOW
 from ._rounds import cut_short, interleave, medians, sized_in_time
@@ -66,7 +66,7 @@ def prompts(bench: Bench, deadline: Deadline) -> Section:
 
         def read(repeats: int) -> None:
             for _ in range(repeats):
-                read_prompt(engine, tokens, state)
+                feed_in_chunks(engine, tokens, state)
 
         return read
 

@@ -1,1 +1,1 @@
-"""The commands: ``textgen-run``, ``textgen-eval``, ``textgen-info`` and ``textgen-bench``."""
+"""The commands of the runtime: ``textgen-run``, ``textgen-eval``, ``textgen-info`` and ``textgen-bench``."""

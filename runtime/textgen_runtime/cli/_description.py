@@ -1,4 +1,4 @@
-"""What a model file says of itself, without running it."""
+"""The description of a model file, without running the model."""
 
 import hashlib
 import os
@@ -19,18 +19,18 @@ from textgen_runtime.system.json_text import from_json
 
 @dataclass(frozen=True)
 class Description:
-    """What a model file says of itself.
+    """The description of a model file.
 
     Attributes:
-        path: The file.
-        size: Its bytes.
-        sha256: Of the file, in hexadecimal.
-        format: The number of the metadata's format.
-        layers: Layers of the state that the graph declares: of ``hidden``, or else of its first array.
-        units: Units of each, alike.
-        parameters: How many float32 values the file holds.
-        engine: What runs it by default, ``"native"``; None if only ``--engine onnxruntime`` does.
-        why_not_native: Why the native engine does not run it; None if it does.
+        path: The path of the file.
+        size: Size of the file in bytes.
+        sha256: SHA-256 of the file, in hexadecimal.
+        format: Version of the metadata format.
+        layers: Number of layers, from the shape of the state ``hidden``, or else of the first state array.
+        units: Number of units per layer, from the same shape.
+        parameters: Number of float32 values in the file.
+        engine: ``"native"``, or None if only ``--engine onnxruntime`` runs the model.
+        why_not_native: Why the native engine cannot run the model, or None if it can.
         metadata: The metadata.
     """
 
@@ -46,7 +46,7 @@ class Description:
     metadata: Metadata
 
     def as_json(self) -> dict[str, Any]:
-        """The same, made of what JSON has; the metadata under its keys without ``textgen.``."""
+        """Return the description as JSON values. Metadata keys have no ``textgen.`` prefix."""
         tokenizer = self.metadata.tokenizer
         return {
             "path": str(self.path),
@@ -68,10 +68,10 @@ class Description:
 
 
 def describe_file(model: str | os.PathLike[str]) -> Description:
-    """Read what a model file says of itself; its graph is looked at and not run.
+    """Describe a model file. Its graph is checked but not run.
 
     Args:
-        model: The path of a model file, or the name of one that ships.
+        model: The path of a model file or of its folder, or the name of a bundled model.
 
     Raises:
         ModelFileError: If the file cannot be read, is damaged, or is not a text generator.
@@ -90,12 +90,12 @@ def _describe(path: Path, content: bytes) -> Description:
     reason = vocabulary = None
     try:
         vocabulary = file.vocabulary_size
-        # Damaged weights are refused here as they are by load.
+        # Like ``load``, this rejects damaged weights.
         CoreNetwork(file)
     except UnknownGraphError as error:
         engine, reason = None, why_not_native(error)
     metadata = Metadata.from_props(file.metadata, vocabulary)
-    layers, units = _declared_state(file)
+    layers, units = _layers_and_units(file)
     return Description(
         path=path,
         size=len(content),
@@ -110,13 +110,13 @@ def _describe(path: Path, content: bytes) -> Description:
     )
 
 
-def _declared_state(file: ModelFile) -> tuple[int, int]:
-    """Layers and units, from the shape of the hidden state, or else of the first array."""
+def _layers_and_units(file: ModelFile) -> tuple[int, int]:
+    """Return the layers and units of the hidden state, or else of the first state array."""
     state = file.declared_state
     first = next(iter(state.values()), (0, 0))
     layers, units = state.get(HIDDEN, first)
     if layers < 1 or units < 1:
         raise ModelFileError(
-            "it is no text generator: its graph has no state, a float32 input of stated layers and units"
+            "it is not a text generator: its graph has no state input (float32, with fixed layers and units)"
         )
     return layers, units

@@ -1,4 +1,4 @@
-"""The figures of scored texts, as ``textgen-eval`` writes them."""
+"""Results of scored texts, as ``textgen-eval`` prints them."""
 
 import math
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ from textgen_runtime.text.character_tokenizer import CHARACTER
 
 @dataclass(frozen=True)
 class EvalResult:
-    """One text's figures.
+    """The result of one text, or of several texts combined.
 
     Attributes:
-        name: What the text is called.
-        prediction: How it was predicted; None for several texts together.
-        score: What that comes to.
-        skipped: Characters left out because the model does not know them.
-        seconds: What predicting took.
-        compressed: Bits that each compressor needs.
-        last: The share of the text that was scored.
-        unknown: Tokens scored as the model's unknown symbol.
+        name: The name of the text.
+        prediction: The prediction of each token, or None if it is not needed.
+        score: The score of the text.
+        skipped: Number of characters that were skipped because they are outside the vocabulary.
+        seconds: Time to predict the text.
+        compressed: Compressed size in bits, by compressor.
+        last: The share of the text that was scored, in (0, 1].
+        unknown: Number of tokens that were scored as the model's unknown symbol.
     """
 
     name: str
@@ -39,7 +39,7 @@ class EvalResult:
         return self.score.characters / max(self.seconds, 1e-9)
 
     def as_json(self) -> dict[str, Any]:
-        """The figures as ``--json`` writes them."""
+        """Return the result as ``--json`` prints it."""
         score = self.score
         return {
             "name": self.name,
@@ -49,7 +49,7 @@ class EvalResult:
             "unknown": self.unknown,
             "nats": score.nats,
             "bits": score.bits,
-            # JSON has no infinity, which a model that rules the text out comes to.
+            # JSON has no infinity. A model with a character of probability 0 has infinite perplexity.
             "perplexity": score.perplexity if math.isfinite(score.perplexity) else None,
             "accuracy": score.accuracy,
             "seconds": self.seconds,
@@ -57,44 +57,45 @@ class EvalResult:
             "compressors": {name: bits / score.characters for name, bits in self.compressed.items()},
         }
 
-    @property
-    def predicted(self) -> str:
-        """What was scored, for a person."""
+    def format_counts(self) -> str:
+        """Return the numbers of scored and skipped characters in words."""
         part = f", the last {self.last:.4g} of the text" if self.last < 1 else ""
-        skipped = f", {self.skipped:,} unknown ones skipped" if self.skipped else ""
+        skipped = f", {self.skipped:,} unknown characters skipped" if self.skipped else ""
         unknown = f", {self.unknown:,} of them as the unknown symbol" if self.unknown else ""
         tokens = "" if self.score.unit == CHARACTER else f" in {self.score.tokens:,} tokens"
-        return f"{self.score.characters:,} characters predicted{tokens}{part}{unknown}{skipped}"
+        return f"{self.score.characters:,} characters scored{tokens}{part}{unknown}{skipped}"
 
-    def lines(self) -> list[str]:
-        """The figures for a person."""
+    def format_lines(self) -> list[str]:
+        """Return the result as lines of text."""
         score = self.score
-        beside = "  ".join(f"{name} {bits / score.characters:.3f}" for name, bits in self.compressed.items())
+        compressors = "  ".join(
+            f"{name} {bits / score.characters:.3f}" for name, bits in self.compressed.items()
+        )
         return [
-            f"{self.name}: {self.predicted}, {self.characters_per_second:,.0f} characters/s",
-            f"  {summary(score)}",
-            f"  bits a character: model {score.bits:.3f}  {beside}",
+            f"{self.name}: {self.format_counts()}, {self.characters_per_second:,.0f} characters/s",
+            f"  {format_score(score)}",
+            f"  bits per character: model {score.bits:.3f}  {compressors}",
         ]
 
 
-def summary(score: Score) -> str:
-    """A score in one line."""
-    perplexity = f"{score.perplexity:.3f}" + " a token" * (score.unit != CHARACTER)
+def format_score(score: Score) -> str:
+    """Return a score in one line."""
+    per_token = " per token" * (score.unit != CHARACTER)
     return (
-        f"{score.nats:.4f} nats a character, {score.bits:.4f} bits, perplexity {perplexity}, "
-        f"likeliest {score.unit} right {score.accuracy:.1%}"
+        f"{score.nats:.4f} nats per character, {score.bits:.4f} bits per character, "
+        f"perplexity {score.perplexity:.3f}{per_token}, accuracy {score.accuracy:.1%}{per_token}"
     )
 
 
-def combined(texts: Sequence[EvalResult]) -> EvalResult:
-    """Several texts as one; each was read and compressed on its own."""
+def combined(results: Sequence[EvalResult]) -> EvalResult:
+    """Return the result of several texts combined. Each was scored and compressed separately."""
     return EvalResult(
-        "all together",
+        "all texts",
         None,
-        total_score([text.score for text in texts]),
-        sum(text.skipped for text in texts),
-        sum(text.seconds for text in texts),
-        {name: sum(text.compressed[name] for text in texts) for name in COMPRESSORS},
-        texts[0].last,
-        sum(text.unknown for text in texts),
+        total_score([result.score for result in results]),
+        sum(result.skipped for result in results),
+        sum(result.seconds for result in results),
+        {name: sum(result.compressed[name] for result in results) for name in COMPRESSORS},
+        results[0].last,
+        sum(result.unknown for result in results),
     )

@@ -1,4 +1,4 @@
-"""Files that an option names: what they must not be, whether they can be written, and writing them."""
+"""Output files that an option names: checks before the work, and atomic writing after it."""
 
 import os
 import stat
@@ -12,61 +12,61 @@ from textgen_runtime.system.files import replace_file
 from textgen_runtime.system.interrupts import DeferredInterrupts
 
 
-def refuse_to_replace(option: str, path: Path, kind: str, prog: str, is_own: Callable[[Path], bool]) -> None:
-    """See that a file about to be replaced is an older one of the same kind, and not standard output.
+def check_overwrite(
+    option: str, path: Path, kind: str, prog: str, is_same_kind: Callable[[Path], bool]
+) -> None:
+    """Check that an existing file is an earlier output of the same kind, and not standard output.
 
-    A shell makes the first input the name of an output where it expands ``--option *``.
+    If a shell expands ``--option *``, the first input file becomes the name of the output.
 
     Args:
-        option: The one that names the file.
+        option: The option that names the file.
         path: The file.
-        kind: What is written to it, such as "page".
-        prog: The command.
-        is_own: Whether an existing file is of this kind.
+        kind: The kind of output, such as "page".
+        prog: The command that writes it.
+        is_same_kind: Whether an existing file is of this kind.
 
     Raises:
-        OutputError: If it is something else.
+        OutputError: If the file is of another kind, or is standard output.
     """
     try:
-        is_other = path.is_file() and path.stat().st_size > 0 and not is_own(path)
+        is_other = path.is_file() and path.stat().st_size > 0 and not is_same_kind(path)
     except OSError:
-        # Writing will tell.
+        # Writing reports the error.
         return
     if is_standard_output(path):
         raise OutputError(
-            f"{option} wants a file of its own for the {kind}, not {path}: standard output has the figures"
+            f"{option} {path}: the file is also standard output; write the {kind} to another file"
         )
     if is_other:
         raise OutputError(
-            f"{option} would replace {path}, which is no {kind} of {prog}: choose another name, or remove it"
+            f"{option} {path}: the file exists and is not a {kind} of {prog}; refusing to overwrite it"
         )
 
 
-def check_output(option: str, path: Path, kind: str, prog: str, is_own: Callable[[Path], bool]) -> None:
-    """See that a file that an option names can be written and replaces nothing else, before the work.
+def check_output(option: str, path: Path, kind: str, prog: str, is_same_kind: Callable[[Path], bool]) -> None:
+    """Check before the work that an output file can be written and overwrites only its own kind.
 
-    The arguments and the errors are those of ``refuse_to_replace`` and ``see_that_it_can_be_written``.
+    Arguments and errors are those of ``check_overwrite`` and ``check_writable``.
     """
-    refuse_to_replace(option, path, kind, prog, is_own)
-    see_that_it_can_be_written(path)
+    check_overwrite(option, path, kind, prog, is_same_kind)
+    check_writable(path)
 
 
 def is_standard_output(path: Path) -> bool:
-    """Whether what is written to a path comes out where the figures do, as with ``/dev/stdout``."""
+    """Whether a path is the file that standard output is redirected to, for example ``/dev/stdout``."""
     try:
-        # What a terminal or /dev/null is given twice spoils nothing.
+        # A terminal or /dev/null can receive both outputs.
         return not path.is_char_device() and os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
     except OSError:
         return False
 
 
-def see_that_it_can_be_written(path: Path) -> None:
-    """See that a file can be made before the work whose result it is for.
-
-    Nothing is left behind, and an existing file stays as it is.
+def check_writable(path: Path) -> None:
+    """Check that a file can be written, without changing it or leaving a file behind.
 
     Raises:
-        OutputError: If it cannot be written.
+        OutputError: If the file cannot be written.
     """
     try:
         try:
@@ -74,7 +74,7 @@ def see_that_it_can_be_written(path: Path) -> None:
         except FileNotFoundError:
             mode = None
         if mode is None or stat.S_ISREG(mode):
-            # It will be replaced by a file from the same folder.
+            # The output is written to a temporary file in the same folder, then renamed.
             with tempfile.TemporaryFile(dir=Path(os.path.realpath(path)).parent):
                 pass
         elif stat.S_ISDIR(mode):
@@ -86,10 +86,10 @@ def see_that_it_can_be_written(path: Path) -> None:
 
 
 def write_output(path: Path, content: bytes) -> None:
-    """Write the file, whole or not at all; an interrupt waits for that, or it would leave a temporary file.
+    """Write a file atomically. An interrupt is deferred, so that it leaves no temporary file.
 
     Raises:
-        OutputError: If it cannot be written.
+        OutputError: If the file cannot be written.
         KeyboardInterrupt: After an interrupt.
     """
     with DeferredInterrupts():

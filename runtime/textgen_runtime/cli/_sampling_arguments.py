@@ -1,4 +1,8 @@
-"""The options of a command for the parameters of generation, and what they come to."""
+"""The sampling options of a command, and the ``Sampling`` objects that they select.
+
+To add a sampling parameter, add its option to ``add_sampling`` and pass it to ``Sampling`` in ``samplings``.
+If the option accepts several values, include it in ``sampling_heading``.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -9,23 +13,23 @@ from .parser import number
 
 
 def add_sampling(command: argparse.ArgumentParser) -> None:
-    """The options."""
+    """Add an option for each sampling parameter."""
     command.add_argument(
         "--temp",
         metavar="T",
         type=number("a finite number, 0 or more", lambda value: value >= 0),
         nargs="+",
         default=[DEFAULT_TEMPERATURE],
-        help="temperature: 0 always takes the likeliest character, 1 follows the model, higher surprises; "
-        f"several give a text each, under headings (default {DEFAULT_TEMPERATURE})",
+        help="one or more temperatures; 0 always selects the most likely token, higher is more random "
+        f"(default: {DEFAULT_TEMPERATURE})",
     )
 
 
 def samplings(arguments: argparse.Namespace) -> Sequence[Sampling]:
-    """Each sampling that the options ask for."""
+    """Return the selected samplings, one per temperature."""
     return [Sampling(temperature=temperature) for temperature in arguments.temp]
 
 
-def heading(sampling: Sampling) -> str:
-    """What tells texts of this sampling from those of the others."""
+def sampling_heading(sampling: Sampling) -> str:
+    """Return a heading that distinguishes texts of this sampling from those of the others."""
     return f"temperature: {sampling.temperature}"

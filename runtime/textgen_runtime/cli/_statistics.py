@@ -1,4 +1,4 @@
-"""What ``textgen-run --stats`` tells."""
+"""The report of ``textgen-run --stats``."""
 
 from collections.abc import Sequence
 
@@ -7,53 +7,54 @@ from textgen_runtime.generation.model import Model
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.text.levels import unit_of
 
-from ._sampling_arguments import heading
+from ._sampling_arguments import sampling_heading
 
-NAME = 17  # Columns of a figure's name.
+LABEL_WIDTH = 20
 MICROSECONDS = 1e6
 MILLISECONDS = 1e3
 
 
-def statistics(
+def format_statistics(
     model: Model,
     seed: int,
     load_seconds: float,
     first_text_seconds: float,
     measured: Sequence[tuple[Sampling, Measurements]],
 ) -> list[str]:
-    """The report, a line a figure. All figures are those of tokens, which may be characters.
+    """Return the report, one line per value. All values are per token.
 
     Args:
-        model: What was run.
-        seed: What gives the text again.
-        load_seconds: Reading the model, the import of its engine included.
-        first_text_seconds: From the start of the command until the first chunk of text was written.
-        measured: Each sampling and what its texts took; with several threads, their times added up.
+        model: The model that generated the texts.
+        seed: The seed that reproduces them.
+        load_seconds: Time to load the model, including the import of its engine.
+        first_text_seconds: Time from the start of the command to the first text that was written.
+        measured: Each sampling with the measurements of its texts. Times of several threads are summed.
     """
     unit = unit_of(model.tokenizer)
-    whole = Measurements()
-    for _, part in measured:
-        whole.merge(part)
-    tokens = max(whole.tokens, 1)
-    seconds = whole.model_seconds + whole.sampler_seconds
-    forward = whole.model_seconds / tokens * MICROSECONDS
-    sampler = whole.sampler_seconds / tokens * MICROSECONDS
-    return [
-        f"engine           {model.engine.name}",
-        f"seed             {seed}",
-        f"load             {load_seconds * MILLISECONDS:.1f} ms",
-        f"{f'first {unit}':<{NAME}}{first_text_seconds * MILLISECONDS:.1f} ms after the start",
-        f"speed            {tokens / max(seconds, 1e-9):,.0f} {unit}s/s",
-        f"{f'a {unit}':<{NAME}}{forward + sampler:.2f} us: model {forward:.2f}, sampler {sampler:.2f}",
-        *entropies(measured, unit),
+    sums = Measurements()
+    for _, measurements in measured:
+        sums.merge(measurements)
+    tokens = max(sums.tokens, 1)
+    seconds = max(sums.model_seconds + sums.sampler_seconds, 1e-9)
+    forward = sums.model_seconds / tokens * MICROSECONDS
+    sampler = sums.sampler_seconds / tokens * MICROSECONDS
+    values = [
+        ("engine", model.engine.name),
+        ("seed", str(seed)),
+        ("load time", f"{load_seconds * MILLISECONDS:.1f} ms"),
+        (f"first {unit}", f"{first_text_seconds * MILLISECONDS:.1f} ms after start"),
+        ("throughput", f"{tokens / seconds:,.0f} {unit}s/s"),
+        (f"time per {unit}", f"{forward + sampler:.2f} us (model {forward:.2f}, sampler {sampler:.2f})"),
+        *(("mean entropy", entropy) for entropy in mean_entropies(measured, unit)),
     ]
+    return [f"{label:<{LABEL_WIDTH}}{value}" for label, value in values]
 
 
-def entropies(measured: Sequence[tuple[Sampling, Measurements]], unit: str) -> list[str]:
-    """A line for each sampling: the mean over several would be the entropy of none."""
+def mean_entropies(measured: Sequence[tuple[Sampling, Measurements]], unit: str) -> list[str]:
+    """Return the mean entropy of each sampling. A mean over several samplings would describe none of them."""
     several = len(measured) > 1
     return [
-        f"mean entropy     {part.entropy_bits / max(part.tokens, 1):.3f} bits a {unit}"
-        + f" at {heading(sampling).replace(':', '')}" * several
-        for sampling, part in measured
+        f"{measurements.entropy_bits / max(measurements.tokens, 1):.3f} bits per {unit}"
+        + f" at {sampling_heading(sampling).replace(':', '')}" * several
+        for sampling, measurements in measured
     ]

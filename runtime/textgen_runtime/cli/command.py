@@ -1,4 +1,4 @@
-"""Run a command: errors, exit codes, interrupts and closed pipes."""
+"""Running a command: errors, exit codes, interrupts and closed pipes."""
 
 import os
 import sys
@@ -13,18 +13,17 @@ EXIT_INTERRUPTED = 130
 
 
 def run_command(prog: str, command: Callable[[], int]) -> int:
-    """Run a command and turn what a user can cause into one line and an exit code.
+    """Run a command and report user errors in one line.
 
     Returns:
-        What the command returns; 1 after an error of the user's, 130 after an interrupt, and 0 when the
-        reader of the output has gone away, since it got all that it wanted. A standard output that is closed
-        from the start is an error.
+        The command's exit code; 1 after a user error, and 130 after an interrupt. If the reader of standard
+        output closes the pipe, the result is 0. If standard output is closed from the start, it is 1.
     """
     closed = []
     for name in ("stdout", "stderr"):
-        # None where the shell has closed it.
+        # None if the shell closed it.
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 (for as long as the process)
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 (open until the process ends)
             closed.append(name)
     try:
         if "stdout" in closed:
@@ -38,13 +37,13 @@ def run_command(prog: str, command: Callable[[], int]) -> int:
         redirect_to_null(sys.stdout)
         return EXIT_INTERRUPTED
     except MemoryError:
-        print_diagnostic(prog, "there is not enough memory for this")
+        print_diagnostic(prog, "not enough memory")
         return EXIT_FAILED
     except BrokenPipeError:
         redirect_to_null(sys.stdout)
         return 0
     except OSError as error:
-        # A stream's own errors name no file.
+        # An error of the stream itself has no file name.
         place = "cannot write standard output"
         if error.filename is None:
             redirect_to_null(sys.stdout)

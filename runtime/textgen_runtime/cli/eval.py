@@ -1,4 +1,4 @@
-"""``textgen-eval``: how well a model predicts texts."""
+"""``textgen-eval``: score texts with a model."""
 
 import argparse
 import sys
@@ -16,10 +16,10 @@ from textgen_runtime.system.console import print_diagnostic
 from textgen_runtime.system.json_text import to_json
 from textgen_runtime.system.text_files import STANDARD_INPUT
 
-from ._eval_result import EvalResult, combined, summary
+from ._eval_result import EvalResult, combined, format_score
 from ._output_files import check_output, write_output
 from .command import EXIT_FAILED, run_command
-from .parser import CommandParser, add_engine, add_lowercase, add_model, number
+from .parser import CommandParser, add_engine, add_lowercase, add_model, add_unknown, number
 
 PROG = "textgen-eval"
 
@@ -38,19 +38,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = parser()
     arguments = command.parse_args(argv)
     if arguments.texts.count(STANDARD_INPUT) > 1:
-        command.error(f"{STANDARD_INPUT}, standard input, can be read only once")
+        command.error(f"standard input ({STANDARD_INPUT}) can be given only once")
     if arguments.surprise == Path(STANDARD_INPUT):
-        command.error("--surprise wants the name of a file for its page")
+        command.error(f"--surprise needs the path of a file, not {STANDARD_INPUT}")
     return run_command(PROG, lambda: evaluate(arguments))
 
 
 def parser() -> CommandParser:
-    """The command's arguments."""
+    """Return the argument parser of the command."""
     command = CommandParser(
         PROG,
-        "Score a model on texts: how surprised it is by each character, given all before it. Each text is\n"
-        "read once, from a fresh state. Its first character has nothing before it and is not scored.\n"
-        f"Beside the score stands what {', '.join(COMPRESSORS)} make of the same characters.",
+        "Score texts with a model: how well it predicts each character from all\n"
+        "characters before it. Each text starts from a fresh state. Its first character\n"
+        f"is not scored. Compressors for comparison: {', '.join(COMPRESSORS)}.",
         EXAMPLES,
     )
     add_model(command)
@@ -58,65 +58,60 @@ def parser() -> CommandParser:
         "texts",
         metavar="TEXT",
         nargs="+",
-        help="a UTF-8 file, a folder of .txt files (also in sub-folders), - for standard input, or a name: "
-        f"{', '.join(NAMES)}; several are also summed up",
+        help="a UTF-8 file, a folder with .txt files, - for standard input, or the name of a corpus: "
+        f"{', '.join(NAMES)}",
     )
     command.add_argument(
         "--last",
         metavar="SHARE",
         type=number("a number above 0 and at most 1", lambda value: 0 < value <= 1),
         default=1.0,
-        help="score only this share of each text, cut from its end: 0.1 is what textgen-train holds out of "
-        "its corpus (default 1)",
+        help="share of each text to score, from its end; textgen-train holds out 0.1 (default: 1)",
     )
-    command.add_argument(
-        "--unknown",
-        choices=("error", "skip"),
-        default="error",
-        help="what to do about characters that the model does not know: error refuses the text, but a model "
-        "with an unknown symbol reads and scores them as that symbol; skip leaves them out; both are counted "
-        "(default error)",
-    )
+    add_unknown(command, "characters")
     add_lowercase(command, "the texts")
-    command.add_argument("--json", action="store_true", help="write the figures as JSON")
+    command.add_argument("--json", action="store_true", help="print the results as JSON")
     command.add_argument(
         "--surprise",
-        metavar="FILE",
+        metavar="PATH",
         type=Path,
-        help="write to FILE an HTML page that shows the texts, each character coloured by its surprise",
+        help="write an HTML page to PATH that colors each character by its surprise",
     )
     add_engine(command)
     return command
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    """Score all texts, then write what was asked for; one that cannot be scored costs no other its score."""
+    """Score all texts and write the results; return the exit code.
+
+    One failed text does not stop the others.
+    """
     if arguments.surprise:
-        # Only here, because most runs draw no page.
+        # Imported here because most runs write no page.
         from textgen_runtime.scoring.surprise_page import is_surprise_page
 
         check_output("--surprise", arguments.surprise, "page", PROG, is_surprise_page)
     model = load(arguments.model, engine=arguments.engine)
-    found, code = [], 0
+    results, code = [], 0
     for source in arguments.texts:
         try:
-            found.append(score_text(model, source, arguments))
+            results.append(score_text(model, source, arguments))
         except TextgenError as error:
             print_diagnostic(PROG, str(error))
             code = EXIT_FAILED
         except MemoryError:
-            print_diagnostic(PROG, f"{source}: there is not enough memory for this text")
+            print_diagnostic(PROG, f"{source}: not enough memory to score this text")
             code = EXIT_FAILED
-    if not found:
+    if not results:
         return code
-    # Before the figures, because their reader may have gone away.
+    # Before the results, because writing those fails if the reader of the pipe has exited.
     if arguments.surprise:
         try:
-            write_page(arguments, found)
+            write_page(arguments, results)
         except OutputError as error:
             print_diagnostic(PROG, str(error))
             code = EXIT_FAILED
-    write_figures(arguments, model, found)
+    write_results(arguments, model, results)
     return code
 
 
@@ -124,9 +119,9 @@ def score_text(model: Model, source: str, arguments: argparse.Namespace) -> Eval
     """Read and score one text.
 
     Raises:
-        CorpusError: If it cannot be had, or is empty.
-        TextFileError: If it cannot be read, or is not UTF-8.
-        TextgenError: If it cannot be scored; its name is in the message.
+        CorpusError: If the text is missing or empty, or a named corpus is not available.
+        TextFileError: If the text cannot be read, or is not UTF-8.
+        TextgenError: If the text cannot be scored. The message starts with its name.
     """
     name = "standard input" if source == STANDARD_INPUT else source
     text = read_corpus(source).text
@@ -140,7 +135,7 @@ def score_text(model: Model, source: str, arguments: argparse.Namespace) -> Eval
     seconds = perf_counter() - before
     return EvalResult(
         name,
-        # It has a number for each character, which nothing but the page shows.
+        # Its size is proportional to the text, and only the page needs it.
         prediction if arguments.surprise else None,
         prediction.score,
         prediction.skipped,
@@ -151,13 +146,13 @@ def score_text(model: Model, source: str, arguments: argparse.Namespace) -> Eval
     )
 
 
-def write_figures(arguments: argparse.Namespace, model: Model, texts: Sequence[EvalResult]) -> None:
-    """Write the figures to standard output, for a person or as JSON."""
-    # A file's name need not be text, and the output's encoding may lack what it holds.
+def write_results(arguments: argparse.Namespace, model: Model, results: Sequence[EvalResult]) -> None:
+    """Write the results to standard output, as text or as JSON."""
+    # A file name may contain characters that the output's encoding lacks.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if not arguments.json:
-        shown = [*texts, combined(texts)] if len(texts) > 1 else texts
-        sys.stdout.write("\n".join(line for text in shown for line in text.lines()) + "\n")
+        shown = [*results, combined(results)] if len(results) > 1 else results
+        sys.stdout.write("\n".join(line for result in shown for line in result.format_lines()) + "\n")
         return
     document = {
         "model": arguments.model,
@@ -166,25 +161,25 @@ def write_figures(arguments: argparse.Namespace, model: Model, texts: Sequence[E
         "last": arguments.last,
         "unknown": arguments.unknown,
         "lowercase": arguments.lowercase,
-        "texts": [text.as_json() for text in texts],
-        "all": combined(texts).as_json(),
+        "texts": [result.as_json() for result in results],
+        "all": combined(results).as_json(),
     }
     sys.stdout.write(to_json(document, indent=1) + "\n")
 
 
-def write_page(arguments: argparse.Namespace, texts: Sequence[EvalResult]) -> None:
+def write_page(arguments: argparse.Namespace, results: Sequence[EvalResult]) -> None:
     """Write the page of ``--surprise``.
 
     Raises:
-        OutputError: If it cannot be written.
+        OutputError: If the page cannot be written.
     """
-    # Only here, because most runs draw no page.
+    # Imported here because most runs write no page.
     from textgen_runtime.scoring.surprise_page import surprise_page
 
     shown = [
-        (text.name, f"{text.predicted}; {summary(text.score)}", text.prediction)
-        for text in texts
-        if text.prediction
+        (result.name, f"{result.format_counts()}; {format_score(result.score)}", result.prediction)
+        for result in results
+        if result.prediction
     ]
-    page = surprise_page(f"What surprises {Path(arguments.model).name}", shown)
+    page = surprise_page(f"Surprise of {Path(arguments.model).name}", shown)
     write_output(arguments.surprise, page.encode(errors="replace"))

@@ -1,4 +1,4 @@
-"""``textgen-info``: what a model file says of itself."""
+"""``textgen-info``: show the contents of a model file."""
 
 import argparse
 import sys
@@ -11,16 +11,16 @@ from textgen_runtime.text.levels import unit_of
 from textgen_runtime.text.normalization import Normalization
 
 from ._description import Description, describe_file
-from ._readable import fit, named, one_line, printable
+from ._readable import escape_unprintable, single_line, visible_name, wrap_words
 from .command import run_command
 from .parser import CommandParser, add_model
 
 PROG = "textgen-info"
 
 INDENT = "  "
-# Levels of the provenance that have lines of their own; what is deeper stands in a line.
-LEVELS = 4
-WIDEST_KEY = 40
+# Objects nested deeper than this are printed as JSON in one line.
+MAX_NESTED_LEVELS = 4
+MAX_KEY_WIDTH = 40
 
 EXAMPLES = """\
 examples:
@@ -36,89 +36,92 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parser() -> CommandParser:
-    """The command's arguments."""
+    """Return the argument parser of the command."""
     command = CommandParser(
         PROG,
-        "Show what a model file says of itself: its size, network, vocabulary, normalization, prompts and\n"
-        "training. The model is not run.",
+        "Show the contents of a model file: size, network, vocabulary, normalization,\n"
+        "prompts and training. The model is not run.",
         EXAMPLES,
     )
     add_model(command)
-    command.add_argument("--json", action="store_true", help="write it as JSON, the vocabulary as an array")
+    command.add_argument("--json", action="store_true", help="print the description as JSON")
     return command
 
 
 def info(arguments: argparse.Namespace) -> int:
-    """Write the description of a model file to standard output."""
+    """Write the description of a model file to standard output; return the exit code."""
     description = describe_file(arguments.model)
-    # What a file holds, and its name, need not be in the output's encoding.
+    # The file and its name may contain characters that the output's encoding lacks.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        text = to_json(description.as_json(), indent=1) if arguments.json else "\n".join(lines(description))
+        text = (
+            to_json(description.as_json(), indent=1)
+            if arguments.json
+            else "\n".join(format_lines(description))
+        )
     except RecursionError:
-        raise ModelFileError(f"{arguments.model}: its metadata is nested too deep to show") from None
+        raise ModelFileError(f"{arguments.model}: its metadata is nested too deeply to print") from None
     sys.stdout.write(f"{text}\n")
     return 0
 
 
-def lines(description: Description) -> Iterator[str]:
-    """The description for a person."""
+def format_lines(description: Description) -> Iterator[str]:
+    """Yield the description as lines of text."""
     metadata = description.metadata
     tokenizer = metadata.tokenizer
-    yield from pairs(
+    yield from format_pairs(
         {
             "file": str(description.path),
             "size": f"{description.size:,} bytes",
             "sha256": description.sha256,
             "format": str(description.format),
             "level": tokenizer.level,
-            "network": network(description),
+            "network": format_network(description),
             "parameters": f"{description.parameters:,}",
-            "engine": engine(description),
-            "normalization": normalization(metadata.normalization),
+            "engine": format_engine(description),
+            "normalization": format_normalization(metadata.normalization),
         }
     )
     special = "" if tokenizer.unknown is None else ", one of them the unknown symbol"
     yield f"vocabulary, {len(tokenizer):,} {unit_of(tokenizer)}s{special}"
-    yield from fit([named(symbol) for symbol in tokenizer.symbols], INDENT)
+    yield from wrap_words([visible_name(symbol) for symbol in tokenizer.symbols], INDENT)
     yield f"prompts, {len(metadata.prompts):,}"
-    yield from (f'{INDENT}"{one_line(prompt)}"' for prompt in metadata.prompts)
+    yield from (f'{INDENT}"{single_line(prompt)}"' for prompt in metadata.prompts)
     yield "training"
-    yield from pairs(metadata.training, INDENT)
+    yield from format_pairs(metadata.training, INDENT)
 
 
-def network(description: Description) -> str:
-    """Layers and units, for a person; the kind of the layers is known where the graph is."""
+def format_network(description: Description) -> str:
+    """Return the layers and units. Their type is known only if the native engine runs the graph."""
     kind = "LSTM units" if description.why_not_native is None else "units"
     return f"{description.layers} x {description.units} {kind}"
 
 
-def engine(description: Description) -> str:
-    """What runs the model, for a person."""
+def format_engine(description: Description) -> str:
+    """Return the engine that runs the model, with the reason if it is not the native one."""
     if description.why_not_native is None:
         return str(description.engine)
-    by_itself = description.engine or "none, or onnxruntime with --engine onnxruntime if you trust the file"
-    return f"{by_itself}: {one_line(description.why_not_native)}"
+    return f"onnxruntime only, if you trust the file; not native: {single_line(description.why_not_native)}"
 
 
-def normalization(form: Normalization) -> str:
-    """What is done to texts before they are read, for a person."""
-    case = "lower case" if form.lowercase else "case kept"
-    return f"{case}, Unicode {form.unicode}" if form.unicode else f"{case}, code points kept"
+def format_normalization(form: Normalization) -> str:
+    """Return the normalization of prompts and texts in words."""
+    case = "lower case" if form.lowercase else "case unchanged"
+    return f"{case}, Unicode {form.unicode}" if form.unicode else f"{case}, code points unchanged"
 
 
-def pairs(values: Mapping[str, Any], indent: str = "") -> Iterator[str]:
-    """A line for each name and value, aligned; an object inside has its lines below its name."""
-    width = max((min(len(printable(name)), WIDEST_KEY) for name in values), default=0)
+def format_pairs(values: Mapping[str, Any], indent: str = "") -> Iterator[str]:
+    """Yield an aligned line per name and value. The lines of a nested object follow its name."""
+    width = max((min(len(escape_unprintable(name)), MAX_KEY_WIDTH) for name in values), default=0)
     for name, value in values.items():
-        shown = one_line(name)
-        if isinstance(value, dict) and value and len(indent) < LEVELS * len(INDENT):
+        shown = single_line(name)
+        if isinstance(value, dict) and value and len(indent) < MAX_NESTED_LEVELS * len(INDENT):
             yield f"{indent}{shown}"
-            yield from pairs(value, indent + INDENT)
+            yield from format_pairs(value, indent + INDENT)
         else:
-            yield f"{indent}{shown:{width}}  {scalar(value)}"
+            yield f"{indent}{shown:{width}}  {format_value(value)}"
 
 
-def scalar(value: object) -> str:
-    """A value in one line."""
-    return one_line(value if isinstance(value, str) else to_json(value, ascii_only=False))
+def format_value(value: object) -> str:
+    """Return a value in one line."""
+    return single_line(value if isinstance(value, str) else to_json(value, ascii_only=False))

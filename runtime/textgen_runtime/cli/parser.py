@@ -1,4 +1,4 @@
-"""The argument parser of all commands, and the arguments that several commands share."""
+"""The argument parser of the commands, and arguments that several commands share."""
 
 import argparse
 import math
@@ -12,28 +12,32 @@ from textgen_runtime.system.console import terminal_columns
 
 from .command import EXIT_USAGE, run_command
 
-# More would not be cores, and onnxruntime starts every one of them.
+# More threads than cores gain nothing, and onnxruntime starts all of them.
 MAX_THREADS = 256
 
 MAX_SEED = 2**128 - 1
 
-MODEL_HELP = (
-    "a model.onnx that textgen-train wrote, the folder that holds it, or the name of a model that ships "
-    "(textgen-run --list)"
-)
+MODEL_HELP = "a model file, a folder with a model.onnx, or the name of a bundled model (textgen-run --list)"
 
 MAX_USAGE_ERROR = 400
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """argparse's own, but told its width, for which it would import shutil."""
+    """argparse's formatter with a given width. argparse would import shutil to find it."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=terminal_columns() - 2)
 
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        # "textgen-run" and "(default: 1)" must not be split between lines.
+        from textwrap import wrap
+
+        lines = wrap(text.replace("(default: ", "(default:\0"), width, break_on_hyphens=False)
+        return [line.replace("\0", " ") for line in lines]
+
 
 class CommandParser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, and which knows ``--help`` and ``--version``."""
+    """An argument parser with one-line errors and the options ``--help`` and ``--version``."""
 
     def __init__(self, prog: str, description: str, epilog: str | None = None) -> None:
         super().__init__(
@@ -55,15 +59,15 @@ class CommandParser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        # argparse repeats what it does not take.
+        # argparse repeats invalid arguments, which can be very long.
         message = shorten(message, MAX_USAGE_ERROR)
         self.exit(EXIT_USAGE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
 class PrintAndExit(argparse.Action):
-    """An option that writes a text to standard output and ends the command, whatever else is asked for.
+    """An option that writes a text to standard output and exits, whatever the other arguments are.
 
-    argparse's own actions exit with 0 where the text cannot be written.
+    argparse's own actions exit with 0 even if the text cannot be written.
     """
 
     def __init__(self, option_strings: list[str], dest: str, *, text: Callable[[], str], help: str) -> None:  # noqa: A002 (argparse's name)
@@ -78,60 +82,71 @@ class PrintAndExit(argparse.Action):
         return 0
 
 
-def whole_number(least: int, most: int = 2**63 - 1) -> Callable[[str], int]:
-    """An argument type: a whole number from ``least`` to ``most``."""
+def whole_number(minimum: int, maximum: int = 2**63 - 1) -> Callable[[str], int]:
+    """Return an argument type for integers from ``minimum`` to ``maximum``."""
 
     def parse(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"{quote(text)} is not a whole number") from None
-        if value < least:
-            raise argparse.ArgumentTypeError(f"must be {least} or more, not {quote(value)}")
-        if value > most:
-            raise argparse.ArgumentTypeError(f"must be {most} or less, not {quote(value)}")
+            raise argparse.ArgumentTypeError(f"{quote(text)} is not an integer") from None
+        if value < minimum:
+            raise argparse.ArgumentTypeError(f"must be {minimum} or more, not {quote(value)}")
+        if value > maximum:
+            raise argparse.ArgumentTypeError(f"must be {maximum} or less, not {quote(value)}")
         return value
 
     return parse
 
 
-def number(wanted: str, accept: Callable[[float], bool] = lambda _: True) -> Callable[[str], float]:
-    """An argument type: a finite number that ``accept`` accepts, described as ``wanted``."""
+def number(requirement: str, accept: Callable[[float], bool] = lambda _: True) -> Callable[[str], float]:
+    """Return an argument type for finite numbers that ``accept`` accepts; errors state the requirement."""
 
     def parse(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
-            # The likely reason, after an option that takes several numbers.
-            hint = " (MODEL goes before it)" if text.endswith(".onnx") else ""
+            # After an option with several numbers, MODEL is taken for another number.
+            hint = " (MODEL must come first)" if text.endswith(".onnx") else ""
             raise argparse.ArgumentTypeError(f"{quote(text)} is not a number{hint}") from None
         if not (math.isfinite(value) and accept(value)):
-            raise argparse.ArgumentTypeError(f"must be {wanted}, not {shorten(text)}")
+            raise argparse.ArgumentTypeError(f"must be {requirement}, not {shorten(text)}")
         return value
 
     return parse
 
 
 def add_model(command: argparse.ArgumentParser) -> None:
-    """The argument that says which model."""
+    """Add the argument that selects the model."""
     command.add_argument("model", metavar="MODEL", help=MODEL_HELP)
 
 
-def add_lowercase(command: argparse.ArgumentParser, what: str) -> None:
-    """The option that brings a text into lower case, for models whose vocabulary has no capitals."""
+def add_lowercase(command: argparse.ArgumentParser, text: str) -> None:
+    """Add the option that converts a text to lower case, for models without upper-case letters."""
     command.add_argument(
         "--lowercase",
         action="store_true",
-        help=f"make {what} lower case first, for a model that knows no capitals",
+        help=f"convert {text} to lower case, for a model without capital letters",
+    )
+
+
+def add_unknown(command: argparse.ArgumentParser, characters: str) -> None:
+    """Add the option that selects how to handle characters outside the vocabulary."""
+    command.add_argument(
+        "--unknown",
+        choices=("error", "skip"),
+        default="error",
+        help=f"how to handle {characters} outside the vocabulary: skip removes them; error maps them to the "
+        "unknown symbol, or fails if the model has none (default: error)",
     )
 
 
 def add_engine(command: argparse.ArgumentParser) -> None:
-    """The option that chooses what runs the model."""
+    """Add the option that selects the engine."""
     command.add_argument(
         "--engine",
         choices=("auto", "native", "onnxruntime"),
         default="auto",
-        help="what runs the model: native is far faster; onnxruntime runs any graph, so use it only for "
-        "files that you trust (default auto: native)",
+        help="engine that runs the model; use onnxruntime only for files that you trust "
+        "(default: auto, the native engine)",
     )

@@ -1,1 +1,1 @@
-"""Models, and the texts that they generate."""
+"""Loaded models, running generations, and batches of them."""

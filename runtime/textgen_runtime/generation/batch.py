@@ -1,4 +1,4 @@
-"""Lanes of one model that are continued side by side, and come and go between chunks."""
+"""``Batch``: generations of one model that advance together, one chunk at a time."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from textgen_runtime.engines.base import Ending, Generated, Measurements
 
 if TYPE_CHECKING:
-    from .generation import Generation, Mark
+    from .generation import Generation, Snapshot
     from .model import Model
 
 
@@ -16,13 +16,13 @@ LENGTH: Ending = "length"
 
 
 class BatchChunk(NamedTuple):
-    """What a chunk added to one lane.
+    """The tokens and the text that one chunk added to one lane.
 
     Attributes:
         generation: The lane.
-        tokens: How many were added.
-        text: What they add to the text, which is not one character for each token with every tokenizer.
-        ending: Why the lane ended, which has left the batch then; None if it goes on.
+        tokens: Number of tokens added.
+        text: Text added. With some tokenizers it is not one character per token.
+        ending: Why the lane ended, or None if it continues. The batch removes a lane that has ended.
     """
 
     generation: "Generation"
@@ -31,157 +31,158 @@ class BatchChunk(NamedTuple):
     ending: Ending | None
 
 
-class _Wanted(NamedTuple):
-    """What is still wanted of a lane: tokens, and whether its text ends with the last of them."""
+class _Target(NamedTuple):
+    """Number of tokens that a lane still needs, and whether to flush its decoder after the last one."""
 
     tokens: int
     finish: bool
 
 
-class _Place(NamedTuple):
-    """Where a batch stands: what is wanted of its lanes, and where each of them stands."""
+class _BatchSnapshot(NamedTuple):
+    """The lanes of a batch and the position of each, for rollback."""
 
-    lanes: "dict[Generation, _Wanted]"
-    marks: "Mapping[Generation, Mark]"
+    lanes: "dict[Generation, _Target]"
+    snapshots: "Mapping[Generation, Snapshot]"
 
 
 class Batch:
-    """Generations of one model, continued together a chunk at a time.
+    """Generations of one model that advance together, one chunk at a time.
 
-    The engine reads the weights once for all lanes. A lane's text does not depend on the others, and each
-    has its own sampling, length and ending. Not to be shared between threads.
+    The engine reads the weights once for all lanes. The text of a lane is independent of the other lanes.
+    Each lane has its own sampling, length and ending. A batch is not thread-safe.
 
     Args:
         model: The model of all lanes.
-        measurements: Where to add up what all lanes take, or None to save the effort.
+        measurements: Accumulates times and entropies of all lanes. None skips the measurements.
     """
 
     def __init__(self, model: "Model", measurements: Measurements | None = None) -> None:
         self.model = model
         self.measurements = measurements
-        self._lanes: dict[Generation, _Wanted] = {}
+        self._lanes: dict[Generation, _Target] = {}
 
     def __len__(self) -> int:
-        """How many lanes have not ended."""
+        """Return the number of active lanes."""
         return len(self._lanes)
 
     def __iter__(self) -> "Iterator[Generation]":
-        """The lanes that have not ended, in the order in which they were added."""
+        """Iterate over the active lanes, in the order in which they were added."""
         return iter(tuple(self._lanes))
 
     def add(self, generation: "Generation", length: int, *, finish: bool = True) -> None:
-        """Let a generation take part from the next chunk on.
+        """Add a generation as a lane, starting with the next chunk.
 
         Args:
-            generation: Of the batch's model. Its sampling may be set between chunks.
-            length: How many tokens are wanted of it.
-            finish: Whether its text ends with them, so that text which the decoder holds back is made at
-                the end. False where the generation goes on later.
+            generation: A generation of the batch's model. Its sampling can be changed between chunks.
+            length: Number of tokens to generate.
+            finish: Whether the text is complete after ``length`` tokens. If True, the last chunk includes the
+                text that the decoder still holds back. Pass False to continue the generation later.
 
         Raises:
-            ValueError: If ``length`` is negative, the generation is of another model, or it is there already.
-            TypeError: If ``length`` is not a whole number.
+            ValueError: If ``length`` is negative, the generation belongs to another model, or it is already
+                a lane of the batch.
+            TypeError: If ``length`` is not an integer.
         """
         if index(length) < 0:
             raise ValueError(f"length must be 0 or more, not {length}")
         if generation in self._lanes:
-            raise ValueError("the generation is a lane of this batch already")
+            raise ValueError("the generation is already a lane of this batch")
         if generation.model != self.model:
-            raise ValueError("the generation is of another model than the batch")
-        self._lanes[generation] = _Wanted(index(length), finish)
+            raise ValueError("the generation belongs to a different model than the batch")
+        self._lanes[generation] = _Target(index(length), finish)
 
     def remove(self, generation: "Generation") -> None:
-        """Let a lane leave; it stands behind the last chunk, and can be continued anywhere.
+        """Remove a lane. The generation stays at the end of the last chunk and can be continued elsewhere.
 
         Raises:
-            KeyError: If it is no lane of the batch, as after it has ended.
+            KeyError: If the generation is not an active lane of the batch.
         """
         del self._lanes[generation]
 
     def advance(self, steps: int | None = None) -> list[BatchChunk]:
-        """Continue every lane by a chunk.
+        """Continue every lane by one chunk.
 
-        After an error or an interrupt every lane stands where it stood before the chunk.
+        An error or an interrupt leaves every lane at its position before the call.
 
         Args:
-            steps: How many tokens of each lane at most, 1 or more; None takes as many as the engine makes of
-                all lanes in some milliseconds.
+            steps: Maximum number of tokens per lane, 1 or more. None chooses a chunk that takes the engine a
+                few milliseconds.
 
         Returns:
-            What was added to each lane, in the order in which they were added.
+            One chunk per lane, in the order in which the lanes were added.
 
         Raises:
-            SamplingError: If the model's logits are not finite, or a lane's random numbers are used up.
+            SamplingError: If the logits are not finite, or the random numbers of a lane are exhausted.
             ValueError: If ``steps`` is less than 1.
-            TypeError: If ``steps`` is not a whole number.
+            TypeError: If ``steps`` is not an integer.
         """
         if steps is not None and index(steps) < 1:
             raise ValueError(f"steps must be 1 or more, not {steps}")
-        place = self._place()
-        lanes = place.lanes
+        before = self._snapshot()
         try:
-            made = self._make(steps)
+            chunks = self._generate(steps)
             self._lanes = {
-                each.generation: _Wanted(
-                    lanes[each.generation].tokens - each.tokens, lanes[each.generation].finish
-                )
-                for each in made
-                if each.ending is None
+                chunk.generation: _Target(target.tokens - chunk.tokens, target.finish)
+                for chunk, target in zip(chunks, before.lanes.values(), strict=True)
+                if chunk.ending is None
             }
         except BaseException:
-            # An interrupt included: what was drawn was not handed on, and is drawn again.
-            self._go_back(place)
+            # Interrupts too: the tokens were not returned, so they must be drawn again.
+            self._restore(before)
             raise
-        return made
+        return chunks
 
     def complete(self) -> list[str]:
-        """Continue until all lanes have ended; their texts, in the order in which they were added.
+        """Advance until every lane has ended.
 
-        After an error or an interrupt every lane stands where it stood before the call.
+        An error or an interrupt leaves every lane at its position before the call.
+
+        Returns:
+            The text of each lane, in the order in which the lanes were added.
 
         Raises:
-            SamplingError: As ``advance``, of which it is as many calls as it takes.
+            SamplingError: As for ``advance``.
         """
-        place = self._place()
+        before = self._snapshot()
         texts: dict[Generation, list[str]] = {generation: [] for generation in self}
         try:
             while self:
-                for made in self.advance():
-                    texts[made.generation].append(made.text)
+                for chunk in self.advance():
+                    texts[chunk.generation].append(chunk.text)
             return ["".join(chunks) for chunks in texts.values()]
         except BaseException:
-            # The chunks before this one are lost as well.
-            self._go_back(place)
+            # The earlier chunks of this call were not returned either.
+            self._restore(before)
             raise
 
-    def _place(self) -> _Place:
-        return _Place(self._lanes, {generation: generation.mark() for generation in self._lanes})
+    def _snapshot(self) -> _BatchSnapshot:
+        return _BatchSnapshot(self._lanes, {generation: generation.snapshot() for generation in self._lanes})
 
-    def _go_back(self, place: _Place) -> None:
-        for generation, mark in place.marks.items():
-            generation.reset(mark)
-        self._lanes = place.lanes
+    def _restore(self, snapshot: _BatchSnapshot) -> None:
+        for generation, position in snapshot.snapshots.items():
+            generation.restore(position)
+        self._lanes = snapshot.lanes
 
-    def _make(self, steps: int | None) -> list[BatchChunk]:
+    def _generate(self, steps: int | None) -> list[BatchChunk]:
         engine = self.model.engine
-        running = [generation for generation, wanted in self._lanes.items() if wanted.tokens]
+        running = [generation for generation, target in self._lanes.items() if target.tokens]
         generated: dict[Generation, Generated] = {}
         if running:
-            found = engine.generate(
+            results = engine.generate(
                 [generation.lane(self._lanes[generation].tokens) for generation in running],
-                # An engine counts in 64 bits.
+                # Engines count in 64 bits.
                 engine.chunk(len(running)) if steps is None else min(index(steps), sys.maxsize),
                 self.measurements,
             )
-            generated = dict(zip(running, found, strict=True))
-        made = []
-        for generation, wanted in self._lanes.items():
+            generated = dict(zip(running, results, strict=True))
+        chunks = []
+        for generation, target in self._lanes.items():
             tokens, text = 0, ""
             ending: Ending | None = LENGTH
             if generation in generated:
-                one = generated[generation]
-                tokens, text, ending = len(one.tokens), generation.accept(one), one.ending
-            if ending is not None and wanted.finish:
+                result = generated[generation]
+                tokens, text, ending = len(result.tokens), generation.accept(result), result.ending
+            if ending is not None and target.finish:
                 text += generation.finish()
-            made.append(BatchChunk(generation, tokens, text, ending))
-        return made
+            chunks.append(BatchChunk(generation, tokens, text, ending))
+        return chunks

@@ -1,4 +1,4 @@
-"""One running text: ``Generation``."""
+"""``Generation``: one running text."""
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
 
     from .model import Model
 
-# A prompt is read in chunks of at most this many tokens, so that an interrupt need not wait for its end.
+# Maximum number of prompt tokens per call of the engine, so that an interrupt takes effect between the calls.
 PROMPT_CHUNK = 1024
 
-# Text that is streamed comes in chunks of at most this many tokens: a fraction of a millisecond with the
-# native engine, and alive to the eye with any.
+# Maximum number of tokens per chunk of streamed text. The native engine generates a chunk in a fraction of a
+# millisecond; with any engine the output looks continuous.
 STREAM_CHUNK = 64
 
 
-def read_prompt(engine: Engine, tokens: Sequence[int], state: State) -> tuple[FloatBuffer, State]:
-    """Let one lane read tokens, in chunks that an interrupt can wait for.
+def feed_in_chunks(engine: Engine, tokens: Sequence[int], state: State) -> tuple[FloatBuffer, State]:
+    """Feed tokens to one lane, in chunks short enough that interrupts are handled promptly.
 
     Args:
-        engine: Runs the model.
-        tokens: At least one.
-        state: Of the lane.
+        engine: The engine of the model.
+        tokens: One or more tokens.
+        state: The state of the lane, batch size 1.
 
     Returns:
-        The logits after the last token, shape [vocabulary], float32, and the state there.
+        The logits after the last token, shape [vocabulary], float32, and the new state.
     """
     chunk = min(PROMPT_CHUNK, engine.chunk(1))
     for start in range(0, len(tokens), chunk):
@@ -52,14 +52,14 @@ def read_prompt(engine: Engine, tokens: Sequence[int], state: State) -> tuple[Fl
     return logits, state
 
 
-class Mark(NamedTuple):
-    """Where a generation stands, to be put back there.
+class Snapshot(NamedTuple):
+    """The position of a generation, for rollback.
 
     Attributes:
-        position: Of the random numbers.
-        state: What the model remembers.
-        logits: Of the next token.
-        decoder: What decodes the tokens.
+        position: The sampler's position in its random stream.
+        state: The recurrent state.
+        logits: The logits of the next token.
+        decoder: The decoder, with the text that it holds back.
     """
 
     position: int
@@ -71,15 +71,15 @@ class Mark(NamedTuple):
 class Generation:
     """One running text.
 
-    After each call the state has read all the text so far, and the logits say what may come next.
-    Not to be shared between threads; ``copy`` gives another one its own.
+    After each call, ``state`` includes all the text so far, and ``logits`` are those of the next token.
+    A generation is not thread-safe; ``copy`` returns an independent one for another thread.
 
     Attributes:
-        model: The model that writes it.
-        sampler: What draws from the logits; its temperature may be set at any time, here or in ``sampling``.
-        prompt: The text it started from, in the model's normalised form.
-        measurements: Where ``take`` and ``stream`` add up what they take; None, which saves the effort,
-            unless set.
+        model: The model that generates the text.
+        sampler: Draws tokens from the logits. Set its temperature at any time, here or through ``sampling``.
+        prompt: The text that the generation started from, in the model's normalized form.
+        measurements: Accumulates the times and entropies of ``take`` and ``stream``. None, the default, skips
+            the measurements.
     """
 
     model: "Model"
@@ -97,14 +97,14 @@ class Generation:
         self.prompt = self.feed(prompt, unknown)
 
     @classmethod
-    def restored(cls, model: "Model", sampler: Sampler, prompt: str, last: Generated) -> "Generation":
-        """A generation that stands where another one stood.
+    def from_parts(cls, model: "Model", sampler: Sampler, prompt: str, last: Generated) -> "Generation":
+        """Recreate a generation from its parts.
 
         Args:
-            model: The model of the other one.
-            sampler: In the position of the other one's.
-            prompt: What the other one started from.
-            last: Its ``tail``, logits and state.
+            model: The model of the original generation.
+            sampler: A sampler at the position of the original one.
+            prompt: The prompt of the original generation.
+            last: The ``tail``, the logits and the state of the original generation.
         """
         generation = object.__new__(cls)
         generation.model, generation.sampler, generation.prompt = model, sampler, prompt
@@ -114,33 +114,41 @@ class Generation:
 
     @property
     def state(self) -> State:
-        """What the model remembers, of batch 1; its arrays cannot be changed.
+        """The recurrent state: read-only float32 arrays by name, shape [layers, 1, units].
 
-        A copy of another state, a ``State`` or arrays by name, may be set: ValueError if it does not have the
-        model's names and shapes, TypeError if it is no mapping.
+        Set it to a ``State`` or to a mapping of arrays by name. The values are copied.
+
+        Raises:
+            ValueError: When set, if the names or shapes are not those of the model.
+            TypeError: When set, if the value is not a mapping.
         """
         return self._state
 
     @state.setter
     def state(self, value: "Mapping[str, ArrayLike]") -> None:
         if not isinstance(value, Mapping):
-            raise TypeError(f"a state is a State or a mapping of arrays by name, not {type(value).__name__}")
+            raise TypeError(
+                f"the state must be a State or a mapping of arrays by name, not {type(value).__name__}"
+            )
         sizes = self.model.engine.network.state
         if set(value) != set(sizes):
             raise ValueError(
-                f"the state of this model is {', '.join(sizes)}, not {', '.join(map(str, value))}"
+                f"the state of this model has the arrays {', '.join(sizes)}, not {', '.join(map(str, value))}"
             )
-        given = value.buffers if isinstance(value, State) else value
+        arrays = value.buffers if isinstance(value, State) else value
         self._state = State(
-            {name: copy_floats(given[name], (layers, 1, units)) for name, (layers, units) in sizes.items()}
+            {name: copy_floats(arrays[name], (layers, 1, units)) for name, (layers, units) in sizes.items()}
         )
 
     @property
     def logits(self) -> "NDArray[np.float32]":
-        """Of the next token, shape [vocabulary], float32; the array may be changed.
+        """The logits of the next token: a writable array, shape [vocabulary], float32.
 
-        That of the unknown symbol, if the model has one, is minus infinity: it is never drawn. A copy of
-        others may be set: ValueError if they are of another shape.
+        The logit of the unknown symbol, if the model has one, is minus infinity, so it is never drawn. Values
+        that are set are copied.
+
+        Raises:
+            ValueError: When set, if the shape is different.
         """
         import numpy as np
 
@@ -152,10 +160,10 @@ class Generation:
 
     @property
     def sampling(self) -> Sampling:
-        """How tokens are drawn.
+        """The sampling parameters. They can be set at any time and apply from the next chunk.
 
-        Another one may be set at any time, and holds from the next chunk on: TypeError if it is no
-        ``Sampling``.
+        Raises:
+            TypeError: When set, if the value is not a ``Sampling``.
         """
         return sampling_of(self.sampler)
 
@@ -165,109 +173,112 @@ class Generation:
 
     @property
     def tail(self) -> Sequence[int]:
-        """The last tokens, as many as a new decoder needs to go on; see ``TextDecoder.tail``."""
+        """The last tokens that a new decoder needs to continue the text; see ``TextDecoder.tail``."""
         return self._decoder.tail
 
     def feed(self, text: str, unknown: UnknownPolicy = "error") -> str:
-        """Let the model read a text, as if it had written it.
+        """Feed text to the model, as if the model had generated it.
 
-        After an error or an interrupt it stands where it stood before the call.
+        An error or an interrupt leaves the generation at its position before the call.
 
         Args:
-            text: What to read.
-            unknown: What to do about characters outside the vocabulary, as for ``Model.start``.
+            text: The text. It is normalized as the model's training text was.
+            unknown: How to handle characters outside the vocabulary, as for ``Model.start``.
 
         Returns:
-            What it read: the text in the model's normalised form, without the unknown characters, which were
-            skipped or read as the unknown symbol. Text of earlier tokens that was held back comes before it.
+            The normalized text without skipped characters. Text of earlier tokens that the decoder held back
+            comes first.
 
         Raises:
-            PromptError: If there is nothing to read, or characters are unknown and neither skipped nor read
-                as the unknown symbol.
+            PromptError: If no characters remain to feed, or ``unknown`` is ``"error"`` and the model has no
+                unknown symbol for the characters outside its vocabulary.
+            TypeError: If ``text`` is not a string.
         """
         model = self.model
         tokens = model.tokenizer.encode(model.metadata.normalization.apply(text), unknown)
         if not len(tokens):
-            reason = "none of its characters is known to the model" if text else "it is empty"
-            raise PromptError(f"the prompt gives the model nothing to read: {reason}")
+            reason = "none of its characters is in the vocabulary" if text else "it is empty"
+            raise PromptError(f"the prompt has no text to continue: {reason}")
         decoder = self._decoder.copy()
-        # The text that was given is complete, and so none of it is held back.
-        read = decoder.decode(tokens) + decoder.finish()
-        # All that can fail comes before this generation moves on.
-        self._logits, self._state = read_prompt(model.engine, tokens, self._state)
+        # The text is complete, so the decoder must not hold any of it back.
+        fed = decoder.decode(tokens) + decoder.finish()
+        # Everything that can fail comes before the first change of this generation.
+        self._logits, self._state = feed_in_chunks(model.engine, tokens, self._state)
         self._decoder = decoder
-        return read
+        return fed
 
     def take(self, length: int) -> str:
-        """The text of the next ``length`` tokens, which are characters where the model's level is that.
+        """Generate ``length`` tokens and return their text. With a character model, a token is a character.
 
-        A tokenizer may hold the end of the text back until the tokens after it are there: ``finish`` gives
-        it. After an error or an interrupt the generation stands where it stood before the call.
+        A decoder may hold back the end of the text until it has the next tokens; ``finish`` returns the rest.
+        An error or an interrupt leaves the generation at its position before the call.
 
         Raises:
             ValueError: If ``length`` is negative.
+            TypeError: If ``length`` is not an integer.
             SamplingError: If the model's logits are not finite.
         """
-        return self._alone(length).complete()[0]
+        return self._as_batch(length).complete()[0]
 
     def stream(self, length: int) -> Iterator[str]:
-        """Yield what ``take`` would return as it is made, in chunks of at most ``STREAM_CHUNK`` tokens.
+        """Yield the text of ``take`` in chunks of at most ``STREAM_CHUNK`` tokens, as it is generated.
 
-        What changes in between, such as the sampling, takes effect with the next chunk. After an error or an
-        interrupt the generation stands behind the last chunk that was yielded.
+        Changes between chunks, for example to ``sampling``, apply from the next chunk. An error or an
+        interrupt leaves the generation at the end of the last chunk that was yielded.
 
         Raises:
             ValueError: If ``length`` is negative.
+            TypeError: If ``length`` is not an integer.
             SamplingError: If the model's logits are not finite.
         """
-        batch = self._alone(length)
+        batch = self._as_batch(length)
         chunk = min(STREAM_CHUNK, self.model.engine.chunk(1))
 
         def chunks() -> Iterator[str]:
             while batch:
-                # All of a chunk may be held back, and there is none where the length is 0.
+                # The text is empty if the decoder holds it all back, or if the length is 0.
                 if text := batch.advance(chunk)[0].text:
                     yield text
 
         return chunks()
 
     def finish(self) -> str:
-        """The text that the tokenizer holds back, at the end of a text; nothing with characters."""
+        """Return the text that the decoder still holds back. It is empty with a character model."""
         return self._decoder.finish()
 
-    def _alone(self, length: int) -> Batch:
+    def _as_batch(self, length: int) -> Batch:
         batch = Batch(self.model, self.measurements)
         batch.add(self, length, finish=False)
         return batch
 
     def lane(self, length: int) -> Lane:
-        """What an engine continues by up to so many tokens."""
+        """Return the input of ``Engine.generate`` for up to ``length`` tokens."""
         return Lane(self.sampler, self._logits, self._state, length)
 
     def accept(self, generated: Generated) -> str:
-        """Stand behind what an engine made of ``lane``; the text that it adds."""
+        """Advance to the end of the engine's result and return the text that it adds."""
         self._logits, self._state = generated.logits, generated.state
         return self._decoder.decode(generated.tokens)
 
-    def mark(self) -> Mark:
-        """Where it stands; the text so far is not in it."""
-        return Mark(self.sampler.position, self._state, self._logits, self._decoder.copy())
+    def snapshot(self) -> Snapshot:
+        """Return the current position, for ``restore``. It does not include the text so far."""
+        return Snapshot(self.sampler.position, self._state, self._logits, self._decoder.copy())
 
-    def reset(self, mark: Mark) -> None:
-        """Stand where it stood."""
-        self.sampler.position, self._state, self._logits = mark.position, mark.state, mark.logits
-        self._decoder = mark.decoder.copy()
+    def restore(self, snapshot: Snapshot) -> None:
+        """Return to the position of a snapshot. A snapshot can be restored more than once."""
+        self.sampler.position, self._state, self._logits = snapshot.position, snapshot.state, snapshot.logits
+        self._decoder = snapshot.decoder.copy()
 
     def copy(self) -> "Generation":
-        """A generation that goes on from here exactly as this one would, and apart from it.
+        """Return an independent generation that continues exactly as this one would.
 
-        ``copy.copy`` and ``copy.deepcopy`` do the same, and a pickle does so in another process.
+        ``copy.copy`` and ``copy.deepcopy`` do the same. A pickle does so in another process.
         """
         clone = object.__new__(Generation)
         clone.__dict__.update(self.__dict__)
         clone.sampler = copy.copy(self.sampler)
         clone._decoder = self._decoder.copy()
-        # The state is never changed, the logits may be.
+        # The state is immutable and can be shared; the logits are writable.
         clone._logits = copy_floats(memoryview(self._logits), (self.model.engine.vocabulary_size,))
         return clone
 
@@ -275,24 +286,24 @@ class Generation:
 
     def __reduce__(self) -> tuple[Any, ...]:
         last = Generated(tuple(self.tail), StoredBuffer(self._logits), self._state, None)
-        rest = {"measurements": self.measurements} if self.measurements else None
-        return Generation.restored, (self.model, self.sampler, self.prompt, last), rest
+        attributes = {"measurements": self.measurements} if self.measurements else None
+        return Generation.from_parts, (self.model, self.sampler, self.prompt, last), attributes
 
 
 def copy_floats(values: "ArrayLike", shape: tuple[int, ...]) -> FloatBuffer:
-    """A copy of a caller's values, who may change them later: float32, contiguous.
+    """Return a contiguous float32 copy of the values.
 
     Raises:
-        ValueError: If they are of another shape than this.
+        ValueError: If the values do not have this shape.
     """
     copied: FloatBuffer
     if isinstance(values, memoryview) and values.format == "f" and values.c_contiguous:
-        # From the native engine, which does without numpy.
+        # Buffers of the native engine are copied without importing numpy.
         copied = float_buffer(values.tobytes(), values.shape or ())
     else:
         import numpy as np
 
         copied = np.array(values, np.float32, order="C")
     if copied.shape != shape:
-        raise ValueError(f"an array of shape {shape} is needed here, not {copied.shape}")
+        raise ValueError(f"expected an array of shape {shape}, not {copied.shape}")
     return copied

@@ -1,4 +1,4 @@
-"""From a model file, or its content, to a ``Model``."""
+"""``load``: a ``Model`` from a model file or its content."""
 
 from operator import index
 
@@ -13,20 +13,21 @@ def load(source: ModelSource, *, engine: EngineName = "auto", threads: int = 1) 
     """Load a model.
 
     Args:
-        source: The path of a model file, the path of a folder that holds ``model.onnx``, or the name of a
-            bundled model (see ``bundled_models``). Or the content of a model file: bytes, or a file object
-            opened in binary mode, which is read to its end. Bytes are never a path.
-        engine: What runs it. ``"native"`` is far faster and knows the graphs that ``textgen-train`` writes.
-            ``"onnxruntime"`` runs any graph with the contract's inputs and outputs: a graph can take any time
-            and memory, so that is only for files that are trusted. ``"auto"`` is the native one.
-            ``Model.engine.name`` says which it is.
-        threads: How many threads may work at once: with the native engine on several texts side by side,
-            with onnxruntime inside one step.
+        source: The path of a model file, the path of a folder that contains ``model.onnx``, or the name of a
+            bundled model (see ``bundled_models``). Alternatively the content of a model file: bytes, or a
+            binary file object, which is read to its end. Bytes are never interpreted as a path.
+        engine: The engine that runs the model. ``"native"`` is much faster. It runs the graphs that
+            ``textgen-train`` writes and refuses all others. ``"onnxruntime"`` runs any graph with the
+            documented inputs and outputs. A graph can take unlimited time and memory, so use it only for
+            files that you trust. ``"auto"`` is the native engine. ``Model.engine.name`` names the engine in
+            use.
+        threads: Maximum number of threads. The native engine distributes the lanes of a batch over threads;
+            onnxruntime uses threads within one step.
 
     Raises:
-        ModelFileError: If the file is missing, damaged, or not a text generator; one line says which.
-        ValueError: If ``engine`` or ``threads`` is not as stated.
-        TypeError: If ``source`` is none of these.
+        ModelFileError: If the file is missing, damaged, or not a text generator.
+        ValueError: If ``engine`` or ``threads`` is not one of the values above.
+        TypeError: If ``source`` is of an unsupported type, or ``threads`` is not an integer.
     """
     if engine not in ("auto", "native", "onnxruntime"):
         raise ValueError(f"engine must be 'auto', 'native' or 'onnxruntime', not {engine!r}")
@@ -42,7 +43,7 @@ def load(source: ModelSource, *, engine: EngineName = "auto", threads: int = 1) 
 
 
 def open_model(content: bytes, engine: EngineName = "auto", threads: int = 1) -> Model:
-    """What ``load`` makes of a file's content; arguments and errors are the same."""
+    """Load a model from the content of its file. Arguments and errors are those of ``load``."""
     check_size(len(content))
     opened, metadata = open_engine(content, engine, threads)
     return Model(opened, metadata, content, (open_model, (content, engine, threads)))

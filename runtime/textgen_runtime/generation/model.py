@@ -1,4 +1,4 @@
-"""A loaded model, which is shared: ``Model``."""
+"""``Model``: a loaded model, which threads can share."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,61 +15,67 @@ from .generation import Generation
 
 DEFAULT_LENGTH = 400
 
-# What makes a model again, and its arguments: for a pickle.
-Reopening: TypeAlias = "tuple[Callable[..., Model], tuple[Any, ...]]"
+# A function that recreates the model, and its arguments: the value of ``__reduce__``.
+Reconstructor: TypeAlias = "tuple[Callable[..., Model], tuple[Any, ...]]"
 
 
 def fresh_seed() -> int:
-    """A new random seed, short enough to be typed again."""
+    """Return a random seed of 32 bits, short enough to type."""
     return int.from_bytes(os.urandom(4), "little")
 
 
 class Model:
-    """A loaded model. Immutable: any number of threads may generate from one at the same time.
+    """A loaded model. It is immutable, so threads can share it.
 
-    Two models are equal if the same engine runs the same file: they give the same text. A copy is the model
-    itself. A pickle holds the content of the file and is opened again as the model was, so that another
-    process needs no file.
+    Two models are equal if the same engine runs the same file, so that they generate the same text. A copy is
+    the model itself. A pickle contains the content of the file, so that another process needs no file.
+
+    Use ``load`` to create a model.
 
     Args:
-        engine: What runs it.
-        metadata: Its tokenizer, normalisation, prompts and provenance.
-        content: Of the model file.
-        reopening: What makes it again from a pickle; None for a model that is not that of its file.
+        engine: The engine that runs the model.
+        metadata: The tokenizer, the normalization, the prompts and the provenance.
+        content: The content of the model file.
+        reconstructor: The value of ``__reduce__``, or None if the model cannot be pickled.
 
     Attributes:
-        engine: What runs it.
-        metadata: Its tokenizer, normalisation, prompts and provenance.
+        engine: The engine that runs the model.
+        metadata: The tokenizer, the normalization, the prompts and the provenance.
     """
 
-    __slots__ = ("__weakref__", "_content", "_reopening", "_sha256", "engine", "metadata")
+    __slots__ = ("__weakref__", "_content", "_reconstructor", "_sha256", "engine", "metadata")
 
     engine: Engine
     metadata: Metadata
     _content: bytes
-    _reopening: "Reopening | None"
+    _reconstructor: "Reconstructor | None"
     _sha256: str
 
     def __init__(
-        self, engine: Engine, metadata: Metadata, content: bytes, reopening: "Reopening | None" = None
+        self, engine: Engine, metadata: Metadata, content: bytes, reconstructor: "Reconstructor | None" = None
     ) -> None:
-        given = {"engine": engine, "metadata": metadata, "_content": content, "_reopening": reopening}
-        for name, value in given.items():
+        attributes = {
+            "engine": engine,
+            "metadata": metadata,
+            "_content": content,
+            "_reconstructor": reconstructor,
+        }
+        for name, value in attributes.items():
             object.__setattr__(self, name, value)
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a model is immutable: its {name} cannot be set")
+        raise AttributeError(f"a model is immutable: cannot set {name}")
 
     def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"a model is immutable: it keeps its {name}")
+        raise AttributeError(f"a model is immutable: cannot delete {name}")
 
     def __repr__(self) -> str:
         return f"<Model {self.sha256[:8]}, {self.engine.name}>"
 
     @property
     def sha256(self) -> str:
-        """Of the model file, in hexadecimal: tells models apart."""
-        # Worked out when it is first asked for, because most programs never do.
+        """The SHA-256 of the model file, in hexadecimal."""
+        # Computed on first use: most programs do not need it, and importing hashlib takes milliseconds.
         try:
             return self._sha256
         except AttributeError:
@@ -79,7 +85,7 @@ class Model:
             return self._sha256
 
     def with_metadata(self, metadata: Metadata) -> "Model":
-        """The same network with other metadata, for example other prompts; it cannot be pickled."""
+        """Return a model with the same network and other metadata. It cannot be pickled."""
         return Model(self.engine, metadata, self._content)
 
     def __eq__(self, other: object) -> bool:
@@ -102,24 +108,24 @@ class Model:
     def __deepcopy__(self, memo: dict[int, Any]) -> "Model":
         return self
 
-    def __reduce__(self) -> "Reopening":
-        if self._reopening is None:
+    def __reduce__(self) -> "Reconstructor":
+        if self._reconstructor is None:
             raise TypeError("cannot pickle a model that was not loaded from a file: use load()")
-        return self._reopening
+        return self._reconstructor
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """Text to tokens and back."""
+        """The tokenizer of the model."""
         return self.metadata.tokenizer
 
     @property
     def prompts(self) -> tuple[str, ...]:
-        """Snippets of the corpus; without a prompt, seed s starts from number s modulo their count."""
+        """Snippets of the corpus. Without a prompt, seed ``s`` starts from snippet ``s % len(prompts)``."""
         return self.metadata.prompts
 
     @property
     def training(self) -> Mapping[str, Any]:
-        """Where the model comes from: corpus, split, loss, recipe, versions, date."""
+        """The provenance of the model: corpus, split, loss, recipe, versions and date."""
         return self.metadata.training
 
     def start(
@@ -132,37 +138,35 @@ class Model:
         sampling: Sampling | None = None,
         **options: Unpack[SamplingOptions],
     ) -> Generation:
-        """Read a prompt and be ready to continue it.
+        """Feed a prompt and return a generation that continues it.
 
         Args:
-            prompt: The text to continue; None takes one of the model's own snippets, chosen by
-                ``seed`` and ``substream``.
-            seed: The same seed gives the same text; None draws a fresh one.
-            substream: Which of several texts of the same seed this is; each is independent.
-            unknown: What to do about characters outside the vocabulary: ``"skip"`` leaves them out;
-                ``"error"`` reads them as the model's unknown symbol, and is an error only where the model
-                has none.
-            sampling: How tokens are drawn.
-            options: The same by its parameters, such as ``temperature=0.5``; see ``Sampling``.
+            prompt: The text to continue. None chooses one of the model's ``prompts`` by ``seed`` and
+                ``substream``.
+            seed: Random seed, 0 or more. The same seed reproduces the text. None chooses a random seed.
+            substream: Index of an independent random stream of the seed, for several texts of one seed.
+            unknown: How to handle characters outside the vocabulary. ``"error"`` maps them to the model's
+                unknown symbol, or raises ``PromptError`` if the model has none. ``"skip"`` removes them.
+            sampling: The sampling parameters.
+            options: The sampling parameters as keywords, such as ``temperature=0.5``; see ``Sampling``.
 
         Raises:
-            PromptError: If the prompt is empty, or holds unknown characters that are neither skipped nor
-                read as the unknown symbol.
-            SamplingError: If the sampling, seed or substream is not as stated.
-            TypeError: If the prompt is not a string (``generate`` takes several), or if both ``sampling`` and
-                its parameters are given.
+            PromptError: If no characters remain to feed, or the prompt has characters that ``unknown`` does
+                not permit.
+            SamplingError: If a sampling parameter, the seed or the substream is out of range.
+            TypeError: If the prompt is not a string, or both ``sampling`` and sampling keywords are passed.
         """
         chosen = choose_sampling(sampling, options)
         if prompt is not None and not isinstance(prompt, str):
-            hint = "; generate() takes several" if _is_several(prompt) else ""
+            hint = "; generate() accepts several prompts" if _is_prompt_sequence(prompt) else ""
             raise TypeError(f"the prompt must be a str, not {type(prompt).__name__}{hint}")
         seed = fresh_seed() if seed is None else seed
         sampler = make_sampler(chosen, seed, substream)
         if prompt is None:
-            prompt = self._own_prompt(seed + substream)
+            prompt = self._default_prompt(seed + substream)
         return Generation(self, sampler, prompt, unknown)
 
-    # A str is a sequence of str as well; it is one prompt.
+    # The overloads overlap because a str is also a Sequence[str]. It is one prompt.
     @overload
     def generate(  # type: ignore[overload-overlap]
         self,
@@ -197,30 +201,44 @@ class Model:
         sampling: Sampling | Sequence[Sampling] | None = None,
         **options: Unpack[SamplingOptions],
     ) -> str | list[str]:
-        """Continue a prompt by ``length`` tokens and return their text, without the prompt.
+        """Generate text that continues a prompt.
 
-        A token is a character where the model's level is that. A sequence of prompts, such as a list or a
-        tuple, gives a list of texts. They are continued together, which with the native engine takes far
-        less than one after another; number i is substream i of the seed, and its text does not depend on
-        the others. ``sampling`` may then be a sequence as well, of one for each prompt. The other arguments
-        and the errors are those of ``start``.
+        A sequence of prompts is generated as one batch, which is much faster with the native engine. Prompt
+        ``i`` uses substream ``i`` of the seed. Its text is independent of the other prompts.
+
+        Args:
+            prompt: One prompt, or a sequence of prompts such as a list. None chooses one of the model's
+                ``prompts``.
+            length: Number of tokens to generate per prompt. With a character model, a token is a character.
+            seed: As for ``start``.
+            unknown: As for ``start``.
+            sampling: The sampling parameters. With a sequence of prompts, one for all or a sequence with one
+                per prompt.
+            options: As for ``start``.
+
+        Returns:
+            The generated text without the prompt, or a list of texts for a sequence of prompts.
 
         Raises:
-            ValueError: If ``length`` is negative, or there are not as many samplings as prompts.
+            ValueError: If ``length`` is negative, or the number of samplings is not the number of prompts.
+            PromptError: As for ``start``.
+            SamplingError: As for ``start``, or if the model's logits are not finite.
+            TypeError: As for ``start``, or if ``length`` is not an integer.
         """
         if prompt is None or isinstance(prompt, str):
             if sampling is not None and not isinstance(sampling, Sampling):
-                raise TypeError(f"one prompt takes one sampling, not {type(sampling).__name__}")
+                raise TypeError(f"one prompt needs one Sampling, not {type(sampling).__name__}")
             generation = self.start(prompt, seed=seed, unknown=unknown, sampling=sampling, **options)
             return generation.take(length) + generation.finish()
-        if not _is_several(prompt):
+        if not _is_prompt_sequence(prompt):
             raise TypeError(
                 f"the prompt must be a str or a sequence of str, such as a list, not {type(prompt).__name__}"
             )
         seed = fresh_seed() if seed is None else seed
         batch = Batch(self)
-        for i, (each, own) in enumerate(zip(prompt, _each(sampling, options, len(prompt)), strict=True)):
-            generation = self.start(each, seed=seed, substream=i, unknown=unknown, sampling=own)
+        samplings = _expand_sampling(sampling, options, len(prompt))
+        for i, (text, parameters) in enumerate(zip(prompt, samplings, strict=True)):
+            generation = self.start(text, seed=seed, substream=i, unknown=unknown, sampling=parameters)
             batch.add(generation, length)
         return batch.complete()
 
@@ -234,37 +252,38 @@ class Model:
         sampling: Sampling | None = None,
         **options: Unpack[SamplingOptions],
     ) -> Iterator[str]:
-        """Yield what ``generate`` would return, chunk by chunk as it is made.
+        """Yield the text of ``generate`` chunk by chunk, as it is generated.
 
-        The prompt is read, and errors are raised, by the call itself and not by the first chunk.
+        Arguments and errors are those of ``generate`` with one prompt. The call itself feeds the prompt and
+        checks the arguments, before the first chunk is requested.
         """
         generation = self.start(prompt, seed=seed, unknown=unknown, sampling=sampling, **options)
-        return _whole(generation, generation.stream(length))
+        return _chunks_and_rest(generation, generation.stream(length))
 
-    def _own_prompt(self, number: int) -> str:
+    def _default_prompt(self, number: int) -> str:
         if not self.prompts:
-            raise PromptError("the model brings no prompts of its own: give one")
+            raise PromptError("the model has no default prompt; pass one")
         return self.prompts[number % len(self.prompts)]
 
 
-def _whole(generation: Generation, chunks: Iterator[str]) -> Iterator[str]:
-    """The chunks, and what the tokenizer holds back at the end of them."""
+def _chunks_and_rest(generation: Generation, chunks: Iterator[str]) -> Iterator[str]:
+    """Yield the chunks, then the text that the decoder still holds back."""
     yield from chunks
     if rest := generation.finish():
         yield rest
 
 
-def _is_several(prompt: object) -> bool:
-    """Whether it is a sequence that may be of prompts."""
+def _is_prompt_sequence(prompt: object) -> bool:
+    """Whether the argument is a sequence other than one string."""
     return isinstance(prompt, Sequence) and not isinstance(prompt, str | bytes | bytearray)
 
 
-def _each(
+def _expand_sampling(
     sampling: Sampling | Sequence[Sampling] | None, options: SamplingOptions, count: int
 ) -> Sequence[Sampling]:
-    """A sampling for each of so many prompts."""
+    """Return one sampling per prompt."""
     if sampling is None or isinstance(sampling, Sampling) or not isinstance(sampling, Sequence):
         return [choose_sampling(sampling, options)] * count
     if len(sampling) != count:
-        raise ValueError(f"{len(sampling)} samplings are given for {count} prompts")
-    return [choose_sampling(each, options) for each in sampling]
+        raise ValueError(f"got {len(sampling)} samplings for {count} prompts")
+    return [choose_sampling(parameters, options) for parameters in sampling]

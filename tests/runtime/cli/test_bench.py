@@ -213,7 +213,7 @@ def test_a_model_is_never_replaced(capsys: Captured, tmp_path: Path, option: str
     shutil.copy(TINY, model)
     code, out, err = run_here(main, capsys, str(model), option, str(model))
     assert (code, out) == (1, "")
-    assert f"{option} would replace {model}, which is no" in err
+    assert f"{option} {model}: the file exists and is not a" in err
     assert err.count("\n") == 1
     assert model.read_bytes() == TINY.read_bytes()
 

@@ -1,4 +1,4 @@
-"""What all the commands do alike."""
+"""Behavior that all commands share."""
 
 import sys
 from pathlib import Path
@@ -36,7 +36,7 @@ def test_help_that_cannot_be_written_is_an_error(
         (OSError(24, "Too many open files", "/data/x.py"), "/data/x.py: Too many open files"),
     ],
 )
-def test_only_a_streams_own_error_is_told_as_such(capsys: Captured, error: OSError, line: str) -> None:
+def test_an_error_with_a_file_name_names_the_file(capsys: Captured, error: OSError, line: str) -> None:
     def fail() -> int:
         raise error
 
@@ -53,7 +53,7 @@ def test_only_a_streams_own_error_is_told_as_such(capsys: Captured, error: OSErr
         (bench, ("--quick", "--section", "one-stream")),
     ],
 )
-def test_a_model_may_be_given_by_its_folder(
+def test_a_model_can_be_named_by_its_folder(
     capsys: Captured,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -88,7 +88,7 @@ def test_a_model_may_be_given_by_its_folder(
         (train, "text --output LONG"),
     ],
 )
-def test_a_path_that_is_too_long_is_not_repeated(
+def test_a_path_that_is_too_long_is_shortened(
     capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: ModuleType, arguments: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

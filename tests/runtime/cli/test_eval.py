@@ -1,4 +1,4 @@
-"""``textgen-eval`` tells how well a model predicts texts, to people and to programs."""
+"""``textgen-eval``: scores as text and as JSON, and errors."""
 
 import bz2
 import gzip
@@ -25,22 +25,22 @@ from tests.helpers.paths import TINY
 
 
 @pytest.mark.usefixtures("texts")
-def test_a_score_for_people(capsys: Captured) -> None:
+def test_the_score_is_printed_as_text(capsys: Captured) -> None:
     code, out, err = run(capsys, "one.txt")
     assert (code, err) == (0, "")
     score = predict(load(TINY), ONE).score
     first, second, third = out.splitlines()
-    assert first.startswith(f"one.txt: {len(ONE) - 1} characters predicted, ")
+    assert first.startswith(f"one.txt: {len(ONE) - 1} characters scored, ")
     assert first.endswith(" characters/s")
     assert second == (
-        f"  {score.nats:.4f} nats a character, {score.bits:.4f} bits, perplexity {score.perplexity:.3f}, "
-        f"likeliest character right {score.accuracy:.1%}"
+        f"  {score.nats:.4f} nats per character, {score.bits:.4f} bits per character, "
+        f"perplexity {score.perplexity:.3f}, accuracy {score.accuracy:.1%}"
     )
-    assert third.startswith(f"  bits a character: model {score.bits:.3f}  gzip ")
+    assert third.startswith(f"  bits per character: model {score.bits:.3f}  gzip ")
 
 
 @pytest.mark.usefixtures("texts")
-def test_a_score_for_programs(capsys: Captured) -> None:
+def test_the_score_is_printed_as_json(capsys: Captured) -> None:
     code, out, _ = run(capsys, "one.txt", "other.txt", "--json")
     assert code == 0
     document = json.loads(out)
@@ -48,46 +48,45 @@ def test_a_score_for_programs(capsys: Captured) -> None:
     assert document["sha256"] == model.sha256
     assert document["engine"] == model.engine.name
     assert [text["name"] for text in document["texts"]] == ["one.txt", "other.txt"]
-    for figures, text in zip(document["texts"], (ONE, OTHER), strict=True):
+    for result, text in zip(document["texts"], (ONE, OTHER), strict=True):
         score = predict(model, text).score
         for name in ("characters", "nats", "bits", "perplexity", "accuracy"):
-            assert figures[name] == getattr(score, name)
+            assert result[name] == getattr(score, name)
         content = text[1:].encode()
-        assert figures["compressors"] == {
+        assert result["compressors"] == {
             "gzip": 8 * len(gzip.compress(content)) / (len(text) - 1),
             "bz2": 8 * len(bz2.compress(content)) / (len(text) - 1),
             "xz": 8 * len(lzma.compress(content)) / (len(text) - 1),
         }
-    (one, other), whole = document["texts"], document["all"]
-    assert whole["characters"] == one["characters"] + other["characters"]
+    (one, other), total = document["texts"], document["all"]
+    assert total["characters"] == one["characters"] + other["characters"]
     weighted = one["nats"] * one["characters"] + other["nats"] * other["characters"]
-    assert whole["nats"] == pytest.approx(weighted / whole["characters"])
+    assert total["nats"] == pytest.approx(weighted / total["characters"])
 
 
 @pytest.mark.usefixtures("texts")
-def test_several_texts_are_summed_up(capsys: Captured) -> None:
+def test_several_texts_have_a_total(capsys: Captured) -> None:
     _, out, _ = run(capsys, "one.txt", "other.txt")
     names = [line.split(":")[0] for line in out.splitlines() if not line.startswith(" ")]
-    assert names == ["one.txt", "other.txt", "all together"]
+    assert names == ["one.txt", "other.txt", "all texts"]
 
 
 @pytest.mark.usefixtures("texts")
-def test_the_last_share(capsys: Captured) -> None:
+def test_last_scores_the_end_of_a_text(capsys: Captured) -> None:
     _, out, _ = run(capsys, "one.txt", "--last", "0.5", "--json")
     document = json.loads(out)
     assert document["texts"][0]["characters"] == len(ONE) // 2
     assert (document["last"], document["unknown"]) == (0.5, "error")
     _, out, _ = run(capsys, "one.txt", "--last", "0.5")
-    assert out.startswith(f"one.txt: {len(ONE) // 2} characters predicted, the last 0.5 of the text, ")
+    assert out.startswith(f"one.txt: {len(ONE) // 2} characters scored, the last 0.5 of the text, ")
     code, _, err = run(capsys, "one.txt", "--last", "0.001")
     assert code == 1
     assert f"found 1 in the last 1 of {len(ONE)} characters" in err
 
 
-def test_a_folder_and_corpora_known_by_name(
+def test_folders_and_named_corpora_are_read_as_in_training(
     capsys: Captured, texts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As training reads them, so that the same share is the same characters."""
     content = ONE.encode()
     published = PublishedCorpus("https://example.invalid", hashlib.sha256(content).hexdigest())
     monkeypatch.setitem(PUBLISHED, "nietzsche", published)
@@ -100,14 +99,14 @@ def test_a_folder_and_corpora_known_by_name(
     options = ("--last", "0.3", "--json")
     code, out, err = run(capsys, "nietzsche", "letters", "python-docs", "--unknown", "skip", *options)
     assert (code, err) == (0, "")
-    found = json.loads(out)["texts"]
-    assert [text["name"] for text in found] == ["nietzsche", "letters", "python-docs"]
+    results = json.loads(out)["texts"]
+    assert [text["name"] for text in results] == ["nietzsche", "letters", "python-docs"]
     model = load(TINY)
-    for figures, text in zip(found, (ONE, ONE + OTHER, read_corpus("python-docs").text), strict=True):
-        assert figures["nats"] == predict(model, text, last=0.3, unknown="skip").score.nats
+    for result, text in zip(results, (ONE, ONE + OTHER, read_corpus("python-docs").text), strict=True):
+        assert result["nats"] == predict(model, text, last=0.3, unknown="skip").score.nats
 
 
-def test_unknown_characters(capsys: Captured, texts: Path) -> None:
+def test_unknown_characters_are_an_error_or_skipped(capsys: Captured, texts: Path) -> None:
     (texts / "one.txt").write_text("abxyc", encoding="utf-8")
     code, out, err = run(capsys, "one.txt")
     assert (code, out) == (1, "")
@@ -115,10 +114,10 @@ def test_unknown_characters(capsys: Captured, texts: Path) -> None:
     assert err.count("\n") == 1
     code, out, _ = run(capsys, "one.txt", "--unknown", "skip")
     assert code == 0
-    assert out.startswith("one.txt: 2 characters predicted, 2 unknown ones skipped, ")
+    assert out.startswith("one.txt: 2 characters scored, 2 unknown characters skipped, ")
 
 
-def test_texts_in_lower_case(capsys: Captured, texts: Path) -> None:
+def test_lowercase_converts_the_texts(capsys: Captured, texts: Path) -> None:
     model = make_model()
     next(
         entry for entry in model.metadata_props if entry.key == NORMALIZATION_KEY
@@ -146,7 +145,7 @@ def test_texts_in_lower_case(capsys: Captured, texts: Path) -> None:
         (b"a\x00b", "one.txt is not a text"),
     ],
 )
-def test_texts_that_cannot_be_scored(capsys: Captured, texts: Path, content: bytes, message: str) -> None:
+def test_invalid_texts_are_errors(capsys: Captured, texts: Path, content: bytes, message: str) -> None:
     (texts / "one.txt").write_bytes(content)
     code, out, err = run(capsys, "one.txt")
     assert (code, out, err.count("\n")) == (1, "", 1)
@@ -154,7 +153,7 @@ def test_texts_that_cannot_be_scored(capsys: Captured, texts: Path, content: byt
 
 
 @pytest.mark.usefixtures("texts")
-def test_a_missing_text(capsys: Captured) -> None:
+def test_a_missing_text_is_an_error(capsys: Captured) -> None:
     assert run(capsys, "none.txt")[0] == 1
 
 
@@ -170,23 +169,23 @@ def test_a_missing_text(capsys: Captured) -> None:
     ],
 )
 @pytest.mark.usefixtures("texts")
-def test_wrong_usage(capsys: Captured, wrong: list[str]) -> None:
+def test_wrong_usage_exits_with_2(capsys: Captured, wrong: list[str]) -> None:
     code, out, err = run(capsys, *wrong)
     assert (code, out, err.count("\n")) == (2, "", 1)
 
 
 @pytest.mark.usefixtures("texts")
-def test_a_text_that_cannot_be_scored_costs_no_other_its_score(capsys: Captured) -> None:
+def test_one_failed_text_does_not_stop_the_others(capsys: Captured) -> None:
     code, out, err = run(capsys, "one.txt", "none.txt", "other.txt")
     assert code == 1
     names = [line.split(":")[0] for line in out.splitlines() if not line.startswith(" ")]
-    assert names == ["one.txt", "other.txt", "all together"]
+    assert names == ["one.txt", "other.txt", "all texts"]
     assert err.startswith("textgen-eval: error: no file or folder none.txt; the named corpora are ")
 
 
 @pytest.mark.usefixtures("texts")
-def test_a_model_that_rules_a_text_out(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    """JSON has no infinity: strict readers would take none of it."""
+def test_infinite_perplexity_is_null_in_json(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JSON has no infinity."""
     monkeypatch.setattr(Score, "perplexity", property(lambda _: math.inf))
     code, out, _ = run(capsys, "one.txt", "--json")
     assert code == 0
@@ -203,13 +202,12 @@ def test_engines_agree(capsys: Captured) -> None:
 
 
 @pytest.mark.usefixtures("texts")
-def test_too_little_memory_is_an_error_in_a_line(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    def none_left(*_: object, **__: object) -> bytes:
+def test_a_lack_of_memory_is_a_one_line_error(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> bytes:
         raise MemoryError
 
-    monkeypatch.setitem(COMPRESSORS, "xz", none_left)
-    message = "textgen-eval: error: one.txt: there is not enough memory for this text\n"
+    monkeypatch.setitem(COMPRESSORS, "xz", fail)
+    message = "textgen-eval: error: one.txt: not enough memory to score this text\n"
     assert run(capsys, "one.txt") == (1, "", message)
-    # Elsewhere too.
-    monkeypatch.setattr(eval_module, "load", none_left)
-    assert run(capsys, "one.txt") == (1, "", "textgen-eval: error: there is not enough memory for this\n")
+    monkeypatch.setattr(eval_module, "load", fail)
+    assert run(capsys, "one.txt") == (1, "", "textgen-eval: error: not enough memory\n")

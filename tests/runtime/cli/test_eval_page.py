@@ -1,4 +1,4 @@
-"""The page of ``textgen-eval --surprise`` shows each text, and costs no other file and no figure."""
+"""The page of ``textgen-eval --surprise``: its content, and the files that it must not overwrite."""
 
 import io
 import os
@@ -17,19 +17,19 @@ from tests.helpers.eval_command import ONE, OTHER, run
 from tests.helpers.paths import TINY
 
 
-def test_a_name_that_is_no_text(capsys: Captured, texts: Path) -> None:
+def test_a_file_name_that_is_not_unicode(capsys: Captured, texts: Path) -> None:
     name = os.fsdecode(b"b\xffk.txt")
     try:
         (texts / name).write_text(ONE, encoding="utf-8")
     except OSError:
-        pytest.skip("this file system takes no such name")
+        pytest.skip("this file system rejects the name")
     assert main([str(TINY), name, "--surprise", "page.html"]) == 0
     assert capsys.readouterr().out.startswith("b\\udcffk.txt: ")
     assert "b?k.txt" in (texts / "page.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.usefixtures("texts")
-def test_a_page_that_cannot_be_written_is_told_of_before_scoring(capsys: Captured) -> None:
+def test_the_page_is_checked_before_scoring(capsys: Captured) -> None:
     for name in ("no/such/page.html", "n" * 300):
         code, out, err = run(capsys, "one.txt", "--surprise", name)
         assert (code, out) == (1, "")
@@ -37,7 +37,7 @@ def test_a_page_that_cannot_be_written_is_told_of_before_scoring(capsys: Capture
 
 
 @pytest.mark.usefixtures("texts")
-def test_a_page_that_can_no_longer_be_written_costs_no_figures(
+def test_the_results_are_printed_if_writing_the_page_fails(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(path: Path, _: bytes) -> None:
@@ -46,11 +46,11 @@ def test_a_page_that_can_no_longer_be_written_costs_no_figures(
     monkeypatch.setattr(eval_module, "write_output", full)
     code, out, err = run(capsys, "one.txt", "--surprise", "page.html")
     assert code == 1
-    assert "nats a character" in out
+    assert "nats per character" in out
     assert "cannot write page.html" in err
 
 
-def test_the_page_of_surprise(capsys: Captured, texts: Path, tiny: Model) -> None:
+def test_the_page_shows_each_text(capsys: Captured, texts: Path, tiny: Model) -> None:
     code, out, err = run(capsys, "one.txt", "other.txt", "--surprise", "page.html")
     assert (code, err) == (0, "")
     assert out
@@ -63,39 +63,39 @@ def test_the_page_of_surprise(capsys: Captured, texts: Path, tiny: Model) -> Non
     assert "other.txt" not in (texts / "page.html").read_text(encoding="utf-8")
 
 
-def test_the_page_says_what_it_leaves_out(capsys: Captured, texts: Path) -> None:
+def test_the_page_states_skipped_characters(capsys: Captured, texts: Path) -> None:
     (texts / "one.txt").write_text("abxyc" * 10, encoding="utf-8")
     assert run(capsys, "one.txt", "--unknown", "skip", "--last", "0.5", "--surprise", "page.html")[0] == 0
     page = (texts / "page.html").read_text(encoding="utf-8")
-    assert "the last 0.5 of the text, 10 unknown ones skipped; " in page
+    assert "the last 0.5 of the text, 10 unknown characters skipped; " in page
 
 
 @pytest.mark.parametrize("victim", ["other.txt", "model.onnx"])
-def test_the_page_replaces_no_text_and_no_model(capsys: Captured, texts: Path, victim: str) -> None:
-    """A shell that expands --surprise *.txt makes a text of one's own the name of the page."""
+def test_the_page_overwrites_no_text_and_no_model(capsys: Captured, texts: Path, victim: str) -> None:
+    """If a shell expands --surprise *.txt, the name of the page is that of a text."""
     (texts / "model.onnx").write_bytes(TINY.read_bytes())
     before = (texts / victim).read_bytes()
     code, out, err = run(capsys, "one.txt", "--surprise", victim)
     assert (code, out) == (1, "")
-    assert f"--surprise would replace {victim}" in err
+    assert f"--surprise {victim}: the file exists and is not a page" in err
     assert (texts / victim).read_bytes() == before
 
 
-def test_the_page_does_not_go_where_the_figures_go(texts: Path) -> None:
+def test_the_page_and_the_results_need_different_files(texts: Path) -> None:
     program = "import sys; from textgen_runtime.cli.eval import main; sys.exit(main())"
     command = [sys.executable, "-c", program, str(TINY), "one.txt", "--surprise", "out.html"]
     with (texts / "out.html").open("w") as out:
         done = subprocess.run(command, cwd=texts, stdout=out, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 1
-    assert b"--surprise wants a file of its own for the page, not out.html" in done.stderr
+    assert b"--surprise out.html: the file is also standard output" in done.stderr
     assert (texts / "out.html").read_bytes() == b""
 
 
-def test_a_reader_that_goes_away_costs_no_page(texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Gone(io.TextIOWrapper):
+def test_a_closed_pipe_does_not_prevent_the_page(texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class ClosedPipe(io.TextIOWrapper):
         def write(self, _: str) -> int:
             raise BrokenPipeError
 
-    monkeypatch.setattr("sys.stdout", Gone(io.BytesIO()))
+    monkeypatch.setattr("sys.stdout", ClosedPipe(io.BytesIO()))
     assert main([str(TINY), "one.txt", "--surprise", "page.html"]) == 0
     assert (texts / "page.html").exists()

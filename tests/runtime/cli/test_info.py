@@ -1,4 +1,4 @@
-"""``textgen-info``, which tells what a model file says of itself."""
+"""``textgen-info``: descriptions of model files as text and as JSON."""
 
 import dataclasses
 import json
@@ -10,7 +10,7 @@ import pytest
 import textgen_runtime as textgen
 from onnx import helper
 from textgen_runtime.cli._description import describe_file
-from textgen_runtime.cli._readable import LINE_WIDTH, columns, fit, named, one_line
+from textgen_runtime.cli._readable import LINE_WIDTH, display_width, single_line, visible_name, wrap_words
 from textgen_runtime.cli.info import main
 from textgen_runtime.model_file.metadata import PROMPTS_KEY, TRAINING_KEY, VOCABULARY_KEY
 
@@ -21,7 +21,7 @@ from tests.helpers.programs import run_python
 
 
 def run(capsys: Captured, *arguments: str) -> tuple[int, str, str]:
-    """Run the command here; its exit code, standard output and standard error."""
+    """Run the command; return its exit code, standard output and standard error."""
     return run_here(main, capsys, *arguments)
 
 
@@ -35,7 +35,7 @@ def write(model: onnx.ModelProto, path: Path) -> str:
     return str(path)
 
 
-def test_for_people(capsys: Captured) -> None:
+def test_the_description_is_printed_as_text(capsys: Captured) -> None:
     code, out, err = run(capsys, str(TINY))
     assert (code, err) == (0, "")
     assert (
@@ -62,7 +62,7 @@ training
     )
 
 
-def test_for_programs(capsys: Captured) -> None:
+def test_the_description_is_printed_as_json(capsys: Captured) -> None:
     code, out, err = run(capsys, str(TINY), "--json")
     assert (code, err) == (0, "")
     assert json.loads(out) == {
@@ -84,7 +84,7 @@ def test_for_programs(capsys: Captured) -> None:
     }
 
 
-def test_the_model_that_ships(capsys: Captured) -> None:
+def test_the_bundled_model_is_described(capsys: Captured) -> None:
     code, out, _ = run(capsys, "nietzsche")
     assert code == 0
     model = textgen.load("nietzsche")
@@ -93,19 +93,18 @@ def test_the_model_that_ships(capsys: Captured) -> None:
     assert "network        1 x 144 LSTM units" in lines
     assert f"  held_out_nats  {model.training['held_out_nats']}" in lines
     assert lines[lines.index("  split") + 1].split() == ["training_characters", "540804"]
-    # What is to be typed again has no commas in it.
+    # Versions and numbers have no thousands separators.
     assert lines[lines.index("  versions") + 1].split()[0] == "textgen-onnx"
     assert max(len(line) for line in lines) <= LINE_WIDTH + 20
 
 
-def test_layers_are_counted(tmp_path: Path) -> None:
+def test_layers_and_units_are_those_of_the_engine(tmp_path: Path) -> None:
     path = write(make_model(units=7, layers=3), tmp_path / "m.onnx")
     described, model = describe_file(path), textgen.load(path)
     assert (described.layers, described.units) == model.engine.network.recurrent == (3, 7)
 
 
-def test_it_needs_neither_onnxruntime_nor_a_step(tmp_path: Path) -> None:
-    """Whatever the graph does, it is not run."""
+def test_the_graph_is_not_run(tmp_path: Path) -> None:
     graph = make_model()
     graph.graph.node.append(helper.make_node("Identity", ["logits"], ["other"]))
     other = write(graph, tmp_path / "other.onnx")
@@ -117,7 +116,7 @@ def test_it_needs_neither_onnxruntime_nor_a_step(tmp_path: Path) -> None:
     )
 
 
-def test_a_graph_that_the_native_engine_does_not_know(capsys: Captured, tmp_path: Path) -> None:
+def test_a_graph_that_only_onnxruntime_runs(capsys: Captured, tmp_path: Path) -> None:
     model = make_model()
     model.graph.node.append(helper.make_node("Identity", ["logits"], ["other"]))
     path = write(model, tmp_path / "other.onnx")
@@ -127,10 +126,7 @@ def test_a_graph_that_the_native_engine_does_not_know(capsys: Captured, tmp_path
         "its graph is not one that textgen-train writes (the graph has unexpected nodes)",
     )
     assert (document["layers"], document["units"], document["parameters"]) == (1, 4, 240)
-    assert (
-        "none, or onnxruntime with --engine onnxruntime if you trust the file: its graph is not"
-        in run(capsys, path)[1]
-    )
+    assert "onnxruntime only, if you trust the file; not native: its graph is not" in run(capsys, path)[1]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +144,7 @@ def test_a_graph_that_the_native_engine_does_not_know(capsys: Captured, tmp_path
         (set_metadata(make_model(), TRAINING_KEY, '{"a": NaN}').SerializeToString(), "m.onnx: its metadata"),
     ],
 )
-def test_what_is_no_model(capsys: Captured, tmp_path: Path, content: bytes, message: str) -> None:
+def test_invalid_files_are_errors(capsys: Captured, tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(content)
     code, out, err = run(capsys, str(path), "--json")
@@ -157,7 +153,9 @@ def test_what_is_no_model(capsys: Captured, tmp_path: Path, content: bytes, mess
     assert message in err
 
 
-def test_metadata_that_is_nested_too_deep(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_metadata_that_is_nested_too_deeply_is_an_error(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
     nested: dict[str, Any] = {}
     for _ in range(100_000):
         nested = {"a": nested}
@@ -168,16 +166,16 @@ def test_metadata_that_is_nested_too_deep(capsys: Captured, monkeypatch: pytest.
     for options in ((), ("--json",)):
         code, out, err = run(capsys, str(TINY), *options)
         assert (code, out) == (1, "")
-        assert err == f"textgen-info: error: {TINY}: its metadata is nested too deep to show\n"
+        assert err == f"textgen-info: error: {TINY}: its metadata is nested too deeply to print\n"
 
 
-def test_a_model_that_is_not_there(capsys: Captured) -> None:
+def test_a_missing_model_is_an_error(capsys: Captured) -> None:
     code, out, err = run(capsys, "none.onnx")
     assert (code, out) == (1, "")
     assert err == "textgen-info: error: cannot read the model file none.onnx: No such file or directory\n"
 
 
-def test_nothing_in_a_file_commands_the_terminal(capsys: Captured, tmp_path: Path) -> None:
+def test_control_characters_in_a_file_are_escaped(capsys: Captured, tmp_path: Path) -> None:
     model = make_model("\x1b[\u202ea")
     set_metadata(model, TRAINING_KEY, json.dumps({"co\x1b[2Jrpus": "\x1b[31mred\u202e", "many": "a" * 9999}))
     code, out, _ = run(capsys, write(model, tmp_path / "m.onnx"))
@@ -203,20 +201,20 @@ def test_nothing_in_a_file_commands_the_terminal(capsys: Captured, tmp_path: Pat
         ("\ue000", "\\ue000"),
     ],
 )
-def test_characters_that_cannot_be_seen_have_names(symbol: str, shown: str) -> None:
-    assert named(symbol) == shown
+def test_invisible_characters_have_names(symbol: str, shown: str) -> None:
+    assert visible_name(symbol) == shown
 
 
-def test_words_are_fitted_into_lines() -> None:
-    lines = list(fit(["漢"] * 100, "  "))
+def test_words_are_wrapped_into_lines() -> None:
+    lines = list(wrap_words(["漢"] * 100, "  "))
     assert "".join(lines).split() == ["漢"] * 100
-    assert max(columns(line) for line in lines) in (LINE_WIDTH - 1, LINE_WIDTH)
-    assert list(fit([], "  ")) == [""]
-    assert list(fit(["x" * 200, "y"], "  ")) == ["  " + "x" * 200, "  y"]
-    assert one_line("a\nb") == "a\\nb"
+    assert max(display_width(line) for line in lines) in (LINE_WIDTH - 1, LINE_WIDTH)
+    assert list(wrap_words([], "  ")) == [""]
+    assert list(wrap_words(["x" * 200, "y"], "  ")) == ["  " + "x" * 200, "  y"]
+    assert single_line("a\nb") == "a\\nb"
 
 
-def test_output_that_cannot_encode_the_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_characters_that_the_output_cannot_encode_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
     program = f"import sys; from textgen_runtime.cli.info import main; sys.exit(main([{str(TINY)!r}]))"
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     assert "\\u20ac" in run_python(program)

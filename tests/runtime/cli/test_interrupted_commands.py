@@ -1,4 +1,4 @@
-"""An installed command ends in silence at whatever moment Ctrl-C comes, and loses no finished work."""
+"""Ctrl-C at any moment ends an installed command without a message, and keeps finished work."""
 
 import os
 import signal
@@ -12,9 +12,9 @@ from tests.helpers.paths import TINY
 
 PROGRAMS = Path(sys.executable).parent
 
-# Python imports it before the command, and it interrupts the process once: at the launcher's first statement,
-# before a module is imported, or at exit. A shell that runs the tests in the background has the signal
-# ignored, and children inherit that.
+# A module that Python imports before the command. It interrupts the process once: at the launcher's first
+# statement, before the import of a module, or at exit. It also sets the action of SIGINT, which is ignored if
+# a shell runs the tests in the background.
 INTERRUPTED = """
 import _signal, atexit, os, sys
 moment, action = {moment!r}, {action!r}
@@ -82,28 +82,30 @@ def interrupted(
         ("textgen_train.cli.train", TRAIN),
     ],
 )
-def test_an_import_ends_in_silence(tmp_path: Path, moment: str, command: tuple[str, ...]) -> None:
+def test_an_interrupt_during_an_import_prints_nothing(
+    tmp_path: Path, moment: str, command: tuple[str, ...]
+) -> None:
     done = interrupted(tmp_path, moment, command)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
-def test_the_import_of_torch_ends_in_silence(tmp_path: Path) -> None:
+def test_an_interrupt_during_the_import_of_torch_prints_nothing(tmp_path: Path) -> None:
     done = interrupted(tmp_path, "torch.nn", TRAIN)
     assert done.returncode == -signal.SIGINT
-    # What is told before it.
+    # This line is printed before the import.
     assert done.stderr.startswith("book.txt: ")
     assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("command", [RUN, (*RUN, "--engine", "onnxruntime")])
-def test_an_exit_is_silent_and_loses_no_text(tmp_path: Path, command: tuple[str, ...]) -> None:
+def test_an_interrupt_at_exit_loses_no_text(tmp_path: Path, command: tuple[str, ...]) -> None:
     done = interrupted(tmp_path, "exit", command)
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
     assert len(done.stdout) == len("dad had") + 20 + 1
 
 
-def test_what_is_imported_while_training_is_imported_before_the_run_ends(tmp_path: Path) -> None:
-    """The signal comes while the picture of the first evaluation is drawn: the evaluation is finished."""
+def test_an_interrupt_during_an_evaluation_waits_for_its_end(tmp_path: Path) -> None:
+    """The signal arrives while the first plot imports matplotlib."""
     done = interrupted(tmp_path, "matplotlib.figure", (*TRAIN[:-1], "1000"))
     assert done.returncode == 130
     *_, last = done.stderr.splitlines()

@@ -1,4 +1,4 @@
-"""``textgen-run`` writes what its options ask for, and refuses in one line what it cannot do."""
+"""``textgen-run``: its output for each option, and its one-line errors."""
 
 import io
 import os
@@ -18,18 +18,18 @@ from tests.helpers.paths import TINY
 
 
 def run(capsys: Captured, *arguments: str) -> tuple[int, str, str]:
-    """Run the command here; its exit code, standard output and standard error."""
+    """Run the command on the tiny model; return its exit code, standard output and standard error."""
     return run_here(main, capsys, str(TINY), *arguments)
 
 
-def test_it_writes_the_prompt_and_the_text(capsys: Captured, tiny: Model) -> None:
+def test_the_output_is_the_prompt_and_the_text(capsys: Captured, tiny: Model) -> None:
     text = tiny.generate("dad", length=30, temperature=0.8, seed=4)
     options = ("--length", "30", "--temp", "0.8", "--seed", "4")
     assert run(capsys, "--prompt", "dad", *options) == (0, f"dad{text}\n", "")
     assert run(capsys, "--prompt", "dad", "--no-echo", *options) == (0, f"{text}\n", "")
 
 
-def test_defaults(capsys: Captured, tiny: Model) -> None:
+def test_the_defaults(capsys: Captured, tiny: Model) -> None:
     code, out, err = run(capsys, "--seed", "1")
     assert (code, err) == (0, "")
     assert out == "dad had" + tiny.generate(length=400, temperature=0.5, seed=1) + "\n"
@@ -47,40 +47,40 @@ def test_several_temperatures_have_headings(capsys: Captured, tiny: Model) -> No
     )
 
 
-def test_several_texts_are_independent_and_the_first_is_the_only_one(capsys: Captured, tiny: Model) -> None:
+def test_count_adds_independent_texts_to_the_single_text(capsys: Captured, tiny: Model) -> None:
     _, out, _ = run(capsys, "--prompt", "a", "--count", "3", "--length", "9", "--seed", "1", "--temp", "1")
     texts = [tiny.start("a", temperature=1.0, seed=1, substream=i).take(9) for i in range(3)]
     assert out == "".join(f"------ text {i + 1} of 3\na{text}\n" for i, text in enumerate(texts))
-    _, alone, _ = run(capsys, "--prompt", "a", "--length", "9", "--seed", "1", "--temp", "1")
-    assert alone == f"a{texts[0]}\n"
+    _, single, _ = run(capsys, "--prompt", "a", "--length", "9", "--seed", "1", "--temp", "1")
+    assert single == f"a{texts[0]}\n"
 
 
-def test_statistics_tell_the_seed_that_gives_the_text_again(capsys: Captured) -> None:
+def test_statistics_print_the_seed_that_reproduces_the_text(capsys: Captured) -> None:
     code, text, err = run(capsys, "--stats", "--length", "50", "--temp", "1", "--count", "2")
     assert code == 0
-    figures = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in err.splitlines())
-    assert list(figures) == [
+    values = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in err.splitlines())
+    assert list(values) == [
         "engine",
         "seed",
-        "load",
+        "load time",
         "first character",
-        "speed",
-        "a character",
+        "throughput",
+        "time per character",
         "mean entropy",
     ]
-    _, again, _ = run(capsys, "--seed", figures["seed"], "--length", "50", "--temp", "1", "--count", "2")
-    assert again == text
-    each = [float(number) for number in re.findall(r"\d+\.\d+", figures["a character"])]
-    assert each[0] == pytest.approx(each[1] + each[2], abs=0.02)
-    assert 0 < float(figures["mean entropy"].split()[0]) < 3.6
+    _, reproduced, _ = run(capsys, "--seed", values["seed"], "--length", "50", "--temp", "1", "--count", "2")
+    assert reproduced == text
+    total, *parts = [float(number) for number in re.findall(r"\d+\.\d+", values["time per character"])]
+    assert total == pytest.approx(sum(parts), abs=0.02)
+    assert 0 < float(values["mean entropy"].split()[0]) < 3.6
 
 
-def test_statistics_at_temperature_zero_have_no_entropy(capsys: Captured) -> None:
+def test_the_entropy_is_zero_at_temperature_zero(capsys: Captured) -> None:
     _, _, err = run(capsys, "--stats", "--temp", "0")
-    assert "mean entropy     0.000 bits" in err
+    assert "mean entropy        0.000 bits per character" in err
 
 
-def test_statistics_tell_the_entropy_of_each_temperature(capsys: Captured, tiny: Model) -> None:
+def test_statistics_print_the_entropy_of_each_temperature(capsys: Captured, tiny: Model) -> None:
     _, _, err = run(
         capsys, "--stats", "--temp", "0.2", "1", "2", "--length", "90", "--prompt", "abc", "--seed", "3"
     )
@@ -90,10 +90,10 @@ def test_statistics_tell_the_entropy_of_each_temperature(capsys: Captured, tiny:
         generation.measurements = Measurements()
         generation.take(90)
         mean = generation.measurements.entropy_bits / 90
-        expected.append(f"mean entropy     {mean:.3f} bits a character at temperature {temperature}")
+        expected.append(f"mean entropy        {mean:.3f} bits per character at temperature {temperature}")
     assert err.splitlines()[-3:] == expected
     assert len(set(expected)) == 3
-    assert err.count("speed ") == 1
+    assert err.count("throughput ") == 1
 
 
 @pytest.mark.parametrize("content", ["dad\n", "\ufeffdad\r\n", "DAD"])
@@ -110,7 +110,7 @@ def test_a_prompt_from_standard_input(capsys: Captured, monkeypatch: pytest.Monk
     assert run(capsys, "--prompt-file", "-", "--seed", "1") == (0, expected, "")
 
 
-def test_version(capsys: Captured) -> None:
+def test_version_is_printed(capsys: Captured) -> None:
     assert run(capsys, "--version") == (0, f"textgen-run {__version__}\n", "")
 
 
@@ -123,7 +123,7 @@ def test_version(capsys: Captured) -> None:
         (["--prompt-file", "no/such/file"], "cannot read no/such/file"),
     ],
 )
-def test_errors_of_the_users(capsys: Captured, arguments: list[str], message: str) -> None:
+def test_user_errors_are_one_line(capsys: Captured, arguments: list[str], message: str) -> None:
     code, out, err = run(capsys, *arguments)
     assert (code, out) == (1, "")
     assert re.fullmatch(f"textgen-run: error: .*{message}.*\n", err)
@@ -136,10 +136,10 @@ def test_errors_of_the_users(capsys: Captured, arguments: list[str], message: st
         (["--temp", "nan"], "--temp: must be a finite number"),
         (["--temp", "inf"], "--temp: must be a finite number"),
         (["--temp", "warm"], "--temp: 'warm' is not a number"),
-        (["--temp", "1", "model.onnx"], "MODEL goes before it"),
+        (["--temp", "1", "model.onnx"], "MODEL must come first"),
         (["--length", "0"], "--length: must be 1 or more"),
         (["--length", "-5"], "--length: must be 1 or more"),
-        (["--length", "many"], "--length: 'many' is not a whole number"),
+        (["--length", "many"], "--length: 'many' is not an integer"),
         (["--count", "0"], "--count: must be 1 or more"),
         (["--seed", "-1"], "--seed: must be 0 or more"),
         (["--threads", "0"], "--threads: must be 1 or more"),
@@ -148,7 +148,7 @@ def test_errors_of_the_users(capsys: Captured, arguments: list[str], message: st
         (["--warmth", "1"], "unrecognized arguments"),
     ],
 )
-def test_wrong_usage(capsys: Captured, arguments: list[str], message: str) -> None:
+def test_wrong_usage_exits_with_2(capsys: Captured, arguments: list[str], message: str) -> None:
     code, out, err = run(capsys, *arguments)
     assert (code, out) == (2, "")
     assert message in err
@@ -161,14 +161,14 @@ def test_unknown_characters_can_be_skipped(capsys: Captured) -> None:
     code, out, err = run(capsys, "--prompt", "AxbycX", "--unknown", "skip", "--seed", "1")
     assert (code, out) == (0, expected)
     assert err == (
-        "textgen-run: warning: skipped 3 of the prompt's characters, which the model does not know: "
+        "textgen-run: warning: skipped 3 prompt characters outside the vocabulary: "
         "'x' (U+0078), 'y' (U+0079)\n"
     )
     assert run(capsys, "--prompt", "abc", "--unknown", "skip", "--seed", "1") == (0, expected, "")
 
 
-def test_a_prompt_in_lower_case_for_a_model_without_capitals(capsys: Captured, tmp_path: Path) -> None:
-    """Its corpus was in lower case already, and it does not lower prompts itself."""
+def test_lowercase_converts_the_prompt(capsys: Captured, tmp_path: Path) -> None:
+    """The model has no capital letters, and its normalization does not convert them."""
     model, path = make_model(), tmp_path / "lower.onnx"
     next(
         entry for entry in model.metadata_props if entry.key == NORMALIZATION_KEY
@@ -185,18 +185,18 @@ def test_a_prompt_in_lower_case_for_a_model_without_capitals(capsys: Captured, t
     assert run_here(main, capsys, str(path), *options) == (0, out, "")
 
 
-def test_a_model_that_is_not_there(capsys: Captured) -> None:
+def test_a_missing_model_is_an_error(capsys: Captured) -> None:
     assert main(["none.onnx"]) == 1
     error = "textgen-run: error: cannot read the model file none.onnx: No such file or directory\n"
     assert capsys.readouterr().err == error
 
 
-def test_a_message_stays_on_one_line(capsys: Captured) -> None:
+def test_a_line_end_in_a_path_is_escaped(capsys: Captured) -> None:
     assert main(["no\nsuch.onnx"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_the_largest_seed(capsys: Captured) -> None:
+def test_the_largest_seed_is_accepted(capsys: Captured) -> None:
     assert run(capsys, "--seed", str(2**128 - 1))[0] == 0
     code, _, err = run(capsys, "--seed", str(2**128))
     assert (code, err.count("\n")) == (2, 1)

@@ -1,4 +1,4 @@
-"""``textgen-run`` ends in order when its output is closed, full, interrupted or of another encoding."""
+"""``textgen-run`` with output that is closed, full, interrupted or in another encoding."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from tests.helpers.commands import Captured, run_here
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import TINY
 
-# A shell that runs the tests in the background has the signal ignored, and children inherit that.
+# If a shell runs the tests in the background, SIGINT is ignored, and child processes inherit that.
 PROGRAM = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
     "from textgen_runtime.cli.run import main; sys.exit(main())"
@@ -24,7 +24,7 @@ PROGRAM = (
 COMMAND = [sys.executable, "-c", PROGRAM]
 
 
-def test_the_reader_goes_away() -> None:
+def test_a_closed_pipe_ends_the_command_quietly() -> None:
     with subprocess.Popen(
         [*COMMAND, str(TINY), "--length", "1000000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -37,14 +37,14 @@ def test_the_reader_goes_away() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_output_that_cannot_be_written() -> None:
+def test_a_full_disk_is_an_error() -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run([*COMMAND, str(TINY)], stdout=full, stderr=subprocess.PIPE, check=False)
     error = b"textgen-run: error: cannot write standard output: No space left on device\n"
     assert (done.returncode, done.stderr) == (1, error)
 
 
-def test_output_that_is_closed() -> None:
+def test_closed_standard_output_is_an_error() -> None:
     done = subprocess.run(
         ["/bin/sh", "-c", f"{shlex.join([*COMMAND, str(TINY)])} >&-"], capture_output=True, check=False
     )
@@ -52,7 +52,7 @@ def test_output_that_is_closed() -> None:
     assert (done.returncode, done.stderr) == (1, error)
 
 
-def test_errors_that_are_closed() -> None:
+def test_closed_standard_error_is_not_an_error() -> None:
     done = subprocess.run(
         ["/bin/sh", "-c", f"{shlex.join([*COMMAND, str(TINY), '--stats', '--no-echo'])} 2>&-"],
         capture_output=True,
@@ -61,7 +61,7 @@ def test_errors_that_are_closed() -> None:
     assert (done.returncode, len(done.stdout.decode())) == (0, 401)
 
 
-def test_an_interrupt() -> None:
+def test_an_interrupt_exits_with_130() -> None:
     with subprocess.Popen(
         [*COMMAND, str(TINY), "--length", "1000000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -92,7 +92,7 @@ def test_control_characters_are_escaped_on_a_terminal(
     assert escaped > 50
 
 
-def test_output_that_cannot_encode_the_text() -> None:
+def test_characters_that_the_output_cannot_encode_are_escaped() -> None:
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = subprocess.run(
         [*COMMAND, str(TINY), "--prompt", "é𝄞", "--length", "5", "--seed", "1"],

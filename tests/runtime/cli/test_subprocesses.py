@@ -1,4 +1,4 @@
-"""Processes that the packages start: none of them imports from the working folder."""
+"""Processes that the packages start must not import from the working directory."""
 
 import ast
 import re
@@ -30,7 +30,7 @@ HOSTILE = "from pathlib import Path\nPath({mark!r}).touch()\nraise SystemExit('i
 
 
 def names(tree: ast.AST) -> Iterator[str]:
-    """Every module that a program imports, and every name and dotted name in it."""
+    """Yield every module that a program imports, and every name and dotted name in it."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -41,30 +41,30 @@ def names(tree: ast.AST) -> Iterator[str]:
             yield ast.unparse(node)
 
 
-def starts(path: Path) -> list[str]:
-    """What a module uses that starts processes."""
+def process_starters(path: Path) -> list[str]:
+    """Return the names in a module that can start processes."""
     return sorted(filter(STARTS_PROCESSES.fullmatch, names(ast.parse(path.read_text(encoding="utf-8")))))
 
 
-def test_one_module_starts_processes_and_one_function_makes_their_command_line() -> None:
-    found = {path.name: starts(path) for package in PACKAGES for path in package.rglob("*.py")}
-    assert [name for name, uses in found.items() if uses] == ["_processes.py"]
-    assert found["_processes.py"].count("sys.executable") == 1
+def test_only_one_function_starts_processes() -> None:
+    starters = {path.name: process_starters(path) for package in PACKAGES for path in package.rglob("*.py")}
+    assert [name for name, uses in starters.items() if uses] == ["_processes.py"]
+    assert starters["_processes.py"].count("sys.executable") == 1
 
 
 @pytest.fixture
 def hostile_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with files named like the modules that a new process imports."""
+    """A working directory with files that are named like the modules that a new process imports."""
     for name in ("numpy", "textgen_runtime", "onnxruntime", "re", "json"):
         mark = str(tmp_path / f"{name}.ran")
         (tmp_path / f"{name}.py").write_text(HOSTILE.format(mark=mark), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    # Which has the same effect as -P.
+    # The variable has the same effect as -P.
     monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
     return tmp_path
 
 
-def test_no_process_imports_from_the_working_folder(
+def test_no_process_imports_from_the_working_directory(
     hostile_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands: list[list[str]] = []
@@ -84,14 +84,14 @@ def test_no_process_imports_from_the_working_folder(
     assert {tuple(command[:2]) for command in commands} == {(sys.executable, "-P")}
 
 
-def test_a_process_imports_no_more_than_this_one_may(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_inherits_the_import_restrictions(monkeypatch: pytest.MonkeyPatch) -> None:
     flags = type("Flags", (), {"ignore_environment": 1, "no_user_site": 1})
     monkeypatch.setattr(sys, "flags", flags)
     assert processes.python("pass", "x")[1:] == ["-P", "-E", "-s", "-c", "pass", "x"]
 
 
-def test_a_process_reads_the_given_model(tiny_path: Path) -> None:
-    """Each from the beginning; the model is in no file that has a name."""
+def test_each_process_reads_the_given_model(tiny_path: Path) -> None:
+    """The model is passed as an unnamed file, which each process reads from its beginning."""
     expected = textgen.load(tiny_path).generate("abc", length=9, seed=1)
     options = ("--prompt", "abc", "--no-echo", "--length", "9", "--seed", "1")
     command = processes.python(processes.RUN_GIVEN, processes.GIVEN_NAME, *options)

@@ -13,7 +13,7 @@ from textgen_runtime.engines.native import NativeEngine
 
 from tests.helpers.native_engines import (
     KERNELS,
-    assert_same,
+    assert_states_equal,
     content_of,
     engines,
     lanes,
@@ -78,7 +78,7 @@ def test_generating_is_drawing_and_stepping(kernels: str) -> None:
         assert sampler.draw(logits[0, 0]) == token
         logits, state = native.forward(np.array([[token]]), state)
     np.testing.assert_array_equal(generated.logits, logits[0, 0])
-    assert_same(generated.state, state)
+    assert_states_equal(generated.state, state)
 
 
 def test_the_loop_draws_what_a_sampler_draws() -> None:
@@ -101,7 +101,7 @@ def test_feeding_is_reading_up_to_the_last_token(kernels: str) -> None:
     logits, state = native.feed(tokens, native.initial_state())
     expected, after = native.forward(np.array(tokens)[:, np.newaxis], native.initial_state())
     np.testing.assert_array_equal(logits, expected[-1, 0])
-    assert_same(state, after)
+    assert_states_equal(state, after)
 
 
 def test_what_is_handed_over_is_not_changed() -> None:
@@ -137,7 +137,7 @@ def test_no_steps_are_none() -> None:
     (generated,) = native.generate(lanes(native, samplers(1), 3, logits, state), 0)
     assert (list(generated.tokens), generated.ending) == ([], None)
     np.testing.assert_array_equal(generated.logits, logits)
-    assert_same(generated.state, state)
+    assert_states_equal(generated.state, state)
 
 
 def test_weights_are_read_and_nothing_else() -> None:

@@ -126,7 +126,7 @@ def test_commands_know_any_state(tmp_path: Path, capsys: Captured) -> None:
     code, out, _ = run_here(info_main, capsys, str(path))
     assert code == 0
     assert "network        1 x 5 units\n" in out
-    assert "engine         none, or onnxruntime" in out
+    assert "engine         onnxruntime only" in out
     code, out, _ = run_here(run_main, capsys, str(path), "--engine", "onnxruntime", "--length", "9")
     assert code == 0
     assert len(out) == len("abc") + 9 + 1
@@ -214,11 +214,11 @@ def test_a_state_that_is_not_the_contracts(change: object, message: str, tiny_pr
 
 def test_a_state_of_another_model(tiny: Model) -> None:
     generation = tiny.start("abc", seed=1)
-    with pytest.raises(ValueError, match="the state of this model is hidden, cell, not memory"):
+    with pytest.raises(ValueError, match="the state of this model has the arrays hidden, cell, not memory"):
         generation.state = {"memory": np.zeros((1, 1, 4))}
-    with pytest.raises(ValueError, match=r"shape \(1, 1, 4\) is needed here, not \(1, 4\)"):
+    with pytest.raises(ValueError, match=r"shape \(1, 1, 4\), not \(1, 4\)"):
         generation.state = {"hidden": np.zeros((1, 4)), "cell": np.zeros((1, 1, 4))}
-    with pytest.raises(ValueError, match=r"shape \(12,\) is needed here"):
+    with pytest.raises(ValueError, match=r"shape \(12,\), not"):
         generation.logits = np.zeros(11)
     other = tiny.start("dad had", seed=1)
     generation.state, generation.logits = dict(other.state), other.logits.tolist()

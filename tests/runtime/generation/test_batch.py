@@ -1,4 +1,4 @@
-"""Lanes that are continued together: each text is what it is alone."""
+"""Batches: lanes advance together, and each text is independent of the others."""
 
 import random
 from typing import Any
@@ -18,82 +18,81 @@ def start(model: Model, number: int, temperature: float = 1.0) -> Generation:
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("engine", ["native", "onnxruntime"])
-def test_lanes_come_and_go_and_each_text_is_what_it_is_alone(engine: Any, threads: int) -> None:
+def test_each_text_is_independent_of_lanes_that_are_added_and_removed(engine: Any, threads: int) -> None:
     model = textgen.load(TINY, engine=engine, threads=threads)
-    chance = random.Random(5)
+    rng = random.Random(5)
     batch, texts = Batch(model), dict[Generation, list[str]]()
-    wanted: dict[Generation, tuple[int, float, int]] = {}
+    requests: dict[Generation, tuple[int, float, int]] = {}
     ended = set()
     for _ in range(60):
-        if chance.random() < 0.5 and len(wanted) < 24:
-            number, temperature, length = len(wanted), chance.choice((0.0, 0.5, 1.3)), chance.randrange(90)
+        if rng.random() < 0.5 and len(requests) < 24:
+            number, temperature, length = len(requests), rng.choice((0.0, 0.5, 1.3)), rng.randrange(90)
             generation = start(model, number, temperature)
             batch.add(generation, length)
-            wanted[generation], texts[generation] = (number, temperature, length), []
-        if len(batch) > 1 and chance.random() < 0.2:
-            batch.remove(chance.choice(list(batch)))
+            requests[generation], texts[generation] = (number, temperature, length), []
+        if len(batch) > 1 and rng.random() < 0.2:
+            batch.remove(rng.choice(list(batch)))
         lanes = list(batch)
-        made = batch.advance(chance.choice((1, 3, 7, None)))
-        assert [each.generation for each in made] == lanes
-        for each in made:
-            texts[each.generation].append(each.text)
-            assert each.tokens == len(each.text)
-            if each.ending == "length":
-                ended.add(each.generation)
+        chunks = batch.advance(rng.choice((1, 3, 7, None)))
+        assert [chunk.generation for chunk in chunks] == lanes
+        for chunk in chunks:
+            texts[chunk.generation].append(chunk.text)
+            assert chunk.tokens == len(chunk.text)
+            if chunk.ending == "length":
+                ended.add(chunk.generation)
         assert list(batch) == [lane for lane in lanes if lane not in ended]
-    assert 0 < len(ended) < len(wanted) == 24
-    for generation, (number, temperature, length) in wanted.items():
+    assert 0 < len(ended) < len(requests) == 24
+    for generation, (number, temperature, length) in requests.items():
         text = "".join(texts[generation])
-        alone = start(model, number, temperature)
-        assert text == alone.take(len(text))
+        single = start(model, number, temperature)
+        assert text == single.take(len(text))
         assert (len(text) == length) == (generation in ended)
-        # It stands behind its text.
-        assert generation.take(20) == alone.take(20)
+        assert generation.take(20) == single.take(20)
 
 
-def test_a_lane_may_want_nothing(tiny: Model) -> None:
+def test_a_lane_of_length_zero_ends_at_once(tiny: Model) -> None:
     batch = Batch(tiny)
     one, other = start(tiny, 0), start(tiny, 1)
     batch.add(one, 0)
     batch.add(other, 3)
-    nothing, something = batch.advance()
-    assert (nothing.text, nothing.tokens, nothing.ending) == ("", 0, "length")
-    assert something.ending == "length"
+    empty, chunk = batch.advance()
+    assert (empty.text, empty.tokens, empty.ending) == ("", 0, "length")
+    assert chunk.ending == "length"
     assert not batch
     assert batch.advance() == []
     assert one.take(9) == start(tiny, 0).take(9)
 
 
-def test_complete_gives_the_texts_in_the_order_of_the_lanes(tiny: Model) -> None:
+def test_complete_returns_the_texts_in_the_order_of_the_lanes(tiny: Model) -> None:
     batch = Batch(tiny)
     for number, length in enumerate((30, 5, 17)):
         batch.add(start(tiny, number), length)
     assert batch.complete() == [start(tiny, i).take(length) for i, length in enumerate((30, 5, 17))]
 
 
-def test_sampling_changes_between_chunks(tiny: Model) -> None:
-    batch, generation, alone = Batch(tiny), start(tiny, 0), start(tiny, 0)
+def test_sampling_can_change_between_chunks(tiny: Model) -> None:
+    batch, generation, single = Batch(tiny), start(tiny, 0), start(tiny, 0)
     batch.add(generation, 40)
     batch.add(start(tiny, 1), 40)
     first = batch.advance(10)[0].text
     generation.sampling = Sampling(temperature=0.3)
     second = batch.complete()[0]
-    assert first == alone.take(10)
-    alone.sampler.temperature = 0.3
-    assert second == alone.take(30)
+    assert first == single.take(10)
+    single.sampler.temperature = 0.3
+    assert second == single.take(30)
 
 
-def test_what_cannot_be_a_lane(tiny: Model) -> None:
+def test_add_and_remove_reject_invalid_lanes(tiny: Model) -> None:
     batch, generation = Batch(tiny), start(tiny, 0)
     batch.add(generation, 5)
-    with pytest.raises(ValueError, match="a lane of this batch already"):
+    with pytest.raises(ValueError, match="already a lane of this batch"):
         batch.add(generation, 5)
     with pytest.raises(ValueError, match="length must be 0 or more, not -1"):
         batch.add(start(tiny, 1), -1)
     with pytest.raises(TypeError):
         batch.add(start(tiny, 1), 1.5)  # type: ignore[arg-type]
     other = tiny.with_metadata(tiny.metadata._replace(prompts=()))
-    with pytest.raises(ValueError, match="another model"):
+    with pytest.raises(ValueError, match="a different model"):
         batch.add(start(other, 1), 5)
     with pytest.raises(KeyError):
         batch.remove(start(tiny, 0))
@@ -101,14 +100,14 @@ def test_what_cannot_be_a_lane(tiny: Model) -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, textgen.SamplingError])
-def test_after_an_error_every_lane_stands_where_it_stood(
+def test_an_error_leaves_every_lane_at_its_position(
     tiny: Model, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:
     batch = Batch(tiny)
     lanes = [start(tiny, number) for number in range(3)]
     for lane, length in zip(lanes, (50, 8, 50), strict=True):
         batch.add(lane, length)
-    before = [each.text for each in batch.advance(5)]
+    before = [chunk.text for chunk in batch.advance(5)]
     positions = [lane.sampler.position for lane in lanes]
     generate = tiny.engine.generate
 
@@ -128,8 +127,8 @@ def test_after_an_error_every_lane_stands_where_it_stood(
     ]
 
 
-def test_an_interrupt_while_what_was_made_is_taken_over(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first lane stands behind the chunk already, the second does not."""
+def test_an_interrupt_between_two_lanes_rolls_both_back(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first lane has accepted its chunk when the second is interrupted."""
     batch = Batch(tiny)
     lanes = [start(tiny, number) for number in range(2)]
     for lane in lanes:
@@ -148,7 +147,7 @@ def test_an_interrupt_while_what_was_made_is_taken_over(tiny: Model, monkeypatch
     assert batch.complete() == [start(tiny, number).take(20) for number in range(2)]
 
 
-def test_one_measurement_for_all_lanes(tiny: Model) -> None:
+def test_measurements_include_all_lanes(tiny: Model) -> None:
     batch = Batch(tiny, Measurements(latencies=True))
     for number in range(3):
         batch.add(start(tiny, number), 10 + number)

@@ -1,4 +1,4 @@
-"""Models and generations that are compared, hashed, copied and pickled."""
+"""Comparison, hashing, copies and pickles of models and generations."""
 
 import copy
 import multiprocessing
@@ -16,31 +16,31 @@ from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import TINY
 
 
-def pickled(generation: Generation) -> Generation:
-    copied = pickle.loads(pickle.dumps(generation))  # noqa: S301 (its own)
-    assert isinstance(copied, Generation)
-    return copied
+def pickle_round_trip(generation: Generation) -> Generation:
+    loaded = pickle.loads(pickle.dumps(generation))  # noqa: S301 (just pickled)
+    assert isinstance(loaded, Generation)
+    return loaded
 
 
-def test_models_are_equal_where_they_give_the_same_text() -> None:
+def test_models_are_equal_if_they_generate_the_same_text() -> None:
     native, onnx = textgen.load(TINY, engine="native"), textgen.load(TINY, engine="onnxruntime")
-    again = textgen.load(TINY.read_bytes(), engine="native", threads=2)
-    assert native == again
-    assert hash(native) == hash(again)
-    assert {native: "kept"}[again] == "kept"
+    equal = textgen.load(TINY.read_bytes(), engine="native", threads=2)
+    assert native == equal
+    assert hash(native) == hash(equal)
+    assert {native: "cached"}[equal] == "cached"
     assert native != onnx
     assert native != textgen.load(make_model(scale=0.5).SerializeToString())
     assert native != "native"
-    lowered = native.metadata._replace(prompts=())
-    assert native != native.with_metadata(lowered)
+    metadata = native.metadata._replace(prompts=())
+    assert native != native.with_metadata(metadata)
 
 
-def test_a_model_may_be_referred_to_weakly(tiny: Model) -> None:
-    """A cache of models can let go of them."""
+def test_a_model_supports_weak_references(tiny: Model) -> None:
+    """Weak caches can hold models."""
     assert weakref.ref(tiny)() is tiny
 
 
-def test_a_copy_of_a_model_is_the_model(tiny: Model) -> None:
+def test_a_copy_of_a_model_is_the_same_object(tiny: Model) -> None:
     assert copy.copy(tiny) is tiny
     assert copy.deepcopy({"model": tiny})["model"] is tiny
 
@@ -48,33 +48,34 @@ def test_a_copy_of_a_model_is_the_model(tiny: Model) -> None:
 @pytest.mark.parametrize("engine", ["native", "onnxruntime"])
 def test_a_pickled_model_needs_no_file(engine: EngineName) -> None:
     model = textgen.load(TINY.read_bytes(), engine=engine)
-    other = pickle.loads(pickle.dumps(model))  # noqa: S301 (its own)
-    assert other is not model
-    assert other == model
-    assert other.generate("abc", length=50, seed=1) == model.generate("abc", length=50, seed=1)
+    loaded = pickle.loads(pickle.dumps(model))  # noqa: S301 (just pickled)
+    assert loaded is not model
+    assert loaded == model
+    assert loaded.generate("abc", length=50, seed=1) == model.generate("abc", length=50, seed=1)
 
 
-def test_a_model_that_is_of_no_file_says_so(tiny: Model) -> None:
+def test_a_model_that_was_not_loaded_cannot_be_pickled(tiny: Model) -> None:
     changed = tiny.with_metadata(tiny.metadata._replace(prompts=()))
     with pytest.raises(TypeError, match=r"^cannot pickle a model that was not loaded from a file: use load"):
         pickle.dumps(changed)
 
 
-@pytest.mark.parametrize("copied", [Generation.copy, copy.copy, copy.deepcopy, pickled])
-def test_a_copied_generation_goes_on_apart(tiny: Model, copied: Callable[[Generation], Generation]) -> None:
+@pytest.mark.parametrize("make_copy", [Generation.copy, copy.copy, copy.deepcopy, pickle_round_trip])
+def test_a_copied_generation_is_independent(
+    tiny: Model, make_copy: Callable[[Generation], Generation]
+) -> None:
     original = tiny.start("abc", temperature=1.0, seed=8, substream=3)
     original.take(10)
-    first, second = copied(original), copied(original)
+    first, second = make_copy(original), make_copy(original)
     assert first.prompt == "abc"
     first.sampler.temperature = 0.9
     first.take(25)
-    first.logits[...] = np.nan if copied in (copy.deepcopy, pickled) else first.logits
+    first.logits[...] = np.nan if make_copy in (copy.deepcopy, pickle_round_trip) else first.logits
     assert original.sampler.temperature == 1.0
     assert second.take(40) == original.take(40)
 
 
-def test_other_processes_generate_from_a_model() -> None:
-    """With no state of this process: a fresh interpreter gets the model as a pickle."""
+def test_another_process_can_generate_with_a_pickled_model() -> None:
     model = textgen.load(TINY)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         texts = pool.map(model.generate, ["abc", "dad"])

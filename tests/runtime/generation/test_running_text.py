@@ -1,4 +1,4 @@
-"""What a caller sees and changes of a running text, and where it stands after an error or an interrupt."""
+"""The state, logits and sampling of a generation, and its position after an error or an interrupt."""
 
 import copy
 import pickle
@@ -18,7 +18,7 @@ PROMPT = "abc"
 
 @pytest.fixture(params=["native", "onnxruntime"])
 def model(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Model:
-    """The tiny model, whose chunks are short."""
+    """The tiny model, with chunks of 10 tokens."""
     loaded = textgen.load(TINY, engine=request.param)
     monkeypatch.setattr(type(loaded.engine), "chunk", lambda *_: 10)
     return loaded
@@ -28,15 +28,17 @@ def start(model: Model, substream: int = 0) -> Generation:
     return model.start(PROMPT, temperature=1.0, seed=3, substream=substream)
 
 
-def fail_at(calls: int, made: Callable[..., Any], error: type[BaseException]) -> Callable[..., Any]:
-    """A function that fails at the end of its call of this number, and of all after it."""
-    counted = 0
+def fail_from_call(
+    number: int, function: Callable[..., Any], error: type[BaseException]
+) -> Callable[..., Any]:
+    """Wrap a function so that it raises at the end of the given call (counted from 1) and of later calls."""
+    calls = 0
 
     def failing(*arguments: Any, **options: Any) -> Any:
-        nonlocal counted
-        counted += 1
-        result = made(*arguments, **options)
-        if counted >= calls:
+        nonlocal calls
+        calls += 1
+        result = function(*arguments, **options)
+        if calls >= number:
             raise error("stop")
         return result
 
@@ -44,37 +46,35 @@ def fail_at(calls: int, made: Callable[..., Any], error: type[BaseException]) ->
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, textgen.SamplingError])
-def test_take_that_fails_in_a_later_chunk_takes_nothing(
+def test_take_rolls_back_if_a_later_chunk_fails(
     model: Model, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:
     generation = start(model)
     text = generation.take(7)
     with monkeypatch.context() as patched:
         engine = type(model.engine)
-        patched.setattr(engine, "generate", fail_at(3, engine.generate, error))
+        patched.setattr(engine, "generate", fail_from_call(3, engine.generate, error))
         with pytest.raises(error):
             generation.take(50)
     assert text + generation.take(50) == start(model).take(57)
 
 
-def test_complete_that_fails_in_a_later_chunk_completes_nothing(
-    model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_complete_rolls_back_if_a_later_chunk_fails(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     batch, lengths = Batch(model), (50, 8, 30)
     lanes = [start(model, number) for number in range(3)]
     for lane, length in zip(lanes, lengths, strict=True):
         batch.add(lane, length)
     with monkeypatch.context() as patched:
         engine = type(model.engine)
-        # The second lane has ended by then.
-        patched.setattr(engine, "generate", fail_at(3, engine.generate, KeyboardInterrupt))
+        # The second lane has ended before the third call.
+        patched.setattr(engine, "generate", fail_from_call(3, engine.generate, KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             batch.complete()
     assert list(batch) == lanes
     assert batch.complete() == [start(model, i).take(length) for i, length in enumerate(lengths)]
 
 
-def test_a_stream_that_fails_stands_behind_what_it_yielded(
+def test_a_failed_stream_continues_after_its_last_chunk(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     generation = start(model)
@@ -82,30 +82,28 @@ def test_a_stream_that_fails_stands_behind_what_it_yielded(
     text = next(chunks) + next(chunks)
     with monkeypatch.context() as patched:
         engine = type(model.engine)
-        patched.setattr(engine, "generate", fail_at(1, engine.generate, KeyboardInterrupt))
+        patched.setattr(engine, "generate", fail_from_call(1, engine.generate, KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             next(chunks)
     assert text + generation.take(30) == start(model).take(50)
 
 
-def test_feed_that_fails_in_a_later_chunk_reads_nothing(
-    model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_feed_rolls_back_if_a_later_chunk_fails(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     generation = start(model)
     with monkeypatch.context() as patched:
         engine = type(model.engine)
-        patched.setattr(engine, "feed", fail_at(2, engine.feed, KeyboardInterrupt))
+        patched.setattr(engine, "feed", fail_from_call(2, engine.feed, KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             generation.feed("dad had " * 3)
     assert generation.take(20) == start(model).take(20)
 
 
-def test_no_chunk_of_a_stream_is_empty(model: Model) -> None:
+def test_a_stream_yields_no_empty_chunks(model: Model) -> None:
     assert list(start(model).stream(0)) == list(model.stream(PROMPT, length=0)) == []
     assert all(start(model).stream(STREAM_CHUNK + 1))
 
 
-def test_what_a_caller_gives_is_copied(model: Model) -> None:
+def test_values_that_are_set_are_copied(model: Model) -> None:
     other = start(model)
     other.take(5)
     logits, arrays = other.logits.copy(), {name: array.copy() for name, array in other.state.items()}
@@ -113,17 +111,17 @@ def test_what_a_caller_gives_is_copied(model: Model) -> None:
         generation = start(model)
         generation.take(5)
         generation.state, generation.logits = state, logits
-        given = (logits, *arrays.values())
-        kept = [array.copy() for array in given]
-        for array in given:
+        passed = (logits, *arrays.values())
+        kept = [array.copy() for array in passed]
+        for array in passed:
             array[...] = 1.0
         assert generation.take(20) == other.copy().take(20)
-        for array, before in zip(given, kept, strict=True):
+        for array, before in zip(passed, kept, strict=True):
             array[...] = before
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.dtype(">f4")])
-def test_a_state_of_any_type_and_order_is_brought_into_form(model: Model, dtype: Any) -> None:
+def test_a_state_is_converted_from_other_dtypes_and_orders(model: Model, dtype: Any) -> None:
     other = start(model)
     other.take(5)
     generation = start(model)
@@ -133,12 +131,12 @@ def test_a_state_of_any_type_and_order_is_brought_into_form(model: Model, dtype:
     assert generation.take(20) == other.take(20)
 
 
-def test_a_state_that_does_not_fit_is_refused_when_it_is_set(model: Model) -> None:
+def test_setting_an_invalid_state_is_rejected(model: Model) -> None:
     generation = start(model)
     wide = model.engine.initial_state(2)
-    with pytest.raises(ValueError, match=r"shape \(1, 1, 4\) is needed here, not \(1, 2, 4\)"):
+    with pytest.raises(ValueError, match=r"expected an array of shape \(1, 1, 4\), not \(1, 2, 4\)"):
         generation.state = wide
-    with pytest.raises(ValueError, match="is hidden, cell, not hidden"):
+    with pytest.raises(ValueError, match="has the arrays hidden, cell, not hidden"):
         generation.state = State({"hidden": wide["hidden"]})
     with pytest.raises(TypeError, match="a mapping of arrays by name, not tuple"):
         generation.state = (wide["hidden"], wide["cell"])  # type: ignore[assignment]
@@ -148,17 +146,17 @@ def test_a_state_that_does_not_fit_is_refused_when_it_is_set(model: Model) -> No
     assert generation.take(20) == start(model).take(20)
 
 
-def pickled(generation: Generation) -> Generation:
-    again: Generation = pickle.loads(pickle.dumps(generation))  # noqa: S301 (its own)
-    return again
+def pickle_round_trip(generation: Generation) -> Generation:
+    loaded: Generation = pickle.loads(pickle.dumps(generation))  # noqa: S301 (just pickled)
+    return loaded
 
 
-@pytest.mark.parametrize("again", [Generation.copy, copy.copy, copy.deepcopy, pickled])
-def test_what_is_changed_of_a_copy_is_not_changed_of_the_other(
-    model: Model, again: Callable[[Generation], Generation]
+@pytest.mark.parametrize("make_copy", [Generation.copy, copy.copy, copy.deepcopy, pickle_round_trip])
+def test_changing_a_copy_does_not_change_the_original(
+    model: Model, make_copy: Callable[[Generation], Generation]
 ) -> None:
     generation = start(model)
-    clone = again(generation)
+    clone = make_copy(generation)
     clone.logits[:] = -np.inf
     clone.logits[3] = 0.0
     assert clone.take(1) == model.tokenizer.symbols[3]
@@ -167,7 +165,7 @@ def test_what_is_changed_of_a_copy_is_not_changed_of_the_other(
     assert generation.take(20) == start(model).take(20)
 
 
-def test_how_many_tokens_a_chunk_may_have(model: Model) -> None:
+def test_advance_checks_the_number_of_steps(model: Model) -> None:
     batch, generation = Batch(model), start(model)
     batch.add(generation, 30)
     for steps in (0, -1):
@@ -175,5 +173,5 @@ def test_how_many_tokens_a_chunk_may_have(model: Model) -> None:
             batch.advance(steps)
     with pytest.raises(TypeError):
         batch.advance(1.5)  # type: ignore[arg-type]
-    (made,) = batch.advance(2**70)
-    assert made.text == start(model).take(30)
+    (chunk,) = batch.advance(2**70)
+    assert chunk.text == start(model).take(30)

@@ -1,4 +1,4 @@
-"""A saved generation goes on where it stood, with its own model."""
+"""A saved generation continues exactly from its position, with the same model only."""
 
 import io
 import json
@@ -14,7 +14,7 @@ from tests.helpers.make_tiny_model import make_model
 from tests.helpers.saved_files import rewrite
 
 
-def test_a_resumed_generation_goes_on_where_it_stood(tiny: Model, tmp_path: Path) -> None:
+def test_a_resumed_generation_continues_from_its_position(tiny: Model, tmp_path: Path) -> None:
     path = tmp_path / "text.npz"
     generation = tiny.start("abc", temperature=0.9, seed=5, substream=2)
     generation.take(33)
@@ -25,7 +25,7 @@ def test_a_resumed_generation_goes_on_where_it_stood(tiny: Model, tmp_path: Path
     assert resumed.take(100) == generation.take(100)
 
 
-def test_an_open_file_takes_the_place_of_a_path(tiny: Model, tmp_path: Path) -> None:
+def test_save_and_resume_accept_binary_file_objects(tiny: Model, tmp_path: Path) -> None:
     generation = tiny.start("abc", temperature=0.9, seed=5)
     path = tmp_path / "text.npz"
     textgen.save(generation, path)
@@ -43,7 +43,7 @@ def test_an_open_file_takes_the_place_of_a_path(tiny: Model, tmp_path: Path) -> 
         assert textgen.resume(tiny, file).take(50) == expected
 
 
-def test_what_takes_a_part_at_a_time_gets_the_whole(tiny: Model) -> None:
+def test_partial_writes_are_continued(tiny: Model) -> None:
     class Slow(io.RawIOBase):
         def __init__(self) -> None:
             self.content = b""
@@ -59,19 +59,19 @@ def test_what_takes_a_part_at_a_time_gets_the_whole(tiny: Model) -> None:
     assert slow.content == memory.getvalue()[:600]
 
 
-@pytest.mark.parametrize("most", [1000, 0])
-def test_a_file_of_a_programs_own_may_take_a_part_too(tiny: Model, most: int) -> None:
+@pytest.mark.parametrize("write_size", [1000, 0])
+def test_partial_writes_of_other_file_objects_are_continued(tiny: Model, write_size: int) -> None:
     class Slow:
         def __init__(self) -> None:
             self.content = b""
 
         def write(self, data: bytes) -> int:
-            self.content += data[:most]
-            return len(data[:most])
+            self.content += data[:write_size]
+            return len(data[:write_size])
 
     slow, memory = Slow(), io.BytesIO()
     textgen.save(tiny.start("abc", seed=1), memory)
-    if most:
+    if write_size:
         textgen.save(tiny.start("abc", seed=1), slow)
         assert slow.content == memory.getvalue()
     else:
@@ -79,7 +79,7 @@ def test_a_file_of_a_programs_own_may_take_a_part_too(tiny: Model, most: int) ->
             textgen.save(tiny.start("abc", seed=1), slow)
 
 
-def test_open_files_that_will_not_do(tiny: Model, tmp_path: Path) -> None:
+def test_unsuitable_file_objects_are_rejected(tiny: Model, tmp_path: Path) -> None:
     generation = tiny.start("abc", seed=1)
     path = tmp_path / "text.npz"
     with (
@@ -107,18 +107,18 @@ def test_open_files_that_will_not_do(tiny: Model, tmp_path: Path) -> None:
         textgen.resume(tiny, 5)  # type: ignore[arg-type]
 
 
-def test_it_belongs_to_its_model(tiny: Model, tmp_path: Path) -> None:
-    """To its weights as well: the metadata may be the same."""
+def test_a_generation_of_a_model_with_other_weights_is_rejected(tiny: Model, tmp_path: Path) -> None:
+    """Equal metadata is not enough."""
     model = make_model(scale=0.5)
     assert model.metadata_props == make_model().metadata_props
     other = tmp_path / "other.onnx"
     other.write_bytes(model.SerializeToString())
     textgen.save(tiny.start(seed=1), tmp_path / "text.npz")
-    with pytest.raises(SavedGenerationError, match="saved from another model"):
+    with pytest.raises(SavedGenerationError, match="saved from a different model"):
         textgen.resume(textgen.load(other), tmp_path / "text.npz")
 
 
-def test_a_file_of_before_has_a_temperature_alone(tiny: Model, tmp_path: Path) -> None:
+def test_the_first_file_format_has_only_a_temperature(tiny: Model, tmp_path: Path) -> None:
     path = tmp_path / "text.npz"
     generation = tiny.start("abc", temperature=0.9, seed=5)
     textgen.save(generation, path)
@@ -126,22 +126,22 @@ def test_a_file_of_before_has_a_temperature_alone(tiny: Model, tmp_path: Path) -
         arrays = dict(content)
     described = json.loads(str(arrays["description"]))
     assert described.pop("sampling") == {"temperature": 0.9}
-    before = described | {"temperature": 0.9}
-    np.savez(path, **(arrays | {"description": np.array(json.dumps(before))}))
+    first_format = described | {"temperature": 0.9}
+    np.savez(path, **(arrays | {"description": np.array(json.dumps(first_format))}))
     resumed = textgen.resume(tiny, path)
     assert resumed.sampling == textgen.Sampling(temperature=0.9)
     assert resumed.take(50) == generation.take(50)
 
 
-def test_a_file_of_a_later_version_may_have_other_parameters(tiny: Model, tmp_path: Path) -> None:
+def test_sampling_parameters_of_a_later_version_are_rejected(tiny: Model, tmp_path: Path) -> None:
     path = tmp_path / "text.npz"
     textgen.save(tiny.start(seed=1), path)
     rewrite(path, sampling={"temperature": 0.5, "spin": 3})
-    with pytest.raises(SavedGenerationError, match=r"does not know, \['spin'\]: upgrade textgen-onnx"):
+    with pytest.raises(SavedGenerationError, match=r"does not support, \['spin'\]: upgrade textgen-onnx"):
         textgen.resume(tiny, path)
 
 
-def test_the_last_position_ends_the_random_stream(tiny: Model, tmp_path: Path) -> None:
+def test_the_random_stream_ends_at_the_last_position(tiny: Model, tmp_path: Path) -> None:
     path = tmp_path / "text.npz"
     textgen.save(tiny.start(seed=1), path)
     rewrite(path, position=2**63 - 1 - 3)
@@ -153,6 +153,6 @@ def test_the_last_position_ends_the_random_stream(tiny: Model, tmp_path: Path) -
         assert generation.sampler.position == 2**63 - 1 - 3
 
 
-def test_where_it_cannot_be_written(tiny: Model, tmp_path: Path) -> None:
+def test_a_failed_write_is_an_output_error(tiny: Model, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot write"):
         textgen.save(tiny.start(seed=1), tmp_path / "none" / "text.npz")

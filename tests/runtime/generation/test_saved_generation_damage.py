@@ -1,4 +1,4 @@
-"""A damaged file of a saved generation is refused before much of it is read."""
+"""Damaged saved generations are rejected before large parts are read."""
 
 import io
 import json
@@ -14,13 +14,13 @@ from textgen_runtime import Model, SavedGenerationError
 from tests.helpers.saved_files import rewrite
 
 
-def test_what_cannot_be_read(tiny: Model, tmp_path: Path) -> None:
+def test_unreadable_files_are_rejected(tiny: Model, tmp_path: Path) -> None:
     path = tmp_path / "text.npz"
     with pytest.raises(SavedGenerationError, match="No such file"):
         textgen.resume(tiny, path)
     textgen.save(tiny.start(seed=1), path)
-    whole = path.read_bytes()
-    for content in (b"", b"PK\x03\x04", b"nonsense", whole[: len(whole) // 2]):
+    saved = path.read_bytes()
+    for content in (b"", b"PK\x03\x04", b"nonsense", saved[: len(saved) // 2]):
         path.write_bytes(content)
         with pytest.raises(SavedGenerationError, match=r"text\.npz: not a saved generation"):
             textgen.resume(tiny, path)
@@ -37,7 +37,9 @@ def test_what_cannot_be_read(tiny: Model, tmp_path: Path) -> None:
         ("description", np.array("[1")),
     ],
 )
-def test_arrays_that_do_not_fit(tiny: Model, tmp_path: Path, name: str, value: Any) -> None:
+def test_arrays_of_the_wrong_shape_or_type_are_rejected(
+    tiny: Model, tmp_path: Path, name: str, value: Any
+) -> None:
     path = tmp_path / "text.npz"
     textgen.save(tiny.start(seed=1), path)
     with np.load(path) as content:
@@ -51,16 +53,16 @@ def test_arrays_that_do_not_fit(tiny: Model, tmp_path: Path, name: str, value: A
 def test_a_compressed_file_is_not_decompressed(
     tiny: Model, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A megabyte of it could fill a gigabyte."""
+    """A megabyte of compressed data can expand to a gigabyte."""
     path = tmp_path / "text.npz"
     textgen.save(tiny.start(seed=1), path)
     with np.load(path) as content:
         arrays = dict(content)
     with ZipFile(path, "w") as archive:
-        for each, array in arrays.items():
+        for key, array in arrays.items():
             content = io.BytesIO()
-            np.save(content, np.zeros(10**6, np.float32) if each == name else array)
-            archive.writestr(f"{each}.npy", content.getvalue(), ZIP_DEFLATED if each == name else ZIP_STORED)
+            np.save(content, np.zeros(10**6, np.float32) if key == name else array)
+            archive.writestr(f"{key}.npy", content.getvalue(), ZIP_DEFLATED if key == name else ZIP_STORED)
     monkeypatch.delattr("zlib.decompressobj")
     with pytest.raises(SavedGenerationError, match=r"text\.npz: it is compressed"):
         textgen.resume(tiny, path)
@@ -77,12 +79,11 @@ def test_a_large_array_is_not_read(tiny: Model, tmp_path: Path, monkeypatch: pyt
         return read(archive, member)
 
     monkeypatch.setattr(ZipFile, "read", read_small)
-    with pytest.raises(SavedGenerationError, match="not of this model's shapes"):
+    with pytest.raises(SavedGenerationError, match="does not have the shape or type"):
         textgen.resume(tiny, path)
 
 
-def test_sizes_that_lie(tiny: Model, tmp_path: Path) -> None:
-    """A directory that says that a member is larger than the file."""
+def test_a_member_size_beyond_the_file_is_rejected(tiny: Model, tmp_path: Path) -> None:
     path = tmp_path / "text.npz"
     textgen.save(tiny.start(seed=1), path)
     content = bytearray(path.read_bytes())
@@ -94,10 +95,10 @@ def test_sizes_that_lie(tiny: Model, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["entries", "comment", "zip64"])
-def test_a_directory_of_another_archive_is_not_opened(
+def test_an_unexpected_directory_is_rejected_before_it_is_opened(
     tiny: Model, tmp_path: Path, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else zipfile would make an object of each of its entries first."""
+    """Opening it would create an object per entry."""
     path = tmp_path / "text.npz"
     textgen.save(tiny.start(seed=1), path)
     if change == "entries":
@@ -125,7 +126,7 @@ def test_a_directory_of_another_archive_is_not_opened(
         ("logits", np.full(12, -np.inf, np.float32)),
     ],
 )
-def test_values_that_are_not_finite(tiny: Model, tmp_path: Path, name: str, value: Any) -> None:
+def test_values_that_are_not_finite_are_rejected(tiny: Model, tmp_path: Path, name: str, value: Any) -> None:
     path = tmp_path / "text.npz"
     textgen.save(tiny.start(seed=1), path)
     rewrite(path, **{name: value})
@@ -133,7 +134,7 @@ def test_values_that_are_not_finite(tiny: Model, tmp_path: Path, name: str, valu
         textgen.resume(tiny, path)
 
 
-def test_a_character_may_be_impossible(tiny: Model, tmp_path: Path) -> None:
+def test_a_logit_may_be_minus_infinity(tiny: Model, tmp_path: Path) -> None:
     path = tmp_path / "text.npz"
     textgen.save(tiny.start(seed=1), path)
     rewrite(path, logits=np.array([-np.inf] * 11 + [0], np.float32))
@@ -156,7 +157,7 @@ def test_a_character_may_be_impossible(tiny: Model, tmp_path: Path) -> None:
         ("prompt", "\ud800"),
     ],
 )
-def test_a_description_that_is_out_of_range(tiny: Model, tmp_path: Path, name: str, value: Any) -> None:
+def test_descriptions_out_of_range_are_rejected(tiny: Model, tmp_path: Path, name: str, value: Any) -> None:
     path = tmp_path / "text.npz"
     textgen.save(tiny.start(seed=1), path)
     rewrite(path, **{name: value})
@@ -165,7 +166,7 @@ def test_a_description_that_is_out_of_range(tiny: Model, tmp_path: Path, name: s
 
 
 @pytest.mark.parametrize("tail", [[-1], [12], ["a"], [True], 7])
-def test_it_ends_with_tokens_of_the_model(tiny: Model, tmp_path: Path, tail: Any) -> None:
+def test_last_tokens_outside_the_vocabulary_are_rejected(tiny: Model, tmp_path: Path, tail: Any) -> None:
     path = tmp_path / "text.npz"
     generation = tiny.start(seed=1)
     textgen.save(generation, path)

@@ -70,8 +70,8 @@ def test_the_list(capsys: Captured) -> None:
     assert (stopped.value.code, captured.err) == (0, "")
     (line,) = captured.out.splitlines()
     assert line.startswith("nietzsche  ")
-    assert "learned from nietzsche" in line
-    assert "nats a character on the last 10% of the corpus" in line
+    assert "trained on nietzsche" in line
+    assert "nats per character on the last 10% of the corpus" in line
 
 
 def test_the_command_needs_no_file(capsys: Captured) -> None:

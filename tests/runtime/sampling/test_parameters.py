@@ -75,11 +75,11 @@ def test_several_prompts_take_one_sampling_or_one_each(tiny: Model) -> None:
     ]
     same = tiny.generate(prompts, length=50, seed=4, sampling=samplings[1])
     assert same == tiny.generate(prompts, length=50, seed=4, temperature=1.0)
-    with pytest.raises(ValueError, match="2 samplings are given for 3 prompts"):
+    with pytest.raises(ValueError, match="got 2 samplings for 3 prompts"):
         tiny.generate(prompts, sampling=samplings[:2])
     with pytest.raises(TypeError, match="not both"):
         tiny.generate(prompts, sampling=samplings, temperature=0.5)
-    with pytest.raises(TypeError, match="one prompt takes one sampling, not list"):
+    with pytest.raises(TypeError, match="one prompt needs one Sampling, not list"):
         tiny.generate("abc", sampling=samplings)
 
 

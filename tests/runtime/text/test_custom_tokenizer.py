@@ -211,10 +211,10 @@ def test_interrupt_restores_the_decoder(model: Model, monkeypatch: pytest.Monkey
 def test_generation_can_be_reset_to_a_mark_twice(model: Model) -> None:
     generation = model.start("abca", temperature=1.0, seed=5)
     generation.take(10)
-    mark, expected = generation.mark(), generation.copy().take(5)
+    mark, expected = generation.snapshot(), generation.copy().take(5)
     for _ in range(2):
         assert generation.take(5) == expected
-        generation.reset(mark)
+        generation.restore(mark)
 
 
 def test_score_counts_tokens_and_characters_separately(model: Model) -> None:
@@ -250,14 +250,14 @@ def test_commands_report_figures_per_token(content: bytes, tmp_path: Path, capsy
         )
         assert code == 0
         assert len(out) == len("abca") + 40 + 1
-        assert re.search(r"^first token      \d", err, re.MULTILINE)
-        assert re.search(r"^speed            [\d,]+ tokens/s$", err, re.MULTILINE)
-        assert re.search(r"^a token          \d", err, re.MULTILINE)
-        assert re.search(r"^mean entropy     [\d.]+ bits a token$", err, re.MULTILINE)
+        assert re.search(r"^first token         \d", err, re.MULTILINE)
+        assert re.search(r"^throughput          [\d,]+ tokens/s$", err, re.MULTILINE)
+        assert re.search(r"^time per token      \d", err, re.MULTILINE)
+        assert re.search(r"^mean entropy        [\d.]+ bits per token$", err, re.MULTILINE)
     code, out, _ = run_here(eval_main, capsys, str(path), str(text), "--surprise", str(page))
     assert code == 0
-    assert "text.txt: 8 characters predicted in 4 tokens, " in out
-    assert re.search(r"nats a character, [\d.]+ bits, perplexity [\d.]+ a token, likeliest token right", out)
+    assert "text.txt: 8 characters scored in 4 tokens, " in out
+    assert re.search(r"perplexity [\d.]+ per token, accuracy [\d.]+% per token", out)
     assert page.read_text().count("</i>") == 4
     code, out, _ = run_here(info_main, capsys, str(path))
     assert code == 0

@@ -89,8 +89,8 @@ def test_logits_of_a_generation_exclude_the_unknown_symbol(content: bytes, engin
 @pytest.mark.parametrize(
     ("options", "warning"),
     [
-        ((), "3 of the prompt's characters, which the model does not know, read as the unknown symbol: "),
-        (("--unknown", "skip"), "skipped 3 of the prompt's characters, which the model does not know: "),
+        ((), "3 prompt characters outside the vocabulary, fed as the unknown symbol: "),
+        (("--unknown", "skip"), "skipped 3 prompt characters outside the vocabulary: "),
     ],
 )
 def test_run_warns_about_unknown_characters_of_the_prompt(

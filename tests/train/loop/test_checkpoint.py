@@ -13,7 +13,7 @@ from textgen_train.loop.checkpoint import TrainerState
 from textgen_train.recipe import Budget, ClassicRecipe, Recipe
 
 from tests.helpers.training_states import (
-    ADAMW_ALONE,
+    ADAMW_ONLY,
     CLASSIC,
     EPOCHS,
     RECIPE,
@@ -24,7 +24,7 @@ from tests.helpers.training_states import (
     without_time,
 )
 
-KINDS = pytest.mark.parametrize("recipe", [RECIPE, ADAMW_ALONE, CLASSIC], ids=["muon", "adamw", "classic"])
+KINDS = pytest.mark.parametrize("recipe", [RECIPE, ADAMW_ONLY, CLASSIC], ids=["muon", "adamw", "classic"])
 THREADS = pytest.mark.parametrize("threads", [1, 2])
 
 
@@ -137,14 +137,14 @@ def test_time_that_was_used_before_counts(monkeypatch: pytest.MonkeyPatch) -> No
         return 1.0
 
     monkeypatch.setattr(trainer_module, "perf_counter", lambda: now)
-    trainer = make_trainer(ADAMW_ALONE, 1, budget=Budget(minutes=1))
+    trainer = make_trainer(ADAMW_ONLY, 1, budget=Budget(minutes=1))
     monkeypatch.setattr(trainer, "_learn", learn)
     updates = trainer.updates()
     assert [next(updates).seconds for _ in range(2)] == [10.0, 20.0]
-    state = replace(trainer.state(), optimizers=state_after(1, ADAMW_ALONE).optimizers)
+    state = replace(trainer.state(), optimizers=state_after(1, ADAMW_ONLY).optimizers)
     assert state.seconds == 20.0
     now += 5000.0
-    other = make_trainer(ADAMW_ALONE, 1, budget=Budget(minutes=1))
+    other = make_trainer(ADAMW_ONLY, 1, budget=Budget(minutes=1))
     monkeypatch.setattr(other, "_learn", learn)
     other.restore(state)
     assert [update.seconds for update in other.updates()] == [30.0, 40.0, 50.0, 60.0]
@@ -167,7 +167,7 @@ def changed(change: Callable[[TrainerState], Any]) -> TrainerState:
         (lambda _: {"carried": {}}, "another number of lanes"),
         (lambda _: {"optimizers": {}}, "another optimizer"),
         (lambda _: {"step": 0}, "another optimizer"),
-        (lambda _: {"optimizers": state_after(2, ADAMW_ALONE).optimizers}, "another optimizer"),
+        (lambda _: {"optimizers": state_after(2, ADAMW_ONLY).optimizers}, "another optimizer"),
         (lambda state: {"optimizers": dict(list(state.optimizers.items())[1:])}, "another optimizer"),
         (
             lambda state: {

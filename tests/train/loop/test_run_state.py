@@ -21,7 +21,7 @@ from textgen_train.loop.watcher import Evaluated, Status, Watcher
 from textgen_train.recipe import Budget, ClassicRecipe, Recipe
 from textgen_train.report import files
 
-from tests.helpers.training_runs import Silence
+from tests.helpers.training_runs import RecordingDisplay
 from tests.helpers.training_states import CLASSIC, RECIPE, make_trainer, same, stored, weights_of
 
 MODEL, METRICS, SAMPLES = "model.onnx", "metrics.jsonl", "samples.txt"
@@ -38,12 +38,12 @@ def _an_evaluation_in_the_first_pass_and_after_each(monkeypatch: pytest.MonkeyPa
 
 def make_run(
     folder: Path, recipe: Recipe | ClassicRecipe = RECIPE, *, budget: Budget | None = None
-) -> tuple[TrainingRun, Trainer, Silence]:
+) -> tuple[TrainingRun, Trainer, RecordingDisplay]:
     folder.mkdir(exist_ok=True)
     corpus = Corpus("song", "do re mi fa sol la si do\n" * 40, "f" * 64)
     dataset = make_dataset(corpus, Normalization(), 0.1)
     trainer = make_trainer(recipe, 2, 5, budget, dataset.training)
-    progress = Silence()
+    progress = RecordingDisplay()
     return (
         make_training_run(trainer, Provenance(corpus, 0.1, dataset, recipe, 5), folder, progress),
         trainer,
