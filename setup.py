@@ -1,4 +1,4 @@
-"""The Cython extensions; everything else about the project is in pyproject.toml."""
+"""Build the Cython extensions. pyproject.toml has all other settings."""
 
 import os
 from pathlib import Path
@@ -9,14 +9,14 @@ from setuptools import Extension, setup
 PACKAGE = "runtime/textgen_runtime"
 CORE = "runtime/core"
 
-# Error numbers and traps, which nothing here looks at, only keep the compiler from making vectors of exact
-# arithmetic. Fused multiply-adds would change no number: see exact.h.
+# Without errno and floating-point traps, which this code does not use, the compiler can vectorize exact
+# arithmetic. The results are the same with fused multiply-adds: see exact.h.
 EXACT = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 
-# Another library of the process may hold the core as well: each calls its own, and exports nothing of it.
+# Each extension has its own copy of the C core. Hidden symbols keep it apart from copies in other libraries.
 FLAGS = ["/O2"] if os.name == "nt" else ["-O3", *EXACT, "-fvisibility=hidden"]
 
-# What each module calls of the core, beside its own kind.
+# The C sources that each Cython module compiles.
 TEXT = ["core.c", "utf8.c"]
 READER = ["wire.c", "names.c", "tensors.c"]
 SAMPLER = ["exp64.c", "filters.c", "kernels/processor.c", "rng.c", "sampler.c"]
@@ -53,7 +53,7 @@ MODULES = {
 
 
 def extension(name: str, sources: list[str]) -> Extension:
-    """A Cython module with the parts of the core that it calls; each has a copy of its own."""
+    """Return a Cython extension that compiles the given C sources of the core."""
     return Extension(
         f"textgen_runtime.{name}",
         [f"{PACKAGE}/{name.replace('.', '/')}.pyx", *(f"{CORE}/{source}" for source in sources)],

@@ -8,12 +8,18 @@
  *      logit to -infinity; it must leave at least one finite.
  *   2. Put a pointer to it into the chain of a textgen_sampler (sampler.h), in the order of application.
  *      tests/core/filters.c shows this with a small filter.
- *   3. For the public API, add its parameters at the end of textgen_sampling (textgen.h) and build the chain in
- *      set_sampling (stream.c). Store the filters inside textgen_stream.
+ *   3. For the public API, add its parameters at the end of textgen_sampling and to TEXTGEN_SAMPLING_DEFAULT
+ *      (textgen.h), update the size check in structs.c, and build the chain in set_sampling (stream.c). Store
+ *      the filters inside textgen_stream (handles.h).
+ *   4. For the Python runtime (runtime/textgen_runtime): sampling/c_sampler.pxd, sampling/sampler.pyx, .pxd and
+ *      .pyi, sampling/parameters.py, engines/lanes.pyx, engines/onnxruntime.py, cli/_sampling_arguments.py.
  *
- * Copying: a chain holds pointers, so a copy of a textgen_sampler shares its filters with the original. No
- * stream has filters yet. Before one does, textgen_stream_copy (stream.c) must rebuild the chain in the copy.
- * The same applies to Lanes.copy_samplers in the Python runtime, which copies samplers for each call. */
+ * No stream has filters yet. Before one does, these functions must treat the chain:
+ *   - A chain holds pointers, so a copy of a textgen_sampler shares its filters with the original.
+ *     textgen_stream_copy (stream.c) and Lanes.copy_samplers (engines/lanes.pyx) copy samplers.
+ *   - textgen_sampler_init clears the chain. set_sampling (stream.c) calls it if the seed changes, and
+ *     Sampler.take_lock_back (sampling/sampler.pyx) calls it in a forked process.
+ *   - textgen_entropy_float (sampler.c) ignores the chain. sum_entropies (generate.c) calls it. */
 #ifndef TEXTGEN_FILTERS_H
 #define TEXTGEN_FILTERS_H
 

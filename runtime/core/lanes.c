@@ -1,3 +1,4 @@
+/* textgen_generate and textgen_stream_generate: lanes are checked, generated, and their tokens decoded. */
 #include "handles.h"
 
 #include <string.h>

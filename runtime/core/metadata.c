@@ -3,8 +3,8 @@
 #include "utf8.h"
 #include "vocabulary.h"
 
-/* The newest supported format. Format 2 adds special tokens. */
-enum { MAX_FORMAT = 2 };
+/* The newest supported format, and the first format with special tokens. */
+enum { MAX_FORMAT = 2, SPECIAL_TOKENS_FORMAT = 2 };
 
 static const char format_key[] = "textgen.format";
 static const char level_key[] = "textgen.level";
@@ -89,7 +89,8 @@ int32_t textgen_metadata_unknown(const textgen_onnx *file, size_t entries, int64
     textgen_json value;
     *unknown = -1;
     int32_t code = read_format(file, &format, error);
-    if (code != TEXTGEN_OK || textgen_onnx_property(file, special_key).data == NULL || format < MAX_FORMAT) {
+    if (code != TEXTGEN_OK || textgen_onnx_property(file, special_key).data == NULL ||
+        format < SPECIAL_TOKENS_FORMAT) {
         return code;
     }
     code = textgen_metadata_read(file, special_key, &special, error);

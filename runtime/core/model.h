@@ -6,12 +6,15 @@
  *
  * To add a kind of layer, such as a GRU, change these places:
  *   model.h        textgen_layer_kind, the comment on `tensors`, and the state arrays (a GRU has no `cell`)
- *   model.c        match its nodes, as match_lstm does, and name its state; shapes.c: check its weight shapes
- *   pack.h         its packed weights and sizes in textgen_network; pack.c: count its memory
- *   pack_layers.c  reorder its weights for the kernel, as textgen_pack_lstm does
+ *   model.c        match its nodes, as match_lstm does, and name its state; shapes.c, .h: check its weight
+ * shapes pack.h         its packed weights and sizes in textgen_network; pack.c: count its memory
+ *   pack_layers.c, .h  reorder its weights for the kernel, as textgen_pack_lstm does
  *   kernels/       its kernel, in textgen_kernels (kernels.h) and kernel_body.h
- *   forward.c      call the kernel in textgen_forward_features
- * The exporter (textgen_train) and network.py (textgen_runtime) describe the same layer in Python. */
+ *   forward.c      call the kernel in textgen_forward_features; slots.c, stream.c: the number of state arrays
+ *   textgen.h      the comment on the state
+ * In textgen_runtime: model_file/network.py, model_file/graph_names.py, engines/c_core.pxd, engines/core.pyx
+ * and cli/info.py. In textgen_train: a module in models/, export/onnx_graph.py, export/exporter.py,
+ * export/_parity.py, loop/stateful_trainer.py, recipe.py and cli/. */
 #ifndef TEXTGEN_MODEL_H
 #define TEXTGEN_MODEL_H
 

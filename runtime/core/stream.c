@@ -1,3 +1,4 @@
+/* textgen_stream_*: streams are created, copied, fed and configured. */
 #include "handles.h"
 
 #include "exact.h"

@@ -1,3 +1,4 @@
+/* The public structures: defaults, and copies between versions of different size. */
 #include "handles.h"
 
 #include <string.h>

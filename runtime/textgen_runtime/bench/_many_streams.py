@@ -99,7 +99,7 @@ def decodes(bench: Bench, streams: int, threads: int) -> Callable[[int], object]
     zeros = np.zeros(engine.vocabulary_size, np.float32)
     samplers = [Sampler(bench.temperature, 0, i) for i in range(streams)]
     # In the chunks in which texts are made, which an interrupt can wait for.
-    chunk = engine.chunk(streams)
+    chunk = engine.chunk_length(streams)
 
     def run(length: int) -> None:
         lanes = [Lane(sampler, zeros, engine.initial_state(), length) for sampler in samplers]

@@ -40,7 +40,7 @@ class TextWriter:
                 end. The other texts are discarded.
         """
         first, *others = batch
-        chunk = batch.model.engine.chunk(len(batch))
+        chunk = batch.model.engine.chunk_length(len(batch))
         if not others:
             chunk = min(STREAM_CHUNK, chunk)
         buffers: dict[Generation, list[str]] = {generation: [] for generation in others}

@@ -1,4 +1,12 @@
-"""What an engine does: tokens and a state in, logits and the next state out."""
+"""The interface of an engine, and the values that engines exchange with their callers.
+
+To write an engine, implement ``Engine`` and add it to ``opening.py``. An engine must:
+
+- run the network over tokens and a state (``forward``, ``feed``);
+- generate tokens for many lanes, so that each lane is independent of the others (``generate``);
+- never change an array that a caller passed in;
+- keep no state between calls, so that threads may share it.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
@@ -11,26 +19,28 @@ if TYPE_CHECKING:
 
     from textgen_runtime.model_file.network import Network
 
-# What has the buffer protocol, float32 and contiguous: a numpy array, a memoryview of format "f", or what the
-# native engine makes.
+# A contiguous float32 object with the buffer protocol: a numpy array, a memoryview of format "f", or an array
+# of the native engine.
 FloatBuffer: TypeAlias = Any
 
-# Why a lane's text ended; None while it goes on.
+# The reason why a lane ended; None if it has not ended.
 Ending: TypeAlias = Literal["length"]
+
+LANES_ERROR = "steps must be 0 or more; pass 1 or more lanes, each with a separate sampler"
 
 
 class State(Mapping[str, "NDArray[np.float32]"]):
-    """All that a model remembers of the text so far: named arrays, read-only.
+    """The recurrent state of a model: read-only arrays by name.
 
-    The model file declares them. An LSTM has ``hidden`` and ``cell``, each of shape [layers, batch, units],
-    float32. The native engine makes them without numpy; an item is a numpy array, which imports numpy.
+    The model file declares the arrays. An LSTM has ``hidden`` and ``cell``. An item is a float32 numpy array
+    of shape [layers, batch, units]; access to it imports numpy. ``buffers`` does not need numpy.
 
     Args:
-        buffers: By name, of shape [layers, batch, units], float32, contiguous. They are not copied, and must
-            not be changed later: generations, their copies and saved ones share them.
+        buffers: Contiguous float32 buffers of shape [layers, batch, units], by name. They are not copied and
+            must not change later: generations and their copies share them.
 
     Attributes:
-        buffers: The same, for code that does not need numpy.
+        buffers: The buffers by name.
     """
 
     __slots__ = ("buffers",)
@@ -52,7 +62,7 @@ class State(Mapping[str, "NDArray[np.float32]"]):
     def __repr__(self) -> str:
         return f"State({', '.join(self.buffers)})"
 
-    # A mapping would compare the arrays, of which numpy makes no single truth.
+    # Mapping.__eq__ would compare numpy arrays, whose truth value is ambiguous.
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
@@ -64,10 +74,10 @@ class State(Mapping[str, "NDArray[np.float32]"]):
 
 
 class StoredBuffer:
-    """Stands for a buffer in a pickle, which cannot hold a memoryview; it comes out as a memoryview.
+    """A buffer in a form that pickle can store. It is unpickled as a memoryview.
 
     Args:
-        buffer: Of float32, contiguous.
+        buffer: A contiguous float32 buffer.
     """
 
     __slots__ = ("_buffer",)
@@ -80,25 +90,25 @@ class StoredBuffer:
 
 
 def float_buffer(content: bytes, shape: Sequence[int]) -> FloatBuffer:
-    """Memory of its own that holds float32 values in the processor's byte order.
+    """Return a new float32 memoryview.
 
     Args:
-        content: The values.
-        shape: How they are arranged.
+        content: The values, as float32 in native byte order.
+        shape: The shape.
     """
-    # The type stub takes lists alone.
+    # The type stub of cast accepts only a list.
     return memoryview(bytearray(content)).cast("f", list(shape))
 
 
 class Measurements:
-    """Adds up what generation took, and how uncertain the model was.
+    """Sums of times and entropies over generated tokens.
 
     Attributes:
-        tokens: How many were drawn.
-        model_seconds: Spent in forward steps.
-        sampler_seconds: Spent in draws.
-        entropy_bits: Sum of the entropies of the distributions they were drawn from, in bits.
-        latencies: Nanoseconds of each draw and step, or None to keep only their sums.
+        tokens: Number of tokens drawn.
+        model_seconds: Time in forward steps.
+        sampler_seconds: Time in draws.
+        entropy_bits: Sum of the entropies of the distributions that the tokens were drawn from.
+        latencies: Nanoseconds of each draw and forward step together, or None if they are not kept.
     """
 
     def __init__(self, *, latencies: bool = False) -> None:
@@ -107,27 +117,27 @@ class Measurements:
         self.latencies: list[int] | None = [] if latencies else None
 
     def add(self, tokens: int, model_seconds: float, sampler_seconds: float, entropy_bits: float) -> None:
-        """Add another chunk."""
+        """Add the measurements of another chunk."""
         self.tokens += tokens
         self.model_seconds += model_seconds
         self.sampler_seconds += sampler_seconds
         self.entropy_bits += entropy_bits
 
     def merge(self, other: "Measurements") -> None:
-        """Add what was measured apart, such as by another thread."""
+        """Add the sums of another object, such as that of another thread."""
         self.add(other.tokens, other.model_seconds, other.sampler_seconds, other.entropy_bits)
         if self.latencies is not None:
             self.latencies += other.latencies or []
 
 
 class Lane(NamedTuple):
-    """One running text of a call of ``Engine.generate``.
+    """The input of ``Engine.generate`` for one text.
 
     Attributes:
-        sampler: What draws; its random numbers are taken.
-        logits: Of the next token, shape [vocabulary], float32.
-        state: What was read before, of batch 1.
-        length: How many tokens are wanted of it, 1 or more.
+        sampler: The sampler that draws. Its position advances by one per token.
+        logits: Logits of the next token: float32 of shape [vocabulary_size].
+        state: The state before the next token, of batch size 1.
+        length: The number of tokens until the lane ends, 1 or more.
     """
 
     sampler: Sampler
@@ -137,13 +147,13 @@ class Lane(NamedTuple):
 
 
 class Generated(NamedTuple):
-    """What ``Engine.generate`` made of one lane.
+    """The output of ``Engine.generate`` for one lane.
 
     Attributes:
-        tokens: What was drawn.
-        logits: Of what comes next, shape [vocabulary], float32.
-        state: After the last token, of batch 1.
-        ending: Why the lane ended, or None if it has not.
+        tokens: The drawn tokens.
+        logits: Logits of the next token: float32 of shape [vocabulary_size].
+        state: The state after the last token, of batch size 1.
+        ending: Why the lane ended, or None if it has not ended.
     """
 
     tokens: Sequence[int]
@@ -153,92 +163,102 @@ class Generated(NamedTuple):
 
 
 def check_lanes(lanes: Sequence[Lane], steps: int) -> None:
-    """See that a call of ``Engine.generate`` makes sense.
+    """Check the lanes and the steps of a call of ``Engine.generate``.
 
     Raises:
-        ValueError: If it does not.
+        ValueError: If one is invalid.
     """
     if steps < 0 or not lanes or len({id(lane.sampler) for lane in lanes}) != len(lanes):
-        raise ValueError("steps must be 0 or more, and lanes 1 or more, each with another sampler")
+        raise ValueError(LANES_ERROR)
     if any(lane.length < 1 for lane in lanes):
         raise ValueError("the length of a lane must be 1 or more")
 
 
 class Engine(Protocol):
-    """Runs one model. It holds no text and no stream, so any number of threads may share it."""
+    """Runs one model. It keeps no state between calls, so threads may share it."""
 
     @property
     def name(self) -> str:
-        """What runs the model, for people to read."""
+        """The name of the engine in reports, such as ``native (avx2)``."""
         ...
 
     @property
     def network(self) -> "Network":
-        """The layers and the state."""
+        """The layers and the state arrays of the network."""
         ...
 
     @property
     def vocabulary_size(self) -> int:
-        """How many logits there are."""
+        """The number of logits."""
         ...
 
-    def chunk(self, lanes: int) -> int:
-        """How many tokens of each of so many lanes ``generate`` makes in some milliseconds.
+    def chunk_length(self, lanes: int) -> int:
+        """Return how many tokens per lane ``generate`` can generate in a few milliseconds.
 
-        Longer chunks would keep an interrupt waiting, shorter ones cost more than they do.
+        An interrupt waits for the end of a chunk. Shorter chunks have more overhead.
         """
         ...
 
     def initial_state(self, batch: int = 1) -> State:
-        """The state of lanes that have read nothing: zeros."""
+        """Return the state of new lanes: zeros."""
         ...
 
     def forward(
         self, tokens: "NDArray[np.int64]", state: State, *, last_only: bool = False
     ) -> "tuple[NDArray[np.float32], State]":
-        """Read tokens and say what may follow each of them. It imports numpy.
+        """Run the network over a batch of token sequences. Imports numpy.
 
         Args:
-            tokens: Shape [time, batch], int64, each in [0, vocabulary_size).
-            state: What was read before, of the same batch.
-            last_only: Whether to compute logits after the last token only, which is all that a prompt needs
-                and, with a large vocabulary, much less work.
+            tokens: An int64 array of shape [time, batch], each token in [0, vocabulary_size).
+            state: The state before the first token, of the same batch size.
+            last_only: Whether to compute only the logits after the last token. A prompt needs no others, and
+                with a large vocabulary this takes much less time.
 
         Returns:
-            Logits of shape [time, batch, vocabulary_size], or [1, batch, vocabulary_size] with
-            ``last_only``, float32, and the state after the last token.
+            The float32 logits of shape [time, batch, vocabulary_size], or [1, batch, vocabulary_size] if
+            ``last_only``; and the state after the last token.
+
+        Raises:
+            ModelFileError: If the graph fails, or if an output has the wrong shape (onnxruntime only).
         """
         ...
 
     def feed(self, tokens: Sequence[int], state: State) -> tuple[FloatBuffer, State]:
-        """Let one lane read tokens. The native engine does so without numpy.
+        """Run the network over the tokens of one lane. The native engine does not import numpy.
 
         Args:
-            tokens: At least one, each in [0, vocabulary_size).
-            state: What was read before, of batch 1.
+            tokens: 1 or more tokens, each in [0, vocabulary_size).
+            state: The state before the first token, of batch size 1.
 
         Returns:
-            Logits after the last token, shape [vocabulary_size], float32, in memory of their own; that of the
-            token that is never drawn is minus infinity. And the state after it.
+            The float32 logits after the last token, of shape [vocabulary_size], in new memory; and the state
+            after it. The logit of a token that is never drawn is -inf.
+
+        Raises:
+            ModelFileError: As for ``forward``.
         """
         ...
 
     def generate(
         self, lanes: Sequence[Lane], steps: int, measurements: Measurements | None = None
     ) -> list[Generated]:
-        """Draw a token for each lane and read it, up to ``steps`` times over.
+        """Generate up to ``steps`` tokens for each lane.
 
-        What a lane draws does not depend on the lanes beside it. A lane ends when it has its length; the
-        others go on without it.
+        Each step draws a token of every lane from its logits and runs the network on it. A lane ends after
+        ``Lane.length`` tokens; the others continue. The tokens of a lane are independent of the other lanes.
 
         Args:
-            lanes: Each with another sampler.
-            steps: How many tokens of each lane at most.
-            measurements: Where to add up what it took, or None to save the effort.
+            lanes: 1 or more lanes, each with a separate sampler.
+            steps: The maximum number of tokens per lane, 0 or more.
+            measurements: Where to add the measurements, or None to measure nothing.
+
+        Returns:
+            One ``Generated`` per lane, in order.
 
         Raises:
-            SamplingError: If a lane's logits are not finite, or its random numbers are used up. What the
-                samplers drew stays drawn: the caller puts their positions back.
-            ValueError: If a shape is not as stated, or a sampler is there twice.
+            SamplingError: If logits are invalid, or if a random stream has too few numbers left. The
+                samplers may have advanced: the caller resets their positions.
+            ValueError: If a shape or ``steps`` is wrong, or if two lanes share a sampler.
+            ModelFileError: As for ``forward``.
         """
         ...

@@ -1,4 +1,4 @@
-"""The kernels, networks and generation loop of the C core (runtime/core)."""
+"""Declarations of the C core (runtime/core): kernels, networks and the generation loop."""
 
 from libc.stdint cimport int32_t, int64_t
 

@@ -1,9 +1,9 @@
 # cython: language_level=3, freethreading_compatible=True
-"""Networks of the C core (runtime/core), for Python, without numpy.
+"""Run networks with the C core (runtime/core), without numpy.
 
-The arithmetic is the core's; it runs without the GIL. Everything that could be wrong with what Python hands
-over is checked here, since the core checks nothing of it. Numbers come and go as buffers: what is given may
-be a memoryview, a numpy array or anything else with the buffer protocol, and what is returned has it.
+The C core checks no arguments, so this module checks them all. The C code runs without the GIL. An array
+argument is any object with the buffer protocol, such as a memoryview or a numpy array. An array result is an
+object with the buffer protocol.
 """
 
 cimport cython
@@ -14,7 +14,7 @@ from libc.math cimport INFINITY, log
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
-from textgen_runtime.sampling.buffers cimport Floats, new_floats, new_room
+from textgen_runtime.sampling.buffers cimport FloatArray, new_array, new_memory
 from .c_core cimport (
     textgen_forward,
     textgen_generate_tokens,
@@ -40,17 +40,24 @@ cdef extern from "Python.h":
 
 @cython.final
 cdef class CoreNetwork:
-    """Runs one network; immutable, so any number of threads may share it.
+    """A network in the C core. Immutable, so threads may share it.
 
     Args:
-        content: A ``ModelFile``, or the content of one.
-        kernels: The name of an instruction set, or None for the best that the processor has.
+        content: A ``ModelFile``, or the content of a model file as a buffer of bytes.
+        kernels: The name of an instruction set, or None for the best of this processor.
         never_drawn: A token that ``generate`` never draws, or None.
+
+    Attributes:
+        file: The ``ModelFile``.
+        never_drawn: The token that is never drawn, an int or None.
+        vocabulary_size: The number of logits.
 
     Raises:
         UnknownGraphError: If the graph is not one that ``textgen-train`` writes.
         ModelFileError: If the file is damaged.
-        ValueError: If the processor does not have the instruction set, or the token is not in the vocabulary.
+        ValueError: If the processor does not support the instruction set, or if ``never_drawn`` is not in the
+            vocabulary.
+        MemoryError: If there is not enough memory for the weights.
     """
 
     cdef readonly ModelFile file
@@ -61,23 +68,23 @@ cdef class CoreNetwork:
 
     def __cinit__(self, content, kernels=None, never_drawn=None):
         cdef ModelFile file = content if isinstance(content, ModelFile) else ModelFile(content)
-        cdef const textgen_kernels *chosen = find_kernels(kernels)
+        cdef const textgen_kernels *kernel_set = find_kernels(kernels)
         cdef char text[ERROR_SIZE]
         cdef textgen_error error
         cdef int32_t code
         cdef int64_t token = -1
-        file.match()
+        file.check_graph()
         if never_drawn is not None:
-            # Converted once: what is checked is what is used.
+            # Convert once: an object may change between two conversions.
             never_drawn = int(PyNumber_Index(never_drawn))
             if not 0 <= never_drawn < file.vocabulary_size:
                 raise ValueError(
-                    f"token {never_drawn} is not in the vocabulary of {file.vocabulary_size}"
+                    f"never_drawn must be in [0, {file.vocabulary_size}), not {never_drawn}"
                 )
             token = never_drawn
         error.text, error.size = text, ERROR_SIZE
         with nogil:
-            code = textgen_network_create(file.description, chosen, token, &self.network, &error)
+            code = textgen_network_create(file.description, kernel_set, token, &self.network, &error)
         if code != TEXTGEN_OK:
             raise_error(code, text)
         self.file, self.never_drawn, self.vocabulary_size = file, never_drawn, file.vocabulary_size
@@ -89,45 +96,47 @@ cdef class CoreNetwork:
 
     @property
     def kernels(self):
-        """The name of the instruction set in use."""
+        """The name of the instruction set."""
         return self.network.kernels.name.decode()
 
     @property
     def step_bytes(self):
-        """How many bytes one step of one lane reads."""
+        """The number of bytes that one step of one lane reads."""
         return textgen_network_step_bytes(self.network)
 
     def initial_state(self, Py_ssize_t batch=1):
-        """The state of lanes that have read nothing: zeros."""
+        """Return a state of zeros for a batch of new lanes."""
         return self.layout.zeros(batch)
 
-    cdef bytearray new_workspace(self, object lanes, object kept):
-        # What it holds of each output and logit, which could be too much to be counted.
+    cdef bytearray new_workspace(self, object lanes, object logit_steps):
+        # textgen_slots_size could overflow, so check an upper bound of its result with Python ints.
         cdef object outputs = self.network.padded_units + self.network.padded_vocabulary
         outputs += 2 * self.network.vocabulary + self.network.embedding_size
-        if 2 * lanes * (<object>self.network.lstm_count + kept) * outputs * sizeof(float) > PY_SSIZE_T_MAX:
+        cdef object steps = <object>self.network.lstm_count + logit_steps
+        if 2 * lanes * steps * outputs * sizeof(float) > PY_SSIZE_T_MAX:
             raise MemoryError
-        return new_room(textgen_slots_size(self.network, lanes, kept))
+        return new_memory(textgen_slots_size(self.network, lanes, logit_steps))
 
     def forward(self, tokens, state, bint last_only=False):
-        """Read tokens and say what may follow each of them.
+        """Run the network over a batch of token sequences.
 
         Args:
-            tokens: Shape [time, batch], int64, each in [0, vocabulary_size).
-            state: What was read before, of the same batch.
-            last_only: Whether to compute logits after the last token only.
+            tokens: An int64 buffer of shape [time, batch], each token in [0, vocabulary_size).
+            state: The ``State`` before the first token, of the same batch size.
+            last_only: Whether to compute only the logits after the last token.
 
         Returns:
-            Logits [time, batch, vocabulary], or [1, batch, vocabulary] after the last token only, a buffer
-            of float32; and the state after the last token.
+            The float32 logits of shape [time, batch, vocabulary_size], or [1, batch, vocabulary_size] if
+            ``last_only``; and the state after the last token.
 
         Raises:
-            ValueError: If a shape, a type or a token is not as stated.
+            ValueError: If a shape, a type or a token is wrong.
+            TypeError: If ``state`` is not a ``State``, or ``tokens`` is not a buffer.
         """
         cdef Py_buffer buffer
         cdef bint fits
-        # A copy, which no other thread can change once it is checked.
-        cdef bytearray given
+        # A copy, so that no other thread changes the tokens after the check.
+        cdef bytearray token_memory
         cdef Py_ssize_t time = 0
         cdef Py_ssize_t batch = 0
         PyObject_GetBuffer(tokens, &buffer, PyBUF_ND | PyBUF_FORMAT)
@@ -136,140 +145,157 @@ cdef class CoreNetwork:
             fits = fits and buffer.format != NULL and buffer.format.decode() in ("l", "q")
             if fits:
                 time, batch = buffer.shape[0], buffer.shape[1]
-                given = PyByteArray_FromStringAndSize(<char *>buffer.buf, buffer.len)
+                token_memory = PyByteArray_FromStringAndSize(<char *>buffer.buf, buffer.len)
         finally:
             PyBuffer_Release(&buffer)
         if not fits:
             raise ValueError(
-                f"tokens must be int64, of shape [time, batch] and in [0, {self.vocabulary_size})"
+                f"tokens must be int64 of shape [time, batch], in [0, {self.vocabulary_size})"
             )
-        logits, after = self.read(given, time, batch, state, 1 if last_only else time)
-        return logits, after
+        return self.run_forward(token_memory, time, batch, state, 1 if last_only else time)
 
     def feed(self, tokens, state):
-        """Let one lane read tokens.
+        """Run the network over the tokens of one lane.
 
         Args:
-            tokens: A sequence of 1 or more, each in [0, vocabulary_size).
-            state: What was read before, of batch 1.
+            tokens: A sequence of 1 or more tokens, each in [0, vocabulary_size).
+            state: The ``State`` before the first token, of batch size 1.
 
         Returns:
-            Logits after the last token, shape [vocabulary], a buffer of float32, and the state after it.
-            The logit of the token that is never drawn is minus infinity.
+            The float32 logits after the last token, of shape [vocabulary_size]; and the state after it. The
+            logit of ``never_drawn`` is -inf.
 
         Raises:
-            ValueError: If there is no token, if one is not in the vocabulary, or if the state is of another
-                shape.
+            ValueError: If there is no token, if a token is not in the vocabulary, or if the shape of the
+                state is wrong.
+            TypeError: If a token is not an integer, or ``state`` is not a ``State``.
         """
         cdef Py_ssize_t time = len(tokens)
         if time == 0:
-            raise ValueError("tokens must be 1 or more")
-        cdef bytearray given = new_room(time * sizeof(int64_t))
-        cdef int64_t *place = <int64_t *>PyByteArray_AS_STRING(given)
+            raise ValueError("tokens must not be empty")
+        cdef bytearray token_memory = new_memory(time * sizeof(int64_t))
+        cdef int64_t *token_array = <int64_t *>PyByteArray_AS_STRING(token_memory)
         cdef Py_ssize_t i = 0
         for token in tokens:
             if i == time:
                 break
             try:
-                place[i] = PyNumber_Index(token)
+                token_array[i] = PyNumber_Index(token)
             except OverflowError:
                 raise ValueError(f"tokens must be in [0, {self.vocabulary_size})") from None
             i += 1
         if i < time:
-            raise ValueError("tokens became fewer while they were read")
-        read, after = self.read(given, time, 1, state, 1)
-        cdef Floats logits = read
+            raise ValueError("tokens became shorter during the call")
+        last_logits, next_state = self.run_forward(token_memory, time, 1, state, 1)
+        cdef FloatArray logits = last_logits
         if self.never_drawn is not None:
             logits.data[self.network.masked_token] = -INFINITY
-        logits.dimensions, logits.shape[0] = 1, logits.size
+        logits.ndim, logits.shape[0] = 1, logits.size
         logits.strides[0] = sizeof(float)
-        return logits, after
+        return logits, next_state
 
-    cdef tuple read(self, bytearray given, Py_ssize_t time, Py_ssize_t batch, object state, Py_ssize_t kept):
-        """Logits after the last ``kept`` steps and the state after the last."""
-        cdef const int64_t *tokens = <const int64_t *>PyByteArray_AS_STRING(given)
+    cdef tuple run_forward(
+        self,
+        bytearray token_memory,
+        Py_ssize_t time,
+        Py_ssize_t batch,
+        object state,
+        Py_ssize_t logit_steps,
+    ):
+        """Return the logits after the last ``logit_steps`` steps, and the state after the last step."""
+        cdef const int64_t *tokens = <const int64_t *>PyByteArray_AS_STRING(token_memory)
         cdef int64_t vocabulary = self.network.vocabulary
-        cdef bint known = True
+        cdef bint valid = True
         cdef Py_ssize_t i
         for i in range(time * batch):
-            known = known and 0 <= tokens[i] < vocabulary
-        if not known:
+            valid = valid and 0 <= tokens[i] < vocabulary
+        if not valid:
             raise ValueError(f"tokens must be in [0, {vocabulary})")
-        cdef float *places[TEXTGEN_STATE_ARRAYS]
-        cdef bytearray arrays = new_room(self.layout.size(batch) * sizeof(float))
-        after = self.layout.copy(state, batch, arrays, 0, places)
-        cdef Floats logits = new_floats(3, kept, batch, self.network.vocabulary)
-        cdef bytearray room = self.new_workspace(batch, kept)
-        cdef void *workspace = PyByteArray_AS_STRING(room)
+        cdef float *arrays[TEXTGEN_STATE_ARRAYS]
+        cdef bytearray state_memory = new_memory(self.layout.size(batch) * sizeof(float))
+        next_state = self.layout.copy_state(state, batch, state_memory, 0, arrays)
+        cdef FloatArray logits = new_array(3, logit_steps, batch, self.network.vocabulary)
+        cdef bytearray workspace_memory = self.new_workspace(batch, logit_steps)
+        cdef void *workspace = PyByteArray_AS_STRING(workspace_memory)
         with nogil:
-            textgen_forward(self.network, tokens, time, batch, places, kept, logits.data, workspace)
-        return logits, after
+            textgen_forward(self.network, tokens, time, batch, arrays, logit_steps, logits.data, workspace)
+        return logits, next_state
 
     def generate(self, lanes, int64_t steps, measurements=None):
-        """Draw a token for each lane and read it, up to ``steps`` times over, in one call without the GIL.
+        """Generate up to ``steps`` tokens for each lane, in one call without the GIL.
+
+        Each step draws a token of every lane from its logits and runs the network on it.
 
         Args:
-            lanes: A sequence of ``Lane``, each with another sampler.
-            steps: How many tokens of each lane at most.
-            measurements: A ``Measurements`` to add up in, or None.
+            lanes: A sequence of ``Lane``, each with a separate sampler.
+            steps: The maximum number of tokens per lane.
+            measurements: A ``Measurements`` to add to, or None.
 
         Returns:
-            A list of ``Generated``, whose logits and states are in memory of their own.
+            A list of ``Generated``. Their logits and states share no memory with the arguments.
 
         Raises:
-            ValueError: If a shape is not as stated, or a sampler is there twice.
-            SamplingError: If logits are not finite, or a sampler's random numbers would end before that, in
-                which case none is taken.
+            ValueError: If there is no lane, if ``steps`` or a shape is wrong, or if two lanes share a
+                sampler.
+            TypeError: If a lane, a sampler or a state is of the wrong type.
+            SamplingError: If logits are invalid, or if a random stream has too few numbers left. In the
+                second case no lane draws.
         """
-        # A list of its own, which no other thread can change once it is checked.
-        cdef Lanes running = Lanes(list(lanes), self.layout, self.network.vocabulary, steps)
-        cdef bytearray room = self.new_workspace(running.count, 1)
-        cdef void *workspace = PyByteArray_AS_STRING(room)
+        # A copy of the list, so that no other thread changes it after the check.
+        cdef Lanes batch = Lanes(list(lanes), self.layout, self.network.vocabulary, steps)
+        cdef bytearray workspace_memory = self.new_workspace(batch.count, 1)
+        cdef void *workspace = PyByteArray_AS_STRING(workspace_memory)
         cdef textgen_measurements measured
-        cdef textgen_measurements *spent = NULL
+        cdef textgen_measurements *measured_pointer = NULL
         cdef bytearray latencies = None
-        cdef int64_t fault
+        cdef int64_t error_code
         memset(&measured, 0, sizeof(measured))
         measured.log = log
         if measurements is not None:
-            spent = &measured
+            measured_pointer = &measured
             if measurements.latencies is not None:
-                latencies = new_room(running.longest(steps) * sizeof(int64_t))
+                latencies = new_memory(batch.max_steps(steps) * sizeof(int64_t))
                 measured.latencies = <int64_t *>PyByteArray_AS_STRING(latencies)
-        # Nothing in between makes an object: the garbage collector could need a lock that is held here.
-        running.acquire()
-        fault = running.copy_samplers(steps)
-        if fault == 0:
+        # Create no Python object while the locks are held. An allocation can run the garbage collector, and a
+        # finalizer may need one of the locks.
+        batch.acquire()
+        error_code = batch.copy_samplers(steps)
+        if error_code == 0:
             with nogil:
-                textgen_generate_tokens(self.network, running.items, running.count, steps, workspace, spent)
-            running.store_samplers()
-        running.release()
-        checked(fault)
-        running.raise_fault()
+                textgen_generate_tokens(
+                    self.network, batch.items, batch.count, steps, workspace, measured_pointer
+                )
+            batch.store_samplers()
+        batch.release()
+        checked(error_code)
+        batch.raise_lane_error()
         if measurements is not None:
-            add_up(measurements, running.generated(), &measured)
-        return running.results()
+            add_measured(measurements, batch.generated(), &measured)
+        return batch.results()
 
     def read_weights(self, Py_ssize_t repeats):
-        """Read every weight of a step once, and do nothing else: the least time that a step can take."""
+        """Sum the weights that one step reads, ``repeats`` times.
+
+        ``textgen-bench`` compares the time of a step with the time of this function.
+        """
         cdef const textgen_packed_layer *layer
         cdef Py_ssize_t _i
-        cdef size_t number
-        cdef float unused = 0.0
+        cdef size_t i
+        cdef float total = 0.0
         with nogil:
             for _i in range(repeats):
-                for number in range(self.network.lstm_count):
-                    layer = &self.network.lstm_layers[number]
-                    unused += self.network.kernels.sum(
+                for i in range(self.network.lstm_count):
+                    layer = &self.network.lstm_layers[i]
+                    total += self.network.kernels.sum(
                         layer.weights, 4 * layer.outputs * (layer.inputs + layer.outputs)
                     )
                 layer = &self.network.output_layer
-                unused += self.network.kernels.sum(layer.weights, layer.outputs * layer.inputs)
-        return unused
+                total += self.network.kernels.sum(layer.weights, layer.outputs * layer.inputs)
+        return total
 
 
-cdef int add_up(object measurements, int64_t tokens, const textgen_measurements *measured) except -1:
-    """Add what a run took to the caller's ``Measurements``."""
+cdef int add_measured(object measurements, int64_t tokens, const textgen_measurements *measured) except -1:
+    """Add the measurements of the C loop to a ``Measurements``."""
     measurements.add(tokens, 1e-9 * measured.model_ns, 1e-9 * measured.sampler_ns, measured.entropy)
     if measured.latencies != NULL:
         measurements.latencies += [measured.latencies[i] for i in range(measured.steps)]

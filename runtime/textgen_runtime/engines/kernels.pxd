@@ -1,7 +1,8 @@
-"""The instruction sets of the core's kernels."""
+"""Select kernels of the C core by instruction set."""
 
 from .c_core cimport textgen_kernels
 
 
-# The kernels of that name, or the best if it is None.
+# Return the kernels of an instruction set, or the best of this processor for None. Raise ValueError if the
+# processor does not support them.
 cdef const textgen_kernels *find_kernels(object name) except NULL

@@ -1,10 +1,10 @@
 # cython: language_level=3, freethreading_compatible=True
-"""The instruction sets of the core's kernels (runtime/core/kernels)."""
+"""Kernels of the C core (runtime/core/kernels), selected by instruction set."""
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from libc.string cimport memcpy
 
-from textgen_runtime.sampling.buffers cimport Reals
+from textgen_runtime.sampling.buffers cimport RealBuffer
 from .c_core cimport (
     TEXTGEN_GROUP,
     TEXTGEN_MAX_KERNELS,
@@ -18,54 +18,55 @@ from textgen_runtime.errors import quote
 
 cdef const textgen_kernels *find_kernels(object name) except NULL:
     cdef bytes encoded
-    cdef const textgen_kernels *found = NULL
+    cdef const textgen_kernels *kernels = NULL
     if name is not None and not isinstance(name, str):
         raise TypeError(f"kernels must be a str or None, not {type(name).__name__}")
     if name is None:
-        found = textgen_find_kernels(NULL)
+        kernels = textgen_find_kernels(NULL)
     elif "\0" not in name:
         encoded = name.encode()
-        found = textgen_find_kernels(encoded)
-    if found == NULL:
-        raise ValueError(f"this processor runs the kernels {', '.join(kernel_names())}, not {quote(name)}")
-    return found
+        kernels = textgen_find_kernels(encoded)
+    if kernels == NULL:
+        raise ValueError(
+            f"kernels must be one of {', '.join(kernel_names())} on this processor, not {quote(name)}"
+        )
+    return kernels
 
 
 def kernel_names():
-    """The names of the instruction sets that this processor can run, best first."""
-    cdef const textgen_kernels *found[TEXTGEN_MAX_KERNELS]
-    cdef int count = textgen_available_kernels(found)
-    return [found[i].name.decode() for i in range(count)]
+    """Return the names of the instruction sets that this processor supports, best first."""
+    cdef const textgen_kernels *kernels[TEXTGEN_MAX_KERNELS]
+    cdef int count = textgen_available_kernels(kernels)
+    return [kernels[i].name.decode() for i in range(count)]
 
 
 def activation(str name, values, str kernels):
-    """``sigmoid`` or ``tanh`` of float32 values as the kernels compute it.
+    """Compute ``sigmoid`` or ``tanh`` with the kernels of an instruction set.
 
     Args:
-        name: Which.
-        values: A buffer of float32 numbers.
-        kernels: The name of an instruction set.
+        name: ``"sigmoid"`` or ``"tanh"``.
+        values: A float32 buffer of shape [n].
+        kernels: The name of an instruction set, as in ``kernel_names()``.
 
     Returns:
-        A new memoryview of float32, of one dimension.
+        A new float32 memoryview of shape [n].
 
     Raises:
-        ValueError: If ``name`` is neither, the values are not float32 of one dimension, or the processor does
-            not have the kernels.
+        ValueError: If an argument is invalid, or if the processor does not support the instruction set.
     """
     if name not in ("sigmoid", "tanh"):
-        raise ValueError(f"the kernels compute 'sigmoid' and 'tanh', not {name!r}")
-    cdef const textgen_kernels *chosen = find_kernels(kernels)
-    cdef Reals given = Reals(values, 1, "values")
-    if not given.single:
+        raise ValueError(f"name must be 'sigmoid' or 'tanh', not {name!r}")
+    cdef const textgen_kernels *kernel_set = find_kernels(kernels)
+    cdef RealBuffer array = RealBuffer(values, 1, "values")
+    if not array.is_float32:
         raise ValueError("values must be float32")
-    cdef Py_ssize_t count = given.size
+    cdef Py_ssize_t count = array.size
     cdef Py_ssize_t padded = -(-count // TEXTGEN_GROUP) * TEXTGEN_GROUP
-    cdef bytearray room = bytearray(padded * sizeof(float))
-    cdef float *numbers = <float *>PyByteArray_AS_STRING(room)
-    memcpy(numbers, given.buffer.buf, count * sizeof(float))
+    cdef bytearray memory = bytearray(padded * sizeof(float))
+    cdef float *result = <float *>PyByteArray_AS_STRING(memory)
+    memcpy(result, array.buffer.buf, count * sizeof(float))
     if name == "tanh":
-        chosen.tanh(numbers, padded)
+        kernel_set.tanh(result, padded)
     else:
-        chosen.sigmoid(numbers, padded)
-    return memoryview(room).cast("f")[:count]
+        kernel_set.sigmoid(result, padded)
+    return memoryview(memory).cast("f")[:count]

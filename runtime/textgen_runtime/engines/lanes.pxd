@@ -1,4 +1,4 @@
-"""States and lanes as the core's loop takes them."""
+"""Convert states and lanes between Python objects and the structs of the C core."""
 
 from libc.stdint cimport int64_t
 
@@ -6,52 +6,53 @@ from .c_core cimport textgen_token_lane
 from textgen_runtime.sampling.c_sampler cimport textgen_sampler
 
 
+# The arrays of the state: their names, and the dimensions that all of them share.
 cdef class StateLayout:
-    # The names of the arrays, and the shape of each but for the batch.
     cdef tuple names
     cdef Py_ssize_t layers
     cdef Py_ssize_t units
-    # Numbers of all arrays together; MemoryError if they could not be counted.
+    # Return the number of floats in a state. Raise MemoryError if its size in bytes overflows.
     cdef Py_ssize_t size(self, Py_ssize_t batch) except -1
     cdef object zeros(self, Py_ssize_t batch)
-    # Copy a state into memory that there is, after `offset` other numbers. `places`: where its arrays start.
-    cdef object copy(
-        self, object state, Py_ssize_t batch, bytearray room, Py_ssize_t offset, float **places
+    # Copy a state into memory, starting `offset` floats after its beginning. Writes the address of each array
+    # to `arrays`. Returns the copy as a ``State``.
+    cdef object copy_state(
+        self, object state, Py_ssize_t batch, bytearray memory, Py_ssize_t offset, float **arrays
     )
 
 
 cdef class Lanes:
     cdef Py_ssize_t count
     cdef textgen_token_lane *items
-    # Copies of the samplers' states, which the loop draws with: a process that is forked meanwhile finds the
-    # samplers as they were before.
+    # The C loop draws with copies of the samplers. If the process forks during the loop, the
+    # samplers of the child are unchanged.
     cdef textgen_sampler *copies
-    # The samplers in one order everywhere, so that two calls with the same ones cannot wait for each other.
+    # The samplers sorted by address. All calls lock them in this order, which prevents deadlocks.
     cdef void **ordered
-    # What all of these lie in, and the tokens of all lanes.
-    cdef bytearray room
+    # The memory of `items`, `copies` and `ordered`.
+    cdef bytearray memory
+    # The memory of the tokens of all lanes.
     cdef bytearray tokens
     cdef Py_ssize_t vocabulary
-    # Of the logits and the state of a lane, which lie together.
+    # Bytes of the logits and the state of one lane, which share a block of memory.
     cdef Py_ssize_t lane_bytes
     cdef list samplers
     cdef list logits
     cdef list states
     cdef int add(self, Py_ssize_t i, object lane, StateLayout layout) except -1
     cdef int order_samplers(self) except -1
-    cdef int place_tokens(self, int64_t steps) except -1
-    # How many steps the longest lane takes.
-    cdef int64_t longest(self, int64_t steps) noexcept
-    # All samplers are held from `acquire` to `release`; in between: `copy_samplers`, the loop,
-    # `store_samplers`.
+    cdef int allocate_tokens(self, int64_t steps) except -1
+    # Return the number of steps of the longest lane.
+    cdef int64_t max_steps(self, int64_t steps) noexcept
+    # Lock and unlock all samplers. The calls between them are: `copy_samplers`, the C loop, `store_samplers`.
     cdef void acquire(self) noexcept
     cdef void release(self) noexcept
-    # Raises the error of a lane whose random numbers would end.
+    # Return 0, or an error code if the random stream of a lane ends within these steps.
     cdef int64_t copy_samplers(self, int64_t steps) noexcept
     cdef void store_samplers(self) noexcept
-    # Raises the error of a lane that ended at a fault.
-    cdef int raise_fault(self) except -1
-    # Tokens of all lanes.
+    # Raise SamplingError if a lane ended with an error.
+    cdef int raise_lane_error(self) except -1
+    # Return the number of generated tokens of all lanes.
     cdef int64_t generated(self) noexcept
-    # A list of ``Generated``.
+    # Return a list of ``Generated``.
     cdef list results(self)

@@ -1,8 +1,8 @@
 # cython: language_level=3, freethreading_compatible=True
-"""States and lanes as the core's loop takes them.
+"""Convert states and lanes between Python objects and the structs of the C core.
 
-A call may be for one step of many lanes. So each lane costs few Python objects and one block of memory, and
-what all lanes have in common lies in one block for all.
+A call may generate a single token for many lanes, so the cost per lane matters. Each lane has few Python
+objects and one block of memory. One further block holds the structs of all lanes.
 """
 
 cimport cython
@@ -12,118 +12,117 @@ from libc.stdint cimport INT64_MAX, int64_t, uintptr_t
 from libc.stdlib cimport qsort
 from libc.string cimport memset
 
-from textgen_runtime.sampling.buffers cimport Floats, copy_floats, new_floats, new_room, place_floats
+from textgen_runtime.sampling.buffers cimport FloatArray, array_at, copy_buffer, new_array, new_memory
 from .c_core cimport TEXTGEN_REACHED_LENGTH, textgen_token_lane
 from textgen_runtime.sampling.c_sampler cimport TEXTGEN_SAMPLER_EXHAUSTED, textgen_sampler
 from textgen_runtime.sampling.reweighting cimport checked
 from textgen_runtime.sampling.sampler cimport Sampler
 
-from .base import Generated, State
+from .base import LANES_ERROR, Generated, State
 
 
 cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
 
 
-cdef str WRONG_LANES = "steps must be 0 or more, and lanes 1 or more, each with another sampler"
-
-# A lane that wants more has not ended before the random numbers have.
+# A longer lane could not end: a random stream has fewer numbers.
 cdef object MAX_LENGTH = INT64_MAX
 
 
 @cython.final
 cdef class StateLayout:
-    """How a network's state lies in memory: arrays of one shape, [layers, batch, units].
+    """The memory layout of a state: arrays of shape [layers, batch, units].
 
     Args:
-        names: Of the arrays, in the network's order.
-        layers: Of each array.
-        units: Of each layer.
+        names: The names of the arrays, in the order of the C core.
+        layers: The number of layers of each array.
+        units: The number of units of each layer.
     """
 
     def __cinit__(self, tuple names, Py_ssize_t layers, Py_ssize_t units):
         self.names, self.layers, self.units = names, layers, units
 
     cdef Py_ssize_t size(self, Py_ssize_t batch) except -1:
-        cdef Py_ssize_t one = len(self.names) * self.layers * self.units
-        if batch > PY_SSIZE_T_MAX // <Py_ssize_t>sizeof(float) // one:
+        cdef Py_ssize_t lane_size = len(self.names) * self.layers * self.units
+        if batch > PY_SSIZE_T_MAX // <Py_ssize_t>sizeof(float) // lane_size:
             raise MemoryError
-        return batch * one
+        return batch * lane_size
 
     cdef object zeros(self, Py_ssize_t batch):
-        cdef Floats array
+        cdef FloatArray array
         if batch < 0:
-            raise ValueError(f"a batch must be of 0 lanes or more, not {batch}")
-        made = {}
+            raise ValueError(f"batch must be 0 or more, not {batch}")
+        buffers = {}
         for name in self.names:
-            array = new_floats(3, self.layers, batch, self.units)
+            array = new_array(3, self.layers, batch, self.units)
             memset(array.data, 0, array.size * sizeof(float))
-            made[name] = array
-        return State(made)
+            buffers[name] = array
+        return State(buffers)
 
-    cdef object copy(
-        self, object state, Py_ssize_t batch, bytearray room, Py_ssize_t offset, float **places
+    cdef object copy_state(
+        self, object state, Py_ssize_t batch, bytearray memory, Py_ssize_t offset, float **arrays
     ):
         if not isinstance(state, State):
             raise TypeError(f"the state must be a State, not {type(state).__name__}")
-        cdef dict buffers = state.buffers
-        cdef dict made = {}
-        cdef Floats array
+        cdef dict sources = state.buffers
+        cdef dict copies = {}
+        cdef FloatArray array
         cdef Py_ssize_t i = 0
         for name in self.names:
-            given = buffers.get(name)
-            if given is None:
+            source = sources.get(name)
+            if source is None:
                 raise ValueError(f"the state must have the arrays {', '.join(self.names)}")
-            array = place_floats(room, offset, 3, self.layers, batch, self.units)
-            copy_floats(given, array, "the state")
-            made[name], places[i] = array, array.data
+            array = array_at(memory, offset, 3, self.layers, batch, self.units)
+            copy_buffer(source, array, "the state")
+            copies[name], arrays[i] = array, array.data
             offset += array.size
             i += 1
-        return new_state(made)
+        return new_state(copies)
 
 
-# Called without the constructors of these classes, which are in Python and would take most of a lane's time.
+# The constructors of State and Generated are Python code, and would take most of the time of a lane.
 cdef object new_object = object.__new__
 cdef object new_tuple = tuple.__new__
 
 
 cdef object new_state(dict buffers):
-    """A ``State`` of a dictionary that nobody else has."""
+    """Return a ``State`` that takes ownership of a dictionary."""
     state = new_object(State)
     state.buffers = buffers
     return state
 
 
-cdef int by_address(const void *one, const void *other) noexcept nogil:
-    cdef uintptr_t first = (<const uintptr_t *>one)[0]
-    cdef uintptr_t second = (<const uintptr_t *>other)[0]
+cdef int compare_addresses(const void *a, const void *b) noexcept nogil:
+    cdef uintptr_t first = (<const uintptr_t *>a)[0]
+    cdef uintptr_t second = (<const uintptr_t *>b)[0]
     return (first > second) - (first < second)
 
 
 @cython.final
 cdef class Lanes:
-    """The lanes of one call, with copies of what the call may change.
+    """The lanes of one call, with copies of all memory that the call may change.
 
     Args:
-        lanes: A list of ``Lane``, each with another sampler.
-        layout: Of their states.
-        vocabulary: How many logits there are.
-        steps: How many tokens of each lane at most.
+        lanes: A list of ``Lane``, each with a separate sampler.
+        layout: The layout of their states.
+        vocabulary: The vocabulary size.
+        steps: The maximum number of tokens per lane.
 
     Raises:
-        ValueError: If there is no lane, a shape is not as stated, or a sampler is there twice.
-        TypeError: If a sampler is not a ``Sampler``.
+        ValueError: If there is no lane, if a shape or a length is wrong, if ``steps`` is negative, or if two
+            lanes share a sampler.
+        TypeError: If a lane, a sampler or a state is of the wrong type.
     """
 
     def __cinit__(self, list lanes, StateLayout layout, Py_ssize_t vocabulary, int64_t steps):
         cdef Py_ssize_t i
         self.count = len(lanes)
         if steps < 0 or self.count == 0:
-            raise ValueError(WRONG_LANES)
-        self.room = new_room(
+            raise ValueError(LANES_ERROR)
+        self.memory = new_memory(
             self.count * (sizeof(textgen_token_lane) + sizeof(textgen_sampler) + sizeof(void *))
         )
-        self.items = <textgen_token_lane *>PyByteArray_AS_STRING(self.room)
+        self.items = <textgen_token_lane *>PyByteArray_AS_STRING(self.memory)
         self.copies = <textgen_sampler *>(self.items + self.count)
         self.ordered = <void **>(self.copies + self.count)
         self.samplers, self.logits, self.states = [], [], []
@@ -131,26 +130,26 @@ cdef class Lanes:
         for i in range(self.count):
             self.add(i, lanes[i], layout)
         self.order_samplers()
-        self.place_tokens(steps)
+        self.allocate_tokens(steps)
 
     cdef int add(self, Py_ssize_t i, object lane, StateLayout layout) except -1:
         cdef textgen_token_lane *item = &self.items[i]
-        cdef bytearray room
-        cdef Floats logits
+        cdef bytearray memory
+        cdef FloatArray logits
         if not isinstance(lane, tuple):
             raise TypeError(f"a lane must be a Lane, not {type(lane).__name__}")
-        sampler, given_logits, state, length = <tuple>lane
+        sampler, lane_logits, state, length = <tuple>lane
         if not isinstance(sampler, Sampler):
             raise TypeError(f"a lane's sampler must be a Sampler, not {type(sampler).__name__}")
         length = PyNumber_Index(length)
         if length < 1:
             raise ValueError("the length of a lane must be 1 or more")
-        room = PyByteArray_FromStringAndSize(NULL, self.lane_bytes)
-        logits = place_floats(room, 0, 1, self.vocabulary, 1, 1)
-        copy_floats(given_logits, logits, "logits")
+        memory = PyByteArray_FromStringAndSize(NULL, self.lane_bytes)
+        logits = array_at(memory, 0, 1, self.vocabulary, 1, 1)
+        copy_buffer(lane_logits, logits, "logits")
         self.samplers.append(sampler)
         self.logits.append(logits)
-        self.states.append(layout.copy(state, 1, room, self.vocabulary, item.state))
+        self.states.append(layout.copy_state(state, 1, memory, self.vocabulary, item.state))
         item.sampler, item.logits = &self.copies[i], logits.data
         item.length = min(length, MAX_LENGTH)
         self.ordered[i] = <void *>sampler
@@ -158,31 +157,31 @@ cdef class Lanes:
 
     cdef int order_samplers(self) except -1:
         cdef Py_ssize_t i
-        qsort(self.ordered, self.count, sizeof(void *), by_address)
+        qsort(self.ordered, self.count, sizeof(void *), compare_addresses)
         for i in range(1, self.count):
             if self.ordered[i] == self.ordered[i - 1]:
-                raise ValueError(WRONG_LANES)
+                raise ValueError(LANES_ERROR)
         return 0
 
-    cdef int place_tokens(self, int64_t steps) except -1:
+    cdef int allocate_tokens(self, int64_t steps) except -1:
         cdef object total = 0
-        cdef int64_t *place
+        cdef int64_t *tokens
         cdef Py_ssize_t i
         for i in range(self.count):
             total += min(self.items[i].length, steps)
-        self.tokens = new_room(total * sizeof(int64_t))
-        place = <int64_t *>PyByteArray_AS_STRING(self.tokens)
+        self.tokens = new_memory(total * sizeof(int64_t))
+        tokens = <int64_t *>PyByteArray_AS_STRING(self.tokens)
         for i in range(self.count):
-            self.items[i].tokens = place
-            place += min(self.items[i].length, steps)
+            self.items[i].tokens = tokens
+            tokens += min(self.items[i].length, steps)
         return 0
 
-    cdef int64_t longest(self, int64_t steps) noexcept:
-        cdef int64_t found = 0
+    cdef int64_t max_steps(self, int64_t steps) noexcept:
+        cdef int64_t longest = 0
         cdef Py_ssize_t i
         for i in range(self.count):
-            found = max(found, min(self.items[i].length, steps))
-        return found
+            longest = max(longest, min(self.items[i].length, steps))
+        return longest
 
     cdef void acquire(self) noexcept:
         cdef Py_ssize_t i
@@ -207,7 +206,7 @@ cdef class Lanes:
         for i in range(self.count):
             (<textgen_sampler *>(<Sampler>self.samplers[i]).core).rng = self.copies[i].rng
 
-    cdef int raise_fault(self) except -1:
+    cdef int raise_lane_error(self) except -1:
         cdef Py_ssize_t i
         for i in range(self.count):
             if self.items[i].ending < 0:
@@ -223,11 +222,11 @@ cdef class Lanes:
 
     cdef list results(self):
         cdef textgen_token_lane *item
-        cdef Py_ssize_t i, place
-        made = []
+        cdef Py_ssize_t i, j
+        generated = []
         for i in range(self.count):
             item = &self.items[i]
-            tokens = [item.tokens[place] for place in range(item.generated)]
+            tokens = [item.tokens[j] for j in range(item.generated)]
             ending = "length" if item.ending == TEXTGEN_REACHED_LENGTH else None
-            made.append(new_tuple(Generated, (tokens, self.logits[i], self.states[i], ending)))
-        return made
+            generated.append(new_tuple(Generated, (tokens, self.logits[i], self.states[i], ending)))
+        return generated

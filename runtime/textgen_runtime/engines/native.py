@@ -1,4 +1,4 @@
-"""The engine that runs the whole loop in compiled code: draw, forward, draw, without the GIL."""
+"""The default engine: draws and forward steps run in one loop of the C core, without the GIL."""
 
 import os
 from collections.abc import Sequence
@@ -18,30 +18,31 @@ if TYPE_CHECKING:
 
     from textgen_runtime.model_file.network import Network
 
-# A chunk reads about this many bytes of weights: some milliseconds from a cache, not many more from memory.
+# Bytes of weights that a chunk reads: a few milliseconds from the cache, and not many more from memory.
 CHUNK_BYTES = 2**29
 
 
 class NativeEngine:
-    """Runs the model files that ``textgen-train`` writes, without numpy and without onnxruntime.
+    """Runs the model files that ``textgen-train`` writes, without numpy and onnxruntime.
 
-    Lanes that are generated together read the weights once for all of them, and are spread over threads if
-    there are several. A lane's text depends on neither.
+    One pass over the weights serves several lanes. With several threads, each thread runs a share of the
+    lanes. The tokens of a lane are independent of the number of lanes and of threads.
 
     Args:
-        content: A ``ModelFile``, or the content of one.
-        threads: How many threads may generate lanes side by side; a lane alone needs one.
-        kernels: The instruction set to use, or None for the best that the processor has.
-        never_drawn: A token that is never drawn, or None.
+        content: A ``ModelFile``, or the content of a model file.
+        threads: The maximum number of threads of ``generate``. A single lane uses one thread.
+        kernels: The name of an instruction set, or None for the best of this processor.
+        never_drawn: A token that ``generate`` never draws, or None.
 
     Attributes:
-        core: What runs the network.
-        vocabulary_size: How many logits there are.
+        core: The network in the C core.
+        vocabulary_size: The number of logits.
 
     Raises:
         UnknownGraphError: If the graph is not one that ``textgen-train`` writes.
         ModelFileError: If the file is damaged.
-        ValueError: If the processor does not have the instruction set.
+        ValueError: If the processor does not support the instruction set, or if ``never_drawn`` is not in the
+            vocabulary.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class NativeEngine:
     ) -> None:
         self.core = CoreNetwork(content, kernels, never_drawn)
         self.vocabulary_size: int = self.core.vocabulary_size
-        self._chunk = CHUNK_BYTES // self.core.step_bytes
+        self._chunk_steps = CHUNK_BYTES // self.core.step_bytes
         self._threads = threads
         self._pools: dict[int, ThreadPoolExecutor] = {}
 
@@ -65,8 +66,8 @@ class NativeEngine:
     def network(self) -> "Network":
         return self.core.file.network
 
-    def chunk(self, lanes: int) -> int:
-        return max(1, self._chunk * min(self._threads, lanes) // lanes)
+    def chunk_length(self, lanes: int) -> int:
+        return max(1, self._chunk_steps * min(self._threads, lanes) // lanes)
 
     def initial_state(self, batch: int = 1) -> State:
         return self.core.initial_state(batch)
@@ -77,8 +78,10 @@ class NativeEngine:
         import numpy as np
 
         arrays = {name: np.ascontiguousarray(buffer, np.float32) for name, buffer in state.buffers.items()}
-        logits, after = self.core.forward(np.ascontiguousarray(tokens, np.int64), State(arrays), last_only)
-        return np.asarray(logits), after
+        logits, next_state = self.core.forward(
+            np.ascontiguousarray(tokens, np.int64), State(arrays), last_only
+        )
+        return np.asarray(logits), next_state
 
     def feed(self, tokens: Sequence[int], state: State) -> tuple[FloatBuffer, State]:
         return self.core.feed(tokens, state)
@@ -86,36 +89,35 @@ class NativeEngine:
     def generate(
         self, lanes: Sequence[Lane], steps: int, measurements: Measurements | None = None
     ) -> list[Generated]:
-        workers = min(self._threads, len(lanes))
-        if workers <= 1:
+        thread_count = min(self._threads, len(lanes))
+        if thread_count <= 1:
             return self.core.generate(lanes, steps, measurements)
         check_lanes(lanes, steps)
-        bounds = [len(lanes) * i // workers for i in range(workers + 1)]
+        bounds = [len(lanes) * i // thread_count for i in range(thread_count + 1)]
 
-        def generate_share(number: int) -> tuple[list[Generated], Measurements | None]:
-            own = None
+        def generate_share(i: int) -> tuple[list[Generated], Measurements | None]:
+            measured = None
             if measurements is not None:
-                own = Measurements(latencies=measurements.latencies is not None)
-            return self.core.generate(lanes[bounds[number] : bounds[number + 1]], steps, own), own
+                measured = Measurements(latencies=measurements.latencies is not None)
+            return self.core.generate(lanes[bounds[i] : bounds[i + 1]], steps, measured), measured
 
-        # Only here, because most programs generate one lane, and threads take milliseconds to import.
-        from ._side_by_side import run_side_by_side
+        # Import on use: the import takes milliseconds, and most programs generate one lane.
+        from ._parallel import run_parallel
 
-        shares = run_side_by_side(
-            self._workers(), [partial(generate_share, number) for number in range(workers)]
-        )
-        for _, own in shares:
-            if measurements is not None and own is not None:
-                measurements.merge(own)
+        shares = run_parallel(self._thread_pool(), [partial(generate_share, i) for i in range(thread_count)])
+        for _, measured in shares:
+            if measurements is not None and measured is not None:
+                measurements.merge(measured)
         return [generated for share, _ in shares for generated in share]
 
-    def _workers(self) -> "ThreadPoolExecutor":
-        """The threads, which are started when they are first needed and then kept."""
-        # Only here, because most programs generate one lane, and this takes milliseconds to import.
+    def _thread_pool(self) -> "ThreadPoolExecutor":
+        """Return the pool of this process. The first call creates it."""
+        # Import on use, as above.
         from concurrent.futures import ThreadPoolExecutor
 
-        # One for each process: a forked one has its parent's pool but none of the threads. setdefault is
-        # atomic and needs no lock, which a fork could leave held. A pool that loses has no threads yet.
+        # One pool per process: a forked process has a copy of the pool of its parent, but not its threads.
+        # setdefault is atomic. It needs no lock, which another thread could hold during a fork. If two
+        # threads call it at the same time, the pool that is discarded has no threads yet.
         process = os.getpid()
         pool = self._pools.get(process)
         return pool or self._pools.setdefault(process, ThreadPoolExecutor(self._threads, "textgen"))

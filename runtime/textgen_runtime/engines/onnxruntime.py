@@ -1,4 +1,4 @@
-"""The engine that runs a model file through onnxruntime."""
+"""The engine that runs a model file with onnxruntime."""
 
 from collections.abc import Collection, Mapping, Sequence
 from time import perf_counter_ns
@@ -17,70 +17,71 @@ from textgen_runtime.sampling.sampler import softmax
 
 from .base import Generated, Lane, Measurements, State, check_lanes
 
-SILENT = 4  # onnxruntime's "fatal" level: what is wrong with a file is said in this project's own words.
+# onnxruntime's "fatal" log level: the errors of this module replace its log output.
+LOG_FATAL = 4
 
-# Some milliseconds' worth of steps of a model of this size; a step checks for interrupts itself.
-CHUNK = 256
+# Steps of a chunk of one lane: a few milliseconds for a small model.
+CHUNK_STEPS = 256
 
-# onnxruntime's names of types, and numbers of dimensions.
-TOKENS = ("tensor(int64)", 2)
-STATE = ("tensor(float)", 3)
+# The type and the number of dimensions of each input.
+TOKEN_TYPE = ("tensor(int64)", 2)
+STATE_TYPE = ("tensor(float)", 3)
 
 
 class OnnxEngine:
-    """Any ONNX graph with the contract's inputs and outputs, run by onnxruntime.
+    """Runs any ONNX graph that has the inputs and outputs of a text generator.
 
-    Its state is what the graph declares: each input ``x`` beside ``token``, which has an output ``next_x``
-    of the same shape. Inputs and outputs are checked here, once. A graph may still make other shapes at
-    another step, so a step checks what it gets.
+    The graph declares its state: each float32 input ``x`` besides ``token`` needs an output ``next_x`` of the
+    same shape. The constructor checks the inputs and outputs. A graph may still change its output shapes, so
+    each step checks them again.
 
     Args:
         model: The content of the model file.
-        threads: How many threads one step may use. A step of these models is far too small to be
-            worth more than one; large batches may gain.
+        threads: The number of threads of one step. More than one helps only with large batches: a step of
+            these models is too short.
 
     Attributes:
-        name: What runs the model.
-        network: The state; the graph's layers are not looked at.
-        vocabulary_size: How many logits there are.
-        metadata: Of the model file.
+        name: ``onnxruntime`` and its version.
+        network: The state arrays and the vocabulary size. The layers are not known.
+        vocabulary_size: The number of logits.
+        metadata: The metadata of the file, as keys and JSON texts.
         never_drawn: A token that ``generate`` never draws, or None.
 
     Raises:
-        ModelFileError: If onnxruntime cannot run it, or its inputs and outputs are not the contract's.
+        ModelFileError: If onnxruntime cannot run the graph, or if its inputs or outputs are wrong.
     """
 
     never_drawn: int | None = None
 
     def __init__(self, model: bytes, threads: int = 1) -> None:
-        options = session_options(threads)
+        options = _session_options(threads)
         try:
-            # Without the fallback, onnxruntime does not print and try again, but says what is wrong.
+            # With the fallback, onnxruntime prints the error and tries again.
             self._session = onnxruntime.InferenceSession(
                 model, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
             self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
-            # Names and types that are not UTF-8 fail here.
+            # Raises if a name or a type is not UTF-8.
             inputs = {node.name: (node.type, node.shape) for node in self._session.get_inputs()}
             outputs = {node.name for node in self._session.get_outputs()}
         except MemoryError:
             raise
-        # onnxruntime raises its own kinds, which share no base but Exception.
+        # The exceptions of onnxruntime have no common base class except Exception.
         except Exception as error:
             raise ModelFileError(
                 f"onnxruntime cannot read it as an ONNX model ({first_line(error)})"
             ) from error
-        self._needed_nodes = onnxruntime.RunOptions()
-        self._needed_nodes.only_execute_path_to_fetches = True
+        self._partial_run_options = onnxruntime.RunOptions()
+        self._partial_run_options.only_execute_path_to_fetches = True
         self.name = f"onnxruntime {onnxruntime.__version__}"
-        self._state = declared_state(inputs, outputs)
+        self._state = _read_state_shapes(inputs, outputs)
         self._outputs = [LOGITS, *(NEXT + name for name in self._state)]
-        self._places = list(enumerate(self._state, 1))
-        self.vocabulary_size = self._probe()
+        self._state_outputs = list(enumerate(self._state, 1))
+        self.vocabulary_size = self._probe_vocabulary_size()
         self.network = Network((), self._state, self.vocabulary_size)
 
-    def chunk(self, lanes: int) -> int:
-        return max(1, CHUNK // lanes)
+    def chunk_length(self, lanes: int) -> int:
+        return max(1, CHUNK_STEPS // lanes)
 
     def initial_state(self, batch: int = 1) -> State:
         return State(
@@ -93,25 +94,25 @@ class OnnxEngine:
     def forward(
         self, tokens: NDArray[np.int64], state: State, *, last_only: bool = False
     ) -> tuple[NDArray[np.float32], State]:
-        feed = self._arrays(state)
+        inputs = self._arrays(state)
         if last_only and len(tokens) > 1:
-            # Nodes that no requested output needs are left out: here those of the logits.
-            feed[TOKEN] = tokens[:-1]
-            after = self._run(self._outputs[1:], feed, self._needed_nodes)
-            feed = dict(zip(self._state, after, strict=True))
+            # Run all steps but the last without the nodes of the logits.
+            inputs[TOKEN] = tokens[:-1]
+            arrays = self._run(self._outputs[1:], inputs, self._partial_run_options)
+            inputs = dict(zip(self._state, arrays, strict=True))
             tokens = tokens[-1:]
-        feed[TOKEN] = tokens
-        found = self._step(feed)
-        return found[0], State(self._next(found))
+        inputs[TOKEN] = tokens
+        outputs = self._step(inputs)
+        return outputs[0], State(self._next_state(outputs))
 
     def feed(self, tokens: Sequence[int], state: State) -> tuple[NDArray[np.float32], State]:
         column = np.asarray(tokens, np.int64)[:, np.newaxis]
-        logits, after = self.forward(column, state, last_only=True)
-        # A copy, because the memory may be more than these.
-        last = logits[-1, 0].copy()
+        logits, next_state = self.forward(column, state, last_only=True)
+        # A copy, so that the result does not keep the logits of all steps in memory.
+        last_logits = logits[-1, 0].copy()
         if self.never_drawn is not None:
-            last[self.never_drawn] = -np.inf
-        return last, after
+            last_logits[self.never_drawn] = -np.inf
+        return last_logits, next_state
 
     def generate(
         self, lanes: Sequence[Lane], steps: int, measurements: Measurements | None = None
@@ -119,8 +120,8 @@ class OnnxEngine:
         check_lanes(lanes, steps)
         for lane in lanes:
             self._check_lane(lane)
-        # Lane by lane: onnxruntime's products of several rows differ in the last bit from those of one, and a
-        # lane's text must not depend on the others.
+        # One lane after the other: onnxruntime rounds a batch differently from a single lane, and lanes must
+        # be independent of each other.
         return [self._generate_one(lane, steps, measurements) for lane in lanes]
 
     def _check_lane(self, lane: Lane) -> None:
@@ -130,140 +131,150 @@ class OnnxEngine:
             )
         for name, (layers, units) in self._state.items():
             if np.shape(lane.state.buffers.get(name, 0)) != (layers, 1, units):
-                raise ValueError(f"the state must have {name!r} of shape {(layers, 1, units)}")
+                raise ValueError(f"the state must have an array {name!r} of shape {(layers, 1, units)}")
 
     def _generate_one(self, lane: Lane, steps: int, measurements: Measurements | None) -> Generated:
         sampler, latencies = lane.sampler, list[int]()
-        logits = self._drawable(np.asarray(lane.logits))
-        feed = self._arrays(lane.state)
-        feed[TOKEN] = given = np.empty((1, 1), np.int64)
+        logits = self._mask_never_drawn(np.asarray(lane.logits))
+        inputs = self._arrays(lane.state)
+        inputs[TOKEN] = token_input = np.empty((1, 1), np.int64)
         tokens = []
         for _ in range(min(steps, lane.length)):
             if measurements is None:
-                given[0, 0] = token = sampler.draw(logits)
-                found = self._step(feed)
+                token_input[0, 0] = token = sampler.draw(logits)
+                outputs = self._step(inputs)
             else:
                 bits = entropy(softmax(logits, sampler.temperature))
                 start = perf_counter_ns()
-                given[0, 0] = token = sampler.draw(logits)
+                token_input[0, 0] = token = sampler.draw(logits)
                 drawn = perf_counter_ns()
-                found = self._step(feed)
-                stepped = perf_counter_ns()
-                latencies.append(stepped - start)
-                measurements.add(1, 1e-9 * (stepped - drawn), 1e-9 * (drawn - start), bits)
+                outputs = self._step(inputs)
+                end = perf_counter_ns()
+                latencies.append(end - start)
+                measurements.add(1, 1e-9 * (end - drawn), 1e-9 * (drawn - start), bits)
             tokens.append(token)
-            feed.update(self._next(found))
-            logits = self._drawable(found[0][0, 0])
+            inputs.update(self._next_state(outputs))
+            logits = self._mask_never_drawn(outputs[0][0, 0])
         if measurements is not None and measurements.latencies is not None:
             measurements.latencies += latencies
-        del feed[TOKEN]
-        return Generated(tokens, logits, State(feed), "length" if len(tokens) == lane.length else None)
+        del inputs[TOKEN]
+        return Generated(tokens, logits, State(inputs), "length" if len(tokens) == lane.length else None)
 
     def _arrays(self, state: State) -> dict[str, NDArray[Any]]:
-        """The arrays of a state, in a mapping of their own."""
+        """Return the arrays of a state in a new dict."""
         arrays = dict(state.buffers)
         for name in self._state:
-            # Not np.asarray for all, which takes longer than to ask.
+            # The check is faster than np.asarray.
             if not isinstance(arrays[name], np.ndarray):
                 arrays[name] = np.asarray(arrays[name])
         return arrays
 
-    def _next(self, found: Sequence[NDArray[np.float32]]) -> dict[str, NDArray[Any]]:
-        """The next state among the outputs of a step."""
-        return {name: found[place] for place, name in self._places}
+    def _next_state(self, outputs: Sequence[NDArray[np.float32]]) -> dict[str, NDArray[Any]]:
+        """Return the arrays of the next state from the outputs of a step."""
+        return {name: outputs[i] for i, name in self._state_outputs}
 
-    def _step(self, feed: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
-        """Run the graph, and see that all its outputs have their shapes: logits and the next state."""
-        found: list[NDArray[np.float32]] = self._run(self._outputs, feed)
-        # Plain loops: a step of these models takes 20 microseconds, of which checks may not take two.
-        fits = found[0].shape == (*feed[TOKEN].shape, self.vocabulary_size)
-        for place, name in self._places:
-            fits = fits and found[place].shape == feed[name].shape
-        # The types of a graph's outputs never change, their shapes may.
+    def _step(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
+        """Run the graph, check the shapes of all outputs, and return them: logits and next state."""
+        outputs: list[NDArray[np.float32]] = self._run(self._outputs, inputs)
+        # Plain loops: a step takes 20 microseconds, and the check must take less than 2.
+        fits = outputs[0].shape == (*inputs[TOKEN].shape, self.vocabulary_size)
+        for i, name in self._state_outputs:
+            fits = fits and outputs[i].shape == inputs[name].shape
+        # The shape of an output can change between steps, its type cannot.
         if not fits:
             raise ModelFileError(
-                f"the model's graph changed its shapes to {found[0].shape} of the logits and "
-                f"{' and '.join([str(array.shape) for array in found[1:]])} of the next state: export it "
-                "again"
+                f"the graph changed its output shapes: logits {outputs[0].shape}, next state "
+                f"{', '.join([str(array.shape) for array in outputs[1:]])}; export the model again"
             )
-        return found
+        return outputs
 
-    def _run(self, outputs: Sequence[str], feed: Mapping[str, NDArray[Any]], options: Any = None) -> Any:
-        """Run the graph; the outputs that are named."""
+    def _run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]], options: Any = None) -> Any:
+        """Run the graph and return the named outputs."""
         try:
-            return self._session.run(outputs, feed, options)
+            return self._session.run(outputs, inputs, options)
         except MemoryError:
             raise
         except Exception as error:
             raise ModelFileError(f"onnxruntime cannot run the model's graph ({first_line(error)})") from error
 
-    def _drawable(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The logits, but minus infinity at the token that is never drawn."""
+    def _mask_never_drawn(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return logits that are -inf at the token that is never drawn."""
         if self.never_drawn is not None:
             logits = logits.copy()
             logits[self.never_drawn] = -np.inf
         return logits
 
-    def _probe(self) -> int:
-        """Run the graph once, over two steps of two lanes, for the size of the vocabulary."""
+    def _probe_vocabulary_size(self) -> int:
+        """Run two steps of two lanes, check the outputs, and return the number of logits."""
         try:
-            feed = self._arrays(self.initial_state(batch=2))
-        # numpy raises the first for more bytes than it can count.
+            inputs = self._arrays(self.initial_state(batch=2))
+        # numpy raises ValueError if the size in bytes overflows.
         except (ValueError, MemoryError):
-            sizes = " and ".join(
-                f"{layers:,} layers and {units:,} units" for layers, units in self._state.values()
+            sizes = ", ".join(
+                f"{layers:,} layers of {units:,} units" for layers, units in self._state.values()
             )
-            raise ModelFileError(f"its state of {sizes} is too large") from None
-        shapes = [array.shape for array in feed.values()]
-        outputs = self._run(self._outputs, feed | {TOKEN: np.zeros((2, 2), np.int64)})
+            raise ModelFileError(f"the state is too large ({sizes})") from None
+        shapes = [array.shape for array in inputs.values()]
+        outputs = self._run(self._outputs, inputs | {TOKEN: np.zeros((2, 2), np.int64)})
         if any(not isinstance(output, np.ndarray) or output.dtype != np.float32 for output in outputs):
-            raise ModelFileError(f"its outputs {quote(self._outputs)} are not all of type float32")
-        logits, *after = outputs
+            raise ModelFileError(f"the outputs {quote(self._outputs)} must all be float32 tensors")
+        logits, *arrays = outputs
         if logits.ndim != 3 or logits.shape[:2] != (2, 2):  # noqa: PLR2004
             raise ModelFileError(
-                f"its output {LOGITS!r} is of shape {logits.shape}, not [time, batch, vocabulary]"
+                f"the output {LOGITS!r} must be of shape [time, batch, vocabulary], not {logits.shape}"
             )
-        if [output.shape for output in after] != shapes:
-            raise ModelFileError("its next state is not of the shape of its state")
+        if [array.shape for array in arrays] != shapes:
+            raise ModelFileError("the next state must have the shape of the state")
         return int(logits.shape[2])
 
 
-def declared_state(
+def _read_state_shapes(
     inputs: Mapping[str, tuple[str, list[Any]]], outputs: Collection[str]
 ) -> dict[str, tuple[int, int]]:
-    """See that inputs and outputs are the contract's; layers and units of each array of the state.
+    """Check the declared inputs and outputs of a graph.
+
+    Args:
+        inputs: Type and shape of each input, by name.
+        outputs: The names of the outputs.
+
+    Returns:
+        Layers and units of each state array, by name.
 
     Raises:
-        ModelFileError: If they are not.
+        ModelFileError: If they are not those of a text generator.
     """
     state = [name for name in inputs if name != TOKEN]
     if TOKEN not in inputs or not state or not {LOGITS, *(NEXT + name for name in state)}.issubset(outputs):
         raise ModelFileError(
-            f"it is no text generator: its inputs are {quote(sorted(inputs))} and its outputs "
-            f"{quote(sorted(outputs))}, and {list(INPUTS)} and {list(OUTPUTS)} are expected, or another "
-            f"state whose every input x has an output {NEXT}x"
+            f"not a text generator: the inputs are {quote(sorted(inputs))} and the outputs "
+            f"{quote(sorted(outputs))}; expected {list(INPUTS)} and {list(OUTPUTS)}, or other state inputs x "
+            f"with an output {NEXT}x each"
         )
-    for name, (found, shape) in inputs.items():
-        kind, dimensions = TOKENS if name == TOKEN else STATE
-        if found != kind or len(shape) != dimensions:
+    for name, (tensor_type, shape) in inputs.items():
+        expected_type, ndim = TOKEN_TYPE if name == TOKEN else STATE_TYPE
+        if tensor_type != expected_type or len(shape) != ndim:
             raise ModelFileError(
-                f"its input {quote(name)} is {shorten(found)} of shape {quote(shape)}, not {kind} of "
-                f"{dimensions} dimensions"
+                f"the input {quote(name)} must be {expected_type} of {ndim} dimensions, not "
+                f"{shorten(tensor_type)} of shape {quote(shape)}"
             )
     sizes = {name: (inputs[name][1][0], inputs[name][1][2]) for name in state}
     for name, size in sizes.items():
-        if not all(isinstance(each, int) and each > 0 for each in size):
+        if not all(isinstance(dimension, int) and dimension > 0 for dimension in size):
             raise ModelFileError(
-                f"its input {quote(name)} does not state its layers and units: {quote(inputs[name][1])}"
+                f"the input {quote(name)} must declare its layers and units as numbers, not as "
+                f"{quote(inputs[name][1])}"
             )
     return sizes
 
 
 def open_onnx(model: bytes, threads: int = 1) -> tuple[OnnxEngine, Metadata]:
-    """Open a model file's content with onnxruntime.
+    """Create an ``OnnxEngine`` for the content of a model file.
+
+    Returns:
+        The engine, and the metadata of the file.
 
     Raises:
-        ModelFileError: If it is not a text generator of this project's contract.
+        ModelFileError: If onnxruntime cannot run the file, or if it is not a text generator.
     """
     engine = OnnxEngine(model, threads)
     metadata = Metadata.from_props(engine.metadata, engine.vocabulary_size)
@@ -271,13 +282,17 @@ def open_onnx(model: bytes, threads: int = 1) -> tuple[OnnxEngine, Metadata]:
     return engine, metadata
 
 
-def session_options(threads: int) -> Any:
-    """How this project sets onnxruntime up: so many threads for a step, and none that spin."""
+def _session_options(threads: int) -> Any:
+    """Return the session options of this project.
+
+    Args:
+        threads: The number of threads of one step. They do not spin.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Threads that wait for a step by spinning would burn a core for every embedded model.
+    # Spinning threads would keep a core busy between the steps.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    options.log_severity_level = SILENT
+    options.log_severity_level = LOG_FATAL
     return options

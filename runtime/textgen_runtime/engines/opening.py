@@ -1,4 +1,4 @@
-"""Open a model file's content with an engine."""
+"""Create the engine for the content of a model file."""
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -14,7 +14,20 @@ EngineName: TypeAlias = Literal["auto", "native", "onnxruntime"]
 
 
 def open_engine(content: bytes, engine: EngineName, threads: int) -> tuple[Engine, Metadata]:
-    # The engines are imported here, because importing onnxruntime takes longer than making a short text.
+    """Create an engine for the content of a model file.
+
+    Args:
+        content: The content of the model file.
+        engine: ``"onnxruntime"``, or ``"native"`` or ``"auto"`` for the native engine.
+        threads: The number of threads of the engine, 1 or more.
+
+    Returns:
+        The engine, and the metadata of the file.
+
+    Raises:
+        ModelFileError: If the file is damaged, if it is not a text generator, or if the engine cannot run it.
+    """
+    # Import on use: the import of onnxruntime takes longer than the generation of a short text.
     if engine == "onnxruntime":
         from .onnxruntime import open_onnx
 
@@ -23,26 +36,27 @@ def open_engine(content: bytes, engine: EngineName, threads: int) -> tuple[Engin
         return open_native(content, threads)
     except UnknownGraphError as error:
         raise ModelFileError(
-            f"{why_not_native(error)}; if you trust the file, --engine onnxruntime (in Python "
-            'engine="onnxruntime") runs it'
+            f"{why_not_native(error)}; if you trust the file, use --engine onnxruntime (in Python "
+            'engine="onnxruntime")'
         ) from error
 
 
 def why_not_native(error: UnknownGraphError) -> str:
-    """Why the native engine does not run a model, in words for its user."""
+    """Return the reason why the native engine cannot run a model, for a message."""
     if isinstance(error, TooLargeError):
         return f"it is too large for the native engine ({error})"
     return f"its graph is not one that textgen-train writes ({error})"
 
 
 def open_native(content: bytes, threads: int = 1) -> "tuple[NativeEngine, Metadata]":
-    """Open a model file's content with the native engine.
+    """Create a native engine for the content of a model file.
 
-    Its sizes and its metadata are checked before its weights are read.
+    The sizes and the metadata are checked before the weights are packed.
 
     Raises:
-        UnknownGraphError: If its graph is not one that this project writes, or too large for this engine.
-        ModelFileError: If it is damaged, or not a text generator of this project's contract.
+        UnknownGraphError: If the graph is not one that ``textgen-train`` writes, or if it exceeds the limits
+            of the engine.
+        ModelFileError: If the file is damaged, or not a text generator.
     """
     from textgen_runtime.model_file.reader import ModelFile
 

@@ -171,7 +171,7 @@ class Batch:
             results = engine.generate(
                 [generation.lane(self._lanes[generation].tokens) for generation in running],
                 # Engines count in 64 bits.
-                engine.chunk(len(running)) if steps is None else min(index(steps), sys.maxsize),
+                engine.chunk_length(len(running)) if steps is None else min(index(steps), sys.maxsize),
                 self.measurements,
             )
             generated = dict(zip(running, results, strict=True))

@@ -46,7 +46,7 @@ def feed_in_chunks(engine: Engine, tokens: Sequence[int], state: State) -> tuple
     Returns:
         The logits after the last token, shape [vocabulary], float32, and the new state.
     """
-    chunk = min(PROMPT_CHUNK, engine.chunk(1))
+    chunk = min(PROMPT_CHUNK, engine.chunk_length(1))
     for start in range(0, len(tokens), chunk):
         logits, state = engine.feed(tokens[start : start + chunk], state)
     return logits, state
@@ -232,7 +232,7 @@ class Generation:
             SamplingError: If the model's logits are not finite.
         """
         batch = self._as_batch(length)
-        chunk = min(STREAM_CHUNK, self.model.engine.chunk(1))
+        chunk = min(STREAM_CHUNK, self.model.engine.chunk_length(1))
 
         def chunks() -> Iterator[str]:
             while batch:

@@ -1,33 +1,33 @@
-"""Where a model's file is: in the package under a name, at a path, or in the folder at a path."""
+"""Find the file of a model from the name of a bundled model, a path, or a folder."""
 
 import os
 
-FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "bundled_models")
+BUNDLED_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "bundled_models")
 SUFFIX = ".onnx"
 
-# What textgen-train calls the model in its folder.
+# The file name of a model in a folder that textgen-train writes.
 MODEL_FILE = "model.onnx"
 
 
 def bundled_models() -> list[str]:
-    """Names of the models that ship; each can stand where the path of a model file can."""
-    return sorted(name.removesuffix(SUFFIX) for name in os.listdir(FOLDER) if name.endswith(SUFFIX))
+    """Return the names of the bundled models. ``load`` accepts each of them instead of a path."""
+    return sorted(name.removesuffix(SUFFIX) for name in os.listdir(BUNDLED_FOLDER) if name.endswith(SUFFIX))
 
 
 def find_model_file(model: str | os.PathLike[str]) -> str:
-    """The path of a model's file.
+    """Return the path of the file of a model. The file need not exist.
 
     Args:
         model: The path of a model file, the path of a folder that holds ``model.onnx``, or the name of a
             bundled model as a ``str``. A ``Path`` is never a name. Use ``./nietzsche`` for a file or folder
-            that has the name of a bundled model.
+            with the name of a bundled model.
     """
     if model in bundled_models():
-        return os.path.join(FOLDER, f"{model}{SUFFIX}")
+        return os.path.join(BUNDLED_FOLDER, f"{model}{SUFFIX}")
     path = os.fspath(model)
     return os.path.join(path, MODEL_FILE) if os.path.isdir(path) else path
 
 
 def unambiguous_path(path: str | os.PathLike[str]) -> str:
-    """A path as a user can give it to any command: never the name of a model that ships."""
+    """Return a path that no command takes for the name of a bundled model."""
     return os.path.join(os.curdir, path) if os.fspath(path) in bundled_models() else os.fspath(path)

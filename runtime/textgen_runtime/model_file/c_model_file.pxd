@@ -1,4 +1,4 @@
-"""The core's reader of model files (runtime/core), for the Cython modules that are compiled with it."""
+"""Declarations of the model file reader of the C core, for Cython modules that compile its sources."""
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 

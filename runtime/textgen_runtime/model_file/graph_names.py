@@ -1,6 +1,6 @@
-"""The names of the graph's inputs and outputs."""
+"""The names of the inputs and outputs of a model's graph."""
 
-# Every other input is an array of the state, whose next value is an output that is called NEXT and its name.
+# Each input besides TOKEN is an array of the state. The output with its next value is named NEXT + its name.
 TOKEN, LOGITS, NEXT = "token", "logits", "next_"
 HIDDEN, CELL = "hidden", "cell"
 NEXT_HIDDEN, NEXT_CELL = NEXT + HIDDEN, NEXT + CELL

@@ -1,7 +1,6 @@
-"""The model file's metadata: names in the graph, and what the metadata says.
+"""The metadata of a model file: vocabulary, normalization, default prompts and provenance.
 
-The metadata is JSON text under the keys below, so that a program in any language can read it. The table
-in the README states the whole contract.
+Each value is JSON text, so that a program in any language can read it. The README lists the keys and values.
 """
 
 import sys
@@ -16,14 +15,15 @@ from textgen_runtime.text.levels import TOKENIZERS
 from textgen_runtime.text.normalization import Normalization, as_unicode_form
 from textgen_runtime.text.tokenizer import Tokenizer
 
-# Format 2 has special tokens and other levels; a file without them is of format 1, which older versions read.
+# Format 2 adds special tokens and other levels. A file without them has format 1, which older versions can
+# read.
 FORMAT, PLAIN_FORMAT = 2, 1
 
-# No vocabulary has more characters, and no other metadata is read that is longer: what JSON makes of a text
-# takes up to 25 times its memory.
+# The maximum number of characters in a vocabulary.
 CODE_POINTS = sys.maxunicode + 1
-MAX_TEXT = 2**20
 
+# The maximum length of any other value. A parsed value can take 25 times the memory of its JSON text.
+MAX_TEXT = 2**20
 
 FORMAT_KEY = "textgen.format"
 VOCABULARY_KEY = "textgen.vocabulary"
@@ -37,13 +37,13 @@ UNKNOWN = "unknown"
 
 
 class Metadata(NamedTuple):
-    """What a model file says of itself beside its graph.
+    """The metadata of a model file.
 
     Attributes:
-        tokenizer: Text to tokens and back.
-        normalization: The form that texts are brought into before they are encoded.
+        tokenizer: The vocabulary, and the conversion between text and tokens.
+        normalization: The normalization of texts before they are encoded.
         prompts: Snippets of the corpus, for generation without a prompt.
-        training: Where the model comes from: corpus, split, loss, recipe, versions, date.
+        training: The provenance of the model: corpus, split, loss, recipe, versions and date.
     """
 
     tokenizer: Tokenizer
@@ -52,10 +52,10 @@ class Metadata(NamedTuple):
     training: Mapping[str, Any] = MappingProxyType({})
 
     def to_props(self) -> dict[str, str]:
-        """Keys and JSON texts to store in a model file's ``metadata_props``.
+        """Return the keys and JSON texts for the ``metadata_props`` of a model file.
 
         Raises:
-            ValueError: If a number in ``training`` is NaN or infinite, which JSON does not have.
+            ValueError: If a number in ``training`` is NaN or infinite, which JSON cannot represent.
         """
         plain = self.tokenizer.level == CHARACTER and self.tokenizer.unknown is None
         values = {
@@ -71,61 +71,62 @@ class Metadata(NamedTuple):
         return {key: to_json(value, ascii_only=False) for key, value in values.items()}
 
     @classmethod
-    def from_props(cls, metadata: Mapping[str, str], logits: int | None = None) -> "Metadata":
-        """Read and check a model file's metadata.
+    def from_props(cls, props: Mapping[str, str], vocabulary_size: int | None = None) -> "Metadata":
+        """Read and check the metadata of a model file.
 
         Args:
-            metadata: Keys and JSON texts.
-            logits: How many tokens the graph has logits for, or None if that is not known. A vocabulary of
-                more characters is refused before it is parsed.
+            props: Keys and JSON texts.
+            vocabulary_size: The number of logits of the graph, or None if it is not known. A longer
+                vocabulary is rejected before it is parsed.
 
         Raises:
-            ModelFileError: If a key is missing, holds what it should not, or is of a newer format, or if the
-                vocabulary is not of the stated number.
+            ModelFileError: If a key is missing, if a value is invalid or of a newer format, or if the
+                vocabulary does not have ``vocabulary_size`` entries.
         """
-        check_format(metadata)
-        tokenizer = _read_tokenizer(metadata, logits)
+        check_format(props)
+        tokenizer = _read_tokenizer(props, vocabulary_size)
         return cls(
             tokenizer=tokenizer,
-            normalization=_read_normalization(metadata),
-            prompts=_read_prompts(metadata, tokenizer),
-            training=_read_training(metadata),
+            normalization=_read_normalization(props),
+            prompts=_read_prompts(props, tokenizer),
+            training=_read_training(props),
         )
 
 
-def check_format(metadata: Mapping[str, str]) -> None:
-    """See that the metadata is a text generator's, of a format that this version reads.
+def check_format(props: Mapping[str, str]) -> None:
+    """Check that the metadata is that of a text generator, in a format that this version can read.
 
     Raises:
         ModelFileError: If it is not.
     """
-    if FORMAT_KEY not in metadata:
-        raise ModelFileError(f"it is an ONNX file but no text generator: it has no {FORMAT_KEY!r} metadata")
-    value = _read(metadata, FORMAT_KEY)
+    if FORMAT_KEY not in props:
+        raise ModelFileError(f"not a text generator: the ONNX file has no {FORMAT_KEY!r} metadata")
+    value = _read_value(props, FORMAT_KEY)
     if type(value) is not int or value < 1:
-        raise ModelFileError(f"its metadata {FORMAT_KEY!r} is {quote(value)}, not a format number")
+        raise ModelFileError(f"the metadata {FORMAT_KEY!r} is {quote(value)}; expected a format number")
     if value > FORMAT:
         raise ModelFileError(
-            f"it is of format {quote(value)}, and this version reads format {FORMAT}: upgrade textgen-onnx"
+            f"the file has format {quote(value)}, but this version supports formats up to {FORMAT}: "
+            "upgrade textgen-onnx"
         )
 
 
-def _read(metadata: Mapping[str, str], key: str, longest: int = MAX_TEXT) -> Any:
-    if key not in metadata:
-        raise ModelFileError(f"its metadata lacks {key!r}: export it again")
-    text = metadata[key]
-    if len(text) > longest:
+def _read_value(props: Mapping[str, str], key: str, max_length: int = MAX_TEXT) -> Any:
+    if key not in props:
+        raise ModelFileError(f"the metadata {key!r} is missing: export the model again")
+    text = props[key]
+    if len(text) > max_length:
         raise ModelFileError(
-            f"its metadata {key!r} has {len(text):,} characters, and at most {longest:,} are read"
+            f"the metadata {key!r} has {len(text):,} characters; at most {max_length:,} are supported"
         )
     try:
         return from_json(text)
     except (ValueError, RecursionError):
-        raise ModelFileError(f"its metadata {key!r} is not JSON: export it again") from None
+        raise ModelFileError(f"the metadata {key!r} is not valid JSON: export the model again") from None
 
 
 def _is_text(value: object) -> bool:
-    """Whether a value is a non-empty string that can be written out: lone surrogates cannot."""
+    """Return whether a value is a non-empty string that UTF-8 can encode."""
     if not isinstance(value, str) or not value:
         return False
     try:
@@ -135,103 +136,107 @@ def _is_text(value: object) -> bool:
     return True
 
 
-def _read_tokenizer(metadata: Mapping[str, str], logits: int | None) -> Tokenizer:
-    level = _read(metadata, LEVEL_KEY)
-    kind = TOKENIZERS.get(level) if isinstance(level, str) else None
-    if kind is None:
+def _read_tokenizer(props: Mapping[str, str], vocabulary_size: int | None) -> Tokenizer:
+    level = _read_value(props, LEVEL_KEY)
+    tokenizer_class = TOKENIZERS.get(level) if isinstance(level, str) else None
+    if tokenizer_class is None:
         raise ModelFileError(
-            f"{LEVEL_KEY} is {quote(level)}, and this version reads {', '.join(map(repr, TOKENIZERS))}: "
-            "upgrade textgen-onnx"
+            f"the metadata {LEVEL_KEY!r} is {quote(level)}, but this version supports only "
+            f"{', '.join(map(repr, TOKENIZERS))}: upgrade textgen-onnx"
         )
-    # A character takes a few bytes at most, so that their number bounds what a vocabulary of them takes.
-    longest = MAX_TEXT
-    if kind is CharacterTokenizer:
-        longest = sys.maxsize
-        _check_entries(metadata.get(VOCABULARY_KEY, ""), CODE_POINTS if logits is None else logits)
-    symbols = _read(metadata, VOCABULARY_KEY, longest)
+    # A character has a few bytes at most, so the number of entries bounds the length of a character
+    # vocabulary.
+    max_length = MAX_TEXT
+    if tokenizer_class is CharacterTokenizer:
+        max_length = sys.maxsize
+        max_entries = CODE_POINTS if vocabulary_size is None else vocabulary_size
+        _check_entry_count(props.get(VOCABULARY_KEY, ""), max_entries)
+    symbols = _read_value(props, VOCABULARY_KEY, max_length)
     if not isinstance(symbols, list) or not symbols:
-        raise ModelFileError(f"its metadata {VOCABULARY_KEY!r} is not a list of {level}s")
-    unknown = _read_unknown(metadata, len(symbols))
+        raise ModelFileError(f"the metadata {VOCABULARY_KEY!r} is not a list of {level}s")
+    unknown = _read_unknown(props, len(symbols))
     for token, symbol in enumerate(symbols):
         if token == unknown:
             if symbol != "":
                 raise ModelFileError(
-                    f"its metadata {VOCABULARY_KEY!r} holds {quote(symbol)} at {token}, where the unknown "
-                    "symbol has an empty entry"
+                    f"the metadata {VOCABULARY_KEY!r} has {quote(symbol)} at index {token}; the unknown "
+                    'symbol must be ""'
                 )
-        elif not _is_text(symbol) or not kind.is_symbol(symbol):
+        elif not _is_text(symbol) or not tokenizer_class.is_symbol(symbol):
             raise ModelFileError(
-                f"its metadata {VOCABULARY_KEY!r} holds {quote(symbol)} at {token}, not a {level}"
+                f"the metadata {VOCABULARY_KEY!r} has {quote(symbol)} at index {token}; expected a {level}"
             )
     if len(set(symbols)) != len(symbols):
-        raise ModelFileError(f"its metadata {VOCABULARY_KEY!r} holds a {level} twice")
-    if logits is not None and len(symbols) != logits:
+        raise ModelFileError(f"the metadata {VOCABULARY_KEY!r} contains a {level} twice")
+    if vocabulary_size is not None and len(symbols) != vocabulary_size:
         raise ModelFileError(
-            f"its vocabulary has {len(symbols)} {level}s but its logits {logits} values: export it again"
+            f"the vocabulary has {len(symbols)} {level}s, but the graph has {vocabulary_size} logits: export "
+            "the model again"
         )
-    tokenizer: Tokenizer = kind(symbols, unknown)
+    tokenizer: Tokenizer = tokenizer_class(symbols, unknown)
     return tokenizer
 
 
-def _read_unknown(metadata: Mapping[str, str], symbols: int) -> int | None:
-    """The token of the unknown symbol, if the file has one."""
-    if SPECIAL_KEY not in metadata or _read(metadata, FORMAT_KEY) < FORMAT:
+def _read_unknown(props: Mapping[str, str], symbol_count: int) -> int | None:
+    """Return the token of the unknown symbol, or None if the file has none."""
+    if SPECIAL_KEY not in props or _read_value(props, FORMAT_KEY) < FORMAT:
         return None
-    special = _read(metadata, SPECIAL_KEY)
+    special = _read_value(props, SPECIAL_KEY)
     if not isinstance(special, dict) or not set(special) <= {UNKNOWN}:
         raise ModelFileError(
-            f"its metadata {SPECIAL_KEY!r} is {quote(special)}, and this version reads {UNKNOWN!r} alone: "
+            f"the metadata {SPECIAL_KEY!r} is {quote(special)}, but this version supports only {UNKNOWN!r}: "
             "upgrade textgen-onnx"
         )
     unknown = special.get(UNKNOWN)
-    # A model that knows nothing else could draw nothing.
-    if unknown is not None and (type(unknown) is not int or not 0 <= unknown < symbols or symbols == 1):
+    if unknown is not None and (type(unknown) is not int or not 0 <= unknown < symbol_count):
         raise ModelFileError(
-            f"its metadata {SPECIAL_KEY!r} has the unknown symbol at {quote(unknown)}, and its vocabulary "
-            f"has {symbols} entries"
+            f"the metadata {SPECIAL_KEY!r} has the token {quote(unknown)} for the unknown symbol, but the "
+            f"vocabulary has {symbol_count} entries"
         )
+    if unknown is not None and symbol_count == 1:
+        raise ModelFileError("the vocabulary has only the unknown symbol: no text can be generated")
     return unknown
 
 
-def _check_entries(text: str, characters: int) -> None:
-    """See that a vocabulary has no more entries than it may, before they are parsed.
+def _check_entry_count(text: str, max_entries: int) -> None:
+    """Check the number of entries of a vocabulary before it is parsed.
 
-    A parsed entry takes many times the memory of its text. A comma, bracket or brace may itself be one of
-    the characters.
+    A parsed entry takes many times the memory of its JSON text. The count allows for commas, brackets and
+    braces among the characters of the vocabulary.
     """
     if text.count("[") > 2 or text.count("{") > 1:  # noqa: PLR2004
-        raise ModelFileError(f"its metadata {VOCABULARY_KEY!r} is not a list of characters")
-    if text.count(",") > characters:
+        raise ModelFileError(f"the metadata {VOCABULARY_KEY!r} is not a list of characters")
+    if text.count(",") > max_entries:
         raise ModelFileError(
-            f"its metadata {VOCABULARY_KEY!r} has more than the {characters:,} entries that its graph has "
-            "logits for: export it again"
+            f"the metadata {VOCABULARY_KEY!r} has more entries than the graph has logits ({max_entries:,}): "
+            "export the model again"
         )
 
 
-def _read_normalization(metadata: Mapping[str, str]) -> Normalization:
-    value = _read(metadata, NORMALIZATION_KEY)
+def _read_normalization(props: Mapping[str, str]) -> Normalization:
+    value = _read_value(props, NORMALIZATION_KEY)
     try:
         if set(value) != {"lowercase", "unicode"} or not isinstance(value["lowercase"], bool):
-            raise ValueError  # noqa: TRY301 (one message for all that can be wrong)
+            raise ValueError  # noqa: TRY301 (one message for all errors)
         return Normalization(value["lowercase"], as_unicode_form(value["unicode"]))
     except (TypeError, ValueError):
         raise ModelFileError(
-            f"its metadata {NORMALIZATION_KEY!r} is {quote(value)}, which this version does not read"
+            f"unsupported value of the metadata {NORMALIZATION_KEY!r}: {quote(value)}"
         ) from None
 
 
-def _read_prompts(metadata: Mapping[str, str], tokenizer: Tokenizer) -> tuple[str, ...]:
-    prompts = _read(metadata, PROMPTS_KEY)
+def _read_prompts(props: Mapping[str, str], tokenizer: Tokenizer) -> tuple[str, ...]:
+    prompts = _read_value(props, PROMPTS_KEY)
     if not isinstance(prompts, list) or not all(
         _is_text(prompt) and tokenizer.can_encode(prompt) for prompt in prompts
     ):
-        raise ModelFileError(f"its metadata {PROMPTS_KEY!r} is not a list of texts in its own vocabulary")
+        raise ModelFileError(f"the metadata {PROMPTS_KEY!r} is not a list of texts in the model's vocabulary")
     return tuple(prompts)
 
 
-def _read_training(metadata: Mapping[str, str]) -> Mapping[str, Any]:
-    training = _read(metadata, TRAINING_KEY)
+def _read_training(props: Mapping[str, str]) -> Mapping[str, Any]:
+    training = _read_value(props, TRAINING_KEY)
     if not isinstance(training, dict):
-        raise ModelFileError(f"its metadata {TRAINING_KEY!r} is not an object")
-    # Read-only, as the model is.
+        raise ModelFileError(f"the metadata {TRAINING_KEY!r} is not a JSON object")
+    # Read-only, because models are immutable.
     return MappingProxyType(training)

@@ -1,7 +1,15 @@
-"""The description of a network: its layers from the token to the logits, and its state.
+"""The description of a network: its layers from the token to the logits, and its state arrays.
 
-Export builds it, the core reports it for a file that it reads, and the onnxruntime engine checks a graph
-against its state. How weights are packed is the core's business alone.
+Export builds a description; the C core reads one from a file. The onnxruntime engine knows only the
+state of a graph. Only the C core knows the memory layout of the weights.
+
+A new kind of layer, such as a GRU, needs:
+
+1. Here: a dataclass like ``LSTM``, with its ``kind`` and the names of its ``state`` arrays, and an entry in
+   ``Layer`` and ``LAYERS``.
+2. ``runtime/core``: its kind and tensors in ``model.h``, the check of its nodes in ``model.c``, its packed
+   weights in ``pack_layers.c``, and its step in ``forward.c`` and ``kernels``.
+3. ``textgen_train``: the torch module in ``models``, and its ONNX nodes in ``export/onnx_graph.py``.
 """
 
 from collections.abc import Mapping
@@ -12,12 +20,12 @@ from typing import ClassVar, TypeAlias
 
 @dataclass(frozen=True)
 class Embedding:
-    """A row of numbers for each token.
+    """A table with a vector for each token.
 
     Attributes:
-        name: Of the layer's node in the file.
-        inputs: Tokens.
-        outputs: Numbers for each token.
+        name: The name of the node in the file.
+        inputs: The vocabulary size.
+        outputs: The size of a vector.
     """
 
     name: str
@@ -29,12 +37,12 @@ class Embedding:
 
 @dataclass(frozen=True)
 class LSTM:
-    """A long short-term memory. It has a row in each of the state's arrays ``hidden`` and ``cell``.
+    """A long short-term memory layer. Its state is one layer of the arrays ``hidden`` and ``cell``.
 
     Attributes:
-        name: Of the layer's node in the file.
-        inputs: Numbers that it reads at each step.
-        outputs: Its units.
+        name: The name of the node in the file.
+        inputs: The input size.
+        outputs: The number of units.
     """
 
     name: str
@@ -46,12 +54,12 @@ class LSTM:
 
 @dataclass(frozen=True)
 class Linear:
-    """A matrix and a bias.
+    """A matrix product with a bias.
 
     Attributes:
-        name: Of the layer's node in the file.
-        inputs: Numbers that it reads.
-        outputs: Numbers that it makes; of the last layer, the logits.
+        name: The name of the node in the file.
+        inputs: The input size.
+        outputs: The output size. For the last layer it is the vocabulary size.
     """
 
     name: str
@@ -63,19 +71,19 @@ class Linear:
 
 Layer: TypeAlias = Embedding | LSTM | Linear
 
-# By the kind that the core reports.
+# The layer classes by kind. The C core reports the same kinds.
 LAYERS: dict[str, type[Layer]] = {layer.kind: layer for layer in (Embedding, LSTM, Linear)}
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network.
+    """The layers and the state arrays of a network.
 
     Attributes:
-        layers: In the order in which a token goes through them. Empty if the graph is not known.
-        state: For each array of the state its layers and its units: the file has an input of that name, of
-            shape [layers, batch, units], and an output that is called ``next_`` and the name.
-        vocabulary: How many logits there are.
+        layers: The layers from the token to the logits. Empty if they are not known.
+        state: Layers and units of each state array, by name. The graph has an input of that name, of shape
+            [layers, batch, units], and an output named ``next_`` + name.
+        vocabulary: The number of logits.
     """
 
     layers: tuple[Layer, ...]
@@ -84,21 +92,21 @@ class Network:
 
     @property
     def recurrent(self) -> tuple[int, int]:
-        """Layers and units, of the first array of the state."""
+        """Layers and units of the first state array."""
         return next(iter(self.state.values()))
 
     @classmethod
-    def of(cls, layers: tuple[Layer, ...]) -> "Network":
-        """The network of some layers.
+    def from_layers(cls, layers: tuple[Layer, ...]) -> "Network":
+        """Create the network of some layers.
 
         Raises:
-            ValueError: If a layer does not read what the one below makes, or if layers that share an array of
-                the state have different numbers of units.
+            ValueError: If the input size of a layer is not the output size of the layer below, or if layers
+                that share a state array have different numbers of units.
         """
         for below, above in pairwise(layers):
             if above.inputs != below.outputs:
                 raise ValueError(
-                    f"{above.name} reads {above.inputs} numbers, {below.name} makes {below.outputs}"
+                    f"{above.name} has {above.inputs} inputs, but {below.name} has {below.outputs} outputs"
                 )
         state: dict[str, tuple[int, int]] = {}
         for layer in layers:
@@ -106,15 +114,15 @@ class Network:
                 count, units = state.get(name, (0, layer.outputs))
                 if units != layer.outputs:
                     raise ValueError(
-                        f"the layers of the state {name!r} have {units} and {layer.outputs} units"
+                        f"the layers of the state array {name!r} have {units} and {layer.outputs} units"
                     )
                 state[name] = (count + 1, units)
         return cls(layers, state, layers[-1].outputs)
 
 
 def lstm_network(vocabulary: int, *, embedding: int, units: int, layers: int = 1) -> Network:
-    """The description of a character LSTM, with the names that its layers have in a model file."""
+    """Return the description of a character LSTM, with the layer names of a model file."""
     lstms = (LSTM(f"lstm_{i}", units if i else embedding, units) for i in range(layers))
-    return Network.of(
+    return Network.from_layers(
         (Embedding("embed", vocabulary, embedding), *lstms, Linear("output", units, vocabulary))
     )

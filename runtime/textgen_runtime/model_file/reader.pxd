@@ -1,4 +1,4 @@
-"""What the core reads of a model file."""
+"""Read a model file with the C core."""
 
 from libc.stdint cimport int32_t
 
@@ -9,7 +9,7 @@ cdef enum:
     ERROR_SIZE = 1024
 
 
-# Raise what a code and a text of the core's mean.
+# Raise the exception for an error code and an error text of the C core.
 cdef int raise_error(int32_t code, const char *text) except -1
 
 
@@ -17,8 +17,8 @@ cdef class ModelFile:
     cdef readonly dict metadata
     cdef Py_buffer content
     cdef textgen_onnx file
-    cdef bint opened
+    cdef bint is_open
     cdef textgen_description *description
-    # What the match came to.
-    cdef int32_t matched
-    cdef char why[ERROR_SIZE]
+    # The error code and text of the check of the graph.
+    cdef int32_t graph_code
+    cdef char error_text[ERROR_SIZE]

@@ -1,5 +1,5 @@
 # cython: language_level=3, freethreading_compatible=True
-"""What the core reads of a model file, without numpy."""
+"""Read a model file with the C core, without numpy."""
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
@@ -40,24 +40,25 @@ cdef int raise_error(int32_t code, const char *text) except -1:
     raise ModelFileError(message)
 
 
-cdef str text_of(textgen_view view):
+cdef str decode(textgen_view view):
     return PyUnicode_DecodeUTF8(<const char *>view.data, view.size, NULL)
 
 
 @cython.final
 cdef class ModelFile:
-    """What the core reads of a model file: its metadata and the description of its network, no weights.
+    """The metadata and the network of a model file. The weights stay in the file.
 
     Args:
-        content: The file's content, a buffer of bytes. It is not copied, and kept as long as this object.
+        content: The content of the file, a buffer of bytes. It is not copied, and is kept as long as this
+            object.
 
     Attributes:
-        metadata: The keys and texts that the file holds beside its graph.
-        parameters: How many float32 values the file's weights are.
+        metadata: The metadata of the file, as keys and JSON texts.
+        parameters: The number of float32 values of the weights.
 
     Raises:
-        ModelFileError: If it is no ONNX file, or damaged. A graph that is not known, or in which something is
-            missing or of the wrong size, is an error of ``match`` alone.
+        ModelFileError: If the content is not an ONNX file, or is damaged. An unknown graph, or one with
+            missing or wrong parts, raises an error only in ``check_graph`` and the properties that call it.
     """
 
     def __cinit__(self, content):
@@ -66,24 +67,24 @@ cdef class ModelFile:
         cdef int32_t code
         PyObject_GetBuffer(content, &self.content, PyBUF_SIMPLE)
         view.data, view.size = <const unsigned char *>self.content.buf, self.content.len
-        error.text, error.size = self.why, ERROR_SIZE
+        error.text, error.size = self.error_text, ERROR_SIZE
         self.description = <textgen_description *>PyMem_RawMalloc(sizeof(textgen_description))
         if self.description == NULL:
             raise MemoryError("not enough memory for the model")
         with nogil:
             code = textgen_onnx_read(view, &self.file, &error)
         if code != TEXTGEN_OK:
-            raise_error(code, self.why)
-        self.opened = True
+            raise_error(code, self.error_text)
+        self.is_open = True
         self.metadata = {
-            text_of(self.file.properties[i].key): text_of(self.file.properties[i].value)
+            decode(self.file.properties[i].key): decode(self.file.properties[i].value)
             for i in range(self.file.property_count)
         }
         with nogil:
-            self.matched = textgen_model_match(&self.file, self.description, &error)
+            self.graph_code = textgen_model_match(&self.file, self.description, &error)
 
     def __dealloc__(self):
-        if self.opened:
+        if self.is_open:
             textgen_onnx_free(&self.file)
         PyMem_RawFree(self.description)
         PyBuffer_Release(&self.content)
@@ -92,26 +93,26 @@ cdef class ModelFile:
     def parameters(self):
         return self.file.parameters
 
-    def match(self):
-        """See that the graph is one that the core runs, and that its parts fit together.
+    def check_graph(self):
+        """Check that the C core can run the graph, and that its parts fit together.
 
         Raises:
             UnknownGraphError: If the graph is not one that ``textgen-train`` writes.
-            ModelFileError: If it is, but something in it is missing, damaged or of the wrong size.
+            ModelFileError: If a part of the graph is missing, damaged or of the wrong size.
         """
-        if self.matched != TEXTGEN_OK:
-            raise_error(self.matched, self.why)
+        if self.graph_code != TEXTGEN_OK:
+            raise_error(self.graph_code, self.error_text)
 
     @property
     def vocabulary_size(self):
-        """How many logits the graph has; the errors are those of ``match``."""
-        self.match()
+        """The number of logits. Raises the errors of ``check_graph``."""
+        self.check_graph()
         return self.description.vocabulary
 
     @property
     def state_shapes(self):
-        """Layers and units of each array of the state, by name; the errors are those of ``match``."""
-        self.match()
+        """Layers and units of each state array, by name. Raises the errors of ``check_graph``."""
+        self.check_graph()
         return {
             self.description.state[i].name.decode(): (
                 self.description.state[i].layers,
@@ -122,13 +123,13 @@ cdef class ModelFile:
 
     @property
     def network(self):
-        """The description of the layers and the state, a ``Network``; the errors are those of ``match``."""
+        """The layers and the state, as a ``Network``. Raises the errors of ``check_graph``."""
         from .network import LAYERS, Network
 
-        self.match()
+        self.check_graph()
         layers = tuple([
             LAYERS[textgen_layer_kind_name(self.description.layers[i].kind).decode()](
-                text_of(self.description.layers[i].name),
+                decode(self.description.layers[i].name),
                 self.description.layers[i].inputs,
                 self.description.layers[i].outputs,
             )
@@ -138,12 +139,12 @@ cdef class ModelFile:
 
     @property
     def declared_state(self):
-        """For each float32 input of three dimensions its layers and units, as declared; known graph or not.
+        """Layers and units of each float32 input of 3 dimensions, by name, as the file declares them.
 
-        A dimension that is declared as no number is 0.
+        A dimension without a number is 0. The graph is not checked.
         """
         return {
-            text_of(self.file.inputs[i].name): (self.file.inputs[i].shape[0], self.file.inputs[i].shape[2])
+            decode(self.file.inputs[i].name): (self.file.inputs[i].shape[0], self.file.inputs[i].shape[2])
             for i in range(self.file.input_count)
             if self.file.inputs[i].dimensions == 3 and self.file.inputs[i].type == TEXTGEN_ONNX_FLOAT
         }

@@ -1,4 +1,4 @@
-"""The content of a model file: from a path, a bundled name, bytes or an open file."""
+"""Read the content of a model file from a path, a bundled model, bytes or an open file."""
 
 import os
 import stat
@@ -9,15 +9,20 @@ from textgen_runtime.system.binary_files import BinaryReader, file_object_name, 
 
 from .bundled import bundled_models, find_model_file
 
-# A path or a shipped model's name, a model file's content, or an open file.
+# A path or the name of a bundled model, the content of a model file, or an open binary file.
 ModelSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryReader
 
-# protobuf, which ONNX files are written in, has no message of 2 GiB.
+# ONNX files are protobuf messages, which must be smaller than 2 GiB.
 MAX_FILE_SIZE = 2**31
 
 
 def read_model(source: ModelSource) -> bytes:
-    """The content of a model file, not yet looked into; the argument and the errors are those of ``load``."""
+    """Return the content of a model file. The content is not checked.
+
+    Raises:
+        ModelFileError: If the file cannot be read, is empty, or has 2 GiB or more.
+        TypeError: If ``source`` is of the wrong type.
+    """
     name = name_source(source)
     if isinstance(source, bytes | bytearray | memoryview):
         content = bytes(source)
@@ -31,19 +36,16 @@ def read_model(source: ModelSource) -> bytes:
         except OSError as error:
             raise ModelFileError(f"cannot read {name}: {error.strerror or error}") from None
     else:
-        raise TypeError(
-            f"a model is loaded from a path, from bytes or from an open binary file, not from "
-            f"{type(source).__name__}"
-        )
+        raise TypeError(f"a model must be a path, bytes or an open binary file, not {type(source).__name__}")
     if not content:
-        raise ModelFileError(f"{name} is empty")
+        raise ModelFileError(f"{name}: the file is empty")
     return content
 
 
 def name_source(source: ModelSource) -> str:
-    """What to call a model in a message."""
+    """Return the name of a source for messages."""
     if isinstance(source, bytes | bytearray | memoryview):
-        return "the given content"
+        return "the given bytes"
     return shorten(str(source) if isinstance(source, str | os.PathLike) else file_object_name(source))
 
 
@@ -55,9 +57,9 @@ def _read_path(path: str | os.PathLike[str]) -> bytes:
         missing = isinstance(error, FileNotFoundError)
         name = os.path.basename(file)
         if missing and file != os.fspath(path):
-            raise ModelFileError(f"the folder {shorten(str(path))} holds no {name}") from None
+            raise ModelFileError(f"the folder {shorten(str(path))} has no {name}") from None
         hint = (
-            f"; models that ship: {', '.join(bundled_models())}"
+            f"; bundled models: {', '.join(bundled_models())}"
             if missing and not os.path.splitext(name)[1]
             else ""
         )
@@ -69,15 +71,16 @@ def _read_path(path: str | os.PathLike[str]) -> bytes:
 
 
 def _read_file(file: str) -> bytes:
-    """A file's content; one that is too large is not read."""
-    with open(file, "rb") as opened:
-        status = os.fstat(opened.fileno())
+    """Return the content of a file. Checks the size first if the file has one."""
+    with open(file, "rb") as opened_file:
+        status = os.fstat(opened_file.fileno())
         if stat.S_ISREG(status.st_mode):
             check_size(status.st_size)
-            return opened.read()
-        return read_file_object(opened, check_size)
+            return opened_file.read()
+        return read_file_object(opened_file, check_size)
 
 
 def check_size(size: int) -> None:
+    """Raise ``ModelFileError`` if a file is too large for an ONNX file."""
     if size >= MAX_FILE_SIZE:
-        raise ModelFileError("it has 2 GiB or more, and an ONNX file has less")
+        raise ModelFileError("the file has 2 GiB or more; an ONNX file must be smaller")

@@ -1,43 +1,46 @@
-"""Numbers that come and go by the buffer protocol, without numpy."""
+"""Arrays of floats that use the buffer protocol and do not need numpy."""
 
-# Memory for so many bytes, not set to anything; MemoryError if there is not as much.
-cdef bytearray new_room(object size)
+# Return uninitialized memory of `size` bytes, or raise MemoryError.
+cdef bytearray new_memory(object size)
 
 
-cdef class Floats:
-    # What the numbers lie in; several may share it.
-    cdef bytearray room
+# A float32 array that owns a reference to its memory. Several arrays may share one bytearray.
+cdef class FloatArray:
+    cdef bytearray memory
     cdef float *data
     cdef Py_ssize_t size
-    cdef int dimensions
+    cdef int ndim
     cdef Py_ssize_t shape[3]
     cdef Py_ssize_t strides[3]
 
 
-# New numbers, whatever their values, of a shape whose unused dimensions are 1.
-cdef Floats new_floats(int dimensions, Py_ssize_t first, Py_ssize_t second, Py_ssize_t third)
+# Return an uninitialized array. With ndim 1, `second` and `third` are 1.
+cdef FloatArray new_array(int ndim, Py_ssize_t first, Py_ssize_t second, Py_ssize_t third)
 
-# The same in memory that there is already, which starts with `offset` other numbers.
-cdef Floats place_floats(
-    bytearray room,
+# Return an array that uses existing memory, starting `offset` floats after its beginning.
+cdef FloatArray array_at(
+    bytearray memory,
     Py_ssize_t offset,
-    int dimensions,
+    int ndim,
     Py_ssize_t first,
     Py_ssize_t second,
     Py_ssize_t third,
 )
 
-# Copy a buffer of float32 numbers that must have the shape of the copy; ValueError if it has not.
-cdef int copy_floats(object given, Floats copy, str what) except -1
+# Copy a float32 buffer into an array of the same shape. Raises ValueError if the shape or type differs.
+# `name` is the name of the argument in the error message.
+cdef int copy_buffer(object source, FloatArray target, str name) except -1
 
 
-cdef class Reals:
+# A contiguous buffer of float32 or float64 values.
+cdef class RealBuffer:
     cdef Py_buffer buffer
     cdef Py_ssize_t size
-    cdef bint single
+    cdef bint is_float32
 
 
-# Open a buffer of float32 (True) or float64 (False) numbers, for the caller to release.
-cdef bint open_reals(object values, int dimensions, str what, Py_buffer *buffer) except? -1
+# Open a buffer of float32 (returns True) or float64 (returns False) values. The caller releases it.
+cdef bint open_real_buffer(object values, int ndim, str name, Py_buffer *buffer) except? -1
 
-cdef Py_ssize_t count_of(const Py_buffer *buffer) noexcept
+# Return the number of values in a buffer.
+cdef Py_ssize_t value_count(const Py_buffer *buffer) noexcept

@@ -1,8 +1,8 @@
 # cython: language_level=3, freethreading_compatible=True
-"""Numbers that come and go by the buffer protocol, without numpy.
+"""Arrays of floats that use the buffer protocol and do not need numpy.
 
-``Floats`` are what the core makes. ``Reals`` are what a caller hands over to be drawn from: numpy is imported
-for those that have no buffer of numbers.
+``FloatArray`` holds output of the C core. ``RealBuffer`` reads an argument of the caller. It imports numpy
+only for an argument that has no buffer of native, contiguous floats.
 """
 
 cimport cython
@@ -26,11 +26,11 @@ cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
 
 
-# The format of float32 numbers in the buffer protocol.
+# The format code of float32 in the buffer protocol.
 cdef char *FLOAT32 = b"f"
 
 
-cdef bytearray new_room(object size):
+cdef bytearray new_memory(object size):
     if not 0 <= size <= PY_SSIZE_T_MAX:
         raise MemoryError
     return PyByteArray_FromStringAndSize(NULL, size)
@@ -38,96 +38,102 @@ cdef bytearray new_room(object size):
 
 @cython.final
 @cython.freelist(64)
-cdef class Floats:
-    """Float32 numbers of 1 or 3 dimensions, contiguous, with the buffer protocol."""
+cdef class FloatArray:
+    """A C-contiguous float32 array of 1 or 3 dimensions that exports the buffer protocol."""
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
-        if self.dimensions > 1 and (flags & PyBUF_F_CONTIGUOUS) == PyBUF_F_CONTIGUOUS:
-            raise BufferError("the numbers are not in Fortran's order")
+        if self.ndim > 1 and (flags & PyBUF_F_CONTIGUOUS) == PyBUF_F_CONTIGUOUS:
+            raise BufferError("the array is not Fortran-contiguous")
         buffer.buf, buffer.obj, buffer.len = self.data, self, self.size * sizeof(float)
         buffer.itemsize, buffer.readonly = sizeof(float), 0
         buffer.format = FLOAT32 if flags & PyBUF_FORMAT else NULL
-        buffer.ndim = self.dimensions if flags & PyBUF_ND else 1
+        buffer.ndim = self.ndim if flags & PyBUF_ND else 1
         buffer.shape = self.shape if flags & PyBUF_ND else NULL
         buffer.strides = self.strides if (flags & PyBUF_STRIDES) == PyBUF_STRIDES else NULL
         buffer.suboffsets = buffer.internal = NULL
 
 
-cdef Floats new_floats(int dimensions, Py_ssize_t first, Py_ssize_t second, Py_ssize_t third):
+cdef FloatArray new_array(int ndim, Py_ssize_t first, Py_ssize_t second, Py_ssize_t third):
     cdef object size = <object>first * second * third * sizeof(float)
-    return place_floats(new_room(size), 0, dimensions, first, second, third)
+    return array_at(new_memory(size), 0, ndim, first, second, third)
 
 
-cdef Floats place_floats(
-    bytearray room,
+cdef FloatArray array_at(
+    bytearray memory,
     Py_ssize_t offset,
-    int dimensions,
+    int ndim,
     Py_ssize_t first,
     Py_ssize_t second,
     Py_ssize_t third,
 ):
-    cdef Floats made = Floats.__new__(Floats)
-    made.room, made.data = room, <float *>PyByteArray_AS_STRING(room) + offset
-    made.dimensions, made.size = dimensions, first * second * third
-    made.shape[0], made.shape[1], made.shape[2] = first, second, third
-    made.strides[2] = sizeof(float)
-    made.strides[1] = third * made.strides[2] if dimensions == 3 else made.strides[2]
-    made.strides[0] = second * made.strides[1]
-    return made
+    cdef FloatArray array = FloatArray.__new__(FloatArray)
+    array.memory, array.data = memory, <float *>PyByteArray_AS_STRING(memory) + offset
+    array.ndim, array.size = ndim, first * second * third
+    array.shape[0], array.shape[1], array.shape[2] = first, second, third
+    array.strides[2] = sizeof(float)
+    array.strides[1] = third * array.strides[2] if ndim == 3 else array.strides[2]
+    array.strides[0] = second * array.strides[1]
+    return array
 
 
-cdef int copy_floats(object given, Floats copy, str what) except -1:
+cdef int copy_buffer(object source, FloatArray target, str name) except -1:
     cdef Py_buffer buffer
     cdef bint fits
     cdef int i
     try:
-        PyObject_GetBuffer(given, &buffer, PyBUF_ND | PyBUF_FORMAT)
+        PyObject_GetBuffer(source, &buffer, PyBUF_ND | PyBUF_FORMAT)
     except (BufferError, TypeError, ValueError):
-        raise ValueError(f"{what} must be {wanted(copy)}") from None
+        raise ValueError(f"{name} must be {describe_array(target)}") from None
     fits = buffer.format != NULL and buffer.format[0] == c"f" and buffer.format[1] == 0
-    fits = fits and buffer.ndim == copy.dimensions
-    for i in range(copy.dimensions if fits else 0):
-        fits = fits and buffer.shape[i] == copy.shape[i]
+    fits = fits and buffer.ndim == target.ndim
+    for i in range(target.ndim if fits else 0):
+        fits = fits and buffer.shape[i] == target.shape[i]
     if fits:
-        memcpy(copy.data, buffer.buf, buffer.len)
+        memcpy(target.data, buffer.buf, buffer.len)
     else:
-        kind = "numbers of no type" if buffer.format == NULL else repr(buffer.format.decode())
+        type_name = "untyped" if buffer.format == NULL else f"type {buffer.format.decode()!r}"
         shape = tuple([buffer.shape[i] for i in range(buffer.ndim)])
     PyBuffer_Release(&buffer)
     if not fits:
-        raise ValueError(f"{what} must be {wanted(copy)}, not {kind} of shape {shape}")
+        raise ValueError(f"{name} must be {describe_array(target)}, not {type_name} of shape {shape}")
     return 0
 
 
-cdef str wanted(Floats copy):
-    shape = tuple([copy.shape[i] for i in range(copy.dimensions)])
-    return f"of shape {shape}, float32 and contiguous"
+cdef str describe_array(FloatArray array):
+    shape = tuple([array.shape[i] for i in range(array.ndim)])
+    return f"contiguous float32 of shape {shape}"
 
 
 @cython.final
-cdef class Reals:
-    """Float32 or float64 numbers that C can walk: the caller's own where they will do, else a copy.
+cdef class RealBuffer:
+    """A contiguous buffer of float32 or float64 values, for use in C.
+
+    It is the buffer of ``values`` if that has such a type and is aligned. Otherwise numpy makes a float64
+    copy.
 
     Args:
-        values: Anything with the buffer protocol, or that numpy makes an array of.
-        dimensions: How many it must have.
-        what: What they are, for an error.
+        values: An object with the buffer protocol, or any object that numpy converts to an array.
+        ndim: The required number of dimensions.
+        name: The name of the argument in an error message.
+
+    Raises:
+        SamplingError: If the array is empty or has another number of dimensions.
     """
 
-    def __cinit__(self, values, int dimensions, str what):
-        self.single = open_reals(values, dimensions, what, &self.buffer)
-        self.size = count_of(&self.buffer)
+    def __cinit__(self, values, int ndim, str name):
+        self.is_float32 = open_real_buffer(values, ndim, name, &self.buffer)
+        self.size = value_count(&self.buffer)
 
     def __dealloc__(self):
         PyBuffer_Release(&self.buffer)
 
 
-cdef Py_ssize_t count_of(const Py_buffer *buffer) noexcept:
+cdef Py_ssize_t value_count(const Py_buffer *buffer) noexcept:
     return buffer.len // buffer.itemsize
 
 
-cdef bint walkable(const Py_buffer *buffer) noexcept:
-    """Whether numbers are of a type that C has, and aligned."""
+cdef bint is_native(const Py_buffer *buffer) noexcept:
+    """Return whether the values are aligned, of type float or double, and in native byte order."""
     return (
         buffer.format != NULL
         and (buffer.format[0] == c"f" or buffer.format[0] == c"d")
@@ -136,27 +142,26 @@ cdef bint walkable(const Py_buffer *buffer) noexcept:
     )
 
 
-cdef bint open_reals(object values, int dimensions, str what, Py_buffer *buffer) except? -1:
-    cdef bint found = False
+cdef bint open_real_buffer(object values, int ndim, str name, Py_buffer *buffer) except? -1:
+    cdef bint native = False
     if PyObject_CheckBuffer(values):
         try:
             PyObject_GetBuffer(values, buffer, PyBUF_ND | PyBUF_FORMAT)
-            found = walkable(buffer)
-            if not found:
+            native = is_native(buffer)
+            if not native:
                 PyBuffer_Release(buffer)
         except (BufferError, ValueError):
-            # It is not contiguous, or of a type that has no format, which numpy knows what to do about.
+            # The buffer is not contiguous, or its type has no format code. numpy converts it below.
             pass
-    if not found:
+    if not native:
         import numpy as np
 
         values = np.require(values, np.float64, ["C", "ALIGNED"])
         PyObject_GetBuffer(values, buffer, PyBUF_ND | PyBUF_FORMAT)
-    if buffer.ndim != dimensions or buffer.len == 0:
+    if buffer.ndim != ndim or buffer.len == 0:
         shape = tuple([buffer.shape[i] for i in range(buffer.ndim)])
         PyBuffer_Release(buffer)
         raise SamplingError(
-            f"{what} must be a non-empty array of {dimensions} dimension{'s' * (dimensions > 1)}, "
-            f"not of shape {shape}"
+            f"{name} must be a non-empty array of {ndim} dimension{'s' * (ndim > 1)}, not of shape {shape}"
         )
     return buffer.format[0] == c"f"

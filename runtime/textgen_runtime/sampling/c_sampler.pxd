@@ -1,4 +1,4 @@
-"""The core's sampler (runtime/core/sampler.h), for the Cython modules that are compiled with it."""
+"""Declarations of the C sampler (runtime/core/sampler.h), for Cython modules that compile its sources."""
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 

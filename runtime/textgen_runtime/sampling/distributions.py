@@ -1,4 +1,4 @@
-"""Distributions as numpy arrays: what they must be, and their entropy."""
+"""Check probability distributions, and compute their entropy, with numpy."""
 
 from typing import Any
 
@@ -9,10 +9,11 @@ from textgen_runtime.errors import SamplingError
 
 
 def as_probabilities(values: ArrayLike) -> NDArray[np.floating[Any]]:
-    """Numbers that a distribution can be made of, as a float32 or float64 array of shape [n].
+    """Convert values to a float32 or float64 array of shape [n] and check it.
 
     Raises:
-        SamplingError: If they are not 0 or more each, finite and not all 0, or not of one dimension.
+        SamplingError: If a value is negative, NaN or infinite, if all values are 0, or if the shape is not
+            [n] with n >= 1.
     """
     array = np.asarray(values)
     if array.dtype not in (np.float32, np.float64):
@@ -23,36 +24,37 @@ def as_probabilities(values: ArrayLike) -> NDArray[np.floating[Any]]:
         )
     if not np.all(np.isfinite(array)) or np.any(array < 0):
         raise SamplingError(
-            "probabilities must be finite and 0 or more; softmax(logits) makes them from logits"
+            "probabilities must be finite and 0 or more; softmax(logits) computes them from logits"
         )
     if not np.any(array > 0):
-        raise SamplingError("probabilities are all 0: no distribution can be made of them")
+        raise SamplingError("probabilities must not all be 0")
     return array
 
 
 def entropy(probabilities: ArrayLike) -> float:
-    """Entropy of a distribution, in bits.
+    """Compute the entropy of a distribution, in bits.
 
-    0 bits: the next character is certain; log2(n) bits: all n are equally likely. It takes a distribution, as
-    ``reweight`` does: the entropy at a temperature is ``entropy(reweight(probabilities, temperature))``, and
-    that of logits is ``entropy(softmax(logits, temperature))``.
+    The entropy is 0 if one token has probability 1, and log2(n) if n tokens are equally likely.
+    ``entropy(reweight(probabilities, temperature))`` is the entropy at a temperature, and
+    ``entropy(softmax(logits, temperature))`` that of logits.
 
     Args:
-        probabilities: Shape [n]: 0 or more each, finite, not all 0. They need not sum to 1.
+        probabilities: Array-like of shape [n]. Each value is finite and 0 or more, and at least one is not 0.
+            The sum need not be 1.
 
     Returns:
         A float from 0 to log2(n).
 
     Raises:
-        SamplingError: If the probabilities are not as stated.
+        SamplingError: If ``probabilities`` is invalid.
     """
     array = as_probabilities(probabilities).astype(np.float64)
-    # Divided by the largest first, so that no sum overflows.
+    # Division by the maximum prevents overflow of the sum.
     with np.errstate(under="ignore"):
         weights = array / array.max()
-    # A probability of 0 adds nothing: p log p goes to 0 with p.
+    # The limit of p log p at 0 is 0.
     weights = weights[weights > 0.0]
     total = weights.sum()
     nats = np.log(total) - np.dot(weights, np.log(weights)) / total
-    # Rounding may leave less than nothing.
+    # Rounding can give a value slightly below 0.
     return max(0.0, float(nats / np.log(2.0)))

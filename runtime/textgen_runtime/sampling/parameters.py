@@ -1,7 +1,14 @@
-"""The parameters of generation.
+"""The sampling parameters. The only one so far is the temperature.
 
-A new parameter is a slot, an argument and an option here. ``Sampler``, over the core, has each of them as a
-keyword and as an attribute of the same name.
+To add a parameter, such as top-k, change these places:
+
+1. ``runtime/core``: a filter (``filters.h``), or a field of the sampler (``sampler.h``).
+2. ``sampling/sampler.pyx`` and ``sampler.pyi``: a keyword and an attribute of ``Sampler``, both of the same
+   name. ``__reduce__``, ``restore_sampler`` and ``replace_held_lock`` must keep the value.
+3. This module: ``Sampling.__slots__``, ``Sampling.__init__`` and ``SamplingOptions``.
+4. ``cli/_sampling_arguments.py``: the option of the commands.
+
+``generate``, ``stream``, ``start`` and saved generations use ``Sampling`` and need no change.
 """
 
 import math
@@ -15,22 +22,22 @@ DEFAULT_TEMPERATURE = 0.5
 
 
 class SamplingOptions(TypedDict, total=False):
-    """The parameters as keywords of ``generate``, ``stream`` and ``start``; see ``Sampling``."""
+    """The parameters of ``Sampling`` as keywords of ``generate``, ``stream`` and ``start``."""
 
     temperature: float
 
 
 class Sampling:
-    """How tokens are drawn: every parameter of generation but the random numbers. Immutable.
+    """The sampling parameters of a text. Immutable.
 
-    It is not a dataclass, because importing that module takes longer than making a short text.
+    This is not a dataclass: importing ``dataclasses`` takes longer than the generation of a short text.
 
     Args:
-        temperature: 0 or more; low is repetitive and safe, high is surprising, 0 always takes the most likely
-            token.
+        temperature: A finite number, 0 or more. Low values give repetitive text, high values surprising text.
+            At 0 the most likely token is always drawn.
 
     Raises:
-        SamplingError: If a parameter is not as stated.
+        SamplingError: If a parameter is out of range.
     """
 
     __slots__ = ("temperature",)
@@ -43,17 +50,17 @@ class Sampling:
         object.__setattr__(self, "temperature", float(temperature))
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a Sampling is immutable: make another with replace({name}=...)")
+        raise AttributeError(f"Sampling is immutable: use replace({name}=...) for a changed copy")
 
     def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"a Sampling is immutable: it keeps its {name}")
+        raise AttributeError(f"Sampling is immutable: cannot delete {name}")
 
     def as_dict(self) -> dict[str, Any]:
-        """The parameters by name, made of what JSON has."""
+        """Return the parameters by name, as values that JSON can store."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     def replace(self, **options: Any) -> "Sampling":
-        """The same but for some parameters; the errors are those of ``Sampling``."""
+        """Return a copy with changed parameters. Raises the errors of ``Sampling``."""
         return Sampling(**(self.as_dict() | options))
 
     def __eq__(self, other: object) -> bool:
@@ -73,22 +80,22 @@ def _is_finite(value: float) -> bool:
     try:
         return math.isfinite(value)
     except OverflowError:
-        # A whole number that is larger than any float.
+        # An int that is too large for a float.
         return False
 
 
 def choose_sampling(sampling: Sampling | None, options: SamplingOptions) -> Sampling:
-    """The sampling that a call asks for, by an object or by keywords.
+    """Return the sampling parameters of a call, given as an object or as keywords.
 
     Raises:
-        TypeError: If both are given, ``sampling`` is of another type, or there is no such parameter.
-        SamplingError: If a parameter is not as ``Sampling`` states.
+        TypeError: If both are given, if ``sampling`` is not a ``Sampling``, or if a keyword is unknown.
+        SamplingError: If a parameter is out of range.
     """
     if sampling is None:
         return Sampling(**options)
     _check_type(sampling)
     if options:
-        raise TypeError(f"give sampling or {', '.join(options)}, not both")
+        raise TypeError(f"pass sampling or {', '.join(options)}, not both")
     return sampling
 
 
@@ -98,20 +105,20 @@ def _check_type(sampling: object) -> None:
 
 
 def make_sampler(sampling: Sampling, seed: int, substream: int = 0) -> Sampler:
-    """A sampler of this sampling; arguments and errors are otherwise those of ``Sampler``."""
+    """Create a sampler with these parameters. Raises the errors of ``Sampler``."""
     return Sampler(seed=seed, substream=substream, **sampling.as_dict())
 
 
 def sampling_of(sampler: Sampler) -> Sampling:
-    """The sampling that a sampler draws with now."""
+    """Return the current parameters of a sampler."""
     return Sampling(*[getattr(sampler, name) for name in Sampling.__slots__])
 
 
 def set_sampling(sampler: Sampler, sampling: Sampling) -> None:
-    """Let a sampler draw with this sampling from now on.
+    """Set the parameters of a sampler. They take effect at the next draw.
 
     Raises:
-        TypeError: If it is not a ``Sampling``.
+        TypeError: If ``sampling`` is not a ``Sampling``.
     """
     _check_type(sampling)
     for name, value in sampling.as_dict().items():

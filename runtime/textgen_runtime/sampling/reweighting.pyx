@@ -1,19 +1,18 @@
 # cython: language_level=3, freethreading_compatible=True
-"""Reweighting to a temperature, and draws whose uniform number is given.
+"""Apply a temperature to a distribution, and draw a token for a given uniform number.
 
-One convention: ``reweight`` takes probabilities; ``softmax`` and all that draws take logits, and ``softmax``
-turns these into those.
+``reweight`` accepts probabilities. ``softmax`` and all functions that draw accept logits.
 
-The arithmetic is the core's (runtime/core/sampler.h). Above it are functions without the GIL (declared in
-the .pxd for other Cython code), and functions that check what Python hands them. numpy is imported by what
-returns arrays.
+The C core (``runtime/core/sampler.h``) does the arithmetic. The ``cdef`` functions do not need the GIL; the
+.pxd declares them for other Cython code. The ``def`` functions check their arguments, and import numpy if
+they return arrays.
 """
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from libc.math cimport INFINITY, isfinite, log
 from libc.stdint cimport int64_t
 
-from .buffers cimport Reals
+from .buffers cimport RealBuffer
 from .c_sampler cimport (
     textgen_argmax,
     textgen_argmax_float,
@@ -63,10 +62,10 @@ cdef double entropy_row(
     return textgen_entropy_float(logits, size, temperature, exp_logits, exp64, log)
 
 
-cdef int64_t checked(int64_t outcome) except? -1:
-    if outcome < 0:
-        raise SamplingError(textgen_sampler_error_text(outcome).decode())
-    return outcome
+cdef int64_t checked(int64_t result) except? -1:
+    if result < 0:
+        raise SamplingError(textgen_sampler_error_text(result).decode())
+    return result
 
 
 cdef double checked_temperature(object temperature) except -1.0:
@@ -80,89 +79,102 @@ cdef double checked_temperature(object temperature) except -1.0:
     return value
 
 
-cdef object distribution(object logits, double temperature):
-    """Softmax of a row of logits at a temperature."""
+cdef object softmax_row(object logits, double temperature):
     import numpy as np
 
-    cdef Reals row = Reals(logits, 1, "logits")
+    cdef RealBuffer row = RealBuffer(logits, 1, "logits")
     cdef double total = 0.0
-    cdef bytearray room = bytearray(row.size * sizeof(double))
-    cdef double *exp_logits = <double *>PyByteArray_AS_STRING(room)
-    if row.single:
+    cdef bytearray memory = bytearray(row.size * sizeof(double))
+    cdef double *exp_logits = <double *>PyByteArray_AS_STRING(memory)
+    if row.is_float32:
         checked(reweight_row(<const float *>row.buffer.buf, row.size, temperature, exp_logits, &total))
     else:
         checked(reweight_row(<const double *>row.buffer.buf, row.size, temperature, exp_logits, &total))
-    return np.frombuffer(room, np.float64) / total
+    return np.frombuffer(memory, np.float64) / total
 
 
 def reweight(probabilities, temperature=0.5):
-    """Reweight a distribution to a temperature: p ** (1 / temperature), normalised.
+    """Apply a temperature to a distribution.
 
-    Zeros stay zero. At temperature 1 the distribution is itself, below it the likely become likelier,
-    above it all become alike, and at 0 the most likely one (the first of equals) has all.
+    The result is ``p ** (1 / temperature)``, divided by its sum. A temperature below 1 makes likely tokens
+    more likely. A temperature above 1 makes the distribution more uniform. Temperature 1 changes nothing. At
+    temperature 0 the most likely token has probability 1; the lowest index wins a tie. Zeros stay zero.
 
     Args:
-        probabilities: Shape [n]: 0 or more each, finite, not all 0. They need not sum to 1.
+        probabilities: Array of shape [n] of float32 or float64, or array-like. Each value is finite and 0 or
+            more, and at least one is not 0. The sum need not be 1. The array is not changed.
         temperature: A finite number, 0 or more.
 
     Returns:
-        A new float64 array of shape [n] that sums to 1.
+        A new float64 array of shape [n] with sum 1.
 
     Raises:
-        SamplingError: If the probabilities or the temperature are not as stated.
+        SamplingError: If ``probabilities`` or ``temperature`` is invalid.
 
-    Source: F. Chollet, Deep Learning with Python, section 8.1, ``reweight_distribution``.
+    Source: ``reweight_distribution`` in F. Chollet, Deep Learning with Python, section 8.1. The largest logit
+    is subtracted first, so that no temperature overflows.
     """
     import numpy as np
 
     from .distributions import as_probabilities
 
-    cdef double checked_value = checked_temperature(temperature)
+    cdef double temperature_value = checked_temperature(temperature)
     array = as_probabilities(probabilities)
     with np.errstate(divide="ignore"):
         logits = np.log(array, dtype=np.float64)
-    return distribution(logits, checked_value)
+    return softmax_row(logits, temperature_value)
 
 
 def softmax(logits, temperature=1.0):
-    """The distribution that a ``Sampler`` of this temperature draws from, given the same logits.
+    """Compute the softmax of ``logits / temperature``.
+
+    A ``Sampler`` with this temperature draws from the same distribution.
 
     Args:
-        logits: Shape [n]; -inf makes a token impossible.
-        temperature: A finite number, 0 or more; 0 gives the most likely token probability 1.
+        logits: Array of shape [n], float32 or float64, or array-like. A logit of -inf gives probability 0.
+            The array is not changed.
+        temperature: A finite number, 0 or more. At 0 the most likely token has probability 1; the lowest
+            index wins a tie.
 
     Returns:
-        A new float64 array of shape [n] that sums to 1.
+        A new float64 array of shape [n] with sum 1.
 
     Raises:
-        SamplingError: If the logits hold NaN or +inf, or are all -inf, or the temperature is wrong.
+        SamplingError: If a logit is NaN or +inf, if all logits are -inf, if the shape is not [n] with n >= 1,
+            or if ``temperature`` is invalid.
     """
-    return distribution(logits, checked_temperature(temperature))
+    return softmax_row(logits, checked_temperature(temperature))
 
 
 def draw_with(logits, temperature, uniform):
-    """The token at one point of the cumulative distribution: a draw whose uniform number is given.
+    """Return the token at a given point of the cumulative distribution.
+
+    This is ``Sampler.draw`` with the uniform number as an argument.
 
     Args:
-        logits: Shape [n], as for ``softmax``.
-        temperature: A finite number, 0 or more.
+        logits: As for ``softmax``.
+        temperature: As for ``softmax``.
         uniform: A number in [0, 1).
 
     Returns:
-        The lowest token whose cumulative probability exceeds ``uniform``.
+        The lowest token whose cumulative probability exceeds ``uniform``, as an int.
 
     Raises:
-        SamplingError: If an argument is not as stated.
+        SamplingError: As for ``softmax``, or if ``uniform`` is not in [0, 1).
     """
-    cdef double checked_value = checked_temperature(temperature)
-    cdef double point = uniform
-    if not 0.0 <= point < 1.0:
-        raise SamplingError(f"uniform must lie in [0, 1), not {quote(uniform)}")
-    cdef Reals row = Reals(logits, 1, "logits")
-    cdef bytearray room = bytearray(row.size * sizeof(double))
-    cdef double *exp_logits = <double *>PyByteArray_AS_STRING(room)
-    if row.single:
+    cdef double temperature_value = checked_temperature(temperature)
+    cdef double uniform_value = uniform
+    if not 0.0 <= uniform_value < 1.0:
+        raise SamplingError(f"uniform must be in [0, 1), not {quote(uniform)}")
+    cdef RealBuffer row = RealBuffer(logits, 1, "logits")
+    cdef bytearray memory = bytearray(row.size * sizeof(double))
+    cdef double *exp_logits = <double *>PyByteArray_AS_STRING(memory)
+    if row.is_float32:
         return checked(
-            draw_row_with(<const float *>row.buffer.buf, row.size, checked_value, point, exp_logits)
+            draw_row_with(
+                <const float *>row.buffer.buf, row.size, temperature_value, uniform_value, exp_logits
+            )
         )
-    return checked(draw_row_with(<const double *>row.buffer.buf, row.size, checked_value, point, exp_logits))
+    return checked(
+        draw_row_with(<const double *>row.buffer.buf, row.size, temperature_value, uniform_value, exp_logits)
+    )

@@ -1,11 +1,11 @@
-"""Draw from a character distribution, from other Cython code.
+"""Draw from a next-token distribution, from other Cython code.
 
-Neither headers nor a library are needed to compile what uses it.
+Code that cimports this module needs no C header and no library.
 """
 
 from libc.stdint cimport int64_t
 
-# They can be cimported from here too.
+# For other Cython code to cimport from here.
 from .reweighting cimport argmax_row, checked, draw_row_with, entropy_row, real, reweight_row
 
 
@@ -13,17 +13,19 @@ cdef class Sampler:
     cdef object __weakref__
     cdef readonly object seed
     cdef readonly object substream
-    # The core's textgen_sampler: temperature and random stream.
+    # A textgen_sampler of the C core: temperature and random generator.
     cdef void *core
-    # Whoever uses the core's sampler or the scratch space holds it.
+    # Held by the thread that uses `core` or `scratch`.
     cdef void *lock
+    # An array of `capacity` doubles.
     cdef double *scratch
     cdef Py_ssize_t capacity
-    # Wait for the lock with the GIL let go; `release` gives it back.
+    # Take the lock. Waits without the GIL.
     cdef void acquire(self) noexcept
     cdef void release(self) noexcept
-    cdef int take_lock_back(self) except -1
+    cdef int replace_held_lock(self) except -1
+    # Enlarge `scratch` to at least `size` doubles.
     cdef int reserve(self, Py_ssize_t size) except -1
-    # Draw from a row of `size` float32 (`single`) or float64 logits; a token or a fault. The caller holds the
-    # lock and has reserved room for `size` numbers.
-    cdef int64_t draw_row(self, const void *row, Py_ssize_t size, bint single) noexcept nogil
+    # Return a token drawn from a row of `size` float32 or float64 logits, or an error code. Before the call,
+    # take the lock and reserve `size`.
+    cdef int64_t draw_row(self, const void *row, Py_ssize_t size, bint is_float32) noexcept nogil

@@ -1,9 +1,9 @@
 # cython: language_level=3, freethreading_compatible=True
-"""Reweights logits to a temperature and draws from them.
+"""Apply a temperature to logits and draw tokens from them.
 
-``Sampler`` owns a random stream and scratch space. What needs neither is in ``_reweighting``, and can be
-imported from here too. The arithmetic is the core's (runtime/core/sampler.h): the loop of the native engine
-draws with the same functions.
+``Sampler`` owns a random generator and scratch memory. ``reweighting`` holds the functions that need neither;
+they can also be imported from here. The C core (``runtime/core/sampler.h``) does the arithmetic. The native
+engine draws with the same C functions.
 """
 
 cimport cython
@@ -22,7 +22,7 @@ from cpython.pythread cimport (
 )
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 
-from .buffers cimport Reals, count_of, open_reals
+from .buffers cimport RealBuffer, open_real_buffer, value_count
 from .c_sampler cimport (
     textgen_exp64,
     textgen_find_exp64,
@@ -42,51 +42,61 @@ from weakref import WeakSet
 from .reweighting import draw_with, reweight, softmax
 from textgen_runtime.errors import SamplingError, quote
 
-__all__ = ["Sampler", "draw_with", "reweight", "sampler_at", "softmax"]
+__all__ = ["Sampler", "draw_with", "restore_sampler", "reweight", "softmax"]
 
-# A longer seed would run into what numpy keeps of the substream, and then mean the same as another seed's
-# substream. A position is an int64.
-SEEDS = 2**128
-SUBSTREAMS = 2**32
-LATEST = INT64_MAX
+# numpy's SeedSequence appends the substream to the 128 bits of the seed. A longer seed could therefore give
+# the random stream of another seed's substream.
+MAX_SEED = 2**128 - 1
+MAX_SUBSTREAM = 2**32 - 1
+MAX_POSITION = INT64_MAX
 
 cdef textgen_exp64 exp64 = textgen_find_exp64()
 
 
 @cython.final
 cdef class Sampler:
-    """Draws tokens from logits at a temperature, reproducibly.
+    """Draw tokens from logits at a temperature, reproducibly.
 
-    The same logits, temperature, seed and substream give the same tokens in every release. A draw takes
-    exactly one number from the random stream, at temperature 0 too, so what follows a draw does not
-    depend on how it was made. A sampler may be shared between threads: draws take turns.
+    The same logits, temperature, seed and substream give the same tokens in every release and on every
+    processor. A draw inverts the cumulative distribution of ``softmax(logits, temperature)`` at one uniform
+    number in [0, 1). Every draw takes exactly one number from the random stream, also at temperature 0.
+    Therefore the temperature of a draw does not change the numbers of later draws. Threads may share a
+    sampler.
 
     Args:
-        temperature: A finite number, 0 or more. 0 always takes the most likely token (the lowest id of
-            equals).
-        seed: A whole number from 0 to 2**128 - 1.
-        substream: Which of the seed's independent random streams to draw from, from 0 to 2**32 - 1. Texts
-            made side by side take 0, 1, 2 and so on: what text i reads does not depend on how many others
-            there are.
+        temperature: A finite number, 0 or more. At 0 the most likely token is drawn; the lowest id wins a
+            tie.
+        seed: An int from 0 to 2**128 - 1.
+        substream: An int from 0 to 2**32 - 1: which of the independent random streams of the seed to use.
+            Text ``i`` of a batch uses substream ``i``, so that each text is independent of the batch size.
+
+    Attributes:
+        seed: The seed.
+        substream: The substream.
 
     Raises:
-        SamplingError: If the temperature, seed or substream is not as stated.
+        SamplingError: If the temperature, seed or substream is out of range.
+        TypeError: If the seed or substream is not an integer.
+
+    Source: the generator is numpy's ``PCG64(SeedSequence(seed, spawn_key=(substream,)))``, without the
+    ``spawn_key`` for substream 0. A uniform number is the upper 53 bits of the next 64-bit integer, divided
+    by 2**53.
     """
 
     def __cinit__(self, temperature=0.5, seed=0, substream=0):
-        cdef double checked_value = checked_temperature(temperature)
+        cdef double temperature_value = checked_temperature(temperature)
         seed, substream = PyNumber_Index(seed), PyNumber_Index(substream)
-        if not 0 <= seed < SEEDS:
+        if not 0 <= seed <= MAX_SEED:
             raise SamplingError(f"seed must be from 0 to 2**128 - 1, not {quote(seed)}")
-        if not 0 <= substream < SUBSTREAMS:
+        if not 0 <= substream <= MAX_SUBSTREAM:
             raise SamplingError(f"substream must be from 0 to 2**32 - 1, not {quote(substream)}")
         self.seed = seed
         self.substream = substream
         self.core = PyMem_RawMalloc(sizeof(textgen_sampler))
         self.lock = <void *>PyThread_allocate_lock()
         if self.core == NULL or self.lock == NULL:
-            raise MemoryError("no room for a sampler")
-        start(self, checked_value)
+            raise MemoryError("not enough memory for a sampler")
+        init_core(self, temperature_value)
         samplers.add(self)
 
     def __dealloc__(self):
@@ -96,7 +106,7 @@ cdef class Sampler:
             PyThread_free_lock(<PyThread_type_lock>self.lock)
 
     cdef void acquire(self) noexcept:
-        # Mostly nobody else has it, and then the GIL can stay.
+        # In most cases the lock is free, and there is no need to release the GIL.
         if not PyThread_acquire_lock(<PyThread_type_lock>self.lock, NOWAIT_LOCK):
             with nogil:
                 PyThread_acquire_lock(<PyThread_type_lock>self.lock, WAIT_LOCK)
@@ -104,37 +114,37 @@ cdef class Sampler:
     cdef void release(self) noexcept:
         PyThread_release_lock(<PyThread_type_lock>self.lock)
 
-    cdef int take_lock_back(self) except -1:
-        """In a forked process, take a lock back that another thread of the parent held.
+    cdef int replace_held_lock(self) except -1:
+        """Replace the lock in a forked process if another thread of the parent held it.
 
-        That thread is not there to release it, and it was just drawing: the state of the generator may be
-        half written. Seed, substream and position tell what it was.
+        That thread does not exist in the child and cannot release the lock. It may have been changing the
+        random generator. The generator is therefore created again from seed, substream and position.
         """
         cdef int64_t position = core_of(self).rng.position
         if PyThread_acquire_lock(<PyThread_type_lock>self.lock, NOWAIT_LOCK):
             self.release()
             return 0
-        # The old one cannot be freed while it is held.
+        # The old lock leaks: a held lock cannot be freed.
         self.lock = <void *>PyThread_allocate_lock()
         if self.lock == NULL:
-            raise MemoryError("no room for a lock")
-        start(self, core_of(self).temperature)
+            raise MemoryError("not enough memory for a lock")
+        init_core(self, core_of(self).temperature)
         textgen_rng_seek(&core_of(self).rng, position)
         return 0
 
     cdef int reserve(self, Py_ssize_t size) except -1:
         if size > self.capacity:
-            grown = <double *>PyMem_RawRealloc(self.scratch, size * sizeof(double))
-            if grown == NULL:
-                raise MemoryError(f"no room for {size} numbers")
-            self.scratch = grown
+            scratch = <double *>PyMem_RawRealloc(self.scratch, size * sizeof(double))
+            if scratch == NULL:
+                raise MemoryError(f"not enough memory for {size} numbers")
+            self.scratch = scratch
             self.capacity = size
         return 0
 
-    cdef int64_t draw_row(self, const void *row, Py_ssize_t size, bint single) noexcept nogil:
+    cdef int64_t draw_row(self, const void *row, Py_ssize_t size, bint is_float32) noexcept nogil:
         cdef textgen_sampler *core = core_of(self)
         cdef int64_t token
-        if single:
+        if is_float32:
             token = textgen_sampler_draw_float(core, <const float *>row, size, self.scratch)
         else:
             token = textgen_sampler_draw(core, <const double *>row, size, self.scratch)
@@ -146,67 +156,70 @@ cdef class Sampler:
         """Draw one token.
 
         Args:
-            logits: Shape [n], float32 or float64; -inf makes a token impossible. Never changed.
+            logits: Array of shape [n], float32 or float64, or array-like. A logit of -inf makes a token
+                impossible. The array is not changed.
 
         Returns:
-            The token's id, an int in [0, n).
+            The token, an int in [0, n).
 
         Raises:
-            SamplingError: If the logits hold NaN or +inf, are all -inf, or have another shape, or if the
-                position is 2**63 - 1, where the random stream ends.
+            SamplingError: If a logit is NaN or +inf, if all logits are -inf, if the shape is not [n] with
+                n >= 1, or if the position is 2**63 - 1, where the random stream ends.
         """
         cdef Py_buffer buffer
-        cdef bint single = open_reals(logits, 1, "logits", &buffer)
+        cdef bint is_float32 = open_real_buffer(logits, 1, "logits", &buffer)
         cdef int64_t token
         self.acquire()
         try:
-            self.reserve(count_of(&buffer))
-            token = self.draw_row(buffer.buf, count_of(&buffer), single)
+            self.reserve(value_count(&buffer))
+            token = self.draw_row(buffer.buf, value_count(&buffer), is_float32)
         finally:
             self.release()
             PyBuffer_Release(&buffer)
         return checked(token)
 
     def draw_batch(self, logits):
-        """Draw one token from each row, in order, without the GIL.
+        """Draw one token from each row of logits, without the GIL.
+
+        The result equals calls of ``draw`` for each row in order.
 
         Args:
-            logits: Shape [rows, n], as for ``draw``.
+            logits: Array of shape [rows, n], float32 or float64.
 
         Returns:
-            An int64 array of shape [rows]: what ``draw`` of each row in turn would return.
+            A new int64 array of shape [rows].
 
         Raises:
-            SamplingError: As ``draw``.
+            SamplingError: As for ``draw``. The random numbers of the rows up to the error stay used.
         """
         import numpy as np
 
-        cdef Reals values = Reals(logits, 2, "logits")
+        cdef RealBuffer values = RealBuffer(logits, 2, "logits")
         cdef Py_ssize_t rows = values.buffer.shape[0]
         cdef Py_ssize_t size = values.buffer.shape[1]
         cdef Py_ssize_t stride = size * values.buffer.itemsize
         cdef const char *first = <const char *>values.buffer.buf
-        cdef bytearray room = bytearray(rows * sizeof(int64_t))
-        cdef int64_t *tokens = <int64_t *>PyByteArray_AS_STRING(room)
-        cdef int64_t fault = 0
+        cdef bytearray memory = bytearray(rows * sizeof(int64_t))
+        cdef int64_t *tokens = <int64_t *>PyByteArray_AS_STRING(memory)
+        cdef int64_t error_code = 0
         cdef Py_ssize_t i
         self.acquire()
         try:
             self.reserve(size)
             with nogil:
                 for i in range(rows):
-                    tokens[i] = self.draw_row(first + i * stride, size, values.single)
+                    tokens[i] = self.draw_row(first + i * stride, size, values.is_float32)
                     if tokens[i] < 0:
-                        fault = tokens[i]
+                        error_code = tokens[i]
                         break
         finally:
             self.release()
-        checked(fault)
-        return np.frombuffer(room, np.int64)
+        checked(error_code)
+        return np.frombuffer(memory, np.int64)
 
     @property
     def temperature(self):
-        """The temperature; a new one takes effect with the next draw."""
+        """The temperature. A new value takes effect at the next draw."""
         return core_of(self).temperature
 
     @temperature.setter
@@ -215,28 +228,29 @@ cdef class Sampler:
 
     @property
     def position(self):
-        """How many numbers of the random stream have been taken: one a draw.
+        """How many numbers of the random stream were used, from 0 to 2**63 - 1.
 
-        Temperature, seed, substream and position are all there is to a sampler. A new position takes
-        effect with the next draw; one before the present takes the stream back.
+        Temperature, seed, substream and position are the complete state of a sampler. A lower position
+        repeats earlier random numbers.
 
         Raises:
-            SamplingError: When set to anything but a whole number from 0 to 2**63 - 1.
+            SamplingError: If the new value is out of range.
+            TypeError: If the new value is not an integer.
         """
         return core_of(self).rng.position
 
     @position.setter
     def position(self, value):
-        place = PyNumber_Index(value)
-        if not 0 <= place <= LATEST:
-            raise SamplingError(f"a position must be from 0 to 2**63 - 1, not {quote(value)}")
-        cdef int64_t checked_place = place
+        value = PyNumber_Index(value)
+        if not 0 <= value <= MAX_POSITION:
+            raise SamplingError(f"position must be from 0 to 2**63 - 1, not {quote(value)}")
+        cdef int64_t position = value
         self.acquire()
-        textgen_rng_seek(&core_of(self).rng, checked_place)
+        textgen_rng_seek(&core_of(self).rng, position)
         self.release()
 
     def __reduce__(self):
-        return sampler_at, (self.temperature, self.seed, self.substream, self.position)
+        return restore_sampler, (self.temperature, self.seed, self.substream, self.position)
 
     def __repr__(self):
         return f"Sampler(temperature={self.temperature}, seed={self.seed}, substream={self.substream})"
@@ -246,29 +260,29 @@ cdef textgen_sampler *core_of(Sampler sampler) noexcept nogil:
     return <textgen_sampler *>sampler.core
 
 
-cdef void start(Sampler sampler, double temperature):
-    """Start the sampler's random stream from its beginning."""
+cdef void init_core(Sampler sampler, double temperature):
+    """Seed the random generator, at position 0."""
     cdef textgen_uint128 seed
     seed.high = <uint64_t>(sampler.seed >> 64)
     seed.low = <uint64_t>(sampler.seed & 0xFFFFFFFFFFFFFFFF)
     textgen_sampler_init(core_of(sampler), temperature, seed, <uint32_t>sampler.substream, exp64)
 
 
-def sampler_at(temperature, seed, substream, position):
-    """A sampler that goes on from a position of its random stream."""
+def restore_sampler(temperature, seed, substream, position):
+    """Return a sampler at a position of its random stream; pickles call it."""
     sampler = Sampler(temperature, seed, substream)
     sampler.position = position
     return sampler
 
 
-# All samplers there are, for a forked process to look after. It does so at once, while it has one thread.
+# Every sampler of the process. A forked process repairs their locks before it starts a thread.
 samplers = WeakSet()
 
 
-def look_after_samplers():
+def replace_held_locks():
     for sampler in samplers:
-        (<Sampler>sampler).take_lock_back()
+        (<Sampler>sampler).replace_held_lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=look_after_samplers)
+    os.register_at_fork(after_in_child=replace_held_locks)

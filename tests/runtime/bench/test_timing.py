@@ -168,7 +168,7 @@ def test_a_prompt_is_read_as_a_generation_reads_it(monkeypatch: pytest.MonkeyPat
         return feed(engine, tokens, state)
 
     monkeypatch.setattr(NativeEngine, "feed", watched)
-    monkeypatch.setattr(NativeEngine, "chunk", lambda *_: 200)
+    monkeypatch.setattr(NativeEngine, "chunk_length", lambda *_: 200)
     prompts(bench(), Deadline())
     assert read[:3] == [200, 200, 112]
 

@@ -67,7 +67,7 @@ def test_a_model_can_be_named_by_its_folder(
     Path("model").mkdir()
     code, out, err = run_here(command.main, capsys, "model", *arguments)
     assert (code, out) == (1, "")
-    assert err == f"{command.PROG}: error: the folder model holds no model.onnx\n"
+    assert err == f"{command.PROG}: error: the folder model has no model.onnx\n"
     Path("model", "model.onnx").write_bytes(TINY.read_bytes())
     assert run_here(command.main, capsys, "model", *arguments)[0] == 0
 

@@ -132,16 +132,16 @@ def test_a_graph_that_only_onnxruntime_runs(capsys: Captured, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "m.onnx is empty"),
+        (b"", "m.onnx: the file is empty"),
         (b"nonsense", "m.onnx: cannot read it as an ONNX model"),
         (make_model().SerializeToString()[:900], "m.onnx: "),
         (
             set_metadata(
                 set_metadata(make_model(), VOCABULARY_KEY, '["a"]'), PROMPTS_KEY, "[]"
             ).SerializeToString(),
-            "m.onnx: its vocabulary has 1 characters but its logits 12 values",
+            "m.onnx: the vocabulary has 1 characters, but the graph has 12 logits",
         ),
-        (set_metadata(make_model(), TRAINING_KEY, '{"a": NaN}').SerializeToString(), "m.onnx: its metadata"),
+        (set_metadata(make_model(), TRAINING_KEY, '{"a": NaN}').SerializeToString(), "m.onnx: the metadata"),
     ],
 )
 def test_invalid_files_are_errors(capsys: Captured, tmp_path: Path, content: bytes, message: str) -> None:

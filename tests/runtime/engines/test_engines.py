@@ -1,4 +1,4 @@
-"""A loaded model knows its contract, and its engines read any number of tokens and lanes."""
+"""Loaded models, and engines with any number of time steps and lanes."""
 
 import re
 from pathlib import Path
@@ -14,13 +14,13 @@ from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import TINY
 
 
-def test_the_tiny_model_is_what_its_script_makes() -> None:
-    made, kept = make_model(), onnx.load(TINY)
-    assert made.graph == kept.graph
-    assert list(made.metadata_props) == list(kept.metadata_props)
+def test_the_tiny_model_equals_the_output_of_its_script() -> None:
+    expected, stored = make_model(), onnx.load(TINY)
+    assert expected.graph == stored.graph
+    assert list(expected.metadata_props) == list(stored.metadata_props)
 
 
-def test_a_loaded_model_knows_its_contract(tiny: textgen.Model) -> None:
+def test_a_loaded_model_has_the_network_and_metadata_of_its_file(tiny: textgen.Model) -> None:
     assert (*tiny.engine.network.recurrent, tiny.engine.vocabulary_size) == (1, 4, 12)
     assert tiny.tokenizer.symbols == tuple("\n abcdehé€ж𝄞")
     assert tiny.prompts == ("abc", "dad had", "é€ж𝄞")
@@ -28,31 +28,31 @@ def test_a_loaded_model_knows_its_contract(tiny: textgen.Model) -> None:
 
 
 @pytest.mark.parametrize("threads", [0, -1])
-def test_threads(threads: int, tiny_path: Path) -> None:
+def test_a_model_needs_one_thread_or_more(threads: int, tiny_path: Path) -> None:
     with pytest.raises(ValueError, match="threads"):
         textgen.load(tiny_path, threads=threads)
     assert textgen.load(tiny_path, threads=2).generate("abc", length=3, seed=0)
 
 
 @pytest.mark.parametrize("layers", [1, 3])
-def test_time_and_batch_are_free(layers: int) -> None:
-    """One call over time equals single steps, and a row of a batch equals a stream alone."""
+def test_time_and_batch_are_dynamic(layers: int) -> None:
+    """One call over several steps equals single steps, and a lane of a batch equals a single lane."""
     engine = OnnxEngine(make_model(units=7, layers=layers).SerializeToString())
     assert engine.network.recurrent == (layers, 7)
     tokens = np.random.default_rng(1).integers(12, size=(9, 4))
-    combined, state = engine.forward(tokens, engine.initial_state(4))
-    for row in range(4):
-        alone = engine.initial_state()
+    logits, state = engine.forward(tokens, engine.initial_state(4))
+    for lane in range(4):
+        lane_state = engine.initial_state()
         for time in range(9):
-            logits, alone = engine.forward(tokens[time : time + 1, row : row + 1], alone)
-            np.testing.assert_allclose(logits[0, 0], combined[time, row], atol=1e-5)
-        np.testing.assert_allclose(alone["hidden"][:, 0], state["hidden"][:, row], atol=1e-5)
-        np.testing.assert_allclose(alone["cell"][:, 0], state["cell"][:, row], atol=1e-5)
+            step_logits, lane_state = engine.forward(tokens[time : time + 1, lane : lane + 1], lane_state)
+            np.testing.assert_allclose(step_logits[0, 0], logits[time, lane], atol=1e-5)
+        np.testing.assert_allclose(lane_state["hidden"][:, 0], state["hidden"][:, lane], atol=1e-5)
+        np.testing.assert_allclose(lane_state["cell"][:, 0], state["cell"][:, lane], atol=1e-5)
 
 
-def test_the_graph_is_clean() -> None:
-    one = [node.op_type for node in make_model().graph.node]
-    assert one == ["Gather", "LSTM", "Squeeze", "MatMul", "Add"]
+def test_the_graph_has_only_the_necessary_nodes() -> None:
+    node_types = [node.op_type for node in make_model().graph.node]
+    assert node_types == ["Gather", "LSTM", "Squeeze", "MatMul", "Add"]
     model = onnx.load(TINY)
     assert (model.ir_version, model.opset_import[0].version) == (9, 17)
     assert all(re.fullmatch(r"[a-z_0-9]+", node.name) for node in model.graph.node)
@@ -60,13 +60,13 @@ def test_the_graph_is_clean() -> None:
 
 
 @pytest.mark.parametrize("engine", ["native", "onnxruntime"])
-def test_the_last_logits_alone_are_those_of_the_last_token(engine: EngineName) -> None:
-    opened = textgen.load(TINY, engine=engine).engine
+def test_last_only_returns_the_logits_after_the_last_token(engine: EngineName) -> None:
+    loaded = textgen.load(TINY, engine=engine).engine
     for time, batch in ((1, 1), (7, 1), (5, 3)):
-        tokens = np.random.default_rng(time).integers(opened.vocabulary_size, size=(time, batch))
-        logits, state = opened.forward(tokens, opened.initial_state(batch))
-        last, after = opened.forward(tokens, opened.initial_state(batch), last_only=True)
-        assert last.shape == (1, batch, opened.vocabulary_size)
-        np.testing.assert_allclose(last[0], logits[-1], atol=1e-6)
-        np.testing.assert_array_equal(after["hidden"], state["hidden"])
-        np.testing.assert_array_equal(after["cell"], state["cell"])
+        tokens = np.random.default_rng(time).integers(loaded.vocabulary_size, size=(time, batch))
+        logits, state = loaded.forward(tokens, loaded.initial_state(batch))
+        last_logits, last_state = loaded.forward(tokens, loaded.initial_state(batch), last_only=True)
+        assert last_logits.shape == (1, batch, loaded.vocabulary_size)
+        np.testing.assert_allclose(last_logits[0], logits[-1], atol=1e-6)
+        np.testing.assert_array_equal(last_state["hidden"], state["hidden"])
+        np.testing.assert_array_equal(last_state["cell"], state["cell"])

@@ -1,4 +1,4 @@
-"""Each of the kernels is chosen by its name, and its activations are within their bound."""
+"""Kernels are selected by name, and their activations are accurate."""
 
 import math
 from typing import Any
@@ -12,27 +12,27 @@ from tests.helpers.native_engines import KERNELS, content_of, engines
 
 
 @pytest.mark.parametrize("values", [np.zeros(3), b"1234567", np.zeros((2, 2), np.float32)])
-def test_activations_take_a_row_of_float32(values: Any) -> None:
+def test_activations_accept_only_float32_of_one_dimension(values: Any) -> None:
     with pytest.raises((ValueError, TypeError)):
         activation("tanh", values, KERNELS[0])
 
 
-def test_kernels_are_named_by_a_whole_text() -> None:
-    with pytest.raises(ValueError, match="this processor runs the kernels"):
+def test_kernel_names_must_be_str_without_nul() -> None:
+    with pytest.raises(ValueError, match="kernels must be one of"):
         activation("tanh", np.zeros(1, np.float32), f"{KERNELS[0]}\0more")
     with pytest.raises(TypeError, match="kernels must be a str or None, not bytes"):
         NativeEngine(content_of(59, 16), kernels=KERNELS[0].encode())  # type: ignore[arg-type]
 
 
-def test_there_is_no_other_activation() -> None:
-    with pytest.raises(ValueError, match="the kernels compute 'sigmoid' and 'tanh', not 'relu'"):
+def test_an_unknown_activation_is_an_error() -> None:
+    with pytest.raises(ValueError, match="name must be 'sigmoid' or 'tanh', not 'relu'"):
         activation("relu", np.zeros(1, np.float32), KERNELS[0])
 
 
 @pytest.mark.parametrize("kernels", KERNELS)
 @pytest.mark.parametrize(("name", "function"), [("tanh", math.tanh), ("sigmoid", None)])
-def test_activations_are_within_their_bound(kernels: str, name: str, function: Any) -> None:
-    """At most 2e-7 absolute, as kernel_body.h says, on a dense grid and at the ends of the range."""
+def test_activations_are_accurate_to_2e_7(kernels: str, name: str, function: Any) -> None:
+    """The absolute error is at most 2e-7 on a dense grid and at the ends of the range."""
     grid = np.concatenate([np.linspace(-20, 20, 400_001), np.geomspace(1e-38, 3e38, 2001)])
     values = np.concatenate([grid, -grid, [0.0, -0.0, np.inf, -np.inf]]).astype(np.float32)
     exact = values.astype(np.float64)
@@ -42,9 +42,11 @@ def test_activations_are_within_their_bound(kernels: str, name: str, function: A
     assert np.isnan(activation(name, np.array([np.nan], np.float32), kernels)).all()
 
 
-def test_kernels_by_name() -> None:
+def test_kernels_are_selected_by_name() -> None:
     assert "baseline" in KERNELS
-    with pytest.raises(ValueError, match=r"runs the kernels .*baseline, not 'abacus'"):
+    with pytest.raises(
+        ValueError, match=r"kernels must be one of .*baseline on this processor, not 'abacus'"
+    ):
         engines(59, 16, 1, "abacus")
     for name in KERNELS:
         assert NativeEngine(content_of(12, 4), kernels=name).name == f"native ({name})"

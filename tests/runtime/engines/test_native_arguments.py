@@ -1,4 +1,4 @@
-"""The native engine checks the tokens, states and lanes that it is given."""
+"""The native engine checks tokens, states and lanes."""
 
 from typing import Any
 
@@ -11,21 +11,21 @@ from textgen_runtime.engines.core import CoreNetwork
 
 from tests.helpers.native_engines import content_of, zeros
 
-ONE = np.array([[1]])
+ONE_TOKEN = np.array([[1]])
 
 
-def two(**changed: NDArray[np.floating[Any]]) -> State:
-    """A state of 1 layer of 16 units, changed."""
-    return State({name: np.zeros((1, 1, 16), np.float32) for name in ("hidden", "cell")} | changed)
+def state_with(**arrays: NDArray[np.floating[Any]]) -> State:
+    """Return a state of 1 layer of 16 units, with some arrays replaced."""
+    return State({name: np.zeros((1, 1, 16), np.float32) for name in ("hidden", "cell")} | arrays)
 
 
 WRONG_STATES = [
-    two(hidden=np.zeros((1, 1, 15), np.float32)),
-    two(cell=np.zeros((2, 1, 16), np.float32)),
-    two(cell=np.zeros(16, np.float32)),
-    two(hidden=np.zeros((1, 1, 16))),
-    two(hidden=np.zeros((1, 1, 32), np.float32)[:, :, ::2]),
-    two(hidden=np.zeros((1, 1, 16), ">f4")),
+    state_with(hidden=np.zeros((1, 1, 15), np.float32)),
+    state_with(cell=np.zeros((2, 1, 16), np.float32)),
+    state_with(cell=np.zeros(16, np.float32)),
+    state_with(hidden=np.zeros((1, 1, 16))),
+    state_with(hidden=np.zeros((1, 1, 32), np.float32)[:, :, ::2]),
+    state_with(hidden=np.zeros((1, 1, 16), ">f4")),
 ]
 
 
@@ -34,31 +34,31 @@ WRONG_STATES = [
     [
         (np.array([[59]]), "tokens must be in"),
         (np.array([[-1]]), "tokens must be in"),
-        (np.array([1]), "tokens must be int64, of shape"),
-        (np.empty((0, 1), np.int64), "tokens must be int64, of shape"),
-        (np.array([[1.0]]), "tokens must be int64, of shape"),
-        (np.array([[1]], np.int32), "tokens must be int64, of shape"),
+        (np.array([1]), "tokens must be int64 of shape"),
+        (np.empty((0, 1), np.int64), "tokens must be int64 of shape"),
+        (np.array([[1.0]]), "tokens must be int64 of shape"),
+        (np.array([[1]], np.int32), "tokens must be int64 of shape"),
         (np.array([[1, 2]]), "state"),
     ],
 )
-def test_reading_checks_its_tokens(tokens: Any, message: str) -> None:
+def test_forward_checks_its_tokens(tokens: Any, message: str) -> None:
     core = CoreNetwork(content_of(59, 16))
     with pytest.raises(ValueError, match=message):
-        core.forward(tokens, two())
+        core.forward(tokens, state_with())
 
 
 @pytest.mark.parametrize("tokens", [[], [59], [1, -1], [2**63], [1.5]])
-def test_feeding_checks_its_tokens(tokens: Any) -> None:
+def test_feed_checks_its_tokens(tokens: Any) -> None:
     core = CoreNetwork(content_of(59, 16))
     with pytest.raises(TypeError if tokens == [1.5] else ValueError):
-        core.feed(tokens, two())
+        core.feed(tokens, state_with())
 
 
 @pytest.mark.parametrize("state", WRONG_STATES)
-def test_states_are_checked(state: State) -> None:
+def test_a_state_of_the_wrong_shape_or_type_is_an_error(state: State) -> None:
     core = CoreNetwork(content_of(59, 16))
-    with pytest.raises(ValueError, match="the state must be of shape"):
-        core.forward(ONE, state)
+    with pytest.raises(ValueError, match="the state must be contiguous float32 of shape"):
+        core.forward(ONE_TOKEN, state)
     with pytest.raises(ValueError, match="the state must be"):
         core.feed([1], state)
     with pytest.raises(ValueError, match="the state must be"):
@@ -66,7 +66,7 @@ def test_states_are_checked(state: State) -> None:
 
 
 @pytest.mark.parametrize("state", [{}, None, {"hidden": zeros(16), "cell": zeros(16)}])
-def test_a_state_is_a_state(state: Any) -> None:
+def test_the_state_must_be_a_state_object(state: Any) -> None:
     core = CoreNetwork(content_of(59, 16))
     with pytest.raises(TypeError, match="the state must be a State"):
         core.feed([1], state)
@@ -75,14 +75,14 @@ def test_a_state_is_a_state(state: Any) -> None:
 
 
 @pytest.mark.parametrize("length", [2.9, float("inf"), "3", None])
-def test_a_length_is_a_whole_number(length: Any) -> None:
+def test_a_length_must_be_an_integer(length: Any) -> None:
     core = CoreNetwork(content_of(59, 16))
     with pytest.raises(TypeError):
         core.generate([Lane(Sampler(), zeros(59), core.initial_state(), length)], 1)
 
 
-def test_the_token_that_is_never_drawn_is_taken_once() -> None:
-    """A caller's object that changes later changes nothing."""
+def test_never_drawn_is_converted_once() -> None:
+    """A later change of the argument has no effect."""
     token: Any = np.array(3)
     core = CoreNetwork(content_of(59, 16), never_drawn=token)
     token[()] = 10**10
@@ -93,33 +93,33 @@ def test_the_token_that_is_never_drawn_is_taken_once() -> None:
         CoreNetwork(content_of(59, 16), never_drawn=1.5)  # type: ignore[arg-type]
 
 
-def test_a_batch_is_not_negative() -> None:
-    with pytest.raises(ValueError, match="a batch must be of 0 lanes or more, not -1"):
+def test_a_negative_batch_is_an_error() -> None:
+    with pytest.raises(ValueError, match="batch must be 0 or more, not -1"):
         CoreNetwork(content_of(59, 16)).initial_state(-1)
 
 
 @pytest.mark.parametrize("batch", [2**61, 2**63 - 1])
-def test_no_memory_holds_so_many_lanes(batch: int) -> None:
+def test_a_batch_that_is_too_large_is_a_memory_error(batch: int) -> None:
     with pytest.raises(MemoryError):
         CoreNetwork(content_of(59, 16)).initial_state(batch)
 
 
-def test_generating_checks_what_it_is_given() -> None:
+def test_generate_checks_its_arguments() -> None:
     core = CoreNetwork(content_of(59, 16))
     lane = Lane(Sampler(), zeros(59), core.initial_state(), 3)
-    for given, steps, message in (
-        ([], 1, "lanes 1 or more"),
+    for lanes, steps, message in (
+        ([], 1, "pass 1 or more lanes"),
         ([lane], -1, "steps must be 0 or more"),
-        ([lane, lane], 1, "each with another sampler"),
+        ([lane, lane], 1, "each with a separate sampler"),
         ([lane._replace(length=0)], 1, "length of a lane must be 1 or more"),
         ([lane._replace(logits=zeros(58))], 1, "logits must be"),
         ([lane._replace(logits=np.zeros(59))], 1, "logits must be"),
         ([lane._replace(logits=None)], 1, "logits must be"),
-        ([lane._replace(state=State({"hidden": zeros(16)}))], 1, "the state must be of shape"),
+        ([lane._replace(state=State({"hidden": zeros(16)}))], 1, "the state must be contiguous float32"),
         ([lane._replace(state=State({}))], 1, "the state must have the arrays hidden, cell"),
     ):
         with pytest.raises(ValueError, match=message):
-            core.generate(given, steps)
-    # More than can be drawn at once is not an error.
+            core.generate(lanes, steps)
+    # A length that exceeds int64 is not an error.
     (generated,) = core.generate([lane._replace(length=2**70)], 2)
     assert len(generated.tokens) == 2

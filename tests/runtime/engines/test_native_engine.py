@@ -1,4 +1,4 @@
-"""The native engine computes what onnxruntime does, and generates by drawing and stepping."""
+"""The native engine agrees with onnxruntime, and its loop agrees with single draws and steps."""
 
 import math
 from pathlib import Path
@@ -22,7 +22,7 @@ from tests.helpers.native_engines import (
     zeros,
 )
 
-# Vocabulary, units and layers that fill the kernels' blocks, just miss them, or exceed them.
+# Vocabulary, units and layers that fill the blocks of the kernels, or are slightly smaller or larger.
 SIZES = [
     (1, 1, 1),
     (2, 1, 5),
@@ -38,7 +38,7 @@ SIZES = [
 
 @pytest.mark.parametrize("kernels", KERNELS)
 @pytest.mark.parametrize(("vocabulary", "units", "layers"), SIZES)
-def test_logits_are_those_of_onnxruntime(vocabulary: int, units: int, layers: int, kernels: str) -> None:
+def test_logits_equal_those_of_onnxruntime(vocabulary: int, units: int, layers: int, kernels: str) -> None:
     native, reference = engines(vocabulary, units, layers, kernels)
     assert native.network.state == {"hidden": (layers, units), "cell": (layers, units)}
     assert native.network.vocabulary == native.vocabulary_size == vocabulary
@@ -51,7 +51,7 @@ def test_logits_are_those_of_onnxruntime(vocabulary: int, units: int, layers: in
 
 
 @pytest.mark.parametrize("kernels", KERNELS)
-def test_logits_stay_together_over_ten_thousand_chained_steps(kernels: str) -> None:
+def test_logits_equal_those_of_onnxruntime_over_ten_thousand_steps(kernels: str) -> None:
     native, reference = engines(59, 32, 2, kernels)
     tokens = np.random.default_rng(1).integers(59, size=(10_000, 1))
     logits, _ = native.forward(tokens, native.initial_state())
@@ -60,7 +60,7 @@ def test_logits_stay_together_over_ten_thousand_chained_steps(kernels: str) -> N
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_texts_are_those_of_onnxruntime(temperature: float, tmp_path: Path) -> None:
+def test_texts_equal_those_of_onnxruntime(temperature: float, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(content_of(59, 64))
     native, reference = textgen.load(path, engine="native"), textgen.load(path, engine="onnxruntime")
@@ -69,7 +69,7 @@ def test_texts_are_those_of_onnxruntime(temperature: float, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kernels", KERNELS)
-def test_generating_is_drawing_and_stepping(kernels: str) -> None:
+def test_generate_equals_draws_and_forward_steps(kernels: str) -> None:
     native, _ = engines(65, 17, 2, kernels)
     logits, state = native.forward(np.array([[3]]), native.initial_state())
     (generated,) = native.generate(lanes(native, samplers(1), 100, logits[0, 0], state), 100)
@@ -81,30 +81,30 @@ def test_generating_is_drawing_and_stepping(kernels: str) -> None:
     assert_states_equal(generated.state, state)
 
 
-def test_the_loop_draws_what_a_sampler_draws() -> None:
-    """A million times over, at several temperatures: both call the same functions."""
+def test_the_loop_and_a_sampler_draw_the_same_tokens() -> None:
+    """A million draws at several temperatures."""
     native = NativeEngine(content_of(12, 4, scale=1.0))
     for temperature, seed in ((0.0, 1), (0.3, 2), (1.0, 3), (1.5, 4)):
-        looped, alone = Sampler(temperature, seed), Sampler(temperature, seed)
-        (generated,) = native.generate(lanes(native, [looped], 250_000), 250_000)
+        loop_sampler, sampler = Sampler(temperature, seed), Sampler(temperature, seed)
+        (generated,) = native.generate(lanes(native, [loop_sampler], 250_000), 250_000)
         tokens = np.array(generated.tokens)
         logits, _ = native.forward(tokens[:-1, np.newaxis], native.initial_state())
-        drawn = alone.draw_batch(np.concatenate([zeros(12)[np.newaxis], logits[:, 0]]))
+        drawn = sampler.draw_batch(np.concatenate([zeros(12)[np.newaxis], logits[:, 0]]))
         np.testing.assert_array_equal(tokens, drawn)
-        assert looped.position == alone.position == 250_000
+        assert loop_sampler.position == sampler.position == 250_000
 
 
 @pytest.mark.parametrize("kernels", KERNELS)
-def test_feeding_is_reading_up_to_the_last_token(kernels: str) -> None:
+def test_feed_equals_forward_after_the_last_token(kernels: str) -> None:
     native, _ = engines(65, 17, 2, kernels)
     tokens = [1, 64, 3, 0, 3]
     logits, state = native.feed(tokens, native.initial_state())
-    expected, after = native.forward(np.array(tokens)[:, np.newaxis], native.initial_state())
+    expected, expected_state = native.forward(np.array(tokens)[:, np.newaxis], native.initial_state())
     np.testing.assert_array_equal(logits, expected[-1, 0])
-    assert_states_equal(state, after)
+    assert_states_equal(state, expected_state)
 
 
-def test_what_is_handed_over_is_not_changed() -> None:
+def test_arguments_are_not_changed() -> None:
     native = NativeEngine(content_of(12, 4, 2))
     logits, state = native.feed([1, 2], native.initial_state())
     before = bytes(logits), {name: bytes(buffer) for name, buffer in state.buffers.items()}
@@ -114,24 +114,23 @@ def test_what_is_handed_over_is_not_changed() -> None:
     assert before == (bytes(logits), {name: bytes(buffer) for name, buffer in state.buffers.items()})
 
 
-def test_a_token_is_never_drawn() -> None:
+def test_never_drawn_is_not_drawn() -> None:
     native = NativeEngine(content_of(5, 4), never_drawn=2)
     logits, _ = native.feed([2, 1], native.initial_state())
     assert memoryview(logits)[2] == -math.inf
-    # Whatever logits the caller brings.
-    generated = native.generate(lanes(native, samplers(4), 500), 500)
-    for each in generated:
-        assert set(each.tokens) == {0, 1, 3, 4}
-        assert memoryview(each.logits)[2] == -math.inf
-    # It may be read, and is scored as any other.
-    scored, _ = native.forward(np.array([[2], [1]]), native.initial_state())
-    assert np.isfinite(scored).all()
-    for wrong in (-1, 5):
-        with pytest.raises(ValueError, match="is not in the vocabulary of 5"):
-            NativeEngine(content_of(5, 4), never_drawn=wrong)
+    # The logits of the caller do not mask the token.
+    for generated in native.generate(lanes(native, samplers(4), 500), 500):
+        assert set(generated.tokens) == {0, 1, 3, 4}
+        assert memoryview(generated.logits)[2] == -math.inf
+    # forward accepts the token and does not mask it.
+    forward_logits, _ = native.forward(np.array([[2], [1]]), native.initial_state())
+    assert np.isfinite(forward_logits).all()
+    for token in (-1, 5):
+        with pytest.raises(ValueError, match=r"never_drawn must be in \[0, 5\)"):
+            NativeEngine(content_of(5, 4), never_drawn=token)
 
 
-def test_no_steps_are_none() -> None:
+def test_zero_steps_return_the_arguments() -> None:
     native = NativeEngine(content_of(5, 4))
     logits, state = native.feed([1], native.initial_state())
     (generated,) = native.generate(lanes(native, samplers(1), 3, logits, state), 0)
@@ -140,9 +139,8 @@ def test_no_steps_are_none() -> None:
     assert_states_equal(generated.state, state)
 
 
-def test_weights_are_read_and_nothing_else() -> None:
-    """And the figure of what a step reads is that of the file, padded."""
+def test_step_bytes_equals_the_size_of_the_padded_weights() -> None:
     core = CoreNetwork(content_of(64, 16))
-    # Gates of a token, 4 x 16 recurrent rows, and 64 logits with their bias.
+    # The gates of a token, the recurrent weights, and the output layer with its bias.
     assert core.step_bytes == 4 * (64 + 64 * 16 + 64 * 16 + 64)
     assert math.isfinite(core.read_weights(2))

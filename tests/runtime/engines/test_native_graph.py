@@ -1,4 +1,4 @@
-"""Model files that the core reads, refuses, or does not know."""
+"""Model files that the native engine reads, rejects as damaged, or does not know."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ from tests.helpers.paths import ROOT
     ("damage", "message"),
     [*DAMAGED, (set_values("input_0", np.full((1, 16, 3), 3e38)), "overflow float32")],
 )
-def test_damage_is_refused(damage: Damage, message: str, tiny_proto: onnx.ModelProto) -> None:
+def test_damaged_files_are_rejected(damage: Damage, message: str, tiny_proto: onnx.ModelProto) -> None:
     damage(tiny_proto)
     with pytest.raises(textgen.ModelFileError, match=message) as caught:
         NativeEngine(tiny_proto.SerializeToString())
@@ -43,26 +43,30 @@ def test_damage_is_refused(damage: Damage, message: str, tiny_proto: onnx.ModelP
         open_model(tiny_proto.SerializeToString())
 
 
-@pytest.mark.parametrize(
-    "change",
-    OTHER_GRAPHS,
-)
-def test_other_graphs_are_only_run_when_onnxruntime_is_asked_for(
+@pytest.mark.parametrize("change", OTHER_GRAPHS)
+def test_unknown_graphs_run_only_with_the_onnxruntime_engine(
     change: Damage, tiny_proto: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change(tiny_proto)
     content = tiny_proto.SerializeToString()
     file = ModelFile(content)
-    for use in (file.match, lambda: file.network, lambda: file.vocabulary_size, lambda: NativeEngine(file)):
+    for access in (
+        file.check_graph,
+        lambda: file.network,
+        lambda: file.vocabulary_size,
+        lambda: NativeEngine(file),
+    ):
         with pytest.raises(UnknownGraphError):
-            use()
-    # What the file says of itself can be read all the same.
+            access()
+    # The metadata and the declared state are still available.
     assert Metadata.from_props(file.metadata, 12).prompts
     assert file.declared_state["hidden"] in ((1, 4), (1, 3))
-    with monkeypatch.context() as without:
-        without.delattr("onnxruntime.InferenceSession")
+    with monkeypatch.context() as patch:
+        patch.delattr("onnxruntime.InferenceSession")
         for engine in ("auto", "native"):
-            with pytest.raises(textgen.ModelFileError, match=r"if you trust the file, --engine onnxruntime"):
+            with pytest.raises(
+                textgen.ModelFileError, match=r"if you trust the file, use --engine onnxruntime"
+            ):
                 open_model(content, engine)
     if change is run_backwards:
         return
@@ -71,8 +75,7 @@ def test_other_graphs_are_only_run_when_onnxruntime_is_asked_for(
     assert len(model.generate("abc", length=5, seed=1)) == 5
 
 
-def test_unlike_graphs_give_unlike_texts(tiny_proto: onnx.ModelProto) -> None:
-    """A graph that was taken for another would show here."""
+def test_different_graphs_give_different_texts(tiny_proto: onnx.ModelProto) -> None:
     plain = open_model(tiny_proto.SerializeToString())
     scale_the_logits(tiny_proto)
     scaled = open_model(tiny_proto.SerializeToString(), "onnxruntime")
@@ -80,18 +83,18 @@ def test_unlike_graphs_give_unlike_texts(tiny_proto: onnx.ModelProto) -> None:
     assert texts[0] != texts[1]
 
 
-def test_typed_fields_are_read_too(tiny_proto: onnx.ModelProto, tiny: textgen.Model) -> None:
-    """Weights may stand in float_data and int64_data instead of raw_data."""
-    for each in tiny_proto.graph.initializer:
-        values = numpy_helper.to_array(each)
-        each.ClearField("raw_data")
-        getattr(each, "int64_data" if values.dtype == np.int64 else "float_data").extend(values.ravel())
+def test_weights_may_be_in_typed_fields(tiny_proto: onnx.ModelProto, tiny: textgen.Model) -> None:
+    """Weights in float_data and int64_data equal weights in raw_data."""
+    for tensor in tiny_proto.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        tensor.ClearField("raw_data")
+        getattr(tensor, "int64_data" if values.dtype == np.int64 else "float_data").extend(values.ravel())
     model = open_model(tiny_proto.SerializeToString(), "native")
     assert model.generate("abc", length=50, seed=1) == tiny.generate("abc", length=50, seed=1)
 
 
 @pytest.mark.parametrize("layers", [1, 2, 4])
-def test_what_training_writes_is_known(layers: int) -> None:
+def test_exported_models_have_their_network_description(layers: int) -> None:
     content = make_model(layers=layers).SerializeToString()
     network = open_model(content, "native").engine.network
     assert network == ModelFile(content).network
@@ -104,27 +107,29 @@ def test_what_training_writes_is_known(layers: int) -> None:
     assert network.vocabulary == 12
 
 
-def test_metadata_is_what_the_file_holds(tiny_proto: onnx.ModelProto) -> None:
+def test_metadata_equals_the_metadata_of_the_file(tiny_proto: onnx.ModelProto) -> None:
     helper.set_model_props(tiny_proto, {"a": "", "é": "€𝄞", "textgen.format": "1"})
     assert ModelFile(tiny_proto.SerializeToString()).metadata == {"a": "", "é": "€𝄞", "textgen.format": "1"}
 
 
 def test_parameters_are_counted(tiny_proto: onnx.ModelProto) -> None:
     stored = tiny_proto.graph.initializer
-    expected = sum(numpy_helper.to_array(each).size for each in stored if each.data_type == TensorProto.FLOAT)
+    expected = sum(
+        numpy_helper.to_array(tensor).size for tensor in stored if tensor.data_type == TensorProto.FLOAT
+    )
     assert ModelFile(tiny_proto.SerializeToString()).parameters == expected == 240
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_content_may_be_any_buffer_and_is_kept(kind: Callable[[bytes], bytes]) -> None:
+def test_content_may_be_any_buffer_of_bytes(kind: Callable[[bytes], bytes]) -> None:
     engine = NativeEngine(kind(make_model().SerializeToString()))
     assert engine.network.layers[0].name == "embed"
     with pytest.raises(TypeError):
         NativeEngine("a text")  # type: ignore[arg-type]
 
 
-def test_a_vocabulary_too_large_for_a_table() -> None:
-    """The table of the first layer's products would take 268 MB; the embedding is multiplied at each step."""
+def test_a_large_vocabulary_needs_no_table_of_token_gates() -> None:
+    """The table would take 268 MB. Instead, each step multiplies the embedding by the input weights."""
     symbols = [chr(0x10000 + i) for i in range(2**16 + 1)]
     content = make_model(symbols, units=256, scale=0.07).SerializeToString()
     native, reference = NativeEngine(content), OnnxEngine(content)
@@ -135,7 +140,7 @@ def test_a_vocabulary_too_large_for_a_table() -> None:
     np.testing.assert_allclose(logits, expected, atol=1e-5)
 
 
-def test_layers_are_bounded() -> None:
+def test_the_number_of_layers_is_limited() -> None:
     NativeEngine(make_model(layers=1024, units=1).SerializeToString())
     with pytest.raises(TooLargeError, match="has 1,025 LSTM layers; at most 1,024 are supported"):
         NativeEngine(make_model(layers=1025, units=1).SerializeToString())
@@ -146,8 +151,8 @@ def test_layers_are_bounded() -> None:
         open_model(make_model(layers=1400, units=1).SerializeToString())
 
 
-def test_a_file_that_would_take_many_times_its_memory_is_refused() -> None:
-    """Of one unit, the weights for an embedding of 500,000 are 12 MB, and 128 MB with their padding."""
+def test_a_file_that_needs_many_times_its_size_in_memory_is_rejected() -> None:
+    """With one unit and an embedding of 500,000, the weights are 12 MB, and 128 MB with padding."""
     content = make_model("ab", units=1, embedding=500_000).SerializeToString()
     with pytest.raises(TooLargeError, match="embedding of 500,000 would need many times the memory"):
         NativeEngine(content)
@@ -155,7 +160,7 @@ def test_a_file_that_would_take_many_times_its_memory_is_refused() -> None:
 
 
 def test_a_large_embedding_is_packed_in_parts() -> None:
-    """The table of its products is computed by some of its columns and some of its tokens at a time."""
+    """The table of token gates is computed in blocks of columns and tokens."""
     content = make_model([chr(0x100 + i) for i in range(100)], units=40, embedding=6000, scale=0.02)
     native, reference = (engine(content.SerializeToString()) for engine in (NativeEngine, OnnxEngine))
     tokens = np.arange(100).reshape(100, 1)
@@ -168,10 +173,12 @@ def test_a_large_embedding_is_packed_in_parts() -> None:
     ("reader", "count"), [("auto", 3000), ("checked", 500), ("onnxruntime", 300), ("saved", 1500)]
 )
 def test_mutated_files_never_crash(reader: str, count: int, tiny_path: Path) -> None:
-    """In a process of its own, where a crash would show; ``make fuzz`` tries many more."""
+    """Run in a separate process to detect crashes. ``make fuzz`` tests many more files."""
     script = ROOT / "benchmarks" / "mutate_models.py"
     command = [sys.executable, str(script), str(tiny_path), "--count", str(count), "--seed", "1"]
-    done = subprocess.run([*command, "--reader", reader], capture_output=True, check=False, encoding="utf-8")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"{count} damaged files, {reader}: ")
-    assert " ran" in done.stdout
+    completed = subprocess.run(
+        [*command, "--reader", reader], capture_output=True, check=False, encoding="utf-8"
+    )
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert completed.stdout.startswith(f"{count} damaged files, {reader}: ")
+    assert " ran" in completed.stdout

@@ -1,4 +1,4 @@
-"""Threads share a native engine and run beside it, and a forked process goes on with it."""
+"""Threads and forked processes can use a native engine."""
 
 import os
 import signal
@@ -13,19 +13,19 @@ from textgen_runtime.engines.native import NativeEngine
 from tests.helpers.native_engines import KERNELS, content_of, engines, generate, lanes, samplers
 
 
-def test_threads_share_an_engine() -> None:
+def test_threads_can_share_an_engine() -> None:
     native, _ = engines(59, 32, 1, KERNELS[0])
 
     def work(seed: int) -> list[list[int]]:
         return generate(native, samplers(1, seed=seed), 500)
 
-    alone = [work(seed) for seed in range(8)]
+    expected = [work(seed) for seed in range(8)]
     with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(work, range(8))) == alone
+        assert list(pool.map(work, range(8))) == expected
 
 
-def test_generating_lets_other_threads_run() -> None:
-    """A thread that waits to be let in gets in while another one generates a single long chunk."""
+def test_other_threads_run_during_generate() -> None:
+    """Another thread runs while one call generates a long chunk."""
     native, _ = engines(59, 64, 1, KERNELS[0])
     started, ticks, finished = threading.Event(), [0], threading.Event()
 
@@ -40,12 +40,12 @@ def test_generating_lets_other_threads_run() -> None:
     while not finished.is_set():
         ticks[0] += 1
     thread.join()
-    # With the GIL held throughout, only the first few would fit before the loop takes it.
+    # If the loop held the GIL, this thread would count only until the loop starts.
     assert ticks[0] > 100_000
 
 
 class OneThread(ThreadPoolExecutor):
-    """A pool of one thread: a second one cannot be started, though its work is in the queue then."""
+    """A pool that cannot start a second thread, but keeps the submitted task in its queue."""
 
     submitted = 0
 
@@ -57,37 +57,37 @@ class OneThread(ThreadPoolExecutor):
         return future
 
 
-def test_nothing_runs_on_after_a_thread_that_cannot_be_started() -> None:
-    """The samplers stand still then, so that the caller can put them back and try again."""
+def test_no_task_runs_after_the_start_of_a_thread_fails() -> None:
+    """The samplers no longer advance, so the caller can reset them and try again."""
     native = NativeEngine(content_of(59, 64), threads=2)
     pool = OneThread(1)
     native._pools[os.getpid()] = pool
-    given = samplers(2)
+    two_samplers = samplers(2)
     with pytest.raises(RuntimeError, match="can't start new thread"):
-        generate(native, given, 20_000)
-    positions = [sampler.position for sampler in given]
+        generate(native, two_samplers, 20_000)
+    positions = [sampler.position for sampler in two_samplers]
     pool.shutdown()
-    assert [sampler.position for sampler in given] == positions
+    assert [sampler.position for sampler in two_samplers] == positions
     assert positions[1] == 0
 
 
 def test_lanes_are_checked_before_any_thread_draws() -> None:
     native = NativeEngine(content_of(59, 16), threads=2)
     first, second = lanes(native, samplers(2), 5)
-    for given in ([first, second._replace(sampler=first.sampler)], [first, second._replace(length=0)]):
-        with pytest.raises(ValueError, match=r"another sampler|1 or more"):
-            native.generate(given, 3)
+    for invalid in ([first, second._replace(sampler=first.sampler)], [first, second._replace(length=0)]):
+        with pytest.raises(ValueError, match=r"separate sampler|1 or more"):
+            native.generate(invalid, 3)
         assert first.sampler.position == 0
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_a_forked_process_has_threads_of_its_own() -> None:
+def test_a_forked_process_starts_new_threads() -> None:
     native = NativeEngine(content_of(59, 16), threads=2)
     expected = generate(native, samplers(2), 9)
     child = os.fork()
     if not child:
-        # Nothing of the test run's may go on in here; a child that waits forever is ended by the alarm.
+        # The child must not continue the test run. The alarm ends a child that hangs.
         signal.alarm(60)
         try:
             os._exit(0 if generate(native, samplers(2), 9) == expected else 1)
@@ -96,16 +96,16 @@ def test_a_forked_process_has_threads_of_its_own() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_a_forked_process_goes_on_while_a_thread_made_text() -> None:
-    """From where the text stood before what the thread was making."""
+def test_an_engine_works_in_a_process_forked_during_generate() -> None:
+    """The sampler of the child is at the position before the call."""
     native = NativeEngine(content_of(59, 128, scale=0.1))
     sampler, generating = samplers(1), threading.Event()
 
     class Watched(Measurements):
         def __getattribute__(self, name: str) -> Any:
-            # It is asked for just before the sampler's lock is taken.
+            # The engine reads this attribute just before it locks the sampler.
             if name == "latencies":
                 generating.set()
             return super().__getattribute__(name)

@@ -1,4 +1,4 @@
-"""Graphs that onnxruntime is asked to run, and that do not do what they say."""
+"""The onnxruntime engine rejects graphs that fail or change their shapes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ def store(model: onnx.ModelProto, name: str, values: object) -> str:
 
 
 def rename(model: onnx.ModelProto, output: str) -> str:
-    """Let another name have an output's values, so that nodes can change them."""
+    """Rename an output, so that new nodes can compute an output of the old name."""
     for node in model.graph.node:
         for i, name in enumerate(node.output):
             if name == output:
@@ -32,12 +32,12 @@ def rename(model: onnx.ModelProto, output: str) -> str:
 
 
 def cut_by_time(output: str, axis: int) -> Change:
-    """Two steps at once, which loading tries, give the output whole; one step gives one value less."""
+    """Shorten an output by one value for a single step. The check during loading runs two steps."""
 
     def change(model: onnx.ModelProto) -> None:
         plain = rename(model, output)
-        size = model.graph.output[[each.name for each in model.graph.output].index(output)]
-        length = size.type.tensor_type.shape.dim[axis].dim_value
+        value_info = model.graph.output[[value.name for value in model.graph.output].index(output)]
+        length = value_info.type.tensor_type.shape.dim[axis].dim_value
         nodes = [
             helper.make_node("Shape", ["token"], ["time"], end=1),
             helper.make_node("Add", ["time", store(model, "offset", [length - 2])], ["end"]),
@@ -51,28 +51,28 @@ def cut_by_time(output: str, axis: int) -> Change:
 
 
 def fail_on_some_tokens(model: onnx.ModelProto) -> None:
-    """A table of two rows has nothing for most tokens."""
+    """Look up each token in a table that has rows for only two tokens."""
     plain = rename(model, "logits")
     table = store(model, "table", np.zeros((2, 1), np.float32))
     model.graph.node.append(helper.make_node("Gather", [table, "token"], ["looked_up"]))
     model.graph.node.append(helper.make_node("Add", [plain, "looked_up"], ["logits"]))
 
 
-def answer_in_doubles(model: onnx.ModelProto) -> None:
+def output_doubles(model: onnx.ModelProto) -> None:
     plain = rename(model, "logits")
     model.graph.node.append(helper.make_node("Cast", [plain], ["logits"], to=TensorProto.DOUBLE))
     model.graph.output[0].type.tensor_type.elem_type = TensorProto.DOUBLE
 
 
-def answer_in_a_sequence(model: onnx.ModelProto) -> None:
+def output_a_sequence(model: onnx.ModelProto) -> None:
     plain = rename(model, "logits")
     model.graph.node.append(helper.make_node("SequenceConstruct", [plain], ["logits"]))
     model.graph.output[0].CopyFrom(helper.make_tensor_sequence_value_info("logits", TensorProto.FLOAT, None))
 
 
 def state_of_a_zettabyte(model: onnx.ModelProto) -> None:
-    for place in (*model.graph.input[1:], *model.graph.output[1:]):
-        place.type.tensor_type.shape.dim[2].dim_value = 2**62
+    for value in (*model.graph.input[1:], *model.graph.output[1:]):
+        value.type.tensor_type.shape.dim[2].dim_value = 2**62
 
 
 def state_of_another_size(model: onnx.ModelProto) -> None:
@@ -84,16 +84,15 @@ def state_of_another_size(model: onnx.ModelProto) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (cut_by_time("logits", 2), "graph changed its shapes"),
-        (cut_by_time("next_hidden", 2), "graph changed its shapes"),
-        (cut_by_time("next_cell", 2), "graph changed its shapes"),
+        (cut_by_time("logits", 2), "the graph changed its output shapes"),
+        (cut_by_time("next_hidden", 2), "the graph changed its output shapes"),
+        (cut_by_time("next_cell", 2), "the graph changed its output shapes"),
         (fail_on_some_tokens, "onnxruntime cannot run the model's graph"),
     ],
 )
-def test_a_graph_that_fails_later(
+def test_a_graph_that_fails_during_generation_is_an_error_of_one_line(
     change: Change, message: str, tiny_proto: onnx.ModelProto, tmp_path: Path, capsys: Captured
 ) -> None:
-    """One line tells of it, and a generation stands where it stood."""
     change(tiny_proto)
     path = tmp_path / "later.onnx"
     path.write_bytes(tiny_proto.SerializeToString())
@@ -112,20 +111,22 @@ def test_a_graph_that_fails_later(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (answer_in_doubles, "are not all of type float32"),
-        (answer_in_a_sequence, "are not all of type float32"),
+        (output_doubles, "must all be float32 tensors"),
+        (output_a_sequence, "must all be float32 tensors"),
         (state_of_a_zettabyte, "."),
-        (state_of_another_size, "next state is not of the shape of its state"),
+        (state_of_another_size, "next state must have the shape of the state"),
     ],
 )
-def test_a_graph_that_fails_at_once(change: Change, message: str, tiny_proto: onnx.ModelProto) -> None:
+def test_a_graph_with_invalid_outputs_is_rejected_when_it_is_loaded(
+    change: Change, message: str, tiny_proto: onnx.ModelProto
+) -> None:
     change(tiny_proto)
     with pytest.raises(textgen.ModelFileError, match=message) as caught:
         open_model(tiny_proto.SerializeToString(), "onnxruntime")
     assert "\n" not in str(caught.value)
 
 
-def test_names_that_are_not_utf8(tiny_proto: onnx.ModelProto) -> None:
+def test_names_that_are_not_utf8_are_an_error(tiny_proto: onnx.ModelProto) -> None:
     content = tiny_proto.SerializeToString()
     assert b"batch" in content
     for engine in ("auto", "onnxruntime"):
@@ -133,7 +134,9 @@ def test_names_that_are_not_utf8(tiny_proto: onnx.ModelProto) -> None:
             open_model(content.replace(b"batch", b"b\xfftch"), engine)
 
 
-def test_a_lack_of_memory_is_no_fault_of_the_graph(monkeypatch: pytest.MonkeyPatch, tiny_path: Path) -> None:
+def test_a_memory_error_is_not_reported_as_a_model_error(
+    monkeypatch: pytest.MonkeyPatch, tiny_path: Path
+) -> None:
     engine = textgen.load(tiny_path, engine="onnxruntime").engine
 
     class Session:
@@ -145,16 +148,16 @@ def test_a_lack_of_memory_is_no_fault_of_the_graph(monkeypatch: pytest.MonkeyPat
         engine.forward(np.array([[1]]), engine.initial_state())
 
 
-def test_lanes_must_fit_as_with_the_native_engine(tiny: textgen.Model) -> None:
+def test_generate_checks_its_lanes(tiny: textgen.Model) -> None:
     engine, sampler = tiny.engine, textgen.Sampler(1.0, 1)
     lane = Lane(sampler, np.zeros(engine.vocabulary_size, np.float32), engine.initial_state(), 3)
     for lanes, steps in (([lane, lane], 3), ([], 3), ([lane], -1)):
-        with pytest.raises(ValueError, match="each with another sampler"):
+        with pytest.raises(ValueError, match="each with a separate sampler"):
             engine.generate(lanes, steps)
     with pytest.raises(ValueError, match="length of a lane must be 1 or more"):
         engine.generate([lane._replace(length=0)], 3)
     for logits in (np.zeros(11, np.float32), np.zeros((1, 12), np.float32)):
-        with pytest.raises(ValueError, match="logits must be of"):
+        with pytest.raises(ValueError, match="logits must be"):
             engine.generate([lane._replace(logits=logits)], 3)
     for state in (engine.initial_state(2), textgen.State({})):
         with pytest.raises(ValueError, match="state must"):

@@ -1,4 +1,4 @@
-"""Graphs whose state is not that of an LSTM, run by onnxruntime: the file declares what it is."""
+"""The onnxruntime engine runs graphs with any declared state."""
 
 from pathlib import Path
 
@@ -27,11 +27,11 @@ def state_value(name: str, layers: int, units: int) -> onnx.ValueInfoProto:
 
 
 def simple_recurrent_model() -> bytes:
-    """An Elman network: its state is one array, ``memory``."""
-    random = np.random.default_rng(1)
+    """Return an Elman network with one state array, ``memory``."""
+    rng = np.random.default_rng(1)
 
     def stored(name: str, *shape: int) -> onnx.TensorProto:
-        values: NDArray[np.float32] = random.normal(0, 1.5, shape).astype(np.float32)
+        values: NDArray[np.float32] = rng.normal(0, 1.5, shape).astype(np.float32)
         return numpy_helper.from_array(values, name)
 
     weights = [
@@ -71,7 +71,7 @@ def simple_recurrent_model() -> bytes:
 
 
 def counting_model(name: str = "read count") -> bytes:
-    """The LSTM of the tests, and a third array of this name: how many tokens were read."""
+    """Return the LSTM of the tests with a third state array, which counts the tokens."""
     model = make_model(SYMBOLS)
     graph = model.graph
     graph.input.append(state_value(name, 2, 3))
@@ -86,7 +86,7 @@ def counting_model(name: str = "read count") -> bytes:
     return model.SerializeToString()
 
 
-def one_by_one(model: Model, prompt: str, length: int) -> str:
+def generate_step_by_step(model: Model, prompt: str, length: int) -> str:
     sampler, state = textgen.Sampler(1.0, 4), model.engine.initial_state()
     text = prompt
     for read in range(len(prompt) + length - 1):
@@ -104,10 +104,12 @@ def one_by_one(model: Model, prompt: str, length: int) -> str:
         (counting_model(), {"hidden": (1, 4), "cell": (1, 4), "read count": (2, 3)}),
     ],
 )
-def test_a_text_from_any_state(content: bytes, state: dict[str, tuple[int, int]], tmp_path: Path) -> None:
+def test_generation_copies_and_saves_any_state(
+    content: bytes, state: dict[str, tuple[int, int]], tmp_path: Path
+) -> None:
     model = open_model(content, "onnxruntime")
     assert model.engine.network.state == state
-    expected = one_by_one(model, "abc", 60)
+    expected = generate_step_by_step(model, "abc", 60)
     assert model.generate("abc", length=60, temperature=1.0, seed=4) == expected
     assert model.generate(["abc", "cab"], length=60, temperature=1.0, seed=4)[0] == expected
     generation = model.start("abc", temperature=1.0, seed=4)
@@ -120,7 +122,7 @@ def test_a_text_from_any_state(content: bytes, state: dict[str, tuple[int, int]]
     assert generation.copy().take(40) == resumed.take(40) == expected[20:]
 
 
-def test_commands_know_any_state(tmp_path: Path, capsys: Captured) -> None:
+def test_commands_accept_any_state(tmp_path: Path, capsys: Captured) -> None:
     path = tmp_path / "simple.onnx"
     path.write_bytes(simple_recurrent_model())
     code, out, _ = run_here(info_main, capsys, str(path))
@@ -132,19 +134,18 @@ def test_commands_know_any_state(tmp_path: Path, capsys: Captured) -> None:
     assert len(out) == len("abc") + 9 + 1
 
 
-def test_loops_written_by_hand_carry_any_state() -> None:
-    """What textgen-bench compares with."""
+def test_the_loops_of_the_benchmark_carry_any_state() -> None:
     loops = HandWritten(counting_model(), 1, 0.5)
     run, counts = loops.session.run, list[float]()
 
     class Counted:
-        """Notes the third array of the state, which counts what was read."""
+        """A session that records the token count in the third state array."""
 
         @staticmethod
         def run(outputs: list[str], feed: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-            found: list[NDArray[np.float32]] = run(outputs, feed)
-            counts.append(found[outputs.index("next_read count")][0, -1, 0])
-            return found
+            arrays: list[NDArray[np.float32]] = run(outputs, feed)
+            counts.append(arrays[outputs.index("next_read count")][0, -1, 0])
+            return arrays
 
     loops.session = Counted()
     loops.plain(3)
@@ -154,7 +155,7 @@ def test_loops_written_by_hand_carry_any_state() -> None:
 
 
 @pytest.mark.parametrize("name", ["description", "file", "state hidden", "a/b"])
-def test_an_array_of_any_name_is_saved(name: str, tmp_path: Path) -> None:
+def test_a_state_array_of_any_name_is_saved(name: str, tmp_path: Path) -> None:
     model = open_model(counting_model(name), "onnxruntime")
     generation = model.start("abc", seed=1)
     textgen.save(generation, tmp_path / "saved.npz")
@@ -163,7 +164,7 @@ def test_an_array_of_any_name_is_saved(name: str, tmp_path: Path) -> None:
     assert resumed.take(20) == generation.take(20)
 
 
-def test_the_state_counts_what_was_read() -> None:
+def test_the_state_advances_by_one_step_per_token() -> None:
     generation = open_model(counting_model(), "onnxruntime").start("abc", seed=1)
     generation.take(7)
     assert (generation.state["read count"] == 10).all()
@@ -199,20 +200,22 @@ def free_units(model: onnx.ModelProto) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (rename_output, "whose every input x has an output next_x"),
-        (drop_state, "it is no text generator"),
-        (double_state, r"its input 'more' is tensor\(double\)"),
-        (free_units, "its input 'more' does not state its layers and units"),
+        (rename_output, "other state inputs x with an output next_x each"),
+        (drop_state, "not a text generator"),
+        (double_state, r"the input 'more' must be tensor\(float\) of 3 dimensions, not tensor\(double\)"),
+        (free_units, "the input 'more' must declare its layers and units"),
     ],
 )
-def test_a_state_that_is_not_the_contracts(change: object, message: str, tiny_proto: onnx.ModelProto) -> None:
+def test_an_invalid_declaration_of_the_state_is_an_error(
+    change: object, message: str, tiny_proto: onnx.ModelProto
+) -> None:
     assert callable(change)
     change(tiny_proto)
     with pytest.raises(textgen.ModelFileError, match=message):
         open_model(tiny_proto.SerializeToString(), "onnxruntime")
 
 
-def test_a_state_of_another_model(tiny: Model) -> None:
+def test_a_state_of_another_model_is_an_error(tiny: Model) -> None:
     generation = tiny.start("abc", seed=1)
     with pytest.raises(ValueError, match="the state of this model has the arrays hidden, cell, not memory"):
         generation.state = {"memory": np.zeros((1, 1, 4))}

@@ -72,7 +72,7 @@ def test_a_long_prompt_is_fed_completely_in_chunks(monkeypatch: pytest.MonkeyPat
     model, lengths = record_steps(monkeypatch)
     prompt = "abcde hé" * PROMPT_CHUNK
     generation = model.start(prompt, seed=0)
-    chunk = min(PROMPT_CHUNK, model.engine.chunk(1))
+    chunk = min(PROMPT_CHUNK, model.engine.chunk_length(1))
     assert lengths == [chunk - 1, 1] * (len(prompt) // chunk)
     assert sum(lengths) == len(prompt)
     tokens = np.asarray(model.tokenizer.encode(prompt))[:, np.newaxis]

@@ -20,7 +20,7 @@ PROMPT = "abc"
 def model(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Model:
     """The tiny model, with chunks of 10 tokens."""
     loaded = textgen.load(TINY, engine=request.param)
-    monkeypatch.setattr(type(loaded.engine), "chunk", lambda *_: 10)
+    monkeypatch.setattr(type(loaded.engine), "chunk_length", lambda *_: 10)
     return loaded
 
 

@@ -1,11 +1,11 @@
-"""The models that come with the package."""
+"""Bundled models are found by name, and other models by path."""
 
 from pathlib import Path
 
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.cli.run import main
-from textgen_runtime.model_file.bundled import FOLDER, find_model_file, unambiguous_path
+from textgen_runtime.model_file.bundled import BUNDLED_FOLDER, find_model_file, unambiguous_path
 from textgen_runtime.scoring.prediction import total_score
 
 from tests.helpers.paths import TINY
@@ -14,14 +14,13 @@ Captured = pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("engine", ["native", "onnxruntime"])
-def test_a_name_stands_for_its_file(engine: str) -> None:
+def test_a_bundled_model_is_loaded_by_name_and_generates_words(engine: str) -> None:
     model = textgen.load("nietzsche", engine=engine)  # type: ignore[arg-type]
     text = model.generate("the will to ", length=200, temperature=0.2, seed=1)
-    # It has learned words, whatever they say.
     assert sum(word in text.split() for word in ("the", "of", "and", "to", "is")) >= 3
 
 
-def test_what_ships_is_small_and_says_where_it_comes_from() -> None:
+def test_the_bundled_model_is_small_and_has_provenance() -> None:
     assert textgen.bundled_models() == ["nietzsche"]
     assert Path(find_model_file("nietzsche")).stat().st_size < 450_000
     training = textgen.load("nietzsche").training
@@ -33,37 +32,41 @@ def test_what_ships_is_small_and_says_where_it_comes_from() -> None:
     assert training["held_out_nats"] < 1.344
 
 
-def test_what_ships_predicts_what_it_learned_from() -> None:
-    """The weights are those that the figures are of: text of its kind costs about what they say."""
+def test_the_bundled_model_predicts_its_corpus() -> None:
+    """The loss on snippets of the corpus is near the loss in the metadata."""
     model = textgen.load("nietzsche")
     score = total_score([textgen.predict(model, prompt).score for prompt in model.prompts])
     assert score.nats < 1.8
 
 
-def test_a_file_of_that_name_is_reached_by_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_selects_a_file_with_the_name_of_a_bundled_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "nietzsche").write_bytes(TINY.read_bytes())
-    assert textgen.load("nietzsche").sha256 == textgen.load(Path(FOLDER, "nietzsche.onnx")).sha256
+    assert textgen.load("nietzsche").sha256 == textgen.load(Path(BUNDLED_FOLDER, "nietzsche.onnx")).sha256
     assert textgen.load("./nietzsche").sha256 == textgen.load(TINY).sha256
 
 
-def test_a_folder_of_that_name_is_reached_by_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_selects_a_folder_with_the_name_of_a_bundled_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("nietzsche").mkdir()
     Path("nietzsche", "model.onnx").write_bytes(TINY.read_bytes())
-    assert textgen.load("nietzsche").sha256 == textgen.load(Path(FOLDER, "nietzsche.onnx")).sha256
+    assert textgen.load("nietzsche").sha256 == textgen.load(Path(BUNDLED_FOLDER, "nietzsche.onnx")).sha256
     assert textgen.load("./nietzsche").sha256 == textgen.load(Path("nietzsche")).sha256
     assert textgen.load(unambiguous_path(Path("nietzsche"))).sha256 == textgen.load(TINY).sha256
     assert (unambiguous_path(Path("poems")), unambiguous_path(Path("./poems/"))) == ("poems", "poems")
 
 
-def test_other_names_are_paths() -> None:
+def test_an_unknown_name_is_a_path() -> None:
     assert find_model_file("model.onnx") == "model.onnx"
-    with pytest.raises(textgen.ModelFileError, match=r"file zarathustra: .*; models that ship: nietzsche$"):
+    with pytest.raises(textgen.ModelFileError, match=r"file zarathustra: .*; bundled models: nietzsche$"):
         textgen.load("zarathustra")
 
 
-def test_the_list(capsys: Captured) -> None:
+def test_list_prints_the_bundled_models(capsys: Captured) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["--list"])
     captured = capsys.readouterr()
@@ -74,6 +77,6 @@ def test_the_list(capsys: Captured) -> None:
     assert "nats per character on the last 10% of the corpus" in line
 
 
-def test_the_command_needs_no_file(capsys: Captured) -> None:
+def test_a_command_accepts_the_name_of_a_bundled_model(capsys: Captured) -> None:
     assert main(["nietzsche", "--length", "20", "--seed", "1", "--no-echo"]) == 0
     assert len(capsys.readouterr().out) == 21

@@ -1,4 +1,4 @@
-"""The model file's metadata."""
+"""Metadata is written as JSON, read back and checked."""
 
 import json
 
@@ -14,7 +14,7 @@ METADATA = Metadata(
 ).to_props()
 
 
-def test_what_is_written_is_what_is_read() -> None:
+def test_metadata_is_read_as_it_was_written() -> None:
     metadata = Metadata.from_props(METADATA)
     assert metadata.tokenizer.symbols == ("a", "b", "é", "𝄞", "\n")
     assert metadata.normalization == Normalization(lowercase=True, unicode=None)
@@ -34,14 +34,14 @@ def test_all_values_are_json() -> None:
 
 
 @pytest.mark.parametrize("key", METADATA)
-def test_every_key_is_needed(key: str) -> None:
+def test_a_missing_key_is_an_error(key: str) -> None:
     with pytest.raises(ModelFileError, match=key):
         Metadata.from_props({name: value for name, value in METADATA.items() if name != key})
 
 
 @pytest.mark.parametrize("key", METADATA)
 @pytest.mark.parametrize("value", ["", "{", "nonsense", "null", "[" * 100_000, '"text"', "1.5"])
-def test_every_value_is_checked(key: str, value: str) -> None:
+def test_an_invalid_value_is_an_error(key: str, value: str) -> None:
     with pytest.raises(ModelFileError, match=key):
         Metadata.from_props(METADATA | {key: value})
 
@@ -50,33 +50,37 @@ def test_every_value_is_checked(key: str, value: str) -> None:
     ("key", "value", "message"),
     [
         ("textgen.format", "3", "upgrade"),
-        ("textgen.format", "0", "not a format number"),
-        ("textgen.format", "true", "not a format number"),
+        ("textgen.format", "0", "expected a format number"),
+        ("textgen.format", "true", "expected a format number"),
         ("textgen.level", '"word"', "upgrade"),
-        ("textgen.vocabulary", "[]", "not a list of characters"),
+        ("textgen.vocabulary", "[]", "is not a list of characters"),
         ("textgen.vocabulary", '["a", "b", "a"]', "twice"),
-        ("textgen.vocabulary", '["a", "bc"]', "at 1"),
-        ("textgen.vocabulary", '["a", ""]', "at 1"),
-        ("textgen.vocabulary", '["a", 7]', "at 1"),
-        ("textgen.vocabulary", r'["\ud800"]', "at 0"),
-        ("textgen.normalization", '{"lowercase": 1, "unicode": null}', "does not read"),
-        ("textgen.normalization", '{"lowercase": true, "unicode": "NFX"}', "does not read"),
-        ("textgen.normalization", '{"lowercase": true, "unicode": null, "stemmed": true}', "does not read"),
-        ("textgen.prompts", '["ab", ""]', "not a list of texts"),
-        ("textgen.prompts", '["ax"]', "its own vocabulary"),
-        ("textgen.prompts", "[[]]", "not a list of texts"),
-        ("textgen.training", "[]", "not an object"),
-        ("textgen.training", '{"held_out_nats": NaN}', "not JSON"),
-        ("textgen.training", '{"held_out_nats": 1e999}', "not JSON"),
+        ("textgen.vocabulary", '["a", "bc"]', "at index 1"),
+        ("textgen.vocabulary", '["a", ""]', "at index 1"),
+        ("textgen.vocabulary", '["a", 7]', "at index 1"),
+        ("textgen.vocabulary", r'["\ud800"]', "at index 0"),
+        ("textgen.normalization", '{"lowercase": 1, "unicode": null}', "unsupported value"),
+        ("textgen.normalization", '{"lowercase": true, "unicode": "NFX"}', "unsupported value"),
+        (
+            "textgen.normalization",
+            '{"lowercase": true, "unicode": null, "stemmed": true}',
+            "unsupported value",
+        ),
+        ("textgen.prompts", '["ab", ""]', "is not a list of texts"),
+        ("textgen.prompts", '["ax"]', "in the model's vocabulary"),
+        ("textgen.prompts", "[[]]", "is not a list of texts"),
+        ("textgen.training", "[]", "is not a JSON object"),
+        ("textgen.training", '{"held_out_nats": NaN}', "not valid JSON"),
+        ("textgen.training", '{"held_out_nats": 1e999}', "not valid JSON"),
     ],
 )
-def test_wrong_and_newer_metadata(key: str, value: str, message: str) -> None:
+def test_invalid_and_newer_values_are_named_in_the_error(key: str, value: str, message: str) -> None:
     with pytest.raises(ModelFileError, match=message) as caught:
         Metadata.from_props(METADATA | {key: value})
     assert "\n" not in str(caught.value)
 
 
-def test_no_number_that_json_lacks_is_written() -> None:
+def test_nan_in_the_training_metadata_is_an_error() -> None:
     metadata = Metadata(CharacterTokenizer("ab"), training={"held_out_nats": float("nan")})
     with pytest.raises(ValueError, match="no NaN"):
         metadata.to_props()
@@ -92,7 +96,7 @@ def test_no_number_that_json_lacks_is_written() -> None:
         ("textgen.normalization", json.dumps({"x" * 10**6: 1})),
     ],
 )
-def test_no_message_repeats_a_long_value(key: str, value: str) -> None:
+def test_an_error_message_shortens_a_long_value(key: str, value: str) -> None:
     with pytest.raises(ModelFileError, match=key.removeprefix("textgen.")) as caught:
         Metadata.from_props(METADATA | {key: value})
     assert len(str(caught.value)) < 250
@@ -101,14 +105,18 @@ def test_no_message_repeats_a_long_value(key: str, value: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("textgen.vocabulary", "[" + ",".join(['"a"'] * 7) + "]", "more than the 5 entries"),
-        ("textgen.vocabulary", "[[],[]]", "not a list of characters"),
-        ("textgen.vocabulary", "[{},{}]", "not a list of characters"),
-        ("textgen.training", "[" + "{}," * 400_000 + "{}]", "at most 1,048,576 are read"),
-        ("textgen.prompts", "[" + "[]," * 400_000 + "[]]", "at most 1,048,576 are read"),
+        (
+            "textgen.vocabulary",
+            "[" + ",".join(['"a"'] * 7) + "]",
+            "more entries than the graph has logits .5.",
+        ),
+        ("textgen.vocabulary", "[[],[]]", "is not a list of characters"),
+        ("textgen.vocabulary", "[{},{}]", "is not a list of characters"),
+        ("textgen.training", "[" + "{}," * 400_000 + "{}]", "at most 1,048,576 are supported"),
+        ("textgen.prompts", "[" + "[]," * 400_000 + "[]]", "at most 1,048,576 are supported"),
     ],
 )
-def test_what_is_too_much_is_refused_before_it_is_parsed(
+def test_a_value_that_is_too_long_is_rejected_before_it_is_parsed(
     key: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def parse_others(text: str) -> object:
@@ -120,14 +128,14 @@ def test_what_is_too_much_is_refused_before_it_is_parsed(
         Metadata.from_props(METADATA | {key: value}, 5)
 
 
-def test_characters_that_json_is_made_of() -> None:
+def test_a_vocabulary_may_have_the_characters_of_json_syntax() -> None:
     symbols = (*'[]{},":', "\\", "a")
     metadata = Metadata(CharacterTokenizer(symbols)).to_props()
     assert Metadata.from_props(metadata, len(symbols)).tokenizer.symbols == symbols
     assert Metadata.from_props(metadata).tokenizer.symbols == symbols
 
 
-def test_a_vocabulary_of_another_number_than_the_logits() -> None:
-    for characters in (4, 6):
-        with pytest.raises(ModelFileError, match=f"5 characters but its logits {characters} values"):
-            Metadata.from_props(METADATA, characters)
+def test_a_vocabulary_must_have_as_many_entries_as_the_graph_has_logits() -> None:
+    for logits in (4, 6):
+        with pytest.raises(ModelFileError, match=f"5 characters, but the graph has {logits} logits"):
+            Metadata.from_props(METADATA, logits)

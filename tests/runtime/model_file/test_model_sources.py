@@ -1,4 +1,4 @@
-"""A model is read from a path, from bytes or from an open file, and never without a limit."""
+"""A model is read from a path, bytes or an open file, up to a maximum size."""
 
 import io
 import os
@@ -14,8 +14,8 @@ from tests.helpers.paths import TINY
 from tests.helpers.refusals import refused
 
 
-def test_a_folder_stands_for_the_model_in_it(tmp_path: Path) -> None:
-    refused(tmp_path, "^the folder .* holds no model.onnx$")
+def test_a_folder_is_read_as_the_model_file_in_it(tmp_path: Path) -> None:
+    refused(tmp_path, "^the folder .* has no model.onnx$")
     (tmp_path / "model.onnx").write_bytes(TINY.read_bytes())
     for path in (tmp_path, str(tmp_path), f"{tmp_path}/"):
         assert textgen.load(path).sha256 == textgen.load(TINY).sha256
@@ -23,7 +23,7 @@ def test_a_folder_stands_for_the_model_in_it(tmp_path: Path) -> None:
     refused(tmp_path, "cannot read it as an ONNX model")
 
 
-def test_missing_empty_and_unreadable(tmp_path: Path) -> None:
+def test_a_missing_empty_or_unreadable_file_is_an_error(tmp_path: Path) -> None:
     refused(tmp_path / "none.onnx", "No such file")
     (tmp_path / "model.onnx").mkdir()
     refused(tmp_path, "Is a directory")
@@ -33,11 +33,11 @@ def test_missing_empty_and_unreadable(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, io.BytesIO])
-def test_the_content_of_a_file(kind: Callable[[bytes], Any]) -> None:
+def test_a_model_is_loaded_from_bytes_and_open_files(kind: Callable[[bytes], Any]) -> None:
     assert textgen.load(kind(TINY.read_bytes())) == textgen.load(TINY)
 
 
-def test_an_open_file_is_read_from_where_it_stands(tmp_path: Path) -> None:
+def test_an_open_file_is_read_from_its_position(tmp_path: Path) -> None:
     path = tmp_path / "behind.bin"
     path.write_bytes(b"header" + TINY.read_bytes())
     with path.open("rb") as file:
@@ -46,13 +46,13 @@ def test_an_open_file_is_read_from_where_it_stands(tmp_path: Path) -> None:
         assert not file.closed
 
 
-def test_what_is_no_content_says_so_and_is_not_shown(tmp_path: Path) -> None:
-    # Not the path of a file, though it looks like one.
-    with pytest.raises(textgen.ModelFileError, match=r"^the given content: cannot read it as an ONNX model"):
+def test_an_invalid_source_is_an_error_that_names_it(tmp_path: Path) -> None:
+    # Bytes are content, even if they are the path of a file.
+    with pytest.raises(textgen.ModelFileError, match=r"^the given bytes: cannot read it as an ONNX model"):
         textgen.load(str(TINY).encode())
-    with pytest.raises(textgen.ModelFileError, match=r"^the given content is empty$"):
+    with pytest.raises(textgen.ModelFileError, match=r"^the given bytes: the file is empty$"):
         textgen.load(b"")
-    with pytest.raises(TypeError, match="from a path, from bytes or from an open binary file, not from int"):
+    with pytest.raises(TypeError, match="a model must be a path, bytes or an open binary file, not int"):
         textgen.load(5)  # type: ignore[arg-type]
     path = tmp_path / "text.onnx"
     path.write_text("text")
@@ -73,22 +73,24 @@ def test_what_is_no_content_says_so_and_is_not_shown(tmp_path: Path) -> None:
         textgen.load(file)
 
 
-def test_a_file_of_two_gibibytes_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_two_gibibytes_is_rejected_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delattr("textgen_runtime.generation.loading.open_model")
     path = tmp_path / "large.onnx"
     with path.open("wb") as file:
-        # Nothing is on the disk, but all of it could be read.
+        # A sparse file, which takes no space on the disk.
         file.truncate(2**31)
-    refused(path, "it has 2 GiB or more")
+    refused(path, "the file has 2 GiB or more")
 
 
-@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs a device that never ends")
-def test_what_has_no_size_is_read_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="/dev/zero is not available")
+def test_a_device_is_read_up_to_the_maximum_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("textgen_runtime.model_file.source.MAX_FILE_SIZE", 10**6)
-    refused(Path("/dev/zero"), "it has 2 GiB or more")
+    refused(Path("/dev/zero"), "the file has 2 GiB or more")
 
 
-def test_an_open_file_is_read_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_open_file_is_read_up_to_the_maximum_size(monkeypatch: pytest.MonkeyPatch) -> None:
     class Endless:
         name = "endless"
 
@@ -97,12 +99,12 @@ def test_an_open_file_is_read_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -
             return bytes(size)
 
     monkeypatch.setattr("textgen_runtime.model_file.source.MAX_FILE_SIZE", 10**7)
-    with pytest.raises(textgen.ModelFileError, match=r"^endless: it has 2 GiB or more"):
+    with pytest.raises(textgen.ModelFileError, match=r"^endless: the file has 2 GiB or more"):
         textgen.load(Endless())
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_a_model_from_a_pipe(tmp_path: Path) -> None:
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="os.mkfifo is not available")
+def test_a_model_is_loaded_from_a_pipe(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
     writer = threading.Thread(target=lambda: path.write_bytes(TINY.read_bytes()))
@@ -112,7 +114,7 @@ def test_a_model_from_a_pipe(tmp_path: Path) -> None:
     assert model.sha256 == textgen.load(TINY).sha256
 
 
-def test_a_path_that_is_too_long_to_be_one() -> None:
+def test_a_path_that_is_too_long_is_an_error() -> None:
     with pytest.raises(textgen.ModelFileError, match="File name too long") as caught:
         textgen.load("x" * 10**6)
     assert len(str(caught.value)) < 400

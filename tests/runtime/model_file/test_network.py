@@ -1,4 +1,4 @@
-"""The description of a network."""
+"""A network description is built from layers and checked."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from textgen_train.export.onnx_graph import build_model
 from tests.helpers.make_tiny_model import random_network
 
 
-def test_the_state_is_what_the_layers_have() -> None:
+def test_the_state_arrays_follow_from_the_layers() -> None:
     network = lstm_network(12, embedding=3, units=5, layers=2)
     assert network.layers == (
         Embedding("embed", 12, 3),
@@ -22,14 +22,14 @@ def test_the_state_is_what_the_layers_have() -> None:
     assert network.vocabulary == 12
 
 
-def test_layers_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match="output reads 6 numbers, embed makes 3"):
-        Network.of((Embedding("embed", 12, 3), Linear("output", 6, 12)))
+def test_layers_of_different_sizes_are_an_error() -> None:
+    with pytest.raises(ValueError, match="output has 6 inputs, but embed has 3 outputs"):
+        Network.from_layers((Embedding("embed", 12, 3), Linear("output", 6, 12)))
     with pytest.raises(ValueError, match="'hidden' have 5 and 6 units"):
-        Network.of((Embedding("embed", 12, 3), LSTM("a", 3, 5), LSTM("b", 5, 6)))
+        Network.from_layers((Embedding("embed", 12, 3), LSTM("a", 3, 5), LSTM("b", 5, 6)))
 
 
-def test_weights_of_another_shape_are_refused() -> None:
+def test_weights_of_the_wrong_shape_are_an_error() -> None:
     network, weights = random_network(4)
     metadata = Metadata(CharacterTokenizer("abcd"))
     with pytest.raises(ValueError, match=r"output_bias must be of shape \(4,\), not \(5,\)"):

@@ -1,4 +1,4 @@
-"""A file that is no model of ours, or a damaged one, is refused in a line that says what is wrong."""
+"""A damaged file, or one that is not a text generator, is an error of one line."""
 
 from pathlib import Path
 
@@ -13,21 +13,21 @@ from tests.helpers.paths import TINY
 from tests.helpers.refusals import refused
 
 
-def test_random_bytes(tmp_path: Path) -> None:
+def test_random_bytes_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "random.onnx"
     path.write_bytes(np.random.default_rng(0).bytes(4096))
     refused(path, "cannot read it as an ONNX model")
 
 
-def test_a_file_cut_short_anywhere(tmp_path: Path) -> None:
-    whole = TINY.read_bytes()
+def test_a_truncated_file_is_rejected(tmp_path: Path) -> None:
+    content = TINY.read_bytes()
     path = tmp_path / "cut.onnx"
-    for length in range(1, len(whole), 37):
-        path.write_bytes(whole[:length])
+    for length in range(1, len(content), 37):
+        path.write_bytes(content[:length])
         refused(path, ".")
 
 
-def test_another_onnx_model(tmp_path: Path) -> None:
+def test_another_onnx_model_is_rejected(tmp_path: Path) -> None:
     graph = helper.make_graph(
         [helper.make_node("Identity", ["x"], ["y"])],
         "other",
@@ -40,8 +40,8 @@ def test_another_onnx_model(tmp_path: Path) -> None:
             graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9
         ).SerializeToString()
     )
-    refused(path, r"no text generator: it has no 'textgen.format' metadata")
-    refused(path, r"no text generator: its inputs are \['x'\]", "onnxruntime")
+    refused(path, r"not a text generator: the ONNX file has no 'textgen.format' metadata")
+    refused(path, r"not a text generator: the inputs are \['x'\]", "onnxruntime")
 
 
 def drop_metadata(model: onnx.ModelProto) -> None:
@@ -56,7 +56,7 @@ def set_metadata(key: str, value: str) -> Damage:
 
 
 def rename_output(model: onnx.ModelProto) -> None:
-    model.graph.output[0].name = model.graph.node[-1].output[0] = "scores_of_all"
+    model.graph.output[0].name = model.graph.node[-1].output[0] = "other_logits"
 
 
 def tokens_of_another_type(model: onnx.ModelProto) -> None:
@@ -64,13 +64,13 @@ def tokens_of_another_type(model: onnx.ModelProto) -> None:
 
 
 def state_of_unknown_size(model: onnx.ModelProto) -> None:
-    for place in (*model.graph.input[1:], *model.graph.output[1:]):
-        place.type.tensor_type.shape.dim[2].dim_param = "units"
+    for value in (*model.graph.input[1:], *model.graph.output[1:]):
+        value.type.tensor_type.shape.dim[2].dim_param = "units"
 
 
 def state_of_another_size(model: onnx.ModelProto) -> None:
-    for place in (*model.graph.input[1:], *model.graph.output[1:]):
-        place.type.tensor_type.shape.dim[2].dim_value = 5
+    for value in (*model.graph.input[1:], *model.graph.output[1:]):
+        value.type.tensor_type.shape.dim[2].dim_value = 5
 
 
 def state_of_two_dimensions(model: onnx.ModelProto) -> None:
@@ -81,8 +81,11 @@ def state_of_two_dimensions(model: onnx.ModelProto) -> None:
     ("damage", "message"),
     [
         (drop_metadata, "has no 'textgen.format' metadata"),
-        (set_metadata("textgen.format", "9"), "of format 9, and this version reads format 2: upgrade"),
-        (set_metadata("textgen.vocabulary", "{"), "is not JSON"),
+        (
+            set_metadata("textgen.format", "9"),
+            "the file has format 9, but this version supports formats up to 2: upgrade",
+        ),
+        (set_metadata("textgen.vocabulary", "{"), "is not valid JSON"),
         (set_metadata("textgen.vocabulary", '["a", "b"]'), "."),
         (set_metadata("textgen.level", '"word"'), "upgrade"),
         (rename_output, "unexpected graph outputs"),
@@ -92,7 +95,9 @@ def state_of_two_dimensions(model: onnx.ModelProto) -> None:
         (state_of_two_dimensions, "."),
     ],
 )
-def test_damaged_models(damage: Damage, message: str, tiny_proto: onnx.ModelProto, tmp_path: Path) -> None:
+def test_damaged_models_are_rejected(
+    damage: Damage, message: str, tiny_proto: onnx.ModelProto, tmp_path: Path
+) -> None:
     damage(tiny_proto)
     path = tmp_path / "damaged.onnx"
     path.write_bytes(tiny_proto.SerializeToString())
@@ -103,14 +108,14 @@ def test_damaged_models(damage: Damage, message: str, tiny_proto: onnx.ModelProt
     ("damage", "message"),
     [
         (drop_metadata, "has no 'textgen.format' metadata"),
-        (rename_output, "its outputs"),
-        (tokens_of_another_type, "'token' is"),
-        (state_of_unknown_size, "does not state its layers and units"),
+        (rename_output, "the outputs"),
+        (tokens_of_another_type, "'token' must be"),
+        (state_of_unknown_size, "must declare its layers and units"),
         (state_of_another_size, "."),
         (state_of_two_dimensions, "."),
     ],
 )
-def test_damaged_models_in_onnxruntime(
+def test_onnxruntime_rejects_damaged_models(
     damage: Damage, message: str, tiny_proto: onnx.ModelProto, tmp_path: Path
 ) -> None:
     damage(tiny_proto)
@@ -119,25 +124,27 @@ def test_damaged_models_in_onnxruntime(
     refused(path, message, "onnxruntime")
 
 
-def test_metadata_is_checked_before_weights_are_read(
+def test_metadata_is_checked_before_weights_are_packed(
     tiny_proto: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_metadata("textgen.vocabulary", '["a", "b"]')(tiny_proto)
     path = tmp_path / "short.onnx"
     path.write_bytes(tiny_proto.SerializeToString())
     monkeypatch.delattr("textgen_runtime.engines.native.CoreNetwork")
-    refused(path, "its vocabulary has 2 characters but its logits 12 values")
+    refused(path, "the vocabulary has 2 characters, but the graph has 12 logits")
 
 
-def test_a_vocabulary_that_disagrees_with_the_logits(tiny_proto: onnx.ModelProto, tmp_path: Path) -> None:
+def test_a_vocabulary_must_have_as_many_entries_as_the_graph_has_logits(
+    tiny_proto: onnx.ModelProto, tmp_path: Path
+) -> None:
     set_metadata("textgen.prompts", "[]")(tiny_proto)
     set_metadata("textgen.vocabulary", '["a", "b"]')(tiny_proto)
     path = tmp_path / "short.onnx"
     path.write_bytes(tiny_proto.SerializeToString())
-    refused(path, "its vocabulary has 2 characters but its logits 12 values")
+    refused(path, "the vocabulary has 2 characters, but the graph has 12 logits")
 
 
-def test_a_model_whose_weights_are_not_numbers(tiny_proto: onnx.ModelProto, tmp_path: Path) -> None:
+def test_weights_that_are_nan_are_an_error(tiny_proto: onnx.ModelProto, tmp_path: Path) -> None:
     bias = next(tensor for tensor in tiny_proto.graph.initializer if tensor.name == "output_bias")
     bias.CopyFrom(numpy_helper.from_array(np.full(12, np.nan, np.float32), bias.name))
     path = tmp_path / "nan.onnx"

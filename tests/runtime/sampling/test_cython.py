@@ -1,4 +1,4 @@
-"""Other Cython code that draws through the sampler's .pxd."""
+"""Other Cython modules can use the sampler through its .pxd files."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ from textgen_runtime.sampling.sampler import draw_with
 from tests.helpers.paths import ROOT
 from tests.helpers.programs import run_python
 
-# It includes no header of the core and is linked with nothing of it.
+# The module includes no header of the C core and links no object of it.
 MODULE = """
 # cython: language_level=3
 from libc.stdint cimport int64_t
@@ -20,20 +20,20 @@ from textgen_runtime.sampling.reweighting cimport argmax_row, draw_row_with, ent
 from textgen_runtime.sampling.sampler cimport Sampler, checked
 
 
-def draw_at(list numbers, double temperature, double uniform):
+def draw_one(list numbers, double temperature, double uniform):
     cdef double logits[8]
-    cdef float single[8]
+    cdef float logits32[8]
     cdef double exp_logits[8]
     cdef double total = 0.0
-    cdef int64_t double_token, single_token
+    cdef int64_t token64, token32
     for i in range(len(numbers)):
-        logits[i] = single[i] = numbers[i]
+        logits[i] = logits32[i] = numbers[i]
     with nogil:
-        double_token = draw_row_with(logits, 3, temperature, uniform, exp_logits)
-        single_token = draw_row_with(single, 3, temperature, uniform, exp_logits)
-    assert checked(double_token) == checked(single_token)
+        token64 = draw_row_with(logits, 3, temperature, uniform, exp_logits)
+        token32 = draw_row_with(logits32, 3, temperature, uniform, exp_logits)
+    assert checked(token64) == checked(token32)
     assert reweight_row(logits, 3, temperature, exp_logits, &total) == 0
-    return double_token, argmax_row(single, 3), total, entropy_row(single, 3, temperature, exp_logits)
+    return token64, argmax_row(logits32, 3), total, entropy_row(logits32, 3, temperature, exp_logits)
 
 
 def draw_many(Sampler sampler, list numbers, int count):
@@ -60,29 +60,29 @@ PROGRAM = """
 import draws, json
 from textgen_runtime import Sampler, SamplingError
 sampler = Sampler(0.7, seed=3)
-found = [draws.draw_at([1.0, 2.0, 0.5], 0.7, uniform / 50) for uniform in range(50)]
+results = [draws.draw_one([1.0, 2.0, 0.5], 0.7, uniform / 50) for uniform in range(50)]
 try:
-    draws.draw_at([1.0, float("nan"), 0.5], 0.7, 0.5)
+    draws.draw_one([1.0, float("nan"), 0.5], 0.7, 0.5)
 except SamplingError as error:
-    print(json.dumps([found, draws.draw_many(sampler, [1.0, 2.0, 0.5], 100), sampler.position, str(error)]))
+    print(json.dumps([results, draws.draw_many(sampler, [1.0, 2.0, 0.5], 100), sampler.position, str(error)]))
 """
 
 
-def test_a_cython_module_draws_what_python_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cython_and_python_draw_the_same_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "draws.pyx").write_text(MODULE, encoding="utf-8")
     (tmp_path / "setup.py").write_text(SETUP.format(runtime=str(ROOT / "runtime")), encoding="utf-8")
     command = [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"]
-    built = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, encoding="utf-8")
-    assert built.returncode == 0, built.stderr
+    completed = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, encoding="utf-8")
+    assert completed.returncode == 0, completed.stderr
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    found, drawn, position, error = json.loads(run_python(PROGRAM))
+    draws, tokens, position, error = json.loads(run_python(PROGRAM))
     logits = [1.0, 2.0, 0.5]
-    for i, (token, best, total, bits) in enumerate(found):
+    for i, (token, best, total, bits) in enumerate(draws):
         assert token == draw_with(logits, 0.7, i / 50)
         assert best == 1
         assert total == pytest.approx(1 / softmax(logits, 0.7)[1])
         assert bits == pytest.approx(entropy(softmax(logits, 0.7)))
     sampler = Sampler(0.7, seed=3)
-    assert drawn == [sampler.draw(logits) for _ in range(100)]
+    assert tokens == [sampler.draw(logits) for _ in range(100)]
     assert position == 100
     assert "the logits contain NaN" in error

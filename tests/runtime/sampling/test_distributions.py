@@ -1,4 +1,4 @@
-"""``reweight``, ``softmax`` and ``entropy`` compute what their formulas say."""
+"""``reweight``, ``softmax`` and ``entropy`` agree with their formulas."""
 
 import math
 from typing import Any
@@ -15,17 +15,17 @@ from tests.helpers.sampler_cases import LOGITS, finite_logits, notebook_reweight
 
 
 @pytest.mark.parametrize("temperature", [0.1, 0.2, 0.5, 1.0, 1.2, 5.0])
-def test_reweight_is_the_textbook_function(temperature: float) -> None:
+def test_reweight_equals_the_textbook_function(temperature: float) -> None:
     distribution = np.random.default_rng(1).dirichlet(np.ones(59))
     expected = notebook_reweight(distribution, temperature)
     np.testing.assert_allclose(reweight(distribution, temperature), expected, rtol=1e-12, atol=1e-300)
 
 
-def test_reweight_keeps_zeros_and_needs_no_sum_of_one() -> None:
+def test_reweight_keeps_zeros_and_normalizes() -> None:
     np.testing.assert_allclose(reweight([0.0, 2.0, 0.0, 6.0], 0.5), [0.0, 0.1, 0.0, 0.9])
 
 
-def test_reweight_at_zero_gives_all_to_the_first_of_the_most_likely() -> None:
+def test_reweight_at_temperature_zero_is_one_hot_and_the_lowest_index_wins_a_tie() -> None:
     assert reweight([0.2, 0.4, 0.4], 0).tolist() == [0.0, 1.0, 0.0]
 
 
@@ -33,7 +33,7 @@ def test_reweight_at_zero_gives_all_to_the_first_of_the_most_likely() -> None:
     arrays(np.float64, st.integers(1, 40), elements=st.floats(0, 1e300)).filter(lambda a: bool(a.any())),
     temperatures,
 )
-def test_reweight_always_returns_a_distribution(weights: NDArray[np.float64], temperature: float) -> None:
+def test_reweight_returns_a_distribution(weights: NDArray[np.float64], temperature: float) -> None:
     reweighted = reweight(weights, temperature)
     assert math.isclose(reweighted.sum(), 1.0, rel_tol=1e-9)
     assert (reweighted >= 0).all()
@@ -41,13 +41,13 @@ def test_reweight_always_returns_a_distribution(weights: NDArray[np.float64], te
 
 
 @pytest.mark.parametrize("bad", [[], [0.0, 0.0], [0.5, -0.1], [math.nan, 1.0], [math.inf, 1.0], [[0.5, 0.5]]])
-def test_reweight_refuses_what_is_no_distribution(bad: Any) -> None:
+def test_reweight_rejects_invalid_probabilities(bad: Any) -> None:
     with pytest.raises(SamplingError):
         reweight(bad)
 
 
 @given(finite_logits, temperatures)
-def test_softmax_is_numpys_formula(logits: NDArray[np.float64], temperature: float) -> None:
+def test_softmax_equals_the_formula_in_numpy(logits: NDArray[np.float64], temperature: float) -> None:
     with np.errstate(over="ignore"):
         scaled = logits - logits.max()
         expected = (
@@ -56,7 +56,7 @@ def test_softmax_is_numpys_formula(logits: NDArray[np.float64], temperature: flo
     np.testing.assert_allclose(softmax(logits, temperature), expected / expected.sum(), rtol=1e-12)
 
 
-def test_entropy_is_of_a_distribution_and_in_bits() -> None:
+def test_entropy_equals_the_formula_in_bits() -> None:
     assert entropy(np.full(8, 0.125)) == pytest.approx(3.0)
     assert entropy([1.0, 0.0]) == 0.0
     assert entropy([3.0, 1.0]) == pytest.approx(entropy([0.75, 0.25]))
@@ -66,14 +66,13 @@ def test_entropy_is_of_a_distribution_and_in_bits() -> None:
         probabilities = softmax(LOGITS, temperature)
         expected = -sum(p * math.log2(p) for p in probabilities if p > 0)
         assert entropy(probabilities) == pytest.approx(expected, abs=1e-12)
-        # The entropies of a distribution at several temperatures differ.
         assert entropy(reweight(softmax(LOGITS), temperature)) == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize("wrong", [LOGITS, [0.5, math.nan], [0.0, 0.0], [0.5, math.inf], [], [[0.5, 0.5]]])
-def test_entropy_and_reweight_refuse_the_same(wrong: Any) -> None:
+@pytest.mark.parametrize("bad", [LOGITS, [0.5, math.nan], [0.0, 0.0], [0.5, math.inf], [], [[0.5, 0.5]]])
+def test_entropy_and_reweight_reject_the_same_arguments(bad: Any) -> None:
     for function in (entropy, reweight):
         with pytest.raises(SamplingError, match="probabilities"):
-            function(wrong)
+            function(bad)
     with pytest.raises(SamplingError, match=r"softmax\(logits\)"):
         entropy(LOGITS)

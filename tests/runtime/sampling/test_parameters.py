@@ -1,4 +1,4 @@
-"""The parameters of generation as one object, and as keywords."""
+"""Sampling parameters can be passed as an object or as keywords."""
 
 import copy
 import math
@@ -11,7 +11,7 @@ from textgen_runtime import Model, Sampling, SamplingError
 from textgen_runtime.sampling.parameters import SamplingOptions
 
 
-def test_every_parameter_is_a_keyword_and_an_attribute_of_the_sampler(tiny: Model) -> None:
+def test_each_parameter_is_a_keyword_and_a_sampler_attribute(tiny: Model) -> None:
     assert list(SamplingOptions.__annotations__) == list(Sampling.__slots__)
     sampling = Sampling(temperature=0.7)
     generation = tiny.start("abc", seed=1, sampling=sampling)
@@ -21,17 +21,17 @@ def test_every_parameter_is_a_keyword_and_an_attribute_of_the_sampler(tiny: Mode
 
 
 @pytest.mark.parametrize("temperature", [-0.1, math.nan, math.inf, -math.inf, 10**400])
-def test_a_parameter_that_is_not_as_stated(temperature: float) -> None:
+def test_a_temperature_out_of_range_is_an_error(temperature: float) -> None:
     with pytest.raises(SamplingError, match="temperature must be a finite number, 0 or more, not"):
         Sampling(temperature)
 
 
-def test_another_type() -> None:
+def test_a_temperature_of_the_wrong_type_is_a_type_error() -> None:
     with pytest.raises(TypeError):
         Sampling("0.5")  # type: ignore[arg-type]
 
 
-def test_it_is_a_value() -> None:
+def test_sampling_is_an_immutable_value() -> None:
     sampling = Sampling(temperature=1)
     assert sampling == Sampling(1.0) != Sampling(0.9)
     assert sampling != (1.0,)
@@ -39,9 +39,9 @@ def test_it_is_a_value() -> None:
     assert repr(sampling) == "Sampling(temperature=1.0)"
     assert sampling.replace(temperature=0.2) == Sampling(0.2)
     assert sampling.as_dict() == {"temperature": 1.0}
-    for other in (copy.copy(sampling), copy.deepcopy(sampling), pickle.loads(pickle.dumps(sampling))):  # noqa: S301 (its own)
+    for other in (copy.copy(sampling), copy.deepcopy(sampling), pickle.loads(pickle.dumps(sampling))):  # noqa: S301 (written by this test)
         assert other == sampling
-    with pytest.raises(AttributeError, match=r"immutable: make another with replace\(temperature=...\)"):
+    with pytest.raises(AttributeError, match=r"immutable: use replace\(temperature=...\) for a changed copy"):
         sampling.temperature = 0.1
     with pytest.raises(AttributeError, match="immutable"):
         del sampling.temperature
@@ -50,14 +50,14 @@ def test_it_is_a_value() -> None:
 
 
 @pytest.mark.parametrize("call", ["generate", "stream", "start"])
-def test_an_object_does_what_keywords_do(tiny: Model, call: str) -> None:
+def test_an_object_and_keywords_give_the_same_text(tiny: Model, call: str) -> None:
     def text(**options: Any) -> str:
-        made = getattr(tiny, call)("abc", seed=2, **options)
-        return str(made.take(400)) if call == "start" else "".join(made)
+        result = getattr(tiny, call)("abc", seed=2, **options)
+        return str(result.take(400)) if call == "start" else "".join(result)
 
     assert text(sampling=Sampling(temperature=1.1)) == text(temperature=1.1) != text()
     assert text() == text(sampling=Sampling())
-    with pytest.raises(TypeError, match="give sampling or temperature, not both"):
+    with pytest.raises(TypeError, match="pass sampling or temperature, not both"):
         text(sampling=Sampling(), temperature=0.5)
     with pytest.raises(TypeError, match="temprature"):
         text(temprature=0.5)
@@ -65,13 +65,13 @@ def test_an_object_does_what_keywords_do(tiny: Model, call: str) -> None:
         text(sampling=0.5)
 
 
-def test_several_prompts_take_one_sampling_or_one_each(tiny: Model) -> None:
+def test_several_prompts_accept_one_sampling_or_one_per_prompt(tiny: Model) -> None:
     prompts, temperatures = ["abc", "dad", "é"], (0.2, 1.0, 1.5)
-    samplings = [Sampling(each) for each in temperatures]
+    samplings = [Sampling(temperature) for temperature in temperatures]
     combined = tiny.generate(prompts, length=50, seed=4, sampling=samplings)
     assert combined == [
-        tiny.start(prompt, temperature=each, seed=4, substream=i).take(50)
-        for i, (prompt, each) in enumerate(zip(prompts, temperatures, strict=True))
+        tiny.start(prompt, temperature=temperature, seed=4, substream=i).take(50)
+        for i, (prompt, temperature) in enumerate(zip(prompts, temperatures, strict=True))
     ]
     same = tiny.generate(prompts, length=50, seed=4, sampling=samplings[1])
     assert same == tiny.generate(prompts, length=50, seed=4, temperature=1.0)
@@ -83,19 +83,19 @@ def test_several_prompts_take_one_sampling_or_one_each(tiny: Model) -> None:
         tiny.generate("abc", sampling=samplings)
 
 
-def test_it_is_read_and_set_while_a_text_runs(tiny: Model) -> None:
+def test_sampling_can_change_during_generation(tiny: Model) -> None:
     generation = tiny.start("abc", temperature=1.0, seed=6)
     chunks = generation.stream(200)
     first = next(chunks)
     generation.sampling = generation.sampling.replace(temperature=0.0)
     assert generation.sampler.temperature == 0.0
-    rest = "".join(chunks)
+    remaining = "".join(chunks)
     clone = tiny.start("abc", temperature=1.0, seed=6)
     assert clone.take(len(first)) == first
     clone.sampler.temperature = 0.0
     assert clone.sampling == Sampling(0.0)
-    assert clone.take(200 - len(first)) == rest
+    assert clone.take(200 - len(first)) == remaining
 
 
-def test_a_sampler_keeps_its_simple_call() -> None:
+def test_a_sampler_draws_from_a_list() -> None:
     assert textgen.Sampler(temperature=0.5, seed=7).draw([1.0, 2.0, 4.0]) in (0, 1, 2)

@@ -1,4 +1,4 @@
-"""A random stream follows from its seed and position alone, in copies, threads and processes too."""
+"""The random stream depends only on seed, substream and position: in copies, threads and processes."""
 
 import copy
 import os
@@ -14,7 +14,7 @@ from textgen_runtime import Sampler, SamplingError
 from tests.helpers.sampler_cases import LOGITS
 
 
-def test_bad_seeds() -> None:
+def test_a_seed_or_substream_out_of_range_is_an_error() -> None:
     for seed in (-1, 2**128, 10**5000):
         with pytest.raises(SamplingError, match="seed must be from 0 to"):
             Sampler(1.0, seed)
@@ -25,18 +25,18 @@ def test_bad_seeds() -> None:
         Sampler(1.0, 1.5)  # type: ignore[arg-type]
 
 
-def test_the_largest_seed_has_streams_of_its_own() -> None:
-    """In numpy, seed 2**128 + 7 is substream 1 of seed 7: its entropy is the same."""
+def test_the_largest_seeds_have_separate_streams() -> None:
+    """In numpy, seed 2**128 + 7 equals substream 1 of seed 7, so a larger seed is an error."""
     rows = np.tile(LOGITS, (50, 1))
-    drawn = {
+    streams = {
         tuple(Sampler(1.0, seed, substream).draw_batch(rows))
         for seed in (7, 2**127 + 7, 2**128 - 1)
         for substream in (0, 1, 2**32 - 1)
     }
-    assert len(drawn) == 9
+    assert len(streams) == 9
 
 
-def test_streams_of_a_seed_are_different_and_a_state_can_be_handed_on() -> None:
+def test_substreams_differ_and_a_position_continues_a_stream() -> None:
     texts = [tuple(Sampler(1.0, seed=4, substream=i).draw_batch(np.tile(LOGITS, (40, 1)))) for i in range(5)]
     assert len(set(texts)) == 5
     first = Sampler(1.0, seed=4)
@@ -47,7 +47,7 @@ def test_streams_of_a_seed_are_different_and_a_state_can_be_handed_on() -> None:
     assert [second.draw(LOGITS) for _ in range(30)] == [first.draw(LOGITS) for _ in range(30)]
 
 
-def test_a_position_is_where_the_stream_stands() -> None:
+def test_a_position_can_be_set_forwards_and_backwards() -> None:
     sampler = Sampler(1.0, seed=4, substream=2)
     rows = np.tile(LOGITS, (20, 1))
     drawn = sampler.draw_batch(rows).tolist()
@@ -62,7 +62,7 @@ def test_a_position_is_where_the_stream_stands() -> None:
     assert sampler.position == 20
 
 
-def test_the_random_stream_ends_at_the_last_position() -> None:
+def test_a_draw_at_the_last_position_is_an_error() -> None:
     sampler = Sampler(1.0, seed=4)
     sampler.position = 2**63 - 2
     sampler.draw(LOGITS)
@@ -75,22 +75,22 @@ def test_the_random_stream_ends_at_the_last_position() -> None:
     assert sampler.position == 2**63 - 1
 
 
-def test_copies_and_pickles_go_on_from_where_they_were_made() -> None:
+def test_copies_and_pickles_continue_at_the_same_position() -> None:
     sampler = Sampler(0.7, seed=4, substream=2)
     sampler.draw_batch(np.tile(LOGITS, (33, 1)))
-    twins = [copy.copy(sampler), copy.deepcopy(sampler), pickle.loads(pickle.dumps(sampler))]  # noqa: S301
+    clones = [copy.copy(sampler), copy.deepcopy(sampler), pickle.loads(pickle.dumps(sampler))]  # noqa: S301
     expected = [sampler.draw(LOGITS) for _ in range(40)]
-    for clone in twins:
+    for clone in clones:
         assert (clone.temperature, clone.seed, clone.substream, clone.position) == (0.7, 4, 2, 33)
         assert [clone.draw(LOGITS) for _ in range(40)] == expected
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_a_forked_process_draws_on_while_a_thread_drew() -> None:
-    """The thread holds the sampler's lock and is not there in the child to release it."""
-    rows, wide = np.zeros((400_000, 64), np.float32), 400_000
-    # It is tried again should this thread not have run while the other one drew.
+def test_a_sampler_works_in_a_process_forked_during_a_draw() -> None:
+    """A thread of the parent holds the lock of the sampler. That thread does not exist in the child."""
+    rows, row_count = np.zeros((400_000, 64), np.float32), 400_000
+    # Repeat if the thread finished before the fork: exit code 2.
     for _ in range(20):
         sampler = Sampler(1.0, seed=6)
         thread = threading.Thread(target=sampler.draw_batch, args=(rows,))
@@ -105,8 +105,8 @@ def test_a_forked_process_draws_on_while_a_thread_drew() -> None:
                 drawn = [sampler.draw(rows[0]) for _ in range(50)]
                 expected = Sampler(1.0, seed=6)
                 expected.position = position
-                right = drawn == [expected.draw(rows[0]) for _ in range(50)]
-                os._exit((2 if position == wide else 0) if right else 1)
+                correct = drawn == [expected.draw(rows[0]) for _ in range(50)]
+                os._exit((2 if position == row_count else 0) if correct else 1)
             finally:
                 os._exit(3)
         thread.join()
@@ -116,24 +116,24 @@ def test_a_forked_process_draws_on_while_a_thread_drew() -> None:
     assert code == 0
 
 
-def test_threads_may_share_a_sampler() -> None:
-    """Draws take turns: together the threads draw exactly what one of them alone would."""
+def test_threads_can_share_a_sampler() -> None:
+    """All threads together draw the same tokens as one thread."""
     workers, calls = 8, 300
-    wide = np.random.default_rng(0).normal(size=(40, 200))
-    shared, alone = Sampler(1.0, seed=6), Sampler(1.0, seed=6)
-    combined = threading.Barrier(workers)
+    logits = np.random.default_rng(0).normal(size=(40, 200))
+    shared, reference = Sampler(1.0, seed=6), Sampler(1.0, seed=6)
+    barrier = threading.Barrier(workers)
     drawn: list[int] = []
 
     def work() -> None:
-        combined.wait()
+        barrier.wait()
         for _ in range(calls):
-            drawn.extend(shared.draw_batch(wide).tolist())
+            drawn.extend(shared.draw_batch(logits).tolist())
 
     threads = [threading.Thread(target=work) for _ in range(workers)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    expected = [token for _ in range(workers * calls) for token in alone.draw_batch(wide).tolist()]
-    assert shared.position == alone.position
+    expected = [token for _ in range(workers * calls) for token in reference.draw_batch(logits).tolist()]
+    assert shared.position == reference.position
     assert Counter(drawn) == Counter(expected)

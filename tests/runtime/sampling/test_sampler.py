@@ -1,4 +1,4 @@
-"""The sampler draws each token with its probability, and refuses what nothing can be drawn from."""
+"""The sampler draws each token with its probability, and rejects invalid logits."""
 
 import math
 from array import array
@@ -23,16 +23,16 @@ from tests.helpers.sampler_cases import (
     temperatures,
 )
 
-# A statistical test that is right fails by chance once in this many runs; its seed is fixed anyway.
+# Probability of a false failure of a statistical test. The seeds are fixed.
 SIGNIFICANCE = 1e-3
 
 uniforms = st.floats(0.0, 1.0, exclude_max=True)
 
 
-def uniforms_of(seed: int, count: int, stream: int = 0) -> list[float]:
-    """The project's uniforms, from numpy's integers."""
-    source = PCG64(SeedSequence(seed, spawn_key=(stream,) if stream else ()))
-    return [(int(raw) >> 11) / 2**53 for raw in source.random_raw(count)]
+def numpy_uniforms(seed: int, count: int, stream: int = 0) -> list[float]:
+    """Compute the uniform numbers of the project from the integers of numpy."""
+    rng = PCG64(SeedSequence(seed, spawn_key=(stream,) if stream else ()))
+    return [(int(raw) >> 11) / 2**53 for raw in rng.random_raw(count)]
 
 
 @pytest.mark.parametrize("temperature", [0.2, 0.5, 1.0, 1.2, 3.0])
@@ -40,7 +40,7 @@ def test_draws_follow_the_softmax(temperature: float) -> None:
     rows = np.tile(LOGITS, (200_000, 1))
     counts = np.bincount(Sampler(temperature, seed=11).draw_batch(rows), minlength=len(LOGITS))
     expected = notebook_reweight(np.exp(LOGITS.astype(np.float64)), temperature) * len(rows)
-    # The test wants at least a handful expected in each bin.
+    # The chi-squared test needs at least 5 expected draws per bin.
     rare = expected < 5
     assert counts[rare].sum() <= 30
     result = stats.chisquare(counts[~rare], expected[~rare] * counts[~rare].sum() / expected[~rare].sum())
@@ -52,7 +52,7 @@ def test_draws_follow_the_softmax(temperature: float) -> None:
 def test_draws_invert_the_cumulative_distribution(temperature: float, stream: int) -> None:
     sampler = Sampler(temperature, seed=5, substream=stream)
     cumulative = np.cumsum(softmax(LOGITS, temperature))
-    expected = [int(np.searchsorted(cumulative, u, side="right")) for u in uniforms_of(5, 500, stream)]
+    expected = [int(np.searchsorted(cumulative, u, side="right")) for u in numpy_uniforms(5, 500, stream)]
     assert [sampler.draw(LOGITS) for _ in range(500)] == expected
 
 
@@ -66,22 +66,24 @@ def test_golden_draws_never_change() -> None:
 
 
 @given(finite_logits, temperatures, uniforms)
-def test_a_draw_is_a_possible_token(logits: NDArray[np.float64], temperature: float, uniform: float) -> None:
+def test_a_drawn_token_has_positive_probability(
+    logits: NDArray[np.float64], temperature: float, uniform: float
+) -> None:
     token = draw_with(logits, temperature, uniform)
     assert softmax(logits, temperature)[token] > 0
 
 
 @given(st.integers(1, 60), st.integers(0, 2**32), uniforms)
-def test_a_draw_is_never_an_impossible_token(size: int, seed: int, uniform: float) -> None:
-    random = np.random.default_rng(seed)
-    logits = np.where(random.random(size) < 0.7, -np.inf, random.normal(size=size))
-    logits[random.integers(size)] = 0.0
+def test_an_impossible_token_is_never_drawn(size: int, seed: int, uniform: float) -> None:
+    rng = np.random.default_rng(seed)
+    logits = np.where(rng.random(size) < 0.7, -np.inf, rng.normal(size=size))
+    logits[rng.integers(size)] = 0.0
     for extreme in (uniform, 0.0, 1.0 - 2.0**-53):
         assert np.isfinite(logits[draw_with(logits, 1.0, extreme)])
 
 
-def test_the_walk_ends_at_both_ends_of_the_unit_interval() -> None:
-    # All the mass at both ends; the middle is impossible.
+def test_draws_at_the_ends_of_the_unit_interval() -> None:
+    # Tokens 0 and 3 have probability 1/2 each.
     logits = [0.0, -math.inf, -math.inf, 0.0, -math.inf]
     assert draw_with(logits, 1.0, 0.0) == 0
     assert draw_with(logits, 1.0, math.nextafter(0.5, 0)) == 0
@@ -89,7 +91,7 @@ def test_the_walk_ends_at_both_ends_of_the_unit_interval() -> None:
     assert draw_with(logits, 1.0, 1.0 - 2.0**-53) == 3
 
 
-def test_temperature_zero_takes_the_lowest_id_of_equals_and_one_uniform() -> None:
+def test_temperature_zero_draws_the_lowest_id_of_a_tie_and_uses_one_uniform() -> None:
     sampler = Sampler(0, seed=9)
     assert [sampler.draw([1.0, 7.0, 7.0, 2.0]) for _ in range(3)] == [1, 1, 1]
     sampler.temperature = 1.0
@@ -101,7 +103,7 @@ def test_temperature_zero_takes_the_lowest_id_of_equals_and_one_uniform() -> Non
 
 @pytest.mark.parametrize("temperature", [0.0, 0.5, 2.0])
 @pytest.mark.parametrize(
-    ("bad", "word"),
+    ("bad", "message"),
     [
         ([0.0, math.nan], "NaN"),
         ([math.nan, 0.0], "NaN"),
@@ -113,20 +115,20 @@ def test_temperature_zero_takes_the_lowest_id_of_equals_and_one_uniform() -> Non
         (0.0, "dimension"),
     ],
 )
-def test_logits_that_nothing_can_be_drawn_from(bad: Any, word: str, temperature: float) -> None:
-    with pytest.raises(SamplingError, match=word):
+def test_invalid_logits_are_an_error(bad: Any, message: str, temperature: float) -> None:
+    with pytest.raises(SamplingError, match=message):
         Sampler(temperature).draw(bad)
-    with pytest.raises(SamplingError, match=word):
+    with pytest.raises(SamplingError, match=message):
         softmax(bad, temperature)
 
 
-def test_one_bad_row_is_an_error() -> None:
+def test_an_invalid_row_of_a_batch_is_an_error() -> None:
     with pytest.raises(SamplingError, match="NaN"):
         Sampler().draw_batch(np.array([[0.0, 1.0], [0.0, math.nan], [0.0, 1.0]]))
 
 
 @pytest.mark.parametrize("bad", [-0.1, math.nan, math.inf, -math.inf, 10**400])
-def test_bad_temperatures(bad: float) -> None:
+def test_a_temperature_out_of_range_is_an_error(bad: float) -> None:
     for call in (lambda: Sampler(bad), lambda: reweight([1.0], bad), lambda: softmax([1.0], bad)):
         with pytest.raises(SamplingError, match="temperature"):
             call()
@@ -137,13 +139,13 @@ def test_bad_temperatures(bad: float) -> None:
 
 
 @pytest.mark.parametrize("bad", [-0.01, 1.0, math.nan])
-def test_bad_uniforms(bad: float) -> None:
+def test_a_uniform_out_of_range_is_an_error(bad: float) -> None:
     with pytest.raises(SamplingError, match="uniform"):
         draw_with(LOGITS, 1.0, bad)
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.int64, list, ">f4", "strided"])
-def test_any_array_of_numbers_is_read_and_none_is_changed(kind: Any) -> None:
+def test_logits_of_any_array_type_are_accepted_and_not_changed(kind: Any) -> None:
     values = [3.0, 1.0, 2.0, -4.0]
     if kind is list:
         given_logits: Any = list(values)
@@ -154,29 +156,29 @@ def test_any_array_of_numbers_is_read_and_none_is_changed(kind: Any) -> None:
         given_logits.flags.writeable = False
     expected = Sampler(0.9, seed=3)
     sampler = Sampler(0.9, seed=3)
-    wanted = [expected.draw(np.array(values)) for _ in range(100)]
-    assert [sampler.draw(given_logits) for _ in range(100)] == wanted
+    tokens = [expected.draw(np.array(values)) for _ in range(100)]
+    assert [sampler.draw(given_logits) for _ in range(100)] == tokens
     np.testing.assert_allclose(softmax(given_logits), softmax(values))
     assert list(given_logits) == values
 
 
-@pytest.mark.parametrize("single", [True, False])
-def test_any_buffer_of_numbers_is_read(single: bool) -> None:
-    """With numpy's help where C cannot walk it."""
-    kind: Literal["f", "d"] = "f" if single else "d"
+@pytest.mark.parametrize("is_float32", [True, False])
+def test_logits_of_any_buffer_type_are_accepted(is_float32: bool) -> None:
+    """Strided and misaligned buffers are converted by numpy."""
+    kind: Literal["f", "d"] = "f" if is_float32 else "d"
     values = [3.0, 1.0, 2.0, -4.0]
     plain = array(kind, values)
-    spread = array(kind, [0.0] * 8)
-    spread[::2] = plain
-    # One byte further than numbers start at.
-    room = bytearray(1) + plain.tobytes()
-    misaligned = np.frombuffer(room, np.float32 if single else np.float64, offset=1)
+    strided = array(kind, [0.0] * 8)
+    strided[::2] = plain
+    # One byte after an aligned address.
+    memory = bytearray(1) + plain.tobytes()
+    misaligned = np.frombuffer(memory, np.float32 if is_float32 else np.float64, offset=1)
     expected = [Sampler(0.9, seed).draw(values) for seed in range(20)]
     buffers: list[Any] = [
         plain,
         memoryview(plain),
         memoryview(plain.tobytes()).cast(kind),
-        memoryview(spread)[::2],
+        memoryview(strided)[::2],
         misaligned,
     ]
     for given_logits in buffers:
@@ -187,7 +189,7 @@ def test_any_buffer_of_numbers_is_read(single: bool) -> None:
         Sampler().draw(array(kind))
 
 
-def test_rows_may_be_read_only_and_not_contiguous() -> None:
+def test_a_batch_may_be_read_only_and_not_contiguous() -> None:
     rows = np.random.default_rng(0).normal(size=(6, 50)).T
     rows.flags.writeable = False
     one_by_one = Sampler(1.0, seed=1)

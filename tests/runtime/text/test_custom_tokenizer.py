@@ -272,10 +272,10 @@ def test_level_selects_the_tokenizer(content: bytes, monkeypatch: pytest.MonkeyP
     assert opened.metadata.to_props()["textgen.format"] == "2"
     monkeypatch.delitem(TOKENIZERS, "pair")
     with pytest.raises(
-        textgen.ModelFileError, match=r"textgen\.level is 'pair', and this version reads 'character'"
+        textgen.ModelFileError, match=r"textgen\.level' is 'pair', but this version supports only 'character'"
     ):
         open_model(content)
     wrong = Metadata(PairTokenizer(["abc", *PAIRS[1:]])).to_props()
     monkeypatch.setitem(TOKENIZERS, "pair", PairTokenizer)
-    with pytest.raises(textgen.ModelFileError, match="holds 'abc' at 0, not a pair"):
+    with pytest.raises(textgen.ModelFileError, match="has 'abc' at index 0; expected a pair"):
         Metadata.from_props(wrong)

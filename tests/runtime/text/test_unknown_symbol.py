@@ -170,16 +170,19 @@ def test_only_files_with_an_unknown_symbol_have_format_2(content: bytes) -> None
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"special": '{"unknown": 4}'}, "has the unknown symbol at 4, and its vocabulary has 4 entries"),
-        ({"special": '{"unknown": true}'}, "has the unknown symbol at (true|True)"),
-        ({"special": '{"unknown": -1}'}, "has the unknown symbol at -1"),
-        ({"special": '{"unknown": 1}'}, "holds '' at 0, not a character"),
-        ({"vocabulary": '["d", "a", "b", "c"]'}, "holds 'd' at 0, where the unknown symbol has an empty"),
-        ({"special": '{"begin": 0}'}, "this version reads 'unknown' alone: upgrade"),
-        ({"special": "[]"}, "this version reads 'unknown' alone"),
-        ({"special": "{}"}, "holds '' at 0, not a character"),
-        ({"format": "1"}, "holds '' at 0, not a character"),
-        ({"format": "3"}, "this version reads format 2"),
+        (
+            {"special": '{"unknown": 4}'},
+            "has the token 4 for the unknown symbol, but the vocabulary has 4 entries",
+        ),
+        ({"special": '{"unknown": true}'}, "has the token (true|True) for the unknown symbol"),
+        ({"special": '{"unknown": -1}'}, "has the token -1 for the unknown symbol"),
+        ({"special": '{"unknown": 1}'}, "has '' at index 0; expected a character"),
+        ({"vocabulary": '["d", "a", "b", "c"]'}, "has 'd' at index 0; the unknown symbol must be"),
+        ({"special": '{"begin": 0}'}, "this version supports only 'unknown': upgrade"),
+        ({"special": "[]"}, "this version supports only 'unknown'"),
+        ({"special": "{}"}, "has '' at index 0; expected a character"),
+        ({"format": "1"}, "has '' at index 0; expected a character"),
+        ({"format": "3"}, "this version supports formats up to 2"),
     ],
 )
 @pytest.mark.parametrize("engine", ENGINES)

@@ -1,4 +1,4 @@
-"""Work in several threads: nothing of it runs on after a failure."""
+"""Tasks run in parallel, and none runs on after a failure."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -6,31 +6,31 @@ from functools import partial
 from typing import Any, NoReturn
 
 import pytest
-from textgen_runtime.engines import _side_by_side as side_by_side
-from textgen_runtime.engines._side_by_side import run_side_by_side
+from textgen_runtime.engines import _parallel
+from textgen_runtime.engines._parallel import run_parallel
 
 
 def test_results_are_in_order() -> None:
     with ThreadPoolExecutor(3) as pool:
-        assert run_side_by_side(pool, [partial(pow, number, 2) for number in range(4)]) == [0, 1, 4, 9]
+        assert run_parallel(pool, [partial(pow, number, 2) for number in range(4)]) == [0, 1, 4, 9]
 
 
-def test_an_error_is_told_when_all_have_ended() -> None:
-    done: list[int] = []
+def test_an_error_is_raised_after_all_tasks_have_ended() -> None:
+    results: list[int] = []
 
     def fail() -> NoReturn:
         raise ValueError("no")
 
     with ThreadPoolExecutor(2) as pool, pytest.raises(ValueError, match="no"):
-        run_side_by_side(pool, [fail, lambda: done.append(1)])
-    assert done == [1]
+        run_parallel(pool, [fail, lambda: results.append(1)])
+    assert results == [1]
 
 
 def test_a_second_interrupt_does_not_end_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, release, ended = threading.Event(), threading.Event(), threading.Event()
+    started, release, ended = threading.Event(), threading.Event(), threading.Event()
 
     class Interrupted(threading.Event):
-        """An event of which the first wait is interrupted."""
+        """An event whose first wait is interrupted."""
 
         waits = 0
 
@@ -42,22 +42,22 @@ def test_a_second_interrupt_does_not_end_the_wait(monkeypatch: pytest.MonkeyPatc
             return super().wait(timeout)
 
     def interrupt(_: Any) -> NoReturn:
-        begun.wait()
+        started.wait()
         raise KeyboardInterrupt
 
     def work() -> None:
-        begun.set()
+        started.set()
         release.wait()
         ended.set()
 
-    monkeypatch.setattr(side_by_side, "Event", Interrupted)
-    monkeypatch.setattr(side_by_side, "wait", interrupt)
+    monkeypatch.setattr(_parallel, "Event", Interrupted)
+    monkeypatch.setattr(_parallel, "wait", interrupt)
     with ThreadPoolExecutor(1) as pool:
         try:
             with pytest.raises(KeyboardInterrupt):
-                run_side_by_side(pool, [work, lambda: pytest.fail("it began after the interrupt")])
+                run_parallel(pool, [work, lambda: pytest.fail("the task started after the interrupt")])
             assert ended.is_set()
         finally:
-            # Or the pool would wait forever for work that wrong code has left running.
+            # Otherwise a failed test would wait forever for the running task.
             release.set()
     assert Interrupted.waits == 2

@@ -1,0 +1,63 @@
+"""Run tasks in the threads of a pool, and let no task run on after a failure."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Executor, wait
+from threading import Event, Lock
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+def run_parallel(pool: Executor, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
+    """Run tasks in the threads of a pool and return their results in order.
+
+    When this returns or raises, no task is running and none will start. The caller can then restore
+    everything that the tasks change. An executor alone does not guarantee this: if it cannot start a thread,
+    the submitted task stays in its queue.
+
+    Args:
+        pool: The executor that runs the tasks.
+        tasks: The tasks.
+
+    Raises:
+        BaseException: The first exception of a task, of the start of a thread, or of an interrupt. Tasks that
+            have not started are cancelled. Running tasks are waited for, and further interrupts do not end
+            that wait.
+    """
+    lock = Lock()
+    started: list[Event] = []
+    stopped = Event()
+
+    def run(index: int) -> Result:
+        with lock:
+            if stopped.is_set():
+                raise CancelledError
+            ended = Event()
+            started.append(ended)
+        try:
+            return tasks[index]()
+        finally:
+            ended.set()
+
+    try:
+        futures = [pool.submit(run, index) for index in range(len(tasks))]
+        wait(futures)
+    except BaseException:
+        _stop(lock, started, stopped)
+        raise
+    return [future.result() for future in futures]
+
+
+def _stop(lock: Lock, started: list[Event], stopped: Event) -> None:
+    """Let no further task start, and wait for the tasks that have started."""
+    waiting = True
+    while waiting:
+        try:
+            with lock:
+                stopped.set()
+            for ended in started:
+                ended.wait()
+            waiting = False
+        except KeyboardInterrupt:
+            # The caller raises the first interrupt after the wait.
+            continue
