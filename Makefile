@@ -1,12 +1,12 @@
-# make demo    train for a minute and read what the model writes
-# make test    run the whole test suite
-# make test-core   build the C core with gcc and clang, under sanitizers and for other systems, and test it
-# make lint    check format, style and types
-# make docs    build the documentation site in build/docs
+# make demo        train for one minute and print samples
+# make test        run all tests
+# make test-core   test the C core with gcc and clang, with sanitizers, and cross-compile it for other systems
+# make lint        check formatting, style and types
+# make docs        build the documentation site in build/docs
 #
 # make nietzsche, quality, budgets, threads, bench, peers, fuzz, interrupts, sanitize, images: see CONTRIBUTING.md.
 #
-# Each builds what it needs in .venv, from nothing.
+# Each target creates the environment that it needs in .venv.
 
 PYTHON ?= python3
 VENV := .venv
@@ -30,7 +30,7 @@ demo: $(VENV)/train.installed
 test: $(VENV)/dev.installed
 	$(BIN)/python -m pytest
 
-# clang comes from a package of PyPI, which also has what other systems' compilers need.
+# clang comes from ziglang, a package on PyPI that also contains headers and libraries of other systems.
 CLANG := $(CURDIR)/$(BIN)/python -m ziglang cc
 
 test-core: $(VENV)/dev.installed $(VENV)/clang.installed
@@ -40,7 +40,7 @@ lint: $(VENV)/dev.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	$(BIN)/ruff check .
-	# It calls another of its tools by name.
+	# cython-lint runs a second tool of .venv, which must be in PATH.
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint runtime
 	$(BIN)/mypy
 
@@ -51,12 +51,12 @@ format: $(VENV)/dev.installed
 
 .PHONY: docs docs-links
 
-# Warnings are errors. Unchanged pages are read again, because their warnings would be lost otherwise.
+# Warnings are errors. --fresh-env repeats the warnings of unchanged pages.
 docs: $(VENV)/docs.installed
 	rm -rf build/docs
 	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going docs build/docs
 
-# Follows links to other hosts, so that it depends on the network.
+# Checks external links, so that the result depends on the network.
 docs-links: $(VENV)/docs.installed
 	$(BIN)/sphinx-build --quiet --fresh-env --builder linkcheck docs build/docs-links
 
@@ -92,12 +92,12 @@ fuzz: $(VENV)/dev.installed
 interrupts: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/interrupts.py
 
-# The pictures of the README; the screenshots need Chromium.
+# The images of the README. The screenshots require Chromium.
 images: $(VENV)/dev.installed
 	$(BIN)/python docs/images/make_images.py
 
-# The extensions built with address and undefined-behaviour checks, in a folder of their own, and their tests.
-# Python itself does not free everything at exit, so leaks are not looked for.
+# Build the extensions with address and undefined-behaviour sanitizers in a separate folder, and test them.
+# Leak detection is off, because Python does not free all memory at exit.
 sanitize: $(VENV)/dev.installed
 	CFLAGS="$(CHECKS)" LDFLAGS="$(CHECKS)" $(BIN)/python setup.py --quiet build --force \
 		--build-lib $(SANITIZED) --build-temp $(SANITIZED)-objects
@@ -118,7 +118,7 @@ $(VENV)/clang.installed: $(VENV)/dev.installed
 	$(BIN)/python -m pip install --quiet "ziglang>=0.13"
 	touch $@
 
-# The package is installed already: this adds what the extra names, and builds nothing.
+# The package is already installed. This installs only the requirements of the extra.
 $(VENV)/docs.installed: $(VENV)/train.installed
 	$(BIN)/python -m pip install --quiet "textgen-onnx[docs]"
 	touch $@

@@ -1,11 +1,10 @@
-"""Sends Ctrl-C to each command at random moments, and counts what comes of it.
+"""Interrupt each command at random times, and count the outcomes.
 
-A moment is drawn uniformly between the launcher's first statement and some time later: half a second, and
-seconds for ``textgen-train``, whose import of torch takes that long. The signal goes to the whole process
-group, as a terminal sends it. Each command is to end by SIGINT or with exit code 130 (a shell shows both as
-130), with nothing on standard error but what textgen-train and textgen-bench tell their user, and with no
-process left.
-A short run may also have come to its end before. Exits with 1 where anything else was seen.
+The time is uniform between the first statement of the launcher and a limit: half a second, or several seconds
+for textgen-train, because importing torch takes that long. SIGINT is sent to the process group, as by a
+terminal. Expected outcomes are an end by SIGINT, exit code 130, and exit code 0 of a run that ended before.
+Standard error must contain only regular messages of textgen-train and textgen-bench, and no process may
+remain. The exit code is 1 after any other outcome.
 """
 
 import argparse
@@ -24,24 +23,24 @@ from pathlib import Path
 
 PROGRAMS = Path(sys.executable).parent
 
-# Imported by the interpreter before anything else; closes a pipe when the launcher's first statement has run.
-WATCH = """
+# A sitecustomize module that closes a pipe after the first statement of the launcher.
+SITECUSTOMIZE = """
 import _signal, os
 original = _signal.signal
 def signal(*arguments):
-    before = original(*arguments)
+    previous = original(*arguments)
     _signal.signal = original
-    os.close(int(os.environ.pop("WATCHED")))
-    return before
-if "WATCHED" in os.environ:
+    os.close(int(os.environ.pop("LAUNCHER_PIPE")))
+    return previous
+if "LAUNCHER_PIPE" in os.environ:
     _signal.signal = signal
 """
 
-# How long a command may take to end after the signal.
-PATIENCE_SECONDS = 20.0
+# Maximum time between the signal and the end of the command.
+TIMEOUT_SECONDS = 20.0
 
-# What textgen-train tells when a run is interrupted, and textgen-bench on a busy machine.
-OWED = (
+# Regular messages: of an interrupted textgen-train, and of textgen-bench on a busy machine.
+EXPECTED_STDERR = (
     b"interrupted",
     b"training characters",
     b"LSTM units",
@@ -52,7 +51,7 @@ OWED = (
 
 @dataclass
 class Case:
-    """A command, and within how many seconds of its start it is interrupted."""
+    """A command, and the maximum number of seconds before it is interrupted."""
 
     arguments: list[str]
     seconds: float = 0.5
@@ -77,46 +76,46 @@ CASES = [
 
 
 def main() -> int:
-    """Interrupt every command, and print a row for each."""
+    """Interrupt every command, and print one row per command."""
     command = argparse.ArgumentParser(description=__doc__)
     command.add_argument(
-        "--moments",
+        "--repeats",
         type=int,
         default=200,
-        help="for each command (default 200), and a fifth of it where they are spread over seconds",
+        help="runs per command (default 200); a fifth of that if the limit is above one second",
     )
-    command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--only", default="", help="only commands that contain this text")
+    command.add_argument("--seed", type=int, default=0, help="seed of the delays (default 0)")
+    command.add_argument("--only", default="", help="run only commands that contain this text")
     arguments = command.parse_args()
-    # What is started in the background has it ignored, and children inherit that.
+    # A shell ignores SIGINT in background processes, and child processes inherit this.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     rng = random.Random(arguments.seed)
-    columns = ("by SIGINT", "exit 130", "exit 0", "other exit", "noise", "survivors")
-    print(f"{'moments':>8}{'within':>8}" + "".join(f"{column:>11}" for column in columns))
+    columns = ("by SIGINT", "exit 130", "exit 0", "other exit", "stderr", "survivors")
+    print(f"{'runs':>8}{'within':>8}" + "".join(f"{column:>11}" for column in columns))
     failed = False
     for case in CASES:
         if arguments.only not in case.name:
             continue
-        seen: Counter[str] = Counter()
-        moments = max(1, arguments.moments // (5 if case.seconds > 1 else 1))
-        for _ in range(moments):
-            seen.update(interrupt(case, rng.uniform(0.0, case.seconds)))
-        failed |= bool(seen["other exit"] or seen["noise"] or seen["survivors"])
-        figures = "".join(f"{seen[column]:>11}" for column in columns)
-        print(f"{moments:>8}{case.seconds:>6.1f} s{figures}  {case.name}", flush=True)
+        outcomes: Counter[str] = Counter()
+        runs = max(1, arguments.repeats // (5 if case.seconds > 1 else 1))
+        for _ in range(runs):
+            outcomes.update(interrupt(case, rng.uniform(0.0, case.seconds)))
+        failed |= bool(outcomes["other exit"] or outcomes["stderr"] or outcomes["survivors"])
+        figures = "".join(f"{outcomes[column]:>11}" for column in columns)
+        print(f"{runs:>8}{case.seconds:>6.1f} s{figures}  {case.name}", flush=True)
     return int(failed)
 
 
-def interrupt(case: Case, after: float) -> Iterator[str]:
-    """Start a command, interrupt it, and tell what was seen."""
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        (place / "sitecustomize.py").write_text(WATCH, encoding="utf-8")
-        (place / "short.txt").write_text("the will to power\n" * 400, encoding="utf-8")
-        (place / "long.txt").write_text("the will to power\n" * 400_000, encoding="utf-8")
+def interrupt(case: Case, delay: float) -> Iterator[str]:
+    """Start a command, interrupt it after a delay in seconds, and yield the outcomes."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "sitecustomize.py").write_text(SITECUSTOMIZE, encoding="utf-8")
+        (folder / "short.txt").write_text("the will to power\n" * 400, encoding="utf-8")
+        (folder / "long.txt").write_text("the will to power\n" * 400_000, encoding="utf-8")
         reader, writer = os.pipe()
-        environment = os.environ | {"PYTHONPATH": folder, "WATCHED": str(writer)}
-        with (place / "stderr").open("wb") as stderr:
+        environment = os.environ | {"PYTHONPATH": name, "LAUNCHER_PIPE": str(writer)}
+        with (folder / "stderr").open("wb") as stderr:
             process = subprocess.Popen(
                 [str(PROGRAMS / case.arguments[0]), *case.arguments[1:]],
                 cwd=folder,
@@ -129,20 +128,20 @@ def interrupt(case: Case, after: float) -> Iterator[str]:
         os.close(writer)
         os.read(reader, 1)
         os.close(reader)
-        time.sleep(after)
+        time.sleep(delay)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGINT)
         yield from outcome(process)
-        lines = (place / "stderr").read_bytes().splitlines()
-        if noise := [line for line in lines if not any(owed in line for owed in OWED)]:
-            print(f"after {after:.4f} s, {case.name}:", *noise, sep="\n  ", file=sys.stderr)
-            yield "noise"
+        lines = (folder / "stderr").read_bytes().splitlines()
+        if unexpected := [line for line in lines if not any(text in line for text in EXPECTED_STDERR)]:
+            print(f"after {delay:.4f} s, {case.name}:", *unexpected, sep="\n  ", file=sys.stderr)
+            yield "stderr"
 
 
 def outcome(process: "subprocess.Popen[bytes]") -> Iterator[str]:
-    """How the process ended, and whether it left any of its group behind."""
+    """Yield how the process ended, and "survivors" if a process of its group remains."""
     try:
-        code = process.wait(PATIENCE_SECONDS)
+        code = process.wait(TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         yield "survivors"
         os.killpg(process.pid, signal.SIGKILL)

@@ -1,9 +1,9 @@
-"""Damages model files and saved generations at random and reads them: each must run or be refused.
+"""Damage model files and saved generations at random and read them: each must run or be rejected.
 
     python benchmarks/mutate_models.py tests/data/tiny.onnx --count 100000 --reader auto
 
-A crash, a hang, a gigabyte of memory or any exception but the project's own is a defect. The damage that
-caused it is printed, or for a crash and a hang where it happened.
+A crash, a hang, a gigabyte of additional memory, and any exception except the project's own are defects. The
+damaged file is printed; for a crash or a hang, the traceback is printed instead.
 """
 
 import argparse
@@ -19,42 +19,42 @@ from zipfile import ZipFile
 import textgen_runtime as textgen
 from textgen_runtime.bench.checked_fields import checked_fields
 
-CHANGES = 4
+MAX_CHANGES = 4
 
-# Most damage to a whole archive is found by its checksums.
+# The share of archives that are damaged as a file. Their checksums detect most of that damage.
 RAW_SHARE = 0.3
 
 HANG_SECONDS = 60
-MOST_BYTES = 2**30
-LONGEST_MESSAGE = 1000
+MAX_BYTES = 2**30
+MAX_MESSAGE = 1000
 
 
 def mutate(content: bytes, rng: random.Random) -> bytes:
-    """Flip bits, set bytes, cut, repeat or move pieces, a few times."""
+    """Apply a few random changes: flip bits, set bytes, and cut, repeat or copy slices."""
     damaged = bytearray(content)
-    for _ in range(rng.randint(1, CHANGES)):
-        place = rng.randrange(len(damaged))
-        end = min(len(damaged), place + rng.choice((1, 2, 4, 16, 200)))
-        kind = rng.choice(("flip", "flip", "set", "extreme", "cut", "repeat", "move"))
+    for _ in range(rng.randint(1, MAX_CHANGES)):
+        start = rng.randrange(len(damaged))
+        end = min(len(damaged), start + rng.choice((1, 2, 4, 16, 200)))
+        kind = rng.choice(("flip", "flip", "set", "extreme", "cut", "repeat", "copy"))
         if kind == "flip":
-            damaged[place] ^= 1 << rng.randrange(8)
+            damaged[start] ^= 1 << rng.randrange(8)
         elif kind == "set":
-            damaged[place] = rng.randrange(256)
+            damaged[start] = rng.randrange(256)
         elif kind == "extreme":
-            damaged[place:end] = rng.choice((b"\xff", b"\x00", b"\x7f", b"\x80")) * (end - place)
-        elif kind == "cut" and end - place < len(damaged):
-            del damaged[place:end]
+            damaged[start:end] = rng.choice((b"\xff", b"\x00", b"\x7f", b"\x80")) * (end - start)
+        elif kind == "cut" and end - start < len(damaged):
+            del damaged[start:end]
         elif kind == "repeat":
-            damaged[place:place] = damaged[place:end]
+            damaged[start:start] = damaged[start:end]
         else:
-            piece = damaged[place:end]
+            chunk = damaged[start:end]
             target = rng.randrange(len(damaged))
-            damaged[target : target + len(piece)] = piece
+            damaged[target : target + len(chunk)] = chunk
     return bytes(damaged)
 
 
 def mutate_saved(content: bytes, rng: random.Random) -> bytes:
-    """Damage a saved generation, or one of its members under a checksum that is right again."""
+    """Damage a saved generation: the file, or one member of the archive, whose checksum is then updated."""
     if rng.random() < RAW_SHARE:
         return mutate(content, rng)
     with ZipFile(io.BytesIO(content)) as archive:
@@ -63,41 +63,41 @@ def mutate_saved(content: bytes, rng: random.Random) -> bytes:
     members[name] = mutate(members[name], rng)
     damaged = io.BytesIO()
     with ZipFile(damaged, "w") as archive:
-        for each, data in members.items():
-            archive.writestr(each, data)
+        for member, data in members.items():
+            archive.writestr(member, data)
     return damaged.getvalue()
 
 
 class Reader:
-    """Reads damaged files in one of several ways.
+    """A way to read damaged files.
 
     Args:
-        kind: One of ``KINDS``.
-        whole: The model file to damage.
-        folder: Where damaged files may be written.
+        kind: A key of ``KINDS``.
+        model_path: The model file to damage.
+        folder: Folder for damaged files.
     """
 
     KINDS: ClassVar = {
-        "auto": "a model file, as load does unless told otherwise",
-        "checked": "the same, but what was checked of it is handed on to onnxruntime, as textgen-bench does",
-        "onnxruntime": "a model file, by onnxruntime, whatever its graph",
-        "saved": "a saved generation",
+        "auto": "load a model file with the default engine",
+        "checked": "as auto, and load the checked fields with onnxruntime, as textgen-bench does",
+        "onnxruntime": "load a model file with onnxruntime",
+        "saved": "resume a saved generation",
     }
 
-    def __init__(self, kind: str, whole: Path, folder: Path) -> None:
+    def __init__(self, kind: str, model_path: Path, folder: Path) -> None:
         self.kind, self.path = kind, folder / "damaged"
-        self.whole = whole.read_bytes()
+        self.intact = model_path.read_bytes()
         if kind == "saved":
-            self.model = textgen.load(whole)
+            self.model = textgen.load(model_path)
             textgen.save(self.model.start(seed=1), self.path)
-            self.whole = self.path.read_bytes()
+            self.intact = self.path.read_bytes()
 
     def damage(self, rng: random.Random) -> bytes:
-        """Another damaged file."""
-        return (mutate_saved if self.kind == "saved" else mutate)(self.whole, rng)
+        """Return the content of a damaged file."""
+        return (mutate_saved if self.kind == "saved" else mutate)(self.intact, rng)
 
     def attempt(self, content: bytes) -> str:
-        """What became of a file: "ran", or why it was refused."""
+        """Read a damaged file and return the outcome: "ran", or the name of the error."""
         self.path.write_bytes(content)
         try:
             if self.kind == "saved":
@@ -111,40 +111,44 @@ class Reader:
                 model.generate(model.tokenizer.symbols[0], length=8, seed=1)
         except textgen.TextgenError as error:
             message = str(error)
-            if "\n" in message or len(message) > LONGEST_MESSAGE:
+            if "\n" in message or len(message) > MAX_MESSAGE:
                 raise ValueError(message) from error
             return type(error).__name__
         return "ran"
 
 
-def resident() -> int:
-    """The most bytes that this process has had in memory."""
+def peak_resident() -> int:
+    """Return the peak resident memory of this process, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def check_memory(before: int) -> None:
-    """See that the process has taken no gigabyte since.
+    """Check the growth of the peak resident memory.
+
+    Args:
+        before: Previous result of ``peak_resident``.
 
     Raises:
-        MemoryError: If it has.
+        MemoryError: If it grew by more than ``MAX_BYTES``.
     """
-    if resident() - before > MOST_BYTES:
-        raise MemoryError(resident())
+    if peak_resident() - before > MAX_BYTES:
+        raise MemoryError(peak_resident())
 
 
 def main() -> None:
-    """Try many, and print what became of them."""
+    """Read damaged files, and print the number of each outcome."""
     parser = argparse.ArgumentParser(description="Read randomly damaged model files and saved generations.")
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--count", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--reader", choices=Reader.KINDS, default="auto", help=str(Reader.KINDS))
+    help_text = "; ".join(f"{kind}: {text}" for kind, text in Reader.KINDS.items())
+    parser.add_argument("model", type=Path, help="model file to damage")
+    parser.add_argument("--count", type=int, default=100_000, help="number of damaged files (default 100000)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the damage (default 0)")
+    parser.add_argument("--reader", choices=Reader.KINDS, default="auto", help=help_text)
     arguments = parser.parse_args()
     rng = random.Random(arguments.seed)
     outcomes: dict[str, int] = {}
     with TemporaryDirectory() as folder:
         reader = Reader(arguments.reader, arguments.model, Path(folder))
-        before = resident()
+        before = peak_resident()
         for number in range(arguments.count):
             damaged = reader.damage(rng)
             faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)

@@ -1,9 +1,9 @@
-"""Training speed on one thread, with threads inside torch's operations, and with replicas; idle and busy.
+"""Measure training throughput with one thread, with intra-op threads, and with replicas.
 
 python benchmarks/training_threads.py
 
-Whole updates of the presets' networks, in characters a second: medians of rounds that take turns. The busy
-rows have two more processes that do nothing but spin. Replicas are what textgen-train uses.
+The figures are medians of alternating rounds of complete updates of the presets' networks. The second table
+is measured while two other processes spin. textgen-train uses replicas.
 """
 
 import argparse
@@ -34,11 +34,11 @@ NETWORKS = {
     "512 units, batch 32": replace(PRESETS["large"], layers=1),
     "2 x 512 units, batch 32": PRESETS["large"],
 }
-ONE, INSIDE, REPLICAS = "one thread", "threads inside operations", "replicas"
+SINGLE, INTRA_OP, REPLICAS = "one thread", "intra-op threads", "replicas"
 
 
-def contestant(recipe: Recipe, replicas: int, threads: int) -> Callable[[float], float]:
-    """Trains for some seconds and returns the characters a second."""
+def create_candidate(recipe: Recipe, replicas: int, threads: int) -> Callable[[float], float]:
+    """Return a function that trains for the given number of seconds and returns its characters/s."""
     text = np.random.default_rng(0).integers(VOCABULARY, size=CHARACTERS)
     trainer = StatefulTrainer(text, VOCABULARY, recipe, Budget(epochs=1), seed=0, threads=replicas)
     batches = chain.from_iterable(trainer._batches() for _ in iter(int, 1))
@@ -58,7 +58,7 @@ def contestant(recipe: Recipe, replicas: int, threads: int) -> Callable[[float],
 
 @contextlib.contextmanager
 def spinning(count: int) -> Iterator[None]:
-    """Keep some processes busy meanwhile."""
+    """Run processes that spin during the context."""
     processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
         yield
@@ -68,43 +68,46 @@ def spinning(count: int) -> Iterator[None]:
             process.wait()
 
 
-def speeds(recipe: Recipe, threads: int, seconds: float) -> dict[str, float]:
-    """Each contestant's median, in characters a second."""
-    contestants = {
-        ONE: contestant(recipe, 1, 1),
-        INSIDE: contestant(recipe, 1, threads),
-        REPLICAS: contestant(recipe, threads, 1),
+def throughput(recipe: Recipe, threads: int, seconds: float) -> dict[str, float]:
+    """Return the median characters/s of each candidate."""
+    candidates = {
+        SINGLE: create_candidate(recipe, 1, 1),
+        INTRA_OP: create_candidate(recipe, 1, threads),
+        REPLICAS: create_candidate(recipe, threads, 1),
     }
-    for train in contestants.values():
+    for train in candidates.values():
         train(seconds / 4)
-    rounds: dict[str, list[float]] = {name: [] for name in contestants}
+    rounds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(ROUNDS):
-        for name, train in contestants.items():
+        for name, train in candidates.items():
             rounds[name].append(train(seconds))
     return {name: statistics.median(values) for name, values in rounds.items()}
 
 
 def main() -> None:
-    """Print the table."""
+    """Print both tables."""
     command = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    command.add_argument("--threads", type=int, default=available_processors())
-    command.add_argument("--seconds", type=float, default=1.0, help="of a round")
-    command.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
-    arguments = command.parse_args()
-    print(
-        f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, {arguments.threads} threads"
+    command.add_argument(
+        "--threads", type=int, default=available_processors(), help="default: usable processors"
     )
-    for title, spinners in (("idle", 0), (f"busy: {SPINNERS} spinning processes", SPINNERS)):
+    command.add_argument("--seconds", type=float, default=1.0, help="duration of a round (default 1.0)")
+    command.add_argument(
+        "--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), help="default: all"
+    )
+    arguments = command.parse_args()
+    threads = f"{arguments.threads} thread{'s' * (arguments.threads > 1)}"
+    print(f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, {threads}")
+    for title, spinners in (("idle machine", 0), (f"with {SPINNERS} spinning processes", SPINNERS)):
         rows = []
         for name in arguments.networks:
             with spinning(spinners):
-                found = speeds(NETWORKS[name], arguments.threads, arguments.seconds)
-            ratios = [times(found[REPLICAS] / found[other]) for other in (ONE, INSIDE)]
-            rows.append((name, [f"{each:,.0f}/s" for each in found.values()] + ratios))
-        columns = [ONE, INSIDE, REPLICAS, f"{REPLICAS} / {ONE}", f"{REPLICAS} / inside"]
-        print(Section(f"training, {title}, characters a second", columns, rows), end="\n\n", flush=True)
+                measured = throughput(NETWORKS[name], arguments.threads, arguments.seconds)
+            ratios = [times(measured[REPLICAS] / measured[other]) for other in (SINGLE, INTRA_OP)]
+            rows.append((name, [f"{value:,.0f}" for value in measured.values()] + ratios))
+        columns = [SINGLE, INTRA_OP, REPLICAS, f"{REPLICAS} / {SINGLE}", f"{REPLICAS} / {INTRA_OP}"]
+        print(Section(f"training, {title}, characters/s", columns, rows), end="\n\n", flush=True)
 
 
 if __name__ == "__main__":

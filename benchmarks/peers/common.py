@@ -1,4 +1,4 @@
-"""What the peers share: the task's sizes, and how a loop is timed. Standard library only."""
+"""The arguments and the timing that all peer scripts share. Imports only the standard library."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ ROUNDS = 5
 
 
 def arguments() -> argparse.Namespace:
-    """The task: a model of these sizes, and its file for those who read one."""
+    """Parse the sizes of the model, and the model file for the scripts that load it."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--units", type=int, default=128)
     parser.add_argument("--vocabulary", type=int, default=57)
@@ -22,11 +22,11 @@ def arguments() -> argparse.Namespace:
 
 
 def report(generate: Callable[[int], object], characters: int, versions: str) -> None:
-    """Time ``generate(characters)`` after a warm-up, and print the median as JSON."""
+    """Time ``generate(characters)`` after a warm-up, and print the median seconds per character as JSON."""
     generate(max(1, characters // 10))
-    times = []
+    seconds = []
     for _ in range(ROUNDS):
         start = perf_counter()
         generate(characters)
-        times.append((perf_counter() - start) / characters)
-    json.dump({"seconds": statistics.median(times), "versions": versions}, sys.stdout, allow_nan=False)
+        seconds.append((perf_counter() - start) / characters)
+    json.dump({"seconds": statistics.median(seconds), "versions": versions}, sys.stdout, allow_nan=False)

@@ -1,4 +1,4 @@
-"""The textbook's training in Keras: one epoch on a text, with windows of 60 as its chapter 8 has them."""
+"""Train the textbook's Keras model (chapter 8) for one epoch of a text, with windows of 60 characters."""
 
 import argparse
 import json
@@ -16,20 +16,24 @@ WINDOW, STEP, BATCH, UNITS = 60, 3, 128, 128
 
 
 def one_hot(text: str) -> tuple[np.ndarray, np.ndarray]:
-    """All windows and the character behind each, as the textbook makes them."""
+    """Encode all windows and their next characters, as in the textbook.
+
+    Returns:
+        Inputs of shape (windows, 60, vocabulary) and targets of shape (windows, vocabulary).
+    """
     symbols = sorted(set(text))
     tokens = np.array([symbols.index(symbol) for symbol in text])
     starts = np.arange(0, len(text) - WINDOW, STEP)
     inputs = np.zeros((len(starts), WINDOW, len(symbols)), bool)
     targets = np.zeros((len(starts), len(symbols)), bool)
-    for place in range(WINDOW):
-        inputs[np.arange(len(starts)), place, tokens[starts + place]] = True
+    for i in range(WINDOW):
+        inputs[np.arange(len(starts)), i, tokens[starts + i]] = True
     targets[np.arange(len(starts)), tokens[starts + WINDOW]] = True
     return inputs, targets
 
 
 def main() -> None:
-    """Train for an epoch; its seconds and its loss, as JSON."""
+    """Train for one epoch, and print its duration and its loss as JSON."""
     parser = argparse.ArgumentParser()
     parser.add_argument("text", type=Path)
     text = parser.parse_args().text.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The textbook's loop: Keras, and ``predict`` on a window of 60 one-hot characters for every new one."""
+"""The textbook's loop in Keras: ``predict`` on the last 60 one-hot characters for each new character."""
 
 import os
 
@@ -19,15 +19,15 @@ model = keras.Sequential(
 
 
 def generate(characters: int) -> None:
-    text = [0] * WINDOW
+    tokens = [0] * WINDOW
     for _ in range(characters):
         sampled = np.zeros((1, WINDOW, task.vocabulary))
-        for place, token in enumerate(text):
-            sampled[0, place, token] = 1.0
+        for i, token in enumerate(tokens):
+            sampled[0, i, token] = 1.0
         distribution = model.predict(sampled, verbose=0)[0].astype("float64")
         weights = np.exp(np.log(distribution) / TEMPERATURE)
         token = int(np.argmax(np.random.multinomial(1, weights / weights.sum(), 1)))
-        text = [*text[1:], token]
+        tokens = [*tokens[1:], token]
 
 
 report(generate, 40, f"keras {keras.__version__}")

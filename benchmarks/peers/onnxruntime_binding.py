@@ -1,4 +1,4 @@
-"""The same with IO binding: inputs and outputs stay where they are, the state never becomes a new array."""
+"""An onnxruntime loop with IO binding: inputs, outputs and state stay in preallocated arrays."""
 
 import numpy as np
 import onnxruntime
@@ -10,11 +10,11 @@ options.intra_op_num_threads = 1
 session = onnxruntime.InferenceSession(task.model, options, providers=["CPUExecutionProvider"])
 layers, _, units = session.get_inputs()[1].shape
 vocabulary = session.get_outputs()[0].shape[2]
-random = np.random.default_rng(0)
+rng = np.random.default_rng(0)
 
 token = np.zeros((1, 1), np.int64)
 logits = np.zeros((1, 1, vocabulary), np.float32)
-# Two states that take turns at being read and written.
+# Two buffers of the state: one is the input of a step, the other the output.
 states = [[np.zeros((layers, 1, units), np.float32) for _ in range(2)] for _ in range(2)]
 
 
@@ -25,13 +25,13 @@ def value(array: np.ndarray) -> onnxruntime.OrtValue:
 token_value, logits_value = value(token), value(logits)
 state_values = [[value(array) for array in pair] for pair in states]
 bindings = []
-for turn in range(2):
+for i in range(2):
     binding = session.io_binding()
     binding.bind_ortvalue_input("token", token_value)
     binding.bind_ortvalue_output("logits", logits_value)
-    for name, place in (("hidden", 0), ("cell", 1)):
-        binding.bind_ortvalue_input(name, state_values[turn][place])
-        binding.bind_ortvalue_output(f"next_{name}", state_values[1 - turn][place])
+    for name, index in (("hidden", 0), ("cell", 1)):
+        binding.bind_ortvalue_input(name, state_values[i][index])
+        binding.bind_ortvalue_output(f"next_{name}", state_values[1 - i][index])
     bindings.append(binding)
 
 
@@ -39,8 +39,8 @@ def generate(characters: int) -> None:
     for i in range(characters):
         session.run_with_iobinding(bindings[i % 2])
         scaled = logits_value.numpy()[0, 0].astype(np.float64) / TEMPERATURE
-        weights = np.exp(scaled - scaled.max())
-        token[0, 0] = random.multinomial(1, weights / weights.sum()).argmax()
+        exp_logits = np.exp(scaled - scaled.max())
+        token[0, 0] = rng.multinomial(1, exp_logits / exp_logits.sum()).argmax()
         token_value.update_inplace(token)
 
 

@@ -1,4 +1,4 @@
-"""This project: the native engine, through its public API."""
+"""The native engine of this project, through its public API."""
 
 import textgen_runtime as textgen
 from common import TEMPERATURE, arguments, report

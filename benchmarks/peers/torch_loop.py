@@ -1,4 +1,4 @@
-"""A plain PyTorch loop that carries the state."""
+"""A PyTorch loop that carries the state."""
 
 import torch
 from common import TEMPERATURE, arguments, report

@@ -1,9 +1,9 @@
-"""The textbook's experiment, an epoch of it: this project's classic recipe beside Keras itself.
+"""Train one epoch of the textbook's experiment with Keras and with the recipe "classic".
 
 python -m benchmarks.quality.classic
 
-Both read the same windows of the whole text, one after the other, Keras in float32 and in an environment of
-its own, which is built the first time.
+Both train on the same windows of the complete text, one after the other. Keras computes in float32, in a
+separate environment that is created on the first run.
 """
 
 import json
@@ -23,22 +23,22 @@ from textgen_train.recipe import Budget, ClassicRecipe
 
 from benchmarks.peers.run import HERE, PEERS, environment
 
-COLUMNS = ("version", "windows", "parameters", "an epoch", "it / Keras", "loss, nats")
+COLUMNS = ("version", "windows", "parameters", "time per epoch", "time / Keras", "loss (nats)")
 
 
 def keras_epoch(text: str) -> dict[str, float | int | str]:
-    """What ``keras_epoch.py`` tells of a text."""
+    """Run ``keras_epoch.py`` on a text and return its result."""
     python = environment(PEERS["Keras, the textbook's loop"][1])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "text.txt"
         path.write_text(text, encoding="utf-8", newline="")
-        done = subprocess.run([python, HERE / "keras_epoch.py", path], check=True, stdout=subprocess.PIPE)
-    found: dict[str, float | int | str] = json.loads(done.stdout)
-    return found
+        process = subprocess.run([python, HERE / "keras_epoch.py", path], check=True, stdout=subprocess.PIPE)
+    result: dict[str, float | int | str] = json.loads(process.stdout)
+    return result
 
 
-def own_epoch(text: str) -> dict[str, float | int | str]:
-    """The same of the classic recipe."""
+def textgen_epoch(text: str) -> dict[str, float | int | str]:
+    """Train one epoch with the recipe "classic" and return the same figures as ``keras_epoch``."""
     tokenizer = CharacterTokenizer(sorted(set(text)))
     trainer = ClassicTrainer(
         np.asarray(tokenizer.encode(text)), len(tokenizer), ClassicRecipe(), Budget(epochs=1), seed=0
@@ -57,24 +57,24 @@ def own_epoch(text: str) -> dict[str, float | int | str]:
 
 
 def main() -> None:
-    """Train both, print the table."""
+    """Train both and print the table."""
     text = Normalization(lowercase=True).apply(read_corpus("nietzsche").text)
-    found = {"Keras": keras_epoch(text), "textgen": own_epoch(text)}
+    results = {"Keras": keras_epoch(text), "textgen": textgen_epoch(text)}
     rows = [
         (
             name,
             (
-                str(each["versions"]),
-                f"{each['windows']:,}",
-                f"{each['parameters']:,}",
-                f"{each['seconds']:.1f} s",
-                times(float(each["seconds"]) / float(found["Keras"]["seconds"])),
-                f"{each['nats']:.3f}",
+                str(result["versions"]),
+                f"{result['windows']:,}",
+                f"{result['parameters']:,}",
+                f"{result['seconds']:.1f} s",
+                times(float(result["seconds"]) / float(results["Keras"]["seconds"])),
+                f"{result['nats']:.3f}",
             ),
         )
-        for name, each in found.items()
+        for name, result in results.items()
     ]
-    print(Section("nietzsche, the textbook's first epoch", COLUMNS, rows))
+    print(Section("nietzsche, first epoch of the textbook's experiment", COLUMNS, rows))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
-"""The quality table of the README: presets, n-grams and compressors on the same held-out texts.
+"""Compare presets, n-gram models and compressors on the same held-out texts.
 
 python -m benchmarks.quality.table
 
-A model whose training was finished before is scored and not trained again, so that hours of training can be
-had in pieces; its time is the one that its own ``metrics.jsonl`` tells. Training wants the machine for
-itself.
+Completed models are not trained again, so that hours of training can be spread over several runs. The
+training time is read from the metrics.jsonl of the model. Train on an idle machine.
 
-The file of a run holds the model that was best on the held-out part; the last column has what stood at the
-end of the run, which no choice by that part has touched. The compressors' lines are what the held-out part
-adds to the training part before it.
+A model file holds the model with the lowest held-out loss. The last column is the loss at the last
+evaluation, which involves no selection on the held-out text. A compressor's figure is the additional size of
+the held-out text after the training text.
 """
 
 import argparse
@@ -35,16 +34,16 @@ from textgen_train.loop.provenance import stored_recipe
 from benchmarks.quality.kneser_ney import KneserNey
 
 HELD_OUT = 0.1
-# Whether each is made lower case, as others who scored models on it did.
+# Corpus -> whether to convert it to lower case, as in published results.
 CORPORA = {"nietzsche": True, "tinyshakespeare": False}
 RUNS = ("small:1", "small:10", "medium:30", "large:60")
 ORDERS = (4, 7, 10)
-COLUMNS = ("parameters", "size", "training", "nats", "bits", "nats at the end")
+COLUMNS = ("parameters", "size", "training", "nats", "bits", "nats, last evaluation")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the table; None where something does not apply."""
+    """One row of the table. Fields that do not apply are None."""
 
     name: str
     parameters: int | None
@@ -58,57 +57,63 @@ class Entry:
         return (
             "" if self.parameters is None else f"{self.parameters:,}",
             "" if self.bytes is None else f"{self.bytes / 1e6:.2f} MB",
-            "" if self.seconds is None else duration(self.seconds),
+            "" if self.seconds is None else format_duration(self.seconds),
             f"{self.nats:.4f}",
             f"{self.nats * BITS_PER_NAT:.3f}",
             "" if self.last_nats is None else f"{self.last_nats:.4f}",
         )
 
 
-def duration(seconds: float) -> str:
-    """A time to read at a glance."""
+def format_duration(seconds: float) -> str:
+    """Format a duration, such as "59.0 s" or "10.0 min"."""
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"  # noqa: PLR2004
 
 
-def trained(corpus: str, run: str, folder: Path, options: list[str]) -> Path:
-    """The folder of a run's model, after training it if it is not there.
+def trained_model(corpus: str, run: str, folder: Path, options: list[str]) -> Path:
+    """Return the folder of a model, which is trained if it does not exist.
 
-    One that is there is taken if the recipe, the seed and the normalization in its model file are the ones
-    asked for.
+    The program exits with an error if an existing model has another recipe, seed or normalization.
+
+    Args:
+        corpus: A key of ``CORPORA``.
+        run: Preset and minutes, such as "small:10".
+        folder: Parent folder of the models.
+        options: Further options of ``textgen-train``.
     """
     preset, minutes = run.split(":")
     target = folder / f"{corpus}-{preset}-{minutes}"
-    # Behind the options, so that none of them takes the place of what the table says of a run.
+    # These arguments follow the options, so that they take precedence.
     arguments = [*options, corpus, "--preset", preset, "--minutes", minutes, "--held-out", str(HELD_OUT)]
     arguments += ["--no-samples", *["--lowercase"] * CORPORA[corpus]]
     if not target.exists():
-        # A name of its own until it is finished.
+        # A separate name until training is complete.
         partial = target.with_name(f"{target.name}.partial")
         command = str(Path(sys.executable).with_name("textgen-train"))
         subprocess.run([command, *arguments, "--overwrite", "-o", str(partial)], check=True)
         partial.rename(target)
-    asked = parser().parse_args(arguments)
-    wanted = {**stored_recipe(recipe_from(asked)), "seed": asked.seed}
+    requested = parser().parse_args(arguments)
+    expected = {**stored_recipe(recipe_from(requested)), "seed": requested.seed}
     model = textgen.load(target / MODEL_FILE)
-    changed = [name for name, value in wanted.items() if model.training["recipe"].get(name) != value]
+    different = [name for name, value in expected.items() if model.training["recipe"].get(name) != value]
     if model.metadata.normalization != Normalization(lowercase=CORPORA[corpus]):
-        changed.append("normalization")
-    if changed:
+        different.append("normalization")
+    if different:
         sys.exit(
-            f"{target} was trained with another {', '.join(changed)}: remove it, or give another --folder"
+            f"{target} was trained with a different {', '.join(different)}: remove it, or choose another "
+            "--folder"
         )
     return target
 
 
 def last_evaluation(folder: Path) -> dict[str, float]:
-    """What a run's figures say of its end."""
+    """Return the metrics of the last evaluation of a run."""
     lines = (folder / METRICS_FILE).read_text(encoding="utf-8").splitlines()
-    found: dict[str, float] = json.loads(lines[-1])
-    return found
+    metrics: dict[str, float] = json.loads(lines[-1])
+    return metrics
 
 
 def model_entry(name: str, folder: Path, corpus_text: str) -> Entry:
-    """A trained model, scored through the runtime."""
+    """Score a trained model with the runtime."""
     model = textgen.load(folder / MODEL_FILE)
     score = textgen.predict(model, corpus_text, last=HELD_OUT).score
     last = last_evaluation(folder)
@@ -123,7 +128,7 @@ def model_entry(name: str, folder: Path, corpus_text: str) -> Entry:
 
 
 def entries(corpus: str, arguments: argparse.Namespace) -> Iterator[Entry]:
-    """All lines for a corpus."""
+    """Yield all rows of a corpus."""
     text = read_corpus(corpus)
     dataset = make_dataset(text, Normalization(lowercase=CORPORA[corpus]), HELD_OUT)
     training = dataset.tokenizer.decode(dataset.training)
@@ -131,7 +136,7 @@ def entries(corpus: str, arguments: argparse.Namespace) -> Iterator[Entry]:
     before, after = compressed_bits(training), compressed_bits(training + held_out)
     for name in after:
         yield Entry(
-            f"{name}, after the training part",
+            f"{name}, after the training text",
             None,
             None,
             None,
@@ -144,7 +149,7 @@ def entries(corpus: str, arguments: argparse.Namespace) -> Iterator[Entry]:
         nats = ngrams.nats_per_character(training, held_out)
         yield Entry(f"{order}-gram", ngrams.parameter_count, None, seconds, nats)
     for run in arguments.runs:
-        folder = trained(corpus, run, arguments.folder, arguments.options)
+        folder = trained_model(corpus, run, arguments.folder, arguments.options)
         preset, minutes = run.split(":")
         yield model_entry(f"{preset}, {minutes} min", folder, text.text)
 
@@ -154,17 +159,24 @@ def main() -> None:
     command = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    command.add_argument("--corpora", nargs="+", choices=CORPORA, default=list(CORPORA))
-    command.add_argument("--runs", nargs="+", metavar="PRESET:MINUTES", default=RUNS)
-    command.add_argument("--folder", type=Path, default=Path("quality-models"), help="where the models are")
+    command.add_argument("--corpora", nargs="+", choices=CORPORA, default=list(CORPORA), help="default: all")
     command.add_argument(
-        "options", nargs="*", help="further options of textgen-train, behind --, such as -- --threads 1"
+        "--runs", nargs="+", metavar="PRESET:MINUTES", default=RUNS, help="default: " + " ".join(RUNS)
+    )
+    command.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("quality-models"),
+        help="folder of the models (default quality-models)",
+    )
+    command.add_argument(
+        "options", nargs="*", help="options of textgen-train, after --, for example: -- --threads 1"
     )
     arguments = command.parse_args()
     for corpus in arguments.corpora:
         rows = [(entry.name, entry.cells) for entry in entries(corpus, arguments)]
         lower = ", lower case" * CORPORA[corpus]
-        print(Section(f"{corpus}{lower}, its last {HELD_OUT:.0%} held out", COLUMNS, rows), end="\n\n")
+        print(Section(f"{corpus}{lower}, last {HELD_OUT:.0%} held out", COLUMNS, rows), end="\n\n")
 
 
 if __name__ == "__main__":

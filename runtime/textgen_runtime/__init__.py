@@ -23,7 +23,7 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .engines.base import Engine, State
-    from .generation.batch import Batch
+    from .generation.batch import Batch, BatchChunk
     from .generation.generation import Generation
     from .generation.loading import load
     from .generation.model import Model
@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 
 # The module of each lazily imported name. Some of these modules import numpy, which takes longer than
 # generating a short text.
-_HOMES = {
+_LAZY_MODULES = {
     "Batch": "generation.batch",
+    "BatchChunk": "generation.batch",
     "CharacterTokenizer": "text.character_tokenizer",
     "Metadata": "model_file.metadata",
     "Engine": "engines.base",
@@ -66,6 +67,7 @@ _HOMES = {
 
 __all__ = [
     "Batch",
+    "BatchChunk",
     "CharacterTokenizer",
     "CorpusError",
     "Engine",
@@ -100,9 +102,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _LAZY_MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    value = globals()[name] = getattr(import_module(f".{_LAZY_MODULES[name]}", __name__), name)
     return value
 
 

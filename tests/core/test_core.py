@@ -24,7 +24,7 @@ from tests.helpers.sampler_cases import GOLDEN, GOLDEN_STREAM_3
 
 SHIPPED = Path(find_model_file("nietzsche"))
 PROMPT = "the will to "
-# Of the shipped model at temperature 0.5 and seed 7.
+# Of the bundled model at temperature 0.5 and seed 7.
 GOLDEN_TEXT = "the france of this whole of the actions and reason that the "
 
 

@@ -26,7 +26,7 @@ from tests.helpers.c_programs import (
     run,
 )
 
-# Hashes of exp64, and of sums and the shipped model's logits with and without fused multiply-adds.
+# Hashes of exp64, and of sums and the bundled model's logits with and without fused multiply-adds.
 GOLDEN_EXP64 = "ca450377a2b98c1d"
 GOLDEN_FUSED, GOLDEN_UNFUSED = "a17bec1ba2ae0d63", "119575402bd27bec"
 

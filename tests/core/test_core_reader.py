@@ -42,11 +42,11 @@ def described(model: onnx.ModelProto) -> list[list[float]]:
     return [[weighted(stored[name]) for name in names] for names in layers]
 
 
-@pytest.mark.parametrize("content", ["tiny", "shipped", "deep"])
+@pytest.mark.parametrize("content", ["tiny", "bundled", "deep"])
 def test_a_model_is_described(core_reader: Path, tiny_path: Path, content: str) -> None:
     data = {
         "tiny": tiny_path.read_bytes,
-        "shipped": Path(find_model_file("nietzsche")).read_bytes,
+        "bundled": Path(find_model_file("nietzsche")).read_bytes,
         "deep": make_model(layers=5, units=3).SerializeToString,
     }[content]()
     model = onnx.ModelProto.FromString(data)

@@ -6,3 +6,6 @@ ROOT = Path(__file__).parents[2]
 
 # A model file with random weights, made by ``make_tiny_model``.
 TINY = ROOT / "tests" / "data" / "tiny.onnx"
+
+# A generation of that model, saved by the first release.
+SAVED_GENERATION = ROOT / "tests" / "data" / "saved_generation.npz"

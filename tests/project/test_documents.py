@@ -14,7 +14,7 @@ from textgen_runtime.cli.eval import parser as eval_parser
 from textgen_runtime.cli.info import parser as info_parser
 from textgen_runtime.cli.parser import CommandParser
 from textgen_runtime.cli.run import parser as run_parser
-from textgen_runtime.corpora.corpus import NAMES
+from textgen_runtime.corpora.corpus import CORPUS_NAMES
 from textgen_runtime.model_file.graph_names import INPUTS, OUTPUTS
 from textgen_runtime.model_file.metadata import SPECIAL_KEY, Metadata
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
@@ -170,7 +170,7 @@ def test_the_readme_is_short() -> None:
     ("page", "names"),
     [
         ("docs/model-file.md", (*INPUTS, *OUTPUTS, *KEYS)),
-        ("docs/training.md", (*NAMES, *Evaluation.__dataclass_fields__)),
+        ("docs/training.md", (*CORPUS_NAMES, *Evaluation.__dataclass_fields__)),
     ],
     ids=["model file", "training"],
 )

@@ -174,5 +174,5 @@ def test_python_m_runs_the_command_of_a_package(package: str, command: str) -> N
 def test_every_lazy_name_has_a_module(package: str) -> None:
     """The table of lazily imported names agrees with ``__all__``."""
     module = importlib.import_module(package)
-    eager = {name for name in module.__all__ if name in vars(module) and name not in module._HOMES}
-    assert set(module.__all__) == {*module._HOMES, *eager}
+    eager = {name for name in module.__all__ if name in vars(module) and name not in module._LAZY_MODULES}
+    assert set(module.__all__) == {*module._LAZY_MODULES, *eager}

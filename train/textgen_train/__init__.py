@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .recipe import PRESETS, Budget, ClassicRecipe, Recipe, preset
 
 # The module of each name, relative to this package unless it is part of textgen_runtime.
-_HOMES = {
+_LAZY_MODULES = {
     "PRESETS": "recipe",
     "Budget": "recipe",
     "CharLSTM": "models.lstm",
@@ -75,9 +75,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _LAZY_MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = _HOMES[name]
+    module = _LAZY_MODULES[name]
     if not module.startswith("textgen_runtime."):
         module = f".{module}"
     return getattr(import_module(module, __name__), name)

@@ -1,1 +1,1 @@
-"""What ``textgen-bench`` measures, a section a function."""
+"""The measurements of ``textgen-bench``: one function per section of the report."""

@@ -1,4 +1,4 @@
-"""The latency of single characters."""
+"""The section "latency": the distribution of the time per character."""
 
 from time import perf_counter, thread_time
 from typing import Any
@@ -9,79 +9,86 @@ from numpy.typing import NDArray
 from textgen_runtime.engines.base import Measurements
 
 from ._spread import Ratio, Spread
-from .context import Bench
+from .context import BenchContext
 from .deadline import Deadline
 from .report import Section, microseconds
 
 PERCENTILES = (50, 90, 99, 99.9, 100)
-MIDDLE, TAIL = PERCENTILES.index(50), PERCENTILES.index(99)
+P50, P99, P999 = (PERCENTILES.index(percentile) for percentile in (50, 99, 99.9))
 
-# Characters before the first that counts, in parts, so that a slow engine can be stopped between them.
-WARM_UP, WARM_UP_PART = 2000, 200
+# Characters to generate before the measurement, in chunks after which the deadline is checked.
+WARM_UP, WARM_UP_CHUNK = 2000, 200
 
-# Characters of a round. A call costs a little more than the characters that it makes, so that shorter rounds
-# would add to the slowest percent.
+# Characters per round. The overhead of a call slows its first character, so that shorter rounds would raise
+# the 99th percentile.
 ROUND = 2000
 
 NANOSECOND = 1e-9
 BINS = 200
 
 
-def latency(bench: Bench, deadline: Deadline) -> Section:
-    """One character at a time: percentiles, and model and sampler apart."""
+def latency(bench: BenchContext, deadline: Deadline) -> Section:
+    """Measure percentiles of the time per character, and the mean times of model and sampler."""
     rows, figures, notes = [], dict[str, Any](), []
     ratios, spreads = {}, {}
-    for place, engine in enumerate(bench.engines):
-        share = deadline.share(1 / (len(bench.engines) - place))
-        measured, rounds = measure(bench, engine, share)
+    for index, engine in enumerate(bench.engines):
+        share = deadline.share(1 / (len(bench.engines) - index))
+        measurements, rounds = measure_rounds(bench, engine, share)
         if not rounds:
-            notes.append(f"not measured, for want of time: {engine}")
+            notes.append(f"not measured, out of time: {engine}")
             continue
         seconds = np.concatenate(rounds) * NANOSECOND
         if seconds.sum() < bench.seconds:
-            notes.append(f"cut short, from {bench.seconds:.2g} s to {seconds.sum():.2g} s: {engine}")
+            notes.append(f"out of time after {seconds.sum():.2g} of {bench.seconds:.2g} seconds: {engine}")
         points = np.percentile(seconds, PERCENTILES)
-        model = measured.model_seconds / measured.tokens
-        sampler = measured.sampler_seconds / measured.tokens
-        rows.append((engine, [microseconds(each) for each in (*points, model, sampler)]))
-        middles = [float(np.median(each)) * NANOSECOND for each in rounds]
-        tails = [float(np.percentile(each, PERCENTILES[TAIL])) * NANOSECOND for each in rounds]
-        spreads[engine] = Spread.of(middles)
-        single = Ratio.of(tails, middles)
-        # The figure is that of all characters, as the table has it; its spread is that of the rounds.
-        overall = float(points[TAIL] / points[MIDDLE])
-        ratios[f"{engine} p99 / p50"] = Ratio(overall, single.lower, single.upper, single.rounds)
+        model = measurements.model_seconds / measurements.tokens
+        sampler = measurements.sampler_seconds / measurements.tokens
+        rows.append((engine, [microseconds(value) for value in (*points, model, sampler)]))
+        medians = [float(np.median(latencies)) * NANOSECOND for latencies in rounds]
+        tails = [float(np.percentile(latencies, PERCENTILES[P99])) * NANOSECOND for latencies in rounds]
+        spreads[engine] = Spread.of(medians)
+        per_round = Ratio.of(tails, medians)
+        # The value is computed from all characters, as in the table. The quartiles are those of the rounds.
+        overall = float(points[P99] / points[P50])
+        ratios[f"{engine} p99 / p50"] = Ratio(overall, per_round.lower, per_round.upper, per_round.rounds)
         figures[engine] = {
             "percentiles": dict(zip(map(str, PERCENTILES), points.tolist(), strict=True)),
             "p50 of a round": spreads[engine].as_json(),
-            "p99.9 / p50": float(points[3] / points[MIDDLE]),
+            "p99.9 / p50": float(points[P999] / points[P50]),
             "model_seconds": model,
             "sampler_seconds": sampler,
-            "histogram": [part.tolist() for part in np.histogram(np.log10(seconds), bins=BINS)],
+            "histogram": [array.tolist() for array in np.histogram(np.log10(seconds), bins=BINS)],
         }
-    columns = ["p50", "p90", "p99", "p99.9", "max", "model, mean", "sampler, mean"]
-    title = "latency of a character, clock included"
+    columns = ["p50", "p90", "p99", "p99.9", "max", "model mean", "sampler mean"]
+    title = "latency per character, including the overhead of the clock"
     return Section(title, columns, rows, figures, ratios=ratios, spreads=spreads, notes=notes)
 
 
-def measure(bench: Bench, engine: str, deadline: Deadline) -> tuple[Measurements, list[NDArray[np.int64]]]:
-    """Rounds of characters, and the nanoseconds that each of them took."""
-    measured = Measurements(latencies=True)
+def measure_rounds(
+    bench: BenchContext, engine: str, deadline: Deadline
+) -> tuple[Measurements, list[NDArray[np.int64]]]:
+    """Generate rounds of ``ROUND`` characters.
+
+    Returns:
+        The accumulated measurements, and for each round the nanoseconds of every character, of shape
+        (ROUND,).
+    """
+    measurements = Measurements(latencies=True)
     rounds: list[NDArray[np.int64]] = []
     if deadline.passed:
-        return measured, rounds
+        return measurements, rounds
     generation = bench.model(engine).start(temperature=bench.temperature, seed=0)
-    for _ in range(WARM_UP // WARM_UP_PART):
-        generation.take(WARM_UP_PART)
+    for _ in range(WARM_UP // WARM_UP_CHUNK):
+        generation.take(WARM_UP_CHUNK)
         if deadline.passed:
-            return measured, rounds
-    generation.measurements = measured
+            return measurements, rounds
+    generation.measurements = measurements
     total = 0.0
     while total < bench.seconds and not deadline.passed:
-        start, processor = perf_counter(), thread_time()
+        start, processor_start = perf_counter(), thread_time()
         generation.take(ROUND)
-        bench.processor_time.add(perf_counter() - start, thread_time() - processor)
-        rounds.append(np.array(measured.latencies, np.int64))
-        measured.latencies = []
+        bench.processor_time.add(perf_counter() - start, thread_time() - processor_start)
+        rounds.append(np.array(measurements.latencies, np.int64))
+        measurements.latencies = []
         total += rounds[-1].sum() * NANOSECOND
-    return measured, rounds
+    return measurements, rounds

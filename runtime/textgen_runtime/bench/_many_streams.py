@@ -1,4 +1,4 @@
-"""The measurement of many streams side by side."""
+"""The section "many-streams": throughput of several streams at once."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,40 +8,43 @@ import numpy as np
 from textgen_runtime.engines.base import Lane
 from textgen_runtime.sampling.sampler import Sampler
 
-from ._rounds import cut_short, interleave, sized_in_time
+from ._rounds import calibrate_all, deadline_notes, interleave
 from ._spread import Ratio, Spread, ratios, spreads
-from .context import Bench
+from .context import BenchContext
 from .deadline import Deadline
 from .report import Section, per_second
 
-STREAMS = (1, 4, 16, 64, 256)
+STREAM_COUNTS = (1, 4, 16, 64, 256)
 NATIVE, BATCHED = "native", "onnxruntime batched"
 
 
-def many_streams(bench: Bench, deadline: Deadline) -> Section:
-    """Characters a second of many streams side by side, on one thread and on all."""
-    rows: dict[str, dict[int, str]] = {}
+def many_streams(bench: BenchContext, deadline: Deadline) -> Section:
+    """Measure the total throughput of several streams, with one thread and with all threads."""
+    cells: dict[str, dict[int, str]] = {}
     figures: dict[str, dict[str, Any]] = {}
     all_ratios: dict[str, Ratio] = {}
     all_spreads: dict[str, Spread] = {}
     notes: list[str] = []
-    for place, streams in enumerate(STREAMS):
-        taken = with_streams(bench, streams, deadline.share(1 / (len(STREAMS) - place)), notes)
-        for name, rounds in taken.items():
-            spread = Spread.of([streams / each for each in rounds])
-            rows.setdefault(name, {})[streams] = per_second(1 / spread.median)
+    labels = thread_labels(bench)
+    for index, streams in enumerate(STREAM_COUNTS):
+        share = deadline.share(1 / (len(STREAM_COUNTS) - index))
+        seconds, stream_notes = measure_streams(bench, streams, share)
+        label = stream_label(streams)
+        notes += [f"{note}, with {label}" for note in stream_notes]
+        for name, rounds in seconds.items():
+            spread = Spread.of([streams / value for value in rounds])
+            cells.setdefault(name, {})[streams] = per_second(1 / spread.median)
             figures.setdefault(name, {})[str(streams)] = spread.as_json()
-        suffix = columns([streams])[0]
-        all_spreads |= {f"{name}, {suffix}": spread for name, spread in spreads(taken).items()}
-        pairs = [(f"{NATIVE}, {label}", f"{BATCHED}, {label}") for label in labels(bench).values()]
-        pairs += [(f"{NATIVE}, {label}", f"{NATIVE}, {labels(bench)[1]}") for label in labels(bench).values()]
-        for one, other in pairs:
-            found = ratios(taken, [one], [other])
-            all_ratios |= {f"{name}, {suffix}": ratio for name, ratio in found.items()}
+        all_spreads |= {f"{name}, {label}": spread for name, spread in spreads(seconds).items()}
+        pairs = [(f"{NATIVE}, {threads}", f"{BATCHED}, {threads}") for threads in labels.values()]
+        pairs += [(f"{NATIVE}, {threads}", f"{NATIVE}, {labels[1]}") for threads in labels.values()]
+        for numerator, denominator in pairs:
+            pair_ratios = ratios(seconds, [numerator], [denominator])
+            all_ratios |= {f"{name}, {label}": ratio for name, ratio in pair_ratios.items()}
     return Section(
-        "many streams, characters a second of all together",
-        columns(STREAMS),
-        [(name, [cells.get(streams, "") for streams in STREAMS]) for name, cells in rows.items()],
+        "many streams, total characters/s",
+        [stream_label(streams) for streams in STREAM_COUNTS],
+        [(name, [row.get(streams, "") for streams in STREAM_COUNTS]) for name, row in cells.items()],
         figures,
         ratios=all_ratios,
         spreads=all_spreads,
@@ -49,65 +52,66 @@ def many_streams(bench: Bench, deadline: Deadline) -> Section:
     )
 
 
-def columns(counts: tuple[int, ...] | list[int]) -> list[str]:
-    """Numbers of streams in words."""
-    return [f"{streams} streams" if streams > 1 else "1 stream" for streams in counts]
+def stream_label(streams: int) -> str:
+    """Return a label such as "4 streams"."""
+    return f"{streams} stream{'s' * (streams > 1)}"
 
 
-def labels(bench: Bench) -> dict[int, str]:
-    """Numbers of threads in words."""
+def thread_labels(bench: BenchContext) -> dict[int, str]:
+    """Map each measured number of threads to a label such as "2 threads"."""
     return {threads: f"{threads} thread{'s' * (threads > 1)}" for threads in sorted({1, bench.threads})}
 
 
-def with_streams(bench: Bench, streams: int, deadline: Deadline, notes: list[str]) -> dict[str, list[float]]:
-    """Seconds of a character of each of so many streams, by contestant, a round each.
+def measure_streams(
+    bench: BenchContext, streams: int, deadline: Deadline
+) -> tuple[dict[str, list[float]], list[str]]:
+    """Measure the candidates with a given number of streams.
 
-    Args:
-        bench: What is measured.
-        streams: How many there are.
-        deadline: When to end.
-        notes: Where to say what was cut short.
+    Returns:
+        By candidate, the seconds per character of each stream in each round; and notes about candidates
+        that the deadline stopped.
     """
-    seconds = bench.seconds / len(STREAMS) / 2
-    found: dict[str, list[float]] = {}
-    for name, make in ((NATIVE, decodes), (BATCHED, batches)):
+    duration = bench.seconds / len(STREAM_COUNTS) / 2
+    all_seconds: dict[str, list[float]] = {}
+    notes: list[str] = []
+    for name, create in ((NATIVE, native_lanes), (BATCHED, onnxruntime_batch)):
         if name == NATIVE and NATIVE not in bench.engines:
             continue
-        makers: dict[str, Callable[[], Callable[[int], Any]]] = {
-            f"{name}, {label}": lambda make=make, threads=threads: make(bench, streams, threads)  # type: ignore[misc]
-            for threads, label in labels(bench).items()
+        factories: dict[str, Callable[[], Callable[[int], Any]]] = {
+            f"{name}, {label}": lambda create=create, threads=threads: create(bench, streams, threads)  # type: ignore[misc]
+            for threads, label in thread_labels(bench).items()
         }
-        # The batches only after the others have ended: onnxruntime's threads spin for a while after each
-        # step, on processors that others need.
+        # The native engine and onnxruntime are not interleaved: onnxruntime's threads spin for a while after
+        # each step and would occupy the processors.
         share = deadline.share(0.5) if name == NATIVE else deadline
-        several = [f"{name}, {label}" for threads, label in labels(bench).items() if threads > 1]
-        contestants = sized_in_time(makers, share, several_threads=several)
-        taken = interleave(contestants, seconds, share, bench.processor_time)
-        notes += [f"{note}, with {columns([streams])[0]}" for note in cut_short(makers, taken)]
-        found |= taken
-    return found
+        multithreaded = [f"{name}, {label}" for threads, label in thread_labels(bench).items() if threads > 1]
+        candidates = calibrate_all(factories, share, multithreaded=multithreaded)
+        seconds = interleave(candidates, duration, share, bench.processor_time)
+        notes += deadline_notes(factories, seconds)
+        all_seconds |= seconds
+    return all_seconds, notes
 
 
-def batches(bench: Bench, streams: int, threads: int) -> Callable[[int], object]:
-    """A loop written by hand, all streams in one step."""
-    return bench.hand_written(threads).batch(streams)
+def onnxruntime_batch(bench: BenchContext, streams: int, threads: int) -> Callable[[int], object]:
+    """Return a baseline loop that computes all streams as one batch."""
+    return bench.baseline_loops(threads).batched(streams)
 
 
-def decodes(bench: Bench, streams: int, threads: int) -> Callable[[int], object]:
-    """The native engine, all streams in one call."""
+def native_lanes(bench: BenchContext, streams: int, threads: int) -> Callable[[int], object]:
+    """Return a function that generates all streams as lanes of the native engine."""
     engine = bench.model("native", threads).engine
     zeros = np.zeros(engine.vocabulary_size, np.float32)
     samplers = [Sampler(bench.temperature, 0, i) for i in range(streams)]
-    # In the chunks in which texts are made, which an interrupt can wait for.
+    # The chunks of a batch generation, so that an interrupt takes effect as quickly as there.
     chunk = engine.chunk_length(streams)
 
     def run(length: int) -> None:
         lanes = [Lane(sampler, zeros, engine.initial_state(), length) for sampler in samplers]
         while lanes:
             lanes = [
-                Lane(lane.sampler, made.logits, made.state, lane.length - len(made.tokens))
-                for lane, made in zip(lanes, engine.generate(lanes, chunk), strict=True)
-                if made.ending is None
+                Lane(lane.sampler, output.logits, output.state, lane.length - len(output.tokens))
+                for lane, output in zip(lanes, engine.generate(lanes, chunk), strict=True)
+                if output.ending is None
             ]
 
     return run

@@ -1,4 +1,4 @@
-"""The measurements of one stream: generating it, and reading a prompt."""
+"""The sections "one-stream" and "prompts": generating one text, and feeding a prompt."""
 
 from array import array
 from collections.abc import Callable
@@ -6,85 +6,96 @@ from typing import Any
 
 from textgen_runtime.generation.generation import feed_in_chunks
 
-from ._loops import WINDOW
-from ._rounds import cut_short, interleave, medians, sized_in_time
+from ._baselines import WINDOW
+from ._rounds import calibrate_all, deadline_notes, interleave, medians
 from ._spread import ratios, spreads
-from .context import Bench
+from .context import BenchContext
 from .deadline import Deadline
 from .report import Section, microseconds, per_second, times
 
-PLAIN, CLASSIC = "onnxruntime, plain loop", f"onnxruntime, {WINDOW} characters re-read"
-WEIGHTS = "weights streamed once"
-PROMPT = 512
+# The names of the rows are also names of figures in the reports, which --compare looks up.
+STATEFUL, SLIDING_WINDOW = "onnxruntime, plain loop", f"onnxruntime, {WINDOW} characters re-read"
+ROOFLINE = "weights streamed once"
+PROMPT_LENGTH = 512
 
 
-def one_stream(bench: Bench, deadline: Deadline) -> Section:
-    """A character of one stream, beside loops written by hand and the least time that it could take."""
-    makers: dict[str, Callable[[], Callable[[int], Any]]] = {
-        engine: lambda engine=engine: bench.takes(engine)  # type: ignore[misc]
+def one_stream(bench: BenchContext, deadline: Deadline) -> Section:
+    """Compare the engines with the baseline loops and with the roofline.
+
+    The roofline is the time to read every weight once from memory or cache. No engine can generate a
+    character in less time.
+    """
+    factories: dict[str, Callable[[], Callable[[int], Any]]] = {
+        engine: lambda engine=engine: bench.generator(engine)  # type: ignore[misc]
         for engine in bench.engines
     }
-    makers[PLAIN] = lambda: bench.hand_written().plain
-    makers[CLASSIC] = lambda: bench.hand_written().classic
+    factories[STATEFUL] = lambda: bench.baseline_loops().stateful
+    factories[SLIDING_WINDOW] = lambda: bench.baseline_loops().sliding_window
     if core := bench.core:
-        makers[WEIGHTS] = lambda: core.read_weights
-    contestants = sized_in_time(makers, deadline)
-    taken = interleave(contestants, bench.seconds, deadline, bench.processor_time)
-    middle = medians(taken)
-    plain, roofline = middle.get(PLAIN), middle.get(WEIGHTS)
+        factories[ROOFLINE] = lambda: core.read_weights
+    candidates = calibrate_all(factories, deadline)
+    seconds = interleave(candidates, bench.seconds, deadline, bench.processor_time)
+    median_seconds = medians(seconds)
+    baseline, roofline = median_seconds.get(STATEFUL), median_seconds.get(ROOFLINE)
     rows = [
         (
             name,
             [
-                microseconds(each),
-                "" if name == WEIGHTS else per_second(each),
-                times(plain / each) if plain else "",
-                times(each / roofline) if roofline else "",
+                microseconds(median),
+                "" if name == ROOFLINE else per_second(median),
+                times(baseline / median) if baseline else "",
+                times(median / roofline) if roofline else "",
             ],
         )
-        for name, each in middle.items()
+        for name, median in median_seconds.items()
     ]
-    spread = spreads(taken)
+    legend = []
+    if baseline:
+        legend.append(f'speedup: time of "{STATEFUL}" / time of the row')
+    if roofline:
+        legend.append(f'roofline: time of "{ROOFLINE}", the minimum time per character')
+    figures = spreads(seconds)
     return Section(
-        "one stream, sampling included",
-        ["a character", "characters", "plain loop / it", "it / roofline"],
+        "one stream, including sampling",
+        ["per character", "characters/s", "speedup", "time / roofline"],
         rows,
-        {"seconds": {name: each.as_json() for name, each in spread.items()}},
-        ratios=ratios(taken, bench.engines, [PLAIN, WEIGHTS]),
-        spreads=spread,
-        notes=cut_short(makers, taken),
+        {"seconds": {name: spread.as_json() for name, spread in figures.items()}},
+        ratios=ratios(seconds, bench.engines, [STATEFUL, ROOFLINE]),
+        spreads=figures,
+        notes=deadline_notes(factories, seconds),
+        legend=legend,
     )
 
 
-def prompts(bench: Bench, deadline: Deadline) -> Section:
-    """Reading a prompt as a generation does, characters a second."""
+def prompts(bench: BenchContext, deadline: Deadline) -> Section:
+    """Measure the time per character of a prompt, which is fed in chunks as in a generation."""
 
-    def reads(name: str) -> Callable[[int], None]:
+    def prompt_feeder(name: str) -> Callable[[int], None]:
         engine = bench.model(name).engine
-        tokens = array("q", (each % engine.vocabulary_size for each in range(PROMPT)))
+        tokens = array("q", (i % engine.vocabulary_size for i in range(PROMPT_LENGTH)))
         state = engine.initial_state()
 
-        def read(repeats: int) -> None:
+        def feed(repeats: int) -> None:
             for _ in range(repeats):
                 feed_in_chunks(engine, tokens, state)
 
-        return read
+        return feed
 
-    makers: dict[str, Callable[[], Callable[[int], Any]]] = {
-        name: lambda name=name: reads(name)  # type: ignore[misc]
+    factories: dict[str, Callable[[], Callable[[int], Any]]] = {
+        name: lambda name=name: prompt_feeder(name)  # type: ignore[misc]
         for name in bench.engines
     }
-    contestants = sized_in_time(makers, deadline)
-    whole = interleave(contestants, bench.seconds / 2, deadline, bench.processor_time)
-    taken = {name: [each / PROMPT for each in rounds] for name, rounds in whole.items()}
-    rows = [(name, [microseconds(each), per_second(each)]) for name, each in medians(taken).items()]
-    spread = spreads(taken)
+    candidates = calibrate_all(factories, deadline)
+    per_prompt = interleave(candidates, bench.seconds / 2, deadline, bench.processor_time)
+    seconds = {name: [value / PROMPT_LENGTH for value in rounds] for name, rounds in per_prompt.items()}
+    rows = [(name, [microseconds(median), per_second(median)]) for name, median in medians(seconds).items()]
+    figures = spreads(seconds)
     return Section(
-        f"reading a prompt of {PROMPT}",
-        ["a character", "characters"],
+        f"prompt of {PROMPT_LENGTH} characters",
+        ["per character", "characters/s"],
         rows,
-        {"seconds": {name: each.as_json() for name, each in spread.items()}},
-        ratios=ratios(taken, ["native"], ["onnxruntime"]),
-        spreads=spread,
-        notes=cut_short(makers, taken),
+        {"seconds": {name: spread.as_json() for name, spread in figures.items()}},
+        ratios=ratios(seconds, ["native"], ["onnxruntime"]),
+        spreads=figures,
+        notes=deadline_notes(factories, seconds),
     )

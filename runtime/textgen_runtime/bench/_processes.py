@@ -1,4 +1,4 @@
-"""The measurements of fresh processes: cold start and memory."""
+"""The sections "cold-start" and "memory", which start new processes."""
 
 import contextlib
 import signal
@@ -13,32 +13,32 @@ from typing import Any, BinaryIO
 from textgen_runtime.errors import ModelFileError
 from textgen_runtime.system.interrupts import DeferredInterrupts
 
-from ._rounds import Contestant, cut_short, interleave, medians
+from ._rounds import Candidate, deadline_notes, interleave, medians
 from ._spread import Ratio, ratios, spreads
-from .context import Bench
-from .deadline import FOREVER, Deadline, DeadlineError
+from .context import BenchContext
+from .deadline import NO_DEADLINE, Deadline, DeadlineError
 from .report import Section, times
 
-NUMPY = "python -c 'import numpy'"
+IMPORT_NUMPY = "python -c 'import numpy'"
 SHORT_RUN = 400
 
 RUN = "import sys; from textgen_runtime.cli.run import main; sys.exit(main())"
 
-# The command, with a model from standard input in place of the one that its argument names.
-GIVEN = """
+# Makes textgen-run load the model from standard input, whatever its argument names.
+LOAD_FROM_STDIN = """
 import sys
 from textgen_runtime.cli import run
 load = run.load
 run.load = lambda _, **options: load(sys.stdin.buffer, **options)
 """
 
-GIVEN_NAME = "-"
+STDIN_NAME = "-"
 
-RUN_GIVEN = f"{GIVEN}sys.exit(run.main())"
+RUN_FROM_STDIN = f"{LOAD_FROM_STDIN}sys.exit(run.main())"
 
-# Runs the command and tells the most memory it ever had. In what getrusage tells, Linux counts the process
-# that it was forked from as well; in this file it does not.
-MEMORY = f"""{GIVEN}
+# Runs the command and prints its peak memory. On Linux, getrusage includes the parent process that was
+# forked; this file does not.
+RUN_AND_PRINT_MEMORY = f"""{LOAD_FROM_STDIN}
 import re
 code = run.main()
 with open("/proc/self/status") as status:
@@ -47,12 +47,12 @@ sys.exit(code)
 """
 
 
-def python(program: str, *arguments: str) -> list[str]:
-    """A command line that runs a program in this interpreter.
+def python_command(program: str, *arguments: str) -> list[str]:
+    """Return a command line that runs a program in this interpreter.
 
-    Every process that the package starts is started by this command line. It never imports from the working
-    folder: a file ``numpy.py`` that lies there would otherwise be executed. The other switches that restrict
-    where this process imports from hold for the new one too, so that it finds the same modules.
+    All processes of the package are started with this command line. It does not import from the working
+    folder, where a file such as ``numpy.py`` would be executed. Restrictions of this process's import path
+    apply to the new process too, so that both find the same modules.
     """
     switches = ["-P"]
     switches += ["-E"] * sys.flags.ignore_environment
@@ -61,11 +61,11 @@ def python(program: str, *arguments: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def stored(content: bytes) -> Iterator[BinaryIO]:
-    """A temporary file with this content, for processes to read as standard input.
+def temporary_model_file(content: bytes) -> Iterator[BinaryIO]:
+    """Write content to a temporary file that processes read as standard input.
 
-    Not the model's own file, because what onnxruntime runs was checked, and a file may change. It has no
-    name, so that nothing is left behind where an interrupt ends this process.
+    The model's own file is not used: it may change, and only ``content`` was checked for onnxruntime. The
+    temporary file has no name, so that an interrupt leaves nothing behind.
     """
     with tempfile.TemporaryFile() as file:
         file.write(content)
@@ -73,76 +73,75 @@ def stored(content: bytes) -> Iterator[BinaryIO]:
         yield file
 
 
-def cold_start(bench: Bench, deadline: Deadline) -> Section:
-    """From nothing to the first character, and to 400."""
-    with stored(bench.content) as model:
-        return cold_start_of(model, bench, deadline)
+def cold_start(bench: BenchContext, deadline: Deadline) -> Section:
+    """Measure new processes of ``textgen-run`` to their first character, and to 400 characters."""
+    with temporary_model_file(bench.content) as model:
+        return _cold_start(model, bench, deadline)
 
 
-def cold_start_of(model: BinaryIO, bench: Bench, deadline: Deadline) -> Section:
-    """The section, of a model that processes read."""
-    contestants = {
-        "python -c pass": Contestant(lambda: finished(python("pass"), deadline), 1),
-        NUMPY: Contestant(lambda: finished(python("import numpy"), deadline), 1),
+def _cold_start(model: BinaryIO, bench: BenchContext, deadline: Deadline) -> Section:
+    candidates = {
+        "python -c pass": Candidate(lambda: run_to_end(python_command("pass"), deadline), 1),
+        IMPORT_NUMPY: Candidate(lambda: run_to_end(python_command("import numpy"), deadline), 1),
     }
     for engine in bench.engines:
-        command = python(RUN_GIVEN, GIVEN_NAME, "--engine", engine, "--no-echo", "--seed", "1")
-        contestants[f"{engine}, first character"] = Contestant(
-            lambda command=command: first_byte(command, deadline, model),  # type: ignore[misc]
+        command = python_command(RUN_FROM_STDIN, STDIN_NAME, "--engine", engine, "--no-echo", "--seed", "1")
+        candidates[f"{engine}, first character"] = Candidate(
+            lambda command=command: run_to_first_byte(command, deadline, model),  # type: ignore[misc]
             1,
         )
-        contestants[f"{engine}, {SHORT_RUN} characters"] = Contestant(
-            lambda command=command: finished(command, deadline, model),  # type: ignore[misc]
+        candidates[f"{engine}, {SHORT_RUN} characters"] = Candidate(
+            lambda command=command: run_to_end(command, deadline, model),  # type: ignore[misc]
             1,
         )
-    taken = interleave(contestants, 2 * bench.seconds, deadline)
-    middle = medians(taken)
-    numpy = middle.get(NUMPY)
+    seconds = interleave(candidates, 2 * bench.seconds, deadline)
+    median_seconds = medians(seconds)
+    baseline = median_seconds.get(IMPORT_NUMPY)
     rows = [
-        (name, [f"{each * 1e3:.0f} ms", times(each / numpy) if numpy else ""])
-        for name, each in middle.items()
+        (name, [f"{median * 1e3:.0f} ms", times(median / baseline) if baseline else ""])
+        for name, median in median_seconds.items()
     ]
-    spread = spreads(taken)
-    ours = [name for name in contestants if not name.startswith("python")]
+    figures = spreads(seconds)
+    runs = [name for name in candidates if not name.startswith("python")]
     return Section(
-        "textgen-run, a fresh process",
-        ["takes", "it / import numpy"],
+        "cold start: textgen-run in a fresh process",
+        ["time", "time / import numpy"],
         rows,
-        {"seconds": {name: each.as_json() for name, each in spread.items()}},
-        ratios=ratios(taken, ours, [NUMPY]),
-        spreads=spread,
-        notes=cut_short(contestants, taken),
+        {"seconds": {name: spread.as_json() for name, spread in figures.items()}},
+        ratios=ratios(seconds, runs, [IMPORT_NUMPY]),
+        spreads=figures,
+        notes=deadline_notes(candidates, seconds),
     )
 
 
 @contextlib.contextmanager
-def running(
+def child_process(
     command: list[str],
-    deadline: Deadline = FOREVER,
+    deadline: Deadline = NO_DEADLINE,
     *,
     stdin: BinaryIO | None = None,
     stdout: int,
     stderr: int | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is killed at the end of the context, which an interrupt ends at once, or at a deadline.
+    """Start a process, and kill it at the end of the context or at the deadline.
 
-    The timeouts of ``subprocess`` are of no use here: while one runs, it looks for the end of a process only
-    every 50 ms.
+    An interrupt ends the context immediately. The timeouts of ``subprocess`` are not used, because they
+    detect the end of a process only every 50 ms.
 
     Args:
-        command: Its command line.
-        deadline: When it is killed; the context goes on.
-        stdin: What it reads from its beginning as standard input; None is this process's own.
-        stdout: Where its output goes, as ``subprocess.Popen`` takes it.
-        stderr: Where its standard error goes; None is where this process's own does.
+        command: Command line.
+        deadline: When to kill the process. The context continues.
+        stdin: File to use as standard input, from its beginning; None inherits standard input.
+        stdout: Standard output, as for ``subprocess.Popen``.
+        stderr: Standard error, as for ``subprocess.Popen``; None inherits it.
     """
     if stdin is not None:
-        # The processes share the place in the file.
+        # All processes share the position in the file.
         stdin.seek(0)
     with DeferredInterrupts() as interrupts:
         with interrupt_blocked():
             process = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr)
-        timer = Timer(deadline.left, process.kill) if deadline.is_finite else None
+        timer = Timer(deadline.seconds_left, process.kill) if deadline.is_finite else None
         with process:
             try:
                 if timer:
@@ -157,107 +156,118 @@ def running(
 
 @contextlib.contextmanager
 def interrupt_blocked() -> Iterator[None]:
-    """A context in which processes are started with SIGINT blocked.
+    """Block SIGINT in the processes that are started in this context.
 
-    A terminal sends it to them too, and a Python that is just starting prints a traceback then. ``running``
-    kills them instead.
+    A terminal sends SIGINT to child processes too, and Python prints a traceback if it arrives during
+    startup. ``child_process`` kills them instead.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
-def finished(command: list[str], deadline: Deadline = FOREVER, stdin: BinaryIO | None = None) -> None:
-    """Run a command to its end.
+def run_to_end(command: list[str], deadline: Deadline = NO_DEADLINE, stdin: BinaryIO | None = None) -> None:
+    """Run a command until it exits.
 
     Args:
-        command: Its command line.
-        deadline: When it is killed.
-        stdin: As for ``running``.
+        command: Command line.
+        deadline: When to kill the process.
+        stdin: As for ``child_process``.
 
     Raises:
-        ModelFileError: If it fails, so that no failure is timed.
-        DeadlineError: If it takes too long.
+        ModelFileError: If the command fails.
+        DeadlineError: If the deadline passes.
     """
-    with running(command, deadline, stdin=stdin, stdout=subprocess.DEVNULL) as process:
+    with child_process(command, deadline, stdin=stdin, stdout=subprocess.DEVNULL) as process:
         code = process.wait()
-    check(code, deadline)
+    check_exit_code(code, deadline)
 
 
-def first_byte(command: list[str], deadline: Deadline = FOREVER, stdin: BinaryIO | None = None) -> None:
-    """Run a command to its first byte of output; arguments and errors are those of ``finished``."""
+def run_to_first_byte(
+    command: list[str], deadline: Deadline = NO_DEADLINE, stdin: BinaryIO | None = None
+) -> None:
+    """Run a command until it writes its first byte. Arguments and errors are those of ``run_to_end``."""
     endless = [*command, "--length", "100000000"]
-    with running(endless, deadline, stdin=stdin, stdout=subprocess.PIPE) as process:
+    with child_process(endless, deadline, stdin=stdin, stdout=subprocess.PIPE) as process:
         first = process.stdout.read(1) if process.stdout is not None else b""
     if not first:
-        check(process.returncode, deadline)
+        check_exit_code(process.returncode, deadline)
 
 
-def check(code: int, deadline: Deadline) -> None:
-    """See that a process did what it was to do.
+def check_exit_code(code: int, deadline: Deadline) -> None:
+    """Raise an error if a process failed.
 
     Raises:
-        DeadlineError: If it failed, and was killed at the deadline.
-        ModelFileError: If it failed otherwise.
+        DeadlineError: If the deadline has passed, which is then the likely cause.
+        ModelFileError: If the process failed before the deadline.
     """
     if code and deadline.passed:
         raise DeadlineError
     if code:
-        raise ModelFileError(f"a fresh process that generates from it failed (exit code {code})")
+        raise ModelFileError(f"textgen-run failed with this model in a new process (exit code {code})")
 
 
-def memory(bench: Bench, deadline: Deadline) -> Section:
-    """The most resident memory of a run, short and long."""
+def memory(bench: BenchContext, deadline: Deadline) -> Section:
+    """Measure the peak resident memory of a short and a long run of ``textgen-run``."""
     rows, figures, notes = [], dict[str, Any](), []
-    found = {}
+    memory_ratios = {}
+    lengths = (SHORT_RUN, bench.long_run)
     for engine in bench.engines:
-        most: dict[str, float | None] = {}
-        for length in (SHORT_RUN, bench.long_run):
+        peaks: dict[str, float | None] = {}
+        for length in lengths:
             try:
-                most[str(length)] = peak(bench.content, engine, length, deadline)
+                peaks[str(length)] = peak_memory(bench.content, engine, length, deadline)
             except DeadlineError:
-                notes.append(f"not measured, for want of time: {engine}, {length:,} characters")
-        rows.append((engine, [mebibytes(most, length) for length in (SHORT_RUN, bench.long_run)]))
-        figures[engine] = most
-        short, long = most.get(str(SHORT_RUN)), most.get(str(bench.long_run))
+                notes.append(f"not measured, out of time: {engine}, {length:,} characters")
+        rows.append((engine, [format_peak(peaks, length) for length in lengths]))
+        figures[engine] = peaks
+        short, long = (peaks.get(str(length)) for length in lengths)
         if short and long:
             name = f"{engine}, {bench.long_run} characters / {SHORT_RUN} characters"
-            found[name] = Ratio.of([long], [short])
-    columns = [f"{length:,} characters" for length in (SHORT_RUN, bench.long_run)]
+            memory_ratios[name] = Ratio.of([long], [short])
     return Section(
-        "textgen-run, most resident memory", columns, rows, {"mebibytes": figures}, ratios=found, notes=notes
+        "textgen-run, peak resident memory",
+        [f"{length:,} characters" for length in lengths],
+        rows,
+        {"mebibytes": figures},
+        ratios=memory_ratios,
+        notes=notes,
     )
 
 
-def mebibytes(most: dict[str, float | None], length: int) -> str:
-    """A cell of the table."""
-    if str(length) not in most:
+def format_peak(peaks: dict[str, float | None], length: int) -> str:
+    """Format the cell of a length; empty if it was not measured."""
+    if str(length) not in peaks:
         return ""
-    found = most[str(length)]
-    return f"{found:.1f} MiB" if found else "not known here"
+    mebibytes = peaks[str(length)]
+    return f"{mebibytes:.1f} MiB" if mebibytes else "not available"
 
 
-def peak(content: bytes, engine: str, characters: int, deadline: Deadline = FOREVER) -> float | None:
-    """The most memory a run had, in MiB; None where the system does not tell.
+def peak_memory(
+    content: bytes, engine: str, characters: int, deadline: Deadline = NO_DEADLINE
+) -> float | None:
+    """Return the peak resident memory of a run in MiB; None if the system does not provide it.
 
     Raises:
         ModelFileError: If the run fails.
-        DeadlineError: If it takes too long.
+        DeadlineError: If the deadline passes.
     """
     if not Path("/proc/self/status").exists():
         return None
     options = ("--engine", engine, "--seed", "1", "--length", str(characters))
-    command = python(MEMORY, GIVEN_NAME, *options)
+    command = python_command(RUN_AND_PRINT_MEMORY, STDIN_NAME, *options)
     with (
-        stored(content) as model,
-        running(command, deadline, stdin=model, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process,
+        temporary_model_file(content) as model,
+        child_process(
+            command, deadline, stdin=model, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        ) as process,
     ):
-        _, told = process.communicate()
-    check(process.returncode, deadline)
-    # What onnxruntime warns of stands before it.
-    return int(told.splitlines()[-1]) / 1024
+        _, stderr = process.communicate()
+    check_exit_code(process.returncode, deadline)
+    # Warnings of onnxruntime may precede the last line.
+    return int(stderr.splitlines()[-1]) / 1024

@@ -1,54 +1,54 @@
-"""Timing contestants against each other on a machine whose speed drifts."""
+"""Time candidates in alternating rounds, on a machine whose speed drifts."""
 
 import statistics
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from time import perf_counter, thread_time
 
 from .busy import ProcessorTime
-from .deadline import FOREVER, Deadline, DeadlineError
+from .deadline import NO_DEADLINE, Deadline, DeadlineError
 
 MIN_ROUNDS = 5
 
 
 @dataclass(frozen=True)
-class Contestant:
-    """Something to time.
+class Candidate:
+    """Code to time.
 
     Attributes:
-        run: Does ``size`` units of work.
-        size: So many that a round takes some milliseconds.
-        one_thread: Whether it computes in the thread that calls it, and waits for nothing else.
+        run: Performs one round: ``size`` units of work.
+        size: Units of work per round, usually characters.
+        single_threaded: Whether all of the work runs in the calling thread, without waiting for anything.
     """
 
     run: Callable[[], object]
     size: int
-    one_thread: bool = False
+    single_threaded: bool = False
 
 
-def sized(
+def calibrate(
     run: Callable[[int], object],
     round_seconds: float = 0.02,
     *,
-    one_thread: bool = False,
-    deadline: Deadline = FOREVER,
-) -> Contestant:
-    """A contestant whose rounds take about so long; it is tried with ever more work until they do.
+    single_threaded: bool = False,
+    deadline: Deadline = NO_DEADLINE,
+) -> Candidate:
+    """Create a candidate, and choose the size of its rounds by running it with increasing sizes.
 
     Args:
-        run: Does so many units of work.
-        round_seconds: How long a round is to take.
-        one_thread: What ``Contestant`` says of it.
-        deadline: When to stop trying; its rounds are shorter then.
+        run: Performs the given number of units of work.
+        round_seconds: Approximate duration of a round.
+        single_threaded: See ``Candidate``.
+        deadline: When to stop increasing the size. Rounds are shorter than requested after that.
     """
     size = 1
     while True:
-        # The better of two, or a moment in which the machine did something else would end the search.
-        took = min(_seconds(run, size) for _ in range(2))
-        if took >= round_seconds / 2 or deadline.passed:
+        # The minimum of two runs, so that one interruption by another program does not end the search.
+        seconds = min(_seconds(run, size) for _ in range(2))
+        if seconds >= round_seconds / 2 or deadline.passed:
             break
-        size = max(size + 1, min(size * 8, int(size * round_seconds / max(took, 1e-9))))
-    return Contestant(lambda: run(size), size, one_thread)
+        size = max(size + 1, min(size * 8, int(size * round_seconds / max(seconds, 1e-9))))
+    return Candidate(lambda: run(size), size, single_threaded)
 
 
 def _seconds(run: Callable[[int], object], size: int) -> float:
@@ -57,83 +57,92 @@ def _seconds(run: Callable[[int], object], size: int) -> float:
     return perf_counter() - start
 
 
-def sized_in_time(
-    makers: Mapping[str, Callable[[], Callable[[int], object]]],
+def calibrate_all(
+    factories: Mapping[str, Callable[[], Callable[[int], object]]],
     deadline: Deadline,
     *,
-    several_threads: Container[str] = (),
-) -> dict[str, Contestant]:
-    """Make and size contestants, until half of the time is over; the other half is for their rounds.
+    multithreaded: Container[str] = (),
+) -> dict[str, Candidate]:
+    """Create and calibrate candidates within half of the time. The other half is for their rounds.
 
     Args:
-        makers: By name, what makes a function that does so many units of work.
-        deadline: Of sizes and rounds together. Those that it leaves no time for are left out.
-        several_threads: Names of those that do not compute in one thread alone.
+        factories: By name, a function that returns the ``run`` argument of ``calibrate``.
+        deadline: Deadline of calibration and rounds together. Candidates without any time are omitted.
+        multithreaded: Names of the candidates that use several threads.
     """
-    sizing = deadline.share(0.5)
-    found = {}
-    for name, make in makers.items():
-        if sizing.passed:
+    calibration = deadline.share(0.5)
+    candidates = {}
+    for name, create in factories.items():
+        if calibration.passed:
             break
-        found[name] = sized(make(), one_thread=name not in several_threads, deadline=sizing)
-    return found
+        single = name not in multithreaded
+        candidates[name] = calibrate(create(), single_threaded=single, deadline=calibration)
+    return candidates
 
 
 def interleave(
-    contestants: Mapping[str, Contestant],
+    candidates: Mapping[str, Candidate],
     seconds: float,
-    deadline: Deadline = FOREVER,
+    deadline: Deadline = NO_DEADLINE,
     processor_time: ProcessorTime | None = None,
 ) -> dict[str, list[float]]:
-    """Time contestants in turn, so that a drift of the machine's speed hits all alike.
+    """Time candidates in turn, so that a drift of the machine's speed affects all of them equally.
+
+    There is no separate warm-up: calibration is one.
 
     Args:
-        contestants: By name; sizing them was their warm-up.
-        seconds: About how long to go on; each has at least ``MIN_ROUNDS`` rounds, if the deadline allows.
-        deadline: When to end in any case.
-        processor_time: Where to add up what those that compute in one thread took.
+        candidates: By name.
+        seconds: Approximate duration. Each candidate runs at least ``MIN_ROUNDS`` rounds, unless the
+            deadline passes.
+        deadline: When to stop in any case.
+        processor_time: Accumulates the times of the single-threaded candidates.
 
     Returns:
-        For each contestant the seconds per unit of work of each round; without those that had none.
+        By name, the seconds per unit of work of each round. Candidates without a round are omitted.
     """
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    watch = processor_time or ProcessorTime()
+    times: dict[str, list[float]] = {name: [] for name in candidates}
+    total = processor_time or ProcessorTime()
     started = perf_counter()
     rounds = 0
-    while contestants and (rounds < MIN_ROUNDS or perf_counter() - started < seconds):
-        for name, contestant in contestants.items():
+    while candidates and (rounds < MIN_ROUNDS or perf_counter() - started < seconds):
+        for name, candidate in candidates.items():
             if deadline.passed:
-                return _measured(times)
-            start, processor = perf_counter(), thread_time()
+                return _non_empty(times)
+            start, processor_start = perf_counter(), thread_time()
             try:
-                contestant.run()
+                candidate.run()
             except DeadlineError:
-                return _measured(times)
-            took = perf_counter() - start
-            times[name].append(took / contestant.size)
-            if contestant.one_thread:
-                watch.add(took, thread_time() - processor)
+                return _non_empty(times)
+            elapsed = perf_counter() - start
+            times[name].append(elapsed / candidate.size)
+            if candidate.single_threaded:
+                total.add(elapsed, thread_time() - processor_start)
         rounds += 1
-    return _measured(times)
+    return _non_empty(times)
 
 
-def _measured(times: Mapping[str, list[float]]) -> dict[str, list[float]]:
+def _non_empty(times: Mapping[str, list[float]]) -> dict[str, list[float]]:
     return {name: rounds for name, rounds in times.items() if rounds}
 
 
 def medians(times: Mapping[str, list[float]]) -> dict[str, float]:
-    """Each contestant's median."""
+    """Return the median round of each candidate."""
     return {name: statistics.median(rounds) for name, rounds in times.items()}
 
 
-def cut_short(wanted: Mapping[str, object], times: Mapping[str, list[float]]) -> list[str]:
-    """What a deadline left out, a line for each kind."""
-    missing = [name for name in wanted if name not in times]
-    few = [name for name, rounds in times.items() if len(rounds) < MIN_ROUNDS]
-    lines = []
+def deadline_notes(names: Iterable[str], times: Mapping[str, list[float]]) -> list[str]:
+    """Return notes about candidates that a deadline left with too few rounds, or without any.
+
+    Args:
+        names: All candidates that were requested.
+        times: The result of ``interleave``.
+    """
+    missing = [name for name in names if name not in times]
+    incomplete = [name for name, rounds in times.items() if len(rounds) < MIN_ROUNDS]
+    notes = []
     if missing:
-        lines.append(f"not measured, for want of time: {'; '.join(missing)}")
-    if few:
-        least = min(len(times[name]) for name in few)
-        lines.append(f"cut short, from {MIN_ROUNDS} rounds to {least}: {'; '.join(few)}")
-    return lines
+        notes.append(f"not measured, out of time: {'; '.join(missing)}")
+    if incomplete:
+        fewest = min(len(times[name]) for name in incomplete)
+        notes.append(f"out of time after {fewest} of {MIN_ROUNDS} rounds: {'; '.join(incomplete)}")
+    return notes

@@ -1,4 +1,4 @@
-"""Repeated measurements of one figure: their middle, and how far they lie apart."""
+"""Medians, quartiles and ratios of repeated measurements."""
 
 import statistics
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Spread:
-    """What repeated rounds came to.
+    """The distribution of one figure over its rounds.
 
     Attributes:
-        median: Of all rounds; the figure that is reported.
-        lower: The first quartile.
-        upper: The third quartile.
-        rounds: How many there were.
+        median: Median of the rounds. This is the reported figure.
+        lower: First quartile.
+        upper: Third quartile.
+        rounds: Number of rounds.
     """
 
     median: float
@@ -24,15 +24,15 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
-        """Of at least one value."""
+        """Summarize at least one value."""
         if len(values) == 1:
             return cls(values[0], values[0], values[0], 1)
         lower, median, upper = statistics.quantiles(values, n=4, method="inclusive")
         return cls(median, lower, upper, len(values))
 
     @property
-    def width(self) -> float:
-        """From the first quartile to the third, as a share of the median."""
+    def relative_iqr(self) -> float:
+        """The interquartile range divided by the median."""
         return (self.upper - self.lower) / self.median
 
     def as_json(self) -> dict[str, Any]:
@@ -41,13 +41,13 @@ class Spread:
 
 @dataclass(frozen=True)
 class Ratio:
-    """One figure as a multiple of another from the same run; less is better.
+    """One figure divided by another figure of the same run. Lower is better.
 
     Attributes:
-        value: Of the two reported figures, which is what the tables show.
-        lower: The first quartile of the ratios of single rounds.
-        upper: The third quartile.
-        rounds: How many rounds both figures have.
+        value: Ratio of the two medians, as in the tables.
+        lower: First quartile of the ratios of the individual rounds.
+        upper: Third quartile of the ratios of the individual rounds.
+        rounds: Number of rounds that both figures have.
     """
 
     value: float
@@ -56,13 +56,14 @@ class Ratio:
     rounds: int
 
     @classmethod
-    def of(cls, ones: Sequence[float], others: Sequence[float]) -> "Ratio":
-        """Of two figures that were measured in turn, at least once each.
+    def of(cls, numerators: Sequence[float], denominators: Sequence[float]) -> "Ratio":
+        """Divide two figures that were measured in alternating rounds, with at least one round each.
 
-        A drift of the machine's speed hits both figures of a round alike, so that rounds are compared first.
+        The quartiles are those of the ratios of individual rounds: a drift of the machine's speed affects
+        both figures of a round equally.
         """
-        value = statistics.median(ones) / statistics.median(others)
-        spread = Spread.of([one / other for one, other in zip(ones, others, strict=False)])
+        value = statistics.median(numerators) / statistics.median(denominators)
+        spread = Spread.of([a / b for a, b in zip(numerators, denominators, strict=False)])
         return cls(value, spread.lower, spread.upper, spread.rounds)
 
     def as_json(self) -> dict[str, Any]:
@@ -70,15 +71,17 @@ class Ratio:
 
 
 def spreads(times: dict[str, list[float]]) -> dict[str, Spread]:
-    """Of several figures."""
+    """Summarize the rounds of each figure."""
     return {name: Spread.of(rounds) for name, rounds in times.items()}
 
 
-def ratios(times: dict[str, list[float]], ones: Sequence[str], others: Sequence[str]) -> dict[str, Ratio]:
-    """Each of some figures as a multiple of each of some others, where both were measured."""
+def ratios(
+    times: dict[str, list[float]], numerators: Sequence[str], denominators: Sequence[str]
+) -> dict[str, Ratio]:
+    """Divide each numerator by each denominator. Pairs with a figure that was not measured are omitted."""
     return {
-        f"{one} / {other}": Ratio.of(times[one], times[other])
-        for one in ones
-        for other in others
-        if one != other and one in times and other in times
+        f"{numerator} / {denominator}": Ratio.of(times[numerator], times[denominator])
+        for numerator in numerators
+        for denominator in denominators
+        if numerator != denominator and numerator in times and denominator in times
     }

@@ -1,38 +1,38 @@
-"""Whether the machine did something else while it was measured."""
+"""Warnings about figures that other load on the machine may have disturbed."""
 
 import os
 from dataclasses import dataclass
 from typing import Any
 
-# The load average of the minute before, for each processor of the machine, above which it was busy: on two
-# processors, one process that computed half of the time. Such a process takes caches, memory bandwidth and
-# clock rate from the one that is measured even where it leaves it a processor of its own.
+# The machine counts as busy if the load average per processor over the last minute is above this value. On
+# two processors, that is one process that computes half of the time. Such a process affects the measured one
+# even on another processor: it takes cache, memory bandwidth and clock rate.
 BUSY_LOAD = 0.25
 
-# The share of time that a computing thread had to wait for a processor, above which the machine was busy. On
-# an idle machine it is below 1%; with 5% the figures themselves are off by about as much.
+# The machine counts as busy if a computing thread waits for a processor for more than this share of the
+# time. The share is below 1% on an idle machine. At 5%, the figures are off by about 5%.
 BUSY_WAIT = 0.05
 
-# How far apart the quartiles of a figure's rounds may lie, as a share of the median, before the rounds
-# disagree. The median of five such rounds is known to about a tenth, which is what one would compare.
-WIDE_SPREAD = 0.2
+# The rounds of a figure vary too much if their interquartile range is above this share of the median. At the
+# limit, the median of five rounds is accurate to about 10%. Smaller differences between reports are noise.
+MAX_RELATIVE_IQR = 0.2
 
 
 def load_average() -> list[float] | None:
-    """Of the last 1, 5 and 15 minutes, of the whole machine; None where the system does not tell."""
+    """Return the machine's load averages over 1, 5 and 15 minutes; None if the system has none."""
     try:
-        return [round(each, 2) for each in os.getloadavg()]
+        return [round(average, 2) for average in os.getloadavg()]
     except (AttributeError, OSError):
         return None
 
 
 @dataclass
 class ProcessorTime:
-    """What one computing thread took on the clock, and how long it had a processor meanwhile.
+    """Wall-clock time and processor time of a computing thread.
 
     Attributes:
-        clock: Seconds.
-        processor: Seconds.
+        clock: Elapsed seconds.
+        processor: Seconds in which the thread ran on a processor.
     """
 
     clock: float = 0.0
@@ -44,48 +44,53 @@ class ProcessorTime:
 
     @property
     def waited(self) -> float | None:
-        """The share of the time in which it waited for a processor; None if nothing was measured."""
+        """The share of time spent waiting for a processor, in [0, 1]; None before any measurement."""
         return max(0.0, 1.0 - self.processor / self.clock) if self.clock else None
 
 
-def busy_before(load: list[float] | None) -> str | None:
-    """A warning if the load average at the start says that other programs are running."""
+def load_warning(load: list[float] | None) -> str | None:
+    """Return a warning if other programs loaded the machine before the measurements.
+
+    Args:
+        load: The result of ``load_average``.
+    """
     processors = os.cpu_count() or 1
     if load is None or load[0] / processors <= BUSY_LOAD:
         return None
     return (
-        f"the machine was busy before: its load average is {load[0]:.2f} on {processors} processors (above "
-        f"{BUSY_LOAD * processors:.2g}); figures may be too slow, ratios less so"
+        f"the machine was busy before the start: load average {load[0]:.2f} on {processors} processors "
+        f"(limit {BUSY_LOAD * processors:.2g}); times may be too long, ratios are affected less"
     )
 
 
-def busy_meanwhile(time: ProcessorTime) -> str | None:
-    """A warning if what was measured had to wait for a processor."""
+def wait_warning(time: ProcessorTime) -> str | None:
+    """Return a warning if the measured code had to wait for a processor."""
     waited = time.waited
     if waited is None or waited <= BUSY_WAIT:
         return None
     return (
-        f"the machine was busy: what was measured waited for a processor {waited:.0%} of the time (above "
-        f"{BUSY_WAIT:.0%}); measure again when it is idle"
+        f"the machine was busy: the measured code waited for a processor {waited:.0%} of the time (limit "
+        f"{BUSY_WAIT:.0%}); repeat on an idle machine"
     )
 
 
-def disagreement(sections: dict[str, Any]) -> str | None:
-    """A warning if rounds of the same figure lie far apart.
+def spread_warning(sections: dict[str, Any]) -> str | None:
+    """Return a warning if the rounds of a figure differ too much.
 
     Args:
-        sections: By name, each with the ``spreads`` of its figures.
+        sections: By name, objects with an attribute ``spreads``.
     """
     wide = {
-        f"{section}: {figure}": spread.width
-        for section, measured in sections.items()
-        for figure, spread in measured.spreads.items()
-        if spread.width > WIDE_SPREAD
+        f"{section_name}: {figure}": spread.relative_iqr
+        for section_name, section in sections.items()
+        for figure, spread in section.spreads.items()
+        if spread.relative_iqr > MAX_RELATIVE_IQR
     }
     if not wide:
         return None
-    worst = max(wide, key=lambda name: wide[name])
+    widest = max(wide, key=lambda name: wide[name])
     return (
-        f"the rounds of {len(wide)} figure{'s' * (len(wide) > 1)} disagree: half of them lie over more than "
-        f"{WIDE_SPREAD:.0%} of the median, those of {worst!r} over {wide[worst]:.0%}; measure again"
+        f"the rounds of {len(wide)} figure{'s' * (len(wide) > 1)} vary: the interquartile range is up to "
+        f"{wide[widest]:.0%} of the median (limit {MAX_RELATIVE_IQR:.0%}), for {widest}; repeat the "
+        "measurement"
     )

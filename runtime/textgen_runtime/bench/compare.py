@@ -1,7 +1,7 @@
-"""Two reports beside each other: the ratios that both have, and which of them became worse.
+"""The comparison of two reports: which ratios became worse.
 
-Only ratios are compared. Times change with the machine, and on the same one from minute to minute; a ratio
-is of two figures that were measured in turn.
+Only ratios are compared. Times differ between machines, and from minute to minute on the same machine. The
+two figures of a ratio are measured in alternating rounds.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Any
 from .document import ReportError, read_report
 from .report import Section
 
-# Options that change what the figures of a section mean.
+# Options that affect the ratios.
 OPTIONS = ("temperature", "quick")
 
 SHORT_SHA = 12
@@ -24,9 +24,9 @@ class Change:
     """One ratio in two reports.
 
     Attributes:
-        name: Model, section and figure.
-        old: In the older report.
-        new: In the newer one.
+        name: Model, section and figures.
+        old: Value in the earlier report.
+        new: Value in the present report.
     """
 
     name: str
@@ -35,18 +35,18 @@ class Change:
 
     @property
     def percent(self) -> float:
-        """By how much it became worse, in percent; below 0 if it became better. Less is better."""
+        """The relative increase in percent. A positive value is worse, because lower ratios are better."""
         return 100 * (self.new / self.old - 1)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What two reports have in common.
+    """The result of comparing two reports.
 
     Attributes:
-        title: Which reports they are.
-        changes: The ratios that both have.
-        notes: How the reports differ otherwise, a line each.
+        title: Heading of the table.
+        changes: The ratios that are in both reports.
+        notes: Other differences between the reports.
     """
 
     title: str
@@ -54,15 +54,17 @@ class Comparison:
     notes: list[str]
 
     def worse(self, limit: float) -> list[Change]:
-        """Ratios that became worse by more than so many percent, the worst first."""
-        found = [change for change in self.changes if change.percent > limit]
-        return sorted(found, key=lambda change: -change.percent)
+        """Return the ratios that increased by more than ``limit`` percent, the largest increase first."""
+        return sorted(
+            (change for change in self.changes if change.percent > limit),
+            key=lambda change: -change.percent,
+        )
 
     def table(self, limit: float | None) -> Section:
-        """The table of all changes.
+        """Return a table of all changes.
 
         Args:
-            limit: From how many percent on a change is marked, or None to mark none.
+            limit: Increase in percent above which a ratio is marked as worse; None marks none.
         """
         marked = [] if limit is None else self.worse(limit)
         rows = [
@@ -80,97 +82,104 @@ class Comparison:
         return Section(self.title, ["old", "new", "change", ""], rows, notes=self.notes)
 
 
-def read_old(path: Path, models: int) -> dict[str, Any]:
-    """Read a report to compare with, and see that it can be compared, before a new one is measured.
+def read_comparable_report(path: Path, models: int) -> dict[str, Any]:
+    """Read a report, and check before the measurements that the new report can be compared with it.
 
     Args:
-        path: Of the report.
-        models: How many models the new report is of.
+        path: Path of the earlier report.
+        models: Number of models in the new report.
 
     Raises:
-        ReportError: If it is no report, is damaged, or is of another number of models.
+        ReportError: If the file is not a report, is damaged, or has another number of models.
     """
-    old = read_report(path)
-    # Compared with itself, it must be whole.
-    compare(old, old, path)
-    _check_models(len(old["models"]), models, path)
-    return old
+    report = read_report(path)
+    # Comparing the report with itself finds missing and invalid values.
+    compare(report, report, path)
+    _check_model_count(len(report["models"]), models, path)
+    return report
 
 
-def _check_models(old: int, new: int, path: Path) -> None:
+def _check_model_count(old: int, new: int, path: Path) -> None:
     if old != new:
         raise ReportError(
-            f"{path} is of {old} model{'s' * (old != 1)}, and this report of {new}: name as many, in their "
-            "order"
+            f"{path} has {old} model{'s' * (old != 1)} and this report has {new}: pass the same number of "
+            "models, in the same order"
         )
 
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any], path: Path) -> Comparison:
-    """Compare two reports, the first model of one with the first of the other, and so on.
+    """Compare two reports. Models are matched by position.
 
     Args:
-        old: The older report.
-        new: The newer one.
-        path: Of the older one.
+        old: The earlier report.
+        new: The present report.
+        path: Path of the earlier report.
 
     Raises:
-        ReportError: If the older one is damaged, is of another number of models, or has no ratio in common
-            with the newer one.
+        ReportError: If the earlier report is damaged, has another number of models, or shares no ratio with
+            the present report.
     """
     try:
         changes, notes = _compare(old, new, path)
         date = str(old["date"])
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
-        raise ReportError(f"the report {path} is damaged: measure again") from None
+        raise ReportError(f"the report {path} is damaged: create it again") from None
     if not changes:
-        raise ReportError(f"{path} has no ratio in common with this report: choose the same sections")
-    return Comparison(f"ratios compared with {path} of {date}; less is better", changes, notes)
+        raise ReportError(f"{path} has no ratio in common with this report: measure the same sections")
+    return Comparison(f"ratios compared with {path} ({date}); lower is better", changes, notes)
 
 
 def _compare(old: Mapping[str, Any], new: Mapping[str, Any], path: Path) -> tuple[list[Change], list[str]]:
-    _check_models(len(old["models"]), len(new["models"]), path)
+    _check_model_count(len(old["models"]), len(new["models"]), path)
     changes: list[Change] = []
     notes = list(_differences(old, new))
-    for before, after in zip(old["models"], new["models"], strict=True):
-        label = f"{Path(after['file']).name}, " if len(new["models"]) > 1 else ""
-        olds, news = dict(_ratios(before)), dict(_ratios(after))
-        changes += [Change(label + name, olds[name], value) for name, value in news.items() if name in olds]
-        for which, one, other in (("the old", olds, news), ("this", news, olds)):
-            alone = [name for name in one if name not in other]
-            if alone:
-                notes.append(f"only in {which} report: {label}{'; '.join(alone)}")
+    for old_model, new_model in zip(old["models"], new["models"], strict=True):
+        label = f"{Path(new_model['file']).name}, " if len(new["models"]) > 1 else ""
+        old_ratios, new_ratios = dict(_ratios(old_model)), dict(_ratios(new_model))
+        changes += [
+            Change(label + name, old_ratios[name], value)
+            for name, value in new_ratios.items()
+            if name in old_ratios
+        ]
+        for report, ratios, other in (
+            ("the earlier", old_ratios, new_ratios),
+            ("this", new_ratios, old_ratios),
+        ):
+            unmatched = [name for name in ratios if name not in other]
+            if unmatched:
+                notes.append(f"only in {report} report: {label}{'; '.join(unmatched)}")
     return changes, notes
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    for before, after in zip(old["models"], new["models"], strict=True):
-        if before["sha256"] != after["sha256"]:
-            yield f"another model: {_model(before)} then, {_model(after)} now"
+    for old_model, new_model in zip(old["models"], new["models"], strict=True):
+        if old_model["sha256"] != new_model["sha256"]:
+            yield f"different models: {_describe(old_model)} before, {_describe(new_model)} now"
     processors = [report["machine"]["processor"] for report in (old, new)]
     if processors[0] != processors[1]:
-        yield f"another processor: {processors[0]} then, {processors[1]} now"
+        yield f"different processors: {processors[0]} before, {processors[1]} now"
     for option in OPTIONS:
         values = [report["options"][option] for report in (old, new)]
         if values[0] != values[1]:
-            yield f"another {option}: {values[0]} then, {values[1]} now"
+            yield f"different {option}: {values[0]} before, {values[1]} now"
 
 
-def _model(described: Mapping[str, Any]) -> str:
+def _describe(model: Mapping[str, Any]) -> str:
     return (
-        f"{described['file']} ({described['layers']} x {described['units']} units, "
-        f"{described['vocabulary']} characters, sha256 {described['sha256'][:SHORT_SHA]})"
+        f"{model['file']} ({model['layers']} x {model['units']} units, "
+        f"{model['vocabulary']} characters, sha256 {model['sha256'][:SHORT_SHA]})"
     )
 
 
 def _ratios(model: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Names and values of a model's ratios.
+    """Yield the name and the value of each ratio of a model.
 
     Raises:
-        ValueError: If one is no number above 0.
+        ValueError: If a value is not a positive finite number.
     """
-    for section, measured in model["sections"].items():
-        for name, ratio in measured["ratios"].items():
+    for section_name, section in model["sections"].items():
+        for name, ratio in section["ratios"].items():
             value = float(ratio["value"])
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(name)
-            yield f"{section}: {name}", value
+            yield f"{section_name}: {name}", value

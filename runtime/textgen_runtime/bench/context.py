@@ -1,4 +1,4 @@
-"""One model, and how it is measured."""
+"""The model under measurement and the settings of the measurement."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,21 +14,21 @@ from textgen_runtime.generation.model import Model
 from .busy import ProcessorTime
 
 if TYPE_CHECKING:
-    from ._loops import HandWritten
+    from ._baselines import BaselineLoops
 
 
 @dataclass(frozen=True)
-class Bench:
-    """One model, and how it is measured.
+class BenchContext:
+    """The model under measurement and the settings of the measurement.
 
     Attributes:
-        content: Of the model file, as every engine, loop and process reads it.
-        engines: Names of the engines that are measured.
-        temperature: Of all draws.
-        seconds: For each comparison.
-        threads: What "all threads" means.
-        long_run: Characters of the run whose memory is measured.
-        processor_time: Where the sections add up what computing in one thread took.
+        content: Content of the model file. All engines, baseline loops and processes use it.
+        engines: Names of the engines to measure.
+        temperature: Sampling temperature.
+        seconds: Duration of each comparison.
+        threads: Number of threads in multithreaded measurements.
+        long_run: Number of characters in the longer of the two memory measurements.
+        processor_time: Accumulates the times of the single-threaded measurements.
     """
 
     content: bytes
@@ -42,21 +42,21 @@ class Bench:
     def model(self, engine: str, threads: int = 1) -> Model:
         return open_model(self.content, engine, threads)  # type: ignore[arg-type]
 
-    def hand_written(self, threads: int = 1) -> "HandWritten":
-        # Only here, because it imports onnxruntime.
-        from ._loops import HandWritten
+    def baseline_loops(self, threads: int = 1) -> "BaselineLoops":
+        # A local import, because the module imports onnxruntime.
+        from ._baselines import BaselineLoops
 
-        return HandWritten(self.content, threads, self.temperature)
+        return BaselineLoops(self.content, threads, self.temperature)
 
     @cached_property
     def core(self) -> CoreNetwork | None:
-        """The native engine's; None if it does not know the graph."""
+        """The network in the C core; None if the native engine does not support the graph."""
         try:
             engine = self.model("native").engine
         except ModelFileError:
             return None
         return engine.core if isinstance(engine, NativeEngine) else None
 
-    def takes(self, engine: str) -> Callable[[int], object]:
-        """Makes so many characters with the public API."""
+    def generator(self, engine: str) -> Callable[[int], object]:
+        """Return a function that generates the given number of characters through the public API."""
         return self.model(engine).start(temperature=self.temperature, seed=0).take

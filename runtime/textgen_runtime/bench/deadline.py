@@ -1,43 +1,43 @@
-"""A moment by which measurements end, however slow or busy the machine is."""
+"""A time limit that measurements keep on any machine, however slow or busy."""
 
 import math
 from time import perf_counter
 
 
 class DeadlineError(Exception):
-    """A measurement that was stopped because its time was over; its caller goes on without it."""
+    """A measurement was stopped at its deadline. The caller continues without its result."""
 
 
 class Deadline:
-    """A moment from now on.
+    """A point in time at which measurements end.
 
     Args:
-        seconds: How far away it is; infinite for none.
+        seconds: Time from now; infinite for no deadline.
     """
 
     def __init__(self, seconds: float = math.inf) -> None:
         self._end = perf_counter() + seconds
 
     @property
-    def left(self) -> float:
-        """Seconds until then; 0 when it has passed."""
+    def seconds_left(self) -> float:
+        """Seconds until the deadline; 0 once it has passed."""
         return max(0.0, self._end - perf_counter())
 
     @property
     def passed(self) -> bool:
-        return self.left == 0.0
+        return self.seconds_left == 0.0
 
     @property
     def is_finite(self) -> bool:
         return math.isfinite(self._end)
 
-    def share(self, part: float) -> "Deadline":
-        """An earlier one, for the first of several measurements that share the time.
+    def share(self, fraction: float) -> "Deadline":
+        """Return an earlier deadline, for the first of several measurements that share the time.
 
         Args:
-            part: Its share of the time that is left, in (0, 1].
+            fraction: Fraction of the remaining time, in (0, 1].
         """
-        return Deadline(self.left * part)
+        return Deadline(self.seconds_left * fraction)
 
 
-FOREVER = Deadline()
+NO_DEADLINE = Deadline()

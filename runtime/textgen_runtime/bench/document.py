@@ -1,6 +1,7 @@
-"""A report as a document, which ``--json`` writes and ``--compare`` reads."""
+"""The JSON report, which ``--json`` writes and ``--compare`` reads."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,23 +9,42 @@ from textgen_runtime.errors import TextgenError, shorten
 from textgen_runtime.generation.model import Model
 from textgen_runtime.system.json_text import from_json, to_json
 
+from .busy import load_average
+from .machine import describe_machine
 from .report import Section
 
-# The first key of a report, and the number of its format. A change of what a key means changes the number.
+# The first key of a report; its value is the format version. Increase the version if a key changes its
+# meaning.
 FORMAT_KEY, FORMAT = "textgen-bench", 1
-OPENING = f'{{\n "{FORMAT_KEY}": '.encode()
+HEADER = f'{{\n "{FORMAT_KEY}": '.encode()
 
 
 class ReportError(TextgenError):
-    """A file that is no report of ``textgen-bench``, or none that can be compared with this one."""
+    """A file is not a report of ``textgen-bench``, or cannot be compared with the present report."""
+
+
+def new_report(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a report without models, which describes the date, the machine and its load.
+
+    Args:
+        options: The options that affect the figures.
+    """
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": describe_machine(),
+        "options": dict(options),
+        "load_average": {"start": load_average(), "end": None},
+        "warnings": [],
+        "models": [],
+    }
 
 
 def describe_model(name: str, model: Model) -> dict[str, Any]:
-    """What identifies a model, and its size.
+    """Return what identifies a model, and its size.
 
     Args:
-        name: The file, as it was named.
-        model: The same, loaded.
+        name: The model as named on the command line.
+        model: The loaded model.
     """
     layers, units = model.engine.network.recurrent
     return {
@@ -37,41 +57,44 @@ def describe_model(name: str, model: Model) -> dict[str, Any]:
 
 
 def sections_as_json(sections: Mapping[str, Section]) -> dict[str, Any]:
-    """The sections of one model."""
+    """Return the sections of one model as they are stored in the report."""
     return {name: section.as_json() for name, section in sections.items()}
 
 
 def write_report(content: Mapping[str, Any]) -> str:
-    """The document as text, from all of its keys but the first."""
+    """Return a report as JSON text, with the format key first."""
     return to_json({FORMAT_KEY: FORMAT, **content}, indent=1) + "\n"
 
 
 def is_report(path: Path) -> bool:
-    """Whether a file begins as a report does; False too if it cannot be read."""
+    """Return whether a file begins like a report; False if it cannot be read."""
     try:
         with path.open("rb") as file:
-            return file.read(len(OPENING)) == OPENING
+            return file.read(len(HEADER)) == HEADER
     except OSError:
         return False
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """Read a report that an earlier run wrote.
+    """Read a report from a file.
 
     Raises:
-        ReportError: If it cannot be read, is no report, or is of another format.
+        ReportError: If the file cannot be read, is not a report, or has another format version.
     """
     try:
         document = from_json(path.read_bytes())
     except OSError as error:
         raise ReportError(f"cannot read the report {shorten(str(path))}: {error.strerror or error}") from None
     except (ValueError, RecursionError):
-        raise ReportError(f"{path} is no report of textgen-bench --json: it is not JSON") from None
-    found = document.get(FORMAT_KEY) if isinstance(document, dict) else None
-    if found is None:
-        raise ReportError(f"{path} is no report of textgen-bench --json: it has no {FORMAT_KEY!r}")
-    if found != FORMAT:
+        raise ReportError(f"{path} is not a report of textgen-bench --json: not valid JSON") from None
+    version = document.get(FORMAT_KEY) if isinstance(document, dict) else None
+    if version is None:
         raise ReportError(
-            f"{path} is of format {str(found)[:20]}, and this version compares format {FORMAT}: measure again"
+            f"{path} is not a report of textgen-bench --json: the key {FORMAT_KEY!r} is missing"
+        )
+    if version != FORMAT:
+        raise ReportError(
+            f"{path} has format {str(version)[:20]}, but this version supports only format {FORMAT}: create "
+            "the report again with this version"
         )
     return dict(document)

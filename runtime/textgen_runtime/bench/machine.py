@@ -1,4 +1,4 @@
-"""What figures were measured on."""
+"""The description of the machine in a report."""
 
 import platform
 from pathlib import Path
@@ -10,8 +10,8 @@ from textgen_runtime.engines.kernels import kernel_names
 from textgen_runtime.system.processors import available_processors
 
 
-def machine() -> dict[str, str | int | list[str]]:
-    """Processor, instruction sets and versions."""
+def describe_machine() -> dict[str, str | int | list[str]]:
+    """Return the processor, the number of usable cores, the available kernels and the versions."""
     return {
         "processor": _processor(),
         "cores": available_processors(),
@@ -31,7 +31,7 @@ def _onnxruntime_version() -> str:
 
 
 def _processor() -> str:
-    """The processor's name where the system tells it, and its architecture elsewhere."""
+    """Return the processor's model name on Linux, and elsewhere what ``platform`` reports."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -1,4 +1,4 @@
-"""The picture of a report: latencies, and the throughput of many streams."""
+"""The plot of a report: latencies, and the throughput of several streams."""
 
 import io
 import math
@@ -6,24 +6,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-# The sections that it shows.
 LATENCY, MANY_STREAMS = "latency", "many-streams"
-SHOWN = (LATENCY, MANY_STREAMS)
+PLOTTED_SECTIONS = (LATENCY, MANY_STREAMS)
 
-# What the file says it was made by, so that it may be replaced by a newer one.
-MADE_BY = "textgen-bench"
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# Stored in the PNG file, to recognize plots that may be overwritten.
+SOFTWARE = "textgen-bench"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEADER_BYTES = 512
 
-PANEL = (5.5, 3.8)
+PANEL_INCHES = (5.5, 3.8)
 MICROSECONDS = 1e6
 
 
 def plot(report: Mapping[str, Any]) -> bytes:
-    """Draw the figures of the sections "latency" and "many-streams" as a PNG picture, a row for each model.
+    """Draw the sections "latency" and "many-streams" of a report, with one row of panels per model.
 
     Args:
-        report: As ``--json`` writes it.
+        report: The content of the JSON report.
+
+    Returns:
+        A PNG file.
 
     Raises:
         ImportError: If matplotlib is not installed.
@@ -31,41 +33,40 @@ def plot(report: Mapping[str, Any]) -> bytes:
     from matplotlib.figure import Figure
 
     models = report["models"]
-    panels = [name for name in SHOWN if any(_has(model, name) for model in models)]
+    panels = [name for name in PLOTTED_SECTIONS if any(_has(model, name) for model in models)]
     columns = max(len(panels), 1)
-    size = (PANEL[0] * columns, PANEL[1] * len(models) + 0.4)
+    size = (PANEL_INCHES[0] * columns, PANEL_INCHES[1] * len(models) + 0.4)
     figure = Figure(figsize=size, dpi=120, layout="constrained")
     machine = report["machine"]
-    figure.suptitle(
-        f"textgen-bench on {machine['processor']} ({machine['cores']} usable), {report['date'][:10]}"
-    )
+    cores = f"{machine['cores']} usable core{'s' * (machine['cores'] > 1)}"
+    figure.suptitle(f"textgen-bench on {machine['processor']} ({cores}), {report['date'][:10]}")
     axes = figure.subplots(len(models), columns, squeeze=False)
     for row, model in zip(axes, models, strict=True):
-        for place, name in zip(row, panels, strict=False):
-            what = (
+        for panel, name in zip(row, panels, strict=False):
+            description = (
                 f"{Path(model['file']).name}, {model['layers']} x {model['units']} units, "
                 f"{model['vocabulary']} characters"
             )
             draw, title = (_latency, "latency") if name == LATENCY else (_throughput, "throughput")
-            # A file may be called anything: dollar signs are no formula here.
-            place.set_title(f"{title}: {what}", fontsize=9, parse_math=False)
-            place.grid(alpha=0.25)
+            # A file name may contain dollar signs, which do not enclose a formula here.
+            panel.set_title(f"{title}: {description}", fontsize=9, parse_math=False)
+            panel.grid(alpha=0.25)
             if _has(model, name):
-                draw(place, model["sections"][name]["figures"])
-                place.legend(frameon=False, fontsize=8)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", metadata={"Software": MADE_BY})
-    return picture.getvalue()
+                draw(panel, model["sections"][name]["figures"])
+                panel.legend(frameon=False, fontsize=8)
+    png = io.BytesIO()
+    figure.savefig(png, format="png", metadata={"Software": SOFTWARE})
+    return png.getvalue()
 
 
 def is_plot(path: Path) -> bool:
-    """Whether a file is such a picture; False too if it cannot be read."""
+    """Return whether a file is a plot of ``textgen-bench``; False if it cannot be read."""
     try:
         with path.open("rb") as file:
-            opening = file.read(HEADER_BYTES)
+            header = file.read(HEADER_BYTES)
     except OSError:
         return False
-    return opening.startswith(SIGNATURE) and MADE_BY.encode() in opening
+    return header.startswith(PNG_SIGNATURE) and SOFTWARE.encode() in header
 
 
 def _has(model: Mapping[str, Any], section: str) -> bool:
@@ -73,42 +74,42 @@ def _has(model: Mapping[str, Any], section: str) -> bool:
 
 
 def _latency(axes: Any, engines: Mapping[str, Any]) -> None:
-    """How often a character took how long; a dotted line at the 99th percentile."""
-    shown = []
+    """Draw a histogram of the time per character, with a dotted line at the 99th percentile."""
+    x_values = []
     for engine, figures in engines.items():
         counts, edges = figures["histogram"]
         shares = [100 * count / sum(counts) for count in counts]
         points = [figures["percentiles"][name] * MICROSECONDS for name in ("50", "99", "99.9")]
-        label = f"{engine}: median {points[0]:.3g} us, 99% (dotted) below {points[1]:.3g} us"
-        drawn = axes.stairs(
+        label = f"{engine}: median {points[0]:.3g} us, p99 (dotted) {points[1]:.3g} us"
+        histogram = axes.stairs(
             shares, [10**edge * MICROSECONDS for edge in edges], label=label, fill=True, alpha=0.6
         )
-        axes.axvline(points[1], color=drawn.get_facecolor(), linestyle=":", linewidth=1)
-        shown += [min(10**edge * MICROSECONDS for edge in edges), points[2]]
+        axes.axvline(points[1], color=histogram.get_facecolor(), linestyle=":", linewidth=1)
+        x_values += [min(10**edge * MICROSECONDS for edge in edges), points[2]]
     axes.set(
         xscale="log",
-        xlabel="microseconds a character (slowest 0.1% not shown)",
+        xlabel="microseconds per character (slowest 0.1% not shown)",
         ylabel="characters (%)",
-        xlim=(min(shown) / 1.2, max(shown)),
+        xlim=(min(x_values) / 1.2, max(x_values)),
     )
     _plain_numbers(axes.xaxis, axes.get_xlim())
 
 
-def _throughput(axes: Any, contestants: Mapping[str, Any]) -> None:
-    """Characters a second by the number of streams; bars from the first quartile to the third."""
-    counts = sorted({int(streams) for figures in contestants.values() for streams in figures})
-    for name, figures in contestants.items():
-        middle = [each["median"] for each in figures.values()]
-        # Rounding can put a quartile on the other side of an equal median.
-        below = [max(0.0, each["median"] - each["quartiles"][0]) for each in figures.values()]
-        above = [max(0.0, each["quartiles"][1] - each["median"]) for each in figures.values()]
+def _throughput(axes: Any, candidates: Mapping[str, Any]) -> None:
+    """Draw characters/s over the number of streams, with bars from the first to the third quartile."""
+    counts = sorted({int(streams) for figures in candidates.values() for streams in figures})
+    for name, figures in candidates.items():
+        medians = [spread["median"] for spread in figures.values()]
+        # Rounding errors can make the distance between a quartile and an equal median negative.
+        below = [max(0.0, spread["median"] - spread["quartiles"][0]) for spread in figures.values()]
+        above = [max(0.0, spread["quartiles"][1] - spread["median"]) for spread in figures.values()]
         streams = [int(streams) for streams in figures]
-        axes.errorbar(streams, middle, yerr=(below, above), marker="o", capsize=3, label=name)
+        axes.errorbar(streams, medians, yerr=(below, above), marker="o", capsize=3, label=name)
     axes.set(
         xscale="log",
         yscale="log",
-        xlabel="streams (bars: quartiles of the rounds)",
-        ylabel="characters/s, all streams together",
+        xlabel="streams (bars: first to third quartile of the rounds)",
+        ylabel="total characters/s",
     )
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.minorticks_off()
@@ -116,7 +117,7 @@ def _throughput(axes: Any, contestants: Mapping[str, Any]) -> None:
 
 
 def _plain_numbers(axis: Any, limits: Sequence[float]) -> None:
-    """Ticks at 1, 2 and 5 times powers of ten, written out."""
+    """Label an axis at 1, 2 and 5 times powers of ten, without exponents."""
     low, high = (math.floor(math.log10(limit)) for limit in limits)
     ticks = [
         step * 10.0**power

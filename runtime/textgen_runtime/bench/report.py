@@ -1,4 +1,4 @@
-"""Sections of figures, and the tables they are printed as."""
+"""Sections of a report, and the tables that show them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,16 +11,17 @@ MICROSECONDS = 1e6
 
 @dataclass(frozen=True)
 class Section:
-    """One section of the report.
+    """One section of the report. ``str`` formats it as a table.
 
     Attributes:
-        title: What was measured.
-        columns: Names of the columns after the first, which names the contestant.
-        rows: A contestant and its figures as texts.
-        figures: The same as numbers, for ``--json``.
-        ratios: Figures as multiples of others, by name, which reports can be compared by.
-        spreads: Of the figures that were measured in rounds, by name.
-        notes: What a reader must know of them, such as what was left out, a line each.
+        title: Heading of the table.
+        columns: Headings of all columns after the first. The first has the names of the rows.
+        rows: Name and formatted cells of each row.
+        figures: The same figures as numbers, for ``--json``.
+        ratios: By name, the ratios of figures that ``--compare`` compares.
+        spreads: By name, the spread of each figure that was measured in rounds.
+        notes: Limitations of this measurement, such as omitted rows. Printed and written to the report.
+        legend: Definitions of columns and rows. Only printed.
     """
 
     title: str
@@ -30,6 +31,7 @@ class Section:
     ratios: dict[str, Ratio] = field(default_factory=dict)
     spreads: dict[str, Spread] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    legend: Sequence[str] = ()
 
     def __str__(self) -> str:
         table = [("", *self.columns), *((name, *cells) for name, cells in self.rows)]
@@ -39,11 +41,11 @@ class Section:
             + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
             for row in table
         ]
-        lines += [f"  ({note})" for note in self.notes]
+        lines += [f"  ({note})" for note in (*self.legend, *self.notes)]
         return "\n".join((self.title, *(line.rstrip() for line in lines)))
 
     def as_json(self) -> dict[str, Any]:
-        """What ``--json`` has of it."""
+        """Return the section as it is stored in the report."""
         return {
             "figures": self.figures,
             "ratios": {name: ratio.as_json() for name, ratio in self.ratios.items()},
@@ -52,15 +54,15 @@ class Section:
 
 
 def microseconds(seconds: float) -> str:
-    """A time a person can read."""
+    """Format a duration in microseconds, such as "4.02 us"."""
     return f"{seconds * MICROSECONDS:,.2f} us"
 
 
 def per_second(seconds: float) -> str:
-    """How many a second, from the seconds for one."""
-    return f"{1 / seconds:,.0f}/s"
+    """Format the rate that corresponds to a time per item, such as "248,788" for 4.02 us."""
+    return f"{1 / seconds:,.0f}"
 
 
 def times(ratio: float) -> str:
-    """A ratio."""
+    """Format a ratio, such as "7.73 x"."""
     return f"{ratio:,.2f} x" if ratio < 100 else f"{ratio:,.0f} x"  # noqa: PLR2004

@@ -1,13 +1,13 @@
-"""The sections of a report: their names, and how they share the time."""
+"""The names of the sections, and how they share the time of a quick run."""
 
 from collections.abc import Callable, Iterator, Sequence
 
-from .context import Bench
+from .context import BenchContext
 from .deadline import Deadline
 from .report import Section
 
-# What each takes of the time of a quick run on an idle machine, in proportion to the others.
-SHARES = {
+# Relative durations of the sections in a quick run on an idle machine.
+TIME_SHARES = {
     "one-stream": 1.0,
     "latency": 0.8,
     "many-streams": 2.5,
@@ -17,24 +17,24 @@ SHARES = {
 }
 
 
-def measure(bench: Bench, names: Sequence[str], deadline: Deadline) -> Iterator[tuple[str, Section]]:
-    """Measure sections, in the order of ``SHARES``.
+def measure(bench: BenchContext, names: Sequence[str], deadline: Deadline) -> Iterator[tuple[str, Section]]:
+    """Measure sections in the order of ``TIME_SHARES``.
 
     Args:
-        bench: What is measured.
-        names: Of the sections.
-        deadline: When to end. What a section leaves of its share goes to those after it.
+        bench: The model and the settings.
+        names: Names of the sections.
+        deadline: When to end. Time that a section does not use is available to the following sections.
     """
     functions = _functions()
-    waiting = [name for name in SHARES if name in names]
-    while waiting:
-        part = SHARES[waiting[0]] / sum(SHARES[name] for name in waiting)
-        name = waiting.pop(0)
-        yield name, functions[name](bench, deadline.share(part))
+    remaining = [name for name in TIME_SHARES if name in names]
+    while remaining:
+        fraction = TIME_SHARES[remaining[0]] / sum(TIME_SHARES[name] for name in remaining)
+        name = remaining.pop(0)
+        yield name, functions[name](bench, deadline.share(fraction))
 
 
-def _functions() -> dict[str, Callable[[Bench, Deadline], Section]]:
-    # Only here, because they import onnxruntime, which the command's arguments do not need.
+def _functions() -> dict[str, Callable[[BenchContext, Deadline], Section]]:
+    # Local imports: these modules import onnxruntime, which parsing the command line does not need.
     from . import _latency as latency
     from . import _many_streams as many_streams
     from . import _one_stream as one_stream

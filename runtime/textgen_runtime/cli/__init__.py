@@ -1,1 +1,6 @@
-"""The commands of the runtime: ``textgen-run``, ``textgen-eval``, ``textgen-info`` and ``textgen-bench``."""
+"""The commands of the runtime: ``textgen-run``, ``textgen-eval``, ``textgen-info`` and ``textgen-bench``.
+
+To add a command, write a module here with ``parser`` and ``main``, as in ``info.py``. Start it in
+``textgen_launcher.py`` and in ``[project.scripts]`` of ``pyproject.toml``. Add it to ``docs/commands.md`` and
+to ``COMMANDS`` in ``tests/project/test_architecture.py``.
+"""

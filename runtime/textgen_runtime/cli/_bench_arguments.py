@@ -5,8 +5,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from textgen_runtime.bench.plot import SHOWN
-from textgen_runtime.bench.sections import SHARES
+from textgen_runtime.bench.plot import PLOTTED_SECTIONS
+from textgen_runtime.bench.sections import TIME_SHARES
 from textgen_runtime.sampling.parameters import DEFAULT_TEMPERATURE
 
 from .parser import MODEL_HELP, CommandParser, number
@@ -25,79 +25,85 @@ examples:
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parse and check the arguments; wrong usage exits."""
+    """Parse and check the arguments. Invalid arguments exit with a usage error."""
     command = parser()
     arguments = command.parse_args(argv)
-    arguments.section = arguments.section or list(SHARES)
+    arguments.section = arguments.section or list(TIME_SHARES)
     if arguments.fail_above is not None and arguments.compare is None:
-        command.error("--fail-above needs --compare, which names the report to compare with")
+        command.error("--fail-above requires --compare with an earlier report")
     if arguments.plot == STANDARD_OUTPUT:
-        command.error("--plot wants the name of a file for its picture")
-    if arguments.plot and not set(SHOWN) & set(arguments.section):
-        command.error(f"--plot shows the sections {' and '.join(SHOWN)}: choose one of them")
+        command.error("--plot requires a file name; it cannot write to standard output")
+    if arguments.plot and not set(PLOTTED_SECTIONS) & set(arguments.section):
+        command.error(f"--plot requires the section {' or '.join(PLOTTED_SECTIONS)}")
     for option, other in (("--plot", arguments.plot), ("--compare", arguments.compare)):
         if arguments.json and other and os.path.realpath(arguments.json) == os.path.realpath(other):
-            command.error(f"--json and {option} name the same file")
+            command.error(f"--json and {option} are the same file: choose different names")
     return arguments
 
 
 def parser() -> CommandParser:
-    """The command's arguments."""
+    """Return the parser of the command."""
     command = CommandParser(
         PROG,
-        "Measure how fast model files generate text on this machine: each engine beside loops written by\n"
-        "hand, and beside the least time that reading the weights takes.",
+        "Measure how fast models generate text on this machine. The engines are\n"
+        "compared with baseline loops over onnxruntime, and with the roofline: the time\n"
+        "to read all weights once, which is the minimum time per character.",
         EXAMPLES,
     )
     command.add_argument(
         "models",
         metavar="MODEL",
         nargs="+",
-        help=f"{MODEL_HELP}; several are measured one after another",
+        help=f"{MODEL_HELP}; several models are measured in order",
     )
     command.add_argument(
         "--temp",
         metavar="T",
         type=number("a finite number above 0", lambda value: value > 0),
         default=DEFAULT_TEMPERATURE,
-        help=f"temperature of all draws (default {DEFAULT_TEMPERATURE})",
+        help=f"sampling temperature (default {DEFAULT_TEMPERATURE})",
     )
     command.add_argument(
         "--engine",
         choices=("both", "native", "onnxruntime"),
         default="both",
-        help="the engine to measure (default both)",
+        help="engine to measure (default both)",
     )
     command.add_argument(
         "--section",
         metavar="NAME",
         action="append",
-        choices=tuple(SHARES),
-        help=f"what to measure, again for each: {', '.join(SHARES)} (default all)",
+        choices=tuple(TIME_SHARES),
+        help=f"section to measure, can be repeated: {', '.join(TIME_SHARES)} (default all)",
     )
     command.add_argument(
-        "--quick", action="store_true", help="ten seconds a model at most, on any machine, and less sure"
+        "--quick",
+        action="store_true",
+        help="take at most ten seconds per model on any machine; the figures are less accurate",
     )
     command.add_argument(
         "--json",
         metavar="FILE",
         type=Path,
-        help="write the report to FILE as JSON, with the spread of each figure; - is standard output, and "
-        "the tables then go to standard error",
+        help="write a JSON report with the spread of each figure to FILE; - writes it to standard output and "
+        "the tables to standard error",
     )
     command.add_argument(
-        "--plot", metavar="FILE", type=Path, help="draw latencies and throughput as a PNG (needs matplotlib)"
+        "--plot",
+        metavar="FILE",
+        type=Path,
+        help="plot latency and throughput to a PNG file (requires matplotlib)",
     )
     command.add_argument(
         "--compare",
         metavar="OLD.json",
         type=Path,
-        help="compare the ratios of figures with those of an earlier --json report",
+        help="compare the ratios of the figures with those of an earlier --json report",
     )
     command.add_argument(
         "--fail-above",
         metavar="PERCENT",
         type=number("a finite number, 0 or more", lambda value: value >= 0),
-        help="exit with 1 if a ratio is worse than in the --compare report by more than PERCENT",
+        help="exit with code 1 if a ratio is worse than in the --compare report by more than PERCENT",
     )
     return command

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 
-from textgen_runtime.corpora.corpus import NAMES, read_corpus
+from textgen_runtime.corpora.corpus import CORPUS_NAMES, read_corpus
 from textgen_runtime.errors import OutputError, TextgenError
 from textgen_runtime.generation.loading import load
 from textgen_runtime.generation.model import Model
@@ -59,7 +59,7 @@ def parser() -> CommandParser:
         metavar="TEXT",
         nargs="+",
         help="a UTF-8 file, a folder with .txt files, - for standard input, or the name of a corpus: "
-        f"{', '.join(NAMES)}",
+        f"{', '.join(CORPUS_NAMES)}",
     )
     command.add_argument(
         "--last",

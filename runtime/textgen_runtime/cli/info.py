@@ -60,7 +60,7 @@ def info(arguments: argparse.Namespace) -> int:
             else "\n".join(format_lines(description))
         )
     except RecursionError:
-        raise ModelFileError(f"{arguments.model}: its metadata is nested too deeply to print") from None
+        raise ModelFileError(f"{arguments.model}: the metadata is nested too deeply to print") from None
     sys.stdout.write(f"{text}\n")
     return 0
 

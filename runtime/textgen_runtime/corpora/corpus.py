@@ -31,17 +31,17 @@ class Corpus:
     files: tuple[Path, ...] = ()
 
 
-NAMES = (*EMBEDDED, *PUBLISHED)
+CORPUS_NAMES = (*EMBEDDED, *PUBLISHED)
 
 
 def read_corpus(source: str) -> Corpus:
     """Read a corpus.
 
     Args:
-        source: One of ``NAMES``, a UTF-8 file, a folder, or ``-`` for standard input. From a folder and its
-            sub-folders, all ``.txt`` files are read in the order of their paths, except hidden files and the
-            samples of earlier training runs. For a file with the name of a named corpus, pass a path such as
-            ``./nietzsche``.
+        source: One of ``CORPUS_NAMES``, a UTF-8 file, a folder, or ``-`` for standard input. A folder means
+            all ``.txt`` files in it and in its sub-folders, in the order of their paths. Hidden files and the
+            samples of earlier training runs are excluded. For a file with the name of a named corpus, pass a
+            path such as ``./nietzsche``.
 
     Raises:
         CorpusError: If the corpus is not available or is empty.
@@ -54,7 +54,9 @@ def read_corpus(source: str) -> Corpus:
     if source == STANDARD_INPUT:
         return _corpus("standard input", read_text(source))
     if not source:
-        raise CorpusError("the corpus has an empty name: pass a file, a folder or one of " + ", ".join(NAMES))
+        raise CorpusError(
+            "the corpus has an empty name: pass a file, a folder or one of " + ", ".join(CORPUS_NAMES)
+        )
     path = Path(source)
     try:
         if path.is_dir():
@@ -63,7 +65,7 @@ def read_corpus(source: str) -> Corpus:
         path.stat()
     except FileNotFoundError:
         raise CorpusError(
-            f"no file or folder {shorten(source)}; the named corpora are {', '.join(NAMES)}"
+            f"no file or folder {shorten(source)}; the named corpora are {', '.join(CORPUS_NAMES)}"
         ) from None
     except OSError as error:
         raise CorpusError(f"cannot read {shorten(source)}: {error.strerror or error}") from None

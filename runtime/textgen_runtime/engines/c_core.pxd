@@ -25,6 +25,8 @@ cdef extern from "kernels/kernels.h" nogil:
 
 
 cdef extern from "pack.h" nogil:
+    enum:
+        TEXTGEN_GATES
     ctypedef struct textgen_network:
         size_t vocabulary
         size_t units

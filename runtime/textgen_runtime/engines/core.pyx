@@ -16,6 +16,7 @@ from libc.string cimport memset
 
 from textgen_runtime.sampling.buffers cimport FloatArray, new_array, new_memory
 from .c_core cimport (
+    TEXTGEN_GATES,
     textgen_forward,
     textgen_generate_tokens,
     textgen_kernels,
@@ -287,7 +288,7 @@ cdef class CoreNetwork:
                 for i in range(self.network.lstm_count):
                     layer = &self.network.lstm_layers[i]
                     total += self.network.kernels.sum(
-                        layer.weights, 4 * layer.outputs * (layer.inputs + layer.outputs)
+                        layer.weights, TEXTGEN_GATES * layer.outputs * (layer.inputs + layer.outputs)
                     )
                 layer = &self.network.output_layer
                 total += self.network.kernels.sum(layer.weights, layer.outputs * layer.inputs)

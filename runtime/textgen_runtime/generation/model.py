@@ -120,7 +120,7 @@ class Model:
 
     @property
     def prompts(self) -> tuple[str, ...]:
-        """Snippets of the corpus. Without a prompt, seed ``s`` starts from snippet ``s % len(prompts)``."""
+        """Excerpts from the corpus. Without a prompt, seed ``s`` starts from excerpt ``s % len(prompts)``."""
         return self.metadata.prompts
 
     @property

@@ -17,7 +17,8 @@ from textgen_runtime.text.tokenizer import Tokenizer
 
 # Format 2 adds special tokens and other levels. A file without them has format 1, which older versions can
 # read.
-FORMAT, PLAIN_FORMAT = 2, 1
+FORMAT = 2
+PLAIN_FORMAT, SPECIAL_TOKENS_FORMAT = 1, 2
 
 # The maximum number of characters in a vocabulary.
 CODE_POINTS = sys.maxunicode + 1
@@ -59,7 +60,7 @@ class Metadata(NamedTuple):
         """
         plain = self.tokenizer.level == CHARACTER and self.tokenizer.unknown is None
         values = {
-            FORMAT_KEY: PLAIN_FORMAT if plain else FORMAT,
+            FORMAT_KEY: PLAIN_FORMAT if plain else SPECIAL_TOKENS_FORMAT,
             VOCABULARY_KEY: self.tokenizer.symbols,
             LEVEL_KEY: self.tokenizer.level,
             NORMALIZATION_KEY: self.normalization._asdict(),
@@ -179,7 +180,7 @@ def _read_tokenizer(props: Mapping[str, str], vocabulary_size: int | None) -> To
 
 def _read_unknown(props: Mapping[str, str], symbol_count: int) -> int | None:
     """Return the token of the unknown symbol, or None if the file has none."""
-    if SPECIAL_KEY not in props or _read_value(props, FORMAT_KEY) < FORMAT:
+    if SPECIAL_KEY not in props or _read_value(props, FORMAT_KEY) < SPECIAL_TOKENS_FORMAT:
         return None
     special = _read_value(props, SPECIAL_KEY)
     if not isinstance(special, dict) or not set(special) <= {UNKNOWN}:

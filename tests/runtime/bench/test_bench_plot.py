@@ -1,4 +1,4 @@
-"""The picture of ``textgen-bench``."""
+"""The plot of ``textgen-bench``."""
 
 import copy
 from pathlib import Path
@@ -11,25 +11,25 @@ from tests.helpers.bench_reports import REPORT
 
 
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that are saved."""
-    found: list[Figure] = []
-    save = Figure.savefig
+def saved_figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that are saved during the test."""
+    figures: list[Figure] = []
+    savefig = Figure.savefig
 
-    def keep(figure: Figure, *arguments: object, **options: object) -> None:
-        found.append(figure)
-        save(figure, *arguments, **options)  # type: ignore[arg-type]
+    def record(figure: Figure, *arguments: object, **options: object) -> None:
+        figures.append(figure)
+        savefig(figure, *arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Figure, "savefig", keep)
-    return found
+    monkeypatch.setattr(Figure, "savefig", record)
+    return figures
 
 
-def test_it_says_what_it_shows(drawn: list[Figure]) -> None:
+def test_panels_have_titles_labels_and_legends(saved_figures: list[Figure]) -> None:
     report = copy.deepcopy(REPORT)
     report["models"].append(copy.deepcopy(REPORT["models"][0]) | {"file": "b/$x$.onnx", "units": 64})
     plot(report)
-    (figure,) = drawn
-    assert "A chip (2 usable), 2026-01-02" in figure.get_suptitle()
+    (figure,) = saved_figures
+    assert "A chip (2 usable cores), 2026-01-02" in figure.get_suptitle()
     titles = [axes.get_title() for axes in figure.axes]
     assert titles[0] == "latency: model.onnx, 1 x 128 units, 57 characters"
     assert titles[3] == "throughput: $x$.onnx, 1 x 64 units, 57 characters"
@@ -44,17 +44,17 @@ def test_it_says_what_it_shows(drawn: list[Figure]) -> None:
         assert legend.get_texts()[0].get_text().startswith("native")
 
 
-def test_only_what_was_measured_is_drawn(drawn: list[Figure]) -> None:
+def test_sections_without_figures_have_no_panel(saved_figures: list[Figure]) -> None:
     report = copy.deepcopy(REPORT)
     del report["models"][0]["sections"]["latency"]
     plot(report)
-    assert [axes.get_title().split(":")[0] for axes in drawn[0].axes] == ["throughput"]
+    assert [axes.get_title().split(":")[0] for axes in saved_figures[0].axes] == ["throughput"]
 
 
-def test_a_picture_is_known_again(tmp_path: Path) -> None:
+def test_own_plots_are_recognized(tmp_path: Path) -> None:
     own, other = tmp_path / "own.png", tmp_path / "other.png"
     own.write_bytes(plot(REPORT))
     assert is_plot(own)
     Figure().savefig(other)
     assert not is_plot(other)
-    assert not is_plot(tmp_path / "none.png")
+    assert not is_plot(tmp_path / "missing.png")

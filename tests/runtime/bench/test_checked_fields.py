@@ -1,4 +1,4 @@
-"""What textgen-bench hands on to onnxruntime: what the core has checked, and nothing that it skips."""
+"""``textgen-bench`` passes to onnxruntime only the fields that the core has checked."""
 
 import onnx
 import pytest
@@ -12,7 +12,7 @@ from tests.helpers.make_tiny_model import make_model
 
 
 @pytest.mark.parametrize("layers", [1, 3])
-def test_a_clean_file_stays_as_it_is(layers: int) -> None:
+def test_a_file_without_other_fields_is_unchanged(layers: int) -> None:
     model = make_model(layers=layers)
     kept = onnx.load_from_string(checked_fields(model.SerializeToString()))
     onnx.checker.check_model(kept, full_check=True)
@@ -21,8 +21,8 @@ def test_a_clean_file_stays_as_it_is(layers: int) -> None:
     assert kept == model
 
 
-def test_what_the_core_skips_is_left_out(tiny_proto: onnx.ModelProto) -> None:
-    """It could mean something to onnxruntime, such as another Add."""
+def test_fields_that_the_core_skips_are_removed(tiny_proto: onnx.ModelProto) -> None:
+    """They may affect onnxruntime: a model-local function Add would replace the operator."""
     clean = checked_fields(tiny_proto.SerializeToString())
     node(tiny_proto, "LSTM").doc_string = "smuggled"
     node(tiny_proto, "LSTM").attribute[0].floats.append(1.0)
@@ -32,23 +32,23 @@ def test_what_the_core_skips_is_left_out(tiny_proto: onnx.ModelProto) -> None:
         helper.make_function("", "Add", ["a", "b"], ["c"], replacement, tiny_proto.opset_import)
     )
     content = tiny_proto.SerializeToString()
-    # The core takes no offence at it.
+    # The core accepts the file.
     open_model(content)
     assert checked_fields(content) == clean
 
 
-def test_fields_of_other_types_are_left_out() -> None:
-    """protobuf, too, takes a known number of another type for an unknown field."""
+def test_fields_of_unexpected_types_are_removed() -> None:
+    """The protobuf library also treats a known field number with another wire type as an unknown field."""
     content = make_model().SerializeToString()
-    # ir_version of four bytes, and a graph that is a number.
+    # ir_version as a fixed32, and graph as a varint.
     assert checked_fields(content + b"\x0d\x01\x02\x03\x04" + b"\x38\x07") == checked_fields(content)
 
 
-def test_numbers_one_by_one_or_packed_are_kept(tiny_proto: onnx.ModelProto, tiny: textgen.Model) -> None:
-    for each in tiny_proto.graph.initializer:
-        values = numpy_helper.to_array(each)
-        each.ClearField("raw_data")
-        packed = each.int64_data if each.data_type == TensorProto.INT64 else each.float_data
+def test_packed_and_unpacked_numbers_are_kept(tiny_proto: onnx.ModelProto, tiny: textgen.Model) -> None:
+    for tensor in tiny_proto.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        tensor.ClearField("raw_data")
+        packed = tensor.int64_data if tensor.data_type == TensorProto.INT64 else tensor.float_data
         packed.extend(values.ravel())
     kept = onnx.load_from_string(checked_fields(tiny_proto.SerializeToString()))
     assert kept.graph == tiny_proto.graph
@@ -57,6 +57,6 @@ def test_numbers_one_by_one_or_packed_are_kept(tiny_proto: onnx.ModelProto, tiny
 
 
 @pytest.mark.parametrize("damage", [b"\x0b", b"\x3a\x7f", b"\x80" * 20 + bytes(2), b"\x08", b"\x0d\x01"])
-def test_damage_is_an_error_of_its_own(damage: bytes) -> None:
-    with pytest.raises(textgen.ModelFileError, match="a part of it that onnxruntime needs is damaged"):
+def test_damage_in_skipped_fields_is_an_error(damage: bytes) -> None:
+    with pytest.raises(textgen.ModelFileError, match="a part that only onnxruntime reads is damaged"):
         checked_fields(make_model().SerializeToString() + damage)

@@ -15,10 +15,10 @@ from textgen_runtime.bench import _many_streams as many_streams
 from textgen_runtime.bench import _rounds as rounds
 from textgen_runtime.bench import busy
 from textgen_runtime.bench._spread import Ratio, Spread
-from textgen_runtime.bench.context import Bench
+from textgen_runtime.bench.context import BenchContext
 from textgen_runtime.bench.plot import is_plot
 from textgen_runtime.bench.report import Section
-from textgen_runtime.bench.sections import SHARES
+from textgen_runtime.bench.sections import TIME_SHARES
 from textgen_runtime.cli import bench
 from textgen_runtime.cli.bench import main
 
@@ -31,50 +31,50 @@ Captured = pytest.CaptureFixture[str]
 
 @pytest.fixture
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every measurement is made, once and briefly."""
+    """Run every measurement briefly, with a single round."""
     monkeypatch.setattr(bench, "QUICK_SECONDS", 0.01)
     monkeypatch.setattr(rounds, "MIN_ROUNDS", 1)
-    monkeypatch.setattr(many_streams, "STREAMS", (1, 4))
+    monkeypatch.setattr(many_streams, "STREAM_COUNTS", (1, 4))
 
 
 @pytest.fixture
-def measured(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-    """Nothing is measured: what each section of the report would find, to be changed by the test."""
-    found = {"one-stream": 0.5, "prompts": 2.0}
+def fake_ratios(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """Replace the measurements: each section reports the ratio in this dictionary, which tests may change."""
+    values = {"one-stream": 0.5, "prompts": 2.0}
 
     def measure(context: Any, names: list[str], deadline: Any) -> Iterator[tuple[str, Section]]:
         del context, deadline
-        for name, value in found.items():
+        for name, value in values.items():
             if name in names:
                 ratio = Ratio(value, value, value, 5)
                 spreads = {"a": Spread(1.0, 1.0, 1.0, 5)}
                 yield name, Section(name, [], [], {}, ratios={"a / b": ratio}, spreads=spreads)
 
     monkeypatch.setattr(bench, "measure", measure)
-    return found
+    return values
 
 
 @pytest.fixture
 def not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error that is told of before anything is measured."""
-    monkeypatch.setattr(bench, "measure", lambda *_: pytest.fail("it was measured"))
+    """Fail the test if a measurement starts."""
+    monkeypatch.setattr(bench, "measure", lambda *_: pytest.fail("a measurement started"))
 
 
 @pytest.mark.usefixtures("fast")
-def test_the_whole_report(capsys: Captured, tmp_path: Path) -> None:
-    figures, picture = tmp_path / "figures.json", tmp_path / "figures.png"
-    assert main([str(TINY), "--quick", "--json", str(figures), "--plot", str(picture)]) == 0
+def test_the_report_has_all_sections(capsys: Captured, tmp_path: Path) -> None:
+    figures, plot_path = tmp_path / "figures.json", tmp_path / "figures.png"
+    assert main([str(TINY), "--quick", "--json", str(figures), "--plot", str(plot_path)]) == 0
     out = capsys.readouterr().out
-    for title in ("one stream", "latency", "many streams", "reading a prompt", "fresh process", "memory"):
+    for title in ("one stream", "latency", "many streams", "prompt of", "fresh process", "memory"):
         assert re.search(rf"^\S*.*{title}", out, re.MULTILINE)
-    assert is_plot(picture)
+    assert is_plot(plot_path)
     document = json.loads(figures.read_text())
     assert document["machine"]["textgen-onnx"] == __version__
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", document["date"])
     assert document["options"] == {
         "temperature": 0.5,
         "engine": "both",
-        "sections": list(SHARES),
+        "sections": list(TIME_SHARES),
         "quick": True,
     }
     assert set(document["load_average"]) == {"start", "end"}
@@ -84,50 +84,52 @@ def test_the_whole_report(capsys: Captured, tmp_path: Path) -> None:
     assert (model["layers"], model["units"], model["vocabulary"]) == (1, 4, 12)
     assert 0 <= model["waited_share"] < 1
     sections = model["sections"]
-    assert list(sections) == list(SHARES)
-    one = sections["one-stream"]["figures"]["seconds"]
-    assert {"native", "onnxruntime", "weights streamed once"} < set(one)
-    assert all(each["median"] > 0 and each["rounds"] >= 1 for each in one.values())
-    assert all(len(each["quartiles"]) == 2 for each in one.values())
+    assert list(sections) == list(TIME_SHARES)
+    seconds = sections["one-stream"]["figures"]["seconds"]
+    assert {"native", "onnxruntime", "weights streamed once"} < set(seconds)
+    assert all(spread["median"] > 0 and spread["rounds"] >= 1 for spread in seconds.values())
+    assert all(len(spread["quartiles"]) == 2 for spread in seconds.values())
     latency = sections["latency"]["figures"]["native"]
     points = list(latency["percentiles"].values())
     assert points == sorted(points)
     assert latency["model_seconds"] > 0
     assert latency["sampler_seconds"] > 0
     for name, section in sections.items():
-        # The system may not tell how much memory a process has.
+        # Peak memory is not available on all systems.
         assert section["ratios"] or name == "memory"
         assert all(ratio["value"] > 0 for ratio in section["ratios"].values())
 
 
-def test_no_time_at_all(capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a machine on which the first measurement takes longer than all of them may."""
+def test_a_quick_run_without_time_measures_nothing(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The deadline passes before the first measurement, as on a very slow machine."""
     monkeypatch.setattr(bench, "QUICK_TOTAL", 0)
-    figures, picture = tmp_path / "figures.json", tmp_path / "figures.png"
-    assert main([str(TINY), "--quick", "--json", str(figures), "--plot", str(picture)]) == 0
+    figures, plot_path = tmp_path / "figures.json", tmp_path / "figures.png"
+    assert main([str(TINY), "--quick", "--json", str(figures), "--plot", str(plot_path)]) == 0
     out = capsys.readouterr().out
-    assert "(not measured, for want of time: native; onnxruntime; onnxruntime, plain loop;" in out
+    assert "(not measured, out of time: native; onnxruntime; onnxruntime, plain loop;" in out
     sections = json.loads(figures.read_text())["models"][0]["sections"]
     assert all(section["notes"] for name, section in sections.items() if name != "memory")
-    assert is_plot(picture)
+    assert is_plot(plot_path)
 
 
 @pytest.mark.usefixtures("fast")
 @pytest.mark.parametrize("engine", ["native", "onnxruntime"])
-def test_one_engine_and_one_section(capsys: Captured, engine: str) -> None:
+def test_engine_and_sections_can_be_selected(capsys: Captured, engine: str) -> None:
     options = ("--quick", "--engine", engine, "--section", "prompts", "--section", "one-stream")
     code, out, _ = run_here(main, capsys, str(TINY), *options)
     assert code == 0
-    assert out.index("one stream") < out.index("reading a prompt")
+    assert out.index("one stream") < out.index("prompt of")
     assert "latency" not in out
     names = re.findall(r"^  (native|onnxruntime)  ", out, re.MULTILINE)
     assert names == [engine, engine]
-    # It is no engine, but what engines are compared with.
+    # The roofline is measured with either engine.
     assert "weights streamed once" in out
 
 
-@pytest.mark.usefixtures("measured")
-def test_several_models(capsys: Captured, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("fake_ratios")
+def test_models_are_measured_in_order(capsys: Captured, tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     code, out, _ = run_here(main, capsys, "nietzsche", str(TINY), "--json", str(figures))
     assert code == 0
@@ -136,8 +138,8 @@ def test_several_models(capsys: Captured, tmp_path: Path) -> None:
     assert [model["file"] for model in models] == ["nietzsche", str(TINY)]
 
 
-@pytest.mark.usefixtures("measured")
-def test_the_report_on_standard_output_is_json_alone(capsys: Captured) -> None:
+@pytest.mark.usefixtures("fake_ratios")
+def test_the_report_on_standard_output_is_valid_json(capsys: Captured) -> None:
     code, out, err = run_here(main, capsys, str(TINY), "--json", "-")
     assert code == 0
     assert json.loads(out)["models"][0]["file"] == str(TINY)
@@ -145,70 +147,69 @@ def test_the_report_on_standard_output_is_json_alone(capsys: Captured) -> None:
     assert "one-stream" in err
 
 
-def test_a_report_becomes_the_one_to_compare_with(
-    capsys: Captured, tmp_path: Path, measured: dict[str, float]
+def test_a_report_is_compared_with_an_earlier_one(
+    capsys: Captured, tmp_path: Path, fake_ratios: dict[str, float]
 ) -> None:
     old = tmp_path / "old.json"
     assert main([str(TINY), "--json", str(old)]) == 0
     compared = (str(TINY), "--compare", str(old), "--fail-above", "10")
-    measured["one-stream"] *= 1.09
+    fake_ratios["one-stream"] *= 1.09
     code, out, err = run_here(main, capsys, *compared)
     assert (code, "error" in err) == (0, False)
     assert re.search(r"one-stream: a / b +0.500 x +0.545 x +\+9.0%\n", out)
-    measured["one-stream"] *= 1.02
-    measured["prompts"] *= 0.5
+    fake_ratios["one-stream"] *= 1.02
+    fake_ratios["prompts"] *= 0.5
     code, out, err = run_here(main, capsys, *compared)
     assert code == 1
-    assert (
-        f"1 ratio is worse than in {old} by more than 10%, most of all 'one-stream: a / b', by 11.2%" in err
-    )
-    # Without a limit it is only shown.
+    message = f"1 ratio is worse than in {old} by more than 10%; largest increase 11.2% (one-stream: a / b)"
+    assert message in err
+    # Without --fail-above, the exit code is 0.
     assert run_here(main, capsys, *compared[:3])[0] == 0
     code, out, _ = run_here(main, capsys, "nietzsche", *compared[1:])
     assert code == 1
-    assert f"another model: {TINY} (1 x 4 units" in out
+    assert f"different models: {TINY} (1 x 4 units" in out
 
 
-def test_an_older_report_is_replaced(tmp_path: Path, measured: dict[str, float]) -> None:
+def test_an_older_report_is_replaced(tmp_path: Path, fake_ratios: dict[str, float]) -> None:
     path = tmp_path / "report.json"
     assert main([str(TINY), "--json", str(path)]) == 0
-    measured["prompts"] = 7.0
+    fake_ratios["prompts"] = 7.0
     assert main([str(TINY), "--json", str(path)]) == 0
     sections = json.loads(path.read_text())["models"][0]["sections"]
     assert sections["prompts"]["ratios"]["a / b"]["value"] == 7.0
 
 
 @pytest.mark.parametrize("engine", ["both", "native", "onnxruntime"])
-def test_onnxruntime_measures_nothing_that_was_not_checked(
+def test_onnxruntime_receives_only_checked_fields(
     capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
-    """Unless it is asked to; and the file is read once."""
+    """``--engine onnxruntime`` passes the unchanged file. The file is read once."""
     proto = onnx.load(TINY)
     proto.graph.node[0].doc_string = "smuggled"
     path = tmp_path / "model.onnx"
     path.write_bytes(proto.SerializeToString())
-    measured: list[Bench] = []
-    read: list[str] = []
+    contexts: list[BenchContext] = []
+    paths: list[str] = []
 
-    def measure(context: Bench, *_: object) -> Iterator[tuple[str, Section]]:
-        measured.append(context)
+    def measure(context: BenchContext, *_: object) -> Iterator[tuple[str, Section]]:
+        contexts.append(context)
         yield from ()
 
     def read_once(name: str) -> bytes:
-        read.append(name)
+        paths.append(name)
         return Path(name).read_bytes()
 
     monkeypatch.setattr(bench, "measure", measure)
     monkeypatch.setattr(bench, "read_model", read_once)
     assert run_here(main, capsys, str(path), "--engine", engine)[0] == 0
-    assert read == [str(path)]
-    assert (b"smuggled" in measured[0].content) == (engine == "onnxruntime")
-    assert measured[0].engines == (("native", "onnxruntime") if engine == "both" else (engine,))
+    assert paths == [str(path)]
+    assert (b"smuggled" in contexts[0].content) == (engine == "onnxruntime")
+    assert contexts[0].engines == (("native", "onnxruntime") if engine == "both" else (engine,))
 
 
 @pytest.mark.usefixtures("not_measured")
 @pytest.mark.parametrize("option", ["--json", "--plot"])
-def test_a_model_is_never_replaced(capsys: Captured, tmp_path: Path, option: str) -> None:
+def test_a_model_is_not_overwritten(capsys: Captured, tmp_path: Path, option: str) -> None:
     model = tmp_path / "m.onnx"
     shutil.copy(TINY, model)
     code, out, err = run_here(main, capsys, str(model), option, str(model))
@@ -220,16 +221,16 @@ def test_a_model_is_never_replaced(capsys: Captured, tmp_path: Path, option: str
 
 @pytest.mark.usefixtures("not_measured")
 @pytest.mark.parametrize("option", ["--json", "--plot"])
-def test_outputs_are_seen_to_before_measuring(capsys: Captured, tmp_path: Path, option: str) -> None:
-    code, _, err = run_here(main, capsys, str(TINY), option, str(tmp_path / "none" / "file"))
+def test_outputs_are_checked_before_the_measurements(capsys: Captured, tmp_path: Path, option: str) -> None:
+    code, _, err = run_here(main, capsys, str(TINY), option, str(tmp_path / "missing" / "file"))
     assert code == 1
     assert "cannot write" in err
 
 
 @pytest.mark.usefixtures("not_measured")
-@pytest.mark.parametrize("options", [(), (str(TINY), "nietzsche"), ("--compare", "none.json")])
-def test_inputs_are_seen_to_before_measuring(capsys: Captured, options: tuple[str, ...]) -> None:
-    missing = () if "--compare" in options else ("none.onnx",)
+@pytest.mark.parametrize("options", [(), (str(TINY), "nietzsche"), ("--compare", "missing.json")])
+def test_inputs_are_checked_before_the_measurements(capsys: Captured, options: tuple[str, ...]) -> None:
+    missing = () if "--compare" in options else ("missing.onnx",)
     code, _, err = run_here(main, capsys, *options, *(missing or (str(TINY),)))
     assert code == 1
     assert "cannot read the" in err
@@ -237,8 +238,10 @@ def test_inputs_are_seen_to_before_measuring(capsys: Captured, options: tuple[st
 
 @pytest.mark.usefixtures("not_measured")
 @pytest.mark.parametrize("content", ["", "{}", json.dumps(REPORT | {"models": [1]}), json.dumps(REPORT)])
-def test_an_old_report_is_seen_to_before_measuring(capsys: Captured, tmp_path: Path, content: str) -> None:
-    """Nothing, no report, a damaged one, and one of another number of models."""
+def test_the_earlier_report_is_checked_before_the_measurements(
+    capsys: Captured, tmp_path: Path, content: str
+) -> None:
+    """It may be empty, another file, damaged, or a report with another number of models."""
     old = tmp_path / "old.json"
     old.write_text(content, encoding="utf-8")
     code, _, err = run_here(main, capsys, str(TINY), str(TINY), "--compare", str(old))
@@ -247,30 +250,30 @@ def test_an_old_report_is_seen_to_before_measuring(capsys: Captured, tmp_path: P
     assert err.count("\n") == 1
 
 
-@pytest.mark.usefixtures("measured")
-def test_warnings_stand_in_the_report_too(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(busy, "busy_before", lambda _: "busy before")
-    monkeypatch.setattr(busy, "busy_meanwhile", lambda _: "busy meanwhile")
+@pytest.mark.usefixtures("fake_ratios")
+def test_warnings_are_also_in_the_report(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(busy, "load_warning", lambda _: "high load")
+    monkeypatch.setattr(busy, "wait_warning", lambda _: "waited")
     _, out, err = run_here(main, capsys, str(TINY), "nietzsche", "--json", "-")
-    told = ["busy before", f"{TINY}: busy meanwhile", "nietzsche: busy meanwhile"]
-    assert json.loads(out)["warnings"] == told
-    assert re.findall("textgen-bench: warning: (.*)", err) == told
+    expected = ["high load", f"{TINY}: waited", "nietzsche: waited"]
+    assert json.loads(out)["warnings"] == expected
+    assert re.findall("textgen-bench: warning: (.*)", err) == expected
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--fail-above", "10"], "--fail-above needs --compare"),
+        (["--fail-above", "10"], "--fail-above requires --compare"),
         (["--compare", "old.json", "--fail-above", "-1"], "must be a finite number, 0 or more"),
-        (["--plot", "-"], "--plot wants the name of a file"),
-        (["--plot", "a.png", "--section", "memory"], "--plot shows the sections latency and many-streams"),
-        (["--json", "a", "--plot", "./a"], "--json and --plot name the same file"),
-        (["--json", "a", "--compare", "a"], "--json and --compare name the same file"),
+        (["--plot", "-"], "--plot requires a file name"),
+        (["--plot", "a.png", "--section", "memory"], "--plot requires the section latency or many-streams"),
+        (["--json", "a", "--plot", "./a"], "--json and --plot are the same file"),
+        (["--json", "a", "--compare", "a"], "--json and --compare are the same file"),
         (["--section", "everything"], "invalid choice"),
         (["--engine", "auto"], "invalid choice"),
     ],
 )
-def test_wrong_usage(capsys: Captured, options: list[str], message: str) -> None:
+def test_invalid_arguments_are_usage_errors(capsys: Captured, options: list[str], message: str) -> None:
     code, _, err = run_here(main, capsys, str(TINY), *options)
     assert code == 2
     assert message in err

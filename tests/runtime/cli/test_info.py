@@ -166,7 +166,7 @@ def test_metadata_that_is_nested_too_deeply_is_an_error(
     for options in ((), ("--json",)):
         code, out, err = run(capsys, str(TINY), *options)
         assert (code, out) == (1, "")
-        assert err == f"textgen-info: error: {TINY}: its metadata is nested too deeply to print\n"
+        assert err == f"textgen-info: error: {TINY}: the metadata is nested too deeply to print\n"
 
 
 def test_a_missing_model_is_an_error(capsys: Captured) -> None:

@@ -14,8 +14,8 @@ import textgen_runtime as textgen
 import textgen_train
 from textgen_runtime.bench import _processes as processes
 from textgen_runtime.bench import _rounds as rounds
-from textgen_runtime.bench.context import Bench
-from textgen_runtime.bench.deadline import FOREVER
+from textgen_runtime.bench.context import BenchContext
+from textgen_runtime.bench.deadline import NO_DEADLINE
 
 from tests.helpers.paths import TINY
 
@@ -76,9 +76,9 @@ def test_no_process_imports_from_the_working_directory(
 
     monkeypatch.setattr(subprocess, "Popen", Recorded)
     monkeypatch.setattr(rounds, "MIN_ROUNDS", 1)
-    bench = Bench(TINY.read_bytes(), ("native", "onnxruntime"), 0.5, 0.0, 1, 500)
-    processes.cold_start(bench, FOREVER)
-    processes.memory(bench, FOREVER)
+    bench = BenchContext(TINY.read_bytes(), ("native", "onnxruntime"), 0.5, 0.0, 1, 500)
+    processes.cold_start(bench, NO_DEADLINE)
+    processes.memory(bench, NO_DEADLINE)
     assert list(hostile_folder.glob("*.ran")) == []
     assert len(commands) >= 6
     assert {tuple(command[:2]) for command in commands} == {(sys.executable, "-P")}
@@ -87,16 +87,16 @@ def test_no_process_imports_from_the_working_directory(
 def test_a_process_inherits_the_import_restrictions(monkeypatch: pytest.MonkeyPatch) -> None:
     flags = type("Flags", (), {"ignore_environment": 1, "no_user_site": 1})
     monkeypatch.setattr(sys, "flags", flags)
-    assert processes.python("pass", "x")[1:] == ["-P", "-E", "-s", "-c", "pass", "x"]
+    assert processes.python_command("pass", "x")[1:] == ["-P", "-E", "-s", "-c", "pass", "x"]
 
 
 def test_each_process_reads_the_given_model(tiny_path: Path) -> None:
     """The model is passed as an unnamed file, which each process reads from its beginning."""
     expected = textgen.load(tiny_path).generate("abc", length=9, seed=1)
     options = ("--prompt", "abc", "--no-echo", "--length", "9", "--seed", "1")
-    command = processes.python(processes.RUN_GIVEN, processes.GIVEN_NAME, *options)
-    with processes.stored(tiny_path.read_bytes()) as model:
+    command = processes.python_command(processes.RUN_FROM_STDIN, processes.STDIN_NAME, *options)
+    with processes.temporary_model_file(tiny_path.read_bytes()) as model:
         for _ in range(2):
-            with processes.running(command, stdin=model, stdout=subprocess.PIPE) as process:
+            with processes.child_process(command, stdin=model, stdout=subprocess.PIPE) as process:
                 out, _ = process.communicate()
             assert out.decode() == f"{expected}\n"

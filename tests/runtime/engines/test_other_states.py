@@ -9,7 +9,7 @@ import textgen_runtime as textgen
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from textgen_runtime import Metadata, Model
-from textgen_runtime.bench._loops import WINDOW, HandWritten
+from textgen_runtime.bench._baselines import WINDOW, BaselineLoops
 from textgen_runtime.cli.info import main as info_main
 from textgen_runtime.cli.run import main as run_main
 from textgen_runtime.generation.loading import open_model
@@ -134,8 +134,8 @@ def test_commands_accept_any_state(tmp_path: Path, capsys: Captured) -> None:
     assert len(out) == len("abc") + 9 + 1
 
 
-def test_the_loops_of_the_benchmark_carry_any_state() -> None:
-    loops = HandWritten(counting_model(), 1, 0.5)
+def test_baseline_loops_carry_any_state() -> None:
+    loops = BaselineLoops(counting_model(), 1, 0.5)
     run, counts = loops.session.run, list[float]()
 
     class Counted:
@@ -148,9 +148,9 @@ def test_the_loops_of_the_benchmark_carry_any_state() -> None:
             return arrays
 
     loops.session = Counted()
-    loops.plain(3)
-    loops.classic(2)
-    loops.batch(4)(2)
+    loops.stateful(3)
+    loops.sliding_window(2)
+    loops.batched(4)(2)
     assert counts == [1, 2, 3, WINDOW, WINDOW, 1, 2]
 
 

@@ -11,7 +11,17 @@ import textgen_runtime as textgen
 from textgen_runtime import Model, OutputError, SamplingError, SavedGenerationError
 
 from tests.helpers.make_tiny_model import make_model
+from tests.helpers.paths import SAVED_GENERATION
 from tests.helpers.saved_files import rewrite
+
+
+def test_a_generation_of_the_first_release_resumes(tiny: Model) -> None:
+    """The file never changes; every release must continue it with the same text."""
+    generation = textgen.resume(tiny, SAVED_GENERATION)
+    assert generation.prompt == "abc dé"
+    sampler = generation.sampler
+    assert (sampler.temperature, sampler.seed, sampler.position) == (0.7, 11, 20)
+    assert generation.take(30) == "éhhhhhhhhhhhchhhhhhh hhhhhh h𝄞"
 
 
 def test_a_resumed_generation_continues_from_its_position(tiny: Model, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from textgen_runtime.bench._processes import python, running
-from textgen_runtime.cli import bench as bench_module
+from textgen_runtime.bench._processes import child_process, python_command
+from textgen_runtime.cli import _bench_outputs as bench_outputs
 from textgen_runtime.cli import eval as eval_module
 from textgen_runtime.cli import run as run_module
 from textgen_runtime.generation.batch import Batch, BatchChunk
@@ -100,8 +100,8 @@ def test_finished_text_is_written_before_an_interrupt_can_end_the_process(
 @pytest.mark.parametrize(
     "write",
     [
-        lambda path: bench_module.write_files(Namespace(json=path, plot=None), REPORT),
-        lambda path: bench_module.write_files(Namespace(json=None, plot=path), REPORT),
+        lambda path: bench_outputs.write_outputs(Namespace(json=path, plot=None), REPORT),
+        lambda path: bench_outputs.write_outputs(Namespace(json=None, plot=path), REPORT),
         lambda path: eval_module.write_page(Namespace(surprise=path, model="model.onnx"), []),
     ],
     ids=["--json", "--plot", "--surprise"],
@@ -226,8 +226,8 @@ def test_context_does_nothing_outside_the_main_thread() -> None:
 
 @pytest.mark.usefixtures("_interrupts")
 def test_interrupt_ends_the_process_that_is_waited_for() -> None:
-    command = python("import signal; print(1, flush=True); signal.pause()")
-    with pytest.raises(KeyboardInterrupt), running(command, stdout=subprocess.PIPE) as process:  # noqa: PT012
+    command = python_command("import signal; print(1, flush=True); signal.pause()")
+    with pytest.raises(KeyboardInterrupt), child_process(command, stdout=subprocess.PIPE) as process:  # noqa: PT012
         assert process.stdout is not None
         process.stdout.readline()
         signal.raise_signal(signal.SIGINT)
@@ -238,7 +238,7 @@ def test_interrupt_ends_the_process_that_is_waited_for() -> None:
 def test_interrupt_from_the_terminal_is_blocked_in_the_process() -> None:
     program = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    with running(python(program), stdout=subprocess.PIPE) as process:
+    with child_process(python_command(program), stdout=subprocess.PIPE) as process:
         out, _ = process.communicate()
     assert out == b"True\n"
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == mask

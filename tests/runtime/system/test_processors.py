@@ -69,4 +69,4 @@ def test_quota_in_control_groups_version_1(machine: Path, quota: str, expected: 
 def test_benchmark_reports_available_processors(machine: Path) -> None:
     write(machine / "self", "0::/jobs/mine\n")
     write(machine / "cgroup/jobs/mine/cpu.max", "300000 100000\n")
-    assert bench_machine.machine()["cores"] == 3
+    assert bench_machine.describe_machine()["cores"] == 3

@@ -29,7 +29,7 @@ def test_result_has_the_requested_unicode_form(text: str, lowercase: bool, form:
 
 @given(st.text(), st.booleans(), st.sampled_from([None, "NFC", "NFD", "NFKC", "NFKD"]))
 def test_normalized_text_does_not_change(text: str, lowercase: bool, form: UnicodeForm | None) -> None:
-    """A model must be able to encode snippets of its own corpus, which is normalized."""
+    """A model must be able to encode excerpts of its own corpus, which is normalized."""
     normalization = Normalization(lowercase, form)
     once = normalization.apply(text.replace("\ufeff", ""))
     assert normalization.apply(once) == once

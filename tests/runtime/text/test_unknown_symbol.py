@@ -218,13 +218,13 @@ def test_text_with_only_rare_symbols_is_refused() -> None:
 
 
 @pytest.mark.parametrize("known", ["a", "ab" * 40])
-def test_snippet_is_a_contiguous_non_empty_part_of_the_text(known: str) -> None:
+def test_excerpt_is_a_contiguous_non_empty_part_of_the_text(known: str) -> None:
     """Most symbols of the text occur only once."""
     rare = "".join(map(chr, range(0x4E00, 0x4E00 + 900)))
     text = rare[:400] + known + rare[400:] + "a" + "ab" * 30
     dataset = make_dataset(Corpus("rare", text, "f" * 64), Normalization(), 0.05, min_count=2)
     assert dataset.tokenizer.unknown == 0
     for seed in range(5):
-        snippet = dataset.draw_excerpt(random.Random(seed))
-        assert snippet
-        assert snippet in text
+        excerpt = dataset.draw_excerpt(random.Random(seed))
+        assert excerpt
+        assert excerpt in text

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from textgen_runtime.cli.parser import MAX_THREADS, CommandParser, number, whole_number
-from textgen_runtime.corpora.corpus import NAMES
+from textgen_runtime.corpora.corpus import CORPUS_NAMES
 from textgen_runtime.text.normalization import UNICODE_FORMS
 
 from textgen_train.errors import RecipeError
@@ -58,7 +58,7 @@ def add_corpus(command: CommandParser) -> None:
         "corpus",
         metavar="CORPUS",
         help="a UTF-8 file, a folder of .txt files (with subfolders), - for standard input, or a known "
-        f"name: {', '.join(NAMES)}",
+        f"name: {', '.join(CORPUS_NAMES)}",
     )
     group.add_argument("--lowercase", action="store_true", help="convert the text to lower case")
     group.add_argument(
