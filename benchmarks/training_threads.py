@@ -49,7 +49,7 @@ def create_candidate(recipe: Recipe, replicas: int, threads: int) -> Callable[[f
         started = perf_counter()
         while perf_counter() - started < seconds:
             inputs, targets = next(batches)
-            trainer._learn(inputs, targets, 0.1)
+            trainer._update_weights(inputs, targets, 0.1)
             characters += targets.numel()
         return characters / (perf_counter() - started)
 

@@ -69,8 +69,8 @@ def _evaluations_after_every_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     from textgen_train.loop import eval_schedule
 
     monkeypatch.setattr(eval_schedule, "MIN_UPDATES_BETWEEN", 1)
-    monkeypatch.setattr(eval_schedule, "TRAINING_TO_HELD_OUT", 1e9)
-    monkeypatch.setattr(eval_schedule, "FIRST_SHARE", 1.0)
+    monkeypatch.setattr(eval_schedule, "TRAINING_COST_RATIO", 1e9)
+    monkeypatch.setattr(eval_schedule, "FIRST_EVALUATION_FRACTION", 1.0)
 
 
 @pytest.fixture(scope="session", params=BUILDS, ids=str)

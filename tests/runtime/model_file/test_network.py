@@ -32,7 +32,7 @@ def test_layers_of_different_sizes_are_an_error() -> None:
 def test_weights_of_the_wrong_shape_are_an_error() -> None:
     network, weights = random_network(4)
     metadata = Metadata(CharacterTokenizer("abcd"))
-    with pytest.raises(ValueError, match=r"output_bias must be of shape \(4,\), not \(5,\)"):
+    with pytest.raises(ValueError, match=r"output_bias must have shape \(4,\), not \(5,\)"):
         build_model(network, [*weights[:-1], {**weights[-1], "bias": np.zeros(5, np.float32)}], metadata)
     with pytest.raises(ValueError, match="zip"):
         build_model(network, weights[:-1], metadata)

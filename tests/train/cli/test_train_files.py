@@ -44,10 +44,10 @@ def test_a_report_file_is_not_replaced_without_overwrite(book: Path, capsys: Cap
 @pytest.mark.parametrize(
     ("sources", "message"),
     [
-        (("poems",), "poems/samples.txt is read, and would be replaced"),
-        (("poems/samples.txt",), "poems/samples.txt is read, and would be replaced"),
-        (("book.txt", "--held-out-file", "poems/samples.txt"), "poems/samples.txt is read, and would be"),
-        ((".",), "poems/samples.txt is read, and would be replaced"),
+        (("poems",), "poems/samples.txt is an input; refusing to overwrite it"),
+        (("poems/samples.txt",), "poems/samples.txt is an input; refusing to overwrite it"),
+        (("book.txt", "--held-out-file", "poems/samples.txt"), "poems/samples.txt is an input; refusing to"),
+        ((".",), "poems/samples.txt is an input; refusing to overwrite it"),
     ],
 )
 def test_a_corpus_is_never_replaced(

@@ -1,4 +1,4 @@
-"""What is exported does what was trained."""
+"""Export: the model file gives the same results as the trained network."""
 
 import errno
 import math
@@ -22,13 +22,13 @@ from textgen_train.errors import ExportError
 from textgen_train.export import _parity, exporter
 from textgen_train.models.lstm import CharLSTM
 
-CONTRACT = Metadata(CharacterTokenizer("\n abcdefg"), prompts=("abc",), training={"corpus": "none"})
+METADATA = Metadata(CharacterTokenizer("\n abcdefg"), prompts=("abc",), training={"corpus": "none"})
 
 
 def network(*, layers: int = 1, units: int = 12, seed: int = 0) -> CharLSTM:
     torch.manual_seed(seed)
     model = CharLSTM(9, units=units, layers=layers, embedding=5, dropout=0.3)
-    # Larger than at the start of training, so that the state and the gates matter.
+    # Larger than the initial weights, so that errors in state and gates change the logits.
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(2)
@@ -37,9 +37,9 @@ def network(*, layers: int = 1, units: int = 12, seed: int = 0) -> CharLSTM:
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @torch.no_grad()
-def test_torch_and_onnxruntime_say_the_same_step_by_step(layers: int, tmp_path: Path) -> None:
+def test_the_exported_model_equals_torch_step_by_step(layers: int, tmp_path: Path) -> None:
     model = network(layers=layers)
-    exported = textgen_train.export_onnx(model, CONTRACT, tmp_path / "model.onnx")
+    exported = textgen_train.export_onnx(model, METADATA, tmp_path / "model.onnx")
     assert exported.largest_difference < 1e-5
     engine = textgen.load(tmp_path / "model.onnx").engine
     model.eval()
@@ -52,13 +52,13 @@ def test_torch_and_onnxruntime_say_the_same_step_by_step(layers: int, tmp_path: 
     np.testing.assert_allclose(state["hidden"], torch_state[0].numpy(), atol=1e-5)
     np.testing.assert_allclose(state["cell"], torch_state[1].numpy(), atol=1e-5)
     combined, _ = engine.forward(tokens, engine.initial_state(3))
-    at_once, _ = model(torch.from_numpy(tokens), model.initial_state(3))
-    np.testing.assert_allclose(combined, at_once.numpy(), atol=1e-5)
+    expected, _ = model(torch.from_numpy(tokens), model.initial_state(3))
+    np.testing.assert_allclose(combined, expected.numpy(), atol=1e-5)
 
 
-def test_the_file_is_whole_and_says_where_it_comes_from(tmp_path: Path) -> None:
+def test_the_file_is_valid_and_contains_the_provenance(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
-    exported = textgen_train.export_onnx(network(), CONTRACT, path)
+    exported = textgen_train.export_onnx(network(), METADATA, path)
     assert path.read_bytes() == exported.content
     onnx.checker.check_model(onnx.load(path), full_check=True)
     model = textgen.load(path)
@@ -66,77 +66,75 @@ def test_the_file_is_whole_and_says_where_it_comes_from(tmp_path: Path) -> None:
     assert model.generate(seed=1, length=20) == exported.model.generate(seed=1, length=20)
 
 
-def test_exporting_leaves_the_network_training() -> None:
+def test_export_keeps_the_training_mode() -> None:
     model = network()
-    exporter.build_checked(model, CONTRACT)
+    exporter.build_checked(model, METADATA)
     assert model.training
     model.eval()
-    exporter.build_checked(model, CONTRACT)
+    exporter.build_checked(model, METADATA)
     assert not model.training
 
 
-@pytest.mark.parametrize("wrong", ["gates", "bias", "not a number"])
-def test_an_export_that_is_wrong_is_not_written(
-    wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("defect", ["gates", "bias", "nan"])
+def test_a_wrong_export_is_not_written(defect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = network()
-    if wrong == "gates":
+    if defect == "gates":
         monkeypatch.setattr("textgen_train.export.onnx_graph.ONNX_GATES_IN_TORCH_ORDER", (0, 1, 2, 3))
-    elif wrong == "bias":
-        described = exporter.describe(model)
-        described[1][-1]["bias"][0] += 1e-2
-        monkeypatch.setattr(exporter, "describe", lambda _: described)
+    elif defect == "bias":
+        description = exporter.describe_network(model)
+        description[1][-1]["bias"][0] += 1e-2
+        monkeypatch.setattr(exporter, "describe_network", lambda _: description)
     else:
         with torch.no_grad():
             model.output.bias[0] = math.nan
-    reason = "training has diverged" if wrong == "not a number" else "not written"
+    reason = "training has diverged" if defect == "nan" else "not written"
     with pytest.raises(ExportError, match=reason):
-        textgen_train.export_onnx(model, CONTRACT, tmp_path / "model.onnx")
+        textgen_train.export_onnx(model, METADATA, tmp_path / "model.onnx")
     assert os.listdir(tmp_path) == []
 
 
-def test_a_vocabulary_of_another_size(tmp_path: Path) -> None:
+def test_a_vocabulary_of_the_wrong_size_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="the vocabulary has 2 characters"):
         textgen_train.export_onnx(network(), Metadata(CharacterTokenizer("ab")), tmp_path / "model.onnx")
 
 
-def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: int) -> NoReturn:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OutputError, match="No space left"):
-        textgen_train.export_onnx(network(), CONTRACT, tmp_path / "model.onnx")
+        textgen_train.export_onnx(network(), METADATA, tmp_path / "model.onnx")
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("forgets", ["what it is given", "what it returns"])
-def test_an_engine_that_forgets_its_state_is_found(forgets: str) -> None:
+@pytest.mark.parametrize("ignored", ["input state", "output state"])
+def test_an_engine_that_ignores_the_state_fails_the_comparison(ignored: str) -> None:
     model = network()
-    engine = OnnxEngine(exporter.build_checked(model, CONTRACT).content)
+    engine = OnnxEngine(exporter.build_checked(model, METADATA).content)
     reference = _parity.Reference(model, np.arange(500) % 9)
     assert reference.check(engine) < 1e-5
 
-    class Forgetful:
-        name = "forgetful"
+    class Stateless:
+        name = "stateless"
 
         def forward(self, tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:
             fresh = engine.initial_state(state["hidden"].shape[1])
-            if forgets == "what it is given":
+            if ignored == "input state":
                 return engine.forward(tokens, fresh)
             return engine.forward(tokens, state)[0], fresh
 
-    with pytest.raises(ExportError, match="forgetful"):
-        reference.check(Forgetful())  # type: ignore[arg-type]
+    with pytest.raises(ExportError, match="stateless"):
+        reference.check(Stateless())  # type: ignore[arg-type]
 
 
-def test_the_states_that_are_compared_are_those_that_the_text_leads_to() -> None:
+def test_the_compared_states_come_from_the_text() -> None:
     model = network()
     text = np.random.default_rng(1).integers(9, size=3000)
     reference = _parity.Reference(model, text)
     lanes, steps = _parity.PARITY_LANES, _parity.PARITY_STEPS
     model.eval()
-    # The last lane reads the end of the text.
+    # The last lane is the end of the text.
     state = model.initial_state(1)
     with torch.no_grad():
         for token in text[-steps:-1]:
@@ -146,43 +144,43 @@ def test_the_states_that_are_compared_are_those_that_the_text_leads_to() -> None
 
 
 @pytest.mark.parametrize("text", [np.zeros(600, np.int64), np.array([1])])
-def test_tokens_that_the_text_does_not_have_are_compared_too(text: NDArray[np.int64]) -> None:
+def test_tokens_that_are_not_in_the_text_are_compared_too(text: NDArray[np.int64]) -> None:
     model = network()
-    content = exporter.build_checked(model, CONTRACT, text).content
+    content = exporter.build_checked(model, METADATA, text).content
     with torch.no_grad():
         model.embedding.weight[8] += 5.0
     with pytest.raises(ExportError):
         _parity.Reference(model, text).check(OnnxEngine(content))
 
 
-def test_of_a_large_vocabulary_tokens_from_all_over_are_compared() -> None:
-    found = _parity._spread(3000, 256)
-    assert (found[0], found[-1], len(set(found.tolist()))) == (0, 2999, 256)
-    assert set(_parity._spread(9, 256).tolist()) == set(range(9))
+def test_tokens_of_a_large_vocabulary_are_evenly_spaced() -> None:
+    tokens = _parity._spread_tokens(3000, 256)
+    assert (tokens[0], tokens[-1], len(set(tokens.tolist()))) == (0, 2999, 256)
+    assert set(_parity._spread_tokens(9, 256).tolist()) == set(range(9))
 
 
 @pytest.mark.parametrize("text", [[], [9], [-1]])
-def test_a_text_that_cannot_be_read(text: list[int]) -> None:
-    with pytest.raises(ValueError, match="the text must hold tokens from 0 to 8"):
-        exporter.build_checked(network(), CONTRACT, np.array(text, np.int64))
+def test_an_empty_text_and_tokens_out_of_range_are_errors(text: list[int]) -> None:
+    with pytest.raises(ValueError, match="only tokens from 0 to 8"):
+        exporter.build_checked(network(), METADATA, np.array(text, np.int64))
 
 
-def test_a_model_that_is_sure_of_itself_is_exported(tmp_path: Path) -> None:
-    """Large logits differ by more in their last bits, and that is no wrong export."""
+def test_a_model_with_large_logits_is_exported(tmp_path: Path) -> None:
+    """The rounding errors of large logits exceed 1e-4 in a correct export."""
     model = network(units=64)
     with torch.no_grad():
         model.output.weight.mul_(3000)
-    exported = textgen_train.export_onnx(model, CONTRACT, tmp_path / "model.onnx")
+    exported = textgen_train.export_onnx(model, METADATA, tmp_path / "model.onnx")
     assert exported.largest_difference > 1e-4
 
 
 def test_a_chaotic_model_is_exported(tmp_path: Path) -> None:
-    """Two correct engines that carry their own states over random text end in different places."""
+    """Two correct engines diverge over a long text if each carries its own state."""
     model = network(units=64)
     with torch.no_grad():
         for layer in model.layers:
             layer.get_parameter("weight_hh_l0").mul_(60)
-    content = exporter.build_checked(model, CONTRACT).content
+    content = exporter.build_checked(model, METADATA).content
     engine = OnnxEngine(content)
     model.eval()
     state, torch_state = engine.initial_state(8), model.initial_state(8)
@@ -191,11 +189,10 @@ def test_a_chaotic_model_is_exported(tmp_path: Path) -> None:
         with torch.no_grad():
             expected, torch_state = model(torch.from_numpy(row), torch_state)
     assert np.abs(logits - expected.numpy()).max() > 0.1
-    assert textgen_train.export_onnx(model, CONTRACT, tmp_path / "model.onnx").largest_difference < 1e-3
+    assert textgen_train.export_onnx(model, METADATA, tmp_path / "model.onnx").largest_difference < 1e-3
 
 
-def test_a_difference_that_float32_explains_is_no_wrong_export() -> None:
-    """Weights so large that torch itself loses digits; an engine may lose as many."""
+def test_the_tolerance_grows_with_the_rounding_error_of_torch() -> None:
     expected = np.array([1.0, 2.0], np.float32)
-    assert _parity._limit(expected, np.array([1.0, 2.0])) == pytest.approx(2e-4)
-    assert _parity._limit(expected, np.array([1.0, 2.01])) == pytest.approx(0.1, rel=0.01)
+    assert _parity._tolerance(expected, np.array([1.0, 2.0])) == pytest.approx(2e-4)
+    assert _parity._tolerance(expected, np.array([1.0, 2.01])) == pytest.approx(0.1, rel=0.01)

@@ -1,4 +1,4 @@
-"""A trainer's state as a value: taken after any update, it makes another trainer go on to the bit."""
+"""The state of a trainer: another trainer continues from it, with the same weights to the bit."""
 
 import copy
 from collections.abc import Callable
@@ -24,7 +24,9 @@ from tests.helpers.training_states import (
     without_time,
 )
 
-KINDS = pytest.mark.parametrize("recipe", [RECIPE, ADAMW_ONLY, CLASSIC], ids=["muon", "adamw", "classic"])
+ALL_RECIPES = pytest.mark.parametrize(
+    "recipe", [RECIPE, ADAMW_ONLY, CLASSIC], ids=["muon", "adamw", "classic"]
+)
 THREADS = pytest.mark.parametrize("threads", [1, 2])
 
 
@@ -36,12 +38,12 @@ def state_after(updates: int, recipe: Recipe | ClassicRecipe = RECIPE, threads: 
     return trainer.state()
 
 
-@KINDS
+@ALL_RECIPES
 @THREADS
-def test_a_run_that_was_stopped_after_any_update_ends_with_the_same_weights(
+def test_a_run_stopped_after_any_update_ends_with_the_same_weights(
     recipe: Recipe | ClassicRecipe, threads: int
 ) -> None:
-    """The trainer that goes on has other weights and generators of its own before."""
+    """The trainer that continues has another seed before the restore."""
     trainer = make_trainer(recipe, threads)
     assert len(trainer.replicas) == threads
     states, updates = [trainer.state()], []
@@ -49,18 +51,18 @@ def test_a_run_that_was_stopped_after_any_update_ends_with_the_same_weights(
         updates.append(update)
         states.append(trainer.state())
     expected = weights_of(trainer)
-    assert trainer.updates_an_epoch >= 3
-    assert len(updates) == EPOCHS * trainer.updates_an_epoch
+    assert trainer.updates_per_epoch >= 3
+    assert len(updates) == EPOCHS * trainer.updates_per_epoch
     for step, state in enumerate(states):
         other = make_trainer(recipe, threads, seed=1)
         other.restore(stored_trainer_state(state))
-        rest = list(other.updates())
-        assert list(map(without_time, rest)) == list(map(without_time, updates[step:]))
+        remaining = list(other.updates())
+        assert list(map(without_time, remaining)) == list(map(without_time, updates[step:]))
         assert same(weights_of(other), expected), f"stopped after {step} updates"
 
 
-@KINDS
-def test_a_restored_trainer_has_the_state_that_it_was_given(recipe: Recipe | ClassicRecipe) -> None:
+@ALL_RECIPES
+def test_state_returns_the_restored_state(recipe: Recipe | ClassicRecipe) -> None:
     for updates in (0, 2, 3):
         state = state_after(updates, recipe)
         other = make_trainer(recipe, 1, seed=1)
@@ -68,11 +70,11 @@ def test_a_restored_trainer_has_the_state_that_it_was_given(recipe: Recipe | Cla
         assert same(vars(other.state()), vars(state))
 
 
-@KINDS
-def test_a_trainer_goes_on_after_its_last_update_when_it_is_asked_again(
+@ALL_RECIPES
+def test_another_call_of_updates_continues_the_epoch(
     recipe: Recipe | ClassicRecipe,
 ) -> None:
-    """In the middle of a pass, with the rest of that pass."""
+    """Stops in the middle of an epoch do not change the weights."""
     trainer, stopped = make_trainer(recipe, 1), make_trainer(recipe, 1)
     list(trainer.updates())
     for step in (1, 2, 4):
@@ -83,16 +85,16 @@ def test_a_trainer_goes_on_after_its_last_update_when_it_is_asked_again(
     assert same(weights_of(stopped), weights_of(trainer))
 
 
-def test_a_trainer_is_not_restored_while_it_trains() -> None:
+def test_restore_during_updates_is_an_error() -> None:
     trainer = make_trainer(RECIPE, 1)
     updates = trainer.updates()
     next(updates)
-    with pytest.raises(RuntimeError, match="before its updates begin or after they end"):
+    with pytest.raises(RuntimeError, match="cannot restore a trainer during updates"):
         trainer.restore(state_after(1))
 
 
-@KINDS
-def test_later_updates_do_not_change_a_state(recipe: Recipe | ClassicRecipe) -> None:
+@ALL_RECIPES
+def test_later_updates_do_not_change_a_returned_state(recipe: Recipe | ClassicRecipe) -> None:
     trainer = make_trainer(recipe, 1)
     updates = trainer.updates()
     for _ in range(2):
@@ -107,9 +109,9 @@ def test_later_updates_do_not_change_a_state(recipe: Recipe | ClassicRecipe) -> 
     assert not same(weights_of(other), weights_of(make_trainer(recipe, 1)))
 
 
-@KINDS
-def test_numbers_that_are_drawn_between_updates_change_no_weight(recipe: Recipe | ClassicRecipe) -> None:
-    """Torch's own generator is anybody's."""
+@ALL_RECIPES
+def test_draws_from_the_global_generator_do_not_change_the_weights(recipe: Recipe | ClassicRecipe) -> None:
+    """The caller may use torch's global generator between updates."""
     trainer, watched = make_trainer(recipe, 1), make_trainer(recipe, 1)
     list(trainer.updates())
     for _ in watched.updates():
@@ -117,7 +119,7 @@ def test_numbers_that_are_drawn_between_updates_change_no_weight(recipe: Recipe 
     assert same(weights_of(watched), weights_of(trainer))
 
 
-def test_the_carried_state_is_that_of_all_lanes() -> None:
+def test_the_carried_state_contains_all_lanes() -> None:
     state = state_after(2, threads=2)
     assert {name: tensor.shape for name, tensor in state.carried.items()} == {
         "hidden": (2, 16, 12),
@@ -127,32 +129,32 @@ def test_the_carried_state_is_that_of_all_lanes() -> None:
     assert len(state.dropout_rngs) == 2
 
 
-def test_time_that_was_used_before_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time between the stop and the restart does not."""
+def test_training_time_before_a_restore_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time between the state and its restore does not count."""
     now = 1000.0
 
-    def learn(*_: object) -> float:
+    def update_weights(*_: object) -> float:
         nonlocal now
         now += 10.0
         return 1.0
 
     monkeypatch.setattr(trainer_module, "perf_counter", lambda: now)
     trainer = make_trainer(ADAMW_ONLY, 1, budget=Budget(minutes=1))
-    monkeypatch.setattr(trainer, "_learn", learn)
+    monkeypatch.setattr(trainer, "_update_weights", update_weights)
     updates = trainer.updates()
     assert [next(updates).seconds for _ in range(2)] == [10.0, 20.0]
     state = replace(trainer.state(), optimizers=state_after(1, ADAMW_ONLY).optimizers)
     assert state.seconds == 20.0
     now += 5000.0
     other = make_trainer(ADAMW_ONLY, 1, budget=Budget(minutes=1))
-    monkeypatch.setattr(other, "_learn", learn)
+    monkeypatch.setattr(other, "_update_weights", update_weights)
     other.restore(state)
     assert [update.seconds for update in other.updates()] == [30.0, 40.0, 50.0, 60.0]
     assert other.state().seconds == 60.0
     assert list(other.updates()) == []
 
 
-def changed(change: Callable[[TrainerState], Any]) -> TrainerState:
+def changed_state(change: Callable[[TrainerState], Any]) -> TrainerState:
     state = copy.deepcopy(state_after(2))
     return replace(state, **change(state))
 
@@ -162,7 +164,7 @@ def changed(change: Callable[[TrainerState], Any]) -> TrainerState:
     [
         (lambda _: {"weights": {}}, "another network"),
         (lambda _: {"weights": state_after(2, replace(RECIPE, units=13)).weights}, "another network"),
-        (lambda _: {"dropout_rngs": []}, "of 0 replicas, and there are 1 here"),
+        (lambda _: {"dropout_rngs": []}, "has 0 replicas, but this trainer has 1"),
         (lambda _: {"dropout_rngs": [torch.zeros(3)]}, "random generator"),
         (lambda _: {"carried": {}}, "another number of lanes"),
         (lambda _: {"optimizers": {}}, "another optimizer"),
@@ -172,36 +174,38 @@ def changed(change: Callable[[TrainerState], Any]) -> TrainerState:
         (
             lambda state: {
                 "optimizers": {
-                    name: {key: tensor.new_zeros(2) for key, tensor in own.items()}
-                    for name, own in state.optimizers.items()
+                    name: {key: tensor.new_zeros(2) for key, tensor in tensors.items()}
+                    for name, tensors in state.optimizers.items()
                 }
             },
             "another optimizer",
         ),
-        (lambda _: {"order_rng": torch.zeros(3)}, "another kind of trainer"),
+        (lambda _: {"order_rng": torch.zeros(3)}, "another type of trainer"),
         (lambda _: {"order_rng": []}, "random generator"),
         (lambda _: {"order_rng": [3, [1, 2], None]}, "random generator"),
         (lambda _: {"order_rng": [3, [-1] * 625, None]}, "random generator"),
     ],
 )
-def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(
+def test_an_incompatible_state_is_an_error_and_changes_nothing(
     change: Callable[[TrainerState], Any], message: str
 ) -> None:
     trainer = make_trainer(RECIPE, 1, seed=1)
     before = trainer.state()
     with pytest.raises(TrainingError, match=message):
-        trainer.restore(changed(change))
+        trainer.restore(changed_state(change))
     assert same(vars(trainer.state()), vars(before))
 
 
-def test_a_state_of_the_other_trainer_is_refused() -> None:
+def test_a_state_of_the_other_trainer_class_is_an_error() -> None:
     trainer = make_trainer(CLASSIC, 1)
-    with pytest.raises(TrainingError, match="another kind of trainer"):
+    with pytest.raises(TrainingError, match="another type of trainer"):
         trainer.restore(replace(state_after(2, CLASSIC), order_rng=state_after(2).order_rng))
 
 
-def test_an_update_that_was_interrupted_leaves_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Muon's weights may be changed when AdamW's are not; a whole state from before makes it good."""
+def test_after_an_interrupted_update_there_is_no_state_until_a_restore(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The interrupt may come after Muon's update and before AdamW's."""
     trainer = make_trainer(RECIPE, 1)
     updates = trainer.updates()
     next(updates)
@@ -211,52 +215,53 @@ def test_an_update_that_was_interrupted_leaves_no_state(monkeypatch: pytest.Monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer, "_learn", interrupted)
+        patch.setattr(trainer, "_update_weights", interrupted)
         with pytest.raises(KeyboardInterrupt):
             next(updates)
-    with pytest.raises(TrainingError, match="there is no training state"):
+    with pytest.raises(TrainingError, match="no training state"):
         trainer.state()
     trainer.restore(state)
     list(trainer.updates())
-    assert same(weights_of(trainer), weights_of(finished()))
+    assert same(weights_of(trainer), weights_of(trained()))
 
 
-@KINDS
-@pytest.mark.parametrize("passes", [0, 1])
-def test_an_interrupt_between_the_start_of_a_pass_and_its_first_update_changes_no_state(
-    recipe: Recipe | ClassicRecipe, passes: int, monkeypatch: pytest.MonkeyPatch
+@ALL_RECIPES
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_an_interrupt_before_the_first_update_of_an_epoch_does_not_change_the_state(
+    recipe: Recipe | ClassicRecipe, epochs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The order of the pass has been drawn by then."""
-    trainer, whole = make_trainer(recipe, 1), make_trainer(recipe, 1)
+    """By then the order of the epoch has been drawn."""
+    trainer, uninterrupted = make_trainer(recipe, 1), make_trainer(recipe, 1)
     updates = trainer.updates()
-    for _ in range(passes * trainer.updates_an_epoch):
+    for _ in range(epochs * trainer.updates_per_epoch):
         next(updates)
 
     def interrupted(*_: object) -> float:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer, "_rate", interrupted)
+        patch.setattr(trainer, "_lr_factor", interrupted)
         with pytest.raises(KeyboardInterrupt):
             next(updates)
     other = make_trainer(recipe, 1, seed=1)
     other.restore(trainer.state())
-    for each in (whole, trainer, other):
-        list(each.updates())
-    assert same(weights_of(trainer), weights_of(whole))
-    assert same(weights_of(other), weights_of(whole))
+    list(uninterrupted.updates())
+    list(trainer.updates())
+    list(other.updates())
+    assert same(weights_of(trainer), weights_of(uninterrupted))
+    assert same(weights_of(other), weights_of(uninterrupted))
 
 
-def test_a_loss_that_is_no_number_leaves_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_nan_loss_there_is_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = make_trainer(RECIPE, 1)
-    monkeypatch.setattr(trainer, "_learn", lambda *_: float("nan"))
+    monkeypatch.setattr(trainer, "_update_weights", lambda *_: float("nan"))
     with pytest.raises(TrainingError, match="the loss is nan at update 1"):
         list(trainer.updates())
-    with pytest.raises(TrainingError, match="there is no training state"):
+    with pytest.raises(TrainingError, match="no training state"):
         trainer.state()
 
 
-def finished() -> Any:
+def trained() -> Any:
     trainer = make_trainer(RECIPE, 1)
     list(trainer.updates())
     return trainer

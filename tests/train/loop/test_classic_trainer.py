@@ -1,4 +1,4 @@
-"""The textbook's experiment."""
+"""ClassicTrainer: the textbook's experiment."""
 
 import math
 
@@ -19,12 +19,12 @@ SMALL = ClassicRecipe(units=16, window=12, batch=16)
 
 
 def song(length: int) -> NDArray[np.int64]:
-    """0 1 2 3 2 1 over and over."""
+    """Repeat 0 1 2 3 2 1."""
     return np.resize(np.array([0, 1, 2, 3, 2, 1]), length)
 
 
 @pytest.mark.parametrize(("symbols", "parameters"), [(59, 103_867), (57, 102_585)])
-def test_it_has_as_many_parameters_as_keras_has(symbols: int, parameters: int) -> None:
+def test_the_number_of_parameters_is_that_of_keras(symbols: int, parameters: int) -> None:
     assert classic_network(symbols, ClassicRecipe().units).parameter_count == parameters
 
 
@@ -45,25 +45,25 @@ def test_the_initial_weights_are_those_of_keras() -> None:
     assert not weights["output.bias"].any()
 
 
-def test_what_keras_does_not_learn_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_one_hot_matrix_and_the_second_bias_are_not_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     trainer = ClassicTrainer(song(200), 4, SMALL, Budget(epochs=1), seed=0)
     before = {name: weight.detach().clone() for name, weight in trainer.model.named_parameters()}
     list(trainer.updates())
-    moved = {
+    changed = {
         name
         for name, weight in trainer.model.named_parameters()
         if not torch.equal(weight.detach(), before[name])
     }
-    assert moved == set(before) - {"embedding.weight", "layers.0.bias_hh_l0"}
+    assert changed == set(before) - {"embedding.weight", "layers.0.bias_hh_l0"}
 
 
-def test_a_pass_reads_each_window_once_in_another_order_each_time() -> None:
+def test_each_epoch_has_every_window_once_in_a_new_order() -> None:
     text = np.random.default_rng(0).integers(9, size=100)
     trainer = ClassicTrainer(text, 9, SMALL, Budget(epochs=1), seed=0)
     expected = [(*text[i : i + 12], text[i + 12]) for i in range(0, 100 - 12, 3)]
 
-    def one_pass() -> list[tuple[int, ...]]:
+    def epoch() -> list[tuple[int, ...]]:
         pairs = list(trainer._batches())
         assert [len(targets) for _, targets in pairs] == [16, 14]
         return [
@@ -72,15 +72,15 @@ def test_a_pass_reads_each_window_once_in_another_order_each_time() -> None:
             for window, target in zip(inputs.t().tolist(), targets.tolist(), strict=True)
         ]
 
-    first, second = one_pass(), one_pass()
+    first, second = epoch(), epoch()
     assert sorted(first) == sorted(second) == sorted(expected)
     assert first != second
     assert expected not in (first, second)
 
 
-def test_no_one_hot_array_of_the_text_is_made() -> None:
+def test_one_hot_arrays_are_only_as_large_as_a_batch() -> None:
     trainer = ClassicTrainer(song(5000), 4, SMALL, Budget(epochs=1), seed=0, threads=1)
-    # The windows overlap and share the text's own memory.
+    # The overlapping windows share the memory of the text.
     assert trainer._windows.untyped_storage().nbytes() == 5000 * 8
     shapes: list[torch.Size] = []
     trainer.model.embedding.register_forward_hook(lambda _, __, output: shapes.append(output.shape))
@@ -88,10 +88,10 @@ def test_no_one_hot_array_of_the_text_is_made() -> None:
     assert max(shape.numel() for shape in shapes) == 12 * 16 * 4
 
 
-def test_an_update_is_rmsprop_on_the_mean_loss_of_the_targets(
+def test_an_update_is_a_step_of_rmsprop_on_the_mean_loss(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Against a network of the same weights that reads one-hot vectors and is stepped by hand."""
+    """Compare with torch's LSTM on one-hot vectors and an explicit update."""
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     trainer = ClassicTrainer(song(60), 4, SMALL, Budget(epochs=1), seed=0)
     lstm, output = nn.LSTM(4, 16), nn.Linear(16, 4)
@@ -101,19 +101,19 @@ def test_an_update_is_rmsprop_on_the_mean_loss_of_the_targets(
     hidden, _ = lstm(nn.functional.one_hot(inputs, 4).float())
     loss = nn.functional.cross_entropy(output(hidden[-1]), targets)
     loss.backward()  # type: ignore[no-untyped-call]
-    assert trainer._learn(inputs, targets, 1.0) == pytest.approx(loss.item(), abs=1e-5)
+    assert trainer._update_weights(inputs, targets, 1.0) == pytest.approx(loss.item(), abs=1e-5)
 
-    def stepped(weight: Tensor) -> Tensor:
+    def expected_weight(weight: Tensor) -> Tensor:
         assert weight.grad is not None
         square = 0.1 * weight.grad**2
         return weight - 0.01 * weight.grad / (square.sqrt() + 1e-7)
 
     torch.testing.assert_close(
-        trainer.model.output.weight.detach(), stepped(output.weight).detach(), atol=1e-4, rtol=0
+        trainer.model.output.weight.detach(), expected_weight(output.weight).detach(), atol=1e-4, rtol=0
     )
 
 
-def test_it_learns_and_its_learning_rate_stays() -> None:
+def test_the_loss_falls_at_a_constant_learning_rate() -> None:
     trainer = ClassicTrainer(song(1200), 4, SMALL, Budget(epochs=4), seed=0)
     updates = list(trainer.updates())
     assert {update.learning_rate for update in updates} == {0.01}
@@ -122,7 +122,7 @@ def test_it_learns_and_its_learning_rate_stays() -> None:
     assert np.mean([update.nats for update in updates[-25:]]) < 0.2
 
 
-def test_it_is_exported_to_the_same_contract() -> None:
+def test_the_native_engine_runs_the_exported_network() -> None:
     trainer = ClassicTrainer(song(300), 4, SMALL, Budget(epochs=1), seed=0)
     list(trainer.updates())
     exported = build_checked(trainer.model, Metadata(CharacterTokenizer("abcd")))
@@ -130,7 +130,7 @@ def test_it_is_exported_to_the_same_contract() -> None:
     assert exported.model.generate("ab", length=20, seed=1)
 
 
-def test_a_text_without_a_window_is_an_error() -> None:
-    with pytest.raises(ValueError, match="holds no window of 12"):
+def test_a_text_that_is_too_short_for_a_window_is_an_error() -> None:
+    with pytest.raises(ValueError, match="the text has 12 characters, but a window and its target need 13"):
         ClassicTrainer(song(12), 4, SMALL, Budget(epochs=1), seed=0)
     ClassicTrainer(song(13), 4, SMALL, Budget(epochs=1), seed=0)

@@ -1,4 +1,4 @@
-"""The held-out loss of a model."""
+"""The held-out loss of an exported model."""
 
 import numpy as np
 import pytest
@@ -17,28 +17,26 @@ TOKENIZER = CharacterTokenizer("abcdefg")
 
 
 @torch.no_grad()
-def one_by_one(model: CharLSTM, before: int, text: list[int]) -> float:
-    """The definition: every character in turn, the state carried by hand."""
+def step_by_step(model: CharLSTM, before: int, text: list[int]) -> float:
+    """Compute the loss from its definition: single steps with a carried state."""
     model.eval()
     state = model.initial_state(1)
     total = 0.0
-    for token, following in zip([before, *text], text, strict=False):
+    for token, target in zip([before, *text], text, strict=False):
         logits, state = model(torch.tensor([[token]]), state)
-        total -= nn.functional.log_softmax(logits[0, 0], 0)[following].item()
+        total -= nn.functional.log_softmax(logits[0, 0], 0)[target].item()
     return total / len(text)
 
 
 @pytest.mark.parametrize("engine", ["native", "onnxruntime"])
-def test_every_character_is_scored_once_with_the_state_carried(
-    monkeypatch: pytest.MonkeyPatch, engine: str
-) -> None:
+def test_the_loss_equals_that_of_single_steps_in_torch(monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
     torch.manual_seed(0)
     network = CharLSTM(7, units=10, layers=2, embedding=4, dropout=0.5)
     text = np.random.default_rng(0).integers(7, size=100)
     dataset = Dataset(TOKENIZER, Normalization(), text, text, before_held_out=3)
     content = build_checked(network, Metadata(TOKENIZER)).content
     model = open_model(content, engine)  # type: ignore[arg-type]
-    expected = one_by_one(network, 3, text.tolist())
+    expected = step_by_step(network, 3, text.tolist())
     assert held_out_loss(model, dataset) == pytest.approx(expected, abs=1e-5)
     monkeypatch.setattr(prediction, "CHUNK", 7)
     assert held_out_loss(model, dataset) == pytest.approx(expected, abs=1e-5)

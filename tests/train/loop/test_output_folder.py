@@ -1,4 +1,4 @@
-"""The folder of a training run: one run at a time, and nothing left by killed ones."""
+"""The output folder: its lock, its checks, and the removal of temporary files."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ with prepared_folder(Path(sys.argv[1]), [], overwrite=True):
 
 @pytest.fixture
 def other_run(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
-    """Another process that writes into the folder."""
+    """A process that holds the lock of the folder."""
     with subprocess.Popen(
         [sys.executable, "-c", OTHER_RUN, str(tmp_path)],
         stdin=subprocess.PIPE,
@@ -38,12 +38,12 @@ def other_run(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
         process.kill()
 
 
-def test_a_second_run_is_kept_out(tmp_path: Path, other_run: "subprocess.Popen[str]") -> None:
+def test_a_second_run_is_refused(tmp_path: Path, other_run: "subprocess.Popen[str]") -> None:
     link = tmp_path / "link"
     link.symlink_to(tmp_path)
     for folder in (tmp_path, link):
         with (
-            pytest.raises(OutputError, match="another run of textgen-train is writing into the folder"),
+            pytest.raises(OutputError, match="another textgen-train run is writing to the folder"),
             prepared_folder(folder, [], overwrite=True),
         ):
             pass
@@ -51,7 +51,7 @@ def test_a_second_run_is_kept_out(tmp_path: Path, other_run: "subprocess.Popen[s
 
 
 @pytest.mark.parametrize("killed", [False, True])
-def test_a_run_that_has_ended_keeps_nobody_out(
+def test_the_lock_is_released_when_the_process_ends(
     tmp_path: Path, other_run: "subprocess.Popen[str]", killed: bool
 ) -> None:
     if killed:
@@ -64,7 +64,7 @@ def test_a_run_that_has_ended_keeps_nobody_out(
             pass
 
 
-def test_what_killed_runs_left_is_removed(tmp_path: Path) -> None:
+def test_temporary_files_of_killed_runs_are_removed(tmp_path: Path) -> None:
     (tmp_path / f"{TEMPORARY_PREFIX}0123456789abcdef{TEMPORARY_SUFFIX}").touch()
     with prepared_folder(tmp_path, [], overwrite=False):
         assert os.listdir(tmp_path) == [LOCK_FILE]
@@ -78,22 +78,22 @@ def refuse(folder: Path) -> None:
         pass
 
 
-def test_nothing_is_left_in_a_folder_that_is_refused(tmp_path: Path) -> None:
+def test_a_refused_folder_is_unchanged(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").touch()
     refuse(tmp_path)
     assert os.listdir(tmp_path) == ["metrics.jsonl"]
 
 
-def test_what_another_run_wrote_until_the_lock_was_free_is_not_lost(
+def test_files_written_by_another_run_before_the_lock_are_not_overwritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acquire = FileLock.acquire
 
-    def late(lock: FileLock, **options: Any) -> Any:
+    def acquire_late(lock: FileLock, **options: Any) -> Any:
         (tmp_path / "metrics.jsonl").touch()
         return acquire(lock, **options)
 
-    monkeypatch.setattr(FileLock, "acquire", late)
+    monkeypatch.setattr(FileLock, "acquire", acquire_late)
     refuse(tmp_path)
     with prepared_folder(tmp_path, [], overwrite=True):
         pass

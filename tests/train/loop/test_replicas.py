@@ -1,4 +1,4 @@
-"""Replicas that train side by side."""
+"""Data-parallel training with replicas."""
 
 import threading
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from textgen_train.loop.classic_trainer import ClassicTrainer
-from textgen_train.loop.replicas import Replicas, one_thread_an_operation
+from textgen_train.loop.replicas import Replicas, single_threaded_operations
 from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.models.lstm import CharLSTM
 from textgen_train.recipe import Budget, ClassicRecipe, Recipe
@@ -28,48 +28,48 @@ def network(**dropouts: float) -> CharLSTM:
 @pytest.mark.parametrize(
     ("lanes", "threads", "replicas"), [(32, 1, 1), (32, 2, 2), (32, 8, 4), (16, 8, 2), (15, 8, 1), (1, 2, 1)]
 )
-def test_each_replica_has_eight_lanes_or_more(lanes: int, threads: int, replicas: int) -> None:
-    made = Replicas(network(), lanes, threads, seed=0)
-    shares = made.shares(lanes)
-    assert len(made) == len(shares) == replicas
-    assert [lane for share in shares for lane in range(lanes)[share]] == list(range(lanes))
-    sizes = [share.stop - share.start for share in shares]
+def test_each_of_several_replicas_has_at_least_eight_lanes(lanes: int, threads: int, replicas: int) -> None:
+    group = Replicas(network(), lanes, threads, seed=0)
+    slices = group.lane_slices(lanes)
+    assert len(group) == len(slices) == replicas
+    assert [lane for part in slices for lane in range(lanes)[part]] == list(range(lanes))
+    sizes = [part.stop - part.start for part in slices]
     assert max(sizes) - min(sizes) <= 1
     assert min(sizes) >= min(8, lanes)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_the_gradient_is_that_of_the_whole_batch(threads: int) -> None:
+def test_the_gradient_equals_that_of_the_full_batch(threads: int) -> None:
     model = network()
     logits, _ = model(TOKENS, model.initial_state(19))
-    whole = nn.functional.cross_entropy(logits.flatten(0, 1), TARGETS.flatten())
-    expected = torch.autograd.grad(whole, list(model.parameters()))
+    batch_loss = nn.functional.cross_entropy(logits.flatten(0, 1), TARGETS.flatten())
+    expected = torch.autograd.grad(batch_loss, list(model.parameters()))
     replicas = Replicas(model, 19, threads, seed=0)
-    used: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
 
-    def loss(replica: int, own: CharLSTM) -> Tensor:
-        used.append((replica, threading.get_ident()))
-        lanes = replicas.shares(19)[replica]
+    def loss(replica: int, model: CharLSTM) -> Tensor:
+        calls.append((replica, threading.get_ident()))
+        lanes = replicas.lane_slices(19)[replica]
         inputs, targets = TOKENS[:, lanes], TARGETS[:, lanes]
-        found, _ = own(inputs, own.initial_state(inputs.shape[1]))
-        return nn.functional.cross_entropy(found.flatten(0, 1), targets.flatten(), reduction="sum") / 380
+        logits, _ = model(inputs, model.initial_state(inputs.shape[1]))
+        return nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum") / 380
 
-    assert replicas.backward(loss) == pytest.approx(whole.item(), abs=1e-6)
-    assert sorted(replica for replica, _ in used) == list(range(threads))
-    assert len({thread for _, thread in used}) == threads
+    assert replicas.backward(loss) == pytest.approx(batch_loss.item(), abs=1e-6)
+    assert sorted(replica for replica, _ in calls) == list(range(threads))
+    assert len({thread for _, thread in calls}) == threads
     for weight, gradient in zip(model.parameters(), expected, strict=True):
         torch.testing.assert_close(weight.grad, gradient, atol=1e-6, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["dropout", "input_dropout", "weight_dropout"])
-def test_each_replica_draws_masks_of_its_own(name: str) -> None:
+def test_replicas_have_different_dropout_masks(name: str) -> None:
     model = network(**{name: 0.5})
     replicas = Replicas(model, 16, 2, seed=0)
     first, second = (replica(TOKENS[:, :8], replica.initial_state(8))[0] for replica in replicas._models)
     assert not torch.equal(first, second)
 
 
-def trained(threads: int, seed: int = 0) -> list[Tensor]:
+def train_weights(threads: int, seed: int = 0) -> list[Tensor]:
     text = np.random.default_rng(0).integers(4, size=1500)
     trainer = StatefulTrainer(text, 4, RECIPE, Budget(epochs=3), seed, threads=threads)
     list(trainer.updates())
@@ -77,36 +77,36 @@ def trained(threads: int, seed: int = 0) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_a_seed_and_a_number_of_threads_make_the_same_model_again(threads: int) -> None:
-    first, again, other = trained(threads), trained(threads), trained(threads, seed=1)
+def test_seed_and_number_of_threads_reproduce_the_weights(threads: int) -> None:
+    first, again, other = train_weights(threads), train_weights(threads), train_weights(threads, seed=1)
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
 
 
-def test_a_failure_in_a_worker_comes_out() -> None:
+def test_an_exception_in_a_worker_thread_is_raised() -> None:
     replicas = Replicas(network(), 16, 2, seed=0)
 
-    def loss(replica: int, own: CharLSTM) -> Tensor:
+    def loss(replica: int, model: CharLSTM) -> Tensor:
         if replica == 1:
             raise MemoryError
-        value: Tensor = own(TOKENS, own.initial_state(19))[0].sum()
+        value: Tensor = model(TOKENS, model.initial_state(19))[0].sum()
         return value
 
     with pytest.raises(MemoryError):
         replicas.backward(loss)
 
 
-def test_a_failure_in_a_replica_comes_out_when_all_of_them_have_stopped() -> None:
+def test_an_exception_is_raised_after_all_replicas_have_stopped() -> None:
     replicas = Replicas(network(), 16, 2, seed=0)
-    going = threading.Event()
+    started = threading.Event()
     finished: list[int] = []
 
-    def loss(replica: int, own: CharLSTM) -> Tensor:
+    def loss(replica: int, model: CharLSTM) -> Tensor:
         if replica == 0:
-            going.wait(10)
+            started.wait(10)
             raise KeyboardInterrupt
-        going.set()
-        value: Tensor = own(TOKENS, own.initial_state(19))[0].sum()
+        started.set()
+        value: Tensor = model(TOKENS, model.initial_state(19))[0].sum()
         finished.append(replica)
         return value
 
@@ -115,13 +115,13 @@ def test_a_failure_in_a_replica_comes_out_when_all_of_them_have_stopped() -> Non
     assert finished == [1]
 
 
-@pytest.mark.parametrize("kind", ["stream", "classic"])
-def test_operations_have_no_threads_of_their_own_until_training_ends(
-    monkeypatch: pytest.MonkeyPatch, kind: str
+@pytest.mark.parametrize("trainer_class", [StatefulTrainer, ClassicTrainer])
+def test_operations_are_single_threaded_during_training(
+    monkeypatch: pytest.MonkeyPatch, trainer_class: type[StatefulTrainer | ClassicTrainer]
 ) -> None:
     text = np.resize(np.arange(4), 600)
     trainer: StatefulTrainer | ClassicTrainer
-    if kind == "stream":
+    if trainer_class is StatefulTrainer:
         trainer = StatefulTrainer(text, 4, RECIPE, Budget(epochs=1), 0, threads=2)
     else:
         recipe = ClassicRecipe(units=8, window=12, batch=16)
@@ -129,33 +129,33 @@ def test_operations_have_no_threads_of_their_own_until_training_ends(
     assert len(trainer.replicas) == 2
     before = torch.get_num_threads()
     torch.set_num_threads(3)
-    inside = set()
-    loss = trainer.replicas.backward
+    threads_of_replicas = set()
+    backward = trainer.replicas.backward
 
-    def spied(call: Callable[[int, CharLSTM], Tensor]) -> float:
-        def one(replica: int, own: CharLSTM) -> Tensor:
-            inside.add((replica, torch.get_num_threads()))
-            return call(replica, own)
+    def recorded_backward(loss: Callable[[int, CharLSTM], Tensor]) -> float:
+        def recorded_loss(replica: int, model: CharLSTM) -> Tensor:
+            threads_of_replicas.add((replica, torch.get_num_threads()))
+            return loss(replica, model)
 
-        return loss(one)
+        return backward(recorded_loss)
 
-    monkeypatch.setattr(trainer.replicas, "backward", spied)
+    monkeypatch.setattr(trainer.replicas, "backward", recorded_backward)
     try:
         list(trainer.updates())
-        assert inside == {(0, 1), (1, 1)}
+        assert threads_of_replicas == {(0, 1), (1, 1)}
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
 
 
-def test_torch_keeps_its_threads_after_a_failure() -> None:
+def test_the_number_of_threads_is_restored_after_an_exception() -> None:
     before = torch.get_num_threads()
-    with pytest.raises(ValueError, match="stop"), one_thread_an_operation():
+    with pytest.raises(ValueError, match="stop"), single_threaded_operations():
         raise ValueError("stop")
     assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize("threads", [0, -3])
-def test_a_number_of_threads_below_one(threads: int) -> None:
-    with pytest.raises(ValueError, match="threads must be 1 or more"):
+def test_fewer_threads_than_one_are_an_error(threads: int) -> None:
+    with pytest.raises(ValueError, match="threads must be at least 1"):
         StatefulTrainer(np.arange(600) % 4, 4, RECIPE, Budget(epochs=1), 0, threads=threads)

@@ -1,4 +1,4 @@
-"""A training run as a value, and what it tells its watchers."""
+"""The state of a training run, and the events that its watchers receive."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ from textgen_train.loop.checkpoint import TrainingState
 from textgen_train.loop.provenance import Provenance
 from textgen_train.loop.run import TrainingRun
 from textgen_train.loop.trainer import Trainer
-from textgen_train.loop.watcher import Evaluated, Status, Watcher
+from textgen_train.loop.watcher import EvaluationHistory, Status, Watcher
 from textgen_train.recipe import Budget, ClassicRecipe, Recipe
 from textgen_train.report import files
 
@@ -28,12 +28,12 @@ MODEL, METRICS, SAMPLES = "model.onnx", "metrics.jsonl", "samples.txt"
 
 
 @pytest.fixture(autouse=True)
-def _an_evaluation_in_the_first_pass_and_after_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However short the text is. Curves, which take most of the time, are not drawn."""
+def _frequent_evaluations_without_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluate in the first epoch and after each epoch. Do not draw curves, which is slow."""
     monkeypatch.setattr(files, "draw_curves", lambda *_: b"PNG")
     monkeypatch.setattr(eval_schedule, "MIN_UPDATES_BETWEEN", 1)
-    monkeypatch.setattr(eval_schedule, "TRAINING_TO_HELD_OUT", 1e9)
-    monkeypatch.setattr(eval_schedule, "FIRST_SHARE", 0.15)
+    monkeypatch.setattr(eval_schedule, "TRAINING_COST_RATIO", 1e9)
+    monkeypatch.setattr(eval_schedule, "FIRST_EVALUATION_FRACTION", 0.15)
 
 
 def make_run(
@@ -52,7 +52,7 @@ def make_run(
 
 
 class States(Watcher):
-    """Keeps the state whenever something happens, and a copy of the model's file."""
+    """Keeps the state and a copy of the model file at each event."""
 
     def __init__(self, run: TrainingRun, folder: Path) -> None:
         self._run, self._folder = run, folder
@@ -72,8 +72,8 @@ class States(Watcher):
         assert status.update == self.statuses[-1].update
         self._keep("evaluation start")
 
-    def on_evaluation(self, evaluated: Evaluated) -> None:
-        assert evaluated.evaluations[-1].step == self.statuses[-1].update.step
+    def on_evaluation(self, history: EvaluationHistory) -> None:
+        assert history.evaluations[-1].step == self.statuses[-1].update.step
         self._keep("evaluation")
 
     def on_interrupt(self, status: Status | None) -> None:
@@ -85,7 +85,7 @@ class States(Watcher):
 
 
 def results(run: TrainingRun, trainer: Trainer, folder: Path) -> dict[str, Any]:
-    """All that comes of a run but times."""
+    """Return all results of a run except durations."""
     metrics = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
     timeless = [
         {
@@ -110,12 +110,14 @@ def results(run: TrainingRun, trainer: Trainer, folder: Path) -> dict[str, Any]:
 
 def watched_states(run: TrainingRun, folder: Path) -> States:
     states = States(run, folder)
-    run.watch(states)
+    run.add_watcher(states)
     return states
 
 
-def go_on(state: TrainingState, model: Path, folder: Path, recipe: Recipe | ClassicRecipe) -> dict[str, Any]:
-    """What comes of a new run in an empty folder, from a state and the model that was kept then."""
+def continued_results(
+    state: TrainingState, model: Path, folder: Path, recipe: Recipe | ClassicRecipe
+) -> dict[str, Any]:
+    """Return the results of a new run that continues from a state and a model file, in an empty folder."""
     run, trainer, _ = make_run(folder, recipe)
     if model.exists():
         shutil.copy(model, folder / MODEL)
@@ -124,8 +126,8 @@ def go_on(state: TrainingState, model: Path, folder: Path, recipe: Recipe | Clas
     return results(run, trainer, folder)
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, CLASSIC], ids=["stream", "classic"])
-def test_a_run_goes_on_from_any_moment_as_if_it_had_not_stopped(
+@pytest.mark.parametrize("recipe", [RECIPE, CLASSIC], ids=["stateful", "classic"])
+def test_a_run_restored_from_any_state_has_the_same_results(
     tmp_path: Path, recipe: Recipe | ClassicRecipe
 ) -> None:
     first = tmp_path / "first"
@@ -135,34 +137,34 @@ def test_a_run_goes_on_from_any_moment_as_if_it_had_not_stopped(
     expected = results(run, trainer, first)
     assert [entry["epoch"] for entry in expected["metrics"]][-1] == 3.0
     assert len(expected["metrics"]) >= 3
-    # Each kind of moment, at the first and at the last evaluation, and updates in the middle of a pass.
+    # Each type of event around the first two evaluations and the last one, and the first update.
     events = [event for event, _ in states.kept]
     evaluations = [i for i, event in enumerate(events) if event == "evaluation"]
-    # The update, the start and the end of an evaluation, and the update behind it.
-    moments = [first_one + i for first_one in (evaluations[0], evaluations[1]) for i in (-2, -1, 0, 1)]
-    for i in (0, *moments, evaluations[-1] - 2, evaluations[-1] - 1):
+    # The update, the start and the end of an evaluation, and the next update.
+    indices = [evaluation + i for evaluation in evaluations[:2] for i in (-2, -1, 0, 1)]
+    for i in (0, *indices, evaluations[-1] - 2, evaluations[-1] - 1):
         state, model = states.kept[i][1], first / f"{i}.onnx"
-        found = go_on(state, model, tmp_path / str(i), recipe)
-        assert same(found, expected), f"from {events[i]} {i}"
+        continued = continued_results(state, model, tmp_path / str(i), recipe)
+        assert same(continued, expected), f"from {events[i]} {i}"
 
 
-def test_a_run_that_had_ended_has_nothing_left_to_do(tmp_path: Path) -> None:
+def test_a_run_restored_from_the_final_state_ends_at_once(tmp_path: Path) -> None:
     run, trainer, _ = make_run(tmp_path)
     run.run()
     state, best, expected = run.state(), run.best, weights_of(trainer)
-    other, its_trainer, progress = make_run(tmp_path)
+    other, other_trainer, progress = make_run(tmp_path)
     other.restore(state)
     other.run()
-    assert same(weights_of(its_trainer), expected)
+    assert same(weights_of(other_trainer), expected)
     assert other.best == best
     assert progress.written == progress.statuses == []
 
 
 @pytest.mark.parametrize("step", [4, 5, 12])
-def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(tmp_path: Path, step: int) -> None:
-    """The state that watchers are told of before has no evaluation that only the interrupt caused."""
-    whole, its_trainer, _ = make_run(tmp_path / "whole")
-    whole.run()
+def test_an_interrupted_run_continues_as_if_not_interrupted(tmp_path: Path, step: int) -> None:
+    """The state at ``on_interrupt`` does not include the evaluation after the interrupt."""
+    uninterrupted, expected_trainer, _ = make_run(tmp_path / "uninterrupted")
+    uninterrupted.run()
     first = tmp_path / "first"
     run, trainer, _ = make_run(first)
     states = watched_states(run, first)
@@ -174,27 +176,27 @@ def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(tmp_path: Path
     with pytest.raises(KeyboardInterrupt):
         run.run(check_interrupt)
     (at,) = (i for i, (event, _) in enumerate(states.kept) if event == "interrupt")
-    found = go_on(states.kept[at][1], first / f"{at}.onnx", tmp_path / "second", RECIPE)
-    assert same(found, results(whole, its_trainer, tmp_path / "whole"))
+    continued = continued_results(states.kept[at][1], first / f"{at}.onnx", tmp_path / "second", RECIPE)
+    assert same(continued, results(uninterrupted, expected_trainer, tmp_path / "uninterrupted"))
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, CLASSIC], ids=["stream", "classic"])
-def test_evaluations_and_samples_leave_training_as_it_is(
+@pytest.mark.parametrize("recipe", [RECIPE, CLASSIC], ids=["stateful", "classic"])
+def test_evaluations_and_samples_do_not_change_the_training(
     tmp_path: Path, recipe: Recipe | ClassicRecipe
 ) -> None:
     run, trainer, _ = make_run(tmp_path, recipe)
-    _, alone, _ = make_run(tmp_path, recipe)
+    _, bare_trainer, _ = make_run(tmp_path, recipe)
     run.run()
-    list(alone.updates())
-    state, its = vars(trainer.state()), vars(alone.state())
-    assert same({**state, "seconds": 0}, {**its, "seconds": 0})
+    list(bare_trainer.updates())
+    state, expected = vars(trainer.state()), vars(bare_trainer.state())
+    assert same({**state, "seconds": 0}, {**expected, "seconds": 0})
 
 
-def test_watchers_are_told_in_order(tmp_path: Path) -> None:
+def test_watchers_receive_events_in_order(tmp_path: Path) -> None:
     run, _, _ = make_run(tmp_path, budget=Budget(epochs=1))
     states = watched_states(run, tmp_path)
     run.run()
-    # A pass is five updates, and an evaluation comes after the first too.
+    # An epoch has five updates. The first one is evaluated too.
     evaluation = ["evaluation start", "evaluation"]
     assert [event for event, _ in states.kept] == [
         *("update", *evaluation),
@@ -205,7 +207,7 @@ def test_watchers_are_told_in_order(tmp_path: Path) -> None:
     assert [status.updates for status in states.statuses] == [1, 1, 2, 3, 4]
 
 
-def test_an_interrupt_is_told_before_its_evaluation(tmp_path: Path) -> None:
+def test_watchers_receive_an_interrupt_before_its_evaluation(tmp_path: Path) -> None:
     run, trainer, _ = make_run(tmp_path)
     states = watched_states(run, tmp_path)
 
@@ -220,19 +222,19 @@ def test_an_interrupt_is_told_before_its_evaluation(tmp_path: Path) -> None:
     ]
 
 
-def test_files_of_a_watcher_are_files_of_the_run(tmp_path: Path) -> None:
+def test_the_files_of_a_run_include_those_of_its_watchers(tmp_path: Path) -> None:
     run, _, _ = make_run(tmp_path, budget=Budget(epochs=1))
 
     class Log(Watcher):
         files = ("log.txt",)
 
-    run.watch(Log())
+    run.add_watcher(Log())
     assert run.files == ["log.txt"]
     run.run()
     assert run.files == [MODEL, METRICS, SAMPLES, "loss.png", "log.txt"]
 
 
-def test_a_run_by_time_that_goes_on_knows_how_long_an_evaluation_takes(
+def test_a_restored_timed_run_does_not_estimate_the_duration_of_an_evaluation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, _, _ = make_run(tmp_path, budget=Budget(minutes=0.01))
@@ -242,25 +244,25 @@ def test_a_run_by_time_that_goes_on_knows_how_long_an_evaluation_takes(
     other, trainer, _ = make_run(tmp_path, budget=Budget(minutes=0.01))
     other.restore(state)
     assert trainer.reserved_seconds == state.schedule["evaluation_seconds"]
-    monkeypatch.setattr(other._evaluator, "estimated_seconds", lambda: pytest.fail("it is known"))
+    monkeypatch.setattr(other._evaluator, "estimate_seconds", lambda: pytest.fail("estimated again"))
     other.run()
 
 
-def test_what_watchers_take_is_a_part_of_the_evaluation(
+def test_the_time_of_watchers_is_part_of_the_evaluation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A budget of minutes keeps it for the last one."""
+    """With a budget of minutes, the run reserves this time for the last evaluation."""
     now = 0.0
 
     class Slow(Watcher):
-        def on_evaluation(self, evaluated: Evaluated) -> None:
-            del evaluated
+        def on_evaluation(self, history: EvaluationHistory) -> None:
+            del history
             nonlocal now
             now += 7.0
 
     monkeypatch.setattr(run_module, "perf_counter", lambda: now)
     run, trainer, _ = make_run(tmp_path, budget=Budget(epochs=1))
-    run.watch(Slow())
+    run.add_watcher(Slow())
     run.run()
     schedule = run.state().schedule
     assert trainer.reserved_seconds == schedule["evaluation_seconds"] == 7.0

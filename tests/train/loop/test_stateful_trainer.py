@@ -1,4 +1,4 @@
-"""The training loop."""
+"""StatefulTrainer: updates, carried state, budgets and optimizers."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,30 +12,30 @@ from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.models.precision import autocast
 from textgen_train.recipe import Budget, Recipe
 
-from tests.train.loop.test_held_out_loss import one_by_one
+from tests.train.loop.test_held_out_loss import step_by_step
 
 SMALL = Recipe(units=16, embedding=8, batch=4, sequence_length=16, warmup=5)
 
 
 def periodic_text(length: int) -> NDArray[np.int64]:
-    """0 1 2 3 2 1 over and over: what follows 1 and 2 depends on what came before."""
+    """Repeat 0 1 2 3 2 1. The token after 1 or 2 depends on the token before it."""
     return np.resize(np.array([0, 1, 2, 3, 2, 1]), length)
 
 
-def test_it_learns() -> None:
+def test_the_held_out_loss_falls() -> None:
     trainer = StatefulTrainer(periodic_text(1200), 4, SMALL, Budget(epochs=12), seed=0)
     updates = list(trainer.updates())
     assert updates[0].nats > 1.0
-    assert one_by_one(trainer.model, 1, periodic_text(300).tolist()) < 0.05
+    assert step_by_step(trainer.model, 1, periodic_text(300).tolist()) < 0.05
 
 
-def test_updates_tell_where_training_stands() -> None:
+def test_updates_describe_the_progress_of_training() -> None:
     text = periodic_text(1000)
     updates = list(StatefulTrainer(text, 4, SMALL, Budget(epochs=3), seed=0).updates())
-    # 4 streams of 250 characters have 249 targets each, in slices of 16.
-    in_epoch = 16
-    assert len(updates) == 3 * in_epoch
-    assert [update.step for update in updates] == list(range(1, 3 * in_epoch + 1))
+    # 4 lanes of 250 characters have 249 targets each, in sequences of 16.
+    updates_per_epoch = 16
+    assert len(updates) == 3 * updates_per_epoch
+    assert [update.step for update in updates] == list(range(1, 3 * updates_per_epoch + 1))
     assert [update.step for update in updates if update.ends_epoch] == [16, 32, 48]
     assert sum(update.characters for update in updates) == 3 * 4 * 249
     assert updates[-1].progress == 1.0
@@ -44,38 +44,38 @@ def test_updates_tell_where_training_stands() -> None:
     assert [update.seconds for update in updates] == sorted(update.seconds for update in updates)
 
 
-def test_a_budget_of_time_ends() -> None:
+def test_a_budget_of_minutes_ends_the_training() -> None:
     updates = list(StatefulTrainer(periodic_text(1000), 4, SMALL, Budget(minutes=0.005), seed=0).updates())
     assert all(update.progress < 1.0 for update in updates[:-1])
-    # The budget may also run out between an update and the next.
+    # The budget may also be used up between two updates.
     assert updates[-1].seconds >= 0.29
 
 
-def test_the_state_is_carried_within_an_epoch_and_not_across() -> None:
+def test_the_state_is_carried_within_an_epoch_and_reset_between_epochs() -> None:
     trainer = StatefulTrainer(periodic_text(1000), 4, SMALL, Budget(epochs=2), seed=0)
-    given: list[Any] = []
-    returned: list[Any] = []
-    read = trainer.model.read
+    input_states: list[Any] = []
+    output_states: list[Any] = []
+    forward_features = trainer.model.forward_features
 
     def spy(tokens: torch.Tensor, state: Any) -> Any:
-        outputs, after = read(tokens, state)
-        given.append(state)
-        returned.append(after)
-        return outputs, after
+        outputs, next_state = forward_features(tokens, state)
+        input_states.append(state)
+        output_states.append(next_state)
+        return outputs, next_state
 
-    trainer.model.read = spy  # type: ignore[method-assign]
+    trainer.model.forward_features = spy  # type: ignore[method-assign]
     list(trainer.updates())
-    assert len(given) == 32
-    for i, state in enumerate(given):
-        for place in (0, 1):
-            assert not state[place].requires_grad
+    assert len(input_states) == 32
+    for i, state in enumerate(input_states):
+        for part in (0, 1):
+            assert not state[part].requires_grad
             if i % 16 == 0:
-                assert not state[place].any()
+                assert not state[part].any()
             else:
-                torch.testing.assert_close(state[place], returned[i - 1][place].detach().float())
+                torch.testing.assert_close(state[part], output_states[i - 1][part].detach().float())
 
 
-def test_a_seed_and_epochs_make_the_same_model_again() -> None:
+def test_a_seed_and_a_budget_of_epochs_reproduce_the_weights() -> None:
     def train(seed: int) -> list[torch.Tensor]:
         trainer = StatefulTrainer(periodic_text(600), 4, SMALL, Budget(epochs=2), seed=seed)
         list(trainer.updates())
@@ -87,7 +87,7 @@ def test_a_seed_and_epochs_make_the_same_model_again() -> None:
 
 
 @pytest.mark.parametrize("length", [128, 131, 200])
-def test_short_texts(length: int) -> None:
+def test_training_works_on_short_texts(length: int) -> None:
     trainer = StatefulTrainer(
         periodic_text(length), 4, Recipe(units=4, embedding=2), Budget(epochs=2), seed=0
     )
@@ -96,32 +96,32 @@ def test_short_texts(length: int) -> None:
     assert updates[-1].epochs == 2.0
 
 
-def test_a_loss_that_is_no_number_is_an_error() -> None:
+def test_a_nan_loss_is_an_error() -> None:
     recipe = Recipe(units=16, embedding=8, learning_rate=1e9, warmup=0)
     trainer = StatefulTrainer(periodic_text(1200), 4, recipe, Budget(epochs=50), seed=0)
     with pytest.raises(TrainingError, match="try lower learning rates"):
         list(trainer.updates())
 
 
-def test_bfloat16_is_used_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bfloat16_is_used_if_the_processor_supports_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for instructions, expected in (({"avx512_bf16": True}, True), ({"avx2": True}, False), ({}, False)):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda answer=instructions: answer)
         with autocast():
             assert torch.is_autocast_enabled("cpu") is expected
 
 
-@pytest.mark.parametrize(("rate", "kinds"), [(0.02, {"AdamW", "Muon"}), (0.0, {"AdamW"})])
-def test_every_weight_has_one_optimiser(rate: float, kinds: set[str]) -> None:
-    recipe = replace(SMALL, muon_lr=rate)
+@pytest.mark.parametrize(("muon_lr", "names"), [(0.02, {"AdamW", "Muon"}), (0.0, {"AdamW"})])
+def test_every_weight_has_exactly_one_optimizer(muon_lr: float, names: set[str]) -> None:
+    recipe = replace(SMALL, muon_lr=muon_lr)
     trainer = StatefulTrainer(periodic_text(600), 4, recipe, Budget(epochs=1), seed=0)
-    assert {type(optimizer).__name__ for optimizer, _ in trainer._optimizers} == kinds
-    held = [
+    assert {type(optimizer).__name__ for optimizer, _ in trainer._optimizers} == names
+    optimized = [
         weight
         for optimizer, _ in trainer._optimizers
         for group in optimizer.param_groups
         for weight in group["params"]
     ]
-    assert sorted(map(id, held)) == sorted(map(id, trainer.model.parameters()))
+    assert sorted(map(id, optimized)) == sorted(map(id, trainer.model.parameters()))
     before = [weight.detach().clone() for weight in trainer.model.parameters()]
     list(trainer.updates())
     assert not any(

@@ -1,4 +1,4 @@
-"""A training run that is interrupted, fails or diverges keeps its best model and says what happened."""
+"""Interrupts, errors and divergence: the run keeps its best model and reports the cause."""
 
 import errno
 import math
@@ -35,8 +35,10 @@ def interrupt_after(run: TrainingRun, steps: int, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(run._trainer, "updates", interrupted)
 
 
-def test_an_interrupted_model_that_is_better_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was learned since the last evaluation is not thrown away."""
+def test_an_interrupted_run_evaluates_its_current_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The updates since the last evaluation are not lost."""
     run, progress = make_run(tmp_path)
     interrupt_after(run, 50, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
@@ -47,7 +49,7 @@ def test_an_interrupted_model_that_is_better_is_kept(tmp_path: Path, monkeypatch
     assert progress.warnings[0].startswith("interrupted; evaluating the model first")
 
 
-def test_an_interrupt_during_an_evaluation_asks_for_no_other(tmp_path: Path) -> None:
+def test_an_interrupt_during_an_evaluation_causes_no_other_evaluation(tmp_path: Path) -> None:
     run, progress = make_run(tmp_path)
 
     def check_interrupt() -> None:
@@ -63,10 +65,10 @@ def test_an_interrupt_during_an_evaluation_asks_for_no_other(tmp_path: Path) -> 
 def test_an_interrupt_before_the_first_update_ends_the_run_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While it is estimated how long an evaluation will take, which a budget of minutes needs to know."""
+    """The interrupt comes while the duration of an evaluation is estimated, for a budget of minutes."""
     run, progress = make_run(tmp_path)
     run._trainer.budget = Budget(minutes=1)
-    monkeypatch.setattr(run._trainer, "updates", lambda: pytest.fail("it trains"))
+    monkeypatch.setattr(run._trainer, "updates", lambda: pytest.fail("training started"))
 
     def check_interrupt() -> None:
         raise KeyboardInterrupt
@@ -76,7 +78,7 @@ def test_an_interrupt_before_the_first_update_ends_the_run_at_once(
     assert os.listdir(tmp_path) == progress.warnings == []
 
 
-def test_an_export_that_fails_costs_neither_the_run_nor_the_best_model(
+def test_a_failed_export_is_a_warning_and_training_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, progress = make_run(tmp_path)
@@ -91,12 +93,12 @@ def test_an_export_that_fails_costs_neither_the_run_nor_the_best_model(
 
     monkeypatch.setattr(evaluator, "build_checked", failing)
     run.run()
-    assert progress.warnings == ["not written; the run goes on"]
+    assert progress.warnings == ["not written; training continues"]
     assert run.best is not None
     assert run.best.epoch in (1.0, 3.0)
 
 
-def test_a_run_whose_exports_all_fail_says_so_at_its_end(
+def test_a_run_whose_exports_all_fail_ends_with_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(*_: object) -> None:
@@ -106,26 +108,28 @@ def test_a_run_whose_exports_all_fail_says_so_at_its_end(
     run, progress = make_run(tmp_path)
     with pytest.raises(ExportError, match="not written"):
         run.run()
-    assert progress.warnings == ["not written; the run goes on"] * 3
+    assert progress.warnings == ["not written; training continues"] * 3
     assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize(("nats", "warned"), [(2.6, True), (2.55, False), (2.4, False)])
-def test_a_run_that_diverges_says_so(
+def test_divergence_is_warned_about_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nats: float, warned: bool
 ) -> None:
-    """Guessing among the text's twelve characters costs 2.485 nats."""
+    """The loss of a uniform prediction over the text's twelve characters is 2.485 nats."""
     monkeypatch.setattr(divergence, "MIN_UPDATES", 20)
     run, progress = make_run(tmp_path, epochs=3)
-    monkeypatch.setattr(run._trainer, "_learn", lambda *_: nats)
+    monkeypatch.setattr(run._trainer, "_update_weights", lambda *_: nats)
     run.run()
-    # Once, not at each of the three evaluations.
-    assert len(run._evaluator._contract.tokenizer) == 12
+    assert len(run._evaluator._metadata.tokenizer) == 12
+    # One warning in three evaluations.
     assert ["training has diverged" in warning for warning in progress.warnings] == [True] * warned
 
 
 @pytest.mark.parametrize("steps", [3, 30, 50])
-def test_an_interrupt_keeps_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+def test_an_interrupted_run_leaves_a_usable_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
     run, progress = make_run(tmp_path)
     interrupt_after(run, steps, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
@@ -136,7 +140,7 @@ def test_an_interrupt_keeps_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert textgen.load(tmp_path / "model.onnx").generate(seed=0, length=10)
 
 
-def test_an_interrupt_before_the_first_update_leaves_nothing(
+def test_an_interrupt_before_the_first_update_leaves_no_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, _ = make_run(tmp_path)
@@ -147,22 +151,20 @@ def test_an_interrupt_before_the_first_update_leaves_nothing(
     assert os.listdir(tmp_path) == []
 
 
-def test_a_disk_that_fills_up_leaves_the_last_model_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The files beside the model are given up with a warning; the model is not."""
+def test_a_full_disk_leaves_the_last_model_intact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the model cannot be written, the run ends with an error. For other files it only warns."""
     run, progress = make_run(tmp_path)
     written = 0
     fsync = os.fsync
 
-    def full_in_the_end(file: int) -> None:
+    def full_after_five_files(file: int) -> None:
         nonlocal written
         written += 1
         if written > 5:
             raise OSError(errno.ENOSPC, "No space left on device")
         fsync(file)
 
-    monkeypatch.setattr(os, "fsync", full_in_the_end)
+    monkeypatch.setattr(os, "fsync", full_after_five_files)
     with pytest.raises(OutputError, match="No space left on device"):
         run.run()
     assert "metrics.jsonl: No space left on device; the model file is not affected" in progress.warnings[0]
@@ -170,9 +172,7 @@ def test_a_disk_that_fills_up_leaves_the_last_model_whole(
     assert textgen.load(tmp_path / "model.onnx").generate(seed=0, length=10)
 
 
-def test_a_model_that_predicts_nothing_any_more_ends_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_nan_held_out_loss_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     losses = iter([2.0, math.nan])
     monkeypatch.setattr(evaluator, "held_out_loss", lambda *_: next(losses))
     run, progress = make_run(tmp_path)

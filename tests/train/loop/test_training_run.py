@@ -1,4 +1,4 @@
-"""A training run leaves its best model, its figures, samples and curves."""
+"""A training run writes its best model, metrics, samples and curves."""
 
 import json
 import os
@@ -27,7 +27,7 @@ from tests.helpers.training_runs import RECIPE, make_run
 pytestmark = pytest.mark.usefixtures("_evaluations_after_every_pass")
 
 
-def test_it_leaves_a_model_figures_samples_and_curves(tmp_path: Path) -> None:
+def test_a_run_writes_model_metrics_samples_and_curves(tmp_path: Path) -> None:
     run, progress = make_run(tmp_path)
     run.run()
     assert sorted(os.listdir(tmp_path)) == ["loss.png", "metrics.jsonl", "model.onnx", "samples.txt"]
@@ -54,19 +54,19 @@ def test_it_leaves_a_model_figures_samples_and_curves(tmp_path: Path) -> None:
     assert len([text for text in progress.written if "held out" in text]) == 3
 
 
-def test_windows_are_reported_as_windows(tmp_path: Path) -> None:
+def test_the_speed_of_the_classic_trainer_is_in_windows(tmp_path: Path) -> None:
     run, progress = make_run(tmp_path, epochs=1, recipe=ClassicRecipe(units=8, window=12, batch=64))
     run.run()
     (entry,) = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    told = textgen.load(tmp_path / "model.onnx").training["evaluation"]
-    for evaluation in (entry, told):
+    stored = textgen.load(tmp_path / "model.onnx").training["evaluation"]
+    for evaluation in (entry, stored):
         assert [name for name in evaluation if name.endswith("_per_second")] == ["windows_per_second"]
         assert evaluation["windows_per_second"] > 0
     assert progress.statuses
     assert all(re.search(r" nats  [0-9,]+ windows/s  ", status) for status in progress.statuses)
 
 
-def test_the_runtime_scores_the_held_out_part_as_training_did(tmp_path: Path) -> None:
+def test_the_runtime_computes_the_same_held_out_loss(tmp_path: Path) -> None:
     run, _ = make_run(tmp_path)
     run.run()
     model = textgen.load(tmp_path / "model.onnx")
@@ -75,7 +75,7 @@ def test_the_runtime_scores_the_held_out_part_as_training_did(tmp_path: Path) ->
     assert score.nats == pytest.approx(model.training["held_out_nats"], abs=1e-5)
 
 
-def test_the_model_says_where_it_comes_from(tmp_path: Path) -> None:
+def test_the_model_file_contains_the_provenance(tmp_path: Path) -> None:
     run, _ = make_run(tmp_path)
     run.run()
     model = textgen.load(tmp_path / "model.onnx")
@@ -87,7 +87,7 @@ def test_the_model_says_where_it_comes_from(tmp_path: Path) -> None:
     assert training["split"]["training_characters"] == 1350
     assert training["recipe"]["units"] == 8
     assert training["recipe"]["seed"] == 5
-    # Names that model files have had from the beginning.
+    # The names of the file format, which differ from those of the recipe.
     assert {"slice_length", "muon_rate", "muon_decay", "clip"} <= set(training["recipe"])
     assert training["budget"] == {"minutes": None, "epochs": 3}
     assert training["replicas"] == 1
@@ -96,9 +96,7 @@ def test_the_model_says_where_it_comes_from(tmp_path: Path) -> None:
     assert all(len(prompt) == 60 for prompt in model.prompts)
 
 
-def test_the_best_model_is_kept_when_later_ones_are_worse(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worse_model_does_not_replace_the_best_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     losses = iter([3.0, 2.0, 2.5])
     monkeypatch.setattr(evaluator, "held_out_loss", lambda *_: next(losses))
     run, progress = make_run(tmp_path)
@@ -109,7 +107,7 @@ def test_the_best_model_is_kept_when_later_ones_are_worse(
     assert "best so far 2.0000" in "".join(progress.written)
 
 
-def test_no_samples(tmp_path: Path) -> None:
+def test_samples_can_be_turned_off(tmp_path: Path) -> None:
     run, progress = make_run(tmp_path, samples=False)
     run.run()
     assert not (tmp_path / "samples.txt").exists()
@@ -117,58 +115,60 @@ def test_no_samples(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("takes", "evaluations"), [(0.5, 6), (2.0, 4), (5.0, 1), (8.0, 1), (40.0, 1), (90.0, 1)]
+    ("evaluation_seconds", "evaluations"), [(0.5, 6), (2.0, 4), (5.0, 1), (8.0, 1), (40.0, 1), (90.0, 1)]
 )
-def test_slow_evaluations_leave_time_to_train(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes: float, evaluations: int
+def test_slow_evaluations_leave_time_for_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evaluation_seconds: float, evaluations: int
 ) -> None:
-    """A minute with evaluations that take much of it: few of them, and the end is annealed and in time."""
-    monkeypatch.setattr(eval_schedule, "FIRST_SHARE", 0.05)
+    """A run of one minute with slow evaluations has few of them, ends in time, and is annealed."""
+    monkeypatch.setattr(eval_schedule, "FIRST_EVALUATION_FRACTION", 0.05)
     run, _ = make_run(tmp_path)
     trainer = run._trainer
     trainer.budget = Budget(minutes=1)
-    run._schedule = EvalSchedule(trainer.budget, trainer.updates_an_epoch, 1350, 150)
+    run._schedule = EvalSchedule(trainer.budget, trainer.updates_per_epoch, 1350, 150)
     now = 0.0
 
     def clock_now() -> float:
         return now
 
-    def slow(*arguments: Any) -> float:
+    def slow_held_out_loss(*arguments: Any) -> float:
         nonlocal now
-        now += takes * len(arguments[1].held_out) / len(run._evaluator._provenance.dataset.held_out)
+        now += (
+            evaluation_seconds * len(arguments[1].held_out) / len(run._evaluator._provenance.dataset.held_out)
+        )
         return 2.0
 
-    def learn(*arguments: Any) -> float:
+    def update_weights(*arguments: Any) -> float:
         nonlocal now
         now += 0.5
-        rates.append(arguments[2])
+        lr_factors.append(arguments[2])
         return 1.0
 
-    rates: list[float] = []
+    lr_factors: list[float] = []
     for module in (run_module, evaluator, eval_schedule, trainer_module):
         monkeypatch.setattr(module, "perf_counter", clock_now)
-    monkeypatch.setattr(evaluator, "PROBE", 15)
-    monkeypatch.setattr(evaluator, "held_out_loss", slow)
-    monkeypatch.setattr(trainer, "_learn", learn)
+    monkeypatch.setattr(evaluator, "ESTIMATE_CHARACTERS", 15)
+    monkeypatch.setattr(evaluator, "held_out_loss", slow_held_out_loss)
+    monkeypatch.setattr(trainer, "_update_weights", update_weights)
     run.run()
-    # The estimate of what an evaluation takes comes before the minute.
-    end = max(60.0, 6.0 + takes)
-    assert end - 1.0 <= now - takes / 10 <= end + 1.0
-    assert rates[0] < max(rates) / 2
-    assert rates[-1] < max(rates) / 50
+    # The duration of an evaluation is estimated before the minute begins.
+    end = max(60.0, 6.0 + evaluation_seconds)
+    assert end - 1.0 <= now - evaluation_seconds / 10 <= end + 1.0
+    assert lr_factors[0] < max(lr_factors) / 2
+    assert lr_factors[-1] < max(lr_factors) / 50
     assert len(run._evaluator.evaluations) == evaluations
     assert (run._evaluator.evaluations[0].characters_per_second or 0) > 64
 
 
-def test_passes_of_few_updates_share_an_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pass over the text is 21 updates here."""
+def test_several_short_epochs_share_an_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An epoch has 21 updates here."""
     monkeypatch.setattr(eval_schedule, "MIN_UPDATES_BETWEEN", 40)
     run, _ = make_run(tmp_path, epochs=5)
     run.run()
     assert [evaluation.epoch for evaluation in run._evaluator.evaluations] == [1.0, 3.0, 5.0]
 
 
-def test_a_file_that_cannot_be_written_costs_no_other(tmp_path: Path) -> None:
+def test_an_unwritable_file_does_not_stop_the_others(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").mkdir()
     run, progress = make_run(tmp_path)
     run.run()
@@ -178,7 +178,7 @@ def test_a_file_that_cannot_be_written_costs_no_other(tmp_path: Path) -> None:
     assert progress.warnings[0].endswith("metrics.jsonl: Is a directory; the model file is not affected")
 
 
-def test_samples_that_cannot_be_removed(tmp_path: Path) -> None:
+def test_old_samples_that_cannot_be_removed_are_warned_about(tmp_path: Path) -> None:
     (tmp_path / "samples.txt").mkdir()
     run, progress = make_run(tmp_path, samples=False)
     run.run()
@@ -186,7 +186,7 @@ def test_samples_that_cannot_be_removed(tmp_path: Path) -> None:
     assert "cannot remove" in progress.warnings[0]
 
 
-def test_the_last_updates_are_evaluated_though_time_runs_out_behind_them(
+def test_the_last_updates_are_evaluated_if_the_time_runs_out_after_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, _ = make_run(tmp_path)
@@ -204,13 +204,13 @@ def test_the_last_updates_are_evaluated_though_time_runs_out_behind_them(
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.4, "0 s"), (59.6, "1:00"), (125, "2:05"), (3725, "1:02:05")]
 )
-def test_clock(seconds: float, text: str) -> None:
+def test_format_duration(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
 
 
-def test_a_held_out_text_of_its_own_is_named() -> None:
+def test_the_provenance_names_a_separate_held_out_corpus() -> None:
     corpus = Corpus("song", "do re mi\n" * 60, "f" * 64)
     other = Corpus("other", "mi re do\n" * 6, "e" * 64)
     dataset = make_dataset(corpus, Normalization(), other)
     provenance = Provenance(corpus, other, dataset, RECIPE, seed=5)
-    assert provenance._split()["held_out"] == {"corpus": "other", "sha256": "e" * 64}
+    assert provenance._describe_split()["held_out"] == {"corpus": "other", "sha256": "e" * 64}

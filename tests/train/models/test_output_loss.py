@@ -1,4 +1,4 @@
-"""The output layer and its loss in one function."""
+"""The fused output layer and loss, compared with torch's own functions."""
 
 import pytest
 import torch
@@ -9,12 +9,12 @@ from torch import nn
 
 @pytest.mark.parametrize("tokens", [1, 7, 40])
 @pytest.mark.parametrize("vocabulary", [2, 30, 1000])
-def test_loss_and_gradients_are_those_of_the_definition(
+def test_loss_and_gradients_equal_those_of_torch(
     monkeypatch: pytest.MonkeyPatch, tokens: int, vocabulary: int
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-    # Several chunks, the last of them not full.
-    monkeypatch.setattr(module, "LOGITS_AT_ONCE", 3 * vocabulary)
+    # Several chunks; the last one has fewer rows.
+    monkeypatch.setattr(module, "MAX_CHUNK_LOGITS", 3 * vocabulary)
     monkeypatch.setattr(module, "MIN_ROWS", 1)
     torch.manual_seed(0)
     outputs = torch.randn(tokens, 6, requires_grad=True)
@@ -23,19 +23,19 @@ def test_loss_and_gradients_are_those_of_the_definition(
     expected = nn.functional.cross_entropy(
         nn.functional.linear(outputs, weight, bias), targets, reduction="sum"
     )
-    found = output_loss(outputs, weight, bias, targets)
-    torch.testing.assert_close(found, expected)
-    for gradient, wanted in zip(
-        torch.autograd.grad(3 * found, [outputs, weight, bias]),
+    loss = output_loss(outputs, weight, bias, targets)
+    torch.testing.assert_close(loss, expected)
+    for gradient, expected_gradient in zip(
+        torch.autograd.grad(3 * loss, [outputs, weight, bias]),
         torch.autograd.grad(3 * expected, [outputs, weight, bias]),
         strict=True,
     ):
-        torch.testing.assert_close(gradient, wanted, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(gradient, expected_gradient, atol=1e-4, rtol=1e-4)
 
 
-def test_in_bfloat16_it_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bfloat16_is_close_to_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    monkeypatch.setattr(module, "LOGITS_AT_ONCE", 20 * 16)
+    monkeypatch.setattr(module, "MAX_CHUNK_LOGITS", 20 * 16)
     torch.manual_seed(0)
     outputs = torch.randn(50, 16, requires_grad=True)
     weight, bias = (torch.randn(20, 16) / 4).requires_grad_(), torch.randn(20, requires_grad=True)
@@ -43,15 +43,15 @@ def test_in_bfloat16_it_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = nn.functional.cross_entropy(
         nn.functional.linear(outputs, weight, bias), targets, reduction="sum"
     )
-    found = output_loss(outputs, weight, bias, targets)
-    assert found.dtype == torch.float32
-    assert found.item() == pytest.approx(expected.item(), rel=0.01)
-    for gradient, wanted in zip(
-        torch.autograd.grad(found, [outputs, weight, bias]),
+    loss = output_loss(outputs, weight, bias, targets)
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(expected.item(), rel=0.01)
+    for gradient, expected_gradient in zip(
+        torch.autograd.grad(loss, [outputs, weight, bias]),
         torch.autograd.grad(expected, [outputs, weight, bias]),
         strict=True,
     ):
-        assert (gradient - wanted).norm() < 0.02 * wanted.norm()
+        assert (gradient - expected_gradient).norm() < 0.02 * expected_gradient.norm()
 
 
 def test_large_logits_do_not_overflow() -> None:

@@ -7,7 +7,7 @@ from textgen_train.optim.lr_schedule import lr_factor
 from textgen_train.recipe import Recipe
 
 
-def test_the_learning_rate_warms_up_and_anneals() -> None:
+def test_warm_up_is_linear_and_annealing_ends_at_zero() -> None:
     recipe = Recipe(units=128, warmup=10)
     assert lr_factor(recipe, 0, 0.0) == pytest.approx(0.1)
     assert lr_factor(recipe, 9, 0.0) == pytest.approx(1.0)
@@ -16,12 +16,12 @@ def test_the_learning_rate_warms_up_and_anneals() -> None:
     assert lr_factor(Recipe(units=512, warmup=0), 0, 0.0) == pytest.approx(0.5)
 
 
-def test_a_short_run_warms_up_too() -> None:
-    """Twenty updates in all: after two, a tenth, the rate is as high as it gets."""
+def test_warm_up_takes_at_most_a_tenth_of_the_run() -> None:
+    """In a run of 20 updates the factor is highest after two."""
     recipe = Recipe(units=128, warmup=100)
-    rates = [lr_factor(recipe, update, update / 20) for update in range(20)]
-    assert rates[0] == pytest.approx(0.01)
-    assert rates[1] == pytest.approx(0.5, abs=0.01)
-    assert max(rates) == rates[2] == pytest.approx(0.5 + 0.5 * math.cos(0.1 * math.pi))
-    # A long one is not held back.
+    factors = [lr_factor(recipe, update, update / 20) for update in range(20)]
+    assert factors[0] == pytest.approx(0.01)
+    assert factors[1] == pytest.approx(0.5, abs=0.01)
+    assert max(factors) == factors[2] == pytest.approx(0.5 + 0.5 * math.cos(0.1 * math.pi))
+    # In a long run the warm-up has its 100 updates.
     assert lr_factor(recipe, 99, 0.001) == pytest.approx(1.0, abs=1e-5)

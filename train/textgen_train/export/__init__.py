@@ -1,1 +1,1 @@
-"""Trained weights to a model file."""
+"""Export of a trained network to a model file: its ONNX graph, and the comparison with torch."""

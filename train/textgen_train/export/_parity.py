@@ -1,4 +1,4 @@
-"""Parity: one step of an engine compared with torch, from many states."""
+"""Comparison of an engine with torch: one step from each of many states."""
 
 import numpy as np
 import torch
@@ -9,28 +9,28 @@ from torch import Tensor
 from textgen_train.errors import ExportError
 from textgen_train.models.lstm import CharLSTM, LSTMState
 
-# The states that are compared: those of so many lanes of text after each of so many steps.
+# The compared states are those before each of PARITY_STEPS tokens, in PARITY_LANES lanes of text.
 PARITY_LANES = 8
 
 PARITY_STEPS = 64
 
 PARITY_SEED = 0
 
-# Of values up to 1; of larger ones, this share of the largest: what float32 rounds away grows with them, and
-# a wrong export is wrong by far more.
+# Largest allowed difference. It is absolute for values up to 1, and relative to the largest value otherwise,
+# because rounding errors of float32 grow with the values. A wrong export differs by much more.
 MAX_DIFFERENCE = 1e-4
 
-# A network with very large weights amplifies what float32 rounds away. Torch's own rounding, which is
-# measured against float64, may be exceeded by this factor, since engines add up in different orders.
-MAX_ROUNDING = 10.0
+# Very large weights amplify rounding errors. The allowed difference is at least this factor times the
+# rounding error of torch, measured against float64. It is above 1 because engines add in a different order.
+MAX_ROUNDING_FACTOR = 10.0
 
 
 class Reference:
-    """What torch makes of one step from each of many states; compares engines with it.
+    """Results of torch for one step from each of many states; ``check`` compares an engine with them.
 
     Args:
         model: The trained network.
-        text: Shape [characters], int64, at least one; read from several places at once.
+        text: Shape [characters], int64, not empty. The states come from lanes of this text.
     """
 
     @torch.no_grad()
@@ -38,79 +38,80 @@ class Reference:
         was_training = model.training
         model.eval()
         try:
-            columns = _lanes(text)
-            self._tokens = columns.reshape(1, -1).copy()
-            # Every other state reads a token of its own choice, so that rare ones are compared too.
-            others = self._tokens[0, 1::2]
-            others[:] = _spread(model.output.out_features, len(others))
-            self._state = _states(model, columns)
+            lanes = _text_lanes(text)
+            self._tokens = lanes.reshape(1, -1).copy()
+            # Replace every second token, so that tokens that are rare in the text are compared too.
+            replaced = self._tokens[0, 1::2]
+            replaced[:] = _spread_tokens(model.output.out_features, len(replaced))
+            self._state = _states_before_tokens(model, lanes)
             tokens = torch.from_numpy(self._tokens)
-            self._expected = _step(model, tokens, self._state)
-            exact_state = (self._state[0].double(), self._state[1].double())
-            exact = _step(model.clone().double(), tokens, exact_state)
+            self._expected = _forward_arrays(model, tokens, self._state)
+            float64_state = (self._state[0].double(), self._state[1].double())
+            exact = _forward_arrays(model.clone().double(), tokens, float64_state)
         finally:
             model.train(was_training)
-        self._limits = [_limit(*pair) for pair in zip(self._expected, exact, strict=True)]
+        self._tolerances = [_tolerance(*pair) for pair in zip(self._expected, exact, strict=True)]
 
     def check(self, engine: Engine) -> float:
-        """Compare one step of an engine.
+        """Compare one step of an engine with torch.
 
         Returns:
-            The largest difference between any two logits.
+            The largest absolute difference of the logits.
 
         Raises:
-            ExportError: If logits or next states differ by more than rounding explains.
+            ExportError: If the logits or the next states differ by more than the tolerance.
         """
-        logits, after = engine.forward(
+        logits, state = engine.forward(
             self._tokens,
             State(dict(zip(("hidden", "cell"), (part.numpy() for part in self._state), strict=True))),
         )
         names = ("logits", "next hidden state", "next cell state")
         differences = [
-            float(np.abs(found - expected).max())
-            for found, expected in zip((logits, after["hidden"], after["cell"]), self._expected, strict=True)
+            float(np.abs(actual - expected).max())
+            for actual, expected in zip((logits, state["hidden"], state["cell"]), self._expected, strict=True)
         ]
-        for name, difference, limit in zip(names, differences, self._limits, strict=True):
-            # Not `difference > limit`, which NaN would pass.
-            if not difference <= limit:
+        for name, difference, tolerance in zip(names, differences, self._tolerances, strict=True):
+            # `difference > tolerance` would be false for NaN.
+            if not difference <= tolerance:
                 raise ExportError(
-                    f"the exported model's {name} differs from the trained network's by {difference:.2g}, "
-                    f"more than {limit:.2g}, with {engine.name}: it was not written"
+                    f"the exported model was not written: its {name} and the trained network's differ by "
+                    f"{difference:.2g}, more than {tolerance:.2g}, with the engine {engine.name}"
                 )
         return differences[0]
 
 
-def _lanes(text: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Stretches from all over the text, side by side; shape [PARITY_STEPS, PARITY_LANES]."""
+def _text_lanes(text: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return evenly spaced sections of the text as lanes, shape [PARITY_STEPS, PARITY_LANES]."""
     text = np.resize(text, max(len(text), PARITY_STEPS))
     starts = np.linspace(0, len(text) - PARITY_STEPS, PARITY_LANES).astype(np.int64)
     return np.stack([text[start : start + PARITY_STEPS] for start in starts], axis=1)
 
 
-def _spread(vocabulary: int, count: int) -> NDArray[np.int64]:
-    """All tokens of a vocabulary, over and over; of a large one, as many as fit, evenly spread."""
+def _spread_tokens(vocabulary: int, count: int) -> NDArray[np.int64]:
+    """Return ``count`` tokens: all of the vocabulary in turn, or an evenly spaced subset if it is larger."""
     if vocabulary <= count:
         return np.resize(np.arange(vocabulary), count)
     return np.linspace(0, vocabulary - 1, count).astype(np.int64)
 
 
-def _states(model: CharLSTM, columns: NDArray[np.int64]) -> LSTMState:
-    """The state before each token, as one batch in the order of the tokens' rows."""
-    state = model.initial_state(columns.shape[1])
-    before: list[LSTMState] = []
-    for row in torch.from_numpy(columns).unsqueeze(1):
-        before.append(state)
-        _, state = model.read(row, state)
-    hidden, cell = zip(*before, strict=True)
+def _states_before_tokens(model: CharLSTM, lanes: NDArray[np.int64]) -> LSTMState:
+    """Return the states before each token of the lanes as one batch of size PARITY_STEPS * PARITY_LANES."""
+    state = model.initial_state(lanes.shape[1])
+    states: list[LSTMState] = []
+    for row in torch.from_numpy(lanes).unsqueeze(1):
+        states.append(state)
+        _, state = model.forward_features(row, state)
+    hidden, cell = zip(*states, strict=True)
     return torch.cat(hidden, dim=1), torch.cat(cell, dim=1)
 
 
-def _step(model: CharLSTM, tokens: Tensor, state: LSTMState) -> tuple[NDArray[np.floating], ...]:
-    logits, after = model(tokens, state)
-    return logits.numpy(), *(part.numpy() for part in after)
+def _forward_arrays(model: CharLSTM, tokens: Tensor, state: LSTMState) -> tuple[NDArray[np.floating], ...]:
+    """Return logits, next hidden state and next cell state."""
+    logits, next_state = model(tokens, state)
+    return logits.numpy(), *(part.numpy() for part in next_state)
 
 
-def _limit(expected: NDArray[np.floating], exact: NDArray[np.floating]) -> float:
-    """How far an engine's values may be from torch's."""
+def _tolerance(expected: NDArray[np.floating], exact: NDArray[np.floating]) -> float:
+    """Return the largest allowed difference from torch, from its float32 and float64 results."""
     rounding = float(np.abs(expected - exact).max())
-    return max(MAX_DIFFERENCE * max(1.0, float(np.abs(expected).max())), MAX_ROUNDING * rounding)
+    return max(MAX_DIFFERENCE * max(1.0, float(np.abs(expected).max())), MAX_ROUNDING_FACTOR * rounding)

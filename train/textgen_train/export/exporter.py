@@ -1,4 +1,4 @@
-"""Trained weights to ``model.onnx``, checked against the trained network before it is kept."""
+"""Export of a trained network to ``model.onnx``, after a comparison with torch."""
 
 import os
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ class Exported:
     """An exported model.
 
     Attributes:
-        content: The file's bytes.
-        model: The same, loaded by the runtime.
-        largest_difference: Between the logits of torch and those of any engine, over the whole check.
+        content: The bytes of the model file.
+        model: The model that the runtime loaded from these bytes.
+        largest_difference: Largest absolute difference between logits of torch and of any engine.
     """
 
     content: bytes
@@ -35,7 +35,7 @@ class Exported:
     largest_difference: float
 
     def content_with(self, metadata: Metadata) -> bytes:
-        """The file's bytes with other metadata."""
+        """Return the bytes of the model file with other metadata."""
         return replace_metadata(self.content, metadata)
 
 
@@ -45,30 +45,29 @@ def export_onnx(
     path: str | os.PathLike[str],
     text: NDArray[np.int64] | None = None,
 ) -> Exported:
-    """Write a trained network to a file that the runtime, or any ONNX runtime, can generate from.
+    """Write a trained network to a model file for this package's runtime or any other ONNX runtime.
 
-    Before it is written, one step is compared between torch and each engine, from many states that reading
-    ``text`` leads to. Each step starts from equal states: a network that is sure of itself is chaotic, and
-    two correct engines that each carry their own state end in different places.
+    First compare each engine with torch: one step from each of many states that ``text`` leads to. Torch and
+    the engine start each step from the same state. A comparison of long runs would fail for correct engines,
+    because a network with large weights is chaotic and amplifies rounding errors.
 
     Args:
         model: The trained network.
-        metadata: Its vocabulary (as many characters as the network has outputs), normalisation,
-            prompts and provenance.
-        path: Where to write; an older file is replaced at once or, after any failure, not at all.
-        text: Text of the kind that the network was trained on, shape [characters], int64; random tokens if
-            it is None.
+        metadata: Vocabulary, normalization, prompts and provenance. The vocabulary size must equal the
+            number of outputs of the network.
+        path: The model file. An existing file is replaced atomically, and stays if the export fails.
+        text: Text similar to the training text, shape [characters], int64; None for random tokens.
 
     Returns:
-        What was written, and how far it is from torch.
+        The exported model, and its largest difference from torch.
 
     Raises:
-        ExportError: If the network's weights are not finite; or if an engine's logits or next state differ
-            from torch's by more than the largest of 1e-4, 1e-4 of the largest value, and ten times what
-            torch loses in float32 against float64.
+        ExportError: If a weight is not finite. Also if an engine's logits or next state differ from torch's
+            by more than the tolerance: the maximum of 1e-4, 1e-4 times the largest value, and ten times the
+            rounding error of torch in float32.
         OutputError: If the file cannot be written.
-        ValueError: If the vocabulary is not of the network's size, or if the text is empty or holds other
-            tokens.
+        ValueError: If the vocabulary does not have the network's size, or if the text is empty or contains
+            other tokens.
     """
     exported = build_checked(model, metadata, text)
     replace_file(path, exported.content)
@@ -78,32 +77,35 @@ def export_onnx(
 def build_checked(
     model: CharLSTM, metadata: Metadata, text: NDArray[np.int64] | None = None, threads: int = 1
 ) -> Exported:
-    """What ``export_onnx`` writes, without writing it; the arguments and errors are the same.
+    """Build and check a model as ``export_onnx`` does, without writing it.
 
-    ``threads`` is for the loaded model.
+    The arguments and errors are those of ``export_onnx``. ``threads`` is for the loaded model.
     """
     size = model.output.out_features
     if len(metadata.tokenizer) != size:
         raise ValueError(
-            f"the vocabulary has {len(metadata.tokenizer)} characters, the network {size} outputs"
+            f"the vocabulary has {len(metadata.tokenizer)} characters, but the network has {size} outputs"
         )
     if not all(bool(torch.isfinite(weight).all()) for weight in model.parameters()):
         raise ExportError(
-            "the network's weights hold NaN or infinity: training has diverged, try lower learning rates"
+            "the network's weights contain NaN or infinity: training has diverged; try lower learning rates"
         )
     if text is not None and not (len(text) and text.min() >= 0 and text.max() < size):
-        raise ValueError(f"the text must hold tokens from 0 to {size - 1}, and at least one")
-    content = build_model(*describe(model), metadata).SerializeToString()
-    exported = open_model(content, threads=threads)
+        raise ValueError(f"the text must contain at least one token, and only tokens from 0 to {size - 1}")
+    content = build_model(*describe_network(model), metadata).SerializeToString()
+    loaded = open_model(content, threads=threads)
     if text is None:
         text = np.random.default_rng(PARITY_SEED).integers(size, size=PARITY_LANES * PARITY_STEPS)
     reference = Reference(model, text)
-    engines = (open_model(content, "onnxruntime").engine, exported.engine)
-    return Exported(content, exported, max(reference.check(engine) for engine in engines))
+    engines = (open_model(content, "onnxruntime").engine, loaded.engine)
+    return Exported(content, loaded, max(reference.check(engine) for engine in engines))
 
 
-def describe(model: CharLSTM) -> tuple[Network, list[LayerWeights]]:
-    """The network's description and the float32 arrays of its layers; torch's two biases become their sum."""
+def describe_network(model: CharLSTM) -> tuple[Network, list[LayerWeights]]:
+    """Return the description of the network and the float32 arrays of each of its layers.
+
+    The two biases of torch's LSTM are added into one.
+    """
     network = lstm_network(
         model.output.out_features,
         embedding=model.embedding.embedding_dim,
@@ -112,16 +114,16 @@ def describe(model: CharLSTM) -> tuple[Network, list[LayerWeights]]:
     )
     lstms = [
         {
-            "input": _array(lstm.get_parameter("weight_ih_l0")),
-            "recurrent": _array(lstm.get_parameter("weight_hh_l0")),
-            "bias": _array(lstm.get_parameter("bias_ih_l0") + lstm.get_parameter("bias_hh_l0")),
+            "input": _float32_array(lstm.get_parameter("weight_ih_l0")),
+            "recurrent": _float32_array(lstm.get_parameter("weight_hh_l0")),
+            "bias": _float32_array(lstm.get_parameter("bias_ih_l0") + lstm.get_parameter("bias_hh_l0")),
         }
         for lstm in model.layers
     ]
-    embedding = {"weight": _array(model.embedding.weight)}
-    output = {"weight": _array(model.output.weight), "bias": _array(model.output.bias)}
+    embedding = {"weight": _float32_array(model.embedding.weight)}
+    output = {"weight": _float32_array(model.output.weight), "bias": _float32_array(model.output.bias)}
     return network, [embedding, *lstms, output]
 
 
-def _array(tensor: Tensor) -> NDArray[np.float32]:
+def _float32_array(tensor: Tensor) -> NDArray[np.float32]:
     return np.array(tensor.detach().float().numpy())

@@ -1,1 +1,8 @@
-"""The training loop: trainers, evaluations, checkpoints and watchers."""
+"""The training loop.
+
+- ``run.py`` runs updates and evaluations until the budget is used up.
+- ``trainer.py`` is the base of the two trainers, ``stateful_trainer.py`` and ``classic_trainer.py``.
+- ``eval_schedule.py`` decides when to evaluate; ``evaluator.py`` evaluates.
+- ``checkpoint.py`` holds the complete state of a run. A checkpoint file would be written by a ``Watcher``
+  (``watcher.py``) from ``TrainingRun.state()``.
+"""

@@ -1,7 +1,7 @@
-"""What a training run carries from one update to the next, as one value.
+"""The state of a training run: the value that a checkpoint file will hold.
 
-It is made of tensors, numbers, strings, None, lists and dicts alone, so that it can be stored without pickle.
-The learning-rate schedule is not in it: a rate follows from the step and from how much of the budget is used.
+It consists of tensors, numbers, strings, None, lists and dicts, so it can be stored without pickle. It does
+not contain the learning-rate schedule, which is a function of the step and the used fraction of the budget.
 """
 
 from dataclasses import dataclass
@@ -12,18 +12,20 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class TrainerState:
-    """What the trainer carries; with a budget of epochs it decides all later weights to the bit.
+    """The complete state of a trainer.
+
+    With a budget of epochs it determines all later weights to the bit.
 
     Attributes:
-        step: Updates so far.
-        seconds: Since the first one began, time between updates included.
-        weights: Of the network, by name; those that are trained.
-        optimizers: The optimizers' tensors, by the weight's name and then by their own.
-        carried: The network's state after the last update, by name; each of shape [layers, lanes, units],
-            float32. Empty where each window is read from a blank state.
-        dropout_rngs: The state of the generator of each replica's dropout masks; uint8.
-        order_rng: The state of the generator of the order in which the text is read, as it was before the
-            pass that the next update belongs to. The position in the pass follows from ``step``.
+        step: Number of updates so far.
+        seconds: Time since the first update began, including time between updates.
+        weights: Trained weights of the network, by name.
+        optimizers: Tensors of the optimizers, by weight name and tensor name.
+        carried: State of the network after the last update, by name. Each has shape [layers, lanes, units],
+            float32. Empty if each window starts from the initial state.
+        dropout_rngs: State of the generator of dropout masks of each replica; uint8.
+        order_rng: State of the generator of the text order (lane offsets or a permutation of the windows),
+            from before the epoch of the next update. The position in the epoch follows from ``step``.
     """
 
     step: int
@@ -37,16 +39,16 @@ class TrainerState:
 
 @dataclass(frozen=True)
 class TrainingState:
-    """What a whole run carries.
+    """The complete state of a training run.
 
     Attributes:
-        trainer: What the trainer carries.
-        schedule: When the last evaluation was, and how long evaluations take.
-        since_evaluation: What happened since the last evaluation.
-        evaluations: All evaluations so far, each as ``Evaluation`` has it.
-        best: The one whose model is kept; None before the first.
-        samples: The samples of each evaluation; "" where there are none.
-        samples_rng: The state of the generator that samples are drawn from; empty if none are drawn.
+        trainer: State of the trainer.
+        schedule: State of ``EvalSchedule``: time of the last evaluation, and duration of an evaluation.
+        since_evaluation: State of ``UpdateTotals``: totals over the updates since the last evaluation.
+        evaluations: All evaluations so far, each with the fields of ``Evaluation``.
+        best: The evaluation of the best model; None before the first evaluation.
+        samples: The samples of each evaluation; "" if none were drawn.
+        samples_rng: State of the generator of samples; empty if none are drawn.
     """
 
     trainer: TrainerState
@@ -58,10 +60,10 @@ class TrainingState:
     samples_rng: list[Any]
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as nested dicts, for storing; tensors, lists and dicts are shared, not copied."""
+        """Return the state as nested dicts, for storage; tensors, lists and dicts are shared, not copied."""
         return {**vars(self), "trainer": dict(vars(self.trainer))}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TrainingState":
-        """A state from what ``as_dict`` returned."""
+        """Create a state from the result of ``as_dict``."""
         return cls(**{**values, "trainer": TrainerState(**values["trainer"])})

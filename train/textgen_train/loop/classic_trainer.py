@@ -1,11 +1,12 @@
-"""The textbook's experiment, for comparison: an LSTM of 128 on overlapping windows of one-hot letters.
+"""The textbook's experiment, for comparison: an LSTM with 128 units on overlapping windows, one-hot input.
 
-F. Chollet, Deep Learning with Python (2017), listing 8.1 and following: windows of 60 characters, one every
-3, each read from a blank state and with one target, the character behind it; RMSprop at a constant 0.01,
-batches of 128. Initial weights are Keras's, and RMSprop adds its epsilon to the root as the Keras of that
-year did (Keras 3 adds it under the root). The gates are sigmoids, as in Keras since 2.3, and not the hard
-sigmoids of before. Where the processor has it, matrix products are in bfloat16, as everywhere in this
-package.
+F. Chollet, Deep Learning with Python (2017), listing 8.1 and following. A window of 60 characters starts at
+every third character. It starts from the initial state and has one target, the next character. The optimizer
+is RMSprop with a constant learning rate of 0.01 and batches of 128 windows.
+
+The initial weights are those of Keras. RMSprop adds epsilon to the square root, as Keras did in 2017; Keras
+3 adds it under the root. The gates are sigmoids, as in Keras since 2.3, not the earlier hard sigmoids. As in
+the rest of this package, matrix products are in bfloat16 if the processor supports it.
 """
 
 import math
@@ -22,8 +23,8 @@ from textgen_train.models.lstm import CharLSTM
 from textgen_train.models.precision import autocast
 from textgen_train.recipe import Budget, ClassicRecipe
 
-from .replicas import Replicas, threads_or_all
-from .rng_state import torch_rng
+from .replicas import Replicas, resolve_thread_count
+from .rng_state import torch_rng_from_state
 from .trainer import Trainer
 
 # Keras's defaults for RMSprop.
@@ -32,10 +33,14 @@ RMSPROP_EPSILON = 1e-7
 
 
 def classic_network(vocabulary_size: int, units: int) -> CharLSTM:
-    """A network with Keras's initial weights: Glorot's, orthogonal recurrence, forget gates open."""
+    """Return a network with the initial weights of Keras.
+
+    Input and output matrices are Glorot uniform, recurrent matrices are orthogonal, and the forget-gate bias
+    is 1.
+    """
     model = CharLSTM(vocabulary_size, units=units, embedding=vocabulary_size)
-    # A row of the identity is a one-hot character. It is looked up for a batch at a time; the textbook makes
-    # one array for all windows, some 700 MB for a book.
+    # One-hot input is an embedding with the identity matrix, looked up per batch. The textbook allocates one
+    # array for all windows, about 700 MB for a book.
     nn.init.eye_(model.embedding.weight).requires_grad_(False)
     nn.init.xavier_uniform_(model.output.weight)
     nn.init.zeros_(model.output.bias)
@@ -44,31 +49,30 @@ def classic_network(vocabulary_size: int, units: int) -> CharLSTM:
     nn.init.orthogonal_(lstm["weight_hh_l0"])
     with torch.no_grad():
         lstm["bias_ih_l0"].zero_()[units : 2 * units] = 1.0
-    # Keras has one bias where torch has two.
+    # Keras has one bias, torch two.
     nn.init.zeros_(lstm["bias_hh_l0"]).requires_grad_(False)
     return model
 
 
 class ClassicTrainer(Trainer):
-    """Trains as the textbook does.
+    """Trains a new model on a text as the textbook does.
 
     Args:
         text: Shape [characters], int64; longer than a window.
-        vocabulary_size: How many different ones there may be.
-        recipe: How.
-        budget: For how long.
-        seed: Of the weights and of the order of the windows.
-        threads: How many replicas of the network may train side by side. None: one for each processor that
-            this process may use.
+        vocabulary_size: Number of tokens.
+        recipe: Hyperparameters.
+        budget: Duration of the training.
+        seed: Seed of the initial weights and of the order of the windows.
+        threads: Maximum number of replicas that train in parallel; None for one per available processor.
 
     Raises:
-        ValueError: If the text is too short for a single window, or ``threads`` is below 1.
+        ValueError: If the text is too short for one window, or ``threads`` is below 1.
     """
 
-    # It reads 60 characters to predict one.
+    # A window of 60 characters has one target.
     unit = "windows"
 
-    def __init__(  # noqa: PLR0913 (each is needed; the last has a default)
+    def __init__(  # noqa: PLR0913 (all are needed; the last has a default)
         self,
         text: NDArray[np.int64],
         vocabulary_size: int,
@@ -80,19 +84,19 @@ class ClassicTrainer(Trainer):
     ) -> None:
         if len(text) <= recipe.window:
             raise ValueError(
-                f"a text of {len(text)} characters holds no window of {recipe.window} and a character behind"
+                f"the text has {len(text)} characters, but a window and its target need {recipe.window + 1}"
             )
         torch.manual_seed(seed)
         self._recipe = recipe
         tokens = torch.from_numpy(text)
-        # A view of the text: windows that overlap share their characters.
+        # A view of the text: overlapping windows share memory.
         self._windows = tokens[:-1].unfold(0, recipe.window, recipe.window_step)
         self._targets = tokens[recipe.window :: recipe.window_step]
         model = classic_network(vocabulary_size, recipe.units)
-        # It goes on from the initial weights' draws, apart from whatever else in the process draws numbers.
-        self._order = torch_rng(torch.get_rng_state())
+        # A separate generator, so that other draws from the global one do not change the order of windows.
+        self._order_rng = torch_rng_from_state(torch.get_rng_state())
         super().__init__(
-            Replicas(model, recipe.batch, threads_or_all(threads), seed),
+            Replicas(model, recipe.batch, resolve_thread_count(threads), seed),
             budget,
             math.ceil(len(self._targets) / recipe.batch),
             len(self._targets) * recipe.window,
@@ -104,9 +108,9 @@ class ClassicTrainer(Trainer):
         )
 
     def _batches(self, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        order = torch.randperm(len(self._targets), generator=self._order)
-        for chosen in torch.split(order, self._recipe.batch)[first:]:
-            yield self._windows[chosen].t().contiguous(), self._targets[chosen]
+        order = torch.randperm(len(self._targets), generator=self._order_rng)
+        for batch in torch.split(order, self._recipe.batch)[first:]:
+            yield self._windows[batch].t().contiguous(), self._targets[batch]
 
     def _all_optimizers(self) -> Sequence[torch.optim.Optimizer]:
         return [self._optimizer]
@@ -115,31 +119,31 @@ class ClassicTrainer(Trainer):
         return {}
 
     def _restore_carried_state(self, state: dict[str, Tensor]) -> None:
-        """Each window is read from a blank state."""
+        """Do nothing: each window starts from the initial state."""
 
     def _order_rng_state(self) -> Tensor:
-        return self._order.get_state()
+        return self._order_rng.get_state()
 
     def _restore_order_rng(self, state: Tensor | list[Any]) -> None:
         if not isinstance(state, Tensor):
-            raise TrainingError("the training state is of another kind of trainer")
-        self._order = torch_rng(state)
+            raise TrainingError("the training state is from another type of trainer")
+        self._order_rng = torch_rng_from_state(state)
 
-    def _rate(self, step: int, progress: float) -> float:
+    def _lr_factor(self, step: int, progress: float) -> float:
         del step, progress
         return 1.0
 
-    def _learn(self, inputs: Tensor, targets: Tensor, rate: float) -> float:
-        del rate
-        shares = self.replicas.shares(len(targets))
+    def _update_weights(self, inputs: Tensor, targets: Tensor, lr_factor: float) -> float:
+        del lr_factor
+        lane_slices = self.replicas.lane_slices(len(targets))
 
         def loss(replica: int, model: CharLSTM) -> Tensor:
-            lanes = shares[replica]
-            own = targets[lanes]
+            lanes = lane_slices[replica]
+            lane_targets = targets[lanes]
             with autocast():
-                outputs, _ = model.read(inputs[:, lanes], model.initial_state(len(own)))
+                outputs, _ = model.forward_features(inputs[:, lanes], model.initial_state(len(lane_targets)))
                 logits = model.output(outputs[-1])
-            return nn.functional.cross_entropy(logits.float(), own, reduction="sum") / len(targets)
+            return nn.functional.cross_entropy(logits.float(), lane_targets, reduction="sum") / len(targets)
 
         nats = self.replicas.backward(loss)
         self._optimizer.step()

@@ -1,23 +1,23 @@
-"""What an evaluation found."""
+"""The results of an evaluation."""
 
 from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One line of ``metrics.jsonl``.
+    """The results of an evaluation: one line of ``metrics.jsonl``.
 
     Attributes:
-        step: Updates of the weights so far.
-        epoch: Passes over the training text so far, with a fraction.
-        seconds: Since training began, evaluations included.
-        training_nats: Mean loss a character since the evaluation before, under the dropout of the recipe, so
-            that it can be above the held-out loss, for which nothing is left out.
-        held_out_nats: Mean loss a character of the held-out text.
-        bits_per_character: The same in bits.
-        learning_rate: Of the last update; AdamW's where Muon has one of its own.
-        characters_per_second: Trained on since the evaluation before; None where it learns from windows.
-        windows_per_second: The same in windows, each with one character to predict; None where it does not.
+        step: Number of updates so far.
+        epoch: Epochs so far, with a fraction.
+        seconds: Time since training began, including evaluations.
+        training_nats: Mean training loss per character since the previous evaluation. With dropout it can be
+            higher than the held-out loss, which is computed without dropout.
+        held_out_nats: Mean loss per character of the held-out text.
+        bits_per_character: ``held_out_nats`` in bits.
+        learning_rate: Learning rate of the last update. It is AdamW's if Muon has a separate one.
+        characters_per_second: Training speed since the previous evaluation; None for ``ClassicTrainer``.
+        windows_per_second: Training speed of ``ClassicTrainer``, in windows with one target each; else None.
     """
 
     step: int
@@ -31,14 +31,14 @@ class Evaluation:
     windows_per_second: float | None = None
 
     def as_json(self) -> dict[str, float]:
-        """What is known of it."""
+        """Return all fields except those that are None."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def describe(evaluation: Evaluation) -> str:
-    """An evaluation in one line."""
+    """Return an evaluation as one line of text."""
     return (
         f"epoch {evaluation.epoch:.1f}, {evaluation.seconds:.0f} s: held out "
-        f"{evaluation.held_out_nats:.4f} nats ({evaluation.bits_per_character:.3f} bits a character), "
+        f"{evaluation.held_out_nats:.4f} nats ({evaluation.bits_per_character:.3f} bits per character), "
         f"training {evaluation.training_nats:.4f}"
     )

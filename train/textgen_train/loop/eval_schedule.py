@@ -1,4 +1,4 @@
-"""When a training run is evaluated, and how long it will still take."""
+"""The schedule of evaluations in a training run, and the estimate of its remaining time."""
 
 import math
 from dataclasses import asdict
@@ -9,67 +9,70 @@ from textgen_train.recipe import Budget
 
 from .update import Update
 
-# The first evaluation begins after this share of the run, or after a minute: a person who waits wants to see
-# soon whether it learns. It ends within a tenth of the run, or waits as long as any other.
-FIRST_SHARE = 0.05
+# The first evaluation is early, so that a user soon sees whether the loss falls. It begins after this
+# fraction of the run or after a minute, whichever is earlier. If it would not end within a tenth of the run,
+# it is scheduled like the later ones.
+FIRST_EVALUATION_FRACTION = 0.05
 MAX_SECONDS_TO_FIRST = 60.0
 
-# Evaluations before the last take at most this share of the time that training takes.
-MAX_EVALUATION_SHARE = 0.1
+# All evaluations except the last one take at most this fraction of the training time.
+MAX_EVALUATION_FRACTION = 0.1
 
-# A run by time has so many evaluations at most, and none sooner than this after the one before.
-TIMED_EVALUATIONS = 20
+# With a budget of minutes: the maximum number of evaluations after the first one, and the minimum time
+# between two evaluations.
+MAX_TIMED_EVALUATIONS = 20
 MIN_SECONDS_BETWEEN = 10.0
 
-# A run by passes is evaluated by updates and not by time, so that the same run keeps the same model again:
-# at the end of a pass where there were at least MIN_UPDATES_BETWEEN, and within a long pass.
+# With a budget of epochs, the schedule counts updates instead of time, so that a repeated run keeps the same
+# model. An evaluation follows an epoch if there were at least MIN_UPDATES_BETWEEN updates since the previous
+# one. Long epochs have an evaluation every MAX_UPDATES_BETWEEN updates.
 MIN_UPDATES_BETWEEN = 200
 MAX_UPDATES_BETWEEN = 2000
-# Training takes about three times as long for a character as an evaluation does.
-TRAINING_TO_HELD_OUT = 3.0
+# Time to train on a character, relative to the time to evaluate one. An approximation.
+TRAINING_COST_RATIO = 3.0
 
 
 class EvalSchedule:
-    """Says when to evaluate.
+    """Decides after each update whether to evaluate.
 
     Args:
-        budget: Of the run.
-        updates_an_epoch: Updates in a pass over the training text.
-        characters_an_epoch: Characters that are read in a pass.
-        held_out: Characters that an evaluation scores.
+        budget: Budget of the run.
+        updates_per_epoch: Number of updates per epoch.
+        characters_per_epoch: Number of input characters per epoch.
+        held_out: Number of held-out characters.
 
     Attributes:
-        evaluation_seconds: What an evaluation takes: the last one, or an estimate before the first.
+        evaluation_seconds: Duration of the last evaluation; an estimate before the first one.
     """
 
     def __init__(
-        self, budget: Budget, updates_an_epoch: int, characters_an_epoch: int, held_out: int
+        self, budget: Budget, updates_per_epoch: int, characters_per_epoch: int, held_out: int
     ) -> None:
-        self._budget, self._updates_an_epoch = budget, updates_an_epoch
-        # How many updates take as long as an evaluation.
-        cost = held_out / TRAINING_TO_HELD_OUT * updates_an_epoch / characters_an_epoch
-        self._min_updates = max(MIN_UPDATES_BETWEEN, math.ceil(cost / MAX_EVALUATION_SHARE))
+        self._budget, self._updates_per_epoch = budget, updates_per_epoch
+        # Duration of an evaluation, in updates.
+        duration = held_out / TRAINING_COST_RATIO * updates_per_epoch / characters_per_epoch
+        self._min_updates = max(MIN_UPDATES_BETWEEN, math.ceil(duration / MAX_EVALUATION_FRACTION))
         self.evaluation_seconds = 0.0
         self._evaluations = 0
-        # Of the last evaluation: its update, and when it was over.
+        # The step of the last evaluation, and the time at its end.
         self._last_step, self._last_seconds = 0, 0.0
         self._paused_seconds = 0.0
 
-    def evaluated(self, update: Update, seconds: float) -> None:
-        """Note that an evaluation after an update took so long."""
+    def record_evaluation(self, update: Update, seconds: float) -> None:
+        """Record the duration of an evaluation after an update."""
         self._evaluations += 1
         self._last_step, self._last_seconds = update.step, update.seconds + seconds
         self._paused_seconds += seconds
         self.evaluation_seconds = seconds
 
-    def prolonged(self, seconds: float) -> None:
-        """Note that the last evaluation took so much longer, since watchers told of it."""
+    def extend_evaluation(self, seconds: float) -> None:
+        """Add the time of the watchers to the duration of the last evaluation."""
         self._last_seconds += seconds
         self._paused_seconds += seconds
         self.evaluation_seconds += seconds
 
     def state(self) -> dict[str, float]:
-        """What is carried from one update to the next."""
+        """Return the state as numbers."""
         return {
             "evaluation_seconds": self.evaluation_seconds,
             "evaluations": self._evaluations,
@@ -79,14 +82,14 @@ class EvalSchedule:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Continue from the result of ``state``."""
         self.evaluation_seconds = state["evaluation_seconds"]
         self._evaluations = state["evaluations"]
         self._last_step, self._last_seconds = state["last_step"], state["last_seconds"]
         self._paused_seconds = state["paused_seconds"]
 
     def is_due(self, update: Update) -> bool:
-        """Whether to evaluate after this update; always after the last one."""
+        """Whether to evaluate after this update. Always true for the last update."""
         if update.progress >= 1.0:
             return True
         return (
@@ -94,49 +97,54 @@ class EvalSchedule:
         )
 
     def seconds_left(self, update: Update) -> float:
-        """How long the run will still take, with all evaluations that are to come."""
+        """Return the estimated time until the end of the run, including evaluations."""
         if self._budget.epochs is None:
             return max(0.0, 60 * (self._budget.minutes or 0) - update.seconds)
-        left = self._budget.epochs * self._updates_an_epoch - update.step
-        seconds_an_update = (update.seconds - self._paused_seconds) / update.step
-        evaluations = math.ceil(left / self._updates_between())
-        return left * seconds_an_update + evaluations * self.evaluation_seconds
+        updates = self._budget.epochs * self._updates_per_epoch - update.step
+        seconds_per_update = (update.seconds - self._paused_seconds) / update.step
+        evaluations = math.ceil(updates / self._updates_between())
+        return updates * seconds_per_update + evaluations * self.evaluation_seconds
 
     def _is_due_by_time(self, update: Update) -> bool:
-        cost = self.evaluation_seconds
-        whole = self._budget.training_seconds(cost)
-        affordable = cost / MAX_EVALUATION_SHARE
+        duration = self.evaluation_seconds
+        total = self._budget.training_seconds(duration)
+        # At this interval, evaluations take MAX_EVALUATION_FRACTION of the training time.
+        min_interval = duration / MAX_EVALUATION_FRACTION
         if self._evaluations:
-            wait = max(whole / TIMED_EVALUATIONS, MIN_SECONDS_BETWEEN, affordable)
+            interval = max(total / MAX_TIMED_EVALUATIONS, MIN_SECONDS_BETWEEN, min_interval)
         else:
-            wait = min(FIRST_SHARE * whole, MAX_SECONDS_TO_FIRST)
-            if wait + cost > MAX_EVALUATION_SHARE * whole:
-                wait = affordable
-        # None just before the end, where there is one anyway, and none that leaves training no time.
-        left = whole * (1.0 - update.progress)
-        return update.seconds - self._last_seconds >= wait and left > max(wait / 2, 3 * cost)
+            interval = min(FIRST_EVALUATION_FRACTION * total, MAX_SECONDS_TO_FIRST)
+            if interval + duration > MAX_EVALUATION_FRACTION * total:
+                interval = min_interval
+        # Not shortly before the end, because the last update is always evaluated. Not if the evaluation takes
+        # a third or more of the remaining time.
+        seconds_left = total * (1.0 - update.progress)
+        seconds_since = update.seconds - self._last_seconds
+        return seconds_since >= interval and seconds_left > max(interval / 2, 3 * duration)
 
     def _is_due_by_updates(self, update: Update) -> bool:
         if not self._evaluations:
-            whole = (self._budget.epochs or 1) * self._updates_an_epoch
-            return update.step >= min(math.ceil(FIRST_SHARE * whole), self._updates_an_epoch)
-        since = update.step - self._last_step
-        return since >= self._min_updates and (update.ends_epoch or since >= MAX_UPDATES_BETWEEN)
+            total = (self._budget.epochs or 1) * self._updates_per_epoch
+            return update.step >= min(math.ceil(FIRST_EVALUATION_FRACTION * total), self._updates_per_epoch)
+        updates_since = update.step - self._last_step
+        return updates_since >= self._min_updates and (
+            update.ends_epoch or updates_since >= MAX_UPDATES_BETWEEN
+        )
 
     def _updates_between(self) -> int:
-        """About how many updates there will be from one evaluation to the next."""
-        if self._updates_an_epoch > MAX_UPDATES_BETWEEN:
+        """Return the approximate number of updates between two evaluations."""
+        if self._updates_per_epoch > MAX_UPDATES_BETWEEN:
             return max(self._min_updates, MAX_UPDATES_BETWEEN)
-        return math.ceil(self._min_updates / self._updates_an_epoch) * self._updates_an_epoch
+        return math.ceil(self._min_updates / self._updates_per_epoch) * self._updates_per_epoch
 
 
-class SinceEvaluation:
-    """Adds up the updates since the last evaluation.
+class UpdateTotals:
+    """Totals over the updates since the last evaluation.
 
     Attributes:
-        updates: How many there were.
-        characters: How many these learned to predict.
-        last: The last of them; None if there was none.
+        updates: Number of updates.
+        characters: Number of targets in these updates.
+        last: The last update; None if there was none.
     """
 
     def __init__(self) -> None:
@@ -144,15 +152,16 @@ class SinceEvaluation:
         self.characters = 0
         self._total_nats = 0.0
         self.last: Update | None = None
-        # Of a run that this one goes on from.
+        # From a restored state.
         self._seconds_before = 0.0
         self._started = perf_counter()
 
     def start_clock(self) -> None:
-        """Begin to count the seconds, behind those of a restored state."""
+        """Start to measure the time, which is added to that of a restored state."""
         self._started = perf_counter() - self._seconds_before
 
     def add(self, update: Update) -> None:
+        """Add an update to the totals."""
         self.updates += 1
         self.characters += update.characters
         self._total_nats += update.characters * update.nats
@@ -160,16 +169,16 @@ class SinceEvaluation:
 
     @property
     def nats(self) -> float:
-        """Mean training loss of a character."""
+        """Mean training loss per target."""
         return self._total_nats / max(self.characters, 1)
 
     @property
     def speed(self) -> float:
-        """Units of the trainer a second, which are characters or windows."""
+        """Targets per second: characters per second or windows per second."""
         return self.characters / max(perf_counter() - self._started, 1e-9)
 
     def state(self) -> dict[str, Any]:
-        """What is carried from one update to the next."""
+        """Return the state as numbers and a dict."""
         return {
             "updates": self.updates,
             "characters": self.characters,
@@ -179,12 +188,12 @@ class SinceEvaluation:
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> "SinceEvaluation":
-        """Go on from a state; the time since it was taken does not count."""
-        since = cls()
-        since.updates, since.characters = state["updates"], state["characters"]
-        since._total_nats = state["total_nats"]
-        since.last = None if state["last"] is None else Update(**state["last"])
-        since._seconds_before = state["seconds"]
-        since.start_clock()
-        return since
+    def from_state(cls, state: dict[str, Any]) -> "UpdateTotals":
+        """Create totals from the result of ``state``. The time since then does not count."""
+        totals = cls()
+        totals.updates, totals.characters = state["updates"], state["characters"]
+        totals._total_nats = state["total_nats"]
+        totals.last = None if state["last"] is None else Update(**state["last"])
+        totals._seconds_before = state["seconds"]
+        totals.start_clock()
+        return totals

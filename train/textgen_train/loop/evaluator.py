@@ -1,4 +1,4 @@
-"""An evaluation of the model as it stands: exported, scored, kept if it is the best, and sampled from."""
+"""Evaluation of the current model: export, held-out loss, samples, and the file of the best model."""
 
 import math
 from collections.abc import Callable
@@ -20,33 +20,33 @@ from .held_out_loss import held_out_loss
 from .provenance import Provenance
 from .samples import Samples
 from .trainer import Trainer
-from .watcher import Evaluated, Status
+from .watcher import EvaluationHistory, Status
 
-# Characters on which the first evaluation's time is estimated.
-PROBE = 1024
+# Number of held-out characters from which the duration of an evaluation is estimated.
+ESTIMATE_CHARACTERS = 1024
 
 
 class Evaluator:
-    """Evaluates the model and keeps the best one in its file.
+    """Evaluates the model of a trainer and writes the best model to a file.
 
-    It draws from no generator of the trainer and leaves the weights as they are.
+    An evaluation does not change the weights or the random generators of the trainer.
 
     Args:
-        trainer: Whose model is evaluated.
-        provenance: What is known of the model's making.
-        metadata: What the model file says, without the training.
-        folder: Where the file goes; it must exist.
-        warn: Called with a line if a model could not be exported.
-        samples: What draws samples at each evaluation; None: there are none.
-        threads: How many threads the exported model may use.
+        trainer: The trainer of the model.
+        provenance: Data and hyperparameters of the run, for the model file.
+        metadata: Metadata of the model file, without ``training``.
+        folder: Folder of the model file; it must exist.
+        warn: Called with a message if an export fails.
+        samples: Draws the samples; None for no samples.
+        threads: Number of threads of the exported model.
 
     Attributes:
-        best: The evaluation of the model in the file; None if there is no file.
-        evaluations: All so far.
-        refused: Why the last export that failed did.
+        best: The evaluation of the best model, which is in the model file; None if there is no file.
+        evaluations: All evaluations so far.
+        export_error: The last error of an export; None if there was none.
     """
 
-    def __init__(  # noqa: PLR0913 (each is needed, and two have defaults)
+    def __init__(  # noqa: PLR0913 (all are needed; two have defaults)
         self,
         trainer: Trainer,
         provenance: Provenance,
@@ -57,47 +57,47 @@ class Evaluator:
         samples: Samples | None = None,
         threads: int = 1,
     ) -> None:
-        self._trainer, self._provenance, self._contract = trainer, provenance, metadata
+        self._trainer, self._provenance, self._metadata = trainer, provenance, metadata
         self._folder, self._warn, self._samples, self._threads = folder, warn, samples, threads
         self.best: Evaluation | None = None
         self.evaluations: list[Evaluation] = []
-        self._texts: list[str] = []
-        self.refused: ExportError | None = None
+        self._sample_texts: list[str] = []
+        self.export_error: ExportError | None = None
 
     @property
     def files(self) -> list[str]:
-        """The model file's name, if there is one."""
+        """The list ``[MODEL_FILE]``; empty if the file has not been written."""
         return [MODEL_FILE] * (self.best is not None)
 
     @property
-    def characters(self) -> int:
-        """How many an evaluation scores."""
+    def held_out_characters(self) -> int:
+        """Number of held-out characters."""
         return len(self._provenance.dataset.held_out)
 
-    def estimated_seconds(self) -> float:
-        """About how long an evaluation takes, measured on the beginning of the held-out text."""
+    def estimate_seconds(self) -> float:
+        """Estimate the duration of an evaluation by scoring the first characters of the held-out text."""
         dataset = self._provenance.dataset
-        part = replace(dataset, held_out=dataset.held_out[:PROBE])
+        part = replace(dataset, held_out=dataset.held_out[:ESTIMATE_CHARACTERS])
         started = perf_counter()
         exported = self._export()
-        built = perf_counter()
+        export_end = perf_counter()
         if exported:
             held_out_loss(exported.model, part)
-        scoring = (perf_counter() - built) * len(dataset.held_out) / len(part.held_out)
-        return built - started + scoring
+        scoring_seconds = (perf_counter() - export_end) * len(dataset.held_out) / len(part.held_out)
+        return export_end - started + scoring_seconds
 
-    def evaluate(self, status: Status) -> Evaluated | None:
-        """Score the model, keep it if it is the best, and draw samples.
+    def evaluate(self, status: Status) -> EvaluationHistory | None:
+        """Compute the held-out loss of the model, write it if it is the best, and draw samples.
 
         Args:
-            status: Of the updates since the last evaluation.
+            status: Progress since the last evaluation.
 
         Returns:
-            None if the exported model does not do what the trained one does, of which a warning tells.
+            All evaluations so far; None if the export failed, after a warning.
 
         Raises:
-            TrainingError: If the held-out loss is no longer a number.
-            OutputError: If the model cannot be written.
+            TrainingError: If the held-out loss is NaN or infinite.
+            OutputError: If the model file cannot be written.
         """
         exported = self._export()
         if exported is None:
@@ -115,41 +115,41 @@ class Evaluator:
             learning_rate=update.learning_rate,
             **speed,
         )
-        best = self.best = self._best_with(exported, evaluation)
-        text = self._samples.draw(exported.model) if self._samples else ""
+        best = self.best = self._keep_best(exported, evaluation)
+        samples = self._samples.draw(exported.model) if self._samples else ""
         self.evaluations.append(evaluation)
-        self._texts.append(text)
-        return Evaluated(tuple(self.evaluations), tuple(self._texts), best)
+        self._sample_texts.append(samples)
+        return EvaluationHistory(tuple(self.evaluations), tuple(self._sample_texts), best)
 
     def state(self) -> dict[str, Any]:
-        """The fields of ``TrainingState`` that are the evaluator's."""
+        """Return the fields of ``TrainingState`` that belong to the evaluator."""
         return {
             "evaluations": [asdict(evaluation) for evaluation in self.evaluations],
             "best": None if self.best is None else asdict(self.best),
-            "samples": list(self._texts),
+            "samples": list(self._sample_texts),
             "samples_rng": self._samples.rng_state() if self._samples else [],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state; the best model's file must be in the folder."""
+        """Continue from the result of ``state``. The file of the best model must be in the folder."""
         self.evaluations = [Evaluation(**evaluation) for evaluation in state["evaluations"]]
         self.best = None if state["best"] is None else Evaluation(**state["best"])
-        self._texts = list(state["samples"])
+        self._sample_texts = list(state["samples"])
         if self._samples and state["samples_rng"]:
             self._samples.restore_rng(state["samples_rng"])
 
     def _export(self) -> Exported | None:
         text = self._provenance.dataset.training
         try:
-            return build_checked(self._trainer.model, self._contract, text, self._threads)
+            return build_checked(self._trainer.model, self._metadata, text, self._threads)
         except ExportError as error:
-            # An earlier model is safe, and a later one may be right again.
-            self._warn(f"{error}; the run goes on")
-            self.refused = error
+            # The best model so far is not affected, and the next export may succeed.
+            self._warn(f"{error}; training continues")
+            self.export_error = error
             return None
 
-    def _best_with(self, exported: Exported, evaluation: Evaluation) -> Evaluation:
-        """The best evaluation, this one included, whose model is written if it is that."""
+    def _keep_best(self, exported: Exported, evaluation: Evaluation) -> Evaluation:
+        """Write the model if it is the best so far. Return the evaluation of the best model."""
         if not math.isfinite(evaluation.held_out_nats):
             raise TrainingError(
                 f"the held-out loss is {evaluation.held_out_nats} at update {evaluation.step}: try lower "
@@ -157,7 +157,7 @@ class Evaluator:
             )
         if self.best is not None and self.best.held_out_nats <= evaluation.held_out_nats:
             return self.best
-        training = self._provenance.at(evaluation, self._trainer)
-        content = exported.content_with(self._contract._replace(training=training))
+        training = self._provenance.training_metadata(evaluation, self._trainer)
+        content = exported.content_with(self._metadata._replace(training=training))
         replace_file(self._folder / MODEL_FILE, content)
         return evaluation

@@ -1,4 +1,4 @@
-"""The held-out loss of a model: every character predicted once, from all that came before it."""
+"""The held-out loss of an exported model."""
 
 import numpy as np
 from textgen_runtime.generation.model import Model
@@ -8,15 +8,15 @@ from textgen_train.data.dataset import Dataset
 
 
 def held_out_loss(model: Model, dataset: Dataset) -> float:
-    """Mean negative log-probability of the held-out characters, in nats a character.
+    """Return the mean negative log-likelihood of the held-out text, in nats per character.
 
-    The text is read once, as one lane, with the state carried from its first character to its last. An
-    exported model is scored, by the engine that will run it: this is the loss that a user of the file gets,
-    and the native engine reads a single lane several times faster than torch does.
+    The text is one lane: each character is predicted once, and the state is carried from the first to the
+    last. The loss is computed by the engine of the exported model, so it is the loss that users of the file
+    get. For a single lane the native engine is several times faster than torch.
 
     Args:
         model: An exported model with the dataset's vocabulary.
-        dataset: What to score on.
+        dataset: Provides the held-out text.
     """
     tokens = np.concatenate([[dataset.before_held_out], dataset.held_out])
     return cross_entropy(model.engine, tokens)

@@ -1,4 +1,4 @@
-"""The folder that a training run leaves its files in."""
+"""The output folder of a training run: checks, lock, and names of the files."""
 
 import contextlib
 import tempfile
@@ -14,27 +14,27 @@ METRICS_FILE = "metrics.jsonl"
 CURVES_FILE = "loss.png"
 FILES = (MODEL_FILE, METRICS_FILE, SAMPLES_FILE, CURVES_FILE)
 
-# Stays in the folder, since a run that has just opened it could otherwise lock a file that is removed. It is
-# the system that holds the lock, and only as long as the process lives.
+# The lock file is never removed: another run may have opened it and would lock a deleted file. The operating
+# system releases the lock when the process ends.
 LOCK_FILE = ".textgen-train.lock"
 
 
 @contextlib.contextmanager
 def prepared_folder(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool) -> Iterator[None]:
-    """Make the folder, see that it can be used, and keep other runs out of it while the context lasts.
+    """Create, check and lock the output folder. The lock is held within the context.
 
-    Temporary files of runs that were killed are removed.
+    Temporary files of killed runs are removed.
 
     Args:
-        folder: Where the files will go.
-        corpora: What is learned from and scored on; none of their files is ever replaced.
-        overwrite: Whether files of an earlier run may be replaced.
+        folder: The output folder.
+        corpora: Training and held-out corpora. Their files are never overwritten.
+        overwrite: Whether files of an earlier run may be overwritten.
 
     Raises:
-        OutputError: If it cannot be written to, if another run is writing into it, or if something in it
-            would be lost.
+        OutputError: If the folder is not writable, if another run holds the lock, or if a file would be
+            overwritten without permission.
     """
-    # Only here, because the runtime alone does not bring it.
+    # Imported here because it is not installed without the "train" extra.
     from filelock import FileLock, Timeout
 
     with contextlib.ExitStack() as stack:
@@ -42,30 +42,30 @@ def prepared_folder(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool)
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
-            # Before the lock as well, so that no lock file is left in a folder that is refused.
-            _refuse_to_lose(folder, corpora, overwrite=overwrite)
+            # Check before locking too, so that an error leaves no lock file in the folder.
+            _check_overwrites(folder, corpora, overwrite=overwrite)
             stack.enter_context(FileLock(folder / LOCK_FILE, timeout=0))
         except Timeout:
             raise OutputError(
-                f"another run of textgen-train is writing into the folder {folder}: wait for its end, or "
-                "choose another folder with -o"
+                f"another textgen-train run is writing to the folder {folder}: wait until it ends, or choose "
+                "another folder with -o"
             ) from None
         except OSError as error:
             raise OutputError(
-                f"cannot write into the folder {shorten(str(folder))}: {error.strerror or error}"
+                f"cannot write to the folder {shorten(str(folder))}: {error.strerror or error}"
             ) from None
-        _refuse_to_lose(folder, corpora, overwrite=overwrite)
+        _check_overwrites(folder, corpora, overwrite=overwrite)
         remove_abandoned(folder)
         yield
 
 
-def _refuse_to_lose(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool) -> None:
+def _check_overwrites(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool) -> None:
     for corpus in corpora:
         for path in corpus.files:
             if any((folder / name).exists() and path.samefile(folder / name) for name in FILES):
-                raise OutputError(f"{path} is read, and would be replaced: choose another folder with -o")
+                raise OutputError(
+                    f"{path} is an input; refusing to overwrite it: choose another folder with -o"
+                )
     for name in FILES:
         if (folder / name).exists() and not overwrite:
-            raise OutputError(
-                f"{folder / name} exists: choose another folder with -o, or pass --overwrite to replace it"
-            )
+            raise OutputError(f"{folder / name} exists: choose another folder with -o, or pass --overwrite")

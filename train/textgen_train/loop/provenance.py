@@ -1,4 +1,4 @@
-"""Where a model comes from, as its file says it."""
+"""Provenance of a model: the value of ``textgen.training`` in the model file."""
 
 import platform
 from dataclasses import asdict, dataclass
@@ -35,14 +35,14 @@ def stored_recipe(recipe: AnyRecipe) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What is known before training starts.
+    """Data and hyperparameters of a training run.
 
     Attributes:
-        corpus: What was learned from.
-        held_out: The share of it that was held out, or the text that was.
-        dataset: Both, made ready.
-        recipe: How.
-        seed: Of weights, seams and samples.
+        corpus: The training corpus.
+        held_out: The held-out fraction of the corpus, or a separate held-out corpus.
+        dataset: Training text and held-out text as tokens.
+        recipe: The hyperparameters.
+        seed: Seed of weights, dropout, the order of the text, and samples.
     """
 
     corpus: Corpus
@@ -51,13 +51,13 @@ class Provenance:
     recipe: AnyRecipe
     seed: int
 
-    def at(self, evaluation: Evaluation, trainer: Trainer) -> dict[str, Any]:
-        """The model file's ``textgen.training``, for the model of an evaluation."""
+    def training_metadata(self, evaluation: Evaluation, trainer: Trainer) -> dict[str, Any]:
+        """Return the value of ``textgen.training`` for the model of an evaluation."""
         return {
             "corpus": self.corpus.name,
             "sha256": self.corpus.sha256,
             "characters": len(self.corpus.text),
-            "split": self._split(),
+            "split": self._describe_split(),
             "parameters": trainer.model.parameter_count,
             "held_out_nats": evaluation.held_out_nats,
             "evaluation": evaluation.as_json(),
@@ -66,7 +66,7 @@ class Provenance:
                 "seed": self.seed,
                 "bfloat16": has_bfloat16(),
             },
-            # With these, the same recipe, corpus and machine make the same model again.
+            # Needed to reproduce the model from the same recipe and corpus on the same machine.
             "budget": asdict(trainer.budget),
             "replicas": len(trainer.replicas),
             "versions": {
@@ -78,7 +78,7 @@ class Provenance:
             "date": datetime.now(UTC).date().isoformat(),
         }
 
-    def _split(self) -> dict[str, Any]:
+    def _describe_split(self) -> dict[str, Any]:
         split: dict[str, Any] = {
             "training_characters": len(self.dataset.training),
             "held_out_characters": len(self.dataset.held_out),

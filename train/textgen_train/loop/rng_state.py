@@ -1,4 +1,4 @@
-"""The state of random generators as a plain value, and back."""
+"""The state of random generators as plain values."""
 
 import random
 from typing import Any
@@ -10,35 +10,35 @@ from textgen_train.errors import TrainingError
 
 
 def python_rng_state(rng: random.Random) -> list[Any]:
-    """The state of one of Python's generators, made of numbers, lists and None."""
+    """Return the state of a Python generator as numbers, lists and None."""
     version, numbers, gauss = rng.getstate()
     return [version, list(numbers), gauss]
 
 
-def python_rng(state: list[Any]) -> random.Random:
-    """A generator in this state.
+def python_rng_from_state(state: list[Any]) -> random.Random:
+    """Create a Python generator from the result of ``python_rng_state``.
 
     Raises:
-        TrainingError: If it is not a state of a generator.
+        TrainingError: If this is not the state of a Python generator.
     """
     rng = random.Random()
     try:
         version, numbers, gauss = state
         rng.setstate((version, tuple(numbers), gauss))
     except (TypeError, ValueError, OverflowError) as error:
-        raise TrainingError(f"this is not the state of a random generator: {error}") from error
+        raise TrainingError(f"invalid state of a random generator: {error}") from error
     return rng
 
 
-def torch_rng(state: Tensor) -> torch.Generator:
-    """A generator in the state that its ``get_state`` returned.
+def torch_rng_from_state(state: Tensor) -> torch.Generator:
+    """Create a torch generator from the result of its ``get_state``.
 
     Raises:
-        TrainingError: If it is not a state of a generator.
+        TrainingError: If this is not the state of a torch generator.
     """
     rng = torch.Generator()
     try:
         rng.set_state(state)
     except (TypeError, RuntimeError) as error:
-        raise TrainingError("this is not the state of a random generator") from error
+        raise TrainingError("invalid state of a random generator") from error
     return rng

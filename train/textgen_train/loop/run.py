@@ -1,11 +1,11 @@
-"""A training run: updates and evaluations until the budget is used up, and watchers that are told of them."""
+"""A training run: updates and evaluations until the budget is used up, with notification of watchers."""
 
 from collections.abc import Callable, Iterable
 from time import perf_counter
 
 from .checkpoint import TrainingState
 from .eval_result import Evaluation
-from .eval_schedule import EvalSchedule, SinceEvaluation
+from .eval_schedule import EvalSchedule, UpdateTotals
 from .evaluator import Evaluator
 from .trainer import Trainer
 from .update import Update
@@ -13,145 +13,148 @@ from .watcher import Status, Watcher
 
 
 class TrainingRun:
-    """Runs a trainer, and evaluates its model now and then.
+    """Runs a trainer, evaluates its model on a schedule, and notifies watchers.
 
     Args:
-        trainer: What trains.
-        evaluator: What scores the model and keeps the best.
-        watchers: What is told of all that happens, in this order.
+        trainer: Makes the updates.
+        evaluator: Evaluates the model and writes the best one.
+        watchers: Notified of each event, in this order.
     """
 
     def __init__(self, trainer: Trainer, evaluator: Evaluator, watchers: Iterable[Watcher] = ()) -> None:
         self._trainer, self._evaluator, self._watchers = trainer, evaluator, list(watchers)
         self._schedule = EvalSchedule(
-            trainer.budget, trainer.updates_an_epoch, trainer.characters_an_epoch, evaluator.characters
+            trainer.budget,
+            trainer.updates_per_epoch,
+            trainer.characters_per_epoch,
+            evaluator.held_out_characters,
         )
-        self._since = SinceEvaluation()
+        self._totals = UpdateTotals()
 
     @property
     def best(self) -> Evaluation | None:
-        """The evaluation of the model in its file; None if there is none."""
+        """The evaluation of the best model, which is in the model file; None if there is no file."""
         return self._evaluator.best
 
     @property
     def files(self) -> list[str]:
-        """Names of the files that are in the folder and up to date."""
+        """Names of the files that this run has written and keeps up to date."""
         return [*self._evaluator.files, *(name for watcher in self._watchers for name in watcher.files)]
 
-    def watch(self, watcher: Watcher) -> None:
-        """Tell one more watcher, after the others."""
+    def add_watcher(self, watcher: Watcher) -> None:
+        """Add a watcher after the others."""
         self._watchers.append(watcher)
 
     def run(self, check_interrupt: Callable[[], None] = lambda: None) -> None:
         """Train until the budget is used up.
 
         Args:
-            check_interrupt: Called before the first update, and after each update and its evaluation; it may
-                raise KeyboardInterrupt.
+            check_interrupt: Called before the first update and after each update, including its evaluation.
+                It may raise KeyboardInterrupt.
 
         Raises:
-            KeyboardInterrupt: If interrupted. The model as it stands is evaluated first, and the best model
-                is in its file then.
-            TrainingError: If the loss is no longer a number; an earlier model is in its file then.
-            OutputError: If the model cannot be written.
-            ExportError: If at the end no exported model did what the trained one does; one that does not is
-                warned of, and the run goes on.
+            KeyboardInterrupt: If interrupted. The current model is evaluated first, and the model file
+                contains the best model.
+            TrainingError: If a loss is NaN or infinite. The model file contains the best earlier model.
+            OutputError: If the model file cannot be written.
+            ExportError: If all exports of the run failed. Each failure is reported as a warning first.
         """
         try:
             if self._trainer.budget.minutes is not None and not self._schedule.evaluation_seconds:
-                self._expect_evaluation(self._evaluator.estimated_seconds())
+                self._reserve_evaluation_time(self._evaluator.estimate_seconds())
             check_interrupt()
-            self._since.start_clock()
+            self._totals.start_clock()
             self._train(check_interrupt)
         except KeyboardInterrupt:
-            self._tell_of_interrupt()
+            self._notify_interrupt()
             self._evaluate()
             raise
         finally:
             for watcher in self._watchers:
                 watcher.on_end()
-        if self.best is None and self._evaluator.refused is not None:
-            raise self._evaluator.refused
+        if self.best is None and self._evaluator.export_error is not None:
+            raise self._evaluator.export_error
 
     def state(self) -> TrainingState:
-        """A copy of all that the run carries from one update to the next.
+        """Return a copy of the complete state of the run, which a checkpoint file would store.
 
         Raises:
-            TrainingError: If the last update failed or was interrupted half way.
+            TrainingError: If the last update failed or was interrupted.
         """
         return TrainingState(
             trainer=self._trainer.state(),
             schedule=self._schedule.state(),
-            since_evaluation=self._since.state(),
+            since_evaluation=self._totals.state(),
             **self._evaluator.state(),
         )
 
     def restore(self, state: TrainingState) -> None:
-        """Go on from a state; before ``run``.
+        """Copy a state into this run. Call it before ``run``, which then continues from the state.
 
         Args:
-            state: Of a run with the same corpus, recipe, seed and number of replicas.
+            state: State of a run with the same corpus, recipe, seed and number of replicas.
 
         Raises:
-            TrainingError: If it does not fit the trainer.
+            TrainingError: If the state does not fit the trainer.
         """
         self._trainer.restore(state.trainer)
         self._schedule.restore(state.schedule)
         self._trainer.reserved_seconds = self._schedule.evaluation_seconds
-        self._since = SinceEvaluation.from_state(state.since_evaluation)
+        self._totals = UpdateTotals.from_state(state.since_evaluation)
         self._evaluator.restore(state.as_dict())
 
     def _train(self, check_interrupt: Callable[[], None]) -> None:
-        # A state may be of the moment between an update and its evaluation.
-        if self._since.last is not None and self._schedule.is_due(self._since.last):
+        # A restored state may be from between an update and its evaluation.
+        if self._totals.last is not None and self._schedule.is_due(self._totals.last):
             self._evaluate()
         for update in self._trainer.updates():
-            self._since.add(update)
+            self._totals.add(update)
             status = self._status(update)
             for watcher in self._watchers:
                 watcher.on_update(status)
             if self._schedule.is_due(update):
                 self._evaluate()
             check_interrupt()
-        # The time may run out between an update and the next.
+        # Evaluate the last updates if the time ran out before an evaluation was due.
         self._evaluate()
 
     def _status(self, update: Update) -> Status:
         return Status(
             update=update,
-            updates=self._since.updates,
-            nats=self._since.nats,
-            speed=self._since.speed,
+            updates=self._totals.updates,
+            nats=self._totals.nats,
+            speed=self._totals.speed,
             unit=self._trainer.unit,
             seconds_left=self._schedule.seconds_left(update),
         )
 
-    def _tell_of_interrupt(self) -> None:
-        status = None if self._since.last is None else self._status(self._since.last)
+    def _notify_interrupt(self) -> None:
+        status = None if self._totals.last is None else self._status(self._totals.last)
         for watcher in self._watchers:
             watcher.on_interrupt(status)
 
     def _evaluate(self) -> None:
-        """Evaluate the updates that have not been, if there are any, and tell the watchers."""
-        update = self._since.last
+        """Evaluate the model if there was an update since the last evaluation, and notify the watchers."""
+        update = self._totals.last
         if update is None:
             return
         started = perf_counter()
         status = self._status(update)
         for watcher in self._watchers:
             watcher.on_evaluation_start(status)
-        evaluated = self._evaluator.evaluate(status)
-        # Before the watchers, so that the state that they may ask for has the evaluation behind it.
-        scored = perf_counter()
-        self._since = SinceEvaluation()
-        self._schedule.evaluated(update, scored - started)
-        if evaluated:
+        history = self._evaluator.evaluate(status)
+        # Reset the totals before notifying the watchers: a state that they request must be from after the
+        # evaluation.
+        evaluation_end = perf_counter()
+        self._totals = UpdateTotals()
+        self._schedule.record_evaluation(update, evaluation_end - started)
+        if history:
             for watcher in self._watchers:
-                watcher.on_evaluation(evaluated)
-        self._schedule.prolonged(perf_counter() - scored)
+                watcher.on_evaluation(history)
+        self._schedule.extend_evaluation(perf_counter() - evaluation_end)
         self._trainer.reserved_seconds = self._schedule.evaluation_seconds
-        self._since.start_clock()
+        self._totals.start_clock()
 
-    def _expect_evaluation(self, seconds: float) -> None:
-        """Keep as much of the budget for the last evaluation."""
+    def _reserve_evaluation_time(self, seconds: float) -> None:
+        """Reserve this time of the budget for the last evaluation."""
         self._schedule.evaluation_seconds = self._trainer.reserved_seconds = seconds

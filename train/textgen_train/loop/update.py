@@ -1,21 +1,21 @@
-"""What an update of the weights did."""
+"""The result of an update of the weights."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Update:
-    """One change of the weights.
+    """An update of the weights.
 
     Attributes:
-        step: How many there have been, this one included.
-        epochs: Passes over the text so far, with a fraction.
-        seconds: Since the first one began.
-        progress: How much of the budget is used up, in [0, 1].
-        learning_rate: What it was made with; AdamW's where Muon has one of its own.
-        characters: How many it learned to predict: one a window where it learns from windows.
-        nats: Their mean loss, before the change.
-        ends_epoch: Whether a pass over the text ended with it.
+        step: Number of updates so far, including this one.
+        epochs: Epochs so far, with a fraction.
+        seconds: Time since the first update began.
+        progress: Fraction of the budget used, in [0, 1].
+        learning_rate: Learning rate of this update. It is AdamW's if Muon has a separate one.
+        characters: Number of targets, which is the number of windows for ``ClassicTrainer``.
+        nats: Mean loss of the targets, before the update.
+        ends_epoch: Whether this is the last update of an epoch.
     """
 
     step: int

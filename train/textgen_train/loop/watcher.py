@@ -1,4 +1,4 @@
-"""What watches a training run."""
+"""Watchers: objects that receive the events of a training run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from .update import Update
 
 @dataclass(frozen=True)
 class Status:
-    """Where training stands.
+    """The progress of training after an update.
 
     Attributes:
-        update: The last one.
-        updates: How many there were since the last evaluation.
-        nats: Their mean loss a character.
-        speed: Units a second since the last evaluation.
-        unit: What speed is counted in: characters or windows.
-        seconds_left: How long the run will still take.
+        update: The last update.
+        updates: Number of updates since the last evaluation.
+        nats: Mean loss of these updates, per character.
+        speed: Training speed since the last evaluation, in units per second.
+        unit: Unit of the speed: characters or windows.
+        seconds_left: Estimated time until the end of the run.
     """
 
     update: Update
@@ -29,13 +29,13 @@ class Status:
 
 
 @dataclass(frozen=True)
-class Evaluated:
-    """An evaluation, and those before it.
+class EvaluationHistory:
+    """All evaluations of a run so far.
 
     Attributes:
-        evaluations: All so far; this one is the last.
-        samples: The samples of each; "" where there are none.
-        best: The one whose model is kept.
+        evaluations: In order; the last one is new.
+        samples: The samples of each evaluation; "" if none were drawn.
+        best: The evaluation of the best model, which is in the model file.
     """
 
     evaluations: Sequence[Evaluation]
@@ -44,34 +44,34 @@ class Evaluated:
 
 
 class Watcher:
-    """Is told what happens in a training run; the base of all watchers, which does nothing.
+    """Base class of watchers. Its methods are called during a training run and do nothing.
 
-    A watcher must not draw from the trainer's random generators or change its weights, and it should warn
-    rather than raise: an exception ends the run. In each of the methods but ``on_end``,
-    ``TrainingRun.state`` gives a state from which another run does all that this one does next.
+    A watcher must not use the trainer's random generators or change its weights. It should warn instead of
+    raising, because an exception ends the run. All methods except ``on_end`` may call ``TrainingRun.state``:
+    another run continues from this state exactly like this one.
 
     Attributes:
-        files: Names of the files in the run's folder that are there and that it keeps up to date.
+        files: Names of the files in the output folder that this watcher has written and keeps up to date.
     """
 
     files: Sequence[str] = ()
 
     def on_update(self, status: Status) -> None:
-        """The weights have changed; an evaluation may follow."""
+        """Handle an update of the weights. An evaluation may follow."""
 
     def on_evaluation_start(self, status: Status) -> None:
-        """An evaluation begins."""
+        """Handle the start of an evaluation."""
 
-    def on_evaluation(self, evaluated: Evaluated) -> None:
-        """The model has been scored, and is in its file if it is the best."""
+    def on_evaluation(self, history: EvaluationHistory) -> None:
+        """Handle the end of an evaluation. The model file already contains the best model."""
 
     def on_interrupt(self, status: Status | None) -> None:
-        """The run was interrupted; if that was in the middle of an update, there is no state.
+        """Handle an interrupt. If it occurred during an update, no state is available.
 
         Args:
-            status: Of the updates that are not evaluated; an evaluation of them follows, which a run without
-                an interrupt would not have. None if there are none.
+            status: Progress since the last evaluation; an additional evaluation follows. None if there was no
+                update since then.
         """
 
     def on_end(self) -> None:
-        """The run has ended, after an error or an interrupt too; nothing else is told."""
+        """Handle the end of the run, including an end by an error or interrupt. No other call follows."""

@@ -1,1 +1,11 @@
-"""Networks, one module for each cell."""
+"""Networks as torch modules, one file per architecture.
+
+To add a GRU, write ``models/gru.py`` with the methods of ``CharLSTM``: ``initial_state``,
+``forward_features`` and ``forward``. The other places to change:
+
+- ``loop/stateful_trainer.py`` creates the network, and expects a state of hidden and cell.
+- ``export/onnx_graph.py`` needs a writer of the layer's ONNX node, in the table ``_WRITERS``.
+- ``export/exporter.py`` describes the network and collects its weights, in ``describe_network``.
+- ``export/_parity.py`` compares hidden and cell state.
+- ``textgen_runtime.model_file.network`` needs a class for the layer, and ``runtime/core`` its implementation.
+"""

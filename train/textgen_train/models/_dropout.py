@@ -1,36 +1,36 @@
-"""Dropout from a random generator of one's own, fast.
+"""Fast dropout that draws from a given random generator.
 
-torch's own draws from one generator of the whole process, for which threads would race, and spends a
-call of the generator on every element.
+``torch.nn.functional.dropout`` draws from the global generator of the process, so the masks of parallel
+threads would depend on timing. It also calls the generator once per element.
 """
 
 import torch
 from torch import Tensor
 
-# An element takes 16 random bits, so that shares are rounded to a multiple of 1 / LEVELS.
+# Each element uses 16 random bits, so the probability is rounded to a multiple of 1 / LEVELS.
 LEVELS = 2**16
 
 
-def dropout(values: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
-    """Set a share of the elements to zero and scale the others so that the expected value stays.
+def dropout(values: Tensor, p: float, generator: torch.Generator | None) -> Tensor:
+    """Set random elements to zero and scale the others, so that the expected value does not change.
 
     N. Srivastava and others, Dropout: a simple way to prevent neural networks from overfitting, Journal of
     Machine Learning Research 15, 2014.
 
     Args:
         values: Any shape, floating point.
-        share: Probability that an element is dropped, in [0, 1).
-        generator: Where the rng comes from; None takes torch's own.
+        p: Probability of an element to be zeroed, in [0, 1).
+        generator: The source of the mask; None for torch's global generator.
 
     Returns:
-        The same shape and dtype.
+        A tensor of the same shape and dtype.
     """
-    dropped = min(round(LEVELS * share), LEVELS - 1)
-    if not dropped:
+    threshold = min(round(LEVELS * p), LEVELS - 1)
+    if not threshold:
         return values
     count = values.numel()
-    # Four elements share the 64 bits of one draw.
+    # One draw of 64 bits serves four elements.
     words = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None, generator=generator)
     bits = words.view(torch.int16)[:count].view(values.shape)
-    kept = (bits >= dropped - LEVELS // 2).to(values.dtype)
-    return values * kept.mul_(LEVELS / (LEVELS - dropped))
+    mask = (bits >= threshold - LEVELS // 2).to(values.dtype)
+    return values * mask.mul_(LEVELS / (LEVELS - threshold))

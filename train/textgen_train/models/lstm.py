@@ -1,4 +1,4 @@
-"""The network: embedding, LSTM layers and a linear layer to logits; the state goes in and comes out."""
+"""The character LSTM: embedding, LSTM layers and a linear output layer, with an explicit state."""
 
 import copy
 from collections.abc import Iterator
@@ -17,23 +17,24 @@ class CharLSTM(nn.Module):
     """A character-level LSTM language model.
 
     Args:
-        vocabulary_size: How many characters it knows.
-        units: LSTM units a layer.
-        layers: LSTM layers.
-        embedding: Size of the embedding of a character at the input.
-        dropout: Dropout on each layer's outputs.
-        input_dropout: Dropout on the embedding's outputs.
-        weight_dropout: DropConnect on the recurrent weights: the share of them that is dropped for a whole
-            call (S. Merity and others, Regularizing and Optimizing LSTM Language Models, arXiv:1708.02182).
+        vocabulary_size: Number of tokens.
+        units: LSTM units per layer.
+        layers: Number of LSTM layers.
+        embedding: Size of a token's embedding.
+        dropout: Dropout probability on the outputs of each LSTM layer.
+        input_dropout: Dropout probability on the embedding's outputs.
+        weight_dropout: DropConnect probability of each recurrent weight. The mask is constant over the time
+            steps of a call (S. Merity and others, Regularizing and Optimizing LSTM Language Models,
+            arXiv:1708.02182).
 
     Raises:
-        ValueError: If a dropout share is not in [0, 1).
+        ValueError: If a dropout probability is not in [0, 1).
 
     Attributes:
-        generator: Where dropout masks come from; None takes torch's own generator.
+        generator: The source of dropout masks; None for torch's global generator.
     """
 
-    def __init__(  # noqa: PLR0913 (keywords, each a number of the recipe)
+    def __init__(  # noqa: PLR0913 (keywords, each a hyperparameter)
         self,
         vocabulary_size: int,
         *,
@@ -45,88 +46,92 @@ class CharLSTM(nn.Module):
         weight_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        for share in (dropout, input_dropout, weight_dropout):
-            if not 0 <= share < 1:
-                raise ValueError(f"dropout shares must be in [0, 1), not {share}")
+        for p in (dropout, input_dropout, weight_dropout):
+            if not 0 <= p < 1:
+                raise ValueError(f"dropout probabilities must be in [0, 1), not {p}")
         self.units = units
         self.dropout, self.input_dropout, self.weight_dropout = dropout, input_dropout, weight_dropout
         self.generator: torch.Generator | None = None
-        # torch's own initial weights. Forget gates that start open, which helps where the past reaches far
-        # back, cost 0.07 nats after eight passes over a book.
+        # torch's default initialization. A positive initial bias of the forget gates, which helps with
+        # long-range dependencies, costs 0.07 nats after eight epochs on a book.
         self.embedding = nn.Embedding(vocabulary_size, embedding)
-        # A module for each layer, since the dropout in between has a generator of its own.
+        # A separate module per layer, because dropout between layers uses our own generator.
         self.layers = nn.ModuleList(nn.LSTM(units if i else embedding, units) for i in range(layers))
         self.output = nn.Linear(units, vocabulary_size)
 
     @property
     def parameter_count(self) -> int:
-        """How many parameters are trained."""
+        """Number of trainable parameters."""
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
 
     def clone(self, *, share_parameters: bool = False) -> "CharLSTM":
-        """A copy of all modules, with parameters of its own or with this network's.
+        """Copy all modules; copy the parameters too, or share them with this network.
 
-        It shares the generator, which cannot be copied; replicas get one of their own.
+        The generator is always shared, because it cannot be copied.
         """
-        kept = [self.generator, *(self.parameters() if share_parameters else ())]
-        return copy.deepcopy(self, {id(each): each for each in kept})
+        shared = [self.generator, *(self.parameters() if share_parameters else ())]
+        return copy.deepcopy(self, {id(item): item for item in shared})
 
     @property
     def lstm_matrices(self) -> list[nn.Parameter]:
-        """The LSTM's weight matrices, each of shape [4 * units, inputs]."""
+        """The weight matrices of the LSTM layers, each of shape [4 * units, inputs]."""
         return [weight for weight in self.layers.parameters() if weight.ndim == 2]  # noqa: PLR2004 (a matrix)
 
     def initial_state(self, batch: int) -> LSTMState:
-        """The state of lanes that have read nothing: zeros of shape [layers, batch, units]."""
+        """Return hidden and cell state before the first token: zeros of shape [layers, batch, units]."""
         shape = (len(self.layers), batch, self.units)
         return torch.zeros(shape), torch.zeros(shape)
 
-    def read(self, tokens: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
-        """Read tokens without predicting what follows.
+    def forward_features(self, tokens: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+        """Run the embedding and the LSTM layers, without the output layer.
 
         Args:
             tokens: Shape [time, batch], int64.
-            state: Hidden and cell, each [layers, batch, units].
+            state: Hidden and cell state, each of shape [layers, batch, units].
 
         Returns:
             The top layer's outputs, shape [time, batch, units], and the state after the last token.
         """
-        outputs = self._dropped(self.embedding(tokens), self.input_dropout)
-        after: list[LSTMState] = []
-        for layer, before in zip(self.layers, self._by_layer(state), strict=True):
-            outputs, own = functional_call(layer, self._thinned_weights(layer), (outputs, before))
-            outputs = self._dropped(outputs, self.dropout)
-            after.append(own)
-        hidden, cell = zip(*after, strict=True)
+        outputs = self._apply_dropout(self.embedding(tokens), self.input_dropout)
+        next_states: list[LSTMState] = []
+        for layer, layer_state in zip(self.layers, self._split_layers(state), strict=True):
+            outputs, next_state = functional_call(layer, self._drop_connect(layer), (outputs, layer_state))
+            outputs = self._apply_dropout(outputs, self.dropout)
+            next_states.append(next_state)
+        hidden, cell = zip(*next_states, strict=True)
         return outputs, (torch.cat(hidden), torch.cat(cell))
 
     def forward(self, tokens: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
-        """Read tokens.
+        """Compute the logits of the next token at each time step.
 
         Args:
             tokens: Shape [time, batch], int64.
-            state: Hidden and cell, each [layers, batch, units].
+            state: Hidden and cell state, each of shape [layers, batch, units].
 
         Returns:
             Logits of shape [time, batch, vocabulary], and the state after the last token.
         """
-        outputs, state = self.read(tokens, state)
+        outputs, state = self.forward_features(tokens, state)
         return self.output(outputs), state
 
     @staticmethod
-    def _by_layer(state: LSTMState) -> Iterator[LSTMState]:
+    def _split_layers(state: LSTMState) -> Iterator[LSTMState]:
+        """Yield the state of each layer, of shape [1, batch, units]."""
         hidden, cell = state
         return zip(torch.split(hidden, 1), torch.split(cell, 1), strict=True)
 
-    def _dropped(self, values: Tensor, share: float) -> Tensor:
-        return dropout(values, share, self.generator) if self.training else values
+    def _apply_dropout(self, values: Tensor, p: float) -> Tensor:
+        return dropout(values, p, self.generator) if self.training else values
 
-    def _thinned_weights(self, layer: nn.Module) -> dict[str, Tensor]:
-        """The recurrent weights to use instead of a layer's own: the same ones are dropped at every step."""
+    def _drop_connect(self, layer: nn.Module) -> dict[str, Tensor]:
+        """Return the masked recurrent weights that replace a layer's own, by name; empty without DropConnect.
+
+        One mask serves all time steps of a call.
+        """
         if not self.training or not self.weight_dropout:
             return {}
         weight: Tensor = layer.get_parameter("weight_hh_l0")
         if torch.is_autocast_enabled("cpu"):
-            # The product will be in this type; a mask in it takes half the memory traffic.
+            # The matrix product uses this dtype anyway; a mask in it halves the memory traffic.
             weight = weight.to(torch.get_autocast_dtype("cpu"))
         return {"weight_hh_l0": dropout(weight, self.weight_dropout, self.generator)}

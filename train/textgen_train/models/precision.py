@@ -1,9 +1,9 @@
-"""bfloat16 where it is known to be fast."""
+"""The use of bfloat16 on processors with hardware support for it."""
 
 import torch
 
-# x86-64 ones, as torch names them. Without them it takes bfloat16 apart in software, which is slower than
-# float32.
+# Instruction sets of x86-64, as torch names them. Without them torch emulates bfloat16 in software, which is
+# slower than float32.
 BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 
 
@@ -14,14 +14,14 @@ def has_bfloat16() -> bool:
 
 
 def matrix_dtype() -> torch.dtype:
-    """What to multiply matrices in where a few digits are enough."""
+    """Return the dtype of matrix products that need only a few digits."""
     return torch.bfloat16 if has_bfloat16() else torch.float32
 
 
 def autocast() -> torch.autocast:
-    """A context in which matrix products are done in bfloat16 where the processor has it.
+    """Return a context that computes matrix products in bfloat16 if the processor supports it.
 
     Weights, gradients, the carried state and the loss stay in float32.
     """
-    # The cache of converted weights is one for all threads, and would mix up the gradients of replicas.
+    # torch's cache of converted weights is shared by all threads and would mix the gradients of replicas.
     return torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16(), cache_enabled=False)

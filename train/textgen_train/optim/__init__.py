@@ -1,1 +1,1 @@
-"""Optimizers, their state, and the learning-rate schedule."""
+"""Optimizers, their state, and the learning-rate schedule (``lr_schedule``)."""

@@ -1,10 +1,10 @@
-"""Muon, an optimiser for matrices: each update is made orthogonal, so that no direction dominates it.
+"""Muon, an optimizer for weight matrices that orthogonalizes each update.
 
-K. Jordan and others, Muon: an optimizer for hidden layers in neural networks, 2024, with the scale and the
-weight decay of J. Liu and others, Muon is scalable for LLM training, arXiv:2502.16982.
+K. Jordan and others, Muon: an optimizer for hidden layers in neural networks, 2024. The scale of an update
+and the weight decay follow J. Liu and others, Muon is scalable for LLM training, arXiv:2502.16982.
 
-torch has one, which works in bfloat16 whatever the processor; where that is taken apart in software, an
-update takes longer than everything else together.
+torch's own implementation always uses bfloat16. On a processor that emulates bfloat16 in software, it takes
+longer than the rest of an update.
 """
 
 import math
@@ -17,24 +17,26 @@ from textgen_train.models.precision import matrix_dtype
 
 MOMENTUM = 0.95
 NEWTON_SCHULZ_STEPS = 5
-# A quintic whose iteration brings singular values to about 1 in few steps, and no nearer: Jordan's.
-QUINTIC = (3.4445, -4.7750, 2.0315)
-# The root mean square of AdamW's updates, which learning rates and weight decays are commonly stated for.
-ADAMW_SCALE = 0.2
+# Coefficients of x, x^3 and x^5, from Jordan and others. The iteration moves all singular values close to 1
+# in few steps, but does not converge to 1.
+NEWTON_SCHULZ_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+# Root mean square of a typical AdamW update. Muon's updates are scaled to it, so that learning rates and
+# weight decays are comparable.
+ADAMW_RMS = 0.2
 EPSILON = 1e-7
 
 
 class Muon(torch.optim.Optimizer):
-    """Updates weight matrices.
+    """Optimizer for weight matrices.
 
     Args:
-        weights: Each of shape [outputs, inputs]; an LSTM's four gates are one matrix.
-        lr: Learning rate; may be changed between steps in ``param_groups``, as torch's own.
-        weight_decay: Share of the learning rate by which the weights shrink at each step.
+        params: Matrices of shape [outputs, inputs]. The four gates of an LSTM are one matrix.
+        lr: Learning rate. As with torch's optimizers, it may change between steps, in ``param_groups``.
+        weight_decay: Decoupled weight decay: each step multiplies the weights by ``1 - lr * weight_decay``.
     """
 
-    def __init__(self, weights: Iterable[Tensor], lr: float, weight_decay: float) -> None:
-        super().__init__(weights, {"lr": lr, "weight_decay": weight_decay})
+    def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float) -> None:
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -46,30 +48,32 @@ class Muon(torch.optim.Optimizer):
                 if not state:
                     state["momentum"] = torch.zeros_like(weight)
                 momentum = state["momentum"].lerp_(weight.grad, 1.0 - MOMENTUM)
-                # Nesterov's look ahead.
-                update = orthogonal(weight.grad.lerp(momentum, MOMENTUM))
-                scale = ADAMW_SCALE * math.sqrt(max(weight.shape))
+                # Nesterov momentum.
+                update = orthogonalize(weight.grad.lerp(momentum, MOMENTUM))
+                scale = ADAMW_RMS * math.sqrt(max(weight.shape))
                 weight.mul_(1.0 - group["lr"] * group["weight_decay"])
                 weight.add_(update, alpha=-group["lr"] * scale)
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """About the nearest matrix whose singular values are all 1: most come out between 0.7 and 1.2.
+def orthogonalize(matrix: Tensor) -> Tensor:
+    """Return an approximation of the nearest semi-orthogonal matrix, by Newton-Schulz iteration.
+
+    Most singular values of the result are between 0.7 and 1.2.
 
     Args:
         matrix: Shape [rows, columns].
 
     Returns:
-        The same shape, float32.
+        A float32 tensor of the same shape.
     """
-    # The products are of the smaller side.
+    # Transpose tall matrices, so that the products have the size of the smaller side.
     tall = matrix.shape[0] > matrix.shape[1]
-    found = (matrix.mT if tall else matrix).to(matrix_dtype(), memory_format=torch.contiguous_format)
-    found = found / (found.norm() + EPSILON)
-    linear, cubic, quintic = QUINTIC
+    x = (matrix.mT if tall else matrix).to(matrix_dtype(), memory_format=torch.contiguous_format)
+    x = x / (x.norm() + EPSILON)
+    linear, cubic, quintic = NEWTON_SCHULZ_COEFFICIENTS
     for _ in range(NEWTON_SCHULZ_STEPS):
-        gram = found @ found.mT
+        gram = x @ x.mT
         polynomial = torch.addmm(gram, gram, gram, beta=cubic, alpha=quintic)
-        found = torch.addmm(found, polynomial, found, beta=linear)
-    result: Tensor = (found.mT if tall else found).float()
+        x = torch.addmm(x, polynomial, x, beta=linear)
+    result: Tensor = (x.mT if tall else x).float()
     return result

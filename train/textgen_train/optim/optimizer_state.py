@@ -1,4 +1,4 @@
-"""The state of optimizers as a plain value, by the names of the weights that they train."""
+"""The state of optimizers as nested dictionaries of tensors, keyed by parameter name."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,8 +8,8 @@ from torch.optim import Optimizer
 
 from .muon import Muon
 
-# What each optimizer carries for a weight.
-TENSORS = {
+# Names of the tensors that each optimizer stores per parameter.
+STATE_TENSORS = {
     torch.optim.AdamW: {"step", "exp_avg", "exp_avg_sq"},
     torch.optim.RMSprop: {"step", "square_avg"},
     Muon: {"momentum"},
@@ -17,34 +17,36 @@ TENSORS = {
 
 
 def optimizer_state(optimizers: Sequence[Optimizer], model: nn.Module) -> dict[str, dict[str, Tensor]]:
-    """A copy of what the optimizers carry from one update to the next.
+    """Return a copy of the state of the optimizers.
 
-    Learning rates are not part of it: the schedule sets them for each update.
+    Learning rates are not included: the schedule sets them at each update.
 
     Args:
-        optimizers: Each weight is trained by at most one of them.
-        model: Whose weights they train.
+        optimizers: Each parameter may belong to at most one of them.
+        model: Provides the names of the parameters.
 
     Returns:
-        For each trained weight, by its name, tensors by the names that its optimizer gives them: of the
-        weight's shape, or scalars. Empty before the first update.
+        For each parameter name, the tensors of its optimizer by their names in ``STATE_TENSORS``. Each tensor
+        is a scalar or has the parameter's shape. Empty before the first update.
     """
     return {
         name: {key: value.clone() for key, value in optimizer.state[weight].items()}
-        for name, weight, optimizer in _trained(optimizers, model)
+        for name, weight, optimizer in _trained_parameters(optimizers, model)
         if weight in optimizer.state
     }
 
 
-def fits(optimizers: Sequence[Optimizer], model: nn.Module, state: dict[str, dict[str, Tensor]]) -> bool:
-    """Whether the optimizers can go on from a state."""
-    trained = list(_trained(optimizers, model))
+def is_compatible(
+    optimizers: Sequence[Optimizer], model: nn.Module, state: dict[str, dict[str, Tensor]]
+) -> bool:
+    """Whether a state has the parameters, tensor names and shapes of these optimizers, or is empty."""
+    parameters = list(_trained_parameters(optimizers, model))
     return not state or (
-        set(state) == {name for name, _, _ in trained}
-        and all(set(state[name]) == TENSORS[type(optimizer)] for name, _, optimizer in trained)
+        set(state) == {name for name, _, _ in parameters}
+        and all(set(state[name]) == STATE_TENSORS[type(optimizer)] for name, _, optimizer in parameters)
         and all(
             tensor.shape == (torch.Size() if key == "step" else weight.shape)
-            for name, weight, _ in trained
+            for name, weight, _ in parameters
             for key, tensor in state[name].items()
         )
     )
@@ -53,17 +55,17 @@ def fits(optimizers: Sequence[Optimizer], model: nn.Module, state: dict[str, dic
 def restore_optimizer_state(
     optimizers: Sequence[Optimizer], model: nn.Module, state: dict[str, dict[str, Tensor]]
 ) -> None:
-    """Make the optimizers go on from a state that fits; the tensors are copied."""
-    for name, weight, optimizer in _trained(optimizers, model):
+    """Copy a compatible state into the optimizers."""
+    for name, weight, optimizer in _trained_parameters(optimizers, model):
         optimizer.state.pop(weight, None)
         if name in state:
             optimizer.state[weight] = {key: value.clone() for key, value in state[name].items()}
 
 
-def _trained(
+def _trained_parameters(
     optimizers: Sequence[Optimizer], model: nn.Module
 ) -> Iterator[tuple[str, nn.Parameter, Optimizer]]:
-    """Each trained weight with its name and its optimizer."""
+    """Yield the name, the parameter and the optimizer of each trained parameter."""
     names = {weight: name for name, weight in model.named_parameters()}
     for optimizer in optimizers:
         for group in optimizer.param_groups:

@@ -1,7 +1,7 @@
 """The display of a training run: progress, evaluations, samples and warnings."""
 
 from textgen_train.loop.eval_result import describe
-from textgen_train.loop.watcher import Evaluated, Status, Watcher
+from textgen_train.loop.watcher import EvaluationHistory, Status, Watcher
 
 from .progress import Progress, format_duration
 
@@ -19,11 +19,11 @@ class Display(Watcher):
             f"{status.nats:.3f} nats  {status.speed:,.0f} {status.unit}/s  {left} left",
         )
 
-    def on_evaluation(self, evaluated: Evaluated) -> None:
-        evaluation, best = evaluated.evaluations[-1], evaluated.best
+    def on_evaluation(self, history: EvaluationHistory) -> None:
+        evaluation, best = history.evaluations[-1], history.best
         best_so_far = f"; best so far {best.held_out_nats:.4f}" if best is not evaluation else ""
         self._progress.write(f"{describe(evaluation)}{best_so_far}")
-        if samples := evaluated.samples[-1]:
+        if samples := history.samples[-1]:
             self._progress.write(f"{samples}\n")
 
     def on_interrupt(self, status: Status | None) -> None:

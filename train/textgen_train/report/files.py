@@ -10,7 +10,7 @@ from textgen_runtime.system.json_text import to_json
 
 from textgen_train.loop.eval_result import describe
 from textgen_train.loop.output_folder import CURVES_FILE, METRICS_FILE
-from textgen_train.loop.watcher import Evaluated, Watcher
+from textgen_train.loop.watcher import EvaluationHistory, Watcher
 
 from .curves import draw_curves
 
@@ -30,7 +30,7 @@ class ReportFiles(Watcher):
         self._folder, self._title, self._warn = folder, title, warn
         self.files: list[str] = []
 
-    def on_evaluation(self, evaluated: Evaluated) -> None:
+    def on_evaluation(self, history: EvaluationHistory) -> None:
         self.files = []
         # The curves take longest. They come last, so that the other files are already written.
         for name, content in (
@@ -39,13 +39,13 @@ class ReportFiles(Watcher):
             (CURVES_FILE, self._curves),
         ):
             try:
-                self._write(self._folder / name, content(evaluated))
+                self._write(self._folder / name, content(history))
             except OutputError as error:
                 # The run continues, because the model matters more than its report.
                 self._warn(f"{error}; the model file is not affected")
 
-    def _curves(self, evaluated: Evaluated) -> bytes:
-        return draw_curves(self._title, evaluated.evaluations)
+    def _curves(self, history: EvaluationHistory) -> bytes:
+        return draw_curves(self._title, history.evaluations)
 
     def _write(self, path: Path, content: bytes) -> None:
         if content:
@@ -59,13 +59,13 @@ class ReportFiles(Watcher):
             raise OutputError(f"cannot remove {path}: {error.strerror or error}") from error
 
 
-def _metrics(evaluated: Evaluated) -> bytes:
-    return "".join(to_json(evaluation.as_json()) + "\n" for evaluation in evaluated.evaluations).encode()
+def _metrics(history: EvaluationHistory) -> bytes:
+    return "".join(to_json(evaluation.as_json()) + "\n" for evaluation in history.evaluations).encode()
 
 
-def _samples(evaluated: Evaluated) -> bytes:
+def _samples(history: EvaluationHistory) -> bytes:
     return "".join(
         f"{describe(evaluation)}\n\n{samples}\n\n"
-        for evaluation, samples in zip(evaluated.evaluations, evaluated.samples, strict=True)
+        for evaluation, samples in zip(history.evaluations, history.samples, strict=True)
         if samples
     ).encode()
