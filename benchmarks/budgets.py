@@ -1,4 +1,6 @@
-"""Measure the runtime against its performance budgets, mostly as ratios to a baseline of the same run.
+"""Measure the runtime and compare the figures with its performance budgets.
+
+Most figures are ratios to a baseline that is measured in the same run.
 
     python benchmarks/budgets.py [MODEL] [--characters 10000000]
 
@@ -42,7 +44,15 @@ EXAMPLE = ROOT / "examples" / "generate.c"
 
 @dataclass(frozen=True)
 class Result:
-    """One row of the table: a figure, its budget (None without one) and the times behind it."""
+    """One row of the table.
+
+    Attributes:
+        name: What is measured.
+        measured: The figure.
+        unit: Unit of the figure and of the budget.
+        budget: Maximum of the figure; None if there is no budget.
+        detail: Further figures, for example the times of a ratio.
+    """
 
     name: str
     measured: float
@@ -140,8 +150,12 @@ def installed_python(program: str, *arguments: str) -> list[str]:
 
 
 def start_budget(path: Path) -> list[Result]:
-    """Compare 400 characters of textgen-run with ``import numpy``, each in a new process."""
-    # pip compiles packages when it installs them. An editable package may be in a read-only folder.
+    """Compare the time to generate 400 characters with textgen-run and the time of ``import numpy``.
+
+    Both run in a new process.
+    """
+    # pip compiles a package to bytecode when it installs it, but not an editable package. If Python cannot
+    # write to the folder of an editable package, it compiles the package at each start.
     compileall.compile_dir(Path(textgen.__file__).parent, quiet=1)
     run = installed_python(RUN, str(path), "--no-echo", "--length", str(SHORT_RUN))
     candidates = {
@@ -155,7 +169,7 @@ def start_budget(path: Path) -> list[Result]:
 
 
 def program_budget(path: Path, folder: Path) -> list[Result]:
-    """Compare 400 characters of the C example with an empty C program."""
+    """Compare the time to generate 400 characters with the C example and the time of an empty C program."""
     compiler = shutil.which("cc")
     if compiler is None or not EXAMPLE.exists():
         return []

@@ -3,9 +3,10 @@
  *
  *     fuzz_core FILE [COUNT [SEED]]
  *
- * `make fuzz` builds it with the sanitizers, which stop it at memory errors and undefined behaviour. It needs
- * the address sanitizer to count memory. It also stops at an unexpected error code, a message that is not one
- * line, or excessive memory use, and prints the number of the file. The same SEED gives the same files.
+ * `make fuzz` builds this program with the sanitizers, which end it at memory errors and undefined behaviour.
+ * The program needs the address sanitizer to count memory. It also ends at an unexpected error code, a message
+ * that is not one line, or excessive memory use. Then it prints the number of the file, from 0. The same SEED
+ * gives the same files.
  */
 #include "fuzz_models.h"
 #include "textgen.h"
@@ -127,7 +128,7 @@ static sizes choose_sizes(bool huge) {
         chosen.layers = 1022 + below(5);
         break;
     case 1:
-        /* Few units are padded to many. */
+        /* The core pads the units, so that a few units need many times the memory. */
         chosen = (sizes){2, 1 + below(600000), 1 + below(2), 1, false, false, false, 0.5f};
         break;
     case 2:
@@ -151,7 +152,7 @@ static bool is_refusal(int32_t code) {
            code == TEXTGEN_NEWER_FORMAT;
 }
 
-/* Read the model's information. Return false if it does not agree with the header's promises. */
+/* Read the model's information. Return false if it is not as textgen.h describes. */
 static bool describe(const textgen_model *model, const unsigned char *data, size_t size,
                      textgen_model_info *info, char *error) {
     static const char *const keys[] = {"textgen.training", "textgen.prompts", "textgen.vocabulary"};
@@ -213,7 +214,7 @@ static bool use(const textgen_model *model, const unsigned char *data, size_t si
 /* Whether a file runs or is refused correctly. `*code` becomes the code of textgen_model_create. */
 static bool attempt(const content *file, int32_t *code, char *error) {
     textgen_model *model = NULL;
-    /* In a buffer of exactly its size, so that a sanitizer detects reads beyond it. */
+    /* A copy in a buffer of exactly the size of the file lets a sanitizer detect reads beyond its end. */
     unsigned char *exact = malloc(file->size);
     if (exact == NULL) {
         return false;

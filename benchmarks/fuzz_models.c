@@ -1,4 +1,4 @@
-/* The field numbers are those of onnx.proto. */
+/* Writes model files as protobuf messages. The field numbers are those of onnx.proto. */
 #include "fuzz_models.h"
 #include "model.h"
 
@@ -148,7 +148,7 @@ static void add_layer(content *graph, const sizes *model, size_t layer) {
     message(graph, 1, &squeeze);
 }
 
-/* Split a state array into its layers, and concatenate their new values. */
+/* Add the nodes that split a state array into layers and concatenate the next states of the layers. */
 static void add_state(content *graph, const sizes *model, const char *array, const char *after) {
     content split = {NULL, 0, 0};
     content join = {NULL, 0, 0};

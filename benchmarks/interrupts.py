@@ -2,9 +2,9 @@
 
 The time is uniform between the first statement of the launcher and a limit: half a second, or several seconds
 for textgen-train, because importing torch takes that long. SIGINT is sent to the process group, as by a
-terminal. Expected outcomes are an end by SIGINT, exit code 130, and exit code 0 of a run that ended before.
+terminal. A command may end by SIGINT, with exit code 130, or with exit code 0 if it ended before the signal.
 Standard error must contain only regular messages of textgen-train and textgen-bench, and no process may
-remain. The exit code is 1 after any other outcome.
+remain. After any other outcome, the exit code of this program is 1.
 """
 
 import argparse
@@ -23,7 +23,8 @@ from pathlib import Path
 
 PROGRAMS = Path(sys.executable).parent
 
-# A sitecustomize module that closes a pipe after the first statement of the launcher.
+# A sitecustomize module. It closes a pipe after the first statement of the launcher, so that this program
+# knows when the delay begins.
 SITECUSTOMIZE = """
 import _signal, os
 original = _signal.signal
@@ -39,7 +40,8 @@ if "LAUNCHER_PIPE" in os.environ:
 # Maximum time between the signal and the end of the command.
 TIMEOUT_SECONDS = 20.0
 
-# Regular messages: of an interrupted textgen-train, and of textgen-bench on a busy machine.
+# Parts of regular messages: those of an interrupted textgen-train, and a warning of textgen-bench on a busy
+# machine.
 EXPECTED_STDERR = (
     b"interrupted",
     b"training characters",
@@ -87,7 +89,7 @@ def main() -> int:
     command.add_argument("--seed", type=int, default=0, help="seed of the delays (default 0)")
     command.add_argument("--only", default="", help="run only commands that contain this text")
     arguments = command.parse_args()
-    # A shell ignores SIGINT in background processes, and child processes inherit this.
+    # A shell ignores SIGINT in background processes. Without this line, the commands would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     rng = random.Random(arguments.seed)
     columns = ("by SIGINT", "exit 130", "exit 0", "other exit", "stderr", "survivors")

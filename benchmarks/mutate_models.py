@@ -21,7 +21,8 @@ from textgen_runtime.bench.checked_fields import checked_fields
 
 MAX_CHANGES = 4
 
-# The share of archives that are damaged as a file. Their checksums detect most of that damage.
+# The share of saved generations in which any byte of the archive may change. The checksums of the archive
+# detect most of these changes.
 RAW_SHARE = 0.3
 
 HANG_SECONDS = 60
@@ -30,7 +31,7 @@ MAX_MESSAGE = 1000
 
 
 def mutate(content: bytes, rng: random.Random) -> bytes:
-    """Apply a few random changes: flip bits, set bytes, and cut, repeat or copy slices."""
+    """Apply a few random changes: flip bits, set bytes, and cut, repeat or copy ranges of bytes."""
     damaged = bytearray(content)
     for _ in range(rng.randint(1, MAX_CHANGES)):
         start = rng.randrange(len(damaged))
@@ -54,7 +55,10 @@ def mutate(content: bytes, rng: random.Random) -> bytes:
 
 
 def mutate_saved(content: bytes, rng: random.Random) -> bytes:
-    """Damage a saved generation: the file, or one member of the archive, whose checksum is then updated."""
+    """Damage a saved generation: any bytes of the file, or the bytes of one member of the archive.
+
+    In the second case, the checksum of the member is correct.
+    """
     if rng.random() < RAW_SHARE:
         return mutate(content, rng)
     with ZipFile(io.BytesIO(content)) as archive:
@@ -79,7 +83,7 @@ class Reader:
 
     KINDS: ClassVar = {
         "auto": "load a model file with the default engine",
-        "checked": "as auto, and load the checked fields with onnxruntime, as textgen-bench does",
+        "checked": "like auto, and also load with onnxruntime only the checked fields, as textgen-bench does",
         "onnxruntime": "load a model file with onnxruntime",
         "saved": "resume a saved generation",
     }
@@ -129,7 +133,7 @@ def check_memory(before: int) -> None:
         before: Previous result of ``peak_resident``.
 
     Raises:
-        MemoryError: If it grew by more than ``MAX_BYTES``.
+        MemoryError: If the peak grew by more than ``MAX_BYTES``.
     """
     if peak_resident() - before > MAX_BYTES:
         raise MemoryError(peak_resident())

@@ -2,8 +2,9 @@
 
 python benchmarks/training_threads.py
 
-The figures are medians of alternating rounds of complete updates of the presets' networks. The second table
-is measured while two other processes spin. textgen-train uses replicas.
+Each figure is a median over several rounds. A round consists of complete updates, with the forward and
+backward pass and the optimizers. The rounds of the three candidates alternate. The second table is measured
+while two other processes spin. textgen-train uses replicas.
 """
 
 import argparse
@@ -90,7 +91,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     command.add_argument(
-        "--threads", type=int, default=available_processors(), help="default: usable processors"
+        "--threads", type=int, default=available_processors(), help="default: available processors"
     )
     command.add_argument("--seconds", type=float, default=1.0, help="duration of a round (default 1.0)")
     command.add_argument(

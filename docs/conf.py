@@ -68,7 +68,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(abc|array|collections|concurrent|np|numpy|os|pathlib|random|torch|typing_extensions)\..+"),
     ("py:class", r"textgen_(runtime|train)\.[a-z_]+\..+"),
-    ("py:class", "array|Buffer|NDArray|Reals|Network|Reopening"),
+    ("py:class", "array|Buffer|NDArray|RealArrayLike|Network|Reconstructor"),
 ]
 
 

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-# Set before torch is imported, here or in a child process. For networks this small a second thread gains
-# nothing, and on a busy machine torch's threads spend most of the time waiting for each other.
+# torch reads this variable when it is imported, in this process or in a child process. The networks of the
+# tests are so small that a second thread is not faster. On a busy machine, torch's threads mostly wait for
+# each other.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import onnx
@@ -63,8 +64,8 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def _evaluations_after_every_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Evaluate after every pass, however short the text is."""
+def _evaluations_after_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluate after every epoch, even if the text is short."""
     # This module imports torch.
     from textgen_train.loop import eval_schedule
 

@@ -1,4 +1,4 @@
-"""The arguments and the timing that all peer scripts share. Imports only the standard library."""
+"""The arguments and the timing that all peer scripts share. This module imports only the standard library."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ ROUNDS = 5
 
 
 def arguments() -> argparse.Namespace:
-    """Parse the sizes of the model, and the model file for the scripts that load it."""
+    """Parse the sizes of the model and the path of the model file, which some scripts do not use."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--units", type=int, default=128)
     parser.add_argument("--vocabulary", type=int, default=57)

@@ -36,7 +36,7 @@ PEERS = {
 
 
 def environment(requirements: list[str]) -> Path:
-    """Return the interpreter of an environment with the given packages, which is created if necessary."""
+    """Create an environment with the given packages if there is none, and return its interpreter."""
     name = "-".join(Path(requirement).name for requirement in requirements)
     folder = ROOT / "build" / "peers" / name
     python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
@@ -75,7 +75,7 @@ def main() -> None:
                 cwd=HERE,
             )
             if result.returncode:
-                # Not printed otherwise, because some libraries log a lot at startup.
+                # Standard error is printed only after a failure, because some libraries log a lot at startup.
                 sys.exit(f"{name} failed:\n{result.stderr.decode(errors='replace')}")
             timing = json.loads(result.stdout)
             seconds[name].append(timing["seconds"])

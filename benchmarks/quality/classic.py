@@ -46,10 +46,10 @@ def textgen_epoch(text: str) -> dict[str, float | int | str]:
     start = perf_counter()
     updates = list(trainer.updates())
     seconds = perf_counter() - start
-    windows = sum(update.characters for update in updates)
+    windows = sum(update.targets for update in updates)
     return {
         "seconds": seconds,
-        "nats": sum(update.nats * update.characters for update in updates) / windows,
+        "nats": sum(update.nats * update.targets for update in updates) / windows,
         "parameters": trainer.model.parameter_count,
         "windows": windows,
         "versions": f"--recipe classic, {'bfloat16' if has_bfloat16() else 'float32'}",

@@ -57,7 +57,7 @@ class KneserNey:
         return sum(len(order.counts) for order in self._orders)
 
     def probability(self, context: str, symbol: str) -> float:
-        """Return the probability of a character after a context, of which the last characters are used."""
+        """Return the probability of a character after a context. Only the end of the context is used."""
         probability = self._uniform
         for n, order in enumerate(self._orders, 1):
             history = context[len(context) - n + 1 :]
@@ -94,7 +94,7 @@ def _order(counts: Counter[str]) -> Order:
 
 
 def _discounts(counts_of_counts: Counter[int]) -> tuple[float, float, float]:
-    """Equation 26 of the source; 0.5 if a short text has too few n-grams for an estimate."""
+    """Return the discounts by equation 26 of the source, or 0.5 if a count of counts in it is zero."""
     n = [counts_of_counts[i] for i in range(1, DISCOUNTS + 2)]
     if not all(n):
         return 0.5, 0.5, 0.5

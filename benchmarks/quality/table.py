@@ -6,8 +6,8 @@ Completed models are not trained again, so that hours of training can be spread 
 training time is read from the metrics.jsonl of the model. Train on an idle machine.
 
 A model file holds the model with the lowest held-out loss. The last column is the loss at the last
-evaluation, which involves no selection on the held-out text. A compressor's figure is the additional size of
-the held-out text after the training text.
+evaluation, which involves no selection on the held-out text. The figure of a compressor is the size of both
+texts together minus the size of the training text, when compressed.
 """
 
 import argparse
@@ -70,7 +70,7 @@ def format_duration(seconds: float) -> str:
 
 
 def trained_model(corpus: str, run: str, folder: Path, options: list[str]) -> Path:
-    """Return the folder of a model, which is trained if it does not exist.
+    """Return the folder of a trained model. Train the model first if the folder does not exist.
 
     The program exits with an error if an existing model has another recipe, seed or normalization.
 

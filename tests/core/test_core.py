@@ -20,7 +20,7 @@ from textgen_train.export.onnx_graph import build_model
 from tests.helpers.c_programs import CORE, PROGRAMS, Build, link, run
 from tests.helpers.make_tiny_model import SYMBOLS, random_network
 from tests.helpers.paths import ROOT, TINY
-from tests.helpers.sampler_cases import GOLDEN, GOLDEN_STREAM_3
+from tests.helpers.sampler_cases import GOLDEN, GOLDEN_SUBSTREAM_3
 
 SHIPPED = Path(find_model_file("nietzsche"))
 PROMPT = "the will to "
@@ -38,7 +38,7 @@ def weights_of(symbols: Sequence[str], unknown: int | None = None, *, scale: flo
 
 def test_a_filter_is_part_of_every_draw(build: Build, objects: Path) -> None:
     lines = run(link(build, objects, PROGRAMS / "filters.c")).splitlines()
-    assert [[int(token) for token in line.split()] for line in lines] == [GOLDEN, GOLDEN_STREAM_3]
+    assert [[int(token) for token in line.split()] for line in lines] == [GOLDEN, GOLDEN_SUBSTREAM_3]
 
 
 def test_models_tell_what_they_are_and_refuse_wrong_arguments(build: Build, objects: Path) -> None:

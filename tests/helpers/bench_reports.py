@@ -44,7 +44,7 @@ REPORT: dict[str, Any] = {
 
 
 def report(**ratios: float) -> dict[str, Any]:
-    """Return the report with some ratios of one stream replaced."""
+    """Return a copy of the report with other ratios in the section "one-stream"."""
     changed = copy.deepcopy(REPORT)
     for name, value in ratios.items():
         changed["models"][0]["sections"]["one-stream"]["ratios"][f"native / {name}"] = ratio(value)

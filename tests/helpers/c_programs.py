@@ -81,7 +81,8 @@ def variants(compiler: str) -> list[str]:
 
 BUILDS = [Build(compiler, variant) for compiler in COMPILERS for variant in variants(compiler)]
 PLAIN = [build for build in BUILDS if build.variant == "plain"]
-# `make test` also uses the flags that could change the rounding of a compiler.
+# Builds for the tests of exact results. In `make test`, they include the flags with which a compiler may
+# round differently.
 EXACT = (
     BUILDS
     if SEVERAL
@@ -107,6 +108,6 @@ def compile_core(build: Build, folder: Path, *flags: str) -> Path:
 def link(build: Build, objects: Path, *sources: Path) -> Path:
     """Link a program with the core and return its path. Its name is that of the first source."""
     program = objects / sources[0].stem
-    # The core itself needs no library; some tests use threads.
+    # Some test programs use threads. The core needs no library.
     run(*build.command, *WARNINGS, f"-I{CORE}", *sources, *objects.glob("*.o"), "-lpthread", "-o", program)
     return program

@@ -17,7 +17,7 @@ from torch import Tensor
 
 Tree = TypeVar("Tree", bound=dict[str, Any])
 
-# 16 lanes of 40 characters or windows, which is two replicas of 8.
+# 16 lanes of 40 characters, or batches of 16 windows. Two replicas have 8 lanes or windows each.
 TEXT = np.random.default_rng(0).integers(4, size=16 * 40)
 RECIPE = Recipe(
     units=12,
@@ -68,7 +68,7 @@ def without_time(update: Update) -> dict[str, Any]:
 
 
 def stored(values: Tree) -> Tree:
-    """Return a tree after a round trip through JSON text and the bytes of its tensors."""
+    """Convert a tree to JSON text and the bytes of its tensors, convert it back, and return the result."""
     tensors: list[tuple[bytes, str, tuple[int, ...]]] = []
 
     def put(tensor: Any) -> dict[str, int]:

@@ -11,7 +11,7 @@ Number = TypeVar("Number", int, float)
 
 
 def hyperparameter(default: Number, help_text: str, minimum: float, maximum: float) -> Number:
-    """Return a dataclass field with a range, and a help text for the command line."""
+    """Return a dataclass field whose metadata holds its range and its help text for the command line."""
     metadata = {"help": help_text, "minimum": minimum, "maximum": maximum}
     result: Number = field(default=default, metadata=metadata)
     return result
@@ -25,7 +25,7 @@ class Hyperparameters:
         """Check the values.
 
         Raises:
-            RecipeError: If a value is out of its range, or a fraction where an int is required.
+            RecipeError: If a value is out of its range, or if the field is an int and the value is not.
         """
         for parameter in fields(self):
             value = getattr(self, parameter.name)

@@ -5,7 +5,7 @@ from typing import ClassVar, TypeAlias
 
 from .hyperparameters import Hyperparameters, hyperparameter
 
-# The smallest share of a time budget that is spent on training, however slow the evaluations are.
+# Training gets at least this fraction of a budget of minutes, even if the evaluations are slow.
 MIN_TRAINING_SHARE = 0.1
 
 
@@ -13,9 +13,9 @@ MIN_TRAINING_SHARE = 0.1
 class Recipe(Hyperparameters):
     """Hyperparameters of the default recipe: an LSTM that is trained by Muon and AdamW.
 
-    Learning rates are stated for 128 units and scaled by ``sqrt(128 / units)``. The defaults are those of a
-    small network without dropout, which suits tests and short runs. ``PRESETS`` holds the recommended values;
-    ``docs/experiments.md`` describes how they were chosen.
+    Learning rates are for 128 units; the trainer multiplies them by ``sqrt(128 / units)``. The default values
+    describe a small network without dropout. They suit tests and short runs. ``PRESETS`` holds the
+    recommended values; ``docs/experiments.md`` describes how they were chosen.
     """
 
     name: ClassVar[str] = "default"
@@ -26,13 +26,13 @@ class Recipe(Hyperparameters):
     dropout: float = hyperparameter(0.0, "dropout on the outputs of each LSTM layer", 0, 0.99)
     input_dropout: float = hyperparameter(0.0, "dropout on the embedding", 0, 0.99)
     weight_dropout: float = hyperparameter(0.0, "DropConnect on the recurrent weights", 0, 0.99)
-    batch: int = hyperparameter(32, "sequences per batch, fewer for a short text", 1, 65_536)
+    batch: int = hyperparameter(32, "sequences per batch; a short text has fewer", 1, 65_536)
     sequence_length: int = hyperparameter(64, "truncated backpropagation length in characters", 1, 65_536)
     muon_lr: float = hyperparameter(0.02, "peak learning rate of Muon, or 0 to use only AdamW", 0, 1e9)
     muon_weight_decay: float = hyperparameter(0.05, "weight decay of Muon", 0, 1e3)
     learning_rate: float = hyperparameter(0.012, "peak learning rate of AdamW", 1e-9, 1e9)
     weight_decay: float = hyperparameter(0.05, "weight decay of AdamW", 0, 1e3)
-    grad_clip: float = hyperparameter(1.0, "gradient norm clipping threshold", 1e-9, 1e9)
+    grad_clip: float = hyperparameter(1.0, "maximum norm of the gradient", 1e-9, 1e9)
     warmup: int = hyperparameter(100, "warm-up updates, at most a tenth of the run", 0, 2**31)
 
 
@@ -48,8 +48,8 @@ PRESETS = {
 # The smallest vocabulary that counts as large, for example that of Chinese or Japanese text.
 LARGE_VOCABULARY = 500
 
-# A large vocabulary needs a larger embedding. Most of its characters are rare; for them, many small updates
-# work better than few large ones.
+# A large vocabulary needs a larger embedding. Most of its characters are rare, and rare characters are
+# learned better from many small batches than from few large ones.
 PRESETS_FOR_LARGE_VOCABULARY = {
     "small": replace(PRESETS["small"], embedding=64, batch=16, sequence_length=32),
     "medium": replace(PRESETS["medium"], embedding=64, batch=16, sequence_length=32),
@@ -57,8 +57,8 @@ PRESETS_FOR_LARGE_VOCABULARY = {
 }
 
 
-# With a large vocabulary, the small preset overfits in a run of at least this length and needs more dropout.
-# In a run of two minutes, more dropout raises the held-out loss.
+# With a large vocabulary, the small preset overfits in long runs and needs more dropout there. A run is long
+# from this number of minutes or epochs. In a run of two minutes, more dropout raises the held-out loss.
 LONG_RUN_MINUTES, LONG_RUN_EPOCHS = 5.0, 15
 LONG_RUN = replace(PRESETS_FOR_LARGE_VOCABULARY["small"], dropout=0.2, input_dropout=0.15, weight_dropout=0.2)
 
@@ -122,13 +122,16 @@ class Budget:
         Args:
             seconds: Time since training began.
             epochs: Passes over the training text so far.
-            reserved: Seconds of a time budget to keep for the last evaluation.
+            reserved: Seconds of a budget of minutes that are reserved for the last evaluation.
         """
         if self.epochs is not None:
             return min(1.0, epochs / self.epochs)
         return min(1.0, seconds / self.training_seconds(reserved))
 
     def training_seconds(self, reserved: float) -> float:
-        """Return the seconds of a time budget without the reserved ones, but at least a tenth of it."""
+        """Return the training time of a budget of minutes, in seconds.
+
+        This is the budget minus ``reserved`` seconds, but at least a tenth of the budget.
+        """
         total = 60 * (self.minutes or 1)
         return max(total - reserved, MIN_TRAINING_SHARE * total)

@@ -72,7 +72,7 @@ def test_the_page_states_skipped_characters(capsys: Captured, texts: Path) -> No
 
 @pytest.mark.parametrize("victim", ["other.txt", "model.onnx"])
 def test_the_page_overwrites_no_text_and_no_model(capsys: Captured, texts: Path, victim: str) -> None:
-    """If a shell expands --surprise *.txt, the name of the page is that of a text."""
+    """A shell may expand ``--surprise *.txt``, so that the page would have the name of a text."""
     (texts / "model.onnx").write_bytes(TINY.read_bytes())
     before = (texts / victim).read_bytes()
     code, out, err = run(capsys, "one.txt", "--surprise", victim)

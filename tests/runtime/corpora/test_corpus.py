@@ -60,7 +60,7 @@ def test_hidden_files_are_not_read(tmp_path: Path) -> None:
     assert read_corpus(str(tmp_path)).text == "poem\n"
 
 
-def test_empty_name_is_refused() -> None:
+def test_empty_name_is_rejected() -> None:
     with pytest.raises(CorpusError, match="empty name"):
         read_corpus("")
 
@@ -97,7 +97,7 @@ def test_python_documentation_needs_no_download_and_has_no_tables() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b" \n\r\n\t"])
-def test_empty_corpus_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_empty_corpus_is_rejected(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "empty.txt"
     path.write_bytes(content)
     with pytest.raises(CorpusError, match=r"empty\.txt is empty"):

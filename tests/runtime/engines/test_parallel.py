@@ -1,4 +1,4 @@
-"""Tasks run in parallel, and none runs on after a failure."""
+"""Tasks run in parallel, and all of them have ended when an error is raised."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -33,7 +33,7 @@ def test_the_bundled_model_is_small_and_has_provenance() -> None:
 
 
 def test_the_bundled_model_predicts_its_corpus() -> None:
-    """The loss on snippets of the corpus is near the loss in the metadata."""
+    """The loss on excerpts of the corpus is near the loss in the metadata."""
     model = textgen.load("nietzsche")
     score = total_score([textgen.predict(model, prompt).score for prompt in model.prompts])
     assert score.nats < 1.8

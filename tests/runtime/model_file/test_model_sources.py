@@ -11,25 +11,25 @@ import pytest
 import textgen_runtime as textgen
 
 from tests.helpers.paths import TINY
-from tests.helpers.refusals import refused
+from tests.helpers.rejections import assert_rejected
 
 
 def test_a_folder_is_read_as_the_model_file_in_it(tmp_path: Path) -> None:
-    refused(tmp_path, "^the folder .* has no model.onnx$")
+    assert_rejected(tmp_path, "^the folder .* has no model.onnx$")
     (tmp_path / "model.onnx").write_bytes(TINY.read_bytes())
     for path in (tmp_path, str(tmp_path), f"{tmp_path}/"):
         assert textgen.load(path).sha256 == textgen.load(TINY).sha256
     (tmp_path / "model.onnx").write_bytes(b"damaged")
-    refused(tmp_path, "cannot read it as an ONNX model")
+    assert_rejected(tmp_path, "cannot read it as an ONNX model")
 
 
 def test_a_missing_empty_or_unreadable_file_is_an_error(tmp_path: Path) -> None:
-    refused(tmp_path / "none.onnx", "No such file")
+    assert_rejected(tmp_path / "none.onnx", "No such file")
     (tmp_path / "model.onnx").mkdir()
-    refused(tmp_path, "Is a directory")
+    assert_rejected(tmp_path, "Is a directory")
     empty = tmp_path / "empty.onnx"
     empty.touch()
-    refused(empty, "is empty")
+    assert_rejected(empty, "is empty")
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, io.BytesIO])
@@ -81,13 +81,13 @@ def test_a_file_of_two_gibibytes_is_rejected_before_it_is_read(
     with path.open("wb") as file:
         # A sparse file, which takes no space on the disk.
         file.truncate(2**31)
-    refused(path, "the file has 2 GiB or more")
+    assert_rejected(path, "the file has 2 GiB or more")
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="/dev/zero is not available")
 def test_a_device_is_read_up_to_the_maximum_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("textgen_runtime.model_file.source.MAX_FILE_SIZE", 10**6)
-    refused(Path("/dev/zero"), "the file has 2 GiB or more")
+    assert_rejected(Path("/dev/zero"), "the file has 2 GiB or more")
 
 
 def test_an_open_file_is_read_up_to_the_maximum_size(monkeypatch: pytest.MonkeyPatch) -> None:

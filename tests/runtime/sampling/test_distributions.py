@@ -11,13 +11,13 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from textgen_runtime import SamplingError, entropy, reweight, softmax
 
-from tests.helpers.sampler_cases import LOGITS, finite_logits, notebook_reweight, temperatures
+from tests.helpers.sampler_cases import LOGITS, finite_logits, temperatures, textbook_reweight
 
 
 @pytest.mark.parametrize("temperature", [0.1, 0.2, 0.5, 1.0, 1.2, 5.0])
 def test_reweight_equals_the_textbook_function(temperature: float) -> None:
     distribution = np.random.default_rng(1).dirichlet(np.ones(59))
-    expected = notebook_reweight(distribution, temperature)
+    expected = textbook_reweight(distribution, temperature)
     np.testing.assert_allclose(reweight(distribution, temperature), expected, rtol=1e-12, atol=1e-300)
 
 

@@ -16,11 +16,11 @@ from textgen_runtime.sampling.sampler import draw_with
 
 from tests.helpers.sampler_cases import (
     GOLDEN,
-    GOLDEN_STREAM_3,
+    GOLDEN_SUBSTREAM_3,
     LOGITS,
     finite_logits,
-    notebook_reweight,
     temperatures,
+    textbook_reweight,
 )
 
 # Probability of a false failure of a statistical test. The seeds are fixed.
@@ -39,7 +39,7 @@ def numpy_uniforms(seed: int, count: int, stream: int = 0) -> list[float]:
 def test_draws_follow_the_softmax(temperature: float) -> None:
     rows = np.tile(LOGITS, (200_000, 1))
     counts = np.bincount(Sampler(temperature, seed=11).draw_batch(rows), minlength=len(LOGITS))
-    expected = notebook_reweight(np.exp(LOGITS.astype(np.float64)), temperature) * len(rows)
+    expected = textbook_reweight(np.exp(LOGITS.astype(np.float64)), temperature) * len(rows)
     # The chi-squared test needs at least 5 expected draws per bin.
     rare = expected < 5
     assert counts[rare].sum() <= 30
@@ -62,7 +62,7 @@ def test_golden_draws_never_change() -> None:
     assert [sampler.draw(logits) for _ in range(20)] == GOLDEN
     assert Sampler(0.8, seed=2024).draw_batch(np.tile(logits, (20, 1))).tolist() == GOLDEN
     third = Sampler(0.8, seed=2024, substream=3)
-    assert [third.draw(logits) for _ in range(20)] == GOLDEN_STREAM_3
+    assert [third.draw(logits) for _ in range(20)] == GOLDEN_SUBSTREAM_3
 
 
 @given(finite_logits, temperatures, uniforms)

@@ -79,7 +79,7 @@ def test_text_is_normalized(tiny: Model) -> None:
     assert predict(tiny, "\ufeffABC\r\nd").text == "bc\nd"
 
 
-def test_unknown_characters_are_refused_or_skipped(tiny: Model) -> None:
+def test_unknown_characters_are_rejected_or_skipped(tiny: Model) -> None:
     with pytest.raises(textgen.PromptError, match="'x'"):
         predict(tiny, "abxc")
     prediction = predict(tiny, "abxc", unknown="skip")
@@ -88,7 +88,7 @@ def test_unknown_characters_are_refused_or_skipped(tiny: Model) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "a", "xyz", "xax"])
-def test_text_with_fewer_than_two_known_characters_is_refused(tiny: Model, text: str) -> None:
+def test_text_with_fewer_than_two_known_characters_is_rejected(tiny: Model, text: str) -> None:
     with pytest.raises(ScoringError, match="nothing to predict"):
         predict(tiny, text, unknown="skip")
 
@@ -99,7 +99,7 @@ def test_last_must_be_above_0_and_at_most_1(tiny: Model, last: float) -> None:
         predict(tiny, "abc", last=last)
 
 
-def test_logits_that_are_not_finite_are_refused(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logits_that_are_not_finite_are_rejected(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     forward = type(tiny.engine).forward
 
     def broken(*arguments: object) -> object:

@@ -35,7 +35,7 @@ def test_error_states_the_position_of_the_invalid_byte(content: bytes, message: 
         decode_utf8(content, "book")
 
 
-def test_missing_and_unreadable_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_and_unreadable_files_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TextFileError, match="No such file"):
         read_text(str(tmp_path / "none"))
     with pytest.raises(TextFileError, match="directory"):

@@ -64,7 +64,7 @@ def test_tokenizers_with_the_same_vocabulary_are_equal() -> None:
     assert CharacterTokenizer("ab") != ("a", "b")
 
 
-def test_invalid_policy_for_unknown_characters_is_refused() -> None:
+def test_invalid_policy_for_unknown_characters_is_rejected() -> None:
     with pytest.raises(ValueError, match="'error' or 'skip'"):
         TOKENIZER.encode("a", "ignore")  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""The unknown symbol: rare characters are encoded and scored as it, and it is never drawn."""
+"""The unknown symbol replaces rare characters in encoding and scoring, and is never drawn."""
 
 import random
 from collections import Counter
@@ -105,7 +105,7 @@ def test_run_warns_about_unknown_characters_of_the_prompt(
 
 
 def test_excluding_the_unknown_symbol_keeps_the_proportions_of_other_characters(content: bytes) -> None:
-    """Characters that many substreams draw after one prompt pass a chi-squared test at 0.1%."""
+    """Many substreams draw a character after one prompt. A chi-squared test checks the frequencies."""
     model = open_model(content)
     start = model.start("ab", temperature=1.0, seed=0)
     weights = np.exp(start.logits[1:].astype(np.float64))
@@ -186,7 +186,7 @@ def test_only_files_with_an_unknown_symbol_have_format_2(content: bytes) -> None
     ],
 )
 @pytest.mark.parametrize("engine", ENGINES)
-def test_damaged_special_tokens_are_refused(
+def test_damaged_special_tokens_are_rejected(
     content: bytes, engine: EngineName, changes: dict[str, str], reason: str
 ) -> None:
     with pytest.raises(ModelFileError, match=reason):
@@ -211,7 +211,7 @@ def test_text_without_rare_symbols_has_no_unknown_symbol() -> None:
     assert dataset.tokenizer.unknown is None
 
 
-def test_text_with_only_rare_symbols_is_refused() -> None:
+def test_text_with_only_rare_symbols_is_rejected() -> None:
     text = "".join(map(chr, range(0x4E00, 0x4E00 + 300)))
     with pytest.raises(CorpusError, match="no symbol occurs at least 2 times in the training text"):
         make_dataset(Corpus("rare", text, "f" * 64), Normalization(), 0.1, min_count=2)

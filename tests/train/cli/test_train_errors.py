@@ -1,4 +1,4 @@
-"""Errors of ``textgen-train``: one line each, with the best model kept."""
+"""Each error of ``textgen-train`` is one line, and the best model is kept."""
 
 import math
 import os

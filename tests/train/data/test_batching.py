@@ -3,7 +3,7 @@
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from textgen_train.data.batching import lane_count, sequences
+from textgen_train.data.batching import batches, lane_count
 
 
 @given(st.integers(128, 700), st.integers(1, 6), st.integers(1, 70), st.integers(0, 2000))
@@ -11,7 +11,7 @@ def test_every_lane_is_read_once_and_in_order(
     characters: int, lanes: int, sequence_length: int, offset: int
 ) -> None:
     text = torch.arange(characters)
-    pairs = list(sequences(text, lanes, sequence_length, offset % characters))
+    pairs = list(batches(text, lanes, sequence_length, offset % characters))
     inputs = torch.cat([inputs for inputs, _ in pairs])
     targets = torch.cat([targets for _, targets in pairs])
     length = characters // lanes

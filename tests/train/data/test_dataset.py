@@ -61,7 +61,7 @@ def test_excerpts_come_from_the_training_text_and_begin_with_a_word() -> None:
         assert excerpt in training
 
 
-def test_excerpts_avoid_rulers() -> None:
+def test_excerpts_avoid_lines_of_dashes() -> None:
     dataset = make_dataset(corpus(("-" * 400 + "the quick brown fox " * 10) * 20), Normalization(), 0.1)
     rng = random.Random(0)
     excerpts = [dataset.draw_excerpt(rng) for _ in range(20)]

@@ -81,9 +81,9 @@ def test_a_wrong_export_is_not_written(defect: str, tmp_path: Path, monkeypatch:
     if defect == "gates":
         monkeypatch.setattr("textgen_train.export.onnx_graph.ONNX_GATES_IN_TORCH_ORDER", (0, 1, 2, 3))
     elif defect == "bias":
-        description = exporter.describe_network(model)
+        description = exporter.network_and_weights(model)
         description[1][-1]["bias"][0] += 1e-2
-        monkeypatch.setattr(exporter, "describe_network", lambda _: description)
+        monkeypatch.setattr(exporter, "network_and_weights", lambda _: description)
     else:
         with torch.no_grad():
             model.output.bias[0] = math.nan

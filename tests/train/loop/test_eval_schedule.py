@@ -35,7 +35,7 @@ def update_after(step: int, seconds: float, progress: float, *, ends_epoch: bool
         progress=progress,
         learning_rate=0.1,
         # The last sequence of an epoch is shorter.
-        characters=90 if ends_epoch else 2000,
+        targets=90 if ends_epoch else 2000,
         nats=1.0,
         ends_epoch=ends_epoch,
     )
@@ -43,7 +43,7 @@ def update_after(step: int, seconds: float, progress: float, *, ends_epoch: bool
 
 @pytest.mark.parametrize("minutes", [0.5, 1.0, 10.0, 600.0])
 @pytest.mark.parametrize("fraction", [0.001, 0.01, 0.045])
-def test_the_first_evaluation_ends_within_a_tenth_and_all_take_at_most_a_tenth_of_the_run(
+def test_evaluations_take_at_most_a_tenth_of_the_run_and_the_first_ends_within_a_tenth(
     minutes: float, fraction: float
 ) -> None:
     total = 60 * minutes
@@ -73,7 +73,7 @@ def test_a_first_evaluation_that_would_end_after_a_tenth_of_the_run_is_postponed
 
 
 @pytest.mark.parametrize("evaluation_seconds", [7.0, 20.0, 50.0])
-def test_with_evaluations_longer_than_a_tenth_of_the_run_only_the_last_one_remains(
+def test_if_an_evaluation_takes_more_than_a_tenth_of_the_run_there_is_only_the_last_one(
     evaluation_seconds: float,
 ) -> None:
     assert len(timed_run(1.0, evaluation_seconds)) == 1
@@ -126,7 +126,7 @@ def test_the_remaining_time_of_a_run_by_epochs_includes_evaluations(evaluations_
     assert schedule.seconds_left(update) == pytest.approx(2400 * 0.1 + 8 * 5.0)
 
 
-def test_the_duration_of_an_evaluation_is_that_of_the_last_one() -> None:
+def test_the_next_evaluation_is_expected_to_take_as_long_as_the_last_one() -> None:
     schedule = EvalSchedule(Budget(epochs=1), 300, 600_000, HELD_OUT)
     schedule.record_evaluation(update_after(10, 1.0, 0.1), 7.0)
     assert schedule.evaluation_seconds == 7.0

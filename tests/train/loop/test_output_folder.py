@@ -38,7 +38,7 @@ def other_run(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
         process.kill()
 
 
-def test_a_second_run_is_refused(tmp_path: Path, other_run: "subprocess.Popen[str]") -> None:
+def test_a_second_run_is_rejected(tmp_path: Path, other_run: "subprocess.Popen[str]") -> None:
     link = tmp_path / "link"
     link.symlink_to(tmp_path)
     for folder in (tmp_path, link):
@@ -70,7 +70,7 @@ def test_temporary_files_of_killed_runs_are_removed(tmp_path: Path) -> None:
         assert os.listdir(tmp_path) == [LOCK_FILE]
 
 
-def refuse(folder: Path) -> None:
+def assert_rejected(folder: Path) -> None:
     with (
         pytest.raises(OutputError, match="exists: choose another folder"),
         prepared_folder(folder, [], overwrite=False),
@@ -78,9 +78,9 @@ def refuse(folder: Path) -> None:
         pass
 
 
-def test_a_refused_folder_is_unchanged(tmp_path: Path) -> None:
+def test_a_rejected_folder_is_unchanged(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").touch()
-    refuse(tmp_path)
+    assert_rejected(tmp_path)
     assert os.listdir(tmp_path) == ["metrics.jsonl"]
 
 
@@ -94,6 +94,6 @@ def test_files_written_by_another_run_before_the_lock_are_not_overwritten(
         return acquire(lock, **options)
 
     monkeypatch.setattr(FileLock, "acquire", acquire_late)
-    refuse(tmp_path)
+    assert_rejected(tmp_path)
     with prepared_folder(tmp_path, [], overwrite=True):
         pass

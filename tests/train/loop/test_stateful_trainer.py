@@ -37,7 +37,7 @@ def test_updates_describe_the_progress_of_training() -> None:
     assert len(updates) == 3 * updates_per_epoch
     assert [update.step for update in updates] == list(range(1, 3 * updates_per_epoch + 1))
     assert [update.step for update in updates if update.ends_epoch] == [16, 32, 48]
-    assert sum(update.characters for update in updates) == 3 * 4 * 249
+    assert sum(update.targets for update in updates) == 3 * 4 * 249
     assert updates[-1].progress == 1.0
     assert updates[-1].epochs == 3.0
     assert max(update.learning_rate for update in updates) > 50 * updates[-1].learning_rate

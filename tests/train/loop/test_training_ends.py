@@ -20,7 +20,7 @@ from textgen_train.report import divergence
 
 from tests.helpers.training_runs import make_run
 
-pytestmark = pytest.mark.usefixtures("_evaluations_after_every_pass")
+pytestmark = pytest.mark.usefixtures("_evaluations_after_every_epoch")
 
 
 def interrupt_after(run: TrainingRun, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:

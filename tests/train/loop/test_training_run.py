@@ -24,7 +24,7 @@ from textgen_train.report.progress import format_duration
 
 from tests.helpers.training_runs import RECIPE, make_run
 
-pytestmark = pytest.mark.usefixtures("_evaluations_after_every_pass")
+pytestmark = pytest.mark.usefixtures("_evaluations_after_every_epoch")
 
 
 def test_a_run_writes_model_metrics_samples_and_curves(tmp_path: Path) -> None:

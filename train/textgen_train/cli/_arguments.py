@@ -105,7 +105,7 @@ def add_budget(command: CommandParser) -> None:
         "--epochs",
         metavar="N",
         type=whole_number(1),
-        help="number of passes over the training text, instead of --minutes (default none, classic "
+        help="number of passes over the training text, instead of --minutes (default of the classic recipe: "
         f"{CLASSIC_EPOCHS})",
     )
     group.add_argument(
@@ -207,7 +207,7 @@ def recipe_from(arguments: argparse.Namespace, vocabulary_size: int = 0) -> AnyR
 
     Args:
         arguments: The parsed arguments.
-        vocabulary_size: Number of symbols of the corpus, on which the presets depend.
+        vocabulary_size: Number of symbols of the corpus, on which the presets depend; 0 if unknown.
 
     Raises:
         RecipeError: If a hyperparameter is out of range, has no effect, or is not part of the recipe.

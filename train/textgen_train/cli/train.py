@@ -91,7 +91,10 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
 
 
 def default_folder(source: str, corpus: Corpus) -> Path:
-    """Return the default output folder. The extension of a file is dropped; a folder has none."""
+    """Return the default output folder, which is named after the corpus.
+
+    The extension of a file name is dropped. The name of a folder is kept, even if it contains a dot.
+    """
     name = corpus.name if Path(source).is_dir() else Path(corpus.name).stem
     return Path(f"{name.replace(' ', '-') or 'text'}-model")
 
@@ -134,7 +137,7 @@ def run_to_end(run: "TrainingRun", folder: Path) -> int:
             run.run(interrupts.check)
     except KeyboardInterrupt as interrupt:
         if isinstance(interrupt.__cause__, TextgenError):
-            # An error that was raised after the interrupt.
+            # The interrupt was deferred, and an error was raised before it took effect.
             print_diagnostic(PROG, str(interrupt.__cause__))
         print_diagnostic(PROG, describe_best_model(folder, run.best), "interrupted")
         return EXIT_INTERRUPTED

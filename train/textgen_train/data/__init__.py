@@ -1,1 +1,1 @@
-"""Data for training: splits a corpus, encodes it as tokens, and arranges these in batches."""
+"""Data for training: the split of a corpus, its encoding as tokens, and batches of tokens."""

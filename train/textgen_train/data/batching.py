@@ -13,20 +13,18 @@ def lane_count(characters: int, batch: int, sequence_length: int) -> int:
     return max(1, min(batch, characters // (sequence_length + 1)))
 
 
-def sequences(
-    tokens: Tensor, lanes: int, sequence_length: int, offset: int
-) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(tokens: Tensor, lanes: int, sequence_length: int, offset: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Iterate over one epoch of a text that is cut into contiguous lanes of equal length.
 
-    Each sequence continues every lane at the end of the previous sequence, so the LSTM state can be carried.
-    Every character of a lane except the first is a target once, and all earlier characters of the lane are
-    its context. Overlapping windows would need ``sequence_length`` time steps per target. Up to ``lanes - 1``
-    characters at the end of the text are unused.
+    A batch has the next sequence of each lane. It begins where the previous batch ended, so the LSTM state
+    can be carried from batch to batch. Every character of a lane except the first is a target once, and its
+    context is all earlier characters of the lane. Overlapping windows would need ``sequence_length`` time
+    steps per target. Up to ``lanes - 1`` characters at the end of the text are unused.
 
     Args:
         tokens: Shape [characters], int64.
         lanes: Number of lanes.
-        sequence_length: Time steps per sequence; the last sequence may be shorter.
+        sequence_length: Time steps per batch; the last batch may be shorter.
         offset: Index of the character at which the first lane starts; the text wraps around at its end. A
             different offset in each epoch moves the boundaries between the lanes.
 

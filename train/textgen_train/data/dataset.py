@@ -31,8 +31,9 @@ class Dataset:
         normalization: The normalization that was applied to both texts.
         training: Tokens of the training text, shape [characters], int64.
         held_out: Tokens of the held-out text, shape [characters], int64; never trained on.
-        before_held_out: The input token from which the first held-out token is predicted. This is the last
-            training token, or the first token of a separate held-out text, which is then not scored.
+        before_held_out: The input token from which the first token of ``held_out`` is predicted. This is the
+            last training token, or the first token of a separate held-out text. In the second case,
+            ``held_out`` does not contain it.
         rare_count: Number of symbols that the unknown symbol replaces; 0 without an unknown symbol.
     """
 
@@ -51,11 +52,12 @@ class Dataset:
         """Return a random excerpt of the training text, to use as a prompt.
 
         Several candidates are drawn, and the one with the most distinct characters is returned. This avoids
-        rulers, tables and blank lines, which are poor prompts.
+        lines of dashes, tables and blank lines, which are poor prompts.
         """
         candidates = [self._draw_candidate(rng) for _ in range(EXCERPT_CANDIDATES)]
         best = max(candidates, key=lambda candidate: len(set(candidate)))
-        # If all candidates are empty, every symbol in them is unknown: use known text from anywhere.
+        # A candidate is empty if all its symbols are unknown. If all candidates are empty, use the longest
+        # known text instead.
         return best or self.tokenizer.decode(self._longest_known_run(self.training)[:EXCERPT_LENGTH])
 
     def _longest_known_run(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -132,7 +134,11 @@ def make_dataset(
 
 
 def _make_tokenizer(corpus: Corpus, training: str, symbols: list[str], min_count: int) -> CharacterTokenizer:
-    """Return a tokenizer of all symbols, or of an unknown symbol and the frequent ones if some are rare."""
+    """Return the tokenizer of a corpus.
+
+    If no symbol is rare, its vocabulary is all symbols. Otherwise it is the unknown symbol, which is token 0,
+    and the frequent symbols.
+    """
     counts = Counter(training)
     frequent = [symbol for symbol in symbols if counts[symbol] >= min_count]
     if min_count <= 1 or len(frequent) == len(symbols):

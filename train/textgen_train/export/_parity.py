@@ -1,4 +1,7 @@
-"""Comparison of an engine with torch: one step from each of many states."""
+"""Comparison of an engine with torch.
+
+Both compute one forward step from the same state and token. This is repeated for many states.
+"""
 
 import numpy as np
 import torch
@@ -9,28 +12,31 @@ from torch import Tensor
 from textgen_train.errors import ExportError
 from textgen_train.models.lstm import CharLSTM, LSTMState
 
-# The compared states are those before each of PARITY_STEPS tokens, in PARITY_LANES lanes of text.
+# The network reads PARITY_LANES lanes of PARITY_STEPS tokens each. The state before each token is compared.
 PARITY_LANES = 8
-
 PARITY_STEPS = 64
 
+# Seed of the random tokens that replace a missing text.
 PARITY_SEED = 0
 
-# Largest allowed difference. It is absolute for values up to 1, and relative to the largest value otherwise,
-# because rounding errors of float32 grow with the values. A wrong export differs by much more.
+# Largest allowed difference. If the largest value is above 1, the difference is relative to this value,
+# because rounding errors of float32 grow with the values. Otherwise it is absolute. A wrong export differs by
+# much more.
 MAX_DIFFERENCE = 1e-4
 
-# Very large weights amplify rounding errors. The allowed difference is at least this factor times the
-# rounding error of torch, measured against float64. It is above 1 because engines add in a different order.
+# Very large weights amplify rounding errors. Therefore a difference is also allowed up to this factor times
+# the rounding error of torch, which is the difference of its float32 and float64 results. The factor is above
+# 1 because engines add in a different order.
 MAX_ROUNDING_FACTOR = 10.0
 
 
 class Reference:
-    """Results of torch for one step from each of many states; ``check`` compares an engine with them.
+    """The results of torch for one step from each of many states. ``check`` compares an engine with them.
 
     Args:
         model: The trained network.
-        text: Shape [characters], int64, not empty. The states come from lanes of this text.
+        text: Tokens, shape [characters], int64, not empty. The network reads lanes of this text to get to the
+            compared states.
     """
 
     @torch.no_grad()
@@ -65,7 +71,7 @@ class Reference:
             self._tokens,
             State(dict(zip(("hidden", "cell"), (part.numpy() for part in self._state), strict=True))),
         )
-        names = ("logits", "next hidden state", "next cell state")
+        names = ("logits", "next hidden states", "next cell states")
         differences = [
             float(np.abs(actual - expected).max())
             for actual, expected in zip((logits, state["hidden"], state["cell"]), self._expected, strict=True)
@@ -74,8 +80,8 @@ class Reference:
             # `difference > tolerance` would be false for NaN.
             if not difference <= tolerance:
                 raise ExportError(
-                    f"the exported model was not written: its {name} and the trained network's differ by "
-                    f"{difference:.2g}, more than {tolerance:.2g}, with the engine {engine.name}"
+                    f"the exported model was not written: with the engine {engine.name}, its {name} differ "
+                    f"from those of the trained network by {difference:.2g}, more than {tolerance:.2g}"
                 )
         return differences[0]
 
@@ -88,7 +94,10 @@ def _text_lanes(text: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _spread_tokens(vocabulary: int, count: int) -> NDArray[np.int64]:
-    """Return ``count`` tokens: all of the vocabulary in turn, or an evenly spaced subset if it is larger."""
+    """Return ``count`` tokens that are spread over the vocabulary, shape [count].
+
+    They are all tokens in turn, or an evenly spaced subset if the vocabulary is larger than ``count``.
+    """
     if vocabulary <= count:
         return np.resize(np.arange(vocabulary), count)
     return np.linspace(0, vocabulary - 1, count).astype(np.int64)
@@ -112,6 +121,6 @@ def _forward_arrays(model: CharLSTM, tokens: Tensor, state: LSTMState) -> tuple[
 
 
 def _tolerance(expected: NDArray[np.floating], exact: NDArray[np.floating]) -> float:
-    """Return the largest allowed difference from torch, from its float32 and float64 results."""
+    """Return the largest allowed difference, given the float32 and the float64 results of torch."""
     rounding = float(np.abs(expected - exact).max())
     return max(MAX_DIFFERENCE * max(1.0, float(np.abs(expected).max())), MAX_ROUNDING_FACTOR * rounding)

@@ -27,7 +27,7 @@ class Exported:
     Attributes:
         content: The bytes of the model file.
         model: The model that the runtime loaded from these bytes.
-        largest_difference: Largest absolute difference between logits of torch and of any engine.
+        largest_difference: Largest absolute difference between torch's logits and those of an engine.
     """
 
     content: bytes
@@ -47,27 +47,29 @@ def export_onnx(
 ) -> Exported:
     """Write a trained network to a model file for this package's runtime or any other ONNX runtime.
 
-    First compare each engine with torch: one step from each of many states that ``text`` leads to. Torch and
-    the engine start each step from the same state. A comparison of long runs would fail for correct engines,
-    because a network with large weights is chaotic and amplifies rounding errors.
+    Each engine is first compared with torch. The network reads ``text`` in torch, which gives many states.
+    From each of these states, torch and the engine compute one step. If an engine computed many steps from
+    its own states, even a correct one could fail, because a network with large weights amplifies rounding
+    errors.
 
     Args:
         model: The trained network.
         metadata: Vocabulary, normalization, prompts and provenance. The vocabulary size must equal the
             number of outputs of the network.
         path: The model file. An existing file is replaced atomically, and stays if the export fails.
-        text: Text similar to the training text, shape [characters], int64; None for random tokens.
+        text: Tokens of a text similar to the training text, shape [characters], int64. If None, random
+            tokens are used.
 
     Returns:
         The exported model, and its largest difference from torch.
 
     Raises:
-        ExportError: If a weight is not finite. Also if an engine's logits or next state differ from torch's
-            by more than the tolerance: the maximum of 1e-4, 1e-4 times the largest value, and ten times the
-            rounding error of torch in float32.
+        ExportError: If a weight is NaN or infinite, or if the logits or the next state of an engine differ
+            from those of torch by more than the tolerance. The tolerance is the maximum of 1e-4, 1e-4 times
+            the largest value, and ten times the rounding error of torch in float32.
         OutputError: If the file cannot be written.
-        ValueError: If the vocabulary does not have the network's size, or if the text is empty or contains
-            other tokens.
+        ValueError: If the vocabulary does not have the network's size, if the text is empty, or if it
+            contains a token that is not in the vocabulary.
     """
     exported = build_checked(model, metadata, text)
     replace_file(path, exported.content)
@@ -79,7 +81,8 @@ def build_checked(
 ) -> Exported:
     """Build and check a model as ``export_onnx`` does, without writing it.
 
-    The arguments and errors are those of ``export_onnx``. ``threads`` is for the loaded model.
+    The arguments and errors are those of ``export_onnx``. ``threads`` is the number of threads of the
+    returned model.
     """
     size = model.output.out_features
     if len(metadata.tokenizer) != size:
@@ -92,7 +95,7 @@ def build_checked(
         )
     if text is not None and not (len(text) and text.min() >= 0 and text.max() < size):
         raise ValueError(f"the text must contain at least one token, and only tokens from 0 to {size - 1}")
-    content = build_model(*describe_network(model), metadata).SerializeToString()
+    content = build_model(*network_and_weights(model), metadata).SerializeToString()
     loaded = open_model(content, threads=threads)
     if text is None:
         text = np.random.default_rng(PARITY_SEED).integers(size, size=PARITY_LANES * PARITY_STEPS)
@@ -101,10 +104,10 @@ def build_checked(
     return Exported(content, loaded, max(reference.check(engine) for engine in engines))
 
 
-def describe_network(model: CharLSTM) -> tuple[Network, list[LayerWeights]]:
-    """Return the description of the network and the float32 arrays of each of its layers.
+def network_and_weights(model: CharLSTM) -> tuple[Network, list[LayerWeights]]:
+    """Return the description of a network, and the float32 arrays of each of its layers.
 
-    The two biases of torch's LSTM are added into one.
+    torch's LSTM has two biases. Their sum is returned.
     """
     network = lstm_network(
         model.output.out_features,

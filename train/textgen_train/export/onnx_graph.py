@@ -3,9 +3,9 @@
 ``build_model`` is the entry point. ``_WRITERS`` maps each layer type to the function that writes its nodes;
 add a GRU there.
 
-torch's own exporter traces the LSTM to about twenty nodes. Many of them slice and transpose weights, which
-takes time at every step. The graph built here has one LSTM node per layer. This module needs onnx and numpy,
-but not torch.
+torch's own exporter writes an LSTM layer as about twenty nodes. Many of them slice and transpose weights,
+which takes time at every step. The graph of this module has one LSTM node per layer. The module needs onnx
+and numpy, but not torch.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import LSTM, Embedding, Layer, Linear, Network
 from textgen_runtime.model_file.reader import OPSET
 
-# The oldest version that can represent the graph, so that old and other ONNX runtimes can load it.
+# The oldest version of the ONNX format that can represent the graph, so that old ONNX runtimes can load it.
 IR_VERSION = 9
 
 # torch orders the four gates as input, forget, cell, output; ONNX as input, output, forget, cell.
@@ -30,7 +30,7 @@ ONNX_GATES_IN_TORCH_ORDER = (0, 3, 1, 2)
 MAX_PARAMETERS = 510_000_000
 
 # The float32 arrays of a layer, in torch's layout:
-# Embedding: weight [inputs, outputs]; the identity matrix for one-hot input.
+# Embedding: weight [inputs, outputs]. For one-hot input it is the identity matrix.
 # LSTM: input [4 * outputs, inputs], recurrent [4 * outputs, outputs], bias [4 * outputs]. The gates are in
 #   the order input, forget, cell, output. The bias is the sum of torch's two biases.
 # Linear: weight [outputs, inputs], bias [outputs].
@@ -95,7 +95,7 @@ class _GraphBuilder:
         """Add a constant tensor and return its name.
 
         Raises:
-            ValueError: If it does not have the given shape.
+            ValueError: If the array does not have the given shape.
         """
         if shape is not None and array.shape != shape:
             raise ValueError(f"{name} must have shape {shape}, not {array.shape}")
@@ -109,7 +109,7 @@ class _GraphBuilder:
         return self._state_name(name, layer), self._state_name(NEXT + name, layer)
 
     def _state_name(self, name: str, layer: int) -> str:
-        """Return the name of a layer's part of a state tensor; with one layer the tensor is not split."""
+        """Return the name of a layer's part of a state tensor, or of the tensor if there is one layer."""
         layers, _ = self._network.state[name.removeprefix(NEXT)]
         return name if layers == 1 else f"{name}_{layer}"
 

@@ -1,7 +1,11 @@
-"""The state of a training run: the value that a checkpoint file will hold.
+"""The content of a checkpoint: the complete state of a training run, in memory.
 
-It consists of tensors, numbers, strings, None, lists and dicts, so it can be stored without pickle. It does
-not contain the learning-rate schedule, which is a function of the step and the used fraction of the budget.
+No code stores it on disk yet: such code would be a ``Watcher`` in ``report/`` that writes the result of
+``TrainingRun.state``, and an option of ``textgen-train`` that passes it to ``TrainingRun.restore``.
+
+The state consists of tensors, numbers, strings, None, lists and dicts, so it can be stored without pickle. It
+does not contain the learning-rate schedule, which is a function of the step and the used fraction of the
+budget.
 """
 
 from dataclasses import dataclass
@@ -14,25 +18,27 @@ from torch import Tensor
 class TrainerState:
     """The complete state of a trainer.
 
-    With a budget of epochs it determines all later weights to the bit.
+    With a budget of epochs, this state determines all later weights to the bit.
 
     Attributes:
         step: Number of updates so far.
-        seconds: Time since the first update began, including time between updates.
-        weights: Trained weights of the network, by name.
-        optimizers: Tensors of the optimizers, by weight name and tensor name.
-        carried: State of the network after the last update, by name. Each has shape [layers, lanes, units],
-            float32. Empty if each window starts from the initial state.
-        dropout_rngs: State of the generator of dropout masks of each replica; uint8.
-        order_rng: State of the generator of the text order (lane offsets or a permutation of the windows),
-            from before the epoch of the next update. The position in the epoch follows from ``step``.
+        seconds: Time since the first update began, including the time between updates.
+        weights: Trained weights of the network, by parameter name; float32.
+        optimizers: Tensors that the optimizers store, by parameter name and tensor name; float32.
+        carried_state: State of the network after the last update: ``hidden`` and ``cell``, each of shape
+            [layers, lanes, units], float32. Empty for ``ClassicTrainer``, which carries no state.
+        dropout_rngs: For each replica, the state of the generator of its dropout masks; uint8.
+        order_rng: State of the generator that draws the text order of each epoch. It is the state at the
+            start of the epoch of the next update, from which this epoch is drawn again. The position within
+            the epoch follows from ``step``. A uint8 tensor for ``ClassicTrainer``, a list for
+            ``StatefulTrainer``.
     """
 
     step: int
     seconds: float
     weights: dict[str, Tensor]
     optimizers: dict[str, dict[str, Tensor]]
-    carried: dict[str, Tensor]
+    carried_state: dict[str, Tensor]
     dropout_rngs: list[Tensor]
     order_rng: Tensor | list[Any]
 
@@ -43,16 +49,17 @@ class TrainingState:
 
     Attributes:
         trainer: State of the trainer.
-        schedule: State of ``EvalSchedule``: time of the last evaluation, and duration of an evaluation.
+        eval_schedule: State of ``EvalSchedule``: the number and the duration of evaluations, and the step and
+            time of the last one.
         since_evaluation: State of ``UpdateTotals``: totals over the updates since the last evaluation.
         evaluations: All evaluations so far, each with the fields of ``Evaluation``.
         best: The evaluation of the best model; None before the first evaluation.
         samples: The samples of each evaluation; "" if none were drawn.
-        samples_rng: State of the generator of samples; empty if none are drawn.
+        samples_rng: State of the generator of prompts and seeds of samples; empty if no samples are drawn.
     """
 
     trainer: TrainerState
-    schedule: dict[str, float]
+    eval_schedule: dict[str, float]
     since_evaluation: dict[str, Any]
     evaluations: list[dict[str, Any]]
     best: dict[str, Any] | None
@@ -60,7 +67,7 @@ class TrainingState:
     samples_rng: list[Any]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the state as nested dicts, for storage; tensors, lists and dicts are shared, not copied."""
+        """Return the state as nested dicts, to be stored. Tensors, lists and dicts are shared, not copied."""
         return {**vars(self), "trainer": dict(vars(self.trainer))}
 
     @classmethod

@@ -1,8 +1,9 @@
-"""The textbook's experiment, for comparison: an LSTM with 128 units on overlapping windows, one-hot input.
+"""The textbook's experiment, for comparison with the default recipe.
 
-F. Chollet, Deep Learning with Python (2017), listing 8.1 and following. A window of 60 characters starts at
-every third character. It starts from the initial state and has one target, the next character. The optimizer
-is RMSprop with a constant learning rate of 0.01 and batches of 128 windows.
+F. Chollet, Deep Learning with Python (2017), listing 8.1 and following. An LSTM with 128 units is trained on
+overlapping windows of one-hot characters. A window of 60 characters begins at every third character of the
+text. It has one target, the next character, and the LSTM starts from the initial state. The optimizer is
+RMSprop with a constant learning rate of 0.01 and batches of 128 windows.
 
 The initial weights are those of Keras. RMSprop adds epsilon to the square root, as Keras did in 2017; Keras
 3 adds it under the root. The gates are sigmoids, as in Keras since 2.3, not the earlier hard sigmoids. As in
@@ -39,8 +40,8 @@ def classic_network(vocabulary_size: int, units: int) -> CharLSTM:
     is 1.
     """
     model = CharLSTM(vocabulary_size, units=units, embedding=vocabulary_size)
-    # One-hot input is an embedding with the identity matrix, looked up per batch. The textbook allocates one
-    # array for all windows, about 700 MB for a book.
+    # An embedding with the identity matrix makes one-hot input for one batch at a time. The textbook makes it
+    # for all windows at once, in an array of about 700 MB for a book.
     nn.init.eye_(model.embedding.weight).requires_grad_(False)
     nn.init.xavier_uniform_(model.output.weight)
     nn.init.zeros_(model.output.bias)
@@ -49,7 +50,7 @@ def classic_network(vocabulary_size: int, units: int) -> CharLSTM:
     nn.init.orthogonal_(lstm["weight_hh_l0"])
     with torch.no_grad():
         lstm["bias_ih_l0"].zero_()[units : 2 * units] = 1.0
-    # Keras has one bias, torch two.
+    # Keras has one bias, and torch has two. The second one stays zero.
     nn.init.zeros_(lstm["bias_hh_l0"]).requires_grad_(False)
     return model
 
@@ -69,7 +70,7 @@ class ClassicTrainer(Trainer):
         ValueError: If the text is too short for one window, or ``threads`` is below 1.
     """
 
-    # A window of 60 characters has one target.
+    # The training speed is in windows, because each window has one target.
     unit = "windows"
 
     def __init__(  # noqa: PLR0913 (all are needed; the last has a default)

@@ -9,13 +9,13 @@ class Evaluation:
 
     Attributes:
         step: Number of updates so far.
-        epoch: Epochs so far, with a fraction.
+        epoch: Number of epochs so far, which may be fractional.
         seconds: Time since training began, including evaluations.
         training_nats: Mean training loss per character since the previous evaluation. With dropout it can be
             higher than the held-out loss, which is computed without dropout.
         held_out_nats: Mean loss per character of the held-out text.
         bits_per_character: ``held_out_nats`` in bits.
-        learning_rate: Learning rate of the last update. It is AdamW's if Muon has a separate one.
+        learning_rate: Learning rate of the last update. With Muon, this is the learning rate of AdamW.
         characters_per_second: Training speed since the previous evaluation; None for ``ClassicTrainer``.
         windows_per_second: Training speed of ``ClassicTrainer``, in windows with one target each; else None.
     """

@@ -10,8 +10,8 @@ from textgen_train.recipe import Budget
 from .update import Update
 
 # The first evaluation is early, so that a user soon sees whether the loss falls. It begins after this
-# fraction of the run or after a minute, whichever is earlier. If it would not end within a tenth of the run,
-# it is scheduled like the later ones.
+# fraction of the run or after a minute, whichever is earlier. If it would end after more than a tenth of the
+# run, it begins later: after ten times the duration of an evaluation.
 FIRST_EVALUATION_FRACTION = 0.05
 MAX_SECONDS_TO_FIRST = 60.0
 
@@ -23,12 +23,13 @@ MAX_EVALUATION_FRACTION = 0.1
 MAX_TIMED_EVALUATIONS = 20
 MIN_SECONDS_BETWEEN = 10.0
 
-# With a budget of epochs, the schedule counts updates instead of time, so that a repeated run keeps the same
-# model. An evaluation follows an epoch if there were at least MIN_UPDATES_BETWEEN updates since the previous
-# one. Long epochs have an evaluation every MAX_UPDATES_BETWEEN updates.
+# With a budget of epochs, the schedule counts updates instead of time. A repeated run then evaluates after
+# the same updates and saves the same model. An evaluation follows an epoch if there were at least
+# MIN_UPDATES_BETWEEN updates since the previous evaluation. Within a long epoch, there is an evaluation every
+# MAX_UPDATES_BETWEEN updates.
 MIN_UPDATES_BETWEEN = 200
 MAX_UPDATES_BETWEEN = 2000
-# Time to train on a character, relative to the time to evaluate one. An approximation.
+# Approximate ratio of the time to train on a character to the time to evaluate it.
 TRAINING_COST_RATIO = 3.0
 
 
@@ -39,27 +40,29 @@ class EvalSchedule:
         budget: Budget of the run.
         updates_per_epoch: Number of updates per epoch.
         characters_per_epoch: Number of input characters per epoch.
-        held_out: Number of held-out characters.
+        held_out_characters: Number of held-out characters.
 
     Attributes:
-        evaluation_seconds: Duration of the last evaluation; an estimate before the first one.
+        evaluation_seconds: Duration of the last evaluation. Before the first evaluation, it is an estimate,
+            or 0 if there is none.
     """
 
     def __init__(
-        self, budget: Budget, updates_per_epoch: int, characters_per_epoch: int, held_out: int
+        self, budget: Budget, updates_per_epoch: int, characters_per_epoch: int, held_out_characters: int
     ) -> None:
         self._budget, self._updates_per_epoch = budget, updates_per_epoch
-        # Duration of an evaluation, in updates.
-        duration = held_out / TRAINING_COST_RATIO * updates_per_epoch / characters_per_epoch
-        self._min_updates = max(MIN_UPDATES_BETWEEN, math.ceil(duration / MAX_EVALUATION_FRACTION))
+        # The number of updates that take as long as an evaluation.
+        updates = held_out_characters / TRAINING_COST_RATIO * updates_per_epoch / characters_per_epoch
+        self._min_updates = max(MIN_UPDATES_BETWEEN, math.ceil(updates / MAX_EVALUATION_FRACTION))
         self.evaluation_seconds = 0.0
         self._evaluations = 0
         # The step of the last evaluation, and the time at its end.
         self._last_step, self._last_seconds = 0, 0.0
+        # Total duration of all evaluations.
         self._paused_seconds = 0.0
 
     def record_evaluation(self, update: Update, seconds: float) -> None:
-        """Record the duration of an evaluation after an update."""
+        """Record that an evaluation after this update took this number of seconds."""
         self._evaluations += 1
         self._last_step, self._last_seconds = update.step, update.seconds + seconds
         self._paused_seconds += seconds
@@ -116,8 +119,8 @@ class EvalSchedule:
             interval = min(FIRST_EVALUATION_FRACTION * total, MAX_SECONDS_TO_FIRST)
             if interval + duration > MAX_EVALUATION_FRACTION * total:
                 interval = min_interval
-        # Not shortly before the end, because the last update is always evaluated. Not if the evaluation takes
-        # a third or more of the remaining time.
+        # An evaluation is not due shortly before the end, because there is always one after the last update.
+        # It is also not due if it would take a third or more of the remaining time.
         seconds_left = total * (1.0 - update.progress)
         seconds_since = update.seconds - self._last_seconds
         return seconds_since >= interval and seconds_left > max(interval / 2, 3 * duration)
@@ -143,45 +146,45 @@ class UpdateTotals:
 
     Attributes:
         updates: Number of updates.
-        characters: Number of targets in these updates.
+        targets: Number of targets in these updates.
         last: The last update; None if there was none.
     """
 
     def __init__(self) -> None:
         self.updates = 0
-        self.characters = 0
+        self.targets = 0
         self._total_nats = 0.0
         self.last: Update | None = None
-        # From a restored state.
+        # Time up to the restored state; 0 without one.
         self._seconds_before = 0.0
         self._started = perf_counter()
 
     def start_clock(self) -> None:
-        """Start to measure the time, which is added to that of a restored state."""
+        """Start to measure the time. The time before a restored state is added to it."""
         self._started = perf_counter() - self._seconds_before
 
     def add(self, update: Update) -> None:
         """Add an update to the totals."""
         self.updates += 1
-        self.characters += update.characters
-        self._total_nats += update.characters * update.nats
+        self.targets += update.targets
+        self._total_nats += update.targets * update.nats
         self.last = update
 
     @property
     def nats(self) -> float:
-        """Mean training loss per target."""
-        return self._total_nats / max(self.characters, 1)
+        """Mean training loss per target, in nats."""
+        return self._total_nats / max(self.targets, 1)
 
     @property
     def speed(self) -> float:
         """Targets per second: characters per second or windows per second."""
-        return self.characters / max(perf_counter() - self._started, 1e-9)
+        return self.targets / max(perf_counter() - self._started, 1e-9)
 
     def state(self) -> dict[str, Any]:
         """Return the state as numbers and a dict."""
         return {
             "updates": self.updates,
-            "characters": self.characters,
+            "targets": self.targets,
             "total_nats": self._total_nats,
             "seconds": perf_counter() - self._started,
             "last": None if self.last is None else asdict(self.last),
@@ -189,9 +192,9 @@ class UpdateTotals:
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "UpdateTotals":
-        """Create totals from the result of ``state``. The time since then does not count."""
+        """Create totals from the result of ``state``. The time between the two calls does not count."""
         totals = cls()
-        totals.updates, totals.characters = state["updates"], state["characters"]
+        totals.updates, totals.targets = state["updates"], state["targets"]
         totals._total_nats = state["total_nats"]
         totals.last = None if state["last"] is None else Update(**state["last"])
         totals._seconds_before = state["seconds"]

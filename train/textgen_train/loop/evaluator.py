@@ -41,7 +41,7 @@ class Evaluator:
         threads: Number of threads of the exported model.
 
     Attributes:
-        best: The evaluation of the best model, which is in the model file; None if there is no file.
+        best: The evaluation of the model in the model file, which is the best so far; None if there is none.
         evaluations: All evaluations so far.
         export_error: The last error of an export; None if there was none.
     """
@@ -66,7 +66,7 @@ class Evaluator:
 
     @property
     def files(self) -> list[str]:
-        """The list ``[MODEL_FILE]``; empty if the file has not been written."""
+        """Name of the model file in a list, which is empty before the file is written."""
         return [MODEL_FILE] * (self.best is not None)
 
     @property
@@ -87,13 +87,13 @@ class Evaluator:
         return export_end - started + scoring_seconds
 
     def evaluate(self, status: Status) -> EvaluationHistory | None:
-        """Compute the held-out loss of the model, write it if it is the best, and draw samples.
+        """Compute the held-out loss of the model, save the model if it is the best so far, and draw samples.
 
         Args:
             status: Progress since the last evaluation.
 
         Returns:
-            All evaluations so far; None if the export failed, after a warning.
+            All evaluations so far. If the export failed, a warning was given and the result is None.
 
         Raises:
             TrainingError: If the held-out loss is NaN or infinite.

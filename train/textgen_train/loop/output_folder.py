@@ -14,8 +14,8 @@ METRICS_FILE = "metrics.jsonl"
 CURVES_FILE = "loss.png"
 FILES = (MODEL_FILE, METRICS_FILE, SAMPLES_FILE, CURVES_FILE)
 
-# The lock file is never removed: another run may have opened it and would lock a deleted file. The operating
-# system releases the lock when the process ends.
+# The lock file is never removed. Another run may already have opened it, and would then lock a deleted file.
+# The operating system releases the lock when the process ends.
 LOCK_FILE = ".textgen-train.lock"
 
 
@@ -42,7 +42,8 @@ def prepared_folder(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool)
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
-            # Check before locking too, so that an error leaves no lock file in the folder.
+            # Check once before locking, so that an error leaves no lock file in the folder. The check is
+            # repeated below, because another run may write files before this one holds the lock.
             _check_overwrites(folder, corpora, overwrite=overwrite)
             stack.enter_context(FileLock(folder / LOCK_FILE, timeout=0))
         except Timeout:

@@ -1,9 +1,12 @@
-"""Data-parallel training: replicas of a network, one thread per replica, each with part of the batch's lanes.
+"""Data-parallel training with replicas of a network.
+
+Each replica has its own thread, and computes the gradient for a part of the batch's lanes.
 
 The alternative is multithreading inside torch's operations. Its threads synchronize in each of the thousand
-operations of an update. If another program occupies one of the processors, all other threads spin until it
-is free. With two busy programs on two cores, training was 18 times slower than with one thread. Replicas
-synchronize once per update, and sleep while they wait. An update takes as long as its slowest replica.
+operations of an update. If another program occupies a processor, all other threads spin until that processor
+is free. With two busy programs on two cores, training with torch's two threads was 18 times slower than with
+one. Replicas synchronize once per update, and sleep while they wait. An update takes as long as its slowest
+replica.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +19,7 @@ from torch import Tensor
 
 from textgen_train.models.lstm import CharLSTM
 
-# A matrix product with fewer rows is hardly faster.
+# Minimum number of lanes per replica. A matrix product with fewer rows takes about the same time.
 MIN_LANES = 8
 
 # Distance between the seeds of replicas. With consecutive seeds, replica 1 of a run would have the same masks
@@ -32,8 +35,9 @@ class Replicas:
 
     Args:
         model: The first replica. The others are copies with the same parameters.
-        lanes: Batch size.
-        threads: Maximum number of replicas. If there are several, each has at least ``MIN_LANES`` lanes.
+        lanes: Number of lanes of a batch.
+        threads: Maximum number of replicas. If there are several replicas, each has at least ``MIN_LANES``
+            lanes.
         seed: Seed of the dropout masks.
 
     Attributes:
@@ -71,7 +75,7 @@ class Replicas:
             replica.generator = rng
 
     def lane_slices(self, lanes: int) -> list[slice]:
-        """Return the lanes of each replica, for a batch of this size."""
+        """Return the lanes of each replica, for a batch of ``lanes`` lanes."""
         count = len(self)
         return [slice(lanes * i // count, lanes * (i + 1) // count) for i in range(count)]
 
@@ -79,8 +83,9 @@ class Replicas:
         """Compute the gradient of the sum of the replicas' losses and store it in the parameters.
 
         Args:
-            loss: Called once per replica with its index and its network; returns a scalar. The call for the
-                first replica is on the caller's thread, each of the others on a separate thread.
+            loss: A function that is called once per replica, with the index and the network of the replica,
+                and returns a scalar. It runs on the caller's thread for the first replica, and on a thread of
+                its own for each of the others.
 
         Returns:
             The sum of the losses.
@@ -109,7 +114,7 @@ class Replicas:
             futures += [self._workers.submit(call, i) for i in range(1, len(self))]
             return [call(0), *(future.result() for future in futures)]
         finally:
-            # Wait after an interrupt too: nobody else may use the networks while a replica does.
+            # Also wait after an interrupt: the caller must not use a network while a replica still computes.
             wait(futures)
 
 

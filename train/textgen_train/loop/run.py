@@ -33,7 +33,7 @@ class TrainingRun:
 
     @property
     def best(self) -> Evaluation | None:
-        """The evaluation of the best model, which is in the model file; None if there is no file."""
+        """The evaluation of the model in the model file, which is the best so far; None if there is none."""
         return self._evaluator.best
 
     @property
@@ -49,8 +49,8 @@ class TrainingRun:
         """Train until the budget is used up.
 
         Args:
-            check_interrupt: Called before the first update and after each update, including its evaluation.
-                It may raise KeyboardInterrupt.
+            check_interrupt: Called before the first update and after each update. If an evaluation follows
+                the update, it is called after the evaluation. It may raise KeyboardInterrupt.
 
         Raises:
             KeyboardInterrupt: If interrupted. The current model is evaluated first, and the model file
@@ -76,14 +76,14 @@ class TrainingRun:
             raise self._evaluator.export_error
 
     def state(self) -> TrainingState:
-        """Return a copy of the complete state of the run, which a checkpoint file would store.
+        """Return a copy of the complete state of the run, which a checkpoint file would contain.
 
         Raises:
             TrainingError: If the last update failed or was interrupted.
         """
         return TrainingState(
             trainer=self._trainer.state(),
-            schedule=self._schedule.state(),
+            eval_schedule=self._schedule.state(),
             since_evaluation=self._totals.state(),
             **self._evaluator.state(),
         )
@@ -98,13 +98,13 @@ class TrainingRun:
             TrainingError: If the state does not fit the trainer.
         """
         self._trainer.restore(state.trainer)
-        self._schedule.restore(state.schedule)
+        self._schedule.restore(state.eval_schedule)
         self._trainer.reserved_seconds = self._schedule.evaluation_seconds
         self._totals = UpdateTotals.from_state(state.since_evaluation)
         self._evaluator.restore(state.as_dict())
 
     def _train(self, check_interrupt: Callable[[], None]) -> None:
-        # A restored state may be from between an update and its evaluation.
+        # A restored state may have been taken after an update and before its evaluation.
         if self._totals.last is not None and self._schedule.is_due(self._totals.last):
             self._evaluate()
         for update in self._trainer.updates():
@@ -115,7 +115,7 @@ class TrainingRun:
             if self._schedule.is_due(update):
                 self._evaluate()
             check_interrupt()
-        # Evaluate the last updates if the time ran out before an evaluation was due.
+        # If the time ran out before an evaluation was due, evaluate the final model.
         self._evaluate()
 
     def _status(self, update: Update) -> Status:
@@ -143,8 +143,8 @@ class TrainingRun:
         for watcher in self._watchers:
             watcher.on_evaluation_start(status)
         history = self._evaluator.evaluate(status)
-        # Reset the totals before notifying the watchers: a state that they request must be from after the
-        # evaluation.
+        # Reset the totals before the watchers are notified. If a watcher requests the state, it must describe
+        # the run after the evaluation.
         evaluation_end = perf_counter()
         self._totals = UpdateTotals()
         self._schedule.record_evaluation(update, evaluation_end - started)

@@ -26,7 +26,7 @@ def sample_text(model: Model, prompt: str, seed: int) -> str:
 
 
 class Samples:
-    """Draws samples from a model, each time with a new excerpt of the training text as the prompt.
+    """Draws samples from a model. Each call uses a new excerpt of the training text as the prompt.
 
     Args:
         dataset: Provides the excerpts.

@@ -1,4 +1,4 @@
-"""The trainer of the default recipe: parallel lanes, a carried state, and a loss at each character."""
+"""The trainer of the default recipe, with a state that is carried from batch to batch."""
 
 import math
 import random
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from textgen_train.data.batching import lane_count, sequences
+from textgen_train.data.batching import batches, lane_count
 from textgen_train.errors import TrainingError
 from textgen_train.models.lstm import CharLSTM, LSTMState
 from textgen_train.models.output_loss import output_loss
@@ -24,7 +24,7 @@ from .replicas import Replicas, resolve_thread_count
 from .rng_state import python_rng_from_state, python_rng_state
 from .trainer import Trainer
 
-# One input and one target.
+# Training needs at least one input and one target.
 MIN_TEXT = 2
 
 ADAMW_BETAS = (0.9, 0.99)
@@ -34,8 +34,8 @@ class StatefulTrainer(Trainer):
     """Trains a new model on a text with truncated backpropagation through time.
 
     The text is cut into contiguous lanes, which form the batch. Each update uses the next sequence of each
-    lane and starts from the state after the previous one. Muon updates the LSTM's matrices if ``muon_lr`` is
-    above 0. AdamW updates all other weights.
+    lane and starts from the state at the end of the previous sequence. Muon updates the LSTM's matrices if
+    ``muon_lr`` is above 0. AdamW updates all other weights.
 
     Args:
         text: Shape [characters], int64; at least two characters.
@@ -91,7 +91,7 @@ class StatefulTrainer(Trainer):
         adamw = torch.optim.AdamW(
             other_weights, recipe.learning_rate, ADAMW_BETAS, weight_decay=recipe.weight_decay, fused=True
         )
-        # Each optimizer with its learning rate before the schedule.
+        # Each optimizer, and its learning rate before it is multiplied by the factor of the schedule.
         self._optimizers: list[tuple[torch.optim.Optimizer, float]] = [(adamw, recipe.learning_rate)]
         if matrices:
             muon = Muon(matrices, recipe.muon_lr, recipe.muon_weight_decay)
@@ -102,7 +102,7 @@ class StatefulTrainer(Trainer):
             self._lane_states = self._initial_states()
         offset = self._order_rng.randrange(len(self._text))
         yield from islice(
-            sequences(self._text, self._lane_count, self._recipe.sequence_length, offset), first, None
+            batches(self._text, self._lane_count, self._recipe.sequence_length, offset), first, None
         )
 
     def _all_optimizers(self) -> Sequence[torch.optim.Optimizer]:
@@ -114,7 +114,7 @@ class StatefulTrainer(Trainer):
 
     def _restore_carried_state(self, state: dict[str, Tensor]) -> None:
         self._lane_states = [
-            # The same memory layout as after an update, so that the next update computes the same bits.
+            # Copy to the memory layout that an update leaves, because the layout affects rounding.
             (
                 state["hidden"][:, lanes].clone(memory_format=torch.contiguous_format),
                 state["cell"][:, lanes].clone(memory_format=torch.contiguous_format),

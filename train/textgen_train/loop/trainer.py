@@ -1,4 +1,4 @@
-"""The base class of both trainers: the loop of updates until the budget is used up."""
+"""The base class of both trainers. It makes updates until the budget is used up."""
 
 import math
 from abc import ABC, abstractmethod
@@ -30,7 +30,8 @@ class Trainer(ABC):
         learning_rate: Learning rate of the recipe, before the schedule.
 
     Attributes:
-        unit: Unit of the training speed. One unit has one target.
+        unit: The unit in which training speed is counted: characters, or windows for ``ClassicTrainer``. Each
+            has one target.
         replicas: Replicas of the network.
         model: The network.
         budget: Duration of the training.
@@ -55,19 +56,19 @@ class Trainer(ABC):
         self._base_lr = learning_rate
         self._step = 0
         self._is_updating = False
-        # State of the generator of the text order, from before the epoch of the next update.
+        # State of the generator of the text order at the start of the epoch of the next update.
         self._epoch_order_rng_state = self._order_rng_state()
-        # Duration of earlier calls of `updates`.
+        # Total duration of earlier calls of `updates`.
         self._seconds_before = 0.0
-        # Start of the current call, minus the duration of earlier ones; None between calls.
+        # Start of the current call, moved back by the duration of earlier calls; None between calls.
         self._started: float | None = None
 
     def updates(self) -> Iterator[Update]:
         """Train until the budget is used up, and yield after each update.
 
         The caller's time between updates counts towards a budget of minutes. While the iterator is active,
-        torch's operations are single-threaded, including the caller's, because the replicas run in parallel.
-        Another call continues after the last update.
+        all operations of torch are single-threaded, because the replicas run in parallel. This includes the
+        operations of the caller. Another call continues after the last update.
 
         Raises:
             TrainingError: If the loss is NaN or infinite.
@@ -95,7 +96,7 @@ class Trainer(ABC):
             seconds=self._seconds(),
             weights={name: weight.detach().clone() for name, weight in self._trained_parameters().items()},
             optimizers=optimizer_state(self._all_optimizers(), self.model),
-            carried=self._carried_state(),
+            carried_state=self._carried_state(),
             dropout_rngs=self.replicas.rng_states(),
             order_rng=self._epoch_order_rng_state,
         )
@@ -124,7 +125,7 @@ class Trainer(ABC):
             for name, weight in weights.items():
                 weight.copy_(state.weights[name])
         restore_optimizer_state(self._all_optimizers(), self.model, state.optimizers)
-        self._restore_carried_state(state.carried)
+        self._restore_carried_state(state.carried_state)
         self._step, self._epoch_order_rng_state = state.step, self._order_rng_state()
         self._seconds_before, self._is_updating = state.seconds, False
 
@@ -141,7 +142,7 @@ class Trainer(ABC):
                 f"the training state has {len(state.dropout_rngs)} replicas, but this trainer has "
                 f"{len(self.replicas)}: train with the same number of threads"
             )
-        if shapes(state.carried) != shapes(self._carried_state()):
+        if shapes(state.carried_state) != shapes(self._carried_state()):
             raise TrainingError(
                 "the training state has another number of lanes: use the same text and recipe"
             )
@@ -176,7 +177,7 @@ class Trainer(ABC):
                     return
 
     def _update(self, inputs: Tensor, targets: Tensor) -> Update:
-        # Computed after the caller's pause, which counts towards a budget of minutes.
+        # The time that the caller spent since the last update counts towards a budget of minutes.
         lr_factor = self._lr_factor(self._step, self._progress())
         self._is_updating = True
         nats = self._update_weights(inputs, targets, lr_factor)
@@ -192,14 +193,17 @@ class Trainer(ABC):
             seconds=self._seconds(),
             progress=self._progress(),
             learning_rate=lr_factor * self._base_lr,
-            characters=targets.numel(),
+            targets=targets.numel(),
             nats=nats,
             ends_epoch=self._step % self.updates_per_epoch == 0,
         )
 
     @abstractmethod
     def _batches(self, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the inputs and targets of one epoch: ``updates_per_epoch`` batches.
+        """Yield the batches of one epoch, each as inputs and targets; int64.
+
+        There are ``updates_per_epoch`` batches. Inputs have shape [time, batch]. Targets have the same shape,
+        or [batch] for ``ClassicTrainer``.
 
         Args:
             first: Index of the first batch to yield. Skipping batches does not change the text order.
@@ -211,7 +215,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def _carried_state(self) -> dict[str, Tensor]:
-        """Return a copy of the state after the last update; each tensor is [layers, lanes, units]."""
+        """Return a copy of the state after the last update, each tensor of shape [layers, lanes, units]."""
 
     @abstractmethod
     def _restore_carried_state(self, state: dict[str, Tensor]) -> None:
@@ -231,7 +235,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def _lr_factor(self, step: int, progress: float) -> float:
-        """Return the factor of the schedule on the learning rate.
+        """Return the factor by which the schedule multiplies the learning rate.
 
         Args:
             step: Index of the update, from 0.
@@ -241,6 +245,11 @@ class Trainer(ABC):
     @abstractmethod
     def _update_weights(self, inputs: Tensor, targets: Tensor, lr_factor: float) -> float:
         """Make one update of the weights.
+
+        Args:
+            inputs: A batch of ``_batches``.
+            targets: The targets of this batch.
+            lr_factor: Result of ``_lr_factor``.
 
         Returns:
             Mean loss per target in nats, before the update.

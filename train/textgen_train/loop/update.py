@@ -9,12 +9,12 @@ class Update:
 
     Attributes:
         step: Number of updates so far, including this one.
-        epochs: Epochs so far, with a fraction.
+        epochs: Number of epochs so far, which may be fractional.
         seconds: Time since the first update began.
         progress: Fraction of the budget used, in [0, 1].
-        learning_rate: Learning rate of this update. It is AdamW's if Muon has a separate one.
-        characters: Number of targets, which is the number of windows for ``ClassicTrainer``.
-        nats: Mean loss of the targets, before the update.
+        learning_rate: Learning rate of this update. With Muon, this is the learning rate of AdamW.
+        targets: Number of predicted characters. For ``ClassicTrainer``, this is the number of windows.
+        nats: Mean loss per target, in nats, before the update.
         ends_epoch: Whether this is the last update of an epoch.
     """
 
@@ -23,6 +23,6 @@ class Update:
     seconds: float
     progress: float
     learning_rate: float
-    characters: int
+    targets: int
     nats: float
     ends_epoch: bool

@@ -14,10 +14,10 @@ class Status:
     Attributes:
         update: The last update.
         updates: Number of updates since the last evaluation.
-        nats: Mean loss of these updates, per character.
+        nats: Mean loss per target in these updates, in nats.
         speed: Training speed since the last evaluation, in units per second.
-        unit: Unit of the speed: characters or windows.
-        seconds_left: Estimated time until the end of the run.
+        unit: The unit of the speed, "characters" or "windows".
+        seconds_left: Estimated time until the end of the run, in seconds.
     """
 
     update: Update
@@ -33,9 +33,9 @@ class EvaluationHistory:
     """All evaluations of a run so far.
 
     Attributes:
-        evaluations: In order; the last one is new.
+        evaluations: All evaluations in order. The last one is new.
         samples: The samples of each evaluation; "" if none were drawn.
-        best: The evaluation of the best model, which is in the model file.
+        best: The evaluation of the model in the model file, which is the best so far.
     """
 
     evaluations: Sequence[Evaluation]
@@ -44,11 +44,11 @@ class EvaluationHistory:
 
 
 class Watcher:
-    """Base class of watchers. Its methods are called during a training run and do nothing.
+    """Base class of watchers. A training run calls the methods, which do nothing in this class.
 
     A watcher must not use the trainer's random generators or change its weights. It should warn instead of
-    raising, because an exception ends the run. All methods except ``on_end`` may call ``TrainingRun.state``:
-    another run continues from this state exactly like this one.
+    raising, because an exception ends the run. All methods except ``on_end`` may call ``TrainingRun.state``.
+    A run that is restored from the result continues exactly as the observed run does.
 
     Attributes:
         files: Names of the files in the output folder that this watcher has written and keeps up to date.

@@ -3,9 +3,9 @@
 To add a GRU, write ``models/gru.py`` with the methods of ``CharLSTM``: ``initial_state``,
 ``forward_features`` and ``forward``. The other places to change:
 
-- ``loop/stateful_trainer.py`` creates the network, and expects a state of hidden and cell.
+- ``loop/stateful_trainer.py`` creates the network, and expects two state tensors, hidden and cell.
 - ``export/onnx_graph.py`` needs a writer of the layer's ONNX node, in the table ``_WRITERS``.
-- ``export/exporter.py`` describes the network and collects its weights, in ``describe_network``.
-- ``export/_parity.py`` compares hidden and cell state.
+- ``export/exporter.py`` describes the network and collects its weights, in ``network_and_weights``.
+- ``export/_parity.py`` compares these two state tensors.
 - ``textgen_runtime.model_file.network`` needs a class for the layer, and ``runtime/core`` its implementation.
 """

@@ -1,7 +1,7 @@
 """Fast dropout that draws from a given random generator.
 
-``torch.nn.functional.dropout`` draws from the global generator of the process, so the masks of parallel
-threads would depend on timing. It also calls the generator once per element.
+``torch.nn.functional.dropout`` draws from the global generator of the process. With parallel threads, its
+masks would depend on timing. It is also slower, because it calls the generator once per element.
 """
 
 import torch

@@ -8,10 +8,11 @@ from torch.autograd.function import once_differentiable
 
 from .precision import matrix_dtype
 
-# Logits in memory at once: one megabyte, which fits into a second-level cache. With a vocabulary of
-# thousands, the logits of a batch are 20 MB, and torch's own functions make six passes over them in memory.
+# Maximum number of logits in memory at once. They take one megabyte, which fits into a second-level cache.
+# With a vocabulary of thousands, all logits of a batch take 20 MB, and torch's own functions pass over them
+# six times.
 MAX_CHUNK_LOGITS = 2**18
-# A matrix product with fewer rows is hardly faster.
+# Minimum number of rows per chunk. A matrix product with fewer rows takes about the same time.
 MIN_ROWS = 16
 
 
@@ -52,7 +53,7 @@ class _OutputLoss(torch.autograd.Function):
             torch.split(grad_outputs, rows),
             strict=True,
         ):
-            # Reuse one buffer: logits, then exponentials, then the gradient of the logits.
+            # The buffer holds first the logits, then their exponentials, then the gradient of the logits.
             buffer = (chunk @ matrix.t()).float().add_(bias)
             buffer.sub_(buffer.amax(1, keepdim=True))
             loss -= buffer.gather(1, chunk_targets).sum()

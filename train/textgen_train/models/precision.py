@@ -2,8 +2,8 @@
 
 import torch
 
-# Instruction sets of x86-64, as torch names them. Without them torch emulates bfloat16 in software, which is
-# slower than float32.
+# Names of instruction sets of x86-64 in torch. Without any of them, torch emulates bfloat16 in software,
+# which is slower than float32.
 BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 
 

@@ -4,10 +4,10 @@ import math
 
 from textgen_train.recipe import Recipe
 
-# The learning rates of a recipe are for this number of units; larger layers need lower ones.
+# The learning rates of a recipe are for this number of units. Larger layers need lower learning rates.
 REFERENCE_UNITS = 128
 
-# As a fraction of the budget.
+# The warm-up takes at most this fraction of the budget.
 MAX_WARMUP_FRACTION = 0.1
 
 
@@ -20,8 +20,7 @@ def lr_factor(recipe: Recipe, step: int, progress: float) -> float:
     Args:
         recipe: Provides ``warmup`` and ``units``.
         step: Index of the update, from 0.
-        progress: Fraction of the budget used, in [0, 1]. The factor is 0 at 1, for budgets of minutes and of
-            epochs.
+        progress: Fraction of the budget used, in [0, 1]. At 1 the factor is 0, for both kinds of budget.
     """
     warmup = max((step + 1) / recipe.warmup, progress / MAX_WARMUP_FRACTION) if recipe.warmup else 1.0
     scale = math.sqrt(REFERENCE_UNITS / recipe.units)

@@ -3,8 +3,8 @@
 K. Jordan and others, Muon: an optimizer for hidden layers in neural networks, 2024. The scale of an update
 and the weight decay follow J. Liu and others, Muon is scalable for LLM training, arXiv:2502.16982.
 
-torch's own implementation always uses bfloat16. On a processor that emulates bfloat16 in software, it takes
-longer than the rest of an update.
+torch's own implementation always uses bfloat16. On a processor that emulates bfloat16 in software, its step
+takes longer than the rest of the update.
 """
 
 import math
@@ -31,7 +31,8 @@ class Muon(torch.optim.Optimizer):
 
     Args:
         params: Matrices of shape [outputs, inputs]. The four gates of an LSTM are one matrix.
-        lr: Learning rate. As with torch's optimizers, it may change between steps, in ``param_groups``.
+        lr: Learning rate. The caller may change it between steps in ``param_groups``, as for the optimizers
+            of torch.
         weight_decay: Decoupled weight decay: each step multiplies the weights by ``1 - lr * weight_decay``.
     """
 

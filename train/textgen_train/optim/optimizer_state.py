@@ -8,7 +8,7 @@ from torch.optim import Optimizer
 
 from .muon import Muon
 
-# Names of the tensors that each optimizer stores per parameter.
+# Names of the tensors that each optimizer stores for each parameter.
 STATE_TENSORS = {
     torch.optim.AdamW: {"step", "exp_avg", "exp_avg_sq"},
     torch.optim.RMSprop: {"step", "square_avg"},
@@ -26,8 +26,9 @@ def optimizer_state(optimizers: Sequence[Optimizer], model: nn.Module) -> dict[s
         model: Provides the names of the parameters.
 
     Returns:
-        For each parameter name, the tensors of its optimizer by their names in ``STATE_TENSORS``. Each tensor
-        is a scalar or has the parameter's shape. Empty before the first update.
+        A dict from the name of a parameter to the tensors that its optimizer stores for it. The keys of the
+        inner dicts are those of ``STATE_TENSORS``. All tensors are float32; ``step`` is a scalar, and all
+        others have the shape of the parameter. The dict is empty before the first update.
     """
     return {
         name: {key: value.clone() for key, value in optimizer.state[weight].items()}

@@ -53,7 +53,7 @@ class ReportFiles(Watcher):
             self.files.append(path.name)
             return
         try:
-            # A file of an earlier run does not belong to this model.
+            # Without samples, remove the samples of an earlier run: they are not from this model.
             path.unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(f"cannot remove {path}: {error.strerror or error}") from error

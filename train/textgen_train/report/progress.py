@@ -85,8 +85,8 @@ class ProgressLines:
 def write_result(text: str) -> None:
     """Write a result to standard output.
 
-    After a failed write, later results are discarded, and a warning is printed unless the reader has closed
-    the pipe.
+    If a write fails, all later results are discarded. A warning is printed, except if the cause is a pipe
+    that its reader has closed.
     """
     try:
         sys.stdout.write(f"{terminal_safe(sys.stdout, text)}\n")

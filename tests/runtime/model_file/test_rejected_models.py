@@ -10,13 +10,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.helpers.damaged_models import Damage
 from tests.helpers.paths import TINY
-from tests.helpers.refusals import refused
+from tests.helpers.rejections import assert_rejected
 
 
 def test_random_bytes_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "random.onnx"
     path.write_bytes(np.random.default_rng(0).bytes(4096))
-    refused(path, "cannot read it as an ONNX model")
+    assert_rejected(path, "cannot read it as an ONNX model")
 
 
 def test_a_truncated_file_is_rejected(tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ def test_a_truncated_file_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "cut.onnx"
     for length in range(1, len(content), 37):
         path.write_bytes(content[:length])
-        refused(path, ".")
+        assert_rejected(path, ".")
 
 
 def test_another_onnx_model_is_rejected(tmp_path: Path) -> None:
@@ -40,8 +40,8 @@ def test_another_onnx_model_is_rejected(tmp_path: Path) -> None:
             graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9
         ).SerializeToString()
     )
-    refused(path, r"not a text generator: the ONNX file has no 'textgen.format' metadata")
-    refused(path, r"not a text generator: the inputs are \['x'\]", "onnxruntime")
+    assert_rejected(path, r"not a text generator: the ONNX file has no 'textgen.format' metadata")
+    assert_rejected(path, r"not a text generator: the inputs are \['x'\]", "onnxruntime")
 
 
 def drop_metadata(model: onnx.ModelProto) -> None:
@@ -101,7 +101,7 @@ def test_damaged_models_are_rejected(
     damage(tiny_proto)
     path = tmp_path / "damaged.onnx"
     path.write_bytes(tiny_proto.SerializeToString())
-    refused(path, message)
+    assert_rejected(path, message)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_onnxruntime_rejects_damaged_models(
     damage(tiny_proto)
     path = tmp_path / "damaged.onnx"
     path.write_bytes(tiny_proto.SerializeToString())
-    refused(path, message, "onnxruntime")
+    assert_rejected(path, message, "onnxruntime")
 
 
 def test_metadata_is_checked_before_weights_are_packed(
@@ -131,7 +131,7 @@ def test_metadata_is_checked_before_weights_are_packed(
     path = tmp_path / "short.onnx"
     path.write_bytes(tiny_proto.SerializeToString())
     monkeypatch.delattr("textgen_runtime.engines.native.CoreNetwork")
-    refused(path, "the vocabulary has 2 characters, but the graph has 12 logits")
+    assert_rejected(path, "the vocabulary has 2 characters, but the graph has 12 logits")
 
 
 def test_a_vocabulary_must_have_as_many_entries_as_the_graph_has_logits(
@@ -141,7 +141,7 @@ def test_a_vocabulary_must_have_as_many_entries_as_the_graph_has_logits(
     set_metadata("textgen.vocabulary", '["a", "b"]')(tiny_proto)
     path = tmp_path / "short.onnx"
     path.write_bytes(tiny_proto.SerializeToString())
-    refused(path, "the vocabulary has 2 characters, but the graph has 12 logits")
+    assert_rejected(path, "the vocabulary has 2 characters, but the graph has 12 logits")
 
 
 def test_weights_that_are_nan_are_an_error(tiny_proto: onnx.ModelProto, tmp_path: Path) -> None:
@@ -151,4 +151,4 @@ def test_weights_that_are_nan_are_an_error(tiny_proto: onnx.ModelProto, tmp_path
     path.write_bytes(tiny_proto.SerializeToString())
     with pytest.raises(textgen.SamplingError, match="logits contain NaN"):
         textgen.load(path, engine="onnxruntime").generate("abc", length=1)
-    refused(path, "the weights 'output_bias' contain NaN or infinity")
+    assert_rejected(path, "the weights 'output_bias' contain NaN or infinity")

@@ -1,4 +1,4 @@
-"""The state of a trainer: another trainer continues from it, with the same weights to the bit."""
+"""A trainer that is restored from a state ends with the same weights to the bit."""
 
 import copy
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def state_after(updates: int, recipe: Recipe | ClassicRecipe = RECIPE, threads: 
 def test_a_run_stopped_after_any_update_ends_with_the_same_weights(
     recipe: Recipe | ClassicRecipe, threads: int
 ) -> None:
-    """The trainer that continues has another seed before the restore."""
+    """The restored trainer was created with another seed, which has no effect."""
     trainer = make_trainer(recipe, threads)
     assert len(trainer.replicas) == threads
     states, updates = [trainer.state()], []
@@ -121,11 +121,11 @@ def test_draws_from_the_global_generator_do_not_change_the_weights(recipe: Recip
 
 def test_the_carried_state_contains_all_lanes() -> None:
     state = state_after(2, threads=2)
-    assert {name: tensor.shape for name, tensor in state.carried.items()} == {
+    assert {name: tensor.shape for name, tensor in state.carried_state.items()} == {
         "hidden": (2, 16, 12),
         "cell": (2, 16, 12),
     }
-    assert all(tensor.abs().min() > 0 for tensor in state.carried.values())
+    assert all(tensor.abs().min() > 0 for tensor in state.carried_state.values())
     assert len(state.dropout_rngs) == 2
 
 
@@ -166,7 +166,7 @@ def changed_state(change: Callable[[TrainerState], Any]) -> TrainerState:
         (lambda _: {"weights": state_after(2, replace(RECIPE, units=13)).weights}, "another network"),
         (lambda _: {"dropout_rngs": []}, "has 0 replicas, but this trainer has 1"),
         (lambda _: {"dropout_rngs": [torch.zeros(3)]}, "random generator"),
-        (lambda _: {"carried": {}}, "another number of lanes"),
+        (lambda _: {"carried_state": {}}, "another number of lanes"),
         (lambda _: {"optimizers": {}}, "another optimizer"),
         (lambda _: {"step": 0}, "another optimizer"),
         (lambda _: {"optimizers": state_after(2, ADAMW_ONLY).optimizers}, "another optimizer"),
@@ -230,7 +230,7 @@ def test_after_an_interrupted_update_there_is_no_state_until_a_restore(
 def test_an_interrupt_before_the_first_update_of_an_epoch_does_not_change_the_state(
     recipe: Recipe | ClassicRecipe, epochs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By then the order of the epoch has been drawn."""
+    """The interrupt comes after the text order of the epoch has been drawn."""
     trainer, uninterrupted = make_trainer(recipe, 1), make_trainer(recipe, 1)
     updates = trainer.updates()
     for _ in range(epochs * trainer.updates_per_epoch):

@@ -7,7 +7,7 @@ import textgen_runtime as textgen
 from textgen_runtime.engines.opening import EngineName
 
 
-def refused(path: Path, message: str, engine: EngineName = "auto") -> None:
+def assert_rejected(path: Path, message: str, engine: EngineName = "auto") -> None:
     """Assert that loading raises a one-line error that names the file and matches ``message``."""
     with pytest.raises(textgen.ModelFileError, match=message) as caught:
         textgen.load(path, engine=engine)
