@@ -96,7 +96,7 @@ interrupts: $(VENV)/dev.installed
 images: $(VENV)/dev.installed
 	$(BIN)/python docs/images/make_images.py
 
-# Build the extensions with address and undefined-behaviour sanitizers in a separate folder, and test them.
+# Build the extensions with address and undefined-behavior sanitizers in a separate folder, and test them.
 # Leak detection is off, because Python does not free all memory at exit.
 sanitize: $(VENV)/dev.installed
 	CFLAGS="$(CHECKS)" LDFLAGS="$(CHECKS)" $(BIN)/python setup.py --quiet build --force \
@@ -107,7 +107,7 @@ sanitize: $(VENV)/dev.installed
 
 clean:
 	rm -rf $(VENV) build dist $(DEMO) .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -f runtime/textgen_runtime/*/*.so
+	rm -f runtime/textgen_runtime/*.so runtime/textgen_runtime/*/*.so
 
 $(VENV)/train.installed: $(BUILD_INPUTS)
 	$(PYTHON) -m venv $(VENV)

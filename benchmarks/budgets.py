@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from textgen_runtime.bench._baselines import BaselineLoops
 from textgen_runtime.bench._processes import RUN, SHORT_RUN, python_command, run_to_end
 from textgen_runtime.bench._rounds import Candidate, calibrate, interleave, medians
-from textgen_runtime.bench.machine import describe_machine
+from textgen_runtime.bench.machine import describe_machine, format_machine
 from textgen_runtime.model_file.graph_names import CELL, HIDDEN, OUTPUTS, TOKEN
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import lstm_network
@@ -257,7 +257,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = arguments.model or make_model(Path(folder))
         content = path.read_bytes()
-        print(", ".join(f"{name} {value}" for name, value in describe_machine().items()))
+        print(format_machine(describe_machine()))
         measurements: list[Callable[[], list[Result]]] = [
             lambda: step_budget(content, path),
             draw_budget,

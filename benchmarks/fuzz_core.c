@@ -3,7 +3,7 @@
  *
  *     fuzz_core FILE [COUNT [SEED]]
  *
- * `make fuzz` builds this program with the sanitizers, which end it at memory errors and undefined behaviour.
+ * `make fuzz` builds this program with the sanitizers, which end it at memory errors and undefined behavior.
  * The program needs the address sanitizer to count memory. It also ends at an unexpected error code, a message
  * that is not one line, or excessive memory use. Then it prints the number of the file, from 0. The same SEED
  * gives the same files.

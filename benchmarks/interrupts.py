@@ -46,7 +46,7 @@ EXPECTED_STDERR = (
     b"interrupted",
     b"training characters",
     b"LSTM units",
-    b"held out",
+    b"held-out loss",
     b"textgen-bench: warning: ",
 )
 
@@ -84,9 +84,9 @@ def main() -> int:
         "--repeats",
         type=int,
         default=200,
-        help="runs per command (default 200); a fifth of that if the limit is above one second",
+        help="runs per command (default: 200); a fifth of that if the limit is above one second",
     )
-    command.add_argument("--seed", type=int, default=0, help="seed of the delays (default 0)")
+    command.add_argument("--seed", type=int, default=0, help="seed of the delays (default: 0)")
     command.add_argument("--only", default="", help="run only commands that contain this text")
     arguments = command.parse_args()
     # A shell ignores SIGINT in background processes. Without this line, the commands would inherit that.

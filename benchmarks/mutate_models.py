@@ -144,8 +144,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Read randomly damaged model files and saved generations.")
     help_text = "; ".join(f"{kind}: {text}" for kind, text in Reader.KINDS.items())
     parser.add_argument("model", type=Path, help="model file to damage")
-    parser.add_argument("--count", type=int, default=100_000, help="number of damaged files (default 100000)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the damage (default 0)")
+    parser.add_argument(
+        "--count", type=int, default=100_000, help="number of damaged files (default: 100000)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the damage (default: 0)")
     parser.add_argument("--reader", choices=Reader.KINDS, default="auto", help=help_text)
     arguments = parser.parse_args()
     rng = random.Random(arguments.seed)

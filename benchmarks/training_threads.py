@@ -93,7 +93,7 @@ def main() -> None:
     command.add_argument(
         "--threads", type=int, default=available_processors(), help="default: available processors"
     )
-    command.add_argument("--seconds", type=float, default=1.0, help="duration of a round (default 1.0)")
+    command.add_argument("--seconds", type=float, default=1.0, help="duration of a round (default: 1.0)")
     command.add_argument(
         "--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), help="default: all"
     )

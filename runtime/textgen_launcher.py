@@ -1,4 +1,4 @@
-"""Entry points of the commands. For the scripts that an installation creates, not for programs to import.
+"""Entry points of the commands, for the scripts that an installation creates. Programs must not import them.
 
 Python raises KeyboardInterrupt at any statement after Ctrl-C. During an import, or while the interpreter
 exits, the exception prints a traceback or is swallowed. This module therefore restores the default action of

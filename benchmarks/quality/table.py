@@ -167,7 +167,7 @@ def main() -> None:
         "--folder",
         type=Path,
         default=Path("quality-models"),
-        help="folder of the models (default quality-models)",
+        help="folder of the models (default: quality-models)",
     )
     command.add_argument(
         "options", nargs="*", help="options of textgen-train, after --, for example: -- --threads 1"

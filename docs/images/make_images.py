@@ -40,8 +40,8 @@ POINTED_AT = "phone"
 WINDOW, SCALE = (800, 480), 2
 # Chromium's numbers for prefers-color-scheme.
 SCHEMES = {"dark": 0, "light": 1}
-# A page of two colours and their shades; a palette makes the files half as large.
-PALETTE_COLOURS = 96
+# A page of two colors and their shades; a palette makes the files half as large.
+PALETTE_COLORS = 96
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 STYLE = """
@@ -122,7 +122,7 @@ def terminal() -> str:
 
 
 def screenshots(browser: str) -> None:
-    """Write a picture of the surprise page for each colour scheme."""
+    """Write a picture of the surprise page for each color scheme."""
     text = (HERE / SURPRISE_TEXT).read_text(encoding="utf-8")
     # The first character of a text is not predicted and has no element.
     pointed_at = text.index(POINTED_AT) - 1
@@ -155,7 +155,7 @@ def screenshots(browser: str) -> None:
                 capture_output=True,
             )
             with Image.open(shot) as image:
-                smaller = image.convert("RGB").quantize(PALETTE_COLOURS, dither=Image.Dither.NONE)
+                smaller = image.convert("RGB").quantize(PALETTE_COLORS, dither=Image.Dither.NONE)
                 smaller.save(HERE / f"surprise-{name}.png", optimize=True)
 
 

@@ -18,7 +18,7 @@
  *   - A chain holds pointers, so a copy of a textgen_sampler shares its filters with the original.
  *     textgen_stream_copy (stream.c) and Lanes.copy_samplers (engines/lanes.pyx) copy samplers.
  *   - textgen_sampler_init clears the chain. set_sampling (stream.c) calls it if the seed changes, and
- *     Sampler.take_lock_back (sampling/sampler.pyx) calls it in a forked process.
+ *     Sampler.replace_held_lock (sampling/sampler.pyx) calls it in a forked process.
  *   - textgen_entropy_float (sampler.c) ignores the chain. sum_entropies (generate.c) calls it. */
 #ifndef TEXTGEN_FILTERS_H
 #define TEXTGEN_FILTERS_H

@@ -52,7 +52,7 @@ static int32_t check_lane(const textgen_lane *lane, const textgen_error *error) 
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "reserved must be 0");
     }
     if (!lane->length) {
-        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "length is 0: it must be 1 or more");
+        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "length must be 1 or more, not 0");
     }
     symbol_bytes = textgen_vocabulary_symbol_bytes(stream->model->vocabulary);
     if (lane->length > MAX_BYTES / (symbol_bytes + 1)) {
@@ -63,7 +63,8 @@ static int32_t check_lane(const textgen_lane *lane, const textgen_error *error) 
                             lane->length * symbol_bytes + 1);
     }
     if (!stream->has_prompt) {
-        return textgen_fail(error, TEXTGEN_NO_PROMPT, "the stream has no prompt: feed it one first");
+        return textgen_fail(error, TEXTGEN_NO_PROMPT,
+                            "the stream has no prompt: call textgen_stream_feed first");
     }
     return TEXTGEN_OK;
 }
@@ -80,12 +81,12 @@ static int32_t claim_lane(textgen_lane *lane, const textgen_lane *first, const t
         return result;
     }
     if (known.struct_size != first->struct_size) {
-        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "struct_size is %zu, but %zu in lane 0",
+        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "struct_size is %zu, but it is %zu in lane 0",
                             known.struct_size, first->struct_size);
     }
     if (known.stream->model != first->stream->model) {
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
-                            "the stream and that of lane 0 have different models");
+                            "the stream has another model than the stream of lane 0");
     }
     if (known.stream->remaining) {
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "the stream is also in an earlier lane");
@@ -184,7 +185,8 @@ int32_t textgen_generate(textgen_lane *lanes, size_t count, void *workspace, siz
     size_t needed, i;
     int32_t result;
     if (!lanes || !count) {
-        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, lanes ? "count is 0" : "lanes is NULL");
+        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT,
+                            lanes ? "count must be 1 or more, not 0" : "lanes is NULL");
     }
     result = claim_lanes(lanes, count, &message);
     if (result < 0) {

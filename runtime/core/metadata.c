@@ -166,7 +166,8 @@ int32_t textgen_metadata_normalization(const textgen_onnx *file, bool *lowercase
         }
     }
     if (!known || !has_lowercase || !has_unicode) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "unsupported value of the metadata '%s': %s",
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                            "the metadata '%s' is %s; expected a lowercase flag and a Unicode normal form",
                             normalization_key, textgen_json_quote(&object, quoted));
     }
     return TEXTGEN_OK;

@@ -37,7 +37,8 @@ static int32_t check_interface(const textgen_onnx *file, const textgen_error *er
     }
     if (file->opset_domain.size > 0 || file->opset_version != TEXTGEN_OPSET) {
         return textgen_fail(error, TEXTGEN_UNKNOWN_GRAPH,
-                            "unsupported operator set %s %" PRId64 "; expected '' %d",
+                            "the operator set is %s, version %" PRId64
+                            "; expected '' (the ONNX default), version %d",
                             textgen_quote(file->opset_domain, quoted), file->opset_version, TEXTGEN_OPSET);
     }
     if (file->sparse) {

@@ -6,8 +6,9 @@
  *
  * To add a kind of layer, such as a GRU, change these places:
  *   model.h        textgen_layer_kind, the comment on `tensors`, and the state arrays (a GRU has no `cell`)
- *   model.c        match its nodes, as match_lstm does, and name its state; shapes.c, .h: check its weight
- * shapes pack.h         its packed weights and sizes in textgen_network; pack.c: count its memory
+ *   model.c        match its nodes, as match_lstm does, and name its state
+ *   shapes.c, .h   check the shapes of its weights
+ *   pack.h         its packed weights and sizes in textgen_network; pack.c: count its memory
  *   pack_layers.c, .h  reorder its weights for the kernel, as textgen_pack_lstm does
  *   kernels/       its kernel, in textgen_kernels (kernels.h) and kernel_body.h
  *   forward.c      call the kernel in textgen_forward_features; slots.c, stream.c: the number of state arrays

@@ -3,9 +3,8 @@
 #include "utf8.h"
 
 static int32_t damaged(const textgen_reader *reader, const unsigned char *at, const char *reason) {
-    return textgen_fail(reader->error, TEXTGEN_DAMAGED_MODEL,
-                        "cannot read it as an ONNX model (at byte %zu: %s)", (size_t)(at - reader->start),
-                        reason);
+    return textgen_fail(reader->error, TEXTGEN_DAMAGED_MODEL, "cannot read the ONNX model at byte %zu: %s",
+                        (size_t)(at - reader->start), reason);
 }
 
 int32_t textgen_reader_fail(const textgen_reader *reader, const textgen_field *field, const char *reason) {
@@ -71,7 +70,7 @@ int32_t textgen_reader_name(const textgen_reader *reader, const textgen_field *f
 int32_t textgen_reader_message(const textgen_reader *reader, const textgen_field *field,
                                textgen_view *message) {
     if (message->data != NULL) {
-        return damaged(reader, field->start, "a part that must be unique is repeated");
+        return damaged(reader, field->start, "a field that may occur only once is repeated");
     }
     return textgen_reader_bytes(reader, field, message);
 }

@@ -90,8 +90,8 @@ static int32_t choose_plan(const textgen_description *description, layout *chose
     if (bytes_needed(chosen) > limit) {
         return textgen_fail(
             error, TEXTGEN_TOO_LARGE,
-            "%s layers of %s units, %s symbols and an embedding of %s would need many times the memory "
-            "of the file",
+            "%s layers of %s units, %s symbols and an embedding of size %s would need many times more "
+            "memory than the size of the file",
             textgen_format_number(description->state[0].layers, formatted[0]),
             textgen_format_number(units, formatted[1]),
             textgen_format_number(description->vocabulary, formatted[2]),

@@ -51,7 +51,7 @@ const char *textgen_sampler_error_text(int64_t error) {
     case TEXTGEN_SAMPLER_NO_TOKEN:
         return "every logit is -inf: no token can be drawn";
     case TEXTGEN_SAMPLER_EXHAUSTED:
-        return "the random number generator is exhausted: its last position is 2**63 - 1";
+        return "the random stream is exhausted at position 2**63 - 1: use another seed or substream";
     default:
         return "no error";
     }

@@ -1,6 +1,6 @@
 /* The sampler: reweights next-token logits to a temperature and draws a token.
  *
- * A distribution p at temperature T is p ** (1 / T), normalised. If p is the softmax of the logits, that is the
+ * A distribution p at temperature T is p ** (1 / T), normalized. If p is the softmax of the logits, that is the
  * softmax of logits / T. textgen_reweight applies the temperature; the code is in sampler_body.h, which
  * sampler.c compiles once for float64 and once for float32 logits. Both compute in float64 and never change the
  * logits. Filters, such as top-k, are applied before the temperature: see filters.h.

@@ -81,11 +81,11 @@ static int32_t set_sampling(textgen_stream *stream, const textgen_sampling *samp
         }
     }
     if (!isfinite(known.temperature) || known.temperature < 0) {
-        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "temperature must be finite and 0 or more, not %g",
-                            known.temperature);
+        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
+                            "temperature must be a finite number, 0 or more, not %g", known.temperature);
     }
     if (known.substream > UINT32_MAX) {
-        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "substream must be below 2^32, not %llu",
+        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "substream must be from 0 to 2**32 - 1, not %llu",
                             (unsigned long long)known.substream);
     }
     seed.high = known.seed_high;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* An uninitialised struct_size is probably huge. This limit prevents reading beyond the structure. */
+/* An uninitialized struct_size is probably huge. This limit prevents reading beyond the structure. */
 #define MAX_STRUCT_SIZE 4096
 
 /* Structures must not end in padding: the next version may have a field there. */
@@ -18,8 +18,8 @@ static int32_t get_struct_size(const void *given, size_t first, size_t *size, co
     memcpy(size, given, sizeof *size);
     if (*size < first || *size > MAX_STRUCT_SIZE || *size % sizeof(size_t)) {
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
-                            "struct_size is %zu: set it to sizeof(%s), a multiple of %zu from %zu to %d", *size,
-                            name, sizeof(size_t), first, MAX_STRUCT_SIZE);
+                            "struct_size must be sizeof(%s) (a multiple of %zu from %zu to %d), not %zu", name,
+                            sizeof(size_t), first, MAX_STRUCT_SIZE, *size);
     }
     return TEXTGEN_OK;
 }

@@ -1,5 +1,6 @@
 #include "handles.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,7 @@ const char *textgen_code_text(int32_t code) {
     case TEXTGEN_DAMAGED_MODEL:
         return "the model file is damaged, or is not a model file";
     case TEXTGEN_UNKNOWN_GRAPH:
-        return "the graph is not one that textgen-train writes";
+        return "this library does not support the graph of the model file";
     case TEXTGEN_UNKNOWN_CHARACTER:
         return "a character of the text is not in the vocabulary";
     case TEXTGEN_INVALID_UTF8:
@@ -29,7 +30,7 @@ const char *textgen_code_text(int32_t code) {
     case TEXTGEN_INVALID_LOGITS:
         return "the logits contain NaN or +infinity, or all are -infinity";
     case TEXTGEN_RNG_EXHAUSTED:
-        return "the random number generator is exhausted";
+        return "the random stream is exhausted";
     case TEXTGEN_NO_PROMPT:
         return "the stream has no prompt";
     case TEXTGEN_LANE_FAILED:
@@ -43,9 +44,20 @@ const char *textgen_code_text(int32_t code) {
     }
 }
 
+/* Write the names of the instruction sets that this processor supports, best first. */
+static void list_kernels(char *buffer, size_t size) {
+    const textgen_kernels *available[TEXTGEN_MAX_KERNELS];
+    const int count = textgen_available_kernels(available);
+    size_t written = 0;
+    int i;
+    for (i = 0; i < count && written < size; i++) {
+        written +=
+            (size_t)snprintf(buffer + written, size - written, "%s%s", i ? ", " : "", available[i]->name);
+    }
+}
+
 static int32_t choose_kernels(const textgen_model_options *options, const textgen_kernels **kernels,
                               const textgen_error *error) {
-    const textgen_kernels *available[TEXTGEN_MAX_KERNELS];
     const size_t first = TEXTGEN_FIELDS_END(textgen_model_options, kernels);
     textgen_model_options known = {0};
     int32_t result;
@@ -58,13 +70,14 @@ static int32_t choose_kernels(const textgen_model_options *options, const textge
     *kernels = textgen_find_kernels(known.kernels);
     if (!*kernels) {
         char quoted[TEXTGEN_QUOTE_SIZE];
+        char names[64];
         textgen_view name;
         name.data = (const unsigned char *)known.kernels;
         name.size = strlen(known.kernels);
-        textgen_available_kernels(available);
+        list_kernels(names, sizeof names);
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
-                            "this processor has no kernels named %s: pass NULL for its best, '%s'",
-                            textgen_quote(name, quoted), available[0]->name);
+                            "kernels must be one of %s on this processor, not %s", names,
+                            textgen_quote(name, quoted));
     }
     return TEXTGEN_OK;
 }

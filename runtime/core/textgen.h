@@ -13,7 +13,7 @@
  *
  * Errors: functions return TEXTGEN_OK or a negative code. On failure they also write a message of one line to
  * `error`, a buffer of `error_size` bytes; a longer message is cut. `error` may be NULL. A failure changes
- * nothing else, except that text generated before it is kept.
+ * nothing else, but a call that generates keeps the text that it generated before the failure.
  *
  * Structures: set struct_size to the sizeof of the structure, a multiple of sizeof(size_t) and at most 4096.
  * Later versions add fields at the end. A field that the caller's version lacks counts as 0. A field that the
@@ -32,7 +32,7 @@ extern "C" {
 #elif !defined(TEXTGEN_API)
 #define TEXTGEN_API /* define it to export from a shared library, for example as __declspec(dllexport) */
 #endif
-/* The version, major * 10000 + minor * 100 + patch: of this header, and of the linked library. */
+/* major * 10000 + minor * 100 + patch. The macro is for this header, the function for the linked library. */
 #define TEXTGEN_VERSION 100
 TEXTGEN_API int32_t textgen_version(void);
 
@@ -41,7 +41,7 @@ enum {
     TEXTGEN_INVALID_ARGUMENT = -1, /* a null pointer, a value out of range, a wrong struct_size */
     TEXTGEN_BUFFER_TOO_SMALL = -2,
     TEXTGEN_OUT_OF_MEMORY = -3,
-    TEXTGEN_DAMAGED_MODEL = -4,     /* not a model file, or a damaged one */
+    TEXTGEN_DAMAGED_MODEL = -4,     /* the file is damaged, or is not a model file */
     TEXTGEN_UNKNOWN_GRAPH = -5,     /* an ONNX graph that this library does not support; onnxruntime may */
     TEXTGEN_UNKNOWN_CHARACTER = -6, /* a character of the text is not in the vocabulary */
     TEXTGEN_INVALID_UTF8 = -7,
@@ -49,10 +49,10 @@ enum {
     TEXTGEN_RNG_EXHAUSTED = -9,  /* a stream can draw at most 2^63 - 1 characters */
     TEXTGEN_NO_PROMPT = -10,     /* textgen_stream_feed was not called yet */
     TEXTGEN_LANE_FAILED = -11,   /* a lane stopped before its length; its `result` is the reason */
-    TEXTGEN_TOO_LARGE = -12,     /* a model beyond this library's limits; onnxruntime may support it */
-    TEXTGEN_NEWER_FORMAT = -13   /* a model file for a newer version of this library */
+    TEXTGEN_TOO_LARGE = -12,     /* the model exceeds this library's limits; onnxruntime may support it */
+    TEXTGEN_NEWER_FORMAT = -13   /* the model file needs a newer version of this library */
 };
-TEXTGEN_API const char *textgen_code_text(int32_t code); /* a short description of a code, never NULL */
+TEXTGEN_API const char *textgen_code_text(int32_t code); /* describe a code; never NULL */
 
 typedef struct textgen_model textgen_model;
 typedef struct textgen_stream textgen_stream;
@@ -109,8 +109,8 @@ TEXTGEN_API int32_t textgen_model_create(const void *data, size_t size, const te
 /* Free a model, which may be NULL. Its streams must not be used afterwards. */
 TEXTGEN_API void textgen_model_destroy(textgen_model *model);
 
-/* Fill in a structure whose struct_size is set. Its strings live as long as the model. Layer 0 is the
- * embedding. */
+/* Fill in a structure. Set its struct_size before the call. Its strings are valid until the model is freed.
+ * Layer 0 is the embedding. */
 TEXTGEN_API int32_t textgen_model_get_info(const textgen_model *model, textgen_model_info *info, char *error,
                                            size_t error_size);
 TEXTGEN_API int32_t textgen_model_get_layer(const textgen_model *model, size_t index, textgen_layer_info *layer,
@@ -138,9 +138,9 @@ TEXTGEN_API int32_t textgen_stream_feed(textgen_stream *stream, const char *text
 TEXTGEN_API int32_t textgen_stream_generate(textgen_stream *stream, size_t length, char *text, size_t size,
                                             size_t *written, char *error, size_t error_size);
 
-/* Generate with several streams at once, which is faster; each text is the same as alone. Calls may differ in
- * their lanes. `workspace` is aligned to 8 bytes. If the logits or random numbers of a lane fail, the other
- * lanes continue, and the call returns TEXTGEN_LANE_FAILED with the message of the first failed lane. */
+/* Generate with several streams at once, which is faster. Each text is the same as without the other streams.
+ * Each call may use other lanes. `workspace` is aligned to 8 bytes. If the logits or random numbers of a lane
+ * fail, the others continue, and the call returns TEXTGEN_LANE_FAILED with the first failed lane's message. */
 TEXTGEN_API size_t textgen_workspace_size(const textgen_model *model, size_t lanes); /* bytes; 0 if too many */
 TEXTGEN_API int32_t textgen_generate(textgen_lane *lanes, size_t count, void *workspace, size_t workspace_size,
                                      char *error, size_t error_size);

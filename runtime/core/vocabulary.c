@@ -178,9 +178,11 @@ static int32_t check_prompts(const textgen_onnx *file, const textgen_vocabulary 
     while (valid && textgen_json_item(&rest, &prompt)) {
         valid = is_encodable(vocabulary, &prompt);
     }
-    return valid ? TEXTGEN_OK
-                 : textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                                "the metadata '%s' is not a list of texts in the model's vocabulary", key);
+    return valid
+               ? TEXTGEN_OK
+               : textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                              "the metadata '%s' is not a list of texts whose characters are in the vocabulary",
+                              key);
 }
 
 int32_t textgen_vocabulary_create(const textgen_onnx *file, size_t size, textgen_vocabulary **vocabulary,

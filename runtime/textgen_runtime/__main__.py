@@ -1,4 +1,8 @@
-"""``python -m textgen_runtime`` runs ``textgen-run``."""
+"""``python -m textgen_runtime`` runs ``textgen-run``.
+
+Python imports the package before this module, so Ctrl-C in the first milliseconds prints a traceback. The
+installed command imports the launcher first.
+"""
 
 import sys
 

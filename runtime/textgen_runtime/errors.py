@@ -25,7 +25,7 @@ def quote(value: object) -> str:
 
 
 def shorten(text: str, length: int = MAX_SHORTENED_LENGTH) -> str:
-    """Return a text of at most ``length`` characters: a longer text keeps its start and its end."""
+    """Return a text of at most ``length`` characters. Of a longer text, the middle is omitted."""
     if len(text) <= length:
         return text
     half = (length - 3) // 2
@@ -46,7 +46,7 @@ class ModelFileError(TextgenError):
 
 
 class UnknownGraphError(ModelFileError):
-    """The native engine does not support the graph of a model file; another engine may."""
+    """The native engine does not support the graph of a model file; onnxruntime may support it."""
 
 
 class TooLargeError(UnknownGraphError):

@@ -66,19 +66,19 @@ static void check_arguments(const textgen_model *model, const textgen_model *oth
     textgen_stream *other = start(other_model, 1.0, 7, 0, "abc"), *empty = start(model, 1.0, 7, 0, NULL);
     CHECK_FAILS(textgen_generate(NULL, 1, batch.workspace, batch.workspace_size, ERROR),
                 TEXTGEN_INVALID_ARGUMENT, "lanes is NULL");
-    check_fails(&batch, 0, TEXTGEN_INVALID_ARGUMENT, "count is 0");
+    check_fails(&batch, 0, TEXTGEN_INVALID_ARGUMENT, "count must be 1 or more");
     last->stream = NULL;
     check_fails(&batch, LANES, TEXTGEN_INVALID_ARGUMENT, "lane 2: stream is NULL");
     last->stream = batch.lanes[0].stream;
     check_fails(&batch, LANES, TEXTGEN_INVALID_ARGUMENT, "lane 2: the stream is also in an earlier lane");
     last->stream = other;
     check_fails(&batch, LANES, TEXTGEN_INVALID_ARGUMENT,
-                "lane 2: the stream and that of lane 0 have different models");
+                "lane 2: the stream has another model than the stream of lane 0");
     last->stream = empty;
     check_fails(&batch, LANES, TEXTGEN_NO_PROMPT, "lane 2: ");
     *last = original;
     last->length = 0;
-    check_fails(&batch, LANES, TEXTGEN_INVALID_ARGUMENT, "lane 2: length is 0");
+    check_fails(&batch, LANES, TEXTGEN_INVALID_ARGUMENT, "lane 2: length must be 1 or more, not 0");
     last->length = SIZE_MAX;
     check_fails(&batch, LANES, TEXTGEN_INVALID_ARGUMENT, "lane 2: length is");
     last->length = LENGTH + 1;
@@ -88,7 +88,7 @@ static void check_arguments(const textgen_model *model, const textgen_model *oth
     check_fails(&batch, LANES, TEXTGEN_INVALID_ARGUMENT, "lane 2: reserved");
     *last = original;
     last->struct_size = 0;
-    check_fails(&batch, LANES, TEXTGEN_INVALID_ARGUMENT, "lane 2: struct_size is 0");
+    check_fails(&batch, LANES, TEXTGEN_INVALID_ARGUMENT, "lane 2: struct_size must be sizeof(textgen_lane)");
     *last = original;
     CHECK_OK(run(&batch, LANES));
     free(other), free(empty);

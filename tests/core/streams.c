@@ -74,7 +74,7 @@ static void check_sampling(const textgen_model *model) {
     check_fails(stream, model, &newer.sampling, "does not support");
     newer.later = 0;
     newer.sampling.struct_size = 8;
-    check_fails(stream, model, &newer.sampling, "struct_size is 8");
+    check_fails(stream, model, &newer.sampling, "struct_size must be sizeof(textgen_sampling)");
     newer.sampling.struct_size = sizeof newer;
     CHECK_FAILS(textgen_stream_set_sampling(stream, NULL, ERROR), TEXTGEN_INVALID_ARGUMENT, "sampling is NULL");
     CHECK_FAILS(textgen_stream_set_sampling(NULL, &newer.sampling, ERROR), TEXTGEN_INVALID_ARGUMENT,
@@ -157,7 +157,7 @@ static void check_generate(const textgen_model *model) {
     CHECK_FAILS(textgen_stream_generate(stream, 1, NULL, TEXT_SIZE, &written, ERROR), TEXTGEN_INVALID_ARGUMENT,
                 "text");
     CHECK_FAILS(textgen_stream_generate(stream, 0, text, TEXT_SIZE, &written, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "length is 0");
+                "length must be 1 or more, not 0");
     CHECK_FAILS(textgen_stream_generate(stream, SIZE_MAX, text, TEXT_SIZE, &written, ERROR),
                 TEXTGEN_INVALID_ARGUMENT, "length is");
     CHECK_FAILS(textgen_stream_generate(stream, SIZE_MAX / 4, text, TEXT_SIZE, &written, ERROR),

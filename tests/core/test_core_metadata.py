@@ -200,7 +200,7 @@ def test_damaged_metadata_is_read_as_python_reads_it(core_reader: Path) -> None:
         ({"special": '{"begin": 0}'}, "is {\"begin\": 0}, but this version supports only 'unknown': upgrade"),
         (
             {"normalization": '{"lowercase":\n1}'},
-            "unsupported value of the metadata 'textgen.normalization': {\"lowercase\":\\n1}",
+            "the metadata 'textgen.normalization' is {\"lowercase\":\\n1}; expected a lowercase flag",
         ),
         (
             {"level": json.dumps("x" * 10**6)},
@@ -212,7 +212,7 @@ def test_damaged_metadata_is_read_as_python_reads_it(core_reader: Path) -> None:
         ),
         (
             {"prompts": '["a", "z"]'},
-            "'textgen.prompts' is not a list of texts in the model's vocabulary",
+            "'textgen.prompts' is not a list of texts whose characters are in the vocabulary",
         ),
         ({"prompts": '[""]'}, "the metadata 'textgen.prompts' is not a list of texts"),
         (

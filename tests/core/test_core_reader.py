@@ -103,7 +103,7 @@ def with_fields(number: int, content: bytes, count: int) -> bytes:
         (
             b"damaged",
             DAMAGED_MODEL,
-            "cannot read it as an ONNX model .at byte 0: a field has an unsupported wire type",
+            "cannot read the ONNX model at byte 0: a field has an unsupported wire type",
         ),
         (b"", DAMAGED_MODEL, "the file is empty"),
         (b"\x08\x07", DAMAGED_MODEL, "not a text generator: the ONNX file has no 'textgen.format' metadata"),
@@ -119,7 +119,7 @@ def with_fields(number: int, content: bytes, count: int) -> bytes:
         (
             make_model().SerializeToString() + field(7, b""),
             DAMAGED_MODEL,
-            "a part that must be unique is repeated",
+            "a field that may occur only once is repeated",
         ),
         (make_model().SerializeToString() + field(14, field(1, b"\xff")), DAMAGED_MODEL, "not valid UTF-8"),
         (

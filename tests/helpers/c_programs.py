@@ -35,7 +35,7 @@ WARNINGS = (
 
 FLAGS = {
     "plain": "-O2",
-    "unoptimised": "-O0",
+    "unoptimized": "-O0",
     "contracted": "-O3 -ffp-contract=fast",
     "native": "-O3 -ffp-contract=fast -march=native",
     "plain C": "-O3 -ffp-contract=fast -march=native -DTEXTGEN_PLAIN_C",
@@ -76,7 +76,7 @@ def variants(compiler: str) -> list[str]:
     if not SEVERAL:
         return ["plain"]
     special = ["reassociated", "undefined", "32 bits"] if "ziglang" in compiler else ["sanitized", "threads"]
-    return ["plain", "unoptimised", "contracted", "native", "plain C", *special]
+    return ["plain", "unoptimized", "contracted", "native", "plain C", *special]
 
 
 BUILDS = [Build(compiler, variant) for compiler in COMPILERS for variant in variants(compiler)]

@@ -1,4 +1,8 @@
-"""``python -m textgen_train`` is ``textgen-train``."""
+"""``python -m textgen_train`` runs ``textgen-train``.
+
+Python imports the package before this module, so Ctrl-C in the first milliseconds prints a traceback. The
+installed command imports the launcher first.
+"""
 
 import sys
 

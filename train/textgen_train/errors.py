@@ -10,11 +10,11 @@ __all__ = ["CorpusError", "ExportError", "RecipeError", "TrainingError", "explai
 
 
 class RecipeError(TextgenError, ValueError):
-    """A hyperparameter that is out of range, or that the recipe does not have."""
+    """A hyperparameter is out of range, or is not part of the recipe."""
 
 
 class TrainingError(TextgenError):
-    """A training run that cannot start or continue."""
+    """A training run cannot start or continue."""
 
 
 # torch raises a plain RuntimeError with one of these phrases if it cannot allocate memory.
@@ -38,9 +38,9 @@ def explaining_memory_errors() -> Iterator[None]:
         ):
             raise
         raise TrainingError(
-            "there is not enough memory for this network and batch size: lower --units or --batch"
+            "not enough memory for this network and batch size: lower --units or --batch"
         ) from error
 
 
 class ExportError(TextgenError):
-    """A model that cannot be exported, or whose exported copy differs from it."""
+    """A model cannot be exported, or its exported copy differs from it."""

@@ -33,7 +33,7 @@ class Hyperparameters:
             is_wrong_type = not isinstance(value, int) and parameter.type is int
             if is_wrong_type or not minimum <= value <= maximum:
                 raise RecipeError(
-                    f"{option_name(parameter.name)} must be {'a whole number ' * (parameter.type is int)}"
+                    f"{option_name(parameter.name)} must be {'an integer ' * (parameter.type is int)}"
                     f"from {minimum:g} to {maximum:g}, not {quote(value)}"
                 )
 

@@ -27,13 +27,15 @@ class Recipe(Hyperparameters):
     input_dropout: float = hyperparameter(0.0, "dropout on the embedding", 0, 0.99)
     weight_dropout: float = hyperparameter(0.0, "DropConnect on the recurrent weights", 0, 0.99)
     batch: int = hyperparameter(32, "sequences per batch; a short text has fewer", 1, 65_536)
-    sequence_length: int = hyperparameter(64, "truncated backpropagation length in characters", 1, 65_536)
+    sequence_length: int = hyperparameter(
+        64, "length in characters of the sequences of truncated backpropagation", 1, 65_536
+    )
     muon_lr: float = hyperparameter(0.02, "peak learning rate of Muon, or 0 to use only AdamW", 0, 1e9)
     muon_weight_decay: float = hyperparameter(0.05, "weight decay of Muon", 0, 1e3)
     learning_rate: float = hyperparameter(0.012, "peak learning rate of AdamW", 1e-9, 1e9)
     weight_decay: float = hyperparameter(0.05, "weight decay of AdamW", 0, 1e3)
     grad_clip: float = hyperparameter(1.0, "maximum norm of the gradient", 1e-9, 1e9)
-    warmup: int = hyperparameter(100, "warm-up updates, at most a tenth of the run", 0, 2**31)
+    warmup: int = hyperparameter(100, "number of warm-up updates, at most a tenth of the run", 0, 2**31)
 
 
 PRESETS = {
@@ -69,7 +71,10 @@ def preset(name: str, vocabulary_size: int, budget: "Budget | None" = None) -> R
     Args:
         name: A key of ``PRESETS``.
         vocabulary_size: Number of symbols.
-        budget: Length of the run, if known.
+        budget: Length of the run. None if it is not known.
+
+    Raises:
+        KeyError: If there is no preset of this name.
     """
     if vocabulary_size < LARGE_VOCABULARY:
         return PRESETS[name]
@@ -87,7 +92,9 @@ class ClassicRecipe(Hyperparameters):
 
     units: int = hyperparameter(128, "LSTM units", 1, 16_384)
     window: int = hyperparameter(60, "window length in characters", 1, 65_536)
-    window_step: int = hyperparameter(3, "characters from one window to the next", 1, 65_536)
+    window_step: int = hyperparameter(
+        3, "distance in characters between the starts of two windows", 1, 65_536
+    )
     batch: int = hyperparameter(128, "windows per batch", 1, 65_536)
     learning_rate: float = hyperparameter(0.01, "learning rate of RMSprop, constant", 1e-9, 1e9)
 
@@ -112,9 +119,9 @@ class Budget:
 
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.epochs is None):
-            raise ValueError("a budget must be either minutes or epochs")
+            raise ValueError("pass either minutes or epochs")
         if not (self.minutes or self.epochs or 0) > 0:
-            raise ValueError("a budget must be above 0")
+            raise ValueError("the length of a budget must be above 0")
 
     def progress(self, seconds: float, epochs: float, reserved: float = 0.0) -> float:
         """Return the share of the budget that is used up, in [0, 1].

@@ -1,4 +1,4 @@
-"""Baseline loops: generation loops over onnxruntime as users write them, for comparison with the engines."""
+"""Baseline loops: the loops over onnxruntime that users write themselves, for comparison with the engines."""
 
 from collections.abc import Callable
 from typing import Any

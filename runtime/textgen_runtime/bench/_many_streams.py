@@ -30,7 +30,7 @@ def many_streams(bench: BenchContext, deadline: Deadline) -> Section:
         share = deadline.share(1 / (len(STREAM_COUNTS) - index))
         seconds, stream_notes = measure_streams(bench, streams, share)
         label = stream_label(streams)
-        notes += [f"{note}, with {label}" for note in stream_notes]
+        notes += [f"{label}: {note}" for note in stream_notes]
         for name, rounds in seconds.items():
             spread = Spread.of([streams / value for value in rounds])
             cells.setdefault(name, {})[streams] = per_second(1 / spread.median)

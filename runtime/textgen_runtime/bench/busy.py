@@ -59,7 +59,7 @@ def load_warning(load: list[float] | None) -> str | None:
         return None
     return (
         f"the machine was busy before the start: load average {load[0]:.2f} on {processors} processors "
-        f"(limit {BUSY_LOAD * processors:.2g}); times may be too long, ratios are affected less"
+        f"(limit {BUSY_LOAD * processors:.2g}); times may be too long; ratios are less affected"
     )
 
 
@@ -90,7 +90,7 @@ def spread_warning(sections: dict[str, Any]) -> str | None:
         return None
     widest = max(wide, key=lambda name: wide[name])
     return (
-        f"the rounds of {len(wide)} figure{'s' * (len(wide) > 1)} vary: the interquartile range is up to "
-        f"{wide[widest]:.0%} of the median (limit {MAX_RELATIVE_IQR:.0%}), for {widest}; repeat the "
-        "measurement"
+        f"the rounds of {len(wide)} figure{'s' * (len(wide) > 1)} vary too much (limit: an interquartile "
+        f"range of {MAX_RELATIVE_IQR:.0%} of the median); the largest range is {wide[widest]:.0%}, "
+        f"of {widest}; repeat the measurement"
     )

@@ -47,7 +47,9 @@ def checked_fields(content: bytes) -> bytes:
     try:
         return b"".join(_kept_fields(memoryview(content), MODEL))
     except (IndexError, ValueError):
-        raise ModelFileError("a part that only onnxruntime reads is damaged: use --engine native") from None
+        raise ModelFileError(
+            "a field of the file that only onnxruntime reads is damaged: use --engine native"
+        ) from None
 
 
 def _kept_fields(content: memoryview, message: Message) -> Iterator[bytes | memoryview]:

@@ -102,8 +102,8 @@ def read_comparable_report(path: Path, models: int) -> dict[str, Any]:
 def _check_model_count(old: int, new: int, path: Path) -> None:
     if old != new:
         raise ReportError(
-            f"{path} has {old} model{'s' * (old != 1)} and this report has {new}: pass the same number of "
-            "models, in the same order"
+            f"the report {path} has {old} model{'s' * (old != 1)} and this report has {new}: pass the same "
+            "number of models, in the same order"
         )
 
 
@@ -125,7 +125,9 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any], path: Path) -> Compa
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
         raise ReportError(f"the report {path} is damaged: create it again") from None
     if not changes:
-        raise ReportError(f"{path} has no ratio in common with this report: measure the same sections")
+        raise ReportError(
+            f"the report {path} has no ratio in common with this report: measure the same sections"
+        )
     return Comparison(f"ratios compared with {path} ({date}); lower is better", changes, notes)
 
 

@@ -40,7 +40,7 @@ def new_report(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe_model(name: str, model: Model) -> dict[str, Any]:
-    """Return what identifies a model, and its size.
+    """Return the name, the hash and the size of a model.
 
     Args:
         name: The model as named on the command line.
@@ -86,7 +86,7 @@ def read_report(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ReportError(f"cannot read the report {shorten(str(path))}: {error.strerror or error}") from None
     except (ValueError, RecursionError):
-        raise ReportError(f"{path} is not a report of textgen-bench --json: not valid JSON") from None
+        raise ReportError(f"{path} is not a report of textgen-bench --json: it is not valid JSON") from None
     version = document.get(FORMAT_KEY) if isinstance(document, dict) else None
     if version is None:
         raise ReportError(
@@ -94,7 +94,7 @@ def read_report(path: Path) -> dict[str, Any]:
         )
     if version != FORMAT:
         raise ReportError(
-            f"{path} has format {str(version)[:20]}, but this version supports only format {FORMAT}: create "
-            "the report again with this version"
+            f"the report {path} has format {str(version)[:20]}, but this version supports only format "
+            f"{FORMAT}: create the report again with this version"
         )
     return dict(document)

@@ -1,7 +1,9 @@
 """The description of the machine in a report."""
 
 import platform
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +24,12 @@ def describe_machine() -> dict[str, str | int | list[str]]:
         "onnxruntime": _onnxruntime_version(),
         "textgen-onnx": __version__,
     }
+
+
+def format_machine(machine: Mapping[str, Any]) -> str:
+    """Return a description by ``describe_machine`` in one line."""
+    values = {name: " ".join(value) if isinstance(value, list) else value for name, value in machine.items()}
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def _onnxruntime_version() -> str:

@@ -32,7 +32,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if arguments.fail_above is not None and arguments.compare is None:
         command.error("--fail-above requires --compare with an earlier report")
     if arguments.plot == STANDARD_OUTPUT:
-        command.error("--plot requires a file name; it cannot write to standard output")
+        command.error("--plot requires a file name: it cannot write to standard output")
     if arguments.plot and not set(PLOTTED_SECTIONS) & set(arguments.section):
         command.error(f"--plot requires the section {' or '.join(PLOTTED_SECTIONS)}")
     for option, other in (("--plot", arguments.plot), ("--compare", arguments.compare)):
@@ -46,8 +46,8 @@ def parser() -> CommandParser:
     command = CommandParser(
         PROG,
         "Measure how fast models generate text on this machine. The engines are\n"
-        "compared with baseline loops over onnxruntime, and with the roofline: the time\n"
-        "to read all weights once, which is the minimum time per character.",
+        "compared with baseline loops that use onnxruntime, and with the roofline: the\n"
+        "time to read all weights once, which is the minimum time per character.",
         EXAMPLES,
     )
     command.add_argument(
@@ -61,20 +61,20 @@ def parser() -> CommandParser:
         metavar="T",
         type=number("a finite number above 0", lambda value: value > 0),
         default=DEFAULT_TEMPERATURE,
-        help=f"sampling temperature (default {DEFAULT_TEMPERATURE})",
+        help=f"sampling temperature (default: {DEFAULT_TEMPERATURE})",
     )
     command.add_argument(
         "--engine",
         choices=("both", "native", "onnxruntime"),
         default="both",
-        help="engine to measure (default both)",
+        help="engine to measure (default: both)",
     )
     command.add_argument(
         "--section",
         metavar="NAME",
         action="append",
         choices=tuple(TIME_SHARES),
-        help=f"section to measure, can be repeated: {', '.join(TIME_SHARES)} (default all)",
+        help=f"section to measure, can be repeated: {', '.join(TIME_SHARES)} (default: all)",
     )
     command.add_argument(
         "--quick",
@@ -83,27 +83,27 @@ def parser() -> CommandParser:
     )
     command.add_argument(
         "--json",
-        metavar="FILE",
+        metavar="PATH",
         type=Path,
-        help="write a JSON report with the spread of each figure to FILE; - writes it to standard output and "
-        "the tables to standard error",
+        help="write a JSON report with all figures and their spread to PATH; with -, write the report to "
+        "standard output and the tables to standard error",
     )
     command.add_argument(
         "--plot",
-        metavar="FILE",
+        metavar="PATH",
         type=Path,
-        help="plot latency and throughput to a PNG file (requires matplotlib)",
+        help="write a plot of latency and throughput to PATH, a PNG file (requires matplotlib)",
     )
     command.add_argument(
         "--compare",
-        metavar="OLD.json",
+        metavar="PATH",
         type=Path,
-        help="compare the ratios of the figures with those of an earlier --json report",
+        help="compare ratios, such as native time / plain loop time, with those of an earlier --json report",
     )
     command.add_argument(
         "--fail-above",
         metavar="PERCENT",
         type=number("a finite number, 0 or more", lambda value: value >= 0),
-        help="exit with code 1 if a ratio is worse than in the --compare report by more than PERCENT",
+        help="with --compare, exit with code 1 if a ratio increased by more than PERCENT",
     )
     return command

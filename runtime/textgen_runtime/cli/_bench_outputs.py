@@ -25,7 +25,7 @@ def check_outputs(arguments: argparse.Namespace) -> None:
         OutputError: If a file cannot be written, or would replace another kind of file.
     """
     if arguments.plot and find_spec("matplotlib") is None:
-        raise OutputError("--plot needs matplotlib: pip install matplotlib")
+        raise OutputError("--plot requires matplotlib: pip install matplotlib")
     outputs: list[tuple[str, Path | None, str, Callable[[Path], bool]]] = [
         ("--json", arguments.json, "report", is_report),
         ("--plot", arguments.plot, "plot", is_plot),
@@ -86,7 +86,7 @@ def judge(comparison: Comparison, arguments: argparse.Namespace) -> int:
     count = f"{len(worse)} ratio{'s are' if len(worse) > 1 else ' is'}"
     print_diagnostic(
         PROG,
-        f"{count} worse than in {arguments.compare} by more than {arguments.fail_above:g}%; largest increase "
-        f"{worse[0].percent:.1f}% ({worse[0].name})",
+        f"{count} worse than in {arguments.compare} by more than {arguments.fail_above:g}%; the largest "
+        f"increase is {worse[0].percent:.1f}% ({worse[0].name})",
     )
     return EXIT_FAILED

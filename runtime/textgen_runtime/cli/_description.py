@@ -117,6 +117,6 @@ def _layers_and_units(file: ModelFile) -> tuple[int, int]:
     layers, units = state.get(HIDDEN, first)
     if layers < 1 or units < 1:
         raise ModelFileError(
-            "it is not a text generator: its graph has no state input (float32, with fixed layers and units)"
+            "not a text generator: the graph has no state input (float32 of shape [layers, batch, units])"
         )
     return layers, units

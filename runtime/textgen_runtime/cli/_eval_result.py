@@ -60,7 +60,8 @@ class EvalResult:
     def format_counts(self) -> str:
         """Return the numbers of scored and skipped characters in words."""
         part = f", the last {self.last:.4g} of the text" if self.last < 1 else ""
-        skipped = f", {self.skipped:,} unknown characters skipped" if self.skipped else ""
+        plural = "s" * (self.skipped > 1)
+        skipped = f", {self.skipped:,} unknown character{plural} skipped" if self.skipped else ""
         unknown = f", {self.unknown:,} of them as the unknown symbol" if self.unknown else ""
         tokens = "" if self.score.unit == CHARACTER else f" in {self.score.tokens:,} tokens"
         return f"{self.score.characters:,} characters scored{tokens}{part}{unknown}{skipped}"

@@ -1,4 +1,4 @@
-"""Output files that an option names: checks before the work, and atomic writing after it."""
+"""Output files of a command: checks before the work, and atomic writing after it."""
 
 import os
 import stat
@@ -36,11 +36,12 @@ def check_overwrite(
         return
     if is_standard_output(path):
         raise OutputError(
-            f"{option} {path}: the file is also standard output; write the {kind} to another file"
+            f"{option} {path}: the file is also standard output: write the {kind} to another file"
         )
     if is_other:
         raise OutputError(
-            f"{option} {path}: the file exists and is not a {kind} of {prog}; refusing to overwrite it"
+            f"{option} {path}: the file exists and is not a {kind} of {prog}: write the {kind} to another "
+            "file"
         )
 
 

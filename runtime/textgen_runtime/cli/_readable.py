@@ -1,4 +1,4 @@
-"""Printing of untrusted characters and texts: visible, and without control sequences for a terminal."""
+"""Convert untrusted texts to a form that is visible and has no control sequences for a terminal."""
 
 import unicodedata
 from collections.abc import Iterator, Sequence

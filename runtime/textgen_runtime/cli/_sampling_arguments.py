@@ -20,8 +20,8 @@ def add_sampling(command: argparse.ArgumentParser) -> None:
         type=number("a finite number, 0 or more", lambda value: value >= 0),
         nargs="+",
         default=[DEFAULT_TEMPERATURE],
-        help="one or more temperatures; 0 always selects the most likely token, higher is more random "
-        f"(default: {DEFAULT_TEMPERATURE})",
+        help="one or more sampling temperatures; 0 always selects the most likely token, higher values are "
+        f"more random (default: {DEFAULT_TEMPERATURE})",
     )
 
 

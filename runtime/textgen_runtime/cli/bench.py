@@ -11,6 +11,7 @@ from textgen_runtime.bench.compare import compare, read_comparable_report
 from textgen_runtime.bench.context import BenchContext
 from textgen_runtime.bench.deadline import NO_DEADLINE, Deadline
 from textgen_runtime.bench.document import describe_model, new_report, sections_as_json
+from textgen_runtime.bench.machine import format_machine
 from textgen_runtime.bench.report import Section
 from textgen_runtime.bench.sections import TIME_SHARES, measure
 from textgen_runtime.engines.opening import EngineName
@@ -61,7 +62,7 @@ def bench(arguments: argparse.Namespace) -> int:
     write = table_writer(arguments)
     run = BenchRun(arguments, report, write)
     run.warn(busy.load_warning(report["load_average"]["start"]))
-    write(", ".join(f"{name} {value}" for name, value in report["machine"].items()) + "\n\n")
+    write(f"{format_machine(report['machine'])}\n\n")
     for name, (model, content) in zip(arguments.models, models, strict=True):
         run.measure(name, model, content, deadline)
         deadline = new_deadline(arguments)

@@ -38,9 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = parser()
     arguments = command.parse_args(argv)
     if arguments.texts.count(STANDARD_INPUT) > 1:
-        command.error(f"standard input ({STANDARD_INPUT}) can be given only once")
+        command.error(f"standard input ({STANDARD_INPUT}) can be read only once")
     if arguments.surprise == Path(STANDARD_INPUT):
-        command.error(f"--surprise needs the path of a file, not {STANDARD_INPUT}")
+        command.error("--surprise requires a file name: it cannot write to standard output")
     return run_command(PROG, lambda: evaluate(arguments))
 
 
@@ -48,9 +48,10 @@ def parser() -> CommandParser:
     """Return the argument parser of the command."""
     command = CommandParser(
         PROG,
-        "Score texts with a model: how well it predicts each character from all\n"
-        "characters before it. Each text starts from a fresh state. Its first character\n"
-        f"is not scored. Compressors for comparison: {', '.join(COMPRESSORS)}.",
+        "Measure how well a model predicts texts. The model predicts each character\n"
+        "from all characters before it. Each text starts from a zero state. The first\n"
+        "character of a text is not scored. For comparison, the same characters are\n"
+        f"compressed with {', '.join(COMPRESSORS)}.",
         EXAMPLES,
     )
     add_model(command)
@@ -59,14 +60,14 @@ def parser() -> CommandParser:
         metavar="TEXT",
         nargs="+",
         help="a UTF-8 file, a folder with .txt files, - for standard input, or the name of a corpus: "
-        f"{', '.join(CORPUS_NAMES)}",
+        f"{', '.join(CORPUS_NAMES)}; several texts are scored in order",
     )
     command.add_argument(
         "--last",
         metavar="SHARE",
         type=number("a number above 0 and at most 1", lambda value: 0 < value <= 1),
         default=1.0,
-        help="share of each text to score, from its end; textgen-train holds out 0.1 (default: 1)",
+        help="score only the last SHARE of each text; textgen-train holds out the last 0.1 (default: 1)",
     )
     add_unknown(command, "characters")
     add_lowercase(command, "the texts")
@@ -75,7 +76,7 @@ def parser() -> CommandParser:
         "--surprise",
         metavar="PATH",
         type=Path,
-        help="write an HTML page to PATH that colors each character by its surprise",
+        help="write an HTML page to PATH that colors each character by its surprisal",
     )
     add_engine(command)
     return command
@@ -181,5 +182,5 @@ def write_page(arguments: argparse.Namespace, results: Sequence[EvalResult]) -> 
         for result in results
         if result.prediction
     ]
-    page = surprise_page(f"Surprise of {Path(arguments.model).name}", shown)
+    page = surprise_page(f"Surprisal with the model {Path(arguments.model).name}", shown)
     write_output(arguments.surprise, page.encode(errors="replace"))

@@ -101,7 +101,7 @@ def format_engine(description: Description) -> str:
     """Return the engine that runs the model, with the reason if it is not the native one."""
     if description.why_not_native is None:
         return str(description.engine)
-    return f"onnxruntime only, if you trust the file; not native: {single_line(description.why_not_native)}"
+    return f"onnxruntime only, if you trust the file; {single_line(description.why_not_native)}"
 
 
 def format_normalization(form: Normalization) -> str:

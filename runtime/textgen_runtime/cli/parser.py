@@ -89,7 +89,7 @@ def whole_number(minimum: int, maximum: int = 2**63 - 1) -> Callable[[str], int]
         try:
             value = int(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"{quote(text)} is not an integer") from None
+            raise argparse.ArgumentTypeError(f"must be an integer, not {quote(text)}") from None
         if value < minimum:
             raise argparse.ArgumentTypeError(f"must be {minimum} or more, not {quote(value)}")
         if value > maximum:
@@ -108,7 +108,7 @@ def number(requirement: str, accept: Callable[[float], bool] = lambda _: True) -
         except ValueError:
             # After an option with several numbers, MODEL is taken for another number.
             hint = " (MODEL must come first)" if text.endswith(".onnx") else ""
-            raise argparse.ArgumentTypeError(f"{quote(text)} is not a number{hint}") from None
+            raise argparse.ArgumentTypeError(f"must be {requirement}, not {quote(text)}{hint}") from None
         if not (math.isfinite(value) and accept(value)):
             raise argparse.ArgumentTypeError(f"must be {requirement}, not {shorten(text)}")
         return value
@@ -136,8 +136,8 @@ def add_unknown(command: argparse.ArgumentParser, characters: str) -> None:
         "--unknown",
         choices=("error", "skip"),
         default="error",
-        help=f"how to handle {characters} outside the vocabulary: skip removes them; error maps them to the "
-        "unknown symbol, or fails if the model has none (default: error)",
+        help=f"what to do with {characters} outside the vocabulary: skip removes them; error fails, unless "
+        "the model has an unknown symbol, which replaces them (default: error)",
     )
 
 
@@ -147,6 +147,6 @@ def add_engine(command: argparse.ArgumentParser) -> None:
         "--engine",
         choices=("auto", "native", "onnxruntime"),
         default="auto",
-        help="engine that runs the model; use onnxruntime only for files that you trust "
-        "(default: auto, the native engine)",
+        help="engine that runs the model; auto selects the native engine; use onnxruntime only for files "
+        "that you trust (default: auto)",
     )

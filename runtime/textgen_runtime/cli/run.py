@@ -62,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parser() -> CommandParser:
     """Return the argument parser of the command."""
     command = CommandParser(PROG, "Generate text with a model and write it to standard output.", EXAMPLES)
+    # MODEL must come first: after --temp, argparse takes it for another temperature.
+    command.usage = "%(prog)s MODEL [OPTIONS]"
     add_model(command)
     command.add_argument(
         "--list", action=PrintAndExit, text=list_models, help="list the bundled models and exit"
@@ -81,20 +83,20 @@ def parser() -> CommandParser:
     prompt.add_argument(
         "--prompt-file",
         metavar="PATH",
-        help="read the prompt from a UTF-8 file, or standard input (-), without its final line end",
+        help="read the prompt from a UTF-8 file, or from standard input (-); a final line end is removed",
     )
     command.add_argument(
         "--seed",
         metavar="N",
         type=whole_number(0, MAX_SEED),
-        help="random seed, which reproduces the text (default: random; --stats prints it)",
+        help="random seed; the same seed gives the same text (default: a new seed, which --stats prints)",
     )
     command.add_argument(
         "--count",
         metavar="N",
         type=whole_number(1),
         default=1,
-        help="number of independent texts to generate (default: 1)",
+        help="number of independent texts per temperature (default: 1)",
     )
     command.add_argument("--no-echo", action="store_true", help="do not print the prompt")
     add_unknown(command, "prompt characters")
@@ -110,7 +112,7 @@ def parser() -> CommandParser:
     command.add_argument(
         "--stats",
         action="store_true",
-        help="print engine, seed, times, throughput and entropy to standard error",
+        help="print the engine, seed, times, throughput and mean entropy to standard error",
     )
     return command
 
@@ -168,9 +170,10 @@ def warn_unknown(model: Model, prompt: str, policy: UnknownPolicy) -> None:
     unknown = model.tokenizer.count_unknown(model.metadata.normalization.apply(prompt))
     if unknown:
         count = unknown.total()
-        characters = f"{count:,} prompt character{'s' * (count > 1)} outside the vocabulary"
-        effect = f"skipped {characters}" if policy == "skip" else f"{characters}, fed as the unknown symbol"
-        print_diagnostic(PROG, f"{effect}: {format_symbols(sorted(unknown))}", "warning")
+        characters, were = ("characters are", "were") if count > 1 else ("character is", "was")
+        effect = "skipped" if policy == "skip" else "fed as the unknown symbol"
+        message = f"{count:,} prompt {characters} outside the vocabulary and {were} {effect}"
+        print_diagnostic(PROG, f"{message}: {format_symbols(sorted(unknown))}", "warning")
 
 
 def prompt_argument(arguments: argparse.Namespace) -> str | None:
@@ -182,5 +185,7 @@ def prompt_argument(arguments: argparse.Namespace) -> str | None:
     else:
         text, source = arguments.prompt, "--prompt"
     if text == "":
-        raise PromptError(f"the prompt from {source} is empty; omit it to start from a prompt in the model")
+        raise PromptError(
+            f"the prompt from {source} is empty: omit the option to start from a prompt in the model"
+        )
     return text.lower() if text and arguments.lowercase else text

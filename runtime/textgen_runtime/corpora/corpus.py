@@ -55,7 +55,7 @@ def read_corpus(source: str) -> Corpus:
         return _corpus("standard input", read_text(source))
     if not source:
         raise CorpusError(
-            "the corpus has an empty name: pass a file, a folder or one of " + ", ".join(CORPUS_NAMES)
+            "the name of the corpus is empty: pass a file, a folder or one of " + ", ".join(CORPUS_NAMES)
         )
     path = Path(source)
     try:
@@ -65,7 +65,8 @@ def read_corpus(source: str) -> Corpus:
         path.stat()
     except FileNotFoundError:
         raise CorpusError(
-            f"no file or folder {shorten(source)}; the named corpora are {', '.join(CORPUS_NAMES)}"
+            f"cannot read {shorten(source)}: no such file or folder; the named corpora are "
+            f"{', '.join(CORPUS_NAMES)}"
         ) from None
     except OSError as error:
         raise CorpusError(f"cannot read {shorten(source)}: {error.strerror or error}") from None

@@ -97,7 +97,7 @@ def _download(name: str, corpus: PublishedCorpus) -> Path:
         import requests  # noqa: F401
     except ImportError:
         raise CorpusError(
-            f'downloading {name} needs pooch: pip install "textgen-onnx[train]", or save the text as '
+            f'downloading {name} requires pooch: pip install "textgen-onnx[train]", or save the text as '
             f"{name}.txt in a folder and set {DATA_FOLDER_VARIABLE} to that folder"
         ) from None
 

@@ -1,4 +1,4 @@
-"""Run tasks in the threads of a pool, and let no task run on after a failure."""
+"""Run tasks in the threads of a pool. After an error, no task is running and none will start."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Executor, wait

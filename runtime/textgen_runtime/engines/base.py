@@ -26,14 +26,15 @@ FloatBuffer: TypeAlias = Any
 # The reason why a lane ended; None if it has not ended.
 Ending: TypeAlias = Literal["length"]
 
-LANES_ERROR = "steps must be 0 or more; pass 1 or more lanes, each with a separate sampler"
+NO_LANES_ERROR = "lanes must not be empty"
+SHARED_SAMPLER_ERROR = "each lane must have its own sampler"
 
 
 class State(Mapping[str, "NDArray[np.float32]"]):
     """The recurrent state of a model: read-only arrays by name.
 
-    The model file declares the arrays. An LSTM has ``hidden`` and ``cell``. An item is a float32 numpy array
-    of shape [layers, batch, units]; access to it imports numpy. ``buffers`` does not need numpy.
+    The model file declares the arrays. An LSTM has ``hidden`` and ``cell``. Each item is a float32 numpy
+    array of shape [layers, batch, units]. Reading an item imports numpy. Reading ``buffers`` does not.
 
     Args:
         buffers: Contiguous float32 buffers of shape [layers, batch, units], by name. They are not copied and
@@ -168,10 +169,15 @@ def check_lanes(lanes: Sequence[Lane], steps: int) -> None:
     Raises:
         ValueError: If one is invalid.
     """
-    if steps < 0 or not lanes or len({id(lane.sampler) for lane in lanes}) != len(lanes):
-        raise ValueError(LANES_ERROR)
-    if any(lane.length < 1 for lane in lanes):
-        raise ValueError("the length of a lane must be 1 or more")
+    if steps < 0:
+        raise ValueError(f"steps must be 0 or more, not {steps}")
+    if not lanes:
+        raise ValueError(NO_LANES_ERROR)
+    if len({id(lane.sampler) for lane in lanes}) != len(lanes):
+        raise ValueError(SHARED_SAMPLER_ERROR)
+    for lane in lanes:
+        if lane.length < 1:
+            raise ValueError(f"the length of a lane must be 1 or more, not {lane.length}")
 
 
 class Engine(Protocol):
@@ -256,8 +262,8 @@ class Engine(Protocol):
             One ``Generated`` per lane, in order.
 
         Raises:
-            SamplingError: If logits are invalid, or if a random stream has too few numbers left. The
-                samplers may have advanced: the caller resets their positions.
+            SamplingError: If the logits contain NaN or +inf, or if a random stream has too few numbers left.
+                The samplers may have advanced: the caller must reset their positions.
             ValueError: If a shape or ``steps`` is wrong, or if two lanes share a sampler.
             ModelFileError: As for ``forward``.
         """

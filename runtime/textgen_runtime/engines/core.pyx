@@ -150,9 +150,7 @@ cdef class CoreNetwork:
         finally:
             PyBuffer_Release(&buffer)
         if not fits:
-            raise ValueError(
-                f"tokens must be int64 of shape [time, batch], in [0, {self.vocabulary_size})"
-            )
+            raise ValueError("tokens must be a non-empty int64 array of shape [time, batch]")
         return self.run_forward(token_memory, time, batch, state, 1 if last_only else time)
 
     def feed(self, tokens, state):
@@ -186,7 +184,7 @@ cdef class CoreNetwork:
                 raise ValueError(f"tokens must be in [0, {self.vocabulary_size})") from None
             i += 1
         if i < time:
-            raise ValueError("tokens became shorter during the call")
+            raise ValueError("tokens must not become shorter during the call")
         last_logits, next_state = self.run_forward(token_memory, time, 1, state, 1)
         cdef FloatArray logits = last_logits
         if self.never_drawn is not None:

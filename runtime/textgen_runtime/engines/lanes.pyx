@@ -18,7 +18,7 @@ from textgen_runtime.sampling.c_sampler cimport TEXTGEN_SAMPLER_EXHAUSTED, textg
 from textgen_runtime.sampling.reweighting cimport checked
 from textgen_runtime.sampling.sampler cimport Sampler
 
-from .base import LANES_ERROR, Generated, State
+from .base import NO_LANES_ERROR, SHARED_SAMPLER_ERROR, Generated, State
 
 
 cdef extern from "Python.h":
@@ -73,14 +73,14 @@ cdef class StateLayout:
             if source is None:
                 raise ValueError(f"the state must have the arrays {', '.join(self.names)}")
             array = array_at(memory, offset, 3, self.layers, batch, self.units)
-            copy_buffer(source, array, "the state")
+            copy_buffer(source, array, f"the state array {name!r}")
             copies[name], arrays[i] = array, array.data
             offset += array.size
             i += 1
         return new_state(copies)
 
 
-# The constructors of State and Generated are Python code, and would take most of the time of a lane.
+# The constructors of State and Generated are Python code. Calling them would take most of the time of a lane.
 cdef object new_object = object.__new__
 cdef object new_tuple = tuple.__new__
 
@@ -117,8 +117,10 @@ cdef class Lanes:
     def __cinit__(self, list lanes, StateLayout layout, Py_ssize_t vocabulary, int64_t steps):
         cdef Py_ssize_t i
         self.count = len(lanes)
-        if steps < 0 or self.count == 0:
-            raise ValueError(LANES_ERROR)
+        if steps < 0:
+            raise ValueError(f"steps must be 0 or more, not {steps}")
+        if self.count == 0:
+            raise ValueError(NO_LANES_ERROR)
         self.memory = new_memory(
             self.count * (sizeof(textgen_token_lane) + sizeof(textgen_sampler) + sizeof(void *))
         )
@@ -140,13 +142,13 @@ cdef class Lanes:
             raise TypeError(f"a lane must be a Lane, not {type(lane).__name__}")
         sampler, lane_logits, state, length = <tuple>lane
         if not isinstance(sampler, Sampler):
-            raise TypeError(f"a lane's sampler must be a Sampler, not {type(sampler).__name__}")
+            raise TypeError(f"the sampler of a lane must be a Sampler, not {type(sampler).__name__}")
         length = PyNumber_Index(length)
         if length < 1:
-            raise ValueError("the length of a lane must be 1 or more")
+            raise ValueError(f"the length of a lane must be 1 or more, not {length}")
         memory = PyByteArray_FromStringAndSize(NULL, self.lane_bytes)
         logits = array_at(memory, 0, 1, self.vocabulary, 1, 1)
-        copy_buffer(lane_logits, logits, "logits")
+        copy_buffer(lane_logits, logits, "the logits")
         self.samplers.append(sampler)
         self.logits.append(logits)
         self.states.append(layout.copy_state(state, 1, memory, self.vocabulary, item.state))
@@ -160,7 +162,7 @@ cdef class Lanes:
         qsort(self.ordered, self.count, sizeof(void *), compare_addresses)
         for i in range(1, self.count):
             if self.ordered[i] == self.ordered[i - 1]:
-                raise ValueError(LANES_ERROR)
+                raise ValueError(SHARED_SAMPLER_ERROR)
         return 0
 
     cdef int allocate_tokens(self, int64_t steps) except -1:

@@ -9,7 +9,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from textgen_runtime.errors import ModelFileError, first_line, quote, shorten
-from textgen_runtime.model_file.graph_names import INPUTS, LOGITS, NEXT, OUTPUTS, TOKEN
+from textgen_runtime.model_file.graph_names import HIDDEN, LOGITS, NEXT, TOKEN
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import Network
 from textgen_runtime.sampling.distributions import entropy
@@ -68,9 +68,7 @@ class OnnxEngine:
             raise
         # The exceptions of onnxruntime have no common base class except Exception.
         except Exception as error:
-            raise ModelFileError(
-                f"onnxruntime cannot read it as an ONNX model ({first_line(error)})"
-            ) from error
+            raise ModelFileError(f"onnxruntime cannot read the ONNX model: {first_line(error)}") from error
         self._partial_run_options = onnxruntime.RunOptions()
         self._partial_run_options.only_execute_path_to_fetches = True
         self.name = f"onnxruntime {onnxruntime.__version__}"
@@ -127,11 +125,16 @@ class OnnxEngine:
     def _check_lane(self, lane: Lane) -> None:
         if np.shape(lane.logits) != (self.vocabulary_size,):
             raise ValueError(
-                f"logits must be of shape {(self.vocabulary_size,)}, not {np.shape(lane.logits)}"
+                f"the logits must be of shape {(self.vocabulary_size,)}, not {np.shape(lane.logits)}"
             )
         for name, (layers, units) in self._state.items():
-            if np.shape(lane.state.buffers.get(name, 0)) != (layers, 1, units):
-                raise ValueError(f"the state must have an array {name!r} of shape {(layers, 1, units)}")
+            if name not in lane.state.buffers:
+                raise ValueError(f"the state must have the arrays {', '.join(self._state)}")
+            shape = np.shape(lane.state.buffers[name])
+            if shape != (layers, 1, units):
+                raise ValueError(
+                    f"the state array {name!r} must be of shape {(layers, 1, units)}, not {shape}"
+                )
 
     def _generate_one(self, lane: Lane, steps: int, measurements: Measurements | None) -> Generated:
         sampler, latencies = lane.sampler, list[int]()
@@ -195,7 +198,7 @@ class OnnxEngine:
         except MemoryError:
             raise
         except Exception as error:
-            raise ModelFileError(f"onnxruntime cannot run the model's graph ({first_line(error)})") from error
+            raise ModelFileError(f"onnxruntime cannot run the graph: {first_line(error)}") from error
 
     def _mask_never_drawn(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return logits that are -inf at the token that is never drawn."""
@@ -224,7 +227,7 @@ class OnnxEngine:
                 f"the output {LOGITS!r} must be of shape [time, batch, vocabulary], not {logits.shape}"
             )
         if [array.shape for array in arrays] != shapes:
-            raise ModelFileError("the next state must have the shape of the state")
+            raise ModelFileError("the state outputs must have the shapes of the state inputs")
         return int(logits.shape[2])
 
 
@@ -246,9 +249,9 @@ def _read_state_shapes(
     state = [name for name in inputs if name != TOKEN]
     if TOKEN not in inputs or not state or not {LOGITS, *(NEXT + name for name in state)}.issubset(outputs):
         raise ModelFileError(
-            f"not a text generator: the inputs are {quote(sorted(inputs))} and the outputs "
-            f"{quote(sorted(outputs))}; expected {list(INPUTS)} and {list(OUTPUTS)}, or other state inputs x "
-            f"with an output {NEXT}x each"
+            f"not a text generator: the inputs are {quote(sorted(inputs))} and the outputs are "
+            f"{quote(sorted(outputs))}; expected the input {TOKEN!r}, the output {LOGITS!r}, and for "
+            f"each state input x, such as {HIDDEN!r}, an output {NEXT}x"
         )
     for name, (tensor_type, shape) in inputs.items():
         expected_type, ndim = TOKEN_TYPE if name == TOKEN else STATE_TYPE
@@ -261,7 +264,7 @@ def _read_state_shapes(
     for name, size in sizes.items():
         if not all(isinstance(dimension, int) and dimension > 0 for dimension in size):
             raise ModelFileError(
-                f"the input {quote(name)} must declare its layers and units as numbers, not as "
+                f"the input {quote(name)} must have a fixed number of layers and units, but its shape is "
                 f"{quote(inputs[name][1])}"
             )
     return sizes
@@ -283,7 +286,7 @@ def open_onnx(model: bytes, threads: int = 1) -> tuple[OnnxEngine, Metadata]:
 
 
 def _session_options(threads: int) -> Any:
-    """Return the session options of this project.
+    """Return the options of an onnxruntime session.
 
     Args:
         threads: The number of threads of one step. They do not spin.

@@ -44,8 +44,8 @@ def open_engine(content: bytes, engine: EngineName, threads: int) -> tuple[Engin
 def why_not_native(error: UnknownGraphError) -> str:
     """Return the reason why the native engine cannot run a model, for a message."""
     if isinstance(error, TooLargeError):
-        return f"it is too large for the native engine ({error})"
-    return f"its graph is not one that textgen-train writes ({error})"
+        return f"the model is too large for the native engine ({error})"
+    return f"the native engine does not support the graph ({error})"
 
 
 def open_native(content: bytes, threads: int = 1) -> "tuple[NativeEngine, Metadata]":

@@ -15,8 +15,7 @@ from textgen_runtime.errors import SavedGenerationError
 if TYPE_CHECKING:
     from zipfile import ZipFile
 
-NOT_A_SAVED_GENERATION = "not a saved generation, or damaged"
-WRONG_SHAPE = "an array does not have the shape or type that this model needs"
+NOT_A_SAVED_GENERATION = "the file is not a saved generation, or is damaged"
 
 # The end record of a zip archive: signature, number of entries, size of the directory, length of the comment.
 END_OF_DIRECTORY = Struct("<4s6xHL4xH")
@@ -49,7 +48,7 @@ def read_string(archive: "ZipFile", name: str, max_bytes: int) -> str:
     """Return a string that is stored as an array without dimensions."""
     data, shape, dtype = _read_array(archive, name, max_bytes)
     if shape != () or dtype.kind != "U" or len(data) != dtype.itemsize:
-        raise SavedGenerationError(f"its {name} is not a string")
+        raise SavedGenerationError(f"the array {name!r} must be a string: the file is damaged")
     return str(np.frombuffer(data, dtype)[0])
 
 
@@ -58,7 +57,7 @@ def read_floats(archive: "ZipFile", name: str, shape: tuple[int, ...]) -> NDArra
     size = 4 * prod(shape)
     data, stored_shape, dtype = _read_array(archive, name, size + MAX_HEADER_BYTES)
     if stored_shape != shape or dtype != np.dtype("<f4") or len(data) != size:
-        raise SavedGenerationError(WRONG_SHAPE)
+        raise SavedGenerationError(f"the array {name!r} must be float32 of shape {shape}")
     # The copy is aligned and writable.
     return np.frombuffer(data, dtype).reshape(shape).astype(np.float32)
 
@@ -70,13 +69,13 @@ def _read_array(
     member = archive.getinfo(f"{name}.npy")
     # Without compression no member is larger than the file.
     if member.compress_type != STORED or member.file_size != member.compress_size:
-        raise SavedGenerationError("it is compressed; saved generations are not")
+        raise SavedGenerationError("the archive must not be compressed")
     if member.file_size > max_bytes:
-        raise SavedGenerationError(WRONG_SHAPE)
+        raise SavedGenerationError(f"the array {name!r} is larger than the model needs")
     content = io.BytesIO(archive.read(member))
     if np.lib.format.read_magic(content) != (1, 0):
-        raise SavedGenerationError("an array is not in version 1.0 of numpy's format")
+        raise SavedGenerationError(f"the array {name!r} must be in version 1.0 of numpy's .npy format")
     shape, column_major, dtype = np.lib.format.read_array_header_1_0(content)
     if column_major:
-        raise SavedGenerationError(WRONG_SHAPE)
+        raise SavedGenerationError(f"the array {name!r} must be in row-major order")
     return content.read(), shape, dtype

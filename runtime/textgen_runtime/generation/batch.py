@@ -32,7 +32,7 @@ class BatchChunk(NamedTuple):
 
 
 class _Target(NamedTuple):
-    """Number of tokens that a lane still needs, and whether to flush its decoder after the last one."""
+    """Number of tokens that a lane still needs, and whether ``finish`` is called after the last token."""
 
     tokens: int
     finish: bool
@@ -88,7 +88,7 @@ class Batch:
         if generation in self._lanes:
             raise ValueError("the generation is already a lane of this batch")
         if generation.model != self.model:
-            raise ValueError("the generation belongs to a different model than the batch")
+            raise ValueError("the generation has another model than the batch")
         self._lanes[generation] = _Target(index(length), finish)
 
     def remove(self, generation: "Generation") -> None:
@@ -112,7 +112,7 @@ class Batch:
             One chunk per lane, in the order in which the lanes were added.
 
         Raises:
-            SamplingError: If the logits are not finite, or the random numbers of a lane are exhausted.
+            SamplingError: If the logits contain NaN or +inf, or if the random stream of a lane is exhausted.
             ValueError: If ``steps`` is less than 1.
             TypeError: If ``steps`` is not an integer.
         """

@@ -36,7 +36,7 @@ STREAM_CHUNK = 64
 
 
 def feed_in_chunks(engine: Engine, tokens: Sequence[int], state: State) -> tuple[FloatBuffer, State]:
-    """Feed tokens to one lane, in chunks short enough that interrupts are handled promptly.
+    """Feed tokens to one lane. The chunks are short, so that an interrupt takes effect between two of them.
 
     Args:
         engine: The engine of the model.
@@ -71,12 +71,12 @@ class Snapshot(NamedTuple):
 class Generation:
     """One running text.
 
-    After each call, ``state`` includes all the text so far, and ``logits`` are those of the next token.
-    A generation is not thread-safe; ``copy`` returns an independent one for another thread.
+    After each call, ``state`` is the state after the text so far, and ``logits`` are the logits of the next
+    token. A generation is not thread-safe. ``copy`` returns an independent generation for another thread.
 
     Attributes:
         model: The model that generates the text.
-        sampler: Draws tokens from the logits. Set its temperature at any time, here or through ``sampling``.
+        sampler: Draws tokens from the logits. Its parameters can also be set through ``sampling``.
         prompt: The text that the generation started from, in the model's normalized form.
         measurements: Accumulates the times and entropies of ``take`` and ``stream``. None, the default, skips
             the measurements.
@@ -116,7 +116,7 @@ class Generation:
     def state(self) -> State:
         """The recurrent state: read-only float32 arrays by name, shape [layers, 1, units].
 
-        Set it to a ``State`` or to a mapping of arrays by name. The values are copied.
+        The state can be set to a ``State`` or to a mapping of arrays by name. Setting it copies the values.
 
         Raises:
             ValueError: When set, if the names or shapes are not those of the model.
@@ -133,19 +133,22 @@ class Generation:
         sizes = self.model.engine.network.state
         if set(value) != set(sizes):
             raise ValueError(
-                f"the state of this model has the arrays {', '.join(sizes)}, not {', '.join(map(str, value))}"
+                f"the state must have the arrays {', '.join(sizes)}, not {', '.join(map(str, value))}"
             )
         arrays = value.buffers if isinstance(value, State) else value
         self._state = State(
-            {name: copy_floats(arrays[name], (layers, 1, units)) for name, (layers, units) in sizes.items()}
+            {
+                name: copy_floats(arrays[name], (layers, 1, units), f"the state array {name!r}")
+                for name, (layers, units) in sizes.items()
+            }
         )
 
     @property
     def logits(self) -> "NDArray[np.float32]":
         """The logits of the next token: a writable array, shape [vocabulary], float32.
 
-        The logit of the unknown symbol, if the model has one, is minus infinity, so it is never drawn. Values
-        that are set are copied.
+        If the model has an unknown symbol, its logit is -inf, so that it is never drawn. Setting the logits
+        copies the values.
 
         Raises:
             ValueError: When set, if the shape is different.
@@ -156,7 +159,8 @@ class Generation:
 
     @logits.setter
     def logits(self, value: "ArrayLike") -> None:
-        self._logits: FloatBuffer = copy_floats(value, (self.model.engine.vocabulary_size,))
+        shape = (self.model.engine.vocabulary_size,)
+        self._logits: FloatBuffer = copy_floats(value, shape, "the logits")
 
     @property
     def sampling(self) -> Sampling:
@@ -183,15 +187,16 @@ class Generation:
 
         Args:
             text: The text. It is normalized as the model's training text was.
-            unknown: How to handle characters outside the vocabulary, as for ``Model.start``.
+            unknown: What to do with characters outside the vocabulary, as for ``Model.start``.
 
         Returns:
-            The normalized text without skipped characters. Text of earlier tokens that the decoder held back
-            comes first.
+            The normalized text without skipped characters. If the decoder held back text of earlier tokens,
+            the result starts with that text.
 
         Raises:
             PromptError: If no characters remain to feed, or ``unknown`` is ``"error"`` and the model has no
                 unknown symbol for the characters outside its vocabulary.
+            ValueError: If ``unknown`` is neither ``"error"`` nor ``"skip"``.
             TypeError: If ``text`` is not a string.
         """
         model = self.model
@@ -210,13 +215,14 @@ class Generation:
     def take(self, length: int) -> str:
         """Generate ``length`` tokens and return their text. With a character model, a token is a character.
 
-        A decoder may hold back the end of the text until it has the next tokens; ``finish`` returns the rest.
+        The decoder may hold back the end of the text until it has the next tokens. ``finish`` returns that
+        text.
         An error or an interrupt leaves the generation at its position before the call.
 
         Raises:
             ValueError: If ``length`` is negative.
             TypeError: If ``length`` is not an integer.
-            SamplingError: If the model's logits are not finite.
+            SamplingError: If the logits contain NaN or +inf, or if the random stream is exhausted.
         """
         return self._as_batch(length).complete()[0]
 
@@ -229,7 +235,7 @@ class Generation:
         Raises:
             ValueError: If ``length`` is negative.
             TypeError: If ``length`` is not an integer.
-            SamplingError: If the model's logits are not finite.
+            SamplingError: If the logits contain NaN or +inf, or if the random stream is exhausted.
         """
         batch = self._as_batch(length)
         chunk = min(STREAM_CHUNK, self.model.engine.chunk_length(1))
@@ -256,7 +262,7 @@ class Generation:
         return Lane(self.sampler, self._logits, self._state, length)
 
     def accept(self, generated: Generated) -> str:
-        """Advance to the end of the engine's result and return the text that it adds."""
+        """Continue with the result of ``Engine.generate``, and return the text that it adds."""
         self._logits, self._state = generated.logits, generated.state
         return self._decoder.decode(generated.tokens)
 
@@ -272,14 +278,15 @@ class Generation:
     def copy(self) -> "Generation":
         """Return an independent generation that continues exactly as this one would.
 
-        ``copy.copy`` and ``copy.deepcopy`` do the same. A pickle does so in another process.
+        ``copy.copy`` and ``copy.deepcopy`` do the same. Pickling copies a generation to another process.
         """
         clone = object.__new__(Generation)
         clone.__dict__.update(self.__dict__)
         clone.sampler = copy.copy(self.sampler)
         clone._decoder = self._decoder.copy()
         # The state is immutable and can be shared; the logits are writable.
-        clone._logits = copy_floats(memoryview(self._logits), (self.model.engine.vocabulary_size,))
+        shape = (self.model.engine.vocabulary_size,)
+        clone._logits = copy_floats(memoryview(self._logits), shape, "the logits")
         return clone
 
     __copy__ = copy
@@ -290,8 +297,13 @@ class Generation:
         return Generation.from_parts, (self.model, self.sampler, self.prompt, last), attributes
 
 
-def copy_floats(values: "ArrayLike", shape: tuple[int, ...]) -> FloatBuffer:
+def copy_floats(values: "ArrayLike", shape: tuple[int, ...], name: str) -> FloatBuffer:
     """Return a contiguous float32 copy of the values.
+
+    Args:
+        values: The values.
+        shape: The required shape.
+        name: The name of the values in an error message.
 
     Raises:
         ValueError: If the values do not have this shape.
@@ -305,5 +317,5 @@ def copy_floats(values: "ArrayLike", shape: tuple[int, ...]) -> FloatBuffer:
 
         copied = np.array(values, np.float32, order="C")
     if copied.shape != shape:
-        raise ValueError(f"expected an array of shape {shape}, not {copied.shape}")
+        raise ValueError(f"{name} must be of shape {shape}, not {copied.shape}")
     return copied

@@ -14,19 +14,23 @@ def load(source: ModelSource, *, engine: EngineName = "auto", threads: int = 1) 
 
     Args:
         source: The path of a model file, the path of a folder that contains ``model.onnx``, or the name of a
-            bundled model (see ``bundled_models``). Alternatively the content of a model file: bytes, or a
-            binary file object, which is read to its end. Bytes are never interpreted as a path.
-        engine: The engine that runs the model. ``"native"`` is much faster. It runs the graphs that
-            ``textgen-train`` writes and refuses all others. ``"onnxruntime"`` runs any graph with the
-            documented inputs and outputs. A graph can take unlimited time and memory, so use it only for
-            files that you trust. ``"auto"`` is the native engine. ``Model.engine.name`` names the engine in
+            bundled model (see ``bundled_models``). It can also be the content of a model file, as bytes or as
+            a binary file object, which is read to its end. Bytes are never interpreted as a path.
+        engine: The engine that runs the model. ``"native"`` is much faster, but supports only the graphs that
+            ``textgen-train`` writes. ``"onnxruntime"`` runs any graph with the documented inputs and outputs.
+            Use ``"onnxruntime"`` only for files that you trust, because a graph can take unlimited time and
+            memory. ``"auto"`` selects the native engine. ``Model.engine.name`` is the name of the engine in
             use.
-        threads: Maximum number of threads. The native engine distributes the lanes of a batch over threads;
-            onnxruntime uses threads within one step.
+        threads: Maximum number of threads, 1 or more. The native engine distributes the lanes of a batch over
+            threads. onnxruntime uses threads within one step.
+
+    Returns:
+        The model.
 
     Raises:
-        ModelFileError: If the file is missing, damaged, or not a text generator.
-        ValueError: If ``engine`` or ``threads`` is not one of the values above.
+        ModelFileError: If the file is missing, damaged, or not a text generator, or if the engine does not
+            support its graph.
+        ValueError: If ``engine`` is not one of these names, or ``threads`` is less than 1.
         TypeError: If ``source`` is of an unsupported type, or ``threads`` is not an integer.
     """
     if engine not in ("auto", "native", "onnxruntime"):

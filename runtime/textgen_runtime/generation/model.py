@@ -27,8 +27,9 @@ def fresh_seed() -> int:
 class Model:
     """A loaded model. It is immutable, so threads can share it.
 
-    Two models are equal if the same engine runs the same file, so that they generate the same text. A copy is
-    the model itself. A pickle contains the content of the file, so that another process needs no file.
+    Two models are equal if their engines, files and metadata are equal. They then generate the same text.
+    ``copy.copy`` and ``copy.deepcopy`` return the model itself. A pickle contains the content of the file, so
+    that the process that loads it does not need the file.
 
     Use ``load`` to create a model.
 
@@ -85,7 +86,7 @@ class Model:
             return self._sha256
 
     def with_metadata(self, metadata: Metadata) -> "Model":
-        """Return a model with the same network and other metadata. It cannot be pickled."""
+        """Return a model with the same network and other metadata. The new model cannot be pickled."""
         return Model(self.engine, metadata, self._content)
 
     def __eq__(self, other: object) -> bool:
@@ -120,7 +121,10 @@ class Model:
 
     @property
     def prompts(self) -> tuple[str, ...]:
-        """Excerpts from the corpus. Without a prompt, seed ``s`` starts from excerpt ``s % len(prompts)``."""
+        """Excerpts from the corpus, for generation without a prompt.
+
+        ``start`` then continues the excerpt with index ``(seed + substream) % len(prompts)``.
+        """
         return self.metadata.prompts
 
     @property
@@ -145,15 +149,20 @@ class Model:
                 ``substream``.
             seed: Random seed, 0 or more. The same seed reproduces the text. None chooses a random seed.
             substream: Index of an independent random stream of the seed, for several texts of one seed.
-            unknown: How to handle characters outside the vocabulary. ``"error"`` maps them to the model's
-                unknown symbol, or raises ``PromptError`` if the model has none. ``"skip"`` removes them.
-            sampling: The sampling parameters.
+            unknown: What to do with characters outside the vocabulary. ``"error"`` encodes them as the
+                model's unknown symbol, or raises ``PromptError`` if the model has none. ``"skip"`` removes
+                them.
+            sampling: The sampling parameters. None uses ``options``.
             options: The sampling parameters as keywords, such as ``temperature=0.5``; see ``Sampling``.
 
+        Returns:
+            A generation that has read the prompt and has generated nothing.
+
         Raises:
-            PromptError: If no characters remain to feed, or the prompt has characters that ``unknown`` does
-                not permit.
+            PromptError: If no characters remain to feed, if the prompt has characters outside the vocabulary
+                that ``unknown`` does not permit, or if there is neither a prompt nor a default prompt.
             SamplingError: If a sampling parameter, the seed or the substream is out of range.
+            ValueError: If ``unknown`` is neither ``"error"`` nor ``"skip"``.
             TypeError: If the prompt is not a string, or both ``sampling`` and sampling keywords are passed.
         """
         chosen = choose_sampling(sampling, options)
@@ -203,8 +212,8 @@ class Model:
     ) -> str | list[str]:
         """Generate text that continues a prompt.
 
-        A sequence of prompts is generated as one batch, which is much faster with the native engine. Prompt
-        ``i`` uses substream ``i`` of the seed. Its text is independent of the other prompts.
+        The texts of several prompts are generated as one batch, which is much faster with the native engine.
+        Prompt ``i`` uses substream ``i`` of the seed, so its text is independent of the other prompts.
 
         Args:
             prompt: One prompt, or a sequence of prompts such as a list. None chooses one of the model's
@@ -212,22 +221,23 @@ class Model:
             length: Number of tokens to generate per prompt. With a character model, a token is a character.
             seed: As for ``start``.
             unknown: As for ``start``.
-            sampling: The sampling parameters. With a sequence of prompts, one for all or a sequence with one
-                per prompt.
+            sampling: The sampling parameters. For a sequence of prompts, either one ``Sampling`` for all
+                prompts, or a sequence with one ``Sampling`` per prompt.
             options: As for ``start``.
 
         Returns:
             The generated text without the prompt, or a list of texts for a sequence of prompts.
 
         Raises:
-            ValueError: If ``length`` is negative, or the number of samplings is not the number of prompts.
+            ValueError: As for ``start``, if ``length`` is negative, or if the number of samplings is not the
+                number of prompts.
             PromptError: As for ``start``.
             SamplingError: As for ``start``, or if the model's logits are not finite.
             TypeError: As for ``start``, or if ``length`` is not an integer.
         """
         if prompt is None or isinstance(prompt, str):
             if sampling is not None and not isinstance(sampling, Sampling):
-                raise TypeError(f"one prompt needs one Sampling, not {type(sampling).__name__}")
+                raise TypeError(f"sampling must be a Sampling for one prompt, not {type(sampling).__name__}")
             generation = self.start(prompt, seed=seed, unknown=unknown, sampling=sampling, **options)
             return generation.take(length) + generation.finish()
         if not _is_prompt_sequence(prompt):
@@ -252,22 +262,22 @@ class Model:
         sampling: Sampling | None = None,
         **options: Unpack[SamplingOptions],
     ) -> Iterator[str]:
-        """Yield the text of ``generate`` chunk by chunk, as it is generated.
+        """Yield the text of ``generate`` in chunks, as it is generated.
 
-        Arguments and errors are those of ``generate`` with one prompt. The call itself feeds the prompt and
-        checks the arguments, before the first chunk is requested.
+        Arguments and errors are those of ``generate`` with one prompt. The call feeds the prompt and checks
+        the arguments before it returns the iterator.
         """
         generation = self.start(prompt, seed=seed, unknown=unknown, sampling=sampling, **options)
         return _chunks_and_rest(generation, generation.stream(length))
 
     def _default_prompt(self, number: int) -> str:
         if not self.prompts:
-            raise PromptError("the model has no default prompt; pass one")
+            raise PromptError("the model has no default prompt: pass a prompt")
         return self.prompts[number % len(self.prompts)]
 
 
 def _chunks_and_rest(generation: Generation, chunks: Iterator[str]) -> Iterator[str]:
-    """Yield the chunks, then the text that the decoder still holds back."""
+    """Yield the chunks, and then the text that the decoder still holds back."""
     yield from chunks
     if rest := generation.finish():
         yield rest
@@ -285,5 +295,7 @@ def _expand_sampling(
     if sampling is None or isinstance(sampling, Sampling) or not isinstance(sampling, Sequence):
         return [choose_sampling(sampling, options)] * count
     if len(sampling) != count:
-        raise ValueError(f"got {len(sampling)} samplings for {count} prompts")
+        raise ValueError(
+            f"sampling must be one Sampling, or one for each of the {count} prompts, not {len(sampling)}"
+        )
     return [choose_sampling(parameters, options) for parameters in sampling]

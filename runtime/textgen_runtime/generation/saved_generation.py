@@ -1,4 +1,4 @@
-"""``save`` and ``resume``: a generation in a file, to be continued exactly from its position.
+"""``save`` and ``resume``: store a generation in a file, and continue it exactly from its position.
 
 The file is a numpy .npz archive with the state, the logits of the next token, the sampling parameters and the
 position of the random stream. Nothing in it is ever unpickled.
@@ -68,9 +68,7 @@ def save(generation: Generation, file: str | os.PathLike[str] | BinaryWriter) ->
         replace_file(file, content.getvalue())
         return
     if not hasattr(file, "write"):
-        raise TypeError(
-            f"a generation is saved to a path or a binary file object, not to {type(file).__name__}"
-        )
+        raise TypeError(f"the file must be a path or a binary file object, not {type(file).__name__}")
     try:
         write_file_object(file, content.getvalue())
     except OSError as error:
@@ -78,7 +76,7 @@ def save(generation: Generation, file: str | os.PathLike[str] | BinaryWriter) ->
 
 
 def resume(model: Model, file: str | os.PathLike[str] | BinaryReader) -> Generation:
-    """Load a saved generation. It continues exactly as the original would have.
+    """Load a saved generation. It continues exactly as the original generation would.
 
     The file is untrusted input: sizes are checked against the model before anything is read, and peak memory
     is a small multiple of the file size.
@@ -87,8 +85,11 @@ def resume(model: Model, file: str | os.PathLike[str] | BinaryReader) -> Generat
         model: The model of the saved generation.
         file: A path, or a binary file object, which is read to its end.
 
+    Returns:
+        A generation at the position of the saved one.
+
     Raises:
-        SavedGenerationError: If the file cannot be read, is damaged, or was saved from a different model.
+        SavedGenerationError: If the file cannot be read, is damaged, or was saved from another model.
         TypeError: If ``file`` is not a path or a binary file object.
     """
     name = shorten(str(file) if isinstance(file, str | os.PathLike) else file_object_name(file))
@@ -98,16 +99,14 @@ def resume(model: Model, file: str | os.PathLike[str] | BinaryReader) -> Generat
     except SavedGenerationError as error:
         raise SavedGenerationError(f"{name}: {error}") from None
     except OSError as error:
-        raise SavedGenerationError(f"{name}: cannot be read ({error.strerror or error})") from None
+        raise SavedGenerationError(f"cannot read {name}: {error.strerror or error}") from None
 
 
 def _open(file: str | os.PathLike[str] | BinaryReader) -> BinaryIO:
     if isinstance(file, str | os.PathLike):
         return Path(file).open("rb")
     if not hasattr(file, "read"):
-        raise TypeError(
-            f"a generation is loaded from a path or a binary file object, not from {type(file).__name__}"
-        )
+        raise TypeError(f"the file must be a path or a binary file object, not {type(file).__name__}")
     # zipfile needs a seekable file, which a pipe is not.
     return io.BytesIO(read_file_object(file))
 
@@ -131,12 +130,12 @@ def _restore(model: Model, file: BinaryIO) -> Generation:
     with ZipFile(file) as archive:
         description = from_json(read_string(archive, DESCRIPTION, size))
         if description["model"] != model.sha256:
-            raise SavedGenerationError("it was saved from a different model: load that model")
+            raise SavedGenerationError("the generation was saved from another model: load that model")
         state = {name: read_floats(archive, member_name(name), shape) for name, shape in shapes.items()}
         logits = read_floats(archive, LOGITS, (len(model.tokenizer),))
     # A logit of -inf marks an impossible token. At least one token must be possible.
     if not (all(np.isfinite(array).all() for array in state.values()) and np.isfinite(logits.max())):
-        raise SavedGenerationError("its state or its logits are not finite: the file is damaged")
+        raise SavedGenerationError("the state or the logits contain NaN or infinity: the file is damaged")
     sampler = make_sampler(_read_sampling(description), description["seed"], description["substream"])
     sampler.position = description["position"]
     prompt = description["prompt"]
@@ -144,7 +143,7 @@ def _restore(model: Model, file: BinaryIO) -> Generation:
     prompt.encode()
     tokens = description.get("tail", [])
     if not all(type(token) is int and 0 <= token < len(model.tokenizer) for token in tokens):
-        raise SavedGenerationError(f"{NOT_A_SAVED_GENERATION}: its last tokens are not in the vocabulary")
+        raise SavedGenerationError("the last tokens are not in the vocabulary: the file is damaged")
     return Generation.from_parts(model, sampler, prompt, Generated(tokens, logits, State(state), None))
 
 
@@ -161,7 +160,7 @@ def _read_sampling(description: Mapping[str, Any]) -> Sampling:
     unsupported = set(options) - set(Sampling.__slots__)
     if unsupported:
         raise SavedGenerationError(
-            f"it has sampling parameters that this version does not support, {quote(sorted(unsupported))}: "
+            f"this version does not support the sampling parameters {quote(sorted(unsupported))}: "
             "upgrade textgen-onnx"
         )
     return Sampling(**options)

@@ -1,6 +1,7 @@
 """The metadata of a model file: vocabulary, normalization, default prompts and provenance.
 
-Each value is JSON text, so that a program in any language can read it. The README lists the keys and values.
+Each value is JSON text, so that a program in any language can read it. ``docs/model-file.md`` lists the keys
+and values.
 """
 
 import sys
@@ -43,7 +44,7 @@ class Metadata(NamedTuple):
     Attributes:
         tokenizer: The vocabulary, and the conversion between text and tokens.
         normalization: The normalization of texts before they are encoded.
-        prompts: Snippets of the corpus, for generation without a prompt.
+        prompts: Excerpts from the corpus, for generation without a prompt.
         training: The provenance of the model: corpus, split, loss, recipe, versions and date.
     """
 
@@ -222,7 +223,8 @@ def _read_normalization(props: Mapping[str, str]) -> Normalization:
         return Normalization(value["lowercase"], as_unicode_form(value["unicode"]))
     except (TypeError, ValueError):
         raise ModelFileError(
-            f"unsupported value of the metadata {NORMALIZATION_KEY!r}: {quote(value)}"
+            f"the metadata {NORMALIZATION_KEY!r} is {quote(value)}; expected a lowercase flag and a Unicode "
+            "normal form"
         ) from None
 
 
@@ -231,7 +233,9 @@ def _read_prompts(props: Mapping[str, str], tokenizer: Tokenizer) -> tuple[str, 
     if not isinstance(prompts, list) or not all(
         _is_text(prompt) and tokenizer.can_encode(prompt) for prompt in prompts
     ):
-        raise ModelFileError(f"the metadata {PROMPTS_KEY!r} is not a list of texts in the model's vocabulary")
+        raise ModelFileError(
+            f"the metadata {PROMPTS_KEY!r} is not a list of texts whose characters are in the vocabulary"
+        )
     return tuple(prompts)
 
 

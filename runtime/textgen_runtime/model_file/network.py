@@ -114,7 +114,7 @@ class Network:
                 count, units = state.get(name, (0, layer.outputs))
                 if units != layer.outputs:
                     raise ValueError(
-                        f"the layers of the state array {name!r} have {units} and {layer.outputs} units"
+                        f"all layers of the state array {name!r} must have {units} units, not {layer.outputs}"
                     )
                 state[name] = (count + 1, units)
         return cls(layers, state, layers[-1].outputs)

@@ -36,7 +36,9 @@ def read_model(source: ModelSource) -> bytes:
         except OSError as error:
             raise ModelFileError(f"cannot read {name}: {error.strerror or error}") from None
     else:
-        raise TypeError(f"a model must be a path, bytes or an open binary file, not {type(source).__name__}")
+        raise TypeError(
+            f"the model must be a path, bytes or a binary file object, not {type(source).__name__}"
+        )
     if not content:
         raise ModelFileError(f"{name}: the file is empty")
     return content
@@ -71,7 +73,7 @@ def _read_path(path: str | os.PathLike[str]) -> bytes:
 
 
 def _read_file(file: str) -> bytes:
-    """Return the content of a file. Checks the size first if the file has one."""
+    """Return the content of a file. The size of a regular file is checked before it is read."""
     with open(file, "rb") as opened_file:
         status = os.fstat(opened_file.fileno())
         if stat.S_ISREG(status.st_mode):

@@ -91,7 +91,7 @@ cdef int copy_buffer(object source, FloatArray target, str name) except -1:
     if fits:
         memcpy(target.data, buffer.buf, buffer.len)
     else:
-        type_name = "untyped" if buffer.format == NULL else f"type {buffer.format.decode()!r}"
+        type_name = "an unknown type" if buffer.format == NULL else f"type {buffer.format.decode()!r}"
         shape = tuple([buffer.shape[i] for i in range(buffer.ndim)])
     PyBuffer_Release(&buffer)
     if not fits:

@@ -35,8 +35,8 @@ def entropy(probabilities: ArrayLike) -> float:
     """Compute the entropy of a distribution, in bits.
 
     The entropy is 0 if one token has probability 1, and log2(n) if n tokens are equally likely.
-    ``entropy(reweight(probabilities, temperature))`` is the entropy at a temperature, and
-    ``entropy(softmax(logits, temperature))`` that of logits.
+    ``entropy(reweight(probabilities, temperature))`` is the entropy of probabilities at a temperature.
+    ``entropy(softmax(logits, temperature))`` is the entropy of logits at a temperature.
 
     Args:
         probabilities: Array-like of shape [n]. Each value is finite and 0 or more, and at least one is not 0.

@@ -112,7 +112,7 @@ def reweight(probabilities, temperature=0.5):
         SamplingError: If ``probabilities`` or ``temperature`` is invalid.
 
     Source: ``reweight_distribution`` in F. Chollet, Deep Learning with Python, section 8.1. The largest logit
-    is subtracted first, so that no temperature overflows.
+    is subtracted first, so that no temperature causes an overflow.
     """
     import numpy as np
 
@@ -149,7 +149,7 @@ def softmax(logits, temperature=1.0):
 def draw_with(logits, temperature, uniform):
     """Return the token at a given point of the cumulative distribution.
 
-    This is ``Sampler.draw`` with the uniform number as an argument.
+    ``Sampler.draw`` does the same with a uniform number from its random stream.
 
     Args:
         logits: As for ``softmax``.

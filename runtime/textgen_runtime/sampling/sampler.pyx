@@ -1,9 +1,9 @@
 # cython: language_level=3, freethreading_compatible=True
 """Apply a temperature to logits and draw tokens from them.
 
-``Sampler`` owns a random generator and scratch memory. ``reweighting`` holds the functions that need neither;
-they can also be imported from here. The C core (``runtime/core/sampler.h``) does the arithmetic. The native
-engine draws with the same C functions.
+``Sampler`` owns a random generator and scratch memory. The module ``reweighting`` has the functions without
+such state, which can also be imported from this module. The C core (``runtime/core/sampler.h``) does the
+arithmetic. The native engine draws with the same C functions.
 """
 
 cimport cython
@@ -67,8 +67,8 @@ cdef class Sampler:
         temperature: A finite number, 0 or more. At 0 the most likely token is drawn; the lowest id wins a
             tie.
         seed: An int from 0 to 2**128 - 1.
-        substream: An int from 0 to 2**32 - 1: which of the independent random streams of the seed to use.
-            Text ``i`` of a batch uses substream ``i``, so that each text is independent of the batch size.
+        substream: The index of an independent random stream of the seed, an int from 0 to 2**32 - 1. Text
+            ``i`` of a batch uses substream ``i``, so that each text is independent of the batch size.
 
     Attributes:
         seed: The seed.
@@ -181,7 +181,7 @@ cdef class Sampler:
     def draw_batch(self, logits):
         """Draw one token from each row of logits, without the GIL.
 
-        The result equals calls of ``draw`` for each row in order.
+        The tokens are those of one call of ``draw`` for each row, in order.
 
         Args:
             logits: Array of shape [rows, n], float32 or float64.
@@ -190,7 +190,7 @@ cdef class Sampler:
             A new int64 array of shape [rows].
 
         Raises:
-            SamplingError: As for ``draw``. The random numbers of the rows up to the error stay used.
+            SamplingError: As for ``draw``. ``position`` then counts all rows up to the failed one, inclusive.
         """
         import numpy as np
 
@@ -228,7 +228,7 @@ cdef class Sampler:
 
     @property
     def position(self):
-        """How many numbers of the random stream were used, from 0 to 2**63 - 1.
+        """The number of random numbers drawn so far, from 0 to 2**63 - 1.
 
         Temperature, seed, substream and position are the complete state of a sampler. A lower position
         repeats earlier random numbers.
@@ -269,7 +269,7 @@ cdef void init_core(Sampler sampler, double temperature):
 
 
 def restore_sampler(temperature, seed, substream, position):
-    """Return a sampler at a position of its random stream; pickles call it."""
+    """Return a sampler at a position of its random stream. Unpickling calls this function."""
     sampler = Sampler(temperature, seed, substream)
     sampler.position = position
     return sampler

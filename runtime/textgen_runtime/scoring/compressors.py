@@ -30,7 +30,7 @@ COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
 def compressed_bits(text: str) -> dict[str, int]:
     """Return the size in bits of a text in UTF-8, compressed by each compressor, with its headers.
 
-    Unlike a trained model, a compressor starts without knowledge of other texts, so it compresses short texts
+    A compressor, unlike a trained model, has no knowledge of other texts. It therefore compresses short texts
     poorly.
     """
     content = text.encode()

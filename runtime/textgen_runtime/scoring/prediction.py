@@ -44,8 +44,8 @@ class Prediction:
         choices: The texts of the most likely tokens, of the same length and type as ``symbols``.
         surprisals: Negative natural-log probability of each token given all tokens before it, in nats. Shape
             [tokens], float64.
-        hits: Number of tokens that equal the most likely token. Their texts are not compared: the unknown
-            symbol differs from a U+FFFD in the vocabulary.
+        hits: Number of tokens that equal the most likely token. Tokens are compared, not texts, because the
+            unknown symbol and a U+FFFD in the vocabulary have the same text.
         skipped: Number of characters that were skipped because they are outside the vocabulary.
         unknown: Number of predicted tokens that are the unknown symbol; 0 without an unknown symbol.
     """
@@ -65,6 +65,7 @@ class Prediction:
 
     @property
     def score(self) -> "Score":
+        """The score of the model on the predicted text."""
         return Score(len(self.text), len(self.symbols), math.fsum(self.surprisals), self.hits)
 
 
@@ -86,7 +87,7 @@ class Score:
 
     @property
     def unit(self) -> str:
-        """The noun for one token in reports: "character" if each token is a character, else "token"."""
+        """What reports call one token: "character" if each token is a character, otherwise "token"."""
         return CHARACTER if self.tokens == self.characters else "token"
 
     @property
@@ -124,25 +125,30 @@ def total_score(scores: Sequence[Score]) -> Score:
 
 
 def predict(model: Model, text: str, *, last: float = 1.0, unknown: UnknownPolicy = "error") -> Prediction:
-    """Predict each character of a text from all characters before it.
+    """Predict each token of a text from all tokens before it.
 
-    The text is fed once, starting from the initial state. The parameters do not change, and each character is
-    predicted once. The mean surprisal is the loss that training reports.
+    The text is fed once, starting from the initial state. The weights do not change, and each token except
+    the first is predicted once. For the held-out text of a training run, the mean surprisal is the held-out
+    loss of that run.
 
     Args:
         model: The model to score.
-        text: A text with at least two characters of the vocabulary. It is normalized first.
-        last: The share of the text to score, at its end, in (0, 1]. With the corpus and the held-out share of
-            a training run, this is the held-out text of that run. The text before it is not fed, except for
-            the character from which the first scored character is predicted.
-        unknown: What to do with characters outside the vocabulary. ``"skip"`` drops them. ``"error"`` raises
-            an error, or scores them as the unknown symbol if the vocabulary has one.
+        text: A text with at least two tokens of the vocabulary. It is normalized first.
+        last: The share of the text to score, at its end, in (0, 1]. To score the held-out text of a training
+            run, pass the corpus as ``text`` and the held-out share as ``last``. The text before the scored
+            part is not fed, except for the character before its first character.
+        unknown: What to do with characters outside the vocabulary. ``"skip"`` drops them. ``"error"`` encodes
+            them as the unknown symbol, or raises ``PromptError`` if the vocabulary has none.
+
+    Returns:
+        The prediction of the scored part.
 
     Raises:
         PromptError: If the text has characters outside the vocabulary, ``unknown`` is ``"error"``, and there
             is no unknown symbol.
-        ScoringError: If fewer than two characters remain, or the model's logits are not finite.
+        ScoringError: If fewer than two tokens remain, or the logits contain NaN or infinity.
         ValueError: If ``last`` or ``unknown`` is invalid.
+        TypeError: If ``text`` is not a string.
     """
     if not 0 < last <= 1:
         raise ValueError(f"last must be above 0 and at most 1, not {last}")
@@ -154,12 +160,12 @@ def predict(model: Model, text: str, *, last: float = 1.0, unknown: UnknownPolic
     if len(tokens) < MIN_TEXT:
         part = f"the last {len(text) - start} of {len(text)} characters" if start else "the text"
         raise ScoringError(
-            f"nothing to predict: at least {MIN_TEXT} {unit_of(tokenizer)}s of the vocabulary are needed, "
-            f"found {len(tokens)} in {part}"
+            f"nothing to predict: at least {MIN_TEXT} {unit_of(tokenizer)}s of the vocabulary are needed in "
+            f"{part}, not {len(tokens)}"
         )
     token_surprisals, choices = surprisals(model.engine, tokens)
     if not np.isfinite(token_surprisals).all():
-        raise ScoringError("the model's logits are not finite: export the model again")
+        raise ScoringError("the logits contain NaN or infinity: the model file is damaged")
     symbols, chosen = tokenizer.decode_each(tokens.tolist()), tokenizer.decode_each(choices.tolist())
     skipped = tokenizer.count_unknown(text[start:]) if unknown == "skip" else {}
     return Prediction(
@@ -176,7 +182,8 @@ def predict(model: Model, text: str, *, last: float = 1.0, unknown: UnknownPolic
 def cross_entropy(engine: Engine, tokens: NDArray[np.int64]) -> float:
     """Return the mean surprisal of all tokens except the first, in nats per token.
 
-    The arguments are those of ``surprisals``.
+    With a character-level model this is nats per character. The arguments are those of ``surprisals``; there
+    must be at least two tokens.
     """
     token_surprisals, _ = surprisals(engine, tokens)
     return math.fsum(token_surprisals) / len(token_surprisals)

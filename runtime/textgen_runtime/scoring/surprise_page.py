@@ -1,6 +1,6 @@
-"""An HTML page that colours each token of a text, such as a character, by its surprisal.
+"""An HTML page that colors each token of a text, such as a character, by its surprisal.
 
-The page is one self-contained file: styles and script are inline. Without the script, the colours remain.
+The page is one self-contained file: styles and script are inline. Without the script, the colors remain.
 """
 
 from bisect import bisect_right
@@ -15,10 +15,10 @@ from textgen_runtime.system.json_text import to_json
 
 from .prediction import BITS_PER_NAT, Prediction
 
-# The minimum surprisal of each colour, in bits. A token with a surprisal under one bit has no colour: it was
+# The minimum surprisal of each color, in bits. A token with a surprisal under one bit has no color: it was
 # more likely than all other tokens combined.
-COLOUR_BOUNDS = (1, 2, 3, 4, 6, 8)
-COLOUR_CLASSES = ("", "a", "b", "c", "d", "e", "f")
+COLOR_BOUNDS = (1, 2, 3, 4, 6, 8)
+COLOR_CLASSES = ("", "a", "b", "c", "d", "e", "f")
 
 DECIMALS = 2
 
@@ -58,18 +58,18 @@ def _template() -> str:
 
 
 def _legend() -> str:
-    labels = [f"under {COLOUR_BOUNDS[0]} bit"]
-    labels += [f"{low} to {high} bits" for low, high in pairwise(COLOUR_BOUNDS)]
-    labels += [f"{COLOUR_BOUNDS[-1]} bits or more"]
+    labels = [f"under {COLOR_BOUNDS[0]} bit"]
+    labels += [f"{low} to {high} bits" for low, high in pairwise(COLOR_BOUNDS)]
+    labels += [f"{COLOR_BOUNDS[-1]} bits or more"]
     return "".join(
-        f'<li class="{name}">{label}</li>' for name, label in zip(COLOUR_CLASSES, labels, strict=True)
+        f'<li class="{name}">{label}</li>' for name, label in zip(COLOR_CLASSES, labels, strict=True)
     )
 
 
 def _section(name: str, figures: str, prediction: Prediction) -> str:
     bits = (prediction.surprisals * BITS_PER_NAT).tolist()
     paragraphs = []
-    # The token before the first predicted token is shown without a colour.
+    # The token before the first predicted token is shown without a color.
     context = escape(_visible(prediction.context))
     position = 0
     for symbols in _lines(prediction.symbols):
@@ -106,7 +106,7 @@ def _lines(symbols: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _mark(symbol: str, bits: float) -> str:
-    level = COLOUR_CLASSES[bisect_right(COLOUR_BOUNDS, bits)]
+    level = COLOR_CLASSES[bisect_right(COLOR_BOUNDS, bits)]
     shown = escape(_visible(symbol))
     return f'<i class="{level}">{shown}</i>' if level else f"<i>{shown}</i>"
 

@@ -1,1 +1,1 @@
-"""Console, files, JSON text, interrupts and processors. The lowest room: it imports no other."""
+"""Console, files, JSON text, interrupts and processors. This room imports only ``errors``."""

@@ -63,7 +63,7 @@ def write_file_object(file: BinaryWriter, content: bytes) -> None:
         if not isinstance(written, int) and not isinstance(file, io.RawIOBase):
             return
         if not written:
-            raise BlockingIOError(errno.EAGAIN, "the write would block; open the file in blocking mode")
+            raise BlockingIOError(errno.EAGAIN, "the write would block: open the file in blocking mode")
         remaining = remaining[written:]
 
 

@@ -66,7 +66,7 @@ def escape_unencodable(prog: str, stream: TextIO, symbols: Sequence[str]) -> Non
     except UnicodeEncodeError:
         print_diagnostic(
             prog,
-            f"the output's encoding, {stream.encoding}, lacks some of the model's characters; they are "
-            "written as \\u escapes; set PYTHONIOENCODING=utf-8 to write the characters themselves",
+            f"the encoding {stream.encoding} of the output lacks some of the model's characters, which are "
+            "written as \\u escapes: set PYTHONIOENCODING=utf-8",
             "warning",
         )

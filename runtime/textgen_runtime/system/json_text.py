@@ -33,7 +33,7 @@ def to_json(
         )
     except ValueError as error:
         raise ValueError(
-            f"cannot write as JSON: {error} (JSON has no NaN and no infinity: write null instead)"
+            f"cannot write the value as JSON (which has no NaN and no infinity): {error}"
         ) from None
 
 

@@ -38,7 +38,7 @@ def decode_utf8(content: bytes, name: str) -> str:
     zero = content.find(0)
     if zero >= 0:
         raise TextFileError(
-            f"{name} is not a text: byte {zero} is zero (if it is UTF-16, convert it to UTF-8)"
+            f"{name} is not a text: byte {zero} is zero (if the text is UTF-16, convert it to UTF-8)"
         )
     try:
         return content.decode()

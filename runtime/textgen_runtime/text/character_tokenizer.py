@@ -16,15 +16,15 @@ REPLACEMENT = "\ufffd"
 
 
 class CharacterTokenizer:
-    """A vocabulary of characters. The token of a character is its index.
+    """A tokenizer whose tokens are characters. The token of a character is its index in the vocabulary.
 
     Args:
-        symbols: The characters, by token; ``""`` for the unknown symbol.
+        symbols: The characters in the order of their tokens. The unknown symbol is ``""``.
         unknown: The token of the unknown symbol, or None for a vocabulary without one. Characters outside the
-            vocabulary are encoded as this token. It is scored like any other token, but never drawn.
+            vocabulary are encoded as this token. The token is scored like any other, but never drawn.
 
     Attributes:
-        symbols: The characters, by token.
+        symbols: The characters in the order of their tokens.
         unknown: The token of the unknown symbol, or None.
 
     Raises:
@@ -96,7 +96,7 @@ class CharacterTokenizer:
         return "".join([self.symbols[token] for token in tokens])
 
     def decode_each(self, tokens: Iterable[int]) -> str:
-        """Return one character for each token; U+FFFD (the replacement character) for the unknown symbol."""
+        """Return one character for each token; U+FFFD, the replacement character, for the unknown symbol."""
         return "".join([self.symbols[token] or REPLACEMENT for token in tokens])
 
     def decoder(self) -> "CharacterDecoder":

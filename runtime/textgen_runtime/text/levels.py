@@ -10,5 +10,5 @@ TOKENIZERS: dict[str, Any] = {CHARACTER: CharacterTokenizer}
 
 
 def unit_of(tokenizer: Tokenizer) -> str:
-    """Return the noun for one token in reports: "character" or "token"."""
+    """Return what reports call one token: "character" or "token"."""
     return CHARACTER if tokenizer.level == CHARACTER else "token"

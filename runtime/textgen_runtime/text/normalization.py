@@ -24,7 +24,7 @@ class Normalization(NamedTuple):
     unicode: UnicodeForm | None = "NFC"
 
     def apply(self, text: str) -> str:
-        """Return the normalized text. A normalized text does not change.
+        """Return the normalized text. Normalizing a text twice gives the same text as once.
 
         Raises:
             TypeError: If ``text`` is not a string.

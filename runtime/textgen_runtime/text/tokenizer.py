@@ -1,7 +1,9 @@
 """The interface between text and tokens.
 
-The rest of the project works with tokens and does not assume that a token is one character. The level of a
-tokenizer, such as "character", names its kind of token. ``textgen.level`` in a model file stores it.
+Generation, scoring and the commands of the runtime work with any tokenizer. Training
+(``textgen_train.data.dataset``) and the C library (``runtime/core/vocabulary.c``) support only character
+tokens. The level of a tokenizer, such as "character", is its kind of token. A model file stores it as
+``textgen.level``.
 
 To add a tokenizer, for example one for words:
 
@@ -10,9 +12,9 @@ To add a tokenizer, for example one for words:
    example. ``tests/runtime/text/test_custom_tokenizer.py`` has an example with two characters per token.
 2. Add the class to ``TOKENIZERS`` in ``levels.py``. Model files of this level can then be loaded, run and
    scored.
-3. Create the tokenizer in ``textgen_train.data.dataset``, which builds the vocabulary from a corpus.
-
-The text functions of the C library (``runtime/core/vocabulary.c``) support characters only.
+3. To train such models, create the tokenizer in ``textgen_train.data.dataset``, which builds the vocabulary
+   from a corpus. Also change what counts characters in ``textgen_train``: the minimum lengths, the
+   excerpts, and the loss, which is in nats per character only if each token is a character.
 """
 
 from array import array
@@ -34,8 +36,9 @@ class TextDecoder(Protocol):
     def tail(self) -> Sequence[int]:
         """The last tokens that determine the decoder's state.
 
-        A new decoder that has decoded only these tokens continues like this one. The text that it returns for
-        them has already been returned. A saved generation stores the tail.
+        A new decoder that decodes only these tokens is then in the same state as this decoder. Discard the
+        text that it returns for them, because this decoder has already returned it. A saved generation stores
+        the tail.
         """
         ...
 
@@ -44,7 +47,7 @@ class TextDecoder(Protocol):
         ...
 
     def finish(self) -> str:
-        """Return the text that is held back. Tokens that are decoded later follow it."""
+        """Return the text that is held back. The text of later tokens follows it."""
         ...
 
     def copy(self) -> Self:
@@ -61,12 +64,12 @@ class Tokenizer(Protocol):
 
     @property
     def level(self) -> str:
-        """The kind of token, such as "character"; ``textgen.level`` in model files."""
+        """The kind of token, such as "character". A model file stores it as ``textgen.level``."""
         ...
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """The vocabulary: the text of each token, by token. The unknown symbol has the text ``""``."""
+        """The texts of all tokens, in the order of the tokens. The unknown symbol has the text ``""``."""
         ...
 
     @property
@@ -92,8 +95,8 @@ class Tokenizer(Protocol):
 
         Args:
             text: A normalized text.
-            unknown: What to do with symbols outside the vocabulary. ``"skip"`` drops them. ``"error"`` raises
-                an error, or encodes them as the unknown symbol if the vocabulary has one.
+            unknown: What to do with symbols outside the vocabulary. ``"skip"`` drops them. ``"error"``
+                encodes them as the unknown symbol, or raises ``PromptError`` if the vocabulary has none.
 
         Returns:
             The tokens, with type code ``q`` (int64). ``np.asarray`` converts them without a copy.
@@ -114,7 +117,7 @@ class Tokenizer(Protocol):
         ...
 
     def decode_each(self, tokens: Iterable[int]) -> Sequence[str]:
-        """Return the text of each token; U+FFFD (the replacement character) for the unknown symbol."""
+        """Return the text of each token. The unknown symbol becomes U+FFFD, the replacement character."""
         ...
 
     def decoder(self) -> TextDecoder:

@@ -161,7 +161,9 @@ def test_a_report_is_compared_with_an_earlier_one(
     fake_ratios["prompts"] *= 0.5
     code, out, err = run_here(main, capsys, *compared)
     assert code == 1
-    message = f"1 ratio is worse than in {old} by more than 10%; largest increase 11.2% (one-stream: a / b)"
+    message = (
+        f"1 ratio is worse than in {old} by more than 10%; the largest increase is 11.2% (one-stream: a / b)"
+    )
     assert message in err
     # Without --fail-above, the exit code is 0.
     assert run_here(main, capsys, *compared[:3])[0] == 0

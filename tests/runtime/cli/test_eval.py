@@ -81,7 +81,7 @@ def test_last_scores_the_end_of_a_text(capsys: Captured) -> None:
     assert out.startswith(f"one.txt: {len(ONE) // 2} characters scored, the last 0.5 of the text, ")
     code, _, err = run(capsys, "one.txt", "--last", "0.001")
     assert code == 1
-    assert f"found 1 in the last 1 of {len(ONE)} characters" in err
+    assert f"are needed in the last 1 of {len(ONE)} characters, not 1" in err
 
 
 def test_folders_and_named_corpora_are_read_as_in_training(
@@ -115,6 +115,9 @@ def test_unknown_characters_are_an_error_or_skipped(capsys: Captured, texts: Pat
     code, out, _ = run(capsys, "one.txt", "--unknown", "skip")
     assert code == 0
     assert out.startswith("one.txt: 2 characters scored, 2 unknown characters skipped, ")
+    (texts / "one.txt").write_text("abxc", encoding="utf-8")
+    _, out, _ = run(capsys, "one.txt", "--unknown", "skip")
+    assert out.startswith("one.txt: 2 characters scored, 1 unknown character skipped, ")
 
 
 def test_lowercase_converts_the_texts(capsys: Captured, texts: Path) -> None:
@@ -180,7 +183,9 @@ def test_one_failed_text_does_not_stop_the_others(capsys: Captured) -> None:
     assert code == 1
     names = [line.split(":")[0] for line in out.splitlines() if not line.startswith(" ")]
     assert names == ["one.txt", "other.txt", "all texts"]
-    assert err.startswith("textgen-eval: error: no file or folder none.txt; the named corpora are ")
+    assert err.startswith(
+        "textgen-eval: error: cannot read none.txt: no such file or folder; the named corpora are "
+    )
 
 
 @pytest.mark.usefixtures("texts")

@@ -123,17 +123,20 @@ def test_a_graph_that_only_onnxruntime_runs(capsys: Captured, tmp_path: Path) ->
     document = json.loads(run(capsys, path, "--json")[1])
     assert (document["engine"], document["why_not_native"]) == (
         None,
-        "its graph is not one that textgen-train writes (the graph has unexpected nodes)",
+        "the native engine does not support the graph (the graph has unexpected nodes)",
     )
     assert (document["layers"], document["units"], document["parameters"]) == (1, 4, 240)
-    assert "onnxruntime only, if you trust the file; not native: its graph is not" in run(capsys, path)[1]
+    assert (
+        "onnxruntime only, if you trust the file; the native engine does not support the graph"
+        in run(capsys, path)[1]
+    )
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"", "m.onnx: the file is empty"),
-        (b"nonsense", "m.onnx: cannot read it as an ONNX model"),
+        (b"nonsense", "m.onnx: cannot read the ONNX model"),
         (make_model().SerializeToString()[:900], "m.onnx: "),
         (
             set_metadata(

@@ -135,11 +135,11 @@ def test_user_errors_are_one_line(capsys: Captured, arguments: list[str], messag
         (["--temp", "-1"], "--temp: must be a finite number"),
         (["--temp", "nan"], "--temp: must be a finite number"),
         (["--temp", "inf"], "--temp: must be a finite number"),
-        (["--temp", "warm"], "--temp: 'warm' is not a number"),
+        (["--temp", "warm"], "--temp: must be a finite number, 0 or more, not 'warm'"),
         (["--temp", "1", "model.onnx"], "MODEL must come first"),
         (["--length", "0"], "--length: must be 1 or more"),
         (["--length", "-5"], "--length: must be 1 or more"),
-        (["--length", "many"], "--length: 'many' is not an integer"),
+        (["--length", "many"], "--length: must be an integer, not 'many'"),
         (["--count", "0"], "--count: must be 1 or more"),
         (["--seed", "-1"], "--seed: must be 0 or more"),
         (["--threads", "0"], "--threads: must be 1 or more"),
@@ -161,7 +161,7 @@ def test_unknown_characters_can_be_skipped(capsys: Captured) -> None:
     code, out, err = run(capsys, "--prompt", "AxbycX", "--unknown", "skip", "--seed", "1")
     assert (code, out) == (0, expected)
     assert err == (
-        "textgen-run: warning: skipped 3 prompt characters outside the vocabulary: "
+        "textgen-run: warning: 3 prompt characters are outside the vocabulary and were skipped: "
         "'x' (U+0078), 'y' (U+0079)\n"
     )
     assert run(capsys, "--prompt", "abc", "--unknown", "skip", "--seed", "1") == (0, expected, "")

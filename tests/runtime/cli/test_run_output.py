@@ -102,4 +102,4 @@ def test_characters_that_the_output_cannot_encode_are_escaped() -> None:
     )
     assert done.returncode == 0
     assert done.stdout.startswith(rb"\xe9\U0001d11e")
-    assert re.fullmatch(rb"textgen-run: warning: the output's encoding, ascii, lacks .*\n", done.stderr)
+    assert re.fullmatch(rb"textgen-run: warning: the encoding ascii of the output lacks .*\n", done.stderr)

@@ -34,10 +34,10 @@ WRONG_STATES = [
     [
         (np.array([[59]]), "tokens must be in"),
         (np.array([[-1]]), "tokens must be in"),
-        (np.array([1]), "tokens must be int64 of shape"),
-        (np.empty((0, 1), np.int64), "tokens must be int64 of shape"),
-        (np.array([[1.0]]), "tokens must be int64 of shape"),
-        (np.array([[1]], np.int32), "tokens must be int64 of shape"),
+        (np.array([1]), "tokens must be a non-empty int64 array"),
+        (np.empty((0, 1), np.int64), "tokens must be a non-empty int64 array"),
+        (np.array([[1.0]]), "tokens must be a non-empty int64 array"),
+        (np.array([[1]], np.int32), "tokens must be a non-empty int64 array"),
         (np.array([[1, 2]]), "state"),
     ],
 )
@@ -57,11 +57,11 @@ def test_feed_checks_its_tokens(tokens: Any) -> None:
 @pytest.mark.parametrize("state", WRONG_STATES)
 def test_a_state_of_the_wrong_shape_or_type_is_an_error(state: State) -> None:
     core = CoreNetwork(content_of(59, 16))
-    with pytest.raises(ValueError, match="the state must be contiguous float32 of shape"):
+    with pytest.raises(ValueError, match=r"the state array '\w+' must be contiguous float32 of shape"):
         core.forward(ONE_TOKEN, state)
-    with pytest.raises(ValueError, match="the state must be"):
+    with pytest.raises(ValueError, match="the state array"):
         core.feed([1], state)
-    with pytest.raises(ValueError, match="the state must be"):
+    with pytest.raises(ValueError, match="the state array"):
         core.generate([Lane(Sampler(), zeros(59), state, 1)], 1)
 
 
@@ -108,14 +108,18 @@ def test_generate_checks_its_arguments() -> None:
     core = CoreNetwork(content_of(59, 16))
     lane = Lane(Sampler(), zeros(59), core.initial_state(), 3)
     for lanes, steps, message in (
-        ([], 1, "pass 1 or more lanes"),
-        ([lane], -1, "steps must be 0 or more"),
-        ([lane, lane], 1, "each with a separate sampler"),
-        ([lane._replace(length=0)], 1, "length of a lane must be 1 or more"),
+        ([], 1, "lanes must not be empty"),
+        ([lane], -1, "steps must be 0 or more, not -1"),
+        ([lane, lane], 1, "each lane must have its own sampler"),
+        ([lane._replace(length=0)], 1, "the length of a lane must be 1 or more, not 0"),
         ([lane._replace(logits=zeros(58))], 1, "logits must be"),
         ([lane._replace(logits=np.zeros(59))], 1, "logits must be"),
         ([lane._replace(logits=None)], 1, "logits must be"),
-        ([lane._replace(state=State({"hidden": zeros(16)}))], 1, "the state must be contiguous float32"),
+        (
+            [lane._replace(state=State({"hidden": zeros(16)}))],
+            1,
+            "the state array 'hidden' must be contiguous float32",
+        ),
         ([lane._replace(state=State({}))], 1, "the state must have the arrays hidden, cell"),
     ):
         with pytest.raises(ValueError, match=message):

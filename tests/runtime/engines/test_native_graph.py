@@ -146,7 +146,7 @@ def test_the_number_of_layers_is_limited() -> None:
         NativeEngine(make_model(layers=1025, units=1).SerializeToString())
     with pytest.raises(
         textgen.ModelFileError,
-        match=r"too large for the native engine \(the graph has more than 4,096 weights",
+        match=r"the model is too large for the native engine \(the graph has more than 4,096 weights",
     ):
         open_model(make_model(layers=1400, units=1).SerializeToString())
 
@@ -154,7 +154,7 @@ def test_the_number_of_layers_is_limited() -> None:
 def test_a_file_that_needs_many_times_its_size_in_memory_is_rejected() -> None:
     """With one unit and an embedding of 500,000, the weights are 12 MB, and 128 MB with padding."""
     content = make_model("ab", units=1, embedding=500_000).SerializeToString()
-    with pytest.raises(TooLargeError, match="embedding of 500,000 would need many times the memory"):
+    with pytest.raises(TooLargeError, match="embedding of size 500,000 would need many times more memory"):
         NativeEngine(content)
     NativeEngine(make_model("ab", units=1, embedding=100_000).SerializeToString())
 

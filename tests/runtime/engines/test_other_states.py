@@ -200,10 +200,10 @@ def free_units(model: onnx.ModelProto) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (rename_output, "other state inputs x with an output next_x each"),
+        (rename_output, "for each state input x, such as 'hidden', an output next_x"),
         (drop_state, "not a text generator"),
         (double_state, r"the input 'more' must be tensor\(float\) of 3 dimensions, not tensor\(double\)"),
-        (free_units, "the input 'more' must declare its layers and units"),
+        (free_units, "the input 'more' must have a fixed number of layers and units"),
     ],
 )
 def test_an_invalid_declaration_of_the_state_is_an_error(
@@ -217,7 +217,7 @@ def test_an_invalid_declaration_of_the_state_is_an_error(
 
 def test_a_state_of_another_model_is_an_error(tiny: Model) -> None:
     generation = tiny.start("abc", seed=1)
-    with pytest.raises(ValueError, match="the state of this model has the arrays hidden, cell, not memory"):
+    with pytest.raises(ValueError, match="the state must have the arrays hidden, cell, not memory"):
         generation.state = {"memory": np.zeros((1, 1, 4))}
     with pytest.raises(ValueError, match=r"shape \(1, 1, 4\), not \(1, 4\)"):
         generation.state = {"hidden": np.zeros((1, 4)), "cell": np.zeros((1, 1, 4))}

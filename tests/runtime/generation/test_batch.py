@@ -92,7 +92,7 @@ def test_add_and_remove_reject_invalid_lanes(tiny: Model) -> None:
     with pytest.raises(TypeError):
         batch.add(start(tiny, 1), 1.5)  # type: ignore[arg-type]
     other = tiny.with_metadata(tiny.metadata._replace(prompts=()))
-    with pytest.raises(ValueError, match="a different model"):
+    with pytest.raises(ValueError, match="has another model than the batch"):
         batch.add(start(other, 1), 5)
     with pytest.raises(KeyError):
         batch.remove(start(tiny, 0))

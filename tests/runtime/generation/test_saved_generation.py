@@ -106,14 +106,14 @@ def test_unsuitable_file_objects_are_rejected(tiny: Model, tmp_path: Path) -> No
         textgen.resume(tiny, text)  # type: ignore[arg-type]
     with (
         path.open("rb") as file,
-        pytest.raises(SavedGenerationError, match=r"text\.npz: not a saved generation"),
+        pytest.raises(SavedGenerationError, match=r"text\.npz: the file is not a saved generation"),
     ):
         textgen.resume(tiny, file)
-    with path.open("wb") as file, pytest.raises(SavedGenerationError, match=r"text\.npz: cannot be read"):
+    with path.open("wb") as file, pytest.raises(SavedGenerationError, match=r"cannot read .*text\.npz: "):
         textgen.resume(tiny, file)
-    with pytest.raises(TypeError, match="not to int"):
+    with pytest.raises(TypeError, match="the file must be a path or a binary file object, not int"):
         textgen.save(generation, 5)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="not from int"):
+    with pytest.raises(TypeError, match="the file must be a path or a binary file object, not int"):
         textgen.resume(tiny, 5)  # type: ignore[arg-type]
 
 
@@ -124,7 +124,7 @@ def test_a_generation_of_a_model_with_other_weights_is_rejected(tiny: Model, tmp
     other = tmp_path / "other.onnx"
     other.write_bytes(model.SerializeToString())
     textgen.save(tiny.start(seed=1), tmp_path / "text.npz")
-    with pytest.raises(SavedGenerationError, match="saved from a different model"):
+    with pytest.raises(SavedGenerationError, match="saved from another model"):
         textgen.resume(textgen.load(other), tmp_path / "text.npz")
 
 
@@ -147,7 +147,10 @@ def test_sampling_parameters_of_a_later_version_are_rejected(tiny: Model, tmp_pa
     path = tmp_path / "text.npz"
     textgen.save(tiny.start(seed=1), path)
     rewrite(path, sampling={"temperature": 0.5, "spin": 3})
-    with pytest.raises(SavedGenerationError, match=r"does not support, \['spin'\]: upgrade textgen-onnx"):
+    with pytest.raises(
+        SavedGenerationError,
+        match=r"does not support the sampling parameters \['spin'\]: upgrade textgen-onnx",
+    ):
         textgen.resume(tiny, path)
 
 

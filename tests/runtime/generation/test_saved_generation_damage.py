@@ -22,7 +22,7 @@ def test_unreadable_files_are_rejected(tiny: Model, tmp_path: Path) -> None:
     saved = path.read_bytes()
     for content in (b"", b"PK\x03\x04", b"nonsense", saved[: len(saved) // 2]):
         path.write_bytes(content)
-        with pytest.raises(SavedGenerationError, match=r"text\.npz: not a saved generation"):
+        with pytest.raises(SavedGenerationError, match=r"text\.npz: the file is not a saved generation"):
             textgen.resume(tiny, path)
 
 
@@ -64,7 +64,7 @@ def test_a_compressed_file_is_not_decompressed(
             np.save(content, np.zeros(10**6, np.float32) if key == name else array)
             archive.writestr(f"{key}.npy", content.getvalue(), ZIP_DEFLATED if key == name else ZIP_STORED)
     monkeypatch.delattr("zlib.decompressobj")
-    with pytest.raises(SavedGenerationError, match=r"text\.npz: it is compressed"):
+    with pytest.raises(SavedGenerationError, match=r"text\.npz: the archive must not be compressed"):
         textgen.resume(tiny, path)
 
 
@@ -79,7 +79,7 @@ def test_a_large_array_is_not_read(tiny: Model, tmp_path: Path, monkeypatch: pyt
         return read(archive, member)
 
     monkeypatch.setattr(ZipFile, "read", read_small)
-    with pytest.raises(SavedGenerationError, match="does not have the shape or type"):
+    with pytest.raises(SavedGenerationError, match=r"the array .* must be|larger than the model needs"):
         textgen.resume(tiny, path)
 
 
@@ -130,7 +130,7 @@ def test_values_that_are_not_finite_are_rejected(tiny: Model, tmp_path: Path, na
     path = tmp_path / "text.npz"
     textgen.save(tiny.start(seed=1), path)
     rewrite(path, **{name: value})
-    with pytest.raises(SavedGenerationError, match="not finite"):
+    with pytest.raises(SavedGenerationError, match="contain NaN or infinity"):
         textgen.resume(tiny, path)
 
 
@@ -161,7 +161,7 @@ def test_descriptions_out_of_range_are_rejected(tiny: Model, tmp_path: Path, nam
     path = tmp_path / "text.npz"
     textgen.save(tiny.start(seed=1), path)
     rewrite(path, **{name: value})
-    with pytest.raises(SavedGenerationError, match=r"text\.npz: not a saved generation"):
+    with pytest.raises(SavedGenerationError, match=r"text\.npz: the file is not a saved generation"):
         textgen.resume(tiny, path)
 
 
@@ -175,5 +175,5 @@ def test_last_tokens_outside_the_vocabulary_are_rejected(tiny: Model, tmp_path: 
     rewrite(path, description=np.array(json.dumps(described | {"tail": [11]})))
     assert textgen.resume(tiny, path).take(20) == generation.take(20)
     rewrite(path, description=np.array(json.dumps(described | {"tail": tail})))
-    with pytest.raises(SavedGenerationError, match=r"text\.npz: not a saved generation"):
+    with pytest.raises(SavedGenerationError, match=r"text\.npz: the (last tokens are not in|file is not)"):
         textgen.resume(tiny, path)

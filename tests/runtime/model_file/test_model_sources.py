@@ -20,7 +20,7 @@ def test_a_folder_is_read_as_the_model_file_in_it(tmp_path: Path) -> None:
     for path in (tmp_path, str(tmp_path), f"{tmp_path}/"):
         assert textgen.load(path).sha256 == textgen.load(TINY).sha256
     (tmp_path / "model.onnx").write_bytes(b"damaged")
-    assert_rejected(tmp_path, "cannot read it as an ONNX model")
+    assert_rejected(tmp_path, "cannot read the ONNX model")
 
 
 def test_a_missing_empty_or_unreadable_file_is_an_error(tmp_path: Path) -> None:
@@ -48,11 +48,11 @@ def test_an_open_file_is_read_from_its_position(tmp_path: Path) -> None:
 
 def test_an_invalid_source_is_an_error_that_names_it(tmp_path: Path) -> None:
     # Bytes are content, even if they are the path of a file.
-    with pytest.raises(textgen.ModelFileError, match=r"^the given bytes: cannot read it as an ONNX model"):
+    with pytest.raises(textgen.ModelFileError, match=r"^the given bytes: cannot read the ONNX model"):
         textgen.load(str(TINY).encode())
     with pytest.raises(textgen.ModelFileError, match=r"^the given bytes: the file is empty$"):
         textgen.load(b"")
-    with pytest.raises(TypeError, match="a model must be a path, bytes or an open binary file, not int"):
+    with pytest.raises(TypeError, match="the model must be a path, bytes or a binary file object, not int"):
         textgen.load(5)  # type: ignore[arg-type]
     path = tmp_path / "text.onnx"
     path.write_text("text")
@@ -63,7 +63,7 @@ def test_an_invalid_source_is_an_error_that_names_it(tmp_path: Path) -> None:
         textgen.load(text)  # type: ignore[arg-type]
     with (
         path.open("rb") as file,
-        pytest.raises(textgen.ModelFileError, match=r"text\.onnx: cannot read it as"),
+        pytest.raises(textgen.ModelFileError, match=r"text\.onnx: cannot read the ONNX model"),
     ):
         textgen.load(file)
     with (

@@ -25,7 +25,7 @@ def test_the_state_arrays_follow_from_the_layers() -> None:
 def test_layers_of_different_sizes_are_an_error() -> None:
     with pytest.raises(ValueError, match="output has 6 inputs, but embed has 3 outputs"):
         Network.from_layers((Embedding("embed", 12, 3), Linear("output", 6, 12)))
-    with pytest.raises(ValueError, match="'hidden' have 5 and 6 units"):
+    with pytest.raises(ValueError, match="'hidden' must have 5 units, not 6"):
         Network.from_layers((Embedding("embed", 12, 3), LSTM("a", 3, 5), LSTM("b", 5, 6)))
 
 

@@ -16,7 +16,7 @@ from tests.helpers.rejections import assert_rejected
 def test_random_bytes_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "random.onnx"
     path.write_bytes(np.random.default_rng(0).bytes(4096))
-    assert_rejected(path, "cannot read it as an ONNX model")
+    assert_rejected(path, "cannot read the ONNX model")
 
 
 def test_a_truncated_file_is_rejected(tmp_path: Path) -> None:
@@ -89,8 +89,8 @@ def state_of_two_dimensions(model: onnx.ModelProto) -> None:
         (set_metadata("textgen.vocabulary", '["a", "b"]'), "."),
         (set_metadata("textgen.level", '"word"'), "upgrade"),
         (rename_output, "unexpected graph outputs"),
-        (tokens_of_another_type, "not one that textgen-train writes"),
-        (state_of_unknown_size, "not one that textgen-train writes"),
+        (tokens_of_another_type, "the native engine does not support the graph"),
+        (state_of_unknown_size, "the native engine does not support the graph"),
         (state_of_another_size, "."),
         (state_of_two_dimensions, "."),
     ],
@@ -110,7 +110,7 @@ def test_damaged_models_are_rejected(
         (drop_metadata, "has no 'textgen.format' metadata"),
         (rename_output, "the outputs"),
         (tokens_of_another_type, "'token' must be"),
-        (state_of_unknown_size, "must declare its layers and units"),
+        (state_of_unknown_size, "must have a fixed number of layers and units"),
         (state_of_another_size, "."),
         (state_of_two_dimensions, "."),
     ],

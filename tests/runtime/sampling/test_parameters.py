@@ -75,11 +75,11 @@ def test_several_prompts_accept_one_sampling_or_one_per_prompt(tiny: Model) -> N
     ]
     same = tiny.generate(prompts, length=50, seed=4, sampling=samplings[1])
     assert same == tiny.generate(prompts, length=50, seed=4, temperature=1.0)
-    with pytest.raises(ValueError, match="got 2 samplings for 3 prompts"):
+    with pytest.raises(ValueError, match="one for each of the 3 prompts, not 2"):
         tiny.generate(prompts, sampling=samplings[:2])
     with pytest.raises(TypeError, match="not both"):
         tiny.generate(prompts, sampling=samplings, temperature=0.5)
-    with pytest.raises(TypeError, match="one prompt needs one Sampling, not list"):
+    with pytest.raises(TypeError, match="sampling must be a Sampling for one prompt, not list"):
         tiny.generate("abc", sampling=samplings)
 
 

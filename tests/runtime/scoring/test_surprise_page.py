@@ -53,7 +53,7 @@ def page_of(text: str, bits: list[float], *, choices: str | None = None, context
     return surprise_page("A <title>", [("a & b.txt", "1 < 2 nats", prediction)])
 
 
-def test_colour_of_a_character_depends_on_its_surprisal() -> None:
+def test_color_of_a_character_depends_on_its_surprisal() -> None:
     bits = [0.0, 0.999, 1.001, 2.001, 3.001, 4.001, 6.001, 7.999, 8.001, 99.0]
     assert PageParser(page_of("abcdefghij", bits)).marks == list(
         zip("abcdefghij", ["", "", "a", "b", "c", "d", "e", "e", "f", "f"], strict=True)
@@ -66,7 +66,7 @@ def test_each_line_is_a_paragraph_with_its_position() -> None:
     assert parser.positions == [0, 3, 4, 7]
 
 
-def test_context_is_shown_without_a_colour() -> None:
+def test_context_is_shown_without_a_color() -> None:
     parser = PageParser(page_of("bc", [1.0, 1.0], context="A"))
     assert parser.text["p"].endswith("A")
     assert "".join(symbol for symbol, _ in parser.marks) == "bc"
@@ -91,5 +91,5 @@ def test_nothing_is_fetched() -> None:
 
 
 @pytest.mark.parametrize("scheme", ['"color-scheme" content="light dark"', "prefers-color-scheme: dark"])
-def test_page_supports_light_and_dark_colour_schemes(scheme: str) -> None:
+def test_page_supports_light_and_dark_color_schemes(scheme: str) -> None:
     assert scheme in page_of("ab", [1.0, 2.0])

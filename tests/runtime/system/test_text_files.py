@@ -25,7 +25,7 @@ def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (b"abc\xe9d", r"book is not UTF-8: byte 3 is 0xe9"),
         (b"ab\x00c", r"book is not a text: byte 2 is zero"),
-        ("hi".encode("utf-16"), r"byte 3 is zero \(if it is UTF-16"),
+        ("hi".encode("utf-16"), r"byte 3 is zero \(if the text is UTF-16"),
         (b"abc\xc3", r"byte 3 is 0xc3"),
         (b"\xed\xa0\x80", r"byte 0 is 0xed"),
     ],

@@ -89,8 +89,8 @@ def test_logits_of_a_generation_exclude_the_unknown_symbol(content: bytes, engin
 @pytest.mark.parametrize(
     ("options", "warning"),
     [
-        ((), "3 prompt characters outside the vocabulary, fed as the unknown symbol: "),
-        (("--unknown", "skip"), "skipped 3 prompt characters outside the vocabulary: "),
+        ((), "3 prompt characters are outside the vocabulary and were fed as the unknown symbol: "),
+        (("--unknown", "skip"), "3 prompt characters are outside the vocabulary and were skipped: "),
     ],
 )
 def test_run_warns_about_unknown_characters_of_the_prompt(

@@ -48,7 +48,7 @@ def test_classic_recipe() -> None:
             ("--preset", "large", "--muon-weight-decay", "0.1"),
             "--muon-weight-decay has no effect while muon-lr is 0",
         ),
-        (("--units", "0"), "units must be a whole number from 1 to 16384, not 0"),
+        (("--units", "0"), "units must be an integer from 1 to 16384, not 0"),
     ],
 )
 def test_invalid_hyperparameters_raise(options: tuple[str, ...], message: str) -> None:
@@ -64,7 +64,7 @@ def test_the_classic_recipe_has_no_presets(capsys: pytest.CaptureFixture[str]) -
 
 def test_help_states_the_default_values() -> None:
     text = " ".join(parser().format_help().split())
-    assert "LSTM units per layer (default 144/256/512, classic 128)" in text
-    assert "sequences per batch; a short text has fewer (default 32, classic 128)" in text
-    assert "weight decay of AdamW (default 0.05)" in text
-    assert "window length in characters (default 60)" in text
+    assert "LSTM units per layer (default: 144/256/512; classic: 128)" in text
+    assert "sequences per batch; a short text has fewer (default: 32; classic: 128)" in text
+    assert "weight decay of AdamW (default: 0.05)" in text
+    assert "window length in characters (default: 60)" in text

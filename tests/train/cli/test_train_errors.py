@@ -47,7 +47,7 @@ def test_out_of_memory(capsys: Captured, monkeypatch: pytest.MonkeyPatch, raised
     monkeypatch.setattr(torch.autograd, "grad", fail)
     code, _, err = run(capsys, "book.txt", *QUICK)
     assert code == 1
-    assert "error: there is not enough memory for this network and batch size" in err.splitlines()[-1]
+    assert "error: not enough memory for this network and batch size" in err.splitlines()[-1]
 
 
 @pytest.mark.usefixtures("book")
@@ -87,19 +87,19 @@ def test_invalid_corpora_and_folders(
 def test_missing_corpus(capsys: Captured) -> None:
     code, _, err = run(capsys, "none.txt")
     assert (code, err.count("\n")) == (1, 1)
-    assert "no file or folder none.txt; the named corpora are python-docs, nietzsche" in err
+    assert "cannot read none.txt: no such file or folder; the named corpora are python-docs, nietzsche" in err
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--minutes", "0"), "--minutes: must be above 0"),
-        (("--minutes", "nan"), "--minutes: must be above 0"),
+        (("--minutes", "0"), "--minutes: must be a number above 0"),
+        (("--minutes", "nan"), "--minutes: must be a number above 0"),
         (("--minutes", "1", "--epochs", "1"), "not allowed with"),
         (("--epochs", "0"), "--epochs: must be 1 or more"),
-        (("--held-out", "0"), "--held-out: must be a number between 0 and 1"),
-        (("--held-out", "x"), "--held-out: 'x' is not a number"),
-        (("--units", "0"), "units must be a whole number from 1 to 16384, not 0"),
+        (("--held-out", "0"), "--held-out: must be a number above 0 and below 1"),
+        (("--held-out", "x"), "--held-out: must be a number above 0 and below 1, not 'x'"),
+        (("--units", "0"), "units must be an integer from 1 to 16384, not 0"),
         (("--dropout", "1"), "dropout must be from 0 to 0.99, not 1.0"),
         (("--unicode", "NFX"), "--unicode: invalid choice"),
         (("--seed", "-1"), "--seed: must be 0 or more"),
@@ -116,7 +116,7 @@ def test_wrong_usage(capsys: Captured, options: tuple[str, ...], message: str) -
 def test_standard_input_cannot_be_both_texts(capsys: Captured) -> None:
     code, _, err = run(capsys, "-", "--held-out-file", "-")
     assert code == 2
-    assert err.startswith("textgen-train: error: -, standard input, can be read only once")
+    assert err.startswith("textgen-train: error: standard input (-) can be read only once")
 
 
 @pytest.mark.usefixtures("book")
@@ -131,7 +131,7 @@ def test_a_network_too_large_for_onnx(capsys: Captured, monkeypatch: pytest.Monk
 def test_empty_name_of_a_held_out_text(capsys: Captured) -> None:
     code, _, err = run(capsys, "book.txt", "--held-out-file", "")
     assert (code, err.count("\n")) == (1, 1)
-    assert "the corpus has an empty name" in err
+    assert "the name of the corpus is empty" in err
 
 
 @pytest.mark.usefixtures("book")

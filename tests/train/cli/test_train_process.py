@@ -45,7 +45,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             stack.callback(process.kill)
             assert process.stdout is not None
             assert process.stderr is not None
-            assert "held out" in process.stdout.readline()
+            assert "held-out loss" in process.stdout.readline()
             return process, process.stdout, process.stderr
 
         yield begin

@@ -51,7 +51,7 @@ def test_a_run_writes_model_metrics_samples_and_curves(tmp_path: Path) -> None:
     samples = (tmp_path / "samples.txt").read_text()
     for temperature in ("0.2", "0.5", "1.0", "1.2"):
         assert samples.count(f"------ temperature: {temperature}\n") == 3
-    assert len([text for text in progress.written if "held out" in text]) == 3
+    assert len([text for text in progress.written if "held-out loss" in text]) == 3
 
 
 def test_the_speed_of_the_classic_trainer_is_in_windows(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ examples:
 def parser() -> CommandParser:
     """Return the argument parser of the command."""
     command = CommandParser(PROG, "Train a character-level LSTM on a text and export it to ONNX.", EXAMPLES)
-    command.usage = "%(prog)s [OPTIONS] CORPUS"
+    command.usage = "%(prog)s CORPUS [OPTIONS]"
     add_corpus(command)
     add_budget(command)
     add_recipe(command)
@@ -57,8 +57,8 @@ def add_corpus(command: CommandParser) -> None:
     group.add_argument(
         "corpus",
         metavar="CORPUS",
-        help="a UTF-8 file, a folder of .txt files (with subfolders), - for standard input, or a known "
-        f"name: {', '.join(CORPUS_NAMES)}",
+        help="a UTF-8 file, a folder with .txt files, - for standard input, or the name of a corpus: "
+        f"{', '.join(CORPUS_NAMES)}",
     )
     group.add_argument("--lowercase", action="store_true", help="convert the text to lower case")
     group.add_argument(
@@ -66,28 +66,28 @@ def add_corpus(command: CommandParser) -> None:
         metavar="FORM",
         choices=(*UNICODE_FORMS, "none"),
         default="NFC",
-        help="Unicode normal form: NFC, NFD, NFKC, NFKD or none (default NFC)",
+        help="Unicode normal form: NFC, NFD, NFKC, NFKD or none (default: NFC)",
     )
     group.add_argument(
         "--min-count",
         metavar="N",
         type=whole_number(1),
         default=1,
-        help="replace symbols that occur fewer than N times in the training text by one unknown symbol; "
-        "losses with different N are not comparable (default 1: keep all symbols)",
+        help="replace all characters that occur fewer than N times in the training text by one unknown "
+        "symbol; losses with different N are not comparable (default: 1, which keeps all characters)",
     )
     held_out = group.add_mutually_exclusive_group()
     held_out.add_argument(
         "--held-out",
         metavar="SHARE",
-        type=number("a number between 0 and 1", lambda value: 0 < value < 1),
+        type=number("a number above 0 and below 1", lambda value: 0 < value < 1),
         default=DEFAULT_HELD_OUT,
-        help=f"share of the text to hold out, taken from its end (default {DEFAULT_HELD_OUT})",
+        help=f"hold out the last SHARE of the text (default: {DEFAULT_HELD_OUT})",
     )
     held_out.add_argument(
         "--held-out-file",
         metavar="TEXT",
-        help="separate held-out text: a file, a folder or a known name",
+        help="hold out a separate text instead: a file, a folder, - or the name of a corpus",
     )
 
 
@@ -97,22 +97,22 @@ def add_budget(command: CommandParser) -> None:
     length = group.add_mutually_exclusive_group()
     length.add_argument(
         "--minutes",
-        metavar="M",
-        type=number(f"above 0 and at most {MAX_MINUTES:g}", lambda value: 0 < value <= MAX_MINUTES),
-        help=f"training time in minutes, evaluations included (default {DEFAULT_MINUTES:g})",
+        metavar="X",
+        type=number(f"a number above 0 and at most {MAX_MINUTES:g}", lambda value: 0 < value <= MAX_MINUTES),
+        help=f"duration of the run in minutes, including evaluations (default: {DEFAULT_MINUTES:g})",
     )
     length.add_argument(
         "--epochs",
         metavar="N",
         type=whole_number(1),
-        help="number of passes over the training text, instead of --minutes (default of the classic recipe: "
+        help="number of passes over the training text, instead of --minutes (default: none; classic: "
         f"{CLASSIC_EPOCHS})",
     )
     group.add_argument(
         "--threads",
         metavar="N",
         type=whole_number(1, MAX_THREADS),
-        help="threads for training and evaluation (default: one per available processor)",
+        help="maximum number of threads, for training and evaluation (default: one per available processor)",
     )
 
 
@@ -120,21 +120,23 @@ def add_recipe(command: CommandParser) -> None:
     """Add the choice of a preset or the classic recipe."""
     group = command.add_argument_group(
         "recipe",
-        "A preset or the classic recipe sets the default values below. Three values\n"
-        f"such as 144/256/512 are those of {' / '.join(PRESETS)}. With a vocabulary\n"
-        f"of {LARGE_VOCABULARY} symbols or more, some values differ, and the run prints them.",
+        "A preset or the classic recipe sets the default values of the options below.\n"
+        f"Three values such as 144/256/512 are the defaults of {'/'.join(PRESETS)}.\n"
+        f"With a vocabulary of {LARGE_VOCABULARY} symbols or more, some defaults differ; the run prints\n"
+        "them.",
     )
     choice = group.add_mutually_exclusive_group()
     choice.add_argument(
         "--preset",
         choices=PRESETS,
-        help="network size and dropout: small for 1 to 10 minutes, medium for 30, large for 60 (default "
+        help="network size and dropout: small for 1 to 10 minutes, medium for 30, large for 60 (default: "
         f"{DEFAULT_PRESET})",
     )
     choice.add_argument(
         "--recipe",
         choices=[ClassicRecipe.name],
-        help="train as the textbook does: lower case, windows of 60 characters, one-hot input, RMSprop",
+        help="repeat the experiment of F. Chollet's textbook: lower case, windows of 60 characters, one-hot "
+        "input, RMSprop",
     )
 
 
@@ -155,7 +157,7 @@ def add_hyperparameters(command: CommandParser) -> None:
         metavar="N",
         type=whole_number(0),
         default=0,
-        help="random seed of weights, batches, dropout and samples (default 0)",
+        help="random seed of the weights, batches, dropout and samples (default: 0)",
     )
     classic = command.add_argument_group("classic recipe only")
     add_options(classic, [field.name for field in fields(ClassicRecipe) if field.name not in names])
@@ -180,10 +182,10 @@ def default_values(name: str) -> str:
     values = [f"{getattr(recipe, name):g}" for recipe in PRESETS.values() if hasattr(recipe, name)]
     parts = []
     if values:
-        parts.append(f"default {values[0] if len(set(values)) == 1 else '/'.join(values)}")
+        parts.append(f"default: {values[0] if len(set(values)) == 1 else '/'.join(values)}")
     if hasattr(ClassicRecipe, name):
-        parts.append(f"{'classic' if values else 'default'} {getattr(ClassicRecipe, name):g}")
-    return ", ".join(parts)
+        parts.append(f"{'classic' if values else 'default'}: {getattr(ClassicRecipe, name):g}")
+    return "; ".join(parts)
 
 
 def add_output(command: CommandParser) -> None:
@@ -192,7 +194,7 @@ def add_output(command: CommandParser) -> None:
     group.add_argument(
         "-o",
         "--output",
-        metavar="FOLDER",
+        metavar="PATH",
         type=Path,
         help="output folder (default: CORPUS-model, without the file extension)",
     )

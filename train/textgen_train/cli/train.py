@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = parser()
     arguments = command.parse_args(argv)
     if arguments.corpus == arguments.held_out_file == STANDARD_INPUT:
-        command.error(f"{STANDARD_INPUT}, standard input, can be read only once")
+        command.error(f"standard input ({STANDARD_INPUT}) can be read only once")
     try:
         recipe = recipe_from(arguments)
     except RecipeError as error:

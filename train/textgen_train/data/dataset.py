@@ -92,8 +92,11 @@ def make_dataset(
         corpus: The corpus to train on.
         normalization: The normalization to apply to all text.
         held_out: The share of the corpus to hold out, taken from its end, in (0, 1); or a separate corpus.
-        min_count: Symbols that occur less often in the training text are replaced by one unknown symbol. It
-            is predicted and scored, but never drawn.
+        min_count: Symbols that occur less often in the training text are replaced by one unknown symbol. The
+            unknown symbol is predicted and scored, but never drawn.
+
+    Returns:
+        The dataset. Each of its tokens is one character.
 
     Raises:
         CorpusError: If the training or held-out text is too short, if all characters are equal, or if no

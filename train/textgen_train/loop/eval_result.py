@@ -38,7 +38,7 @@ class Evaluation:
 def describe(evaluation: Evaluation) -> str:
     """Return an evaluation as one line of text."""
     return (
-        f"epoch {evaluation.epoch:.1f}, {evaluation.seconds:.0f} s: held out "
+        f"epoch {evaluation.epoch:.1f}, {evaluation.seconds:.0f} s: held-out loss "
         f"{evaluation.held_out_nats:.4f} nats ({evaluation.bits_per_character:.3f} bits per character), "
-        f"training {evaluation.training_nats:.4f}"
+        f"training loss {evaluation.training_nats:.4f}"
     )

@@ -1,7 +1,8 @@
 """Networks as torch modules, one file per architecture.
 
-To add a GRU, write ``models/gru.py`` with the methods of ``CharLSTM``: ``initial_state``,
-``forward_features`` and ``forward``. The other places to change:
+To add a GRU, write ``models/gru.py`` with the public methods and attributes of ``CharLSTM``. The trainers
+call ``initial_state``, ``forward_features`` and ``output``. ``loop/replicas.py`` calls ``clone`` and sets
+``generator``. Muon trains ``lstm_matrices``. The other places to change:
 
 - ``loop/stateful_trainer.py`` creates the network, and expects two state tensors, hidden and cell.
 - ``export/onnx_graph.py`` needs a writer of the layer's ONNX node, in the table ``_WRITERS``.
