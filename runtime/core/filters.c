@@ -1,3 +1,4 @@
+/* See filters.h for how to add a filter. */
 #include "filters.h"
 
 void textgen_filters_apply(const textgen_filter_chain *chain, double *logits, size_t count) {

@@ -17,6 +17,8 @@
  * No stream has filters yet. Before one does, these functions must treat the chain:
  *   - A chain holds pointers, so a copy of a textgen_sampler shares its filters with the original.
  *     textgen_stream_copy (stream.c) and Lanes.copy_samplers (engines/lanes.pyx) copy samplers.
+ *   - Lanes.store_samplers writes back only the random numbers. Snapshot (generation/generation.py) restores
+ *     only their position. A filter with state, such as a repetition penalty, needs more.
  *   - textgen_sampler_init clears the chain. set_sampling (stream.c) calls it if the seed changes, and
  *     Sampler.replace_held_lock (sampling/sampler.pyx) calls it in a forked process.
  *   - textgen_entropy_float (sampler.c) ignores the chain. sum_entropies (generate.c) calls it. */

@@ -1,3 +1,4 @@
+/* The layers of a network, run over tokens. */
 #include "forward.h"
 
 #include <string.h>

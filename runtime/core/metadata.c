@@ -50,7 +50,8 @@ static int32_t read_format(const textgen_onnx *file, int64_t *format, const text
     }
     textgen_json_quote(&value, quoted);
     if (!textgen_json_integer(&value, format) || *format < 1) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the metadata '%s' is %s; expected a format number",
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                            "the metadata '%s' is %s; expected a format number: export the model again",
                             format_key, quoted);
     }
     if (*format > MAX_FORMAT) {
@@ -118,7 +119,7 @@ int32_t textgen_metadata_unknown(const textgen_onnx *file, size_t entries, int64
         return textgen_fail(
             error, TEXTGEN_DAMAGED_MODEL,
             "the metadata '%s' has the token %s for the unknown symbol, but the vocabulary has %zu "
-            "entries",
+            "entries: export the model again",
             special_key, textgen_json_quote(&token, quoted), entries);
     }
     if (entries == 1) {
@@ -167,7 +168,8 @@ int32_t textgen_metadata_normalization(const textgen_onnx *file, bool *lowercase
     }
     if (!known || !has_lowercase || !has_unicode) {
         return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                            "the metadata '%s' is %s; expected a lowercase flag and a Unicode normal form",
+                            "the metadata '%s' is %s; expected a lowercase flag and a Unicode normal form: "
+                            "export the model again",
                             normalization_key, textgen_json_quote(&object, quoted));
     }
     return TEXTGEN_OK;
@@ -177,8 +179,8 @@ int32_t textgen_metadata_check_training(const textgen_onnx *file, const textgen_
     textgen_json training;
     const int32_t code = textgen_metadata_read(file, training_key, &training, error);
     if (code == TEXTGEN_OK && training.kind != TEXTGEN_JSON_OBJECT) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the metadata '%s' is not a JSON object",
-                            training_key);
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                            "the metadata '%s' is not a JSON object: export the model again", training_key);
     }
     return code;
 }

@@ -11,11 +11,12 @@
  *   pack.h         its packed weights and sizes in textgen_network; pack.c: count its memory
  *   pack_layers.c, .h  reorder its weights for the kernel, as textgen_pack_lstm does
  *   kernels/       its kernel, in textgen_kernels (kernels.h) and kernel_body.h
- *   forward.c      call the kernel in textgen_forward_features; slots.c, stream.c: the number of state arrays
+ *   forward.c      call the kernel in textgen_forward_features
+ *   slots.c, stream.c, handles.h  the number of state arrays
  *   textgen.h      the comment on the state
  * In textgen_runtime: model_file/network.py, model_file/graph_names.py, engines/c_core.pxd, engines/core.pyx
  * and cli/info.py. In textgen_train: a module in models/, export/onnx_graph.py, export/exporter.py,
- * export/_parity.py, loop/stateful_trainer.py, recipe.py and cli/. */
+ * export/_parity.py, loop/stateful_trainer.py, loop/checkpoint.py, recipe.py and cli/. */
 #ifndef TEXTGEN_MODEL_H
 #define TEXTGEN_MODEL_H
 

@@ -62,7 +62,7 @@ int32_t textgen_reader_text(const textgen_reader *reader, const textgen_field *f
 int32_t textgen_reader_name(const textgen_reader *reader, const textgen_field *field, textgen_view *name) {
     const int32_t code = textgen_reader_text(reader, field, name);
     if (code == TEXTGEN_OK && name->size > TEXTGEN_MAX_NAME_BYTES) {
-        *reader->exceeded_limit = "256 bytes in a name";
+        *reader->exceeded_limit = "256 bytes in one of its names";
     }
     return code;
 }

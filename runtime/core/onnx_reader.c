@@ -1,3 +1,4 @@
+/* See onnx_reader.h for the files of the reader, and for how to add a second file format. */
 #include "onnx_reader.h"
 
 #include "onnx_parts.h"

@@ -11,7 +11,8 @@
  * which metadata.c and vocabulary.c read, and a textgen_description (model.h), which pack.c reads. The weights
  * in a description are float32 values, the `raw` views of textgen_tensor. Call the reader in read_content and
  * fill_model (textgen.c), and in ModelFile of the Python runtime (model_file/reader.pyx). Write the format in
- * textgen_train/export. onnxruntime does not run such a file. */
+ * textgen_train/export. onnxruntime does not run such a file, so build_checked (exporter.py) cannot compare it
+ * with that engine. */
 #ifndef TEXTGEN_ONNX_READER_H
 #define TEXTGEN_ONNX_READER_H
 

@@ -16,8 +16,8 @@
  * nothing else, but a call that generates keeps the text that it generated before the failure.
  *
  * Structures: set struct_size to the sizeof of the structure, a multiple of sizeof(size_t) and at most 4096.
- * Later versions add fields at the end. A field that the caller's version lacks counts as 0. A field that the
- * library's version lacks must be 0 on input and is set to 0 on output. */
+ * Later versions add fields at the end. If the caller's structure is older, its missing fields count as 0. If
+ * it is newer, its additional fields must be 0 on input and are set to 0 on output. */
 #ifndef TEXTGEN_H
 #define TEXTGEN_H
 
@@ -97,7 +97,7 @@ typedef struct {
     size_t length;          /* characters to generate, 1 or more */
     char *text;             /* a separate buffer for each lane, of length * symbol_bytes + 1 bytes or more */
     size_t size;            /* the size of `text` in bytes */
-    size_t written;         /* output: bytes of text, without the zero byte after it; may contain U+0000 */
+    size_t written;         /* output: bytes in `text` before the final zero byte; they may include U+0000 */
     int32_t result;         /* output: TEXTGEN_OK, or the code of the error that stopped the lane */
     int32_t reserved;       /* must be 0 */
 } textgen_lane;
@@ -131,7 +131,7 @@ TEXTGEN_API int32_t textgen_stream_copy(const textgen_stream *stream, void *memo
 TEXTGEN_API int32_t textgen_stream_set_sampling(textgen_stream *stream, const textgen_sampling *sampling,
                                                 char *error, size_t error_size);
 /* Append a text of `size` bytes to the stream. Characters must be complete within one call. A byte-order mark
- * at the start is dropped, and \r\n and \r become \n. */
+ * at the start of `text` is dropped, and \r\n and \r become \n. */
 TEXTGEN_API int32_t textgen_stream_feed(textgen_stream *stream, const char *text, size_t size, char *error,
                                         size_t error_size);
 /* Generate with one stream. The arguments are the fields of textgen_lane; `written` may be NULL. */

@@ -33,7 +33,8 @@ static int32_t check_entries(textgen_view text, size_t size, const textgen_error
         braces += text.data[i] == '{';
     }
     if (brackets > 2 || braces > 1) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the metadata '%s' is not a list of characters",
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                            "the metadata '%s' is not a list of characters: export the model again",
                             TEXTGEN_VOCABULARY_KEY);
     }
     if (commas > size) {
@@ -68,14 +69,17 @@ static int32_t read_symbol(const textgen_json *entry, size_t token, bool unknown
         if (entry->kind == TEXTGEN_JSON_STRING && entry->text.size == 0) {
             return TEXTGEN_OK;
         }
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                            "the metadata '%s' has %s at index %zu; the unknown symbol must be \"\"",
-                            TEXTGEN_VOCABULARY_KEY, textgen_json_quote(entry, quoted), token);
+        return textgen_fail(
+            error, TEXTGEN_DAMAGED_MODEL,
+            "the metadata '%s' has %s at index %zu, the index of the unknown symbol; expected \"\": "
+            "export the model again",
+            TEXTGEN_VOCABULARY_KEY, textgen_json_quote(entry, quoted), token);
     }
     if (character < 0 || rest.size > 0 || (character >= 0xD800 && character < 0xE000)) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                            "the metadata '%s' has %s at index %zu; expected a character",
-                            TEXTGEN_VOCABULARY_KEY, textgen_json_quote(entry, quoted), token);
+        return textgen_fail(
+            error, TEXTGEN_DAMAGED_MODEL,
+            "the metadata '%s' has %s at index %zu; expected a character: export the model again",
+            TEXTGEN_VOCABULARY_KEY, textgen_json_quote(entry, quoted), token);
     }
     *symbol = (uint32_t)character;
     return TEXTGEN_OK;
@@ -94,7 +98,8 @@ static int32_t read_symbols(const textgen_onnx *file, size_t size, textgen_vocab
     }
     vocabulary->count = list.kind == TEXTGEN_JSON_ARRAY ? count_items(list.text) : 0;
     if (vocabulary->count == 0) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the metadata '%s' is not a list of characters",
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                            "the metadata '%s' is not a list of characters: export the model again",
                             TEXTGEN_VOCABULARY_KEY);
     }
     code = textgen_metadata_unknown(file, vocabulary->count, &vocabulary->unknown, error);

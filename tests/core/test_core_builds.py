@@ -1,4 +1,4 @@
-"""The C core's builds: the same numbers whatever compiles it, and what its files need and offer."""
+"""Builds of the C core: equal results from all compilers, allowed includes and exported symbols."""
 
 import platform
 import re

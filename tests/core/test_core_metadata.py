@@ -184,7 +184,7 @@ def test_damaged_metadata_is_read_as_python_reads_it(core_reader: Path) -> None:
         ),
         ({"vocabulary": '["", ""]'}, "has '' at index 1; expected a character"),
         ({"vocabulary": r'["", "\ud800"]'}, r"has '\xed\xa0\x80' at index 1; expected a character"),
-        ({"vocabulary": '["a", "b"]'}, "has 'a' at index 0; the unknown symbol must be \"\""),
+        ({"vocabulary": '["a", "b"]'}, "has 'a' at index 0, the index of the unknown symbol; expected \"\""),
         (
             {"vocabulary": "[" + ",".join(['"a"'] * 14) + "]"},
             "has more entries than the graph has logits (12)",

@@ -1,4 +1,4 @@
-"""The C core's reader of model files: the same descriptions, and the same refusals, as everywhere else."""
+"""The C core's reader describes and rejects the same model files as the Python runtime."""
 
 import json
 import subprocess
@@ -136,7 +136,7 @@ def with_fields(number: int, content: bytes, count: int) -> bytes:
         (make_model().SerializeToString() + field(16, b"") * 600_000, TOO_LARGE, "more than 524,288 fields"),
         (with_fields(1, b"", 5000), TOO_LARGE, "more than 4,096 nodes"),
         (with_fields(1, b"\x0a\x00" * 33000, 1), TOO_LARGE, "more than 32,768 inputs and outputs"),
-        (with_fields(1, field(3, b"x" * 257), 1), TOO_LARGE, "more than 256 bytes in a name"),
+        (with_fields(1, field(3, b"x" * 257), 1), TOO_LARGE, "more than 256 bytes in one of its names"),
         (with_fields(1, field(5, b"") * 20, 1), UNKNOWN_GRAPH, "unexpected nodes"),
         (with_fields(5, b"", 5000), TOO_LARGE, "more than 4,096 weights"),
         (with_fields(5, b"\x08\x01" * 600_000, 1), TOO_LARGE, "more than 524,288 fields"),

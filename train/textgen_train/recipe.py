@@ -28,7 +28,7 @@ class Recipe(Hyperparameters):
     weight_dropout: float = hyperparameter(0.0, "DropConnect on the recurrent weights", 0, 0.99)
     batch: int = hyperparameter(32, "sequences per batch; a short text has fewer", 1, 65_536)
     sequence_length: int = hyperparameter(
-        64, "length in characters of the sequences of truncated backpropagation", 1, 65_536
+        64, "characters per training sequence (truncated backpropagation)", 1, 65_536
     )
     muon_lr: float = hyperparameter(0.02, "peak learning rate of Muon, or 0 to use only AdamW", 0, 1e9)
     muon_weight_decay: float = hyperparameter(0.05, "weight decay of Muon", 0, 1e3)
@@ -121,7 +121,9 @@ class Budget:
         if (self.minutes is None) == (self.epochs is None):
             raise ValueError("pass either minutes or epochs")
         if not (self.minutes or self.epochs or 0) > 0:
-            raise ValueError("the length of a budget must be above 0")
+            raise ValueError(
+                f"the length of a budget must be above 0, not {self.minutes or self.epochs or 0}"
+            )
 
     def progress(self, seconds: float, epochs: float, reserved: float = 0.0) -> float:
         """Return the share of the budget that is used up, in [0, 1].

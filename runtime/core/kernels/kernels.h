@@ -5,8 +5,10 @@
  *
  * To add a weight type, such as int8: add a field for its weights and scales to textgen_packed_layer, and a
  * kernel for each layer to textgen_kernels, here; write the kernels in a new body file next to project_body.h,
- * included by kernel_body.h; pack the weights in pack_layers.c; read the type in tensors.c and match its nodes
- * (DequantizeLinear) in model.c. forward.c and generate.c choose the kernel by the layer.
+ * included by kernel_body.h; pack the weights in pack_layers.c and count their memory in pack.c; read the type
+ * in onnx_reader.h, tensors.c and shapes.c, and match its nodes (DequantizeLinear) in model.c. forward.c and
+ * generate.c choose the kernel by the layer. In textgen_train/export, write the initializers (onnx_graph.py)
+ * and compare by loss instead of by logits (_parity.py). Such files need a new format number (metadata.c).
  *
  * To add a kind of layer, see model.h. */
 #ifndef TEXTGEN_KERNELS_H

@@ -59,7 +59,8 @@ def load_warning(load: list[float] | None) -> str | None:
         return None
     return (
         f"the machine was busy before the start: load average {load[0]:.2f} on {processors} processors "
-        f"(limit {BUSY_LOAD * processors:.2g}); times may be too long; ratios are less affected"
+        f"(limit {BUSY_LOAD * processors:.2g}); times may be too long, ratios are less affected; "
+        "repeat the measurement on an idle machine"
     )
 
 
@@ -90,7 +91,7 @@ def spread_warning(sections: dict[str, Any]) -> str | None:
         return None
     widest = max(wide, key=lambda name: wide[name])
     return (
-        f"the rounds of {len(wide)} figure{'s' * (len(wide) > 1)} vary too much (limit: an interquartile "
-        f"range of {MAX_RELATIVE_IQR:.0%} of the median); the largest range is {wide[widest]:.0%}, "
-        f"of {widest}; repeat the measurement"
+        f"{len(wide)} figure{'s vary' if len(wide) > 1 else ' varies'} too much between rounds; the worst is "
+        f"{widest}: its interquartile range is {wide[widest]:.0%} of the median (limit "
+        f"{MAX_RELATIVE_IQR:.0%}); repeat the measurement on an idle machine"
     )

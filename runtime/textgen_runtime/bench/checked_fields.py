@@ -48,7 +48,7 @@ def checked_fields(content: bytes) -> bytes:
         return b"".join(_kept_fields(memoryview(content), MODEL))
     except (IndexError, ValueError):
         raise ModelFileError(
-            "a field of the file that only onnxruntime reads is damaged: use --engine native"
+            "the file is damaged in a field that only onnxruntime reads: use --engine native"
         ) from None
 
 

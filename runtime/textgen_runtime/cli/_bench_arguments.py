@@ -46,8 +46,8 @@ def parser() -> CommandParser:
     command = CommandParser(
         PROG,
         "Measure how fast models generate text on this machine. The engines are\n"
-        "compared with baseline loops that use onnxruntime, and with the roofline: the\n"
-        "time to read all weights once, which is the minimum time per character.",
+        "compared with baseline loops that use onnxruntime. They are also compared with\n"
+        "the roofline, the minimum time per character: the time to read all weights once.",
         EXAMPLES,
     )
     command.add_argument(
@@ -85,8 +85,8 @@ def parser() -> CommandParser:
         "--json",
         metavar="PATH",
         type=Path,
-        help="write a JSON report with all figures and their spread to PATH; with -, write the report to "
-        "standard output and the tables to standard error",
+        help="write a JSON report with all figures and their spread to PATH; if PATH is -, write the report "
+        "to standard output and the tables to standard error",
     )
     command.add_argument(
         "--plot",

@@ -50,7 +50,7 @@ def parser() -> CommandParser:
         PROG,
         "Measure how well a model predicts texts. The model predicts each character\n"
         "from all characters before it. Each text starts from a zero state. The first\n"
-        "character of a text is not scored. For comparison, the same characters are\n"
+        "character is not scored. For comparison, the same characters are\n"
         f"compressed with {', '.join(COMPRESSORS)}.",
         EXAMPLES,
     )
@@ -67,7 +67,8 @@ def parser() -> CommandParser:
         metavar="SHARE",
         type=number("a number above 0 and at most 1", lambda value: 0 < value <= 1),
         default=1.0,
-        help="score only the last SHARE of each text; textgen-train holds out the last 0.1 (default: 1)",
+        help="score only the last SHARE of each text, without the text before it; textgen-train holds out "
+        "the last 0.1 (default: 1)",
     )
     add_unknown(command, "characters")
     add_lowercase(command, "the texts")

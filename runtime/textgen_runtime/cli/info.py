@@ -39,8 +39,8 @@ def parser() -> CommandParser:
     """Return the argument parser of the command."""
     command = CommandParser(
         PROG,
-        "Show the contents of a model file: size, network, vocabulary, normalization,\n"
-        "prompts and training. The model is not run.",
+        "Show the contents of a model file: size, SHA-256, network, parameters, engine,\n"
+        "vocabulary, normalization, prompts and training. The model is not run.",
         EXAMPLES,
     )
     add_model(command)

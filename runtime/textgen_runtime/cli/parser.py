@@ -136,8 +136,8 @@ def add_unknown(command: argparse.ArgumentParser, characters: str) -> None:
         "--unknown",
         choices=("error", "skip"),
         default="error",
-        help=f"what to do with {characters} outside the vocabulary: skip removes them; error fails, unless "
-        "the model has an unknown symbol, which replaces them (default: error)",
+        help=f"what to do with {characters} outside the vocabulary: skip removes them; error stops with an "
+        "error; if the model has an unknown symbol, error replaces them with it (default: error)",
     )
 
 

@@ -75,7 +75,7 @@ def read_corpus(source: str) -> Corpus:
 
 def _corpus(name: str, text: str, files: tuple[Path, ...] = ()) -> Corpus:
     if not text.strip():
-        raise CorpusError(f"the corpus {name} is empty")
+        raise CorpusError(f"the corpus {name} is empty or has only white space")
     # A file name may be invalid Unicode, which a model file cannot store.
     name = name.encode(errors="replace").decode()
     return Corpus(name, text, hashlib.sha256(text.encode()).hexdigest(), files)

@@ -1,4 +1,4 @@
-"""Named corpora: downloaded once and cached, or part of Python."""
+"""Named corpora: texts that are downloaded once and cached, and the language reference of Python."""
 
 import hashlib
 import os
@@ -85,7 +85,7 @@ def _verify(path: Path, expected: str) -> None:
     if actual != expected:
         raise CorpusError(
             f"{path} differs from the published text (SHA-256 {actual[:12]}..., not {expected[:12]}...); "
-            "to use it anyway, pass its path"
+            "delete it to download the text again, or pass its path to use it anyway"
         )
 
 

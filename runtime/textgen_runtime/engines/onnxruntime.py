@@ -186,8 +186,9 @@ class OnnxEngine:
         # The shape of an output can change between steps, its type cannot.
         if not fits:
             raise ModelFileError(
-                f"the graph changed its output shapes: logits {outputs[0].shape}, next state "
-                f"{', '.join([str(array.shape) for array in outputs[1:]])}; export the model again"
+                f"the graph returned logits of shape {outputs[0].shape} and a next state of shape "
+                f"{', '.join([str(array.shape) for array in outputs[1:]])}, unlike in its first step: "
+                "export the model again"
             )
         return outputs
 
@@ -220,14 +221,19 @@ class OnnxEngine:
         shapes = [array.shape for array in inputs.values()]
         outputs = self._run(self._outputs, inputs | {TOKEN: np.zeros((2, 2), np.int64)})
         if any(not isinstance(output, np.ndarray) or output.dtype != np.float32 for output in outputs):
-            raise ModelFileError(f"the outputs {quote(self._outputs)} must all be float32 tensors")
+            raise ModelFileError(
+                f"the outputs {quote(self._outputs)} must all be float32 tensors: export the model again"
+            )
         logits, *arrays = outputs
         if logits.ndim != 3 or logits.shape[:2] != (2, 2):  # noqa: PLR2004
             raise ModelFileError(
-                f"the output {LOGITS!r} must be of shape [time, batch, vocabulary], not {logits.shape}"
+                f"the output {LOGITS!r} must be of shape [time, batch, vocabulary], not {logits.shape}: "
+                "export the model again"
             )
         if [array.shape for array in arrays] != shapes:
-            raise ModelFileError("the state outputs must have the shapes of the state inputs")
+            raise ModelFileError(
+                "the state outputs must have the shapes of the state inputs: export the model again"
+            )
         return int(logits.shape[2])
 
 

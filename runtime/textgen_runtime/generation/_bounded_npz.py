@@ -57,7 +57,9 @@ def read_floats(archive: "ZipFile", name: str, shape: tuple[int, ...]) -> NDArra
     size = 4 * prod(shape)
     data, stored_shape, dtype = _read_array(archive, name, size + MAX_HEADER_BYTES)
     if stored_shape != shape or dtype != np.dtype("<f4") or len(data) != size:
-        raise SavedGenerationError(f"the array {name!r} must be float32 of shape {shape}")
+        raise SavedGenerationError(
+            f"the array {name!r} must be float32 of shape {shape}: the file is damaged"
+        )
     # The copy is aligned and writable.
     return np.frombuffer(data, dtype).reshape(shape).astype(np.float32)
 
@@ -69,13 +71,15 @@ def _read_array(
     member = archive.getinfo(f"{name}.npy")
     # Without compression no member is larger than the file.
     if member.compress_type != STORED or member.file_size != member.compress_size:
-        raise SavedGenerationError("the archive must not be compressed")
+        raise SavedGenerationError("the archive was compressed: save the generation again")
     if member.file_size > max_bytes:
-        raise SavedGenerationError(f"the array {name!r} is larger than the model needs")
+        raise SavedGenerationError(f"the array {name!r} is larger than the model needs: the file is damaged")
     content = io.BytesIO(archive.read(member))
     if np.lib.format.read_magic(content) != (1, 0):
-        raise SavedGenerationError(f"the array {name!r} must be in version 1.0 of numpy's .npy format")
+        raise SavedGenerationError(
+            f"the array {name!r} must be in version 1.0 of numpy's .npy format: the file is damaged"
+        )
     shape, column_major, dtype = np.lib.format.read_array_header_1_0(content)
     if column_major:
-        raise SavedGenerationError(f"the array {name!r} must be in row-major order")
+        raise SavedGenerationError(f"the array {name!r} must be in row-major order: the file is damaged")
     return content.read(), shape, dtype

@@ -104,7 +104,7 @@ class Generation:
             model: The model of the original generation.
             sampler: A sampler at the position of the original one.
             prompt: The prompt of the original generation.
-            last: The ``tail``, the logits and the state of the original generation.
+            last: The ``tail`` of the original generation as its tokens, and the logits and the state.
         """
         generation = object.__new__(cls)
         generation.model, generation.sampler, generation.prompt = model, sampler, prompt
@@ -203,7 +203,7 @@ class Generation:
         tokens = model.tokenizer.encode(model.metadata.normalization.apply(text), unknown)
         if not len(tokens):
             reason = "none of its characters is in the vocabulary" if text else "it is empty"
-            raise PromptError(f"the prompt has no text to continue: {reason}")
+            raise PromptError(f"there is no text to continue: {reason}")
         decoder = self._decoder.copy()
         # The text is complete, so the decoder must not hold any of it back.
         fed = decoder.decode(tokens) + decoder.finish()

@@ -19,8 +19,8 @@ def load(source: ModelSource, *, engine: EngineName = "auto", threads: int = 1) 
         engine: The engine that runs the model. ``"native"`` is much faster, but supports only the graphs that
             ``textgen-train`` writes. ``"onnxruntime"`` runs any graph with the documented inputs and outputs.
             Use ``"onnxruntime"`` only for files that you trust, because a graph can take unlimited time and
-            memory. ``"auto"`` selects the native engine. ``Model.engine.name`` is the name of the engine in
-            use.
+            memory. ``"auto"`` is currently the same as ``"native"``. ``Model.engine.name`` is the name of the
+            engine in use.
         threads: Maximum number of threads, 1 or more. The native engine distributes the lanes of a batch over
             threads. onnxruntime uses threads within one step.
 

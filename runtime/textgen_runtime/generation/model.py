@@ -111,7 +111,9 @@ class Model:
 
     def __reduce__(self) -> "Reconstructor":
         if self._reconstructor is None:
-            raise TypeError("cannot pickle a model that was not loaded from a file: use load()")
+            raise TypeError(
+                "cannot pickle a model from Model() or with_metadata(): pickle the result of load()"
+            )
         return self._reconstructor
 
     @property
@@ -123,7 +125,7 @@ class Model:
     def prompts(self) -> tuple[str, ...]:
         """Excerpts from the corpus, for generation without a prompt.
 
-        ``start`` then continues the excerpt with index ``(seed + substream) % len(prompts)``.
+        Without a prompt, ``start`` continues the excerpt with index ``(seed + substream) % len(prompts)``.
         """
         return self.metadata.prompts
 
@@ -232,12 +234,14 @@ class Model:
             ValueError: As for ``start``, if ``length`` is negative, or if the number of samplings is not the
                 number of prompts.
             PromptError: As for ``start``.
-            SamplingError: As for ``start``, or if the model's logits are not finite.
+            SamplingError: As for ``start``, or if the model's logits contain NaN or +inf.
             TypeError: As for ``start``, or if ``length`` is not an integer.
         """
         if prompt is None or isinstance(prompt, str):
             if sampling is not None and not isinstance(sampling, Sampling):
-                raise TypeError(f"sampling must be a Sampling for one prompt, not {type(sampling).__name__}")
+                raise TypeError(
+                    f"for one prompt, sampling must be one Sampling, not {type(sampling).__name__}"
+                )
             generation = self.start(prompt, seed=seed, unknown=unknown, sampling=sampling, **options)
             return generation.take(length) + generation.finish()
         if not _is_prompt_sequence(prompt):

@@ -105,7 +105,9 @@ def check_format(props: Mapping[str, str]) -> None:
         raise ModelFileError(f"not a text generator: the ONNX file has no {FORMAT_KEY!r} metadata")
     value = _read_value(props, FORMAT_KEY)
     if type(value) is not int or value < 1:
-        raise ModelFileError(f"the metadata {FORMAT_KEY!r} is {quote(value)}; expected a format number")
+        raise ModelFileError(
+            f"the metadata {FORMAT_KEY!r} is {quote(value)}; expected a format number: export the model again"
+        )
     if value > FORMAT:
         raise ModelFileError(
             f"the file has format {quote(value)}, but this version supports formats up to {FORMAT}: "
@@ -155,21 +157,26 @@ def _read_tokenizer(props: Mapping[str, str], vocabulary_size: int | None) -> To
         _check_entry_count(props.get(VOCABULARY_KEY, ""), max_entries)
     symbols = _read_value(props, VOCABULARY_KEY, max_length)
     if not isinstance(symbols, list) or not symbols:
-        raise ModelFileError(f"the metadata {VOCABULARY_KEY!r} is not a list of {level}s")
+        raise ModelFileError(
+            f"the metadata {VOCABULARY_KEY!r} is not a list of {level}s: export the model again"
+        )
     unknown = _read_unknown(props, len(symbols))
     for token, symbol in enumerate(symbols):
         if token == unknown:
             if symbol != "":
                 raise ModelFileError(
-                    f"the metadata {VOCABULARY_KEY!r} has {quote(symbol)} at index {token}; the unknown "
-                    'symbol must be ""'
+                    f"the metadata {VOCABULARY_KEY!r} has {quote(symbol)} at index {token}, the index "
+                    'of the unknown symbol; expected "": export the model again'
                 )
         elif not _is_text(symbol) or not tokenizer_class.is_symbol(symbol):
             raise ModelFileError(
-                f"the metadata {VOCABULARY_KEY!r} has {quote(symbol)} at index {token}; expected a {level}"
+                f"the metadata {VOCABULARY_KEY!r} has {quote(symbol)} at index {token}; expected a {level}: "
+                "export the model again"
             )
     if len(set(symbols)) != len(symbols):
-        raise ModelFileError(f"the metadata {VOCABULARY_KEY!r} contains a {level} twice")
+        raise ModelFileError(
+            f"the metadata {VOCABULARY_KEY!r} contains a {level} twice: export the model again"
+        )
     if vocabulary_size is not None and len(symbols) != vocabulary_size:
         raise ModelFileError(
             f"the vocabulary has {len(symbols)} {level}s, but the graph has {vocabulary_size} logits: export "
@@ -193,7 +200,7 @@ def _read_unknown(props: Mapping[str, str], symbol_count: int) -> int | None:
     if unknown is not None and (type(unknown) is not int or not 0 <= unknown < symbol_count):
         raise ModelFileError(
             f"the metadata {SPECIAL_KEY!r} has the token {quote(unknown)} for the unknown symbol, but the "
-            f"vocabulary has {symbol_count} entries"
+            f"vocabulary has {symbol_count} entries: export the model again"
         )
     if unknown is not None and symbol_count == 1:
         raise ModelFileError("the vocabulary has only the unknown symbol: no text can be generated")
@@ -207,7 +214,9 @@ def _check_entry_count(text: str, max_entries: int) -> None:
     braces among the characters of the vocabulary.
     """
     if text.count("[") > 2 or text.count("{") > 1:  # noqa: PLR2004
-        raise ModelFileError(f"the metadata {VOCABULARY_KEY!r} is not a list of characters")
+        raise ModelFileError(
+            f"the metadata {VOCABULARY_KEY!r} is not a list of characters: export the model again"
+        )
     if text.count(",") > max_entries:
         raise ModelFileError(
             f"the metadata {VOCABULARY_KEY!r} has more entries than the graph has logits ({max_entries:,}): "
@@ -224,7 +233,7 @@ def _read_normalization(props: Mapping[str, str]) -> Normalization:
     except (TypeError, ValueError):
         raise ModelFileError(
             f"the metadata {NORMALIZATION_KEY!r} is {quote(value)}; expected a lowercase flag and a Unicode "
-            "normal form"
+            "normal form: export the model again"
         ) from None
 
 
@@ -234,7 +243,8 @@ def _read_prompts(props: Mapping[str, str], tokenizer: Tokenizer) -> tuple[str, 
         _is_text(prompt) and tokenizer.can_encode(prompt) for prompt in prompts
     ):
         raise ModelFileError(
-            f"the metadata {PROMPTS_KEY!r} is not a list of texts whose characters are in the vocabulary"
+            f"the metadata {PROMPTS_KEY!r} is not a list of texts whose characters are in the vocabulary: "
+            "export the model again"
         )
     return tuple(prompts)
 
@@ -242,6 +252,6 @@ def _read_prompts(props: Mapping[str, str], tokenizer: Tokenizer) -> tuple[str, 
 def _read_training(props: Mapping[str, str]) -> Mapping[str, Any]:
     training = _read_value(props, TRAINING_KEY)
     if not isinstance(training, dict):
-        raise ModelFileError(f"the metadata {TRAINING_KEY!r} is not a JSON object")
+        raise ModelFileError(f"the metadata {TRAINING_KEY!r} is not a JSON object: export the model again")
     # Read-only, because models are immutable.
     return MappingProxyType(training)

@@ -3,13 +3,9 @@
 Export builds a description; the C core reads one from a file. The onnxruntime engine knows only the
 state of a graph. Only the C core knows the memory layout of the weights.
 
-A new kind of layer, such as a GRU, needs:
-
-1. Here: a dataclass like ``LSTM``, with its ``kind`` and the names of its ``state`` arrays, and an entry in
-   ``Layer`` and ``LAYERS``.
-2. ``runtime/core``: its kind and tensors in ``model.h``, the check of its nodes in ``model.c``, its packed
-   weights in ``pack_layers.c``, and its step in ``forward.c`` and ``kernels``.
-3. ``textgen_train``: the torch module in ``models``, and its ONNX nodes in ``export/onnx_graph.py``.
+A new kind of layer, such as a GRU, needs a dataclass here, like ``LSTM``, with its ``kind`` and the names of
+its ``state`` arrays, and an entry in ``Layer`` and ``LAYERS``. ``runtime/core/model.h`` lists all places to
+change.
 """
 
 from collections.abc import Mapping

@@ -1,12 +1,9 @@
 """The sampling parameters. The only one so far is the temperature.
 
-To add a parameter, such as top-k, change these places:
-
-1. ``runtime/core``: a filter (``filters.h``), or a field of the sampler (``sampler.h``).
-2. ``sampling/sampler.pyx`` and ``sampler.pyi``: a keyword and an attribute of ``Sampler``, both of the same
-   name. ``__reduce__``, ``restore_sampler`` and ``replace_held_lock`` must keep the value.
-3. This module: ``Sampling.__slots__``, ``Sampling.__init__`` and ``SamplingOptions``.
-4. ``cli/_sampling_arguments.py``: the option of the commands.
+To add a parameter, such as top-k, change the places that ``runtime/core/filters.h`` lists. In this module
+they are ``Sampling.__slots__``, ``Sampling.__init__`` and ``SamplingOptions``. ``Sampler`` needs a keyword
+and an attribute of the same name. ``__reduce__``, ``restore_sampler`` and ``replace_held_lock`` must keep
+the value.
 
 ``generate``, ``stream``, ``start`` and saved generations use ``Sampling`` and need no change.
 """

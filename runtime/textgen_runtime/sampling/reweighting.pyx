@@ -3,9 +3,9 @@
 
 ``reweight`` accepts probabilities. ``softmax`` and all functions that draw accept logits.
 
-The C core (``runtime/core/sampler.h``) does the arithmetic. The ``cdef`` functions do not need the GIL; the
-.pxd declares them for other Cython code. The ``def`` functions check their arguments, and import numpy if
-they return arrays.
+The arithmetic is in ``runtime/core/sampler_body.h`` of the C core. The ``cdef`` functions do not need the
+GIL; the .pxd declares them for other Cython code. The ``def`` functions check their arguments, and import
+numpy if they return arrays.
 """
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
@@ -111,8 +111,8 @@ def reweight(probabilities, temperature=0.5):
     Raises:
         SamplingError: If ``probabilities`` or ``temperature`` is invalid.
 
-    Source: ``reweight_distribution`` in F. Chollet, Deep Learning with Python, section 8.1. The largest logit
-    is subtracted first, so that no temperature causes an overflow.
+    Source: ``reweight_distribution`` in F. Chollet, Deep Learning with Python, section 8.1. Unlike
+    there, the largest log-probability is subtracted first, so that no temperature causes an overflow.
     """
     import numpy as np
 

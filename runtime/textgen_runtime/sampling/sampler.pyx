@@ -67,8 +67,9 @@ cdef class Sampler:
         temperature: A finite number, 0 or more. At 0 the most likely token is drawn; the lowest id wins a
             tie.
         seed: An int from 0 to 2**128 - 1.
-        substream: The index of an independent random stream of the seed, an int from 0 to 2**32 - 1. Text
-            ``i`` of a batch uses substream ``i``, so that each text is independent of the batch size.
+        substream: The index of an independent random stream of the seed, an int from 0 to 2**32 - 1. With
+            several prompts, ``Model.generate`` uses substream ``i`` for prompt ``i``, so that each text is
+            independent of the number of prompts.
 
     Attributes:
         seed: The seed.

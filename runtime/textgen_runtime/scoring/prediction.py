@@ -87,7 +87,7 @@ class Score:
 
     @property
     def unit(self) -> str:
-        """What reports call one token: "character" if each token is a character, otherwise "token"."""
+        """The name of one token in reports: "character" if each token is a character, otherwise "token"."""
         return CHARACTER if self.tokens == self.characters else "token"
 
     @property
@@ -135,8 +135,8 @@ def predict(model: Model, text: str, *, last: float = 1.0, unknown: UnknownPolic
         model: The model to score.
         text: A text with at least two tokens of the vocabulary. It is normalized first.
         last: The share of the text to score, at its end, in (0, 1]. To score the held-out text of a training
-            run, pass the corpus as ``text`` and the held-out share as ``last``. The text before the scored
-            part is not fed, except for the character before its first character.
+            run, pass the corpus as ``text`` and the held-out share as ``last``. Of the text before the
+            scored part, only the last character is fed.
         unknown: What to do with characters outside the vocabulary. ``"skip"`` drops them. ``"error"`` encodes
             them as the unknown symbol, or raises ``PromptError`` if the vocabulary has none.
 
@@ -158,10 +158,10 @@ def predict(model: Model, text: str, *, last: float = 1.0, unknown: UnknownPolic
     tokenizer = model.tokenizer
     tokens = np.asarray(tokenizer.encode(text[start:], unknown))
     if len(tokens) < MIN_TEXT:
-        part = f"the last {len(text) - start} of {len(text)} characters" if start else "the text"
+        part = f"the last {len(text) - start} of {len(text)} characters have" if start else "it has"
         raise ScoringError(
-            f"nothing to predict: at least {MIN_TEXT} {unit_of(tokenizer)}s of the vocabulary are needed in "
-            f"{part}, not {len(tokens)}"
+            f"the text is too short to score: {part} {len(tokens)} {unit_of(tokenizer)}s of the vocabulary, "
+            f"and at least {MIN_TEXT} are needed"
         )
     token_surprisals, choices = surprisals(model.engine, tokens)
     if not np.isfinite(token_surprisals).all():

@@ -1,1 +1,1 @@
-"""Console, files, JSON text, interrupts and processors. This room imports only ``errors``."""
+"""Console, files, JSON text, interrupts and processors. This package imports only ``errors``."""

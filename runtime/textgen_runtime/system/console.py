@@ -67,6 +67,6 @@ def escape_unencodable(prog: str, stream: TextIO, symbols: Sequence[str]) -> Non
         print_diagnostic(
             prog,
             f"the encoding {stream.encoding} of the output lacks some of the model's characters, which are "
-            "written as \\u escapes: set PYTHONIOENCODING=utf-8",
+            "written as backslash escapes: set PYTHONIOENCODING=utf-8",
             "warning",
         )

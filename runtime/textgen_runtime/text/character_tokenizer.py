@@ -71,7 +71,7 @@ class CharacterTokenizer:
         return array("q", [token for token in tokens if token is not None])
 
     def count_unknown(self, text: str) -> Counter[str]:
-        """Count the occurrences of each character of a normalized text that is outside the vocabulary."""
+        """Count how often each character outside the vocabulary occurs in a normalized text."""
         return Counter(symbol for symbol in text if symbol not in self._tokens)
 
     def _unknown_message(self, unknown: list[str]) -> str:

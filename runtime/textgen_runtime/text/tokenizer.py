@@ -1,9 +1,9 @@
 """The interface between text and tokens.
 
 Generation, scoring and the commands of the runtime work with any tokenizer. Training
-(``textgen_train.data.dataset``) and the C library (``runtime/core/vocabulary.c``) support only character
-tokens. The level of a tokenizer, such as "character", is its kind of token. A model file stores it as
-``textgen.level``.
+(``textgen_train.data.dataset``) and the C library (``metadata.c`` and ``vocabulary.c`` in ``runtime/core``)
+support only character tokens. The level of a tokenizer, such as "character", is its kind of token. A model
+file stores it as ``textgen.level``.
 
 To add a tokenizer, for example one for words:
 
@@ -13,8 +13,9 @@ To add a tokenizer, for example one for words:
 2. Add the class to ``TOKENIZERS`` in ``levels.py``. Model files of this level can then be loaded, run and
    scored.
 3. To train such models, create the tokenizer in ``textgen_train.data.dataset``, which builds the vocabulary
-   from a corpus. Also change what counts characters in ``textgen_train``: the minimum lengths, the
-   excerpts, and the loss, which is in nats per character only if each token is a character.
+   from a corpus, and add an option to ``textgen_train/cli/_arguments.py``. Also change what counts characters
+   in ``textgen_train``: the minimum lengths, the excerpts, and the loss, which is in nats per character only
+   if each token is a character.
 """
 
 from array import array
@@ -109,7 +110,7 @@ class Tokenizer(Protocol):
         ...
 
     def count_unknown(self, text: str) -> Counter[str]:
-        """Count the occurrences of each symbol of a normalized text that is outside the vocabulary."""
+        """Count how often each symbol outside the vocabulary occurs in a normalized text."""
         ...
 
     def decode(self, tokens: Iterable[int]) -> str:

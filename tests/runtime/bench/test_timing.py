@@ -230,10 +230,7 @@ def test_widely_spread_rounds_are_a_warning() -> None:
     warning = spread_warning(measured)
     assert warning is not None
     assert "2 figures vary" in warning
-    assert (
-        "(limit: an interquartile range of 20% of the median); the largest range is 40%, of prompts: c"
-        in warning
-    )
+    assert "the worst is prompts: c: its interquartile range is 40% of the median (limit 20%)" in warning
 
 
 def test_table_columns_are_aligned() -> None:

@@ -81,7 +81,7 @@ def test_last_scores_the_end_of_a_text(capsys: Captured) -> None:
     assert out.startswith(f"one.txt: {len(ONE) // 2} characters scored, the last 0.5 of the text, ")
     code, _, err = run(capsys, "one.txt", "--last", "0.001")
     assert code == 1
-    assert f"are needed in the last 1 of {len(ONE)} characters, not 1" in err
+    assert f"the last 1 of {len(ONE)} characters have 1 characters of the vocabulary" in err
 
 
 def test_folders_and_named_corpora_are_read_as_in_training(
@@ -142,7 +142,7 @@ def test_lowercase_converts_the_texts(capsys: Captured, texts: Path) -> None:
         (b"", "the corpus one.txt is empty"),
         (
             b"a",
-            "one.txt: nothing to predict: at least 2 characters",
+            "one.txt: the text is too short to score",
         ),
         (b"\xff\xfe", "one.txt is not UTF-8"),
         (b"a\x00b", "one.txt is not a text"),

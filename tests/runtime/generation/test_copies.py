@@ -56,7 +56,7 @@ def test_a_pickled_model_needs_no_file(engine: EngineName) -> None:
 
 def test_a_model_that_was_not_loaded_cannot_be_pickled(tiny: Model) -> None:
     changed = tiny.with_metadata(tiny.metadata._replace(prompts=()))
-    with pytest.raises(TypeError, match=r"^cannot pickle a model that was not loaded from a file: use load"):
+    with pytest.raises(TypeError, match=r"^cannot pickle a model from Model\(\) or with_metadata\(\)"):
         pickle.dumps(changed)
 
 

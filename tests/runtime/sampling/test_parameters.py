@@ -79,7 +79,7 @@ def test_several_prompts_accept_one_sampling_or_one_per_prompt(tiny: Model) -> N
         tiny.generate(prompts, sampling=samplings[:2])
     with pytest.raises(TypeError, match="not both"):
         tiny.generate(prompts, sampling=samplings, temperature=0.5)
-    with pytest.raises(TypeError, match="sampling must be a Sampling for one prompt, not list"):
+    with pytest.raises(TypeError, match="for one prompt, sampling must be one Sampling, not list"):
         tiny.generate("abc", sampling=samplings)
 
 

@@ -89,7 +89,7 @@ def test_unknown_characters_are_rejected_or_skipped(tiny: Model) -> None:
 
 @pytest.mark.parametrize("text", ["", "a", "xyz", "xax"])
 def test_text_with_fewer_than_two_known_characters_is_rejected(tiny: Model, text: str) -> None:
-    with pytest.raises(ScoringError, match="nothing to predict"):
+    with pytest.raises(ScoringError, match="the text is too short to score"):
         predict(tiny, text, unknown="skip")
 
 

@@ -177,7 +177,7 @@ def test_only_files_with_an_unknown_symbol_have_format_2(content: bytes) -> None
         ({"special": '{"unknown": true}'}, "has the token (true|True) for the unknown symbol"),
         ({"special": '{"unknown": -1}'}, "has the token -1 for the unknown symbol"),
         ({"special": '{"unknown": 1}'}, "has '' at index 0; expected a character"),
-        ({"vocabulary": '["d", "a", "b", "c"]'}, "has 'd' at index 0; the unknown symbol must be"),
+        ({"vocabulary": '["d", "a", "b", "c"]'}, "has 'd' at index 0, the index of the unknown symbol"),
         ({"special": '{"begin": 0}'}, "this version supports only 'unknown': upgrade"),
         ({"special": "[]"}, "this version supports only 'unknown'"),
         ({"special": "{}"}, "has '' at index 0; expected a character"),

@@ -46,7 +46,7 @@ def test_an_interrupted_run_evaluates_its_current_model(
     assert run.best is not None
     assert run.best.step == 50
     assert textgen.load(tmp_path / "model.onnx").training["evaluation"]["step"] == 50
-    assert progress.warnings[0].startswith("interrupted; evaluating the model first")
+    assert progress.warnings[0].startswith("interrupted; evaluating the current model")
 
 
 def test_an_interrupt_during_an_evaluation_causes_no_other_evaluation(tmp_path: Path) -> None:

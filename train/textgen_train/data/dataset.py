@@ -93,7 +93,7 @@ def make_dataset(
         normalization: The normalization to apply to all text.
         held_out: The share of the corpus to hold out, taken from its end, in (0, 1); or a separate corpus.
         min_count: Symbols that occur less often in the training text are replaced by one unknown symbol. The
-            unknown symbol is predicted and scored, but never drawn.
+            unknown symbol is predicted and scored, but never drawn. With 1, no symbol is replaced.
 
     Returns:
         The dataset. Each of its tokens is one character.

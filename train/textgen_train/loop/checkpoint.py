@@ -29,8 +29,8 @@ class TrainerState:
             [layers, lanes, units], float32. Empty for ``ClassicTrainer``, which carries no state.
         dropout_rngs: For each replica, the state of the generator of its dropout masks; uint8.
         order_rng: State of the generator that draws the text order of each epoch. It is the state at the
-            start of the epoch of the next update, from which this epoch is drawn again. The position within
-            the epoch follows from ``step``. A uint8 tensor for ``ClassicTrainer``, a list for
+            start of the epoch of the next update. ``restore`` draws the order of that epoch again. The
+            position within the epoch follows from ``step``. A uint8 tensor for ``ClassicTrainer``, a list for
             ``StatefulTrainer``.
     """
 

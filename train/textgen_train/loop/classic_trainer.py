@@ -127,7 +127,7 @@ class ClassicTrainer(Trainer):
 
     def _restore_order_rng(self, state: Tensor | list[Any]) -> None:
         if not isinstance(state, Tensor):
-            raise TrainingError("the training state is from another type of trainer")
+            raise TrainingError("the training state is from another type of trainer: use the same recipe")
         self._order_rng = torch_rng_from_state(state)
 
     def _lr_factor(self, step: int, progress: float) -> float:

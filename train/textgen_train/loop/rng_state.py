@@ -40,5 +40,5 @@ def torch_rng_from_state(state: Tensor) -> torch.Generator:
     try:
         rng.set_state(state)
     except (TypeError, RuntimeError) as error:
-        raise TrainingError("invalid state of a random generator") from error
+        raise TrainingError("invalid state of a random generator: restore an earlier state") from error
     return rng

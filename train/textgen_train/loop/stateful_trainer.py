@@ -127,7 +127,7 @@ class StatefulTrainer(Trainer):
 
     def _restore_order_rng(self, state: Tensor | list[Any]) -> None:
         if isinstance(state, Tensor):
-            raise TrainingError("the training state is from another type of trainer")
+            raise TrainingError("the training state is from another type of trainer: use the same recipe")
         self._order_rng = python_rng_from_state(state)
 
     def _initial_states(self) -> list[LSTMState]:

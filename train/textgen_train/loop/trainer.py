@@ -31,7 +31,7 @@ class Trainer(ABC):
 
     Attributes:
         unit: The unit in which training speed is counted: characters, or windows for ``ClassicTrainer``. Each
-            has one target.
+            character or window has one target, the character to predict.
         replicas: Replicas of the network.
         model: The network.
         budget: Duration of the training.
@@ -135,7 +135,8 @@ class Trainer(ABC):
 
         if shapes(state.weights) != shapes(weights):
             raise TrainingError(
-                "the training state is from another network: its weights differ in name or shape"
+                "the training state is from another network, because its weights differ in name or shape: "
+                "use the same text and recipe"
             )
         if len(state.dropout_rngs) != len(self.replicas):
             raise TrainingError(

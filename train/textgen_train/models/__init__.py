@@ -1,4 +1,4 @@
-"""Networks as torch modules, one file per architecture.
+"""Networks as torch modules, one file per architecture, and their losses, dropout and precision.
 
 To add a GRU, write ``models/gru.py`` with the public methods and attributes of ``CharLSTM``. The trainers
 call ``initial_state``, ``forward_features`` and ``output``. ``loop/replicas.py`` calls ``clone`` and sets
@@ -8,5 +8,6 @@ call ``initial_state``, ``forward_features`` and ``output``. ``loop/replicas.py`
 - ``export/onnx_graph.py`` needs a writer of the layer's ONNX node, in the table ``_WRITERS``.
 - ``export/exporter.py`` describes the network and collects its weights, in ``network_and_weights``.
 - ``export/_parity.py`` compares these two state tensors.
-- ``textgen_runtime.model_file.network`` needs a class for the layer, and ``runtime/core`` its implementation.
+- ``recipe.py`` and ``cli/_arguments.py`` need the choice of the cell.
+- The runtime and the C core need the layer. ``runtime/core/model.h`` lists these places.
 """

@@ -66,7 +66,7 @@ class CharLSTM(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
 
     def clone(self, *, share_parameters: bool = False) -> "CharLSTM":
-        """Copy all modules; copy the parameters too, or share them with this network.
+        """Return a copy. It shares the parameters with this network if ``share_parameters`` is true.
 
         The generator is always shared, because it cannot be copied.
         """

@@ -28,7 +28,9 @@ class Display(Watcher):
 
     def on_interrupt(self, status: Status | None) -> None:
         if status is not None:
-            self._progress.warn("interrupted; evaluating the model first (press Ctrl-C again to discard it)")
+            self._progress.warn(
+                "interrupted; evaluating the current model before the end (press Ctrl-C again to discard it)"
+            )
 
     def on_end(self) -> None:
         self._progress.close()
