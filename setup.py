@@ -19,7 +19,16 @@ FLAGS = ["/O2"] if os.name == "nt" else ["-O3", *EXACT, "-fvisibility=hidden"]
 # The C sources that each Cython module compiles.
 TEXT = ["core.c", "utf8.c"]
 READER = ["wire.c", "names.c", "tensors.c"]
-SAMPLER = ["exp64.c", "filters.c", "kernels/processor.c", "rng.c", "sampler.c"]
+SAMPLER = [
+    "exp64.c",
+    "filters.c",
+    "kernels/processor.c",
+    "log64.c",
+    "rng.c",
+    "sampler.c",
+    "sort.c",
+    "truncation.c",
+]
 MODULES = {
     "sampling.buffers": [],
     "engines.kernels": ["kernels/kernels.c", "kernels/processor.c"],
@@ -34,14 +43,21 @@ MODULES = {
         "onnx_tensor.c",
         "shapes.c",
     ],
+    "sampling.automata": ["constraint.c"],
+    "sampling.automata_tables": [],
+    "sampling.filter_block": SAMPLER,
+    "sampling.filters": [],
     "sampling.reweighting": SAMPLER,
     "sampling.sampler": SAMPLER,
+    "engines.guides": [],
+    "engines.lane_samplers": [],
     "engines.lanes": [],
     "engines.core": [
         *TEXT,
         *READER,
         *SAMPLER,
         "clock.c",
+        "constraint.c",
         "forward.c",
         "generate.c",
         "memory.c",

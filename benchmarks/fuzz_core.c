@@ -196,12 +196,32 @@ static bool generate(textgen_stream *stream, const textgen_model_info *info, cha
     return written < text_size && (code == TEXTGEN_OK || (fails && is_line(error)));
 }
 
+/* Turn random filters on. */
+static void choose_filters(textgen_sampling *sampling) {
+    const double probabilities[] = {0.0, 1e-300, 0.5, 0.9, 1.0};
+    sampling->temperature = probabilities[below(5)] * 2.0;
+    if (below(2) == 0) {
+        sampling->repetition_penalty = probabilities[below(5)] * 100.0;
+        sampling->frequency_penalty = probabilities[below(5)] - 0.5;
+        sampling->penalty_window = below(8);
+    }
+    if (below(3) == 0) {
+        sampling->mirostat_tau = 1.0 + probabilities[below(5)];
+        return;
+    }
+    sampling->top_k = below(4);
+    sampling->typical_p = probabilities[below(5)];
+    sampling->top_p = probabilities[below(5)];
+    sampling->min_p = probabilities[below(5)];
+}
+
 static bool use(const textgen_model *model, const unsigned char *data, size_t size, char *error) {
     textgen_model_info info = {.struct_size = sizeof(info)};
     textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
     const size_t needed = textgen_stream_size(model);
     textgen_stream *stream;
     sampling.seed = random_bits();
+    choose_filters(&sampling);
     void *memory = malloc(needed);
     bool right =
         memory != NULL && describe(model, data, size, &info, error) &&

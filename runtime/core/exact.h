@@ -30,6 +30,13 @@
 #define TEXTGEN_ROUND(product) ((void)0)
 #endif
 
+/* The same for products that were stored in an array. Loops that store and use them remain vectorizable. */
+#if defined(__wasm__) || !(defined(__GNUC__) || defined(__clang__))
+#define TEXTGEN_ROUND_ARRAY(products) ((void)(products))
+#else
+#define TEXTGEN_ROUND_ARRAY(products) __asm__("" : : "r"(products) : "memory")
+#endif
+
 /* clang has no macros that reveal -fassociative-math and -freciprocal-math, but these pragmas undo them. */
 #if defined(__clang__)
 #pragma clang fp reassociate(off)

@@ -10,6 +10,11 @@
 #include <string.h>
 
 #if TEXTGEN_X86
+#define NAME(x) x##_avx512
+#define WIDTH 8
+#define TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl")))
+#include "exp64_body.h"
+
 #define NAME(x) x##_avx2
 #define WIDTH 4
 #define TARGET __attribute__((target("avx2")))
@@ -27,6 +32,9 @@
 
 textgen_exp64 textgen_find_exp64(void) {
 #if TEXTGEN_X86
+    if (textgen_has_avx512()) {
+        return exponentials_avx512;
+    }
     if (textgen_has_avx2()) {
         return exponentials_avx2;
     }

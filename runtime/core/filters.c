@@ -1,16 +1,133 @@
-/* See filters.h for how to add a filter. */
+/* See filters.h for how to add a filter. Sources of the penalties:
+ *
+ *   repetition  N. Keskar and others, CTRL: a conditional transformer language model, 2019. A positive logit is
+ *               divided and a negative one multiplied, so that the token always becomes less likely.
+ *   frequency and presence  the formula of OpenAI's API, over a window of recent tokens */
 #include "filters.h"
+#include "exact.h"
+#include "truncation.h"
 
-void textgen_filters_apply(const textgen_filter_chain *chain, double *logits, size_t count) {
+#include <math.h>
+#include <string.h>
+
+size_t textgen_filters_size(size_t vocabulary) {
+    const size_t per_token = 2 * sizeof(double);
+    return vocabulary > (SIZE_MAX - sizeof(textgen_filters)) / per_token
+               ? 0
+               : sizeof(textgen_filters) + vocabulary * per_token;
+}
+
+double *textgen_filters_bias(textgen_filters *filters) { return (void *)(filters + 1); }
+
+static double *counts_of(textgen_filters *filters) {
+    return textgen_filters_bias(filters) + filters->vocabulary;
+}
+
+void textgen_filters_init(textgen_filters *filters, const textgen_filter_parameters *parameters,
+                          size_t vocabulary) {
+    memset(filters, 0, textgen_filters_size(vocabulary));
+    filters->parameters = *parameters;
+    filters->vocabulary = vocabulary;
+    filters->mirostat_mu = 2.0 * parameters->mirostat_tau;
+}
+
+bool textgen_penalties_active(const textgen_filter_parameters *parameters) {
+    return parameters->repetition_penalty != 1.0 || parameters->frequency_penalty != 0.0 ||
+           parameters->presence_penalty != 0.0;
+}
+
+bool textgen_filters_active(const textgen_filter_parameters *parameters) {
+    return textgen_penalties_active(parameters) || textgen_truncation_active(parameters);
+}
+
+static void add_recent(textgen_filters *filters, uint32_t token) {
+    const size_t window = filters->parameters.penalty_window;
+    double *counts = counts_of(filters);
+    if (filters->recent_count < window) {
+        filters->recent[filters->recent_count++] = token;
+    } else {
+        counts[filters->recent[filters->recent_next]] -= 1.0;
+        filters->recent[filters->recent_next] = token;
+        filters->recent_next = filters->recent_next + 1 < window ? filters->recent_next + 1 : 0;
+    }
+    counts[token] += 1.0;
+}
+
+void textgen_filters_set_recent(textgen_filters *filters, const uint32_t *tokens, size_t count) {
     size_t i;
-    for (i = 0; i < chain->count; i++) {
-        chain->filters[i]->apply(chain->filters[i], logits, count);
+    filters->recent_count = filters->recent_next = 0;
+    memset(counts_of(filters), 0, filters->vocabulary * sizeof(double));
+    for (i = 0; i < count && textgen_penalties_active(&filters->parameters); i++) {
+        add_recent(filters, tokens[i]);
     }
 }
 
-void textgen_filters_accept(const textgen_filter_chain *chain, int64_t token) {
+size_t textgen_filters_get_recent(const textgen_filters *filters, uint32_t *tokens) {
+    const size_t oldest = filters->recent_next, count = filters->recent_count;
+    memcpy(tokens, filters->recent + oldest, (count - oldest) * sizeof *tokens);
+    memcpy(tokens + (count - oldest), filters->recent, oldest * sizeof *tokens);
+    return count;
+}
+
+void textgen_filters_replace(textgen_filters *filters, const textgen_filter_parameters *parameters) {
+    const double mu = filters->mirostat_mu;
+    const bool same_target = filters->parameters.mirostat_tau == parameters->mirostat_tau;
+    uint32_t recent[TEXTGEN_MAX_PENALTY_WINDOW];
+    const size_t count = textgen_filters_get_recent(filters, recent);
+    textgen_filters_init(filters, parameters, filters->vocabulary);
+    textgen_filters_set_recent(filters, recent, count);
+    if (same_target) {
+        filters->mirostat_mu = mu;
+    }
+}
+
+/* Lower the logits of the recent tokens. counts: how often each token is among them. Without branches, which
+ * would often be mispredicted. */
+static void penalize(const textgen_filter_parameters *parameters, const double *counts, double *logits,
+                     size_t count, double *scratch) {
+    const double repetition = parameters->repetition_penalty, frequency = parameters->frequency_penalty;
+    const double presence = parameters->presence_penalty;
     size_t i;
-    for (i = 0; i < chain->count; i++) {
-        chain->filters[i]->accept(chain->filters[i], token);
+    for (i = 0; i < count; i++) {
+        const double penalized = logits[i] > 0.0 ? logits[i] / repetition : logits[i] * repetition;
+        logits[i] = counts[i] > 0.0 ? penalized : logits[i];
+        /* A small repetition penalty can cause an overflow. */
+        logits[i] = logits[i] > DBL_MAX ? DBL_MAX : logits[i];
+        scratch[i] = counts[i] * frequency;
+    }
+    TEXTGEN_ROUND_ARRAY(logits);
+    TEXTGEN_ROUND_ARRAY(scratch);
+    for (i = 0; i < count; i++) {
+        logits[i] = logits[i] - scratch[i] - (counts[i] > 0.0 ? presence : 0.0);
+    }
+}
+
+double textgen_filters_apply(const textgen_filters *filters, textgen_exp64 exp64, double *logits,
+                             double *scratch) {
+    const textgen_filter_parameters *parameters = &filters->parameters;
+    const size_t count = filters->vocabulary;
+    const double *bias = (const void *)(filters + 1), *counts = bias + count;
+    size_t i;
+    for (i = 0; i < count; i++) {
+        logits[i] += bias[i];
+    }
+    if (filters->recent_count > 0) {
+        penalize(parameters, counts, logits, count, scratch);
+    }
+    if (textgen_truncation_active(parameters)) {
+        return textgen_truncate(parameters, filters->mirostat_mu, exp64, logits, count, scratch);
+    }
+    return 0.0;
+}
+
+void textgen_filters_accept(textgen_filters *filters, int64_t token) {
+    const textgen_filter_parameters *parameters = &filters->parameters;
+    if (textgen_penalties_active(parameters)) {
+        add_recent(filters, (uint32_t)token);
+    }
+    if (parameters->mirostat_tau > 0.0) {
+        double change = parameters->mirostat_eta * (filters->drawn_surprisal - parameters->mirostat_tau);
+        TEXTGEN_ROUND(change);
+        filters->mirostat_mu -= change;
     }
 }

@@ -1,48 +1,105 @@
-/* The chain of filters between the logits and the draw, for example top-k, min-p or a repetition penalty.
+/* The filters between the logits and the draw. One draw applies, in this order:
  *
- * A filter changes a float64 copy of the logits before temperature and draw. An empty chain costs nothing.
+ *   1. logit bias: added to the logits; a bias of -infinity forbids a token
+ *   2. penalties: lower the logits of the tokens that were drawn recently
+ *   3. truncations: remove unlikely tokens: top_k, typical_p, top_p and min_p; or mirostat, which replaces them
+ *   4. temperature and draw: see sampler.h
  *
- * To add a filter:
- *   1. Define a structure in filters.h whose first member is a textgen_filter, followed by the parameters and
- *      state of the filter. Write its `apply` and `accept` in filters.c. `apply` forbids a token by setting its
- *      logit to -infinity; it must leave at least one finite.
- *   2. Put a pointer to it into the chain of a textgen_sampler (sampler.h), in the order of application.
- *      tests/core/filters.c shows this with a small filter.
- *   3. For the public API, add its parameters at the end of textgen_sampling and to TEXTGEN_SAMPLING_DEFAULT
- *      (textgen.h), update the size check in structs.c, and build the chain in set_sampling (stream.c). Store
- *      the filters inside textgen_stream (handles.h).
- *   4. For the Python runtime (runtime/textgen_runtime): sampling/c_sampler.pxd, sampling/sampler.pyx, .pxd and
- *      .pyi, sampling/parameters.py, engines/lanes.pyx, engines/onnxruntime.py, cli/_sampling_arguments.py.
+ * Each truncation works on the softmax, at temperature 1, of the tokens that the earlier ones left. It always
+ * leaves at least one. Of tokens with equal logits, the one with the lowest id counts as the most likely.
  *
- * No stream has filters yet. Before one does, these functions must treat the chain:
- *   - A chain holds pointers, so a copy of a textgen_sampler shares its filters with the original.
- *     textgen_stream_copy (stream.c) and Lanes.copy_samplers (engines/lanes.pyx) copy samplers.
- *   - Lanes.store_samplers writes back only the random numbers. Snapshot (generation/generation.py) restores
- *     only their position. A filter with state, such as a repetition penalty, needs more.
- *   - textgen_sampler_init clears the chain. set_sampling (stream.c) calls it if the seed changes, and
- *     Sampler.replace_held_lock (sampling/sampler.pyx) calls it in a forked process.
- *   - textgen_entropy_float (sampler.c) ignores the chain. sum_entropies (generate.c) calls it. */
+ * The filters of a sampler are one block of memory without pointers: a copy of its textgen_filters_size bytes
+ * is a copy of the filters and of their state. A sampler without filters has no block, and costs nothing.
+ *
+ * To add a filter, change these places:
+ *   1. Here: add its parameters to textgen_filter_parameters, with the values that turn it off to
+ *      TEXTGEN_FILTERS_OFF, and its state, if any, to textgen_filters.
+ *   2. filters.c: textgen_filters_active, and textgen_filters_apply at its place in the order. A filter that
+ *      removes tokens goes to truncation.c: textgen_truncation_active and textgen_truncate. State is set in
+ *      textgen_filters_init, changed in textgen_filters_accept, and carried over in textgen_filters_replace.
+ *   3. The public C API: textgen_sampling (textgen.h), at its end, TEXTGEN_SAMPLING_DEFAULT, the check of its
+ *      size (structs.c), and sampling.c, which checks the parameters.
+ *   4. The Python runtime (runtime/textgen_runtime), for parameters: sampling/c_sampler.pxd,
+ * sampling/filters.*, `initialize` in sampling/filter_block.pyx, sampling/sampler.pyi, sampling/parameters.py
+ * and cli/_sampling_arguments.py; for state: sampling/filter_block.* and sampling/filter_state.py.
+ *   5. Tests: tests/core/definitions.h and truncations.c, or penalties.c; the ranges in tests/core/sampling.c.
+ */
 #ifndef TEXTGEN_FILTERS_H
 #define TEXTGEN_FILTERS_H
 
+#include "exp64.h"
+
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct textgen_filter textgen_filter;
-struct textgen_filter {
-    void (*apply)(textgen_filter *self, double *logits, size_t count); /* change the logits, [count] */
-    void (*accept)(textgen_filter *self, int64_t token);               /* note the token that was drawn */
-};
+enum { TEXTGEN_MAX_PENALTY_WINDOW = 1024 };
 
 typedef struct {
-    textgen_filter *const *filters; /* [count], in the order of application */
-    size_t count;
-} textgen_filter_chain;
+    double repetition_penalty; /* more than 0, at most 100; 1 is off */
+    double frequency_penalty;  /* -100 to 100; 0 is off */
+    double presence_penalty;   /* -100 to 100; 0 is off */
+    size_t penalty_window;     /* how many of the latest drawn tokens the penalties count, 1 to 1024 */
+    size_t top_k;              /* 0 is off */
+    double typical_p;          /* more than 0, at most 1; 1 is off */
+    double top_p;              /* more than 0, at most 1; 1 is off */
+    double min_p;              /* 0 to 1; 0 is off */
+    double mirostat_tau;       /* the target surprisal in bits, 0 to 100; 0 is off */
+    double mirostat_eta;       /* the learning rate, more than 0, at most 1 */
+} textgen_filter_parameters;
 
-/* Apply all filters to the logits, [count], in place. */
-void textgen_filters_apply(const textgen_filter_chain *chain, double *logits, size_t count);
+/* All filters are off, and penalty_window and mirostat_eta have their defaults. */
+#define TEXTGEN_FILTERS_OFF {1.0, 0.0, 0.0, 64, 0, 1.0, 1.0, 0.0, 0.0, 0.1}
 
-/* Pass the drawn token to all filters. */
-void textgen_filters_accept(const textgen_filter_chain *chain, int64_t token);
+/* The filters of one sampler, and their state. Aligned to 8 bytes. */
+typedef struct textgen_filters {
+    textgen_filter_parameters parameters;
+    size_t vocabulary;
+    double mirostat_mu;     /* the largest surprisal that mirostat allows, in bits */
+    double drawn_surprisal; /* of the latest draw, in bits; only with mirostat */
+    size_t recent_count;    /* tokens in `recent`, at most penalty_window */
+    size_t recent_next;     /* the index in `recent` of the oldest token when it is full, else 0 */
+    uint32_t recent[TEXTGEN_MAX_PENALTY_WINDOW]; /* ring of drawn tokens, [penalty_window] */
+    /* double bias[vocabulary] and double counts[vocabulary], of the tokens in `recent`, follow. */
+} textgen_filters;
+
+/* Return the size in bytes, or 0 if it exceeds a size_t. */
+size_t textgen_filters_size(size_t vocabulary);
+
+/* Initialize filters without recent tokens, with a mirostat_mu of 2 * mirostat_tau and a bias of zeros. */
+void textgen_filters_init(textgen_filters *filters, const textgen_filter_parameters *parameters,
+                          size_t vocabulary);
+
+/* Return the logit bias, [vocabulary]. The caller may change it: finite values, or -infinity. */
+double *textgen_filters_bias(textgen_filters *filters);
+
+/* Whether any of the parameters, or of the penalties, is on. Both ignore the logit bias. */
+bool textgen_filters_active(const textgen_filter_parameters *parameters);
+bool textgen_penalties_active(const textgen_filter_parameters *parameters);
+
+/* Replace the recent tokens, oldest first. Only the last penalty_window are kept, and none if no penalty is on.
+ */
+void textgen_filters_set_recent(textgen_filters *filters, const uint32_t *tokens, size_t count);
+
+/* Copy the recent tokens, oldest first, to `tokens`, [recent_count]. Return their number. */
+size_t textgen_filters_get_recent(const textgen_filters *filters, uint32_t *tokens);
+
+/* Change the parameters, and reset the bias to zeros. The recent tokens are kept, and mirostat_mu unless
+ * mirostat_tau changes. */
+void textgen_filters_replace(textgen_filters *filters, const textgen_filter_parameters *parameters);
+
+/* Return the size, in float64 elements, of the temporary memory of textgen_filters_apply. */
+static inline size_t textgen_filters_scratch(size_t vocabulary) { return 3 * vocabulary + 16; }
+
+/* Apply all filters to the logits, [vocabulary], in place: the logits of removed tokens become -infinity. The
+ * logits must not contain NaN or +infinity. If the bias forbids every token, all become -infinity.
+ *
+ * Return the natural logarithm of the sum of exp(logit) before mirostat's truncation, or 0 without mirostat.
+ * scratch: temporary. */
+double textgen_filters_apply(const textgen_filters *filters, textgen_exp64 exp64, double *logits,
+                             double *scratch);
+
+/* Note the token that was drawn. */
+void textgen_filters_accept(textgen_filters *filters, int64_t token);
 
 #endif

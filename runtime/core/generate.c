@@ -30,33 +30,101 @@ static void end_lane(const textgen_network *network, const textgen_slots *slots,
     slots->lanes[slot] = slots->lanes[last];
 }
 
-/* Draw a token for each running lane. Lanes whose sampler fails end. Return the number of running lanes. */
+/* The tokens that the text of a lane may still have. */
+static int64_t remaining(const textgen_token_lane *lane) {
+    return lane->must_end ? lane->length - lane->generated : INT64_MAX;
+}
+
+/* Return the logits that the lane in a slot draws from: those of the network, or a copy with the constraint's
+ * mask. */
+static const float *allowed_logits(const textgen_network *network, const textgen_slots *slots,
+                                   const textgen_token_lane *lane, size_t slot) {
+    const float *logits = slots->logits + slot * (size_t)network->padded_vocabulary;
+    if (!lane->constraint || !lane->masked ||
+        textgen_constraint_accepting(lane->constraint, lane->constraint_state)) {
+        return logits;
+    }
+    memcpy(slots->masked, logits, network->vocabulary * sizeof(float));
+    textgen_constraint_mask(lane->constraint, lane->constraint_state, remaining(lane), slots->masked);
+    return slots->masked;
+}
+
+/* Move the constraint of a lane to the state after a token. Return the ending if it forbids the token. */
+static int64_t constrain(textgen_token_lane *lane, int64_t token) {
+    const textgen_constraint *constraint = lane->constraint;
+    int64_t next;
+    if (!constraint) {
+        return TEXTGEN_RUNNING;
+    }
+    next = textgen_constraint_next(constraint, lane->constraint_state, token, remaining(lane));
+    if (next < 0) {
+        return textgen_constraint_accepting(constraint, lane->constraint_state) ? TEXTGEN_CONSTRAINT_END
+                                                                                : TEXTGEN_MISMATCH;
+    }
+    lane->constraint_state = next;
+    return TEXTGEN_RUNNING;
+}
+
+/* Append a drawn token to a lane. */
+static void append(const textgen_network *network, const textgen_slots *slots, textgen_token_lane *lane,
+                   size_t slot, int64_t token) {
+    const textgen_stops *stops = lane->stops;
+    textgen_sampler_accept(lane->sampler, token);
+    if (lane->logprobs) {
+        const float *logits = slots->logits + slot * (size_t)network->padded_vocabulary;
+        lane->logprobs[lane->generated] =
+            (double)logits[token] -
+            textgen_log_sum_exp_float(logits, network->vocabulary, slots->sampling, lane->sampler->exp64);
+    }
+    lane->tokens[lane->generated++] = slots->tokens[slot] = token;
+    if (stops) {
+        const int64_t state = textgen_stops_next(stops, lane->stop_state, token);
+        lane->stop_length = stops->matched[state];
+        lane->stop_state = lane->stop_length > 0 ? 0 : state;
+    }
+}
+
+/* Draw a token for each running lane. Lanes whose sampler fails, or whose constraint forbids the token, end.
+ * Return the number of running lanes. */
 static size_t draw(const textgen_network *network, const textgen_slots *slots, textgen_token_lane *lanes,
                    size_t running) {
     size_t slot = 0;
     while (slot < running) {
         textgen_token_lane *lane = &lanes[slots->lanes[slot]];
-        const float *logits = slots->logits + slot * (size_t)network->padded_vocabulary;
+        const float *logits = allowed_logits(network, slots, lane, slot);
         const int64_t token =
-            textgen_sampler_draw_float(lane->sampler, logits, network->vocabulary, slots->exp_logits);
-        if (token < 0) {
-            end_lane(network, slots, lanes, slot, --running, token);
+            textgen_sampler_draw_float(lane->sampler, logits, network->vocabulary, slots->sampling);
+        int64_t ending = token < 0 ? token : constrain(lane, token);
+        if (ending == TEXTGEN_RUNNING) {
+            append(network, slots, lane, slot++, token);
         } else {
-            textgen_sampler_accept(lane->sampler, token);
-            lane->tokens[lane->generated++] = slots->tokens[slot++] = token;
+            if (ending == TEXTGEN_SAMPLER_NO_TOKEN && logits == slots->masked) {
+                ending = TEXTGEN_SAMPLER_FORBIDDEN;
+            }
+            end_lane(network, slots, lanes, slot, --running, ending);
         }
     }
     return running;
 }
 
-/* End the lanes that reached their length. Return the number of running lanes. */
+static int64_t find_ending(const textgen_token_lane *lane) {
+    if (lane->stop_length > 0) {
+        return TEXTGEN_REACHED_STOP;
+    }
+    if (lane->constraint && textgen_constraint_complete(lane->constraint, lane->constraint_state)) {
+        return TEXTGEN_CONSTRAINT_END;
+    }
+    return lane->generated >= lane->length ? TEXTGEN_REACHED_LENGTH : TEXTGEN_RUNNING;
+}
+
+/* End the lanes whose text is complete. Return the number of running lanes. */
 static size_t end_lanes(const textgen_network *network, const textgen_slots *slots, textgen_token_lane *lanes,
                         size_t running) {
     size_t slot = 0;
     while (slot < running) {
-        const textgen_token_lane *lane = &lanes[slots->lanes[slot]];
-        if (lane->generated >= lane->length) {
-            end_lane(network, slots, lanes, slot, --running, TEXTGEN_REACHED_LENGTH);
+        const int64_t ending = find_ending(&lanes[slots->lanes[slot]]);
+        if (ending != TEXTGEN_RUNNING) {
+            end_lane(network, slots, lanes, slot, --running, ending);
         } else {
             slot++;
         }
@@ -65,14 +133,13 @@ static size_t end_lanes(const textgen_network *network, const textgen_slots *slo
 }
 
 static double sum_entropies(const textgen_network *network, const textgen_slots *slots,
-                            const textgen_token_lane *lanes, size_t running, double (*logarithm)(double)) {
+                            const textgen_token_lane *lanes, size_t running) {
     double bits = 0.0;
     size_t slot;
     for (slot = 0; slot < running; slot++) {
-        const textgen_sampler *sampler = lanes[slots->lanes[slot]].sampler;
-        bits += textgen_entropy_float(slots->logits + slot * (size_t)network->padded_vocabulary,
-                                      network->vocabulary, sampler->temperature, slots->exp_logits,
-                                      sampler->exp64, logarithm);
+        const textgen_token_lane *lane = &lanes[slots->lanes[slot]];
+        bits += textgen_sampler_entropy_float(lane->sampler, allowed_logits(network, slots, lane, slot),
+                                              network->vocabulary, slots->sampling);
     }
     return bits;
 }
@@ -84,16 +151,16 @@ void textgen_generate_tokens(const textgen_network *network, textgen_token_lane 
     int64_t start = 0, drawn = 0;
     size_t running = 0, i;
     for (i = 0; i < count; i++) {
-        lanes[i].generated = 0;
-        lanes[i].ending = lanes[i].length > 0 ? TEXTGEN_RUNNING : TEXTGEN_REACHED_LENGTH;
-        if (lanes[i].length > 0) {
+        lanes[i].generated = lanes[i].stop_length = 0;
+        lanes[i].ending = find_ending(&lanes[i]);
+        if (lanes[i].ending == TEXTGEN_RUNNING) {
             slots.lanes[running] = i;
             load_lane(network, &slots, &lanes[i], running++);
         }
     }
     for (; running && steps > 0; steps--) {
         if (measurements) {
-            measurements->entropy += sum_entropies(network, &slots, lanes, running, measurements->log);
+            measurements->entropy += sum_entropies(network, &slots, lanes, running);
             start = textgen_nanoseconds();
         }
         running = draw(network, &slots, lanes, running);

@@ -19,23 +19,33 @@ struct textgen_model {
     uint64_t parameters;
 };
 
-/* The start of a stream's memory. State, logits and a workspace for one lane follow, at offsets that depend
- * only on the model, so a copy of the bytes is a copy of the stream. */
+/* The start of a stream's memory. State, logits, filters and a workspace for one lane follow, at offsets that
+ * depend only on the model, so a copy of the bytes is a copy of the stream. */
 struct textgen_stream {
     const textgen_model *model;
-    textgen_sampler sampler;
-    int64_t remaining;     /* characters left to generate in the current call; 0 between calls */
-    int64_t sampler_error; /* a textgen_sampler_error of the latest call, or 0 */
+    textgen_sampler sampler; /* its `filters` are set in each call, because they point into the stream */
+    int64_t remaining;       /* characters left to generate in the current call; 0 between calls */
+    int64_t sampler_error;   /* a textgen_sampler_error of the latest call, or 0 */
     bool has_prompt;
+    bool filtered; /* whether any filter is on */
 };
 
 /* Pointers to the parts of a stream's memory. */
 typedef struct {
     float *state[TEXTGEN_STATE_ARRAYS]; /* [layers][units] */
     float *logits;                      /* [vocabulary], of the next token */
+    textgen_filters *filters;           /* initialized if the stream is `filtered` */
     void *workspace;                    /* of textgen_workspace_size(model, 1) bytes */
 } textgen_stream_parts;
 textgen_stream_parts textgen_stream_find(textgen_stream *stream);
+
+/* Copy and check sampling parameters; the defaults if `given` is NULL. */
+int32_t textgen_sampling_read(const textgen_sampling *given, const textgen_model *model,
+                              textgen_sampling *sampling, const textgen_error *error);
+
+/* Set the sampler and the filters of a stream. restart: whether to seed even if the seed and the substream are
+ * unchanged. */
+void textgen_sampling_apply(textgen_stream *stream, const textgen_sampling *sampling, bool restart);
 
 /* Pointers to the parts of the workspace that the caller provides. Each lane has room for a chunk of tokens. */
 enum { TEXTGEN_CHUNK = 64 };

@@ -118,13 +118,13 @@ static size_t begin_chunk(textgen_lane *lanes, size_t count, const textgen_works
         if (stream->remaining) {
             const textgen_stream_parts parts = textgen_stream_find(stream);
             textgen_token_lane *lane = &workspace->lanes[active];
+            memset(lane, 0, sizeof *lane);
+            stream->sampler.filters = stream->filtered ? parts.filters : NULL;
             lane->sampler = &stream->sampler;
             memcpy(lane->state, parts.state, sizeof lane->state);
             lane->logits = parts.logits;
             lane->tokens = workspace->tokens + active * TEXTGEN_CHUNK;
             lane->length = stream->remaining;
-            lane->generated = 0;
-            lane->ending = TEXTGEN_RUNNING;
             active++;
         }
     }

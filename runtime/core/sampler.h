@@ -1,12 +1,12 @@
-/* The sampler: reweights next-token logits to a temperature and draws a token.
+/* The sampler: applies filters and a temperature to next-token logits, and draws a token.
  *
  * A distribution p at temperature T is p ** (1 / T), normalized. If p is the softmax of the logits, that is the
  * softmax of logits / T. textgen_reweight applies the temperature; the code is in sampler_body.h, which
  * sampler.c compiles once for float64 and once for float32 logits. Both compute in float64 and never change the
- * logits. Filters, such as top-k, are applied before the temperature: see filters.h.
+ * logits. The filters, such as top_k, come before the temperature: see filters.h.
  *
- * Functions that take the uniform number as an argument are pure. All return a token or 0, or a negative
- * textgen_sampler_error. */
+ * Functions that take the uniform number as an argument are pure. Those that return an int64_t return a token
+ * or 0, or a negative textgen_sampler_error. */
 #ifndef TEXTGEN_SAMPLER_H
 #define TEXTGEN_SAMPLER_H
 
@@ -15,10 +15,11 @@
 #include "rng.h"
 
 typedef enum {
-    TEXTGEN_SAMPLER_NAN = -101,      /* a logit is NaN */
-    TEXTGEN_SAMPLER_INFINITY = -102, /* a logit is +infinity */
-    TEXTGEN_SAMPLER_NO_TOKEN = -103, /* every logit is -infinity */
-    TEXTGEN_SAMPLER_EXHAUSTED = -104 /* the random numbers have ended */
+    TEXTGEN_SAMPLER_NAN = -101,       /* a logit is NaN */
+    TEXTGEN_SAMPLER_INFINITY = -102,  /* a logit is +infinity */
+    TEXTGEN_SAMPLER_NO_TOKEN = -103,  /* every logit is -infinity */
+    TEXTGEN_SAMPLER_EXHAUSTED = -104, /* the random numbers have ended */
+    TEXTGEN_SAMPLER_FORBIDDEN = -105  /* the logit bias or a constraint forbids every token */
 } textgen_sampler_error;
 
 /* The sampler of one lane. A plain value, except for its filters. */
@@ -26,7 +27,7 @@ typedef struct {
     double temperature; /* finite, 0 or more */
     textgen_rng rng;
     textgen_exp64 exp64;
-    textgen_filter_chain filters;
+    textgen_filters *filters; /* or NULL */
 } textgen_sampler;
 
 /* Initialize a sampler without filters, at the start of a substream of the seed. */
@@ -50,19 +51,49 @@ int64_t textgen_draw_with(const double *logits, size_t count, double temperature
 int64_t textgen_draw_with_float(const float *logits, size_t count, double temperature, double uniform,
                                 double *exp_logits, textgen_exp64 exp64);
 
-/* Return the entropy in bits of the distribution that a draw uses, or 0 if the logits are invalid. exp_logits:
- * temporary, [count]. logarithm: the C library's; passed in, so that the core does not need libm. */
+/* Return the entropy in bits of the distribution at a temperature, without filters, or 0 if the logits are
+ * invalid. exp_logits: temporary, [count]. */
+double textgen_entropy(const double *logits, size_t count, double temperature, double *exp_logits,
+                       textgen_exp64 exp64);
 double textgen_entropy_float(const float *logits, size_t count, double temperature, double *exp_logits,
-                             textgen_exp64 exp64, double (*logarithm)(double));
+                             textgen_exp64 exp64);
+
+/* Return the natural logarithm of the sum of exp(logit), or 0 if the logits are invalid. exp_logits: temporary,
+ * [count]. logit - log_sum_exp is the log-probability of a token at temperature 1. */
+double textgen_log_sum_exp(const double *logits, size_t count, double *exp_logits, textgen_exp64 exp64);
+double textgen_log_sum_exp_float(const float *logits, size_t count, double *exp_logits, textgen_exp64 exp64);
+
+/* Return the size, in float64 elements, of the temporary memory `scratch` of the functions below, with or
+ * without filters. */
+static inline size_t textgen_sampler_scratch(size_t count) {
+    return 2 * count + textgen_filters_scratch(count);
+}
+
+/* Write the distribution of the next draw, with filters and temperature, to scratch, [count], as unnormalized
+ * probabilities, and their sum to `*sum`. Uses no random number. Return 0. */
+int64_t textgen_sampler_reweight(const textgen_sampler *sampler, const double *logits, size_t count,
+                                 double *scratch, double *sum);
+int64_t textgen_sampler_reweight_float(const textgen_sampler *sampler, const float *logits, size_t count,
+                                       double *scratch, double *sum);
+
+/* Return the entropy in bits of the distribution of the next draw, or 0 if the logits are invalid. */
+double textgen_sampler_entropy(const textgen_sampler *sampler, const double *logits, size_t count,
+                               double *scratch);
+double textgen_sampler_entropy_float(const textgen_sampler *sampler, const float *logits, size_t count,
+                                     double *scratch);
 
 /* Apply the filters and draw with the sampler's next uniform number. Each draw takes exactly one number, even
- * at temperature 0 or if the logits are invalid. exp_logits: temporary, [count]. */
-int64_t textgen_sampler_draw(textgen_sampler *sampler, const double *logits, size_t count, double *exp_logits);
+ * at temperature 0 or if the logits are invalid. */
+int64_t textgen_sampler_draw(textgen_sampler *sampler, const double *logits, size_t count, double *scratch);
 int64_t textgen_sampler_draw_float(textgen_sampler *sampler, const float *logits, size_t count,
-                                   double *exp_logits);
+                                   double *scratch);
 
 /* Pass the drawn token to the filters. */
-void textgen_sampler_accept(textgen_sampler *sampler, int64_t token);
+static inline void textgen_sampler_accept(textgen_sampler *sampler, int64_t token) {
+    if (sampler->filters) {
+        textgen_filters_accept(sampler->filters, token);
+    }
+}
 
 /* Return the message of a textgen_sampler_error. */
 const char *textgen_sampler_error_text(int64_t error);

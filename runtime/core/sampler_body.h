@@ -73,23 +73,109 @@ int64_t NAME(textgen_draw_with)(const LOGIT *logits, size_t count, double temper
     return 0;
 }
 
-int64_t NAME(textgen_sampler_draw)(textgen_sampler *sampler, const LOGIT *logits, size_t count,
-                                   double *exp_logits) {
-    double uniform;
+/* With p = exp_logit / sum, the entropy is -sum(p * log(p)), and log(exp_logit) is its exponent. */
+double NAME(textgen_entropy)(const LOGIT *logits, size_t count, double temperature, double *exp_logits,
+                             textgen_exp64 exp64) {
+    double sum = 0.0, products = 0.0, largest;
     size_t i;
+    if (NAME(textgen_reweight)(logits, count, temperature, exp_logits, &sum, exp64) < 0 || temperature == 0.0) {
+        return 0.0;
+    }
+    largest = (double)logits[NAME(textgen_argmax)(logits, count)];
+    for (i = 0; i < count; i++) {
+        if (exp_logits[i] > 0.0) {
+            double product = exp_logits[i] * (((double)logits[i] - largest) / temperature);
+            TEXTGEN_ROUND(product);
+            products += product;
+        }
+    }
+    return (textgen_log64(sum) - products / sum) / TEXTGEN_LN2;
+}
+
+double NAME(textgen_log_sum_exp)(const LOGIT *logits, size_t count, double *exp_logits, textgen_exp64 exp64) {
+    double sum = 0.0;
+    if (NAME(textgen_reweight)(logits, count, 1.0, exp_logits, &sum, exp64) < 0) {
+        return 0.0;
+    }
+    return (double)logits[NAME(textgen_argmax)(logits, count)] + textgen_log64(sum);
+}
+
+/* Write the filtered logits to `filtered`. Return 0. log_sum: see textgen_filters_apply. */
+static int64_t NAME(filter)(const textgen_sampler *sampler, const LOGIT *logits, size_t count, double *filtered,
+                            double *scratch, double *log_sum) {
+    const int64_t best = NAME(textgen_argmax)(logits, count);
+    size_t i;
+    if (best < 0) {
+        return best;
+    }
+    for (i = 0; i < count; i++) {
+        filtered[i] = (double)logits[i];
+    }
+    *log_sum = textgen_filters_apply(sampler->filters, sampler->exp64, filtered, scratch);
+    return 0;
+}
+
+int64_t NAME(textgen_sampler_reweight)(const textgen_sampler *sampler, const LOGIT *logits, size_t count,
+                                       double *scratch, double *sum) {
+    double *filtered = scratch + count, log_sum;
+    int64_t error;
+    if (!sampler->filters) {
+        return NAME(textgen_reweight)(logits, count, sampler->temperature, scratch, sum, sampler->exp64);
+    }
+    error = NAME(filter)(sampler, logits, count, filtered, scratch + 2 * count, &log_sum);
+    if (error < 0) {
+        return error;
+    }
+    error = textgen_reweight(filtered, count, sampler->temperature, scratch, sum, sampler->exp64);
+    return error == TEXTGEN_SAMPLER_NO_TOKEN ? TEXTGEN_SAMPLER_FORBIDDEN : error;
+}
+
+double NAME(textgen_sampler_entropy)(const textgen_sampler *sampler, const LOGIT *logits, size_t count,
+                                     double *scratch) {
+    double *filtered = scratch + count, log_sum;
+    if (!sampler->filters) {
+        return NAME(textgen_entropy)(logits, count, sampler->temperature, scratch, sampler->exp64);
+    }
+    if (NAME(filter)(sampler, logits, count, filtered, scratch + 2 * count, &log_sum) < 0) {
+        return 0.0;
+    }
+    return textgen_entropy(filtered, count, sampler->temperature, scratch, sampler->exp64);
+}
+
+/* Draw from the tokens that the filters left. The result is the same as that of a draw from all tokens, because
+ * the others would add zeros to sums. */
+static int64_t NAME(draw_filtered)(textgen_sampler *sampler, const LOGIT *logits, size_t count, double uniform,
+                                   double *scratch) {
+    double *filtered = scratch, *tokens = scratch + count, *exp_logits = tokens + count, log_sum;
+    size_t kept = 0, i;
+    int64_t drawn = NAME(filter)(sampler, logits, count, filtered, scratch + count, &log_sum);
+    if (drawn < 0) {
+        return drawn;
+    }
+    for (i = 0; i < count; i++) {
+        tokens[kept] = (double)i;
+        filtered[kept] = filtered[i];
+        kept += filtered[i] > -INFINITY;
+    }
+    if (kept == 0) {
+        return TEXTGEN_SAMPLER_FORBIDDEN;
+    }
+    drawn = textgen_draw_with(filtered, kept, sampler->temperature, uniform, exp_logits, sampler->exp64);
+    sampler->filters->drawn_surprisal = (log_sum - filtered[drawn]) / TEXTGEN_LN2;
+    return (int64_t)tokens[drawn];
+}
+
+int64_t NAME(textgen_sampler_draw)(textgen_sampler *sampler, const LOGIT *logits, size_t count,
+                                   double *scratch) {
+    double uniform;
     if (sampler->rng.position == INT64_MAX) {
         return TEXTGEN_SAMPLER_EXHAUSTED;
     }
     uniform = textgen_rng_uniform(&sampler->rng);
-    if (sampler->filters.count == 0) {
-        return NAME(textgen_draw_with)(logits, count, sampler->temperature, uniform, exp_logits,
-                                       sampler->exp64);
+    if (sampler->filters) {
+        return NAME(draw_filtered)(sampler, logits, count, uniform, scratch);
     }
-    for (i = 0; i < count; i++) {
-        exp_logits[i] = (double)logits[i];
-    }
-    textgen_filters_apply(&sampler->filters, exp_logits, count);
-    return textgen_draw_with(exp_logits, count, sampler->temperature, uniform, exp_logits, sampler->exp64);
+    return NAME(textgen_draw_with)(logits, count, sampler->temperature, uniform, scratch, sampler->exp64);
 }
 
 #undef NAME

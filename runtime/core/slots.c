@@ -1,4 +1,5 @@
 #include "slots.h"
+#include "sampler.h"
 
 #include <string.h>
 
@@ -21,7 +22,8 @@ textgen_slots textgen_slots_find(const textgen_network *network, void *workspace
         start += (CACHE_LINE - (uintptr_t)start % CACHE_LINE) % CACHE_LINE;
     }
     slots.count = lanes;
-    slots.exp_logits = part(start, &used, network->vocabulary * sizeof(double));
+    slots.sampling = part(start, &used, textgen_sampler_scratch(network->vocabulary) * sizeof(double));
+    slots.masked = part(start, &used, network->vocabulary * sizeof(float));
     slots.gate_inputs = part(start, &used, lanes * sizeof(float *));
     slots.tokens = part(start, &used, lanes * sizeof(int64_t));
     slots.lanes = part(start, &used, lanes * sizeof(size_t));

@@ -1,14 +1,11 @@
-/* textgen_stream_*: streams are created, copied, fed and configured. */
+/* textgen_stream_*: streams are created, copied and fed. */
 #include "handles.h"
 
-#include "exact.h"
-
-#include <math.h>
 #include <string.h>
 
 /* The offsets of the parts of a stream, and the size of one state array, in bytes. */
 typedef struct {
-    size_t state, state_bytes, logits, workspace;
+    size_t state, state_bytes, logits, filters, workspace;
 } layout;
 
 static size_t aligned(size_t size) {
@@ -22,7 +19,8 @@ static layout find_layout(const textgen_model *model) {
     offsets.state = aligned(sizeof(textgen_stream));
     offsets.state_bytes = network->lstm_count * network->units * sizeof(float);
     offsets.logits = offsets.state + network->state_arrays * offsets.state_bytes;
-    offsets.workspace = aligned(offsets.logits + network->vocabulary * sizeof(float));
+    offsets.filters = aligned(offsets.logits + network->vocabulary * sizeof(float));
+    offsets.workspace = aligned(offsets.filters + textgen_filters_size(network->vocabulary));
     return offsets;
 }
 
@@ -35,6 +33,7 @@ textgen_stream_parts textgen_stream_find(textgen_stream *stream) {
         parts.state[i] = (void *)(memory + offsets.state + i * offsets.state_bytes);
     }
     parts.logits = (void *)(memory + offsets.logits);
+    parts.filters = (void *)(memory + offsets.filters);
     parts.workspace = memory + offsets.workspace;
     return parts;
 }
@@ -65,60 +64,27 @@ int32_t textgen_check_memory(const void *memory, size_t size, size_t needed, con
     return TEXTGEN_OK;
 }
 
-/* Set the sampling parameters, or the defaults if `sampling` is NULL. restart: whether to seed even if the seed
- * and the substream are unchanged. */
-static int32_t set_sampling(textgen_stream *stream, const textgen_sampling *sampling, bool restart,
-                            const textgen_error *error) {
-    const size_t first = TEXTGEN_FIELDS_END(textgen_sampling, substream);
-    textgen_sampling known = TEXTGEN_SAMPLING_DEFAULT;
-    textgen_sampler *sampler = &stream->sampler;
-    textgen_uint128 seed;
-    if (sampling) {
-        const int32_t result =
-            textgen_read_struct(sampling, first, &known, sizeof known, "textgen_sampling", error);
-        if (result < 0) {
-            return result;
-        }
-    }
-    if (!isfinite(known.temperature) || known.temperature < 0) {
-        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
-                            "temperature must be a finite number, 0 or more, not %g", known.temperature);
-    }
-    if (known.substream > UINT32_MAX) {
-        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "substream must be from 0 to 2**32 - 1, not %llu",
-                            (unsigned long long)known.substream);
-    }
-    seed.high = known.seed_high;
-    seed.low = known.seed;
-    if (restart || seed.high != sampler->rng.seed.high || seed.low != sampler->rng.seed.low ||
-        known.substream != sampler->rng.substream) {
-        textgen_sampler_init(sampler, known.temperature, seed, (uint32_t)known.substream,
-                             stream->model->network->exp64);
-    }
-    sampler->temperature = known.temperature;
-    return TEXTGEN_OK;
-}
-
 int32_t textgen_stream_init(void *memory, size_t size, const textgen_model *model,
                             const textgen_sampling *sampling, textgen_stream **stream, char *error,
                             size_t error_size) {
     const textgen_error message = {error, error_size};
-    textgen_stream created = {0};
+    textgen_sampling known;
+    textgen_stream *created = memory;
     int32_t result;
     if (!model || !stream) {
         return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", model ? "stream" : "model");
     }
-    created.model = model;
     result = textgen_check_memory(memory, size, textgen_stream_size(model), "memory", &message);
     if (result == TEXTGEN_OK) {
-        result = set_sampling(&created, sampling, true, &message);
+        result = textgen_sampling_read(sampling, model, &known, &message);
     }
     if (result < 0) {
         return result;
     }
     memset(memory, 0, find_layout(model).workspace);
-    memcpy(memory, &created, sizeof created);
-    *stream = memory;
+    created->model = model;
+    textgen_sampling_apply(created, &known, true);
+    *stream = created;
     return TEXTGEN_OK;
 }
 
@@ -141,10 +107,16 @@ int32_t textgen_stream_copy(const textgen_stream *stream, void *memory, size_t s
 int32_t textgen_stream_set_sampling(textgen_stream *stream, const textgen_sampling *sampling, char *error,
                                     size_t error_size) {
     const textgen_error message = {error, error_size};
+    textgen_sampling known;
+    int32_t result;
     if (!stream || !sampling) {
         return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", stream ? "sampling" : "stream");
     }
-    return set_sampling(stream, sampling, false, &message);
+    result = textgen_sampling_read(sampling, stream->model, &known, &message);
+    if (result == TEXTGEN_OK) {
+        textgen_sampling_apply(stream, &known, false);
+    }
+    return result;
 }
 
 /* Run the network over the tokens of a text that was checked before. */

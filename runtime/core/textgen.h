@@ -3,24 +3,19 @@
  * Objects: a model is created from the bytes of its file. It is immutable, and threads may share it. A stream
  * is one running text, in memory that the caller provides and frees. Only one thread may use it at a time. Only
  * textgen_model_create allocates memory. No function prints, reads a file or writes a global variable.
- *
  * Text: all text is UTF-8. textgen_model_info states whether a model needs lower case or a Unicode normal form;
  * the caller converts the prompt. Characters outside the vocabulary are errors, unless the model has a symbol
  * for unknown characters. The vocabulary is a list of symbols, one character each; a token is a symbol's index.
- *
  * Reproducibility: the text depends on the model file, the prompt, the sampling parameters and the instruction
  * set, not on the compiler. -ffast-math is refused where it can be detected. The library does not need libm.
- *
  * Errors: functions return TEXTGEN_OK or a negative code. On failure they also write a message of one line to
  * `error`, a buffer of `error_size` bytes; a longer message is cut. `error` may be NULL. A failure changes
- * nothing else, but a call that generates keeps the text that it generated before the failure.
- *
- * Structures: set struct_size to the sizeof of the structure, a multiple of sizeof(size_t) and at most 4096.
- * Later versions add fields at the end. If the caller's structure is older, its missing fields count as 0. If
- * it is newer, its additional fields must be 0 on input and are set to 0 on output. */
+ * nothing else, but a call that generates keeps the text that it generated before.
+ * Structures: set struct_size to the sizeof of the structure. Later versions add fields at the end. If the
+ * caller's structure is older, its missing fields count as 0. If it is newer, its additional fields must be 0
+ * on input and are set to 0 on output. */
 #ifndef TEXTGEN_H
 #define TEXTGEN_H
-
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,7 +30,6 @@ extern "C" {
 /* major * 10000 + minor * 100 + patch. The macro is for this header, the function for the linked library. */
 #define TEXTGEN_VERSION 100
 TEXTGEN_API int32_t textgen_version(void);
-
 enum {
     TEXTGEN_OK = 0,
     TEXTGEN_INVALID_ARGUMENT = -1, /* a null pointer, a value out of range, a wrong struct_size */
@@ -60,7 +54,6 @@ typedef struct {
     size_t struct_size;
     const char *kernels; /* the instruction set: "avx512", "avx2" or "baseline"; NULL for the best available */
 } textgen_model_options;
-
 typedef struct {
     size_t struct_size;
     size_t vocabulary;   /* number of tokens */
@@ -72,7 +65,6 @@ typedef struct {
     const char *kernels; /* the instruction set in use */
     size_t unknown;      /* 1 if there is a symbol for unknown characters, which is never generated, or 0 */
 } textgen_model_info;
-
 typedef struct {
     size_t struct_size;
     const char *kind; /* "embedding", "lstm" or "linear" */
@@ -80,16 +72,26 @@ typedef struct {
     size_t outputs;   /* output size; the number of units for an lstm */
 } textgen_layer_info;
 
-/* The sampling parameters of a stream. */
+/* The sampling parameters of a stream. Those from repetition_penalty on are filters, and 0 turns each off. They
+ * change the logits before the temperature, in this order: logit_bias, penalties, the others as listed. */
 typedef struct {
     size_t struct_size;
-    double temperature; /* finite, 0 or more; 0 always takes the most likely character */
-    uint64_t seed;      /* the low 64 bits of the seed */
-    uint64_t seed_high; /* the high 64 bits of the seed */
-    uint64_t substream; /* selects one of the seed's independent random streams; below 2^32 */
+    double temperature;        /* finite, 0 or more; 0 always takes the most likely character */
+    uint64_t seed, seed_high;  /* the low and the high 64 bits of the seed */
+    uint64_t substream;        /* selects one of the seed's independent random streams; below 2^32 */
+    double repetition_penalty; /* divides positive logits and multiplies negative ones; at most 100 */
+    double frequency_penalty, presence_penalty; /* subtracted for each occurrence, and once; -100 to 100 */
+    size_t penalty_window;   /* how many generated characters the penalties count; at most 1024; 0 means 64 */
+    size_t top_k;            /* keep this many of the most likely characters */
+    double typical_p;        /* keep those of typical surprisal, with this probability in total; at most 1 */
+    double top_p;            /* keep the most likely ones, with this probability in total; at most 1 */
+    double min_p;            /* keep those that are this probable relative to the most likely one; at most 1 */
+    double mirostat_tau;     /* a target surprisal in bits; at most 100; replaces top_k to min_p */
+    double mirostat_eta;     /* mirostat's learning rate; at most 1; 0 means 0.1 */
+    const float *logit_bias; /* added to the logits; -INFINITY forbids a character; copied; NULL for none */
+    size_t logit_bias_count; /* the vocabulary size; 0 if logit_bias is NULL */
 } textgen_sampling;
-#define TEXTGEN_SAMPLING_DEFAULT {sizeof(textgen_sampling), 0.5, 0, 0, 0}
-
+#define TEXTGEN_SAMPLING_DEFAULT {sizeof(textgen_sampling), 0.5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0}
 /* One stream in a call of textgen_generate. */
 typedef struct {
     size_t struct_size;     /* equal in all lanes of a call */
@@ -101,7 +103,6 @@ typedef struct {
     int32_t result;         /* output: TEXTGEN_OK, or the code of the error that stopped the lane */
     int32_t reserved;       /* must be 0 */
 } textgen_lane;
-
 /* Create a model from the content of its file. Weights are copied, metadata is not: `data` must not change or
  * be freed before textgen_model_destroy. `options` may be NULL. */
 TEXTGEN_API int32_t textgen_model_create(const void *data, size_t size, const textgen_model_options *options,
@@ -118,7 +119,6 @@ TEXTGEN_API int32_t textgen_model_get_layer(const textgen_model *model, size_t i
 /* Return a metadata entry of the file, for example "textgen.training": JSON text of `*size` bytes without a
  * final zero byte, or NULL if there is no such entry. `size` may be NULL. */
 TEXTGEN_API const char *textgen_model_get_metadata(const textgen_model *model, const char *key, size_t *size);
-
 TEXTGEN_API size_t textgen_stream_size(const textgen_model *model); /* bytes of memory; 0 for a NULL model */
 /* Create a stream in `memory`, aligned to 8 bytes. If `sampling` is NULL, TEXTGEN_SAMPLING_DEFAULT is used. */
 TEXTGEN_API int32_t textgen_stream_init(void *memory, size_t size, const textgen_model *model,

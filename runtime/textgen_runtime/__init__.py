@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from .model_file.bundled import bundled_models
     from .model_file.metadata import Metadata
     from .sampling.distributions import entropy
+    from .sampling.filter_state import FilterState
+    from .sampling.filters import Filters
     from .sampling.parameters import Sampling
     from .sampling.sampler import Sampler, reweight, softmax
     from .scoring.prediction import Prediction, Score, predict
@@ -46,6 +48,8 @@ _LAZY_MODULES = {
     "CharacterTokenizer": "text.character_tokenizer",
     "Metadata": "model_file.metadata",
     "Engine": "engines.base",
+    "FilterState": "sampling.filter_state",
+    "Filters": "sampling.filters",
     "Generation": "generation.generation",
     "Model": "generation.model",
     "Normalization": "text.normalization",
@@ -71,6 +75,8 @@ __all__ = [
     "CharacterTokenizer",
     "CorpusError",
     "Engine",
+    "FilterState",
+    "Filters",
     "Generation",
     "Metadata",
     "Model",

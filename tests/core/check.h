@@ -30,6 +30,20 @@ static char error[256];
         CHECK(strstr(error, text) != NULL);                                                                    \
     } while (0)
 
+/* Knuth's MMIX generator: TAOCP, volume 2, section 3.3.4. Return 53 random bits. */
+static inline uint64_t next_random(uint64_t *state) {
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return *state >> 11;
+}
+
+/* Return a random number from 0 up to a limit, or up to and including a count. */
+static inline double random_below(uint64_t *state, double limit) {
+    return (double)next_random(state) * (1.0 / 9007199254740992.0) * limit;
+}
+static inline size_t random_up_to(uint64_t *state, size_t count) {
+    return (size_t)((next_random(state) >> 16) % (count + 1));
+}
+
 /* Allocate memory filled with garbage: large numbers as float32. */
 static inline void *allocate(size_t size) {
     void *memory = malloc(size);
@@ -71,16 +85,24 @@ static inline void unload(loaded *file) {
     free(file->data);
 }
 
-static inline textgen_stream *start(const textgen_model *model, double temperature, uint64_t seed,
-                                    uint64_t substream, const char *prompt) {
-    textgen_sampling sampling = {sizeof sampling, temperature, seed, 0, substream};
+static inline textgen_stream *start_with(const textgen_model *model, const textgen_sampling *sampling,
+                                         const char *prompt) {
     const size_t size = textgen_stream_size(model);
     textgen_stream *stream;
-    CHECK_OK(textgen_stream_init(allocate(size), size, model, &sampling, &stream, ERROR));
+    CHECK_OK(textgen_stream_init(allocate(size), size, model, sampling, &stream, ERROR));
     if (prompt) {
         CHECK_OK(textgen_stream_feed(stream, prompt, strlen(prompt), ERROR));
     }
     return stream;
+}
+
+static inline textgen_stream *start(const textgen_model *model, double temperature, uint64_t seed,
+                                    uint64_t substream, const char *prompt) {
+    textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
+    sampling.temperature = temperature;
+    sampling.seed = seed;
+    sampling.substream = substream;
+    return start_with(model, &sampling, prompt);
 }
 
 #endif

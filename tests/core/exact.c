@@ -2,30 +2,34 @@
  *
  *     exact MODEL
  *
- * The first line is the hash of exp64. The others are, for each instruction set, its name and the hash of
- * float64 sums and of the logits of a long text. */
+ * The first lines are the hashes of exp64, of log64, and of distributions after filters. The others are, for
+ * each instruction set, its name and the hash of float64 sums and of the logits of a long text. */
 #include "check.h"
 
 #include "exact.h"
 #include "handles.h"
+#include "log64.h"
 
 enum { ROUNDS = 100, VALUES = 4095, LANES = 5, STEPS = 200 };
 
 /* FNV-1a (Fowler, Noll and Vo, 1991), over 64-bit words. */
 static uint64_t add_to_hash(uint64_t hash, uint64_t word) { return (hash ^ word) * 1099511628211u; }
 static const uint64_t no_hash = 14695981039346656037u;
-
-/* Knuth's MMIX generator: TAOCP, volume 2, section 3.3.4. */
-static uint64_t next_random(uint64_t *state) {
-    *state = *state * 6364136223846793005u + 1442695040888963407u;
-    return *state >> 11;
+static uint64_t add_numbers(uint64_t hash, const double *numbers, size_t count) {
+    uint64_t bits;
+    size_t i;
+    for (i = 0; i < count; i++) {
+        memcpy(&bits, &numbers[i], sizeof bits);
+        hash = add_to_hash(hash, bits);
+    }
+    return hash;
 }
 
 /* Over arguments from 0 down to those whose result is 0. */
 static void print_exp64(void) {
     const textgen_exp64 exp64 = textgen_find_exp64();
     static double values[VALUES];
-    uint64_t hash = no_hash, state = 1, bits;
+    uint64_t hash = no_hash, state = 1;
     int round, i;
     for (round = 0; round < ROUNDS; round++) {
         const double range = round % 2 ? 720.0 : 3.0;
@@ -33,12 +37,57 @@ static void print_exp64(void) {
             values[i] = (double)next_random(&state) * (-1.0 / 9007199254740992.0) * range;
         }
         exp64(values, VALUES);
-        for (i = 0; i < VALUES; i++) {
-            memcpy(&bits, &values[i], sizeof bits);
-            hash = add_to_hash(hash, bits);
-        }
+        hash = add_numbers(hash, values, VALUES);
     }
     printf("exp64 %016llx\n", (unsigned long long)hash);
+}
+
+/* Over arguments of all sizes, and near 1. */
+static void print_log64(void) {
+    uint64_t hash = no_hash, state = 1, bits;
+    int i;
+    for (i = 0; i < ROUNDS * VALUES; i++) {
+        double argument, result;
+        bits = next_random(&state) << 10;
+        bits = i % 2 ? bits % 0x7FF0000000000000 : 0x3FE0000000000000 + (bits >> 10);
+        memcpy(&argument, &bits, sizeof argument);
+        result = textgen_log64(argument > 0.0 ? argument : 1.0);
+        hash = add_numbers(hash, &result, 1);
+    }
+    printf("log64 %016llx\n", (unsigned long long)hash);
+}
+
+/* Distributions with all filters on, or with mirostat. */
+static void print_filters(void) {
+    const textgen_filter_parameters parameters[2] = {{1.3, 0.07, 0.11, 50, 40, 0.97, 0.93, 0.01, 0, 0.1},
+                                                     {1.3, 0.07, 0.11, 50, 0, 1, 1, 0, 3.1, 0.1}};
+    enum { TOKENS = 59 };
+    const textgen_uint128 seed = {0, 5};
+    uint64_t hash = no_hash, state = 1;
+    double scratch[8 * TOKENS], sum, entropy;
+    float logits[TOKENS];
+    textgen_sampler sampler;
+    int kind, i, j;
+    CHECK(textgen_sampler_scratch(TOKENS) <= 8 * TOKENS);
+    textgen_sampler_init(&sampler, 0.7, seed, 0, textgen_find_exp64());
+    sampler.filters = allocate(textgen_filters_size(TOKENS));
+    for (kind = 0; kind < 2; kind++) {
+        textgen_filters_init(sampler.filters, &parameters[kind], TOKENS);
+        textgen_filters_bias(sampler.filters)[7] = -0.3;
+        for (i = 0; i < ROUNDS * 10; i++) {
+            for (j = 0; j < TOKENS; j++) {
+                logits[j] = (float)(random_below(&state, 6.0) + random_below(&state, 6.0));
+            }
+            CHECK(textgen_sampler_reweight_float(&sampler, logits, TOKENS, scratch, &sum) == 0);
+            hash = add_numbers(hash, scratch, TOKENS);
+            entropy = textgen_sampler_entropy_float(&sampler, logits, TOKENS, scratch);
+            hash = add_numbers(hash, &entropy, 1);
+            textgen_sampler_accept(&sampler, textgen_sampler_draw_float(&sampler, logits, TOKENS, scratch));
+            hash = add_numbers(hash, &sampler.filters->mirostat_mu, 1);
+        }
+    }
+    free(sampler.filters);
+    printf("filters %016llx\n", (unsigned long long)hash);
 }
 
 /* Sums of two products that cancel exactly, unless the second one is fused with the addition. */
@@ -116,6 +165,8 @@ int main(int count, char **arguments) {
     CHECK(count > 1);
     check_counts();
     print_exp64();
+    print_log64();
+    print_filters();
     for (i = 0; i < sets; i++) {
         print_logits(arguments[1], kernels[i]->name);
     }

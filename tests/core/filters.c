@@ -1,131 +1,126 @@
-/* Tests the sampler without filters (the golden draws) and with a chain of filters. */
-#include "check.h"
-
-#include "sampler.h"
-
-#include <math.h>
-
-enum { TOKENS = 20, DRAWS = 200 };
-
-/* A filter that forbids the token that was drawn last. */
-typedef struct {
-    textgen_filter filter;
-    int64_t last; /* or -1 */
-} no_repetition;
-
-static void forbid_last(textgen_filter *self, double *logits, size_t count) {
-    const no_repetition *filter = (const no_repetition *)self;
-    if (filter->last >= 0 && (size_t)filter->last < count) {
-        logits[filter->last] = -INFINITY;
-    }
-}
-
-static void store_last(textgen_filter *self, int64_t token) { ((no_repetition *)self)->last = token; }
-
-static no_repetition make_filter(void) {
-    no_repetition filter = {{forbid_last, store_last}, -1};
-    return filter;
-}
-
-static void fill_logits(double logits[TOKENS]) {
-    int i;
-    for (i = 0; i < TOKENS; i++) {
-        logits[i] = -2.0 + i * (4.0 / (TOKENS - 1));
-    }
-}
-
-static textgen_sampler make_sampler(uint32_t substream) {
-    const textgen_uint128 seed = {0, 2024};
-    textgen_sampler sampler;
-    textgen_sampler_init(&sampler, 0.8, seed, substream, textgen_find_exp64());
-    return sampler;
-}
-
-static int64_t draw(textgen_sampler *sampler) {
-    double logits[TOKENS], original[TOKENS], exp_logits[TOKENS];
-    float float_logits[TOKENS];
-    textgen_rng rng = sampler->rng;
-    int64_t token;
-    int i;
-    fill_logits(logits);
-    fill_logits(original);
-    token = textgen_sampler_draw(sampler, logits, TOKENS, exp_logits);
-    CHECK(memcmp(logits, original, sizeof logits) == 0);
-    /* With the same random number, rounding the logits to float32 does not change these draws. */
-    for (i = 0; i < TOKENS; i++) {
-        float_logits[i] = (float)logits[i];
-    }
-    sampler->rng = rng;
-    CHECK(textgen_sampler_draw_float(sampler, float_logits, TOKENS, exp_logits) == token);
-    textgen_sampler_accept(sampler, token);
-    return token;
-}
+/* Tests the sampler: without filters (the golden draws), with a bias, and its errors. */
+#include "samplers.h"
 
 static void print_golden_draws(uint32_t substream) {
     textgen_sampler sampler = make_sampler(substream);
-    int i;
+    double logits[TOKENS], scratch[TOKENS];
+    float float_logits[TOKENS];
+    int i, j;
+    fill_logits(logits);
     for (i = 0; i < TOKENS; i++) {
-        printf("%d ", (int)draw(&sampler));
+        textgen_rng rng = sampler.rng;
+        const int64_t token = draw(&sampler, logits);
+        /* With the same random number, rounding the logits to float32 does not change these draws. */
+        for (j = 0; j < TOKENS; j++) {
+            float_logits[j] = (float)logits[j];
+        }
+        sampler.rng = rng;
+        CHECK(textgen_sampler_draw_float(&sampler, float_logits, TOKENS, scratch) == token);
+        printf("%d ", (int)token);
     }
     printf("\n");
 }
 
-static void check_filter(void) {
-    textgen_sampler plain = make_sampler(0), filtered = make_sampler(0);
-    no_repetition filter = make_filter();
-    textgen_filter *const chain[] = {&filter.filter};
-    int64_t before = -1, plain_before = -1;
-    int i, repetitions = 0;
-    filtered.filters.filters = chain;
-    filtered.filters.count = 1;
-    for (i = 0; i < DRAWS; i++) {
-        const int64_t token = draw(&filtered), plain_token = draw(&plain);
-        CHECK(token >= 0 && token < TOKENS && token != before);
-        CHECK(filter.last == token);
-        repetitions += plain_token == plain_before;
-        before = token;
-        plain_before = plain_token;
-    }
-    CHECK(repetitions > 0);
-    CHECK(filtered.rng.position == DRAWS && plain.rng.position == DRAWS);
-}
-
-/* Two filters, each of which forbids one token. */
-static void check_chain(void) {
-    textgen_sampler sampler = make_sampler(0);
-    no_repetition first = make_filter(), second = make_filter();
-    textgen_filter *const chain[] = {&first.filter, &second.filter};
-    double logits[TOKENS], exp_logits[TOKENS];
-    sampler.temperature = 0.0;
-    sampler.filters.filters = chain;
-    sampler.filters.count = 2;
-    first.last = TOKENS - 1;
-    second.last = TOKENS - 2;
+/* Filters that do nothing change nothing. */
+static void check_off(void) {
+    textgen_sampler plain = make_sampler(1), filtered = make_sampler(1);
+    double logits[TOKENS];
+    int i;
+    filtered.filters = make_filters(&off);
+    CHECK(!textgen_filters_active(&off) && !textgen_penalties_active(&off));
     fill_logits(logits);
-    CHECK(textgen_sampler_draw(&sampler, logits, TOKENS, exp_logits) == TOKENS - 3);
-    textgen_sampler_accept(&sampler, 4);
-    CHECK(first.last == 4 && second.last == 4);
+    for (i = 0; i < DRAWS; i++) {
+        CHECK(draw(&plain, logits) == draw(&filtered, logits));
+    }
+    CHECK(filtered.rng.position == DRAWS && filtered.filters->recent_count == 0);
+    free(filtered.filters);
 }
 
-static void check_errors(void) {
+static void check_bias(void) {
     textgen_sampler sampler = make_sampler(0);
-    double exp_logits[2], logits[2] = {0.0, NAN};
-    CHECK(textgen_sampler_draw(&sampler, logits, 2, exp_logits) == TEXTGEN_SAMPLER_NAN);
-    logits[1] = INFINITY;
-    CHECK(textgen_sampler_draw(&sampler, logits, 2, exp_logits) == TEXTGEN_SAMPLER_INFINITY);
-    logits[0] = logits[1] = -INFINITY;
-    CHECK(textgen_sampler_draw(&sampler, logits, 2, exp_logits) == TEXTGEN_SAMPLER_NO_TOKEN);
+    double logits[TOKENS], scratch[8 * TOKENS], biased[TOKENS], sum, expected_sum;
+    double weights[TOKENS];
+    int i;
+    CHECK(textgen_sampler_scratch(TOKENS) <= 8 * TOKENS);
+    sampler.filters = make_filters(&off);
+    fill_logits(logits);
+    for (i = 0; i < TOKENS; i++) {
+        const double bias = i % 3 ? 0.25 * i - 1.0 : -INFINITY;
+        textgen_filters_bias(sampler.filters)[i] = bias;
+        biased[i] = logits[i] + bias;
+    }
+    CHECK(textgen_sampler_reweight(&sampler, logits, TOKENS, scratch, &sum) == 0);
+    CHECK(textgen_reweight(biased, TOKENS, 0.8, weights, &expected_sum, sampler.exp64) == 0);
+    CHECK(sum == expected_sum && !memcmp(scratch, weights, sizeof weights));
+    free(sampler.filters);
+}
+
+static void check_error(textgen_sampler *sampler, const double logits[TOKENS], int64_t error_code) {
+    double scratch[8 * TOKENS], sum;
+    float float_logits[TOKENS];
+    const int64_t position = sampler->rng.position;
+    int i;
+    for (i = 0; i < TOKENS; i++) {
+        float_logits[i] = (float)logits[i];
+    }
+    CHECK(textgen_sampler_draw(sampler, logits, TOKENS, scratch) == error_code);
+    CHECK(textgen_sampler_draw_float(sampler, float_logits, TOKENS, scratch) == error_code);
+    CHECK(sampler->rng.position == position + 2);
+    CHECK(textgen_sampler_reweight(sampler, logits, TOKENS, scratch, &sum) == error_code);
+    CHECK(textgen_sampler_reweight_float(sampler, float_logits, TOKENS, scratch, &sum) == error_code);
+    CHECK(textgen_sampler_entropy(sampler, logits, TOKENS, scratch) == 0.0);
+    CHECK(textgen_sampler_entropy_float(sampler, float_logits, TOKENS, scratch) == 0.0);
+    CHECK(strlen(textgen_sampler_error_text(error_code)) > 20);
+}
+
+static void check_errors(textgen_filters *filters) {
+    textgen_sampler sampler = make_sampler(0);
+    double logits[TOKENS], scratch[8 * TOKENS];
+    int i;
+    sampler.filters = filters;
+    fill_logits(logits);
+    logits[3] = NAN;
+    check_error(&sampler, logits, TEXTGEN_SAMPLER_NAN);
+    logits[3] = INFINITY;
+    check_error(&sampler, logits, TEXTGEN_SAMPLER_INFINITY);
+    CHECK(textgen_log_sum_exp(logits, TOKENS, scratch, sampler.exp64) == 0.0);
+    for (i = 0; i < TOKENS; i++) {
+        logits[i] = -INFINITY;
+    }
+    check_error(&sampler, logits, TEXTGEN_SAMPLER_NO_TOKEN);
+    fill_logits(logits);
+    if (filters) {
+        for (i = 0; i < TOKENS; i++) {
+            textgen_filters_bias(filters)[i] = -INFINITY;
+        }
+        check_error(&sampler, logits, TEXTGEN_SAMPLER_FORBIDDEN);
+        CHECK(filters->recent_count == 0 && filters->mirostat_mu == 2.0 * filters->parameters.mirostat_tau);
+    }
     sampler.rng.position = INT64_MAX;
-    logits[0] = 0.0;
-    CHECK(textgen_sampler_draw(&sampler, logits, 2, exp_logits) == TEXTGEN_SAMPLER_EXHAUSTED);
+    CHECK(textgen_sampler_draw(&sampler, logits, TOKENS, scratch) == TEXTGEN_SAMPLER_EXHAUSTED);
     CHECK(sampler.rng.position == INT64_MAX);
+    free(filters);
+}
+
+static void check_sizes(void) {
+    CHECK(textgen_filters_size(0) == sizeof(textgen_filters) && textgen_filters_size(SIZE_MAX / 16) == 0);
+    CHECK(textgen_filters_size(SIZE_MAX / 32) > SIZE_MAX / 32 * 16);
 }
 
 int main(void) {
+    textgen_filter_parameters penalties = off, truncations = off, mirostat = off;
     print_golden_draws(0);
     print_golden_draws(3);
-    check_filter();
-    check_chain();
-    check_errors();
+    check_off();
+    check_bias();
+    penalties.repetition_penalty = 1.5;
+    truncations.typical_p = truncations.top_p = 0.9;
+    mirostat.mirostat_tau = 3.0;
+    check_errors(NULL);
+    check_errors(make_filters(&off));
+    check_errors(make_filters(&penalties));
+    check_errors(make_filters(&truncations));
+    check_errors(make_filters(&mirostat));
+    check_sizes();
     return 0;
 }

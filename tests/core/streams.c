@@ -60,8 +60,11 @@ static void check_sampling(const textgen_model *model) {
     struct {
         textgen_sampling sampling;
         uint64_t later;
-    } newer = {{sizeof newer, 0.5, 3, 0, 2}, 0};
+    } newer = {TEXTGEN_SAMPLING_DEFAULT, 0};
     size_t i;
+    newer.sampling.struct_size = sizeof newer;
+    newer.sampling.seed = 3;
+    newer.sampling.substream = 2;
     for (i = 0; i < sizeof temperatures / sizeof *temperatures; i++) {
         newer.sampling.temperature = temperatures[i];
         check_fails(stream, model, &newer.sampling, "temperature");
@@ -86,11 +89,13 @@ static void check_sampling(const textgen_model *model) {
 
 /* Another temperature continues with the same random numbers. */
 static void check_new_temperature(const textgen_model *model) {
-    textgen_sampling sampling = {sizeof sampling, 0.2, 3, 0, 0};
+    textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
     textgen_stream *stream = start(model, 1.0, 3, 0, "abc"), *other = start(model, 1.0, 3, 0, "abc");
     char text[TEXT_SIZE];
     generate(stream, 10, text);
     generate(other, 10, text);
+    sampling.temperature = 0.2;
+    sampling.seed = 3;
     CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
     sampling.temperature = 1.0;
     CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
@@ -100,10 +105,14 @@ static void check_new_temperature(const textgen_model *model) {
 
 /* Another seed or substream restarts the random numbers, as in a new stream that was fed the same text. */
 static void check_new_seed(const textgen_model *model, uint64_t seed, uint64_t seed_high, uint64_t substream) {
-    const textgen_sampling sampling = {sizeof sampling, 1.0, seed, seed_high, substream};
+    textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
     const size_t size = textgen_stream_size(model);
     textgen_stream *stream = start(model, 1.0, 3, 0, "abc"), *fresh;
     char text[TEXT_SIZE];
+    sampling.temperature = 1.0;
+    sampling.seed = seed;
+    sampling.seed_high = seed_high;
+    sampling.substream = substream;
     generate(stream, 10, text);
     CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
     CHECK_OK(textgen_stream_init(allocate(size), size, model, &sampling, &fresh, ERROR));

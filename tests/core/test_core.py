@@ -1,5 +1,7 @@
 """The C core: built with warnings as errors, run on its own, and compared with Python."""
 
+import decimal
+import math
 import re
 import subprocess
 import sys
@@ -36,9 +38,36 @@ def weights_of(symbols: Sequence[str], unknown: int | None = None, *, scale: flo
     return build_model(network, [*weights[:-1], output], metadata).SerializeToString()
 
 
-def test_a_filter_is_part_of_every_draw(build: Build, objects: Path) -> None:
+def test_the_golden_draws_never_change(build: Build, objects: Path) -> None:
     lines = run(link(build, objects, PROGRAMS / "filters.c")).splitlines()
     assert [[int(token) for token in line.split()] for line in lines] == [GOLDEN, GOLDEN_SUBSTREAM_3]
+
+
+def test_truncations_keep_the_tokens_of_their_definitions(build: Build, objects: Path) -> None:
+    run(link(build, objects, PROGRAMS / "truncations.c"))
+
+
+def test_penalties_and_mirostat_follow_the_drawn_tokens(build: Build, objects: Path) -> None:
+    run(link(build, objects, PROGRAMS / "penalties.c"))
+
+
+def test_log64_is_exact_to_the_last_place(build: Build, objects: Path) -> None:
+    lines = run(link(build, objects, PROGRAMS / "logarithms.c"), "20000").splitlines()
+    pairs = [[float.fromhex(number) for number in line.split()] for line in lines]
+    assert len(pairs) == 20000
+    with decimal.localcontext() as context:
+        context.prec = 40
+        for argument, result in pairs:
+            exact = decimal.Decimal(argument).ln()
+            assert abs(decimal.Decimal(result) - exact) <= decimal.Decimal(math.ulp(float(exact)))
+
+
+def test_constraints_mask_the_tokens_of_their_definition(build: Build, objects: Path) -> None:
+    run(link(build, objects, PROGRAMS / "constraints.c"))
+
+
+def test_lanes_end_as_their_constraints_and_stop_texts_say(build: Build, objects: Path) -> None:
+    run(link(build, objects, PROGRAMS / "endings.c"), TINY)
 
 
 def test_models_tell_what_they_are_and_refuse_wrong_arguments(build: Build, objects: Path) -> None:
@@ -55,6 +84,16 @@ def test_models_tell_what_they_are_and_refuse_wrong_arguments(build: Build, obje
 
 def test_streams_obey_and_refuse_wrong_arguments(build: Build, objects: Path) -> None:
     run(link(build, objects, PROGRAMS / "streams.c"), TINY)
+
+
+def test_streams_draw_with_filters(build: Build, objects: Path) -> None:
+    run(link(build, objects, PROGRAMS / "stream_filters.c"), TINY)
+
+
+def test_wrong_sampling_parameters_are_refused(build: Build, objects: Path, tmp_path: Path) -> None:
+    unknown = tmp_path / "unknown"
+    unknown.write_bytes(weights_of(["", "a"], unknown=0))
+    run(link(build, objects, PROGRAMS / "sampling.c"), TINY, unknown)
 
 
 def test_lanes_are_apart_and_wrong_ones_refused(build: Build, objects: Path, tmp_path: Path) -> None:

@@ -26,16 +26,18 @@ from tests.helpers.c_programs import (
     run,
 )
 
-# Hashes of exp64, and of sums and the bundled model's logits with and without fused multiply-adds.
-GOLDEN_EXP64 = "ca450377a2b98c1d"
+# Hashes of exp64, of log64 and of distributions after filters.
+GOLDEN = {"exp64": "ca450377a2b98c1d", "log64": "6640d38c40ad74c0", "filters": "0b6f1991d1eae902"}
+# Hashes of sums and of the bundled model's logits, with and without fused multiply-adds.
 GOLDEN_FUSED, GOLDEN_UNFUSED = "a17bec1ba2ae0d63", "119575402bd27bec"
 
 
 @pytest.mark.parametrize("build", EXACT, indirect=True, ids=str)
 def test_numbers_are_the_same_to_the_last_bit(build: Build, objects: Path) -> None:
     lines = run(link(build, objects, PROGRAMS / "exact.c"), find_model_file("nietzsche")).splitlines()
-    (name, exp64), *kernels = (line.split() for line in lines)
-    assert (name, exp64) == ("exp64", GOLDEN_EXP64)
+    pairs = [line.split() for line in lines]
+    assert dict(pairs[:3]) == GOLDEN
+    kernels = pairs[3:]
     # ARM64's vectors have fused multiply-adds, x86-64's of the baseline have none.
     vectors = build.variant != "plain C" and platform.machine() in ("arm64", "aarch64")
     expected = {"baseline": GOLDEN_FUSED if vectors else GOLDEN_UNFUSED}
@@ -137,13 +139,14 @@ def test_the_core_compiles_for_other_systems(target: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(not any("ziglang" in compiler for compiler in COMPILERS), reason="it needs ziglang")
+@pytest.mark.parametrize("source", ["exp64", "filters", "log64", "sampler", "truncation"])
 @pytest.mark.parametrize("variant", ["contracted", "plain C"])
-def test_no_addition_is_fused_on_arm64(variant: str, tmp_path: Path) -> None:
+def test_no_addition_is_fused_on_arm64(variant: str, source: str, tmp_path: Path) -> None:
     """This machine cannot run the code, but fused instructions can be seen in it."""
     (compiler,) = [compiler for compiler in COMPILERS if "ziglang" in compiler]
     flags = [flag for flag in Build(compiler, variant).command if flag != "-march=native"]
-    assembly = tmp_path / "exp64.s"
-    command = [*flags, "-target", "aarch64-linux-musl", "-S", str(CORE / "exp64.c"), "-o", str(assembly)]
+    assembly = tmp_path / f"{source}.s"
+    command = [*flags, "-target", "aarch64-linux-musl", "-S", str(CORE / f"{source}.c"), "-o", str(assembly)]
     subprocess.run(command, capture_output=True, check=True)
     code = assembly.read_text(encoding="utf-8", errors="replace")
     assert "fmul" in code

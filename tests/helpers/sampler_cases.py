@@ -3,6 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.random import PCG64, SeedSequence
 from numpy.typing import NDArray
 
 LOGITS = np.array([2.0, -1.0, 0.5, 0.5, -3.0, 1.9], np.float32)
@@ -11,6 +12,9 @@ finite_logits = arrays(
     np.float64, st.integers(1, 40), elements=st.floats(-1e300, 1e300, allow_nan=False, allow_infinity=False)
 )
 temperatures = st.one_of(st.just(0.0), st.floats(1e-300, 1e300), st.floats(0.05, 5.0))
+
+# Probability of a false failure of a statistical test. The seeds are fixed.
+SIGNIFICANCE = 1e-3
 
 # The first tokens that samplers with substream 0 and substream 3 draw. They must never change.
 GOLDEN = [18, 14, 15, 19, 19, 12, 10, 13, 16, 13, 18, 18, 11, 17, 2, 17, 19, 19, 18, 15]
@@ -22,3 +26,9 @@ def textbook_reweight(distribution: NDArray[np.float64], temperature: float) -> 
     weights = np.exp(np.log(distribution) / temperature)
     reweighted: NDArray[np.float64] = weights / np.sum(weights)
     return reweighted
+
+
+def numpy_uniforms(seed: int, count: int, stream: int = 0) -> list[float]:
+    """Compute the uniform numbers of the project from the integers of numpy."""
+    rng = PCG64(SeedSequence(seed, spawn_key=(stream,) if stream else ()))
+    return [(int(raw) >> 11) / 2**53 for raw in rng.random_raw(count)]

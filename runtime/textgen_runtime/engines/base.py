@@ -8,97 +8,40 @@ To write an engine, implement ``Engine`` and add it to ``opening.py``. An engine
 - keep no state between calls, so that threads may share it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 from textgen_runtime.sampling.sampler import Sampler
+
+from .state import FloatBuffer, State, StoredBuffer, float_buffer
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from textgen_runtime.model_file.network import Network
+    from textgen_runtime.sampling.automata import Constraint, Stops
 
-# A contiguous float32 object with the buffer protocol: a numpy array, a memoryview of format "f", or an array
-# of the native engine.
-FloatBuffer: TypeAlias = Any
+# With the names of state.py, for other rooms to import from here.
+__all__ = [
+    "Ending",
+    "Engine",
+    "FloatBuffer",
+    "Generated",
+    "Guide",
+    "Lane",
+    "Measurements",
+    "State",
+    "StoredBuffer",
+    "float_buffer",
+]
 
-# The reason why a lane ended; None if it has not ended.
-Ending: TypeAlias = Literal["length"]
-
-NO_LANES_ERROR = "lanes must not be empty"
-SHARED_SAMPLER_ERROR = "each lane must have its own sampler"
-
-
-class State(Mapping[str, "NDArray[np.float32]"]):
-    """The recurrent state of a model: read-only arrays by name.
-
-    The model file declares the arrays. An LSTM has ``hidden`` and ``cell``. Each item is a float32 numpy
-    array of shape [layers, batch, units]. Reading an item imports numpy. Reading ``buffers`` does not.
-
-    Args:
-        buffers: Contiguous float32 buffers of shape [layers, batch, units], by name. They are not copied and
-            must not change later: generations and their copies share them.
-
-    Attributes:
-        buffers: The buffers by name.
-    """
-
-    __slots__ = ("buffers",)
-
-    def __init__(self, buffers: Mapping[str, FloatBuffer]) -> None:
-        self.buffers = dict(buffers)
-
-    def __getitem__(self, name: str) -> "NDArray[np.float32]":
-        import numpy as np
-
-        return np.asarray(memoryview(self.buffers[name]).toreadonly())
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.buffers)
-
-    def __len__(self) -> int:
-        return len(self.buffers)
-
-    def __repr__(self) -> str:
-        return f"State({', '.join(self.buffers)})"
-
-    # Mapping.__eq__ would compare numpy arrays, whose truth value is ambiguous.
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
-
-    def __copy__(self) -> "State":
-        return self
-
-    def __reduce__(self) -> "tuple[type[State], tuple[dict[str, StoredBuffer]]]":
-        return State, ({name: StoredBuffer(buffer) for name, buffer in self.buffers.items()},)
-
-
-class StoredBuffer:
-    """A buffer in a form that pickle can store. It is unpickled as a memoryview.
-
-    Args:
-        buffer: A contiguous float32 buffer.
-    """
-
-    __slots__ = ("_buffer",)
-
-    def __init__(self, buffer: FloatBuffer) -> None:
-        self._buffer = memoryview(buffer)
-
-    def __reduce__(self) -> tuple[Callable[..., FloatBuffer], tuple[bytes, tuple[int, ...]]]:
-        return float_buffer, (self._buffer.tobytes(), tuple(self._buffer.shape or ()))
-
-
-def float_buffer(content: bytes, shape: Sequence[int]) -> FloatBuffer:
-    """Return a new float32 memoryview.
-
-    Args:
-        content: The values, as float32 in native byte order.
-        shape: The shape.
-    """
-    # The type stub of cast accepts only a list.
-    return memoryview(bytearray(content)).cast("f", list(shape))
+# Why a lane ended.
+# - "length": it has as many tokens as it may have;
+# - "stop": its last tokens are a stop text;
+# - "constraint": its text matches the constraint, and ends there;
+# - "mismatch": its text cannot match the constraint. Only a lane that draws unmasked ends so.
+Ending: TypeAlias = Literal["length", "stop", "constraint", "mismatch"]
 
 
 class Measurements:
@@ -131,53 +74,75 @@ class Measurements:
             self.latencies += other.latencies or []
 
 
+class Guide(NamedTuple):
+    """The stop texts and the constraint of a lane, and how far its text has advanced in both.
+
+    To continue a lane in another call, pass the guide of its ``Generated``.
+
+    Attributes:
+        stops: The stop texts, or None. The lane ends after the first one.
+        stop_state: The state of ``stops`` before the next token. 0 is the state of a new text, and of a text
+            that a stop text has just ended.
+        constraint: What the text must match, or None.
+        constraint_state: The state of ``constraint`` before the next token. 0 is the state of a new text.
+        must_end: Whether the text must match by the end of ``Lane.length``. If False, the length can cut a
+            text that does not match yet.
+        masked: Whether tokens that the constraint forbids are never drawn before the text matches. If False,
+            the lane draws as if it had no constraint, and ends with ``"mismatch"`` before the first token
+            after which no text can match.
+    """
+
+    stops: "Stops | None" = None
+    stop_state: int = 0
+    constraint: "Constraint | None" = None
+    constraint_state: int = 0
+    must_end: bool = False
+    masked: bool = True
+
+
 class Lane(NamedTuple):
     """The input of ``Engine.generate`` for one text.
 
     Attributes:
-        sampler: The sampler that draws. Its position advances by one per token.
+        sampler: The sampler that draws. Its position advances by one per draw.
         logits: Logits of the next token: float32 of shape [vocabulary_size].
         state: The state before the next token, of batch size 1.
         length: The number of tokens until the lane ends, 1 or more.
+        guide: The stop texts and the constraint, or None for neither.
+        logprobs: Whether to return the log-probability of each token.
     """
 
     sampler: Sampler
     logits: FloatBuffer
     state: State
     length: int
+    guide: Guide | None = None
+    logprobs: bool = False
 
 
 class Generated(NamedTuple):
     """The output of ``Engine.generate`` for one lane.
 
     Attributes:
-        tokens: The drawn tokens.
+        tokens: The drawn tokens, with those of a stop text that ended the lane.
         logits: Logits of the next token: float32 of shape [vocabulary_size].
         state: The state after the last token, of batch size 1.
         ending: Why the lane ended, or None if it has not ended.
+        guide: The guide of the lane with its new states, or None if the lane has none.
+        logprobs: The natural logarithm of the probability of each token, or None if the lane does not ask
+            for it. The probability is that of the model: at temperature 1, before the constraint and the
+            filters of the sampler.
+        stop_length: The number of tokens of the stop text that ended the lane, or 0. They can begin in an
+            earlier call.
     """
 
     tokens: Sequence[int]
     logits: FloatBuffer
     state: State
     ending: Ending | None
-
-
-def check_lanes(lanes: Sequence[Lane], steps: int) -> None:
-    """Check the lanes and the steps of a call of ``Engine.generate``.
-
-    Raises:
-        ValueError: If one is invalid.
-    """
-    if steps < 0:
-        raise ValueError(f"steps must be 0 or more, not {steps}")
-    if not lanes:
-        raise ValueError(NO_LANES_ERROR)
-    if len({id(lane.sampler) for lane in lanes}) != len(lanes):
-        raise ValueError(SHARED_SAMPLER_ERROR)
-    for lane in lanes:
-        if lane.length < 1:
-            raise ValueError(f"the length of a lane must be 1 or more, not {lane.length}")
+    guide: Guide | None = None
+    logprobs: Sequence[float] | None = None
+    stop_length: int = 0
 
 
 class Engine(Protocol):
@@ -251,7 +216,14 @@ class Engine(Protocol):
         """Generate up to ``steps`` tokens for each lane.
 
         Each step draws a token of every lane from its logits and runs the network on it. A lane ends after
-        ``Lane.length`` tokens; the others continue. The tokens of a lane are independent of the other lanes.
+        ``Lane.length`` tokens, or where its ``Guide`` ends it; the others continue. The tokens of a lane are
+        independent of the other lanes.
+
+        If one token gives several reasons to end, the stop text comes first, then the constraint, then the
+        length. A text that matches its constraint and that no token may follow ends at once. Any other text
+        that matches ends before the first drawn token that the constraint forbids, and so does a text that
+        does not match, if it draws unmasked. That token is dropped: the position of the sampler advances, but
+        the tokens, the state and the filters do not contain it.
 
         Args:
             lanes: 1 or more lanes, each with a separate sampler.
@@ -262,9 +234,12 @@ class Engine(Protocol):
             One ``Generated`` per lane, in order.
 
         Raises:
-            SamplingError: If the logits contain NaN or +inf, or if a random stream has too few numbers left.
-                The samplers may have advanced: the caller must reset their positions.
-            ValueError: If a shape or ``steps`` is wrong, or if two lanes share a sampler.
+            SamplingError: If the logits contain NaN or +inf, if no token is left to draw, if a random stream
+                has too few numbers left, or if a constraint needs more tokens than the length of its lane.
+                The samplers may have advanced: the caller must reset their positions and filter states.
+            ValueError: If a shape or ``steps`` is wrong, if two lanes share a sampler, or if a guide has
+                another vocabulary size than the model, or a state that does not exist.
+            TypeError: If a guide is not a ``Guide``.
             ModelFileError: As for ``forward``.
         """
         ...

@@ -3,6 +3,7 @@
 from libc.stdint cimport int32_t, int64_t
 
 from textgen_runtime.model_file.c_model_file cimport textgen_description, textgen_error
+from textgen_runtime.sampling.automata cimport textgen_constraint, textgen_stops
 from textgen_runtime.sampling.c_sampler cimport textgen_sampler
 
 
@@ -50,8 +51,6 @@ cdef extern from "pack.h" nogil:
 
 
 cdef extern from "generate.h" nogil:
-    ctypedef enum textgen_ending:
-        TEXTGEN_REACHED_LENGTH
     ctypedef struct textgen_token_lane:
         textgen_sampler *sampler
         float **state
@@ -60,13 +59,20 @@ cdef extern from "generate.h" nogil:
         int64_t length
         int64_t generated
         int64_t ending
+        const textgen_constraint *constraint
+        int64_t constraint_state
+        bint must_end
+        bint masked
+        const textgen_stops *stops
+        int64_t stop_state
+        int64_t stop_length
+        double *logprobs
     ctypedef struct textgen_measurements:
         int64_t steps
         int64_t model_ns
         int64_t sampler_ns
         double entropy
         int64_t *latencies
-        double (*log)(double) noexcept nogil
     size_t textgen_slots_size(const textgen_network *network, size_t lanes, size_t logit_steps)
     void textgen_forward(
         const textgen_network *network,

@@ -10,7 +10,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cpython.number cimport PyNumber_Index
-from libc.math cimport INFINITY, log
+from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
@@ -30,9 +30,9 @@ from .c_core cimport (
 )
 from textgen_runtime.model_file.c_model_file cimport TEXTGEN_OK, TEXTGEN_STATE_ARRAYS, textgen_error
 from .kernels cimport find_kernels
-from .lanes cimport Lanes, StateLayout
+from .lanes cimport Lanes, StateLayout, new_lanes
 from textgen_runtime.model_file.reader cimport ERROR_SIZE, ModelFile, raise_error
-from textgen_runtime.sampling.reweighting cimport checked
+from textgen_runtime.sampling.c_sampler cimport textgen_filters_size, textgen_sampler_scratch
 
 
 cdef extern from "Python.h":
@@ -112,7 +112,7 @@ cdef class CoreNetwork:
     cdef bytearray new_workspace(self, object lanes, object logit_steps):
         # textgen_slots_size could overflow, so check an upper bound of its result with Python ints.
         cdef object outputs = self.network.padded_units + self.network.padded_vocabulary
-        outputs += 2 * self.network.vocabulary + self.network.embedding_size
+        outputs += 2 * textgen_sampler_scratch(self.network.vocabulary) + self.network.embedding_size
         cdef object steps = <object>self.network.lstm_count + logit_steps
         if 2 * lanes * steps * outputs * sizeof(float) > PY_SSIZE_T_MAX:
             raise MemoryError
@@ -234,39 +234,39 @@ cdef class CoreNetwork:
             A list of ``Generated``. Their logits and states share no memory with the arguments.
 
         Raises:
-            ValueError: If there is no lane, if ``steps`` or a shape is wrong, or if two lanes share a
-                sampler.
-            TypeError: If a lane, a sampler or a state is of the wrong type.
-            SamplingError: If logits are invalid, or if a random stream has too few numbers left. In the
-                second case no lane draws.
+            ValueError: If there is no lane, if ``steps`` or a shape is wrong, if two lanes share a sampler,
+                or if a guide is invalid.
+            TypeError: If a lane, a sampler, a state or a guide is of the wrong type.
+            SamplingError: If logits are invalid or no token is left to draw. Also, before any lane draws: if
+                a random stream has too few numbers left, if a sampler's filters do not fit the vocabulary,
+                or if a constraint needs more tokens than the length of its lane.
         """
         # A copy of the list, so that no other thread changes it after the check.
-        cdef Lanes batch = Lanes(list(lanes), self.layout, self.network.vocabulary, steps)
+        cdef size_t vocabulary = self.network.vocabulary
+        cdef Lanes batch = new_lanes(
+            list(lanes), self.layout, vocabulary, steps, textgen_filters_size(vocabulary)
+        )
         cdef bytearray workspace_memory = self.new_workspace(batch.count, 1)
         cdef void *workspace = PyByteArray_AS_STRING(workspace_memory)
         cdef textgen_measurements measured
         cdef textgen_measurements *measured_pointer = NULL
         cdef bytearray latencies = None
-        cdef int64_t error_code
         memset(&measured, 0, sizeof(measured))
-        measured.log = log
         if measurements is not None:
             measured_pointer = &measured
             if measurements.latencies is not None:
                 latencies = new_memory(batch.max_steps(steps) * sizeof(int64_t))
                 measured.latencies = <int64_t *>PyByteArray_AS_STRING(latencies)
-        # Create no Python object while the locks are held. An allocation can run the garbage collector, and a
-        # finalizer may need one of the locks.
-        batch.acquire()
-        error_code = batch.copy_samplers(steps)
-        if error_code == 0:
+        # Create no Python object while the samplers are locked: see lane_samplers.pxd.
+        batch.samplers.acquire()
+        if batch.samplers.copy():
             with nogil:
                 textgen_generate_tokens(
                     self.network, batch.items, batch.count, steps, workspace, measured_pointer
                 )
-            batch.store_samplers()
-        batch.release()
-        checked(error_code)
+            batch.samplers.store()
+        batch.samplers.release()
+        batch.samplers.raise_copy_error()
         batch.raise_lane_error()
         if measurements is not None:
             add_measured(measurements, batch.generated(), &measured)

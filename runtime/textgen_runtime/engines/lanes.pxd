@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t
 
 from .c_core cimport textgen_token_lane
-from textgen_runtime.sampling.c_sampler cimport textgen_sampler
+from .lane_samplers cimport LaneSamplers
 
 
 # The arrays of the state: their names, and the dimensions that all of them share.
@@ -24,35 +24,49 @@ cdef class StateLayout:
 cdef class Lanes:
     cdef Py_ssize_t count
     cdef textgen_token_lane *items
-    # The C loop draws with copies of the samplers. If the process forks during the loop, the
-    # samplers of the child are unchanged.
-    cdef textgen_sampler *copies
-    # The samplers sorted by address. All calls lock them in this order, which prevents deadlocks.
-    cdef void **ordered
-    # The memory of `items`, `copies` and `ordered`.
+    # The memory of `items`.
     cdef bytearray memory
+    # The ``Lane`` objects. Their guides keep the automata alive that the C loop reads.
+    cdef list lanes
     # The memory of the tokens of all lanes.
     cdef bytearray tokens
+    # The memory of the log-probabilities of each lane that asks for them.
+    cdef list logprobs
     cdef Py_ssize_t vocabulary
     # Bytes of the logits and the state of one lane, which share a block of memory.
     cdef Py_ssize_t lane_bytes
-    cdef list samplers
+    cdef LaneSamplers samplers
     cdef list logits
     cdef list states
-    cdef int add(self, Py_ssize_t i, object lane, StateLayout layout) except -1
-    cdef int order_samplers(self) except -1
+    cdef int fill(
+        self,
+        list lanes,
+        StateLayout layout,
+        Py_ssize_t vocabulary,
+        int64_t steps,
+        size_t filters_size,
+    ) except -1
+    cdef int add(self, Py_ssize_t i, object lane, StateLayout layout, int64_t steps) except -1
     cdef int allocate_tokens(self, int64_t steps) except -1
     # Return the number of steps of the longest lane.
     cdef int64_t max_steps(self, int64_t steps) noexcept
-    # Lock and unlock all samplers. The calls between them are: `copy_samplers`, the C loop, `store_samplers`.
-    cdef void acquire(self) noexcept
-    cdef void release(self) noexcept
-    # Return 0, or an error code if the random stream of a lane ends within these steps.
-    cdef int64_t copy_samplers(self, int64_t steps) noexcept
-    cdef void store_samplers(self) noexcept
     # Raise SamplingError if a lane ended with an error.
     cdef int raise_lane_error(self) except -1
     # Return the number of generated tokens of all lanes.
     cdef int64_t generated(self) noexcept
     # Return a list of ``Generated``.
     cdef list results(self)
+
+
+# Return the lanes of one call.
+#
+# `lanes` is a list of ``Lane``, each with a separate sampler; `layout` the layout of their states; `steps`
+# the maximum number of tokens per lane; `filters_size` the size in bytes of a sampler's filters, for this
+# vocabulary size.
+#
+# Raises ValueError if there is no lane, if a shape or a length is wrong, if `steps` is negative, if two lanes
+# share a sampler, or if a guide is invalid; SamplingError if a text cannot match within its length; TypeError
+# if a lane, a sampler, a state or a guide is of the wrong type.
+cdef Lanes new_lanes(
+    list lanes, StateLayout layout, Py_ssize_t vocabulary, int64_t steps, size_t filters_size
+)

@@ -8,17 +8,17 @@ objects and one block of memory. One further block holds the structs of all lane
 cimport cython
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cpython.number cimport PyNumber_Index
-from libc.stdint cimport INT64_MAX, int64_t, uintptr_t
-from libc.stdlib cimport qsort
+from libc.stdint cimport INT64_MAX, int64_t
 from libc.string cimport memset
 
 from textgen_runtime.sampling.buffers cimport FloatArray, array_at, copy_buffer, new_array, new_memory
-from .c_core cimport TEXTGEN_REACHED_LENGTH, textgen_token_lane
-from textgen_runtime.sampling.c_sampler cimport TEXTGEN_SAMPLER_EXHAUSTED, textgen_sampler
+from .c_core cimport textgen_token_lane
+from .guides cimport advanced_guide, set_guide
+from .lane_samplers cimport new_lane_samplers
 from textgen_runtime.sampling.reweighting cimport checked
-from textgen_runtime.sampling.sampler cimport Sampler
 
-from .base import NO_LANES_ERROR, SHARED_SAMPLER_ERROR, Generated, State
+from ._lane_checks import NO_LANES_ERROR
+from .base import Generated, State
 
 
 cdef extern from "Python.h":
@@ -27,6 +27,9 @@ cdef extern from "Python.h":
 
 # A longer lane could not end: a random stream has fewer numbers.
 cdef object MAX_LENGTH = INT64_MAX
+
+# By textgen_ending.
+cdef tuple ENDINGS = (None, "length", "stop", "constraint", "mismatch")
 
 
 @cython.final
@@ -92,77 +95,68 @@ cdef object new_state(dict buffers):
     return state
 
 
-cdef int compare_addresses(const void *a, const void *b) noexcept nogil:
-    cdef uintptr_t first = (<const uintptr_t *>a)[0]
-    cdef uintptr_t second = (<const uintptr_t *>b)[0]
-    return (first > second) - (first < second)
+cdef bytearray new_logprobs(textgen_token_lane *lane, int64_t steps):
+    """Return memory for the log-probabilities of a lane, and let the lane write to it."""
+    cdef object count = min(lane.length, steps)
+    cdef bytearray memory = new_memory(count * sizeof(double))
+    lane.logprobs = <double *>PyByteArray_AS_STRING(memory)
+    return memory
 
 
 @cython.final
 cdef class Lanes:
     """The lanes of one call, with copies of all memory that the call may change.
 
-    Args:
-        lanes: A list of ``Lane``, each with a separate sampler.
-        layout: The layout of their states.
-        vocabulary: The vocabulary size.
-        steps: The maximum number of tokens per lane.
-
-    Raises:
-        ValueError: If there is no lane, if a shape or a length is wrong, if ``steps`` is negative, or if two
-            lanes share a sampler.
-        TypeError: If a lane, a sampler or a state is of the wrong type.
+    Create it with ``new_lanes``.
     """
 
-    def __cinit__(self, list lanes, StateLayout layout, Py_ssize_t vocabulary, int64_t steps):
+    cdef int fill(
+        self,
+        list lanes,
+        StateLayout layout,
+        Py_ssize_t vocabulary,
+        int64_t steps,
+        size_t filters_size,
+    ) except -1:
         cdef Py_ssize_t i
         self.count = len(lanes)
         if steps < 0:
             raise ValueError(f"steps must be 0 or more, not {steps}")
         if self.count == 0:
             raise ValueError(NO_LANES_ERROR)
-        self.memory = new_memory(
-            self.count * (sizeof(textgen_token_lane) + sizeof(textgen_sampler) + sizeof(void *))
-        )
+        self.memory = new_memory(self.count * sizeof(textgen_token_lane))
         self.items = <textgen_token_lane *>PyByteArray_AS_STRING(self.memory)
-        self.copies = <textgen_sampler *>(self.items + self.count)
-        self.ordered = <void **>(self.copies + self.count)
-        self.samplers, self.logits, self.states = [], [], []
+        self.samplers = new_lane_samplers(self.count, vocabulary, filters_size)
+        self.lanes, self.logits, self.states, self.logprobs = lanes, [], [], []
         self.vocabulary, self.lane_bytes = vocabulary, (vocabulary + layout.size(1)) * sizeof(float)
         for i in range(self.count):
-            self.add(i, lanes[i], layout)
-        self.order_samplers()
+            self.add(i, lanes[i], layout, steps)
+        self.samplers.order()
         self.allocate_tokens(steps)
+        return 0
 
-    cdef int add(self, Py_ssize_t i, object lane, StateLayout layout) except -1:
+    cdef int add(self, Py_ssize_t i, object lane, StateLayout layout, int64_t steps) except -1:
         cdef textgen_token_lane *item = &self.items[i]
         cdef bytearray memory
         cdef FloatArray logits
         if not isinstance(lane, tuple):
             raise TypeError(f"a lane must be a Lane, not {type(lane).__name__}")
-        sampler, lane_logits, state, length = <tuple>lane
-        if not isinstance(sampler, Sampler):
-            raise TypeError(f"the sampler of a lane must be a Sampler, not {type(sampler).__name__}")
+        sampler, lane_logits, state, length, guide, logprobs = <tuple>lane
         length = PyNumber_Index(length)
         if length < 1:
             raise ValueError(f"the length of a lane must be 1 or more, not {length}")
+        item.length = min(length, MAX_LENGTH)
+        item.sampler = self.samplers.add(sampler, min(item.length, steps))
         memory = PyByteArray_FromStringAndSize(NULL, self.lane_bytes)
         logits = array_at(memory, 0, 1, self.vocabulary, 1, 1)
         copy_buffer(lane_logits, logits, "the logits")
-        self.samplers.append(sampler)
+        item.logits = logits.data
         self.logits.append(logits)
         self.states.append(layout.copy_state(state, 1, memory, self.vocabulary, item.state))
-        item.sampler, item.logits = &self.copies[i], logits.data
-        item.length = min(length, MAX_LENGTH)
-        self.ordered[i] = <void *>sampler
-        return 0
-
-    cdef int order_samplers(self) except -1:
-        cdef Py_ssize_t i
-        qsort(self.ordered, self.count, sizeof(void *), compare_addresses)
-        for i in range(1, self.count):
-            if self.ordered[i] == self.ordered[i - 1]:
-                raise ValueError(SHARED_SAMPLER_ERROR)
+        item.logprobs, item.stop_length = NULL, 0
+        set_guide(item, guide, self.vocabulary)
+        if logprobs:
+            self.logprobs.append(new_logprobs(item, steps))
         return 0
 
     cdef int allocate_tokens(self, int64_t steps) except -1:
@@ -185,29 +179,6 @@ cdef class Lanes:
             longest = max(longest, min(self.items[i].length, steps))
         return longest
 
-    cdef void acquire(self) noexcept:
-        cdef Py_ssize_t i
-        for i in range(self.count):
-            (<Sampler>self.ordered[i]).acquire()
-
-    cdef void release(self) noexcept:
-        cdef Py_ssize_t i
-        for i in range(self.count):
-            (<Sampler>self.ordered[i]).release()
-
-    cdef int64_t copy_samplers(self, int64_t steps) noexcept:
-        cdef Py_ssize_t i
-        for i in range(self.count):
-            self.copies[i] = (<textgen_sampler *>(<Sampler>self.samplers[i]).core)[0]
-            if self.copies[i].rng.position > INT64_MAX - min(self.items[i].length, steps):
-                return TEXTGEN_SAMPLER_EXHAUSTED
-        return 0
-
-    cdef void store_samplers(self) noexcept:
-        cdef Py_ssize_t i
-        for i in range(self.count):
-            (<textgen_sampler *>(<Sampler>self.samplers[i]).core).rng = self.copies[i].rng
-
     cdef int raise_lane_error(self) except -1:
         cdef Py_ssize_t i
         for i in range(self.count):
@@ -229,6 +200,29 @@ cdef class Lanes:
         for i in range(self.count):
             item = &self.items[i]
             tokens = [item.tokens[j] for j in range(item.generated)]
-            ending = "length" if item.ending == TEXTGEN_REACHED_LENGTH else None
-            generated.append(new_tuple(Generated, (tokens, self.logits[i], self.states[i], ending)))
+            logprobs = None
+            if item.logprobs != NULL:
+                logprobs = [item.logprobs[j] for j in range(item.generated)]
+            _, _, _, _, guide, _ = <tuple>self.lanes[i]
+            if guide is not None:
+                guide = advanced_guide(guide, item)
+            values = (
+                tokens,
+                self.logits[i],
+                self.states[i],
+                ENDINGS[item.ending],
+                guide,
+                logprobs,
+                item.stop_length,
+            )
+            generated.append(new_tuple(Generated, values))
         return generated
+
+
+cdef Lanes new_lanes(
+    list lanes, StateLayout layout, Py_ssize_t vocabulary, int64_t steps, size_t filters_size
+):
+    # Not the constructor: it would convert the arguments to Python objects.
+    cdef Lanes created = Lanes.__new__(Lanes)
+    created.fill(lanes, layout, vocabulary, steps, filters_size)
+    return created

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from textgen_runtime.model_file.reader import ModelFile
 
-from .base import FloatBuffer, Generated, Lane, Measurements, State, check_lanes
+from ._lane_checks import check_lanes
+from .base import FloatBuffer, Generated, Lane, Measurements, State
 from .core import CoreNetwork
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class NativeEngine:
         thread_count = min(self._threads, len(lanes))
         if thread_count <= 1:
             return self.core.generate(lanes, steps, measurements)
-        check_lanes(lanes, steps)
+        check_lanes(lanes, steps, self.vocabulary_size)
         bounds = [len(lanes) * i // thread_count for i in range(thread_count + 1)]
 
         def generate_share(i: int) -> tuple[list[Generated], Measurements | None]:

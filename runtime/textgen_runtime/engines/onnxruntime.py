@@ -13,10 +13,11 @@ from textgen_runtime.model_file.graph_names import LOGITS, NEXT, TOKEN
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import Network
 from textgen_runtime.sampling.distributions import entropy
-from textgen_runtime.sampling.sampler import softmax
 
+from ._lane_checks import check_lanes
 from ._onnx_session import read_state_shapes, session_options
-from .base import Generated, Lane, Measurements, State, check_lanes
+from ._python_lanes import GuidedDraws, check_arrays
+from .base import Ending, Generated, Lane, Measurements, State
 
 # Steps of a chunk of one lane: a few milliseconds for a small model.
 CHUNK_STEPS = 256
@@ -109,53 +110,55 @@ class OnnxEngine:
     def generate(
         self, lanes: Sequence[Lane], steps: int, measurements: Measurements | None = None
     ) -> list[Generated]:
-        check_lanes(lanes, steps)
+        check_lanes(lanes, steps, self.vocabulary_size)
         for lane in lanes:
-            self._check_lane(lane)
+            check_arrays(lane, self.vocabulary_size, self._state)
         # One lane after the other: onnxruntime rounds a batch differently from a single lane, and lanes must
         # be independent of each other.
         return [self._generate_one(lane, steps, measurements) for lane in lanes]
 
-    def _check_lane(self, lane: Lane) -> None:
-        if np.shape(lane.logits) != (self.vocabulary_size,):
-            raise ValueError(
-                f"the logits must be of shape {(self.vocabulary_size,)}, not {np.shape(lane.logits)}"
-            )
-        for name, (layers, units) in self._state.items():
-            if name not in lane.state.buffers:
-                raise ValueError(f"the state must have the arrays {', '.join(self._state)}")
-            shape = np.shape(lane.state.buffers[name])
-            if shape != (layers, 1, units):
-                raise ValueError(
-                    f"the state array {name!r} must be of shape {(layers, 1, units)}, not {shape}"
-                )
-
     def _generate_one(self, lane: Lane, steps: int, measurements: Measurements | None) -> Generated:
-        sampler, latencies = lane.sampler, list[int]()
+        guided = None if lane.guide is None and not lane.logprobs else GuidedDraws(lane)
+        # Without a guide, a step costs no further Python calls.
+        draw = lane.sampler.draw if guided is None else guided.draw
+        tokens, latencies = list[int](), list[int]()
         logits = self._mask_never_drawn(np.asarray(lane.logits))
         inputs = self._arrays(lane.state)
         inputs[TOKEN] = token_input = np.empty((1, 1), np.int64)
-        tokens = []
         for _ in range(min(steps, lane.length)):
+            if guided is not None and guided.ending is not None:
+                break
             if measurements is None:
-                token_input[0, 0] = token = sampler.draw(logits)
+                token_input[0, 0] = token = draw(logits)
+                if token < 0:
+                    break
                 outputs = self._step(inputs)
             else:
-                bits = entropy(softmax(logits, sampler.temperature))
+                candidates = logits if guided is None else guided.masked(logits)
+                bits = entropy(lane.sampler.probabilities(candidates))
                 start = perf_counter_ns()
-                token_input[0, 0] = token = sampler.draw(logits)
+                token_input[0, 0] = token = draw(logits)
                 drawn = perf_counter_ns()
+                measurements.add(token >= 0, 0.0, 1e-9 * (drawn - start), bits)
+                if token < 0:
+                    break
                 outputs = self._step(inputs)
                 end = perf_counter_ns()
                 latencies.append(end - start)
-                measurements.add(1, 1e-9 * (end - drawn), 1e-9 * (drawn - start), bits)
+                measurements.add(0, 1e-9 * (end - drawn), 0.0, 0.0)
             tokens.append(token)
             inputs.update(self._next_state(outputs))
             logits = self._mask_never_drawn(outputs[0][0, 0])
         if measurements is not None and measurements.latencies is not None:
             measurements.latencies += latencies
         del inputs[TOKEN]
-        return Generated(tokens, logits, State(inputs), "length" if len(tokens) == lane.length else None)
+        ending: Ending | None = "length" if len(tokens) == lane.length else None
+        if guided is None:
+            return Generated(tokens, logits, State(inputs), ending)
+        ending = guided.ending or ending
+        return Generated(
+            tokens, logits, State(inputs), ending, guided.guide, guided.logprobs, guided.stop_length
+        )
 
     def _arrays(self, state: State) -> dict[str, NDArray[Any]]:
         """Return the arrays of a state in a new dict."""

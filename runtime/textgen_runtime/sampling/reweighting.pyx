@@ -9,7 +9,7 @@ numpy if they return arrays.
 """
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
-from libc.math cimport INFINITY, isfinite, log
+from libc.math cimport INFINITY, isfinite
 from libc.stdint cimport int64_t
 
 from .buffers cimport RealBuffer
@@ -59,7 +59,7 @@ cdef int64_t draw_row_with(
 cdef double entropy_row(
     const float *logits, Py_ssize_t size, double temperature, double *exp_logits
 ) noexcept nogil:
-    return textgen_entropy_float(logits, size, temperature, exp_logits, exp64, log)
+    return textgen_entropy_float(logits, size, temperature, exp_logits, exp64)
 
 
 cdef int64_t checked(int64_t result) except? -1:

@@ -87,6 +87,10 @@ class Tokenizer(Protocol):
         """Return the number of tokens in the vocabulary."""
         ...
 
+    def __hash__(self) -> int:
+        """Return a hash that equal tokenizers share."""
+        ...
+
     def can_encode(self, text: str) -> bool:
         """Return whether a normalized text can be encoded without the unknown symbol."""
         ...

@@ -40,12 +40,17 @@ def draw_many(Sampler sampler, list numbers, int count):
     cdef float logits[8]
     for i in range(len(numbers)):
         logits[i] = numbers[i]
+    cdef int64_t token = 0
+    cdef int error
     tokens = []
-    sampler.reserve(len(numbers))
     for _ in range(count):
         sampler.acquire()
-        tokens.append(checked(sampler.draw_row(logits, len(numbers), True)))
+        error = sampler.reserve(len(numbers))
+        if error == 0:
+            token = sampler.draw_row(logits, len(numbers), True)
         sampler.release()
+        sampler.raise_error(error, len(numbers))
+        tokens.append(checked(token))
     return tokens
 """
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.random import PCG64, SeedSequence
 from numpy.typing import NDArray
 from scipy import stats
 from textgen_runtime import Sampler, SamplingError, reweight, softmax
@@ -18,21 +17,14 @@ from tests.helpers.sampler_cases import (
     GOLDEN,
     GOLDEN_SUBSTREAM_3,
     LOGITS,
+    SIGNIFICANCE,
     finite_logits,
+    numpy_uniforms,
     temperatures,
     textbook_reweight,
 )
 
-# Probability of a false failure of a statistical test. The seeds are fixed.
-SIGNIFICANCE = 1e-3
-
 uniforms = st.floats(0.0, 1.0, exclude_max=True)
-
-
-def numpy_uniforms(seed: int, count: int, stream: int = 0) -> list[float]:
-    """Compute the uniform numbers of the project from the integers of numpy."""
-    rng = PCG64(SeedSequence(seed, spawn_key=(stream,) if stream else ()))
-    return [(int(raw) >> 11) / 2**53 for raw in rng.random_raw(count)]
 
 
 @pytest.mark.parametrize("temperature", [0.2, 0.5, 1.0, 1.2, 3.0])

@@ -1,0 +1,59 @@
+/* The C library's log differs between systems in the last bit. This one uses only operations whose rounding
+ * IEEE 754 defines. */
+
+#include "log64.h"
+#include "exact.h"
+
+#include <stdint.h>
+#include <string.h>
+
+/* ln 2 in two parts. The first has 32 significant bits, so its product with an exponent is exact. */
+#define LN2_HIGH 6.93147180369123816490e-01
+#define LN2_LOW 1.90821492927058770002e-10
+
+/* a * b, rounded. */
+static double times(double a, double b) {
+    double product = a * b;
+    TEXTGEN_ROUND(product);
+    return product;
+}
+
+/* x = 2^n * (1 + f) with 1 + f from sqrt(1/2) to sqrt(2). With s = f / (2 + f),
+ *
+ *   log(1 + f) = 2 atanh(s) = 2s + s * R,  R = 2 s^2/3 + 2 s^4/5 + ..., a Taylor series, remainder below 1e-17,
+ *
+ * and 2s = f - f^2/2 + s * f^2/2, in which only small terms are rounded (as in FreeBSD's msun library). */
+double textgen_log64(double x) {
+    const uint64_t sqrt_half = 0x3FE6A09E667F3BCD;
+    double f, s, square, half, rest, n = 0.0;
+    uint64_t bits;
+    int64_t exponent;
+    if (x < 2.2250738585072014e-308) {
+        x *= 18014398509481984.0; /* 2^54: a subnormal number becomes normal */
+        n = -54.0;
+    }
+    memcpy(&bits, &x, sizeof bits);
+    exponent = (int64_t)((bits - sqrt_half) >> 52);
+    /* Below sqrt(1/2) the difference wraps around. */
+    exponent = exponent >= 2048 ? exponent - 4096 : exponent;
+    n += (double)exponent;
+    bits -= (uint64_t)exponent << 52;
+    memcpy(&f, &bits, sizeof f);
+    f -= 1.0;
+    s = f / (2.0 + f);
+    square = times(s, s);
+    rest = 2.0 / 21;
+    rest = 2.0 / 19 + times(rest, square);
+    rest = 2.0 / 17 + times(rest, square);
+    rest = 2.0 / 15 + times(rest, square);
+    rest = 2.0 / 13 + times(rest, square);
+    rest = 2.0 / 11 + times(rest, square);
+    rest = 2.0 / 9 + times(rest, square);
+    rest = 2.0 / 7 + times(rest, square);
+    rest = 2.0 / 5 + times(rest, square);
+    rest = 2.0 / 3 + times(rest, square);
+    rest = times(rest, square);
+    half = times(0.5 * f, f);
+    rest = times(s, half + rest) + times(n, LN2_LOW);
+    return times(n, LN2_HIGH) - ((half - rest) - f);
+}

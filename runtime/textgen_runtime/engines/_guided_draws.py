@@ -1,0 +1,101 @@
+"""The draws of one lane, for an engine whose loop is Python code. The C core has the same in generate.c."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textgen_runtime.sampling.automata import Constraint
+
+from .base import Ending, Guide, Lane
+
+NO_GUIDE = Guide()
+
+
+class GuidedDraws:
+    """Draws the tokens of one lane, and ends the lane where its guide does.
+
+    Args:
+        lane: The lane. Its guide is valid.
+
+    Attributes:
+        logprobs: The log-probabilities of the tokens, or None if the lane does not ask for them.
+        ending: Why the guide ended the lane, or None.
+        stop_length: The number of tokens of the stop text that ended the lane, or 0.
+    """
+
+    def __init__(self, lane: Lane) -> None:
+        self.logprobs: list[float] | None = [] if lane.logprobs else None
+        self.ending: Ending | None = None
+        self.stop_length = 0
+        self._sampler, self._guide, self._left = lane.sampler, lane.guide, lane.length
+        guide = NO_GUIDE if lane.guide is None else lane.guide
+        self._stops, self._stop_state = guide.stops, guide.stop_state
+        self._constraint, self._constraint_state = guide.constraint, guide.constraint_state
+        self._must_end, self._masked = guide.must_end, guide.masked
+        if self._constraint is not None and self._constraint.is_complete(self._constraint_state):
+            self.ending = "constraint"
+
+    @property
+    def guide(self) -> Guide | None:
+        """The guide of the lane after the tokens drawn so far."""
+        if self._guide is None:
+            return None
+        return self._guide._replace(stop_state=self._stop_state, constraint_state=self._constraint_state)
+
+    def masked(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return logits that are -inf at the tokens that the constraint forbids."""
+        if self._constraint is None or not self._masked:
+            return logits
+        return self._constraint.mask(logits, self._constraint_state, self._remaining())
+
+    def draw(self, logits: NDArray[np.float32]) -> int:
+        """Draw a token, and set ``ending`` if the guide ends the lane.
+
+        Args:
+            logits: The logits of the model, of shape [vocabulary_size].
+
+        Returns:
+            The token; or -1 if the lane ends before it.
+        """
+        if self._constraint is None:
+            token = self._sampler.draw(logits)
+        else:
+            token = self._draw_constrained(logits, self._constraint)
+        if token >= 0:
+            self._left -= 1
+            if self.logprobs is not None:
+                self.logprobs.append(log_probability(logits, token))
+            self.ending = self._ending_after(token)
+        return token
+
+    def _draw_constrained(self, logits: NDArray[np.float32], constraint: Constraint) -> int:
+        token = self._sampler.propose(self.masked(logits))
+        state = constraint.step(self._constraint_state, token, self._remaining())
+        if state < 0:
+            matches = constraint.is_accepting(self._constraint_state)
+            self.ending = "constraint" if matches else "mismatch"
+            return -1
+        self._sampler.accept(token)
+        self._constraint_state = state
+        return token
+
+    def _ending_after(self, token: int) -> Ending | None:
+        if self._stops is not None:
+            self._stop_state = self._stops.step(self._stop_state, token)
+            self.stop_length = self._stops.matched(self._stop_state)
+            if self.stop_length:
+                self._stop_state = 0
+                return "stop"
+        if self._constraint is not None and self._constraint.is_complete(self._constraint_state):
+            return "constraint"
+        return None
+
+    def _remaining(self) -> int | None:
+        return self._left if self._must_end else None
+
+
+def log_probability(logits: NDArray[np.float32], token: int) -> float:
+    """Return the natural logarithm of the softmax of logits, at one token."""
+    differences = logits.astype(np.float64) - logits[token]
+    # The logit of the token is finite, so the sum is 1 or more.
+    largest = differences.max()
+    return float(-largest - np.log(np.exp(differences - largest).sum()))

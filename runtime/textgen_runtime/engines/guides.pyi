@@ -1,0 +1,3 @@
+from .base import Guide
+
+def check_guide(guide: Guide | None, length: int, vocabulary_size: int) -> None: ...

@@ -1,0 +1,314 @@
+# cython: language_level=3, freethreading_compatible=True
+"""Finite automata over tokens: ``Stops`` finds the end of a text, ``Constraint`` allows its tokens.
+
+Both are tables of one row per state. A step is one lookup, in ``runtime/core/generate.c`` or here. They are
+immutable, so threads may share them.
+"""
+
+cimport cython
+from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytearray cimport PyByteArray_AS_STRING
+from cpython.number cimport PyNumber_Index
+from libc.stdint cimport INT32_MAX, INT64_MAX, int16_t, int32_t, int64_t, uint16_t
+from libc.string cimport memcpy
+
+from .automata_tables cimport fill_distances, fill_stops, make_trie
+from .buffers cimport RealBuffer, new_memory
+from .c_automata cimport (
+    textgen_constraint_accepting,
+    textgen_constraint_complete,
+    textgen_constraint_mask,
+    textgen_constraint_next,
+)
+
+from textgen_runtime.errors import SamplingError, quote
+
+
+# States have the numbers of an int16.
+MAX_STATES = 2**15
+# A table of 256 MiB.
+MAX_ENTRIES = 2**27
+
+
+cdef int64_t checked_index(str name, object value, Py_ssize_t size) except -1:
+    value = PyNumber_Index(value)
+    if not 0 <= value < size:
+        raise SamplingError(f"{name} must be from 0 to {size - 1}, not {quote(value)}")
+    return value
+
+
+cdef int check_table(str name, object states, object vocabulary) except -1:
+    if states > MAX_STATES or states * vocabulary > MAX_ENTRIES:
+        raise SamplingError(
+            f"{name} of {states} states and {vocabulary} tokens is too large: at most "
+            f"{MAX_STATES} states and {MAX_ENTRIES} table entries are supported"
+        )
+    return 0
+
+
+@cython.final
+cdef class Stops:
+    """Stop texts: finds, after each token, whether a text ends with one of them.
+
+    A text starts in state 0. ``step`` returns the state after a token.
+
+    Args:
+        texts: 1 or more stop texts, each a sequence of 1 or more tokens.
+        vocabulary_size: The number of tokens.
+
+    Attributes:
+        texts: The stop texts, sorted, without duplicates.
+        vocabulary_size: As above.
+        states: The number of states.
+
+    Raises:
+        SamplingError: If there is no text, if a text is empty, if a token is not in the vocabulary, or if the
+            texts together are too long.
+        TypeError: If a token is not an integer.
+
+    Source: A. Aho and M. Corasick, Efficient string matching, 1975. The goto and the failure functions are
+    combined in one table.
+    """
+
+    def __cinit__(self, texts, vocabulary_size):
+        cdef Py_ssize_t vocabulary = checked_index("vocabulary_size", vocabulary_size, MAX_ENTRIES + 1)
+        self.texts = tuple(sorted({checked_text(text, vocabulary) for text in texts}))
+        if not self.texts:
+            raise SamplingError("stop texts must not be empty: pass at least one text")
+        children, lengths = make_trie(self.texts)
+        self.states = len(children)
+        check_table("the automaton of the stop texts", self.states, vocabulary)
+        self.next_memory = new_memory(self.states * vocabulary * sizeof(int16_t))
+        self.matched_memory = new_memory(self.states * sizeof(uint16_t))
+        self.core.next = <int16_t *>PyByteArray_AS_STRING(self.next_memory)
+        self.core.matched = <uint16_t *>PyByteArray_AS_STRING(self.matched_memory)
+        self.core.vocabulary = vocabulary
+        self.depths = fill_stops(&self.core, children, lengths)
+
+    cdef int64_t checked_state(self, object state) except -1:
+        return checked_index("a state of the stop texts", state, self.states)
+
+    @property
+    def vocabulary_size(self):
+        return self.core.vocabulary
+
+    def step(self, state, token):
+        """Return the state after a token."""
+        cdef int64_t row = self.checked_state(state)
+        return self.core.next[
+            row * <int64_t>self.core.vocabulary + checked_index("a token", token, self.core.vocabulary)
+        ]
+
+    def matched(self, state):
+        """Return the length in tokens of the longest stop text that the text ends with, or 0."""
+        return self.core.matched[self.checked_state(state)]
+
+    def depth(self, state):
+        """Return how many of the last tokens may be the beginning of a stop text that is not yet complete.
+
+        This is the length of the longest proper prefix of a stop text that the text ends with.
+        """
+        return self.depths[self.checked_state(state)]
+
+    def __eq__(self, other):
+        if not isinstance(other, Stops):
+            return NotImplemented
+        return (self.texts, self.vocabulary_size) == (other.texts, other.vocabulary_size)
+
+    def __hash__(self):
+        return hash((self.texts, self.vocabulary_size))
+
+    def __repr__(self):
+        return f"Stops({quote(self.texts)}, {self.vocabulary_size})"
+
+    def __reduce__(self):
+        return Stops, (self.texts, self.vocabulary_size)
+
+
+cdef tuple checked_text(object text, Py_ssize_t vocabulary):
+    tokens = tuple([int(PyNumber_Index(token)) for token in text])
+    if not tokens:
+        raise SamplingError("a stop text must have at least one token")
+    for token in tokens:
+        if not 0 <= token < vocabulary:
+            raise SamplingError(
+                f"a stop text has token {quote(token)}, but the vocabulary has {vocabulary} tokens"
+            )
+    return tokens
+
+
+@cython.final
+cdef class Constraint:
+    """A finite automaton over tokens. The texts that it accepts are those that match.
+
+    A text starts in state 0, and may end in an accepting state. States from which no text can match any more
+    become unreachable.
+
+    Args:
+        transitions: A contiguous int16 buffer of shape [states, vocabulary_size], or flat: the state after
+            each token, or -1 if the token is not allowed.
+        accepting: For each state, whether the text matches if it ends there.
+
+    Attributes:
+        states: The number of states.
+        vocabulary_size: The number of tokens.
+        digest: The SHA-256 of the table, as 64 hexadecimal digits: equal constraints have the same digest.
+
+    Raises:
+        SamplingError: If no text matches, or if the table is too large or of another shape or type.
+    """
+
+    def __cinit__(self, transitions, accepting):
+        cdef list flags = [bool(flag) for flag in accepting]
+        cdef Py_ssize_t vocabulary
+        self.states = len(flags)
+        if not flags:
+            raise SamplingError("accepting must have at least one state")
+        self.next_memory = copy_transitions(transitions, self.states)
+        vocabulary = len(self.next_memory) // (self.states * <Py_ssize_t>sizeof(int16_t))
+        check_table("the constraint", self.states, vocabulary)
+        self.distance_memory = new_memory(self.states * sizeof(int32_t))
+        self.core.next = <int16_t *>PyByteArray_AS_STRING(self.next_memory)
+        self.core.distance = <int32_t *>PyByteArray_AS_STRING(self.distance_memory)
+        self.core.vocabulary = vocabulary
+        fill_distances(&self.core, flags)
+        if self.core.distance[0] == INT32_MAX:
+            raise SamplingError("no text matches the constraint: no accepting state can be reached")
+
+    cdef int64_t checked_state(self, object state) except -1:
+        return checked_index("a state of the constraint", state, self.states)
+
+    @property
+    def vocabulary_size(self):
+        return self.core.vocabulary
+
+    @property
+    def digest(self):
+        if self.hexadecimal_digest is None:
+            # Importing hashlib takes milliseconds.
+            import hashlib
+
+            shape = f"{self.states} {self.vocabulary_size}\n".encode()
+            content = b"".join([shape, self.next_memory, accepting_bytes(self)])
+            self.hexadecimal_digest = hashlib.sha256(content).hexdigest()
+        return self.hexadecimal_digest
+
+    def mask(self, logits, state, remaining=None):
+        """Return a copy of logits that is -inf at the forbidden tokens.
+
+        A token is forbidden if it is not allowed, or if the text could not end in time after it. In an
+        accepting state nothing is masked: there, the draw of a forbidden token ends the text before it, so
+        that the model decides where the text ends.
+
+        Args:
+            logits: A float32 buffer of shape [vocabulary_size].
+            state: The state before the token.
+            remaining: How many tokens the text may still have, including the next one. None for no limit.
+
+        Returns:
+            A new float32 array of shape [vocabulary_size].
+
+        Raises:
+            SamplingError: If a shape or an argument is wrong.
+        """
+        import numpy as np
+
+        cdef RealBuffer row = RealBuffer(logits, 1, "logits")
+        cdef int64_t row_state = self.checked_state(state)
+        cdef int64_t limit = checked_remaining(remaining)
+        if not row.is_float32 or row.size != self.vocabulary_size:
+            raise SamplingError(f"logits must be float32 of shape ({self.vocabulary_size},)")
+        cdef bytearray memory = new_memory(row.size * sizeof(float))
+        cdef float *masked = <float *>PyByteArray_AS_STRING(memory)
+        memcpy(masked, row.buffer.buf, row.size * sizeof(float))
+        textgen_constraint_mask(&self.core, row_state, limit, masked)
+        return np.frombuffer(memory, np.float32)
+
+    def step(self, state, token, remaining=None):
+        """Return the state after a token, or -1 if the token is forbidden, also in an accepting state.
+
+        Args:
+            state: The state before the token.
+            token: The token.
+            remaining: As for ``mask``.
+
+        Raises:
+            SamplingError: If an argument is out of range.
+        """
+        return textgen_constraint_next(
+            &self.core,
+            self.checked_state(state),
+            checked_index("a token", token, self.core.vocabulary),
+            checked_remaining(remaining),
+        )
+
+    def is_accepting(self, state):
+        """Return whether the text matches if it ends in this state."""
+        return textgen_constraint_accepting(&self.core, self.checked_state(state))
+
+    def is_complete(self, state):
+        """Return whether the text matches, and no token can follow."""
+        return textgen_constraint_complete(&self.core, self.checked_state(state))
+
+    def distance(self, state):
+        """Return the number of tokens to the nearest accepting state; 0 if the state is accepting.
+
+        It is 2**31 - 1 for a state from which no text can match. No text reaches such a state.
+        """
+        return max(0, self.core.distance[self.checked_state(state)])
+
+    def __eq__(self, other):
+        if not isinstance(other, Constraint):
+            return NotImplemented
+        cdef Constraint constraint = other
+        return (
+            self.states == constraint.states
+            and self.next_memory == constraint.next_memory
+            and self.distance_memory == constraint.distance_memory
+        )
+
+    def __hash__(self):
+        return hash((self.states, self.vocabulary_size, bytes(self.distance_memory)))
+
+    def __repr__(self):
+        return f"<Constraint of {self.states} states and {self.vocabulary_size} tokens>"
+
+    def __reduce__(self):
+        return restore_constraint, (bytes(self.next_memory), accepting_bytes(self))
+
+
+cdef bytes accepting_bytes(Constraint constraint):
+    """Return a byte for each state: 1 if it is accepting, otherwise 0."""
+    return bytes([constraint.core.distance[state] <= 0 for state in range(constraint.states)])
+
+
+def restore_constraint(transitions, accepting):
+    """Return a constraint from the bytes of its table and flags. Unpickling calls this function."""
+    return Constraint(memoryview(transitions).cast("h"), accepting)
+
+
+cdef int64_t checked_remaining(object remaining) except -1:
+    if remaining is None:
+        return INT64_MAX
+    remaining = PyNumber_Index(remaining)
+    if remaining < 1:
+        raise SamplingError(f"remaining must be 1 or more, not {quote(remaining)}")
+    return min(remaining, <object>INT64_MAX)
+
+
+cdef bytearray copy_transitions(object transitions, Py_ssize_t states):
+    """Copy a table of int16 values. Raise SamplingError if its type or shape is wrong."""
+    cdef Py_buffer buffer
+    cdef bint fits
+    cdef bytearray memory = None
+    PyObject_GetBuffer(transitions, &buffer, PyBUF_ND | PyBUF_FORMAT)
+    fits = buffer.format != NULL and buffer.format[0] == c"h" and buffer.format[1] == 0 and buffer.len > 0
+    fits = fits and (buffer.ndim == 1 or (buffer.ndim == 2 and buffer.shape[0] == states))
+    fits = fits and buffer.len % (states * <Py_ssize_t>sizeof(int16_t)) == 0
+    if fits:
+        memory = new_memory(buffer.len)
+        memcpy(PyByteArray_AS_STRING(memory), buffer.buf, buffer.len)
+    PyBuffer_Release(&buffer)
+    if not fits:
+        raise SamplingError(f"transitions must be a contiguous int16 array of {states} rows, one per state")
+    return memory

@@ -1,0 +1,25 @@
+"""Declarations of the automata of the C core, for Cython modules that compile its sources."""
+
+from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t
+
+
+cdef extern from "stops.h" nogil:
+    ctypedef struct textgen_stops:
+        const int16_t *next
+        const uint16_t *matched
+        size_t vocabulary
+
+
+cdef extern from "constraint.h" nogil:
+    ctypedef struct textgen_constraint:
+        const int16_t *next
+        const int32_t *distance
+        size_t vocabulary
+    void textgen_constraint_mask(
+        const textgen_constraint *constraint, int64_t state, int64_t remaining, float *logits
+    )
+    int64_t textgen_constraint_next(
+        const textgen_constraint *constraint, int64_t state, int64_t token, int64_t remaining
+    )
+    bint textgen_constraint_accepting(const textgen_constraint *constraint, int64_t state)
+    bint textgen_constraint_complete(const textgen_constraint *constraint, int64_t state)

@@ -1,0 +1,150 @@
+/* Tests the penalties and mirostat, whose state depends on the drawn tokens. */
+#include "samplers.h"
+
+#include "log64.h"
+
+/* The definition of the penalties, over the last `window` of the drawn tokens. */
+static double penalized(const textgen_filter_parameters *parameters, double logit, int64_t token,
+                        const int64_t *drawn, size_t count) {
+    size_t occurrences = 0, i;
+    for (i = count > parameters->penalty_window ? count - parameters->penalty_window : 0; i < count; i++) {
+        occurrences += drawn[i] == token;
+    }
+    if (occurrences == 0) {
+        return logit;
+    }
+    logit = logit > 0 ? logit / parameters->repetition_penalty : logit * parameters->repetition_penalty;
+    return logit - (double)occurrences * parameters->frequency_penalty - parameters->presence_penalty;
+}
+
+static void check_penalties(size_t window, double repetition, double frequency, double presence) {
+    textgen_filter_parameters parameters = {repetition, frequency, presence, window, 0, 1, 1, 0, 0, 0.1};
+    textgen_sampler sampler = make_sampler(0);
+    static int64_t drawn[DRAWS];
+    double logits[TOKENS], filtered[TOKENS], scratch[8 * TOKENS];
+    uint32_t recent[TEXTGEN_MAX_PENALTY_WINDOW];
+    size_t i, j, kept;
+    sampler.filters = make_filters(&parameters);
+    CHECK(textgen_penalties_active(&parameters) && textgen_filters_active(&parameters));
+    for (i = 0; i < DRAWS; i++) {
+        fill_logits(logits);
+        memcpy(filtered, logits, sizeof filtered);
+        textgen_filters_apply(sampler.filters, sampler.exp64, filtered, scratch);
+        for (j = 0; j < TOKENS; j++) {
+            const double expected = penalized(&parameters, logits[j], (int64_t)j, drawn, i);
+            CHECK(fabs(filtered[j] - expected) <= 1e-12 * (1.0 + fabs(expected)));
+        }
+        drawn[i] = draw(&sampler, logits);
+        kept = textgen_filters_get_recent(sampler.filters, recent);
+        CHECK(kept == (i + 1 < window ? i + 1 : window));
+        for (j = 0; j < kept; j++) {
+            CHECK(recent[j] == drawn[i + 1 - kept + j]);
+        }
+    }
+    free(sampler.filters);
+}
+
+/* A repetition penalty that overflows does not look like a damaged model. */
+static void check_overflow(void) {
+    textgen_filter_parameters parameters = off;
+    textgen_sampler sampler = make_sampler(0);
+    double logits[TOKENS];
+    const uint32_t recent[] = {3, 18, 19};
+    parameters.repetition_penalty = 5e-324;
+    sampler.temperature = 0.0;
+    sampler.filters = make_filters(&parameters);
+    textgen_filters_set_recent(sampler.filters, recent, 3);
+    fill_logits(logits);
+    CHECK(draw(&sampler, logits) == 18);
+    free(sampler.filters);
+}
+
+static void check_replace(void) {
+    textgen_filter_parameters parameters = off;
+    uint32_t tokens[200], recent[TEXTGEN_MAX_PENALTY_WINDOW];
+    textgen_filters *filters;
+    size_t i;
+    for (i = 0; i < 200; i++) {
+        tokens[i] = (uint32_t)(i * i % TOKENS);
+    }
+    parameters.presence_penalty = 1.0;
+    parameters.mirostat_tau = 3.0;
+    filters = make_filters(&parameters);
+    CHECK(filters->mirostat_mu == 6.0);
+    filters->mirostat_mu = 5.0;
+    textgen_filters_bias(filters)[1] = -1.0;
+    textgen_filters_set_recent(filters, tokens, 200);
+    CHECK(textgen_filters_get_recent(filters, recent) == 64 && !memcmp(recent, tokens + 136, 64 * 4));
+    /* A smaller window keeps the latest tokens. */
+    parameters.penalty_window = 10;
+    textgen_filters_replace(filters, &parameters);
+    CHECK(textgen_filters_get_recent(filters, recent) == 10 && !memcmp(recent, tokens + 190, 10 * 4));
+    CHECK(filters->mirostat_mu == 5.0 && textgen_filters_bias(filters)[1] == 0.0);
+    parameters.mirostat_tau = 2.0;
+    textgen_filters_replace(filters, &parameters);
+    CHECK(filters->mirostat_mu == 4.0 && filters->recent_count == 10);
+    /* Without penalties, no tokens are kept. */
+    parameters.presence_penalty = 0.0;
+    textgen_filters_replace(filters, &parameters);
+    CHECK(textgen_filters_get_recent(filters, recent) == 0);
+    textgen_filters_accept(filters, 1);
+    CHECK(textgen_filters_get_recent(filters, recent) == 0);
+    free(filters);
+}
+
+/* The surprisal of a token in bits, from its probability. */
+static double surprisal(const double *logits, int64_t token, textgen_exp64 exp64) {
+    double sum = 0.0;
+    int i;
+    for (i = 0; i < TOKENS; i++) {
+        double weight = logits[i] - logits[token];
+        weight = weight > 0.0 ? -weight : weight;
+        exp64(&weight, 1);
+        sum += logits[i] > logits[token] ? 1.0 / weight : weight;
+    }
+    return textgen_log64(sum) / TEXTGEN_LN2;
+}
+
+static void check_mirostat(double tau, double eta) {
+    textgen_filter_parameters parameters = off;
+    textgen_sampler sampler = make_sampler(0);
+    double logits[TOKENS], filtered[TOKENS], scratch[8 * TOKENS], mu = 2.0 * tau, total = 0.0;
+    int i, j;
+    parameters.mirostat_tau = tau;
+    parameters.mirostat_eta = eta;
+    sampler.temperature = 1.5;
+    sampler.filters = make_filters(&parameters);
+    CHECK(textgen_filters_active(&parameters));
+    fill_logits(logits);
+    for (i = 0; i < DRAWS; i++) {
+        int64_t token;
+        CHECK(fabs(sampler.filters->mirostat_mu - mu) < 1e-6);
+        memcpy(filtered, logits, sizeof filtered);
+        textgen_filters_apply(sampler.filters, sampler.exp64, filtered, scratch);
+        for (j = 0; j < TOKENS; j++) {
+            const double margin = surprisal(logits, j, sampler.exp64) - mu;
+            CHECK(filtered[j] == logits[j] || filtered[j] == -INFINITY);
+            CHECK(fabs(margin) < 1e-6 || (filtered[j] == logits[j]) == (margin < 0.0 || j == TOKENS - 1));
+        }
+        token = draw(&sampler, logits);
+        CHECK(filtered[token] == logits[token]);
+        mu -= eta * (surprisal(logits, token, sampler.exp64) - tau);
+        total += surprisal(logits, token, sampler.exp64);
+    }
+    /* The sum of all changes of mu is limited, so the mean surprisal approaches the target. */
+    CHECK(fabs(total / DRAWS - tau) < 0.02);
+    free(sampler.filters);
+}
+
+int main(void) {
+    check_penalties(1, 1.3, 0.0, 0.0);
+    check_penalties(7, 0.7, 0.0, 0.0);
+    check_penalties(64, 1.0, 0.15, 0.0);
+    check_penalties(1024, 1.0, -0.01, 0.5);
+    check_penalties(100, 1.2, 0.01, -0.3);
+    check_overflow();
+    check_replace();
+    check_mirostat(3.0, 0.1);
+    check_mirostat(3.5, 1.0);
+    return 0;
+}

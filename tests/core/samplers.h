@@ -1,0 +1,48 @@
+/* Samplers for tests, with and without filters. */
+#ifndef SAMPLERS_H
+#define SAMPLERS_H
+
+#include "check.h"
+
+#include "sampler.h"
+
+#include <math.h>
+
+enum { TOKENS = 20, DRAWS = 3000 };
+
+static const textgen_filter_parameters off = TEXTGEN_FILTERS_OFF;
+
+static inline void fill_logits(double logits[TOKENS]) {
+    int i;
+    for (i = 0; i < TOKENS; i++) {
+        logits[i] = -2.0 + i * (4.0 / (TOKENS - 1));
+    }
+}
+
+static inline textgen_sampler make_sampler(uint32_t substream) {
+    const textgen_uint128 seed = {0, 2024};
+    textgen_sampler sampler;
+    textgen_sampler_init(&sampler, 0.8, seed, substream, textgen_find_exp64());
+    return sampler;
+}
+
+static inline textgen_filters *make_filters(const textgen_filter_parameters *parameters) {
+    textgen_filters *filters = allocate(textgen_filters_size(TOKENS));
+    textgen_filters_init(filters, parameters, TOKENS);
+    return filters;
+}
+
+/* Draw and accept. The scratch memory has exactly the stated size, for sanitizers to see writes beyond it. */
+static inline int64_t draw(textgen_sampler *sampler, const double *logits) {
+    double *scratch = allocate(textgen_sampler_scratch(TOKENS) * sizeof(double)), original[TOKENS];
+    int64_t token;
+    memcpy(original, logits, sizeof original);
+    token = textgen_sampler_draw(sampler, logits, TOKENS, scratch);
+    CHECK(memcmp(logits, original, sizeof original) == 0);
+    CHECK(token >= 0 && token < TOKENS);
+    textgen_sampler_accept(sampler, token);
+    free(scratch);
+    return token;
+}
+
+#endif

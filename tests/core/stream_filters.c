@@ -1,0 +1,194 @@
+/* Tests streams with filters: stream_filters MODEL. Its vocabulary has 12 characters, 8 of them ASCII. */
+#include "check.h"
+
+#include <math.h>
+
+enum { TOKENS = 12, LENGTH = 300, TEXT_SIZE = LENGTH * 4 + 1 };
+
+static const textgen_sampling defaults = TEXTGEN_SAMPLING_DEFAULT;
+
+/* The tokens of MODEL that are "a" and "b". */
+enum { A = 2, B = 3 };
+
+static void generate(textgen_stream *stream, size_t length, char *text) {
+    CHECK_OK(textgen_stream_generate(stream, length, text, TEXT_SIZE, NULL, ERROR));
+}
+
+/* Check that new streams with these parameters generate the same text. */
+static void check_equal(const textgen_model *model, const textgen_sampling *one,
+                        const textgen_sampling *other) {
+    textgen_stream *stream = start_with(model, one, "a"), *other_stream = start_with(model, other, "a");
+    char text[TEXT_SIZE], other_text[TEXT_SIZE];
+    generate(stream, LENGTH, text);
+    generate(other_stream, LENGTH, other_text);
+    CHECK(!strcmp(text, other_text));
+    free(stream), free(other_stream);
+}
+
+static void check_truncations(const textgen_model *model) {
+    textgen_sampling greedy = defaults, one = defaults;
+    greedy.temperature = 0.0;
+    one.temperature = 2.0;
+    one.top_k = 1;
+    check_equal(model, &greedy, &one);
+    one.top_k = 0;
+    one.top_p = 1e-9;
+    check_equal(model, &greedy, &one);
+    one.top_p = 0.0;
+    one.min_p = 1.0;
+    check_equal(model, &greedy, &one);
+    /* A surprisal of almost 0 bits leaves only the most likely character. */
+    one.min_p = 0.0;
+    one.mirostat_tau = 1e-9;
+    one.mirostat_eta = 1e-9;
+    check_equal(model, &greedy, &one);
+}
+
+static void check_bias(const textgen_model *model) {
+    textgen_sampling sampling = defaults;
+    textgen_stream *stream;
+    float bias[TOKENS];
+    char text[TEXT_SIZE];
+    size_t i;
+    for (i = 0; i < TOKENS; i++) {
+        bias[i] = i == A || i == B ? 0.0f : -INFINITY;
+    }
+    sampling.temperature = 5.0;
+    sampling.logit_bias = bias;
+    sampling.logit_bias_count = TOKENS;
+    stream = start_with(model, &sampling, "a");
+    /* The bias was copied. */
+    memset(bias, 0, sizeof bias);
+    generate(stream, LENGTH, text);
+    CHECK(strspn(text, "ab") == LENGTH && strchr(text, 'a') && strchr(text, 'b'));
+    bias[A] = 1000.0f;
+    CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
+    generate(stream, LENGTH, text);
+    CHECK(strspn(text, "a") == LENGTH);
+    free(stream);
+}
+
+/* Check that no character of a text is equal to one of the `window` before it. Only ASCII. */
+static void check_apart(const char *text, size_t window) {
+    size_t i, j;
+    for (i = 0; text[i]; i++) {
+        for (j = 1; j <= window && j <= i; j++) {
+            CHECK(text[i] != text[i - j]);
+        }
+    }
+}
+
+/* A change of the parameters in the middle of a text keeps the recent characters and the state of mirostat. */
+static void check_changes(const textgen_model *model) {
+    textgen_sampling sampling = defaults;
+    textgen_stream *stream, *other;
+    float bias[TOKENS] = {0.0f};
+    char text[TEXT_SIZE], other_text[TEXT_SIZE];
+    /* Filters that are turned on and off again. */
+    stream = start_with(model, &defaults, "a");
+    other = start_with(model, &defaults, "a");
+    sampling.top_k = 1;
+    CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
+    CHECK_OK(textgen_stream_set_sampling(stream, &defaults, ERROR));
+    generate(stream, LENGTH, text);
+    generate(other, LENGTH, other_text);
+    CHECK(!strcmp(text, other_text));
+    free(stream), free(other);
+    sampling.top_k = 0;
+    bias[8] = bias[9] = bias[10] = bias[11] = -INFINITY;
+    sampling.logit_bias = bias;
+    sampling.logit_bias_count = TOKENS;
+    sampling.presence_penalty = 100.0;
+    sampling.penalty_window = 5;
+    stream = start_with(model, &sampling, "a");
+    generate(stream, 50, text);
+    sampling.temperature = 0.9;
+    CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
+    sampling.seed = 5;
+    CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
+    generate(stream, 50, text + 50);
+    CHECK(strlen(text) == 100);
+    check_apart(text, 5);
+    free(stream);
+    sampling.mirostat_tau = 1.5;
+    stream = start_with(model, &sampling, "a");
+    other = start_with(model, &sampling, "a");
+    generate(stream, 30, text);
+    CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
+    generate(stream, 70, text + 30);
+    generate(other, 100, other_text);
+    CHECK(!strcmp(text, other_text));
+    free(stream), free(other);
+}
+
+/* A copy goes on like the original, and not with the original's memory. */
+static void check_copies(const textgen_model *model, const textgen_sampling *sampling) {
+    const size_t size = textgen_stream_size(model);
+    textgen_stream *stream = start_with(model, sampling, "a"), *copy;
+    char text[TEXT_SIZE], copied_text[TEXT_SIZE], *bytes = allocate(size + 8);
+    generate(stream, 40, text);
+    CHECK_OK(textgen_stream_copy(stream, allocate(size), size, &copy, ERROR));
+    memcpy(bytes + 8, stream, size);
+    generate(stream, LENGTH, text);
+    memset(stream, 0x7f, size);
+    free(stream);
+    generate(copy, LENGTH, copied_text);
+    CHECK(!strcmp(text, copied_text));
+    free(copy);
+    generate((textgen_stream *)(void *)(bytes + 8), LENGTH, copied_text);
+    CHECK(!strcmp(text, copied_text));
+    free(bytes);
+}
+
+/* Lanes with different filters do not influence each other. */
+static void check_lanes(const textgen_model *model, const textgen_sampling *samplings, size_t count) {
+    const size_t size = textgen_workspace_size(model, count);
+    void *workspace = allocate(size);
+    textgen_lane lanes[8] = {0};
+    static char texts[8][TEXT_SIZE];
+    char text[TEXT_SIZE];
+    size_t i;
+    for (i = 0; i < count; i++) {
+        lanes[i].struct_size = sizeof *lanes;
+        lanes[i].stream = start_with(model, &samplings[i], "a");
+        lanes[i].length = LENGTH - i * 30;
+        lanes[i].text = texts[i];
+        lanes[i].size = TEXT_SIZE;
+    }
+    CHECK_OK(textgen_generate(lanes, count, workspace, size, ERROR));
+    for (i = 0; i < count; i++) {
+        textgen_stream *stream = start_with(model, &samplings[i], "a");
+        generate(stream, lanes[i].length, text);
+        CHECK(!strcmp(text, texts[i]));
+        free(stream), free(lanes[i].stream);
+    }
+    free(workspace);
+}
+
+int main(int count, char **arguments) {
+    float bias[TOKENS] = {0.5f, -1.0f, 0.0f, 2.0f};
+    textgen_sampling samplings[4] = {defaults, defaults, defaults, defaults};
+    loaded file;
+    size_t i;
+    CHECK(count > 1);
+    file = load(arguments[1], NULL);
+    check_truncations(file.model);
+    check_bias(file.model);
+    check_changes(file.model);
+    samplings[1].repetition_penalty = 1.5;
+    samplings[1].frequency_penalty = 0.2;
+    samplings[1].penalty_window = 20;
+    samplings[1].mirostat_tau = 2.0;
+    samplings[2].top_k = 5;
+    samplings[2].typical_p = 0.95;
+    samplings[2].min_p = 0.01;
+    samplings[3].logit_bias = bias;
+    samplings[3].logit_bias_count = TOKENS;
+    for (i = 0; i < 4; i++) {
+        samplings[i].temperature = 1.5;
+        check_copies(file.model, &samplings[i]);
+    }
+    check_lanes(file.model, samplings, 4);
+    unload(&file);
+    return 0;
+}

@@ -1,0 +1,185 @@
+/* Tests top_k, typical_p, top_p and min_p against their definitions, on random logits of many kinds. */
+#include "definitions.h"
+
+#include "log64.h"
+#include "sort.h"
+
+#include <math.h>
+
+enum { ROUNDS = 4000 };
+
+static const textgen_filter_parameters off = TEXTGEN_FILTERS_OFF;
+static uint64_t state = 7;
+
+static double random_number(void) { return random_below(&state, 1.0); }
+
+/* Fill in logits of one of several kinds: spread, with equal ones, all equal, extreme, or with some of
+ * -infinity. */
+static void random_logits(double *logits, size_t count) {
+    const size_t kind = random_up_to(&state, 5);
+    const double scales[] = {4.0, 3.0, 0.0, 1e300, 1e-300, 12.0};
+    size_t i;
+    for (i = 0; i < count; i++) {
+        logits[i] = (random_number() + random_number() - 1.0) * scales[kind];
+        logits[i] = kind == 1 || kind == 5 ? (double)(int)logits[i] : logits[i];
+        if (logits[i] == 0.0 && random_number() < 0.5) {
+            logits[i] = -0.0;
+        }
+        if (kind == 5 && random_number() < 0.7) {
+            logits[i] = -INFINITY;
+        }
+    }
+    if (kind == 5) {
+        logits[random_up_to(&state, count - 1)] = -1.0;
+    }
+}
+
+static double random_probability(void) {
+    const double extremes[] = {1.0, 1.0, 0.5, 0.25, 0.9, 5e-324, 1.0 - 1e-16, 1e-9};
+    return random_number() < 0.5 ? 1.0 - random_number() : extremes[random_up_to(&state, 7)];
+}
+
+static textgen_filter_parameters random_parameters(size_t count) {
+    textgen_filter_parameters parameters = off;
+    const size_t chosen = 1 + random_up_to(&state, 14);
+    parameters.top_k = chosen & 1 ? random_up_to(&state, count + 2) : 0;
+    parameters.typical_p = chosen & 2 ? random_probability() : 1.0;
+    parameters.top_p = chosen & 4 ? random_probability() : 1.0;
+    parameters.min_p = chosen & 8 ? random_probability() * random_probability() : 0.0;
+    return parameters;
+}
+
+static textgen_sampler make_sampler(const textgen_filter_parameters *parameters, size_t count) {
+    const double temperatures[] = {0.0, 5e-324, 0.3, 1.0, 1e300};
+    const textgen_uint128 seed = {0, next_random(&state)};
+    textgen_sampler sampler;
+    size_t i;
+    textgen_sampler_init(&sampler, temperatures[random_up_to(&state, 4)], seed, 0, textgen_find_exp64());
+    sampler.filters = allocate(textgen_filters_size(count));
+    textgen_filters_init(sampler.filters, parameters, count);
+    for (i = 0; i < count; i++) {
+        textgen_filters_bias(sampler.filters)[i] = -0.0;
+    }
+    return sampler;
+}
+
+/* Check that the distribution of the next draw consists of the tokens that the definition keeps, and that the
+ * draw inverts it. */
+static void check_draws(textgen_sampler *sampler, const double *logits, size_t count, double *scratch) {
+    static double kept[MOST], weights[MOST];
+    double sum, expected_sum, entropy = 0.0, threshold, cumulative = 0.0;
+    textgen_rng rng = sampler->rng;
+    size_t i;
+    for (i = 0; i < count; i++) {
+        kept[i] = defined.kept[i] ? logits[i] : -INFINITY;
+    }
+    CHECK(textgen_reweight(kept, count, sampler->temperature, weights, &expected_sum, sampler->exp64) == 0);
+    CHECK(textgen_sampler_reweight(sampler, logits, count, scratch, &sum) == 0);
+    CHECK(sum == expected_sum && !memcmp(scratch, weights, count * sizeof *weights));
+    for (i = 0; i < count; i++) {
+        entropy -= weights[i] > 0.0 ? weights[i] / sum * textgen_log64(weights[i] / sum) / TEXTGEN_LN2 : 0.0;
+    }
+    CHECK(fabs(textgen_sampler_entropy(sampler, logits, count, scratch) - entropy) < 1e-9);
+    threshold = textgen_rng_uniform(&rng) * sum;
+    for (i = 0; cumulative <= threshold; i++) {
+        cumulative += weights[i];
+    }
+    CHECK(textgen_sampler_draw(sampler, logits, count, scratch) == (int64_t)(i - 1));
+    CHECK(sampler->rng.position == rng.position && defined.kept[i - 1]);
+}
+
+static void check_random(size_t count) {
+    const textgen_filter_parameters parameters = random_parameters(count);
+    textgen_sampler sampler = make_sampler(&parameters, count);
+    /* Of exactly this size, for sanitizers to see accesses beyond it. */
+    double *scratch = allocate(textgen_sampler_scratch(count) * sizeof(double));
+    double *logits = allocate(count * sizeof(double)), *filtered = allocate(count * sizeof(double));
+    size_t i, remaining = 0;
+    random_logits(logits, count);
+    define(&parameters, logits, count);
+    memcpy(filtered, logits, count * sizeof *logits);
+    textgen_filters_apply(sampler.filters, sampler.exp64, filtered, scratch);
+    for (i = 0; i < count; i++) {
+        CHECK(filtered[i] == (defined.kept[i] ? logits[i] : -INFINITY));
+        remaining += filtered[i] > -INFINITY;
+    }
+    CHECK(remaining > 0);
+    check_draws(&sampler, logits, count, scratch);
+    free(sampler.filters), free(scratch), free(logits), free(filtered);
+}
+
+/* Check which tokens remain of four with the probabilities 1/2, 1/4, 1/8 and 1/8. */
+static void check_example(const textgen_filter_parameters *parameters, const char *expected) {
+    const double logits[4] = {-2 * TEXTGEN_LN2, -3 * TEXTGEN_LN2, -1 * TEXTGEN_LN2, -3 * TEXTGEN_LN2};
+    textgen_sampler sampler = make_sampler(parameters, 4);
+    double filtered[4], scratch[64];
+    char remaining[5] = "";
+    size_t i;
+    memcpy(filtered, logits, sizeof filtered);
+    textgen_filters_apply(sampler.filters, sampler.exp64, filtered, scratch);
+    for (i = 0; i < 4; i++) {
+        remaining[i] = filtered[i] > -INFINITY ? 'x' : '-';
+    }
+    CHECK(!strcmp(remaining, expected));
+    free(sampler.filters);
+}
+
+#define EXAMPLE(field, value, expected)                                                                        \
+    do {                                                                                                       \
+        textgen_filter_parameters parameters = off;                                                            \
+        parameters.field = (value);                                                                            \
+        check_example(&parameters, expected);                                                                  \
+    } while (0)
+
+static void check_examples(void) {
+    EXAMPLE(top_k, 1, "--x-");
+    EXAMPLE(top_k, 3, "xxx-");
+    EXAMPLE(top_k, 4, "xxxx");
+    EXAMPLE(top_p, 0.49, "--x-");
+    EXAMPLE(top_p, 0.51, "x-x-");
+    EXAMPLE(top_p, 0.76, "xxx-");
+    EXAMPLE(top_p, 0.88, "xxxx");
+    EXAMPLE(min_p, 0.49, "x-x-");
+    EXAMPLE(min_p, 0.51, "--x-");
+    EXAMPLE(min_p, 1.0, "--x-");
+    EXAMPLE(min_p, 0.24, "xxxx");
+    /* The entropy is 1.75 bits, and the surprisals are 1, 2, 3 and 3 bits. */
+    EXAMPLE(typical_p, 0.24, "x---");
+    EXAMPLE(typical_p, 0.26, "x-x-");
+    EXAMPLE(typical_p, 0.76, "xxx-");
+    EXAMPLE(typical_p, 0.88, "xxxx");
+}
+
+static void check_sort(size_t count) {
+    const size_t room = textgen_sort_room(count);
+    double *values = allocate(room * sizeof(double)), *scratch = allocate(room * sizeof(double));
+    double sum = 0.0, sorted_sum = 0.0;
+    size_t i;
+    for (i = 0; i < count; i++) {
+        values[i] = (double)random_up_to(&state, random_number() < 0.5 ? 9 : 1 << 30);
+        sum += values[i];
+    }
+    textgen_sort(values, count, scratch);
+    for (i = 0; i < count; i++) {
+        CHECK(i == 0 || values[i - 1] <= values[i]);
+        sorted_sum += values[i];
+    }
+    CHECK(sum == sorted_sum);
+    free(values), free(scratch);
+}
+
+int main(void) {
+    const size_t sizes[] = {1, 2, 3, 7, 8, 9, 17, 31, 59, 59, 64, 65, 200};
+    size_t i;
+    for (i = 0; i < 300; i++) {
+        check_sort(i);
+    }
+    check_examples();
+    for (i = 0; i < ROUNDS; i++) {
+        check_random(sizes[random_up_to(&state, sizeof sizes / sizeof *sizes - 1)]);
+    }
+    for (i = 0; i < 8; i++) {
+        check_random(MOST);
+    }
+    return 0;
+}

@@ -1,0 +1,158 @@
+"""The filters of samplers in both engines."""
+
+import os
+import signal
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+import textgen_runtime as textgen
+from textgen_runtime import Sampler
+from textgen_runtime.engines.base import Guide, Measurements
+from textgen_runtime.engines.native import NativeEngine
+from textgen_runtime.sampling.distributions import entropy
+from textgen_runtime.sampling.filters import Filters
+
+from tests.helpers.guides import (
+    ALL_FILTERS,
+    ENGINES,
+    FILTERS,
+    GROUPS,
+    assert_same,
+    engine_of,
+    following,
+    lane_of,
+    sampler_of,
+    walk,
+)
+from tests.helpers.native_engines import content_of, generate, lanes
+
+EACH_AND_ALL = FILTERS | {"all": ALL_FILTERS}
+
+
+@pytest.mark.parametrize("name", EACH_AND_ALL)
+def test_both_engines_draw_the_same_tokens(name: str) -> None:
+    native, onnx, free = (
+        walk(engine_of(engine), lane_of(engine_of(engine), length=200, **filters))
+        for engine, filters in (
+            ("native", EACH_AND_ALL[name]),
+            ("onnxruntime", EACH_AND_ALL[name]),
+            ("native", {}),
+        )
+    )
+    assert_same(native, onnx)
+    assert (native.ending, native.position) == ("length", 200)
+    assert native.tokens != free.tokens
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", EACH_AND_ALL)
+@pytest.mark.parametrize("steps", [1, 7])
+def test_many_calls_give_the_text_of_one_call(engine: str, name: str, steps: int) -> None:
+    once, often = (
+        walk(engine_of(engine), lane_of(engine_of(engine), length=60, **EACH_AND_ALL[name]), chunk)
+        for chunk in (None, steps)
+    )
+    assert once == often
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_lane_is_independent_of_the_filters_of_other_lanes(threads: int) -> None:
+    native = engine_of("native", threads)
+    options: list[dict[str, Any]] = [{}, *EACH_AND_ALL.values(), {}]
+    together = [lane_of(native, seed=i, **filters) for i, filters in enumerate(options)]
+    for i, (lane, result) in enumerate(zip(together, native.generate(together, 40), strict=True)):
+        alone = walk(native, lane_of(native, seed=i, **options[i]))
+        assert result.tokens == alone.tokens
+        assert lane.sampler.filter_state == alone.filter_state
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_filters_can_change_between_calls(engine: str) -> None:
+    loaded = engine_of(engine)
+    lane, changing = lane_of(loaded, length=30), sampler_of(3)
+    texts = []
+    for filters in (Filters(top_k=2), Filters(), Filters(presence_penalty=5.0)):
+        changing.filters, changing.position = filters, 0
+        (result,) = loaded.generate([lane._replace(sampler=changing)], 30)
+        constant = sampler_of(3)
+        constant.filters = filters
+        assert result.tokens == loaded.generate([lane._replace(sampler=constant)], 30)[0].tokens
+        texts.append(result.tokens)
+    assert texts[0] != texts[1] != texts[2] != texts[0]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_measured_entropy_is_that_of_the_distribution_drawn_from(engine: str) -> None:
+    loaded = engine_of(engine)
+    guide = Guide(constraint=GROUPS.constraint(), must_end=True)
+    for name, filters in EACH_AND_ALL.items():
+        lane, measured = lane_of(loaded, guide, length=12, **filters), Measurements()
+        bits, tokens, current = 0.0, 0, lane
+        observer = sampler_of(1, **filters)
+        while True:
+            assert current.guide is not None
+            constraint = current.guide.constraint
+            assert constraint is not None
+            logits = constraint.mask(
+                np.asarray(current.logits), current.guide.constraint_state, current.length
+            )
+            # The observer counts the same tokens, and draws nothing.
+            observer.filter_state = current.sampler.filter_state
+            bits += entropy(observer.probabilities(logits))
+            (result,) = loaded.generate([current], 1, measured)
+            tokens += len(result.tokens)
+            if result.ending is not None:
+                break
+            current = following(current, result)
+        assert measured.tokens == tokens
+        assert measured.entropy_bits == pytest.approx(bits, abs=1e-6), name
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_filters_that_do_not_fit_the_vocabulary_are_an_error(engine: str) -> None:
+    loaded = engine_of(engine)
+    fitting, wrong = lane_of(loaded), lane_of(loaded, logit_bias={12: 1.0})
+    for both in ([wrong, fitting], [fitting, wrong]):
+        with pytest.raises(textgen.SamplingError, match="logit_bias"):
+            loaded.generate(both, 5)
+    # No sampler is locked.
+    assert len(loaded.generate([fitting], 5)[0].tokens) == 5
+    wrong.sampler.filters = Filters()
+    assert len(loaded.generate([wrong], 5)[0].tokens) == 5
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_process_forked_during_generate_has_the_filter_state_before_the_call() -> None:
+    native = NativeEngine(content_of(59, 128, scale=0.1))
+    filters: dict[str, Any] = {"frequency_penalty": 0.5, "mirostat_tau": 3.0}
+    sampler, generating = Sampler(1.0, 1, **filters), threading.Event()
+    expected = generate(native, [Sampler(1.0, 1, **filters)], 20)
+
+    class Watched(Measurements):
+        def __getattribute__(self, name: str) -> Any:
+            # The engine reads this attribute just before it locks the sampler.
+            if name == "latencies":
+                generating.set()
+            return super().__getattribute__(name)
+
+    thread = threading.Thread(
+        target=native.generate,
+        args=(lanes(native, [sampler], 100_000), 100_000, Watched(latencies=True)),
+    )
+    thread.start()
+    generating.wait()
+    # The other thread meanwhile draws many tokens.
+    generate(native, [Sampler(1.0, 2)], 5_000)
+    child = os.fork()
+    if not child:
+        # The child must not continue the test run. The alarm ends a child that hangs.
+        signal.alarm(60)
+        try:
+            os._exit(generate(native, [sampler], 20) != expected)
+        finally:
+            os._exit(2)
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

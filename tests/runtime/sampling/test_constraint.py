@@ -1,0 +1,201 @@
+"""``Constraint`` allows the tokens that a naive walk through its table allows."""
+
+import copy
+import math
+import pickle
+from array import array
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from textgen_runtime import SamplingError
+from textgen_runtime.sampling.automata import Constraint
+
+Table = NDArray[np.int16]
+
+
+def random_automaton(rng: np.random.Generator) -> tuple[Table, list[bool]]:
+    states, vocabulary = int(rng.integers(1, 12)), int(rng.integers(1, 6))
+    table = rng.integers(-1, states, (states, vocabulary)).astype(np.int16)
+    table[rng.random(table.shape) < rng.choice([0.2, 0.6, 0.9])] = -1
+    return table, (rng.random(states) < 0.3).tolist()
+
+
+def naive_distances(table: Table, accepting: list[bool]) -> list[float]:
+    """Return the number of tokens to the nearest accepting state: infinite if there is none."""
+    distances = [0.0 if accepts else math.inf for accepts in accepting]
+    for _ in distances:
+        for state, row in enumerate(table):
+            distances[state] = min(
+                [distances[state], *(1 + distances[target] for target in row if target >= 0)]
+            )
+    return distances
+
+
+@given(st.integers(0, 2**32))
+def test_every_step_is_that_of_a_naive_walk(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    table, accepting = random_automaton(rng)
+    states, vocabulary = table.shape
+    distances = naive_distances(table, accepting)
+    if math.isinf(distances[0]):
+        with pytest.raises(SamplingError, match="no text matches the constraint"):
+            Constraint(table, accepting)
+        return
+    constraint = Constraint(table, accepting)
+    assert (constraint.states, constraint.vocabulary_size) == (states, vocabulary)
+    for state in range(states):
+        allowed = [target if target >= 0 and distances[target] < math.inf else -1 for target in table[state]]
+        assert constraint.is_accepting(state) == accepting[state]
+        assert constraint.is_complete(state) == (accepting[state] and max(allowed) < 0)
+        assert constraint.distance(state) == min(distances[state], 2**31 - 1)
+        for remaining in (None, 1, 2, 3, 10**30):
+            limit = math.inf if remaining is None else remaining
+            expected = [
+                target if target >= 0 and distances[target] <= limit - 1 else -1 for target in allowed
+            ]
+            assert [constraint.step(state, token, remaining) for token in range(vocabulary)] == expected
+            logits = rng.standard_normal((vocabulary,), np.float32)
+            masked = constraint.mask(logits, state, remaining)
+            visible = [accepting[state] or target >= 0 for target in expected]
+            assert masked.dtype == np.float32
+            assert masked.tolist() == np.where(visible, logits, -np.inf).tolist()
+
+
+@given(st.integers(0, 2**32), st.integers(0, 12))
+def test_every_masked_text_ends_in_time(seed: int, length: int) -> None:
+    """A text that fits at its beginning always finds an allowed token until it matches."""
+    rng = np.random.default_rng(seed)
+    table, accepting = random_automaton(rng)
+    if naive_distances(table, accepting)[0] > length:
+        return
+    constraint = Constraint(table, accepting)
+    state = 0
+    for remaining in range(length, 0, -1):
+        allowed = [
+            token
+            for token in range(constraint.vocabulary_size)
+            if constraint.step(state, token, remaining) >= 0
+        ]
+        if not allowed:
+            break
+        state = constraint.step(state, int(rng.choice(allowed)), remaining)
+    assert constraint.is_accepting(state)
+
+
+def test_a_chain_of_many_states_is_measured() -> None:
+    states = 2**15
+    table = np.full((states, 2), -1, np.int16)
+    table[:-1, 1] = np.arange(1, states)
+    constraint = Constraint(table, [False] * (states - 1) + [True])
+    assert [constraint.distance(state) for state in (0, 1, states - 1)] == [states - 1, states - 2, 0]
+    assert constraint.step(0, 1, states - 1) == 1
+    assert constraint.step(0, 1, states - 2) == -1
+    assert constraint.is_complete(states - 1)
+
+
+def test_the_table_may_be_any_contiguous_int16_buffer() -> None:
+    rows = [[1, -1], [1, 0]]
+    flat = [value for row in rows for value in row]
+    expected = Constraint(np.array(rows, np.int16), [False, True])
+    for table in (array("h", flat), memoryview(array("h", flat)), np.array(flat, np.int16)):
+        assert Constraint(table, (0, 1)) == expected  # type: ignore[arg-type]
+    source = np.array(rows, np.int16)
+    constraint = Constraint(source, [False, True])
+    source[:] = -1
+    assert constraint == expected
+
+
+@pytest.mark.parametrize(
+    ("table", "accepting", "message"),
+    [
+        (np.zeros((2, 3), np.int32), [True, True], "transitions must be a contiguous int16 array of 2 rows"),
+        (np.zeros((3, 3), np.int16), [True, True], "transitions must be"),
+        (np.zeros(5, np.int16), [True, True], "transitions must be"),
+        (np.zeros((0, 3), np.int16), [True], "transitions must be"),
+        (np.zeros((1, 2, 2), np.int16), [True], "transitions must be"),
+        (np.full((2, 3), 2, np.int16), [True, True], "transitions must be -1 or a state from 0 to 1"),
+        (np.full((2, 3), -2, np.int16), [True, True], "transitions must be -1 or a state from 0 to 1"),
+        (np.zeros((2, 3), np.int16), [], "accepting must have at least one state"),
+        (
+            np.zeros(2**15 + 1, np.int16),
+            [True] * (2**15 + 1),
+            "the constraint of 32769 states .* is too large",
+        ),
+    ],
+)
+def test_an_invalid_table_is_an_error(table: Any, accepting: list[bool], message: str) -> None:
+    with pytest.raises(SamplingError, match=f"^{message}"):
+        Constraint(table, accepting)
+
+
+def test_a_table_without_a_buffer_is_a_type_error() -> None:
+    with pytest.raises(TypeError):
+        Constraint([[0, 1]], [True])  # type: ignore[arg-type]
+    with pytest.raises((ValueError, BufferError)):
+        Constraint(np.zeros((4, 4), np.int16)[::2], [True] * 2)
+
+
+def test_an_argument_out_of_range_is_an_error() -> None:
+    constraint = Constraint(np.zeros((1, 3), np.int16), [True])
+    logits = np.zeros(3, np.float32)
+    for bad in (-1, 3, 10**400):
+        with pytest.raises(SamplingError, match="a token must be from 0 to 2"):
+            constraint.step(0, bad)
+    for bad in (-1, 1, 10**400):
+        for call in (constraint.is_accepting, constraint.is_complete, constraint.distance):
+            with pytest.raises(SamplingError, match="a state of the constraint must be from 0 to 0"):
+                call(bad)
+        with pytest.raises(SamplingError, match="a state of the constraint"):
+            constraint.mask(logits, bad)
+        with pytest.raises(SamplingError, match="a state of the constraint"):
+            constraint.step(bad, 0)
+    for call_with in (
+        lambda remaining: constraint.step(0, 0, remaining),
+        lambda remaining: constraint.mask(logits, 0, remaining),
+    ):
+        with pytest.raises(SamplingError, match="remaining must be 1 or more, not 0"):
+            call_with(0)
+    wrong: Any
+    for wrong in (np.zeros(2, np.float32), np.zeros(3)):
+        with pytest.raises(SamplingError, match=r"logits must be float32 of shape \(3,\)"):
+            constraint.mask(wrong, 0)
+
+
+def test_a_mask_changes_a_copy() -> None:
+    constraint = Constraint(np.array([[1, -1], [-1, -1]], np.int16), [False, True])
+    logits = np.array([0.5, 0.25], np.float32)
+    assert constraint.mask(logits, 0).tolist() == [0.5, -math.inf]
+    assert constraint.mask(memoryview(logits.data), 1, 5).tolist() == [0.5, 0.25]
+    assert logits.tolist() == [0.5, 0.25]
+
+
+def test_constraints_are_immutable_values_with_a_digest() -> None:
+    table = np.array([[1, -1], [1, 0]], np.int16)
+    constraint = Constraint(table, [False, True])
+    others = [
+        Constraint(table, [True, True]),
+        Constraint(np.array([[1, 0], [1, 0]], np.int16), [False, True]),
+        Constraint(np.array([1], np.int16).repeat(4).reshape(2, 2), [False, True]),
+    ]
+    assert len({constraint.digest, *(other.digest for other in others)}) == 4
+    assert all(constraint != other for other in others)
+    assert len(constraint.digest) == 64
+    assert repr(constraint) == "<Constraint of 2 states and 2 tokens>"
+    clones = [copy.copy(constraint), copy.deepcopy(constraint), pickle.loads(pickle.dumps(constraint))]  # noqa: S301
+    for clone in clones:
+        assert clone == constraint
+        assert hash(clone) == hash(constraint)
+        assert clone.digest == constraint.digest
+        assert clone.step(0, 0) == 1
+        assert clone.step(0, 1) == -1
+
+
+def test_the_digest_does_not_depend_on_how_dead_ends_are_written() -> None:
+    dead = np.array([[1, 2], [1, 0], [2, 2]], np.int16)
+    pruned = np.array([[1, -1], [1, 0], [-1, -1]], np.int16)
+    accepting = [False, True, False]
+    assert Constraint(dead, accepting).digest == Constraint(pruned, accepting).digest

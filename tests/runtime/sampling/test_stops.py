@@ -1,0 +1,138 @@
+"""``Stops`` finds the same stop texts as ``str.endswith``."""
+
+import copy
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from textgen_runtime import SamplingError
+from textgen_runtime.sampling.automata import Stops
+
+# Few symbols, so that stop texts overlap.
+SYMBOLS = "abc"
+texts = st.lists(st.text(SYMBOLS, min_size=1, max_size=6), min_size=1, max_size=8)
+
+
+def tokens_of(text: str) -> list[int]:
+    return [SYMBOLS.index(symbol) for symbol in text]
+
+
+def stops_of(stop_texts: list[str]) -> Stops:
+    return Stops([tokens_of(text) for text in stop_texts], len(SYMBOLS))
+
+
+@given(texts, st.text(SYMBOLS, max_size=60))
+def test_every_match_is_that_of_a_naive_search(stop_texts: list[str], text: str) -> None:
+    stops = stops_of(stop_texts)
+    prefixes = {stop[:length] for stop in stop_texts for length in range(len(stop))}
+    state = 0
+    for end in range(1, len(text) + 1):
+        state = stops.step(state, SYMBOLS.index(text[end - 1]))
+        so_far = text[:end]
+        assert 0 <= state < stops.states
+        assert stops.matched(state) == max(
+            (len(stop) for stop in stop_texts if so_far.endswith(stop)), default=0
+        )
+        assert stops.depth(state) == max(len(prefix) for prefix in prefixes if so_far.endswith(prefix))
+
+
+def test_every_match_in_long_random_texts_is_that_of_a_naive_search() -> None:
+    rng = np.random.default_rng(4)
+    symbols = "".join(map(chr, range(97, 97 + 10)))
+    for _ in range(20):
+        stop_texts = [
+            "".join(rng.choice(list(symbols), rng.integers(1, 5))) for _ in range(rng.integers(1, 30))
+        ]
+        stops = Stops([[symbols.index(symbol) for symbol in stop] for stop in stop_texts], 10)
+        text = "".join(rng.choice(list(symbols), 500))
+        state, found = 0, []
+        for symbol in text:
+            state = stops.step(state, symbols.index(symbol))
+            found.append(stops.matched(state))
+        assert found == [
+            max((len(stop) for stop in stop_texts if text.endswith(stop, 0, end)), default=0)
+            for end in range(1, len(text) + 1)
+        ]
+
+
+def test_the_longest_of_several_matches_counts() -> None:
+    stops = stops_of(["b", "ab", "cab"])
+    state = 0
+    for token in tokens_of("cab"):
+        state = stops.step(state, token)
+    assert stops.matched(state) == 3
+
+
+def test_a_text_that_may_go_on_is_held_back() -> None:
+    stops = stops_of(["abca", "bc"])
+    depths, state = [], 0
+    for token in tokens_of("abc"):
+        state = stops.step(state, token)
+        depths.append((stops.depth(state), stops.matched(state)))
+    assert depths == [(1, 0), (2, 0), (3, 2)]
+    state = stops.step(state, 0)
+    # The text is complete, and its last token may begin it again.
+    assert (stops.depth(state), stops.matched(state)) == (1, 4)
+
+
+def test_long_stop_texts_are_supported_up_to_a_limit() -> None:
+    longest = [0] * (2**15 - 1)
+    stops = Stops([longest], 1)
+    assert stops.states == 2**15
+    assert stops.matched(2**15 - 1) == 2**15 - 1
+    with pytest.raises(
+        SamplingError, match=r"the automaton of the stop texts of 32769 states .* is too large"
+    ):
+        Stops([[*longest, 0]], 1)
+    with pytest.raises(SamplingError, match="too large: at most 32768 states and 134217728 table entries"):
+        Stops([[0] * 2000], 100_000)
+
+
+@pytest.mark.parametrize(
+    ("stop_texts", "message"),
+    [
+        ([], "stop texts must not be empty: pass at least one text"),
+        ([[0], []], "a stop text must have at least one token"),
+        ([[0, 3]], "a stop text has token 3, but the vocabulary has 3 tokens"),
+        ([[-1]], "a stop text has token -1"),
+        ([[10**400]], "a stop text has token an integer of"),
+    ],
+)
+def test_invalid_stop_texts_are_an_error(stop_texts: Any, message: str) -> None:
+    with pytest.raises(SamplingError, match=f"^{message}"):
+        Stops(stop_texts, 3)
+
+
+def test_stop_texts_of_the_wrong_type_are_a_type_error() -> None:
+    bad: Any
+    for bad in (["ab"], [[1.0]], [1], 1):
+        with pytest.raises(TypeError):
+            Stops(bad, 3)
+
+
+def test_a_state_or_token_out_of_range_is_an_error() -> None:
+    stops = stops_of(["ab"])
+    for bad in (-1, 3, 10**400):
+        with pytest.raises(SamplingError, match="a token must be from 0 to 2, not"):
+            stops.step(0, bad)
+        for call in (stops.matched, stops.depth, lambda state: stops.step(state, 0)):
+            with pytest.raises(SamplingError, match="a state of the stop texts must be from 0 to 2, not"):
+                call(bad)
+
+
+def test_stops_are_an_immutable_value() -> None:
+    stops = Stops([[1, 0], [2], [2]], 3)
+    assert stops.texts == ((1, 0), (2,))
+    assert stops == Stops([[2], [1, 0]], 3) != Stops([[2]], 3)
+    assert stops != Stops([[2], [1, 0]], 4)
+    assert stops != ((1, 0), (2,))
+    assert hash(stops) == hash(Stops([[2], [1, 0]], 3))
+    assert repr(stops) == "Stops(((1, 0), (2,)), 3)"
+    for other in (copy.copy(stops), copy.deepcopy(stops), pickle.loads(pickle.dumps(stops))):  # noqa: S301
+        assert other == stops
+        assert other.matched(other.step(0, 2)) == 1
+    with pytest.raises(AttributeError):
+        stops.texts = ()  # type: ignore[misc]
