@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
 from .errors import (
+    ConstraintError,
     CorpusError,
     ModelFileError,
     OutputError,
@@ -73,6 +74,7 @@ __all__ = [
     "Batch",
     "BatchChunk",
     "CharacterTokenizer",
+    "ConstraintError",
     "CorpusError",
     "Engine",
     "FilterState",

@@ -61,6 +61,10 @@ class SamplingError(TextgenError, ValueError):
     """A temperature, logits or a distribution is not valid for sampling."""
 
 
+class ConstraintError(SamplingError):
+    """An expression, a list of choices or a JSON schema cannot constrain texts of the vocabulary."""
+
+
 class ScoringError(TextgenError, ValueError):
     """A text is too short to be scored, or the model's logits are not finite."""
 

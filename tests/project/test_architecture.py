@@ -18,6 +18,7 @@ ROOMS = {
         "system",
         "text",
         "sampling",
+        "constraints",
         "model_file",
         "engines",
         "generation",

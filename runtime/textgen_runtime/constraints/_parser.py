@@ -1,0 +1,222 @@
+"""The parser of expressions. Their syntax is that of Python's ``re``, without what finite automata cannot do.
+
+The parser finds the structure: groups, alternatives, repetitions and anchors. The rest of an expression is
+atoms, which match one character each. ``re`` itself interprets them, see ``Atom.pattern``. Therefore every
+class and every escape matches the same characters as in Python.
+"""
+
+import re
+from typing import Final
+
+from textgen_runtime.errors import ConstraintError, quote, shorten
+
+from ._nodes import Alternatives, Anchor, Atom, Chain, Node, Repeat
+
+MAX_LENGTH: Final = 100_000
+MAX_DEPTH: Final = 100
+# Longer numbers exceed every other limit.
+MAX_DIGITS: Final = 9
+
+CLASS: Final = r"\[\^?+\]?+(?:\\.|[^\]\\])*\]"
+ESCAPE: Final = (
+    r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|N\{[^}]*\}|[0-7]{3}|0[0-7]?|[1-9][0-9]?|.)"
+)
+ATOM: Final = re.compile(rf"{CLASS}|{ESCAPE}|[^\\\[()|*+?^$]", re.DOTALL)
+# Characters that the next atom must not be: class subtraction.
+EXCEPT: Final = re.compile(rf"(?:\(\?!(?:{ATOM.pattern})\))+", re.DOTALL)
+# What ``re`` warns of, because later versions may read it as a nested set or a set operation.
+SET_OPERATION: Final = re.compile(r"^\[\^?\[|--|&&|~~|\|\|")
+QUANTIFIER: Final = re.compile(r"[*+?]|\{(?:([0-9]+)|([0-9]*)(,)([0-9]*))\}")
+GLOBAL_FLAGS: Final = re.compile(r"\(\?([a-zA-Z]+)\)")
+GROUP: Final = re.compile(r"\((?:\?(?:P<\w+>|([a-zA-Z]*)(?:-([a-zA-Z]+))?:)|(?!\?))")
+
+FLAGS: Final = {"i": re.IGNORECASE, "s": re.DOTALL, "a": re.ASCII, "u": 0}
+UNSUPPORTED: Final = {
+    "(?=": "lookahead",
+    "(?!": "lookahead, except (?!...) of one character directly before a character,",
+    "(?<=": "lookbehind",
+    "(?<!": "lookbehind",
+    "(?>": "an atomic group",
+    "(?#": "a comment",
+    "(?(": "a condition",
+    "(?P=": "a backreference",
+}
+
+
+def parse(expression: str) -> Node:
+    """Parse an expression.
+
+    Args:
+        expression: An expression in the syntax of Python's ``re``.
+
+    Raises:
+        ConstraintError: If the expression is malformed, too long or too deeply nested, or if it uses
+            lookaround, backreferences, word boundaries or possessive repetition.
+    """
+    if len(expression) > MAX_LENGTH:
+        raise ConstraintError(
+            f"the expression has {len(expression):,} characters: at most {MAX_LENGTH:,} are possible"
+        )
+    return _Parser(expression).parse()
+
+
+class _Parser:
+    """A parser by recursive descent. ``flags`` are the flags that apply at the current character."""
+
+    def __init__(self, expression: str) -> None:
+        self.expression = expression
+        self.index = 0
+        self.depth = 0
+
+    def parse(self) -> Node:
+        flags = 0
+        while found := GLOBAL_FLAGS.match(self.expression, self.index):
+            flags |= self._flags(found[1])
+            self.index = found.end()
+        node = self._alternatives(flags)
+        if self.index < len(self.expression):
+            raise self._error("this ) closes no group")
+        return node
+
+    def _error(self, reason: str, index: int | None = None) -> ConstraintError:
+        place = (self.index if index is None else index) + 1
+        return ConstraintError(
+            f"cannot compile the expression {quote(self.expression)}: {reason} (character {place:,})"
+        )
+
+    def _flags(self, letters: str) -> int:
+        flags = 0
+        for letter in letters:
+            if letter not in FLAGS:
+                raise self._error(f"the flag {letter} is not supported; i, s, a and u are")
+            flags |= FLAGS[letter]
+        return flags
+
+    def _alternatives(self, flags: int) -> Node:
+        options = [self._chain(flags)]
+        while self.expression.startswith("|", self.index):
+            self.index += 1
+            options.append(self._chain(flags))
+        return options[0] if len(options) == 1 else Alternatives(tuple(options))
+
+    def _chain(self, flags: int) -> Node:
+        parts = []
+        while self.index < len(self.expression) and self.expression[self.index] not in "|)":
+            parts.append(self._repeated(self._part(flags)))
+        return parts[0] if len(parts) == 1 else Chain(tuple(parts))
+
+    def _part(self, flags: int) -> Node:
+        character = self.expression[self.index]
+        if character == "(":
+            found = EXCEPT.match(self.expression, self.index)
+            return self._excepting_atom(flags, found[0]) if found else self._group(flags)
+        if character in "^$":
+            self.index += 1
+            return Anchor(at_start=character == "^")
+        if found := QUANTIFIER.match(self.expression, self.index):
+            raise self._error(f"{found[0]} has nothing to repeat; write \\{character} for the character")
+        escaped = self.expression[self.index + 1 : self.index + 2] if character == "\\" else ""
+        if escaped and escaped in "AZz":
+            self.index += 2
+            return Anchor(at_start=escaped == "A")
+        return self._atom(flags)
+
+    def _excepting_atom(self, flags: int, prefix: str) -> Atom:
+        atom = self._atom(flags, prefix)
+        if QUANTIFIER.match(self.expression, self.index):
+            raise self._error("put (?!...) and the character that is repeated in a group: (?:...)")
+        return atom
+
+    def _atom(self, flags: int, prefix: str = "") -> Atom:
+        start, self.index = self.index, self.index + len(prefix)
+        found = ATOM.match(self.expression, self.index)
+        if found is None or (prefix and QUANTIFIER.match(self.expression, self.index)):
+            raise self._error(self._why_no_atom(prefix))
+        text = found[0]
+        self._check_atom(text)
+        self.index = found.end()
+        literal = len(text) == 1 and text != "."
+        atom = Atom(prefix + (re.escape(text) if literal else text), flags, (start, self.index))
+        try:
+            if prefix or not literal:
+                atom.pattern()
+        except re.error as error:
+            raise self._error(error.msg, start) from None
+        return atom
+
+    def _check_atom(self, text: str) -> None:
+        """Refuse what ``re`` accepts, but a class or a single character cannot be."""
+        if text[0] == "\\" and text[1] in "123456789bB" and len(text) < len("\\123"):
+            what = "a word boundary" if text[1] in "bB" else "a backreference"
+            raise self._error(f"{text} is {what}, which is not supported")
+        if text[0] == "[" and SET_OPERATION.search(re.sub(r"\\.", "", text, flags=re.DOTALL)):
+            raise self._error(
+                f"{text} has a class inside a class, or && -- ~~ ||, which are not supported; to include "
+                "these characters, put \\ before each"
+            )
+
+    def _why_no_atom(self, prefix: str) -> str:
+        if prefix:
+            return "a character must follow (?!...)"
+        if self.expression[self.index] == "[":
+            return "this class has no closing ]"
+        return "a character must follow the \\ at the end"
+
+    def _group(self, flags: int) -> Node:
+        start = self.index
+        found = GROUP.match(self.expression, start)
+        if found is None:
+            raise self._error(self._unsupported())
+        on, off = found[1] or "", found[2] or ""
+        flags = (flags | self._flags(on)) & ~self._flags(off)
+        if "u" in on:
+            flags &= ~re.ASCII
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise self._error(f"groups are nested more than {MAX_DEPTH} deep")
+        self.index = found.end()
+        node = self._alternatives(flags)
+        if not self.expression.startswith(")", self.index):
+            raise self._error("this group has no closing )", start)
+        self.index += 1
+        self.depth -= 1
+        # A group of one character may be repeated like any other part; an anchor in a group, too.
+        return Chain((node,)) if isinstance(node, Anchor) else node
+
+    def _unsupported(self) -> str:
+        for prefix, what in UNSUPPORTED.items():
+            if self.expression.startswith(prefix, self.index):
+                return f"{what} is not supported"
+        found = GLOBAL_FLAGS.match(self.expression, self.index)
+        if found:
+            return f"put {found[0]} at the start of the expression, or write (?{found[1]}:...)"
+        return "unknown kind of group"
+
+    def _repeated(self, part: Node) -> Node:
+        found = QUANTIFIER.match(self.expression, self.index)
+        if found is None:
+            return part
+        if isinstance(part, Anchor):
+            raise self._error(f"{found[0]} has nothing to repeat")
+        least, most = self._bounds(found)
+        self.index = found.end()
+        if self.expression.startswith("+", self.index):
+            raise self._error(f"the possessive repetition {found[0]}+ is not supported")
+        # Lazy repetition prefers a shorter match, but matches the same texts.
+        self.index += self.expression.startswith("?", self.index)
+        if QUANTIFIER.match(self.expression, self.index):
+            raise self._error("a repetition follows a repetition; put the first one in a group: (?:...)")
+        return Repeat(part, least, most)
+
+    def _bounds(self, found: re.Match[str]) -> tuple[int, int | None]:
+        if found[0] in "*+?":
+            return int(found[0] == "+"), 1 if found[0] == "?" else None
+        exact, least, comma, most = found.groups()
+        if max(map(len, (exact or "", least or "", most or ""))) > MAX_DIGITS:
+            raise self._error(f"the numbers of {shorten(found[0])} have more than {MAX_DIGITS} digits")
+        if not comma:
+            return int(exact), int(exact)
+        bounds = int(least or 0), int(most) if most else None
+        if bounds[1] is not None and bounds[1] < bounds[0]:
+            raise self._error(f"in {found[0]}, the smaller number must come first")
+        return bounds

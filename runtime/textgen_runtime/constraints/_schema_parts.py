@@ -1,0 +1,164 @@
+"""Checks of the keywords of a JSON schema, and the expressions that need no other part of the schema."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+from textgen_runtime.errors import ConstraintError, first_line, quote, shorten
+from textgen_runtime.system.json_text import to_json
+
+from ._json_values import CHARACTER, FORMATS, STRING, counted, string_of_pattern
+
+# Keywords that do not change which values are valid.
+ANNOTATIONS: Final = {
+    "$anchor",
+    "$comment",
+    "$defs",
+    "$id",
+    "$schema",
+    "default",
+    "definitions",
+    "deprecated",
+    "description",
+    "examples",
+    "readOnly",
+    "title",
+    "writeOnly",
+}
+KEYWORDS: Final[Mapping[str, Collection[str]]] = {
+    "object": ("properties", "required", "additionalProperties", "minProperties", "maxProperties"),
+    "array": ("items", "prefixItems", "minItems", "maxItems"),
+    "string": ("minLength", "maxLength", "pattern", "format"),
+    "integer": (),
+    "number": (),
+    "boolean": (),
+    "null": (),
+}
+
+
+def schema_error(place: str, reason: str) -> ConstraintError:
+    """Return the error of one place in the schema, such as ``#/properties/name``."""
+    return ConstraintError(f"the JSON schema, at {shorten(place)}: {reason}")
+
+
+def below(place: str, name: object) -> str:
+    """Return the place of a part, with the name escaped as in a JSON pointer (RFC 6901)."""
+    return f"{place}/{str(name).replace('~', '~0').replace('/', '~1')}"
+
+
+def refuse_others(keywords: Collection[str], supported: Collection[str], place: str) -> None:
+    """Raise ConstraintError if a keyword is not among the supported ones."""
+    for keyword in keywords:
+        if keyword not in supported:
+            raise schema_error(place, f"the keyword {quote(keyword)} is not supported here")
+
+
+def types_of(schema: Mapping[str, Any], keywords: Collection[str], place: str) -> list[str]:
+    """Return the types that a schema names, or the type that its keywords belong to."""
+    types = schema.get("type")
+    if types is None:
+        types = [name for name, own in KEYWORDS.items() if set(keywords) & set(own)][:1]
+    elif isinstance(types, str):
+        types = [types]
+    if not isinstance(types, list) or not types:
+        refuse_others(keywords, ["type"], place)
+        raise schema_error(place, "type must be the name of a type, or a list of names")
+    for name in types:
+        if not isinstance(name, str) or name not in KEYWORDS:
+            raise schema_error(place, f"{quote(name)} is not a type; the types are {', '.join(KEYWORDS)}")
+    return types
+
+
+def bounds_of(schema: Mapping[str, Any], least: str, most: str, place: str) -> tuple[int, int | None]:
+    """Return the values of two keywords that bound a number of things."""
+    for keyword in (least, most):
+        value = schema.get(keyword, 0)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise schema_error(f"{place}/{keyword}", f"it must be an integer, 0 or more, not {quote(value)}")
+    bounds = schema.get(least, 0), schema.get(most)
+    if bounds[1] is not None and bounds[1] < bounds[0]:
+        raise schema_error(place, f"{most} is less than {least}")
+    return bounds
+
+
+def alternatives(options: Sequence[str]) -> str:
+    """Return an expression for any of some expressions."""
+    return options[0] if len(options) == 1 else f"(?:{'|'.join(options)})"
+
+
+def constant(value: object, place: str) -> str:
+    """Return the expression of one value."""
+    try:
+        return re.escape(to_json(value, ascii_only=False, compact=True))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise schema_error(place, first_line(error)) from None
+
+
+def constants(schema: Mapping[str, Any], keywords: Collection[str], keyword: str, place: str) -> str:
+    """Return the expression of ``enum`` or ``const``, without values of other types than ``type``."""
+    values, inside = schema[keyword], f"{place}/{keyword}"
+    if keyword == "const":
+        values = [values]
+    if not isinstance(values, list):
+        raise schema_error(inside, f"it must be a list, not {quote(values)}")
+    if "type" in schema:
+        types = types_of(schema, keywords, place)
+        values = [value for value in values if any(_has_type(value, name) for name in types)]
+    if not values:
+        raise schema_error(inside, "it has no value, or none of the type")
+    return alternatives([constant(value, inside) for value in values])
+
+
+def _has_type(value: object, name: str) -> bool:
+    if isinstance(value, bool) or value is None:
+        return name == ("null" if value is None else "boolean")
+    classes: dict[str, type | tuple[type, ...]] = {
+        "object": Mapping,
+        "array": list,
+        "string": str,
+        "integer": int,
+        "number": (int, float),
+    }
+    return name in classes and isinstance(value, classes[name])
+
+
+def string(schema: Mapping[str, Any], place: str) -> str:
+    """Return the expression of a string schema."""
+    least, most = bounds_of(schema, "minLength", "maxLength", place)
+    if (least, most) != (0, None):
+        refuse_others([name for name in ("pattern", "format") if name in schema], (), place)
+        return f'"{CHARACTER}{counted(least, most)}"'
+    if "pattern" in schema:
+        refuse_others([name for name in ("format",) if name in schema], (), place)
+        if not isinstance(schema["pattern"], str):
+            raise schema_error(f"{place}/pattern", f"it must be a text, not {quote(schema['pattern'])}")
+        try:
+            return string_of_pattern(schema["pattern"])
+        except ConstraintError as error:
+            raise schema_error(f"{place}/pattern", first_line(error)) from None
+    if "format" not in schema:
+        return STRING
+    if schema["format"] not in list(FORMATS):
+        raise schema_error(
+            f"{place}/format", f"{quote(schema['format'])} is not supported; {', '.join(FORMATS)} are"
+        )
+    return f'"{FORMATS[schema["format"]]}"'
+
+
+def with_commas(members: Sequence[tuple[str, bool]]) -> str:
+    """Return an expression for the members of an object, with commas between those that are present.
+
+    Args:
+        members: The expression of each member, and whether it is required.
+    """
+    first = next((index for index, (_, required) in enumerate(members) if required), None)
+    if first is not None:
+        before = [f"(?:{member},)?" for member, _ in members[:first]]
+        return "".join([*before, members[first][0], _rest(members[first + 1 :])])
+    # One alternative for each member that can be the first.
+    options = [member + _rest(members[index + 1 :]) for index, (member, _) in enumerate(members)]
+    return f"(?:{'|'.join(options)})?" if options else ""
+
+
+def _rest(members: Sequence[tuple[str, bool]]) -> str:
+    return "".join([f",{member}" if required else f"(?:,{member})?" for member, required in members])

@@ -1,0 +1,126 @@
+"""Compile lists of choices to constraints."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Final
+
+from textgen_runtime.errors import ConstraintError, quote
+from textgen_runtime.sampling.automata import Constraint
+from textgen_runtime.text.symbols import format_symbols
+
+from ._positions import TooComplexError
+from ._token_table import build_table, drawable_symbols
+
+# One table has at most 16 MiB.
+MAX_CACHED: Final = 16
+MAX_CHARACTERS: Final = 1_000_000
+
+
+def compile_choices(
+    choices: Sequence[str], symbols: Sequence[str], excluded: Collection[int] = ()
+) -> Constraint:
+    """Return the constraint that a whole text is one of some choices. The latest 16 results are cached.
+
+    A choice may be empty, and it may be the beginning of another choice.
+
+    Args:
+        choices: The texts.
+        symbols: The texts of all tokens. A token reads all characters of its text.
+        excluded: Tokens that the constraint never allows. Tokens without a text are never allowed, either.
+
+    Raises:
+        ConstraintError: If there is no choice, if the vocabulary cannot make one, or if they are too long.
+    """
+    is_sequence = isinstance(choices, Sequence) and not isinstance(choices, str)
+    if not is_sequence or not all(isinstance(choice, str) for choice in choices):
+        raise ConstraintError(f"the choices must be a list of texts, not {quote(choices)}")
+    if not choices:
+        raise ConstraintError("there must be at least one choice")
+    return _compile(tuple(choices), tuple(symbols), frozenset(excluded))
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def _compile(choices: tuple[str, ...], symbols: tuple[str, ...], excluded: frozenset[int]) -> Constraint:
+    length = sum(map(len, choices))
+    if length > MAX_CHARACTERS:
+        raise ConstraintError(
+            f"the choices have {length:,} characters together: at most {MAX_CHARACTERS:,} are possible"
+        )
+    drawable = drawable_symbols(symbols, excluded)
+    _check_choices(choices, set(drawable.values()))
+    try:
+        table = build_table(_Trie(choices), symbols, drawable)
+    except TooComplexError as error:
+        raise ConstraintError(f"the table of the choices {error}") from None
+    if table is None:
+        raise AssertionError("the vocabulary can make every choice")
+    return Constraint(table.transitions, table.accepting)
+
+
+def _check_choices(choices: Iterable[str], symbols: set[str]) -> None:
+    characters = set("".join(symbols))
+    longest = max(map(len, symbols), default=0)
+    for choice in choices:
+        missing = sorted(set(choice) - characters)
+        if missing:
+            raise ConstraintError(
+                f"the vocabulary cannot make the choice {quote(choice)}: it has no symbol for "
+                f"{format_symbols(missing)}"
+            )
+        if not _can_make(choice, symbols, longest):
+            raise ConstraintError(f"the vocabulary cannot make the choice {quote(choice)} of its symbols")
+
+
+def _can_make(text: str, symbols: set[str], longest: int) -> bool:
+    """Return whether a text is a sequence of symbols."""
+    if symbols.issuperset(text):
+        return True
+    reached = {0}
+    for end in range(1, len(text) + 1):
+        if any(
+            start in reached and text[start:end] in symbols for start in range(max(0, end - longest), end)
+        ):
+            reached.add(end)
+    return len(text) in reached
+
+
+class _Trie:
+    """The automaton of some texts. Texts with the same end share its states.
+
+    The class of a character is its index in the alphabet of the texts. State 0 is the start.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        alphabet = dict.fromkeys("".join(texts))
+        self.classes: Mapping[str, int] = {character: index for index, character in enumerate(alphabet)}
+        self.accepting = [False]
+        self._children: list[dict[int, int]] = [{}]
+        for text in texts:
+            self.accepting[self._add(text)] = True
+        self._share_ends()
+
+    def row(self, state: int) -> Sequence[int]:
+        """Return the state after each class, or -1."""
+        row = [-1] * len(self.classes)
+        for character_class, child in self._children[state].items():
+            row[character_class] = child
+        return row
+
+    def _add(self, text: str) -> int:
+        state = 0
+        for character in text:
+            child = self._children[state].setdefault(self.classes[character], len(self._children))
+            if child == len(self._children):
+                self._children.append({})
+                self.accepting.append(False)
+            state = child
+        return state
+
+    def _share_ends(self) -> None:
+        # Children have higher numbers than their parents, so they are final when the parent is visited.
+        same: dict[tuple[bool, tuple[tuple[int, int], ...]], int] = {}
+        final = list(range(len(self._children)))
+        for state in reversed(final):
+            children = {key: final[child] for key, child in self._children[state].items()}
+            self._children[state] = children
+            final[state] = same.setdefault((self.accepting[state], tuple(sorted(children.items()))), state)

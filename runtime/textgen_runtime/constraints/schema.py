@@ -1,0 +1,222 @@
+"""Translate a JSON schema to an expression for the JSON texts that it allows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from textgen_runtime.errors import ConstraintError, first_line, quote
+from textgen_runtime.system.json_text import from_json
+
+from ._json_values import SCALARS, STRING, listed
+from ._parser import MAX_LENGTH
+from ._schema_parts import (
+    ANNOTATIONS,
+    KEYWORDS,
+    alternatives,
+    below,
+    bounds_of,
+    constant,
+    constants,
+    refuse_others,
+    schema_error,
+    string,
+    types_of,
+    with_commas,
+)
+
+MAX_SCHEMAS: Final = 10_000
+MAX_DEPTH: Final = 30
+# How often a reference is followed inside itself, and how deep values without a schema are nested.
+MAX_REFERENCES: Final = 4
+ANY_DEPTH: Final = 2
+
+# Keywords that replace a type.
+COMBINATIONS: Final = ("$ref", "enum", "const", "anyOf", "oneOf", "allOf")
+
+
+class _EndlessError(Exception):
+    """A reference to a schema inside itself, deeper than ``MAX_REFERENCES``."""
+
+
+def schema_to_regex(schema: str | Mapping[str, Any]) -> str:
+    """Return an expression for the JSON texts that a schema allows.
+
+    The texts have no whitespace outside strings, and the properties of an object are in the order of the
+    schema. docs/constraints.md lists the keywords, and the valid texts that the expression does not allow.
+    ``oneOf`` is read as ``anyOf``.
+
+    Args:
+        schema: A schema of JSON Schema, as a JSON text or as what ``json.loads`` returns for it.
+
+    Raises:
+        ConstraintError: If the schema is malformed, uses other keywords, or allows no finite value.
+    """
+    if isinstance(schema, str):
+        try:
+            schema = from_json(schema)
+        except (ValueError, RecursionError) as error:
+            raise ConstraintError(f"the JSON schema is not JSON: {first_line(error)}") from None
+    try:
+        return _Translator(schema).value(schema, "#")
+    except _EndlessError:
+        raise ConstraintError("the JSON schema allows no finite value: it contains itself") from None
+
+
+class _Translator:
+    """The translation of one schema. ``place`` is the path of a part of it, such as ``#/properties/name``."""
+
+    def __init__(self, root: object) -> None:
+        self.root = root
+        self.schemas = 0
+        self.expanding: dict[str, int] = {}
+
+    def value(self, schema: object, place: str) -> str:
+        """Return the expression of a part of the schema."""
+        self.schemas += 1
+        if self.schemas > MAX_SCHEMAS:
+            raise schema_error(
+                place, f"more than {MAX_SCHEMAS:,} schemas remain after its references are resolved"
+            )
+        if place.count("/") > 2 * MAX_DEPTH:
+            raise schema_error(place, "it is nested too deeply")
+        if schema is True:
+            schema = {}
+        if not isinstance(schema, Mapping):
+            raise schema_error(place, f"a schema must be an object, not {quote(schema)}")
+        expression = self._schema(schema, place)
+        if len(expression) > MAX_LENGTH:
+            raise schema_error(place, f"it needs an expression of more than {MAX_LENGTH:,} characters")
+        return expression
+
+    def _schema(self, schema: Mapping[str, Any], place: str) -> str:
+        keywords = [keyword for keyword in schema if keyword not in ANNOTATIONS]
+        for keyword in COMBINATIONS:
+            if keyword in schema:
+                of_values = keyword in ("enum", "const")
+                refuse_others(keywords, {keyword, "type"} if of_values else {keyword}, place)
+                if of_values:
+                    return constants(schema, keywords, keyword, place)
+                return self._combination(keyword, schema[keyword], f"{place}/{keyword}")
+        if not keywords:
+            return self._any(ANY_DEPTH)
+        types = types_of(schema, keywords, place)
+        refuse_others(keywords, {"type"}.union(*(KEYWORDS[name] for name in types)), place)
+        return alternatives([self._typed(name, schema, place) for name in types])
+
+    def _combination(self, keyword: str, value: Any, place: str) -> str:
+        if keyword == "$ref":
+            return self._reference(value, place)
+        if not isinstance(value, list) or not value:
+            raise schema_error(place, "it must be a list with at least one entry")
+        if keyword == "allOf" and len(value) > 1:
+            raise schema_error(place, "allOf is supported only with one entry")
+        return self._options(value, place)
+
+    def _options(self, options: Sequence[object], place: str) -> str:
+        found = []
+        for index, option in enumerate(options):
+            try:
+                found.append(self.value(option, f"{place}/{index}"))
+            except _EndlessError:
+                continue
+        if not found:
+            raise _EndlessError
+        return alternatives(found)
+
+    def _reference(self, reference: object, place: str) -> str:
+        if not isinstance(reference, str) or not f"{reference}/".startswith("#/"):
+            raise schema_error(
+                place, f"only references inside the schema, such as #/$defs/name, not {quote(reference)}"
+            )
+        schema = self.root
+        for part in reference.split("/")[1:]:
+            name = part.replace("~1", "/").replace("~0", "~")
+            if not isinstance(schema, Mapping) or name not in schema:
+                raise schema_error(place, f"{quote(reference)} is not in the schema")
+            schema = schema[name]
+        depth = self.expanding.get(reference, 0)
+        if depth == MAX_REFERENCES:
+            raise _EndlessError
+        self.expanding[reference] = depth + 1
+        try:
+            return self.value(schema, place)
+        finally:
+            self.expanding[reference] = depth
+
+    def _typed(self, name: str, schema: Mapping[str, Any], place: str) -> str:
+        translate: dict[str, Callable[[Mapping[str, Any], str], str]] = {
+            "object": self._object,
+            "array": self._array,
+            "string": string,
+        }
+        return translate[name](schema, place) if name in translate else SCALARS[name]
+
+    def _object(self, schema: Mapping[str, Any], place: str) -> str:
+        properties, required = schema.get("properties"), schema.get("required", [])
+        if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
+            raise schema_error(f"{place}/required", "it must be a list of names")
+        least, most = bounds_of(schema, "minProperties", "maxProperties", place)
+        if properties is None and not required:
+            return self._free_object(schema.get("additionalProperties", True), least, most, place)
+        if not isinstance(properties, Mapping) or not properties.keys() >= set(required):
+            raise schema_error(place, "properties must be an object that has every required name")
+        if (least, most) != (0, None):
+            raise schema_error(place, "minProperties and maxProperties are supported only without properties")
+        members = self._members(properties, frozenset(required), f"{place}/properties")
+        return rf"\{{{with_commas(members)}\}}"
+
+    def _members(
+        self, properties: Mapping[str, Any], required: frozenset[str], place: str
+    ) -> list[tuple[str, bool]]:
+        """Return the expression of each property, and whether it is required."""
+        members = []
+        for name, schema in properties.items():
+            try:
+                value = self.value(schema, below(place, name))
+            except _EndlessError:
+                if name in required:
+                    raise
+                continue
+            members.append((f"{constant(name, place)}:{value}", name in required))
+        return members
+
+    def _free_object(self, values: object, least: int, most: int | None, place: str) -> str:
+        place = f"{place}/additionalProperties"
+        if values is False and least:
+            raise schema_error(place, "false leaves no properties, but minProperties asks for some")
+        most = 0 if values is False else most
+        return self._repeated(lambda: f"{STRING}:{self.value(values, place)}", r"\{", r"\}", least, most)
+
+    def _array(self, schema: Mapping[str, Any], place: str) -> str:
+        least, most = bounds_of(schema, "minItems", "maxItems", place)
+        if "prefixItems" in schema:
+            if schema.get("items", False) is not False or (least, most) != (0, None):
+                raise schema_error(
+                    place, "prefixItems is supported only without minItems, maxItems and items"
+                )
+            return self._tuple(schema["prefixItems"], f"{place}/prefixItems")
+        items = schema.get("items", True)
+        return self._repeated(lambda: self.value(items, f"{place}/items"), r"\[", r"\]", least, most)
+
+    def _tuple(self, entries: object, place: str) -> str:
+        if not isinstance(entries, list):
+            raise schema_error(place, "it must be a list")
+        values = [self.value(entry, f"{place}/{index}") for index, entry in enumerate(entries)]
+        return rf"\[{','.join(values)}\]"
+
+    @staticmethod
+    def _repeated(item: Callable[[], str], opening: str, closing: str, least: int, most: int | None) -> str:
+        try:
+            return f"{opening}{listed(item(), least, most) if most != 0 else ''}{closing}"
+        except _EndlessError:
+            if least:
+                raise
+            return opening + closing
+
+    def _any(self, depth: int) -> str:
+        """Return an expression for any value, with arrays and objects nested at most ``depth`` deep."""
+        options = list(SCALARS.values())
+        options.remove(SCALARS["integer"])
+        if depth:
+            inner = self._any(depth - 1)
+            options += [rf"\[{listed(inner, 0, None)}\]", rf"\{{{listed(f'{STRING}:{inner}', 0, None)}\}}"]
+        return alternatives(options)

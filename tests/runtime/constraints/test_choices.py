@@ -1,0 +1,116 @@
+"""Compiled lists of choices."""
+
+import itertools
+import random
+
+import pytest
+from textgen_runtime.constraints.choices import compile_choices
+from textgen_runtime.constraints.regex import compile_regex
+from textgen_runtime.errors import ConstraintError
+
+from tests.helpers.constraint_texts import decode, matches, random_tokens
+
+SYMBOLS = [*"abcdeé😀 .*", ""]
+
+
+def accepted(choices: list[str], symbols: list[str]) -> set[str]:
+    """Return the texts of at most 5 symbols that a constraint allows."""
+    constraint = compile_choices(choices, symbols)
+    return {
+        decode(symbols, tokens)
+        for length in range(6)
+        for tokens in itertools.product(range(len(symbols)), repeat=length)
+        if matches(constraint, tokens)
+    }
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        ["a"],
+        [""],
+        ["", "a"],
+        ["ab", "abc", "a", "bc"],
+        ["abc", "dbc", "dab"],
+        ["a", "a", "é", "😀"],
+        [".*", "a "],
+        ["", "", "aaaaa"],
+    ],
+)
+def test_exactly_the_choices_match(choices: list[str]) -> None:
+    assert accepted(choices, [symbol for symbol in SYMBOLS if symbol in "abcdé😀 .*"]) == set(choices)
+
+
+def test_every_text_of_many_choices_is_a_choice_and_every_choice_matches() -> None:
+    rng = random.Random(1)
+    choices = ["".join(rng.choices("abcde", k=rng.randint(0, 8))) for _ in range(500)]
+    constraint = compile_choices(choices, SYMBOLS)
+    assert all(matches(constraint, map(SYMBOLS.index, choice)) for choice in choices)
+    drawn = {decode(SYMBOLS, random_tokens(constraint, rng)) for _ in range(500)}
+    assert len(drawn) > 50
+    assert drawn <= set(choices)
+
+
+def test_choices_and_an_expression_for_them_have_the_same_table() -> None:
+    assert compile_choices(["dab", "ab", "abc"], SYMBOLS) == compile_regex("d?ab|abc", SYMBOLS)
+
+
+def test_common_ends_share_their_states() -> None:
+    # Without sharing, each choice would need 21 states.
+    choices = [f"{first}{second}{'e' * 20}" for first in "abcd" for second in "abcd"]
+    assert compile_choices(choices, SYMBOLS).states == 23
+    letters = [chr(code) for code in range(0x4E00, 0x4E00 + 400)]
+    assert compile_choices([letter + "e" * 100 for letter in letters], [*letters, "e"]).states == 102
+
+
+def test_a_choice_is_made_of_whole_symbols() -> None:
+    symbols = ["ab", "a", "bc", "abc", ""]
+    constraint = compile_choices(["abc", "abab"], symbols)
+    texts = [
+        tokens
+        for length in range(4)
+        for tokens in itertools.product(range(5), repeat=length)
+        if matches(constraint, tokens)
+    ]
+    # abc; a and bc; ab and ab.
+    assert texts == [(3,), (0, 0), (1, 2)]
+
+
+def test_excluded_tokens_are_never_allowed() -> None:
+    constraint = compile_choices(["ab"], ["a", "b", "ab"], excluded=[2])
+    assert constraint.step(0, 2) < 0
+    with pytest.raises(ConstraintError, match="cannot make the choice 'ab': it has no symbol for 'b'"):
+        compile_choices(["a", "ab"], ["a", "b", "c"], excluded=[1])
+
+
+def test_equal_choices_are_compiled_once() -> None:
+    assert compile_choices(["a", "b"], SYMBOLS) is compile_choices(("a", "b"), tuple(SYMBOLS))
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ([], "there must be at least one choice"),
+        ("abc", "the choices must be a list of texts, not 'abc'"),
+        (["a", 3], "the choices must be a list of texts, not ['a', 3]"),
+        (5, "the choices must be a list of texts, not 5"),
+        (
+            ["a", "aÄö"],
+            "the vocabulary cannot make the choice 'aÄö': it has no symbol for 'Ä' (U+00C4), 'ö' (U+00F6)",
+        ),
+        (["a" * 40_000], "the table of the choices needs more than 32,767 states"),
+        (
+            ["a" * 1_000_001],
+            "the choices have 1,000,001 characters together: at most 1,000,000 are possible",
+        ),
+    ],
+)
+def test_what_is_wrong_with_choices_is_said_in_one_line(choices: object, message: str) -> None:
+    with pytest.raises(ConstraintError) as caught:
+        compile_choices(choices, SYMBOLS)  # type: ignore[arg-type]
+    assert str(caught.value) == message
+
+
+def test_a_choice_that_no_sequence_of_symbols_makes_is_an_error() -> None:
+    with pytest.raises(ConstraintError, match="cannot make the choice 'aab' of its symbols"):
+        compile_choices(["ab", "aab"], ["ab", "ba", "a"][:2])

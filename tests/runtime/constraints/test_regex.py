@@ -1,0 +1,371 @@
+"""Compiled expressions against Python's ``re``, and their tables."""
+
+import itertools
+import random
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from textgen_runtime.constraints.regex import compile_regex
+from textgen_runtime.errors import ConstraintError
+from textgen_runtime.sampling.automata import Constraint
+
+from tests.helpers.constraint_texts import decode, matches, random_tokens, table_of
+from tests.helpers.programs import run_python
+
+# Letters of several scripts, digits of two, a character outside the basic plane, spaces and punctuation.
+SYMBOLS = [*'\n -+.,:@_"\\[]{}^$*|0123456789٣abcdefghijklmnopqrstuvwxyzABCXYZäßéΩж語😀', ""]
+
+EXPRESSIONS = {
+    "number": r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?",
+    "date": r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])",
+    "name": r"[A-Z][a-z]+( [A-Z][a-z]+){1,2}",
+    "e-mail": r"[a-z0-9._-]+@[a-z0-9-]+(\.[a-z]{2,})+",
+    "sentence": r"[A-Z][^.]*\.",
+    "alternatives with common beginnings": r"a|ab|abc|bc|b",
+    "empty alternative": r"(a|b|)c|",
+    "repetition of a repetition": r"(?:a{1,2}b?){2,3}",
+    "repetition of what may be empty": r"(?:a?b*){2,}c{0}",
+    "lazy repetition": r"a+?b*?c??a{1,2}?",
+    "ambiguous repetition": r"(a|b)*a(a|b){3}",
+    "repetition without end": r"(?:[ab]{2,})*c{,2}",
+    "not a repetition": r"a{|{a|{}|{,a}|b}",
+    "dot": r".{2}\n?.",
+    "dot and line end": r"(?s).a.",
+    "dot in a group with flags": r"(?s:.)b(?-s:.)",
+    "classes": r"[]a-c^-]+[^]a-c]{1,2}[\d\-]",
+    "negated class": r"[^\W\d_]+[^\s]",
+    "escapes of classes": r"\d+\s\w\D\S\W",
+    "ranges to and from signs": r"[\--.][+\-]",
+    "ASCII classes": r"(?a)\w\d|\w\W",
+    "classes in groups with flags": r"(?a:\w)\w|(?a:\w(?u:[^\W\x00-\x7f]))",
+    "case not ignored in a group": r"(?i)A(?-i:B|Z)",
+    "escapes of characters": r"\.\*\x61\u00e4\U0001F600\101\n\\|\N{GREEK CAPITAL LETTER OMEGA}",
+    "other scripts": r"[ж-щΩ]?ж+語[😀-😇]",
+    "ignored case": r"(?i)aBc[x-z]ß?Ä",
+    "case ignored in a group": r"(?i:a|b)A[x](?-i:Z)",
+    "named group": r"(?P<year>\d\d)-(?P<rest>a|b)",
+    "excluded characters": r"((?![aeiou])[a-f])+(?!\.)(?!,)[.,:](?:(?!\d).)?",
+    "anchors": r"^(a$|^b\Z|\Ac)$|^$",
+    "anchors that hold nowhere": r"a(^b|c)|(b$)?a|$^",
+    "empty": "",
+    "empty groups": r"(()|(?:)){3}",
+}
+EXPRESSION = pytest.mark.parametrize("expression", EXPRESSIONS.values(), ids=EXPRESSIONS)
+
+
+def mutated(text: str, rng: random.Random) -> str:
+    """Return a text in which one or two characters are replaced, removed or inserted."""
+    for _ in range(rng.randint(1, 2)):
+        place = rng.randint(0, len(text))
+        kept = rng.randint(0, 1)
+        text = text[:place] + rng.choice(SYMBOLS) + text[place + kept :]
+    return text
+
+
+def tokens_of(text: str) -> list[int]:
+    return [SYMBOLS.index(character) for character in text]
+
+
+@EXPRESSION
+def test_every_text_of_a_table_matches_in_re(expression: str) -> None:
+    constraint, rng = compile_regex(expression, SYMBOLS), random.Random(1)
+    for length in [constraint.distance(0), *range(40, 140)]:
+        tokens = random_tokens(constraint, rng, length)
+        assert len(tokens) <= length
+        assert re.fullmatch(expression, decode(SYMBOLS, tokens))
+
+
+@EXPRESSION
+def test_a_table_rejects_exactly_the_changed_texts_that_re_rejects(expression: str) -> None:
+    constraint, rng = compile_regex(expression, SYMBOLS), random.Random(2)
+    verdicts = set()
+    for _ in range(200):
+        text = decode(SYMBOLS, random_tokens(constraint, rng))
+        for changed in (mutated(text, rng), mutated(text, rng)):
+            verdict = matches(constraint, tokens_of(changed))
+            assert verdict == bool(re.fullmatch(expression, changed)), repr(changed)
+            verdicts.add(verdict)
+    assert False in verdicts
+
+
+@EXPRESSION
+def test_a_table_agrees_with_re_on_all_short_texts(expression: str) -> None:
+    constraint = compile_regex(expression, SYMBOLS)
+    for length in range(5):
+        for characters in itertools.product("ab-0\n", repeat=length):
+            text = "".join(characters)
+            assert matches(constraint, tokens_of(text)) == bool(re.fullmatch(expression, text)), repr(text)
+
+
+ATOMS = st.sampled_from(["a", "b", "c", ".", "[ab]", "[^a]", r"\w", r"(?!a)[a-c]", "", "^", "$"])
+
+
+def combined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    repetitions = st.sampled_from(["*", "+", "?", "{2}", "{1,3}", "{2,}", "{,2}", "{0}", "*?", "{1,2}?"])
+    return (
+        st.tuples(inner, inner).map("".join)
+        | st.tuples(inner, inner).map(lambda options: f"(?:{options[0]}|{options[1]})")
+        | st.tuples(inner, repetitions).map(lambda parts: f"(?:{parts[0]}){parts[1]}")
+    )
+
+
+ALL_SHORT = ["".join(text) for length in range(6) for text in itertools.product("abc", repeat=length)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.recursive(ATOMS, combined, max_leaves=12))
+def test_a_table_agrees_with_re_on_random_expressions(expression: str) -> None:
+    expected = {text for text in ALL_SHORT if re.fullmatch(expression, text)}
+    try:
+        constraint = compile_regex(expression, "abc")
+    except ConstraintError as error:
+        assert str(error).startswith("no text of the vocabulary matches")  # noqa: PT017 (either is right)
+        assert expected == set()
+        return
+    assert {text for text in ALL_SHORT if matches(constraint, map("abc".index, text))} == expected
+
+
+@EXPRESSION
+def test_states_are_numbered_in_the_order_of_a_breadth_first_search(expression: str) -> None:
+    constraint = compile_regex(expression, SYMBOLS)
+    found = dict.fromkeys([0, *itertools.chain(*table_of(constraint))])
+    found.pop(-1, None)
+    assert list(found) == list(range(constraint.states))
+
+
+@EXPRESSION
+def test_every_state_can_reach_the_end_of_a_text(expression: str) -> None:
+    constraint = compile_regex(expression, SYMBOLS)
+    assert all(constraint.distance(state) < constraint.states for state in range(constraint.states))
+
+
+def test_the_table_of_an_expression_never_changes() -> None:
+    """A saved generation stores a state and a digest of the table."""
+    constraint = compile_regex("a(b|c)*|(ab|b)c", ["c", "", "b", "a", "d"])
+    assert table_of(constraint) == [
+        [-1, -1, 1, 2, -1],
+        [3, -1, -1, -1, -1],
+        [2, -1, 2, -1, -1],
+        [-1, -1, -1, -1, -1],
+    ]
+    assert [constraint.is_accepting(state) for state in range(4)] == [False, False, True, True]
+
+
+def test_expressions_that_match_the_same_texts_have_the_same_table() -> None:
+    for expressions in [
+        ("(ab|ac)d?", "a(b|c)d?", "ab|ac|acd|abd", "a[bc](|d)"),
+        ("[ab]*", "(a|b)*", "(a*b*)*", "[ab]*[ab]?[ab]?[ab]*", "(?:|a|b)+", "([ab]*)"),
+        ("a{3,5}", "aaaa?a?", "a{3}|a{4}|a{5}", "a(aa(a(a)?)?)"),
+        # Without "x" in the vocabulary, what follows "b" cannot be finished.
+        ("a[ab]*", "a[ab]*|b[ab]{5}x"),
+    ]:
+        assert len({compile_regex(expression, "abcd").digest for expression in expressions}) == 1, expressions
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.recursive(ATOMS, combined, max_leaves=12))
+def test_no_two_states_are_equal(expression: str) -> None:
+    """By the definition: states are equal until an equal letter tells them apart."""
+    try:
+        constraint = compile_regex(expression, "abc")
+    except ConstraintError:
+        return
+    groups: list[object] = [constraint.is_accepting(state) for state in range(constraint.states)]
+    for _ in range(constraint.states):
+        rows = [tuple(groups[next_] if next_ >= 0 else None for next_ in row) for row in table_of(constraint)]
+        numbers = {key: number for number, key in enumerate(dict.fromkeys(zip(groups, rows, strict=True)))}
+        groups = [numbers[key] for key in zip(groups, rows, strict=True)]
+    assert len(set(groups)) == constraint.states
+
+
+def test_a_token_reads_its_whole_symbol() -> None:
+    symbols = ["a", "ab", "abc", "", "c", "ba"]
+    constraint = compile_regex("(abc|ab)*c?", symbols)
+    for length in range(5):
+        for tokens in itertools.product(range(len(symbols)), repeat=length):
+            text = decode(symbols, tokens)
+            # The symbol without text is never allowed.
+            expected = "" not in [symbols[token] for token in tokens] and re.fullmatch("(abc|ab)*c?", text)
+            assert matches(constraint, tokens) == bool(expected), tokens
+    # No symbol continues "a" to "ab".
+    assert constraint.step(0, symbols.index("a")) < 0
+
+
+def test_excluded_tokens_are_never_allowed() -> None:
+    constraint = compile_regex("[abc]+", "abc", excluded=[1])
+    assert [constraint.step(0, token) >= 0 for token in range(3)] == [True, False, True]
+    with pytest.raises(ConstraintError, match="it has no symbol that may be drawn for 'b'"):
+        compile_regex("b", "abc", excluded=[1])
+
+
+def test_an_empty_text_may_match() -> None:
+    assert compile_regex("a*", "a").is_accepting(0)
+    assert compile_regex("", "a").is_complete(0)
+
+
+def test_the_latest_expressions_are_compiled_once() -> None:
+    first = compile_regex("[ab]{3}", list("abc"))
+    assert compile_regex("[ab]{3}", tuple("abc")) is first
+    assert compile_regex("[ab]{3}", "abcd") is not first
+    assert compile_regex("[ab]{3}", "abc", excluded=[2]) is not first
+    for count in range(20):
+        compile_regex(f"a{{{count}}}", "abc")
+    assert compile_regex("[ab]{3}", "abc") is not first
+
+
+def test_compiling_imports_no_numpy() -> None:
+    program = (
+        "import sys; from textgen_runtime.constraints.regex import compile_regex; compile_regex('a+', 'ab'); "
+        "print([name for name in ('numpy', 'onnxruntime') if name in sys.modules])"
+    )
+    assert run_python(program).strip() == "[]"
+
+
+EXCEPT = "(?!...) of one character directly before a character"
+SETS = (
+    "has a class inside a class, or && -- ~~ ||, which are not supported; to include these characters, "
+    "put \\ before each"
+)
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("a(b", "this group has no closing ) (character 2)"),
+        ("a)b", "this ) closes no group (character 2)"),
+        ("ab[c", "this class has no closing ] (character 3)"),
+        ("[]", "this class has no closing ] (character 1)"),
+        ("*a", "* has nothing to repeat; write \\* for the character (character 1)"),
+        ("a|{2}", "{2} has nothing to repeat; write \\{ for the character (character 3)"),
+        ("^*", "* has nothing to repeat (character 2)"),
+        ("a*{2}", "a repetition follows a repetition; put the first one in a group: (?:...) (character 3)"),
+        ("a{3,2}", "in {3,2}, the smaller number must come first (character 2)"),
+        ("a{1234567890}", "the numbers of {1234567890} have more than 9 digits (character 2)"),
+        ("a++", "the possessive repetition ++ is not supported (character 3)"),
+        ("ab\\", "a character must follow the \\ at the end (character 3)"),
+        (r"a\q", "bad escape \\q (character 2)"),
+        (r"\x4", "incomplete escape \\x (character 1)"),
+        (r"\777", "octal escape value \\777 outside of range 0-0o377 (character 1)"),
+        (r"\N{no such name}", "undefined character name 'no such name' (character 1)"),
+        ("[z-a]", "bad character range z-a (character 1)"),
+        ("(?=a)b", "lookahead is not supported (character 1)"),
+        ("(?!ab)c", f"lookahead, except {EXCEPT}, is not supported (character 1)"),
+        ("(?!a)(b)", "a character must follow (?!...) (character 6)"),
+        (r"(?!a)\w*", "put (?!...) and the character that is repeated in a group: (?:...) (character 8)"),
+        ("(?!a){2}", "a character must follow (?!...) (character 6)"),
+        ("a(?<=a)", "lookbehind is not supported (character 2)"),
+        ("a(?<!b)", "lookbehind is not supported (character 2)"),
+        ("(?>a)", "an atomic group is not supported (character 1)"),
+        ("(?#note)a", "a comment is not supported (character 1)"),
+        ("(a)?(?(1)b)", "a condition is not supported (character 5)"),
+        ("(?P<n>a)(?P=n)", "a backreference is not supported (character 9)"),
+        ("(?<n>a)", "unknown kind of group (character 1)"),
+        (r"(a)\1", r"\1 is a backreference, which is not supported (character 4)"),
+        (r"\bword", r"\b is a word boundary, which is not supported (character 1)"),
+        ("(?x) a", "the flag x is not supported; i, s, a and u are (character 1)"),
+        ("(?m:a)", "the flag m is not supported; i, s, a and u are (character 1)"),
+        ("a(?i)b", "put (?i) at the start of the expression, or write (?i:...) (character 2)"),
+        ("[[:alpha:]]", f"[[:alpha:] {SETS} (character 1)"),
+        ("x[a-z&&[b]]", f"[a-z&&[b] {SETS} (character 2)"),
+        ("[a--b]", f"[a--b] {SETS} (character 1)"),
+        ("(" * 101 + ")" * 101, "groups are nested more than 100 deep (character 101)"),
+    ],
+)
+def test_what_is_wrong_with_an_expression_is_said_in_one_line(expression: str, reason: str) -> None:
+    with pytest.raises(ConstraintError) as caught:
+        compile_regex(expression, SYMBOLS)
+    message = str(caught.value)
+    assert message.startswith("cannot compile the expression '")
+    assert message.endswith(f"': {reason}")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        (
+            "[G-K]é|ÄÖ?",
+            ": it has no symbol for '[G-K]', 'Ä', 'Ö'; it has the other case: put (?i) at the start",
+        ),
+        ("aÑ+", ": it has no symbol for 'Ñ'"),
+        ("aÑ+Ä", ": it has no symbol for 'Ñ', 'Ä'"),
+        (r"[^\W\w]", r": it has no symbol for '[^\\W\\w]'"),
+        ("[中-亿]文字和语", ": it has no symbol for '[中-亿]', '文', '字', '和', '语'"),
+        ("[中-亿]文字和语言", ": it has no symbol for '[中-亿]', '文', '字', '和', '语' and more"),
+        ("a^b", ""),
+    ],
+)
+def test_an_expression_that_no_text_matches_is_refused(expression: str, reason: str) -> None:
+    symbols = [symbol for symbol in SYMBOLS if symbol not in "語é"] + list("éö")
+    with pytest.raises(ConstraintError) as caught:
+        compile_regex(expression, symbols)
+    assert str(caught.value) == f"no text of the vocabulary matches the expression {expression!r}{reason}"
+
+
+def test_an_expression_that_no_sequence_of_symbols_matches_is_refused() -> None:
+    with pytest.raises(ConstraintError, match=r"^no text of the vocabulary matches the expression 'aab'$"):
+        compile_regex("aab", ["a", "ba", "bb"])
+    with pytest.raises(ConstraintError, match="it has no symbol for 'a'"):
+        compile_regex("a", ["", ""])
+
+
+TOO_MANY = "has more than 10,000 characters and classes after its counted repetitions are written out"
+PARTS = "is too complex: its nested repetitions expand to too many parts"
+STATES = "needs more than 32,767 states"
+TABLE = "is too complex: a table of its states would be too large"
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("(a|b)*a(a|b){20}", STATES),
+        (".{1,30000}", TOO_MANY),
+        ("((a{1,100}){1,100}){1,100}", TOO_MANY),
+        ("(" * 99 + "a" + "){1,2}" * 99, TOO_MANY),
+        ("(a|b)" * 6000, TOO_MANY),
+        ("(a{0,100}){0,100}", TABLE),
+        (r"(\w+\s?){1,300}", TABLE),
+        ("((((a?){9}){9}){9}){9}", TABLE),
+        ("((a?){70}){70}", TABLE),
+        ("(" * 99 + "a{0,9000}" + ")*" * 99, PARTS),
+        ("(" + "()" * 9000 + "a){1,9000}", PARTS),
+    ],
+)
+def test_an_expression_that_explodes_is_refused(expression: str, reason: str) -> None:
+    with pytest.raises(ConstraintError) as caught:
+        compile_regex(expression, SYMBOLS)
+    assert reason in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_an_expression_of_any_length_is_compiled_or_refused() -> None:
+    assert compile_regex("a" * 9999, "ab").states == 10_000
+    assert compile_regex("((){9999}){9999}", "ab").states == 1
+    with pytest.raises(
+        ConstraintError, match="the expression has 100,001 characters: at most 100,000 are possible"
+    ):
+        compile_regex("a" * 100_001, "ab")
+
+
+def test_a_table_that_is_too_large_is_refused() -> None:
+    symbols = [chr(code) for code in range(0x4E00, 0x4E00 + 5000)]
+    assert compile_regex(".{0,1000}", symbols).states == 1001
+    with pytest.raises(ConstraintError, match=TABLE):
+        compile_regex(f"[^x]{{5000}}|{''.join(symbols[:500])}", symbols)
+    with pytest.raises(
+        ConstraintError, match="needs 2,001 states for 5,000 symbols; the table would exceed 16 MiB"
+    ):
+        compile_regex(".{0,2000}", symbols)
+
+
+def test_an_expression_must_be_a_text() -> None:
+    with pytest.raises(ConstraintError, match="the expression must be a text, not 5"):
+        compile_regex(5, "ab")  # type: ignore[arg-type]
+
+
+def test_the_result_is_a_constraint_over_the_whole_vocabulary() -> None:
+    constraint = compile_regex("a", SYMBOLS)
+    assert isinstance(constraint, Constraint)
+    assert constraint.vocabulary_size == len(SYMBOLS)

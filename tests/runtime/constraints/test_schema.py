@@ -1,0 +1,329 @@
+"""JSON schemas: every text is JSON, and valid."""
+
+import json
+import random
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from textgen_runtime.constraints.regex import compile_regex
+from textgen_runtime.constraints.schema import schema_to_regex
+from textgen_runtime.errors import ConstraintError
+
+from tests.helpers.constraint_texts import decode, random_tokens
+
+SYMBOLS = [chr(code) for code in (0, 9, 10, *range(32, 128), 0xE9, 0x2028, 0x1F600)]
+
+NODE = {
+    "type": "object",
+    "properties": {
+        "value": {"type": "integer"},
+        "next": {"anyOf": [{"$ref": "#/$defs/a~1b"}, {"type": "null"}]},
+    },
+    "required": ["value", "next"],
+}
+
+
+def texts_of(schema: object, count: int = 100) -> list[str]:
+    """Return random texts that a schema allows."""
+    expression = schema_to_regex(json.dumps(schema))
+    constraint, rng = compile_regex(expression, SYMBOLS), random.Random(1)
+    texts = [decode(SYMBOLS, random_tokens(constraint, rng, 400)) for _ in range(count)]
+    assert all(re.fullmatch(expression, text) for text in texts)
+    return texts
+
+
+def is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def depth(value: object) -> int:
+    """Return how deeply the lists and dicts of a value are nested."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    return 1 + max(map(depth, value), default=0) if isinstance(value, list) else 0
+
+
+def chain_length(node: Any) -> int:
+    assert node.keys() == {"value", "next"}
+    assert is_integer(node["value"])
+    return 1 if node["next"] is None else 1 + chain_length(node["next"])
+
+
+def chain(length: int) -> dict[str, Any] | None:
+    return {"value": length, "next": chain(length - 1)} if length else None
+
+
+VALID: dict[str, tuple[object, Callable[[Any], bool]]] = {
+    "string": ({"type": "string"}, lambda value: isinstance(value, str)),
+    "integer": ({"type": "integer"}, is_integer),
+    "number": ({"type": "number"}, lambda value: isinstance(value, int | float)),
+    "boolean": ({"type": "boolean"}, lambda value: value in (True, False)),
+    "null": ({"type": "null"}, lambda value: value is None),
+    "types": ({"type": ["integer", "null"]}, lambda value: value is None or is_integer(value)),
+    "annotations": (
+        {"title": "t", "$comment": "c", "type": "null", "default": 1},
+        lambda value: value is None,
+    ),
+    "length": ({"type": "string", "minLength": 2, "maxLength": 4}, lambda value: 2 <= len(value) <= 4),
+    "length from": ({"minLength": 3}, lambda value: len(value) >= 3),
+    "pattern": (
+        {"type": "string", "pattern": '^[^a]+.?(\\\\|"|b){0,1}\\\\$'.replace("\\\\$", "$")},
+        lambda value: bool(re.fullmatch('[^a"\\\\\x00-\x1f]+.?b?', value)),
+    ),
+    "pattern without anchors": (
+        {"pattern": r"\d{2}[.]\$"},
+        lambda value: bool(re.fullmatch(r"\d\d\.\$", value)),
+    ),
+    "date": ({"format": "date"}, lambda value: bool(re.fullmatch(r"\d{4}-[01]\d-[0-3]\d", value))),
+    "time": (
+        {"format": "time"},
+        lambda value: bool(re.fullmatch(r"[\d:]{8}(\.\d+)?(Z|[+-]\d\d:\d\d)", value)),
+    ),
+    "date-time": ({"format": "date-time"}, lambda value: value[10] == "T" and value[4] == value[7] == "-"),
+    "uuid": ({"format": "uuid"}, lambda value: [*map(len, value.split("-"))] == [8, 4, 4, 4, 12]),
+    "email": ({"format": "email"}, lambda value: value.count("@") == 1 and "." in value.split("@")[1]),
+    "uri": ({"format": "uri"}, lambda value: value[0].isalpha() and ":" in value and " " not in value),
+    "enum": ({"enum": ["a", 1, None, {"k": [1.5, "."]}]}, lambda v: v in ["a", 1, None, {"k": [1.5, "."]}]),
+    "enum of a type": (
+        {"type": "integer", "enum": [True, 1, "a", 2.5, 7]},
+        lambda v: is_integer(v) and v in (1, 7),
+    ),
+    "enum of types": (
+        {"type": ["boolean", "null"], "enum": [True, 1, None]},
+        lambda v: v is None or v is True,
+    ),
+    "const": ({"const": 'a"\\é\n.*'}, lambda value: value == 'a"\\é\n.*'),
+    "any of": ({"anyOf": [{"type": "null"}, {"const": 3}]}, lambda value: value in (None, 3)),
+    "one of": ({"oneOf": [{"type": "null"}, {"const": 3}]}, lambda value: value in (None, 3)),
+    "all of one": ({"allOf": [{"type": "null"}]}, lambda value: value is None),
+    "array": ({"type": "array", "items": {"type": "null"}}, lambda value: set(value) <= {None}),
+    "array of some": (
+        {"items": {"const": 1}, "minItems": 2, "maxItems": 3},
+        lambda v: v in ([1, 1], [1, 1, 1]),
+    ),
+    "array of up to two": ({"items": {"const": 1}, "maxItems": 2}, lambda value: value in ([], [1], [1, 1])),
+    "array of at least one": ({"items": {"const": 1}, "minItems": 1}, lambda v: set(v) == {1}),
+    "empty array": ({"type": "array", "maxItems": 0}, lambda value: value == []),
+    "tuple": (
+        {"prefixItems": [{"type": "integer"}, {"const": "x"}]},
+        lambda v: is_integer(v[0]) and v[1:] == ["x"],
+    ),
+    "object": (
+        {
+            "properties": {"a": {"const": 1}, "b.": {"const": 2}, "c": {"const": 3}, "d": {"const": 4}},
+            "required": ["c", "b."],
+            "additionalProperties": False,
+        },
+        lambda value: {"b.": 2, "c": 3}.items() <= value.items() <= {"a": 1, "b.": 2, "c": 3, "d": 4}.items(),
+    ),
+    "object without required properties": (
+        {"properties": {"a": {"const": 1}, "b": {"const": 2}, "c": {"const": 3}}},
+        lambda value: value.items() <= {"a": 1, "b": 2, "c": 3}.items(),
+    ),
+    "object without properties": ({"type": "object", "properties": {}}, lambda value: value == {}),
+    "object of any names": (
+        {"type": "object", "additionalProperties": {"type": "boolean"}, "maxProperties": 2},
+        lambda value: len(value) <= 2 and set(value.values()) <= {True, False},
+    ),
+    "closed object": ({"type": "object", "additionalProperties": False}, lambda value: value == {}),
+    "anything": ({}, lambda value: depth(value) <= 2),
+    "true": (True, lambda value: depth(value) <= 2),
+    "any array": ({"type": "array"}, lambda value: isinstance(value, list) and depth(value) <= 3),
+    "any object": ({"type": "object"}, lambda value: isinstance(value, dict) and depth(value) <= 3),
+    "recursion": ({"$defs": {"a/b": NODE}, "$ref": "#/$defs/a~1b"}, lambda value: chain_length(value) <= 4),
+    "recursive array": ({"type": "array", "items": {"$ref": "#"}}, lambda value: 1 <= depth(value) <= 5),
+    "recursive object": (
+        {"type": "object", "properties": {"a": {"$ref": "#"}}},
+        lambda value: 1 <= depth(value) <= 5,
+    ),
+    "recursive values": ({"type": "object", "additionalProperties": {"$ref": "#"}}, lambda v: depth(v) <= 5),
+}
+
+
+@pytest.mark.parametrize(("schema", "is_valid"), VALID.values(), ids=VALID)
+def test_every_text_is_valid_json_without_spaces(schema: object, is_valid: Callable[[Any], bool]) -> None:
+    texts = texts_of(schema)
+    for text in texts:
+        value = json.loads(text)
+        assert is_valid(value), text
+        # Numbers and escapes can be written in several ways.
+        assert len(text) <= len(json.dumps(value, ensure_ascii=False)) or re.search(r"[0-9/]", text)
+    # No property and no entry is left out.
+    assert len(set(texts)) > 1 or len({*map(str.strip, texts)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("schema", "values"),
+    [
+        ({"type": ["null", "boolean"]}, [None, True, False]),
+        ({"enum": [1, "a", None]}, [1, "a", None]),
+        ({"items": {"enum": [1, 2]}, "maxItems": 2}, [[], [1], [2], [1, 1], [1, 2], [2, 1], [2, 2]]),
+        (
+            {"properties": {"a": {"const": 1}, "b": {"const": 2}, "c": {"const": 3}}},
+            [
+                {
+                    name: value
+                    for index, (name, value) in enumerate(zip("abc", (1, 2, 3), strict=True))
+                    if mask >> index & 1
+                }
+                for mask in range(8)
+            ],
+        ),
+        ({"items": {"const": 1}, "minItems": 2, "maxItems": 3}, [[1, 1], [1, 1, 1]]),
+        ({"items": {"$ref": "#"}, "type": "array"}, [[[[[[]]]]], [[], [[]]]]),
+        ({"$defs": {"a/b": NODE}, "$ref": "#/$defs/a~1b"}, [chain(1), chain(4)]),
+        ({}, [{"a": [-1.5e3, "b"]}, "c"]),
+        (
+            {"properties": {"a": {"const": 1}, "b": {"const": 2}, "c": {"const": 3}}, "required": ["b"]},
+            [{"b": 2}, {"a": 1, "b": 2}, {"b": 2, "c": 3}, {"a": 1, "b": 2, "c": 3}],
+        ),
+    ],
+)
+def test_every_valid_value_can_be_written(schema: object, values: list[object]) -> None:
+    expression = schema_to_regex(json.dumps(schema))
+    assert all(re.fullmatch(expression, json.dumps(value, separators=(",", ":"))) for value in values)
+
+
+def test_a_mapping_and_its_text_give_the_same_expression() -> None:
+    schema = {"type": "array", "items": {"type": "null"}}
+    assert schema_to_regex(schema) == schema_to_regex(json.dumps(schema)) == r"\[(?:null(?:,null){0,})?\]"
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        ("{", "the JSON schema is not JSON: Expecting property name enclosed in double quotes"),
+        ('{"const": NaN}', "the JSON schema is not JSON: NaN is not JSON"),
+        ("[" * 100_000, "the JSON schema is not JSON: maximum recursion depth exceeded"),
+        ("5", "the JSON schema, at #: a schema must be an object, not 5"),
+        (
+            {"properties": {"a": False}},
+            "the JSON schema, at #/properties/a: a schema must be an object, not False",
+        ),
+        (
+            {"type": "text"},
+            "at #: 'text' is not a type; the types are object, array, string, integer, number,",
+        ),
+        ({"type": []}, "at #: type must be the name of a type, or a list of names"),
+        ({"type": {"a": 1}}, "at #: type must be the name of a type, or a list of names"),
+        ({"type": [["a"]]}, "at #: ['a'] is not a type"),
+        ({"type": "integer", "minimum": 3}, "at #: the keyword 'minimum' is not supported here"),
+        ({"minimum": 3}, "at #: the keyword 'minimum' is not supported here"),
+        ({"type": "string", "items": {}}, "at #: the keyword 'items' is not supported here"),
+        ({"items": {"not": {}}}, "at #/items: the keyword 'not' is not supported here"),
+        ({"properties": {"a/~b": {"not": {}}}}, "at #/properties/a~1~0b: the keyword 'not' is not"),
+        ({"properties": [1]}, "at #: properties must be an object that has every required name"),
+        (
+            {"properties": {}, "required": ["a"]},
+            "at #: properties must be an object that has every required name",
+        ),
+        ({"required": "a"}, "at #/required: it must be a list of names"),
+        (
+            {"properties": {}, "minProperties": 1},
+            "minProperties and maxProperties are supported only without",
+        ),
+        (
+            {"type": "object", "additionalProperties": False, "minProperties": 1},
+            "at #/additionalProperties: false leaves no properties, but minProperties asks for some",
+        ),
+        ({"type": "array", "minItems": 2, "maxItems": 1}, "at #: maxItems is less than minItems"),
+        ({"type": "array", "minItems": -1}, "at #/minItems: it must be an integer, 0 or more, not -1"),
+        ({"type": "array", "maxItems": 1.5}, "at #/maxItems: it must be an integer, 0 or more, not 1.5"),
+        ({"minLength": True}, "at #/minLength: it must be an integer, 0 or more, not True"),
+        ({"prefixItems": {}}, "at #/prefixItems: it must be a list"),
+        (
+            {"prefixItems": [], "minItems": 1},
+            "prefixItems is supported only without minItems, maxItems and items",
+        ),
+        ({"minLength": 1, "pattern": "a"}, "at #: the keyword 'pattern' is not supported here"),
+        ({"format": "uuid", "pattern": "a"}, "at #: the keyword 'format' is not supported here"),
+        ({"pattern": 5}, "at #/pattern: it must be a text, not 5"),
+        (
+            {"pattern": "a(b"},
+            "at #/pattern: cannot compile the expression 'a(b': this group has no closing )",
+        ),
+        (
+            {"pattern": "a^b"},
+            "at #/pattern: anchors are supported only at the start and at the end of a pattern",
+        ),
+        (
+            {"format": "ipv4"},
+            "at #/format: 'ipv4' is not supported; date, time, date-time, uuid, email, uri are",
+        ),
+        ({"format": ["date"]}, "at #/format: ['date'] is not supported"),
+        ({"enum": []}, "at #/enum: it has no value, or none of the type"),
+        ({"enum": ["a"], "type": "null"}, "at #/enum: it has no value, or none of the type"),
+        ({"enum": "a"}, "at #/enum: it must be a list, not 'a'"),
+        ({"const": 1, "maxLength": 1}, "at #: the keyword 'maxLength' is not supported here"),
+        ({"anyOf": []}, "at #/anyOf: it must be a list with at least one entry"),
+        ({"anyOf": [{}], "type": "null"}, "at #: the keyword 'type' is not supported here"),
+        ({"allOf": [{}, {}]}, "at #/allOf: allOf is supported only with one entry"),
+        ({"$ref": 5}, "at #/$ref: only references inside the schema, such as #/$defs/name, not 5"),
+        (
+            {"$ref": "other.json"},
+            "at #/$ref: only references inside the schema, such as #/$defs/name, not 'other",
+        ),
+        (
+            {"$ref": "#name"},
+            "at #/$ref: only references inside the schema, such as #/$defs/name, not '#name'",
+        ),
+        ({"$ref": "#/$defs/a"}, "at #/$ref: '#/$defs/a' is not in the schema"),
+        ({"anyOf": [{"$ref": "#/anyOf/0"}]}, "at #/anyOf/0/$ref: '#/anyOf/0' is not in the schema"),
+        ({"$ref": "#"}, "the JSON schema allows no finite value: it contains itself"),
+        (
+            {"properties": {"a": {"$ref": "#"}}, "required": ["a"]},
+            "allows no finite value: it contains itself",
+        ),
+        (
+            {"items": {"$ref": "#"}, "minItems": 1},
+            "the JSON schema allows no finite value: it contains itself",
+        ),
+        (
+            {"anyOf": [{"$ref": "#"}, {"$ref": "#"}]},
+            "the JSON schema allows no finite value: it contains itself",
+        ),
+        (
+            {"additionalProperties": {"$ref": "#"}, "minProperties": 1},
+            "allows no finite value: it contains itself",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_schema_is_said_in_one_line(schema: Any, message: str) -> None:
+    with pytest.raises(ConstraintError) as caught:
+        schema_to_regex(schema)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def doubled(levels: int) -> dict[str, Any]:
+    """Return a schema of arrays with two entries, each of which has two entries, and so on."""
+    names = [f"#/$defs/{level}" for level in range(levels)]
+    defs: dict[str, Any] = {
+        str(level): {"prefixItems": [{"$ref": name}, {"$ref": name}]} for level, name in enumerate(names[1:])
+    }
+    return {"$defs": {**defs, str(levels - 1): {"type": "null"}}, "$ref": "#/$defs/0"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        (doubled(16), "more than 10,000 schemas remain after its references are resolved"),
+        (doubled(200), "it is nested too deeply"),
+        ({"const": "a" * 100_001}, "it needs an expression of more than 100,000 characters"),
+        ({"enum": ["a" * 60_000, "b" * 60_000]}, "it needs an expression of more than 100,000 characters"),
+    ],
+)
+def test_a_schema_that_explodes_is_refused(schema: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConstraintError) as caught:
+        schema_to_regex(schema)
+    assert str(caught.value).endswith(message)
+
+
+def test_a_value_that_json_cannot_write_is_an_error() -> None:
+    with pytest.raises(ConstraintError, match="at #/const: cannot write the value as JSON"):
+        schema_to_regex({"const": float("nan")})
+    with pytest.raises(ConstraintError, match="at #/enum: Object of type set is not JSON serializable"):
+        schema_to_regex({"enum": [{1}]})
