@@ -25,9 +25,11 @@ from .errors import (
 if TYPE_CHECKING:
     from .engines.base import Engine, State
     from .generation.batch import Batch, BatchChunk
+    from .generation.completion import Completion
     from .generation.generation import Generation
     from .generation.loading import load
     from .generation.model import Model
+    from .generation.next_tokens import NextToken
     from .generation.saved_generation import resume, save
     from .model_file.bundled import bundled_models
     from .model_file.metadata import Metadata
@@ -47,12 +49,14 @@ _LAZY_MODULES = {
     "Batch": "generation.batch",
     "BatchChunk": "generation.batch",
     "CharacterTokenizer": "text.character_tokenizer",
+    "Completion": "generation.completion",
     "Metadata": "model_file.metadata",
     "Engine": "engines.base",
     "FilterState": "sampling.filter_state",
     "Filters": "sampling.filters",
     "Generation": "generation.generation",
     "Model": "generation.model",
+    "NextToken": "generation.next_tokens",
     "Normalization": "text.normalization",
     "Prediction": "scoring.prediction",
     "Sampler": "sampling.sampler",
@@ -74,6 +78,7 @@ __all__ = [
     "Batch",
     "BatchChunk",
     "CharacterTokenizer",
+    "Completion",
     "ConstraintError",
     "CorpusError",
     "Engine",
@@ -83,6 +88,7 @@ __all__ = [
     "Metadata",
     "Model",
     "ModelFileError",
+    "NextToken",
     "Normalization",
     "OutputError",
     "Prediction",

@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Callable
 from typing import Any
 
-from textgen_runtime.generation.generation import feed_in_chunks
+from textgen_runtime.generation.feeding import feed_in_chunks
 
 from ._baselines import WINDOW
 from ._rounds import calibrate_all, deadline_notes, interleave, medians

@@ -1,15 +1,32 @@
 """The sampling options of a command, and the ``Sampling`` objects that they select.
 
-To add a sampling parameter, add its option to ``add_sampling`` and pass it to ``Sampling`` in ``samplings``.
-If the option accepts several values, include it in ``sampling_heading``.
+To add a sampling parameter, add its option to one of the groups below. Its destination is the name of the
+parameter of ``Sampling``. If the option accepts several values, include it in ``samplings`` and
+``sampling_heading``.
 """
 
 import argparse
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from textgen_runtime.sampling.parameters import DEFAULT_TEMPERATURE, Sampling
+from textgen_runtime.errors import quote
+from textgen_runtime.generation.controls import impossible_stop_message, impossible_stops
+from textgen_runtime.generation.model import Model
+from textgen_runtime.sampling.parameters import (
+    DEFAULT_TEMPERATURE,
+    MAX_LOGIT_BIAS,
+    MAX_RESAMPLE,
+    FilterOptions,
+    Sampling,
+)
+from textgen_runtime.system.console import print_diagnostic
+from textgen_runtime.system.text_files import read_text
 
-from .parser import number
+from .parser import escaped_text, number, whole_number
+
+MAX_PENALTY_WINDOW = 1024
+
+NEWLINE = "\n"
 
 
 def add_sampling(command: argparse.ArgumentParser) -> None:
@@ -19,17 +36,213 @@ def add_sampling(command: argparse.ArgumentParser) -> None:
         metavar="T",
         type=number("a finite number, 0 or more", lambda value: value >= 0),
         nargs="+",
-        default=[DEFAULT_TEMPERATURE],
         help="one or more sampling temperatures; 0 always selects the most likely token, higher values are "
         f"more random (default: {DEFAULT_TEMPERATURE})",
+    )
+    _add_filters(command.add_argument_group("filters, applied before the temperature"))
+    _add_characters(command.add_argument_group("characters"))
+    _add_endings(command.add_argument_group("where a text ends"))
+    _add_constraints(command.add_argument_group("constraints of the complete text"))
+
+
+class _Filter(NamedTuple):
+    """An option with a number from `low` to `high`. If `above` is True, `low` is excluded."""
+
+    option: str
+    metavar: str
+    low: float
+    high: float
+    above: bool
+    help: str
+
+    def parse(self, text: str) -> float:
+        """Convert the argument."""
+        requirement = f"a number from {self.low} to {self.high}"
+        if self.above:
+            requirement = f"a number more than {self.low}, at most {self.high}"
+        accept = (
+            (lambda x: self.low < x <= self.high) if self.above else (lambda x: self.low <= x <= self.high)
+        )
+        return number(requirement, accept)(text)
+
+
+_FILTERS = (
+    _Filter(
+        "--typical-p",
+        "P",
+        0,
+        1,
+        True,
+        "draw from the characters whose surprisal is nearest to the entropy, with total probability P "
+        "(default: 1, off)",
+    ),
+    _Filter(
+        "--top-p",
+        "P",
+        0,
+        1,
+        True,
+        "draw from the most likely characters, with total probability P (default: 1, off)",
+    ),
+    _Filter(
+        "--min-p",
+        "P",
+        0,
+        1,
+        False,
+        "draw from the characters with at least P times the probability of the most likely one "
+        "(default: 0, off)",
+    ),
+    _Filter(
+        "--repetition-penalty",
+        "X",
+        0,
+        100,
+        True,
+        "divide the positive logits of recent characters by X, and multiply the negative ones "
+        "(default: 1, off)",
+    ),
+    _Filter(
+        "--frequency-penalty",
+        "X",
+        -100,
+        100,
+        False,
+        "subtract X from the logit of a character for each recent occurrence (default: 0, off)",
+    ),
+    _Filter(
+        "--presence-penalty",
+        "X",
+        -100,
+        100,
+        False,
+        "subtract X from the logit of each recent character (default: 0, off)",
+    ),
+    _Filter(
+        "--mirostat-tau",
+        "BITS",
+        0,
+        100,
+        False,
+        "keep the mean surprisal near this value, with mirostat version 2 in place of the four filters "
+        "above; use it with --temp 1 (default: 0, off)",
+    ),
+    _Filter("--mirostat-eta", "X", 0, 1, True, "learning rate of mirostat (default: 0.1)"),
+)
+
+
+def _add_filters(group: Any) -> None:
+    group.add_argument(
+        "--top-k",
+        metavar="N",
+        type=whole_number(0),
+        help="draw from the N most likely characters (default: 0, off)",
+    )
+    for each in _FILTERS:
+        group.add_argument(each.option, metavar=each.metavar, type=each.parse, help=each.help)
+    group.add_argument(
+        "--penalty-window",
+        metavar="N",
+        type=whole_number(1, MAX_PENALTY_WINDOW),
+        help="number of latest generated characters that count as recent for the penalties (default: 64)",
+    )
+
+
+def _add_characters(group: Any) -> None:
+    group.add_argument(
+        "--logit-bias",
+        metavar="C=X",
+        type=_bias,
+        action="append",
+        help=f"add X, from -{MAX_LOGIT_BIAS:.0f} to {MAX_LOGIT_BIAS:.0f}, to the logit of the character C; "
+        "may be repeated",
+    )
+    group.add_argument(
+        "--allowed", metavar="TEXT", type=escaped_text, help="generate only the characters of TEXT"
+    )
+    group.add_argument(
+        "--banned", metavar="TEXT", type=escaped_text, help="never generate the characters of TEXT"
+    )
+
+
+def _add_endings(group: Any) -> None:
+    group.add_argument(
+        "--stop",
+        metavar="TEXT",
+        type=escaped_text,
+        action="append",
+        help="end a text before TEXT; may be repeated; in TEXT, \\n is a line end, \\t a tab and \\\\ "
+        "a backslash, as in the options for characters",
+    )
+    group.add_argument("--until-newline", action="store_true", help="end a text before its first line end")
+    group.add_argument("--keep-stop", action="store_true", default=None, help="print the stop text, too")
+
+
+def _add_constraints(group: Any) -> None:
+    group.add_argument(
+        "--match", metavar="REGEX", help="generate a text that matches this regular expression"
+    )
+    group.add_argument(
+        "--choices", metavar="TEXT", type=escaped_text, nargs="+", help="generate one of these texts"
+    )
+    group.add_argument("--json-schema", metavar="PATH", help="generate JSON of the JSON schema in this file")
+    group.add_argument(
+        "--resample",
+        metavar="N",
+        type=whole_number(0, MAX_RESAMPLE),
+        help="first draw up to N texts without the constraint, and print the first that meets it; only then "
+        "generate one with the constraint, which changes the distribution (default: 0)",
     )
 
 
 def samplings(arguments: argparse.Namespace) -> Sequence[Sampling]:
-    """Return the selected samplings, one per temperature."""
-    return [Sampling(temperature=temperature) for temperature in arguments.temp]
+    """Return the selected samplings, one per temperature.
+
+    Raises:
+        SamplingError: If parameters contradict each other.
+        TextFileError: If the file of the JSON schema cannot be read.
+    """
+    options = {
+        name: getattr(arguments, name)
+        for name in (
+            *FilterOptions.__annotations__,
+            "allowed",
+            "banned",
+            "keep_stop",
+            "match",
+            "choices",
+            "resample",
+        )
+        if getattr(arguments, name) is not None
+    }
+    stop = [*(arguments.stop or []), *([NEWLINE] if arguments.until_newline else [])]
+    if arguments.json_schema is not None:
+        options["json_schema"] = read_text(arguments.json_schema)
+    sampling = Sampling(logit_bias=arguments.logit_bias or (), stop=stop, **options)
+    temperatures = arguments.temp or [DEFAULT_TEMPERATURE]
+    return [sampling.replace(temperature=temperature) for temperature in temperatures]
+
+
+def without_impossible_stops(prog: str, model: Model, sampling: Sampling) -> Sampling:
+    """Print a warning about each stop text that the vocabulary cannot produce, and return the others."""
+    impossible = impossible_stops(sampling, model.metadata)
+    for text in impossible:
+        print_diagnostic(prog, impossible_stop_message(text), "warning")
+    if not impossible:
+        return sampling
+    return sampling.replace(stop=[text for text in sampling.stop if text not in impossible])
 
 
 def sampling_heading(sampling: Sampling) -> str:
     """Return a heading that distinguishes texts of this sampling from those of the others."""
     return f"temperature: {sampling.temperature}"
+
+
+def _bias(text: str) -> tuple[str, float]:
+    """Parse ``C=X``. The character may be ``=`` itself."""
+    symbol, separator, value = text.rpartition("=")
+    if not separator or not symbol:
+        raise argparse.ArgumentTypeError(f"must be a character, = and a number, not {quote(text)}")
+    requirement = f"a character, = and a number from -{MAX_LOGIT_BIAS:.0f} to {MAX_LOGIT_BIAS:.0f}"
+    bias = number(requirement, lambda value: abs(value) <= MAX_LOGIT_BIAS)(value)
+    return escaped_text(symbol), bias

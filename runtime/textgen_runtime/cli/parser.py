@@ -4,7 +4,7 @@ import argparse
 import math
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from textgen_runtime._version import __version__
 from textgen_runtime.errors import quote, shorten
@@ -63,6 +63,14 @@ class CommandParser(argparse.ArgumentParser):
         message = shorten(message, MAX_USAGE_ERROR)
         self.exit(EXIT_USAGE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        if action.nargs is None and arg_strings == ["--"]:
+            # Before Python 3.13, argparse discards the value of --option=-- and returns an empty list.
+            value = self._get_value(action, arg_strings[0])
+            self._check_value(action, value)
+            return value
+        return super()._get_values(action, arg_strings)
+
 
 class PrintAndExit(argparse.Action):
     """An option that writes a text to standard output and exits, whatever the other arguments are.
@@ -114,6 +122,14 @@ def number(requirement: str, accept: Callable[[float], bool] = lambda _: True) -
         return value
 
     return parse
+
+
+def escaped_text(text: str) -> str:
+    r"""Argument type for texts: replaces ``\n``, ``\t``, ``\0`` and ``\\`` by what they stand for."""
+    parts = text.split("\\\\")
+    for escape, character in (("\\n", "\n"), ("\\t", "\t"), ("\\0", "\0")):
+        parts = [part.replace(escape, character) for part in parts]
+    return "\\".join(parts)
 
 
 def add_model(command: argparse.ArgumentParser) -> None:

@@ -17,7 +17,7 @@ from textgen_runtime.text.symbols import format_symbols
 from textgen_runtime.text.tokenizer import UnknownPolicy
 
 from ._bundled_list import list_models
-from ._sampling_arguments import add_sampling, sampling_heading, samplings
+from ._sampling_arguments import add_sampling, sampling_heading, samplings, without_impossible_stops
 from ._statistics import format_statistics
 from ._text_writer import TextWriter
 from .command import run_command
@@ -130,7 +130,8 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
 
     measured: list[tuple[Sampling, Measurements]] = []
     writer = TextWriter()
-    for sampling in samplings(arguments):
+    chosen = [without_impossible_stops(PROG, model, sampling) for sampling in samplings(arguments)]
+    for sampling in chosen:
         batch = Batch(model, Measurements() if arguments.stats else None)
         if batch.measurements is not None:
             measured.append((sampling, batch.measurements))

@@ -1,18 +1,18 @@
 """``Batch``: generations of one model that advance together, one chunk at a time."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from operator import index
 from typing import TYPE_CHECKING, NamedTuple
 
-from textgen_runtime.engines.base import Ending, Generated, Measurements
+from textgen_runtime.engines.base import Generated, Measurements
+
+from ._trials import Trial
+from .text_progress import TextEnding, text_ending
 
 if TYPE_CHECKING:
     from .generation import Generation, Snapshot
     from .model import Model
-
-
-LENGTH: Ending = "length"
 
 
 class BatchChunk(NamedTuple):
@@ -21,21 +21,31 @@ class BatchChunk(NamedTuple):
     Attributes:
         generation: The lane.
         tokens: Number of tokens added.
-        text: Text added. With some tokenizers it is not one character per token.
+        text: Text added. It may be shorter than the tokens, if text is held back.
         ending: Why the lane ended, or None if it continues. The batch removes a lane that has ended.
+        logprobs: The natural logarithm of the model's probability of each added token, if the generation
+            has ``keep_logprobs``; otherwise None. Filters and constraints do not change it.
     """
 
     generation: "Generation"
     tokens: int
     text: str
-    ending: Ending | None
+    ending: TextEnding | None
+    logprobs: Sequence[float] | None = None
 
 
 class _Target(NamedTuple):
-    """Number of tokens that a lane still needs, and whether ``finish`` is called after the last token."""
+    """What a lane still needs.
+
+    Attributes:
+        tokens: Maximum number of further tokens.
+        finish: Whether the text is complete after the last token.
+        trial: The text that is drawn without the mask of its constraint, or None.
+    """
 
     tokens: int
     finish: bool
+    trial: "Trial | None" = None
 
 
 class _BatchSnapshot(NamedTuple):
@@ -74,11 +84,13 @@ class Batch:
 
         Args:
             generation: A generation of the batch's model. Its sampling can be changed between chunks.
-            length: Number of tokens to generate.
+            length: Maximum number of tokens to generate.
             finish: Whether the text is complete after ``length`` tokens. If True, the last chunk includes the
-                text that the decoder still holds back. Pass False to continue the generation later.
+                text that is held back, and a text with a constraint meets it within ``length`` tokens. Pass
+                False to continue the generation later.
 
         Raises:
+            SamplingError: If no text of at most ``length`` tokens meets the constraint of the generation.
             ValueError: If ``length`` is negative, the generation belongs to another model, or it is already
                 a lane of the batch.
             TypeError: If ``length`` is not an integer.
@@ -89,7 +101,11 @@ class Batch:
             raise ValueError("the generation is already a lane of this batch")
         if generation.model != self.model:
             raise ValueError("the generation has another model than the batch")
-        self._lanes[generation] = _Target(index(length), finish)
+        if finish:
+            generation.check_length(index(length))
+        self._lanes[generation] = _Target(
+            index(length), finish, Trial.start(generation, index(length), finish)
+        )
 
     def remove(self, generation: "Generation") -> None:
         """Remove a lane. The generation stays at the end of the last chunk and can be continued elsewhere.
@@ -120,12 +136,13 @@ class Batch:
             raise ValueError(f"steps must be 1 or more, not {steps}")
         before = self._snapshot()
         try:
-            chunks = self._generate(steps)
-            self._lanes = {
-                chunk.generation: _Target(target.tokens - chunk.tokens, target.finish)
-                for chunk, target in zip(chunks, before.lanes.values(), strict=True)
-                if chunk.ending is None
-            }
+            results = self._generate(steps)
+            chunks = []
+            for generation, target in before.lanes.items():
+                chunk, self._lanes[generation] = self._accept(generation, target, results.get(generation))
+                chunks.append(chunk)
+                if chunk.ending is not None:
+                    del self._lanes[generation]
         except BaseException:
             # Interrupts too: the tokens were not returned, so they must be drawn again.
             self._restore(before)
@@ -156,33 +173,63 @@ class Batch:
             raise
 
     def _snapshot(self) -> _BatchSnapshot:
-        return _BatchSnapshot(self._lanes, {generation: generation.snapshot() for generation in self._lanes})
+        return _BatchSnapshot(
+            dict(self._lanes), {generation: generation.snapshot() for generation in self._lanes}
+        )
 
     def _restore(self, snapshot: _BatchSnapshot) -> None:
         for generation, position in snapshot.snapshots.items():
             generation.restore(position)
         self._lanes = snapshot.lanes
 
-    def _generate(self, steps: int | None) -> list[BatchChunk]:
+    def _generate(self, steps: int | None) -> "dict[Generation, Generated]":
+        """Generate a chunk for each lane that needs tokens."""
         engine = self.model.engine
-        running = [generation for generation, target in self._lanes.items() if target.tokens]
-        generated: dict[Generation, Generated] = {}
-        if running:
-            results = engine.generate(
-                [generation.lane(self._lanes[generation].tokens) for generation in running],
-                # Engines count in 64 bits.
-                engine.chunk_length(len(running)) if steps is None else min(index(steps), sys.maxsize),
-                self.measurements,
-            )
-            generated = dict(zip(running, results, strict=True))
-        chunks = []
-        for generation, target in self._lanes.items():
-            tokens, text = 0, ""
-            ending: Ending | None = LENGTH
-            if generation in generated:
-                result = generated[generation]
-                tokens, text, ending = len(result.tokens), generation.accept(result), result.ending
-            if ending is not None and target.finish:
-                text += generation.finish()
-            chunks.append(BatchChunk(generation, tokens, text, ending))
-        return chunks
+        running = {
+            generation: target
+            for generation, target in self._lanes.items()
+            if target.tokens and not generation.is_complete
+        }
+        if not running:
+            return {}
+        results = engine.generate(
+            [
+                generation.lane(
+                    target.tokens, must_end=target.finish, masked=target.trial is None or target.trial.masked
+                )
+                for generation, target in running.items()
+            ],
+            # Engines count in 64 bits.
+            engine.chunk_length(len(running)) if steps is None else min(index(steps), sys.maxsize),
+            self.measurements,
+        )
+        return dict(zip(running, results, strict=True))
+
+    def _accept(
+        self, generation: "Generation", target: _Target, result: Generated | None
+    ) -> tuple[BatchChunk, _Target]:
+        """Continue one lane with its result. Return the chunk that is now certain, and the new target."""
+        if result is None:
+            # The lane was complete before this chunk.
+            ending = generation.ending if generation.is_complete else "length"
+            return BatchChunk(generation, 0, self._rest(generation, target), ending), target
+        if result.ending == "mismatch" and target.trial is not None:
+            trial = target.trial.restart()
+            return BatchChunk(generation, 0, "", None), _Target(trial.length, target.finish, trial)
+        tried = target.trial is not None and target.trial.masked
+        ending = text_ending(result, masked_after_trials=tried)
+        text = generation.accept(result, ending)
+        if ending is not None:
+            text += self._rest(generation, target)
+        chunk = BatchChunk(generation, len(result.tokens), text, ending, result.logprobs)
+        left = target._replace(tokens=target.tokens - len(result.tokens))
+        if target.trial is None or target.trial.masked:
+            return chunk, left
+        if ending is None:
+            # The text may still fail. Nothing of it is returned before it has ended.
+            return BatchChunk(generation, 0, "", None), left._replace(trial=target.trial.extend(chunk))
+        return target.trial.complete(chunk), left
+
+    @staticmethod
+    def _rest(generation: "Generation", target: _Target) -> str:
+        return generation.finish() if target.finish else ""

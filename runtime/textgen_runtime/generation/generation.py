@@ -1,71 +1,51 @@
 """``Generation``: one running text."""
 
 import copy
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from textgen_runtime.engines.base import (
-    Engine,
-    FloatBuffer,
-    Generated,
-    Lane,
-    Measurements,
-    State,
-    StoredBuffer,
-    float_buffer,
-)
-from textgen_runtime.errors import PromptError
-from textgen_runtime.sampling.parameters import Sampling, sampling_of, set_sampling
+from textgen_runtime.engines.base import FloatBuffer, Generated, Lane, Measurements, State, StoredBuffer
+from textgen_runtime.errors import SamplingError
+from textgen_runtime.sampling.filter_state import FilterState
+from textgen_runtime.sampling.parameters import Sampling, check_type
 from textgen_runtime.sampling.sampler import Sampler
-from textgen_runtime.text.tokenizer import TextDecoder, UnknownPolicy
+from textgen_runtime.text.tokenizer import UnknownPolicy
 
+from ._float_copies import copy_floats, copy_state
 from .batch import Batch
+from .controls import compile_controls
+from .feeding import feed_in_chunks
+from .text_progress import TextEnding, TextPosition, TextProgress
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
     from .model import Model
-
-# Maximum number of prompt tokens per call of the engine, so that an interrupt takes effect between the calls.
-PROMPT_CHUNK = 1024
+    from .next_tokens import NextToken
 
 # Maximum number of tokens per chunk of streamed text. The native engine generates a chunk in a fraction of a
 # millisecond; with any engine the output looks continuous.
 STREAM_CHUNK = 64
 
 
-def feed_in_chunks(engine: Engine, tokens: Sequence[int], state: State) -> tuple[FloatBuffer, State]:
-    """Feed tokens to one lane. The chunks are short, so that an interrupt takes effect between two of them.
-
-    Args:
-        engine: The engine of the model.
-        tokens: One or more tokens.
-        state: The state of the lane, batch size 1.
-
-    Returns:
-        The logits after the last token, shape [vocabulary], float32, and the new state.
-    """
-    chunk = min(PROMPT_CHUNK, engine.chunk_length(1))
-    for start in range(0, len(tokens), chunk):
-        logits, state = engine.feed(tokens[start : start + chunk], state)
-    return logits, state
-
-
 class Snapshot(NamedTuple):
     """The position of a generation, for rollback.
 
     Attributes:
-        position: The sampler's position in its random stream.
+        random_position: The sampler's position in its random stream.
+        filter_state: The state of the sampler's filters, or None.
         state: The recurrent state.
         logits: The logits of the next token.
-        decoder: The decoder, with the text that it holds back.
+        progress: The decoder, and the position in the stop texts and the constraint.
     """
 
-    position: int
+    random_position: int
+    filter_state: FilterState | None
     state: State
     logits: FloatBuffer
-    decoder: TextDecoder
+    progress: TextProgress
 
 
 class Generation:
@@ -76,41 +56,64 @@ class Generation:
 
     Attributes:
         model: The model that generates the text.
-        sampler: Draws tokens from the logits. Its parameters can also be set through ``sampling``.
+        sampler: Draws tokens from the logits. Set ``sampling`` to change its parameters.
         prompt: The text that the generation started from, in the model's normalized form.
         measurements: Accumulates the times and entropies of ``take`` and ``stream``. None, the default, skips
             the measurements.
+        keep_logprobs: Whether a ``Batch`` returns the log-probability of each drawn token.
     """
 
     model: "Model"
     sampler: Sampler
     prompt: str
     measurements: Measurements | None = None
+    keep_logprobs: bool = False
 
     def __init__(
-        self, model: "Model", sampler: Sampler, prompt: str, unknown: UnknownPolicy = "error"
+        self,
+        model: "Model",
+        sampler: Sampler,
+        sampling: Sampling,
+        prompt: str,
+        unknown: UnknownPolicy = "error",
     ) -> None:
-        self.model = model
-        self.sampler = sampler
+        self._initialize(model, sampler, sampling)
         self._state = model.engine.initial_state()
-        self._decoder = model.tokenizer.decoder()
         self.prompt = self.feed(prompt, unknown)
 
     @classmethod
-    def from_parts(cls, model: "Model", sampler: Sampler, prompt: str, last: Generated) -> "Generation":
+    def from_parts(  # noqa: PLR0913, PLR0917 (all are needed)
+        cls,
+        model: "Model",
+        sampler: Sampler,
+        sampling: Sampling,
+        prompt: str,
+        last: Generated,
+        position: TextPosition,
+    ) -> "Generation":
         """Recreate a generation from its parts.
 
         Args:
             model: The model of the original generation.
-            sampler: A sampler at the position of the original one.
+            sampler: A sampler at the position of the original one. Its parameters are set from ``sampling``.
+            sampling: The sampling parameters of the original generation.
             prompt: The prompt of the original generation.
             last: The ``tail`` of the original generation as its tokens, and the logits and the state.
+            position: The position of the original generation in its stop texts and its constraint.
         """
         generation = object.__new__(cls)
-        generation.model, generation.sampler, generation.prompt = model, sampler, prompt
-        generation._decoder = model.tokenizer.decoder()
-        generation.accept(last)
+        generation._initialize(model, sampler, sampling)
+        generation.prompt = prompt
+        generation._progress.decoder.decode(last.tokens)
+        generation._progress.position = position
+        generation._logits, generation._state = last.logits, last.state
         return generation
+
+    def _initialize(self, model: "Model", sampler: Sampler, sampling: Sampling) -> None:
+        self.model, self.sampler, self._sampling = model, sampler, sampling
+        self._controls = compile_controls(sampling, model.metadata)
+        sampler.temperature, sampler.filters = sampling.temperature, self._controls.filters
+        self._progress = TextProgress(model.tokenizer.decoder())
 
     @property
     def state(self) -> State:
@@ -126,22 +129,7 @@ class Generation:
 
     @state.setter
     def state(self, value: "Mapping[str, ArrayLike]") -> None:
-        if not isinstance(value, Mapping):
-            raise TypeError(
-                f"the state must be a State or a mapping of arrays by name, not {type(value).__name__}"
-            )
-        sizes = self.model.engine.network.state
-        if set(value) != set(sizes):
-            raise ValueError(
-                f"the state must have the arrays {', '.join(sizes)}, not {', '.join(map(str, value))}"
-            )
-        arrays = value.buffers if isinstance(value, State) else value
-        self._state = State(
-            {
-                name: copy_floats(arrays[name], (layers, 1, units), f"the state array {name!r}")
-                for name, (layers, units) in sizes.items()
-            }
-        )
+        self._state = copy_state(value, self.model.engine.network.state)
 
     @property
     def logits(self) -> "NDArray[np.float32]":
@@ -166,19 +154,75 @@ class Generation:
     def sampling(self) -> Sampling:
         """The sampling parameters. They can be set at any time and apply from the next chunk.
 
+        The penalties and mirostat keep their state. Other stop texts begin with the next token. Another
+        constraint, or other allowed or banned characters of a constraint, start a new text of the constraint.
+
         Raises:
+            SamplingError: When set, if a parameter does not fit the model's vocabulary.
             TypeError: When set, if the value is not a ``Sampling``.
         """
-        return sampling_of(self.sampler)
+        temperature = self.sampler.temperature
+        if temperature != self._sampling.temperature:
+            return self._sampling.replace(temperature=temperature)
+        return self._sampling
 
     @sampling.setter
     def sampling(self, value: Sampling) -> None:
-        set_sampling(self.sampler, value)
+        check_type(value)
+        before, controls = self._controls, compile_controls(value, self.model.metadata)
+        self.sampler.temperature, self.sampler.filters = value.temperature, controls.filters
+        self._sampling, self._controls = value, controls
+        self._progress.change_controls(before, controls)
+
+    @property
+    def ending(self) -> TextEnding | None:
+        """Why the latest text ended: ``"length"``, ``"stop"``, ``"constraint"`` or ``"masked"``.
+
+        None before the first text, and while a text continues. A constraint ends a text for good: later calls
+        of ``take`` return no more text until ``feed`` or another constraint starts a new one.
+        """
+        return self._progress.position.ending
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the constraint has ended the text, so that no token may follow."""
+        return self._progress.is_complete
+
+    @property
+    def constraint_digest(self) -> str | None:
+        """A hash of the compiled constraint, or None without a constraint."""
+        constraint = self._controls.constraint
+        return None if constraint is None else constraint.digest
+
+    def has_valid_position(self) -> bool:
+        """Whether the position fits the stop texts and the constraint."""
+        return self._progress.is_valid(self._controls)
+
+    def check_length(self, length: int) -> None:
+        """Check that the text can meet its constraint.
+
+        Raises:
+            SamplingError: If no text of at most ``length`` tokens meets the constraint.
+        """
+        constraint = self._controls.constraint
+        if constraint is None or self.is_complete:
+            return
+        needed = constraint.distance(self.position.constraint_state)
+        if needed > length:
+            raise SamplingError(
+                f"the constraint needs a text of at least {needed:,} tokens, but the length is {length:,}: "
+                "use a greater length"
+            )
+
+    @property
+    def position(self) -> TextPosition:
+        """The position in the stop texts and the constraint."""
+        return self._progress.position
 
     @property
     def tail(self) -> Sequence[int]:
         """The last tokens that a new decoder needs to continue the text; see ``TextDecoder.tail``."""
-        return self._decoder.tail
+        return self._progress.decoder.tail
 
     def feed(self, text: str, unknown: UnknownPolicy = "error") -> str:
         """Feed text to the model, as if the model had generated it.
@@ -200,33 +244,39 @@ class Generation:
             TypeError: If ``text`` is not a string.
         """
         model = self.model
-        tokens = model.tokenizer.encode(model.metadata.normalization.apply(text), unknown)
-        if not len(tokens):
-            reason = "none of its characters is in the vocabulary" if text else "it is empty"
-            raise PromptError(f"there is no text to continue: {reason}")
-        decoder = self._decoder.copy()
-        # The text is complete, so the decoder must not hold any of it back.
-        fed = decoder.decode(tokens) + decoder.finish()
+        tokens = model.encode_prompt(text, unknown)
+        progress = self._progress.copy()
+        fed = progress.feed(tokens)
         # Everything that can fail comes before the first change of this generation.
         self._logits, self._state = feed_in_chunks(model.engine, tokens, self._state)
-        self._decoder = decoder
+        self._progress = progress
         return fed
 
-    def take(self, length: int) -> str:
-        """Generate ``length`` tokens and return their text. With a character model, a token is a character.
+    def take(self, length: int, *, finish: bool = False) -> str:
+        """Generate up to ``length`` tokens and return their text.
 
-        The decoder may hold back the end of the text until it has the next tokens. ``finish`` returns that
-        text.
-        An error or an interrupt leaves the generation at its position before the call.
+        With a character model, a token is a character. The text ends earlier at a stop text, or where its
+        constraint ends it; ``ending`` is the reason. After a stop text, the next call continues with the text
+        that follows it.
+
+        Text is held back while it may become a stop text, or while the decoder needs its next tokens. A later
+        call or ``finish`` returns that text. An error or an interrupt leaves the generation at its position
+        before the call.
+
+        Args:
+            length: The maximum number of tokens.
+            finish: Whether the text is complete after this call. Then nothing is held back, and a text with a
+                constraint meets it within ``length`` tokens. ``resample`` applies only to complete texts.
 
         Raises:
             ValueError: If ``length`` is negative.
             TypeError: If ``length`` is not an integer.
-            SamplingError: If the logits contain NaN or +inf, or if the random stream is exhausted.
+            SamplingError: If the logits contain NaN or +inf, if the random stream is exhausted, or if no text
+                of at most ``length`` tokens meets the constraint.
         """
-        return self._as_batch(length).complete()[0]
+        return self._as_batch(length, finish).complete()[0]
 
-    def stream(self, length: int) -> Iterator[str]:
+    def stream(self, length: int, *, finish: bool = False) -> Iterator[str]:
         """Yield the text of ``take`` in chunks of at most ``STREAM_CHUNK`` tokens, as it is generated.
 
         Changes between chunks, for example to ``sampling``, apply from the next chunk. An error or an
@@ -235,45 +285,112 @@ class Generation:
         Raises:
             ValueError: If ``length`` is negative.
             TypeError: If ``length`` is not an integer.
-            SamplingError: If the logits contain NaN or +inf, or if the random stream is exhausted.
+            SamplingError: As for ``take``.
         """
-        batch = self._as_batch(length)
+        batch = self._as_batch(length, finish)
         chunk = min(STREAM_CHUNK, self.model.engine.chunk_length(1))
 
         def chunks() -> Iterator[str]:
             while batch:
-                # The text is empty if the decoder holds it all back, or if the length is 0.
+                # The text is empty if it is all held back, or if the length is 0.
                 if text := batch.advance(chunk)[0].text:
                     yield text
 
         return chunks()
 
     def finish(self) -> str:
-        """Return the text that the decoder still holds back. It is empty with a character model."""
-        return self._decoder.finish()
+        """Return the text that is held back."""
+        return self._progress.finish()
 
-    def _as_batch(self, length: int) -> Batch:
+    def _as_batch(self, length: int, finish: bool) -> Batch:
         batch = Batch(self.model, self.measurements)
-        batch.add(self, length, finish=False)
+        batch.add(self, length, finish=finish)
         return batch
 
-    def lane(self, length: int) -> Lane:
-        """Return the input of ``Engine.generate`` for up to ``length`` tokens."""
-        return Lane(self.sampler, self._logits, self._state, length)
+    def lane(self, length: int, *, must_end: bool = False, masked: bool = True) -> Lane:
+        """Return the input of ``Engine.generate`` for up to ``length`` tokens.
 
-    def accept(self, generated: Generated) -> str:
-        """Continue with the result of ``Engine.generate``, and return the text that it adds."""
+        Args:
+            length: The maximum number of tokens.
+            must_end: Whether the text must meet its constraint within ``length`` tokens.
+            masked: Whether the constraint masks the logits.
+        """
+        guide = self._progress.guide(self._controls, must_end=must_end, masked=masked)
+        return Lane(self.sampler, self._logits, self._state, length, guide, self.keep_logprobs)
+
+    def accept(self, generated: Generated, ending: TextEnding | None) -> str:
+        """Continue with the result of ``Engine.generate``, and return the text that it adds.
+
+        Args:
+            generated: The result.
+            ending: Why the text ends with this result, or None if it continues.
+        """
         self._logits, self._state = generated.logits, generated.state
-        return self._decoder.decode(generated.tokens)
+        return self._progress.accept(generated, ending, keep_stop=self._sampling.keep_stop)
 
     def snapshot(self) -> Snapshot:
         """Return the current position, for ``restore``. It does not include the text so far."""
-        return Snapshot(self.sampler.position, self._state, self._logits, self._decoder.copy())
+        sampler = self.sampler
+        progress = self._progress.copy()
+        return Snapshot(sampler.position, sampler.filter_state, self._state, self._logits, progress)
 
-    def restore(self, snapshot: Snapshot) -> None:
-        """Return to the position of a snapshot. A snapshot can be restored more than once."""
-        self.sampler.position, self._state, self._logits = snapshot.position, snapshot.state, snapshot.logits
-        self._decoder = snapshot.decoder.copy()
+    def restore(self, snapshot: Snapshot, *, random_numbers: bool = True) -> None:
+        """Return to the position of a snapshot. A snapshot can be restored more than once.
+
+        Args:
+            snapshot: The snapshot.
+            random_numbers: Whether to draw the same random numbers again.
+        """
+        if random_numbers:
+            self.sampler.position = snapshot.random_position
+        self.sampler.filter_state = snapshot.filter_state
+        self._state, self._logits = snapshot.state, snapshot.logits
+        self._progress = snapshot.progress.copy()
+
+    def masked_logits(self) -> FloatBuffer:
+        """Return the logits of the next token, with the mask of the constraint. They must not be changed."""
+        constraint = self._controls.constraint
+        if constraint is None:
+            return self._logits
+        return constraint.mask(self._logits, self.position.constraint_state, sys.maxsize)
+
+    def top(self, count: int = 10) -> "list[NextToken]":
+        """Return the likeliest next tokens. Imports numpy.
+
+        Args:
+            count: Maximum number of tokens, 1 or more.
+
+        Returns:
+            The tokens, by their probability in the next draw, and then by the probability of the model. Both
+            probabilities are in the result.
+
+        Raises:
+            ValueError: If ``count`` is less than 1.
+        """
+        from .next_tokens import next_tokens
+
+        if count < 1:
+            raise ValueError(f"count must be 1 or more, not {count}")
+        return next_tokens(self, count)
+
+    def fork(self, count: int) -> "list[Generation]":
+        """Return independent generations that continue the same text differently.
+
+        Each continues with other random numbers, which the position of this generation determines: the same
+        fork gives the same texts. This generation does not change.
+
+        Args:
+            count: The number of generations, 0 or more.
+
+        Raises:
+            ValueError: If ``count`` is negative.
+        """
+        if count < 0:
+            raise ValueError(f"count must be 0 or more, not {count}")
+        forks = [self.copy() for _ in range(count)]
+        for number, fork in enumerate(forks):
+            fork.sampler = fork_sampler(self.sampler, number)
+        return forks
 
     def copy(self) -> "Generation":
         """Return an independent generation that continues exactly as this one would.
@@ -283,7 +400,7 @@ class Generation:
         clone = object.__new__(Generation)
         clone.__dict__.update(self.__dict__)
         clone.sampler = copy.copy(self.sampler)
-        clone._decoder = self._decoder.copy()
+        clone._progress = self._progress.copy()
         # The state is immutable and can be shared; the logits are writable.
         shape = (self.model.engine.vocabulary_size,)
         clone._logits = copy_floats(memoryview(self._logits), shape, "the logits")
@@ -293,29 +410,22 @@ class Generation:
 
     def __reduce__(self) -> tuple[Any, ...]:
         last = Generated(tuple(self.tail), StoredBuffer(self._logits), self._state, None)
-        attributes = {"measurements": self.measurements} if self.measurements else None
-        return Generation.from_parts, (self.model, self.sampler, self.prompt, last), attributes
+        names = ("measurements", "keep_logprobs")
+        attributes = {name: self.__dict__[name] for name in names if name in self.__dict__}
+        parts = (self.model, self.sampler, self.sampling, self.prompt, last, self.position)
+        return Generation.from_parts, parts, attributes or None
 
 
-def copy_floats(values: "ArrayLike", shape: tuple[int, ...], name: str) -> FloatBuffer:
-    """Return a contiguous float32 copy of the values.
+def fork_sampler(sampler: Sampler, number: int) -> Sampler:
+    """Return a sampler with the same parameters and filter state, and other random numbers.
 
-    Args:
-        values: The values.
-        shape: The required shape.
-        name: The name of the values in an error message.
-
-    Raises:
-        ValueError: If the values do not have this shape.
+    Its seed is a hash of the position of the original and the number of the fork, so that forks of forks are
+    independent, too. A further substream of the original seed could be that of another text.
     """
-    copied: FloatBuffer
-    if isinstance(values, memoryview) and values.format == "f" and values.c_contiguous:
-        # Buffers of the native engine are copied without importing numpy.
-        copied = float_buffer(values.tobytes(), values.shape or ())
-    else:
-        import numpy as np
+    import hashlib
 
-        copied = np.array(values, np.float32, order="C")
-    if copied.shape != shape:
-        raise ValueError(f"{name} must be of shape {shape}, not {copied.shape}")
-    return copied
+    origin = f"{sampler.seed} {sampler.substream} {sampler.position} {number}"
+    seed = int.from_bytes(hashlib.sha256(origin.encode()).digest()[:16], "little")
+    fork = Sampler(sampler.temperature, seed)
+    fork.filters, fork.filter_state = sampler.filters, sampler.filter_state
+    return fork

@@ -1,17 +1,22 @@
 """``Model``: a loaded model, which threads can share."""
 
 import os
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack, overload
 
 from textgen_runtime.engines.base import Engine
 from textgen_runtime.errors import PromptError
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.sampling.parameters import Sampling, SamplingOptions, choose_sampling, make_sampler
+from textgen_runtime.sampling.parameters import Sampling, SamplingOptions, choose_sampling
+from textgen_runtime.sampling.sampler import Sampler
 from textgen_runtime.text.tokenizer import Tokenizer, UnknownPolicy
 
 from .batch import Batch
 from .generation import Generation
+
+if TYPE_CHECKING:
+    from .completion import Completion
 
 DEFAULT_LENGTH = 400
 
@@ -163,7 +168,8 @@ class Model:
         Raises:
             PromptError: If no characters remain to feed, if the prompt has characters outside the vocabulary
                 that ``unknown`` does not permit, or if there is neither a prompt nor a default prompt.
-            SamplingError: If a sampling parameter, the seed or the substream is out of range.
+            SamplingError: If a sampling parameter, the seed or the substream is out of range, or if no text
+                of the vocabulary can meet the sampling parameters.
             ValueError: If ``unknown`` is neither ``"error"`` nor ``"skip"``.
             TypeError: If the prompt is not a string, or both ``sampling`` and sampling keywords are passed.
         """
@@ -172,10 +178,10 @@ class Model:
             hint = "; generate() accepts several prompts" if _is_prompt_sequence(prompt) else ""
             raise TypeError(f"the prompt must be a str, not {type(prompt).__name__}{hint}")
         seed = fresh_seed() if seed is None else seed
-        sampler = make_sampler(chosen, seed, substream)
+        sampler = Sampler(chosen.temperature, seed, substream)
         if prompt is None:
             prompt = self._default_prompt(seed + substream)
-        return Generation(self, sampler, prompt, unknown)
+        return Generation(self, sampler, chosen, prompt, unknown)
 
     # The overloads overlap because a str is also a Sequence[str]. It is one prompt.
     @overload
@@ -220,7 +226,8 @@ class Model:
         Args:
             prompt: One prompt, or a sequence of prompts such as a list. None chooses one of the model's
                 ``prompts``.
-            length: Number of tokens to generate per prompt. With a character model, a token is a character.
+            length: Maximum number of tokens to generate per prompt. With a character model, a token is a
+                character. A stop text or a constraint can end a text earlier.
             seed: As for ``start``.
             unknown: As for ``start``.
             sampling: The sampling parameters. For a sequence of prompts, either one ``Sampling`` for all
@@ -234,7 +241,8 @@ class Model:
             ValueError: As for ``start``, if ``length`` is negative, or if the number of samplings is not the
                 number of prompts.
             PromptError: As for ``start``.
-            SamplingError: As for ``start``, or if the model's logits contain NaN or +inf.
+            SamplingError: As for ``start``, if no text of at most ``length`` tokens meets a constraint, or if
+                the model's logits contain NaN or +inf.
             TypeError: As for ``start``, or if ``length`` is not an integer.
         """
         if prompt is None or isinstance(prompt, str):
@@ -243,7 +251,7 @@ class Model:
                     f"for one prompt, sampling must be one Sampling, not {type(sampling).__name__}"
                 )
             generation = self.start(prompt, seed=seed, unknown=unknown, sampling=sampling, **options)
-            return generation.take(length) + generation.finish()
+            return generation.take(length, finish=True)
         if not _is_prompt_sequence(prompt):
             raise TypeError(
                 f"the prompt must be a str or a sequence of str, such as a list, not {type(prompt).__name__}"
@@ -272,19 +280,69 @@ class Model:
         the arguments before it returns the iterator.
         """
         generation = self.start(prompt, seed=seed, unknown=unknown, sampling=sampling, **options)
-        return _chunks_and_rest(generation, generation.stream(length))
+        return generation.stream(length, finish=True)
+
+    def complete(
+        self,
+        prefix: str,
+        count: int = 5,
+        *,
+        length_normalization: float = 0.0,
+        unknown: UnknownPolicy = "error",
+    ) -> "list[Completion]":
+        """Return the likeliest ways to continue a text to the end of a word. Imports numpy.
+
+        A word consists of letters, digits, combining marks, apostrophes and hyphens. If the text ends within
+        a word, the completions end that word. Otherwise they are the next word.
+
+        Args:
+            prefix: The text to continue.
+            count: Maximum number of completions, 1 or more.
+            length_normalization: 0 ranks the completions by probability, which favors short words. Larger
+                values, such as 0.6, favor longer words.
+            unknown: As for ``start``.
+
+        Returns:
+            The best completions, the best first. Each has at least one character, at most 40, and the
+            probability that the model continues with it and that the word then ends.
+
+        Raises:
+            PromptError: As for ``start``.
+            ValueError: If ``count`` is less than 1, ``length_normalization`` is negative or not finite, or
+                ``unknown`` is invalid.
+
+        Source: beam search with 32 beams. A beam's score is its log-probability divided by ``((5 + length) /
+        6) ** length_normalization``, from Y. Wu et al., Google's Neural Machine Translation System, 2016.
+        """
+        from .completion import complete
+
+        if count < 1:
+            raise ValueError(f"count must be 1 or more, not {count}")
+        if not 0 <= length_normalization < float("inf"):
+            raise ValueError(
+                f"length_normalization must be a finite number, 0 or more, not {length_normalization}"
+            )
+        return complete(self, self.encode_prompt(prefix, unknown), count, length_normalization)
+
+    def encode_prompt(self, text: str, unknown: UnknownPolicy = "error") -> "array[int]":
+        """Normalize a text and convert it to tokens.
+
+        Raises:
+            PromptError: If no characters remain, or if the text has characters outside the vocabulary that
+                ``unknown`` does not permit.
+            ValueError: If ``unknown`` is neither ``"error"`` nor ``"skip"``.
+            TypeError: If the text is not a string.
+        """
+        tokens = self.tokenizer.encode(self.metadata.normalization.apply(text), unknown)
+        if not len(tokens):
+            reason = "none of its characters is in the vocabulary" if text else "it is empty"
+            raise PromptError(f"there is no text to continue: {reason}")
+        return tokens
 
     def _default_prompt(self, number: int) -> str:
         if not self.prompts:
             raise PromptError("the model has no default prompt: pass a prompt")
         return self.prompts[number % len(self.prompts)]
-
-
-def _chunks_and_rest(generation: Generation, chunks: Iterator[str]) -> Iterator[str]:
-    """Yield the chunks, and then the text that the decoder still holds back."""
-    yield from chunks
-    if rest := generation.finish():
-        yield rest
 
 
 def _is_prompt_sequence(prompt: object) -> bool:

@@ -6,15 +6,13 @@ position of the random stream. Nothing in it is ever unpickled.
 
 import io
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from textgen_runtime.engines.base import Generated, State
-from textgen_runtime.errors import OutputError, SavedGenerationError, quote, shorten
-from textgen_runtime.sampling.parameters import Sampling, make_sampler
+from textgen_runtime.engines.base import State
+from textgen_runtime.errors import OutputError, SavedGenerationError, shorten
 from textgen_runtime.system.binary_files import (
     BinaryReader,
     BinaryWriter,
@@ -26,6 +24,7 @@ from textgen_runtime.system.files import replace_file
 from textgen_runtime.system.json_text import from_json, to_json
 
 from ._bounded_npz import NOT_A_SAVED_GENERATION, check_directory, read_floats, read_string
+from ._saved_description import check_format, describe, restore
 from .generation import Generation
 from .model import Model
 
@@ -47,17 +46,7 @@ def save(generation: Generation, file: str | os.PathLike[str] | BinaryWriter) ->
         OutputError: If the file cannot be written.
         TypeError: If ``file`` is not a path or a binary file object.
     """
-    sampler = generation.sampler
-    description = {
-        "model": generation.model.sha256,
-        "prompt": generation.prompt,
-        "sampling": generation.sampling.as_dict(),
-        "seed": sampler.seed,
-        "substream": sampler.substream,
-        "position": sampler.position,
-    }
-    if generation.tail:
-        description["tail"] = list(generation.tail)
+    description = describe(generation)
     arrays = {member_name(name): array for name, array in generation.state.items()}
     arrays[LOGITS] = generation.logits
     content = io.BytesIO()
@@ -129,6 +118,7 @@ def _restore(model: Model, file: BinaryIO) -> Generation:
     size = check_directory(file, [*map(member_name, shapes), LOGITS, DESCRIPTION])
     with ZipFile(file) as archive:
         description = from_json(read_string(archive, DESCRIPTION, size))
+        check_format(description)
         if description["model"] != model.sha256:
             raise SavedGenerationError("the generation was saved from another model: load that model")
         state = {name: read_floats(archive, member_name(name), shape) for name, shape in shapes.items()}
@@ -136,31 +126,9 @@ def _restore(model: Model, file: BinaryIO) -> Generation:
     # A logit of -inf marks an impossible token. At least one token must be possible.
     if not (all(np.isfinite(array).all() for array in state.values()) and np.isfinite(logits.max())):
         raise SavedGenerationError("the state or the logits contain NaN or infinity: the file is damaged")
-    sampler = make_sampler(_read_sampling(description), description["seed"], description["substream"])
-    sampler.position = description["position"]
-    prompt = description["prompt"]
-    # A prompt that UTF-8 cannot encode could not be printed.
-    prompt.encode()
-    tokens = description.get("tail", [])
-    if not all(type(token) is int and 0 <= token < len(model.tokenizer) for token in tokens):
-        raise SavedGenerationError("the last tokens are not in the vocabulary: the file is damaged")
-    return Generation.from_parts(model, sampler, prompt, Generated(tokens, logits, State(state), None))
+    return restore(model, description, logits, State(state))
 
 
 def member_name(state: str) -> str:
     """Return the name under which an array of the state is stored."""
     return state if state in UNPREFIXED_STATES else f"state {state}"
-
-
-def _read_sampling(description: Mapping[str, Any]) -> Sampling:
-    """Return the sampling parameters. The first versions stored only a temperature."""
-    if "sampling" not in description:
-        return Sampling(description["temperature"])
-    options = description["sampling"]
-    unsupported = set(options) - set(Sampling.__slots__)
-    if unsupported:
-        raise SavedGenerationError(
-            f"this version does not support the sampling parameters {quote(sorted(unsupported))}: "
-            "upgrade textgen-onnx"
-        )
-    return Sampling(**options)

@@ -135,10 +135,10 @@ def test_an_interrupt_between_two_lanes_rolls_both_back(tiny: Model, monkeypatch
         batch.add(lane, 20)
     accept = Generation.accept
 
-    def interrupted(generation: Generation, generated: Any) -> str:
+    def interrupted(generation: Generation, generated: Any, ending: Any) -> str:
         if generation is lanes[1]:
             raise KeyboardInterrupt
-        return accept(generation, generated)
+        return accept(generation, generated, ending)
 
     with monkeypatch.context() as patched:
         patched.setattr(Generation, "accept", interrupted)

@@ -15,7 +15,8 @@ from textgen_runtime import Model, PromptError, Sampler, SamplingError
 from textgen_runtime.engines.base import Measurements
 from textgen_runtime.engines.onnxruntime import OnnxEngine
 from textgen_runtime.generation.batch import Batch
-from textgen_runtime.generation.generation import PROMPT_CHUNK, STREAM_CHUNK
+from textgen_runtime.generation.feeding import PROMPT_CHUNK
+from textgen_runtime.generation.generation import STREAM_CHUNK
 from textgen_runtime.text.tokenizer import UnknownPolicy
 
 from tests.helpers.paths import TINY

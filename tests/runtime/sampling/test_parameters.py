@@ -1,6 +1,7 @@
 """Sampling parameters can be passed as an object or as keywords."""
 
 import copy
+import json
 import math
 import pickle
 from typing import Any
@@ -8,16 +9,84 @@ from typing import Any
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Model, Sampling, SamplingError
-from textgen_runtime.sampling.parameters import SamplingOptions
+from textgen_runtime.sampling.parameters import FILTER_PARAMETERS, SamplingOptions
+
+# A value of each parameter that is not the default, and in another form where there is one.
+VALUES: dict[str, Any] = {
+    "temperature": 0.7,
+    "top_k": 5,
+    "typical_p": 0.9,
+    "top_p": 0.8,
+    "min_p": 0.05,
+    "repetition_penalty": 1.1,
+    "frequency_penalty": 0.1,
+    "presence_penalty": 0.2,
+    "penalty_window": 20,
+    "mirostat_tau": 0.0,
+    "mirostat_eta": 0.2,
+    "logit_bias": (("a", 1.0), ("b", -2.0)),
+    "allowed": ("a", "b", "c", "d"),
+    "banned": ("d",),
+    "stop": ("ab", "c"),
+    "keep_stop": True,
+    "match": None,
+    "choices": None,
+    "json_schema": None,
+    "resample": 0,
+}
 
 
-def test_each_parameter_is_a_keyword_and_a_sampler_attribute(tiny: Model) -> None:
-    assert list(SamplingOptions.__annotations__) == list(Sampling.__slots__)
-    sampling = Sampling(temperature=0.7)
-    generation = tiny.start("abc", seed=1, sampling=sampling)
-    for name in Sampling.__slots__:
-        assert getattr(generation.sampler, name) == getattr(sampling, name)
-    assert generation.sampling == sampling
+def test_each_parameter_is_a_keyword(tiny: Model) -> None:
+    assert set(SamplingOptions.__annotations__) == set(Sampling.__slots__) == set(VALUES)
+    generation = tiny.start("abc", seed=1, **VALUES)
+    assert generation.sampling == Sampling(**VALUES)
+    for name, value in VALUES.items():
+        assert getattr(generation.sampling, name) == value
+    for name in FILTER_PARAMETERS:
+        assert getattr(generation.sampler.filters, name) == VALUES[name]
+
+
+def test_texts_and_mappings_are_accepted_in_several_forms() -> None:
+    sampling = Sampling(logit_bias={"b": -2, "a": 1}, allowed="abcda", banned="d", stop="ab")
+    assert sampling.logit_bias == VALUES["logit_bias"]
+    assert sampling.allowed == VALUES["allowed"]
+    assert sampling.banned == ("d",)
+    assert sampling.stop == ("ab",)
+    assert Sampling(json_schema={"type": "integer"}).json_schema == '{"type": "integer"}'
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"top_p": 0.0}, "top_p"),
+        ({"logit_bias": {"a": 101}}, "the logit_bias of 'a' must be from -100 to 100, not 101: use banned"),
+        ({"logit_bias": {"a": math.nan}}, "not nan"),
+        ({"logit_bias": {"a": -math.inf}}, "use banned"),
+        ({"allowed": ""}, "allowed must have at least one character"),
+        ({"stop": ["a", ""]}, "a stop text must not be empty"),
+        ({"choices": []}, "choices must have at least one text"),
+        (
+            {"match": "a", "choices": ["a"]},
+            "use only one of match, choices and json_schema, not match and choices",
+        ),
+        ({"match": "a", "stop": "b"}, "use match or stop, not both"),
+        ({"resample": 3}, "resample needs a constraint"),
+        ({"match": "a", "resample": -1}, "resample must be an integer from 0 to 10000, not -1"),
+        ({"match": "a", "resample": 1.5}, "resample must be an integer"),
+        ({"mirostat_tau": 2.0, "top_k": 3}, "mirostat"),
+    ],
+)
+def test_a_parameter_out_of_range_is_an_error(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(SamplingError, match=message):
+        Sampling(**options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"stop": [1]}, {"match": 1}, {"banned": 3}, {"top_q": 1}, {"choices": [b"a"]}]
+)
+def test_a_parameter_of_the_wrong_type_is_a_type_error(options: dict[str, Any]) -> None:
+    with pytest.raises(TypeError):
+        Sampling(**options)
 
 
 @pytest.mark.parametrize("temperature", [-0.1, math.nan, math.inf, -math.inf, 10**400])
@@ -37,8 +106,10 @@ def test_sampling_is_an_immutable_value() -> None:
     assert sampling != (1.0,)
     assert hash(sampling) == hash(Sampling(1.0))
     assert repr(sampling) == "Sampling(temperature=1.0)"
+    assert repr(Sampling(0.5, top_p=0.9, stop="a")) == "Sampling(temperature=0.5, top_p=0.9, stop=('a',))"
     assert sampling.replace(temperature=0.2) == Sampling(0.2)
-    assert sampling.as_dict() == {"temperature": 1.0}
+    assert Sampling(**sampling.as_dict()) == sampling
+    assert Sampling(**json.loads(json.dumps(Sampling(**VALUES).as_dict()))) == Sampling(**VALUES)
     for other in (copy.copy(sampling), copy.deepcopy(sampling), pickle.loads(pickle.dumps(sampling))):  # noqa: S301 (written by this test)
         assert other == sampling
     with pytest.raises(AttributeError, match=r"immutable: use replace\(temperature=...\) for a changed copy"):

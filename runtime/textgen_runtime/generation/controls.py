@@ -1,0 +1,127 @@
+"""Converts the characters and texts of a ``Sampling`` to the tokens of a model."""
+
+import warnings
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from functools import lru_cache
+from typing import NamedTuple
+
+from textgen_runtime.errors import SamplingError, quote
+from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.sampling.automata import Constraint, Stops
+from textgen_runtime.sampling.filters import Filters
+from textgen_runtime.sampling.parameters import CONSTRAINTS, FILTER_PARAMETERS, Sampling
+from textgen_runtime.text.tokenizer import Tokenizer
+
+
+class Controls(NamedTuple):
+    """The token form of a ``Sampling``, except for its temperature.
+
+    Attributes:
+        filters: The filters, with the logit biases by token. A token that is never allowed has -inf.
+        stops: The stop texts, or None.
+        constraint: The constraint, or None.
+    """
+
+    filters: Filters
+    stops: Stops | None
+    constraint: Constraint | None
+
+
+def compile_controls(sampling: Sampling, metadata: Metadata) -> Controls:
+    """Convert the parameters to tokens of the model with this metadata.
+
+    Raises:
+        SamplingError: If a character of ``logit_bias`` is not in the vocabulary, or if no character is left.
+        ConstraintError: If the constraint is invalid, or if no text of the vocabulary meets it.
+    """
+    tokenizer = metadata.tokenizer
+    banned = _banned_tokens(sampling, tokenizer)
+    biases = _bias_tokens(sampling, tokenizer) | dict.fromkeys(banned, float("-inf"))
+    options = {name: getattr(sampling, name) for name in FILTER_PARAMETERS}
+    stops = _stops(sampling, metadata) if sampling.stop else None
+    return Controls(
+        Filters(**options, logit_bias=biases), stops, _compile_constraint(sampling, metadata, banned)
+    )
+
+
+def _stops(sampling: Sampling, metadata: Metadata) -> Stops | None:
+    for text in impossible_stops(sampling, metadata):
+        warnings.warn(impossible_stop_message(text), stacklevel=2)
+    stops = _normalized_stops(sampling, metadata)
+    possible = tuple(stop for stop in stops if metadata.tokenizer.can_encode(stop))
+    return _compile_stops(possible, metadata.tokenizer) if possible else None
+
+
+def impossible_stop_message(text: str) -> str:
+    """Return the warning about a stop text that the vocabulary cannot produce."""
+    return f"the stop text {quote(text)} has characters outside the vocabulary: it has no effect"
+
+
+def impossible_stops(sampling: Sampling, metadata: Metadata) -> list[str]:
+    """Return the stop texts that the vocabulary cannot produce. They have no effect."""
+    stops = _normalized_stops(sampling, metadata)
+    return [
+        text
+        for text, stop in zip(sampling.stop, stops, strict=True)
+        if not metadata.tokenizer.can_encode(stop)
+    ]
+
+
+def _normalized_stops(sampling: Sampling, metadata: Metadata) -> list[str]:
+    return [metadata.normalization.apply(text) for text in sampling.stop]
+
+
+@lru_cache(maxsize=16)
+def _compile_stops(texts: tuple[str, ...], tokenizer: Tokenizer) -> Stops:
+    return Stops([tokenizer.encode(text) for text in texts], len(tokenizer))
+
+
+def _compile_constraint(
+    sampling: Sampling, metadata: Metadata, banned: AbstractSet[int]
+) -> Constraint | None:
+    if all(getattr(sampling, name) is None for name in CONSTRAINTS):
+        return None
+    # Imported on use: most texts have no constraint.
+    from textgen_runtime.constraints.choices import compile_choices
+    from textgen_runtime.constraints.regex import compile_regex
+    from textgen_runtime.constraints.schema import schema_to_regex
+
+    tokenizer = metadata.tokenizer
+    unknown = tokenizer.unknown
+    excluded = frozenset(banned if unknown is None else {*banned, unknown})
+    if sampling.choices is not None:
+        choices = tuple(metadata.normalization.apply(text) for text in sampling.choices)
+        return compile_choices(choices, tokenizer.symbols, excluded)
+    expression = sampling.match
+    if expression is None:
+        expression = schema_to_regex(sampling.json_schema or "")
+    return compile_regex(expression, tokenizer.symbols, excluded)
+
+
+def _tokens_by_symbol(tokenizer: Tokenizer) -> dict[str, int]:
+    return {symbol: token for token, symbol in enumerate(tokenizer.symbols) if token != tokenizer.unknown}
+
+
+def _bias_tokens(sampling: Sampling, tokenizer: Tokenizer) -> dict[int, float]:
+    if not sampling.logit_bias:
+        return {}
+    tokens = _tokens_by_symbol(tokenizer)
+    missing = [symbol for symbol, _ in sampling.logit_bias if symbol not in tokens]
+    if missing:
+        raise SamplingError(
+            f"logit_bias has characters outside the model's vocabulary: {quote(', '.join(missing))}"
+        )
+    return {tokens[symbol]: bias for symbol, bias in sampling.logit_bias}
+
+
+def _banned_tokens(sampling: Sampling, tokenizer: Tokenizer) -> AbstractSet[int]:
+    """Return the tokens that ``allowed`` and ``banned`` forbid."""
+    if sampling.allowed is None and not sampling.banned:
+        return frozenset()
+    tokens = _tokens_by_symbol(tokenizer)
+    allowed: Iterable[str] = tokens if sampling.allowed is None else sampling.allowed
+    left = {tokens[symbol] for symbol in {*allowed} - {*sampling.banned} if symbol in tokens}
+    if not left:
+        raise SamplingError("allowed and banned leave no character of the model's vocabulary")
+    return frozenset(tokens.values()) - left

@@ -1,0 +1,41 @@
+"""``NextToken``: the likeliest next tokens of a generation."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from textgen_runtime.sampling.sampler import softmax
+
+if TYPE_CHECKING:
+    from .generation import Generation
+
+
+class NextToken(NamedTuple):
+    """A candidate for the next token.
+
+    Attributes:
+        text: The text of the token.
+        token: The token.
+        probability: The probability that the model gives to the token.
+        draw_probability: The probability that the next draw gives to the token, with the constraint, the
+            filters and the temperature. 0 if they exclude it.
+    """
+
+    text: str
+    token: int
+    probability: float
+    draw_probability: float
+
+
+def next_tokens(generation: "Generation", count: int) -> list[NextToken]:
+    """Return the ``count`` likeliest next tokens, by ``draw_probability`` and then by ``probability``."""
+    probabilities = softmax(generation.logits)
+    draw_probabilities = generation.sampler.probabilities(generation.masked_logits())
+    tokenizer = generation.model.tokenizer
+    # The sort is stable: the lowest token comes first among equals.
+    order = np.lexsort((-probabilities, -draw_probabilities))[:count]
+    texts = tokenizer.decode_each(order.tolist())
+    return [
+        NextToken(text, int(token), float(probabilities[token]), float(draw_probabilities[token]))
+        for text, token in zip(texts, order, strict=True)
+    ]

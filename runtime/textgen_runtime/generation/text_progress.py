@@ -1,0 +1,138 @@
+"""``TextProgress``: turns the drawn tokens of one generation into text."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, TypeAlias
+
+from textgen_runtime.engines.base import Generated, Guide
+from textgen_runtime.text.tokenizer import TextDecoder
+
+from .controls import Controls
+
+# Why a text ended: it reached its length, it reached a stop text, its constraint allowed no further
+# character, or its constraint was met only with the mask, after all `resample` texts failed.
+TextEnding: TypeAlias = Literal["length", "stop", "constraint", "masked"]
+
+
+def text_ending(result: Generated, *, masked_after_trials: bool) -> TextEnding | None:
+    """Return why a text ends with the result of ``Engine.generate``, or None if it continues.
+
+    Args:
+        result: The result. Its ending is not ``"mismatch"``.
+        masked_after_trials: Whether all texts without the mask were rejected.
+    """
+    if result.ending is None or result.ending == "mismatch":
+        return None
+    return "masked" if masked_after_trials else result.ending
+
+
+class TextPosition(NamedTuple):
+    """Where a text stands in its stop texts and its constraint, as plain values.
+
+    Attributes:
+        held: The last drawn tokens. They may be the beginning of a stop text, so their text is held back.
+        stop_state: The state of the stop texts.
+        constraint_state: The state of the constraint.
+        ending: Why the latest text ended, or None while it continues.
+    """
+
+    held: tuple[int, ...] = ()
+    stop_state: int = 0
+    constraint_state: int = 0
+    ending: TextEnding | None = None
+
+
+class TextProgress:
+    """The decoder of a text, and its position in the stop texts and the constraint.
+
+    Attributes:
+        decoder: The decoder. It has not decoded the tokens that are held back.
+        position: The position.
+    """
+
+    __slots__ = ("decoder", "position")
+
+    def __init__(self, decoder: TextDecoder, position: TextPosition | None = None) -> None:
+        self.decoder = decoder
+        self.position = position or TextPosition()
+
+    def copy(self) -> "TextProgress":
+        """Return an independent copy."""
+        return TextProgress(self.decoder.copy(), self.position)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the constraint has ended the text, so that no token may follow."""
+        return self.position.ending in ("constraint", "masked")
+
+    def is_valid(self, controls: Controls) -> bool:
+        """Whether the position is one of these stop texts and this constraint."""
+        position, stops, constraint = self.position, controls.stops, controls.constraint
+        states = (position.stop_state, position.constraint_state)
+        if any(type(state) is not int or state < 0 for state in states):
+            return False
+        if stops is None:
+            valid = position.stop_state == 0
+        else:
+            valid = position.stop_state < stops.states and stops.depth(position.stop_state) <= len(
+                position.held
+            )
+        if constraint is None:
+            return valid and position.constraint_state == 0
+        return valid and position.constraint_state < constraint.states
+
+    def guide(self, controls: Controls, *, must_end: bool, masked: bool) -> Guide | None:
+        """Return the stop texts and the constraint as the engine needs them, or None without any."""
+        if controls.stops is None and controls.constraint is None:
+            return None
+        position = self.position
+        return Guide(
+            controls.stops,
+            position.stop_state,
+            controls.constraint,
+            position.constraint_state,
+            must_end,
+            masked,
+        )
+
+    def change_controls(self, before: Controls, after: Controls) -> None:
+        """Start new stop texts or a new constraint with the next token."""
+        if after.stops != before.stops:
+            self.position = self.position._replace(stop_state=0)
+        if after.constraint != before.constraint:
+            self.position = self.position._replace(constraint_state=0, ending=None)
+
+    def feed(self, tokens: Sequence[int]) -> str:
+        """Decode the tokens of a fed text. It is complete, so nothing of it is held back."""
+        text = self.decoder.decode([*self.position.held, *tokens]) + self.decoder.finish()
+        self.position = TextPosition()
+        return text
+
+    def accept(self, generated: Generated, ending: TextEnding | None, *, keep_stop: bool) -> str:
+        """Continue with the result of ``Engine.generate``, and return the text that is now decided.
+
+        Args:
+            generated: The result.
+            ending: Why the text ends with this result, or None if it continues.
+            keep_stop: Whether a stop text is part of the text.
+        """
+        guide, tokens = generated.guide, generated.tokens
+        if self.position.held:
+            tokens = (*self.position.held, *tokens)
+        if guide is None:
+            self.position = TextPosition(ending=ending)
+            return self.decoder.decode(tokens)
+        undecided = 0
+        if ending == "stop":
+            tokens = tokens if keep_stop else tokens[: len(tokens) - generated.stop_length]
+        elif guide.stops is not None:
+            undecided = guide.stops.depth(guide.stop_state)
+        decided = len(tokens) - undecided
+        held = tuple(tokens[decided:])
+        self.position = TextPosition(held, guide.stop_state, guide.constraint_state, ending)
+        return self.decoder.decode(tokens[:decided])
+
+    def finish(self) -> str:
+        """Return the text that is held back."""
+        text = self.decoder.decode(self.position.held) + self.decoder.finish()
+        self.position = self.position._replace(held=(), stop_state=0)
+        return text

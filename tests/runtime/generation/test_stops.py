@@ -1,0 +1,143 @@
+"""Stop texts end a text, wherever the chunks end, and are not part of it unless asked."""
+
+import copy
+import pickle
+from pathlib import Path
+
+import pytest
+import textgen_runtime as textgen
+from textgen_runtime import Batch, Generation, Model, Sampling
+
+PROMPT, SEED, LENGTH = "abc", 8, 300
+
+# The texts of the tiny model at this temperature have all symbols.
+TEMPERATURE = 2.0
+
+STOPS = ["dé", "ab", "h a", "€", " cc", "zz"]
+
+
+def start(model: Model, **options: object) -> Generation:
+    return model.start(PROMPT, seed=SEED, temperature=TEMPERATURE, **options)  # type: ignore[arg-type]
+
+
+def plain_text(model: Model) -> str:
+    return start(model).take(LENGTH)
+
+
+def before_first(text: str, stops: list[str]) -> tuple[str, str]:
+    """The text before the stop text that ends first, and that stop text: the longest one that ends there."""
+    for end in range(1, len(text) + 1):
+        matching = [stop for stop in stops if text[:end].endswith(stop)]
+        if matching:
+            stop = max(matching, key=len)
+            return text[: end - len(stop)], stop
+    return text, ""
+
+
+@pytest.mark.filterwarnings("ignore:the stop text 'zz'")
+@pytest.mark.parametrize("stops", [[stop] for stop in STOPS] + [STOPS, ["a", "ba", "cba"]])
+def test_a_text_ends_before_its_first_stop_text(tiny: Model, stops: list[str]) -> None:
+    expected, stop = before_first(plain_text(tiny), stops)
+    for chunk in (1, 2, 3, 64, LENGTH):
+        generation = start(tiny, stop=stops)
+        batch = Batch(tiny)
+        batch.add(generation, LENGTH)
+        text = ""
+        while batch:
+            text += batch.advance(chunk)[0].text
+            assert expected.startswith(text)
+        assert text == expected
+        assert generation.ending == ("stop" if stop else "length")
+        kept = tiny.generate(
+            PROMPT, length=LENGTH, seed=SEED, temperature=TEMPERATURE, stop=stops, keep_stop=True
+        )
+        assert kept == expected + stop
+    assert "".join(start(tiny, stop=stops).stream(LENGTH, finish=True)) == expected
+
+
+def test_the_next_call_continues_after_the_stop_text(tiny: Model) -> None:
+    text = plain_text(tiny)
+    generation = start(tiny, stop="d")
+    parts = text.split("d")
+    assert len(parts) > 3
+    for part in parts[:3]:
+        assert generation.take(LENGTH) == part
+        assert generation.ending == "stop"
+
+
+def test_text_that_may_become_a_stop_text_is_held_back_until_it_is_decided(tiny: Model) -> None:
+    text = plain_text(tiny)
+    assert text[5] != "c"
+    stop = text[2:5] + "c"
+    generation = start(tiny, stop=stop)
+    assert generation.take(5) == text[:2]
+    assert generation.ending == "length"
+    for other in (copy.copy(generation), pickle.loads(pickle.dumps(generation))):  # noqa: S301 (written by this test)
+        assert other.take(1) == text[2:6]
+        assert other.finish() == ""
+    assert generation.finish() == text[2:5]
+    assert generation.take(1) == text[5]
+
+
+def test_a_saved_generation_keeps_the_beginning_of_a_stop_text(tiny: Model, tmp_path: Path) -> None:
+    text = plain_text(tiny)
+    generation = start(tiny, stop=text[10:14])
+    head = generation.take(12)
+    textgen.save(generation, tmp_path / "text.npz")
+    resumed = textgen.resume(tiny, tmp_path / "text.npz")
+    assert resumed.sampling == generation.sampling
+    assert head + resumed.take(LENGTH) == text[:10]
+    assert resumed.ending == "stop"
+
+
+def test_other_stop_texts_apply_from_the_next_token(tiny: Model) -> None:
+    text = plain_text(tiny)
+    generation = start(tiny, stop=text[2:5] + text[0])
+    head = generation.take(4)
+    generation.sampling = Sampling(TEMPERATURE, stop=text[4:7])
+    assert head + generation.take(LENGTH) == text[: text.index(text[4:7], 4)]
+    generation = start(tiny, stop=text[2:5] + text[0])
+    head = generation.take(4)
+    generation.sampling = Sampling(TEMPERATURE)
+    assert head + generation.take(20) == text[:24]
+
+
+def test_the_beginning_of_a_former_stop_text_does_not_count(tiny: Model) -> None:
+    text = plain_text(tiny)
+    generation = start(tiny, stop=text[:6] + text[0] * 3)
+    generation.take(6)
+    generation.sampling = Sampling(TEMPERATURE, stop=text[10])
+    assert generation.take(LENGTH) == text[: text.index(text[10], 6)]
+
+
+def test_a_stop_text_does_not_apply_to_the_prompt(tiny: Model) -> None:
+    generation = start(tiny, stop="bcd")
+    generation.feed("b")
+    generation.feed("c")
+    after = generation.copy()
+    after.sampling = Sampling(TEMPERATURE)
+    text = after.take(LENGTH)
+    assert generation.take(LENGTH) == before_first(text, ["bcd"])[0]
+
+
+def test_stop_texts_are_normalized_like_the_prompt(tiny: Model) -> None:
+    assert start(tiny, stop="D").take(LENGTH) == start(tiny, stop="d").take(LENGTH)
+
+
+def test_a_stop_text_that_the_vocabulary_cannot_produce_is_a_warning(tiny: Model) -> None:
+    with pytest.warns(
+        UserWarning, match="the stop text 'zz' has characters outside the vocabulary: it has no effect"
+    ):
+        generation = start(tiny, stop="zz")
+    assert generation.take(LENGTH) == plain_text(tiny)
+
+
+def test_lanes_of_a_batch_stop_independently(tiny: Model) -> None:
+    prompts = ["abc", "dad", "é", "h"]
+    samplings = [Sampling(TEMPERATURE, stop=stop) for stop in ("d", "a", "€", "hh")]
+    texts = tiny.generate(prompts, length=LENGTH, seed=SEED, sampling=samplings)
+    assert texts == [
+        tiny.start(prompt, seed=SEED, substream=i, sampling=sampling).take(LENGTH, finish=True)
+        for i, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True))
+    ]
+    assert len({len(text) for text in texts}) > 1
