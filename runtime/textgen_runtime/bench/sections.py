@@ -12,6 +12,7 @@ TIME_SHARES = {
     "latency": 0.8,
     "many-streams": 2.5,
     "prompts": 0.5,
+    "control": 1.0,
     "cold-start": 3.5,
     "memory": 1.2,
 }
@@ -35,6 +36,7 @@ def measure(bench: BenchContext, names: Sequence[str], deadline: Deadline) -> It
 
 def _functions() -> dict[str, Callable[[BenchContext, Deadline], Section]]:
     # Local imports: these modules import onnxruntime, which parsing the command line does not need.
+    from . import _control as control
     from . import _latency as latency
     from . import _many_streams as many_streams
     from . import _one_stream as one_stream
@@ -45,6 +47,7 @@ def _functions() -> dict[str, Callable[[BenchContext, Deadline], Section]]:
         "latency": latency.latency,
         "many-streams": many_streams.many_streams,
         "prompts": one_stream.prompts,
+        "control": control.control,
         "cold-start": processes.cold_start,
         "memory": processes.memory,
     }
