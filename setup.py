@@ -51,6 +51,7 @@ MODULES = {
     "sampling.sampler": SAMPLER,
     "engines.guides": [],
     "engines.lane_samplers": [],
+    "corpora.substrings": [],
     "engines.lanes": [],
     "engines.core": [
         *TEXT,

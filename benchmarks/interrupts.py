@@ -66,6 +66,7 @@ class Case:
 CASES = [
     Case(["textgen-run", "nietzsche", "--length", "1000000000"]),
     Case(["textgen-run", "nietzsche", "--length", "400"], 0.2),
+    Case(["textgen-run", "nietzsche", "--count", "1000000", "--until-newline", "--unique", "--json"]),
     Case(["textgen-run", "nietzsche", "--length", "1000000000", "--engine", "onnxruntime"]),
     Case(["textgen-eval", "nietzsche", "long.txt"]),
     Case(["textgen-eval", "nietzsche", "short.txt", "--surprise", "page.html"]),

@@ -47,7 +47,12 @@ def format_statistics(
         (f"time per {unit}", f"{forward + sampler:.2f} us (model {forward:.2f}, sampler {sampler:.2f})"),
         *(("mean entropy", entropy) for entropy in mean_entropies(measured, unit)),
     ]
-    return [f"{label:<{LABEL_WIDTH}}{value}" for label, value in values]
+    return [format_value(label, value) for label, value in values]
+
+
+def format_value(label: str, value: str) -> str:
+    """Return one line of the report."""
+    return f"{label:<{LABEL_WIDTH}}{value}"
 
 
 def mean_entropies(measured: Sequence[tuple[Sampling, Measurements]], unit: str) -> list[str]:

@@ -119,6 +119,7 @@ def test_version_is_printed(capsys: Captured) -> None:
     [
         (["--prompt", "axbyc"], r"not in the model's vocabulary: 'x' \(U\+0078\), 'y' \(U\+0079\)"),
         (["--prompt", ""], "the prompt from --prompt is empty"),
+        (["--prompt=--"], r"not in the model's vocabulary: '-' \(U\+002D\)"),
         (["--prompt-file", os.devnull], "the prompt from .* is empty"),
         (["--prompt-file", "no/such/file"], "cannot read no/such/file"),
     ],
@@ -146,6 +147,7 @@ def test_user_errors_are_one_line(capsys: Captured, arguments: list[str], messag
         (["--unknown", "keep"], "--unknown: invalid choice"),
         (["--prompt", "a", "--prompt-file", "b"], "not allowed with"),
         (["--warmth", "1"], "unrecognized arguments"),
+        (["--length=--"], "--length: must be an integer, not '--'"),
     ],
 )
 def test_wrong_usage_exits_with_2(capsys: Captured, arguments: list[str], message: str) -> None:

@@ -1,0 +1,145 @@
+"""The arguments of ``textgen-run``."""
+
+import argparse
+from collections.abc import Sequence
+
+from textgen_runtime.generation.model import DEFAULT_LENGTH
+from textgen_runtime.system.text_files import STANDARD_INPUT
+
+from ._bundled_list import list_models
+from ._sampling_arguments import add_sampling
+from ._selection import MAX_REJECTED_IN_A_ROW
+from .parser import (
+    MAX_SEED,
+    MAX_THREADS,
+    CommandParser,
+    PrintAndExit,
+    add_engine,
+    add_lowercase,
+    add_model,
+    add_unknown,
+    escaped_text,
+    whole_number,
+)
+
+PROG = "textgen-run"
+
+EXAMPLES = """\
+examples:
+  textgen-run nietzsche --temp 0.5
+  textgen-run model.onnx --temp 0.2 0.5 1.0 1.2 --prompt "the will to "
+  textgen-run model.onnx --length 100000 --seed 7 > text.txt
+  textgen-run model.onnx --count 10 --no-echo --stats
+  textgen-run model.onnx --prompts prompts.txt --count 3 --json
+  textgen-run model.onnx --length 12 --count 1000 --unique --novel book.txt --separator '\\n'
+"""
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse and check the arguments. Invalid arguments exit with a usage error."""
+    command = parser()
+    arguments = command.parse_args(argv)
+    sources = (arguments.prompt_file, arguments.prompts, arguments.novel)
+    if sources.count(STANDARD_INPUT) > 1:
+        command.error(f"standard input ({STANDARD_INPUT}) can be read only once")
+    return arguments
+
+
+def parser() -> CommandParser:
+    """Return the argument parser of the command."""
+    command = CommandParser(PROG, "Generate text with a model and write it to standard output.", EXAMPLES)
+    # MODEL must come first: after --temp, argparse takes it for another temperature.
+    command.usage = "%(prog)s MODEL [OPTIONS]"
+    add_model(command)
+    command.add_argument(
+        "--list", action=PrintAndExit, text=list_models, help="list the bundled models and exit"
+    )
+    add_sampling(command)
+    command.add_argument(
+        "--length",
+        metavar="N",
+        type=whole_number(1),
+        default=DEFAULT_LENGTH,
+        help=f"number of tokens to generate; a token is usually one character (default: {DEFAULT_LENGTH})",
+    )
+    _add_prompts(command)
+    command.add_argument(
+        "--seed",
+        metavar="N",
+        type=whole_number(0, MAX_SEED),
+        help="random seed; the same seed gives the same text (default: a new seed, which --stats prints)",
+    )
+    _add_many_texts(command)
+    add_engine(command)
+    command.add_argument(
+        "--threads",
+        metavar="N",
+        type=whole_number(1, MAX_THREADS),
+        default=1,
+        help="maximum number of threads; with the native engine, each text uses one (default: 1)",
+    )
+    command.add_argument(
+        "--stats",
+        action="store_true",
+        help="print the engine, seed, times, throughput and mean entropy to standard error",
+    )
+    return command
+
+
+def _add_prompts(command: argparse.ArgumentParser) -> None:
+    """Add the options that select and convert the prompts."""
+    prompt = command.add_mutually_exclusive_group()
+    prompt.add_argument(
+        "--prompt", metavar="TEXT", help="text to continue (default: a prompt stored in the model)"
+    )
+    prompt.add_argument(
+        "--prompt-file",
+        metavar="PATH",
+        help="read the prompt from a UTF-8 file, or from standard input (-); a final line end is removed",
+    )
+    prompt.add_argument(
+        "--prompts",
+        metavar="PATH",
+        help="read one prompt from each line of a UTF-8 file, or of standard input (-); empty lines are "
+        "skipped",
+    )
+    command.add_argument("--no-echo", action="store_true", help="do not print the prompt")
+    add_unknown(command, "prompt characters")
+    add_lowercase(command, "the prompts and the corpus of --novel")
+
+
+def _add_many_texts(command: argparse.ArgumentParser) -> None:
+    """Add the options for several texts: how many, which, and in what form."""
+    command.add_argument(
+        "--count",
+        metavar="N",
+        type=whole_number(1),
+        default=1,
+        help="number of texts per temperature and prompt (default: 1)",
+    )
+    command.add_argument(
+        "--unique",
+        action="store_true",
+        help="print no text twice: draw further texts instead, until "
+        f"{MAX_REJECTED_IN_A_ROW:,} in a row are not new; needs about 100 bytes of memory per text",
+    )
+    command.add_argument(
+        "--novel",
+        metavar="CORPUS",
+        help="print no text that stands in CORPUS: a UTF-8 file, a folder with .txt files, - for standard "
+        "input, or the name of a corpus; draws further texts like --unique",
+    )
+    form = command.add_mutually_exclusive_group()
+    form.add_argument(
+        "--separator",
+        metavar="TEXT",
+        type=escaped_text,
+        help="print TEXT between the texts, without headings; in TEXT, \\n is a line end, \\t a tab, \\0 a "
+        "zero byte and \\\\ a backslash; after the last text comes a line end, or \\0 if TEXT ends with it",
+    )
+    form.add_argument(
+        "--json",
+        action="store_true",
+        help="print each text as one line of JSON, with its prompt, seed, sampling, ending and bits per "
+        "character",
+    )

@@ -1,0 +1,166 @@
+"""The forms in which ``textgen-run`` writes texts: with headings, with a separator, or as JSON Lines."""
+
+import argparse
+import math
+import sys
+from typing import Any, Protocol
+
+from textgen_runtime.generation.model import Model
+from textgen_runtime.sampling.parameters import Sampling
+from textgen_runtime.system.console import escape_unencodable
+from textgen_runtime.system.json_text import to_json
+from textgen_runtime.text.character_tokenizer import CHARACTER
+
+from ._sampling_arguments import sampling_heading
+from ._series import PendingText
+
+BITS_PER_NAT = 1.0 / math.log(2)
+
+LINE_END = "\n"
+ZERO = "\0"
+
+# Programs other than JSON parsers treat these as line ends or as control codes.
+JSON_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
+
+
+def make_form(arguments: argparse.Namespace, samplings: int) -> "TextForm":
+    """Return the form that the arguments select, for texts of this number of samplings."""
+    if arguments.json:
+        return JsonLines()
+    if arguments.separator is not None:
+        return Separated(arguments.separator)
+    return Headings(samplings)
+
+
+def prepare_output(arguments: argparse.Namespace, prog: str, model: Model) -> None:
+    """Set the encoding of standard output, or warn if it lacks characters of the model."""
+    if arguments.json:
+        # JSON is UTF-8. Half of a surrogate pair becomes an escape of JSON.
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    else:
+        escape_unencodable(prog, sys.stdout, model.tokenizer.symbols)
+
+
+class TextForm(Protocol):
+    """How texts are written.
+
+    Attributes:
+        in_parts: Whether a text can be written while it is generated: its opening, its parts, its closing.
+    """
+
+    in_parts: bool
+
+    def opening(self, text: PendingText) -> str:
+        """Return what stands before a text."""
+        ...
+
+    def content(self, text: PendingText) -> str:
+        """Return the text, or the part of it that was not returned before."""
+        ...
+
+    @property
+    def closing(self) -> str:
+        """What stands after each text."""
+        ...
+
+    @property
+    def end(self) -> str:
+        """What stands after the last text."""
+        ...
+
+
+class Headings:
+    """A heading before each text if there are several, and a line end after it.
+
+    Args:
+        samplings: The number of samplings.
+    """
+
+    in_parts = True
+    closing = LINE_END
+    end = ""
+
+    def __init__(self, samplings: int) -> None:
+        self._samplings = samplings
+
+    def opening(self, text: PendingText) -> str:
+        request, series = text.series.request, text.series
+        parts = [sampling_heading(series.sampling)] if self._samplings > 1 else []
+        prompts = len(request.prompts)
+        parts += [f"prompt {series.prompt_number + 1} of {prompts}"] if prompts > 1 else []
+        parts += [f"text {text.number} of {request.wanted}"] if request.wanted > 1 else []
+        heading = f"------ {', '.join(parts)}\n" if parts else ""
+        return heading + text.echo
+
+    def content(self, text: PendingText) -> str:
+        return text.take()
+
+
+class Separated:
+    """A separator between the texts, and after the last one a line end.
+
+    Args:
+        separator: The separator. If it ends with a zero character, the last text ends with one, too: such
+            output is for programs that expect one after each text.
+    """
+
+    in_parts = True
+    closing = ""
+
+    def __init__(self, separator: str) -> None:
+        self._separator = separator
+        self._is_first = True
+        self.end = ZERO if separator.endswith(ZERO) else LINE_END
+
+    def opening(self, text: PendingText) -> str:
+        separator = "" if self._is_first else self._separator
+        self._is_first = False
+        return separator + text.echo
+
+    def content(self, text: PendingText) -> str:
+        return text.take()
+
+
+class JsonLines:
+    """One line of JSON for each text."""
+
+    in_parts = False
+    closing = LINE_END
+    end = ""
+
+    def __init__(self) -> None:
+        self._sampling: Sampling | None = None
+        self._parameters: dict[str, Any] = {}
+
+    def opening(self, text: PendingText) -> str:
+        del text
+        return ""
+
+    def content(self, text: PendingText) -> str:
+        if text.series.sampling is not self._sampling:
+            self._sampling = text.series.sampling
+            self._parameters = _parameters(self._sampling)
+        sampler, content = text.generation.sampler, text.take()
+        is_character_level = text.series.request.model.tokenizer.level == CHARACTER
+        characters = text.tokens if is_character_level else len(content)
+        values = {
+            "text": content,
+            "prompt": text.generation.prompt,
+            "seed": sampler.seed,
+            "substream": sampler.substream,
+            "sampling": self._parameters,
+            "ending": text.ending,
+            "tokens": text.tokens,
+            "bits_per_character": text.nats * BITS_PER_NAT / characters if characters else None,
+        }
+        return to_json(values, ascii_only=False).translate(JSON_ESCAPES)
+
+
+def _parameters(sampling: Sampling) -> dict[str, Any]:
+    """Return the temperature, and the other parameters that differ from their defaults."""
+    defaults = Sampling().as_dict()
+    return {
+        name: value
+        for name, value in sampling.as_dict().items()
+        if name == "temperature" or value != defaults[name]
+    }

@@ -1,0 +1,6 @@
+from typing import final
+
+@final
+class SubstringIndex:
+    def __init__(self, content: bytes) -> None: ...
+    def __contains__(self, text: bytes) -> bool: ...

@@ -1,0 +1,146 @@
+"""The forms of the texts of ``textgen-run``: a separator, and JSON Lines."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import textgen_runtime as textgen
+from textgen_runtime import Model, Sampling
+from textgen_runtime.cli.run import main
+from textgen_runtime.generation.batch import Batch
+from textgen_runtime.scoring.prediction import predict
+
+from tests.helpers.commands import Captured, run_here
+from tests.helpers.make_tiny_model import make_model
+from tests.helpers.paths import TINY
+
+KEYS = ["text", "prompt", "seed", "substream", "sampling", "ending", "tokens", "bits_per_character"]
+
+
+def run(capsys: Captured, *arguments: str) -> tuple[int, str, str]:
+    """Run the command on the tiny model; return its exit code, standard output and standard error."""
+    return run_here(main, capsys, str(TINY), *arguments)
+
+
+@pytest.mark.parametrize(
+    ("separator", "output"),
+    [
+        (r"\n", "{0}\n{1}\n"),
+        (r"\n--\n", "{0}\n--\n{1}\n"),
+        (", ", "{0}, {1}\n"),
+        ("", "{0}{1}\n"),
+        (r"\0", "{0}\0{1}\0"),
+        (r"\t\\0", "{0}\t\\0{1}\n"),
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("--unique",)])
+def test_a_separator_stands_between_the_texts(
+    capsys: Captured, tiny: Model, separator: str, output: str, options: tuple[str, ...]
+) -> None:
+    texts = tiny.generate(["dad", "dad"], length=9, seed=1, temperature=1.0)
+    arguments = ("--prompt", "dad", "--count", "2", "--length", "9", "--seed", "1", "--temp", "1")
+    expected = output.format(*(f"dad{text}" for text in texts))
+    assert run(capsys, *arguments, *options, "--separator", separator) == (0, expected, "")
+    expected = output.format(*texts)
+    assert run(capsys, *arguments, *options, "--separator", separator, "--no-echo") == (0, expected, "")
+
+
+def test_a_single_text_with_a_separator_ends_like_the_last_of_several(capsys: Captured) -> None:
+    _, expected, _ = run(capsys, "--seed", "1")
+    assert run(capsys, "--seed", "1", "--separator=--") == (0, expected, "")
+    assert run(capsys, "--seed", "1", "--separator", r"\0") == (0, expected.removesuffix("\n") + "\0", "")
+
+
+def test_a_separator_stands_between_temperatures_and_prompts_too(capsys: Captured, tmp_path: Path) -> None:
+    (tmp_path / "prompts.txt").write_text("abc\ndad\n")
+    options = ("--prompts", str(tmp_path / "prompts.txt"), "--temp", "0", "1", "--length", "9")
+    _, out, _ = run(capsys, *options, "--separator", "|")
+    assert [part[:3] for part in out.split("|")] == ["abc", "dad", "abc", "dad"]
+
+
+def test_separator_and_json_exclude_each_other(capsys: Captured) -> None:
+    code, _, err = run(capsys, "--json", "--separator", "x")
+    assert (code, "not allowed with" in err) == (2, True)
+
+
+@pytest.mark.parametrize("engine", ["native", "onnxruntime"])
+def test_each_line_of_json_reproduces_its_text(capsys: Captured, engine: str) -> None:
+    options = ("--temp", "0.5", "1.5", "--until-newline", "--top-p", "0.9", "--count", "40", "--length", "6")
+    code, out, err = run(capsys, *options, "--json", "--seed", "3", "--engine", engine)
+    assert (code, err) == (0, "")
+    texts = [json.loads(line) for line in out.splitlines()]
+    assert len(texts) == 80
+    assert {text["ending"] for text in texts} == {"length", "stop"}
+    model = textgen.load(TINY)
+    for i, text in enumerate(texts):
+        assert list(text) == KEYS
+        assert text["substream"] == i % 40
+        assert text["sampling"] == {"temperature": 0.5 + i // 40, "top_p": 0.9, "stop": ["\n"]}
+        sampling = Sampling(**text["sampling"])
+        generation = model.start(text["prompt"], seed=3, substream=text["substream"], sampling=sampling)
+        assert generation.take(6, finish=True) == text["text"]
+        assert generation.ending == text["ending"]
+        assert text["tokens"] == len(text["text"]) + (text["ending"] == "stop")
+
+
+def test_bits_per_character_are_the_surprisal_under_the_model(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the sampling and the chunks are: the model scores the same characters equally."""
+    model = textgen.load(TINY)
+    advance = Batch.advance
+    monkeypatch.setattr(Batch, "advance", lambda batch, _: advance(batch, 3))
+    options = ("--temp", "0.7", "--banned", "a", "--stop", "bb", "--count", "30", "--length", "20")
+    _, out, _ = run(capsys, *options, "--json", "--prompt", "dad", "--seed", "3")
+    for line in out.splitlines():
+        text = json.loads(line)
+        drawn = text["text"] + "bb" * (text["ending"] == "stop")
+        surprisals = predict(model, "dad" + drawn).surprisals[-len(drawn) :]
+        assert text["bits_per_character"] == pytest.approx(surprisals.mean() / math.log(2), rel=1e-5)
+
+
+def test_a_text_without_characters_has_no_bits_per_character(capsys: Captured) -> None:
+    _, out, _ = run(capsys, "--choices", "", "--json")
+    text = json.loads(out)
+    assert (text["text"], text["tokens"], text["bits_per_character"]) == ("", 0, None)
+    assert text["ending"] == "constraint"
+
+
+def test_json_does_not_depend_on_echo_and_headings(capsys: Captured) -> None:
+    _, out, _ = run(capsys, "--prompt", "abc", "--seed", "1", "--count", "2", "--json")
+    assert run(capsys, "--prompt", "abc", "--seed", "1", "--count", "2", "--json", "--no-echo")[1] == out
+    assert [json.loads(line)["prompt"] for line in out.splitlines()] == ["abc", "abc"]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_json_is_one_valid_line_whatever_the_characters_are(
+    capsys: Captured, tmp_path: Path, terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    symbols = '\0\x1b\n"\\\x7f\x85\u2028éж'
+    path = tmp_path / "controls.onnx"
+    path.write_bytes(make_model(symbols).SerializeToString())
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    options = ("--prompt", "é", "--temp", "3", "--length", "400", "--seed", "1", "--json")
+    code, out, err = run_here(main, capsys, str(path), *options)
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) == 1
+    assert out.removesuffix("\n").isprintable()
+    model = textgen.load(path)
+    assert json.loads(out)["text"] == model.generate("é", temperature=3, length=400, seed=1)
+    assert {"é", "ж"} < set(out)
+
+
+def test_json_is_utf_8_in_any_locale() -> None:
+    program = "import sys; from textgen_runtime.cli.run import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(TINY), "--prompt", "é𝄞", "--json"],
+        capture_output=True,
+        check=True,
+        env={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+    )
+    assert done.stderr == b""
+    assert json.loads(done.stdout.decode())["prompt"] == "é𝄞"
+    assert "é𝄞".encode() in done.stdout

@@ -1,0 +1,334 @@
+"""``textgen-run`` with several texts: prompts from a file, the order of the texts, and the batch."""
+
+import io
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from weakref import WeakSet
+
+import pytest
+import textgen_runtime as textgen
+from textgen_runtime import Model
+from textgen_runtime.cli import _drawing as drawing
+from textgen_runtime.cli import _series as series_module
+from textgen_runtime.cli._series import PendingText, Series
+from textgen_runtime.cli.run import main
+from textgen_runtime.generation.batch import Batch, BatchChunk
+from textgen_runtime.generation.generation import Generation
+
+from tests.helpers.commands import Captured, run_here
+from tests.helpers.make_tiny_model import make_model
+from tests.helpers.paths import TINY
+
+LINES = ("--until-newline", "--temp", "1", "--seed", "5", "--separator", "|", "--no-echo")
+
+
+def run(capsys: Captured, *arguments: str) -> tuple[int, str, str]:
+    """Run the command on the tiny model; return its exit code, standard output and standard error."""
+    return run_here(main, capsys, str(TINY), *arguments)
+
+
+def lines(count: int, prompt: str = "a\n", seed: int = 5) -> list[str]:
+    """Generate lines one after another, each with its substream."""
+    model = textgen.load(TINY)
+    return [
+        model.start(prompt, seed=seed, substream=i, temperature=1.0, stop="\n").take(400, finish=True)
+        for i in range(count)
+    ]
+
+
+def test_each_line_of_a_file_is_a_prompt(capsys: Captured, tiny: Model, tmp_path: Path) -> None:
+    path = tmp_path / "prompts.txt"
+    path.write_bytes("\ufeffabc\r\n\n é\ndad".encode())
+    code, out, err = run(capsys, "--prompts", str(path), "--length", "9", "--seed", "1")
+    prompts = ["abc", " é", "dad"]
+    texts = tiny.generate(prompts, length=9, seed=1)
+    expected = zip(prompts, texts, strict=True)
+    headed = [f"------ prompt {i} of 3\n{prompt}{text}\n" for i, (prompt, text) in enumerate(expected, 1)]
+    assert (code, out, err) == (0, "".join(headed), "")
+
+
+def test_each_prompt_gets_count_texts(capsys: Captured, tiny: Model, tmp_path: Path) -> None:
+    (tmp_path / "prompts.txt").write_text("abc\ndad\n")
+    options = ("--prompts", str(tmp_path / "prompts.txt"), "--count", "2", "--length", "9", "--seed", "1")
+    _, out, _ = run(capsys, *options, "--temp", "0.5", "1", "--no-echo")
+    expected = []
+    for temperature in (0.5, 1.0):
+        texts = tiny.generate(["abc", "abc", "dad", "dad"], length=9, seed=1, temperature=temperature)
+        for i, text in enumerate(texts):
+            place = f"prompt {i // 2 + 1} of 2, text {i % 2 + 1} of 2"
+            expected.append(f"------ temperature: {temperature}, {place}\n{text}\n")
+    assert out == "".join(expected)
+
+
+def test_prompts_from_standard_input(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, expected, _ = run(capsys, "--prompt", "dad", "--seed", "1")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"dad\n")))
+    assert run(capsys, "--prompts", "-", "--seed", "1") == (0, expected, "")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "{path} has no prompts: write one prompt on each line"),
+        ("\ufeff\n\r\n", "{path} has no prompts: write one prompt on each line"),
+        ("abc\n\nxyz\n", "{path}, line 3: not in the model's vocabulary: 'x' (U+0078), "),
+    ],
+)
+def test_invalid_prompts_are_errors_before_the_first_text(
+    capsys: Captured, tmp_path: Path, content: str, message: str
+) -> None:
+    path = tmp_path / "prompts.txt"
+    path.write_text(content)
+    code, out, err = run(capsys, "--prompts", str(path))
+    assert (code, out) == (1, "")
+    assert err.startswith(f"textgen-run: error: {message.format(path=path)}")
+    assert err.count("\n") == 1
+
+
+def test_skipped_characters_of_all_prompts_are_counted(capsys: Captured, tmp_path: Path) -> None:
+    path = tmp_path / "prompts.txt"
+    path.write_text("axb\nabc\nxya\n")
+    _, out, err = run(capsys, "--prompts", str(path), "--unknown", "skip", "--length", "4", "--separator", "")
+    assert err == (
+        "textgen-run: warning: 3 prompt characters are outside the vocabulary and were skipped: "
+        "'x' (U+0078), 'y' (U+0079)\n"
+    )
+    assert out.startswith("ab")
+    path.write_text("abc\nxy\n")
+    code, out, err = run(capsys, "--prompts", str(path), "--unknown", "skip")
+    assert (code, out) == (1, "")
+    assert f"{path}, line 2: none of the characters of the prompt is in the vocabulary" in err
+
+
+def test_lowercase_converts_all_prompts(capsys: Captured, tmp_path: Path) -> None:
+    (tmp_path / "upper.txt").write_text("ABC\nDad\n")
+    (tmp_path / "lower.txt").write_text("abc\ndad\n")
+    expected = run(capsys, "--prompts", str(tmp_path / "lower.txt"), "--seed", "1")
+    assert run(capsys, "--prompts", str(tmp_path / "upper.txt"), "--seed", "1", "--lowercase") == expected
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--prompts", "-", "--novel", "-"),
+        ("--prompt-file", "-", "--novel", "-"),
+    ],
+)
+def test_standard_input_can_be_read_only_once(capsys: Captured, options: Sequence[str]) -> None:
+    code, out, err = run(capsys, *options)
+    assert (code, out) == (2, "")
+    assert "standard input (-) can be read only once" in err
+
+
+def test_prompts_exclude_another_prompt(capsys: Captured) -> None:
+    assert run(capsys, "--prompts", "a", "--prompt", "b")[0] == 2
+    assert run(capsys, "--prompts", "a", "--prompt-file", "b")[0] == 2
+
+
+def test_texts_of_different_lengths_are_in_the_order_of_their_substreams(capsys: Captured) -> None:
+    _, out, _ = run(capsys, "--prompt", "a\n", "--count", "300", *LINES)
+    expected = lines(300)
+    assert out == "|".join(expected) + "\n"
+    assert len({len(line) for line in expected}) > 10
+
+
+@pytest.mark.parametrize("division", [(1, 50, 1), (3, 1, 1), (64, 7, 3), (200, 50, 2)])
+def test_the_output_does_not_depend_on_the_lanes_the_chunks_and_the_threads(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, division: tuple[int, int, int]
+) -> None:
+    lanes, chunk, threads = division
+    (tmp_path / "known.txt").write_text("\n".join(lines(20, "a")))
+    (tmp_path / "prompts.txt").write_text("a\nbd\nc\nd\nb\ne\n")
+    prompts = ("--prompts", str(tmp_path / "prompts.txt"), "--count", "40")
+    options = (*prompts, "--unique", "--novel", str(tmp_path / "known.txt"))
+    expected = run(capsys, *options, *LINES)
+    assert expected[0] == 0
+    monkeypatch.setattr(drawing, "MAX_LANES", lanes)
+    monkeypatch.setattr(Batch, "advance", advance_by(chunk))
+    assert run(capsys, *options, *LINES, "--threads", str(threads)) == expected
+
+
+def advance_by(steps: int) -> Callable[[Batch, int], list[BatchChunk]]:
+    """Return a method that advances a batch by this number of tokens."""
+    advance = Batch.advance
+    return lambda batch, _: advance(batch, steps)
+
+
+@pytest.mark.parametrize("prompts", [1, 5, 500])
+def test_an_ended_text_makes_room_for_the_next_one(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, prompts: int
+) -> None:
+    """While texts are left to start, no lane is idle at the start of a chunk."""
+    (tmp_path / "prompts.txt").write_text("a\n" * prompts)
+    sizes = []
+    advance = Batch.advance
+
+    def recording(batch: Batch, _: int) -> list[BatchChunk]:
+        sizes.append(len(batch))
+        return advance(batch, 2)
+
+    monkeypatch.setattr(Batch, "advance", recording)
+    run(capsys, "--prompts", str(tmp_path / "prompts.txt"), "--count", str(500 // prompts), *LINES)
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes.count(64) > len(sizes) / 2
+
+
+def test_each_prompt_is_fed_once(capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fed = []
+    feed = Generation.feed
+
+    def recording(generation: Generation, text: str, unknown: str = "error") -> str:
+        fed.append(text)
+        return feed(generation, text, unknown)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Generation, "feed", recording)
+    (tmp_path / "prompts.txt").write_text("abc\ndad\n")
+    run(capsys, "--prompts", str(tmp_path / "prompts.txt"), "--count", "100", "--length", "5")
+    assert fed == ["abc", "dad"]
+
+
+@pytest.fixture
+def texts_in_memory(monkeypatch: pytest.MonkeyPatch) -> "WeakSet[PendingText]":
+    """The texts that exist at any time."""
+    texts: WeakSet[PendingText] = WeakSet()
+
+    class Counted(PendingText):
+        def __init__(self, series: Series, generation: Generation) -> None:
+            super().__init__(series, generation)
+            texts.add(self)
+
+    monkeypatch.setattr(series_module, "PendingText", Counted)
+    return texts
+
+
+def test_written_texts_are_not_kept_in_memory(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, texts_in_memory: "WeakSet[PendingText]"
+) -> None:
+    alive = []
+    advance = Batch.advance
+
+    def recording(batch: Batch, steps: int) -> list[BatchChunk]:
+        alive.append(len(texts_in_memory))
+        return advance(batch, steps)
+
+    monkeypatch.setattr(Batch, "advance", recording)
+    run(capsys, "--count", "1000", "--length", "5")
+    assert len(alive) == 16
+    assert max(alive) <= 64
+
+
+def test_texts_that_wait_for_an_unfinished_text_are_limited(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, texts_in_memory: "WeakSet[PendingText]"
+) -> None:
+    """The first text takes longer than all others."""
+    expected = "|".join(lines(500)) + "\n"
+    waiting = []
+    advance = Batch.advance
+    first: list[Generation] = []
+
+    def slow_first(batch: Batch, _: int) -> list[BatchChunk]:
+        waiting.append(len(texts_in_memory))
+        first[:] = first or list(batch)[:1]
+        if first[0] not in set(batch) or len(batch) == 1:
+            return advance(batch, 50)
+        batch.remove(first[0])
+        chunks = advance(batch, 50)
+        batch.add(first[0], 400)
+        return chunks
+
+    monkeypatch.setattr(Batch, "advance", slow_first)
+    monkeypatch.setattr(drawing, "MAX_PENDING", 100)
+    _, out, _ = run(capsys, "--prompt", "a\n", "--count", "500", *LINES)
+    assert out == expected
+    assert max(waiting) == 100
+
+
+def test_a_text_is_written_while_it_is_generated(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "abc" + textgen.load(TINY).generate("abc", length=40, seed=1)
+    output = io.BytesIO()
+    outputs = []
+    advance = Batch.advance
+
+    def recording(batch: Batch, _: int) -> list[BatchChunk]:
+        sys.stdout.flush()
+        outputs.append(output.getvalue().decode())
+        return advance(batch, 10)
+
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(output, "utf-8"))
+    monkeypatch.setattr(Batch, "advance", recording)
+    assert main([str(TINY), "--prompt", "abc", "--length", "40", "--seed", "1"]) == 0
+    assert outputs == ["", text[:13], text[:23], text[:33]]
+
+
+@pytest.fixture
+def _interrupts() -> Iterator[None]:
+    """Install Python's handler for SIGINT: a process in the background may ignore the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interrupts")
+@pytest.mark.parametrize("options", [(), ("--unique",)])
+def test_an_interrupt_keeps_all_complete_texts(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, options: Sequence[str]
+) -> None:
+    """Also those that come after the first unfinished one. With --unique, that one is not written."""
+    texts = lines(40)
+    advance = Batch.advance
+    ended: dict[Generation, None] = {}
+    order: dict[Generation, None] = {}
+
+    def interrupted(batch: Batch, _: int) -> list[BatchChunk]:
+        order.update(dict.fromkeys(batch))
+        chunks = advance(batch, 4)
+        ended.update(dict.fromkeys(chunk.generation for chunk in chunks if chunk.ending is not None))
+        signal.raise_signal(signal.SIGINT)
+        return chunks
+
+    monkeypatch.setattr(Batch, "advance", interrupted)
+    code, out, err = run(capsys, "--prompt", "a\n", "--count", "40", *LINES, *options)
+    assert (code, err) == (130, "")
+    complete = [text for text, generation in zip(texts, order, strict=True) if generation in ended]
+    assert 0 < len(complete) < 40
+    written = out.removesuffix("\n").split("|")
+    first = next(number for number, generation in enumerate(order) if generation not in ended)
+    if options:
+        assert written == list(dict.fromkeys(complete))
+    else:
+        assert written[:first] + written[first + 1 :] == complete
+        assert texts[first].startswith(written[first])
+
+
+def test_a_closed_pipe_ends_many_texts_quietly() -> None:
+    program = "import sys; from textgen_runtime.cli.run import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, str(TINY), "--count", "1000000", "--json", "--length", "20"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith(b'{"text": ')
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 0
+
+
+def test_a_line_begins_at_a_line_start_without_a_prompt(capsys: Captured, tmp_path: Path) -> None:
+    """The excerpt is cut after its last line end, and not printed; without a line end, it is a line end."""
+    model = make_model()
+    for entry in model.metadata_props:
+        if entry.key == "textgen.prompts":
+            entry.value = '["dad\\nabc\\nhe", "abc"]'
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    loaded = textgen.load(path)
+    expected = [
+        loaded.start(prompt, seed=4, substream=i, temperature=1.0, stop="\n").take(400, finish=True)
+        for i, prompt in enumerate(["dad\nabc\n", "\n"] * 5)
+    ]
+    options = ("--until-newline", "--temp", "1", "--seed", "4", "--count", "10", "--separator", "|")
+    assert run_here(main, capsys, str(path), *options) == (0, "|".join(expected) + "\n", "")
+    _, out, _ = run_here(main, capsys, str(path), *options, "--prompt", "h")
+    assert out.startswith("h")
