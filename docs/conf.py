@@ -33,8 +33,9 @@ extensions = [
 
 # Files at the root of the project, by the name of their page.
 root_pages = {"readme": "README.md", "contributing": "CONTRIBUTING.md", "changelog": "CHANGELOG.md"}
+GENERATING = ("generating", "control", "constraints", "interactive")
 navigation = {
-    "Use": ["readme", "training", "generating", "scoring", "benchmarking", "python", "c"],
+    "Use": ["readme", "training", *GENERATING, "scoring", "benchmarking", "python", "c"],
     "Reference": ["api", "commands", "c-header", "model-file"],
     "Background": ["how-it-works", "results", "experiments"],
     "Develop": ["architecture", "contributing", "changelog"],

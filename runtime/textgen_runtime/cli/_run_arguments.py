@@ -70,6 +70,12 @@ def parser() -> CommandParser:
         help="random seed; the same seed gives the same text (default: a new seed, which --stats prints)",
     )
     _add_many_texts(command)
+    command.add_argument(
+        "--interactive",
+        action="store_true",
+        help="continue one line after another from standard input as one running text; /help lists the "
+        "commands",
+    )
     add_engine(command)
     command.add_argument(
         "--threads",
@@ -121,7 +127,7 @@ def _add_many_texts(command: argparse.ArgumentParser) -> None:
         "--unique",
         action="store_true",
         help="print no text twice: draw further texts instead, until "
-        f"{MAX_REJECTED_IN_A_ROW:,} in a row are not new; needs about 100 bytes of memory per text",
+        f"{MAX_REJECTED_IN_A_ROW:,} in a row are not new",
     )
     command.add_argument(
         "--novel",
@@ -140,6 +146,5 @@ def _add_many_texts(command: argparse.ArgumentParser) -> None:
     form.add_argument(
         "--json",
         action="store_true",
-        help="print each text as one line of JSON, with its prompt, seed, sampling, ending and bits per "
-        "character",
+        help="print each text as one line of JSON, with its prompt, seed, sampling and length",
     )

@@ -45,6 +45,11 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
     model = load(arguments.model, engine=arguments.engine, threads=arguments.threads)
     loaded = perf_counter()
     prepare_output(arguments, PROG, model)
+    if arguments.interactive:
+        # Most runs are not interactive, and the modules take milliseconds to import.
+        from ._interactive import interact
+
+        return interact(parser(), arguments, model, prompts.texts[0], seed)
     check_prompts(PROG, model, prompts, arguments.unknown)
     selection = make_selection(arguments, model)
 

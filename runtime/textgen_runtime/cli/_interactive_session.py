@@ -1,0 +1,250 @@
+"""The state of an interactive session: the running text, its settings, and the way back."""
+
+import os
+from collections import deque
+from collections.abc import Iterator
+
+from textgen_runtime.errors import TextgenError
+from textgen_runtime.generation.controls import compile_controls, impossible_stop_message, impossible_stops
+from textgen_runtime.generation.generation import Generation
+from textgen_runtime.generation.model import DEFAULT_LENGTH, Model
+from textgen_runtime.generation.text_progress import TextEnding
+from textgen_runtime.sampling.parameters import Sampling
+from textgen_runtime.sampling.sampler import Sampler, restore_sampler
+from textgen_runtime.text.tokenizer import UnknownPolicy
+
+from ._interactive_commands import LineError
+from ._interactive_continuation import Continuation
+from ._interactive_steps import Addition, Position, Step
+from ._interactive_typing import check_typed, separator
+
+# How many lines can be taken back.
+MAX_STEPS = 200
+
+# How many of the latest characters are kept, to show where the text ends.
+TAIL_LENGTH = 200
+
+
+class Session:
+    """A running text that a person continues line by line.
+
+    The random numbers never go back: after ``undo`` and ``reset``, the session uses those that follow. Only
+    setting the seed starts them again. A session that gets the same seed and then the same lines therefore
+    generates the same texts.
+
+    Args:
+        model: The model that continues the text.
+        sampling: The sampling parameters.
+        seed: Random seed.
+
+    Attributes:
+        length: Maximum number of tokens of each continuation.
+        unknown: What to do with typed characters outside the vocabulary.
+        lowercase: Whether to convert typed text to lower case.
+        position: Where the text stands. Its tail has at most ``TAIL_LENGTH`` characters.
+
+    Raises:
+        SamplingError: If the sampling parameters do not fit the model.
+    """
+
+    def __init__(self, model: Model, sampling: Sampling, seed: int) -> None:
+        self.model = model
+        self.length = DEFAULT_LENGTH
+        self.unknown: UnknownPolicy = "error"
+        self.lowercase = False
+        self.position = Position()
+        # Has the position in the random stream while there is no generation.
+        self._idle_sampler = Sampler(seed=seed)
+        self._steps: deque[Step] = deque(maxlen=MAX_STEPS)
+        self._continuation: Continuation | None = None
+        self.sampling = sampling
+
+    @property
+    def sampling(self) -> Sampling:
+        """The sampling parameters. Setting them keeps the position in the random stream.
+
+        Raises:
+            SamplingError: When set, if they do not fit the model. The old parameters are then kept.
+        """
+        return self._sampling
+
+    @sampling.setter
+    def sampling(self, value: Sampling) -> None:
+        for text in impossible_stops(value, self.model.metadata):
+            raise LineError(impossible_stop_message(text))
+        if self.position.generation is None:
+            compile_controls(value, self.model.metadata)
+        else:
+            self.position.generation.sampling = value
+        self._sampling = value
+
+    @property
+    def seed(self) -> int:
+        """The random seed. Setting it starts the random numbers from their beginning."""
+        return self._sampler.seed
+
+    @seed.setter
+    def seed(self, seed: int) -> None:
+        self._idle_sampler = Sampler(seed=seed)
+        if self.position.generation is not None:
+            use_random_stream(self.position.generation, self._idle_sampler)
+
+    @property
+    def ending(self) -> TextEnding | None:
+        """Why the latest continuation ended, or None if it was stopped."""
+        return None if self._continuation is None else self._continuation.ending
+
+    def add(self, addition: Addition) -> str:
+        """Feed a line to the model. ``chunks`` then yields its continuation.
+
+        An error leaves the session as it was.
+
+        Returns:
+            The text that was fed, as the model got it, without a line end that separates it from the text so
+            far. If there was no text and nothing was typed, the text is an excerpt that the model stores.
+
+        Raises:
+            LineError: If the vocabulary lacks characters of the line.
+            PromptError: If there is no text to continue.
+            SamplingError: If no text of this length meets the constraint.
+        """
+        return self._begin(self.position, addition)
+
+    def retry(self) -> str:
+        """Take back the latest line, and add it again, so that it is continued with new random numbers.
+
+        Returns and raises as ``add``; also ``LineError`` if the latest line was not continued.
+        """
+        if not self._steps or self._steps[-1].addition is None:
+            raise LineError("there is no line to continue again: type a text first")
+        step = self._steps.pop()
+        try:
+            return self._begin(step.before, step.addition or Addition())
+        except TextgenError:
+            self._steps.append(step)
+            raise
+
+    def chunks(self) -> Iterator[str]:
+        """Yield the continuation of the latest line, as it is generated. Chunks may be empty.
+
+        A caller that does not want the rest calls ``stop``.
+        """
+        continuation = self._continuation
+        if continuation is not None:
+            for chunk in continuation.chunks():
+                self._extend_tail(chunk)
+                yield chunk
+            # The model has read the stop text, which is not part of the text.
+            if continuation.ending == "stop" and not self._sampling.keep_stop:
+                self._extend_tail("\n" * all(stop.endswith("\n") for stop in self._sampling.stop))
+
+    def stop(self) -> str:
+        """End the continuation here. What was yielded remains part of the text.
+
+        Returns:
+            Text that was generated and not yielded. It also remains.
+        """
+        rest = self._continuation.stop() if self._continuation else ""
+        self._extend_tail(rest)
+        return rest
+
+    def undo(self) -> None:
+        """Return to the position before the latest line.
+
+        Raises:
+            LineError: If no line can be taken back.
+        """
+        if not self._steps:
+            raise LineError("there is nothing to take back")
+        self._move_to(self._continued(self._steps.pop().before))
+
+    def reset(self) -> None:
+        """Begin a new text. ``undo`` returns to the old one."""
+        self._steps.append(Step(self.position, None))
+        self._move_to(Position())
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save the generation in a file.
+
+        Raises:
+            LineError: If there is no text.
+            OutputError: If the file cannot be written.
+        """
+        # The module imports numpy, which takes longer than the start of a session.
+        from textgen_runtime.generation.saved_generation import save
+
+        if self.position.generation is None:
+            raise LineError("there is no text yet: type the beginning of one")
+        save(self.position.generation, path)
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Continue from a saved generation, with its sampling parameters and random numbers.
+
+        ``undo`` returns to the old text, but not to the old parameters.
+
+        Raises:
+            SavedGenerationError: If the file is not a saved generation of this model.
+        """
+        from textgen_runtime.generation.saved_generation import resume
+
+        generation = resume(self.model, path)
+        self._steps.append(Step(self.position, None))
+        self._move_to(Position(generation))
+        self._sampling = generation.sampling
+
+    @property
+    def _sampler(self) -> Sampler:
+        generation = self.position.generation
+        return self._idle_sampler if generation is None else generation.sampler
+
+    def _begin(self, before: Position, addition: Addition) -> str:
+        """Add a line at a position. Returns and raises as ``add``."""
+        text = addition.text
+        if text is not None:
+            text = text.lower() if self.lowercase else text
+            check_typed(self.model, text, self.unknown)
+        generation, tail = self._continued(before)
+        if generation is None:
+            generation = self.model.start(text, seed=self.seed, sampling=self._sampling, unknown=self.unknown)
+            use_random_stream(generation, self._sampler)
+            fed = shown = generation.prompt
+        else:
+            # A complete text of a constraint is not continued: another one begins.
+            is_new_line = not addition.joined if text is not None else generation.is_complete
+            between = separator(self.model.tokenizer, tail) if is_new_line else ""
+            added = between + (text or "")
+            fed = generation.feed(added, self.unknown) if added else ""
+            shown = fed.removeprefix(between)
+        self._continuation = Continuation(generation, addition.length or self.length)
+        self._steps.append(Step(before, addition))
+        self._move_to(Position(generation, tail))
+        self._extend_tail(fed)
+        return shown
+
+    def _continued(self, position: Position) -> Position:
+        """Return an independent position with the current sampling parameters and random numbers."""
+        generation = position.generation and position.generation.copy()
+        if generation is not None:
+            generation.sampling = self._sampling
+            use_random_stream(generation, self._sampler)
+        return position._replace(generation=generation)
+
+    def _move_to(self, position: Position) -> None:
+        self._idle_sampler = self._sampler
+        self.position = position
+
+    def _extend_tail(self, text: str) -> None:
+        self.position = self.position._replace(tail=(self.position.tail + text)[-TAIL_LENGTH:])
+
+
+def use_random_stream(generation: Generation, other: Sampler) -> None:
+    """Let a generation draw the next random numbers of another sampler. Its filters keep their state."""
+    sampler = generation.sampler
+    generation.sampler = restore_sampler(
+        sampler.temperature,
+        other.seed,
+        other.substream,
+        other.position,
+        sampler.filters,
+        sampler.filter_state,
+    )

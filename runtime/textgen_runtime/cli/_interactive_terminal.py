@@ -1,0 +1,154 @@
+"""An interactive session on a terminal: line editing, history, and texts that read as one text."""
+
+import os
+import signal
+import sys
+from time import perf_counter
+
+from textgen_runtime.generation.text_progress import TextEnding
+from textgen_runtime.system.console import terminal_safe
+from textgen_runtime.system.interrupts import DeferredInterrupts
+
+from ._interactive_editor import Editor
+from ._interactive_rows import ends_at_column, rows_of
+from ._text_writer import FLUSH_SECONDS
+
+PROMPT = "> "
+
+BOLD, DIM, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[22m"
+CLEAR_BELOW = "\x1b[J"
+
+
+class Terminal:
+    """Talks to a person.
+
+    The text that the model got replaces the typed line, in bold, and its continuation follows directly.
+    If the line adds directly to the text, the text goes on where it ended. The screen then shows the running
+    text as the model has it. Without cursor movement, the text begins below the line.
+
+    Args:
+        editor: Reads lines.
+        echo: Whether typed lines are part of the shown text.
+    """
+
+    is_terminal = True
+
+    def __init__(self, editor: Editor, *, echo: bool) -> None:
+        self._editor = editor
+        self._echo = echo
+        self._can_move = os.name == "posix" and os.environ.get("TERM", "dumb") not in ("", "dumb")
+        self._has_styles = self._can_move and not os.environ.get("NO_COLOR")
+        # The rows of the latest line, if it is directly above the cursor and can be erased.
+        self._typed_rows: int | None = None
+        # The column where the text ends in the row above the latest line, if it can go on there.
+        self._joint: int | None = None
+        # Whether nothing was typed or shown since the end of the text.
+        self._is_below_text = False
+        self._column: int | None = 0
+        self._flushed = 0.0
+        self._is_reading = False
+        if hasattr(signal, "SIGCONT"):
+            signal.signal(signal.SIGCONT, self._resume)
+
+    def read_line(self, prefill: str = "") -> str | None:
+        """Let the person edit a line; None after Ctrl-D."""
+        self._typed_rows = None
+        if not self._is_below_text:
+            self._joint = None
+        self._is_below_text = False
+        sys.stdout.flush()
+        self._is_reading = True
+        try:
+            with DeferredInterrupts() as interrupts, interrupts.immediate():
+                line = self._editor.read(PROMPT, prefill)
+        except KeyboardInterrupt:
+            self._print("\n")
+            raise
+        finally:
+            self._is_reading = False
+        if line is None:
+            self._print("\n")
+            return None
+        if self._can_move:
+            self._typed_rows = rows_of(PROMPT + line, *terminal_size())
+        return line
+
+    def begin_text(self, opening: str, *, joined: bool, replaces_line: bool) -> None:
+        """Show a text in the place of the typed line, or below it."""
+        opening = terminal_safe(sys.stdout, opening if self._echo else "")
+        joint, self._joint = self._joint, None
+        self._column = 0
+        if replaces_line and self._typed_rows is not None and (self._echo or joined):
+            up = f"\x1b[{self._typed_rows}A"
+            if joined and joint is not None:
+                up = f"\x1b[{self._typed_rows + 1}A\x1b[{joint}C"
+                self._column = joint
+            self._print(f"{up}{CLEAR_BELOW}")
+        if opening:
+            self._print(self._styled(BOLD, opening))
+            self._advance_column(opening)
+
+    def write(self, text: str) -> None:
+        """Show a part of the generated text."""
+        safe = terminal_safe(sys.stdout, text)
+        sys.stdout.write(safe)
+        self._advance_column(safe)
+        now = perf_counter()
+        if now - self._flushed >= FLUSH_SECONDS:
+            sys.stdout.flush()
+            self._flushed = now
+
+    def end_text(self, ending: TextEnding | None) -> None:
+        """End the row of the text, so that the next line begins in its own row."""
+        # A text that was stopped has ^C in its row.
+        if self._column != 0 or ending is None:
+            # After another ending, a later text does not go on where this one ended.
+            self._joint = self._column if ending == "length" else None
+            self._print("\n")
+        self._is_below_text = True
+        sys.stdout.flush()
+
+    def answer(self, text: str) -> None:
+        """Show an answer below the command."""
+        self._print_below(terminal_safe(sys.stdout, text))
+
+    def confirm(self, text: str) -> None:
+        """Show a remark, less prominently than the text."""
+        self._print_below(self._styled(DIM, terminal_safe(sys.stdout, text)) + "\n")
+
+    def report(self, message: str, kind: str = "error") -> None:  # noqa: ARG002 (evident to a person)
+        """Show a message below the line."""
+        one_line = "".join(symbol if symbol.isprintable() else ascii(symbol)[1:-1] for symbol in message)
+        self.answer(f"{one_line}\n")
+
+    def _resume(self, *_: object) -> None:
+        """Handle the signal after Ctrl-Z and the shell's ``fg``: the shell has written below the text."""
+        self._joint = self._column = None
+        if self._is_reading:
+            # readline does not show its line again.
+            self._print(PROMPT + self._editor.resume())
+
+    def _styled(self, style: str, text: str) -> str:
+        return f"{style}{text}{PLAIN}" if self._has_styles else text
+
+    def _print_below(self, text: str) -> None:
+        """Print something that remains below the line or the text."""
+        self._typed_rows = None
+        self._is_below_text = False
+        self._print(text)
+
+    def _print(self, text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def _advance_column(self, text: str) -> None:
+        self._column = ends_at_column(self._column, text, terminal_size()[0])
+
+
+def terminal_size() -> tuple[int, int]:
+    """Return columns and rows of the terminal. Both are 0 if they are unknown."""
+    try:
+        # Not shutil's function: $COLUMNS does not change where the terminal breaks its rows.
+        return os.get_terminal_size(sys.stdout.fileno())
+    except OSError:
+        return 0, 0

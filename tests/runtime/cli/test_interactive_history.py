@@ -1,0 +1,104 @@
+"""The history file of the interactive mode: private, small, and never a reason to fail."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from textgen_runtime.cli._interactive_history import MAX_LINES, History
+from textgen_runtime.cli._interactive_paths import history_path, matching_paths
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_lines_are_read_by_the_next_session(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "history"
+    assert History(path).load() == []
+    for line in ("abc", "", "é /x", "two\nlines"):
+        History(path).append(line)
+    assert History(path).load() == ["abc", "é /x"]
+
+
+def test_only_the_owner_can_read_the_history(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "history"
+    old = os.umask(0)
+    try:
+        History(path).append("abc")
+    finally:
+        os.umask(old)
+    assert (mode(path), mode(path.parent)) == (0o600, 0o700)
+    path.chmod(0o644)
+    History(path).append("def")
+    assert mode(path) == 0o600
+
+
+def test_a_long_history_is_shortened(tmp_path: Path) -> None:
+    path = tmp_path / "history"
+    path.write_text("".join(f"line {i}\n" for i in range(MAX_LINES + 5)), encoding="utf-8")
+    path.chmod(0o600)
+    assert History(path).load() == [f"line {i}" for i in range(5, MAX_LINES + 5)]
+    assert path.read_text(encoding="utf-8").count("\n") == MAX_LINES
+    assert mode(path) == 0o600
+
+
+def test_a_line_that_utf_8_cannot_encode_is_kept_without_its_surrogate(tmp_path: Path) -> None:
+    history = History(tmp_path / "history")
+    history.append("a\udcffb")
+    assert history.load() == ["a?b"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "device", "below a file", "pipe", "none"])
+def test_a_history_that_cannot_be_kept_is_no_error(tmp_path: Path, kind: str) -> None:
+    path: Path | None = tmp_path / "history"
+    assert path
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "device":
+        path.symlink_to("/dev/null")
+    elif kind == "below a file":
+        path.write_text("", encoding="utf-8")
+        path /= "file"
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path = None
+    history = History(path)
+    assert history.load() == []
+    history.append("abc")
+    assert history.load() == []
+
+
+def test_the_history_is_in_the_state_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("XDG_STATE_HOME", "/state")
+    assert history_path() == Path("/state/textgen-onnx/interactive-history")
+    monkeypatch.setattr("sys.platform", "linux")
+    for ignored in ("", "relative/path"):
+        monkeypatch.setenv("XDG_STATE_HOME", ignored)
+        assert history_path() == Path("/home/me/.local/state/textgen-onnx/interactive-history")
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert history_path() is None
+
+
+def test_a_user_without_a_home_has_no_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home(_: Path) -> Path:
+        raise RuntimeError("no home")
+
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    assert history_path() is None
+
+
+def test_paths_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "saved.npz").touch()
+    (tmp_path / "same").mkdir()
+    (tmp_path / "other").touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert matching_paths("sa") == ["same/", "saved.npz"]
+    assert matching_paths("same/") == []
+    assert matching_paths(f"{tmp_path}/sav") == [f"{tmp_path}/saved.npz"]
+    assert matching_paths("~/o") == ["~/other"]
+    assert matching_paths("missing/a") == []

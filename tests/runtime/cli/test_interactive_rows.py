@@ -1,0 +1,61 @@
+"""Where text stands on a terminal, and when that is uncertain."""
+
+import pytest
+from textgen_runtime.cli._interactive_rows import ends_at_column, rows_of
+
+
+@pytest.mark.parametrize(
+    ("line", "rows"),
+    [
+        ("> ", 1),
+        ("> abc", 1),
+        ("x" * 39, 1),
+        ("x" * 79, 1),
+        ("x" * 81, 2),
+        ("é" * 170, 3),
+        # Characters of uncertain width: at most two columns each.
+        ("漢" * 39, 1),
+        ("\x01" * 39, 1),
+        ("e" + "\u0301" * 38, 1),
+    ],
+)
+def test_the_rows_of_a_line_of_simple_characters_are_known(line: str, rows: int) -> None:
+    assert rows_of(line, 80, 24) == rows
+
+
+@pytest.mark.parametrize(
+    "line", ["x" * 80, "x" * 160, "漢" * 40, "\x01" * 41, "e" + "\u0301" * 90, "a\nb", "a\tb", "x" * 80 * 24]
+)
+def test_rows_that_depend_on_the_terminal_are_not_known(line: str) -> None:
+    assert rows_of(line, 80, 24) is None
+
+
+def test_a_terminal_of_unknown_size_has_no_known_rows() -> None:
+    assert rows_of("> a", 0, 0) is None
+    assert ends_at_column(0, "abc", 0) is None
+
+
+@pytest.mark.parametrize(
+    ("start", "text", "column"),
+    [
+        (0, "", 0),
+        (5, "", 5),
+        (0, "abc", 3),
+        (5, "abc", 8),
+        (5, "abc\n", 0),
+        (5, "abc\nde", 2),
+        (78, "abc", 1),
+        (0, "x" * 163, 3),
+        (None, "\nab", 2),
+        (0, "漢\nab", 2),
+    ],
+)
+def test_the_column_after_a_text_is_known(start: int | None, text: str, column: int) -> None:
+    assert ends_at_column(start, text, 80) == column
+
+
+@pytest.mark.parametrize(
+    ("start", "text"), [(0, "x" * 80), (77, "abc"), (None, "abc"), (0, "漢"), (0, "a\t"), (0, "e\u0301")]
+)
+def test_a_column_that_depends_on_the_terminal_is_not_known(start: int | None, text: str) -> None:
+    assert ends_at_column(start, text, 80) is None

@@ -1,0 +1,227 @@
+"""Settings of the interactive mode: every option of the command line that applies, with its checks."""
+
+import argparse
+import re
+from pathlib import Path
+
+import pytest
+import textgen_runtime as textgen
+from textgen_runtime.cli import _interactive_settings as settings
+from textgen_runtime.cli._interactive_commands import COMMANDS, LineError
+from textgen_runtime.cli._interactive_session import Session
+from textgen_runtime.cli._interactive_settings import Setting, find_settings, sampling_actions
+from textgen_runtime.cli._interactive_steps import Addition
+from textgen_runtime.cli._interactive_words import join_words, split_words
+from textgen_runtime.cli.run import parser
+from textgen_runtime.errors import SamplingError, TextFileError
+from textgen_runtime.sampling.parameters import Sampling
+
+from tests.helpers.make_tiny_model import make_model
+from tests.helpers.paths import TINY
+
+SETTINGS = find_settings(parser())
+
+
+@pytest.fixture
+def session() -> Session:
+    """A session without text."""
+    return Session(textgen.load(TINY), Sampling(), 7)
+
+
+def change(session: Session, name: str, text: str) -> object:
+    """Set a setting, and return its new value."""
+    SETTINGS[name].set(session, text)
+    return SETTINGS[name].value(session)
+
+
+def lines(session: Session) -> list[str]:
+    """Return the command of every setting."""
+    return [setting.line(session) for setting in SETTINGS.values()]
+
+
+def test_every_sampling_option_is_a_setting_of_the_same_name() -> None:
+    options = {f"--{name}" for name in SETTINGS}
+    for action in sampling_actions():
+        assert options & set(action.option_strings), action.option_strings
+
+
+def test_every_field_of_sampling_has_a_setting() -> None:
+    assert {setting.field for setting in SETTINGS.values() if setting.is_sampling} == set(Sampling.__slots__)
+
+
+def test_no_setting_has_the_name_of_a_command() -> None:
+    assert not {command.name for command in COMMANDS} & set(SETTINGS)
+
+
+CHANGES = [
+    ("temp", "0.8", "temperature", 0.8),
+    ("top-k", "5", "top_k", 5),
+    ("typical-p", "0.9", "typical_p", 0.9),
+    ("top-p", "0.9", "top_p", 0.9),
+    ("min-p", "0.1", "min_p", 0.1),
+    ("repetition-penalty", "1.2", "repetition_penalty", 1.2),
+    ("frequency-penalty", "-1", "frequency_penalty", -1.0),
+    ("presence-penalty", "1", "presence_penalty", 1.0),
+    ("penalty-window", "32", "penalty_window", 32),
+    ("mirostat-tau", "3", "mirostat_tau", 3.0),
+    ("mirostat-eta", "0.2", "mirostat_eta", 0.2),
+    ("logit-bias", "e=-2 ' '=1.5", "logit_bias", ((" ", 1.5), ("e", -2.0))),
+    ("allowed", "ab c", "allowed", ("a", "b", " ", "c")),
+    ("banned", "ab\\n", "banned", ("a", "b", "\n")),
+    ("stop", r"\n 'a b' " + '"' + "'" + '"', "stop", ("\n", "a b", "'")),
+    ("until-newline", "on", "stop", ("\n",)),
+    ("keep-stop", "on", "keep_stop", True),
+    ("match", "a b|c ", "match", "a b|c "),
+    ("choices", "'a b' c", "choices", ("a b", "c")),
+]
+
+
+@pytest.fixture
+def wide(session: Session) -> Session:
+    """A session whose model has the characters of every value."""
+    return Session(textgen.load(make_model("\n abcdeh'").SerializeToString()), session.sampling, 7)
+
+
+@pytest.mark.parametrize(("name", "text", "field", "value"), CHANGES, ids=[change[0] for change in CHANGES])
+def test_a_sampling_option_is_set_shown_and_turned_off(
+    wide: Session, name: str, text: str, field: str, value: object
+) -> None:
+    setting = SETTINGS[name]
+    setting.set(wide, text)
+    assert wide.sampling == Sampling(**{field: value})  # type: ignore[arg-type]
+    assert setting.is_shown(wide) == (name != "until-newline")
+    shown = setting.line(wide).removeprefix(f"/{name} ")
+    setting.set(wide, "off")
+    assert wide.sampling == Sampling()
+    setting.set(wide, shown)
+    assert wide.sampling == Sampling(**{field: value})  # type: ignore[arg-type]
+
+
+def test_every_sampling_option_is_among_these_changes() -> None:
+    names = {name for name, setting in SETTINGS.items() if setting.is_sampling}
+    assert names - {change[0] for change in CHANGES} == {"json-schema", "resample"}
+
+
+def test_a_json_schema_is_read_from_its_file(session: Session, tmp_path: Path) -> None:
+    path = tmp_path / "schema.json"
+    path.write_text('{"enum": [2]}', encoding="utf-8")
+    session.model = textgen.load(make_model("2").SerializeToString())
+    assert change(session, "json-schema", str(path)) == '{"enum": [2]}'
+    with pytest.raises(TextFileError, match="cannot read"):
+        change(session, "json-schema", str(tmp_path / "missing.json"))
+
+
+def test_resampling_needs_a_constraint_that_is_already_set(session: Session) -> None:
+    with pytest.raises(SamplingError, match="resample needs a constraint"):
+        change(session, "resample", "5")
+    change(session, "choices", "abc")
+    assert change(session, "resample", "5") == 5
+
+
+def test_until_newline_keeps_the_other_stop_texts(session: Session) -> None:
+    change(session, "stop", "ab")
+    change(session, "until-newline", "on")
+    assert session.sampling == Sampling(stop=["ab", "\n"])
+    assert change(session, "until-newline", "off") is False
+    assert session.sampling == Sampling(stop="ab")
+    change(session, "stop", r"ab \n")
+    assert SETTINGS["until-newline"].value(session) is True
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [("length", "12", 12), ("seed", "5", 5), ("unknown", "skip", "skip"), ("lowercase", "on", True)],
+)
+def test_the_other_options_are_set(session: Session, name: str, text: str, value: object) -> None:
+    assert change(session, name, text) == value
+    assert SETTINGS[name].line(session) == f"/{name} {text}"
+    assert SETTINGS[name].is_shown(session)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("temp", "x", "/temp must be a finite number, 0 or more, not 'x'"),
+        ("temp", "-1", "/temp must be a finite number, 0 or more, not -1"),
+        ("temp", "nan", "/temp must be a finite number, 0 or more, not nan"),
+        ("temp", "0.5 1", "a session uses one value at a time, not 2"),
+        ("temp", "'0.5", "a quote is not closed: '0.5"),
+        ("stop", " ", "a value is missing"),
+        ("stop", "xyz", "the stop text 'xyz' has characters outside the vocabulary: it has no effect"),
+        ("top-p", "0", "/top-p must be a number more than 0, at most 1, not 0"),
+        ("logit-bias", "a", "/logit-bias must be a character, = and a number, not 'a'"),
+        ("length", "0", "/length must be 1 or more, not 0"),
+        ("length", "many", "/length must be an integer, not 'many'"),
+        ("seed", "-1", "/seed must be 0 or more, not -1"),
+        ("unknown", "ignore", "/unknown must be error or skip, not 'ignore'"),
+        ("lowercase", "yes", "/lowercase must be on or off, not 'yes'"),
+        ("keep-stop", "", "/keep-stop must be on or off, not ''"),
+    ],
+)
+def test_a_bad_value_changes_nothing(session: Session, name: str, text: str, message: str) -> None:
+    before = lines(session)
+    with pytest.raises(LineError, match=f"^{re.escape(message)}$"):
+        SETTINGS[name].set(session, text)
+    assert lines(session) == before
+
+
+def test_values_that_contradict_each_other_change_nothing(session: Session) -> None:
+    change(session, "mirostat-tau", "2")
+    before = lines(session)
+    with pytest.raises(SamplingError, match="mirostat"):
+        change(session, "top-k", "2")
+    assert lines(session) == before
+
+
+def test_a_setting_of_a_running_text_changes_its_generation(session: Session) -> None:
+    session.add(Addition("abc"))
+    change(session, "temp", "1.5")
+    assert session.position.generation
+    assert session.position.generation.sampling.temperature == 1.5
+
+
+def make_setting(**options: object) -> Setting:
+    """Return a setting of an invented option."""
+    command = argparse.ArgumentParser()
+    return Setting("other-option", command.add_argument("--other-option", **options))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "text", "value"),
+    [
+        ({"nargs": "+"}, "'THE END' x", ["THE END", "x"]),
+        ({"action": "append"}, "'THE END' x", ["THE END", "x"]),
+        ({}, "a 'verbatim' text ", "a 'verbatim' text "),
+        ({"action": "store_true"}, "on", True),
+        ({"action": "store_true"}, "off", False),
+        ({"type": int, "choices": (1, 2)}, "2", 2),
+    ],
+)
+def test_every_kind_of_option_can_be_typed(options: dict[str, object], text: str, value: object) -> None:
+    assert make_setting(**options)._parse(text) == value
+
+
+@pytest.mark.parametrize("words", [["a", "#b", "b c", r"\n", "'", '" "', ""], [" "], ["="]], ids=repr)
+def test_words_are_joined_and_split_again(words: list[str]) -> None:
+    assert split_words(join_words(words)) == words
+
+
+def test_a_new_sampling_option_is_a_setting(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An option whose destination is a field of ``Sampling`` needs no other change."""
+
+    def add(command: argparse.ArgumentParser) -> None:
+        command.add_argument("--hotness", dest="temperature", metavar="T", type=float, help="some heat")
+
+    monkeypatch.setattr(settings, "add_sampling", add)
+    setting = find_settings(parser())["hotness"]
+    setting.set(session, "0.25")
+    assert session.sampling.temperature == 0.25
+    assert setting.description == ("hotness", "T", "some heat")
+
+
+def test_descriptions_come_from_the_help_texts() -> None:
+    assert SETTINGS["length"].description == ("length", "N", "number of tokens to generate")
+    assert SETTINGS["unknown"].description.usage == "/unknown error|skip"
+    assert SETTINGS["lowercase"].description.usage == "/lowercase on|off"
+    assert SETTINGS["stop"].description.usage == "/stop TEXT ..."
+    assert SETTINGS["temp"].description == ("temp", "T", "sampling temperature")

@@ -1,0 +1,411 @@
+"""``textgen-run --interactive`` on a terminal, driven as a person would."""
+
+import io
+import os
+import re
+import signal
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+import textgen_runtime as textgen
+from textgen_runtime.cli._interactive import WELCOME, interrupts_ignored
+from textgen_runtime.system.interrupts import DeferredInterrupts
+
+from tests.helpers.make_tiny_model import make_model
+from tests.helpers.paths import TINY
+from tests.helpers.screen import Screen
+
+COMMAND = Path(sys.executable).parent / "textgen-run"
+MODEL = textgen.load(TINY)
+
+# The vocabulary of the tiny model does not have this character.
+PROMPT = "> "
+COLUMNS = 40
+ENDLESS = "1000000000"
+
+
+def default_interrupt() -> None:
+    # If a shell runs the tests in the background, interrupts are ignored, and child processes inherit that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+class Person:
+    """Types lines, and sees a screen."""
+
+    def __init__(self, folder: Path, *options: str, model: Path = TINY, **environment: str) -> None:
+        self._seen = io.StringIO()
+        base = {
+            key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS", "LINES")
+        }
+        own = {"TERM": "xterm", "XDG_STATE_HOME": str(folder), "INPUTRC": "/dev/null", "LC_ALL": "C.UTF-8"}
+        self.child = pexpect.spawn(
+            str(COMMAND),
+            [str(model), "--interactive", "--seed", "1", "--length", "30", "--temp", "1", *options],
+            env=base | own | environment,
+            cwd=str(folder),
+            dimensions=(24, COLUMNS),
+            encoding="utf-8",
+            # Ctrl-C discards the terminal's unread output, possibly within a character.
+            codec_errors="replace",
+            timeout=60,
+            preexec_fn=default_interrupt,
+        )
+        self.child.delaybeforesend = None
+        self.child.logfile_read = self._seen
+
+    def wait(self) -> None:
+        """Wait for the prompt mark."""
+        self.child.expect_exact(PROMPT)
+
+    def type(self, *lines: str) -> None:
+        """Type lines, each after a prompt mark, and wait for the next mark."""
+        for line in lines:
+            self.child.send(f"{line}\r")
+            self.wait()
+
+    def leave(self) -> int:
+        """Press Ctrl-D at the prompt mark, and return the exit code."""
+        self.child.sendeof()
+        self.child.expect(pexpect.EOF)
+        self.child.close()
+        assert self.child.exitstatus is not None
+        return self.child.exitstatus
+
+    def output(self) -> str:
+        """Everything that the program has written."""
+        return self._seen.getvalue()
+
+    def screen(self) -> list[str]:
+        """The rows that are visible below those that explain how to begin."""
+        screen = Screen(COLUMNS)
+        screen.write(self.output())
+        rows, explanation = screen.text(), wrapped(WELCOME)
+        assert rows[: len(explanation)] == explanation
+        return rows[len(explanation) :]
+
+
+@pytest.fixture
+def sit_down(tmp_path: Path) -> Iterator[Callable[..., Person]]:
+    """Start sessions and wait for the prompt mark."""
+    persons = []
+
+    def start(*options: str, model: Path = TINY, **environment: str) -> Person:
+        person = Person(tmp_path, *options, model=model, **environment)
+        persons.append(person)
+        person.wait()
+        return person
+
+    yield start
+    for person in persons:
+        person.child.close(force=True)
+
+
+def wrapped(text: str) -> list[str]:
+    """Return the rows of a text."""
+    rows = []
+    for line in text.split("\n"):
+        rows += [line[i : i + COLUMNS].rstrip() for i in range(0, len(line), COLUMNS)] or [""]
+    return rows
+
+
+def running_text(*lines: str, joined: bool = False) -> str:
+    """Return lines and their continuations of 30 characters as one text, at temperature 1 and with seed 1."""
+    generation = MODEL.start(lines[0], temperature=1.0, seed=1)
+    text = lines[0] + generation.take(30)
+    for line in lines[1:]:
+        if line:
+            fed = line if joined or text.endswith("\n") else f"\n{line}"
+            text += generation.feed(fed)
+        text += generation.take(30)
+    return text
+
+
+Start = Callable[..., Person]
+
+
+def test_the_screen_shows_the_running_text(sit_down: Start) -> None:
+    person = sit_down()
+    person.type("abc", "dad", "", "", "bed")
+    assert person.screen() == [*wrapped(running_text("abc", "dad", "", "", "bed")), PROMPT.strip()]
+    assert person.leave() == 0
+
+
+def test_an_appended_text_follows_directly(sit_down: Start) -> None:
+    person = sit_down()
+    person.type("abc", "/append dad", "/append  e")
+    text = running_text("abc", "dad", " e", joined=True)
+    assert person.screen() == [*wrapped(text), PROMPT.strip()]
+
+
+def test_a_line_longer_than_a_row_is_replaced(sit_down: Start) -> None:
+    person = sit_down()
+    long = "abcde " * 15
+    person.type(long)
+    assert person.screen() == [*wrapped(running_text(long)), PROMPT.strip()]
+
+
+def test_the_typed_text_is_shown_as_the_model_got_it(sit_down: Start) -> None:
+    person = sit_down()
+    person.type("ABC")
+    assert person.screen() == [*wrapped(running_text("abc")), PROMPT.strip()]
+
+
+def test_a_line_of_uncertain_width_is_shown_again(sit_down: Start) -> None:
+    """Nothing above it is erased."""
+    person = sit_down()
+    person.type("abc", "a" * (COLUMNS - len(PROMPT)))
+    first, both = running_text("abc"), running_text("abc", "a" * (COLUMNS - len(PROMPT)))
+    added = both.removeprefix(first).removeprefix("\n")
+    rows = [*wrapped(first.removesuffix("\n")), f"> {'a' * 38}", *wrapped(added), PROMPT.strip()]
+    assert person.screen() == rows
+
+
+def test_commands_stay_on_the_screen(sit_down: Start) -> None:
+    person = sit_down()
+    person.type("abc", "/temp 1", "")
+    first, both = running_text("abc"), running_text("abc", "")
+    rows = [*wrapped(first), "> /temp 1", *wrapped(both.removeprefix(first)), PROMPT.strip()]
+    assert person.screen() == rows
+
+
+def test_a_text_after_a_stop_text_begins_in_its_own_row(sit_down: Start) -> None:
+    """The model has read the line end, which is not printed."""
+    person = sit_down("--until-newline", "--length", "1000")
+    person.type("abc", "")
+    generation = MODEL.start("abc", temperature=1.0, seed=1)
+    first, second, *_ = ("abc" + generation.take(2000)).split("\n")
+    assert person.screen() == [*wrapped(first), *wrapped(second), ">"]
+
+
+def test_a_text_that_had_to_be_masked_is_announced(sit_down: Start) -> None:
+    person = sit_down("--choices", "heaheahea", "--resample", "1")
+    person.type("abc")
+    assert person.screen()[0] == "abcheaheahea"
+    assert "".join(person.screen()[1:3]).startswith("no text without the mask of the constraint met it")
+
+
+def test_typed_text_is_bold_and_remarks_are_dim(sit_down: Start) -> None:
+    person = sit_down()
+    person.type("abc", "/undo")
+    assert "\x1b[1mabc\x1b[22m" in person.output()
+    assert "\x1b[2mthere is no text; the next line begins one\x1b[22m" in person.output()
+
+
+def test_no_color_has_no_styles(sit_down: Start) -> None:
+    person = sit_down(NO_COLOR="1")
+    person.type("abc", "")
+    assert not re.search(r"\x1b\[\d*m", person.output())
+    assert person.screen() == [*wrapped(running_text("abc", "")), PROMPT.strip()]
+
+
+def test_a_simple_terminal_gets_no_control_sequences(sit_down: Start) -> None:
+    person = sit_down(TERM="dumb")
+    person.type("abc", "")
+    assert "\x1b" not in person.output()
+    first, both = running_text("abc"), running_text("abc", "")
+    rows = ["> abc", *wrapped(first), ">", *wrapped(both.removeprefix(first)), ">"]
+    assert person.screen() == rows
+
+
+def test_without_echo_the_typed_line_stays(sit_down: Start) -> None:
+    person = sit_down("--no-echo")
+    person.type("abc")
+    assert person.screen() == ["> abc", *wrapped(running_text("abc").removeprefix("abc")), ">"]
+
+
+def test_a_prompt_is_continued_first(sit_down: Start) -> None:
+    person = sit_down("--prompt", "abc")
+    person.type("")
+    assert person.screen() == [*wrapped(running_text("abc", "")), ">"]
+
+
+@pytest.mark.parametrize("engine", ["native", "onnxruntime"])
+def test_an_interrupt_stops_the_text_and_keeps_it(sit_down: Start, engine: str) -> None:
+    person = sit_down("--length", ENDLESS, "--engine", engine)
+    person.child.send("abc\r")
+    person.child.expect("abc[^>]{100}")
+    person.child.sendintr()
+    person.child.expect_exact("stopped; an empty line goes on, /undo takes this text back")
+    person.wait()
+    person.type("/length 30", "/show")
+    assert person.child.before
+    shown = re.search(r"the text ends: (.*?)\r", person.child.before)
+    assert shown
+    assert len(shown[1].encode().decode("unicode_escape", "ignore")) >= 60
+    person.type("", "/undo", "/undo")
+    assert "there is no text" in person.child.before
+    assert person.leave() == 0
+
+
+def test_interrupts_have_an_effect_only_where_they_are_awaited() -> None:
+    original = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with interrupts_ignored():
+            os.kill(os.getpid(), signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt), DeferredInterrupts():  # noqa: PT012 (the signals are the cause)
+                # Each signal is handled before the next one is sent.
+                for _ in range(3):
+                    os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with interrupts_ignored():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, original)
+
+
+def test_several_interrupts_stop_only_the_text(sit_down: Start) -> None:
+    person = sit_down("--length", ENDLESS)
+    person.child.send("abc\r")
+    person.child.expect("abc[^>]{100}")
+    assert person.child.pid
+    for _ in range(20):
+        os.kill(person.child.pid, signal.SIGINT)
+    person.child.expect_exact("stopped")
+    person.wait()
+    assert person.child.isalive()
+
+
+def test_an_interrupt_at_the_prompt_clears_the_line(sit_down: Start) -> None:
+    person = sit_down()
+    person.type("abc")
+    person.child.send("bad")
+    person.child.expect_exact("bad")
+    person.child.sendintr()
+    person.wait()
+    person.type("dad")
+    text = running_text("abc")
+    assert person.screen()[: len(wrapped(text)) + 1] == [*wrapped(text), "> bad"]
+    both = running_text("abc", "dad").removeprefix(text).removeprefix("\n")
+    assert person.screen()[len(wrapped(text)) + 1 :] == [*wrapped(both), ">"]
+    assert person.leave() == 0
+
+
+def test_a_session_that_was_suspended_shows_the_line_again(sit_down: Start) -> None:
+    person = sit_down()
+    person.type("abc")
+    person.child.send("da")
+    person.child.expect_exact("da")
+    assert person.child.pid
+    os.kill(person.child.pid, signal.SIGSTOP)
+    os.kill(person.child.pid, signal.SIGCONT)
+    person.child.expect_exact("> da")
+    person.type("d")
+    text = running_text("abc", "dad")
+    assert person.screen()[-len(wrapped(text)) + 1 :][-2:] == [*wrapped(text)[-1:], ">"]
+
+
+def test_a_refused_line_can_be_edited(sit_down: Start) -> None:
+    person = sit_down()
+    person.child.send("abcx\r")
+    person.child.expect_exact("not in the model's vocabulary: 'x' (U+0078); change the line, or use")
+    person.child.expect_exact("> abcx")
+    # Ctrl-H deletes the last character.
+    person.type("\x08")
+    assert person.screen()[-3:] == [*wrapped(running_text("abc")), ">"]
+
+
+def test_skipped_characters_are_listed_between_the_line_and_the_text(sit_down: Start) -> None:
+    person = sit_down("--unknown", "skip")
+    person.type("aXbc")
+    warning = wrapped("skipped, not in the vocabulary: 'x' (U+0078)")
+    assert person.screen() == ["> aXbc", *warning, *wrapped(running_text("abc")), ">"]
+
+
+def test_a_complete_text_that_ends_with_a_line_end_has_no_empty_row_below_it(sit_down: Start) -> None:
+    person = sit_down("--match", r"head\n")
+    person.type("abc")
+    assert person.screen() == ["abchead", ">"]
+
+
+def test_a_refused_command_is_not_repeated(sit_down: Start) -> None:
+    person = sit_down()
+    person.type("/tmep 1", "abc")
+    assert "did you mean /temp?" in "".join(person.screen())
+    assert person.screen()[-2:] == [*wrapped(running_text("abc"))[-1:], ">"]
+
+
+def test_the_arrow_key_returns_lines_of_this_session_and_of_earlier_ones(
+    sit_down: Start, tmp_path: Path
+) -> None:
+    person = sit_down()
+    person.type("abc", "/temp 1", "\x1b[A\x1b[A")
+    text = running_text("abc", "abc")
+    assert person.screen()[-len(wrapped(text)) + 1 :] == [*wrapped(text)[2:], ">"]
+    assert person.leave() == 0
+    history = tmp_path / "textgen-onnx" / "interactive-history"
+    assert history.read_text(encoding="utf-8") == "abc\n/temp 1\nabc\n"
+    assert stat.S_IMODE(history.stat().st_mode) == 0o600
+    other = sit_down()
+    other.type("\x1b[A\x1b[A\x1b[A")
+    assert other.screen() == [*wrapped(running_text("abc")), ">"]
+
+
+def test_the_tab_key_completes_commands_and_paths(sit_down: Start, tmp_path: Path) -> None:
+    person = sit_down()
+    person.child.send("abc\r")
+    person.wait()
+    person.child.send("/sa\t")
+    person.child.expect_exact("/save ")
+    person.child.send("my text.npz\r")
+    person.child.expect_exact("saved in my text.npz")
+    person.wait()
+    assert (tmp_path / "my text.npz").exists()
+    person.child.send("/load my\t")
+    person.child.expect_exact("/load my")
+    person.child.send("\x15")
+    (tmp_path / "other.npz").write_bytes((tmp_path / "my text.npz").read_bytes())
+    person.child.send("/load oth\t\r")
+    person.child.expect_exact("loaded other.npz")
+
+
+def test_a_pasted_text_of_several_lines_is_one_line(sit_down: Start) -> None:
+    person = sit_down()
+    person.type("\x1b[200~abc\ndad\x1b[201~")
+    rows = wrapped(running_text("abc\ndad"))
+    assert person.screen()[-len(rows) - 1 :] == [*rows, ">"]
+
+
+def test_control_characters_are_escaped(sit_down: Start, tmp_path: Path) -> None:
+    path = tmp_path / "controls.onnx"
+    path.write_bytes(make_model("\x1b\x07\nab").SerializeToString())
+    person = sit_down("--prompt", "a\x1bb", "--temp", "3", model=path)
+    person.type("/show", "")
+    shown = person.output()
+    assert "a\\x1bb" in shown
+    assert shown.count("\\x1b") > 3
+    assert "\x07" not in shown
+    assert set(re.findall(r"\x1b(?!\[)", shown)) == set()
+
+
+def test_a_session_without_readline_works(sit_down: Start, tmp_path: Path) -> None:
+    (tmp_path / "readline.py").write_text("raise ImportError\n", encoding="utf-8")
+    person = sit_down(PYTHONPATH=str(tmp_path))
+    person.type("abcx", "abc", "dad")
+    assert "not in the model's vocabulary" in " ".join(person.screen())
+    assert person.screen()[-len(wrapped(running_text("abc", "dad"))) - 1 :] == [
+        *wrapped(running_text("abc", "dad")),
+        ">",
+    ]
+    person.child.sendintr()
+    person.wait()
+    assert person.leave() == 0
+
+
+def test_a_session_without_a_state_folder_works(sit_down: Start) -> None:
+    person = sit_down(XDG_STATE_HOME="/dev/null/state")
+    person.type("abc")
+    assert person.screen() == [*wrapped(running_text("abc")), ">"]
+
+
+def test_quit_ends_the_session(sit_down: Start) -> None:
+    person = sit_down()
+    person.child.send("/quit\r")
+    person.child.expect(pexpect.EOF)
+    person.child.close()
+    assert person.child.exitstatus == 0
