@@ -4,7 +4,8 @@
 # make lint        check formatting, style and types
 # make docs        build the documentation site in build/docs
 #
-# make nietzsche, quality, budgets, threads, bench, peers, fuzz, interrupts, sanitize, images: see CONTRIBUTING.md.
+# make nietzsche, quality, budgets, threads, bench, peers, fuzz, interrupts, sanitize, images, notebook: see
+# CONTRIBUTING.md.
 #
 # Each target creates the environment that it needs in .venv.
 
@@ -21,7 +22,7 @@ BUNDLED := runtime/textgen_runtime/bundled_models
 SANITIZED := build/sanitized
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
-.PHONY: demo test test-core lint format nietzsche quality budgets threads bench peers fuzz interrupts sanitize images clean
+.PHONY: demo test test-core lint format nietzsche quality budgets threads bench peers fuzz interrupts sanitize images notebook clean
 
 demo: $(VENV)/train.installed
 	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output $(DEMO) --overwrite
@@ -95,6 +96,10 @@ interrupts: $(VENV)/dev.installed
 # The images of the README. The screenshots require Chromium.
 images: $(VENV)/dev.installed
 	$(BIN)/python docs/images/make_images.py
+
+# The outputs of docs/textbook.ipynb.
+notebook: $(VENV)/dev.installed
+	$(BIN)/python -m tests.helpers.notebooks
 
 # Build the extensions with address and undefined-behavior sanitizers in a separate folder, and test them.
 # Leak detection is off, because Python does not free all memory at exit.

@@ -27,17 +27,18 @@ extensions = [
     "sphinx.ext.napoleon",
     "api_names",
     "command_help",
+    "notebook_pages",
     "site_pages",
     "stub_signatures",
 ]
 
 # Files at the root of the project, by the name of their page.
 root_pages = {"readme": "README.md", "contributing": "CONTRIBUTING.md", "changelog": "CHANGELOG.md"}
-GENERATING = ("generating", "control", "constraints", "interactive")
+GENERATING = ("generating", "temperature", "control", "constraints", "interactive")
 navigation = {
     "Use": ["readme", "training", *GENERATING, "scoring", "benchmarking", "python", "c"],
     "Reference": ["api", "commands", "c-header", "model-file"],
-    "Background": ["how-it-works", "results", "experiments"],
+    "Background": ["textbook", "how-it-works", "results", "experiments"],
     "Develop": ["architecture", "contributing", "changelog"],
 }
 
@@ -67,9 +68,12 @@ api_packages = {"textgen": textgen_runtime, "train": textgen_train}
 # and internal ones, whose second part is a module.
 nitpicky = True
 nitpick_ignore_regex = [
-    ("py:.*", r"(abc|array|collections|concurrent|np|numpy|os|pathlib|random|torch|typing_extensions)\..+"),
+    (
+        "py:.*",
+        r"(abc|array|collections|concurrent|np|numpy|os|pathlib|random|torch|typing_extensions)\..+",
+    ),
     ("py:class", r"textgen_(runtime|train)\.[a-z_]+\..+"),
-    ("py:class", "array|Buffer|NDArray|RealArrayLike|Network|Reconstructor"),
+    ("py:class", "array|Buffer|Figure|NDArray|RealArrayLike|Network|Reconstructor"),
 ]
 
 

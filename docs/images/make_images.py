@@ -1,10 +1,11 @@
-"""Generate the pictures of the README: terminal.svg, surprise-light.png and surprise-dark.png.
+"""Generate the pictures of the documentation.
 
     make images
 
-Both show real output. The commands run again each time, so the text follows the bundled model and the speed
-follows the machine. Only the screenshots need a browser: Chromium, found on PATH or named by the environment
-variable CHROMIUM. If there is none, the script writes terminal.svg and exits with an error.
+It writes terminal.svg, temperature.svg, surprise-light.png and surprise-dark.png. They show real output. The
+commands run again each time, so the text follows the bundled model and the speed follows the machine. Only
+the screenshots need a browser: Chromium, found on PATH or named by the environment variable CHROMIUM. If
+there is none, the script writes the other pictures and exits with an error.
 """
 
 import os
@@ -28,6 +29,8 @@ SESSION = (
     ("textgen-run nietzsche --temp 0.5 --seed 4", ""),
     ("textgen-run nietzsche --length 1000000 --seed 4 --stats", "text.txt"),
 )
+
+PLOTTED_PROMPT = "the will to "
 
 COLUMNS = 92
 FONT_SIZE, LINE_HEIGHT, CHARACTER_WIDTH = 14, 21, 8.4
@@ -162,6 +165,7 @@ def screenshots(browser: str) -> None:
 def main() -> None:
     """Write all pictures into this folder."""
     (HERE / "terminal.svg").write_text(terminal(), encoding="utf-8")
+    output(f"textgen-run nietzsche --prompt {shlex.quote(PLOTTED_PROMPT)} --plot temperature.svg")
     browser = next(filter(None, map(shutil.which, (os.environ.get("CHROMIUM", ""), *BROWSERS))), None)
     if browser is None:
         sys.exit("make_images: no Chromium on PATH: install it, or set CHROMIUM to its path")

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from .sampling.parameters import Sampling
     from .sampling.sampler import Sampler, reweight, softmax
     from .scoring.prediction import Prediction, Score, predict
+    from .scoring.temperature_plot import plot_temperatures
+    from .scoring.temperatures import TemperatureComparison, compare_temperatures
     from .text.character_tokenizer import CharacterTokenizer
     from .text.normalization import Normalization
     from .text.tokenizer import Tokenizer
@@ -63,10 +65,13 @@ _LAZY_MODULES = {
     "Sampling": "sampling.parameters",
     "Score": "scoring.prediction",
     "State": "engines.base",
+    "TemperatureComparison": "scoring.temperatures",
     "Tokenizer": "text.tokenizer",
     "bundled_models": "model_file.bundled",
+    "compare_temperatures": "scoring.temperatures",
     "entropy": "sampling.distributions",
     "load": "generation.loading",
+    "plot_temperatures": "scoring.temperature_plot",
     "predict": "scoring.prediction",
     "resume": "generation.saved_generation",
     "reweight": "sampling.sampler",
@@ -100,13 +105,16 @@ __all__ = [
     "Score",
     "ScoringError",
     "State",
+    "TemperatureComparison",
     "TextFileError",
     "TextgenError",
     "Tokenizer",
     "__version__",
     "bundled_models",
+    "compare_temperatures",
     "entropy",
     "load",
+    "plot_temperatures",
     "predict",
     "resume",
     "reweight",

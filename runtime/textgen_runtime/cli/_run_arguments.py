@@ -7,6 +7,7 @@ from textgen_runtime.generation.model import DEFAULT_LENGTH
 from textgen_runtime.system.text_files import STANDARD_INPUT
 
 from ._bundled_list import list_models
+from ._explain import plot_path
 from ._sampling_arguments import add_sampling
 from ._selection import MAX_REJECTED_IN_A_ROW
 from .parser import (
@@ -30,6 +31,7 @@ examples:
   textgen-run model.onnx --temp 0.2 0.5 1.0 1.2 --prompt "the will to "
   textgen-run model.onnx --length 100000 --seed 7 > text.txt
   textgen-run model.onnx --count 10 --no-echo --stats
+  textgen-run nietzsche --explain --prompt "the will to "
   textgen-run model.onnx --prompts prompts.txt --count 3 --json
   textgen-run model.onnx --length 12 --count 1000 --unique --novel book.txt --separator '\\n'
 """
@@ -42,6 +44,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     sources = (arguments.prompt_file, arguments.prompts, arguments.novel)
     if sources.count(STANDARD_INPUT) > 1:
         command.error(f"standard input ({STANDARD_INPUT}) can be read only once")
+    if arguments.prompts is not None and (arguments.explain or arguments.plot):
+        command.error("--explain and --plot show one prompt: use --prompt in place of --prompts")
     return arguments
 
 
@@ -70,6 +74,19 @@ def parser() -> CommandParser:
         help="random seed; the same seed gives the same text (default: a new seed, which --stats prints)",
     )
     _add_many_texts(command)
+    command.add_argument(
+        "--explain",
+        action="store_true",
+        help="instead of a text, print the probabilities of the character after the prompt at each "
+        "temperature, as bars (default temperatures: 0.2 0.5 1.0 1.2)",
+    )
+    command.add_argument(
+        "--plot",
+        metavar="PATH",
+        type=plot_path,
+        help="instead of a text, write a figure of these probabilities to PATH, a .png, .svg or .pdf file "
+        "(requires matplotlib; default temperatures: 0.01 0.2 0.5 1.0 1.2 2.0)",
+    )
     command.add_argument(
         "--interactive",
         action="store_true",

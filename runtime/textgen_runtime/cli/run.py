@@ -13,6 +13,7 @@ from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.console import print_diagnostic, write_stderr
 
 from ._drawing import Drawing
+from ._explain import explain
 from ._prompts import check_prompts, read_prompts
 from ._run_arguments import PROG, parse, parser
 from ._sampling_arguments import samplings, without_impossible_stops
@@ -51,6 +52,8 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
 
         return interact(parser(), arguments, model, prompts.texts[0], seed)
     check_prompts(PROG, model, prompts, arguments.unknown)
+    if arguments.explain or arguments.plot:
+        return explain(arguments, model, prompts.texts[0], PROG)
     selection = make_selection(arguments, model)
 
     chosen = samplings(arguments)

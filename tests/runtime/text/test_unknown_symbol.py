@@ -133,6 +133,13 @@ def test_saved_generation_can_be_resumed(content: bytes, engine: EngineName, tmp
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_compared_temperatures_omit_the_unknown_symbol(content: bytes, engine: EngineName) -> None:
+    comparison = textgen.compare_temperatures(open_model(content, engine), "axbyc", (0.5, 2.0))
+    assert set(comparison.symbols) == {"a", "b", "c"}
+    assert comparison.probabilities.sum(axis=1) == pytest.approx([1.0, 1.0])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_unknown_symbol_is_scored_and_counted(content: bytes, engine: EngineName) -> None:
     model = open_model(content, engine)
     prediction = textgen.predict(model, "axbyc")

@@ -1,0 +1,118 @@
+"""The distribution of the next character at several temperatures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textgen_runtime.generation.generation import Generation
+from textgen_runtime.generation.model import Model
+from textgen_runtime.sampling.distributions import entropy
+from textgen_runtime.sampling.parameters import Sampling, SamplingOptions, choose_sampling
+from textgen_runtime.sampling.sampler import softmax
+from textgen_runtime.text.levels import unit_of
+from textgen_runtime.text.tokenizer import UnknownPolicy
+
+# The temperatures of the textbook's samples.
+TEMPERATURES = (0.2, 0.5, 1.0, 1.2)
+
+
+@dataclass(frozen=True)
+class TemperatureComparison:
+    """The distribution of the next character at several temperatures.
+
+    The symbols are ordered by probability, the most likely one first. A temperature does not change this
+    order.
+
+    Attributes:
+        prompt: The text before the character, in the model's normalized form.
+        unit: What a token is: "character" or "token".
+        symbols: The texts of all tokens that the model can draw: characters, unless the tokens are others.
+        temperatures: The temperatures.
+        probabilities: The distribution that a draw at each temperature uses. Shape [temperatures, symbols],
+            float64. Each row has the sum 1.
+        original: The distribution of the model: temperature 1, and no other sampling parameter. Shape
+            [symbols], float64.
+    """
+
+    prompt: str
+    unit: str
+    symbols: Sequence[str]
+    temperatures: Sequence[float]
+    probabilities: NDArray[np.float64]
+    original: NDArray[np.float64]
+
+    @property
+    def entropies(self) -> NDArray[np.float64]:
+        """The entropy at each temperature, in bits. Shape [temperatures], float64."""
+        return np.array([entropy(row) for row in self.probabilities])
+
+    @property
+    def choices(self) -> NDArray[np.float64]:
+        """The effective number of choices at each temperature, ``2 ** entropies``.
+
+        So many equally likely symbols would have the same entropy. Shape [temperatures], float64.
+        """
+        return np.exp2(self.entropies)
+
+
+def compare_temperatures(  # noqa: PLR0913 (keywords, as for Model.start)
+    model: Model,
+    prompt: str | None = None,
+    temperatures: Sequence[float] = TEMPERATURES,
+    *,
+    seed: int = 0,
+    unknown: UnknownPolicy = "error",
+    sampling: Sampling | None = None,
+    **options: Unpack[SamplingOptions],
+) -> TemperatureComparison:
+    """Compute the distribution of the character after a prompt at several temperatures. Nothing is drawn.
+
+    Args:
+        model: The model.
+        prompt: The text before the character. None chooses one of the model's ``prompts`` by ``seed``.
+        temperatures: One or more finite numbers, 0 or more.
+        seed: As for ``Model.start``.
+        unknown: What to do with characters outside the vocabulary, as for ``Model.start``.
+        sampling: The other sampling parameters. Its temperature has no effect. None uses ``options``.
+        options: The other sampling parameters as keywords.
+
+    Returns:
+        The distributions, and the symbols in the order of their probability. Equally likely symbols are in
+        the order of their tokens. The model's unknown symbol, which is never drawn, is omitted.
+
+    Raises:
+        PromptError: As for ``Model.start``.
+        SamplingError: If a temperature or another parameter is out of range, or a logit is NaN or +inf.
+        ValueError: If there is no temperature, or ``unknown`` is invalid.
+        TypeError: As for ``Model.start``, or if ``temperature`` is among the options.
+    """
+    if "temperature" in options:
+        raise TypeError("pass temperatures, a sequence, instead of temperature")
+    if not len(temperatures):
+        raise ValueError("temperatures must have at least one temperature")
+    chosen = choose_sampling(sampling, options)
+    settings = [chosen.replace(temperature=temperature) for temperature in temperatures]
+    generation = model.start(prompt, seed=seed, unknown=unknown, sampling=chosen)
+    probabilities = np.stack([_probabilities(generation, setting) for setting in settings])
+    original = softmax(generation.logits)
+    # At low temperatures, the unlikely symbols have the probability 0 in float64, and their order is lost.
+    hottest = probabilities[int(np.argmax(temperatures))]
+    tokenizer = model.tokenizer
+    tokens = [int(token) for token in np.lexsort((-original, -hottest)) if token != tokenizer.unknown]
+    return TemperatureComparison(
+        generation.prompt,
+        unit_of(tokenizer),
+        [tokenizer.symbols[token] for token in tokens],
+        [setting.temperature for setting in settings],
+        probabilities[:, tokens],
+        original[tokens],
+    )
+
+
+def _probabilities(generation: Generation, sampling: Sampling) -> NDArray[np.float64]:
+    """Return the distribution of the next draw with these parameters, by token."""
+    generation.sampling = sampling
+    return generation.sampler.probabilities(generation.masked_logits())

@@ -1,0 +1,211 @@
+"""``textgen-run --explain`` and ``--plot``: the chart, the figure, and their errors."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from textgen_runtime import Model, TemperatureComparison, compare_temperatures
+from textgen_runtime.cli._temperature_chart import format_chart
+from textgen_runtime.cli.run import main
+
+from tests.helpers.commands import Captured, run_here
+from tests.helpers.paths import ROOT, TINY
+
+PROBABILITIES = np.array(
+    [
+        [0.9, 0.0996, 0.0004, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+        [0.25, 0.25, 0.125, 0.125, 0.05, 0.04, 0.04, 0.03, 0.02, 0.02, 0.02, 0.01, 0.01, 0.01],
+    ]
+)
+COMPARISON = TemperatureComparison(
+    "to the\nend",
+    "character",
+    ("e", " ", "\n", "中", *"abcdefghij"),
+    (0.01, 2.0),
+    PROBABILITIES,
+    PROBABILITIES[1],
+)
+BARS = re.compile(r"[▏▎▍▌▋▊▉█#]")
+
+
+def run(capsys: Captured, *arguments: str) -> tuple[int, str, str]:
+    """Run the command on the tiny model; return its exit code, standard output and standard error."""
+    return run_here(main, capsys, str(TINY), *arguments)
+
+
+def test_the_chart_has_a_row_for_each_symbol_and_one_for_the_others() -> None:
+    assert (
+        "\n".join(format_chart(COMPARISON, "with top_k 5", 60, "utf-8"))
+        == """\
+Next character after "to the\\nend"
+with top_k 5
+
+temperature  0.01                    2.0
+          e  ████████████████   90%  ████▌              25%
+      space  █▊                 10%  ████▌              25%
+    newline                   <0.1%  ██▎                12%
+         中                      0%  ██▎                12%
+          a                      0%  ▉                 5.0%
+          b                      0%  ▊                 4.0%
+          c                      0%  ▊                 4.0%
+          d                      0%  ▌                 3.0%
+          e                      0%  ▍                 2.0%
+          f                      0%  ▍                 2.0%
+          g                      0%  ▍                 2.0%
+          h                      0%  ▏                 1.0%
+   2 others                      0%  ▍                 2.0%
+
+    entropy  0.47 bits               3.03 bits
+    choices  1.4                     8.2
+
+choices = 2 ** entropy: so many equally likely characters
+have this entropy"""
+    )
+
+
+@pytest.mark.parametrize("columns", [1, 40, 50, 80, 200])
+@pytest.mark.parametrize("count", [1, 2, 4, 5, 7])
+def test_the_chart_fits_the_terminal(tiny: Model, columns: int, count: int) -> None:
+    comparison = compare_temperatures(tiny, "dad had" * 50, [0.2 + i for i in range(count)])
+    lines = format_chart(comparison, "", columns, "utf-8")
+    assert max(map(len, lines)) <= max(columns, 36)
+    headings = [line.split()[1:] for line in lines if line.startswith("temperature")]
+    assert [heading for block in headings for heading in block] == [str(0.2 + i) for i in range(count)]
+    # The blocks are equally wide, except for the last one.
+    assert len({len(heading) for heading in headings[:-1]}) <= 1
+    assert sum(line.count("%") for line in lines) == 12 * count
+    assert max(len(BARS.findall(line)) for line in lines) > 0
+
+
+def test_an_encoding_without_blocks_has_plain_bars() -> None:
+    lines = format_chart(COMPARISON, "", 60, "ascii")
+    assert all(line.isascii() for line in lines)
+    assert "          e  ################   90%  ####               25%" in lines
+    assert "     \\u4e2d                      0%  ##                 12%" in lines
+
+
+def test_a_single_remaining_symbol_has_its_own_row() -> None:
+    shorter = TemperatureComparison(
+        "a", "token", tuple("abcdefghijklm"), (1.0,), np.full((1, 13), 1 / 13), np.full(13, 1 / 13)
+    )
+    lines = format_chart(shorter, "", 40, "utf-8")
+    assert not any("others" in line for line in lines)
+    assert sum("%" in line for line in lines) == 13
+    assert "    choices  13.0" in lines
+    assert lines[0] == 'Next token after "a"'
+
+
+def test_explain_prints_the_chart_instead_of_a_text(
+    capsys: Captured, tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    code, out, err = run(capsys, "--explain", "--prompt", "DAD")
+    expected = format_chart(compare_temperatures(tiny, "dad"), "", 70, "utf-8")
+    assert (code, out.splitlines(), err) == (0, expected, "")
+    _, out, _ = run(capsys, "--explain", "--seed", "2", "--temp", "0", "3")
+    expected = format_chart(compare_temperatures(tiny, seed=2, temperatures=(0.0, 3.0)), "", 70, "utf-8")
+    assert out.splitlines() == expected
+
+
+def test_explain_shows_the_distribution_after_the_filters(capsys: Captured) -> None:
+    _, out, _ = run(capsys, "--explain", "--prompt", "dad", "--top-k", "2", "--temp", "0.5", "--banned", "h")
+    lines = out.splitlines()
+    assert lines[1] == "with top_k=2, banned=('h',)"
+    assert sum(" 0%" in line for line in lines) == 10
+    assert sum("%" in line for line in lines) == 12
+
+
+def test_the_documented_chart_is_that_of_the_bundled_model(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = run_here(main, capsys, "nietzsche", "--explain", "--prompt", "the will to ")
+    page = (ROOT / "docs" / "temperature.md").read_text(encoding="utf-8")
+    assert f"```text\n{out}```" in page
+
+
+def test_explain_prints_the_same_chart_each_time(capsys: Captured) -> None:
+    assert run(capsys, "--explain") == run(capsys, "--explain")
+
+
+def test_explain_handles_characters_outside_the_vocabulary(capsys: Captured) -> None:
+    code, out, err = run(capsys, "--explain", "--prompt", "dxad")
+    assert (code, out) == (1, "")
+    assert "not in the model's vocabulary" in err
+    code, out, err = run(capsys, "--explain", "--prompt", "dxad", "--unknown", "skip")
+    assert (code, out.splitlines()[0]) == (0, 'Next character after "dad"')
+    assert "1 prompt character is outside the vocabulary and was skipped" in err
+
+
+@pytest.fixture
+def saved_figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that are saved during the test."""
+    figures: list[Figure] = []
+    savefig = Figure.savefig
+
+    def record(figure: Figure, *arguments: object, **options: object) -> None:
+        figures.append(figure)
+        savefig(figure, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Figure, "savefig", record)
+    return figures
+
+
+@pytest.mark.parametrize(("name", "start"), [("f.png", b"\x89PNG"), ("f.SVG", b"<?xml"), ("f.pdf", b"%PDF")])
+def test_plot_writes_a_figure_by_its_suffix(
+    capsys: Captured, tmp_path: Path, name: str, start: bytes
+) -> None:
+    path = tmp_path / name
+    assert run(capsys, "--plot", str(path), "--prompt", "dad") == (0, "", "")
+    first = path.read_bytes()
+    assert first.startswith(start)
+    # An earlier figure may be replaced.
+    assert run(capsys, "--plot", str(path), "--prompt", "dad", "--temp", "1") == (0, "", "")
+    assert path.read_bytes() != first
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_the_figure_reaches_from_near_zero_to_beyond_one(
+    capsys: Captured, tmp_path: Path, saved_figures: list[Figure]
+) -> None:
+    _, out, _ = run(capsys, "--plot", str(tmp_path / "f.pdf"), "--explain")
+    titles = [panel.get_title("left") for panel in saved_figures[0].axes]
+    assert (titles[0], titles[-1]) == ("temperature 0.01", "temperature 2.0")
+    assert "temperature  0.2              0.5              1.0              1.2\n" in out
+    run(capsys, "--plot", str(tmp_path / "f.pdf"), "--temp", "0.3")
+    assert [panel.get_title("left") for panel in saved_figures[1].axes] == ["temperature 0.3"]
+
+
+@pytest.mark.parametrize("name", ["figure.jpg", "figure", "png", ""])
+def test_a_wrong_suffix_is_wrong_usage(capsys: Captured, name: str) -> None:
+    code, out, err = run(capsys, "--plot", name)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"argument --plot: must end in .png, .svg or .pdf, not {name!r}" in err
+
+
+def test_plot_errors_are_one_line_and_change_nothing(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.png"
+    Figure().savefig(other)
+    content = other.read_bytes()
+    cases = [
+        ((str(other),), "the file exists and is not a figure of textgen-run"),
+        ((str(tmp_path / "no" / "f.png"),), "cannot write .*No such file or directory"),
+        ((str(tmp_path / "f.png"), "--temp", *["1"] * 25), "a figure has at most 24 temperatures, not 25"),
+        ((str(tmp_path / "f.png"), "--prompt", "x"), "not in the model's vocabulary"),
+    ]
+    for arguments, message in cases:
+        code, out, err = run(capsys, "--plot", *arguments)
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert re.search(message, err)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert run(capsys, "--plot", "f.png") == (
+        1,
+        "",
+        "textgen-run: error: --plot requires matplotlib: pip install matplotlib\n",
+    )
+    assert other.read_bytes() == content
+    assert [file.name for file in tmp_path.iterdir()] == ["other.png"]
