@@ -132,7 +132,7 @@ static void check_mirostat(double tau, double eta) {
         total += surprisal(logits, token, sampler.exp64);
     }
     /* The sum of all changes of mu is limited, so the mean surprisal approaches the target. */
-    CHECK(fabs(total / DRAWS - tau) < 0.02);
+    CHECK(fabs(total / (double)DRAWS - tau) < 0.02);
     free(sampler.filters);
 }
 
