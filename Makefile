@@ -130,5 +130,5 @@ $(VENV)/docs.installed: $(VENV)/train.installed
 
 $(VENV)/dev.installed: $(BUILD_INPUTS)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable ".[train,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[serve,train,dev]"
 	touch $@ $(VENV)/train.installed

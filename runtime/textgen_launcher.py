@@ -44,6 +44,13 @@ def bench() -> int:
     return main()
 
 
+def serve() -> int:
+    """Run ``textgen-serve`` and return its exit code."""
+    from textgen_runtime.cli.serve import main
+
+    return main()
+
+
 def train() -> int:
     """Run ``textgen-train`` and return its exit code."""
     from textgen_train.cli.train import main

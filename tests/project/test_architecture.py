@@ -25,6 +25,7 @@ ROOMS = {
         "scoring",
         "corpora",
         "bench",
+        "server",
         "cli",
     ],
     "textgen_train": [
@@ -44,7 +45,7 @@ ROOMS = {
 BOTTOM, TOP = {"_version"}, {"__init__", "__main__"}
 
 COMMANDS = {
-    *(f"textgen_runtime.cli.{name}" for name in ("run", "eval", "info", "bench")),
+    *(f"textgen_runtime.cli.{name}" for name in ("run", "eval", "info", "bench", "serve")),
     "textgen_train.cli.train",
 }
 # What the training commands share with the runtime's.

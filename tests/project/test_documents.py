@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.cli._bench_arguments import parser as bench_parser
+from textgen_runtime.cli._serve_arguments import parser as serve_parser
 from textgen_runtime.cli.eval import parser as eval_parser
 from textgen_runtime.cli.info import parser as info_parser
 from textgen_runtime.cli.parser import CommandParser
@@ -36,8 +37,12 @@ PARSERS = {
     "textgen-eval": eval_parser,
     "textgen-info": info_parser,
     "textgen-run": run_parser,
+    "textgen-serve": serve_parser,
     "textgen-train": train_parser,
 }
+
+# Their programs need a server. tests/runtime/cli/test_serve.py runs them.
+CLIENTS = {"docs/serving.md"}
 
 KEYS = (
     *Metadata(CharacterTokenizer("ab")).to_props(),
@@ -178,7 +183,9 @@ def test_tables_have_every_name(page: str, names: tuple[str, ...]) -> None:
     assert set(names) <= set(spans(TEXTS[page]))
 
 
-@pytest.mark.parametrize("name", [name for name, text in TEXTS.items() if blocks(text, "python")])
+@pytest.mark.parametrize(
+    "name", [name for name, text in TEXTS.items() if blocks(text, "python") and name not in CLIENTS]
+)
 def test_the_programs_run(name: str, tmp_path: Path) -> None:
     """The programs of a page run one after another, as one program."""
     model = make_model("\n abcdefghijklmnopqrstuvwxyz.")

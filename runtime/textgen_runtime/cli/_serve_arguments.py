@@ -1,0 +1,122 @@
+"""The arguments of ``textgen-serve``."""
+
+import argparse
+import re
+
+from textgen_runtime.errors import quote
+from textgen_runtime.server.settings import Settings
+
+from .parser import MAX_THREADS, CommandParser, add_engine, add_model, number, whole_number
+
+PROG = "textgen-serve"
+
+KEY_VARIABLE = "TEXTGEN_API_KEY"
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8000
+
+MAX_PORT = 65_535
+MAX_LIMIT = 2**31 - 1
+
+EXAMPLES = """\
+examples:
+  textgen-serve nietzsche
+  textgen-serve model.onnx --port 8080 --max-users 64 --max-length 2000
+  textgen-serve model.onnx --host 0.0.0.0 --api-key-file keys.txt
+"""
+
+
+def origin(text: str) -> str:
+    """Parse the origin of a web page, as browsers write it."""
+    if text == "*" or re.fullmatch(r"(?:[a-z][a-z0-9+.-]*://[^/?#@\s,]+|null)", text):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"{quote(text)} is not an origin: it must be a scheme and a host, such as https://example.org"
+    )
+
+
+def parser() -> CommandParser:
+    """Return the argument parser of the command."""
+    command = CommandParser(
+        PROG,
+        "Serve a model over HTTP, with OpenAI's completions API. All texts that are\n"
+        "requested at the same time are generated as one batch.",
+        EXAMPLES,
+    )
+    add_model(command)
+    add_engine(command)
+    command.add_argument(
+        "--threads",
+        metavar="N",
+        type=whole_number(1, MAX_THREADS),
+        default=1,
+        help="maximum number of threads that generate; one more handles the connections (default: 1)",
+    )
+    command.add_argument(
+        "--host",
+        metavar="TEXT",
+        default=DEFAULT_HOST,
+        help=f"address or host name to listen on; 0.0.0.0 is every IPv4 address (default: {DEFAULT_HOST}, "
+        "which only this machine can reach)",
+    )
+    command.add_argument(
+        "--port",
+        metavar="N",
+        type=whole_number(0, MAX_PORT),
+        default=DEFAULT_PORT,
+        help=f"port to listen on; 0 chooses a free one (default: {DEFAULT_PORT})",
+    )
+    command.add_argument(
+        "--model-name",
+        metavar="TEXT",
+        help="name of the model in requests and responses (default: the name of the file or its folder)",
+    )
+    command.add_argument(
+        "--api-key-file",
+        metavar="PATH",
+        help="require one of the API keys in a file, one per line; the variable "
+        f"{KEY_VARIABLE} can hold a key, too (default: no key)",
+    )
+    command.add_argument(
+        "--allow-origin",
+        metavar="TEXT",
+        type=origin,
+        action="append",
+        default=[],
+        help="origin of web pages that may send requests, such as https://example.org; can be repeated; * "
+        "allows all (default: none)",
+    )
+    for option, minimum, default, text in (
+        ("--max-length", 1, Settings.max_length, "maximum number of tokens per text"),
+        ("--max-users", 1, Settings.max_users, "maximum number of texts that are generated at the same time"),
+        ("--max-queue", 0, Settings.max_queue, "maximum number of texts that wait for others to end"),
+        ("--max-body", 1, Settings.max_body, "maximum size of a request in bytes"),
+    ):
+        command.add_argument(
+            option,
+            metavar="N",
+            type=whole_number(minimum, MAX_LIMIT),
+            default=default,
+            help=f"{text} (default: {default})",
+        )
+    seconds = number("a finite number above 0", lambda value: value > 0)
+    command.add_argument(
+        "--client-timeout",
+        metavar="N",
+        type=seconds,
+        default=Settings.client_timeout,
+        help="seconds that a client may take to send a request, to read 64 KiB of a response, or to use an "
+        f"open connection again (default: {Settings.client_timeout:g})",
+    )
+    command.add_argument(
+        "--grace",
+        metavar="N",
+        type=number("a finite number, 0 or more", lambda value: value >= 0),
+        default=Settings.grace,
+        help="seconds that running requests may take after SIGTERM or Ctrl-C, while new ones are refused "
+        f"(default: {Settings.grace:g})",
+    )
+    command.add_argument(
+        "--access-log", action="store_true", help="print a line for each request to standard error"
+    )
+    return command

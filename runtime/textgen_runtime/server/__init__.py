@@ -1,0 +1,10 @@
+"""The HTTP server of ``textgen-serve``: one model, and many texts that advance together.
+
+Two threads share the work. The event loop's thread speaks HTTP: it parses requests and writes responses. The
+thread of ``worker.py`` owns the batch: it feeds prompts and generates chunks. The event loop sends it orders
+through a queue. It returns the updates of all texts in one call of the event loop per chunk.
+
+A request passes through the modules in this order: ``app.py`` (routes), ``guard.py`` (origin and key),
+``completions.py`` (the endpoint), ``completion_request.py`` (the fields), ``preparation.py`` (the texts),
+``scheduler.py`` and ``worker.py`` (their generation), ``reply.py`` (their updates), ``formats.py`` (JSON).
+"""

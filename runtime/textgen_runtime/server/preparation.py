@@ -1,0 +1,112 @@
+"""From a request to its texts."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from textgen_runtime.engines.base import Generated
+from textgen_runtime.errors import PromptError, SamplingError
+from textgen_runtime.generation.controls import impossible_stop_message, impossible_stops
+from textgen_runtime.generation.generation import Generation
+from textgen_runtime.generation.model import Model
+from textgen_runtime.generation.text_progress import TextPosition
+from textgen_runtime.sampling.parameters import CONSTRAINTS, Sampling
+from textgen_runtime.sampling.sampler import Sampler
+from textgen_runtime.text.character_tokenizer import CHARACTER
+
+from .completion_request import CompletionRequest, sampling_error
+from .errors import RequestError
+from .text import Prompt, Text, Update
+
+# The event loop itself prepares requests of at most this many characters and texts, without a constraint.
+# That takes a few milliseconds at most.
+QUICK_CHARACTERS = 20_000
+QUICK_TEXTS = 16
+
+
+class Prepared(NamedTuple):
+    """The texts of a request.
+
+    Attributes:
+        texts: The texts: all choices of the first prompt, then those of the next.
+        warnings: What has no effect, one line each.
+    """
+
+    texts: list[Text]
+    warnings: list[str]
+
+
+def is_quick(request: CompletionRequest) -> bool:
+    """Return whether ``prepare`` takes only a few milliseconds."""
+    return (
+        request.texts <= QUICK_TEXTS
+        and request.characters <= QUICK_CHARACTERS
+        and all(getattr(request.sampling, name) is None for name in CONSTRAINTS)
+    )
+
+
+def prepare(model: Model, request: CompletionRequest, deliver: Callable[[Update], None]) -> Prepared:
+    """Encode the prompts, compile the sampling parameters, and create the texts.
+
+    Args:
+        model: The model.
+        request: The request.
+        deliver: Called with each update of the texts.
+
+    Raises:
+        RequestError: If a prompt or a sampling parameter does not fit the model.
+    """
+    level = model.tokenizer.level
+    if request.alternatives is not None and level != CHARACTER:
+        # The text of other tokens does not say where they end.
+        raise RequestError(
+            400, f"logprobs needs a model of characters, and this is one of {level}s", param="logprobs"
+        )
+    try:
+        sampling, warnings = _possible_stops(model, request.sampling)
+        texts: list[Text] = []
+        for given in request.prompts:
+            shared = None if given is None else _prompt(model, request, given)
+            for choice in range(len(texts), len(texts) + request.choices):
+                prompt = shared or _prompt(model, request, _own_prompt(model, request.seed + choice))
+                generation = _generation(model, sampling, request.seed, choice, prompt)
+                _check_length(generation, request.length)
+                texts.append(Text(prompt, generation, choice, request.length, request.alternatives, deliver))
+    except PromptError as error:
+        raise RequestError(400, str(error), param="prompt") from None
+    except SamplingError as error:
+        raise sampling_error(error, request.sampling) from None
+    return Prepared(texts, warnings)
+
+
+def _check_length(generation: Generation, length: int) -> None:
+    try:
+        generation.check_length(length)
+    except SamplingError as error:
+        raise RequestError(400, str(error), param="max_tokens") from None
+
+
+def _possible_stops(model: Model, sampling: Sampling) -> tuple[Sampling, list[str]]:
+    """Return the sampling without the stop texts that the model cannot produce, and warnings about them."""
+    impossible = impossible_stops(sampling, model.metadata)
+    if not impossible:
+        return sampling, []
+    stops = [text for text in sampling.stop if text not in impossible]
+    return sampling.replace(stop=stops), [impossible_stop_message(text) for text in impossible]
+
+
+def _prompt(model: Model, request: CompletionRequest, text: str) -> Prompt:
+    return Prompt(model, text, request.unknown, request.alternatives if request.echo else None)
+
+
+def _own_prompt(model: Model, number: int) -> str:
+    """Return the excerpt that ``Model.start`` continues without a prompt, for this seed plus substream."""
+    if not model.prompts:
+        raise PromptError("the model has no prompt of its own: the field prompt is required")
+    return model.prompts[number % len(model.prompts)]
+
+
+def _generation(model: Model, sampling: Sampling, seed: int, substream: int, prompt: Prompt) -> Generation:
+    """Return a generation like that of ``Model.start``, before the prompt is fed."""
+    last = Generated(prompt.tail, prompt.logits, prompt.state, None)
+    sampler = Sampler(sampling.temperature, seed, substream)
+    return Generation.from_parts(model, sampler, sampling, prompt.text, last, TextPosition())

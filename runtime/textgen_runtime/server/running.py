@@ -1,0 +1,168 @@
+"""Running the server: the socket, the signals and the end."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import math
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+
+from textgen_runtime.generation.model import Model
+
+from .app import make_app
+from .connections import Connection
+from .errors import ServerError
+from .scheduler import Scheduler
+from .settings import Settings
+
+# uvicorn logs each request with this logger, at level INFO.
+ACCESS_LOGGER = "uvicorn.access"
+
+# Seconds that clients may take to read the rest of their responses after the last text has ended.
+CLOSING_SECONDS = 2
+
+# How long a thread that runs Python code lets others wait. Python's 5 ms would delay chunks by a part of
+# their length, for example while another thread compiles a constraint.
+SWITCH_SECONDS = 0.001
+
+# Open files of the process besides connections.
+OTHER_FILES = 64
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound to an address.
+
+    Args:
+        host: A host name or an IP address.
+        port: The port; 0 chooses a free one.
+
+    Raises:
+        ServerError: If the address is in use, not of this machine, or not permitted.
+    """
+    listener = None
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        if os.name == "posix":
+            # Without this option the port is blocked for a minute after the end of the server.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        if listener:
+            listener.close()
+        raise ServerError(f"cannot listen on {host}, port {port}: {error.strerror or error}") from None
+    return listener
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, but a signal only calls a function, and is not raised again at the end."""
+
+    def __init__(
+        self, config: uvicorn.Config, on_start: Callable[[], None], on_signal: Callable[[int], object]
+    ) -> None:
+        super().__init__(config)
+        self._on_start, self._on_signal = on_start, on_signal
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept connections."""
+        await super().startup(sockets)
+        self._on_start()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 (uvicorn's signature)
+        """Receive a signal. A second one ends the process at once."""
+        signal.signal(sig, signal.SIG_DFL)
+        self._on_signal(sig)
+
+
+def serve(
+    model: Model,
+    settings: Settings,
+    listener: socket.socket,
+    *,
+    on_start: Callable[[], None] = lambda: None,
+    on_stop: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Serve a model until SIGINT or SIGTERM, and then finish the running requests.
+
+    Args:
+        model: The model.
+        settings: The limits of the server.
+        listener: The socket, from ``listen``.
+        on_start: Called when the server accepts connections.
+        on_stop: Called with the number of running texts when the server begins to stop.
+
+    Returns:
+        The number of the signal.
+    """
+    # The objects so far live as long as the process: the garbage collector need not visit them.
+    gc.collect()
+    gc.freeze()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    return asyncio.run(_serve(model, settings, listener, on_start, on_stop))
+
+
+async def _serve(
+    model: Model,
+    settings: Settings,
+    listener: socket.socket,
+    on_start: Callable[[], None],
+    on_stop: Callable[[int], None],
+) -> int:
+    loop = asyncio.get_running_loop()
+    signals: asyncio.Queue[int] = asyncio.Queue()
+    scheduler = Scheduler(model, settings.max_users, settings.max_texts)
+    scheduler.start()
+    config = uvicorn.Config(
+        make_app(scheduler, settings),
+        http=_connection_class(settings),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=logging.getLogger(ACCESS_LOGGER).isEnabledFor(logging.INFO),
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=math.ceil(settings.client_timeout),
+    )
+    server = _Server(config, on_start, lambda number: loop.call_soon_threadsafe(signals.put_nowait, number))
+    serving = asyncio.create_task(server.serve([listener]))
+    number = await signals.get()
+    on_stop(scheduler.texts)
+    scheduler.drain()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(settings.grace):
+            await scheduler.idle()
+    await scheduler.stop()
+    server.should_exit = True
+    await asyncio.wait([serving], timeout=CLOSING_SECONDS)
+    for connection in list(server.server_state.connections):
+        connection.transport.abort()
+    await serving
+    return number
+
+
+def _connection_class(settings: Settings) -> type[Connection]:
+    """Return the class of connections with the limits of this server."""
+    limits = {"client_timeout": settings.client_timeout, "max_connections": _max_connections()}
+    return type("LimitedConnection", (Connection,), limits)
+
+
+def _max_connections() -> int:
+    """Return how many connections the process may open, after raising the limit as far as permitted."""
+    if os.name != "posix":
+        return Connection.max_connections
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    if soft == resource.RLIM_INFINITY:
+        return Connection.max_connections
+    return max(1, min(soft - OTHER_FILES, Connection.max_connections))

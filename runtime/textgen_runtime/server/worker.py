@@ -1,0 +1,200 @@
+"""The worker, which owns the batch and advances it chunk by chunk."""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from queue import SimpleQueue
+from time import perf_counter
+
+from textgen_runtime.generation.batch import Batch
+from textgen_runtime.generation.generation import Generation
+from textgen_runtime.generation.model import Model
+
+from .pace import Pace
+from .text import Text, Update
+
+# How long the worker feeds prompts and generates before it returns the new text. A stream gets an event in
+# each cycle, and needs one every 50 ms. The difference is for the event loop, the client and a busy machine.
+# Longer cycles would save little: the events of a cycle take a small part of it.
+CYCLE_SECONDS = 0.02
+
+# The largest part of a cycle in which prompts are fed.
+MAX_PROMPT_SHARE = 0.75
+
+logger = logging.getLogger(__name__)
+
+
+class Worker:
+    """Generates texts as lanes of one batch, in a thread of its own.
+
+    Other threads call only ``order`` and read the numbers of texts. The functions that they order run in the
+    worker's thread, between two chunks.
+
+    Args:
+        model: The model.
+        max_users: Maximum number of texts that are generated at the same time.
+        post: Called with the updates of all texts after each chunk, in the worker's thread.
+    """
+
+    def __init__(self, model: Model, max_users: int, post: Callable[[list[Update]], None]) -> None:
+        self._model = model
+        self._max_users = max_users
+        self._post = post
+        self._orders: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        # A text is in one of these. All but the waiting ones count as users.
+        self._waiting: deque[Text] = deque()
+        self._feeding: deque[Text] = deque()
+        self._lanes: dict[Generation, Text] = {}
+        self._paused: set[Text] = set()
+        self._batch = Batch(model)
+        self._pace = Pace()
+        self._updates: list[Update] = []
+        self._stopped = False
+
+    @property
+    def users(self) -> int:
+        """Number of texts that are generated."""
+        return len(self._feeding) + len(self._lanes) + len(self._paused)
+
+    @property
+    def paused(self) -> int:
+        """Number of texts that are paused."""
+        return len(self._paused)
+
+    def order(self, function: Callable[[], None]) -> None:
+        """Let the worker call a function."""
+        self._orders.put(function)
+
+    def run(self) -> None:
+        """Work until ``stop``."""
+        while not self._stopped:
+            try:
+                self._obey()
+                self._advance(CYCLE_SECONDS - self._admit())
+            except Exception as error:
+                logger.exception("the worker failed")
+                self._fail_all(error)
+            if self._updates:
+                self._post(self._updates)
+                self._updates = []
+
+    # These functions can be ordered.
+
+    def add(self, texts: Iterable[Text]) -> None:
+        """Add texts to the queue."""
+        self._waiting.extend(texts)
+
+    def cancel(self, text: Text) -> None:
+        """Remove a text. Its last update follows, unless it has ended."""
+        if text in self._waiting:
+            self._waiting.remove(text)
+        elif text in self._feeding:
+            self._feeding.remove(text)
+        elif text in self._paused:
+            self._paused.remove(text)
+        elif not self._remove_lane(text):
+            return
+        self._updates.append(Update(text, last=True))
+
+    def pause(self, text: Text) -> None:
+        """Stop generating a text until ``resume``."""
+        # A lane that leaves the batch would lose its texts without the mask.
+        if not text.generation.sampling.resample and self._remove_lane(text):
+            self._paused.add(text)
+
+    def resume(self, text: Text) -> None:
+        """Continue a text after ``pause``."""
+        if text in self._paused:
+            self._paused.remove(text)
+            self._add_lane(text)
+
+    def stop(self, error: Exception) -> None:
+        """Let every text fail with an error, and end the thread."""
+        self._stopped = True
+        self._fail_all(error)
+
+    # The steps of a cycle.
+
+    def _obey(self) -> None:
+        """Obey all orders, and wait for one if there is nothing else to do."""
+        if not (self._waiting or self._feeding or self._lanes):
+            self._orders.get()()
+        while not self._orders.empty():
+            self._orders.get()()
+
+    def _admit(self) -> float:
+        """Feed prompts in turn, and make a lane of each text whose prompt is complete.
+
+        Returns:
+            The time that it took, in seconds.
+        """
+        while self._waiting and self.users < self._max_users:
+            self._feeding.append(self._waiting.popleft())
+        if not self._feeding:
+            return 0.0
+        # Each text gets the same time, so that long prompts do not slow down the others.
+        share = len(self._feeding) / (len(self._feeding) + len(self._lanes))
+        start = perf_counter()
+        end = start + CYCLE_SECONDS * min(share, MAX_PROMPT_SHARE)
+        while self._feeding and perf_counter() < end:
+            text = self._feeding[0]
+            try:
+                if text.prompt.feed():
+                    text.start()
+                    self._add_lane(text)
+                else:
+                    self._feeding.append(text)
+            except Exception as error:  # noqa: BLE001 (an error of one text must not stop the others)
+                self._fail(text, error)
+            self._feeding.popleft()
+        return perf_counter() - start
+
+    def _advance(self, seconds: float) -> None:
+        """Generate a chunk that takes about this time."""
+        if not self._lanes:
+            return
+        steps = self._pace.steps(len(self._lanes), seconds)
+        start = perf_counter()
+        try:
+            chunks = self._batch.advance(steps)
+        except Exception:  # noqa: BLE001 (raised again if it is not the fault of single lanes)
+            self._remove_failing(steps)
+            chunks = self._batch.advance(steps)
+        for chunk in chunks:
+            self._updates.append(self._lanes[chunk.generation].update(chunk))
+            if chunk.ending is not None:
+                del self._lanes[chunk.generation]
+        self._pace.record(sum(chunk.tokens for chunk in chunks), perf_counter() - start)
+
+    def _remove_failing(self, steps: int) -> None:
+        """Remove the lanes that cannot continue, so that their errors do not stop the others."""
+        for generation, text in list(self._lanes.items()):
+            lane = Batch(self._model)
+            try:
+                lane.add(generation.copy(), text.remaining)
+                lane.advance(steps)
+            except Exception as error:  # noqa: BLE001 (an error of one text must not stop the others)
+                self._remove_lane(text)
+                self._fail(text, error)
+
+    def _add_lane(self, text: Text) -> None:
+        self._batch.add(text.generation, text.remaining)
+        self._lanes[text.generation] = text
+
+    def _remove_lane(self, text: Text) -> bool:
+        """Remove the lane of a text, and return whether there was one."""
+        if text.generation not in self._lanes:
+            return False
+        self._batch.remove(text.generation)
+        del self._lanes[text.generation]
+        return True
+
+    def _fail(self, text: Text, error: Exception) -> None:
+        self._updates.append(Update(text, error=error, last=True))
+
+    def _fail_all(self, error: Exception) -> None:
+        for text in (*self._waiting, *self._feeding, *self._lanes.values(), *self._paused):
+            self._fail(text, error)
+        for place in (self._waiting, self._feeding, self._lanes, self._paused):
+            place.clear()
+        self._batch = Batch(self._model)

@@ -1,0 +1,199 @@
+"""A server in the process of the test: its application, and a client for it."""
+
+import asyncio
+import functools
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+import httpx2
+import textgen_runtime as textgen
+from starlette.types import ASGIApp
+from textgen_runtime.server.app import make_app
+from textgen_runtime.server.scheduler import Scheduler
+from textgen_runtime.server.settings import Settings
+
+# A test that waits for longer has failed: it would wait for ever.
+PATIENCE = 60
+
+# A text of this length does not end while a test runs.
+ENDLESS = 10**12
+
+
+def asynchronous(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Decorate a coroutine function, so that pytest can call it."""
+
+    @functools.wraps(test)
+    def run(*arguments: Any, **options: Any) -> None:
+        async def in_time() -> None:
+            async with asyncio.timeout(PATIENCE):
+                await test(*arguments, **options)
+
+        asyncio.run(in_time())
+
+    return run
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the server work until a condition holds."""
+    while not condition():  # noqa: ASYNC110 (only the tests need to know, so the server has no event for it)
+        await asyncio.sleep(0)
+
+
+class Answer(NamedTuple):
+    """A response.
+
+    Attributes:
+        status: The status.
+        headers: The headers; the names are not case-sensitive.
+        body: The body.
+    """
+
+    status: int
+    headers: httpx2.Headers
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+    @property
+    def events(self) -> list[Any]:
+        """The JSON of the events of a stream, after checking its end."""
+        *events, end = self.body.decode().removesuffix("\n\n").split("\n\n")
+        assert end == "data: [DONE]"
+        return [json.loads(event.removeprefix("data: ")) for event in events]
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts of a response or of a stream, in the order of their indices."""
+        is_stream = self.headers["content-type"].startswith("text/event-stream")
+        parts: dict[int, str] = {}
+        for part in self.events if is_stream else [self.json]:
+            for choice in part["choices"]:
+                parts[choice["index"]] = parts.get(choice["index"], "") + choice["text"]
+        return [parts[index] for index in sorted(parts)]
+
+
+class Served(NamedTuple):
+    """A server.
+
+    Attributes:
+        app: The application.
+        scheduler: The scheduler.
+        client: A client of the application.
+    """
+
+    app: ASGIApp
+    scheduler: Scheduler
+    client: httpx2.AsyncClient
+
+    async def complete(self, headers: dict[str, str] | None = None, /, **fields: Any) -> Answer:
+        """Request completions."""
+        return await self.post(json.dumps(fields).encode(), headers)
+
+    async def post(self, body: bytes | AsyncIterator[bytes], headers: dict[str, str] | None = None) -> Answer:
+        """Send a body to the endpoint of completions."""
+        return await self.request("POST", "/v1/completions", body, headers)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | AsyncIterator[bytes] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """Send a request."""
+        encoded = [(name.encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
+        response = await self.client.request(method, path, content=body, headers=encoded)
+        return Answer(response.status_code, response.headers, response.content)
+
+
+@asynccontextmanager
+async def served(model: textgen.Model, **options: Any) -> AsyncIterator[Served]:
+    """Serve a model to the block. No text may be left when the block ends.
+
+    Args:
+        model: The model.
+        options: The attributes of ``Settings`` that differ from their defaults.
+    """
+    settings = Settings(**{"model_name": "tiny", **options})
+    scheduler = Scheduler(model, settings.max_users, settings.max_texts)
+    scheduler.start()
+    app = make_app(scheduler, settings)
+    try:
+        async with httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app, raise_app_exceptions=False), base_url="http://test"
+        ) as client:
+            yield Served(app, scheduler, client)
+            await scheduler.idle()
+            assert (scheduler.texts, scheduler.users) == (0, 0)
+    finally:
+        await scheduler.stop()
+
+
+class OpenCall:
+    """A request whose client decides when to read and when to leave.
+
+    Attributes:
+        messages: The messages of the application that were not read yet.
+        task: The application's task.
+    """
+
+    def __init__(self, app: ASGIApp, body: bytes, *, complete: bool = True) -> None:
+        self.messages: asyncio.Queue[Any] = asyncio.Queue()
+        self._reads = asyncio.Event()
+        self._reads.set()
+        self._requests: asyncio.Queue[Any] = asyncio.Queue()
+        self._requests.put_nowait({"type": "http.request", "body": body, "more_body": not complete})
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/v1/completions",
+            "raw_path": b"/v1/completions",
+            "query_string": b"",
+            "headers": [],
+            "http_version": "1.1",
+        }
+        application: Any = app
+        self.task: asyncio.Task[None] = asyncio.create_task(
+            application(scope, self._requests.get, self._send)
+        )
+
+    async def _send(self, message: Any) -> None:
+        await self._reads.wait()
+        self.messages.put_nowait(message)
+
+    def stop_reading(self) -> None:
+        """Let the application wait when it sends."""
+        self._reads.clear()
+
+    def read_on(self) -> None:
+        """Read again."""
+        self._reads.set()
+
+    def leave(self) -> None:
+        """Close the connection."""
+        self._requests.put_nowait({"type": "http.disconnect"})
+
+    async def first_text(self) -> str:
+        """Wait for the first event with text, and return its text."""
+        start = await self.messages.get()
+        assert start["status"] == 200
+        event = (await self.messages.get())["body"].decode()
+        text = json.loads(event.partition("\n\n")[0].removeprefix("data: "))["choices"][0]["text"]
+        assert isinstance(text, str)
+        return text
+
+    async def answer(self) -> Answer:
+        """Return the response, from the first unread message to its end."""
+        await self.task
+        messages = [self.messages.get_nowait() for _ in range(self.messages.qsize())]
+        start = messages[0]
+        assert start["type"] == "http.response.start"
+        headers = httpx2.Headers(start["headers"])
+        return Answer(
+            start["status"], headers, b"".join(message.get("body", b"") for message in messages[1:])
+        )

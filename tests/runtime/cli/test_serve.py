@@ -1,0 +1,245 @@
+"""The command ``textgen-serve``."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+import textgen_runtime as textgen
+from textgen_runtime.cli import serve
+
+from tests.helpers.commands import Captured, run_here
+from tests.helpers.paths import ROOT, TINY
+from tests.helpers.serve_command import PATIENCE, PROGRAM, ServerProcess, read_all, request, running_server
+
+ENDLESS = 10**9
+
+
+def client(server: ServerProcess, key: str = "none") -> openai.OpenAI:
+    """OpenAI's client, for a server."""
+    return openai.OpenAI(base_url=server.url, api_key=key, max_retries=0, timeout=PATIENCE)
+
+
+def test_the_client_of_openai_gets_texts_and_streams() -> None:
+    model = textgen.load(TINY)
+    expected = model.generate(["dad ", "abc"], length=50, seed=7, temperature=0.8, top_p=0.9)
+    options: dict[str, Any] = {"max_tokens": 50, "seed": 7, "temperature": 0.8, "top_p": 0.9}
+    with running_server() as server, client(server) as api:
+        (listed,) = api.models.list().data
+        assert listed.id == "tiny"
+        assert api.models.retrieve("tiny") == listed
+        whole = api.completions.create(model="tiny", prompt=["dad ", "abc"], **options)
+        assert [choice.text for choice in whole.choices] == expected
+        assert [choice.finish_reason for choice in whole.choices] == ["length", "length"]
+        assert whole.usage
+        assert (whole.usage.prompt_tokens, whole.usage.completion_tokens) == (7, 100)
+        stream = api.completions.create(
+            model="tiny",
+            prompt="dad ",
+            stream=True,
+            stream_options={"include_usage": True},
+            logprobs=2,
+            **options,
+        )
+        chunks = list(stream)
+        assert "".join(chunk.choices[0].text for chunk in chunks if chunk.choices) == expected[0]
+        assert chunks[-1].usage
+        assert chunks[-1].usage.total_tokens == 54
+        assert chunks[0].choices[0].logprobs
+        with pytest.raises(openai.BadRequestError, match="max_tokens must be from 0"):
+            api.completions.create(model="tiny", prompt="a", max_tokens=-1)
+        with pytest.raises(openai.NotFoundError, match="there is no model 'other'"):
+            api.completions.create(model="other", prompt="a")
+        extended = api.completions.create(model="tiny", prompt="a", seed=1, extra_body={"allowed": "abc"})
+        assert set(extended.choices[0].text) <= set("abc")
+
+
+def test_the_programs_of_the_guide_run() -> None:
+    """The client in Python, and the commands with curl, whose bodies are sent here without it."""
+    guide = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+    address = "http://127.0.0.1:8000/v1"
+    (program,) = re.findall(r"^```python\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    bodies = re.findall(rf"^curl (?:-N )?{address}/completions -d '(.*)'$", guide, re.MULTILINE)
+    assert len(bodies) == 2
+    with running_server(model="nietzsche") as server:
+        done = subprocess.run(
+            [sys.executable, "-c", program.replace(address, server.url)],
+            capture_output=True,
+            check=False,
+            encoding="utf-8",
+        )
+        assert (done.returncode, done.stderr, len(done.stdout)) == (0, "", 2000)
+        for body in bodies:
+            with server.connect() as connection:
+                connection.sendall(request(body.encode(), "Connection: close"))
+                assert read_all(connection).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_key_can_come_from_a_file_or_the_environment(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("first\n\n  second \n", encoding="utf-8")
+    with running_server("--api-key-file", str(keys), environment={"TEXTGEN_API_KEY": "third"}) as server:
+        for key in ("first", "second", "third"):
+            with client(server, key) as api:
+                assert api.completions.create(model="tiny", prompt="a").choices
+        with client(server, "fourth") as api, pytest.raises(openai.AuthenticationError):
+            api.models.list()
+
+
+def test_sigterm_ends_an_idle_server_with_0_and_ctrl_c_with_130() -> None:
+    for number, code in ((signal.SIGTERM, 0), (signal.SIGINT, 130)):
+        with running_server() as server:
+            assert server.stop(number) == (code, "textgen-serve: stops now\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_running_texts_end(number: int) -> None:
+    body = json.dumps({"prompt": "a", "max_tokens": 400_000, "seed": 1, "stream": True}).encode()
+    with running_server("--max-length", "400000") as server, server.connect() as connection:
+        connection.sendall(request(body))
+        first = connection.recv(10)
+        code, printed = server.stop(number)
+        answer = first + read_all(connection)
+    assert code == (0 if number == signal.SIGTERM else 130)
+    assert printed == "textgen-serve: stops when 1 text is complete\n"
+    assert answer.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+
+
+def test_a_server_that_stops_refuses_new_requests_until_its_end() -> None:
+    body = json.dumps({"prompt": "a", "max_tokens": ENDLESS, "stream": True}).encode()
+    with running_server("--max-length", str(ENDLESS)) as server:
+        with server.connect() as running:
+            running.sendall(request(body))
+            running.recv(10)
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.stderr
+            assert server.process.stderr.readline() == "textgen-serve: stops when 1 text is complete\n"
+            with server.connect() as late:
+                late.sendall(request(body, "Connection: close"))
+                answer = read_all(late)
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert b"\r\nretry-after: 1\r\n" in answer
+        assert server.process.wait(PATIENCE) == 0
+
+
+def test_after_the_grace_time_running_texts_end_with_an_error() -> None:
+    body = json.dumps({"prompt": "a", "max_tokens": ENDLESS, "stream": True}).encode()
+    with (
+        running_server("--max-length", str(ENDLESS), "--grace", "0.1") as server,
+        server.connect() as connection,
+    ):
+        connection.sendall(request(body))
+        connection.recv(10)
+        server.process.send_signal(signal.SIGTERM)
+        answer = read_all(connection)
+        assert server.process.wait(PATIENCE) == 0
+    assert b"the server stopped before the text was complete" in answer
+    assert b"[DONE]" not in answer
+
+
+def test_a_second_signal_ends_the_server_at_once() -> None:
+    body = json.dumps({"prompt": "a", "max_tokens": ENDLESS, "stream": True}).encode()
+    with running_server("--max-length", str(ENDLESS)) as server, server.connect() as connection:
+        connection.sendall(request(body))
+        connection.recv(10)
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.stderr
+        assert server.process.stderr.readline() == "textgen-serve: stops when 1 text is complete\n"
+        assert server.stop(signal.SIGINT) == (-signal.SIGINT, "")
+
+
+def test_requests_are_logged_only_if_wanted() -> None:
+    for options, lines in (((), 0), (("--access-log",), 1)):
+        with running_server(*options) as server:
+            with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/health") as response:
+                assert response.status == 200
+            _, printed = server.stop()
+            assert printed.count('"GET /health HTTP/1.1" 200') == lines
+
+
+def test_a_port_that_is_in_use_is_refused(capsys: Captured) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, out, err = run_here(serve.main, capsys, str(TINY), "--port", str(port))
+    assert (code, out) == (1, "")
+    assert err == f"textgen-serve: error: cannot listen on 127.0.0.1, port {port}: Address already in use\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--host", "no.such.host.invalid"], "cannot listen on no.such.host.invalid, port 8000: "),
+        (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1, port 8000: Cannot assign requested address"),
+        (["--api-key-file", "missing"], "cannot read missing: No such file or directory"),
+        (["--api-key-file", "empty"], "empty: the file has no API key"),
+        (["--api-key-file", "spaces"], "API key 2: a key must consist of ASCII characters without spaces"),
+        (["--api-key-file", "umlaut"], "API key 1: a key must consist of ASCII characters without spaces"),
+        (["--allow-origin", "example.org"], "--allow-origin: 'example.org' is not an origin"),
+        (["--allow-origin", "https://example.org/"], "'https://example.org/' is not an origin"),
+    ],
+)
+def test_options_that_cannot_work_are_refused(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in (("empty", " \n"), ("spaces", "first\nsecond third\n"), ("umlaut", "schlüssel\n")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    code, _, err = run_here(serve.main, capsys, str(TINY), *options)
+    assert code in (1, 2)
+    assert message in err
+    assert "third" not in err
+    assert err.count("\n") == 1
+
+
+def test_a_missing_model_is_one_line(capsys: Captured) -> None:
+    code, _, err = run_here(serve.main, capsys, "missing.onnx", "--port", "0")
+    assert code == 1
+    assert err.startswith("textgen-serve: error: cannot read the model file missing.onnx")
+    assert err.count("\n") == 1
+
+
+def test_the_command_names_the_extra_that_it_needs(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "find_spec", lambda name: None if name == "uvicorn" else name)
+    code, _, err = run_here(serve.main, capsys, str(TINY))
+    assert code == 1
+    assert err == ('textgen-serve: error: this command requires uvicorn: pip install "textgen-onnx[serve]"\n')
+
+
+def test_a_server_that_others_can_reach_without_a_key_warns() -> None:
+    with subprocess.Popen(
+        [str(PROGRAM), str(TINY), "--port", "0", "--host", "0.0.0.0"],  # noqa: S104 (what the test is about)
+        env={name: value for name, value in os.environ.items() if name != "TEXTGEN_API_KEY"},
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        try:
+            assert process.stderr
+            assert "http://0.0.0.0:" in process.stderr.readline()
+            warning = process.stderr.readline()
+        finally:
+            process.kill()
+    assert warning == (
+        "textgen-serve: warning: other machines can use this server without a key: set one with "
+        "--api-key-file\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("nietzsche", "nietzsche"), ("a/small.onnx", "small"), ("b/model.onnx", "b"), ("b", "b"), (".", None)],
+)
+def test_the_model_is_named_after_its_file_or_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, name: str | None
+) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "model.onnx").touch()
+    monkeypatch.chdir(tmp_path)
+    assert serve.model_name(path) == (name or tmp_path.name)

@@ -1,0 +1,170 @@
+"""Wrong requests get an error that names the field, and leave no text behind."""
+
+import json
+from typing import Any
+
+import pytest
+import textgen_runtime as textgen
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from textgen_runtime.server.completion_request import SAMPLING_NAMES
+
+from tests.helpers.served import Answer, asynchronous, served
+
+
+def check_error(answer: Answer, status: int, message: str, param: str | None = None) -> None:
+    """Check that a response is an error in the shape of OpenAI's API."""
+    assert answer.status == status, answer.body
+    assert answer.headers["content-type"] == "application/json"
+    (error,) = answer.json.values()
+    assert set(error) == {"message", "type", "param", "code"}
+    assert message in error["message"]
+    assert "\n" not in error["message"]
+    assert error["param"] == param
+    assert error["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "the body is not JSON"),
+        (b"{", "the body is not JSON"),
+        (b"\xff", "the body is not JSON"),
+        (b'{"temperature": NaN}', "NaN is not JSON"),
+        (b'{"temperature": 1e999}', "the number 1e999 is too large"),
+        (b'{"seed": 1' + b"0" * 5000 + b"}", "the body is not JSON"),
+        (b"[" * 100_000, "the body is not JSON: it is nested too deeply"),
+        (b"[]", "the body must be a JSON object, not a list"),
+        (b"null", "the body must be a JSON object, not null"),
+        (b'"prompt"', "the body must be a JSON object, not a string"),
+    ],
+)
+@asynchronous
+async def test_a_body_must_be_a_json_object(tiny: textgen.Model, body: bytes, message: str) -> None:
+    async with served(tiny) as server:
+        check_error(await server.post(body), 400, message)
+
+
+WRONG: list[tuple[dict[str, Any], str, str]] = [
+    ({"promt": "a"}, "unknown field 'promt': remove it", "promt"),
+    ({"suffix": "a"}, "suffix is not supported", "suffix"),
+    ({"best_of": 2}, "best_of is not supported", "best_of"),
+    ({"prompt": 1}, "prompt must be a string or a list of strings, not a number", "prompt"),
+    ({"prompt": [1, 2]}, "prompt must be text: this server does not accept tokens", "prompt"),
+    ({"prompt": [[1], [2]]}, "prompt must be text: this server does not accept tokens", "prompt"),
+    ({"prompt": ["a", None]}, "prompt must be a string or a list of strings, but has null", "prompt"),
+    ({"prompt": []}, "prompt must have from 1 to 768 strings, not 0", "prompt"),
+    ({"prompt": ""}, "there is no text to continue: it is empty", "prompt"),
+    ({"prompt": ["a", "Z"]}, "not in the model's vocabulary: 'z'", "prompt"),
+    ({"prompt": "\ud800"}, "not in the model's vocabulary", "prompt"),
+    ({"prompt": "ZZ", "unknown": "skip"}, "none of its characters is in the vocabulary", "prompt"),
+    ({"unknown": "keep"}, 'unknown must be "error" or "skip", not \'keep\'', "unknown"),
+    ({"max_tokens": -1}, "max_tokens must be from 0 to 100000, not -1", "max_tokens"),
+    ({"max_tokens": 100_001}, "max_tokens must be from 0 to 100000, not 100001", "max_tokens"),
+    ({"max_tokens": 1.5}, "max_tokens must be an integer, not a number", "max_tokens"),
+    ({"max_tokens": True}, "max_tokens must be an integer, not a boolean", "max_tokens"),
+    ({"n": 0}, "n must be from 1 to 768, not 0", "n"),
+    ({"n": 10**400}, "n must be from 1 to 768, not an integer of 1,329 bits", "n"),
+    ({"prompt": ["a"] * 400, "n": 2}, "n and the number of prompts ask for 800 texts", "n"),
+    ({"seed": -1}, "seed must be from 0 to 2**128 - 1, not -1", "seed"),
+    ({"seed": 2**128}, "seed must be from 0 to 2**128 - 1", "seed"),
+    ({"logprobs": 6}, "logprobs must be from 0 to 5, not 6", "logprobs"),
+    ({"logprobs": True}, "logprobs must be an integer, not a boolean", "logprobs"),
+    ({"echo": "yes"}, "echo must be true or false, not a string", "echo"),
+    ({"stream": 1}, "stream must be true or false, not a number", "stream"),
+    (
+        {"stream": True, "stream_options": {"include": True}},
+        "unknown field 'stream_options.include'",
+        "stream_options.include",
+    ),
+    (
+        {"stream": True, "stream_options": {"include_usage": 1}},
+        "stream_options.include_usage must be true or false",
+        "stream_options.include_usage",
+    ),
+    ({"user": 1}, "user must be a string", "user"),
+    ({"stop": ["a"] * 5}, "stop must have from 1 to 4 strings, not 5", "stop"),
+    ({"stop": [1]}, "stop must be a string or a list of strings, but has a number", "stop"),
+    ({"stop": ""}, "stop text must not be empty", "stop"),
+    ({"temperature": -0.1}, "temperature must be a finite number, 0 or more", "temperature"),
+    ({"temperature": 10**400}, "temperature must be a finite number", "temperature"),
+    ({"temperature": "1"}, "temperature must be a number, not a string", "temperature"),
+    ({"top_p": 0}, "top_p must be more than 0", "top_p"),
+    ({"top_k": -1}, "top_k must be", "top_k"),
+    ({"top_k": 1.5}, "top_k must be an integer", "top_k"),
+    ({"min_p": 2}, "min_p must be", "min_p"),
+    ({"typical_p": 2}, "typical_p must be", "typical_p"),
+    ({"repetition_penalty": 0}, "repetition_penalty must be", "repetition_penalty"),
+    ({"frequency_penalty": 1000}, "frequency_penalty must be", "frequency_penalty"),
+    ({"presence_penalty": "x"}, "presence_penalty must be a number", "presence_penalty"),
+    ({"penalty_window": 0}, "penalty_window must be", "penalty_window"),
+    ({"logit_bias": [1]}, "logit_bias must be an object of numbers by character", "logit_bias"),
+    ({"logit_bias": {"a": "1"}}, "logit_bias must have a number for 'a'", "logit_bias"),
+    ({"logit_bias": {"a": 101}}, "logit_bias of 'a' must be from -100 to 100", "logit_bias"),
+    ({"logit_bias": {"50256": -100}}, "logit_bias has characters outside the model's", "logit_bias"),
+    ({"allowed": ""}, "allowed must have at least one character", "allowed"),
+    ({"allowed": "Z"}, "allowed and banned leave no character", "allowed"),
+    ({"match": "a", "choices": ["a"]}, "use only one of match, choices and json_schema", "match"),
+    ({"match": "a", "stop": "a"}, "use match or stop, not both", "match"),
+    ({"match": 1}, "match must be a string", "match"),
+    ({"choices": []}, "choices must have from 1 to", "choices"),
+    ({"json_schema": []}, "json_schema must be a schema as an object or a string", "json_schema"),
+    ({"resample": 5}, "resample needs a constraint", "resample"),
+]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("fields", "message", "param"), WRONG, ids=lambda value: str(value)[:40])
+@asynchronous
+async def test_a_wrong_field_is_named(
+    tiny_path: object, fields: dict[str, Any], message: str, param: str, stream: bool
+) -> None:
+    async with served(textgen.load(str(tiny_path))) as server:
+        answer = await server.complete(**({"prompt": "a", "stream": stream} | fields))
+    check_error(answer, 400, message, param)
+
+
+@asynchronous
+async def test_options_of_a_stream_are_only_for_streams(tiny: textgen.Model) -> None:
+    async with served(tiny) as server:
+        answer = await server.complete(prompt="a", stream_options={"include_usage": True})
+    check_error(answer, 400, 'stream_options is only for "stream": true', "stream_options")
+
+
+@asynchronous
+async def test_a_request_for_another_model_is_refused(tiny: textgen.Model) -> None:
+    async with served(tiny) as server:
+        answer = await server.complete(model="gpt-4", prompt="a")
+        assert (await server.complete(model="tiny", prompt="a")).status == 200
+    check_error(answer, 404, "there is no model 'gpt-4': this server has 'tiny'", "model")
+    assert answer.json["error"]["code"] == "model_not_found"
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.integers(-2, 6)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.floats(-1, 2)
+    | st.text("abd é€Z0\0\ud800", max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=5)
+        | st.dictionaries(st.text("abZ1", max_size=2) | st.just("include_usage"), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+PLAIN_NAMES = [name for name in SAMPLING_NAMES if name not in ("match", "choices", "json_schema")]
+NAMES = ("prompt", "n", "seed", "logprobs", "echo", "stream", "stream_options", "unknown", *PLAIN_NAMES)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(fields=st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4))
+def test_no_field_of_any_value_is_a_defect(tiny_path: object, fields: dict[str, Any]) -> None:
+    @asynchronous
+    async def check() -> None:
+        async with served(textgen.load(str(tiny_path))) as server:
+            answer = await server.post(json.dumps({"prompt": "a", "max_tokens": 5} | fields).encode())
+        assert answer.status in (200, 400), answer.body
+
+    check()

@@ -1,0 +1,98 @@
+"""Clients that leave, read slowly, or send long prompts do not disturb the others."""
+
+import json
+from typing import Any
+
+import pytest
+import textgen_runtime as textgen
+from textgen_runtime.server import reply
+
+from tests.helpers.served import ENDLESS, OpenCall, Served, asynchronous, served, until
+
+
+def call(server: Served, **fields: Any) -> OpenCall:
+    """Send a request, whose response the test reads itself."""
+    return OpenCall(server.app, json.dumps({"prompt": "a", "max_tokens": ENDLESS, **fields}).encode())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@asynchronous
+async def test_a_client_that_leaves_frees_its_lanes(tiny: textgen.Model, stream: bool) -> None:
+    async with served(tiny, max_length=ENDLESS) as server:
+        gone = call(server, stream=stream, n=3)
+        await until(lambda: server.scheduler.users == 3)
+        gone.leave()
+        await server.scheduler.idle()
+        assert server.scheduler.users == 0
+        await gone.task
+
+
+@asynchronous
+async def test_a_client_can_leave_while_its_texts_wait(tiny: textgen.Model) -> None:
+    async with served(tiny, max_users=1, max_length=ENDLESS) as server:
+        running = call(server, stream=True)
+        await running.first_text()
+        waiting = call(server, n=2)
+        await until(lambda: server.scheduler.texts == 3)
+        waiting.leave()
+        await until(lambda: server.scheduler.texts == 1)
+        running.leave()
+
+
+@asynchronous
+async def test_a_client_can_leave_while_its_prompt_is_fed(tiny: textgen.Model) -> None:
+    async with served(tiny, max_body=10**8) as server:
+        feeding = call(server, prompt="abcd" * 10**6, max_tokens=1)
+        await until(lambda: server.scheduler.users)
+        feeding.leave()
+        await server.scheduler.idle()
+
+
+@asynchronous
+async def test_a_client_can_leave_before_its_request_is_complete(tiny: textgen.Model) -> None:
+    async with served(tiny) as server:
+        gone = OpenCall(server.app, b'{"prompt": ', complete=False)
+        gone.leave()
+        await gone.task
+        assert gone.messages.empty()
+
+
+@asynchronous
+async def test_a_slow_reader_stops_only_its_own_text(
+    tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reply, "MAX_PENDING", 1000)
+    length = 50_000
+    async with served(tiny, max_length=length) as server:
+        slow = call(server, max_tokens=length, stream=True, seed=4)
+        slow.stop_reading()
+        scheduler = server.scheduler
+        await until(lambda: scheduler.paused)
+        # Others go on, and the paused text does not.
+        assert (await server.complete(prompt="a", max_tokens=5_000)).status == 200
+        assert (scheduler.paused, scheduler.texts) == (1, 1)
+        slow.read_on()
+        answer = await slow.answer()
+    assert answer.texts == [tiny.generate("a", length=length, seed=4, temperature=1.0)]
+
+
+@asynchronous
+async def test_a_slow_reader_can_leave(tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reply, "MAX_PENDING", 1000)
+    async with served(tiny, max_length=ENDLESS) as server:
+        slow = call(server, stream=True, n=2)
+        slow.stop_reading()
+        await until(lambda: server.scheduler.paused == 2)
+        slow.leave()
+        slow.read_on()
+        await server.scheduler.idle()
+
+
+@asynchronous
+async def test_a_long_prompt_does_not_delay_other_texts_until_its_end(tiny: textgen.Model) -> None:
+    async with served(tiny, max_body=10**8) as server:
+        long = call(server, prompt="abcd" * 10**6, max_tokens=1)
+        await until(lambda: server.scheduler.users)
+        assert (await server.complete(prompt="a", max_tokens=100)).status == 200
+        assert not long.task.done()
+        long.leave()

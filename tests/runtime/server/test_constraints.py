@@ -1,0 +1,93 @@
+"""Constraints in requests."""
+
+import asyncio
+import json
+import re
+from typing import Any
+
+import pytest
+import textgen_runtime as textgen
+
+from tests.helpers.served import ENDLESS, OpenCall, asynchronous, served
+
+CONSTRAINTS: list[dict[str, Any]] = [
+    {"match": "[abc]+ (dad|é€)+"},
+    {"choices": ["dad had", "abba", "ж"]},
+    {"match": "(ab|ba)*", "resample": 50},
+    {"match": "[a-d]{3}", "banned": "b", "top_k": 3, "temperature": 0.7},
+]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("constraint", CONSTRAINTS, ids=str)
+@asynchronous
+async def test_constrained_texts_are_those_of_generate(
+    tiny_path: object, constraint: dict[str, Any], stream: bool
+) -> None:
+    model = textgen.load(str(tiny_path))
+    prompts = ["a", "dad ", "é", "b"]
+    async with served(model) as server:
+        answer = await server.complete(prompt=prompts, max_tokens=30, seed=3, stream=stream, **constraint)
+    assert answer.status == 200, answer.body
+    assert answer.texts == model.generate(prompts, length=30, seed=3, **({"temperature": 1.0} | constraint))
+    if "match" in constraint:
+        assert all(re.fullmatch(constraint["match"], text) for text in answer.texts)
+    parts = answer.events if stream else [answer.json]
+    choices = [choice for part in parts for choice in part["choices"] if choice["ending"]]
+    assert len(choices) == 4
+    for choice in choices:
+        assert choice["finish_reason"] == ("length" if choice["ending"] == "length" else "stop")
+
+
+@asynchronous
+async def test_a_text_whose_trials_fail_says_so(tiny_path: object) -> None:
+    async with served(textgen.load(str(tiny_path))) as server:
+        answer = await server.complete(prompt="a", seed=3, match="dadadadada", resample=2)
+    (choice,) = answer.json["choices"]
+    assert (choice["text"], choice["finish_reason"], choice["ending"]) == ("dadadadada", "stop", "masked")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message", "param"),
+    [
+        ({"match": "("}, "", "match"),
+        ({"match": "[x-z]"}, "", "match"),
+        ({"choices": ["abc", "XYZ"]}, "", "choices"),
+        ({"json_schema": {"type": "banana"}}, "", "json_schema"),
+        ({"json_schema": "{"}, "", "json_schema"),
+        ({"json_schema": {"type": "integer"}}, "", "json_schema"),
+        ({"match": "a{50}"}, "the constraint needs a text of at least 50 tokens, but", "max_tokens"),
+    ],
+)
+@asynchronous
+async def test_a_constraint_that_cannot_be_met_is_refused(
+    tiny_path: object, fields: dict[str, Any], message: str, param: str
+) -> None:
+    async with served(textgen.load(str(tiny_path))) as server:
+        answer = await server.complete(prompt="a", **fields)
+    assert answer.status == 400, answer.body
+    error = answer.json["error"]
+    assert message in error["message"]
+    assert "\n" not in error["message"]
+    assert error["param"] == param
+
+
+@asynchronous
+async def test_expensive_expressions_do_not_stop_running_texts(tiny_path: object) -> None:
+    body = json.dumps({"prompt": "a", "max_tokens": ENDLESS, "stream": True}).encode()
+    async with served(textgen.load(str(tiny_path)), max_length=ENDLESS) as server:
+        running = OpenCall(server.app, body)
+        await running.first_text()
+        exploding = [
+            asyncio.create_task(server.complete(prompt="a", match=f"(a|b)*a(a|b){{{size}}}c"))
+            for size in (30, 31, 32)
+        ]
+        events = 0
+        while not all(task.done() for task in exploding):
+            await running.messages.get()
+            events += 1
+        for task in exploding:
+            answer = await task
+            assert (answer.status, answer.json["error"]["param"]) == (400, "match")
+        assert events > 1
+        running.leave()

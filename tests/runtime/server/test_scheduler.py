@@ -1,0 +1,146 @@
+"""The scheduler: errors of single texts, and the length of chunks."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import textgen_runtime as textgen
+from textgen_runtime.engines.base import Generated, Lane
+from textgen_runtime.engines.native import NativeEngine
+from textgen_runtime.server.pace import FIRST_STEPS, MAX_GROWTH, Pace
+from textgen_runtime.server.text import Prompt, Text
+
+from tests.helpers.served import ENDLESS, OpenCall, asynchronous, served
+
+
+def break_texts(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
+    """Let the texts of this length have logits that cannot be sampled."""
+    start = Text.start
+
+    def start_broken(text: Text) -> None:
+        start(text)
+        if text.remaining == length:
+            text.generation.logits = text.generation.logits * float("nan")
+
+    monkeypatch.setattr(Text, "start", start_broken)
+
+
+@asynchronous
+async def test_a_text_that_fails_does_not_stop_the_others(
+    tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import asyncio
+
+    break_texts(monkeypatch, 77)
+    async with served(tiny) as server:
+        requests = [{"prompt": "dad ", "max_tokens": length, "seed": 2} for length in (500, 77, 600)]
+        answers = await asyncio.gather(*(server.complete(**fields) for fields in requests))
+    assert [answer.status for answer in answers] == [200, 500, 200]
+    assert answers[0].texts == [tiny.generate("dad ", length=500, seed=2, temperature=1.0)]
+    assert answers[2].texts == [tiny.generate("dad ", length=600, seed=2, temperature=1.0)]
+    error = answers[1].json["error"]
+    assert error["type"] == "server_error"
+    assert "NaN" in error["message"]
+
+
+@asynchronous
+async def test_a_text_that_fails_ends_its_whole_request(
+    tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = Prompt.feed
+
+    def feed_or_fail(prompt: Prompt) -> bool:
+        if prompt.text == "b":
+            raise textgen.ModelFileError("the graph is broken")
+        return feed(prompt)
+
+    monkeypatch.setattr(Prompt, "feed", feed_or_fail)
+    async with served(tiny, max_length=ENDLESS) as server:
+        answer = await server.complete(prompt=["a", "b"], max_tokens=ENDLESS)
+        stream = await server.complete(prompt=["a", "b"], max_tokens=ENDLESS, stream=True)
+    assert (answer.status, answer.json["error"]["message"]) == (500, "the graph is broken")
+    assert "the graph is broken" in stream.body.decode()
+
+
+@asynchronous
+async def test_a_defect_ends_the_texts_and_not_the_server(
+    tiny_path: object, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = textgen.load(str(tiny_path))
+
+    def fail(*_: Any) -> list[Generated]:
+        raise RuntimeError("a defect")
+
+    async with served(model) as server:
+        with monkeypatch.context() as patch:
+            patch.setattr(NativeEngine, "generate", fail)
+            answer = await server.complete(prompt="a")
+        assert (await server.complete(prompt="a")).status == 200
+    assert (answer.status, answer.json["error"]["message"]) == (500, "the server failed: see its log")
+    assert "a defect" in caplog.text
+
+
+@asynchronous
+async def test_all_texts_are_lanes_of_one_batch(tiny_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = textgen.load(str(tiny_path))
+    lanes: list[int] = []
+    generate = NativeEngine.generate
+
+    def count(engine: NativeEngine, given: Sequence[Lane], *arguments: Any) -> list[Generated]:
+        lanes.append(len(given))
+        return generate(engine, given, *arguments)
+
+    monkeypatch.setattr(NativeEngine, "generate", count)
+    body = json.dumps({"prompt": "a", "max_tokens": ENDLESS, "stream": True}).encode()
+    async with served(model, max_users=4, max_length=ENDLESS) as server:
+        calls = [OpenCall(server.app, body) for _ in range(6)]
+        for call in calls[:4]:
+            await call.first_text()
+        for call in calls:
+            call.leave()
+    assert max(lanes) == 4
+
+
+class FakeEngine:
+    """A machine on which each token of each lane takes the same time."""
+
+    def __init__(self, cost: float) -> None:
+        self.cost = cost
+
+    def run(self, pace: Pace, lanes: int, seconds: float, chunks: int = 30) -> float:
+        """Generate chunks; return how long the last one took."""
+        for _ in range(chunks):
+            tokens = lanes * pace.steps(lanes, seconds)
+            pace.record(tokens, self.cost * tokens)
+        return self.cost * tokens
+
+
+@pytest.mark.parametrize("lanes", [1, 7, 200])
+@pytest.mark.parametrize("cost", [1e-6, 1e-4])
+def test_chunks_take_the_given_time(lanes: int, cost: float) -> None:
+    taken = FakeEngine(cost).run(Pace(), lanes, 0.02)
+    assert taken <= 0.02 or taken == lanes * cost
+    assert taken > 0.02 - lanes * cost * 1.5
+
+
+def test_a_chunk_has_at_least_one_token() -> None:
+    pace = Pace()
+    assert FakeEngine(1.0).run(pace, 200, 0.02) == 200
+    assert pace.steps(200, -1.0) == 1
+
+
+def test_the_first_chunks_are_short_and_grow_gradually() -> None:
+    pace = Pace()
+    assert pace.steps(1, 1.0) == FIRST_STEPS
+    pace.record(FIRST_STEPS, 1e-9)
+    assert pace.steps(1, 1.0) == MAX_GROWTH * FIRST_STEPS
+    assert pace.steps(1, 1.0) == MAX_GROWTH**2 * FIRST_STEPS
+
+
+def test_a_chunk_without_tokens_does_not_change_the_pace() -> None:
+    pace = Pace()
+    FakeEngine(1e-6).run(pace, 10, 0.02)
+    before = pace.steps(10, 0.02)
+    pace.record(0, 5.0)
+    assert pace.steps(10, 0.02) == before
