@@ -89,10 +89,11 @@ static void penalize(const textgen_filter_parameters *parameters, const double *
     const double presence = parameters->presence_penalty;
     size_t i;
     for (i = 0; i < count; i++) {
-        const double penalized = logits[i] > 0.0 ? logits[i] / repetition : logits[i] * repetition;
+        double penalized = logits[i] > 0.0 ? logits[i] / repetition : logits[i] * repetition;
+        /* An overflow would look like a damaged model, or like a forbidden token. */
+        penalized = penalized > DBL_MAX ? DBL_MAX : penalized;
+        penalized = penalized < -DBL_MAX && logits[i] >= -DBL_MAX ? -DBL_MAX : penalized;
         logits[i] = counts[i] > 0.0 ? penalized : logits[i];
-        /* A small repetition penalty can cause an overflow. */
-        logits[i] = logits[i] > DBL_MAX ? DBL_MAX : logits[i];
         scratch[i] = counts[i] * frequency;
     }
     TEXTGEN_ROUND_ARRAY(logits);

@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t, int64_t
 
 from textgen_runtime.model_file.c_model_file cimport textgen_description, textgen_error
-from textgen_runtime.sampling.automata cimport textgen_constraint, textgen_stops
+from textgen_runtime.sampling.c_automata cimport textgen_constraint, textgen_stops
 from textgen_runtime.sampling.c_sampler cimport textgen_sampler
 
 

@@ -1,13 +1,15 @@
 # cython: language_level=3, freethreading_compatible=True
 """Check the guides of lanes, and pass them to the C core.
 
-The C core checks neither the states of a guide nor its vocabulary, so this module checks both.
+The C core checks neither the states of a guide nor its vocabulary, so this module checks both. ``lanes``
+imports this module when the first lane has a guide.
 """
 
 from cpython.number cimport PyNumber_Index
 from libc.stdint cimport INT64_MAX
 
 from .c_core cimport textgen_token_lane
+from .lanes cimport guide_functions
 from textgen_runtime.sampling.automata cimport Constraint, Stops
 
 from .base import Guide
@@ -18,12 +20,6 @@ cdef object new_tuple = tuple.__new__
 
 
 cdef int set_guide(textgen_token_lane *lane, object guide, Py_ssize_t vocabulary) except -1:
-    lane.stops = NULL
-    lane.constraint = NULL
-    lane.stop_state = lane.constraint_state = 0
-    lane.must_end = lane.masked = False
-    if guide is None:
-        return 0
     if not isinstance(guide, Guide):
         raise TypeError(f"the guide of a lane must be a Guide or None, not {type(guide).__name__}")
     stops, stop_state, constraint, constraint_state, must_end, masked = <tuple>guide
@@ -91,11 +87,14 @@ cdef object advanced_guide(object guide, const textgen_token_lane *lane):
     )
 
 
+guide_functions.apply, guide_functions.advance = set_guide, advanced_guide
+
+
 def check_guide(guide, length, Py_ssize_t vocabulary_size):
     """Check the guide of a lane.
 
     Args:
-        guide: The ``Guide``, or None.
+        guide: The ``Guide``.
         length: The length of the lane, 1 or more.
         vocabulary_size: The vocabulary size of the model.
 

@@ -6,6 +6,18 @@ from .c_core cimport textgen_token_lane
 from .lane_samplers cimport LaneSamplers
 
 
+# The functions of guides.pyx, which sets them when it is imported.
+cdef struct GuideFunctions:
+    # Set the stop texts and the constraint of a lane whose length is set. Raises the errors of `check_guide`.
+    # The lane uses the memory of the guide.
+    int (*apply)(textgen_token_lane *lane, object guide, Py_ssize_t vocabulary) except -1
+    # Return a guide with the states of a lane.
+    object (*advance)(object guide, const textgen_token_lane *lane)
+
+
+cdef GuideFunctions guide_functions
+
+
 # The arrays of the state: their names, and the dimensions that all of them share.
 cdef class StateLayout:
     cdef tuple names

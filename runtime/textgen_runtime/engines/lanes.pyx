@@ -13,7 +13,6 @@ from libc.string cimport memset
 
 from textgen_runtime.sampling.buffers cimport FloatArray, array_at, copy_buffer, new_array, new_memory
 from .c_core cimport textgen_token_lane
-from .guides cimport advanced_guide, set_guide
 from .lane_samplers cimport new_lane_samplers
 from textgen_runtime.sampling.reweighting cimport checked
 
@@ -103,6 +102,13 @@ cdef bytearray new_logprobs(textgen_token_lane *lane, int64_t steps):
     return memory
 
 
+cdef int import_guides() except -1:
+    """Set ``guide_functions``. Most programs need no guides, and the automata take long to import."""
+    if guide_functions.apply == NULL:
+        from . import guides  # noqa: F401
+    return 0
+
+
 @cython.final
 cdef class Lanes:
     """The lanes of one call, with copies of all memory that the call may change.
@@ -154,7 +160,12 @@ cdef class Lanes:
         self.logits.append(logits)
         self.states.append(layout.copy_state(state, 1, memory, self.vocabulary, item.state))
         item.logprobs, item.stop_length = NULL, 0
-        set_guide(item, guide, self.vocabulary)
+        item.stops, item.stop_state = NULL, 0
+        item.constraint, item.constraint_state = NULL, 0
+        item.must_end = item.masked = False
+        if guide is not None:
+            import_guides()
+            guide_functions.apply(item, guide, self.vocabulary)
         if logprobs:
             self.logprobs.append(new_logprobs(item, steps))
         return 0
@@ -205,7 +216,7 @@ cdef class Lanes:
                 logprobs = [item.logprobs[j] for j in range(item.generated)]
             _, _, _, _, guide, _ = <tuple>self.lanes[i]
             if guide is not None:
-                guide = advanced_guide(guide, item)
+                guide = guide_functions.advance(guide, item)
             values = (
                 tokens,
                 self.logits[i],
