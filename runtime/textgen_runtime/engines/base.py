@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
     from textgen_runtime.model_file.network import Network
     from textgen_runtime.sampling.automata import Constraint, Stops
+else:
+    # An import would take a millisecond, and so would annotations of a NamedTuple that are strings: typing
+    # compiles them.
+    Constraint = Stops = object
 
 # With the names of state.py, for other rooms to import from here.
 __all__ = [
@@ -92,9 +96,9 @@ class Guide(NamedTuple):
             after which no text can match.
     """
 
-    stops: "Stops | None" = None
+    stops: Stops | None = None
     stop_state: int = 0
-    constraint: "Constraint | None" = None
+    constraint: Constraint | None = None
     constraint_state: int = 0
     must_end: bool = False
     masked: bool = True
