@@ -19,9 +19,9 @@
  *      textgen_filters_init, changed in textgen_filters_accept, and carried over in textgen_filters_replace.
  *   3. The public C API: textgen_sampling (textgen.h), at its end, TEXTGEN_SAMPLING_DEFAULT, the check of its
  *      size (structs.c), and sampling.c, which checks the parameters.
- *   4. The Python runtime (runtime/textgen_runtime), for parameters: sampling/c_sampler.pxd,
- * sampling/filters.*, `initialize` in sampling/filter_block.pyx, sampling/sampler.pyi, sampling/parameters.py
- * and cli/_sampling_arguments.py; for state: sampling/filter_block.* and sampling/filter_state.py.
+ *   4. The Python runtime (runtime/textgen_runtime). For parameters: c_sampler.pxd, filters.*, sampler.pyi,
+ *      parameters.py and `initialize` of filter_block.pyx in sampling/, and cli/_sampling_arguments.py. For
+ *      state: filter_block.* and filter_state.py in sampling/.
  *   5. Tests: tests/core/definitions.h and truncations.c, or penalties.c; the ranges in tests/core/sampling.c.
  */
 #ifndef TEXTGEN_FILTERS_H
@@ -77,8 +77,7 @@ double *textgen_filters_bias(textgen_filters *filters);
 bool textgen_filters_active(const textgen_filter_parameters *parameters);
 bool textgen_penalties_active(const textgen_filter_parameters *parameters);
 
-/* Replace the recent tokens, oldest first. Only the last penalty_window are kept, and none if no penalty is on.
- */
+/* Replace the recent tokens, oldest first. Only the last penalty_window are kept; without a penalty, none. */
 void textgen_filters_set_recent(textgen_filters *filters, const uint32_t *tokens, size_t count);
 
 /* Copy the recent tokens, oldest first, to `tokens`, [recent_count]. Return their number. */

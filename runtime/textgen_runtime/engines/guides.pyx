@@ -87,7 +87,9 @@ cdef object advanced_guide(object guide, const textgen_token_lane *lane):
     )
 
 
-guide_functions.apply, guide_functions.advance = set_guide, advanced_guide
+def provide_guide_functions():
+    """Let ``lanes`` use the functions of this module."""
+    guide_functions.apply, guide_functions.advance = set_guide, advanced_guide
 
 
 def check_guide(guide, length, Py_ssize_t vocabulary_size):

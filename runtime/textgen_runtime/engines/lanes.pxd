@@ -6,7 +6,7 @@ from .c_core cimport textgen_token_lane
 from .lane_samplers cimport LaneSamplers
 
 
-# The functions of guides.pyx, which sets them when it is imported.
+# The functions of guides.pyx. NULL until the first lane has a guide.
 cdef struct GuideFunctions:
     # Set the stop texts and the constraint of a lane whose length is set. Raises the errors of `check_guide`.
     # The lane uses the memory of the guide.

@@ -105,7 +105,9 @@ cdef bytearray new_logprobs(textgen_token_lane *lane, int64_t steps):
 cdef int import_guides() except -1:
     """Set ``guide_functions``. Most programs need no guides, and the automata take long to import."""
     if guide_functions.apply == NULL:
-        from . import guides  # noqa: F401
+        from .guides import provide_guide_functions
+
+        provide_guide_functions()
     return 0
 
 

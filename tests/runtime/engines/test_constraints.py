@@ -196,7 +196,7 @@ def test_a_lane_that_cannot_end_in_time_is_an_error(engine: str) -> None:
 def test_a_constraint_that_leaves_only_banned_tokens_is_an_error(engine: str) -> None:
     table = Table([{3: 1}, {4: 2}, {}], {2})
     lane = lane_of(engine_of(engine), Guide(constraint=table.constraint()), logit_bias={4: -np.inf})
-    with pytest.raises(textgen.SamplingError):
+    with pytest.raises(textgen.SamplingError, match="forbids every token"):
         engine_of(engine).generate([lane], 5)
     # The sampler is not locked.
     assert 0 <= lane.sampler.draw(np.zeros(12)) < 12

@@ -156,9 +156,7 @@ def test_a_bias_multiplies_the_odds() -> None:
     np.testing.assert_allclose(sampler.probabilities([0.0, 0.0]), [0.25, 0.75])
 
 
-@pytest.mark.parametrize(
-    "logits", [[1e300, 0.0, -1e300], [-1e300, -1e308, 1e308], [-1e308, -1e308, -1e308]]
-)
+@pytest.mark.parametrize("logits", [[1e300, 0.0, -1e300], [-1e300, -1e308, 1e308], [-1e308, -1e308, -1e308]])
 @pytest.mark.parametrize(
     "filters",
     [
