@@ -4,14 +4,19 @@ import warnings
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from textgen_runtime.errors import SamplingError, quote
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.sampling.automata import Constraint, Stops
 from textgen_runtime.sampling.filters import Filters
 from textgen_runtime.sampling.parameters import CONSTRAINTS, FILTER_PARAMETERS, Sampling
 from textgen_runtime.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from textgen_runtime.sampling.automata import Constraint, Stops
+else:
+    # Imported on use: most texts need no automata. See engines/base.py.
+    Constraint = Stops = object
 
 
 class Controls(NamedTuple):
@@ -74,6 +79,8 @@ def _normalized_stops(sampling: Sampling, metadata: Metadata) -> list[str]:
 
 @lru_cache(maxsize=16)
 def _compile_stops(texts: tuple[str, ...], tokenizer: Tokenizer) -> Stops:
+    from textgen_runtime.sampling.automata import Stops
+
     return Stops([tokenizer.encode(text) for text in texts], len(tokenizer))
 
 
