@@ -168,6 +168,10 @@ void textgen_generate_tokens(const textgen_network *network, textgen_token_lane 
             drawn = textgen_nanoseconds();
             measurements->sampler_ns += drawn - start;
         }
+        if (!running) {
+            /* The constraints dropped the last tokens. There is no step of the network to run or to measure. */
+            break;
+        }
         features = textgen_forward_features(network, &slots, slots.tokens, running);
         network->kernels->linear(&network->masked_output_layer, features, slots.logits, (ptrdiff_t)running);
         if (measurements) {

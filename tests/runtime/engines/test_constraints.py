@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.engines.base import Guide, Lane
+from textgen_runtime.engines.base import Guide, Lane, Measurements
 
 from tests.helpers.guides import (
     ALL_FILTERS,
@@ -129,6 +129,17 @@ def test_a_dropped_token_reaches_neither_the_network_nor_the_filters(engine: str
         assert lane.sampler.filter_state == again.sampler.filter_state
         assert_states_equal(result.state, expected.state)
         np.testing.assert_array_equal(result.logits, expected.logits)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_dropped_token_has_no_latency(engine: str) -> None:
+    loaded = engine_of(engine)
+    for seed in SEEDS:
+        measured = Measurements(latencies=True)
+        lane = lane_of(loaded, Guide(constraint=SMALL.constraint()), seed=seed, length=30)
+        (result,) = loaded.generate([lane], 30, measured)
+        assert measured.latencies is not None
+        assert len(measured.latencies) == measured.tokens == len(result.tokens)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
