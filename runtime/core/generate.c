@@ -160,6 +160,7 @@ void textgen_generate_tokens(const textgen_network *network, textgen_token_lane 
     }
     for (; running && steps > 0; steps--) {
         if (measurements) {
+            measurements->draws += (int64_t)running;
             measurements->entropy += sum_entropies(network, &slots, lanes, running);
             start = textgen_nanoseconds();
         }

@@ -41,6 +41,7 @@ typedef struct {
 /* Sums over a call. */
 typedef struct {
     int64_t steps;      /* time steps; each is one draw for every running lane */
+    int64_t draws;      /* draws of all lanes, with those of tokens that a constraint forbids */
     int64_t model_ns;   /* time in the network, in nanoseconds */
     int64_t sampler_ns; /* time in the samplers, in nanoseconds */
     double entropy;     /* of the distributions drawn from, in bits, summed over all draws */

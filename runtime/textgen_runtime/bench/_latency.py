@@ -41,8 +41,8 @@ def latency(bench: BenchContext, deadline: Deadline) -> Section:
         if seconds.sum() < bench.seconds:
             notes.append(f"out of time after {seconds.sum():.2g} of {bench.seconds:.2g} seconds: {engine}")
         points = np.percentile(seconds, PERCENTILES)
-        model = measurements.model_seconds / measurements.tokens
-        sampler = measurements.sampler_seconds / measurements.tokens
+        model = measurements.model_seconds / measurements.draws
+        sampler = measurements.sampler_seconds / measurements.draws
         rows.append((engine, [microseconds(value) for value in (*points, model, sampler)]))
         medians = [float(np.median(latencies)) * NANOSECOND for latencies in rounds]
         tails = [float(np.percentile(latencies, PERCENTILES[P99])) * NANOSECOND for latencies in rounds]

@@ -21,7 +21,10 @@ def format_statistics(
     first_text_seconds: float,
     measured: Sequence[tuple[Sampling, Measurements]],
 ) -> list[str]:
-    """Return the report, one line per value. All values are per token.
+    """Return the report, one line per value.
+
+    All values are per draw. Draws of rejected texts, and of tokens that end a text before them, count, too:
+    they took time, and had a distribution.
 
     Args:
         model: The model that generated the texts.
@@ -34,16 +37,16 @@ def format_statistics(
     sums = Measurements()
     for _, measurements in measured:
         sums.merge(measurements)
-    tokens = max(sums.tokens, 1)
+    draws = max(sums.draws, 1)
     seconds = max(sums.model_seconds + sums.sampler_seconds, 1e-9)
-    forward = sums.model_seconds / tokens * MICROSECONDS
-    sampler = sums.sampler_seconds / tokens * MICROSECONDS
+    forward = sums.model_seconds / draws * MICROSECONDS
+    sampler = sums.sampler_seconds / draws * MICROSECONDS
     values = [
         ("engine", model.engine.name),
         ("seed", str(seed)),
         ("load time", f"{load_seconds * MILLISECONDS:.1f} ms"),
         (f"first {unit}", f"{first_text_seconds * MILLISECONDS:.1f} ms after start"),
-        ("throughput", f"{tokens / seconds:,.0f} {unit}s/s"),
+        ("throughput", f"{draws / seconds:,.0f} {unit}s/s"),
         (f"time per {unit}", f"{forward + sampler:.2f} us (model {forward:.2f}, sampler {sampler:.2f})"),
         *(("mean entropy", entropy) for entropy in mean_entropies(measured, unit)),
     ]
@@ -59,7 +62,7 @@ def mean_entropies(measured: Sequence[tuple[Sampling, Measurements]], unit: str)
     """Return the mean entropy of each sampling. A mean over several samplings would describe none of them."""
     several = len(measured) > 1
     return [
-        f"{measurements.entropy_bits / max(measurements.tokens, 1):.3f} bits per {unit}"
+        f"{measurements.entropy_bits / max(measurements.draws, 1):.3f} bits per {unit}"
         + f" at {sampling_heading(sampling).replace(':', '')}" * several
         for sampling, measurements in measured
     ]

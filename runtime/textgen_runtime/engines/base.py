@@ -52,28 +52,28 @@ class Measurements:
     """Sums of times and entropies over generated tokens.
 
     Attributes:
-        tokens: Number of tokens drawn.
+        draws: Number of tokens drawn, with those that a constraint forbade and that are part of no text.
         model_seconds: Time in forward steps.
         sampler_seconds: Time in draws.
-        entropy_bits: Sum of the entropies of the distributions that the tokens were drawn from.
+        entropy_bits: Sum of the entropies of the distributions of all draws, in bits.
         latencies: Nanoseconds of each draw and forward step together, or None if they are not kept.
     """
 
     def __init__(self, *, latencies: bool = False) -> None:
-        self.tokens = 0
+        self.draws = 0
         self.model_seconds = self.sampler_seconds = self.entropy_bits = 0.0
         self.latencies: list[int] | None = [] if latencies else None
 
-    def add(self, tokens: int, model_seconds: float, sampler_seconds: float, entropy_bits: float) -> None:
+    def add(self, draws: int, model_seconds: float, sampler_seconds: float, entropy_bits: float) -> None:
         """Add the measurements of another chunk."""
-        self.tokens += tokens
+        self.draws += draws
         self.model_seconds += model_seconds
         self.sampler_seconds += sampler_seconds
         self.entropy_bits += entropy_bits
 
     def merge(self, other: "Measurements") -> None:
         """Add the sums of another object, such as that of another thread."""
-        self.add(other.tokens, other.model_seconds, other.sampler_seconds, other.entropy_bits)
+        self.add(other.draws, other.model_seconds, other.sampler_seconds, other.entropy_bits)
         if self.latencies is not None:
             self.latencies += other.latencies or []
 

@@ -69,6 +69,7 @@ cdef extern from "generate.h" nogil:
         double *logprobs
     ctypedef struct textgen_measurements:
         int64_t steps
+        int64_t draws
         int64_t model_ns
         int64_t sampler_ns
         double entropy

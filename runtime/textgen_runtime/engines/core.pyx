@@ -269,7 +269,7 @@ cdef class CoreNetwork:
         batch.samplers.raise_copy_error()
         batch.raise_lane_error()
         if measurements is not None:
-            add_measured(measurements, batch.generated(), &measured)
+            add_measured(measurements, &measured)
         return batch.results()
 
     def read_weights(self, Py_ssize_t repeats):
@@ -293,9 +293,11 @@ cdef class CoreNetwork:
         return total
 
 
-cdef int add_measured(object measurements, int64_t tokens, const textgen_measurements *measured) except -1:
+cdef int add_measured(object measurements, const textgen_measurements *measured) except -1:
     """Add the measurements of the C loop to a ``Measurements``."""
-    measurements.add(tokens, 1e-9 * measured.model_ns, 1e-9 * measured.sampler_ns, measured.entropy)
+    measurements.add(
+        measured.draws, 1e-9 * measured.model_ns, 1e-9 * measured.sampler_ns, measured.entropy
+    )
     if measured.latencies != NULL:
         measurements.latencies += [measured.latencies[i] for i in range(measured.steps)]
     return 0

@@ -64,8 +64,6 @@ cdef class Lanes:
     cdef int64_t max_steps(self, int64_t steps) noexcept
     # Raise SamplingError if a lane ended with an error.
     cdef int raise_lane_error(self) except -1
-    # Return the number of generated tokens of all lanes.
-    cdef int64_t generated(self) noexcept
     # Return a list of ``Generated``.
     cdef list results(self)
 

@@ -199,13 +199,6 @@ cdef class Lanes:
                 checked(self.items[i].ending)
         return 0
 
-    cdef int64_t generated(self) noexcept:
-        cdef int64_t total = 0
-        cdef Py_ssize_t i
-        for i in range(self.count):
-            total += self.items[i].generated
-        return total
-
     cdef list results(self):
         cdef textgen_token_lane *item
         cdef Py_ssize_t i, j

@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from textgen_runtime import Model, __version__
 from textgen_runtime.cli.run import main
@@ -73,6 +74,15 @@ def test_statistics_print_the_seed_that_reproduces_the_text(capsys: Captured) ->
     total, *parts = [float(number) for number in re.findall(r"\d+\.\d+", values["time per character"])]
     assert total == pytest.approx(sum(parts), abs=0.02)
     assert 0 < float(values["mean entropy"].split()[0]) < 3.6
+
+
+@pytest.mark.parametrize("engine", ["native", "onnxruntime"])
+def test_the_mean_entropy_includes_the_draws_of_rejected_texts(capsys: Captured, engine: str) -> None:
+    options = ("--choices", "dad", "--resample", "500", "--prompt", "abc", "--seed", "3", "--engine", engine)
+    _, _, err = run(capsys, *options, "--stats", "--temp", "9", "--count", "5")
+    (mean,) = re.findall(r"mean entropy +(\S+) bits per character", err)
+    # At this temperature the 12 characters are nearly equally likely, and nearly all texts are rejected.
+    assert 3.4 < float(mean) < np.log2(12)
 
 
 def test_the_entropy_is_zero_at_temperature_zero(capsys: Captured) -> None:

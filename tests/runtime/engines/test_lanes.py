@@ -63,7 +63,7 @@ def test_measurements_are_summed_over_threads() -> None:
         native = NativeEngine(content_of(59, 16), threads=threads)
         measured = Measurements()
         native.generate(lanes(native, samplers(4), 1), 1, measured)
-        assert measured.tokens == 4
+        assert measured.draws == 4
         assert measured.entropy_bits == pytest.approx(4 * math.log2(59))
         assert measured.model_seconds > 0
         assert measured.sampler_seconds > 0
@@ -79,7 +79,7 @@ def test_latencies_are_kept_only_for_calls_that_succeed(threads: int) -> None:
     assert all(latency > 0 for latency in measured.latencies)
     with pytest.raises(textgen.SamplingError):
         native.generate(lanes(native, samplers(4), 7, np.full(59, np.nan, np.float32)), 7, measured)
-    assert (len(measured.latencies), measured.tokens) == (7 * threads, 28)
+    assert (len(measured.latencies), measured.draws) == (7 * threads, 28)
 
 
 def test_an_error_is_raised_after_all_threads_have_finished() -> None:

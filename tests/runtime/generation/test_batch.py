@@ -153,6 +153,6 @@ def test_measurements_include_all_lanes(tiny: Model) -> None:
         batch.add(start(tiny, number), 10 + number)
     batch.complete()
     assert batch.measurements is not None
-    assert batch.measurements.tokens == 33
+    assert batch.measurements.draws == 33
     assert batch.measurements.latencies
     assert min(batch.measurements.latencies) > 0

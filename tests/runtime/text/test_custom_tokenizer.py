@@ -166,7 +166,7 @@ def test_batch_counts_tokens_and_characters_separately(model: Model) -> None:
     (third,) = batch.advance(4)
     assert (third.tokens, len(third.text), third.ending) == (1, 2, "length")
     assert batch.measurements is not None
-    assert batch.measurements.tokens == 15
+    assert batch.measurements.draws == 15
     assert len(long.finish()) == 1
 
 
