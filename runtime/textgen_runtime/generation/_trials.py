@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from .batch import BatchChunk
-    from .generation import Generation, Snapshot
+    from .generation import Generation
+    from .running_text import Snapshot
 
 
 class Trial(NamedTuple):

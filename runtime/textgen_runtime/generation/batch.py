@@ -11,8 +11,9 @@ from ._trials import Trial
 from .text_progress import TextEnding, text_ending
 
 if TYPE_CHECKING:
-    from .generation import Generation, Snapshot
+    from .generation import Generation
     from .model import Model
+    from .running_text import Snapshot
 
 
 class BatchChunk(NamedTuple):

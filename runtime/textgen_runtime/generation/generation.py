@@ -1,22 +1,21 @@
 """``Generation``: one running text."""
 
 import copy
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from textgen_runtime.engines.base import FloatBuffer, Generated, Lane, Measurements, State, StoredBuffer
-from textgen_runtime.errors import SamplingError
-from textgen_runtime.sampling.filter_state import FilterState
+from textgen_runtime.engines.base import Generated, Measurements, State, StoredBuffer
 from textgen_runtime.sampling.parameters import Sampling, check_type
 from textgen_runtime.sampling.sampler import Sampler
 from textgen_runtime.text.tokenizer import UnknownPolicy
 
 from ._float_copies import copy_floats, copy_state
+from ._forks import fork_sampler
 from .batch import Batch
 from .controls import compile_controls
 from .feeding import feed_in_chunks
-from .text_progress import TextEnding, TextPosition, TextProgress
+from .running_text import RunningText
+from .text_progress import TextEnding, TextPosition
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,25 +29,7 @@ if TYPE_CHECKING:
 STREAM_CHUNK = 64
 
 
-class Snapshot(NamedTuple):
-    """The position of a generation, for rollback.
-
-    Attributes:
-        random_position: The sampler's position in its random stream.
-        filter_state: The state of the sampler's filters, or None.
-        state: The recurrent state.
-        logits: The logits of the next token.
-        progress: The decoder, and the position in the stop texts and the constraint.
-    """
-
-    random_position: int
-    filter_state: FilterState | None
-    state: State
-    logits: FloatBuffer
-    progress: TextProgress
-
-
-class Generation:
+class Generation(RunningText):
     """One running text.
 
     After each call, ``state`` is the state after the text so far, and ``logits`` are the logits of the next
@@ -63,11 +44,8 @@ class Generation:
         keep_logprobs: Whether a ``Batch`` returns the log-probability of each drawn token.
     """
 
-    model: "Model"
-    sampler: Sampler
     prompt: str
     measurements: Measurements | None = None
-    keep_logprobs: bool = False
 
     def __init__(
         self,
@@ -77,7 +55,7 @@ class Generation:
         prompt: str,
         unknown: UnknownPolicy = "error",
     ) -> None:
-        self._initialize(model, sampler, sampling)
+        super().__init__(model, sampler, sampling)
         self._state = model.engine.initial_state()
         self.prompt = self.feed(prompt, unknown)
 
@@ -102,18 +80,12 @@ class Generation:
             position: The position of the original generation in its stop texts and its constraint.
         """
         generation = object.__new__(cls)
-        generation._initialize(model, sampler, sampling)
+        RunningText.__init__(generation, model, sampler, sampling)
         generation.prompt = prompt
         generation._progress.decoder.decode(last.tokens)
         generation._progress.position = position
         generation._logits, generation._state = last.logits, last.state
         return generation
-
-    def _initialize(self, model: "Model", sampler: Sampler, sampling: Sampling) -> None:
-        self.model, self.sampler, self._sampling = model, sampler, sampling
-        self._controls = compile_controls(sampling, model.metadata)
-        sampler.temperature, sampler.filters = sampling.temperature, self._controls.filters
-        self._progress = TextProgress(model.tokenizer.decoder())
 
     @property
     def state(self) -> State:
@@ -148,7 +120,7 @@ class Generation:
     @logits.setter
     def logits(self, value: "ArrayLike") -> None:
         shape = (self.model.engine.vocabulary_size,)
-        self._logits: FloatBuffer = copy_floats(value, shape, "the logits")
+        self._logits = copy_floats(value, shape, "the logits")
 
     @property
     def sampling(self) -> Sampling:
@@ -182,47 +154,6 @@ class Generation:
         of ``take`` return no more text until ``feed`` or another constraint starts a new one.
         """
         return self._progress.position.ending
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the constraint has ended the text, so that no token may follow."""
-        return self._progress.is_complete
-
-    @property
-    def constraint_digest(self) -> str | None:
-        """A hash of the compiled constraint, or None without a constraint."""
-        constraint = self._controls.constraint
-        return None if constraint is None else constraint.digest
-
-    def has_valid_position(self) -> bool:
-        """Whether the position fits the stop texts and the constraint."""
-        return self._progress.is_valid(self._controls)
-
-    def check_length(self, length: int) -> None:
-        """Check that the text can meet its constraint.
-
-        Raises:
-            SamplingError: If no text of at most ``length`` tokens meets the constraint.
-        """
-        constraint = self._controls.constraint
-        if constraint is None or self.is_complete:
-            return
-        needed = constraint.distance(self.position.constraint_state)
-        if needed > length:
-            raise SamplingError(
-                f"the constraint needs a text of at least {needed:,} tokens, but the length is {length:,}: "
-                "use a greater length"
-            )
-
-    @property
-    def position(self) -> TextPosition:
-        """The position in the stop texts and the constraint."""
-        return self._progress.position
-
-    @property
-    def tail(self) -> Sequence[int]:
-        """The last tokens that a new decoder needs to continue the text; see ``TextDecoder.tail``."""
-        return self._progress.decoder.tail
 
     def feed(self, text: str, unknown: UnknownPolicy = "error") -> str:
         """Feed text to the model, as if the model had generated it.
@@ -307,53 +238,6 @@ class Generation:
         batch.add(self, length, finish=finish)
         return batch
 
-    def lane(self, length: int, *, must_end: bool = False, masked: bool = True) -> Lane:
-        """Return the input of ``Engine.generate`` for up to ``length`` tokens.
-
-        Args:
-            length: The maximum number of tokens.
-            must_end: Whether the text must meet its constraint within ``length`` tokens.
-            masked: Whether the constraint masks the logits.
-        """
-        guide = self._progress.guide(self._controls, must_end=must_end, masked=masked)
-        return Lane(self.sampler, self._logits, self._state, length, guide, self.keep_logprobs)
-
-    def accept(self, generated: Generated, ending: TextEnding | None) -> str:
-        """Continue with the result of ``Engine.generate``, and return the text that it adds.
-
-        Args:
-            generated: The result.
-            ending: Why the text ends with this result, or None if it continues.
-        """
-        self._logits, self._state = generated.logits, generated.state
-        return self._progress.accept(generated, ending, keep_stop=self._sampling.keep_stop)
-
-    def snapshot(self) -> Snapshot:
-        """Return the current position, for ``restore``. It does not include the text so far."""
-        sampler = self.sampler
-        progress = self._progress.copy()
-        return Snapshot(sampler.position, sampler.filter_state, self._state, self._logits, progress)
-
-    def restore(self, snapshot: Snapshot, *, random_numbers: bool = True) -> None:
-        """Return to the position of a snapshot. A snapshot can be restored more than once.
-
-        Args:
-            snapshot: The snapshot.
-            random_numbers: Whether to draw the same random numbers again.
-        """
-        if random_numbers:
-            self.sampler.position = snapshot.random_position
-        self.sampler.filter_state = snapshot.filter_state
-        self._state, self._logits = snapshot.state, snapshot.logits
-        self._progress = snapshot.progress.copy()
-
-    def masked_logits(self) -> FloatBuffer:
-        """Return the logits of the next token, with the mask of the constraint. They must not be changed."""
-        constraint = self._controls.constraint
-        if constraint is None:
-            return self._logits
-        return constraint.mask(self._logits, self.position.constraint_state, sys.maxsize)
-
     def top(self, count: int = 10) -> "list[NextToken]":
         """Return the likeliest next tokens. Imports numpy.
 
@@ -414,18 +298,3 @@ class Generation:
         attributes = {name: self.__dict__[name] for name in names if name in self.__dict__}
         parts = (self.model, self.sampler, self.sampling, self.prompt, last, self.position)
         return Generation.from_parts, parts, attributes or None
-
-
-def fork_sampler(sampler: Sampler, number: int) -> Sampler:
-    """Return a sampler with the same parameters and filter state, and other random numbers.
-
-    Its seed is a hash of the position of the original and the number of the fork, so that forks of forks are
-    independent, too. A further substream of the original seed could be that of another text.
-    """
-    import hashlib
-
-    origin = f"{sampler.seed} {sampler.substream} {sampler.position} {number}"
-    seed = int.from_bytes(hashlib.sha256(origin.encode()).digest()[:16], "little")
-    fork = Sampler(sampler.temperature, seed)
-    fork.filters, fork.filter_state = sampler.filters, sampler.filter_state
-    return fork

@@ -2,26 +2,22 @@
 
 import os
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, Unpack, overload
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Unpack, overload
 
-from textgen_runtime.engines.base import Engine
 from textgen_runtime.errors import PromptError
-from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.sampling.parameters import Sampling, SamplingOptions, choose_sampling
 from textgen_runtime.sampling.sampler import Sampler
-from textgen_runtime.text.tokenizer import Tokenizer, UnknownPolicy
+from textgen_runtime.text.tokenizer import UnknownPolicy
 
 from .batch import Batch
 from .generation import Generation
+from .model_identity import ModelIdentity
 
 if TYPE_CHECKING:
     from .completion import Completion
 
 DEFAULT_LENGTH = 400
-
-# A function that recreates the model, and its arguments: the value of ``__reduce__``.
-Reconstructor: TypeAlias = "tuple[Callable[..., Model], tuple[Any, ...]]"
 
 
 def fresh_seed() -> int:
@@ -29,7 +25,7 @@ def fresh_seed() -> int:
     return int.from_bytes(os.urandom(4), "little")
 
 
-class Model:
+class Model(ModelIdentity):
     """A loaded model. It is immutable, so threads can share it.
 
     Two models are equal if their engines, files and metadata are equal. They then generate the same text.
@@ -49,95 +45,7 @@ class Model:
         metadata: The tokenizer, the normalization, the prompts and the provenance.
     """
 
-    __slots__ = ("__weakref__", "_content", "_reconstructor", "_sha256", "engine", "metadata")
-
-    engine: Engine
-    metadata: Metadata
-    _content: bytes
-    _reconstructor: "Reconstructor | None"
-    _sha256: str
-
-    def __init__(
-        self, engine: Engine, metadata: Metadata, content: bytes, reconstructor: "Reconstructor | None" = None
-    ) -> None:
-        attributes = {
-            "engine": engine,
-            "metadata": metadata,
-            "_content": content,
-            "_reconstructor": reconstructor,
-        }
-        for name, value in attributes.items():
-            object.__setattr__(self, name, value)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a model is immutable: cannot set {name}")
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"a model is immutable: cannot delete {name}")
-
-    def __repr__(self) -> str:
-        return f"<Model {self.sha256[:8]}, {self.engine.name}>"
-
-    @property
-    def sha256(self) -> str:
-        """The SHA-256 of the model file, in hexadecimal."""
-        # Computed on first use: most programs do not need it, and importing hashlib takes milliseconds.
-        try:
-            return self._sha256
-        except AttributeError:
-            import hashlib
-
-            object.__setattr__(self, "_sha256", hashlib.sha256(self._content).hexdigest())
-            return self._sha256
-
-    def with_metadata(self, metadata: Metadata) -> "Model":
-        """Return a model with the same network and other metadata. The new model cannot be pickled."""
-        return Model(self.engine, metadata, self._content)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Model):
-            return NotImplemented
-        if self is other:
-            return True
-        return (self.engine.name, self.metadata, self._content) == (
-            other.engine.name,
-            other.metadata,
-            other._content,
-        )
-
-    def __hash__(self) -> int:
-        return hash((self.sha256, self.engine.name))
-
-    def __copy__(self) -> "Model":
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Model":
-        return self
-
-    def __reduce__(self) -> "Reconstructor":
-        if self._reconstructor is None:
-            raise TypeError(
-                "cannot pickle a model from Model() or with_metadata(): pickle the result of load()"
-            )
-        return self._reconstructor
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """The tokenizer of the model."""
-        return self.metadata.tokenizer
-
-    @property
-    def prompts(self) -> tuple[str, ...]:
-        """Excerpts from the corpus, for generation without a prompt.
-
-        Without a prompt, ``start`` continues the excerpt with index ``(seed + substream) % len(prompts)``.
-        """
-        return self.metadata.prompts
-
-    @property
-    def training(self) -> Mapping[str, Any]:
-        """The provenance of the model: corpus, split, loss, recipe, versions and date."""
-        return self.metadata.training
+    __slots__ = ()
 
     def start(
         self,

@@ -1,0 +1,111 @@
+"""``ModelIdentity``: the parts of a loaded model, and its equality, hash, copies and pickles."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+from textgen_runtime.engines.base import Engine
+from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from .model import Model
+
+# A function that recreates the model, and its arguments: the value of ``__reduce__``.
+Reconstructor: TypeAlias = "tuple[Callable[..., Model], tuple[Any, ...]]"
+
+
+class ModelIdentity:
+    """The immutable parts of a loaded model. ``Model`` adds the methods that generate text.
+
+    Arguments and attributes are those of ``Model``.
+    """
+
+    __slots__ = ("__weakref__", "_content", "_reconstructor", "_sha256", "engine", "metadata")
+
+    engine: Engine
+    metadata: Metadata
+    _content: bytes
+    _reconstructor: "Reconstructor | None"
+    _sha256: str
+
+    def __init__(
+        self, engine: Engine, metadata: Metadata, content: bytes, reconstructor: "Reconstructor | None" = None
+    ) -> None:
+        attributes = {
+            "engine": engine,
+            "metadata": metadata,
+            "_content": content,
+            "_reconstructor": reconstructor,
+        }
+        for name, value in attributes.items():
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a model is immutable: cannot set {name}")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a model is immutable: cannot delete {name}")
+
+    def __repr__(self) -> str:
+        return f"<Model {self.sha256[:8]}, {self.engine.name}>"
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the model file, in hexadecimal."""
+        # Computed on first use: most programs do not need it, and importing hashlib takes milliseconds.
+        try:
+            return self._sha256
+        except AttributeError:
+            import hashlib
+
+            object.__setattr__(self, "_sha256", hashlib.sha256(self._content).hexdigest())
+            return self._sha256
+
+    def with_metadata(self, metadata: Metadata) -> Self:
+        """Return a model with the same network and other metadata. The new model cannot be pickled."""
+        return type(self)(self.engine, metadata, self._content)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ModelIdentity):
+            return NotImplemented
+        if self is other:
+            return True
+        return (self.engine.name, self.metadata, self._content) == (
+            other.engine.name,
+            other.metadata,
+            other._content,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.sha256, self.engine.name))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __reduce__(self) -> "Reconstructor":
+        if self._reconstructor is None:
+            raise TypeError(
+                "cannot pickle a model from Model() or with_metadata(): pickle the result of load()"
+            )
+        return self._reconstructor
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of the model."""
+        return self.metadata.tokenizer
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """Excerpts from the corpus, for generation without a prompt.
+
+        Without a prompt, ``start`` continues the excerpt with index ``(seed + substream) % len(prompts)``.
+        """
+        return self.metadata.prompts
+
+    @property
+    def training(self) -> Mapping[str, Any]:
+        """The provenance of the model: corpus, split, loss, recipe, versions and date."""
+        return self.metadata.training
