@@ -96,10 +96,5 @@ def _compare(
 
 def _describe(sampling: Sampling) -> str:
     """Return the parameters that are not at their defaults, besides the temperature; may be empty."""
-    defaults = Sampling().as_dict()
-    changed = [
-        f"{name}={value!r}"
-        for name, value in sampling.as_dict().items()
-        if name != "temperature" and value != defaults[name]
-    ]
+    changed = [f"{name}={value!r}" for name, value in sampling.changed().items() if name != "temperature"]
     return f"with {', '.join(changed)}" if changed else ""

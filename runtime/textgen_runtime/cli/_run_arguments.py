@@ -64,7 +64,7 @@ def parser() -> CommandParser:
         metavar="N",
         type=whole_number(1),
         default=DEFAULT_LENGTH,
-        help=f"number of tokens to generate; a token is usually one character (default: {DEFAULT_LENGTH})",
+        help=f"maximum number of tokens of a text; a token is usually one character (default: {DEFAULT_LENGTH})",
     )
     _add_prompts(command)
     command.add_argument(
@@ -163,5 +163,5 @@ def _add_many_texts(command: argparse.ArgumentParser) -> None:
     form.add_argument(
         "--json",
         action="store_true",
-        help="print each text as one line of JSON, with its prompt, seed, sampling and length",
+        help="print each text as one line of JSON, with its prompt, seed, sampling and ending",
     )

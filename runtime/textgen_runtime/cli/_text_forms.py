@@ -139,7 +139,7 @@ class JsonLines:
     def content(self, text: PendingText) -> str:
         if text.series.sampling is not self._sampling:
             self._sampling = text.series.sampling
-            self._parameters = _parameters(self._sampling)
+            self._parameters = self._sampling.changed()
         sampler, content = text.generation.sampler, text.take()
         is_character_level = text.series.request.model.tokenizer.level == CHARACTER
         characters = text.tokens if is_character_level else len(content)
@@ -154,13 +154,3 @@ class JsonLines:
             "bits_per_character": text.nats * BITS_PER_NAT / characters if characters else None,
         }
         return to_json(values, ascii_only=False).translate(JSON_ESCAPES)
-
-
-def _parameters(sampling: Sampling) -> dict[str, Any]:
-    """Return the temperature, and the other parameters that differ from their defaults."""
-    defaults = Sampling().as_dict()
-    return {
-        name: value
-        for name, value in sampling.as_dict().items()
-        if name == "temperature" or value != defaults[name]
-    }
