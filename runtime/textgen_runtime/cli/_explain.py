@@ -10,8 +10,6 @@ from textgen_runtime.generation.model import Model
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.console import terminal_columns
 
-from ._sampling_arguments import samplings
-
 if TYPE_CHECKING:
     from textgen_runtime.scoring.temperatures import TemperatureComparison
 
@@ -27,7 +25,9 @@ def plot_path(text: str) -> str:
     return text
 
 
-def explain(arguments: argparse.Namespace, model: Model, prompt: str | None, prog: str) -> int:
+def explain(
+    arguments: argparse.Namespace, sampling: Sampling, model: Model, prompt: str | None, prog: str
+) -> int:
     """Write the figure and print the chart, whichever the options request; return the exit code.
 
     Raises:
@@ -35,24 +35,26 @@ def explain(arguments: argparse.Namespace, model: Model, prompt: str | None, pro
         PromptError: As for ``Model.start``.
     """
     if arguments.plot:
-        _write_figure(arguments, model, prompt, prog)
+        _write_figure(arguments, sampling, model, prompt, prog)
     if arguments.explain:
-        _print_chart(arguments, model, prompt)
+        _print_chart(arguments, sampling, model, prompt)
     return 0
 
 
-def _print_chart(arguments: argparse.Namespace, model: Model, prompt: str | None) -> None:
+def _print_chart(arguments: argparse.Namespace, sampling: Sampling, model: Model, prompt: str | None) -> None:
     from textgen_runtime.scoring.temperatures import TEMPERATURES
 
     from ._temperature_chart import format_chart
 
-    comparison = _compare(arguments, model, prompt, TEMPERATURES)
-    settings = _describe(samplings(arguments)[0])
+    comparison = _compare(arguments, sampling, model, prompt, TEMPERATURES)
+    settings = _describe(sampling)
     lines = format_chart(comparison, settings, terminal_columns(), sys.stdout.encoding)
     sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
-def _write_figure(arguments: argparse.Namespace, model: Model, prompt: str | None, prog: str) -> None:
+def _write_figure(
+    arguments: argparse.Namespace, sampling: Sampling, model: Model, prompt: str | None, prog: str
+) -> None:
     from importlib.util import find_spec
     from pathlib import Path
 
@@ -74,12 +76,16 @@ def _write_figure(arguments: argparse.Namespace, model: Model, prompt: str | Non
         )
     path = Path(arguments.plot)
     check_output("--plot", path, "figure", prog, is_temperature_plot)
-    figure = plot_temperatures(_compare(arguments, model, prompt, PLOTTED_TEMPERATURES))
+    figure = plot_temperatures(_compare(arguments, sampling, model, prompt, PLOTTED_TEMPERATURES))
     write_output(path, render(figure, path.suffix))
 
 
 def _compare(
-    arguments: argparse.Namespace, model: Model, prompt: str | None, default: Sequence[float]
+    arguments: argparse.Namespace,
+    sampling: Sampling,
+    model: Model,
+    prompt: str | None,
+    default: Sequence[float],
 ) -> "TemperatureComparison":
     from textgen_runtime.scoring.temperatures import compare_temperatures
 
@@ -90,7 +96,7 @@ def _compare(
         # The seed selects the prompt if there is none. The same command shows the same distributions.
         seed=arguments.seed or 0,
         unknown=arguments.unknown,
-        sampling=samplings(arguments)[0],
+        sampling=sampling,
     )
 
 

@@ -4,10 +4,11 @@ import argparse
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from textgen_runtime.errors import TextgenError
 from textgen_runtime.generation.model import Model
+from textgen_runtime.sampling.parameters import Sampling
 
 from ._interactive_commands import COMMANDS, LineError, parse_line
 from ._interactive_console import Console
@@ -16,7 +17,8 @@ from ._interactive_pipe import Pipe
 from ._interactive_session import Session
 from ._interactive_settings import SESSION_OPTIONS, find_settings, sampling_actions
 from ._interactive_steps import Addition
-from ._sampling_arguments import samplings, without_impossible_stops
+from ._run_arguments import parser
+from ._sampling_arguments import without_impossible_stops
 from .command import EXIT_FAILED
 from .parser import CommandParser
 
@@ -30,15 +32,19 @@ WELCOME = (
 
 
 def interact(
-    command: CommandParser, arguments: argparse.Namespace, model: Model, prompt: str | None, seed: int
+    arguments: argparse.Namespace,
+    samplings: Sequence[Sampling],
+    model: Model,
+    prompt: str | None,
+    seed: int,
 ) -> int:
     """Carry out lines from standard input until its end.
 
     On a terminal, lines can be edited, and Ctrl-C stops only the current text.
 
     Args:
-        command: The argument parser of the command.
         arguments: The parsed arguments.
+        samplings: The selected samplings. A session uses exactly one.
         model: The model.
         prompt: The text to continue before the first line, or None.
         seed: The seed of the random numbers.
@@ -46,9 +52,10 @@ def interact(
     Returns:
         The exit code: 0, or 1 if a line from a pipe could not be carried out.
     """
-    check_options(command, arguments)
+    command = parser()
+    check_options(command, arguments, samplings)
     settings = find_settings(command)
-    (sampling,) = samplings(arguments)
+    (sampling,) = samplings
     session = Session(model, without_impossible_stops(command.prog, model, sampling), seed)
     for name in SESSION_OPTIONS:
         setattr(session, name, getattr(arguments, name) if name != "seed" else seed)
@@ -106,9 +113,11 @@ def open_console(prog: str, settings: list[str], *, echo: bool) -> Console:
     return Terminal(Editor(History(history_path()), [f"/{name}" for name in commands]), echo=echo)
 
 
-def check_options(command: CommandParser, arguments: argparse.Namespace) -> None:
+def check_options(
+    command: CommandParser, arguments: argparse.Namespace, samplings: Sequence[Sampling]
+) -> None:
     """End with a usage error if an option has no meaning in a session."""
-    if len(samplings(arguments)) != 1:
+    if len(samplings) != 1:
         command.error("--interactive uses one value of each sampling option: change it in the session")
     known = {*OPTIONS, *(action.dest for action in sampling_actions())}
     for action in command._actions:  # noqa: SLF001 (argparse has no public list)

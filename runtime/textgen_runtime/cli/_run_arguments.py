@@ -3,12 +3,14 @@
 import argparse
 from collections.abc import Sequence
 
+from textgen_runtime.errors import SamplingError
 from textgen_runtime.generation.model import DEFAULT_LENGTH
+from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.text_files import STANDARD_INPUT
 
 from ._bundled_list import list_models
 from ._explain import plot_path
-from ._sampling_arguments import add_sampling
+from ._sampling_arguments import add_sampling, samplings
 from ._selection import MAX_REJECTED_IN_A_ROW
 from .parser import (
     MAX_SEED,
@@ -24,6 +26,9 @@ from .parser import (
 )
 
 PROG = "textgen-run"
+
+# Options that are about generated texts alone.
+TEXT_OPTIONS = ("--count", "--unique", "--novel", "--separator", "--json", "--stats")
 
 EXAMPLES = """\
 examples:
@@ -41,12 +46,31 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse and check the arguments. Invalid arguments exit with a usage error."""
     command = parser()
     arguments = command.parse_args(argv)
-    sources = (arguments.prompt_file, arguments.prompts, arguments.novel)
-    if sources.count(STANDARD_INPUT) > 1:
+    sources = (arguments.prompt_file, arguments.prompts, arguments.novel, arguments.json_schema)
+    if sources.count(STANDARD_INPUT) + arguments.interactive > 1:
         command.error(f"standard input ({STANDARD_INPUT}) can be read only once")
-    if arguments.prompts is not None and (arguments.explain or arguments.plot):
-        command.error("--explain and --plot show one prompt: use --prompt in place of --prompts")
+    if arguments.explain or arguments.plot:
+        if arguments.prompts is not None:
+            command.error("--explain and --plot show one prompt: use --prompt in place of --prompts")
+        for option in TEXT_OPTIONS:
+            name = option.removeprefix("--")
+            if getattr(arguments, name) != command.get_default(name):
+                command.error(f"{option} has no effect with --explain and --plot: omit it")
     return arguments
+
+
+def read_samplings(arguments: argparse.Namespace) -> Sequence[Sampling]:
+    """Return the selected samplings, one per temperature.
+
+    Parameters that contradict each other exit with a usage error.
+
+    Raises:
+        TextFileError: If the file of the JSON schema cannot be read.
+    """
+    try:
+        return samplings(arguments)
+    except SamplingError as error:
+        parser().error(str(error))
 
 
 def parser() -> CommandParser:
@@ -64,7 +88,8 @@ def parser() -> CommandParser:
         metavar="N",
         type=whole_number(1),
         default=DEFAULT_LENGTH,
-        help=f"maximum number of tokens of a text; a token is usually one character (default: {DEFAULT_LENGTH})",
+        help="maximum number of tokens to generate; a token is usually one character "
+        f"(default: {DEFAULT_LENGTH})",
     )
     _add_prompts(command)
     command.add_argument(

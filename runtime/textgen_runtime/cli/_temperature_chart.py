@@ -63,7 +63,8 @@ def _table(comparison: TemperatureComparison, bar: int, encoding: str) -> list[t
     names = [_encodable(symbol_name(symbol), encoding) for symbol in symbols[:shown]]
     shares = probabilities[:, :shown].T
     if shown < len(symbols):
-        names.append(f"{len(symbols) - shown:,} others")
+        others = f"{len(symbols) - shown} others"
+        names.append(others if len(others) <= LABEL_WIDTH else "others")
         shares = np.vstack([shares, probabilities[:, shown:].sum(axis=1)])
     glyphs = _glyphs(encoding)
     largest = float(shares.max())

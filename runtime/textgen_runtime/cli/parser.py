@@ -19,6 +19,9 @@ MAX_SEED = 2**128 - 1
 
 MODEL_HELP = "a model file, a folder with a model.onnx, or the name of a bundled model (textgen-run --list)"
 
+# The end of argparse's message for an option without a value, and for a value that looks like an option.
+EXPECTED_ONE = ": expected one argument"
+
 MAX_USAGE_ERROR = 400
 
 
@@ -59,6 +62,9 @@ class CommandParser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
+        if message.endswith(EXPECTED_ONE):
+            option = message.removeprefix("argument ").removesuffix(EXPECTED_ONE).split("/")[-1]
+            message += f"; if it begins with a hyphen, write {option}=..."
         # argparse repeats invalid arguments, which can be very long.
         message = shorten(message, MAX_USAGE_ERROR)
         self.exit(EXIT_USAGE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")

@@ -15,8 +15,8 @@ from textgen_runtime.system.console import print_diagnostic, write_stderr
 from ._drawing import Drawing
 from ._explain import explain
 from ._prompts import check_prompts, read_prompts
-from ._run_arguments import PROG, parse, parser
-from ._sampling_arguments import samplings, without_impossible_stops
+from ._run_arguments import PROG, parse, parser, read_samplings
+from ._sampling_arguments import without_impossible_stops
 from ._selection import make_selection
 from ._series import Request, Series
 from ._statistics import format_statistics, format_value
@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def generate(arguments: argparse.Namespace, start: float) -> int:
     """Generate and write the requested texts; return the exit code."""
+    chosen = read_samplings(arguments)
     prompts = read_prompts(arguments)
     seed = fresh_seed() if arguments.seed is None else arguments.seed
     before = perf_counter()
@@ -50,13 +51,11 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
         # Most runs are not interactive, and the modules take milliseconds to import.
         from ._interactive import interact
 
-        return interact(parser(), arguments, model, prompts.texts[0], seed)
+        return interact(arguments, chosen, model, prompts.texts[0], seed)
     check_prompts(PROG, model, prompts, arguments.unknown)
     if arguments.explain or arguments.plot:
-        return explain(arguments, model, prompts.texts[0], PROG)
+        return explain(arguments, chosen[0], model, prompts.texts[0], PROG)
     selection = make_selection(arguments, model)
-
-    chosen = samplings(arguments)
     # All samplings have the same stop texts, so one warning is enough.
     stop = without_impossible_stops(PROG, model, chosen[0]).stop
     chosen = [sampling.replace(stop=stop) for sampling in chosen]

@@ -117,7 +117,8 @@ def _bias_tokens(sampling: Sampling, tokenizer: Tokenizer) -> dict[int, float]:
     missing = [symbol for symbol, _ in sampling.logit_bias if symbol not in tokens]
     if missing:
         raise SamplingError(
-            f"logit_bias has characters outside the model's vocabulary: {quote(', '.join(missing))}"
+            f"logit_bias has characters outside the model's vocabulary: {quote(', '.join(missing))}: "
+            "omit them"
         )
     return {tokens[symbol]: bias for symbol, bias in sampling.logit_bias}
 
@@ -130,5 +131,7 @@ def _banned_tokens(sampling: Sampling, tokenizer: Tokenizer) -> AbstractSet[int]
     allowed: Iterable[str] = tokens if sampling.allowed is None else sampling.allowed
     left = {tokens[symbol] for symbol in {*allowed} - {*sampling.banned} if symbol in tokens}
     if not left:
-        raise SamplingError("allowed and banned leave no character of the model's vocabulary")
+        raise SamplingError(
+            "allowed and banned leave no character of the model's vocabulary: allow more, or ban fewer"
+        )
     return frozenset(tokens.values()) - left

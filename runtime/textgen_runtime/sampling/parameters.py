@@ -186,9 +186,9 @@ class Sampling:
         if "" in self.stop:
             raise SamplingError("a stop text must not be empty")
         if self.allowed == ():
-            raise SamplingError("allowed must have at least one character: None permits all")
+            raise SamplingError("allowed must have at least one character: omit it to permit all")
         if self.choices == ():
-            raise SamplingError("choices must have at least one text: None permits all texts")
+            raise SamplingError("choices must have at least one text: omit it to permit all")
         constraints = [name for name in CONSTRAINTS if getattr(self, name) is not None]
         if len(constraints) > 1:
             raise SamplingError(

@@ -1,5 +1,6 @@
 """``textgen-run --explain`` and ``--plot``: the chart, the figure, and their errors."""
 
+import io
 import re
 from pathlib import Path
 
@@ -84,6 +85,37 @@ def test_an_encoding_without_blocks_has_plain_bars() -> None:
     assert all(line.isascii() for line in lines)
     assert "          e  ################   90%  ####               25%" in lines
     assert "     \\u4e2d                      0%  ##                 12%" in lines
+
+
+@pytest.mark.parametrize(
+    ("symbols", "label"), [(112, "100 others"), (9_000, "8988 others"), (20_000, "others")]
+)
+def test_the_label_of_many_other_symbols_is_complete(symbols: int, label: str) -> None:
+    probabilities = np.full((1, symbols), 1 / symbols)
+    many = TemperatureComparison("a", "character", "a" * symbols, (1.0,), probabilities, probabilities[0])
+    lines = format_chart(many, "", 60, "utf-8")
+    assert any(line.startswith(f"{label:>11}  ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--json",), ("--count", "2"), ("--separator", "x"), ("--stats",), ("--unique",), ("--novel", "x")],
+)
+@pytest.mark.parametrize("mode", [("--explain",), ("--plot", "x.png")])
+def test_options_of_generated_texts_are_wrong_usage(
+    capsys: Captured, mode: tuple[str, ...], options: tuple[str, ...]
+) -> None:
+    code, out, err = run(capsys, *mode, *options)
+    assert (code, out) == (2, "")
+    assert f"{options[0]} has no effect with --explain and --plot: omit it" in err
+
+
+def test_a_schema_from_standard_input_is_read_once(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"enum": [17]}')))
+    code, out, _ = run_here(main, capsys, "nietzsche", "--explain", "--json-schema", "-")
+    assert code == 0
+    assert """with json_schema='{"enum": [17]}'""" in out
+    assert re.search("1  .* 100%", out)
 
 
 def test_a_single_remaining_symbol_has_its_own_row() -> None:

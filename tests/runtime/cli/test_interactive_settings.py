@@ -220,7 +220,7 @@ def test_a_new_sampling_option_is_a_setting(session: Session, monkeypatch: pytes
 
 
 def test_descriptions_come_from_the_help_texts() -> None:
-    assert SETTINGS["length"].description == ("length", "N", "number of tokens to generate")
+    assert SETTINGS["length"].description == ("length", "N", "maximum number of tokens to generate")
     assert SETTINGS["unknown"].description.usage == "/unknown error|skip"
     assert SETTINGS["lowercase"].description.usage == "/lowercase on|off"
     assert SETTINGS["stop"].description.usage == "/stop TEXT ..."

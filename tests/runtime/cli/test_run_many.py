@@ -115,6 +115,9 @@ def test_lowercase_converts_all_prompts(capsys: Captured, tmp_path: Path) -> Non
     [
         ("--prompts", "-", "--novel", "-"),
         ("--prompt-file", "-", "--novel", "-"),
+        ("--json-schema", "-", "--prompts", "-"),
+        ("--json-schema", "-", "--interactive"),
+        ("--prompt-file", "-", "--interactive"),
     ],
 )
 def test_standard_input_can_be_read_only_once(capsys: Captured, options: Sequence[str]) -> None:
