@@ -1,12 +1,13 @@
 """Converts the characters and texts of a ``Sampling`` to the tokens of a model."""
 
+import sys
 import warnings
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from textgen_runtime.errors import SamplingError, quote
+from textgen_runtime.errors import ConstraintError, SamplingError, quote
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.sampling.filters import Filters
 from textgen_runtime.sampling.parameters import CONSTRAINTS, FILTER_PARAMETERS, Sampling
@@ -52,10 +53,19 @@ def compile_controls(sampling: Sampling, metadata: Metadata) -> Controls:
 
 def _stops(sampling: Sampling, metadata: Metadata) -> Stops | None:
     for text in impossible_stops(sampling, metadata):
-        warnings.warn(impossible_stop_message(text), stacklevel=2)
+        warnings.warn(impossible_stop_message(text), stacklevel=_levels_to_caller())
     stops = _normalized_stops(sampling, metadata)
     possible = tuple(stop for stop in stops if metadata.tokenizer.can_encode(stop))
     return _compile_stops(possible, metadata.tokenizer) if possible else None
+
+
+def _levels_to_caller() -> int:
+    """Return the ``stacklevel`` of the calling function with which a warning names the code of the user."""
+    package = __name__.partition(".")[0]
+    frame, level = sys._getframe(1), 1  # noqa: SLF001 (documented, in spite of its name)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def impossible_stop_message(text: str) -> str:
@@ -100,10 +110,14 @@ def _compile_constraint(
     if sampling.choices is not None:
         choices = tuple(metadata.normalization.apply(text) for text in sampling.choices)
         return compile_choices(choices, tokenizer.symbols, excluded)
-    expression = sampling.match
-    if expression is None:
-        expression = schema_to_regex(sampling.json_schema or "")
-    return compile_regex(expression, tokenizer.symbols, excluded)
+    if sampling.match is not None:
+        return compile_regex(sampling.match, tokenizer.symbols, excluded)
+    expression = schema_to_regex(sampling.json_schema or "")
+    try:
+        return compile_regex(expression, tokenizer.symbols, excluded)
+    except ConstraintError as error:
+        # The user has not written the expression of the message.
+        raise ConstraintError(f"the JSON schema, as an expression: {error}") from None
 
 
 def _tokens_by_symbol(tokenizer: Tokenizer) -> dict[str, int]:

@@ -7,12 +7,20 @@ and need no change. ``generation/controls.py`` converts the characters of a ``Sa
 model.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict, Unpack
 
 from textgen_runtime.errors import SamplingError, quote
 
+from ._parameter_checks import (
+    check_number,
+    checked_biases,
+    checked_choices,
+    checked_text,
+    checked_texts,
+    is_finite,
+    schema_text,
+)
 from .filters import Filters
 
 DEFAULT_TEMPERATURE = 0.5
@@ -56,6 +64,7 @@ class SamplingOptions(FilterOptions, total=False):
     resample: int
 
 
+INTEGERS = ("top_k", "penalty_window")
 FILTER_PARAMETERS = tuple(FilterOptions.__annotations__)
 
 
@@ -158,23 +167,26 @@ class Sampling:
         resample: int = 0,
         **filters: Unpack[FilterOptions],
     ) -> None:
-        if not (_is_finite(temperature) and temperature >= 0):
+        check_number(temperature, "temperature")
+        if not (is_finite(temperature) and temperature >= 0):
             raise SamplingError(f"temperature must be a finite number, 0 or more, not {quote(temperature)}")
         unknown = set(filters) - set(FILTER_PARAMETERS)
         if unknown:
             raise TypeError(f"Sampling has no parameter {', '.join(sorted(unknown))}")
+        for name, value in filters.items():
+            check_number(value, name, integer=name in INTEGERS)
         checked = Filters(**filters)
         values: dict[str, Any] = {
             "temperature": float(temperature),
             **{name: getattr(checked, name) for name in FILTER_PARAMETERS},
-            "logit_bias": _biases(logit_bias),
-            "allowed": None if allowed is None else _texts(allowed, "allowed"),
-            "banned": _texts(banned, "banned"),
-            "stop": _texts((stop,) if isinstance(stop, str) else stop, "stop"),
+            "logit_bias": checked_biases(logit_bias, MAX_LOGIT_BIAS),
+            "allowed": None if allowed is None else checked_texts(allowed, "allowed"),
+            "banned": checked_texts(banned, "banned"),
+            "stop": checked_texts((stop,) if isinstance(stop, str) else stop, "stop"),
             "keep_stop": bool(keep_stop),
-            "match": _optional_text(match, "match"),
-            "choices": None if choices is None else _texts(choices, "choices"),
-            "json_schema": _json_text(json_schema),
+            "match": None if match is None else checked_text(match, "match"),
+            "choices": None if choices is None else checked_choices(choices),
+            "json_schema": None if json_schema is None else schema_text(json_schema),
             "resample": resample,
         }
         for name, value in values.items():
@@ -239,53 +251,6 @@ class Sampling:
 
 def _from_dict(options: dict[str, Any]) -> Sampling:
     return Sampling(**options)
-
-
-def _is_finite(value: float) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        # An int that is too large for a float.
-        return False
-
-
-def _biases(values: Mapping[str, float] | Iterable[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
-    biases = dict(values)
-    for symbol, bias in biases.items():
-        _check_text(symbol, "a character of logit_bias")
-        if not (_is_finite(bias) and abs(bias) <= MAX_LOGIT_BIAS):
-            raise SamplingError(
-                f"the logit_bias of {quote(symbol)} must be from -{MAX_LOGIT_BIAS:.0f} to "
-                f"{MAX_LOGIT_BIAS:.0f}, not {quote(bias)}: use banned to forbid a character"
-            )
-    return tuple(sorted((symbol, float(bias)) for symbol, bias in biases.items()))
-
-
-def _texts(values: Iterable[str], name: str) -> tuple[str, ...]:
-    """Return texts without duplicates, in the order of their first occurrence."""
-    texts = tuple(dict.fromkeys(values))
-    for text in texts:
-        _check_text(text, name)
-    return texts
-
-
-def _optional_text(value: str | None, name: str) -> str | None:
-    if value is not None:
-        _check_text(value, name)
-    return value
-
-
-def _check_text(value: object, name: str) -> None:
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be text, not {type(value).__name__}")
-
-
-def _json_text(schema: str | Mapping[str, Any] | None) -> str | None:
-    if isinstance(schema, Mapping):
-        from textgen_runtime.system.json_text import to_json
-
-        return to_json(schema)
-    return _optional_text(schema, "json_schema")
 
 
 _DEFAULTS = Sampling().as_dict() | {"temperature": None}

@@ -125,11 +125,17 @@ def test_stop_texts_are_normalized_like_the_prompt(tiny: Model) -> None:
 
 
 def test_a_stop_text_that_the_vocabulary_cannot_produce_is_a_warning(tiny: Model) -> None:
-    with pytest.warns(
-        UserWarning, match="the stop text 'zz' has characters outside the vocabulary: it has no effect"
-    ):
+    message = "the stop text 'zz' has characters outside the vocabulary: it has no effect"
+    with pytest.warns(UserWarning, match=message) as warned:
         generation = start(tiny, stop="zz")
     assert generation.take(LENGTH) == plain_text(tiny)
+    with pytest.warns(UserWarning, match=message) as warned_later:
+        generation.sampling = Sampling(stop="zz")
+    with pytest.warns(UserWarning, match=message) as warned_deeper:
+        tiny.generate("abc", length=1, stop="zz")
+    # Each warning names the code of the caller, however deep in the package it is.
+    names = [found.filename for warnings in (warned, warned_later, warned_deeper) for found in warnings]
+    assert names == [__file__] * 3
 
 
 def test_lanes_of_a_batch_stop_independently(tiny: Model) -> None:

@@ -82,11 +82,28 @@ def test_a_parameter_out_of_range_is_an_error(options: dict[str, Any], message: 
 
 
 @pytest.mark.parametrize(
-    "options", [{"stop": [1]}, {"match": 1}, {"banned": 3}, {"top_q": 1}, {"choices": [b"a"]}]
+    ("options", "message"),
+    [
+        ({"stop": [1]}, "stop must be text, not int"),
+        ({"stop": 1}, "stop must be a text or several texts, not 1"),
+        ({"match": 1}, "match must be text, not int"),
+        ({"json_schema": 1}, "json_schema must be text, not int"),
+        ({"banned": 3}, "banned must be a text or several texts, not 3"),
+        ({"top_q": 1}, "Sampling has no parameter top_q"),
+        ({"choices": [b"a"]}, "choices must be text, not bytes"),
+        ({"choices": "power"}, "choices must be a list of texts, not the text 'power'"),
+        ({"temperature": "hot"}, "temperature must be a number, not 'hot'"),
+        ({"top_p": None}, "top_p must be a number, not None"),
+        ({"top_k": 2.5}, "top_k must be an integer, not 2.5"),
+        ({"penalty_window": "3"}, "penalty_window must be an integer, not '3'"),
+        ({"logit_bias": {"e": "x"}}, "the logit_bias of 'e' must be a number, not 'x'"),
+        ({"logit_bias": {5: 1.0}}, "a character of logit_bias must be text, not int"),
+    ],
 )
-def test_a_parameter_of_the_wrong_type_is_a_type_error(options: dict[str, Any]) -> None:
-    with pytest.raises(TypeError):
+def test_a_parameter_of_the_wrong_type_is_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError) as caught:
         Sampling(**options)
+    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("temperature", [-0.1, math.nan, math.inf, -math.inf, 10**400])
