@@ -124,8 +124,8 @@ _FILTERS = (
         0,
         100,
         False,
-        "keep the mean surprisal near this value, with mirostat version 2 in place of the four filters "
-        "above; use it with --temp 1 (default: 0, off)",
+        "keep the mean surprisal near this value, with mirostat version 2 in place of --top-k, --typical-p, "
+        "--top-p and --min-p; use it with --temp 1 (default: 0, off)",
     ),
     _Filter("--mirostat-eta", "X", 0, 1, True, "learning rate of mirostat (default: 0.1)"),
 )
@@ -185,7 +185,11 @@ def _add_constraints(group: Any) -> None:
     group.add_argument(
         "--choices", metavar="TEXT", type=escaped_text, nargs="+", help="generate one of these texts"
     )
-    group.add_argument("--json-schema", metavar="PATH", help="generate JSON of the JSON schema in this file")
+    group.add_argument(
+        "--json-schema",
+        metavar="PATH",
+        help="generate JSON of the JSON schema in this file, or in standard input (-)",
+    )
     group.add_argument(
         "--resample",
         metavar="N",

@@ -114,7 +114,7 @@ class Positions:
         if len(self.follow) == MAX_POSITIONS:
             raise TooComplexError(
                 f"has more than {MAX_POSITIONS:,} characters and classes after its counted repetitions are "
-                "written out; repeat less"
+                "written out"
             )
         self.follow.append(0)
         return 1 << (len(self.follow) - 1)

@@ -51,7 +51,7 @@ def _compile(choices: tuple[str, ...], symbols: tuple[str, ...], excluded: froze
     try:
         table = build_table(_Trie(choices), symbols, drawable)
     except TooComplexError as error:
-        raise ConstraintError(f"the table of the choices {error}") from None
+        raise ConstraintError(f"the table of the choices {error}; use fewer or shorter choices") from None
     if table is None:
         raise AssertionError("the vocabulary can make every choice")
     return Constraint(table.transitions, table.accepting)

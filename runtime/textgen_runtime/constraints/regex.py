@@ -47,7 +47,7 @@ def _compile(expression: str, symbols: tuple[str, ...], excluded: frozenset[int]
         states = CharacterStates(Positions(tree), alphabet)
         table = build_table(states, symbols, drawable)
     except TooComplexError as error:
-        raise ConstraintError(f"the expression {quote(expression)} {error}") from None
+        raise ConstraintError(f"the expression {quote(expression)} {error}; repeat less") from None
     if table is None:
         excludes = len(drawable) < sum(map(bool, symbols))
         reason = _why_nothing_matches(expression, states.unmatched, alphabet, excludes)

@@ -249,7 +249,7 @@ class Model(ModelIdentity):
 
     def _default_prompt(self, number: int) -> str:
         if not self.prompts:
-            raise PromptError("the model has no default prompt: pass a prompt")
+            raise PromptError("the model has no default prompt: pass a prompt (command line: --prompt)")
         return self.prompts[number % len(self.prompts)]
 
 
