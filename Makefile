@@ -81,6 +81,7 @@ bench: $(VENV)/dev.installed
 
 peers: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/peers/run.py nietzsche
+	$(BIN)/python -m benchmarks.peers.constraints
 
 fuzz: $(VENV)/dev.installed
 	mkdir -p build

@@ -3,9 +3,9 @@
     python -m benchmarks.peers.constraints
 
 The work is the same for all: texts that match an expression, over the vocabulary of the bundled model. The
-row "native" generates them with the model, as a user does. The other rows are loops in Python without a
-model: a mask, a draw and a step for each character. "tables" are the tables of this project. The other
-libraries run in an environment in build/peers. The rounds alternate; the tables show medians.
+row "native" generates them with the model, one call per text. The other rows are loops in Python without the
+model: a mask, a draw and a step for each character. "tables" are the tables of this project. All run in an
+environment in build/peers, in alternating rounds. The tables show medians.
 """
 
 import datetime as dt
@@ -80,9 +80,10 @@ def compare(python: Path, task: dict[str, Any]) -> list[Section]:
             seconds = median(library, expression, "character")
             compiled = "" if library == "native" else f"{1000 * median(library, expression, 'compile'):.2f} ms"
             cut = f"{median(library, expression, 'cut') / TEXTS:.1%}"
-            label = f"{library} ({answers[0]['version']})"
-            rows.append((label, [microseconds(seconds), times(seconds / native), compiled, cut]))
-        columns = ["per character", "time / native", "compile and first text", "not ended"]
+            label = f"{library}, with the model" if library == "native" else library
+            version = answers[0]["version"]
+            rows.append((label, [version, microseconds(seconds), times(seconds / native), compiled, cut]))
+        columns = ["version", "per character", "time / native", "compile", "not ended"]
         sections.append(Section(f"{name}: {expression}", columns, rows))
     return sections
 
@@ -100,7 +101,7 @@ def explode(python: Path, task: dict[str, Any]) -> Section:
             figures = answer["results"][expression]
             cells.append(f"{1000 * figures['compile']:,.1f} ms, {microseconds(figures['character'])}")
         rows.append((expression, cells))
-    return Section("exploding expressions: compile and first text, then per character", LIBRARIES[1:], rows)
+    return Section("exploding expressions: time to compile, and per character", LIBRARIES[1:], rows)
 
 
 FAILURES = {"ConstraintError": "refused", "exit code": f"more than {BYTES >> 30} GiB"}
