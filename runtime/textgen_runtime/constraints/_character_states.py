@@ -38,27 +38,28 @@ class CharacterStates:
         self._following: list[int] = []
         self._states: dict[tuple[int, bool], int] = {}
         self._state_of: dict[int, int] = {}
-        self._rows: dict[int, list[int]] = {}
+        self._rows: dict[int, dict[int, int]] = {}
         self._add_start()
 
-    def row(self, state: int) -> list[int]:
-        """Return the state after each class, or -1."""
+    def row(self, state: int) -> dict[int, int]:
+        """Return the state after each class that is possible."""
         row = self._rows.get(state)
         if row is None:
             row = self._rows[state] = self._new_row(self._following[state])
         return row
 
-    def _new_row(self, following: int) -> list[int]:
+    def _new_row(self, following: int) -> dict[int, int]:
         # An entry takes about a quarter of the time of a position.
         self._count_work(len(self._members) // 4)
-        row = []
-        previous, state = 0, -1
-        for members in self._members:
+        row = {}
+        previous = state = 0
+        for character_class, members in enumerate(self._members):
             entered = following & members
-            # Most classes lead to the same positions. A comparison is faster than a hash of a large integer.
-            if entered != previous:
-                previous, state = entered, self._enter(entered)
-            row.append(state)
+            if entered:
+                # Most classes lead to the same positions. A comparison is faster than a hash of a large integer.
+                if entered != previous:
+                    previous, state = entered, self._enter(entered)
+                row[character_class] = state
         return row
 
     def _find_classes(self, alphabet: str) -> None:
@@ -97,8 +98,6 @@ class CharacterStates:
         return state
 
     def _enter(self, entered: int) -> int:
-        if not entered:
-            return -1
         state = self._state_of.get(entered)
         if state is None:
             self._count_work(entered.bit_count())

@@ -5,14 +5,14 @@ only on the texts that match and on the vocabulary. It does not depend on how an
 how this version compiles it.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from typing import TypeAlias
 
 # The group of the state after each letter.
 Signature: TypeAlias = tuple[int, ...]
 
 
-def equal_states(targets: Sequence[Sequence[int]], accepting: Sequence[bool]) -> list[int]:
+def equal_states(targets: Sequence[Sequence[int]], labels: Sequence[Hashable]) -> list[int]:
     """Return a number for each state. States from which the same texts match have the same number.
 
     States are split into groups until the states of each group lead to the same groups. Only states with a
@@ -21,15 +21,15 @@ def equal_states(targets: Sequence[Sequence[int]], accepting: Sequence[bool]) ->
     states in a finite automaton" (1971).
 
     Args:
-        targets: [states][letters]: the state after each letter, or -1.
-        accepting: [states]: whether a text may end.
+        targets: [states][letters]: the state after each letter that is possible. States with the same label
+            have the same letters.
+        labels: [states]: states with different labels are not equal.
     """
     sources: list[list[int]] = [[] for _ in targets]
     for state, row in enumerate(targets):
         for target in set(row):
-            if target >= 0:
-                sources[target].append(state)
-    groups = _Groups(targets, accepting)
+            sources[target].append(state)
+    groups = _Groups(targets, labels)
     pending: Collection[int] = range(len(targets))
     while pending:
         by_group: dict[int, list[int]] = {}
@@ -39,24 +39,25 @@ def equal_states(targets: Sequence[Sequence[int]], accepting: Sequence[bool]) ->
         for group, compared in by_group.items():
             for state in groups.split(group, compared):
                 pending.update(sources[state])
-    return groups.of[:-1]
+    return groups.of
 
 
 class _Groups:
     """A partition of the states.
 
     Attributes:
-        of: The group of each state, and at the end -1, the group of target -1.
+        of: The group of each state.
     """
 
-    def __init__(self, targets: Sequence[Sequence[int]], accepting: Sequence[bool]) -> None:
-        self.of = [int(flag) for flag in accepting] + [-1]
+    def __init__(self, targets: Sequence[Sequence[int]], labels: Sequence[Hashable]) -> None:
+        numbers: dict[Hashable, int] = {}
+        self.of = [numbers.setdefault(label, len(numbers)) for label in labels]
         self._targets = targets
-        self._members: list[set[int]] = [set(), set()]
-        for state, flag in enumerate(accepting):
-            self._members[flag].add(state)
+        self._members: list[set[int]] = [set() for _ in numbers]
+        for state, group in enumerate(self.of):
+            self._members[group].add(state)
         # Those of the latest comparison. They are correct for all states that need no new comparison.
-        self._signatures: list[Signature] = [(), ()]
+        self._signatures: list[Signature] = [()] * len(numbers)
 
     def split(self, group: int, compared: Sequence[int]) -> list[int]:
         """Split a group by the signatures of its states.

@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from ._minimal import equal_states
 from ._positions import TooComplexError
@@ -11,6 +11,12 @@ from ._positions import TooComplexError
 # States are numbers of type int16.
 MAX_STATES: Final = 32_767
 MAX_BYTES: Final = 16 << 20
+# Limits on the characters that are read to build the table, and on those of different tokens.
+MAX_WORK: Final = 1_500_000
+MAX_BRANCHES: Final = 300_000
+
+# The state after each kind of token that is possible.
+Row: TypeAlias = Mapping[int, int]
 
 
 class CharacterAutomaton(Protocol):
@@ -26,8 +32,8 @@ class CharacterAutomaton(Protocol):
         """Whether a text may end, for each state that a row has returned, and for the start."""
         ...
 
-    def row(self, state: int) -> Sequence[int]:
-        """Return the state after each class, or -1."""
+    def row(self, state: int) -> Mapping[int, int]:
+        """Return the state after each class that is possible."""
         ...
 
 
@@ -72,7 +78,7 @@ def build_table(
     """
     paths = _paths(automaton.classes, drawable)
     kinds = {path: kind for kind, path in enumerate(dict.fromkeys(paths.values()))}
-    edges = _explore(automaton, list(kinds))
+    edges = _explore(automaton, kinds)
     useful = _useful_states(edges, [state for state in edges if automaton.accepting[state]])
     if 0 not in useful:
         return None
@@ -87,7 +93,10 @@ def build_table(
     # With one index, itemgetter would return a number.
     expand = itemgetter(*kind_of, 0)
     for row in targets:
-        transitions.extend(expand([*row, -1])[:size])
+        dense = [-1] * (len(kinds) + 1)
+        for kind, target in row.items():
+            dense[kind] = target
+        transitions.extend(expand(dense)[:size])
     return TokenTable(transitions, accepting, size)
 
 
@@ -100,39 +109,81 @@ def _paths(classes: Mapping[str, int], drawable: Mapping[int, str]) -> dict[int,
     }
 
 
-def _explore(automaton: CharacterAutomaton, paths: Sequence[tuple[int, ...]]) -> dict[int, list[int]]:
-    """Return the states that tokens can reach, in breadth-first order, with the state after each path."""
-    edges: dict[int, list[int]] = {}
-    found = {0: None}
+class _Branch:
+    """The tokens of one beginning, as a tree: their kind, or None, and the longer ones by their next class."""
+
+    __slots__ = ("kind", "longer")
+
+    def __init__(self) -> None:
+        self.kind: int | None = None
+        self.longer: dict[int, _Branch] = {}
+
+
+def _tree(kinds: Mapping[tuple[int, ...], int]) -> _Branch:
+    root, count = _Branch(), 0
+    for path, kind in kinds.items():
+        branch = root
+        for character_class in path:
+            found = branch.longer.get(character_class)
+            if found is None:
+                count += 1
+                if count > MAX_BRANCHES:
+                    raise TooComplexError("is too complex for tokens of so many characters")
+                found = branch.longer[character_class] = _Branch()
+            branch = found
+        branch.kind = kind
+    return root
+
+
+def _explore(automaton: CharacterAutomaton, kinds: Mapping[tuple[int, ...], int]) -> dict[int, Row]:
+    """Return the states that tokens can reach, in breadth-first order, with their rows."""
+    tree = _tree(kinds)
+    edges: dict[int, Row] = {}
+    found = {0}
     pending = [0]
+    work = 0
     for state in pending:
-        row = automaton.row(state)
-        targets = [row[path[0]] if len(path) == 1 else _walk(automaton, state, path) for path in paths]
-        edges[state] = targets
-        for target in targets:
-            if target not in found and target >= 0:
+        edges[state], steps = _row(automaton, state, tree)
+        work += steps
+        if work > MAX_WORK:
+            raise TooComplexError("is too complex: a table of its states would be too large")
+        for target in edges[state].values():
+            if target not in found:
                 if len(found) == MAX_STATES:
                     raise TooComplexError(f"needs more than {MAX_STATES:,} states")
-                found[target] = None
+                found.add(target)
                 pending.append(target)
     return edges
 
 
-def _walk(automaton: CharacterAutomaton, state: int, path: Sequence[int]) -> int:
-    for character_class in path:
-        state = automaton.row(state)[character_class]
-        if state < 0:
+def _row(automaton: CharacterAutomaton, state: int, tree: _Branch) -> tuple[Row, int]:
+    """Return the state after each kind of token that is possible, and the number of characters read."""
+    after: list[tuple[int, int]] = []
+    pending = [(state, tree)]
+    steps = 0
+    for reached, branch in pending:
+        row = automaton.row(reached)
+        # Iterates over the smaller one.
+        shared = row.keys() & branch.longer.keys()
+        steps += len(shared) + 1
+        if steps > MAX_WORK:
             break
-    return state
+        for character_class in shared:
+            target, longer = row[character_class], branch.longer[character_class]
+            if longer.kind is not None:
+                after.append((longer.kind, target))
+            if longer.longer:
+                pending.append((target, longer))
+    after.sort()
+    return dict(after), steps
 
 
-def _useful_states(edges: Mapping[int, Sequence[int]], accepting: Iterable[int]) -> set[int]:
+def _useful_states(edges: Mapping[int, Row], accepting: Iterable[int]) -> set[int]:
     """Return the states from which acceptance can be reached."""
     sources: dict[int, list[int]] = {state: [] for state in edges}
-    for state, targets in edges.items():
-        for target in set(targets):
-            if target >= 0:
-                sources[target].append(state)
+    for state, row in edges.items():
+        for target in set(row.values()):
+            sources[target].append(state)
     pending = list(accepting)
     useful = set(pending)
     for state in pending:
@@ -143,25 +194,27 @@ def _useful_states(edges: Mapping[int, Sequence[int]], accepting: Iterable[int])
 
 
 def _minimize(
-    edges: Mapping[int, Sequence[int]], useful: Collection[int], accepting: Sequence[bool]
-) -> tuple[list[list[int]], list[bool]]:
-    """Return the targets of each state and whether it is accepting, with equal states merged.
+    edges: Mapping[int, Row], useful: Collection[int], accepting: Sequence[bool]
+) -> tuple[list[Row], list[bool]]:
+    """Return the row of each state and whether it is accepting, with equal states merged.
 
     States are numbered in the order in which a breadth-first search finds them.
     """
     index = {state: index for index, state in enumerate(sorted(useful))}
     states = list(index)
-    targets = [[index.get(target, -1) for target in edges[state]] for state in states]
-    group_of = equal_states(targets, [accepting[state] for state in states])
+    rows = [
+        {kind: index[target] for kind, target in edges[state].items() if target in index} for state in states
+    ]
+    # States that allow other tokens are not equal.
+    labels = [(accepting[state], tuple(row)) for state, row in zip(states, rows, strict=True)]
+    group_of = equal_states([list(row.values()) for row in rows], labels)
     # The first state of each group, in breadth-first order.
     numbers = {group_of[0]: 0}
     order = [0]
     for state in order:
-        for target in targets[state]:
-            if target >= 0 and group_of[target] not in numbers:
+        for target in rows[state].values():
+            if group_of[target] not in numbers:
                 numbers[group_of[target]] = len(order)
                 order.append(target)
-    merged = [
-        [numbers[group_of[target]] if target >= 0 else -1 for target in targets[state]] for state in order
-    ]
+    merged = [{kind: numbers[group_of[target]] for kind, target in rows[state].items()} for state in order]
     return merged, [accepting[states[state]] for state in order]

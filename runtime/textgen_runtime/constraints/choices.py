@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
+from os.path import commonprefix
 from typing import Final
 
 from textgen_runtime.errors import ConstraintError, quote
@@ -14,6 +15,8 @@ from ._token_table import build_table, drawable_symbols
 # One table has at most 16 MiB.
 MAX_CACHED: Final = 16
 MAX_CHARACTERS: Final = 1_000_000
+# More than a table can have, because a token can read several characters.
+MAX_CHARACTER_STATES: Final = 100_000
 
 
 def compile_choices(
@@ -49,7 +52,7 @@ def _compile(choices: tuple[str, ...], symbols: tuple[str, ...], excluded: froze
     drawable = drawable_symbols(symbols, excluded)
     _check_choices(choices, set(drawable.values()))
     try:
-        table = build_table(_Trie(choices), symbols, drawable)
+        table = build_table(_Words(choices), symbols, drawable)
     except TooComplexError as error:
         raise ConstraintError(f"the table of the choices {error}; use fewer or shorter choices") from None
     if table is None:
@@ -84,43 +87,55 @@ def _can_make(text: str, symbols: set[str], longest: int) -> bool:
     return len(text) in reached
 
 
-class _Trie:
-    """The automaton of some texts. Texts with the same end share its states.
+class _Words:
+    """The minimal automaton of some texts.
 
-    The class of a character is its index in the alphabet of the texts. State 0 is the start.
+    It is built text by text in sorted order, so that texts with the same end share its states at once and the
+    memory depends on the result: Daciuk et al., "Incremental construction of minimal acyclic finite-state
+    automata" (2000). The class of a character is its index in the alphabet of the texts. State 0 is the start.
     """
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        alphabet = dict.fromkeys("".join(texts))
+    def __init__(self, texts: Collection[str]) -> None:
+        alphabet = sorted(set().union(*texts))
         self.classes: Mapping[str, int] = {character: index for index, character in enumerate(alphabet)}
         self.accepting = [False]
         self._children: list[dict[int, int]] = [{}]
-        for text in texts:
-            self.accepting[self._add(text)] = True
-        self._share_ends()
+        self._unused: list[int] = []
+        self._same: dict[tuple[bool, tuple[tuple[int, int], ...]], int] = {}
+        # The states of the latest text. The ends of earlier texts are shared already.
+        path, latest = [0], ""
+        for text in sorted(set(texts)):
+            common = len(commonprefix((latest, text)))
+            self._share_end(path, latest, common)
+            for character in text[common:]:
+                path.append(self._add(path[-1], character))
+            self.accepting[path[-1]] = True
+            latest = text
+        self._share_end(path, latest, 0)
 
-    def row(self, state: int) -> Sequence[int]:
-        """Return the state after each class, or -1."""
-        row = [-1] * len(self.classes)
-        for character_class, child in self._children[state].items():
-            row[character_class] = child
-        return row
+    def row(self, state: int) -> Mapping[int, int]:
+        """Return the state after each class that is possible."""
+        return self._children[state]
 
-    def _add(self, text: str) -> int:
-        state = 0
-        for character in text:
-            child = self._children[state].setdefault(self.classes[character], len(self._children))
-            if child == len(self._children):
-                self._children.append({})
-                self.accepting.append(False)
-            state = child
-        return state
+    def _add(self, state: int, character: str) -> int:
+        if self._unused:
+            child = self._unused.pop()
+            self.accepting[child], self._children[child] = False, {}
+        else:
+            child = len(self._children)
+            if child == MAX_CHARACTER_STATES:
+                raise TooComplexError("is too large: the choices have too few common beginnings and ends")
+            self.accepting.append(False)
+            self._children.append({})
+        self._children[state][self.classes[character]] = child
+        return child
 
-    def _share_ends(self) -> None:
-        # Children have higher numbers than their parents, so they are final when the parent is visited.
-        same: dict[tuple[bool, tuple[tuple[int, int], ...]], int] = {}
-        final = list(range(len(self._children)))
-        for state in reversed(final):
-            children = {key: final[child] for key, child in self._children[state].items()}
-            self._children[state] = children
-            final[state] = same.setdefault((self.accepting[state], tuple(sorted(children.items()))), state)
+    def _share_end(self, path: list[int], text: str, kept: int) -> None:
+        """Replace the states after ``kept`` characters of the latest text by equal ones."""
+        while len(path) > kept + 1:
+            state = path.pop()
+            key = self.accepting[state], tuple(self._children[state].items())
+            same = self._same.setdefault(key, state)
+            if same != state:
+                self._children[path[-1]][self.classes[text[len(path) - 1]]] = same
+                self._unused.append(state)
