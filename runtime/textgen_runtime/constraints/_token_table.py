@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
+from os.path import commonprefix
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from ._minimal import equal_states
@@ -11,9 +12,8 @@ from ._positions import TooComplexError
 # States are numbers of type int16.
 MAX_STATES: Final = 32_767
 MAX_BYTES: Final = 16 << 20
-# Limits on the characters that are read to build the table, and on those of different tokens.
-MAX_WORK: Final = 1_500_000
-MAX_BRANCHES: Final = 300_000
+# A limit on the characters that are read to build the table. One takes about a third of a microsecond.
+MAX_WORK: Final = 2_000_000
 
 # The state after each kind of token that is possible.
 Row: TypeAlias = Mapping[int, int]
@@ -109,35 +109,45 @@ def _paths(classes: Mapping[str, int], drawable: Mapping[int, str]) -> dict[int,
     }
 
 
-class _Branch:
-    """The tokens of one beginning, as a tree: their kind, or None, and the longer ones by their next class."""
+class _Tree:
+    """The characters of all kinds of tokens, with common beginnings shared, in depth-first order.
 
-    __slots__ = ("kind", "longer")
+    Attributes:
+        roots: The first characters: their nodes by class.
+        classes: [nodes]: the class of the character.
+        depths: [nodes]: the number of characters before it.
+        kinds: [nodes]: the kind of the token that ends here, or -1.
+        ends: [nodes]: the next node that does not begin like this one.
+    """
 
-    def __init__(self) -> None:
-        self.kind: int | None = None
-        self.longer: dict[int, _Branch] = {}
+    def __init__(self, kinds: Mapping[tuple[int, ...], int]) -> None:
+        self.roots: dict[int, int] = {}
+        self.classes, self.depths, self.kinds = list[int](), list[int](), list[int]()
+        self.ends: list[int] = []
+        opened: list[int] = []
+        latest: tuple[int, ...] = ()
+        for path in sorted(kinds):
+            common = len(commonprefix((latest, path)))
+            self._close(opened, common)
+            for depth in range(common, len(path)):
+                opened.append(len(self.ends))
+                self.classes.append(path[depth])
+                self.depths.append(depth)
+                self.kinds.append(-1)
+                self.ends.append(-1)
+            self.kinds[-1] = kinds[path]
+            self.roots.setdefault(path[0], opened[0])
+            latest = path
+        self._close(opened, 0)
 
-
-def _tree(kinds: Mapping[tuple[int, ...], int]) -> _Branch:
-    root, count = _Branch(), 0
-    for path, kind in kinds.items():
-        branch = root
-        for character_class in path:
-            found = branch.longer.get(character_class)
-            if found is None:
-                count += 1
-                if count > MAX_BRANCHES:
-                    raise TooComplexError("is too complex for tokens of so many characters")
-                found = branch.longer[character_class] = _Branch()
-            branch = found
-        branch.kind = kind
-    return root
+    def _close(self, opened: list[int], kept: int) -> None:
+        while len(opened) > kept:
+            self.ends[opened.pop()] = len(self.ends)
 
 
 def _explore(automaton: CharacterAutomaton, kinds: Mapping[tuple[int, ...], int]) -> dict[int, Row]:
     """Return the states that tokens can reach, in breadth-first order, with their rows."""
-    tree = _tree(kinds)
+    tree = _Tree(kinds)
     edges: dict[int, Row] = {}
     found = {0}
     pending = [0]
@@ -156,24 +166,28 @@ def _explore(automaton: CharacterAutomaton, kinds: Mapping[tuple[int, ...], int]
     return edges
 
 
-def _row(automaton: CharacterAutomaton, state: int, tree: _Branch) -> tuple[Row, int]:
+def _row(automaton: CharacterAutomaton, state: int, tree: _Tree) -> tuple[Row, int]:
     """Return the state after each kind of token that is possible, and the number of characters read."""
+    row = automaton.row(state)
     after: list[tuple[int, int]] = []
-    pending = [(state, tree)]
     steps = 0
-    for reached, branch in pending:
-        row = automaton.row(reached)
-        # Iterates over the smaller one.
-        shared = row.keys() & branch.longer.keys()
-        steps += len(shared) + 1
-        if steps > MAX_WORK:
-            break
-        for character_class in shared:
-            target, longer = row[character_class], branch.longer[character_class]
-            if longer.kind is not None:
-                after.append((longer.kind, target))
-            if longer.longer:
-                pending.append((target, longer))
+    # The intersection takes the time of the smaller set.
+    for root in row.keys() & tree.roots.keys():
+        node = tree.roots[root]
+        end = tree.ends[node]
+        rows = [row]
+        while node < end:
+            steps += 1
+            depth = tree.depths[node]
+            target = rows[depth].get(tree.classes[node], -1)
+            if target < 0:
+                node = tree.ends[node]
+                continue
+            if tree.kinds[node] >= 0:
+                after.append((tree.kinds[node], target))
+            node += 1
+            if node < end and tree.depths[node] > depth:
+                rows[depth + 1 :] = [automaton.row(target)]
     after.sort()
     return dict(after), steps
 
