@@ -1,4 +1,4 @@
-"""Generate constrained texts with one library. Reads the task from standard input, and prints seconds as JSON.
+"""Generate constrained texts with one library. Reads the task from standard input, and prints JSON.
 
     python constrained_loop.py LIBRARY < task.json
 
@@ -113,8 +113,8 @@ class Characters:
     """The tokenizer of single characters that llguidance asks for."""
 
     eos_token_id, bos_token_id = end, None
-    tokens = [*(symbol.encode() for symbol in symbols), b"<end>"]
-    special_token_ids = [end]
+    tokens = (*(symbol.encode() for symbol in symbols), b"<end>")
+    special_token_ids = (end,)
 
     def __call__(self, text: bytes) -> list[int]:
         return [symbols.index(character) for character in text.decode()]

@@ -34,7 +34,7 @@ EXPRESSIONS = {
     # The bundled model has no braces.
     "JSON array": r'\["[a-z]{2,12}",(0|[1-9][0-9]{0,3}),(true|false|null)\]',
 }
-# Each more character doubles the states.
+# One more repetition doubles the states.
 EXPLODING = [f"(a|b)*a(a|b){{{count}}}" for count in (12, 14, 16, 20)]
 SECONDS, BYTES = 60, 2 << 30
 
@@ -78,7 +78,9 @@ def compare(python: Path, task: dict[str, Any]) -> list[Section]:
         rows = []
         for library, answers in rounds.items():
             seconds = median(library, expression, "character")
-            compiled = "" if library == "native" else f"{1000 * median(library, expression, 'compile'):.2f} ms"
+            compiled = (
+                "" if library == "native" else f"{1000 * median(library, expression, 'compile'):.2f} ms"
+            )
             cut = f"{median(library, expression, 'cut') / TEXTS:.1%}"
             label = f"{library}, with the model" if library == "native" else library
             version = answers[0]["version"]
@@ -96,7 +98,9 @@ def explode(python: Path, task: dict[str, Any]) -> Section:
         for library in LIBRARIES[1:]:
             answer = run(python, library, task | {"expressions": [expression]}, SECONDS)
             if isinstance(answer, str):
-                cells.append(next((short for word, short in FAILURES.items() if word in answer), answer[-40:]))
+                cells.append(
+                    next((short for word, short in FAILURES.items() if word in answer), answer[-40:])
+                )
                 continue
             figures = answer["results"][expression]
             cells.append(f"{1000 * figures['compile']:,.1f} ms, {microseconds(figures['character'])}")

@@ -56,7 +56,7 @@ class CharacterStates:
         for character_class, members in enumerate(self._members):
             entered = following & members
             if entered:
-                # Most classes lead to the same positions. A comparison is faster than a hash of a large integer.
+                # Most classes lead to the same positions. A comparison is faster than a hash.
                 if entered != previous:
                     previous, state = entered, self._enter(entered)
                 row[character_class] = state

@@ -24,11 +24,12 @@ ESCAPE: Final = (
 ATOM: Final = re.compile(rf"{CLASS}|{ESCAPE}|[^\\\[()|*+?^$]", re.DOTALL)
 # Characters that the next atom must not be: class subtraction.
 EXCEPT: Final = re.compile(rf"(?:\(\?!(?:{ATOM.pattern})\))+", re.DOTALL)
+EXCEPTED: Final = re.compile(rf"\(\?!({ATOM.pattern})\)", re.DOTALL)
 # What ``re`` warns of, because later versions may read it as a nested set or a set operation.
 SET_OPERATION: Final = re.compile(r"^\[\^?\[|--|&&|~~|\|\|")
 QUANTIFIER: Final = re.compile(r"[*+?]|\{(?:([0-9]+)|([0-9]*)(,)([0-9]*))\}")
 GLOBAL_FLAGS: Final = re.compile(r"\(\?([a-zA-Z]+)\)")
-GROUP: Final = re.compile(r"\((?:\?(?:P<\w+>|([a-zA-Z]*)(?:-([a-zA-Z]+))?:)|(?!\?))")
+GROUP: Final = re.compile(r"\((?:\?(?:P<([^\W\d]\w*)>|([a-zA-Z]*)(?:-([a-zA-Z]+))?:)|(?!\?))")
 
 FLAGS: Final = {"i": re.IGNORECASE, "s": re.DOTALL, "a": re.ASCII, "u": 0}
 UNSUPPORTED: Final = {
@@ -67,6 +68,7 @@ class _Parser:
         self.expression = expression
         self.index = 0
         self.depth = 0
+        self.names: set[str] = set()
 
     def parse(self) -> Node:
         flags = 0
@@ -133,7 +135,9 @@ class _Parser:
         if found is None or (prefix and QUANTIFIER.match(self.expression, self.index)):
             raise self._error(self._why_no_atom(prefix))
         text = found[0]
-        self._check_atom(text)
+        for excepted in EXCEPTED.finditer(prefix):
+            self._check_atom(excepted[1], start + excepted.start(1))
+        self._check_atom(text, self.index)
         self.index = found.end()
         literal = len(text) == 1 and text != "."
         atom = Atom(prefix + (re.escape(text) if literal else text), flags, (start, self.index))
@@ -144,15 +148,19 @@ class _Parser:
             raise self._error(error.msg, start) from None
         return atom
 
-    def _check_atom(self, text: str) -> None:
+    def _check_atom(self, text: str, index: int) -> None:
         """Refuse what ``re`` accepts, but a class or a single character cannot be."""
         if text[0] == "\\" and text[1] in "123456789bB" and len(text) < len("\\123"):
             what = "a word boundary" if text[1] in "bB" else "a backreference"
-            raise self._error(f"{text} is {what}, which is not supported")
+            raise self._error(f"{text} is {what}, which is not supported", index)
+        # Outside (?!...), _part has read them.
+        if text in {"\\A", "\\Z", "\\z"}:
+            raise self._error(f"{text} is an anchor, and (?!...) supports only characters", index)
         if text[0] == "[" and SET_OPERATION.search(re.sub(r"\\.", "", text, flags=re.DOTALL)):
             raise self._error(
                 f"{text} has a class inside a class, or && -- ~~ ||, which are not supported; to include "
-                "these characters, put \\ before each"
+                "these characters, put \\ before each",
+                index,
             )
 
     def _why_no_atom(self, prefix: str) -> str:
@@ -167,7 +175,11 @@ class _Parser:
         found = GROUP.match(self.expression, start)
         if found is None:
             raise self._error(self._unsupported())
-        on, off = found[1] or "", found[2] or ""
+        name, on, off = found[1], found[2] or "", found[3] or ""
+        if name in self.names:
+            raise self._error(f"there are two groups with the name {quote(name)}")
+        if name:
+            self.names.add(name)
         flags = (flags | self._flags(on)) & ~self._flags(off)
         if "u" in on:
             flags &= ~re.ASCII

@@ -3,7 +3,6 @@
 from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
-from os.path import commonprefix
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from ._minimal import equal_states
@@ -109,6 +108,14 @@ def _paths(classes: Mapping[str, int], drawable: Mapping[int, str]) -> dict[int,
     }
 
 
+def common_length(left: Sequence[object], right: Sequence[object]) -> int:
+    """Return how many entries two sequences have in common at their beginning."""
+    for index, pair in enumerate(zip(left, right, strict=False)):
+        if pair[0] != pair[1]:
+            return index
+    return min(len(left), len(right))
+
+
 class _Tree:
     """The characters of all kinds of tokens, with common beginnings shared, in depth-first order.
 
@@ -127,7 +134,7 @@ class _Tree:
         opened: list[int] = []
         latest: tuple[int, ...] = ()
         for path in sorted(kinds):
-            common = len(commonprefix((latest, path)))
+            common = common_length(latest, path)
             self._close(opened, common)
             for depth in range(common, len(path)):
                 opened.append(len(self.ends))

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
-from os.path import commonprefix
 from typing import Final
 
 from textgen_runtime.errors import ConstraintError, quote
@@ -10,7 +9,7 @@ from textgen_runtime.sampling.automata import Constraint
 from textgen_runtime.text.symbols import format_symbols
 
 from ._positions import TooComplexError
-from ._token_table import build_table, drawable_symbols
+from ._token_table import build_table, common_length, drawable_symbols
 
 # One table has at most 16 MiB.
 MAX_CACHED: Final = 16
@@ -90,9 +89,9 @@ def _can_make(text: str, symbols: set[str], longest: int) -> bool:
 class _Words:
     """The minimal automaton of some texts.
 
-    It is built text by text in sorted order, so that texts with the same end share its states at once and the
-    memory depends on the result: Daciuk et al., "Incremental construction of minimal acyclic finite-state
-    automata" (2000). The class of a character is its index in the alphabet of the texts. State 0 is the start.
+    The texts are added in sorted order, and those with the same end share its states at once. So the memory
+    depends on the result: Daciuk et al., "Incremental construction of minimal acyclic finite-state automata"
+    (2000). The class of a character is its index in the alphabet of the texts. State 0 is the start.
     """
 
     def __init__(self, texts: Collection[str]) -> None:
@@ -105,7 +104,7 @@ class _Words:
         # The states of the latest text. The ends of earlier texts are shared already.
         path, latest = [0], ""
         for text in sorted(set(texts)):
-            common = len(commonprefix((latest, text)))
+            common = common_length(latest, text)
             self._share_end(path, latest, common)
             for character in text[common:]:
                 path.append(self._add(path[-1], character))

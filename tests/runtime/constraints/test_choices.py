@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import tracemalloc
 
 import pytest
 from textgen_runtime.constraints.choices import compile_choices
@@ -63,6 +64,19 @@ def test_common_ends_share_their_states() -> None:
     assert compile_choices([letter + "e" * 100 for letter in letters], [*letters, "e"]).states == 102
 
 
+def test_choices_of_a_large_alphabet_are_refused_before_they_fill_the_memory() -> None:
+    rng = random.Random(1)
+    letters = [chr(code) for code in range(0x4E00, 0x4E00 + 3000)]
+    choices = ["".join(rng.choices(letters, k=200)) for _ in range(30)]
+    tracemalloc.start()
+    try:
+        with pytest.raises(ConstraintError, match=r"states for 3,000 symbols; the table would exceed 16 MiB"):
+            compile_choices(choices, letters)
+        assert tracemalloc.get_traced_memory()[1] < 60 << 20
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_choice_is_made_of_whole_symbols() -> None:
     symbols = ["ab", "a", "bc", "abc", ""]
     constraint = compile_choices(["abc", "abab"], symbols)
@@ -101,6 +115,10 @@ def test_equal_choices_are_compiled_once() -> None:
         (
             ["a" * 40_000],
             "the table of the choices needs more than 32,767 states; use fewer or shorter choices",
+        ),
+        (
+            ["a" * 500_000],
+            "the table of the choices is too large: the choices have too few common beginnings and ends",
         ),
         (
             ["a" * 1_000_001],

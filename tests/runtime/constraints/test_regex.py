@@ -255,6 +255,12 @@ SETS = (
         ("(?!a)(b)", "a character must follow (?!...) (character 6)"),
         (r"(?!a)\w*", "put (?!...) and the character that is repeated in a group: (?:...) (character 8)"),
         ("(?!a){2}", "a character must follow (?!...) (character 6)"),
+        (r"(?!a)\Z", r"\Z is an anchor, and (?!...) supports only characters (character 6)"),
+        (r"(?!\A)b", r"\A is an anchor, and (?!...) supports only characters (character 4)"),
+        (r"a(?!c)(?!\b)b", r"\b is a word boundary, which is not supported (character 10)"),
+        ("(?![[a])b", f"[[a] {SETS} (character 4)"),
+        ("(?P<n>a)(?P<n>b)", "there are two groups with the name 'n' (character 9)"),
+        ("(?P<1n>a)", "unknown kind of group (character 1)"),
         ("a(?<=a)", "lookbehind is not supported (character 2)"),
         ("a(?<!b)", "lookbehind is not supported (character 2)"),
         ("(?>a)", "an atomic group is not supported (character 1)"),
@@ -358,6 +364,14 @@ def test_a_table_that_is_too_large_is_refused() -> None:
         ConstraintError, match="needs 2,001 states for 5,000 symbols; the table would exceed 16 MiB"
     ):
         compile_regex(".{0,2000}", symbols)
+
+
+def test_long_tokens_make_an_expression_explode_no_later_than_short_ones() -> None:
+    rng = random.Random(1)
+    words = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(1, 14))) for _ in range(3000)]
+    with pytest.raises(ConstraintError, match=TABLE):
+        compile_regex("(?:abcdefghijklmnopqrstuvwxyz)?[a-z]{1,1000}", words)
+    assert compile_regex("[a-z]{1,1000}", words).states == 1001
 
 
 def test_an_expression_must_be_a_text() -> None:
