@@ -70,7 +70,7 @@ def compare(python: Path, task: dict[str, Any]) -> list[Section]:
             results.append(answer)
 
     def median(library: str, expression: str, figure: str) -> float:
-        return statistics.median(answer["results"][expression][figure] for answer in rounds[library])
+        return float(statistics.median(answer["results"][expression][figure] for answer in rounds[library]))
 
     sections = []
     for name, expression in EXPRESSIONS.items():

@@ -25,6 +25,7 @@ ANNOTATIONS: Final = {
     "title",
     "writeOnly",
 }
+MAX_BOUND: Final = 999_999_999
 KEYWORDS: Final[Mapping[str, Collection[str]]] = {
     "object": ("properties", "required", "additionalProperties", "minProperties", "maxProperties"),
     "array": ("items", "prefixItems", "minItems", "maxItems"),
@@ -75,6 +76,8 @@ def bounds_of(schema: Mapping[str, Any], least: str, most: str, place: str) -> t
         value = schema.get(keyword, 0)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise schema_error(f"{place}/{keyword}", f"it must be an integer, 0 or more, not {quote(value)}")
+        if value > MAX_BOUND:
+            raise schema_error(f"{place}/{keyword}", f"it must be at most {MAX_BOUND:,}")
     bounds = schema.get(least, 0), schema.get(most)
     if bounds[1] is not None and bounds[1] < bounds[0]:
         raise schema_error(place, f"{most} is less than {least}")
@@ -143,6 +146,13 @@ def string(schema: Mapping[str, Any], place: str) -> str:
             f"{place}/format", f"{quote(schema['format'])} is not supported; {', '.join(FORMATS)} are"
         )
     return f'"{FORMATS[schema["format"]]}"'
+
+
+def length_with_commas(members: Sequence[tuple[str, bool]]) -> int:
+    """Return about how many characters ``with_commas`` returns: without required members, a square."""
+    if any(required for _, required in members):
+        return sum(len(member) for member, _ in members)
+    return sum(count * len(member) for count, (member, _) in enumerate(members, 1))
 
 
 def with_commas(members: Sequence[tuple[str, bool]]) -> str:

@@ -237,5 +237,7 @@ def _minimize(
             if group_of[target] not in numbers:
                 numbers[group_of[target]] = len(order)
                 order.append(target)
-    merged = [{kind: numbers[group_of[target]] for kind, target in rows[state].items()} for state in order]
+    merged: list[Row] = [
+        {kind: numbers[group_of[target]] for kind, target in rows[state].items()} for state in order
+    ]
     return merged, [accepting[states[state]] for state in order]

@@ -16,6 +16,7 @@ from ._schema_parts import (
     bounds_of,
     constant,
     constants,
+    length_with_commas,
     refuse_others,
     schema_error,
     string,
@@ -25,6 +26,8 @@ from ._schema_parts import (
 
 MAX_SCHEMAS: Final = 10_000
 MAX_DEPTH: Final = 30
+# Each character of the result is part of at most 30 schemas, except through references.
+MAX_CHARACTERS: Final = 40 * MAX_LENGTH
 # How often a reference is followed inside itself, and how deep values without a schema are nested.
 MAX_REFERENCES: Final = 4
 ANY_DEPTH: Final = 2
@@ -61,12 +64,19 @@ def schema_to_regex(schema: str | Mapping[str, Any]) -> str:
         raise ConstraintError("the JSON schema allows no finite value: it contains itself") from None
 
 
+def _check_length(length: int, place: str) -> None:
+    if length > MAX_LENGTH:
+        raise schema_error(place, f"it needs an expression of more than {MAX_LENGTH:,} characters")
+
+
 class _Translator:
     """The translation of one schema. ``place`` is the path of a part of it, such as ``#/properties/name``."""
 
     def __init__(self, root: object) -> None:
         self.root = root
         self.schemas = 0
+        # Those of all parts so far.
+        self.characters = 0
         self.expanding: dict[str, int] = {}
 
     def value(self, schema: object, place: str) -> str:
@@ -83,8 +93,8 @@ class _Translator:
         if not isinstance(schema, Mapping):
             raise schema_error(place, f"a schema must be an object, not {quote(schema)}")
         expression = self._schema(schema, place)
-        if len(expression) > MAX_LENGTH:
-            raise schema_error(place, f"it needs an expression of more than {MAX_LENGTH:,} characters")
+        self.characters += len(expression)
+        _check_length(len(expression) if self.characters <= MAX_CHARACTERS else self.characters, place)
         return expression
 
     def _schema(self, schema: Mapping[str, Any], place: str) -> str:
@@ -162,6 +172,7 @@ class _Translator:
         if (least, most) != (0, None):
             raise schema_error(place, "minProperties and maxProperties are supported only without properties")
         members = self._members(properties, frozenset(required), f"{place}/properties")
+        _check_length(length_with_commas(members), place)
         return rf"\{{{with_commas(members)}\}}"
 
     def _members(

@@ -313,6 +313,15 @@ def doubled(levels: int) -> dict[str, Any]:
         (doubled(16), "more than 10,000 schemas remain after its references are resolved"),
         (doubled(200), "it is nested too deeply"),
         ({"const": "a" * 100_001}, "it needs an expression of more than 100,000 characters"),
+        (
+            {"properties": {f"p{index}": {"const": "a" * 2000} for index in range(45)}},
+            "it needs an expression of more than 100,000 characters",
+        ),
+        (
+            {"$defs": {"a": {"const": "a" * 90_000}}, "prefixItems": [{"$ref": "#/$defs/a"}] * 9000},
+            "at #/prefixItems/22/$ref: it needs an expression of more than 100,000 characters",
+        ),
+        ({"minLength": 10**5000}, "at #/minLength: it must be at most 999,999,999"),
         ({"enum": ["a" * 60_000, "b" * 60_000]}, "it needs an expression of more than 100,000 characters"),
     ],
 )
