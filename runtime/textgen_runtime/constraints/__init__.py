@@ -5,5 +5,5 @@ expressions and ``choices`` compiles lists of texts. ``schema`` translates a JSO
 
 An expression passes through four modules. ``_parser`` reads it. ``_positions`` builds an automaton of its
 characters. ``_character_states`` makes the automaton deterministic. ``_token_table`` turns it into a table
-over tokens. The modules limit their work, so that every expression compiles or fails within a second.
+over tokens. The modules limit their work, so that every expression compiles or fails in about a second.
 """
