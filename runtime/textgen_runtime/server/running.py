@@ -13,6 +13,7 @@ from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
+from uvicorn.server import HANDLED_SIGNALS
 
 from textgen_runtime.generation.model import Model
 
@@ -37,7 +38,7 @@ OTHER_FILES = 64
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound to an address.
+    """Return a socket that listens on an address. Connections wait until ``serve`` accepts them.
 
     Args:
         host: A host name or an IP address.
@@ -54,10 +55,13 @@ def listen(host: str, port: int) -> socket.socket:
             # Without this option the port is blocked for a minute after the end of the server.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-    except OSError as error:
+        # Two sockets can be bound to one port until one of them listens.
+        listener.listen()
+    except (OSError, UnicodeError) as error:
         if listener:
             listener.close()
-        raise ServerError(f"cannot listen on {host}, port {port}: {error.strerror or error}") from None
+        reason = "this is not a host name" if isinstance(error, UnicodeError) else error.strerror or error
+        raise ServerError(f"cannot listen on {host}, port {port}: {reason}") from None
     return listener
 
 
@@ -77,7 +81,8 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 (uvicorn's signature)
         """Receive a signal. A second one ends the process at once."""
-        signal.signal(sig, signal.SIG_DFL)
+        for number in HANDLED_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
         self._on_signal(sig)
 
 
@@ -132,7 +137,14 @@ async def _serve(
     )
     server = _Server(config, on_start, lambda number: loop.call_soon_threadsafe(signals.put_nowait, number))
     serving = asyncio.create_task(server.serve([listener]))
-    number = await signals.get()
+    signaled = asyncio.create_task(signals.get())
+    await asyncio.wait([serving, signaled], return_when=asyncio.FIRST_COMPLETED)
+    if not signaled.done():
+        await scheduler.stop()
+        # Without a signal, uvicorn ends only because of an error.
+        await serving
+        raise ServerError("the server stopped by itself")
+    number = signaled.result()
     on_stop(scheduler.texts)
     scheduler.drain()
     with contextlib.suppress(TimeoutError):

@@ -1,5 +1,6 @@
 """The command ``textgen-serve``."""
 
+import gc
 import json
 import os
 import re
@@ -14,7 +15,11 @@ from typing import Any
 import openai
 import pytest
 import textgen_runtime as textgen
+import uvicorn
 from textgen_runtime.cli import serve
+from textgen_runtime.server import running
+from textgen_runtime.server.errors import ServerError
+from textgen_runtime.server.settings import Settings
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import ROOT, TINY
@@ -145,7 +150,28 @@ def test_after_the_grace_time_running_texts_end_with_an_error() -> None:
     assert b"[DONE]" not in answer
 
 
-def test_a_second_signal_ends_the_server_at_once() -> None:
+def test_a_port_is_taken_from_the_start_on() -> None:
+    """Two servers that start at the same time must not both believe that they have the port."""
+    with running.listen("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(ServerError, match=f"cannot listen on 127.0.0.1, port {port}: "):
+            running.listen("127.0.0.1", port)
+
+
+def test_a_server_whose_sockets_fail_does_not_wait_for_a_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> None:
+        raise OSError("no sockets")
+
+    monkeypatch.setattr(uvicorn.Server, "startup", fail)
+    interval = sys.getswitchinterval()
+    with running.listen("127.0.0.1", 0) as listener, pytest.raises(OSError, match="no sockets"):
+        running.serve(textgen.load(TINY), Settings("tiny"), listener)
+    sys.setswitchinterval(interval)
+    gc.unfreeze()
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_the_server_at_once(second: int) -> None:
     body = json.dumps({"prompt": "a", "max_tokens": ENDLESS, "stream": True}).encode()
     with running_server("--max-length", str(ENDLESS)) as server, server.connect() as connection:
         connection.sendall(request(body))
@@ -153,7 +179,7 @@ def test_a_second_signal_ends_the_server_at_once() -> None:
         server.process.send_signal(signal.SIGINT)
         assert server.process.stderr
         assert server.process.stderr.readline() == "textgen-serve: stops when 1 text is complete\n"
-        assert server.stop(signal.SIGINT) == (-signal.SIGINT, "")
+        assert server.stop(second) == (-second, "")
 
 
 def test_requests_are_logged_only_if_wanted() -> None:
@@ -177,6 +203,8 @@ def test_a_port_that_is_in_use_is_refused(capsys: Captured) -> None:
     ("options", "message"),
     [
         (["--host", "no.such.host.invalid"], "cannot listen on no.such.host.invalid, port 8000: "),
+        (["--host", "a.."], "cannot listen on a.., port 8000: this is not a host name"),
+        (["--host", "\udcff"], "port 8000: this is not a host name"),
         (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1, port 8000: Cannot assign requested address"),
         (["--api-key-file", "missing"], "cannot read missing: No such file or directory"),
         (["--api-key-file", "empty"], "empty: the file has no API key"),
