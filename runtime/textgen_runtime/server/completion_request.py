@@ -111,8 +111,8 @@ def parse_request(body: bytes, settings: Settings) -> CompletionRequest:
         raise fields.error("seed", f"must be from 0 to 2**128 - 1, not {quote(seed)}")
     stream, include_usage = _stream(fields)
     echo = fields.flag("echo")
-    scored = len(prompts) * choices * length + (sum(len(prompt or "") for prompt in prompts) if echo else 0)
-    alternatives = _alternatives(fields, scored)
+    echoed = sum(len(prompt or "") for prompt in prompts) if echo else 0
+    alternatives = _alternatives(fields, choices * (len(prompts) * length + echoed))
     unknown = _unknown(fields)
     # OpenAI's API has these fields, too.
     fields.take("user", str, what=STRING)

@@ -71,9 +71,9 @@ class Completions:
 
     async def _respond(self, request: CompletionRequest, receive: Receive, send: Send) -> None:
         reply = Reply(self._scheduler, streams=request.stream)
-        prepared = await self._prepare(request, reply)
         watch = asyncio.create_task(_watch(receive, reply))
         try:
+            prepared = await self._prepare(request, reply)
             reply.submit(prepared.texts)
             answer = self._stream if request.stream else self._answer
             await answer(request, prepared, reply, send)
@@ -89,7 +89,9 @@ class Completions:
             if is_quick(request):
                 return prepare(model, request, reply.deliver)
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._preparer, prepare, model, request, reply.deliver)
+            return await reply.wait_for(
+                loop.run_in_executor(self._preparer, prepare, model, request, reply.deliver)
+            )
         except BaseException:
             self._scheduler.cancel_reservation(request.texts)
             raise

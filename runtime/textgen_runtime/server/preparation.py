@@ -18,8 +18,9 @@ from .errors import RequestError
 from .text import Prompt, Text, Update
 
 # The event loop itself prepares requests of at most this many characters and texts, without a constraint.
-# That takes a few milliseconds at most.
+# That takes a few milliseconds at most. The stop texts are prepared again for each text.
 QUICK_CHARACTERS = 20_000
+QUICK_STOP_CHARACTERS = 500
 QUICK_TEXTS = 16
 
 
@@ -40,6 +41,7 @@ def is_quick(request: CompletionRequest) -> bool:
     return (
         request.texts <= QUICK_TEXTS
         and request.characters <= QUICK_CHARACTERS
+        and sum(map(len, request.sampling.stop)) <= QUICK_STOP_CHARACTERS
         and all(getattr(request.sampling, name) is None for name in CONSTRAINTS)
     )
 

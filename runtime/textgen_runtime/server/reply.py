@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from textgen_runtime.errors import TextgenError
 
@@ -14,6 +15,8 @@ from .text import Text, Update
 MAX_PENDING = 2**16
 
 logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 
 class Reply:
@@ -32,7 +35,24 @@ class Reply:
         self._characters = 0
         self._is_paused = False
         self._error: Exception | None = None
+        self._work: asyncio.Future[Any] | None = None
         self._wake = asyncio.Event()
+
+    async def wait_for(self, work: "asyncio.Future[Result]") -> Result:
+        """Wait for work that comes before ``submit``, and return its result.
+
+        Raises:
+            ClientGoneError: If the client has closed the connection. The work is then canceled.
+            RequestError: If the server stops. The work is then canceled.
+        """
+        self._work = work
+        try:
+            with self._scheduler.at_stop(self._fail):
+                return await work
+        except asyncio.CancelledError:
+            if self._error:
+                raise self._error from None
+            raise
 
     def submit(self, texts: Sequence[Text]) -> None:
         """Queue the texts, which must deliver to this reply."""
@@ -90,6 +110,8 @@ class Reply:
 
     def _fail(self, error: Exception) -> None:
         self._error = self._error or error
+        if self._work:
+            self._work.cancel()
         self._wake.set()
 
 

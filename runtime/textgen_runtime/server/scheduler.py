@@ -1,8 +1,9 @@
 """The event loop's side of the generation: which texts are accepted, and who gets their updates."""
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from textgen_runtime.generation.model import Model
@@ -35,6 +36,7 @@ class Scheduler:
         self.draining = False
         self._max_texts = max_texts
         self._stopping = False
+        self._at_stop: set[Callable[[Exception], None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         self._worker = Worker(model, max_users, self._post)
@@ -74,6 +76,15 @@ class Scheduler:
         if not self.texts:
             self._idle.set()
 
+    @contextlib.contextmanager
+    def at_stop(self, function: Callable[[Exception], None]) -> Iterator[None]:
+        """Call a function with an error if ``stop`` is called during the block."""
+        self._at_stop.add(function)
+        try:
+            yield
+        finally:
+            self._at_stop.remove(function)
+
     def submit(self, texts: Sequence[Text]) -> None:
         """Queue texts, for which there must be room.
 
@@ -108,6 +119,8 @@ class Scheduler:
     async def stop(self) -> None:
         """End every text with an error, and stop the worker."""
         self.draining = self._stopping = True
+        for function in self._at_stop:
+            function(_stopped_error())
         self._worker.order(partial(self._worker.stop, _stopped_error()))
         await self._idle.wait()
         self._thread.join()

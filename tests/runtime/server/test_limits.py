@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.server import completions
+from textgen_runtime.server.completion_request import parse_request
+from textgen_runtime.server.preparation import is_quick
+from textgen_runtime.server.settings import Settings
 
 from tests.helpers.served import ENDLESS, OpenCall, Served, asynchronous, served, until
 
@@ -122,6 +125,9 @@ async def test_the_number_of_scored_tokens_has_a_limit(tiny: textgen.Model) -> N
             ({"n": 10, "max_tokens": 1001}, 400),
             ({"prompt": "a" * 9984, "echo": True}, 200),
             ({"prompt": "a" * 9985, "echo": True}, 400),
+            # The prompt is part of each choice.
+            ({"prompt": "a" * 4984, "echo": True, "n": 2}, 200),
+            ({"prompt": "a" * 4985, "echo": True, "n": 2}, 400),
         ):
             answer = await server.complete(**{"prompt": "a", "logprobs": 0, "stream": True, **fields})
             assert answer.status == status
@@ -171,3 +177,21 @@ async def test_the_model_is_listed(tiny: textgen.Model) -> None:
     assert listed.json == {"object": "list", "data": [described.json]}
     assert (described.json["id"], described.json["object"]) == ("a/b", "model")
     assert (health.status, health.json) == (200, {"status": "ok", "users": 0, "waiting": 0})
+
+
+@pytest.mark.parametrize(
+    ("fields", "quick"),
+    [
+        ({}, True),
+        ({"stop": ["\n", "the end"], "n": 16, "temperature": 0.5}, True),
+        ({"n": 17}, False),
+        ({"prompt": "a" * 20_001}, False),
+        ({"stop": ["a" * 250, "b" * 251]}, False),
+        ({"match": "a"}, False),
+        ({"choices": ["a"]}, False),
+        ({"json_schema": {}}, False),
+    ],
+)
+def test_only_cheap_requests_are_prepared_by_the_event_loop(fields: dict[str, object], quick: bool) -> None:
+    body = json.dumps({"prompt": "a", **fields}).encode()
+    assert is_quick(parse_request(body, Settings("tiny"))) == quick
