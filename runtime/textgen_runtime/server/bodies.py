@@ -59,13 +59,22 @@ async def _read(scope: Scope, receive: Receive, limit: int) -> bytes:
     return b"".join(parts)
 
 
+# Bytes of a response that are sent, or formatted, before other requests get their turn.
+PIECE = 2**18
+
+
 async def send_json(
     send: Send, body: bytes, status: int = 200, headers: Sequence[tuple[bytes, bytes]] = ()
 ) -> None:
-    """Send a response with a JSON body."""
+    """Send a response with a JSON body. Other requests get their turn between the pieces of a large one."""
     length = (b"content-length", b"%d" % len(body))
     await send({"type": "http.response.start", "status": status, "headers": [JSON_TYPE, length, *headers]})
-    await send({"type": "http.response.body", "body": body})
+    start = 0
+    while len(body) - start > PIECE:
+        await send({"type": "http.response.body", "body": body[start : start + PIECE], "more_body": True})
+        await asyncio.sleep(0)
+        start += PIECE
+    await send({"type": "http.response.body", "body": body[start:]})
 
 
 async def send_error(send: Send, error: RequestError) -> None:

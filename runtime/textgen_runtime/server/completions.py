@@ -4,16 +4,16 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from .bodies import read_body, send_json
+from .bodies import PIECE, read_body, send_json
 from .completion_request import CompletionRequest, parse_request
 from .errors import ClientGoneError, RequestError, busy_error
-from .formats import DONE, ChoiceWriter, EventWriter, encode_json, event, usage
+from .formats import DONE, ChoiceWriter, EventWriter, encode_json, event, response, usage
 from .preparation import Prepared, is_quick, prepare
 from .reply import Reply
 from .scheduler import Scheduler
@@ -117,14 +117,16 @@ class Completions:
         for update in await reply.updates():
             updates[update.text].append(update)
         scored = request.alternatives is not None
-        choices = [
-            ChoiceWriter(text, echo=request.echo, scored=scored).write(parts)
-            for text, parts in updates.items()
-        ]
-        counts = usage(prepared.texts, sum(update.tokens for parts in updates.values() for update in parts))
-        await send_json(
-            send, encode_json({**self._head(request, prepared), "choices": choices, "usage": counts})
-        )
+        tokens = 0
+        choices = []
+        for text, parts in updates.items():
+            writer = ChoiceWriter(text, echo=request.echo, scored=scored)
+            choices.append(encode_json(writer.write(parts)))
+            tokens += sum(update.tokens for update in parts)
+            # The streams of other requests get their events in between.
+            await asyncio.sleep(0)
+        counts = usage(prepared.texts, tokens)
+        await send_json(send, response(self._head(request, prepared), choices, counts))
 
     async def _stream(self, request: CompletionRequest, prepared: Prepared, reply: Reply, send: Send) -> None:
         """Send the texts as they are generated."""
@@ -137,7 +139,7 @@ class Completions:
         tokens = 0
         while True:
             tokens += sum(update.tokens for update in updates)
-            body = b"".join(map(writer.write, updates))
+            body = await _send_events(map(writer.write, updates), send)
             if reply.done:
                 break
             if body:
@@ -150,6 +152,21 @@ class Completions:
         if request.include_usage:
             body += writer.write_usage(usage(prepared.texts, tokens))
         await send({"type": "http.response.body", "body": body + DONE})
+
+
+async def _send_events(events: Iterable[bytes], send: Send) -> bytes:
+    """Send events in pieces, and return the last piece, which was not sent."""
+    parts: list[bytes] = []
+    size = 0
+    for part in events:
+        if size > PIECE:
+            await send({"type": "http.response.body", "body": b"".join(parts), "more_body": True})
+            # Other streams get their events in between.
+            await asyncio.sleep(0)
+            parts, size = [], 0
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)
 
 
 async def _watch(receive: Receive, reply: Reply) -> None:

@@ -21,6 +21,17 @@ def encode_json(value: object) -> bytes:
     return to_json(value, ascii_only=False, compact=True).encode()
 
 
+def response(head: dict[str, Any], choices: Iterable[bytes], usage: dict[str, int]) -> bytes:
+    """Return the JSON of a response.
+
+    Args:
+        head: The first fields.
+        choices: The JSON of each choice.
+        usage: The number of tokens.
+    """
+    return b'%s,"choices":[%s],"usage":%s}' % (encode_json(head)[:-1], b",".join(choices), encode_json(usage))
+
+
 def event(value: object) -> bytes:
     """Return a server-sent event with a JSON value."""
     return b"data: %s\n\n" % encode_json(value)

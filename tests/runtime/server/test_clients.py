@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.server import reply
+from textgen_runtime.server import bodies, completions, reply
 
 from tests.helpers.served import ENDLESS, OpenCall, Served, asynchronous, served, until
 
@@ -86,6 +86,28 @@ async def test_a_slow_reader_can_leave(tiny: textgen.Model, monkeypatch: pytest.
         slow.leave()
         slow.read_on()
         await server.scheduler.idle()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@asynchronous
+async def test_a_large_response_is_sent_in_pieces_so_that_others_get_their_turn(
+    tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    for module in (bodies, completions):
+        monkeypatch.setattr(module, "PIECE", 1000)
+    async with served(tiny) as server:
+        large = call(server, prompt="abcd" * 500, echo=True, n=6, max_tokens=5, seed=4, stream=stream)
+        await large.task
+        messages = [large.messages.get_nowait() for _ in range(large.messages.qsize())]
+        for message in messages:
+            large.messages.put_nowait(message)
+        answer = await large.answer()
+    sizes = [len(message.get("body", b"")) for message in messages]
+    # A piece of a stream has less than 1000 bytes and then one event.
+    assert len(sizes) > 6
+    assert max(sizes) < 3500
+    expected = tiny.generate(["abcd" * 500] * 6, length=5, seed=4, temperature=1.0)
+    assert answer.texts == ["abcd" * 500 + text for text in expected]
 
 
 @asynchronous
