@@ -60,7 +60,7 @@ def serve(arguments: argparse.Namespace) -> int:
 def settings_of(arguments: argparse.Namespace) -> Settings:
     """Return the settings that the arguments and the environment select."""
     return Settings(
-        model_name=arguments.model_name or model_name(arguments.model),
+        model_name=encodable(arguments.model_name or model_name(arguments.model)),
         keys=api_keys(arguments.api_key_file),
         origins=arguments.allow_origin,
         max_length=arguments.max_length,
@@ -76,6 +76,11 @@ def model_name(model: str) -> str:
     """Return the name of a bundled model, of a file without its suffix, or of a folder."""
     path = Path(find_model_file(model))
     return path.resolve().parent.name if path.name == MODEL_FILE else path.stem
+
+
+def encodable(name: str) -> str:
+    """Return a name with a question mark for each byte that is not UTF-8. JSON could not have it."""
+    return name.encode(errors="replace").decode()
 
 
 def api_keys(path: str | None) -> list[str]:

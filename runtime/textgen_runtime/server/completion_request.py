@@ -116,9 +116,10 @@ def parse_request(body: bytes, settings: Settings) -> CompletionRequest:
     unknown = _unknown(fields)
     # OpenAI's API has these fields, too.
     fields.take("user", str, what=STRING)
-    for name in ("best_of", "suffix"):
-        if fields.take(name, object, what="anything") is not None:
-            raise fields.error(name, "is not supported: remove it")
+    if fields.take("best_of", int, what=INTEGER) not in (None, choices):
+        raise fields.error("best_of", "must be equal to n: this server returns all texts")
+    if fields.take("suffix", object, what="anything") is not None:
+        raise fields.error("suffix", "is not supported: remove it")
     sampling = _sampling(fields)
     return CompletionRequest(
         prompts,
@@ -200,7 +201,7 @@ def _sampling(fields: Fields) -> Sampling:
     options: dict[str, Any] = {"temperature": DEFAULT_TEMPERATURE}
     for name, (kind, what) in SAMPLING_FIELDS.items():
         options[name] = fields.take(name, kind, what=what)
-    options["stop"] = tuple(fields.texts("stop", MAX_STOPS)) or None
+    options["stop"] = tuple(fields.texts("stop", MAX_STOPS, minimum=0)) or None
     options["choices"] = tuple(fields.texts("choices", MAX_CHOICES)) or None
     options["json_schema"] = fields.take("json_schema", str, dict, what="a schema as an object or a string")
     options["logit_bias"] = _logit_bias(fields)

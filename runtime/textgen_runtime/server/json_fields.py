@@ -71,13 +71,13 @@ class Fields:
             raise self.error(name, f"must be from {minimum} to {maximum}, not {quote(value)}")
         return int(value)
 
-    def texts(self, name: str, maximum: int) -> list[str]:
-        """Return a string or a list of up to ``maximum`` strings as a list; empty if it is missing."""
+    def texts(self, name: str, maximum: int, minimum: int = 1) -> list[str]:
+        """Return a string or a list of this many strings as a list; empty if it is missing."""
         value = self.take(name, str, list, what="a string or a list of strings")
         if isinstance(value, str):
             return [value]
-        if value is not None and not 0 < len(value) <= maximum:
-            raise self.error(name, f"must have from 1 to {maximum} strings, not {len(value)}")
+        if value is not None and not minimum <= len(value) <= maximum:
+            raise self.error(name, f"must have from {minimum} to {maximum} strings, not {len(value)}")
         for item in value or []:
             if not isinstance(item, str):
                 raise self.error(name, f"must be a string or a list of strings, but has {_kind(item)}")

@@ -17,6 +17,7 @@ import pytest
 import textgen_runtime as textgen
 import uvicorn
 from textgen_runtime.cli import serve
+from textgen_runtime.cli._serve_arguments import parser
 from textgen_runtime.server import running
 from textgen_runtime.server.errors import ServerError
 from textgen_runtime.server.settings import Settings
@@ -271,3 +272,8 @@ def test_the_model_is_named_after_its_file_or_folder(
     (tmp_path / "b" / "model.onnx").touch()
     monkeypatch.chdir(tmp_path)
     assert serve.model_name(path) == (name or tmp_path.name)
+
+
+@pytest.mark.parametrize("options", [["caf\udce9.onnx"], [str(TINY), "--model-name", "caf\udce9"]])
+def test_a_name_that_is_not_utf_8_gets_question_marks(options: list[str]) -> None:
+    assert serve.settings_of(parser().parse_args(options)).model_name == "caf?"

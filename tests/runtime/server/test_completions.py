@@ -46,6 +46,14 @@ async def test_null_stands_for_the_default(tiny: textgen.Model) -> None:
     assert answer.texts == [tiny.generate("dad ", length=16, seed=7, temperature=1.0)]
 
 
+@asynchronous
+async def test_fields_that_some_clients_always_send_have_no_effect(tiny: textgen.Model) -> None:
+    idle = {"best_of": 2, "stop": [], "logit_bias": {}, "top_p": 1, "frequency_penalty": 0, "user": ""}
+    async with served(tiny) as server:
+        answer = await server.complete(prompt="a", seed=7, n=2, **idle)
+    assert answer.texts == tiny.generate(["a", "a"], length=16, seed=7, temperature=1.0)
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @asynchronous
 async def test_the_texts_of_several_prompts_are_those_of_generate(tiny: textgen.Model, stream: bool) -> None:
