@@ -71,9 +71,11 @@ class _Parser:
         self.names: set[str] = set()
 
     def parse(self) -> Node:
-        flags = 0
+        letters, flags = "", 0
         while found := GLOBAL_FLAGS.match(self.expression, self.index):
-            flags |= self._flags(found[1])
+            # Each letter once, so that the time does not grow with the square of the number of flags.
+            letters = "".join(dict.fromkeys(letters + found[1]))
+            flags = self._flags(letters)
             self.index = found.end()
         node = self._alternatives(flags)
         if self.index < len(self.expression):
@@ -92,6 +94,8 @@ class _Parser:
             if letter not in FLAGS:
                 raise self._error(f"the flag {letter} is not supported; i, s, a and u are")
             flags |= FLAGS[letter]
+        if "a" in letters and "u" in letters:
+            raise self._error("the flags a and u exclude each other")
         return flags
 
     def _alternatives(self, flags: int) -> Node:

@@ -271,6 +271,8 @@ SETS = (
         (r"(a)\1", r"\1 is a backreference, which is not supported (character 4)"),
         (r"\bword", r"\b is a word boundary, which is not supported (character 1)"),
         ("(?x) a", "the flag x is not supported; i, s, a and u are (character 1)"),
+        ("(?a)(?u)a", "the flags a and u exclude each other (character 5)"),
+        ("(?au:a)", "the flags a and u exclude each other (character 1)"),
         ("(?m:a)", "the flag m is not supported; i, s, a and u are (character 1)"),
         ("a(?i)b", "put (?i) at the start of the expression, or write (?i:...) (character 2)"),
         ("[[:alpha:]]", f"[[:alpha:] {SETS} (character 1)"),
