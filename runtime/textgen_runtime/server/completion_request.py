@@ -20,6 +20,9 @@ DEFAULT_TEMPERATURE = 1.0
 MAX_STOPS = 4
 MAX_ALTERNATIVES = 5
 
+# Of all stop texts of a request. Their automaton has a state for each.
+MAX_STOP_CHARACTERS = 10_000
+
 MAX_SEED = 2**128 - 1
 MAX_CHOICES = 10_000
 
@@ -201,7 +204,7 @@ def _sampling(fields: Fields) -> Sampling:
     options: dict[str, Any] = {"temperature": DEFAULT_TEMPERATURE}
     for name, (kind, what) in SAMPLING_FIELDS.items():
         options[name] = fields.take(name, kind, what=what)
-    options["stop"] = tuple(fields.texts("stop", MAX_STOPS, minimum=0)) or None
+    options["stop"] = _stops(fields)
     options["choices"] = tuple(fields.texts("choices", MAX_CHOICES)) or None
     options["json_schema"] = fields.take("json_schema", str, dict, what="a schema as an object or a string")
     options["logit_bias"] = _logit_bias(fields)
@@ -212,6 +215,14 @@ def _sampling(fields: Fields) -> Sampling:
         return Sampling(**{name: value for name, value in options.items() if value is not None})
     except SamplingError as error:
         raise sampling_error(error, options) from None
+
+
+def _stops(fields: Fields) -> tuple[str, ...] | None:
+    stops = fields.texts("stop", MAX_STOPS, minimum=0)
+    size = sum(map(len, stops))
+    if size > MAX_STOP_CHARACTERS:
+        raise fields.error("stop", f"has {size} characters: at most {MAX_STOP_CHARACTERS} are possible")
+    return tuple(stops) or None
 
 
 def _logit_bias(fields: Fields) -> dict[str, float] | None:

@@ -20,7 +20,9 @@ class Guard:
 
     A browser names the origin of the page in each request to another origin, and in each POST. Without this
     check, any page that a user of this machine opens could send requests to the server, although it could not
-    read the responses. The check also covers pages whose host name resolves to this machine (DNS rebinding).
+    read the responses. The check also covers the POST requests of pages whose host name resolves to this
+    machine (DNS rebinding). Their GET requests have no origin; they can read only the name of the model and
+    the number of texts.
 
     Args:
         app: The application that gets the other requests.

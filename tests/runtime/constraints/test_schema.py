@@ -322,6 +322,11 @@ def doubled(levels: int) -> dict[str, Any]:
             "at #/prefixItems/22/$ref: it needs an expression of more than 100,000 characters",
         ),
         ({"minLength": 10**5000}, "at #/minLength: it must be at most 999,999,999"),
+        # Written out, this expression would take 500 MB.
+        (
+            {"type": "object", "properties": {f"{i:01000}": {} for i in range(1000)}},
+            "at #: it needs an expression of more than 100,000 characters",
+        ),
         ({"enum": ["a" * 60_000, "b" * 60_000]}, "it needs an expression of more than 100,000 characters"),
     ],
 )

@@ -86,6 +86,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ),
     ({"user": 1}, "user must be a string", "user"),
     ({"stop": ["a"] * 5}, "stop must have from 0 to 4 strings, not 5", "stop"),
+    ({"stop": ["a" * 5000, "b" * 5001]}, "stop has 10001 characters: at most 10000", "stop"),
     ({"stop": [1]}, "stop must be a string or a list of strings, but has a number", "stop"),
     ({"stop": ""}, "stop text must not be empty", "stop"),
     ({"temperature": -0.1}, "temperature must be a finite number, 0 or more", "temperature"),
