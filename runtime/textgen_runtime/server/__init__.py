@@ -5,6 +5,7 @@ thread of ``worker.py`` owns the batch: it feeds prompts and generates chunks. T
 through a queue. It returns the updates of all texts in one call of the event loop per chunk.
 
 A request passes through the modules in this order: ``app.py`` (routes), ``guard.py`` (origin and key),
-``completions.py`` (the endpoint), ``completion_request.py`` (the fields), ``preparation.py`` (the texts),
-``scheduler.py`` and ``worker.py`` (their generation), ``reply.py`` (their updates), ``formats.py`` (JSON).
+``completions.py`` (the endpoint), ``completion_request.py`` and ``sampling_fields.py`` (the fields),
+``preparation.py`` (the texts), ``scheduler.py`` and ``worker.py`` (their generation), ``reply.py`` (their
+updates), ``formats.py`` (JSON).
 """

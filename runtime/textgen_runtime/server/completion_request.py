@@ -1,56 +1,25 @@
 """The body of ``POST /v1/completions``."""
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from textgen_runtime.errors import ConstraintError, SamplingError, quote
+from textgen_runtime.errors import quote
 from textgen_runtime.generation.model import fresh_seed
-from textgen_runtime.sampling.parameters import CONSTRAINTS, Sampling
+from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.text.tokenizer import UnknownPolicy
 
 from .errors import RequestError
-from .json_fields import Fields, parse_object
+from .json_fields import INTEGER, STRING, Fields, parse_object
+from .sampling_fields import take_sampling
 from .settings import Settings
 
 # The values of OpenAI's API.
 DEFAULT_LENGTH = 16
-DEFAULT_TEMPERATURE = 1.0
-MAX_STOPS = 4
 MAX_ALTERNATIVES = 5
 
-# Of all stop texts of a request. Their automaton has a state for each.
-MAX_STOP_CHARACTERS = 10_000
-
 MAX_SEED = 2**128 - 1
-MAX_CHOICES = 10_000
 
 # The scores of a token take hundreds of bytes until the response is sent.
 MAX_SCORED_TOKENS = 10_000
-
-NUMBER, INTEGER, STRING, FLAG = "a number", "an integer", "a string", "true or false"
-
-# The fields of ``Sampling`` that have the type of their JSON value. Those of OpenAI's API come first.
-SAMPLING_FIELDS: dict[str, tuple[type, str]] = {
-    "temperature": (float, NUMBER),
-    "top_p": (float, NUMBER),
-    "frequency_penalty": (float, NUMBER),
-    "presence_penalty": (float, NUMBER),
-    "top_k": (int, INTEGER),
-    "typical_p": (float, NUMBER),
-    "min_p": (float, NUMBER),
-    "repetition_penalty": (float, NUMBER),
-    "penalty_window": (int, INTEGER),
-    "mirostat_tau": (float, NUMBER),
-    "mirostat_eta": (float, NUMBER),
-    "allowed": (str, STRING),
-    "banned": (str, STRING),
-    "keep_stop": (bool, FLAG),
-    "match": (str, STRING),
-    "resample": (int, INTEGER),
-}
-SAMPLING_NAMES = (*SAMPLING_FIELDS, "logit_bias", "stop", "choices", "json_schema")
 
 
 @dataclass(frozen=True)
@@ -123,7 +92,8 @@ def parse_request(body: bytes, settings: Settings) -> CompletionRequest:
         raise fields.error("best_of", "must be equal to n: this server returns all texts")
     if fields.take("suffix", object, what="anything") is not None:
         raise fields.error("suffix", "is not supported: remove it")
-    sampling = _sampling(fields)
+    sampling = take_sampling(fields)
+    fields.finish()
     return CompletionRequest(
         prompts,
         choices,
@@ -197,53 +167,3 @@ def _stream(fields: Fields) -> tuple[bool, bool]:
     include_usage = within.flag("include_usage")
     within.finish()
     return stream, include_usage
-
-
-def _sampling(fields: Fields) -> Sampling:
-    """Return the sampling parameters, after which no field may be left."""
-    options: dict[str, Any] = {"temperature": DEFAULT_TEMPERATURE}
-    for name, (kind, what) in SAMPLING_FIELDS.items():
-        options[name] = fields.take(name, kind, what=what)
-    options["stop"] = _stops(fields)
-    options["choices"] = tuple(fields.texts("choices", MAX_CHOICES)) or None
-    options["json_schema"] = fields.take("json_schema", str, dict, what="a schema as an object or a string")
-    options["logit_bias"] = _logit_bias(fields)
-    fields.finish()
-    if options["temperature"] is None:
-        options["temperature"] = DEFAULT_TEMPERATURE
-    try:
-        return Sampling(**{name: value for name, value in options.items() if value is not None})
-    except SamplingError as error:
-        raise sampling_error(error, options) from None
-
-
-def _stops(fields: Fields) -> tuple[str, ...] | None:
-    stops = fields.texts("stop", MAX_STOPS, minimum=0)
-    size = sum(map(len, stops))
-    if size > MAX_STOP_CHARACTERS:
-        raise fields.error("stop", f"has {size} characters: at most {MAX_STOP_CHARACTERS} are possible")
-    return tuple(stops) or None
-
-
-def _logit_bias(fields: Fields) -> dict[str, float] | None:
-    bias = fields.take("logit_bias", dict, what="an object of numbers by character")
-    for symbol, value in (bias or {}).items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise fields.error("logit_bias", f"must have a number for {quote(symbol)}")
-    return bias or None
-
-
-def sampling_error(error: SamplingError, given: Sampling | Mapping[str, Any]) -> RequestError:
-    """Return the response to sampling parameters that are refused, with the field that is wrong.
-
-    Args:
-        error: The error. Its message names the field that is wrong before others.
-        given: The parameters.
-    """
-    message = str(error)
-    options = given.as_dict() if isinstance(given, Sampling) else given
-    if isinstance(error, ConstraintError):
-        named = [name for name in CONSTRAINTS if options[name] is not None]
-    else:
-        named = re.findall(rf"\b(?:{'|'.join(SAMPLING_NAMES)})\b", message)
-    return RequestError(400, message, param=named[0] if named else None)

@@ -8,6 +8,9 @@ from textgen_runtime.system.json_text import from_json
 
 from .errors import RequestError
 
+# The types of fields, for messages.
+NUMBER, INTEGER, STRING, FLAG = "a number", "an integer", "a string", "true or false"
+
 
 def parse_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object in the body of a request.
@@ -60,11 +63,11 @@ class Fields:
 
     def flag(self, name: str) -> bool:
         """Return a boolean, False if it is missing."""
-        return bool(self.take(name, bool, what="true or false"))
+        return bool(self.take(name, bool, what=FLAG))
 
     def integer(self, name: str, default: int, minimum: int, maximum: int) -> int:
         """Return an integer from ``minimum`` to ``maximum``."""
-        value = self.take(name, int, what="an integer")
+        value = self.take(name, int, what=INTEGER)
         if value is None:
             return default
         if not minimum <= value <= maximum:

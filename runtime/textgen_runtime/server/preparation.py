@@ -13,8 +13,9 @@ from textgen_runtime.sampling.parameters import CONSTRAINTS, Sampling
 from textgen_runtime.sampling.sampler import Sampler
 from textgen_runtime.text.character_tokenizer import CHARACTER
 
-from .completion_request import CompletionRequest, sampling_error
+from .completion_request import CompletionRequest
 from .errors import RequestError
+from .sampling_fields import sampling_error
 from .text import Prompt, Text, Update
 
 # The event loop itself prepares requests of at most this many characters and texts, without a constraint.

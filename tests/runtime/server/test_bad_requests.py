@@ -7,7 +7,7 @@ import pytest
 import textgen_runtime as textgen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from textgen_runtime.server.completion_request import SAMPLING_NAMES
+from textgen_runtime.server.sampling_fields import SAMPLING_NAMES
 
 from tests.helpers.served import Answer, asynchronous, served
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.server import completions
+from textgen_runtime.server import completions, preparation
 from textgen_runtime.server.completion_request import CompletionRequest
 
 from tests.helpers.served import OpenCall, Served, asynchronous, served, until
 
-PREPARE = completions.prepare
+PREPARE = preparation.prepare
 
 
 class Preparation:
@@ -37,13 +37,13 @@ class Preparation:
 
 
 @pytest.fixture
-def preparation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Preparation]:
+def slow_preparation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Preparation]:
     """The preparation of all requests in a thread."""
-    preparation = Preparation()
+    slow = Preparation()
     monkeypatch.setattr(completions, "is_quick", lambda _: False)
-    monkeypatch.setattr(completions, "prepare", preparation)
-    yield preparation
-    preparation.release()
+    monkeypatch.setattr(completions, "prepare", slow)
+    yield slow
+    slow.release()
 
 
 def call(server: Served, seed: int) -> OpenCall:
@@ -53,29 +53,29 @@ def call(server: Served, seed: int) -> OpenCall:
 
 @asynchronous
 async def test_a_request_whose_client_has_left_is_not_prepared(
-    tiny: textgen.Model, preparation: Preparation
+    tiny: textgen.Model, slow_preparation: Preparation
 ) -> None:
     async with served(tiny) as server:
         first, second, third = [call(server, seed) for seed in (1, 2, 3)]
-        await until(lambda: preparation.prepared and server.scheduler.texts == 3)
+        await until(lambda: slow_preparation.prepared and server.scheduler.texts == 3)
         for gone in (first, second):
             gone.leave()
             await gone.task
             assert gone.messages.empty()
         assert server.scheduler.texts == 1
-        preparation.release()
+        slow_preparation.release()
         assert (await third.answer()).texts == [tiny.generate("a", length=16, seed=3, temperature=1.0)]
-    assert preparation.prepared == [1, 3]
+    assert slow_preparation.prepared == [1, 3]
 
 
 @asynchronous
 async def test_the_end_of_the_server_does_not_wait_for_preparations(
-    tiny: textgen.Model, preparation: Preparation
+    tiny: textgen.Model, slow_preparation: Preparation
 ) -> None:
     async with served(tiny) as server:
         calls = [call(server, seed) for seed in (1, 2, 3)]
-        await until(lambda: preparation.prepared and server.scheduler.texts == 3)
+        await until(lambda: slow_preparation.prepared and server.scheduler.texts == 3)
         await server.scheduler.stop()
         answers = [await late.answer() for late in calls]
     assert [answer.status for answer in answers] == [503, 503, 503]
-    assert preparation.prepared == [1]
+    assert slow_preparation.prepared == [1]
