@@ -68,10 +68,11 @@ class Reply:
         if update.error:
             self._fail(as_request_error(update.error))
         elif self._streams:
-            if self._characters > MAX_PENDING and not self._is_paused:
-                self._is_paused = True
-                for text in self._running:
+            if self._characters > MAX_PENDING:
+                # Texts that were no lanes yet cannot be paused: each is paused when it delivers.
+                for text in [update.text] if self._is_paused else self._running:
                     self._scheduler.pause(text)
+                self._is_paused = True
             self._wake.set()
         elif not self._running:
             self._wake.set()

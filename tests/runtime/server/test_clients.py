@@ -77,6 +77,20 @@ async def test_a_slow_reader_stops_only_its_own_text(
 
 
 @asynchronous
+async def test_a_slow_reader_also_stops_its_texts_whose_prompts_are_still_fed(
+    tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reply, "MAX_PENDING", 1000)
+    async with served(tiny, max_length=ENDLESS, max_body=10**8) as server:
+        slow = call(server, prompt=["a", "abcd" * 300_000], stream=True)
+        slow.stop_reading()
+        await until(lambda: server.scheduler.paused == 1)
+        await until(lambda: server.scheduler.paused == 2)
+        slow.leave()
+        slow.read_on()
+
+
+@asynchronous
 async def test_a_slow_reader_can_leave(tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reply, "MAX_PENDING", 1000)
     async with served(tiny, max_length=ENDLESS) as server:
