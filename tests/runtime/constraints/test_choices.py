@@ -118,7 +118,10 @@ def test_equal_choices_are_compiled_once() -> None:
         ),
         (
             ["a" * 500_000],
-            "the table of the choices is too large: the choices have too few common beginnings and ends",
+            (
+                "the table of the choices is too large: the choices have too few common beginnings and ends; "
+                "use fewer or shorter choices"
+            ),
         ),
         (
             ["a" * 1_000_001],
