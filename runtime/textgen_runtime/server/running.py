@@ -26,8 +26,8 @@ from .settings import Settings
 # uvicorn logs each request with this logger, at level INFO.
 ACCESS_LOGGER = "uvicorn.access"
 
-# Seconds that clients may take to read the rest of their responses after the last text has ended.
-CLOSING_SECONDS = 2
+# Seconds that clients at least get to read the rest of their responses after the last text has ended.
+MIN_CLOSING_SECONDS = 2
 
 # How long a thread that runs Python code lets others wait. Python's 5 ms would delay chunks by a part of
 # their length, for example while another thread compiles a constraint.
@@ -147,12 +147,13 @@ async def _serve(
     number = signaled.result()
     on_stop(scheduler.texts)
     scheduler.drain()
+    end = loop.time() + settings.grace
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(settings.grace):
+        async with asyncio.timeout_at(end):
             await scheduler.idle()
     await scheduler.stop()
     server.should_exit = True
-    await asyncio.wait([serving], timeout=CLOSING_SECONDS)
+    await asyncio.wait([serving], timeout=max(MIN_CLOSING_SECONDS, end - loop.time()))
     for connection in list(server.server_state.connections):
         connection.transport.abort()
     await serving
