@@ -49,16 +49,21 @@ class Prompt:
         self.logits: FloatBuffer = None
         self.scores: list[TokenScore] = []
         self._engine = model.engine
+        self._size = min(PIECE, model.engine.chunk_length(1))
         self._fed = 0
         self._scorer = None
         if alternatives is not None:
             self._scorer = TokenScorer(model, alternatives, self.state, drawn=False)
 
+    @property
+    def pieces(self) -> int:
+        """Number of pieces that were not fed yet."""
+        return -((self._fed - len(self.tokens)) // self._size)
+
     def feed(self) -> bool:
         """Feed the next piece, and return whether the prompt is complete."""
         if self._fed < len(self.tokens):
-            size = min(PIECE, self._engine.chunk_length(1))
-            piece = self.tokens[self._fed : self._fed + size]
+            piece = self.tokens[self._fed : self._fed + self._size]
             self.logits, self.state = self._engine.feed(piece, self.state)
             self._fed += len(piece)
             if self._scorer:

@@ -123,31 +123,39 @@ class Worker:
             self._orders.get()()
 
     def _admit(self) -> float:
-        """Feed prompts in turn, and make a lane of each text whose prompt is complete.
+        """Feed prompts, and make a lane of each text whose prompt is complete.
+
+        Prompts that need only one more piece come first. Of the others, each gets the time that a lane gets,
+        so that long prompts do not slow down the other texts.
 
         Returns:
             The time that it took, in seconds.
         """
         while self._waiting and self.users < self._max_users:
             self._feeding.append(self._waiting.popleft())
-        if not self._feeding:
-            return 0.0
-        # Each text gets the same time, so that long prompts do not slow down the others.
-        share = len(self._feeding) / (len(self._feeding) + len(self._lanes))
         start = perf_counter()
+        for text in [text for text in self._feeding if text.prompt.pieces <= 1]:
+            if perf_counter() > start + CYCLE_SECONDS * MAX_PROMPT_SHARE:
+                break
+            self._feed(text)
+        share = len(self._feeding) / (len(self._feeding) + len(self._lanes)) if self._feeding else 0.0
         end = start + CYCLE_SECONDS * min(share, MAX_PROMPT_SHARE)
         while self._feeding and perf_counter() < end:
-            text = self._feeding[0]
-            try:
-                if text.prompt.feed():
-                    text.start()
-                    self._add_lane(text)
-                else:
-                    self._feeding.append(text)
-            except Exception as error:  # noqa: BLE001 (an error of one text must not stop the others)
-                self._fail(text, error)
-            self._feeding.popleft()
+            self._feed(self._feeding[0])
         return perf_counter() - start
+
+    def _feed(self, text: Text) -> None:
+        """Feed a piece of a prompt, and make a lane of the text if the prompt is complete."""
+        try:
+            if text.prompt.feed():
+                text.start()
+                self._add_lane(text)
+            else:
+                self._feeding.append(text)
+        except Exception as error:  # noqa: BLE001 (an error of one text must not stop the others)
+            self._fail(text, error)
+        # Only now, because a text always counts as a user. If it was appended, the first of two is removed.
+        self._feeding.remove(text)
 
     def _advance(self, seconds: float) -> None:
         """Generate a chunk that takes about this time."""
