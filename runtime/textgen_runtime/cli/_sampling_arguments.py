@@ -6,8 +6,8 @@ parameter of ``Sampling``. If the option accepts several values, include it in `
 """
 
 import argparse
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from textgen_runtime.errors import quote
 from textgen_runtime.generation.controls import impossible_stop_message, impossible_stops
@@ -45,89 +45,70 @@ def add_sampling(command: argparse.ArgumentParser) -> None:
     _add_constraints(command.add_argument_group("constraints of the complete text"))
 
 
-class _Filter(NamedTuple):
-    """An option with a number from `low` to `high`. If `above` is True, `low` is excluded."""
-
-    option: str
-    metavar: str
-    low: float
-    high: float
-    above: bool
-    help: str
-
-    def parse(self, text: str) -> float:
-        """Convert the argument."""
-        requirement = f"a number from {self.low} to {self.high}"
-        if self.above:
-            requirement = f"a number more than {self.low}, at most {self.high}"
-        accept = (
-            (lambda x: self.low < x <= self.high) if self.above else (lambda x: self.low <= x <= self.high)
-        )
-        return number(requirement, accept)(text)
+def _within(low: float, high: float, *, above: bool = False) -> Callable[[str], float]:
+    """Return an argument type for numbers from `low` to `high`, without `low` if `above` is True."""
+    if above:
+        return number(f"a number more than {low}, at most {high}", lambda value: low < value <= high)
+    return number(f"a number from {low} to {high}", lambda value: low <= value <= high)
 
 
+# Option, metavar, type and help.
 _FILTERS = (
-    _Filter(
+    (
         "--typical-p",
         "P",
-        0,
-        1,
-        True,
-        "draw from the characters whose surprisal is nearest to the entropy, with total probability P "
-        "(default: 1, off)",
+        _within(0, 1, above=True),
+        (
+            "draw from the characters whose surprisal is nearest to the entropy, with total probability P "
+            "(default: 1, off)"
+        ),
     ),
-    _Filter(
+    (
         "--top-p",
         "P",
-        0,
-        1,
-        True,
+        _within(0, 1, above=True),
         "draw from the most likely characters, with total probability P (default: 1, off)",
     ),
-    _Filter(
+    (
         "--min-p",
         "P",
-        0,
-        1,
-        False,
-        "draw from the characters with at least P times the probability of the most likely one "
-        "(default: 0, off)",
+        _within(0, 1),
+        (
+            "draw from the characters with at least P times the probability of the most likely one "
+            "(default: 0, off)"
+        ),
     ),
-    _Filter(
+    (
         "--repetition-penalty",
         "X",
-        0,
-        100,
-        True,
-        "divide the positive logits of recent characters by X, and multiply the negative ones "
-        "(default: 1, off)",
+        _within(0, 100, above=True),
+        (
+            "divide the positive logits of recent characters by X, and multiply the negative ones "
+            "(default: 1, off)"
+        ),
     ),
-    _Filter(
+    (
         "--frequency-penalty",
         "X",
-        -100,
-        100,
-        False,
+        _within(-100, 100),
         "subtract X from the logit of a character for each recent occurrence (default: 0, off)",
     ),
-    _Filter(
+    (
         "--presence-penalty",
         "X",
-        -100,
-        100,
-        False,
+        _within(-100, 100),
         "subtract X from the logit of each recent character (default: 0, off)",
     ),
-    _Filter(
+    (
         "--mirostat-tau",
         "BITS",
-        0,
-        100,
-        False,
-        "keep the mean surprisal near this value, with mirostat version 2 in place of --top-k, --typical-p, "
-        "--top-p and --min-p; use it with --temp 1 (default: 0, off)",
+        _within(0, 100),
+        (
+            "keep the mean surprisal near this value, with mirostat version 2 in place of --top-k, "
+            "--typical-p, --top-p and --min-p; use it with --temp 1 (default: 0, off)"
+        ),
     ),
-    _Filter("--mirostat-eta", "X", 0, 1, True, "learning rate of mirostat (default: 0.1)"),
+    ("--mirostat-eta", "X", _within(0, 1, above=True), "learning rate of mirostat (default: 0.1)"),
 )
 
 
@@ -138,8 +119,8 @@ def _add_filters(group: Any) -> None:
         type=whole_number(0),
         help="draw from the N most likely characters (default: 0, off)",
     )
-    for each in _FILTERS:
-        group.add_argument(each.option, metavar=each.metavar, type=each.parse, help=each.help)
+    for option, metavar, parse, text in _FILTERS:
+        group.add_argument(option, metavar=metavar, type=parse, help=text)
     group.add_argument(
         "--penalty-window",
         metavar="N",

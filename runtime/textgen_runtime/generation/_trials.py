@@ -6,6 +6,9 @@ if TYPE_CHECKING:
     from .batch import BatchChunk
     from .generation import Generation
     from .running_text import Snapshot
+else:
+    # The modules import this one. Strings would be compiled; see engines/base.py.
+    BatchChunk = Generation = Snapshot = object
 
 
 class Trial(NamedTuple):
@@ -22,11 +25,11 @@ class Trial(NamedTuple):
         chunks: The chunks of the current text.
     """
 
-    generation: "Generation"
-    start_position: "Snapshot"
+    generation: Generation
+    start_position: Snapshot
     length: int
     left: int
-    chunks: "tuple[BatchChunk, ...]" = ()
+    chunks: tuple[BatchChunk, ...] = ()
 
     @classmethod
     def start(cls, generation: "Generation", length: int, finish: bool) -> "Trial | None":

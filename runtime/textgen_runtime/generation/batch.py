@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from .generation import Generation
     from .model import Model
     from .running_text import Snapshot
+else:
+    # The modules import this one. Strings would be compiled; see engines/base.py.
+    Generation = Snapshot = object
 
 
 class BatchChunk(NamedTuple):
@@ -28,7 +31,7 @@ class BatchChunk(NamedTuple):
             has ``keep_logprobs``; otherwise None. Filters and constraints do not change it.
     """
 
-    generation: "Generation"
+    generation: Generation
     tokens: int
     text: str
     ending: TextEnding | None
@@ -46,14 +49,14 @@ class _Target(NamedTuple):
 
     tokens: int
     finish: bool
-    trial: "Trial | None" = None
+    trial: Trial | None = None
 
 
 class _BatchSnapshot(NamedTuple):
     """The lanes of a batch and the position of each, for rollback."""
 
-    lanes: "dict[Generation, _Target]"
-    snapshots: "Mapping[Generation, Snapshot]"
+    lanes: dict[Generation, _Target]
+    snapshots: Mapping[Generation, Snapshot]
 
 
 class Batch:
