@@ -23,6 +23,9 @@ from .text import Text, Update
 # Characters of the prompts of all requests. Their tokens take eight times as many bytes.
 MAX_CHARACTERS = 2**24
 
+# Requests that are parsed and prepared in one iteration of the event loop.
+REQUESTS_PER_TURN = 8
+
 EVENT_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -43,6 +46,8 @@ class Completions:
         self._scheduler = scheduler
         self._settings = settings
         self._characters = 0
+        # If hundreds of requests arrive at once, the streams get their events in between.
+        self._turns = asyncio.Semaphore(REQUESTS_PER_TURN)
         # One thread, so that expensive requests delay only each other.
         self._preparer = ThreadPoolExecutor(1, "textgen-prepare")
 
@@ -54,7 +59,9 @@ class Completions:
         """
         with contextlib.suppress(ClientGoneError):
             body = await read_body(scope, receive, self._settings)
-            request = parse_request(body, self._settings)
+            async with self._turns:
+                await asyncio.sleep(0)
+                request = parse_request(body, self._settings)
             with self._room_for(request.characters):
                 await self._respond(request, receive, send)
 

@@ -1,15 +1,14 @@
 """Log-probabilities of the tokens of a text, and of their likeliest alternatives."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+# Imported at the start of the server: the first request would wait for a tenth of a second.
+import numpy as np
+from numpy.typing import NDArray
 
 from textgen_runtime.engines.base import FloatBuffer, State
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from textgen_runtime.generation.model import Model
+from textgen_runtime.generation.model import Model
 
 # Tokens per call of the engine: the logits of all of them are in memory at the same time.
 PIECE = 256
@@ -45,7 +44,7 @@ class TokenScorer:
 
     def __init__(
         self,
-        model: "Model",
+        model: Model,
         alternatives: int,
         state: State,
         logits: FloatBuffer | None = None,
@@ -66,8 +65,6 @@ class TokenScorer:
         return scores
 
     def _score_piece(self, tokens: list[int]) -> list[TokenScore]:
-        import numpy as np
-
         after, self._state = self._model.engine.forward(
             np.array(tokens, np.int64).reshape(-1, 1), self._state
         )
@@ -78,10 +75,8 @@ class TokenScorer:
             return [first, *self._scores_of(tokens[1:], rows[:-1])]
         return self._scores_of(tokens, np.concatenate([np.array(before, np.float64, ndmin=2), rows[:-1]]))
 
-    def _scores_of(self, tokens: list[int], logits: "NDArray[np.float64]") -> list[TokenScore]:
+    def _scores_of(self, tokens: list[int], logits: NDArray[np.float64]) -> list[TokenScore]:
         """Return the scores of tokens from their logits, of shape [tokens, vocabulary]."""
-        import numpy as np
-
         if self._never_drawn is not None:
             logits[:, self._never_drawn] = -np.inf
         shifted = logits - logits.max(axis=1, keepdims=True)
