@@ -73,6 +73,7 @@ def test_a_client_that_does_not_read_is_cut_off(server: ServerProcess) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", server.port))
         connection.sendall(request(body))
+        assert connection.recv(10) == b"HTTP/1.1 2"
         wait_until_idle(server)
         # What was sent can still be read, and then comes the end, regular or not.
         with contextlib.suppress(ConnectionResetError):
