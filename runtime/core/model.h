@@ -15,8 +15,8 @@
  *   slots.c, stream.c, handles.h  the number of state arrays
  *   textgen.h      the comment on the state
  * In textgen_runtime: model_file/network.py, model_file/graph_names.py, engines/c_core.pxd, engines/core.pyx
- * and cli/info.py. In textgen_train: a module in models/, export/onnx_graph.py, export/exporter.py,
- * export/_parity.py, loop/stateful_trainer.py, loop/checkpoint.py, recipe.py and cli/. */
+ * and cli/info.py. In textgen_train: a module in models/, export/onnx_graph.py, export/layer_weights.py,
+ * loop/stateful_trainer.py, recipe.py and cli/. */
 #ifndef TEXTGEN_MODEL_H
 #define TEXTGEN_MODEL_H
 

@@ -20,6 +20,7 @@ from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_train.errors import ExportError
 from textgen_train.export import _parity, exporter
+from textgen_train.export.layer_weights import network_and_weights
 from textgen_train.models.lstm import CharLSTM
 
 METADATA = Metadata(CharacterTokenizer("\n abcdefg"), prompts=("abc",), training={"corpus": "none"})
@@ -49,8 +50,8 @@ def test_the_exported_model_equals_torch_step_by_step(layers: int, tmp_path: Pat
         logits, state = engine.forward(row, state)
         expected, torch_state = model(torch.from_numpy(row), torch_state)
         np.testing.assert_allclose(logits, expected.numpy(), atol=1e-5)
-    np.testing.assert_allclose(state["hidden"], torch_state[0].numpy(), atol=1e-5)
-    np.testing.assert_allclose(state["cell"], torch_state[1].numpy(), atol=1e-5)
+    np.testing.assert_allclose(state["hidden"], torch_state["hidden"].numpy(), atol=1e-5)
+    np.testing.assert_allclose(state["cell"], torch_state["cell"].numpy(), atol=1e-5)
     combined, _ = engine.forward(tokens, engine.initial_state(3))
     expected, _ = model(torch.from_numpy(tokens), model.initial_state(3))
     np.testing.assert_allclose(combined, expected.numpy(), atol=1e-5)
@@ -81,7 +82,7 @@ def test_a_wrong_export_is_not_written(defect: str, tmp_path: Path, monkeypatch:
     if defect == "gates":
         monkeypatch.setattr("textgen_train.export.onnx_graph.ONNX_GATES_IN_TORCH_ORDER", (0, 1, 2, 3))
     elif defect == "bias":
-        description = exporter.network_and_weights(model)
+        description = network_and_weights(model)
         description[1][-1]["bias"][0] += 1e-2
         monkeypatch.setattr(exporter, "network_and_weights", lambda _: description)
     else:
@@ -108,8 +109,8 @@ def test_a_full_disk_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("ignored", ["input state", "output state"])
-def test_an_engine_that_ignores_the_state_fails_the_comparison(ignored: str) -> None:
+@pytest.mark.parametrize(("ignored", "output"), [("input state", "logits"), ("output state", "next_hidden")])
+def test_an_engine_that_ignores_the_state_fails_the_comparison(ignored: str, output: str) -> None:
     model = network()
     engine = OnnxEngine(exporter.build_checked(model, METADATA).content)
     reference = _parity.Reference(model, np.arange(500) % 9)
@@ -124,7 +125,7 @@ def test_an_engine_that_ignores_the_state_fails_the_comparison(ignored: str) -> 
                 return engine.forward(tokens, fresh)
             return engine.forward(tokens, state)[0], fresh
 
-    with pytest.raises(ExportError, match="stateless"):
+    with pytest.raises(ExportError, match=f"engine stateless, its output {output} differs"):
         reference.check(Stateless())  # type: ignore[arg-type]
 
 
@@ -139,8 +140,9 @@ def test_the_compared_states_come_from_the_text() -> None:
     with torch.no_grad():
         for token in text[-steps:-1]:
             _, state = model(torch.tensor([[token]]), state)
-    torch.testing.assert_close(reference._state[0][:, -1:], state[0])
-    assert not reference._state[0][:, :lanes].any()
+    for name, part in state.items():
+        torch.testing.assert_close(reference._state[name][:, -1:], part)
+        assert not reference._state[name][:, :lanes].any()
 
 
 @pytest.mark.parametrize("text", [np.zeros(600, np.int64), np.array([1])])

@@ -67,7 +67,7 @@ def test_the_state_is_carried_within_an_epoch_and_reset_between_epochs() -> None
     list(trainer.updates())
     assert len(input_states) == 32
     for i, state in enumerate(input_states):
-        for part in (0, 1):
+        for part in ("hidden", "cell"):
             assert not state[part].requires_grad
             if i % 16 == 0:
                 assert not state[part].any()

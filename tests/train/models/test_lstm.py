@@ -49,7 +49,7 @@ def test_the_drop_connect_mask_is_constant_over_time_steps() -> None:
     model.generator.manual_seed(3)
     (layer,) = model.layers
     weights = model._drop_connect(layer)
-    state = model.initial_state(2)
+    state = tuple(model.initial_state(2).values())
     rows = []
     for row in model.embedding(TOKENS):
         outputs, state = torch.func.functional_call(layer, weights, (row[None], state))

@@ -3,14 +3,18 @@
 Both compute one forward step from the same state and token. This is repeated for many states.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from textgen_runtime.engines.base import Engine, State
+from textgen_runtime.model_file.graph_names import LOGITS, NEXT
 from torch import Tensor
 
 from textgen_train.errors import ExportError
-from textgen_train.models.lstm import CharLSTM, LSTMState
+from textgen_train.models.lstm import CharLSTM
+from textgen_train.models.state import NetworkState, concatenate_lanes
 
 # The network reads PARITY_LANES lanes of PARITY_STEPS tokens each. The state before each token is compared.
 PARITY_LANES = 8
@@ -52,11 +56,13 @@ class Reference:
             self._state = _states_before_tokens(model, lanes)
             tokens = torch.from_numpy(self._tokens)
             self._expected = _forward_arrays(model, tokens, self._state)
-            float64_state = (self._state[0].double(), self._state[1].double())
+            float64_state = {name: part.double() for name, part in self._state.items()}
             exact = _forward_arrays(model.clone().double(), tokens, float64_state)
         finally:
             model.train(was_training)
-        self._tolerances = [_tolerance(*pair) for pair in zip(self._expected, exact, strict=True)]
+        self._tolerances = {
+            name: _tolerance(expected, exact[name]) for name, expected in self._expected.items()
+        }
 
     def check(self, engine: Engine) -> float:
         """Compare one step of an engine with torch.
@@ -68,22 +74,21 @@ class Reference:
             ExportError: If the logits or the next states differ by more than the tolerance.
         """
         logits, state = engine.forward(
-            self._tokens,
-            State(dict(zip(("hidden", "cell"), (part.numpy() for part in self._state), strict=True))),
+            self._tokens, State({name: part.numpy() for name, part in self._state.items()})
         )
-        names = ("logits", "next hidden states", "next cell states")
-        differences = [
-            float(np.abs(actual - expected).max())
-            for actual, expected in zip((logits, state["hidden"], state["cell"]), self._expected, strict=True)
-        ]
-        for name, difference, tolerance in zip(names, differences, self._tolerances, strict=True):
+        actual = _outputs(logits, state)
+        differences = {
+            name: float(np.abs(actual[name] - expected).max()) for name, expected in self._expected.items()
+        }
+        for name, difference in differences.items():
+            tolerance = self._tolerances[name]
             # `difference > tolerance` would be false for NaN.
             if not difference <= tolerance:
                 raise ExportError(
-                    f"the exported model was not written: with the engine {engine.name}, its {name} differ "
-                    f"from those of the trained network by {difference:.2g}, more than {tolerance:.2g}"
+                    f"the exported model was not written: with the engine {engine.name}, its output {name} "
+                    f"differs from that of the trained network by {difference:.2g}, more than {tolerance:.2g}"
                 )
-        return differences[0]
+        return differences[LOGITS]
 
 
 def _text_lanes(text: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -103,21 +108,27 @@ def _spread_tokens(vocabulary: int, count: int) -> NDArray[np.int64]:
     return np.linspace(0, vocabulary - 1, count).astype(np.int64)
 
 
-def _states_before_tokens(model: CharLSTM, lanes: NDArray[np.int64]) -> LSTMState:
+def _states_before_tokens(model: CharLSTM, lanes: NDArray[np.int64]) -> NetworkState:
     """Return the states before each token of the lanes as one batch of size PARITY_STEPS * PARITY_LANES."""
     state = model.initial_state(lanes.shape[1])
-    states: list[LSTMState] = []
+    states: list[NetworkState] = []
     for row in torch.from_numpy(lanes).unsqueeze(1):
         states.append(state)
         _, state = model.forward_features(row, state)
-    hidden, cell = zip(*states, strict=True)
-    return torch.cat(hidden, dim=1), torch.cat(cell, dim=1)
+    return concatenate_lanes(states)
 
 
-def _forward_arrays(model: CharLSTM, tokens: Tensor, state: LSTMState) -> tuple[NDArray[np.floating], ...]:
-    """Return logits, next hidden state and next cell state."""
+def _forward_arrays(model: CharLSTM, tokens: Tensor, state: NetworkState) -> dict[str, NDArray[np.floating]]:
+    """Return the outputs of torch by their names in the graph."""
     logits, next_state = model(tokens, state)
-    return logits.numpy(), *(part.numpy() for part in next_state)
+    return _outputs(logits.numpy(), {name: part.numpy() for name, part in next_state.items()})
+
+
+def _outputs(
+    logits: NDArray[np.floating], next_state: Mapping[str, NDArray[np.floating]]
+) -> dict[str, NDArray[np.floating]]:
+    """Return the outputs of a step by their names in the graph."""
+    return {LOGITS: logits, **{NEXT + name: part for name, part in next_state.items()}}
 
 
 def _tolerance(expected: NDArray[np.floating], exact: NDArray[np.floating]) -> float:

@@ -9,15 +9,14 @@ from numpy.typing import NDArray
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.generation.model import Model
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.model_file.network import Network, lstm_network
 from textgen_runtime.system.files import replace_file
-from torch import Tensor
 
 from textgen_train.errors import ExportError
 from textgen_train.models.lstm import CharLSTM
 
 from ._parity import PARITY_LANES, PARITY_SEED, PARITY_STEPS, Reference
-from .onnx_graph import LayerWeights, build_model, replace_metadata
+from .layer_weights import network_and_weights
+from .onnx_graph import build_model, replace_metadata
 
 
 @dataclass(frozen=True)
@@ -102,31 +101,3 @@ def build_checked(
     reference = Reference(model, text)
     engines = (open_model(content, "onnxruntime").engine, loaded.engine)
     return Exported(content, loaded, max(reference.check(engine) for engine in engines))
-
-
-def network_and_weights(model: CharLSTM) -> tuple[Network, list[LayerWeights]]:
-    """Return the description of a network, and the float32 arrays of each of its layers.
-
-    torch's LSTM has two biases. Their sum is returned.
-    """
-    network = lstm_network(
-        model.output.out_features,
-        embedding=model.embedding.embedding_dim,
-        units=model.units,
-        layers=len(model.layers),
-    )
-    lstms = [
-        {
-            "input": _float32_array(lstm.get_parameter("weight_ih_l0")),
-            "recurrent": _float32_array(lstm.get_parameter("weight_hh_l0")),
-            "bias": _float32_array(lstm.get_parameter("bias_ih_l0") + lstm.get_parameter("bias_hh_l0")),
-        }
-        for lstm in model.layers
-    ]
-    embedding = {"weight": _float32_array(model.embedding.weight)}
-    output = {"weight": _float32_array(model.output.weight), "bias": _float32_array(model.output.bias)}
-    return network, [embedding, *lstms, output]
-
-
-def _float32_array(tensor: Tensor) -> NDArray[np.float32]:
-    return np.array(tensor.detach().float().numpy())

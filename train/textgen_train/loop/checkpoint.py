@@ -25,8 +25,9 @@ class TrainerState:
         seconds: Time since the first update began, including the time between updates.
         weights: Trained weights of the network, by parameter name; float32.
         optimizers: Tensors that the optimizers store, by parameter name and tensor name; float32.
-        carried_state: State of the network after the last update: ``hidden`` and ``cell``, each of shape
-            [layers, lanes, units], float32. Empty for ``ClassicTrainer``, which carries no state.
+        carried_state: State of all lanes of the network after the last update, by name; float32. An LSTM has
+            ``hidden`` and ``cell``, each of shape [layers, lanes, units]. Empty for ``ClassicTrainer``, which
+            carries no state.
         dropout_rngs: For each replica, the state of the generator of its dropout masks; uint8.
         order_rng: State of the generator that draws the text order of each epoch. It is the state at the
             start of the epoch of the next update. ``restore`` draws the order of that epoch again. The

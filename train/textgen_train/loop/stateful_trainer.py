@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from textgen_train.data.batching import batches, lane_count
 from textgen_train.errors import TrainingError
-from textgen_train.models.lstm import CharLSTM, LSTMState
+from textgen_train.models.lstm import CharLSTM
 from textgen_train.models.output_loss import output_loss
 from textgen_train.models.precision import autocast
+from textgen_train.models.state import NetworkState, concatenate_lanes, copy_lanes, detach
 from textgen_train.optim import lr_schedule
 from textgen_train.optim.muon import Muon
 from textgen_train.recipe import Budget, Recipe
@@ -34,8 +35,8 @@ class StatefulTrainer(Trainer):
     """Trains a new model on a text with truncated backpropagation through time.
 
     The text is cut into contiguous lanes, which form the batch. Each update uses the next sequence of each
-    lane and starts from the state at the end of the previous sequence. Muon updates the LSTM's matrices if
-    ``muon_lr`` is above 0. AdamW updates all other weights.
+    lane and starts from the state at the end of the previous sequence. Muon updates the matrices of the
+    layers if ``muon_lr`` is above 0. AdamW updates all other weights.
 
     Args:
         text: Shape [characters], int64; at least two characters.
@@ -85,7 +86,7 @@ class StatefulTrainer(Trainer):
             recipe.learning_rate,
         )
         self._lane_states = self._initial_states()
-        matrices = self.model.lstm_matrices if recipe.muon_lr else []
+        matrices = self.model.layer_matrices if recipe.muon_lr else []
         matrix_ids = {id(matrix) for matrix in matrices}
         other_weights = [weight for weight in self.model.parameters() if id(weight) not in matrix_ids]
         adamw = torch.optim.AdamW(
@@ -109,18 +110,11 @@ class StatefulTrainer(Trainer):
         return [optimizer for optimizer, _ in self._optimizers]
 
     def _carried_state(self) -> dict[str, Tensor]:
-        hidden, cell = zip(*self._lane_states, strict=True)
-        return {"hidden": torch.cat(hidden, dim=1), "cell": torch.cat(cell, dim=1)}
+        return concatenate_lanes(self._lane_states)
 
     def _restore_carried_state(self, state: dict[str, Tensor]) -> None:
-        self._lane_states = [
-            # Copy to the memory layout that an update leaves, because the layout affects rounding.
-            (
-                state["hidden"][:, lanes].clone(memory_format=torch.contiguous_format),
-                state["cell"][:, lanes].clone(memory_format=torch.contiguous_format),
-            )
-            for lanes in self.replicas.lane_slices(self._lane_count)
-        ]
+        slices = self.replicas.lane_slices(self._lane_count)
+        self._lane_states = [copy_lanes(state, lanes) for lanes in slices]
 
     def _order_rng_state(self) -> list[Any]:
         return python_rng_state(self._order_rng)
@@ -130,7 +124,7 @@ class StatefulTrainer(Trainer):
             raise TrainingError("the training state is from another type of trainer: use the same recipe")
         self._order_rng = python_rng_from_state(state)
 
-    def _initial_states(self) -> list[LSTMState]:
+    def _initial_states(self) -> list[NetworkState]:
         slices = self.replicas.lane_slices(self._lane_count)
         return [self.model.initial_state(lanes.stop - lanes.start) for lanes in slices]
 
@@ -146,9 +140,9 @@ class StatefulTrainer(Trainer):
         def loss(replica: int, model: CharLSTM) -> Tensor:
             lanes = lane_slices[replica]
             with autocast():
-                outputs, (hidden, cell) = model.forward_features(inputs[:, lanes], self._lane_states[replica])
+                outputs, state = model.forward_features(inputs[:, lanes], self._lane_states[replica])
             # Truncated backpropagation: no gradient flows into the previous sequence.
-            self._lane_states[replica] = (hidden.detach().float(), cell.detach().float())
+            self._lane_states[replica] = detach(state)
             total = output_loss(
                 outputs.flatten(0, 1), model.output.weight, model.output.bias, targets[:, lanes].flatten()
             )

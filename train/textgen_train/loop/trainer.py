@@ -216,7 +216,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def _carried_state(self) -> dict[str, Tensor]:
-        """Return a copy of the state after the last update, each tensor of shape [layers, lanes, units]."""
+        """Return a copy of the state after the last update, by name; dimension 1 is the lane."""
 
     @abstractmethod
     def _restore_carried_state(self, state: dict[str, Tensor]) -> None:

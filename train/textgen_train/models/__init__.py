@@ -2,12 +2,11 @@
 
 To add a GRU, write ``models/gru.py`` with the public methods and attributes of ``CharLSTM``. The trainers
 call ``initial_state``, ``forward_features`` and ``output``. ``loop/replicas.py`` calls ``clone`` and sets
-``generator``. Muon trains ``lstm_matrices``. The other places to change:
+``generator``. Muon trains ``layer_matrices``. The other places to change:
 
-- ``loop/stateful_trainer.py`` creates the network, and expects two state tensors, hidden and cell.
+- ``loop/stateful_trainer.py`` creates the network.
 - ``export/onnx_graph.py`` needs a writer of the layer's ONNX node, in the table ``_WRITERS``.
-- ``export/exporter.py`` describes the network and collects its weights, in ``network_and_weights``.
-- ``export/_parity.py`` compares these two state tensors.
+- ``export/layer_weights.py`` describes the layer and collects its weights, in the table ``_READERS``.
 - ``recipe.py`` and ``cli/_arguments.py`` need the choice of the cell.
 - The runtime and the C core need the layer. ``runtime/core/model.h`` lists these places.
 """

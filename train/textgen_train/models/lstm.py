@@ -2,16 +2,13 @@
 
 import copy
 from collections.abc import Iterator
-from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from ._dropout import dropout
-
-# Hidden and cell state, each of shape [layers, batch, units], float32.
-LSTMState: TypeAlias = tuple[Tensor, Tensor]
+from .state import NetworkState
 
 
 class CharLSTM(nn.Module):
@@ -74,40 +71,40 @@ class CharLSTM(nn.Module):
         return copy.deepcopy(self, {id(item): item for item in shared})
 
     @property
-    def lstm_matrices(self) -> list[nn.Parameter]:
+    def layer_matrices(self) -> list[nn.Parameter]:
         """The weight matrices of the LSTM layers, each of shape [4 * units, inputs]."""
         return [weight for weight in self.layers.parameters() if weight.ndim == 2]  # noqa: PLR2004 (a matrix)
 
-    def initial_state(self, batch: int) -> LSTMState:
-        """Return hidden and cell state before the first token: zeros of shape [layers, batch, units]."""
+    def initial_state(self, batch: int) -> NetworkState:
+        """Return ``hidden`` and ``cell`` before the first token: zeros of shape [layers, batch, units]."""
         shape = (len(self.layers), batch, self.units)
-        return torch.zeros(shape), torch.zeros(shape)
+        return {"hidden": torch.zeros(shape), "cell": torch.zeros(shape)}
 
-    def forward_features(self, tokens: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+    def forward_features(self, tokens: Tensor, state: NetworkState) -> tuple[Tensor, NetworkState]:
         """Run the embedding and the LSTM layers, without the output layer.
 
         Args:
             tokens: Shape [time, batch], int64.
-            state: Hidden and cell state, each of shape [layers, batch, units].
+            state: ``hidden`` and ``cell``, each of shape [layers, batch, units].
 
         Returns:
             The top layer's outputs, shape [time, batch, units], and the state after the last token.
         """
         outputs = self._apply_dropout(self.embedding(tokens), self.input_dropout)
-        next_states: list[LSTMState] = []
+        next_states: list[tuple[Tensor, Tensor]] = []
         for layer, layer_state in zip(self.layers, self._split_layers(state), strict=True):
             outputs, next_state = functional_call(layer, self._drop_connect(layer), (outputs, layer_state))
             outputs = self._apply_dropout(outputs, self.dropout)
             next_states.append(next_state)
         hidden, cell = zip(*next_states, strict=True)
-        return outputs, (torch.cat(hidden), torch.cat(cell))
+        return outputs, {"hidden": torch.cat(hidden), "cell": torch.cat(cell)}
 
-    def forward(self, tokens: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+    def forward(self, tokens: Tensor, state: NetworkState) -> tuple[Tensor, NetworkState]:
         """Compute the logits of the next token at each time step.
 
         Args:
             tokens: Shape [time, batch], int64.
-            state: Hidden and cell state, each of shape [layers, batch, units].
+            state: ``hidden`` and ``cell``, each of shape [layers, batch, units].
 
         Returns:
             Logits of shape [time, batch, vocabulary], and the state after the last token.
@@ -116,10 +113,9 @@ class CharLSTM(nn.Module):
         return self.output(outputs), state
 
     @staticmethod
-    def _split_layers(state: LSTMState) -> Iterator[LSTMState]:
-        """Yield the state of each layer, of shape [1, batch, units]."""
-        hidden, cell = state
-        return zip(torch.split(hidden, 1), torch.split(cell, 1), strict=True)
+    def _split_layers(state: NetworkState) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield hidden and cell state of each layer, of shape [1, batch, units]."""
+        return zip(torch.split(state["hidden"], 1), torch.split(state["cell"], 1), strict=True)
 
     def _apply_dropout(self, values: Tensor, p: float) -> Tensor:
         return dropout(values, p, self.generator) if self.training else values
