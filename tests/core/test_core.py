@@ -17,6 +17,7 @@ from textgen_runtime.model_file.bundled import find_model_file
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.special_tokens import SpecialTokens
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.c_programs import CORE, PROGRAMS, Build, link, run
@@ -34,7 +35,7 @@ def weights_of(symbols: Sequence[str], unknown: int | None = None, *, scale: flo
     """A small model file, whose output weights are scaled."""
     network, weights = random_network(len(symbols))
     output = {name: (np.abs(values) * scale).astype(np.float32) for name, values in weights[-1].items()}
-    metadata = Metadata(CharacterTokenizer(symbols, unknown), Normalization())
+    metadata = Metadata(CharacterTokenizer(symbols, SpecialTokens(unknown)), Normalization())
     return build_model(network, [*weights[:-1], output], metadata).SerializeToString()
 
 

@@ -17,7 +17,8 @@ from textgen_runtime.cli.parser import CommandParser
 from textgen_runtime.cli.run import parser as run_parser
 from textgen_runtime.corpora.corpus import CORPUS_NAMES
 from textgen_runtime.model_file.graph_names import INPUTS, OUTPUTS
-from textgen_runtime.model_file.metadata import SPECIAL_KEY, Metadata
+from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.model_file.metadata_values import RECORDS_KEY, SPECIAL_KEY
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_train.cli._arguments import parser as train_parser
 from textgen_train.loop.eval_result import Evaluation
@@ -47,6 +48,7 @@ CLIENTS = {"docs/serving.md"}
 KEYS = (
     *Metadata(CharacterTokenizer("ab")).to_props(),
     SPECIAL_KEY,
+    RECORDS_KEY,
 )
 
 # What stands in a fenced block or a code span is not Markdown.

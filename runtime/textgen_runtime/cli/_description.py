@@ -11,7 +11,8 @@ from textgen_runtime.engines.opening import why_not_native
 from textgen_runtime.errors import ModelFileError, UnknownGraphError
 from textgen_runtime.model_file.bundled import find_model_file
 from textgen_runtime.model_file.graph_names import HIDDEN
-from textgen_runtime.model_file.metadata import FORMAT_KEY, UNKNOWN, Metadata, check_format
+from textgen_runtime.model_file.metadata import Metadata, check_format
+from textgen_runtime.model_file.metadata_values import FORMAT_KEY
 from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.model_file.source import name_source, read_model
 from textgen_runtime.system.json_text import from_json
@@ -60,8 +61,9 @@ class Description:
             "engine": self.engine,
             "why_not_native": self.why_not_native,
             "vocabulary": list(tokenizer.symbols),
-            "special": {} if tokenizer.unknown is None else {UNKNOWN: tokenizer.unknown},
+            "special": tokenizer.special.by_name,
             "normalization": self.metadata.normalization._asdict(),
+            "records": self.metadata.records,
             "prompts": list(self.metadata.prompts),
             "training": dict(self.metadata.training),
         }

@@ -7,7 +7,7 @@ from typing import Any
 
 from textgen_runtime.scoring.compressors import COMPRESSORS
 from textgen_runtime.scoring.prediction import Prediction, Score, total_score
-from textgen_runtime.text.character_tokenizer import CHARACTER
+from textgen_runtime.text.levels import CHARACTER
 
 
 @dataclass(frozen=True)

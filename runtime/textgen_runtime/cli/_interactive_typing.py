@@ -11,7 +11,7 @@ from ._interactive_commands import LineError
 
 def count_unknown(model: Model, text: str) -> Counter[str]:
     """Count the typed characters outside the vocabulary."""
-    return model.tokenizer.count_unknown(model.metadata.normalization.apply(text))
+    return model.tokenizer.count_unknown(model.metadata.normalize(text))
 
 
 def check_typed(model: Model, text: str, policy: UnknownPolicy) -> None:
@@ -27,7 +27,7 @@ def check_typed(model: Model, text: str, policy: UnknownPolicy) -> None:
     """
     unknown = count_unknown(model, text)
     if policy == "skip":
-        if unknown.total() == len(model.metadata.normalization.apply(text)):
+        if unknown.total() == len(model.metadata.normalize(text)):
             raise LineError("none of the line's characters is in the model's vocabulary: type another line")
     elif unknown and model.tokenizer.unknown is None:
         lower = "/lowercase on, or " if model.tokenizer.can_encode("".join(unknown).lower()) else ""

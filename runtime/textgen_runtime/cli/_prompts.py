@@ -81,7 +81,7 @@ def check_prompts(prog: str, model: Model, prompts: Prompts, policy: UnknownPoli
     for number, prompt in enumerate(prompts.texts):
         if prompt is None:
             continue
-        normalized = model.metadata.normalization.apply(prompt)
+        normalized = model.metadata.normalize(prompt)
         if tolerant:
             unknown += model.tokenizer.count_unknown(normalized)
         if prompts.lines:

@@ -33,7 +33,7 @@ def make_selection(arguments: argparse.Namespace, model: Model) -> "Selection | 
         from textgen_runtime.corpora.lookup import CorpusLookup
 
         text = read_corpus(arguments.novel).text
-        text = model.metadata.normalization.apply(text.lower() if arguments.lowercase else text)
+        text = model.metadata.normalize(text.lower() if arguments.lowercase else text)
         corpus = CorpusLookup(text)
     return Selection(unique=arguments.unique, corpus=corpus)
 

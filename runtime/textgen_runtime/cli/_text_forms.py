@@ -9,7 +9,7 @@ from textgen_runtime.generation.model import Model
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.console import escape_unencodable
 from textgen_runtime.system.json_text import to_json
-from textgen_runtime.text.character_tokenizer import CHARACTER
+from textgen_runtime.text.levels import CHARACTER
 
 from ._sampling_arguments import sampling_heading
 from ._series import PendingText

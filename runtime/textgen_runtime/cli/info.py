@@ -9,6 +9,7 @@ from textgen_runtime.errors import ModelFileError
 from textgen_runtime.system.json_text import to_json
 from textgen_runtime.text.levels import unit_of
 from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.special_tokens import SpecialTokens
 
 from ._description import Description, describe_file
 from ._readable import escape_unprintable, single_line, visible_name, wrap_words
@@ -76,19 +77,25 @@ def format_lines(description: Description) -> Iterator[str]:
             "sha256": description.sha256,
             "format": str(description.format),
             "level": tokenizer.level,
+            **({"records": metadata.records} if metadata.records else {}),
             "network": format_network(description),
             "parameters": f"{description.parameters:,}",
             "engine": format_engine(description),
             "normalization": format_normalization(metadata.normalization),
         }
     )
-    special = "" if tokenizer.unknown is None else ", one of them the unknown symbol"
-    yield f"vocabulary, {len(tokenizer):,} {unit_of(tokenizer)}s{special}"
+    yield f"vocabulary, {len(tokenizer):,} {unit_of(tokenizer)}s{format_special(tokenizer.special)}"
     yield from wrap_words([visible_name(symbol) for symbol in tokenizer.symbols], INDENT)
     yield f"prompts, {len(metadata.prompts):,}"
     yield from (f'{INDENT}"{single_line(prompt)}"' for prompt in metadata.prompts)
     yield "training"
     yield from format_pairs(metadata.training, INDENT)
+
+
+def format_special(special: SpecialTokens) -> str:
+    """Return how many tokens of a vocabulary are special, and their names."""
+    names = special.by_name
+    return f", {len(names)} of them special: {', '.join(names)}" if names else ""
 
 
 def format_network(description: Description) -> str:

@@ -84,7 +84,7 @@ def impossible_stops(sampling: Sampling, metadata: Metadata) -> list[str]:
 
 
 def _normalized_stops(sampling: Sampling, metadata: Metadata) -> list[str]:
-    return [metadata.normalization.apply(text) for text in sampling.stop]
+    return [metadata.normalize(text) for text in sampling.stop]
 
 
 @lru_cache(maxsize=16)
@@ -105,10 +105,9 @@ def _compile_constraint(
     from textgen_runtime.constraints.schema import schema_to_regex
 
     tokenizer = metadata.tokenizer
-    unknown = tokenizer.unknown
-    excluded = frozenset(banned if unknown is None else {*banned, unknown})
+    excluded = frozenset({*banned, *tokenizer.special.by_name.values()})
     if sampling.choices is not None:
-        choices = tuple(metadata.normalization.apply(text) for text in sampling.choices)
+        choices = tuple(metadata.normalize(text) for text in sampling.choices)
         return compile_choices(choices, tokenizer.symbols, excluded)
     if sampling.match is not None:
         return compile_regex(sampling.match, tokenizer.symbols, excluded)
@@ -121,7 +120,7 @@ def _compile_constraint(
 
 
 def _tokens_by_symbol(tokenizer: Tokenizer) -> dict[str, int]:
-    return {symbol: token for token, symbol in enumerate(tokenizer.symbols) if token != tokenizer.unknown}
+    return {symbol: token for token, symbol in enumerate(tokenizer.symbols) if symbol}
 
 
 def _bias_tokens(sampling: Sampling, tokenizer: Tokenizer) -> dict[int, float]:

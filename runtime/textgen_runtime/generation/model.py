@@ -241,7 +241,7 @@ class Model(ModelIdentity):
             ValueError: If ``unknown`` is neither ``"error"`` nor ``"skip"``.
             TypeError: If the text is not a string.
         """
-        tokens = self.tokenizer.encode(self.metadata.normalization.apply(text), unknown)
+        tokens = self.tokenizer.encode(self.metadata.normalize(text), unknown)
         if not len(tokens):
             reason = "none of its characters is in the vocabulary" if text else "it is empty"
             raise PromptError(f"there is no text to continue: {reason}")

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from textgen_runtime.engines.base import Engine
 from textgen_runtime.errors import ScoringError
 from textgen_runtime.generation.model import Model
-from textgen_runtime.text.character_tokenizer import CHARACTER
-from textgen_runtime.text.levels import unit_of
+from textgen_runtime.text.levels import CHARACTER, unit_of
 from textgen_runtime.text.split import held_out_start
 from textgen_runtime.text.tokenizer import UnknownPolicy
 
@@ -152,7 +151,7 @@ def predict(model: Model, text: str, *, last: float = 1.0, unknown: UnknownPolic
     """
     if not 0 < last <= 1:
         raise ValueError(f"last must be above 0 and at most 1, not {last}")
-    text = model.metadata.normalization.apply(text)
+    text = model.metadata.normalize(text)
     # The first scored character is predicted from the character before it.
     start = max(0, held_out_start(len(text), last) - 1)
     tokenizer = model.tokenizer

@@ -11,7 +11,7 @@ from textgen_runtime.generation.model import Model
 from textgen_runtime.generation.text_progress import TextPosition
 from textgen_runtime.sampling.parameters import CONSTRAINTS, Sampling
 from textgen_runtime.sampling.sampler import Sampler
-from textgen_runtime.text.character_tokenizer import CHARACTER
+from textgen_runtime.text.levels import CHARACTER
 
 from .completion_request import CompletionRequest
 from .errors import RequestError

@@ -1,14 +1,39 @@
 """The tokenizer classes that this version supports, by level."""
 
+from collections.abc import Callable
 from typing import Any
 
-from .character_tokenizer import CHARACTER, CharacterTokenizer
 from .tokenizer import Tokenizer
 
-# The keys are values of textgen.level. Each class is called with the symbols and the unknown token, or None.
-TOKENIZERS: dict[str, Any] = {CHARACTER: CharacterTokenizer}
+CHARACTER = "character"
+BYTE = "byte"
+WORD = "word"
+LEVELS = (CHARACTER, BYTE, WORD)
+
+
+def _character() -> Any:
+    from .character_tokenizer import CharacterTokenizer
+
+    return CharacterTokenizer
+
+
+def _byte() -> Any:
+    from .byte_tokenizer import ByteTokenizer
+
+    return ByteTokenizer
+
+
+def _word() -> Any:
+    from .word_tokenizer import WordTokenizer
+
+    return WordTokenizer
+
+
+# The keys are values of textgen.level. Each function imports a class when a model needs it. The class is
+# called with the symbols and the special tokens.
+TOKENIZERS: dict[str, Callable[[], Any]] = {CHARACTER: _character, BYTE: _byte, WORD: _word}
 
 
 def unit_of(tokenizer: Tokenizer) -> str:
-    """Return what reports call one token: "character" or "token"."""
-    return CHARACTER if tokenizer.level == CHARACTER else "token"
+    """Return what reports call one token: "character", "byte" or "token"."""
+    return tokenizer.level if tokenizer.level in (CHARACTER, BYTE) else "token"

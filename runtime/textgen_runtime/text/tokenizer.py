@@ -1,27 +1,27 @@
 """The interface between text and tokens.
 
-Generation, scoring and the commands of the runtime work with any tokenizer. Training
-(``textgen_train.data.dataset``) and the C library (``metadata.c`` and ``vocabulary.c`` in ``runtime/core``)
-support only character tokens. The level of a tokenizer, such as "character", is its kind of token. A model
-file stores it as ``textgen.level``.
+Generation, scoring and the commands of the runtime work with any tokenizer. The level of a tokenizer, such as
+"character", is its kind of token. A model file stores it as ``textgen.level``.
 
-To add a tokenizer, for example one for words:
+To add a tokenizer:
 
-1. Write ``word_tokenizer.py`` in this folder, with a class that has all members of ``Tokenizer``. Its
-   ``decoder()`` returns an object with all members of ``TextDecoder``. ``character_tokenizer.py`` is an
-   example. ``tests/runtime/text/test_custom_tokenizer.py`` has an example with two characters per token.
+1. Write a module like ``word_tokenizer.py`` in this folder, with a class that has all members of
+   ``Tokenizer``. ``Vocabulary`` in ``vocabulary.py`` has most of them. Its ``decoder()`` returns an object
+   with all members of ``TextDecoder``. ``tests/runtime/text/test_custom_tokenizer.py`` has an example with
+   two characters per token.
 2. Add the class to ``TOKENIZERS`` in ``levels.py``. Model files of this level can then be loaded, run and
    scored.
-3. To train such models, create the tokenizer in ``textgen_train.data.dataset``, which builds the vocabulary
-   from a corpus, and add an option to ``textgen_train/cli/_arguments.py``. Also change what counts characters
-   in ``textgen_train``: the minimum lengths, the excerpts, and the loss, which is in nats per character only
-   if each token is a character.
+3. For programs in C, add the level to ``metadata.c`` and ``vocabulary.c`` in ``runtime/core``.
+4. To train such models, create the tokenizer in ``textgen_train.data.dataset``, which builds the vocabulary
+   from a corpus, and add the level to ``textgen_train/cli/_arguments.py``.
 """
 
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal, Protocol, Self, TypeAlias
+
+from .special_tokens import SpecialTokens
 
 UnknownPolicy: TypeAlias = Literal["error", "skip"]
 
@@ -70,7 +70,12 @@ class Tokenizer(Protocol):
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """The texts of all tokens, in the order of the tokens. The unknown symbol has the text ``""``."""
+        """The texts of all tokens, in the order of the tokens. Special tokens have the text ``""``."""
+        ...
+
+    @property
+    def special(self) -> SpecialTokens:
+        """The special tokens, which have no text."""
         ...
 
     @property
@@ -118,11 +123,11 @@ class Tokenizer(Protocol):
         ...
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """Convert tokens to text. The unknown symbol adds no text."""
+        """Convert tokens to text. Special tokens add no text."""
         ...
 
     def decode_each(self, tokens: Iterable[int]) -> Sequence[str]:
-        """Return the text of each token. The unknown symbol becomes U+FFFD, the replacement character."""
+        """Return the text of each token; U+FFFD, the replacement character, for a special token."""
         ...
 
     def decoder(self) -> TextDecoder:

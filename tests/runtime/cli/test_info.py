@@ -12,7 +12,7 @@ from onnx import helper
 from textgen_runtime.cli._description import describe_file
 from textgen_runtime.cli._readable import LINE_WIDTH, display_width, single_line, visible_name, wrap_words
 from textgen_runtime.cli.info import main
-from textgen_runtime.model_file.metadata import PROMPTS_KEY, TRAINING_KEY, VOCABULARY_KEY
+from textgen_runtime.model_file.metadata_values import PROMPTS_KEY, TRAINING_KEY, VOCABULARY_KEY
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.make_tiny_model import SYMBOLS, make_model
@@ -78,6 +78,7 @@ def test_the_description_is_printed_as_json(capsys: Captured) -> None:
         "why_not_native": None,
         "vocabulary": list(SYMBOLS),
         "special": {},
+        "records": None,
         "normalization": {"lowercase": True, "unicode": "NFC"},
         "prompts": ["abc", "dad had", "é€ж𝄞"],
         "training": {"corpus": "none: the weights are random"},

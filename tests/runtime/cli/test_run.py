@@ -11,7 +11,7 @@ import pytest
 from textgen_runtime import Model, __version__
 from textgen_runtime.cli.run import main
 from textgen_runtime.engines.base import Measurements
-from textgen_runtime.model_file.metadata import NORMALIZATION_KEY
+from textgen_runtime.model_file.metadata_values import NORMALIZATION_KEY
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.make_tiny_model import make_model

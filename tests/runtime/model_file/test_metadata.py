@@ -6,8 +6,12 @@ import pytest
 from textgen_runtime import ModelFileError
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.system.json_text import from_json
+from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS, ByteTokenizer
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.special_tokens import SpecialTokens
+from textgen_runtime.text.tokenizer import Tokenizer
+from textgen_runtime.text.word_tokenizer import WordTokenizer
 
 METADATA = Metadata(
     CharacterTokenizer("abé𝄞\n"), Normalization(lowercase=True, unicode=None), ("ab", "𝄞"), {"corpus": "book"}
@@ -52,7 +56,7 @@ def test_an_invalid_value_is_an_error(key: str, value: str) -> None:
         ("textgen.format", "3", "upgrade"),
         ("textgen.format", "0", "expected a format number"),
         ("textgen.format", "true", "expected a format number"),
-        ("textgen.level", '"word"', "upgrade"),
+        ("textgen.level", '"morpheme"', "upgrade"),
         ("textgen.vocabulary", "[]", "is not a list of characters"),
         ("textgen.vocabulary", '["a", "b", "a"]', "twice"),
         ("textgen.vocabulary", '["a", "bc"]', "at index 1"),
@@ -131,7 +135,7 @@ def test_a_value_that_is_too_long_is_rejected_before_it_is_parsed(
         assert text != value
         return from_json(text)
 
-    monkeypatch.setattr("textgen_runtime.model_file.metadata.from_json", parse_others)
+    monkeypatch.setattr("textgen_runtime.model_file.metadata_values.from_json", parse_others)
     with pytest.raises(ModelFileError, match=message):
         Metadata.from_props(METADATA | {key: value}, 5)
 
@@ -147,3 +151,75 @@ def test_a_vocabulary_must_have_as_many_entries_as_the_graph_has_logits() -> Non
     for logits in (4, 6):
         with pytest.raises(ModelFileError, match=f"5 characters, but the graph has {logits} logits"):
             Metadata.from_props(METADATA, logits)
+
+
+RECORDS = Metadata(CharacterTokenizer(["", "", "a", "b"], SpecialTokens(begin=0, end=1)), records="lines")
+
+
+@pytest.mark.parametrize(
+    "tokenizer",
+    [
+        RECORDS.tokenizer,
+        ByteTokenizer((*BYTE_SYMBOLS, "", ""), SpecialTokens(begin=256, end=257)),
+        WordTokenizer(["a", *' [{,}]"', " a", "", "", "", "€uro"], SpecialTokens(9, 10, 11)),
+    ],
+)
+def test_levels_and_records_are_read_as_they_were_written(tokenizer: Tokenizer) -> None:
+    metadata = Metadata(tokenizer, records="blank")
+    props = metadata.to_props()
+    assert (props["textgen.format"], props["textgen.records"]) == ("2", '"blank"')
+    read = Metadata.from_props(props, len(tokenizer))
+    assert (read.tokenizer, read.records) == (tokenizer, "blank")
+    assert type(read.tokenizer) is type(tokenizer)
+
+
+@pytest.mark.parametrize("tokenizer", [ByteTokenizer(), WordTokenizer(["a", "ab"])])
+def test_other_levels_have_format_2(tokenizer: Tokenizer) -> None:
+    props = Metadata(tokenizer).to_props()
+    assert props["textgen.format"] == "2"
+    assert not {"textgen.special", "textgen.records"} & set(props)
+    assert Metadata.from_props(props).records is None
+
+
+def test_records_and_their_tokens_must_be_written_together() -> None:
+    for metadata in (RECORDS._replace(records=None), Metadata(CharacterTokenizer("ab"), records="lines")):
+        with pytest.raises(ValueError, match="records and begin and end tokens must be given together"):
+            metadata.to_props()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"records": None}, "'textgen.records' is missing"),
+        (
+            {"records": '"pages"'},
+            "records' is 'pages', but this version supports only 'lines', 'blank'",
+        ),
+        ({"records": "[]"}, "'textgen.records' is .., but this version supports only"),
+        ({"special": None}, "has '' at index 0; expected a character"),
+        (
+            {"special": None, "vocabulary": '["c", "d", "a", "b"]'},
+            "'textgen.records' is 'lines', but 'textgen.special' has no 'begin' and 'end'",
+        ),
+        ({"special": '{"begin": 0}'}, "'textgen.special': begin and end must be given together"),
+        ({"special": '{"begin": 0, "end": 2}'}, "has 'a' at index 2, the index of the special token 'end'"),
+        ({"vocabulary": '["", "", "a", "a"]'}, "twice"),
+        ({"vocabulary": '["", ""]'}, "only special tokens: no text can be generated"),
+        ({"level": '"byte"'}, "'textgen.vocabulary': a vocabulary of bytes must be"),
+        ({"level": '"byte"', "vocabulary": '["", "", "a", "\u0100"]'}, "at index 3; expected a byte"),
+        ({"level": '"word"', "vocabulary": '["", "", "a", "a b"]'}, "has 'a b' at index 3; expected a word"),
+    ],
+)
+def test_damaged_records_and_levels_are_rejected(changes: dict[str, str | None], message: str) -> None:
+    props = {**RECORDS.to_props(), **{f"textgen.{key}": value for key, value in changes.items()}}
+    with pytest.raises(ModelFileError, match=message) as caught:
+        Metadata.from_props({key: value for key, value in props.items() if value is not None})
+    assert "\n" not in str(caught.value)
+
+
+def test_bytes_are_not_normalized() -> None:
+    assert Metadata(ByteTokenizer(), Normalization(lowercase=True)).normalize("A\r\n") == "A\r\n"
+    assert Metadata(CharacterTokenizer("a\n"), Normalization(lowercase=True)).normalize("A\r\n") == "a\n"
+    for tokenizer in (ByteTokenizer(), CharacterTokenizer("ab")):
+        with pytest.raises(TypeError, match="the text must be a str, not bytes"):
+            Metadata(tokenizer).normalize(b"ab")  # type: ignore[arg-type]

@@ -90,7 +90,7 @@ def state_of_two_dimensions(model: onnx.ModelProto) -> None:
             set_metadata("textgen.vocabulary", '["a", "b"]'),
             "the vocabulary has 2 characters, but the graph has 12 logits",
         ),
-        (set_metadata("textgen.level", '"word"'), "upgrade"),
+        (set_metadata("textgen.level", '"morpheme"'), "upgrade"),
         (rename_output, "unexpected graph outputs"),
         (tokens_of_another_type, "the native engine does not support the graph"),
         (state_of_unknown_size, "the native engine does not support the graph"),

@@ -14,7 +14,7 @@ from tests.runtime.text.test_custom_tokenizer import PAIRS, PairTokenizer
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> textgen.Model:
     """The model."""
-    monkeypatch.setitem(TOKENIZERS, PairTokenizer.level, PairTokenizer)
+    monkeypatch.setitem(TOKENIZERS, PairTokenizer.level, lambda: PairTokenizer)
     metadata = Metadata(PairTokenizer(PAIRS), prompts=("abcc",))
     return textgen.load(build_model(*random_network(len(PAIRS)), metadata).SerializeToString())
 

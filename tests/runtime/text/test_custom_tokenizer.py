@@ -20,6 +20,7 @@ from textgen_runtime.engines.base import Generated, Measurements
 from textgen_runtime.engines.opening import EngineName
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.text.levels import TOKENIZERS
+from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
 from textgen_runtime.text.tokenizer import UnknownPolicy
 from textgen_train.export.onnx_graph import build_model
 
@@ -34,8 +35,8 @@ class PairTokenizer:
 
     level = "pair"
 
-    def __init__(self, symbols: Iterable[str], unknown: int | None = None) -> None:
-        self.symbols, self.unknown = tuple(symbols), unknown
+    def __init__(self, symbols: Iterable[str], special: SpecialTokens = NO_SPECIAL_TOKENS) -> None:
+        self.symbols, self.special, self.unknown = tuple(symbols), special, special.unknown
 
     @classmethod
     def is_symbol(cls, text: str) -> bool:
@@ -98,7 +99,7 @@ class PairDecoder:
 
 @pytest.fixture(autouse=True)
 def _level(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(TOKENIZERS, PairTokenizer.level, PairTokenizer)
+    monkeypatch.setitem(TOKENIZERS, PairTokenizer.level, lambda: PairTokenizer)
 
 
 @pytest.fixture(scope="module")
@@ -275,6 +276,6 @@ def test_level_selects_the_tokenizer(content: bytes, monkeypatch: pytest.MonkeyP
     ):
         open_model(content)
     wrong = Metadata(PairTokenizer(["abc", *PAIRS[1:]])).to_props()
-    monkeypatch.setitem(TOKENIZERS, "pair", PairTokenizer)
+    monkeypatch.setitem(TOKENIZERS, "pair", lambda: PairTokenizer)
     with pytest.raises(textgen.ModelFileError, match="has 'abc' at index 0; expected a pair"):
         Metadata.from_props(wrong)

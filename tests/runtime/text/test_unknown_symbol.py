@@ -19,6 +19,7 @@ from textgen_runtime.generation.loading import open_model
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.special_tokens import SpecialTokens
 from textgen_train.data.dataset import make_dataset
 from textgen_train.export.exporter import build_checked
 from textgen_train.models.lstm import CharLSTM
@@ -26,7 +27,7 @@ from textgen_train.models.lstm import CharLSTM
 from tests.helpers.commands import Captured, run_here
 
 ENGINES: tuple[EngineName, ...] = ("native", "onnxruntime")
-TOKENIZER = CharacterTokenizer(["", "a", "b", "c"], unknown=0)
+TOKENIZER = CharacterTokenizer(["", "a", "b", "c"], SpecialTokens(unknown=0))
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +159,7 @@ def test_unknown_symbol_differs_from_a_replacement_character_in_the_vocabulary(e
     network = CharLSTM(3, units=8, embedding=4)
     with torch.no_grad():
         network.output.bias[0] = 50.0
-    metadata = Metadata(CharacterTokenizer(["", "a", "\ufffd"], unknown=0))
+    metadata = Metadata(CharacterTokenizer(["", "a", "\ufffd"], SpecialTokens(unknown=0)))
     prediction = textgen.predict(open_model(build_checked(network, metadata).content, engine), "a\ufffdxa")
     assert (prediction.text, prediction.choices) == ("\ufffd\ufffda", "\ufffd" * 3)
     assert prediction.score.hits == prediction.hits == 1
@@ -179,13 +180,15 @@ def test_only_files_with_an_unknown_symbol_have_format_2(content: bytes) -> None
     [
         (
             {"special": '{"unknown": 4}'},
-            "has the token 4 for the unknown symbol, but the vocabulary has 4 entries",
+            "has the token 4 for 'unknown', but the vocabulary has 4 entries",
         ),
-        ({"special": '{"unknown": true}'}, "has the token (true|True) for the unknown symbol"),
-        ({"special": '{"unknown": -1}'}, "has the token -1 for the unknown symbol"),
-        ({"special": '{"unknown": 1}'}, "has '' at index 0; expected a character"),
-        ({"vocabulary": '["d", "a", "b", "c"]'}, "has 'd' at index 0, the index of the unknown symbol"),
-        ({"special": '{"begin": 0}'}, "this version supports only 'unknown': upgrade"),
+        ({"special": '{"unknown": true}'}, "has the token (true|True) for 'unknown'"),
+        ({"special": '{"unknown": -1}'}, "has the token -1 for 'unknown'"),
+        ({"special": '{"unknown": 1}'}, "has 'a' at index 1, the index of the special token 'unknown'"),
+        ({"vocabulary": '["d", "a", "b", "c"]'}, "has 'd' at index 0, the index of the special token"),
+        ({"special": '{"pad": 0}'}, "this version supports only 'unknown', 'begin', 'end': upgrade"),
+        ({"special": '{"begin": 0}'}, "begin and end must be given together"),
+        ({"special": '{"begin": 0, "end": 0}'}, "the special tokens must differ: begin, end"),
         ({"special": "[]"}, "this version supports only 'unknown'"),
         ({"special": "{}"}, "has '' at index 0; expected a character"),
         ({"format": "1"}, "has '' at index 0; expected a character"),
@@ -204,7 +207,7 @@ def test_rare_symbols_of_the_training_text_become_the_unknown_symbol() -> None:
     text = "ab" * 90 + "xyz" + "ab" * 20 + "q" + "ab" * 3
     corpus = Corpus("rare", text, "f" * 64)
     dataset = make_dataset(corpus, Normalization(), 0.05, min_count=2)
-    assert dataset.tokenizer == CharacterTokenizer(["", "a", "b"], unknown=0)
+    assert dataset.tokenizer == CharacterTokenizer(["", "a", "b"], SpecialTokens(unknown=0))
     # x, y and z occur in the training text, q in the held-out text.
     assert dataset.rare_count == 4
     assert dataset.unknown_share(dataset.training) == pytest.approx(3 / len(dataset.training))

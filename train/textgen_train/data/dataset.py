@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.special_tokens import SpecialTokens
 from textgen_runtime.text.split import held_out_start
 
 from textgen_train.errors import CorpusError
@@ -151,4 +152,4 @@ def _make_tokenizer(corpus: Corpus, training: str, symbols: list[str], min_count
             f"no symbol occurs at least {min_count} times in the training text of the corpus {corpus.name}: "
             "lower --min-count"
         )
-    return CharacterTokenizer(["", *frequent], unknown=0)
+    return CharacterTokenizer(["", *frequent], SpecialTokens(unknown=0))

@@ -1,0 +1,114 @@
+"""The byte-level tokenizer: one token for each byte of the UTF-8 text."""
+
+import codecs
+from array import array
+from collections import Counter
+from collections.abc import Iterable
+from typing import Self
+
+from .levels import BYTE
+from .special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
+from .tokenizer import UnknownPolicy
+from .vocabulary import Vocabulary, check_policy, unknown_characters_error
+
+# The vocabulary entry of byte n is U+00n. Special tokens follow.
+BYTE_SYMBOLS = tuple(map(chr, range(256)))
+
+# Bytes that are not UTF-8 are U+DC80 to U+DCFF in a text that is encoded, so that any file can be encoded.
+BYTES_TO_TEXT = "surrogateescape"
+
+
+class ByteTokenizer(Vocabulary):
+    """A tokenizer whose tokens are bytes of UTF-8. The token of a byte is its value.
+
+    Bytes that are not UTF-8 can be encoded: ``bytes.decode("utf-8", "surrogateescape")`` represents them in a
+    text. In decoded text, they become U+FFFD, the replacement character.
+
+    Args:
+        symbols: ``BYTE_SYMBOLS``, then ``""`` for each special token.
+        special: The special tokens; ``unknown`` must be None, because every byte is in the vocabulary.
+
+    Raises:
+        ValueError: If the symbols or the special tokens are others.
+    """
+
+    level = BYTE
+
+    def __init__(
+        self, symbols: Iterable[str] = BYTE_SYMBOLS, special: SpecialTokens = NO_SPECIAL_TOKENS
+    ) -> None:
+        super().__init__(symbols, special)
+        if special.unknown is not None:
+            raise ValueError("a vocabulary of bytes has no unknown symbol")
+        if self.symbols != (*BYTE_SYMBOLS, *("" for _ in special.by_name)):
+            raise ValueError("a vocabulary of bytes must be U+0000 to U+00FF, then the special tokens")
+
+    @classmethod
+    def is_symbol(cls, text: str) -> bool:
+        """Return whether a text is an entry of a vocabulary of bytes: a character up to U+00FF."""
+        return len(text) == 1 and text <= BYTE_SYMBOLS[-1]
+
+    def can_encode(self, text: str) -> bool:
+        """Return whether a text can be encoded: all but one that has a half of a surrogate pair."""
+        return not self.count_unknown(text)
+
+    def encode(self, text: str, unknown: UnknownPolicy = "error") -> "array[int]":
+        """Convert a text to tokens, one for each byte; see ``Tokenizer.encode``."""
+        check_policy(unknown)
+        try:
+            return array("q", iter(text.encode("utf-8", BYTES_TO_TEXT)))
+        except UnicodeEncodeError:
+            characters = self.count_unknown(text)
+            if unknown == "error":
+                raise unknown_characters_error(characters, ()) from None
+        return self.encode("".join([character for character in text if character not in characters]))
+
+    def count_unknown(self, text: str) -> Counter[str]:
+        """Count the halves of surrogate pairs in a text, which are no bytes."""
+        return Counter(character for character in text if _is_half_pair(character))
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """Convert tokens to text. An incomplete character at the end adds no text."""
+        return self.decoder().decode(tokens)
+
+    def decode_each(self, tokens: Iterable[int]) -> list[str]:
+        """Return the text of each token: a character belongs to its last byte, and other bytes are empty.
+
+        A byte after which earlier bytes turn out to be invalid also has U+FFFD for them.
+        """
+        decoder = self.decoder()
+        return [decoder.decode((token,)) for token in tokens]
+
+    def decoder(self) -> "ByteDecoder":
+        """Return a decoder for one text."""
+        return ByteDecoder()
+
+
+class ByteDecoder:
+    """A decoder that holds the bytes of an incomplete character back. Invalid bytes become U+FFFD."""
+
+    def __init__(self, tail: Iterable[int] = ()) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder.decode(bytes(tail))
+
+    @property
+    def tail(self) -> tuple[int, ...]:
+        """The bytes of the incomplete character, at most 3."""
+        return tuple(self._decoder.getstate()[0])
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """Decode further tokens and return the text that is now certain."""
+        return self._decoder.decode(bytes([token for token in tokens if token < len(BYTE_SYMBOLS)]))
+
+    def finish(self) -> str:
+        """Discard the bytes of an incomplete character, which have no text."""
+        self._decoder.reset()
+        return ""
+
+    def copy(self) -> Self:
+        """Return an independent decoder in the same state."""
+        return type(self)(self.tail)
+
+
+def _is_half_pair(character: str) -> bool:
+    return "\ud800" <= character <= "\udfff" and not "\udc80" <= character <= "\udcff"

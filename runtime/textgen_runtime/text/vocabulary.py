@@ -1,0 +1,117 @@
+"""What the tokenizers of all levels share: symbols, special tokens, and the conversion of tokens to text."""
+
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
+from typing import ClassVar, Self
+
+from textgen_runtime.errors import PromptError
+
+from .special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
+from .symbols import format_symbols
+from .tokenizer import TextDecoder, UnknownPolicy
+
+REPLACEMENT = "\ufffd"
+
+
+class Vocabulary:
+    """The symbols of a tokenizer. The token of a symbol is its index.
+
+    Args:
+        symbols: The symbols in the order of their tokens. The entry of each special token is ``""``.
+        special: The special tokens.
+
+    Attributes:
+        symbols: The symbols in the order of their tokens.
+        special: The special tokens.
+
+    Raises:
+        ValueError: If the special tokens do not fit the symbols.
+    """
+
+    level: ClassVar[str]
+
+    def __init__(self, symbols: Iterable[str], special: SpecialTokens = NO_SPECIAL_TOKENS) -> None:
+        self.symbols = tuple(symbols)
+        special.check(self.symbols)
+        self.special = special
+
+    @property
+    def unknown(self) -> int | None:
+        """The token of the unknown symbol, or None."""
+        return self.special.unknown
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Vocabulary):
+            return NotImplemented
+        return (self.level, self.symbols, self.special) == (other.level, other.symbols, other.special)
+
+    def __hash__(self) -> int:
+        return hash((self.level, self.symbols, self.special))
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """Convert tokens to text. Special tokens add no text."""
+        return "".join([self.symbols[token] for token in tokens])
+
+    def decode_each(self, tokens: Iterable[int]) -> Sequence[str]:
+        """Return the text of each token; U+FFFD, the replacement character, for a special token."""
+        return [self.symbols[token] or REPLACEMENT for token in tokens]
+
+    def decoder(self) -> TextDecoder:
+        """Return a decoder for one text."""
+        return StatelessDecoder(self)
+
+
+class StatelessDecoder:
+    """A decoder without state, for vocabularies where the text of a token does not depend on other tokens."""
+
+    tail = ()
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.decode = vocabulary.decode
+
+    def finish(self) -> str:
+        """Return an empty string, because no text is held back."""
+        return ""
+
+    def copy(self) -> Self:
+        """Return the decoder itself, because it has no state."""
+        return self
+
+
+def check_policy(unknown: UnknownPolicy) -> None:
+    """Check the name of a policy for symbols outside the vocabulary.
+
+    Raises:
+        ValueError: If it is neither ``"error"`` nor ``"skip"``.
+    """
+    if unknown not in ("error", "skip"):
+        raise ValueError(f"unknown must be 'error' or 'skip', not {unknown!r}")
+
+
+def unknown_characters_error(characters: Counter[str], known: Container[str]) -> PromptError:
+    """Return the error for characters outside the vocabulary. The message names them, and what to do.
+
+    Args:
+        characters: The characters.
+        known: The characters of the vocabulary.
+    """
+    unknown = sorted(characters)
+    message = f"not in the model's vocabulary: {format_symbols(unknown)}"
+    lowercase = "use prompt.lower() (command line: --lowercase)"
+    skip = 'skip them with unknown="skip" (command line: --unknown skip)'
+    capitals = [
+        character
+        for character in unknown
+        if character.lower() != character and all(part in known for part in character.lower())
+    ]
+    if capitals == unknown:
+        return PromptError(f"{message}; the vocabulary has their lower case: {lowercase}")
+    if capitals:
+        return PromptError(
+            f"{message}; the vocabulary has the lower case of {format_symbols(capitals)}: {lowercase}; "
+            f"remove the other characters, or {skip}"
+        )
+    return PromptError(f"{message}; remove them, or {skip}")

@@ -1,0 +1,115 @@
+"""The word-level tokenizer: one token for each frequent word, and one for each character of other words."""
+
+import re
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from .levels import WORD
+from .special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
+from .tokenizer import UnknownPolicy
+from .vocabulary import Vocabulary, check_policy, unknown_characters_error
+
+# The maximum number of characters of a symbol. Encoding takes time in proportion to it.
+MAX_SYMBOL_LENGTH = 64
+
+# What a symbol of several characters may contain. The class does not depend on the version of Unicode, so
+# that all versions of Python, and the C core, accept the same vocabularies and find the same tokens.
+_WORD_CHARACTERS = r"0-9A-Za-z_\u0080-\U0010ffff"
+_WORD = re.compile(rf" ?[{_WORD_CHARACTERS}]+")
+_CHUNK = re.compile(rf"{_WORD.pattern}|[^{_WORD_CHARACTERS}]")
+
+# The tokens of chunks are kept for the next occurrence. The limits bound the memory to about 50 MB.
+MAX_CACHED_CHUNKS = 2**18
+MAX_CACHED_LENGTH = 32
+
+# Stands for a character outside the vocabulary.
+_OUTSIDE = -1
+
+
+class WordTokenizer(Vocabulary):
+    """A tokenizer whose tokens are words, each with the space before it, and single characters.
+
+    A text is encoded from left to right, each time as the longest symbol that matches. A text decodes to
+    itself, because its tokens are consecutive parts of it. Characters outside the vocabulary are encoded as
+    the unknown symbol if there is one.
+
+    Args:
+        symbols: Single characters, and words of up to 64 characters; see ``is_symbol``.
+        special: The special tokens.
+    """
+
+    level = WORD
+
+    def __init__(self, symbols: Iterable[str], special: SpecialTokens = NO_SPECIAL_TOKENS) -> None:
+        super().__init__(symbols, special)
+        self._tokens = {symbol: token for token, symbol in enumerate(self.symbols) if symbol}
+        self._max_length = max(map(len, self.symbols), default=1)
+        self._chunks = _ChunkCache(self._match)
+
+    @classmethod
+    def is_symbol(cls, text: str) -> bool:
+        """Return whether a text is one character, or a word of at most 64 characters.
+
+        A word consists of letters, digits, underscores and characters outside ASCII. One space may precede
+        it.
+        """
+        return len(text) == 1 or (len(text) <= MAX_SYMBOL_LENGTH and _WORD.fullmatch(text) is not None)
+
+    def can_encode(self, text: str) -> bool:
+        """Return whether a normalized text can be encoded without the unknown symbol."""
+        return _OUTSIDE not in self._encode_known(text)
+
+    def encode(self, text: str, unknown: UnknownPolicy = "error") -> "array[int]":
+        """Convert a text to tokens, each time the longest symbol that matches; see ``Tokenizer.encode``."""
+        check_policy(unknown)
+        tokens = self._encode_known(text)
+        if _OUTSIDE not in tokens:
+            return tokens
+        if unknown == "skip":
+            return array("q", [token for token in tokens if token != _OUTSIDE])
+        if self.unknown is None:
+            raise unknown_characters_error(self.count_unknown(text), self._tokens)
+        return array("q", [self.unknown if token == _OUTSIDE else token for token in tokens])
+
+    def count_unknown(self, text: str) -> Counter[str]:
+        """Count how often each character that cannot be encoded occurs in a normalized text."""
+        counts: Counter[str] = Counter()
+        position = 0
+        for token in self._encode_known(text):
+            if token == _OUTSIDE:
+                counts[text[position]] += 1
+            position += 1 if token == _OUTSIDE else len(self.symbols[token])
+        return counts
+
+    def _encode_known(self, text: str) -> "array[int]":
+        """Return the tokens of a text, with -1 for each character that cannot be encoded."""
+        tokens = array("q")
+        tokens.frombytes(b"".join(map(self._chunks.__getitem__, _CHUNK.findall(text))))
+        return tokens
+
+    def _match(self, chunk: str) -> "array[int]":
+        """Return the tokens of a chunk. No symbol crosses the border of a chunk."""
+        tokens = array("q")
+        position = 0
+        while position < len(chunk):
+            end = min(len(chunk), position + self._max_length)
+            while end > position + 1 and chunk[position:end] not in self._tokens:
+                end -= 1
+            tokens.append(self._tokens.get(chunk[position:end], _OUTSIDE))
+            position = end
+        return tokens
+
+
+class _ChunkCache(dict[str, bytes]):
+    """The tokens of chunks, as the bytes of an array. A missing chunk is matched."""
+
+    def __init__(self, match: "Callable[[str], array[int]]") -> None:
+        super().__init__()
+        self._match = match
+
+    def __missing__(self, chunk: str) -> bytes:
+        tokens = self._match(chunk).tobytes()
+        if len(chunk) <= MAX_CACHED_LENGTH and len(self) < MAX_CACHED_CHUNKS:
+            self[chunk] = tokens
+        return tokens
