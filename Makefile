@@ -4,7 +4,7 @@
 # make lint        check formatting, style and types
 # make docs        build the documentation site in build/docs
 #
-# make nietzsche, quality, budgets, threads, bench, peers, fuzz, interrupts, sanitize, images, notebook: see
+# make nietzsche, quality, budgets, corpus, threads, bench, peers, fuzz, interrupts, sanitize, images, notebook: see
 # CONTRIBUTING.md.
 #
 # Each target creates the environment that it needs in .venv.
@@ -22,7 +22,7 @@ BUNDLED := runtime/textgen_runtime/bundled_models
 SANITIZED := build/sanitized
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
-.PHONY: demo test test-core lint format nietzsche quality budgets threads bench peers fuzz interrupts sanitize images notebook clean
+.PHONY: demo test test-core lint format nietzsche quality budgets threads bench peers fuzz interrupts sanitize images notebook corpus clean
 
 demo: $(VENV)/train.installed
 	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output $(DEMO) --overwrite
@@ -69,6 +69,9 @@ nietzsche: $(VENV)/train.installed
 
 quality: $(VENV)/dev.installed
 	$(BIN)/python -m benchmarks.quality.table
+
+corpus: $(VENV)/dev.installed
+	$(BIN)/python benchmarks/large_corpus.py --train 0.5
 
 budgets: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/budgets.py

@@ -42,7 +42,7 @@ class RecordingDisplay:
 def make_run(
     folder: Path, *, epochs: int = 3, samples: bool = True, recipe: AnyRecipe = RECIPE
 ) -> tuple[TrainingRun, RecordingDisplay]:
-    corpus = Corpus("song", "do re mi fa sol la si do\n" * 60, "f" * 64)
+    corpus = Corpus.from_text("song", "do re mi fa sol la si do\n" * 60)
     dataset = make_dataset(corpus, Normalization(), 0.1)
     provenance = Provenance(corpus, 0.1, dataset, recipe, seed=5)
     text, size, budget = dataset.training, len(dataset.tokenizer), Budget(epochs=epochs)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from textgen_train.data.token_array import Tokens
 from textgen_train.loop.checkpoint import TrainerState
 from textgen_train.loop.classic_trainer import ClassicTrainer
 from textgen_train.loop.stateful_trainer import StatefulTrainer
@@ -40,7 +40,7 @@ def make_trainer(
     threads: int,
     seed: int = 0,
     budget: Budget | None = None,
-    text: NDArray[np.int64] = TEXT,
+    text: Tokens = TEXT,
 ) -> Trainer:
     budget, size = budget or Budget(epochs=EPOCHS), int(text.max()) + 1
     if isinstance(recipe, ClassicRecipe):

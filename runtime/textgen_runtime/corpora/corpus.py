@@ -1,58 +1,141 @@
 """Reading of a corpus from a file, a folder, standard input, or a named source."""
 
 import hashlib
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple, Self
 
 from textgen_runtime.errors import CorpusError, shorten
 from textgen_runtime.model_file.bundled import MODEL_FILE
-from textgen_runtime.system.text_files import STANDARD_INPUT, read_text
+from textgen_runtime.system.text_files import STANDARD_INPUT, decode_utf8_chunks
 
 from .published import EMBEDDED, PUBLISHED, published_file
+from .sources import COMPRESSED, StandardInput, file_blocks
 
 # Training writes it beside a model. It is not part of a corpus.
 SAMPLES_FILE = "samples.txt"
 
+TEXT_FILES = (".txt", *(f".txt{suffix}" for suffix in COMPRESSED))
+BYTE_ORDER_MARK = "\ufeff"
 
-@dataclass(frozen=True)
+
+class _Content(NamedTuple):
+    """What is known of a text after it was read: its size in characters, its CRC-32 and its SHA-256."""
+
+    characters: int
+    checksum: int
+    sha256: str
+
+
 class Corpus:
-    """A text to train on or to score.
+    """A text to train on or to score. It is read in chunks, and can be read more than once.
+
+    Args:
+        name: The name of a named corpus, or the last component of the path.
+        read: Returns the text in chunks, not yet normalized. It is called each time the corpus is read.
+        files: The files that are read; empty for standard input and named corpora.
 
     Attributes:
-        name: The name of a named corpus, or the last component of the path.
-        text: The text, not yet normalized.
-        sha256: Hexadecimal SHA-256 of the text in UTF-8. A model file stores it to identify its corpus.
-        files: The files that were read; empty for standard input and named corpora.
+        name: The name of the corpus.
+        files: The files that are read.
     """
 
-    name: str
-    text: str
-    sha256: str
-    files: tuple[Path, ...] = ()
+    def __init__(self, name: str, read: Callable[[], Iterable[str]], files: tuple[Path, ...] = ()) -> None:
+        # A file name may be invalid Unicode, which a model file cannot store.
+        self.name = name.encode(errors="replace").decode()
+        self.files = files
+        self._read = read
+        self._content: _Content | None = None
+
+    @classmethod
+    def from_text(cls, name: str, text: str) -> Self:
+        """Return a corpus that has this text."""
+        return cls(name, lambda: [text])
+
+    def chunks(self, on_read: Callable[[int], None] | None = None) -> Iterator[str]:
+        """Read the corpus and yield its text in chunks of about one million bytes, not yet normalized.
+
+        Args:
+            on_read: Called with the size in bytes of each chunk.
+
+        Raises:
+            TextFileError: If a file cannot be read or is not UTF-8.
+            CorpusError: If the corpus has only white space, or if it has changed since it was last read.
+        """
+        before = self._content
+        characters, checksum, is_blank = 0, 0, True
+        digest = None if before else hashlib.sha256()
+        for chunk in self._read():
+            content = chunk.encode()
+            characters, checksum = characters + len(chunk), zlib.crc32(content, checksum)
+            is_blank = is_blank and (not chunk or chunk.isspace())
+            if digest:
+                digest.update(content)
+            if on_read:
+                on_read(len(content))
+            yield chunk
+        if is_blank:
+            raise CorpusError(f"the corpus {self.name} is empty or has only white space")
+        if digest:
+            self._content = _Content(characters, checksum, digest.hexdigest())
+        elif before and (characters, checksum) != before[:2]:
+            raise CorpusError(
+                f"the corpus {self.name} has changed while it was read: start again when it stays the same"
+            )
+
+    @property
+    def text(self) -> str:
+        """The entire text, not yet normalized. The errors are those of ``chunks``."""
+        return "".join(self.chunks())
+
+    @property
+    def characters(self) -> int:
+        """Number of characters, not yet normalized. The errors are those of ``chunks``."""
+        return self._known_content().characters
+
+    @property
+    def sha256(self) -> str:
+        """Hexadecimal SHA-256 of the text in UTF-8. A model file stores it to identify its corpus.
+
+        The errors are those of ``chunks``.
+        """
+        return self._known_content().sha256
+
+    def _known_content(self) -> _Content:
+        while self._content is None:
+            for _ in self.chunks():
+                pass
+        return self._content
 
 
 CORPUS_NAMES = (*EMBEDDED, *PUBLISHED)
 
 
-def read_corpus(source: str) -> Corpus:
-    """Read a corpus.
+def read_corpus(source: str, temporary_folder: Path | None = None) -> Corpus:
+    """Find a corpus. Its text is read when it is used.
 
     Args:
-        source: One of ``CORPUS_NAMES``, a UTF-8 file, a folder, or ``-`` for standard input. A folder means
-            all ``.txt`` files in it and in its sub-folders, in the order of their paths. Hidden files and the
-            samples of earlier training runs are excluded. For a file with the name of a named corpus, pass a
-            path such as ``./nietzsche``.
+        source: One of ``CORPUS_NAMES``, a UTF-8 file, a folder, or ``-`` for standard input. A file ending in
+            ``.gz`` or ``.zst`` is decompressed. A folder means all ``.txt``, ``.txt.gz`` and ``.txt.zst``
+            files in it and in its sub-folders, in the order of their paths. Hidden files and the samples of
+            earlier training runs are excluded. For a file with the name of a named corpus, pass a path such
+            as ``./nietzsche``.
+        temporary_folder: Where a large text from a pipe is stored; None for the system's folder of temporary
+            files.
 
     Raises:
-        CorpusError: If the corpus is not available or is empty.
-        TextFileError: If a file cannot be read or is not UTF-8.
+        CorpusError: If the corpus is not available.
+        TextFileError: If standard input cannot be read.
     """
     if source in EMBEDDED:
-        return _corpus(source, EMBEDDED[source]())
+        return Corpus.from_text(source, EMBEDDED[source]())
     if source in PUBLISHED:
-        return _corpus(source, read_text(str(published_file(source))))
+        path = published_file(source)
+        return Corpus(source, lambda: _read_file(path))
     if source == STANDARD_INPUT:
-        return _corpus("standard input", read_text(source))
+        standard_input, name = StandardInput(temporary_folder), "standard input"
+        return Corpus(name, lambda: decode_utf8_chunks(standard_input.blocks(), name))
     if not source:
         raise CorpusError(
             "the name of the corpus is empty: pass a file, a folder or one of " + ", ".join(CORPUS_NAMES)
@@ -61,7 +144,7 @@ def read_corpus(source: str) -> Corpus:
     try:
         if path.is_dir():
             files = _text_files_in(path)
-            return _corpus(path.resolve().name, _concatenate(files), files)
+            return Corpus(path.resolve().name, lambda: _read_files(files), files)
         path.stat()
     except FileNotFoundError:
         raise CorpusError(
@@ -70,22 +153,15 @@ def read_corpus(source: str) -> Corpus:
         ) from None
     except OSError as error:
         raise CorpusError(f"cannot read {shorten(source)}: {error.strerror or error}") from None
-    return _corpus(path.name, read_text(source), (path,))
-
-
-def _corpus(name: str, text: str, files: tuple[Path, ...] = ()) -> Corpus:
-    if not text.strip():
-        raise CorpusError(f"the corpus {name} is empty or has only white space")
-    # A file name may be invalid Unicode, which a model file cannot store.
-    name = name.encode(errors="replace").decode()
-    return Corpus(name, text, hashlib.sha256(text.encode()).hexdigest(), files)
+    return Corpus(path.name, lambda: _read_file(path), (path,))
 
 
 def _text_files_in(folder: Path) -> tuple[Path, ...]:
     paths = sorted(
         path
-        for path in folder.rglob("*.txt")
-        if path.is_file()
+        for path in folder.rglob("*.txt*")
+        if path.name.endswith(TEXT_FILES)
+        and path.is_file()
         and not (path.name == SAMPLES_FILE and (path.parent / MODEL_FILE).exists())
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
@@ -94,7 +170,17 @@ def _text_files_in(folder: Path) -> tuple[Path, ...]:
     return tuple(paths)
 
 
-def _concatenate(files: tuple[Path, ...]) -> str:
-    texts = (read_text(str(path)).removeprefix("\ufeff") for path in files)
-    # Keep the last line of a file and the first line of the next file separate.
-    return "".join(text if text.endswith("\n") else text + "\n" for text in texts)
+def _read_file(path: Path) -> Iterator[str]:
+    return decode_utf8_chunks(file_blocks(path), shorten(str(path)))
+
+
+def _read_files(files: tuple[Path, ...]) -> Iterator[str]:
+    """Yield the texts of files as one text."""
+    for path in files:
+        is_start, last = True, ""
+        for chunk in _read_file(path):
+            yield chunk.removeprefix(BYTE_ORDER_MARK) if is_start else chunk
+            is_start, last = is_start and not chunk, chunk or last
+        # Keep the last line of a file and the first line of the next file separate.
+        if not last.endswith("\n"):
+            yield "\n"

@@ -1,6 +1,8 @@
 """Reading of UTF-8 text from a file or from standard input."""
 
+import codecs
 import sys
+from collections.abc import Iterable, Iterator
 
 from textgen_runtime.errors import TextFileError, shorten
 
@@ -35,15 +37,51 @@ def decode_utf8(content: bytes, name: str) -> str:
     Raises:
         TextFileError: If the content is binary or not UTF-8. The message gives the position.
     """
+    return "".join(decode_utf8_chunks([content], name))
+
+
+def decode_utf8_chunks(blocks: Iterable[bytes], name: str) -> Iterator[str]:
+    """Decode UTF-8 text that is read in blocks. A block may end within a character.
+
+    Args:
+        blocks: The blocks in order.
+        name: The name of the text in messages.
+
+    Yields:
+        The text of each block.
+
+    Raises:
+        TextFileError: If the content is binary or not UTF-8. The message gives the position.
+    """
+    # The number of bytes that are decoded, and the bytes after them.
+    position, rest = 0, b""
+    for block in blocks:
+        rest = rest + block if rest else block
+        text, length = _decode_part(rest, name, position, final=False)
+        position, rest = position + length, rest[length:]
+        yield text
+    _decode_part(rest, name, position, final=True)
+
+
+def _decode_part(content: bytes, name: str, position: int, *, final: bool) -> tuple[str, int]:
+    """Return the text of all complete characters, and the number of their bytes.
+
+    Args:
+        content: A part of a text in UTF-8.
+        name: The name of the text in messages.
+        position: Position of the part in the text, in bytes.
+        final: Whether the text ends with this part.
+    """
     zero = content.find(0)
     if zero >= 0:
         raise TextFileError(
-            f"{name} is not a text: byte {zero} is zero (if the text is UTF-16, convert it to UTF-8)"
+            f"{name} is not a text: byte {position + zero} is zero (if the text is UTF-16, convert it to "
+            "UTF-8)"
         )
     try:
-        return content.decode()
+        return codecs.utf_8_decode(content, "strict", final)
     except UnicodeDecodeError as error:
         raise TextFileError(
-            f"{name} is not UTF-8: byte {error.start} is 0x{content[error.start]:02x}; convert it first, "
-            "for example with iconv -f ENCODING -t utf-8"
+            f"{name} is not UTF-8: byte {position + error.start} is 0x{content[error.start]:02x}; convert it "
+            "first, for example with iconv -f ENCODING -t utf-8"
         ) from None

@@ -1,6 +1,7 @@
 """Normalization of a text before it is encoded."""
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
 UnicodeForm: TypeAlias = Literal["NFC", "NFD", "NFKC", "NFKD"]
@@ -8,6 +9,23 @@ UNICODE_FORMS: tuple[UnicodeForm, ...] = ("NFC", "NFD", "NFKC", "NFKD")
 
 # Runs of at least this many combining marks are sorted before unicodedata.normalize sees them.
 MIN_LONG_RUN = 31
+
+# A run of so many characters of ranges that have combining marks. Most texts have none. This expression and
+# the next ones are compiled when they are first used, because that takes longer than generating a short text.
+POSSIBLE_LONG_RUN = (
+    "[^\x00-\u02ff\u0370-\u0482\u048a-\u0590\u2010-\u2027\u2e80-\u3029\u3030-\u3098\u309b-\ua000"
+    f"\uac00-\ud7ff\uff00-\uff9d]{{{MIN_LONG_RUN}}}"
+)
+
+BYTE_ORDER_MARK = "\ufeff"
+
+# Characters that no Unicode form changes or combines with the character before them. They are also no letters
+# with a case: the lower case of a sigma depends on the letters around it.
+SEPARABLE = "[0-9\u3041-\u3093\u30a1-\u30f3\u4e00-\u9fff\u0e01-\u0e2e]"
+# In a text without a sigma, letters with a case are separable, too.
+SEPARABLE_ASCII = "[0-9A-Za-z]"
+# Number of characters at the end of a chunk in which a separable character is searched.
+SEPARABLE_REGION = 4096
 
 
 class Normalization(NamedTuple):
@@ -31,7 +49,31 @@ class Normalization(NamedTuple):
         """
         if not isinstance(text, str):
             raise TypeError(f"the text must be a str, not {type(text).__name__}")
-        text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+        return self._apply_within(text.removeprefix(BYTE_ORDER_MARK))
+
+    def apply_chunks(self, chunks: Iterable[str]) -> Iterator[str]:
+        """Normalize a text that is read in chunks.
+
+        Yields:
+            Chunks of the text that ``apply`` would return for all chunks as one text. A chunk whose end may
+            combine with the next one is held back in part. Memory is unbounded only for a text without white
+            space, digits and East Asian characters.
+        """
+        is_start, rest = True, ""
+        for chunk in chunks:
+            text = rest + chunk
+            if is_start and text:
+                text, is_start = text.removeprefix(BYTE_ORDER_MARK), False
+            cut = last_cut(text)
+            rest = text[cut:]
+            if cut:
+                yield self._apply_within(text[:cut])
+        if rest:
+            yield self._apply_within(rest)
+
+    def _apply_within(self, text: str) -> str:
+        """Normalize a part of a text. A byte-order mark at its start is not the start of the text."""
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
         if text.isascii():
             # No Unicode form changes ASCII, so the import of unicodedata is saved.
             return text.lower() if self.lowercase else text
@@ -42,11 +84,34 @@ class Normalization(NamedTuple):
             if self.lowercase:
                 text = text.lower()
             if self.unicode:
-                import unicodedata
-
-                text = unicodedata.normalize(self.unicode, sort_marks(text, self.unicode))
-            if text == before:
+                text = _normalize_lines(text, self.unicode)
+            if text == before or not self.lowercase:
                 return text
+
+
+def _normalize_lines(text: str, form: UnicodeForm) -> str:
+    """Return the normal form of a text. A line end does not combine with other characters."""
+    import unicodedata
+
+    return "\n".join(
+        [
+            line if line.isascii() else unicodedata.normalize(form, sort_marks(line, form))
+            for line in text.split("\n")
+        ]
+    )
+
+
+def last_cut(text: str) -> int:
+    """Return the last index at which a text can be cut, so that both parts can be normalized separately.
+
+    The result is 0 if no such index was found.
+    """
+    # No character combines with a space or a line end before it.
+    if cut := max(text.rfind("\n"), text.rfind(" ")) + 1:
+        return cut
+    start = max(1, len(text) - SEPARABLE_REGION)
+    separable = SEPARABLE_ASCII if text.isascii() else SEPARABLE
+    return start + max((match.start() for match in re.finditer(separable, text[start:])), default=-start)
 
 
 def sort_marks(text: str, form: UnicodeForm) -> str:
@@ -65,7 +130,7 @@ def sort_marks(text: str, form: UnicodeForm) -> str:
         The text, with each run of more than 30 marks decomposed and in canonical order. 30 is the limit of
         Unicode's Stream-Safe Text Format (UAX #15).
     """
-    if text.isascii():
+    if not re.search(POSSIBLE_LONG_RUN, text):
         return text
     import unicodedata
 

@@ -101,7 +101,7 @@ def test_empty_corpus_is_rejected(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "empty.txt"
     path.write_bytes(content)
     with pytest.raises(CorpusError, match=r"empty\.txt is empty"):
-        read_corpus(str(path))
+        list(read_corpus(str(path)).chunks())
 
 
 def test_error_for_a_missing_corpus_lists_the_named_corpora(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_error_for_a_binary_file_states_the_position(tmp_path: Path) -> None:
     (tmp_path / "picture.txt").write_bytes(b"abc\x00")
     for source in (tmp_path, tmp_path / "picture.txt"):
         with pytest.raises(TextFileError, match=r"picture\.txt is not a text: byte 3"):
-            read_corpus(str(source))
+            list(read_corpus(str(source)).chunks())
 
 
 def test_published_corpus_is_read_from_the_data_folder(

@@ -1,11 +1,19 @@
 """Normalization of a text before it is encoded."""
 
+import re
+import sys
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from textgen_runtime.text.normalization import Normalization, UnicodeForm, as_unicode_form
+from textgen_runtime.text.normalization import (
+    MIN_LONG_RUN,
+    POSSIBLE_LONG_RUN,
+    Normalization,
+    UnicodeForm,
+    as_unicode_form,
+)
 
 
 def test_line_ends_become_newlines_and_a_byte_order_mark_is_removed() -> None:
@@ -86,3 +94,37 @@ def test_unicode_form_is_checked() -> None:
     assert as_unicode_form("NFKC") == "NFKC"
     with pytest.raises(ValueError, match="'NFX'"):
         as_unicode_form("NFX")
+
+
+@given(
+    st.lists(
+        st.text(
+            st.sampled_from("\ufeff\r\n .:'aΣςA0\u0301\u0316é\u0345あカ\u3099漢ﾊ\uff9e\u1100\u1161\uac00℃İ")
+        )
+    ),
+    st.booleans(),
+    st.sampled_from([None, "NFC", "NFD", "NFKC", "NFKD"]),
+)
+def test_chunks_are_normalized_as_the_whole_text_is(
+    chunks: list[str], lowercase: bool, form: UnicodeForm | None
+) -> None:
+    normalization = Normalization(lowercase, form)
+    assert "".join(normalization.apply_chunks(chunks)) == normalization.apply("".join(chunks))
+
+
+@pytest.mark.parametrize("text", ["GATTACA", "漢字かな", "ส่วนที่", "ein Wort, zwei\n", "слово и\n"])
+def test_little_text_is_held_back_between_chunks(text: str) -> None:
+    sizes = [len(chunk) for chunk in Normalization().apply_chunks([text * 1000] * 20)]
+    assert len(sizes) >= 20
+    assert max(sizes) <= len(text) * 1001
+
+
+@pytest.mark.parametrize("form", ["NFD", "NFKD"])
+def test_every_combining_mark_is_in_the_expression_for_long_runs(form: UnicodeForm) -> None:
+    symbols = [chr(code) for code in range(sys.maxunicode + 1)]
+    marks = [
+        symbol
+        for symbol in symbols
+        if not symbol.isascii() and unicodedata.combining(unicodedata.normalize(form, symbol)[0])
+    ]
+    assert re.fullmatch(f"(?:{POSSIBLE_LONG_RUN})+", "".join(marks) + "\u0301" * (-len(marks) % MIN_LONG_RUN))

@@ -1,5 +1,6 @@
 """A text as parallel lanes."""
 
+import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from textgen_train.data.batching import batches, lane_count
 def test_every_lane_is_read_once_and_in_order(
     characters: int, lanes: int, sequence_length: int, offset: int
 ) -> None:
-    text = torch.arange(characters)
+    text = np.arange(characters)
     pairs = list(batches(text, lanes, sequence_length, offset % characters))
     inputs = torch.cat([inputs for inputs, _ in pairs])
     targets = torch.cat([targets for _, targets in pairs])
@@ -21,6 +22,8 @@ def test_every_lane_is_read_once_and_in_order(
     assert torch.equal(inputs[1:], targets[:-1])
     assert inputs[0].tolist() == [(offset + lane * length) % characters for lane in range(lanes)]
     assert all(len(inputs) == sequence_length for inputs, _ in pairs[:-1])
+    later = list(batches(text, lanes, sequence_length, offset % characters, first=2))
+    assert all(torch.equal(a, b) for a, (b, _) in zip((a for a, _ in pairs[2:]), later, strict=True))
 
 
 def test_a_short_text_has_fewer_lanes() -> None:

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.split import held_out_start
+from textgen_train.data import dataset as dataset_module
 from textgen_train.data.dataset import EXCERPT_LENGTH, MIN_TRAINING_CHARACTERS, make_dataset
 from textgen_train.errors import CorpusError
 
 
 def corpus(text: str) -> Corpus:
-    return Corpus("book", text, "0" * 64)
+    return Corpus.from_text("book", text)
 
 
 def test_the_end_is_held_out_and_the_vocabulary_covers_both_texts() -> None:
@@ -19,7 +21,7 @@ def test_the_end_is_held_out_and_the_vocabulary_covers_both_texts() -> None:
     assert (len(dataset.training), len(dataset.held_out)) == (900, 100)
     assert dataset.tokenizer.symbols == ("a", "b", "z")
     assert dataset.tokenizer.decode(dataset.held_out) == "z" * 100
-    assert dataset.training.dtype == np.int64
+    assert dataset.training.dtype == np.uint8
 
 
 def test_separate_held_out_text() -> None:
@@ -66,3 +68,20 @@ def test_excerpts_avoid_lines_of_dashes() -> None:
     rng = random.Random(0)
     excerpts = [dataset.draw_excerpt(rng) for _ in range(20)]
     assert sum(len(set(excerpt)) > 5 for excerpt in excerpts) > 15
+
+
+@pytest.mark.parametrize("length", [200, 1000, 1001, 2345, 12_345, 99_999, 1_000_003])
+def test_the_default_held_out_part_has_a_maximum(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
+    monkeypatch.setattr(dataset_module, "MAX_HELD_OUT_CHARACTERS", 100)
+    dataset = make_dataset(corpus("ab" * (length // 2) + "a" * (length % 2)), Normalization())
+    assert len(dataset.held_out) <= 100
+    assert len(dataset.held_out) >= min(99, length // 10)
+    assert dataset.held_out_share is not None
+    # The share is short, and the one that a person would type selects the same part.
+    typed = float(f"{100 * dataset.held_out_share:g}") / 100
+    assert held_out_start(length, typed) == len(dataset.training)
+
+
+def test_an_explicit_share_has_no_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset_module, "MAX_HELD_OUT_CHARACTERS", 100)
+    assert len(make_dataset(corpus("ab" * 1000), Normalization(), 0.5).held_out) == 1000

@@ -40,7 +40,7 @@ def make_run(
     folder: Path, recipe: Recipe | ClassicRecipe = RECIPE, *, budget: Budget | None = None
 ) -> tuple[TrainingRun, Trainer, RecordingDisplay]:
     folder.mkdir(exist_ok=True)
-    corpus = Corpus("song", "do re mi fa sol la si do\n" * 40, "f" * 64)
+    corpus = Corpus.from_text("song", "do re mi fa sol la si do\n" * 40)
     dataset = make_dataset(corpus, Normalization(), 0.1)
     trainer = make_trainer(recipe, 2, 5, budget, dataset.training)
     progress = RecordingDisplay()

@@ -1,5 +1,6 @@
 """A training run writes its best model, metrics, samples and curves."""
 
+import hashlib
 import json
 import os
 import re
@@ -82,7 +83,8 @@ def test_the_model_file_contains_the_provenance(tmp_path: Path) -> None:
     training = model.training
     assert run.best is not None
     assert training["held_out_nats"] == run.best.held_out_nats
-    assert (training["corpus"], training["sha256"], training["characters"]) == ("song", "f" * 64, 1500)
+    sha256 = hashlib.sha256(b"do re mi fa sol la si do\n" * 60).hexdigest()
+    assert (training["corpus"], training["sha256"], training["characters"]) == ("song", sha256, 1500)
     assert training["split"]["held_out"] == "the last 10% of the corpus"
     assert training["split"]["training_characters"] == 1350
     assert training["recipe"]["units"] == 8
@@ -209,8 +211,8 @@ def test_format_duration(seconds: float, text: str) -> None:
 
 
 def test_the_provenance_names_a_separate_held_out_corpus() -> None:
-    corpus = Corpus("song", "do re mi\n" * 60, "f" * 64)
-    other = Corpus("other", "mi re do\n" * 6, "e" * 64)
+    corpus = Corpus.from_text("song", "do re mi\n" * 60)
+    other = Corpus.from_text("other", "mi re do\n" * 6)
     dataset = make_dataset(corpus, Normalization(), other)
     provenance = Provenance(corpus, other, dataset, RECIPE, seed=5)
-    assert provenance._describe_split()["held_out"] == {"corpus": "other", "sha256": "e" * 64}
+    assert provenance._describe_split()["held_out"] == {"corpus": "other", "sha256": other.sha256}

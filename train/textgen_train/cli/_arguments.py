@@ -9,6 +9,7 @@ from textgen_runtime.cli.parser import MAX_THREADS, CommandParser, number, whole
 from textgen_runtime.corpora.corpus import CORPUS_NAMES
 from textgen_runtime.text.normalization import UNICODE_FORMS
 
+from textgen_train.data.dataset import HELD_OUT_SHARE, MAX_HELD_OUT_CHARACTERS
 from textgen_train.errors import RecipeError
 from textgen_train.hyperparameters import option_name
 from textgen_train.recipe import LARGE_VOCABULARY, PRESETS, AnyRecipe, Budget, ClassicRecipe, Recipe, preset
@@ -21,7 +22,6 @@ RECIPES = (ClassicRecipe, Recipe)
 
 # The textbook trains for 60 epochs.
 CLASSIC_EPOCHS = 60
-DEFAULT_HELD_OUT = 0.1
 
 # A year.
 MAX_MINUTES = 525_600.0
@@ -57,8 +57,8 @@ def add_corpus(command: CommandParser) -> None:
     group.add_argument(
         "corpus",
         metavar="CORPUS",
-        help="a UTF-8 file, a folder with .txt files, - for standard input, or the name of a corpus: "
-        f"{', '.join(CORPUS_NAMES)}",
+        help="a UTF-8 file, which may be compressed (.gz, .zst), a folder with .txt files, - for standard "
+        f"input, or the name of a corpus: {', '.join(CORPUS_NAMES)}",
     )
     group.add_argument("--lowercase", action="store_true", help="convert the text to lower case")
     group.add_argument(
@@ -81,8 +81,8 @@ def add_corpus(command: CommandParser) -> None:
         "--held-out",
         metavar="SHARE",
         type=number("a number above 0 and below 1", lambda value: 0 < value < 1),
-        default=DEFAULT_HELD_OUT,
-        help=f"hold out the last SHARE of the text (default: {DEFAULT_HELD_OUT})",
+        help=f"hold out the last SHARE of the text (default: {HELD_OUT_SHARE}, at most "
+        f"{MAX_HELD_OUT_CHARACTERS:,} characters)",
     )
     held_out.add_argument(
         "--held-out-file",

@@ -23,10 +23,10 @@ def describe_dataset(name: str, dataset: Dataset) -> str:
         f"characters, {len(dataset.tokenizer):,} symbols"
     )
     if dataset.rare_count:
+        training_share, held_out_share = dataset.unknown_shares
         line += (
             f"; the unknown symbol replaces {dataset.rare_count:,} rare symbols, "
-            f"{dataset.unknown_share(dataset.training):.2%} of the training text and "
-            f"{dataset.unknown_share(dataset.held_out):.2%} of the held-out text"
+            f"{training_share:.2%} of the training text and {held_out_share:.2%} of the held-out text"
         )
     return f"{line}\n"
 

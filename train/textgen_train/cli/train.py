@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from textgen_runtime.cli.command import EXIT_INTERRUPTED, run_command
 from textgen_runtime.corpora.corpus import Corpus, read_corpus
+from textgen_runtime.corpora.sources import COMPRESSED
 from textgen_runtime.errors import OutputError, TextgenError
 from textgen_runtime.system.console import escape_unencodable, print_diagnostic, write_stderr
 from textgen_runtime.system.processors import available_processors
@@ -17,12 +18,13 @@ from textgen_runtime.text.normalization import Normalization, as_unicode_form
 
 from textgen_train.data.dataset import make_dataset
 from textgen_train.errors import CorpusError, RecipeError, TrainingError, explaining_memory_errors
-from textgen_train.loop.output_folder import prepared_folder
+from textgen_train.loop.output_folder import check_overwrites, prepared_folder
 from textgen_train.recipe import AnyRecipe, ClassicRecipe
 
 from ._arguments import PROG, budget_from, parser, recipe_from
 from ._interrupts import deferred_interrupts
 from ._messages import describe_best_model, describe_dataset, describe_preset_changes, describe_result
+from ._preparation import Preparation
 
 if TYPE_CHECKING:
     from textgen_train.loop.provenance import Provenance
@@ -63,21 +65,34 @@ def check_dependencies() -> None:
 def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
     """Read the corpus, train, and return the exit code."""
     check_dependencies()
-    corpus = read_corpus(arguments.corpus)
+    corpus = read_corpus(arguments.corpus, Path.cwd())
     held_out = (
-        read_corpus(arguments.held_out_file) if arguments.held_out_file is not None else arguments.held_out
+        read_corpus(arguments.held_out_file, Path.cwd())
+        if arguments.held_out_file is not None
+        else arguments.held_out
     )
+    folder = arguments.output or default_folder(arguments.corpus, corpus)
+    corpora = [corpus, held_out] if isinstance(held_out, Corpus) else [corpus]
+    # Reading a large corpus takes long. The check comes before it.
+    check_overwrites(folder, corpora, overwrite=arguments.overwrite)
     form = None if arguments.unicode == "none" else as_unicode_form(arguments.unicode)
     lowercase = arguments.lowercase or isinstance(recipe, ClassicRecipe)
-    dataset = make_dataset(corpus, Normalization(lowercase, form), held_out, arguments.min_count)
+    preparation = Preparation()
+    dataset = make_dataset(
+        corpus,
+        Normalization(lowercase, form),
+        held_out,
+        arguments.min_count,
+        folder=folder,
+        on_read=preparation.add,
+    )
+    preparation.finish()
     recipe = recipe_from(arguments, len(dataset.tokenizer))
     if isinstance(recipe, ClassicRecipe) and len(dataset.training) <= recipe.window:
         raise CorpusError(
             f"the corpus {corpus.name} is too short: it has {len(dataset.training)} training characters, and "
             f"windows of {recipe.window} need at least {recipe.window + 1}"
         )
-    folder = arguments.output or default_folder(arguments.corpus, corpus)
-    corpora = [corpus, held_out] if isinstance(held_out, Corpus) else [corpus]
     with prepared_folder(folder, corpora, overwrite=arguments.overwrite):
         escape_unencodable(PROG, sys.stdout, dataset.tokenizer.symbols)
         write_stderr(
@@ -86,16 +101,20 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
         # Importing torch takes seconds. It comes after all checks of the input.
         from textgen_train.loop.provenance import Provenance
 
-        provenance = Provenance(corpus, held_out, dataset, recipe, arguments.seed)
+        split = held_out if isinstance(held_out, Corpus) else dataset.held_out_share or 0.0
+        provenance = Provenance(corpus, split, dataset, recipe, arguments.seed)
         return run_to_end(make_run(arguments, provenance, folder), folder)
 
 
 def default_folder(source: str, corpus: Corpus) -> Path:
     """Return the default output folder, which is named after the corpus.
 
-    The extension of a file name is dropped. The name of a folder is kept, even if it contains a dot.
+    The extension of a file name is dropped, and that of a compressed file before. The name of a folder is
+    kept, even if it contains a dot.
     """
-    name = corpus.name if Path(source).is_dir() else Path(corpus.name).stem
+    name = corpus.name
+    if not Path(source).is_dir():
+        name = Path(Path(name).stem if name.endswith(COMPRESSED) else name).stem
     return Path(f"{name.replace(' ', '-') or 'text'}-model")
 
 

@@ -1,8 +1,11 @@
 """Datasets: a corpus that is normalized, split into training and held-out text, and encoded as tokens."""
 
+import math
 import random
-from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +17,22 @@ from textgen_runtime.text.split import held_out_start
 
 from textgen_train.errors import CorpusError
 
+from .symbols import CODE_POINTS, count_symbols, encode_chunks, first_characters
+from .token_array import Tokens, TokenWriter, count_tokens
+
 # Shorter texts are too short to train on, or to give a meaningful loss.
 MIN_TRAINING_CHARACTERS = 128
 MIN_HELD_OUT_CHARACTERS = 8
 
+# The share of a text that is held out by default, and the maximum number of characters of that part. More
+# characters would make evaluations slower, but the loss hardly more precise.
+HELD_OUT_SHARE = 0.1
+MAX_HELD_OUT_CHARACTERS = 1_000_000
+
 EXCERPT_LENGTH = 60
 EXCERPT_CANDIDATES = 5
+# Number of characters in which an excerpt is searched if no candidate has any text.
+EXCERPT_REGION = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -30,24 +43,36 @@ class Dataset:
         tokenizer: Vocabulary of both texts, so that the held-out text can be scored. The symbols are in code
             point order. If rare symbols were replaced, token 0 is the unknown symbol.
         normalization: The normalization that was applied to both texts.
-        training: Tokens of the training text, shape [characters], int64.
-        held_out: Tokens of the held-out text, shape [characters], int64; never trained on.
+        training: Tokens of the training text, shape [characters], of the smallest unsigned type. Those of a
+            large corpus are in a memory-mapped file.
+        held_out: Tokens of the held-out text, shape [characters], of the same type; never trained on.
         before_held_out: The input token from which the first token of ``held_out`` is predicted. This is the
             last training token, or the first token of a separate held-out text. In the second case,
             ``held_out`` does not contain it.
         rare_count: Number of symbols that the unknown symbol replaces; 0 without an unknown symbol.
+        held_out_share: The share of the corpus that is held out, at its end; None for a separate held-out
+            text. ``textgen-eval --last`` selects the same part by this share.
     """
 
     tokenizer: CharacterTokenizer
     normalization: Normalization
-    training: NDArray[np.int64]
-    held_out: NDArray[np.int64]
+    training: Tokens
+    held_out: Tokens
     before_held_out: int
     rare_count: int = 0
+    held_out_share: float | None = None
 
-    def unknown_share(self, tokens: NDArray[np.int64]) -> float:
-        """Return the share of the unknown symbol in a text, in [0, 1]."""
-        return float(np.mean(tokens == self.tokenizer.unknown))
+    @cached_property
+    def unknown_shares(self) -> tuple[float, float]:
+        """The shares of the unknown symbol in the training text and in the held-out text, in [0, 1]."""
+        unknown = self.tokenizer.unknown
+        if unknown is None:
+            return 0.0, 0.0
+        training, held_out = (
+            float(count_tokens(tokens, len(self.tokenizer))[unknown] / len(tokens))
+            for tokens in (self.training, self.held_out)
+        )
+        return training, held_out
 
     def draw_excerpt(self, rng: random.Random) -> str:
         """Return a random excerpt of the training text, to use as a prompt.
@@ -59,9 +84,11 @@ class Dataset:
         best = max(candidates, key=lambda candidate: len(set(candidate)))
         # A candidate is empty if all its symbols are unknown. If all candidates are empty, use the longest
         # known text instead.
-        return best or self.tokenizer.decode(self._longest_known_run(self.training)[:EXCERPT_LENGTH])
+        return best or self.tokenizer.decode(
+            self._longest_known_run(self.training[:EXCERPT_REGION])[:EXCERPT_LENGTH]
+        )
 
-    def _longest_known_run(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _longest_known_run(self, tokens: Tokens) -> Tokens:
         """Return the longest run of tokens without the unknown symbol, which has no text."""
         if self.tokenizer.unknown is None:
             return tokens
@@ -81,75 +108,121 @@ class Dataset:
         return text[begin : begin + EXCERPT_LENGTH]
 
 
-def make_dataset(
+def make_dataset(  # noqa: PLR0913 (keywords, most with defaults)
     corpus: Corpus,
     normalization: Normalization,
-    held_out: float | Corpus,
+    held_out: float | Corpus | None = None,
     min_count: int = 1,
+    *,
+    folder: Path | None = None,
+    on_read: Callable[[int], None] | None = None,
 ) -> Dataset:
     """Normalize, split and encode a corpus.
+
+    The corpus is read twice: its symbols are counted, then encoded. It is never in memory as a whole.
 
     Args:
         corpus: The corpus to train on.
         normalization: The normalization to apply to all text.
         held_out: The share of the corpus to hold out, taken from its end, in (0, 1); or a separate corpus.
+            None holds out the last tenth, but at most a million characters.
         min_count: Symbols that occur less often in the training text are replaced by one unknown symbol. The
             unknown symbol is predicted and scored, but never drawn. With 1, no symbol is replaced.
+        folder: Where the tokens of a large corpus are stored, in a file without a name; None for the system's
+            folder of temporary files.
+        on_read: Called with the number of bytes of each chunk that is read.
 
     Returns:
         The dataset. Each of its tokens is one character.
 
     Raises:
-        CorpusError: If the training or held-out text is too short, if all characters are equal, or if no
-            symbol occurs ``min_count`` times.
+        CorpusError: If the training or held-out text is too short, if all characters are equal, if no symbol
+            occurs ``min_count`` times, or if the corpus has changed while it was read.
+        TextFileError: If the corpus cannot be read.
+        OutputError: If the tokens cannot be stored.
     """
-    text = normalization.apply(corpus.text)
+
+    def normalized(source: Corpus) -> Iterator[str]:
+        return normalization.apply_chunks(source.chunks(on_read))
+
+    counts = count_symbols(normalized(corpus))
+    length = int(counts.sum())
+    share = None
     if isinstance(held_out, Corpus):
-        training, held_out_text = text, normalization.apply(held_out.text)
+        start, all_counts = length, counts + count_symbols(normalized(held_out))
     else:
-        start = held_out_start(len(text), held_out)
-        training, held_out_text = text[:start], text[start:]
-    symbols = sorted(set(training) | set(held_out_text))
+        share = _default_share(length) if held_out is None else held_out
+        start, all_counts = held_out_start(length, share), counts
+    symbols = np.flatnonzero(all_counts)
+    _check_symbols(corpus, symbols)
+    _check_lengths(corpus, held_out, start, int(all_counts.sum()) - start)
+    if min_count > 1 and start < length:
+        counts = count_symbols(first_characters(normalized(corpus), start))
+    tokenizer, table = _make_tokenizer(corpus, symbols, counts, min_count)
+    tokens = encode_chunks(normalized(corpus), table, TokenWriter(len(tokenizer), folder))
+    training, held_out_tokens, before = tokens[:start], tokens[start:], int(tokens[start - 1])
+    if isinstance(held_out, Corpus):
+        tokens = encode_chunks(normalized(held_out), table, TokenWriter(len(tokenizer), folder))
+        before, held_out_tokens = int(tokens[0]), tokens[1:]
+    rare_count = len(symbols) - len(tokenizer) + 1 if tokenizer.unknown is not None else 0
+    return Dataset(tokenizer, normalization, training, held_out_tokens, before, rare_count, share)
+
+
+def _default_share(length: int) -> float:
+    """Return the default share of a text to hold out."""
+    if length * HELD_OUT_SHARE <= MAX_HELD_OUT_CHARACTERS:
+        return HELD_OUT_SHARE
+    # Four digits, rounded down, so that a person can pass the share to textgen-eval.
+    digits = 3 - math.floor(math.log10(MAX_HELD_OUT_CHARACTERS / length))
+    return math.floor(10.0**digits * MAX_HELD_OUT_CHARACTERS / length) / 10.0**digits
+
+
+def _check_symbols(corpus: Corpus, symbols: NDArray[np.int64]) -> None:
     if len(symbols) == 1:
         raise CorpusError(
-            f"the corpus {corpus.name} contains only the character {symbols[0]!r}: training needs at least "
-            "two different characters"
+            f"the corpus {corpus.name} contains only the character {chr(symbols[0])!r}: training needs at "
+            "least two different characters"
         )
-    if isinstance(held_out, Corpus) and len(held_out_text) < MIN_HELD_OUT_CHARACTERS:
+
+
+def _check_lengths(corpus: Corpus, source: float | Corpus | None, training: int, held_out: int) -> None:
+    """Check the numbers of training characters and held-out characters; ``source`` is that of the latter."""
+    if isinstance(source, Corpus) and held_out < MIN_HELD_OUT_CHARACTERS:
         raise CorpusError(
-            f"the held-out text {held_out.name} is too short: it has {len(held_out_text)} characters, and "
-            f"at least {MIN_HELD_OUT_CHARACTERS} are needed"
-        )
-    if len(training) < MIN_TRAINING_CHARACTERS or len(held_out_text) < MIN_HELD_OUT_CHARACTERS:
-        raise CorpusError(
-            f"the corpus {corpus.name} is too short: it has {len(training)} training characters and "
-            f"{len(held_out_text)} held-out characters, and at least {MIN_TRAINING_CHARACTERS} and "
+            f"the held-out text {source.name} is too short: it has {held_out} characters, and at least "
             f"{MIN_HELD_OUT_CHARACTERS} are needed"
         )
-    tokenizer = _make_tokenizer(corpus, training, symbols, min_count)
-    rare_count = len(symbols) - len(tokenizer) + 1 if tokenizer.unknown is not None else 0
-    training_tokens = np.asarray(tokenizer.encode(training))
-    held_out_tokens = np.asarray(tokenizer.encode(held_out_text))
-    if isinstance(held_out, Corpus):
-        before, held_out_tokens = int(held_out_tokens[0]), held_out_tokens[1:]
-    else:
-        before = int(training_tokens[-1])
-    return Dataset(tokenizer, normalization, training_tokens, held_out_tokens, before, rare_count)
+    if training < MIN_TRAINING_CHARACTERS or held_out < MIN_HELD_OUT_CHARACTERS:
+        raise CorpusError(
+            f"the corpus {corpus.name} is too short: it has {training} training characters and {held_out} "
+            f"held-out characters, and at least {MIN_TRAINING_CHARACTERS} and {MIN_HELD_OUT_CHARACTERS} are "
+            "needed"
+        )
 
 
-def _make_tokenizer(corpus: Corpus, training: str, symbols: list[str], min_count: int) -> CharacterTokenizer:
-    """Return the tokenizer of a corpus.
+def _make_tokenizer(
+    corpus: Corpus, symbols: NDArray[np.int64], counts: NDArray[np.int64], min_count: int
+) -> tuple[CharacterTokenizer, Tokens]:
+    """Return the tokenizer of a corpus, and the token of each code point.
 
     If no symbol is rare, its vocabulary is all symbols. Otherwise it is the unknown symbol, which is token 0,
     and the frequent symbols.
+
+    Args:
+        corpus: The corpus, for messages.
+        symbols: Code points of all characters, sorted.
+        counts: How often each character occurs in the training text, by code point.
+        min_count: As for ``make_dataset``.
     """
-    counts = Counter(training)
-    frequent = [symbol for symbol in symbols if counts[symbol] >= min_count]
-    if min_count <= 1 or len(frequent) == len(symbols):
-        return CharacterTokenizer(symbols)
-    if not frequent:
+    frequent = symbols if min_count <= 1 else symbols[counts[symbols] >= min_count]
+    if not len(frequent):
         raise CorpusError(
             f"no symbol occurs at least {min_count} times in the training text of the corpus {corpus.name}: "
             "lower --min-count"
         )
-    return CharacterTokenizer(["", *frequent], SpecialTokens(unknown=0))
+    has_rare = len(frequent) < len(symbols)
+    texts = [""] * has_rare + [chr(symbol) for symbol in frequent]
+    # Rare characters have the token 0.
+    table = np.zeros(CODE_POINTS, np.min_scalar_type(len(texts) - 1))
+    table[frequent] = np.arange(has_rare, len(texts))
+    return CharacterTokenizer(texts, SpecialTokens(unknown=0 if has_rare else None)), table

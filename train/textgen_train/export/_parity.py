@@ -12,6 +12,7 @@ from textgen_runtime.engines.base import Engine, State
 from textgen_runtime.model_file.graph_names import LOGITS, NEXT
 from torch import Tensor
 
+from textgen_train.data.token_array import Tokens
 from textgen_train.errors import ExportError
 from textgen_train.models.lstm import CharLSTM
 from textgen_train.models.state import NetworkState, concatenate_lanes
@@ -39,16 +40,16 @@ class Reference:
 
     Args:
         model: The trained network.
-        text: Tokens, shape [characters], int64, not empty. The network reads lanes of this text to get to the
+        text: Tokens, shape [characters], not empty. The network reads lanes of this text to get to the
             compared states.
     """
 
     @torch.no_grad()
-    def __init__(self, model: CharLSTM, text: NDArray[np.int64]) -> None:
+    def __init__(self, model: CharLSTM, text: Tokens) -> None:
         was_training = model.training
         model.eval()
         try:
-            lanes = _text_lanes(text)
+            lanes = text_lanes(text)
             self._tokens = lanes.reshape(1, -1).copy()
             # Replace every second token, so that tokens that are rare in the text are compared too.
             replaced = self._tokens[0, 1::2]
@@ -91,11 +92,13 @@ class Reference:
         return differences[LOGITS]
 
 
-def _text_lanes(text: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return evenly spaced sections of the text as lanes, shape [PARITY_STEPS, PARITY_LANES]."""
-    text = np.resize(text, max(len(text), PARITY_STEPS))
+def text_lanes(text: Tokens) -> NDArray[np.int64]:
+    """Return evenly spaced sections of the text as lanes, shape [PARITY_STEPS, PARITY_LANES], int64."""
+    if len(text) < PARITY_STEPS:
+        text = np.resize(text, PARITY_STEPS)
     starts = np.linspace(0, len(text) - PARITY_STEPS, PARITY_LANES).astype(np.int64)
-    return np.stack([text[start : start + PARITY_STEPS] for start in starts], axis=1)
+    sections = [text[start : start + PARITY_STEPS] for start in starts]
+    return np.stack(sections, axis=1).astype(np.int64)
 
 
 def _spread_tokens(vocabulary: int, count: int) -> NDArray[np.int64]:

@@ -11,10 +11,11 @@ from textgen_runtime.generation.model import Model
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.system.files import replace_file
 
+from textgen_train.data.token_array import Tokens
 from textgen_train.errors import ExportError
 from textgen_train.models.lstm import CharLSTM
 
-from ._parity import PARITY_LANES, PARITY_SEED, PARITY_STEPS, Reference
+from ._parity import PARITY_LANES, PARITY_SEED, PARITY_STEPS, Reference, text_lanes
 from .layer_weights import network_and_weights
 from .onnx_graph import build_model, replace_metadata
 
@@ -42,7 +43,7 @@ def export_onnx(
     model: CharLSTM,
     metadata: Metadata,
     path: str | os.PathLike[str],
-    text: NDArray[np.int64] | None = None,
+    text: Tokens | None = None,
 ) -> Exported:
     """Write a trained network to a model file for this package's runtime or any other ONNX runtime.
 
@@ -56,8 +57,8 @@ def export_onnx(
         metadata: Vocabulary, normalization, prompts and provenance. The vocabulary size must equal the
             number of outputs of the network.
         path: The model file. An existing file is replaced atomically, and stays if the export fails.
-        text: Tokens of a text similar to the training text, shape [characters], int64. If None, random
-            tokens are used.
+        text: Tokens of a text similar to the training text, shape [characters], of any integer type. Some
+            sections of it are used. If None, random tokens are used.
 
     Returns:
         The exported model, and its largest difference from torch.
@@ -67,8 +68,8 @@ def export_onnx(
             from those of torch by more than the tolerance. The tolerance is the maximum of 1e-4, 1e-4 times
             the largest value, and ten times the rounding error of torch in float32.
         OutputError: If the file cannot be written.
-        ValueError: If the vocabulary does not have the network's size, if the text is empty, or if it
-            contains a token that is not in the vocabulary.
+        ValueError: If the vocabulary does not have the network's size, if the text is empty, or if these
+            sections contain a token that is not in the vocabulary.
     """
     exported = build_checked(model, metadata, text)
     replace_file(path, exported.content)
@@ -76,7 +77,7 @@ def export_onnx(
 
 
 def build_checked(
-    model: CharLSTM, metadata: Metadata, text: NDArray[np.int64] | None = None, threads: int = 1
+    model: CharLSTM, metadata: Metadata, text: Tokens | None = None, threads: int = 1
 ) -> Exported:
     """Build and check a model as ``export_onnx`` does, without writing it.
 
@@ -92,12 +93,13 @@ def build_checked(
         raise ExportError(
             "the network's weights contain NaN or infinity: training has diverged; try lower learning rates"
         )
-    if text is not None and not (len(text) and text.min() >= 0 and text.max() < size):
+    if text is None:
+        text = np.random.default_rng(PARITY_SEED).integers(size, size=PARITY_LANES * PARITY_STEPS)
+    lanes = text_lanes(text) if len(text) else None
+    if lanes is None or lanes.min() < 0 or lanes.max() >= size:
         raise ValueError(f"the text must contain at least one token, and only tokens from 0 to {size - 1}")
     content = build_model(*network_and_weights(model), metadata).SerializeToString()
     loaded = open_model(content, threads=threads)
-    if text is None:
-        text = np.random.default_rng(PARITY_SEED).integers(size, size=PARITY_LANES * PARITY_STEPS)
     reference = Reference(model, text)
     engines = (open_model(content, "onnxruntime").engine, loaded.engine)
     return Exported(content, loaded, max(reference.check(engine) for engine in engines))

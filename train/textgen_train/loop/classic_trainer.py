@@ -12,6 +12,7 @@ the rest of this package, matrix products are in bfloat16 if the processor suppo
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from textgen_train.data.token_array import Tokens, release_pages
 from textgen_train.errors import TrainingError
 from textgen_train.models.lstm import CharLSTM
 from textgen_train.models.precision import autocast
@@ -31,6 +33,9 @@ from .trainer import Trainer
 # Keras's defaults for RMSprop.
 RMSPROP_DECAY = 0.9
 RMSPROP_EPSILON = 1e-7
+
+# Number of batches whose windows are shuffled together. Their order takes 64 MiB with 128 windows per batch.
+MAX_SHUFFLED_BATCHES = 2**16
 
 
 def classic_network(vocabulary_size: int, units: int) -> CharLSTM:
@@ -59,7 +64,7 @@ class ClassicTrainer(Trainer):
     """Trains a new model on a text as the textbook does.
 
     Args:
-        text: Shape [characters], int64; longer than a window.
+        text: Shape [characters], of any integer type; longer than a window.
         vocabulary_size: Number of tokens.
         recipe: Hyperparameters.
         budget: Duration of the training.
@@ -75,7 +80,7 @@ class ClassicTrainer(Trainer):
 
     def __init__(  # noqa: PLR0913 (all are needed; the last has a default)
         self,
-        text: NDArray[np.int64],
+        text: Tokens,
         vocabulary_size: int,
         recipe: ClassicRecipe,
         budget: Budget,
@@ -89,18 +94,16 @@ class ClassicTrainer(Trainer):
             )
         torch.manual_seed(seed)
         self._recipe = recipe
-        tokens = torch.from_numpy(text)
-        # A view of the text: overlapping windows share memory.
-        self._windows = tokens[:-1].unfold(0, recipe.window, recipe.window_step)
-        self._targets = tokens[recipe.window :: recipe.window_step]
+        self._text = text
+        self._window_count = math.ceil((len(text) - recipe.window) / recipe.window_step)
         model = classic_network(vocabulary_size, recipe.units)
         # A separate generator, so that other draws from the global one do not change the order of windows.
         self._order_rng = torch_rng_from_state(torch.get_rng_state())
         super().__init__(
             Replicas(model, recipe.batch, resolve_thread_count(threads), seed),
             budget,
-            math.ceil(len(self._targets) / recipe.batch),
-            len(self._targets) * recipe.window,
+            math.ceil(self._window_count / recipe.batch),
+            self._window_count * recipe.window,
             recipe.learning_rate,
         )
         trained = [weight for weight in self.model.parameters() if weight.requires_grad]
@@ -109,9 +112,20 @@ class ClassicTrainer(Trainer):
         )
 
     def _batches(self, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        order = torch.randperm(len(self._targets), generator=self._order_rng)
-        for batch in torch.split(order, self._recipe.batch)[first:]:
-            yield self._windows[batch].t().contiguous(), self._targets[batch]
+        window = np.arange(self._recipe.window)[:, np.newaxis]
+        for order in islice(self._shuffled_windows(), first, None):
+            starts = order * self._recipe.window_step
+            inputs, targets = self._text[starts + window], self._text[starts + self._recipe.window]
+            yield torch.from_numpy(inputs.astype(np.int64)), torch.from_numpy(targets.astype(np.int64))
+
+    def _shuffled_windows(self) -> Iterator[NDArray[np.int64]]:
+        """Yield the indices of the windows of each batch. A very long text is shuffled part by part."""
+        batch = self._recipe.batch
+        for start in range(0, self._window_count, batch * MAX_SHUFFLED_BATCHES):
+            count = min(batch * MAX_SHUFFLED_BATCHES, self._window_count - start)
+            order = torch.randperm(count, generator=self._order_rng) + start
+            yield from (part.numpy() for part in torch.split(order, batch))
+            release_pages(self._text)
 
     def _all_optimizers(self) -> Sequence[torch.optim.Optimizer]:
         return [self._optimizer]

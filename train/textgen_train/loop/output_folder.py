@@ -44,7 +44,7 @@ def prepared_folder(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool)
                 pass
             # Check once before locking, so that an error leaves no lock file in the folder. The check is
             # repeated below, because another run may write files before this one holds the lock.
-            _check_overwrites(folder, corpora, overwrite=overwrite)
+            check_overwrites(folder, corpora, overwrite=overwrite)
             stack.enter_context(FileLock(folder / LOCK_FILE, timeout=0))
         except Timeout:
             raise OutputError(
@@ -55,12 +55,17 @@ def prepared_folder(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool)
             raise OutputError(
                 f"cannot write to the folder {shorten(str(folder))}: {error.strerror or error}"
             ) from None
-        _check_overwrites(folder, corpora, overwrite=overwrite)
+        check_overwrites(folder, corpora, overwrite=overwrite)
         remove_abandoned(folder)
         yield
 
 
-def _check_overwrites(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool) -> None:
+def check_overwrites(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool) -> None:
+    """Check that no file would be overwritten without permission, with the arguments of ``prepared_folder``.
+
+    Raises:
+        OutputError: If a file would be overwritten.
+    """
     for corpus in corpora:
         for path in corpus.files:
             if any((folder / name).exists() and path.samefile(folder / name) for name in FILES):

@@ -56,7 +56,7 @@ class Provenance:
         return {
             "corpus": self.corpus.name,
             "sha256": self.corpus.sha256,
-            "characters": len(self.corpus.text),
+            "characters": self.corpus.characters,
             "split": self._describe_split(),
             "parameters": trainer.model.parameter_count,
             "held_out_nats": evaluation.held_out_nats,
@@ -84,10 +84,11 @@ class Provenance:
             "held_out_characters": len(self.dataset.held_out),
         }
         if self.dataset.rare_count:
+            training_share, held_out_share = self.dataset.unknown_shares
             split["unknown"] = {
                 "symbols": self.dataset.rare_count,
-                "training_share": self.dataset.unknown_share(self.dataset.training),
-                "held_out_share": self.dataset.unknown_share(self.dataset.held_out),
+                "training_share": training_share,
+                "held_out_share": held_out_share,
             }
         if isinstance(self.held_out, Corpus):
             split["held_out"] = {"corpus": self.held_out.name, "sha256": self.held_out.sha256}

@@ -3,15 +3,14 @@
 import math
 import random
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from textgen_train.data.batching import batches, lane_count
+from textgen_train.data.token_array import Tokens, count_tokens
 from textgen_train.errors import TrainingError
 from textgen_train.models.lstm import CharLSTM
 from textgen_train.models.output_loss import output_loss
@@ -39,7 +38,7 @@ class StatefulTrainer(Trainer):
     layers if ``muon_lr`` is above 0. AdamW updates all other weights.
 
     Args:
-        text: Shape [characters], int64; at least two characters.
+        text: Shape [characters], of any integer type; at least two characters.
         vocabulary_size: Number of tokens.
         recipe: Hyperparameters.
         budget: Duration of the training.
@@ -54,7 +53,7 @@ class StatefulTrainer(Trainer):
 
     def __init__(  # noqa: PLR0913 (all are needed; the last has a default)
         self,
-        text: NDArray[np.int64],
+        text: Tokens,
         vocabulary_size: int,
         recipe: Recipe,
         budget: Budget,
@@ -64,7 +63,7 @@ class StatefulTrainer(Trainer):
     ) -> None:
         if len(text) < MIN_TEXT:
             raise ValueError(f"the text has {len(text)} characters, but training needs at least {MIN_TEXT}")
-        self._text, self._recipe = torch.from_numpy(text), recipe
+        self._text, self._recipe = text, recipe
         self._lane_count = lane_count(len(text), recipe.batch, recipe.sequence_length)
         self._order_rng = random.Random(seed)
         torch.manual_seed(seed)
@@ -102,9 +101,7 @@ class StatefulTrainer(Trainer):
         if not first:
             self._lane_states = self._initial_states()
         offset = self._order_rng.randrange(len(self._text))
-        yield from islice(
-            batches(self._text, self._lane_count, self._recipe.sequence_length, offset), first, None
-        )
+        yield from batches(self._text, self._lane_count, self._recipe.sequence_length, offset, first)
 
     def _all_optimizers(self) -> Sequence[torch.optim.Optimizer]:
         return [optimizer for optimizer, _ in self._optimizers]
@@ -156,12 +153,12 @@ class StatefulTrainer(Trainer):
 
 
 @torch.no_grad()
-def _initialize_output_bias(model: CharLSTM, text: NDArray[np.int64]) -> None:
+def _initialize_output_bias(model: CharLSTM, text: Tokens) -> None:
     """Set the output bias to the logarithms of the character frequencies of the text.
 
     With a vocabulary of thousands, learning the frequencies would take most of the first epochs. After eight
     epochs on a Japanese text, this initialization lowers the loss by 0.03 nats.
     """
     # A pseudocount of 0.5 for each character, because the text may not contain all of them.
-    counts = np.bincount(text, minlength=model.output.out_features) + 0.5
+    counts = count_tokens(text, model.output.out_features) + 0.5
     model.output.bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))

@@ -1,0 +1,129 @@
+"""Sources of a corpus that can be read more than once, in blocks: files, compressed files, standard input."""
+
+import gzip
+import sys
+import weakref
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, cast
+
+from textgen_runtime.errors import TextFileError, shorten
+
+# Bytes. A larger block does not fit into a second-level cache, and is processed more slowly.
+BLOCK_SIZE = 2**20
+
+# Up to this number of bytes, standard input is kept in memory.
+MAX_INPUT_IN_MEMORY = 2**24
+
+GZIP, ZSTANDARD = ".gz", ".zst"
+COMPRESSED = (GZIP, ZSTANDARD)
+
+# Bytes of compressed input that are decompressed at once. A block of Zstandard can expand 30,000 times.
+ZSTANDARD_INPUT_SIZE = 2**11
+
+
+def file_blocks(path: Path) -> Iterator[bytes]:
+    """Yield the content of a file in blocks. Files ending in ``.gz`` or ``.zst`` are decompressed.
+
+    Raises:
+        TextFileError: If the file cannot be read, if compressed data is damaged, or if the package that
+            decompresses it is missing.
+    """
+    name = shorten(str(path))
+    try:
+        with path.open("rb") as file:
+            if path.suffix == ZSTANDARD:
+                yield from _zstandard_blocks(file, name)
+            elif path.suffix == GZIP:
+                with gzip.GzipFile(fileobj=file) as content:
+                    yield from iter(lambda: content.read(BLOCK_SIZE), b"")
+            else:
+                yield from iter(lambda: file.read(BLOCK_SIZE), b"")
+    except (EOFError, zlib.error) as error:
+        raise TextFileError(f"cannot read {name}: it is damaged or incomplete ({error})") from None
+    except OSError as error:
+        raise TextFileError(f"cannot read {name}: {error.strerror or error}") from None
+
+
+def _zstandard_blocks(file: BinaryIO, name: str) -> Iterator[bytes]:
+    try:
+        import zstandard
+    except ImportError:
+        raise TextFileError(
+            f'reading {name} requires zstandard: pip install "textgen-onnx[train]", or decompress it first'
+        ) from None
+    # A file consists of frames. The first one is expected, so an empty file is incomplete.
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    block = bytearray()
+    try:
+        while data := file.read(ZSTANDARD_INPUT_SIZE):
+            while data:
+                if frame.eof:
+                    frame = zstandard.ZstdDecompressor().decompressobj()
+                block += frame.decompress(data)
+                data = frame.unused_data if frame.eof else b""
+            while len(block) >= BLOCK_SIZE:
+                yield bytes(block[:BLOCK_SIZE])
+                del block[:BLOCK_SIZE]
+    except zstandard.ZstdError as error:
+        raise TextFileError(f"cannot read {name}: it is damaged ({error})") from None
+    if not frame.eof:
+        raise EOFError("the last frame has no end")
+    if block:
+        yield bytes(block)
+
+
+class StandardInput:
+    """Standard input, which can be read more than once.
+
+    A file as standard input is read in place. Other input, such as that of a pipe, is first copied to memory
+    or to an anonymous temporary file.
+
+    Args:
+        folder: Folder of the temporary file; None for the system's folder of temporary files.
+
+    Raises:
+        TextFileError: If standard input cannot be read, or the temporary file cannot be written.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        if sys.stdin is None:
+            raise TextFileError("cannot read standard input: it is closed")
+        try:
+            self._file = sys.stdin.buffer
+            if not self._file.seekable():
+                self._file = _copy(self._file, folder)
+                weakref.finalize(self, self._file.close)
+            self._start = self._file.tell()
+        except OSError as error:
+            raise TextFileError(f"cannot read standard input: {error.strerror or error}") from None
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield the content in blocks."""
+        position = self._start
+        while True:
+            try:
+                self._file.seek(position)
+                block = self._file.read(BLOCK_SIZE)
+            except OSError as error:
+                raise TextFileError(f"cannot read standard input: {error.strerror or error}") from None
+            if not block:
+                return
+            yield block
+            position += len(block)
+
+
+def _copy(stream: BinaryIO, folder: Path | None) -> BinaryIO:
+    copy = SpooledTemporaryFile(MAX_INPUT_IN_MEMORY, dir=str(folder) if folder else None)  # noqa: SIM115
+    while block := stream.read(BLOCK_SIZE):
+        try:
+            copy.write(block)
+        except OSError as error:
+            raise TextFileError(
+                f"cannot store standard input in a temporary file: {error.strerror or error}"
+            ) from None
+    copy.seek(0)
+    # It has all methods of a binary file.
+    return cast("BinaryIO", copy)
