@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.generation.model import Model
 from textgen_runtime.model_file.metadata import Metadata
