@@ -4,8 +4,8 @@
 # make lint        check formatting, style and types
 # make docs        build the documentation site in build/docs
 #
-# make nietzsche, quality, budgets, corpus, threads, bench, peers, fuzz, interrupts, sanitize, images, notebook: see
-# CONTRIBUTING.md.
+# make nietzsche, quality, budgets, corpus, threads, bench, peers, fuzz, interrupts, kills, sanitize, images, notebook:
+# see CONTRIBUTING.md.
 #
 # Each target creates the environment that it needs in .venv.
 
@@ -22,7 +22,7 @@ BUNDLED := runtime/textgen_runtime/bundled_models
 SANITIZED := build/sanitized
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
-.PHONY: demo test test-core lint format nietzsche quality budgets threads bench peers fuzz interrupts sanitize images notebook corpus clean
+.PHONY: demo test test-core lint format nietzsche quality budgets threads bench peers fuzz interrupts kills sanitize images notebook corpus clean
 
 demo: $(VENV)/train.installed
 	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output $(DEMO) --overwrite
@@ -96,6 +96,9 @@ fuzz: $(VENV)/dev.installed
 
 interrupts: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/interrupts.py
+
+kills: $(VENV)/dev.installed
+	$(BIN)/python benchmarks/kills.py
 
 # The images of the README. The screenshots require Chromium.
 images: $(VENV)/dev.installed

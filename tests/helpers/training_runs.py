@@ -1,7 +1,10 @@
 """Short training runs, for tests of their output and of how they end."""
 
+import json
 from pathlib import Path
+from typing import Any
 
+import onnx
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
 from textgen_train.cli._training_run import make_training_run
@@ -37,6 +40,24 @@ class RecordingDisplay:
 
     def close(self) -> None:
         self.closed = True
+
+
+def timeless_results(folder: Path) -> dict[str, Any]:
+    """Return the contents of an output folder except durations and speeds."""
+    metrics = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    samples = (folder / "samples.txt").read_text().splitlines()
+    return {
+        "metrics": [
+            {
+                name: value
+                for name, value in entry.items()
+                if not name.startswith(("seconds", "characters_", "windows_"))
+            }
+            for entry in metrics
+        ],
+        "samples": [line for line in samples if not line.startswith("epoch ")],
+        "model": onnx.load(folder / "model.onnx").graph.SerializeToString(),
+    }
 
 
 def make_run(

@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from textgen_runtime.errors import CorpusError, TextgenError
 
 # The runtime defines CorpusError, because it reads corpora to score them.
-__all__ = ["CorpusError", "ExportError", "RecipeError", "TrainingError", "explaining_memory_errors"]
+__all__ = [
+    "CorpusError",
+    "ExportError",
+    "LossError",
+    "RecipeError",
+    "TrainingError",
+    "explaining_memory_errors",
+]
 
 
 class RecipeError(TextgenError, ValueError):
@@ -15,6 +22,10 @@ class RecipeError(TextgenError, ValueError):
 
 class TrainingError(TextgenError):
     """A training run cannot start or continue."""
+
+
+class LossError(TrainingError):
+    """The loss is NaN or infinite. A resumed run would fail in the same way."""
 
 
 # torch raises a plain RuntimeError with one of these phrases if it cannot allocate memory.

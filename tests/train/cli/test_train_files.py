@@ -30,7 +30,7 @@ def test_a_model_is_replaced_only_with_overwrite(book: Path, capsys: Captured) -
     assert textgen.load(model)
 
 
-@pytest.mark.parametrize("name", ["metrics.jsonl", "samples.txt", "loss.png"])
+@pytest.mark.parametrize("name", ["metrics.jsonl", "samples.txt", "loss.png", "checkpoint.safetensors"])
 def test_a_report_file_is_not_replaced_without_overwrite(book: Path, capsys: Captured, name: str) -> None:
     (book.parent / "out").mkdir()
     existing = book.parent / "out" / name
@@ -97,7 +97,13 @@ def test_a_full_disk_leaves_no_partial_file(capsys: Captured, monkeypatch: pytes
     monkeypatch.setattr(os, "fsync", fail)
     code, _, err = run(capsys, "book.txt", *QUICK)
     assert code == 1
-    assert err.endswith("textgen-train: error: cannot write book-model/model.onnx: No space left on device\n")
+    assert (
+        "warning: cannot write book-model/checkpoint.safetensors: No space left on device; training is" in err
+    )
+    assert err.endswith(
+        "textgen-train: error: cannot write book-model/model.onnx: No space left on device; no model was "
+        "saved to book-model\n"
+    )
     assert os.listdir("book-model") == [LOCK_FILE]
 
 

@@ -69,7 +69,7 @@ def test_an_interrupt_saves_the_best_model(start: Start, tmp_path: Path, sent: s
     assert process.returncode == 130
     assert re.fullmatch(
         r"textgen-train: interrupted: book-model/model\.onnx holds the best model so far "
-        r"\(held-out loss .* nats\)",
+        r"\(held-out loss .* nats\); to resume the run: textgen-train --resume book-model",
         err.splitlines()[-1],
     )
     assert textgen.load(tmp_path / "book-model" / "model.onnx").generate(seed=1, length=5)

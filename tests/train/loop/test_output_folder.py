@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 from textgen_runtime import OutputError
 from textgen_runtime.system.files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
-from textgen_train.loop.output_folder import LOCK_FILE, prepared_folder
+from textgen_train.loop.output_folder import CHECKPOINT_FILE, LOCK_FILE, locked_folder, prepared_folder
 
 OTHER_RUN = """
 import sys
@@ -82,6 +82,29 @@ def test_a_rejected_folder_is_unchanged(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").touch()
     assert_rejected(tmp_path)
     assert os.listdir(tmp_path) == ["metrics.jsonl"]
+
+
+def test_an_overwritten_checkpoint_is_removed_at_once(tmp_path: Path) -> None:
+    """A run that is killed before its first checkpoint must not leave that of the run before it."""
+    (tmp_path / CHECKPOINT_FILE).touch()
+    (tmp_path / "model.onnx").touch()
+    with prepared_folder(tmp_path, [], overwrite=True):
+        assert sorted(os.listdir(tmp_path)) == [LOCK_FILE, "model.onnx"]
+
+
+def test_a_locked_folder_keeps_its_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / CHECKPOINT_FILE).touch()
+    (tmp_path / f"{TEMPORARY_PREFIX}0123456789abcdef{TEMPORARY_SUFFIX}").touch()
+    with locked_folder(tmp_path):
+        assert sorted(os.listdir(tmp_path)) == [LOCK_FILE, CHECKPOINT_FILE]
+
+
+def test_a_missing_folder_cannot_be_locked(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OutputError, match=r"cannot write to the folder .*none"),
+        locked_folder(tmp_path / "none"),
+    ):
+        pass
 
 
 def test_files_written_by_another_run_before_the_lock_are_not_overwritten(

@@ -1,17 +1,16 @@
 """The state of a training run, and the events that its watchers receive."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
-import onnx
 import pytest
+import textgen_runtime as textgen
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
 from textgen_train.cli._training_run import make_training_run
 from textgen_train.data.dataset import make_dataset
-from textgen_train.loop import eval_schedule
+from textgen_train.loop import eval_schedule, evaluator
 from textgen_train.loop import run as run_module
 from textgen_train.loop.checkpoint import TrainingState
 from textgen_train.loop.provenance import Provenance
@@ -21,7 +20,7 @@ from textgen_train.loop.watcher import EvaluationHistory, Status, Watcher
 from textgen_train.recipe import Budget, ClassicRecipe, Recipe
 from textgen_train.report import files
 
-from tests.helpers.training_runs import RecordingDisplay
+from tests.helpers.training_runs import RecordingDisplay, timeless_results
 from tests.helpers.training_states import CLASSIC, RECIPE, make_trainer, same, stored, weights_of
 
 MODEL, METRICS, SAMPLES = "model.onnx", "metrics.jsonl", "samples.txt"
@@ -37,7 +36,11 @@ def _frequent_evaluations_without_curves(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def make_run(
-    folder: Path, recipe: Recipe | ClassicRecipe = RECIPE, *, budget: Budget | None = None
+    folder: Path,
+    recipe: Recipe | ClassicRecipe = RECIPE,
+    *,
+    budget: Budget | None = None,
+    name: str = "run",
 ) -> tuple[TrainingRun, Trainer, RecordingDisplay]:
     folder.mkdir(exist_ok=True)
     corpus = Corpus.from_text("song", "do re mi fa sol la si do\n" * 40)
@@ -45,7 +48,7 @@ def make_run(
     trainer = make_trainer(recipe, 2, 5, budget, dataset.training)
     progress = RecordingDisplay()
     return (
-        make_training_run(trainer, Provenance(corpus, 0.1, dataset, recipe, 5), folder, progress),
+        make_training_run(trainer, Provenance(corpus, 0.1, dataset, recipe, 5, name), folder, progress),
         trainer,
         progress,
     )
@@ -86,24 +89,11 @@ class States(Watcher):
 
 def results(run: TrainingRun, trainer: Trainer, folder: Path) -> dict[str, Any]:
     """Return all results of a run except durations."""
-    metrics = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
-    timeless = [
-        {
-            name: value
-            for name, value in entry.items()
-            if not name.startswith(("seconds", "characters_", "windows_"))
-        }
-        for entry in metrics
-    ]
     assert run.best is not None
     return {
+        **timeless_results(folder),
         "weights": weights_of(trainer),
-        "metrics": timeless,
-        "samples": [
-            line for line in (folder / SAMPLES).read_text().splitlines() if not line.startswith("epoch ")
-        ],
         "best": run.best.step,
-        "model": onnx.load(folder / MODEL).graph.SerializeToString(),
         "files": run.files,
     }
 
@@ -178,6 +168,45 @@ def test_an_interrupted_run_continues_as_if_not_interrupted(tmp_path: Path, step
     (at,) = (i for i, (event, _) in enumerate(states.kept) if event == "interrupt")
     continued = continued_results(states.kept[at][1], first / f"{at}.onnx", tmp_path / "second", RECIPE)
     assert same(continued, results(uninterrupted, expected_trainer, tmp_path / "uninterrupted"))
+
+
+@pytest.mark.parametrize(("losses", "best_step"), [([2.0, 2.6, 2.5, 2.4], 4), ([2.0, 1.9, 2.5, 2.4], 5)])
+def test_a_model_from_an_interrupt_is_replaced_only_by_a_better_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, losses: list[float], best_step: int
+) -> None:
+    """The losses after the interrupt at the fourth update, and after updates 5, 10 and 15."""
+    results = iter([3.0, *losses])
+    monkeypatch.setattr(evaluator, "held_out_loss", lambda *_: next(results))
+    run, trainer, _ = make_run(tmp_path)
+    states = watched_states(run, tmp_path)
+
+    def check_interrupt() -> None:
+        if trainer.state().step == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.run(check_interrupt)
+    resumed, _, progress = make_run(tmp_path)
+    resumed.restore(dict(states.kept)["interrupt"])
+    assert resumed.best is not None
+    assert resumed.best.step == 4
+    resumed.run()
+    assert [evaluation.step for evaluation in resumed._evaluator.evaluations] == [3, 5, 10, 15]
+    assert textgen.load(tmp_path / MODEL).training["evaluation"]["step"] == resumed.best.step == best_step
+    assert f"best so far {min(losses):.4f}" in progress.written[-2]
+
+
+def test_the_model_of_another_run_is_replaced(tmp_path: Path) -> None:
+    """It is there if a run with --overwrite was killed before its first evaluation."""
+    run, _, _ = make_run(tmp_path)
+    state = run.state()
+    run.run()
+    other, _, _ = make_run(tmp_path, name="other")
+    other.restore(state)
+    assert other.best is None
+    assert other.files == []
+    other.run()
+    assert textgen.load(tmp_path / MODEL).training["run"] == "other"
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, CLASSIC], ids=["stateful", "classic"])

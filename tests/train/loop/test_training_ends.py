@@ -23,6 +23,21 @@ from tests.helpers.training_runs import make_run
 pytestmark = pytest.mark.usefixtures("_evaluations_after_every_epoch")
 
 
+def fill_disk(monkeypatch: pytest.MonkeyPatch, first: int, last: int) -> None:
+    """Let the writing of some files fail, counted from 1."""
+    written = 0
+    fsync = os.fsync
+
+    def full(file: int) -> None:
+        nonlocal written
+        written += 1
+        if first <= written <= last:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", full)
+
+
 def interrupt_after(run: TrainingRun, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     updates = run._trainer.updates
 
@@ -154,22 +169,34 @@ def test_an_interrupt_before_the_first_update_leaves_no_files(
 def test_a_full_disk_leaves_the_last_model_intact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the model cannot be written, the run ends with an error. For other files it only warns."""
     run, progress = make_run(tmp_path)
-    written = 0
-    fsync = os.fsync
-
-    def full_after_five_files(file: int) -> None:
-        nonlocal written
-        written += 1
-        if written > 5:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        fsync(file)
-
-    monkeypatch.setattr(os, "fsync", full_after_five_files)
+    fill_disk(monkeypatch, first=6, last=100)
     with pytest.raises(OutputError, match="No space left on device"):
         run.run()
+    assert not run.is_complete
+    assert len(run._evaluator.evaluations) == 3
     assert "metrics.jsonl: No space left on device; the model file is not affected" in progress.warnings[0]
+    (warning,) = (warning for warning in progress.warnings if "model.onnx" in warning)
+    assert warning.endswith(
+        "model.onnx: No space left on device; training continues, and the next evaluation tries again"
+    )
     assert sorted(os.listdir(tmp_path)) == ["loss.png", "metrics.jsonl", "model.onnx", "samples.txt"]
     assert textgen.load(tmp_path / "model.onnx").generate(seed=0, length=10)
+
+
+def test_a_model_that_could_not_be_written_is_written_at_the_next_evaluation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full during the second evaluation, whose model is the best."""
+    losses = iter([3.0, 2.0, 2.5])
+    monkeypatch.setattr(evaluator, "held_out_loss", lambda *_: next(losses))
+    run, progress = make_run(tmp_path)
+    fill_disk(monkeypatch, first=5, last=8)
+    run.run()
+    assert run.is_complete
+    assert run.best is not None
+    assert run.best.epoch == 2.0
+    assert textgen.load(tmp_path / "model.onnx").training["evaluation"]["epoch"] == 2.0
+    assert "best so far 2.0000" in progress.written[-2]
 
 
 def test_a_nan_held_out_loss_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from textgen_runtime.cli.parser import MAX_THREADS, CommandParser, number, whole_number
 from textgen_runtime.corpora.corpus import CORPUS_NAMES
+from textgen_runtime.system.text_files import STANDARD_INPUT
 from textgen_runtime.text.normalization import UNICODE_FORMS
 
 from textgen_train.data.dataset import HELD_OUT_SHARE, MAX_HELD_OUT_CHARACTERS
@@ -23,6 +24,9 @@ RECIPES = (ClassicRecipe, Recipe)
 # The textbook trains for 60 epochs.
 CLASSIC_EPOCHS = 60
 
+# The arguments that may accompany --resume, besides itself.
+RESUME_ARGUMENTS = ("resume", "corpus", "held_out_file")
+
 # A year.
 MAX_MINUTES = 525_600.0
 
@@ -36,18 +40,20 @@ examples:
   textgen-train my-novel.txt --preset large --minutes 60
   textgen-train nietzsche --recipe classic --epochs 10
   cat *.abc | textgen-train - -o tunes
+  textgen-train --resume tunes
 """
 
 
 def parser() -> CommandParser:
     """Return the argument parser of the command."""
     command = CommandParser(PROG, "Train a character-level LSTM on a text and export it to ONNX.", EXAMPLES)
-    command.usage = "%(prog)s CORPUS [OPTIONS]"
+    command.usage = "%(prog)s CORPUS [OPTIONS] | [CORPUS] --resume FOLDER"
     add_corpus(command)
     add_budget(command)
     add_recipe(command)
     add_hyperparameters(command)
     add_output(command)
+    add_resume(command)
     return command
 
 
@@ -57,6 +63,7 @@ def add_corpus(command: CommandParser) -> None:
     group.add_argument(
         "corpus",
         metavar="CORPUS",
+        nargs="?",
         help="a UTF-8 file, which may be compressed (.gz, .zst), a folder with .txt files, - for standard "
         f"input, or the name of a corpus: {', '.join(CORPUS_NAMES)}",
     )
@@ -202,6 +209,31 @@ def add_output(command: CommandParser) -> None:
         "--overwrite", action="store_true", help="replace the files of an earlier run in the output folder"
     )
     group.add_argument("--no-samples", action="store_true", help="do not generate samples at the evaluations")
+
+
+def add_resume(command: CommandParser) -> None:
+    """Add the option that resumes a run."""
+    group = command.add_argument_group("resume")
+    group.add_argument(
+        "--resume",
+        metavar="FOLDER",
+        type=Path,
+        help="resume the run in this output folder where it stopped, with its options; pass CORPUS and "
+        "--held-out-file only if the texts have moved or were standard input",
+    )
+
+
+def check_usage(command: CommandParser, arguments: argparse.Namespace) -> None:
+    """Check which arguments may be combined. Wrong usage ends the process."""
+    if arguments.corpus == arguments.held_out_file == STANDARD_INPUT:
+        command.error(f"standard input ({STANDARD_INPUT}) can be read only once")
+    if arguments.resume is None:
+        if arguments.corpus is None:
+            command.error("a CORPUS is required, or --resume FOLDER")
+        return
+    for name, value in vars(arguments).items():
+        if name not in RESUME_ARGUMENTS and value != command.get_default(name):
+            command.error(f"--{option_name(name)} cannot be changed: --resume uses the options of the run")
 
 
 def recipe_from(arguments: argparse.Namespace, vocabulary_size: int = 0) -> AnyRecipe:

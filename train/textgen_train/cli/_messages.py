@@ -1,18 +1,22 @@
 """The lines that ``textgen-train`` prints before and after a training run."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from textgen_runtime.errors import TextgenError
 from textgen_runtime.model_file.bundled import MODEL_FILE, unambiguous_path
 
 from textgen_train.data.dataset import Dataset
+from textgen_train.errors import LossError, TrainingError
 from textgen_train.hyperparameters import option_name
-from textgen_train.loop.eval_result import Evaluation
+from textgen_train.loop.output_folder import CHECKPOINT_FILE
 from textgen_train.recipe import LARGE_VOCABULARY, AnyRecipe
 
 if TYPE_CHECKING:
+    from textgen_train.loop.checkpoint import TrainerState
     from textgen_train.loop.run import TrainingRun
 
 
@@ -46,15 +50,59 @@ def describe_preset_changes(recipe: AnyRecipe, usual: AnyRecipe) -> str:
     return f"preset values for {LARGE_VOCABULARY} symbols or more: {', '.join(changes)}\n" if changes else ""
 
 
-def describe_best_model(folder: Path, best: Evaluation | None) -> str:
-    """Return a description of the saved model, for a run that ended early."""
-    if best is None:
-        return f"no model was saved to {folder}"
-    return f"{folder / MODEL_FILE} holds the best model so far (held-out loss {best.held_out_nats:.4f} nats)"
+def describe_early_end(folder: Path, run: "TrainingRun", error: TextgenError | None = None) -> str:
+    """Return what a run has saved that ended early, and how to resume it.
+
+    Args:
+        folder: The output folder.
+        run: The run.
+        error: The error that ended it; None for an interrupt.
+    """
+    if run.best is None:
+        saved = f"no model was saved to {folder}"
+    else:
+        loss = f"held-out loss {run.best.held_out_nats:.4f} nats"
+        saved = f"{folder / MODEL_FILE} holds the best model so far ({loss})"
+    if CHECKPOINT_FILE not in run.files or isinstance(error, LossError):
+        return saved
+    return f"{saved}; to resume the run: textgen-train --resume {shlex.quote(str(folder))}"
+
+
+def describe_resumption(state: "TrainerState", changes: Sequence[str]) -> str:
+    """Return the first lines of a resumed run.
+
+    Args:
+        state: The state from which it continues.
+        changes: Differences between the environment of the run and the current one.
+    """
+    line = f"resuming after update {state.step:,}, {state.seconds:,.0f} s after the start\n"
+    if changes:
+        line += f"warning: the result may differ from that of an uninterrupted run: {', '.join(changes)}\n"
+    return line
+
+
+def describe_complete_run(folder: Path) -> str:
+    """Return the answer to a request to resume a complete run.
+
+    Raises:
+        TrainingError: If its model is missing.
+    """
+    if not (folder / MODEL_FILE).exists():
+        raise TrainingError(
+            f"the run in {folder} is complete, but its {MODEL_FILE} is missing: train again with --overwrite"
+        )
+    return (
+        f"the run in {folder} is complete; next: textgen-run {_quoted(folder)} --temp 0.5; to train longer, "
+        "start a new run with a larger budget\n"
+    )
 
 
 def describe_result(folder: Path, run: "TrainingRun") -> str:
     """Return the last line of a completed run: the loss, the files and the next command."""
     loss = f"held-out loss {run.best.held_out_nats:.4f} nats; " if run.best else ""
-    model = shlex.quote(unambiguous_path(folder))
-    return f"{loss}wrote {', '.join(run.files)} to {folder}; next: textgen-run {model} --temp 0.5\n"
+    return f"{loss}wrote {', '.join(run.files)} to {folder}; next: textgen-run {_quoted(folder)} --temp 0.5\n"
+
+
+def _quoted(folder: Path) -> str:
+    """Return a folder as an argument of the other commands."""
+    return shlex.quote(unambiguous_path(folder))

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,28 +11,42 @@ from typing import TYPE_CHECKING
 from textgen_runtime.cli.command import EXIT_INTERRUPTED, run_command
 from textgen_runtime.corpora.corpus import Corpus, read_corpus
 from textgen_runtime.corpora.sources import COMPRESSED
-from textgen_runtime.errors import OutputError, TextgenError
+from textgen_runtime.errors import OutputError, TextgenError, shorten
 from textgen_runtime.system.console import escape_unencodable, print_diagnostic, write_stderr
 from textgen_runtime.system.processors import available_processors
-from textgen_runtime.system.text_files import STANDARD_INPUT
 from textgen_runtime.text.normalization import Normalization, as_unicode_form
 
-from textgen_train.data.dataset import make_dataset
+from textgen_train.data.dataset import Dataset, make_dataset
 from textgen_train.errors import CorpusError, RecipeError, TrainingError, explaining_memory_errors
-from textgen_train.loop.output_folder import check_overwrites, prepared_folder
+from textgen_train.loop.checkpoint_file import read_checkpoint
+from textgen_train.loop.output_folder import (
+    CHECKPOINT_FILE,
+    check_inputs,
+    check_overwrites,
+    locked_folder,
+    prepared_folder,
+)
 from textgen_train.recipe import AnyRecipe, ClassicRecipe
 
-from ._arguments import PROG, budget_from, parser, recipe_from
+from ._arguments import PROG, budget_from, check_usage, parser, recipe_from
 from ._interrupts import deferred_interrupts
-from ._messages import describe_best_model, describe_dataset, describe_preset_changes, describe_result
+from ._messages import (
+    describe_complete_run,
+    describe_dataset,
+    describe_early_end,
+    describe_preset_changes,
+    describe_result,
+    describe_resumption,
+)
 from ._preparation import Preparation
+from ._stored_run import StoredRun, describe_run
 
 if TYPE_CHECKING:
     from textgen_train.loop.provenance import Provenance
     from textgen_train.loop.run import TrainingRun
 
 # The packages of the train extra, by their import names.
-TRAIN_EXTRA = ("torch", "onnx", "pooch", "filelock", "tqdm", "matplotlib")
+TRAIN_EXTRA = ("torch", "onnx", "safetensors", "pooch", "filelock", "tqdm", "matplotlib")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,8 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     command = parser()
     arguments = command.parse_args(argv)
-    if arguments.corpus == arguments.held_out_file == STANDARD_INPUT:
-        command.error(f"standard input ({STANDARD_INPUT}) can be read only once")
+    check_usage(command, arguments)
+    if arguments.resume is not None:
+        return run_command(PROG, lambda: resume(arguments))
     try:
         recipe = recipe_from(arguments)
     except RecipeError as error:
@@ -72,21 +88,10 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
         else arguments.held_out
     )
     folder = arguments.output or default_folder(arguments.corpus, corpus)
-    corpora = [corpus, held_out] if isinstance(held_out, Corpus) else [corpus]
+    corpora = corpora_of(corpus, held_out)
     # Reading a large corpus takes long. The check comes before it.
     check_overwrites(folder, corpora, overwrite=arguments.overwrite)
-    form = None if arguments.unicode == "none" else as_unicode_form(arguments.unicode)
-    lowercase = arguments.lowercase or isinstance(recipe, ClassicRecipe)
-    preparation = Preparation()
-    dataset = make_dataset(
-        corpus,
-        Normalization(lowercase, form),
-        held_out,
-        arguments.min_count,
-        folder=folder,
-        on_read=preparation.add,
-    )
-    preparation.finish()
+    dataset = read_dataset(arguments, corpus, held_out, recipe, folder)
     recipe = recipe_from(arguments, len(dataset.tokenizer))
     if isinstance(recipe, ClassicRecipe) and len(dataset.training) <= recipe.window:
         raise CorpusError(
@@ -106,6 +111,73 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
         return run_to_end(make_run(arguments, provenance, folder), folder)
 
 
+def resume(given: argparse.Namespace) -> int:
+    """Resume the run in the folder of ``--resume``, and return the exit code."""
+    check_dependencies()
+    folder = given.resume
+    if not (folder / CHECKPOINT_FILE).exists():
+        raise TrainingError(
+            f"nothing to resume: {shorten(str(folder))} has no {CHECKPOINT_FILE}; start a run with "
+            "textgen-train CORPUS"
+        )
+    with locked_folder(folder):
+        checkpoint = read_checkpoint(folder / CHECKPOINT_FILE)
+        if checkpoint.complete:
+            sys.stdout.write(describe_complete_run(folder))
+            return 0
+        stored = StoredRun.from_dict(checkpoint.run)
+        arguments, recipe = stored.read_arguments(given), stored.read_recipe()
+        corpus = stored.find_text("corpus", arguments.corpus, folder)
+        held_out = (
+            stored.find_text("held_out_file", arguments.held_out_file, folder)
+            if arguments.held_out_file is not None
+            else arguments.held_out
+        )
+        check_inputs(folder, corpora_of(corpus, held_out))
+        dataset = read_dataset(arguments, corpus, held_out, recipe, folder)
+        stored.check_texts(corpus, held_out)
+        stored.check_vocabulary(dataset)
+        escape_unencodable(PROG, sys.stdout, dataset.tokenizer.symbols)
+        write_stderr(describe_dataset(corpus.name, dataset))
+        from textgen_train.loop.provenance import Provenance
+
+        split = held_out if isinstance(held_out, Corpus) else dataset.held_out_share or 0.0
+        provenance = Provenance(corpus, split, dataset, recipe, arguments.seed, stored.name)
+        run = make_run(arguments, provenance, folder)
+        state = checkpoint.state()
+        run.restore(state)
+        write_stderr(describe_resumption(state.trainer, stored.environment_changes()))
+        return run_to_end(run, folder)
+
+
+def read_dataset(
+    arguments: argparse.Namespace,
+    corpus: Corpus,
+    held_out: float | Corpus | None,
+    recipe: AnyRecipe,
+    folder: Path,
+) -> Dataset:
+    """Read the texts, and return the dataset of the command line."""
+    form = None if arguments.unicode == "none" else as_unicode_form(arguments.unicode)
+    lowercase = arguments.lowercase or isinstance(recipe, ClassicRecipe)
+    preparation = Preparation()
+    dataset = make_dataset(
+        corpus,
+        Normalization(lowercase, form),
+        held_out,
+        arguments.min_count,
+        folder=folder,
+        on_read=preparation.add,
+    )
+    preparation.finish()
+    return dataset
+
+
+def corpora_of(corpus: Corpus, held_out: float | Corpus | None) -> list[Corpus]:
+    """Return the corpora that a run reads."""
+    return [corpus, held_out] if isinstance(held_out, Corpus) else [corpus]
+
+
 def default_folder(source: str, corpus: Corpus) -> Path:
     """Return the default output folder, which is named after the corpus.
 
@@ -119,7 +191,7 @@ def default_folder(source: str, corpus: Corpus) -> Path:
 
 
 def make_run(arguments: argparse.Namespace, provenance: "Provenance", folder: Path) -> "TrainingRun":
-    """Return the training run of the command line, and print the size of its network.
+    """Return the training run of the command line with its checkpoints, and print the size of its network.
 
     Raises:
         RecipeError: If the network is too large for an ONNX file.
@@ -127,13 +199,15 @@ def make_run(arguments: argparse.Namespace, provenance: "Provenance", folder: Pa
     """
     from textgen_train.export.onnx_graph import MAX_PARAMETERS
     from textgen_train.models.precision import has_bfloat16
+    from textgen_train.report.checkpoints import CheckpointWriter
     from textgen_train.report.progress import make_progress
 
     from ._training_run import make_trainer, make_training_run
 
     threads = arguments.threads or available_processors()
+    budget, progress = budget_from(arguments), make_progress()
     with explaining_memory_errors():
-        trainer = make_trainer(provenance, budget_from(arguments), threads)
+        trainer = make_trainer(provenance, budget, threads)
     model, replicas = trainer.model, len(trainer.replicas)
     if model.parameter_count > MAX_PARAMETERS:
         raise RecipeError(
@@ -144,9 +218,12 @@ def make_run(arguments: argparse.Namespace, provenance: "Provenance", folder: Pa
         f"{len(model.layers)} x {model.units} LSTM units, {model.parameter_count:,} parameters, "
         f"{'bfloat16' if has_bfloat16() else 'float32'}, {replicas} thread{'s' * (replicas > 1)}\n"
     )
-    return make_training_run(
-        trainer, provenance, folder, make_progress(), samples=not arguments.no_samples, threads=threads
+    run = make_training_run(
+        trainer, provenance, folder, progress, samples=not arguments.no_samples, threads=threads
     )
+    description = asdict(describe_run(arguments, provenance, budget, threads))
+    run.add_watcher(CheckpointWriter(run, description, folder, progress.warn))
+    return run
 
 
 def run_to_end(run: "TrainingRun", folder: Path) -> int:
@@ -158,11 +235,9 @@ def run_to_end(run: "TrainingRun", folder: Path) -> int:
         if isinstance(interrupt.__cause__, TextgenError):
             # The interrupt was deferred, and an error was raised before it took effect.
             print_diagnostic(PROG, str(interrupt.__cause__))
-        print_diagnostic(PROG, describe_best_model(folder, run.best), "interrupted")
+        print_diagnostic(PROG, describe_early_end(folder, run), "interrupted")
         return EXIT_INTERRUPTED
     except (TrainingError, OutputError) as error:
-        if run.best is None:
-            raise
-        raise type(error)(f"{error}; {describe_best_model(folder, run.best)}") from error
+        raise type(error)(f"{error}; {describe_early_end(folder, run, error)}") from error
     sys.stdout.write(describe_result(folder, run))
     return 0

@@ -3,6 +3,5 @@
 - ``run.py`` runs updates and evaluations until the budget is used up.
 - ``trainer.py`` is the base of the two trainers, ``stateful_trainer.py`` and ``classic_trainer.py``.
 - ``eval_schedule.py`` decides when to evaluate; ``evaluator.py`` evaluates.
-- ``checkpoint.py`` defines the complete state of a run, which is what a checkpoint file would contain. No
-  code writes such a file yet.
+- ``checkpoint.py`` defines the complete state of a run; ``checkpoint_file.py`` reads and writes it.
 """

@@ -1,11 +1,8 @@
-"""The content of a checkpoint: the complete state of a training run, in memory.
+"""The complete state of a training run, in memory.
 
-No code stores it on disk yet: such code would be a ``Watcher`` in ``report/`` that writes the result of
-``TrainingRun.state``, and an option of ``textgen-train`` that passes it to ``TrainingRun.restore``.
-
-The state consists of tensors, numbers, strings, None, lists and dicts, so it can be stored without pickle. It
-does not contain the learning-rate schedule, which is a function of the step and the used fraction of the
-budget.
+``checkpoint_file.py`` reads and writes it. The state consists of tensors, numbers, strings, None, lists and
+dicts, so it is stored without pickle. It does not contain the learning-rate schedule, which is a function of
+the step and the used fraction of the budget.
 """
 
 from dataclasses import dataclass
@@ -54,7 +51,6 @@ class TrainingState:
             time of the last one.
         since_evaluation: State of ``UpdateTotals``: totals over the updates since the last evaluation.
         evaluations: All evaluations so far, each with the fields of ``Evaluation``.
-        best: The evaluation of the best model; None before the first evaluation.
         samples: The samples of each evaluation; "" if none were drawn.
         samples_rng: State of the generator of prompts and seeds of samples; empty if no samples are drawn.
     """
@@ -63,7 +59,6 @@ class TrainingState:
     eval_schedule: dict[str, float]
     since_evaluation: dict[str, Any]
     evaluations: list[dict[str, Any]]
-    best: dict[str, Any] | None
     samples: list[str]
     samples_rng: list[Any]
 

@@ -7,12 +7,14 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from textgen_runtime.errors import ModelFileError, OutputError
+from textgen_runtime.generation.loading import load
 from textgen_runtime.model_file.bundled import MODEL_FILE
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.scoring.prediction import BITS_PER_NAT
 from textgen_runtime.system.files import replace_file
 
-from textgen_train.errors import ExportError, TrainingError
+from textgen_train.errors import ExportError, LossError
 from textgen_train.export.exporter import Exported, build_checked
 
 from .eval_result import Evaluation
@@ -41,9 +43,9 @@ class Evaluator:
         threads: Number of threads of the exported model.
 
     Attributes:
-        best: The evaluation of the model in the model file, which is the best so far; None if there is none.
+        best: The evaluation of the model in the model file; None if this run has written none. If the run was
+            interrupted and resumed, it may be the evaluation at the interrupt.
         evaluations: All evaluations so far.
-        export_error: The last error of an export; None if there was none.
     """
 
     def __init__(  # noqa: PLR0913 (all are needed; two have defaults)
@@ -62,12 +64,20 @@ class Evaluator:
         self.best: Evaluation | None = None
         self.evaluations: list[Evaluation] = []
         self._sample_texts: list[str] = []
-        self.export_error: ExportError | None = None
+        self._export_error: ExportError | None = None
+        # The best model if it is not in the file: its evaluation and the content of its file, and the reason.
+        self._unsaved: tuple[Evaluation, bytes] | None = None
+        self._write_error: OutputError | None = None
 
     @property
     def files(self) -> list[str]:
         """Name of the model file in a list, which is empty before the file is written."""
         return [MODEL_FILE] * (self.best is not None)
+
+    @property
+    def model_error(self) -> OutputError | ExportError | None:
+        """The error that keeps the best model out of the model file; None if the best model is there."""
+        return self._write_error or (self._export_error if self.best is None else None)
 
     @property
     def held_out_characters(self) -> int:
@@ -92,12 +102,13 @@ class Evaluator:
         Args:
             status: Progress since the last evaluation.
 
+        If the model file cannot be written, a warning is given. The next evaluation tries again.
+
         Returns:
             All evaluations so far. If the export failed, a warning was given and the result is None.
 
         Raises:
-            TrainingError: If the held-out loss is NaN or infinite.
-            OutputError: If the model file cannot be written.
+            LossError: If the held-out loss is NaN or infinite.
         """
         exported = self._export()
         if exported is None:
@@ -115,7 +126,7 @@ class Evaluator:
             learning_rate=update.learning_rate,
             **speed,
         )
-        best = self.best = self._keep_best(exported, evaluation)
+        best = self._keep_best(exported, evaluation)
         samples = self._samples.draw(exported.model) if self._samples else ""
         self.evaluations.append(evaluation)
         self._sample_texts.append(samples)
@@ -125,15 +136,18 @@ class Evaluator:
         """Return the fields of ``TrainingState`` that belong to the evaluator."""
         return {
             "evaluations": [asdict(evaluation) for evaluation in self.evaluations],
-            "best": None if self.best is None else asdict(self.best),
             "samples": list(self._sample_texts),
             "samples_rng": self._samples.rng_state() if self._samples else [],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from the result of ``state``. The file of the best model must be in the folder."""
+        """Continue from the result of ``state``.
+
+        Only a better model replaces the model file of the run in the folder. If this file is missing or
+        damaged, the next evaluation writes its model.
+        """
         self.evaluations = [Evaluation(**evaluation) for evaluation in state["evaluations"]]
-        self.best = None if state["best"] is None else Evaluation(**state["best"])
+        self.best = self._read_best()
         self._sample_texts = list(state["samples"])
         if self._samples and state["samples_rng"]:
             self._samples.restore_rng(state["samples_rng"])
@@ -145,19 +159,49 @@ class Evaluator:
         except ExportError as error:
             # The best model so far is not affected, and the next export may succeed.
             self._warn(f"{error}; training continues")
-            self.export_error = error
+            self._export_error = error
+            return None
+
+    def _read_best(self) -> Evaluation | None:
+        """Return the evaluation of the model file; None if it is missing, damaged, or from another run."""
+        try:
+            training = load(self._folder / MODEL_FILE).training
+            return Evaluation(**training["evaluation"]) if training["run"] == self._provenance.run else None
+        except (ModelFileError, KeyError, TypeError):
             return None
 
     def _keep_best(self, exported: Exported, evaluation: Evaluation) -> Evaluation:
         """Write the model if it is the best so far. Return the evaluation of the best model."""
         if not math.isfinite(evaluation.held_out_nats):
-            raise TrainingError(
+            raise LossError(
                 f"the held-out loss is {evaluation.held_out_nats} at update {evaluation.step}: try lower "
                 "learning rates"
             )
-        if self.best is not None and self.best.held_out_nats <= evaluation.held_out_nats:
-            return self.best
-        training = self._provenance.training_metadata(evaluation, self._trainer)
-        content = exported.content_with(self._metadata._replace(training=training))
-        replace_file(self._folder / MODEL_FILE, content)
-        return evaluation
+        best = self._unsaved[0] if self._unsaved else self.best
+        if best is None or _is_better(evaluation, best):
+            training = self._provenance.training_metadata(evaluation, self._trainer)
+            self._unsaved = (evaluation, exported.content_with(self._metadata._replace(training=training)))
+            best = evaluation
+        if self._unsaved:
+            self._write_model(*self._unsaved)
+        return best
+
+    def _write_model(self, evaluation: Evaluation, content: bytes) -> None:
+        try:
+            replace_file(self._folder / MODEL_FILE, content)
+        except OutputError as error:
+            if self._write_error is None:
+                self._warn(f"{error}; training continues, and the next evaluation tries again")
+            self._write_error = error
+        else:
+            self.best, self._unsaved, self._write_error = evaluation, None, None
+
+
+def _is_better(evaluation: Evaluation, best: Evaluation) -> bool:
+    """Whether the model of an evaluation replaces the best model.
+
+    A resumed run may repeat the evaluation of the best model.
+    """
+    return evaluation.held_out_nats < best.held_out_nats or (
+        evaluation.held_out_nats == best.held_out_nats and evaluation.step == best.step
+    )

@@ -12,7 +12,8 @@ from textgen_runtime.system.files import remove_abandoned
 
 METRICS_FILE = "metrics.jsonl"
 CURVES_FILE = "loss.png"
-FILES = (MODEL_FILE, METRICS_FILE, SAMPLES_FILE, CURVES_FILE)
+CHECKPOINT_FILE = "checkpoint.safetensors"
+FILES = (MODEL_FILE, METRICS_FILE, SAMPLES_FILE, CURVES_FILE, CHECKPOINT_FILE)
 
 # The lock file is never removed. Another run may already have opened it, and would then lock a deleted file.
 # The operating system releases the lock when the process ends.
@@ -21,9 +22,10 @@ LOCK_FILE = ".textgen-train.lock"
 
 @contextlib.contextmanager
 def prepared_folder(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool) -> Iterator[None]:
-    """Create, check and lock the output folder. The lock is held within the context.
+    """Create, check and lock the output folder of a new run. The lock is held within the context.
 
-    Temporary files of killed runs are removed.
+    Temporary files of killed runs are removed. The checkpoint of an earlier run is removed too, so that it
+    cannot be resumed by mistake if this run is killed before its first checkpoint.
 
     Args:
         folder: The output folder.
@@ -34,34 +36,47 @@ def prepared_folder(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool)
         OutputError: If the folder is not writable, if another run holds the lock, or if a file would be
             overwritten without permission.
     """
+    with _explaining_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    # Check once before locking, so that an error leaves no lock file in the folder. The check is repeated
+    # below, because another run may write files before this one holds the lock.
+    check_overwrites(folder, corpora, overwrite=overwrite)
+    with locked_folder(folder):
+        check_overwrites(folder, corpora, overwrite=overwrite)
+        with _explaining_errors(folder):
+            (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+        yield
+
+
+@contextlib.contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Lock an existing output folder. The lock is held within the context.
+
+    Temporary files of killed runs are removed.
+
+    Raises:
+        OutputError: If the folder is not writable, or if another run holds the lock.
+    """
     # Imported here because it is not installed without the "train" extra.
     from filelock import FileLock, Timeout
 
     with contextlib.ExitStack() as stack:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-            # Check once before locking, so that an error leaves no lock file in the folder. The check is
-            # repeated below, because another run may write files before this one holds the lock.
-            check_overwrites(folder, corpora, overwrite=overwrite)
-            stack.enter_context(FileLock(folder / LOCK_FILE, timeout=0))
+            with _explaining_errors(folder):
+                with tempfile.TemporaryFile(dir=folder):
+                    pass
+                stack.enter_context(FileLock(folder / LOCK_FILE, timeout=0))
         except Timeout:
             raise OutputError(
                 f"another textgen-train run is writing to the folder {folder}: wait until it ends, or choose "
                 "another folder with -o"
             ) from None
-        except OSError as error:
-            raise OutputError(
-                f"cannot write to the folder {shorten(str(folder))}: {error.strerror or error}"
-            ) from None
-        check_overwrites(folder, corpora, overwrite=overwrite)
         remove_abandoned(folder)
         yield
 
 
-def check_overwrites(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool) -> None:
-    """Check that no file would be overwritten without permission, with the arguments of ``prepared_folder``.
+def check_inputs(folder: Path, corpora: Sequence[Corpus]) -> None:
+    """Check that no file of a corpus would be overwritten by a run that writes to a folder.
 
     Raises:
         OutputError: If a file would be overwritten.
@@ -72,6 +87,31 @@ def check_overwrites(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool
                 raise OutputError(
                     f"{path} is an input; refusing to overwrite it: choose another folder with -o"
                 )
+
+
+@contextlib.contextmanager
+def _explaining_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:
+        # The lock is held, which is not an error of the folder.
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to the folder {shorten(str(folder))}: {error.strerror or error}"
+        ) from None
+
+
+def check_overwrites(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool) -> None:
+    """Check that no file would be overwritten without permission, with the arguments of ``prepared_folder``.
+
+    Raises:
+        OutputError: If a file would be overwritten.
+    """
+    check_inputs(folder, corpora)
     for name in FILES:
         if (folder / name).exists() and not overwrite:
-            raise OutputError(f"{folder / name} exists: choose another folder with -o, or pass --overwrite")
+            resume = ", resume its run with --resume" if (folder / CHECKPOINT_FILE).exists() else ""
+            raise OutputError(
+                f"{folder / name} exists: choose another folder with -o{resume}, or pass --overwrite"
+            )

@@ -1,7 +1,8 @@
 """Provenance of a model: the value of ``textgen.training`` in the model file."""
 
 import platform
-from dataclasses import asdict, dataclass
+import secrets
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,6 +44,7 @@ class Provenance:
         dataset: Training text and held-out text as tokens.
         recipe: The hyperparameters.
         seed: Seed of weights, dropout, the order of the text, and samples.
+        run: Random name of the run, by which a resumed run recognizes its model file.
     """
 
     corpus: Corpus
@@ -50,6 +52,7 @@ class Provenance:
     dataset: Dataset
     recipe: AnyRecipe
     seed: int
+    run: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def training_metadata(self, evaluation: Evaluation, trainer: Trainer) -> dict[str, Any]:
         """Return the value of ``textgen.training`` for the model of an evaluation."""
@@ -59,6 +62,7 @@ class Provenance:
             "characters": self.corpus.characters,
             "split": self._describe_split(),
             "parameters": trainer.model.parameter_count,
+            "run": self.run,
             "held_out_nats": evaluation.held_out_nats,
             "evaluation": evaluation.as_json(),
             "recipe": {

@@ -3,6 +3,10 @@
 from collections.abc import Callable, Iterable
 from time import perf_counter
 
+from textgen_runtime.errors import OutputError
+
+from textgen_train.errors import ExportError
+
 from .checkpoint import TrainingState
 from .eval_result import Evaluation
 from .eval_schedule import EvalSchedule, UpdateTotals
@@ -19,6 +23,9 @@ class TrainingRun:
         trainer: Makes the updates.
         evaluator: Evaluates the model and writes the best one.
         watchers: Notified of each event, in this order.
+
+    Attributes:
+        is_complete: Whether the budget is used up and the model file holds the best model.
     """
 
     def __init__(self, trainer: Trainer, evaluator: Evaluator, watchers: Iterable[Watcher] = ()) -> None:
@@ -30,6 +37,7 @@ class TrainingRun:
             evaluator.held_out_characters,
         )
         self._totals = UpdateTotals()
+        self.is_complete = False
 
     @property
     def best(self) -> Evaluation | None:
@@ -40,6 +48,11 @@ class TrainingRun:
     def files(self) -> list[str]:
         """Names of the files that this run has written and keeps up to date."""
         return [*self._evaluator.files, *(name for watcher in self._watchers for name in watcher.files)]
+
+    @property
+    def model_error(self) -> OutputError | ExportError | None:
+        """The error that keeps the best model out of the model file; None if the best model is there."""
+        return self._evaluator.model_error
 
     def add_watcher(self, watcher: Watcher) -> None:
         """Add a watcher after the others."""
@@ -55,16 +68,20 @@ class TrainingRun:
         Raises:
             KeyboardInterrupt: If interrupted. The current model is evaluated first, and the model file
                 contains the best model.
-            TrainingError: If a loss is NaN or infinite. The model file contains the best earlier model.
-            OutputError: If the model file cannot be written.
+            LossError: If a loss is NaN or infinite. The model file contains the best earlier model.
+            OutputError: If the best model could not be written. A warning was given first, and each later
+                evaluation tried again.
             ExportError: If all exports of the run failed. Each failure is reported as a warning first.
         """
         try:
             if self._trainer.budget.minutes is not None and not self._schedule.evaluation_seconds:
                 self._reserve_evaluation_time(self._evaluator.estimate_seconds())
             check_interrupt()
+            for watcher in self._watchers:
+                watcher.on_start()
             self._totals.start_clock()
             self._train(check_interrupt)
+            self.is_complete = self.model_error is None
         except KeyboardInterrupt:
             self._notify_interrupt()
             self._evaluate()
@@ -72,11 +89,11 @@ class TrainingRun:
         finally:
             for watcher in self._watchers:
                 watcher.on_end()
-        if self.best is None and self._evaluator.export_error is not None:
-            raise self._evaluator.export_error
+        if self.model_error is not None:
+            raise self.model_error
 
     def state(self) -> TrainingState:
-        """Return a copy of the complete state of the run, which a checkpoint file would contain.
+        """Return a copy of the complete state of the run, which a checkpoint file contains.
 
         Raises:
             TrainingError: If the last update failed or was interrupted.
@@ -92,7 +109,8 @@ class TrainingRun:
         """Copy a state into this run. Call it before ``run``, which then continues from the state.
 
         Args:
-            state: State of a run with the same corpus, recipe, seed and number of replicas.
+            state: State of a run with the same corpus, recipe, seed and number of replicas. The
+                folder of this run has the model file of that run.
 
         Raises:
             TrainingError: If the state does not fit the trainer.

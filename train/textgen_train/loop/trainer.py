@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from textgen_train.errors import TrainingError
+from textgen_train.errors import LossError, TrainingError
 from textgen_train.optim.optimizer_state import is_compatible, optimizer_state, restore_optimizer_state
 from textgen_train.recipe import Budget
 
@@ -71,7 +71,7 @@ class Trainer(ABC):
         operations of the caller. Another call continues after the last update.
 
         Raises:
-            TrainingError: If the loss is NaN or infinite.
+            LossError: If the loss is NaN or infinite.
         """
         self._started = perf_counter() - self._seconds_before
         try:
@@ -183,7 +183,7 @@ class Trainer(ABC):
         self._is_updating = True
         nats = self._update_weights(inputs, targets, lr_factor)
         if not math.isfinite(nats):
-            raise TrainingError(f"the loss is {nats} at update {self._step + 1}: try lower learning rates")
+            raise LossError(f"the loss is {nats} at update {self._step + 1}: try lower learning rates")
         self._step += 1
         if self._step % self.updates_per_epoch == 0:
             self._epoch_order_rng_state = self._order_rng_state()

@@ -35,7 +35,7 @@ class EvaluationHistory:
     Attributes:
         evaluations: All evaluations in order. The last one is new.
         samples: The samples of each evaluation; "" if none were drawn.
-        best: The evaluation of the model in the model file, which is the best so far.
+        best: The best evaluation so far. Its model is in the model file, unless that could not be written.
     """
 
     evaluations: Sequence[Evaluation]
@@ -47,14 +47,18 @@ class Watcher:
     """Base class of watchers. A training run calls the methods, which do nothing in this class.
 
     A watcher must not use the trainer's random generators or change its weights. It should warn instead of
-    raising, because an exception ends the run. All methods except ``on_end`` may call ``TrainingRun.state``.
-    A run that is restored from the result continues exactly as the observed run does.
+    raising, because an exception ends the run. All methods may call ``TrainingRun.state``, but ``on_end``
+    only if ``TrainingRun.is_complete``. A run that is restored from the result continues exactly as the
+    observed run does.
 
     Attributes:
         files: Names of the files in the output folder that this watcher has written and keeps up to date.
     """
 
     files: Sequence[str] = ()
+
+    def on_start(self) -> None:
+        """Handle the start of a new or resumed run, before its first update."""
 
     def on_update(self, status: Status) -> None:
         """Handle an update of the weights. An evaluation may follow."""
@@ -63,7 +67,10 @@ class Watcher:
         """Handle the start of an evaluation."""
 
     def on_evaluation(self, history: EvaluationHistory) -> None:
-        """Handle the end of an evaluation. The model file already contains the best model."""
+        """Handle the end of an evaluation. The model file already contains the best model.
+
+        If the model file could not be written, a warning was given.
+        """
 
     def on_interrupt(self, status: Status | None) -> None:
         """Handle an interrupt. If it occurred during an update, no state is available.

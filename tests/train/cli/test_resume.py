@@ -1,0 +1,359 @@
+"""``textgen-train --resume``: a stopped run ends as an unbroken one, and mistakes lose nothing."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+import textgen_runtime as textgen
+from filelock import FileLock
+from textgen_train.cli import _stored_run
+from textgen_train.cli import train as train_module
+from textgen_train.loop.checkpoint_file import read_checkpoint
+from textgen_train.loop.output_folder import LOCK_FILE
+from textgen_train.report import files
+
+from tests.helpers.commands import Captured
+from tests.helpers.train_command import TEXT, run
+from tests.helpers.training_runs import timeless_results
+
+CHECKPOINT = Path("out/checkpoint.safetensors")
+MODEL = Path("out/model.onnx")
+
+# Two replicas of 8 lanes each, and seven updates per epoch. The third update and the last one are evaluated.
+DEFAULT = ("--units", "8", "--embedding", "4", "--batch", "16", "--sequence-length", "16", "--epochs", "8")
+CLASSIC = ("--recipe", "classic", "--units", "8", "--window", "20", "--batch", "128", "--epochs", "8")
+KINDS = {
+    "default": DEFAULT,
+    "classic": CLASSIC,
+    "held-out file": (*DEFAULT, "--held-out-file", "other.txt"),
+    "rare characters": (*DEFAULT, "--min-count", "50", "--lowercase", "--unicode", "none"),
+}
+
+# Writes a checkpoint after each update. It is killed while it writes the file of the number in its arguments.
+KILLED = """
+import os, signal, sys
+from textgen_train.report import checkpoints, files as reports
+reports.draw_curves = lambda *_: b"PNG"
+checkpoints.MIN_SECONDS_BETWEEN, checkpoints.MAX_FRACTION = 0.0, 1.0
+left, fsync = int(sys.argv.pop(1)), os.fsync
+def kill(file):
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+    fsync(file)
+os.fsync = kill
+from textgen_train.cli.train import main
+sys.exit(main())
+"""
+
+
+class InterruptAt:
+    """Replaces ``deferred_interrupts``: an interrupt comes before this number of checks have passed."""
+
+    def __init__(self, check: int) -> None:
+        self._left = check
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def check(self) -> None:
+        self._left -= 1
+        if not self._left:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def interrupted(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """A function that runs the command until an interrupt after some updates, and returns standard error."""
+
+    def interrupted_run(updates: int, *arguments: str) -> str:
+        with monkeypatch.context() as patch:
+            patch.setattr(train_module, "deferred_interrupts", lambda: InterruptAt(updates + 1))
+            code, _, err = run(capsys, *arguments)
+        assert code == 130, err
+        return err
+
+    return interrupted_run
+
+
+@pytest.fixture(autouse=True)
+def _texts(book: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write two texts. Do not draw curves, which is slow."""
+    monkeypatch.setattr(files, "draw_curves", lambda *_: b"PNG")
+    (book.parent / "other.txt").write_text(TEXT[:300], encoding="utf-8")
+
+
+def unbroken(capsys: Captured, *options: str) -> dict[str, Any]:
+    """The results of a run that is never stopped."""
+    assert run(capsys, "book.txt", *options, "--threads", "2", "-o", "unbroken")[0] == 0
+    return timeless_results(Path("unbroken"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_interrupted_run_ends_as_one_that_was_not(
+    capsys: Captured, interrupted: Callable[..., str], kind: str
+) -> None:
+    """It is interrupted before its first evaluation, after it, and in its last epoch."""
+    expected = unbroken(capsys, *KINDS[kind])
+    err = interrupted(2, "book.txt", *KINDS[kind], "--threads", "2", "-o", "out")
+    assert err.endswith("; to resume the run: textgen-train --resume out\n")
+    assert textgen.load("out").training["evaluation"]["step"] == 2
+    err = interrupted(3, "--resume", "out")
+    assert "resuming after update 2, " in err
+    interrupted(30, "--resume", "out")
+    code, out, err = run(capsys, "--resume", "out")
+    assert code == 0, err
+    assert "resuming after update 35, " in err
+    assert "warning" not in err
+    assert out.endswith("checkpoint.safetensors to out; next: textgen-run out --temp 0.5\n")
+    assert timeless_results(Path("out")) == expected
+
+
+@pytest.mark.parametrize("kind", ["default", "classic"])
+def test_a_killed_run_ends_as_one_that_was_not(capsys: Captured, kind: str) -> None:
+    """It is killed while it writes the metrics of its first evaluation, and while it writes a checkpoint."""
+    for number, arguments in (
+        (6, ("book.txt", *KINDS[kind], "--threads", "2", "-o", "out")),
+        (30, ("--resume", "out")),
+    ):
+        killed = subprocess.run([sys.executable, "-c", KILLED, str(number), *arguments], check=False)
+        assert killed.returncode == -signal.SIGKILL
+        assert [name for name in os.listdir("out") if name.endswith(".partial")]
+    code, _, err = run(capsys, "--resume", "out")
+    assert code == 0, err
+    assert timeless_results(Path("out")) == unbroken(capsys, *KINDS[kind])
+    assert sorted(os.listdir("out")) == sorted(os.listdir("unbroken"))
+
+
+def test_a_timed_run_uses_the_rest_of_its_minutes(capsys: Captured, interrupted: Callable[..., str]) -> None:
+    options = ("--units", "8", "--minutes", "0.02", "--no-samples")
+    interrupted(1, "book.txt", *options, "-o", "out")
+    stored = read_checkpoint(CHECKPOINT)
+    assert stored.state().trainer.seconds > 0
+    assert run(capsys, "--resume", "out")[0] == 0
+    (*_, last) = Path("out/metrics.jsonl").read_text().splitlines()
+    assert json.loads(last)["seconds"] > stored.state().trainer.seconds
+
+
+def test_a_complete_run_is_not_resumed(capsys: Captured) -> None:
+    assert run(capsys, "book.txt", *DEFAULT, "-o", "out")[0] == 0
+    before = {path: path.read_bytes() for path in Path("out").iterdir()}
+    code, out, _ = run(capsys, "--resume", "out")
+    assert code == 0
+    assert out == (
+        "the run in out is complete; next: textgen-run out --temp 0.5; to train longer, start a new run with "
+        "a larger budget\n"
+    )
+    assert {path: path.read_bytes() for path in Path("out").iterdir()} == before
+    MODEL.unlink()
+    code, _, err = run(capsys, "--resume", "out")
+    assert code == 1
+    assert "complete, but its model.onnx is missing: train again with --overwrite" in err
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"damaged")])
+def test_a_missing_or_damaged_model_is_written_again(
+    capsys: Captured, interrupted: Callable[..., str], damage: Callable[[Path], object]
+) -> None:
+    expected = unbroken(capsys, *DEFAULT)
+    interrupted(10, "book.txt", *DEFAULT, "--threads", "2", "-o", "out")
+    damage(MODEL)
+    assert run(capsys, "--resume", "out")[0] == 0
+    assert timeless_results(Path("out")) == expected
+
+
+def test_a_corpus_that_has_moved_is_passed_again(capsys: Captured, interrupted: Callable[..., str]) -> None:
+    interrupted(2, "book.txt", *DEFAULT, "--held-out-file", "other.txt", "-o", "out")
+    Path("moved").mkdir()
+    Path("book.txt").rename("moved/novel.txt")
+    code, _, err = run(capsys, "--resume", "out")
+    assert code == 1
+    assert "book.txt: no such file" in err
+    assert err.endswith("; if the text has moved, pass it with CORPUS --resume FOLDER\n")
+    Path("other.txt").rename("moved/rest.txt")
+    code, _, err = run(capsys, "moved/novel.txt", "--held-out-file", "moved/rest.txt", "--resume", "out")
+    assert code == 0
+    assert err.startswith("book.txt: ")
+    training = textgen.load("out").training
+    assert training["corpus"] == "book.txt"
+    assert training["split"]["held_out"]["corpus"] == "other.txt"
+
+
+def test_standard_input_is_passed_again(
+    capsys: Captured, interrupted: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def type_text() -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode())))
+
+    type_text()
+    interrupted(2, "-", *DEFAULT, "-o", "out")
+    code, _, err = run(capsys, "--resume", "out")
+    assert code == 1
+    assert "a text of the run was standard input: pass it again, with - --resume FOLDER" in err
+    type_text()
+    assert run(capsys, "-", "--resume", "out")[0] == 0
+
+
+def test_paths_are_valid_in_another_working_directory(
+    capsys: Captured, interrupted: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(2, "book.txt", *DEFAULT, "--held-out-file", "other.txt", "-o", "out")
+    monkeypatch.chdir("out")
+    code, out, err = run(capsys, "--resume", ".")
+    assert code == 0, err
+    assert out.endswith("next: textgen-run . --temp 0.5\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("other.txt", "--resume", "out"),
+            "other.txt is not the text of the run, or has changed: its SHA-256 is ",
+        ),
+        (("--held-out-file", "other.txt", "--resume", "out"), "the run has no separate held-out text"),
+        (("--resume", "none"), "nothing to resume: none has no checkpoint.safetensors"),
+        (("--resume", "book.txt"), "nothing to resume: book.txt has no checkpoint.safetensors"),
+    ],
+)
+def test_a_run_that_cannot_be_resumed_stays_as_it_is(
+    capsys: Captured, interrupted: Callable[..., str], arguments: tuple[str, ...], message: str
+) -> None:
+    interrupted(2, "book.txt", *DEFAULT, "-o", "out")
+    before = {path: path.read_bytes() for path in Path("out").iterdir()}
+    code, out, err = run(capsys, *arguments)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert message in err
+    assert {path: path.read_bytes() for path in Path("out").iterdir()} == before
+    assert not Path("none").exists()
+
+
+@pytest.mark.parametrize(
+    ("damage", "context", "message"),
+    [
+        (lambda: Path("book.txt").write_text(TEXT + "!"), nullcontext, "book.txt is not the text of the run"),
+        (
+            lambda: CHECKPOINT.write_bytes(CHECKPOINT.read_bytes()[:-9]),
+            nullcontext,
+            "is damaged, or is not a",
+        ),
+        (lambda: CHECKPOINT.write_bytes(b""), nullcontext, "is damaged, or is not a checkpoint"),
+        (
+            lambda: None,
+            lambda: FileLock(f"out/{LOCK_FILE}"),
+            "another textgen-train run is writing to the folder",
+        ),
+    ],
+    ids=["changed text", "truncated", "empty", "locked"],
+)
+def test_changes_since_the_run_began_are_told(
+    capsys: Captured,
+    interrupted: Callable[..., str],
+    damage: Callable[[], object],
+    context: Callable[[], AbstractContextManager[object]],
+    message: str,
+) -> None:
+    interrupted(2, "book.txt", *DEFAULT, "-o", "out")
+    damage()
+    model = MODEL.read_bytes()
+    with context():
+        code, out, err = run(capsys, "--resume", "out")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert message in err
+    assert MODEL.read_bytes() == model
+
+
+def test_another_vocabulary_is_told(
+    capsys: Captured, interrupted: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(2, "book.txt", *DEFAULT, "-o", "out")
+    monkeypatch.setattr(_stored_run, "vocabulary_hash", lambda _: "0" * 64)
+    code, _, err = run(capsys, "--resume", "out")
+    assert code == 1
+    assert "the text has another vocabulary than when the run began" in err
+
+
+def test_a_description_of_another_version_is_told(
+    capsys: Captured, interrupted: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def describe_differently(*arguments: Any) -> Any:
+        stored = _stored_run.describe_run(*arguments)
+        stored.recipe["quantum_dropout"] = 0.5
+        return stored
+
+    monkeypatch.setattr(train_module, "describe_run", describe_differently)
+    interrupted(2, "book.txt", *DEFAULT, "-o", "out")
+    code, _, err = run(capsys, "--resume", "out")
+    assert code == 1
+    assert "the checkpoint is from another version of textgen-train: resume the run with that version" in err
+
+
+def test_other_versions_are_warned_about(
+    capsys: Captured, interrupted: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(2, "book.txt", *DEFAULT, "-o", "out")
+    environment = _stored_run.describe_environment() | {"torch": "9.9"}
+    monkeypatch.setattr(_stored_run, "describe_environment", lambda: environment)
+    code, _, err = run(capsys, "--resume", "out")
+    assert code == 0
+    assert "warning: the result may differ from that of an uninterrupted run: torch '" in err
+    assert " became '9.9'\n" in err
+
+
+def test_the_number_of_threads_is_that_of_the_run(
+    capsys: Captured, interrupted: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = unbroken(capsys, *DEFAULT)
+    monkeypatch.setattr(train_module, "available_processors", lambda: 2)
+    interrupted(2, "book.txt", *DEFAULT, "-o", "out")
+    monkeypatch.setattr(train_module, "available_processors", lambda: 1)
+    code, _, err = run(capsys, "--resume", "out")
+    assert code == 0
+    assert "2 threads" in err
+    assert timeless_results(Path("out")) == expected
+
+
+def test_an_unfinished_run_is_replaced_only_with_overwrite(
+    capsys: Captured, interrupted: Callable[..., str]
+) -> None:
+    interrupted(2, "book.txt", *DEFAULT, "-o", "out")
+    code, _, err = run(capsys, "book.txt", *DEFAULT, "-o", "out")
+    assert code == 1
+    assert "model.onnx exists: choose another folder with -o, resume its run with --resume, or pass" in err
+    interrupted(5, "book.txt", *CLASSIC, "-o", "out", "--overwrite")
+    assert read_checkpoint(CHECKPOINT).run["recipe"]["name"] == "classic"
+    assert run(capsys, "--resume", "out")[0] == 0
+    assert textgen.load("out").training["recipe"]["name"] == "classic"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "a CORPUS is required, or --resume FOLDER"),
+        (
+            ("--resume", "out", "--epochs", "9"),
+            "--epochs cannot be changed: --resume uses the options of the run",
+        ),
+        (("--resume", "out", "--units", "9"), "--units cannot be changed"),
+        (("--resume", "out", "-o", "other"), "--output cannot be changed"),
+        (("--resume", "out", "--overwrite"), "--overwrite cannot be changed"),
+        (("--resume", "out", "--no-samples"), "--no-samples cannot be changed"),
+        (("-", "--resume", "out", "--held-out-file", "-"), "standard input (-) can be read only once"),
+    ],
+)
+def test_wrong_usage(capsys: Captured, arguments: tuple[str, ...], message: str) -> None:
+    code, out, err = run(capsys, *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err

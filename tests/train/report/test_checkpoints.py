@@ -1,0 +1,168 @@
+"""When a run writes its checkpoint, and what happens if it cannot."""
+
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+from textgen_runtime.errors import OutputError
+from textgen_train.errors import TrainingError
+from textgen_train.loop.checkpoint_file import read_checkpoint, write_checkpoint
+from textgen_train.loop.run import TrainingRun
+from textgen_train.report import checkpoints
+from textgen_train.report.checkpoints import CheckpointWriter
+
+from tests.helpers.training_runs import make_run
+
+pytestmark = pytest.mark.usefixtures("_evaluations_after_every_epoch")
+
+# An epoch has 21 updates.
+UPDATES = 63
+
+
+class Recorder:
+    """A run whose updates take one second each, and whose checkpoints are recorded.
+
+    Attributes:
+        written: The step and the completeness of each checkpoint, and the time when it began.
+        seconds: Duration of a checkpoint.
+        failing: Whether checkpoints cannot be written.
+    """
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.run, self.progress = make_run(folder, samples=False)
+        self.run.add_watcher(CheckpointWriter(self.run, {}, folder, self.progress.warn))
+        self.now = 1000.0
+        self.seconds = 0.0
+        self.failing = False
+        self.written: list[tuple[int, bool, float]] = []
+        update_weights = self.run._trainer._update_weights
+
+        def slow_write(path: Path, *arguments: object, complete: bool) -> None:
+            self.written.append((self.run._trainer.state().step, complete, self.now))
+            self.now += self.seconds
+            if self.failing:
+                raise OutputError("the disk is full")
+            write_checkpoint(path, *arguments, complete=complete)  # type: ignore[arg-type]
+
+        def slow_update(*arguments: object) -> float:
+            self.now += 1.0
+            return update_weights(*arguments)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(checkpoints, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(checkpoints, "write_checkpoint", slow_write)
+        monkeypatch.setattr(self.run._trainer, "_update_weights", slow_update)
+
+    @property
+    def steps(self) -> list[int]:
+        return [step for step, _, _ in self.written]
+
+
+@pytest.fixture
+def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    return Recorder(tmp_path, monkeypatch)
+
+
+def test_fast_checkpoints_are_written_every_ten_seconds_and_after_evaluations(recorder: Recorder) -> None:
+    recorder.run.run()
+    assert recorder.steps == [0, 10, 20, 21, 31, 41, 42, 52, 62, 63, 63, 63]
+    assert [complete for _, complete, _ in recorder.written] == [False] * 11 + [True]
+    assert recorder.run.files[-1] == "checkpoint.safetensors"
+
+
+def test_slow_checkpoints_take_at_most_a_hundredth_of_the_time(recorder: Recorder) -> None:
+    """Only the first one, the one before the last evaluation and the last one are written in any case."""
+    recorder.seconds = 0.3
+    recorder.run.run()
+    assert recorder.steps == [0, 30, 60, 63, 63]
+    times = [time for _, _, time in recorder.written[:3]]
+    assert all(later - earlier >= 0.3 / checkpoints.MAX_FRACTION for earlier, later in zip(times, times[1:]))  # noqa: B905, RUF007 (one shorter)
+
+
+def test_a_failure_is_warned_about_once_and_tried_again(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.failing = True
+    recorder.run.run()
+    assert len(recorder.written) > 5
+    assert recorder.progress.warnings == ["the disk is full; training is not affected"]
+    assert "checkpoint.safetensors" not in recorder.run.files
+    assert not (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_a_folder_that_vanishes_and_returns_does_not_end_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, away = tmp_path / "out", tmp_path / "away"
+    folder.mkdir()
+    recorder = Recorder(folder, monkeypatch)
+
+    def check_interrupt() -> None:
+        step = recorder.run._trainer.state().step
+        if step == 25:
+            shutil.move(folder, away)
+        if step == 55:
+            shutil.move(away, folder)
+
+    recorder.run.run(check_interrupt)
+    warnings = recorder.progress.warnings
+    assert sum("model.onnx: No such file or directory; training continues" in text for text in warnings) == 1
+    assert sum("checkpoint.safetensors: No such file" in text for text in warnings) == 1
+    assert read_checkpoint(folder / "checkpoint.safetensors").complete
+
+
+def interrupt_at(run: TrainingRun, step: int) -> None:
+    def check_interrupt() -> None:
+        if run._trainer.state().step == step:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.run(check_interrupt)
+
+
+@pytest.mark.parametrize("step", [5, 21])
+def test_an_interrupt_writes_the_state_before_its_evaluation(
+    recorder: Recorder, tmp_path: Path, step: int
+) -> None:
+    interrupt_at(recorder.run, step)
+    checkpoint = read_checkpoint(tmp_path / "checkpoint.safetensors")
+    assert not checkpoint.complete
+    assert checkpoint.state().trainer.step == step
+    assert len(checkpoint.state().evaluations) == step // 21
+    assert len(recorder.run._evaluator.evaluations) == 1
+
+
+def test_an_interrupt_before_the_start_writes_nothing(recorder: Recorder) -> None:
+    interrupt_at(recorder.run, 0)
+    assert recorder.written == []
+
+
+def test_a_model_that_cannot_be_written_leaves_the_checkpoint_before_its_evaluation(
+    recorder: Recorder, tmp_path: Path
+) -> None:
+    """A resumed run repeats the evaluation."""
+    (tmp_path / "model.onnx").mkdir()
+    with pytest.raises(OutputError, match=r"model\.onnx: Is a directory"):
+        recorder.run.run()
+    checkpoint = read_checkpoint(tmp_path / "checkpoint.safetensors")
+    assert not checkpoint.complete
+    assert len(checkpoint.state().evaluations) == 2
+    (tmp_path / "model.onnx").rmdir()
+    resumed, _ = make_run(tmp_path, samples=False)
+    resumed.restore(checkpoint.state())
+    resumed.run()
+    assert resumed.is_complete
+    assert resumed.best is not None
+    assert resumed.best.step == UPDATES
+
+
+def test_a_loss_that_is_no_number_keeps_the_last_checkpoint(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = recorder.run._trainer._update_weights
+    monkeypatch.setattr(
+        recorder.run._trainer,
+        "_update_weights",
+        lambda *arguments: math.nan if recorder.now > 1025 else update(*arguments),
+    )
+    with pytest.raises(TrainingError, match="the loss is nan"):
+        recorder.run.run()
+    assert read_checkpoint(tmp_path / "checkpoint.safetensors").state().trainer.step == 21

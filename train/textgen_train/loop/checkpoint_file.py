@@ -1,0 +1,168 @@
+"""The checkpoint file: the complete state of a training run on disk.
+
+The file is in the safetensors format, so reading it runs no code. Its tensors are those of ``TrainingState``.
+One text in its metadata is JSON: the description of the run, and all of the state that is not a tensor.
+Another one is the CRC-32 of this text and the tensors, because safetensors has no checksum.
+"""
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+from textgen_runtime.errors import OutputError, quote, shorten
+from textgen_runtime.system.files import replace_file
+from textgen_runtime.system.json_text import from_json, to_json
+
+from textgen_train.errors import TrainingError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .checkpoint import TrainingState
+
+FORMAT = 1
+
+CONTENT_KEY = "textgen.checkpoint"
+CHECKSUM_KEY = "textgen.crc32"
+
+# The file begins with the length of its header, in eight bytes.
+LENGTH_BYTES = 8
+
+# In the JSON text, an object with this single key stands for a tensor of the file.
+TENSOR_KEY = "tensor"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The content of a checkpoint file.
+
+    Attributes:
+        run: The description of the run, as it was passed to ``encode_checkpoint``.
+        complete: Whether the run is complete, so that there is nothing to resume.
+    """
+
+    path: Path
+    run: dict[str, Any]
+    complete: bool
+    _state: dict[str, Any]
+    _arrays: dict[str, NDArray[Any]]
+
+    def state(self) -> "TrainingState":
+        """Return the state of the run.
+
+        Raises:
+            TrainingError: If the file does not contain such a state.
+        """
+        import torch
+
+        from .checkpoint import TrainingState
+
+        tensors = {name: torch.from_numpy(array) for name, array in self._arrays.items()}
+        try:
+            return TrainingState.from_dict(_join(self._state, tensors))
+        except (KeyError, TypeError) as error:
+            raise _damaged(self.path) from error
+
+
+def encode_checkpoint(run: dict[str, Any], state: "TrainingState", *, complete: bool) -> bytes:
+    """Return the content of a checkpoint file.
+
+    Args:
+        run: A description of the run: everything that another process needs to resume it. It consists of
+            plain values that JSON can represent.
+        state: The state of the run.
+        complete: Whether the run is complete.
+
+    Raises:
+        OutputError: If safetensors cannot represent the state, because it is too large.
+    """
+    import safetensors.numpy
+
+    arrays: dict[str, NDArray[Any]] = {}
+    content = {"format": FORMAT, "complete": complete, "run": run, "state": _split(state.as_dict(), arrays)}
+    text = to_json(content, compact=True)
+    try:
+        return safetensors.numpy.save(arrays, {CONTENT_KEY: text, CHECKSUM_KEY: str(_checksum(text, arrays))})
+    except safetensors.SafetensorError as error:
+        raise OutputError(f"cannot write a checkpoint: {error}") from error
+
+
+def write_checkpoint(path: Path, run: dict[str, Any], state: "TrainingState", *, complete: bool) -> None:
+    """Replace a checkpoint file atomically. The arguments are those of ``encode_checkpoint``.
+
+    Raises:
+        OutputError: If the file cannot be written. An existing file keeps its content.
+    """
+    replace_file(path, encode_checkpoint(run, state, complete=complete))
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read and check a checkpoint file, without importing torch.
+
+    Raises:
+        TrainingError: If the file cannot be read, is damaged, is not a checkpoint, or has a newer format.
+    """
+    import safetensors.numpy
+
+    try:
+        file = path.read_bytes()
+    except OSError as error:
+        raise TrainingError(f"cannot read {shorten(str(path))}: {error.strerror or error}") from error
+    try:
+        # This also checks the length of the header and the place of each tensor.
+        arrays = safetensors.numpy.load(file)
+        header = file[LENGTH_BYTES : LENGTH_BYTES + int.from_bytes(file[:LENGTH_BYTES], "little")]
+        texts = from_json(header)["__metadata__"]
+        if texts[CHECKSUM_KEY] != str(_checksum(texts[CONTENT_KEY], arrays)):
+            raise _damaged(path)
+        content = from_json(texts[CONTENT_KEY])
+        if type(content["format"]) is int and content["format"] > FORMAT:
+            raise TrainingError(
+                f"{shorten(str(path))} has the checkpoint format {quote(content['format'])}, but this "
+                f"version supports formats up to {FORMAT}: upgrade textgen-onnx"
+            )
+        return Checkpoint(path, dict(content["run"]), bool(content["complete"]), content["state"], arrays)
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise _damaged(path) from error
+
+
+def _checksum(text: str, arrays: dict[str, NDArray[Any]]) -> int:
+    """Return the CRC-32 of a text, and of the names, types, shapes and values of arrays."""
+    checksum = zlib.crc32(text.encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        checksum = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), checksum)
+        checksum = zlib.crc32(array.data, checksum)
+    return checksum
+
+
+def _damaged(path: Path) -> TrainingError:
+    return TrainingError(
+        f"{shorten(str(path))} is damaged, or is not a checkpoint of textgen-train: start the run again with "
+        "--overwrite"
+    )
+
+
+def _split(value: Any, arrays: dict[str, NDArray[Any]], name: str = "") -> Any:
+    """Return a state without its tensors, which are added to ``arrays`` under their paths in the state."""
+    if isinstance(value, dict):
+        return {key: _split(part, arrays, f"{name}/{key}") for key, part in value.items()}
+    if isinstance(value, list):
+        return [_split(part, arrays, f"{name}/{i}") for i, part in enumerate(value)]
+    if value is None or isinstance(value, str | int | float):
+        return value
+    arrays[name] = value.contiguous().numpy()
+    return {TENSOR_KEY: name}
+
+
+def _join(value: Any, tensors: dict[str, "Tensor"]) -> Any:
+    """Return the state whose parts ``_split`` returned."""
+    if isinstance(value, list):
+        return [_join(part, tensors) for part in value]
+    if isinstance(value, dict):
+        if list(value) == [TENSOR_KEY]:
+            return tensors[value[TENSOR_KEY]]
+        return {key: _join(part, tensors) for key, part in value.items()}
+    return value
