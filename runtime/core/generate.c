@@ -1,7 +1,6 @@
 #include "generate.h"
 #include "clock.h"
 
-#include <math.h>
 #include <string.h>
 
 static void load_lane(const textgen_network *network, const textgen_slots *slots,
@@ -9,9 +8,7 @@ static void load_lane(const textgen_network *network, const textgen_slots *slots
     float *logits = slots->logits + slot * (size_t)network->padded_vocabulary;
     textgen_slot_load(network, slots, lane->state, network->units, slot);
     memcpy(logits, lane->logits, network->vocabulary * sizeof(float));
-    if (network->masked_token >= 0) {
-        logits[network->masked_token] = -INFINITY;
-    }
+    textgen_special_mask(&network->special, logits);
 }
 
 static void store_lane(const textgen_network *network, const textgen_slots *slots, textgen_token_lane *lane,
@@ -50,10 +47,10 @@ static const float *allowed_logits(const textgen_network *network, const textgen
 }
 
 /* Move the constraint of a lane to the state after a token. Return the ending if it forbids the token. */
-static int64_t constrain(textgen_token_lane *lane, int64_t token) {
+static int64_t constrain(textgen_token_lane *lane, int64_t token, int64_t end) {
     const textgen_constraint *constraint = lane->constraint;
     int64_t next;
-    if (!constraint) {
+    if (!constraint || (token == end && textgen_constraint_accepting(constraint, lane->constraint_state))) {
         return TEXTGEN_RUNNING;
     }
     next = textgen_constraint_next(constraint, lane->constraint_state, token, remaining(lane));
@@ -69,7 +66,10 @@ static int64_t constrain(textgen_token_lane *lane, int64_t token) {
 static void append(const textgen_network *network, const textgen_slots *slots, textgen_token_lane *lane,
                    size_t slot, int64_t token) {
     const textgen_stops *stops = lane->stops;
-    textgen_sampler_accept(lane->sampler, token);
+    /* The end is no part of a text, so the penalties do not count it. */
+    if (token != network->special.end) {
+        textgen_sampler_accept(lane->sampler, token);
+    }
     if (lane->logprobs) {
         const float *logits = slots->logits + slot * (size_t)network->padded_vocabulary;
         lane->logprobs[lane->generated] =
@@ -94,7 +94,7 @@ static size_t draw(const textgen_network *network, const textgen_slots *slots, t
         const float *logits = allowed_logits(network, slots, lane, slot);
         const int64_t token =
             textgen_sampler_draw_float(lane->sampler, logits, network->vocabulary, slots->sampling);
-        int64_t ending = token < 0 ? token : constrain(lane, token);
+        int64_t ending = token < 0 ? token : constrain(lane, token, network->special.end);
         if (ending == TEXTGEN_RUNNING) {
             append(network, slots, lane, slot++, token);
         } else {
@@ -107,9 +107,12 @@ static size_t draw(const textgen_network *network, const textgen_slots *slots, t
     return running;
 }
 
-static int64_t find_ending(const textgen_token_lane *lane) {
+static int64_t find_ending(const textgen_network *network, const textgen_token_lane *lane) {
     if (lane->stop_length > 0) {
         return TEXTGEN_REACHED_STOP;
+    }
+    if (lane->generated > 0 && lane->tokens[lane->generated - 1] == network->special.end) {
+        return TEXTGEN_REACHED_END;
     }
     if (lane->constraint && textgen_constraint_complete(lane->constraint, lane->constraint_state)) {
         return TEXTGEN_CONSTRAINT_END;
@@ -122,7 +125,7 @@ static size_t end_lanes(const textgen_network *network, const textgen_slots *slo
                         size_t running) {
     size_t slot = 0;
     while (slot < running) {
-        const int64_t ending = find_ending(&lanes[slots->lanes[slot]]);
+        const int64_t ending = find_ending(network, &lanes[slots->lanes[slot]]);
         if (ending != TEXTGEN_RUNNING) {
             end_lane(network, slots, lanes, slot, --running, ending);
         } else {
@@ -152,7 +155,7 @@ void textgen_generate_tokens(const textgen_network *network, textgen_token_lane 
     size_t running = 0, i;
     for (i = 0; i < count; i++) {
         lanes[i].generated = lanes[i].stop_length = 0;
-        lanes[i].ending = find_ending(&lanes[i]);
+        lanes[i].ending = find_ending(network, &lanes[i]);
         if (lanes[i].ending == TEXTGEN_RUNNING) {
             slots.lanes[running] = i;
             load_lane(network, &slots, &lanes[i], running++);

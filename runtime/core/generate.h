@@ -7,13 +7,15 @@
 #include "sampler.h"
 #include "stops.h"
 
-/* Why a lane ended. If one token gives several reasons: the stop, else the constraint, else the length. */
+/* Why a lane ended. If one token gives several reasons: the stop, else the end, else the constraint, else the
+ * length. */
 typedef enum {
     TEXTGEN_RUNNING = 0,
     TEXTGEN_REACHED_LENGTH = 1,
     TEXTGEN_REACHED_STOP = 2,   /* the text ends with a stop text */
     TEXTGEN_CONSTRAINT_END = 3, /* the text matches the constraint, and ends there */
-    TEXTGEN_MISMATCH = 4        /* the text would not match the constraint; only without its mask */
+    TEXTGEN_MISMATCH = 4,       /* the text would not match the constraint; only without its mask */
+    TEXTGEN_REACHED_END = 5     /* the end token was drawn */
 } textgen_ending;
 
 /* One lane of a call. */
@@ -54,7 +56,8 @@ typedef struct {
  * network is run with the last token too. A token that the constraint forbids is dropped, and ends the lane
  * before it: in an accepting state with TEXTGEN_CONSTRAINT_END, otherwise with TEXTGEN_MISMATCH. It used a
  * random number, but is not in `tokens`, and neither the filters nor the network see it. A lane whose
- * constraint is complete at the start ends without a draw.
+ * constraint is complete at the start ends without a draw. No constraint forbids the end token in an accepting
+ * state. The filters do not see the end token.
  *
  * workspace: of textgen_slots_size(network, count, 1) bytes. measurements: added to; NULL to skip the
  * measuring.

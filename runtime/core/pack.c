@@ -102,7 +102,7 @@ static int32_t choose_plan(const textgen_description *description, layout *chose
 }
 
 static textgen_network *allocate_network(const textgen_description *description, const layout *plan,
-                                         const textgen_kernels *kernels, int64_t masked_token) {
+                                         const textgen_kernels *kernels, textgen_special special) {
     textgen_network *network = calloc(1, sizeof(*network));
     if (network == NULL) {
         return NULL;
@@ -114,7 +114,7 @@ static textgen_network *allocate_network(const textgen_description *description,
     network->padded_units = (ptrdiff_t)padded_to(network->units, TEXTGEN_GROUP);
     network->padded_vocabulary = (ptrdiff_t)padded_to(description->vocabulary, TEXTGEN_BLOCK);
     network->embedding_size = plan->table ? 0 : description->layers[0].outputs;
-    network->masked_token = masked_token;
+    network->special = special;
     network->kernels = kernels;
     network->exp64 = textgen_find_exp64();
     network->lstm_layers = calloc(network->lstm_count, sizeof(*network->lstm_layers));
@@ -138,13 +138,13 @@ static int32_t pack_all(textgen_packing *pack, const layout *plan) {
 static void *allocate_buffer(uint64_t count, size_t size) { return calloc((size_t)count + 1, size); }
 
 int32_t textgen_network_create(const textgen_description *description, const textgen_kernels *kernels,
-                               int64_t masked_token, textgen_network **network, const textgen_error *error) {
+                               textgen_special special, textgen_network **network, const textgen_error *error) {
     layout plan = {.table = false};
     int32_t code = choose_plan(description, &plan, error);
     if (code != TEXTGEN_OK) {
         return code;
     }
-    textgen_network *created = allocate_network(description, &plan, kernels, masked_token);
+    textgen_network *created = allocate_network(description, &plan, kernels, special);
     if (created == NULL) {
         return textgen_out_of_memory(error);
     }

@@ -5,6 +5,7 @@
 #include "exp64.h"
 #include "kernels/kernels.h"
 #include "model.h"
+#include "special.h"
 
 enum { TEXTGEN_GATES = 4 };
 
@@ -16,8 +17,8 @@ typedef struct {
     textgen_packed_layer *lstm_layers; /* [lstm_count] */
     size_t state_arrays;               /* each is [lstm_count][batch][units] */
     textgen_packed_layer output_layer;
-    textgen_packed_layer masked_output_layer; /* the same, but the logit of masked_token is -infinity */
-    int64_t masked_token;                     /* a token that is never drawn, or -1 */
+    textgen_packed_layer masked_output_layer; /* the same, but without the tokens that are never drawn */
+    textgen_special special;
     /* The input of the first lstm is one of two tables. token_gates: for each token, the products of its
      * embedding with the input weights, plus the bias, [vocabulary][padded_units / GROUP][BLOCK]. If that table
      * would be too large it is NULL, and `embedding` is [vocabulary][embedding_size]. */
@@ -28,10 +29,9 @@ typedef struct {
     float *memory;       /* all of the tables above */
 } textgen_network;
 
-/* Read and pack all weights. masked_token: a token that is never drawn, or -1. On success the caller calls
- * textgen_network_destroy. */
+/* Read and pack all weights. On success the caller calls textgen_network_destroy. */
 int32_t textgen_network_create(const textgen_description *description, const textgen_kernels *kernels,
-                               int64_t masked_token, textgen_network **network, const textgen_error *error);
+                               textgen_special special, textgen_network **network, const textgen_error *error);
 void textgen_network_destroy(textgen_network *network);
 
 /* Return how many bytes of weights one time step of one lane reads. */

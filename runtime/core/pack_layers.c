@@ -188,9 +188,7 @@ int32_t textgen_pack_output(textgen_packing *pack) {
         }
     }
     memcpy(masked_bias, bias, padded * sizeof(float));
-    if (network->masked_token >= 0) {
-        masked_bias[network->masked_token] = -INFINITY;
-    }
+    textgen_special_mask(&network->special, masked_bias);
     network->output_layer.inputs = (ptrdiff_t)pack->padded_units;
     network->output_layer.outputs = (ptrdiff_t)padded;
     network->output_layer.weights = weights;

@@ -115,8 +115,8 @@ static int32_t fill_model(textgen_model *model, const textgen_onnx *file, textge
         result = textgen_vocabulary_create(file, description->vocabulary, &model->vocabulary, error);
     }
     if (result == TEXTGEN_OK) {
-        result = textgen_network_create(description, kernels, textgen_vocabulary_unknown(model->vocabulary),
-                                        &model->network, error);
+        const textgen_special special = {textgen_vocabulary_unknown(model->vocabulary), -1, -1};
+        result = textgen_network_create(description, kernels, special, &model->network, error);
     }
     if (result == TEXTGEN_OK) {
         result = copy_tables(model, file, description, error);

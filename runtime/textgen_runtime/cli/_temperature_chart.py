@@ -45,9 +45,10 @@ def format_chart(comparison: TemperatureComparison, settings: str, columns: int,
     per_block = -(-count // blocks)
     bar = min(MAX_BAR, room // per_block - GAP - 1 - PERCENT_WIDTH)
     table = _table(comparison, bar, encoding)
-    before = f"Next {comparison.unit} after "
-    prompt = _quote_end(comparison.prompt, columns - len(before) - 2, encoding)
-    lines = [before + prompt, *wrap(settings, columns)]
+    title = f"Next {comparison.unit} after "
+    title += _quote_end(comparison.prompt, columns - len(title) - 2, encoding)
+    # A record has nothing before its first token.
+    lines = [title if comparison.prompt else f"First {comparison.unit}", *wrap(settings, columns)]
     for start in range(0, count, per_block):
         lines.append("")
         lines += [_line(label, cells[start : start + per_block], bar) for label, cells in table]

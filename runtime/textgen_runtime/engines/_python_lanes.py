@@ -8,8 +8,6 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from textgen_runtime.sampling.automata import Constraint
-
 from .base import Ending, Guide, Lane
 
 NO_GUIDE = Guide()
@@ -41,6 +39,7 @@ class GuidedDraws:
 
     Args:
         lane: The lane. Its guide is valid.
+        end: The token that ends a text, or None.
 
     Attributes:
         logprobs: The log-probabilities of the tokens, or None if the lane does not ask for them.
@@ -48,7 +47,8 @@ class GuidedDraws:
         stop_length: The number of tokens of the stop text that ended the lane, or 0.
     """
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: Lane, end: int | None) -> None:
+        self._end = end
         self.logprobs: list[float] | None = [] if lane.logprobs else None
         self.ending: Ending | None = None
         self.stop_length = 0
@@ -82,27 +82,31 @@ class GuidedDraws:
         Returns:
             The token; or -1 if the lane ends before it.
         """
-        if self._constraint is None:
-            token = self._sampler.draw(logits)
-        else:
-            token = self._draw_constrained(logits, self._constraint)
-        if token >= 0:
-            self._left -= 1
-            if self.logprobs is not None:
-                self.logprobs.append(log_probability(logits, token))
-            self.ending = self._ending_after(token)
+        token = self._sampler.propose(self.masked(logits))
+        if not self._advance(token):
+            return -1
+        # The end is no part of a text, so the penalties do not count it.
+        if token != self._end:
+            self._sampler.accept(token)
+        self._left -= 1
+        if self.logprobs is not None:
+            self.logprobs.append(log_probability(logits, token))
+        self.ending = self._ending_after(token)
         return token
 
-    def _draw_constrained(self, logits: NDArray[np.float32], constraint: Constraint) -> int:
-        token = self._sampler.propose(self.masked(logits))
-        state = constraint.step(self._constraint_state, token, self._remaining())
+    def _advance(self, token: int) -> bool:
+        """Move the constraint to the state after a token. Return whether it permits the token."""
+        if self._constraint is None:
+            return True
+        matches = self._constraint.is_accepting(self._constraint_state)
+        if token == self._end and matches:
+            return True
+        state = self._constraint.step(self._constraint_state, token, self._remaining())
         if state < 0:
-            matches = constraint.is_accepting(self._constraint_state)
             self.ending = "constraint" if matches else "mismatch"
-            return -1
-        self._sampler.accept(token)
+            return False
         self._constraint_state = state
-        return token
+        return True
 
     def _ending_after(self, token: int) -> Ending | None:
         if self._stops is not None:
@@ -111,6 +115,8 @@ class GuidedDraws:
             if self.stop_length:
                 self._stop_state = 0
                 return "stop"
+        if token == self._end:
+            return "end"
         if self._constraint is not None and self._constraint.is_complete(self._constraint_state):
             return "constraint"
         return None

@@ -44,8 +44,9 @@ __all__ = [
 # - "length": it has as many tokens as it may have;
 # - "stop": its last tokens are a stop text;
 # - "constraint": its text matches the constraint, and ends there;
+# - "end": its last token is the end token of a record;
 # - "mismatch": its text cannot match the constraint. Only a lane that draws unmasked ends so.
-Ending: TypeAlias = Literal["length", "stop", "constraint", "mismatch"]
+Ending: TypeAlias = Literal["length", "stop", "end", "constraint", "mismatch"]
 
 
 class Measurements:
@@ -223,8 +224,11 @@ class Engine(Protocol):
         ``Lane.length`` tokens, or where its ``Guide`` ends it; the others continue. The tokens of a lane are
         independent of the other lanes.
 
-        If one token gives several reasons to end, the stop text comes first, then the constraint, then the
-        length. A text that matches its constraint and that no token may follow ends at once. Any other text
+        If one token gives several reasons to end, the stop text comes first, then the end token, then the
+        constraint, then the length. A constraint forbids the end token until the text matches. The end token
+        is one of the drawn tokens, but the filters do not count it.
+
+        A text that matches its constraint and that no token may follow ends at once. Any other text
         that matches ends before the first drawn token that the constraint forbids, and so does a text that
         does not match, if it draws unmasked. That token is dropped: the position of the sampler advances, but
         the tokens, the state and the filters do not contain it.

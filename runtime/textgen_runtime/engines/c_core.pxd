@@ -25,6 +25,14 @@ cdef extern from "kernels/kernels.h" nogil:
     const textgen_kernels *textgen_find_kernels(const char *name)
 
 
+cdef extern from "special.h" nogil:
+    ctypedef struct textgen_special:
+        int64_t unknown
+        int64_t begin
+        int64_t end
+    void textgen_special_mask(const textgen_special *special, float *values)
+
+
 cdef extern from "pack.h" nogil:
     enum:
         TEXTGEN_GATES
@@ -37,12 +45,12 @@ cdef extern from "pack.h" nogil:
         ptrdiff_t padded_vocabulary
         textgen_packed_layer *lstm_layers
         textgen_packed_layer output_layer
-        int64_t masked_token
+        textgen_special special
         const textgen_kernels *kernels
     int32_t textgen_network_create(
         const textgen_description *description,
         const textgen_kernels *kernels,
-        int64_t masked_token,
+        textgen_special special,
         textgen_network **network,
         const textgen_error *error,
     )

@@ -2,18 +2,22 @@ from collections.abc import Sequence
 from typing import final
 
 from textgen_runtime.model_file.reader import ModelFile
+from textgen_runtime.text.special_tokens import SpecialTokens
 
 from .base import FloatBuffer, Generated, Lane, Measurements, State
 
 @final
 class CoreNetwork:
     def __init__(
-        self, content: ModelFile | bytes, kernels: str | None = None, never_drawn: int | None = None
+        self,
+        content: ModelFile | bytes,
+        kernels: str | None = None,
+        special: SpecialTokens = ...,
     ) -> None: ...
     @property
     def file(self) -> ModelFile: ...
     @property
-    def never_drawn(self) -> int | None: ...
+    def special(self) -> SpecialTokens: ...
     @property
     def vocabulary_size(self) -> int: ...
     @property

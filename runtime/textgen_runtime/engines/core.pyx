@@ -10,7 +10,6 @@ cimport cython
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cpython.number cimport PyNumber_Index
-from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
@@ -27,12 +26,16 @@ from .c_core cimport (
     textgen_network_step_bytes,
     textgen_packed_layer,
     textgen_slots_size,
+    textgen_special,
+    textgen_special_mask,
 )
 from textgen_runtime.model_file.c_model_file cimport TEXTGEN_OK, TEXTGEN_STATE_ARRAYS, textgen_error
 from .kernels cimport find_kernels
 from .lanes cimport Lanes, StateLayout, new_lanes
 from textgen_runtime.model_file.reader cimport ERROR_SIZE, ModelFile, raise_error
 from textgen_runtime.sampling.c_sampler cimport textgen_filters_size, textgen_sampler_scratch
+
+from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
 
 
 cdef extern from "Python.h":
@@ -46,49 +49,44 @@ cdef class CoreNetwork:
     Args:
         content: A ``ModelFile``, or the content of a model file as a buffer of bytes.
         kernels: The name of an instruction set, or None for the best of this processor.
-        never_drawn: A token that ``generate`` never draws, or None.
+        special: The special tokens. ``generate`` never draws ``unknown`` and ``begin``, and ends where it
+            draws ``end``.
 
     Attributes:
         file: The ``ModelFile``.
-        never_drawn: The token that is never drawn, an int or None.
+        special: The special tokens.
         vocabulary_size: The number of logits.
 
     Raises:
         UnknownGraphError: If the graph is not one that ``textgen-train`` writes.
         ModelFileError: If the file is damaged.
-        ValueError: If the processor does not support the instruction set, or if ``never_drawn`` is not in the
+        ValueError: If the processor does not support the instruction set, or if a special token is not in the
             vocabulary.
         MemoryError: If there is not enough memory for the weights.
     """
 
     cdef readonly ModelFile file
-    cdef readonly object never_drawn
+    cdef readonly object special
     cdef readonly object vocabulary_size
     cdef textgen_network *network
     cdef StateLayout layout
 
-    def __cinit__(self, content, kernels=None, never_drawn=None):
+    def __cinit__(self, content, kernels=None, special=NO_SPECIAL_TOKENS):
         cdef ModelFile file = content if isinstance(content, ModelFile) else ModelFile(content)
         cdef const textgen_kernels *kernel_set = find_kernels(kernels)
         cdef char text[ERROR_SIZE]
         cdef textgen_error error
         cdef int32_t code
-        cdef int64_t token = -1
         file.check_graph()
-        if never_drawn is not None:
-            # Convert once: an object may change between two conversions.
-            never_drawn = int(PyNumber_Index(never_drawn))
-            if not 0 <= never_drawn < file.vocabulary_size:
-                raise ValueError(
-                    f"never_drawn must be in [0, {file.vocabulary_size}), not {never_drawn}"
-                )
-            token = never_drawn
+        special = checked_special(special, file.vocabulary_size)
+        cdef textgen_special tokens
+        tokens.unknown, tokens.begin, tokens.end = [-1 if token is None else token for token in special]
         error.text, error.size = text, ERROR_SIZE
         with nogil:
-            code = textgen_network_create(file.description, kernel_set, token, &self.network, &error)
+            code = textgen_network_create(file.description, kernel_set, tokens, &self.network, &error)
         if code != TEXTGEN_OK:
             raise_error(code, text)
-        self.file, self.never_drawn, self.vocabulary_size = file, never_drawn, file.vocabulary_size
+        self.file, self.special, self.vocabulary_size = file, special, file.vocabulary_size
         names = tuple(file.state_shapes)
         self.layout = StateLayout(names, self.network.lstm_count, self.network.units)
 
@@ -162,7 +160,7 @@ cdef class CoreNetwork:
 
         Returns:
             The float32 logits after the last token, of shape [vocabulary_size]; and the state after it. The
-            logit of ``never_drawn`` is -inf.
+            logit of a token that is never drawn is -inf.
 
         Raises:
             ValueError: If there is no token, if a token is not in the vocabulary, or if the shape of the
@@ -187,8 +185,7 @@ cdef class CoreNetwork:
             raise ValueError("tokens must not become shorter during the call")
         last_logits, next_state = self.run_forward(token_memory, time, 1, state, 1)
         cdef FloatArray logits = last_logits
-        if self.never_drawn is not None:
-            logits.data[self.network.masked_token] = -INFINITY
+        textgen_special_mask(&self.network.special, logits.data)
         logits.ndim, logits.shape[0] = 1, logits.size
         logits.strides[0] = sizeof(float)
         return logits, next_state
@@ -291,6 +288,15 @@ cdef class CoreNetwork:
                 layer = &self.network.output_layer
                 total += self.network.kernels.sum(layer.weights, layer.outputs * layer.inputs)
         return total
+
+
+cdef object checked_special(object special, object vocabulary_size):
+    """Return the special tokens as integers or None, each converted once: an object may change later."""
+    special = SpecialTokens(*[None if token is None else int(PyNumber_Index(token)) for token in special])
+    for name, token in special.by_name.items():
+        if not 0 <= token < vocabulary_size:
+            raise ValueError(f"{name} must be in [0, {vocabulary_size}), not {token}")
+    return special
 
 
 cdef int add_measured(object measurements, const textgen_measurements *measured) except -1:

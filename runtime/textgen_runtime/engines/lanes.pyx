@@ -28,7 +28,7 @@ cdef extern from "Python.h":
 cdef object MAX_LENGTH = INT64_MAX
 
 # By textgen_ending.
-cdef tuple ENDINGS = (None, "length", "stop", "constraint", "mismatch")
+cdef tuple ENDINGS = (None, "length", "stop", "constraint", "mismatch", "end")
 
 
 @cython.final

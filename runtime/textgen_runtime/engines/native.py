@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from textgen_runtime.model_file.reader import ModelFile
+from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
 
 from ._lane_checks import check_lanes
 from .base import FloatBuffer, Generated, Lane, Measurements, State
@@ -33,7 +34,8 @@ class NativeEngine:
         content: A ``ModelFile``, or the content of a model file.
         threads: The maximum number of threads of ``generate``. A single lane uses one thread.
         kernels: The name of an instruction set, or None for the best of this processor.
-        never_drawn: A token that ``generate`` never draws, or None.
+        special: The special tokens. ``generate`` never draws ``unknown`` and ``begin``, and ends where it
+            draws ``end``.
 
     Attributes:
         core: The network in the C core.
@@ -42,7 +44,7 @@ class NativeEngine:
     Raises:
         UnknownGraphError: If the graph is not one that ``textgen-train`` writes.
         ModelFileError: If the file is damaged.
-        ValueError: If the processor does not support the instruction set, or if ``never_drawn`` is not in the
+        ValueError: If the processor does not support the instruction set, or if a special token is not in the
             vocabulary.
     """
 
@@ -51,9 +53,9 @@ class NativeEngine:
         content: ModelFile | bytes,
         threads: int = 1,
         kernels: str | None = None,
-        never_drawn: int | None = None,
+        special: SpecialTokens = NO_SPECIAL_TOKENS,
     ) -> None:
-        self.core = CoreNetwork(content, kernels, never_drawn)
+        self.core = CoreNetwork(content, kernels, special)
         self.vocabulary_size: int = self.core.vocabulary_size
         self._chunk_steps = CHUNK_BYTES // self.core.step_bytes
         self._threads = threads

@@ -13,6 +13,7 @@ from textgen_runtime.model_file.graph_names import LOGITS, NEXT, TOKEN
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import Network
 from textgen_runtime.sampling.distributions import entropy
+from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
 
 from ._lane_checks import check_lanes
 from ._onnx_session import read_state_shapes, session_options
@@ -40,13 +41,14 @@ class OnnxEngine:
         network: The state arrays and the vocabulary size. The layers are not known.
         vocabulary_size: The number of logits.
         metadata: The metadata of the file, as keys and JSON texts.
-        never_drawn: A token that ``generate`` never draws, or None.
+        special: The special tokens. ``generate`` never draws ``unknown`` and ``begin``, and ends where it
+            draws ``end``.
 
     Raises:
         ModelFileError: If onnxruntime cannot run the graph, or if its inputs or outputs are wrong.
     """
 
-    never_drawn: int | None = None
+    special: SpecialTokens = NO_SPECIAL_TOKENS
 
     def __init__(self, model: bytes, threads: int = 1) -> None:
         options = session_options(threads)
@@ -103,8 +105,7 @@ class OnnxEngine:
         logits, next_state = self.forward(column, state, last_only=True)
         # A copy, so that the result does not keep the logits of all steps in memory.
         last_logits = logits[-1, 0].copy()
-        if self.never_drawn is not None:
-            last_logits[self.never_drawn] = -np.inf
+        last_logits[list(self.special.never_drawn)] = -np.inf
         return last_logits, next_state
 
     def generate(
@@ -118,8 +119,10 @@ class OnnxEngine:
         return [self._generate_one(lane, steps, measurements) for lane in lanes]
 
     def _generate_one(self, lane: Lane, steps: int, measurements: Measurements | None) -> Generated:
-        guided = None if lane.guide is None and not lane.logprobs else GuidedDraws(lane)
-        # Without a guide, a step costs no further Python calls.
+        guided = None
+        # Without a guide and an end token, a step costs no further Python calls.
+        if lane.guide is not None or lane.logprobs or self.special.end is not None:
+            guided = GuidedDraws(lane, self.special.end)
         draw = lane.sampler.draw if guided is None else guided.draw
         tokens, latencies = list[int](), list[int]()
         logits = self._mask_never_drawn(np.asarray(lane.logits))
@@ -199,10 +202,10 @@ class OnnxEngine:
             raise ModelFileError(f"onnxruntime cannot run the graph: {first_line(error)}") from error
 
     def _mask_never_drawn(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return logits that are -inf at the token that is never drawn."""
-        if self.never_drawn is not None:
+        """Return logits that are -inf at the tokens that are never drawn."""
+        if self.special.never_drawn:
             logits = logits.copy()
-            logits[self.never_drawn] = -np.inf
+            logits[list(self.special.never_drawn)] = -np.inf
         return logits
 
     def _probe_vocabulary_size(self) -> int:
@@ -245,5 +248,5 @@ def open_onnx(model: bytes, threads: int = 1) -> tuple[OnnxEngine, Metadata]:
     """
     engine = OnnxEngine(model, threads)
     metadata = Metadata.from_props(engine.metadata, engine.vocabulary_size)
-    engine.never_drawn = metadata.tokenizer.unknown
+    engine.special = metadata.tokenizer.special
     return engine, metadata

@@ -65,4 +65,4 @@ def open_native(content: bytes, threads: int = 1) -> "tuple[NativeEngine, Metada
     file = ModelFile(content)
     check_format(file.metadata)
     metadata = Metadata.from_props(file.metadata, file.vocabulary_size)
-    return NativeEngine(file, threads, never_drawn=metadata.tokenizer.unknown), metadata
+    return NativeEngine(file, threads, special=metadata.tokenizer.special), metadata

@@ -5,7 +5,7 @@ adds the states of the filters, the stop texts and the constraint.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from textgen_runtime.engines.base import FloatBuffer, Generated, State
 from textgen_runtime.errors import SavedGenerationError, quote
@@ -15,16 +15,19 @@ from textgen_runtime.sampling.sampler import Sampler
 
 from .generation import Generation
 from .model import Model
-from .text_progress import TextPosition
+from .text_progress import TextEnding, TextPosition
 
 FORMAT = 2
 
-ENDINGS = (None, "length", "stop", "constraint", "masked")
+ENDINGS = (None, *get_args(TextEnding))
 
 
 def describe(generation: Generation) -> dict[str, Any]:
     """Return the description of a generation, as values that JSON can store."""
-    sampler, position = generation.sampler, generation.position
+    sampler, position = generation.sampler, generation.position._asdict()
+    if not position["at_end"]:
+        # Versions without records do not know it.
+        del position["at_end"]
     description: dict[str, Any] = {
         "format": FORMAT,
         "model": generation.model.sha256,
@@ -33,7 +36,7 @@ def describe(generation: Generation) -> dict[str, Any]:
         "seed": sampler.seed,
         "substream": sampler.substream,
         "position": sampler.position,
-        "text": {**position._asdict(), "constraint": generation.constraint_digest},
+        "text": {**position, "constraint": generation.constraint_digest},
     }
     if generation.tail:
         description["tail"] = list(generation.tail)

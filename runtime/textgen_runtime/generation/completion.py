@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textgen_runtime.engines.base import State
+from textgen_runtime.text.levels import BYTE
 from textgen_runtime.text.tokenizer import Tokenizer
 
 from .feeding import feed_in_chunks
@@ -58,7 +59,7 @@ def complete(
     """Return the ``count`` best completions after the tokens of a text; see ``Model.complete``."""
     in_word = word_tokens(model.tokenizer)
     logits, state = feed_in_chunks(model.engine, tokens, model.engine.initial_state())
-    next_logprobs = _log_softmax(np.asarray(logits)[np.newaxis], model.tokenizer.unknown)
+    next_logprobs = _log_softmax(np.asarray(logits)[np.newaxis], model.tokenizer)
     beams = _Beams(np.empty((1, 0), np.int64), np.zeros(1), next_logprobs, state)
     finished: list[tuple[float, list[int], float]] = []
     for length in range(1, MAX_LENGTH + 1):
@@ -91,10 +92,15 @@ def length_penalty(length: int, alpha: float) -> float:
 
 
 def word_tokens(tokenizer: Tokenizer) -> NDArray[np.bool_]:
-    """Return which tokens are part of a word: letters, digits, combining marks, apostrophes and hyphens."""
+    """Return which tokens are part of a word: letters, digits, combining marks, apostrophes and hyphens.
+
+    Bytes that are not ASCII are parts of words, too: most of them are parts of letters.
+    """
     import unicodedata
 
     def is_in_word(symbol: str) -> bool:
+        if tokenizer.level == BYTE and not symbol.isascii():
+            return True
         return symbol != "" and all(
             character.isalnum() or character in WORD_MARKS or unicodedata.combining(character)
             for character in symbol
@@ -116,16 +122,15 @@ def _extend(model: "Model", beams: _Beams, in_word: NDArray[np.bool_]) -> _Beams
     return _Beams(
         np.column_stack([beams.tokens[parents], tokens]),
         candidates[parents, tokens],
-        _log_softmax(logits[0], model.tokenizer.unknown),
+        _log_softmax(logits[0], model.tokenizer),
         state,
     )
 
 
-def _log_softmax(logits: NDArray[Any], unknown: int | None) -> NDArray[np.float64]:
-    """Return log-probabilities, [beams, vocabulary]. The unknown symbol, which is never drawn, has none."""
+def _log_softmax(logits: NDArray[Any], tokenizer: Tokenizer) -> NDArray[np.float64]:
+    """Return log-probabilities, [beams, vocabulary]. Tokens that are never drawn have none."""
     values = logits.astype(np.float64)
-    if unknown is not None:
-        values[:, unknown] = -np.inf
+    values[:, list(tokenizer.special.never_drawn)] = -np.inf
     return np.asarray(values - _log_sum_exp(values)[:, np.newaxis])
 
 

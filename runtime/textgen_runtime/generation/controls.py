@@ -2,7 +2,6 @@
 
 import sys
 import warnings
-from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,6 +10,7 @@ from textgen_runtime.errors import ConstraintError, SamplingError, quote
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.sampling.filters import Filters
 from textgen_runtime.sampling.parameters import CONSTRAINTS, FILTER_PARAMETERS, Sampling
+from textgen_runtime.text.levels import BYTE
 from textgen_runtime.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -107,8 +107,11 @@ def _compile_constraint(
     tokenizer = metadata.tokenizer
     excluded = frozenset({*banned, *tokenizer.special.by_name.values()})
     if sampling.choices is not None:
-        choices = tuple(metadata.normalize(text) for text in sampling.choices)
+        choices = tuple(_in_symbols(metadata.normalize(text), tokenizer) for text in sampling.choices)
         return compile_choices(choices, tokenizer.symbols, excluded)
+    if tokenizer.level == BYTE:
+        # A character outside ASCII has several bytes, which an expression over symbols cannot keep together.
+        excluded |= {token for token, symbol in enumerate(tokenizer.symbols) if not symbol.isascii()}
     if sampling.match is not None:
         return compile_regex(sampling.match, tokenizer.symbols, excluded)
     expression = schema_to_regex(sampling.json_schema or "")
@@ -119,8 +122,19 @@ def _compile_constraint(
         raise ConstraintError(f"the JSON schema, as an expression: {error}") from None
 
 
+def _in_symbols(text: str, tokenizer: Tokenizer) -> str:
+    """Return a text as its symbols, one after another: for bytes, the entry of each byte."""
+    return text.encode("utf-8", "surrogatepass").decode("latin-1") if tokenizer.level == BYTE else text
+
+
 def _tokens_by_symbol(tokenizer: Tokenizer) -> dict[str, int]:
-    return {symbol: token for token, symbol in enumerate(tokenizer.symbols) if symbol}
+    # Entries of bytes from U+0080 on do not stand for these characters.
+    only_ascii = tokenizer.level == BYTE
+    return {
+        symbol: token
+        for token, symbol in enumerate(tokenizer.symbols)
+        if symbol and (symbol.isascii() or not only_ascii)
+    }
 
 
 def _bias_tokens(sampling: Sampling, tokenizer: Tokenizer) -> dict[int, float]:
@@ -141,10 +155,13 @@ def _banned_tokens(sampling: Sampling, tokenizer: Tokenizer) -> AbstractSet[int]
     if sampling.allowed is None and not sampling.banned:
         return frozenset()
     tokens = _tokens_by_symbol(tokenizer)
-    allowed: Iterable[str] = tokens if sampling.allowed is None else sampling.allowed
-    left = {tokens[symbol] for symbol in {*allowed} - {*sampling.banned} if symbol in tokens}
+    everything = frozenset(range(len(tokenizer))) - {*tokenizer.special.by_name.values()}
+    banned = {tokens[symbol] for symbol in sampling.banned if symbol in tokens}
+    left = everything - banned
+    if sampling.allowed is not None:
+        left &= {tokens[symbol] for symbol in sampling.allowed if symbol in tokens}
     if not left:
         raise SamplingError(
             "allowed and banned leave no character of the model's vocabulary: allow more, or ban fewer"
         )
-    return frozenset(tokens.values()) - left
+    return everything - left

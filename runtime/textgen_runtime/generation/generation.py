@@ -56,8 +56,7 @@ class Generation(RunningText):
         unknown: UnknownPolicy = "error",
     ) -> None:
         super().__init__(model, sampler, sampling)
-        self._state = model.engine.initial_state()
-        self.prompt = self.feed(prompt, unknown)
+        self.prompt = self._feed(prompt, unknown, is_start=True)
 
     @classmethod
     def from_parts(  # noqa: PLR0913, PLR0917 (all are needed)
@@ -107,8 +106,8 @@ class Generation(RunningText):
     def logits(self) -> "NDArray[np.float32]":
         """The logits of the next token: a writable array, shape [vocabulary], float32.
 
-        If the model has an unknown symbol, its logit is -inf, so that it is never drawn. Setting the logits
-        copies the values.
+        The logits of the unknown symbol and of the begin token are -inf, so that they are never drawn.
+        Setting the logits copies the values.
 
         Raises:
             ValueError: When set, if the shape is different.
@@ -148,15 +147,18 @@ class Generation(RunningText):
 
     @property
     def ending(self) -> TextEnding | None:
-        """Why the latest text ended: ``"length"``, ``"stop"``, ``"constraint"`` or ``"masked"``.
+        """Why the latest text ended: ``"length"``, ``"stop"``, ``"end"``, ``"constraint"`` or ``"masked"``.
 
         None before the first text, and while a text continues. A constraint ends a text for good: later calls
-        of ``take`` return no more text until ``feed`` or another constraint starts a new one.
+        of ``take`` return no more text until ``feed`` or another constraint starts a new one. The end of a
+        record, too: ``feed`` starts the next record.
         """
         return self._progress.position.ending
 
     def feed(self, text: str, unknown: UnknownPolicy = "error") -> str:
         """Feed text to the model, as if the model had generated it.
+
+        After the end of a record, the text starts a new record, from the initial state. It may then be empty.
 
         An error or an interrupt leaves the generation at its position before the call.
 
@@ -174,21 +176,25 @@ class Generation(RunningText):
             ValueError: If ``unknown`` is neither ``"error"`` nor ``"skip"``.
             TypeError: If ``text`` is not a string.
         """
+        return self._feed(text, unknown, is_start=self.position.at_end)
+
+    def _feed(self, text: str, unknown: UnknownPolicy, *, is_start: bool) -> str:
         model = self.model
-        tokens = model.encode_prompt(text, unknown)
+        tokens = model.encode_prompt(text, unknown, is_start=is_start)
         progress = self._progress.copy()
         fed = progress.feed(tokens)
+        state = model.engine.initial_state() if is_start else self._state
         # Everything that can fail comes before the first change of this generation.
-        self._logits, self._state = feed_in_chunks(model.engine, tokens, self._state)
+        self._logits, self._state = feed_in_chunks(model.engine, tokens, state)
         self._progress = progress
         return fed
 
     def take(self, length: int, *, finish: bool = False) -> str:
         """Generate up to ``length`` tokens and return their text.
 
-        With a character model, a token is a character. The text ends earlier at a stop text, or where its
-        constraint ends it; ``ending`` is the reason. After a stop text, the next call continues with the text
-        that follows it.
+        With a character model, a token is a character. The text ends earlier at a stop text, at the end of a
+        record, or where its constraint ends it; ``ending`` is the reason. After a stop text, the next call
+        continues with the text that follows it.
 
         Text is held back while it may become a stop text, or while the decoder needs its next tokens. A later
         call or ``finish`` returns that text. An error or an interrupt leaves the generation at its position

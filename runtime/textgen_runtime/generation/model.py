@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 DEFAULT_LENGTH = 400
 
+# The maximum length of a record, which ends by itself: most poems and tunes are shorter.
+DEFAULT_RECORD_LENGTH = 10_000
+
 
 def fresh_seed() -> int:
     """Return a random seed of 32 bits, short enough to type."""
@@ -61,7 +64,8 @@ class Model(ModelIdentity):
 
         Args:
             prompt: The text to continue. None chooses one of the model's ``prompts`` by ``seed`` and
-                ``substream``.
+                ``substream``. A model of records starts a new record, which begins with the prompt; None
+                is the empty prompt.
             seed: Random seed, 0 or more. The same seed reproduces the text. None chooses a random seed.
             substream: Index of an independent random stream of the seed, for several texts of one seed.
             unknown: What to do with characters outside the vocabulary. ``"error"`` encodes them as the
@@ -120,7 +124,7 @@ class Model(ModelIdentity):
         self,
         prompt: str | Sequence[str] | None = None,
         *,
-        length: int = DEFAULT_LENGTH,
+        length: int | None = None,
         seed: int | None = None,
         unknown: UnknownPolicy = "error",
         sampling: Sampling | Sequence[Sampling] | None = None,
@@ -135,7 +139,8 @@ class Model(ModelIdentity):
             prompt: One prompt, or a sequence of prompts such as a list. None chooses one of the model's
                 ``prompts``.
             length: Maximum number of tokens to generate per prompt. With a character model, a token is a
-                character. A stop text or a constraint can end a text earlier.
+                character. A stop text, a constraint or the end of a record can end a text earlier. None is
+                ``default_length``.
             seed: As for ``start``.
             unknown: As for ``start``.
             sampling: The sampling parameters. For a sequence of prompts, either one ``Sampling`` for all
@@ -159,7 +164,7 @@ class Model(ModelIdentity):
                     f"for one prompt, sampling must be one Sampling, not {type(sampling).__name__}"
                 )
             generation = self.start(prompt, seed=seed, unknown=unknown, sampling=sampling, **options)
-            return generation.take(length, finish=True)
+            return generation.take(self.default_length if length is None else length, finish=True)
         if not _is_prompt_sequence(prompt):
             raise TypeError(
                 f"the prompt must be a str or a sequence of str, such as a list, not {type(prompt).__name__}"
@@ -169,14 +174,14 @@ class Model(ModelIdentity):
         samplings = _expand_sampling(sampling, options, len(prompt))
         for i, (text, parameters) in enumerate(zip(prompt, samplings, strict=True)):
             generation = self.start(text, seed=seed, substream=i, unknown=unknown, sampling=parameters)
-            batch.add(generation, length)
+            batch.add(generation, self.default_length if length is None else length)
         return batch.complete()
 
     def stream(
         self,
         prompt: str | None = None,
         *,
-        length: int = DEFAULT_LENGTH,
+        length: int | None = None,
         seed: int | None = None,
         unknown: UnknownPolicy = "error",
         sampling: Sampling | None = None,
@@ -188,7 +193,7 @@ class Model(ModelIdentity):
         the arguments before it returns the iterator.
         """
         generation = self.start(prompt, seed=seed, unknown=unknown, sampling=sampling, **options)
-        return generation.stream(length, finish=True)
+        return generation.stream(self.default_length if length is None else length, finish=True)
 
     def complete(
         self,
@@ -230,10 +235,24 @@ class Model(ModelIdentity):
             raise ValueError(
                 f"length_normalization must be a finite number, 0 or more, not {length_normalization}"
             )
-        return complete(self, self.encode_prompt(prefix, unknown), count, length_normalization)
+        tokens = self.encode_prompt(prefix, unknown, is_start=True)
+        return complete(self, tokens, count, length_normalization)
 
-    def encode_prompt(self, text: str, unknown: UnknownPolicy = "error") -> "array[int]":
+    @property
+    def default_length(self) -> int:
+        """The default of ``length``: 400 tokens, or 10,000 for a model of records, which end earlier."""
+        return DEFAULT_LENGTH if self.metadata.records is None else DEFAULT_RECORD_LENGTH
+
+    def encode_prompt(
+        self, text: str, unknown: UnknownPolicy = "error", *, is_start: bool = False
+    ) -> "array[int]":
         """Normalize a text and convert it to tokens.
+
+        Args:
+            text: The text.
+            unknown: As for ``start``.
+            is_start: Whether the text is fed to the initial state. With a model of records, the first token
+                is then ``begin``, and the text may be empty.
 
         Raises:
             PromptError: If no characters remain, or if the text has characters outside the vocabulary that
@@ -242,12 +261,17 @@ class Model(ModelIdentity):
             TypeError: If the text is not a string.
         """
         tokens = self.tokenizer.encode(self.metadata.normalize(text), unknown)
+        begin = self.tokenizer.special.begin
+        if is_start and begin is not None and (len(tokens) or not text):
+            return array("q", [begin, *tokens])
         if not len(tokens):
             reason = "none of its characters is in the vocabulary" if text else "it is empty"
             raise PromptError(f"there is no text to continue: {reason}")
         return tokens
 
     def _default_prompt(self, number: int) -> str:
+        if self.metadata.records is not None:
+            return ""
         if not self.prompts:
             raise PromptError("the model has no default prompt: pass a prompt (command line: --prompt)")
         return self.prompts[number % len(self.prompts)]

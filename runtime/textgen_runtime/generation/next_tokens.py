@@ -5,16 +5,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from textgen_runtime.sampling.sampler import softmax
+from textgen_runtime.text.token_texts import token_text
 
 if TYPE_CHECKING:
     from .generation import Generation
 
 
 class NextToken(NamedTuple):
-    """A candidate for the next token.
+    r"""A candidate for the next token.
 
     Attributes:
-        text: The text of the token.
+        text: The text of the token; ``<end>`` for the end of a record. A byte that is not ASCII has a name
+            such as ``\xc3``.
         token: The token.
         probability: The probability that the model gives to the token.
         draw_probability: The probability that the next draw gives to the token, with the constraint, the
@@ -34,8 +36,9 @@ def next_tokens(generation: "Generation", count: int) -> list[NextToken]:
     tokenizer = generation.model.tokenizer
     # The sort is stable: the lowest token comes first among equals.
     order = np.lexsort((-probabilities, -draw_probabilities))[:count]
-    texts = tokenizer.decode_each(order.tolist())
     return [
-        NextToken(text, int(token), float(probabilities[token]), float(draw_probabilities[token]))
-        for text, token in zip(texts, order, strict=True)
+        NextToken(
+            token_text(tokenizer, token), token, float(probabilities[token]), float(draw_probabilities[token])
+        )
+        for token in order.tolist()
     ]

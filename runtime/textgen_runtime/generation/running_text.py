@@ -66,7 +66,7 @@ class RunningText:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the constraint has ended the text, so that no token may follow."""
+        """Whether the constraint or the end of the record has ended the text, so that no token may follow."""
         return self._progress.is_complete
 
     @property
@@ -76,7 +76,13 @@ class RunningText:
         return None if constraint is None else constraint.digest
 
     def has_valid_position(self) -> bool:
-        """Whether the position fits the stop texts and the constraint."""
+        """Whether the position fits the model, the stop texts and the constraint."""
+        position, end = self.position, self.model.tokenizer.special.end
+        may_be_at_end = end is not None and position.ending in ("end", "masked")
+        if type(position.at_end) is not bool or (position.at_end and not may_be_at_end):
+            return False
+        if position.ending == "end" and not position.at_end:
+            return False
         return self._progress.is_valid(self._controls)
 
     def check_length(self, length: int) -> None:

@@ -8,9 +8,10 @@ from textgen_runtime.text.tokenizer import TextDecoder
 
 from .controls import Controls
 
-# Why a text ended: it reached its length, it reached a stop text, its constraint allowed no further
-# character, or its constraint was met only with the mask, after all `resample` texts failed.
-TextEnding: TypeAlias = Literal["length", "stop", "constraint", "masked"]
+# Why a text ended: it reached its length, it reached a stop text, it is a record that the model ended, its
+# constraint allowed no further character, or its constraint was met only with the mask, after all `resample`
+# texts failed.
+TextEnding: TypeAlias = Literal["length", "stop", "end", "constraint", "masked"]
 
 
 def text_ending(result: Generated, *, masked_after_trials: bool) -> TextEnding | None:
@@ -33,12 +34,14 @@ class TextPosition(NamedTuple):
         stop_state: The state of the stop texts.
         constraint_state: The state of the constraint.
         ending: Why the latest text ended, or None while it continues.
+        at_end: Whether the last drawn token is the end of a record.
     """
 
     held: tuple[int, ...] = ()
     stop_state: int = 0
     constraint_state: int = 0
     ending: TextEnding | None = None
+    at_end: bool = False
 
 
 class TextProgress:
@@ -61,8 +64,8 @@ class TextProgress:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the constraint has ended the text, so that no token may follow."""
-        return self.position.ending in ("constraint", "masked")
+        """Whether the constraint or the end of the record has ended the text, so that no token may follow."""
+        return self.position.ending in ("end", "constraint", "masked")
 
     def is_valid(self, controls: Controls) -> bool:
         """Whether the position is one of these stop texts and this constraint."""
@@ -99,7 +102,8 @@ class TextProgress:
         if after.stops != before.stops:
             self.position = self.position._replace(stop_state=0)
         if after.constraint != before.constraint:
-            self.position = self.position._replace(constraint_state=0, ending=None)
+            ending = self.position.ending if self.position.at_end else None
+            self.position = self.position._replace(constraint_state=0, ending=ending)
 
     def feed(self, tokens: Sequence[int]) -> str:
         """Decode the tokens of a fed text. It is complete, so nothing of it is held back."""
@@ -115,12 +119,23 @@ class TextProgress:
             ending: Why the text ends with this result, or None if it continues.
             keep_stop: Whether a stop text is part of the text.
         """
-        guide, tokens = generated.guide, generated.tokens
+        tokens = generated.tokens
         if self.position.held:
             tokens = (*self.position.held, *tokens)
+        text = self.decoder.decode(self._decide(tokens, generated, ending, keep_stop=keep_stop))
+        if generated.ending == "end":
+            self.position = self.position._replace(at_end=True)
+            text += self.decoder.finish()
+        return text
+
+    def _decide(
+        self, tokens: Sequence[int], generated: Generated, ending: TextEnding | None, *, keep_stop: bool
+    ) -> Sequence[int]:
+        """Set the new position, and return the tokens whose text is decided."""
+        guide = generated.guide
         if guide is None:
             self.position = TextPosition(ending=ending)
-            return self.decoder.decode(tokens)
+            return tokens
         undecided = 0
         if ending == "stop":
             tokens = tokens if keep_stop else tokens[: len(tokens) - generated.stop_length]
@@ -129,7 +144,7 @@ class TextProgress:
         decided = len(tokens) - undecided
         held = tuple(tokens[decided:])
         self.position = TextPosition(held, guide.stop_state, guide.constraint_state, ending)
-        return self.decoder.decode(tokens[:decided])
+        return tokens[:decided]
 
     def finish(self) -> str:
         """Return the text that is held back."""

@@ -65,7 +65,8 @@ def plot_temperatures(comparison: TemperatureComparison) -> "Figure":
     figure = Figure(figsize=size, dpi=200, layout="constrained")
     prompt = _one_line(comparison.prompt, PROMPT_PER_COLUMN * columns)
     # Dollar signs of a prompt do not enclose a formula.
-    figure.suptitle(f"Next {comparison.unit} after \u201c{prompt}\u201d", fontsize=11, parse_math=False)
+    title = f"Next {comparison.unit} after \u201c{prompt}\u201d" if prompt else f"First {comparison.unit}"
+    figure.suptitle(title, fontsize=11, parse_math=False)
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     for number, panel in enumerate(panels):
         if number < count:

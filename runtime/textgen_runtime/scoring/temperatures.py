@@ -13,6 +13,7 @@ from textgen_runtime.sampling.distributions import entropy
 from textgen_runtime.sampling.parameters import Sampling, SamplingOptions, choose_sampling
 from textgen_runtime.sampling.sampler import softmax
 from textgen_runtime.text.levels import unit_of
+from textgen_runtime.text.token_texts import token_text
 from textgen_runtime.text.tokenizer import UnknownPolicy
 
 # The temperatures of the textbook's samples.
@@ -27,9 +28,11 @@ class TemperatureComparison:
     order.
 
     Attributes:
-        prompt: The text before the character, in the model's normalized form.
+        prompt: The text before the character, in the model's normalized form; empty at the start of a
+            record.
         unit: What a token is: "character" or "token".
         symbols: The texts of all tokens that the model can draw: characters, unless the tokens are others.
+            The end of a record is ``<end>``.
         temperatures: The temperatures.
         probabilities: The distribution that a draw at each temperature uses. Shape [temperatures, symbols],
             float64. Each row has the sum 1.
@@ -72,7 +75,8 @@ def compare_temperatures(  # noqa: PLR0913 (keywords, as for Model.start)
 
     Args:
         model: The model.
-        prompt: The text before the character. None chooses one of the model's ``prompts`` by ``seed``.
+        prompt: The text before the character. None chooses one of the model's ``prompts`` by ``seed``, or
+            stands for the start of a record.
         temperatures: One or more finite numbers, 0 or more.
         seed: As for ``Model.start``.
         unknown: What to do with characters outside the vocabulary, as for ``Model.start``.
@@ -81,7 +85,8 @@ def compare_temperatures(  # noqa: PLR0913 (keywords, as for Model.start)
 
     Returns:
         The distributions, and the symbols in the order of their probability. Equally likely symbols are in
-        the order of their tokens. The model's unknown symbol, which is never drawn, is omitted.
+        the order of their tokens. Special tokens that are never drawn are omitted. The end of a record is
+        ``<end>``.
 
     Raises:
         PromptError: As for ``Model.start``.
@@ -101,11 +106,12 @@ def compare_temperatures(  # noqa: PLR0913 (keywords, as for Model.start)
     # At low temperatures, the unlikely symbols have the probability 0 in float64, and their order is lost.
     hottest = probabilities[int(np.argmax(temperatures))]
     tokenizer = model.tokenizer
-    tokens = [int(token) for token in np.lexsort((-original, -hottest)) if token != tokenizer.unknown]
+    hidden = tokenizer.special.never_drawn
+    tokens = [int(token) for token in np.lexsort((-original, -hottest)) if token not in hidden]
     return TemperatureComparison(
         generation.prompt,
         unit_of(tokenizer),
-        [tokenizer.symbols[token] for token in tokens],
+        [token_text(tokenizer, token) for token in tokens],
         [setting.temperature for setting in settings],
         probabilities[:, tokens],
         original[tokens],

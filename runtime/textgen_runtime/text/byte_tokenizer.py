@@ -14,6 +14,8 @@ from .vocabulary import Vocabulary, check_policy, unknown_characters_error
 # The vocabulary entry of byte n is U+00n. Special tokens follow.
 BYTE_SYMBOLS = tuple(map(chr, range(256)))
 
+FIRST_NOT_ASCII = 0x80
+
 # Bytes that are not UTF-8 are U+DC80 to U+DCFF in a text that is encoded, so that any file can be encoded.
 BYTES_TO_TEXT = "surrogateescape"
 
@@ -108,6 +110,23 @@ class ByteDecoder:
     def copy(self) -> Self:
         """Return an independent decoder in the same state."""
         return type(self)(self.tail)
+
+
+def texts_of_bytes(characters: Iterable[str]) -> list[str]:
+    """Return the text of each byte of a text: a character belongs to its last byte, others are empty.
+
+    Bytes that are not UTF-8 are U+DC80 to U+DCFF.
+    """
+    texts: list[str] = []
+    for character in characters:
+        texts += [""] * (len(character.encode("utf-8", BYTES_TO_TEXT)) - 1)
+        texts.append(character)
+    return texts
+
+
+def byte_name(token: int) -> str:
+    r"""Return the text of a single byte: a character of ASCII, or an escape such as ``\xc3``."""
+    return BYTE_SYMBOLS[token] if token < FIRST_NOT_ASCII else f"\\x{token:02x}"
 
 
 def _is_half_pair(character: str) -> bool:

@@ -6,6 +6,9 @@ from typing import Literal, TypeAlias, get_args
 RecordKind: TypeAlias = Literal["lines", "blank"]
 RECORD_KINDS: tuple[RecordKind, ...] = get_args(RecordKind)
 
+# What stands between the records of a text.
+SEPARATORS: dict[RecordKind, str] = {"lines": "\n", "blank": "\n\n"}
+
 _HASH_BYTES = 8
 _HASH_RANGE = 2.0 ** (8 * _HASH_BYTES)
 

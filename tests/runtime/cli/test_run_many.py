@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from weakref import WeakSet
 
 import pytest
@@ -16,6 +17,7 @@ from textgen_runtime.cli import _series as series_module
 from textgen_runtime.cli._series import PendingText, Series
 from textgen_runtime.cli.run import main
 from textgen_runtime.generation.batch import Batch, BatchChunk
+from textgen_runtime.generation.feeding import feed_in_chunks
 from textgen_runtime.generation.generation import Generation
 
 from tests.helpers.commands import Captured, run_here
@@ -181,16 +183,16 @@ def test_an_ended_text_makes_room_for_the_next_one(
 
 def test_each_prompt_is_fed_once(capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fed = []
-    feed = Generation.feed
 
-    def recording(generation: Generation, text: str, unknown: str = "error") -> str:
-        fed.append(text)
-        return feed(generation, text, unknown)  # type: ignore[arg-type]
+    def recording(engine: Any, tokens: list[int], state: Any) -> Any:
+        fed.append(tokens)
+        return feed_in_chunks(engine, tokens, state)
 
-    monkeypatch.setattr(Generation, "feed", recording)
+    monkeypatch.setattr("textgen_runtime.generation.generation.feed_in_chunks", recording)
     (tmp_path / "prompts.txt").write_text("abc\ndad\n")
     run(capsys, "--prompts", str(tmp_path / "prompts.txt"), "--count", "100", "--length", "5")
-    assert fed == ["abc", "dad"]
+    tokenizer = textgen.load(TINY).tokenizer
+    assert [tokenizer.decode(tokens) for tokens in fed] == ["abc", "dad"]
 
 
 @pytest.fixture

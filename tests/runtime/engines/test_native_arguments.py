@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from textgen_runtime import Sampler
 from textgen_runtime.engines.base import Lane, State
 from textgen_runtime.engines.core import CoreNetwork
+from textgen_runtime.text.special_tokens import SpecialTokens
 
 from tests.helpers.native_engines import content_of, zeros
 
@@ -81,16 +82,16 @@ def test_a_length_must_be_an_integer(length: Any) -> None:
         core.generate([Lane(Sampler(), zeros(59), core.initial_state(), length)], 1)
 
 
-def test_never_drawn_is_converted_once() -> None:
+def test_special_tokens_are_converted_once() -> None:
     """A later change of the argument has no effect."""
     token: Any = np.array(3)
-    core = CoreNetwork(content_of(59, 16), never_drawn=token)
+    core = CoreNetwork(content_of(59, 16), special=SpecialTokens(token))
     token[()] = 10**10
     logits, _ = core.feed([1], core.initial_state())
     assert np.flatnonzero(np.isneginf(np.asarray(logits))).tolist() == [3]
-    assert core.never_drawn == 3
+    assert core.special == SpecialTokens(3)
     with pytest.raises(TypeError):
-        CoreNetwork(content_of(59, 16), never_drawn=1.5)  # type: ignore[arg-type]
+        CoreNetwork(content_of(59, 16), special=SpecialTokens(1.5))  # type: ignore[arg-type]
 
 
 def test_a_negative_batch_is_an_error() -> None:

@@ -10,6 +10,7 @@ import textgen_runtime as textgen
 from textgen_runtime import Sampler
 from textgen_runtime.engines.core import CoreNetwork
 from textgen_runtime.engines.native import NativeEngine
+from textgen_runtime.text.special_tokens import SpecialTokens
 
 from tests.helpers.native_engines import (
     KERNELS,
@@ -114,20 +115,20 @@ def test_arguments_are_not_changed() -> None:
     assert before == (bytes(logits), {name: bytes(buffer) for name, buffer in state.buffers.items()})
 
 
-def test_never_drawn_is_not_drawn() -> None:
-    native = NativeEngine(content_of(5, 4), never_drawn=2)
+def test_unknown_and_begin_are_not_drawn() -> None:
+    native = NativeEngine(content_of(5, 4), special=SpecialTokens(unknown=2, begin=0))
     logits, _ = native.feed([2, 1], native.initial_state())
-    assert memoryview(logits)[2] == -math.inf
+    assert np.flatnonzero(np.isneginf(logits)).tolist() == [0, 2]
     # The logits of the caller do not mask the token.
     for generated in native.generate(lanes(native, samplers(4), 500), 500):
-        assert set(generated.tokens) == {0, 1, 3, 4}
-        assert memoryview(generated.logits)[2] == -math.inf
-    # forward accepts the token and does not mask it.
+        assert set(generated.tokens) == {1, 3, 4}
+        assert np.flatnonzero(np.isneginf(generated.logits)).tolist() == [0, 2]
+    # forward accepts the tokens and does not mask them.
     forward_logits, _ = native.forward(np.array([[2], [1]]), native.initial_state())
     assert np.isfinite(forward_logits).all()
     for token in (-1, 5):
-        with pytest.raises(ValueError, match=r"never_drawn must be in \[0, 5\)"):
-            NativeEngine(content_of(5, 4), never_drawn=token)
+        with pytest.raises(ValueError, match=r"begin must be in \[0, 5\)"):
+            NativeEngine(content_of(5, 4), special=SpecialTokens(begin=token))
 
 
 def test_zero_steps_return_the_arguments() -> None:

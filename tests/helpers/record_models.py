@@ -1,0 +1,52 @@
+"""Models of records with random weights, for each level."""
+
+from functools import cache
+
+import textgen_runtime as textgen
+from textgen_runtime import Model
+from textgen_runtime.engines.opening import EngineName
+from textgen_runtime.generation.loading import open_model
+from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS, ByteTokenizer
+from textgen_runtime.text.character_tokenizer import CharacterTokenizer
+from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.records import RecordKind
+from textgen_runtime.text.special_tokens import SpecialTokens
+from textgen_runtime.text.word_tokenizer import WordTokenizer
+from textgen_train.export.onnx_graph import build_model
+
+from tests.helpers.make_tiny_model import random_network
+
+LEVELS = ("character", "byte", "word")
+ENGINES: tuple[EngineName, ...] = ("native", "onnxruntime")
+
+WORDS = (*" abcdé\n", "cab", " cab", "ab")
+
+
+def tokenizer_of(level: str) -> textgen.Tokenizer:
+    """Return a tokenizer with begin and end, and with the unknown symbol if the level permits it."""
+    if level == "byte":
+        return ByteTokenizer((*BYTE_SYMBOLS, "", ""), SpecialTokens(begin=256, end=257))
+    if level == "word":
+        return WordTokenizer(("", *WORDS, "", ""), SpecialTokens(0, len(WORDS) + 1, len(WORDS) + 2))
+    return CharacterTokenizer(("", *" abcdé\n", "", ""), SpecialTokens(unknown=0, begin=8, end=9))
+
+
+@cache
+def record_content(level: str = "character", kind: RecordKind = "lines", end_bias: float = 0.0) -> bytes:
+    """Return the content of a model file. A greater bias makes shorter records."""
+    tokenizer = tokenizer_of(level)
+    network, weights = random_network(len(tokenizer))
+    # The special tokens that are never drawn would otherwise be drawn often.
+    for token in tokenizer.special.never_drawn:
+        weights[-1]["bias"][token] = 20.0
+    weights[-1]["bias"][tokenizer.special.end] += end_bias
+    metadata = Metadata(tokenizer, Normalization(lowercase=True), records=kind)
+    return build_model(network, weights, metadata).SerializeToString()
+
+
+@cache
+def record_model(
+    level: str = "character", engine: EngineName = "native", kind: RecordKind = "lines", end_bias: float = 0.0
+) -> Model:
+    return open_model(record_content(level, kind, end_bias), engine)

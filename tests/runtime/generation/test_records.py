@@ -1,0 +1,235 @@
+"""Generation of records: texts that start from the initial state and end by themselves."""
+
+import copy
+import io
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+import textgen_runtime as textgen
+from textgen_runtime import Batch, Generation, Model
+from textgen_runtime.engines.opening import EngineName
+from textgen_runtime.generation.model import DEFAULT_RECORD_LENGTH
+
+from tests.helpers.record_models import ENGINES, LEVELS, record_model
+
+
+@pytest.fixture(params=LEVELS)
+def level(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(params=ENGINES)
+def model(level: str, request: pytest.FixtureRequest) -> Model:
+    engine: EngineName = request.param
+    return record_model(level, engine, end_bias=3.0)
+
+
+def at_end(model: Model, **options: Any) -> Generation:
+    """Return a generation after the end of a record that has text."""
+    for seed in range(100):
+        generation = model.start(seed=seed, temperature=1.0, **options)
+        if generation.take(1000) and generation.ending == "end":
+            return generation
+    raise AssertionError
+
+
+def test_a_record_starts_with_begin(model: Model) -> None:
+    begin = model.tokenizer.special.begin
+    assert begin is not None
+    for prompt in (None, "", "Ab"):
+        generation = model.start(prompt, seed=1)
+        normalized = model.metadata.normalize(prompt or "")
+        tokens = [begin, *model.tokenizer.encode(normalized)]
+        logits, state = model.engine.feed(tokens, model.engine.initial_state())
+        np.testing.assert_array_equal(generation.logits, logits)
+        np.testing.assert_array_equal(generation.state["cell"], state["cell"])
+        assert generation.prompt == normalized
+
+
+def test_a_record_ends_by_itself(model: Model) -> None:
+    generation = at_end(model)
+    assert generation.take(10) == "".join(generation.stream(10)) == generation.finish() == ""
+    assert generation.ending == "end"
+    batch = Batch(model)
+    batch.add(generation, 10)
+    (chunk,) = batch.advance()
+    assert (chunk.tokens, chunk.text, chunk.ending) == (0, "", "end")
+
+
+def test_the_end_is_a_drawn_token_without_text(model: Model) -> None:
+    seed = at_end(model).sampler.seed
+    generation = model.start(seed=seed, temperature=1.0)
+    generation.keep_logprobs = True
+    batch = Batch(model)
+    batch.add(generation, 1000)
+    chunks = []
+    while batch:
+        chunks += batch.advance()
+    text = "".join(chunk.text for chunk in chunks)
+    assert chunks[-1].ending == "end"
+    count = sum(chunk.tokens for chunk in chunks)
+    assert count == sum(len(chunk.logprobs or ()) for chunk in chunks)
+    if model.tokenizer.level == "character":
+        assert count == len(text) + 1
+    assert text == model.generate(seed=seed, temperature=1.0)
+
+
+def test_feeding_after_the_end_starts_a_new_record(model: Model) -> None:
+    for text in ("", "ab"):
+        generation = at_end(model)
+        assert generation.feed(text) == text
+        new = model.start(text)
+        np.testing.assert_array_equal(generation.logits, new.logits)
+        np.testing.assert_array_equal(generation.state["hidden"], new.state["hidden"])
+        assert generation.ending is None
+    with pytest.raises(textgen.PromptError, match="it is empty"):
+        model.start("a").feed("")
+
+
+def test_a_prompt_of_unknown_characters_is_no_record(level: str) -> None:
+    if level != "byte":
+        with pytest.raises(textgen.PromptError, match="none of its characters"):
+            record_model(level).start("xyz", unknown="skip")
+
+
+def test_copies_keep_the_end(model: Model) -> None:
+    generation = at_end(model)
+    saved = io.BytesIO()
+    textgen.save(generation, saved)
+    saved.seek(0)
+    copies = [
+        generation.copy(),
+        copy.deepcopy(generation),
+        pickle.loads(pickle.dumps(generation)),  # noqa: S301 (own data)
+        textgen.resume(model, saved),
+        *generation.fork(1),
+    ]
+    for each in copies:
+        assert (each.ending, each.take(10)) == ("end", "")
+        each.feed("")
+        np.testing.assert_array_equal(each.logits, model.start().logits)
+
+
+def test_a_saved_generation_continues_its_record(model: Model) -> None:
+    generation = model.start(seed=3, temperature=1.0, top_k=5, stop=["abab", "caca"])
+    generation.take(4)
+    saved = io.BytesIO()
+    textgen.save(generation, saved)
+    saved.seek(0)
+    restored = textgen.resume(model, saved)
+    assert (restored.take(500), restored.ending) == (generation.take(500), generation.ending)
+
+
+def test_another_constraint_does_not_continue_an_ended_record(model: Model) -> None:
+    generation = at_end(model)
+    generation.sampling = generation.sampling.replace(match="[abc]{5}")
+    assert (generation.ending, generation.take(10, finish=True)) == ("end", "")
+    generation.feed("")
+    assert len(generation.take(10, finish=True)) == 5
+    assert generation.ending == "constraint"
+
+
+def test_a_text_that_was_masked_can_end_its_record() -> None:
+    model = record_model(end_bias=4.0)
+    options: dict[str, Any] = {"match": r"[ abcdé\n]{8}[ abcdé\n]*", "resample": 2, "temperature": 1.0}
+    for seed in range(30):
+        generation = model.start(seed=seed, **options)
+        text = generation.take(100, finish=True)
+        assert len(text) >= 8
+        if generation.position.at_end and generation.ending == "masked":
+            break
+    else:
+        pytest.fail("no text ended its record")
+    generation.feed("")
+    np.testing.assert_array_equal(generation.logits, model.start().logits)
+
+
+def test_stop_texts_end_a_record_before_its_end(model: Model) -> None:
+    generation = model.start(seed=1, temperature=1.0, allowed="a", stop="aa")
+    # Only the letter and the end can be drawn.
+    texts = {generation.copy().take(100, finish=True)}
+    for fork in generation.fork(30):
+        texts.add(fork.take(100, finish=True))
+        assert fork.ending in ("stop", "end")
+    assert texts <= {"", "a"}
+
+
+def test_the_next_tokens_have_the_end_as_a_symbol(model: Model) -> None:
+    special = model.tokenizer.special
+    tokens = {each.token: each for each in model.start().top(1000)}
+    assert special.end is not None
+    assert tokens[special.end].text == "<end>"
+    assert tokens[special.end].probability > 0
+    assert all(tokens[token].probability == 0 for token in special.never_drawn)
+    comparison = textgen.compare_temperatures(model, temperatures=[1.0])
+    assert "<end>" in comparison.symbols
+    assert len(comparison.symbols) == len(model.tokenizer) - len(special.never_drawn)
+    assert comparison.prompt == ""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_end_of_a_record_is_the_end_of_a_word(engine: EngineName) -> None:
+    model = record_model(engine=engine, end_bias=2.0)
+    completions = model.complete("", 5)
+    for completion in completions:
+        generation = model.start("")
+        probability = 1.0
+        for letter in completion.text:
+            probability *= {each.text: each.probability for each in generation.top(100)}[letter]
+            generation.feed(letter)
+        ends = sum(each.probability for each in generation.top(100) if each.text in ("<end>", "\n", " "))
+        assert completion.probability == pytest.approx(probability * ends, rel=1e-4)
+
+
+def test_records_have_a_large_default_length() -> None:
+    model = record_model(end_bias=-50.0)
+    assert model.default_length == DEFAULT_RECORD_LENGTH
+    assert len(model.generate("a", seed=1, temperature=1.0)) == DEFAULT_RECORD_LENGTH
+    assert record_model(end_bias=50.0).generate(["", "", "a"], temperature=1.0) == [""] * 3
+
+
+def only(model: Model, token: int) -> np.ndarray[Any, Any]:
+    """Return logits that permit one token."""
+    logits = np.full(len(model.tokenizer), -np.inf, np.float32)
+    logits[token] = 0.0
+    return logits
+
+
+def test_bytes_are_held_back_until_they_are_characters() -> None:
+    """An incomplete character at the end of a record has no text, and does not precede the next one."""
+    model = record_model("byte")
+    generation = model.start(seed=1, temperature=1.0)
+    generation.logits = only(model, 0xC3)
+    assert generation.take(1) == ""
+    assert list(generation.tail) == [0xC3]
+    following = generation.copy()
+    following.logits = only(model, 0xA9)
+    assert following.take(1) == "é"
+    generation.logits = only(model, 257)
+    assert (generation.take(1), generation.ending) == ("", "end")
+    assert generation.feed("a") == "a"
+
+
+def test_damaged_ends_of_saved_generations_are_rejected(tiny: Model) -> None:
+    from textgen_runtime.generation._saved_description import describe, restore
+
+    generation = at_end(record_model(end_bias=3.0))
+    for changes in ({"at_end": False}, {"at_end": 1}, {"ending": None}, {"ending": "length"}):
+        description = describe(generation)
+        description["text"] |= changes
+        with pytest.raises(textgen.SavedGenerationError, match="damaged"):
+            restore(generation.model, description, generation.logits, generation.state)
+    other = tiny.start("abc")
+    description = describe(other)
+    assert "at_end" not in description["text"]
+    description["text"] |= {"at_end": True, "ending": "end"}
+    with pytest.raises(textgen.SavedGenerationError, match="damaged"):
+        restore(tiny, description, other.logits, other.state)
+
+
+def test_models_of_records_can_be_pickled() -> None:
+    model = record_model(end_bias=3.0)
+    assert pickle.loads(pickle.dumps(model)) == model  # noqa: S301 (own data)
