@@ -23,6 +23,7 @@ class EvalResult:
         compressed: Compressed size in bits, by compressor.
         last: The share of the text that was scored, in (0, 1].
         unknown: Number of tokens that were scored as the model's unknown symbol.
+        records: Number of records whose end was scored; 0 for continuous text.
     """
 
     name: str
@@ -33,6 +34,7 @@ class EvalResult:
     compressed: dict[str, int]
     last: float
     unknown: int = 0
+    records: int = 0
 
     @property
     def characters_per_second(self) -> float:
@@ -45,10 +47,12 @@ class EvalResult:
             "name": self.name,
             "characters": score.characters,
             "tokens": score.tokens,
+            "records": self.records,
             "skipped": self.skipped,
             "unknown": self.unknown,
             "nats": score.nats,
             "bits": score.bits,
+            "nats_per_token": score.token_nats,
             # JSON has no infinity. A model with a character of probability 0 has infinite perplexity.
             "perplexity": score.perplexity if math.isfinite(score.perplexity) else None,
             "accuracy": score.accuracy,
@@ -59,12 +63,15 @@ class EvalResult:
 
     def format_counts(self) -> str:
         """Return the numbers of scored and skipped characters in words."""
-        part = f", the last {self.last:.4g} of the text" if self.last < 1 else ""
+        part = ""
+        if self.last < 1:
+            part = f", the {'held-out' if self.records else 'last'} {self.last:.4g} of the text"
+        records = f" of {self.records:,} records" if self.records else ""
         plural = "s" * (self.skipped > 1)
         skipped = f", {self.skipped:,} unknown character{plural} skipped" if self.skipped else ""
         unknown = f", {self.unknown:,} of them as the unknown symbol" if self.unknown else ""
         tokens = "" if self.score.unit == CHARACTER else f" in {self.score.tokens:,} tokens"
-        return f"{self.score.characters:,} characters scored{tokens}{part}{unknown}{skipped}"
+        return f"{self.score.characters:,} characters{records} scored{tokens}{part}{unknown}{skipped}"
 
     def format_lines(self) -> list[str]:
         """Return the result as lines of text."""
@@ -82,8 +89,9 @@ class EvalResult:
 def format_score(score: Score) -> str:
     """Return a score in one line."""
     per_token = " per token" * (score.unit != CHARACTER)
+    token_nats = f"{score.token_nats:.4f} nats per token, " if per_token else ""
     return (
-        f"{score.nats:.4f} nats per character, {score.bits:.4f} bits per character, "
+        f"{score.nats:.4f} nats per character, {score.bits:.4f} bits per character, {token_nats}"
         f"perplexity {score.perplexity:.3f}{per_token}, accuracy {score.accuracy:.1%}{per_token}"
     )
 
@@ -99,4 +107,5 @@ def combined(results: Sequence[EvalResult]) -> EvalResult:
         {name: sum(result.compressed[name] for result in results) for name in COMPRESSORS},
         results[0].last,
         sum(result.unknown for result in results),
+        sum(result.records for result in results),
     )

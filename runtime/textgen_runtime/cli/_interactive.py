@@ -58,7 +58,9 @@ def interact(
     (sampling,) = samplings
     session = Session(model, without_impossible_stops(command.prog, model, sampling), seed)
     for name in SESSION_OPTIONS:
-        setattr(session, name, getattr(arguments, name) if name != "seed" else seed)
+        value = seed if name == "seed" else getattr(arguments, name)
+        if value is not None:
+            setattr(session, name, value)
     console = open_console(command.prog, list(settings), echo=not arguments.no_echo)
     interpreter = Interpreter(session, console, settings, command.prog)
     if not console.is_terminal:

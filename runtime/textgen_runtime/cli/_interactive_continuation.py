@@ -27,7 +27,7 @@ class Continuation:
     def __init__(self, generation: Generation, length: int) -> None:
         self.ending: TextEnding | None = None
         self._generation = generation
-        if generation.is_complete:
+        if generation.is_complete and not generation.position.at_end:
             restart_constraint(generation)
         self._start = generation.snapshot()
         self._batch = Batch(generation.model)

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from textgen_runtime.errors import TextgenError
 from textgen_runtime.generation.controls import compile_controls, impossible_stop_message, impossible_stops
 from textgen_runtime.generation.generation import Generation
-from textgen_runtime.generation.model import DEFAULT_LENGTH, Model
+from textgen_runtime.generation.model import Model
 from textgen_runtime.generation.text_progress import TextEnding
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.sampling.sampler import Sampler, restore_sampler
+from textgen_runtime.text.records import SEPARATORS
 from textgen_runtime.text.tokenizer import UnknownPolicy
 
 from ._interactive_commands import LineError
@@ -49,7 +50,7 @@ class Session:
 
     def __init__(self, model: Model, sampling: Sampling, seed: int) -> None:
         self.model = model
-        self.length = DEFAULT_LENGTH
+        self.length = model.default_length
         self.unknown: UnknownPolicy = "error"
         self.lowercase = False
         self.position = Position()
@@ -134,6 +135,9 @@ class Session:
             for chunk in continuation.chunks():
                 self._extend_tail(chunk)
                 yield chunk
+            records = self.model.metadata.records
+            if records is not None and self.position.generation and self.position.generation.position.at_end:
+                self._extend_tail(SEPARATORS[records])
             # The model has read the stop text, which is not part of the text.
             if continuation.ending == "stop" and not self._sampling.keep_stop:
                 self._extend_tail("\n" * all(stop.endswith("\n") for stop in self._sampling.stop))
@@ -208,6 +212,9 @@ class Session:
             generation = self.model.start(text, seed=self.seed, sampling=self._sampling, unknown=self.unknown)
             use_random_stream(generation, self._sampler)
             fed = shown = generation.prompt
+        elif generation.position.at_end:
+            # The next record begins.
+            fed = shown = generation.feed(text or "", self.unknown)
         else:
             # A complete text of a constraint is not continued: another one begins.
             is_new_line = not addition.joined if text is not None else generation.is_complete

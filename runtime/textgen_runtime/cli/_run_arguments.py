@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from textgen_runtime.errors import SamplingError
-from textgen_runtime.generation.model import DEFAULT_LENGTH
+from textgen_runtime.generation.model import DEFAULT_LENGTH, DEFAULT_RECORD_LENGTH
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.text_files import STANDARD_INPUT
 
@@ -87,9 +87,8 @@ def parser() -> CommandParser:
         "--length",
         metavar="N",
         type=whole_number(1),
-        default=DEFAULT_LENGTH,
         help="maximum number of tokens to generate; a token is usually one character "
-        f"(default: {DEFAULT_LENGTH})",
+        f"(default: {DEFAULT_LENGTH}; {DEFAULT_RECORD_LENGTH:,} for a model of records, which end earlier)",
     )
     _add_prompts(command)
     command.add_argument(
@@ -138,7 +137,9 @@ def _add_prompts(command: argparse.ArgumentParser) -> None:
     """Add the options that select and convert the prompts."""
     prompt = command.add_mutually_exclusive_group()
     prompt.add_argument(
-        "--prompt", metavar="TEXT", help="text to continue (default: a prompt stored in the model)"
+        "--prompt",
+        metavar="TEXT",
+        help="text to continue (default: a prompt stored in the model; a model of records starts a new one)",
     )
     prompt.add_argument(
         "--prompt-file",
@@ -175,7 +176,8 @@ def _add_many_texts(command: argparse.ArgumentParser) -> None:
         "--novel",
         metavar="CORPUS",
         help="print no text that stands in CORPUS: a UTF-8 file, a folder with .txt files, - for standard "
-        "input, or the name of a corpus; draws further texts like --unique",
+        "input, or the name of a corpus; a model of records compares complete records; draws further texts "
+        "like --unique",
     )
     form = command.add_mutually_exclusive_group()
     form.add_argument(

@@ -1,9 +1,11 @@
 """``Selection``: which of the drawn texts ``textgen-run --unique`` and ``--novel`` accept."""
 
 import argparse
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 from textgen_runtime.generation.model import Model
+from textgen_runtime.text.records import split_records
 
 from ._series import PendingText
 
@@ -34,6 +36,9 @@ def make_selection(arguments: argparse.Namespace, model: Model) -> "Selection | 
 
         text = read_corpus(arguments.novel).text
         text = model.metadata.normalize(text.lower() if arguments.lowercase else text)
+        records = model.metadata.records
+        if records is not None:
+            return Selection(unique=arguments.unique, corpus=frozenset(split_records(text, records)))
         corpus = CorpusLookup(text)
     return Selection(unique=arguments.unique, corpus=corpus)
 
@@ -43,7 +48,8 @@ class Selection:
 
     Args:
         unique: Whether a text is accepted only once.
-        corpus: The corpus in which no accepted text stands, or None.
+        corpus: The corpus in which no accepted text stands, or the records that no accepted text equals; or
+            None.
 
     Attributes:
         drawn: The number of texts that were accepted or rejected.
@@ -51,7 +57,7 @@ class Selection:
         known: The number of texts that were rejected because they stand in the corpus.
     """
 
-    def __init__(self, *, unique: bool, corpus: "CorpusLookup | None") -> None:
+    def __init__(self, *, unique: bool, corpus: "CorpusLookup | AbstractSet[str] | None") -> None:
         self._accepted: set[bytes] | None = set() if unique else None
         self._corpus = corpus
         self.drawn = self.repeated = self.known = 0
@@ -71,7 +77,7 @@ class Selection:
         return True
 
     @staticmethod
-    def _stands_in(corpus: "CorpusLookup", text: PendingText) -> bool:
+    def _stands_in(corpus: "CorpusLookup | AbstractSet[str]", text: PendingText) -> bool:
         """Whether the corpus has the text.
 
         A text that is a complete line, as with ``--until-newline``, stands in the corpus if the corpus has
@@ -79,6 +85,8 @@ class Selection:
         in the corpus if it occurs anywhere in it.
         """
         content = text.text
+        if isinstance(corpus, AbstractSet):
+            return text.generation.prompt + content in corpus
         if text.ending == "length" or not (text.series.are_lines or content.endswith("\n")):
             return corpus.has(content)
         _, _, beginning = text.generation.prompt.rpartition("\n")

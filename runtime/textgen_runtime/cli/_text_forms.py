@@ -9,7 +9,8 @@ from textgen_runtime.generation.model import Model
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.console import escape_unencodable
 from textgen_runtime.system.json_text import to_json
-from textgen_runtime.text.levels import CHARACTER
+from textgen_runtime.text.levels import BYTE, CHARACTER
+from textgen_runtime.text.records import RecordKind
 
 from ._sampling_arguments import sampling_heading
 from ._series import PendingText
@@ -19,16 +20,27 @@ BITS_PER_NAT = 1.0 / math.log(2)
 LINE_END = "\n"
 ZERO = "\0"
 
+# Bytes can be any character.
+ANY = (chr(sys.maxunicode),)
+
 # Programs other than JSON parsers treat these as line ends or as control codes.
 JSON_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
 
 
-def make_form(arguments: argparse.Namespace, samplings: int) -> "TextForm":
-    """Return the form that the arguments select, for texts of this number of samplings."""
+def make_form(arguments: argparse.Namespace, samplings: int, records: RecordKind | None) -> "TextForm":
+    """Return the form that the arguments select.
+
+    Args:
+        arguments: The arguments.
+        samplings: The number of samplings.
+        records: The kind of records that the model generates, or None.
+    """
     if arguments.json:
         return JsonLines()
     if arguments.separator is not None:
         return Separated(arguments.separator)
+    if records is not None:
+        return Records(records, samplings)
     return Headings(samplings)
 
 
@@ -38,7 +50,8 @@ def prepare_output(arguments: argparse.Namespace, prog: str, model: Model) -> No
         # JSON is UTF-8. Half of a surrogate pair becomes an escape of JSON.
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     else:
-        escape_unencodable(prog, sys.stdout, model.tokenizer.symbols)
+        is_byte_level = model.tokenizer.level == BYTE
+        escape_unencodable(prog, sys.stdout, ANY if is_byte_level else model.tokenizer.symbols)
 
 
 class TextForm(Protocol):
@@ -96,6 +109,36 @@ class Headings:
         return text.take()
 
 
+class Records:
+    """Records as they are in a corpus: one on each line, or separated by an empty line.
+
+    If there are several samplings, a heading comes before the records of each.
+
+    Args:
+        kind: How records are separated.
+        samplings: The number of samplings.
+    """
+
+    in_parts = True
+    closing = LINE_END
+    end = ""
+
+    def __init__(self, kind: RecordKind, samplings: int) -> None:
+        self._kind, self._samplings = kind, samplings
+        self._sampling: Sampling | None = None
+
+    def opening(self, text: PendingText) -> str:
+        sampling = text.series.sampling
+        is_first, starts_sampling = self._sampling is None, sampling is not self._sampling
+        self._sampling = sampling
+        heading = f"------ {sampling_heading(sampling)}\n" if starts_sampling and self._samplings > 1 else ""
+        separator = LINE_END if self._kind == "blank" and not is_first else ""
+        return separator + heading + text.echo
+
+    def content(self, text: PendingText) -> str:
+        return text.take()
+
+
 class Separated:
     """A separator between the texts, and after the last one a line end.
 
@@ -142,7 +185,8 @@ class JsonLines:
             self._parameters = self._sampling.changed()
         sampler, content = text.generation.sampler, text.take()
         is_character_level = text.series.request.model.tokenizer.level == CHARACTER
-        characters = text.tokens if is_character_level else len(content)
+        # The end of a record counts as one character.
+        characters = text.tokens if is_character_level else len(content) + text.generation.position.at_end
         values = {
             "text": content,
             "prompt": text.generation.prompt,

@@ -14,7 +14,8 @@ from textgen_runtime.scoring.compressors import COMPRESSORS, compressed_bits
 from textgen_runtime.scoring.prediction import predict
 from textgen_runtime.system.console import print_diagnostic
 from textgen_runtime.system.json_text import to_json
-from textgen_runtime.system.text_files import STANDARD_INPUT
+from textgen_runtime.system.text_files import STANDARD_INPUT, read_text
+from textgen_runtime.text.levels import BYTE
 
 from ._eval_result import EvalResult, combined, format_score
 from ._output_files import check_output, write_output
@@ -50,8 +51,9 @@ def parser() -> CommandParser:
         PROG,
         "Measure how well a model predicts texts. The model predicts each character\n"
         "from all characters before it. Each text starts from a zero state. The first\n"
-        "character is not scored. For comparison, the same characters are\n"
-        f"compressed with {', '.join(COMPRESSORS)}.",
+        "character is not scored. With a model of records, each record starts from a\n"
+        "zero state, and its end counts as one character. For comparison, the same\n"
+        f"characters are compressed with {', '.join(COMPRESSORS)}.",
         EXAMPLES,
     )
     add_model(command)
@@ -67,8 +69,8 @@ def parser() -> CommandParser:
         metavar="SHARE",
         type=number("a number above 0 and at most 1", lambda value: 0 < value <= 1),
         default=1.0,
-        help="score only the last SHARE of each text, without the text before it; textgen-train holds out "
-        "the last 0.1 (default: 1)",
+        help="score only the last SHARE of each text, without the text before it; with a model of records, "
+        "only the records that training holds out with this share; textgen-train holds out 0.1 (default: 1)",
     )
     add_unknown(command, "characters")
     add_lowercase(command, "the texts")
@@ -126,7 +128,7 @@ def score_text(model: Model, source: str, arguments: argparse.Namespace) -> Eval
         TextgenError: If the text cannot be scored. The message starts with its name.
     """
     name = "standard input" if source == STANDARD_INPUT else source
-    text = read_corpus(source).text
+    text = read_text_of(source, model)
     if arguments.lowercase:
         text = text.lower()
     before = perf_counter()
@@ -145,7 +147,15 @@ def score_text(model: Model, source: str, arguments: argparse.Namespace) -> Eval
         compressed_bits(prediction.text),
         arguments.last,
         prediction.unknown,
+        prediction.ends,
     )
+
+
+def read_text_of(source: str, model: Model) -> str:
+    """Read a text. Any file is a text for a byte-level model; its errors are those of ``score_text``."""
+    if model.tokenizer.level == BYTE and source not in CORPUS_NAMES and not Path(source).is_dir():
+        return read_text(source, any_bytes=True)
+    return read_corpus(source).text
 
 
 def write_results(arguments: argparse.Namespace, model: Model, results: Sequence[EvalResult]) -> None:

@@ -63,13 +63,13 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
         model,
         prompts.texts,
         arguments.count,
-        arguments.length,
+        arguments.length or model.default_length,
         seed,
         arguments.unknown,
         echo=not (arguments.no_echo or arguments.json),
         logprobs=arguments.json,
     )
-    writer = TextWriter(make_form(arguments, len(chosen)))
+    writer = TextWriter(make_form(arguments, len(chosen), model.metadata.records))
     measured: list[tuple[Sampling, Measurements]] = []
     for sampling in chosen:
         batch = Batch(model, Measurements() if arguments.stats else None)

@@ -30,8 +30,10 @@ COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
 def compressed_bits(text: str) -> dict[str, int]:
     """Return the size in bits of a text in UTF-8, compressed by each compressor, with its headers.
 
+    U+DC80 to U+DCFF stand for bytes that are not UTF-8.
+
     A compressor, unlike a trained model, has no knowledge of other texts. It therefore compresses short texts
     poorly.
     """
-    content = text.encode()
+    content = text.encode("utf-8", "surrogateescape")
     return {name: BITS_PER_BYTE * len(compress(content)) for name, compress in COMPRESSORS.items()}

@@ -5,48 +5,55 @@ that models with different tokenizers can be compared. Perplexity and accuracy a
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from textgen_runtime.engines.base import Engine
 from textgen_runtime.errors import ScoringError
 from textgen_runtime.generation.model import Model
-from textgen_runtime.text.levels import CHARACTER, unit_of
+from textgen_runtime.text.byte_tokenizer import byte_name, texts_of_bytes
+from textgen_runtime.text.levels import BYTE, CHARACTER, unit_of
+from textgen_runtime.text.records import SEPARATORS, is_held_out, split_records
 from textgen_runtime.text.split import held_out_start
-from textgen_runtime.text.tokenizer import UnknownPolicy
+from textgen_runtime.text.tokenizer import Tokenizer, UnknownPolicy
 
-# Maximum number of tokens per forward call.
-CHUNK = 1024
-
-# Maximum number of logits in memory at once: 32 MiB as float64.
-MAX_LOGITS = 2**22
+from .records import record_surprisals
+from .surprisals import surprisals
 
 # The first token is not predicted, because no token precedes it.
 MIN_TEXT = 2
+
+# Characters before the scored part of a text that determine the last token of that text. A word has at most
+# 64 characters.
+MAX_CONTEXT = 128
 
 BITS_PER_NAT = 1.0 / math.log(2)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The prediction of a text by a model.
+    r"""The prediction of a text by a model.
 
-    The unknown symbol has the text U+FFFD in ``context``, ``symbols`` and ``choices``.
+    The unknown symbol has the text U+FFFD in ``context``, ``symbols`` and ``choices``. The end of a record
+    has the text that separates records: a line end, or two.
 
     Attributes:
         context: The text of the token before the first predicted token.
-        symbols: The texts of the predicted tokens, after normalization. A str with a character-level model,
-            otherwise a list.
-        choices: The texts of the most likely tokens, of the same length and type as ``symbols``.
+        symbols: The texts of the predicted tokens, after normalization. A str with a character-level model of
+            continuous text, otherwise a list. With a byte-level model, a character belongs to its last byte,
+            and a byte that is not UTF-8 is U+DC80 to U+DCFF.
+        choices: The texts of the most likely tokens, of the same length and type as ``symbols``. A byte that
+            is not ASCII has a name such as ``\xc3``.
         surprisals: Negative natural-log probability of each token given all tokens before it, in nats. Shape
             [tokens], float64.
         hits: Number of tokens that equal the most likely token. Tokens are compared, not texts, because the
             unknown symbol and a U+FFFD in the vocabulary have the same text.
         skipped: Number of characters that were skipped because they are outside the vocabulary.
         unknown: Number of predicted tokens that are the unknown symbol; 0 without an unknown symbol.
+        ends: Number of predicted tokens that are the end of a record.
     """
 
     context: str
@@ -56,6 +63,7 @@ class Prediction:
     hits: int
     skipped: int
     unknown: int = 0
+    ends: int = 0
 
     @property
     def text(self) -> str:
@@ -64,8 +72,10 @@ class Prediction:
 
     @property
     def score(self) -> "Score":
-        """The score of the model on the predicted text."""
-        return Score(len(self.text), len(self.symbols), math.fsum(self.surprisals), self.hits)
+        """The score of the model on the predicted text. The end of a record counts as one character."""
+        separator = self.symbols[-1] if self.ends else ""
+        characters = len(self.text) - self.ends * (len(separator) - 1)
+        return Score(characters, len(self.symbols), math.fsum(self.surprisals), self.hits)
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,11 @@ class Score:
     def nats(self) -> float:
         """Cross-entropy in nats per character."""
         return self.total_nats / self.characters
+
+    @property
+    def token_nats(self) -> float:
+        """Cross-entropy in nats per token."""
+        return self.total_nats / self.tokens
 
     @property
     def bits(self) -> float:
@@ -152,80 +167,94 @@ def predict(model: Model, text: str, *, last: float = 1.0, unknown: UnknownPolic
     if not 0 < last <= 1:
         raise ValueError(f"last must be above 0 and at most 1, not {last}")
     text = model.metadata.normalize(text)
-    # The first scored character is predicted from the character before it.
-    start = max(0, held_out_start(len(text), last) - 1)
-    tokenizer = model.tokenizer
-    tokens = np.asarray(tokenizer.encode(text[start:], unknown))
+    if model.metadata.records is not None:
+        return _predict_records(model, split_records(text, model.metadata.records), last, unknown)
+    start = held_out_start(len(text), last)
+    tokenizer, scored = model.tokenizer, _Encoded(model.tokenizer, text[start:], unknown)
+    # The first scored token is predicted from the token before it.
+    before = _last_token(tokenizer, text[max(0, start - MAX_CONTEXT) : start], unknown)
+    tokens = np.asarray([*before, *scored.tokens]) if before else np.asarray(scored.tokens)
     if len(tokens) < MIN_TEXT:
-        part = f"the last {len(text) - start} of {len(text)} characters have" if start else "it has"
+        part = f"the last {len(text) - start + 1} of {len(text)} characters have" if start else "it has"
         raise ScoringError(
             f"the text is too short to score: {part} {len(tokens)} {unit_of(tokenizer)}s of the vocabulary, "
             f"and at least {MIN_TEXT} are needed"
         )
     token_surprisals, choices = surprisals(model.engine, tokens)
-    if not np.isfinite(token_surprisals).all():
-        raise ScoringError("the logits contain NaN or infinity: the model file is damaged")
-    symbols, chosen = tokenizer.decode_each(tokens.tolist()), tokenizer.decode_each(choices.tolist())
-    skipped = tokenizer.count_unknown(text[start:]) if unknown == "skip" else {}
+    _check_finite(token_surprisals)
+    symbols = scored.symbols if before else scored.symbols[1:]
     return Prediction(
-        symbols[0],
-        symbols[1:],
-        chosen,
+        tokenizer.decode_each(tokens[:1].tolist())[0],
+        symbols,
+        _texts_of_choices(tokenizer, choices),
         token_surprisals,
         hits=int((choices == tokens[1:]).sum()),
-        skipped=sum(len(symbol) * count for symbol, count in skipped.items()),
+        skipped=scored.skipped,
         unknown=int((tokens[1:] == tokenizer.unknown).sum()),
     )
 
 
-def cross_entropy(engine: Engine, tokens: NDArray[np.int64]) -> float:
-    """Return the mean surprisal of all tokens except the first, in nats per token.
+def _predict_records(model: Model, records: Sequence[str], last: float, unknown: UnknownPolicy) -> Prediction:
+    """Predict each record from the initial state. ``last`` selects the records of a held-out part."""
+    if not records:
+        raise ScoringError("the text has no records to score")
+    selected = [record for record in records if is_held_out(record, last)]
+    if not selected:
+        raise ScoringError(f"none of the {len(records):,} records is in the held-out {last:.4g}: score more")
+    tokenizer, special = model.tokenizer, model.tokenizer.special
+    separator = SEPARATORS[model.metadata.records or "lines"]
+    encoded = [_Encoded(tokenizer, record, unknown) for record in selected]
+    predicted = sorted(record_surprisals(model.engine, [record.tokens for record in encoded], special))
+    token_surprisals = np.concatenate([record.surprisals for record in predicted])
+    choices = np.concatenate([record.choices for record in predicted])
+    _check_finite(token_surprisals)
+    targets = np.concatenate([[*record.tokens, special.end] for record in encoded])
+    texts = _texts_of_choices(tokenizer, choices)
+    symbols = [symbol for record in encoded for symbol in (*record.symbols, separator)]
+    return Prediction(
+        "",
+        symbols,
+        [separator if choice == special.end else text for choice, text in zip(choices, texts, strict=True)],
+        token_surprisals,
+        hits=int((choices == targets).sum()),
+        skipped=sum(record.skipped for record in encoded),
+        unknown=int((targets == tokenizer.unknown).sum()),
+        ends=len(selected),
+    )
 
-    With a character-level model this is nats per character. The arguments are those of ``surprisals``; there
-    must be at least two tokens.
+
+class _Encoded:
+    """A text as tokens.
+
+    Attributes:
+        tokens: The tokens.
+        symbols: The text of each token; see ``Prediction.symbols``.
+        skipped: Number of characters that were skipped.
     """
-    token_surprisals, _ = surprisals(engine, tokens)
-    return math.fsum(token_surprisals) / len(token_surprisals)
+
+    def __init__(self, tokenizer: Tokenizer, text: str, unknown: UnknownPolicy) -> None:
+        skipped = tokenizer.count_unknown(text) if unknown == "skip" else Counter[str]()
+        self.tokens = tokenizer.encode(text, unknown)
+        self.skipped = sum(len(symbol) * count for symbol, count in skipped.items())
+        self.symbols: Sequence[str]
+        if tokenizer.level == BYTE:
+            self.symbols = texts_of_bytes([character for character in text if character not in skipped])
+        else:
+            self.symbols = tokenizer.decode_each(self.tokens)
 
 
-def surprisals(engine: Engine, tokens: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the surprisal of each token except the first, and the most likely token at its position.
+def _last_token(tokenizer: Tokenizer, text: str, unknown: UnknownPolicy) -> list[int]:
+    """Return the last token of a text, in a list; an empty list if it has none."""
+    return tokenizer.encode(text, "skip" if tokenizer.unknown is None else unknown)[-1:].tolist()
 
-    Args:
-        engine: The engine of the model. The tokens are fed once, starting from its initial state.
-        tokens: Shape [tokens], int64; at least one token.
 
-    Returns:
-        The negative natural-log probability of each token given all tokens before it, float64, and the most
-        likely tokens, int64. Both have shape [tokens - 1]. If a logit is not finite, the surprisal at its
-        position is not finite.
-    """
-    from concurrent.futures import ThreadPoolExecutor
+def _texts_of_choices(tokenizer: Tokenizer, choices: NDArray[np.int64]) -> Sequence[str]:
+    if tokenizer.level != BYTE:
+        return tokenizer.decode_each(choices.tolist())
+    # Successive choices are no text, so each is a byte of its own.
+    return [byte_name(byte) for byte in choices.tolist()]
 
-    token_surprisals = np.empty(len(tokens) - 1)
-    choices = np.empty(len(tokens) - 1, np.int64)
 
-    def score_chunk(begin: int, chunk_logits: NDArray[np.float32], targets: NDArray[np.int64]) -> None:
-        with np.errstate(invalid="ignore"):
-            logits = chunk_logits.astype(np.float64)
-            logits -= logits.max(axis=1, keepdims=True)
-            target_logits = np.take_along_axis(logits, targets[:, np.newaxis], axis=1)[:, 0]
-            positions = slice(begin, begin + len(logits))
-            choices[positions] = logits.argmax(axis=1)
-            token_surprisals[positions] = np.log(np.exp(logits, out=logits).sum(axis=1)) - target_logits
-
-    state = engine.initial_state()
-    size = max(1, min(CHUNK, MAX_LOGITS // engine.vocabulary_size))
-    # With a large vocabulary, the exponentials take as long as the network, so they run in a second thread.
-    with ThreadPoolExecutor(1, "textgen-scoring") as executor:
-        pending = None
-        for begin in range(0, len(tokens) - 1, size):
-            chunk = tokens[begin : begin + size + 1]
-            logits, state = engine.forward(np.ascontiguousarray(chunk[:-1, np.newaxis]), state)
-            # At most one chunk is pending, so that memory stays bounded.
-            if pending:
-                pending.result()
-            pending = executor.submit(score_chunk, begin, logits[:, 0], chunk[1:])
-        if pending:
-            pending.result()
-    return token_surprisals, choices
+def _check_finite(token_surprisals: NDArray[np.float64]) -> None:
+    if not np.isfinite(token_surprisals).all():
+        raise ScoringError("the logits contain NaN or infinity: the model file is damaged")

@@ -67,21 +67,21 @@ def _legend() -> str:
 
 
 def _section(name: str, figures: str, prediction: Prediction) -> str:
-    bits = (prediction.surprisals * BITS_PER_NAT).tolist()
+    all_symbols, bits, choices = _characters(prediction)
     paragraphs = []
     # The token before the first predicted token is shown without a color.
     context = escape(_visible(prediction.context))
     position = 0
-    for symbols in _lines(prediction.symbols):
+    for symbols in _lines(all_symbols):
         marks = "".join(map(_mark, symbols, bits[position : position + len(symbols)]))
         paragraphs.append(f'<p dir="auto" data-at="{position}">{context}{marks}</p>')
         position += len(symbols)
         context = ""
     details = to_json(
         {
-            "text": prediction.symbols,
+            "text": all_symbols,
             "bits": [round(value, DECIMALS) for value in bits],
-            "choices": prediction.choices,
+            "choices": choices,
         },
         compact=True,
     )
@@ -91,6 +91,22 @@ def _section(name: str, figures: str, prediction: Prediction) -> str:
         f'<section><h2>{escape(name)}</h2><p class="figures">{escape(figures)}</p>'
         f'<div class="text">{"".join(paragraphs)}</div>'
         f'<script type="application/json">{details}</script></section>'
+    )
+
+
+def _characters(prediction: Prediction) -> tuple[Sequence[str], list[float], Sequence[str]]:
+    """Return the texts, the surprisals in bits and the choices. The bytes of a character are merged."""
+    symbols, choices = prediction.symbols, prediction.choices
+    bits = (prediction.surprisals * BITS_PER_NAT).tolist()
+    if isinstance(symbols, str) or all(symbols):
+        return symbols, bits, choices
+    last = [i for i, symbol in enumerate(symbols) if symbol] or [len(symbols) - 1]
+    starts = [0, *(i + 1 for i in last[:-1])]
+    parts = [slice(start, i + 1) for start, i in zip(starts, last, strict=True)]
+    return (
+        [symbols[i] for i in last],
+        [sum(bits[part]) for part in parts],
+        ["".join(choices[part]) for part in parts],
     )
 
 

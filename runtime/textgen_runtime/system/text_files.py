@@ -9,10 +9,14 @@ from textgen_runtime.errors import TextFileError, shorten
 STANDARD_INPUT = "-"
 
 
-def read_text(path: str) -> str:
+def read_text(path: str, *, any_bytes: bool = False) -> str:
     """Read a UTF-8 text from a file, or from standard input if ``path`` is ``-``.
 
     Line ends and a byte-order mark are kept; ``Normalization.apply`` handles them.
+
+    Args:
+        path: The path, or ``-``.
+        any_bytes: Whether to accept any content. Bytes that are not UTF-8 become U+DC80 to U+DCFF.
 
     Raises:
         TextFileError: If the text cannot be read, is binary, or is not UTF-8. The message gives the position.
@@ -28,7 +32,7 @@ def read_text(path: str) -> str:
                 content = file.read()
     except OSError as error:
         raise TextFileError(f"cannot read {name}: {error.strerror or error}") from None
-    return decode_utf8(content, name)
+    return content.decode("utf-8", "surrogateescape") if any_bytes else decode_utf8(content, name)
 
 
 def decode_utf8(content: bytes, name: str) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Model, ScoringError
-from textgen_runtime.scoring import prediction as prediction_module
+from textgen_runtime.scoring import surprisals as surprisals_module
 from textgen_runtime.scoring.prediction import Prediction, Score, predict, total_score
 
 TEXT = "bad cab dad had a bed\nhé €ж𝄞 " * 7
@@ -28,7 +28,7 @@ def expected_prediction(model: Model, context: str, text: str) -> tuple[list[flo
 def test_each_character_is_predicted_from_all_characters_before_it(
     tiny: Model, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
-    monkeypatch.setattr(prediction_module, "CHUNK", chunk)
+    monkeypatch.setattr(surprisals_module, "CHUNK", chunk)
     prediction = predict(tiny, TEXT)
     surprisals, choices = expected_prediction(tiny, TEXT[0], TEXT[1:])
     assert (prediction.context, prediction.text) == (TEXT[0], TEXT[1:])
@@ -51,7 +51,7 @@ def test_number_of_logits_in_memory_is_bounded(tiny: Model, monkeypatch: pytest.
     monkeypatch.setattr(type(tiny.engine), "forward", recording)
     for max_logits, chunk in ((12 * 5 + 11, 5), (1, 1)):
         sizes.clear()
-        monkeypatch.setattr(prediction_module, "MAX_LOGITS", max_logits)
+        monkeypatch.setattr(surprisals_module, "MAX_LOGITS", max_logits)
         np.testing.assert_allclose(predict(tiny, TEXT).surprisals, expected.surprisals, atol=1e-6)
         assert max(sizes) == 12 * chunk
 

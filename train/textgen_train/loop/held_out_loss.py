@@ -2,7 +2,7 @@
 
 import numpy as np
 from textgen_runtime.generation.model import Model
-from textgen_runtime.scoring.prediction import cross_entropy
+from textgen_runtime.scoring.surprisals import cross_entropy
 
 from textgen_train.data.dataset import Dataset
 

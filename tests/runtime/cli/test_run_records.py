@@ -1,0 +1,108 @@
+"""``textgen-run`` with models of records, bytes and words."""
+
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from textgen_runtime.cli.run import main
+from textgen_runtime.text.records import SEPARATORS, RecordKind
+
+from tests.helpers.commands import Captured, run_here
+from tests.helpers.record_models import LEVELS, record_content, record_model
+
+
+def run(
+    capsys: Captured, folder: Path, *arguments: str, level: str = "character", kind: RecordKind = "lines"
+) -> tuple[int, str, str]:
+    path = folder / "names.onnx"
+    path.write_bytes(record_content(level, kind, 2.0))
+    return run_here(main, capsys, str(path), "--temp", "1", *arguments)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_records_are_printed_as_in_a_corpus(level: str, capsys: Captured, tmp_path: Path) -> None:
+    for kind, separator in SEPARATORS.items():
+        texts = record_model(level, kind=kind, end_bias=2.0).generate([""] * 20, seed=1, temperature=1.0)
+        expected = separator.join(texts) + "\n"
+        code, out, err = run(capsys, tmp_path, "--count", "20", "--seed", "1", level=level, kind=kind)
+        assert (code, out, err) == (0, expected, "")
+
+
+def test_prompts_begin_records(capsys: Captured, tmp_path: Path) -> None:
+    model = record_model(end_bias=2.0)
+    texts = model.generate(["ab"] * 3, seed=1, temperature=1.0)
+    code, out, err = run(capsys, tmp_path, "--count", "3", "--seed", "1", "--prompt", "ab")
+    assert (code, out, err) == (0, "".join(f"ab{text}\n" for text in texts), "")
+    (tmp_path / "prompts.txt").write_text("a\nb\n")
+    code, out, _ = run(capsys, tmp_path, "--prompts", str(tmp_path / "prompts.txt"), "--seed", "1")
+    assert (code, [line[:1] for line in out.splitlines()]) == (0, ["a", "b"])
+
+
+def test_each_temperature_has_one_heading(capsys: Captured, tmp_path: Path) -> None:
+    code, out, _ = run(capsys, tmp_path, "--temp", "0.5", "1.5", "--count", "2", "--allowed", "a")
+    lines = out.splitlines()
+    assert code == 0
+    assert [lines[0], lines[3]] == ["------ temperature: 0.5", "------ temperature: 1.5"]
+    assert len(lines) == 6
+
+
+def test_json_tells_that_a_record_ended(capsys: Captured, tmp_path: Path) -> None:
+    code, out, _ = run(capsys, tmp_path, "--json", "--count", "30", "--seed", "1")
+    texts = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert {text["ending"] for text in texts} == {"end"}
+    assert all(text["tokens"] == len(text["text"]) + 1 and text["prompt"] == "" for text in texts)
+    assert all(text["bits_per_character"] > 0 for text in texts)
+
+
+def test_unique_and_novel_compare_records(capsys: Captured, tmp_path: Path) -> None:
+    model = record_model(end_bias=2.0)
+    drawn = model.generate([""] * 300, seed=1, temperature=1.0)
+    short = sorted({text for text in drawn if len(text) < 3 and text.isalpha()})
+    corpus = tmp_path / "corpus.txt"
+    # A record that is a part of another one is new.
+    corpus.write_text("\n".join([short[0], *(f"{text}x" for text in short[1:])]), encoding="utf-8")
+    options = ("--count", "40", "--seed", "1", "--json", "--unique", "--novel", str(corpus))
+    code, out, err = run(capsys, tmp_path, *options)
+    texts = [json.loads(line)["text"] for line in out.splitlines()]
+    assert (code, err, len(texts)) == (0, "", 40)
+    assert len(set(texts)) == 40
+    assert short[0] not in texts
+    assert {*short[1:]} & {*texts}
+
+
+def test_options_of_continuous_texts_still_work(capsys: Captured, tmp_path: Path) -> None:
+    code, out, _ = run(capsys, tmp_path, "--until-newline", "--count", "5", "--seed", "2")
+    assert (code, len(out.splitlines())) == (0, 5)
+    code, out, _ = run(capsys, tmp_path, "--separator", "|", "--count", "3", "--seed", "2")
+    assert (code, out.count("|")) == (0, 2)
+    code, out, err = run(capsys, tmp_path, "--stats", "--seed", "2")
+    assert code == 0
+    assert "throughput" in err
+    code, out, _ = run(capsys, tmp_path, "--length", "1", "--seed", "2", "--prompt", "a")
+    assert (code, len(out)) == (0, 3)
+
+
+def test_the_end_has_a_bar(capsys: Captured, tmp_path: Path) -> None:
+    code, out, _ = run(capsys, tmp_path, "--explain")
+    assert code == 0
+    assert out.startswith("First character\n")
+    assert "<end>" in out
+
+
+@pytest.mark.parametrize("prompt", [None, "ab"])
+def test_a_session_continues_with_the_next_record(
+    prompt: str | None, capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"a\n\nb\n/append c\n"), isatty=bool))
+    options = ("--allowed", "abcd", *(() if prompt is None else ("--prompt", prompt)))
+    code, out, err = run(capsys, tmp_path, "--interactive", "--seed", "1", *options)
+    lines = out.removesuffix("\n").split("\n")
+    assert (code, err) == (0, "")
+    starts = [*([] if prompt is None else [prompt]), "a", "", "b", "c"]
+    assert len(lines) == len(starts)
+    assert all(line.startswith(start) for line, start in zip(lines, starts, strict=True))
+    # Each is a record of its own, so "c" does not follow "b".
+    assert all(len(line) < 100 for line in lines)

@@ -1,0 +1,149 @@
+"""Scores of records, compared with a calculation from textbook formulas."""
+
+import math
+
+import numpy as np
+import pytest
+import textgen_runtime as textgen
+from hypothesis import given
+from hypothesis import strategies as st
+from textgen_runtime import Model
+from textgen_runtime.engines.opening import EngineName
+from textgen_runtime.generation.loading import open_model
+from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.scoring import records as records_module
+from textgen_runtime.scoring.prediction import predict
+from textgen_runtime.scoring.records import record_surprisals, score_records
+from textgen_runtime.text.byte_tokenizer import ByteTokenizer
+from textgen_runtime.text.records import SEPARATORS, RecordKind, is_held_out
+from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS
+from textgen_runtime.text.word_tokenizer import WordTokenizer
+from textgen_train.export.onnx_graph import build_model
+
+from tests.helpers.make_tiny_model import random_network
+from tests.helpers.record_models import ENGINES, LEVELS, WORDS, record_model
+
+NAMES = ["abba", "", "cab", "d", "a" * 150, "dad"]
+
+
+def expected_surprisals(model: Model, tokens: list[int]) -> list[float]:
+    """Return the surprisal of each token and of the end, calculated one token at a time."""
+    special = model.tokenizer.special
+    assert special.begin is not None
+    assert special.end is not None
+    state, surprisals = model.engine.initial_state(), []
+    for token, following in zip([special.begin, *tokens], [*tokens, special.end], strict=True):
+        logits, state = model.engine.forward(np.array([[token]]), state)
+        surprisals.append(-math.log(textgen.softmax(logits[0, 0])[following]))
+    return surprisals
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("level", LEVELS)
+def test_each_record_is_scored_from_begin_to_end(level: str, engine: EngineName) -> None:
+    model = record_model(level, engine)
+    records = [model.tokenizer.encode(name) for name in NAMES]
+    expected = [expected_surprisals(model, list(record)) for record in records]
+    score = score_records(model.engine, records, model.tokenizer.special)
+    assert score.positions == sum(map(len, records)) + len(records)
+    assert score.total_nats == pytest.approx(sum(map(sum, expected)), abs=1e-3)
+    for record in record_surprisals(model.engine, records, model.tokenizer.special):
+        np.testing.assert_allclose(record.surprisals, expected[record.number], atol=1e-4)
+
+
+@pytest.mark.parametrize("limits", [(1, 2**20, 32), (64, 1, 32), (3, 2**20, 1000), (64, 400, 0)])
+def test_the_score_does_not_depend_on_the_groups(
+    monkeypatch: pytest.MonkeyPatch, limits: tuple[int, int, int]
+) -> None:
+    model = record_model()
+    records = [model.tokenizer.encode(name) for name in NAMES * 3]
+    expected = score_records(model.engine, records, model.tokenizer.special)
+    for name, limit in zip(("MAX_LANES", "MAX_TOKENS", "MAX_PADDING"), limits, strict=True):
+        monkeypatch.setattr(records_module, name, limit)
+    assert score_records(model.engine, records, model.tokenizer.special) == expected
+    assert score_records(model.engine, [], model.tokenizer.special) == (0.0, 0)
+    with pytest.raises(ValueError, match="tokens begin and end"):
+        score_records(model.engine, records, NO_SPECIAL_TOKENS)
+
+
+@given(st.lists(st.integers(0, 5000), max_size=200))
+def test_groups_have_all_records_and_little_padding(lengths: list[int]) -> None:
+    groups = list(records_module._similar_lengths(lengths, 64))
+    assert sorted(i for group in groups for i in group) == list(range(len(lengths)))
+    for group in groups:
+        assert 1 <= len(group) <= 64
+        longest, shortest = lengths[group[0]], lengths[group[-1]]
+        assert shortest <= longest <= 2 * shortest + records_module.MAX_PADDING
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(("kind", "separator"), SEPARATORS.items())
+def test_a_text_is_predicted_as_its_records(level: str, kind: RecordKind, separator: str) -> None:
+    model = record_model(level, kind=kind)
+    names = ["abba", "cab é", "dad"]
+    prediction = predict(model, "\n \n" + separator.join(names) + "\n")
+    records = [model.tokenizer.encode(name) for name in names]
+    assert (prediction.context, prediction.ends) == ("", 3)
+    assert prediction.text == "".join(name + separator for name in names)
+    expected = [value for record in records for value in expected_surprisals(model, list(record))]
+    np.testing.assert_allclose(prediction.surprisals, expected, atol=1e-4)
+    assert len(prediction.symbols) == len(prediction.choices) == len(expected)
+    score = prediction.score
+    assert score.characters == sum(len(name) + 1 for name in names)
+    assert score.tokens == len(expected)
+    assert score.token_nats == pytest.approx(score.total_nats / len(expected))
+
+
+def test_the_held_out_records_are_those_of_training() -> None:
+    model = record_model()
+    names = ["".join("abcd"[i // 4**k % 4] for k in range(3)) for i in range(64)]
+    prediction = predict(model, "\n".join(names), last=0.3)
+    assert prediction.text.split("\n")[:-1] == [name for name in names if is_held_out(name, 0.3)]
+    assert 5 < prediction.ends < 40
+
+
+def test_texts_without_records_are_rejected() -> None:
+    model = record_model()
+    with pytest.raises(textgen.ScoringError, match="the text has no records"):
+        predict(model, " \n\n")
+    with pytest.raises(textgen.ScoringError, match=r"none of the 1 records is in the held-out 1e-06"):
+        predict(model, "abc", last=1e-6)
+
+
+def test_unknown_characters_of_records() -> None:
+    model = record_model()
+    prediction = predict(model, "axb\nyz\n")
+    assert (prediction.unknown, prediction.text) == (3, "a\ufffdb\n\ufffd\ufffd\n")
+    prediction = predict(model, "axb\nyz\n", unknown="skip")
+    assert (prediction.skipped, prediction.unknown, prediction.text) == (3, 0, "ab\n\n")
+
+
+def plain_model(tokenizer: textgen.Tokenizer) -> Model:
+    return open_model(build_model(*random_network(len(tokenizer)), Metadata(tokenizer)).SerializeToString())
+
+
+def test_bytes_are_scored_per_character() -> None:
+    model = plain_model(ByteTokenizer())
+    content = b"caf\xc3\xa9 \xff\x00 \xe4\xb8\x80\xe4\xb8"
+    text = content.decode("utf-8", "surrogateescape")
+    prediction = predict(model, text)
+    assert prediction.text == text[1:]
+    assert (prediction.score.characters, prediction.score.tokens) == (len(text) - 1, len(content) - 1)
+    assert prediction.symbols[2:5] == ["", "é", " "]
+    logits, _ = model.engine.forward(np.array([list(content[:-1])]).T, model.engine.initial_state())
+    values = logits[:, 0].astype(np.float64)
+    log_softmax = values - np.log(np.exp(values).sum(axis=1, keepdims=True))
+    expected = [-log_softmax[i, byte] for i, byte in enumerate(content[1:])]
+    np.testing.assert_allclose(prediction.surprisals, expected, atol=1e-4)
+    held_out = predict(model, text, last=0.3)
+    assert (held_out.context, held_out.text) == (" ", text[-3:])
+
+
+def test_words_are_scored_per_character_and_per_token() -> None:
+    model = plain_model(WordTokenizer(WORDS))
+    prediction = predict(model, "ab cab ab")
+    assert (prediction.context, list(prediction.symbols)) == ("ab", [" cab", " ", "ab"])
+    assert (prediction.score.characters, prediction.score.tokens) == (7, 3)
+    # The last token before the held-out part, which starts within a word.
+    held_out = predict(model, "ab cab ab", last=0.2)
+    assert (held_out.context, held_out.text) == (" ", "ab")
