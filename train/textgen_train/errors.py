@@ -10,6 +10,7 @@ __all__ = [
     "CorpusError",
     "ExportError",
     "LossError",
+    "LostProcessError",
     "RecipeError",
     "TrainingError",
     "explaining_memory_errors",
@@ -28,8 +29,12 @@ class LossError(TrainingError):
     """The loss is NaN or infinite. A resumed run would fail in the same way."""
 
 
+class LostProcessError(TrainingError):
+    """Another process of the run has ended, or cannot be reached."""
+
+
 # torch raises a plain RuntimeError with one of these phrases if it cannot allocate memory.
-OUT_OF_MEMORY_PHRASES = ("allocate memory", "size calculation overflowed")
+OUT_OF_MEMORY_PHRASES = ("allocate memory", "out of memory", "size calculation overflowed")
 
 
 @contextlib.contextmanager

@@ -47,14 +47,16 @@ def test_the_gradient_equals_that_of_the_full_batch(threads: int) -> None:
     replicas = Replicas(model, 19, threads, seed=0)
     calls: list[tuple[int, int]] = []
 
-    def loss(replica: int, model: CharLSTM) -> Tensor:
+    def loss(replica: int, model: CharLSTM, lanes: slice) -> Tensor:
         calls.append((replica, threading.get_ident()))
-        lanes = replicas.lane_slices(19)[replica]
+        assert lanes == replicas.lane_slices(19)[replica]
         inputs, targets = TOKENS[:, lanes], TARGETS[:, lanes]
         logits, _ = model(inputs, model.initial_state(inputs.shape[1]))
         return nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum") / 380
 
-    assert replicas.backward(loss) == pytest.approx(batch_loss.item(), abs=1e-6)
+    nats, lr_factor = replicas.backward(loss, 19, 0.25)
+    assert nats == pytest.approx(batch_loss.item(), abs=1e-6)
+    assert lr_factor == 0.25
     assert sorted(replica for replica, _ in calls) == list(range(threads))
     assert len({thread for _, thread in calls}) == threads
     for weight, gradient in zip(model.parameters(), expected, strict=True):
@@ -83,17 +85,40 @@ def test_seed_and_number_of_threads_reproduce_the_weights(threads: int) -> None:
     assert not all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
 
 
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_a_batch_may_have_fewer_lanes_than_replicas(lanes: int) -> None:
+    model = network()
+    replicas = Replicas(model, 24, 3, seed=0)
+    calls: list[int] = []
+
+    def loss(replica: int, model: CharLSTM, lanes: slice) -> Tensor:
+        calls.append(replica)
+        logits, _ = model(TOKENS[:, lanes], model.initial_state(1))
+        return nn.functional.cross_entropy(logits.flatten(0, 1), TARGETS[:, lanes].flatten())
+
+    nats, _ = replicas.backward(loss, lanes)
+    assert len(replicas) == 3
+    assert len(calls) == lanes
+    logits, _ = model(TOKENS[:, :lanes], model.initial_state(lanes))
+    expected = lanes * nn.functional.cross_entropy(logits.flatten(0, 1), TARGETS[:, :lanes].flatten())
+    assert nats == pytest.approx(expected.item(), abs=1e-5)
+    for weight, gradient in zip(
+        model.parameters(), torch.autograd.grad(expected, list(model.parameters())), strict=True
+    ):
+        torch.testing.assert_close(weight.grad, gradient, atol=1e-6, rtol=1e-4)
+
+
 def test_an_exception_in_a_worker_thread_is_raised() -> None:
     replicas = Replicas(network(), 16, 2, seed=0)
 
-    def loss(replica: int, model: CharLSTM) -> Tensor:
+    def loss(replica: int, model: CharLSTM, _: slice) -> Tensor:
         if replica == 1:
             raise MemoryError
         value: Tensor = model(TOKENS, model.initial_state(19))[0].sum()
         return value
 
     with pytest.raises(MemoryError):
-        replicas.backward(loss)
+        replicas.backward(loss, 16)
 
 
 def test_an_exception_is_raised_after_all_replicas_have_stopped() -> None:
@@ -101,7 +126,7 @@ def test_an_exception_is_raised_after_all_replicas_have_stopped() -> None:
     started = threading.Event()
     finished: list[int] = []
 
-    def loss(replica: int, model: CharLSTM) -> Tensor:
+    def loss(replica: int, model: CharLSTM, _: slice) -> Tensor:
         if replica == 0:
             started.wait(10)
             raise KeyboardInterrupt
@@ -111,7 +136,7 @@ def test_an_exception_is_raised_after_all_replicas_have_stopped() -> None:
         return value
 
     with pytest.raises(KeyboardInterrupt):
-        replicas.backward(loss)
+        replicas.backward(loss, 16)
     assert finished == [1]
 
 
@@ -132,12 +157,14 @@ def test_operations_are_single_threaded_during_training(
     threads_of_replicas = set()
     backward = trainer.replicas.backward
 
-    def recorded_backward(loss: Callable[[int, CharLSTM], Tensor]) -> float:
-        def recorded_loss(replica: int, model: CharLSTM) -> Tensor:
+    def recorded_backward(
+        loss: Callable[[int, CharLSTM, slice], Tensor], lanes: int, lr_factor: float
+    ) -> tuple[float, float]:
+        def recorded_loss(replica: int, model: CharLSTM, lanes: slice) -> Tensor:
             threads_of_replicas.add((replica, torch.get_num_threads()))
-            return loss(replica, model)
+            return loss(replica, model, lanes)
 
-        return backward(recorded_loss)
+        return backward(recorded_loss, lanes, lr_factor)
 
     monkeypatch.setattr(trainer.replicas, "backward", recorded_backward)
     try:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from textgen_train.errors import TrainingError
 from textgen_train.loop.stateful_trainer import StatefulTrainer
-from textgen_train.models.precision import autocast
+from textgen_train.models.precision import CPU, autocast
 from textgen_train.recipe import Budget, Recipe
 
 from tests.train.loop.test_held_out_loss import step_by_step
@@ -106,7 +106,7 @@ def test_a_nan_loss_is_an_error() -> None:
 def test_bfloat16_is_used_if_the_processor_supports_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for instructions, expected in (({"avx512_bf16": True}, True), ({"avx2": True}, False), ({}, False)):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda answer=instructions: answer)
-        with autocast():
+        with autocast(CPU):
             assert torch.is_autocast_enabled("cpu") is expected
 
 

@@ -12,7 +12,7 @@ from textgen_train.optim.muon import ADAMW_RMS, Muon, orthogonalize
 def test_orthogonalization_moves_all_singular_values_close_to_one(
     monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, shape: tuple[int, int]
 ) -> None:
-    monkeypatch.setattr(muon, "matrix_dtype", lambda: dtype)
+    monkeypatch.setattr(muon, "matrix_dtype", lambda _: dtype)
     torch.manual_seed(0)
     left, _, right = torch.linalg.svd(torch.randn(shape), full_matrices=False)
     singular_values = torch.linspace(1.0, 0.1, min(shape))

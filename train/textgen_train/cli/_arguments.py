@@ -23,6 +23,7 @@ RECIPES = (ClassicRecipe, Recipe)
 
 # The textbook trains for 60 epochs.
 CLASSIC_EPOCHS = 60
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
 # The arguments that may accompany --resume, besides itself.
 RESUME_ARGUMENTS = ("resume", "corpus", "held_out_file")
@@ -50,6 +51,7 @@ def parser() -> CommandParser:
     command.usage = "%(prog)s CORPUS [OPTIONS] | [CORPUS] --resume FOLDER"
     add_corpus(command)
     add_budget(command)
+    add_hardware(command)
     add_recipe(command)
     add_hyperparameters(command)
     add_output(command)
@@ -99,7 +101,7 @@ def add_corpus(command: CommandParser) -> None:
 
 
 def add_budget(command: CommandParser) -> None:
-    """Add the length of the run and the number of threads."""
+    """Add the length of the run."""
     group = command.add_argument_group("budget")
     length = group.add_mutually_exclusive_group()
     length.add_argument(
@@ -115,11 +117,26 @@ def add_budget(command: CommandParser) -> None:
         help="number of passes over the training text, instead of --minutes (default: none; classic: "
         f"{CLASSIC_EPOCHS})",
     )
+
+
+def add_hardware(command: CommandParser) -> None:
+    """Add the device and the number of threads."""
+    group = command.add_argument_group(
+        "hardware", "torchrun -m textgen_train CORPUS [OPTIONS] trains in several processes."
+    )
+    group.add_argument(
+        "--device",
+        choices=DEVICES,
+        default="auto",
+        help="where the network is trained: auto is a GPU with cuda or mps if there is one, else cpu "
+        "(default: auto)",
+    )
     group.add_argument(
         "--threads",
         metavar="N",
         type=whole_number(1, MAX_THREADS),
-        help="maximum number of threads, for training and evaluation (default: one per available processor)",
+        help="maximum number of threads of a process, for training and evaluation (default: one per "
+        "available processor)",
     )
 
 

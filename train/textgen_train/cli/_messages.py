@@ -18,6 +18,7 @@ from textgen_train.recipe import LARGE_VOCABULARY, AnyRecipe
 if TYPE_CHECKING:
     from textgen_train.loop.checkpoint import TrainerState
     from textgen_train.loop.run import TrainingRun
+    from textgen_train.loop.trainer import Trainer
 
 
 def describe_dataset(name: str, dataset: Dataset) -> str:
@@ -48,6 +49,20 @@ def describe_preset_changes(recipe: AnyRecipe, usual: AnyRecipe) -> str:
         if value != getattr(usual, name)
     ]
     return f"preset values for {LARGE_VOCABULARY} symbols or more: {', '.join(changes)}\n" if changes else ""
+
+
+def describe_network(trainer: "Trainer") -> str:
+    """Return a line with the network, the device, and the numbers of threads and processes."""
+    from textgen_train.models.device import describe_device
+    from textgen_train.models.precision import has_bfloat16
+
+    model, threads, processes = trainer.model, len(trainer.replicas), trainer.replicas.ranks.size
+    line = (
+        f"{len(model.layers)} x {model.units} LSTM units, {model.parameter_count:,} parameters, "
+        f"{describe_device(model.device)}, {'bfloat16' if has_bfloat16(model.device) else 'float32'}, "
+        f"{threads} thread{'s' * (threads > 1)}"
+    )
+    return f"{line} in each of {processes} processes\n" if processes > 1 else f"{line}\n"
 
 
 def describe_early_end(folder: Path, run: "TrainingRun", error: TextgenError | None = None) -> str:

@@ -8,10 +8,12 @@ from textgen_runtime.model_file.metadata import Metadata
 from textgen_train.loop.classic_trainer import ClassicTrainer
 from textgen_train.loop.evaluator import Evaluator
 from textgen_train.loop.provenance import Provenance
+from textgen_train.loop.ranks import SINGLE, Ranks
 from textgen_train.loop.run import TrainingRun
 from textgen_train.loop.samples import Samples
 from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.loop.trainer import Trainer
+from textgen_train.models.device import choose_device
 from textgen_train.recipe import Budget, ClassicRecipe
 from textgen_train.report.display import Display
 from textgen_train.report.divergence import DivergenceWarning
@@ -22,13 +24,27 @@ from textgen_train.report.progress import Progress
 DEFAULT_PROMPTS = 8
 
 
-def make_trainer(provenance: Provenance, budget: Budget, threads: int) -> Trainer:
-    """Return the trainer for a recipe."""
-    dataset, recipe = provenance.dataset, provenance.recipe
-    text, vocabulary_size = dataset.training, len(dataset.tokenizer)
+def make_trainer(
+    provenance: Provenance, budget: Budget, threads: int | None, device: str, ranks: Ranks = SINGLE
+) -> Trainer:
+    """Return the trainer for a recipe.
+
+    Args:
+        provenance: Data, recipe and seed.
+        budget: Duration of the training.
+        threads: Maximum number of threads of this process; None for one per available processor.
+        device: Name of the device.
+        ranks: The processes of the run.
+
+    Raises:
+        TrainingError: If there is no such device, or if there are too many processes for the lanes.
+    """
+    dataset, recipe, seed = provenance.dataset, provenance.recipe, provenance.seed
+    text, size = dataset.training, len(dataset.tokenizer)
+    chosen = choose_device(device, ranks.local_rank)
     if isinstance(recipe, ClassicRecipe):
-        return ClassicTrainer(text, vocabulary_size, recipe, budget, provenance.seed, threads=threads)
-    return StatefulTrainer(text, vocabulary_size, recipe, budget, provenance.seed, threads=threads)
+        return ClassicTrainer(text, size, recipe, budget, seed, threads=threads, device=chosen, ranks=ranks)
+    return StatefulTrainer(text, size, recipe, budget, seed, threads=threads, device=chosen, ranks=ranks)
 
 
 def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)

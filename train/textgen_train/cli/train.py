@@ -1,24 +1,25 @@
 """``textgen-train``: train a model on a text and write ``model.onnx``."""
 
 import argparse
+import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textgen_runtime.cli.command import EXIT_INTERRUPTED, run_command
+from textgen_runtime.cli.command import EXIT_FAILED, EXIT_INTERRUPTED, run_command
 from textgen_runtime.corpora.corpus import Corpus, read_corpus
 from textgen_runtime.corpora.sources import COMPRESSED
 from textgen_runtime.errors import OutputError, TextgenError, shorten
 from textgen_runtime.system.console import escape_unencodable, print_diagnostic, write_stderr
-from textgen_runtime.system.processors import available_processors
+from textgen_runtime.system.text_files import STANDARD_INPUT
 from textgen_runtime.text.normalization import Normalization, as_unicode_form
 
 from textgen_train.data.dataset import Dataset, make_dataset
 from textgen_train.errors import CorpusError, RecipeError, TrainingError, explaining_memory_errors
-from textgen_train.loop.checkpoint_file import read_checkpoint
+from textgen_train.loop.checkpoint_file import Checkpoint, read_checkpoint
 from textgen_train.loop.output_folder import (
     CHECKPOINT_FILE,
     check_inputs,
@@ -26,6 +27,7 @@ from textgen_train.loop.output_folder import (
     locked_folder,
     prepared_folder,
 )
+from textgen_train.loop.ranks import SINGLE, DismissedError, Ranks, joined_ranks
 from textgen_train.recipe import AnyRecipe, ClassicRecipe
 
 from ._arguments import PROG, budget_from, check_usage, parser, recipe_from
@@ -34,6 +36,7 @@ from ._messages import (
     describe_complete_run,
     describe_dataset,
     describe_early_end,
+    describe_network,
     describe_preset_changes,
     describe_result,
     describe_resumption,
@@ -44,6 +47,7 @@ from ._stored_run import StoredRun, describe_run
 if TYPE_CHECKING:
     from textgen_train.loop.provenance import Provenance
     from textgen_train.loop.run import TrainingRun
+    from textgen_train.loop.trainer import Trainer
 
 # The packages of the train extra, by their import names.
 TRAIN_EXTRA = ("torch", "onnx", "safetensors", "pooch", "filelock", "tqdm", "matplotlib")
@@ -59,12 +63,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = command.parse_args(argv)
     check_usage(command, arguments)
     if arguments.resume is not None:
-        return run_command(PROG, lambda: resume(arguments))
+        return run_command(PROG, lambda: in_processes(arguments, lambda ranks: resume(arguments, ranks)))
     try:
         recipe = recipe_from(arguments)
     except RecipeError as error:
         command.error(str(error))
-    return run_command(PROG, lambda: train(arguments, recipe))
+    return run_command(PROG, lambda: in_processes(arguments, lambda ranks: train(arguments, recipe, ranks)))
 
 
 def check_dependencies() -> None:
@@ -78,9 +82,22 @@ def check_dependencies() -> None:
         raise TrainingError(f'training requires {", ".join(missing)}: pip install "textgen-onnx[train]"')
 
 
-def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
-    """Read the corpus, train, and return the exit code."""
+def in_processes(arguments: argparse.Namespace, call: Callable[[Ranks], int]) -> int:
+    """Call a function with this process and the others that torchrun has started; return the exit code."""
     check_dependencies()
+    try:
+        with joined_ranks() as ranks:
+            if ranks.size > 1 and STANDARD_INPUT in (arguments.corpus, arguments.held_out_file):
+                raise CorpusError(
+                    "several processes cannot read standard input: pass a file that each of them can read"
+                )
+            return call(ranks)
+    except DismissedError:
+        return EXIT_FAILED
+
+
+def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int:
+    """Read the corpus, train, and return the exit code."""
     corpus = read_corpus(arguments.corpus, Path.cwd())
     held_out = (
         read_corpus(arguments.held_out_file, Path.cwd())
@@ -91,41 +108,54 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe) -> int:
     corpora = corpora_of(corpus, held_out)
     # Reading a large corpus takes long. The check comes before it.
     check_overwrites(folder, corpora, overwrite=arguments.overwrite)
-    dataset = read_dataset(arguments, corpus, held_out, recipe, folder)
+    dataset = read_dataset(arguments, corpus, held_out, recipe, folder if ranks.is_first else None)
     recipe = recipe_from(arguments, len(dataset.tokenizer))
     if isinstance(recipe, ClassicRecipe) and len(dataset.training) <= recipe.window:
         raise CorpusError(
             f"the corpus {corpus.name} is too short: it has {len(dataset.training)} training characters, and "
             f"windows of {recipe.window} need at least {recipe.window + 1}"
         )
-    with prepared_folder(folder, corpora, overwrite=arguments.overwrite):
-        escape_unencodable(PROG, sys.stdout, dataset.tokenizer.symbols)
-        write_stderr(
-            describe_dataset(corpus.name, dataset) + describe_preset_changes(recipe, recipe_from(arguments))
-        )
+    with contextlib.ExitStack() as stack:
+        if ranks.is_first:
+            stack.enter_context(prepared_folder(folder, corpora, overwrite=arguments.overwrite))
+            escape_unencodable(PROG, sys.stdout, dataset.tokenizer.symbols)
+            changes = describe_preset_changes(recipe, recipe_from(arguments))
+            write_stderr(describe_dataset(corpus.name, dataset) + changes)
         # Importing torch takes seconds. It comes after all checks of the input.
         from textgen_train.loop.provenance import Provenance
 
         split = held_out if isinstance(held_out, Corpus) else dataset.held_out_share or 0.0
         provenance = Provenance(corpus, split, dataset, recipe, arguments.seed)
-        return run_to_end(make_run(arguments, provenance, folder), folder)
+        trainer = make_checked_trainer(arguments, provenance, ranks)
+        ranks.begin(shared_values(provenance, trainer))
+        if not ranks.is_first:
+            return follow(trainer)
+        return run_to_end(make_run(arguments, trainer, provenance, folder), folder, ranks)
 
 
-def resume(given: argparse.Namespace) -> int:
-    """Resume the run in the folder of ``--resume``, and return the exit code."""
-    check_dependencies()
-    folder = given.resume
+@contextlib.contextmanager
+def open_checkpoint(folder: Path) -> Iterator[Checkpoint]:
+    """Return a context with the checkpoint of a folder, in which the folder is locked."""
     if not (folder / CHECKPOINT_FILE).exists():
         raise TrainingError(
             f"nothing to resume: {shorten(str(folder))} has no {CHECKPOINT_FILE}; start a run with "
             "textgen-train CORPUS"
         )
     with locked_folder(folder):
-        checkpoint = read_checkpoint(folder / CHECKPOINT_FILE)
-        if checkpoint.complete:
-            sys.stdout.write(describe_complete_run(folder))
+        yield read_checkpoint(folder / CHECKPOINT_FILE)
+
+
+def resume(given: argparse.Namespace, ranks: Ranks) -> int:
+    """Resume the run in the folder of ``--resume``, and return the exit code."""
+    folder = given.resume
+    with contextlib.ExitStack() as stack:
+        checkpoint = stack.enter_context(open_checkpoint(folder)) if ranks.is_first else None
+        complete = describe_complete_run(folder) if checkpoint and checkpoint.complete else ""
+        description = ranks.share_first(checkpoint.run if checkpoint and not complete else None)
+        if description is None:
+            sys.stdout.write(complete)
             return 0
-        stored = StoredRun.from_dict(checkpoint.run)
+        stored = StoredRun.from_dict(description)
         arguments, recipe = stored.read_arguments(given), stored.read_recipe()
         corpus = stored.find_text("corpus", arguments.corpus, folder)
         held_out = (
@@ -134,20 +164,25 @@ def resume(given: argparse.Namespace) -> int:
             else arguments.held_out
         )
         check_inputs(folder, corpora_of(corpus, held_out))
-        dataset = read_dataset(arguments, corpus, held_out, recipe, folder)
+        dataset = read_dataset(arguments, corpus, held_out, recipe, folder if ranks.is_first else None)
         stored.check_texts(corpus, held_out)
         stored.check_vocabulary(dataset)
-        escape_unencodable(PROG, sys.stdout, dataset.tokenizer.symbols)
-        write_stderr(describe_dataset(corpus.name, dataset))
+        if ranks.is_first:
+            escape_unencodable(PROG, sys.stdout, dataset.tokenizer.symbols)
+            write_stderr(describe_dataset(corpus.name, dataset))
         from textgen_train.loop.provenance import Provenance
 
         split = held_out if isinstance(held_out, Corpus) else dataset.held_out_share or 0.0
         provenance = Provenance(corpus, split, dataset, recipe, arguments.seed, stored.name)
-        run = make_run(arguments, provenance, folder)
+        trainer = make_checked_trainer(arguments, provenance, ranks)
+        ranks.begin(shared_values(provenance, trainer))
+        if checkpoint is None:
+            return follow(trainer)
+        run = make_run(arguments, trainer, provenance, folder)
         state = checkpoint.state()
         run.restore(state)
         write_stderr(describe_resumption(state.trainer, stored.environment_changes()))
-        return run_to_end(run, folder)
+        return run_to_end(run, folder, ranks)
 
 
 def read_dataset(
@@ -155,9 +190,12 @@ def read_dataset(
     corpus: Corpus,
     held_out: float | Corpus | None,
     recipe: AnyRecipe,
-    folder: Path,
+    folder: Path | None,
 ) -> Dataset:
-    """Read the texts, and return the dataset of the command line."""
+    """Read the texts, and return the dataset of the command line.
+
+    The first process of a run passes the output folder, and shows how much it has read.
+    """
     form = None if arguments.unicode == "none" else as_unicode_form(arguments.unicode)
     lowercase = arguments.lowercase or isinstance(recipe, ClassicRecipe)
     preparation = Preparation()
@@ -167,9 +205,10 @@ def read_dataset(
         held_out,
         arguments.min_count,
         folder=folder,
-        on_read=preparation.add,
+        on_read=preparation.add if folder else None,
     )
-    preparation.finish()
+    if folder:
+        preparation.finish()
     return dataset
 
 
@@ -190,47 +229,80 @@ def default_folder(source: str, corpus: Corpus) -> Path:
     return Path(f"{name.replace(' ', '-') or 'text'}-model")
 
 
-def make_run(arguments: argparse.Namespace, provenance: "Provenance", folder: Path) -> "TrainingRun":
-    """Return the training run of the command line with its checkpoints, and print the size of its network.
+def make_checked_trainer(arguments: argparse.Namespace, provenance: "Provenance", ranks: Ranks) -> "Trainer":
+    """Return the trainer of the command line.
 
     Raises:
         RecipeError: If the network is too large for an ONNX file.
-        TrainingError: If memory ran out.
+        TrainingError: If memory ran out, if there is no such device, or if there are too many processes.
     """
     from textgen_train.export.onnx_graph import MAX_PARAMETERS
-    from textgen_train.models.precision import has_bfloat16
-    from textgen_train.report.checkpoints import CheckpointWriter
-    from textgen_train.report.progress import make_progress
 
-    from ._training_run import make_trainer, make_training_run
+    from ._training_run import make_trainer
 
-    threads = arguments.threads or available_processors()
-    budget, progress = budget_from(arguments), make_progress()
     with explaining_memory_errors():
-        trainer = make_trainer(provenance, budget, threads)
-    model, replicas = trainer.model, len(trainer.replicas)
+        trainer = make_trainer(provenance, budget_from(arguments), arguments.threads, arguments.device, ranks)
+    model = trainer.model
     if model.parameter_count > MAX_PARAMETERS:
         raise RecipeError(
             f"the network has {model.parameter_count:,} parameters, and an ONNX file holds at most "
             f"{MAX_PARAMETERS:,}: lower --units or --layers"
         )
-    write_stderr(
-        f"{len(model.layers)} x {model.units} LSTM units, {model.parameter_count:,} parameters, "
-        f"{'bfloat16' if has_bfloat16() else 'float32'}, {replicas} thread{'s' * (replicas > 1)}\n"
-    )
+    return trainer
+
+
+def shared_values(provenance: "Provenance", trainer: "Trainer") -> dict[str, str]:
+    """Return the values that must be the same in all processes of a run, by name."""
+    import torch
+
+    held_out = provenance.held_out
+    return {
+        "corpus": provenance.corpus.sha256,
+        "held-out part": held_out.sha256 if isinstance(held_out, Corpus) else str(held_out),
+        "vocabulary": "".join(provenance.dataset.tokenizer.symbols),
+        "recipe": f"{provenance.recipe}, seed {provenance.seed}",
+        "budget": str(trainer.budget),
+        "version of torch": str(torch.__version__),
+    }
+
+
+def make_run(
+    arguments: argparse.Namespace, trainer: "Trainer", provenance: "Provenance", folder: Path
+) -> "TrainingRun":
+    """Return the training run of the command line with its checkpoints; print its network and hardware."""
+    from textgen_train.loop.replicas import resolve_thread_count
+    from textgen_train.report.checkpoints import CheckpointWriter
+    from textgen_train.report.progress import make_progress
+
+    from ._training_run import make_training_run
+
+    write_stderr(describe_network(trainer))
+    threads, progress = resolve_thread_count(arguments.threads, trainer.replicas.ranks), make_progress()
     run = make_training_run(
         trainer, provenance, folder, progress, samples=not arguments.no_samples, threads=threads
     )
-    description = asdict(describe_run(arguments, provenance, budget, threads))
+    description = asdict(describe_run(arguments, provenance, trainer.budget, threads))
     run.add_watcher(CheckpointWriter(run, description, folder, progress.warn))
     return run
 
 
-def run_to_end(run: "TrainingRun", folder: Path) -> int:
+def follow(trainer: "Trainer") -> int:
+    """Make the updates that the first process decides, and return the exit code."""
+    with deferred_interrupts() as interrupts, explaining_memory_errors():
+        trainer.follow(interrupts.check)
+    return 0
+
+
+def run_to_end(run: "TrainingRun", folder: Path, ranks: Ranks = SINGLE) -> int:
     """Run the training until its end or an interrupt, print the result, and return the exit code."""
     try:
         with deferred_interrupts() as interrupts, explaining_memory_errors():
-            run.run(interrupts.check)
+
+            def check_interrupt() -> None:
+                interrupts.check()
+                ranks.check_interrupt()
+
+            run.run(check_interrupt)
     except KeyboardInterrupt as interrupt:
         if isinstance(interrupt.__cause__, TextgenError):
             # The interrupt was deferred, and an error was raised before it took effect.

@@ -97,6 +97,8 @@ def build_checked(
     lanes = text_lanes(text) if len(text) else None
     if lanes is None or lanes.min() < 0 or lanes.max() >= size:
         raise ValueError(f"the text must contain at least one token, and only tokens from 0 to {size - 1}")
+    # The comparison with the engines takes place on the processor.
+    model = model if model.device.type == "cpu" else model.clone().cpu()
     content = build_model(*network_and_weights(model), metadata).SerializeToString()
     loaded = open_model(content, threads=threads)
     reference = Reference(model, text)

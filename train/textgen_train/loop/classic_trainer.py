@@ -7,7 +7,7 @@ RMSprop with a constant learning rate of 0.01 and batches of 128 windows.
 
 The initial weights are those of Keras. RMSprop adds epsilon to the square root, as Keras did in 2017; Keras
 3 adds it under the root. The gates are sigmoids, as in Keras since 2.3, not the earlier hard sigmoids. As in
-the rest of this package, matrix products are in bfloat16 if the processor supports it.
+the rest of this package, matrix products are in bfloat16 if the device supports it.
 """
 
 import math
@@ -23,9 +23,10 @@ from torch import Tensor, nn
 from textgen_train.data.token_array import Tokens, release_pages
 from textgen_train.errors import TrainingError
 from textgen_train.models.lstm import CharLSTM
-from textgen_train.models.precision import autocast
+from textgen_train.models.precision import CPU, autocast
 from textgen_train.recipe import Budget, ClassicRecipe
 
+from .ranks import SINGLE, Ranks
 from .replicas import Replicas, resolve_thread_count
 from .rng_state import torch_rng_from_state
 from .trainer import Trainer
@@ -69,16 +70,20 @@ class ClassicTrainer(Trainer):
         recipe: Hyperparameters.
         budget: Duration of the training.
         seed: Seed of the initial weights and of the order of the windows.
-        threads: Maximum number of replicas that train in parallel; None for one per available processor.
+        threads: Maximum number of replicas that train in parallel in this process; None for one per available
+            processor.
+        device: Device of the network.
+        ranks: The processes of the run.
 
     Raises:
         ValueError: If the text is too short for one window, or ``threads`` is below 1.
+        TrainingError: If there are too many processes for a batch.
     """
 
     # The training speed is in windows, because each window has one target.
     unit = "windows"
 
-    def __init__(  # noqa: PLR0913 (all are needed; the last has a default)
+    def __init__(  # noqa: PLR0913 (five are needed; three have defaults)
         self,
         text: Tokens,
         vocabulary_size: int,
@@ -87,6 +92,8 @@ class ClassicTrainer(Trainer):
         seed: int,
         *,
         threads: int | None = None,
+        device: torch.device = CPU,
+        ranks: Ranks = SINGLE,
     ) -> None:
         if len(text) <= recipe.window:
             raise ValueError(
@@ -99,8 +106,9 @@ class ClassicTrainer(Trainer):
         model = classic_network(vocabulary_size, recipe.units)
         # A separate generator, so that other draws from the global one do not change the order of windows.
         self._order_rng = torch_rng_from_state(torch.get_rng_state())
+        model.to(device)
         super().__init__(
-            Replicas(model, recipe.batch, resolve_thread_count(threads), seed),
+            Replicas(model, recipe.batch, resolve_thread_count(threads, ranks), seed, ranks),
             budget,
             math.ceil(self._window_count / recipe.batch),
             self._window_count * recipe.window,
@@ -130,6 +138,9 @@ class ClassicTrainer(Trainer):
     def _all_optimizers(self) -> Sequence[torch.optim.Optimizer]:
         return [self._optimizer]
 
+    def _blank_state(self) -> dict[str, Tensor]:
+        return {}
+
     def _carried_state(self) -> dict[str, Tensor]:
         return {}
 
@@ -149,17 +160,14 @@ class ClassicTrainer(Trainer):
         return 1.0
 
     def _update_weights(self, inputs: Tensor, targets: Tensor, lr_factor: float) -> float:
-        del lr_factor
-        lane_slices = self.replicas.lane_slices(len(targets))
-
-        def loss(replica: int, model: CharLSTM) -> Tensor:
-            lanes = lane_slices[replica]
-            lane_targets = targets[lanes]
-            with autocast():
-                outputs, _ = model.forward_features(inputs[:, lanes], model.initial_state(len(lane_targets)))
+        def loss(replica: int, model: CharLSTM, lanes: slice) -> Tensor:
+            del replica
+            own_inputs, own_targets = inputs[:, lanes].to(model.device), targets[lanes].to(model.device)
+            with autocast(model.device):
+                outputs, _ = model.forward_features(own_inputs, model.initial_state(len(own_targets)))
                 logits = model.output(outputs[-1])
-            return nn.functional.cross_entropy(logits.float(), lane_targets, reduction="sum") / len(targets)
+            return nn.functional.cross_entropy(logits.float(), own_targets, reduction="sum") / len(targets)
 
-        nats = self.replicas.backward(loss)
+        nats, _ = self.replicas.backward(loss, len(targets), lr_factor)
         self._optimizer.step()
         return nats

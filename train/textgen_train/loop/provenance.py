@@ -68,11 +68,12 @@ class Provenance:
             "recipe": {
                 **stored_recipe(self.recipe),
                 "seed": self.seed,
-                "bfloat16": has_bfloat16(),
+                "bfloat16": has_bfloat16(trainer.model.device),
+                "device": trainer.model.device.type,
             },
             # Needed to reproduce the model from the same recipe and corpus on the same machine.
             "budget": asdict(trainer.budget),
-            "replicas": len(trainer.replicas),
+            "replicas": trainer.replicas.total,
             "versions": {
                 "textgen-onnx": __version__,
                 "torch": str(torch.__version__),

@@ -1,6 +1,7 @@
 """Data-parallel training with replicas of a network.
 
-Each replica has its own thread, and computes the gradient for a part of the batch's lanes.
+Each replica has its own thread, and computes the gradient for a part of the batch's lanes. If a run has
+several processes, each has its own replicas. On a GPU, a process has one replica.
 
 The alternative is multithreading inside torch's operations. Its threads synchronize in each of the thousand
 operations of an update. If another program occupies a processor, all other threads spin until that processor
@@ -12,12 +13,16 @@ replica.
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 from textgen_runtime.system.processors import available_processors
 from torch import Tensor
 
+from textgen_train.errors import TrainingError
 from textgen_train.models.lstm import CharLSTM
+
+from .ranks import SINGLE, Ranks
 
 # Minimum number of lanes per replica. A matrix product with fewer rows takes about the same time.
 MIN_LANES = 8
@@ -26,33 +31,55 @@ MIN_LANES = 8
 # as replica 0 of the run with the next seed.
 SEED_STRIDE = 0x9E3779B97F4A7C15
 
+T = TypeVar("T")
+
 
 class Replicas:
     """Networks with shared parameters, each with its own lanes, thread and generator of dropout masks.
 
     The same seed and number of threads give the same gradients to the bit. The division of the lanes depends
-    only on the numbers of lanes and threads, not on the load of the machine.
+    only on the numbers of lanes and replicas, not on the load of the machine. Two processes with one replica
+    each give the same gradients as one process with two replicas.
 
     Args:
         model: The first replica. The others are copies with the same parameters.
         lanes: Number of lanes of a batch.
-        threads: Maximum number of replicas. If there are several replicas, each has at least ``MIN_LANES``
-            lanes.
+        threads: Maximum number of replicas in this process. If there are several replicas, each has at least
+            ``MIN_LANES`` lanes.
         seed: Seed of the dropout masks.
+        ranks: The processes of the run. Each has the same number of replicas.
+
+    Raises:
+        TrainingError: If there are too many processes for the lanes.
 
     Attributes:
-        model: The first replica.
+        model: The first replica of this process.
+        ranks: The processes of the run.
+        total: Number of replicas of all processes.
     """
 
-    def __init__(self, model: CharLSTM, lanes: int, threads: int, seed: int) -> None:
-        count = max(1, min(threads, lanes // MIN_LANES))
-        self.model = model
+    def __init__(self, model: CharLSTM, lanes: int, threads: int, seed: int, ranks: Ranks = SINGLE) -> None:
+        if 1 < ranks.size > lanes // MIN_LANES:
+            raise TrainingError(
+                f"{ranks.size} processes need batches of at least {ranks.size * MIN_LANES} sequences, and "
+                f"those of this run have {lanes}: start at most {max(1, lanes // MIN_LANES)}, or raise "
+                "--batch if the text is long enough"
+            )
+        is_gpu = model.device.type != "cpu"
+        count = 1 if is_gpu else max(1, min(threads, lanes // MIN_LANES // ranks.size))
+        self.model, self.ranks, self.total = model, ranks, ranks.size * count
+        # Numbers of the replicas of this process among all replicas.
+        self._numbers = range(ranks.rank * count, (ranks.rank + 1) * count)
         # Separate modules, because `functional_call` modifies a module while it runs.
         self._models = [model, *(model.clone(share_parameters=True) for _ in range(count - 1))]
         self.restore_rngs(
-            [torch.Generator().manual_seed((seed + i * SEED_STRIDE) % 2**64) for i in range(count)]
+            [
+                torch.Generator(model.device).manual_seed((seed + i * SEED_STRIDE) % 2**64)
+                for i in self._numbers
+            ]
         )
         self._parameters = [weight for weight in model.parameters() if weight.requires_grad]
+        ranks.bind(self._parameters, count)
         # The first replica runs on the caller's thread.
         self._workers = (
             # torch's setting of the number of threads per operation is local to each thread.
@@ -68,41 +95,59 @@ class Replicas:
         """Return the state of each replica's generator of dropout masks; uint8."""
         return [rng.get_state() for rng in self._rngs]
 
+    def own(self, values: Sequence[T]) -> Sequence[T]:
+        """Return the values for the replicas of this process, given those for all replicas."""
+        return values[self._numbers.start : self._numbers.stop]
+
     def restore_rngs(self, rngs: Sequence[torch.Generator]) -> None:
-        """Set the generator of dropout masks of each replica, in order."""
+        """Set the generator of dropout masks of each replica of this process, in order."""
         self._rngs = list(rngs)
         for replica, rng in zip(self._models, rngs, strict=True):
             replica.generator = rng
 
     def lane_slices(self, lanes: int) -> list[slice]:
-        """Return the lanes of each replica, for a batch of ``lanes`` lanes."""
-        count = len(self)
-        return [slice(lanes * i // count, lanes * (i + 1) // count) for i in range(count)]
+        """Return the lanes of each replica of this process, for a batch of ``lanes`` lanes.
 
-    def backward(self, loss: Callable[[int, CharLSTM], Tensor]) -> float:
-        """Compute the gradient of the sum of the replicas' losses and store it in the parameters.
+        A batch may have fewer lanes than there are replicas. Some replicas then have none.
+        """
+        return [slice(lanes * i // self.total, lanes * (i + 1) // self.total) for i in self._numbers]
+
+    def backward(
+        self, loss: Callable[[int, CharLSTM, slice], Tensor], lanes: int, lr_factor: float = 1.0
+    ) -> tuple[float, float]:
+        """Compute the gradient of the sum of all replicas' losses and store it in the parameters.
 
         Args:
-            loss: A function that is called once per replica, with the index and the network of the replica,
-                and returns a scalar. It runs on the caller's thread for the first replica, and on a thread of
-                its own for each of the others.
+            loss: A function that is called once per replica that has lanes, with the index, the network and
+                the lanes of the replica, and returns a scalar. It runs on the caller's thread for the first
+                replica, and on a thread of its own for each of the others.
+            lanes: Number of lanes of the batch.
+            lr_factor: Factor of the learning rate, which depends on the clock of this process.
 
         Returns:
-            The sum of the losses.
+            The sum of the losses, and the factor of the learning rate in the first process.
+
+        Raises:
+            LostProcessError: If another process has ended.
         """
+        slices = self.lane_slices(lanes)
 
         def gradients(i: int) -> tuple[float, tuple[Tensor, ...]]:
-            value = loss(i, self._models[i])
+            if slices[i].start == slices[i].stop:
+                return 0.0, tuple(map(torch.zeros_like, self._parameters))
+            value = loss(i, self._models[i], slices[i])
             return value.item(), torch.autograd.grad(value, self._parameters)
 
-        first, *others = self._run_on_all_threads(gradients)
-        total = first[0] + sum(value for value, _ in others)
-        for i, (weight, gradient) in enumerate(zip(self._parameters, first[1], strict=True)):
+        results = self._run_on_all_threads(gradients)
+        total, *others = (replica_gradients for _, replica_gradients in results)
+        for i, gradient in enumerate(total):
             # Add in a fixed order, so that the sum is reproducible to the bit.
-            for _, replica_gradients in others:
+            for replica_gradients in others:
                 gradient += replica_gradients[i]  # noqa: PLW2901 (in place)
+        losses, lr_factor = self.ranks.sum_gradients(total, [value for value, _ in results], lr_factor)
+        for weight, gradient in zip(self._parameters, total, strict=True):
             weight.grad = gradient
-        return total
+        return losses[0] + sum(losses[1:]), lr_factor
 
     def _run_on_all_threads(
         self, call: Callable[[int], tuple[float, tuple[Tensor, ...]]]
@@ -118,14 +163,16 @@ class Replicas:
             wait(futures)
 
 
-def resolve_thread_count(threads: int | None) -> int:
-    """Return the number of threads to train with; None means one per available processor.
+def resolve_thread_count(threads: int | None, ranks: Ranks = SINGLE) -> int:
+    """Return the number of threads of each process.
+
+    None means one per available processor, divided by the number of processes on this machine.
 
     Raises:
         ValueError: If it is below 1.
     """
     if threads is None:
-        return available_processors()
+        return max(1, available_processors() // ranks.local_size)
     if threads < 1:
         raise ValueError(f"threads must be at least 1, not {threads}")
     return threads

@@ -30,15 +30,21 @@ def python_rng_from_state(state: list[Any]) -> random.Random:
     return rng
 
 
-def torch_rng_from_state(state: Tensor) -> torch.Generator:
+def torch_rng_from_state(state: Tensor, device: torch.device | None = None) -> torch.Generator:
     """Create a torch generator from the result of its ``get_state``.
 
+    Args:
+        state: The state; uint8, on the processor.
+        device: The device of the generator; None for the processor.
+
     Raises:
-        TrainingError: If this is not the state of a torch generator.
+        TrainingError: If this is not the state of a torch generator of this device.
     """
-    rng = torch.Generator()
+    rng = torch.Generator(device or "cpu")
     try:
         rng.set_state(state)
     except (TypeError, RuntimeError) as error:
-        raise TrainingError("invalid state of a random generator: restore an earlier state") from error
+        raise TrainingError(
+            "invalid state of a random generator: restore an earlier state, or choose the same device"
+        ) from error
     return rng

@@ -14,12 +14,13 @@ from textgen_train.data.token_array import Tokens, count_tokens
 from textgen_train.errors import TrainingError
 from textgen_train.models.lstm import CharLSTM
 from textgen_train.models.output_loss import output_loss
-from textgen_train.models.precision import autocast
+from textgen_train.models.precision import CPU, autocast
 from textgen_train.models.state import NetworkState, concatenate_lanes, copy_lanes, detach
 from textgen_train.optim import lr_schedule
 from textgen_train.optim.muon import Muon
 from textgen_train.recipe import Budget, Recipe
 
+from .ranks import SINGLE, Ranks
 from .replicas import Replicas, resolve_thread_count
 from .rng_state import python_rng_from_state, python_rng_state
 from .trainer import Trainer
@@ -45,13 +46,17 @@ class StatefulTrainer(Trainer):
         seed: Seed of the initial weights, the offset of the lanes in each epoch, and dropout. With a budget
             of epochs, the same machine and the same number of threads, a seed reproduces the model. With a
             budget of minutes, the model depends on the speed of the machine.
-        threads: Maximum number of replicas that train in parallel; None for one per available processor.
+        threads: Maximum number of replicas that train in parallel in this process; None for one per available
+            processor.
+        device: Device of the network.
+        ranks: The processes of the run.
 
     Raises:
         ValueError: If the text is too short, or ``threads`` is below 1.
+        TrainingError: If there are too many processes for the lanes.
     """
 
-    def __init__(  # noqa: PLR0913 (all are needed; the last has a default)
+    def __init__(  # noqa: PLR0913 (five are needed; three have defaults)
         self,
         text: Tokens,
         vocabulary_size: int,
@@ -60,6 +65,8 @@ class StatefulTrainer(Trainer):
         seed: int,
         *,
         threads: int | None = None,
+        device: torch.device = CPU,
+        ranks: Ranks = SINGLE,
     ) -> None:
         if len(text) < MIN_TEXT:
             raise ValueError(f"the text has {len(text)} characters, but training needs at least {MIN_TEXT}")
@@ -77,14 +84,16 @@ class StatefulTrainer(Trainer):
             weight_dropout=recipe.weight_dropout,
         )
         _initialize_output_bias(model, text)
+        # The initial weights are drawn on the processor, so that they do not depend on the device.
+        model.to(device)
         super().__init__(
-            Replicas(model, self._lane_count, resolve_thread_count(threads), seed),
+            Replicas(model, self._lane_count, resolve_thread_count(threads, ranks), seed, ranks),
             budget,
             math.ceil((len(text) // self._lane_count - 1) / recipe.sequence_length),
             len(text),
             recipe.learning_rate,
         )
-        self._lane_states = self._initial_states()
+        self._lane_states = self._split_lanes(self._blank_state())
         matrices = self.model.layer_matrices if recipe.muon_lr else []
         matrix_ids = {id(matrix) for matrix in matrices}
         other_weights = [weight for weight in self.model.parameters() if id(weight) not in matrix_ids]
@@ -99,19 +108,23 @@ class StatefulTrainer(Trainer):
 
     def _batches(self, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         if not first:
-            self._lane_states = self._initial_states()
+            self._lane_states = self._split_lanes(self._blank_state())
         offset = self._order_rng.randrange(len(self._text))
         yield from batches(self._text, self._lane_count, self._recipe.sequence_length, offset, first)
 
     def _all_optimizers(self) -> Sequence[torch.optim.Optimizer]:
         return [optimizer for optimizer, _ in self._optimizers]
 
+    def _blank_state(self) -> dict[str, Tensor]:
+        return self.model.initial_state(self._lane_count)
+
     def _carried_state(self) -> dict[str, Tensor]:
         return concatenate_lanes(self._lane_states)
 
     def _restore_carried_state(self, state: dict[str, Tensor]) -> None:
-        slices = self.replicas.lane_slices(self._lane_count)
-        self._lane_states = [copy_lanes(state, lanes) for lanes in slices]
+        self._lane_states = self._split_lanes(
+            {name: part.to(self.model.device) for name, part in state.items()}
+        )
 
     def _order_rng_state(self) -> list[Any]:
         return python_rng_state(self._order_rng)
@@ -121,31 +134,28 @@ class StatefulTrainer(Trainer):
             raise TrainingError("the training state is from another type of trainer: use the same recipe")
         self._order_rng = python_rng_from_state(state)
 
-    def _initial_states(self) -> list[NetworkState]:
-        slices = self.replicas.lane_slices(self._lane_count)
-        return [self.model.initial_state(lanes.stop - lanes.start) for lanes in slices]
+    def _split_lanes(self, state: NetworkState) -> list[NetworkState]:
+        """Return a copy of the state of the lanes of each replica."""
+        return [copy_lanes(state, lanes) for lanes in self.replicas.lane_slices(self._lane_count)]
 
     def _lr_factor(self, step: int, progress: float) -> float:
         return lr_schedule.lr_factor(self._recipe, step, progress)
 
     def _update_weights(self, inputs: Tensor, targets: Tensor, lr_factor: float) -> float:
+        def loss(replica: int, model: CharLSTM, lanes: slice) -> Tensor:
+            own_inputs = inputs[:, lanes].to(model.device)
+            own_targets = targets[:, lanes].to(model.device).flatten()
+            with autocast(model.device):
+                outputs, state = model.forward_features(own_inputs, self._lane_states[replica])
+            # Truncated backpropagation: no gradient flows into the previous sequence.
+            self._lane_states[replica] = detach(state)
+            total = output_loss(outputs.flatten(0, 1), model.output.weight, model.output.bias, own_targets)
+            return total / targets.numel()
+
+        nats, lr_factor = self.replicas.backward(loss, self._lane_count, lr_factor)
         for optimizer, base_lr in self._optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = base_lr * lr_factor
-        lane_slices = self.replicas.lane_slices(self._lane_count)
-
-        def loss(replica: int, model: CharLSTM) -> Tensor:
-            lanes = lane_slices[replica]
-            with autocast():
-                outputs, state = model.forward_features(inputs[:, lanes], self._lane_states[replica])
-            # Truncated backpropagation: no gradient flows into the previous sequence.
-            self._lane_states[replica] = detach(state)
-            total = output_loss(
-                outputs.flatten(0, 1), model.output.weight, model.output.bias, targets[:, lanes].flatten()
-            )
-            return total / targets.numel()
-
-        nats = self.replicas.backward(loss)
         nn.utils.clip_grad_norm_(self.model.parameters(), self._recipe.grad_clip)
         for optimizer, _ in self._optimizers:
             optimizer.step()

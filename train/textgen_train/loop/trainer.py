@@ -1,8 +1,9 @@
 """The base class of both trainers. It makes updates until the budget is used up."""
 
+import contextlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 from typing import Any, Literal
 
@@ -10,10 +11,12 @@ import torch
 from torch import Tensor
 
 from textgen_train.errors import LossError, TrainingError
+from textgen_train.models.state import concatenate_lanes
 from textgen_train.optim.optimizer_state import is_compatible, optimizer_state, restore_optimizer_state
 from textgen_train.recipe import Budget
 
 from .checkpoint import TrainerState
+from .ranks import DismissedError, RankState, RestoredError
 from .replicas import Replicas, single_threaded_operations
 from .rng_state import torch_rng_from_state
 from .update import Update
@@ -80,8 +83,27 @@ class Trainer(ABC):
         finally:
             self._seconds_before, self._started = self._seconds(), None
 
+    def follow(self, check_interrupt: Callable[[], None] = lambda: None) -> None:
+        """Make the updates that the first process of the run decides, until it ends the run.
+
+        Args:
+            check_interrupt: Called after each update. If it raises KeyboardInterrupt, the first process is
+                told, and this process continues until the first one ends the run.
+
+        Raises:
+            LostProcessError: If another process has ended.
+        """
+        with single_threaded_operations(), contextlib.suppress(DismissedError):
+            while True:
+                try:
+                    self._follow_updates(check_interrupt)
+                except RestoredError as restored:
+                    self._copy_state(restored.state)
+
     def state(self) -> TrainerState:
         """Return a copy of the complete state of the trainer. Later updates do not change it.
+
+        If the run has several processes, only the first one may call this method.
 
         Raises:
             TrainingError: If the last update failed or was interrupted, because it may have changed some of
@@ -91,13 +113,17 @@ class Trainer(ABC):
             raise TrainingError(
                 "no training state: the last update did not complete; restore an earlier state"
             )
+        parts = self.replicas.ranks.gather(self._rank_state())
         return TrainerState(
             step=self._step,
             seconds=self._seconds(),
-            weights={name: weight.detach().clone() for name, weight in self._trained_parameters().items()},
+            weights={
+                name: weight.detach().to("cpu", copy=True)
+                for name, weight in self._trained_parameters().items()
+            },
             optimizers=optimizer_state(self._all_optimizers(), self.model),
-            carried_state=self._carried_state(),
-            dropout_rngs=self.replicas.rng_states(),
+            carried_state=concatenate_lanes([part.carried_state for part in parts]),
+            dropout_rngs=[rng for part in parts for rng in part.dropout_rngs],
             order_rng=self._epoch_order_rng_state,
         )
 
@@ -107,8 +133,11 @@ class Trainer(ABC):
         With a budget of epochs, on the same machine and with the same versions, the final weights are
         identical to the bit to those of an uninterrupted run.
 
+        If the run has several processes, the first one calls this method, and the others follow it.
+
         Args:
-            state: State of a trainer of the same class, with the same text, recipe and number of replicas.
+            state: State of a trainer of the same class, with the same text, recipe and number of replicas in
+                all processes.
 
         Raises:
             TrainingError: If the state does not fit this trainer, which stays unchanged.
@@ -116,9 +145,14 @@ class Trainer(ABC):
         """
         if self._started is not None:
             raise RuntimeError("cannot restore a trainer during updates(): restore it before or after")
+        self._copy_state(state)
+        self.replicas.ranks.send(state)
+
+    def _copy_state(self, state: TrainerState) -> None:
         weights = self._trained_parameters()
         self._check_compatible(state, weights)
-        rngs = [torch_rng_from_state(rng) for rng in state.dropout_rngs]
+        own_rngs = self.replicas.own(state.dropout_rngs)
+        rngs = [torch_rng_from_state(rng, self.model.device) for rng in own_rngs]
         self._restore_order_rng(state.order_rng)
         self.replicas.restore_rngs(rngs)
         with torch.no_grad():
@@ -138,12 +172,12 @@ class Trainer(ABC):
                 "the training state is from another network, because its weights differ in name or shape: "
                 "use the same text and recipe"
             )
-        if len(state.dropout_rngs) != len(self.replicas):
+        if len(state.dropout_rngs) != self.replicas.total:
             raise TrainingError(
                 f"the training state has {len(state.dropout_rngs)} replicas, but this trainer has "
-                f"{len(self.replicas)}: train with the same number of threads"
+                f"{self.replicas.total}: train with the same number of threads and processes"
             )
-        if shapes(state.carried_state) != shapes(self._carried_state()):
+        if shapes(state.carried_state) != shapes(self._blank_state()):
             raise TrainingError(
                 "the training state has another number of lanes: use the same text and recipe"
             )
@@ -155,6 +189,28 @@ class Trainer(ABC):
 
     def _trained_parameters(self) -> dict[str, torch.nn.Parameter]:
         return {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
+
+    def _rank_state(self) -> RankState:
+        """Return a copy of the state that belongs to the lanes of this process, on the processor."""
+        carried = {name: part.cpu() for name, part in self._carried_state().items()}
+        return RankState(carried, self.replicas.rng_states())
+
+    def _follow_updates(self, check_interrupt: Callable[[], None]) -> None:
+        ranks = self.replicas.ranks
+        ranks.keep_state(self._rank_state())
+        while True:
+            self._restore_order_rng(self._epoch_order_rng_state)
+            for inputs, targets in self._batches(self._step % self.updates_per_epoch):
+                try:
+                    self._update(inputs, targets)
+                except LossError as error:
+                    # The first process has the same error and reports it.
+                    raise DismissedError from error
+                ranks.keep_state(self._rank_state())
+                try:
+                    check_interrupt()
+                except KeyboardInterrupt:
+                    ranks.report_interrupt()
 
     def _seconds(self) -> float:
         """Return the time since the first update began."""
@@ -201,7 +257,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def _batches(self, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of one epoch, each as inputs and targets; int64.
+        """Yield the batches of one epoch, each as inputs and targets; int64, on the processor.
 
         There are ``updates_per_epoch`` batches. Inputs have shape [time, batch]. Targets have the same shape,
         or [batch] for ``ClassicTrainer``.
@@ -215,12 +271,16 @@ class Trainer(ABC):
         """Return all optimizers."""
 
     @abstractmethod
+    def _blank_state(self) -> dict[str, Tensor]:
+        """Return the state of all lanes of the run at the start of an epoch; dimension 1 is the lane."""
+
+    @abstractmethod
     def _carried_state(self) -> dict[str, Tensor]:
-        """Return a copy of the state after the last update, by name; dimension 1 is the lane."""
+        """Return a copy of the state of the lanes of this process after the last update, by name."""
 
     @abstractmethod
     def _restore_carried_state(self, state: dict[str, Tensor]) -> None:
-        """Continue from a copy of this state, which has the names and shapes of ``_carried_state``."""
+        """Continue from a copy of this state of all lanes, with the names and shapes of ``_blank_state``."""
 
     @abstractmethod
     def _order_rng_state(self) -> Tensor | list[Any]:

@@ -10,6 +10,9 @@ from torch import Tensor
 # Each element uses 16 random bits, so the probability is rounded to a multiple of 1 / LEVELS.
 LEVELS = 2**16
 
+# Devices that cannot draw from the entire range of int64. Random bits are drawn in words of this type there.
+SHORT_WORDS = {"mps": torch.int32}
+
 
 def dropout(values: Tensor, p: float, generator: torch.Generator | None) -> Tensor:
     """Set random elements to zero and scale the others, so that the expected value does not change.
@@ -20,7 +23,7 @@ def dropout(values: Tensor, p: float, generator: torch.Generator | None) -> Tens
     Args:
         values: Any shape, floating point.
         p: Probability of an element to be zeroed, in [0, 1).
-        generator: The source of the mask; None for torch's global generator.
+        generator: The source of the mask, on the device of the values; None for torch's global generator.
 
     Returns:
         A tensor of the same shape and dtype.
@@ -28,9 +31,10 @@ def dropout(values: Tensor, p: float, generator: torch.Generator | None) -> Tens
     threshold = min(round(LEVELS * p), LEVELS - 1)
     if not threshold:
         return values
-    count = values.numel()
+    count, dtype = values.numel(), SHORT_WORDS.get(values.device.type, torch.int64)
     # One draw of 64 bits serves four elements.
-    words = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None, generator=generator)
+    words = torch.empty(-(-count * 2 // dtype.itemsize), dtype=dtype, device=values.device)
+    words.random_(torch.iinfo(dtype).min, None, generator=generator)
     bits = words.view(torch.int16)[:count].view(values.shape)
     mask = (bits >= threshold - LEVELS // 2).to(values.dtype)
     return values * mask.mul_(LEVELS / (LEVELS - threshold))

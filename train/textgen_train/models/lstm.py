@@ -58,6 +58,11 @@ class CharLSTM(nn.Module):
         self.output = nn.Linear(units, vocabulary_size)
 
     @property
+    def device(self) -> torch.device:
+        """The device of the parameters."""
+        return self.output.weight.device
+
+    @property
     def parameter_count(self) -> int:
         """Number of trainable parameters."""
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
@@ -78,7 +83,7 @@ class CharLSTM(nn.Module):
     def initial_state(self, batch: int) -> NetworkState:
         """Return ``hidden`` and ``cell`` before the first token: zeros of shape [layers, batch, units]."""
         shape = (len(self.layers), batch, self.units)
-        return {"hidden": torch.zeros(shape), "cell": torch.zeros(shape)}
+        return {name: torch.zeros(shape, device=self.device) for name in ("hidden", "cell")}
 
     def forward_features(self, tokens: Tensor, state: NetworkState) -> tuple[Tensor, NetworkState]:
         """Run the embedding and the LSTM layers, without the output layer.
@@ -128,7 +133,7 @@ class CharLSTM(nn.Module):
         if not self.training or not self.weight_dropout:
             return {}
         weight: Tensor = layer.get_parameter("weight_hh_l0")
-        if torch.is_autocast_enabled("cpu"):
+        if torch.is_autocast_enabled(self.device.type):
             # The matrix product converts the weights to this dtype. A mask of this dtype is half as large.
-            weight = weight.to(torch.get_autocast_dtype("cpu"))
+            weight = weight.to(torch.get_autocast_dtype(self.device.type))
         return {"weight_hh_l0": dropout(weight, self.weight_dropout, self.generator)}

@@ -20,7 +20,7 @@ def output_loss(outputs: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) 
     """Return the softmax cross-entropy of a linear layer, summed over the targets.
 
     Equivalent to ``cross_entropy(linear(outputs, weight, bias), targets, reduction="sum")``. Loss and
-    gradients are computed in one pass, chunk by chunk. If the processor supports bfloat16, matrix products
+    gradients are computed in one pass, chunk by chunk. If the device supports bfloat16, matrix products
     use it. Everything else is in float32.
 
     Args:
@@ -41,11 +41,11 @@ class _OutputLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, outputs: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
-        dtype = matrix_dtype()
+        dtype = matrix_dtype(weight.device)
         inputs, matrix = outputs.to(dtype), weight.to(dtype)
         grad_outputs = torch.empty_like(inputs)
         grad_weight, grad_bias = torch.zeros_like(weight), torch.zeros_like(bias)
-        loss = torch.zeros(())
+        loss = torch.zeros((), device=weight.device)
         rows = max(MIN_ROWS, MAX_CHUNK_LOGITS // len(weight))
         for chunk, chunk_targets, grad_chunk in zip(
             torch.split(inputs, rows),

@@ -69,7 +69,7 @@ def orthogonalize(matrix: Tensor) -> Tensor:
     """
     # Transpose tall matrices, so that the products have the size of the smaller side.
     tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix.mT if tall else matrix).to(matrix_dtype(), memory_format=torch.contiguous_format)
+    x = (matrix.mT if tall else matrix).to(matrix_dtype(matrix.device), memory_format=torch.contiguous_format)
     x = x / (x.norm() + EPSILON)
     linear, cubic, quintic = NEWTON_SCHULZ_COEFFICIENTS
     for _ in range(NEWTON_SCHULZ_STEPS):

@@ -27,11 +27,11 @@ def optimizer_state(optimizers: Sequence[Optimizer], model: nn.Module) -> dict[s
 
     Returns:
         A dict from the name of a parameter to the tensors that its optimizer stores for it. The keys of the
-        inner dicts are those of ``STATE_TENSORS``. All tensors are float32; ``step`` is a scalar, and all
-        others have the shape of the parameter. The dict is empty before the first update.
+        inner dicts are those of ``STATE_TENSORS``. All tensors are float32 and on the processor; ``step`` is
+        a scalar, and all others have the shape of the parameter. The dict is empty before the first update.
     """
     return {
-        name: {key: value.clone() for key, value in optimizer.state[weight].items()}
+        name: {key: value.to("cpu", copy=True) for key, value in optimizer.state[weight].items()}
         for name, weight, optimizer in _trained_parameters(optimizers, model)
         if weight in optimizer.state
     }
@@ -60,7 +60,12 @@ def restore_optimizer_state(
     for name, weight, optimizer in _trained_parameters(optimizers, model):
         optimizer.state.pop(weight, None)
         if name in state:
-            optimizer.state[weight] = {key: value.clone() for key, value in state[name].items()}
+            # Fused optimizers have the number of steps on the device of the weights, and others do not.
+            devices = {} if optimizer.defaults.get("fused") else {"step": "cpu"}
+            optimizer.state[weight] = {
+                key: value.to(devices.get(key, weight.device), copy=True)
+                for key, value in state[name].items()
+            }
 
 
 def _trained_parameters(

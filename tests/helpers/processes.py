@@ -1,0 +1,89 @@
+"""Several processes that train together on this machine, without torchrun.
+
+The processes are forks of a server that has imported torch once. Therefore they start in milliseconds.
+"""
+
+import contextlib
+import io
+import multiprocessing
+import os
+import pickle
+import socket
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+TIMEOUT = 120.0
+
+
+def run_processes(target: Callable[..., Any], *arguments: Any, size: int = 2) -> list[Any]:
+    """Call a function in several processes, whose environment is that of torchrun.
+
+    Args:
+        target: A function of a module. It is called with the number of the process and the arguments.
+        *arguments: Arguments that can be pickled.
+        size: Number of processes.
+
+    Returns:
+        The result of each process. None if it ended without one.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["torch._dynamo", "textgen_train.loop.distributed", "textgen_train.cli._training_run"]
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    ends, processes = [], []
+    for rank in range(size):
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(
+            target=_call, args=(sender, rank, size, port, pickle.dumps((target, arguments))), daemon=True
+        )
+        process.start()
+        sender.close()
+        ends.append(receiver)
+        processes.append(process)
+    results = []
+    for receiver, process in zip(ends, processes, strict=True):
+        result: Any = None
+        with contextlib.suppress(EOFError):
+            assert receiver.poll(TIMEOUT), "a process does not end"
+            result = pickle.loads(receiver.recv_bytes())  # noqa: S301 (from this module)
+        process.join(TIMEOUT)
+        assert not isinstance(result, _Failure), result.text
+        results.append(result)
+    return results
+
+
+class _Failure:
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def _call(sender: Connection, rank: int, size: int, port: int, call: bytes) -> None:
+    os.environ.update(
+        RANK=str(rank),
+        WORLD_SIZE=str(size),
+        LOCAL_RANK=str(rank),
+        LOCAL_WORLD_SIZE=str(size),
+        MASTER_ADDR="127.0.0.1",
+        MASTER_PORT=str(port),
+    )
+    try:
+        target, arguments = pickle.loads(call)  # noqa: S301 (from this module)
+        result = target(rank, *arguments)
+    except Exception:  # noqa: BLE001 (the test reports it)
+        result = _Failure(f"process {rank}: {traceback.format_exc()}")
+    # As bytes, because torch would share the memory of tensors, which ends with the process.
+    sender.send_bytes(pickle.dumps(result))
+
+
+def run_command_here(main: Callable[[list[str]], int], arguments: list[str]) -> tuple[int, str, str]:
+    """Run a command in such a process; return its exit code, standard output and standard error."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(arguments)
+    texts = [stream.buffer.getvalue().decode() for stream in (out, err)]
+    return code, texts[0], texts[1]

@@ -1,0 +1,125 @@
+"""``textgen-train`` in two processes."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import pytest
+import textgen_runtime as textgen
+from textgen_train.cli.train import main
+
+from tests.helpers.commands import Captured
+from tests.helpers.processes import run_command_here, run_processes
+from tests.helpers.train_command import QUICK, TEXT, run
+
+Result = tuple[int, str, str]
+
+
+def train_in(rank: int, folder: Path, arguments: list[str]) -> Result:
+    os.chdir(folder)
+    return run_command_here(main, [argument.format(rank=rank) for argument in arguments])
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Callable[..., list[Result]]:
+    """A function that trains on ``book.txt`` in two processes of one thread."""
+    (tmp_path / "book.txt").write_text(TEXT, encoding="utf-8")
+
+    def train_together(*arguments: str, corpus: str = "book.txt") -> list[Result]:
+        return run_processes(train_in, tmp_path, [corpus, *QUICK, "--threads", "1", *arguments])
+
+    return train_together
+
+
+def weights_of(path: Path) -> list[bytes]:
+    return [tensor.raw_data for tensor in onnx.load(path).graph.initializer]
+
+
+def test_the_first_process_writes_the_model_that_two_threads_train(
+    train: Callable[..., list[Result]], tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (code, out, err), followed = train()
+    assert code == 0
+    assert "held-out loss" in out
+    assert "cpu, float32, 1 thread in each of 2 processes" in err.replace("bfloat16", "float32")
+    assert followed == (0, "", "")
+    monkeypatch.chdir(tmp_path)
+    assert run(capsys, "book.txt", *QUICK, "--threads", "2", "-o", "threads")[0] == 0
+    assert weights_of(tmp_path / "book-model" / "model.onnx") == weights_of(
+        tmp_path / "threads" / "model.onnx"
+    )
+    assert textgen.load(tmp_path / "book-model" / "model.onnx").training["replicas"] == 2
+
+
+def test_an_error_in_one_process_is_one_line_of_the_first(
+    train: Callable[..., list[Result]], tmp_path: Path
+) -> None:
+    (tmp_path / "0.txt").write_text(TEXT, encoding="utf-8")
+    (code, out, err), followed = train(corpus="{rank}.txt")
+    assert code == 1
+    assert out == ""
+    assert re.fullmatch(r"textgen-train: error: .*1\.txt.* \(process 1 on .*\)", err.splitlines()[-1])
+    assert followed == (1, "", "")
+    assert not (tmp_path / "0-model" / "model.onnx").exists()
+
+
+def test_a_folder_that_cannot_be_written_ends_both_processes(
+    train: Callable[..., list[Result]], tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("", encoding="utf-8")
+    (code, _, err), followed = train("-o", "taken")
+    assert (code, len(err.splitlines())) == (1, 1)
+    assert followed == (1, "", "")
+
+
+def test_standard_input_is_an_error(train: Callable[..., list[Result]]) -> None:
+    (code, _, err), followed = train(corpus="-")
+    assert code == 1
+    assert err.startswith("textgen-train: error: several processes cannot read standard input: pass a file")
+    assert len(err.splitlines()) == 1
+    assert followed == (1, "", "")
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_device_that_is_not_there_is_one_line(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, device: str
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.chdir(tmp_path)
+    Path("book.txt").write_text(TEXT, encoding="utf-8")
+    code, out, err = run(capsys, "book.txt", *QUICK, "--device", device)
+    assert (code, out) == (1, "")
+    assert err.splitlines()[-1].startswith(f"textgen-train: error: this machine has no {device} device")
+
+
+def test_torchrun_interrupts_the_run_and_the_model_is_kept(tmp_path: Path) -> None:
+    """Both processes receive the signal."""
+    (tmp_path / "book.txt").write_text(TEXT, encoding="utf-8")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    options = ["--units", "8", "--embedding", "4", "--epochs", "1000000", "--no-samples"]
+    process = subprocess.Popen(
+        [*torchrun, "-m", "textgen_train", "book.txt", *options],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            assert "held-out loss" in process.stdout.readline()
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert len(re.findall("textgen-train: interrupted: book-model/model.onnx holds the best model", err)) == 1
+    assert textgen.load(tmp_path / "book-model" / "model.onnx").generate(seed=1, length=5)
+    assert not list((tmp_path / "book-model").glob(".*.partial"))
