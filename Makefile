@@ -4,8 +4,8 @@
 # make lint        check formatting, style and types
 # make docs        build the documentation site in build/docs
 #
-# make nietzsche, quality, budgets, corpus, threads, bench, peers, fuzz, interrupts, kills, sanitize, images, notebook:
-# see CONTRIBUTING.md.
+# make nietzsche, quality, budgets, corpus, threads, distributed, bench, peers, fuzz, interrupts, kills, sanitize,
+# images, notebook: see CONTRIBUTING.md.
 #
 # Each target creates the environment that it needs in .venv.
 
@@ -22,7 +22,7 @@ BUNDLED := runtime/textgen_runtime/bundled_models
 SANITIZED := build/sanitized
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
-.PHONY: demo test test-core lint format nietzsche quality budgets threads bench peers fuzz interrupts kills sanitize images notebook corpus clean
+.PHONY: demo test test-core lint format nietzsche quality budgets threads distributed bench peers fuzz interrupts kills sanitize images notebook corpus clean
 
 demo: $(VENV)/train.installed
 	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output $(DEMO) --overwrite
@@ -78,6 +78,9 @@ budgets: $(VENV)/dev.installed
 
 threads: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/training_threads.py
+
+distributed: $(VENV)/dev.installed
+	$(BIN)/python benchmarks/distributed.py
 
 bench: $(VENV)/dev.installed
 	$(BIN)/textgen-bench nietzsche

@@ -36,7 +36,17 @@ extensions = [
 root_pages = {"readme": "README.md", "contributing": "CONTRIBUTING.md", "changelog": "CHANGELOG.md"}
 GENERATING = ("generating", "temperature", "control", "constraints", "interactive")
 navigation = {
-    "Use": ["readme", "training", *GENERATING, "scoring", "benchmarking", "serving", "python", "c"],
+    "Use": [
+        "readme",
+        "training",
+        "cluster",
+        *GENERATING,
+        "scoring",
+        "benchmarking",
+        "serving",
+        "python",
+        "c",
+    ],
     "Reference": ["api", "commands", "c-header", "model-file"],
     "Background": ["textbook", "how-it-works", "results", "experiments"],
     "Develop": ["architecture", "contributing", "changelog"],

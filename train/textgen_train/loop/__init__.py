@@ -2,6 +2,8 @@
 
 - ``run.py`` runs updates and evaluations until the budget is used up.
 - ``trainer.py`` is the base of the two trainers, ``stateful_trainer.py`` and ``classic_trainer.py``.
+- ``replicas.py`` computes gradients in threads. ``ranks.py`` and ``distributed.py`` add those of other
+  processes.
 - ``eval_schedule.py`` decides when to evaluate; ``evaluator.py`` evaluates.
 - ``checkpoint.py`` defines the complete state of a run; ``checkpoint_file.py`` reads and writes it.
 """

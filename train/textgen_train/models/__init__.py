@@ -1,8 +1,8 @@
 """Networks as torch modules, one file per architecture, and their losses, dropout and precision.
 
 To add a GRU, write ``models/gru.py`` with the public methods and attributes of ``CharLSTM``. The trainers
-call ``initial_state``, ``forward_features`` and ``output``. ``loop/replicas.py`` calls ``clone`` and sets
-``generator``. Muon trains ``layer_matrices``. The other places to change:
+call ``initial_state``, ``forward_features``, ``output`` and ``device``. ``loop/replicas.py`` calls ``clone``
+and sets ``generator``. Muon trains ``layer_matrices``. The other places to change:
 
 - ``loop/stateful_trainer.py`` creates the network.
 - ``export/onnx_graph.py`` needs a writer of the layer's ONNX node, in the table ``_WRITERS``.
