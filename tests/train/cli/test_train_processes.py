@@ -12,6 +12,7 @@ import onnx
 import pytest
 import textgen_runtime as textgen
 from textgen_train.cli.train import main
+from textgen_train.loop.distributed import DistributedRanks
 
 from tests.helpers.commands import Captured
 from tests.helpers.processes import run_command_here, run_processes
@@ -54,6 +55,39 @@ def test_the_first_process_writes_the_model_that_two_threads_train(
         tmp_path / "threads" / "model.onnx"
     )
     assert textgen.load(tmp_path / "book-model" / "model.onnx").training["replicas"] == 2
+
+
+def train_interrupted(rank: int, folder: Path, arguments: list[str]) -> Result:
+    """Interrupt the run after its third update."""
+    checks = iter([False] * 3)
+
+    def check_interrupt(_: DistributedRanks) -> None:
+        if next(checks, True):
+            raise KeyboardInterrupt
+
+    DistributedRanks.check_interrupt = check_interrupt  # type: ignore[method-assign, assignment]
+    return train_in(rank, folder, arguments)
+
+
+def test_two_processes_resume_a_run_exactly(train: Callable[..., list[Result]], tmp_path: Path) -> None:
+    """The other process receives the options and the state from the first one."""
+    options = ["--sequence-length", "16", "--dropout", "0.2", "--no-samples"]
+    assert [code for code, _, _ in train(*options, "-o", "whole")] == [0, 0]
+    (code, _, err), followed = run_processes(
+        train_interrupted, tmp_path, ["book.txt", *QUICK, "--threads", "1", *options, "-o", "stopped"]
+    )
+    assert code == 130
+    assert err.splitlines()[-1].endswith("textgen-train --resume stopped")
+    assert followed == (0, "", "")
+    (code, _, err), followed = run_processes(train_in, tmp_path, ["--resume", "stopped"])
+    assert code == 0
+    assert "resuming after update 3" in err
+    assert followed == (0, "", "")
+    whole, stopped = (tmp_path / name for name in ("whole", "stopped"))
+    assert weights_of(stopped / "model.onnx") == weights_of(whole / "model.onnx")
+    (code, out, _), followed = run_processes(train_in, tmp_path, ["--resume", "stopped"])
+    assert "the run in stopped is complete" in out
+    assert followed == (0, "", "")
 
 
 def test_an_error_in_one_process_is_one_line_of_the_first(
