@@ -31,13 +31,15 @@ from textgen_train.loop.output_folder import CHECKPOINT_FILE, LOCK_FILE, METRICS
 
 OUT = "out"
 
-# A run in this process. It writes checkpoints as often as possible, and evaluates after every few updates.
+# A run that writes checkpoints as often as possible, and has several evaluations. It draws no curves, because
+# that would take most of its time.
 PROGRAM = """
 import sys
 from textgen_train.loop import eval_schedule
-from textgen_train.report import checkpoints
+from textgen_train.report import checkpoints, files
+files.draw_curves = lambda *_: b"PNG"
 checkpoints.MIN_SECONDS_BETWEEN, checkpoints.MAX_FRACTION = 0.0, 1.0
-eval_schedule.MIN_UPDATES_BETWEEN, eval_schedule.TRAINING_COST_RATIO = 20, 1e9
+eval_schedule.MIN_UPDATES_BETWEEN, eval_schedule.TRAINING_COST_RATIO = 60, 1e9
 from textgen_train.cli.train import main
 sys.exit(main())
 """
