@@ -24,14 +24,13 @@ from textgen_runtime.bench.report import Section
 from textgen_runtime.corpora.corpus import read_corpus
 from textgen_runtime.model_file.bundled import MODEL_FILE
 from textgen_runtime.scoring.compressors import compressed_bits
+from textgen_runtime.scoring.kneser_ney import KneserNey
 from textgen_runtime.scoring.prediction import BITS_PER_NAT
 from textgen_runtime.text.normalization import Normalization
 from textgen_train.cli._arguments import parser, recipe_from
 from textgen_train.data.dataset import make_dataset
 from textgen_train.loop.output_folder import METRICS_FILE
 from textgen_train.loop.provenance import stored_recipe
-
-from benchmarks.quality.kneser_ney import KneserNey
 
 HELD_OUT = 0.1
 # Corpus -> whether to convert it to lower case, as in published results.
@@ -144,10 +143,10 @@ def entries(corpus: str, arguments: argparse.Namespace) -> Iterator[Entry]:
         )
     for order in ORDERS:
         start = perf_counter()
-        ngrams = KneserNey(training, order, len(dataset.tokenizer))
+        ngrams = KneserNey(dataset.training, order, len(dataset.tokenizer))
         seconds = perf_counter() - start
-        nats = ngrams.nats_per_character(training, held_out)
-        yield Entry(f"{order}-gram", ngrams.parameter_count, None, seconds, nats)
+        nats = ngrams.surprisals(dataset.held_out, dataset.training).sum() / len(held_out)
+        yield Entry(f"{order}-gram", ngrams.parameter_count, None, seconds, float(nats))
     for run in arguments.runs:
         folder = trained_model(corpus, run, arguments.folder, arguments.options)
         preset, minutes = run.split(":")
