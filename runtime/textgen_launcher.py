@@ -56,3 +56,10 @@ def train() -> int:
     from textgen_train.cli.train import main
 
     return main()
+
+
+def compare() -> int:
+    """Run ``textgen-compare`` and return its exit code."""
+    from textgen_train.cli.compare import main
+
+    return main()

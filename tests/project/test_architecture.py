@@ -46,7 +46,7 @@ BOTTOM, TOP = {"_version"}, {"__init__", "__main__"}
 
 COMMANDS = {
     *(f"textgen_runtime.cli.{name}" for name in ("run", "eval", "info", "bench", "serve")),
-    "textgen_train.cli.train",
+    *(f"textgen_train.cli.{name}" for name in ("train", "compare")),
 }
 # What the training commands share with the runtime's.
 SHARED_CLI = {"textgen_runtime.cli.parser", "textgen_runtime.cli.command"}

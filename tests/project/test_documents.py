@@ -21,6 +21,7 @@ from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.metadata_values import RECORDS_KEY, SPECIAL_KEY
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_train.cli._arguments import parser as train_parser
+from textgen_train.cli.compare import parser as compare_parser
 from textgen_train.loop.eval_result import Evaluation
 
 from tests.helpers.make_tiny_model import make_model
@@ -35,6 +36,7 @@ MAX_IMAGE_BYTES = 150_000
 
 PARSERS = {
     "textgen-bench": bench_parser,
+    "textgen-compare": compare_parser,
     "textgen-eval": eval_parser,
     "textgen-info": info_parser,
     "textgen-run": run_parser,

@@ -32,7 +32,7 @@ def test_generating_text_imports_neither_torch_nor_onnx(tiny_path: Path, tmp_pat
     assert run_python(program + check).splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("package", ["textgen_train", "textgen_train.cli.train"])
+@pytest.mark.parametrize("package", ["textgen_train", "textgen_train.cli.train", "textgen_train.cli.compare"])
 def test_importing_the_training_package_imports_no_heavy_module(package: str) -> None:
     heavy = "('onnxruntime', 'torch', 'onnx', 'matplotlib', 'pooch', 'tqdm')"
     program = f"import sys, {package}; print([name for name in {heavy} if name in sys.modules])"

@@ -52,6 +52,7 @@ def test_the_sdist_contains_every_source_file(unpacked: Path) -> None:
         "docs/*",
         "docs/_extensions/*.py",
         "docs/images/*",
+        "train/**/*.html",
         "runtime/**/*.pyx",
         "runtime/**/*.pxd",
         "runtime/core/**/*.[ch]",

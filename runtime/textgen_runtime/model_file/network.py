@@ -30,6 +30,11 @@ class Embedding:
     kind: ClassVar = "embedding"
     state: ClassVar[tuple[str, ...]] = ()
 
+    @property
+    def parameters(self) -> int:
+        """The number of weights."""
+        return self.inputs * self.outputs
+
 
 @dataclass(frozen=True)
 class LSTM:
@@ -47,6 +52,11 @@ class LSTM:
     kind: ClassVar = "lstm"
     state: ClassVar[tuple[str, ...]] = ("hidden", "cell")
 
+    @property
+    def parameters(self) -> int:
+        """The number of weights. torch has twice as many biases, of which a file has the sums."""
+        return 4 * self.outputs * (self.inputs + self.outputs + 1)
+
 
 @dataclass(frozen=True)
 class Linear:
@@ -63,6 +73,11 @@ class Linear:
     outputs: int
     kind: ClassVar = "linear"
     state: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def parameters(self) -> int:
+        """The number of weights."""
+        return self.outputs * (self.inputs + 1)
 
 
 Layer: TypeAlias = Embedding | LSTM | Linear

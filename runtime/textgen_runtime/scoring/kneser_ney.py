@@ -103,7 +103,8 @@ class KneserNey:
             mass = discounted + order.freed[history] * probabilities[n - 1 :]
             probabilities[n - 1 :][known] = mass[known] / totals[known]
             ids = np.where(is_seen, places, -1)
-        return -np.log(probabilities[len(before) :])
+        surprisals: NDArray[np.float64] = -np.log(probabilities[len(before) :])
+        return surprisals
 
 
 def _order(keys: NDArray[np.int64], counts: NDArray[np.int64], contexts: int, vocabulary_size: int) -> _Order:
@@ -113,8 +114,8 @@ def _order(keys: NDArray[np.int64], counts: NDArray[np.int64], contexts: int, vo
         keys,
         counts,
         discounts,
-        totals=np.bincount(prefixes, counts, minlength=contexts),
-        freed=np.bincount(prefixes, discounts[np.minimum(counts, DISCOUNTS)], minlength=contexts),
+        totals=np.bincount(prefixes, counts, contexts).astype(np.float64),
+        freed=np.bincount(prefixes, discounts[np.minimum(counts, DISCOUNTS)], contexts).astype(np.float64),
     )
 
 

@@ -59,7 +59,7 @@ def test_a_trigram_model_matches_the_definition() -> None:
     for history in {gram[:2] for gram in counts}:
         expected = 0.25
         for n in (1, 2, 3):
-            if n == 3:  # noqa: SIM108 (two different definitions)
+            if n == 3:
                 table = counts
             else:
                 longer = set(grams(n + 1))

@@ -30,7 +30,9 @@ def test_a_model_is_replaced_only_with_overwrite(book: Path, capsys: Captured) -
     assert textgen.load(model)
 
 
-@pytest.mark.parametrize("name", ["metrics.jsonl", "samples.txt", "loss.png", "checkpoint.safetensors"])
+@pytest.mark.parametrize(
+    "name", ["metrics.jsonl", "samples.txt", "loss.png", "report.html", "checkpoint.safetensors"]
+)
 def test_a_report_file_is_not_replaced_without_overwrite(book: Path, capsys: Captured, name: str) -> None:
     (book.parent / "out").mkdir()
     existing = book.parent / "out" / name

@@ -9,7 +9,8 @@ from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.scoring import prediction
 from textgen_train.data.dataset import Dataset
 from textgen_train.export.exporter import build_checked
-from textgen_train.loop.held_out_loss import held_out_loss
+from textgen_train.loop import held_out_loss as losses
+from textgen_train.loop.held_out_loss import held_out_loss, training_loss
 from textgen_train.models.lstm import CharLSTM
 from torch import nn
 
@@ -40,3 +41,19 @@ def test_the_loss_equals_that_of_single_steps_in_torch(monkeypatch: pytest.Monke
     assert held_out_loss(model, dataset) == pytest.approx(expected, abs=1e-5)
     monkeypatch.setattr(prediction, "CHUNK", 7)
     assert held_out_loss(model, dataset) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(("held_out", "maximum", "scored"), [(30, 1000, 30), (30, 20, 20), (200, 1000, 99)])
+def test_the_training_loss_is_that_of_the_end_of_the_training_text(
+    monkeypatch: pytest.MonkeyPatch, held_out: int, maximum: int, scored: int
+) -> None:
+    """It is as long as the held-out text, and the first character of the text has nothing before it."""
+    monkeypatch.setattr(losses, "MAX_TRAINING_CHARACTERS", maximum)
+    torch.manual_seed(0)
+    network = CharLSTM(7, units=10, embedding=4, dropout=0.5)
+    rng = np.random.default_rng(0)
+    training, held_out_text = rng.integers(7, size=100), rng.integers(7, size=held_out)
+    dataset = Dataset(TOKENIZER, Normalization(), training, held_out_text, before_held_out=3)
+    model = build_checked(network, Metadata(TOKENIZER)).model
+    end = training[-scored - 1 :].tolist()
+    assert training_loss(model, dataset) == pytest.approx(step_by_step(network, end[0], end[1:]), abs=1e-5)

@@ -260,7 +260,7 @@ def test_the_files_of_a_run_include_those_of_its_watchers(tmp_path: Path) -> Non
     run.add_watcher(Log())
     assert run.files == ["log.txt"]
     run.run()
-    assert run.files == [MODEL, METRICS, SAMPLES, "loss.png", "log.txt"]
+    assert run.files == [MODEL, METRICS, SAMPLES, "loss.png", "report.html", "log.txt"]
 
 
 def test_a_restored_timed_run_does_not_estimate_the_duration_of_an_evaluation(

@@ -169,7 +169,7 @@ def test_an_interrupt_before_the_first_update_leaves_no_files(
 def test_a_full_disk_leaves_the_last_model_intact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the model cannot be written, the run ends with an error. For other files it only warns."""
     run, progress = make_run(tmp_path)
-    fill_disk(monkeypatch, first=6, last=100)
+    fill_disk(monkeypatch, first=7, last=100)
     with pytest.raises(OutputError, match="No space left on device"):
         run.run()
     assert not run.is_complete
@@ -179,7 +179,13 @@ def test_a_full_disk_leaves_the_last_model_intact(tmp_path: Path, monkeypatch: p
     assert warning.endswith(
         "model.onnx: No space left on device; training continues, and the next evaluation tries again"
     )
-    assert sorted(os.listdir(tmp_path)) == ["loss.png", "metrics.jsonl", "model.onnx", "samples.txt"]
+    assert sorted(os.listdir(tmp_path)) == [
+        "loss.png",
+        "metrics.jsonl",
+        "model.onnx",
+        "report.html",
+        "samples.txt",
+    ]
     assert textgen.load(tmp_path / "model.onnx").generate(seed=0, length=10)
 
 

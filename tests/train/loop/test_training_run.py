@@ -31,7 +31,13 @@ pytestmark = pytest.mark.usefixtures("_evaluations_after_every_epoch")
 def test_a_run_writes_model_metrics_samples_and_curves(tmp_path: Path) -> None:
     run, progress = make_run(tmp_path)
     run.run()
-    assert sorted(os.listdir(tmp_path)) == ["loss.png", "metrics.jsonl", "model.onnx", "samples.txt"]
+    assert sorted(os.listdir(tmp_path)) == [
+        "loss.png",
+        "metrics.jsonl",
+        "model.onnx",
+        "report.html",
+        "samples.txt",
+    ]
     entries = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [entry["epoch"] for entry in entries] == [1.0, 2.0, 3.0]
     assert list(entries[0]) == [
@@ -43,6 +49,7 @@ def test_a_run_writes_model_metrics_samples_and_curves(tmp_path: Path) -> None:
         "bits_per_character",
         "learning_rate",
         "characters_per_second",
+        "training_eval_nats",
     ]
     assert entries[-1]["held_out_nats"] < entries[0]["held_out_nats"]
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
@@ -174,7 +181,7 @@ def test_an_unwritable_file_does_not_stop_the_others(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").mkdir()
     run, progress = make_run(tmp_path)
     run.run()
-    assert run.files == ["model.onnx", "samples.txt", "loss.png"]
+    assert run.files == ["model.onnx", "samples.txt", "loss.png", "report.html"]
     assert all((tmp_path / name).is_file() for name in run.files)
     assert len(progress.warnings) == 3
     assert progress.warnings[0].endswith("metrics.jsonl: Is a directory; the model file is not affected")
@@ -184,7 +191,7 @@ def test_old_samples_that_cannot_be_removed_are_warned_about(tmp_path: Path) -> 
     (tmp_path / "samples.txt").mkdir()
     run, progress = make_run(tmp_path, samples=False)
     run.run()
-    assert run.files == ["model.onnx", "metrics.jsonl", "loss.png"]
+    assert run.files == ["model.onnx", "metrics.jsonl", "loss.png", "report.html"]
     assert "cannot remove" in progress.warnings[0]
 
 

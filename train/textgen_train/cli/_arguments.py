@@ -226,6 +226,12 @@ def add_output(command: CommandParser) -> None:
         "--overwrite", action="store_true", help="replace the files of an earlier run in the output folder"
     )
     group.add_argument("--no-samples", action="store_true", help="do not generate samples at the evaluations")
+    group.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="also write losses, learning rate, speed and samples for TensorBoard, to the folder tensorboard "
+        "in the output folder; requires the package tensorboard",
+    )
 
 
 def add_resume(command: CommandParser) -> None:
@@ -263,8 +269,7 @@ def recipe_from(arguments: argparse.Namespace, vocabulary_size: int = 0) -> AnyR
     Raises:
         RecipeError: If a hyperparameter is out of range, has no effect, or is not part of the recipe.
     """
-    name = arguments.preset or DEFAULT_PRESET
-    base = ClassicRecipe() if arguments.recipe else preset(name, vocabulary_size, budget_from(arguments))
+    _, base = usual_recipe(arguments, vocabulary_size)
     names = {parameter.name for parameter in fields(base)}
     overrides = {
         parameter.name: value
@@ -279,6 +284,14 @@ def recipe_from(arguments: argparse.Namespace, vocabulary_size: int = 0) -> AnyR
     if isinstance(recipe, Recipe) and not recipe.muon_lr and "muon_weight_decay" in overrides:
         raise RecipeError("--muon-weight-decay has no effect while muon-lr is 0: pass --muon-lr too")
     return recipe
+
+
+def usual_recipe(arguments: argparse.Namespace, vocabulary_size: int = 0) -> tuple[str, AnyRecipe]:
+    """Return the name and the values of the preset or classic recipe, without overrides."""
+    if arguments.recipe:
+        return "classic recipe", ClassicRecipe()
+    name = arguments.preset or DEFAULT_PRESET
+    return f"preset {name}", preset(name, vocabulary_size, budget_from(arguments))
 
 
 def budget_from(arguments: argparse.Namespace) -> Budget:

@@ -1,6 +1,7 @@
 """Set up a training run: the trainer, its evaluations and its reports."""
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 from textgen_runtime.model_file.metadata import Metadata
@@ -14,11 +15,14 @@ from textgen_train.loop.samples import Samples
 from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.loop.trainer import Trainer
 from textgen_train.models.device import choose_device
-from textgen_train.recipe import Budget, ClassicRecipe
+from textgen_train.recipe import AnyRecipe, Budget, ClassicRecipe
 from textgen_train.report.display import Display
 from textgen_train.report.divergence import DivergenceWarning
+from textgen_train.report.facts import gather_facts
 from textgen_train.report.files import ReportFiles
+from textgen_train.report.page_file import ReportPage
 from textgen_train.report.progress import Progress
+from textgen_train.report.references import References
 
 # The number of excerpts that the model file stores as default prompts.
 DEFAULT_PROMPTS = 8
@@ -55,8 +59,10 @@ def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
     *,
     samples: bool = True,
     threads: int = 1,
+    command: Sequence[str] = (),
+    usual: tuple[str, AnyRecipe] | None = None,
 ) -> TrainingRun:
-    """Return a run that writes the best model, metrics, samples and loss curves to a folder.
+    """Return a run that writes the best model, metrics, samples, loss curves and a report to a folder.
 
     Args:
         trainer: The trainer of the model.
@@ -65,6 +71,8 @@ def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
         progress: The progress display.
         samples: Whether to generate samples at each evaluation.
         threads: Number of threads for evaluations and samples.
+        command: The words of the command that started the run, for the report.
+        usual: Name and values of the preset without the changes of the user, for the report.
     """
     dataset, warn = provenance.dataset, progress.warn
     rng = random.Random(provenance.seed)
@@ -72,6 +80,14 @@ def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
     metadata = Metadata(dataset.tokenizer, dataset.normalization, prompts)
     sampler = Samples(dataset, rng) if samples else None
     evaluator = Evaluator(trainer, provenance, metadata, folder, warn, samples=sampler, threads=threads)
+    facts = gather_facts(
+        dataset,
+        corpus=provenance.corpus.name,
+        folder=folder,
+        command=command,
+        recipe=provenance.recipe,
+        usual=usual,
+    )
     title = f"{provenance.corpus.name}, {trainer.model.parameter_count:,} parameters"
     return TrainingRun(
         trainer,
@@ -79,6 +95,7 @@ def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
         [
             DivergenceWarning(len(dataset.tokenizer), warn),
             ReportFiles(folder, title, warn),
+            ReportPage(facts, References(dataset), warn),
             Display(progress),
         ],
     )

@@ -30,7 +30,7 @@ from textgen_train.loop.output_folder import (
 from textgen_train.loop.ranks import SINGLE, DismissedError, Ranks, joined_ranks
 from textgen_train.recipe import AnyRecipe, ClassicRecipe
 
-from ._arguments import PROG, budget_from, check_usage, parser, recipe_from
+from ._arguments import PROG, budget_from, check_usage, parser, recipe_from, usual_recipe
 from ._interrupts import deferred_interrupts
 from ._messages import (
     describe_complete_run,
@@ -62,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = parser()
     arguments = command.parse_args(argv)
     check_usage(command, arguments)
+    # The report shows the command.
+    arguments.words = [PROG, *(sys.argv[1:] if argv is None else argv)]
     if arguments.resume is not None:
         return run_command(PROG, lambda: in_processes(arguments, lambda ranks: resume(arguments, ranks)))
     try:
@@ -71,8 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_command(PROG, lambda: in_processes(arguments, lambda ranks: train(arguments, recipe, ranks)))
 
 
-def check_dependencies() -> None:
-    """Check that the train extra is installed.
+def check_dependencies(*, tensorboard: bool = False) -> None:
+    """Check that the train extra is installed, and the tensorboard extra if it is needed.
 
     Raises:
         TrainingError: If a package is missing.
@@ -80,11 +82,13 @@ def check_dependencies() -> None:
     missing = [name for name in TRAIN_EXTRA if find_spec(name) is None]
     if missing:
         raise TrainingError(f'training requires {", ".join(missing)}: pip install "textgen-onnx[train]"')
+    if tensorboard and find_spec("tensorboard") is None:
+        raise TrainingError('--tensorboard requires tensorboard: pip install "textgen-onnx[tensorboard]"')
 
 
 def in_processes(arguments: argparse.Namespace, call: Callable[[Ranks], int]) -> int:
     """Call a function with this process and the others that torchrun has started; return the exit code."""
-    check_dependencies()
+    check_dependencies(tensorboard=arguments.tensorboard)
     try:
         with joined_ranks() as ranks:
             if ranks.size > 1 and STANDARD_INPUT in (arguments.corpus, arguments.held_out_file):
@@ -157,6 +161,7 @@ def resume(given: argparse.Namespace, ranks: Ranks) -> int:
             return 0
         stored = StoredRun.from_dict(description)
         arguments, recipe = stored.read_arguments(given), stored.read_recipe()
+        check_dependencies(tensorboard=arguments.tensorboard)
         corpus = stored.find_text("corpus", arguments.corpus, folder)
         held_out = (
             stored.find_text("held_out_file", arguments.held_out_file, folder)
@@ -273,16 +278,26 @@ def make_run(
     from textgen_train.loop.replicas import resolve_thread_count
     from textgen_train.report.checkpoints import CheckpointWriter
     from textgen_train.report.progress import make_progress
+    from textgen_train.report.tensorboard import TensorBoard
 
     from ._training_run import make_training_run
 
     write_stderr(describe_network(trainer))
     threads, progress = resolve_thread_count(arguments.threads, trainer.replicas.ranks), make_progress()
     run = make_training_run(
-        trainer, provenance, folder, progress, samples=not arguments.no_samples, threads=threads
+        trainer,
+        provenance,
+        folder,
+        progress,
+        samples=not arguments.no_samples,
+        threads=threads,
+        command=arguments.words,
+        usual=usual_recipe(arguments, len(provenance.dataset.tokenizer)),
     )
     description = asdict(describe_run(arguments, provenance, trainer.budget, threads))
     run.add_watcher(CheckpointWriter(run, description, folder, progress.warn))
+    if arguments.tensorboard:
+        run.add_watcher(TensorBoard(folder, progress.warn))
     return run
 
 

@@ -18,6 +18,8 @@ class Evaluation:
         learning_rate: Learning rate of the last update. With Muon, this is the learning rate of AdamW.
         characters_per_second: Training speed since the previous evaluation; None for ``ClassicTrainer``.
         windows_per_second: Training speed of ``ClassicTrainer``, in windows with one target each; else None.
+        training_eval_nats: Mean loss per character of a part of the training text, computed like
+            ``held_out_nats``: by the evaluated model, without dropout. None in metrics of older versions.
     """
 
     step: int
@@ -29,6 +31,7 @@ class Evaluation:
     learning_rate: float
     characters_per_second: float | None = None
     windows_per_second: float | None = None
+    training_eval_nats: float | None = None
 
     def as_json(self) -> dict[str, float]:
         """Return all fields except those that are None."""

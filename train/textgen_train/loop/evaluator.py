@@ -18,7 +18,7 @@ from textgen_train.errors import ExportError, LossError
 from textgen_train.export.exporter import Exported, build_checked
 
 from .eval_result import Evaluation
-from .held_out_loss import held_out_loss
+from .held_out_loss import held_out_loss, training_loss, training_part_length
 from .provenance import Provenance
 from .samples import Samples
 from .trainer import Trainer
@@ -80,9 +80,10 @@ class Evaluator:
         return self._write_error or (self._export_error if self.best is None else None)
 
     @property
-    def held_out_characters(self) -> int:
-        """Number of held-out characters."""
-        return len(self._provenance.dataset.held_out)
+    def scored_characters(self) -> int:
+        """Number of characters that an evaluation scores, of the held-out text and of the training text."""
+        dataset = self._provenance.dataset
+        return len(dataset.held_out) + training_part_length(dataset)
 
     def estimate_seconds(self) -> float:
         """Estimate the duration of an evaluation by scoring the first characters of the held-out text."""
@@ -93,7 +94,7 @@ class Evaluator:
         export_end = perf_counter()
         if exported:
             held_out_loss(exported.model, part)
-        scoring_seconds = (perf_counter() - export_end) * len(dataset.held_out) / len(part.held_out)
+        scoring_seconds = (perf_counter() - export_end) * self.scored_characters / len(part.held_out)
         return export_end - started + scoring_seconds
 
     def evaluate(self, status: Status) -> EvaluationHistory | None:
@@ -124,6 +125,7 @@ class Evaluator:
             held_out_nats=loss,
             bits_per_character=loss * BITS_PER_NAT,
             learning_rate=update.learning_rate,
+            training_eval_nats=training_loss(exported.model, self._provenance.dataset),
             **speed,
         )
         best = self._keep_best(exported, evaluation)

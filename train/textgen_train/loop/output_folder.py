@@ -13,7 +13,17 @@ from textgen_runtime.system.files import remove_abandoned
 METRICS_FILE = "metrics.jsonl"
 CURVES_FILE = "loss.png"
 CHECKPOINT_FILE = "checkpoint.safetensors"
-FILES = (MODEL_FILE, METRICS_FILE, SAMPLES_FILE, CURVES_FILE, CHECKPOINT_FILE)
+REPORT_FILE = "report.html"
+TENSORBOARD_FOLDER = "tensorboard"
+FILES = (
+    MODEL_FILE,
+    METRICS_FILE,
+    SAMPLES_FILE,
+    CURVES_FILE,
+    CHECKPOINT_FILE,
+    REPORT_FILE,
+    TENSORBOARD_FOLDER,
+)
 
 # The lock file is never removed. Another run may already have opened it, and would then lock a deleted file.
 # The operating system releases the lock when the process ends.

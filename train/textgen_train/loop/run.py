@@ -34,7 +34,7 @@ class TrainingRun:
             trainer.budget,
             trainer.updates_per_epoch,
             trainer.characters_per_epoch,
-            evaluator.held_out_characters,
+            evaluator.scored_characters,
         )
         self._totals = UpdateTotals()
         self.is_complete = False

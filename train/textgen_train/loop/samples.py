@@ -1,5 +1,6 @@
 """Text samples at several temperatures from one prompt, in the textbook's format."""
 
+import ast
 import random
 from typing import Any
 
@@ -13,16 +14,42 @@ from .rng_state import python_rng_from_state, python_rng_state
 TEMPERATURES = (0.2, 0.5, 1.0, 1.2)
 SAMPLE_LENGTH = 400
 
+FIRST_LINE = "--- generating from: "
+
 
 def sample_text(model: Model, prompt: str, seed: int) -> str:
     """Return one sample per temperature, each below a heading."""
     batch = Batch(model)
     for temperature in TEMPERATURES:
         batch.add(model.start(prompt, temperature=temperature, seed=seed), SAMPLE_LENGTH)
-    lines = [f"--- generating from: {prompt!r}"]
+    lines = [f"{FIRST_LINE}{prompt!r}"]
     for temperature, text in zip(TEMPERATURES, batch.complete(), strict=True):
-        lines += [f"------ temperature: {temperature}", prompt + text]
+        lines += [_heading(temperature), prompt + text]
     return "\n".join(lines)
+
+
+def split_samples(samples: str) -> tuple[str, dict[float, str]]:
+    """Return the parts of a result of ``sample_text``.
+
+    Returns:
+        The prompt, and the generated text of each temperature. In another format, there are no texts, and the
+        prompt is empty.
+    """
+    rest, texts = samples, dict[float, str]()
+    for temperature in reversed(TEMPERATURES):
+        rest, found, texts[temperature] = rest.rpartition(f"\n{_heading(temperature)}\n")
+        if not found:
+            return "", {}
+    try:
+        # The first line states the prompt as a Python literal.
+        prompt = str(ast.literal_eval(rest.removeprefix(FIRST_LINE)))
+    except (ValueError, SyntaxError):
+        return "", {}
+    return prompt, {temperature: texts[temperature][len(prompt) :] for temperature in TEMPERATURES}
+
+
+def _heading(temperature: float) -> str:
+    return f"------ temperature: {temperature}"
 
 
 class Samples:

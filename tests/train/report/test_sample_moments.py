@@ -1,0 +1,50 @@
+"""The samples in the report: which evaluations it shows, and how it splits their texts."""
+
+from itertools import pairwise
+
+import pytest
+import textgen_runtime as textgen
+from textgen_train.loop.samples import TEMPERATURES, sample_text, split_samples
+from textgen_train.report.sample_moments import choose_moments, sample_moments
+
+from tests.helpers.report_pages import Page, evaluation
+
+
+@pytest.mark.parametrize("prompt", ["dad", "a\nb"])
+def test_samples_are_split_into_prompt_and_texts(tiny: textgen.Model, prompt: str) -> None:
+    samples = sample_text(tiny, prompt, seed=4)
+    found, texts = split_samples(samples)
+    assert found == prompt
+    assert list(texts) == list(TEMPERATURES)
+    for temperature, text in texts.items():
+        assert f"------ temperature: {temperature}\n{prompt}{text}" in samples
+        assert len(text) == 400
+
+
+@pytest.mark.parametrize("samples", ["", "a text", "------ temperature: 0.2\na", "--- generating from: x\n"])
+def test_samples_of_another_format_are_not_split(samples: str) -> None:
+    assert split_samples(samples) == ("", {})
+
+
+def test_all_of_a_few_moments_are_shown() -> None:
+    assert choose_moments([]) == []
+    assert choose_moments([1, 2, 3]) == [0, 1, 2]
+    assert choose_moments([*range(1, 7)]) == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("count", [7, 8, 20, 500])
+def test_many_moments_are_chosen_from_the_beginning_on(count: int) -> None:
+    chosen = choose_moments([*range(100, 100 * count + 1, 100)])
+    assert len(set(chosen)) == 6
+    assert chosen == sorted(chosen)
+    assert (chosen[0], chosen[-1]) == (0, count - 1)
+    gaps = [later - earlier for earlier, later in pairwise(chosen)]
+    assert gaps == sorted(gaps) or count < 20
+
+
+def test_evaluations_without_samples_are_omitted() -> None:
+    evaluations = [evaluation(10, 2.0), evaluation(20, 1.5)]
+    page = Page(sample_moments(evaluations, ["", "some text"]))
+    assert len(page.find("section", "moment")) == 1
+    assert page.text.startswith("Update 20, 20 s: 1.500 nats")
+    assert sample_moments(evaluations, ["", ""]) == ""

@@ -1,0 +1,168 @@
+"""A line chart as SVG, with colors that the style sheet of the page sets by class."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .html_text import html
+from .scales import Scale, format_count, format_small, spread, ticks
+
+Points = Sequence[tuple[float, float]]
+
+# Sizes in units of the SVG, which are about pixels.
+LEFT, RIGHT, TOP, BOTTOM = 40, 92, 12, 38
+LABEL_DISTANCE = 13
+PANEL_GAP, PANEL_HEIGHT = 20, 46
+# Distances of ticks.
+TICK_WIDTH, TICK_HEIGHT = 50, 44
+# A curve with more points is thinned to about this number, and has dots only up to the second number.
+MAX_POINTS, MAX_DOTS = 160, 50
+# References farther away from the curves than this multiple of their range are not drawn.
+MAX_REFERENCE_DISTANCE = 0.6
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A curve.
+
+    Attributes:
+        style: Its class in the style sheet.
+        points: Positions and values.
+        tooltips: A text for each point, which is then drawn as a dot if there are few. Empty for a plain line.
+    """
+
+    style: str
+    points: Points
+    tooltips: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart of curves, with horizontal lines for comparison.
+
+    Attributes:
+        title: The accessible name.
+        description: What the chart shows, in a sentence, for people who do not see it.
+        x_label: Name and unit of the horizontal axis.
+        curves: The curves.
+        references: Labels and values of horizontal lines.
+        marks: Labels and values at the right edge, without a line.
+        panel: A curve that is drawn below in a small panel with its own scale; None for no panel.
+        panel_label: Name of the value in the panel.
+    """
+
+    title: str
+    description: str
+    x_label: str
+    curves: Sequence[Curve]
+    references: Sequence[tuple[str, float]] = ()
+    marks: Sequence[tuple[str, float, str]] = ()
+    panel: Curve | None = None
+    panel_label: str = ""
+    # Unique within the page.
+    name: str = field(default="chart")
+
+
+def draw(chart: Chart, width: int, height: int) -> str:
+    """Return a chart as an SVG element of this size, in units that are about pixels."""
+    panel_height = PANEL_HEIGHT + PANEL_GAP if chart.panel else 0
+    bottom = height - BOTTOM - panel_height
+    x_max = max((x for curve in chart.curves for x, _ in curve.points), default=1.0) or 1.0
+    x = Scale(0.0, x_max, LEFT, width - RIGHT)
+    low, high = value_range(chart)
+    y = Scale(low, high, bottom, TOP)
+    shown = [(label, value) for label, value in chart.references if low <= value <= high]
+    parts = [
+        _horizontal_grid(y, width, ticks(low, high, max(2, round((bottom - TOP) / TICK_HEIGHT)))),
+        *(_reference(value, y, width) for _, value in shown),
+        *(_curve(curve, x, y) for curve in chart.curves),
+        _labels([*((label, value, "reference") for label, value in shown), *chart.marks], y, width, bottom),
+    ]
+    if chart.panel:
+        parts.append(_panel(chart.panel, chart.panel_label, x, bottom + PANEL_GAP, height - BOTTOM))
+    parts += [
+        f'<text class="tick" x="{x(tick):.1f}" y="{height - BOTTOM + 15}" text-anchor="middle">'
+        f"{format_count(tick)}</text>"
+        for tick in ticks(0.0, x_max, max(2, (width - LEFT - RIGHT) // TICK_WIDTH))
+    ]
+    parts.append(
+        f'<text class="axis" x="{(LEFT + width - RIGHT) / 2:.0f}" y="{height - 5}" text-anchor="middle">'
+        f"{html(chart.x_label)}</text>"
+    )
+    name = f"{chart.name}-{width}"
+    return (
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-labelledby="{name}-title {name}-text">'
+        f'<title id="{name}-title">{html(chart.title)}</title>'
+        f'<desc id="{name}-text">{html(chart.description)}</desc>{"".join(parts)}</svg>'
+    )
+
+
+def value_range(chart: Chart) -> tuple[float, float]:
+    """Return the range of the vertical axis: that of the curves, extended to the references near them."""
+    values = [value for curve in chart.curves for _, value in curve.points]
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    margin = MAX_REFERENCE_DISTANCE * max(high - low, 0.1 * abs(high), 0.1)
+    near = [value for _, value in chart.references if low - margin <= value <= high + margin]
+    low, high = min([low, *near]), max([high, *near])
+    space = 0.05 * (high - low) or 0.5
+    return low - space, high + space
+
+
+def thin(items: Sequence[tuple[float, float]]) -> list[int]:
+    """Return the indexes of at most about ``MAX_POINTS`` points, with the first and the last one."""
+    stride = max(1, -(-len(items) // MAX_POINTS))
+    return sorted({*range(0, len(items), stride), len(items) - 1} if items else set())
+
+
+def _horizontal_grid(y: Scale, width: int, values: Sequence[float]) -> str:
+    return "".join(
+        f'<line class="grid" x1="{LEFT}" x2="{width - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
+        f'<text class="tick" x="{LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.4g}</text>'
+        for value in values
+    )
+
+
+def _reference(value: float, y: Scale, width: int) -> str:
+    return (
+        f'<line class="reference" x1="{LEFT}" x2="{width - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
+    )
+
+
+def _curve(curve: Curve, x: Scale, y: Scale) -> str:
+    kept = thin(curve.points)
+    places = [(x(curve.points[i][0]), y(curve.points[i][1])) for i in kept]
+    line = " ".join(f"{left:.1f},{top:.1f}" for left, top in places)
+    dots = "".join(
+        f'<circle class="{curve.style}" cx="{left:.1f}" cy="{top:.1f}" r="2.5">'
+        f"<title>{html(curve.tooltips[i])}</title></circle>"
+        for i, (left, top) in zip(kept, places, strict=True)
+        if curve.tooltips and len(kept) <= MAX_DOTS
+    )
+    return f'<polyline class="{curve.style}" points="{line}"/>{dots}'
+
+
+def _labels(labels: Sequence[tuple[str, float, str]], y: Scale, width: int, bottom: float) -> str:
+    """Return labels at the right edge. They do not overlap; short lines connect them to their values."""
+    wanted = [y(value) for _, value, _ in labels]
+    edge = width - RIGHT
+    return "".join(
+        f'<path class="leader" d="M{edge + 1} {from_:.1f}L{edge + 8} {to:.1f}"/>'
+        f'<text class="label {style}" x="{edge + 11}" y="{to + 4:.1f}">{html(label)}</text>'
+        for (label, _, style), from_, to in zip(
+            labels, wanted, spread(wanted, LABEL_DISTANCE, TOP, bottom), strict=True
+        )
+    )
+
+
+def _panel(curve: Curve, label: str, x: Scale, top: float, bottom: float) -> str:
+    high = max((value for _, value in curve.points), default=0.0) or 1.0
+    y = Scale(0.0, high, bottom, top)
+    left = x.end + 11
+    first, _, second = label.partition(" ")
+    return (
+        f'<line class="grid" x1="{LEFT}" x2="{x.end}" y1="{bottom}" y2="{bottom}"/>'
+        f'<line class="grid" x1="{LEFT}" x2="{x.end}" y1="{top}" y2="{top}"/>'
+        f'<text class="tick" x="{LEFT - 6}" y="{bottom + 4}" text-anchor="end">0</text>'
+        f'<text class="tick" x="{LEFT - 6}" y="{top + 4}" text-anchor="end">{format_small(high)}</text>'
+        f'<text class="label {curve.style}" x="{left}" y="{(top + bottom) / 2 - 2:.1f}">{html(first)}'
+        f'<tspan x="{left}" dy="13">{html(second)}</tspan></text>{_curve(curve, x, y)}'
+    )

@@ -1,0 +1,136 @@
+"""The results of a training run, read from its output folder."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from textgen_runtime.errors import ModelFileError, TextgenError, shorten
+from textgen_runtime.generation.loading import load
+from textgen_runtime.model_file.bundled import MODEL_FILE
+from textgen_runtime.system.json_text import from_json
+
+from textgen_train.loop.eval_result import Evaluation
+from textgen_train.loop.output_folder import LOCK_FILE, METRICS_FILE
+
+MAX_METRICS_BYTES = 2**26
+
+
+class RunFolderError(TextgenError):
+    """A folder does not hold the results of a training run."""
+
+
+@dataclass(frozen=True)
+class ComparedRun:
+    """The results of a training run.
+
+    Attributes:
+        name: The name of its folder.
+        evaluations: At least one evaluation.
+        training: The metadata ``textgen.training`` of its model; empty without a model.
+        normalization: The normalization of its text; None without a model.
+        is_running: Whether a process is still writing to the folder.
+    """
+
+    name: str
+    evaluations: Sequence[Evaluation]
+    training: Mapping[str, Any]
+    normalization: tuple[Any, ...] | None
+    is_running: bool
+
+    @property
+    def best(self) -> Evaluation:
+        """The evaluation with the lowest held-out loss."""
+        return min(self.evaluations, key=lambda evaluation: evaluation.held_out_nats)
+
+    @property
+    def last(self) -> Evaluation:
+        """The last evaluation."""
+        return self.evaluations[-1]
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The hyperparameters, with the names that a model file has; empty without a model."""
+        recipe = self.training.get("recipe")
+        return recipe if isinstance(recipe, dict) else {}
+
+    @property
+    def text(self) -> tuple[Any, ...] | None:
+        """What two runs must have in common so that their losses can be compared; None if unknown."""
+        if not self.training:
+            return None
+        return self.training.get("sha256"), repr(self.training.get("split")), self.normalization
+
+
+def read_run(folder: Path, warn: Callable[[str], None]) -> ComparedRun:
+    """Read the results of a run.
+
+    Args:
+        folder: The output folder of the run, which may still be going on.
+        warn: Called with a line if the model is missing or damaged, or if there are damaged metrics.
+
+    Raises:
+        RunFolderError: If there are no metrics.
+    """
+    evaluations = _read_metrics(folder / METRICS_FILE, warn)
+    training: Mapping[str, Any] = {}
+    normalization = None
+    try:
+        model = load(folder / MODEL_FILE)
+        training, normalization = model.training, tuple(model.metadata.normalization)
+    except ModelFileError as error:
+        warn(f"{error}; the recipe of this run is not known")
+    return ComparedRun(folder.resolve().name, evaluations, training, normalization, _is_locked(folder))
+
+
+def _read_metrics(path: Path, warn: Callable[[str], None]) -> list[Evaluation]:
+    try:
+        if path.stat().st_size > MAX_METRICS_BYTES:
+            raise RunFolderError(f"{shorten(str(path))} is too large to be the metrics of a run")
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        raise RunFolderError(
+            f"the folder {shorten(str(path.parent))} has no {path.name}: pass the output folder of a run"
+        ) from None
+    except OSError as error:
+        raise RunFolderError(f"cannot read {shorten(str(path))}: {error.strerror or error}") from None
+    evaluations = [evaluation for line in lines if (evaluation := _evaluation(line))]
+    damaged = len(lines) - len(evaluations)
+    if not evaluations:
+        raise RunFolderError(f"{shorten(str(path))} has no evaluation: wait for the first one")
+    if damaged:
+        warn(f"{shorten(str(path))}: ignored {damaged} damaged line{'s' * (damaged > 1)}")
+    return evaluations
+
+
+def _evaluation(line: bytes) -> Evaluation | None:
+    """Return the evaluation of a line, or None if it is damaged. Unknown fields are ignored."""
+    try:
+        values = from_json(line)
+        known = {
+            field.name: float(values[field.name])
+            for field in fields(Evaluation)
+            if field.default is MISSING or values.get(field.name) is not None
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+        return None
+    if not all(map(math.isfinite, known.values())):
+        return None
+    return Evaluation(**{**known, "step": int(known["step"])})  # type: ignore[arg-type]
+
+
+def _is_locked(folder: Path) -> bool:
+    """Return whether a training run holds the lock of a folder."""
+    from filelock import FileLock, Timeout
+
+    if not (folder / LOCK_FILE).exists():
+        return False
+    try:
+        with FileLock(folder / LOCK_FILE, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        # For example a folder of another user.
+        return False

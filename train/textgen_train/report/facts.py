@@ -1,0 +1,93 @@
+"""The facts of a run that do not change while it runs."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from textgen_runtime.bench.machine import describe_machine
+
+from textgen_train.data.dataset import Dataset
+from textgen_train.recipe import AnyRecipe
+
+MAX_FREQUENT_SYMBOLS = 12
+
+# Of a longer text, only the beginning is counted. The parts bound the memory.
+MAX_COUNTED_TOKENS, COUNTED_PART = 2**24, 2**20
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """The facts of a run.
+
+    Attributes:
+        corpus: The name of the corpus.
+        folder: The output folder.
+        command: The command that started the run, quoted for a shell; "" if there was none.
+        recipe: The hyperparameters.
+        usual: The preset or recipe without the values that the user has changed.
+        usual_name: Its name, such as "preset small".
+        normalization: The normalization of the text, in words.
+        symbols: The number of symbols in the vocabulary.
+        frequent_symbols: The most frequent symbols with their shares of the training text, in [0, 1].
+        machine: The processor, the operating system, and so on.
+    """
+
+    corpus: str
+    folder: Path
+    command: str
+    recipe: AnyRecipe
+    usual: AnyRecipe
+    usual_name: str
+    normalization: str
+    symbols: int
+    frequent_symbols: Sequence[tuple[str, float]]
+    machine: Mapping[str, Any]
+
+
+def gather_facts(  # noqa: PLR0913 (keywords, each a fact)
+    dataset: Dataset,
+    *,
+    corpus: str,
+    folder: Path,
+    command: Sequence[str],
+    recipe: AnyRecipe,
+    usual: tuple[str, AnyRecipe] | None,
+) -> RunFacts:
+    """Return the facts of a run.
+
+    Args:
+        dataset: Provides the symbols and their frequencies.
+        corpus: The name of the corpus.
+        folder: The output folder.
+        command: The words of the command that started the run.
+        recipe: The hyperparameters.
+        usual: The name and the values of the preset; None for a recipe without one.
+    """
+    usual_name, usual_recipe = usual or (f"{recipe.name} recipe", recipe)
+    form = dataset.normalization
+    return RunFacts(
+        corpus=corpus,
+        folder=folder,
+        command=shlex.join(command),
+        recipe=recipe,
+        usual=usual_recipe,
+        usual_name=usual_name,
+        normalization=f"{'lower case' if form.lowercase else 'case unchanged'}, "
+        + (f"Unicode {form.unicode}" if form.unicode else "code points unchanged"),
+        symbols=len(dataset.tokenizer),
+        frequent_symbols=_frequent_symbols(dataset),
+        machine=describe_machine(),
+    )
+
+
+def _frequent_symbols(dataset: Dataset) -> list[tuple[str, float]]:
+    size = len(dataset.tokenizer)
+    counts = np.zeros(size, np.int64)
+    counted = min(len(dataset.training), MAX_COUNTED_TOKENS)
+    for start in range(0, counted, COUNTED_PART):
+        counts += np.bincount(dataset.training[start : min(start + COUNTED_PART, counted)], minlength=size)
+    order = np.argsort(-counts, kind="stable")[:MAX_FREQUENT_SYMBOLS]
+    return [(dataset.tokenizer.symbols[i], float(counts[i] / counted)) for i in order if counts[i]]

@@ -1,0 +1,102 @@
+"""The file ``report.html`` of a training run, which is rewritten at each evaluation."""
+
+from collections.abc import Callable
+
+from textgen_runtime.errors import ModelFileError, OutputError
+from textgen_runtime.generation.loading import load
+from textgen_runtime.generation.model import Model
+from textgen_runtime.model_file.bundled import MODEL_FILE
+from textgen_runtime.sampling.distributions import entropy
+from textgen_runtime.scoring.temperatures import TemperatureComparison, compare_temperatures
+from textgen_runtime.system.files import replace_file
+
+from textgen_train.loop.eval_result import Evaluation
+from textgen_train.loop.output_folder import REPORT_FILE
+from textgen_train.loop.watcher import EvaluationHistory, Status, Watcher
+
+from .facts import RunFacts
+from .page import BestModel, report_page
+from .references import References
+
+# At the end of a run, the longest time to wait for the references. They usually were complete long before.
+MAX_WAIT_SECONDS = 10.0
+
+
+class ReportPage(Watcher):
+    """Rewrites the report at each evaluation and at the end of the run.
+
+    Args:
+        facts: The facts of the run.
+        references: Measured in the background from the first update on.
+        warn: Called with one line if the report cannot be written.
+    """
+
+    def __init__(self, facts: RunFacts, references: References, warn: Callable[[str], None]) -> None:
+        self._facts, self._references, self._warn = facts, references, warn
+        self._is_started = False
+        self._progress = 0.0
+        self._history: EvaluationHistory | None = None
+        self._model: tuple[Evaluation, BestModel | None] | None = None
+        self.files: list[str] = []
+
+    def on_update(self, status: Status) -> None:
+        self._progress = status.update.progress
+        if not self._is_started:
+            self._is_started = True
+            self._references.start()
+
+    def on_evaluation(self, history: EvaluationHistory) -> None:
+        self._history = history
+        self._write(f"The run is in progress: {self._progress:.0%} of its budget is used.")
+
+    def on_end(self) -> None:
+        if self._history is None:
+            return
+        self._references.wait(MAX_WAIT_SECONDS)
+        self._write(
+            "The run is complete."
+            if self._progress >= 1.0
+            else f"The run ended early, after {self._progress:.0%} of its budget."
+        )
+
+    def _write(self, status: str) -> None:
+        history = self._history
+        if history is None:
+            return
+        is_complete = self._references.wait(0)
+        page = report_page(
+            self._facts,
+            history,
+            status=status,
+            model=self._best_model(history.best),
+            references=self._references.results,
+            notes=self._references.bounds if is_complete else "More references are being computed.",
+        )
+        try:
+            # A name may have lone surrogates.
+            replace_file(self._facts.folder / REPORT_FILE, page.encode(errors="replace"))
+            self.files = [REPORT_FILE]
+        except OutputError as error:
+            self.files = []
+            # The run continues, because the model matters more than its report.
+            self._warn(f"{error}; the model file is not affected")
+
+    def _best_model(self, best: Evaluation) -> BestModel | None:
+        """Return what the report shows of the model file, which is read again only if it has changed."""
+        if self._model is None or self._model[0] != best:
+            try:
+                model = load(self._facts.folder / MODEL_FILE)
+            except ModelFileError:
+                # Another program has removed it. The rest of the report is still useful.
+                return None
+            self._model = best, BestModel(model.engine.network, model.training, _most_open(model))
+        return self._model[1]
+
+
+def _most_open(model: Model) -> TemperatureComparison:
+    """Return the distributions after the prompt whose next character is the hardest to predict.
+
+    There the effect of the temperature is visible best.
+    """
+    comparisons = [compare_temperatures(model, prompt) for prompt in model.metadata.prompts or (None,)]
+    return max(comparisons, key=lambda comparison: entropy(comparison.original))

@@ -1,0 +1,135 @@
+"""The tables of a report: network, corpus, recipe, and the conditions of the run."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+from textgen_runtime.model_file.bundled import unambiguous_path
+from textgen_runtime.model_file.network import Network
+from textgen_runtime.text.symbols import symbol_name
+
+from textgen_train.hyperparameters import option_name
+
+from .facts import RunFacts
+from .html_text import command, definitions, html, table
+
+
+def network_table(network: Network, trained: int) -> str:
+    """Return the layers of a network with their parameters.
+
+    Args:
+        network: The network of the model file.
+        trained: Number of trained parameters.
+    """
+    rows = [
+        [
+            html(layer.name),
+            html(layer.kind),
+            f"{layer.inputs:,}",
+            f"{layer.outputs:,}",
+            f"{layer.parameters:,}",
+        ]
+        for layer in network.layers
+    ]
+    total = sum(layer.parameters for layer in network.layers)
+    rows.append(["all layers", "", "", "", f"{total:,}"])
+    parts = table("Layers", ["layer", "kind", "inputs", "outputs", "parameters"], rows, (2, 3, 4))
+    if trained > total:
+        parts += (
+            f"<p>Training has {trained:,} parameters, because each recurrent layer has two biases there. The "
+            "model file has their sum.</p>"
+        )
+    elif trained < total:
+        parts += f"<p>Training changed {trained:,} of them. The one-hot vectors are constant.</p>"
+    return parts
+
+
+def corpus_facts(facts: RunFacts, training: Mapping[str, Any]) -> str:
+    """Return the facts of the corpus.
+
+    Args:
+        facts: The facts of the run.
+        training: The metadata ``textgen.training`` of the model file.
+    """
+    split = training.get("split", {})
+    held_out = split.get("held_out", "")
+    if isinstance(held_out, dict):
+        held_out = f"the text {held_out.get('corpus', '')}"
+    pairs = [
+        ("corpus", html(facts.corpus)),
+        ("SHA-256", f"<code>{html(training.get('sha256', ''))}</code>"),
+        ("characters", f"{training.get('characters', 0):,}"),
+        ("training text", f"{split.get('training_characters', 0):,} characters"),
+        ("held-out text", f"{split.get('held_out_characters', 0):,} characters, {html(held_out)}"),
+        ("normalization", html(facts.normalization)),
+        ("symbols", f"{facts.symbols:,}"),
+    ]
+    if "unknown" in split:
+        unknown = split["unknown"]
+        share = f"{unknown['training_share']:.2%} of the training text"
+        pairs.append(("unknown symbol", f"replaces {unknown['symbols']:,} rare symbols, {share}"))
+    rows = [
+        [f'<bdi class="symbol">{html(_name(symbol))}</bdi>', f"{share:.1%}"]
+        for symbol, share in facts.frequent_symbols
+    ]
+    return definitions(pairs) + table(
+        "The most frequent symbols", ["symbol", "share of the training text"], rows, (1,)
+    )
+
+
+def _name(symbol: str) -> str:
+    return symbol_name(symbol) if symbol else "unknown symbol"
+
+
+def recipe_table(facts: RunFacts) -> str:
+    """Return the hyperparameters. Those that differ from the preset are marked."""
+    usual = asdict(facts.usual)
+    rows = []
+    for parameter in fields(facts.recipe):
+        value, default = getattr(facts.recipe, parameter.name), usual[parameter.name]
+        explanation = html(parameter.metadata["help"])
+        name = f"<code>{html(option_name(parameter.name))}</code><br><small>{explanation}</small>"
+        shown = f"{value:g}"
+        rows.append([name, f"<mark>{shown}</mark> (changed)" if value != default else shown, f"{default:g}"])
+    return table(f"Recipe: {facts.usual_name}", ["option", "value", "usual value"], rows, (1, 2))
+
+
+def run_facts(facts: RunFacts, training: Mapping[str, Any]) -> str:
+    """Return the conditions of the run: budget, seed, threads, processor, versions and date."""
+    recipe, budget = training.get("recipe", {}), training.get("budget", {})
+    length = [f"{value:g} {unit}" for unit, value in budget.items() if value is not None]
+    replicas = training.get("replicas", 1)
+    versions = ", ".join(f"{name} {version}" for name, version in training.get("versions", {}).items())
+    return definitions(
+        [
+            ("budget", html(", ".join(length))),
+            ("seed", html(recipe.get("seed", ""))),
+            ("training threads", html(replicas)),
+            ("matrix products", "bfloat16" if recipe.get("bfloat16") else "float32"),
+            ("processor", html(facts.machine.get("processor", ""))),
+            ("usable cores", html(facts.machine.get("cores", ""))),
+            ("system", html(facts.machine.get("system", ""))),
+            ("versions", html(versions)),
+            ("date", html(training.get("date", ""))),
+        ]
+    )
+
+
+def usage(facts: RunFacts) -> str:
+    """Return the command that made the model, and how to use the model."""
+    folder = unambiguous_path(facts.folder)
+    quoted = shlex.quote(folder)
+    parts: Sequence[str] = [
+        "<p>In a shell:</p>",
+        command(f"textgen-run {quoted} --temp 0.5"),
+        "<p>In Python:</p>",
+        command(
+            "import textgen_runtime as textgen\n\n"
+            f"model = textgen.load({folder!r})\n"
+            "print(model.generate(length=400, temperature=0.5))"
+        ),
+    ]
+    if facts.command:
+        parts = [*parts, "<p>The command that made the model:</p>", command(facts.command)]
+    return "".join(parts)
