@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from textgen_runtime.errors import OutputError
+from textgen_train.cli import train
 from textgen_train.export import onnx_graph as graph
 from textgen_train.loop import eval_schedule, evaluator
 from textgen_train.loop.run import TrainingRun
@@ -155,3 +156,18 @@ def test_an_error_after_an_interrupt_is_printed(capsys: Captured, monkeypatch: p
         "textgen-train: error: the disk is full",
         "textgen-train: interrupted: no model was saved to book-model",
     ]
+
+
+@pytest.mark.usefixtures("book")
+def test_tensorboard_without_its_package_is_an_error_at_the_start(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(name: str) -> object:
+        return None if name == "tensorboard" else object()
+
+    monkeypatch.setattr(train, "find_spec", find)
+    code, out, err = run(capsys, "book.txt", *QUICK, "--tensorboard")
+    assert (code, out) == (1, "")
+    assert err == (
+        'textgen-train: error: --tensorboard requires tensorboard: pip install "textgen-onnx[tensorboard]"\n'
+    )

@@ -9,6 +9,7 @@ import textgen_runtime as textgen
 from textgen_train.loop.output_folder import LOCK_FILE
 
 from tests.helpers.commands import Captured
+from tests.helpers.report_pages import Page
 from tests.helpers.train_command import QUICK, TEXT, run
 
 
@@ -41,6 +42,34 @@ def test_a_report_file_is_not_replaced_without_overwrite(book: Path, capsys: Cap
     assert (code, err.count("\n")) == (1, 1)
     assert f"{name} exists: choose another folder with -o" in err
     assert existing.read_bytes() == b"precious"
+
+
+@pytest.mark.usefixtures("book")
+def test_events_for_tensorboard_are_written_and_not_mixed_with_others(capsys: Captured) -> None:
+    options = ("book.txt", *QUICK, "--no-samples", "--tensorboard", "-o", "out")
+    code, out, _ = run(capsys, *options)
+    assert code == 0
+    assert "report.html, tensorboard to out" in out
+    assert len(os.listdir("out/tensorboard")) == 1
+    for name in ("model.onnx", "metrics.jsonl", "loss.png", "report.html"):
+        Path("out", name).unlink()
+    code, _, err = run(capsys, *options)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "tensorboard exists: choose another folder with -o, or pass --overwrite" in err
+    assert run(capsys, *options, "--overwrite")[0] == 0
+    assert len(os.listdir("out/tensorboard")) == 1
+
+
+@pytest.mark.usefixtures("book")
+def test_the_report_shows_the_command_and_the_changed_values(capsys: Captured) -> None:
+    assert run(capsys, "book.txt", *QUICK, "--no-samples", "-o", "my model")[0] == 0
+    text = Page(Path("my model/report.html").read_text(encoding="utf-8")).text
+    assert f"textgen-train book.txt {' '.join(QUICK)} --no-samples -o 'my model'" in text
+    assert "textgen-run 'my model' --temp 0.5" in text
+    assert "Recipe: preset small" in text
+    assert text.count("(changed)") == 2
+    for row in ("8 (changed)144", "4 (changed)16"):
+        assert row in text
 
 
 @pytest.mark.parametrize(

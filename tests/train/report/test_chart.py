@@ -7,15 +7,17 @@ from textgen_train.report.chart import (
     BOTTOM,
     LEFT,
     MAX_POINTS,
+    NARROW,
     RIGHT,
     TOP,
+    WIDE,
     Chart,
     Curve,
     draw,
     thin,
     value_range,
 )
-from textgen_train.report.loss_charts import NARROW, WIDE, loss_charts
+from textgen_train.report.loss_charts import loss_charts
 from textgen_train.report.references import Reference
 from textgen_train.report.scales import format_count, format_small, spread, ticks, time_unit
 

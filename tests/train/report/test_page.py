@@ -9,7 +9,8 @@ import textgen_runtime as textgen
 from textgen_runtime.scoring.temperatures import compare_temperatures
 from textgen_train.loop.watcher import EvaluationHistory
 from textgen_train.recipe import PRESETS
-from textgen_train.report.page import BestModel, is_report_page, report_page, template
+from textgen_train.report.page import BestModel, report_page
+from textgen_train.report.page_frame import is_report_page, template
 from textgen_train.report.references import Reference
 
 from tests.helpers.report_pages import Page, dataset_of, evaluation, facts_of

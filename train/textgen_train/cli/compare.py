@@ -56,8 +56,8 @@ def compare(arguments: argparse.Namespace) -> int:
 
     A folder that cannot be read does not stop the comparison of the others.
     """
-    if find_spec("filelock") is None:
-        raise TrainingError('the comparison requires filelock: pip install "textgen-onnx[train]"')
+    if missing := [name for name in ("filelock", "tqdm") if find_spec(name) is None]:
+        raise TrainingError(f'{PROG} requires {", ".join(missing)}: pip install "textgen-onnx[train]"')
     from textgen_train.report.compared_run import read_run
     from textgen_train.report.comparison import (
         COLUMNS,
@@ -96,7 +96,7 @@ def check_page(path: Path) -> None:
     Raises:
         OutputError: If it would be another file that is replaced.
     """
-    from textgen_train.report.page import is_report_page
+    from textgen_train.report.page_frame import is_report_page
 
     if path.exists() and not is_report_page(path):
         raise OutputError(

@@ -9,6 +9,7 @@ from .scales import Scale, format_count, format_small, spread, ticks
 Points = Sequence[tuple[float, float]]
 
 # Sizes in units of the SVG, which are about pixels.
+NARROW, WIDE = (310, 320), (560, 380)
 LEFT, RIGHT, TOP, BOTTOM = 40, 92, 12, 38
 LABEL_DISTANCE = 13
 PANEL_GAP, PANEL_HEIGHT = 20, 46
@@ -27,7 +28,7 @@ class Curve:
     Attributes:
         style: Its class in the style sheet.
         points: Positions and values.
-        tooltips: A text for each point, which is then drawn as a dot if there are few. Empty for a plain line.
+        tooltips: A text for each point. A few points with tooltips are drawn as dots.
     """
 
     style: str
@@ -60,6 +61,15 @@ class Chart:
     panel_label: str = ""
     # Unique within the page.
     name: str = field(default="chart")
+
+
+def figure(chart: Chart) -> str:
+    """Return a figure with a chart in two sizes, of which the style sheet shows one.
+
+    The labels are then readable on a phone and on a wide screen.
+    """
+    narrow, wide = (draw(chart, *size) for size in (NARROW, WIDE))
+    return f'<figure class="chart"><div class="narrow">{narrow}</div><div class="wide">{wide}</div></figure>'
 
 
 def draw(chart: Chart, width: int, height: int) -> str:

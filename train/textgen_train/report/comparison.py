@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from itertools import groupby
-from string import Template
 from typing import Any
 
-from .chart import Chart, Curve, draw
+from .chart import Chart, Curve, figure
 from .compared_run import ComparedRun
 from .html_text import html, table
-from .loss_charts import NARROW, WIDE
-from .page import section, template
+from .page_frame import fill_page, section
 from .progress import format_duration
 from .scales import time_unit
 
@@ -84,11 +82,7 @@ def comparison_page(runs: Sequence[ComparedRun], warnings: Sequence[str]) -> str
         _chart("updates", runs, [[float(item.step) for item in run.evaluations] for run in runs]),
         _chart(unit, runs, [[item.seconds / length for item in run.evaluations] for run in runs]),
     ]
-    figures = "".join(
-        f'<figure class="chart"><div class="narrow">{draw(chart, *NARROW)}</div>'
-        f'<div class="wide">{draw(chart, *WIDE)}</div></figure>'
-        for chart in charts
-    )
+    figures = "".join(map(figure, charts))
     rows = [
         [f'<span class="key {style(number)}">{html(name)}</span>', *map(html, cells)]
         for number, (name, cells) in enumerate(comparison_rows(runs))
@@ -96,11 +90,11 @@ def comparison_page(runs: Sequence[ComparedRun], warnings: Sequence[str]) -> str
     notes = "".join(f"<p><mark>Warning</mark> {html(warning)}</p>" for warning in warnings)
     numbers = range(1, len(COLUMNS) - 1)
     content = table("Losses on the held-out text, per character", ["run", *COLUMNS], rows, numbers)
-    return Template(template()).substitute(
-        title=html(f"Comparison of {len(runs)} training run{'s' * (len(runs) > 1)}"),
+    return fill_page(
+        title=f"Comparison of {len(runs)} training run{'s' * (len(runs) > 1)}",
         status="",
         summary=notes,
-        sections=section("Loss", f'{content}<div class="charts">{figures}</div>'),
+        sections=[section("Loss", f'{content}<div class="charts">{figures}</div>')],
     )
 
 

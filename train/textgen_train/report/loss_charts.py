@@ -4,14 +4,11 @@ from collections.abc import Iterable, Sequence
 
 from textgen_train.loop.eval_result import Evaluation
 
-from .chart import Chart, Curve, draw
+from .chart import Chart, Curve, figure
 from .html_text import table
 from .progress import format_duration
 from .references import Reference
 from .scales import time_unit
-
-# A style sheet shows one of these sizes, so that the labels are readable on a phone and on a wide screen.
-NARROW, WIDE = (310, 320), (560, 380)
 
 # Rows of the table of evaluations. Of more evaluations, every second or third and so on is listed.
 MAX_ROWS = 60
@@ -22,14 +19,9 @@ def loss_charts(evaluations: Sequence[Evaluation], references: Sequence[Referenc
     unit, length = time_unit(evaluations[-1].seconds)
     steps = [float(evaluation.step) for evaluation in evaluations]
     times = [evaluation.seconds / length for evaluation in evaluations]
-    return _figure(_chart("updates", steps, evaluations, references)) + _figure(
+    return figure(_chart("updates", steps, evaluations, references)) + figure(
         _chart(unit, times, evaluations, references)
     )
-
-
-def _figure(chart: Chart) -> str:
-    narrow, wide = (draw(chart, *size) for size in (NARROW, WIDE))
-    return f'<figure class="chart"><div class="narrow">{narrow}</div><div class="wide">{wide}</div></figure>'
 
 
 def _chart(

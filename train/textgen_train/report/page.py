@@ -6,9 +6,6 @@ therefore gives the same page as one that was never interrupted.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
-from string import Template
 from typing import Any
 
 from textgen_runtime.model_file.network import Network
@@ -22,6 +19,7 @@ from .distributions import draw_distributions
 from .facts import RunFacts
 from .html_text import definitions, html, table
 from .loss_charts import evaluation_table, loss_charts
+from .page_frame import fill_page, section
 from .progress import format_duration
 from .references import Reference
 from .run_tables import corpus_facts, network_table, recipe_table, run_facts, usage
@@ -96,35 +94,14 @@ def report_page(  # noqa: PLR0913 (keywords, each a part of the page)
     if model:
         sections.append(("Run", run_facts(facts, model.training)))
     sections.append(("Use the model", usage(facts)))
-    return Template(template()).substitute(
-        title=html(f"{facts.corpus}: training report"),
-        status=html(status),
+    return fill_page(
+        title=f"{facts.corpus}: training report",
+        status=status,
         summary=_summary(best, history.evaluations[-1], model),
-        sections="\n".join(section(name, content) for name, content in sections if content),
+        sections=[
+            section(name, content, wide=name in WIDE_SECTIONS) for name, content in sections if content
+        ],
     )
-
-
-def section(name: str, content: str) -> str:
-    """Return a section of a page with this heading. ``content`` is HTML."""
-    anchor = name.lower().replace(" ", "-")
-    width = ' class="wide-section"' if name in WIDE_SECTIONS else ""
-    heading = f'<h2 id="{anchor}-heading">{html(name)}</h2>'
-    return f'<section id="{anchor}"{width} aria-labelledby="{anchor}-heading">{heading}\n{content}</section>'
-
-
-def is_report_page(path: Path) -> bool:
-    """Return whether a file is a page of this module; False if it cannot be read."""
-    start = template().partition("$")[0].encode()
-    try:
-        with path.open("rb") as file:
-            return file.read(len(start)) == start
-    except OSError:
-        return False
-
-
-def template() -> str:
-    """Return the template of the pages: styles, scripts, and the places of the parts."""
-    return files(__package__).joinpath("page.html").read_text(encoding="utf-8")
 
 
 def _summary(best: Evaluation, last: Evaluation, model: BestModel | None) -> str:

@@ -1,0 +1,188 @@
+"""``textgen-compare`` puts training runs side by side."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+from filelock import FileLock
+from textgen_runtime import CharacterTokenizer, Normalization
+from textgen_runtime.model_file.metadata import Metadata
+from textgen_train.cli.compare import main
+from textgen_train.export.onnx_graph import replace_metadata
+from textgen_train.loop.output_folder import LOCK_FILE
+
+from tests.helpers.commands import Captured, run_here
+from tests.helpers.make_tiny_model import make_model
+from tests.helpers.report_pages import Page, evaluation
+
+TRAINING: dict[str, Any] = {
+    "sha256": "a",
+    "split": {"held_out": "the last 10% of the corpus"},
+    "parameters": 1234,
+    "recipe": {"name": "default", "units": 8, "dropout": 0.1, "seed": 0},
+    "replicas": 1,
+}
+SPEED = "5,000 characters/s"
+
+
+def model_with(training: Mapping[str, Any], *, lowercase: bool = False) -> bytes:
+    metadata = Metadata(CharacterTokenizer("ab"), Normalization(lowercase=lowercase), training=training)
+    content: onnx.ModelProto = make_model("ab")
+    return replace_metadata(content.SerializeToString(), metadata)
+
+
+def make_folder(name: str, losses: list[float], model: bytes | None = None) -> Path:
+    folder = Path(name)
+    folder.mkdir()
+    lines = [json.dumps(evaluation(100 * i, loss).as_json()) for i, loss in enumerate(losses, 1)]
+    (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if model:
+        (folder / "model.onnx").write_bytes(model)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def compare(capsys: Captured, *arguments: str) -> tuple[int, str, str]:
+    return run_here(main, capsys, *arguments)
+
+
+def cells(out: str) -> dict[str, list[str]]:
+    """Return the cells of each row of the table, by the name of the run."""
+    _, _, *rows = out.splitlines()
+    return {name: rest for name, *rest in (re.split(r"  +", row.strip()) for row in rows)}
+
+
+def test_the_table_shows_what_differs(capsys: Captured) -> None:
+    other = {**TRAINING, "recipe": {**TRAINING["recipe"], "units": 16, "seed": 3}}
+    make_folder("one", [2.0, 1.0, 1.5], model_with(TRAINING))
+    make_folder("two", [3.0, 2.5], model_with(other))
+    code, out, err = compare(capsys, "one", "two")
+    assert (code, err) == (0, "")
+    assert cells(out) == {
+        "one": ["1,234", "5:00", "3.0", "300", "1.0000", "1.443", "1.5000", SPEED, "units 8, seed 0"],
+        "two": ["1,234", "3:20", "2.0", "200", "2.5000", "3.607", "2.5000", SPEED, "units 16, seed 3"],
+    }
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        model_with({**TRAINING, "sha256": "b"}),
+        model_with({**TRAINING, "split": {"held_out": "the last 20% of the corpus"}}),
+        model_with(TRAINING, lowercase=True),
+    ],
+    ids=["corpus", "split", "normalization"],
+)
+def test_losses_on_different_texts_are_warned_about(capsys: Captured, other: bytes) -> None:
+    make_folder("one", [2.0], model_with(TRAINING))
+    make_folder("two", [2.0], other)
+    make_folder("three", [2.0], model_with(TRAINING))
+    code, out, err = compare(capsys, "one", "two", "three")
+    assert (code, err.count("\n"), len(cells(out))) == (0, 1, 3)
+    assert "losses cannot be compared: " in err
+    assert {"one, three", "two"} == set(err.strip().rpartition(": ")[2].split("; "))
+
+
+def test_a_run_without_a_model_is_shown(capsys: Captured) -> None:
+    make_folder("one", [2.0], model_with(TRAINING))
+    make_folder("two", [1.0])
+    code, out, err = compare(capsys, "one", "two")
+    assert (code, err.count("\n")) == (0, 1)
+    assert "two/model.onnx: No such file or directory; the recipe of this run is not known" in err
+    assert cells(out)["two"][-1] == "unknown, without a model"
+    assert cells(out)["two"][0] == "?"
+
+
+def test_damaged_metrics_are_ignored(capsys: Captured) -> None:
+    folder = make_folder("one", [2.0, 1.0], model_with(TRAINING))
+    good = (folder / "metrics.jsonl").read_bytes()
+    damage = (
+        b'{"step": 1}',
+        b"[1, 2]",
+        b'{"step": NaN}',
+        b"\xff\xfe",
+        b"",
+        good.splitlines()[0].replace(b"2.0", b'"x"'),
+        good.splitlines()[1][:40],
+        b"[" * 100_000,
+        good.splitlines()[0].replace(b": 100,", b": 1e999,"),
+    )
+    (folder / "metrics.jsonl").write_bytes(good + b"\n".join(damage))
+    code, out, err = compare(capsys, "one")
+    assert (code, err.count("\n")) == (0, 1)
+    assert f"one/metrics.jsonl: ignored {len(damage)} damaged lines" in err
+    assert cells(out)["one"][3:5] == ["200", "1.0000"]
+
+
+def test_metrics_of_other_versions_are_read(capsys: Captured) -> None:
+    folder = make_folder("one", [2.0], model_with(TRAINING))
+    values = evaluation(100, 2.0).as_json()
+    del values["training_eval_nats"], values["characters_per_second"]
+    (folder / "metrics.jsonl").write_text(json.dumps({**values, "new": "x"}), encoding="utf-8")
+    code, out, err = compare(capsys, "one")
+    assert (code, err) == (0, "")
+    assert cells(out)["one"][7] == "?"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "has no metrics.jsonl: pass the output folder of a run"), ("", "has no evaluation: wait for")],
+)
+def test_a_folder_without_metrics_does_not_stop_the_others(
+    capsys: Captured, content: str | None, message: str
+) -> None:
+    make_folder("one", [2.0], model_with(TRAINING))
+    Path("empty").mkdir()
+    if content is not None:
+        Path("empty/metrics.jsonl").write_text(content, encoding="utf-8")
+    code, out, err = compare(capsys, "empty", "one")
+    assert (code, err.count("\n"), list(cells(out))) == (1, 1, ["one"])
+    assert message in err
+    assert compare(capsys, "empty", "absent")[:2] == (1, "")
+
+
+def test_a_run_that_is_going_on_is_marked(capsys: Captured) -> None:
+    folder = make_folder("one", [2.0], model_with(TRAINING))
+    with FileLock(folder / LOCK_FILE):
+        assert cells(compare(capsys, "one")[1])["one"][1] == "1:40 so far"
+    assert cells(compare(capsys, "one")[1])["one"][1] == "1:40"
+
+
+def test_the_page_has_the_table_and_the_curves(capsys: Captured) -> None:
+    name = '<b>&"two"'
+    make_folder("one", [2.0, 1.0, 1.5], model_with(TRAINING))
+    make_folder(name, [3.0, 2.5], model_with({**TRAINING, "sha256": "b"}))
+    assert compare(capsys, "one", name, "--html", "page.html")[0] == 0
+    page = Page(Path("page.html").read_text(encoding="utf-8"))
+    assert "1.0000" in page.text
+    assert "losses cannot be compared" in page.text
+    assert not page.find("b")
+    assert [len(page.find("polyline", f"run run{i}")) for i in range(3)] == [4, 4, 0]
+    assert len(page.find("circle", "run run0")) == 4 * 3
+    # An earlier page is replaced, and another file is not.
+    assert compare(capsys, "one", "--html", "page.html")[0] == 0
+    Path("page.html").write_text("precious", encoding="utf-8")
+    code, out, err = compare(capsys, "one", "--html", "page.html")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "page.html exists and is not a page of this command" in err
+    assert Path("page.html").read_text(encoding="utf-8") == "precious"
+
+
+def test_the_comparison_imports_no_torch(tmp_path: Path) -> None:
+    make_folder("one", [2.0], model_with(TRAINING))
+    program = (
+        "import sys; from textgen_train.cli.compare import main\n"
+        "assert main(['one', '--html', 'page.html']) == 0\n"
+        "assert not {'torch', 'onnx', 'matplotlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path, capture_output=True)

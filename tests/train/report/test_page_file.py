@@ -1,0 +1,127 @@
+"""The file of the report, during a run and after it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from textgen_train.loop.update import Update
+from textgen_train.loop.watcher import EvaluationHistory, Status
+from textgen_train.report import page_file
+from textgen_train.report.page_file import ReportPage
+from textgen_train.report.references import References
+
+from tests.helpers.report_pages import Page, dataset_of, evaluation, facts_of
+from tests.helpers.training_runs import make_run
+
+DATASET = dataset_of("do re mi fa sol la si do\n" * 60)
+FIRST = EvaluationHistory([evaluation(10, 2.5)], [""], evaluation(10, 2.5))
+SECOND = EvaluationHistory([evaluation(10, 2.5), evaluation(100, 1.5)], ["", ""], evaluation(100, 1.5))
+
+
+def status_at(progress: float) -> Status:
+    update = Update(10, 1.0, 10.0, progress, 0.01, 100, 2.0, ends_epoch=False)
+    return Status(update, 10, 2.0, 5000.0, "characters", 10.0)
+
+
+@pytest.fixture
+def warnings() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def watcher(tmp_path: Path, warnings: list[str]) -> ReportPage:
+    return ReportPage(facts_of(DATASET, tmp_path), References(DATASET), warnings.append)
+
+
+def test_the_report_is_written_at_each_evaluation_and_at_the_end(
+    watcher: ReportPage, tmp_path: Path, warnings: list[str]
+) -> None:
+    path = tmp_path / "report.html"
+    watcher.on_update(status_at(0.25))
+    watcher.on_evaluation(FIRST)
+    assert "The run is in progress: 25% of its budget is used." in Page(path.read_text("utf-8")).text
+    watcher.on_update(status_at(1.0))
+    watcher.on_evaluation(SECOND)
+    assert "best held-out loss1.5000 nats" in Page(path.read_text("utf-8")).text
+    watcher.on_end()
+    text = Page(path.read_text("utf-8")).text
+    assert "The run is complete." in text
+    assert all(name in text for name in ("7-gram", "gzip", "bz2", "xz"))
+    assert (watcher.files, warnings) == (["report.html"], [])
+
+
+def test_a_resumed_run_gives_the_same_report(
+    watcher: ReportPage, tmp_path: Path, warnings: list[str]
+) -> None:
+    for history in (FIRST, SECOND):
+        watcher.on_update(status_at(1.0))
+        watcher.on_evaluation(history)
+    watcher.on_end()
+    expected = (tmp_path / "report.html").read_bytes()
+    resumed = ReportPage(facts_of(DATASET, tmp_path), References(DATASET), warnings.append)
+    resumed.on_update(status_at(1.0))
+    resumed.on_evaluation(SECOND)
+    resumed.on_end()
+    assert (tmp_path / "report.html").read_bytes() == expected
+
+
+def test_an_early_end_is_stated(watcher: ReportPage, tmp_path: Path) -> None:
+    watcher.on_update(status_at(0.4))
+    watcher.on_evaluation(FIRST)
+    watcher.on_end()
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert "The run ended early, after 40% of its budget." in text
+
+
+def test_a_run_without_evaluations_writes_no_report(watcher: ReportPage, tmp_path: Path) -> None:
+    watcher.on_update(status_at(0.4))
+    watcher.on_end()
+    assert not list(tmp_path.iterdir())
+
+
+def test_slow_references_do_not_block_the_end(
+    watcher: ReportPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_file, "MAX_WAIT_SECONDS", 0.0)
+    # They are never started.
+    watcher.on_evaluation(FIRST)
+    watcher.on_end()
+    assert "More references are being computed." in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_a_report_that_cannot_be_written_is_warned_about(
+    watcher: ReportPage, tmp_path: Path, warnings: list[str]
+) -> None:
+    (tmp_path / "report.html").mkdir()
+    watcher.on_evaluation(FIRST)
+    assert warnings == [
+        f"cannot write {tmp_path}/report.html: Is a directory; the model file is not affected"
+    ]
+    assert watcher.files == []
+
+
+@pytest.fixture
+def _evaluated_run(tmp_path: Path, _evaluations_after_every_epoch: None) -> None:
+    run, _ = make_run(tmp_path)
+    run.run()
+
+
+@pytest.mark.usefixtures("_evaluated_run")
+def test_a_run_shows_its_model(tmp_path: Path) -> None:
+    page = Page((tmp_path / "report.html").read_text("utf-8"))
+    # Embedding, LSTM layer and output layer of 8 units, an embedding of 4, and 12 symbols.
+    for row in ("embedembedding12448", "lstm_0lstm48416", "outputlinear812108", "all layers572"):
+        assert row in page.text
+    assert "Training has 604 parameters" in page.text
+    assert len(page.find("section", "moment")) == 3
+    assert len(page.find("svg")) == 8
+
+
+@pytest.mark.usefixtures("_evaluated_run")
+def test_a_missing_model_file_leaves_the_rest_of_the_report(tmp_path: Path, warnings: list[str]) -> None:
+    (tmp_path / "model.onnx").unlink()
+    facts = replace(facts_of(DATASET, tmp_path))
+    ReportPage(facts, References(DATASET), warnings.append).on_evaluation(FIRST)
+    text = Page((tmp_path / "report.html").read_text("utf-8")).text
+    assert "Recipe" in text
+    assert "all layers" not in text

@@ -1,0 +1,51 @@
+"""The frame of the HTML pages: styles, scripts, heading and sections, in one self-contained file."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from .html_text import html
+
+
+def fill_page(*, title: str, status: str, summary: str, sections: Sequence[str]) -> str:
+    """Return a page.
+
+    Args:
+        title: The title and heading, plain text.
+        status: A line below the heading, plain text.
+        summary: HTML below it.
+        sections: Results of ``section``.
+    """
+    return Template(template()).substitute(
+        title=html(title), status=html(status), summary=summary, sections="\n".join(sections)
+    )
+
+
+def section(name: str, content: str, *, wide: bool = True) -> str:
+    """Return a section.
+
+    Args:
+        name: Its heading, plain text. It must be unique within the page.
+        content: HTML.
+        wide: Whether it takes the full width of a wide screen, instead of half of it.
+    """
+    anchor = name.lower().replace(" ", "-")
+    width = ' class="wide-section"' if wide else ""
+    heading = f'<h2 id="{anchor}-heading">{html(name)}</h2>'
+    return f'<section id="{anchor}"{width} aria-labelledby="{anchor}-heading">{heading}\n{content}</section>'
+
+
+def template() -> str:
+    """Return the template of the pages."""
+    return files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+
+
+def is_report_page(path: Path) -> bool:
+    """Return whether a file is such a page; False if it cannot be read."""
+    start = template().partition("$")[0].encode()
+    try:
+        with path.open("rb") as file:
+            return file.read(len(start)) == start
+    except OSError:
+        return False
