@@ -88,7 +88,7 @@ def comparison_page(runs: Sequence[ComparedRun], warnings: Sequence[str]) -> str
         for number, (name, cells) in enumerate(comparison_rows(runs))
     ]
     notes = "".join(f"<p><mark>Warning</mark> {html(warning)}</p>" for warning in warnings)
-    numbers = range(1, len(COLUMNS) - 1)
+    numbers = range(1, len(COLUMNS))
     content = table("Losses on the held-out text, per character", ["run", *COLUMNS], rows, numbers)
     return fill_page(
         title=f"Comparison of {len(runs)} training run{'s' * (len(runs) > 1)}",
