@@ -75,7 +75,7 @@ def evaluation(step: int, held_out_nats: float, seconds: float | None = None) ->
 
 def dataset_of(text: str, min_count: int = 1) -> Dataset:
     """Return the dataset of a text, of which the last tenth is held out."""
-    return make_dataset(Corpus("song", text, "f" * 64), Normalization(), 0.1, min_count)
+    return make_dataset(Corpus.from_text("song", text), Normalization(), 0.1, min_count)
 
 
 def facts_of(dataset: Dataset, folder: Path, corpus: str = "song", command: Sequence[str] = ()) -> RunFacts:

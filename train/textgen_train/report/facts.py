@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 from textgen_runtime.bench.machine import describe_machine
+from textgen_runtime.text.levels import BYTE
+from textgen_runtime.text.symbols import symbol_name
 
 from textgen_train.data.dataset import Dataset
+from textgen_train.data.token_array import count_tokens
 from textgen_train.recipe import AnyRecipe
 
 MAX_FREQUENT_SYMBOLS = 12
 
-# Of a longer text, only the beginning is counted. The parts bound the memory.
-MAX_COUNTED_TOKENS, COUNTED_PART = 2**24, 2**20
+# Of a longer text, only the beginning is counted.
+MAX_COUNTED_TOKENS = 2**24
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class RunFacts:
         usual_name: Its name, such as "preset small".
         normalization: The normalization of the text, in words.
         symbols: The number of symbols in the vocabulary.
-        frequent_symbols: The most frequent symbols with their shares of the training text, in [0, 1].
+        frequent_symbols: The names of the most frequent symbols, with their shares of the training text in
+            [0, 1].
         machine: The processor, the operating system, and so on.
     """
 
@@ -84,10 +88,18 @@ def gather_facts(  # noqa: PLR0913 (keywords, each a fact)
 
 
 def _frequent_symbols(dataset: Dataset) -> list[tuple[str, float]]:
-    size = len(dataset.tokenizer)
-    counts = np.zeros(size, np.int64)
-    counted = min(len(dataset.training), MAX_COUNTED_TOKENS)
-    for start in range(0, counted, COUNTED_PART):
-        counts += np.bincount(dataset.training[start : min(start + COUNTED_PART, counted)], minlength=size)
-    order = np.argsort(-counts, kind="stable")[:MAX_FREQUENT_SYMBOLS]
-    return [(dataset.tokenizer.symbols[i], float(counts[i] / counted)) for i in order if counts[i]]
+    tokenizer = dataset.tokenizer
+    special = {token: f"{name} token" for name, token in tokenizer.special.by_name.items()}
+    counted = dataset.training[:MAX_COUNTED_TOKENS]
+    counts = count_tokens(counted, len(tokenizer))
+    order = [int(token) for token in np.argsort(-counts, kind="stable")[:MAX_FREQUENT_SYMBOLS]]
+    return [
+        (special.get(token) or _name(tokenizer.level, tokenizer.symbols[token]), counts[token] / len(counted))
+        for token in order
+        if counts[token]
+    ]
+
+
+def _name(level: str, symbol: str) -> str:
+    # Most bytes above ASCII are only parts of a character.
+    return f"byte {ord(symbol):02X}" if level == BYTE and not symbol.isascii() else symbol_name(symbol)

@@ -7,7 +7,6 @@ from typing import Any
 
 from textgen_runtime.model_file.bundled import unambiguous_path
 from textgen_runtime.model_file.network import Network
-from textgen_runtime.text.symbols import symbol_name
 
 from textgen_train.hyperparameters import option_name
 
@@ -70,16 +69,11 @@ def corpus_facts(facts: RunFacts, training: Mapping[str, Any]) -> str:
         share = f"{unknown['training_share']:.2%} of the training text"
         pairs.append(("unknown symbol", f"replaces {unknown['symbols']:,} rare symbols, {share}"))
     rows = [
-        [f'<bdi class="symbol">{html(_name(symbol))}</bdi>', f"{share:.1%}"]
-        for symbol, share in facts.frequent_symbols
+        [f'<bdi class="symbol">{html(name)}</bdi>', f"{share:.1%}"] for name, share in facts.frequent_symbols
     ]
     return definitions(pairs) + table(
         "The most frequent symbols", ["symbol", "share of the training text"], rows, (1,)
     )
-
-
-def _name(symbol: str) -> str:
-    return symbol_name(symbol) if symbol else "unknown symbol"
 
 
 def recipe_table(facts: RunFacts) -> str:
