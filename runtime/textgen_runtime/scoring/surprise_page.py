@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from string import Template
 
+from textgen_runtime.system.files import begins_with
 from textgen_runtime.system.json_text import to_json
 
 from .prediction import BITS_PER_NAT, Prediction
@@ -45,12 +46,7 @@ def surprise_page(title: str, texts: Sequence[tuple[str, str, Prediction]]) -> s
 
 def is_surprise_page(path: Path) -> bool:
     """Return whether a file is a surprise page; False if it cannot be read."""
-    start = _template().partition("$")[0].encode()
-    try:
-        with path.open("rb") as file:
-            return file.read(len(start)) == start
-    except OSError:
-        return False
+    return begins_with(path, _template().partition("$")[0].encode())
 
 
 def _template() -> str:

@@ -40,6 +40,15 @@ def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
         raise OutputError(f"cannot write {shorten(str(path))}: {error.strerror or error}") from error
 
 
+def begins_with(path: Path, content: bytes) -> bool:
+    """Return whether a file begins with this content; False if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(content)) == content
+    except OSError:
+        return False
+
+
 def _is_special(path: str | os.PathLike[str]) -> bool:
     """Return whether the path exists but is not a regular file, such as a pipe or a folder."""
     try:

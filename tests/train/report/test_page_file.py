@@ -85,8 +85,10 @@ def test_slow_references_do_not_block_the_end(
     monkeypatch.setattr(page_file, "MAX_WAIT_SECONDS", 0.0)
     # They are never started.
     watcher.on_evaluation(FIRST)
+    path = tmp_path / "report.html"
+    assert "Some reference models are still being computed." in path.read_text("utf-8")
     watcher.on_end()
-    assert "More references are being computed." in (tmp_path / "report.html").read_text("utf-8")
+    assert "The run ended before all reference models were computed." in path.read_text("utf-8")
 
 
 def test_a_report_that_cannot_be_written_is_warned_about(
@@ -110,7 +112,7 @@ def _evaluated_run(tmp_path: Path, _evaluations_after_every_epoch: None) -> None
 def test_a_run_shows_its_model(tmp_path: Path) -> None:
     page = Page((tmp_path / "report.html").read_text("utf-8"))
     # Embedding, LSTM layer and output layer of 8 units, an embedding of 4, and 12 symbols.
-    for row in ("embedembedding12448", "lstm_0lstm48416", "outputlinear812108", "all layers572"):
+    for row in ("embedembedding48124", "lstm_0lstm41648", "outputlinear108812", "all layers572"):
         assert row in page.text
     assert "Training has 604 parameters" in page.text
     assert len(page.find("section", "moment")) == 3

@@ -19,7 +19,7 @@ from .page import BestModel, report_page
 from .references import References
 
 # At the end of a run, the longest time to wait for the references. They usually were complete long before.
-MAX_WAIT_SECONDS = 10.0
+MAX_WAIT_SECONDS = 5.0
 
 
 class ReportPage(Watcher):
@@ -47,7 +47,10 @@ class ReportPage(Watcher):
 
     def on_evaluation(self, history: EvaluationHistory) -> None:
         self._history = history
-        self._write(f"The run is in progress: {self._progress:.0%} of its budget is used.")
+        self._write(
+            f"The run is in progress: {self._progress:.0%} of its budget is used.",
+            "Some reference models are still being computed.",
+        )
 
     def on_end(self) -> None:
         if self._history is None:
@@ -56,10 +59,11 @@ class ReportPage(Watcher):
         self._write(
             "The run is complete."
             if self._progress >= 1.0
-            else f"The run ended early, after {self._progress:.0%} of its budget."
+            else f"The run ended early, after {self._progress:.0%} of its budget.",
+            "The run ended before all reference models were computed.",
         )
 
-    def _write(self, status: str) -> None:
+    def _write(self, status: str, if_incomplete: str) -> None:
         history = self._history
         if history is None:
             return
@@ -70,7 +74,7 @@ class ReportPage(Watcher):
             status=status,
             model=self._best_model(history.best),
             references=self._references.results,
-            notes=self._references.bounds if is_complete else "More references are being computed.",
+            notes=self._references.bounds if is_complete else if_incomplete,
         )
         try:
             # A name may have lone surrogates.

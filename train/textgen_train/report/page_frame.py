@@ -5,6 +5,8 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from textgen_runtime.system.files import begins_with
+
 from .html_text import html
 
 
@@ -43,9 +45,4 @@ def template() -> str:
 
 def is_report_page(path: Path) -> bool:
     """Return whether a file is such a page; False if it cannot be read."""
-    start = template().partition("$")[0].encode()
-    try:
-        with path.open("rb") as file:
-            return file.read(len(start)) == start
-    except OSError:
-        return False
+    return begins_with(path, template().partition("$")[0].encode())

@@ -21,19 +21,17 @@ def network_table(network: Network, trained: int) -> str:
         network: The network of the model file.
         trained: Number of trained parameters.
     """
+    total = sum(layer.parameters for layer in network.layers)
     rows = [
         [
             html(layer.name),
             html(layer.kind),
-            f"{layer.inputs:,}",
-            f"{layer.outputs:,}",
-            f"{layer.parameters:,}",
+            *(f"{n:,}" for n in (layer.parameters, layer.inputs, layer.outputs)),
         ]
         for layer in network.layers
     ]
-    total = sum(layer.parameters for layer in network.layers)
-    rows.append(["all layers", "", "", "", f"{total:,}"])
-    parts = table("Layers", ["layer", "kind", "inputs", "outputs", "parameters"], rows, (2, 3, 4))
+    rows.append(["all layers", "", f"{total:,}", "", ""])
+    parts = table("Layers", ["layer", "kind", "parameters", "inputs", "outputs"], rows, (2, 3, 4))
     if trained > total:
         parts += (
             f"<p>Training has {trained:,} parameters, because each recurrent layer has two biases there. The "
@@ -68,12 +66,8 @@ def corpus_facts(facts: RunFacts, training: Mapping[str, Any]) -> str:
         unknown = split["unknown"]
         share = f"{unknown['training_share']:.2%} of the training text"
         pairs.append(("unknown symbol", f"replaces {unknown['symbols']:,} rare symbols, {share}"))
-    rows = [
-        [f'<bdi class="symbol">{html(name)}</bdi>', f"{share:.1%}"] for name, share in facts.frequent_symbols
-    ]
-    return definitions(pairs) + table(
-        "The most frequent symbols", ["symbol", "share of the training text"], rows, (1,)
-    )
+    frequent = [(name, f"{share:.1%}") for name, share in facts.frequent_symbols]
+    return f"{definitions(pairs)}<h3>The most frequent symbols</h3>{definitions(frequent)}"
 
 
 def recipe_table(facts: RunFacts) -> str:
