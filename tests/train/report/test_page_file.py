@@ -127,3 +127,12 @@ def test_a_missing_model_file_leaves_the_rest_of_the_report(tmp_path: Path, warn
     text = Page((tmp_path / "report.html").read_text("utf-8")).text
     assert "Recipe" in text
     assert "all layers" not in text
+
+
+@pytest.mark.usefixtures("_evaluated_run")
+def test_a_better_model_replaces_the_shown_one(watcher: ReportPage, tmp_path: Path, tiny_path: Path) -> None:
+    watcher.on_evaluation(FIRST)
+    assert "embedembedding48124" in Page((tmp_path / "report.html").read_text("utf-8")).text
+    (tmp_path / "model.onnx").write_bytes(tiny_path.read_bytes())
+    watcher.on_evaluation(SECOND)
+    assert "embedembedding48124" not in Page((tmp_path / "report.html").read_text("utf-8")).text
