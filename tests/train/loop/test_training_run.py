@@ -14,7 +14,7 @@ import textgen_runtime as textgen
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
 from textgen_train.data.dataset import make_dataset
-from textgen_train.loop import eval_schedule, evaluator
+from textgen_train.loop import eval_schedule, evaluator, held_out_loss
 from textgen_train.loop import run as run_module
 from textgen_train.loop import trainer as trainer_module
 from textgen_train.loop.eval_schedule import EvalSchedule
@@ -140,12 +140,16 @@ def test_slow_evaluations_leave_time_for_training(
     def clock_now() -> float:
         return now
 
-    def slow_held_out_loss(*arguments: Any) -> float:
+    def slow_loss(characters: int) -> float:
         nonlocal now
-        now += (
-            evaluation_seconds * len(arguments[1].held_out) / len(run._evaluator._provenance.dataset.held_out)
-        )
+        now += evaluation_seconds * characters / run._evaluator.scored_characters
         return 2.0
+
+    def slow_held_out_loss(*arguments: Any) -> float:
+        return slow_loss(len(arguments[1].held_out))
+
+    def slow_training_loss(*arguments: Any) -> float:
+        return slow_loss(held_out_loss.training_part_length(arguments[1]))
 
     def update_weights(*arguments: Any) -> float:
         nonlocal now
@@ -158,11 +162,12 @@ def test_slow_evaluations_leave_time_for_training(
         monkeypatch.setattr(module, "perf_counter", clock_now)
     monkeypatch.setattr(evaluator, "ESTIMATE_CHARACTERS", 15)
     monkeypatch.setattr(evaluator, "held_out_loss", slow_held_out_loss)
+    monkeypatch.setattr(evaluator, "training_loss", slow_training_loss)
     monkeypatch.setattr(trainer, "_update_weights", update_weights)
     run.run()
     # The duration of an evaluation is estimated before the minute begins.
     end = max(60.0, 6.0 + evaluation_seconds)
-    assert end - 1.0 <= now - evaluation_seconds / 10 <= end + 1.0
+    assert end - 1.0 <= now - evaluation_seconds / 20 <= end + 1.0
     assert lr_factors[0] < max(lr_factors) / 2
     assert lr_factors[-1] < max(lr_factors) / 50
     assert len(run._evaluator.evaluations) == evaluations
