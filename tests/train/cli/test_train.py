@@ -17,8 +17,8 @@ def test_a_run_writes_a_model(capsys: Captured) -> None:
     code, out, err = run(capsys, "book.txt", *QUICK, "--lowercase", "--seed", "3")
     assert code == 0
     assert out.splitlines()[-1].endswith(
-        " nats; wrote model.onnx, metrics.jsonl, samples.txt, loss.png, report.html, checkpoint.safetensors to "
-        "book-model; next: textgen-run book-model --temp 0.5"
+        " nats; wrote model.onnx, metrics.jsonl, samples.txt, loss.png, report.html, checkpoint.safetensors "
+        "to book-model; next: textgen-run book-model --temp 0.5"
     )
     assert out.splitlines()[-1].startswith("held-out loss ")
     assert "1,764 training characters, 196 held-out characters, 14 symbols" in err

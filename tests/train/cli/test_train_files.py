@@ -49,9 +49,9 @@ def test_events_for_tensorboard_are_written_and_not_mixed_with_others(capsys: Ca
     options = ("book.txt", *QUICK, "--no-samples", "--tensorboard", "-o", "out")
     code, out, _ = run(capsys, *options)
     assert code == 0
-    assert "report.html, tensorboard to out" in out
+    assert "report.html, checkpoint.safetensors, tensorboard to out" in out
     assert len(os.listdir("out/tensorboard")) == 1
-    for name in ("model.onnx", "metrics.jsonl", "loss.png", "report.html"):
+    for name in ("model.onnx", "metrics.jsonl", "loss.png", "report.html", "checkpoint.safetensors"):
         Path("out", name).unlink()
     code, _, err = run(capsys, *options)
     assert (code, err.count("\n")) == (1, 1)
