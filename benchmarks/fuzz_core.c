@@ -25,7 +25,7 @@ enum {
     MAX_CHANGES = 4,
     LENGTH = 3,
     CODES = 16,
-    SMALL_MODELS = 8,
+    SMALL_MODELS = 16,
     NEW_ONE_IN = 4,
     HUGE_ONE_IN = 2000
 };
@@ -114,12 +114,29 @@ static void change(content *file) {
     }
 }
 
+/* Choose the level and the records of a model. A vocabulary of bytes has a fixed size. */
+static void choose_tokens(sizes *chosen) {
+    chosen->level = (textgen_level)below(TEXTGEN_LEVELS);
+    chosen->records = below(2) == 0;
+    if (chosen->level == TEXTGEN_BYTE_LEVEL) {
+        chosen->symbols = chosen->records ? 258 : 256;
+        chosen->unknown = chosen->long_texts = false;
+    }
+}
+
 /* Choose the sizes of a model. huge: whether one of them is extreme. */
 static sizes choose_sizes(bool huge) {
     static const size_t units[] = {1, 2, 3, 15, 16, 17, 33}, symbols[] = {2, 3, 12, 63, 64, 65, 130};
     static const float values[] = {0.5f, 0.0f, 1e-40f, 1e3f, 3e38f, 0.25f, 0.125f};
-    sizes chosen = {symbols[below(7)], units[below(7)], units[below(7)], 1 + below(3),
-                    below(2) == 0,     below(2) == 0,   below(2) == 0,   values[below(7)]};
+    sizes chosen = {.symbols = symbols[below(7)],
+                    .embedding = units[below(7)],
+                    .units = units[below(7)],
+                    .layers = 1 + below(3),
+                    .unknown = below(2) == 0,
+                    .typed = below(2) == 0,
+                    .long_texts = below(2) == 0,
+                    .weight = values[below(7)]};
+    choose_tokens(&chosen);
     if (!huge) {
         return chosen;
     }
@@ -129,10 +146,15 @@ static sizes choose_sizes(bool huge) {
         break;
     case 1:
         /* The core pads the units, so that a few units need many times the memory. */
-        chosen = (sizes){2, 1 + below(600000), 1 + below(2), 1, false, false, false, 0.5f};
+        chosen = (sizes){.symbols = 2, .embedding = 1 + below(600000), .units = 1 + below(2), .layers = 1};
+        chosen.weight = 0.5f;
         break;
     case 2:
-        chosen.symbols = 1 + below(chosen.long_texts ? 0x100000 : 0xD000);
+        if (chosen.level != TEXTGEN_BYTE_LEVEL) {
+            chosen.symbols = 1 + below(!chosen.long_texts                   ? 0xD000
+                                       : chosen.level == TEXTGEN_WORD_LEVEL ? 0x4000
+                                                                            : 0x100000);
+        }
         break;
     default:
         chosen.units = 64 + below(400);
@@ -178,7 +200,8 @@ static bool describe(const textgen_model *model, const unsigned char *data, size
 
 /* Feed and generate. The only allowed failures are unknown characters, a missing prompt and invalid logits. */
 static bool generate(textgen_stream *stream, const textgen_model_info *info, char *error) {
-    static const char *const prompts[] = {"a", "b", "abc\r\n", "\xF0\x90\x80\x80\xF0\x90\x80\x81", "\xC3\xA9"};
+    static const char *const prompts[] = {
+        "a", "b", "abc\r\n", "\xF0\x90\x80\x80\xF0\x90\x80\x81", "\xC3\xA9", " \xC4\x80\xC4\x81 \xC4\x80"};
     bool fed = false;
     for (size_t i = 0; i < sizeof(prompts) / sizeof(*prompts); i++) {
         const int32_t code = textgen_stream_feed(stream, prompts[i], strlen(prompts[i]), error, ERROR_SIZE);
@@ -190,9 +213,17 @@ static bool generate(textgen_stream *stream, const textgen_model_info *info, cha
     const size_t text_size = LENGTH * info->symbol_bytes + 1;
     char *text = malloc(text_size);
     size_t written = 0;
-    const int32_t code = textgen_stream_generate(stream, LENGTH, text, text_size, &written, error, ERROR_SIZE);
+    int32_t code = textgen_stream_generate(stream, LENGTH, text, text_size, &written, error, ERROR_SIZE);
+    if (textgen_stream_ended(stream)) {
+        code = textgen_stream_feed(stream, NULL, 0, error, ERROR_SIZE);
+        fed = true;
+    }
+    if (code == TEXTGEN_OK) {
+        code = textgen_stream_generate(stream, LENGTH, text, text_size, &written, error, ERROR_SIZE);
+    }
     free(text);
-    const bool fails = code == TEXTGEN_INVALID_LOGITS || (code == TEXTGEN_NO_PROMPT && !fed);
+    const bool fails =
+        code == TEXTGEN_INVALID_LOGITS || (code == TEXTGEN_NO_PROMPT && !fed && info->records == NULL);
     return written < text_size && (code == TEXTGEN_OK || (fails && is_line(error)));
 }
 
@@ -271,10 +302,14 @@ static void load(const char *path, content *loaded) {
     fclose(file);
 }
 
-/* Create the models to damage: with one or two layers, an unknown symbol, or float_data. */
+/* Create the models to damage: with one or two layers, an unknown symbol, float_data, or records; of each
+ * level. */
 static void make_models(content *models) {
     for (size_t i = 1; i < SMALL_MODELS; i++) {
-        const sizes small = {4, 3, 2, 1 + i % 2, i / 2 % 2 == 1, i / 4 % 2 == 1, false, 0.5f};
+        sizes small = {.symbols = 5, .embedding = 3, .units = 2, .layers = 1 + i % 2, .weight = 0.5f};
+        small.unknown = i / 2 % 2 == 1;
+        small.typed = i / 4 % 2 == 1;
+        choose_tokens(&small);
         append_model(&models[i], &small);
     }
 }
@@ -319,8 +354,8 @@ int main(int count, char **arguments) {
     }
     __sanitizer_install_malloc_and_free_hooks(count_allocated, count_freed);
     load(arguments[1], &models[0]);
-    make_models(models);
     random_state = count > 3 ? strtoull(arguments[3], NULL, 10) : 0;
+    make_models(models);
     const int result = fuzz(models, count > 2 ? strtol(arguments[2], NULL, 10) : 100000);
     for (size_t i = 0; i < SMALL_MODELS; i++) {
         free(models[i].data);

@@ -229,30 +229,59 @@ static void add_text_property(content *file, const char *key, const char *value)
     free(part.data);
 }
 
+static void append_character(content *list, size_t character) {
+    char escaped[32];
+    if (character < 0x10000) {
+        snprintf(escaped, sizeof(escaped), "\\u%04zx", character);
+    } else {
+        const size_t pair = character - 0x10000;
+        snprintf(escaped, sizeof(escaped), "\\u%04zx\\u%04zx", 0xD800 + pair / 0x400, 0xDC00 + pair % 0x400);
+    }
+    append(list, escaped, strlen(escaped));
+}
+
+/* Append a symbol that differs from those of other tokens. */
+static void append_symbol(content *list, const sizes *model, size_t token) {
+    static const size_t shortest[] = {'a', 0, 0x100};
+    const size_t first = model->long_texts ? 0x10000 : shortest[model->level];
+    const bool word = model->level == TEXTGEN_WORD_LEVEL && token % 2 == 1;
+    for (size_t i = 1; word && i < (model->long_texts ? TEXTGEN_MAX_WORD : 3); i++) {
+        append_character(list, i == 1 ? ' ' : first);
+    }
+    append_character(list, first + token);
+}
+
 static void add_vocabulary(content *file, const sizes *model) {
     content list = {NULL, 0, 0};
     for (size_t i = 0; i < model->symbols; i++) {
-        char entry[64];
-        const size_t character = (model->long_texts ? 0x10000 : 'a') + i;
-        const size_t pair = character - 0x10000;
-        const char *start = i == 0 ? "[" : ",";
-        if (i == 0 && model->unknown) {
-            snprintf(entry, sizeof(entry), "%s\"\"", start);
-        } else if (model->long_texts) {
-            snprintf(entry, sizeof(entry), "%s\"\\u%04zx\\u%04zx\"", start, 0xD800 + pair / 0x400,
-                     0xDC00 + pair % 0x400);
-        } else {
-            snprintf(entry, sizeof(entry), "%s\"\\u%04zx\"", start, character);
+        const bool special = (i == 0 && model->unknown) || (model->records && i + 2 >= model->symbols);
+        append(&list, i == 0 ? "[\"" : ",\"", 2);
+        if (!special) {
+            append_symbol(&list, model, i);
         }
-        append(&list, entry, strlen(entry));
+        append(&list, "\"", 1);
     }
     append(&list, "]", 1);
     add_property(file, "textgen.vocabulary", &list);
     free(list.data);
 }
 
+static void add_special(content *file, const sizes *model) {
+    char special[128];
+    const char *unknown = model->unknown ? "\"unknown\": 0" : "\"unknown\": null";
+    if (model->records) {
+        snprintf(special, sizeof(special), "{%s, \"begin\": %zu, \"end\": %zu}", unknown, model->symbols - 2,
+                 model->symbols - 1);
+        add_text_property(file, "textgen.records", "\"lines\"");
+    } else {
+        snprintf(special, sizeof(special), "{%s}", unknown);
+    }
+    add_text_property(file, "textgen.special", special);
+}
+
 void append_model(content *to, const sizes *model) {
     const size_t varying[] = {0, 0};
+    static const char *const levels[] = {"\"character\"", "\"byte\"", "\"word\""};
     const size_t state[] = {model->layers, 0, model->units};
     content graph = {NULL, 0, 0};
     content operators = {NULL, 0, 0};
@@ -267,13 +296,13 @@ void append_model(content *to, const sizes *model) {
     integer(&operators, 2, TEXTGEN_OPSET);
     message(to, 8, &operators);
     message(to, 7, &graph);
-    add_text_property(to, "textgen.format", model->unknown ? "2" : "1");
-    add_text_property(to, "textgen.level", "\"character\"");
+    add_text_property(to, "textgen.format", model->unknown || model->records ? "2" : "1");
+    add_text_property(to, "textgen.level", levels[model->level]);
     add_text_property(to, "textgen.normalization", "{\"lowercase\": false, \"unicode\": \"NFC\"}");
     add_text_property(to, "textgen.prompts", "[]");
     add_text_property(to, "textgen.training", "{\"corpus\": [1.5e3, null]}");
-    if (model->unknown) {
-        add_text_property(to, "textgen.special", "{\"unknown\": 0}");
+    if (model->unknown || model->records) {
+        add_special(to, model);
     }
     add_vocabulary(to, model);
 }

@@ -2,6 +2,8 @@
 #ifndef FUZZ_MODELS_H
 #define FUZZ_MODELS_H
 
+#include "symbols.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -17,8 +19,10 @@ typedef struct {
     size_t symbols, embedding, units, layers;
     bool unknown;    /* whether token 0 is the unknown symbol */
     bool typed;      /* weights are in float_data, not in raw_data */
-    bool long_texts; /* symbols of 4 bytes of UTF-8 */
+    bool long_texts; /* characters of 4 bytes of UTF-8, and words of 64 characters */
     float weight;    /* the value of all weights */
+    textgen_level level;
+    bool records; /* whether the last two tokens are begin and end */
 } sizes;
 
 /* Append a model file. */

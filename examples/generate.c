@@ -5,7 +5,6 @@
 #include <string.h>
 static char error[256];
 #define CHECK(call) require((call) == TEXTGEN_OK, error)
-
 static void require(int condition, const char *message) {
     if (!condition) fprintf(stderr, "generate: %s\n", message), exit(1);
 }
@@ -15,25 +14,26 @@ int main(int count, char **arguments) {
     char *prompt = arguments[2], *end = "";
     if (count > 3) sampling.temperature = strtod(arguments[3], &end);
     require(!*end && end != arguments[3], "TEMPERATURE must be a number");
-    for (int i = 4; i < count; i++) {
-        size_t digits = strspn(arguments[i], "0123456789");
-        require(!arguments[i][digits] && digits && digits < 20, "SEED and LENGTH must have 1 to 19 digits");
-    }
+    for (int i = 4; i < count; i++)
+        require(strlen(arguments[i]) - 1 < 19 && !arguments[i][strspn(arguments[i], "0123456789")],
+                "SEED and LENGTH must have 1 to 19 digits");
     if (count > 4) sampling.seed = strtoull(arguments[4], NULL, 10);
     FILE *file = fopen(arguments[1], "rb");
     require(file && !fseek(file, 0, SEEK_END), "cannot open the model file");
     size_t size = (size_t)ftell(file), written, length = count > 5 ? strtoul(arguments[5], NULL, 10) : 400;
-    void *data = malloc(size), *text = malloc(4 * length + 1);
-    rewind(file);
-    require(data && fread(data, 1, size, file) == size, "cannot read the model file");
+    void *data = malloc(size);
+    require((rewind(file), data && fread(data, 1, size, file) == size), "cannot read the model file");
     textgen_model *model;
     CHECK(textgen_model_create(data, size, NULL, &model, error, sizeof error));
-    void *memory = malloc(size = textgen_stream_size(model));
+    textgen_model_info info = {.struct_size = sizeof info};
+    CHECK(textgen_model_get_info(model, &info, error, sizeof error));
+    void *memory = malloc(textgen_stream_size(model)), *text = malloc(size = length * info.symbol_bytes + 1);
     require(text && memory, "not enough memory");
     textgen_stream *stream;
-    CHECK(textgen_stream_init(memory, size, model, &sampling, &stream, error, sizeof error));
+    CHECK(textgen_stream_init(memory, textgen_stream_size(model), model, &sampling, &stream, error,
+                              sizeof error));
     CHECK(textgen_stream_feed(stream, prompt, strlen(prompt), error, sizeof error));
-    CHECK(textgen_stream_generate(stream, length, text, 4 * length + 1, &written, error, sizeof error));
+    CHECK(textgen_stream_generate(stream, length, text, size, &written, error, sizeof error));
     printf("%s", prompt), fwrite(text, 1, written, stdout), printf("\n");
     require(!fflush(stdout) && !ferror(stdout), "cannot write the text");
     textgen_model_destroy(model), free(data), free(memory), free(text), fclose(file);

@@ -24,10 +24,11 @@ struct textgen_model {
 struct textgen_stream {
     const textgen_model *model;
     textgen_sampler sampler; /* its `filters` are set in each call, because they point into the stream */
-    int64_t remaining;       /* characters left to generate in the current call; 0 between calls */
+    int64_t remaining;       /* tokens left to generate in the current call; 0 between calls */
     int64_t sampler_error;   /* a textgen_sampler_error of the latest call, or 0 */
-    bool has_prompt;
-    bool filtered; /* whether any filter is on */
+    bool has_prompt;         /* whether a token was fed */
+    bool ended;              /* the end of a record was drawn, and nothing was fed since */
+    bool filtered;           /* whether any filter is on */
 };
 
 /* Pointers to the parts of a stream's memory. */

@@ -99,6 +99,22 @@ int32_t textgen_json_character(textgen_view *string) {
     return character;
 }
 
+bool textgen_json_utf8(const textgen_json *value, char *text, size_t *size) {
+    if (value->kind != TEXTGEN_JSON_STRING) {
+        return false;
+    }
+    textgen_view rest = value->text;
+    int32_t character;
+    *size = 0;
+    while ((character = textgen_json_character(&rest)) >= 0) {
+        if (character >= 0xD800 && character < 0xE000) {
+            return false;
+        }
+        *size += textgen_utf8_write((uint32_t)character, text + *size);
+    }
+    return true;
+}
+
 bool textgen_json_is(const textgen_json *value, const char *text) {
     if (value->kind != TEXTGEN_JSON_STRING) {
         return false;

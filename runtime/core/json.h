@@ -42,6 +42,10 @@ bool textgen_json_member(textgen_view *members, textgen_json *key, textgen_json 
  * are returned unchanged. */
 int32_t textgen_json_character(textgen_view *string);
 
+/* Write a string as UTF-8 to `text`, which has at least the size of the value's text. Return false if the value
+ * is not a string, or has a lone surrogate. */
+bool textgen_json_utf8(const textgen_json *value, char *text, size_t *size);
+
 /* Return whether a value is a string equal to `text`, which is ASCII. */
 bool textgen_json_is(const textgen_json *value, const char *text);
 

@@ -48,9 +48,6 @@ static int32_t check_lane(const textgen_lane *lane, const textgen_error *error) 
     if (!stream || !lane->text) {
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", stream ? "text" : "stream");
     }
-    if (lane->reserved) {
-        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "reserved must be 0");
-    }
     if (!lane->length) {
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "length must be 1 or more, not 0");
     }
@@ -72,7 +69,7 @@ static int32_t check_lane(const textgen_lane *lane, const textgen_error *error) 
 /* Check a lane against the first one, and mark its stream as in use by this call. */
 static int32_t claim_lane(textgen_lane *lane, const textgen_lane *first, const textgen_error *error) {
     textgen_lane known;
-    int32_t result = textgen_read_struct(lane, TEXTGEN_FIELDS_END(textgen_lane, reserved), &known, sizeof known,
+    int32_t result = textgen_read_struct(lane, TEXTGEN_FIELDS_END(textgen_lane, ended), &known, sizeof known,
                                          "textgen_lane", error);
     if (result == TEXTGEN_OK) {
         result = check_lane(&known, error);
@@ -135,6 +132,7 @@ static void end_lane(textgen_lane *lane, int64_t sampler_error) {
     textgen_stream *stream = lane->stream;
     stream->remaining = 0;
     stream->sampler_error = sampler_error;
+    lane->ended = stream->ended;
     lane->result = TEXTGEN_OK;
     if (sampler_error) {
         lane->result =
@@ -159,6 +157,7 @@ static void end_chunk(textgen_lane *lanes, size_t count, const textgen_workspace
         }
         lane->text[lane->written] = '\0';
         stream->remaining -= token_lane->generated;
+        stream->ended = token_lane->ending == TEXTGEN_REACHED_END;
         if (token_lane->ending != TEXTGEN_RUNNING) {
             end_lane(lane, token_lane->ending < 0 ? token_lane->ending : 0);
         }
@@ -171,7 +170,12 @@ static void run_lanes(textgen_lane *lanes, size_t count, void *workspace) {
     const textgen_workspace_parts parts = textgen_workspace_find(workspace, count);
     size_t active, i;
     for (i = 0; i < count; i++) {
-        lane_at(lanes, i)->written = 0;
+        textgen_lane *lane = lane_at(lanes, i);
+        lane->written = 0;
+        lane->text[0] = '\0';
+        if (lane->stream->ended) {
+            end_lane(lane, 0);
+        }
     }
     while ((active = begin_chunk(lanes, count, &parts)) > 0) {
         textgen_generate_tokens(network, parts.lanes, active, TEXTGEN_CHUNK, parts.slots, NULL);

@@ -3,12 +3,11 @@
 #include "utf8.h"
 #include "vocabulary.h"
 
-/* The newest supported format, and the first format with special tokens. */
-enum { MAX_FORMAT = 2, SPECIAL_TOKENS_FORMAT = 2 };
+/* The newest supported format. */
+enum { MAX_FORMAT = 2 };
 
 static const char format_key[] = "textgen.format";
 static const char level_key[] = "textgen.level";
-static const char special_key[] = "textgen.special";
 static const char normalization_key[] = "textgen.normalization";
 static const char training_key[] = "textgen.training";
 
@@ -37,7 +36,7 @@ int32_t textgen_metadata_read(const textgen_onnx *file, const char *key, textgen
     return TEXTGEN_OK;
 }
 
-static int32_t read_format(const textgen_onnx *file, int64_t *format, const textgen_error *error) {
+int32_t textgen_metadata_format(const textgen_onnx *file, int64_t *format, const textgen_error *error) {
     char quoted[TEXTGEN_QUOTE_SIZE];
     textgen_json value;
     if (textgen_onnx_property(file, format_key).data == NULL) {
@@ -65,68 +64,26 @@ static int32_t read_format(const textgen_onnx *file, int64_t *format, const text
 
 int32_t textgen_format_check(const textgen_onnx *file, const textgen_error *error) {
     int64_t format;
-    return read_format(file, &format, error);
+    return textgen_metadata_format(file, &format, error);
 }
 
-int32_t textgen_metadata_check_level(const textgen_onnx *file, const textgen_error *error) {
+int32_t textgen_metadata_level(const textgen_onnx *file, textgen_level *level, const textgen_error *error) {
     char quoted[TEXTGEN_QUOTE_SIZE];
-    textgen_json level;
-    const int32_t code = textgen_metadata_read(file, level_key, &level, error);
-    if (code == TEXTGEN_OK && !textgen_json_is(&level, "character")) {
-        return textgen_fail(
-            error, TEXTGEN_NEWER_FORMAT,
-            "the metadata '%s' is %s, but this version supports only 'character': upgrade textgen-onnx",
-            level_key, textgen_json_quote(&level, quoted));
-    }
-    return code;
-}
-
-int32_t textgen_metadata_unknown(const textgen_onnx *file, size_t entries, int64_t *unknown,
-                                 const textgen_error *error) {
-    char quoted[TEXTGEN_QUOTE_SIZE];
-    int64_t format;
-    textgen_json special;
-    textgen_json key;
     textgen_json value;
-    *unknown = -1;
-    int32_t code = read_format(file, &format, error);
-    if (code != TEXTGEN_OK || textgen_onnx_property(file, special_key).data == NULL ||
-        format < SPECIAL_TOKENS_FORMAT) {
-        return code;
-    }
-    code = textgen_metadata_read(file, special_key, &special, error);
+    const int32_t code = textgen_metadata_read(file, level_key, &value, error);
     if (code != TEXTGEN_OK) {
         return code;
     }
-    bool known = special.kind == TEXTGEN_JSON_OBJECT;
-    /* If a key is repeated, the last value counts. */
-    textgen_json token = {TEXTGEN_JSON_NULL, {NULL, 0}, {NULL, 0}};
-    textgen_view members = special.text;
-    while (known && textgen_json_member(&members, &key, &value)) {
-        known = textgen_json_is(&key, "unknown");
-        token = value;
+    for (int i = 0; i < TEXTGEN_LEVELS; i++) {
+        if (textgen_json_is(&value, textgen_level_names[i])) {
+            *level = (textgen_level)i;
+            return TEXTGEN_OK;
+        }
     }
-    if (!known) {
-        return textgen_fail(
-            error, TEXTGEN_NEWER_FORMAT,
-            "the metadata '%s' is %s, but this version supports only 'unknown': upgrade textgen-onnx",
-            special_key, textgen_json_quote(&special, quoted));
-    }
-    if (token.kind == TEXTGEN_JSON_NULL) {
-        return TEXTGEN_OK;
-    }
-    if (!textgen_json_integer(&token, unknown) || *unknown < 0 || (uint64_t)*unknown >= entries) {
-        return textgen_fail(
-            error, TEXTGEN_DAMAGED_MODEL,
-            "the metadata '%s' has the token %s for the unknown symbol, but the vocabulary has %zu "
-            "entries: export the model again",
-            special_key, textgen_json_quote(&token, quoted), entries);
-    }
-    if (entries == 1) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                            "the vocabulary has only the unknown symbol: no text can be generated");
-    }
-    return TEXTGEN_OK;
+    return textgen_fail(error, TEXTGEN_NEWER_FORMAT,
+                        "the metadata '%s' is %s, but this version supports only 'character', 'byte', 'word': "
+                        "upgrade textgen-onnx",
+                        level_key, textgen_json_quote(&value, quoted));
 }
 
 /* Read the name of a normal form, or null. Return false for any other value. */

@@ -4,6 +4,7 @@
 
 #include "json.h"
 #include "onnx_reader.h"
+#include "symbols.h"
 
 #define TEXTGEN_VOCABULARY_KEY "textgen.vocabulary"
 
@@ -14,12 +15,16 @@ enum { TEXTGEN_MAX_METADATA_LENGTH = 1 << 20 };
 int32_t textgen_metadata_read(const textgen_onnx *file, const char *key, textgen_json *value,
                               const textgen_error *error);
 
-/* Fails if tokens are not characters. */
-int32_t textgen_metadata_check_level(const textgen_onnx *file, const textgen_error *error);
+int32_t textgen_metadata_format(const textgen_onnx *file, int64_t *format, const textgen_error *error);
 
-/* Read the token of the unknown symbol, or -1 if there is none. entries: the size of the vocabulary, 1 or
- * more. */
-int32_t textgen_metadata_unknown(const textgen_onnx *file, size_t entries, int64_t *unknown,
+int32_t textgen_metadata_level(const textgen_onnx *file, textgen_level *level, const textgen_error *error);
+
+/* Read the special tokens. entries: the size of the vocabulary, 1 or more. */
+int32_t textgen_metadata_special(const textgen_onnx *file, size_t entries, textgen_special *special,
+                                 const textgen_error *error);
+
+/* Read how records are separated: "lines" or "blank"; NULL for a model without the tokens begin and end. */
+int32_t textgen_metadata_records(const textgen_onnx *file, const textgen_special *special, const char **records,
                                  const textgen_error *error);
 
 /* Read the text normalization. `*unicode` becomes "NFC", "NFD", "NFKC", "NFKD" or NULL. */

@@ -50,7 +50,7 @@ static int32_t check_filters(const textgen_sampling *sampling, const textgen_err
 
 static int32_t check_bias(const textgen_sampling *sampling, const textgen_model *model,
                           const textgen_error *error) {
-    const int64_t unknown = textgen_vocabulary_unknown(model->vocabulary);
+    const textgen_special *special = &model->network->special;
     const size_t vocabulary = model->network->vocabulary;
     bool any = false;
     size_t i;
@@ -69,7 +69,7 @@ static int32_t check_bias(const textgen_sampling *sampling, const textgen_model 
             return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
                                 "logit_bias[%zu] must be a number or -infinity, not %g", i, (double)bias);
         }
-        any |= bias > -INFINITY && (int64_t)i != unknown;
+        any |= bias > -INFINITY && (int64_t)i != special->unknown && (int64_t)i != special->begin;
     }
     return any ? TEXTGEN_OK
                : textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "logit_bias forbids every character");

@@ -64,6 +64,22 @@ int32_t textgen_check_memory(const void *memory, size_t size, size_t needed, con
     return TEXTGEN_OK;
 }
 
+/* Run the network over tokens. */
+static void forward_tokens(textgen_stream *stream, const int64_t *tokens, size_t count) {
+    const textgen_stream_parts parts = textgen_stream_find(stream);
+    const textgen_workspace_parts workspace = textgen_workspace_find(parts.workspace, 1);
+    textgen_forward(stream->model->network, tokens, count, 1, parts.state, 1, parts.logits, workspace.slots);
+    stream->has_prompt = true;
+}
+
+/* Feed the begin token from the initial state. */
+static void start_record(textgen_stream *stream) {
+    const layout offsets = find_layout(stream->model);
+    memset((char *)stream + offsets.state, 0, offsets.logits - offsets.state);
+    forward_tokens(stream, &stream->model->network->special.begin, 1);
+    stream->ended = false;
+}
+
 int32_t textgen_stream_init(void *memory, size_t size, const textgen_model *model,
                             const textgen_sampling *sampling, textgen_stream **stream, char *error,
                             size_t error_size) {
@@ -84,6 +100,9 @@ int32_t textgen_stream_init(void *memory, size_t size, const textgen_model *mode
     memset(memory, 0, find_layout(model).workspace);
     created->model = model;
     textgen_sampling_apply(created, &known, true);
+    if (model->network->special.begin >= 0) {
+        start_record(created);
+    }
     *stream = created;
     return TEXTGEN_OK;
 }
@@ -132,9 +151,7 @@ static void forward_text(textgen_stream *stream, const char *text, size_t size) 
         more = textgen_encode_next(model->vocabulary, &encoder, &workspace.tokens[count], &none) > 0;
         count += more;
         if (count == TEXTGEN_CHUNK || (count > 0 && !more)) {
-            textgen_forward(model->network, workspace.tokens, count, 1, parts.state, 1, parts.logits,
-                            workspace.slots);
-            stream->has_prompt = true;
+            forward_tokens(stream, workspace.tokens, count);
             count = 0;
         }
     } while (more);
@@ -153,14 +170,16 @@ int32_t textgen_stream_feed(textgen_stream *stream, const char *text, size_t siz
         return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "size is %zu, which is larger than any buffer",
                             size);
     }
-    if (!size) {
-        return TEXTGEN_OK;
-    }
     do {
-        result = textgen_encode_next(stream->model->vocabulary, &encoder, &token, &message);
+        result = size ? textgen_encode_next(stream->model->vocabulary, &encoder, &token, &message) : TEXTGEN_OK;
     } while (result > 0);
-    if (result == TEXTGEN_OK) {
+    if (result == TEXTGEN_OK && stream->ended) {
+        start_record(stream);
+    }
+    if (result == TEXTGEN_OK && size) {
         forward_text(stream, text, size);
     }
     return result;
 }
+
+int32_t textgen_stream_ended(const textgen_stream *stream) { return stream && stream->ended; }

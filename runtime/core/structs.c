@@ -8,10 +8,10 @@
 
 /* Structures must not end in padding: the next version may have a field there. */
 _Static_assert(sizeof(textgen_model_options) == TEXTGEN_FIELDS_END(textgen_model_options, kernels), "padding");
-_Static_assert(sizeof(textgen_model_info) == TEXTGEN_FIELDS_END(textgen_model_info, unknown), "padding");
+_Static_assert(sizeof(textgen_model_info) == TEXTGEN_FIELDS_END(textgen_model_info, records), "padding");
 _Static_assert(sizeof(textgen_layer_info) == TEXTGEN_FIELDS_END(textgen_layer_info, outputs), "padding");
 _Static_assert(sizeof(textgen_sampling) == TEXTGEN_FIELDS_END(textgen_sampling, logit_bias_count), "padding");
-_Static_assert(sizeof(textgen_lane) == TEXTGEN_FIELDS_END(textgen_lane, reserved), "padding");
+_Static_assert(sizeof(textgen_lane) == TEXTGEN_FIELDS_END(textgen_lane, ended), "padding");
 
 static int32_t get_struct_size(const void *given, size_t first, size_t *size, const char *name,
                                const textgen_error *error) {

@@ -115,8 +115,8 @@ static int32_t fill_model(textgen_model *model, const textgen_onnx *file, textge
         result = textgen_vocabulary_create(file, description->vocabulary, &model->vocabulary, error);
     }
     if (result == TEXTGEN_OK) {
-        const textgen_special special = {textgen_vocabulary_unknown(model->vocabulary), -1, -1};
-        result = textgen_network_create(description, kernels, special, &model->network, error);
+        result = textgen_network_create(description, kernels, *textgen_vocabulary_special(model->vocabulary),
+                                        &model->network, error);
     }
     if (result == TEXTGEN_OK) {
         result = copy_tables(model, file, description, error);
@@ -213,7 +213,9 @@ int32_t textgen_model_get_info(const textgen_model *model, textgen_model_info *i
     known.lowercase = textgen_vocabulary_lowercase(model->vocabulary);
     known.unicode = textgen_vocabulary_unicode(model->vocabulary);
     known.kernels = model->network->kernels->name;
-    known.unknown = textgen_vocabulary_unknown(model->vocabulary) >= 0;
+    known.unknown = textgen_vocabulary_special(model->vocabulary)->unknown >= 0;
+    known.level = textgen_vocabulary_level(model->vocabulary);
+    known.records = textgen_vocabulary_records(model->vocabulary);
     return textgen_write_struct(info, TEXTGEN_FIELDS_END(textgen_model_info, unknown), &known, sizeof known,
                                 "textgen_model_info", &message);
 }

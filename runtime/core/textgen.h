@@ -1,11 +1,14 @@
-/* textgen: generates text on a CPU, one character at a time, from a model file that textgen-train wrote.
+/* textgen: generates text on a CPU, one token at a time, from a model file that textgen-train wrote.
  *
  * Objects: a model is created from the bytes of its file. It is immutable, and threads may share it. A stream
  * is one running text, in memory that the caller provides and frees. Only one thread may use it at a time. Only
  * textgen_model_create allocates memory. No function prints, reads a file or writes a global variable.
  * Text: all text is UTF-8. textgen_model_info states whether a model needs lower case or a Unicode normal form;
  * the caller converts the prompt. Characters outside the vocabulary are errors, unless the model has a symbol
- * for unknown characters. The vocabulary is a list of symbols, one character each; a token is a symbol's index.
+ * for unknown characters. The vocabulary is a list of symbols, each a character, a byte or a word (the level of
+ * the model); a token is a symbol's index. At level byte, text is any bytes, written as they are drawn.
+ * Records: a stream of a record model starts a record. Where the record ends, textgen_stream_ended returns 1,
+ * and nothing more is generated until textgen_stream_feed, also of no text, starts the next one.
  * Reproducibility: the text depends on the model file, the prompt, the sampling parameters and the instruction
  * set, not on the compiler. -ffast-math is refused where it can be detected. The library does not need libm.
  * Errors: functions return TEXTGEN_OK or a negative code. On failure they also write a message of one line to
@@ -18,7 +21,6 @@
 #define TEXTGEN_H
 #include <stddef.h>
 #include <stdint.h>
-
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -40,14 +42,13 @@ enum {
     TEXTGEN_UNKNOWN_CHARACTER = -6, /* a character of the text is not in the vocabulary */
     TEXTGEN_INVALID_UTF8 = -7,
     TEXTGEN_INVALID_LOGITS = -8, /* NaN, +infinity, or every logit is -infinity */
-    TEXTGEN_RNG_EXHAUSTED = -9,  /* a stream can draw at most 2^63 - 1 characters */
+    TEXTGEN_RNG_EXHAUSTED = -9,  /* a stream can draw at most 2^63 - 1 tokens */
     TEXTGEN_NO_PROMPT = -10,     /* textgen_stream_feed was not called yet */
     TEXTGEN_LANE_FAILED = -11,   /* a lane stopped before its length; its `result` is the reason */
     TEXTGEN_TOO_LARGE = -12,     /* the model exceeds this library's limits; onnxruntime may support it */
     TEXTGEN_NEWER_FORMAT = -13   /* the model file needs a newer version of this library */
 };
 TEXTGEN_API const char *textgen_code_text(int32_t code); /* describe a code; never NULL */
-
 typedef struct textgen_model textgen_model;
 typedef struct textgen_stream textgen_stream;
 typedef struct {
@@ -57,13 +58,15 @@ typedef struct {
 typedef struct {
     size_t struct_size;
     size_t vocabulary;   /* number of tokens */
-    size_t layers;       /* number of layers; see textgen_model_get_layer */
+    size_t layers;       /* for textgen_model_get_layer; layer 0 is the embedding */
     size_t parameters;   /* number of float32 values in the file */
-    size_t symbol_bytes; /* UTF-8 bytes of the longest symbol */
+    size_t symbol_bytes; /* bytes of the longest symbol */
     size_t lowercase;    /* 1 if text must be in lower case, or 0 */
     const char *unicode; /* the required normal form, "NFC", "NFD", "NFKC" or "NFKD"; NULL for none */
     const char *kernels; /* the instruction set in use */
     size_t unknown;      /* 1 if there is a symbol for unknown characters, which is never generated, or 0 */
+    const char *level;   /* "character", "byte" or "word" */
+    const char *records; /* how records are separated, "lines" or "blank"; NULL if the text is continuous */
 } textgen_model_info;
 typedef struct {
     size_t struct_size;
@@ -71,24 +74,23 @@ typedef struct {
     size_t inputs;    /* input size; the vocabulary size for an embedding */
     size_t outputs;   /* output size; the number of units for an lstm */
 } textgen_layer_info;
-
 /* The sampling parameters of a stream. Those from repetition_penalty on are filters, and 0 turns each off. They
  * change the logits before the temperature, in this order: logit_bias, penalties, the others as listed. */
 typedef struct {
     size_t struct_size;
-    double temperature;        /* finite, 0 or more; 0 always takes the most likely character */
+    double temperature;        /* finite, 0 or more; 0 always takes the most likely token */
     uint64_t seed, seed_high;  /* the low and the high 64 bits of the seed */
     uint64_t substream;        /* selects one of the seed's independent random streams; below 2^32 */
     double repetition_penalty; /* divides positive logits and multiplies negative ones; at most 100 */
     double frequency_penalty, presence_penalty; /* subtracted for each occurrence, and once; -100 to 100 */
-    size_t penalty_window;   /* how many generated characters the penalties count; at most 1024; 0 means 64 */
-    size_t top_k;            /* keep this many of the most likely characters */
+    size_t penalty_window;   /* how many generated tokens the penalties count; at most 1024; 0 means 64 */
+    size_t top_k;            /* keep this many of the most likely tokens */
     double typical_p;        /* keep those of typical surprisal, with this probability in total; at most 1 */
     double top_p;            /* keep the most likely ones, with this probability in total; at most 1 */
     double min_p;            /* keep those that are this probable relative to the most likely one; at most 1 */
     double mirostat_tau;     /* a target surprisal in bits; at most 100; replaces top_k to min_p */
     double mirostat_eta;     /* mirostat's learning rate; at most 1; 0 means 0.1 */
-    const float *logit_bias; /* added to the logits; -INFINITY forbids a character; copied; NULL for none */
+    const float *logit_bias; /* added to the logits; -INFINITY forbids a token; copied; NULL for none */
     size_t logit_bias_count; /* the vocabulary size; 0 if logit_bias is NULL */
 } textgen_sampling;
 #define TEXTGEN_SAMPLING_DEFAULT {sizeof(textgen_sampling), 0.5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0}
@@ -96,12 +98,12 @@ typedef struct {
 typedef struct {
     size_t struct_size;     /* equal in all lanes of a call */
     textgen_stream *stream; /* a different stream in each lane, all of the same model */
-    size_t length;          /* characters to generate, 1 or more */
+    size_t length;          /* tokens to generate, 1 or more; a record may end earlier */
     char *text;             /* a separate buffer for each lane, of length * symbol_bytes + 1 bytes or more */
     size_t size;            /* the size of `text` in bytes */
     size_t written;         /* output: bytes in `text` before the final zero byte; they may include U+0000 */
     int32_t result;         /* output: TEXTGEN_OK, or the code of the error that stopped the lane */
-    int32_t reserved;       /* must be 0 */
+    int32_t ended;          /* output: 1 at the end of a record, or 0 */
 } textgen_lane;
 /* Create a model from the content of its file. Weights are copied, metadata is not: `data` must not change or
  * be freed before textgen_model_destroy. `options` may be NULL. */
@@ -109,9 +111,7 @@ TEXTGEN_API int32_t textgen_model_create(const void *data, size_t size, const te
                                          textgen_model **model, char *error, size_t error_size);
 /* Free a model, which may be NULL. Its streams must not be used afterwards. */
 TEXTGEN_API void textgen_model_destroy(textgen_model *model);
-
-/* Fill in a structure. Set its struct_size before the call. Its strings are valid until the model is freed.
- * Layer 0 is the embedding. */
+/* Fill in a structure with a given struct_size. Its strings are valid until the model is freed. */
 TEXTGEN_API int32_t textgen_model_get_info(const textgen_model *model, textgen_model_info *info, char *error,
                                            size_t error_size);
 TEXTGEN_API int32_t textgen_model_get_layer(const textgen_model *model, size_t index, textgen_layer_info *layer,
@@ -131,13 +131,13 @@ TEXTGEN_API int32_t textgen_stream_copy(const textgen_stream *stream, void *memo
 TEXTGEN_API int32_t textgen_stream_set_sampling(textgen_stream *stream, const textgen_sampling *sampling,
                                                 char *error, size_t error_size);
 /* Append a text of `size` bytes to the stream. Characters must be complete within one call. A byte-order mark
- * at the start of `text` is dropped, and \r\n and \r become \n. */
+ * at the start of `text` is dropped, and \r\n and \r become \n. At level byte, the text is fed as it is. */
 TEXTGEN_API int32_t textgen_stream_feed(textgen_stream *stream, const char *text, size_t size, char *error,
                                         size_t error_size);
 /* Generate with one stream. The arguments are the fields of textgen_lane; `written` may be NULL. */
 TEXTGEN_API int32_t textgen_stream_generate(textgen_stream *stream, size_t length, char *text, size_t size,
                                             size_t *written, char *error, size_t error_size);
-
+TEXTGEN_API int32_t textgen_stream_ended(const textgen_stream *stream); /* 1 at the end of a record, or 0 */
 /* Generate with several streams at once, which is faster. Each text is the same as without the other streams.
  * Each call may use other lanes. `workspace` is aligned to 8 bytes. If the logits or random numbers of a lane
  * fail, the others continue, and the call returns TEXTGEN_LANE_FAILED with the first failed lane's message. */

@@ -84,9 +84,6 @@ static void check_arguments(const textgen_model *model, const textgen_model *oth
     last->length = LENGTH + 1;
     check_fails(&batch, LANES, TEXTGEN_BUFFER_TOO_SMALL, "lane 2: text has");
     *last = original;
-    last->reserved = 1;
-    check_fails(&batch, LANES, TEXTGEN_INVALID_ARGUMENT, "lane 2: reserved");
-    *last = original;
     last->struct_size = 0;
     check_fails(&batch, LANES, TEXTGEN_INVALID_ARGUMENT, "lane 2: struct_size must be sizeof(textgen_lane)");
     *last = original;

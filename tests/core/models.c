@@ -75,6 +75,7 @@ static void check_info(const textgen_model *model, size_t layers, size_t paramet
     CHECK(newer.info.layers == layers && newer.info.parameters == parameters);
     CHECK(newer.info.unknown == 0 && newer.info.lowercase == 1 && !strcmp(newer.info.unicode, "NFC") &&
           *newer.info.kernels);
+    CHECK(!strcmp(newer.info.level, "character") && newer.info.records == NULL);
     memset(&info, 0, sizeof info);
     CHECK_FAILS(textgen_model_get_info(model, &info, ERROR), TEXTGEN_INVALID_ARGUMENT, "struct_size must be");
     info.struct_size = sizeof info;

@@ -5,6 +5,7 @@
  *     reader_check              read files from standard input, each after its size in 4 little-endian bytes
  */
 #include "model.h"
+#include "symbols.h"
 #include "vocabulary.h"
 
 #include <inttypes.h>
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ERROR_SIZE = 1024 };
+enum { ERROR_SIZE = 1024, SYMBOL_SIZE = 4 * TEXTGEN_MAX_WORD + 4 };
 
 static char line[ERROR_SIZE];
 static const textgen_error error = {line, sizeof(line)};
@@ -83,7 +84,7 @@ static int32_t print_text(const textgen_vocabulary *vocabulary, const char *text
     int32_t code;
     printf("tokens");
     while ((code = textgen_encode_next(vocabulary, &encoder, &token, &error)) > 0) {
-        char decoded[4];
+        char decoded[SYMBOL_SIZE];
         const size_t bytes = textgen_decode_token(vocabulary, token, decoded);
         printf(" %" PRId64 ":", token);
         for (size_t i = 0; i < bytes; i++) {
@@ -103,16 +104,20 @@ static int32_t print_vocabulary(const textgen_onnx *file, size_t size, const cha
     const char *unicode = textgen_vocabulary_unicode(vocabulary);
     printf("symbols");
     for (size_t token = 0; token < size; token++) {
-        char decoded[4];
+        char decoded[SYMBOL_SIZE];
         const size_t bytes = textgen_decode_token(vocabulary, (int64_t)token, decoded);
         printf(" ");
         for (size_t i = 0; i < bytes; i++) {
             printf("%02x", (unsigned)(unsigned char)decoded[i]);
         }
     }
-    printf("\nunknown %" PRId64 " bytes %zu lowercase %d unicode %s\n", textgen_vocabulary_unknown(vocabulary),
+    const textgen_special *special = textgen_vocabulary_special(vocabulary);
+    const char *records = textgen_vocabulary_records(vocabulary);
+    printf("\nunknown %" PRId64 " bytes %zu lowercase %d unicode %s\n", special->unknown,
            textgen_vocabulary_symbol_bytes(vocabulary), textgen_vocabulary_lowercase(vocabulary),
            unicode == NULL ? "none" : unicode);
+    printf("level %s begin %" PRId64 " end %" PRId64 " records %s\n", textgen_vocabulary_level(vocabulary),
+           special->begin, special->end, records == NULL ? "none" : records);
     if (text != NULL) {
         code = print_text(vocabulary, text);
     }

@@ -23,6 +23,23 @@ METADATA = {
 }
 
 
+WORDS = METADATA | {
+    "textgen.level": '"word"',
+    "textgen.vocabulary": r'["", "a", " a\u00e9", "b", "\ud834\udd1eb", " ", ",", "", "_9", "", "\n", "]"]',
+    "textgen.special": '{"unknown": 0, "begin": 7, "end": 9}',
+    "textgen.prompts": r'["a", "b a\u00e9,\ud834\udd1eb]"]',
+    "textgen.records": '"lines"',
+}
+BYTES = METADATA | {
+    "textgen.level": '"byte"',
+    "textgen.vocabulary": json.dumps([*map(chr, range(256)), "", ""]),
+    "textgen.special": '{"begin": 256, "end": 257}',
+    "textgen.prompts": r'["a", "b\u00e9\ud834\udd1e"]',
+    "textgen.records": '"blank"',
+}
+BASES = [(METADATA, 12), (WORDS, 12), (BYTES, 258)]
+
+
 class Models:
     """Files of one graph with different metadata."""
 
@@ -43,13 +60,18 @@ def expected(props: dict[str, str], symbols: int) -> list[str] | None:
     except ModelFileError:
         return None
     listed, unknown = metadata.tokenizer.symbols, metadata.tokenizer.unknown
-    longest = max(len(each.encode()) for each in listed)
+    is_bytes = metadata.tokenizer.level == "byte"
+    encoded = [each.encode("latin-1" if is_bytes else "utf-8") for each in listed]
+    longest = max(map(len, encoded))
+    special = metadata.tokenizer.special
+    begin, end = (-1, -1) if special.begin is None else (special.begin, special.end)
     token = -1 if unknown is None else unknown
     normalization = metadata.normalization
     lowercase = int(normalization.lowercase)
     return [
-        "symbols " + " ".join(each.encode().hex() for each in listed),
+        "symbols " + " ".join(each.hex() for each in encoded),
         f"unknown {token} bytes {longest} lowercase {lowercase} unicode {normalization.unicode or 'none'}",
+        f"level {metadata.tokenizer.level} begin {begin} end {end} records {metadata.records or 'none'}",
     ]
 
 
@@ -63,7 +85,7 @@ def disagreements(
     wrong = [
         case
         for case, lines, want in zip(cases, printed, wanted, strict=True)
-        if (lines[-1].startswith(("-4 ", "-13 ")) if want is None else lines[1:3] == want) is False
+        if (lines[-1].startswith(("-4 ", "-13 ")) if want is None else lines[1:4] == want) is False
     ]
     return wrong, sum(want is not None for want in wanted)
 
@@ -88,6 +110,11 @@ VALUES = [
     '"\\u00"', '"\\x"', '"\\ud800"', "[]", "[ ]", "[,]", '["a",]', '["a" "b"]',
     "{}", "{,}", '{"a"}', '{"a":}',
     '{"a":1,}', "{1:2}", '["a"]x', "9" * 4301,
+    '"word"', '"byte"', '"lines"', '"blank"', '"tabs"',
+    '{"begin": 1}', '{"end": 9, "begin": 7}', '{"begin": 7, "end": null}', '{"begin": 7, "end": 7}',
+    '{"begin": 0, "end": 7, "unknown": 9}',
+    '{"unknown": 0, "begin": 0, "end": 7}', '{"begin": 257, "end": 256}',
+    '{"unknown": 256, "begin": 256, "end": 257}', '{"unknown": 256}', '{"begin": 0, "end": 1}',
     '{"unknown": null}', '{"unknown": -0}', '{"unknown": 0.0}', '{"unknown": 12}', '{"unknown": true}',
     '{"unknown": 99999999999999999999}', '{"unkn\\u006fwn": 0}', '{"unknown\\u0000": 0}', '["unknown"]',
     *map(repeated, (
@@ -109,7 +136,13 @@ VALUES = [
     entries('"\x7f"', '"\\u0000"', '"\\/"', '"\\b"', '"\\f"', '"\\r"', '"\\t"'),
     entries('"\\ud834\\udd1e"', '"\\uFFFF"', '"\U0010ffff"'), entries('"\\ud834"', '"\\udd1e"'),
     entries('"\\ud834\\ud834\\udd1e"'), entries('"\\udd1e\\ud834"'), entries('"\n"'), entries('"ab"'),
-    entries("7"),
+    entries("7"), entries(f'"{"x" * 64}"', f'" {"x" * 63}"'), entries(f'"{"x" * 65}"'),
+    entries(f'" {"x" * 64}"'),
+    entries('"x y"'), entries('"xy "'), entries('"  "'), entries('"x,"'), entries('"xy"', '"x\\u0079"'),
+    entries('" \\u00e9"', '"\\ufeffx"'), entries('"x\\ud834"'), entries('"x\\u007f"'), entries('"x\\u0080"'),
+    json.dumps([*map(chr, range(258))]), json.dumps([*map(chr, range(256)), "", "x"]),
+    json.dumps(["", *map(chr, range(256)), ""]), json.dumps([*map(chr, range(255)), "\u0100", "", ""]),
+    json.dumps([*map(chr, range(254)), "\u00ff", "\u00fe", "", ""]), json.dumps([""] * 12),
     entries()[:-1], entries('""'),
     '["a", ""]', '["ab", "z"]', '["a", 1]', '["\\ud834"]', '["a\\udd1e\\ud834"]', '["\\u0000"]', '{"a": "a"}',
     '["\\u0061", "é𝄞"]', '[["a"]]',
@@ -117,14 +150,17 @@ VALUES = [
 # fmt: on
 
 
-def test_metadata_is_read_as_python_reads_it(core_reader: Path) -> None:
-    keys = list(METADATA)
-    cases = [METADATA]
-    cases += [METADATA | {key: value} for key in keys for value in VALUES]
-    cases += [{name: value for name, value in METADATA.items() if name != key} for key in keys]
-    wrong, read = disagreements(core_reader, 12, cases)
+@pytest.mark.parametrize(("metadata", "symbols"), BASES, ids=["characters", "words", "bytes"])
+def test_metadata_is_read_as_python_reads_it(
+    core_reader: Path, metadata: dict[str, str], symbols: int
+) -> None:
+    keys = [*METADATA, "textgen.records"]
+    cases = [metadata]
+    cases += [metadata | {key: value} for key in keys for value in VALUES]
+    cases += [{name: value for name, value in metadata.items() if name != key} for key in keys]
+    wrong, read = disagreements(core_reader, symbols, cases)
     assert wrong == []
-    assert read > 20
+    assert read > 7
 
 
 def mutate(text: str, rng: random.Random) -> str:
@@ -138,6 +174,7 @@ def mutate(text: str, rng: random.Random) -> str:
         "true",
         '"a"',
         '"unknown"',
+        '"begin"',
     ]
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
         place = rng.randrange(len(text) + 1)
@@ -146,16 +183,23 @@ def mutate(text: str, rng: random.Random) -> str:
     return text
 
 
-def test_damaged_metadata_is_read_as_python_reads_it(core_reader: Path) -> None:
+@pytest.mark.parametrize(
+    ("metadata", "symbols", "count"),
+    [(*base, count) for base, count in zip(BASES, (4000, 4000, 500), strict=True)],
+    ids=["characters", "words", "bytes"],
+)
+def test_damaged_metadata_is_read_as_python_reads_it(
+    core_reader: Path, metadata: dict[str, str], symbols: int, count: int
+) -> None:
     rng = random.Random(1)
-    keys = list(METADATA)
+    keys = list(metadata)
     cases = []
-    for _ in range(4000):
+    for _ in range(count):
         key = rng.choice(keys)
-        cases.append(METADATA | {key: mutate(METADATA[key], rng)})
-    wrong, read = disagreements(core_reader, 12, cases)
+        cases.append(metadata | {key: mutate(metadata[key], rng)})
+    wrong, read = disagreements(core_reader, symbols, cases)
     assert wrong == []
-    assert 100 < read < 3000
+    assert count // 40 < read < count * 3 // 4
 
 
 @pytest.mark.parametrize(
@@ -171,8 +215,8 @@ def test_damaged_metadata_is_read_as_python_reads_it(core_reader: Path) -> None:
             f"the file has format {'9' * 80}..., but this version supports formats up to 2: upgrade",
         ),
         (
-            {"level": '"word"'},
-            "the metadata 'textgen.level' is 'word', but this version supports only 'character': upgrade",
+            {"level": '"pair"'},
+            "'textgen.level' is 'pair', but this version supports only 'character', 'byte', 'word': upgrade",
         ),
         ({"vocabulary": "[]"}, "the metadata 'textgen.vocabulary' is not a list of characters"),
         ({"vocabulary": "[[],[],[]]"}, "is not a list of characters"),
@@ -184,7 +228,7 @@ def test_damaged_metadata_is_read_as_python_reads_it(core_reader: Path) -> None:
         ),
         ({"vocabulary": '["", ""]'}, "has '' at index 1; expected a character"),
         ({"vocabulary": r'["", "\ud800"]'}, r"has '\xed\xa0\x80' at index 1; expected a character"),
-        ({"vocabulary": '["a", "b"]'}, "has 'a' at index 0, the index of the unknown symbol; expected \"\""),
+        ({"vocabulary": '["a", "b"]'}, "has 'a' at index 0, the index of a special token; expected \"\""),
         (
             {"vocabulary": "[" + ",".join(['"a"'] * 14) + "]"},
             "has more entries than the graph has logits (12)",
@@ -195,16 +239,40 @@ def test_damaged_metadata_is_read_as_python_reads_it(core_reader: Path) -> None:
         ),
         (
             {"special": '{"unknown": 99}'},
-            "has the token 99 for the unknown symbol, but the vocabulary has 12 entries",
+            "has the token 99 for 'unknown', but the vocabulary has 12 entries",
         ),
-        ({"special": '{"begin": 0}'}, "is {\"begin\": 0}, but this version supports only 'unknown': upgrade"),
+        (
+            {"special": '{"start": 0}'},
+            "is {\"start\": 0}, but this version supports only 'unknown', 'begin', 'end': upgrade",
+        ),
+        ({"special": '{"begin": 0}'}, "'textgen.special': begin and end must be given together: export"),
+        ({"special": '{"begin": 0, "end": 0}'}, "'textgen.special': the special tokens must differ: export"),
+        (
+            {"vocabulary": '["", ""]', "special": '{"begin": 0, "end": 1}'},
+            "the vocabulary has only special tokens: no text can be generated",
+        ),
+        (
+            {"records": '"lines"'},
+            "'textgen.records' is 'lines', but 'textgen.special' has no 'begin' and 'end'",
+        ),
+        (
+            {"records": '"tabs"'},
+            "'textgen.records' is 'tabs', but this version supports only 'lines', 'blank': upgrade",
+        ),
+        ({"level": '"byte"'}, "has '𝄞' at index 4; expected a byte: export the model again"),
+        ({"level": '"word"', "vocabulary": '["", "a b"]'}, "has 'a b' at index 1; expected a word: export"),
+        ({"level": '"word"', "vocabulary": '["", "ab", "ab"]'}, "contains a word twice"),
+        (
+            {"level": '"byte"', "vocabulary": '["", "a"]'},
+            "the metadata 'textgen.vocabulary' is not U+0000 to U+00FF, then the special tokens: export",
+        ),
         (
             {"normalization": '{"lowercase":\n1}'},
             "the metadata 'textgen.normalization' is {\"lowercase\":\\n1}; expected a lowercase flag",
         ),
         (
             {"level": json.dumps("x" * 10**6)},
-            f"'textgen.level' is '{'x' * 79}...', but this version supports only 'character': upgrade",
+            f"'textgen.level' is '{'x' * 79}...', but this version supports only 'character'",
         ),
         (
             {"normalization": "[" + "{}," * 400_000 + "{}]"},
@@ -228,6 +296,6 @@ def test_what_is_wrong_with_metadata_is_said(
 ) -> None:
     metadata = METADATA | {f"textgen.{key}": value for key, value in changes.items()}
     code, line = refusal(core_reader, Models(12).content(metadata))
-    assert code == (NEWER_FORMAT if "upgrade" in message else DAMAGED_MODEL)
+    assert code == (NEWER_FORMAT if "upgrade" in message or "supports only" in message else DAMAGED_MODEL)
     assert message in line
     assert len(line) < 250

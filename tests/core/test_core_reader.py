@@ -51,12 +51,13 @@ def test_a_model_is_described(core_reader: Path, tiny_path: Path, content: str) 
     }[content]()
     model = onnx.ModelProto.FromString(data)
     metadata = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
-    ((parameters, symbols, form, *rest),) = run_all(core_reader, [data])
+    ((parameters, symbols, form, levels, *rest),) = run_all(core_reader, [data])
     count = sum(numpy_helper.to_array(each).size for each in model.graph.initializer if each.data_type == 1)
     assert parameters == f"parameters {count}"
     assert symbols.split(" ")[1:] == [each.encode().hex() for each in metadata["textgen.vocabulary"]]
     longest = max(len(each.encode()) for each in metadata["textgen.vocabulary"])
     assert form == f"unknown -1 bytes {longest} lowercase 1 unicode NFC"
+    assert levels == "level character begin -1 end -1 records none"
     layers, state = rest[:-2], rest[-2:]
     names = [each.name for each in model.graph.node if each.op_type in ("Gather", "LSTM", "MatMul")]
     assert [line.split()[2] for line in layers] == [f"'{name}'" for name in names]
@@ -272,7 +273,7 @@ def test_a_text_is_encoded(core_reader: Path, tiny_path: Path, text: str, last: 
     """As Python does: a byte-order mark at the start is dropped, line ends are folded."""
     done = subprocess.run([str(core_reader), str(tiny_path), text], capture_output=True, check=False)
     lines = done.stdout.decode().splitlines()
-    assert (lines[-1] if done.returncode else lines[3]) == last
+    assert (lines[-1] if done.returncode else lines[4]) == last
     if not done.returncode:
         normal = Normalization(lowercase=False, unicode=None).apply(text)
         symbols = CharacterTokenizer(json.loads(json.dumps([*"\n abcdehé€ж𝄞"])))

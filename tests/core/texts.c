@@ -3,7 +3,8 @@
  *     texts MODEL KERNELS PROMPT LENGTH SEED TEMPERATURE...
  *
  * Text i has temperature i and substream i of the seed. A zero byte follows each text. The number of lanes
- * changes: lane i joins in round i. Each round generates ROUND characters per lane, the last one the rest. */
+ * changes: lane i joins in round i. Each round generates ROUND tokens per lane, the last one the rest. Records
+ * may end earlier. */
 #include "check.h"
 
 #define ROUND 37
@@ -50,7 +51,7 @@ int main(int count, char **arguments) {
         }
         for (i = 0; i < active; i++) {
             CHECK(lanes[i].result == TEXTGEN_OK);
-            generated[which[i]] += lanes[i].length;
+            generated[which[i]] += lanes[i].ended ? length : lanes[i].length;
             used[which[i]] += lanes[i].written;
         }
     }

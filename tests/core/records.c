@@ -1,0 +1,135 @@
+/* Tests streams of records: records MODEL RECORDS LEVEL. The vocabulary contains "abc". Records are short. */
+#include "check.h"
+
+enum { LENGTH = 400, STREAMS = 40 };
+
+static size_t symbol_bytes, text_size;
+
+/* Generate up to LENGTH tokens. Return the text, which the caller frees. */
+static char *generate(textgen_stream *stream, size_t *written) {
+    char *text = allocate(text_size);
+    CHECK_OK(textgen_stream_generate(stream, LENGTH, text, text_size, written, ERROR));
+    CHECK(text[*written] == '\0');
+    return text;
+}
+
+/* Check that both streams generate the same record, and that it ends. */
+static void check_equal(textgen_stream *one, textgen_stream *other) {
+    size_t written, other_written;
+    char *text = generate(one, &written), *other_text = generate(other, &other_written);
+    CHECK(textgen_stream_ended(one) == 1 && textgen_stream_ended(other) == 1);
+    CHECK(written == other_written && !memcmp(text, other_text, written));
+    free(text), free(other_text);
+}
+
+static textgen_stream *new_stream(const textgen_model *model, uint64_t seed) {
+    textgen_stream *stream = start(model, 1.0, seed, 0, NULL);
+    CHECK(textgen_stream_ended(stream) == 0);
+    return stream;
+}
+
+/* A stream starts a record without a call of feed, and no text changes nothing. */
+static void check_start(const textgen_model *model) {
+    textgen_stream *stream = new_stream(model, 3), *other = new_stream(model, 3);
+    CHECK_OK(textgen_stream_feed(other, NULL, 0, ERROR));
+    CHECK_OK(textgen_stream_feed(other, "", 0, ERROR));
+    check_equal(stream, other);
+    CHECK(textgen_stream_ended(NULL) == 0);
+    free(stream), free(other);
+}
+
+/* After the end, nothing is generated until a feed, also of no text, starts the next record. */
+static void check_next_record(const textgen_model *model, const char *text) {
+    textgen_stream *stream = new_stream(model, 3), *other;
+    textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
+    size_t written;
+    free(generate(stream, &written));
+    CHECK(textgen_stream_ended(stream));
+    free(generate(stream, &written));
+    CHECK(written == 0 && textgen_stream_ended(stream));
+    sampling.temperature = 1.0;
+    sampling.seed = 8;
+    CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
+    CHECK(textgen_stream_ended(stream));
+    CHECK_OK(textgen_stream_feed(stream, text, strlen(text), ERROR));
+    CHECK(!textgen_stream_ended(stream));
+    other = new_stream(model, 8);
+    CHECK_OK(textgen_stream_feed(other, text, strlen(text), ERROR));
+    check_equal(stream, other);
+    free(stream), free(other);
+}
+
+/* A feed that fails does not start a record. */
+static void check_failed_feed(const textgen_model *model) {
+    textgen_stream *stream = new_stream(model, 3);
+    size_t written;
+    free(generate(stream, &written));
+    CHECK_FAILS(textgen_stream_feed(stream, "ab\xff", 3, ERROR), TEXTGEN_INVALID_UTF8, "byte 2");
+    CHECK(textgen_stream_ended(stream));
+    free(stream);
+}
+
+/* A copy of a stream at the end is at the end, too. */
+static void check_copy(const textgen_model *model) {
+    const size_t size = textgen_stream_size(model);
+    textgen_stream *stream = new_stream(model, 3), *copy;
+    size_t written;
+    free(generate(stream, &written));
+    CHECK_OK(textgen_stream_copy(stream, allocate(size), size, &copy, ERROR));
+    CHECK(textgen_stream_ended(copy));
+    CHECK_OK(textgen_stream_feed(stream, NULL, 0, ERROR));
+    CHECK_OK(textgen_stream_feed(copy, NULL, 0, ERROR));
+    check_equal(stream, copy);
+    free(stream), free(copy);
+}
+
+/* Lanes end at different tokens. Those whose record ended before generate nothing. */
+static void check_lanes(const textgen_model *model, size_t length) {
+    const size_t size = textgen_workspace_size(model, STREAMS);
+    textgen_lane lanes[STREAMS] = {{0}};
+    char *workspace = allocate(size);
+    size_t ended = 0, i, round;
+    for (i = 0; i < STREAMS; i++) {
+        lanes[i].struct_size = sizeof *lanes;
+        lanes[i].stream = new_stream(model, i);
+        lanes[i].length = length;
+        lanes[i].text = allocate(text_size);
+        lanes[i].size = text_size;
+    }
+    for (round = 0; round < 2; round++) {
+        CHECK_OK(textgen_generate(lanes, STREAMS, workspace, size, ERROR));
+        for (i = 0; i < STREAMS; i++) {
+            CHECK(lanes[i].ended == textgen_stream_ended(lanes[i].stream) && lanes[i].result == TEXTGEN_OK);
+            CHECK(lanes[i].text[lanes[i].written] == '\0');
+            CHECK(round == 0 || length < LENGTH || lanes[i].written == 0);
+            ended += (size_t)lanes[i].ended;
+        }
+    }
+    CHECK(ended > 0 && (length == LENGTH ? ended == (size_t)2 * STREAMS : ended < (size_t)2 * STREAMS));
+    for (i = 0; i < STREAMS; i++) {
+        free(lanes[i].stream), free(lanes[i].text);
+    }
+    free(workspace);
+}
+
+int main(int count, char **arguments) {
+    textgen_model_info info = {.struct_size = sizeof info};
+    loaded file;
+    CHECK(count > 3);
+    file = load(arguments[1], NULL);
+    CHECK_OK(textgen_model_get_info(file.model, &info, ERROR));
+    CHECK(!strcmp(info.records, arguments[2]) && !strcmp(info.level, arguments[3]));
+    symbol_bytes = file.symbol_bytes;
+    text_size = LENGTH * symbol_bytes + 1;
+    check_start(file.model);
+    check_next_record(file.model, "");
+    check_next_record(file.model, "abc");
+    if (strcmp(info.level, "byte") != 0) {
+        check_failed_feed(file.model);
+    }
+    check_copy(file.model);
+    check_lanes(file.model, 3);
+    check_lanes(file.model, LENGTH);
+    unload(&file);
+    return 0;
+}

@@ -1,0 +1,118 @@
+"""The C core with models of bytes, words and records, compared with Python."""
+
+import codecs
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from textgen_runtime.generation.loading import open_model
+from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.text.byte_tokenizer import ByteTokenizer
+from textgen_runtime.text.records import RECORD_KINDS, RecordKind
+from textgen_runtime.text.special_tokens import SpecialTokens
+from textgen_runtime.text.word_tokenizer import WordTokenizer
+from textgen_train.export.onnx_graph import build_model
+
+from tests.helpers.c_programs import PROGRAMS, Build, link, run
+from tests.helpers.make_tiny_model import random_network
+from tests.helpers.paths import ROOT
+from tests.helpers.record_models import LEVELS, record_content
+
+# Letters of all lengths of UTF-8, and a word at the limit of the length.
+WORDS = (*" abcdrt\n,é€ж𝄞\ufeff", "cab", " cab", " ca", "bcd", "ca_9", "éж", " é𝄞", "a" * 64)
+TEXTS = (
+    "",
+    "cab",
+    "cab cab  cab,cab",
+    "acabcabcd bcdcabd",
+    "ca_9 ca_ ca9",
+    "é éж éжé𝄞 é𝄞,𝄞€",
+    "a" * 63,
+    "a" * 64,
+    "a" * 65 + "b",
+    " " + "a" * 200,
+    "a\ufeffb",
+)
+
+
+def continuous(level: str) -> bytes:
+    """A model file without records: of bytes, or of words with an unknown symbol."""
+    words = WordTokenizer(("", *WORDS), SpecialTokens(0))
+    tokenizer = ByteTokenizer() if level == "byte" else words
+    network, weights = random_network(len(tokenizer))
+    return build_model(network, weights, Metadata(tokenizer)).SerializeToString()
+
+
+def tokens(reader: Path, model: Path, text: bytes) -> list[int]:
+    done = subprocess.run([reader, model, text], capture_output=True, check=True)
+    (line,) = [line for line in done.stdout.decode().splitlines() if line.startswith("tokens")]
+    return [int(each.split(":")[0]) for each in line.split()[1:]]
+
+
+@pytest.mark.parametrize("level", ["byte", "word"])
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_text_has_pythons_tokens(core_reader: Path, tmp_path: Path, level: str, text: str) -> None:
+    path = tmp_path / "model"
+    path.write_bytes(continuous(level))
+    expected = open_model(path.read_bytes(), "native").metadata.tokenizer.encode(text)
+    assert tokens(core_reader, path, text.encode()) == expected.tolist()
+
+
+def test_bytes_are_fed_as_they_are(core_reader: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    path.write_bytes(continuous("byte"))
+    text = b"\xef\xbb\xbfa\r\nb\rc\xff\xc3"
+    assert tokens(core_reader, path, text) == [*text]
+
+
+@pytest.mark.parametrize("kind", RECORD_KINDS)
+@pytest.mark.parametrize("level", LEVELS)
+def test_streams_start_and_end_records(
+    build: Build, objects: Path, tmp_path: Path, level: str, kind: RecordKind
+) -> None:
+    path = tmp_path / "model"
+    path.write_bytes(record_content(level, kind, end_bias=4.0 if level == "byte" else 0.0))
+    run(link(build, objects, PROGRAMS / "records.c"), path, kind, level)
+
+
+@pytest.mark.parametrize("prompt", ["", "cab"])
+@pytest.mark.parametrize("level", LEVELS)
+def test_records_equal_pythons(build: Build, objects: Path, tmp_path: Path, level: str, prompt: str) -> None:
+    path = tmp_path / "model"
+    path.write_bytes(record_content(level, end_bias=4.0 if level == "byte" else 0.0))
+    model = open_model(path.read_bytes(), "native")
+    program = link(build, objects, PROGRAMS / "texts.c")
+    for seed in range(20):
+        generation = model.start(prompt, temperature=1.0, seed=seed)
+        written = subprocess.run(
+            [program, path, "", prompt, "300", str(seed), "1"], capture_output=True, check=True
+        ).stdout[:-1]
+        # Python writes no incomplete character at the end.
+        text = codecs.getincrementaldecoder("utf-8")("replace").decode(written)
+        assert text == generation.take(300, finish=True)
+        assert generation.ending == "end"
+
+
+@pytest.mark.parametrize("level", ["byte", "word"])
+def test_continuous_texts_equal_pythons(build: Build, objects: Path, tmp_path: Path, level: str) -> None:
+    path = tmp_path / "model"
+    path.write_bytes(continuous(level))
+    expected = open_model(path.read_bytes(), "native").start("cab", temperature=0.9, seed=5).take(300)
+    program = link(build, objects, PROGRAMS / "texts.c")
+    written = subprocess.run(
+        [program, path, "", "cab", "300", "5", "0.9"], capture_output=True, check=True
+    ).stdout[:-1]
+    assert codecs.getincrementaldecoder("utf-8")("replace").decode(written) == expected
+
+
+def test_the_example_writes_the_record_that_the_command_writes(
+    build: Build, objects: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(record_content("word"))
+    program = link(build, objects, ROOT / "examples" / "generate.c")
+    command = [str(Path(sys.executable).parent / "textgen-run"), str(path), "--temp", "1", "--seed", "3"]
+    written = run(program, path, "", "1", "3")
+    assert len(written) > 1
+    assert written == subprocess.run(command, capture_output=True, check=True).stdout.decode()
