@@ -102,7 +102,9 @@ def _prompt(model: Model, request: CompletionRequest, text: str) -> Prompt:
 
 
 def _own_prompt(model: Model, number: int) -> str:
-    """Return the excerpt that ``Model.start`` continues without a prompt, for this seed plus substream."""
+    """Return the text that ``Model.start`` continues without a prompt, for this seed plus substream."""
+    if model.metadata.records is not None:
+        return ""
     if not model.prompts:
         raise PromptError("the model has no prompt of its own: the field prompt is required")
     return model.prompts[number % len(model.prompts)]

@@ -28,7 +28,7 @@ class Prompt:
 
     Attributes:
         text: The normalized text without skipped characters.
-        tokens: The tokens of the text.
+        tokens: The tokens of the text, after the begin of the record if the model has records.
         tail: The last tokens, as for ``Generation.tail``.
         state: The state after the tokens that were fed.
         logits: The logits after the tokens that were fed; None before the first.
@@ -41,7 +41,7 @@ class Prompt:
     def __init__(
         self, model: Model, text: str, unknown: UnknownPolicy = "error", alternatives: int | None = None
     ) -> None:
-        self.tokens = model.encode_prompt(text, unknown)
+        self.tokens = model.encode_prompt(text, unknown, is_start=True)
         decoder = model.tokenizer.decoder()
         self.text = decoder.decode(self.tokens) + decoder.finish()
         self.tail = decoder.tail
@@ -129,6 +129,10 @@ class Text:
         """Return the update for a chunk of the batch."""
         self.remaining -= chunk.tokens
         scores: Sequence[TokenScore] = ()
-        if self._scorer and chunk.text:
-            scores = self._scorer.score(self.generation.model.tokenizer.encode(chunk.text))
+        if self._scorer:
+            tokenizer = self.generation.model.tokenizer
+            tokens = tokenizer.encode(chunk.text)
+            if chunk.ending == "end":
+                tokens.append(tokenizer.special.end)
+            scores = self._scorer.score(tokens)
         return Update(self, chunk.text, chunk.tokens, scores, chunk.ending, None, chunk.ending is not None)
