@@ -37,12 +37,12 @@ class BaselineLoops:
             for name, (layers, _, units) in self._state.items()
         }
 
-    def stateful(self, characters: int) -> None:
+    def stateful(self, tokens: int) -> None:
         """Carry the state between steps, and sample with the textbook's numpy code."""
         rng = np.random.default_rng(0)
         inputs = self._zeros(1)
         token = 0
-        for _ in range(characters):
+        for _ in range(tokens):
             inputs[TOKEN] = np.array([[token]], np.int64)
             logits, *state = self.session.run(self._outputs, inputs)
             inputs.update(zip(self._state, state, strict=True))
@@ -50,17 +50,17 @@ class BaselineLoops:
             exp_logits = np.exp(scaled - scaled.max())
             token = int(rng.multinomial(1, exp_logits / exp_logits.sum()).argmax())
 
-    def sliding_window(self, characters: int) -> None:
-        """Run the network over the last 60 characters for each new character, as in the textbook."""
+    def sliding_window(self, length: int) -> None:
+        """Run the network over the last 60 tokens for each new token, as in the textbook."""
         sampler = Sampler(self._temperature)
         zeros = self._zeros(1)
         tokens = np.zeros((WINDOW, 1), np.int64)
-        for _ in range(characters):
+        for _ in range(length):
             logits = self.session.run(self._outputs, {TOKEN: tokens, **zeros})[0]
             tokens = np.concatenate([tokens[1:], [[sampler.draw(logits[-1, 0])]]])
 
     def batched(self, streams: int) -> Callable[[int], Any]:
-        """Return a function that generates the given number of characters of each stream, as one batch."""
+        """Return a function that generates the given number of tokens of each stream, as one batch."""
         sampler = Sampler(self._temperature)
 
         def run(steps: int) -> None:

@@ -1,4 +1,4 @@
-"""The section "control": what filters, stop texts and constraints add to the time per character."""
+"""The section "control": what filters, stop texts and constraints add to the time per token."""
 
 from array import array
 from collections.abc import Callable
@@ -70,7 +70,7 @@ def control(bench: BenchContext, deadline: Deadline) -> Section:
     figures = spreads(seconds)
     return Section(
         TITLE,
-        ["per character", "added", "time / no filters"],
+        [f"per {bench.unit}", "added", "time / no filters"],
         rows,
         {"seconds": {name: spread.as_json() for name, spread in figures.items()}},
         ratios=ratios(seconds, [ALL_FILTERS, STOPS, CONSTRAINT], [NOTHING]),
@@ -95,7 +95,7 @@ def possible_stops(bench: BenchContext) -> list[str]:
 
 
 def generator(bench: BenchContext, parameters: dict[str, Any]) -> Callable[[int], object]:
-    """Return a function that generates the given number of characters through the public API."""
+    """Return a function that generates the given number of tokens through the public API."""
     sampling = Sampling(bench.temperature, **parameters)
     return bench.model("native").start(sampling=sampling, seed=0).take
 

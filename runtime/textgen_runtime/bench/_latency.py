@@ -1,4 +1,4 @@
-"""The section "latency": the distribution of the time per character."""
+"""The section "latency": the distribution of the time per token."""
 
 from time import perf_counter, thread_time
 from typing import Any
@@ -19,7 +19,7 @@ P50, P99, P999 = (PERCENTILES.index(percentile) for percentile in (50, 99, 99.9)
 # Characters to generate before the measurement, in chunks after which the deadline is checked.
 WARM_UP, WARM_UP_CHUNK = 2000, 200
 
-# Characters per round. The overhead of a call slows its first character, so that shorter rounds would raise
+# Tokens per round. The overhead of a call slows its first token, so that shorter rounds would raise
 # the 99th percentile.
 ROUND = 2000
 
@@ -28,7 +28,7 @@ BINS = 200
 
 
 def latency(bench: BenchContext, deadline: Deadline) -> Section:
-    """Measure percentiles of the time per character, and the mean times of model and sampler."""
+    """Measure percentiles of the time per token, and the mean times of model and sampler."""
     rows, figures, notes = [], dict[str, Any](), []
     ratios, spreads = {}, {}
     for index, engine in enumerate(bench.engines):
@@ -48,7 +48,7 @@ def latency(bench: BenchContext, deadline: Deadline) -> Section:
         tails = [float(np.percentile(latencies, PERCENTILES[P99])) * NANOSECOND for latencies in rounds]
         spreads[engine] = Spread.of(medians)
         per_round = Ratio.of(tails, medians)
-        # The value is computed from all characters, as in the table. The quartiles are those of the rounds.
+        # The value is computed from all tokens, as in the table. The quartiles are those of the rounds.
         overall = float(points[P99] / points[P50])
         ratios[f"{engine} p99 / p50"] = Ratio(overall, per_round.lower, per_round.upper, per_round.rounds)
         figures[engine] = {
@@ -60,17 +60,17 @@ def latency(bench: BenchContext, deadline: Deadline) -> Section:
             "histogram": [array.tolist() for array in np.histogram(np.log10(seconds), bins=BINS)],
         }
     columns = ["p50", "p90", "p99", "p99.9", "max", "model mean", "sampler mean"]
-    title = "latency per character, including the overhead of the clock"
+    title = f"latency per {bench.unit}, including the overhead of the clock"
     return Section(title, columns, rows, figures, ratios=ratios, spreads=spreads, notes=notes)
 
 
 def measure_rounds(
     bench: BenchContext, engine: str, deadline: Deadline
 ) -> tuple[Measurements, list[NDArray[np.int64]]]:
-    """Generate rounds of ``ROUND`` characters.
+    """Generate rounds of ``ROUND`` tokens.
 
     Returns:
-        The accumulated measurements, and for each round the nanoseconds of every character, of shape
+        The accumulated measurements, and for each round the nanoseconds of every token, of shape
         (ROUND,).
     """
     measurements = Measurements(latencies=True)

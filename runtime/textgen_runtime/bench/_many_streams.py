@@ -42,7 +42,7 @@ def many_streams(bench: BenchContext, deadline: Deadline) -> Section:
             pair_ratios = ratios(seconds, [numerator], [denominator])
             all_ratios |= {f"{name}, {label}": ratio for name, ratio in pair_ratios.items()}
     return Section(
-        "many streams, total characters/s",
+        f"many streams, total {bench.unit}s/s",
         [stream_label(streams) for streams in STREAM_COUNTS],
         [(name, [row.get(streams, "") for streams in STREAM_COUNTS]) for name, row in cells.items()],
         figures,
@@ -68,7 +68,7 @@ def measure_streams(
     """Measure the candidates with a given number of streams.
 
     Returns:
-        By candidate, the seconds per character of each stream in each round; and notes about candidates
+        By candidate, the seconds per token of each stream in each round; and notes about candidates
         that the deadline stopped.
     """
     duration = bench.seconds / len(STREAM_COUNTS) / 2

@@ -14,7 +14,7 @@ from .deadline import Deadline
 from .report import Section, microseconds, per_second, times
 
 # The names of the rows are also names of figures in the reports, which --compare looks up.
-STATEFUL, SLIDING_WINDOW = "onnxruntime, plain loop", f"onnxruntime, {WINDOW} characters re-read"
+STATEFUL = "onnxruntime, plain loop"
 ROOFLINE = "weights streamed once"
 PROMPT_LENGTH = 512
 
@@ -23,14 +23,15 @@ def one_stream(bench: BenchContext, deadline: Deadline) -> Section:
     """Compare the engines with the baseline loops and with the roofline.
 
     The roofline is the time to read every weight once from memory or cache. No engine can generate a
-    character in less time.
+    token in less time.
     """
+    sliding_window = f"onnxruntime, {WINDOW} {bench.unit}s re-read"
     factories: dict[str, Callable[[], Callable[[int], Any]]] = {
         engine: lambda engine=engine: bench.generator(engine)  # type: ignore[misc]
         for engine in bench.engines
     }
     factories[STATEFUL] = lambda: bench.baseline_loops().stateful
-    factories[SLIDING_WINDOW] = lambda: bench.baseline_loops().sliding_window
+    factories[sliding_window] = lambda: bench.baseline_loops().sliding_window
     if core := bench.core:
         factories[ROOFLINE] = lambda: core.read_weights
     candidates = calibrate_all(factories, deadline)
@@ -53,11 +54,11 @@ def one_stream(bench: BenchContext, deadline: Deadline) -> Section:
     if baseline:
         legend.append(f'speedup: time of "{STATEFUL}" / time of the row')
     if roofline:
-        legend.append(f'roofline: time of "{ROOFLINE}", the minimum time per character')
+        legend.append(f'roofline: time of "{ROOFLINE}", the minimum time per {bench.unit}')
     figures = spreads(seconds)
     return Section(
         "one stream, including sampling",
-        ["per character", "characters/s", "speedup", "time / roofline"],
+        [f"per {bench.unit}", f"{bench.unit}s/s", "speedup", "time / roofline"],
         rows,
         {"seconds": {name: spread.as_json() for name, spread in figures.items()}},
         ratios=ratios(seconds, bench.engines, [STATEFUL, ROOFLINE]),
@@ -68,7 +69,7 @@ def one_stream(bench: BenchContext, deadline: Deadline) -> Section:
 
 
 def prompts(bench: BenchContext, deadline: Deadline) -> Section:
-    """Measure the time per character of a prompt, which is fed in chunks as in a generation."""
+    """Measure the time per token of a prompt, which is fed in chunks as in a generation."""
 
     def prompt_feeder(name: str) -> Callable[[int], None]:
         engine = bench.model(name).engine
@@ -91,8 +92,8 @@ def prompts(bench: BenchContext, deadline: Deadline) -> Section:
     rows = [(name, [microseconds(median), per_second(median)]) for name, median in medians(seconds).items()]
     figures = spreads(seconds)
     return Section(
-        f"prompt of {PROMPT_LENGTH} characters",
-        ["per character", "characters/s"],
+        f"prompt of {PROMPT_LENGTH} {bench.unit}s",
+        [f"per {bench.unit}", f"{bench.unit}s/s"],
         rows,
         {"seconds": {name: spread.as_json() for name, spread in figures.items()}},
         ratios=ratios(seconds, ["native"], ["onnxruntime"]),

@@ -74,7 +74,7 @@ def temporary_model_file(content: bytes) -> Iterator[BinaryIO]:
 
 
 def cold_start(bench: BenchContext, deadline: Deadline) -> Section:
-    """Measure new processes of ``textgen-run`` to their first character, and to 400 characters."""
+    """Measure new processes of ``textgen-run`` to their first token, and to 400 tokens."""
     with temporary_model_file(bench.content) as model:
         return _cold_start(model, bench, deadline)
 
@@ -85,12 +85,14 @@ def _cold_start(model: BinaryIO, bench: BenchContext, deadline: Deadline) -> Sec
         IMPORT_NUMPY: Candidate(lambda: run_to_end(python_command("import numpy"), deadline), 1),
     }
     for engine in bench.engines:
-        command = python_command(RUN_FROM_STDIN, STDIN_NAME, "--engine", engine, "--no-echo", "--seed", "1")
-        candidates[f"{engine}, first character"] = Candidate(
+        # The default length of records is another.
+        options = ("--engine", engine, "--no-echo", "--seed", "1", "--length", str(SHORT_RUN))
+        command = python_command(RUN_FROM_STDIN, STDIN_NAME, *options)
+        candidates[f"{engine}, first {bench.unit}"] = Candidate(
             lambda command=command: run_to_first_byte(command, deadline, model),  # type: ignore[misc]
             1,
         )
-        candidates[f"{engine}, {SHORT_RUN} characters"] = Candidate(
+        candidates[f"{engine}, {SHORT_RUN} {bench.unit}s"] = Candidate(
             lambda command=command: run_to_end(command, deadline, model),  # type: ignore[misc]
             1,
         )
@@ -223,16 +225,16 @@ def memory(bench: BenchContext, deadline: Deadline) -> Section:
             try:
                 peaks[str(length)] = peak_memory(bench.content, engine, length, deadline)
             except DeadlineError:
-                notes.append(f"not measured, out of time: {engine}, {length:,} characters")
+                notes.append(f"not measured, out of time: {engine}, {length:,} {bench.unit}s")
         rows.append((engine, [format_peak(peaks, length) for length in lengths]))
         figures[engine] = peaks
         short, long = (peaks.get(str(length)) for length in lengths)
         if short and long:
-            name = f"{engine}, {bench.long_run} characters / {SHORT_RUN} characters"
+            name = f"{engine}, {bench.long_run} {bench.unit}s / {SHORT_RUN} {bench.unit}s"
             memory_ratios[name] = Ratio.of([long], [short])
     return Section(
         "textgen-run, peak resident memory",
-        [f"{length:,} characters" for length in lengths],
+        [f"{length:,} {bench.unit}s" for length in lengths],
         rows,
         {"mebibytes": figures},
         ratios=memory_ratios,

@@ -169,7 +169,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str
 def _describe(model: Mapping[str, Any]) -> str:
     return (
         f"{model['file']} ({model['layers']} x {model['units']} units, "
-        f"{model['vocabulary']} characters, sha256 {model['sha256'][:SHORT_SHA]})"
+        f"{model['vocabulary']} {model.get('unit', 'character')}s, sha256 {model['sha256'][:SHORT_SHA]})"
     )
 
 

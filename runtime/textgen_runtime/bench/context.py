@@ -10,6 +10,7 @@ from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.errors import ModelFileError
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.generation.model import Model
+from textgen_runtime.text.levels import CHARACTER
 
 from .busy import ProcessorTime
 
@@ -22,12 +23,14 @@ class BenchContext:
     """The model under measurement and the settings of the measurement.
 
     Attributes:
-        content: Content of the model file. All engines, baseline loops and processes use it.
+        content: Content of the model file, whose texts do not end. All engines, baseline loops and processes
+            use it.
         engines: Names of the engines to measure.
         temperature: Sampling temperature.
         seconds: Duration of each comparison.
         threads: Number of threads in multithreaded measurements.
-        long_run: Number of characters in the longer of the two memory measurements.
+        long_run: Number of tokens in the longer of the two memory measurements.
+        unit: What the tables call one token: "character", "byte" or "token".
         processor_time: Accumulates the times of the single-threaded measurements.
     """
 
@@ -37,6 +40,7 @@ class BenchContext:
     seconds: float
     threads: int
     long_run: int
+    unit: str = CHARACTER
     processor_time: ProcessorTime = field(default_factory=ProcessorTime)
 
     def model(self, engine: str, threads: int = 1) -> Model:
@@ -58,5 +62,5 @@ class BenchContext:
         return engine.core if isinstance(engine, NativeEngine) else None
 
     def generator(self, engine: str) -> Callable[[int], object]:
-        """Return a function that generates the given number of characters through the public API."""
+        """Return a function that generates the given number of tokens through the public API."""
         return self.model(engine).start(temperature=self.temperature, seed=0).take

@@ -8,6 +8,7 @@ from typing import Any
 from textgen_runtime.errors import TextgenError, shorten
 from textgen_runtime.generation.model import Model
 from textgen_runtime.system.json_text import from_json, to_json
+from textgen_runtime.text.levels import unit_of
 
 from .busy import load_average
 from .machine import describe_machine
@@ -53,6 +54,7 @@ def describe_model(name: str, model: Model) -> dict[str, Any]:
         "layers": layers,
         "units": units,
         "vocabulary": len(model.tokenizer),
+        "unit": unit_of(model.tokenizer),
     }
 
 

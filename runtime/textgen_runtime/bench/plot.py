@@ -45,14 +45,14 @@ def plot(report: Mapping[str, Any]) -> bytes:
         for panel, name in zip(row, panels, strict=False):
             description = (
                 f"{Path(model['file']).name}, {model['layers']} x {model['units']} units, "
-                f"{model['vocabulary']} characters"
+                f"{model['vocabulary']} {model.get('unit', 'character')}s"
             )
             draw, title = (_latency, "latency") if name == LATENCY else (_throughput, "throughput")
             # A file name may contain dollar signs, which do not enclose a formula here.
             panel.set_title(f"{title}: {description}", fontsize=9, parse_math=False)
             panel.grid(alpha=0.25)
             if _has(model, name):
-                draw(panel, model["sections"][name]["figures"])
+                draw(panel, model["sections"][name]["figures"], model.get("unit", "character"))
                 panel.legend(frameon=False, fontsize=8)
     png = io.BytesIO()
     figure.savefig(png, format="png", metadata={"Software": SOFTWARE})
@@ -73,8 +73,8 @@ def _has(model: Mapping[str, Any], section: str) -> bool:
     return bool(model["sections"].get(section, {}).get("figures"))
 
 
-def _latency(axes: Any, engines: Mapping[str, Any]) -> None:
-    """Draw a histogram of the time per character, with a dotted line at the 99th percentile."""
+def _latency(axes: Any, engines: Mapping[str, Any], unit: str) -> None:
+    """Draw a histogram of the time per token, with a dotted line at the 99th percentile."""
     x_values = []
     for engine, figures in engines.items():
         counts, edges = figures["histogram"]
@@ -88,15 +88,15 @@ def _latency(axes: Any, engines: Mapping[str, Any]) -> None:
         x_values += [min(10**edge * MICROSECONDS for edge in edges), points[2]]
     axes.set(
         xscale="log",
-        xlabel="microseconds per character (slowest 0.1% not shown)",
-        ylabel="characters (%)",
+        xlabel=f"microseconds per {unit} (slowest 0.1% not shown)",
+        ylabel=f"{unit}s (%)",
         xlim=(min(x_values) / 1.2, max(x_values)),
     )
     _plain_numbers(axes.xaxis, axes.get_xlim())
 
 
-def _throughput(axes: Any, candidates: Mapping[str, Any]) -> None:
-    """Draw characters/s over the number of streams, with bars from the first to the third quartile."""
+def _throughput(axes: Any, candidates: Mapping[str, Any], unit: str) -> None:
+    """Draw tokens/s over the number of streams, with bars from the first to the third quartile."""
     counts = sorted({int(streams) for figures in candidates.values() for streams in figures})
     for name, figures in candidates.items():
         medians = [spread["median"] for spread in figures.values()]
@@ -109,7 +109,7 @@ def _throughput(axes: Any, candidates: Mapping[str, Any]) -> None:
         xscale="log",
         yscale="log",
         xlabel="streams (bars: first to third quartile of the rounds)",
-        ylabel="total characters/s",
+        ylabel=f"total {unit}s/s",
     )
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.minorticks_off()

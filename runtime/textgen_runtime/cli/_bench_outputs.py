@@ -60,7 +60,7 @@ def model_heading(description: dict[str, Any], temperature: float) -> str:
     """
     return (
         f"{description['file']}: {description['layers']} x {description['units']} units, "
-        f"{description['vocabulary']} characters, temperature {temperature}\n\n"
+        f"{description['vocabulary']} {description['unit']}s, temperature {temperature}\n\n"
     )
 
 

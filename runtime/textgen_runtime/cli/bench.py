@@ -11,6 +11,7 @@ from textgen_runtime.bench.compare import compare, read_comparable_report
 from textgen_runtime.bench.context import BenchContext
 from textgen_runtime.bench.deadline import NO_DEADLINE, Deadline
 from textgen_runtime.bench.document import describe_model, new_report, sections_as_json
+from textgen_runtime.bench.endless import endless
 from textgen_runtime.bench.machine import format_machine
 from textgen_runtime.bench.report import Section
 from textgen_runtime.bench.sections import TIME_SHARES, measure
@@ -21,6 +22,7 @@ from textgen_runtime.generation.model import Model
 from textgen_runtime.model_file.source import name_source, read_model
 from textgen_runtime.system.console import print_diagnostic
 from textgen_runtime.system.processors import available_processors
+from textgen_runtime.text.levels import unit_of
 
 from ._bench_arguments import PROG, parse
 from ._bench_outputs import check_outputs, judge, model_heading, table_writer, write_outputs
@@ -33,7 +35,7 @@ SECONDS, QUICK_SECONDS = 4.0, 0.2
 # seconds is for starting Python, and for stopping the measurement that runs at the deadline.
 QUICK_TOTAL = 8.5
 
-# Characters in the longer memory measurement.
+# Tokens in the longer memory measurement.
 LONG_RUN, QUICK_LONG_RUN = 1_000_000, 20_000
 
 
@@ -98,7 +100,7 @@ class BenchRun:
         """Measure one model, print its sections, and add them to the report."""
         description = describe_model(name, model)
         self.write(model_heading(description, self.arguments.temp))
-        context = bench_context(self.arguments, content)
+        context = bench_context(self.arguments, content, unit_of(model.tokenizer))
         sections: dict[str, Section] = {}
         for section_name, section in measure(context, self.arguments.section, deadline):
             sections[section_name] = section
@@ -123,7 +125,8 @@ def open_checked(name: str, engine: EngineName) -> tuple[Model, bytes]:
 
     Returns:
         The model, and the content of the file. Unless the engine is "onnxruntime", the content is reduced
-        to the fields that the core has checked, because the baseline loops pass it to onnxruntime.
+        to the fields that the core has checked, because the baseline loops pass it to onnxruntime. The
+        texts of a model of records do not end.
 
     Raises:
         ModelFileError: As for ``load``.
@@ -131,13 +134,15 @@ def open_checked(name: str, engine: EngineName) -> tuple[Model, bytes]:
     content = read_model(name)
     try:
         model = open_model(content, engine)
-        return model, content if engine == "onnxruntime" else checked_fields(content)
+        if engine != "onnxruntime":
+            content = checked_fields(content)
+        return model, endless(content, model)
     except ModelFileError as error:
         raise ModelFileError(f"{name_source(name)}: {error}") from error
 
 
-def bench_context(arguments: argparse.Namespace, content: bytes) -> BenchContext:
-    """Return the measurement settings for the content of a model file."""
+def bench_context(arguments: argparse.Namespace, content: bytes, unit: str) -> BenchContext:
+    """Return the measurement settings for the content of a model file, whose tokens are called ``unit``."""
     return BenchContext(
         content=content,
         engines=("native", "onnxruntime") if arguments.engine == "both" else (arguments.engine,),
@@ -145,4 +150,5 @@ def bench_context(arguments: argparse.Namespace, content: bytes) -> BenchContext
         seconds=QUICK_SECONDS if arguments.quick else SECONDS,
         threads=available_processors(),
         long_run=QUICK_LONG_RUN if arguments.quick else LONG_RUN,
+        unit=unit,
     )

@@ -26,6 +26,9 @@ cdef extern from "onnx_reader.h" nogil:
         int32_t type
         int64_t *shape
         size_t dimensions
+    ctypedef struct textgen_tensor:
+        textgen_view raw
+        textgen_view floats
     ctypedef struct textgen_property:
         textgen_view key
         textgen_view value
@@ -50,6 +53,7 @@ cdef extern from "model.h" nogil:
         textgen_view name
         size_t inputs
         size_t outputs
+        const textgen_tensor **tensors
     ctypedef struct textgen_state_array:
         const char *name
         size_t layers

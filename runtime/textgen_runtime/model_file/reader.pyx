@@ -20,6 +20,7 @@ from .c_model_file cimport (
     textgen_model_match,
     textgen_onnx_free,
     textgen_onnx_read,
+    textgen_tensor,
     textgen_view,
 )
 
@@ -120,6 +121,19 @@ cdef class ModelFile:
             )
             for i in range(self.description.state_count)
         }
+
+    @property
+    def output_bias_offset(self):
+        """The offset in bytes of the output biases, float32, in the content of the file.
+
+        Raises the errors of ``check_graph``.
+        """
+        cdef const textgen_tensor *tensor
+        cdef const unsigned char *values
+        self.check_graph()
+        tensor = self.description.layers[self.description.layer_count - 1].tensors[1]
+        values = tensor.raw.data if tensor.raw.data != NULL else tensor.floats.data
+        return values - <const unsigned char *>self.content.buf
 
     @property
     def network(self):

@@ -16,6 +16,9 @@ BYTE_SYMBOLS = tuple(map(chr, range(256)))
 
 FIRST_NOT_ASCII = 0x80
 
+# The bytes after the first one of a character.
+CONTINUATION = range(0x80, 0xC0)
+
 # Bytes that are not UTF-8 are U+DC80 to U+DCFF in a text that is encoded, so that any file can be encoded.
 BYTES_TO_TEXT = "surrogateescape"
 
@@ -89,9 +92,11 @@ class ByteTokenizer(Vocabulary):
 class ByteDecoder:
     """A decoder that holds the bytes of an incomplete character back. Invalid bytes become U+FFFD."""
 
-    def __init__(self, tail: Iterable[int] = ()) -> None:
+    def __init__(self, tail: Iterable[int] = (), *, is_finished: bool = False) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._decoder.decode(bytes(tail))
+        # Whether the text was finished within a character.
+        self._is_finished = is_finished
 
     @property
     def tail(self) -> tuple[int, ...]:
@@ -100,16 +105,21 @@ class ByteDecoder:
 
     def decode(self, tokens: Iterable[int]) -> str:
         """Decode further tokens and return the text that is now certain."""
-        return self._decoder.decode(bytes([token for token in tokens if token < len(BYTE_SYMBOLS)]))
+        content = bytes([token for token in tokens if token < len(BYTE_SYMBOLS)])
+        if content and self._is_finished:
+            self._is_finished = False
+            if content[0] not in CONTINUATION:
+                self._decoder.reset()
+        return self._decoder.decode(content)
 
     def finish(self) -> str:
-        """Discard the bytes of an incomplete character, which have no text."""
-        self._decoder.reset()
+        """Return no text. An incomplete character has none, unless the next token continues it."""
+        self._is_finished = True
         return ""
 
     def copy(self) -> Self:
         """Return an independent decoder in the same state."""
-        return type(self)(self.tail)
+        return type(self)(self.tail, is_finished=self._is_finished)
 
 
 def texts_of_bytes(characters: Iterable[str]) -> list[str]:

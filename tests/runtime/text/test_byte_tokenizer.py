@@ -94,3 +94,17 @@ def test_other_vocabularies_are_rejected(symbols: tuple[str, ...], special: Spec
 def test_entries_are_characters_up_to_u_00ff() -> None:
     assert all(map(ByteTokenizer.is_symbol, BYTE_SYMBOLS))
     assert not any(map(ByteTokenizer.is_symbol, ["\u0100", "ab"]))
+
+
+def test_a_character_that_a_chunk_cuts_is_in_the_next_chunk() -> None:
+    decoder = ByteTokenizer().decoder()
+    first, second = [*"aé".encode()][:2], [*"é".encode()][1:]
+    assert decoder.decode(first) + decoder.finish() == "a"
+    copy = decoder.copy()
+    assert decoder.decode(second) == copy.decode(second) == "é"
+
+
+def test_a_character_that_stays_incomplete_has_no_text_after_the_end_of_a_chunk() -> None:
+    decoder = ByteTokenizer().decoder()
+    assert decoder.decode([*"é".encode()][:1]) + decoder.finish() == ""
+    assert decoder.decode(b"b") == "b"
