@@ -132,7 +132,8 @@ class Text:
         if self._scorer:
             tokenizer = self.generation.model.tokenizer
             tokens = tokenizer.encode(chunk.text)
-            if chunk.ending == "end":
-                tokens.append(tokenizer.special.end)
+            end = tokenizer.special.end
+            if chunk.ending == "end" and end is not None:
+                tokens.append(end)
             scores = self._scorer.score(tokens)
         return Update(self, chunk.text, chunk.tokens, scores, chunk.ending, None, chunk.ending is not None)

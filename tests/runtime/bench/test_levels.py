@@ -22,6 +22,7 @@ def test_texts_that_are_measured_do_not_end(level: str) -> None:
     assert generation.ending == "length"
     # Nothing else is different.
     end = model.tokenizer.special.end
+    assert end is not None
     logits, changed_logits = model.start("cab").logits, changed.start("cab").logits
     assert [*logits[:end], *logits[end + 1 :]] == [*changed_logits[:end], *changed_logits[end + 1 :]]
 
