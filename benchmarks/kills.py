@@ -1,17 +1,18 @@
 """Kill training runs at random moments, resume them, and compare the results with those of unbroken runs.
 
 Each run is killed by SIGKILL several times: once in a new run, and then in resumed ones. The moments are
-uniform over the time that an unbroken process takes, so that some are before the first update and some during
-the last evaluation. Checkpoints are written after each update, so that many kills interrupt a write. If a new
-run is killed before its first checkpoint, there is nothing to resume, and it is started again with
---overwrite. After the last kill, the run is resumed to its end. After each kill, a checkpoint and a model
-must be complete if they are there.
+uniform over the time that a process takes, so that some are before the first update and some during the
+last evaluation. A process that ends before its moment is not counted as a kill. Checkpoints are written
+after each update, so that many kills interrupt a write. If a new run is killed before its first checkpoint,
+there is nothing to resume, and it is started again with --overwrite. After the last kill, the run is
+resumed to its end. After each kill, a checkpoint and a model must be complete if they are there.
 
 At the end, the weights, the samples and the metrics except times must be equal to those of a run that was not
 killed, and no temporary file may remain. After any other outcome, the exit code of this program is 1.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -99,10 +100,15 @@ def kill_runs(kind: Kind, kills: int, rng: random.Random) -> Counter[str]:
         finish(folder, [*kind.arguments, "-o", "unbroken"])
         seconds = time.perf_counter() - started
         expected = results(folder / "unbroken")
-        while kills:
-            for _ in range(min(kills, KILLS_PER_RUN)):
-                outcomes.update(kill(folder, kind, rng.uniform(0.0, seconds)))
-                kills -= 1
+        while outcomes["kills"] < kills:
+            for _ in range(min(kills - outcomes["kills"], KILLS_PER_RUN)):
+                started = time.perf_counter()
+                found = kill(folder, kind, rng.uniform(0.0, seconds))
+                outcomes.update(found)
+                if "ended" in found:
+                    # A resumed process takes less time than the unbroken one.
+                    seconds = time.perf_counter() - started
+                    break
             finish(folder, next_arguments(folder, kind))
             equal = results(folder / OUT) == expected and not abandoned(folder)
             outcomes["equal" if equal else "different"] += 1
@@ -142,18 +148,15 @@ def kill(folder: Path, kind: Kind, delay: float) -> list[str]:
     path = folder / OUT / CHECKPOINT_FILE
     before = path.stat().st_mtime_ns if path.exists() else None
     with start(folder, next_arguments(folder, kind)) as process:
-        time.sleep(delay)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=delay)
         process.kill()
         process.communicate()
-    outcomes = ["kills"]
     if process.returncode != -signal.SIGKILL:
-        outcomes.append("ended")
-    elif abandoned(folder):
-        outcomes.append("in a write")
-    else:
-        after = path.stat().st_mtime_ns if path.exists() else None
-        outcomes.append("starting" if before == after else "training")
-    return [*outcomes, *damages(folder / OUT)]
+        return ["ended", *damages(folder / OUT)]
+    after = path.stat().st_mtime_ns if path.exists() else None
+    moment = "starting" if before == after else "training"
+    return ["kills", "in a write" if abandoned(folder) else moment, *damages(folder / OUT)]
 
 
 def abandoned(folder: Path) -> bool:
