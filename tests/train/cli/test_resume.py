@@ -16,6 +16,7 @@ import textgen_runtime as textgen
 from filelock import FileLock
 from textgen_train.cli import _stored_run
 from textgen_train.cli import train as train_module
+from textgen_train.loop import replicas
 from textgen_train.loop.checkpoint_file import read_checkpoint
 from textgen_train.loop.output_folder import LOCK_FILE
 from textgen_train.report import files
@@ -316,9 +317,9 @@ def test_the_number_of_threads_is_that_of_the_run(
     capsys: Captured, interrupted: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = unbroken(capsys, *DEFAULT)
-    monkeypatch.setattr(train_module, "available_processors", lambda: 2)
+    monkeypatch.setattr(replicas, "available_processors", lambda: 2)
     interrupted(2, "book.txt", *DEFAULT, "-o", "out")
-    monkeypatch.setattr(train_module, "available_processors", lambda: 1)
+    monkeypatch.setattr(replicas, "available_processors", lambda: 1)
     code, _, err = run(capsys, "--resume", "out")
     assert code == 0
     assert "2 threads" in err
