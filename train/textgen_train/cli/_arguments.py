@@ -28,6 +28,9 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 # The arguments that may accompany --resume, besides itself.
 RESUME_ARGUMENTS = ("resume", "corpus", "held_out_file")
 
+# The arguments that cannot accompany --from, because the model determines them.
+MODEL_ARGUMENTS = ("units", "layers", "embedding", "lowercase", "unicode", "min_count", "recipe")
+
 # A year.
 MAX_MINUTES = 525_600.0
 
@@ -40,6 +43,7 @@ examples:
   textgen-train nietzsche --lowercase --epochs 20 -o my-nietzsche
   textgen-train my-novel.txt --preset large --minutes 60
   textgen-train nietzsche --recipe classic --epochs 10
+  textgen-train my-novel.txt --from nietzsche --extend
   cat *.abc | textgen-train - -o tunes
   textgen-train --resume tunes
 """
@@ -50,6 +54,7 @@ def parser() -> CommandParser:
     command = CommandParser(PROG, "Train a character-level LSTM on a text and export it to ONNX.", EXAMPLES)
     command.usage = "%(prog)s CORPUS [OPTIONS] | [CORPUS] --resume FOLDER"
     add_corpus(command)
+    add_parent(command)
     add_budget(command)
     add_hardware(command)
     add_recipe(command)
@@ -97,6 +102,23 @@ def add_corpus(command: CommandParser) -> None:
         "--held-out-file",
         metavar="TEXT",
         help="hold out a separate text instead: a file, a folder, - or the name of a corpus",
+    )
+
+
+def add_parent(command: CommandParser) -> None:
+    """Add the model from which the run starts."""
+    group = command.add_argument_group("fine-tuning")
+    group.add_argument(
+        "--from",
+        metavar="MODEL",
+        help="start from the weights of a model instead of random ones: a model file, a folder with "
+        "model.onnx, or the name of a bundled model; it determines the network, the vocabulary and the "
+        "normalization, and the preset is the one with the nearest network",
+    )
+    group.add_argument(
+        "--extend",
+        action="store_true",
+        help="add the symbols of the corpus that the model does not know to its vocabulary",
     )
 
 
@@ -253,10 +275,28 @@ def check_usage(command: CommandParser, arguments: argparse.Namespace) -> None:
     if arguments.resume is None:
         if arguments.corpus is None:
             command.error("a CORPUS is required, or --resume FOLDER")
+        check_parent_usage(command, arguments)
         return
     for name, value in vars(arguments).items():
         if name not in RESUME_ARGUMENTS and value != command.get_default(name):
             command.error(f"--{option_name(name)} cannot be changed: --resume uses the options of the run")
+
+
+def check_parent_usage(command: CommandParser, arguments: argparse.Namespace) -> None:
+    """Check which arguments may accompany ``--from``. Wrong usage ends the process."""
+    if parent_source(arguments) is None:
+        if arguments.extend:
+            command.error("--extend requires --from MODEL")
+        return
+    for name in MODEL_ARGUMENTS:
+        if getattr(arguments, name) != command.get_default(name):
+            command.error(f"--{option_name(name)} cannot be combined with --from: the model determines it")
+
+
+def parent_source(arguments: argparse.Namespace) -> str | None:
+    """Return the value of ``--from``, which is a keyword of Python."""
+    source: str | None = vars(arguments)["from"]
+    return source
 
 
 def recipe_from(arguments: argparse.Namespace, vocabulary_size: int = 0) -> AnyRecipe:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from textgen_runtime import __version__
 from textgen_runtime.corpora.corpus import CORPUS_NAMES, Corpus, read_corpus
-from textgen_runtime.errors import CorpusError, quote
+from textgen_runtime.errors import CorpusError, ModelFileError, quote
+from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.system.json_text import to_json
 from textgen_runtime.system.text_files import STANDARD_INPUT
+from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.errors import TrainingError
@@ -41,6 +43,9 @@ class StoredRun:
         vocabulary: SHA-256 of the vocabulary.
         recipe: The hyperparameters, and the name of the recipe.
         environment: Versions and properties of the processor on which rounding depends.
+        parent: For a run that started from a model: ``provenance`` is what its model file states of that
+            model, and ``metadata`` is the metadata of its model file, whose vocabulary the run uses. None for
+            other runs.
     """
 
     name: str
@@ -49,6 +54,7 @@ class StoredRun:
     vocabulary: str
     recipe: dict[str, Any]
     environment: dict[str, str]
+    parent: dict[str, Any] | None = None
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "StoredRun":
@@ -60,7 +66,8 @@ class StoredRun:
         try:
             run = cls(**values)
             run.read_recipe()
-        except (KeyError, TypeError, ValueError) as error:
+            run.read_tokenizer()
+        except (KeyError, TypeError, ValueError, ModelFileError) as error:
             raise TrainingError(
                 "the checkpoint is from another version of textgen-train: resume the run with that version, "
                 "or start it again with --overwrite"
@@ -72,6 +79,20 @@ class StoredRun:
         values = dict(self.recipe)
         recipe: AnyRecipe = {known.name: known for known in RECIPES}[values.pop("name")](**values)
         return recipe
+
+    @property
+    def parent_provenance(self) -> dict[str, Any] | None:
+        """What is known of the model from which the run started; None for other runs."""
+        return self.parent and self.parent["provenance"]
+
+    def read_tokenizer(self) -> CharacterTokenizer | None:
+        """Return the vocabulary of a run that started from a model; None for other runs."""
+        if self.parent is None:
+            return None
+        tokenizer = Metadata.from_props(self.parent["metadata"]).tokenizer
+        if not isinstance(tokenizer, CharacterTokenizer):
+            raise TypeError(f"runs of the level {tokenizer.level} are not supported")
+        return tokenizer
 
     def read_arguments(self, given: argparse.Namespace) -> argparse.Namespace:
         """Return the arguments of the run. Given arguments that name texts replace those of the run."""
@@ -175,7 +196,16 @@ def describe_run(
         vocabulary=vocabulary_hash(provenance.dataset),
         recipe={"name": provenance.recipe.name, **asdict(provenance.recipe)},
         environment=describe_environment(),
+        parent=_describe_parent(provenance),
     )
+
+
+def _describe_parent(provenance: "Provenance") -> dict[str, Any] | None:
+    if provenance.parent is None:
+        return None
+    dataset = provenance.dataset
+    metadata = Metadata(dataset.tokenizer, dataset.normalization)
+    return {"provenance": dict(provenance.parent), "metadata": metadata.to_props()}
 
 
 def _hint(argument: str) -> str:

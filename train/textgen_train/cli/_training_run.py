@@ -98,4 +98,5 @@ def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
             ReportPage(facts, References(dataset), warn),
             Display(progress),
         ],
+        evaluates_start=provenance.parent is not None,
     )

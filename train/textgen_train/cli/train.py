@@ -15,6 +15,7 @@ from textgen_runtime.corpora.sources import COMPRESSED
 from textgen_runtime.errors import OutputError, TextgenError, shorten
 from textgen_runtime.system.console import escape_unencodable, print_diagnostic, write_stderr
 from textgen_runtime.system.text_files import STANDARD_INPUT
+from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization, as_unicode_form
 
 from textgen_train.data.dataset import Dataset, make_dataset
@@ -30,7 +31,7 @@ from textgen_train.loop.output_folder import (
 from textgen_train.loop.ranks import SINGLE, DismissedError, Ranks, joined_ranks
 from textgen_train.recipe import AnyRecipe, ClassicRecipe
 
-from ._arguments import PROG, budget_from, check_usage, parser, recipe_from, usual_recipe
+from ._arguments import PROG, budget_from, check_usage, parent_source, parser, recipe_from, usual_recipe
 from ._interrupts import deferred_interrupts
 from ._messages import (
     describe_complete_run,
@@ -102,6 +103,12 @@ def in_processes(arguments: argparse.Namespace, call: Callable[[Ranks], int]) ->
 
 def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int:
     """Read the corpus, train, and return the exit code."""
+    parent = None
+    if parent_source(arguments) is not None:
+        # It imports onnx, which is installed only with the train extra.
+        from ._fine_tuning import start_from_parent
+
+        parent = start_from_parent(arguments)
     corpus = read_corpus(arguments.corpus, Path.cwd())
     held_out = (
         read_corpus(arguments.held_out_file, Path.cwd())
@@ -112,7 +119,12 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
     corpora = corpora_of(corpus, held_out)
     # Reading a large corpus takes long. The check comes before it.
     check_overwrites(folder, corpora, overwrite=arguments.overwrite)
-    dataset = read_dataset(arguments, corpus, held_out, recipe, folder if ranks.is_first else None)
+    if parent:
+        parent.check_folder(folder)
+    tokenizer = parent.tokenizer if parent else None
+    dataset = read_dataset(
+        arguments, corpus, held_out, recipe, folder if ranks.is_first else None, tokenizer=tokenizer
+    )
     recipe = recipe_from(arguments, len(dataset.tokenizer))
     if isinstance(recipe, ClassicRecipe) and len(dataset.training) <= recipe.window:
         raise CorpusError(
@@ -124,13 +136,17 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
             stack.enter_context(prepared_folder(folder, corpora, overwrite=arguments.overwrite))
             escape_unencodable(PROG, sys.stdout, dataset.tokenizer.symbols)
             changes = describe_preset_changes(recipe, recipe_from(arguments))
-            write_stderr(describe_dataset(corpus.name, dataset) + changes)
+            start = parent.describe(dataset, arguments.preset) if parent else ""
+            write_stderr(start + describe_dataset(corpus.name, dataset) + changes)
         # Importing torch takes seconds. It comes after all checks of the input.
         from textgen_train.loop.provenance import Provenance
 
         split = held_out if isinstance(held_out, Corpus) else dataset.held_out_share or 0.0
-        provenance = Provenance(corpus, split, dataset, recipe, arguments.seed)
+        origin = parent.provenance() if parent else None
+        provenance = Provenance(corpus, split, dataset, recipe, arguments.seed, parent=origin)
         trainer = make_checked_trainer(arguments, provenance, ranks)
+        if parent:
+            parent.load_weights(trainer.model, dataset)
         ranks.begin(shared_values(provenance, trainer))
         if not ranks.is_first:
             return follow(trainer)
@@ -169,7 +185,8 @@ def resume(given: argparse.Namespace, ranks: Ranks) -> int:
             else arguments.held_out
         )
         check_inputs(folder, corpora_of(corpus, held_out))
-        dataset = read_dataset(arguments, corpus, held_out, recipe, folder if ranks.is_first else None)
+        first_folder, tokenizer = folder if ranks.is_first else None, stored.read_tokenizer()
+        dataset = read_dataset(arguments, corpus, held_out, recipe, first_folder, tokenizer=tokenizer)
         stored.check_texts(corpus, held_out)
         stored.check_vocabulary(dataset)
         if ranks.is_first:
@@ -178,7 +195,8 @@ def resume(given: argparse.Namespace, ranks: Ranks) -> int:
         from textgen_train.loop.provenance import Provenance
 
         split = held_out if isinstance(held_out, Corpus) else dataset.held_out_share or 0.0
-        provenance = Provenance(corpus, split, dataset, recipe, arguments.seed, stored.name)
+        origin = stored.parent_provenance
+        provenance = Provenance(corpus, split, dataset, recipe, arguments.seed, stored.name, origin)
         trainer = make_checked_trainer(arguments, provenance, ranks)
         ranks.begin(shared_values(provenance, trainer))
         if checkpoint is None:
@@ -190,16 +208,19 @@ def resume(given: argparse.Namespace, ranks: Ranks) -> int:
         return run_to_end(run, folder, ranks)
 
 
-def read_dataset(
+def read_dataset(  # noqa: PLR0913 (all are needed; the last has a default)
     arguments: argparse.Namespace,
     corpus: Corpus,
     held_out: float | Corpus | None,
     recipe: AnyRecipe,
     folder: Path | None,
+    *,
+    tokenizer: CharacterTokenizer | None = None,
 ) -> Dataset:
     """Read the texts, and return the dataset of the command line.
 
-    The first process of a run passes the output folder, and shows how much it has read.
+    The first process of a run passes the output folder, and shows how much it has read. A run that starts from
+    a model passes its vocabulary.
     """
     form = None if arguments.unicode == "none" else as_unicode_form(arguments.unicode)
     lowercase = arguments.lowercase or isinstance(recipe, ClassicRecipe)
@@ -209,6 +230,8 @@ def read_dataset(
         Normalization(lowercase, form),
         held_out,
         arguments.min_count,
+        tokenizer=tokenizer,
+        extend=arguments.extend,
         folder=folder,
         on_read=preparation.add if folder else None,
     )
@@ -264,6 +287,7 @@ def shared_values(provenance: "Provenance", trainer: "Trainer") -> dict[str, str
     return {
         "corpus": provenance.corpus.sha256,
         "held-out part": held_out.sha256 if isinstance(held_out, Corpus) else str(held_out),
+        "model of --from": str(provenance.parent),
         "vocabulary": "".join(provenance.dataset.tokenizer.symbols),
         "recipe": f"{provenance.recipe}, seed {provenance.seed}",
         "budget": str(trainer.budget),

@@ -14,6 +14,7 @@ from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.special_tokens import SpecialTokens
 from textgen_runtime.text.split import held_out_start
+from textgen_runtime.text.symbols import format_symbols
 
 from textgen_train.errors import CorpusError
 
@@ -41,7 +42,8 @@ class Dataset:
 
     Attributes:
         tokenizer: Vocabulary of both texts, so that the held-out text can be scored. The symbols are in code
-            point order. If rare symbols were replaced, token 0 is the unknown symbol.
+            point order. If rare symbols were replaced, token 0 is the unknown symbol. The vocabulary of a
+            model that is trained further may have another order.
         normalization: The normalization that was applied to both texts.
         training: Tokens of the training text, shape [characters], of the smallest unsigned type. Those of a
             large corpus are in a memory-mapped file.
@@ -114,6 +116,8 @@ def make_dataset(  # noqa: PLR0913 (keywords, most with defaults)
     held_out: float | Corpus | None = None,
     min_count: int = 1,
     *,
+    tokenizer: CharacterTokenizer | None = None,
+    extend: bool = False,
     folder: Path | None = None,
     on_read: Callable[[int], None] | None = None,
 ) -> Dataset:
@@ -128,6 +132,9 @@ def make_dataset(  # noqa: PLR0913 (keywords, most with defaults)
             None holds out the last tenth, but at most a million characters.
         min_count: Symbols that occur less often in the training text are replaced by one unknown symbol. The
             unknown symbol is predicted and scored, but never drawn. With 1, no symbol is replaced.
+        tokenizer: The vocabulary of a model that is trained further. None makes it from the corpus.
+        extend: Whether to add new symbols of the corpus to ``tokenizer``, after its other symbols. Otherwise
+            the unknown symbol replaces them.
         folder: Where the tokens of a large corpus are stored, in a file without a name; None for the system's
             folder of temporary files.
         on_read: Called with the number of bytes of each chunk that is read.
@@ -137,7 +144,8 @@ def make_dataset(  # noqa: PLR0913 (keywords, most with defaults)
 
     Raises:
         CorpusError: If the training or held-out text is too short, if all characters are equal, if no symbol
-            occurs ``min_count`` times, or if the corpus has changed while it was read.
+            occurs ``min_count`` times, if ``tokenizer`` lacks symbols and is not extended, or if the corpus
+            has changed while it was read.
         TextFileError: If the corpus cannot be read.
         OutputError: If the tokens cannot be stored.
     """
@@ -158,13 +166,17 @@ def make_dataset(  # noqa: PLR0913 (keywords, most with defaults)
     _check_lengths(corpus, held_out, start, int(all_counts.sum()) - start)
     if min_count > 1 and start < length:
         counts = count_symbols(first_characters(normalized(corpus), start))
-    tokenizer, table = _make_tokenizer(corpus, symbols, counts, min_count)
+    if tokenizer is None:
+        tokenizer = _make_tokenizer(corpus, symbols, counts, min_count)
+    elif new := [text for text in map(chr, symbols) if not tokenizer.can_encode(text)]:
+        tokenizer = _add_symbols(corpus, tokenizer, new, extend=extend)
+    table = _token_table(tokenizer)
     tokens = encode_chunks(normalized(corpus), table, TokenWriter(len(tokenizer), folder))
     training, held_out_tokens, before = tokens[:start], tokens[start:], int(tokens[start - 1])
     if isinstance(held_out, Corpus):
         tokens = encode_chunks(normalized(held_out), table, TokenWriter(len(tokenizer), folder))
         before, held_out_tokens = int(tokens[0]), tokens[1:]
-    rare_count = len(symbols) - len(tokenizer) + 1 if tokenizer.unknown is not None else 0
+    rare_count = sum(not tokenizer.can_encode(chr(symbol)) for symbol in symbols)
     return Dataset(tokenizer, normalization, training, held_out_tokens, before, rare_count, share)
 
 
@@ -202,8 +214,8 @@ def _check_lengths(corpus: Corpus, source: float | Corpus | None, training: int,
 
 def _make_tokenizer(
     corpus: Corpus, symbols: NDArray[np.int64], counts: NDArray[np.int64], min_count: int
-) -> tuple[CharacterTokenizer, Tokens]:
-    """Return the tokenizer of a corpus, and the token of each code point.
+) -> CharacterTokenizer:
+    """Return the tokenizer of a corpus.
 
     If no symbol is rare, its vocabulary is all symbols. Otherwise it is the unknown symbol, which is token 0,
     and the frequent symbols.
@@ -222,7 +234,31 @@ def _make_tokenizer(
         )
     has_rare = len(frequent) < len(symbols)
     texts = [""] * has_rare + [chr(symbol) for symbol in frequent]
-    # Rare characters have the token 0.
-    table = np.zeros(CODE_POINTS, np.min_scalar_type(len(texts) - 1))
-    table[frequent] = np.arange(has_rare, len(texts))
-    return CharacterTokenizer(texts, SpecialTokens(unknown=0 if has_rare else None)), table
+    return CharacterTokenizer(texts, SpecialTokens(unknown=0 if has_rare else None))
+
+
+def _add_symbols(
+    corpus: Corpus, tokenizer: CharacterTokenizer, new: list[str], *, extend: bool
+) -> CharacterTokenizer:
+    """Return the tokenizer of a model for a corpus with new symbols: extended, or with an unknown symbol."""
+    if extend:
+        return CharacterTokenizer((*tokenizer.symbols, *new), tokenizer.special)
+    if tokenizer.unknown is None:
+        raise CorpusError(
+            f"the corpus {corpus.name} has symbols that the model does not know: {format_symbols(new)}; add "
+            "them to the model with --extend"
+        )
+    return tokenizer
+
+
+def _token_table(tokenizer: CharacterTokenizer) -> Tokens:
+    """Return the token of each code point. Characters outside the vocabulary have that of the unknown symbol.
+
+    Returns:
+        Shape [``CODE_POINTS``], of the smallest unsigned type.
+    """
+    table = np.full(CODE_POINTS, tokenizer.unknown or 0, np.min_scalar_type(len(tokenizer) - 1))
+    for token, symbol in enumerate(tokenizer.symbols):
+        if symbol:
+            table[ord(symbol)] = token
+    return table

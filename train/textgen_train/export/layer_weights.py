@@ -1,12 +1,14 @@
 """Description of a trained network, and its weights in the layout of the exporter.
 
-``_READERS`` maps each torch module to the function that reads it; add a GRU there.
+``_READERS`` maps each torch module to the function that reads it, and ``_LOADERS`` to the function that
+writes its weights; add a GRU to both.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from textgen_runtime.model_file.network import LSTM, Embedding, Layer, Linear, Network
 from torch import Tensor, nn
@@ -23,6 +25,28 @@ def network_and_weights(model: CharLSTM) -> tuple[Network, list[LayerWeights]]:
     described = [_READERS[type(module)](module, index - 1) for index, module in enumerate(modules)]
     layers, weights = zip(*described, strict=True)
     return Network.from_layers(layers), list(weights)
+
+
+@torch.no_grad()
+def load_weights(model: CharLSTM, weights: Sequence[LayerWeights]) -> None:
+    """Copy weights into a network. ``network_and_weights`` then returns the same weights, to the bit.
+
+    Args:
+        model: The network.
+        weights: The arrays of each layer, from the embedding to the output, as ``read_weights`` returns them.
+
+    Raises:
+        ValueError: If the number of layers or the shape of an array is not that of the network.
+    """
+    modules = [model.embedding, *model.layers, model.output]
+    if len(weights) != len(modules):
+        raise ValueError(f"the network has {len(modules)} layers, but there are weights of {len(weights)}")
+    for module, arrays in zip(modules, weights, strict=True):
+        for name, array in _LOADERS[type(module)](arrays).items():
+            parameter = module.get_parameter(name)
+            if parameter.shape != array.shape:
+                raise ValueError(f"{name} must have shape {tuple(parameter.shape)}, not {array.shape}")
+            parameter.copy_(torch.from_numpy(array))
 
 
 def _read_embedding(embedding: nn.Embedding, index: int) -> tuple[Layer, LayerWeights]:
@@ -52,6 +76,24 @@ _READERS: dict[type[nn.Module], Callable[[Any, int], tuple[Layer, LayerWeights]]
     nn.Embedding: _read_embedding,
     nn.LSTM: _read_lstm,
     nn.Linear: _read_linear,
+}
+
+
+def _load_lstm(weights: LayerWeights) -> LayerWeights:
+    """Return the parameters of an LSTM layer. Its second bias is zero."""
+    return {
+        "weight_ih_l0": weights["input"],
+        "weight_hh_l0": weights["recurrent"],
+        "bias_ih_l0": weights["bias"],
+        "bias_hh_l0": np.zeros_like(weights["bias"]),
+    }
+
+
+# The loader of each module: it returns the parameters of the module by name, given the arrays of the layer.
+_LOADERS: dict[type[nn.Module], Callable[[LayerWeights], LayerWeights]] = {
+    nn.Embedding: dict,
+    nn.LSTM: _load_lstm,
+    nn.Linear: dict,
 }
 
 

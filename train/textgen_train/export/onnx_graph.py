@@ -205,5 +205,14 @@ _WRITERS: dict[type[Layer], Callable[[_GraphBuilder, Any, LayerWeights], None]] 
 
 def _reorder_gates(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Reorder the gates from torch's order to ONNX's; the first axis is [4 * units]."""
+    return _permute_gates(rows, ONNX_GATES_IN_TORCH_ORDER)
+
+
+def restore_gates(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Reorder the gates from ONNX's order to torch's; the first axis is [4 * units]."""
+    return _permute_gates(rows, np.argsort(ONNX_GATES_IN_TORCH_ORDER).tolist())
+
+
+def _permute_gates(rows: NDArray[np.float32], order: Sequence[int]) -> NDArray[np.float32]:
     gates = rows.reshape(4, -1, *rows.shape[1:])
-    return gates[list(ONNX_GATES_IN_TORCH_ORDER)].reshape(rows.shape)
+    return gates[list(order)].reshape(rows.shape)

@@ -12,11 +12,13 @@ class Evaluation:
         epoch: Number of epochs so far, which may be fractional.
         seconds: Time since training began, including evaluations.
         training_nats: Mean training loss per character since the previous evaluation. With dropout it can be
-            higher than the held-out loss, which is computed without dropout.
+            higher than the held-out loss, which is computed without dropout. Before the first update,
+            ``training_eval_nats``.
         held_out_nats: Mean loss per character of the held-out text.
         bits_per_character: ``held_out_nats`` in bits.
         learning_rate: Learning rate of the last update. With Muon, this is the learning rate of AdamW.
-        characters_per_second: Training speed since the previous evaluation; None for ``ClassicTrainer``.
+        characters_per_second: Training speed since the previous evaluation; None for ``ClassicTrainer``, and
+            before the first update.
         windows_per_second: Training speed of ``ClassicTrainer``, in windows with one target each; else None.
         training_eval_nats: Mean loss per character of a part of the training text, computed like
             ``held_out_nats``: by the evaluated model, without dropout. None in metrics of older versions.

@@ -62,8 +62,12 @@ class EvalSchedule:
         self._paused_seconds = 0.0
 
     def record_evaluation(self, update: Update, seconds: float) -> None:
-        """Record that an evaluation after this update took this number of seconds."""
-        self._evaluations += 1
+        """Record that an evaluation after this update took this number of seconds.
+
+        An evaluation before the first update does not count, so that the next one is as early as in other
+        runs.
+        """
+        self._evaluations += update.step > 0
         self._last_step, self._last_seconds = update.step, update.seconds + seconds
         self._paused_seconds += seconds
         self.evaluation_seconds = seconds
@@ -104,7 +108,7 @@ class EvalSchedule:
         if self._budget.epochs is None:
             return max(0.0, 60 * (self._budget.minutes or 0) - update.seconds)
         updates = self._budget.epochs * self._updates_per_epoch - update.step
-        seconds_per_update = (update.seconds - self._paused_seconds) / update.step
+        seconds_per_update = (update.seconds - self._paused_seconds) / max(update.step, 1)
         evaluations = math.ceil(updates / self._updates_between())
         return updates * seconds_per_update + evaluations * self.evaluation_seconds
 

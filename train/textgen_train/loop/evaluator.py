@@ -101,7 +101,8 @@ class Evaluator:
         """Compute the held-out loss of the model, save the model if it is the best so far, and draw samples.
 
         Args:
-            status: Progress since the last evaluation.
+            status: Progress since the last evaluation. Before the first update, there is no training loss, and
+                the loss of the part of the training text replaces it.
 
         If the model file cannot be written, a warning is given. The next evaluation tries again.
 
@@ -116,16 +117,17 @@ class Evaluator:
             return None
         loss = held_out_loss(exported.model, self._provenance.dataset)
         update = status.update
-        speed = {f"{status.unit}_per_second": status.speed}
+        training_eval_nats = training_loss(exported.model, self._provenance.dataset)
+        speed = {f"{status.unit}_per_second": status.speed} if status.updates else {}
         evaluation = Evaluation(
             step=update.step,
             epoch=round(update.epochs, 3),
             seconds=round(update.seconds, 3),
-            training_nats=status.nats,
+            training_nats=status.nats if status.updates else training_eval_nats,
             held_out_nats=loss,
             bits_per_character=loss * BITS_PER_NAT,
             learning_rate=update.learning_rate,
-            training_eval_nats=training_loss(exported.model, self._provenance.dataset),
+            training_eval_nats=training_eval_nats,
             **speed,
         )
         best = self._keep_best(exported, evaluation)

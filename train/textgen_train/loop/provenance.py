@@ -2,6 +2,7 @@
 
 import platform
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -45,6 +46,7 @@ class Provenance:
         recipe: The hyperparameters.
         seed: Seed of weights, dropout, the order of the text, and samples.
         run: Random name of the run, by which a resumed run recognizes its model file.
+        parent: What is known of the model file whose weights the run started from; None for random weights.
     """
 
     corpus: Corpus
@@ -53,6 +55,7 @@ class Provenance:
     recipe: AnyRecipe
     seed: int
     run: str = field(default_factory=lambda: secrets.token_hex(8))
+    parent: Mapping[str, Any] | None = None
 
     def training_metadata(self, evaluation: Evaluation, trainer: Trainer) -> dict[str, Any]:
         """Return the value of ``textgen.training`` for the model of an evaluation."""
@@ -61,6 +64,7 @@ class Provenance:
             "sha256": self.corpus.sha256,
             "characters": self.corpus.characters,
             "split": self._describe_split(),
+            **({} if self.parent is None else {"parent": dict(self.parent)}),
             "parameters": trainer.model.parameter_count,
             "run": self.run,
             "held_out_nats": evaluation.held_out_nats,

@@ -12,7 +12,7 @@ from .eval_result import Evaluation
 from .eval_schedule import EvalSchedule, UpdateTotals
 from .evaluator import Evaluator
 from .trainer import Trainer
-from .update import Update
+from .update import START, Update
 from .watcher import Status, Watcher
 
 
@@ -23,12 +23,20 @@ class TrainingRun:
         trainer: Makes the updates.
         evaluator: Evaluates the model and writes the best one.
         watchers: Notified of each event, in this order.
+        evaluates_start: Whether to evaluate the model before the first update, because it is already trained.
 
     Attributes:
         is_complete: Whether the budget is used up and the model file holds the best model.
     """
 
-    def __init__(self, trainer: Trainer, evaluator: Evaluator, watchers: Iterable[Watcher] = ()) -> None:
+    def __init__(
+        self,
+        trainer: Trainer,
+        evaluator: Evaluator,
+        watchers: Iterable[Watcher] = (),
+        *,
+        evaluates_start: bool = False,
+    ) -> None:
         self._trainer, self._evaluator, self._watchers = trainer, evaluator, list(watchers)
         self._schedule = EvalSchedule(
             trainer.budget,
@@ -37,6 +45,7 @@ class TrainingRun:
             evaluator.scored_characters,
         )
         self._totals = UpdateTotals()
+        self._evaluates_start = evaluates_start
         self.is_complete = False
 
     @property
@@ -79,6 +88,9 @@ class TrainingRun:
             check_interrupt()
             for watcher in self._watchers:
                 watcher.on_start()
+            if self._evaluates_start:
+                self._evaluate_start()
+                check_interrupt()
             self._totals.start_clock()
             self._train(check_interrupt)
             self.is_complete = self.model_error is None
@@ -120,6 +132,8 @@ class TrainingRun:
         self._trainer.reserved_seconds = self._schedule.evaluation_seconds
         self._totals = UpdateTotals.from_state(state.since_evaluation)
         self._evaluator.restore(state.as_dict())
+        if state.trainer.step or state.evaluations:
+            self._evaluates_start = False
 
     def _train(self, check_interrupt: Callable[[], None]) -> None:
         # A restored state may have been taken after an update and before its evaluation.
@@ -151,11 +165,20 @@ class TrainingRun:
         for watcher in self._watchers:
             watcher.on_interrupt(status)
 
+    def _evaluate_start(self) -> None:
+        """Evaluate the model before the first update. The time is part of the budget."""
+        started = perf_counter()
+        self._evaluate_after(START)
+        self._trainer.count_seconds(perf_counter() - started)
+        self._evaluates_start = False
+
     def _evaluate(self) -> None:
-        """Evaluate the model if there was an update since the last evaluation, and notify the watchers."""
-        update = self._totals.last
-        if update is None:
-            return
+        """Evaluate the model if there was an update since the last evaluation."""
+        if self._totals.last is not None:
+            self._evaluate_after(self._totals.last)
+
+    def _evaluate_after(self, update: Update) -> None:
+        """Evaluate the model and notify the watchers."""
         started = perf_counter()
         status = self._status(update)
         for watcher in self._watchers:

@@ -127,6 +127,10 @@ class Trainer(ABC):
             order_rng=self._epoch_order_rng_state,
         )
 
+    def count_seconds(self, seconds: float) -> None:
+        """Count time before the first update towards a budget of minutes."""
+        self._seconds_before += seconds
+
     def restore(self, state: TrainerState) -> None:
         """Copy a state into this trainer. The next call of ``updates`` continues from it.
 

@@ -26,3 +26,9 @@ class Update:
     targets: int
     nats: float
     ends_epoch: bool
+
+
+# Stands for the state before the first update.
+START = Update(
+    step=0, epochs=0.0, seconds=0.0, progress=0.0, learning_rate=0.0, targets=0, nats=0.0, ends_epoch=False
+)

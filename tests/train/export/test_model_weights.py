@@ -1,0 +1,72 @@
+"""Weights that are read from a model file are those of the file, to the bit."""
+
+import numpy as np
+import onnx
+import pytest
+import textgen_runtime as textgen
+from textgen_runtime import ModelFileError
+from textgen_runtime.model_file.bundled import find_model_file
+from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.model_file.source import read_model
+from textgen_runtime.text.character_tokenizer import CharacterTokenizer
+from textgen_train.export.exporter import build_checked
+from textgen_train.export.extension import add_symbols
+from textgen_train.export.layer_weights import load_weights
+from textgen_train.export.model_weights import read_weights
+from textgen_train.models.lstm import CharLSTM
+
+METADATA = Metadata(CharacterTokenizer("\n abcdefg"))
+
+
+def reexported(content: bytes) -> bytes:
+    """Return the graph of a model file that was read into a network and exported again."""
+    model = textgen.load(content)
+    network, metadata = model.engine.network, model.metadata
+    layers, units = network.recurrent
+    copied = CharLSTM(network.vocabulary, units=units, layers=layers, embedding=network.layers[0].outputs)
+    load_weights(copied, read_weights(content))
+    return onnx.ModelProto.FromString(build_checked(copied, metadata).content).graph.SerializeToString()
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_an_exported_network_is_read_to_the_bit(layers: int) -> None:
+    content = build_checked(CharLSTM(9, units=12, layers=layers, embedding=5), METADATA).content
+    assert reexported(content) == onnx.ModelProto.FromString(content).graph.SerializeToString()
+
+
+def test_a_bundled_model_is_read_to_the_bit() -> None:
+    content = read_model("nietzsche")
+    assert reexported(content) == onnx.load(find_model_file("nietzsche")).graph.SerializeToString()
+
+
+def test_another_network_does_not_take_the_weights() -> None:
+    weights = read_weights(build_checked(CharLSTM(9, units=12, embedding=5), METADATA).content)
+    with pytest.raises(ValueError, match=r"weight must have shape \(9, 6\), not \(9, 5\)"):
+        load_weights(CharLSTM(9, units=12, embedding=6), weights)
+    with pytest.raises(ValueError, match="the network has 4 layers, but there are weights of 3"):
+        load_weights(CharLSTM(9, units=12, embedding=5, layers=2), weights)
+
+
+def test_a_graph_with_other_names_is_an_error() -> None:
+    content = build_checked(CharLSTM(9, units=12, embedding=5), METADATA).content
+    model = onnx.ModelProto.FromString(content)
+    (tensor,) = (tensor for tensor in model.graph.initializer if tensor.name == "embedding")
+    tensor.name = "table"
+    model.graph.node[0].input[0] = "table"
+    with pytest.raises(ModelFileError, match="the weights cannot be read from the graph: 'embedding'"):
+        read_weights(model.SerializeToString())
+
+
+def test_new_symbols_get_mean_rows_and_their_frequency() -> None:
+    weights = read_weights(build_checked(CharLSTM(9, units=12, embedding=5), METADATA).content)
+    counts = np.array([100] * 9 + [9, 0])
+    extended = add_symbols(weights, counts)
+    for layer, name in ((0, "weight"), (-1, "weight")):
+        before, after = weights[layer][name], extended[layer][name]
+        np.testing.assert_array_equal(after[:9], before)
+        np.testing.assert_allclose(after[9:], [before.mean(axis=0)] * 2, rtol=1e-5)
+    before, after = weights[-1]["bias"], extended[-1]["bias"]
+    np.testing.assert_array_equal(after[:9], before)
+    np.testing.assert_allclose(np.exp(after[9:]) / np.exp(before).sum(), [9.5 / 900, 0.5 / 900], rtol=1e-5)
+    assert extended[1] is weights[1]
+    load_weights(CharLSTM(11, units=12, embedding=5), extended)

@@ -1,0 +1,141 @@
+"""Training from the weights of a model: ``--from``."""
+
+import argparse
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textgen_runtime.errors import ModelFileError, OutputError, quote, shorten
+from textgen_runtime.model_file.bundled import MODEL_FILE, find_model_file
+from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.model_file.network import Network
+from textgen_runtime.model_file.reader import ModelFile
+from textgen_runtime.model_file.source import read_model
+from textgen_runtime.text.character_tokenizer import CharacterTokenizer
+from textgen_runtime.text.symbols import format_symbols
+
+from textgen_train.data.dataset import Dataset
+from textgen_train.data.token_array import count_tokens
+from textgen_train.errors import TrainingError
+from textgen_train.export.extension import add_symbols
+from textgen_train.export.model_weights import read_weights
+from textgen_train.export.onnx_graph import LayerWeights
+from textgen_train.recipe import PRESETS, Recipe
+
+from ._arguments import parent_source
+
+if TYPE_CHECKING:
+    from textgen_train.models.lstm import CharLSTM
+
+
+@dataclass(frozen=True)
+class ParentModel:
+    """A model file from whose weights a run starts.
+
+    Attributes:
+        source: The value of ``--from``.
+        sha256: Hexadecimal SHA-256 of the file.
+        metadata: The metadata of the file.
+        network: The description of the network.
+        weights: The arrays of each layer.
+        tokenizer: The vocabulary.
+    """
+
+    source: str
+    sha256: str
+    metadata: Metadata
+    network: Network
+    weights: Sequence[LayerWeights]
+    tokenizer: CharacterTokenizer
+
+    @property
+    def corpus(self) -> str | None:
+        """The name of the corpus that the model was trained on; None if the file does not state it."""
+        corpus = self.metadata.training.get("corpus")
+        return corpus if isinstance(corpus, str) else None
+
+    def check_folder(self, folder: Path) -> None:
+        """Check that a run that writes to a folder does not replace the model.
+
+        Raises:
+            OutputError: If it does.
+        """
+        output = folder / MODEL_FILE
+        if output.exists() and output.samefile(find_model_file(self.source)):
+            raise OutputError(
+                f"{output} is an input; refusing to overwrite it: choose another folder with -o"
+            )
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what a model file states of its parent."""
+        return {"sha256": self.sha256, "corpus": self.corpus}
+
+    def load_weights(self, model: "CharLSTM", dataset: Dataset) -> None:
+        """Copy the weights into a network, with rows for the symbols that the dataset adds."""
+        # It imports torch, which takes seconds.
+        from textgen_train.export.layer_weights import load_weights
+
+        weights, size = self.weights, len(dataset.tokenizer)
+        if size > len(self.tokenizer):
+            weights = add_symbols(weights, count_tokens(dataset.training, size))
+        load_weights(model, weights)
+
+    def describe(self, dataset: Dataset, preset: str) -> str:
+        """Return the lines that a run prints about the model."""
+        corpus = f", trained on {quote(self.corpus)}" if self.corpus else ""
+        lines = f"starting from {shorten(self.source)}{corpus}; preset {preset}\n"
+        if new := list(dataset.tokenizer.symbols[len(self.tokenizer) :]):
+            lines += f"added to the vocabulary: {format_symbols(new)}\n"
+        return lines
+
+
+def start_from_parent(arguments: argparse.Namespace) -> ParentModel:
+    """Read the model of ``--from``, and set the arguments that it determines; see ``read_parent``."""
+    parent = read_parent(parent_source(arguments) or "")
+    use_parent(arguments, parent)
+    return parent
+
+
+def read_parent(source: str) -> ParentModel:
+    """Read the model from which a run starts.
+
+    Args:
+        source: A model file, a folder that holds one, or the name of a bundled model.
+
+    Raises:
+        ModelFileError: If the file cannot be read, is damaged, or is not one of ``textgen-train``.
+        TrainingError: If models of this kind cannot be trained.
+    """
+    content = read_model(source)
+    try:
+        file = ModelFile(content)
+        metadata, weights = Metadata.from_props(file.metadata, file.vocabulary_size), read_weights(content)
+    except ModelFileError as error:
+        raise ModelFileError(f"{shorten(source)}: {error}") from None
+    tokenizer = metadata.tokenizer
+    if not isinstance(tokenizer, CharacterTokenizer) or metadata.records is not None:
+        kind = f"{tokenizer.level}s" if metadata.records is None else "records"
+        raise TrainingError(f"{shorten(source)} is a model of {kind}, which cannot be trained further")
+    sha256 = hashlib.sha256(content).hexdigest()
+    return ParentModel(source, sha256, metadata, file.network, weights, tokenizer)
+
+
+def use_parent(arguments: argparse.Namespace, parent: ParentModel) -> None:
+    """Set the arguments that a model determines: its network, its normalization and the preset."""
+    normalization = parent.metadata.normalization
+    arguments.lowercase, arguments.unicode = normalization.lowercase, normalization.unicode or "none"
+    arguments.layers, arguments.units = parent.network.recurrent
+    arguments.embedding = parent.network.layers[0].outputs
+    arguments.preset = arguments.preset or nearest_preset(arguments.layers, arguments.units)
+
+
+def nearest_preset(layers: int, units: int) -> str:
+    """Return the name of the preset whose number of recurrent weights has the most similar magnitude."""
+
+    def distance(recipe: Recipe) -> float:
+        return abs(math.log(recipe.layers * recipe.units**2 / (layers * units**2)))
+
+    return min(PRESETS, key=lambda name: distance(PRESETS[name]))

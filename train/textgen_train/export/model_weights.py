@@ -1,0 +1,74 @@
+"""The weights of a model file, the inverse of ``onnx_graph.build_model``.
+
+``_READERS`` maps each layer type to the function that reads its weights; add a GRU there. The module needs
+onnx and numpy, but not torch.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from textgen_runtime.errors import ModelFileError
+from textgen_runtime.model_file.network import LSTM, Embedding, Layer, Linear
+from textgen_runtime.model_file.reader import ModelFile
+
+from .onnx_graph import LayerWeights, restore_gates
+
+# The initializers of a graph by name.
+Initializers: TypeAlias = Mapping[str, NDArray[Any]]
+
+
+def read_weights(content: bytes) -> list[LayerWeights]:
+    """Return the float32 arrays of each layer of a model file, in torch's layout.
+
+    Args:
+        content: The content of the file.
+
+    Raises:
+        ModelFileError: If the file is damaged, or if ``textgen-train`` has not written it.
+    """
+    network = ModelFile(content).network
+    try:
+        graph = onnx.ModelProto.FromString(content).graph
+        initializers = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+        return [_READERS[type(layer)](layer, initializers) for layer in network.layers]
+    except (DecodeError, KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"the weights cannot be read from the graph: {error}") from error
+
+
+def _read_embedding(layer: Embedding, initializers: Initializers) -> LayerWeights:
+    del layer
+    return {"weight": _array(initializers["embedding"])}
+
+
+def _read_lstm(layer: LSTM, initializers: Initializers) -> LayerWeights:
+    number = layer.name.removeprefix("lstm_")
+    # The input bias and the recurrent bias.
+    biases = initializers[f"bias_{number}"].reshape(2, -1)
+    return {
+        "input": _array(restore_gates(initializers[f"input_{number}"][0])),
+        "recurrent": _array(restore_gates(initializers[f"recurrent_{number}"][0])),
+        "bias": _array(restore_gates(biases.sum(axis=0))),
+    }
+
+
+def _read_linear(layer: Linear, initializers: Initializers) -> LayerWeights:
+    del layer
+    return {"weight": _array(initializers["output_weights"].T), "bias": _array(initializers["output_bias"])}
+
+
+# The reader of each layer type. Its arguments are the layer and the initializers of the graph.
+_READERS: dict[type[Layer], Callable[[Any, Initializers], LayerWeights]] = {
+    Embedding: _read_embedding,
+    LSTM: _read_lstm,
+    Linear: _read_linear,
+}
+
+
+def _array(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Return a contiguous copy that can be written."""
+    return np.array(values, np.float32, order="C")
