@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import onnx
 from textgen_runtime.corpora.corpus import Corpus
@@ -40,6 +40,24 @@ class RecordingDisplay:
 
     def close(self) -> None:
         self.closed = True
+
+
+class InterruptAt:
+    """Replaces ``deferred_interrupts``: an interrupt comes before this number of checks have passed."""
+
+    def __init__(self, check: int) -> None:
+        self._left = check
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def check(self) -> None:
+        self._left -= 1
+        if not self._left:
+            raise KeyboardInterrupt
 
 
 def timeless_results(folder: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 import textgen_runtime as textgen
@@ -23,7 +23,7 @@ from textgen_train.report import files
 
 from tests.helpers.commands import Captured
 from tests.helpers.train_command import TEXT, run
-from tests.helpers.training_runs import timeless_results
+from tests.helpers.training_runs import InterruptAt, timeless_results
 
 CHECKPOINT = Path("out/checkpoint.safetensors")
 MODEL = Path("out/model.onnx")
@@ -55,24 +55,6 @@ os.fsync = kill
 from textgen_train.cli.train import main
 sys.exit(main())
 """
-
-
-class InterruptAt:
-    """Replaces ``deferred_interrupts``: an interrupt comes before this number of checks have passed."""
-
-    def __init__(self, check: int) -> None:
-        self._left = check
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def check(self) -> None:
-        self._left -= 1
-        if not self._left:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture

@@ -219,8 +219,8 @@ def read_dataset(  # noqa: PLR0913 (all are needed; the last has a default)
 ) -> Dataset:
     """Read the texts, and return the dataset of the command line.
 
-    The first process of a run passes the output folder, and shows how much it has read. A run that starts from
-    a model passes its vocabulary.
+    The first process of a run passes the output folder, and shows how much it has read. A run that starts
+    from a model passes the vocabulary of the model.
     """
     form = None if arguments.unicode == "none" else as_unicode_form(arguments.unicode)
     lowercase = arguments.lowercase or isinstance(recipe, ClassicRecipe)

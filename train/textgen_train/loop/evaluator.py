@@ -101,8 +101,8 @@ class Evaluator:
         """Compute the held-out loss of the model, save the model if it is the best so far, and draw samples.
 
         Args:
-            status: Progress since the last evaluation. Before the first update, there is no training loss, and
-                the loss of the part of the training text replaces it.
+            status: Progress since the last evaluation. Before the first update, there is no training loss,
+                and the loss of the part of the training text replaces it.
 
         If the model file cannot be written, a warning is given. The next evaluation tries again.
 

@@ -1,0 +1,220 @@
+"""``textgen-train CORPUS --from MODEL``: training continues from the weights of a model."""
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import textgen_runtime as textgen
+import torch
+from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.scoring.surprisals import cross_entropy
+from textgen_runtime.text.character_tokenizer import CharacterTokenizer
+from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.special_tokens import SpecialTokens
+from textgen_train.cli import train as train_module
+from textgen_train.cli._fine_tuning import nearest_preset
+from textgen_train.export.exporter import build_checked
+from textgen_train.export.model_weights import read_weights
+from textgen_train.models.lstm import CharLSTM
+from textgen_train.report import files
+
+from tests.helpers.commands import Captured
+from tests.helpers.record_models import record_content
+from tests.helpers.train_command import TEXT, run
+from tests.helpers.training_runs import InterruptAt, timeless_results
+
+BUDGET = ("--epochs", "4", "--threads", "1", "--no-samples")
+TUNED = ("--from", "old", *BUDGET, "-o", "tuned")
+# Two symbols that the model lacks: one in the training text, and one only in the held-out text.
+NEW_TEXT = TEXT.replace("fa", "f\u00e4") + "x"
+
+
+@cache
+def old_model(*, unknown: bool = False) -> bytes:
+    """Return a model file with random weights for the lower-case text."""
+    torch.manual_seed(0)
+    symbols = [""] * unknown + sorted(set(TEXT.lower()))
+    tokenizer = CharacterTokenizer(symbols, SpecialTokens(unknown=0 if unknown else None))
+    network = CharLSTM(len(symbols), units=9, layers=2, embedding=5)
+    metadata = Metadata(tokenizer, Normalization(True, None), training={"corpus": "book.txt"})
+    return build_checked(network, metadata).content
+
+
+@pytest.fixture(autouse=True)
+def _files(book: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write the model and another text beside ``book.txt``. Do not draw curves, which is slow."""
+    monkeypatch.setattr(files, "draw_curves", lambda *_: b"PNG")
+    Path("old").mkdir()
+    Path("old/model.onnx").write_bytes(old_model())
+    (book.parent / "new.txt").write_text(NEW_TEXT, encoding="utf-8")
+
+
+def metrics(folder: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("model", ["old", "old/model.onnx"])
+def test_the_start_is_evaluated_before_the_first_update(capsys: Captured, model: str) -> None:
+    code, out, err = run(capsys, "book.txt", "--from", model, *BUDGET, "-o", "tuned")
+    assert code == 0, err
+    assert err.startswith(f"starting from {model}, trained on 'book.txt'; preset small\nbook.txt: ")
+    assert "2 x 9 LSTM units" in err
+    assert out.startswith("epoch 0.0, 0 s: held-out loss ")
+    start, *_, last = metrics("tuned")
+    assert (start["step"], start["epoch"], start["learning_rate"]) == (0, 0.0, 0.0)
+    assert start["training_nats"] == start["training_eval_nats"]
+    assert "characters_per_second" not in start
+    assert last["held_out_nats"] < start["held_out_nats"]
+    old, tuned = textgen.load("old"), textgen.load("tuned")
+    first = tuned.training["split"]["training_characters"]
+    tokens = np.array(old.tokenizer.encode(TEXT.lower()[first - 1 :]))
+    assert start["held_out_nats"] == cross_entropy(old.engine, tokens)
+
+
+def test_the_model_determines_network_vocabulary_and_normalization(capsys: Captured) -> None:
+    assert run(capsys, "book.txt", *TUNED, "--dropout", "0.2")[0] == 0
+    old, tuned = textgen.load("old"), textgen.load("tuned")
+    assert tuned.tokenizer == old.tokenizer
+    assert tuned.metadata.normalization == Normalization(True, None)
+    assert tuned.engine.network == old.engine.network
+    assert tuned.training["parent"] == {
+        "sha256": hashlib.sha256(old_model()).hexdigest(),
+        "corpus": "book.txt",
+    }
+    recipe = tuned.training["recipe"]
+    assert (recipe["units"], recipe["layers"], recipe["embedding"], recipe["dropout"]) == (9, 2, 5, 0.2)
+
+
+def test_the_start_stays_if_no_later_model_is_better(capsys: Captured) -> None:
+    code, out, err = run(capsys, "book.txt", *TUNED, "--learning-rate", "900", "--muon-lr", "900")
+    assert code == 0, err
+    start, *_, last = metrics("tuned")
+    assert last["held_out_nats"] > start["held_out_nats"]
+    assert out.splitlines()[-1].startswith(f"held-out loss {start['held_out_nats']:.4f} nats; ")
+    content = Path("tuned/model.onnx").read_bytes()
+    for layer, expected in zip(read_weights(content), read_weights(old_model()), strict=True):
+        for name, array in expected.items():
+            np.testing.assert_array_equal(layer[name], array)
+
+
+def test_a_bundled_model_is_named(capsys: Captured) -> None:
+    code, _, err = run(capsys, "book.txt", "--from", "nietzsche", *BUDGET, "--epochs", "1", "-o", "tuned")
+    assert code == 0, err
+    assert "1 x 144 LSTM units" in err
+    assert textgen.load("tuned").training["parent"]["corpus"] == "nietzsche"
+
+
+def test_the_preset_is_the_one_with_the_nearest_network(capsys: Captured) -> None:
+    assert [nearest_preset(1, units) for units in (8, 190, 220, 4000)] == [
+        "small",
+        "small",
+        "medium",
+        "large",
+    ]
+    assert nearest_preset(2, 160) == "medium"
+    _, _, err = run(capsys, "book.txt", *TUNED, "--preset", "medium")
+    assert "preset medium\n" in err
+    assert textgen.load("tuned").training["recipe"]["dropout"] == 0.3
+
+
+def test_new_symbols_are_listed(capsys: Captured) -> None:
+    code, out, err = run(capsys, "new.txt", *TUNED)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.endswith(
+        "the corpus new.txt has symbols that the model does not know: 'x' (U+0078), '\u00e4' (U+00E4); add "
+        "them to the model with --extend\n"
+    )
+    assert not Path("tuned").exists()
+
+
+def test_new_symbols_extend_the_model(capsys: Captured) -> None:
+    code, _, err = run(capsys, "new.txt", *TUNED, "--extend")
+    assert code == 0, err
+    assert "\nadded to the vocabulary: 'x' (U+0078), '\u00e4' (U+00E4)\nnew.txt: " in err
+    old, tuned = textgen.load("old"), textgen.load("tuned")
+    assert tuned.tokenizer.symbols == (*old.tokenizer.symbols, "x", "\u00e4")
+    assert tuned.generate("do re mi f\u00e4", length=20, seed=0)
+    start, *_, last = metrics("tuned")
+    assert last["held_out_nats"] < start["held_out_nats"]
+
+
+def test_the_unknown_symbol_replaces_new_symbols(capsys: Captured) -> None:
+    Path("old/model.onnx").write_bytes(old_model(unknown=True))
+    code, _, err = run(capsys, "new.txt", *TUNED)
+    assert code == 0, err
+    assert "the unknown symbol replaces 2 rare symbols" in err
+    assert textgen.load("tuned").tokenizer == textgen.load("old").tokenizer
+    assert run(capsys, "new.txt", *TUNED, "--extend", "--overwrite")[0] == 0
+    assert textgen.load("tuned").tokenizer.symbols[-2:] == ("x", "\u00e4")
+
+
+@pytest.mark.parametrize("text", ["book.txt", "new.txt"])
+def test_an_interrupted_run_ends_as_one_that_was_not(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """It is interrupted before the first update, and after two. The model is deleted in between."""
+    options = (text, "--from", "old", "--extend", "--epochs", "4", "--threads", "1")
+    assert run(capsys, *options, "-o", "unbroken")[0] == 0
+    # The first check comes before the evaluation of the start, and the second one after it.
+    for checks, arguments in ((2, (*options, "-o", "out")), (3, ("--resume", "out"))):
+        with monkeypatch.context() as patch:
+            patch.setattr(train_module, "deferred_interrupts", lambda: InterruptAt(checks))  # noqa: B023
+            assert run(capsys, *arguments)[0] == 130
+        Path("old/model.onnx").unlink(missing_ok=True)
+    code, _, err = run(capsys, "--resume", "out")
+    assert code == 0, err
+    assert timeless_results(Path("out")) == timeless_results(Path("unbroken"))
+    expected = textgen.load("unbroken")
+    assert textgen.load("out").training["parent"] == expected.training["parent"]
+    assert textgen.load("out").metadata.normalization == expected.metadata.normalization
+
+
+def test_the_model_is_not_replaced(capsys: Captured) -> None:
+    code, _, err = run(capsys, "book.txt", "--from", "old", *BUDGET, "-o", "old", "--overwrite")
+    assert code == 1
+    assert "old/model.onnx is an input; refusing to overwrite it: choose another folder with -o" in err
+    assert Path("old/model.onnx").read_bytes() == old_model()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "the folder old has no model.onnx"),
+        (b"no model", "old: "),
+        (record_content("byte"), "old is a model of records, which cannot be trained further"),
+    ],
+)
+def test_a_model_that_cannot_be_trained(capsys: Captured, content: bytes | None, message: str) -> None:
+    Path("old/model.onnx").write_bytes(content) if content else Path("old/model.onnx").unlink()
+    code, out, err = run(capsys, "book.txt", *TUNED)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith(f"textgen-train: error: {message}")
+    assert not Path("tuned").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ("--from", "old", "--units", "9"),
+            "--units cannot be combined with --from: the model determines it",
+        ),
+        (("--from", "old", "--layers", "2"), "--layers cannot be combined with --from"),
+        (("--from", "old", "--embedding", "5"), "--embedding cannot be combined with --from"),
+        (("--from", "old", "--lowercase"), "--lowercase cannot be combined with --from"),
+        (("--from", "old", "--unicode", "NFKC"), "--unicode cannot be combined with --from"),
+        (("--from", "old", "--min-count", "5"), "--min-count cannot be combined with --from"),
+        (("--from", "old", "--recipe", "classic"), "--recipe cannot be combined with --from"),
+        (("--extend",), "--extend requires --from MODEL"),
+        (("--resume", "out", "--from", "old"), "--from cannot be changed: --resume uses the options"),
+        (("--resume", "out", "--extend"), "--extend cannot be changed"),
+    ],
+)
+def test_wrong_usage(capsys: Captured, options: tuple[str, ...], message: str) -> None:
+    code, out, err = run(capsys, "book.txt", *options)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err
