@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 from textgen_train.loop.eval_schedule import EvalSchedule
-from textgen_train.loop.update import Update
+from textgen_train.loop.update import START, Update
 from textgen_train.recipe import Budget
 
 HELD_OUT = 3000
@@ -130,3 +130,14 @@ def test_the_next_evaluation_is_expected_to_take_as_long_as_the_last_one() -> No
     schedule = EvalSchedule(Budget(epochs=1), 300, 600_000, HELD_OUT)
     schedule.record_evaluation(update_after(10, 1.0, 0.1), 7.0)
     assert schedule.evaluation_seconds == 7.0
+
+
+@pytest.mark.parametrize("budget", [Budget(minutes=10), Budget(epochs=100)])
+def test_an_evaluation_of_the_start_does_not_delay_the_next_one(budget: Budget) -> None:
+    """The time that it takes is not counted as training time either."""
+    schedule = EvalSchedule(budget, 100, 200_000, HELD_OUT)
+    assert schedule.seconds_left(START) >= 0
+    schedule.record_evaluation(START, 2.0)
+    assert not schedule.is_due(update_after(10, 31.0, 0.04))
+    assert schedule.is_due(update_after(100, 32.0, 0.05, ends_epoch=True))
+    assert Budget(epochs=100) != budget or schedule.seconds_left(update_after(100, 32.0, 0.01)) >= 99 * 30.0

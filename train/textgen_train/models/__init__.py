@@ -6,7 +6,9 @@ and sets ``generator``. Muon trains ``layer_matrices``. The other places to chan
 
 - ``loop/stateful_trainer.py`` creates the network.
 - ``export/onnx_graph.py`` needs a writer of the layer's ONNX node, in the table ``_WRITERS``.
-- ``export/layer_weights.py`` describes the layer and collects its weights, in the table ``_READERS``.
+- ``export/layer_weights.py`` describes the layer and collects its weights, in the table ``_READERS``, and
+  copies weights into it, in the table ``_LOADERS``.
+- ``export/model_weights.py`` reads the weights of the layer from a file, in the table ``_READERS``.
 - ``recipe.py`` and ``cli/_arguments.py`` need the choice of the cell.
 - The runtime and the C core need the layer. ``runtime/core/model.h`` lists these places.
 """
