@@ -61,6 +61,7 @@ KINDS = (
     Kind("default", ("book.txt", *SMALL, "--epochs", "30")),
     Kind("classic", ("book.txt", "--recipe", "classic", "--units", "16", "--epochs", "6", "--threads", "2")),
     Kind("held-out file", ("book.txt", *SMALL, "--epochs", "30", "--held-out-file", "other.txt")),
+    Kind("records", ("list.txt", *SMALL, "--records", "lines", "--epochs", "20")),
     Kind("two layers", ("book.txt", *SMALL, "--layers", "2", "--muon-lr", "0", "--epochs", "20")),
 )
 
@@ -96,6 +97,9 @@ def kill_runs(kind: Kind, kills: int, rng: random.Random) -> Counter[str]:
         folder = Path(name)
         (folder / "book.txt").write_text(TEXT * 60, encoding="utf-8")
         (folder / "other.txt").write_text(TEXT * 8, encoding="utf-8")
+        (folder / "list.txt").write_text(
+            "".join(f"{TEXT[i % 40 :]}{i}\n" for i in range(600)), encoding="utf-8"
+        )
         started = time.perf_counter()
         finish(folder, [*kind.arguments, "-o", "unbroken"])
         seconds = time.perf_counter() - started

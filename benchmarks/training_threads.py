@@ -49,9 +49,9 @@ def create_candidate(recipe: Recipe, replicas: int, threads: int) -> Callable[[f
         characters = 0
         started = perf_counter()
         while perf_counter() - started < seconds:
-            inputs, targets = next(batches)
-            trainer._update_weights(inputs, targets, 0.1)
-            characters += targets.numel()
+            batch = next(batches)
+            trainer._update_weights(batch, 0.1)
+            characters += batch.count
         return characters / (perf_counter() - started)
 
     return train

@@ -1,11 +1,13 @@
 """Shared data and functions of the tests of training states."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
 from textgen_train.data.token_array import Tokens
 from textgen_train.loop.checkpoint import TrainerState
 from textgen_train.loop.classic_trainer import ClassicTrainer
@@ -34,18 +36,24 @@ ADAMW_ONLY = Recipe(**{**asdict(RECIPE), "muon_lr": 0.0})
 CLASSIC = ClassicRecipe(units=8, window=12, window_step=12, batch=16)
 EPOCHS = 3
 
+# 40 records of up to 30 tokens, and the tokens that begin and end each of them.
+SPECIAL = SpecialTokens(None, 4, 5)
+RECORDS = np.concatenate([[*TEXT[i : i + 12 * i % 31], SPECIAL.end] for i in range(40)])
 
-def make_trainer(
+
+def make_trainer(  # noqa: PLR0913 (most have defaults)
     recipe: Recipe | ClassicRecipe,
     threads: int,
     seed: int = 0,
     budget: Budget | None = None,
     text: Tokens = TEXT,
+    *,
+    special: SpecialTokens = NO_SPECIAL_TOKENS,
 ) -> Trainer:
     budget, size = budget or Budget(epochs=EPOCHS), int(text.max()) + 1
     if isinstance(recipe, ClassicRecipe):
         return ClassicTrainer(text, size, recipe, budget, seed, threads=threads)
-    return StatefulTrainer(text, size, recipe, budget, seed, threads=threads)
+    return StatefulTrainer(text, size, recipe, budget, seed, special=special, threads=threads)
 
 
 def weights_of(trainer: Trainer) -> dict[str, Tensor]:
@@ -89,3 +97,28 @@ def stored(values: Tree) -> Tree:
 
 def stored_trainer_state(state: TrainerState) -> TrainerState:
     return TrainerState(**stored(vars(state)))
+
+
+def check_every_stop(create: Callable[[int], Trainer]) -> list[TrainerState]:
+    """Check that a trainer that is stopped after any update, and restored, ends with the same weights.
+
+    Args:
+        create: Creates a trainer with a seed. The restored trainers have another seed, which has no effect.
+
+    Returns:
+        The state before the first update, and after each update.
+    """
+    trainer = create(0)
+    states, updates = [trainer.state()], []
+    for update in trainer.updates():
+        updates.append(update)
+        states.append(trainer.state())
+    expected = weights_of(trainer)
+    assert len(updates) == EPOCHS * trainer.updates_per_epoch
+    for step, state in enumerate(states):
+        other = create(1)
+        other.restore(stored_trainer_state(state))
+        remaining = list(other.updates())
+        assert list(map(without_time, remaining)) == list(map(without_time, updates[step:]))
+        assert same(weights_of(other), expected), f"stopped after {step} updates"
+    return states

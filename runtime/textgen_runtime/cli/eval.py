@@ -70,7 +70,8 @@ def parser() -> CommandParser:
         type=number("a number above 0 and at most 1", lambda value: 0 < value <= 1),
         default=1.0,
         help="score only the last SHARE of each text, without the text before it; with a model of records, "
-        "only the records that training holds out with this share; textgen-train holds out 0.1 (default: 1)",
+        "only the records that training holds out with this share; textgen-train holds out 0.1, or less of a "
+        "corpus of more than 10 million characters (default: 1)",
     )
     add_unknown(command, "characters")
     add_lowercase(command, "the texts")

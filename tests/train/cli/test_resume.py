@@ -35,6 +35,7 @@ KINDS = {
     "default": DEFAULT,
     "classic": CLASSIC,
     "held-out file": (*DEFAULT, "--held-out-file", "other.txt"),
+    "records": (*DEFAULT, "--records", "lines", "--held-out-file", "other.txt"),
     "rare characters": (*DEFAULT, "--min-count", "50", "--lowercase", "--unicode", "none"),
 }
 

@@ -8,7 +8,8 @@ from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.split import held_out_start
 from textgen_train.data import dataset as dataset_module
-from textgen_train.data.dataset import EXCERPT_LENGTH, MIN_TRAINING_CHARACTERS, make_dataset
+from textgen_train.data.dataset import MIN_TRAINING_CHARACTERS, make_dataset
+from textgen_train.data.excerpts import EXCERPT_LENGTH
 from textgen_train.errors import CorpusError
 
 

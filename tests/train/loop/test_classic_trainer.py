@@ -64,12 +64,12 @@ def test_each_epoch_has_every_window_once_in_a_new_order() -> None:
     expected = [(*text[i : i + 12], text[i + 12]) for i in range(0, 100 - 12, 3)]
 
     def epoch() -> list[tuple[int, ...]]:
-        pairs = list(trainer._batches())
-        assert [len(targets) for _, targets in pairs] == [16, 14]
+        batches = list(trainer._batches())
+        assert [batch.count for batch in batches] == [16, 14]
         return [
             (*window, target)
-            for inputs, targets in pairs
-            for window, target in zip(inputs.t().tolist(), targets.tolist(), strict=True)
+            for batch in batches
+            for window, target in zip(batch.inputs.t().tolist(), batch.targets.tolist(), strict=True)
         ]
 
     first, second = epoch(), epoch()
@@ -95,11 +95,11 @@ def test_an_update_is_a_step_of_rmsprop_on_the_mean_loss(
     lstm, output = nn.LSTM(4, 16), nn.Linear(16, 4)
     for clone, model in ((lstm, trainer.model.layers[0]), (output, trainer.model.output)):
         clone.load_state_dict(dict(model.named_parameters()))
-    inputs, targets = next(trainer._batches())
-    hidden, _ = lstm(nn.functional.one_hot(inputs, 4).float())
-    loss = nn.functional.cross_entropy(output(hidden[-1]), targets)
+    batch = next(trainer._batches())
+    hidden, _ = lstm(nn.functional.one_hot(batch.inputs, 4).float())
+    loss = nn.functional.cross_entropy(output(hidden[-1]), batch.targets)
     loss.backward()  # type: ignore[no-untyped-call]
-    assert trainer._update_weights(inputs, targets, 1.0) == pytest.approx(loss.item(), abs=1e-5)
+    assert trainer._update_weights(batch, 1.0) == pytest.approx(loss.item(), abs=1e-5)
 
     def expected_weight(weight: Tensor) -> Tensor:
         assert weight.grad is not None

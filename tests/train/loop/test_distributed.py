@@ -177,8 +177,12 @@ def test_the_first_process_decides_when_the_time_is_over() -> None:
 def train_to_nan(rank: int) -> str:
     with started() as (trainer, _):
         if rank:
-            blank = {name: torch.full_like(part, math.nan) for name, part in trainer._blank_state().items()}
-            trainer._blank_state = lambda: blank  # type: ignore[method-assign]
+            initial_state = trainer.model.initial_state
+
+            def blank(lanes: int) -> dict[str, torch.Tensor]:
+                return {name: part.fill_(math.nan) for name, part in initial_state(lanes).items()}
+
+            trainer.model.initial_state = blank  # type: ignore[assignment, method-assign]
             trainer.follow()
             return "followed"
         try:

@@ -6,7 +6,7 @@ import torch
 from textgen_runtime import CharacterTokenizer, Normalization
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.scoring import prediction
+from textgen_runtime.scoring import surprisals
 from textgen_train.data.dataset import Dataset
 from textgen_train.export.exporter import build_checked
 from textgen_train.loop import held_out_loss as losses
@@ -39,7 +39,7 @@ def test_the_loss_equals_that_of_single_steps_in_torch(monkeypatch: pytest.Monke
     model = open_model(content, engine)  # type: ignore[arg-type]
     expected = step_by_step(network, 3, text.tolist())
     assert held_out_loss(model, dataset) == pytest.approx(expected, abs=1e-5)
-    monkeypatch.setattr(prediction, "CHUNK", 7)
+    monkeypatch.setattr(surprisals, "CHUNK", 7)
     assert held_out_loss(model, dataset) == pytest.approx(expected, abs=1e-5)
 
 

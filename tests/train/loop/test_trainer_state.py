@@ -15,13 +15,11 @@ from textgen_train.recipe import Budget, ClassicRecipe, Recipe
 from tests.helpers.training_states import (
     ADAMW_ONLY,
     CLASSIC,
-    EPOCHS,
     RECIPE,
+    check_every_stop,
     make_trainer,
     same,
-    stored_trainer_state,
     weights_of,
-    without_time,
 )
 
 ALL_RECIPES = pytest.mark.parametrize(
@@ -43,22 +41,10 @@ def state_after(updates: int, recipe: Recipe | ClassicRecipe = RECIPE, threads: 
 def test_a_run_stopped_after_any_update_ends_with_the_same_weights(
     recipe: Recipe | ClassicRecipe, threads: int
 ) -> None:
-    """The restored trainer was created with another seed, which has no effect."""
     trainer = make_trainer(recipe, threads)
     assert len(trainer.replicas) == threads
-    states, updates = [trainer.state()], []
-    for update in trainer.updates():
-        updates.append(update)
-        states.append(trainer.state())
-    expected = weights_of(trainer)
     assert trainer.updates_per_epoch >= 3
-    assert len(updates) == EPOCHS * trainer.updates_per_epoch
-    for step, state in enumerate(states):
-        other = make_trainer(recipe, threads, seed=1)
-        other.restore(stored_trainer_state(state))
-        remaining = list(other.updates())
-        assert list(map(without_time, remaining)) == list(map(without_time, updates[step:]))
-        assert same(weights_of(other), expected), f"stopped after {step} updates"
+    check_every_stop(lambda seed: make_trainer(recipe, threads, seed))
 
 
 @ALL_RECIPES

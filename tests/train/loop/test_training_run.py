@@ -154,13 +154,13 @@ def test_slow_evaluations_leave_time_for_training(
     def update_weights(*arguments: Any) -> float:
         nonlocal now
         now += 0.5
-        lr_factors.append(arguments[2])
+        lr_factors.append(arguments[1])
         return 1.0
 
     lr_factors: list[float] = []
     for module in (run_module, evaluator, eval_schedule, trainer_module):
         monkeypatch.setattr(module, "perf_counter", clock_now)
-    monkeypatch.setattr(evaluator, "ESTIMATE_CHARACTERS", 15)
+    monkeypatch.setattr(evaluator, "ESTIMATE_TOKENS", 15)
     monkeypatch.setattr(evaluator, "held_out_loss", slow_held_out_loss)
     monkeypatch.setattr(evaluator, "training_loss", slow_training_loss)
     monkeypatch.setattr(trainer, "_update_weights", update_weights)

@@ -9,6 +9,7 @@ from textgen_runtime.cli.parser import MAX_THREADS, CommandParser, number, whole
 from textgen_runtime.corpora.corpus import CORPUS_NAMES
 from textgen_runtime.system.text_files import STANDARD_INPUT
 from textgen_runtime.text.normalization import UNICODE_FORMS
+from textgen_runtime.text.records import RECORD_KINDS
 
 from textgen_train.data.dataset import HELD_OUT_SHARE, MAX_HELD_OUT_CHARACTERS
 from textgen_train.errors import RecipeError
@@ -90,13 +91,20 @@ def add_corpus(command: CommandParser) -> None:
         help="replace all characters that occur fewer than N times in the training text by one unknown "
         "symbol; losses with different N are not comparable (default: 1, which keeps all characters)",
     )
+    group.add_argument(
+        "--records",
+        choices=RECORD_KINDS,
+        help="train on records, each of which is a text of its own: lines, such as names or molecules, or "
+        "texts between blank lines, such as tunes; the held-out part is drawn from all of them "
+        "(default: one continuous text)",
+    )
     held_out = group.add_mutually_exclusive_group()
     held_out.add_argument(
         "--held-out",
         metavar="SHARE",
         type=number("a number above 0 and below 1", lambda value: 0 < value < 1),
-        help=f"hold out the last SHARE of the text (default: {HELD_OUT_SHARE}, at most "
-        f"{MAX_HELD_OUT_CHARACTERS:,} characters)",
+        help="hold out the last SHARE of the text, or a random SHARE of the records (default: "
+        f"{HELD_OUT_SHARE}, at most {MAX_HELD_OUT_CHARACTERS:,} characters)",
     )
     held_out.add_argument(
         "--held-out-file",
@@ -320,6 +328,8 @@ def recipe_from(arguments: argparse.Namespace, vocabulary_size: int = 0) -> AnyR
     for name in overrides:
         if name not in names:
             raise RecipeError(f"--{option_name(name)} is not an option of the {base.name} recipe")
+    if isinstance(base, ClassicRecipe) and arguments.records is not None:
+        raise RecipeError("--records is not an option of the classic recipe, which trains on one text")
     recipe = replace(base, **overrides)
     if isinstance(recipe, Recipe) and not recipe.muon_lr and "muon_weight_decay" in overrides:
         raise RecipeError("--muon-weight-decay has no effect while muon-lr is 0: pass --muon-lr too")

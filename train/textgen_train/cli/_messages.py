@@ -10,6 +10,7 @@ from textgen_runtime.errors import TextgenError
 from textgen_runtime.model_file.bundled import MODEL_FILE, unambiguous_path
 
 from textgen_train.data.dataset import Dataset
+from textgen_train.data.records import looks_like_records
 from textgen_train.errors import LossError, TrainingError
 from textgen_train.hyperparameters import option_name
 from textgen_train.loop.output_folder import CHECKPOINT_FILE
@@ -20,13 +21,21 @@ if TYPE_CHECKING:
     from textgen_train.loop.run import TrainingRun
     from textgen_train.loop.trainer import Trainer
 
+# Number of characters from which a list is recognized.
+LIST_REGION = 100_000
+
 
 def describe_dataset(name: str, dataset: Dataset) -> str:
     """Return a line with the sizes of the training text, the held-out text and the vocabulary."""
-    line = (
-        f"{name}: {len(dataset.training):,} training characters, {len(dataset.held_out):,} held-out "
-        f"characters, {len(dataset.tokenizer):,} symbols"
-    )
+    symbols = sum(map(bool, dataset.tokenizer.symbols)) + (dataset.tokenizer.unknown is not None)
+    training, held_out = f"{len(dataset.training):,}", f"{len(dataset.held_out):,}"
+    if dataset.records is None:
+        line = f"{training} training characters, {held_out} held-out characters"
+    else:
+        counts = dataset.record_counts
+        line = f"{counts[0]:,} training records, {counts[1]:,} held-out records ({training} and {held_out} "
+        line += "characters with the ends)"
+    line = f"{name}: {line}, {symbols:,} symbols"
     if dataset.rare_count:
         training_share, held_out_share = dataset.unknown_shares
         line += (
@@ -34,6 +43,16 @@ def describe_dataset(name: str, dataset: Dataset) -> str:
             f"{training_share:.2%} of the training text and {held_out_share:.2%} of the held-out text"
         )
     return f"{line}\n"
+
+
+def describe_list(dataset: Dataset) -> str:
+    """Return a hint if the corpus looks like a list, but is trained as one text; otherwise ""."""
+    if dataset.records is not None:
+        return ""
+    text = dataset.tokenizer.decode(dataset.training[:LIST_REGION])
+    if not looks_like_records(text):
+        return ""
+    return "hint: the corpus looks like a list; with --records lines, each line is a text of its own\n"
 
 
 def describe_preset_changes(recipe: AnyRecipe, usual: AnyRecipe) -> str:

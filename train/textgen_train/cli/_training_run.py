@@ -48,7 +48,10 @@ def make_trainer(
     chosen = choose_device(device, ranks.local_rank)
     if isinstance(recipe, ClassicRecipe):
         return ClassicTrainer(text, size, recipe, budget, seed, threads=threads, device=chosen, ranks=ranks)
-    return StatefulTrainer(text, size, recipe, budget, seed, threads=threads, device=chosen, ranks=ranks)
+    special = dataset.tokenizer.special
+    return StatefulTrainer(
+        text, size, recipe, budget, seed, special=special, threads=threads, device=chosen, ranks=ranks
+    )
 
 
 def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
@@ -76,8 +79,10 @@ def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
     """
     dataset, warn = provenance.dataset, progress.warn
     rng = random.Random(provenance.seed)
-    prompts = tuple(dataset.draw_excerpt(rng) for _ in range(DEFAULT_PROMPTS))
-    metadata = Metadata(dataset.tokenizer, dataset.normalization, prompts)
+    # A record needs no prompt.
+    count = DEFAULT_PROMPTS if dataset.records is None else 0
+    prompts = tuple(dataset.draw_excerpt(rng) for _ in range(count))
+    metadata = Metadata(dataset.tokenizer, dataset.normalization, prompts, records=dataset.records)
     sampler = Samples(dataset, rng) if samples else None
     evaluator = Evaluator(trainer, provenance, metadata, folder, warn, samples=sampler, threads=threads)
     facts = gather_facts(

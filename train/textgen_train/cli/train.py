@@ -37,6 +37,7 @@ from ._messages import (
     describe_complete_run,
     describe_dataset,
     describe_early_end,
+    describe_list,
     describe_network,
     describe_preset_changes,
     describe_result,
@@ -137,7 +138,8 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
             escape_unencodable(PROG, sys.stdout, dataset.tokenizer.symbols)
             changes = describe_preset_changes(recipe, recipe_from(arguments))
             start = parent.describe(dataset, arguments.preset) if parent else ""
-            write_stderr(start + describe_dataset(corpus.name, dataset) + changes)
+            corpus_line = describe_dataset(corpus.name, dataset) + describe_list(dataset)
+            write_stderr(start + corpus_line + changes)
         # Importing torch takes seconds. It comes after all checks of the input.
         from textgen_train.loop.provenance import Provenance
 
@@ -232,6 +234,7 @@ def read_dataset(  # noqa: PLR0913 (all are needed; the last has a default)
         arguments.min_count,
         tokenizer=tokenizer,
         extend=arguments.extend,
+        records=arguments.records,
         folder=folder,
         on_read=preparation.add if folder else None,
     )

@@ -1,6 +1,10 @@
 """Batches for truncated backpropagation through time: parallel lanes of a text, cut into sequences."""
 
+import math
+import random
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -10,6 +14,75 @@ from .token_array import Tokens, release_pages
 
 # Number of batches after which the memory that is mapped to a large text is released.
 RELEASE_INTERVAL = 1024
+
+# A target that is no token: the record of this lane has ended.
+PADDING = -1
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The data of one update.
+
+    Attributes:
+        inputs: Tokens, shape [time, lanes], int64.
+        targets: The next token of each input, int64, of the same shape; ``PADDING`` where there is none. For
+            ``ClassicTrainer``, only the token after the last input, shape [lanes].
+        count: Number of targets without padding, at least 1.
+        is_start: Whether each lane starts from the initial state. Otherwise it continues the previous batch,
+            which has the same number of lanes.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    count: int
+    is_start: bool
+
+
+class Batches(Protocol):
+    """The batches of a training text, epoch by epoch. Each epoch has the same number of batches.
+
+    Attributes:
+        max_lanes: Largest number of lanes of a batch.
+        has_equal_lanes: Whether all batches have this number of lanes.
+        updates_per_epoch: Number of batches per epoch.
+    """
+
+    max_lanes: int
+    has_equal_lanes: bool
+    updates_per_epoch: int
+
+    def epoch(self, rng: random.Random, first: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch.
+
+        Args:
+            rng: Generator of the order of the text. All draws are made before the first batch.
+            first: Index of the first batch to yield. It does not change the order.
+        """
+        ...
+
+
+class TextBatches:
+    """The batches of a continuous text, which is cut into lanes of equal length.
+
+    Args:
+        tokens: Shape [tokens]; at least two.
+        batch: Maximum number of lanes.
+        sequence_length: Time steps per batch.
+    """
+
+    has_equal_lanes = True
+
+    def __init__(self, tokens: Tokens, batch: int, sequence_length: int) -> None:
+        self._tokens, self._sequence_length = tokens, sequence_length
+        self.max_lanes = lane_count(len(tokens), batch, sequence_length)
+        self.updates_per_epoch = math.ceil((len(tokens) // self.max_lanes - 1) / sequence_length)
+
+    def epoch(self, rng: random.Random, first: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch. The lanes start at a random offset."""
+        offset = rng.randrange(len(self._tokens))
+        pairs = batches(self._tokens, self.max_lanes, self._sequence_length, offset, first)
+        for index, (inputs, targets) in enumerate(pairs, first):
+            yield Batch(inputs, targets, targets.numel(), is_start=index == 0)
 
 
 def lane_count(characters: int, batch: int, sequence_length: int) -> int:

@@ -2,8 +2,8 @@
 
 import math
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.records import RecordKind
 from textgen_runtime.text.special_tokens import SpecialTokens
-from textgen_runtime.text.split import held_out_start
 from textgen_runtime.text.symbols import format_symbols
 
 from textgen_train.errors import CorpusError
 
-from .symbols import CODE_POINTS, count_symbols, encode_chunks, first_characters
+from .excerpts import draw_excerpt
+from .parts import Block, Reader
+from .records import record_parts
+from .symbols import CODE_POINTS, CharacterEncoder, count_symbols
 from .token_array import Tokens, TokenWriter, count_tokens
 
 # Shorter texts are too short to train on, or to give a meaningful loss.
@@ -30,30 +33,28 @@ MIN_HELD_OUT_CHARACTERS = 8
 HELD_OUT_SHARE = 0.1
 MAX_HELD_OUT_CHARACTERS = 1_000_000
 
-EXCERPT_LENGTH = 60
-EXCERPT_CANDIDATES = 5
-# Number of characters in which an excerpt is searched if no candidate has any text.
-EXCERPT_REGION = 1_000_000
-
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training text and a held-out text as tokens.
+    """A training text and a held-out text as tokens, or records of both kinds.
 
     Attributes:
         tokenizer: Vocabulary of both texts, so that the held-out text can be scored. The symbols are in code
-            point order. If rare symbols were replaced, token 0 is the unknown symbol. The vocabulary of a
-            model that is trained further may have another order.
+            point order. If rare symbols were replaced, token 0 is the unknown symbol. With records, the last
+            two tokens are ``begin`` and ``end``. The vocabulary of a model that is trained further may have
+            another order.
         normalization: The normalization that was applied to both texts.
-        training: Tokens of the training text, shape [characters], of the smallest unsigned type. Those of a
-            large corpus are in a memory-mapped file.
-        held_out: Tokens of the held-out text, shape [characters], of the same type; never trained on.
+        training: Tokens of the training text, shape [tokens], of the smallest unsigned type. Those of a
+            large corpus are in a memory-mapped file. With records, each record is followed by ``end``.
+        held_out: Tokens of the held-out text, shape [tokens], of the same type; never trained on. With
+            records, each record is followed by ``end``.
         before_held_out: The input token from which the first token of ``held_out`` is predicted. This is the
             last training token, or the first token of a separate held-out text. In the second case,
-            ``held_out`` does not contain it.
+            ``held_out`` does not contain it. With records, it is ``begin``.
         rare_count: Number of symbols that the unknown symbol replaces; 0 without an unknown symbol.
-        held_out_share: The share of the corpus that is held out, at its end; None for a separate held-out
-            text. ``textgen-eval --last`` selects the same part by this share.
+        held_out_share: The share of the corpus that is held out, at its end or of its records; None for a
+            separate held-out text. ``textgen-eval --last`` selects the same part by this share.
+        records: The kind of records; None for continuous text.
     """
 
     tokenizer: CharacterTokenizer
@@ -63,51 +64,39 @@ class Dataset:
     before_held_out: int
     rare_count: int = 0
     held_out_share: float | None = None
+    records: RecordKind | None = None
 
     @cached_property
     def unknown_shares(self) -> tuple[float, float]:
         """The shares of the unknown symbol in the training text and in the held-out text, in [0, 1]."""
-        unknown = self.tokenizer.unknown
-        if unknown is None:
-            return 0.0, 0.0
-        training, held_out = (
-            float(count_tokens(tokens, len(self.tokenizer))[unknown] / len(tokens))
-            for tokens in (self.training, self.held_out)
-        )
-        return training, held_out
+        training, held_out = self._count(self.tokenizer.unknown)
+        return training / len(self.training), held_out / len(self.held_out)
+
+    @cached_property
+    def record_counts(self) -> tuple[int, int]:
+        """The numbers of training records and of held-out records; 0 without records."""
+        return self._count(self.tokenizer.special.end)
+
+    def first_held_out(self, count: int) -> "Dataset":
+        """Return this dataset with only the first ``count`` tokens of the held-out text.
+
+        Records stay complete. If the first record is longer, it is the only one.
+        """
+        end = self.tokenizer.special.end
+        if end is not None:
+            _, count = next(record_parts(self.held_out, end, count))
+        return replace(self, held_out=self.held_out[:count])
 
     def draw_excerpt(self, rng: random.Random) -> str:
-        """Return a random excerpt of the training text, to use as a prompt.
+        """Return a random excerpt of the training text, to use as a prompt."""
+        return draw_excerpt(self.training, self.tokenizer, rng)
 
-        Several candidates are drawn, and the one with the most distinct characters is returned. This avoids
-        lines of dashes, tables and blank lines, which are poor prompts.
-        """
-        candidates = [self._draw_candidate(rng) for _ in range(EXCERPT_CANDIDATES)]
-        best = max(candidates, key=lambda candidate: len(set(candidate)))
-        # A candidate is empty if all its symbols are unknown. If all candidates are empty, use the longest
-        # known text instead.
-        return best or self.tokenizer.decode(
-            self._longest_known_run(self.training[:EXCERPT_REGION])[:EXCERPT_LENGTH]
-        )
-
-    def _longest_known_run(self, tokens: Tokens) -> Tokens:
-        """Return the longest run of tokens without the unknown symbol, which has no text."""
-        if self.tokenizer.unknown is None:
-            return tokens
-        unknown = np.flatnonzero(tokens == self.tokenizer.unknown)
-        bounds = np.concatenate([[-1], unknown, [len(tokens)]])
-        longest = int(np.diff(bounds).argmax())
-        return tokens[bounds[longest] + 1 : bounds[longest + 1]]
-
-    def _draw_candidate(self, rng: random.Random) -> str:
-        """Return an excerpt from a random position. It begins at a word boundary if possible."""
-        latest = len(self.training) - EXCERPT_LENGTH
-        start = rng.randint(0, latest)
-        tokens = self._longest_known_run(self.training[start : start + 2 * EXCERPT_LENGTH])
-        text = self.tokenizer.decode(tokens)
-        words = [i + 1 for i, symbol in enumerate(text[:EXCERPT_LENGTH]) if symbol.isspace()]
-        begin = words[0] if words and words[0] + EXCERPT_LENGTH <= len(text) else 0
-        return text[begin : begin + EXCERPT_LENGTH]
+    def _count(self, token: int | None) -> tuple[int, int]:
+        """Return how often a token occurs in the training text and in the held-out text."""
+        if token is None:
+            return 0, 0
+        size = len(self.tokenizer)
+        return int(count_tokens(self.training, size)[token]), int(count_tokens(self.held_out, size)[token])
 
 
 def make_dataset(  # noqa: PLR0913 (keywords, most with defaults)
@@ -118,6 +107,7 @@ def make_dataset(  # noqa: PLR0913 (keywords, most with defaults)
     *,
     tokenizer: CharacterTokenizer | None = None,
     extend: bool = False,
+    records: RecordKind | None = None,
     folder: Path | None = None,
     on_read: Callable[[int], None] | None = None,
 ) -> Dataset:
@@ -129,18 +119,20 @@ def make_dataset(  # noqa: PLR0913 (keywords, most with defaults)
         corpus: The corpus to train on.
         normalization: The normalization to apply to all text.
         held_out: The share of the corpus to hold out, taken from its end, in (0, 1); or a separate corpus.
-            None holds out the last tenth, but at most a million characters.
+            None holds out the last tenth, but at most a million characters. With ``records``, the share of
+            the records, which ``is_held_out`` selects.
         min_count: Symbols that occur less often in the training text are replaced by one unknown symbol. The
             unknown symbol is predicted and scored, but never drawn. With 1, no symbol is replaced.
         tokenizer: The vocabulary of a model that is trained further. None makes it from the corpus.
         extend: Whether to add new symbols of the corpus to ``tokenizer``, after its other symbols. Otherwise
             the unknown symbol replaces them.
+        records: How the records of the corpus are separated; None for continuous text.
         folder: Where the tokens of a large corpus are stored, in a file without a name; None for the system's
             folder of temporary files.
         on_read: Called with the number of bytes of each chunk that is read.
 
     Returns:
-        The dataset. Each of its tokens is one character.
+        The dataset. Each of its tokens is one character, or the end of a record.
 
     Raises:
         CorpusError: If the training or held-out text is too short, if all characters are equal, if no symbol
@@ -149,35 +141,50 @@ def make_dataset(  # noqa: PLR0913 (keywords, most with defaults)
         TextFileError: If the corpus cannot be read.
         OutputError: If the tokens cannot be stored.
     """
-
-    def normalized(source: Corpus) -> Iterator[str]:
-        return normalization.apply_chunks(source.chunks(on_read))
-
-    counts = count_symbols(normalized(corpus))
-    length = int(counts.sum())
-    share = None
+    reader = Reader(normalization, records, on_read)
+    counts = all_counts = count_symbols(reader.texts(corpus))
+    length, share = int(counts.sum()), 0.0
     if isinstance(held_out, Corpus):
-        start, all_counts = length, counts + count_symbols(normalized(held_out))
+        all_counts = counts + count_symbols(reader.texts(held_out))
     else:
         share = _default_share(length) if held_out is None else held_out
-        start, all_counts = held_out_start(length, share), counts
     symbols = np.flatnonzero(all_counts)
     _check_symbols(corpus, symbols)
-    _check_lengths(corpus, held_out, start, int(all_counts.sum()) - start)
-    if min_count > 1 and start < length:
-        counts = count_symbols(first_characters(normalized(corpus), start))
+    if min_count > 1 and share:
+        blocks = reader.blocks(corpus, share, length)
+        counts = count_symbols("".join(block.training) for block in blocks)
     if tokenizer is None:
-        tokenizer = _make_tokenizer(corpus, symbols, counts, min_count)
-    elif new := [text for text in map(chr, symbols) if not tokenizer.can_encode(text)]:
-        tokenizer = _add_symbols(corpus, tokenizer, new, extend=extend)
-    table = _token_table(tokenizer)
-    tokens = encode_chunks(normalized(corpus), table, TokenWriter(len(tokenizer), folder))
-    training, held_out_tokens, before = tokens[:start], tokens[start:], int(tokens[start - 1])
+        tokenizer = _make_tokenizer(corpus, symbols, counts, min_count, has_records=records is not None)
+    else:
+        tokenizer = _add_symbols(corpus, tokenizer, symbols, extend=extend)
+    vocabulary_size, begin, end = len(tokenizer), tokenizer.special.begin, tokenizer.special.end
+    encoder = CharacterEncoder(_token_table(tokenizer))
+
+    def encode(blocks: Iterable[Block]) -> tuple[Tokens, Tokens]:
+        writers = TokenWriter(vocabulary_size, folder), TokenWriter(vocabulary_size, folder)
+        for block in blocks:
+            for texts, writer in zip(block, writers, strict=True):
+                if texts:
+                    writer.append(encoder.encode_all(texts, end))
+        return writers[0].finish(), writers[1].finish()
+
+    training, held_out_tokens = encode(reader.blocks(corpus, share, length))
     if isinstance(held_out, Corpus):
-        tokens = encode_chunks(normalized(held_out), table, TokenWriter(len(tokenizer), folder))
-        before, held_out_tokens = int(tokens[0]), tokens[1:]
-    rare_count = sum(not tokenizer.can_encode(chr(symbol)) for symbol in symbols)
-    return Dataset(tokenizer, normalization, training, held_out_tokens, before, rare_count, share)
+        held_out_tokens, _ = encode(reader.blocks(held_out))
+    _check_parts(corpus, held_out, training, held_out_tokens, records=records is not None)
+    before = int(training[-1]) if begin is None else begin
+    if isinstance(held_out, Corpus) and records is None:
+        before, held_out_tokens = int(held_out_tokens[0]), held_out_tokens[1:]
+    return Dataset(
+        tokenizer,
+        normalization,
+        training,
+        held_out_tokens,
+        before,
+        len(_unknown_symbols(tokenizer, symbols)),
+        None if isinstance(held_out, Corpus) else share,
+        records,
+    )
 
 
 def _default_share(length: int) -> float:
@@ -197,34 +204,48 @@ def _check_symbols(corpus: Corpus, symbols: NDArray[np.int64]) -> None:
         )
 
 
-def _check_lengths(corpus: Corpus, source: float | Corpus | None, training: int, held_out: int) -> None:
-    """Check the numbers of training characters and held-out characters; ``source`` is that of the latter."""
-    if isinstance(source, Corpus) and held_out < MIN_HELD_OUT_CHARACTERS:
+def _check_parts(
+    corpus: Corpus, source: float | Corpus | None, training: Tokens, held_out: Tokens, *, records: bool
+) -> None:
+    """Check the sizes of the training part and of the held-out part; ``source`` is that of the latter."""
+    if records and not (len(training) and len(held_out)):
         raise CorpusError(
-            f"the held-out text {source.name} is too short: it has {held_out} characters, and at least "
+            f"the corpus {corpus.name} has too few records: all of them, and all copies, are in the "
+            f"{'training' if len(training) else 'held-out'} part; add records, change --held-out, or pass "
+            "--held-out-file"
+        )
+    if isinstance(source, Corpus) and len(held_out) < MIN_HELD_OUT_CHARACTERS:
+        raise CorpusError(
+            f"the held-out text {source.name} is too short: it has {len(held_out)} characters, and at least "
             f"{MIN_HELD_OUT_CHARACTERS} are needed"
         )
-    if training < MIN_TRAINING_CHARACTERS or held_out < MIN_HELD_OUT_CHARACTERS:
+    if len(training) < MIN_TRAINING_CHARACTERS or len(held_out) < MIN_HELD_OUT_CHARACTERS:
         raise CorpusError(
-            f"the corpus {corpus.name} is too short: it has {training} training characters and {held_out} "
-            f"held-out characters, and at least {MIN_TRAINING_CHARACTERS} and {MIN_HELD_OUT_CHARACTERS} are "
-            "needed"
+            f"the corpus {corpus.name} is too short: it has {len(training)} training characters and "
+            f"{len(held_out)} held-out characters, and at least {MIN_TRAINING_CHARACTERS} and "
+            f"{MIN_HELD_OUT_CHARACTERS} are needed"
         )
 
 
 def _make_tokenizer(
-    corpus: Corpus, symbols: NDArray[np.int64], counts: NDArray[np.int64], min_count: int
+    corpus: Corpus,
+    symbols: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    min_count: int,
+    *,
+    has_records: bool,
 ) -> CharacterTokenizer:
     """Return the tokenizer of a corpus.
 
     If no symbol is rare, its vocabulary is all symbols. Otherwise it is the unknown symbol, which is token 0,
-    and the frequent symbols.
+    and the frequent symbols. ``begin`` and ``end`` follow.
 
     Args:
         corpus: The corpus, for messages.
         symbols: Code points of all characters, sorted.
         counts: How often each character occurs in the training text, by code point.
         min_count: As for ``make_dataset``.
+        has_records: Whether the corpus has records.
     """
     frequent = symbols if min_count <= 1 else symbols[counts[symbols] >= min_count]
     if not len(frequent):
@@ -234,16 +255,24 @@ def _make_tokenizer(
         )
     has_rare = len(frequent) < len(symbols)
     texts = [""] * has_rare + [chr(symbol) for symbol in frequent]
-    return CharacterTokenizer(texts, SpecialTokens(unknown=0 if has_rare else None))
+    begin = len(texts) if has_records else None
+    special = SpecialTokens(0 if has_rare else None, begin, None if begin is None else begin + 1)
+    return CharacterTokenizer([*texts, *[""] * (2 * has_records)], special)
+
+
+def _unknown_symbols(tokenizer: CharacterTokenizer, symbols: NDArray[np.int64]) -> list[str]:
+    """Return the symbols that are not in a vocabulary."""
+    return [symbol for symbol in map(chr, symbols) if not tokenizer.can_encode(symbol)]
 
 
 def _add_symbols(
-    corpus: Corpus, tokenizer: CharacterTokenizer, new: list[str], *, extend: bool
+    corpus: Corpus, tokenizer: CharacterTokenizer, symbols: NDArray[np.int64], *, extend: bool
 ) -> CharacterTokenizer:
-    """Return the tokenizer of a model for a corpus with new symbols: extended, or with an unknown symbol."""
-    if extend:
+    """Return the tokenizer of a model for a corpus: extended by its new symbols, or unchanged."""
+    new = _unknown_symbols(tokenizer, symbols)
+    if new and extend:
         return CharacterTokenizer((*tokenizer.symbols, *new), tokenizer.special)
-    if tokenizer.unknown is None:
+    if new and tokenizer.unknown is None:
         raise CorpusError(
             f"the corpus {corpus.name} has symbols that the model does not know: {format_symbols(new)}; add "
             "them to the model with --extend"

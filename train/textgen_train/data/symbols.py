@@ -1,12 +1,12 @@
 """The symbols of a text that is read in chunks: their counts, and their tokens."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .token_array import Tokens, TokenWriter, count_tokens
+from .token_array import Tokens, count_tokens
 
 CODE_POINTS = sys.maxunicode + 1
 ASCII_SIZE = 256
@@ -29,31 +29,34 @@ def count_symbols(chunks: Iterable[str]) -> NDArray[np.int64]:
     return counts
 
 
-def first_characters(chunks: Iterable[str], count: int) -> Iterator[str]:
-    """Yield the first ``count`` characters of a text."""
-    for chunk in chunks:
-        yield chunk[:count]
-        count -= len(chunk)
-        if count <= 0:
-            return
-
-
-def encode_chunks(chunks: Iterable[str], token_by_code_point: Tokens, writer: TokenWriter) -> Tokens:
-    """Encode a text with one token per character.
+class CharacterEncoder:
+    """Encodes large texts with one token per character.
 
     Args:
-        chunks: The text.
-        token_by_code_point: The token of each character, shape [``CODE_POINTS``], of the writer's type.
-        writer: Collects the tokens.
-
-    Returns:
-        All tokens, shape [characters].
+        token_by_code_point: The token of each character, shape [``CODE_POINTS``].
     """
-    # For one byte per character and token, bytes.translate is twice as fast as indexing.
-    table = token_by_code_point[:ASCII_SIZE].tobytes() if writer.dtype == np.uint8 else None
-    for chunk in chunks:
-        if table and chunk.isascii():
-            writer.append(np.frombuffer(chunk.encode().translate(table), np.uint8))
-        else:
-            writer.append(token_by_code_point[code_points(chunk)])
-    return writer.finish()
+
+    def __init__(self, token_by_code_point: Tokens) -> None:
+        self._tokens = token_by_code_point
+        # For one byte per character and token, bytes.translate is twice as fast as indexing.
+        is_small = token_by_code_point.dtype == np.uint8
+        self._table = token_by_code_point[:ASCII_SIZE].tobytes() if is_small else None
+
+    def encode(self, text: str) -> Tokens:
+        """Return the tokens of a text, shape [characters]."""
+        if self._table and text.isascii():
+            return np.frombuffer(text.encode().translate(self._table), np.uint8)
+        return self._tokens[code_points(text)]
+
+    def encode_all(self, texts: Sequence[str], end: int | None) -> Tokens:
+        """Return the tokens of several texts, shape [tokens].
+
+        Args:
+            texts: Consecutive parts of a text, or records.
+            end: The token to add after each record; None for a text.
+        """
+        tokens = self.encode("".join(texts))
+        if end is None:
+            return tokens
+        ends = np.cumsum([len(record) for record in texts], dtype=np.int64)
+        return np.insert(tokens, ends, end)

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from textgen_train.data.batching import Batch
 from textgen_train.data.token_array import Tokens, release_pages
 from textgen_train.errors import TrainingError
 from textgen_train.models.lstm import CharLSTM
@@ -119,12 +120,17 @@ class ClassicTrainer(Trainer):
             trained, lr=recipe.learning_rate, alpha=RMSPROP_DECAY, eps=RMSPROP_EPSILON
         )
 
-    def _batches(self, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(self, first: int = 0) -> Iterator[Batch]:
         window = np.arange(self._recipe.window)[:, np.newaxis]
         for order in islice(self._shuffled_windows(), first, None):
             starts = order * self._recipe.window_step
             inputs, targets = self._text[starts + window], self._text[starts + self._recipe.window]
-            yield torch.from_numpy(inputs.astype(np.int64)), torch.from_numpy(targets.astype(np.int64))
+            yield Batch(
+                torch.from_numpy(inputs.astype(np.int64)),
+                torch.from_numpy(targets.astype(np.int64)),
+                len(targets),
+                is_start=True,
+            )
 
     def _shuffled_windows(self) -> Iterator[NDArray[np.int64]]:
         """Yield the indices of the windows of each batch. A very long text is shuffled part by part."""
@@ -138,11 +144,11 @@ class ClassicTrainer(Trainer):
     def _all_optimizers(self) -> Sequence[torch.optim.Optimizer]:
         return [self._optimizer]
 
-    def _blank_state(self) -> dict[str, Tensor]:
-        return {}
-
     def _carried_state(self) -> dict[str, Tensor]:
         return {}
+
+    def _can_carry(self, state: dict[str, Tensor]) -> bool:
+        return not state
 
     def _restore_carried_state(self, state: dict[str, Tensor]) -> None:
         """Do nothing: each window starts from the initial state."""
@@ -159,15 +165,16 @@ class ClassicTrainer(Trainer):
         del step, progress
         return 1.0
 
-    def _update_weights(self, inputs: Tensor, targets: Tensor, lr_factor: float) -> float:
+    def _update_weights(self, batch: Batch, lr_factor: float) -> float:
         def loss(replica: int, model: CharLSTM, lanes: slice) -> Tensor:
             del replica
-            own_inputs, own_targets = inputs[:, lanes].to(model.device), targets[lanes].to(model.device)
+            inputs = batch.inputs[:, lanes].to(model.device)
+            targets = batch.targets[lanes].to(model.device)
             with autocast(model.device):
-                outputs, _ = model.forward_features(own_inputs, model.initial_state(len(own_targets)))
+                outputs, _ = model.forward_features(inputs, model.initial_state(len(targets)))
                 logits = model.output(outputs[-1])
-            return nn.functional.cross_entropy(logits.float(), own_targets, reduction="sum") / len(targets)
+            return nn.functional.cross_entropy(logits.float(), targets, reduction="sum") / batch.count
 
-        nats, _ = self.replicas.backward(loss, len(targets), lr_factor)
+        nats, _ = self.replicas.backward(loss, batch.count, lr_factor)
         self._optimizer.step()
         return nats

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -24,8 +24,8 @@ from .samples import Samples
 from .trainer import Trainer
 from .watcher import EvaluationHistory, Status
 
-# Number of held-out characters from which the duration of an evaluation is estimated.
-ESTIMATE_CHARACTERS = 1024
+# Number of held-out tokens from which the duration of an evaluation is estimated.
+ESTIMATE_TOKENS = 1024
 
 
 class Evaluator:
@@ -88,7 +88,7 @@ class Evaluator:
     def estimate_seconds(self) -> float:
         """Estimate the duration of an evaluation by scoring the first characters of the held-out text."""
         dataset = self._provenance.dataset
-        part = replace(dataset, held_out=dataset.held_out[:ESTIMATE_CHARACTERS])
+        part = dataset.first_held_out(ESTIMATE_TOKENS)
         started = perf_counter()
         exported = self._export()
         export_end = perf_counter()

@@ -1,10 +1,20 @@
 """The losses of an exported model on the held-out text and on a part of the training text."""
 
+import math
+from collections.abc import Iterator
+
 import numpy as np
+from textgen_runtime.engines.base import Engine
 from textgen_runtime.generation.model import Model
-from textgen_runtime.scoring.surprisals import cross_entropy
+from textgen_runtime.scoring.records import score_records
+from textgen_runtime.scoring.surprisals import surprisal_chunks
 
 from textgen_train.data.dataset import Dataset
+from textgen_train.data.records import record_ends, record_parts
+from textgen_train.data.token_array import Tokens, release_pages
+
+# Maximum number of tokens of the records that are scored together. A longer record is scored in chunks.
+MAX_RECORD_TOKENS = 2**20
 
 # The maximum number of training characters that an evaluation scores. They show the overfitting of the
 # model, so fewer are sufficient than for the held-out loss.
@@ -14,17 +24,17 @@ MAX_TRAINING_CHARACTERS = 20_000
 def held_out_loss(model: Model, dataset: Dataset) -> float:
     """Return the mean negative log-likelihood of the held-out text, in nats per character.
 
-    The loss per character is equal to the loss per token, because each token of a dataset is a character.
-    The text is one lane: each character is predicted once, and the state is carried from the first to the
-    last. The loss is computed by the engine of the exported model, so it is the loss that users of the file
-    get. For a single lane the native engine is several times faster than torch.
+    The loss per character is equal to the loss per token, because each token of a dataset is a character or
+    the end of a record, which counts as one. A text is one lane: each character is predicted once, and the
+    state is carried from the first to the last. Each record starts from the initial state. The loss is
+    computed by the engine of the exported model, so it is the loss that users of the file get. For a single
+    lane the native engine is several times faster than torch.
 
     Args:
         model: An exported model with the dataset's vocabulary.
         dataset: Provides the held-out text.
     """
-    tokens = np.concatenate([[dataset.before_held_out], dataset.held_out])
-    return cross_entropy(model.engine, tokens)
+    return _loss(model, dataset.before_held_out, dataset.held_out)
 
 
 def training_loss(model: Model, dataset: Dataset) -> float:
@@ -38,10 +48,43 @@ def training_loss(model: Model, dataset: Dataset) -> float:
         model: An exported model with the dataset's vocabulary.
         dataset: Provides the training text.
     """
-    tokens = dataset.training[-training_part_length(dataset) - 1 :]
-    return cross_entropy(model.engine, np.asarray(tokens, np.int64))
+    start = len(dataset.training) - training_part_length(dataset)
+    return _loss(model, int(dataset.training[start - 1]), dataset.training[start:])
 
 
 def training_part_length(dataset: Dataset) -> int:
     """Return the number of characters of the training text that ``training_loss`` scores."""
-    return min(len(dataset.held_out), MAX_TRAINING_CHARACTERS, len(dataset.training) - 1)
+    length = min(len(dataset.held_out), MAX_TRAINING_CHARACTERS, len(dataset.training) - 1)
+    if dataset.records is None:
+        return length
+    # Begin with a complete record if there are several.
+    part = dataset.training[-length - 1 :]
+    ends = np.flatnonzero(part[:-1] == dataset.tokenizer.special.end)
+    return len(part) - int(ends[0]) - 1 if len(ends) else length
+
+
+def _loss(model: Model, before: int, tokens: Tokens) -> float:
+    """Return the mean surprisal of tokens of a dataset; ``before`` is the token before a text."""
+    end = model.tokenizer.special.end
+    totals = _text_nats(model.engine, before, tokens) if end is None else _record_nats(model, tokens, end)
+    return math.fsum(totals) / len(tokens)
+
+
+def _text_nats(engine: Engine, before: int, tokens: Tokens) -> Iterator[float]:
+    """Yield the sums of the surprisals of the parts of a text."""
+    for surprisals, _ in surprisal_chunks(engine, np.array([before]), tokens[:, np.newaxis]):
+        yield math.fsum(surprisals[:, 0])
+    release_pages(tokens)
+
+
+def _record_nats(model: Model, tokens: Tokens, end: int) -> Iterator[float]:
+    """Yield the sums of the surprisals of some records each."""
+    special = model.tokenizer.special
+    for start, stop in record_parts(tokens, end, MAX_RECORD_TOKENS):
+        part = tokens[start:stop]
+        if len(part) > MAX_RECORD_TOKENS:
+            yield from _text_nats(model.engine, special.begin or 0, part)
+            continue
+        records = [record[:-1].tolist() for record in np.split(part, record_ends(part, end)[:-1])]
+        yield score_records(model.engine, records, special).total_nats
+        release_pages(tokens)

@@ -99,8 +99,12 @@ class Provenance:
                 "training_share": training_share,
                 "held_out_share": held_out_share,
             }
+        if self.dataset.records is not None:
+            split["training_records"], split["held_out_records"] = self.dataset.record_counts
         if isinstance(self.held_out, Corpus):
             split["held_out"] = {"corpus": self.held_out.name, "sha256": self.held_out.sha256}
+        elif self.dataset.records is not None:
+            split["held_out"] = f"{100 * self.held_out:g}% of the records, by a hash of each record"
         else:
             split["held_out"] = f"the last {100 * self.held_out:g}% of the corpus"
         return split

@@ -43,9 +43,9 @@ class Replicas:
 
     Args:
         model: The first replica. The others are copies with the same parameters.
-        lanes: Number of lanes of a batch.
+        lanes: Largest number of lanes of a batch.
         threads: Maximum number of replicas in this process. If there are several replicas, each has at least
-            ``MIN_LANES`` lanes.
+            ``MIN_LANES`` lanes of such a batch.
         seed: Seed of the dropout masks.
         ranks: The processes of the run. Each has the same number of replicas.
 

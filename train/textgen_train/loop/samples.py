@@ -1,4 +1,4 @@
-"""Text samples at several temperatures from one prompt, in the textbook's format."""
+"""Text samples at several temperatures, in the textbook's format: from one prompt, or of new records."""
 
 import ast
 import random
@@ -6,6 +6,7 @@ from typing import Any
 
 from textgen_runtime.generation.batch import Batch
 from textgen_runtime.generation.model import Model
+from textgen_runtime.text.records import SEPARATORS
 
 from textgen_train.data.dataset import Dataset
 
@@ -15,6 +16,27 @@ TEMPERATURES = (0.2, 0.5, 1.0, 1.2)
 SAMPLE_LENGTH = 400
 
 FIRST_LINE = "--- generating from: "
+
+
+# Number of new records at each temperature, and the maximum length of each.
+RECORDS = 5
+MAX_RECORD_LENGTH = 2000
+
+
+def sample_records(model: Model, rng: random.Random) -> str:
+    """Return some new records per temperature, below a heading."""
+    batch = Batch(model)
+    for temperature in TEMPERATURES:
+        for _ in range(RECORDS):
+            generation = model.start(temperature=temperature, seed=rng.getrandbits(32))
+            batch.add(generation, MAX_RECORD_LENGTH)
+    texts = batch.complete()
+    separator = SEPARATORS[model.metadata.records or "lines"]
+    lines = ["--- new records"]
+    for i, temperature in enumerate(TEMPERATURES):
+        records = texts[i * RECORDS : (i + 1) * RECORDS]
+        lines += [f"------ temperature: {temperature}", separator.join(records)]
+    return "\n".join(lines)
 
 
 def sample_text(model: Model, prompt: str, seed: int) -> str:
@@ -53,10 +75,10 @@ def _heading(temperature: float) -> str:
 
 
 class Samples:
-    """Draws samples from a model. Each call uses a new excerpt of the training text as the prompt.
+    """Draws samples from a model: continuations of excerpts of the training text, or new records.
 
     Args:
-        dataset: Provides the excerpts.
+        dataset: Provides the excerpts. Each call uses a new one as the prompt.
         rng: Generator of excerpts and seeds.
     """
 
@@ -64,7 +86,9 @@ class Samples:
         self._dataset, self._rng = dataset, rng
 
     def draw(self, model: Model) -> str:
-        """Return one sample per temperature, from the next excerpt."""
+        """Return one sample per temperature, from the next excerpt, or some new records per temperature."""
+        if self._dataset.records is not None:
+            return sample_records(model, self._rng)
         prompt = self._dataset.draw_excerpt(self._rng)
         return sample_text(model, prompt, self._rng.getrandbits(32))
 

@@ -1,21 +1,22 @@
 """The trainer of the default recipe, with a state that is carried from batch to batch."""
 
-import math
 import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
 from torch import Tensor, nn
 
-from textgen_train.data.batching import batches, lane_count
+from textgen_train.data.batching import PADDING, Batch, Batches, TextBatches
+from textgen_train.data.record_batching import RecordBatches
 from textgen_train.data.token_array import Tokens, count_tokens
 from textgen_train.errors import TrainingError
 from textgen_train.models.lstm import CharLSTM
 from textgen_train.models.output_loss import output_loss
 from textgen_train.models.precision import CPU, autocast
-from textgen_train.models.state import NetworkState, concatenate_lanes, copy_lanes, detach
+from textgen_train.models.state import NetworkState, concatenate_lanes, copy_lanes, detach, lanes_of
 from textgen_train.optim import lr_schedule
 from textgen_train.optim.muon import Muon
 from textgen_train.recipe import Budget, Recipe
@@ -35,17 +36,20 @@ class StatefulTrainer(Trainer):
     """Trains a new model on a text with truncated backpropagation through time.
 
     The text is cut into contiguous lanes, which form the batch. Each update uses the next sequence of each
-    lane and starts from the state at the end of the previous sequence. Muon updates the matrices of the
-    layers if ``muon_lr`` is above 0. AdamW updates all other weights.
+    lane and starts from the state at the end of the previous sequence. Records are lanes of their own, which
+    start from the initial state. Muon updates the matrices of the layers if ``muon_lr`` is above 0. AdamW
+    updates all other weights.
 
     Args:
-        text: Shape [characters], of any integer type; at least two characters.
+        text: Shape [tokens], of any integer type; at least two tokens. With records, each is followed by the
+            token ``end``.
         vocabulary_size: Number of tokens.
         recipe: Hyperparameters.
         budget: Duration of the training.
         seed: Seed of the initial weights, the offset of the lanes in each epoch, and dropout. With a budget
             of epochs, the same machine and the same number of threads, a seed reproduces the model. With a
             budget of minutes, the model depends on the speed of the machine.
+        special: The special tokens. The text has records if there are ``begin`` and ``end``.
         threads: Maximum number of replicas that train in parallel in this process; None for one per available
             processor.
         device: Device of the network.
@@ -56,7 +60,7 @@ class StatefulTrainer(Trainer):
         TrainingError: If there are too many processes for the lanes.
     """
 
-    def __init__(  # noqa: PLR0913 (five are needed; three have defaults)
+    def __init__(  # noqa: PLR0913 (five are needed; four have defaults)
         self,
         text: Tokens,
         vocabulary_size: int,
@@ -64,14 +68,20 @@ class StatefulTrainer(Trainer):
         budget: Budget,
         seed: int,
         *,
+        special: SpecialTokens = NO_SPECIAL_TOKENS,
         threads: int | None = None,
         device: torch.device = CPU,
         ranks: Ranks = SINGLE,
     ) -> None:
         if len(text) < MIN_TEXT:
-            raise ValueError(f"the text has {len(text)} characters, but training needs at least {MIN_TEXT}")
-        self._text, self._recipe = text, recipe
-        self._lane_count = lane_count(len(text), recipe.batch, recipe.sequence_length)
+            raise ValueError(f"the text has {len(text)} tokens, but training needs at least {MIN_TEXT}")
+        self._recipe = recipe
+        self._text_batches: Batches = (
+            TextBatches(text, recipe.batch, recipe.sequence_length)
+            if special.begin is None
+            else RecordBatches(text, special, recipe.batch, recipe.sequence_length)
+        )
+        lanes = self._text_batches.max_lanes
         self._order_rng = random.Random(seed)
         torch.manual_seed(seed)
         model = CharLSTM(
@@ -87,13 +97,13 @@ class StatefulTrainer(Trainer):
         # The initial weights are drawn on the processor, so that they do not depend on the device.
         model.to(device)
         super().__init__(
-            Replicas(model, self._lane_count, resolve_thread_count(threads, ranks), seed, ranks),
+            Replicas(model, lanes, resolve_thread_count(threads, ranks), seed, ranks),
             budget,
-            math.ceil((len(text) // self._lane_count - 1) / recipe.sequence_length),
+            self._text_batches.updates_per_epoch,
             len(text),
             recipe.learning_rate,
         )
-        self._lane_states = self._split_lanes(self._blank_state())
+        self._lane_states = self._split_lanes(self.model.initial_state(lanes))
         matrices = self.model.layer_matrices if recipe.muon_lr else []
         matrix_ids = {id(matrix) for matrix in matrices}
         other_weights = [weight for weight in self.model.parameters() if id(weight) not in matrix_ids]
@@ -106,20 +116,22 @@ class StatefulTrainer(Trainer):
             muon = Muon(matrices, recipe.muon_lr, recipe.muon_weight_decay)
             self._optimizers.append((muon, recipe.muon_lr))
 
-    def _batches(self, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        if not first:
-            self._lane_states = self._split_lanes(self._blank_state())
-        offset = self._order_rng.randrange(len(self._text))
-        yield from batches(self._text, self._lane_count, self._recipe.sequence_length, offset, first)
+    def _batches(self, first: int = 0) -> Iterator[Batch]:
+        return self._text_batches.epoch(self._order_rng, first)
 
     def _all_optimizers(self) -> Sequence[torch.optim.Optimizer]:
         return [optimizer for optimizer, _ in self._optimizers]
 
-    def _blank_state(self) -> dict[str, Tensor]:
-        return self.model.initial_state(self._lane_count)
-
     def _carried_state(self) -> dict[str, Tensor]:
         return concatenate_lanes(self._lane_states)
+
+    def _can_carry(self, state: dict[str, Tensor]) -> bool:
+        batches = self._text_batches
+        lanes = batches.max_lanes if batches.has_equal_lanes else lanes_of(state)
+        expected = self.model.initial_state(min(lanes, batches.max_lanes))
+        return {name: part.shape for name, part in state.items()} == {
+            name: part.shape for name, part in expected.items()
+        }
 
     def _restore_carried_state(self, state: dict[str, Tensor]) -> None:
         self._lane_states = self._split_lanes(
@@ -136,23 +148,30 @@ class StatefulTrainer(Trainer):
 
     def _split_lanes(self, state: NetworkState) -> list[NetworkState]:
         """Return a copy of the state of the lanes of each replica."""
-        return [copy_lanes(state, lanes) for lanes in self.replicas.lane_slices(self._lane_count)]
+        return [copy_lanes(state, lanes) for lanes in self.replicas.lane_slices(lanes_of(state))]
 
     def _lr_factor(self, step: int, progress: float) -> float:
         return lr_schedule.lr_factor(self._recipe, step, progress)
 
-    def _update_weights(self, inputs: Tensor, targets: Tensor, lr_factor: float) -> float:
+    def _update_weights(self, batch: Batch, lr_factor: float) -> float:
+        lane_count = batch.inputs.shape[1]
+        if batch.is_start:
+            self._lane_states = self._split_lanes(self.model.initial_state(lane_count))
+
         def loss(replica: int, model: CharLSTM, lanes: slice) -> Tensor:
-            own_inputs = inputs[:, lanes].to(model.device)
-            own_targets = targets[:, lanes].to(model.device).flatten()
+            inputs = batch.inputs[:, lanes].to(model.device)
+            targets = batch.targets[:, lanes].to(model.device).flatten()
             with autocast(model.device):
-                outputs, state = model.forward_features(own_inputs, self._lane_states[replica])
+                outputs, state = model.forward_features(inputs, self._lane_states[replica])
             # Truncated backpropagation: no gradient flows into the previous sequence.
             self._lane_states[replica] = detach(state)
-            total = output_loss(outputs.flatten(0, 1), model.output.weight, model.output.bias, own_targets)
-            return total / targets.numel()
+            outputs = outputs.flatten(0, 1)
+            if batch.count < batch.targets.numel():
+                is_target = targets != PADDING
+                outputs, targets = outputs[is_target], targets[is_target]
+            return output_loss(outputs, model.output.weight, model.output.bias, targets) / batch.count
 
-        nats, lr_factor = self.replicas.backward(loss, self._lane_count, lr_factor)
+        nats, lr_factor = self.replicas.backward(loss, lane_count, lr_factor)
         for optimizer, base_lr in self._optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = base_lr * lr_factor

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from textgen_train.data.batching import Batch
 from textgen_train.errors import LossError, TrainingError
 from textgen_train.models.state import concatenate_lanes
 from textgen_train.optim.optimizer_state import is_compatible, optimizer_state, restore_optimizer_state
@@ -181,7 +182,7 @@ class Trainer(ABC):
                 f"the training state has {len(state.dropout_rngs)} replicas, but this trainer has "
                 f"{self.replicas.total}: train with the same number of threads and processes"
             )
-        if shapes(state.carried_state) != shapes(self._blank_state()):
+        if not self._can_carry(state.carried_state):
             raise TrainingError(
                 "the training state has another number of lanes: use the same text and recipe"
             )
@@ -204,9 +205,9 @@ class Trainer(ABC):
         ranks.keep_state(self._rank_state())
         while True:
             self._restore_order_rng(self._epoch_order_rng_state)
-            for inputs, targets in self._batches(self._step % self.updates_per_epoch):
+            for batch in self._batches(self._step % self.updates_per_epoch):
                 try:
-                    self._update(inputs, targets)
+                    self._update(batch)
                 except LossError as error:
                     # The first process has the same error and reports it.
                     raise DismissedError from error
@@ -231,17 +232,17 @@ class Trainer(ABC):
         while not self._step or self._progress() < 1.0:
             # An earlier call may have begun this epoch. Continue it in the same order.
             self._restore_order_rng(self._epoch_order_rng_state)
-            for inputs, targets in self._batches(self._step % self.updates_per_epoch):
-                update = self._update(inputs, targets)
+            for batch in self._batches(self._step % self.updates_per_epoch):
+                update = self._update(batch)
                 yield update
                 if update.progress >= 1.0 or self._progress() >= 1.0:
                     return
 
-    def _update(self, inputs: Tensor, targets: Tensor) -> Update:
+    def _update(self, batch: Batch) -> Update:
         # The time that the caller spent since the last update counts towards a budget of minutes.
         lr_factor = self._lr_factor(self._step, self._progress())
         self._is_updating = True
-        nats = self._update_weights(inputs, targets, lr_factor)
+        nats = self._update_weights(batch, lr_factor)
         if not math.isfinite(nats):
             raise LossError(f"the loss is {nats} at update {self._step + 1}: try lower learning rates")
         self._step += 1
@@ -254,17 +255,14 @@ class Trainer(ABC):
             seconds=self._seconds(),
             progress=self._progress(),
             learning_rate=lr_factor * self._base_lr,
-            targets=targets.numel(),
+            targets=batch.count,
             nats=nats,
             ends_epoch=self._step % self.updates_per_epoch == 0,
         )
 
     @abstractmethod
-    def _batches(self, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of one epoch, each as inputs and targets; int64, on the processor.
-
-        There are ``updates_per_epoch`` batches. Inputs have shape [time, batch]. Targets have the same shape,
-        or [batch] for ``ClassicTrainer``.
+    def _batches(self, first: int = 0) -> Iterator[Batch]:
+        """Yield the batches of one epoch, of which there are ``updates_per_epoch``, on the processor.
 
         Args:
             first: Index of the first batch to yield. Skipping batches does not change the text order.
@@ -275,16 +273,19 @@ class Trainer(ABC):
         """Return all optimizers."""
 
     @abstractmethod
-    def _blank_state(self) -> dict[str, Tensor]:
-        """Return the state of all lanes of the run at the start of an epoch; dimension 1 is the lane."""
+    def _carried_state(self) -> dict[str, Tensor]:
+        """Return a copy of the state of the lanes of this process after the last update, by name.
+
+        Dimension 1 is the lane.
+        """
 
     @abstractmethod
-    def _carried_state(self) -> dict[str, Tensor]:
-        """Return a copy of the state of the lanes of this process after the last update, by name."""
+    def _can_carry(self, state: dict[str, Tensor]) -> bool:
+        """Return whether this can be the state of all lanes of a batch, by its names and shapes."""
 
     @abstractmethod
     def _restore_carried_state(self, state: dict[str, Tensor]) -> None:
-        """Continue from a copy of this state of all lanes, with the names and shapes of ``_blank_state``."""
+        """Continue from a copy of this state of all lanes, for which ``_can_carry`` is true."""
 
     @abstractmethod
     def _order_rng_state(self) -> Tensor | list[Any]:
@@ -308,12 +309,11 @@ class Trainer(ABC):
         """
 
     @abstractmethod
-    def _update_weights(self, inputs: Tensor, targets: Tensor, lr_factor: float) -> float:
+    def _update_weights(self, batch: Batch, lr_factor: float) -> float:
         """Make one update of the weights.
 
         Args:
-            inputs: A batch of ``_batches``.
-            targets: The targets of this batch.
+            batch: A batch of ``_batches``.
             lr_factor: Result of ``_lr_factor``.
 
         Returns:

@@ -28,3 +28,8 @@ def copy_lanes(state: NetworkState, lanes: slice) -> NetworkState:
 def detach(state: NetworkState) -> NetworkState:
     """Return the state in float32, without its history of gradients."""
     return {name: part.detach().float() for name, part in state.items()}
+
+
+def lanes_of(state: NetworkState) -> int:
+    """Return the number of lanes of a state; 0 if it is empty."""
+    return next((part.shape[1] for part in state.values()), 0)

@@ -61,9 +61,12 @@ def describe_bounds(dataset: Dataset) -> str:
 
 def _text(dataset: Dataset, tokens: NDArray[np.integer]) -> str:
     tokenizer = dataset.tokenizer
-    # Each unknown symbol counts as a character.
-    decode = tokenizer.decode if tokenizer.unknown is None else tokenizer.decode_each
-    return "".join(decode(tokens.tolist()))
+    # Each unknown symbol counts as a character, and the end of a record is a line end.
+    decode = tokenizer.decode_each if tokenizer.special.by_name else tokenizer.decode
+    texts, is_end = decode(tokens.tolist()), tokens == tokenizer.special.end
+    if dataset.records is None:
+        return "".join(texts)
+    return "".join(["\n" if end else text for end, text in zip(is_end.tolist(), texts, strict=True)])
 
 
 class References:

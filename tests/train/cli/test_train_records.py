@@ -1,0 +1,105 @@
+"""``textgen-train --records``: lists of names, poems and tunes."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import textgen_runtime as textgen
+
+from tests.helpers.commands import Captured
+from tests.helpers.train_command import QUICK, run
+
+SYLLABLES = ("an", "na", "el", "la", "mo", "ri")
+NAMES = [first + second + third for first in SYLLABLES for second in SYLLABLES for third in ("", "s", "na")]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "names.txt").write_text("".join(f"{name}\n" for name in NAMES * 3))
+    (tmp_path / "poems.txt").write_text("\n\n".join(f"{name}\n{name[::-1]}" for name in NAMES))
+    return tmp_path
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(("corpus", "kind"), [("names", "lines"), ("poems", "blank")])
+def test_the_runtime_computes_the_same_held_out_loss(capsys: Captured, corpus: str, kind: str) -> None:
+    code, out, err = run(capsys, f"{corpus}.txt", *QUICK, "--records", kind, "--held-out", "0.2")
+    assert code == 0
+    line = err.splitlines()[0].replace(",", "")
+    counts = re.match(
+        rf"{corpus}.txt: (\d+) training records (\d+) held-out records \((\d+) and (\d+) ", line
+    )
+    assert counts
+    model = textgen.load(f"{corpus}-model")
+    assert model.metadata.records == kind
+    assert model.prompts == ()
+    split = model.training["split"]
+    assert [f"{value}" for value in list(split.values())[2:4]] == list(counts.groups()[:2])
+    assert (split["training_characters"], split["held_out_characters"]) == tuple(
+        map(int, counts.groups()[2:])
+    )
+    assert split["held_out"] == "20% of the records, by a hash of each record"
+    score = textgen.predict(model, Path(f"{corpus}.txt").read_text(), last=0.2).score
+    assert score.characters == split["held_out_characters"]
+    assert score.nats == pytest.approx(model.training["held_out_nats"], abs=1e-5)
+    assert out.count("--- new records\n------ temperature: 0.2\n") >= 1
+
+
+@pytest.mark.usefixtures("folder")
+def test_samples_are_new_records(capsys: Captured) -> None:
+    """With temperature 0.2 after many epochs, most of them end soon, and are similar to the names."""
+    options = ("--records", "lines", "--epochs", "30", "--units", "16", "--embedding", "8")
+    code, _, _ = run(capsys, "names.txt", *options)
+    assert code == 0
+    samples = Path("names-model/samples.txt").read_text().split("--- new records\n")[-1]
+    parts = re.split(r"------ temperature: .*\n", samples)[1:]
+    assert len(parts) == 4
+    assert all(len(part.rstrip("\n").split("\n")) == 5 for part in parts)
+    assert {len(name) for name in parts[0].split()} <= set(range(2, 12))
+    metrics = [json.loads(line) for line in Path("names-model/metrics.jsonl").read_text().splitlines()]
+    # A uniform guess among 9 letters and the end has 2.3 nats.
+    assert metrics[-1]["held_out_nats"] < 1.5
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_held_out_file_of_records(capsys: Captured) -> None:
+    Path("others.txt").write_text("anna\nella\nmona\n")
+    options = ("--records", "lines", "--held-out-file", "others.txt", "--no-samples")
+    code, _, err = run(capsys, "names.txt", *QUICK, *options)
+    assert code == 0
+    assert "324 training records, 3 held-out records" in err
+    model = textgen.load("names-model")
+    score = textgen.predict(model, Path("others.txt").read_text()).score
+    assert score.characters == 15
+    assert score.nats == pytest.approx(model.training["held_out_nats"], abs=1e-5)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_list_without_records_gets_a_hint(capsys: Captured) -> None:
+    hint = "hint: the corpus looks like a list; with --records lines, each line is a text of its own\n"
+    for corpus, options, expected in (
+        ("names", (), True),
+        ("poems", (), False),
+        ("names", ("--records", "lines", "--overwrite"), False),
+    ):
+        code, _, err = run(capsys, f"{corpus}.txt", *QUICK, "--no-samples", *options)
+        assert code == 0
+        assert (hint in err) is expected
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_classic_recipe_has_no_records(capsys: Captured) -> None:
+    code, _, err = run(capsys, "names.txt", "--recipe", "classic", "--records", "lines")
+    assert code == 2
+    assert "--records is not an option of the classic recipe, which trains on one text" in err
+
+
+@pytest.mark.usefixtures("folder")
+def test_too_few_records(capsys: Captured) -> None:
+    Path("names.txt").write_text("anna\n" * 500)
+    code, out, err = run(capsys, "names.txt", *QUICK, "--records", "lines")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "error: the corpus names.txt has too few records: all of them, and all copies, are in the " in err
+    assert not Path("names-model").exists()

@@ -1,0 +1,81 @@
+"""Training on records: their loss, and the state of the trainer."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from textgen_train.errors import TrainingError
+from textgen_train.loop import replicas
+from textgen_train.loop.stateful_trainer import StatefulTrainer
+from textgen_train.loop.trainer import Trainer
+from textgen_train.recipe import Budget, Recipe
+
+from tests.helpers.training_states import RECIPE, RECORDS, SPECIAL, check_every_stop, make_trainer
+from tests.train.loop.test_held_out_loss import step_by_step
+
+# With so low a learning rate, the weights do not change.
+STILL = Recipe(
+    units=12, embedding=4, batch=16, sequence_length=12, muon_lr=0, learning_rate=1e-9, weight_decay=0
+)
+
+
+def make_record_trainer(threads: int, seed: int = 0) -> Trainer:
+    return make_trainer(RECIPE, threads, seed, text=RECORDS, special=SPECIAL)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_loss_is_that_of_each_record_from_the_initial_state(
+    monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    """Long records are cut into sequences, and some batches have fewer lanes than there are replicas."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    monkeypatch.setattr(replicas, "MIN_LANES", 2)
+    text = np.concatenate([RECORDS, np.resize(np.arange(4), 50), [SPECIAL.end]])
+    trainer = StatefulTrainer(text, 6, STILL, Budget(epochs=2), 0, special=SPECIAL, threads=threads)
+    assert len(trainer.replicas) == threads
+    batches = list(trainer._text_batches.epoch(trainer._order_rng))
+    assert {batch.inputs.shape[1] for batch in batches} > {1}
+    assert {batch.is_start for batch in batches} == {True, False}
+    updates = list(trainer.updates())
+    assert len(updates) == 2 * len(batches)
+    assert sum(update.targets for update in updates) == 2 * len(text)
+    total = sum(update.nats * update.targets for update in updates) / 2
+    records = np.split(text, np.flatnonzero(text == SPECIAL.end) + 1)[:-1]
+    begin = SPECIAL.begin or 0
+    expected = sum(step_by_step(trainer.model, begin, list(map(int, part))) * len(part) for part in records)
+    assert total == pytest.approx(expected, rel=1e-4)
+
+
+def test_padding_has_no_effect_on_the_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    text = np.array([0, 1, 2, SPECIAL.end, 3, 2, 1, 0, 3, SPECIAL.end])
+    trainer = StatefulTrainer(text, 6, STILL, Budget(epochs=1), 0, special=SPECIAL, threads=1)
+    (batch,) = trainer._text_batches.epoch(trainer._order_rng)
+    gradients = []
+    for padding in (0, 3):
+        filled = torch.where(batch.targets < 0, padding, batch.inputs)
+        trainer._update_weights(replace(batch, inputs=filled), 0.0)
+        gradients.append([weight.grad for weight in trainer.model.parameters()])
+    assert not torch.equal(batch.inputs, filled)
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True) if a is not None and b is not None)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_run_stopped_after_any_update_ends_with_the_same_weights(
+    monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    monkeypatch.setattr(replicas, "MIN_LANES", 2)
+    assert len(make_record_trainer(threads).replicas) == threads
+    states = check_every_stop(lambda seed: make_record_trainer(threads, seed))
+    assert len({state.carried_state["hidden"].shape[1] for state in states}) > 1
+
+
+def test_the_state_of_a_text_does_not_fit_records() -> None:
+    trainer = make_record_trainer(1)
+    state = trainer.state()
+    lanes = trainer._text_batches.max_lanes  # type: ignore[attr-defined]
+    too_many = {name: torch.zeros(2, lanes + 1, 12) for name in state.carried_state}
+    for carried in (too_many, {}):
+        with pytest.raises(TrainingError, match="the training state has another number of lanes"):
+            trainer.restore(replace(state, carried_state=carried))

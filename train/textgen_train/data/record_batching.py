@@ -1,0 +1,169 @@
+"""Batches of records: groups of records of similar length, padded to equal length."""
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from textgen_runtime.text.special_tokens import SpecialTokens
+
+from .batching import PADDING, Batch
+from .records import record_ends, record_parts
+from .token_array import Tokens, release_pages
+
+# Records are grouped with others up to this number of targets, then up to 1.5 times as many, and so on.
+SHORTEST_LIMIT = 8
+LIMIT_GROWTH = 1.5
+
+# Maximum number of tokens of the records that are shuffled together, which bounds the memory. A longer record
+# is alone.
+MAX_SHUFFLED_TOKENS = 2**22
+
+
+class RecordBatches:
+    """The batches of records.
+
+    A group is a set of records of similar length, each of which is a lane. It is one batch, or several if the
+    records are longer than a sequence. All lanes of a group start from the initial state. A group has about
+    as many targets per batch as a batch of a continuous text.
+
+    The groups are drawn anew in each epoch. The number of batches stays the same, because the longest records
+    of each range of lengths are in different groups. A very long list is shuffled in parts.
+
+    Args:
+        tokens: The tokens of all records, each followed by ``end``; shape [tokens].
+        special: The special tokens, with ``begin`` and ``end``.
+        batch: Number of lanes of records of ``sequence_length`` targets.
+        sequence_length: Maximum time steps per batch.
+    """
+
+    has_equal_lanes = False
+
+    def __init__(self, tokens: Tokens, special: SpecialTokens, batch: int, sequence_length: int) -> None:
+        if special.begin is None or special.end is None:
+            raise ValueError("records need the tokens begin and end")
+        self._tokens, self._begin, self._end = tokens, special.begin, special.end
+        self._batch, self._sequence_length = batch, sequence_length
+        self._bounds = list(record_parts(tokens, special.end, MAX_SHUFFLED_TOKENS))
+        self._part_updates: list[int] = []
+        self.max_lanes = 0
+        for bounds in self._bounds:
+            ranges = self._length_ranges(self._read_part(bounds))
+            self._part_updates.append(sum(int(part.group_updates.sum()) for part in ranges))
+            self.max_lanes = max(self.max_lanes, *(-(-len(part.order) // part.groups) for part in ranges))
+            release_pages(tokens)
+        self.updates_per_epoch = sum(self._part_updates)
+
+    def epoch(self, rng: random.Random, first: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch, in which groups and their order are drawn anew."""
+        # The order of each part has a generator of its own, so that parts before `first` are not read.
+        seed = rng.getrandbits(62)
+        for part in torch.randperm(len(self._bounds), generator=_generator(seed)).tolist():
+            updates = self._part_updates[part]
+            if first < updates:
+                yield from self._part_batches(self._bounds[part], _generator(seed + 1 + part), first)
+            first = max(0, first - updates)
+            release_pages(self._tokens)
+
+    def _part_batches(
+        self, bounds: tuple[int, int], generator: torch.Generator, first: int
+    ) -> Iterator[Batch]:
+        records = self._read_part(bounds)
+        groups = [group for part in self._length_ranges(records) for group in part.draw_groups(generator)]
+        for index in torch.randperm(len(groups), generator=generator).tolist():
+            group = groups[index]
+            updates = -(-int(records.counts[group].max()) // self._sequence_length)
+            for update in range(first, updates):
+                yield self._make_batch(records.starts[group], records.counts[group], update)
+            first = max(0, first - updates)
+
+    def _make_batch(self, starts: NDArray[np.int64], counts: NDArray[np.int64], index: int) -> Batch:
+        """Return a batch of a group.
+
+        Args:
+            starts: Index of the first token of each record, shape [lanes].
+            counts: Number of targets of each record, shape [lanes].
+            index: Index of the batch in the group.
+        """
+        begin = index * self._sequence_length
+        time = min(self._sequence_length, int(counts.max()) - begin)
+        steps = np.arange(begin, begin + time)[:, np.newaxis]
+        is_target = steps < counts
+        positions = starts + np.minimum(steps, counts - 1)
+        targets = np.where(is_target, self._tokens[positions], np.int64(PADDING)).astype(np.int64)
+        inputs = self._tokens[positions - 1].astype(np.int64)
+        if not index:
+            inputs[0] = self._begin
+        return Batch(
+            torch.from_numpy(inputs), torch.from_numpy(targets), int(is_target.sum()), is_start=not index
+        )
+
+    def _read_part(self, bounds: tuple[int, int]) -> "_Part":
+        start, stop = bounds
+        ends = record_ends(self._tokens[start:stop], self._end) + start
+        starts = np.concatenate([[start], ends[:-1]])
+        return _Part(starts, ends - starts)
+
+    def _length_ranges(self, records: "_Part") -> "Sequence[_LengthRange]":
+        """Return the records of a part by their length, each range in order of decreasing length."""
+        order = np.argsort(-records.counts, kind="stable")
+        counts = records.counts[order]
+        ranges: list[_LengthRange] = []
+        limit = float(SHORTEST_LIMIT)
+        stop = len(order)
+        while stop:
+            start = int(np.searchsorted(-counts[:stop], -limit))
+            if start < stop:
+                ranges.append(self._length_range(order[start:stop], counts[start:stop]))
+            stop, limit = start, limit * LIMIT_GROWTH
+        return ranges
+
+    def _length_range(self, order: NDArray[np.int64], counts: NDArray[np.int64]) -> "_LengthRange":
+        time = min(self._sequence_length, int(counts[0]))
+        lanes = max(1, round(self._batch * self._sequence_length / time))
+        groups = -(-len(order) // lanes)
+        return _LengthRange(order, groups, -(-counts[:groups] // self._sequence_length))
+
+
+class _Part(NamedTuple):
+    """Records that are shuffled together.
+
+    Attributes:
+        starts: Index of the first token of each record; shape [records], int64.
+        counts: Number of targets of each record, one more than it has tokens; shape [records], int64.
+    """
+
+    starts: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+
+class _LengthRange(NamedTuple):
+    """Records of similar length.
+
+    Attributes:
+        order: Indices of the records, the longest first; shape [records], int64.
+        groups: Number of groups.
+        group_updates: Number of batches of each group; shape [groups], int64.
+    """
+
+    order: NDArray[np.int64]
+    groups: int
+    group_updates: NDArray[np.int64]
+
+    def draw_groups(self, generator: torch.Generator) -> list[NDArray[np.int64]]:
+        """Divide the records into groups of about equal size at random; return their indices.
+
+        The first record of each group is its longest.
+        """
+        others = self.order[self.groups :]
+        shuffled = others[torch.randperm(len(others), generator=generator).numpy()]
+        return [
+            np.concatenate([self.order[i : i + 1], part])
+            for i, part in enumerate(np.array_split(shuffled, self.groups))
+        ]
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
