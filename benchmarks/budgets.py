@@ -27,9 +27,9 @@ from textgen_runtime.bench._baselines import BaselineLoops
 from textgen_runtime.bench._processes import RUN, SHORT_RUN, python_command, run_to_end
 from textgen_runtime.bench._rounds import Candidate, calibrate, interleave, medians
 from textgen_runtime.bench.machine import describe_machine, format_machine
-from textgen_runtime.model_file.graph_names import CELL, HIDDEN, OUTPUTS, TOKEN
+from textgen_runtime.model_file.graph_names import LOGITS, NEXT, TOKEN
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.model_file.network import lstm_network
+from textgen_runtime.model_file.network import LSTM, Embedding, Linear, Network
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 
 UNITS, EMBEDDING, VOCABULARY = 128, 64, 59
@@ -75,11 +75,13 @@ def step_budget(content: bytes, path: Path) -> list[Result]:
     engine = textgen.load(path, engine="onnxruntime").engine
     session = BaselineLoops(content, 1, TEMPERATURE).session
     tokens = np.array([[1]], np.int64)
+    names = list(engine.network.state)
+    outputs = [LOGITS, *(NEXT + name for name in names)]
 
     def direct(steps: int) -> None:
-        hidden, cell = engine.initial_state().values()
+        state = list(engine.initial_state().values())
         for _ in range(steps):
-            _, hidden, cell = session.run(OUTPUTS, {TOKEN: tokens, HIDDEN: hidden, CELL: cell})
+            _, *state = session.run(outputs, {TOKEN: tokens, **dict(zip(names, state, strict=True))})
 
     def engine_steps(steps: int) -> None:
         state = engine.initial_state()
@@ -235,7 +237,13 @@ def make_model(folder: Path) -> Path:
         },
         {"weight": normal(VOCABULARY, UNITS), "bias": normal(VOCABULARY)},
     ]
-    network = lstm_network(VOCABULARY, embedding=EMBEDDING, units=UNITS)
+    network = Network.from_layers(
+        (
+            Embedding("embed", VOCABULARY, EMBEDDING),
+            LSTM("lstm_0", EMBEDDING, UNITS),
+            Linear("output", UNITS, VOCABULARY),
+        )
+    )
     symbols = [chr(ord("A") + i) for i in range(VOCABULARY)]
     path = folder / "model.onnx"
     path.write_bytes(

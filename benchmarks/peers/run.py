@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("model", help="model file of textgen-train, or name of a bundled model")
     path = Path(find_model_file(parser.parse_args().model)).resolve()
     model = textgen.load(path)
-    layers, units = model.engine.network.recurrent
+    layers, units = model.engine.network.depth_and_units
     if layers > 1:
         sys.exit(f"the model has {layers} layers, and the peers support only one: choose another model")
     sizes = ["--units", str(units), "--vocabulary", str(len(model.tokenizer))]

@@ -12,44 +12,79 @@ static const float *embed(const textgen_network *network, const textgen_slots *s
         const size_t token = (size_t)tokens[slot];
         if (size) {
             memcpy(slots->embedded + slot * size, network->embedding + token * size, size * sizeof(float));
-            slots->gate_inputs[slot] = network->lstm_layers[0].bias;
+            slots->gate_inputs[slot] = network->layers[0].bias;
         } else {
             slots->gate_inputs[slot] =
-                network->token_gates + token * (size_t)network->padded_units * TEXTGEN_GATES;
+                network->token_gates + token * (size_t)network->padded_units * (TEXTGEN_BLOCK / TEXTGEN_GROUP);
         }
     }
     return size ? slots->embedded : NULL;
 }
 
-const float *textgen_forward_features(const textgen_network *network, const textgen_slots *slots,
-                                      const int64_t *tokens, size_t count) {
-    const size_t layer_size = slots->count * (size_t)network->padded_units;
-    const float *input = embed(network, slots, tokens, count);
-    size_t layer, slot;
-    for (layer = 0; layer < network->lstm_count; layer++) {
-        float *hidden = slots->state[0] + layer * layer_size, *cell = slots->state[1] + layer * layer_size;
-        for (slot = 0; layer && slot < count; slot++) {
-            slots->gate_inputs[slot] = network->lstm_layers[layer].bias;
-        }
-        network->kernels->lstm(&network->lstm_layers[layer], slots->gate_inputs, input, hidden, cell,
-                               slots->scratch, (ptrdiff_t)count);
-        input = hidden;
+/* Run an lstm or a gru. Return its output, which is part of the state. */
+static const float *run_recurrent(const textgen_network *network, const textgen_slots *slots, size_t layer,
+                                  const float *input, size_t count) {
+    const textgen_packed_layer *weights = &network->layers[layer];
+    float *hidden = textgen_slot_row(network, slots, 0, layer);
+    size_t slot;
+    for (slot = 0; layer && slot < count; slot++) {
+        slots->gate_inputs[slot] = weights->bias;
     }
+    if (network->kind == TEXTGEN_LSTM) {
+        network->kernels->lstm(weights, slots->gate_inputs, input, hidden,
+                               textgen_slot_row(network, slots, 1, layer), slots->scratch, (ptrdiff_t)count);
+    } else {
+        network->kernels->gru(weights, slots->gate_inputs, input, hidden, slots->scratch, (ptrdiff_t)count);
+    }
+    return hidden;
+}
+
+/* Run a convolution, and replace its oldest input by the present one. */
+static const float *run_conv(const textgen_network *network, const textgen_slots *slots, size_t layer,
+                             const float *input, size_t count) {
+    float *oldest = textgen_slot_row(network, slots, layer, 0);
+    float *output = input == slots->outputs ? slots->scratch : slots->outputs;
+    network->kernels->conv(&network->layers[layer], oldest, input, output, (ptrdiff_t)count);
+    memcpy(oldest, input, count * network->state[layer].width * sizeof(float));
+    return output;
+}
+
+/* Return the sum of a layer's output and its input. `output` or `input` may be the memory of the sum. */
+static const float *add_residual(const textgen_network *network, float *sum, const float *output,
+                                 const float *input, size_t count) {
+    const size_t values = count * (size_t)network->padded_units;
+    size_t i;
+    for (i = 0; i < values; i++) {
+        sum[i] = output[i] + input[i];
+    }
+    return sum;
+}
+
+const float *textgen_forward_features(const textgen_network *network, textgen_slots *slots,
+                                      const int64_t *tokens, size_t count) {
+    const float *input = embed(network, slots, tokens, count);
+    size_t layer;
+    for (layer = 0; layer < network->layer_count; layer++) {
+        const float *output = network->kind == TEXTGEN_CONV
+                                  ? run_conv(network, slots, layer, input, count)
+                                  : run_recurrent(network, slots, layer, input, count);
+        if (network->residual[layer]) {
+            float *sum = output == slots->scratch ? slots->scratch : slots->outputs;
+            output = add_residual(network, sum, output, input, count);
+        }
+        input = output;
+    }
+    slots->step++;
     return input;
 }
 
 void textgen_forward(const textgen_network *network, const int64_t *tokens, size_t time, size_t batch,
-                     float *const *state, size_t logit_steps, float *logits, void *workspace) {
-    const textgen_slots slots = textgen_slots_find(network, workspace, batch, logit_steps);
-    const size_t units = network->units, width = (size_t)network->padded_units;
-    const size_t padded = (size_t)network->padded_vocabulary;
-    float *lane[TEXTGEN_STATE_ARRAYS];
-    size_t i, array;
+                     float *state, size_t logit_steps, float *logits, void *workspace) {
+    textgen_slots slots = textgen_slots_find(network, workspace, batch, logit_steps);
+    const size_t width = (size_t)network->padded_units, padded = (size_t)network->padded_vocabulary;
+    size_t i;
     for (i = 0; i < batch; i++) {
-        for (array = 0; array < network->state_arrays; array++) {
-            lane[array] = state[array] + i * units;
-        }
-        textgen_slot_load(network, &slots, lane, batch * units, i);
+        textgen_slot_load(network, &slots, state, batch, i, i);
     }
     /* The output layer runs once for all features: with a large vocabulary, most of the time is spent on
      * loading its weights. */
@@ -67,9 +102,6 @@ void textgen_forward(const textgen_network *network, const int64_t *tokens, size
                network->vocabulary * sizeof(float));
     }
     for (i = 0; i < batch; i++) {
-        for (array = 0; array < network->state_arrays; array++) {
-            lane[array] = state[array] + i * units;
-        }
-        textgen_slot_store(network, &slots, lane, batch * units, i);
+        textgen_slot_store(network, &slots, state, batch, i, i);
     }
 }

@@ -6,15 +6,16 @@
 
 /* Run the network over `time` tokens of each lane.
  *
- * tokens: [time][batch], each in [0, vocabulary). state: the network's state arrays, each
- * [layers][batch][units], updated in place. logits: [logit_steps][batch][vocabulary], after each of the last
- * `logit_steps` tokens, 1 to time. workspace: of textgen_slots_size(network, batch, logit_steps) bytes. */
+ * tokens: [time][batch], each in [0, vocabulary). state: the network's state arrays one
+ * after the other, each [rows][batch][units], updated in place. logits: [logit_steps][batch][vocabulary], after
+ * each of the last `logit_steps` tokens, 1 to time. workspace: of textgen_slots_size(network, batch,
+ * logit_steps) bytes. */
 void textgen_forward(const textgen_network *network, const int64_t *tokens, size_t time, size_t batch,
-                     float *const *state, size_t logit_steps, float *logits, void *workspace);
+                     float *state, size_t logit_steps, float *logits, void *workspace);
 
-/* Run one token through the embedding and the lstm layers, for each of the first `count` slots. Return the
- * features: the hidden state of the last lstm, [count][padded units]. */
-const float *textgen_forward_features(const textgen_network *network, const textgen_slots *slots,
+/* Run one token through the embedding and the layers after it, for each of the first `count` slots. Return the
+ * features: the output of the last of these layers, [count][padded units]. */
+const float *textgen_forward_features(const textgen_network *network, textgen_slots *slots,
                                       const int64_t *tokens, size_t count);
 
 #endif

@@ -6,14 +6,14 @@
 static void load_lane(const textgen_network *network, const textgen_slots *slots,
                       const textgen_token_lane *lane, size_t slot) {
     float *logits = slots->logits + slot * (size_t)network->padded_vocabulary;
-    textgen_slot_load(network, slots, lane->state, network->units, slot);
+    textgen_slot_load(network, slots, lane->state, 1, 0, slot);
     memcpy(logits, lane->logits, network->vocabulary * sizeof(float));
     textgen_special_mask(&network->special, logits);
 }
 
 static void store_lane(const textgen_network *network, const textgen_slots *slots, textgen_token_lane *lane,
                        size_t slot) {
-    textgen_slot_store(network, slots, lane->state, network->units, slot);
+    textgen_slot_store(network, slots, lane->state, 1, 0, slot);
     memcpy(lane->logits, slots->logits + slot * (size_t)network->padded_vocabulary,
            network->vocabulary * sizeof(float));
 }
@@ -149,7 +149,7 @@ static double sum_entropies(const textgen_network *network, const textgen_slots 
 
 void textgen_generate_tokens(const textgen_network *network, textgen_token_lane *lanes, size_t count,
                              int64_t steps, void *workspace, textgen_measurements *measurements) {
-    const textgen_slots slots = textgen_slots_find(network, workspace, count, 1);
+    textgen_slots slots = textgen_slots_find(network, workspace, count, 1);
     const float *features;
     int64_t start = 0, drawn = 0;
     size_t running = 0, i;

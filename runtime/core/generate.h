@@ -21,14 +21,14 @@ typedef enum {
 /* One lane of a call. */
 typedef struct {
     textgen_sampler *sampler;
-    float *state[TEXTGEN_STATE_ARRAYS]; /* the network's state arrays, each [layers][units], updated in place */
-    float *logits;                      /* [vocabulary], of the next token; updated in place */
-    int64_t *tokens;                    /* output: the drawn tokens, [min(length, steps)] */
-    int64_t length;                     /* tokens to generate */
-    int64_t generated;                  /* output: the number of drawn tokens */
-    int64_t ending;                     /* output: a textgen_ending, or a textgen_sampler_error */
-    double *logprobs; /* output: [min(length, steps)], the natural logarithm of the model's probability of each
-                         drawn token, at temperature 1, before the constraint and the filters; or NULL */
+    float *state;      /* the state arrays one after the other, each [rows][units]; updated in place */
+    float *logits;     /* [vocabulary], of the next token; updated in place */
+    int64_t *tokens;   /* output: the drawn tokens, [min(length, steps)] */
+    int64_t length;    /* tokens to generate */
+    int64_t generated; /* output: the number of drawn tokens */
+    int64_t ending;    /* output: a textgen_ending, or a textgen_sampler_error */
+    double *logprobs;  /* output: [min(length, steps)], the natural logarithm of the model's probability of each
+                          drawn token, at temperature 1, before the constraint and the filters; or NULL */
 
     const textgen_constraint *constraint; /* or NULL */
     int64_t constraint_state;             /* updated in place */

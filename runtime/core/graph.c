@@ -71,8 +71,12 @@ static bool attributes_fit(const textgen_node *node, const textgen_node_pattern 
             return false;
         }
         const textgen_attribute *found = &node->attributes[i];
-        const bool integer = pattern->attribute != NULL && textgen_view_is(found->name, pattern->attribute) &&
-                             found->text.size == 0 && found->integer == pattern->integer;
+        bool integer = false;
+        for (size_t j = 0; j < TEXTGEN_PATTERN_INTEGERS; j++) {
+            integer = integer || (pattern->integers[j].name != NULL &&
+                                  textgen_view_is(found->name, pattern->integers[j].name) &&
+                                  found->text.size == 0 && found->integer == pattern->integers[j].value);
+        }
         const bool text = pattern->text_attribute != NULL &&
                           textgen_view_is(found->name, pattern->text_attribute) &&
                           textgen_view_is(found->text, pattern->text);
@@ -99,6 +103,15 @@ int32_t textgen_graph_match_node(const textgen_graph *graph, textgen_view name,
     return TEXTGEN_OK;
 }
 
+bool textgen_node_has_attribute(const textgen_node *node, const char *name) {
+    for (size_t i = 0; i < node->attribute_count && i < TEXTGEN_MAX_ATTRIBUTES; i++) {
+        if (textgen_view_is(node->attributes[i].name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int32_t textgen_graph_check_initializer(const textgen_graph *graph, textgen_view name) {
     char quoted[TEXTGEN_QUOTE_SIZE];
     if (name.size == 0 || textgen_graph_producer(graph, name) != NULL) {
@@ -106,4 +119,15 @@ int32_t textgen_graph_check_initializer(const textgen_graph *graph, textgen_view
                             textgen_quote(name, quoted));
     }
     return TEXTGEN_OK;
+}
+
+int32_t textgen_graph_integer(const textgen_graph *graph, textgen_view name, int64_t *value) {
+    const textgen_tensor *tensor = NULL;
+    int32_t code = textgen_graph_check_initializer(graph, name);
+    *value = 0;
+    if (code == TEXTGEN_OK) {
+        code = textgen_tensors_check(&graph->tensors, name, TEXTGEN_ONNX_INT64, 1, &tensor, graph->error);
+    }
+    return code == TEXTGEN_OK && tensor->shape[0] == 1 ? textgen_tensor_integer(tensor, value, graph->error)
+                                                       : code;
 }

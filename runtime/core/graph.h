@@ -14,11 +14,14 @@ typedef struct {
 
 /* The operator, inputs and attributes that a node must have. The node may omit the attributes, and must not
  * have others. */
+enum { TEXTGEN_PATTERN_INTEGERS = 2 };
 typedef struct {
     const char *type;
     size_t inputs;
-    const char *attribute; /* name of an integer attribute, or NULL */
-    int64_t integer;
+    struct {
+        const char *name; /* or NULL */
+        int64_t value;
+    } integers[TEXTGEN_PATTERN_INTEGERS];
     const char *text_attribute; /* name of a text attribute, or NULL */
     const char *text;
 } textgen_node_pattern;
@@ -35,7 +38,13 @@ const textgen_node *textgen_graph_producer(const textgen_graph *graph, textgen_v
 int32_t textgen_graph_match_node(const textgen_graph *graph, textgen_view name,
                                  const textgen_node_pattern *pattern, const textgen_node **node);
 
+/* Whether a node has an attribute of this name. */
+bool textgen_node_has_attribute(const textgen_node *node, const char *name);
+
 /* Fails if a value is omitted, or is the output of a node and so cannot be an initializer. */
 int32_t textgen_graph_check_initializer(const textgen_graph *graph, textgen_view name);
+
+/* Read an initializer of one int64 value, shape [1]. `*value` is 0 for other shapes. */
+int32_t textgen_graph_integer(const textgen_graph *graph, textgen_view name, int64_t *value);
 
 #endif

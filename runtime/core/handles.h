@@ -33,10 +33,10 @@ struct textgen_stream {
 
 /* Pointers to the parts of a stream's memory. */
 typedef struct {
-    float *state[TEXTGEN_STATE_ARRAYS]; /* [layers][units] */
-    float *logits;                      /* [vocabulary], of the next token */
-    textgen_filters *filters;           /* initialized if the stream is `filtered` */
-    void *workspace;                    /* of textgen_workspace_size(model, 1) bytes */
+    float *state;             /* the arrays one after the other, each [rows][units] */
+    float *logits;            /* [vocabulary], of the next token */
+    textgen_filters *filters; /* initialized if the stream is `filtered` */
+    void *workspace;          /* of textgen_workspace_size(model, 1) bytes */
 } textgen_stream_parts;
 textgen_stream_parts textgen_stream_find(textgen_stream *stream);
 

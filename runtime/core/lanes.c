@@ -118,7 +118,7 @@ static size_t begin_chunk(textgen_lane *lanes, size_t count, const textgen_works
             memset(lane, 0, sizeof *lane);
             stream->sampler.filters = stream->filtered ? parts.filters : NULL;
             lane->sampler = &stream->sampler;
-            memcpy(lane->state, parts.state, sizeof lane->state);
+            lane->state = parts.state;
             lane->logits = parts.logits;
             lane->tokens = workspace->tokens + active * TEXTGEN_CHUNK;
             lane->length = stream->remaining;

@@ -4,19 +4,19 @@
  * a graph fails with TEXTGEN_UNKNOWN_GRAPH. A matching graph with missing, damaged or wrongly sized weights
  * fails with TEXTGEN_DAMAGED_MODEL.
  *
- * To add a kind of layer, such as a GRU, change these places:
- *   model.h        textgen_layer_kind, the comment on `tensors`, and the state arrays (a GRU has no `cell`)
- *   model.c        match its nodes, as match_lstm does, and name its state
- *   shapes.c, .h   check the shapes of its weights
- *   pack.h         its packed weights and sizes in textgen_network; pack.c: count its memory
- *   pack_layers.c, .h  reorder its weights for the kernel, as textgen_pack_lstm does
+ * To add a kind of layer, such as a simpler recurrent cell, change these places:
+ *   model.h        textgen_layer_kind, the comments on `tensors` and on the state arrays
+ *   match.c, .h    call a function that matches its nodes, as match_recurrent.c and match_conv.c do
+ *   shapes.c       check the shapes of its weights, and describe its state arrays
+ *   pack.c, .h     the sizes of its packed weights, which limit the memory
+ *   pack_layers.c, pack_conv.c  reorder its weights for the kernel
  *   kernels/       its kernel, in textgen_kernels (kernels.h) and kernel_body.h
  *   forward.c      call the kernel in textgen_forward_features
- *   slots.c, stream.c, handles.h  the number of state arrays
- *   textgen.h      the comment on the state
- * In textgen_runtime: model_file/network.py, model_file/graph_names.py, engines/c_core.pxd, engines/core.pyx
- * and cli/info.py. In textgen_train: a module in models/, export/onnx_graph.py, export/layer_weights.py,
- * loop/stateful_trainer.py, recipe.py and cli/. */
+ *   textgen.h      the comments on the kinds of layers
+ * slots.c, stream.c and generate.c know only the sizes of the state arrays.
+ * In textgen_runtime: model_file/network.py, and the kernels in engines/c_core.pxd if tests call them. In
+ * textgen_train: a module in models/, with its entry in models/cells.py; export/layer_nodes.py,
+ * export/layer_weights.py and the sizes in recipe.py. New C files: setup.py. */
 #ifndef TEXTGEN_MODEL_H
 #define TEXTGEN_MODEL_H
 
@@ -25,32 +25,43 @@
 /* The ONNX operator set of model files; the exporter reads it from here. */
 enum { TEXTGEN_OPSET = 17 };
 
-typedef enum { TEXTGEN_EMBEDDING, TEXTGEN_LSTM, TEXTGEN_LINEAR } textgen_layer_kind;
+typedef enum { TEXTGEN_EMBEDDING, TEXTGEN_LSTM, TEXTGEN_GRU, TEXTGEN_CONV, TEXTGEN_LINEAR } textgen_layer_kind;
 
-enum { TEXTGEN_LAYER_TENSORS = 3, TEXTGEN_STATE_ARRAYS = 2 };
+enum {
+    TEXTGEN_LAYER_TENSORS = 3,
+    TEXTGEN_MAX_STATE_ARRAYS = TEXTGEN_MAX_VALUES - 1, /* the graph has one more input, the token */
+    TEXTGEN_STATE_NAME_SIZE = 24,
+    TEXTGEN_MAX_DILATION = 65536
+};
 
 typedef struct {
     textgen_layer_kind kind;
     textgen_view name; /* of its node */
     size_t inputs, outputs;
+    size_t dilation; /* conv: how many steps before the input its second input is; 0 for other layers */
+    bool residual;   /* the layer's input is added to its output */
     /* embedding: weights [inputs][outputs].
      * lstm: input weights [4 * outputs][inputs], recurrent weights [4 * outputs][outputs], bias [8 * outputs]:
      *   the input bias followed by the recurrent bias. Gates are in ONNX's order: input, output, forget, cell.
+     * gru: the same with three gates, update, reset, hidden; bias [6 * outputs].
+     * conv: weights [2 * inputs][2 * outputs], bias [2 * outputs]. Rows: the input `dilation` steps before,
+     *   then the input of this step. Columns: the filter, then its gate.
      * linear: weights [inputs][outputs], bias [outputs]. */
     const textgen_tensor *tensors[TEXTGEN_LAYER_TENSORS];
 } textgen_layer;
 
-/* One array of the recurrent state: the graph's float32 input `name` [layers][batch][units]. The graph's output
- * "next_" + name is its next value. */
+/* One array of the state: the graph's float32 input `name` [rows][batch][units]. The graph's output "next_" +
+ * name is its next value. The rows of `hidden` and `cell` are the layers. The rows of inputs_0, inputs_1, ...
+ * are the last inputs of one convolution, the oldest first. */
 typedef struct {
-    const char *name;
-    size_t layers, units;
+    char name[TEXTGEN_STATE_NAME_SIZE];
+    size_t rows, units;
 } textgen_state_array;
 
 typedef struct {
-    textgen_layer layers[TEXTGEN_MAX_LAYERS + 2]; /* from the token to the logits */
+    textgen_layer layers[TEXTGEN_MAX_LAYERS + 2]; /* from the token to the logits; all but two of one kind */
     size_t layer_count;
-    textgen_state_array state[TEXTGEN_STATE_ARRAYS];
+    textgen_state_array state[TEXTGEN_MAX_STATE_ARRAYS];
     size_t state_count;
     size_t vocabulary;
 } textgen_description;

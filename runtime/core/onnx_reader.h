@@ -18,7 +18,8 @@
 
 #include "core.h"
 
-/* Limits. A layer has 2 nodes, 3 tensors, and 17 node inputs and outputs. The tables take at most 4 MB. */
+/* Limits. A recurrent layer has 2 nodes, or 3 with a residual connection, 3 tensors, and at most 20 node inputs
+ * and outputs. A convolution has a graph input of its own. The tables take at most 4 MB. */
 enum {
     TEXTGEN_MAX_LAYERS = 1024,
     TEXTGEN_MAX_NODES = 4096,

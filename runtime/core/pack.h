@@ -7,21 +7,32 @@
 #include "model.h"
 #include "special.h"
 
-enum { TEXTGEN_GATES = 4 };
+/* One array of the state, with the padding of its units. */
+typedef struct {
+    size_t rows, units; /* as in textgen_state_array */
+    size_t width;       /* units with padding */
+    size_t start;       /* values of one lane in the arrays before this one, with padding */
+    bool rotates;       /* each step replaces the oldest row; otherwise each row belongs to one layer */
+} textgen_packed_state;
 
 /* A network that is ready to run. Immutable, and independent of the file that it was read from. */
 typedef struct {
     size_t vocabulary, units; /* without padding */
-    size_t lstm_count;
     ptrdiff_t padded_units, padded_vocabulary;
-    textgen_packed_layer *lstm_layers; /* [lstm_count] */
-    size_t state_arrays;               /* each is [lstm_count][batch][units] */
+    textgen_layer_kind kind; /* of all layers between the embedding and the output */
+    size_t layer_count;
+    textgen_packed_layer *layers; /* [layer_count] */
+    bool *residual;               /* [layer_count], whether the layer's input is added to its output */
+    textgen_packed_state *state;  /* [state_count] */
+    size_t state_count;
+    size_t state_values, padded_state_values; /* of one lane, without and with padding */
     textgen_packed_layer output_layer;
     textgen_packed_layer masked_output_layer; /* the same, but without the tokens that are never drawn */
     textgen_special special;
-    /* The input of the first lstm is one of two tables. token_gates: for each token, the products of its
-     * embedding with the input weights, plus the bias, [vocabulary][padded_units / GROUP][BLOCK]. If that table
-     * would be too large it is NULL, and `embedding` is [vocabulary][embedding_size]. */
+    /* The input of the first layer is one of two tables. token_gates, of an lstm or a gru: for each token, the
+     * products of its embedding with the input weights, plus the bias, [vocabulary][padded_units /
+     * GROUP][BLOCK]. If that table would be too large, and for convolutions, it is NULL, and `embedding` is
+     * [vocabulary][embedding_size]. */
     const float *token_gates, *embedding;
     size_t embedding_size; /* 0 if there is a token_gates table */
     const textgen_kernels *kernels;

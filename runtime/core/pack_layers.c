@@ -11,57 +11,82 @@ static int32_t fail_overflow(const textgen_error *error) {
                         "sums of the weights overflow float32: the file is damaged");
 }
 
-/* Convert an index in the kernels' order of gates, [groups][4][GROUP], to ONNX's order, [4][units]. Padding has
- * the index SIZE_MAX. */
-static size_t gate_row(size_t index, size_t units) {
-    const size_t group = index / TEXTGEN_BLOCK, gate = index % TEXTGEN_BLOCK / TEXTGEN_GROUP;
-    const size_t unit = group * TEXTGEN_GROUP + index % TEXTGEN_GROUP;
-    return unit < units ? gate * units + unit : SIZE_MAX;
+/* The gates of a kind of layer. Each of the four sums of a unit is the sum of an input part and a recurrent
+ * part, of the gates with these indexes in the file; -1 for none. */
+typedef struct {
+    size_t gates; /* in the file, in ONNX's order */
+    int input[TEXTGEN_SUMS], recurrent[TEXTGEN_SUMS];
+} gate_order;
+
+static const gate_order lstm_order = {4, {0, 1, 2, 3}, {0, 1, 2, 3}};
+/* In the file: update, reset, candidate. */
+static const gate_order gru_order = {3, {2, 0, 1, -1}, {-1, 0, 1, 2}};
+
+static const gate_order *order_of(const textgen_packing *pack) {
+    return pack->network->kind == TEXTGEN_LSTM ? &lstm_order : &gru_order;
 }
 
-static float *reserve(textgen_packing *pack, size_t count) {
+/* Convert an index in the kernels' order of sums, [groups][4][GROUP], to the order of the file, [gates][units].
+ * gates: the gate of each sum. Padding and sums without a gate have the index SIZE_MAX. */
+static size_t gate_row(size_t index, size_t units, const int *gates) {
+    const size_t group = index / TEXTGEN_BLOCK, unit = group * TEXTGEN_GROUP + index % TEXTGEN_GROUP;
+    const int gate = gates[index % TEXTGEN_BLOCK / TEXTGEN_GROUP];
+    return unit < units && gate >= 0 ? (size_t)gate * units + unit : SIZE_MAX;
+}
+
+float *textgen_pack_reserve(textgen_packing *pack, size_t count) {
     const size_t line = TEXTGEN_ALIGNMENT / sizeof(float);
     float *start = pack->next;
     pack->next += (count + line - 1) / line * line;
     return start;
 }
 
-/* Copy ONNX's matrix [4 * units][inputs] to an lstm's blocks [groups][rows][BLOCK], from row `first` on. */
-static int32_t pack_gates(textgen_packing *pack, const textgen_tensor *tensor, size_t inputs, float *blocks,
-                          size_t first, size_t rows) {
-    for (size_t gate = 0; gate < TEXTGEN_GATES; gate++) {
+/* Copy ONNX's matrix [gates * units][inputs] to blocks [groups][rows][gates * GROUP], from row `first` on. The
+ * blocks have columns for the sums that have a gate. */
+static int32_t pack_gates(textgen_packing *pack, const textgen_tensor *tensor, const int *gates, size_t inputs,
+                          float *blocks, size_t first, size_t rows) {
+    const size_t block_size = order_of(pack)->gates * TEXTGEN_GROUP;
+    size_t column = 0;
+    for (size_t sum = 0; sum < TEXTGEN_SUMS; sum++) {
+        if (gates[sum] < 0) {
+            continue;
+        }
         for (size_t unit = 0; unit < pack->units; unit += TEXTGEN_GROUP) {
             const size_t left = pack->units - unit, count = left < TEXTGEN_GROUP ? left : TEXTGEN_GROUP;
-            float *block = blocks + unit / TEXTGEN_GROUP * rows * TEXTGEN_BLOCK + first * TEXTGEN_BLOCK;
-            const int32_t code = textgen_tensor_floats(tensor, (gate * pack->units + unit) * inputs,
-                                                       count * inputs, pack->rows, pack->error);
+            const size_t row = (size_t)gates[sum] * pack->units + unit;
+            float *block = blocks + (unit / TEXTGEN_GROUP * rows + first) * block_size + column;
+            const int32_t code =
+                textgen_tensor_floats(tensor, row * inputs, count * inputs, pack->rows, pack->error);
             if (code != TEXTGEN_OK) {
                 return code;
             }
             for (size_t i = 0; i < inputs; i++) {
                 for (size_t j = 0; j < count; j++) {
-                    block[i * TEXTGEN_BLOCK + gate * TEXTGEN_GROUP + j] = pack->rows[j * inputs + i];
+                    block[i * block_size + j] = pack->rows[j * inputs + i];
                 }
             }
         }
+        column += TEXTGEN_GROUP;
     }
     return TEXTGEN_OK;
 }
 
-/* Read an lstm's bias, input bias plus recurrent bias, as float64 in the kernels' order. */
+/* Read a layer's bias, input bias plus recurrent bias, as float64 in the kernels' order. */
 static int32_t read_bias(textgen_packing *pack, const textgen_tensor *tensor) {
+    const gate_order *order = order_of(pack);
     const size_t units = pack->units;
-    for (size_t i = 0; i < TEXTGEN_GATES * pack->padded_units; i++) {
-        const size_t row = gate_row(i, units);
+    for (size_t i = 0; i < TEXTGEN_SUMS * pack->padded_units; i++) {
+        const size_t input_row = gate_row(i, units, order->input);
+        const size_t recurrent_row = gate_row(i, units, order->recurrent);
         float input = 0;
         float recurrent = 0;
-        pack->bias[i] = 0.0;
-        if (row == SIZE_MAX) {
-            continue;
+        int32_t code = TEXTGEN_OK;
+        if (input_row != SIZE_MAX) {
+            code = textgen_tensor_floats(tensor, input_row, 1, &input, pack->error);
         }
-        int32_t code = textgen_tensor_floats(tensor, row, 1, &input, pack->error);
-        if (code == TEXTGEN_OK) {
-            code = textgen_tensor_floats(tensor, TEXTGEN_GATES * units + row, 1, &recurrent, pack->error);
+        if (code == TEXTGEN_OK && recurrent_row != SIZE_MAX) {
+            code =
+                textgen_tensor_floats(tensor, order->gates * units + recurrent_row, 1, &recurrent, pack->error);
         }
         if (code != TEXTGEN_OK) {
             return code;
@@ -73,7 +98,7 @@ static int32_t read_bias(textgen_packing *pack, const textgen_tensor *tensor) {
 
 static int32_t pack_bias(textgen_packing *pack, const textgen_tensor *tensor, float *bias) {
     const int32_t code = read_bias(pack, tensor);
-    for (size_t i = 0; code == TEXTGEN_OK && i < TEXTGEN_GATES * pack->padded_units; i++) {
+    for (size_t i = 0; code == TEXTGEN_OK && i < TEXTGEN_SUMS * pack->padded_units; i++) {
         bias[i] = (float)pack->bias[i];
         if (!isfinite(bias[i])) {
             return fail_overflow(pack->error);
@@ -82,34 +107,36 @@ static int32_t pack_bias(textgen_packing *pack, const textgen_tensor *tensor, fl
     return code;
 }
 
-int32_t textgen_pack_lstm(textgen_packing *pack, size_t index, bool with_inputs) {
+int32_t textgen_pack_recurrent(textgen_packing *pack, size_t index, bool with_inputs) {
+    const gate_order *order = order_of(pack);
     const textgen_layer *layer = &pack->description->layers[index + 1];
-    textgen_packed_layer *packed = &pack->network->lstm_layers[index];
-    /* The output of an lstm is padded, that of the embedding is not. */
+    textgen_packed_layer *packed = &pack->network->layers[index];
+    /* The output of a layer is padded, that of the embedding is not. */
     const size_t inputs = !with_inputs ? 0 : index ? pack->padded_units : layer->inputs;
-    const size_t rows = inputs + pack->padded_units, groups = pack->padded_units / TEXTGEN_GROUP;
-    float *weights = reserve(pack, groups * rows * TEXTGEN_BLOCK),
-          *bias = reserve(pack, groups * TEXTGEN_BLOCK);
+    const size_t rows = inputs + pack->padded_units, size = order->gates * pack->padded_units * rows;
+    float *weights = textgen_pack_reserve(pack, size),
+          *bias = textgen_pack_reserve(pack, TEXTGEN_SUMS * pack->padded_units);
     int32_t code = TEXTGEN_OK;
     packed->inputs = (ptrdiff_t)inputs;
     packed->outputs = (ptrdiff_t)pack->padded_units;
+    packed->size = (ptrdiff_t)size;
     packed->weights = weights;
     packed->bias = bias;
     if (with_inputs) {
-        code = pack_gates(pack, layer->tensors[0], layer->inputs, weights, 0, rows);
+        code = pack_gates(pack, layer->tensors[0], order->input, layer->inputs, weights, 0, rows);
     }
     if (code == TEXTGEN_OK) {
-        code = pack_gates(pack, layer->tensors[1], pack->units, weights, inputs, rows);
+        code = pack_gates(pack, layer->tensors[1], order->recurrent, pack->units, weights, inputs, rows);
     }
     return code == TEXTGEN_OK ? pack_bias(pack, layer->tensors[2], bias) : code;
 }
 
-/* Read the first lstm's input weights for `count` columns of the token_gates table, starting at column `first`,
- * in the order that the kernel `project` reads. */
+/* Read the first layer's input weights for `count` columns of the token_gates table, starting at column
+ * `first`, in the order that the kernel `project` reads. */
 static int32_t read_columns(textgen_packing *pack, const textgen_tensor *tensor, size_t inputs, size_t first,
                             size_t count) {
     for (size_t i = 0; i < count; i++) {
-        const size_t row = gate_row(first + i, pack->units);
+        const size_t row = gate_row(first + i, pack->units, order_of(pack)->input);
         double *column = pack->weights + i / TEXTGEN_BLOCK * inputs * TEXTGEN_BLOCK + i % TEXTGEN_BLOCK;
         if (row != SIZE_MAX) {
             const int32_t code = textgen_tensor_floats(tensor, row * inputs, inputs, pack->rows, pack->error);
@@ -148,13 +175,13 @@ static int32_t fill_columns(textgen_packing *pack, size_t first, size_t count, f
 }
 
 int32_t textgen_pack_token_gates(textgen_packing *pack) {
-    const textgen_layer *embedding = &pack->description->layers[0], *lstm = &pack->description->layers[1];
-    const size_t outputs = TEXTGEN_GATES * pack->padded_units;
-    float *table = reserve(pack, embedding->inputs * outputs);
-    int32_t code = read_bias(pack, lstm->tensors[2]);
+    const textgen_layer *embedding = &pack->description->layers[0], *layer = &pack->description->layers[1];
+    const size_t outputs = TEXTGEN_SUMS * pack->padded_units;
+    float *table = textgen_pack_reserve(pack, embedding->inputs * outputs);
+    int32_t code = read_bias(pack, layer->tensors[2]);
     for (size_t first = 0; code == TEXTGEN_OK && first < outputs; first += pack->columns) {
         const size_t left = outputs - first, count = left < pack->columns ? left : pack->columns;
-        code = read_columns(pack, lstm->tensors[0], embedding->outputs, first, count);
+        code = read_columns(pack, layer->tensors[0], embedding->outputs, first, count);
         if (code == TEXTGEN_OK) {
             code = fill_columns(pack, first, count, table, outputs);
         }
@@ -165,7 +192,7 @@ int32_t textgen_pack_token_gates(textgen_packing *pack) {
 
 int32_t textgen_pack_embedding(textgen_packing *pack) {
     const textgen_layer *embedding = &pack->description->layers[0];
-    float *rows = reserve(pack, embedding->inputs * embedding->outputs);
+    float *rows = textgen_pack_reserve(pack, embedding->inputs * embedding->outputs);
     pack->network->embedding = rows;
     return textgen_tensor_floats(embedding->tensors[0], 0, embedding->inputs * embedding->outputs, rows,
                                  pack->error);
@@ -176,8 +203,8 @@ int32_t textgen_pack_output(textgen_packing *pack) {
     const textgen_layer *layer = &pack->description->layers[pack->description->layer_count - 1];
     textgen_network *network = pack->network;
     const size_t vocabulary = layer->outputs, padded = (size_t)network->padded_vocabulary;
-    float *weights = reserve(pack, padded * pack->padded_units), *bias = reserve(pack, padded),
-          *masked_bias = reserve(pack, padded);
+    float *weights = textgen_pack_reserve(pack, padded * pack->padded_units),
+          *bias = textgen_pack_reserve(pack, padded), *masked_bias = textgen_pack_reserve(pack, padded);
     int32_t code = textgen_tensor_floats(layer->tensors[1], 0, vocabulary, bias, pack->error);
     for (size_t unit = 0; code == TEXTGEN_OK && unit < pack->units; unit++) {
         code = textgen_tensor_floats(layer->tensors[0], unit * vocabulary, vocabulary, pack->rows, pack->error);
@@ -191,6 +218,7 @@ int32_t textgen_pack_output(textgen_packing *pack) {
     textgen_special_mask(&network->special, masked_bias);
     network->output_layer.inputs = (ptrdiff_t)pack->padded_units;
     network->output_layer.outputs = (ptrdiff_t)padded;
+    network->output_layer.size = (ptrdiff_t)(padded * pack->padded_units);
     network->output_layer.weights = weights;
     network->output_layer.bias = bias;
     network->masked_output_layer = network->output_layer;

@@ -6,6 +6,14 @@
 
 enum { TEXTGEN_ALIGNMENT = 64 }; /* bytes */
 
+/* The sums of a group of units of an lstm or a gru. */
+enum { TEXTGEN_SUMS = TEXTGEN_BLOCK / TEXTGEN_GROUP };
+
+/* How many units a block of this kind of layer has. */
+static inline size_t textgen_group_size(textgen_layer_kind kind) {
+    return kind == TEXTGEN_CONV ? TEXTGEN_CONV_GROUP : TEXTGEN_GROUP;
+}
+
 /* A network under construction, with temporary buffers. */
 typedef struct {
     const textgen_description *description;
@@ -16,12 +24,16 @@ typedef struct {
     size_t columns, tokens; /* how much of the token_gates table is computed at once; columns are full blocks */
     float *rows;            /* weights in the order of the file */
     float *products;        /* part of the token_gates table, [tokens][columns] */
-    double *weights; /* the first lstm's input weights for these columns, [columns / BLOCK][inputs][BLOCK] */
-    double *bias;    /* of an lstm, in the kernels' order, [4 * padded_units] */
+    double *weights; /* the first layer's input weights for these columns, [columns / BLOCK][inputs][BLOCK] */
+    double *bias;    /* of a layer, in the kernels' order, [SUMS * padded_units] */
 } textgen_packing;
 
+/* Take memory for `count` floats from `next`. */
+float *textgen_pack_reserve(textgen_packing *pack, size_t count);
+
 /* Each function takes the memory that it fills from `next`. */
-int32_t textgen_pack_lstm(textgen_packing *pack, size_t index, bool with_inputs);
+int32_t textgen_pack_recurrent(textgen_packing *pack, size_t index, bool with_inputs);
+int32_t textgen_pack_conv(textgen_packing *pack, size_t index);
 int32_t textgen_pack_token_gates(textgen_packing *pack);
 int32_t textgen_pack_embedding(textgen_packing *pack);
 int32_t textgen_pack_output(textgen_packing *pack);

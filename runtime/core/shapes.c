@@ -1,5 +1,8 @@
 #include "shapes.h"
 
+#include <stdio.h>
+#include <string.h>
+
 static int32_t damaged(const textgen_graph *graph, const char *what) {
     return textgen_fail(graph->error, TEXTGEN_DAMAGED_MODEL, "%s", what);
 }
@@ -9,60 +12,90 @@ static int32_t weights(const textgen_graph *graph, textgen_view name, size_t dim
     return textgen_tensors_check(&graph->tensors, name, TEXTGEN_ONNX_FLOAT, dimensions, tensor, graph->error);
 }
 
-static bool has_hidden_size(const textgen_node *lstm) {
-    for (size_t i = 0; i < lstm->attribute_count && i < TEXTGEN_MAX_ATTRIBUTES; i++) {
-        if (textgen_view_is(lstm->attributes[i].name, "hidden_size")) {
-            return true;
-        }
+/* The shapes that the weights of a layer must have. */
+typedef struct {
+    size_t count;
+    size_t dimensions[TEXTGEN_LAYER_TENSORS];
+    int64_t shapes[TEXTGEN_LAYER_TENSORS][3];
+} layer_shapes;
+
+static layer_shapes expected_shapes(textgen_layer_kind kind, int64_t inputs, int64_t units) {
+    const int64_t gates = kind == TEXTGEN_LSTM ? 4 : 3;
+    if (kind == TEXTGEN_CONV) {
+        return (layer_shapes){2, {2, 1}, {{2 * inputs, 2 * units}, {2 * units}}};
     }
-    return false;
+    /* The shapes begin with the number of directions. */
+    return (layer_shapes){
+        3, {3, 3, 2}, {{1, gates * units, inputs}, {1, gates * units, units}, {1, 2 * gates * units}}};
 }
 
-/* Describe an LSTM. The shapes of its weights begin with the number of directions. */
-static int32_t describe_lstm(const textgen_graph *graph, const textgen_node *node, size_t inputs, size_t units,
-                             textgen_layer *layer) {
-    static const size_t dimensions[TEXTGEN_LAYER_TENSORS] = {3, 3, 2};
-    const int64_t width = (int64_t)units;
-    const int64_t expected[TEXTGEN_LAYER_TENSORS][3] = {
-        {1, 4 * width, (int64_t)inputs}, {1, 4 * width, width}, {1, 8 * width, 0}};
-    char shapes[2][TEXTGEN_LAYER_TENSORS][TEXTGEN_SHAPE_SIZE];
-    for (size_t i = 0; i < TEXTGEN_LAYER_TENSORS; i++) {
-        const int32_t code = weights(graph, node->inputs[1 + i], dimensions[i], &layer->tensors[i]);
+enum { SHAPES_SIZE = TEXTGEN_LAYER_TENSORS * (TEXTGEN_SHAPE_SIZE + 8) };
+
+/* Append a shape to a list for an error message. */
+static void append_shape(char list[SHAPES_SIZE], const int64_t *shape, size_t dimensions,
+                         const char *separator) {
+    char formatted[TEXTGEN_SHAPE_SIZE];
+    const size_t length = strlen(list);
+    snprintf(list + length, SHAPES_SIZE - length, "%s%s", separator,
+             textgen_format_shape(shape, dimensions, formatted));
+}
+
+static int32_t fail_shapes(const textgen_graph *graph, textgen_layer_kind kind, const layer_shapes *expected,
+                           const textgen_layer *layer) {
+    char found[SHAPES_SIZE] = "";
+    char wanted[SHAPES_SIZE] = "";
+    for (size_t i = 0; i < expected->count; i++) {
+        const char *separator = i == 0 ? "" : i + 1 == expected->count ? " and " : ", ";
+        append_shape(found, layer->tensors[i]->shape, expected->dimensions[i], separator);
+        append_shape(wanted, expected->shapes[i], expected->dimensions[i], separator);
+    }
+    return textgen_fail(graph->error, TEXTGEN_DAMAGED_MODEL, "the %s weights have shapes %s; expected %s",
+                        textgen_layer_title(kind), found, wanted);
+}
+
+static int32_t describe_layer(const textgen_graph *graph, const textgen_layer_nodes *nodes, size_t inputs,
+                              size_t units, textgen_layer *layer) {
+    const layer_shapes expected = expected_shapes(nodes->kind, (int64_t)inputs, (int64_t)units);
+    bool valid = true;
+    for (size_t i = 0; i < expected.count; i++) {
+        const int32_t code = weights(graph, nodes->weights[i], expected.dimensions[i], &layer->tensors[i]);
         if (code != TEXTGEN_OK) {
             return code;
         }
     }
-    bool valid = true;
-    for (size_t i = 0; i < TEXTGEN_LAYER_TENSORS; i++) {
+    for (size_t i = 0; i < expected.count; i++) {
         const int64_t *shape = layer->tensors[i]->shape;
-        if (shape[0] != 1) {
-            return damaged(graph, "the LSTM weights have several directions; only one is supported");
+        if (nodes->kind != TEXTGEN_CONV && shape[0] != 1) {
+            return textgen_fail(graph->error, TEXTGEN_DAMAGED_MODEL,
+                                "the %s weights have several directions; only one is supported",
+                                textgen_layer_title(nodes->kind));
         }
-        for (size_t j = 0; j < dimensions[i]; j++) {
-            valid = valid && shape[j] == expected[i][j];
+        for (size_t j = 0; j < expected.dimensions[i]; j++) {
+            valid = valid && shape[j] == expected.shapes[i][j];
         }
-        textgen_format_shape(shape, dimensions[i], shapes[0][i]);
-        textgen_format_shape(expected[i], dimensions[i], shapes[1][i]);
     }
     if (!valid) {
+        return fail_shapes(graph, nodes->kind, &expected, layer);
+    }
+    if (nodes->kind != TEXTGEN_CONV && !textgen_node_has_attribute(nodes->node, "hidden_size")) {
         return textgen_fail(graph->error, TEXTGEN_DAMAGED_MODEL,
-                            "the LSTM weights have shapes %s, %s and %s; expected %s, %s and %s", shapes[0][0],
-                            shapes[0][1], shapes[0][2], shapes[1][0], shapes[1][1], shapes[1][2]);
+                            "a node of type %s has no hidden_size attribute", textgen_layer_title(nodes->kind));
     }
-    if (!has_hidden_size(node)) {
-        return damaged(graph, "an LSTM node has no hidden_size attribute");
+    if (nodes->residual && inputs != units) {
+        return damaged(graph, "a residual connection adds values of different sizes");
     }
-    layer->kind = TEXTGEN_LSTM;
-    layer->name = node->name;
+    layer->kind = nodes->kind;
+    layer->name = nodes->node->name;
     layer->inputs = inputs;
     layer->outputs = units;
+    layer->dilation = nodes->dilation;
+    layer->residual = nodes->residual;
     return TEXTGEN_OK;
 }
 
-int32_t textgen_shapes_describe(const textgen_graph *graph, const textgen_nodes *nodes,
-                                textgen_description *description) {
-    textgen_layer *embedding = &description->layers[0];
-    textgen_layer *linear = &description->layers[nodes->lstm_count + 1];
+/* Describe the embedding and the output layer. */
+static int32_t describe_ends(const textgen_graph *graph, const textgen_nodes *nodes, textgen_layer *embedding,
+                             textgen_layer *linear) {
     int32_t code = weights(graph, nodes->matmul->inputs[1], 2, &linear->tensors[0]);
     if (code == TEXTGEN_OK) {
         code = weights(graph, nodes->add->inputs[1], 1, &linear->tensors[1]);
@@ -81,9 +114,35 @@ int32_t textgen_shapes_describe(const textgen_graph *graph, const textgen_nodes 
     embedding->name = nodes->gather->name;
     embedding->inputs = (size_t)embedding->tensors[0]->shape[0];
     embedding->outputs = (size_t)embedding->tensors[0]->shape[1];
+    return TEXTGEN_OK;
+}
+
+static void describe_state(const textgen_nodes *nodes, textgen_description *description) {
+    const size_t shared = textgen_shared_array_count(nodes->layers[0].kind);
+    description->state_count = shared > 0 ? shared : nodes->layer_count;
+    for (size_t i = 0; i < description->state_count; i++) {
+        textgen_state_array *array = &description->state[i];
+        if (shared > 0) {
+            snprintf(array->name, sizeof array->name, "%s", textgen_shared_arrays[i]);
+        } else {
+            textgen_inputs_name(i, array->name);
+        }
+        array->rows = shared > 0 ? nodes->layer_count : nodes->layers[i].dilation;
+        array->units = shared > 0 ? description->layers[1].outputs : description->layers[i + 1].inputs;
+    }
+}
+
+int32_t textgen_shapes_describe(const textgen_graph *graph, const textgen_nodes *nodes,
+                                textgen_description *description) {
+    textgen_layer *embedding = &description->layers[0];
+    textgen_layer *linear = &description->layers[nodes->layer_count + 1];
+    int32_t code = describe_ends(graph, nodes, embedding, linear);
+    if (code != TEXTGEN_OK) {
+        return code;
+    }
     size_t inputs = embedding->outputs;
-    for (size_t i = 0; i < nodes->lstm_count; i++) {
-        code = describe_lstm(graph, nodes->lstms[i], inputs, linear->inputs, &description->layers[i + 1]);
+    for (size_t i = 0; i < nodes->layer_count; i++) {
+        code = describe_layer(graph, &nodes->layers[i], inputs, linear->inputs, &description->layers[i + 1]);
         if (code != TEXTGEN_OK) {
             return code;
         }
@@ -92,12 +151,8 @@ int32_t textgen_shapes_describe(const textgen_graph *graph, const textgen_nodes 
     if (embedding->inputs != linear->outputs || linear->tensors[1]->shape[0] != (int64_t)linear->outputs) {
         return damaged(graph, "the embedding, output weights and output bias have different vocabulary sizes");
     }
-    description->layer_count = nodes->lstm_count + 2;
-    description->state_count = TEXTGEN_STATE_ARRAYS;
-    for (size_t i = 0; i < TEXTGEN_STATE_ARRAYS; i++) {
-        description->state[i].layers = nodes->lstm_count;
-        description->state[i].units = linear->inputs;
-    }
+    description->layer_count = nodes->layer_count + 2;
     description->vocabulary = linear->outputs;
+    describe_state(nodes, description);
     return TEXTGEN_OK;
 }

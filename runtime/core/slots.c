@@ -17,7 +17,7 @@ textgen_slots textgen_slots_find(const textgen_network *network, void *workspace
     const size_t padded = (size_t)network->padded_units * sizeof(float);
     char *start = workspace;
     textgen_slots slots;
-    size_t used = 0, i;
+    size_t used = 0;
     if (start) {
         start += (CACHE_LINE - (uintptr_t)start % CACHE_LINE) % CACHE_LINE;
     }
@@ -27,10 +27,10 @@ textgen_slots textgen_slots_find(const textgen_network *network, void *workspace
     slots.gate_inputs = part(start, &used, lanes * sizeof(float *));
     slots.tokens = part(start, &used, lanes * sizeof(int64_t));
     slots.lanes = part(start, &used, lanes * sizeof(size_t));
-    for (i = 0; i < network->state_arrays; i++) {
-        slots.state[i] = part(start, &used, network->lstm_count * lanes * padded);
-    }
+    slots.state = part(start, &used, lanes * network->padded_state_values * sizeof(float));
+    slots.step = 0;
     slots.scratch = part(start, &used, lanes * padded);
+    slots.outputs = part(start, &used, lanes * padded);
     slots.embedded = part(start, &used, lanes * network->embedding_size * sizeof(float));
     slots.features = part(start, &used, logit_steps * lanes * padded);
     slots.logits = part(start, &used, logit_steps * lanes * (size_t)network->padded_vocabulary * sizeof(float));
@@ -42,41 +42,48 @@ size_t textgen_slots_size(const textgen_network *network, size_t lanes, size_t l
     return textgen_slots_find(network, NULL, lanes, logit_steps).bytes;
 }
 
-void textgen_slot_load(const textgen_network *network, const textgen_slots *slots, float *const *state,
-                       size_t stride, size_t slot) {
-    const size_t width = (size_t)network->padded_units, units = network->units;
-    size_t array, layer;
-    for (array = 0; array < network->state_arrays; array++) {
-        for (layer = 0; layer < network->lstm_count; layer++) {
-            float *row = slots->state[array] + (layer * slots->count + slot) * width;
-            memcpy(row, state[array] + layer * stride, units * sizeof(float));
-            memset(row + units, 0, (width - units) * sizeof(float));
+float *textgen_slot_row(const textgen_network *network, const textgen_slots *slots, size_t array, size_t row) {
+    const textgen_packed_state *found = &network->state[array];
+    const size_t rotated = found->rotates ? (slots->step + row) % found->rows : row;
+    return slots->state + slots->count * (found->start + rotated * found->width);
+}
+
+void textgen_slot_load(const textgen_network *network, const textgen_slots *slots, const float *state,
+                       size_t batch, size_t lane, size_t slot) {
+    size_t i, row;
+    for (i = 0; i < network->state_count; i++) {
+        const textgen_packed_state *array = &network->state[i];
+        for (row = 0; row < array->rows; row++, state += batch * array->units) {
+            float *to = textgen_slot_row(network, slots, i, row) + slot * array->width;
+            memcpy(to, state + lane * array->units, array->units * sizeof(float));
+            memset(to + array->units, 0, (array->width - array->units) * sizeof(float));
         }
     }
 }
 
-void textgen_slot_store(const textgen_network *network, const textgen_slots *slots, float *const *state,
-                        size_t stride, size_t slot) {
-    const size_t width = (size_t)network->padded_units;
-    size_t array, layer;
-    for (array = 0; array < network->state_arrays; array++) {
-        for (layer = 0; layer < network->lstm_count; layer++) {
-            memcpy(state[array] + layer * stride, slots->state[array] + (layer * slots->count + slot) * width,
-                   network->units * sizeof(float));
+void textgen_slot_store(const textgen_network *network, const textgen_slots *slots, float *state, size_t batch,
+                        size_t lane, size_t slot) {
+    size_t i, row;
+    for (i = 0; i < network->state_count; i++) {
+        const textgen_packed_state *array = &network->state[i];
+        for (row = 0; row < array->rows; row++, state += batch * array->units) {
+            const float *from = textgen_slot_row(network, slots, i, row) + slot * array->width;
+            memcpy(state + lane * array->units, from, array->units * sizeof(float));
         }
     }
 }
 
 void textgen_slot_move(const textgen_network *network, const textgen_slots *slots, size_t from, size_t to) {
-    const size_t width = (size_t)network->padded_units, padded = (size_t)network->padded_vocabulary;
-    size_t array, layer;
+    const size_t padded = (size_t)network->padded_vocabulary;
+    size_t i, row;
     if (from == to) {
         return;
     }
-    for (array = 0; array < network->state_arrays; array++) {
-        for (layer = 0; layer < network->lstm_count; layer++) {
-            float *rows = slots->state[array] + layer * slots->count * width;
-            memcpy(rows + to * width, rows + from * width, width * sizeof(float));
+    for (i = 0; i < network->state_count; i++) {
+        const size_t width = network->state[i].width;
+        for (row = 0; row < network->state[i].rows; row++) {
+            float *values = textgen_slot_row(network, slots, i, row);
+            memcpy(values + to * width, values + from * width, width * sizeof(float));
         }
     }
     memcpy(slots->logits + to * padded, slots->logits + from * padded, padded * sizeof(float));

@@ -6,17 +6,19 @@
 
 /* Pointers to the parts of the memory. Each running lane occupies one slot; running lanes come first. */
 typedef struct {
-    size_t count;                       /* number of slots */
-    double *sampling;                   /* temporary, for textgen_sampler_scratch(vocabulary) elements */
-    float *masked;                      /* [vocabulary], the logits of one lane after its constraint */
-    const float **gate_inputs;          /* [slots], see textgen_kernels */
-    int64_t *tokens;                    /* [slots] */
-    size_t *lanes;                      /* [slots], the index of the lane in each slot */
-    float *state[TEXTGEN_STATE_ARRAYS]; /* each [layers][slots][padded units] */
-    float *scratch;                     /* [slots][padded units] */
-    float *embedded;                    /* [slots][embedding size] */
-    float *features;                    /* outputs of the last lstm, [logit_steps][slots][padded units] */
-    float *logits;                      /* [logit_steps][slots][padded vocabulary] */
+    size_t count;              /* number of slots */
+    double *sampling;          /* temporary, for textgen_sampler_scratch(vocabulary) elements */
+    float *masked;             /* [vocabulary], the logits of one lane after its constraint */
+    const float **gate_inputs; /* [slots], see textgen_kernels */
+    int64_t *tokens;           /* [slots] */
+    size_t *lanes;             /* [slots], the index of the lane in each slot */
+    float *state;              /* the arrays one after the other, each [rows][slots][width] */
+    size_t step;               /* the number of steps since the slots were found */
+    float *scratch;            /* [slots][padded units] */
+    float *outputs;            /* of a layer, if not part of the state: [slots][padded units] */
+    float *embedded;           /* [slots][embedding size] */
+    float *features;           /* outputs of the last layer, [logit_steps][slots][padded units] */
+    float *logits;             /* [logit_steps][slots][padded vocabulary] */
     size_t bytes;
 } textgen_slots;
 
@@ -27,12 +29,16 @@ size_t textgen_slots_size(const textgen_network *network, size_t lanes, size_t l
 textgen_slots textgen_slots_find(const textgen_network *network, void *workspace, size_t lanes,
                                  size_t logit_steps);
 
-/* Copy the state of one lane to or from a slot. The lane's arrays are rows of [layers][batch][units]; the rows
- * of successive layers are `stride` floats apart. */
-void textgen_slot_load(const textgen_network *network, const textgen_slots *slots, float *const *state,
-                       size_t stride, size_t slot);
-void textgen_slot_store(const textgen_network *network, const textgen_slots *slots, float *const *state,
-                        size_t stride, size_t slot);
+/* Copy the state of one lane to or from a slot. state: the arrays of all lanes one after the other, each
+ * [rows][batch][units]. Load all lanes before the first step. */
+void textgen_slot_load(const textgen_network *network, const textgen_slots *slots, const float *state,
+                       size_t batch, size_t lane, size_t slot);
+void textgen_slot_store(const textgen_network *network, const textgen_slots *slots, float *state, size_t batch,
+                        size_t lane, size_t slot);
+
+/* Return a row of a state array, [slots][width]. The rows of a convolution's inputs rotate: row 0 is the oldest
+ * one. */
+float *textgen_slot_row(const textgen_network *network, const textgen_slots *slots, size_t array, size_t row);
 
 /* Copy the state and the logits of one slot to another. */
 void textgen_slot_move(const textgen_network *network, const textgen_slots *slots, size_t from, size_t to);

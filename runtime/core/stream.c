@@ -3,22 +3,21 @@
 
 #include <string.h>
 
-/* The offsets of the parts of a stream, and the size of one state array, in bytes. */
+/* The offsets of the parts of a stream, in bytes. */
 typedef struct {
-    size_t state, state_bytes, logits, filters, workspace;
+    size_t state, logits, filters, workspace;
 } layout;
 
 static size_t aligned(size_t size) {
     return (size + TEXTGEN_CALLER_ALIGNMENT - 1) / TEXTGEN_CALLER_ALIGNMENT * TEXTGEN_CALLER_ALIGNMENT;
 }
 
-/* No sum overflows, because the weights of the model are larger. */
+/* No sum overflows: the weights of the model are larger, and textgen_network_create limits the state. */
 static layout find_layout(const textgen_model *model) {
     const textgen_network *network = model->network;
     layout offsets;
     offsets.state = aligned(sizeof(textgen_stream));
-    offsets.state_bytes = network->lstm_count * network->units * sizeof(float);
-    offsets.logits = offsets.state + network->state_arrays * offsets.state_bytes;
+    offsets.logits = offsets.state + network->state_values * sizeof(float);
     offsets.filters = aligned(offsets.logits + network->vocabulary * sizeof(float));
     offsets.workspace = aligned(offsets.filters + textgen_filters_size(network->vocabulary));
     return offsets;
@@ -28,10 +27,7 @@ textgen_stream_parts textgen_stream_find(textgen_stream *stream) {
     const layout offsets = find_layout(stream->model);
     char *memory = (char *)stream;
     textgen_stream_parts parts = {0};
-    size_t i;
-    for (i = 0; i < stream->model->network->state_arrays; i++) {
-        parts.state[i] = (void *)(memory + offsets.state + i * offsets.state_bytes);
-    }
+    parts.state = (void *)(memory + offsets.state);
     parts.logits = (void *)(memory + offsets.logits);
     parts.filters = (void *)(memory + offsets.filters);
     parts.workspace = memory + offsets.workspace;

@@ -70,9 +70,9 @@ typedef struct {
 } textgen_model_info;
 typedef struct {
     size_t struct_size;
-    const char *kind; /* "embedding", "lstm" or "linear" */
+    const char *kind; /* "embedding", "lstm", "gru", "conv" (a causal convolution) or "linear" */
     size_t inputs;    /* input size; the vocabulary size for an embedding */
-    size_t outputs;   /* output size; the number of units for an lstm */
+    size_t outputs;   /* output size; the number of units for an lstm, a gru or a conv */
 } textgen_layer_info;
 /* The sampling parameters of a stream. Those from repetition_penalty on are filters, and 0 turns each off. They
  * change the logits before the temperature, in this order: logit_bias, penalties, the others as listed. */

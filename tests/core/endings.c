@@ -16,7 +16,7 @@ static uint64_t state = 11;
 typedef struct {
     textgen_token_lane lane;
     textgen_sampler sampler;
-    float *state[TEXTGEN_STATE_ARRAYS];
+    float *state;
     float logits[MOST_TOKENS];
     int64_t tokens[MOST_LENGTH];
     double logprobs[MOST_LENGTH];
@@ -25,14 +25,11 @@ typedef struct {
 /* A lane in which "abc" was fed. The same seed gives the same lane. */
 static void make_lane(test_lane *made, const textgen_network *network, uint64_t seed, bool filtered) {
     static const textgen_filter_parameters parameters = {1.5, 0.1, 0.2, 10, 9, 0.98, 0.97, 0.001, 0, 0.1};
-    const size_t bytes = network->lstm_count * network->units * sizeof(float);
+    const size_t bytes = network->state_values * sizeof(float);
     const int64_t prompt[] = {2, 3, 4};
     void *workspace = allocate(textgen_slots_size(network, 1, 1));
-    size_t i;
     memset(made, 0, sizeof *made);
-    for (i = 0; i < network->state_arrays; i++) {
-        made->lane.state[i] = made->state[i] = memset(allocate(bytes), 0, bytes);
-    }
+    made->lane.state = made->state = memset(allocate(bytes), 0, bytes);
     textgen_forward(network, prompt, 3, 1, made->state, 1, made->logits, workspace);
     textgen_sampler_init(&made->sampler, 1.1, (textgen_uint128){0, seed}, 0, network->exp64);
     if (filtered) {
@@ -47,10 +44,7 @@ static void make_lane(test_lane *made, const textgen_network *network, uint64_t 
 }
 
 static void free_lane(test_lane *lane) {
-    size_t i;
-    for (i = 0; i < TEXTGEN_STATE_ARRAYS; i++) {
-        free(lane->state[i]);
-    }
+    free(lane->state);
     free(lane->sampler.filters);
 }
 
@@ -127,10 +121,7 @@ static void check_lane(const test_lane *lane, const test_lane *reference, const 
     CHECK(got->constraint_state == expected->constraint_state && got->stop_state == expected->stop_state);
     CHECK(got->stop_length == expected->stop_length);
     CHECK(lane->sampler.rng.position == reference->sampler.rng.position);
-    for (i = 0; i < network->state_arrays; i++) {
-        CHECK(
-            !memcmp(lane->state[i], reference->state[i], network->lstm_count * network->units * sizeof(float)));
-    }
+    CHECK(!memcmp(lane->state, reference->state, network->state_values * sizeof(float)));
     for (i = 0; i < (size_t)generated; i++) {
         CHECK(got->logprobs == NULL || fabs(lane->logprobs[i] - reference->logprobs[i]) < 1e-9);
     }

@@ -132,9 +132,10 @@ static void print_logits(const char *path, const char *kernels) {
     loaded file = load(path, kernels);
     const textgen_network *network = file.model->network;
     const size_t count = (size_t)STEPS * LANES * network->vocabulary;
-    const size_t state_size = network->lstm_count * LANES * network->units;
+    const size_t state_bytes = LANES * network->state_values * sizeof(float);
     void *workspace = allocate(textgen_slots_size(network, LANES, STEPS));
-    float *logits = allocate(count * sizeof *logits), *state[TEXTGEN_STATE_ARRAYS];
+    float *logits = allocate(count * sizeof *logits);
+    float *state = memset(allocate(state_bytes), 0, state_bytes);
     static int64_t tokens[STEPS * LANES];
     uint64_t hash = add_products(no_hash, network->kernels), random = 1;
     uint32_t bits;
@@ -142,19 +143,13 @@ static void print_logits(const char *path, const char *kernels) {
     for (i = 0; i < STEPS * LANES; i++) {
         tokens[i] = (int64_t)(next_random(&random) % network->vocabulary);
     }
-    for (i = 0; i < TEXTGEN_STATE_ARRAYS; i++) {
-        state[i] = memset(allocate(state_size * sizeof(float)), 0, state_size * sizeof(float));
-    }
     textgen_forward(network, tokens, STEPS, LANES, state, STEPS, logits, workspace);
     for (i = 0; i < count; i++) {
         memcpy(&bits, &logits[i], sizeof bits);
         hash = add_to_hash(hash, bits);
     }
     printf("%s %016llx\n", kernels, (unsigned long long)hash);
-    for (i = 0; i < TEXTGEN_STATE_ARRAYS; i++) {
-        free(state[i]);
-    }
-    free(workspace), free(logits);
+    free(workspace), free(logits), free(state);
     unload(&file);
 }
 

@@ -138,7 +138,7 @@ static int32_t print_model(const textgen_onnx *file, const char *text) {
         code = print_layer(&description.layers[i]);
     }
     for (size_t i = 0; code == TEXTGEN_OK && i < description.state_count; i++) {
-        printf("state %s %zu %zu\n", description.state[i].name, description.state[i].layers,
+        printf("state %s %zu %zu\n", description.state[i].name, description.state[i].rows,
                description.state[i].units);
     }
     return code;

@@ -183,9 +183,14 @@ def test_made_and_damaged_files_run_or_are_refused(tmp_path: Path, tiny_path: Pa
     folder.mkdir()
     sources = sorted((ROOT / "benchmarks").glob("fuzz_*.c"))
     program = link(sanitized, compile_core(sanitized, folder), *sources)
-    done = subprocess.run([str(program), str(tiny_path), "4000", "5"], capture_output=True, check=False)
-    assert (done.returncode, done.stderr) == (0, b""), done.stdout.decode()
-    assert done.stdout.startswith(b"4000 files, the core: ")
+    paths = [tiny_path, tmp_path / "gru.onnx", tmp_path / "conv.onnx"]
+    for path in paths[1:]:
+        model = make_model(cell=path.stem, layers=2, residual=True)
+        path.write_bytes(model.SerializeToString())
+    for path in paths:
+        done = subprocess.run([str(program), str(path), "2000", "5"], capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b""), done.stdout.decode()
+        assert done.stdout.startswith(b"2000 files, the core: ")
 
 
 def test_a_file_cut_short_anywhere_is_refused(core_reader: Path, tiny_path: Path) -> None:

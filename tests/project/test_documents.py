@@ -16,7 +16,7 @@ from textgen_runtime.cli.info import parser as info_parser
 from textgen_runtime.cli.parser import CommandParser
 from textgen_runtime.cli.run import parser as run_parser
 from textgen_runtime.corpora.corpus import CORPUS_NAMES
-from textgen_runtime.model_file.graph_names import INPUTS, OUTPUTS
+from textgen_runtime.model_file.graph_names import CELL, HIDDEN, INPUTS_PREFIX, LOGITS, NEXT, TOKEN
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.metadata_values import RECORDS_KEY, SPECIAL_KEY
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
@@ -52,6 +52,8 @@ KEYS = (
     SPECIAL_KEY,
     RECORDS_KEY,
 )
+
+GRAPH_NAMES = (TOKEN, HIDDEN, CELL, LOGITS, NEXT + HIDDEN, NEXT + CELL, f"{INPUTS_PREFIX}<i>")
 
 # What stands in a fenced block or a code span is not Markdown.
 FENCED = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -178,7 +180,7 @@ def test_the_readme_is_short() -> None:
 @pytest.mark.parametrize(
     ("page", "names"),
     [
-        ("docs/model-file.md", (*INPUTS, *OUTPUTS, *KEYS)),
+        ("docs/model-file.md", (*GRAPH_NAMES, *KEYS)),
         ("docs/training.md", (*CORPUS_NAMES, *Evaluation.__dataclass_fields__)),
     ],
     ids=["model file", "training"],

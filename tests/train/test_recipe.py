@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 from textgen_train.errors import RecipeError
+from textgen_train.models.cells import CELLS as NETWORKS
 from textgen_train.models.lstm import CharLSTM
-from textgen_train.recipe import LARGE_VOCABULARY, PRESETS, Budget, Recipe, preset
+from textgen_train.recipe import CELLS, LARGE_VOCABULARY, PRESETS, Budget, Recipe, preset
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,39 @@ def test_the_small_preset_has_no_more_parameters_than_the_textbook(symbols: int)
     recipe = PRESETS["small"]
     network = CharLSTM(symbols, units=recipe.units, layers=recipe.layers, embedding=recipe.embedding)
     assert network.parameter_count <= 103_867
+
+
+def parameter_count(recipe: Recipe, symbols: int) -> int:
+    network = NETWORKS[recipe.cell](
+        symbols, units=recipe.units, layers=recipe.layers, embedding=recipe.embedding
+    )
+    return network.parameter_count
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("name", PRESETS)
+def test_each_cell_has_about_as_many_parameters_as_the_lstm(cell: str, name: str) -> None:
+    expected = parameter_count(PRESETS[name], 57)
+    assert parameter_count(preset(name, 57, cell=cell), 57) == pytest.approx(expected, rel=0.08)
+
+
+def test_the_cells_of_recipes_are_those_of_the_networks() -> None:
+    assert tuple(NETWORKS) == CELLS
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"cell": "rnn"}, "cell must be one of lstm, gru, conv, not 'rnn'"),
+        ({"cell": 1}, "cell must be one of"),
+        ({"residual": 1}, "residual must be true or false, not 1"),
+        ({"cell": "conv", "weight_dropout": 0.1}, "weight-dropout must be 0"),
+        ({"cell": "conv", "layers": 64}, "layers must be at most 63"),
+    ],
+)
+def test_an_invalid_cell_raises(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        Recipe(**values)
 
 
 def test_presets_are_ordered_by_size() -> None:

@@ -1,4 +1,4 @@
-"""Train a character-level LSTM on a text and export it to ONNX.
+"""Train a character-level model on a text and export it to ONNX.
 
 These names are the parts of the command ``textgen-train``. Each is imported at its first use, because
 importing torch takes seconds.
@@ -19,14 +19,20 @@ if TYPE_CHECKING:
     from .loop.stateful_trainer import StatefulTrainer
     from .loop.trainer import Trainer
     from .loop.update import Update
+    from .models.conv import CharConv
+    from .models.gru import CharGRU
     from .models.lstm import CharLSTM
+    from .models.network import CharNetwork
     from .recipe import PRESETS, Budget, ClassicRecipe, Recipe, preset
 
 # The module of each name, relative to this package unless it is part of textgen_runtime.
 _LAZY_MODULES = {
     "PRESETS": "recipe",
     "Budget": "recipe",
+    "CharConv": "models.conv",
+    "CharGRU": "models.gru",
     "CharLSTM": "models.lstm",
+    "CharNetwork": "models.network",
     "ClassicRecipe": "recipe",
     "ClassicTrainer": "loop.classic_trainer",
     "Corpus": "textgen_runtime.corpora.corpus",
@@ -51,7 +57,10 @@ _LAZY_MODULES = {
 __all__ = [
     "PRESETS",
     "Budget",
+    "CharConv",
+    "CharGRU",
     "CharLSTM",
+    "CharNetwork",
     "ClassicRecipe",
     "ClassicTrainer",
     "Corpus",

@@ -1,9 +1,16 @@
 """Recipes: the hyperparameters of a training run, the presets, and the budget."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
-from .hyperparameters import Hyperparameters, hyperparameter
+from .errors import RecipeError
+from .hyperparameters import Hyperparameters, choice, flag, hyperparameter
+
+# The kinds of layers, by their names in ``models.cells``. Importing that module would import torch.
+LSTM, GRU, CONV = CELLS = ("lstm", "gru", "conv")
+
+# Each convolution has a state array, and a graph in the C core has at most 64 inputs.
+MAX_CONV_LAYERS = 63
 
 # Training gets at least this fraction of a budget of minutes, even if the evaluations are slow.
 MIN_TRAINING_SHARE = 0.1
@@ -11,7 +18,7 @@ MIN_TRAINING_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Recipe(Hyperparameters):
-    """Hyperparameters of the default recipe: an LSTM that is trained by Muon and AdamW.
+    """Hyperparameters of the default recipe: a network that is trained by Muon and AdamW.
 
     Learning rates are for 128 units; the trainer multiplies them by ``sqrt(128 / units)``. The default values
     describe a small network without dropout. They suit tests and short runs. ``PRESETS`` holds the
@@ -20,12 +27,16 @@ class Recipe(Hyperparameters):
 
     name: ClassVar[str] = "default"
 
-    units: int = hyperparameter(144, "LSTM units per layer", 1, 16_384)
-    layers: int = hyperparameter(1, "number of LSTM layers", 1, 64)
+    cell: str = choice(LSTM, "kind of the layers: lstm, gru, or conv for causal dilated convolutions", CELLS)
+    units: int = hyperparameter(144, "units per layer", 1, 16_384)
+    layers: int = hyperparameter(1, "number of layers; at most 63 of convolutions", 1, 64)
+    residual: bool = flag("add the input of each layer from the second on to its output")
     embedding: int = hyperparameter(16, "size of the character embedding", 1, 16_384)
-    dropout: float = hyperparameter(0.0, "dropout on the outputs of each LSTM layer", 0, 0.99)
+    dropout: float = hyperparameter(0.0, "dropout on the outputs of each layer", 0, 0.99)
     input_dropout: float = hyperparameter(0.0, "dropout on the embedding", 0, 0.99)
-    weight_dropout: float = hyperparameter(0.0, "DropConnect on the recurrent weights", 0, 0.99)
+    weight_dropout: float = hyperparameter(
+        0.0, "DropConnect on the recurrent weights of an LSTM or a GRU", 0, 0.99
+    )
     batch: int = hyperparameter(32, "sequences per batch; a short text has fewer", 1, 65_536)
     sequence_length: int = hyperparameter(
         64, "characters per training sequence (truncated backpropagation)", 1, 65_536
@@ -36,6 +47,15 @@ class Recipe(Hyperparameters):
     weight_decay: float = hyperparameter(0.05, "weight decay of AdamW", 0, 1e3)
     grad_clip: float = hyperparameter(1.0, "maximum norm of the gradient", 1e-9, 1e9)
     warmup: int = hyperparameter(100, "number of warm-up updates, at most a tenth of the run", 0, 2**31)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.cell == CONV and self.weight_dropout:
+            raise RecipeError(f"weight-dropout must be 0 with the cell {CONV}: it has no recurrent weights")
+        if self.cell == CONV and self.layers > MAX_CONV_LAYERS:
+            raise RecipeError(
+                f"layers must be at most {MAX_CONV_LAYERS} with the cell {CONV}, not {self.layers}"
+            )
 
 
 PRESETS = {
@@ -65,17 +85,35 @@ LONG_RUN_MINUTES, LONG_RUN_EPOCHS = 5.0, 15
 LONG_RUN = replace(PRESETS_FOR_LARGE_VOCABULARY["small"], dropout=0.2, input_dropout=0.15, weight_dropout=0.2)
 
 
-def preset(name: str, vocabulary_size: int, budget: "Budget | None" = None) -> Recipe:
-    """Return the preset for a vocabulary size.
+# The presets are for an LSTM. The sizes of another cell give about as many parameters. Convolutions have no
+# recurrent weights, and with dropout on the outputs of each layer they learn more slowly than an LSTM.
+CELL_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    GRU: {"small": {"units": 168}, "medium": {"units": 296}, "large": {"units": 592}},
+    CONV: {
+        "small": {"units": 86, "layers": 4, "residual": True, "dropout": 0.0, "weight_dropout": 0.0},
+        "medium": {"units": 128, "layers": 5, "residual": True, "dropout": 0.1, "weight_dropout": 0.0},
+        "large": {"units": 400, "layers": 6, "residual": True, "dropout": 0.2, "weight_dropout": 0.0},
+    },
+}
+
+
+def preset(name: str, vocabulary_size: int, budget: "Budget | None" = None, cell: str = LSTM) -> Recipe:
+    """Return the preset for a vocabulary size and a cell.
 
     Args:
         name: A key of ``PRESETS``.
         vocabulary_size: Number of symbols.
         budget: Length of the run. None if it is not known.
+        cell: One of ``CELLS``.
 
     Raises:
         KeyError: If there is no preset of this name.
     """
+    recipe = _lstm_preset(name, vocabulary_size, budget)
+    return recipe if cell == LSTM else replace(recipe, cell=cell, **CELL_PRESETS[cell][name])
+
+
+def _lstm_preset(name: str, vocabulary_size: int, budget: "Budget | None") -> Recipe:
     if vocabulary_size < LARGE_VOCABULARY:
         return PRESETS[name]
     minutes, epochs = (budget.minutes, budget.epochs) if budget else (None, None)

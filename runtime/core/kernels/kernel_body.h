@@ -9,6 +9,7 @@
  *   VECTORS_ONE_LANE   how many vectors of a block are summed at once, for one lane
  *   VECTORS_MANY_LANES the same for LANE_GROUP lanes. Both are chosen so that the sums fit in the registers and
  *                      hide the latency of an addition
+ *   GRU_VECTORS_ONE_LANE, GRU_VECTORS_MANY_LANES  the same for the smaller blocks of a gru
  *   KERNELS_NAME       the public name of the set
  *
  * Multiply-adds are explicit. Products in sums use only MULTIPLY_ADD and PRODUCT, so the compiler cannot fuse
@@ -20,12 +21,13 @@
 #include "vector_body.h"
 
 #define VECTORS (TEXTGEN_BLOCK / WIDTH)
+#define GRU_VECTORS (TEXTGEN_GRU_BLOCK / WIDTH)
 #define LANE_GROUP 4
 
-/* sums[lane][BLOCK] += inputs[lane][count] * weights[count][BLOCK], for some of the block's vectors. `lanes`
- * and `vectors` are constants in all calls, so that the compiler keeps the sums in registers. */
+/* sums[lane][BLOCK] += inputs[lane][count] * weights[count][block], for some of the block's vectors. `block`,
+ * `lanes` and `vectors` are constants in all calls, so that the compiler keeps the sums in registers. */
 TARGET INLINE void NAME(add_vectors)(float *sums, const float *weights, const float *inputs, ptrdiff_t stride,
-                                     ptrdiff_t count, const int lanes, const int vectors) {
+                                     ptrdiff_t count, const int block, const int lanes, const int vectors) {
     vector sum[LANE_GROUP * VECTORS];
     vector weight[VECTORS];
     ptrdiff_t i;
@@ -36,9 +38,7 @@ TARGET INLINE void NAME(add_vectors)(float *sums, const float *weights, const fl
         }
     }
     for (i = 0; i < count; i++) {
-        UNROLL for (v = 0; v < vectors; v++) {
-            weight[v] = NAME(load)(weights + i * TEXTGEN_BLOCK + v * WIDTH);
-        }
+        UNROLL for (v = 0; v < vectors; v++) { weight[v] = NAME(load)(weights + i * block + v * WIDTH); }
         UNROLL for (lane = 0; lane < lanes; lane++) {
             const vector input = inputs[lane * stride + i] - (vector){0}; /* broadcast */
             UNROLL for (v = 0; v < vectors; v++) {
@@ -58,7 +58,8 @@ TARGET NOINLINE void NAME(add_one_lane)(float *sums, const float *weights, const
                                         ptrdiff_t count) {
     int v;
     for (v = 0; v < VECTORS; v += VECTORS_ONE_LANE) {
-        NAME(add_vectors)(sums + v * WIDTH, weights + v * WIDTH, inputs, 0, count, 1, VECTORS_ONE_LANE);
+        NAME(add_vectors)(sums + v * WIDTH, weights + v * WIDTH, inputs, 0, count, TEXTGEN_BLOCK, 1,
+                          VECTORS_ONE_LANE);
     }
 }
 
@@ -66,8 +67,8 @@ TARGET NOINLINE void NAME(add_lane_group)(float *sums, const float *weights, con
                                           ptrdiff_t stride, ptrdiff_t count) {
     int v;
     for (v = 0; v < VECTORS; v += VECTORS_MANY_LANES) {
-        NAME(add_vectors)(sums + v * WIDTH, weights + v * WIDTH, inputs, stride, count, LANE_GROUP,
-                          VECTORS_MANY_LANES);
+        NAME(add_vectors)(sums + v * WIDTH, weights + v * WIDTH, inputs, stride, count, TEXTGEN_BLOCK,
+                          LANE_GROUP, VECTORS_MANY_LANES);
     }
 }
 
@@ -81,6 +82,15 @@ TARGET INLINE void NAME(add_products)(float *sums, const float *weights, const f
 }
 
 TARGET INLINE ptrdiff_t NAME(lanes_at_once)(ptrdiff_t left) { return left >= LANE_GROUP ? LANE_GROUP : 1; }
+
+/* Copy a block of the gate inputs of some lanes. */
+TARGET INLINE void NAME(copy_gate_inputs)(float *sums, const float *const *gate_inputs, ptrdiff_t block,
+                                          ptrdiff_t lanes) {
+    ptrdiff_t lane;
+    for (lane = 0; lane < lanes; lane++) {
+        memcpy(sums + lane * TEXTGEN_BLOCK, gate_inputs[lane] + block, TEXTGEN_BLOCK * sizeof(float));
+    }
+}
 
 /* Update the cell and hidden state of a group of units. sums: its four gates, in ONNX's order. */
 TARGET INLINE void NAME(lstm_cell)(const float *sums, float *cell, float *hidden) {
@@ -106,10 +116,7 @@ TARGET static void NAME(lstm)(const textgen_packed_layer *layer, const float *co
         const float *weights = layer->weights + block * (inputs + units);
         for (first = 0; first < lanes; first += lane_count) {
             lane_count = NAME(lanes_at_once)(lanes - first);
-            for (lane = 0; lane < lane_count; lane++) {
-                memcpy(sums + lane * TEXTGEN_BLOCK, gate_inputs[first + lane] + block,
-                       TEXTGEN_BLOCK * sizeof(float));
-            }
+            NAME(copy_gate_inputs)(sums, gate_inputs + first, block, lane_count);
             if (inputs) {
                 NAME(add_products)(sums, weights, input + first * inputs, inputs, inputs, lane_count);
             }
@@ -122,6 +129,89 @@ TARGET static void NAME(lstm)(const textgen_packed_layer *layer, const float *co
         }
     }
     memcpy(hidden, scratch, (size_t)(lanes * units) * sizeof(float));
+}
+
+/* add_products for a block of a gru. */
+TARGET NOINLINE void NAME(add_gru_products)(float *sums, const float *weights, const float *inputs,
+                                            ptrdiff_t stride, ptrdiff_t count, ptrdiff_t lanes) {
+    int v;
+    if (lanes == LANE_GROUP) {
+        for (v = 0; v < GRU_VECTORS; v += GRU_VECTORS_MANY_LANES) {
+            NAME(add_vectors)(sums + v * WIDTH, weights + v * WIDTH, inputs, stride, count, TEXTGEN_GRU_BLOCK,
+                              LANE_GROUP, GRU_VECTORS_MANY_LANES);
+        }
+    } else {
+        for (v = 0; v < GRU_VECTORS; v += GRU_VECTORS_ONE_LANE) {
+            NAME(add_vectors)(sums + v * WIDTH, weights + v * WIDTH, inputs, 0, count, TEXTGEN_GRU_BLOCK, 1,
+                              GRU_VECTORS_ONE_LANE);
+        }
+    }
+}
+
+/* Compute the next hidden state of a group of units. sums: see textgen_packed_layer. */
+TARGET INLINE void NAME(gru_cell)(const float *sums, const float *hidden, float *next) {
+    int v;
+    for (v = 0; v < TEXTGEN_GROUP; v += WIDTH) {
+        const vector update = NAME(sigmoid_of)(NAME(load)(sums + TEXTGEN_GROUP + v));
+        const vector reset = NAME(sigmoid_of)(NAME(load)(sums + 2 * TEXTGEN_GROUP + v));
+        const vector recurrent = NAME(load)(sums + 3 * TEXTGEN_GROUP + v);
+        const vector candidate = NAME(tanh_of)(MULTIPLY_ADD(reset, recurrent, NAME(load)(sums + v)));
+        /* (1 - update) * candidate + update * hidden */
+        NAME(store)(next + v, MULTIPLY_ADD(update, NAME(load)(hidden + v) - candidate, candidate));
+    }
+}
+
+TARGET static void NAME(gru)(const textgen_packed_layer *layer, const float *const *gate_inputs,
+                             const float *input, float *hidden, float *scratch, ptrdiff_t lanes) {
+    const ptrdiff_t units = layer->outputs, inputs = layer->inputs;
+    float sums[LANE_GROUP * TEXTGEN_BLOCK];
+    ptrdiff_t group, first, lane_count, lane;
+    for (group = 0; group < units; group += TEXTGEN_GROUP) {
+        const ptrdiff_t block = group / TEXTGEN_GROUP * TEXTGEN_BLOCK;
+        const float *weights = layer->weights + group / TEXTGEN_GROUP * TEXTGEN_GRU_BLOCK * (inputs + units);
+        for (first = 0; first < lanes; first += lane_count) {
+            lane_count = NAME(lanes_at_once)(lanes - first);
+            NAME(copy_gate_inputs)(sums, gate_inputs + first, block, lane_count);
+            if (inputs) {
+                NAME(add_gru_products)(sums, weights, input + first * inputs, inputs, inputs, lane_count);
+            }
+            NAME(add_gru_products)(sums + TEXTGEN_GROUP, weights + inputs * TEXTGEN_GRU_BLOCK,
+                                   hidden + first * units, units, units, lane_count);
+            for (lane = 0; lane < lane_count; lane++) {
+                const ptrdiff_t offset = (first + lane) * units + group;
+                NAME(gru_cell)(sums + lane * TEXTGEN_BLOCK, hidden + offset, scratch + offset);
+            }
+        }
+    }
+    memcpy(hidden, scratch, (size_t)(lanes * units) * sizeof(float));
+}
+
+TARGET static void NAME(conv)(const textgen_packed_layer *layer, const float *older, const float *input,
+                              float *output, ptrdiff_t lanes) {
+    const ptrdiff_t units = layer->outputs, inputs = layer->inputs;
+    float sums[LANE_GROUP * TEXTGEN_BLOCK];
+    ptrdiff_t group, first, lane_count, lane, v;
+    for (group = 0; group < units; group += TEXTGEN_CONV_GROUP) {
+        const ptrdiff_t block = group / TEXTGEN_CONV_GROUP * TEXTGEN_BLOCK;
+        const float *weights = layer->weights + block * 2 * inputs;
+        for (first = 0; first < lanes; first += lane_count) {
+            lane_count = NAME(lanes_at_once)(lanes - first);
+            for (lane = 0; lane < lane_count; lane++) {
+                memcpy(sums + lane * TEXTGEN_BLOCK, layer->bias + block, TEXTGEN_BLOCK * sizeof(float));
+            }
+            NAME(add_products)(sums, weights, older + first * inputs, inputs, inputs, lane_count);
+            NAME(add_products)(sums, weights + inputs * TEXTGEN_BLOCK, input + first * inputs, inputs, inputs,
+                               lane_count);
+            for (lane = 0; lane < lane_count; lane++) {
+                const float *filters = sums + lane * TEXTGEN_BLOCK, *gates = filters + TEXTGEN_CONV_GROUP;
+                float *outputs = output + (first + lane) * units + group;
+                for (v = 0; v < TEXTGEN_CONV_GROUP; v += WIDTH) {
+                    NAME(store)(outputs + v, NAME(tanh_of)(NAME(load)(filters + v)) *
+                                                 NAME(sigmoid_of)(NAME(load)(gates + v)));
+                }
+            }
+        }
+    }
 }
 
 TARGET static void NAME(linear)(const textgen_packed_layer *layer, const float *input, float *output,
@@ -179,13 +269,15 @@ TARGET static void NAME(tanh)(float *values, ptrdiff_t count) {
 }
 
 static const textgen_kernels NAME(kernels) = {
-    KERNELS_NAME, NAME(lstm), NAME(linear), NAME(project), NAME(sum), NAME(sigmoid), NAME(tanh),
+    KERNELS_NAME,  NAME(lstm), NAME(gru),     NAME(conv), NAME(linear),
+    NAME(project), NAME(sum),  NAME(sigmoid), NAME(tanh),
 };
 
 #undef vector
 #undef integers
 #undef both
 #undef VECTORS
+#undef GRU_VECTORS
 #undef LANE_GROUP
 #undef NAME
 #undef WIDTH
@@ -195,4 +287,6 @@ static const textgen_kernels NAME(kernels) = {
 #undef PRODUCT
 #undef VECTORS_ONE_LANE
 #undef VECTORS_MANY_LANES
+#undef GRU_VECTORS_ONE_LANE
+#undef GRU_VECTORS_MANY_LANES
 #undef KERNELS_NAME

@@ -35,6 +35,8 @@
 #define MULTIPLY_ADD64(a, b, c) ((vector64)_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
 #define VECTORS_ONE_LANE 4
 #define VECTORS_MANY_LANES 2
+#define GRU_VECTORS_ONE_LANE 3
+#define GRU_VECTORS_MANY_LANES 3
 #define KERNELS_NAME "avx512"
 #include "kernel_body.h"
 
@@ -46,6 +48,8 @@
 #define MULTIPLY_ADD64(a, b, c) ((vector64)_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
 #define VECTORS_ONE_LANE 8
 #define VECTORS_MANY_LANES 2
+#define GRU_VECTORS_ONE_LANE 6
+#define GRU_VECTORS_MANY_LANES 2
 #define KERNELS_NAME "avx2"
 #include "kernel_body.h"
 #endif
@@ -70,6 +74,8 @@
 #endif
 #define VECTORS_ONE_LANE 8
 #define VECTORS_MANY_LANES 2
+#define GRU_VECTORS_ONE_LANE 6
+#define GRU_VECTORS_MANY_LANES 2
 #define KERNELS_NAME "baseline"
 #include "kernel_body.h"
 

@@ -7,7 +7,7 @@
  * kernel for each layer to textgen_kernels, here; write the kernels in a new body file next to project_body.h,
  * included by kernel_body.h; pack the weights in pack_layers.c and count their memory in pack.c; read the type
  * in onnx_reader.h, tensors.c and shapes.c, and match its nodes (DequantizeLinear) in model.c. forward.c and
- * generate.c choose the kernel by the layer. In textgen_train/export, write the initializers (onnx_graph.py)
+ * generate.c choose the kernel by the layer. In textgen_train/export, write the initializers (layer_nodes.py)
  * and compare by loss instead of by logits (_parity.py). Such files need a new format number (metadata.c).
  *
  * To add a kind of layer, see model.h. */
@@ -17,21 +17,32 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Units are padded to a multiple of GROUP with zero weights. The state of the padding therefore stays zero. */
+/* Units are padded to a multiple of GROUP, or of CONV_GROUP for convolutions, with zero weights. The state of
+ * the padding therefore stays zero. */
 #define TEXTGEN_GROUP 16
+#define TEXTGEN_CONV_GROUP 32
 
-/* Weights are stored in blocks of BLOCK outputs: the four gates of a group of units, or 64 logits. */
+/* Weights are stored in blocks of BLOCK sums: the four gates of a group of units, the filters and gates of a
+ * larger group, or 64 logits. */
 #define TEXTGEN_BLOCK 64
+
+/* A gru has four sums too, but an input is part of three of them only: see textgen_packed_layer. */
+#define TEXTGEN_GRU_BLOCK (3 * TEXTGEN_GROUP)
 
 /* The weights of one layer, aligned to 64 bytes. A time step reads them once, from front to back. Sizes are
  * padded. */
 typedef struct {
-    ptrdiff_t inputs; /* 0 for an lstm whose gate_inputs are rows of the token_gates table */
+    ptrdiff_t inputs; /* 0 for a layer whose gate_inputs are rows of the token_gates table */
     ptrdiff_t outputs;
+    ptrdiff_t size; /* number of weights, without the bias */
     /* lstm: [outputs / GROUP][inputs + outputs][BLOCK]. Gates are in ONNX's order: input, output, forget, cell.
-     * linear: [outputs / BLOCK][inputs][BLOCK]. */
+     * gru: [outputs / GROUP][inputs + outputs][GRU_BLOCK]. The four sums of a group are: the inputs' part of
+     * the candidate, update, reset, the hidden state's part of the candidate. The weights of an input are for
+     * the first three, those of a hidden unit for the last three. conv: [outputs / CONV_GROUP][2 *
+     * inputs][BLOCK]: filters, then gates. The first half of the rows is for the older inputs. linear: [outputs
+     * / BLOCK][inputs][BLOCK]. */
     const float *weights;
-    /* lstm: [outputs / GROUP][BLOCK]; linear: [outputs]. */
+    /* lstm, gru: [outputs / GROUP][BLOCK]; conv: [outputs / CONV_GROUP][BLOCK]; linear: [outputs]. */
     const float *bias;
 } textgen_packed_layer;
 
@@ -44,6 +55,13 @@ typedef struct {
      * or NULL if `inputs` is 0. hidden, cell: [lanes][outputs], updated in place. scratch: [lanes][outputs]. */
     void (*lstm)(const textgen_packed_layer *layer, const float *const *gate_inputs, const float *input,
                  float *hidden, float *cell, float *scratch, ptrdiff_t lanes);
+    /* The same for a gru. */
+    void (*gru)(const textgen_packed_layer *layer, const float *const *gate_inputs, const float *input,
+                float *hidden, float *scratch, ptrdiff_t lanes);
+    /* One time step of a convolution. older: its inputs `dilation` steps before, [lanes][inputs]. input:
+     * [lanes][inputs]. output: [lanes][outputs], other memory than the input. */
+    void (*conv)(const textgen_packed_layer *layer, const float *older, const float *input, float *output,
+                 ptrdiff_t lanes);
     /* input: [lanes][inputs]. output: [lanes][outputs]. */
     void (*linear)(const textgen_packed_layer *layer, const float *input, float *output, ptrdiff_t lanes);
     /* Multiply float32 rows [count][inputs] by float64 weights [outputs / BLOCK][inputs][BLOCK] and add a

@@ -47,7 +47,7 @@ def describe_model(name: str, model: Model) -> dict[str, Any]:
         name: The model as named on the command line.
         model: The loaded model.
     """
-    layers, units = model.engine.network.recurrent
+    layers, units = model.engine.network.depth_and_units
     return {
         "file": name,
         "sha256": model.sha256,

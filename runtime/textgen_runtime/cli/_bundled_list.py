@@ -12,7 +12,7 @@ def describe_bundled(name: str) -> str:
     """Return one line with the model's name, size, network, corpus and held-out loss."""
     model = load(name)
     training = model.training
-    layers, units = model.engine.network.recurrent
+    layers, units = model.engine.network.depth_and_units
     size = os.path.getsize(find_model_file(name)) / KILOBYTE  # noqa: PTH202 (without pathlib)
     return (
         f"{name}  {size:,.0f} kB, {layers} x {units} units; trained on {training['corpus']}; "

@@ -10,9 +10,9 @@ from textgen_runtime.engines.core import CoreNetwork
 from textgen_runtime.engines.opening import why_not_native
 from textgen_runtime.errors import ModelFileError, UnknownGraphError
 from textgen_runtime.model_file.bundled import find_model_file
-from textgen_runtime.model_file.graph_names import HIDDEN
 from textgen_runtime.model_file.metadata import Metadata, check_format
 from textgen_runtime.model_file.metadata_values import FORMAT_KEY
+from textgen_runtime.model_file.network import Network
 from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.model_file.source import name_source, read_model
 from textgen_runtime.system.json_text import from_json
@@ -27,8 +27,11 @@ class Description:
         size: Size of the file in bytes.
         sha256: SHA-256 of the file, in hexadecimal.
         format: Version of the metadata format.
-        layers: Number of layers, from the shape of the state ``hidden``, or else of the first state array.
-        units: Number of units per layer, from the same shape.
+        cell: The kind of the layers, such as ``"lstm"``, or None if the native engine cannot run the model.
+        residual: Whether there are residual connections between layers; False if they are not known.
+        layers: Number of layers between the embedding and the output. If they are not known, it is inferred
+            from the shapes of the state arrays.
+        units: Number of units per layer.
         parameters: Number of float32 values in the file.
         engine: ``"native"``, or None if only ``--engine onnxruntime`` runs the model.
         why_not_native: Why the native engine cannot run the model, or None if it can.
@@ -39,6 +42,8 @@ class Description:
     size: int
     sha256: str
     format: int
+    cell: str | None
+    residual: bool
     layers: int
     units: int
     parameters: int
@@ -55,6 +60,8 @@ class Description:
             "sha256": self.sha256,
             "format": self.format,
             "level": tokenizer.level,
+            "cell": self.cell,
+            "residual": self.residual,
             "layers": self.layers,
             "units": self.units,
             "parameters": self.parameters,
@@ -97,12 +104,16 @@ def _describe(path: Path, content: bytes) -> Description:
     except UnknownGraphError as error:
         engine, reason = None, why_not_native(error)
     metadata = Metadata.from_props(file.metadata, vocabulary)
-    layers, units = _layers_and_units(file)
+    network = _network(file, is_known=reason is None)
+    layers, units = network.depth_and_units
+    cell = network.layers[1].kind if network.layers else None
     return Description(
         path=path,
         size=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
         format=from_json(file.metadata[FORMAT_KEY]),
+        cell=cell,
+        residual=any(getattr(layer, "residual", False) for layer in network.layers),
         layers=layers,
         units=units,
         parameters=file.parameters,
@@ -112,13 +123,13 @@ def _describe(path: Path, content: bytes) -> Description:
     )
 
 
-def _layers_and_units(file: ModelFile) -> tuple[int, int]:
-    """Return the layers and units of the hidden state, or else of the first state array."""
-    state = file.declared_state
-    first = next(iter(state.values()), (0, 0))
-    layers, units = state.get(HIDDEN, first)
-    if layers < 1 or units < 1:
+def _network(file: ModelFile, *, is_known: bool) -> Network:
+    """Return the network of a file. Without the layers if they are not known."""
+    if is_known:
+        return file.network
+    state = {name: size for name, size in file.declared_state.items() if min(size) > 0}
+    if not state:
         raise ModelFileError(
             "not a text generator: the graph has no state input (float32 of shape [layers, batch, units])"
         )
-    return layers, units
+    return Network((), state, 0)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from textgen_runtime.errors import ModelFileError
+from textgen_runtime.model_file.network import describe_size
 from textgen_runtime.system.json_text import to_json
 from textgen_runtime.text.levels import unit_of
 from textgen_runtime.text.normalization import Normalization
@@ -100,8 +101,9 @@ def format_special(special: SpecialTokens) -> str:
 
 def format_network(description: Description) -> str:
     """Return the layers and units. Their type is known only if the native engine runs the graph."""
-    kind = "LSTM units" if description.why_not_native is None else "units"
-    return f"{description.layers} x {description.units} {kind}"
+    return describe_size(
+        description.cell, description.layers, description.units, residual=description.residual
+    )
 
 
 def format_engine(description: Description) -> str:

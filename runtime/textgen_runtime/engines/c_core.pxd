@@ -13,8 +13,7 @@ cdef extern from "kernels/kernels.h" nogil:
         TEXTGEN_BLOCK
         TEXTGEN_MAX_KERNELS
     ctypedef struct textgen_packed_layer:
-        ptrdiff_t inputs
-        ptrdiff_t outputs
+        ptrdiff_t size
         const float *weights
     ctypedef struct textgen_kernels:
         const char *name
@@ -34,16 +33,10 @@ cdef extern from "special.h" nogil:
 
 
 cdef extern from "pack.h" nogil:
-    enum:
-        TEXTGEN_GATES
     ctypedef struct textgen_network:
         size_t vocabulary
-        size_t units
-        size_t lstm_count
-        size_t embedding_size
-        ptrdiff_t padded_units
-        ptrdiff_t padded_vocabulary
-        textgen_packed_layer *lstm_layers
+        size_t layer_count
+        textgen_packed_layer *layers
         textgen_packed_layer output_layer
         textgen_special special
         const textgen_kernels *kernels
@@ -61,7 +54,7 @@ cdef extern from "pack.h" nogil:
 cdef extern from "generate.h" nogil:
     ctypedef struct textgen_token_lane:
         textgen_sampler *sampler
-        float **state
+        float *state
         float *logits
         int64_t *tokens
         int64_t length
@@ -88,7 +81,7 @@ cdef extern from "generate.h" nogil:
         const int64_t *tokens,
         size_t time,
         size_t batch,
-        float **state,
+        float *state,
         size_t logit_steps,
         float *logits,
         void *workspace,

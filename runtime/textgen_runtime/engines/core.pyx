@@ -15,7 +15,6 @@ from libc.string cimport memset
 
 from textgen_runtime.sampling.buffers cimport FloatArray, new_array, new_memory
 from .c_core cimport (
-    TEXTGEN_GATES,
     textgen_forward,
     textgen_generate_tokens,
     textgen_kernels,
@@ -29,11 +28,11 @@ from .c_core cimport (
     textgen_special,
     textgen_special_mask,
 )
-from textgen_runtime.model_file.c_model_file cimport TEXTGEN_OK, TEXTGEN_STATE_ARRAYS, textgen_error
+from textgen_runtime.model_file.c_model_file cimport TEXTGEN_OK, textgen_error
 from .kernels cimport find_kernels
 from .lanes cimport Lanes, StateLayout, new_lanes
 from textgen_runtime.model_file.reader cimport ERROR_SIZE, ModelFile, raise_error
-from textgen_runtime.sampling.c_sampler cimport textgen_filters_size, textgen_sampler_scratch
+from textgen_runtime.sampling.c_sampler cimport textgen_filters_size
 
 from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
 
@@ -87,8 +86,7 @@ cdef class CoreNetwork:
         if code != TEXTGEN_OK:
             raise_error(code, text)
         self.file, self.special, self.vocabulary_size = file, special, file.vocabulary_size
-        names = tuple(file.state_shapes)
-        self.layout = StateLayout(names, self.network.lstm_count, self.network.units)
+        self.layout = StateLayout(file.state_shapes)
 
     def __dealloc__(self):
         textgen_network_destroy(self.network)
@@ -109,10 +107,8 @@ cdef class CoreNetwork:
 
     cdef bytearray new_workspace(self, object lanes, object logit_steps):
         # textgen_slots_size could overflow, so check an upper bound of its result with Python ints.
-        cdef object outputs = self.network.padded_units + self.network.padded_vocabulary
-        outputs += 2 * textgen_sampler_scratch(self.network.vocabulary) + self.network.embedding_size
-        cdef object steps = <object>self.network.lstm_count + logit_steps
-        if 2 * lanes * steps * outputs * sizeof(float) > PY_SSIZE_T_MAX:
+        cdef object one_lane = textgen_slots_size(self.network, 1, 1)
+        if lanes * logit_steps * one_lane > PY_SSIZE_T_MAX:
             raise MemoryError
         return new_memory(textgen_slots_size(self.network, lanes, logit_steps))
 
@@ -207,14 +203,14 @@ cdef class CoreNetwork:
             valid = valid and 0 <= tokens[i] < vocabulary
         if not valid:
             raise ValueError(f"tokens must be in [0, {vocabulary})")
-        cdef float *arrays[TEXTGEN_STATE_ARRAYS]
         cdef bytearray state_memory = new_memory(self.layout.size(batch) * sizeof(float))
-        next_state = self.layout.copy_state(state, batch, state_memory, 0, arrays)
+        cdef float *values = <float *>PyByteArray_AS_STRING(state_memory)
+        next_state = self.layout.copy_state(state, batch, state_memory, 0)
         cdef FloatArray logits = new_array(3, logit_steps, batch, self.network.vocabulary)
         cdef bytearray workspace_memory = self.new_workspace(batch, logit_steps)
         cdef void *workspace = PyByteArray_AS_STRING(workspace_memory)
         with nogil:
-            textgen_forward(self.network, tokens, time, batch, arrays, logit_steps, logits.data, workspace)
+            textgen_forward(self.network, tokens, time, batch, values, logit_steps, logits.data, workspace)
         return logits, next_state
 
     def generate(self, lanes, int64_t steps, measurements=None):
@@ -280,13 +276,11 @@ cdef class CoreNetwork:
         cdef float total = 0.0
         with nogil:
             for _i in range(repeats):
-                for i in range(self.network.lstm_count):
-                    layer = &self.network.lstm_layers[i]
-                    total += self.network.kernels.sum(
-                        layer.weights, TEXTGEN_GATES * layer.outputs * (layer.inputs + layer.outputs)
-                    )
+                for i in range(self.network.layer_count):
+                    layer = &self.network.layers[i]
+                    total += self.network.kernels.sum(layer.weights, layer.size)
                 layer = &self.network.output_layer
-                total += self.network.kernels.sum(layer.weights, layer.outputs * layer.inputs)
+                total += self.network.kernels.sum(layer.weights, layer.size)
         return total
 
 

@@ -18,19 +18,18 @@ cdef struct GuideFunctions:
 cdef GuideFunctions guide_functions
 
 
-# The arrays of the state: their names, and the dimensions that all of them share.
+# The arrays of the state: their names and dimensions. They lie in memory one after the other.
 cdef class StateLayout:
     cdef tuple names
-    cdef Py_ssize_t layers
-    cdef Py_ssize_t units
+    # Rows and units of each array, one after the other.
+    cdef bytearray dimension_memory
+    cdef const Py_ssize_t *dimensions
+    cdef Py_ssize_t lane_size
     # Return the number of floats in a state. Raise MemoryError if its size in bytes overflows.
     cdef Py_ssize_t size(self, Py_ssize_t batch) except -1
     cdef object zeros(self, Py_ssize_t batch)
-    # Copy a state into memory, starting `offset` floats after its beginning. Writes the address of each array
-    # to `arrays`. Returns the copy as a ``State``.
-    cdef object copy_state(
-        self, object state, Py_ssize_t batch, bytearray memory, Py_ssize_t offset, float **arrays
-    )
+    # Copy a state into memory, starting `offset` floats after its beginning. Returns the copy as a ``State``.
+    cdef object copy_state(self, object state, Py_ssize_t batch, bytearray memory, Py_ssize_t offset)
 
 
 cdef class Lanes:

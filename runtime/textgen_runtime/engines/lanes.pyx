@@ -33,37 +33,41 @@ cdef tuple ENDINGS = (None, "length", "stop", "constraint", "mismatch", "end")
 
 @cython.final
 cdef class StateLayout:
-    """The memory layout of a state: arrays of shape [layers, batch, units].
+    """The memory layout of a state: arrays of shape [rows, batch, units].
 
     Args:
-        names: The names of the arrays, in the order of the C core.
-        layers: The number of layers of each array.
-        units: The number of units of each layer.
+        shapes: Rows and units of each array by name, in the order of the C core.
     """
 
-    def __cinit__(self, tuple names, Py_ssize_t layers, Py_ssize_t units):
-        self.names, self.layers, self.units = names, layers, units
+    def __cinit__(self, dict shapes):
+        cdef Py_ssize_t *dimensions
+        self.names = tuple(shapes)
+        self.dimension_memory = new_memory(2 * len(self.names) * sizeof(Py_ssize_t))
+        dimensions = <Py_ssize_t *>PyByteArray_AS_STRING(self.dimension_memory)
+        self.dimensions = dimensions
+        for i, (rows, units) in enumerate(shapes.values()):
+            dimensions[2 * i], dimensions[2 * i + 1] = rows, units
+            self.lane_size += dimensions[2 * i] * dimensions[2 * i + 1]
 
     cdef Py_ssize_t size(self, Py_ssize_t batch) except -1:
-        cdef Py_ssize_t lane_size = len(self.names) * self.layers * self.units
-        if batch > PY_SSIZE_T_MAX // <Py_ssize_t>sizeof(float) // lane_size:
+        if batch > PY_SSIZE_T_MAX // <Py_ssize_t>sizeof(float) // self.lane_size:
             raise MemoryError
-        return batch * lane_size
+        return batch * self.lane_size
 
     cdef object zeros(self, Py_ssize_t batch):
         cdef FloatArray array
+        cdef Py_ssize_t i = 0
         if batch < 0:
             raise ValueError(f"batch must be 0 or more, not {batch}")
         buffers = {}
         for name in self.names:
-            array = new_array(3, self.layers, batch, self.units)
+            array = new_array(3, self.dimensions[2 * i], batch, self.dimensions[2 * i + 1])
             memset(array.data, 0, array.size * sizeof(float))
             buffers[name] = array
+            i += 1
         return State(buffers)
 
-    cdef object copy_state(
-        self, object state, Py_ssize_t batch, bytearray memory, Py_ssize_t offset, float **arrays
-    ):
+    cdef object copy_state(self, object state, Py_ssize_t batch, bytearray memory, Py_ssize_t offset):
         if not isinstance(state, State):
             raise TypeError(f"the state must be a State, not {type(state).__name__}")
         cdef dict sources = state.buffers
@@ -74,9 +78,9 @@ cdef class StateLayout:
             source = sources.get(name)
             if source is None:
                 raise ValueError(f"the state must have the arrays {', '.join(self.names)}")
-            array = array_at(memory, offset, 3, self.layers, batch, self.units)
+            array = array_at(memory, offset, 3, self.dimensions[2 * i], batch, self.dimensions[2 * i + 1])
             copy_buffer(source, array, f"the state array {name!r}")
-            copies[name], arrays[i] = array, array.data
+            copies[name] = array
             offset += array.size
             i += 1
         return new_state(copies)
@@ -160,7 +164,8 @@ cdef class Lanes:
         copy_buffer(lane_logits, logits, "the logits")
         item.logits = logits.data
         self.logits.append(logits)
-        self.states.append(layout.copy_state(state, 1, memory, self.vocabulary, item.state))
+        item.state = logits.data + self.vocabulary
+        self.states.append(layout.copy_state(state, 1, memory, self.vocabulary))
         item.logprobs, item.stop_length = NULL, 0
         item.stops, item.stop_state = NULL, 0
         item.constraint, item.constraint_state = NULL, 0

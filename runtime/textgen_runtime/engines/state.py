@@ -15,11 +15,12 @@ FloatBuffer: TypeAlias = Any
 class State(Mapping[str, "NDArray[np.float32]"]):
     """The recurrent state of a model: read-only arrays by name.
 
-    The model file declares the arrays. An LSTM has ``hidden`` and ``cell``. Each item is a float32 numpy
-    array of shape [layers, batch, units]. Reading an item imports numpy. Reading ``buffers`` does not.
+    The model file declares the arrays. An LSTM has ``hidden`` and ``cell``, a GRU only ``hidden``. Each item
+    is a float32 numpy array of shape [rows, batch, units]. Reading an item imports numpy. Reading ``buffers``
+    does not.
 
     Args:
-        buffers: Contiguous float32 buffers of shape [layers, batch, units], by name. They are not copied and
+        buffers: Contiguous float32 buffers of shape [rows, batch, units], by name. They are not copied and
             must not change later: generations and their copies share them.
 
     Attributes:

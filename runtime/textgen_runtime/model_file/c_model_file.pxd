@@ -45,7 +45,6 @@ cdef extern from "onnx_reader.h" nogil:
 cdef extern from "model.h" nogil:
     enum:
         TEXTGEN_OPSET
-        TEXTGEN_STATE_ARRAYS
     ctypedef enum textgen_layer_kind:
         pass
     ctypedef struct textgen_layer:
@@ -53,10 +52,12 @@ cdef extern from "model.h" nogil:
         textgen_view name
         size_t inputs
         size_t outputs
+        size_t dilation
+        bint residual
         const textgen_tensor **tensors
     ctypedef struct textgen_state_array:
         const char *name
-        size_t layers
+        size_t rows
         size_t units
     ctypedef struct textgen_description:
         textgen_layer *layers

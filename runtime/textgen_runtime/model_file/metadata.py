@@ -4,11 +4,12 @@ Each value is JSON text, so that a program in any language can read it. ``docs/m
 and values.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from textgen_runtime.errors import ModelFileError, quote
+from textgen_runtime.model_file.graph_names import FORMAT_1_STATE
 from textgen_runtime.system.json_text import to_json
 from textgen_runtime.text.levels import BYTE, CHARACTER
 from textgen_runtime.text.normalization import Normalization, as_unicode_form
@@ -29,8 +30,8 @@ from .metadata_values import (
 )
 from .vocabulary import read_tokenizer
 
-# Format 2 adds special tokens and other levels. A file without them has format 1, which older versions can
-# read.
+# Format 2 adds special tokens, other levels and other states than that of an LSTM. A file without them has
+# format 1, which older versions can read.
 FORMAT = 2
 PLAIN_FORMAT = 1
 
@@ -63,8 +64,11 @@ class Metadata(NamedTuple):
             return text
         return self.normalization.apply(text)
 
-    def to_props(self) -> dict[str, str]:
+    def to_props(self, state: Collection[str] = FORMAT_1_STATE) -> dict[str, str]:
         """Return the keys and JSON texts for the ``metadata_props`` of a model file.
+
+        Args:
+            state: The names of the state arrays of the graph.
 
         Raises:
             ValueError: If a number in ``training`` is NaN or infinite, which JSON cannot represent; or if
@@ -74,6 +78,7 @@ class Metadata(NamedTuple):
         if (self.records is None) != (special.begin is None):
             raise ValueError("records and begin and end tokens must be given together")
         plain = self.tokenizer.level == CHARACTER and not special.by_name
+        plain = plain and set(state) == set(FORMAT_1_STATE)
         values = {
             FORMAT_KEY: PLAIN_FORMAT if plain else FORMAT,
             VOCABULARY_KEY: self.tokenizer.symbols,

@@ -3,15 +3,16 @@
 Export builds a description; the C core reads one from a file. The onnxruntime engine knows only the
 state of a graph. Only the C core knows the memory layout of the weights.
 
-A new kind of layer, such as a GRU, needs a dataclass here, like ``LSTM``, with its ``kind`` and the names of
-its ``state`` arrays, and an entry in ``Layer`` and ``LAYERS``. ``runtime/core/model.h`` lists all places to
-change.
+A new kind of layer needs a subclass of ``Cell`` here, like ``GRU``, and an entry in ``CELLS``.
+``runtime/core/model.h`` lists all places to change.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
+
+from .graph_names import CELL, HIDDEN, INPUTS_PREFIX
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Embedding:
     inputs: int
     outputs: int
     kind: ClassVar = "embedding"
-    state: ClassVar[tuple[str, ...]] = ()
+    state: ClassVar[Mapping[str, tuple[int, int]]] = {}
 
     @property
     def parameters(self) -> int:
@@ -37,25 +38,89 @@ class Embedding:
 
 
 @dataclass(frozen=True)
-class LSTM:
-    """A long short-term memory layer. Its state is one layer of the arrays ``hidden`` and ``cell``.
+class Cell:
+    """A layer between the embedding and the output. Its subclasses are the kinds of these layers.
 
     Attributes:
         name: The name of the node in the file.
         inputs: The input size.
         outputs: The number of units.
+        residual: Whether the input is added to the output.
     """
 
     name: str
     inputs: int
     outputs: int
-    kind: ClassVar = "lstm"
-    state: ClassVar[tuple[str, ...]] = ("hidden", "cell")
+    residual: bool = False
+    kind: ClassVar[str]
+    # The name of the kind in texts.
+    title: ClassVar[str]
+
+    @property
+    def state(self) -> Mapping[str, tuple[int, int]]:
+        """Rows and units of the layer's part of each state array, by name."""
+        raise NotImplementedError
 
     @property
     def parameters(self) -> int:
-        """The number of weights. torch has twice as many biases, of which a file has the sums."""
+        """The number of weights."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class LSTM(Cell):
+    """A long short-term memory layer. Its state is one row of the arrays ``hidden`` and ``cell``."""
+
+    kind: ClassVar = "lstm"
+    title: ClassVar = "LSTM"
+
+    @property
+    def state(self) -> Mapping[str, tuple[int, int]]:
+        return {HIDDEN: (1, self.outputs), CELL: (1, self.outputs)}
+
+    @property
+    def parameters(self) -> int:
+        # torch has twice as many biases, of which a file has the sums.
         return 4 * self.outputs * (self.inputs + self.outputs + 1)
+
+
+@dataclass(frozen=True)
+class GRU(Cell):
+    """A gated recurrent unit layer. Its state is one row of the array ``hidden``."""
+
+    kind: ClassVar = "gru"
+    title: ClassVar = "GRU"
+
+    @property
+    def state(self) -> Mapping[str, tuple[int, int]]:
+        return {HIDDEN: (1, self.outputs)}
+
+    @property
+    def parameters(self) -> int:
+        return 3 * self.outputs * (self.inputs + self.outputs + 2)
+
+
+@dataclass(frozen=True)
+class Conv(Cell):
+    """A causal convolution with two taps and gated outputs. Its state is an array of its last inputs.
+
+    The name is ``conv_`` and the number of the layer.
+
+    Attributes:
+        dilation: How many steps the older tap lies before the input of the step.
+    """
+
+    dilation: int = 1
+    kind: ClassVar = "conv"
+    title: ClassVar = "convolution"
+
+    @property
+    def state(self) -> Mapping[str, tuple[int, int]]:
+        return {INPUTS_PREFIX + self.name.removeprefix("conv_"): (self.dilation, self.inputs)}
+
+    @property
+    def parameters(self) -> int:
+        return 2 * self.outputs * (2 * self.inputs + 1)
 
 
 @dataclass(frozen=True)
@@ -72,7 +137,7 @@ class Linear:
     inputs: int
     outputs: int
     kind: ClassVar = "linear"
-    state: ClassVar[tuple[str, ...]] = ()
+    state: ClassVar[Mapping[str, tuple[int, int]]] = {}
 
     @property
     def parameters(self) -> int:
@@ -80,10 +145,18 @@ class Linear:
         return self.outputs * (self.inputs + 1)
 
 
-Layer: TypeAlias = Embedding | LSTM | Linear
+Layer: TypeAlias = Embedding | Cell | Linear
 
-# The layer classes by kind. The C core reports the same kinds.
-LAYERS: dict[str, type[Layer]] = {layer.kind: layer for layer in (Embedding, LSTM, Linear)}
+# The classes of the layers between the embedding and the output, and of all layers, by kind. The C core
+# reports the same kinds.
+CELLS: dict[str, type[Cell]] = {cell.kind: cell for cell in (LSTM, GRU, Conv)}
+LAYERS: dict[str, type[Layer]] = {Embedding.kind: Embedding, **CELLS, Linear.kind: Linear}
+
+
+def make_layer(kind: str, **values: Any) -> Layer:
+    """Return a layer of a kind. Values that this kind of layer does not have are ignored."""
+    layer_class = LAYERS[kind]
+    return layer_class(**{field.name: values[field.name] for field in fields(layer_class)})
 
 
 @dataclass(frozen=True)
@@ -92,8 +165,8 @@ class Network:
 
     Attributes:
         layers: The layers from the token to the logits. Empty if they are not known.
-        state: Layers and units of each state array, by name. The graph has an input of that name, of shape
-            [layers, batch, units], and an output named ``next_`` + name.
+        state: Rows and units of each state array, by name. The graph has an input of that name, of shape
+            [rows, batch, units], and an output named ``next_`` + name.
         vocabulary: The number of logits.
     """
 
@@ -102,9 +175,16 @@ class Network:
     vocabulary: int
 
     @property
-    def recurrent(self) -> tuple[int, int]:
-        """Layers and units of the first state array."""
-        return next(iter(self.state.values()))
+    def depth_and_units(self) -> tuple[int, int]:
+        """Number of layers between embedding and output, and units of each.
+
+        If the layers are not known, they are inferred from the state. Recurrent layers share the array
+        ``hidden``, which has a row for each layer. Other layers have an array each.
+        """
+        if self.layers:
+            return len(self.layers) - 2, self.layers[-1].inputs
+        rows, units = self.state.get(HIDDEN, list(self.state.values())[-1])
+        return (rows if HIDDEN in self.state or len(self.state) == 1 else len(self.state)), units
 
     @classmethod
     def from_layers(cls, layers: tuple[Layer, ...]) -> "Network":
@@ -121,19 +201,24 @@ class Network:
                 )
         state: dict[str, tuple[int, int]] = {}
         for layer in layers:
-            for name in layer.state:
-                count, units = state.get(name, (0, layer.outputs))
-                if units != layer.outputs:
+            for name, (rows, units) in layer.state.items():
+                earlier_rows, expected = state.get(name, (0, units))
+                if units != expected:
                     raise ValueError(
-                        f"all layers of the state array {name!r} must have {units} units, not {layer.outputs}"
+                        f"all layers of the state array {name!r} must have {expected} units, not {units}"
                     )
-                state[name] = (count + 1, units)
+                state[name] = (earlier_rows + rows, units)
         return cls(layers, state, layers[-1].outputs)
 
 
-def lstm_network(vocabulary: int, *, embedding: int, units: int, layers: int = 1) -> Network:
-    """Return the description of a character LSTM, with the layer names of a model file."""
-    lstms = (LSTM(f"lstm_{i}", units if i else embedding, units) for i in range(layers))
-    return Network.from_layers(
-        (Embedding("embed", vocabulary, embedding), *lstms, Linear("output", units, vocabulary))
-    )
+def describe_size(cell: str | None, layers: int, units: int, *, residual: bool) -> str:
+    """Return the size of a network in words, such as ``2 x 128 GRU units, residual``.
+
+    Args:
+        cell: The kind of the layers between the embedding and the output, or None if it is not known.
+        layers: Number of these layers.
+        units: Units of each layer.
+        residual: Whether there are residual connections.
+    """
+    kind = f"{CELLS[cell].title} units" if cell else "units"
+    return f"{layers} x {units} {kind}{', residual' if residual else ''}"

@@ -112,11 +112,11 @@ cdef class ModelFile:
 
     @property
     def state_shapes(self):
-        """Layers and units of each state array, by name. Raises the errors of ``check_graph``."""
+        """Rows and units of each state array, by name. Raises the errors of ``check_graph``."""
         self.check_graph()
         return {
             self.description.state[i].name.decode(): (
-                self.description.state[i].layers,
+                self.description.state[i].rows,
                 self.description.state[i].units,
             )
             for i in range(self.description.state_count)
@@ -138,14 +138,17 @@ cdef class ModelFile:
     @property
     def network(self):
         """The layers and the state, as a ``Network``. Raises the errors of ``check_graph``."""
-        from .network import LAYERS, Network
+        from .network import Network, make_layer
 
         self.check_graph()
         layers = tuple([
-            LAYERS[textgen_layer_kind_name(self.description.layers[i].kind).decode()](
-                decode(self.description.layers[i].name),
-                self.description.layers[i].inputs,
-                self.description.layers[i].outputs,
+            make_layer(
+                textgen_layer_kind_name(self.description.layers[i].kind).decode(),
+                name=decode(self.description.layers[i].name),
+                inputs=self.description.layers[i].inputs,
+                outputs=self.description.layers[i].outputs,
+                residual=self.description.layers[i].residual,
+                dilation=self.description.layers[i].dilation,
             )
             for i in range(self.description.layer_count)
         ])
@@ -153,7 +156,7 @@ cdef class ModelFile:
 
     @property
     def declared_state(self):
-        """Layers and units of each float32 input of 3 dimensions, by name, as the file declares them.
+        """Rows and units of each float32 input of 3 dimensions, by name, as the file declares them.
 
         A dimension without a number is 0. The graph is not checked.
         """

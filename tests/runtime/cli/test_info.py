@@ -71,6 +71,8 @@ def test_the_description_is_printed_as_json(capsys: Captured) -> None:
         "sha256": textgen.load(TINY).sha256,
         "format": 1,
         "level": "character",
+        "cell": "lstm",
+        "residual": False,
         "layers": 1,
         "units": 4,
         "parameters": 240,
@@ -102,7 +104,7 @@ def test_the_bundled_model_is_described(capsys: Captured) -> None:
 def test_layers_and_units_are_those_of_the_engine(tmp_path: Path) -> None:
     path = write(make_model(units=7, layers=3), tmp_path / "m.onnx")
     described, model = describe_file(path), textgen.load(path)
-    assert (described.layers, described.units) == model.engine.network.recurrent == (3, 7)
+    assert (described.layers, described.units) == model.engine.network.depth_and_units == (3, 7)
 
 
 def test_the_graph_is_not_run(tmp_path: Path) -> None:

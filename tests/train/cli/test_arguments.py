@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from textgen_train.cli._arguments import CLASSIC_EPOCHS, DEFAULT_MINUTES, budget_from, parser, recipe_from
 from textgen_train.errors import RecipeError
-from textgen_train.recipe import PRESETS, AnyRecipe, Budget, ClassicRecipe
+from textgen_train.recipe import CELLS, PRESETS, AnyRecipe, Budget, ClassicRecipe, preset
 
 
 def parsed(*options: str) -> tuple[AnyRecipe, Budget]:
@@ -32,6 +32,18 @@ def test_muon_can_be_enabled_in_a_preset_without_muon() -> None:
     assert recipe == replace(PRESETS["large"], muon_lr=0.01, muon_weight_decay=0.1)
 
 
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_each_cell_has_its_sizes(cell: str, name: str) -> None:
+    assert parsed("--cell", cell, "--preset", name)[0] == preset(name, 0, cell=cell)
+
+
+def test_residual_connections_can_be_turned_on_and_off() -> None:
+    assert parsed("--layers", "2", "--residual")[0] == replace(PRESETS["small"], layers=2, residual=True)
+    conv, _ = parsed("--cell", "conv", "--no-residual")
+    assert conv == replace(preset("small", 0, cell="conv"), residual=False)
+
+
 def test_classic_recipe() -> None:
     assert parsed("--recipe", "classic") == (ClassicRecipe(), Budget(epochs=CLASSIC_EPOCHS))
     recipe, budget = parsed("--recipe", "classic", "--window", "40", "--batch", "64", "--minutes", "2")
@@ -49,6 +61,10 @@ def test_classic_recipe() -> None:
             "--muon-weight-decay has no effect while muon-lr is 0",
         ),
         (("--units", "0"), "units must be an integer from 1 to 16384, not 0"),
+        (("--residual",), "--residual has no effect on a single layer: pass --layers too"),
+        (("--recipe", "classic", "--cell", "gru"), "--cell is not an option of the classic recipe"),
+        (("--cell", "conv", "--weight-dropout", "0.1"), "weight-dropout must be 0 with the cell conv"),
+        (("--cell", "conv", "--layers", "64"), "layers must be at most 63 with the cell conv, not 64"),
     ],
 )
 def test_invalid_hyperparameters_raise(options: tuple[str, ...], message: str) -> None:
@@ -64,7 +80,9 @@ def test_the_classic_recipe_has_no_presets(capsys: pytest.CaptureFixture[str]) -
 
 def test_help_states_the_default_values() -> None:
     text = " ".join(parser().format_help().split())
-    assert "LSTM units per layer (default: 144/256/512; classic: 128)" in text
+    assert "units per layer (default: 144/256/512; classic: 128)" in text
+    assert "to its output (default: no)" in text
+    assert "convolutions (default: lstm)" in text
     assert "sequences per batch; a short text has fewer (default: 32; classic: 128)" in text
     assert "weight decay of AdamW (default: 0.05)" in text
     assert "window length in characters (default: 60)" in text

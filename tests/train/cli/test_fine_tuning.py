@@ -185,7 +185,7 @@ def test_the_model_is_not_replaced(capsys: Captured) -> None:
     [
         (None, "the folder old has no model.onnx"),
         (b"no model", "old: "),
-        (record_content("byte"), "old is a model of records, which cannot be trained further"),
+        (record_content("byte"), "old is a model of bytes, which cannot be trained further"),
     ],
 )
 def test_a_model_that_cannot_be_trained(capsys: Captured, content: bytes | None, message: str) -> None:
@@ -218,3 +218,17 @@ def test_wrong_usage(capsys: Captured, options: tuple[str, ...], message: str) -
     code, out, err = run(capsys, "book.txt", *options)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert message in err
+
+
+@pytest.mark.parametrize("cell", ["gru", "conv"])
+def test_models_of_records_and_of_other_cells_are_trained_further(capsys: Captured, cell: str) -> None:
+    small = ("--units", "8", "--layers", "2", "--embedding", "4", "--residual", "--dropout", "0")
+    options = ("--records", "lines", "--cell", cell, *small, *BUDGET)
+    Path("names.txt").write_text("\n".join(f"{a}{b}{a}{b}" for a in "abcdefgh" for b in ("na", "le", "rio")))
+    assert run(capsys, "names.txt", *options, "--held-out", "0.3", "-o", "first")[0] == 0
+    code, _, err = run(capsys, "names.txt", "--from", "first", *BUDGET, "--held-out", "0.3", "-o", "second")
+    assert code == 0, err
+    first, second = textgen.load("first"), textgen.load("second")
+    assert second.metadata.records == "lines"
+    assert second.engine.network == first.engine.network
+    assert metrics("second")[0]["held_out_nats"] == first.training["held_out_nats"]

@@ -42,12 +42,29 @@ def test_options_are_stored_with_the_model(capsys: Captured) -> None:
     assert "------ temperature" not in out
     assert not Path("my model/samples.txt").exists()
     model = textgen.load("my model/model.onnx")
-    assert model.engine.network.recurrent == (2, 6)
+    assert model.engine.network.depth_and_units == (2, 6)
     assert model.metadata.normalization.unicode is None
     recipe = model.training["recipe"]
     assert (recipe["dropout"], recipe["batch"], recipe["slice_length"]) == (0.25, 2, 10)
     assert (recipe["learning_rate"], recipe["weight_decay"]) == (0.01, 0.1)
     assert model.training["split"]["held_out_characters"] == 392
+
+
+@pytest.mark.usefixtures("book")
+@pytest.mark.parametrize(("cell", "title"), [("lstm", "LSTM"), ("gru", "GRU"), ("conv", "convolution")])
+def test_each_cell_is_trained_with_residual_connections(capsys: Captured, cell: str, title: str) -> None:
+    options = ("--cell", cell, "--layers", "2", "--residual", "--no-samples")
+    code, _, err = run(capsys, "book.txt", *QUICK, *options)
+    assert code == 0
+    assert f"2 x 8 {title} units, residual, " in err
+    model = textgen.load("book-model")
+    first, second = model.engine.network.layers[1:-1]
+    assert (first.kind, second.kind) == (cell, cell)
+    assert getattr(second, "residual", False)
+    assert not getattr(first, "residual", True)
+    assert model.training["recipe"]["cell"] == cell
+    assert model.training["recipe"]["residual"] is True
+    assert len(model.generate("do re", seed=1, length=10)) == 10
 
 
 @pytest.mark.usefixtures("book")

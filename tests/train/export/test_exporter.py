@@ -21,14 +21,17 @@ from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_train.errors import ExportError
 from textgen_train.export import _parity, exporter
 from textgen_train.export.layer_weights import network_and_weights
-from textgen_train.models.lstm import CharLSTM
+from textgen_train.models.cells import CELLS
+from textgen_train.models.network import CharNetwork
 
 METADATA = Metadata(CharacterTokenizer("\n abcdefg"), prompts=("abc",), training={"corpus": "none"})
 
 
-def network(*, layers: int = 1, units: int = 12, seed: int = 0) -> CharLSTM:
+def network(
+    *, cell: str = "lstm", layers: int = 1, units: int = 12, seed: int = 0, residual: bool = False
+) -> CharNetwork:
     torch.manual_seed(seed)
-    model = CharLSTM(9, units=units, layers=layers, embedding=5, dropout=0.3)
+    model = CELLS[cell](9, units=units, layers=layers, embedding=5, dropout=0.3, residual=residual)
     # Larger than the initial weights, so that errors in state and gates change the logits.
     with torch.no_grad():
         for parameter in model.parameters():
@@ -36,10 +39,13 @@ def network(*, layers: int = 1, units: int = 12, seed: int = 0) -> CharLSTM:
     return model
 
 
-@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("layers", "residual"), [(1, False), (2, False), (3, True)])
 @torch.no_grad()
-def test_the_exported_model_equals_torch_step_by_step(layers: int, tmp_path: Path) -> None:
-    model = network(layers=layers)
+def test_the_exported_model_equals_torch_step_by_step(
+    cell: str, layers: int, residual: bool, tmp_path: Path
+) -> None:
+    model = network(cell=cell, layers=layers, residual=residual)
     exported = textgen_train.export_onnx(model, METADATA, tmp_path / "model.onnx")
     assert exported.largest_difference < 1e-5
     engine = textgen.load(tmp_path / "model.onnx").engine
@@ -50,8 +56,9 @@ def test_the_exported_model_equals_torch_step_by_step(layers: int, tmp_path: Pat
         logits, state = engine.forward(row, state)
         expected, torch_state = model(torch.from_numpy(row), torch_state)
         np.testing.assert_allclose(logits, expected.numpy(), atol=1e-5)
-    np.testing.assert_allclose(state["hidden"], torch_state["hidden"].numpy(), atol=1e-5)
-    np.testing.assert_allclose(state["cell"], torch_state["cell"].numpy(), atol=1e-5)
+    assert set(state) == set(torch_state)
+    for name, part in torch_state.items():
+        np.testing.assert_allclose(state[name], part.numpy(), atol=1e-5)
     combined, _ = engine.forward(tokens, engine.initial_state(3))
     expected, _ = model(torch.from_numpy(tokens), model.initial_state(3))
     np.testing.assert_allclose(combined, expected.numpy(), atol=1e-5)
@@ -76,18 +83,27 @@ def test_export_keeps_the_training_mode() -> None:
     assert not model.training
 
 
-@pytest.mark.parametrize("defect", ["gates", "bias", "nan"])
-def test_a_wrong_export_is_not_written(defect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = network()
-    if defect == "gates":
-        monkeypatch.setattr("textgen_train.export.onnx_graph.ONNX_GATES_IN_TORCH_ORDER", (0, 1, 2, 3))
-    elif defect == "bias":
-        description = network_and_weights(model)
-        description[1][-1]["bias"][0] += 1e-2
-        monkeypatch.setattr(exporter, "network_and_weights", lambda _: description)
-    else:
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("defect", ["gates", "residual", "bias", "nan"])
+def test_a_wrong_export_is_not_written(
+    cell: str, defect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = network(cell=cell, layers=2, residual=True)
+    if defect == "nan":
         with torch.no_grad():
             model.output.bias[0] = math.nan
+    else:
+        monkeypatch.setattr(model, "residual", defect != "residual")
+        description = network_and_weights(model)
+        monkeypatch.setattr(model, "residual", True)
+        weights = description[1]
+        if defect == "bias":
+            weights[-1]["bias"][0] += 1e-2
+        elif defect == "gates":
+            matrix = weights[1].get("input", weights[1].get("weight"))
+            assert matrix is not None
+            matrix[:] = np.roll(matrix, model.units, axis=0)
+        monkeypatch.setattr(exporter, "network_and_weights", lambda _: description)
     reason = "training has diverged" if defect == "nan" else "not written"
     with pytest.raises(ExportError, match=reason):
         textgen_train.export_onnx(model, METADATA, tmp_path / "model.onnx")

@@ -6,12 +6,14 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime import ModelFileError
 from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.model_file.network import Cell
 from textgen_runtime.model_file.source import read_model
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_train.export.exporter import build_checked
 from textgen_train.export.extension import add_symbols
 from textgen_train.export.layer_weights import load_weights
 from textgen_train.export.model_weights import read_weights
+from textgen_train.models.cells import CELLS
 from textgen_train.models.lstm import CharLSTM
 
 METADATA = Metadata(CharacterTokenizer("\n abcdefg"))
@@ -28,15 +30,24 @@ def exported_again(content: bytes) -> bytes:
     """Return a model file that was read into a network and exported again."""
     model = textgen.load(content)
     network, metadata = model.engine.network, model.metadata
-    layers, units = network.recurrent
-    copied = CharLSTM(network.vocabulary, units=units, layers=layers, embedding=network.layers[0].outputs)
+    embedding, first, *others, _ = network.layers
+    copied = CELLS[first.kind](
+        network.vocabulary,
+        units=first.outputs,
+        layers=1 + len(others),
+        embedding=embedding.outputs,
+        residual=any(isinstance(layer, Cell) and layer.residual for layer in others),
+    )
     load_weights(copied, read_weights(content))
     return build_checked(copied, metadata).content
 
 
+@pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("layers", [1, 3])
-def test_an_exported_network_is_read_to_the_bit(layers: int) -> None:
-    content = build_checked(CharLSTM(9, units=12, layers=layers, embedding=5), METADATA).content
+@pytest.mark.parametrize("cell", CELLS)
+def test_an_exported_network_is_read_to_the_bit(cell: str, layers: int, residual: bool) -> None:
+    network = CELLS[cell](9, units=12, layers=layers, embedding=5, residual=residual)
+    content = build_checked(network, METADATA).content
     assert exported_again(content) == content
 
 

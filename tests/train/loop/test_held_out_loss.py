@@ -12,13 +12,14 @@ from textgen_train.export.exporter import build_checked
 from textgen_train.loop import held_out_loss as losses
 from textgen_train.loop.held_out_loss import held_out_loss, training_loss
 from textgen_train.models.lstm import CharLSTM
+from textgen_train.models.network import CharNetwork
 from torch import nn
 
 TOKENIZER = CharacterTokenizer("abcdefg")
 
 
 @torch.no_grad()
-def step_by_step(model: CharLSTM, before: int, text: list[int]) -> float:
+def step_by_step(model: CharNetwork, before: int, text: list[int]) -> float:
     """Compute the loss from its definition: single steps with a carried state."""
     model.eval()
     state = model.initial_state(1)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from textgen_train.loop.classic_trainer import ClassicTrainer
 from textgen_train.loop.replicas import Replicas, single_threaded_operations
 from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.models.lstm import CharLSTM
+from textgen_train.models.network import CharNetwork
 from textgen_train.recipe import Budget, ClassicRecipe, Recipe
 from torch import Tensor, nn
 
@@ -20,7 +22,7 @@ RECIPE = Recipe(
 )
 
 
-def network(**dropouts: float) -> CharLSTM:
+def network(**dropouts: Any) -> CharLSTM:
     torch.manual_seed(0)
     return CharLSTM(7, units=12, layers=2, embedding=5, **dropouts)
 
@@ -47,7 +49,7 @@ def test_the_gradient_equals_that_of_the_full_batch(threads: int) -> None:
     replicas = Replicas(model, 19, threads, seed=0)
     calls: list[tuple[int, int]] = []
 
-    def loss(replica: int, model: CharLSTM, lanes: slice) -> Tensor:
+    def loss(replica: int, model: CharNetwork, lanes: slice) -> Tensor:
         calls.append((replica, threading.get_ident()))
         assert lanes == replicas.lane_slices(19)[replica]
         inputs, targets = TOKENS[:, lanes], TARGETS[:, lanes]
@@ -91,7 +93,7 @@ def test_a_batch_may_have_fewer_lanes_than_replicas(lanes: int) -> None:
     replicas = Replicas(model, 24, 3, seed=0)
     calls: list[int] = []
 
-    def loss(replica: int, model: CharLSTM, lanes: slice) -> Tensor:
+    def loss(replica: int, model: CharNetwork, lanes: slice) -> Tensor:
         calls.append(replica)
         logits, _ = model(TOKENS[:, lanes], model.initial_state(1))
         return nn.functional.cross_entropy(logits.flatten(0, 1), TARGETS[:, lanes].flatten())
@@ -111,7 +113,7 @@ def test_a_batch_may_have_fewer_lanes_than_replicas(lanes: int) -> None:
 def test_an_exception_in_a_worker_thread_is_raised() -> None:
     replicas = Replicas(network(), 16, 2, seed=0)
 
-    def loss(replica: int, model: CharLSTM, _: slice) -> Tensor:
+    def loss(replica: int, model: CharNetwork, _: slice) -> Tensor:
         if replica == 1:
             raise MemoryError
         value: Tensor = model(TOKENS, model.initial_state(19))[0].sum()
@@ -126,7 +128,7 @@ def test_an_exception_is_raised_after_all_replicas_have_stopped() -> None:
     started = threading.Event()
     finished: list[int] = []
 
-    def loss(replica: int, model: CharLSTM, _: slice) -> Tensor:
+    def loss(replica: int, model: CharNetwork, _: slice) -> Tensor:
         if replica == 0:
             started.wait(10)
             raise KeyboardInterrupt
@@ -158,9 +160,9 @@ def test_operations_are_single_threaded_during_training(
     backward = trainer.replicas.backward
 
     def recorded_backward(
-        loss: Callable[[int, CharLSTM, slice], Tensor], lanes: int, lr_factor: float
+        loss: Callable[[int, CharNetwork, slice], Tensor], lanes: int, lr_factor: float
     ) -> tuple[float, float]:
-        def recorded_loss(replica: int, model: CharLSTM, lanes: slice) -> Tensor:
+        def recorded_loss(replica: int, model: CharNetwork, lanes: slice) -> Tensor:
             threads_of_replicas.add((replica, torch.get_num_threads()))
             return loss(replica, model, lanes)
 

@@ -22,8 +22,10 @@ from tests.helpers.training_states import (
     weights_of,
 )
 
+GRU = replace(RECIPE, cell="gru", layers=2, residual=True)
+CONV = replace(RECIPE, cell="conv", layers=2, residual=True, weight_dropout=0.0)
 ALL_RECIPES = pytest.mark.parametrize(
-    "recipe", [RECIPE, ADAMW_ONLY, CLASSIC], ids=["muon", "adamw", "classic"]
+    "recipe", [RECIPE, ADAMW_ONLY, CLASSIC, GRU, CONV], ids=["muon", "adamw", "classic", "gru", "conv"]
 )
 THREADS = pytest.mark.parametrize("threads", [1, 2])
 

@@ -13,7 +13,7 @@ from textgen_runtime.text.records import RECORD_KINDS
 
 from textgen_train.data.dataset import HELD_OUT_SHARE, MAX_HELD_OUT_CHARACTERS
 from textgen_train.errors import RecipeError
-from textgen_train.hyperparameters import option_name
+from textgen_train.hyperparameters import format_value, option_name
 from textgen_train.recipe import LARGE_VOCABULARY, PRESETS, AnyRecipe, Budget, ClassicRecipe, Recipe, preset
 
 PROG = "textgen-train"
@@ -30,19 +30,23 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 RESUME_ARGUMENTS = ("resume", "corpus", "held_out_file")
 
 # The arguments that cannot accompany --from, because the model determines them.
-MODEL_ARGUMENTS = ("units", "layers", "embedding", "lowercase", "unicode", "min_count", "recipe")
+MODEL_ARGUMENTS = (
+    *("cell", "units", "layers", "residual", "embedding"),
+    *("records", "lowercase", "unicode", "min_count", "recipe"),
+)
 
 # A year.
 MAX_MINUTES = 525_600.0
 
 # The hyperparameters that the help lists under "network". It lists all others under "optimization".
-NETWORK = ("units", "layers", "embedding", "dropout", "input_dropout", "weight_dropout")
+NETWORK = ("cell", "units", "layers", "residual", "embedding", "dropout", "input_dropout", "weight_dropout")
 
 EXAMPLES = """\
 examples:
   textgen-train python-docs --minutes 1
   textgen-train nietzsche --lowercase --epochs 20 -o my-nietzsche
   textgen-train my-novel.txt --preset large --minutes 60
+  textgen-train nietzsche --lowercase --cell gru --layers 2 --residual
   textgen-train nietzsche --recipe classic --epochs 10
   textgen-train my-novel.txt --from nietzsche --extend
   cat *.abc | textgen-train - -o tunes
@@ -52,7 +56,7 @@ examples:
 
 def parser() -> CommandParser:
     """Return the argument parser of the command."""
-    command = CommandParser(PROG, "Train a character-level LSTM on a text and export it to ONNX.", EXAMPLES)
+    command = CommandParser(PROG, "Train a character-level model on a text and export it to ONNX.", EXAMPLES)
     command.usage = "%(prog)s CORPUS [OPTIONS] | [CORPUS] --resume FOLDER"
     add_corpus(command)
     add_parent(command)
@@ -197,10 +201,14 @@ def add_recipe(command: CommandParser) -> None:
 def add_hyperparameters(command: CommandParser) -> None:
     """Add one option for each hyperparameter of the recipes."""
     names = [parameter.name for parameter in fields(Recipe)]
-    add_options(command.add_argument_group("network"), NETWORK)
+    network = command.add_argument_group(
+        "network",
+        "Another cell than lstm has other default sizes, for about as many parameters.",
+    )
+    add_options(network, NETWORK)
     optimization = command.add_argument_group(
         "optimization",
-        "Muon trains the LSTM matrices; AdamW trains all other parameters. Their\n"
+        "Muon trains the matrices of the layers; AdamW trains all other parameters. Their\n"
         "learning rates are scaled by sqrt(128 / units) and anneal to 0 over the run.\n"
         "The classic recipe uses RMSprop with a constant learning rate, and batches\n"
         "of windows.",
@@ -222,23 +230,30 @@ def add_options(group: argparse._ArgumentGroup, names: Iterable[str]) -> None:
     parameters = {parameter.name: parameter for recipe in RECIPES for parameter in fields(recipe)}
     for name in names:
         parameter = parameters[name]
-        is_integer = parameter.type is int
-        group.add_argument(
-            f"--{option_name(name)}",
-            metavar="N" if is_integer else "X",
-            type=whole_number(0) if is_integer else number("a finite number"),
-            help=f"{parameter.metadata['help']} ({default_values(name)})",
-        )
+        option = f"--{option_name(name)}"
+        help_text = f"{parameter.metadata['help']} ({default_values(name)})"
+        if parameter.type is bool:
+            group.add_argument(option, action=argparse.BooleanOptionalAction, help=help_text)
+        elif parameter.type is str:
+            group.add_argument(option, choices=parameter.metadata["choices"], help=help_text)
+        else:
+            is_integer = parameter.type is int
+            group.add_argument(
+                option,
+                metavar="N" if is_integer else "X",
+                type=whole_number(0) if is_integer else number("a finite number"),
+                help=help_text,
+            )
 
 
 def default_values(name: str) -> str:
     """Return the default values of a hyperparameter in the presets and in the classic recipe."""
-    values = [f"{getattr(recipe, name):g}" for recipe in PRESETS.values() if hasattr(recipe, name)]
+    values = [format_value(getattr(recipe, name)) for recipe in PRESETS.values() if hasattr(recipe, name)]
     parts = []
     if values:
         parts.append(f"default: {values[0] if len(set(values)) == 1 else '/'.join(values)}")
     if hasattr(ClassicRecipe, name):
-        parts.append(f"{'classic' if values else 'default'}: {getattr(ClassicRecipe, name):g}")
+        parts.append(f"{'classic' if values else 'default'}: {format_value(getattr(ClassicRecipe, name))}")
     return "; ".join(parts)
 
 
@@ -333,6 +348,8 @@ def recipe_from(arguments: argparse.Namespace, vocabulary_size: int = 0) -> AnyR
     recipe = replace(base, **overrides)
     if isinstance(recipe, Recipe) and not recipe.muon_lr and "muon_weight_decay" in overrides:
         raise RecipeError("--muon-weight-decay has no effect while muon-lr is 0: pass --muon-lr too")
+    if isinstance(recipe, Recipe) and overrides.get("residual") and recipe.layers == 1:
+        raise RecipeError("--residual has no effect on a single layer: pass --layers too")
     return recipe
 
 
@@ -341,7 +358,8 @@ def usual_recipe(arguments: argparse.Namespace, vocabulary_size: int = 0) -> tup
     if arguments.recipe:
         return "classic recipe", ClassicRecipe()
     name = arguments.preset or DEFAULT_PRESET
-    return f"preset {name}", preset(name, vocabulary_size, budget_from(arguments))
+    cell = arguments.cell or Recipe.cell
+    return f"preset {name}", preset(name, vocabulary_size, budget_from(arguments), cell)
 
 
 def budget_from(arguments: argparse.Namespace) -> Budget:

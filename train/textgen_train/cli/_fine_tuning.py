@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from textgen_runtime.errors import ModelFileError, OutputError, quote, shorten
 from textgen_runtime.model_file.bundled import MODEL_FILE, find_model_file
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.model_file.network import Network
+from textgen_runtime.model_file.network import Cell, Network
 from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.model_file.source import read_model
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
@@ -21,14 +21,14 @@ from textgen_train.data.dataset import Dataset
 from textgen_train.data.token_array import count_tokens
 from textgen_train.errors import TrainingError
 from textgen_train.export.extension import add_symbols
+from textgen_train.export.graph_builder import LayerWeights
 from textgen_train.export.model_weights import read_weights
-from textgen_train.export.onnx_graph import LayerWeights
-from textgen_train.recipe import PRESETS, Recipe
+from textgen_train.recipe import LSTM, PRESETS, preset
 
 from ._arguments import parent_source
 
 if TYPE_CHECKING:
-    from textgen_train.models.lstm import CharLSTM
+    from textgen_train.models.network import CharNetwork
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,20 @@ class ParentModel:
         """Return what a model file states of its parent."""
         return {"sha256": self.sha256, "corpus": self.corpus}
 
-    def load_weights(self, model: "CharLSTM", dataset: Dataset) -> None:
-        """Copy the weights into a network, with rows for the symbols that the dataset adds."""
-        # It imports torch, which takes seconds.
-        from textgen_train.export.layer_weights import load_weights
+    def load_weights(self, model: "CharNetwork", dataset: Dataset) -> None:
+        """Copy the weights into a network, with rows for the symbols that the dataset adds.
 
+        Raises:
+            TrainingError: If the network cannot have the layers of the model.
+        """
+        # It imports torch, which takes seconds.
+        from textgen_train.export.layer_weights import load_weights, network_and_weights
+
+        network, _ = network_and_weights(model)
+        if network.layers[1:-1] != self.network.layers[1:-1]:
+            raise TrainingError(
+                f"{shorten(self.source)} cannot be trained further: textgen-train does not make such layers"
+            )
         weights, size = self.weights, len(dataset.tokenizer)
         if size > len(self.tokenizer):
             weights = add_symbols(weights, count_tokens(dataset.training, size))
@@ -116,26 +125,32 @@ def read_parent(source: str) -> ParentModel:
     except ModelFileError as error:
         raise ModelFileError(f"{shorten(source)}: {error}") from None
     tokenizer = metadata.tokenizer
-    if not isinstance(tokenizer, CharacterTokenizer) or metadata.records is not None:
-        kind = f"{tokenizer.level}s" if metadata.records is None else "records"
-        raise TrainingError(f"{shorten(source)} is a model of {kind}, which cannot be trained further")
+    if not isinstance(tokenizer, CharacterTokenizer):
+        raise TrainingError(
+            f"{shorten(source)} is a model of {tokenizer.level}s, which cannot be trained further"
+        )
     sha256 = hashlib.sha256(content).hexdigest()
     return ParentModel(source, sha256, metadata, file.network, weights, tokenizer)
 
 
 def use_parent(arguments: argparse.Namespace, parent: ParentModel) -> None:
-    """Set the arguments that a model determines: its network, its normalization and the preset."""
+    """Set the arguments that a model determines: its network, its records, its normalization, the preset."""
     normalization = parent.metadata.normalization
     arguments.lowercase, arguments.unicode = normalization.lowercase, normalization.unicode or "none"
-    arguments.layers, arguments.units = parent.network.recurrent
-    arguments.embedding = parent.network.layers[0].outputs
-    arguments.preset = arguments.preset or nearest_preset(arguments.layers, arguments.units)
+    arguments.records = parent.metadata.records
+    embedding, *cells, _ = parent.network.layers
+    arguments.cell = cells[0].kind
+    arguments.residual = any(isinstance(cell, Cell) and cell.residual for cell in cells)
+    arguments.layers, arguments.units = parent.network.depth_and_units
+    arguments.embedding = embedding.outputs
+    arguments.preset = arguments.preset or nearest_preset(arguments.layers, arguments.units, arguments.cell)
 
 
-def nearest_preset(layers: int, units: int) -> str:
-    """Return the name of the preset whose number of recurrent weights has the most similar magnitude."""
+def nearest_preset(layers: int, units: int, cell: str = LSTM) -> str:
+    """Return the name of the preset whose number of weights in the layers has the most similar magnitude."""
 
-    def distance(recipe: Recipe) -> float:
+    def distance(name: str) -> float:
+        recipe = preset(name, 0, cell=cell)
         return abs(math.log(recipe.layers * recipe.units**2 / (layers * units**2)))
 
-    return min(PRESETS, key=lambda name: distance(PRESETS[name]))
+    return min(PRESETS, key=distance)

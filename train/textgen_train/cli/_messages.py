@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from textgen_runtime.errors import TextgenError
 from textgen_runtime.model_file.bundled import MODEL_FILE, unambiguous_path
+from textgen_runtime.model_file.network import describe_size
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.records import looks_like_records
@@ -77,7 +78,8 @@ def describe_network(trainer: "Trainer") -> str:
 
     model, threads, processes = trainer.model, len(trainer.replicas), trainer.replicas.ranks.size
     line = (
-        f"{len(model.layers)} x {model.units} LSTM units, {model.parameter_count:,} parameters, "
+        f"{describe_size(model.cell, len(model.layers), model.units, residual=model.residual)}, "
+        f"{model.parameter_count:,} parameters, "
         f"{describe_device(model.device)}, {'bfloat16' if has_bfloat16(model.device) else 'float32'}, "
         f"{threads} thread{'s' * (threads > 1)}"
     )

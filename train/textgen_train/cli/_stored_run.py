@@ -204,7 +204,7 @@ def _describe_parent(provenance: "Provenance") -> dict[str, Any] | None:
     if provenance.parent is None:
         return None
     dataset = provenance.dataset
-    metadata = Metadata(dataset.tokenizer, dataset.normalization)
+    metadata = Metadata(dataset.tokenizer, dataset.normalization, records=dataset.records)
     return {"provenance": dict(provenance.parent), "metadata": metadata.to_props()}
 
 

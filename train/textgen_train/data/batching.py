@@ -98,7 +98,7 @@ def batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Iterate over one epoch of a text that is cut into contiguous lanes of equal length.
 
-    A batch has the next sequence of each lane. It begins where the previous batch ended, so the LSTM state
+    A batch has the next sequence of each lane. It begins where the previous batch ended, so the state
     can be carried from batch to batch. Every character of a lane except the first is a target once, and its
     context is all earlier characters of the lane. Overlapping windows would need ``sequence_length`` time
     steps per target. Up to ``lanes - 1`` characters at the end of the text are unused.

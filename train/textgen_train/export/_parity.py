@@ -14,7 +14,7 @@ from torch import Tensor
 
 from textgen_train.data.token_array import Tokens
 from textgen_train.errors import ExportError
-from textgen_train.models.lstm import CharLSTM
+from textgen_train.models.network import CharNetwork
 from textgen_train.models.state import NetworkState, concatenate_lanes
 
 # The network reads PARITY_LANES lanes of PARITY_STEPS tokens each. The state before each token is compared.
@@ -45,7 +45,7 @@ class Reference:
     """
 
     @torch.no_grad()
-    def __init__(self, model: CharLSTM, text: Tokens) -> None:
+    def __init__(self, model: CharNetwork, text: Tokens) -> None:
         was_training = model.training
         model.eval()
         try:
@@ -111,7 +111,7 @@ def _spread_tokens(vocabulary: int, count: int) -> NDArray[np.int64]:
     return np.linspace(0, vocabulary - 1, count).astype(np.int64)
 
 
-def _states_before_tokens(model: CharLSTM, lanes: NDArray[np.int64]) -> NetworkState:
+def _states_before_tokens(model: CharNetwork, lanes: NDArray[np.int64]) -> NetworkState:
     """Return the states before each token of the lanes as one batch of size PARITY_STEPS * PARITY_LANES."""
     state = model.initial_state(lanes.shape[1])
     states: list[NetworkState] = []
@@ -121,7 +121,9 @@ def _states_before_tokens(model: CharLSTM, lanes: NDArray[np.int64]) -> NetworkS
     return concatenate_lanes(states)
 
 
-def _forward_arrays(model: CharLSTM, tokens: Tensor, state: NetworkState) -> dict[str, NDArray[np.floating]]:
+def _forward_arrays(
+    model: CharNetwork, tokens: Tensor, state: NetworkState
+) -> dict[str, NDArray[np.floating]]:
     """Return the outputs of torch by their names in the graph."""
     logits, next_state = model(tokens, state)
     return _outputs(logits.numpy(), {name: part.numpy() for name, part in next_state.items()})

@@ -12,7 +12,7 @@ from textgen_runtime.system.files import replace_file
 
 from textgen_train.data.token_array import Tokens
 from textgen_train.errors import ExportError
-from textgen_train.models.lstm import CharLSTM
+from textgen_train.models.network import CharNetwork
 
 from ._parity import PARITY_LANES, PARITY_SEED, PARITY_STEPS, Reference, text_lanes
 from .layer_weights import network_and_weights
@@ -39,7 +39,7 @@ class Exported:
 
 
 def export_onnx(
-    model: CharLSTM,
+    model: CharNetwork,
     metadata: Metadata,
     path: str | os.PathLike[str],
     text: Tokens | None = None,
@@ -76,7 +76,7 @@ def export_onnx(
 
 
 def build_checked(
-    model: CharLSTM, metadata: Metadata, text: Tokens | None = None, threads: int = 1
+    model: CharNetwork, metadata: Metadata, text: Tokens | None = None, threads: int = 1
 ) -> Exported:
     """Build and check a model as ``export_onnx`` does, without writing it.
 

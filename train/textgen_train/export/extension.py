@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .onnx_graph import LayerWeights
+from .graph_builder import LayerWeights
 
 # The rows of a symbol that does not occur in the training text, but in the held-out text, need a frequency.
 PSEUDOCOUNT = 0.5

@@ -1,10 +1,10 @@
 """The weights of a model file, the inverse of ``onnx_graph.build_model``.
 
-``_READERS`` maps each layer type to the function that reads its weights; add a GRU there. The module needs
-onnx and numpy, but not torch.
+``_READERS`` maps each layer type to the function that reads its weights. The module needs onnx and numpy, but
+not torch.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,10 +13,11 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from textgen_runtime.errors import ModelFileError
-from textgen_runtime.model_file.network import LSTM, Embedding, Layer, Linear
+from textgen_runtime.model_file.network import GRU, LSTM, Conv, Embedding, Layer, Linear
 from textgen_runtime.model_file.reader import ModelFile
 
-from .onnx_graph import LayerWeights, restore_gates
+from .graph_builder import LayerWeights
+from .layer_nodes import ONNX_GRU_GATES, ONNX_LSTM_GATES, restore_gates
 
 # The initializers of a graph by name.
 Initializers: TypeAlias = Mapping[str, NDArray[Any]]
@@ -46,13 +47,34 @@ def _read_embedding(layer: Embedding, initializers: Initializers) -> LayerWeight
 
 
 def _read_lstm(layer: LSTM, initializers: Initializers) -> LayerWeights:
-    number = layer.name.removeprefix("lstm_")
-    # The input bias and the recurrent bias.
-    biases = initializers[f"bias_{number}"].reshape(2, -1)
+    arrays = _read_recurrent(layer, ONNX_LSTM_GATES, initializers)
+    bias = arrays["bias"] + arrays.pop("recurrent_bias")
+    return {**arrays, "bias": bias}
+
+
+def _read_gru(layer: GRU, initializers: Initializers) -> LayerWeights:
+    return _read_recurrent(layer, ONNX_GRU_GATES, initializers)
+
+
+def _read_recurrent(
+    layer: LSTM | GRU, gates: Sequence[int], initializers: Initializers
+) -> dict[str, NDArray[np.float32]]:
+    number = layer.name.removeprefix(f"{layer.kind}_")
+    input_bias, recurrent_bias = initializers[f"bias_{number}"].reshape(2, -1)
+    arrays = {
+        "input": initializers[f"input_{number}"][0],
+        "recurrent": initializers[f"recurrent_{number}"][0],
+        "bias": input_bias,
+        "recurrent_bias": recurrent_bias,
+    }
+    return {name: _array(restore_gates(array, gates)) for name, array in arrays.items()}
+
+
+def _read_conv(layer: Conv, initializers: Initializers) -> LayerWeights:
+    number = layer.name.removeprefix("conv_")
     return {
-        "input": _array(restore_gates(initializers[f"input_{number}"][0])),
-        "recurrent": _array(restore_gates(initializers[f"recurrent_{number}"][0])),
-        "bias": _array(restore_gates(biases.sum(axis=0))),
+        "weight": _array(initializers[f"weights_{number}"].T),
+        "bias": _array(initializers[f"bias_{number}"]),
     }
 
 
@@ -65,6 +87,8 @@ def _read_linear(layer: Linear, initializers: Initializers) -> LayerWeights:
 _READERS: dict[type[Layer], Callable[[Any, Initializers], LayerWeights]] = {
     Embedding: _read_embedding,
     LSTM: _read_lstm,
+    GRU: _read_gru,
+    Conv: _read_conv,
     Linear: _read_linear,
 }
 

@@ -24,6 +24,7 @@ from textgen_train.data.batching import Batch
 from textgen_train.data.token_array import Tokens, release_pages
 from textgen_train.errors import TrainingError
 from textgen_train.models.lstm import CharLSTM
+from textgen_train.models.network import CharNetwork
 from textgen_train.models.precision import CPU, autocast
 from textgen_train.recipe import Budget, ClassicRecipe
 
@@ -166,7 +167,7 @@ class ClassicTrainer(Trainer):
         return 1.0
 
     def _update_weights(self, batch: Batch, lr_factor: float) -> float:
-        def loss(replica: int, model: CharLSTM, lanes: slice) -> Tensor:
+        def loss(replica: int, model: CharNetwork, lanes: slice) -> Tensor:
             del replica
             inputs = batch.inputs[:, lanes].to(model.device)
             targets = batch.targets[lanes].to(model.device)

@@ -20,7 +20,7 @@ from textgen_runtime.system.processors import available_processors
 from torch import Tensor
 
 from textgen_train.errors import TrainingError
-from textgen_train.models.lstm import CharLSTM
+from textgen_train.models.network import CharNetwork
 
 from .ranks import SINGLE, Ranks
 
@@ -58,7 +58,9 @@ class Replicas:
         total: Number of replicas of all processes.
     """
 
-    def __init__(self, model: CharLSTM, lanes: int, threads: int, seed: int, ranks: Ranks = SINGLE) -> None:
+    def __init__(
+        self, model: CharNetwork, lanes: int, threads: int, seed: int, ranks: Ranks = SINGLE
+    ) -> None:
         if 1 < ranks.size > lanes // MIN_LANES:
             raise TrainingError(
                 f"{ranks.size} processes need batches of at least {ranks.size * MIN_LANES} sequences, and "
@@ -113,7 +115,7 @@ class Replicas:
         return [slice(lanes * i // self.total, lanes * (i + 1) // self.total) for i in self._numbers]
 
     def backward(
-        self, loss: Callable[[int, CharLSTM, slice], Tensor], lanes: int, lr_factor: float = 1.0
+        self, loss: Callable[[int, CharNetwork, slice], Tensor], lanes: int, lr_factor: float = 1.0
     ) -> tuple[float, float]:
         """Compute the gradient of the sum of all replicas' losses and store it in the parameters.
 

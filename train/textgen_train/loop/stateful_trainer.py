@@ -13,7 +13,8 @@ from textgen_train.data.batching import PADDING, Batch, Batches, TextBatches
 from textgen_train.data.record_batching import RecordBatches
 from textgen_train.data.token_array import Tokens, count_tokens
 from textgen_train.errors import TrainingError
-from textgen_train.models.lstm import CharLSTM
+from textgen_train.models.cells import CELLS
+from textgen_train.models.network import CharNetwork
 from textgen_train.models.output_loss import output_loss
 from textgen_train.models.precision import CPU, autocast
 from textgen_train.models.state import NetworkState, concatenate_lanes, copy_lanes, detach, lanes_of
@@ -84,7 +85,7 @@ class StatefulTrainer(Trainer):
         lanes = self._text_batches.max_lanes
         self._order_rng = random.Random(seed)
         torch.manual_seed(seed)
-        model = CharLSTM(
+        model = CELLS[recipe.cell](
             vocabulary_size,
             units=recipe.units,
             layers=recipe.layers,
@@ -92,6 +93,7 @@ class StatefulTrainer(Trainer):
             dropout=recipe.dropout,
             input_dropout=recipe.input_dropout,
             weight_dropout=recipe.weight_dropout,
+            residual=recipe.residual,
         )
         _initialize_output_bias(model, text)
         # The initial weights are drawn on the processor, so that they do not depend on the device.
@@ -158,7 +160,7 @@ class StatefulTrainer(Trainer):
         if batch.is_start:
             self._lane_states = self._split_lanes(self.model.initial_state(lane_count))
 
-        def loss(replica: int, model: CharLSTM, lanes: slice) -> Tensor:
+        def loss(replica: int, model: CharNetwork, lanes: slice) -> Tensor:
             inputs = batch.inputs[:, lanes].to(model.device)
             targets = batch.targets[:, lanes].to(model.device).flatten()
             with autocast(model.device):
@@ -182,7 +184,7 @@ class StatefulTrainer(Trainer):
 
 
 @torch.no_grad()
-def _initialize_output_bias(model: CharLSTM, text: Tokens) -> None:
+def _initialize_output_bias(model: CharNetwork, text: Tokens) -> None:
     """Set the output bias to the logarithms of the character frequencies of the text.
 
     With a vocabulary of thousands, learning the frequencies would take most of the first epochs. After eight

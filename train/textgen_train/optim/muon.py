@@ -30,7 +30,7 @@ class Muon(torch.optim.Optimizer):
     """Optimizer for weight matrices.
 
     Args:
-        params: Matrices of shape [outputs, inputs]. The four gates of an LSTM are one matrix.
+        params: Matrices of shape [outputs, inputs]. All gates of a layer are one matrix.
         lr: Learning rate. The caller may change it between steps in ``param_groups``, as for the optimizers
             of torch.
         weight_decay: Decoupled weight decay: each step multiplies the weights by ``1 - lr * weight_decay``.

@@ -8,7 +8,7 @@ from typing import Any
 from textgen_runtime.model_file.bundled import unambiguous_path
 from textgen_runtime.model_file.network import Network
 
-from textgen_train.hyperparameters import option_name
+from textgen_train.hyperparameters import format_value, option_name
 
 from .facts import RunFacts
 from .html_text import command, definitions, html, table
@@ -78,8 +78,14 @@ def recipe_table(facts: RunFacts) -> str:
         value, default = getattr(facts.recipe, parameter.name), usual[parameter.name]
         explanation = html(parameter.metadata["help"])
         name = f"<code>{html(option_name(parameter.name))}</code><br><small>{explanation}</small>"
-        shown = f"{value:g}"
-        rows.append([name, f"<mark>{shown}</mark> (changed)" if value != default else shown, f"{default:g}"])
+        shown = html(format_value(value))
+        rows.append(
+            [
+                name,
+                f"<mark>{shown}</mark> (changed)" if value != default else shown,
+                html(format_value(default)),
+            ]
+        )
     return table(f"Recipe: {facts.usual_name}", ["option", "value", "usual value"], rows, (1, 2))
 
 

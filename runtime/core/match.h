@@ -1,0 +1,57 @@
+/* The nodes of a graph that form the layers of a network; used by model.c and shapes.c. */
+#ifndef TEXTGEN_MATCH_H
+#define TEXTGEN_MATCH_H
+
+#include "graph.h"
+#include "model.h"
+
+/* The arrays of a state that have one part for each layer: hidden and cell of an LSTM, hidden of a GRU. */
+enum { TEXTGEN_SHARED_ARRAYS = 2 };
+extern const char *const textgen_shared_arrays[TEXTGEN_SHARED_ARRAYS];
+
+/* One layer between the embedding and the output. */
+typedef struct {
+    textgen_layer_kind kind;
+    const textgen_node *node;                    /* the node that has the name and the weights of the layer */
+    textgen_view input;                          /* the output of the layer below */
+    textgen_view weights[TEXTGEN_LAYER_TENSORS]; /* names; empty if the layer has fewer */
+    textgen_view buffer; /* conv: the inputs before and in this call, one after the other */
+    size_t dilation;     /* conv */
+    size_t node_count;
+    bool residual;
+} textgen_layer_nodes;
+
+typedef struct {
+    const textgen_node *gather, *matmul, *add;
+    textgen_layer_nodes layers[TEXTGEN_MAX_LAYERS]; /* the first layer first */
+    size_t layer_count;
+    size_t node_count; /* of the whole graph */
+} textgen_nodes;
+
+/* Match all nodes of a graph, from the logits to the token. Check that all weights are initializers, and that
+ * no two layers share one. */
+int32_t textgen_match_nodes(const textgen_graph *graph, textgen_nodes *nodes);
+
+/* The functions below are used by textgen_match_nodes and shapes.c. */
+
+/* The name of a kind of layer in error messages. */
+const char *textgen_layer_title(textgen_layer_kind kind);
+
+/* The number of shared arrays of a kind of layer. */
+size_t textgen_shared_array_count(textgen_layer_kind kind);
+
+/* Match the layer whose output is `output`. units: the hidden_size of a recurrent layer. */
+int32_t textgen_match_recurrent(const textgen_graph *graph, textgen_view output, int64_t units,
+                                textgen_layer_nodes *layer);
+int32_t textgen_match_conv(const textgen_graph *graph, textgen_view output, textgen_layer_nodes *layer);
+
+/* Check that each recurrent layer reads and writes its part of each shared array. Count the nodes. */
+int32_t textgen_match_shared_arrays(const textgen_graph *graph, textgen_nodes *nodes);
+
+/* Check that a convolution reads its state array, and that the next value of the array is its last inputs. */
+int32_t textgen_match_inputs(const textgen_graph *graph, const textgen_layer_nodes *layer, size_t index);
+
+/* Write the name of the state array of a convolution. */
+void textgen_inputs_name(size_t index, char name[TEXTGEN_STATE_NAME_SIZE]);
+
+#endif

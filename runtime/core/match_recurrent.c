@@ -1,0 +1,119 @@
+/* LSTM and GRU layers: a node of the layer, a Squeeze, and parts of the state arrays. */
+#include "match.h"
+
+/* The inputs of a node: the layer's input, three weights, sequence lengths, and its parts of the state. */
+enum { SEQUENCE_LENGTHS = 4, FIRST_STATE_INPUT = 5 };
+
+const char *const textgen_shared_arrays[TEXTGEN_SHARED_ARRAYS] = {"hidden", "cell"};
+static const char *const next_arrays[TEXTGEN_SHARED_ARRAYS] = {"next_hidden", "next_cell"};
+
+size_t textgen_shared_array_count(textgen_layer_kind kind) {
+    return kind == TEXTGEN_LSTM ? 2 : kind == TEXTGEN_GRU ? 1 : 0;
+}
+
+static int32_t unknown(const textgen_graph *graph, const char *what) {
+    return textgen_fail(graph->error, TEXTGEN_UNKNOWN_GRAPH, "%s", what);
+}
+
+/* Match the node of an LSTM or a GRU that has the output `name`. */
+static int32_t match_node(const textgen_graph *graph, textgen_view name, int64_t units,
+                          textgen_layer_nodes *layer) {
+    const textgen_node *found = textgen_graph_producer(graph, name);
+    const bool gru = found != NULL && textgen_view_is(found->type, "GRU");
+    textgen_node_pattern pattern = {.type = gru ? "GRU" : "LSTM",
+                                    .integers = {{"hidden_size", units}},
+                                    .text_attribute = "direction",
+                                    .text = "forward"};
+    if (gru) {
+        pattern.integers[1].name = "linear_before_reset";
+        pattern.integers[1].value = 1;
+    }
+    layer->kind = gru ? TEXTGEN_GRU : TEXTGEN_LSTM;
+    const size_t arrays = textgen_shared_array_count(layer->kind);
+    pattern.inputs = FIRST_STATE_INPUT + arrays;
+    const int32_t code = textgen_graph_match_node(graph, name, &pattern, &layer->node);
+    if (code != TEXTGEN_OK) {
+        return code;
+    }
+    if (layer->node->output_count != 1 + arrays || !textgen_views_equal(layer->node->outputs[0], name) ||
+        layer->node->inputs[SEQUENCE_LENGTHS].size > 0) {
+        return textgen_fail(graph->error, TEXTGEN_UNKNOWN_GRAPH,
+                            "unexpected inputs or outputs of a node of type %s", pattern.type);
+    }
+    /* Without the attribute, a GRU has another formula. */
+    return gru && !textgen_node_has_attribute(layer->node, "linear_before_reset")
+               ? unknown(graph, "a GRU node must have the attribute linear_before_reset")
+               : TEXTGEN_OK;
+}
+
+int32_t textgen_match_recurrent(const textgen_graph *graph, textgen_view output, int64_t units,
+                                textgen_layer_nodes *layer) {
+    const textgen_node_pattern squeeze_pattern = {.type = "Squeeze", .inputs = 2};
+    const textgen_node *squeeze;
+    int64_t axis = 0;
+    int32_t code = textgen_graph_match_node(graph, output, &squeeze_pattern, &squeeze);
+    if (code == TEXTGEN_OK) {
+        code = textgen_graph_integer(graph, squeeze->inputs[1], &axis);
+    }
+    if (code == TEXTGEN_OK && axis != 1) {
+        return unknown(graph, "a Squeeze node must remove axis 1");
+    }
+    if (code == TEXTGEN_OK) {
+        code = match_node(graph, squeeze->inputs[0], units, layer);
+    }
+    if (code != TEXTGEN_OK) {
+        return code;
+    }
+    layer->input = layer->node->inputs[0];
+    for (size_t i = 0; i < TEXTGEN_LAYER_TENSORS; i++) {
+        layer->weights[i] = layer->node->inputs[1 + i];
+    }
+    layer->node_count = 2;
+    return TEXTGEN_OK;
+}
+
+/* Check that each layer reads and writes its part of a state array. index: of the array. */
+static int32_t match_array(const textgen_graph *graph, textgen_nodes *nodes, size_t index) {
+    const size_t layers = nodes->layer_count, input = FIRST_STATE_INPUT + index, output = 1 + index;
+    textgen_view read = nodes->layers[0].node->inputs[input];
+    textgen_view written = nodes->layers[0].node->outputs[output];
+    bool fits = true;
+    if (layers > 1) {
+        const textgen_node_pattern split_pattern = {.type = "Split", .inputs = 1, .integers = {{"axis", 0}}};
+        const textgen_node_pattern concat_pattern = {
+            .type = "Concat", .inputs = layers, .integers = {{"axis", 0}}};
+        const textgen_node *split = NULL;
+        const textgen_node *concat = NULL;
+        int32_t code = textgen_graph_match_node(graph, read, &split_pattern, &split);
+        if (code == TEXTGEN_OK) {
+            code =
+                textgen_graph_match_node(graph, textgen_view_of(next_arrays[index]), &concat_pattern, &concat);
+        }
+        if (code != TEXTGEN_OK) {
+            return code;
+        }
+        fits = split->output_count == layers && concat->output_count == 1;
+        for (size_t i = 0; fits && i < layers; i++) {
+            fits = textgen_views_equal(split->outputs[i], nodes->layers[i].node->inputs[input]) &&
+                   textgen_views_equal(concat->inputs[i], nodes->layers[i].node->outputs[output]);
+        }
+        read = split->inputs[0];
+        written = concat->outputs[0];
+        nodes->node_count += 2;
+    }
+    if (!fits || !textgen_view_is(read, textgen_shared_arrays[index]) ||
+        !textgen_view_is(written, next_arrays[index])) {
+        return textgen_fail(graph->error, TEXTGEN_UNKNOWN_GRAPH, "unexpected connections of the %s state",
+                            textgen_shared_arrays[index]);
+    }
+    return TEXTGEN_OK;
+}
+
+int32_t textgen_match_shared_arrays(const textgen_graph *graph, textgen_nodes *nodes) {
+    const size_t arrays = textgen_shared_array_count(nodes->layers[0].kind);
+    int32_t code = TEXTGEN_OK;
+    for (size_t i = 0; code == TEXTGEN_OK && i < arrays; i++) {
+        code = match_array(graph, nodes, i);
+    }
+    return code;
+}

@@ -1,0 +1,282 @@
+"""The C core reads, runs and rejects networks of every kind of layer."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import textgen_runtime as textgen
+from onnx import helper, numpy_helper
+from textgen_runtime.generation.loading import open_model
+from textgen_runtime.model_file.reader import ModelFile
+
+from tests.helpers.c_programs import EXACT, PROGRAMS, Build, link, run
+from tests.helpers.core_reader import DAMAGED_MODEL, TOO_LARGE, UNKNOWN_GRAPH, refusal, run_all
+from tests.helpers.damaged_models import set_tensor, set_values, tensor
+from tests.helpers.make_tiny_model import make_model
+
+CELLS = ("lstm", "gru", "conv")
+PROMPT = "é€ж𝄞\nabc"
+
+each_cell = pytest.mark.parametrize("cell", CELLS)
+
+# Hashes of the logits of a random network, with and without fused multiply-adds.
+GOLDEN = {
+    "gru": ("9f5c1e7c955d89bf", "ae5ce044df321903"),
+    "conv": ("c0687098bc5ed897", "3e59d53d684ff7c1"),
+}
+
+
+def model_of(cell: str, **sizes: Any) -> onnx.ModelProto:
+    return make_model(cell=cell, **{"layers": 3, "residual": True, **sizes})
+
+
+@pytest.fixture
+def cell_path(cell: str, tmp_path: Path) -> Path:
+    path = tmp_path / f"{cell}.onnx"
+    path.write_bytes(model_of(cell).SerializeToString())
+    return path
+
+
+def by_name(model: onnx.ModelProto, name: str) -> onnx.NodeProto:
+    return next(node for node in model.graph.node if node.name == name)
+
+
+@each_cell
+def test_layers_and_state_are_described(core_reader: Path, cell: str) -> None:
+    content = model_of(cell).SerializeToString()
+    network = ModelFile(content).network
+    ((*_, lines),) = [run_all(core_reader, [content])]
+    found = [line for line in lines if line.startswith(("layer", "state"))]
+    expected = [
+        *(f"layer {layer.kind} '{layer.name}' {layer.inputs} {layer.outputs}" for layer in network.layers),
+        *(f"state {name} {rows} {units}" for name, (rows, units) in network.state.items()),
+    ]
+    assert [line.startswith(start) for line, start in zip(found, expected, strict=True)] == [True] * len(
+        found
+    )
+
+
+@each_cell
+def test_texts_equal_pythons(build: Build, objects: Path, cell_path: Path) -> None:
+    temperatures = (0.0, 0.5, 1.2)
+    model = textgen.load(cell_path)
+    expected = [
+        model.start(PROMPT, temperature=temperature, seed=5, substream=i).take(300)
+        for i, temperature in enumerate(temperatures)
+    ]
+    program = link(build, objects, PROGRAMS / "texts.c")
+    texts = run(program, cell_path, "", PROMPT, "300", "5", *map(str, temperatures)).split("\0")
+    assert texts == [*expected, ""]
+
+
+@each_cell
+def test_lanes_end_as_their_constraints_and_stop_texts_say(
+    build: Build, objects: Path, cell_path: Path
+) -> None:
+    run(link(build, objects, PROGRAMS / "endings.c"), cell_path)
+
+
+@each_cell
+def test_streams_obey_and_refuse_wrong_arguments(build: Build, objects: Path, cell_path: Path) -> None:
+    run(link(build, objects, PROGRAMS / "streams.c"), cell_path)
+
+
+@pytest.mark.parametrize("cell", GOLDEN)
+@pytest.mark.parametrize("build", EXACT, indirect=True, ids=str)
+def test_logits_are_the_same_to_the_last_bit(build: Build, objects: Path, cell: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model_of(cell, units=40, embedding=20, scale=0.2).SerializeToString())
+    lines = run(link(build, objects, PROGRAMS / "exact.c"), path).splitlines()
+    hashes = dict(line.split() for line in lines[3:])
+    fused, unfused = GOLDEN[cell]
+    assert hashes.pop("baseline") in (fused, unfused)
+    assert set(hashes.values()) <= {fused}
+
+
+def swap_residual_inputs(model: onnx.ModelProto) -> None:
+    add = by_name(model, "residual_1")
+    add.input[0], add.input[1] = add.input[1], add.input[0]
+
+
+def add_another_layer(model: onnx.ModelProto) -> None:
+    """The connection skips a layer."""
+    by_name(model, "residual_2").input[1] = "output_0"
+
+
+def compute_the_other_gru(model: onnx.ModelProto) -> None:
+    gru = by_name(model, "gru_1")
+    (attribute,) = [each for each in gru.attribute if each.name == "linear_before_reset"]
+    attribute.i = 0
+
+
+def omit_the_formula(model: onnx.ModelProto) -> None:
+    gru = by_name(model, "gru_1")
+    (attribute,) = [each for each in gru.attribute if each.name == "linear_before_reset"]
+    gru.attribute.remove(attribute)
+
+
+def keep_other_inputs(model: onnx.ModelProto) -> None:
+    by_name(model, "last_1").input[1] = "older_end_0"
+
+
+def look_into_the_future(model: onnx.ModelProto) -> None:
+    by_name(model, "older_1").input[1] = "older_end_1"
+
+
+def swap_taps(model: onnx.ModelProto) -> None:
+    taps = by_name(model, "taps_1")
+    taps.input[0], taps.input[1] = taps.input[1], taps.input[0]
+
+
+def swap_gates(model: onnx.ModelProto) -> None:
+    tanh, sigmoid = by_name(model, "tanh_1"), by_name(model, "sigmoid_1")
+    tanh.input[0], sigmoid.input[0] = sigmoid.input[0], tanh.input[0]
+
+
+def split_another_axis(model: onnx.ModelProto) -> None:
+    by_name(model, "split_1").attribute[0].i = 1
+
+
+def omit_an_axis(model: onnx.ModelProto) -> None:
+    by_name(model, "split_1").ClearField("attribute")
+
+
+def swap_states(model: onnx.ModelProto) -> None:
+    """Both arrays have four units; the declared shapes are those of the other layer."""
+    for name, other in (("buffer_1", "inputs_2"), ("buffer_2", "inputs_1")):
+        by_name(model, name).input[0] = other
+
+
+def apply_another_function(model: onnx.ModelProto) -> None:
+    by_name(model, "tanh_1").op_type = "Sigmoid"
+
+
+def slice_another_axis(model: onnx.ModelProto) -> None:
+    by_name(model, "older_1").input[3] = "two"
+    model.graph.initializer.append(numpy_helper.from_array(np.array([2]), "two"))
+
+
+def declare_other_rows(model: onnx.ModelProto) -> None:
+    model.graph.input[2].type.tensor_type.shape.dim[0].dim_value = 3
+
+
+def add_an_input(model: onnx.ModelProto) -> None:
+    model.graph.input.append(helper.make_tensor_value_info("more", onnx.TensorProto.FLOAT, [1, "batch", 4]))
+    model.graph.output.append(
+        helper.make_tensor_value_info("next_more", onnx.TensorProto.FLOAT, [1, "batch", 4])
+    )
+
+
+@pytest.mark.parametrize(
+    ("cell", "change"),
+    [
+        *((cell, change) for cell in CELLS for change in (swap_residual_inputs, add_another_layer)),
+        *((cell, add_an_input) for cell in CELLS),
+        *(("gru", change) for change in (compute_the_other_gru, omit_the_formula)),
+        *(
+            ("conv", change)
+            for change in (
+                keep_other_inputs,
+                look_into_the_future,
+                swap_taps,
+                swap_gates,
+                split_another_axis,
+                omit_an_axis,
+                swap_states,
+                apply_another_function,
+                slice_another_axis,
+                declare_other_rows,
+            )
+        ),
+    ],
+)
+def test_graphs_that_compute_something_else_are_unknown(
+    core_reader: Path, cell: str, change: Callable[[onnx.ModelProto], None]
+) -> None:
+    model = model_of(cell)
+    change(model)
+    assert refusal(core_reader, model.SerializeToString())[0] == UNKNOWN_GRAPH
+
+
+def test_a_residual_connection_of_the_first_layer_is_unknown(core_reader: Path) -> None:
+    model = model_of("gru", embedding=4, layers=2, residual=False)
+    squeeze = by_name(model, "squeeze_0")
+    squeeze.output[0] = "first"
+    add = helper.make_node("Add", ["first", "embedded"], ["output_0"], "residual_0")
+    model.graph.node.insert(list(model.graph.node).index(squeeze) + 1, add)
+    code, line = refusal(core_reader, model.SerializeToString())
+    assert (code, line) == (UNKNOWN_GRAPH, "the first layer has a residual connection")
+
+
+@pytest.mark.parametrize(
+    ("cell", "name", "values", "message"),
+    [
+        (
+            "gru",
+            "bias_1",
+            np.zeros((1, 23)),
+            "the GRU weights have shapes [1, 12, 4], [1, 12, 4] and [1, 23]",
+        ),
+        ("gru", "bias_1", np.zeros((2, 24)), "the GRU weights have several directions"),
+        (
+            "conv",
+            "weights_1",
+            np.zeros((8, 9)),
+            "the convolution weights have shapes [8, 9] and [8]; expected",
+        ),
+        ("conv", "bias_1", np.zeros(9), "the convolution weights have shapes [8, 8] and [9]"),
+        ("conv", "weights_0", np.zeros((8, 8)), "expected [6, 8] and [8]"),
+    ],
+)
+def test_weights_of_wrong_shapes_are_damage(
+    core_reader: Path, cell: str, name: str, values: np.ndarray, message: str
+) -> None:
+    model = model_of(cell)
+    set_values(name, values)(model)
+    code, line = refusal(core_reader, model.SerializeToString())
+    assert code == DAMAGED_MODEL
+    assert message in line
+
+
+@each_cell
+def test_weights_that_are_not_finite_are_damage(cell: str) -> None:
+    for name in {"conv": ("weights_2", "bias_2")}.get(cell, ("input_2", "recurrent_2", "bias_2")):
+        model = model_of(cell)
+        values = numpy_helper.to_array(tensor(model, name)).copy()
+        values.flat[-1] = np.nan
+        set_values(name, values)(model)
+        with pytest.raises(textgen.ModelFileError, match=f"'{name}' contain NaN or infinity"):
+            open_model(model.SerializeToString())
+
+
+def with_dilations(layers: int, dilation: int) -> bytes:
+    """A model whose convolutions all have one dilation, with weights of a few hundred bytes."""
+    model = model_of("conv", layers=layers, residual=False, units=1, embedding=1)
+    for i in range(layers):
+        set_tensor(f"older_end_{i}", raw_data=np.array([-dilation], "<i8").tobytes())(model)
+        model.graph.input[1 + i].type.tensor_type.shape.dim[0].dim_value = dilation
+    return bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize("dilation", [0, -1, 65537, 2**40, 2**63 - 1])
+def test_an_unusable_dilation_is_unknown(core_reader: Path, dilation: int) -> None:
+    assert refusal(core_reader, with_dilations(1, dilation)) == (
+        UNKNOWN_GRAPH,
+        "a Slice node has an unexpected start or end",
+    )
+
+
+def test_the_state_of_a_small_file_is_limited() -> None:
+    open_model(with_dilations(1, 65536))
+    with pytest.raises(textgen.ModelFileError, match="many times more memory"):
+        open_model(with_dilations(15, 65536))
+
+
+def test_too_many_layers_are_refused(core_reader: Path) -> None:
+    content = make_model(cell="gru", layers=1025, units=1).SerializeToString()
+    code, line = refusal(core_reader, content)
+    assert code == TOO_LARGE
+    assert "has 1,025 GRU layers; at most 1,024" in line

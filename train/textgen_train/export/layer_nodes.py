@@ -1,0 +1,142 @@
+"""The ONNX nodes of each kind of layer.
+
+``WRITERS`` maps each layer type to the function that writes its nodes. The C core matches these graphs node
+for node (``match_recurrent.c`` and ``match_conv.c``).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from textgen_runtime.model_file.graph_names import LOGITS
+from textgen_runtime.model_file.network import GRU, LSTM, Cell, Conv, Embedding, Layer, Linear
+
+from .graph_builder import GraphBuilder, LayerWeights
+
+# torch orders the four gates as input, forget, cell, output; ONNX as input, output, forget, cell.
+ONNX_LSTM_GATES = (0, 3, 1, 2)
+# torch orders the three gates as reset, update, new; ONNX as update, reset, hidden.
+ONNX_GRU_GATES = (1, 0, 2)
+
+# The end of a Slice node that goes to the end of the axis.
+SLICE_END = np.iinfo(np.int64).max
+
+
+def _write_embedding(graph: GraphBuilder, layer: Embedding, weights: LayerWeights) -> None:
+    table = graph.add_initializer("embedding", weights["weight"], (layer.inputs, layer.outputs))
+    graph.add_node("Gather", [table, graph.layer_input], ["embedded"], layer.name)
+    graph.layer_input = "embedded"
+
+
+def _write_lstm(graph: GraphBuilder, layer: LSTM, weights: LayerWeights) -> None:
+    bias = _reorder_gates(weights["bias"], ONNX_LSTM_GATES)
+    # ONNX, like torch, has an input bias and a recurrent bias. The second one is zero.
+    biases = np.concatenate([bias, np.zeros_like(bias)])
+    _write_recurrent(graph, layer, weights, ONNX_LSTM_GATES, biases)
+
+
+def _write_gru(graph: GraphBuilder, layer: GRU, weights: LayerWeights) -> None:
+    biases = [_reorder_gates(weights[name], ONNX_GRU_GATES) for name in ("bias", "recurrent_bias")]
+    # As in torch, the reset gate multiplies the product with the recurrent weights, not the hidden state.
+    _write_recurrent(graph, layer, weights, ONNX_GRU_GATES, np.concatenate(biases), linear_before_reset=1)
+
+
+def _write_recurrent(
+    graph: GraphBuilder,
+    layer: LSTM | GRU,
+    weights: LayerWeights,
+    gates: Sequence[int],
+    bias: NDArray[np.float32],
+    **attributes: Any,
+) -> None:
+    """Write the node of an LSTM or a GRU. ``gates`` is the order of ONNX's gates in torch's order."""
+    number = layer.name.removeprefix(f"{layer.kind}_")
+    units, rows = layer.outputs, len(gates) * layer.outputs
+    state_names = [graph.allocate_state(name) for name in layer.state]
+    initializers = [
+        graph.add_initializer(
+            f"input_{number}", _reorder_gates(weights["input"], gates)[np.newaxis], (1, rows, layer.inputs)
+        ),
+        graph.add_initializer(
+            f"recurrent_{number}", _reorder_gates(weights["recurrent"], gates)[np.newaxis], (1, rows, units)
+        ),
+        graph.add_initializer(f"bias_{number}", bias[np.newaxis], (1, 2 * rows)),
+    ]
+    directions, output = f"directions_{number}", f"output_{number}"
+    graph.add_node(
+        layer.kind.upper(),
+        [graph.layer_input, *initializers, "", *(before for before, _ in state_names)],
+        [directions, *(after for _, after in state_names)],
+        layer.name,
+        hidden_size=units,
+        **attributes,
+    )
+    # The output has shape [time, directions, batch, units], with one direction.
+    axis = graph.add_integer("direction_axis", 1)
+    graph.add_node("Squeeze", [directions, axis], [output], f"squeeze_{number}")
+    _end_layer(graph, layer, output, number)
+
+
+def _write_conv(graph: GraphBuilder, layer: Conv, weights: LayerWeights) -> None:
+    number = layer.name.removeprefix("conv_")
+    ((inputs, next_inputs),) = [graph.allocate_state(name) for name in layer.state]
+    units = layer.outputs
+    matrix = graph.add_initializer(f"weights_{number}", weights["weight"].T, (2 * layer.inputs, 2 * units))
+    bias = graph.add_initializer(f"bias_{number}", weights["bias"], (2 * units,))
+    start, axis = graph.add_integer("start", 0), graph.add_integer("time_axis", 0)
+    end = graph.add_integer("end", int(SLICE_END))
+    older_end = graph.add_integer(f"older_end_{number}", -layer.dilation)
+
+    def add(kind: str, inputs: Sequence[str], outputs: str, **attributes: Any) -> str:
+        """Add a node that has the name of its output, and return this name."""
+        name = f"{outputs}_{number}"
+        graph.add_node(kind, inputs, [name], name, **attributes)
+        return name
+
+    buffer = add("Concat", [inputs, graph.layer_input], "buffer", axis=0)
+    graph.add_node("Slice", [buffer, older_end, end, axis], [next_inputs], f"last_{number}")
+    older = add("Slice", [buffer, start, older_end, axis], "older")
+    taps = add("Concat", [older, graph.layer_input], "taps", axis=2)
+    graph.add_node("MatMul", [taps, matrix], [f"products_{number}"], layer.name)
+    sums = add("Add", [f"products_{number}", bias], "sums")
+    halves = [f"filter_{number}", f"gate_{number}"]
+    graph.add_node("Split", [sums], halves, f"split_{number}", axis=2)
+    gated = [add("Tanh", halves[:1], "tanh"), add("Sigmoid", halves[1:], "sigmoid")]
+    _end_layer(graph, layer, add("Mul", gated, "output"), number)
+
+
+def _end_layer(graph: GraphBuilder, layer: Cell, output: str, number: str) -> None:
+    """Set the input of the next layer. Add a residual connection if the layer has one."""
+    if layer.residual:
+        graph.add_node("Add", [output, graph.layer_input], [f"residual_{number}"], f"residual_{number}")
+        output = f"residual_{number}"
+    graph.layer_input = output
+
+
+def _write_linear(graph: GraphBuilder, layer: Linear, weights: LayerWeights) -> None:
+    matrix = graph.add_initializer("output_weights", weights["weight"].T, (layer.inputs, layer.outputs))
+    bias = graph.add_initializer("output_bias", weights["bias"], (layer.outputs,))
+    graph.add_node("MatMul", [graph.layer_input, matrix], ["scores"], layer.name)
+    graph.add_node("Add", ["scores", bias], [LOGITS], "add_bias")
+    graph.layer_input = LOGITS
+
+
+# The writer of each layer type.
+WRITERS: dict[type[Layer], Callable[[GraphBuilder, Any, LayerWeights], None]] = {
+    Embedding: _write_embedding,
+    LSTM: _write_lstm,
+    GRU: _write_gru,
+    Conv: _write_conv,
+    Linear: _write_linear,
+}
+
+
+def _reorder_gates(rows: NDArray[np.float32], gates: Sequence[int]) -> NDArray[np.float32]:
+    """Reorder the gates from torch's order to ONNX's; the first axis is [gates * units]."""
+    return rows.reshape(len(gates), -1, *rows.shape[1:])[list(gates)].reshape(rows.shape)
+
+
+def restore_gates(rows: NDArray[np.float32], gates: Sequence[int]) -> NDArray[np.float32]:
+    """Reorder the gates from ONNX's order to torch's; the first axis is [gates * units]."""
+    return _reorder_gates(rows, np.argsort(gates).tolist())
