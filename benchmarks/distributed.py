@@ -50,7 +50,7 @@ def serve(requests: Connection, preset: str, rank: int, size: int, port: int) ->
             return
         updates = trainer.updates()
         while seconds := requests.recv():
-            characters, started = 0, perf_counter()
+            characters, started = 0.0, perf_counter()
             while perf_counter() - started < seconds:
                 characters += next(updates).targets
             requests.send(characters / (perf_counter() - started))

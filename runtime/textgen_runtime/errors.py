@@ -77,6 +77,10 @@ class TextFileError(TextgenError):
     """A text cannot be read or is not UTF-8."""
 
 
+class EncodingError(TextFileError):
+    """A text is binary or not UTF-8."""
+
+
 class CorpusError(TextgenError):
     """A corpus is not available or not suitable for training."""
 

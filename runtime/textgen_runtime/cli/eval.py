@@ -14,7 +14,7 @@ from textgen_runtime.scoring.compressors import COMPRESSORS, compressed_bits
 from textgen_runtime.scoring.prediction import predict
 from textgen_runtime.system.console import print_diagnostic
 from textgen_runtime.system.json_text import to_json
-from textgen_runtime.system.text_files import STANDARD_INPUT, read_text
+from textgen_runtime.system.text_files import STANDARD_INPUT
 from textgen_runtime.text.levels import BYTE
 
 from ._eval_result import EvalResult, combined, format_score
@@ -129,7 +129,7 @@ def score_text(model: Model, source: str, arguments: argparse.Namespace) -> Eval
         TextgenError: If the text cannot be scored. The message starts with its name.
     """
     name = "standard input" if source == STANDARD_INPUT else source
-    text = read_text_of(source, model)
+    text = read_corpus(source, any_bytes=model.tokenizer.level == BYTE).text
     if arguments.lowercase:
         text = text.lower()
     before = perf_counter()
@@ -150,13 +150,6 @@ def score_text(model: Model, source: str, arguments: argparse.Namespace) -> Eval
         prediction.unknown,
         prediction.ends,
     )
-
-
-def read_text_of(source: str, model: Model) -> str:
-    """Read a text. Any file is a text for a byte-level model; its errors are those of ``score_text``."""
-    if model.tokenizer.level == BYTE and source not in CORPUS_NAMES and not Path(source).is_dir():
-        return read_text(source, any_bytes=True)
-    return read_corpus(source).text
 
 
 def write_results(arguments: argparse.Namespace, model: Model, results: Sequence[EvalResult]) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 
 from textgen_runtime.errors import CorpusError, shorten
 from textgen_runtime.model_file.bundled import MODEL_FILE
-from textgen_runtime.system.text_files import STANDARD_INPUT, decode_utf8_chunks
+from textgen_runtime.system.text_files import STANDARD_INPUT, decode_any_chunks, decode_utf8_chunks
 
 from .published import EMBEDDED, PUBLISHED, published_file
 from .sources import COMPRESSED, StandardInput, file_blocks
@@ -67,7 +67,7 @@ class Corpus:
         characters, checksum, is_blank = 0, 0, True
         digest = None if before else hashlib.sha256()
         for chunk in self._read():
-            content = chunk.encode()
+            content = chunk.encode("utf-8", "surrogateescape")
             characters, checksum = characters + len(chunk), zlib.crc32(content, checksum)
             is_blank = is_blank and (not chunk or chunk.isspace())
             if digest:
@@ -112,7 +112,7 @@ class Corpus:
 CORPUS_NAMES = (*EMBEDDED, *PUBLISHED)
 
 
-def read_corpus(source: str, temporary_folder: Path | None = None) -> Corpus:
+def read_corpus(source: str, temporary_folder: Path | None = None, *, any_bytes: bool = False) -> Corpus:
     """Find a corpus. Its text is read when it is used.
 
     Args:
@@ -123,6 +123,7 @@ def read_corpus(source: str, temporary_folder: Path | None = None) -> Corpus:
             as ``./nietzsche``.
         temporary_folder: Where a large text from a pipe is stored; None for the system's folder of temporary
             files.
+        any_bytes: Whether to accept files of any content. Bytes that are not UTF-8 become U+DC80 to U+DCFF.
 
     Raises:
         CorpusError: If the corpus is not available.
@@ -132,10 +133,10 @@ def read_corpus(source: str, temporary_folder: Path | None = None) -> Corpus:
         return Corpus.from_text(source, EMBEDDED[source]())
     if source in PUBLISHED:
         path = published_file(source)
-        return Corpus(source, lambda: _read_file(path))
+        return Corpus(source, lambda: _read_file(path, any_bytes))
     if source == STANDARD_INPUT:
         standard_input, name = StandardInput(temporary_folder), "standard input"
-        return Corpus(name, lambda: decode_utf8_chunks(standard_input.blocks(), name))
+        return Corpus(name, lambda: _decode(standard_input.blocks(), name, any_bytes))
     if not source:
         raise CorpusError(
             "the name of the corpus is empty: pass a file, a folder or one of " + ", ".join(CORPUS_NAMES)
@@ -144,7 +145,7 @@ def read_corpus(source: str, temporary_folder: Path | None = None) -> Corpus:
     try:
         if path.is_dir():
             files = _text_files_in(path)
-            return Corpus(path.resolve().name, lambda: _read_files(files), files)
+            return Corpus(path.resolve().name, lambda: _read_files(files, any_bytes), files)
         path.stat()
     except FileNotFoundError:
         raise CorpusError(
@@ -153,7 +154,7 @@ def read_corpus(source: str, temporary_folder: Path | None = None) -> Corpus:
         ) from None
     except OSError as error:
         raise CorpusError(f"cannot read {shorten(source)}: {error.strerror or error}") from None
-    return Corpus(path.name, lambda: _read_file(path), (path,))
+    return Corpus(path.name, lambda: _read_file(path, any_bytes), (path,))
 
 
 def _text_files_in(folder: Path) -> tuple[Path, ...]:
@@ -170,15 +171,19 @@ def _text_files_in(folder: Path) -> tuple[Path, ...]:
     return tuple(paths)
 
 
-def _read_file(path: Path) -> Iterator[str]:
-    return decode_utf8_chunks(file_blocks(path), shorten(str(path)))
+def _decode(blocks: Iterable[bytes], name: str, any_bytes: bool) -> Iterator[str]:
+    return decode_any_chunks(blocks) if any_bytes else decode_utf8_chunks(blocks, name)
 
 
-def _read_files(files: tuple[Path, ...]) -> Iterator[str]:
+def _read_file(path: Path, any_bytes: bool) -> Iterator[str]:
+    return _decode(file_blocks(path), shorten(str(path)), any_bytes)
+
+
+def _read_files(files: tuple[Path, ...], any_bytes: bool) -> Iterator[str]:
     """Yield the texts of files as one text."""
     for path in files:
         is_start, last = True, ""
-        for chunk in _read_file(path):
+        for chunk in _read_file(path, any_bytes):
             yield chunk.removeprefix(BYTE_ORDER_MARK) if is_start else chunk
             is_start, last = is_start and not chunk, chunk or last
         # Keep the last line of a file and the first line of the next file separate.

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 # The discount depends on the count: one, two, or three and more.
 DISCOUNTS = 3
 
+# A smaller discount would leave no probability for tokens that the training text does not have in a context.
+MIN_DISCOUNT = 0.01
+
 
 @dataclass(frozen=True)
 class _Order:
@@ -130,6 +133,6 @@ def discounts_from(counts_of_counts: Sequence[int]) -> tuple[float, float, float
         return 0.5, 0.5, 0.5
     y = n[0] / (n[0] + 2 * n[1])
     first, second, third = (
-        min(max(i + 1 - (i + 2) * y * n[i + 1] / n[i], 0.0), i + 1.0) for i in range(DISCOUNTS)
+        min(max(i + 1 - (i + 2) * y * n[i + 1] / n[i], MIN_DISCOUNT), i + 1.0) for i in range(DISCOUNTS)
     )
     return first, second, third

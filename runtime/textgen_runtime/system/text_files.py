@@ -4,19 +4,18 @@ import codecs
 import sys
 from collections.abc import Iterable, Iterator
 
-from textgen_runtime.errors import TextFileError, shorten
+from textgen_runtime.errors import EncodingError, TextFileError, shorten
 
 STANDARD_INPUT = "-"
 
 
-def read_text(path: str, *, any_bytes: bool = False) -> str:
+def read_text(path: str) -> str:
     """Read a UTF-8 text from a file, or from standard input if ``path`` is ``-``.
 
     Line ends and a byte-order mark are kept; ``Normalization.apply`` handles them.
 
     Args:
         path: The path, or ``-``.
-        any_bytes: Whether to accept any content. Bytes that are not UTF-8 become U+DC80 to U+DCFF.
 
     Raises:
         TextFileError: If the text cannot be read, is binary, or is not UTF-8. The message gives the position.
@@ -32,14 +31,14 @@ def read_text(path: str, *, any_bytes: bool = False) -> str:
                 content = file.read()
     except OSError as error:
         raise TextFileError(f"cannot read {name}: {error.strerror or error}") from None
-    return content.decode("utf-8", "surrogateescape") if any_bytes else decode_utf8(content, name)
+    return decode_utf8(content, name)
 
 
 def decode_utf8(content: bytes, name: str) -> str:
     """Decode UTF-8 text; ``name`` is the name of the text in messages.
 
     Raises:
-        TextFileError: If the content is binary or not UTF-8. The message gives the position.
+        EncodingError: If the content is binary or not UTF-8. The message gives the position.
     """
     return "".join(decode_utf8_chunks([content], name))
 
@@ -55,7 +54,7 @@ def decode_utf8_chunks(blocks: Iterable[bytes], name: str) -> Iterator[str]:
         The text of each block.
 
     Raises:
-        TextFileError: If the content is binary or not UTF-8. The message gives the position.
+        EncodingError: If the content is binary or not UTF-8. The message gives the position.
     """
     # The number of bytes that are decoded, and the bytes after them.
     position, rest = 0, b""
@@ -65,6 +64,14 @@ def decode_utf8_chunks(blocks: Iterable[bytes], name: str) -> Iterator[str]:
         position, rest = position + length, rest[length:]
         yield text
     _decode_part(rest, name, position, final=True)
+
+
+def decode_any_chunks(blocks: Iterable[bytes]) -> Iterator[str]:
+    """Decode any file that is read in blocks. Bytes that are not UTF-8 become U+DC80 to U+DCFF."""
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    for block in blocks:
+        yield decoder.decode(block)
+    yield decoder.decode(b"", final=True)
 
 
 def _decode_part(content: bytes, name: str, position: int, *, final: bool) -> tuple[str, int]:
@@ -78,14 +85,14 @@ def _decode_part(content: bytes, name: str, position: int, *, final: bool) -> tu
     """
     zero = content.find(0)
     if zero >= 0:
-        raise TextFileError(
+        raise EncodingError(
             f"{name} is not a text: byte {position + zero} is zero (if the text is UTF-16, convert it to "
             "UTF-8)"
         )
     try:
         return codecs.utf_8_decode(content, "strict", final)
     except UnicodeDecodeError as error:
-        raise TextFileError(
+        raise EncodingError(
             f"{name} is not UTF-8: byte {position + error.start} is 0x{content[error.start]:02x}; convert it "
             "first, for example with iconv -f ENCODING -t utf-8"
         ) from None

@@ -12,8 +12,9 @@ To add a tokenizer:
 2. Add the class to ``TOKENIZERS`` in ``levels.py``. Model files of this level can then be loaded, run and
    scored.
 3. For programs in C, add the level to ``symbols.h``, ``symbols.c`` and ``vocabulary.c`` in ``runtime/core``.
-4. To train such models, create the tokenizer in ``textgen_train.data.dataset``, which builds the vocabulary
-   from a corpus, and add the level to ``textgen_train/cli/_arguments.py``.
+4. To train such models, build the vocabulary from a corpus in ``textgen_train.data.vocabularies``, add an
+   encoder of large texts to ``textgen_train.data.encoders``, and count the characters of tokens in
+   ``textgen_train.data.characters``.
 """
 
 from array import array

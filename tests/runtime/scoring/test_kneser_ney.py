@@ -100,3 +100,11 @@ def test_a_higher_order_has_a_lower_training_loss() -> None:
 def test_a_text_can_be_shorter_than_the_order() -> None:
     model = KneserNey(np.array([0, 1]), 7, 3)
     assert np.isfinite(model.surprisals(np.array([0, 1, 2, 0]))).all()
+
+
+def test_tokens_that_the_training_text_lacks_have_a_finite_surprisal() -> None:
+    """All counts are large here, so the estimates of the discounts are zero or negative."""
+    text = np.random.default_rng(0).integers(4, size=3000)
+    model = KneserNey(text, 3, 6)
+    assert np.isfinite(model.surprisals(np.array([0, 1, 5, 2, 4]), text)).all()
+    assert discounts_from([0, 1, 1, 1, 30])[2] > 0

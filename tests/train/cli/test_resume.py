@@ -37,6 +37,8 @@ KINDS = {
     "held-out file": (*DEFAULT, "--held-out-file", "other.txt"),
     "records": (*DEFAULT, "--records", "lines", "--held-out-file", "other.txt"),
     "rare characters": (*DEFAULT, "--min-count", "50", "--lowercase", "--unicode", "none"),
+    "bytes": (*DEFAULT, "--level", "byte"),
+    "words": (*DEFAULT, "--sequence-length", "6", "--level", "word", "--vocabulary-size", "24"),
 }
 
 # Writes a checkpoint after each update. It is killed while it writes the file of the number in its arguments.

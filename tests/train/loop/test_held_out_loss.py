@@ -49,7 +49,7 @@ def test_the_training_loss_is_that_of_the_end_of_the_training_text(
     monkeypatch: pytest.MonkeyPatch, held_out: int, maximum: int, scored: int
 ) -> None:
     """It is as long as the held-out text, and the first character of the text has nothing before it."""
-    monkeypatch.setattr(losses, "MAX_TRAINING_CHARACTERS", maximum)
+    monkeypatch.setattr(losses, "MAX_TRAINING_TOKENS", maximum)
     torch.manual_seed(0)
     network = CharLSTM(7, units=10, embedding=4, dropout=0.5)
     rng = np.random.default_rng(0)

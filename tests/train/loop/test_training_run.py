@@ -142,7 +142,7 @@ def test_slow_evaluations_leave_time_for_training(
 
     def slow_loss(characters: int) -> float:
         nonlocal now
-        now += evaluation_seconds * characters / run._evaluator.scored_characters
+        now += evaluation_seconds * characters / run._evaluator.scored_tokens
         return 2.0
 
     def slow_held_out_loss(*arguments: Any) -> float:

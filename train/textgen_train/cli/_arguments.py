@@ -8,10 +8,12 @@ from pathlib import Path
 from textgen_runtime.cli.parser import MAX_THREADS, CommandParser, number, whole_number
 from textgen_runtime.corpora.corpus import CORPUS_NAMES
 from textgen_runtime.system.text_files import STANDARD_INPUT
+from textgen_runtime.text.levels import BYTE, CHARACTER, LEVELS, WORD
 from textgen_runtime.text.normalization import UNICODE_FORMS
 from textgen_runtime.text.records import RECORD_KINDS
 
 from textgen_train.data.dataset import HELD_OUT_SHARE, MAX_HELD_OUT_CHARACTERS
+from textgen_train.data.vocabularies import VOCABULARY_SIZE
 from textgen_train.errors import RecipeError
 from textgen_train.hyperparameters import format_value, option_name
 from textgen_train.recipe import LARGE_VOCABULARY, PRESETS, AnyRecipe, Budget, ClassicRecipe, Recipe, preset
@@ -32,8 +34,11 @@ RESUME_ARGUMENTS = ("resume", "corpus", "held_out_file")
 # The arguments that cannot accompany --from, because the model determines them.
 MODEL_ARGUMENTS = (
     *("cell", "units", "layers", "residual", "embedding"),
-    *("records", "lowercase", "unicode", "min_count", "recipe"),
+    *("level", "vocabulary_size", "records", "lowercase", "unicode", "min_count", "recipe"),
 )
+
+# The arguments that cannot accompany --level byte, because bytes are not changed.
+TEXT_ARGUMENTS = ("lowercase", "unicode", "min_count")
 
 # A year.
 MAX_MINUTES = 525_600.0
@@ -49,6 +54,7 @@ examples:
   textgen-train nietzsche --lowercase --cell gru --layers 2 --residual
   textgen-train nietzsche --recipe classic --epochs 10
   textgen-train my-novel.txt --from nietzsche --extend
+  textgen-train my-novel.txt --level word --vocabulary-size 8000
   cat *.abc | textgen-train - -o tunes
   textgen-train --resume tunes
 """
@@ -76,8 +82,22 @@ def add_corpus(command: CommandParser) -> None:
         "corpus",
         metavar="CORPUS",
         nargs="?",
-        help="a UTF-8 file, which may be compressed (.gz, .zst), a folder with .txt files, - for standard "
-        f"input, or the name of a corpus: {', '.join(CORPUS_NAMES)}",
+        help="a UTF-8 file, or any file with --level byte, which may be compressed (.gz, .zst), a folder "
+        f"with .txt files, - for standard input, or the name of a corpus: {', '.join(CORPUS_NAMES)}",
+    )
+    group.add_argument(
+        "--level",
+        choices=LEVELS,
+        default=CHARACTER,
+        help="what the model predicts: characters; the bytes of any file; or words, and the characters of "
+        "rare words (default: character)",
+    )
+    group.add_argument(
+        "--vocabulary-size",
+        metavar="N",
+        type=whole_number(2),
+        help="maximum number of symbols with --level word: all characters of the text, and its most frequent "
+        f"words (default: {VOCABULARY_SIZE})",
     )
     group.add_argument("--lowercase", action="store_true", help="convert the text to lower case")
     group.add_argument(
@@ -298,11 +318,24 @@ def check_usage(command: CommandParser, arguments: argparse.Namespace) -> None:
     if arguments.resume is None:
         if arguments.corpus is None:
             command.error("a CORPUS is required, or --resume FOLDER")
+        check_level_usage(command, arguments)
         check_parent_usage(command, arguments)
         return
     for name, value in vars(arguments).items():
         if name not in RESUME_ARGUMENTS and value != command.get_default(name):
             command.error(f"--{option_name(name)} cannot be changed: --resume uses the options of the run")
+
+
+def check_level_usage(command: CommandParser, arguments: argparse.Namespace) -> None:
+    """Check which arguments may accompany ``--level``. Wrong usage ends the process."""
+    if arguments.vocabulary_size is not None and arguments.level != WORD:
+        command.error("--vocabulary-size requires --level word")
+    if arguments.level == BYTE:
+        for name in TEXT_ARGUMENTS:
+            if getattr(arguments, name) != command.get_default(name):
+                command.error(
+                    f"--{option_name(name)} cannot be combined with --level byte: bytes stay unchanged"
+                )
 
 
 def check_parent_usage(command: CommandParser, arguments: argparse.Namespace) -> None:
@@ -345,6 +378,8 @@ def recipe_from(arguments: argparse.Namespace, vocabulary_size: int = 0) -> AnyR
             raise RecipeError(f"--{option_name(name)} is not an option of the {base.name} recipe")
     if isinstance(base, ClassicRecipe) and arguments.records is not None:
         raise RecipeError("--records is not an option of the classic recipe, which trains on one text")
+    if isinstance(base, ClassicRecipe) and arguments.level != CHARACTER:
+        raise RecipeError("--level is not an option of the classic recipe, which trains on characters")
     recipe = replace(base, **overrides)
     if isinstance(recipe, Recipe) and not recipe.muon_lr and "muon_weight_decay" in overrides:
         raise RecipeError("--muon-weight-decay has no effect while muon-lr is 0: pass --muon-lr too")

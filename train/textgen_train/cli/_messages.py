@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from textgen_runtime.errors import TextgenError
 from textgen_runtime.model_file.bundled import MODEL_FILE, unambiguous_path
 from textgen_runtime.model_file.network import describe_size
+from textgen_runtime.text.levels import CHARACTER, unit_of
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.records import looks_like_records
@@ -29,13 +30,16 @@ LIST_REGION = 100_000
 def describe_dataset(name: str, dataset: Dataset) -> str:
     """Return a line with the sizes of the training text, the held-out text and the vocabulary."""
     symbols = sum(map(bool, dataset.tokenizer.symbols)) + (dataset.tokenizer.unknown is not None)
-    training, held_out = f"{len(dataset.training):,}", f"{len(dataset.held_out):,}"
+    training, held_out = f"{dataset.training_characters:,}", f"{dataset.held_out_characters:,}"
     if dataset.records is None:
         line = f"{training} training characters, {held_out} held-out characters"
     else:
         counts = dataset.record_counts
         line = f"{counts[0]:,} training records, {counts[1]:,} held-out records ({training} and {held_out} "
         line += "characters with the ends)"
+    if dataset.tokenizer.level != CHARACTER:
+        unit = unit_of(dataset.tokenizer)
+        line += f", {len(dataset.training):,} and {len(dataset.held_out):,} {unit}s"
     line = f"{name}: {line}, {symbols:,} symbols"
     if dataset.rare_count:
         training_share, held_out_share = dataset.unknown_shares

@@ -11,7 +11,10 @@ MEGABYTE = 1e6
 
 
 class Preparation:
-    """Shows how much of a corpus has been read. A corpus that takes less than two seconds shows nothing."""
+    """Shows how much of a corpus has been read, in all readings.
+
+    A corpus that takes less than two seconds shows nothing.
+    """
 
     def __init__(self) -> None:
         self._started = perf_counter()
@@ -24,13 +27,13 @@ class Preparation:
         seconds = perf_counter() - self._started
         if seconds >= self._next_line:
             self._next_line = seconds + SECONDS_BETWEEN_LINES
-            write_stderr(f"reading the corpus twice: {self._describe(seconds)} so far\n")
+            write_stderr(f"reading the corpus: {self._describe(seconds)} so far\n")
 
     def finish(self) -> None:
         """Show the total."""
         seconds = perf_counter() - self._started
         if seconds >= SECONDS_TO_FIRST_LINE:
-            write_stderr(f"read the corpus twice: {self._describe(seconds)}\n")
+            write_stderr(f"read the corpus: {self._describe(seconds)}\n")
 
     def _describe(self, seconds: float) -> str:
         megabytes = self._bytes / MEGABYTE

@@ -14,6 +14,7 @@ from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.system.json_text import to_json
 from textgen_runtime.system.text_files import STANDARD_INPUT
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
+from textgen_runtime.text.levels import BYTE
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.errors import TrainingError
@@ -111,19 +112,20 @@ class StoredRun:
                 )
         return arguments
 
-    def find_text(self, argument: str, source: str, folder: Path) -> Corpus:
+    def find_text(self, argument: str, source: str, folder: Path, *, level: str) -> Corpus:
         """Find a text of the run.
 
         Args:
             argument: One of ``TEXTS``.
             source: The value of this argument.
             folder: Where a large text from a pipe is stored.
+            level: The level of the run. Any file is a text at the level of bytes.
 
         Raises:
             CorpusError: If the text is not available.
         """
         try:
-            return read_corpus(source, folder)
+            return read_corpus(source, folder, any_bytes=level == BYTE)
         except CorpusError as error:
             raise CorpusError(f"{error}; {_hint(argument)}") from error
 

@@ -79,9 +79,9 @@ def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
     """
     dataset, warn = provenance.dataset, progress.warn
     rng = random.Random(provenance.seed)
-    # A record needs no prompt.
+    # A record needs no prompt. The bytes of a file that is not a text have no excerpts.
     count = DEFAULT_PROMPTS if dataset.records is None else 0
-    prompts = tuple(dataset.draw_excerpt(rng) for _ in range(count))
+    prompts = tuple(filter(None, [dataset.draw_excerpt(rng) for _ in range(count)]))
     metadata = Metadata(dataset.tokenizer, dataset.normalization, prompts, records=dataset.records)
     sampler = Samples(dataset, rng) if samples else None
     evaluator = Evaluator(trainer, provenance, metadata, folder, warn, samples=sampler, threads=threads)
@@ -98,7 +98,7 @@ def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
         trainer,
         evaluator,
         [
-            DivergenceWarning(len(dataset.tokenizer), warn),
+            DivergenceWarning(len(dataset.tokenizer), warn, dataset.characters_per_token),
             ReportFiles(folder, title, warn),
             ReportPage(facts, References(dataset), warn),
             Display(progress),

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 from textgen_runtime.cli.command import EXIT_FAILED, EXIT_INTERRUPTED, run_command
 from textgen_runtime.corpora.corpus import Corpus, read_corpus
 from textgen_runtime.corpora.sources import COMPRESSED
-from textgen_runtime.errors import OutputError, TextgenError, shorten
+from textgen_runtime.errors import EncodingError, OutputError, TextgenError, shorten
 from textgen_runtime.system.console import escape_unencodable, print_diagnostic, write_stderr
 from textgen_runtime.system.text_files import STANDARD_INPUT
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
+from textgen_runtime.text.levels import BYTE
 from textgen_runtime.text.normalization import Normalization, as_unicode_form
 
 from textgen_train.data.dataset import Dataset, make_dataset
+from textgen_train.data.vocabularies import VOCABULARY_SIZE
 from textgen_train.errors import CorpusError, RecipeError, TrainingError, explaining_memory_errors
 from textgen_train.loop.checkpoint_file import Checkpoint, read_checkpoint
 from textgen_train.loop.output_folder import (
@@ -110,9 +112,10 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
         from ._fine_tuning import start_from_parent
 
         parent = start_from_parent(arguments)
-    corpus = read_corpus(arguments.corpus, Path.cwd())
+    any_bytes = arguments.level == BYTE
+    corpus = read_corpus(arguments.corpus, Path.cwd(), any_bytes=any_bytes)
     held_out = (
-        read_corpus(arguments.held_out_file, Path.cwd())
+        read_corpus(arguments.held_out_file, Path.cwd(), any_bytes=any_bytes)
         if arguments.held_out_file is not None
         else arguments.held_out
     )
@@ -180,9 +183,9 @@ def resume(given: argparse.Namespace, ranks: Ranks) -> int:
         stored = StoredRun.from_dict(description)
         arguments, recipe = stored.read_arguments(given), stored.read_recipe()
         check_dependencies(tensorboard=arguments.tensorboard)
-        corpus = stored.find_text("corpus", arguments.corpus, folder)
+        corpus = stored.find_text("corpus", arguments.corpus, folder, level=arguments.level)
         held_out = (
-            stored.find_text("held_out_file", arguments.held_out_file, folder)
+            stored.find_text("held_out_file", arguments.held_out_file, folder, level=arguments.level)
             if arguments.held_out_file is not None
             else arguments.held_out
         )
@@ -227,17 +230,22 @@ def read_dataset(  # noqa: PLR0913 (all are needed; the last has a default)
     form = None if arguments.unicode == "none" else as_unicode_form(arguments.unicode)
     lowercase = arguments.lowercase or isinstance(recipe, ClassicRecipe)
     preparation = Preparation()
-    dataset = make_dataset(
-        corpus,
-        Normalization(lowercase, form),
-        held_out,
-        arguments.min_count,
-        tokenizer=tokenizer,
-        extend=arguments.extend,
-        records=arguments.records,
-        folder=folder,
-        on_read=preparation.add if folder else None,
-    )
+    try:
+        dataset = make_dataset(
+            corpus,
+            Normalization(lowercase, form),
+            held_out,
+            arguments.min_count,
+            level=arguments.level,
+            vocabulary_size=arguments.vocabulary_size or VOCABULARY_SIZE,
+            tokenizer=tokenizer,
+            extend=arguments.extend,
+            records=arguments.records,
+            folder=folder,
+            on_read=preparation.add if folder else None,
+        )
+    except EncodingError as error:
+        raise EncodingError(f"{error}; or train on the bytes of any file with --level byte") from None
     if folder:
         preparation.finish()
     return dataset

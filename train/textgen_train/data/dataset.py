@@ -11,18 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
+from textgen_runtime.text.levels import BYTE, CHARACTER, WORD, unit_of
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.records import RecordKind
-from textgen_runtime.text.special_tokens import SpecialTokens
-from textgen_runtime.text.symbols import format_symbols
+from textgen_runtime.text.tokenizer import Tokenizer
 
 from textgen_train.errors import CorpusError
 
+from .characters import count_characters, count_characters_after
+from .encoders import make_encoder
 from .excerpts import draw_excerpt
 from .parts import Block, Reader
+from .pieces import count_pieces
 from .records import record_parts
-from .symbols import CODE_POINTS, CharacterEncoder, count_symbols
+from .symbols import count_symbols
 from .token_array import Tokens, TokenWriter, count_tokens
+from .vocabularies import (
+    VOCABULARY_SIZE,
+    add_symbols,
+    byte_tokenizer,
+    character_tokenizer,
+    unknown_symbols,
+    word_tokenizer,
+)
 
 # Shorter texts are too short to train on, or to give a meaningful loss.
 MIN_TRAINING_CHARACTERS = 128
@@ -39,11 +50,11 @@ class Dataset:
     """A training text and a held-out text as tokens, or records of both kinds.
 
     Attributes:
-        tokenizer: Vocabulary of both texts, so that the held-out text can be scored. The symbols are in code
-            point order. If rare symbols were replaced, token 0 is the unknown symbol. With records, the last
-            two tokens are ``begin`` and ``end``. The vocabulary of a model that is trained further may have
-            another order.
-        normalization: The normalization that was applied to both texts.
+        tokenizer: Vocabulary of both texts, so that the held-out text can be scored. The characters are in
+            code point order, and words follow. If rare symbols were replaced, token 0 is the unknown symbol.
+            With records, the last two tokens are ``begin`` and ``end``. The vocabulary of a model that is
+            trained further may have another order.
+        normalization: The normalization that was applied to both texts. Bytes are not normalized.
         training: Tokens of the training text, shape [tokens], of the smallest unsigned type. Those of a
             large corpus are in a memory-mapped file. With records, each record is followed by ``end``.
         held_out: Tokens of the held-out text, shape [tokens], of the same type; never trained on. With
@@ -57,7 +68,7 @@ class Dataset:
         records: The kind of records; None for continuous text.
     """
 
-    tokenizer: CharacterTokenizer
+    tokenizer: Tokenizer
     normalization: Normalization
     training: Tokens
     held_out: Tokens
@@ -65,6 +76,21 @@ class Dataset:
     rare_count: int = 0
     held_out_share: float | None = None
     records: RecordKind | None = None
+
+    @cached_property
+    def training_characters(self) -> int:
+        """Number of characters of the training text. The end of a record counts as one."""
+        return count_characters(self.training, self.tokenizer)
+
+    @cached_property
+    def held_out_characters(self) -> int:
+        """Number of characters of the held-out text. The end of a record counts as one."""
+        return count_characters_after(self.before_held_out, self.held_out, self.tokenizer)
+
+    @property
+    def characters_per_token(self) -> float:
+        """Mean number of characters of a training token."""
+        return self.training_characters / len(self.training)
 
     @cached_property
     def unknown_shares(self) -> tuple[float, float]:
@@ -88,7 +114,7 @@ class Dataset:
         return replace(self, held_out=self.held_out[:count])
 
     def draw_excerpt(self, rng: random.Random) -> str:
-        """Return a random excerpt of the training text, to use as a prompt."""
+        """Return a random excerpt of the training text, to use as a prompt; "" if it is not a text."""
         return draw_excerpt(self.training, self.tokenizer, rng)
 
     def _count(self, token: int | None) -> tuple[int, int]:
@@ -105,6 +131,8 @@ def make_dataset(  # noqa: PLR0913 (keywords, most with defaults)
     held_out: float | Corpus | None = None,
     min_count: int = 1,
     *,
+    level: str = CHARACTER,
+    vocabulary_size: int = VOCABULARY_SIZE,
     tokenizer: CharacterTokenizer | None = None,
     extend: bool = False,
     records: RecordKind | None = None,
@@ -113,16 +141,20 @@ def make_dataset(  # noqa: PLR0913 (keywords, most with defaults)
 ) -> Dataset:
     """Normalize, split and encode a corpus.
 
-    The corpus is read twice: its symbols are counted, then encoded. It is never in memory as a whole.
+    The corpus is read twice: its symbols are counted, then encoded. Words, and symbols for ``min_count``, are
+    counted in further readings. It is never in memory as a whole.
 
     Args:
         corpus: The corpus to train on.
-        normalization: The normalization to apply to all text.
+        normalization: The normalization to apply to all text. It has no effect at the level of bytes.
         held_out: The share of the corpus to hold out, taken from its end, in (0, 1); or a separate corpus.
             None holds out the last tenth, but at most a million characters. With ``records``, the share of
             the records, which ``is_held_out`` selects.
         min_count: Symbols that occur less often in the training text are replaced by one unknown symbol. The
-            unknown symbol is predicted and scored, but never drawn. With 1, no symbol is replaced.
+            unknown symbol is predicted and scored, but never drawn. With 1, no symbol is replaced. It has no
+            effect at the level of bytes.
+        level: What a token is: "character", "byte", or "word" for a frequent word or a character.
+        vocabulary_size: Maximum size of a vocabulary of words.
         tokenizer: The vocabulary of a model that is trained further. None makes it from the corpus.
         extend: Whether to add new symbols of the corpus to ``tokenizer``, after its other symbols. Otherwise
             the unknown symbol replaces them.
@@ -132,16 +164,18 @@ def make_dataset(  # noqa: PLR0913 (keywords, most with defaults)
         on_read: Called with the number of bytes of each chunk that is read.
 
     Returns:
-        The dataset. Each of its tokens is one character, or the end of a record.
+        The dataset. Each of its tokens is one symbol of the level, or the end of a record.
 
     Raises:
         CorpusError: If the training or held-out text is too short, if all characters are equal, if no symbol
-            occurs ``min_count`` times, if ``tokenizer`` lacks symbols and is not extended, or if the corpus
-            has changed while it was read.
+            occurs ``min_count`` times, if ``tokenizer`` lacks symbols and is not extended, if there is only
+            one word or no room for words, or if the corpus has changed while it was read.
         TextFileError: If the corpus cannot be read.
         OutputError: If the tokens cannot be stored.
     """
-    reader = Reader(normalization, records, on_read)
+    if level == BYTE:
+        normalization, min_count = Normalization(unicode=None), 1
+    reader = Reader(None if level == BYTE else normalization, records, on_read)
     counts = all_counts = count_symbols(reader.texts(corpus))
     length, share = int(counts.sum()), 0.0
     if isinstance(held_out, Corpus):
@@ -153,38 +187,51 @@ def make_dataset(  # noqa: PLR0913 (keywords, most with defaults)
     if min_count > 1 and share:
         blocks = reader.blocks(corpus, share, length)
         counts = count_symbols("".join(block.training) for block in blocks)
-    if tokenizer is None:
-        tokenizer = _make_tokenizer(corpus, symbols, counts, min_count, has_records=records is not None)
+    has_records = records is not None
+    vocabulary: Tokenizer
+    if tokenizer is not None:
+        vocabulary = add_symbols(corpus, tokenizer, symbols, extend=extend)
+    elif level == BYTE:
+        vocabulary = byte_tokenizer(has_records=has_records)
+    elif level == WORD:
+        pieces = count_pieces(reader.blocks(corpus, share, length), has_records=has_records)
+        vocabulary = word_tokenizer(
+            corpus, symbols, counts, min_count, pieces=pieces, size=vocabulary_size, has_records=has_records
+        )
     else:
-        tokenizer = _add_symbols(corpus, tokenizer, symbols, extend=extend)
-    vocabulary_size, begin, end = len(tokenizer), tokenizer.special.begin, tokenizer.special.end
-    encoder = CharacterEncoder(_token_table(tokenizer))
-
-    def encode(blocks: Iterable[Block]) -> tuple[Tokens, Tokens]:
-        writers = TokenWriter(vocabulary_size, folder), TokenWriter(vocabulary_size, folder)
-        for block in blocks:
-            for texts, writer in zip(block, writers, strict=True):
-                if texts:
-                    writer.append(encoder.encode_all(texts, end))
-        return writers[0].finish(), writers[1].finish()
-
-    training, held_out_tokens = encode(reader.blocks(corpus, share, length))
+        vocabulary = character_tokenizer(corpus, symbols, counts, min_count, has_records=has_records)
+    begin = vocabulary.special.begin
+    training, held_out_tokens = _encode(reader.blocks(corpus, share, length), vocabulary, folder)
     if isinstance(held_out, Corpus):
-        held_out_tokens, _ = encode(reader.blocks(held_out))
-    _check_parts(corpus, held_out, training, held_out_tokens, records=records is not None)
+        held_out_tokens, _ = _encode(reader.blocks(held_out), vocabulary, folder)
+    _check_parts(corpus, held_out, training, held_out_tokens, vocabulary)
     before = int(training[-1]) if begin is None else begin
     if isinstance(held_out, Corpus) and records is None:
         before, held_out_tokens = int(held_out_tokens[0]), held_out_tokens[1:]
     return Dataset(
-        tokenizer,
+        vocabulary,
         normalization,
         training,
         held_out_tokens,
         before,
-        len(_unknown_symbols(tokenizer, symbols)),
+        len(unknown_symbols(vocabulary, symbols)),
         None if isinstance(held_out, Corpus) else share,
         records,
     )
+
+
+def _encode(blocks: Iterable[Block], tokenizer: Tokenizer, folder: Path | None) -> tuple[Tokens, Tokens]:
+    """Return the tokens of the training part and of the held-out part."""
+    parts = [(make_encoder(tokenizer), TokenWriter(len(tokenizer), folder)) for _ in Block._fields]
+    for block in blocks:
+        for texts, (encoder, writer) in zip(block, parts, strict=True):
+            if texts:
+                writer.append(encoder.encode_all(texts, tokenizer.special.end))
+    for encoder, writer in parts:
+        if len(rest := encoder.finish()):
+            writer.append(rest)
+    training, held_out = (writer.finish() for _, writer in parts)
+    return training, held_out
 
 
 def _default_share(length: int) -> float:
@@ -205,10 +252,11 @@ def _check_symbols(corpus: Corpus, symbols: NDArray[np.int64]) -> None:
 
 
 def _check_parts(
-    corpus: Corpus, source: float | Corpus | None, training: Tokens, held_out: Tokens, *, records: bool
+    corpus: Corpus, source: float | Corpus | None, training: Tokens, held_out: Tokens, tokenizer: Tokenizer
 ) -> None:
     """Check the sizes of the training part and of the held-out part; ``source`` is that of the latter."""
-    if records and not (len(training) and len(held_out)):
+    unit = unit_of(tokenizer)
+    if tokenizer.special.end is not None and not (len(training) and len(held_out)):
         raise CorpusError(
             f"the corpus {corpus.name} has too few records: all of them, and all copies, are in the "
             f"{'training' if len(training) else 'held-out'} part; add records, change --held-out, or pass "
@@ -216,78 +264,12 @@ def _check_parts(
         )
     if isinstance(source, Corpus) and len(held_out) < MIN_HELD_OUT_CHARACTERS:
         raise CorpusError(
-            f"the held-out text {source.name} is too short: it has {len(held_out)} characters, and at least "
+            f"the held-out text {source.name} is too short: it has {len(held_out)} {unit}s, and at least "
             f"{MIN_HELD_OUT_CHARACTERS} are needed"
         )
     if len(training) < MIN_TRAINING_CHARACTERS or len(held_out) < MIN_HELD_OUT_CHARACTERS:
         raise CorpusError(
-            f"the corpus {corpus.name} is too short: it has {len(training)} training characters and "
-            f"{len(held_out)} held-out characters, and at least {MIN_TRAINING_CHARACTERS} and "
+            f"the corpus {corpus.name} is too short: it has {len(training)} training {unit}s and "
+            f"{len(held_out)} held-out {unit}s, and at least {MIN_TRAINING_CHARACTERS} and "
             f"{MIN_HELD_OUT_CHARACTERS} are needed"
         )
-
-
-def _make_tokenizer(
-    corpus: Corpus,
-    symbols: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    min_count: int,
-    *,
-    has_records: bool,
-) -> CharacterTokenizer:
-    """Return the tokenizer of a corpus.
-
-    If no symbol is rare, its vocabulary is all symbols. Otherwise it is the unknown symbol, which is token 0,
-    and the frequent symbols. ``begin`` and ``end`` follow.
-
-    Args:
-        corpus: The corpus, for messages.
-        symbols: Code points of all characters, sorted.
-        counts: How often each character occurs in the training text, by code point.
-        min_count: As for ``make_dataset``.
-        has_records: Whether the corpus has records.
-    """
-    frequent = symbols if min_count <= 1 else symbols[counts[symbols] >= min_count]
-    if not len(frequent):
-        raise CorpusError(
-            f"no symbol occurs at least {min_count} times in the training text of the corpus {corpus.name}: "
-            "lower --min-count"
-        )
-    has_rare = len(frequent) < len(symbols)
-    texts = [""] * has_rare + [chr(symbol) for symbol in frequent]
-    begin = len(texts) if has_records else None
-    special = SpecialTokens(0 if has_rare else None, begin, None if begin is None else begin + 1)
-    return CharacterTokenizer([*texts, *[""] * (2 * has_records)], special)
-
-
-def _unknown_symbols(tokenizer: CharacterTokenizer, symbols: NDArray[np.int64]) -> list[str]:
-    """Return the symbols that are not in a vocabulary."""
-    return [symbol for symbol in map(chr, symbols) if not tokenizer.can_encode(symbol)]
-
-
-def _add_symbols(
-    corpus: Corpus, tokenizer: CharacterTokenizer, symbols: NDArray[np.int64], *, extend: bool
-) -> CharacterTokenizer:
-    """Return the tokenizer of a model for a corpus: extended by its new symbols, or unchanged."""
-    new = _unknown_symbols(tokenizer, symbols)
-    if new and extend:
-        return CharacterTokenizer((*tokenizer.symbols, *new), tokenizer.special)
-    if new and tokenizer.unknown is None:
-        raise CorpusError(
-            f"the corpus {corpus.name} has symbols that the model does not know: {format_symbols(new)}; add "
-            "them to the model with --extend"
-        )
-    return tokenizer
-
-
-def _token_table(tokenizer: CharacterTokenizer) -> Tokens:
-    """Return the token of each code point. Characters outside the vocabulary have that of the unknown symbol.
-
-    Returns:
-        Shape [``CODE_POINTS``], of the smallest unsigned type.
-    """
-    table = np.full(CODE_POINTS, tokenizer.unknown or 0, np.min_scalar_type(len(tokenizer) - 1))
-    for token, symbol in enumerate(tokenizer.symbols):
-        if symbol:
-            table[ord(symbol)] = token
-    return table

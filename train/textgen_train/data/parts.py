@@ -34,12 +34,12 @@ class Reader:
     """Reads corpora in blocks of normalized text.
 
     Attributes:
-        normalization: Applied to the text.
+        normalization: Applied to the text; None for bytes, which are never normalized.
         records: The kind of records; None for continuous text.
         on_read: Called with the number of bytes of each chunk that is read.
     """
 
-    normalization: Normalization
+    normalization: Normalization | None
     records: RecordKind | None = None
     on_read: Callable[[int], None] | None = None
 
@@ -55,7 +55,9 @@ class Reader:
         Raises:
             CorpusError: If a record is too long.
         """
-        chunks = self.normalization.apply_chunks(corpus.chunks(self.on_read))
+        chunks = corpus.chunks(self.on_read)
+        if self.normalization is not None:
+            chunks = self.normalization.apply_chunks(chunks)
         if self.records is None:
             return _text_blocks(chunks, held_out_start(characters, share) if share else None)
         checked = _check_lengths(chunks, SEPARATORS[self.records], corpus.name)

@@ -16,7 +16,7 @@ def code_points(text: str) -> Tokens:
     """Return the code points of a text, shape [characters]: uint8 if it is ASCII, else uint32."""
     if text.isascii():
         return np.frombuffer(text.encode(), np.uint8)
-    return np.frombuffer(text.encode("utf-32-le"), np.dtype("<u4"))
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.dtype("<u4"))
 
 
 def count_symbols(chunks: Iterable[str]) -> NDArray[np.int64]:
@@ -60,3 +60,7 @@ class CharacterEncoder:
             return tokens
         ends = np.cumsum([len(record) for record in texts], dtype=np.int64)
         return np.insert(tokens, ends, end)
+
+    def finish(self) -> Tokens:
+        """Return no tokens, because none are held back."""
+        return np.empty(0, self._tokens.dtype)

@@ -39,8 +39,8 @@ class EvalSchedule:
     Args:
         budget: Budget of the run.
         updates_per_epoch: Number of updates per epoch.
-        characters_per_epoch: Number of input characters per epoch.
-        scored_characters: Number of characters that an evaluation scores.
+        tokens_per_epoch: Number of input tokens per epoch.
+        scored_tokens: Number of tokens that an evaluation scores.
 
     Attributes:
         evaluation_seconds: Duration of the last evaluation. Before the first evaluation, it is an estimate,
@@ -48,11 +48,11 @@ class EvalSchedule:
     """
 
     def __init__(
-        self, budget: Budget, updates_per_epoch: int, characters_per_epoch: int, scored_characters: int
+        self, budget: Budget, updates_per_epoch: int, tokens_per_epoch: int, scored_tokens: int
     ) -> None:
         self._budget, self._updates_per_epoch = budget, updates_per_epoch
         # The number of updates that take as long as an evaluation.
-        updates = scored_characters / TRAINING_COST_RATIO * updates_per_epoch / characters_per_epoch
+        updates = scored_tokens / TRAINING_COST_RATIO * updates_per_epoch / tokens_per_epoch
         self._min_updates = max(MIN_UPDATES_BETWEEN, math.ceil(updates / MAX_EVALUATION_FRACTION))
         self.evaluation_seconds = 0.0
         self._evaluations = 0
@@ -156,7 +156,7 @@ class UpdateTotals:
 
     def __init__(self) -> None:
         self.updates = 0
-        self.targets = 0
+        self.targets = 0.0
         self._total_nats = 0.0
         self.last: Update | None = None
         # Time up to the restored state; 0 without one.

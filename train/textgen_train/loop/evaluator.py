@@ -80,13 +80,18 @@ class Evaluator:
         return self._write_error or (self._export_error if self.best is None else None)
 
     @property
-    def scored_characters(self) -> int:
-        """Number of characters that an evaluation scores, of the held-out text and of the training text."""
+    def characters_per_token(self) -> float:
+        """Mean number of characters of a training token."""
+        return self._provenance.dataset.characters_per_token
+
+    @property
+    def scored_tokens(self) -> int:
+        """Number of tokens that an evaluation scores, of the held-out text and of the training text."""
         dataset = self._provenance.dataset
         return len(dataset.held_out) + training_part_length(dataset)
 
     def estimate_seconds(self) -> float:
-        """Estimate the duration of an evaluation by scoring the first characters of the held-out text."""
+        """Estimate the duration of an evaluation by scoring the first tokens of the held-out text."""
         dataset = self._provenance.dataset
         part = dataset.first_held_out(ESTIMATE_TOKENS)
         started = perf_counter()
@@ -94,7 +99,7 @@ class Evaluator:
         export_end = perf_counter()
         if exported:
             held_out_loss(exported.model, part)
-        scoring_seconds = (perf_counter() - export_end) * self.scored_characters / len(part.held_out)
+        scoring_seconds = (perf_counter() - export_end) * self.scored_tokens / len(part.held_out)
         return export_end - started + scoring_seconds
 
     def evaluate(self, status: Status) -> EvaluationHistory | None:

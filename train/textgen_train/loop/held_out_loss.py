@@ -9,6 +9,7 @@ from textgen_runtime.generation.model import Model
 from textgen_runtime.scoring.records import score_records
 from textgen_runtime.scoring.surprisals import surprisal_chunks
 
+from textgen_train.data.characters import count_characters_after
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.records import record_ends, record_parts
 from textgen_train.data.token_array import Tokens, release_pages
@@ -16,16 +17,16 @@ from textgen_train.data.token_array import Tokens, release_pages
 # Maximum number of tokens of the records that are scored together. A longer record is scored in chunks.
 MAX_RECORD_TOKENS = 2**20
 
-# The maximum number of training characters that an evaluation scores. They show the overfitting of the
+# The maximum number of training tokens that an evaluation scores. They show the overfitting of the
 # model, so fewer are sufficient than for the held-out loss.
-MAX_TRAINING_CHARACTERS = 20_000
+MAX_TRAINING_TOKENS = 20_000
 
 
 def held_out_loss(model: Model, dataset: Dataset) -> float:
     """Return the mean negative log-likelihood of the held-out text, in nats per character.
 
-    The loss per character is equal to the loss per token, because each token of a dataset is a character or
-    the end of a record, which counts as one. A text is one lane: each character is predicted once, and the
+    It is the sum over all tokens, divided by the number of their characters, so that levels can be compared.
+    The end of a record counts as one character. A text is one lane: each token is predicted once, and the
     state is carried from the first to the last. Each record starts from the initial state. The loss is
     computed by the engine of the exported model, so it is the loss that users of the file get. For a single
     lane the native engine is several times faster than torch.
@@ -41,7 +42,7 @@ def training_loss(model: Model, dataset: Dataset) -> float:
     """Return the mean negative log-likelihood of a part of the training text, in nats per character.
 
     It is computed like ``held_out_loss``. The part is the end of the training text. It is as long as the
-    held-out text, but has at most 20,000 characters. The difference of both losses shows how much the model
+    held-out text, but has at most 20,000 tokens. The difference of both losses shows how much the model
     is overfitted.
 
     Args:
@@ -53,8 +54,8 @@ def training_loss(model: Model, dataset: Dataset) -> float:
 
 
 def training_part_length(dataset: Dataset) -> int:
-    """Return the number of characters of the training text that ``training_loss`` scores."""
-    length = min(len(dataset.held_out), MAX_TRAINING_CHARACTERS, len(dataset.training) - 1)
+    """Return the number of tokens of the training text that ``training_loss`` scores."""
+    length = min(len(dataset.held_out), MAX_TRAINING_TOKENS, len(dataset.training) - 1)
     if dataset.records is None:
         return length
     # Begin with a complete record if there are several.
@@ -64,10 +65,10 @@ def training_part_length(dataset: Dataset) -> int:
 
 
 def _loss(model: Model, before: int, tokens: Tokens) -> float:
-    """Return the mean surprisal of tokens of a dataset; ``before`` is the token before a text."""
+    """Return the surprisal of tokens of a dataset per character; ``before`` is the token before a text."""
     end = model.tokenizer.special.end
     totals = _text_nats(model.engine, before, tokens) if end is None else _record_nats(model, tokens, end)
-    return math.fsum(totals) / len(tokens)
+    return math.fsum(totals) / count_characters_after(before, tokens, model.tokenizer)
 
 
 def _text_nats(engine: Engine, before: int, tokens: Tokens) -> Iterator[float]:

@@ -11,6 +11,7 @@ import onnx
 import torch
 from textgen_runtime import __version__
 from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.text.levels import CHARACTER
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.models.precision import has_bfloat16
@@ -89,9 +90,12 @@ class Provenance:
 
     def _describe_split(self) -> dict[str, Any]:
         split: dict[str, Any] = {
-            "training_characters": len(self.dataset.training),
-            "held_out_characters": len(self.dataset.held_out),
+            "training_characters": self.dataset.training_characters,
+            "held_out_characters": self.dataset.held_out_characters,
         }
+        if self.dataset.tokenizer.level != CHARACTER:
+            split["training_tokens"] = len(self.dataset.training)
+            split["held_out_tokens"] = len(self.dataset.held_out)
         if self.dataset.rare_count:
             training_share, held_out_share = self.dataset.unknown_shares
             split["unknown"] = {

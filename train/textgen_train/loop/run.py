@@ -41,8 +41,8 @@ class TrainingRun:
         self._schedule = EvalSchedule(
             trainer.budget,
             trainer.updates_per_epoch,
-            trainer.characters_per_epoch,
-            evaluator.scored_characters,
+            trainer.tokens_per_epoch,
+            evaluator.scored_tokens,
         )
         self._totals = UpdateTotals()
         self._evaluates_start = evaluates_start
@@ -139,7 +139,8 @@ class TrainingRun:
         # A restored state may have been taken after an update and before its evaluation.
         if self._totals.last is not None and self._schedule.is_due(self._totals.last):
             self._evaluate()
-        for update in self._trainer.updates():
+        for update_of_tokens in self._trainer.updates():
+            update = update_of_tokens.per_character(self._evaluator.characters_per_token)
             self._totals.add(update)
             status = self._status(update)
             for watcher in self._watchers:

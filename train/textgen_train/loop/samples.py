@@ -86,11 +86,14 @@ class Samples:
         self._dataset, self._rng = dataset, rng
 
     def draw(self, model: Model) -> str:
-        """Return one sample per temperature, from the next excerpt, or some new records per temperature."""
+        """Return one sample per temperature, from the next excerpt, or some new records per temperature.
+
+        The bytes of a file that is not a text have no excerpts, so the result is "".
+        """
         if self._dataset.records is not None:
             return sample_records(model, self._rng)
         prompt = self._dataset.draw_excerpt(self._rng)
-        return sample_text(model, prompt, self._rng.getrandbits(32))
+        return sample_text(model, prompt, self._rng.getrandbits(32)) if prompt else ""
 
     def rng_state(self) -> list[Any]:
         """Return the state of the generator as numbers, lists and None."""

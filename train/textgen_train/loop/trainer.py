@@ -30,7 +30,7 @@ class Trainer(ABC):
         replicas: Replicas of the network, with its initial weights.
         budget: Duration of the training.
         updates_per_epoch: Number of batches per epoch.
-        characters_per_epoch: Number of input characters per epoch.
+        tokens_per_epoch: Number of input tokens per epoch.
         learning_rate: Learning rate of the recipe, before the schedule.
 
     Attributes:
@@ -41,7 +41,7 @@ class Trainer(ABC):
         budget: Duration of the training.
         reserved_seconds: Seconds of a budget of minutes that are reserved for the last evaluation.
         updates_per_epoch: Number of batches per epoch.
-        characters_per_epoch: Number of input characters per epoch.
+        tokens_per_epoch: Number of input tokens per epoch.
     """
 
     unit: Literal["characters", "windows"] = "characters"
@@ -51,12 +51,12 @@ class Trainer(ABC):
         replicas: Replicas,
         budget: Budget,
         updates_per_epoch: int,
-        characters_per_epoch: int,
+        tokens_per_epoch: int,
         learning_rate: float,
     ) -> None:
         self.replicas, self.model, self.budget = replicas, replicas.model, budget
         self.reserved_seconds = 0.0
-        self.updates_per_epoch, self.characters_per_epoch = updates_per_epoch, characters_per_epoch
+        self.updates_per_epoch, self.tokens_per_epoch = updates_per_epoch, tokens_per_epoch
         self._base_lr = learning_rate
         self._step = 0
         self._is_updating = False

@@ -1,6 +1,7 @@
 """The result of an update of the weights."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,8 @@ class Update:
         seconds: Time since the first update began.
         progress: Fraction of the budget used, in [0, 1].
         learning_rate: Learning rate of this update. With Muon, this is the learning rate of AdamW.
-        targets: Number of predicted characters. For ``ClassicTrainer``, this is the number of windows.
+        targets: Number of predicted tokens, or of their characters after ``per_character``. For
+            ``ClassicTrainer``, this is the number of windows.
         nats: Mean loss per target, in nats, before the update.
         ends_epoch: Whether this is the last update of an epoch.
     """
@@ -23,9 +25,14 @@ class Update:
     seconds: float
     progress: float
     learning_rate: float
-    targets: int
+    targets: float
     nats: float
     ends_epoch: bool
+
+    def per_character(self, characters_per_token: float) -> Self:
+        """Return this update with its targets and its loss counted in characters, given their mean number."""
+        targets, nats = self.targets * characters_per_token, self.nats / characters_per_token
+        return replace(self, targets=targets, nats=nats)
 
 
 # Stands for the state before the first update.

@@ -79,7 +79,9 @@ def gather_facts(  # noqa: PLR0913 (keywords, each a fact)
         recipe=recipe,
         usual=usual_recipe,
         usual_name=usual_name,
-        normalization=f"{'lower case' if form.lowercase else 'case unchanged'}, "
+        normalization="bytes unchanged"
+        if dataset.tokenizer.level == BYTE
+        else f"{'lower case' if form.lowercase else 'case unchanged'}, "
         + (f"Unicode {form.unicode}" if form.unicode else "code points unchanged"),
         symbols=len(dataset.tokenizer),
         frequent_symbols=_frequent_symbols(dataset),

@@ -1,6 +1,6 @@
 """The file ``report.html`` of a training run, which is rewritten at each evaluation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from textgen_runtime.errors import ModelFileError, OutputError
 from textgen_runtime.generation.loading import load
@@ -102,5 +102,9 @@ def _most_open(model: Model) -> TemperatureComparison:
 
     There the effect of the temperature is visible best.
     """
-    comparisons = [compare_temperatures(model, prompt) for prompt in model.metadata.prompts or (None,)]
+    prompts: Sequence[str | None] = model.metadata.prompts
+    if not prompts:
+        # A record needs no prompt. All other models without prompts are of bytes, and any byte is a prompt.
+        prompts = (None if model.metadata.records else "\n",)
+    comparisons = [compare_temperatures(model, prompt) for prompt in prompts]
     return max(comparisons, key=lambda comparison: entropy(comparison.original))

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from textgen_runtime.scoring.compressors import compressed_bits
 from textgen_runtime.scoring.kneser_ney import KneserNey
 from textgen_runtime.scoring.prediction import BITS_PER_NAT
 
+from textgen_train.data.characters import count_characters_after, text_of
 from textgen_train.data.dataset import Dataset
 
 ORDER = 7
@@ -41,12 +41,13 @@ def measure_references(dataset: Dataset) -> Iterator[Reference]:
     """
     training = np.asarray(dataset.training[-MAX_TRAINING_TOKENS:])
     held_out = np.asarray(dataset.held_out[:MAX_HELD_OUT_TOKENS])
-    before, after = _text(dataset, training), _text(dataset, held_out)
+    before, after = text_of(training, dataset.tokenizer), text_of(held_out, dataset.tokenizer)
+    characters = count_characters_after(dataset.before_held_out, held_out, dataset.tokenizer)
     ngrams = KneserNey(training, ORDER, len(dataset.tokenizer))
-    yield Reference(f"{ORDER}-gram", float(ngrams.surprisals(held_out, training[-ORDER:]).sum()) / len(after))
+    yield Reference(f"{ORDER}-gram", float(ngrams.surprisals(held_out, training[-ORDER:]).sum()) / characters)
     bits, both_bits = compressed_bits(before), compressed_bits(before + after)
     for name in bits:
-        yield Reference(name, (both_bits[name] - bits[name]) / len(after) / BITS_PER_NAT)
+        yield Reference(name, (both_bits[name] - bits[name]) / characters / BITS_PER_NAT)
 
 
 def describe_bounds(dataset: Dataset) -> str:
@@ -57,16 +58,6 @@ def describe_bounds(dataset: Dataset) -> str:
     if len(dataset.held_out) > MAX_HELD_OUT_TOKENS:
         parts.append(f"the first {MAX_HELD_OUT_TOKENS:,} of {len(dataset.held_out):,} held-out tokens")
     return f"To save time, they use only {' and '.join(parts)}." if parts else ""
-
-
-def _text(dataset: Dataset, tokens: NDArray[np.integer]) -> str:
-    tokenizer = dataset.tokenizer
-    # Each unknown symbol counts as a character, and the end of a record is a line end.
-    decode = tokenizer.decode_each if tokenizer.special.by_name else tokenizer.decode
-    texts, is_end = decode(tokens.tolist()), tokens == tokenizer.special.end
-    if dataset.records is None:
-        return "".join(texts)
-    return "".join(["\n" if end else text for end, text in zip(is_end.tolist(), texts, strict=True)])
 
 
 class References:

@@ -1,0 +1,76 @@
+"""Bytes and words: encoding in parts, and the numbers of characters."""
+
+import random
+
+import numpy as np
+import pytest
+from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.text.byte_tokenizer import ByteTokenizer
+from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.word_tokenizer import WordTokenizer
+from textgen_train.data import pieces
+from textgen_train.data.characters import count_characters, count_characters_after, text_of
+from textgen_train.data.dataset import make_dataset
+from textgen_train.data.encoders import WordEncoder
+from textgen_train.data.parts import Block
+from textgen_train.data.pieces import count_pieces, frequent_pieces
+
+RNG = random.Random(5)
+
+
+def in_parts(text: str, size: int) -> list[str]:
+    return [text[i : i + size] for i in range(0, len(text), size)]
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 5000])
+def test_words_do_not_depend_on_the_parts_of_the_text(size: int) -> None:
+    tokenizer = WordTokenizer([*"ab ,é", " ab", "ab", "aab", "é" * 60, "éé", " " + "b" * 63, "bb"])
+    text = "".join(RNG.choice(("ab", "a", " ", " ", ",", "é", "é" * 70, "b" * 70)) for _ in range(3000))
+    encoder = WordEncoder(tokenizer)
+    tokens = [*[encoder.encode_all([part], None) for part in in_parts(text, size)], encoder.finish()]
+    assert np.concatenate(tokens).tolist() == tokenizer.encode(text).tolist()
+
+
+def test_pieces_do_not_depend_on_the_parts_of_the_text() -> None:
+    text = "".join(RNG.choice(("do", "re", " ", "\n", "mi", "é", ", ")) for _ in range(2000))
+    whole = count_pieces([Block([text], [])], has_records=False)
+    assert sum(len(piece) * count for piece, count in whole.items()) == len(text)
+    parts = [Block([part], ["held out"]) for part in in_parts(text, 50)]
+    assert count_pieces(parts, has_records=False) == whole
+
+
+def test_many_different_pieces_are_counted_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "MAX_COUNTED_PIECES", 100)
+    texts = [f"the cat w{i} of the v{i}\n" for i in range(300)]
+    counts = count_pieces([Block([text], []) for text in texts], has_records=False)
+    assert len(counts) <= 100
+    assert frequent_pieces(counts, 4) == [" cat", " of", " the", "the"]
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 1000])
+def test_characters_of_bytes(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr("textgen_train.data.token_array.BLOCK", block)
+    tokenizer = ByteTokenizer()
+    content = "aé日𝄞".encode() + b"\xe6\x97\xff\x80" + "é".encode()
+    tokens = np.frombuffer(content, np.uint8)
+    expected = content.decode("utf-8", "surrogateescape")
+    assert text_of(tokens, tokenizer) == expected
+    assert count_characters(tokens, tokenizer) == len(expected)
+    # After the first byte of a character, the character is complete with its last byte.
+    assert count_characters_after(int(tokens[1]), tokens[2:], tokenizer) == len(expected) - 1
+    assert count_characters_after(int(tokens[3]), tokens[4:], tokenizer) == len(expected) - 2
+    assert count_characters_after(int(tokens[0]), tokens[1:], tokenizer) == len(expected) - 1
+
+
+def test_characters_of_words_and_records() -> None:
+    text = "do re do re do\n" * 100
+    dataset = make_dataset(Corpus.from_text("song", text), Normalization(), level="word")
+    assert dataset.training_characters == 1350
+    assert dataset.held_out_characters == 150
+    assert dataset.characters_per_token == 1350 / len(dataset.training)
+    names = "".join(f"name{i} é\n" for i in range(200))
+    for level in ("byte", "word"):
+        records = make_dataset(
+            Corpus.from_text("names", names), Normalization(), level=level, records="lines"
+        )
+        assert records.training_characters + records.held_out_characters == len(names)

@@ -1,0 +1,99 @@
+"""Encoders of large texts, which are read in parts, by level."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from textgen_runtime.text.byte_tokenizer import BYTES_TO_TEXT
+from textgen_runtime.text.levels import BYTE, WORD
+from textgen_runtime.text.tokenizer import Tokenizer
+from textgen_runtime.text.word_tokenizer import MAX_SYMBOL_LENGTH
+
+from .characters import symbol_lengths
+from .symbols import CODE_POINTS, CharacterEncoder
+from .token_array import Tokens
+
+
+class Encoder(Protocol):
+    """Encodes one text, or the records of one list."""
+
+    def encode_all(self, texts: Sequence[str], end: int | None) -> Tokens:
+        """Return the tokens of several texts, shape [tokens]. The last ones may be held back.
+
+        Args:
+            texts: Consecutive parts of a text, or records.
+            end: The token to add after each record; None for a text.
+        """
+        ...
+
+    def finish(self) -> Tokens:
+        """Return the tokens that were held back, shape [tokens]."""
+        ...
+
+
+class ByteEncoder:
+    """Encodes large texts with one token per byte of UTF-8."""
+
+    def encode_all(self, texts: Sequence[str], end: int | None) -> Tokens:
+        """Return the tokens of several texts; see ``Encoder``."""
+        contents = [text.encode("utf-8", BYTES_TO_TEXT) for text in texts]
+        tokens = np.frombuffer(b"".join(contents), np.uint8)
+        if end is None:
+            return tokens
+        return np.insert(tokens.astype(np.uint16), np.cumsum([len(content) for content in contents]), end)
+
+    def finish(self) -> Tokens:
+        """Return no tokens."""
+        return np.empty(0, np.uint8)
+
+
+class WordEncoder:
+    """Encodes large texts with the symbols of a word-level vocabulary.
+
+    The tokens of a text do not depend on the parts in which it is read. A token is certain if the longest
+    symbol would have ended with the text that is known. The text after the certain tokens is held back.
+
+    Args:
+        tokenizer: The word-level tokenizer.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer, self._lengths = tokenizer, symbol_lengths(tokenizer)
+        self._rest = ""
+
+    def encode_all(self, texts: Sequence[str], end: int | None) -> Tokens:
+        """Return the tokens of several texts; see ``Encoder``."""
+        if end is not None:
+            return np.concatenate([[*self._tokenizer.encode(record), end] for record in texts])
+        text = self._rest + "".join(texts)
+        tokens = np.asarray(self._tokenizer.encode(text))
+        ends = np.cumsum(self._lengths[tokens])
+        starts = ends - self._lengths[tokens]
+        certain = int(np.searchsorted(starts, len(text) - MAX_SYMBOL_LENGTH, side="right"))
+        self._rest = text[ends[certain - 1] :] if certain else text
+        return tokens[:certain]
+
+    def finish(self) -> Tokens:
+        """Return the tokens of the text that was held back."""
+        text, self._rest = self._rest, ""
+        return np.asarray(self._tokenizer.encode(text))
+
+
+def make_encoder(tokenizer: Tokenizer) -> Encoder:
+    """Return an encoder for one text, or the records of one list."""
+    if tokenizer.level == BYTE:
+        return ByteEncoder()
+    return WordEncoder(tokenizer) if tokenizer.level == WORD else CharacterEncoder(_token_table(tokenizer))
+
+
+def _token_table(tokenizer: Tokenizer) -> Tokens:
+    """Return the token of each code point. Characters outside the vocabulary have that of the unknown symbol.
+
+    Returns:
+        Shape [``CODE_POINTS``], of the smallest unsigned type.
+    """
+    table = np.full(CODE_POINTS, tokenizer.unknown or 0, np.min_scalar_type(len(tokenizer) - 1))
+    for token, symbol in enumerate(tokenizer.symbols):
+        if symbol:
+            table[ord(symbol)] = token
+    return table

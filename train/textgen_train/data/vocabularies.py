@@ -1,0 +1,139 @@
+"""The vocabulary of a corpus, by level."""
+
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS, ByteTokenizer
+from textgen_runtime.text.character_tokenizer import CharacterTokenizer
+from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
+from textgen_runtime.text.symbols import format_symbols
+from textgen_runtime.text.tokenizer import Tokenizer
+from textgen_runtime.text.word_tokenizer import WordTokenizer
+
+from textgen_train.errors import CorpusError
+
+from .pieces import frequent_pieces
+
+VOCABULARY_SIZE = 4096
+
+
+def byte_tokenizer(*, has_records: bool) -> ByteTokenizer:
+    """Return the tokenizer of bytes. ``begin`` and ``end`` follow the bytes if there are records."""
+    size = len(BYTE_SYMBOLS)
+    special = SpecialTokens(None, size, size + 1) if has_records else NO_SPECIAL_TOKENS
+    return ByteTokenizer([*BYTE_SYMBOLS, *[""] * (2 * has_records)], special)
+
+
+def character_tokenizer(
+    corpus: Corpus,
+    symbols: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    min_count: int,
+    *,
+    has_records: bool,
+) -> CharacterTokenizer:
+    """Return the tokenizer of the characters of a corpus.
+
+    If no symbol is rare, its vocabulary is all symbols. Otherwise it is the unknown symbol, which is token 0,
+    and the frequent symbols. ``begin`` and ``end`` follow.
+
+    Args:
+        corpus: The corpus, for messages.
+        symbols: Code points of all characters, sorted.
+        counts: How often each character occurs in the training text, by code point.
+        min_count: Symbols that occur less often in the training text are rare.
+        has_records: Whether the corpus has records.
+
+    Raises:
+        CorpusError: If all symbols are rare.
+    """
+    texts = _frequent_characters(corpus, symbols, counts, min_count)
+    return CharacterTokenizer(*_with_special(texts, has_records=has_records))
+
+
+def word_tokenizer(  # noqa: PLR0913 (all are needed)
+    corpus: Corpus,
+    symbols: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    min_count: int,
+    *,
+    pieces: Counter[str],
+    size: int,
+    has_records: bool,
+) -> WordTokenizer:
+    """Return the tokenizer of the words of a corpus: as ``character_tokenizer``, and the frequent words.
+
+    Args:
+        corpus: As for ``character_tokenizer``, like the arguments up to ``min_count``.
+        symbols: As above.
+        counts: As above.
+        min_count: As above.
+        pieces: How often each piece occurs in the training text.
+        size: Maximum size of the vocabulary.
+        has_records: Whether the corpus has records.
+
+    Raises:
+        CorpusError: If all symbols are rare, if there is only one word, or if the characters leave no room
+            for words.
+    """
+    words = {piece.strip() for piece in pieces} - {""}
+    if len(words) == 1:
+        raise CorpusError(
+            f"the training text of {corpus.name} contains only the word {words.pop()!r}: training on words "
+            "needs at least two different words; train without --level word"
+        )
+    characters = _frequent_characters(corpus, symbols, counts, min_count)
+    room = size - len(characters) - 2 * has_records
+    if room < 1:
+        raise CorpusError(
+            f"the corpus {corpus.name} has {len(symbols):,} different characters, which leave no room for "
+            f"words in a vocabulary of {size:,}: raise --vocabulary-size"
+        )
+    texts = [*characters, *frequent_pieces(pieces, room)]
+    return WordTokenizer(*_with_special(texts, has_records=has_records))
+
+
+def unknown_symbols(tokenizer: Tokenizer, symbols: NDArray[np.int64]) -> list[str]:
+    """Return the characters that are not in a vocabulary."""
+    return [symbol for symbol in map(chr, symbols) if not tokenizer.can_encode(symbol)]
+
+
+def add_symbols(
+    corpus: Corpus, tokenizer: CharacterTokenizer, symbols: NDArray[np.int64], *, extend: bool
+) -> CharacterTokenizer:
+    """Return the tokenizer of a model for a corpus: extended by its new symbols, or unchanged.
+
+    Raises:
+        CorpusError: If there are new symbols, but neither ``extend`` nor an unknown symbol.
+    """
+    new = unknown_symbols(tokenizer, symbols)
+    if new and extend:
+        return CharacterTokenizer((*tokenizer.symbols, *new), tokenizer.special)
+    if new and tokenizer.unknown is None:
+        raise CorpusError(
+            f"the corpus {corpus.name} has symbols that the model does not know: {format_symbols(new)}; add "
+            "them to the model with --extend"
+        )
+    return tokenizer
+
+
+def _frequent_characters(
+    corpus: Corpus, symbols: NDArray[np.int64], counts: NDArray[np.int64], min_count: int
+) -> list[str]:
+    """Return the entries of the unknown symbol, if there is one, and of the characters that are not rare."""
+    frequent = symbols if min_count <= 1 else symbols[counts[symbols] >= min_count]
+    if not len(frequent):
+        raise CorpusError(
+            f"no symbol occurs at least {min_count} times in the training text of the corpus {corpus.name}: "
+            "lower --min-count"
+        )
+    return [""] * (len(frequent) < len(symbols)) + [chr(symbol) for symbol in frequent]
+
+
+def _with_special(texts: list[str], *, has_records: bool) -> tuple[list[str], SpecialTokens]:
+    """Return the entries of a vocabulary with those of ``begin`` and ``end``, and its special tokens."""
+    begin = len(texts) if has_records else None
+    special = SpecialTokens(None if texts[0] else 0, begin, None if begin is None else begin + 1)
+    return [*texts, *[""] * (2 * has_records)], special
