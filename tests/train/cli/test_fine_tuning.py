@@ -23,7 +23,6 @@ from textgen_train.models.lstm import CharLSTM
 from textgen_train.report import files
 
 from tests.helpers.commands import Captured
-from tests.helpers.record_models import record_content
 from tests.helpers.train_command import TEXT, run
 from tests.helpers.training_runs import InterruptAt, timeless_results
 
@@ -185,7 +184,6 @@ def test_the_model_is_not_replaced(capsys: Captured) -> None:
     [
         (None, "the folder old has no model.onnx"),
         (b"no model", "old: "),
-        (record_content("byte"), "old is a model of bytes, which cannot be trained further"),
     ],
 )
 def test_a_model_that_cannot_be_trained(capsys: Captured, content: bytes | None, message: str) -> None:
@@ -232,3 +230,16 @@ def test_models_of_records_and_of_other_cells_are_trained_further(capsys: Captur
     assert second.metadata.records == "lines"
     assert second.engine.network == first.engine.network
     assert metrics("second")[0]["held_out_nats"] == first.training["held_out_nats"]
+
+
+@pytest.mark.parametrize("level", ["byte", "word"])
+def test_models_of_other_levels_are_trained_further(capsys: Captured, level: str) -> None:
+    small = ("--units", "8", "--embedding", "4")
+    assert run(capsys, "book.txt", "--level", level, *small, *BUDGET, "-o", "first")[0] == 0
+    code, _, err = run(capsys, "new.txt", "--from", "first", "--extend", *BUDGET, "-o", "second")
+    assert code == 0, err
+    first, second = textgen.load("first"), textgen.load("second")
+    known = len(first.tokenizer)
+    assert second.tokenizer.level == level
+    assert second.tokenizer.symbols[:known] == first.tokenizer.symbols
+    assert second.tokenizer.symbols[known:] == (() if level == "byte" else ("x", "\u00e4"))

@@ -14,8 +14,8 @@ from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import Cell, Network
 from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.model_file.source import read_model
-from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.symbols import format_symbols
+from textgen_runtime.text.tokenizer import Tokenizer
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.token_array import count_tokens
@@ -49,7 +49,7 @@ class ParentModel:
     metadata: Metadata
     network: Network
     weights: Sequence[LayerWeights]
-    tokenizer: CharacterTokenizer
+    tokenizer: Tokenizer
 
     @property
     def corpus(self) -> str | None:
@@ -116,7 +116,6 @@ def read_parent(source: str) -> ParentModel:
 
     Raises:
         ModelFileError: If the file cannot be read, is damaged, or is not one of ``textgen-train``.
-        TrainingError: If models of this kind cannot be trained.
     """
     content = read_model(source)
     try:
@@ -124,20 +123,15 @@ def read_parent(source: str) -> ParentModel:
         metadata, weights = Metadata.from_props(file.metadata, file.vocabulary_size), read_weights(content)
     except ModelFileError as error:
         raise ModelFileError(f"{shorten(source)}: {error}") from None
-    tokenizer = metadata.tokenizer
-    if not isinstance(tokenizer, CharacterTokenizer):
-        raise TrainingError(
-            f"{shorten(source)} is a model of {tokenizer.level}s, which cannot be trained further"
-        )
     sha256 = hashlib.sha256(content).hexdigest()
-    return ParentModel(source, sha256, metadata, file.network, weights, tokenizer)
+    return ParentModel(source, sha256, metadata, file.network, weights, metadata.tokenizer)
 
 
 def use_parent(arguments: argparse.Namespace, parent: ParentModel) -> None:
     """Set the arguments that a model determines: its network, its records, its normalization, the preset."""
     normalization = parent.metadata.normalization
     arguments.lowercase, arguments.unicode = normalization.lowercase, normalization.unicode or "none"
-    arguments.records = parent.metadata.records
+    arguments.level, arguments.records = parent.tokenizer.level, parent.metadata.records
     embedding, *cells, _ = parent.network.layers
     arguments.cell = cells[0].kind
     arguments.residual = any(isinstance(cell, Cell) and cell.residual for cell in cells)

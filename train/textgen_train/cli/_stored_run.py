@@ -13,8 +13,8 @@ from textgen_runtime.errors import CorpusError, ModelFileError, quote
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.system.json_text import to_json
 from textgen_runtime.system.text_files import STANDARD_INPUT
-from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.levels import BYTE
+from textgen_runtime.text.tokenizer import Tokenizer
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.errors import TrainingError
@@ -86,14 +86,11 @@ class StoredRun:
         """What is known of the model from which the run started; None for other runs."""
         return self.parent and self.parent["provenance"]
 
-    def read_tokenizer(self) -> CharacterTokenizer | None:
+    def read_tokenizer(self) -> Tokenizer | None:
         """Return the vocabulary of a run that started from a model; None for other runs."""
         if self.parent is None:
             return None
-        tokenizer = Metadata.from_props(self.parent["metadata"]).tokenizer
-        if not isinstance(tokenizer, CharacterTokenizer):
-            raise TypeError(f"runs of the level {tokenizer.level} are not supported")
-        return tokenizer
+        return Metadata.from_props(self.parent["metadata"]).tokenizer
 
     def read_arguments(self, given: argparse.Namespace) -> argparse.Namespace:
         """Return the arguments of the run. Given arguments that name texts replace those of the run."""

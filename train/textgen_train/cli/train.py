@@ -15,9 +15,9 @@ from textgen_runtime.corpora.sources import COMPRESSED
 from textgen_runtime.errors import EncodingError, OutputError, TextgenError, shorten
 from textgen_runtime.system.console import escape_unencodable, print_diagnostic, write_stderr
 from textgen_runtime.system.text_files import STANDARD_INPUT
-from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.levels import BYTE
 from textgen_runtime.text.normalization import Normalization, as_unicode_form
+from textgen_runtime.text.tokenizer import Tokenizer
 
 from textgen_train.data.dataset import Dataset, make_dataset
 from textgen_train.data.vocabularies import VOCABULARY_SIZE
@@ -220,7 +220,7 @@ def read_dataset(  # noqa: PLR0913 (all are needed; the last has a default)
     recipe: AnyRecipe,
     folder: Path | None,
     *,
-    tokenizer: CharacterTokenizer | None = None,
+    tokenizer: Tokenizer | None = None,
 ) -> Dataset:
     """Read the texts, and return the dataset of the command line.
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.levels import BYTE, CHARACTER, WORD, unit_of
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.records import RecordKind
@@ -133,7 +132,7 @@ def make_dataset(  # noqa: PLR0913 (keywords, most with defaults)
     *,
     level: str = CHARACTER,
     vocabulary_size: int = VOCABULARY_SIZE,
-    tokenizer: CharacterTokenizer | None = None,
+    tokenizer: Tokenizer | None = None,
     extend: bool = False,
     records: RecordKind | None = None,
     folder: Path | None = None,

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS, ByteTokenizer
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
+from textgen_runtime.text.levels import TOKENIZERS
 from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
 from textgen_runtime.text.symbols import format_symbols
 from textgen_runtime.text.tokenizer import Tokenizer
@@ -101,8 +102,8 @@ def unknown_symbols(tokenizer: Tokenizer, symbols: NDArray[np.int64]) -> list[st
 
 
 def add_symbols(
-    corpus: Corpus, tokenizer: CharacterTokenizer, symbols: NDArray[np.int64], *, extend: bool
-) -> CharacterTokenizer:
+    corpus: Corpus, tokenizer: Tokenizer, symbols: NDArray[np.int64], *, extend: bool
+) -> Tokenizer:
     """Return the tokenizer of a model for a corpus: extended by its new symbols, or unchanged.
 
     Raises:
@@ -110,7 +111,8 @@ def add_symbols(
     """
     new = unknown_symbols(tokenizer, symbols)
     if new and extend:
-        return CharacterTokenizer((*tokenizer.symbols, *new), tokenizer.special)
+        extended: Tokenizer = TOKENIZERS[tokenizer.level]()((*tokenizer.symbols, *new), tokenizer.special)
+        return extended
     if new and tokenizer.unknown is None:
         raise CorpusError(
             f"the corpus {corpus.name} has symbols that the model does not know: {format_symbols(new)}; add "
