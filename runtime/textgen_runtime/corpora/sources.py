@@ -41,7 +41,7 @@ def file_blocks(path: Path) -> Iterator[bytes]:
                     yield from iter(lambda: content.read(BLOCK_SIZE), b"")
             else:
                 yield from iter(lambda: file.read(BLOCK_SIZE), b"")
-    except (EOFError, zlib.error) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise TextFileError(f"cannot read {name}: it is damaged or incomplete ({error})") from None
     except OSError as error:
         raise TextFileError(f"cannot read {name}: {error.strerror or error}") from None

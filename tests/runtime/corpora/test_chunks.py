@@ -66,7 +66,7 @@ def test_damaged_compressed_files_are_rejected(tmp_path: Path, name: str, damage
     content = PACKED[name](os.urandom(2000).hex().encode())
     path = tmp_path / name
     path.write_bytes({"cut": content[:-9], "other": b"text", "empty": b""}[damage])
-    with pytest.raises((TextFileError, CorpusError), match=rf"{name}|{name} is empty") as caught:
+    with pytest.raises((TextFileError, CorpusError), match=rf"{name}(: it is damaged| is empty)") as caught:
         list(read_corpus(str(path)).chunks())
     assert "\n" not in str(caught.value)
 
