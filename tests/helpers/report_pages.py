@@ -67,7 +67,7 @@ def evaluation(step: int, held_out_nats: float, seconds: float | None = None) ->
         training_nats=held_out_nats + 0.2,
         held_out_nats=held_out_nats,
         bits_per_character=held_out_nats * 1.4427,
-        learning_rate=0.01 / step,
+        learning_rate=0.01 / step if step else 0.0,
         characters_per_second=5000.0,
         training_eval_nats=held_out_nats - 0.1,
     )

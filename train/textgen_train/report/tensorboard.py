@@ -79,7 +79,8 @@ class TensorBoard(Watcher):
             # The import takes a second.
             from torch.utils.tensorboard.writer import SummaryWriter
 
-            if step == 1:
+            # The step is 0 if the run starts from a model.
+            if step <= 1:
                 for path in self._folder.glob(f"{EVENTS_PREFIX}*"):
                     path.unlink()
             self._writer = SummaryWriter(str(self._folder), purge_step=step)
