@@ -1,12 +1,14 @@
 """The samples in the report: which evaluations it shows, and how it splits their texts."""
 
+import random
 from itertools import pairwise
 
 import pytest
 import textgen_runtime as textgen
-from textgen_train.loop.samples import TEMPERATURES, sample_text, split_samples
+from textgen_train.loop.samples import TEMPERATURES, sample_records, sample_text, split_samples
 from textgen_train.report.sample_moments import choose_moments, sample_moments
 
+from tests.helpers.record_models import record_model
 from tests.helpers.report_pages import Page, evaluation
 
 
@@ -19,6 +21,19 @@ def test_samples_are_split_into_prompt_and_texts(tiny: textgen.Model, prompt: st
     for temperature, text in texts.items():
         assert f"------ temperature: {temperature}\n{prompt}{text}" in samples
         assert len(text) == 400
+
+
+def test_samples_of_records_are_split_into_the_records_of_each_temperature() -> None:
+    model = record_model()
+    samples = sample_records(model, random.Random(4))
+    prompt, texts = split_samples(samples)
+    assert prompt == ""
+    assert list(texts) == list(TEMPERATURES)
+    for temperature, text in texts.items():
+        assert f"------ temperature: {temperature}\n{text}" in samples
+        assert "temperature" not in text
+    page = Page(sample_moments([evaluation(10, 2.0)], [samples]))
+    assert len(page.find("figcaption")) == len(TEMPERATURES)
 
 
 @pytest.mark.parametrize("samples", ["", "a text", "------ temperature: 0.2\na", "--- generating from: x\n"])

@@ -15,8 +15,8 @@ from .rng_state import python_rng_from_state, python_rng_state
 TEMPERATURES = (0.2, 0.5, 1.0, 1.2)
 SAMPLE_LENGTH = 400
 
-FIRST_LINE = "--- generating from: "
-
+# The first line of samples, without the prompt.
+FROM_PROMPT, NEW_RECORDS = "--- generating from: ", "--- new records"
 
 # Number of new records at each temperature, and the maximum length of each.
 RECORDS = 5
@@ -32,10 +32,10 @@ def sample_records(model: Model, rng: random.Random) -> str:
             batch.add(generation, MAX_RECORD_LENGTH)
     texts = batch.complete()
     separator = SEPARATORS[model.metadata.records or "lines"]
-    lines = ["--- new records"]
+    lines = [NEW_RECORDS]
     for i, temperature in enumerate(TEMPERATURES):
         records = texts[i * RECORDS : (i + 1) * RECORDS]
-        lines += [f"------ temperature: {temperature}", separator.join(records)]
+        lines += [_heading(temperature), separator.join(records)]
     return "\n".join(lines)
 
 
@@ -44,27 +44,29 @@ def sample_text(model: Model, prompt: str, seed: int) -> str:
     batch = Batch(model)
     for temperature in TEMPERATURES:
         batch.add(model.start(prompt, temperature=temperature, seed=seed), SAMPLE_LENGTH)
-    lines = [f"{FIRST_LINE}{prompt!r}"]
+    lines = [f"{FROM_PROMPT}{prompt!r}"]
     for temperature, text in zip(TEMPERATURES, batch.complete(), strict=True):
         lines += [_heading(temperature), prompt + text]
     return "\n".join(lines)
 
 
 def split_samples(samples: str) -> tuple[str, dict[float, str]]:
-    """Return the parts of a result of ``sample_text``.
+    """Return the parts of a result of ``sample_text`` or ``sample_records``.
 
     Returns:
-        The prompt, and the generated text of each temperature. In another format, there are no texts, and the
-        prompt is empty.
+        The prompt, which is empty for records, and the generated text or records of each temperature. In
+        another format, there are no texts, and the prompt is empty.
     """
     rest, texts = samples, dict[float, str]()
     for temperature in reversed(TEMPERATURES):
         rest, found, texts[temperature] = rest.rpartition(f"\n{_heading(temperature)}\n")
         if not found:
             return "", {}
+    if rest == NEW_RECORDS:
+        return "", {temperature: texts[temperature] for temperature in TEMPERATURES}
     try:
         # The first line states the prompt as a Python literal.
-        prompt = str(ast.literal_eval(rest.removeprefix(FIRST_LINE)))
+        prompt = str(ast.literal_eval(rest.removeprefix(FROM_PROMPT)))
     except (ValueError, SyntaxError):
         return "", {}
     return prompt, {temperature: texts[temperature][len(prompt) :] for temperature in TEMPERATURES}
