@@ -204,7 +204,8 @@ def test_a_page_is_recognized(tmp_path: Path) -> None:
     facts = facts_of(dataset_of(TEXT), tmp_path)
     path = tmp_path / "page.html"
     path.write_text(report_page(facts, HISTORY, status="", model=None, references=[]), encoding="utf-8")
-    assert is_report_page(path)
+    assert is_report_page(path, "song: training")
+    assert not is_report_page(path, "Comparison")
     path.write_text("<!doctype html>", encoding="utf-8")
-    assert not is_report_page(path)
-    assert not is_report_page(tmp_path / "absent")
+    assert not is_report_page(path, "")
+    assert not is_report_page(tmp_path / "absent", "")

@@ -91,14 +91,15 @@ def compare(arguments: argparse.Namespace) -> int:
 
 
 def check_page(path: Path) -> None:
-    """Check that a file does not exist, or is a page of an earlier comparison.
+    """Check that a file does not exist, or is a page of an earlier comparison, not the report of a run.
 
     Raises:
         OutputError: If it would be another file that is replaced.
     """
+    from textgen_train.report.comparison import TITLE
     from textgen_train.report.page_frame import is_report_page
 
-    if path.exists() and not is_report_page(path):
+    if path.exists() and not is_report_page(path, TITLE):
         raise OutputError(
             f"--html {shorten(str(path))} exists and is not a page of this command: choose another"
         )

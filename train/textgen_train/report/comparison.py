@@ -11,6 +11,9 @@ from .page_frame import fill_page, section
 from .progress import format_duration
 from .scales import time_unit
 
+# The beginning of the title of the page.
+TITLE = "Comparison of "
+
 COLUMNS = (
     "parameters",
     "time",
@@ -91,7 +94,7 @@ def comparison_page(runs: Sequence[ComparedRun], warnings: Sequence[str]) -> str
     numbers = range(1, len(COLUMNS))
     content = table("Losses on the held-out text, per character", ["run", *COLUMNS], rows, numbers)
     return fill_page(
-        title=f"Comparison of {len(runs)} training run{'s' * (len(runs) > 1)}",
+        title=f"{TITLE}{len(runs)} training run{'s' * (len(runs) > 1)}",
         status="",
         summary=notes,
         sections=[section("Loss", f'{content}<div class="charts">{figures}</div>')],

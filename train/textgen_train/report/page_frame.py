@@ -43,6 +43,6 @@ def template() -> str:
     return files(__package__).joinpath("page.html").read_text(encoding="utf-8")
 
 
-def is_report_page(path: Path) -> bool:
-    """Return whether a file is such a page; False if it cannot be read."""
-    return begins_with(path, template().partition("$")[0].encode())
+def is_report_page(path: Path, title: str) -> bool:
+    """Return whether a file is a page whose title begins with this text; False if it cannot be read."""
+    return begins_with(path, f"{template().partition('$')[0]}{html(title)}".encode())
