@@ -11,10 +11,11 @@ INVISIBLE = ("Z", "M", "Cf")
 
 
 def visible_name(symbol: str) -> str:
-    r"""Return a visible symbol as it is, and otherwise its name or escape: ``<space>``, ``\n``."""
-    if not symbol:
-        # The vocabulary entry of the unknown symbol.
-        return "<unknown symbol>"
+    r"""Return a visible symbol as it is, and otherwise its name or escape: ``<space>``, ``\n``.
+
+    Args:
+        symbol: A symbol, which is not empty.
+    """
     if len(symbol) > 1:
         # Quotes show where a token of several characters begins and ends.
         return repr(symbol)

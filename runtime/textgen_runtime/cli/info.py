@@ -11,6 +11,7 @@ from textgen_runtime.system.json_text import to_json
 from textgen_runtime.text.levels import unit_of
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.special_tokens import SpecialTokens
+from textgen_runtime.text.tokenizer import Tokenizer
 
 from ._description import Description, describe_file
 from ._readable import escape_unprintable, single_line, visible_name, wrap_words
@@ -86,11 +87,17 @@ def format_lines(description: Description) -> Iterator[str]:
         }
     )
     yield f"vocabulary, {len(tokenizer):,} {unit_of(tokenizer)}s{format_special(tokenizer.special)}"
-    yield from wrap_words([visible_name(symbol) for symbol in tokenizer.symbols], INDENT)
+    yield from wrap_words(visible_symbols(tokenizer), INDENT)
     yield f"prompts, {len(metadata.prompts):,}"
     yield from (f'{INDENT}"{single_line(prompt)}"' for prompt in metadata.prompts)
     yield "training"
     yield from format_pairs(metadata.training, INDENT)
+
+
+def visible_symbols(tokenizer: Tokenizer) -> list[str]:
+    """Return a visible name for each token of a vocabulary."""
+    special = {token: f"<{name}>" for name, token in tokenizer.special.by_name.items()}
+    return [special.get(token) or visible_name(symbol) for token, symbol in enumerate(tokenizer.symbols)]
 
 
 def format_special(special: SpecialTokens) -> str:

@@ -18,6 +18,7 @@ from tests.helpers.commands import Captured, run_here
 from tests.helpers.make_tiny_model import SYMBOLS, make_model
 from tests.helpers.paths import TINY
 from tests.helpers.programs import run_python
+from tests.helpers.record_models import record_content
 
 
 def run(capsys: Captured, *arguments: str) -> tuple[int, str, str]:
@@ -209,6 +210,15 @@ def test_control_characters_in_a_file_are_escaped(capsys: Captured, tmp_path: Pa
 )
 def test_invisible_characters_have_names(symbol: str, shown: str) -> None:
     assert visible_name(symbol) == shown
+
+
+def test_each_special_token_has_its_own_name(capsys: Captured, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(record_content())
+    _, out, _ = run(capsys, str(path))
+    heading, symbols = out.partition("vocabulary, ")[2].splitlines()[:2]
+    assert heading == "10 characters, 3 of them special: unknown, begin, end"
+    assert symbols == "  <unknown> <space> a b c d \u00e9 \\n <begin> <end>"
 
 
 def test_words_are_wrapped_into_lines() -> None:
