@@ -82,9 +82,11 @@ def test_a_list_without_records_gets_a_hint(capsys: Captured) -> None:
     for corpus, options, expected in (
         ("names", (), True),
         ("poems", (), False),
+        ("names", ("--from", "names-model", "-o", "second"), False),
         ("names", ("--records", "lines", "--overwrite"), False),
     ):
-        code, _, err = run(capsys, f"{corpus}.txt", *QUICK, "--no-samples", *options)
+        quick = QUICK if "--from" not in options else ("--epochs", "1")
+        code, _, err = run(capsys, f"{corpus}.txt", *quick, "--no-samples", *options)
         assert code == 0
         assert (hint in err) is expected
 

@@ -141,8 +141,9 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
             escape_unencodable(PROG, sys.stdout, dataset.tokenizer.symbols)
             changes = describe_preset_changes(recipe, recipe_from(arguments))
             start = parent.describe(dataset, arguments.preset) if parent else ""
-            corpus_line = describe_dataset(corpus.name, dataset) + describe_list(dataset)
-            write_stderr(start + corpus_line + changes)
+            # A model determines the records, and the classic recipe has none.
+            hint = "" if parent or isinstance(recipe, ClassicRecipe) else describe_list(dataset)
+            write_stderr(start + describe_dataset(corpus.name, dataset) + hint + changes)
         # Importing torch takes seconds. It comes after all checks of the input.
         from textgen_train.loop.provenance import Provenance
 
