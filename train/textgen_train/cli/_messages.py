@@ -90,13 +90,16 @@ def describe_network(trainer: "Trainer") -> str:
     return f"{line} in each of {processes} processes\n" if processes > 1 else f"{line}\n"
 
 
-def describe_early_end(folder: Path, run: "TrainingRun", error: TextgenError | None = None) -> str:
+def describe_early_end(
+    folder: Path, run: "TrainingRun", error: TextgenError | None = None, *, piped: str = ""
+) -> str:
     """Return what a run has saved that ended early, and how to resume it.
 
     Args:
         folder: The output folder.
         run: The run.
         error: The error that ended it; None for an interrupt.
+        piped: The arguments that name standard input, which must be passed again; "" if there are none.
     """
     if run.best is None:
         saved = f"no model was saved to {folder}"
@@ -105,7 +108,8 @@ def describe_early_end(folder: Path, run: "TrainingRun", error: TextgenError | N
         saved = f"{folder / MODEL_FILE} holds the best model so far ({loss})"
     if CHECKPOINT_FILE not in run.files or isinstance(error, LossError):
         return saved
-    return f"{saved}; to resume the run: textgen-train --resume {shlex.quote(str(folder))}"
+    command = f"textgen-train {piped}{' ' * bool(piped)}--resume {shlex.quote(str(folder))}"
+    return f"{saved}; to resume the run: {command}{' < TEXT' * bool(piped)}"
 
 
 def describe_resumption(state: "TrainerState", changes: Sequence[str]) -> str:
@@ -137,10 +141,11 @@ def describe_complete_run(folder: Path) -> str:
     )
 
 
-def describe_result(folder: Path, run: "TrainingRun") -> str:
+def describe_result(folder: Path, run: "TrainingRun", *, has_records: bool = False) -> str:
     """Return the last line of a completed run: the loss, the files and the next command."""
     loss = f"held-out loss {run.best.held_out_nats:.4f} nats; " if run.best else ""
-    return f"{loss}wrote {', '.join(run.files)} to {folder}; next: textgen-run {_quoted(folder)} --temp 0.5\n"
+    options = "--count 20" if has_records else "--temp 0.5"
+    return f"{loss}wrote {', '.join(run.files)} to {folder}; next: textgen-run {_quoted(folder)} {options}\n"
 
 
 def _quoted(folder: Path) -> str:

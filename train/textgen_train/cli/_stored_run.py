@@ -39,7 +39,8 @@ class StoredRun:
     Attributes:
         name: The name of the run in its provenance.
         options: All arguments of the command line, except those of ``NOT_STORED``. Paths of texts are
-            absolute. The budget and the number of threads are those of the run, even if they were not given.
+            absolute. The budget and the number of threads of all processes are those of the run, even if they
+            were not given.
         texts: For each argument of ``TEXTS`` that was given, the name and the SHA-256 of the text.
         vocabulary: SHA-256 of the vocabulary.
         recipe: The hyperparameters, and the name of the recipe.
@@ -178,7 +179,7 @@ def describe_run(
         arguments: The arguments of the command line.
         provenance: Data and hyperparameters of the run.
         budget: The budget of the run.
-        threads: The number of threads that it uses.
+        threads: The number of threads that it uses in all processes.
     """
     options = {name: value for name, value in vars(arguments).items() if name not in NOT_STORED}
     options.update({name: absolute_source(options[name]) for name in TEXTS if options[name] is not None})

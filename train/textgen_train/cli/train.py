@@ -156,7 +156,7 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
         ranks.begin(shared_values(provenance, trainer))
         if not ranks.is_first:
             return follow(trainer)
-        return run_to_end(make_run(arguments, trainer, provenance, folder), folder, ranks)
+        return run_to_end(make_run(arguments, trainer, provenance, folder), folder, ranks, arguments)
 
 
 @contextlib.contextmanager
@@ -183,6 +183,8 @@ def resume(given: argparse.Namespace, ranks: Ranks) -> int:
             return 0
         stored = StoredRun.from_dict(description)
         arguments, recipe = stored.read_arguments(given), stored.read_recipe()
+        # The same replicas, in this number of processes.
+        arguments.threads = max(1, arguments.threads // ranks.size)
         check_dependencies(tensorboard=arguments.tensorboard)
         corpus = stored.find_text("corpus", arguments.corpus, folder, level=arguments.level)
         held_out = (
@@ -211,7 +213,7 @@ def resume(given: argparse.Namespace, ranks: Ranks) -> int:
         state = checkpoint.state()
         run.restore(state)
         write_stderr(describe_resumption(state.trainer, stored.environment_changes()))
-        return run_to_end(run, folder, ranks)
+        return run_to_end(run, folder, ranks, arguments)
 
 
 def read_dataset(  # noqa: PLR0913 (all are needed; the last has a default)
@@ -330,7 +332,8 @@ def make_run(
         command=arguments.words,
         usual=usual_recipe(arguments, len(provenance.dataset.tokenizer)),
     )
-    description = asdict(describe_run(arguments, provenance, trainer.budget, threads))
+    all_threads = threads * trainer.replicas.ranks.size
+    description = asdict(describe_run(arguments, provenance, trainer.budget, all_threads))
     run.add_watcher(CheckpointWriter(run, description, folder, progress.warn))
     if arguments.tensorboard:
         run.add_watcher(TensorBoard(folder, progress.warn))
@@ -344,8 +347,16 @@ def follow(trainer: "Trainer") -> int:
     return 0
 
 
-def run_to_end(run: "TrainingRun", folder: Path, ranks: Ranks = SINGLE) -> int:
+def run_to_end(
+    run: "TrainingRun",
+    folder: Path,
+    ranks: Ranks = SINGLE,
+    arguments: argparse.Namespace | None = None,
+) -> int:
     """Run the training until its end or an interrupt, print the result, and return the exit code."""
+    arguments = arguments or parser().parse_args([])
+    texts = {"-": arguments.corpus, "--held-out-file -": arguments.held_out_file}
+    piped = "".join(option for option, source in texts.items() if source == STANDARD_INPUT)
     try:
         with deferred_interrupts() as interrupts, explaining_memory_errors():
 
@@ -358,9 +369,9 @@ def run_to_end(run: "TrainingRun", folder: Path, ranks: Ranks = SINGLE) -> int:
         if isinstance(interrupt.__cause__, TextgenError):
             # The interrupt was deferred, and an error was raised before it took effect.
             print_diagnostic(PROG, str(interrupt.__cause__))
-        print_diagnostic(PROG, describe_early_end(folder, run), "interrupted")
+        print_diagnostic(PROG, describe_early_end(folder, run, piped=piped), "interrupted")
         return EXIT_INTERRUPTED
     except (TrainingError, OutputError) as error:
-        raise type(error)(f"{error}; {describe_early_end(folder, run, error)}") from error
-    sys.stdout.write(describe_result(folder, run))
+        raise type(error)(f"{error}; {describe_early_end(folder, run, error, piped=piped)}") from error
+    sys.stdout.write(describe_result(folder, run, has_records=arguments.records is not None))
     return 0

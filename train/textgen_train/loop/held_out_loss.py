@@ -20,6 +20,8 @@ MAX_RECORD_TOKENS = 2**20
 # The maximum number of training tokens that an evaluation scores. They show the overfitting of the
 # model, so fewer are sufficient than for the held-out loss.
 MAX_TRAINING_TOKENS = 20_000
+# Of records, they are taken from this number of positions.
+TRAINING_PARTS = 20
 
 
 def held_out_loss(model: Model, dataset: Dataset) -> float:
@@ -42,26 +44,40 @@ def training_loss(model: Model, dataset: Dataset) -> float:
     """Return the mean negative log-likelihood of a part of the training text, in nats per character.
 
     It is computed like ``held_out_loss``. The part is the end of the training text. It is as long as the
-    held-out text, but has at most 20,000 tokens. The difference of both losses shows how much the model
-    is overfitted.
+    held-out text, but has at most 20,000 tokens. Of records, the part is evenly spread over all of them,
+    because the end of a sorted list differs from the rest. The difference of both losses shows how much the
+    model is overfitted.
 
     Args:
         model: An exported model with the dataset's vocabulary.
         dataset: Provides the training text.
     """
+    if dataset.records is not None:
+        return _loss(model, dataset.before_held_out, _spread_records(dataset))
     start = len(dataset.training) - training_part_length(dataset)
     return _loss(model, int(dataset.training[start - 1]), dataset.training[start:])
 
 
 def training_part_length(dataset: Dataset) -> int:
-    """Return the number of tokens of the training text that ``training_loss`` scores."""
-    length = min(len(dataset.held_out), MAX_TRAINING_TOKENS, len(dataset.training) - 1)
-    if dataset.records is None:
-        return length
-    # Begin with a complete record if there are several.
-    part = dataset.training[-length - 1 :]
-    ends = np.flatnonzero(part[:-1] == dataset.tokenizer.special.end)
-    return len(part) - int(ends[0]) - 1 if len(ends) else length
+    """Return about how many tokens of the training text ``training_loss`` scores."""
+    return min(len(dataset.held_out), MAX_TRAINING_TOKENS, len(dataset.training) - 1)
+
+
+def _spread_records(dataset: Dataset) -> Tokens:
+    """Return complete training records from evenly spread positions."""
+    tokens, end = dataset.training, dataset.tokenizer.special.end
+    size = -(-training_part_length(dataset) // TRAINING_PARTS)
+    parts = []
+    for start in np.linspace(0, len(tokens) - size, TRAINING_PARTS).astype(int).tolist():
+        part = tokens[start : start + size]
+        ends = np.flatnonzero(part == end)
+        # Before the first end, the part may have the rest of a record only.
+        first = 0 if not start else int(ends[0]) + 1 if len(ends) else len(part)
+        last = int(ends[-1]) + 1 if len(ends) else 0
+        parts.append(part[first:last])
+    spread = np.concatenate(parts)
+    # Very long records may not fit into a part.
+    return spread if len(spread) else tokens[: next(record_parts(tokens, end or 0, size))[1]]
 
 
 def _loss(model: Model, before: int, tokens: Tokens) -> float:
