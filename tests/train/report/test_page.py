@@ -200,6 +200,18 @@ def test_every_text_color_has_enough_contrast(number: int) -> None:
     assert contrast(colors["ink"], colors["changed"]) >= 4.5
 
 
+def test_a_budget_of_one_is_singular(model: BestModel, tmp_path: Path) -> None:
+    facts = facts_of(dataset_of(TEXT), tmp_path)
+    for budget, shown in (
+        ({"minutes": 1.0, "epochs": None}, "budget1 minuteseed"),
+        ({"minutes": None, "epochs": 1}, "budget1 epochseed"),
+        ({"minutes": None, "epochs": 20}, "budget20 epochsseed"),
+    ):
+        changed = replace(model, training={**model.training, "budget": budget})
+        page = Page(report_page(facts, HISTORY, status="", model=changed, references=[]))
+        assert shown in page.text
+
+
 def test_a_page_is_recognized(tmp_path: Path) -> None:
     facts = facts_of(dataset_of(TEXT), tmp_path)
     path = tmp_path / "page.html"

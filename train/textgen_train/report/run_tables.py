@@ -92,7 +92,11 @@ def recipe_table(facts: RunFacts) -> str:
 def run_facts(facts: RunFacts, training: Mapping[str, Any]) -> str:
     """Return the conditions of the run: budget, seed, threads, processor, versions and date."""
     recipe, budget = training.get("recipe", {}), training.get("budget", {})
-    length = [f"{value:g} {unit}" for unit, value in budget.items() if value is not None]
+    length = [
+        f"{value:g} {unit.removesuffix('s') if value == 1 else unit}"
+        for unit, value in budget.items()
+        if value is not None
+    ]
     replicas = training.get("replicas", 1)
     versions = ", ".join(f"{name} {version}" for name, version in training.get("versions", {}).items())
     return definitions(
