@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.byte_tokenizer import ByteTokenizer
+from textgen_runtime.text.normalization import Normalization
+from textgen_train.data.dataset import make_dataset
 from textgen_train.report import facts
 from textgen_train.report.facts import RunFacts
 
@@ -32,6 +35,13 @@ def test_special_tokens_and_bytes_have_names() -> None:
     dataset = replace(dataset_of("ab" * 300), tokenizer=tokenizer)
     dataset = replace(dataset, training=np.array([227, 129, 97, 227], np.uint8))
     assert shares(facts_of(dataset, Path())) == {"byte E3": 0.5, "a": 0.25, "byte 81": 0.25}
+
+
+def test_the_special_tokens_of_records_are_no_symbols() -> None:
+    corpus = Corpus.from_text("song", "".join(f"{n}\n" for n in range(1000)))
+    dataset = make_dataset(corpus, Normalization(), records="lines")
+    assert len(dataset.tokenizer) == 12
+    assert facts_of(dataset, Path()).symbols == 10
 
 
 def test_the_command_is_quoted_for_a_shell() -> None:

@@ -13,6 +13,7 @@ from textgen_runtime.text.levels import CHARACTER, unit_of
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.records import looks_like_records
+from textgen_train.data.symbols import symbol_count
 from textgen_train.errors import LossError, TrainingError
 from textgen_train.hyperparameters import option_name
 from textgen_train.loop.output_folder import CHECKPOINT_FILE
@@ -29,7 +30,7 @@ LIST_REGION = 100_000
 
 def describe_dataset(name: str, dataset: Dataset) -> str:
     """Return a line with the sizes of the training text, the held-out text and the vocabulary."""
-    symbols = sum(map(bool, dataset.tokenizer.symbols)) + (dataset.tokenizer.unknown is not None)
+    symbols = symbol_count(dataset.tokenizer)
     training, held_out = f"{dataset.training_characters:,}", f"{dataset.held_out_characters:,}"
     if dataset.records is None:
         line = f"{training} training characters, {held_out} held-out characters"

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from textgen_runtime.text.tokenizer import Tokenizer
 
 from .token_array import Tokens, count_tokens
 
@@ -27,6 +28,14 @@ def count_symbols(chunks: Iterable[str]) -> NDArray[np.int64]:
         size = ASCII_SIZE if codes.dtype == np.uint8 else int(codes.max()) + 1
         counts[:size] += count_tokens(codes, size)
     return counts
+
+
+def symbol_count(tokenizer: Tokenizer) -> int:
+    """Return the number of symbols of a vocabulary.
+
+    The unknown symbol counts; ``begin`` and ``end`` do not.
+    """
+    return sum(map(bool, tokenizer.symbols)) + (tokenizer.unknown is not None)
 
 
 class CharacterEncoder:

@@ -12,6 +12,7 @@ from textgen_runtime.text.levels import BYTE
 from textgen_runtime.text.symbols import symbol_name
 
 from textgen_train.data.dataset import Dataset
+from textgen_train.data.symbols import symbol_count
 from textgen_train.data.token_array import count_tokens
 from textgen_train.recipe import AnyRecipe
 
@@ -33,7 +34,7 @@ class RunFacts:
         usual: The preset or recipe without the values that the user has changed.
         usual_name: Its name, such as "preset small".
         normalization: The normalization of the text, in words.
-        symbols: The number of symbols in the vocabulary.
+        symbols: The number of symbols in the vocabulary, as ``symbol_count`` counts them.
         frequent_symbols: The names of the most frequent symbols, with their shares of the training text in
             [0, 1].
         machine: The processor, the operating system, and so on.
@@ -83,7 +84,7 @@ def gather_facts(  # noqa: PLR0913 (keywords, each a fact)
         if dataset.tokenizer.level == BYTE
         else f"{'lower case' if form.lowercase else 'case unchanged'}, "
         + (f"Unicode {form.unicode}" if form.unicode else "code points unchanged"),
-        symbols=len(dataset.tokenizer),
+        symbols=symbol_count(dataset.tokenizer),
         frequent_symbols=_frequent_symbols(dataset),
         machine=describe_machine(),
     )
