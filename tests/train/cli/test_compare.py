@@ -159,6 +159,20 @@ def test_a_run_that_is_going_on_is_marked(capsys: Captured) -> None:
     assert cells(compare(capsys, "one")[1])["one"][1] == "1:40"
 
 
+def test_different_values_are_named_like_the_options(capsys: Captured) -> None:
+    """Model files have other names of some hyperparameters."""
+    for name, values in (
+        ("one", {"slice_length": 64, "muon_rate": 0.02, "residual": False, "seed": 1234567, "other": None}),
+        ("two", {"slice_length": 32, "muon_rate": 0.0, "residual": True, "seed": 0, "other": [1]}),
+    ):
+        make_folder(name, [2.0], model_with({**TRAINING, "recipe": {"name": "default", **values}}))
+    shown = {name: row[-1] for name, row in cells(compare(capsys, "one", "two")[1]).items()}
+    assert shown == {
+        "one": "sequence-length 64, muon-lr 0.02, residual no, seed 1234567, other None",
+        "two": "sequence-length 32, muon-lr 0, residual yes, seed 0, other [1]",
+    }
+
+
 def test_the_page_has_the_table_and_the_curves(capsys: Captured) -> None:
     name = '<b>&"two"'
     make_folder("one", [2.0, 1.0, 1.5], model_with(TRAINING))

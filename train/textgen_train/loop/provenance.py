@@ -14,20 +14,12 @@ from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.levels import CHARACTER
 
 from textgen_train.data.dataset import Dataset
+from textgen_train.hyperparameters import STORED_NAMES
 from textgen_train.models.precision import has_bfloat16
 from textgen_train.recipe import AnyRecipe
 
 from .eval_result import Evaluation
 from .trainer import Trainer
-
-# The names of hyperparameters in model files, if they differ from those of the recipe. They are part of the
-# file format: programs read them, and old files have them.
-STORED_NAMES = {
-    "sequence_length": "slice_length",
-    "muon_lr": "muon_rate",
-    "muon_weight_decay": "muon_decay",
-    "grad_clip": "clip",
-}
 
 
 def stored_recipe(recipe: AnyRecipe) -> dict[str, Any]:

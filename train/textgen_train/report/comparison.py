@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
+from textgen_train.hyperparameters import format_value, stored_option_name
+
 from .chart import Chart, Curve, figure
 from .compared_run import ComparedRun
 from .html_text import html, table
@@ -48,7 +50,7 @@ def comparison_rows(runs: Sequence[ComparedRun]) -> list[tuple[str, list[str]]]:
             f"{best.bits_per_character:.3f}",
             f"{last.held_out_nats:.4f}",
             f"{speed:,.0f} {unit}" if speed else "?",
-            ", ".join(f"{name} {value}" for name, value in values.items())
+            ", ".join(f"{stored_option_name(name)} {_shown(value)}" for name, value in values.items())
             if run.recipe
             else "unknown, without a model",
         ]
@@ -123,6 +125,11 @@ def _chart(unit: str, runs: Sequence[ComparedRun], positions: Sequence[Sequence[
         curves=curves,
         marks=[(_short(run.name), run.last.held_out_nats, style(number)) for number, run in enumerate(runs)],
     )
+
+
+def _shown(value: object) -> str:
+    """Return a value of a model file, which may have any type."""
+    return format_value(value) if isinstance(value, str | int | float) else str(value)
 
 
 def _short(name: str) -> str:
