@@ -78,8 +78,8 @@ def locked_folder(folder: Path) -> Iterator[None]:
                 stack.enter_context(FileLock(folder / LOCK_FILE, timeout=0))
         except Timeout:
             raise OutputError(
-                f"another textgen-train run is writing to the folder {folder}: wait until it ends, or choose "
-                "another folder with -o"
+                f"another textgen-train run is writing to the folder {folder}: wait until it ends, or start "
+                "a new run in another folder with -o"
             ) from None
         remove_abandoned(folder)
         yield
