@@ -11,7 +11,14 @@ if TYPE_CHECKING:
     from textgen_runtime.corpora.corpus import Corpus, read_corpus
 
     from .data.dataset import Dataset, make_dataset
-    from .errors import CorpusError, ExportError, RecipeError, TrainingError
+    from .errors import (
+        CorpusError,
+        ExportError,
+        LossError,
+        LostProcessError,
+        RecipeError,
+        TrainingError,
+    )
     from .export.exporter import Exported, export_onnx
     from .loop.checkpoint import TrainerState
     from .loop.classic_trainer import ClassicTrainer
@@ -40,6 +47,8 @@ _LAZY_MODULES = {
     "Dataset": "data.dataset",
     "ExportError": "errors",
     "Exported": "export.exporter",
+    "LossError": "errors",
+    "LostProcessError": "errors",
     "Recipe": "recipe",
     "RecipeError": "errors",
     "StatefulTrainer": "loop.stateful_trainer",
@@ -68,6 +77,8 @@ __all__ = [
     "Dataset",
     "ExportError",
     "Exported",
+    "LossError",
+    "LostProcessError",
     "Recipe",
     "RecipeError",
     "StatefulTrainer",
