@@ -48,7 +48,7 @@ navigation = {
         "c",
     ],
     "Reference": ["api", "commands", "c-header", "model-file"],
-    "Background": ["textbook", "how-it-works", "results", "experiments"],
+    "Background": ["textbook", "how-it-works", "gallery", "results", "experiments"],
     "Develop": ["architecture", "contributing", "changelog"],
 }
 
