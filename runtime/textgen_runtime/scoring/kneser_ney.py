@@ -125,6 +125,8 @@ def _order(keys: NDArray[np.int64], counts: NDArray[np.int64], contexts: int, vo
 def discounts_from(counts_of_counts: Sequence[int]) -> tuple[float, float, float]:
     """Return the discounts by equation 26 of the source, or 0.5 if a count of counts in it is zero.
 
+    Each is at least ``MIN_DISCOUNT``. On small texts, the equation can give 0 or less.
+
     Args:
         counts_of_counts: At index i, the number of n-grams with a count of i, at least to i = 4.
     """
@@ -133,6 +135,6 @@ def discounts_from(counts_of_counts: Sequence[int]) -> tuple[float, float, float
         return 0.5, 0.5, 0.5
     y = n[0] / (n[0] + 2 * n[1])
     first, second, third = (
-        min(max(i + 1 - (i + 2) * y * n[i + 1] / n[i], MIN_DISCOUNT), i + 1.0) for i in range(DISCOUNTS)
+        max(i + 1 - (i + 2) * y * n[i + 1] / n[i], MIN_DISCOUNT) for i in range(DISCOUNTS)
     )
     return first, second, third
