@@ -269,10 +269,10 @@ def test_a_restored_timed_run_does_not_estimate_the_duration_of_an_evaluation(
     run, _, _ = make_run(tmp_path, budget=Budget(minutes=0.01))
     run.run()
     state = run.state()
-    assert state.eval_schedule["evaluation_seconds"] > 0
+    assert state.eval_schedule.evaluation_seconds > 0
     other, trainer, _ = make_run(tmp_path, budget=Budget(minutes=0.01))
     other.restore(state)
-    assert trainer.reserved_seconds == state.eval_schedule["evaluation_seconds"]
+    assert trainer.reserved_seconds == state.eval_schedule.evaluation_seconds
     monkeypatch.setattr(other._evaluator, "estimate_seconds", lambda: pytest.fail("estimated again"))
     other.run()
 
@@ -294,5 +294,5 @@ def test_the_time_of_watchers_is_part_of_the_evaluation(
     run.add_watcher(Slow())
     run.run()
     schedule = run.state().eval_schedule
-    assert trainer.reserved_seconds == schedule["evaluation_seconds"] == 7.0
-    assert schedule["paused_seconds"] == 14.0
+    assert trainer.reserved_seconds == schedule.evaluation_seconds == 7.0
+    assert schedule.paused_seconds == 14.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from textgen_runtime import __version__
 from textgen_runtime.corpora.corpus import CORPUS_NAMES, Corpus, read_corpus
-from textgen_runtime.errors import CorpusError, ModelFileError, quote
+from textgen_runtime.errors import CorpusError, ModelFileError, first_line, quote
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.system.json_text import to_json
 from textgen_runtime.system.text_files import STANDARD_INPUT
@@ -18,9 +18,11 @@ from textgen_runtime.text.tokenizer import Tokenizer
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.errors import TrainingError
+from textgen_train.loop.typed_values import from_plain
 from textgen_train.recipe import AnyRecipe, Budget
 
-from ._arguments import RECIPES, parser
+from ._arguments import RECIPES
+from ._stored_options import from_options, to_options
 
 if TYPE_CHECKING:
     from textgen_train.loop.provenance import Provenance
@@ -28,8 +30,26 @@ if TYPE_CHECKING:
 # The arguments that name texts.
 TEXTS = ("corpus", "held_out_file")
 
-# The arguments that do not belong to the run, but to a single call of the command.
-NOT_STORED = ("output", "overwrite", "resume")
+
+@dataclass(frozen=True)
+class StoredText:
+    """The name and the SHA-256 of a text of a run."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class StoredParent:
+    """The model from which a run started.
+
+    Attributes:
+        provenance: What the model file of the run states of that model.
+        metadata: The metadata of the model file of the run, whose vocabulary the run uses.
+    """
+
+    provenance: dict[str, str | None]
+    metadata: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -38,43 +58,52 @@ class StoredRun:
 
     Attributes:
         name: The name of the run in its provenance.
-        options: All arguments of the command line, except those of ``NOT_STORED``. Paths of texts are
-            absolute. The budget and the number of threads of all processes are those of the run, even if they
-            were not given.
-        texts: For each argument of ``TEXTS`` that was given, the name and the SHA-256 of the text.
+        options: All arguments of the command line that belong to the run. Paths of texts are absolute. The
+            budget and the number of threads of all processes are those of the run, even if they were not
+            given.
+        texts: The text of each argument of ``TEXTS`` that was given.
         vocabulary: SHA-256 of the vocabulary.
         recipe: The hyperparameters, and the name of the recipe.
         environment: Versions and properties of the processor on which rounding depends.
-        parent: For a run that started from a model: ``provenance`` is what its model file states of that
-            model, and ``metadata`` is the metadata of its model file, whose vocabulary the run uses. None for
-            other runs.
+        parent: The model from which the run started; None for random weights.
     """
 
     name: str
     options: dict[str, Any]
-    texts: dict[str, dict[str, str]]
+    texts: dict[str, StoredText]
     vocabulary: str
     recipe: dict[str, Any]
     environment: dict[str, str]
-    parent: dict[str, Any] | None = None
+    parent: StoredParent | None = None
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "StoredRun":
         """Create a description from the content of a checkpoint.
 
         Raises:
-            TrainingError: If it is not a description of a run, or the recipe is not one of this version.
+            TrainingError: If it is not the description of a run of this version.
         """
         try:
-            run = cls(**values)
+            run = from_plain(cls, values)
             run.read_recipe()
             run.read_tokenizer()
+            run.check_options()
         except (KeyError, TypeError, ValueError, ModelFileError) as error:
             raise TrainingError(
-                "the checkpoint is from another version of textgen-train: resume the run with that version, "
-                "or start it again with --overwrite"
+                f"the checkpoint is from another version of textgen-train ({first_line(error)}): resume the "
+                "run with that version, or start it again with --overwrite"
             ) from error
         return run
+
+    def check_options(self) -> None:
+        """Check the options.
+
+        Raises:
+            ValueError: If an option is unknown or invalid, or if the texts are not those of the options.
+        """
+        arguments = from_options(self.options)
+        if any((getattr(arguments, name) is None) == (name in self.texts) for name in TEXTS):
+            raise ValueError("'texts' does not fit the options")
 
     def read_recipe(self) -> AnyRecipe:
         """Return the recipe of the run."""
@@ -85,17 +114,17 @@ class StoredRun:
     @property
     def parent_provenance(self) -> dict[str, Any] | None:
         """What is known of the model from which the run started; None for other runs."""
-        return self.parent and self.parent["provenance"]
+        return None if self.parent is None else self.parent.provenance
 
     def read_tokenizer(self) -> Tokenizer | None:
         """Return the vocabulary of a run that started from a model; None for other runs."""
         if self.parent is None:
             return None
-        return Metadata.from_props(self.parent["metadata"]).tokenizer
+        return Metadata.from_props(self.parent.metadata).tokenizer
 
     def read_arguments(self, given: argparse.Namespace) -> argparse.Namespace:
         """Return the arguments of the run. Given arguments that name texts replace those of the run."""
-        arguments = argparse.Namespace(**{**vars(parser().parse_args([])), **self.options})
+        arguments = from_options(self.options)
         for name in TEXTS:
             if getattr(given, name) is not None:
                 if name not in self.texts:
@@ -141,12 +170,12 @@ class StoredRun:
             if not isinstance(text, Corpus):
                 continue
             stored = self.texts[argument]
-            if text.sha256 != stored["sha256"]:
+            if text.sha256 != stored.sha256:
                 raise CorpusError(
                     f"{text.name} is not the text of the run, or has changed: its SHA-256 is "
-                    f"{text.sha256[:12]}..., not {stored['sha256'][:12]}...; {_hint(argument)}"
+                    f"{text.sha256[:12]}..., not {stored.sha256[:12]}...; {_hint(argument)}"
                 )
-            text.name = stored["name"]
+            text.name = stored.name
 
     def check_vocabulary(self, dataset: Dataset) -> None:
         """Check that the text has the same symbols as when the run began.
@@ -181,7 +210,7 @@ def describe_run(
         budget: The budget of the run.
         threads: The number of threads that it uses in all processes.
     """
-    options = {name: value for name, value in vars(arguments).items() if name not in NOT_STORED}
+    options = to_options(arguments)
     options.update({name: absolute_source(options[name]) for name in TEXTS if options[name] is not None})
     options.update(asdict(budget), threads=threads)
     corpora = {"corpus": provenance.corpus, "held_out_file": provenance.held_out}
@@ -189,7 +218,7 @@ def describe_run(
         name=provenance.run,
         options=options,
         texts={
-            name: {"name": corpus.name, "sha256": corpus.sha256}
+            name: StoredText(corpus.name, corpus.sha256)
             for name, corpus in corpora.items()
             if isinstance(corpus, Corpus)
         },
@@ -200,12 +229,12 @@ def describe_run(
     )
 
 
-def _describe_parent(provenance: "Provenance") -> dict[str, Any] | None:
+def _describe_parent(provenance: "Provenance") -> StoredParent | None:
     if provenance.parent is None:
         return None
     dataset = provenance.dataset
     metadata = Metadata(dataset.tokenizer, dataset.normalization, records=dataset.records)
-    return {"provenance": dict(provenance.parent), "metadata": metadata.to_props()}
+    return StoredParent(dict(provenance.parent), metadata.to_props())
 
 
 def _hint(argument: str) -> str:

@@ -10,6 +10,10 @@ from typing import Any
 
 from torch import Tensor
 
+from .eval_result import Evaluation
+from .typed_values import from_plain, to_plain
+from .update import Update
+
 
 @dataclass(frozen=True)
 class TrainerState:
@@ -42,31 +46,76 @@ class TrainerState:
 
 
 @dataclass(frozen=True)
+class ScheduleState:
+    """The state of ``EvalSchedule``.
+
+    Attributes:
+        evaluation_seconds: Duration of the last evaluation, or an estimate before the first one.
+        evaluations: Number of evaluations after updates.
+        last_step: Number of updates before the last evaluation.
+        last_seconds: Time at its end.
+        paused_seconds: Total duration of all evaluations.
+    """
+
+    evaluation_seconds: float
+    evaluations: int
+    last_step: int
+    last_seconds: float
+    paused_seconds: float
+
+
+@dataclass(frozen=True)
+class TotalsState:
+    """The state of ``UpdateTotals``: totals over the updates since the last evaluation.
+
+    Attributes:
+        updates: Number of updates.
+        targets: Number of targets.
+        total_nats: Sum of the losses of all targets, in nats.
+        seconds: Time since the last evaluation.
+        last: The last update; None if there was none.
+    """
+
+    updates: int
+    targets: float
+    total_nats: float
+    seconds: float
+    last: Update | None
+
+
+@dataclass(frozen=True)
 class TrainingState:
     """The complete state of a training run.
 
     Attributes:
         trainer: State of the trainer.
-        eval_schedule: State of ``EvalSchedule``: the number and the duration of evaluations, and the step and
-            time of the last one.
-        since_evaluation: State of ``UpdateTotals``: totals over the updates since the last evaluation.
-        evaluations: All evaluations so far, each with the fields of ``Evaluation``.
+        eval_schedule: State of the schedule of evaluations.
+        since_evaluation: Totals over the updates since the last evaluation.
+        evaluations: All evaluations so far.
         samples: The samples of each evaluation; "" if none were drawn.
         samples_rng: State of the generator of prompts and seeds of samples; empty if no samples are drawn.
     """
 
     trainer: TrainerState
-    eval_schedule: dict[str, float]
-    since_evaluation: dict[str, Any]
-    evaluations: list[dict[str, Any]]
+    eval_schedule: ScheduleState
+    since_evaluation: TotalsState
+    evaluations: list[Evaluation]
     samples: list[str]
     samples_rng: list[Any]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the state as nested dicts, to be stored. Tensors, lists and dicts are shared, not copied."""
-        return {**vars(self), "trainer": dict(vars(self.trainer))}
+        """Return the state as nested dicts, to be stored. Tensors are shared, not copied."""
+        values: dict[str, Any] = to_plain(self)
+        return values
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "TrainingState":
-        """Create a state from the result of ``as_dict``."""
-        return cls(**{**values, "trainer": TrainerState(**values["trainer"])})
+    def from_dict(cls, values: object) -> "TrainingState":
+        """Create a state from the result of ``as_dict``.
+
+        Raises:
+            ValueError: If it is another value.
+        """
+        state = from_plain(cls, values)
+        if len(state.samples) != len(state.evaluations):
+            raise ValueError("'samples' has an invalid value")
+        return state

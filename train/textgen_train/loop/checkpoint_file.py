@@ -53,7 +53,7 @@ class Checkpoint:
         """Return the state of the run.
 
         Raises:
-            TrainingError: If the file does not contain such a state.
+            TrainingError: If the file does not contain such a state of this version.
         """
         import torch
 
@@ -62,8 +62,14 @@ class Checkpoint:
         tensors = {name: torch.from_numpy(array) for name, array in self._arrays.items()}
         try:
             return TrainingState.from_dict(_join(self._state, tensors))
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, RecursionError) as error:
             raise _damaged(self.path) from error
+        except ValueError as error:
+            raise TrainingError(
+                f"{shorten(str(self.path))} does not have the state of this version of textgen-train "
+                f"({error}): resume the run with the version that wrote it, or start it again "
+                "with --overwrite"
+            ) from error
 
 
 def encode_checkpoint(run: dict[str, Any], state: "TrainingState", *, complete: bool) -> bytes:

@@ -1,12 +1,11 @@
 """The schedule of evaluations in a training run, and the estimate of its remaining time."""
 
 import math
-from dataclasses import asdict
 from time import perf_counter
-from typing import Any
 
 from textgen_train.recipe import Budget
 
+from .checkpoint import ScheduleState, TotalsState
 from .update import Update
 
 # The first evaluation is early, so that a user soon sees whether the loss falls. It begins after this
@@ -78,22 +77,22 @@ class EvalSchedule:
         self._paused_seconds += seconds
         self.evaluation_seconds += seconds
 
-    def state(self) -> dict[str, float]:
-        """Return the state as numbers."""
-        return {
-            "evaluation_seconds": self.evaluation_seconds,
-            "evaluations": self._evaluations,
-            "last_step": self._last_step,
-            "last_seconds": self._last_seconds,
-            "paused_seconds": self._paused_seconds,
-        }
+    def state(self) -> ScheduleState:
+        """Return the state."""
+        return ScheduleState(
+            evaluation_seconds=self.evaluation_seconds,
+            evaluations=self._evaluations,
+            last_step=self._last_step,
+            last_seconds=self._last_seconds,
+            paused_seconds=self._paused_seconds,
+        )
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: ScheduleState) -> None:
         """Continue from the result of ``state``."""
-        self.evaluation_seconds = state["evaluation_seconds"]
-        self._evaluations = state["evaluations"]
-        self._last_step, self._last_seconds = state["last_step"], state["last_seconds"]
-        self._paused_seconds = state["paused_seconds"]
+        self.evaluation_seconds = state.evaluation_seconds
+        self._evaluations = state.evaluations
+        self._last_step, self._last_seconds = state.last_step, state.last_seconds
+        self._paused_seconds = state.paused_seconds
 
     def is_due(self, update: Update) -> bool:
         """Whether to evaluate after this update. Always true for the last update."""
@@ -184,23 +183,22 @@ class UpdateTotals:
         """Targets per second: characters per second or windows per second."""
         return self.targets / max(perf_counter() - self._started, 1e-9)
 
-    def state(self) -> dict[str, Any]:
-        """Return the state as numbers and a dict."""
-        return {
-            "updates": self.updates,
-            "targets": self.targets,
-            "total_nats": self._total_nats,
-            "seconds": perf_counter() - self._started,
-            "last": None if self.last is None else asdict(self.last),
-        }
+    def state(self) -> TotalsState:
+        """Return the state."""
+        return TotalsState(
+            updates=self.updates,
+            targets=self.targets,
+            total_nats=self._total_nats,
+            seconds=perf_counter() - self._started,
+            last=self.last,
+        )
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> "UpdateTotals":
+    def from_state(cls, state: TotalsState) -> "UpdateTotals":
         """Create totals from the result of ``state``. The time between the two calls does not count."""
         totals = cls()
-        totals.updates, totals.targets = state["updates"], state["targets"]
-        totals._total_nats = state["total_nats"]
-        totals.last = None if state["last"] is None else Update(**state["last"])
-        totals._seconds_before = state["seconds"]
+        totals.updates, totals.targets = state.updates, state.targets
+        totals._total_nats, totals.last = state.total_nats, state.last
+        totals._seconds_before = state.seconds
         totals.start_clock()
         return totals

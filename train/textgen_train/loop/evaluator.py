@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -17,11 +16,13 @@ from textgen_runtime.system.files import replace_file
 from textgen_train.errors import ExportError, LossError
 from textgen_train.export.exporter import Exported, build_checked
 
+from .checkpoint import TrainingState
 from .eval_result import Evaluation
 from .held_out_loss import held_out_loss, training_loss, training_part_length
 from .provenance import Provenance
 from .samples import Samples
 from .trainer import Trainer
+from .typed_values import from_plain
 from .watcher import EvaluationHistory, Status
 
 # Number of held-out tokens from which the duration of an evaluation is estimated.
@@ -144,22 +145,21 @@ class Evaluator:
     def state(self) -> dict[str, Any]:
         """Return the fields of ``TrainingState`` that belong to the evaluator."""
         return {
-            "evaluations": [asdict(evaluation) for evaluation in self.evaluations],
+            "evaluations": list(self.evaluations),
             "samples": list(self._sample_texts),
             "samples_rng": self._samples.rng_state() if self._samples else [],
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue from the result of ``state``.
+    def restore(self, state: TrainingState) -> None:
+        """Continue from a state, of which only the fields that ``state`` returns are used.
 
         Only a better model replaces the model file of the run in the folder. If this file is missing or
         damaged, the next evaluation writes its model.
         """
-        self.evaluations = [Evaluation(**evaluation) for evaluation in state["evaluations"]]
+        if self._samples and state.samples_rng:
+            self._samples.restore_rng(state.samples_rng)
+        self.evaluations, self._sample_texts = list(state.evaluations), list(state.samples)
         self.best = self._read_best()
-        self._sample_texts = list(state["samples"])
-        if self._samples and state["samples_rng"]:
-            self._samples.restore_rng(state["samples_rng"])
 
     def _export(self) -> Exported | None:
         text = self._provenance.dataset.training
@@ -175,8 +175,9 @@ class Evaluator:
         """Return the evaluation of the model file; None if it is missing, damaged, or from another run."""
         try:
             training = load(self._folder / MODEL_FILE).training
-            return Evaluation(**training["evaluation"]) if training["run"] == self._provenance.run else None
-        except (ModelFileError, KeyError, TypeError):
+            is_own = training.get("run") == self._provenance.run
+            return from_plain(Evaluation, training.get("evaluation")) if is_own else None
+        except (ModelFileError, ValueError):
             return None
 
     def _keep_best(self, exported: Exported, evaluation: Evaluation) -> Evaluation:

@@ -114,6 +114,10 @@ class Replicas:
         """
         return [slice(lanes * i // self.total, lanes * (i + 1) // self.total) for i in self._numbers]
 
+    def count_lanes(self, lanes: int) -> int:
+        """Return the number of lanes of this process, for a batch of ``lanes`` lanes."""
+        return sum(part.stop - part.start for part in self.lane_slices(lanes))
+
     def backward(
         self, loss: Callable[[int, CharNetwork, slice], Tensor], lanes: int, lr_factor: float = 1.0
     ) -> tuple[float, float]:

@@ -131,7 +131,7 @@ class TrainingRun:
         self._schedule.restore(state.eval_schedule)
         self._trainer.reserved_seconds = self._schedule.evaluation_seconds
         self._totals = UpdateTotals.from_state(state.since_evaluation)
-        self._evaluator.restore(state.as_dict())
+        self._evaluator.restore(state)
         if state.trainer.step or state.evaluations:
             self._evaluates_start = False
 

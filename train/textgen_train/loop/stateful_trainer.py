@@ -17,7 +17,14 @@ from textgen_train.models.cells import CELLS
 from textgen_train.models.network import CharNetwork
 from textgen_train.models.output_loss import output_loss
 from textgen_train.models.precision import CPU, autocast
-from textgen_train.models.state import NetworkState, concatenate_lanes, copy_lanes, detach, lanes_of
+from textgen_train.models.state import (
+    NetworkState,
+    are_alike,
+    concatenate_lanes,
+    copy_lanes,
+    detach,
+    lanes_of,
+)
 from textgen_train.optim import lr_schedule
 from textgen_train.optim.muon import Muon
 from textgen_train.recipe import Budget, Recipe
@@ -130,10 +137,7 @@ class StatefulTrainer(Trainer):
     def _can_carry(self, state: dict[str, Tensor]) -> bool:
         batches = self._text_batches
         lanes = batches.max_lanes if batches.has_equal_lanes else lanes_of(state)
-        expected = self.model.initial_state(min(lanes, batches.max_lanes))
-        return {name: part.shape for name, part in state.items()} == {
-            name: part.shape for name, part in expected.items()
-        }
+        return are_alike(state, self.model.initial_state(min(lanes, batches.max_lanes)))
 
     def _restore_carried_state(self, state: dict[str, Tensor]) -> None:
         self._lane_states = self._split_lanes(
@@ -159,6 +163,8 @@ class StatefulTrainer(Trainer):
         lane_count = batch.inputs.shape[1]
         if batch.is_start:
             self._lane_states = self._split_lanes(self.model.initial_state(lane_count))
+        elif sum(map(lanes_of, self._lane_states)) != self.replicas.count_lanes(lane_count):
+            raise TrainingError("the training state is from another step: restore an unchanged one")
 
         def loss(replica: int, model: CharNetwork, lanes: slice) -> Tensor:
             inputs = batch.inputs[:, lanes].to(model.device)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from textgen_train.data.batching import Batch
 from textgen_train.errors import LossError, TrainingError
-from textgen_train.models.state import concatenate_lanes
+from textgen_train.models.state import are_alike, concatenate_lanes
 from textgen_train.optim.optimizer_state import is_compatible, optimizer_state, restore_optimizer_state
 from textgen_train.recipe import Budget
 
@@ -169,10 +169,7 @@ class Trainer(ABC):
         self._seconds_before, self._is_updating = state.seconds, False
 
     def _check_compatible(self, state: TrainerState, weights: dict[str, torch.nn.Parameter]) -> None:
-        def shapes(tensors: dict[str, Any]) -> dict[str, torch.Size]:
-            return {name: tensor.shape for name, tensor in tensors.items()}
-
-        if shapes(state.weights) != shapes(weights):
+        if not are_alike(state.weights, weights):
             raise TrainingError(
                 "the training state is from another network, because its weights differ in name or shape: "
                 "use the same text and recipe"

@@ -4,7 +4,7 @@ Its names, shapes and values are those of the model file. The second dimension o
 that the functions of this module know no cell.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import torch
@@ -30,6 +30,15 @@ def detach(state: NetworkState) -> NetworkState:
     return {name: part.detach().float() for name, part in state.items()}
 
 
+def are_alike(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
+    """Return whether two groups of tensors have the same names, shapes and types."""
+
+    def kinds(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+        return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
+
+    return kinds(first) == kinds(second)
+
+
 def lanes_of(state: NetworkState) -> int:
-    """Return the number of lanes of a state; 0 if it is empty."""
-    return next((part.shape[1] for part in state.values()), 0)
+    """Return the number of lanes of a state; 0 if it is empty or has no lanes."""
+    return next((part.shape[1] for part in state.values() if part.dim() > 1), 0)

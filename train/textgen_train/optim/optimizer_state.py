@@ -40,13 +40,14 @@ def optimizer_state(optimizers: Sequence[Optimizer], model: nn.Module) -> dict[s
 def is_compatible(
     optimizers: Sequence[Optimizer], model: nn.Module, state: dict[str, dict[str, Tensor]]
 ) -> bool:
-    """Whether a state has the parameters, tensor names and shapes of these optimizers, or is empty."""
+    """Whether a state has the parameters, tensor names, shapes and types of these optimizers, or is empty."""
     parameters = list(_trained_parameters(optimizers, model))
     return not state or (
         set(state) == {name for name, _, _ in parameters}
         and all(set(state[name]) == STATE_TENSORS[type(optimizer)] for name, _, optimizer in parameters)
         and all(
             tensor.shape == (torch.Size() if key == "step" else weight.shape)
+            and tensor.dtype == torch.float32
             for name, weight, _ in parameters
             for key, tensor in state[name].items()
         )
