@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 import textgen_runtime as textgen
-from textgen_train.cli._arguments import parser, recipe_from
+from textgen_train.cli._arguments import parser
+from textgen_train.cli._recipe_arguments import recipe_from
 from textgen_train.loop.provenance import stored_recipe
 
 from benchmarks.quality import table

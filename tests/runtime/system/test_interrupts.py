@@ -19,7 +19,7 @@ from textgen_runtime.cli import eval as eval_module
 from textgen_runtime.cli import run as run_module
 from textgen_runtime.generation.batch import Batch, BatchChunk
 from textgen_runtime.system.interrupts import DeferredInterrupts
-from textgen_train.cli.train import run_to_end
+from textgen_train.cli._execution import run_to_end
 from textgen_train.errors import TrainingError
 
 from tests.helpers.bench_reports import REPORT

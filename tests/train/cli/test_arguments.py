@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from textgen_train.cli._arguments import CLASSIC_EPOCHS, DEFAULT_MINUTES, budget_from, parser, recipe_from
+from textgen_train.cli._arguments import parser
+from textgen_train.cli._recipe_arguments import CLASSIC_EPOCHS, DEFAULT_MINUTES, budget_from, recipe_from
 from textgen_train.errors import RecipeError
 from textgen_train.recipe import CELLS, PRESETS, AnyRecipe, Budget, ClassicRecipe, preset
 

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 import textgen_runtime as textgen
 from filelock import FileLock
-from textgen_train.cli import _stored_run
-from textgen_train.cli import train as train_module
+from textgen_train.cli import _execution, _stored_run
 from textgen_train.loop import replicas
 from textgen_train.loop.checkpoint_file import read_checkpoint
 from textgen_train.loop.output_folder import LOCK_FILE
@@ -66,7 +65,7 @@ def interrupted(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> Callable[.
 
     def interrupted_run(updates: int, *arguments: str) -> str:
         with monkeypatch.context() as patch:
-            patch.setattr(train_module, "deferred_interrupts", lambda: InterruptAt(updates + 1))
+            patch.setattr(_execution, "deferred_interrupts", lambda: InterruptAt(updates + 1))
             code, _, err = run(capsys, *arguments)
         assert code == 130, err
         return err
@@ -280,7 +279,7 @@ def test_a_description_of_another_version_is_told(
         stored.recipe["quantum_dropout"] = 0.5
         return stored
 
-    monkeypatch.setattr(train_module, "describe_run", describe_differently)
+    monkeypatch.setattr(_execution, "describe_run", describe_differently)
     interrupted(2, "book.txt", *DEFAULT, "-o", "out")
     code, _, err = run(capsys, "--resume", "out")
     assert code == 1

@@ -25,7 +25,7 @@ from textgen_train.export.graph_builder import LayerWeights
 from textgen_train.export.model_weights import read_weights
 from textgen_train.recipe import LSTM, PRESETS, preset
 
-from ._arguments import parent_source
+from ._usage import parent_source
 
 if TYPE_CHECKING:
     from textgen_train.models.network import CharNetwork

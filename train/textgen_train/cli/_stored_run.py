@@ -21,7 +21,7 @@ from textgen_train.errors import TrainingError
 from textgen_train.loop.typed_values import from_plain
 from textgen_train.recipe import AnyRecipe, Budget
 
-from ._arguments import RECIPES
+from ._recipe_arguments import RECIPES
 from ._stored_options import from_options, to_options
 
 if TYPE_CHECKING:

@@ -1,0 +1,179 @@
+"""The execution of a run, new or resumed, from its dataset to its result."""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textgen_runtime.cli.command import EXIT_INTERRUPTED
+from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.errors import OutputError, TextgenError
+from textgen_runtime.system.console import print_diagnostic, write_stderr
+from textgen_runtime.system.text_files import STANDARD_INPUT
+
+from textgen_train.data.dataset import Dataset
+from textgen_train.errors import RecipeError, TrainingError, explaining_memory_errors
+from textgen_train.loop.ranks import SINGLE, Ranks
+from textgen_train.recipe import AnyRecipe
+
+from ._arguments import PROG, parser
+from ._interrupts import deferred_interrupts
+from ._messages import describe_early_end, describe_network, describe_result
+from ._recipe_arguments import budget_from, usual_recipe
+from ._stored_run import describe_run
+from ._texts import Texts
+
+if TYPE_CHECKING:
+    from textgen_train.loop.provenance import Provenance
+    from textgen_train.loop.run import TrainingRun
+    from textgen_train.loop.trainer import Trainer
+    from textgen_train.models.network import CharNetwork
+
+
+def make_provenance(  # noqa: PLR0913 (all are needed; two have defaults)
+    texts: Texts,
+    dataset: Dataset,
+    recipe: AnyRecipe,
+    seed: int,
+    *,
+    name: str | None = None,
+    parent: Mapping[str, Any] | None = None,
+) -> "Provenance":
+    """Return the data and the hyperparameters of a run.
+
+    Args:
+        texts: The texts of the run.
+        dataset: Their dataset.
+        recipe: The hyperparameters.
+        seed: The random seed.
+        name: The name of a resumed run; None for a new one.
+        parent: What is known of the model from which the run starts; None for random weights.
+    """
+    # Importing torch takes seconds. It comes after all checks of the input.
+    from textgen_train.loop.provenance import Provenance
+
+    held_out = texts.held_out if isinstance(texts.held_out, Corpus) else dataset.held_out_share or 0.0
+    provenance = Provenance(texts.corpus, held_out, dataset, recipe, seed, parent=parent)
+    return provenance if name is None else replace(provenance, run=name)
+
+
+def make_ready_trainer(
+    arguments: argparse.Namespace,
+    provenance: "Provenance",
+    ranks: Ranks,
+    load_weights: Callable[["CharNetwork"], None] = lambda _: None,
+) -> "Trainer":
+    """Return the trainer of the command line. All processes of the run are ready when the function returns.
+
+    Args:
+        arguments: The arguments of the command line.
+        provenance: Data, recipe and seed.
+        ranks: The processes of the run.
+        load_weights: Loads the weights from which the run starts into the network.
+
+    Raises:
+        RecipeError: If the network is too large for an ONNX file.
+        TrainingError: If memory ran out, if there is no such device, if there are too many processes, or if
+            another process has failed or has other data.
+    """
+    from textgen_train.export.onnx_graph import MAX_PARAMETERS
+
+    from ._training_run import make_trainer
+
+    with explaining_memory_errors():
+        trainer = make_trainer(provenance, budget_from(arguments), arguments.threads, arguments.device, ranks)
+    model = trainer.model
+    if model.parameter_count > MAX_PARAMETERS:
+        raise RecipeError(
+            f"the network has {model.parameter_count:,} parameters, and an ONNX file holds at most "
+            f"{MAX_PARAMETERS:,}: lower --units or --layers"
+        )
+    load_weights(model)
+    ranks.begin(shared_values(provenance, trainer))
+    return trainer
+
+
+def shared_values(provenance: "Provenance", trainer: "Trainer") -> dict[str, str]:
+    """Return the values that must be the same in all processes of a run, by name."""
+    import torch
+
+    held_out = provenance.held_out
+    return {
+        "corpus": provenance.corpus.sha256,
+        "held-out part": held_out.sha256 if isinstance(held_out, Corpus) else str(held_out),
+        "model of --from": str(provenance.parent),
+        "vocabulary": "".join(provenance.dataset.tokenizer.symbols),
+        "recipe": f"{provenance.recipe}, seed {provenance.seed}",
+        "budget": str(trainer.budget),
+        "version of torch": str(torch.__version__),
+    }
+
+
+def make_run(
+    arguments: argparse.Namespace, trainer: "Trainer", provenance: "Provenance", folder: Path
+) -> "TrainingRun":
+    """Return the training run of the command line with its checkpoints; print its network and hardware."""
+    from textgen_train.loop.replicas import resolve_thread_count
+    from textgen_train.report.checkpoints import CheckpointWriter
+    from textgen_train.report.progress import make_progress
+    from textgen_train.report.tensorboard import TensorBoard
+
+    from ._training_run import make_training_run
+
+    write_stderr(describe_network(trainer))
+    threads, progress = resolve_thread_count(arguments.threads, trainer.replicas.ranks), make_progress()
+    run = make_training_run(
+        trainer,
+        provenance,
+        folder,
+        progress,
+        samples=not arguments.no_samples,
+        threads=threads,
+        command=arguments.words,
+        usual=usual_recipe(arguments, len(provenance.dataset.tokenizer)),
+    )
+    all_threads = threads * trainer.replicas.ranks.size
+    description = asdict(describe_run(arguments, provenance, trainer.budget, all_threads))
+    run.add_watcher(CheckpointWriter(run, description, folder, progress.warn))
+    if arguments.tensorboard:
+        run.add_watcher(TensorBoard(folder, progress.warn))
+    return run
+
+
+def follow(trainer: "Trainer") -> int:
+    """Make the updates that the first process decides, and return the exit code."""
+    with deferred_interrupts() as interrupts, explaining_memory_errors():
+        trainer.follow(interrupts.check)
+    return 0
+
+
+def run_to_end(
+    run: "TrainingRun",
+    folder: Path,
+    ranks: Ranks = SINGLE,
+    arguments: argparse.Namespace | None = None,
+) -> int:
+    """Run the training until its end or an interrupt, print the result, and return the exit code."""
+    arguments = arguments or parser().parse_args([])
+    texts = {"-": arguments.corpus, "--held-out-file -": arguments.held_out_file}
+    piped = "".join(option for option, source in texts.items() if source == STANDARD_INPUT)
+    try:
+        with deferred_interrupts() as interrupts, explaining_memory_errors():
+
+            def check_interrupt() -> None:
+                interrupts.check()
+                ranks.check_interrupt()
+
+            run.run(check_interrupt)
+    except KeyboardInterrupt as interrupt:
+        if isinstance(interrupt.__cause__, TextgenError):
+            # The interrupt was deferred, and an error was raised before it took effect.
+            print_diagnostic(PROG, str(interrupt.__cause__))
+        print_diagnostic(PROG, describe_early_end(folder, run, piped=piped), "interrupted")
+        return EXIT_INTERRUPTED
+    except (TrainingError, OutputError) as error:
+        raise type(error)(f"{error}; {describe_early_end(folder, run, error, piped=piped)}") from error
+    sys.stdout.write(describe_result(folder, run, has_records=arguments.records is not None))
+    return 0
