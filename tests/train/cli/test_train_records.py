@@ -103,5 +103,7 @@ def test_too_few_records(capsys: Captured) -> None:
     Path("names.txt").write_text("anna\n" * 500)
     code, out, err = run(capsys, "names.txt", *QUICK, "--records", "lines")
     assert (code, out, err.count("\n")) == (1, "", 1)
-    assert "error: the corpus names.txt has too few records: all of them, and all copies, are in the " in err
+    assert (
+        "error: the corpus names.txt has too few records: --records lines splits it at line ends and " in err
+    )
     assert not Path("names-model").exists()

@@ -88,12 +88,37 @@ def test_chunks_and_files_do_not_change_the_records(tmp_path: Path, monkeypatch:
     assert texts_of(dataset, dataset.held_out) == texts_of(expected, expected.held_out)
 
 
-@pytest.mark.parametrize("text", ["one record\n", "the same record\n" * 100])
-def test_one_record_and_its_copies_cannot_be_split(text: str) -> None:
-    with pytest.raises(
-        CorpusError, match="the corpus names has too few records: all of them, and all copies"
-    ):
-        make_dataset(Corpus.from_text("names", text), Normalization(), records="lines")
+@pytest.mark.parametrize(
+    ("text", "kind", "share", "message"),
+    [
+        (
+            "one record\n" * 100,
+            "lines",
+            0.1,
+            "splits it at line ends and finds 100, all in the training part; a share of about 0.1 is held",
+        ),
+        (
+            "a\nb\nc\n",
+            "blank",
+            0.1,
+            "splits it at blank lines and finds 1, all in the training part; a share",
+        ),
+        (
+            "a\nb\nc\n",
+            "blank",
+            0.99,
+            "all in the held-out part; a share of about 0.99 is held out, and equal",
+        ),
+        ("a\nb\nc\n", "blank", 0.99, "; add records, lower --held-out, or pass"),
+    ],
+)
+def test_one_record_and_its_copies_cannot_be_split(
+    text: str, kind: RecordKind, share: float, message: str
+) -> None:
+    with pytest.raises(CorpusError) as caught:
+        make_dataset(Corpus.from_text("names", text), Normalization(), share, records=kind)
+    assert str(caught.value).startswith("the corpus names has too few records: ")
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(("kind", "text"), [("lines", "a\n" + "bc" * 30), ("blank", "a\n\n" + "bc\n" * 20)])

@@ -203,6 +203,8 @@ def make_dataset(  # noqa: PLR0913 (keywords, most with defaults)
     training, held_out_tokens = _encode(reader.blocks(corpus, share, length), vocabulary, folder)
     if isinstance(held_out, Corpus):
         held_out_tokens, _ = _encode(reader.blocks(held_out), vocabulary, folder)
+    if records is not None and not isinstance(held_out, Corpus):
+        _check_records(corpus, records, share, training, held_out_tokens)
     _check_parts(corpus, held_out, training, held_out_tokens, vocabulary)
     before = int(training[-1]) if begin is None else begin
     if isinstance(held_out, Corpus) and records is None:
@@ -250,17 +252,29 @@ def _check_symbols(corpus: Corpus, symbols: NDArray[np.int64]) -> None:
         )
 
 
+def _check_records(
+    corpus: Corpus, kind: RecordKind, share: float, training: Tokens, held_out: Tokens
+) -> None:
+    """Check that both parts have records."""
+    if len(training) and len(held_out):
+        return
+    # The last token is the end of a record.
+    both = np.concatenate([training, held_out])
+    count = int((both == both[-1]).sum())
+    part, change = ("training", "raise") if len(training) else ("held-out", "lower")
+    raise CorpusError(
+        f"the corpus {corpus.name} has too few records: --records {kind} splits it at "
+        f"{'line ends' if kind == 'lines' else 'blank lines'} and finds {count:,}, all in the {part} part; a "
+        f"share of about {share:.2g} is held out, and equal records are in the same part; add records, "
+        f"{change} --held-out, or pass --held-out-file"
+    )
+
+
 def _check_parts(
     corpus: Corpus, source: float | Corpus | None, training: Tokens, held_out: Tokens, tokenizer: Tokenizer
 ) -> None:
     """Check the sizes of the training part and of the held-out part; ``source`` is that of the latter."""
     unit = unit_of(tokenizer)
-    if tokenizer.special.end is not None and not (len(training) and len(held_out)):
-        raise CorpusError(
-            f"the corpus {corpus.name} has too few records: all of them, and all copies, are in the "
-            f"{'training' if len(training) else 'held-out'} part; add records, change --held-out, or pass "
-            "--held-out-file"
-        )
     if isinstance(source, Corpus) and len(held_out) < MIN_HELD_OUT_CHARACTERS:
         raise CorpusError(
             f"the held-out text {source.name} is too short: it has {len(held_out)} {unit}s, and at least "
