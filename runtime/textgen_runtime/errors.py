@@ -32,6 +32,11 @@ def shorten(text: str, length: int = MAX_SHORTENED_LENGTH) -> str:
     return f"{text[: length - 3 - half]}...{text[-half:]}"
 
 
+def install_command(extra: str) -> str:
+    """Return how to install the packages of an extra, from an index or in a clone."""
+    return f'pip install "textgen-onnx[{extra}]", or in a clone pip install ".[{extra}]"'
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an exception's message, shortened, or its class name if it has no message."""
     return shorten((str(error).strip().splitlines() or [type(error).__name__])[0])

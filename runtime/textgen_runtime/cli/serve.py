@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from textgen_runtime.errors import TextFileError, TextgenError
+from textgen_runtime.errors import TextFileError, TextgenError, install_command
 from textgen_runtime.generation.loading import load
 from textgen_runtime.generation.model import Model
 from textgen_runtime.model_file.bundled import MODEL_FILE, find_model_file
@@ -39,7 +39,7 @@ def serve(arguments: argparse.Namespace) -> int:
     """Serve the model until a signal arrives; return the exit code."""
     for name in PACKAGES:
         if find_spec(name) is None:
-            raise TextgenError(f'this command requires {name}: pip install "textgen-onnx[serve]"')
+            raise TextgenError(f"this command requires {name}: {install_command('serve')}")
     # uvicorn takes longer to import than a model to load.
     from textgen_runtime.server import running
 

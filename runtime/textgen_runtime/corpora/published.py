@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from textgen_runtime.errors import CorpusError, first_line
+from textgen_runtime.errors import CorpusError, first_line, install_command
 from textgen_runtime.system.console import write_stderr
 from textgen_runtime.system.interrupts import DeferredInterrupts
 
@@ -97,8 +97,8 @@ def _download(name: str, corpus: PublishedCorpus) -> Path:
         import requests  # noqa: F401
     except ImportError:
         raise CorpusError(
-            f'downloading {name} requires pooch: pip install "textgen-onnx[train]", or save the text as '
-            f"{name}.txt in a folder and set {DATA_FOLDER_VARIABLE} to that folder"
+            f"downloading {name} requires pooch: {install_command('train')}; or save the text as {name}.txt "
+            f"in a folder and set {DATA_FOLDER_VARIABLE} to that folder"
         ) from None
 
     pooch.get_logger().setLevel("WARNING")

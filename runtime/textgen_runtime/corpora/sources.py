@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
-from textgen_runtime.errors import TextFileError, shorten
+from textgen_runtime.errors import TextFileError, install_command, shorten
 
 # Bytes. A larger block does not fit into a second-level cache, and is processed more slowly.
 BLOCK_SIZE = 2**20
@@ -52,7 +52,7 @@ def _zstandard_blocks(file: BinaryIO, name: str) -> Iterator[bytes]:
         import zstandard
     except ImportError:
         raise TextFileError(
-            f'reading {name} requires zstandard: pip install "textgen-onnx[train]", or decompress it first'
+            f"reading {name} requires zstandard: {install_command('train')}; or decompress it first"
         ) from None
     # A file consists of frames. The first one is expected, so an empty file is incomplete.
     frame = zstandard.ZstdDecompressor().decompressobj()

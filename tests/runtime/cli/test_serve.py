@@ -239,7 +239,10 @@ def test_the_command_names_the_extra_that_it_needs(capsys: Captured, monkeypatch
     monkeypatch.setattr(serve, "find_spec", lambda name: None if name == "uvicorn" else name)
     code, _, err = run_here(serve.main, capsys, str(TINY))
     assert code == 1
-    assert err == ('textgen-serve: error: this command requires uvicorn: pip install "textgen-onnx[serve]"\n')
+    assert err == (
+        'textgen-serve: error: this command requires uvicorn: pip install "textgen-onnx[serve]", or in a '
+        'clone pip install ".[serve]"\n'
+    )
 
 
 def test_a_server_that_others_can_reach_without_a_key_warns() -> None:

@@ -2,6 +2,8 @@
 
 from importlib.util import find_spec
 
+from textgen_runtime.errors import install_command
+
 from textgen_train.errors import TrainingError
 
 # The packages of the train extra, by their import names.
@@ -16,6 +18,6 @@ def check_dependencies(*, tensorboard: bool = False) -> None:
     """
     missing = [name for name in TRAIN_EXTRA if find_spec(name) is None]
     if missing:
-        raise TrainingError(f'training requires {", ".join(missing)}: pip install "textgen-onnx[train]"')
+        raise TrainingError(f"training requires {', '.join(missing)}: {install_command('train')}")
     if tensorboard and find_spec("tensorboard") is None:
-        raise TrainingError('--tensorboard requires tensorboard: pip install "textgen-onnx[tensorboard]"')
+        raise TrainingError(f"--tensorboard requires tensorboard: {install_command('tensorboard')}")

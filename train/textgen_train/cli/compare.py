@@ -9,7 +9,7 @@ from pathlib import Path
 from textgen_runtime.bench.report import Section
 from textgen_runtime.cli.command import EXIT_FAILED, run_command
 from textgen_runtime.cli.parser import CommandParser
-from textgen_runtime.errors import OutputError, TextgenError, shorten
+from textgen_runtime.errors import OutputError, TextgenError, install_command, shorten
 from textgen_runtime.system.console import print_diagnostic
 from textgen_runtime.system.files import replace_file
 
@@ -57,7 +57,7 @@ def compare(arguments: argparse.Namespace) -> int:
     A folder that cannot be read does not stop the comparison of the others.
     """
     if missing := [name for name in ("filelock", "tqdm") if find_spec(name) is None]:
-        raise TrainingError(f'{PROG} requires {", ".join(missing)}: pip install "textgen-onnx[train]"')
+        raise TrainingError(f"{PROG} requires {', '.join(missing)}: {install_command('train')}")
     from textgen_train.report.compared_run import read_run
     from textgen_train.report.comparison import (
         COLUMNS,
