@@ -67,10 +67,15 @@ def prepare(model: Model, request: CompletionRequest, deliver: Callable[[Update]
     try:
         sampling, warnings = _possible_stops(model, request.sampling)
         texts: list[Text] = []
+        # The model's own prompts, each of which is fed once.
+        own: dict[str, Prompt] = {}
         for given in request.prompts:
             shared = None if given is None else _prompt(model, request, given)
             for choice in range(len(texts), len(texts) + request.choices):
-                prompt = shared or _prompt(model, request, _own_prompt(model, request.seed + choice))
+                prompt = shared
+                if prompt is None:
+                    text = _own_prompt(model, request.seed + choice)
+                    prompt = own[text] = own.get(text) or _prompt(model, request, text)
                 generation = _generation(model, sampling, request.seed, choice, prompt)
                 _check_length(generation, request.length)
                 texts.append(Text(prompt, generation, choice, request.length, request.alternatives, deliver))

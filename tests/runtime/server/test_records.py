@@ -30,6 +30,19 @@ async def test_records_start_and_end_by_themselves(level: str, stream: bool) -> 
 
 
 @asynchronous
+async def test_an_empty_prompt_and_none_count_the_same_tokens() -> None:
+    """The only token is the begin of the record, which all texts share."""
+    async with served(record_model(end_bias=-50.0)) as server:
+        for fields in ({}, {"prompt": ""}):
+            answer = await server.complete(max_tokens=5, n=3, **fields)
+            assert answer.json["usage"] == {
+                "prompt_tokens": 1,
+                "completion_tokens": 15,
+                "total_tokens": 16,
+            }
+
+
+@asynchronous
 async def test_a_record_that_is_cut_short_has_another_reason() -> None:
     async with served(record_model(end_bias=-50.0)) as server:
         answer = await server.complete(max_tokens=5, seed=1)
