@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from textgen_runtime.errors import TextgenError
 from textgen_runtime.generation.model import Model
 from textgen_runtime.sampling.parameters import Sampling
+from textgen_runtime.text.records import RecordKind
 
 from ._interactive_commands import COMMANDS, LineError, parse_line
 from ._interactive_console import Console
@@ -61,7 +62,8 @@ def interact(
         value = seed if name == "seed" else getattr(arguments, name)
         if value is not None:
             setattr(session, name, value)
-    console = open_console(command.prog, list(settings), echo=not arguments.no_echo)
+    records = model.metadata.records
+    console = open_console(command.prog, list(settings), echo=not arguments.no_echo, records=records)
     interpreter = Interpreter(session, console, settings, command.prog)
     if not console.is_terminal:
         return run_session(interpreter, console, prompt)
@@ -101,10 +103,10 @@ def run_session(interpreter: Interpreter, console: Console, prompt: str | None) 
             refused = line if line and isinstance(parse_line(line), str) else ""
 
 
-def open_console(prog: str, settings: list[str], *, echo: bool) -> Console:
+def open_console(prog: str, settings: list[str], *, echo: bool, records: RecordKind | None) -> Console:
     """Return the terminal, or the pipe if standard input or output is not a terminal."""
     if not (sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()):
-        return Pipe(prog, echo=echo)
+        return Pipe(prog, echo=echo, records=records)
     # A pipe needs no line editing.
     from ._interactive_editor import Editor
     from ._interactive_history import History

@@ -6,6 +6,7 @@ from textgen_runtime.errors import TextFileError
 from textgen_runtime.generation.text_progress import TextEnding
 from textgen_runtime.system.console import print_diagnostic, terminal_safe, write_stderr
 from textgen_runtime.system.text_files import decode_utf8
+from textgen_runtime.text.records import RecordKind
 
 from ._interactive_commands import LineError
 
@@ -16,13 +17,16 @@ class Pipe:
     Args:
         prog: The name of the command, for messages.
         echo: Whether to write the typed line before its continuation.
+        records: The records of the model. Kind ``"blank"`` has an empty line between two of them.
     """
 
     is_terminal = False
 
-    def __init__(self, prog: str, *, echo: bool) -> None:
+    def __init__(self, prog: str, *, echo: bool, records: RecordKind | None = None) -> None:
         self._prog = prog
         self._echo = echo
+        self._has_empty_lines = records == "blank"
+        self._is_after_record = False
         self._line_number = 0
 
     def read_line(self, prefill: str = "") -> str | None:  # noqa: ARG002 (a pipe cannot be edited)
@@ -43,15 +47,17 @@ class Pipe:
         return line.removeprefix("\ufeff") if self._line_number == 1 else line
 
     def begin_text(self, opening: str, *, joined: bool, replaces_line: bool) -> None:  # noqa: ARG002 (for terminals)
-        """Write the typed line, if it is echoed."""
-        self.write(opening if self._echo else "")
+        """Write the typed line, if it is echoed. After a record, an empty line may precede it."""
+        separator = "\n" * (self._has_empty_lines and self._is_after_record)
+        self.write(separator + (opening if self._echo else ""))
 
     def write(self, text: str) -> None:
         """Write a part of the generated text."""
         sys.stdout.write(terminal_safe(sys.stdout, text))
 
-    def end_text(self, ending: TextEnding | None) -> None:  # noqa: ARG002 (for terminals)
+    def end_text(self, ending: TextEnding | None) -> None:
         """End the text with a line end. It is then visible to the reader of the pipe."""
+        self._is_after_record = ending == "end"
         sys.stdout.write("\n")
         sys.stdout.flush()
 

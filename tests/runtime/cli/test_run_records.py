@@ -92,14 +92,15 @@ def test_the_end_has_a_bar(capsys: Captured, tmp_path: Path) -> None:
     assert "<end>" in out
 
 
+@pytest.mark.parametrize("kind", SEPARATORS)
 @pytest.mark.parametrize("prompt", [None, "ab"])
 def test_a_session_continues_with_the_next_record(
-    prompt: str | None, capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prompt: str | None, kind: RecordKind, capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"a\n\nb\n/append c\n"), isatty=bool))
     options = ("--allowed", "abcd", *(() if prompt is None else ("--prompt", prompt)))
-    code, out, err = run(capsys, tmp_path, "--interactive", "--seed", "1", *options)
-    lines = out.removesuffix("\n").split("\n")
+    code, out, err = run(capsys, tmp_path, "--interactive", "--seed", "1", *options, kind=kind)
+    lines = out.removesuffix("\n").split(SEPARATORS[kind])
     assert (code, err) == (0, "")
     starts = [*([] if prompt is None else [prompt]), "a", "", "b", "c"]
     assert len(lines) == len(starts)
