@@ -93,7 +93,12 @@ def test_the_start_stays_if_no_later_model_is_better(capsys: Captured) -> None:
     assert code == 0, err
     start, *_, last = metrics("tuned")
     assert last["held_out_nats"] > start["held_out_nats"]
-    assert out.splitlines()[-1].startswith(f"held-out loss {start['held_out_nats']:.4f} nats; ")
+    *_, result, hint = out.splitlines()
+    assert result.startswith(f"held-out loss {start['held_out_nats']:.4f} nats; ")
+    assert hint == (
+        "no update has improved the model of --from, whose weights are in tuned/model.onnx: try lower "
+        "learning rates"
+    )
     content = Path("tuned/model.onnx").read_bytes()
     for layer, expected in zip(read_weights(content), read_weights(old_model()), strict=True):
         for name, array in expected.items():
@@ -205,6 +210,9 @@ def test_a_model_that_cannot_be_trained(capsys: Captured, content: bytes | None,
         (("--from", "old", "--embedding", "5"), "--embedding cannot be combined with --from"),
         (("--from", "old", "--lowercase"), "--lowercase cannot be combined with --from"),
         (("--from", "old", "--unicode", "NFKC"), "--unicode cannot be combined with --from"),
+        (("--from", "old", "--unicode", "NFC"), "--unicode cannot be combined with --from"),
+        (("--from", "old", "--level", "character"), "--level cannot be combined with --from"),
+        (("--from", "old", "--min-count", "1"), "--min-count cannot be combined with --from"),
         (("--from", "old", "--min-count", "5"), "--min-count cannot be combined with --from"),
         (("--from", "old", "--recipe", "classic"), "--recipe cannot be combined with --from"),
         (("--extend",), "--extend requires --from MODEL"),

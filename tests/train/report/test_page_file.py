@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textgen_runtime.errors import OutputError
 from textgen_train.loop.update import Update
 from textgen_train.loop.watcher import EvaluationHistory, Status
 from textgen_train.report import page_file
@@ -71,6 +72,20 @@ def test_an_early_end_is_stated(watcher: ReportPage, tmp_path: Path) -> None:
     watcher.on_end()
     text = (tmp_path / "report.html").read_text("utf-8")
     assert "The run ended early, after 40% of its budget." in text
+
+
+def test_a_model_that_is_not_in_its_file_is_stated(tmp_path: Path, warnings: list[str]) -> None:
+    error = OutputError("cannot write model.onnx: the disk is full")
+    watcher = ReportPage(facts_of(DATASET, tmp_path), References(DATASET), warnings.append, lambda: error)
+    watcher.on_update(status_at(1.0))
+    watcher.on_evaluation(FIRST)
+    watcher.on_end()
+    text = Page((tmp_path / "report.html").read_text("utf-8")).text
+    assert "The run is complete" not in text
+    assert (
+        "The budget is used, but the best model is not in the model file: cannot write model.onnx: the disk "
+        "is full." in text
+    )
 
 
 def test_a_run_without_evaluations_writes_no_report(watcher: ReportPage, tmp_path: Path) -> None:

@@ -143,10 +143,19 @@ def describe_complete_run(folder: Path) -> str:
 
 
 def describe_result(folder: Path, run: "TrainingRun", *, has_records: bool = False) -> str:
-    """Return the last line of a completed run: the loss, the files and the next command."""
+    """Return the last lines of a completed run: the loss, the files and the next command.
+
+    If a run that started from a model has not improved on it, another line says so.
+    """
     loss = f"held-out loss {run.best.held_out_nats:.4f} nats; " if run.best else ""
     options = "--count 20" if has_records else "--temp 0.5"
-    return f"{loss}wrote {', '.join(run.files)} to {folder}; next: textgen-run {_quoted(folder)} {options}\n"
+    line = f"{loss}wrote {', '.join(run.files)} to {folder}; next: textgen-run {_quoted(folder)} {options}\n"
+    if run.best and not run.best.step:
+        line += (
+            f"no update has improved the model of --from, whose weights are in {folder / MODEL_FILE}: try "
+            "lower learning rates\n"
+        )
+    return line
 
 
 def _quoted(folder: Path) -> str:

@@ -100,7 +100,7 @@ def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
         [
             DivergenceWarning(len(dataset.tokenizer), warn, dataset.characters_per_token),
             ReportFiles(folder, title, warn),
-            ReportPage(facts, References(dataset), warn),
+            ReportPage(facts, References(dataset), warn, lambda: evaluator.model_error),
             Display(progress),
         ],
         evaluates_start=provenance.parent is not None,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from textgen_runtime.errors import ModelFileError, OutputError
+from textgen_runtime.errors import ModelFileError, OutputError, TextgenError
 from textgen_runtime.generation.loading import load
 from textgen_runtime.generation.model import Model
 from textgen_runtime.model_file.bundled import MODEL_FILE
@@ -29,10 +29,18 @@ class ReportPage(Watcher):
         facts: The facts of the run.
         references: Measured in the background from the first update on.
         warn: Called with one line if the report cannot be written.
+        model_error: Returns the error that keeps the best model out of the model file; None without one.
     """
 
-    def __init__(self, facts: RunFacts, references: References, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        facts: RunFacts,
+        references: References,
+        warn: Callable[[str], None],
+        model_error: Callable[[], TextgenError | None] = lambda: None,
+    ) -> None:
         self._facts, self._references, self._warn = facts, references, warn
+        self._model_error = model_error
         self._is_started = False
         self._progress = 0.0
         self._history: EvaluationHistory | None = None
@@ -56,12 +64,14 @@ class ReportPage(Watcher):
         if self._history is None:
             return
         self._references.wait(MAX_WAIT_SECONDS)
-        self._write(
-            "The run is complete."
-            if self._progress >= 1.0
-            else f"The run ended early, after {self._progress:.0%} of its budget.",
-            "The run ended before all reference models were computed.",
-        )
+        self._write(self._describe_end(), "The run ended before all reference models were computed.")
+
+    def _describe_end(self) -> str:
+        if self._progress < 1.0:
+            return f"The run ended early, after {self._progress:.0%} of its budget."
+        if error := self._model_error():
+            return f"The budget is used, but the best model is not in the model file: {error}."
+        return "The run is complete."
 
     def _write(self, status: str, if_incomplete: str) -> None:
         history = self._history
