@@ -49,6 +49,8 @@ def test_the_first_process_writes_the_model_that_two_threads_train(
     assert "held-out loss" in out
     assert "cpu, float32, 1 thread in each of 2 processes" in err.replace("bfloat16", "float32")
     assert followed == (0, "", "")
+    report = (tmp_path / "book-model" / "report.html").read_text("utf-8")
+    assert "torchrun --standalone --nproc-per-node 2 -m textgen_train book.txt --units 8 " in report
     monkeypatch.chdir(tmp_path)
     assert run(capsys, "book.txt", *QUICK, "--threads", "2", "-o", "threads")[0] == 0
     assert weights_of(tmp_path / "book-model" / "model.onnx") == weights_of(
@@ -131,7 +133,10 @@ def test_a_device_that_is_not_there_is_one_line(
     Path("book.txt").write_text(TEXT, encoding="utf-8")
     code, out, err = run(capsys, "book.txt", *QUICK, "--device", device)
     assert (code, out) == (1, "")
-    assert err.splitlines()[-1].startswith(f"textgen-train: error: this machine has no {device} device")
+    assert err.startswith(f"textgen-train: error: this machine has no {device} device")
+    # The corpus has not been read, and there is no folder.
+    assert err.count("\n") == 1
+    assert list(Path().iterdir()) == [Path("book.txt")]
 
 
 def test_torchrun_interrupts_the_run_and_the_model_is_kept(tmp_path: Path) -> None:

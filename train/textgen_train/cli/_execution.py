@@ -32,6 +32,21 @@ if TYPE_CHECKING:
     from textgen_train.models.network import CharNetwork
 
 
+def check_device(name: str, ranks: Ranks) -> None:
+    """Check that this process can have a device, before it reads a text.
+
+    Importing torch takes seconds. Therefore a choice that cannot fail is not checked.
+
+    Raises:
+        TrainingError: If there is no such device, or not one for each process.
+    """
+    if name == "cpu" or (name == "auto" and ranks.size == 1):
+        return
+    from textgen_train.models.device import choose_device
+
+    choose_device(name, ranks.local_rank)
+
+
 def make_provenance(  # noqa: PLR0913 (all are needed; two have defaults)
     texts: Texts,
     dataset: Dataset,

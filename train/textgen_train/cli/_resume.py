@@ -16,7 +16,7 @@ from textgen_train.loop.ranks import Ranks
 
 from ._arguments import PROG
 from ._dependencies import check_dependencies
-from ._execution import follow, make_provenance, make_ready_trainer, make_run, run_to_end
+from ._execution import check_device, follow, make_provenance, make_ready_trainer, make_run, run_to_end
 from ._messages import describe_complete_run, describe_dataset, describe_resumption
 from ._stored_run import StoredRun
 from ._texts import Texts
@@ -37,6 +37,7 @@ def resume(given: argparse.Namespace, ranks: Ranks) -> int:
         # The same replicas, in this number of processes.
         arguments.threads = max(1, arguments.threads // ranks.size)
         check_dependencies(tensorboard=arguments.tensorboard)
+        check_device(arguments.device, ranks)
         texts = find_texts(stored, arguments, folder)
         check_inputs(folder, texts.corpora)
         dataset = texts.read(arguments, recipe, folder if ranks.is_first else None, stored.read_tokenizer())

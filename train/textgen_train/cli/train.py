@@ -22,12 +22,12 @@ from textgen_train.recipe import AnyRecipe, ClassicRecipe
 
 from ._arguments import PROG, parser
 from ._dependencies import check_dependencies
-from ._execution import follow, make_provenance, make_ready_trainer, make_run, run_to_end
+from ._execution import check_device, follow, make_provenance, make_ready_trainer, make_run, run_to_end
 from ._messages import describe_dataset, describe_list, describe_preset_changes
 from ._recipe_arguments import recipe_from
 from ._resume import resume
 from ._texts import Texts
-from ._usage import check_usage, parent_source
+from ._usage import check_usage, given_arguments, parent_source
 
 if TYPE_CHECKING:
     from ._fine_tuning import ParentModel
@@ -41,9 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     command = parser()
     arguments = command.parse_args(argv)
-    check_usage(command, arguments)
-    # The report shows the command.
-    arguments.words = [PROG, *(sys.argv[1:] if argv is None else argv)]
+    check_usage(command, arguments, given_arguments(command, argv))
+    arguments.words = sys.argv[1:] if argv is None else list(argv)
     if arguments.resume is not None:
         return run_command(PROG, lambda: in_processes(arguments, lambda ranks: resume(arguments, ranks)))
     try:
@@ -62,9 +61,20 @@ def in_processes(arguments: argparse.Namespace, call: Callable[[Ranks], int]) ->
                 raise CorpusError(
                     "several processes cannot read standard input: pass a file that each of them can read"
                 )
+            # The report shows the command.
+            arguments.words = [*launcher(ranks), *arguments.words]
             return call(ranks)
     except DismissedError:
         return EXIT_FAILED
+
+
+def launcher(ranks: Ranks) -> list[str]:
+    """Return the words that start the command in these processes, without its arguments."""
+    if ranks.size == 1:
+        return [PROG]
+    machines = ranks.size // ranks.local_size
+    together = ["--standalone"] if machines == 1 else ["--nnodes", str(machines)]
+    return ["torchrun", *together, "--nproc-per-node", str(ranks.local_size), "-m", "textgen_train"]
 
 
 def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int:
@@ -75,6 +85,7 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
         from ._fine_tuning import start_from_parent
 
         parent = start_from_parent(arguments)
+    check_device(arguments.device, ranks)
     texts = open_texts(arguments)
     folder = arguments.output or default_folder(arguments.corpus, texts.corpus)
     # Reading a large corpus takes long. The check comes before it.
