@@ -13,6 +13,9 @@ import pytest
 from filelock import FileLock
 from textgen_runtime import CharacterTokenizer, Normalization
 from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.text.special_tokens import SpecialTokens
+from textgen_runtime.text.tokenizer import Tokenizer
+from textgen_runtime.text.word_tokenizer import WordTokenizer
 from textgen_train.cli.compare import main
 from textgen_train.export.onnx_graph import replace_metadata
 from textgen_train.loop.output_folder import LOCK_FILE
@@ -29,13 +32,20 @@ TRAINING: dict[str, Any] = {
     "recipe": {"name": "default", "units": 8, "dropout": 0.1, "seed": 0},
     "replicas": 1,
 }
+CHARACTERS = CharacterTokenizer("ab")
 SPEED = "5,000 characters/s"
 
 
-def model_with(training: Mapping[str, Any], *, lowercase: bool = False) -> bytes:
-    metadata = Metadata(CharacterTokenizer("ab"), Normalization(lowercase=lowercase), training=training)
-    content: onnx.ModelProto = make_model("ab")
+def model_with(
+    training: Mapping[str, Any], *, lowercase: bool = False, tokenizer: Tokenizer = CHARACTERS, **more: Any
+) -> bytes:
+    metadata = Metadata(tokenizer, Normalization(lowercase=lowercase), training=training, **more)
+    content: onnx.ModelProto = make_model(tokenizer.symbols)
     return replace_metadata(content.SerializeToString(), metadata)
+
+
+def with_cell(cell: str) -> dict[str, Any]:
+    return {**TRAINING, "recipe": {**TRAINING["recipe"], "cell": cell}}
 
 
 def make_folder(name: str, losses: list[float], model: bytes | None = None) -> Path:
@@ -73,6 +83,50 @@ def test_the_table_shows_what_differs(capsys: Captured) -> None:
         "one": ["1,234", "5:00", "3.0", "300", "1.0000", "1.443", "1.5000", SPEED, "units 8, seed 0"],
         "two": ["1,234", "3:20", "2.0", "200", "2.5000", "3.607", "2.5000", SPEED, "units 16, seed 3"],
     }
+
+
+@pytest.mark.parametrize(
+    ("other", "values"),
+    [
+        (model_with(with_cell("gru")), ("cell lstm", "cell gru")),
+        (
+            model_with(with_cell("lstm"), tokenizer=WordTokenizer(["a", "b", "ab"])),
+            ("level character", "level word"),
+        ),
+        (
+            model_with(
+                with_cell("lstm"),
+                tokenizer=CharacterTokenizer(["a", "b", "", ""], SpecialTokens(None, 2, 3)),
+                records="lines",
+            ),
+            ("records none", "records lines"),
+        ),
+        (
+            model_with({**with_cell("lstm"), "parent": {"sha256": "0123456789", "corpus": "novel.txt"}}),
+            ("from random weights", "from a model of novel.txt (01234567)"),
+        ),
+        (
+            model_with({**with_cell("lstm"), "parent": {"sha256": "0123456789", "corpus": None}}),
+            ("from random weights", "from the model 01234567"),
+        ),
+    ],
+    ids=["cell", "level", "records", "from", "from without a corpus"],
+)
+def test_the_table_shows_choices_that_are_no_hyperparameters(
+    capsys: Captured, other: bytes, values: tuple[str, str]
+) -> None:
+    make_folder("one", [2.0], model_with(with_cell("lstm")))
+    make_folder("two", [2.0], other)
+    code, out, err = compare(capsys, "one", "two")
+    assert (code, err) == (0, "")
+    assert (cells(out)["one"][-1], cells(out)["two"][-1]) == values
+
+
+def test_losses_of_all_levels_can_be_compared(capsys: Captured) -> None:
+    split = {**TRAINING["split"], "training_tokens": 9, "held_out_tokens": 1}
+    make_folder("one", [2.0], model_with(TRAINING))
+    make_folder("two", [2.0], model_with({**TRAINING, "split": split}))
+    assert compare(capsys, "one", "two")[2] == ""
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,16 @@ from typing import Any
 from textgen_runtime.errors import ModelFileError, TextgenError, shorten
 from textgen_runtime.generation.loading import load
 from textgen_runtime.model_file.bundled import MODEL_FILE
+from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.system.json_text import from_json
 
 from textgen_train.loop.eval_result import Evaluation
 from textgen_train.loop.output_folder import LOCK_FILE, METRICS_FILE
 
 MAX_METRICS_BYTES = 2**26
+
+# The parts of the split in a model file that depend on the level.
+TOKEN_COUNTS = ("training_tokens", "held_out_tokens")
 
 
 class RunFolderError(TextgenError):
@@ -29,14 +33,14 @@ class ComparedRun:
         name: The name of its folder.
         evaluations: At least one evaluation.
         training: The metadata ``textgen.training`` of its model; empty without a model.
-        normalization: The normalization of its text; None without a model.
+        metadata: The other metadata of its model; None without a model.
         is_running: Whether a process is still writing to the folder.
     """
 
     name: str
     evaluations: Sequence[Evaluation]
     training: Mapping[str, Any]
-    normalization: tuple[Any, ...] | None
+    metadata: Metadata | None
     is_running: bool
 
     @property
@@ -56,11 +60,38 @@ class ComparedRun:
         return recipe if isinstance(recipe, dict) else {}
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """The hyperparameters and the other choices of the user; empty without a recipe."""
+        if not self.recipe or self.metadata is None:
+            return {}
+        return {
+            **self.recipe,
+            "replicas": self.training.get("replicas"),
+            "level": self.metadata.tokenizer.level,
+            "records": self.metadata.records or "none",
+            "from": self._describe_parent(),
+        }
+
+    @property
     def text(self) -> tuple[Any, ...] | None:
-        """What two runs must have in common so that their losses can be compared; None if unknown."""
-        if not self.training:
+        """What two runs must have in common so that their losses can be compared; None if unknown.
+
+        The numbers of tokens do not count: losses of all levels are per character.
+        """
+        if not self.training or self.metadata is None:
             return None
-        return self.training.get("sha256"), repr(self.training.get("split")), self.normalization
+        split = self.training.get("split")
+        if isinstance(split, dict):
+            split = {name: value for name, value in split.items() if name not in TOKEN_COUNTS}
+        return self.training.get("sha256"), repr(split), self.metadata.normalization
+
+    def _describe_parent(self) -> str:
+        """Return from which weights the run started."""
+        parent = self.training.get("parent")
+        if not isinstance(parent, dict):
+            return "random weights"
+        corpus, sha256 = parent.get("corpus"), str(parent.get("sha256"))[:8]
+        return f"a model of {corpus} ({sha256})" if corpus else f"the model {sha256}"
 
 
 def read_run(folder: Path, warn: Callable[[str], None]) -> ComparedRun:
@@ -75,13 +106,13 @@ def read_run(folder: Path, warn: Callable[[str], None]) -> ComparedRun:
     """
     evaluations = _read_metrics(folder / METRICS_FILE, warn)
     training: Mapping[str, Any] = {}
-    normalization = None
+    metadata = None
     try:
         model = load(folder / MODEL_FILE)
-        training, normalization = model.training, tuple(model.metadata.normalization)
+        training, metadata = model.training, model.metadata
     except ModelFileError as error:
         warn(f"{error}; the recipe of this run is not known")
-    return ComparedRun(folder.resolve().name, evaluations, training, normalization, _is_locked(folder))
+    return ComparedRun(folder.resolve().name, evaluations, training, metadata, _is_locked(folder))
 
 
 def _read_metrics(path: Path, warn: Callable[[str], None]) -> list[Evaluation]:

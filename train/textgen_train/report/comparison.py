@@ -51,7 +51,7 @@ def comparison_rows(runs: Sequence[ComparedRun]) -> list[tuple[str, list[str]]]:
             f"{last.held_out_nats:.4f}",
             f"{speed:,.0f} {unit}" if speed else "?",
             ", ".join(f"{stored_option_name(name)} {_shown(value)}" for name, value in values.items())
-            if run.recipe
+            if run.settings
             else "unknown, without a model",
         ]
         rows.append((run.name, cells))
@@ -59,12 +59,12 @@ def comparison_rows(runs: Sequence[ComparedRun]) -> list[tuple[str, list[str]]]:
 
 
 def different_values(runs: Sequence[ComparedRun]) -> list[dict[str, Any]]:
-    """Return for each run its hyperparameters and other settings in which the runs differ."""
-    known = [{**run.recipe, "replicas": run.training.get("replicas")} if run.recipe else {} for run in runs]
-    recipes = [recipe for recipe in known if recipe]
-    names = {name: None for recipe in recipes for name in recipe}
-    different = [name for name in names if len({repr(recipe.get(name)) for recipe in recipes}) > 1]
-    return [{name: recipe[name] for name in different if name in recipe} for recipe in known]
+    """Return for each run its settings in which the runs differ."""
+    all_settings = [run.settings for run in runs]
+    known = [settings for settings in all_settings if settings]
+    names = {name: None for settings in known for name in settings}
+    different = [name for name in names if len({repr(settings.get(name)) for settings in known}) > 1]
+    return [{name: settings[name] for name in different if name in settings} for settings in all_settings]
 
 
 def describe_different_texts(runs: Sequence[ComparedRun]) -> str:
