@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,8 +72,10 @@ def train_interrupted(rank: int, folder: Path, arguments: list[str]) -> Result:
     return train_in(rank, folder, arguments)
 
 
-def test_two_processes_resume_a_run_exactly(train: Callable[..., list[Result]], tmp_path: Path) -> None:
-    """The other process receives the options and the state from the first one."""
+def test_two_processes_and_one_resume_a_run_of_two_exactly(
+    train: Callable[..., list[Result]], tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With two, the other process receives the options and the state from the first one."""
     options = ["--sequence-length", "16", "--dropout", "0.2", "--no-samples"]
     assert [code for code, _, _ in train(*options, "-o", "whole")] == [0, 0]
     (code, _, err), followed = run_processes(
@@ -81,12 +84,21 @@ def test_two_processes_resume_a_run_exactly(train: Callable[..., list[Result]], 
     assert code == 130
     assert err.splitlines()[-1].endswith("textgen-train --resume stopped")
     assert followed == (0, "", "")
+    shutil.copytree(tmp_path / "stopped", tmp_path / "alone")
     (code, _, err), followed = run_processes(train_in, tmp_path, ["--resume", "stopped"])
     assert code == 0
     assert "resuming after update 3" in err
     assert followed == (0, "", "")
-    whole, stopped = (tmp_path / name for name in ("whole", "stopped"))
-    assert weights_of(stopped / "model.onnx") == weights_of(whole / "model.onnx")
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(capsys, "--resume", "alone")
+    assert code == 0
+    assert "resuming after update 3" in err
+    # The one process has a thread for each of the two.
+    assert "2 threads\n" in err
+    whole, stopped, alone = (
+        weights_of(tmp_path / name / "model.onnx") for name in ("whole", "stopped", "alone")
+    )
+    assert stopped == alone == whole
     (code, out, _), followed = run_processes(train_in, tmp_path, ["--resume", "stopped"])
     assert "the run in stopped is complete" in out
     assert followed == (0, "", "")
