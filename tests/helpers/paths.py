@@ -9,3 +9,6 @@ TINY = ROOT / "tests" / "data" / "tiny.onnx"
 
 # A generation of that model, saved by the first release.
 SAVED_GENERATION = ROOT / "tests" / "data" / "saved_generation.npz"
+
+# Model files of format 2, made by ``make_format_2_models``.
+FORMAT_2 = ROOT / "tests" / "data" / "format_2"

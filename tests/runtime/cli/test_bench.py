@@ -34,6 +34,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run every measurement briefly, with a single round, and to its end even on a busy machine."""
     monkeypatch.setattr(bench, "QUICK_SECONDS", 0.01)
     monkeypatch.setattr(bench, "QUICK_TOTAL", 3600.0)
+    monkeypatch.setattr(bench, "QUICK_LONG_RUN", 1000)
     monkeypatch.setattr(rounds, "MIN_ROUNDS", 1)
     monkeypatch.setattr(many_streams, "STREAM_COUNTS", (1, 4))
 
