@@ -12,6 +12,8 @@ from textgen_train.loop.provenance import stored_recipe
 
 from benchmarks.quality import table
 
+TRAINING_CHARACTERS = 540_000
+
 
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
@@ -25,10 +27,12 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         parsed = parser().parse_args(command[1:])
         parsed.output.mkdir(exist_ok=parsed.overwrite)
         trained_folder = parsed.output.with_suffix("")
-        recipe = {**stored_recipe(recipe_from(parsed)), "seed": parsed.seed}
+        recipe = recipe_from(parsed, training_tokens=TRAINING_CHARACTERS)
+        stored = {**stored_recipe(recipe), "seed": parsed.seed}
         normalization = textgen.Normalization(parsed.lowercase, parsed.unicode)
         models[trained_folder / "model.onnx"] = SimpleNamespace(
-            training={"recipe": recipe}, metadata=SimpleNamespace(normalization=normalization)
+            training={"recipe": stored, "split": {"training_characters": TRAINING_CHARACTERS}},
+            metadata=SimpleNamespace(normalization=normalization),
         )
 
     monkeypatch.setattr(subprocess, "run", train)

@@ -7,7 +7,7 @@ import pytest
 from textgen_train.errors import RecipeError
 from textgen_train.models.cells import CELLS as NETWORKS
 from textgen_train.models.lstm import CharLSTM
-from textgen_train.recipe import CELLS, LARGE_VOCABULARY, PRESETS, Budget, Recipe, preset
+from textgen_train.recipe import CELLS, LARGE_VOCABULARY, PRESETS, SHORT_RUN, Budget, Recipe, preset
 
 
 @pytest.mark.parametrize(
@@ -99,6 +99,36 @@ def test_presets_depend_on_the_vocabulary_size(name: str) -> None:
     large = preset(name, LARGE_VOCABULARY)
     assert large.embedding > PRESETS[name].embedding
     assert large.units == PRESETS[name].units
+
+
+@pytest.mark.parametrize(
+    ("budget", "training_tokens", "is_short"),
+    [
+        (Budget(minutes=1), 540_000, True),
+        (Budget(minutes=10), 540_000, False),
+        (Budget(minutes=1), 50_000, False),
+        (Budget(epochs=40), 50_000, True),
+        (Budget(epochs=41), 540_000_000, False),
+        (Budget(minutes=1), None, False),
+        (None, 540_000, False),
+    ],
+)
+def test_the_small_preset_drops_less_in_a_run_of_few_epochs(
+    budget: Budget | None, training_tokens: int | None, is_short: bool
+) -> None:
+    recipe = preset("small", 57, budget, training_tokens=training_tokens)
+    assert (recipe == SHORT_RUN) is is_short
+    assert (recipe == PRESETS["small"]) is not is_short
+
+
+@pytest.mark.parametrize("name", ["medium", "large"])
+def test_the_other_presets_do_not_depend_on_the_length_of_the_run(name: str) -> None:
+    assert preset(name, 57, Budget(epochs=1), training_tokens=1000) == PRESETS[name]
+
+
+def test_a_short_run_of_another_cell_keeps_its_size() -> None:
+    gru = preset("small", 57, Budget(epochs=1), "gru", training_tokens=1000)
+    assert gru == replace(SHORT_RUN, cell="gru", units=168)
 
 
 @pytest.mark.parametrize(

@@ -145,4 +145,4 @@ def test_a_corpus_can_have_any_file_name(capsys: Captured, name: str) -> None:
     Path(name).write_text(TEXT, encoding="utf-8")
     code, _, err = run(capsys, name, *QUICK, "--no-samples", "-o", "out")
     assert code == 0
-    assert err.count("\n") == 2
+    assert err.count("\n") == 3

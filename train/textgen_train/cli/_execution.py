@@ -138,6 +138,7 @@ def make_run(
     from ._training_run import make_training_run
 
     write_stderr(describe_network(trainer))
+    dataset = provenance.dataset
     threads, progress = resolve_thread_count(arguments.threads, trainer.replicas.ranks), make_progress()
     run = make_training_run(
         trainer,
@@ -147,7 +148,7 @@ def make_run(
         samples=not arguments.no_samples,
         threads=threads,
         command=arguments.words,
-        usual=usual_recipe(arguments, len(provenance.dataset.tokenizer)),
+        usual=usual_recipe(arguments, len(dataset.tokenizer), len(dataset.training)),
     )
     all_threads = threads * trainer.replicas.ranks.size
     description = asdict(describe_run(arguments, provenance, trainer.budget, all_threads))

@@ -15,9 +15,9 @@ from textgen_train.data.dataset import Dataset
 from textgen_train.data.records import looks_like_records
 from textgen_train.data.symbols import symbol_count
 from textgen_train.errors import LossError, TrainingError
-from textgen_train.hyperparameters import option_name
+from textgen_train.hyperparameters import format_value, option_name
 from textgen_train.loop.output_folder import CHECKPOINT_FILE
-from textgen_train.recipe import LARGE_VOCABULARY, AnyRecipe
+from textgen_train.recipe import AnyRecipe
 
 if TYPE_CHECKING:
     from textgen_train.loop.checkpoint import TrainerState
@@ -65,15 +65,15 @@ def describe_preset_changes(recipe: AnyRecipe, usual: AnyRecipe) -> str:
     """Return a line with the values that differ from the usual preset, or "" if there are none.
 
     Args:
-        recipe: The recipe for the vocabulary of the corpus.
-        usual: The same recipe for a small vocabulary.
+        recipe: The recipe for the corpus and the budget.
+        usual: The same recipe for an unknown corpus.
     """
     changes = [
-        f"--{option_name(name)} {value}"
+        f"--{option_name(name)} {format_value(value)}"
         for name, value in asdict(recipe).items()
         if value != getattr(usual, name)
     ]
-    return f"preset values for {LARGE_VOCABULARY} symbols or more: {', '.join(changes)}\n" if changes else ""
+    return f"preset values for this corpus and budget: {', '.join(changes)}\n" if changes else ""
 
 
 def describe_network(trainer: "Trainer") -> str:

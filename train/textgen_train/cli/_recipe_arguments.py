@@ -9,7 +9,16 @@ from textgen_runtime.text.levels import CHARACTER
 
 from textgen_train.errors import RecipeError
 from textgen_train.hyperparameters import format_value, option_name
-from textgen_train.recipe import LARGE_VOCABULARY, PRESETS, AnyRecipe, Budget, ClassicRecipe, Recipe, preset
+from textgen_train.recipe import (
+    LARGE_VOCABULARY,
+    PRESETS,
+    SHORT_RUN_EPOCHS,
+    AnyRecipe,
+    Budget,
+    ClassicRecipe,
+    Recipe,
+    preset,
+)
 
 DEFAULT_MINUTES = 5.0
 DEFAULT_PRESET = "small"
@@ -50,8 +59,8 @@ def add_recipe(command: CommandParser) -> None:
         "recipe",
         "A preset or the classic recipe sets the default values of the options below.\n"
         f"Three values such as 144/256/512 are the defaults of {'/'.join(PRESETS)}.\n"
-        f"With a vocabulary of {LARGE_VOCABULARY} symbols or more, some defaults differ; the run prints\n"
-        "them.",
+        f"Some defaults differ with a vocabulary of {LARGE_VOCABULARY} symbols or more, and for small in a\n"
+        f"run of at most {SHORT_RUN_EPOCHS} epochs; the run prints them.",
     )
     choice = group.add_mutually_exclusive_group()
     choice.add_argument(
@@ -127,17 +136,20 @@ def default_values(name: str) -> str:
     return "; ".join(parts)
 
 
-def recipe_from(arguments: argparse.Namespace, vocabulary_size: int = 0) -> AnyRecipe:
+def recipe_from(
+    arguments: argparse.Namespace, vocabulary_size: int = 0, training_tokens: int | None = None
+) -> AnyRecipe:
     """Return the recipe of the command line: a preset, or the classic recipe, with the given overrides.
 
     Args:
         arguments: The parsed arguments.
         vocabulary_size: Number of symbols of the corpus, on which the presets depend; 0 if unknown.
+        training_tokens: Number of tokens of the training text, on which they depend too; None if unknown.
 
     Raises:
         RecipeError: If a hyperparameter is out of range, has no effect, or is not part of the recipe.
     """
-    _, base = usual_recipe(arguments, vocabulary_size)
+    _, base = usual_recipe(arguments, vocabulary_size, training_tokens)
     names = {parameter.name for parameter in fields(base)}
     overrides = {
         parameter.name: value
@@ -160,13 +172,15 @@ def recipe_from(arguments: argparse.Namespace, vocabulary_size: int = 0) -> AnyR
     return recipe
 
 
-def usual_recipe(arguments: argparse.Namespace, vocabulary_size: int = 0) -> tuple[str, AnyRecipe]:
+def usual_recipe(
+    arguments: argparse.Namespace, vocabulary_size: int = 0, training_tokens: int | None = None
+) -> tuple[str, AnyRecipe]:
     """Return the name and the values of the preset or classic recipe, without overrides."""
     if arguments.recipe:
         return "classic recipe", ClassicRecipe()
     name = arguments.preset or DEFAULT_PRESET
     cell = arguments.cell or Recipe.cell
-    return f"preset {name}", preset(name, vocabulary_size, budget_from(arguments), cell)
+    return f"preset {name}", preset(name, vocabulary_size, budget_from(arguments), cell, training_tokens)
 
 
 def budget_from(arguments: argparse.Namespace) -> Budget:

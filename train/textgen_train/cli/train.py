@@ -95,7 +95,7 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
     dataset = texts.read(
         arguments, recipe, folder if ranks.is_first else None, parent.tokenizer if parent else None
     )
-    recipe = recipe_from(arguments, len(dataset.tokenizer))
+    recipe = recipe_from(arguments, len(dataset.tokenizer), len(dataset.training))
     with contextlib.ExitStack() as stack:
         if ranks.is_first:
             stack.enter_context(prepared_folder(folder, texts.corpora, overwrite=arguments.overwrite))
