@@ -31,7 +31,7 @@ SAMPLER = [
 ]
 MODULES = {
     "sampling.buffers": [],
-    "engines.kernels": ["kernels/kernels.c", "kernels/processor.c"],
+    "engines.kernels": ["kernels/int8_kernels.c", "kernels/kernels.c", "kernels/processor.c"],
     "model_file.reader": [
         *TEXT,
         *READER,
@@ -39,6 +39,7 @@ MODULES = {
         "match.c",
         "match_conv.c",
         "match_recurrent.c",
+        "match_weights.c",
         "model.c",
         "onnx_node.c",
         "onnx_parts.c",
@@ -63,11 +64,14 @@ MODULES = {
         "clock.c",
         "constraint.c",
         "forward.c",
+        "forward_int8.c",
         "generate.c",
         "memory.c",
         "pack.c",
         "pack_conv.c",
+        "pack_int8.c",
         "pack_layers.c",
+        "pack_plan.c",
         "slots.c",
     ],
 }

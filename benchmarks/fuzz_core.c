@@ -134,6 +134,7 @@ static sizes choose_sizes(bool huge) {
                     .layers = 1 + below(3),
                     .unknown = below(2) == 0,
                     .typed = below(2) == 0,
+                    .int8 = below(2) == 0,
                     .long_texts = below(2) == 0,
                     .weight = values[below(7)]};
     choose_tokens(&chosen);
@@ -302,13 +303,14 @@ static void load(const char *path, content *loaded) {
     fclose(file);
 }
 
-/* Create the models to damage: with one or two layers, an unknown symbol, float_data, or records; of each
- * level. */
+/* Create the models to damage: with one or two layers, an unknown symbol, float_data, 8-bit weights, or
+ * records; of each level. */
 static void make_models(content *models) {
     for (size_t i = 1; i < SMALL_MODELS; i++) {
         sizes small = {.symbols = 5, .embedding = 3, .units = 2, .layers = 1 + i % 2, .weight = 0.5f};
         small.unknown = i / 2 % 2 == 1;
         small.typed = i / 4 % 2 == 1;
+        small.int8 = i / 8 % 2 == 1;
         choose_tokens(&small);
         append_model(&models[i], &small);
     }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FLOAT = 1, INT64 = 7 };
+enum { FLOAT = 1, INT8 = 3, INT64 = 7 };
 
 void append(content *to, const void *data, size_t size) {
     if (size > to->capacity - to->size) {
@@ -66,47 +66,100 @@ static void attribute(content *node, const char *key, uint64_t value) {
     message(node, 5, &part);
 }
 
-static void weights(content *graph, const char *key, const size_t *shape, size_t dimensions,
-                    const sizes *model) {
-    content part = {NULL, 0, 0};
+/* Begin a tensor, up to its type. Return the number of its values. */
+static size_t begin_tensor(content *part, const char *key, const char *suffix, unsigned type,
+                           const size_t *shape, size_t dimensions) {
+    char full[40];
     size_t count = 1;
     for (size_t i = 0; i < dimensions; i++) {
-        integer(&part, 1, shape[i]);
+        integer(part, 1, shape[i]);
         count *= shape[i];
     }
-    integer(&part, 2, FLOAT);
-    text(&part, 8, key);
-    varint(&part, (model->typed ? 4 : 9) << 3 | 2);
+    integer(part, 2, type);
+    snprintf(full, sizeof(full), "%s%s", key, suffix);
+    text(part, 8, full);
+    return count;
+}
+
+/* Add float32 values, which repeat three numbers. */
+static void floats(content *graph, const char *key, const char *suffix, const size_t *shape, size_t dimensions,
+                   const float values[3], bool typed) {
+    content part = {NULL, 0, 0};
+    const size_t count = begin_tensor(&part, key, suffix, FLOAT, shape, dimensions);
+    varint(&part, (typed ? 4 : 9) << 3 | 2);
     varint(&part, count * sizeof(float));
     for (size_t i = 0; i < count; i++) {
-        const float value = i % 3 == 0 ? model->weight : i % 3 == 1 ? -model->weight : 0.0f;
-        append(&part, &value, sizeof(value));
+        append(&part, &values[i % 3], sizeof(float));
     }
     message(graph, 5, &part);
 }
 
+static void weights(content *graph, const char *key, const size_t *shape, size_t dimensions,
+                    const sizes *model) {
+    const float values[] = {model->weight, -model->weight, 0.0f};
+    floats(graph, key, "", shape, dimensions, values, model->typed);
+}
+
+/* Add 8-bit weights, of which no two exceed their bound, their scales, and the node that multiplies them. */
+static void int8_weights(content *graph, const char *key, const size_t *shape, size_t dimensions, size_t axis,
+                         const sizes *model) {
+    static const int8_t values[] = {64, -64, 0, 3, 60, 64, 1};
+    const float scales[] = {model->weight, model->weight, model->weight};
+    char name_of_scales[40], name_of_values[40];
+    content part = {NULL, 0, 0}, node = {NULL, 0, 0};
+    const size_t count = begin_tensor(&part, key, "_int8", INT8, shape, dimensions);
+    varint(&part, 9 << 3 | 2);
+    varint(&part, count);
+    for (size_t i = 0; i < count; i++) {
+        append(&part, &values[i % 7], 1);
+    }
+    message(graph, 5, &part);
+    floats(graph, key, "_scale", &shape[axis], 1, scales, model->typed);
+    snprintf(name_of_values, sizeof(name_of_values), "%s_int8", key);
+    snprintf(name_of_scales, sizeof(name_of_scales), "%s_scale", key);
+    text(&node, 1, name_of_values);
+    text(&node, 1, name_of_scales);
+    text(&node, 2, key);
+    text(&node, 4, "DequantizeLinear");
+    attribute(&node, "axis", axis);
+    message(graph, 1, &node);
+}
+
+/* Add weights of the type of the model. axis: of the scales. */
+static void typed_weights(content *graph, const char *key, const size_t *shape, size_t dimensions, size_t axis,
+                          const sizes *model) {
+    if (model->int8) {
+        int8_weights(graph, key, shape, dimensions, axis, model);
+    } else {
+        weights(graph, key, shape, dimensions, model);
+    }
+}
+
+/* Add the weights of a layer, [1][rows][inputs]. */
 static void layer_weights(content *graph, const char *kind, size_t layer, const size_t *shape,
-                          size_t dimensions, const sizes *model) {
+                          const sizes *model) {
     char full[32];
     snprintf(full, sizeof(full), "%s_%zu", kind, layer);
-    weights(graph, full, shape, dimensions, model);
+    typed_weights(graph, full, shape, 3, 1, model);
 }
 
 static void add_tensors(content *graph, const sizes *model) {
     const size_t embedding[] = {model->symbols, model->embedding};
     const size_t output[] = {model->units, model->symbols};
     const unsigned char axis[8] = {1};
+    char bias_name[32];
     content axes = {NULL, 0, 0};
-    weights(graph, "embedding", embedding, 2, model);
-    weights(graph, "output", output, 2, model);
+    typed_weights(graph, "embedding", embedding, 2, 0, model);
+    typed_weights(graph, "output", output, 2, 1, model);
     weights(graph, "output_bias", &model->symbols, 1, model);
     for (size_t i = 0; i < model->layers; i++) {
         const size_t input[] = {1, 4 * model->units, i == 0 ? model->embedding : model->units};
         const size_t recurrent[] = {1, 4 * model->units, model->units};
         const size_t bias[] = {1, 8 * model->units};
-        layer_weights(graph, "input", i, input, 3, model);
-        layer_weights(graph, "recurrent", i, recurrent, 3, model);
-        layer_weights(graph, "bias", i, bias, 2, model);
+        snprintf(bias_name, sizeof(bias_name), "bias_%zu", i);
+        layer_weights(graph, "input", i, input, model);
+        layer_weights(graph, "recurrent", i, recurrent, model);
+        weights(graph, bias_name, bias, 2, model);
     }
     integer(&axes, 1, 1);
     integer(&axes, 2, INT64);
@@ -296,7 +349,7 @@ void append_model(content *to, const sizes *model) {
     integer(&operators, 2, TEXTGEN_OPSET);
     message(to, 8, &operators);
     message(to, 7, &graph);
-    add_text_property(to, "textgen.format", model->unknown || model->records ? "2" : "1");
+    add_text_property(to, "textgen.format", model->unknown || model->records || model->int8 ? "2" : "1");
     add_text_property(to, "textgen.level", levels[model->level]);
     add_text_property(to, "textgen.normalization", "{\"lowercase\": false, \"unicode\": \"NFC\"}");
     add_text_property(to, "textgen.prompts", "[]");

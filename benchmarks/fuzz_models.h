@@ -18,7 +18,8 @@ void append(content *to, const void *data, size_t size);
 typedef struct {
     size_t symbols, embedding, units, layers;
     bool unknown;    /* whether token 0 is the unknown symbol */
-    bool typed;      /* weights are in float_data, not in raw_data */
+    bool typed;      /* float32 weights are in float_data, not in raw_data */
+    bool int8;       /* weights have 8 bits, and `weight` is their scale */
     bool long_texts; /* characters of 4 bytes of UTF-8, and words of 64 characters */
     float weight;    /* the value of all weights */
     textgen_level level;

@@ -1,13 +1,19 @@
 /* The layers of a network, run over tokens. */
 #include "forward.h"
+#include "forward_int8.h"
 
 #include <string.h>
 
-/* Set the first layer's gate inputs, and return its input: NULL if the token_gates table replaces it. */
+/* Set the first layer's gate inputs, and return its input: NULL if the token_gates table replaces it, or if it
+ * is rounded. */
 static const float *embed(const textgen_network *network, const textgen_slots *slots, const int64_t *tokens,
                           size_t count) {
     const size_t size = network->embedding_size;
     size_t slot;
+    if (size && network->bits == 8) {
+        textgen_int8_embed(network, slots, tokens, count);
+        return NULL;
+    }
     for (slot = 0; slot < count; slot++) {
         const size_t token = (size_t)tokens[slot];
         if (size) {
@@ -49,6 +55,13 @@ static const float *run_conv(const textgen_network *network, const textgen_slots
     return output;
 }
 
+static const float *run_layer(const textgen_network *network, const textgen_slots *slots, size_t layer,
+                              const float *input, size_t count) {
+    return network->bits == 8              ? textgen_int8_run(network, slots, layer, input, count)
+           : network->kind == TEXTGEN_CONV ? run_conv(network, slots, layer, input, count)
+                                           : run_recurrent(network, slots, layer, input, count);
+}
+
 /* Return the sum of a layer's output and its input. `output` or `input` may be the memory of the sum. */
 static const float *add_residual(const textgen_network *network, float *sum, const float *output,
                                  const float *input, size_t count) {
@@ -65,9 +78,7 @@ const float *textgen_forward_features(const textgen_network *network, textgen_sl
     const float *input = embed(network, slots, tokens, count);
     size_t layer;
     for (layer = 0; layer < network->layer_count; layer++) {
-        const float *output = network->kind == TEXTGEN_CONV
-                                  ? run_conv(network, slots, layer, input, count)
-                                  : run_recurrent(network, slots, layer, input, count);
+        const float *output = run_layer(network, slots, layer, input, count);
         if (network->residual[layer]) {
             float *sum = output == slots->scratch ? slots->scratch : slots->outputs;
             output = add_residual(network, sum, output, input, count);
@@ -76,6 +87,16 @@ const float *textgen_forward_features(const textgen_network *network, textgen_sl
     }
     slots->step++;
     return input;
+}
+
+void textgen_forward_logits(const textgen_network *network, const textgen_slots *slots, const float *features,
+                            size_t count, bool masked) {
+    const textgen_packed_layer *layer = masked ? &network->masked_output_layer : &network->output_layer;
+    if (network->bits == 8) {
+        textgen_int8_logits(network, slots, features, count, masked);
+    } else {
+        network->kernels->linear(layer, features, slots->logits, (ptrdiff_t)count);
+    }
 }
 
 void textgen_forward(const textgen_network *network, const int64_t *tokens, size_t time, size_t batch,
@@ -95,8 +116,7 @@ void textgen_forward(const textgen_network *network, const int64_t *tokens, size
                    batch * width * sizeof(float));
         }
     }
-    network->kernels->linear(&network->output_layer, slots.features, slots.logits,
-                             (ptrdiff_t)(logit_steps * batch));
+    textgen_forward_logits(network, &slots, slots.features, logit_steps * batch, false);
     for (i = 0; i < logit_steps * batch; i++) {
         memcpy(logits + i * network->vocabulary, slots.logits + i * padded,
                network->vocabulary * sizeof(float));

@@ -13,6 +13,11 @@
 void textgen_forward(const textgen_network *network, const int64_t *tokens, size_t time, size_t batch,
                      float *state, size_t logit_steps, float *logits, void *workspace);
 
+/* Run the output layer over `count` features, into slots->logits. masked: whether the logits of tokens that are
+ * never drawn are -infinity. */
+void textgen_forward_logits(const textgen_network *network, const textgen_slots *slots, const float *features,
+                            size_t count, bool masked);
+
 /* Run one token through the embedding and the layers after it, for each of the first `count` slots. Return the
  * features: the output of the last of these layers, [count][padded units]. */
 const float *textgen_forward_features(const textgen_network *network, textgen_slots *slots,

@@ -177,7 +177,7 @@ void textgen_generate_tokens(const textgen_network *network, textgen_token_lane 
             break;
         }
         features = textgen_forward_features(network, &slots, slots.tokens, running);
-        network->kernels->linear(&network->masked_output_layer, features, slots.logits, (ptrdiff_t)running);
+        textgen_forward_logits(network, &slots, features, running, true);
         if (measurements) {
             const int64_t forwarded = textgen_nanoseconds();
             measurements->model_ns += forwarded - drawn;

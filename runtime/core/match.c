@@ -1,6 +1,5 @@
 #include "match.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static int32_t unknown(const textgen_graph *graph, const char *what) {
@@ -115,46 +114,6 @@ static int32_t match_state(const textgen_graph *graph, textgen_nodes *nodes) {
     return code;
 }
 
-/* Check that all weights are initializers, and that no two layers share one. Shared weights would be copied for
- * each layer, so a small file could exhaust the memory. weights: a buffer of 3 * layer_count + 3 names. */
-static int32_t check_names(const textgen_graph *graph, const textgen_nodes *nodes, textgen_name *weights) {
-    const textgen_onnx *file = graph->file;
-    size_t count = 0;
-    weights[count++].name = nodes->gather->inputs[0];
-    weights[count++].name = nodes->matmul->inputs[1];
-    weights[count++].name = nodes->add->inputs[1];
-    for (size_t i = 0; i < nodes->layer_count; i++) {
-        const size_t tensors = nodes->layers[i].kind == TEXTGEN_CONV ? 2 : TEXTGEN_LAYER_TENSORS;
-        for (size_t j = 0; j < tensors; j++) {
-            weights[count++].name = nodes->layers[i].weights[j];
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        weights[i].index = i;
-    }
-    if (textgen_names_sort(weights, count) != NULL) {
-        return unknown(graph, "several layers share weights");
-    }
-    int32_t code = TEXTGEN_OK;
-    for (size_t i = 0; code == TEXTGEN_OK && i < count; i++) {
-        code = textgen_graph_check_initializer(graph, weights[i].name);
-        for (size_t j = 0; j < file->input_count; j++) {
-            if (code == TEXTGEN_OK && textgen_views_equal(weights[i].name, file->inputs[j].name)) {
-                return unknown(graph, "a weight is also a graph input");
-            }
-        }
-    }
-    return code;
-}
-
-static int32_t check_weights(const textgen_graph *graph, const textgen_nodes *nodes) {
-    textgen_name *weights = calloc(TEXTGEN_LAYER_TENSORS * nodes->layer_count + 3, sizeof(*weights));
-    const int32_t code =
-        weights == NULL ? textgen_out_of_memory(graph->error) : check_names(graph, nodes, weights);
-    free(weights);
-    return code;
-}
-
 int32_t textgen_match_nodes(const textgen_graph *graph, textgen_nodes *nodes) {
     const textgen_node_pattern add_pattern = {.type = "Add", .inputs = 2};
     const textgen_node_pattern matmul_pattern = {.type = "MatMul", .inputs = 2};
@@ -166,8 +125,11 @@ int32_t textgen_match_nodes(const textgen_graph *graph, textgen_nodes *nodes) {
         code = textgen_graph_match_node(graph, nodes->add->inputs[0], &matmul_pattern, &nodes->matmul);
     }
     if (code == TEXTGEN_OK) {
+        code = textgen_match_weight(graph, nodes->matmul->inputs[1], 1, &nodes->output);
+    }
+    if (code == TEXTGEN_OK) {
         value = nodes->matmul->inputs[0];
-        code = match_layers(graph, declared_units(graph, nodes->matmul->inputs[1]), &value, nodes);
+        code = match_layers(graph, declared_units(graph, nodes->output.values), &value, nodes);
     }
     if (code == TEXTGEN_OK) {
         code = textgen_graph_match_node(graph, value, &gather_pattern, &nodes->gather);
@@ -182,8 +144,11 @@ int32_t textgen_match_nodes(const textgen_graph *graph, textgen_nodes *nodes) {
     if (code == TEXTGEN_OK) {
         code = match_state(graph, nodes);
     }
+    if (code == TEXTGEN_OK) {
+        code = textgen_match_weights(graph, nodes);
+    }
     if (code == TEXTGEN_OK && graph->file->node_count != nodes->node_count) {
         return unknown(graph, "the graph has unexpected nodes");
     }
-    return code == TEXTGEN_OK ? check_weights(graph, nodes) : code;
+    return code;
 }

@@ -9,12 +9,17 @@
 enum { TEXTGEN_SHARED_ARRAYS = 2 };
 extern const char *const textgen_shared_arrays[TEXTGEN_SHARED_ARRAYS];
 
+/* The names of the initializer of a weight, and of its scales if it has 8 bits. */
+typedef struct {
+    textgen_view values, scales;
+} textgen_weight;
+
 /* One layer between the embedding and the output. */
 typedef struct {
     textgen_layer_kind kind;
-    const textgen_node *node;                    /* the node that has the name and the weights of the layer */
-    textgen_view input;                          /* the output of the layer below */
-    textgen_view weights[TEXTGEN_LAYER_TENSORS]; /* names; empty if the layer has fewer */
+    const textgen_node *node;                      /* the node that has the name and the weights of the layer */
+    textgen_view input;                            /* the output of the layer below */
+    textgen_weight weights[TEXTGEN_LAYER_TENSORS]; /* empty names if the layer has fewer */
     textgen_view buffer; /* conv: the inputs before and in this call, one after the other */
     size_t dilation;     /* conv */
     size_t node_count;
@@ -23,9 +28,11 @@ typedef struct {
 
 typedef struct {
     const textgen_node *gather, *matmul, *add;
+    textgen_weight embedding, output;               /* the weights of gather and matmul */
     textgen_layer_nodes layers[TEXTGEN_MAX_LAYERS]; /* the first layer first */
     size_t layer_count;
     size_t node_count; /* of the whole graph */
+    int bits;          /* of the weights, 32 or 8 */
 } textgen_nodes;
 
 /* Match all nodes of a graph, from the logits to the token. Check that all weights are initializers, and that
@@ -39,6 +46,14 @@ const char *textgen_layer_title(textgen_layer_kind kind);
 
 /* The number of shared arrays of a kind of layer. */
 size_t textgen_shared_array_count(textgen_layer_kind kind);
+
+/* Find the initializers of a weight. 8-bit weights are behind a DequantizeLinear node, whose scales are on an
+ * axis. `name` is the name of the weight in the graph. */
+int32_t textgen_match_weight(const textgen_graph *graph, textgen_view name, int64_t axis,
+                             textgen_weight *weight);
+
+/* Find the initializers of all weights, and how many bits they have. Check that no two layers share one. */
+int32_t textgen_match_weights(const textgen_graph *graph, textgen_nodes *nodes);
 
 /* Match the layer whose output is `output`. units: the hidden_size of a recurrent layer. */
 int32_t textgen_match_recurrent(const textgen_graph *graph, textgen_view output, int64_t units,

@@ -103,8 +103,8 @@ int32_t textgen_match_conv(const textgen_graph *graph, textgen_view output, text
     }
     layer->kind = TEXTGEN_CONV;
     layer->input = taps->inputs[1];
-    layer->weights[0] = layer->node->inputs[1];
-    layer->weights[1] = add->inputs[1];
+    layer->weights[0].values = layer->node->inputs[1];
+    layer->weights[1].values = add->inputs[1];
     layer->buffer = older->inputs[0];
     layer->dilation = start == 0 && end < 0 && end > -(int64_t)TEXTGEN_MAX_DILATION - 1 ? (size_t)-end : 0;
     layer->node_count = CONV_NODES;

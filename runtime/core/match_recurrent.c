@@ -66,7 +66,7 @@ int32_t textgen_match_recurrent(const textgen_graph *graph, textgen_view output,
     }
     layer->input = layer->node->inputs[0];
     for (size_t i = 0; i < TEXTGEN_LAYER_TENSORS; i++) {
-        layer->weights[i] = layer->node->inputs[1 + i];
+        layer->weights[i].values = layer->node->inputs[1 + i];
     }
     layer->node_count = 2;
     return TEXTGEN_OK;

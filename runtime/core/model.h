@@ -8,10 +8,10 @@
  *   model.h        textgen_layer_kind, the comments on `tensors` and on the state arrays
  *   match.c, .h    call a function that matches its nodes, as match_recurrent.c and match_conv.c do
  *   shapes.c       check the shapes of its weights, and describe its state arrays
- *   pack.c, .h     the sizes of its packed weights, which limit the memory
- *   pack_layers.c, pack_conv.c  reorder its weights for the kernel
- *   kernels/       its kernel, in textgen_kernels (kernels.h) and kernel_body.h
- *   forward.c      call the kernel in textgen_forward_features
+ *   pack_plan.c    the sizes of its packed weights, which limit the memory
+ *   pack_layers.c, pack_conv.c, pack_int8.c  reorder its weights for the kernel
+ *   kernels/       its kernel, in textgen_kernels (kernels.h) and kernel_body.h; for 8 bits in int8_kernels.h
+ *   forward.c, forward_int8.c  call the kernel
  *   textgen.h      the comments on the kinds of layers
  * slots.c, stream.c and generate.c know only the sizes of the state arrays.
  * In textgen_runtime: model_file/network.py, and the kernels in engines/c_core.pxd if tests call them. In
@@ -29,6 +29,7 @@ typedef enum { TEXTGEN_EMBEDDING, TEXTGEN_LSTM, TEXTGEN_GRU, TEXTGEN_CONV, TEXTG
 
 enum {
     TEXTGEN_LAYER_TENSORS = 3,
+    TEXTGEN_LAYER_SCALES = 2,
     TEXTGEN_MAX_STATE_ARRAYS = TEXTGEN_MAX_VALUES - 1, /* the graph has one more input, the token */
     TEXTGEN_STATE_NAME_SIZE = 24,
     TEXTGEN_MAX_DILATION = 65536
@@ -48,6 +49,9 @@ typedef struct {
      *   then the input of this step. Columns: the filter, then its gate.
      * linear: weights [inputs][outputs], bias [outputs]. */
     const textgen_tensor *tensors[TEXTGEN_LAYER_TENSORS];
+    /* If the weights have 8 bits: the scales of tensors[0] and tensors[1], where these are weights, one for
+     * each row of an embedding, an lstm or a gru, and one for each column of a linear layer. */
+    const textgen_tensor *scales[TEXTGEN_LAYER_SCALES];
 } textgen_layer;
 
 /* One array of the state: the graph's float32 input `name` [rows][batch][units]. The graph's output "next_" +
@@ -64,6 +68,8 @@ typedef struct {
     textgen_state_array state[TEXTGEN_MAX_STATE_ARRAYS];
     size_t state_count;
     size_t vocabulary;
+    int bits;      /* of all weights but the biases, 32 for float32, or 8 */
+    size_t scales; /* how many values the scales have in total */
 } textgen_description;
 
 /* Match a file's graph, and check everything except the values of the weights. The description points into

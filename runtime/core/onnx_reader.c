@@ -165,6 +165,8 @@ static int32_t fill_graph(const textgen_reader *reader, textgen_onnx *file, layo
             code = textgen_read_tensor(reader, &field, tensor);
             if (tensor->type == TEXTGEN_ONNX_FLOAT) {
                 file->parameters += tensor->raw.size / 4 + tensor->floats.size / 4;
+            } else if (tensor->type == TEXTGEN_ONNX_INT8) {
+                file->parameters += tensor->raw.size;
             }
         } else if (field.number == 11 && file->input_count < found->inputs) {
             code = textgen_read_value(reader, &field, &file->inputs[file->input_count++]);

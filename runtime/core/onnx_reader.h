@@ -9,17 +9,18 @@
  *
  * To add a second file format, write a reader that fills in two structures: the properties of a textgen_onnx,
  * which metadata.c and vocabulary.c read, and a textgen_description (model.h), which pack.c reads. The weights
- * in a description are float32 values, the `raw` views of textgen_tensor. Call the reader in read_content and
- * fill_model (textgen.c), and in ModelFile of the Python runtime (model_file/reader.pyx). Write the format in
- * textgen_train/export. onnxruntime does not run such a file, so build_checked (exporter.py) cannot compare it
- * with that engine. */
+ * in a description are float32 or int8 values, the `raw` views of textgen_tensor. Call the reader in
+ * read_content and fill_model (textgen.c), and in ModelFile of the Python runtime (model_file/reader.pyx).
+ * Write the format in textgen_train/export. onnxruntime does not run such a file, so build_checked
+ * (exporter.py) cannot compare it with that engine. */
 #ifndef TEXTGEN_ONNX_READER_H
 #define TEXTGEN_ONNX_READER_H
 
 #include "core.h"
 
 /* Limits. A recurrent layer has 2 nodes, or 3 with a residual connection, 3 tensors, and at most 20 node inputs
- * and outputs. A convolution has a graph input of its own. The tables take at most 4 MB. */
+ * and outputs; with 8-bit weights 2 nodes and 2 tensors more. A convolution has a graph input of its own. The
+ * tables take at most 4 MB. */
 enum {
     TEXTGEN_MAX_LAYERS = 1024,
     TEXTGEN_MAX_NODES = 4096,
@@ -34,7 +35,7 @@ enum {
 };
 
 /* Values of onnx.proto's TensorProto.DataType. */
-enum { TEXTGEN_ONNX_FLOAT = 1, TEXTGEN_ONNX_INT64 = 7 };
+enum { TEXTGEN_ONNX_FLOAT = 1, TEXTGEN_ONNX_INT8 = 3, TEXTGEN_ONNX_INT64 = 7 };
 
 /* An initializer. Counts and sizes are those that the file declares, and may be wrong. */
 typedef struct {
@@ -46,7 +47,7 @@ typedef struct {
     textgen_view floats;                   /* packed float_data, little-endian */
     textgen_view integers;                 /* packed int64_data, varints */
     bool external;                         /* the values are in another file */
-    bool scattered;                        /* float_data or int64_data is in several parts or not packed */
+    bool scattered;                        /* typed data in several parts, not packed, or of 32-bit integers */
 } textgen_tensor;
 
 typedef struct {
@@ -91,7 +92,7 @@ typedef struct {
     /* The limit that the graph exceeds, such as "4,096 nodes", or NULL. If it exceeds one, the tables hold only
      * the first entries. */
     const char *exceeded_limit;
-    uint64_t parameters; /* number of float32 values in the tensors */
+    uint64_t parameters; /* number of float32 and int8 values in the tensors */
     textgen_view *names; /* the memory behind the inputs and outputs of the nodes */
 } textgen_onnx;
 

@@ -49,6 +49,9 @@ static int32_t read_part(const textgen_reader *reader, const textgen_field *part
         return textgen_reader_int32(reader, part, &tensor->type);
     case 4:
         return read_packed(reader, part, TEXTGEN_WIRE_32_BITS, &tensor->floats, &tensor->scattered);
+    case 5:
+        tensor->scattered = true;
+        return TEXTGEN_OK;
     case 7:
         return read_packed(reader, part, TEXTGEN_WIRE_VARINT, &tensor->integers, &tensor->scattered);
     case 8:

@@ -6,24 +6,21 @@
 #include <math.h>
 #include <string.h>
 
-static int32_t fail_overflow(const textgen_error *error) {
+int32_t textgen_fail_overflow(const textgen_error *error) {
     return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
                         "sums of the weights overflow float32: the file is damaged");
 }
 
-/* The gates of a kind of layer. Each of the four sums of a unit is the sum of an input part and a recurrent
- * part, of the gates with these indexes in the file; -1 for none. */
-typedef struct {
-    size_t gates; /* in the file, in ONNX's order */
-    int input[TEXTGEN_SUMS], recurrent[TEXTGEN_SUMS];
-} gate_order;
-
-static const gate_order lstm_order = {4, {0, 1, 2, 3}, {0, 1, 2, 3}};
+static const textgen_gate_order lstm_order = {4, {0, 1, 2, 3}, {0, 1, 2, 3}};
 /* In the file: update, reset, candidate. */
-static const gate_order gru_order = {3, {2, 0, 1, -1}, {-1, 0, 1, 2}};
+static const textgen_gate_order gru_order = {3, {2, 0, 1, -1}, {-1, 0, 1, 2}};
 
-static const gate_order *order_of(const textgen_packing *pack) {
-    return pack->network->kind == TEXTGEN_LSTM ? &lstm_order : &gru_order;
+const textgen_gate_order *textgen_gate_order_of(textgen_layer_kind kind) {
+    return kind == TEXTGEN_LSTM ? &lstm_order : &gru_order;
+}
+
+static const textgen_gate_order *order_of(const textgen_packing *pack) {
+    return textgen_gate_order_of(pack->network->kind);
 }
 
 /* Convert an index in the kernels' order of sums, [groups][4][GROUP], to the order of the file, [gates][units].
@@ -73,7 +70,7 @@ static int32_t pack_gates(textgen_packing *pack, const textgen_tensor *tensor, c
 
 /* Read a layer's bias, input bias plus recurrent bias, as float64 in the kernels' order. */
 static int32_t read_bias(textgen_packing *pack, const textgen_tensor *tensor) {
-    const gate_order *order = order_of(pack);
+    const textgen_gate_order *order = order_of(pack);
     const size_t units = pack->units;
     for (size_t i = 0; i < TEXTGEN_SUMS * pack->padded_units; i++) {
         const size_t input_row = gate_row(i, units, order->input);
@@ -96,19 +93,19 @@ static int32_t read_bias(textgen_packing *pack, const textgen_tensor *tensor) {
     return TEXTGEN_OK;
 }
 
-static int32_t pack_bias(textgen_packing *pack, const textgen_tensor *tensor, float *bias) {
+int32_t textgen_pack_bias(textgen_packing *pack, const textgen_tensor *tensor, float *bias) {
     const int32_t code = read_bias(pack, tensor);
     for (size_t i = 0; code == TEXTGEN_OK && i < TEXTGEN_SUMS * pack->padded_units; i++) {
         bias[i] = (float)pack->bias[i];
         if (!isfinite(bias[i])) {
-            return fail_overflow(pack->error);
+            return textgen_fail_overflow(pack->error);
         }
     }
     return code;
 }
 
 int32_t textgen_pack_recurrent(textgen_packing *pack, size_t index, bool with_inputs) {
-    const gate_order *order = order_of(pack);
+    const textgen_gate_order *order = order_of(pack);
     const textgen_layer *layer = &pack->description->layers[index + 1];
     textgen_packed_layer *packed = &pack->network->layers[index];
     /* The output of a layer is padded, that of the embedding is not. */
@@ -128,7 +125,7 @@ int32_t textgen_pack_recurrent(textgen_packing *pack, size_t index, bool with_in
     if (code == TEXTGEN_OK) {
         code = pack_gates(pack, layer->tensors[1], order->recurrent, pack->units, weights, inputs, rows);
     }
-    return code == TEXTGEN_OK ? pack_bias(pack, layer->tensors[2], bias) : code;
+    return code == TEXTGEN_OK ? textgen_pack_bias(pack, layer->tensors[2], bias) : code;
 }
 
 /* Read the first layer's input weights for `count` columns of the token_gates table, starting at column
@@ -165,7 +162,7 @@ static int32_t fill_columns(textgen_packing *pack, size_t first, size_t count, f
         pack->network->kernels->project(pack->weights, pack->bias + first, pack->rows, (ptrdiff_t)inputs,
                                         (ptrdiff_t)count, (ptrdiff_t)tokens, pack->products);
         if (!textgen_all_finite(pack->products, tokens * count)) {
-            return fail_overflow(pack->error);
+            return textgen_fail_overflow(pack->error);
         }
         for (size_t i = 0; i < tokens; i++) {
             memcpy(table + (token + i) * outputs + first, pack->products + i * count, count * sizeof(float));

@@ -7,9 +7,62 @@ static int32_t damaged(const textgen_graph *graph, const char *what) {
     return textgen_fail(graph->error, TEXTGEN_DAMAGED_MODEL, "%s", what);
 }
 
-static int32_t weights(const textgen_graph *graph, textgen_view name, size_t dimensions,
-                       const textgen_tensor **tensor) {
-    return textgen_tensors_check(&graph->tensors, name, TEXTGEN_ONNX_FLOAT, dimensions, tensor, graph->error);
+/* Find a weight, and its scales if it has 8 bits. */
+static int32_t find_weight(const textgen_graph *graph, const textgen_weight *weight, size_t dimensions,
+                           const textgen_tensor **tensor, const textgen_tensor **scales) {
+    const int32_t type = weight->scales.size > 0 ? TEXTGEN_ONNX_INT8 : TEXTGEN_ONNX_FLOAT;
+    const int32_t code =
+        textgen_tensors_check(&graph->tensors, weight->values, type, dimensions, tensor, graph->error);
+    *scales = NULL;
+    return code != TEXTGEN_OK || type == TEXTGEN_ONNX_FLOAT
+               ? code
+               : textgen_tensors_check(&graph->tensors, weight->scales, TEXTGEN_ONNX_FLOAT, 1, scales,
+                                       graph->error);
+}
+
+/* Find the weights of a layer, `count` tensors. */
+static int32_t find_weights(const textgen_graph *graph, const textgen_weight *weights, size_t count,
+                            const size_t *dimensions, textgen_layer *layer) {
+    int32_t code = TEXTGEN_OK;
+    for (size_t i = 0; code == TEXTGEN_OK && i < count; i++) {
+        const textgen_tensor *scales;
+        code = find_weight(graph, &weights[i], dimensions[i], &layer->tensors[i], &scales);
+        if (scales != NULL) {
+            layer->scales[i] = scales;
+        }
+    }
+    return code;
+}
+
+/* Check that a weight has `count` scales, if it has 8 bits. */
+static int32_t check_scales(const textgen_graph *graph, const textgen_tensor *scales, size_t count,
+                            textgen_description *description) {
+    char quoted[TEXTGEN_QUOTE_SIZE], shape[TEXTGEN_SHAPE_SIZE];
+    if (scales == NULL) {
+        return TEXTGEN_OK;
+    }
+    description->scales += count;
+    return scales->shape[0] == (int64_t)count
+               ? TEXTGEN_OK
+               : textgen_fail(
+                     graph->error, TEXTGEN_DAMAGED_MODEL, "the scales %s have shape %s; expected [%zu]",
+                     textgen_quote(scales->name, quoted), textgen_format_shape(scales->shape, 1, shape), count);
+}
+
+/* Check the scales of all layers, whose weights have the right shapes. */
+static int32_t check_all_scales(const textgen_graph *graph, textgen_description *description) {
+    const size_t last = description->layer_count - 1;
+    int32_t code =
+        check_scales(graph, description->layers[0].scales[0], description->layers[0].inputs, description);
+    for (size_t i = 1; i < last; i++) {
+        const textgen_layer *layer = &description->layers[i];
+        for (size_t j = 0; code == TEXTGEN_OK && j < TEXTGEN_LAYER_SCALES; j++) {
+            code = check_scales(graph, layer->scales[j], (size_t)layer->tensors[j]->shape[1], description);
+        }
+    }
+    return code == TEXTGEN_OK
+               ? check_scales(graph, description->layers[last].scales[0], description->vocabulary, description)
+               : code;
 }
 
 /* The shapes that the weights of a layer must have. */
@@ -56,12 +109,10 @@ static int32_t fail_shapes(const textgen_graph *graph, textgen_layer_kind kind, 
 static int32_t describe_layer(const textgen_graph *graph, const textgen_layer_nodes *nodes, size_t inputs,
                               size_t units, textgen_layer *layer) {
     const layer_shapes expected = expected_shapes(nodes->kind, (int64_t)inputs, (int64_t)units);
+    const int32_t code = find_weights(graph, nodes->weights, expected.count, expected.dimensions, layer);
     bool valid = true;
-    for (size_t i = 0; i < expected.count; i++) {
-        const int32_t code = weights(graph, nodes->weights[i], expected.dimensions[i], &layer->tensors[i]);
-        if (code != TEXTGEN_OK) {
-            return code;
-        }
+    if (code != TEXTGEN_OK) {
+        return code;
     }
     for (size_t i = 0; i < expected.count; i++) {
         const int64_t *shape = layer->tensors[i]->shape;
@@ -96,12 +147,11 @@ static int32_t describe_layer(const textgen_graph *graph, const textgen_layer_no
 /* Describe the embedding and the output layer. */
 static int32_t describe_ends(const textgen_graph *graph, const textgen_nodes *nodes, textgen_layer *embedding,
                              textgen_layer *linear) {
-    int32_t code = weights(graph, nodes->matmul->inputs[1], 2, &linear->tensors[0]);
+    const textgen_weight output[] = {nodes->output, {nodes->add->inputs[1], {NULL, 0}}};
+    const size_t dimensions[] = {2, 1};
+    int32_t code = find_weights(graph, output, 2, dimensions, linear);
     if (code == TEXTGEN_OK) {
-        code = weights(graph, nodes->add->inputs[1], 1, &linear->tensors[1]);
-    }
-    if (code == TEXTGEN_OK) {
-        code = weights(graph, nodes->gather->inputs[0], 2, &embedding->tensors[0]);
+        code = find_weights(graph, &nodes->embedding, 1, dimensions, embedding);
     }
     if (code != TEXTGEN_OK) {
         return code;
@@ -153,6 +203,7 @@ int32_t textgen_shapes_describe(const textgen_graph *graph, const textgen_nodes 
     }
     description->layer_count = nodes->layer_count + 2;
     description->vocabulary = linear->outputs;
+    description->bits = nodes->bits;
     describe_state(nodes, description);
-    return TEXTGEN_OK;
+    return check_all_scales(graph, description);
 }

@@ -14,7 +14,8 @@ static void *part(char *start, size_t *used, size_t bytes) {
 
 textgen_slots textgen_slots_find(const textgen_network *network, void *workspace, size_t lanes,
                                  size_t logit_steps) {
-    const size_t padded = (size_t)network->padded_units * sizeof(float);
+    const size_t units = (size_t)network->padded_units, padded = units * sizeof(float);
+    const size_t rounded = network->bits == 8 ? lanes : 0, floats = lanes - rounded;
     char *start = workspace;
     textgen_slots slots;
     size_t used = 0;
@@ -31,7 +32,10 @@ textgen_slots textgen_slots_find(const textgen_network *network, void *workspace
     slots.step = 0;
     slots.scratch = part(start, &used, lanes * padded);
     slots.outputs = part(start, &used, lanes * padded);
-    slots.embedded = part(start, &used, lanes * network->embedding_size * sizeof(float));
+    slots.embedded = part(start, &used, floats * network->embedding_size * sizeof(float));
+    slots.inputs = part(start, &used, rounded * (logit_steps * units + network->embedding_size));
+    slots.hidden = part(start, &used, rounded * units);
+    slots.input_scales = part(start, &used, rounded * sizeof(float));
     slots.features = part(start, &used, logit_steps * lanes * padded);
     slots.logits = part(start, &used, logit_steps * lanes * (size_t)network->padded_vocabulary * sizeof(float));
     slots.bytes = used + CACHE_LINE;

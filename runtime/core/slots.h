@@ -17,8 +17,11 @@ typedef struct {
     float *scratch;            /* [slots][padded units] */
     float *outputs;            /* of a layer, if not part of the state: [slots][padded units] */
     float *embedded;           /* [slots][embedding size] */
-    float *features;           /* outputs of the last layer, [logit_steps][slots][padded units] */
-    float *logits;             /* [logit_steps][slots][padded vocabulary] */
+    uint8_t *inputs; /* 8-bit weights: rounded inputs, [logit_steps][slots][units] or [slots][embedding size] */
+    uint8_t *hidden; /* 8-bit weights: a rounded hidden state, [slots][padded units] */
+    float *input_scales; /* 8-bit weights: [slots], of `inputs` */
+    float *features;     /* outputs of the last layer, [logit_steps][slots][padded units] */
+    float *logits;       /* [logit_steps][slots][padded vocabulary] */
     size_t bytes;
 } textgen_slots;
 

@@ -8,7 +8,7 @@
 
 /* Structures must not end in padding: the next version may have a field there. */
 _Static_assert(sizeof(textgen_model_options) == TEXTGEN_FIELDS_END(textgen_model_options, kernels), "padding");
-_Static_assert(sizeof(textgen_model_info) == TEXTGEN_FIELDS_END(textgen_model_info, records), "padding");
+_Static_assert(sizeof(textgen_model_info) == TEXTGEN_FIELDS_END(textgen_model_info, bits), "padding");
 _Static_assert(sizeof(textgen_layer_info) == TEXTGEN_FIELDS_END(textgen_layer_info, outputs), "padding");
 _Static_assert(sizeof(textgen_sampling) == TEXTGEN_FIELDS_END(textgen_sampling, logit_bias_count), "padding");
 _Static_assert(sizeof(textgen_lane) == TEXTGEN_FIELDS_END(textgen_lane, ended), "padding");

@@ -52,8 +52,11 @@ static size_t typed_values(const textgen_tensor *tensor, int32_t type) {
     if (type == TEXTGEN_ONNX_FLOAT) {
         return tensor->floats.size / 4;
     }
-    /* Integer tensors have one value. The scan has a limit, because many nodes of a file could use the same
-     * tensor. */
+    if (type == TEXTGEN_ONNX_INT8) {
+        return 0;
+    }
+    /* Other integer tensors have one value. The scan has a limit, because many nodes of a file could use the
+     * same tensor. */
     enum { MAX_SCAN = 4096 };
     size_t count = 0;
     for (size_t i = 0; i < tensor->integers.size && i < MAX_SCAN; i++) {
@@ -103,7 +106,7 @@ int32_t textgen_tensors_check(const textgen_tensors *tensors, textgen_view name,
         return textgen_fail(error, TEXTGEN_UNKNOWN_GRAPH,
                             "the weights %s are stored in several parts: export the model again", quoted);
     }
-    const uint64_t item = type == TEXTGEN_ONNX_FLOAT ? 4 : 8;
+    const uint64_t item = type == TEXTGEN_ONNX_FLOAT ? 4 : type == TEXTGEN_ONNX_INT8 ? 1 : 8;
     const size_t typed = typed_values(tensor, type);
     const uint64_t bytes = tensor->raw.size > 0 ? tensor->raw.size : typed * item;
     if ((tensor->raw.size > 0 && typed > 0) || !has_size(tensor->shape, dimensions, item, bytes)) {

@@ -18,8 +18,9 @@ int32_t textgen_tensors_create(const textgen_onnx *file, textgen_tensors *tensor
 /* Return the tensor with this name, or NULL. */
 const textgen_tensor *textgen_tensors_find(const textgen_tensors *tensors, textgen_view name);
 
-/* Find a tensor, and check its type (TEXTGEN_ONNX_FLOAT or TEXTGEN_ONNX_INT64), its number of dimensions and
- * its size in bytes. On success every dimension is 1 or more, and their product fits in a size_t. */
+/* Find a tensor, and check its type (TEXTGEN_ONNX_FLOAT, _INT8 or _INT64), its number of dimensions and its
+ * size in bytes. The values of an int8 tensor are then in `raw`. On success every dimension is 1 or more, and
+ * their product fits in a size_t. */
 int32_t textgen_tensors_check(const textgen_tensors *tensors, textgen_view name, int32_t type,
                               size_t dimensions, const textgen_tensor **tensor, const textgen_error *error);
 

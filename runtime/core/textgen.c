@@ -101,7 +101,7 @@ static int32_t copy_tables(textgen_model *model, const textgen_onnx *file,
     for (i = 0; i < file->property_count; i++) {
         model->properties[i] = file->properties[i];
     }
-    model->parameters = file->parameters;
+    model->parameters = file->parameters - description->scales;
     return TEXTGEN_OK;
 }
 
@@ -209,6 +209,7 @@ int32_t textgen_model_get_info(const textgen_model *model, textgen_model_info *i
     known.vocabulary = model->network->vocabulary;
     known.layers = model->layer_count;
     known.parameters = (size_t)model->parameters;
+    known.bits = (size_t)model->network->bits;
     known.symbol_bytes = textgen_vocabulary_symbol_bytes(model->vocabulary);
     known.lowercase = textgen_vocabulary_lowercase(model->vocabulary);
     known.unicode = textgen_vocabulary_unicode(model->vocabulary);

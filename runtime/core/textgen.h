@@ -3,14 +3,13 @@
  * Objects: a model is created from the bytes of its file. It is immutable, and threads may share it. A stream
  * is one running text, in memory that the caller provides and frees. Only one thread may use it at a time. Only
  * textgen_model_create allocates memory. No function prints, reads a file or writes a global variable.
- * Text: all text is UTF-8. textgen_model_info states whether a model needs lower case or a Unicode normal form;
- * the caller converts the prompt. Characters outside the vocabulary are errors, unless the model has a symbol
- * for unknown characters. The vocabulary is a list of symbols, each a character, a byte or a word (the level of
- * the model); a token is a symbol's index. At level byte, text is any bytes, written as they are drawn.
+ * Text: all text is UTF-8, or at level byte any bytes, written as they are drawn. textgen_model_info states
+ * whether the prompt must be in lower case or a Unicode normal form. Characters outside the vocabulary are
+ * errors, unless it has a symbol for them. A token is the index of a symbol: a character, a byte or a word.
  * Records: a stream of a record model starts a record. Where the record ends, textgen_stream_ended returns 1,
  * and nothing more is generated until textgen_stream_feed, also of no text, starts the next one.
- * Reproducibility: the text depends on the model file, the prompt, the sampling parameters and the instruction
- * set, not on the compiler. -ffast-math is refused where it can be detected. The library does not need libm.
+ * Reproducibility: the text depends on the model file, the prompt and the sampling parameters, not on the
+ * compiler; without 8-bit weights also on the instruction set. -ffast-math is refused where it can be detected.
  * Errors: functions return TEXTGEN_OK or a negative code. On failure they also write a message of one line to
  * `error`, a buffer of `error_size` bytes; a longer message is cut. `error` may be NULL. A failure changes
  * nothing else, but a call that generates keeps the text that it generated before.
@@ -53,13 +52,13 @@ typedef struct textgen_model textgen_model;
 typedef struct textgen_stream textgen_stream;
 typedef struct {
     size_t struct_size;
-    const char *kernels; /* the instruction set: "avx512", "avx2" or "baseline"; NULL for the best available */
+    const char *kernels; /* "avx512vnni", "avx512", "avx2" or "baseline"; NULL for the best available */
 } textgen_model_options;
 typedef struct {
     size_t struct_size;
     size_t vocabulary;   /* number of tokens */
     size_t layers;       /* for textgen_model_get_layer; layer 0 is the embedding */
-    size_t parameters;   /* number of float32 values in the file */
+    size_t parameters;   /* number of weights in the file, without the scales of 8-bit weights */
     size_t symbol_bytes; /* bytes of the longest symbol */
     size_t lowercase;    /* 1 if text must be in lower case, or 0 */
     const char *unicode; /* the required normal form, "NFC", "NFD", "NFKC" or "NFKD"; NULL for none */
@@ -67,6 +66,7 @@ typedef struct {
     size_t unknown;      /* 1 if there is a symbol for unknown characters, which is never generated, or 0 */
     const char *level;   /* "character", "byte" or "word" */
     const char *records; /* how records are separated, "lines" or "blank"; NULL if the text is continuous */
+    size_t bits;         /* of each weight, 32 for float32, or 8 */
 } textgen_model_info;
 typedef struct {
     size_t struct_size;

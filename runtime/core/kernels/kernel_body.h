@@ -10,7 +10,6 @@
  *   VECTORS_MANY_LANES the same for LANE_GROUP lanes. Both are chosen so that the sums fit in the registers and
  *                      hide the latency of an addition
  *   GRU_VECTORS_ONE_LANE, GRU_VECTORS_MANY_LANES  the same for the smaller blocks of a gru
- *   KERNELS_NAME       the public name of the set
  *
  * Multiply-adds are explicit. Products in sums use only MULTIPLY_ADD and PRODUCT, so the compiler cannot fuse
  * others. Results therefore depend only on the instruction set, not on the compiler or its flags. All sets with
@@ -19,6 +18,8 @@
 
 #include "project_body.h"
 #include "vector_body.h"
+
+#include "activation_body.h"
 
 #define VECTORS (TEXTGEN_BLOCK / WIDTH)
 #define GRU_VECTORS (TEXTGEN_GRU_BLOCK / WIDTH)
@@ -268,11 +269,6 @@ TARGET static void NAME(tanh)(float *values, ptrdiff_t count) {
     }
 }
 
-static const textgen_kernels NAME(kernels) = {
-    KERNELS_NAME,  NAME(lstm), NAME(gru),     NAME(conv), NAME(linear),
-    NAME(project), NAME(sum),  NAME(sigmoid), NAME(tanh),
-};
-
 #undef vector
 #undef integers
 #undef both
@@ -289,4 +285,3 @@ static const textgen_kernels NAME(kernels) = {
 #undef VECTORS_MANY_LANES
 #undef GRU_VECTORS_ONE_LANE
 #undef GRU_VECTORS_MANY_LANES
-#undef KERNELS_NAME

@@ -4,25 +4,10 @@
  * Compilers without vector types get plain C. */
 
 #include "kernels.h"
-#include "../exact.h"
 #include "processor.h"
+#include "unroll.h"
 
 #include <string.h>
-
-#define INLINE TEXTGEN_INLINE
-#if defined(__GNUC__) || defined(__clang__)
-#define NOINLINE static __attribute__((noinline))
-#else
-#define NOINLINE static
-#endif
-
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#elif defined(__GNUC__)
-#define UNROLL _Pragma("GCC unroll 64")
-#else
-#define UNROLL
-#endif
 
 #if TEXTGEN_X86
 #include <immintrin.h>
@@ -37,7 +22,6 @@
 #define VECTORS_MANY_LANES 2
 #define GRU_VECTORS_ONE_LANE 3
 #define GRU_VECTORS_MANY_LANES 3
-#define KERNELS_NAME "avx512"
 #include "kernel_body.h"
 
 #define NAME(x) x##_avx2
@@ -50,7 +34,6 @@
 #define VECTORS_MANY_LANES 2
 #define GRU_VECTORS_ONE_LANE 6
 #define GRU_VECTORS_MANY_LANES 2
-#define KERNELS_NAME "avx2"
 #include "kernel_body.h"
 #endif
 
@@ -76,12 +59,28 @@
 #define VECTORS_MANY_LANES 2
 #define GRU_VECTORS_ONE_LANE 6
 #define GRU_VECTORS_MANY_LANES 2
-#define KERNELS_NAME "baseline"
 #include "kernel_body.h"
+
+/* The kernels for float32 weights of one set, and those for 8-bit weights of another. */
+#define KERNELS(name, set, int8_set)                                                                           \
+    {                                                                                                          \
+        name,          lstm_##set, gru_##set,     conv_##set, linear_##set,                                    \
+        project_##set, sum_##set,  sigmoid_##set, tanh_##set, &textgen_int8_##int8_set,                        \
+    }
+
+#if TEXTGEN_X86
+static const textgen_kernels kernels_avx512vnni = KERNELS("avx512vnni", avx512, avx512vnni);
+static const textgen_kernels kernels_avx512 = KERNELS("avx512", avx512, avx512);
+static const textgen_kernels kernels_avx2 = KERNELS("avx2", avx2, avx2);
+#endif
+static const textgen_kernels kernels_baseline = KERNELS("baseline", baseline, baseline);
 
 int textgen_available_kernels(const textgen_kernels *kernels[TEXTGEN_MAX_KERNELS]) {
     int count = 0;
 #if TEXTGEN_X86
+    if (textgen_has_avx512vnni()) {
+        kernels[count++] = &kernels_avx512vnni;
+    }
     if (textgen_has_avx512()) {
         kernels[count++] = &kernels_avx512;
     }

@@ -3,19 +3,19 @@
  * To add an instruction set: define the macros listed in kernel_body.h in kernels.c and include kernel_body.h
  * once more; detect the set in processor.c; list it in textgen_available_kernels, best first.
  *
- * To add a weight type, such as int8: add a field for its weights and scales to textgen_packed_layer, and a
- * kernel for each layer to textgen_kernels, here; write the kernels in a new body file next to project_body.h,
- * included by kernel_body.h; pack the weights in pack_layers.c and count their memory in pack.c; read the type
- * in onnx_reader.h, tensors.c and shapes.c, and match its nodes (DequantizeLinear) in model.c. forward.c and
- * generate.c choose the kernel by the layer. In textgen_train/export, write the initializers (layer_nodes.py)
- * and compare by loss instead of by logits (_parity.py). Such files need a new format number (metadata.c).
+ * There are two types of weights: float32, here, and 8 bits, in int8_kernels.h. A network has one of them.
+ *
+ * To add another weight type, follow int8 through the core: its kernels in files of their own; the packing in
+ * pack_int8.c, and its memory in pack_plan.c; the layers in forward_int8.c; the initializers in onnx_tensor.c
+ * and tensors.c; the nodes of its weights in match_weights.c, and their shapes in shapes.c. In textgen_train,
+ * the writer of the file and its comparison by loss instead of by logits. Such files need a new format number
+ * (metadata.c).
  *
  * To add a kind of layer, see model.h. */
 #ifndef TEXTGEN_KERNELS_H
 #define TEXTGEN_KERNELS_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "int8_kernels.h"
 
 /* Units are padded to a multiple of GROUP, or of CONV_GROUP for convolutions, with zero weights. The state of
  * the padding therefore stays zero. */
@@ -74,6 +74,7 @@ typedef struct {
     /* Activations, in place. count: a multiple of GROUP. */
     void (*sigmoid)(float *values, ptrdiff_t count);
     void (*tanh)(float *values, ptrdiff_t count);
+    const textgen_int8_kernels *int8; /* the kernels for 8-bit weights */
 } textgen_kernels;
 
 enum { TEXTGEN_MAX_KERNELS = 4 };

@@ -18,6 +18,7 @@
 #define LEAF1_C_OSXSAVE (1u << 27)
 #define LEAF7_B_AVX2 (1u << 5)
 #define LEAF7_B_AVX512 (1u << 16 | 1u << 17 | 1u << 30 | 1u << 31) /* F, DQ, BW, VL */
+#define LEAF7_C_AVX512_VNNI (1u << 11)
 
 static uint32_t saved_registers(void) {
     uint32_t low, high;
@@ -25,7 +26,8 @@ static uint32_t saved_registers(void) {
     return low;
 }
 
-static bool has(uint32_t wanted, uint32_t state) {
+/* wanted_b, wanted_c: of leaf 7. */
+static bool has(uint32_t wanted_b, uint32_t wanted_c, uint32_t state) {
     uint32_t a, b, c, d;
     if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & LEAF1_C_OSXSAVE) || !(c & LEAF1_C_FMA)) {
         return false;
@@ -33,12 +35,16 @@ static bool has(uint32_t wanted, uint32_t state) {
     if ((saved_registers() & state) != state || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
         return false;
     }
-    return (b & wanted) == wanted;
+    return (b & wanted_b) == wanted_b && (c & wanted_c) == wanted_c;
 }
 
-bool textgen_has_avx2(void) { return has(LEAF7_B_AVX2, AVX_STATE); }
+bool textgen_has_avx2(void) { return has(LEAF7_B_AVX2, 0, AVX_STATE); }
 
-bool textgen_has_avx512(void) { return has(LEAF7_B_AVX2 | LEAF7_B_AVX512, AVX512_STATE); }
+bool textgen_has_avx512(void) { return has(LEAF7_B_AVX2 | LEAF7_B_AVX512, 0, AVX512_STATE); }
+
+bool textgen_has_avx512vnni(void) {
+    return has(LEAF7_B_AVX2 | LEAF7_B_AVX512, LEAF7_C_AVX512_VNNI, AVX512_STATE);
+}
 
 #else
 

@@ -18,6 +18,8 @@
 bool textgen_has_avx2(void);
 /* AVX2, FMA, and AVX-512 F, DQ, BW and VL. */
 bool textgen_has_avx512(void);
+/* The same, and AVX-512 VNNI. */
+bool textgen_has_avx512vnni(void);
 #endif
 
 #endif

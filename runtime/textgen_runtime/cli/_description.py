@@ -132,4 +132,4 @@ def _network(file: ModelFile, *, is_known: bool) -> Network:
         raise ModelFileError(
             "not a text generator: the graph has no state input (float32 of shape [layers, batch, units])"
         )
-    return Network((), state, 0)
+    return Network((), state, 0, bits=None)

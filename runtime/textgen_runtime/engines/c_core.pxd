@@ -10,16 +10,15 @@ from textgen_runtime.sampling.c_sampler cimport textgen_sampler
 cdef extern from "kernels/kernels.h" nogil:
     enum:
         TEXTGEN_GROUP
-        TEXTGEN_BLOCK
         TEXTGEN_MAX_KERNELS
-    ctypedef struct textgen_packed_layer:
-        ptrdiff_t size
-        const float *weights
-    ctypedef struct textgen_kernels:
-        const char *name
-        float (*sum)(const float *values, ptrdiff_t count) noexcept nogil
+    ctypedef struct textgen_int8_kernels:
         void (*sigmoid)(float *values, ptrdiff_t count) noexcept nogil
         void (*tanh)(float *values, ptrdiff_t count) noexcept nogil
+    ctypedef struct textgen_kernels:
+        const char *name
+        void (*sigmoid)(float *values, ptrdiff_t count) noexcept nogil
+        void (*tanh)(float *values, ptrdiff_t count) noexcept nogil
+        const textgen_int8_kernels *int8
     int textgen_available_kernels(const textgen_kernels **kernels)
     const textgen_kernels *textgen_find_kernels(const char *name)
 
@@ -35,9 +34,6 @@ cdef extern from "special.h" nogil:
 cdef extern from "pack.h" nogil:
     ctypedef struct textgen_network:
         size_t vocabulary
-        size_t layer_count
-        textgen_packed_layer *layers
-        textgen_packed_layer output_layer
         textgen_special special
         const textgen_kernels *kernels
     int32_t textgen_network_create(
@@ -49,6 +45,7 @@ cdef extern from "pack.h" nogil:
     )
     void textgen_network_destroy(textgen_network *network)
     size_t textgen_network_step_bytes(const textgen_network *network)
+    float textgen_network_read(const textgen_network *network)
 
 
 cdef extern from "generate.h" nogil:

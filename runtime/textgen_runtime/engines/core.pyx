@@ -22,8 +22,8 @@ from .c_core cimport (
     textgen_network,
     textgen_network_create,
     textgen_network_destroy,
+    textgen_network_read,
     textgen_network_step_bytes,
-    textgen_packed_layer,
     textgen_slots_size,
     textgen_special,
     textgen_special_mask,
@@ -270,17 +270,11 @@ cdef class CoreNetwork:
 
         ``textgen-bench`` compares the time of a step with the time of this function.
         """
-        cdef const textgen_packed_layer *layer
         cdef Py_ssize_t _i
-        cdef size_t i
         cdef float total = 0.0
         with nogil:
             for _i in range(repeats):
-                for i in range(self.network.layer_count):
-                    layer = &self.network.layers[i]
-                    total += self.network.kernels.sum(layer.weights, layer.size)
-                layer = &self.network.output_layer
-                total += self.network.kernels.sum(layer.weights, layer.size)
+                total += textgen_network_read(self.network)
         return total
 
 

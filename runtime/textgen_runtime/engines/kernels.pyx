@@ -40,13 +40,14 @@ def kernel_names():
     return [kernels[i].name.decode() for i in range(count)]
 
 
-def activation(str name, values, str kernels):
+def activation(str name, values, str kernels, *, int bits=32):
     """Compute ``sigmoid`` or ``tanh`` with the kernels of an instruction set.
 
     Args:
         name: ``"sigmoid"`` or ``"tanh"``.
         values: A float32 buffer of shape [n].
         kernels: The name of an instruction set, as in ``kernel_names()``.
+        bits: For layers whose weights have this many bits, 32 or 8.
 
     Returns:
         A new float32 memoryview of shape [n].
@@ -56,6 +57,8 @@ def activation(str name, values, str kernels):
     """
     if name not in ("sigmoid", "tanh"):
         raise ValueError(f"name must be 'sigmoid' or 'tanh', not {name!r}")
+    if bits not in (32, 8):
+        raise ValueError(f"bits must be 32 or 8, not {bits}")
     cdef const textgen_kernels *kernel_set = find_kernels(kernels)
     cdef RealBuffer array = RealBuffer(values, 1, "values")
     if not array.is_float32:
@@ -65,8 +68,8 @@ def activation(str name, values, str kernels):
     cdef bytearray memory = bytearray(padded * sizeof(float))
     cdef float *result = <float *>PyByteArray_AS_STRING(memory)
     memcpy(result, array.buffer.buf, count * sizeof(float))
-    if name == "tanh":
-        kernel_set.tanh(result, padded)
+    if bits == 8:
+        (kernel_set.int8.tanh if name == "tanh" else kernel_set.int8.sigmoid)(result, padded)
     else:
-        kernel_set.sigmoid(result, padded)
+        (kernel_set.tanh if name == "tanh" else kernel_set.sigmoid)(result, padded)
     return memoryview(memory).cast("f")[:count]

@@ -73,7 +73,7 @@ class OnnxEngine:
         self._outputs = [LOGITS, *(NEXT + name for name in self._state)]
         self._state_outputs = list(enumerate(self._state, 1))
         self.vocabulary_size = self._probe_vocabulary_size()
-        self.network = Network((), self._state, self.vocabulary_size)
+        self.network = Network((), self._state, self.vocabulary_size, bits=None)
 
     def chunk_length(self, lanes: int) -> int:
         return max(1, CHUNK_STEPS // lanes)

@@ -65,6 +65,8 @@ cdef extern from "model.h" nogil:
         textgen_state_array *state
         size_t state_count
         size_t vocabulary
+        int bits
+        size_t scales
     const char *textgen_layer_kind_name(textgen_layer_kind kind)
     int32_t textgen_model_match(
         const textgen_onnx *file, textgen_description *description, const textgen_error *error

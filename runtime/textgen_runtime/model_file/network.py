@@ -168,11 +168,13 @@ class Network:
         state: Rows and units of each state array, by name. The graph has an input of that name, of shape
             [rows, batch, units], and an output named ``next_`` + name.
         vocabulary: The number of logits.
+        bits: How many bits the weights have: 32 for float32, or 8. None if the layers are not known.
     """
 
     layers: tuple[Layer, ...]
     state: Mapping[str, tuple[int, int]]
     vocabulary: int
+    bits: int | None = 32
 
     @property
     def depth_and_units(self) -> tuple[int, int]:

@@ -55,7 +55,7 @@ cdef class ModelFile:
 
     Attributes:
         metadata: The metadata of the file, as keys and JSON texts.
-        parameters: The number of float32 values of the weights.
+        parameters: The number of weights, without the scales of 8-bit weights.
 
     Raises:
         ModelFileError: If the content is not an ONNX file, or is damaged. An unknown graph, or one with
@@ -92,7 +92,7 @@ cdef class ModelFile:
 
     @property
     def parameters(self):
-        return self.file.parameters
+        return self.file.parameters - (self.description.scales if self.graph_code == TEXTGEN_OK else 0)
 
     def check_graph(self):
         """Check that the C core can run the graph, and that its parts fit together.
@@ -152,7 +152,7 @@ cdef class ModelFile:
             )
             for i in range(self.description.layer_count)
         ])
-        return Network(layers, self.state_shapes, self.description.vocabulary)
+        return Network(layers, self.state_shapes, self.description.vocabulary, self.description.bits)
 
     @property
     def declared_state(self):

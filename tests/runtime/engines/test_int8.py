@@ -1,0 +1,124 @@
+"""The native engine runs networks with 8-bit weights exactly as their arithmetic is defined."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from textgen_runtime.engines.base import State
+from textgen_runtime.engines.core import CoreNetwork
+from textgen_runtime.engines.kernels import activation
+from textgen_runtime.engines.native import NativeEngine
+from textgen_runtime.engines.onnxruntime import OnnxEngine
+from textgen_runtime.model_file.reader import ModelFile
+
+from tests.helpers.int8_models import make_int8_model, quantize_model
+from tests.helpers.int8_reference import Int8Network
+from tests.helpers.make_tiny_model import make_model
+from tests.helpers.native_engines import KERNELS, assert_states_equal, generate, samplers
+from tests.helpers.paths import TINY_INT8
+
+SIZES: list[dict[str, Any]] = [
+    {"units": 20, "embedding": 12, "scale": 0.5},
+    {"units": 37, "embedding": 19, "layers": 3, "residual": True, "scale": 0.3},
+    {"cell": "gru", "units": 37, "embedding": 5, "layers": 3, "residual": True, "scale": 0.3},
+    {"cell": "gru", "units": 64, "embedding": 1, "scale": 0.2},
+]
+
+each_size = pytest.mark.parametrize("sizes", SIZES, ids=str)
+each_kernels = pytest.mark.parametrize("kernels", KERNELS)
+
+
+def content_of(sizes: dict[str, Any]) -> bytes:
+    return bytes(make_int8_model(**sizes).SerializeToString())
+
+
+@each_kernels
+@each_size
+def test_logits_and_states_equal_the_definition_to_the_last_bit(kernels: str, sizes: dict[str, Any]) -> None:
+    content = content_of(sizes)
+    engine, reference = NativeEngine(content, kernels=kernels), Int8Network(content)
+    tokens = np.random.default_rng(1).integers(0, 12, 60)
+    logits, state = engine.forward(tokens[:, None], engine.initial_state())
+    expected_state = reference.initial_state()
+    expected = [reference.step(token, expected_state) for token in tokens]
+    np.testing.assert_array_equal(logits[:, 0], expected)
+    for name in state:
+        np.testing.assert_array_equal(state[name][:, 0], expected_state[name])
+
+
+@each_size
+def test_logits_are_near_those_of_onnxruntime(sizes: dict[str, Any]) -> None:
+    """The inputs of the layers are not rounded there."""
+    content = content_of(sizes)
+    native, reference = NativeEngine(content), OnnxEngine(content)
+    tokens = np.random.default_rng(1).integers(0, 12, (20, 3))
+    logits, _ = native.forward(tokens, native.initial_state(3))
+    expected, _ = reference.forward(tokens, reference.initial_state(3))
+    assert np.abs(logits - expected).max() < 0.1
+    assert np.corrcoef(logits.ravel(), expected.ravel())[0, 1] > 0.999
+
+
+@each_kernels
+@pytest.mark.parametrize("lanes", [1, 3, 4, 9])
+def test_a_lane_generates_the_same_with_and_without_others(kernels: str, lanes: int) -> None:
+    engine = NativeEngine(TINY_INT8.read_bytes(), kernels=kernels)
+    expected = [generate(engine, [sampler], 50)[0] for sampler in samplers(lanes)]
+    assert generate(engine, samplers(lanes), 50) == expected
+
+
+def test_threads_generate_the_same_as_one() -> None:
+    content = TINY_INT8.read_bytes()
+    one, two = NativeEngine(content), NativeEngine(content, threads=2)
+    assert generate(one, samplers(9), 50) == generate(two, samplers(9), 50)
+
+
+@each_kernels
+def test_a_state_beyond_the_bounds_of_its_layer_is_limited(kernels: str) -> None:
+    """Also NaN has one result on all processors."""
+    engine = NativeEngine(TINY_INT8.read_bytes(), kernels=kernels)
+    zeros = engine.initial_state()["cell"]
+    hidden = np.resize(np.array([1e30, -2.0, np.nan, 0.5], np.float32), zeros.shape)
+    limited = np.where(np.isnan(hidden), np.float32(1), hidden.clip(-1, 1))
+    token = np.array([[1]])
+    logits, after = engine.forward(token, State({"hidden": hidden, "cell": zeros}))
+    expected, expected_after = engine.forward(token, State({"hidden": limited, "cell": zeros}))
+    np.testing.assert_array_equal(logits, expected)
+    assert_states_equal(after, expected_after)
+
+
+@each_kernels
+@pytest.mark.parametrize(("name", "bound"), [("tanh", 5e-5), ("sigmoid", 3e-5)])
+def test_activations_are_accurate(kernels: str, name: str, bound: float) -> None:
+    grid = np.concatenate([np.linspace(-20, 20, 400_001), np.geomspace(1e-38, 3e38, 2001)])
+    values = np.concatenate([grid, -grid, [0.0, -0.0, np.inf, -np.inf]]).astype(np.float32)
+    exact = values.astype(np.float64)
+    with np.errstate(over="ignore"):
+        expected = np.tanh(exact) if name == "tanh" else 1 / (1 + np.exp(-exact))
+    found = np.asarray(activation(name, values, kernels, bits=8))
+    assert np.abs(found - expected).max() < bound
+    assert np.abs(found).max() <= 1
+    first = activation(name, values, KERNELS[0], bits=8)
+    np.testing.assert_array_equal(found, first)
+
+
+def test_activations_have_32_or_8_bits() -> None:
+    with pytest.raises(ValueError, match="bits must be 32 or 8, not 16"):
+        activation("tanh", np.zeros(1, np.float32), KERNELS[0], bits=16)
+
+
+def test_the_network_has_8_bits_and_the_parameters_of_the_original() -> None:
+    original = make_model(units=20, embedding=12, layers=2)
+    contents = [model.SerializeToString() for model in (original, quantize_model(original))]
+    networks = [NativeEngine(content).network for content in contents]
+    assert [network.bits for network in networks] == [32, 8]
+    assert [OnnxEngine(content).network.bits for content in contents] == [None, None]
+    assert networks[0].layers == networks[1].layers
+    files = [ModelFile(content) for content in contents]
+    assert files[0].parameters == files[1].parameters
+
+
+def test_step_bytes_equals_the_size_of_the_padded_weights() -> None:
+    core = CoreNetwork(content_of({"units": 16, "embedding": 4}))
+    # The gates of a token, the recurrent weights, and the output layer with its bias.
+    assert core.step_bytes == 4 * 64 + 64 * 16 + 64 * 16 + 4 * 64
+    assert core.read_weights(2) > 0
