@@ -4,7 +4,6 @@ import io
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -15,12 +14,14 @@ import pytest
 import textgen_runtime as textgen
 from filelock import FileLock
 from textgen_train.cli import _execution, _stored_run
+from textgen_train.cli.train import main
 from textgen_train.loop import replicas
 from textgen_train.loop.checkpoint_file import read_checkpoint
 from textgen_train.loop.output_folder import LOCK_FILE
-from textgen_train.report import files
+from textgen_train.report import checkpoints, files
 
 from tests.helpers.commands import Captured
+from tests.helpers.processes import run_processes
 from tests.helpers.train_command import TEXT, run
 from tests.helpers.training_runs import InterruptAt, timeless_results
 
@@ -40,23 +41,26 @@ KINDS = {
     "words": (*DEFAULT, "--sequence-length", "6", "--level", "word", "--vocabulary-size", "24"),
 }
 
-# Writes a checkpoint after each update. It is killed while it writes the file of the number in its arguments.
-KILLED = """
-import os, signal, sys
-from textgen_train.report import checkpoints, files as reports
-reports.draw_curves = lambda *_: b"PNG"
-checkpoints.MIN_SECONDS_BETWEEN, checkpoints.MAX_FRACTION = 0.0, 1.0
-left, fsync = int(sys.argv.pop(1)), os.fsync
-def kill(file):
-    global left
-    left -= 1
-    if not left:
-        os.kill(os.getpid(), signal.SIGKILL)
-    fsync(file)
-os.fsync = kill
-from textgen_train.cli.train import main
-sys.exit(main())
-"""
+
+def train_killed(_: int, folder: Path, number: int, arguments: list[str]) -> int:
+    """Run the command in this process, which is killed while it writes its file of this number.
+
+    It writes a checkpoint after each update.
+    """
+    os.chdir(folder)
+    files.draw_curves = lambda *_: b"PNG"  # type: ignore[attr-defined]
+    checkpoints.MIN_SECONDS_BETWEEN, checkpoints.MAX_FRACTION = 0.0, 1.0
+    left, fsync = number, os.fsync
+
+    def kill(file: Any) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        fsync(file)
+
+    os.fsync = kill  # type: ignore[assignment]
+    return main(arguments)
 
 
 @pytest.fixture
@@ -108,14 +112,14 @@ def test_an_interrupted_run_ends_as_one_that_was_not(
 
 
 @pytest.mark.parametrize("kind", ["default", "classic"])
-def test_a_killed_run_ends_as_one_that_was_not(capsys: Captured, kind: str) -> None:
+def test_a_killed_run_ends_as_one_that_was_not(capsys: Captured, tmp_path: Path, kind: str) -> None:
     """It is killed while it writes the metrics of its first evaluation, and while it writes a checkpoint."""
     for number, arguments in (
         (6, ("book.txt", *KINDS[kind], "--threads", "2", "-o", "out")),
         (30, ("--resume", "out")),
     ):
-        killed = subprocess.run([sys.executable, "-c", KILLED, str(number), *arguments], check=False)
-        assert killed.returncode == -signal.SIGKILL
+        # A process without a result has been killed.
+        assert run_processes(train_killed, tmp_path, number, list(arguments), size=1) == [None]
         assert [name for name in os.listdir("out") if name.endswith(".partial")]
     code, _, err = run(capsys, "--resume", "out")
     assert code == 0, err
