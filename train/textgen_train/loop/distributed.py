@@ -1,14 +1,8 @@
 """Several processes that train one network: data-parallel training with torch's distributed package.
 
 Each process has the network, its optimizers, and a part of the lanes of each batch. An update sends one
-message: ``all_reduce`` adds a buffer that holds all gradients and a header. Therefore all processes make the
-same update. The header has one row for each process. In this row all other processes write zeros, so that the
-sum does not change it:
-
-- the command of the first process, or whether another process was interrupted
-- at some updates a checksum of the weights, which must be the same in all processes
-- the factor of the learning rate, which depends on the clock of the first process
-- the losses of the replicas
+message of gradients and a header, which ``update_message.py`` defines. ``all_reduce`` adds the messages of
+all processes. Therefore all processes make the same update.
 
 Between two updates, the first process may send a message with another command instead of its gradients. The
 others are already waiting in their next update. They obey, and then send their message again.
@@ -19,7 +13,6 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from enum import IntEnum
 from typing import Any
 
 import torch
@@ -32,6 +25,16 @@ from textgen_train.errors import LostProcessError, TrainingError
 
 from .checkpoint import TrainerState
 from .ranks import DismissedError, Ranks, RankState, RestoredError
+from .update_message import (
+    CHECKSUM,
+    COMMAND,
+    LOSSES,
+    LR_FACTOR,
+    Command,
+    checksum_of,
+    decode_message,
+    encode_message,
+)
 
 # Time within which all processes must have started and read the corpus.
 START_TIMEOUT = timedelta(minutes=30)
@@ -44,20 +47,6 @@ END_TIMEOUT = timedelta(seconds=10)
 
 # Number of updates between two comparisons of the weights.
 UPDATES_PER_CHECK = 100
-# Checksums are sent as float64, which represents all integers below this one.
-CHECKSUM_MODULUS = 2**52
-
-# Columns of the header, before those of the losses.
-COMMAND, CHECKSUM, LR_FACTOR, LOSSES = range(4)
-
-
-class Command(IntEnum):
-    """The meaning of a message of the first process."""
-
-    UPDATE = 0
-    GATHER = 1
-    RESTORE = 2
-    DISMISS = 3
 
 
 class DistributedRanks(Ranks):
@@ -136,7 +125,7 @@ class DistributedRanks(Ranks):
     def sum_gradients(
         self, gradients: Sequence[Tensor], losses: Sequence[float], lr_factor: float
     ) -> tuple[list[float], float]:
-        checksum = 0.0 if self._updates % UPDATES_PER_CHECK else self._checksum()
+        checksum = 0.0 if self._updates % UPDATES_PER_CHECK else checksum_of(self._parameters)
         own = [float(self._interrupted and not self.is_first), checksum, lr_factor, *losses]
         flat = torch.cat([gradient.flatten() for gradient in gradients])
         sums, header = self._add(flat, own)
@@ -234,22 +223,13 @@ class DistributedRanks(Ranks):
         Returns:
             The sums on the device of the parameters, and the header: shape [processes, columns], float64.
         """
-        own = torch.zeros(self.size, self._columns, dtype=torch.float64)
-        own[self.rank] = torch.tensor(values, dtype=torch.float64)
-        # Four 16-bit integers represent a float64. float32 holds each of them and its sum with zeros exactly.
-        halves = own.view(torch.int16).flatten().float()
-        buffer = torch.cat([gradients.to(self._wire), halves.to(self._wire)])
+        message = encode_message(gradients.to(self._wire), values, self.rank, self.size)
         with self._detecting_lost_processes():
-            dist.all_reduce(buffer, group=self._group)
-            sums, sent = buffer[: -len(halves)].to(gradients.device), buffer[-len(halves) :].cpu()
-        header = sent.to(torch.int16).view(torch.float64).view(own.shape)
+            dist.all_reduce(message, group=self._group)
+            sums, header = decode_message(message, self.size, self._columns)
+            sums = sums.to(gradients.device)
         self._interrupted |= bool(header[1:, COMMAND].any())
         return sums, header
-
-    def _checksum(self) -> float:
-        """Return a number that depends on each bit of the weights, and not on the order of a sum."""
-        total = sum(int(weight.detach().view(torch.int32).sum()) for weight in self._parameters)
-        return float(total % CHECKSUM_MODULUS)
 
     def _share(self, value: Any) -> list[Any]:
         """Return the values of all processes in order."""
