@@ -1,4 +1,4 @@
-"""Several processes that train together on this machine, without torchrun.
+"""Processes that train: a single command, or several that train together on this machine, without torchrun.
 
 The processes are forks of a server that has imported torch once. Therefore they start in milliseconds.
 """
@@ -8,13 +8,90 @@ import io
 import multiprocessing
 import os
 import pickle
+import signal
 import socket
+import sys
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from typing import Any, Self, TextIO
 
 TIMEOUT = 120.0
+
+
+def fork_context() -> ForkServerContext:
+    """Return a context whose processes are forks of the server."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["torch._dynamo", "textgen_train.loop.distributed", "textgen_train.cli._training_run"]
+    )
+    return context
+
+
+class ForkedCommand:
+    """A command that runs in another process, with pipes. At the end of the context, the process is killed.
+
+    Args:
+        main: The function of the command.
+        arguments: Its arguments.
+        folder: The working directory.
+
+    Attributes:
+        out: Standard output.
+        err: Standard error.
+    """
+
+    def __init__(self, main: Callable[[list[str]], int], arguments: list[str], folder: Path) -> None:
+        context = fork_context()
+        pipes = [context.Pipe(duplex=False) for _ in range(2)]
+        writers = [writer for _, writer in pipes]
+        self._process = context.Process(target=_run_command, args=(main, arguments, folder, *writers))
+        self._process.start()
+        for writer in writers:
+            writer.close()
+        self.out, self.err = (
+            open(os.dup(reader.fileno()), encoding="utf-8")  # noqa: PTH123, SIM115 (a descriptor)
+            for reader, _ in pipes
+        )
+        for reader, _ in pipes:
+            reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.join()
+        for stream in (self.out, self.err):
+            stream.close()
+
+    def send_signal(self, number: int) -> None:
+        assert self._process.pid is not None
+        os.kill(self._process.pid, number)
+
+    def wait(self) -> int | None:
+        """Wait for the end of the process; return its exit code."""
+        self._process.join(TIMEOUT)
+        return self._process.exitcode
+
+
+def _run_command(
+    main: Callable[[list[str]], int], arguments: list[str], folder: Path, out: Connection, err: Connection
+) -> None:
+    os.chdir(folder)
+    # If the tests run in the background, the signals may be ignored, and other processes inherit this.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    sys.stdout, sys.stderr = _standard_stream(out, 1), _standard_stream(err, 2)
+    sys.exit(main(arguments))
+
+
+def _standard_stream(connection: Connection, number: int) -> TextIO:
+    os.dup2(connection.fileno(), number)
+    connection.close()
+    return open(number, "w", encoding="utf-8", closefd=False)
 
 
 def run_processes(target: Callable[..., Any], *arguments: Any, size: int = 2) -> list[Any]:
@@ -28,10 +105,7 @@ def run_processes(target: Callable[..., Any], *arguments: Any, size: int = 2) ->
     Returns:
         The result of each process. None if it ended without one.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["torch._dynamo", "textgen_train.loop.distributed", "textgen_train.cli._training_run"]
-    )
+    context = fork_context()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -20,7 +20,6 @@ from textgen_train.cli._fine_tuning import nearest_preset
 from textgen_train.export.exporter import build_checked
 from textgen_train.export.model_weights import read_weights
 from textgen_train.models.lstm import CharLSTM
-from textgen_train.report import files
 
 from tests.helpers.commands import Captured
 from tests.helpers.train_command import TEXT, run
@@ -44,9 +43,8 @@ def old_model(*, unknown: bool = False) -> bytes:
 
 
 @pytest.fixture(autouse=True)
-def _files(book: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write the model and another text beside ``book.txt``. Do not draw curves, which is slow."""
-    monkeypatch.setattr(files, "draw_curves", lambda *_: b"PNG")
+def _files(book: Path) -> None:
+    """Write the model and another text beside ``book.txt``."""
     Path("old").mkdir()
     Path("old/model.onnx").write_bytes(old_model())
     (book.parent / "new.txt").write_text(NEW_TEXT, encoding="utf-8")

@@ -78,9 +78,8 @@ def interrupted(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> Callable[.
 
 
 @pytest.fixture(autouse=True)
-def _texts(book: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write two texts. Do not draw curves, which is slow."""
-    monkeypatch.setattr(files, "draw_curves", lambda *_: b"PNG")
+def _texts(book: Path) -> None:
+    """Write two texts."""
     (book.parent / "other.txt").write_text(TEXT[:300], encoding="utf-8")
 
 

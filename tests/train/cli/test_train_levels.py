@@ -11,7 +11,6 @@ import textgen_runtime as textgen
 from textgen_runtime.cli.eval import main as evaluate
 from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS
 from textgen_runtime.text.word_pieces import PIECE
-from textgen_train.report import files
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.train_command import run
@@ -22,9 +21,8 @@ WORDS = ("do", "re", "fä", "la", "日本", "naïve", "und", "über")
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Write a text, a list and a binary file. Do not draw curves, which is slow."""
+    """Write a text, a list and a binary file."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(files, "draw_curves", lambda *_: b"PNG")
     rng = random.Random(0)
     text = "".join(rng.choice(WORDS) + rng.choice((" ", " ", ", ", ".\r\n")) for _ in range(1500))
     Path("book.txt").write_bytes(text.encode())

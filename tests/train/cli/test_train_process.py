@@ -1,28 +1,21 @@
-"""``textgen-train`` in a subprocess: interrupts and closed pipes."""
+"""``textgen-train`` in another process: interrupts and closed pipes."""
 
 import contextlib
 import json
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import TypeAlias
 
 import pytest
 import textgen_runtime as textgen
 from textgen_train.cli._interrupts import deferred_interrupts
+from textgen_train.cli.train import main
 
-# If the tests run in the background, the signals may be ignored, and subprocesses inherit this.
-PROGRAM = (
-    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "signal.signal(signal.SIGHUP, signal.SIG_DFL); "
-    "from textgen_train.cli.train import main; sys.exit(main())"
-)
+from tests.helpers.processes import ForkedCommand
 
-Process: TypeAlias = subprocess.Popen[str]
-Start: TypeAlias = Callable[[int], tuple[Process, IO[str], IO[str]]]
+Start: TypeAlias = Callable[[int], ForkedCommand]
 
 
 @pytest.fixture
@@ -30,32 +23,21 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """A function that starts a training run of some epochs and waits for its first evaluation."""
     with contextlib.ExitStack() as stack:
 
-        def begin(epochs: int) -> tuple[Process, IO[str], IO[str]]:
+        def begin(epochs: int) -> ForkedCommand:
             (tmp_path / "book.txt").write_text("Do re mi fa sol la si do,\n" * 80, encoding="utf-8")
-            process = stack.enter_context(
-                subprocess.Popen(
-                    [sys.executable, "-c", PROGRAM, "book.txt", "--units", "8", "--epochs", str(epochs)],
-                    cwd=tmp_path,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    encoding="utf-8",
-                )
-            )
-            # Registered first, so that a failing test leaves no process behind.
-            stack.callback(process.kill)
-            assert process.stdout is not None
-            assert process.stderr is not None
-            assert "held-out loss" in process.stdout.readline()
-            return process, process.stdout, process.stderr
+            options = ["book.txt", "--units", "8", "--epochs", str(epochs)]
+            command = stack.enter_context(ForkedCommand(main, options, tmp_path))
+            assert "held-out loss" in command.out.readline()
+            return command
 
         yield begin
 
 
 def test_training_continues_after_standard_output_is_closed(start: Start, tmp_path: Path) -> None:
     # Long enough for a second evaluation, whose line cannot be written.
-    process, out, _ = start(120)
-    out.close()
-    assert process.wait(timeout=120) == 0
+    command = start(120)
+    command.out.close()
+    assert command.wait() == 0
     lines = (tmp_path / "book-model" / "metrics.jsonl").read_text().splitlines()
     assert len(lines) > 1
     assert json.loads(lines[-1])["epoch"] == 120.0
@@ -63,10 +45,10 @@ def test_training_continues_after_standard_output_is_closed(start: Start, tmp_pa
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_saves_the_best_model(start: Start, tmp_path: Path, sent: signal.Signals) -> None:
-    process, _, _ = start(1_000_000)
-    process.send_signal(sent)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    command = start(1_000_000)
+    command.send_signal(sent)
+    err = command.err.read()
+    assert command.wait() == 130
     assert re.fullmatch(
         r"textgen-train: interrupted: book-model/model\.onnx holds the best model so far "
         r"\(held-out loss .* nats\); to resume the run: textgen-train --resume book-model",
@@ -78,11 +60,11 @@ def test_an_interrupt_saves_the_best_model(start: Start, tmp_path: Path, sent: s
 
 def test_an_interrupt_with_closed_pipes_saves_the_best_model(start: Start, tmp_path: Path) -> None:
     """In a shell, Ctrl-C also ends a ``tee`` that reads the output."""
-    process, out, err = start(1_000_000)
-    out.close()
-    err.close()
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 130
+    command = start(1_000_000)
+    command.out.close()
+    command.err.close()
+    command.send_signal(signal.SIGINT)
+    assert command.wait() == 130
     assert textgen.load(tmp_path / "book-model" / "model.onnx").generate(seed=1, length=5)
 
 
