@@ -17,6 +17,9 @@ from textgen_runtime.server.settings import Settings
 # A test that waits for longer has failed: it would wait for ever.
 PATIENCE = 60
 
+# Time between two looks at the server. Without it, the test would compete with the thread of the texts.
+POLL_SECONDS = 0.001
+
 # A text of this length does not end while a test runs.
 ENDLESS = 10**12
 
@@ -38,7 +41,7 @@ def asynchronous(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 async def until(condition: Callable[[], object]) -> None:
     """Let the server work until a condition holds."""
     while not condition():  # noqa: ASYNC110 (only the tests need to know, so the server has no event for it)
-        await asyncio.sleep(0)
+        await asyncio.sleep(POLL_SECONDS)
 
 
 class Answer(NamedTuple):

@@ -45,7 +45,7 @@ def test_the_sdist_contains_every_source_file(unpacked: Path) -> None:
         "CONTRIBUTING.md",
         "tests/**/*.py",
         "tests/core/*",
-        "tests/data/*",
+        "tests/data/**/*.*",
         "benchmarks/**/*.py",
         "benchmarks/**/*.c",
         "examples/*",

@@ -62,7 +62,8 @@ async def test_a_slow_reader_stops_only_its_own_text(
     tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reply, "MAX_PENDING", 1000)
-    length = 50_000
+    # A chunk of the native engine has thousands of characters.
+    length = 50_000 if tiny.engine.name.startswith("native") else 5_000
     async with served(tiny, max_length=length) as server:
         slow = call(server, max_tokens=length, stream=True, seed=4)
         slow.stop_reading()
@@ -82,9 +83,9 @@ async def test_a_slow_reader_also_stops_its_texts_whose_prompts_are_still_fed(
 ) -> None:
     monkeypatch.setattr(reply, "MAX_PENDING", 1000)
     async with served(tiny, max_length=ENDLESS, max_body=10**8) as server:
-        slow = call(server, prompt=["a", "abcd" * 100_000], stream=True)
+        slow = call(server, prompt=["a", "abcd" * 40_000], stream=True)
         slow.stop_reading()
-        await until(lambda: server.scheduler.paused == 1)
+        await until(lambda: server.scheduler.paused)
         await until(lambda: server.scheduler.paused == 2)
         slow.leave()
         slow.read_on()
