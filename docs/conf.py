@@ -42,6 +42,7 @@ navigation = {
         "cluster",
         *GENERATING,
         "scoring",
+        "quantization",
         "benchmarking",
         "serving",
         "python",

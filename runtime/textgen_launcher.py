@@ -63,3 +63,10 @@ def compare() -> int:
     from textgen_train.cli.compare import main
 
     return main()
+
+
+def quantize() -> int:
+    """Run ``textgen-quantize`` and return its exit code."""
+    from textgen_train.cli.quantize import main
+
+    return main()

@@ -12,7 +12,10 @@ from sphinx.application import Sphinx
 
 NAME = re.compile(r"(?P<package>\w+)\.(?P<path>[A-Za-z_]\w*(?:\.\w+)*)(?:\(.*\))?")
 # Not names of the package: the C header, and the keys of a model file's metadata.
-OTHER = {"h", "format", "special", "vocabulary", "level", "records", "normalization", "prompts", "training"}
+OTHER = {
+    *("h", "format", "special", "vocabulary", "level", "records", "normalization", "prompts", "training"),
+    "quantization",
+}
 
 
 def link_names(app: Sphinx, doctree: nodes.document) -> None:

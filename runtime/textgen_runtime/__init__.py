@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .generation.saved_generation import resume, save
     from .model_file.bundled import bundled_models
     from .model_file.metadata import Metadata
+    from .model_file.quantization import Quantization
     from .sampling.distributions import entropy
     from .sampling.filter_state import FilterState
     from .sampling.filters import Filters
@@ -61,6 +62,7 @@ _LAZY_MODULES = {
     "NextToken": "generation.next_tokens",
     "Normalization": "text.normalization",
     "Prediction": "scoring.prediction",
+    "Quantization": "model_file.quantization",
     "Sampler": "sampling.sampler",
     "Sampling": "sampling.parameters",
     "Score": "scoring.prediction",
@@ -98,6 +100,7 @@ __all__ = [
     "OutputError",
     "Prediction",
     "PromptError",
+    "Quantization",
     "Sampler",
     "Sampling",
     "SamplingError",

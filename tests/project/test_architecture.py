@@ -46,7 +46,7 @@ BOTTOM, TOP = {"_version"}, {"__init__", "__main__"}
 
 COMMANDS = {
     *(f"textgen_runtime.cli.{name}" for name in ("run", "eval", "info", "bench", "serve")),
-    *(f"textgen_train.cli.{name}" for name in ("train", "compare")),
+    *(f"textgen_train.cli.{name}" for name in ("train", "compare", "quantize")),
 }
 # What the training commands share with the runtime's.
 SHARED_CLI = {"textgen_runtime.cli.parser", "textgen_runtime.cli.command"}

@@ -18,10 +18,11 @@ from textgen_runtime.cli.run import parser as run_parser
 from textgen_runtime.corpora.corpus import CORPUS_NAMES
 from textgen_runtime.model_file.graph_names import CELL, HIDDEN, INPUTS_PREFIX, LOGITS, NEXT, TOKEN
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.model_file.metadata_values import RECORDS_KEY, SPECIAL_KEY
+from textgen_runtime.model_file.metadata_values import QUANTIZATION_KEY, RECORDS_KEY, SPECIAL_KEY
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_train.cli._arguments import parser as train_parser
 from textgen_train.cli.compare import parser as compare_parser
+from textgen_train.cli.quantize import parser as quantize_parser
 from textgen_train.loop.eval_result import Evaluation
 
 from tests.helpers.make_tiny_model import make_model
@@ -39,6 +40,7 @@ PARSERS = {
     "textgen-compare": compare_parser,
     "textgen-eval": eval_parser,
     "textgen-info": info_parser,
+    "textgen-quantize": quantize_parser,
     "textgen-run": run_parser,
     "textgen-serve": serve_parser,
     "textgen-train": train_parser,
@@ -51,6 +53,7 @@ KEYS = (
     *Metadata(CharacterTokenizer("ab")).to_props(),
     SPECIAL_KEY,
     RECORDS_KEY,
+    QUANTIZATION_KEY,
 )
 
 GRAPH_NAMES = (TOKEN, HIDDEN, CELL, LOGITS, NEXT + HIDDEN, NEXT + CELL, f"{INPUTS_PREFIX}<i>")

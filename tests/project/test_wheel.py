@@ -142,8 +142,13 @@ def test_the_library_works_without_the_training_extra(
     assert str(ROOT) not in path
 
 
-def test_textgen_train_without_its_extra_names_the_extra(environment: Path, tmp_path: Path) -> None:
-    done = run(environment / "textgen-train", "python-docs", cwd=tmp_path)
+@pytest.mark.parametrize(
+    "words", [("textgen-train", "python-docs"), ("textgen-quantize", "nietzsche", "-o", "small.onnx")]
+)
+def test_a_command_without_the_training_extra_names_the_extra(
+    environment: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    done = run(environment / words[0], *words[1:], cwd=tmp_path)
     assert done.returncode == 1
     assert 'pip install "textgen-onnx[train]"' in done.stderr
     assert done.stderr.count("\n") == 1

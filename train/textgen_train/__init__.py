@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from .export.exporter import Exported, export_onnx
+    from .export.quantizer import Quantized, quantize_onnx
     from .loop.checkpoint import TrainerState
     from .loop.classic_trainer import ClassicTrainer
     from .loop.held_out_loss import held_out_loss
@@ -49,6 +50,7 @@ _LAZY_MODULES = {
     "Exported": "export.exporter",
     "LossError": "errors",
     "LostProcessError": "errors",
+    "Quantized": "export.quantizer",
     "Recipe": "recipe",
     "RecipeError": "errors",
     "StatefulTrainer": "loop.stateful_trainer",
@@ -60,6 +62,7 @@ _LAZY_MODULES = {
     "make_dataset": "data.dataset",
     "held_out_loss": "loop.held_out_loss",
     "preset": "recipe",
+    "quantize_onnx": "export.quantizer",
     "read_corpus": "textgen_runtime.corpora.corpus",
 }
 
@@ -79,6 +82,7 @@ __all__ = [
     "Exported",
     "LossError",
     "LostProcessError",
+    "Quantized",
     "Recipe",
     "RecipeError",
     "StatefulTrainer",
@@ -90,6 +94,7 @@ __all__ = [
     "held_out_loss",
     "make_dataset",
     "preset",
+    "quantize_onnx",
     "read_corpus",
 ]
 

@@ -48,11 +48,13 @@ def describe_model(name: str, model: Model) -> dict[str, Any]:
         model: The loaded model.
     """
     layers, units = model.engine.network.depth_and_units
+    quantization = model.metadata.quantization
     return {
         "file": name,
         "sha256": model.sha256,
         "layers": layers,
         "units": units,
+        "bits": 32 if quantization is None else quantization.bits,
         "vocabulary": len(model.tokenizer),
         "unit": unit_of(model.tokenizer),
     }

@@ -11,6 +11,7 @@ from textgen_runtime.bench.compare import Comparison
 from textgen_runtime.bench.document import is_report, write_report
 from textgen_runtime.bench.plot import is_plot, plot
 from textgen_runtime.errors import OutputError
+from textgen_runtime.model_file.quantization import BITS
 from textgen_runtime.system.console import print_diagnostic, write_stderr
 
 from ._bench_arguments import PROG, STANDARD_OUTPUT
@@ -58,8 +59,9 @@ def model_heading(description: dict[str, Any], temperature: float) -> str:
         description: The result of ``describe_model``.
         temperature: Sampling temperature.
     """
+    weights = "8-bit weights, " if description["bits"] == BITS else ""
     return (
-        f"{description['file']}: {description['layers']} x {description['units']} units, "
+        f"{description['file']}: {description['layers']} x {description['units']} units, {weights}"
         f"{description['vocabulary']} {description['unit']}s, temperature {temperature}\n\n"
     )
 

@@ -14,9 +14,12 @@ def describe_bundled(name: str) -> str:
     training = model.training
     layers, units = model.engine.network.depth_and_units
     size = os.path.getsize(find_model_file(name)) / KILOBYTE  # noqa: PTH202 (without pathlib)
+    quantization = model.metadata.quantization
+    loss = quantization.loss if quantization else training["held_out_nats"]
+    weights = ", 8-bit weights" if quantization else ""
     return (
-        f"{name}  {size:,.0f} kB, {layers} x {units} units; trained on {training['corpus']}; "
-        f"{training['held_out_nats']:.4f} nats per character on {training['split']['held_out']}"
+        f"{name}  {size:,.0f} kB, {layers} x {units} units{weights}; trained on {training['corpus']}; "
+        f"{loss:.4f} nats per character on {training['split']['held_out']}"
     )
 
 

@@ -53,7 +53,7 @@ class Description:
 
     def as_json(self) -> dict[str, Any]:
         """Return the description as JSON values. Metadata keys have no ``textgen.`` prefix."""
-        tokenizer = self.metadata.tokenizer
+        tokenizer, quantization = self.metadata.tokenizer, self.metadata.quantization
         return {
             "path": str(self.path),
             "bytes": self.size,
@@ -71,6 +71,7 @@ class Description:
             "special": tokenizer.special.by_name,
             "normalization": self.metadata.normalization._asdict(),
             "records": self.metadata.records,
+            "quantization": quantization and quantization.as_json(),
             "prompts": list(self.metadata.prompts),
             "training": dict(self.metadata.training),
         }

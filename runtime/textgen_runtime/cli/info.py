@@ -82,6 +82,7 @@ def format_lines(description: Description) -> Iterator[str]:
             **({"records": metadata.records} if metadata.records else {}),
             "network": format_network(description),
             "parameters": f"{description.parameters:,}",
+            "weights": "float32" if metadata.quantization is None else f"{metadata.quantization.bits} bits",
             "engine": format_engine(description),
             "normalization": format_normalization(metadata.normalization),
         }
@@ -90,6 +91,9 @@ def format_lines(description: Description) -> Iterator[str]:
     yield from wrap_words(visible_symbols(tokenizer), INDENT)
     yield f"prompts, {len(metadata.prompts):,}"
     yield from (f'{INDENT}"{single_line(prompt)}"' for prompt in metadata.prompts)
+    if metadata.quantization is not None:
+        yield "quantization"
+        yield from format_pairs(metadata.quantization.as_json(), INDENT)
     yield "training"
     yield from format_pairs(metadata.training, INDENT)
 

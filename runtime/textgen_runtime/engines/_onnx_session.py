@@ -28,6 +28,8 @@ def session_options(threads: int) -> Any:
     # Spinning threads would keep a core busy between the steps.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    # Without this, a step of a model with 8-bit weights would convert all of them to float32 again.
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
     options.log_severity_level = LOG_FATAL
     return options
 

@@ -21,6 +21,7 @@ from .metadata_values import (
     LEVEL_KEY,
     NORMALIZATION_KEY,
     PROMPTS_KEY,
+    QUANTIZATION_KEY,
     RECORDS_KEY,
     SPECIAL_KEY,
     TRAINING_KEY,
@@ -28,10 +29,11 @@ from .metadata_values import (
     is_text,
     read_value,
 )
+from .quantization import Quantization, read_quantization
 from .vocabulary import read_tokenizer
 
-# Format 2 adds special tokens, other levels and other states than that of an LSTM. A file without them has
-# format 1, which older versions can read.
+# Format 2 adds special tokens, other levels, other states than that of an LSTM, and 8-bit weights. A file
+# without them has format 1, which older versions can read.
 FORMAT = 2
 PLAIN_FORMAT = 1
 
@@ -46,6 +48,7 @@ class Metadata(NamedTuple):
         training: The provenance of the model: corpus, split, loss, recipe, versions and date.
         records: How records are separated in the corpus, or None for a model of continuous text. The
             tokenizer has begin and end tokens if and only if this is not None.
+        quantization: What is known of the 8-bit weights, or None for float32 weights.
     """
 
     tokenizer: Tokenizer
@@ -53,6 +56,7 @@ class Metadata(NamedTuple):
     prompts: tuple[str, ...] = ()
     training: Mapping[str, Any] = MappingProxyType({})
     records: RecordKind | None = None
+    quantization: Quantization | None = None
 
     def normalize(self, text: str) -> str:
         """Return a text as the model's corpus was normalized. Bytes are never normalized.
@@ -78,7 +82,7 @@ class Metadata(NamedTuple):
         if (self.records is None) != (special.begin is None):
             raise ValueError("records and begin and end tokens must be given together")
         plain = self.tokenizer.level == CHARACTER and not special.by_name
-        plain = plain and set(state) == set(FORMAT_1_STATE)
+        plain = plain and set(state) == set(FORMAT_1_STATE) and self.quantization is None
         values = {
             FORMAT_KEY: PLAIN_FORMAT if plain else FORMAT,
             VOCABULARY_KEY: self.tokenizer.symbols,
@@ -91,6 +95,8 @@ class Metadata(NamedTuple):
             values[SPECIAL_KEY] = special.by_name
         if self.records is not None:
             values[RECORDS_KEY] = self.records
+        if self.quantization is not None:
+            values[QUANTIZATION_KEY] = self.quantization.as_json()
         return {key: to_json(value, ascii_only=False) for key, value in values.items()}
 
     @classmethod
@@ -114,6 +120,7 @@ class Metadata(NamedTuple):
             prompts=_read_prompts(props, tokenizer),
             training=_read_training(props),
             records=_read_records(props, tokenizer),
+            quantization=read_quantization(props),
         )
 
 

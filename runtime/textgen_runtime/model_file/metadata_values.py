@@ -14,6 +14,7 @@ PROMPTS_KEY = "textgen.prompts"
 TRAINING_KEY = "textgen.training"
 SPECIAL_KEY = "textgen.special"
 RECORDS_KEY = "textgen.records"
+QUANTIZATION_KEY = "textgen.quantization"
 
 # The maximum length of a value whose size the graph does not bound. A parsed value can take 25 times the
 # memory of its JSON text.

@@ -13,6 +13,7 @@ from textgen_runtime.cli._description import describe_file
 from textgen_runtime.cli._readable import LINE_WIDTH, display_width, single_line, visible_name, wrap_words
 from textgen_runtime.cli.info import main
 from textgen_runtime.model_file.metadata_values import PROMPTS_KEY, TRAINING_KEY, VOCABULARY_KEY
+from textgen_train.export.quantized_model import quantize_model
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.make_tiny_model import SYMBOLS, make_model
@@ -49,6 +50,7 @@ format         1
 level          character
 network        1 x 4 LSTM units
 parameters     240
+weights        float32
 engine         native
 normalization  lower case, Unicode NFC
 vocabulary, 12 characters
@@ -82,6 +84,7 @@ def test_the_description_is_printed_as_json(capsys: Captured) -> None:
         "vocabulary": list(SYMBOLS),
         "special": {},
         "records": None,
+        "quantization": None,
         "normalization": {"lowercase": True, "unicode": "NFC"},
         "prompts": ["abc", "dad had", "é€ж𝄞"],
         "training": {"corpus": "none: the weights are random"},
@@ -100,6 +103,28 @@ def test_the_bundled_model_is_described(capsys: Captured) -> None:
     # Versions and numbers have no thousands separators.
     assert lines[lines.index("  versions") + 1].split()[0] == "textgen-onnx"
     assert max(len(line) for line in lines) <= LINE_WIDTH + 20
+
+
+def test_8_bit_weights_are_described_with_their_losses(capsys: Captured, tmp_path: Path) -> None:
+    quantized = quantize_model(TINY.read_bytes())
+    text = {"name": "book", "last": 0.1, "characters": 12}
+    path = tmp_path / "small.onnx"
+    path.write_bytes(quantized.content_with(textgen.Quantization(8, 1.25, 1.5, text)))
+    lines = run(capsys, str(path))[1].splitlines()
+    assert "weights        8 bits" in lines
+    first = lines.index("quantization")
+    assert lines[first + 1 : first + 8] == [
+        "  bits          8",
+        "  loss          1.25",
+        "  float32_loss  1.5",
+        "  text",
+        "    name        book",
+        "    last        0.1",
+        "    characters  12",
+    ]
+    described = json.loads(run(capsys, str(path), "--json")[1])
+    assert described["quantization"] == {"bits": 8, "loss": 1.25, "float32_loss": 1.5, "text": text}
+    assert described["format"] == 2
 
 
 def test_layers_and_units_are_those_of_the_engine(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import json
 import pytest
 from textgen_runtime import ModelFileError
 from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.model_file.quantization import Quantization
 from textgen_runtime.system.json_text import from_json
 from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS, ByteTokenizer
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
@@ -84,6 +85,13 @@ def test_an_invalid_value_is_an_error(key: str, value: str) -> None:
         ("textgen.training", "[]", "is not a JSON object"),
         ("textgen.training", '{"held_out_nats": NaN}', "not valid JSON"),
         ("textgen.training", '{"held_out_nats": 1e999}', "not valid JSON"),
+        ("textgen.quantization", "8", "expected an object with a number of bits: quantize the model again"),
+        ("textgen.quantization", "{}", "expected an object with a number of bits"),
+        ("textgen.quantization", '{"bits": true}', "expected an object with a number of bits"),
+        ("textgen.quantization", '{"bits": 4}', "has 4 bits, but this version supports only 8: upgrade"),
+        ("textgen.quantization", '{"bits": 8, "loss": "low"}', "expected two losses and a text, or null"),
+        ("textgen.quantization", '{"bits": 8, "float32_loss": true}', "expected two losses and a text"),
+        ("textgen.quantization", '{"bits": 8, "text": "novel"}', "expected two losses and a text"),
     ],
 )
 def test_invalid_and_newer_values_are_named_in_the_error(key: str, value: str, message: str) -> None:
@@ -223,3 +231,20 @@ def test_bytes_are_not_normalized() -> None:
     for tokenizer in (ByteTokenizer(), CharacterTokenizer("ab")):
         with pytest.raises(TypeError, match="the text must be a str, not bytes"):
             Metadata(tokenizer).normalize(b"ab")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "quantization",
+    [Quantization(), Quantization(loss=1.25, float32_loss=1, text={"name": "novel", "characters": 9})],
+)
+def test_the_metadata_of_8_bit_weights_is_read_as_it_was_written(quantization: Quantization) -> None:
+    props = Metadata(CharacterTokenizer("ab"), quantization=quantization).to_props()
+    assert props["textgen.format"] == "2"
+    assert set(json.loads(props["textgen.quantization"])) == {"bits", "loss", "float32_loss", "text"}
+    assert Metadata.from_props(props).quantization == quantization
+    assert Metadata.from_props(METADATA).quantization is None
+
+
+def test_fields_of_newer_versions_in_the_metadata_of_8_bit_weights_are_ignored() -> None:
+    props = METADATA | {"textgen.quantization": '{"bits": 8, "method": "other"}'}
+    assert Metadata.from_props(props).quantization == Quantization()

@@ -19,6 +19,7 @@ from textgen_train.cli import _execution
 from textgen_train.cli._fine_tuning import nearest_preset
 from textgen_train.export.exporter import build_checked
 from textgen_train.export.model_weights import read_weights
+from textgen_train.export.quantized_model import quantize_model
 from textgen_train.models.lstm import CharLSTM
 
 from tests.helpers.commands import Captured
@@ -121,6 +122,16 @@ def test_the_preset_is_the_one_with_the_nearest_network(capsys: Captured) -> Non
     _, _, err = run(capsys, "book.txt", *TUNED, "--preset", "medium")
     assert "preset medium\n" in err
     assert textgen.load("tuned").training["recipe"]["dropout"] == 0.3
+
+
+def test_an_8_bit_model_is_trained_further_with_float32_weights(capsys: Captured) -> None:
+    Path("old/model.onnx").write_bytes(quantize_model(old_model()).content)
+    code, _, err = run(capsys, "book.txt", *TUNED)
+    assert code == 0, err
+    start, *_, last = metrics("tuned")
+    assert last["held_out_nats"] < start["held_out_nats"]
+    assert textgen.load("old").metadata.quantization
+    assert textgen.load("tuned").metadata.quantization is None
 
 
 def test_new_symbols_are_listed(capsys: Captured) -> None:

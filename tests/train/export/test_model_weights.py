@@ -13,6 +13,8 @@ from textgen_train.export.exporter import build_checked
 from textgen_train.export.extension import add_symbols
 from textgen_train.export.layer_weights import load_weights
 from textgen_train.export.model_weights import read_weights
+from textgen_train.export.quantization import quantize_rows
+from textgen_train.export.quantized_model import quantize_model
 from textgen_train.models.cells import CELLS
 from textgen_train.models.lstm import CharLSTM
 
@@ -56,6 +58,21 @@ def test_a_bundled_model_is_read_to_the_bit() -> None:
     assert graph_of(exported_again(content)) == graph_of(content)
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_8_bit_weights_are_read_as_float32_weights(cell: str) -> None:
+    content = build_checked(CELLS[cell](9, units=12, layers=2, embedding=5), METADATA).content
+    read = read_weights(quantize_model(content).content)
+    for number, (expected, layer) in enumerate(zip(read_weights(content), read, strict=True)):
+        assert set(layer) == set(expected)
+        for name, array in layer.items():
+            if "bias" not in name:
+                expected_array = quantize_rows(expected[name], bounds_pairs=number > 0).values
+                assert not np.array_equal(expected_array, expected[name])
+            else:
+                expected_array = expected[name]
+            np.testing.assert_array_equal(array, expected_array)
+
+
 def test_another_network_does_not_take_the_weights() -> None:
     weights = read_weights(build_checked(CharLSTM(9, units=12, embedding=5), METADATA).content)
     with pytest.raises(ValueError, match=r"weight must have shape \(9, 6\), not \(9, 5\)"):
@@ -81,7 +98,7 @@ def test_new_symbols_get_mean_rows_and_their_frequency() -> None:
     for layer, name in ((0, "weight"), (-1, "weight")):
         before, after = weights[layer][name], extended[layer][name]
         np.testing.assert_array_equal(after[:9], before)
-        np.testing.assert_allclose(after[9:], [before.mean(axis=0)] * 2, rtol=1e-5)
+        np.testing.assert_allclose(after[9:], [before.mean(axis=0)] * 2, rtol=1e-5, atol=1e-7)
     before, after = weights[-1]["bias"], extended[-1]["bias"]
     np.testing.assert_array_equal(after[:9], before)
     np.testing.assert_allclose(np.exp(after[9:]) / np.exp(before).sum(), [9.5 / 900, 0.5 / 900], rtol=1e-5)

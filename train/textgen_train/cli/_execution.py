@@ -146,6 +146,7 @@ def make_run(
         folder,
         progress,
         samples=not arguments.no_samples,
+        quantizes=arguments.quantize,
         threads=threads,
         command=arguments.words,
         usual=usual_recipe(arguments, len(dataset.tokenizer), len(dataset.training)),

@@ -10,6 +10,7 @@ from textgen_runtime.text.levels import CHARACTER
 from textgen_train.errors import RecipeError
 from textgen_train.hyperparameters import format_value, option_name
 from textgen_train.recipe import (
+    CONV,
     LARGE_VOCABULARY,
     PRESETS,
     SHORT_RUN_EPOCHS,
@@ -169,6 +170,8 @@ def recipe_from(
         raise RecipeError("--muon-weight-decay has no effect while muon-lr is 0: pass --muon-lr too")
     if isinstance(recipe, Recipe) and overrides.get("residual") and recipe.layers == 1:
         raise RecipeError("--residual has no effect on a single layer: pass --layers too")
+    if arguments.quantize and isinstance(recipe, Recipe) and recipe.cell == CONV:
+        raise RecipeError("--quantize is only for the cells lstm and gru, not for conv")
     return recipe
 
 

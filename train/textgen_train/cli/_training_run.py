@@ -9,6 +9,7 @@ from textgen_runtime.model_file.metadata import Metadata
 from textgen_train.loop.classic_trainer import ClassicTrainer
 from textgen_train.loop.evaluator import Evaluator
 from textgen_train.loop.provenance import Provenance
+from textgen_train.loop.quantized_file import QuantizedFile
 from textgen_train.loop.ranks import SINGLE, Ranks
 from textgen_train.loop.run import TrainingRun
 from textgen_train.loop.samples import Samples
@@ -61,6 +62,7 @@ def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
     progress: Progress,
     *,
     samples: bool = True,
+    quantizes: bool = False,
     threads: int = 1,
     command: Sequence[str] = (),
     usual: tuple[str, AnyRecipe] | None = None,
@@ -73,6 +75,7 @@ def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
         folder: Output folder; it must exist.
         progress: The progress display.
         samples: Whether to generate samples at each evaluation.
+        quantizes: Whether to write an 8-bit version of the model at the end.
         threads: Number of threads for evaluations and samples.
         command: The words of the command that started the run, for the report.
         usual: Name and values of the preset without the changes of the user, for the report.
@@ -93,14 +96,17 @@ def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
         recipe=provenance.recipe,
         usual=usual,
     )
+    quantized = QuantizedFile(provenance, folder, progress.write, warn, threads) if quantizes else None
     title = f"{provenance.corpus.name}, {trainer.model.parameter_count:,} parameters"
     return TrainingRun(
         trainer,
         evaluator,
         [
+            # The report shows the 8-bit model, so it comes after it.
+            *([quantized] if quantized else []),
             DivergenceWarning(len(dataset.tokenizer), warn, dataset.characters_per_token),
             ReportFiles(folder, title, warn),
-            ReportPage(facts, References(dataset), warn, lambda: evaluator.model_error),
+            ReportPage(facts, References(dataset), warn, lambda: evaluator.model_error, quantized),
             Display(progress),
         ],
         evaluates_start=provenance.parent is not None,

@@ -18,6 +18,7 @@ from textgen_runtime.model_file.reader import ModelFile
 
 from .graph_builder import LayerWeights
 from .layer_nodes import ONNX_GRU_GATES, ONNX_LSTM_GATES, restore_gates
+from .quantized_graph import dequantized_arrays
 
 # The initializers of a graph by name.
 Initializers: TypeAlias = Mapping[str, NDArray[Any]]
@@ -25,6 +26,8 @@ Initializers: TypeAlias = Mapping[str, NDArray[Any]]
 
 def read_weights(content: bytes) -> list[LayerWeights]:
     """Return the float32 arrays of each layer of a model file, in torch's layout.
+
+    8-bit weights are converted to float32.
 
     Args:
         content: The content of the file.
@@ -36,6 +39,7 @@ def read_weights(content: bytes) -> list[LayerWeights]:
     try:
         graph = onnx.ModelProto.FromString(content).graph
         initializers = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+        initializers.update(dequantized_arrays(graph))
         return [_READERS[type(layer)](layer, initializers) for layer in network.layers]
     except (DecodeError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"the weights cannot be read from the graph: {error}") from error

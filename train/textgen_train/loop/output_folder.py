@@ -10,6 +10,8 @@ from textgen_runtime.errors import OutputError, shorten
 from textgen_runtime.model_file.bundled import MODEL_FILE
 from textgen_runtime.system.files import remove_abandoned
 
+# The 8-bit version of the model file.
+QUANTIZED_FILE = "model.int8.onnx"
 METRICS_FILE = "metrics.jsonl"
 CURVES_FILE = "loss.png"
 CHECKPOINT_FILE = "checkpoint.safetensors"
@@ -17,6 +19,7 @@ REPORT_FILE = "report.html"
 TENSORBOARD_FOLDER = "tensorboard"
 FILES = (
     MODEL_FILE,
+    QUANTIZED_FILE,
     METRICS_FILE,
     SAMPLES_FILE,
     CURVES_FILE,
@@ -35,7 +38,8 @@ def prepared_folder(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool)
     """Create, check and lock the output folder of a new run. The lock is held within the context.
 
     Temporary files of killed runs are removed. The checkpoint of an earlier run is removed too, so that it
-    cannot be resumed by mistake if this run is killed before its first checkpoint.
+    cannot be resumed by mistake if this run is killed before its first checkpoint. So is its 8-bit model,
+    which is not a version of the model of this run.
 
     Args:
         folder: The output folder.
@@ -54,7 +58,8 @@ def prepared_folder(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool)
     with locked_folder(folder):
         check_overwrites(folder, corpora, overwrite=overwrite)
         with _explaining_errors(folder):
-            (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+            for name in (CHECKPOINT_FILE, QUANTIZED_FILE):
+                (folder / name).unlink(missing_ok=True)
         yield
 
 

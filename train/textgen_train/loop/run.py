@@ -79,7 +79,7 @@ class TrainingRun:
                 contains the best model.
             LossError: If a loss is NaN or infinite. The model file contains the best earlier model.
             OutputError: If the best model could not be written. A warning was given first, and each later
-                evaluation tried again.
+                evaluation tried again. Or if a file of a watcher could not be written at the end.
             ExportError: If all exports of the run failed. Each failure is reported as a warning first.
         """
         try:
@@ -93,7 +93,10 @@ class TrainingRun:
                 check_interrupt()
             self._totals.start_clock()
             self._train(check_interrupt)
-            self.is_complete = self.model_error is None
+            if self.model_error is None:
+                for watcher in self._watchers:
+                    watcher.on_complete()
+                self.is_complete = True
         except KeyboardInterrupt:
             self._notify_interrupt()
             self._evaluate()

@@ -80,5 +80,11 @@ class Watcher:
                 update since then.
         """
 
+    def on_complete(self) -> None:
+        """Handle the end of the budget, if the model file contains the best model. ``on_end`` follows.
+
+        This method may raise ``OutputError``. The run is then not complete, and a resumed run calls it again.
+        """
+
     def on_end(self) -> None:
         """Handle the end of the run, including an end by an error or interrupt. No other call follows."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from textgen_runtime.model_file.network import Network
+from textgen_runtime.model_file.quantization import Quantization
 from textgen_runtime.scoring.prediction import BITS_PER_NAT
 from textgen_runtime.scoring.temperatures import TemperatureComparison
 
@@ -68,6 +69,7 @@ def report_page(  # noqa: PLR0913 (keywords, each a part of the page)
     model: BestModel | None,
     references: Sequence[Reference],
     notes: str = "",
+    quantization: Quantization | None = None,
 ) -> str:
     """Return the report as HTML.
 
@@ -78,6 +80,7 @@ def report_page(  # noqa: PLR0913 (keywords, each a part of the page)
         model: The best model; None if its file cannot be read.
         references: Losses for comparison. May be empty.
         notes: Sentences on the references.
+        quantization: The losses of the 8-bit version of the model; None if there is none.
     """
     best = history.best
     sections = [
@@ -97,14 +100,16 @@ def report_page(  # noqa: PLR0913 (keywords, each a part of the page)
     return fill_page(
         title=f"{facts.corpus}: training report",
         status=status,
-        summary=_summary(best, history.evaluations[-1], model),
+        summary=_summary(best, history.evaluations[-1], model, quantization),
         sections=[
             section(name, content, wide=name in WIDE_SECTIONS) for name, content in sections if content
         ],
     )
 
 
-def _summary(best: Evaluation, last: Evaluation, model: BestModel | None) -> str:
+def _summary(
+    best: Evaluation, last: Evaluation, model: BestModel | None, quantization: Quantization | None
+) -> str:
     pairs = [
         ("best held-out loss", f"{best.held_out_nats:.4f} nats per character"),
         ("in bits", f"{best.bits_per_character:.3f} bits per character"),
@@ -114,6 +119,8 @@ def _summary(best: Evaluation, last: Evaluation, model: BestModel | None) -> str
     ]
     if model:
         pairs.insert(2, ("parameters", f"{model.training.get('parameters', 0):,}"))
+    if quantization and quantization.loss is not None:
+        pairs.insert(2, ("with 8-bit weights", f"{quantization.loss:.4f} nats per character"))
     return definitions(pairs)
 
 

@@ -12,6 +12,7 @@ from textgen_runtime.system.files import replace_file
 
 from textgen_train.loop.eval_result import Evaluation
 from textgen_train.loop.output_folder import REPORT_FILE
+from textgen_train.loop.quantized_file import QuantizedFile
 from textgen_train.loop.watcher import EvaluationHistory, Status, Watcher
 
 from .facts import RunFacts
@@ -30,6 +31,7 @@ class ReportPage(Watcher):
         references: Measured in the background from the first update on.
         warn: Called with one line if the report cannot be written.
         model_error: Returns the error that keeps the best model out of the model file; None without one.
+        quantized: Writes the 8-bit model before the end of the run; None if there is none.
     """
 
     def __init__(
@@ -38,9 +40,10 @@ class ReportPage(Watcher):
         references: References,
         warn: Callable[[str], None],
         model_error: Callable[[], TextgenError | None] = lambda: None,
+        quantized: QuantizedFile | None = None,
     ) -> None:
         self._facts, self._references, self._warn = facts, references, warn
-        self._model_error = model_error
+        self._model_error, self._quantized = model_error, quantized
         self._is_started = False
         self._progress = 0.0
         self._history: EvaluationHistory | None = None
@@ -85,6 +88,7 @@ class ReportPage(Watcher):
             model=self._best_model(history.best),
             references=self._references.results,
             notes=self._references.bounds if is_complete else if_incomplete,
+            quantization=self._quantized.quantization if self._quantized else None,
         )
         try:
             # A name may have lone surrogates.

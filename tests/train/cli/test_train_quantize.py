@@ -1,0 +1,173 @@
+"""``textgen-train --quantize`` also writes the best model with 8-bit weights."""
+
+import errno
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+import textgen_runtime as textgen
+from textgen_runtime.cli.eval import main as evaluate
+from textgen_train.cli import _execution
+from textgen_train.loop import quantized_file
+from textgen_train.report import files
+
+from tests.helpers.commands import Captured, run_here
+from tests.helpers.train_command import QUICK, TEXT, run
+from tests.helpers.training_runs import InterruptAt, timeless_results
+
+OPTIONS = (*QUICK, "--no-samples", "--threads", "1", "-o", "out", "--quantize")
+MODEL, SMALL = Path("out/model.onnx"), Path("out/model.int8.onnx")
+
+
+@pytest.fixture(autouse=True)
+def _texts(book: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write two texts. Do not draw curves, which is slow."""
+    monkeypatch.setattr(files, "draw_curves", lambda *_: b"PNG")
+    (book.parent / "other.txt").write_text(TEXT[:200], encoding="utf-8")
+
+
+def quantization_of(path: Path) -> textgen.Quantization:
+    quantization = textgen.load(path).metadata.quantization
+    assert quantization is not None
+    return quantization
+
+
+def held_out_loss_of_model() -> float:
+    loss: float = textgen.load(MODEL).training["held_out_nats"]
+    return loss
+
+
+def test_the_8_bit_model_is_scored_on_the_held_out_text(capsys: Captured) -> None:
+    code, out, err = run(capsys, "book.txt", *OPTIONS)
+    assert code == 0, err
+    best = textgen.load(MODEL)
+    quantization = quantization_of(SMALL)
+    assert quantization.text == {"name": "book.txt", "last": 0.1, "characters": len(TEXT) // 10}
+    assert quantization.float32_loss == best.training["held_out_nats"]
+    assert textgen.load(SMALL).training == best.training
+    _, scored, _ = run_here(evaluate, capsys, str(SMALL), "book.txt", "--last", "0.1", "--json")
+    assert quantization.loss == pytest.approx(json.loads(scored)["all"]["nats"], rel=1e-12)
+    assert quantization.loss != quantization.float32_loss
+    size, increase = SMALL.stat().st_size, (quantization.loss or 0) - (quantization.float32_loss or 0)
+    line = f"8 bits: held-out loss {quantization.loss:.4f} nats ({increase:+.4f}), {size:,} bytes, "
+    assert f"\n{line}{size / MODEL.stat().st_size:.1%} of {MODEL.stat().st_size:,}\n" in out
+    assert "; wrote model.onnx, model.int8.onnx, metrics.jsonl," in out.splitlines()[-1]
+    page = Path("out/report.html").read_text(encoding="utf-8")
+    assert f"<dt>with 8-bit weights</dt><dd>{quantization.loss:.4f} nats per character</dd>" in page
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (("--held-out-file", "other.txt"), {"name": "other.txt", "last": 1.0, "characters": 199}),
+        (("--held-out", "0.2"), {"name": "book.txt", "last": 0.2, "characters": len(TEXT) // 5}),
+        (("--cell", "gru", "--layers", "2"), None),
+        (("--records", "lines", "--held-out-file", "other.txt"), None),
+        (("--level", "byte"), None),
+    ],
+)
+def test_other_texts_and_networks(
+    capsys: Captured, options: tuple[str, ...], text: dict[str, object] | None
+) -> None:
+    code, _, err = run(capsys, "book.txt", *OPTIONS, *options)
+    assert code == 0, err
+    quantization = quantization_of(SMALL)
+    assert text in (None, quantization.text)
+    assert quantization.loss == pytest.approx(quantization.float32_loss, abs=0.01)
+
+
+def test_convolutions_are_refused_before_the_training(capsys: Captured) -> None:
+    code, out, err = run(capsys, "book.txt", *OPTIONS, "--cell", "conv")
+    assert (code, out) == (2, "")
+    assert "--quantize is only for the cells lstm and gru, not for conv" in err
+    assert run(capsys, "book.txt", *QUICK, "--no-samples", "--cell", "conv", "-o", "convolutions")[0] == 0
+    code, _, err = run(
+        capsys, "book.txt", "--from", "convolutions", "--epochs", "1", "--quantize", "-o", "out"
+    )
+    assert code == 1
+    assert "--quantize is only for the cells lstm and gru, not for conv" in err.splitlines()[-1]
+    assert not Path("out").exists()
+
+
+def test_a_much_larger_loss_is_a_warning_and_the_model_stays(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantized_file, "held_out_loss", lambda *_: held_out_loss_of_model() + 0.5)
+    code, out, err = run(capsys, "book.txt", *OPTIONS)
+    assert code == 0
+    assert re.search(
+        "warning: the 8-bit model was not written: its loss is 0.5000 nats .*; model.onnx is not affected\n",
+        err,
+    )
+    assert "; wrote model.onnx, metrics.jsonl," in out.splitlines()[-1]
+    assert MODEL.exists()
+    assert not SMALL.exists()
+    assert "8-bit" not in Path("out/report.html").read_text(encoding="utf-8")
+
+
+def test_a_larger_loss_is_a_warning(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quantized_file, "held_out_loss", lambda *_: held_out_loss_of_model() + 0.005)
+    code, _, err = run(capsys, "book.txt", *OPTIONS)
+    assert code == 0
+    assert "warning: 8 bits increase the loss by 0.0050 nats per character" in err
+    assert SMALL.exists()
+
+
+def test_the_8_bit_model_of_an_earlier_run_is_replaced_or_removed(capsys: Captured) -> None:
+    assert run(capsys, "book.txt", *OPTIONS)[0] == 0
+    content = SMALL.read_bytes()
+    MODEL.unlink()
+    others = [path for path in Path("out").iterdir() if path != SMALL]
+    for path in others:
+        path.unlink()
+    code, _, err = run(capsys, "book.txt", *OPTIONS)
+    assert code == 1
+    assert "model.int8.onnx exists: choose another folder with -o, or pass --overwrite" in err
+    assert SMALL.read_bytes() == content
+    # A run that writes none leaves none, because it would be another model.
+    assert run(capsys, "book.txt", *OPTIONS[:-1], "--overwrite")[0] == 0
+    assert not SMALL.exists()
+
+
+def test_a_resumed_run_writes_the_8_bit_model(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = (*OPTIONS, "--epochs", "6")
+    assert run(capsys, "book.txt", *options)[0] == 0
+    expected, content = timeless_results_without_samples(), quantization_of(SMALL)
+    with monkeypatch.context() as patch:
+        patch.setattr(_execution, "deferred_interrupts", lambda: InterruptAt(3))
+        assert run(capsys, "book.txt", *options, "--overwrite")[0] == 130
+    assert not SMALL.exists()
+    code, out, err = run(capsys, "--resume", "out")
+    assert code == 0, err
+    assert "; wrote model.onnx, model.int8.onnx, metrics.jsonl," in out.splitlines()[-1]
+    assert (timeless_results_without_samples(), quantization_of(SMALL)) == (expected, content)
+    assert run(capsys, "--resume", "out", "--quantize")[0] == 2
+
+
+def timeless_results_without_samples() -> object:
+    Path("out/samples.txt").touch()
+    return timeless_results(Path("out"))
+
+
+def test_a_run_whose_8_bit_model_cannot_be_written_is_resumed(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: bytes) -> None:
+        del path, data
+        raise textgen.OutputError(f"cannot write {SMALL}: {os.strerror(errno.ENOSPC)}")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(quantized_file, "replace_file", full)
+        code, _, err = run(capsys, "book.txt", *OPTIONS)
+    assert code == 1
+    assert err.splitlines()[-1].startswith(
+        f"textgen-train: error: cannot write {SMALL}: No space left on device; "
+    )
+    assert err.endswith("; to resume the run: textgen-train --resume out\n")
+    assert MODEL.exists()
+    code, out, err = run(capsys, "--resume", "out")
+    assert code == 0, err
+    assert "; wrote model.onnx, model.int8.onnx, " in out.splitlines()[-1]
+    assert quantization_of(SMALL).float32_loss == textgen.load(MODEL).training["held_out_nats"]

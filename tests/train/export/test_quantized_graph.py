@@ -1,0 +1,108 @@
+"""8-bit weights in the graph: only the weights change, and onnxruntime computes what they stand for."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, numpy_helper
+from textgen_runtime.engines.onnxruntime import OnnxEngine
+from textgen_train.export.quantized_graph import dequantized_arrays, is_quantized, quantize_graph
+
+from tests.helpers.make_tiny_model import make_model
+
+NETWORKS = pytest.mark.parametrize(
+    ("cell", "layers", "residual"),
+    [("lstm", 1, False), ("lstm", 2, False), ("gru", 1, False), ("gru", 3, True)],
+)
+
+
+def quantized(model: onnx.ModelProto) -> onnx.ModelProto:
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    quantize_graph(changed.graph)
+    return changed
+
+
+def tensors(graph: onnx.GraphProto) -> dict[str, TensorProto]:
+    return {tensor.name: tensor for tensor in graph.initializer}
+
+
+@NETWORKS
+def test_only_the_weights_of_the_matrices_change(cell: str, layers: int, residual: bool) -> None:
+    model = make_model(cell=cell, layers=layers, residual=residual)
+    changed = quantized(model)
+    onnx.checker.check_model(changed, full_check=True)
+    matrices = ["embedding"]
+    for i in range(layers):
+        matrices += [f"input_{i}", f"recurrent_{i}"]
+    matrices.append("output_weights")
+    nodes, others = changed.graph.node[: len(matrices)], changed.graph.node[len(matrices) :]
+    assert [(node.op_type, node.name, list(node.input), list(node.output)) for node in nodes] == [
+        ("DequantizeLinear", f"{name}_dequantize", [f"{name}_int8", f"{name}_scale"], [name])
+        for name in matrices
+    ]
+    assert list(others) == list(model.graph.node)
+    before, after = tensors(model.graph), tensors(changed.graph)
+    assert set(after) == {*before} - {*matrices} | {
+        f"{name}_{part}" for name in matrices for part in ("int8", "scale")
+    }
+    for name in matrices:
+        assert after[f"{name}_int8"].data_type == TensorProto.INT8
+        assert after[f"{name}_scale"].data_type == TensorProto.FLOAT
+        assert after[f"{name}_int8"].dims == before[name].dims
+    assert all(after[name] == before[name] for name in {*before} - {*matrices})
+    assert (changed.graph.input, changed.graph.output) == (model.graph.input, model.graph.output)
+
+
+@NETWORKS
+def test_each_output_of_a_matrix_has_a_scale(cell: str, layers: int, residual: bool) -> None:
+    changed = quantized(make_model(cell=cell, layers=layers, residual=residual, units=6, embedding=3))
+    gates = {"lstm": 4, "gru": 3}[cell]
+    shapes = {name: list(tensor.dims) for name, tensor in tensors(changed.graph).items()}
+    axes = {node.output[0]: node.attribute[0].i for node in changed.graph.node[: 2 + 2 * layers]}
+    assert (shapes["embedding_int8"], shapes["embedding_scale"], axes["embedding"]) == ([12, 3], [12], 0)
+    for i in range(layers):
+        rows, inputs = gates * 6, 6 if i else 3
+        assert (shapes[f"input_{i}_int8"], shapes[f"input_{i}_scale"]) == ([1, rows, inputs], [rows])
+        assert (shapes[f"recurrent_{i}_int8"], shapes[f"recurrent_{i}_scale"]) == ([1, rows, 6], [rows])
+        assert (axes[f"input_{i}"], axes[f"recurrent_{i}"]) == (1, 1)
+    assert (shapes["output_weights_int8"], shapes["output_weights_scale"]) == ([6, 12], [12])
+    assert axes["output_weights"] == 1
+
+
+@NETWORKS
+def test_pairs_are_neighboring_inputs_of_one_output(cell: str, layers: int, residual: bool) -> None:
+    """Equal weights exceed the bound of a pair, unless their scale is that of the pair."""
+    model = make_model(cell=cell, layers=layers, residual=residual, units=6, embedding=4)
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT:
+            ones = np.ones(tuple(tensor.dims), np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(ones, tensor.name))
+    for name, tensor in tensors(quantized(model).graph).items():
+        if name.endswith("_int8"):
+            # The rows of an embedding are not multiplied.
+            assert (numpy_helper.to_array(tensor) == (127 if name == "embedding_int8" else 64)).all()
+
+
+@NETWORKS
+def test_onnxruntime_runs_the_weights_that_the_graph_stands_for(
+    cell: str, layers: int, residual: bool
+) -> None:
+    model = make_model(cell=cell, layers=layers, residual=residual, units=16, embedding=8, scale=0.3)
+    changed = quantized(model)
+    for name, array in dequantized_arrays(changed.graph).items():
+        before = tensors(model.graph)[name]
+        values = numpy_helper.to_array(before)
+        assert np.abs(array - values).max() <= np.abs(values).max() / 120
+        before.CopyFrom(numpy_helper.from_array(array, name))
+    tokens = np.random.default_rng(1).integers(12, size=(50, 2))
+    expected, actual = (OnnxEngine(proto.SerializeToString()) for proto in (model, changed))
+    state = expected.initial_state(2)
+    np.testing.assert_allclose(
+        actual.forward(tokens, state)[0], expected.forward(tokens, state)[0], atol=1e-5
+    )
+
+
+def test_a_graph_states_whether_its_weights_have_8_bits() -> None:
+    model = make_model()
+    assert not is_quantized(model.graph)
+    assert is_quantized(quantized(model).graph)

@@ -1,0 +1,186 @@
+"""8-bit model files: their losses are compared with those of the float32 model, and stored."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import textgen_runtime as textgen
+import textgen_train
+from onnx import numpy_helper
+from textgen_runtime.errors import ModelFileError, OutputError
+from textgen_runtime.generation.loading import open_model
+from textgen_runtime.model_file.quantization import Quantization
+from textgen_train.errors import ExportError
+from textgen_train.export import quantizer
+from textgen_train.export.generated_text import CHARACTERS, generate_text
+from textgen_train.export.quantizer import check_increase, increase_warning
+
+from tests.helpers.damaged_models import set_values, tensor
+from tests.helpers.make_tiny_model import SYMBOLS, make_model
+from tests.helpers.record_models import record_content
+
+TEXT = "abc dad had a bed\n" * 20
+
+
+def content(cell: str = "lstm", scale: float = 0.3) -> bytes:
+    return make_model(cell=cell, units=16, scale=scale).SerializeToString()
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_the_file_states_the_losses_of_both_models(cell: str, tmp_path: Path) -> None:
+    path = tmp_path / "small.onnx"
+    quantized = textgen_train.quantize_onnx(content(cell), path, TEXT, name="beds", last=0.5)
+    assert path.read_bytes() == quantized.content
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    model, float32 = textgen.load(path), open_model(content(cell))
+    assert float32.metadata.quantization is None
+    assert model.metadata == float32.metadata._replace(quantization=quantized.quantization)
+    loss, float32_loss = (textgen.predict(each, TEXT, last=0.5).score.nats for each in (model, float32))
+    assert quantized.quantization == Quantization(
+        8, loss, float32_loss, {"name": "beds", "last": 0.5, "characters": len(TEXT) // 2}
+    )
+    assert quantized.increase == loss - float32_loss
+    assert 0 < abs(quantized.increase) < 1e-3
+    properties = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    assert properties["textgen.format"] == "2"
+
+
+def test_without_a_text_the_models_are_compared_on_generated_text(tmp_path: Path) -> None:
+    quantized = textgen_train.quantize_onnx(content(), tmp_path / "small.onnx")
+    assert quantized.quantization == Quantization(8, None, None, None)
+    assert 0 < abs(quantized.increase) < 1e-3
+    assert quantized.characters > CHARACTERS - 10
+
+
+@pytest.mark.parametrize("level", ["character", "byte", "word"])
+def test_text_of_records_is_generated_record_by_record(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("textgen_train.export.generated_text.CHARACTERS", 2_000)
+    model = open_model(record_content(level, end_bias=3.0))
+    text = generate_text(model)
+    assert len(text) >= 2_000
+    assert textgen.predict(model, text, unknown="skip").ends > 64
+
+
+def test_generating_ends_if_all_records_are_empty() -> None:
+    assert generate_text(open_model(record_content(end_bias=50.0))).strip("\n") == ""
+
+
+def test_text_is_generated_without_prompts_too() -> None:
+    model = open_model(content())
+    text = generate_text(model.with_metadata(model.metadata._replace(prompts=())))
+    assert len(text) >= CHARACTERS
+    assert len(set(text)) == len(SYMBOLS)
+
+
+def test_a_model_without_a_weight_in_a_row_is_quantized(tmp_path: Path) -> None:
+    model = make_model(units=16, scale=0.3)
+    set_values("input_0", np.zeros((1, 64, 3)))(model)
+    quantized = textgen_train.quantize_onnx(model.SerializeToString(), tmp_path / "small.onnx", TEXT)
+    assert math.isfinite(quantized.increase)
+
+
+def test_a_much_larger_loss_is_an_error_and_no_file_is_written(tmp_path: Path) -> None:
+    """The large weights add the same number to all logits, which has no effect, but determine the scales."""
+    model = make_model(units=16)
+    weights = numpy_helper.to_array(tensor(model, "output_weights")).copy()
+    weights[0] = 1000.0
+    set_values("output_weights", weights)(model)
+    with pytest.raises(
+        ExportError, match=r"not written: its loss is [\d.]+ nats per character above .* 0.01"
+    ):
+        textgen_train.quantize_onnx(model.SerializeToString(), tmp_path / "small.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("increase", [math.nan, math.inf, 0.0101])
+def test_a_large_or_undefined_increase_is_refused(increase: float) -> None:
+    with pytest.raises(ExportError, match="not written"):
+        check_increase(increase)
+
+
+def test_an_increase_above_the_usual_one_gives_a_warning() -> None:
+    for increase in (-1.0, 0.0, 0.0005):
+        check_increase(increase)
+        assert increase_warning(increase) == ""
+    check_increase(0.0051)
+    assert "increase the loss by 0.0051 nats per character" in increase_warning(0.0051)
+
+
+def convolutions() -> bytes:
+    return make_model(cell="conv").SerializeToString()
+
+
+def not_finite() -> bytes:
+    model = make_model()
+    set_values("recurrent_0", np.full((1, 16, 4), np.nan))(model)
+    return model.SerializeToString()
+
+
+def another_graph() -> bytes:
+    model = make_model()
+    model.graph.node.append(onnx.helper.make_node("Identity", ["logits"], ["again"]))
+    return model.SerializeToString()
+
+
+def no_text_generator() -> bytes:
+    model = make_model()
+    del model.metadata_props[:]
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (convolutions, ExportError, "8 bits are supported for lstm and gru layers, not for conv layers"),
+        (not_finite, ModelFileError, "NaN or infinity"),
+        (another_graph, ModelFileError, "the graph has unexpected nodes"),
+        (no_text_generator, ModelFileError, "not a text generator"),
+        (lambda: b"not a model", ModelFileError, "cannot read the ONNX model"),
+    ],
+)
+def test_other_models_are_refused(make: object, error: type[Exception], message: str, tmp_path: Path) -> None:
+    assert callable(make)
+    with pytest.raises(error, match=f"^the given bytes: .*{message}") as caught:
+        textgen_train.quantize_onnx(make(), tmp_path / "small.onnx", TEXT)
+    # Only onnxruntime runs some of these models, but they cannot be quantized.
+    assert "--engine" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_both_engines_compute_almost_the_same(cell: str, tmp_path: Path) -> None:
+    """Only the native engine rounds the outputs of the layers to 8 bits."""
+    textgen_train.quantize_onnx(content(cell), tmp_path / "small.onnx", TEXT)
+    native, onnxruntime = (
+        textgen.predict(textgen.load(tmp_path / "small.onnx", engine=engine), TEXT)
+        for engine in ("native", "onnxruntime")
+    )
+    np.testing.assert_allclose(native.surprisals, onnxruntime.surprisals, atol=0.02)
+    assert native.score.nats == pytest.approx(onnxruntime.score.nats, abs=0.003)
+
+
+def test_an_8_bit_model_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "small.onnx"
+    textgen_train.quantize_onnx(content(), path, TEXT)
+    with pytest.raises(ExportError, match=r"^.*small.onnx: the weights have 8 bits already"):
+        textgen_train.quantize_onnx(path, tmp_path / "smaller.onnx", TEXT)
+
+
+def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot write"):
+        textgen_train.quantize_onnx(content(), tmp_path / "missing" / "small.onnx", TEXT)
+
+
+def test_the_float32_model_is_never_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content())
+    for source in (path, str(tmp_path)):
+        with pytest.raises(OutputError, match="is an input; refusing to overwrite it"):
+            textgen_train.quantize_onnx(source, path, TEXT)
+    assert path.read_bytes() == content()
+
+
+def test_the_limits_are_those_of_the_documentation() -> None:
+    assert (quantizer.MAX_INCREASE, quantizer.REFUSED_INCREASE) == (0.0005, 0.01)

@@ -1,0 +1,137 @@
+"""``textgen-quantize``: convert a model file to 8-bit weights."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textgen_runtime.cli.command import run_command
+from textgen_runtime.cli.parser import (
+    CommandParser,
+    add_lowercase,
+    add_model,
+    add_unknown,
+    number,
+)
+from textgen_runtime.corpora.corpus import CORPUS_NAMES, read_corpus
+from textgen_runtime.errors import OutputError, install_command, shorten
+from textgen_runtime.model_file.bundled import find_model_file, unambiguous_path
+from textgen_runtime.system.console import print_diagnostic
+from textgen_runtime.system.files import replace_file
+from textgen_runtime.system.interrupts import DeferredInterrupts
+from textgen_runtime.text.levels import BYTE
+
+from textgen_train.errors import TrainingError
+
+if TYPE_CHECKING:
+    from textgen_train.export.quantizer import Quantized
+
+PROG = "textgen-quantize"
+
+EXAMPLES = """\
+examples:
+  textgen-quantize model.onnx -o small.onnx
+  textgen-quantize my-novel-model -o small.onnx --text my-novel.txt --last 0.1
+"""
+
+# The options that change the text.
+TEXT_OPTIONS = ("last", "unknown", "lowercase")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit codes are those of ``textgen-train``."""
+    command = parser()
+    arguments = command.parse_args(argv)
+    if arguments.text is None:
+        for name in TEXT_OPTIONS:
+            if getattr(arguments, name) != command.get_default(name):
+                command.error(f"--{name} requires --text TEXT")
+    return run_command(PROG, lambda: quantize(arguments))
+
+
+def parser() -> CommandParser:
+    """Return the argument parser of the command."""
+    command = CommandParser(
+        PROG,
+        "Convert a model to 8-bit weights. The file is about a quarter of the size, and every\n"
+        "ONNX runtime reads it. Both models predict a text, and their losses are compared.\n"
+        "Without --text, it is a text that the model generates.",
+        EXAMPLES,
+    )
+    command.usage = "%(prog)s MODEL -o PATH [OPTIONS]"
+    add_model(command)
+    command.add_argument(
+        "-o", "--output", metavar="PATH", type=Path, required=True, help="the file of the 8-bit model"
+    )
+    command.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    command.add_argument(
+        "--text",
+        metavar="TEXT",
+        help="score both models on this text, and store their losses in the file: a UTF-8 file, a folder "
+        f"with .txt files, - for standard input, or the name of a corpus: {', '.join(CORPUS_NAMES)} "
+        "(default: a text that the model generates; no losses are stored)",
+    )
+    command.add_argument(
+        "--last",
+        metavar="SHARE",
+        type=number("a number above 0 and at most 1", lambda value: 0 < value <= 1),
+        default=1.0,
+        help="score only the last SHARE of the text, as textgen-eval does (default: 1)",
+    )
+    add_unknown(command, "characters of the text")
+    add_lowercase(command, "the text")
+    return command
+
+
+def quantize(arguments: argparse.Namespace) -> int:
+    """Write the 8-bit model, and print its size and both losses; return the exit code."""
+    if find_spec("onnx") is None:
+        raise TrainingError(f"{PROG} requires onnx: {install_command('train')}")
+    # These modules import onnx.
+    from textgen_train.export.quantizer import compare, increase_warning, read_quantized, refuse_input
+
+    refuse_input(arguments.output, Path(find_model_file(arguments.model)))
+    if arguments.output.exists() and not arguments.overwrite:
+        raise OutputError(
+            f"{shorten(str(arguments.output))} exists: choose another file with -o, or pass --overwrite"
+        )
+    models = read_quantized(arguments.model)
+    name, text = "", None
+    if arguments.text is not None:
+        corpus = read_corpus(arguments.text, any_bytes=models.float32.tokenizer.level == BYTE)
+        for file in corpus.files:
+            refuse_input(arguments.output, file)
+        name, text = corpus.name, corpus.text
+        if arguments.lowercase:
+            text = text.lower()
+    quantized = compare(models, text, name=name, last=arguments.last, unknown=arguments.unknown)
+    with DeferredInterrupts():
+        replace_file(arguments.output, quantized.content)
+    if warning := increase_warning(quantized.increase):
+        print_diagnostic(PROG, warning, "warning")
+    # A file may have a name that the output's encoding lacks.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout.write(describe_result(arguments.output, quantized, models.float32_size))
+    return 0
+
+
+def describe_result(path: Path, quantized: "Quantized", float32_size: int) -> str:
+    """Return the size of the file, and both losses or their difference."""
+    size, scores = len(quantized.content), quantized.quantization
+    if scores.loss is None or scores.float32_loss is None:
+        losses = (
+            f"no text was scored (--text); on {quantized.characters:,} characters that the model generated, "
+            f"the loss changes by {quantized.increase:+.4f} nats per character"
+        )
+    else:
+        losses = (
+            f"{scores.loss:.4f} nats per character, {scores.float32_loss:.4f} with float32 weights "
+            f"({quantized.increase:+.4f}), on {quantized.characters:,} characters"
+        )
+    return (
+        f"wrote {path}: {size:,} bytes, {size / float32_size:.1%} of {float32_size:,}\n{losses}\n"
+        f"next: textgen-run {shlex.quote(unambiguous_path(path))} --temp 0.5\n"
+    )

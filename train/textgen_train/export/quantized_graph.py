@@ -1,0 +1,103 @@
+"""8-bit weights in the graph of a model file.
+
+The float32 initializer ``x`` of a matrix becomes the int8 initializer ``x_int8``, the float32 initializer
+``x_scale`` and a DequantizeLinear node, whose output is ``x``. All other nodes and initializers stay the
+same. The module needs onnx and numpy, but not torch.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from .quantization import quantize_rows
+
+DEQUANTIZE = "DequantizeLinear"
+
+
+class _Matrix(NamedTuple):
+    """A matrix with 8-bit weights in a graph.
+
+    Attributes:
+        name: The name of its initializer.
+        axis: The axis of the outputs, each of which has a scale.
+        is_multiplied: Whether vectors are multiplied with the matrix.
+    """
+
+    name: str
+    axis: int
+    is_multiplied: bool = True
+
+
+def quantize_graph(graph: onnx.GraphProto) -> None:
+    """Replace the weights of a graph by 8-bit weights. The biases stay float32.
+
+    Args:
+        graph: A graph of an LSTM or a GRU with float32 weights, as ``build_model`` returns it.
+    """
+    matrices = {matrix.name: matrix for matrix in _matrices(graph)}
+    initializers = list(graph.initializer)
+    del graph.initializer[:]
+    for tensor in initializers:
+        matrix = matrices.get(tensor.name)
+        graph.initializer.extend(_quantized_tensors(tensor, matrix) if matrix else [tensor])
+    nodes = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*map(_dequantize_node, matrices.values()), *nodes])
+
+
+def dequantized_arrays(graph: onnx.GraphProto) -> Mapping[str, NDArray[np.float32]]:
+    """Return the float32 weights that the DequantizeLinear nodes of a graph compute, by name.
+
+    Raises:
+        KeyError: If a node has no initializer.
+    """
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    arrays = {}
+    for node in graph.node:
+        if node.op_type == DEQUANTIZE:
+            weights, scales = (numpy_helper.to_array(tensors[name]) for name in node.input)
+            (axis,) = (attribute.i for attribute in node.attribute)
+            shape = [-1 if i == axis else 1 for i in range(weights.ndim)]
+            arrays[node.output[0]] = weights * scales.reshape(shape)
+    return arrays
+
+
+def is_quantized(graph: onnx.GraphProto) -> bool:
+    """Return whether a graph has 8-bit weights."""
+    return any(node.op_type == DEQUANTIZE for node in graph.node)
+
+
+def _matrices(graph: onnx.GraphProto) -> Iterator[_Matrix]:
+    """Yield the matrices of a graph in the order of their use."""
+    for node in graph.node:
+        if node.op_type == "Gather":
+            yield _Matrix(node.input[0], 0, is_multiplied=False)
+        elif node.op_type in ("LSTM", "GRU"):
+            # Shape [directions, rows, columns], with one direction.
+            yield _Matrix(node.input[1], 1)
+            yield _Matrix(node.input[2], 1)
+        elif node.op_type == "MatMul":
+            yield _Matrix(node.input[1], 1)
+
+
+def _quantized_tensors(tensor: TensorProto, matrix: _Matrix) -> list[TensorProto]:
+    """Return the int8 initializer of a matrix, and that of its scales."""
+    array = numpy_helper.to_array(tensor)
+    outputs_first = np.moveaxis(array, matrix.axis, 0)
+    rows = outputs_first.reshape(len(outputs_first), -1)
+    weights, scales = quantize_rows(rows, bounds_pairs=matrix.is_multiplied)
+    quantized = np.moveaxis(weights.reshape(outputs_first.shape), 0, matrix.axis)
+    return [
+        numpy_helper.from_array(np.ascontiguousarray(quantized), f"{tensor.name}_int8"),
+        numpy_helper.from_array(scales, f"{tensor.name}_scale"),
+    ]
+
+
+def _dequantize_node(matrix: _Matrix) -> onnx.NodeProto:
+    name = matrix.name
+    inputs = [f"{name}_int8", f"{name}_scale"]
+    return helper.make_node(DEQUANTIZE, inputs, [name], f"{name}_dequantize", axis=matrix.axis)

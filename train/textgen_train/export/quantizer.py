@@ -1,0 +1,150 @@
+"""``quantize_onnx``: an 8-bit model file, and the comparison of its loss with that of the float32 model."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from textgen_runtime.errors import ModelFileError, OutputError, shorten
+from textgen_runtime.model_file.bundled import find_model_file
+from textgen_runtime.model_file.quantization import Quantization
+from textgen_runtime.model_file.source import ModelSource, name_source, read_model
+from textgen_runtime.scoring.prediction import predict
+from textgen_runtime.system.files import replace_file
+from textgen_runtime.text.tokenizer import UnknownPolicy
+
+from textgen_train.errors import ExportError
+
+from .generated_text import generate_text
+from .quantized_model import QuantizedModel, quantize_model
+
+# The largest increase of the loss without a warning, in nats per character.
+MAX_INCREASE = 0.0005
+
+# With a larger increase, the 8-bit model does not do what the float32 model does. Its file is not written.
+REFUSED_INCREASE = 0.01
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """An 8-bit model that was compared with its float32 model.
+
+    Attributes:
+        content: The bytes of the model file.
+        increase: The loss of the 8-bit model minus that of the float32 model, in nats per character.
+        characters: The number of characters that both have predicted.
+        quantization: The metadata of the 8-bit weights.
+    """
+
+    content: bytes
+    increase: float
+    characters: int
+    quantization: Quantization
+
+
+def quantize_onnx(  # noqa: PLR0913 (keywords, each with a default)
+    source: ModelSource,
+    path: str | os.PathLike[str],
+    text: str | None = None,
+    *,
+    name: str = "",
+    last: float = 1.0,
+    unknown: UnknownPolicy = "error",
+) -> Quantized:
+    """Write a model with 8-bit weights: int8 weights, and a float32 scale for each output of a matrix.
+
+    Args:
+        source: A model with float32 weights: a path, the name of a bundled model, bytes, or a binary file.
+        path: The file of the 8-bit model. An existing file is replaced atomically.
+        text: A text on which both models are scored. The file states the losses. If None, both models predict
+            a text that the float32 model generates, and the file states no losses.
+        name: The name of the text, which the file states.
+        last: The share of the text to score, at its end, in (0, 1]. See ``textgen_runtime.predict``.
+        unknown: What to do with characters of the text outside the vocabulary.
+
+    Returns:
+        The 8-bit model. Its loss is usually larger by less than 0.0005 nats per character.
+
+    Raises:
+        ModelFileError: If the model cannot be read, or if ``textgen-train`` has not written it.
+        ExportError: If the model has 8-bit weights already, or other layers than LSTM and GRU layers; or if
+            8 bits increase the loss by more than 0.01 nats per character.
+        PromptError: As for ``textgen_runtime.predict``.
+        ScoringError: As for ``textgen_runtime.predict``.
+        OutputError: If the file cannot be written, or is that of the float32 model.
+    """
+    if isinstance(source, str | os.PathLike):
+        refuse_input(Path(path), Path(find_model_file(source)))
+    quantized = compare(read_quantized(source), text, name=name, last=last, unknown=unknown)
+    replace_file(path, quantized.content)
+    return quantized
+
+
+def refuse_input(path: Path, source: Path) -> None:
+    """Check that an output does not replace an input.
+
+    Raises:
+        OutputError: If both are the same file.
+    """
+    if path.exists() and source.exists() and path.samefile(source):
+        raise OutputError(f"{shorten(str(path))} is an input; refusing to overwrite it: choose another file")
+
+
+def read_quantized(source: ModelSource) -> QuantizedModel:
+    """Read a model and convert it to 8 bits. The argument and the errors are those of ``quantize_onnx``."""
+    content = read_model(source)
+    try:
+        return quantize_model(content)
+    except (ModelFileError, ExportError) as error:
+        raise type(error)(f"{name_source(source)}: {error}") from error
+
+
+def compare(
+    models: QuantizedModel,
+    text: str | None = None,
+    *,
+    name: str = "",
+    last: float = 1.0,
+    unknown: UnknownPolicy = "error",
+) -> Quantized:
+    """Compare the losses of an 8-bit model and its float32 model.
+
+    The arguments and errors are those of ``quantize_onnx``.
+    """
+    if text is None:
+        scored, unknown = generate_text(models.float32), "skip"
+    else:
+        scored = text
+    score, float32_score = (
+        predict(model, scored, last=last, unknown=unknown).score for model in (models.model, models.float32)
+    )
+    increase = score.nats - float32_score.nats
+    check_increase(increase)
+    quantization = Quantization()
+    if text is not None:
+        described = {"name": name, "last": last, "characters": score.characters}
+        quantization = Quantization(loss=score.nats, float32_loss=float32_score.nats, text=described)
+    return Quantized(models.content_with(quantization), increase, score.characters, quantization)
+
+
+def check_increase(increase: float) -> None:
+    """Check the difference of the losses of an 8-bit model and its float32 model, in nats per character.
+
+    Raises:
+        ExportError: If it is larger than ``REFUSED_INCREASE``, or not finite.
+    """
+    # `increase > REFUSED_INCREASE` would be false for NaN.
+    if not increase <= REFUSED_INCREASE:
+        raise ExportError(
+            f"the 8-bit model was not written: its loss is {increase:.4f} nats per character above that of "
+            f"the float32 model, more than {REFUSED_INCREASE}"
+        )
+
+
+def increase_warning(increase: float) -> str:
+    """Return a warning if 8 bits increase the loss by more than ``MAX_INCREASE``; otherwise ""."""
+    if increase <= MAX_INCREASE:
+        return ""
+    return (
+        f"8 bits increase the loss by {increase:.4f} nats per character; {MAX_INCREASE} or less is usual: "
+        "compare texts of both models"
+    )
