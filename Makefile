@@ -61,11 +61,13 @@ docs: $(VENV)/docs.installed
 docs-links: $(VENV)/docs.installed
 	$(BIN)/sphinx-build --quiet --fresh-env --builder linkcheck docs build/docs-links
 
-# The bundled model.
+# The bundled models.
 nietzsche: $(VENV)/train.installed
-	$(BIN)/textgen-train nietzsche --lowercase --preset small --minutes 10 --output build/nietzsche --overwrite
+	$(BIN)/textgen-train nietzsche --lowercase --preset small --minutes 10 --quantize \
+		--output build/nietzsche --overwrite
 	mkdir -p $(BUNDLED)
 	cp build/nietzsche/model.onnx $(BUNDLED)/nietzsche.onnx
+	cp build/nietzsche/model.int8.onnx $(BUNDLED)/nietzsche-int8.onnx
 
 quality: $(VENV)/dev.installed
 	$(BIN)/python -m benchmarks.quality.table

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import textgen_runtime as textgen
 from onnx import TensorProto, helper, numpy_helper
@@ -167,3 +168,16 @@ def test_generate_checks_its_lanes(tiny: textgen.Model) -> None:
         with pytest.raises(ValueError, match="the state"):
             engine.generate([lane._replace(state=state)], 3)
     assert sampler.position == 0
+
+
+def test_8_bit_weights_are_converted_once_and_not_at_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = []
+    create = onnxruntime.InferenceSession
+
+    def record(model: bytes, options: onnxruntime.SessionOptions, **settings: object) -> object:
+        used.append(options.get_session_config_entry("session.disable_quant_qdq"))
+        return create(model, options, **settings)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", record)
+    textgen.load("nietzsche-int8", engine="onnxruntime")
+    assert used == ["1"]

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.cli.run import main
+from textgen_runtime.engines.kernels import kernel_names
+from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.model_file.bundled import BUNDLED_FOLDER, find_model_file, unambiguous_path
 from textgen_runtime.scoring.prediction import total_score
 
@@ -13,15 +15,25 @@ from tests.helpers.paths import TINY
 Captured = pytest.CaptureFixture[str]
 
 
+NAMES = ["nietzsche", "nietzsche-int8"]
+
+# The 8-bit model generates it with every instruction set.
+GOLDEN_TEXT = (
+    "the france of this whole of the actions and reason that the problem of the superficial for the same "
+    "time in the comprehensive and the unterrigious extent to the transfigured and sense of a general exp"
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("engine", ["native", "onnxruntime"])
-def test_a_bundled_model_is_loaded_by_name_and_generates_words(engine: str) -> None:
-    model = textgen.load("nietzsche", engine=engine)  # type: ignore[arg-type]
+def test_a_bundled_model_is_loaded_by_name_and_generates_words(engine: str, name: str) -> None:
+    model = textgen.load(name, engine=engine)  # type: ignore[arg-type]
     text = model.generate("the will to ", length=200, temperature=0.2, seed=1)
     assert sum(word in text.split() for word in ("the", "of", "and", "to", "is")) >= 3
 
 
 def test_the_bundled_model_is_small_and_has_provenance() -> None:
-    assert textgen.bundled_models() == ["nietzsche"]
+    assert textgen.bundled_models() == NAMES
     assert Path(find_model_file("nietzsche")).stat().st_size < 450_000
     training = textgen.load("nietzsche").training
     assert training["corpus"] == "nietzsche"
@@ -32,9 +44,30 @@ def test_the_bundled_model_is_small_and_has_provenance() -> None:
     assert training["held_out_nats"] < 1.344
 
 
-def test_the_bundled_model_predicts_its_corpus() -> None:
+def test_the_8_bit_model_is_smaller_and_states_its_loss() -> None:
+    sizes = [Path(find_model_file(name)).stat().st_size for name in NAMES]
+    assert sizes[1] <= 0.28 * sizes[0]
+    float32, model = map(textgen.load, NAMES)
+    quantization = model.metadata.quantization
+    assert quantization is not None
+    assert model.metadata == float32.metadata._replace(quantization=quantization)
+    assert quantization.text == {"name": "nietzsche", "last": 0.1, "characters": 60_089}
+    assert quantization.float32_loss == pytest.approx(float32.training["held_out_nats"], abs=1e-6)
+    assert quantization.loss == pytest.approx(quantization.float32_loss, abs=0.0005)
+
+
+@pytest.mark.parametrize("kernels", kernel_names())
+def test_the_8_bit_model_generates_the_golden_text_with_each_instruction_set(kernels: str) -> None:
+    model = textgen.load("nietzsche-int8")
+    content = Path(find_model_file("nietzsche-int8")).read_bytes()
+    model = textgen.Model(NativeEngine(content, kernels=kernels), model.metadata, content)
+    assert model.generate("the will to ", length=200, temperature=0.5, seed=7) == GOLDEN_TEXT
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bundled_model_predicts_its_corpus(name: str) -> None:
     """The loss on excerpts of the corpus is near the loss in the metadata."""
-    model = textgen.load("nietzsche")
+    model = textgen.load(name)
     score = total_score([textgen.predict(model, prompt).score for prompt in model.prompts])
     assert score.nats < 1.8
 
@@ -62,7 +95,9 @@ def test_a_path_selects_a_folder_with_the_name_of_a_bundled_model(
 
 def test_an_unknown_name_is_a_path() -> None:
     assert find_model_file("model.onnx") == "model.onnx"
-    with pytest.raises(textgen.ModelFileError, match=r"file zarathustra: .*; bundled models: nietzsche$"):
+    with pytest.raises(
+        textgen.ModelFileError, match=r"file zarathustra: .*; bundled models: nietzsche, nietzsche-int8$"
+    ):
         textgen.load("zarathustra")
 
 
@@ -71,10 +106,14 @@ def test_list_prints_the_bundled_models(capsys: Captured) -> None:
         main(["--list"])
     captured = capsys.readouterr()
     assert (stopped.value.code, captured.err) == (0, "")
-    (line,) = captured.out.splitlines()
-    assert line.startswith("nietzsche  ")
-    assert "trained on nietzsche" in line
-    assert "nats per character on the last 10% of the corpus" in line
+    first, second = captured.out.splitlines()
+    assert first.startswith(
+        "nietzsche  413 kB, 1 x 144 units; trained on nietzsche; 1.3074 nats per character"
+    )
+    assert second.startswith(
+        "nietzsche-int8  115 kB, 1 x 144 units, 8-bit weights; trained on nietzsche; 1.3076 "
+    )
+    assert all(line.endswith(" nats per character on the last 10% of the corpus") for line in (first, second))
 
 
 def test_a_command_accepts_the_name_of_a_bundled_model(capsys: Captured) -> None:

@@ -12,9 +12,11 @@ from onnx import numpy_helper
 from textgen_runtime.errors import ModelFileError, OutputError
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.model_file.quantization import Quantization
+from textgen_runtime.model_file.source import read_model
 from textgen_train.errors import ExportError
 from textgen_train.export import quantizer
 from textgen_train.export.generated_text import CHARACTERS, generate_text
+from textgen_train.export.quantized_model import quantize_model
 from textgen_train.export.quantizer import check_increase, increase_warning
 
 from tests.helpers.damaged_models import set_values, tensor
@@ -147,6 +149,12 @@ def test_other_models_are_refused(make: object, error: type[Exception], message:
     # Only onnxruntime runs some of these models, but they cannot be quantized.
     assert "--engine" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_bundled_8_bit_model_is_the_bundled_model() -> None:
+    converted = onnx.ModelProto.FromString(quantize_model(read_model("nietzsche")).content)
+    bundled = onnx.ModelProto.FromString(read_model("nietzsche-int8"))
+    assert bundled.graph == converted.graph
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])

@@ -102,7 +102,7 @@ def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
         trainer,
         evaluator,
         [
-            # The report shows the 8-bit model, so it comes after it.
+            # Before the report, which shows its loss.
             *([quantized] if quantized else []),
             DivergenceWarning(len(dataset.tokenizer), warn, dataset.characters_per_token),
             ReportFiles(folder, title, warn),

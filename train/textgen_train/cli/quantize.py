@@ -9,13 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textgen_runtime.cli.command import run_command
-from textgen_runtime.cli.parser import (
-    CommandParser,
-    add_lowercase,
-    add_model,
-    add_unknown,
-    number,
-)
+from textgen_runtime.cli.parser import CommandParser, add_lowercase, add_model, add_unknown, number
 from textgen_runtime.corpora.corpus import CORPUS_NAMES, read_corpus
 from textgen_runtime.errors import OutputError, install_command, shorten
 from textgen_runtime.model_file.bundled import find_model_file, unambiguous_path
