@@ -70,6 +70,7 @@ MODULES = {
         "pack.c",
         "pack_conv.c",
         "pack_int8.c",
+        "pack_int8_sums.c",
         "pack_layers.c",
         "pack_plan.c",
         "slots.c",

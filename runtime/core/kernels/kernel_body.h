@@ -255,19 +255,7 @@ TARGET static float NAME(sum)(const float *values, ptrdiff_t count) {
     return total;
 }
 
-TARGET static void NAME(sigmoid)(float *values, ptrdiff_t count) {
-    ptrdiff_t i;
-    for (i = 0; i < count; i += WIDTH) {
-        NAME(store)(values + i, NAME(sigmoid_of)(NAME(load)(values + i)));
-    }
-}
-
-TARGET static void NAME(tanh)(float *values, ptrdiff_t count) {
-    ptrdiff_t i;
-    for (i = 0; i < count; i += WIDTH) {
-        NAME(store)(values + i, NAME(tanh_of)(NAME(load)(values + i)));
-    }
-}
+#include "activation_arrays.h"
 
 #undef vector
 #undef integers
