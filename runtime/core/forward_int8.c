@@ -1,5 +1,7 @@
 #include "forward_int8.h"
 
+#include "exact.h"
+
 #include <string.h>
 
 void textgen_int8_embed(const textgen_network *network, const textgen_slots *slots, const int64_t *tokens,

@@ -1,6 +1,7 @@
 /* Packs the layers of a network with 8-bit weights; see int8_kernels.h for the order of the weights. */
 #include "pack_int8.h"
 
+#include "exact.h"
 #include "tensors.h"
 
 #include <string.h>

@@ -1,5 +1,6 @@
 #include "pack_int8.h"
 
+#include "exact.h"
 #include "tensors.h"
 
 #include <float.h>
