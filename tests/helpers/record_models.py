@@ -20,22 +20,29 @@ from tests.helpers.make_tiny_model import random_network
 LEVELS = ("character", "byte", "word")
 ENGINES: tuple[EngineName, ...] = ("native", "onnxruntime")
 
-WORDS = (*" abcdé\n", "cab", " cab", "ab")
+SYMBOLS = " abcdé\n"
+WORDS = (*SYMBOLS, "cab", " cab", "ab")
 
 
-def tokenizer_of(level: str) -> textgen.Tokenizer:
+def tokenizer_of(level: str, symbols: str = SYMBOLS) -> textgen.Tokenizer:
     """Return a tokenizer with begin and end, and with the unknown symbol if the level permits it."""
     if level == "byte":
         return ByteTokenizer((*BYTE_SYMBOLS, "", ""), SpecialTokens(begin=256, end=257))
     if level == "word":
         return WordTokenizer(("", *WORDS, "", ""), SpecialTokens(0, len(WORDS) + 1, len(WORDS) + 2))
-    return CharacterTokenizer(("", *" abcdé\n", "", ""), SpecialTokens(unknown=0, begin=8, end=9))
+    special = SpecialTokens(unknown=0, begin=len(symbols) + 1, end=len(symbols) + 2)
+    return CharacterTokenizer(("", *symbols, "", ""), special)
 
 
 @cache
-def record_content(level: str = "character", kind: RecordKind = "lines", end_bias: float = 0.0) -> bytes:
-    """Return the content of a model file. A greater bias makes shorter records."""
-    tokenizer = tokenizer_of(level)
+def record_content(
+    level: str = "character", kind: RecordKind = "lines", end_bias: float = 0.0, symbols: str = SYMBOLS
+) -> bytes:
+    """Return the content of a model file. A greater bias makes shorter records.
+
+    Only a model of characters has the ``symbols``.
+    """
+    tokenizer = tokenizer_of(level, symbols)
     network, weights = random_network(len(tokenizer))
     # The special tokens that are never drawn would otherwise be drawn often.
     for token in tokenizer.special.never_drawn:
