@@ -9,50 +9,83 @@ TARGET INLINE integers NAME(greater)(vector a, vector b) {
 #endif
 }
 
-/* exp(x) for x in [-87, 0]. x = n ln 2 + r with |r| <= ln 2 / 2 (Cody and Waite 1980, chapter 6: ln 2 in two
- * parts, so that x minus the first is exact). exp(r) is its Taylor polynomial of degree 7, with a remainder
- * below 1e-8. */
-TARGET INLINE vector NAME(exponential)(vector x) {
-    const vector zero = {0}, one = zero + 1.0f,
-                 round_by = zero + 12582912.0f; /* 1.5 * 2^23: adding it removes the fraction */
-    both shifted, power;
-    vector n, r, e;
-    shifted.floats = MULTIPLY_ADD(x, zero + 1.44269504f, round_by);
-    n = shifted.floats - round_by;
-    r = MULTIPLY_ADD(n, zero - 0.693359375f, x);
-    r = MULTIPLY_ADD(n, zero + 2.12194440e-4f, r);
-    e = MULTIPLY_ADD(r, zero + 1.0f / 7.0f, one);
-    e = MULTIPLY_ADD(e * r, zero + 1.0f / 6.0f, one);
-    e = MULTIPLY_ADD(e * r, zero + 1.0f / 5.0f, one);
-    e = MULTIPLY_ADD(e * r, zero + 1.0f / 4.0f, one);
-    e = MULTIPLY_ADD(e * r, zero + 1.0f / 3.0f, one);
-    e = MULTIPLY_ADD(e * r, zero + 1.0f / 2.0f, one);
-    e = MULTIPLY_ADD(e, r, one);
-    /* The low bits of `shifted` are n. Shifted into the exponent they give 2^n. */
-    power.bits = (shifted.bits + 127) << 23;
-    return e * power.floats;
+/* Return the larger of two floats in each element, or b if one is NaN. */
+TARGET INLINE vector NAME(maximum)(vector a, vector b) {
+#ifdef MAXIMUM
+    return MAXIMUM(a, b);
+#else
+    const integers is_larger = NAME(greater)(a, b);
+    both larger = {.floats = a}, other = {.floats = b};
+    larger.bits = (larger.bits & is_larger) | (other.bits & ~is_larger);
+    return larger.floats;
+#endif
 }
 
-/* tanh(x) = (1 - t) / (1 + t) with t = exp(-2|x|), and the sign of x. The absolute error is below 2e-7; for |x|
- * below 3e-8 the result is 0. NaN stays NaN. */
+/* Activations are computed for up to so many vectors at once: each operation on a vector must wait for the one
+ * before, while those on other vectors need not. */
+#define ACTIVATIONS 8
+
+/* Replace each x of `count` vectors by exp(x), for x in [-87, 0]. x = n ln 2 + r with |r| <= ln 2 / 2 (Cody and
+ * Waite 1980, chapter 6: ln 2 in two parts, so that x minus the first is exact). exp(r) is its Taylor
+ * polynomial of degree 7, with a remainder below 1e-8. `count` is a constant in all calls. */
+TARGET INLINE void NAME(exponentials)(vector *x, const int count) {
+    static const float factors[] = {1.0f / 7.0f, 1.0f / 6.0f, 1.0f / 5.0f,
+                                    1.0f / 4.0f, 1.0f / 3.0f, 1.0f / 2.0f};
+    const vector zero = {0}, one = zero + 1.0f,
+                 round_by = zero + 12582912.0f; /* 1.5 * 2^23: adding it removes the fraction */
+    both shifted[ACTIVATIONS];
+    vector n[ACTIVATIONS], e[ACTIVATIONS];
+    int v, i;
+    UNROLL for (v = 0; v < count; v++) { shifted[v].floats = MULTIPLY_ADD(x[v], zero + 1.44269504f, round_by); }
+    UNROLL for (v = 0; v < count; v++) { n[v] = shifted[v].floats - round_by; }
+    UNROLL for (v = 0; v < count; v++) { x[v] = MULTIPLY_ADD(n[v], zero - 0.693359375f, x[v]); }
+    UNROLL for (v = 0; v < count; v++) { x[v] = MULTIPLY_ADD(n[v], zero + 2.12194440e-4f, x[v]); }
+    UNROLL for (v = 0; v < count; v++) { e[v] = MULTIPLY_ADD(x[v], zero + factors[0], one); }
+    UNROLL for (i = 1; i < 6; i++) {
+        UNROLL for (v = 0; v < count; v++) { e[v] = MULTIPLY_ADD(e[v] * x[v], zero + factors[i], one); }
+    }
+    UNROLL for (v = 0; v < count; v++) { e[v] = MULTIPLY_ADD(e[v], x[v], one); }
+    UNROLL for (v = 0; v < count; v++) {
+        /* The low bits of `shifted` are n. Shifted into the exponent they give 2^n. */
+        shifted[v].bits = (shifted[v].bits + 127) << 23;
+        x[v] = e[v] * shifted[v].floats;
+    }
+}
+
+/* Replace each x of `count` vectors by tanh(x / 2) = (1 - t) / (1 + t) with t = exp(-|x|), and the sign of x.
+ * The absolute error is below 2e-7; for |x| below 6e-8 the result is 0. NaN stays NaN. */
+TARGET INLINE void NAME(tanh_of_halves)(vector *x, const int count) {
+    const vector zero = {0};
+    both negative, result;
+    vector t[ACTIVATIONS];
+    int v;
+    UNROLL for (v = 0; v < count; v++) {
+        negative.floats = x[v];
+        negative.bits = negative.bits | 0x80000000u;
+        t[v] = NAME(maximum)(zero - 86.0f, negative.floats); /* tanh(43) is 1 in float32 */
+    }
+    NAME(exponentials)(t, count);
+    UNROLL for (v = 0; v < count; v++) {
+        negative.floats = x[v];
+        result.floats = (1.0f - t[v]) / (1.0f + t[v]);
+        result.bits = result.bits | (negative.bits & 0x80000000u);
+        x[v] = result.floats;
+    }
+}
+
 TARGET INLINE vector NAME(tanh_of)(vector x) {
-    const vector zero = {0}, limit = zero + 43.0f; /* tanh(43) is 1 in float32 */
-    both magnitude, sign, limited, result;
-    integers beyond;
-    vector t;
-    magnitude.floats = x;
-    sign.bits = magnitude.bits & 0x80000000u;
-    magnitude.bits = magnitude.bits & 0x7fffffffu;
-    beyond = NAME(greater)(magnitude.floats, limit);
-    limited.floats = limit;
-    limited.bits = (limited.bits & beyond) | (magnitude.bits & ~beyond);
-    t = NAME(exponential)(limited.floats * -2.0f);
-    result.floats = (1.0f - t) / (1.0f + t);
-    result.bits = result.bits | sign.bits;
-    return result.floats;
+    x *= 2.0f;
+    NAME(tanh_of_halves)(&x, 1);
+    return x;
+}
+
+/* sigmoid(x) = (tanh(x / 2) + 1) / 2 */
+TARGET INLINE vector NAME(as_sigmoid)(vector tanh_of_half) {
+    const vector half = (vector){0} + 0.5f;
+    return MULTIPLY_ADD(tanh_of_half, half, half);
 }
 
 TARGET INLINE vector NAME(sigmoid_of)(vector x) {
-    const vector half = (vector){0} + 0.5f;
-    return MULTIPLY_ADD(NAME(tanh_of)(x * 0.5f), half, half);
+    NAME(tanh_of_halves)(&x, 1);
+    return NAME(as_sigmoid)(x);
 }

@@ -6,9 +6,10 @@
  *   MULTIPLY_ADD       a * b + c for vectors, rounded once if the set has such an instruction
  *   MULTIPLY_ADD64     the same for vectors of half as many float64
  *   PRODUCT            a * b for vectors, never fused with a MULTIPLY_ADD
+ *   MAXIMUM             optional: see `maximum` in vector_body.h
  *   VECTORS_ONE_LANE   how many vectors of a block are summed at once, for one lane
- *   VECTORS_MANY_LANES the same for LANE_GROUP lanes. Both are chosen so that the sums fit in the registers and
- *                      hide the latency of an addition
+ *   VECTORS_MANY_LANES the same for MANY_LANES and FEW_LANES. Both are chosen so that the sums fit in the
+ *                      registers and hide the latency of an addition
  *   GRU_VECTORS_ONE_LANE, GRU_VECTORS_MANY_LANES  the same for the smaller blocks of a gru
  *
  * Multiply-adds are explicit. Products in sums use only MULTIPLY_ADD and PRODUCT, so the compiler cannot fuse
@@ -23,13 +24,25 @@
 
 #define VECTORS (TEXTGEN_BLOCK / WIDTH)
 #define GRU_VECTORS (TEXTGEN_GRU_BLOCK / WIDTH)
-#define LANE_GROUP 4
+#define GROUP_VECTORS (TEXTGEN_GROUP / WIDTH)
+#define CELLS (GROUP_VECTORS < 4 ? GROUP_VECTORS : 4) /* vectors of a gru that are updated at once */
 
-/* sums[lane][BLOCK] += inputs[lane][count] * weights[count][block], for some of the block's vectors. `block`,
- * `lanes` and `vectors` are constants in all calls, so that the compiler keeps the sums in registers. */
+/* How many lanes are summed at once: each weight that is loaded serves all of them. */
+#define MANY_LANES 6
+#define FEW_LANES 4
+
+/* A block of weights is usually larger than the first-level cache. Therefore it is read in tiles of about
+ * MAX_TILE inputs, and each tile serves MAX_LANES lanes. A tile, the sums and the inputs of these lanes fit in
+ * 32 KB. */
+#define MAX_LANES 24
+#define MAX_TILE 72
+
+/* sums[lane][BLOCK] += inputs[lane][count] * weights[count][block], for some of the block's vectors. `count` is
+ * positive. `block`, `lanes` and `vectors` are constants in all calls, so that the compiler keeps the sums in
+ * registers. */
 TARGET INLINE void NAME(add_vectors)(float *sums, const float *weights, const float *inputs, ptrdiff_t stride,
                                      ptrdiff_t count, const int block, const int lanes, const int vectors) {
-    vector sum[LANE_GROUP * VECTORS];
+    vector sum[MANY_LANES * VECTORS];
     vector weight[VECTORS];
     ptrdiff_t i;
     int lane, v;
@@ -38,7 +51,8 @@ TARGET INLINE void NAME(add_vectors)(float *sums, const float *weights, const fl
             sum[lane * vectors + v] = NAME(load)(sums + lane * TEXTGEN_BLOCK + v * WIDTH);
         }
     }
-    for (i = 0; i < count; i++) {
+    /* There is at least one input. If the compiler does not know it, it moves the sums around. */
+    UNROLL_TWICE for (i = 0; i == 0 || i < count; i++) {
         UNROLL for (v = 0; v < vectors; v++) { weight[v] = NAME(load)(weights + i * block + v * WIDTH); }
         UNROLL for (lane = 0; lane < lanes; lane++) {
             const vector input = inputs[lane * stride + i] - (vector){0}; /* broadcast */
@@ -54,35 +68,53 @@ TARGET INLINE void NAME(add_vectors)(float *sums, const float *weights, const fl
     }
 }
 
-/* The same for a complete block. Separate functions, so that each can use all registers. */
-TARGET NOINLINE void NAME(add_one_lane)(float *sums, const float *weights, const float *inputs,
-                                        ptrdiff_t count) {
-    int v;
-    for (v = 0; v < VECTORS; v += VECTORS_ONE_LANE) {
-        NAME(add_vectors)(sums + v * WIDTH, weights + v * WIDTH, inputs, 0, count, TEXTGEN_BLOCK, 1,
-                          VECTORS_ONE_LANE);
+/* The same for all vectors of a block. Separate functions, so that each can use all registers. */
+#define ADD_BLOCK(name, block, lanes, vectors)                                                                 \
+    TARGET NOINLINE void NAME(name)(float *sums, const float *weights, const float *inputs, ptrdiff_t stride,  \
+                                    ptrdiff_t count) {                                                         \
+        int v;                                                                                                 \
+        for (v = 0; v < (block) / WIDTH; v += (vectors)) {                                                     \
+            NAME(add_vectors)(sums + v * WIDTH, weights + v * WIDTH, inputs, stride, count, block, lanes,      \
+                              vectors);                                                                        \
+        }                                                                                                      \
+    }
+
+ADD_BLOCK(add_one_lane, TEXTGEN_BLOCK, 1, VECTORS_ONE_LANE)
+ADD_BLOCK(add_few_lanes, TEXTGEN_BLOCK, FEW_LANES, VECTORS_MANY_LANES)
+ADD_BLOCK(add_many_lanes, TEXTGEN_BLOCK, MANY_LANES, VECTORS_MANY_LANES)
+ADD_BLOCK(add_one_gru_lane, TEXTGEN_GRU_BLOCK, 1, GRU_VECTORS_ONE_LANE)
+ADD_BLOCK(add_few_gru_lanes, TEXTGEN_GRU_BLOCK, FEW_LANES, GRU_VECTORS_MANY_LANES)
+ADD_BLOCK(add_many_gru_lanes, TEXTGEN_GRU_BLOCK, MANY_LANES, GRU_VECTORS_MANY_LANES)
+
+/* The same for up to MAX_LANES lanes. inputs: [lanes][count]. */
+TARGET INLINE void NAME(add_products)(float *sums, const float *weights, const float *inputs, ptrdiff_t count,
+                                      ptrdiff_t lanes, const int block) {
+    const bool is_gru = block == TEXTGEN_GRU_BLOCK;
+    const ptrdiff_t tiles = lanes > MANY_LANES ? (count + MAX_TILE - 1) / MAX_TILE : 1;
+    const ptrdiff_t tile = (count + tiles - 1) / tiles;
+    ptrdiff_t start, first, at_once;
+    for (start = 0; start < count; start += tile) {
+        const ptrdiff_t end = start + tile < count ? start + tile : count;
+        for (first = 0; first < lanes; first += at_once) {
+            float *to = sums + first * TEXTGEN_BLOCK;
+            const float *from = inputs + first * count + start, *weight = weights + start * block;
+            const ptrdiff_t left = lanes - first;
+            if (left >= MANY_LANES && left != 2 * FEW_LANES) {
+                at_once = MANY_LANES;
+                (is_gru ? NAME(add_many_gru_lanes) : NAME(add_many_lanes))(to, weight, from, count,
+                                                                           end - start);
+            } else if (left >= FEW_LANES) {
+                at_once = FEW_LANES;
+                (is_gru ? NAME(add_few_gru_lanes) : NAME(add_few_lanes))(to, weight, from, count, end - start);
+            } else {
+                at_once = 1;
+                (is_gru ? NAME(add_one_gru_lane) : NAME(add_one_lane))(to, weight, from, count, end - start);
+            }
+        }
     }
 }
 
-TARGET NOINLINE void NAME(add_lane_group)(float *sums, const float *weights, const float *inputs,
-                                          ptrdiff_t stride, ptrdiff_t count) {
-    int v;
-    for (v = 0; v < VECTORS; v += VECTORS_MANY_LANES) {
-        NAME(add_vectors)(sums + v * WIDTH, weights + v * WIDTH, inputs, stride, count, TEXTGEN_BLOCK,
-                          LANE_GROUP, VECTORS_MANY_LANES);
-    }
-}
-
-TARGET INLINE void NAME(add_products)(float *sums, const float *weights, const float *inputs, ptrdiff_t stride,
-                                      ptrdiff_t count, ptrdiff_t lanes) {
-    if (lanes == LANE_GROUP) {
-        NAME(add_lane_group)(sums, weights, inputs, stride, count);
-    } else {
-        NAME(add_one_lane)(sums, weights, inputs, count);
-    }
-}
-
-TARGET INLINE ptrdiff_t NAME(lanes_at_once)(ptrdiff_t left) { return left >= LANE_GROUP ? LANE_GROUP : 1; }
+TARGET INLINE ptrdiff_t NAME(next_lanes)(ptrdiff_t left) { return left < MAX_LANES ? left : MAX_LANES; }
 
 /* Copy a block of the gate inputs of some lanes. */
 TARGET INLINE void NAME(copy_gate_inputs)(float *sums, const float *const *gate_inputs, ptrdiff_t block,
@@ -93,91 +125,118 @@ TARGET INLINE void NAME(copy_gate_inputs)(float *sums, const float *const *gate_
     }
 }
 
-/* Update the cell and hidden state of a group of units. sums: its four gates, in ONNX's order. */
-TARGET INLINE void NAME(lstm_cell)(const float *sums, float *cell, float *hidden) {
+/* Update the cell state of `count` vectors of units, and store their output gates. sums: the four gates of a
+ * group of units in each lane, in ONNX's order. cell, output: those of the group in the first lane. The vectors
+ * of all lanes are numbered, and `first` is the first one. */
+TARGET INLINE void NAME(lstm_gates)(const float *sums, float *cell, float *output, ptrdiff_t units,
+                                    ptrdiff_t first, const int count) {
+    vector x[ACTIVATIONS];
+    int i;
+    UNROLL for (i = 0; i < count; i++) {
+        const ptrdiff_t lane = (first + i) / GROUP_VECTORS, v = (first + i) % GROUP_VECTORS;
+        const float *gates = sums + lane * TEXTGEN_BLOCK + v * WIDTH;
+        x[4 * i] = NAME(load)(gates);
+        x[4 * i + 1] = NAME(load)(gates + TEXTGEN_GROUP);
+        x[4 * i + 2] = NAME(load)(gates + 2 * TEXTGEN_GROUP);
+        x[4 * i + 3] = NAME(load)(gates + 3 * TEXTGEN_GROUP) * 2.0f;
+    }
+    NAME(tanh_of_halves)(x, 4 * count);
+    UNROLL for (i = 0; i < count; i++) {
+        const ptrdiff_t lane = (first + i) / GROUP_VECTORS, v = (first + i) % GROUP_VECTORS;
+        const ptrdiff_t unit = lane * units + v * WIDTH;
+        const vector input = NAME(as_sigmoid)(x[4 * i]), forget = NAME(as_sigmoid)(x[4 * i + 2]);
+        const vector candidate = x[4 * i + 3], old_cell = NAME(load)(cell + unit);
+        NAME(store)(cell + unit, MULTIPLY_ADD(forget, old_cell, PRODUCT(input, candidate)));
+        NAME(store)(output + unit, NAME(as_sigmoid)(x[4 * i + 1]));
+    }
+}
+
+/* Compute the hidden state from the output gates, for `count` vectors. */
+TARGET INLINE void NAME(lstm_hidden)(const float *cell, const float *output, float *hidden, const int count) {
+    vector x[ACTIVATIONS];
     int v;
-    for (v = 0; v < TEXTGEN_GROUP; v += WIDTH) {
-        const vector input = NAME(sigmoid_of)(NAME(load)(sums + v));
-        const vector output = NAME(sigmoid_of)(NAME(load)(sums + TEXTGEN_GROUP + v));
-        const vector forget = NAME(sigmoid_of)(NAME(load)(sums + 2 * TEXTGEN_GROUP + v));
-        const vector candidate = NAME(tanh_of)(NAME(load)(sums + 3 * TEXTGEN_GROUP + v));
-        const vector new_cell = MULTIPLY_ADD(forget, NAME(load)(cell + v), PRODUCT(input, candidate));
-        NAME(store)(cell + v, new_cell);
-        NAME(store)(hidden + v, output * NAME(tanh_of)(new_cell));
+    UNROLL for (v = 0; v < count; v++) { x[v] = NAME(load)(cell + v * WIDTH) * 2.0f; }
+    NAME(tanh_of_halves)(x, count);
+    UNROLL for (v = 0; v < count; v++) {
+        NAME(store)(hidden + v * WIDTH, NAME(load)(output + v * WIDTH) * x[v]);
     }
 }
 
 TARGET static void NAME(lstm)(const textgen_packed_layer *layer, const float *const *gate_inputs,
                               const float *input, float *hidden, float *cell, float *scratch, ptrdiff_t lanes) {
     const ptrdiff_t units = layer->outputs, inputs = layer->inputs;
-    float sums[LANE_GROUP * TEXTGEN_BLOCK];
-    ptrdiff_t group, first, lane_count, lane;
+    float sums[MAX_LANES * TEXTGEN_BLOCK];
+    ptrdiff_t group, first, lane_count, i;
     for (group = 0; group < units; group += TEXTGEN_GROUP) {
         const ptrdiff_t block = group / TEXTGEN_GROUP * TEXTGEN_BLOCK;
         const float *weights = layer->weights + block * (inputs + units);
         for (first = 0; first < lanes; first += lane_count) {
-            lane_count = NAME(lanes_at_once)(lanes - first);
+            const ptrdiff_t offset = first * units + group;
+            lane_count = NAME(next_lanes)(lanes - first);
             NAME(copy_gate_inputs)(sums, gate_inputs + first, block, lane_count);
             if (inputs) {
-                NAME(add_products)(sums, weights, input + first * inputs, inputs, inputs, lane_count);
+                NAME(add_products)(sums, weights, input + first * inputs, inputs, lane_count, TEXTGEN_BLOCK);
             }
-            NAME(add_products)(sums, weights + inputs * TEXTGEN_BLOCK, hidden + first * units, units, units,
-                               lane_count);
-            for (lane = 0; lane < lane_count; lane++) {
-                const ptrdiff_t offset = (first + lane) * units + group;
-                NAME(lstm_cell)(sums + lane * TEXTGEN_BLOCK, cell + offset, scratch + offset);
+            NAME(add_products)(sums, weights + inputs * TEXTGEN_BLOCK, hidden + first * units, units,
+                               lane_count, TEXTGEN_BLOCK);
+            for (i = 0; i + 2 <= lane_count * GROUP_VECTORS; i += 2) {
+                NAME(lstm_gates)(sums, cell + offset, scratch + offset, units, i, 2);
+            }
+            for (; i < lane_count * GROUP_VECTORS; i++) {
+                NAME(lstm_gates)(sums, cell + offset, scratch + offset, units, i, 1);
             }
         }
     }
-    memcpy(hidden, scratch, (size_t)(lanes * units) * sizeof(float));
-}
-
-/* add_products for a block of a gru. */
-TARGET NOINLINE void NAME(add_gru_products)(float *sums, const float *weights, const float *inputs,
-                                            ptrdiff_t stride, ptrdiff_t count, ptrdiff_t lanes) {
-    int v;
-    if (lanes == LANE_GROUP) {
-        for (v = 0; v < GRU_VECTORS; v += GRU_VECTORS_MANY_LANES) {
-            NAME(add_vectors)(sums + v * WIDTH, weights + v * WIDTH, inputs, stride, count, TEXTGEN_GRU_BLOCK,
-                              LANE_GROUP, GRU_VECTORS_MANY_LANES);
-        }
-    } else {
-        for (v = 0; v < GRU_VECTORS; v += GRU_VECTORS_ONE_LANE) {
-            NAME(add_vectors)(sums + v * WIDTH, weights + v * WIDTH, inputs, 0, count, TEXTGEN_GRU_BLOCK, 1,
-                              GRU_VECTORS_ONE_LANE);
-        }
+    for (i = 0; i + 4 * WIDTH <= lanes * units; i += 4 * WIDTH) {
+        NAME(lstm_hidden)(cell + i, scratch + i, hidden + i, 4);
+    }
+    for (; i < lanes * units; i += WIDTH) {
+        NAME(lstm_hidden)(cell + i, scratch + i, hidden + i, 1);
     }
 }
 
 /* Compute the next hidden state of a group of units. sums: see textgen_packed_layer. */
 TARGET INLINE void NAME(gru_cell)(const float *sums, const float *hidden, float *next) {
-    int v;
-    for (v = 0; v < TEXTGEN_GROUP; v += WIDTH) {
-        const vector update = NAME(sigmoid_of)(NAME(load)(sums + TEXTGEN_GROUP + v));
-        const vector reset = NAME(sigmoid_of)(NAME(load)(sums + 2 * TEXTGEN_GROUP + v));
-        const vector recurrent = NAME(load)(sums + 3 * TEXTGEN_GROUP + v);
-        const vector candidate = NAME(tanh_of)(MULTIPLY_ADD(reset, recurrent, NAME(load)(sums + v)));
-        /* (1 - update) * candidate + update * hidden */
-        NAME(store)(next + v, MULTIPLY_ADD(update, NAME(load)(hidden + v) - candidate, candidate));
+    vector gates[2 * CELLS], candidates[CELLS];
+    int start, v;
+    for (start = 0; start < GROUP_VECTORS; start += CELLS, sums += CELLS * WIDTH) {
+        UNROLL for (v = 0; v < CELLS; v++) {
+            gates[v] = NAME(load)(sums + TEXTGEN_GROUP + v * WIDTH);
+            gates[CELLS + v] = NAME(load)(sums + 2 * TEXTGEN_GROUP + v * WIDTH);
+        }
+        NAME(tanh_of_halves)(gates, 2 * CELLS);
+        UNROLL for (v = 0; v < CELLS; v++) {
+            const vector reset = NAME(as_sigmoid)(gates[CELLS + v]);
+            const vector recurrent = NAME(load)(sums + 3 * TEXTGEN_GROUP + v * WIDTH);
+            candidates[v] = MULTIPLY_ADD(reset, recurrent, NAME(load)(sums + v * WIDTH)) * 2.0f;
+        }
+        NAME(tanh_of_halves)(candidates, CELLS);
+        UNROLL for (v = 0; v < CELLS; v++) {
+            const vector update = NAME(as_sigmoid)(gates[v]);
+            const vector old = NAME(load)(hidden + (start + v) * WIDTH);
+            /* (1 - update) * candidate + update * hidden */
+            NAME(store)(next + (start + v) * WIDTH, MULTIPLY_ADD(update, old - candidates[v], candidates[v]));
+        }
     }
 }
 
 TARGET static void NAME(gru)(const textgen_packed_layer *layer, const float *const *gate_inputs,
                              const float *input, float *hidden, float *scratch, ptrdiff_t lanes) {
     const ptrdiff_t units = layer->outputs, inputs = layer->inputs;
-    float sums[LANE_GROUP * TEXTGEN_BLOCK];
+    float sums[MAX_LANES * TEXTGEN_BLOCK];
     ptrdiff_t group, first, lane_count, lane;
     for (group = 0; group < units; group += TEXTGEN_GROUP) {
         const ptrdiff_t block = group / TEXTGEN_GROUP * TEXTGEN_BLOCK;
         const float *weights = layer->weights + group / TEXTGEN_GROUP * TEXTGEN_GRU_BLOCK * (inputs + units);
         for (first = 0; first < lanes; first += lane_count) {
-            lane_count = NAME(lanes_at_once)(lanes - first);
+            lane_count = NAME(next_lanes)(lanes - first);
             NAME(copy_gate_inputs)(sums, gate_inputs + first, block, lane_count);
             if (inputs) {
-                NAME(add_gru_products)(sums, weights, input + first * inputs, inputs, inputs, lane_count);
+                NAME(add_products)(sums, weights, input + first * inputs, inputs, lane_count,
+                                   TEXTGEN_GRU_BLOCK);
             }
-            NAME(add_gru_products)(sums + TEXTGEN_GROUP, weights + inputs * TEXTGEN_GRU_BLOCK,
-                                   hidden + first * units, units, units, lane_count);
+            NAME(add_products)(sums + TEXTGEN_GROUP, weights + inputs * TEXTGEN_GRU_BLOCK,
+                               hidden + first * units, units, lane_count, TEXTGEN_GRU_BLOCK);
             for (lane = 0; lane < lane_count; lane++) {
                 const ptrdiff_t offset = (first + lane) * units + group;
                 NAME(gru_cell)(sums + lane * TEXTGEN_BLOCK, hidden + offset, scratch + offset);
@@ -187,28 +246,39 @@ TARGET static void NAME(gru)(const textgen_packed_layer *layer, const float *con
     memcpy(hidden, scratch, (size_t)(lanes * units) * sizeof(float));
 }
 
+/* Compute two vectors of outputs. */
+TARGET INLINE void NAME(conv_outputs)(const float *filters, const float *gates, float *outputs) {
+    vector x[4];
+    x[0] = NAME(load)(filters) * 2.0f;
+    x[1] = NAME(load)(filters + WIDTH) * 2.0f;
+    x[2] = NAME(load)(gates);
+    x[3] = NAME(load)(gates + WIDTH);
+    NAME(tanh_of_halves)(x, 4);
+    NAME(store)(outputs, x[0] * NAME(as_sigmoid)(x[2]));
+    NAME(store)(outputs + WIDTH, x[1] * NAME(as_sigmoid)(x[3]));
+}
+
 TARGET static void NAME(conv)(const textgen_packed_layer *layer, const float *older, const float *input,
                               float *output, ptrdiff_t lanes) {
     const ptrdiff_t units = layer->outputs, inputs = layer->inputs;
-    float sums[LANE_GROUP * TEXTGEN_BLOCK];
+    float sums[MAX_LANES * TEXTGEN_BLOCK];
     ptrdiff_t group, first, lane_count, lane, v;
     for (group = 0; group < units; group += TEXTGEN_CONV_GROUP) {
         const ptrdiff_t block = group / TEXTGEN_CONV_GROUP * TEXTGEN_BLOCK;
         const float *weights = layer->weights + block * 2 * inputs;
         for (first = 0; first < lanes; first += lane_count) {
-            lane_count = NAME(lanes_at_once)(lanes - first);
+            lane_count = NAME(next_lanes)(lanes - first);
             for (lane = 0; lane < lane_count; lane++) {
                 memcpy(sums + lane * TEXTGEN_BLOCK, layer->bias + block, TEXTGEN_BLOCK * sizeof(float));
             }
-            NAME(add_products)(sums, weights, older + first * inputs, inputs, inputs, lane_count);
-            NAME(add_products)(sums, weights + inputs * TEXTGEN_BLOCK, input + first * inputs, inputs, inputs,
-                               lane_count);
+            NAME(add_products)(sums, weights, older + first * inputs, inputs, lane_count, TEXTGEN_BLOCK);
+            NAME(add_products)(sums, weights + inputs * TEXTGEN_BLOCK, input + first * inputs, inputs,
+                               lane_count, TEXTGEN_BLOCK);
             for (lane = 0; lane < lane_count; lane++) {
                 const float *filters = sums + lane * TEXTGEN_BLOCK, *gates = filters + TEXTGEN_CONV_GROUP;
                 float *outputs = output + (first + lane) * units + group;
-                for (v = 0; v < TEXTGEN_CONV_GROUP; v += WIDTH) {
-                    NAME(store)(outputs + v, NAME(tanh_of)(NAME(load)(filters + v)) *
-                                                 NAME(sigmoid_of)(NAME(load)(gates + v)));
+                for (v = 0; v < TEXTGEN_CONV_GROUP; v += 2 * WIDTH) {
+                    NAME(conv_outputs)(filters + v, gates + v, outputs + v);
                 }
             }
         }
@@ -218,16 +288,16 @@ TARGET static void NAME(conv)(const textgen_packed_layer *layer, const float *ol
 TARGET static void NAME(linear)(const textgen_packed_layer *layer, const float *input, float *output,
                                 ptrdiff_t lanes) {
     const ptrdiff_t inputs = layer->inputs, outputs = layer->outputs;
-    float sums[LANE_GROUP * TEXTGEN_BLOCK];
+    float sums[MAX_LANES * TEXTGEN_BLOCK];
     ptrdiff_t block, first, lane_count, lane;
     for (block = 0; block < outputs; block += TEXTGEN_BLOCK) {
         for (first = 0; first < lanes; first += lane_count) {
-            lane_count = NAME(lanes_at_once)(lanes - first);
+            lane_count = NAME(next_lanes)(lanes - first);
             for (lane = 0; lane < lane_count; lane++) {
                 memcpy(sums + lane * TEXTGEN_BLOCK, layer->bias + block, TEXTGEN_BLOCK * sizeof(float));
             }
-            NAME(add_products)(sums, layer->weights + block * inputs, input + first * inputs, inputs, inputs,
-                               lane_count);
+            NAME(add_products)(sums, layer->weights + block * inputs, input + first * inputs, inputs,
+                               lane_count, TEXTGEN_BLOCK);
             for (lane = 0; lane < lane_count; lane++) {
                 memcpy(output + (first + lane) * outputs + block, sums + lane * TEXTGEN_BLOCK,
                        TEXTGEN_BLOCK * sizeof(float));
@@ -262,7 +332,15 @@ TARGET static float NAME(sum)(const float *values, ptrdiff_t count) {
 #undef both
 #undef VECTORS
 #undef GRU_VECTORS
-#undef LANE_GROUP
+#undef GROUP_VECTORS
+#undef CELLS
+#undef ACTIVATIONS
+#undef MAXIMUM
+#undef MANY_LANES
+#undef FEW_LANES
+#undef MAX_LANES
+#undef ADD_BLOCK
+#undef MAX_TILE
 #undef NAME
 #undef WIDTH
 #undef TARGET

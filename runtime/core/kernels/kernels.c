@@ -17,9 +17,10 @@
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma")))
 #define MULTIPLY_ADD(a, b, c) ((vector)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
 #define PRODUCT(a, b) ((a) * (b))
+#define MAXIMUM(a, b) ((vector)_mm512_max_ps((__m512)(a), (__m512)(b)))
 #define MULTIPLY_ADD64(a, b, c) ((vector64)_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
 #define VECTORS_ONE_LANE 4
-#define VECTORS_MANY_LANES 2
+#define VECTORS_MANY_LANES 4
 #define GRU_VECTORS_ONE_LANE 3
 #define GRU_VECTORS_MANY_LANES 3
 #include "kernel_body.h"
@@ -29,6 +30,7 @@
 #define TARGET __attribute__((target("avx2,fma")))
 #define MULTIPLY_ADD(a, b, c) ((vector)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
 #define PRODUCT(a, b) ((a) * (b))
+#define MAXIMUM(a, b) ((vector)_mm256_max_ps((__m256)(a), (__m256)(b)))
 #define MULTIPLY_ADD64(a, b, c) ((vector64)_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
 #define VECTORS_ONE_LANE 8
 #define VECTORS_MANY_LANES 2
