@@ -77,6 +77,7 @@ corpus: $(VENV)/dev.installed
 
 budgets: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/budgets.py
+	$(BIN)/python -m benchmarks.streams
 
 threads: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/training_threads.py

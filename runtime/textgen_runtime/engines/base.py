@@ -169,7 +169,7 @@ class Engine(Protocol):
         ...
 
     def chunk_length(self, lanes: int) -> int:
-        """Return how many tokens per lane ``generate`` can generate in a few milliseconds.
+        """Return how many tokens per lane ``generate`` can generate in some milliseconds.
 
         An interrupt waits for the end of a chunk. Shorter chunks have more overhead.
         """

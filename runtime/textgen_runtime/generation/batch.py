@@ -125,8 +125,8 @@ class Batch:
         An error or an interrupt leaves every lane at its position before the call.
 
         Args:
-            steps: Maximum number of tokens per lane, 1 or more. None chooses a chunk that takes the engine a
-                few milliseconds.
+            steps: Maximum number of tokens per lane, 1 or more. None chooses a chunk that takes the engine
+                some milliseconds, at most a few tens of them with a small model.
 
         Returns:
             One chunk per lane, in the order in which the lanes were added.
