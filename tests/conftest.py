@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +15,16 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import onnx
 import pytest
 import textgen_runtime as textgen
+from hypothesis import settings
 
 from tests.helpers.c_programs import BUILDS, PROGRAMS, Build, compile_core, link
 from tests.helpers.eval_command import ONE, OTHER
 from tests.helpers.paths import ROOT, TINY
+
+
+# An example may take any time on a busy machine.
+settings.register_profile("any time", deadline=None)
+settings.load_profile("any time")
 
 
 @pytest.fixture
@@ -95,7 +102,16 @@ def core_reader(build: Build, objects: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def quick_compiler(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A C compiler that does not optimize, whatever its flags are. It takes a third of the time."""
+    path = tmp_path_factory.mktemp("compiler") / "cc"
+    path.write_text(f'#!/bin/sh\nexec {sysconfig.get_config_var("CC")} "$@" -O0 -g0\n', encoding="utf-8")
+    path.chmod(0o700)
+    return path
+
+
+@pytest.fixture(scope="session")
+def distributions(tmp_path_factory: pytest.TempPathFactory, quick_compiler: Path) -> Path:
     """A folder with the sdist and the wheel built from it, with the installed build tools."""
     folder = tmp_path_factory.mktemp("dist")
     # setuptools would add every file that an earlier build listed there, regardless of MANIFEST.in.
@@ -103,6 +119,7 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(
         [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)],
         check=True,
+        env=os.environ | {"CC": str(quick_compiler)},
         capture_output=True,
     )
     return folder
