@@ -20,6 +20,7 @@ from pathlib import Path
 from time import sleep
 
 import numpy as np
+import onnx
 import psutil
 import textgen_runtime as textgen
 from numpy.typing import NDArray
@@ -27,6 +28,10 @@ from textgen_runtime.bench._baselines import BaselineLoops
 from textgen_runtime.bench._processes import RUN, SHORT_RUN, python_command, run_to_end
 from textgen_runtime.bench._rounds import Candidate, calibrate, interleave, medians
 from textgen_runtime.bench.machine import describe_machine, format_machine
+from textgen_runtime.engines.base import Lane
+from textgen_runtime.engines.core import CoreNetwork
+from textgen_runtime.engines.kernels import kernel_names
+from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.model_file.graph_names import LOGITS, NEXT, TOKEN
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import LSTM, Embedding, Linear, Network
@@ -35,6 +40,11 @@ from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 UNITS, EMBEDDING, VOCABULARY = 128, 64, 59
 TEMPERATURE = 0.5
 SECONDS = 3.0
+# Of a step with 8-bit weights, as a share of the time to read the float32 weights once: for models of UNITS
+# units by instruction set, and for larger ones.
+INT8_UNITS = (UNITS, 512)
+INT8_BUDGETS = {"avx512vnni": 0.6, "avx512": 0.7, "avx2": 0.7}
+INT8_LARGE_BUDGET = 0.4
 MEBIBYTE = 2**20
 
 ROOT = Path(__file__).parent.parent
@@ -141,6 +151,39 @@ def sliding_window_ratio(content: bytes, path: Path) -> list[Result]:
     ]
 
 
+def int8_budgets(folder: Path) -> list[Result]:
+    """Compare a step with 8-bit weights and the time to read the float32 weights once, by instruction set."""
+    from textgen_train.export.quantized_graph import quantize_graph
+
+    results = []
+    for units in INT8_UNITS:
+        content = make_model(folder, units).read_bytes()
+        proto = onnx.load_from_string(content)
+        quantize_graph(proto.graph)
+        for kernels in kernel_names():
+            budget = INT8_BUDGETS.get(kernels)
+            if budget and units > UNITS:
+                budget = INT8_LARGE_BUDGET
+            results.append(int8_budget(content, proto.SerializeToString(), kernels, units, budget))
+    return results
+
+
+def int8_budget(content: bytes, quantized: bytes, kernels: str, units: int, budget: float | None) -> Result:
+    """Compare one stream of a model with 8-bit weights and reading the weights of the float32 model."""
+    core = CoreNetwork(content, kernels)
+    engine = NativeEngine(quantized, kernels=kernels)
+    sampler, logits = textgen.Sampler(TEMPERATURE, seed=0), np.zeros(VOCABULARY, np.float32)
+    state = engine.initial_state()
+    candidates = {
+        "read": calibrate(core.read_weights),
+        "step": calibrate(lambda steps: engine.generate([Lane(sampler, logits, state, steps)], steps)),
+    }
+    seconds = medians(interleave(candidates, SECONDS))
+    detail = f"{seconds['step'] * 1e6:.2f} us, read {seconds['read'] * 1e6:.2f} us"
+    name = f"8 bits, {units} units / reading float32, {engine.core.kernels}"
+    return Result(name, seconds["step"] / seconds["read"], "x", budget, detail)
+
+
 def installed_python(program: str, *arguments: str) -> list[str]:
     """Return a command line that imports the packages as fast as from a regular installation.
 
@@ -219,8 +262,8 @@ def memory_budget(path: Path, characters: int, engine: str) -> list[Result]:
     ]
 
 
-def make_model(folder: Path) -> Path:
-    """Write a model of the textbook's size with random weights, and return its path."""
+def make_model(folder: Path, units: int = UNITS) -> Path:
+    """Write a model with random weights, and return its path. By default, it has the textbook's size."""
     from textgen_train.export.onnx_graph import build_model
 
     rng = np.random.default_rng(0)
@@ -231,21 +274,21 @@ def make_model(folder: Path) -> Path:
     weights = [
         {"weight": normal(VOCABULARY, EMBEDDING)},
         {
-            "input": normal(4 * UNITS, EMBEDDING),
-            "recurrent": normal(4 * UNITS, UNITS),
-            "bias": normal(4 * UNITS),
+            "input": normal(4 * units, EMBEDDING),
+            "recurrent": normal(4 * units, units),
+            "bias": normal(4 * units),
         },
-        {"weight": normal(VOCABULARY, UNITS), "bias": normal(VOCABULARY)},
+        {"weight": normal(VOCABULARY, units), "bias": normal(VOCABULARY)},
     ]
     network = Network.from_layers(
         (
             Embedding("embed", VOCABULARY, EMBEDDING),
-            LSTM("lstm_0", EMBEDDING, UNITS),
-            Linear("output", UNITS, VOCABULARY),
+            LSTM("lstm_0", EMBEDDING, units),
+            Linear("output", units, VOCABULARY),
         )
     )
     symbols = [chr(ord("A") + i) for i in range(VOCABULARY)]
-    path = folder / "model.onnx"
+    path = folder / f"{units}.onnx"
     path.write_bytes(
         build_model(
             network, weights, Metadata(CharacterTokenizer(symbols), prompts=("ABC",))
@@ -270,6 +313,7 @@ def main() -> None:
             lambda: step_budget(content, path),
             draw_budget,
             lambda: sliding_window_ratio(content, path),
+            lambda: int8_budgets(Path(folder)),
             lambda: start_budget(path),
             lambda: program_budget(path, Path(folder)),
             lambda: memory_budget(path, arguments.characters, "native"),
