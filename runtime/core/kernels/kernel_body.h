@@ -25,17 +25,17 @@
 #define VECTORS (TEXTGEN_BLOCK / WIDTH)
 #define GRU_VECTORS (TEXTGEN_GRU_BLOCK / WIDTH)
 #define GROUP_VECTORS (TEXTGEN_GROUP / WIDTH)
-#define CELLS (GROUP_VECTORS < 4 ? GROUP_VECTORS : 4) /* vectors of a gru that are updated at once */
+#define CELLS (GROUP_VECTORS > 1 ? 2 : 1) /* vectors of a gru that are updated at once */
 
 /* How many lanes are summed at once: each weight that is loaded serves all of them. */
 #define MANY_LANES 6
 #define FEW_LANES 4
 
-/* A block of weights is usually larger than the first-level cache. Therefore it is read in tiles of about
- * MAX_TILE inputs, and each tile serves MAX_LANES lanes. A tile, the sums and the inputs of these lanes fit in
+/* A block of weights is usually larger than the first-level cache. Therefore it is read in tiles of TILE
+ * inputs, and each tile serves MAX_LANES lanes. A tile, the sums and the inputs of these lanes fit in
  * 32 KB. */
 #define MAX_LANES 24
-#define MAX_TILE 72
+#define TILE 72
 
 /* sums[lane][BLOCK] += inputs[lane][count] * weights[count][block], for some of the block's vectors. `count` is
  * positive. `block`, `lanes` and `vectors` are constants in all calls, so that the compiler keeps the sums in
@@ -87,32 +87,33 @@ ADD_BLOCK(add_few_gru_lanes, TEXTGEN_GRU_BLOCK, FEW_LANES, GRU_VECTORS_MANY_LANE
 ADD_BLOCK(add_many_gru_lanes, TEXTGEN_GRU_BLOCK, MANY_LANES, GRU_VECTORS_MANY_LANES)
 
 /* The same for up to MAX_LANES lanes. inputs: [lanes][count]. */
-TARGET INLINE void NAME(add_products)(float *sums, const float *weights, const float *inputs, ptrdiff_t count,
-                                      ptrdiff_t lanes, const int block) {
-    const bool is_gru = block == TEXTGEN_GRU_BLOCK;
-    const ptrdiff_t tiles = lanes > MANY_LANES ? (count + MAX_TILE - 1) / MAX_TILE : 1;
-    const ptrdiff_t tile = (count + tiles - 1) / tiles;
-    ptrdiff_t start, first, at_once;
-    for (start = 0; start < count; start += tile) {
-        const ptrdiff_t end = start + tile < count ? start + tile : count;
-        for (first = 0; first < lanes; first += at_once) {
-            float *to = sums + first * TEXTGEN_BLOCK;
-            const float *from = inputs + first * count + start, *weight = weights + start * block;
-            const ptrdiff_t left = lanes - first;
-            if (left >= MANY_LANES && left != 2 * FEW_LANES) {
-                at_once = MANY_LANES;
-                (is_gru ? NAME(add_many_gru_lanes) : NAME(add_many_lanes))(to, weight, from, count,
-                                                                           end - start);
-            } else if (left >= FEW_LANES) {
-                at_once = FEW_LANES;
-                (is_gru ? NAME(add_few_gru_lanes) : NAME(add_few_lanes))(to, weight, from, count, end - start);
-            } else {
-                at_once = 1;
-                (is_gru ? NAME(add_one_gru_lane) : NAME(add_one_lane))(to, weight, from, count, end - start);
-            }
-        }
+#define ADD_PRODUCTS(name, block, one, few, many)                                                              \
+    TARGET NOINLINE void NAME(name)(float *sums, const float *weights, const float *inputs, ptrdiff_t count,   \
+                                    ptrdiff_t lanes) {                                                         \
+        const ptrdiff_t tile = lanes > MANY_LANES ? TILE : count;                                              \
+        ptrdiff_t start, first, at_once;                                                                       \
+        for (start = 0; start < count; start += tile) {                                                        \
+            const ptrdiff_t size = count - start < tile ? count - start : tile;                                \
+            for (first = 0; first < lanes; first += at_once) {                                                 \
+                float *to = sums + first * TEXTGEN_BLOCK;                                                      \
+                const float *from = inputs + first * count + start, *weight = weights + start * (block);       \
+                const ptrdiff_t left = lanes - first;                                                          \
+                if (left >= MANY_LANES && left != 2 * FEW_LANES) {                                             \
+                    at_once = MANY_LANES;                                                                      \
+                    NAME(many)(to, weight, from, count, size);                                                 \
+                } else if (left >= FEW_LANES) {                                                                \
+                    at_once = FEW_LANES;                                                                       \
+                    NAME(few)(to, weight, from, count, size);                                                  \
+                } else {                                                                                       \
+                    at_once = 1;                                                                               \
+                    NAME(one)(to, weight, from, count, size);                                                  \
+                }                                                                                              \
+            }                                                                                                  \
+        }                                                                                                      \
     }
-}
+
+ADD_PRODUCTS(add_products, TEXTGEN_BLOCK, add_one_lane, add_few_lanes, add_many_lanes)
+ADD_PRODUCTS(add_gru_products, TEXTGEN_GRU_BLOCK, add_one_gru_lane, add_few_gru_lanes, add_many_gru_lanes)
 
 TARGET INLINE ptrdiff_t NAME(next_lanes)(ptrdiff_t left) { return left < MAX_LANES ? left : MAX_LANES; }
 
@@ -175,14 +176,14 @@ TARGET static void NAME(lstm)(const textgen_packed_layer *layer, const float *co
             lane_count = NAME(next_lanes)(lanes - first);
             NAME(copy_gate_inputs)(sums, gate_inputs + first, block, lane_count);
             if (inputs) {
-                NAME(add_products)(sums, weights, input + first * inputs, inputs, lane_count, TEXTGEN_BLOCK);
+                NAME(add_products)(sums, weights, input + first * inputs, inputs, lane_count);
             }
             NAME(add_products)(sums, weights + inputs * TEXTGEN_BLOCK, hidden + first * units, units,
-                               lane_count, TEXTGEN_BLOCK);
+                               lane_count);
             for (i = 0; i + 2 <= lane_count * GROUP_VECTORS; i += 2) {
                 NAME(lstm_gates)(sums, cell + offset, scratch + offset, units, i, 2);
             }
-            for (; i < lane_count * GROUP_VECTORS; i++) {
+            if (GROUP_VECTORS % 2 && i < lane_count * GROUP_VECTORS) {
                 NAME(lstm_gates)(sums, cell + offset, scratch + offset, units, i, 1);
             }
         }
@@ -232,11 +233,10 @@ TARGET static void NAME(gru)(const textgen_packed_layer *layer, const float *con
             lane_count = NAME(next_lanes)(lanes - first);
             NAME(copy_gate_inputs)(sums, gate_inputs + first, block, lane_count);
             if (inputs) {
-                NAME(add_products)(sums, weights, input + first * inputs, inputs, lane_count,
-                                   TEXTGEN_GRU_BLOCK);
+                NAME(add_gru_products)(sums, weights, input + first * inputs, inputs, lane_count);
             }
-            NAME(add_products)(sums + TEXTGEN_GROUP, weights + inputs * TEXTGEN_GRU_BLOCK,
-                               hidden + first * units, units, lane_count, TEXTGEN_GRU_BLOCK);
+            NAME(add_gru_products)(sums + TEXTGEN_GROUP, weights + inputs * TEXTGEN_GRU_BLOCK,
+                                   hidden + first * units, units, lane_count);
             for (lane = 0; lane < lane_count; lane++) {
                 const ptrdiff_t offset = (first + lane) * units + group;
                 NAME(gru_cell)(sums + lane * TEXTGEN_BLOCK, hidden + offset, scratch + offset);
@@ -271,9 +271,9 @@ TARGET static void NAME(conv)(const textgen_packed_layer *layer, const float *ol
             for (lane = 0; lane < lane_count; lane++) {
                 memcpy(sums + lane * TEXTGEN_BLOCK, layer->bias + block, TEXTGEN_BLOCK * sizeof(float));
             }
-            NAME(add_products)(sums, weights, older + first * inputs, inputs, lane_count, TEXTGEN_BLOCK);
+            NAME(add_products)(sums, weights, older + first * inputs, inputs, lane_count);
             NAME(add_products)(sums, weights + inputs * TEXTGEN_BLOCK, input + first * inputs, inputs,
-                               lane_count, TEXTGEN_BLOCK);
+                               lane_count);
             for (lane = 0; lane < lane_count; lane++) {
                 const float *filters = sums + lane * TEXTGEN_BLOCK, *gates = filters + TEXTGEN_CONV_GROUP;
                 float *outputs = output + (first + lane) * units + group;
@@ -297,7 +297,7 @@ TARGET static void NAME(linear)(const textgen_packed_layer *layer, const float *
                 memcpy(sums + lane * TEXTGEN_BLOCK, layer->bias + block, TEXTGEN_BLOCK * sizeof(float));
             }
             NAME(add_products)(sums, layer->weights + block * inputs, input + first * inputs, inputs,
-                               lane_count, TEXTGEN_BLOCK);
+                               lane_count);
             for (lane = 0; lane < lane_count; lane++) {
                 memcpy(output + (first + lane) * outputs + block, sums + lane * TEXTGEN_BLOCK,
                        TEXTGEN_BLOCK * sizeof(float));
@@ -340,7 +340,8 @@ TARGET static float NAME(sum)(const float *values, ptrdiff_t count) {
 #undef FEW_LANES
 #undef MAX_LANES
 #undef ADD_BLOCK
-#undef MAX_TILE
+#undef ADD_PRODUCTS
+#undef TILE
 #undef NAME
 #undef WIDTH
 #undef TARGET

@@ -1,14 +1,34 @@
 """Kernels are selected by name, and their activations are accurate."""
 
 import math
+import zlib
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from textgen_runtime.engines.kernels import activation
 from textgen_runtime.engines.native import NativeEngine
 
-from tests.helpers.native_engines import KERNELS, content_of, engines
+from tests.helpers.make_tiny_model import make_model
+from tests.helpers.native_engines import KERNELS, content_of, engines, symbols
+
+# A layer of so many units has several tiles of weights.
+UNITS, VOCABULARY, LANES = 80, 70, 31
+
+# The checksums of the logits of a random model, with kernels that have fused multiply-adds.
+GOLDEN = {"lstm": 1668654043, "gru": 1031074380, "conv": 1414503384}
+
+
+def cell_engine(cell: str, kernels: str) -> NativeEngine:
+    content = make_model(symbols(VOCABULARY), scale=0.1, cell=cell, units=UNITS, layers=2).SerializeToString()
+    return NativeEngine(content, kernels=kernels)
+
+
+def logits_of(engine: NativeEngine, lanes: int) -> NDArray[np.float32]:
+    """Return the logits after three tokens in each lane. The tokens of a lane depend only on its number."""
+    tokens = np.random.default_rng(0).integers(0, VOCABULARY, (LANES, 3)).T[:, :lanes]
+    return engine.forward(tokens, engine.initial_state(lanes))[0]
 
 
 @pytest.mark.parametrize("values", [np.zeros(3), b"1234567", np.zeros((2, 2), np.float32)])
@@ -50,3 +70,18 @@ def test_kernels_are_selected_by_name() -> None:
         engines(59, 16, 1, "abacus")
     for name in KERNELS:
         assert NativeEngine(content_of(12, 4), kernels=name).name == f"native ({name})"
+
+
+@pytest.mark.parametrize("kernels", KERNELS)
+@pytest.mark.parametrize("cell", GOLDEN)
+def test_logits_are_equal_to_the_bit_with_any_number_of_lanes(cell: str, kernels: str) -> None:
+    engine = cell_engine(cell, kernels)
+    expected = logits_of(engine, LANES)
+    for lanes in range(1, LANES):
+        np.testing.assert_array_equal(logits_of(engine, lanes), expected[:, :lanes], strict=True)
+
+
+@pytest.mark.parametrize("kernels", [name for name in KERNELS if name != "baseline"])
+@pytest.mark.parametrize("cell", GOLDEN)
+def test_golden_logits_never_change(cell: str, kernels: str) -> None:
+    assert zlib.crc32(logits_of(cell_engine(cell, kernels), LANES).tobytes()) == GOLDEN[cell]
