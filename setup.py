@@ -5,6 +5,7 @@ from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
 
 PACKAGE = "runtime/textgen_runtime"
 CORE = "runtime/core"
@@ -40,6 +41,7 @@ MODULES = {
         "match_conv.c",
         "match_recurrent.c",
         "match_weights.c",
+        "memory.c",
         "model.c",
         "onnx_node.c",
         "onnx_parts.c",
@@ -47,7 +49,7 @@ MODULES = {
         "onnx_tensor.c",
         "shapes.c",
     ],
-    "sampling.automata": ["constraint.c"],
+    "sampling.automata": ["constraint.c", "stops.c"],
     "sampling.automata_tables": [],
     "sampling.filter_block": SAMPLER,
     "sampling.filters": [],
@@ -74,8 +76,21 @@ MODULES = {
         "pack_layers.c",
         "pack_plan.c",
         "slots.c",
+        "stops.c",
     ],
 }
+
+
+class BuildPackages(build_py):
+    """Also copies the sources of the core to the wheel: textgen-embed writes them. See core_files.py."""
+
+    def run(self) -> None:
+        super().run()
+        target = Path(self.build_lib) / "textgen_runtime" / "embedding" / "core"
+        for folder in (".", "kernels"):
+            for path in () if self.editable_mode else sorted(Path(CORE, folder).glob("*.[ch]")):
+                self.mkpath(str(target / folder))
+                self.copy_file(str(path), str(target / folder / path.name))
 
 
 def extension(name: str, sources: list[str]) -> Extension:
@@ -91,9 +106,10 @@ def extension(name: str, sources: list[str]) -> Extension:
 
 
 setup(
+    cmdclass={"build_py": BuildPackages},
     ext_modules=cythonize(
         [extension(name, sources) for name, sources in MODULES.items()],
         build_dir="build/generated",
         include_path=["runtime"],
-    )
+    ),
 )

@@ -247,19 +247,48 @@ static void choose_filters(textgen_sampling *sampling) {
     sampling->min_p = probabilities[below(5)];
 }
 
-static bool use(const textgen_model *model, const unsigned char *data, size_t size, char *error) {
-    textgen_model_info info = {.struct_size = sizeof(info)};
+/* Create a stream with random filters, and with stop texts that may be outside the vocabulary. */
+static bool start(void *memory, size_t needed, const textgen_model *model, textgen_stream **stream,
+                  char *error) {
+    static const char *const stop[] = {"a", "ab", "\xC3\xA9", "\xFF", "b\r\n", " \xC4\x80"};
     textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
-    const size_t needed = textgen_stream_size(model);
-    textgen_stream *stream;
     sampling.seed = random_bits();
     choose_filters(&sampling);
+    sampling.stop_count = below(3);
+    sampling.stop = stop + below(4);
+    const int32_t code = textgen_stream_init(memory, needed, model, &sampling, stream, error, ERROR_SIZE);
+    if ((code != TEXTGEN_UNKNOWN_CHARACTER && code != TEXTGEN_INVALID_UTF8) || !is_line(error)) {
+        return code == TEXTGEN_OK;
+    }
+    sampling.stop_count = 0;
+    return textgen_stream_init(memory, needed, model, &sampling, stream, error, ERROR_SIZE) == TEXTGEN_OK;
+}
+
+static bool use(const textgen_model *model, const unsigned char *data, size_t size, char *error) {
+    textgen_model_info info = {.struct_size = sizeof(info)};
+    const size_t needed = textgen_stream_size(model);
+    textgen_stream *stream;
     void *memory = malloc(needed);
-    bool right =
-        memory != NULL && describe(model, data, size, &info, error) &&
-        textgen_stream_init(memory, needed, model, &sampling, &stream, error, ERROR_SIZE) == TEXTGEN_OK &&
-        generate(stream, &info, error);
+    bool right = memory != NULL && describe(model, data, size, &info, error) &&
+                 start(memory, needed, model, &stream, error) && generate(stream, &info, error);
     free(memory);
+    return right;
+}
+
+/* Whether a model of `size` bytes can be created in the memory that it states, and not in less. */
+static bool fits(const textgen_model *model, const unsigned char *data, size_t size, char *error) {
+    textgen_model_info info = {.struct_size = sizeof(info)};
+    textgen_model_options options = {.struct_size = sizeof(options)};
+    textgen_model *copy = NULL;
+    bool right = textgen_model_get_info(model, &info, error, ERROR_SIZE) == TEXTGEN_OK;
+    options.memory = malloc(info.memory);
+    options.memory_size = below(info.memory);
+    right = right && options.memory != NULL &&
+            textgen_model_create(data, size, &options, &copy, error, ERROR_SIZE) == TEXTGEN_BUFFER_TOO_SMALL;
+    options.memory_size = info.memory;
+    right = right && textgen_model_create(data, size, &options, &copy, error, ERROR_SIZE) == TEXTGEN_OK;
+    textgen_model_destroy(copy);
+    free(options.memory);
     return right;
 }
 
@@ -282,7 +311,7 @@ static bool attempt(const content *file, int32_t *code, char *error) {
         right = false;
     }
     if (right && *code == TEXTGEN_OK) {
-        right = use(model, exact, file->size, error);
+        right = fits(model, exact, file->size, error) && use(model, exact, file->size, error);
     }
     textgen_model_destroy(model);
     free(exact);

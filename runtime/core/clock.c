@@ -1,6 +1,6 @@
 /* Under -std=c11 the POSIX clock is declared only if this macro is defined. */
 #ifndef _WIN32
-#define _POSIX_C_SOURCE 199309L
+#define _POSIX_C_SOURCE 200809L
 #endif
 
 #include "clock.h"

@@ -9,19 +9,21 @@
 #include <stdint.h>
 #include <string.h>
 
-#if TEXTGEN_X86
-#define NAME(x) x##_avx512
+#if TEXTGEN_AVX512
+#define NAME(x) x##64_avx512
 #define WIDTH 8
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl")))
 #include "exp64_body.h"
+#endif
 
-#define NAME(x) x##_avx2
+#if TEXTGEN_X86
+#define NAME(x) x##64_avx2
 #define WIDTH 4
 #define TARGET __attribute__((target("avx2")))
 #include "exp64_body.h"
 #endif
 
-#define NAME(x) x##_baseline
+#define NAME(x) x##64_baseline
 #if TEXTGEN_VECTORS
 #define WIDTH 2
 #else
@@ -31,13 +33,15 @@
 #include "exp64_body.h"
 
 textgen_exp64 textgen_find_exp64(void) {
-#if TEXTGEN_X86
+#if TEXTGEN_AVX512
     if (textgen_has_avx512()) {
-        return exponentials_avx512;
-    }
-    if (textgen_has_avx2()) {
-        return exponentials_avx2;
+        return exponentials64_avx512;
     }
 #endif
-    return exponentials_baseline;
+#if TEXTGEN_X86
+    if (textgen_has_avx2()) {
+        return exponentials64_avx2;
+    }
+#endif
+    return exponentials64_baseline;
 }

@@ -79,7 +79,8 @@ static void append(const textgen_network *network, const textgen_slots *slots, t
     lane->tokens[lane->generated++] = slots->tokens[slot] = token;
     if (stops) {
         const int64_t state = textgen_stops_next(stops, lane->stop_state, token);
-        lane->stop_length = stops->matched[state];
+        lane->stop_length = stops->states[state].matched;
+        lane->stop_reached = state;
         lane->stop_state = lane->stop_length > 0 ? 0 : state;
     }
 }

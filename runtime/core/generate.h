@@ -37,7 +37,8 @@ typedef struct {
 
     const textgen_stops *stops; /* or NULL */
     int64_t stop_state;         /* updated in place; 0 after a stop */
-    int64_t stop_length; /* output: tokens of the stop text that ended the lane, the last drawn ones; or 0 */
+    int64_t stop_length;  /* output: tokens of the stop text that ended the lane, the last drawn ones; or 0 */
+    int64_t stop_reached; /* output: the state of the stop texts after the last token, also after a stop */
 } textgen_token_lane;
 
 /* Sums over a call. */

@@ -1,7 +1,5 @@
 #include "graph.h"
 
-#include <stdlib.h>
-
 static int32_t fail_duplicate(const textgen_graph *graph, textgen_view name) {
     char quoted[TEXTGEN_QUOTE_SIZE];
     return textgen_fail(graph->error, TEXTGEN_DAMAGED_MODEL, "the value %s has two producers",
@@ -47,7 +45,7 @@ int32_t textgen_graph_create(const textgen_onnx *file, textgen_graph *graph, con
     for (size_t i = 0; i < file->node_count; i++) {
         outputs += file->nodes[i].output_count;
     }
-    graph->producers = calloc(outputs + 1, sizeof(*graph->producers));
+    graph->producers = textgen_allocate(file->arena, outputs + 1, sizeof(*graph->producers));
     const int32_t code = textgen_tensors_create(file, &graph->tensors, error);
     if (code == TEXTGEN_OK && graph->producers == NULL) {
         return textgen_out_of_memory(error);
@@ -56,8 +54,8 @@ int32_t textgen_graph_create(const textgen_onnx *file, textgen_graph *graph, con
 }
 
 void textgen_graph_free(textgen_graph *graph) {
-    free(graph->producers);
-    free(graph->tensors.names);
+    textgen_release(graph->tensors.names);
+    textgen_release(graph->producers);
 }
 
 const textgen_node *textgen_graph_producer(const textgen_graph *graph, textgen_view name) {

@@ -4,9 +4,10 @@
 #define TEXTGEN_HANDLES_H
 
 #include "generate.h"
-#include "vocabulary.h"
+#include "stream_stops.h"
 
 struct textgen_model {
+    textgen_arena arena; /* counts the model itself, too */
     textgen_vocabulary *vocabulary;
     textgen_network *network;
     textgen_property *properties;
@@ -29,6 +30,11 @@ struct textgen_stream {
     bool has_prompt;         /* whether a token was fed */
     bool ended;              /* the end of a record was drawn, and nothing was fed since */
     bool filtered;           /* whether any filter is on */
+    bool stopped;            /* the latest call ended at a stop text */
+    int64_t stop_state;      /* of the text since the prompt or the latest stop text */
+    int64_t stop_reached;    /* the state after the last token; differs from `stop_state` after a stop text */
+    textgen_stops stops;     /* `states` is set in each call, because it points into the stream */
+    textgen_stream_stops stop_texts;
 };
 
 /* Pointers to the parts of a stream's memory. */
@@ -40,13 +46,15 @@ typedef struct {
 } textgen_stream_parts;
 textgen_stream_parts textgen_stream_find(textgen_stream *stream);
 
-/* Copy and check sampling parameters; the defaults if `given` is NULL. */
+/* Copy and check sampling parameters and stop texts; the defaults if `given` is NULL. */
 int32_t textgen_sampling_read(const textgen_sampling *given, const textgen_model *model,
-                              textgen_sampling *sampling, const textgen_error *error);
+                              textgen_sampling *sampling, textgen_stream_stops *stops,
+                              const textgen_error *error);
 
-/* Set the sampler and the filters of a stream. restart: whether to seed even if the seed and the substream are
- * unchanged. */
-void textgen_sampling_apply(textgen_stream *stream, const textgen_sampling *sampling, bool restart);
+/* Set the sampler, the filters and the stop texts of a stream. restart: whether to seed even if the seed and
+ * the substream are unchanged. */
+void textgen_sampling_apply(textgen_stream *stream, const textgen_sampling *sampling,
+                            const textgen_stream_stops *stops, bool restart);
 
 /* Pointers to the parts of the workspace that the caller provides. Each lane has room for a chunk of tokens. */
 enum { TEXTGEN_CHUNK = 64 };

@@ -117,6 +117,9 @@ static size_t begin_chunk(textgen_lane *lanes, size_t count, const textgen_works
             textgen_token_lane *lane = &workspace->lanes[active];
             memset(lane, 0, sizeof *lane);
             stream->sampler.filters = stream->filtered ? parts.filters : NULL;
+            stream->stops.states = stream->stop_texts.states;
+            lane->stops = stream->stop_texts.count > 1 ? &stream->stops : NULL;
+            lane->stop_state = lane->stop_reached = stream->stop_state;
             lane->sampler = &stream->sampler;
             lane->state = parts.state;
             lane->logits = parts.logits;
@@ -158,6 +161,9 @@ static void end_chunk(textgen_lane *lanes, size_t count, const textgen_workspace
         lane->text[lane->written] = '\0';
         stream->remaining -= token_lane->generated;
         stream->ended = token_lane->ending == TEXTGEN_REACHED_END;
+        stream->stopped = token_lane->ending == TEXTGEN_REACHED_STOP;
+        stream->stop_state = token_lane->stop_state;
+        stream->stop_reached = token_lane->stop_reached;
         if (token_lane->ending != TEXTGEN_RUNNING) {
             end_lane(lane, token_lane->ending < 0 ? token_lane->ending : 0);
         }

@@ -1,8 +1,6 @@
 /* The weights of the layers: float32 initializers, or 8-bit ones behind DequantizeLinear nodes. */
 #include "match.h"
 
-#include <stdlib.h>
-
 /* The axis of the scales of an embedding, and of all other weights: that of their rows or columns. */
 enum { EMBEDDING_AXIS = 0, AXIS = 1 };
 
@@ -120,8 +118,9 @@ int32_t textgen_match_weights(const textgen_graph *graph, textgen_nodes *nodes) 
     if (code != TEXTGEN_OK) {
         return code;
     }
-    textgen_name *names = calloc(LAYER_NAMES * (nodes->layer_count + 1), sizeof(*names));
+    textgen_name *names =
+        textgen_allocate(graph->file->arena, LAYER_NAMES * (nodes->layer_count + 1), sizeof(*names));
     code = names == NULL ? textgen_out_of_memory(graph->error) : check_names(graph, nodes, names);
-    free(names);
+    textgen_release(names);
     return code;
 }

@@ -5,18 +5,40 @@
 
 #include "memory.h"
 
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #if defined(__linux__)
 
-#include <stdint.h>
 #include <sys/mman.h>
 
 #define HUGE_PAGE ((size_t)1 << 21)
 
 #endif
 
-void *textgen_allocate_zeroed(size_t bytes) {
+/* Before each array. Its size keeps the alignment of the memory. */
+typedef union {
+    struct {
+        textgen_arena *arena; /* or NULL */
+        size_t start, bytes;  /* in the arena */
+    } part;
+    char padding[32];
+} block;
+
+/* Define TEXTGEN_NO_HEAP to compile without the heap. Then the caller must provide the memory of each model. */
+#ifdef TEXTGEN_NO_HEAP
+
+static block *allocate_block(size_t bytes) {
+    (void)bytes;
+    return NULL;
+}
+
+static void free_block(block *released) { (void)released; }
+
+#else
+
+static block *allocate_block(size_t bytes) {
     char *memory = calloc(1, bytes);
 #if defined(__linux__)
     /* Page faults on small pages would take longer than loading a large model. Systems without huge pages
@@ -26,5 +48,52 @@ void *textgen_allocate_zeroed(size_t bytes) {
         (void)madvise(memory + before, (bytes - before) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
     }
 #endif
-    return memory;
+    return (block *)memory;
+}
+
+static void free_block(block *released) { free(released); }
+
+#endif
+
+void *textgen_allocate(textgen_arena *arena, size_t count, size_t size) {
+    const size_t largest = (size_t)PTRDIFF_MAX - 2 * sizeof(block);
+    if (size > 0 && count > largest / size) {
+        return NULL;
+    }
+    const size_t bytes = sizeof(block) + (count * size + sizeof(block) - 1) / sizeof(block) * sizeof(block);
+    const size_t start = arena == NULL ? 0 : arena->used;
+    block *created = NULL;
+    if (arena != NULL && start + bytes > arena->peak) {
+        arena->peak = start + bytes;
+    }
+    if (arena == NULL || arena->memory == NULL) {
+        created = allocate_block(bytes);
+    } else if (start <= arena->size && bytes <= arena->size - start) {
+        created = (void *)(arena->memory + start);
+        memset(created, 0, bytes);
+    }
+    if (created == NULL) {
+        return NULL;
+    }
+    created->part.arena = arena;
+    created->part.start = start;
+    created->part.bytes = bytes;
+    if (arena != NULL) {
+        arena->used = start + bytes;
+    }
+    return created + 1;
+}
+
+void textgen_release(void *memory) {
+    if (memory == NULL) {
+        return;
+    }
+    block *released = (block *)memory - 1;
+    textgen_arena *arena = released->part.arena;
+    if (arena != NULL && released->part.start + released->part.bytes == arena->used) {
+        arena->used = released->part.start;
+    }
+    if (arena == NULL || arena->memory == NULL) {
+        free_block(released);
+    }
 }

@@ -3,7 +3,6 @@
 #include "shapes.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char token_name[] = "token";
@@ -112,18 +111,19 @@ int32_t textgen_model_match(const textgen_onnx *file, textgen_description *descr
                             const textgen_error *error) {
     textgen_graph graph;
     memset(description, 0, sizeof(*description));
+    description->arena = file->arena;
     int32_t code = check_interface(file, error);
     if (code != TEXTGEN_OK) {
         return code;
     }
     /* Too large for the stack of a thread. */
-    textgen_nodes *nodes = calloc(1, sizeof(*nodes));
+    textgen_nodes *nodes = textgen_allocate(file->arena, 1, sizeof(*nodes));
     code = textgen_graph_create(file, &graph, error);
     if (code == TEXTGEN_OK) {
         code = nodes == NULL ? textgen_out_of_memory(error) : match_graph(&graph, nodes, description);
     }
     textgen_graph_free(&graph);
-    free(nodes);
+    textgen_release(nodes);
     return code;
 }
 

@@ -68,8 +68,9 @@ typedef struct {
     textgen_state_array state[TEXTGEN_MAX_STATE_ARRAYS];
     size_t state_count;
     size_t vocabulary;
-    int bits;      /* of all weights but the biases, 32 for float32, or 8 */
-    size_t scales; /* how many values the scales have in total */
+    int bits;             /* of all weights but the biases, 32 for float32, or 8 */
+    size_t scales;        /* how many values the scales have in total */
+    textgen_arena *arena; /* that of the file */
 } textgen_description;
 
 /* Match a file's graph, and check everything except the values of the weights. The description points into

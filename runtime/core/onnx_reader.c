@@ -3,7 +3,6 @@
 
 #include "onnx_parts.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* The number of entries of each kind in the file, and its graph. */
@@ -108,8 +107,8 @@ static size_t limit(size_t count, size_t maximum, const char *what, textgen_onnx
 }
 
 /* Allocate a table of zeros. A table without entries is NULL, and not a failure. */
-static void *allocate(size_t count, size_t size, bool *failed) {
-    void *table = count == 0 ? NULL : calloc(count, size);
+static void *allocate(textgen_arena *arena, size_t count, size_t size, bool *failed) {
+    void *table = count == 0 ? NULL : textgen_allocate(arena, count, size);
     *failed = *failed || (count > 0 && table == NULL);
     return table;
 }
@@ -121,12 +120,12 @@ static bool allocate_tables(textgen_onnx *file, layout *found) {
     found->inputs = limit(found->inputs, TEXTGEN_MAX_VALUES, "64 inputs", file);
     found->outputs = limit(found->outputs, TEXTGEN_MAX_VALUES, "64 outputs", file);
     found->names = limit(found->names, TEXTGEN_MAX_NAMES, "32,768 inputs and outputs of nodes", file);
-    file->nodes = allocate(found->nodes, sizeof(*file->nodes), &failed);
-    file->tensors = allocate(found->tensors, sizeof(*file->tensors), &failed);
-    file->inputs = allocate(found->inputs, sizeof(*file->inputs), &failed);
-    file->outputs = allocate(found->outputs, sizeof(*file->outputs), &failed);
-    file->properties = allocate(found->properties, sizeof(*file->properties), &failed);
-    file->names = allocate(found->names, sizeof(*file->names), &failed);
+    file->nodes = allocate(file->arena, found->nodes, sizeof(*file->nodes), &failed);
+    file->tensors = allocate(file->arena, found->tensors, sizeof(*file->tensors), &failed);
+    file->inputs = allocate(file->arena, found->inputs, sizeof(*file->inputs), &failed);
+    file->outputs = allocate(file->arena, found->outputs, sizeof(*file->outputs), &failed);
+    file->properties = allocate(file->arena, found->properties, sizeof(*file->properties), &failed);
+    file->names = allocate(file->arena, found->names, sizeof(*file->names), &failed);
     return !failed;
 }
 
@@ -194,7 +193,9 @@ int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, const textge
     size_t fields = 0;
     const textgen_reader reader = {content.data, error, &exceeded_limit, &fields};
     layout found = {{NULL, 0}, 0, 0, 0, 0, 0, 0};
+    textgen_arena *arena = file->arena;
     memset(file, 0, sizeof(*file));
+    file->arena = arena;
     if (content.size == 0) {
         return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the file is empty");
     }
@@ -220,12 +221,12 @@ int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, const textge
 }
 
 void textgen_onnx_free(textgen_onnx *file) {
-    free(file->nodes);
-    free(file->tensors);
-    free(file->inputs);
-    free(file->outputs);
-    free(file->properties);
-    free(file->names);
+    textgen_release(file->nodes);
+    textgen_release(file->tensors);
+    textgen_release(file->inputs);
+    textgen_release(file->outputs);
+    textgen_release(file->properties);
+    textgen_release(file->names);
     memset(file, 0, sizeof(*file));
 }
 

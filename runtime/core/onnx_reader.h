@@ -17,6 +17,7 @@
 #define TEXTGEN_ONNX_READER_H
 
 #include "core.h"
+#include "memory.h"
 
 /* Limits. A recurrent layer has 2 nodes, or 3 with a residual connection, 3 tensors, and at most 20 node inputs
  * and outputs; with 8-bit weights 2 nodes and 2 tensors more. A convolution has a graph input of its own. The
@@ -92,14 +93,17 @@ typedef struct {
     /* The limit that the graph exceeds, such as "4,096 nodes", or NULL. If it exceeds one, the tables hold only
      * the first entries. */
     const char *exceeded_limit;
-    uint64_t parameters; /* number of float32 and int8 values in the tensors */
-    textgen_view *names; /* the memory behind the inputs and outputs of the nodes */
+    uint64_t parameters;  /* number of float32 and int8 values in the tensors */
+    textgen_view *names;  /* the memory behind the inputs and outputs of the nodes */
+    textgen_arena *arena; /* for these tables and all that is made of them; NULL for the heap */
 } textgen_onnx;
 
 /* Parse a file. On success the caller frees `file` with textgen_onnx_free.
  *
  * Refused: messages that protobuf would merge, such as a second graph, which no program writes; names that are
- * not UTF-8; too many fields or metadata entries. On success the metadata is therefore complete. */
+ * not UTF-8; too many fields or metadata entries. On success the metadata is therefore complete.
+ *
+ * file: only its `arena` is set. */
 int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, const textgen_error *error);
 void textgen_onnx_free(textgen_onnx *file);
 

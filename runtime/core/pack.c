@@ -1,9 +1,5 @@
 #include "pack_plan.h"
 
-#include "memory.h"
-
-#include <stdlib.h>
-
 /* Describe the state arrays. The inputs of the first layer are not padded. */
 static void fill_state(textgen_network *network, const textgen_description *description) {
     for (size_t i = 0; i < network->state_count; i++) {
@@ -21,7 +17,8 @@ static void fill_state(textgen_network *network, const textgen_description *desc
 
 static textgen_network *allocate_network(const textgen_description *description, const textgen_pack_plan *plan,
                                          const textgen_kernels *kernels, textgen_special special) {
-    textgen_network *network = calloc(1, sizeof(*network));
+    textgen_arena *arena = description->arena;
+    textgen_network *network = textgen_allocate(arena, 1, sizeof(*network));
     if (network == NULL) {
         return NULL;
     }
@@ -40,14 +37,14 @@ static textgen_network *allocate_network(const textgen_description *description,
     network->kernels = kernels;
     network->exp64 = textgen_find_exp64();
     if (network->bits == 8) {
-        network->int8.layers = calloc(network->layer_count, sizeof(*network->int8.layers));
-        network->int8.input_bounds = calloc(network->layer_count + 1, sizeof(float));
+        network->int8.layers = textgen_allocate(arena, network->layer_count, sizeof(*network->int8.layers));
+        network->int8.input_bounds = textgen_allocate(arena, network->layer_count + 1, sizeof(float));
     } else {
-        network->layers = calloc(network->layer_count, sizeof(*network->layers));
+        network->layers = textgen_allocate(arena, network->layer_count, sizeof(*network->layers));
     }
-    network->residual = calloc(network->layer_count, sizeof(*network->residual));
-    network->state = calloc(network->state_count, sizeof(*network->state));
-    network->memory = textgen_allocate_zeroed((size_t)plan->floats * sizeof(float));
+    network->residual = textgen_allocate(arena, network->layer_count, sizeof(*network->residual));
+    network->state = textgen_allocate(arena, network->state_count, sizeof(*network->state));
+    network->memory = textgen_allocate(arena, (size_t)plan->floats, sizeof(float));
     const bool has_layers = network->bits == 8
                                 ? network->int8.layers != NULL && network->int8.input_bounds != NULL
                                 : network->layers != NULL;
@@ -75,7 +72,9 @@ static int32_t pack_all(textgen_packing *pack, const textgen_pack_plan *plan) {
 }
 
 /* Allocate a temporary buffer. One more element, because `count` may be 0. */
-static void *allocate_buffer(uint64_t count, size_t size) { return calloc((size_t)count + 1, size); }
+static void *allocate_buffer(textgen_arena *arena, uint64_t count, size_t size) {
+    return textgen_allocate(arena, (size_t)count + 1, size);
+}
 
 int32_t textgen_network_create(const textgen_description *description, const textgen_kernels *kernels,
                                textgen_special special, textgen_network **network, const textgen_error *error) {
@@ -98,20 +97,20 @@ int32_t textgen_network_create(const textgen_description *description, const tex
         .padded_units = (size_t)created->padded_units,
         .columns = (size_t)plan.columns,
         .tokens = (size_t)plan.tokens,
-        .rows = allocate_buffer(plan.rows, sizeof(float)),
-        .products = allocate_buffer(plan.products, sizeof(float)),
-        .bias = allocate_buffer(plan.bias, sizeof(double)),
-        .weights = allocate_buffer(plan.weights, sizeof(double)),
-        .bytes = allocate_buffer(plan.bytes, 1),
+        .rows = allocate_buffer(description->arena, plan.rows, sizeof(float)),
+        .products = allocate_buffer(description->arena, plan.products, sizeof(float)),
+        .bias = allocate_buffer(description->arena, plan.bias, sizeof(double)),
+        .weights = allocate_buffer(description->arena, plan.weights, sizeof(double)),
+        .bytes = allocate_buffer(description->arena, plan.bytes, 1),
     };
     const bool allocated = pack.rows != NULL && pack.products != NULL && pack.bias != NULL &&
                            pack.weights != NULL && pack.bytes != NULL;
     code = allocated ? pack_all(&pack, &plan) : textgen_out_of_memory(error);
-    free(pack.rows);
-    free(pack.products);
-    free(pack.bias);
-    free(pack.weights);
-    free(pack.bytes);
+    textgen_release(pack.bytes);
+    textgen_release(pack.weights);
+    textgen_release(pack.bias);
+    textgen_release(pack.products);
+    textgen_release(pack.rows);
     if (code != TEXTGEN_OK) {
         textgen_network_destroy(created);
         return code;
@@ -122,13 +121,13 @@ int32_t textgen_network_create(const textgen_description *description, const tex
 
 void textgen_network_destroy(textgen_network *network) {
     if (network != NULL) {
-        free(network->layers);
-        free(network->int8.layers);
-        free(network->int8.input_bounds);
-        free(network->residual);
-        free(network->state);
-        free(network->memory);
-        free(network);
+        textgen_release(network->layers);
+        textgen_release(network->int8.layers);
+        textgen_release(network->int8.input_bounds);
+        textgen_release(network->residual);
+        textgen_release(network->state);
+        textgen_release(network->memory);
+        textgen_release(network);
     }
 }
 

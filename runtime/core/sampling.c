@@ -4,6 +4,7 @@
 #include "exact.h"
 
 #include <math.h>
+#include <string.h>
 
 /* The meaning of 0 in textgen_sampling. */
 static const textgen_filter_parameters off = TEXTGEN_FILTERS_OFF;
@@ -76,7 +77,8 @@ static int32_t check_bias(const textgen_sampling *sampling, const textgen_model 
 }
 
 int32_t textgen_sampling_read(const textgen_sampling *given, const textgen_model *model,
-                              textgen_sampling *sampling, const textgen_error *error) {
+                              textgen_sampling *sampling, textgen_stream_stops *stops,
+                              const textgen_error *error) {
     const textgen_sampling defaults = TEXTGEN_SAMPLING_DEFAULT;
     int32_t result = TEXTGEN_OK;
     *sampling = defaults;
@@ -96,7 +98,12 @@ int32_t textgen_sampling_read(const textgen_sampling *given, const textgen_model
                             (unsigned long long)sampling->substream);
     }
     result = check_filters(sampling, error);
-    return result < 0 ? result : check_bias(sampling, model, error);
+    if (result == TEXTGEN_OK) {
+        result = check_bias(sampling, model, error);
+    }
+    return result < 0 ? result
+                      : textgen_stream_stops_read(sampling->stop, sampling->stop_count, model->vocabulary,
+                                                  stops, error);
 }
 
 static void set_filters(textgen_stream *stream, const textgen_sampling *sampling) {
@@ -134,7 +141,17 @@ static void set_filters(textgen_stream *stream, const textgen_sampling *sampling
     stream->filtered = true;
 }
 
-void textgen_sampling_apply(textgen_stream *stream, const textgen_sampling *sampling, bool restart) {
+/* Other stop texts begin with the next token. */
+static void set_stops(textgen_stream *stream, const textgen_stream_stops *stops) {
+    if (memcmp(&stream->stop_texts, stops, sizeof *stops)) {
+        stream->stop_texts = *stops;
+        stream->stop_state = stream->stop_reached = 0;
+        stream->stopped = false;
+    }
+}
+
+void textgen_sampling_apply(textgen_stream *stream, const textgen_sampling *sampling,
+                            const textgen_stream_stops *stops, bool restart) {
     textgen_sampler *sampler = &stream->sampler;
     const textgen_uint128 seed = {sampling->seed_high, sampling->seed};
     if (restart || seed.high != sampler->rng.seed.high || seed.low != sampler->rng.seed.low ||
@@ -144,4 +161,5 @@ void textgen_sampling_apply(textgen_stream *stream, const textgen_sampling *samp
     }
     sampler->temperature = sampling->temperature;
     set_filters(stream, sampling);
+    set_stops(stream, stops);
 }

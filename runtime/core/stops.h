@@ -1,7 +1,7 @@
 /* Stop texts: an automaton that finds, after each token, whether the text ends with one of them.
  *
- * Source: A. Aho and M. Corasick, Efficient string matching, 1975. Its goto and failure functions are combined
- * in one table. A text starts in state 0. */
+ * Source: A. Aho and M. Corasick, Efficient string matching, 1975. A state is a prefix of a stop text: the
+ * longest one that the generated text ends with. A text starts in state 0, the empty prefix. */
 #ifndef TEXTGEN_STOPS_H
 #define TEXTGEN_STOPS_H
 
@@ -9,14 +9,33 @@
 #include <stdint.h>
 
 typedef struct {
-    const int16_t *next;     /* [states][vocabulary]: the state after a token */
-    const uint16_t *matched; /* [states]: tokens of the longest stop text that the text ends with, or 0 */
+    int32_t token;    /* the last token of the prefix */
+    int16_t child;    /* the first state whose prefix is one token longer, or 0 */
+    int16_t sibling;  /* the next state with the same parent, or 0 */
+    int16_t failure;  /* the state of the longest proper suffix that is a state */
+    int16_t queue;    /* the next state in the order of length; only for textgen_stops_link */
+    uint16_t length;  /* tokens of the prefix */
+    uint16_t matched; /* tokens of the longest stop text that the prefix ends with, or 0 */
+    uint16_t pending; /* tokens of the longest prefix, not a complete stop text, that it ends with */
+    uint16_t bytes;   /* of the text of the prefix; only streams set it */
+} textgen_stop_state;
+
+typedef struct {
+    const textgen_stop_state *states;
     size_t vocabulary;
 } textgen_stops;
 
+/* Add a stop text of `length` tokens, 1 or more, to `count` states, of which the first is all zeros. Return the
+ * new number of states, at most count + length. */
+size_t textgen_stops_add(textgen_stop_state *states, size_t count, const int64_t *tokens, size_t length);
+
+/* Complete the states when all texts are added. */
+void textgen_stops_link(textgen_stop_state *states);
+
 /* Return the state after a token. */
-static inline int64_t textgen_stops_next(const textgen_stops *stops, int64_t state, int64_t token) {
-    return stops->next[(size_t)state * stops->vocabulary + (size_t)token];
-}
+int64_t textgen_stops_next(const textgen_stops *stops, int64_t state, int64_t token);
+
+/* Return the state of the last `length` tokens of a state's prefix; they are a state's prefix, too. */
+int64_t textgen_stops_suffix(const textgen_stops *stops, int64_t state, size_t length);
 
 #endif

@@ -81,6 +81,7 @@ int32_t textgen_stream_init(void *memory, size_t size, const textgen_model *mode
                             size_t error_size) {
     const textgen_error message = {error, error_size};
     textgen_sampling known;
+    textgen_stream_stops stops;
     textgen_stream *created = memory;
     int32_t result;
     if (!model || !stream) {
@@ -88,14 +89,14 @@ int32_t textgen_stream_init(void *memory, size_t size, const textgen_model *mode
     }
     result = textgen_check_memory(memory, size, textgen_stream_size(model), "memory", &message);
     if (result == TEXTGEN_OK) {
-        result = textgen_sampling_read(sampling, model, &known, &message);
+        result = textgen_sampling_read(sampling, model, &known, &stops, &message);
     }
     if (result < 0) {
         return result;
     }
     memset(memory, 0, find_layout(model).workspace);
     created->model = model;
-    textgen_sampling_apply(created, &known, true);
+    textgen_sampling_apply(created, &known, &stops, true);
     if (model->network->special.begin >= 0) {
         start_record(created);
     }
@@ -123,13 +124,14 @@ int32_t textgen_stream_set_sampling(textgen_stream *stream, const textgen_sampli
                                     size_t error_size) {
     const textgen_error message = {error, error_size};
     textgen_sampling known;
+    textgen_stream_stops stops;
     int32_t result;
     if (!stream || !sampling) {
         return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", stream ? "sampling" : "stream");
     }
-    result = textgen_sampling_read(sampling, stream->model, &known, &message);
+    result = textgen_sampling_read(sampling, stream->model, &known, &stops, &message);
     if (result == TEXTGEN_OK) {
-        textgen_sampling_apply(stream, &known, false);
+        textgen_sampling_apply(stream, &known, &stops, false);
     }
     return result;
 }
@@ -169,6 +171,10 @@ int32_t textgen_stream_feed(textgen_stream *stream, const char *text, size_t siz
     do {
         result = size ? textgen_encode_next(stream->model->vocabulary, &encoder, &token, &message) : TEXTGEN_OK;
     } while (result > 0);
+    if (result == TEXTGEN_OK) {
+        stream->stop_state = stream->stop_reached = 0;
+        stream->stopped = false;
+    }
     if (result == TEXTGEN_OK && stream->ended) {
         start_record(stream);
     }
@@ -179,3 +185,17 @@ int32_t textgen_stream_feed(textgen_stream *stream, const char *text, size_t siz
 }
 
 int32_t textgen_stream_ended(const textgen_stream *stream) { return stream && stream->ended; }
+
+int32_t textgen_stream_stopped(const textgen_stream *stream, size_t *bytes) {
+    size_t found = 0;
+    if (stream) {
+        const textgen_stops stops = {stream->stop_texts.states, 0};
+        const textgen_stop_state *reached = &stops.states[stream->stop_reached];
+        const size_t tokens = stream->stopped ? reached->matched : reached->pending;
+        found = stops.states[textgen_stops_suffix(&stops, stream->stop_reached, tokens)].bytes;
+    }
+    if (bytes) {
+        *bytes = found;
+    }
+    return stream && stream->stopped;
+}

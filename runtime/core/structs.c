@@ -7,10 +7,11 @@
 #define MAX_STRUCT_SIZE 4096
 
 /* Structures must not end in padding: the next version may have a field there. */
-_Static_assert(sizeof(textgen_model_options) == TEXTGEN_FIELDS_END(textgen_model_options, kernels), "padding");
-_Static_assert(sizeof(textgen_model_info) == TEXTGEN_FIELDS_END(textgen_model_info, bits), "padding");
+_Static_assert(sizeof(textgen_model_options) == TEXTGEN_FIELDS_END(textgen_model_options, memory_size),
+               "padding");
+_Static_assert(sizeof(textgen_model_info) == TEXTGEN_FIELDS_END(textgen_model_info, memory), "padding");
 _Static_assert(sizeof(textgen_layer_info) == TEXTGEN_FIELDS_END(textgen_layer_info, outputs), "padding");
-_Static_assert(sizeof(textgen_sampling) == TEXTGEN_FIELDS_END(textgen_sampling, logit_bias_count), "padding");
+_Static_assert(sizeof(textgen_sampling) == TEXTGEN_FIELDS_END(textgen_sampling, stop_count), "padding");
 _Static_assert(sizeof(textgen_lane) == TEXTGEN_FIELDS_END(textgen_lane, ended), "padding");
 
 static int32_t get_struct_size(const void *given, size_t first, size_t *size, const char *name,

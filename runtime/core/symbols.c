@@ -3,8 +3,6 @@
 #include "metadata.h"
 #include "utf8.h"
 
-#include <stdlib.h>
-
 const char *const textgen_level_names[TEXTGEN_LEVELS] = {"character", "byte", "word"};
 
 enum { BYTES = 256 };
@@ -103,9 +101,9 @@ int32_t textgen_symbols_read(const textgen_json *list, size_t count, textgen_lev
     symbols->count = count;
     symbols->longest = 1;
     /* Decoded, no entry is longer than its JSON text. */
-    symbols->text = malloc(list->text.size);
-    symbols->symbols = calloc(count, sizeof(*symbols->symbols));
-    symbols->sorted = calloc(count, sizeof(*symbols->sorted));
+    symbols->text = textgen_allocate(symbols->arena, list->text.size, 1);
+    symbols->symbols = textgen_allocate(symbols->arena, count, sizeof(*symbols->symbols));
+    symbols->sorted = textgen_allocate(symbols->arena, count, sizeof(*symbols->sorted));
     if (symbols->text == NULL || symbols->symbols == NULL || symbols->sorted == NULL) {
         return textgen_out_of_memory(error);
     }
@@ -120,9 +118,9 @@ int32_t textgen_symbols_read(const textgen_json *list, size_t count, textgen_lev
 }
 
 void textgen_symbols_free(textgen_symbols *symbols) {
-    free(symbols->text);
-    free(symbols->symbols);
-    free(symbols->sorted);
+    textgen_release(symbols->text);
+    textgen_release(symbols->symbols);
+    textgen_release(symbols->sorted);
 }
 
 int64_t textgen_symbols_find(const textgen_symbols *symbols, textgen_view symbol) {

@@ -3,6 +3,7 @@
 #define TEXTGEN_SYMBOLS_H
 
 #include "json.h"
+#include "memory.h"
 #include "names.h"
 #include "special.h"
 
@@ -23,10 +24,11 @@ typedef struct {
     textgen_view *symbols; /* [count], the symbol of each token; empty for the special tokens */
     textgen_name *sorted;  /* [sorted_count], without the special tokens, for textgen_names_find */
     size_t sorted_count;
+    textgen_arena *arena; /* for these arrays; NULL for the heap */
 } textgen_symbols;
 
-/* Read the entries of a JSON array, which is not empty. symbols: zeros; the caller frees it after a failure
- * too. */
+/* Read the entries of a JSON array, which is not empty. symbols: zeros but for `arena`; the caller frees it
+ * after a failure too. */
 int32_t textgen_symbols_read(const textgen_json *list, size_t count, textgen_level level,
                              const textgen_special *special, textgen_symbols *symbols,
                              const textgen_error *error);

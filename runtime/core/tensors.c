@@ -5,7 +5,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 _Static_assert(sizeof(float) == 4, "weights are float32");
@@ -14,7 +13,7 @@ int32_t textgen_tensors_create(const textgen_onnx *file, textgen_tensors *tensor
     char quoted[TEXTGEN_QUOTE_SIZE];
     tensors->tensors = file->tensors;
     tensors->count = file->tensor_count;
-    tensors->names = calloc(tensors->count + 1, sizeof(*tensors->names));
+    tensors->names = textgen_allocate(file->arena, tensors->count + 1, sizeof(*tensors->names));
     if (tensors->names == NULL) {
         return textgen_out_of_memory(error);
     }

@@ -1,11 +1,13 @@
 #include "handles.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* All messages about a file are shorter. */
 #define MESSAGE_SIZE 1024
+
+/* The memory after the model keeps this alignment, if the caller's memory has it. */
+#define MODEL_ALIGNMENT 64
 
 int32_t textgen_version(void) { return TEXTGEN_VERSION; }
 
@@ -58,22 +60,13 @@ static void list_kernels(char *buffer, size_t size) {
 
 static int32_t choose_kernels(const textgen_model_options *options, const textgen_kernels **kernels,
                               const textgen_error *error) {
-    const size_t first = TEXTGEN_FIELDS_END(textgen_model_options, kernels);
-    textgen_model_options known = {0};
-    int32_t result;
-    if (options) {
-        result = textgen_read_struct(options, first, &known, sizeof known, "textgen_model_options", error);
-        if (result < 0) {
-            return result;
-        }
-    }
-    *kernels = textgen_find_kernels(known.kernels);
+    *kernels = textgen_find_kernels(options->kernels);
     if (!*kernels) {
         char quoted[TEXTGEN_QUOTE_SIZE];
         char names[64];
         textgen_view name;
-        name.data = (const unsigned char *)known.kernels;
-        name.size = strlen(known.kernels);
+        name.data = (const unsigned char *)options->kernels;
+        name.size = strlen(options->kernels);
         list_kernels(names, sizeof names);
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
                             "kernels must be one of %s on this processor, not %s", names,
@@ -86,8 +79,8 @@ static int32_t choose_kernels(const textgen_model_options *options, const textge
 static int32_t copy_tables(textgen_model *model, const textgen_onnx *file,
                            const textgen_description *description, const textgen_error *error) {
     size_t i;
-    model->layers = calloc(description->layer_count, sizeof *model->layers);
-    model->properties = calloc(file->property_count + 1, sizeof *model->properties);
+    model->layers = textgen_allocate(file->arena, description->layer_count, sizeof *model->layers);
+    model->properties = textgen_allocate(file->arena, file->property_count + 1, sizeof *model->properties);
     if (!model->layers || !model->properties) {
         return textgen_out_of_memory(error);
     }
@@ -126,17 +119,22 @@ static int32_t fill_model(textgen_model *model, const textgen_onnx *file, textge
 
 static int32_t read_content(textgen_model *model, textgen_view content, const textgen_kernels *kernels,
                             const textgen_error *error) {
-    textgen_onnx file;
+    textgen_onnx file = {.arena = &model->arena};
     textgen_description *description;
     int32_t result = textgen_onnx_read(content, &file, error);
     if (result < 0) {
         return result;
     }
-    description = malloc(sizeof *description);
+    description = textgen_allocate(&model->arena, 1, sizeof *description);
     result = description ? fill_model(model, &file, description, kernels, error) : textgen_out_of_memory(error);
-    free(description);
+    textgen_release(description);
     textgen_onnx_free(&file);
     return result;
+}
+
+static int32_t too_small(const textgen_arena *arena, const textgen_error *error) {
+    return textgen_fail(error, TEXTGEN_BUFFER_TOO_SMALL, "memory has %zu bytes; %zu or more are needed",
+                        arena->size, arena->peak);
 }
 
 /* Messages about a file do not name it, because the Python runtime adds the path. Here they get a prefix. */
@@ -145,19 +143,46 @@ static int32_t read_file(textgen_model *model, textgen_view content, const textg
     char text[MESSAGE_SIZE];
     const textgen_error message = {text, sizeof text};
     const int32_t result = read_content(model, content, kernels, &message);
+    if (result == TEXTGEN_OUT_OF_MEMORY && model->arena.memory) {
+        return too_small(&model->arena, error);
+    }
     if (result < 0) {
         textgen_fail(error, result, result == TEXTGEN_OUT_OF_MEMORY ? "%s" : "model file: %s", text);
     }
     return result;
 }
 
+/* Create an empty model, on the heap or at the start of the caller's memory. */
+static int32_t allocate_model(const textgen_model_options *options, textgen_model **model,
+                              const textgen_error *error) {
+    const size_t bytes = (sizeof **model + MODEL_ALIGNMENT - 1) / MODEL_ALIGNMENT * MODEL_ALIGNMENT;
+    const textgen_arena arena = {options->memory, options->memory_size, bytes, bytes};
+    if (!arena.memory) {
+        *model = textgen_allocate(NULL, 1, sizeof **model);
+        if (!*model) {
+            return textgen_out_of_memory(error);
+        }
+    } else if ((uintptr_t)arena.memory % TEXTGEN_CALLER_ALIGNMENT) {
+        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "memory is not aligned to %d bytes",
+                            (int)TEXTGEN_CALLER_ALIGNMENT);
+    } else if (arena.size < bytes) {
+        return too_small(&arena, error);
+    } else {
+        *model = (void *)arena.memory;
+        memset(*model, 0, sizeof **model);
+    }
+    (*model)->arena = arena;
+    return TEXTGEN_OK;
+}
+
 int32_t textgen_model_create(const void *data, size_t size, const textgen_model_options *options,
                              textgen_model **model, char *error, size_t error_size) {
     const textgen_error message = {error, error_size};
-    const textgen_kernels *kernels;
+    const textgen_kernels *kernels = NULL;
+    textgen_model_options known = {0};
     textgen_view content;
-    textgen_model *created;
-    int32_t result;
+    textgen_model *created = NULL;
+    int32_t result = TEXTGEN_OK;
     if (!data || !model) {
         return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", data ? "model" : "data");
     }
@@ -165,13 +190,18 @@ int32_t textgen_model_create(const void *data, size_t size, const textgen_model_
         return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "size is %zu, which is larger than any buffer",
                             size);
     }
-    result = choose_kernels(options, &kernels, &message);
+    if (options) {
+        result = textgen_read_struct(options, TEXTGEN_FIELDS_END(textgen_model_options, kernels), &known,
+                                     sizeof known, "textgen_model_options", &message);
+    }
+    if (result == TEXTGEN_OK) {
+        result = choose_kernels(&known, &kernels, &message);
+    }
+    if (result == TEXTGEN_OK) {
+        result = allocate_model(&known, &created, &message);
+    }
     if (result < 0) {
         return result;
-    }
-    created = calloc(1, sizeof *created);
-    if (!created) {
-        return textgen_out_of_memory(&message);
     }
     content.data = data;
     content.size = size;
@@ -194,9 +224,11 @@ void textgen_model_destroy(textgen_model *model) {
     if (model->vocabulary) {
         textgen_vocabulary_destroy(model->vocabulary);
     }
-    free(model->layers);
-    free(model->properties);
-    free(model);
+    textgen_release(model->layers);
+    textgen_release(model->properties);
+    if (!model->arena.memory) {
+        textgen_release(model);
+    }
 }
 
 int32_t textgen_model_get_info(const textgen_model *model, textgen_model_info *info, char *error,
@@ -217,6 +249,7 @@ int32_t textgen_model_get_info(const textgen_model *model, textgen_model_info *i
     known.unknown = textgen_vocabulary_special(model->vocabulary)->unknown >= 0;
     known.level = textgen_vocabulary_level(model->vocabulary);
     known.records = textgen_vocabulary_records(model->vocabulary);
+    known.memory = model->arena.peak;
     return textgen_write_struct(info, TEXTGEN_FIELDS_END(textgen_model_info, unknown), &known, sizeof known,
                                 "textgen_model_info", &message);
 }

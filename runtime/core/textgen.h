@@ -1,21 +1,18 @@
 /* textgen: generates text on a CPU, one token at a time, from a model file that textgen-train wrote.
- *
  * Objects: a model is created from the bytes of its file. It is immutable, and threads may share it. A stream
  * is one running text, in memory that the caller provides and frees. Only one thread may use it at a time. Only
  * textgen_model_create allocates memory. No function prints, reads a file or writes a global variable.
- * Text: all text is UTF-8, or at level byte any bytes, written as they are drawn. textgen_model_info states
- * whether the prompt must be in lower case or a Unicode normal form. Characters outside the vocabulary are
- * errors, unless it has a symbol for them. A token is the index of a symbol: a character, a byte or a word.
- * Records: a stream of a record model starts a record. Where the record ends, textgen_stream_ended returns 1,
- * and nothing more is generated until textgen_stream_feed, also of no text, starts the next one.
- * Reproducibility: the text depends on the model file, the prompt and the sampling parameters, not on the
- * compiler; without 8-bit weights also on the instruction set. -ffast-math is refused where it can be detected.
- * Errors: functions return TEXTGEN_OK or a negative code. On failure they also write a message of one line to
- * `error`, a buffer of `error_size` bytes; a longer message is cut. `error` may be NULL. A failure changes
- * nothing else, but a call that generates keeps the text that it generated before.
- * Structures: set struct_size to the sizeof of the structure. Later versions add fields at the end. If the
- * caller's structure is older, its missing fields count as 0. If it is newer, its additional fields must be 0
- * on input and are set to 0 on output. */
+ * Text: UTF-8, or at level byte any bytes. textgen_model_info states whether prompts need lower case or a
+ * Unicode normal form. Characters outside the vocabulary are errors, unless it has a symbol for them. A token
+ * is the index of a symbol: a character, a byte or a word. Records: a stream of a record model starts a record.
+ * Where the record ends, textgen_stream_ended returns 1, and nothing more is generated until
+ * textgen_stream_feed, also of no text, starts the next one. Reproducibility: the text depends on the model
+ * file, the prompt and the sampling parameters, not on the compiler; without 8-bit weights also on the
+ * instruction set. -ffast-math is refused where it can be detected. Errors: functions return TEXTGEN_OK or a
+ * negative code, and then write one line to `error`, a buffer of `error_size` bytes, or NULL. A failure changes
+ * nothing else, but a call that generates keeps its text. Structures: set struct_size to the sizeof of the
+ * structure. Later versions add fields at the end. Fields that the caller lacks count as 0; those that only the
+ * caller has must be 0, and are set to 0 on output. */
 #ifndef TEXTGEN_H
 #define TEXTGEN_H
 #include <stddef.h>
@@ -28,9 +25,8 @@ extern "C" {
 #elif !defined(TEXTGEN_API)
 #define TEXTGEN_API /* define it to export from a shared library, for example as __declspec(dllexport) */
 #endif
-/* major * 10000 + minor * 100 + patch. The macro is for this header, the function for the linked library. */
-#define TEXTGEN_VERSION 100
-TEXTGEN_API int32_t textgen_version(void);
+#define TEXTGEN_VERSION 100                /* of this header: major * 10000 + minor * 100 + patch */
+TEXTGEN_API int32_t textgen_version(void); /* of the linked library */
 enum {
     TEXTGEN_OK = 0,
     TEXTGEN_INVALID_ARGUMENT = -1, /* a null pointer, a value out of range, a wrong struct_size */
@@ -53,6 +49,8 @@ typedef struct textgen_stream textgen_stream;
 typedef struct {
     size_t struct_size;
     const char *kernels; /* "avx512vnni", "avx512", "avx2" or "baseline"; NULL for the best available */
+    void *memory;        /* for the model, aligned to 8 bytes, until textgen_model_destroy; NULL for the heap */
+    size_t memory_size;  /* its bytes; a model that was created on the heap tells how many it needs */
 } textgen_model_options;
 typedef struct {
     size_t struct_size;
@@ -67,7 +65,8 @@ typedef struct {
     const char *level;   /* "character", "byte" or "word" */
     const char *records; /* how records are separated, "lines" or "blank"; NULL if the text is continuous */
     size_t bits;         /* of each weight, 32 for float32, or 8 */
-} textgen_model_info;
+    size_t memory;       /* the memory_size that creating this model takes */
+} textgen_model_info;    /* strings are valid until the model is freed */
 typedef struct {
     size_t struct_size;
     const char *kind; /* "embedding", "lstm", "gru", "conv" (a causal convolution) or "linear" */
@@ -92,26 +91,26 @@ typedef struct {
     double mirostat_eta;     /* mirostat's learning rate; at most 1; 0 means 0.1 */
     const float *logit_bias; /* added to the logits; -INFINITY forbids a token; copied; NULL for none */
     size_t logit_bias_count; /* the vocabulary size; 0 if logit_bias is NULL */
+    const char *const *stop; /* a call ends with one of these texts; at most 250 tokens in all; copied */
+    size_t stop_count;       /* how many stop texts */
 } textgen_sampling;
-#define TEXTGEN_SAMPLING_DEFAULT {sizeof(textgen_sampling), 0.5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0}
-/* One stream in a call of textgen_generate. */
+#define TEXTGEN_SAMPLING_DEFAULT                                                                               \
+    {sizeof(textgen_sampling), 0.5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, 0}
 typedef struct {
     size_t struct_size;     /* equal in all lanes of a call */
     textgen_stream *stream; /* a different stream in each lane, all of the same model */
-    size_t length;          /* tokens to generate, 1 or more; a record may end earlier */
+    size_t length;          /* tokens to generate, 1 or more; a record or a stop text may end earlier */
     char *text;             /* a separate buffer for each lane, of length * symbol_bytes + 1 bytes or more */
     size_t size;            /* the size of `text` in bytes */
     size_t written;         /* output: bytes in `text` before the final zero byte; they may include U+0000 */
     int32_t result;         /* output: TEXTGEN_OK, or the code of the error that stopped the lane */
     int32_t ended;          /* output: 1 at the end of a record, or 0 */
-} textgen_lane;
+} textgen_lane;             /* one stream in a call of textgen_generate */
 /* Create a model from the content of its file. Weights are copied, metadata is not: `data` must not change or
  * be freed before textgen_model_destroy. `options` may be NULL. */
 TEXTGEN_API int32_t textgen_model_create(const void *data, size_t size, const textgen_model_options *options,
                                          textgen_model **model, char *error, size_t error_size);
-/* Free a model, which may be NULL. Its streams must not be used afterwards. */
-TEXTGEN_API void textgen_model_destroy(textgen_model *model);
-/* Fill in a structure with a given struct_size. Its strings are valid until the model is freed. */
+TEXTGEN_API void textgen_model_destroy(textgen_model *model); /* and its streams; it may be NULL */
 TEXTGEN_API int32_t textgen_model_get_info(const textgen_model *model, textgen_model_info *info, char *error,
                                            size_t error_size);
 TEXTGEN_API int32_t textgen_model_get_layer(const textgen_model *model, size_t index, textgen_layer_info *layer,
@@ -124,7 +123,6 @@ TEXTGEN_API size_t textgen_stream_size(const textgen_model *model); /* bytes of 
 TEXTGEN_API int32_t textgen_stream_init(void *memory, size_t size, const textgen_model *model,
                                         const textgen_sampling *sampling, textgen_stream **stream, char *error,
                                         size_t error_size);
-/* Copy a stream to other memory. Both then generate the same text. */
 TEXTGEN_API int32_t textgen_stream_copy(const textgen_stream *stream, void *memory, size_t size,
                                         textgen_stream **copy, char *error, size_t error_size);
 /* Change the sampling parameters. A different seed or substream restarts the random numbers. */
@@ -138,9 +136,11 @@ TEXTGEN_API int32_t textgen_stream_feed(textgen_stream *stream, const char *text
 TEXTGEN_API int32_t textgen_stream_generate(textgen_stream *stream, size_t length, char *text, size_t size,
                                             size_t *written, char *error, size_t error_size);
 TEXTGEN_API int32_t textgen_stream_ended(const textgen_stream *stream); /* 1 at the end of a record, or 0 */
-/* Generate with several streams at once, which is faster. Each text is the same as without the other streams.
- * Each call may use other lanes. `workspace` is aligned to 8 bytes. If the logits or random numbers of a lane
- * fail, the others continue, and the call returns TEXTGEN_LANE_FAILED with the first failed lane's message. */
+/* Return 1 if the latest call ended with a stop text, or 0. `*bytes`, if not NULL, becomes how many of the last
+ * bytes of the text are the stop text, or may be the beginning of one. */
+TEXTGEN_API int32_t textgen_stream_stopped(const textgen_stream *stream, size_t *bytes);
+/* Generate with several streams at once, which is faster, and does not change their texts. `workspace` is
+ * aligned to 8 bytes. If lanes fail, the others continue, and the message is that of the first failed one. */
 TEXTGEN_API size_t textgen_workspace_size(const textgen_model *model, size_t lanes); /* bytes; 0 if too many */
 TEXTGEN_API int32_t textgen_generate(textgen_lane *lanes, size_t count, void *workspace, size_t workspace_size,
                                      char *error, size_t error_size);

@@ -4,7 +4,6 @@
 #include "symbols.h"
 #include "utf8.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 struct textgen_vocabulary {
@@ -52,7 +51,7 @@ static size_t count_items(textgen_view items) {
 
 static int32_t read_symbols(const textgen_onnx *file, size_t size, textgen_vocabulary *vocabulary,
                             const textgen_error *error) {
-    textgen_level level;
+    textgen_level level = TEXTGEN_CHARACTER_LEVEL;
     textgen_json list;
     int32_t code = textgen_metadata_level(file, &level, error);
     if (code == TEXTGEN_OK) {
@@ -72,6 +71,7 @@ static int32_t read_symbols(const textgen_onnx *file, size_t size, textgen_vocab
     }
     code = textgen_metadata_special(file, count, &vocabulary->special, error);
     if (code == TEXTGEN_OK) {
+        vocabulary->symbols.arena = file->arena;
         code = textgen_symbols_read(&list, count, level, &vocabulary->special, &vocabulary->symbols, error);
     }
     if (code == TEXTGEN_OK && count != size) {
@@ -106,7 +106,7 @@ static int32_t check_prompts(const textgen_onnx *file, const textgen_vocabulary 
         return code;
     }
     /* Decoded, no text is longer than its JSON text. */
-    char *buffer = malloc(prompts.text.size + 1);
+    char *buffer = textgen_allocate(file->arena, prompts.text.size + 1, 1);
     if (buffer == NULL) {
         return textgen_out_of_memory(error);
     }
@@ -117,7 +117,7 @@ static int32_t check_prompts(const textgen_onnx *file, const textgen_vocabulary 
         valid = textgen_json_utf8(&prompt, buffer, &text.size) && text.size > 0 &&
                 is_encodable(&vocabulary->symbols, text);
     }
-    free(buffer);
+    textgen_release(buffer);
     return valid
                ? TEXTGEN_OK
                : textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
@@ -127,7 +127,7 @@ static int32_t check_prompts(const textgen_onnx *file, const textgen_vocabulary 
 
 int32_t textgen_vocabulary_create(const textgen_onnx *file, size_t size, textgen_vocabulary **vocabulary,
                                   const textgen_error *error) {
-    textgen_vocabulary *created = calloc(1, sizeof(*created));
+    textgen_vocabulary *created = textgen_allocate(file->arena, 1, sizeof(*created));
     if (created == NULL) {
         return textgen_out_of_memory(error);
     }
@@ -158,7 +158,7 @@ int32_t textgen_vocabulary_create(const textgen_onnx *file, size_t size, textgen
 void textgen_vocabulary_destroy(textgen_vocabulary *vocabulary) {
     if (vocabulary != NULL) {
         textgen_symbols_free(&vocabulary->symbols);
-        free(vocabulary);
+        textgen_release(vocabulary);
     }
 }
 

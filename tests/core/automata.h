@@ -63,8 +63,7 @@ typedef struct {
     size_t lengths[STOPS], count, states;
     int64_t prefixes[MOST_STATES][STOP_LENGTH];
     size_t depths[MOST_STATES];
-    int16_t next[MOST_STATES * MOST_TOKENS];
-    uint16_t matched[MOST_STATES];
+    textgen_stop_state built[MOST_STATES];
     textgen_stops core;
 } stop_texts;
 
@@ -95,8 +94,46 @@ static inline size_t find_state(const stop_texts *stops, const int64_t *text, si
     return best;
 }
 
+/* The tokens of the longest proper prefix of a stop text that a text ends with. */
+static inline size_t find_pending(const stop_texts *stops, const int64_t *text, size_t length) {
+    size_t longest = 0, i, prefix;
+    for (i = 0; i < stops->count; i++) {
+        for (prefix = 1; prefix < stops->lengths[i]; prefix++) {
+            if (ends_with(text, length, stops->texts[i], prefix) && prefix > longest) {
+                longest = prefix;
+            }
+        }
+    }
+    return longest;
+}
+
+/* Check the states against their definitions. */
+static inline void check_stops(const stop_texts *made, size_t vocabulary) {
+    size_t s, t, length;
+    for (s = 0; s < made->states; s++) {
+        const textgen_stop_state *built = &made->built[s];
+        int64_t text[STOP_LENGTH + 1];
+        memcpy(text, made->prefixes[s], made->depths[s] * sizeof *text);
+        CHECK(built->length == made->depths[s]);
+        CHECK(built->matched == find_stop(made, text, made->depths[s]));
+        CHECK(built->pending == find_pending(made, text, made->depths[s]));
+        for (length = 0; length <= made->depths[s]; length++) {
+            const size_t suffix = find_state(made, text + made->depths[s] - length, length);
+            if (made->depths[suffix] == length) {
+                CHECK(textgen_stops_suffix(&made->core, (int64_t)s, length) == (int64_t)suffix);
+            }
+        }
+        for (t = 0; t < vocabulary; t++) {
+            text[made->depths[s]] = (int64_t)t;
+            CHECK(textgen_stops_next(&made->core, (int64_t)s, (int64_t)t) ==
+                  (int64_t)find_state(made, text, made->depths[s] + 1));
+        }
+    }
+}
+
 static inline void make_random_stops(stop_texts *made, size_t vocabulary, uint64_t *state) {
-    size_t i, s, depth, t;
+    size_t built = 1, i, depth, t;
+    memset(made->built, 0, sizeof made->built);
     made->count = 1 + random_up_to(state, STOPS - 1);
     made->states = 1;
     made->depths[0] = 0;
@@ -111,17 +148,12 @@ static inline void make_random_stops(stop_texts *made, size_t vocabulary, uint64
                 made->depths[made->states++] = depth;
             }
         }
+        built = textgen_stops_add(made->built, built, made->texts[i], made->lengths[i]);
     }
-    for (s = 0; s < made->states; s++) {
-        int64_t text[STOP_LENGTH + 1];
-        memcpy(text, made->prefixes[s], made->depths[s] * sizeof *text);
-        made->matched[s] = (uint16_t)find_stop(made, text, made->depths[s]);
-        for (t = 0; t < vocabulary; t++) {
-            text[made->depths[s]] = (int64_t)t;
-            made->next[s * vocabulary + t] = (int16_t)find_state(made, text, made->depths[s] + 1);
-        }
-    }
-    made->core = (textgen_stops){made->next, made->matched, vocabulary};
+    CHECK(built == made->states);
+    textgen_stops_link(made->built);
+    made->core = (textgen_stops){made->built, vocabulary};
+    check_stops(made, vocabulary);
 }
 
 #endif

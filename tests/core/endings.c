@@ -120,6 +120,7 @@ static void check_lane(const test_lane *lane, const test_lane *reference, const 
     CHECK(!memcmp(lane->logits, reference->logits, network->vocabulary * sizeof(float)));
     CHECK(got->constraint_state == expected->constraint_state && got->stop_state == expected->stop_state);
     CHECK(got->stop_length == expected->stop_length);
+    CHECK(got->stop_length > 0 || got->stop_reached == got->stop_state);
     CHECK(lane->sampler.rng.position == reference->sampler.rng.position);
     CHECK(!memcmp(lane->state, reference->state, network->state_values * sizeof(float)));
     for (i = 0; i < (size_t)generated; i++) {

@@ -41,7 +41,7 @@ static void check_options_size(const void *data, size_t size) {
     struct {
         textgen_model_options options;
         size_t later[2];
-    } newer = {{sizeof newer, NULL}, {0, 0}};
+    } newer = {{sizeof newer, NULL, NULL, 0}, {0, 0}};
     textgen_model *model = NULL;
     CHECK_OK(textgen_model_create(data, size, &newer.options, &model, ERROR));
     textgen_model_destroy(model);

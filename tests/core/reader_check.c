@@ -146,7 +146,7 @@ static int32_t print_model(const textgen_onnx *file, const char *text) {
 
 static int32_t print_file(const unsigned char *content, size_t size, const char *text) {
     const textgen_view view = {content, size};
-    textgen_onnx file;
+    textgen_onnx file = {0};
     int32_t code = textgen_onnx_read(view, &file, &error);
     if (code == TEXTGEN_OK) {
         printf("parameters %" PRIu64 "\n", file.parameters);

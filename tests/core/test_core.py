@@ -87,6 +87,17 @@ def test_streams_obey_and_refuse_wrong_arguments(build: Build, objects: Path) ->
     run(link(build, objects, PROGRAMS / "streams.c"), TINY)
 
 
+def test_streams_end_at_stop_texts(build: Build, objects: Path) -> None:
+    run(link(build, objects, PROGRAMS / "stream_stops.c"), TINY)
+
+
+@pytest.mark.parametrize(("path", "prompt"), [(TINY, "abc"), (SHIPPED, PROMPT)], ids=["tiny", "shipped"])
+def test_a_model_fits_in_the_memory_that_it_states(
+    build: Build, objects: Path, path: Path, prompt: str
+) -> None:
+    run(link(build, objects, PROGRAMS / "caller_memory.c"), path, prompt)
+
+
 def test_streams_draw_with_filters(build: Build, objects: Path) -> None:
     run(link(build, objects, PROGRAMS / "stream_filters.c"), TINY)
 

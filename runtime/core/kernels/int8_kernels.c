@@ -22,6 +22,7 @@ INLINE int32_t four_bytes(const uint8_t *bytes) {
 
 #include "int8_x86.h"
 
+#if TEXTGEN_AVX512
 #define NAME(x) x##_int8_avx512vnni
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,avx512vnni")))
 #define ADD_DOTS(sums, weights, inputs) ((integers)_mm512_dpbusd_epi32((__m512i)(sums), (inputs), (weights)))
@@ -36,6 +37,7 @@ INLINE int32_t four_bytes(const uint8_t *bytes) {
 #define KERNELS textgen_int8_avx512
 #include "int8_avx512.h"
 #include "int8_body.h"
+#endif
 
 #define NAME(x) x##_int8_avx2
 #define TARGET __attribute__((target("avx2")))

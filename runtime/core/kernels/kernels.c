@@ -12,6 +12,7 @@
 #if TEXTGEN_X86
 #include <immintrin.h>
 
+#if TEXTGEN_AVX512
 #define NAME(x) x##_avx512
 #define WIDTH 16
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma")))
@@ -24,6 +25,7 @@
 #define GRU_VECTORS_ONE_LANE 3
 #define GRU_VECTORS_MANY_LANES 3
 #include "kernel_body.h"
+#endif
 
 #define NAME(x) x##_avx2
 #define WIDTH 8
@@ -70,22 +72,26 @@
         project_##set, sum_##set,  sigmoid_##set, tanh_##set, &textgen_int8_##int8_set,                        \
     }
 
-#if TEXTGEN_X86
+#if TEXTGEN_AVX512
 static const textgen_kernels kernels_avx512vnni = KERNELS("avx512vnni", avx512, avx512vnni);
 static const textgen_kernels kernels_avx512 = KERNELS("avx512", avx512, avx512);
+#endif
+#if TEXTGEN_X86
 static const textgen_kernels kernels_avx2 = KERNELS("avx2", avx2, avx2);
 #endif
 static const textgen_kernels kernels_baseline = KERNELS("baseline", baseline, baseline);
 
 int textgen_available_kernels(const textgen_kernels *kernels[TEXTGEN_MAX_KERNELS]) {
     int count = 0;
-#if TEXTGEN_X86
+#if TEXTGEN_AVX512
     if (textgen_has_avx512vnni()) {
         kernels[count++] = &kernels_avx512vnni;
     }
     if (textgen_has_avx512()) {
         kernels[count++] = &kernels_avx512;
     }
+#endif
+#if TEXTGEN_X86
     if (textgen_has_avx2()) {
         kernels[count++] = &kernels_avx2;
     }

@@ -13,6 +13,13 @@
 #define TEXTGEN_X86 0
 #endif
 
+/* Define TEXTGEN_SMALL to compile without the kernels for AVX-512. Those for AVX2 give the same texts. */
+#if TEXTGEN_X86 && !defined(TEXTGEN_SMALL)
+#define TEXTGEN_AVX512 1
+#else
+#define TEXTGEN_AVX512 0
+#endif
+
 #if TEXTGEN_X86
 /* AVX2 and FMA. */
 bool textgen_has_avx2(void);

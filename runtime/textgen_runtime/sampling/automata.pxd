@@ -10,10 +10,7 @@ cdef class Stops:
     cdef textgen_stops core
     cdef readonly tuple texts
     cdef readonly Py_ssize_t states
-    cdef bytearray next_memory
-    cdef bytearray matched_memory
-    # [states]: what `depth` returns.
-    cdef list depths
+    cdef bytearray memory
     cdef int64_t checked_state(self, object state) except -1
 
 

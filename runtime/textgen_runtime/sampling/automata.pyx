@@ -1,24 +1,30 @@
 # cython: language_level=3, freethreading_compatible=True
 """Finite automata over tokens: ``Stops`` finds the end of a text, ``Constraint`` allows its tokens.
 
-Both are tables of one row per state. A step is one lookup, in ``runtime/core/generate.c`` or here. They are
-immutable, so threads may share them.
+The C core has their steps, which ``runtime/core/generate.c`` also takes. They are immutable, so threads may
+share them.
 """
+
+from array import array
 
 cimport cython
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.number cimport PyNumber_Index
-from libc.stdint cimport INT32_MAX, INT64_MAX, int16_t, int32_t, int64_t, uint16_t
-from libc.string cimport memcpy
+from libc.stdint cimport INT32_MAX, INT64_MAX, int16_t, int32_t, int64_t, uintptr_t
+from libc.string cimport memcpy, memset
 
-from .automata_tables cimport fill_distances, fill_stops, make_trie
+from .automata_tables cimport fill_distances
 from .buffers cimport RealBuffer, new_memory
 from .c_automata cimport (
     textgen_constraint_accepting,
     textgen_constraint_complete,
     textgen_constraint_mask,
     textgen_constraint_next,
+    textgen_stop_state,
+    textgen_stops_add,
+    textgen_stops_link,
+    textgen_stops_next,
 )
 
 from textgen_runtime.errors import SamplingError, quote
@@ -46,6 +52,30 @@ cdef int check_table(str name, object states, object vocabulary) except -1:
     return 0
 
 
+cdef Py_ssize_t count_states(tuple texts):
+    """Return the number of different beginnings of sorted texts, with the empty one."""
+    cdef Py_ssize_t states = 1, shared
+    cdef tuple before = ()
+    for text in texts:
+        shared = 0
+        while shared < min(len(before), len(text)) and before[shared] == text[shared]:
+            shared += 1
+        states += len(text) - shared
+        before = text
+    return states
+
+
+cdef int add_texts(textgen_stop_state *states, tuple texts) except -1:
+    cdef size_t count = 1
+    memset(states, 0, sizeof(textgen_stop_state))
+    for text in texts:
+        tokens = array("q", text)
+        address = <uintptr_t>tokens.buffer_info()[0]
+        count = textgen_stops_add(states, count, <const int64_t *>address, len(tokens))
+    textgen_stops_link(states)
+    return 0
+
+
 @cython.final
 cdef class Stops:
     """Stop texts: finds, after each token, whether a text ends with one of them.
@@ -66,8 +96,7 @@ cdef class Stops:
             texts together are too long.
         TypeError: If a token is not an integer.
 
-    Source: A. Aho and M. Corasick, Efficient string matching, 1975. The goto and the failure functions are
-    combined in one table.
+    Source: A. Aho and M. Corasick, Efficient string matching, 1975; see ``runtime/core/stops.h``.
     """
 
     def __cinit__(self, texts, vocabulary_size):
@@ -75,15 +104,12 @@ cdef class Stops:
         self.texts = tuple(sorted({checked_text(text, vocabulary) for text in texts}))
         if not self.texts:
             raise SamplingError("stop texts must not be empty: pass at least one text")
-        children, lengths = make_trie(self.texts)
-        self.states = len(children)
+        self.states = count_states(self.texts)
         check_table("the automaton of the stop texts", self.states, vocabulary)
-        self.next_memory = new_memory(self.states * vocabulary * sizeof(int16_t))
-        self.matched_memory = new_memory(self.states * sizeof(uint16_t))
-        self.core.next = <int16_t *>PyByteArray_AS_STRING(self.next_memory)
-        self.core.matched = <uint16_t *>PyByteArray_AS_STRING(self.matched_memory)
+        self.memory = new_memory(self.states * sizeof(textgen_stop_state))
+        self.core.states = <textgen_stop_state *>PyByteArray_AS_STRING(self.memory)
         self.core.vocabulary = vocabulary
-        self.depths = fill_stops(&self.core, children, lengths)
+        add_texts(<textgen_stop_state *>self.core.states, self.texts)
 
     cdef int64_t checked_state(self, object state) except -1:
         return checked_index("a state of the stop texts", state, self.states)
@@ -94,21 +120,20 @@ cdef class Stops:
 
     def step(self, state, token):
         """Return the state after a token."""
-        cdef int64_t row = self.checked_state(state)
-        return self.core.next[
-            row * <int64_t>self.core.vocabulary + checked_index("a token", token, self.core.vocabulary)
-        ]
+        return textgen_stops_next(
+            &self.core, self.checked_state(state), checked_index("a token", token, self.core.vocabulary)
+        )
 
     def matched(self, state):
         """Return the length in tokens of the longest stop text that the text ends with, or 0."""
-        return self.core.matched[self.checked_state(state)]
+        return self.core.states[self.checked_state(state)].matched
 
     def depth(self, state):
         """Return how many of the last tokens may be the beginning of a stop text that is not yet complete.
 
         This is the length of the longest proper prefix of a stop text that the text ends with.
         """
-        return self.depths[self.checked_state(state)]
+        return self.core.states[self.checked_state(state)].pending
 
     def __eq__(self, other):
         if not isinstance(other, Stops):

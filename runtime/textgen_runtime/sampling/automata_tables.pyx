@@ -1,57 +1,14 @@
 # cython: language_level=3, freethreading_compatible=True
-"""Compute the tables of automata over tokens: transitions for stop texts, distances for constraints."""
+"""Compute the distances of constraints: the tokens from each state to the nearest accepting one."""
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
-from libc.stdint cimport INT32_MAX, int16_t, int32_t, uint16_t
+from libc.stdint cimport INT32_MAX, int16_t, int32_t
 from libc.string cimport memcpy, memset
 
 from .buffers cimport new_memory
-from .c_automata cimport textgen_constraint, textgen_stops
+from .c_automata cimport textgen_constraint
 
 from textgen_runtime.errors import SamplingError
-
-
-cdef tuple make_trie(tuple texts):
-    children, lengths = [{}], [0]
-    for text in texts:
-        state = 0
-        for token in text:
-            if token not in children[state]:
-                children[state][token] = len(children)
-                children.append({})
-                lengths.append(0)
-            state = children[state][token]
-        lengths[state] = len(text)
-    return children, lengths
-
-
-cdef list fill_stops(textgen_stops *stops, list children, list lengths):
-    cdef int16_t *table = <int16_t *>stops.next
-    cdef uint16_t *matched = <uint16_t *>stops.matched
-    cdef size_t vocabulary = stops.vocabulary
-    cdef int16_t *row
-    cdef Py_ssize_t state, failure
-    depths = [0] * len(children)
-    failures = [0] * len(children)
-    memset(table, 0, vocabulary * sizeof(int16_t))
-    matched[0] = 0
-    level, depth = [0], 0
-    while level:
-        deeper = []
-        for state in level:
-            failure, row = failures[state], table + state * vocabulary
-            if state:
-                # The failure state is less deep, so its row is complete.
-                memcpy(row, table + failure * vocabulary, vocabulary * sizeof(int16_t))
-                matched[state] = lengths[state] or matched[failure]
-            # A state without children is the end of a text, and not a proper prefix.
-            depths[state] = depth if children[state] else depths[failure]
-            for token, child in children[state].items():
-                failures[child] = row[<Py_ssize_t>token]
-                row[<Py_ssize_t>token] = child
-                deeper.append(child)
-        level, depth = deeper, depth + 1
-    return depths
 
 
 cdef int fill_distances(textgen_constraint *constraint, list accepting) except -1:

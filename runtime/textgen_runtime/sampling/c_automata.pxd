@@ -4,10 +4,17 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t
 
 
 cdef extern from "stops.h" nogil:
+    ctypedef struct textgen_stop_state:
+        uint16_t matched
+        uint16_t pending
     ctypedef struct textgen_stops:
-        const int16_t *next
-        const uint16_t *matched
+        const textgen_stop_state *states
         size_t vocabulary
+    size_t textgen_stops_add(
+        textgen_stop_state *states, size_t count, const int64_t *tokens, size_t length
+    )
+    void textgen_stops_link(textgen_stop_state *states)
+    int64_t textgen_stops_next(const textgen_stops *stops, int64_t state, int64_t token)
 
 
 cdef extern from "constraint.h" nogil:

@@ -1,0 +1,20 @@
+/* The stop texts of a stream, in the memory of the stream. */
+#ifndef TEXTGEN_STREAM_STOPS_H
+#define TEXTGEN_STREAM_STOPS_H
+
+#include "stops.h"
+#include "vocabulary.h"
+
+/* The limit for all stop texts together. With the longest symbols, their bytes fit in 16 bits. */
+enum { TEXTGEN_MAX_STOP_TOKENS = 250 };
+
+typedef struct {
+    textgen_stop_state states[TEXTGEN_MAX_STOP_TOKENS + 1];
+    size_t count; /* number of states; 1 without stop texts */
+} textgen_stream_stops;
+
+/* Encode the stop texts, each of which ends with a zero byte, and build the automaton. */
+int32_t textgen_stream_stops_read(const char *const *texts, size_t count, const textgen_vocabulary *vocabulary,
+                                  textgen_stream_stops *stops, const textgen_error *error);
+
+#endif
