@@ -44,6 +44,13 @@ def bench() -> int:
     return main()
 
 
+def embed() -> int:
+    """Run ``textgen-embed`` and return its exit code."""
+    from textgen_runtime.cli.embed import main
+
+    return main()
+
+
 def serve() -> int:
     """Run ``textgen-serve`` and return its exit code."""
     from textgen_runtime.cli.serve import main

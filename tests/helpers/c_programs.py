@@ -1,10 +1,12 @@
 """Compilation of the C core and of small programs that use it, with all warnings as errors.
 
 ``make test`` uses the default C compiler. ``make test-core`` lists several compilers in
-``TEXTGEN_CORE_COMPILERS``; each of them is then used with several sets of flags.
+``TEXTGEN_CORE_COMPILERS``; each of them is then used with several sets of flags. ``make test-arm`` uses a
+compiler for ARM64, and runs its programs with the emulator ``TEXTGEN_CORE_EMULATOR``.
 """
 
 import os
+import platform
 import shlex
 import shutil
 import subprocess
@@ -47,6 +49,7 @@ FLAGS = {
 }
 
 SEVERAL = os.environ.get("TEXTGEN_CORE_COMPILERS")
+EMULATOR = os.environ.get("TEXTGEN_CORE_EMULATOR")
 COMPILERS = SEVERAL.split(",") if SEVERAL else [os.environ.get("CC", "cc")]
 
 
@@ -64,6 +67,12 @@ class Build(NamedTuple):
             pytest.skip(f"{words[0]} is not installed")
         return [*words, *FLAGS[self.variant].split()]
 
+    @property
+    def has_fused_vectors(self) -> bool:
+        """Whether the baseline's vectors have fused multiply-adds: those of ARM64, but not of x86-64."""
+        is_arm = "aarch64" in self.compiler or platform.machine() in ("arm64", "aarch64")
+        return is_arm and self.variant != "plain C"
+
     def __str__(self) -> str:
         return f"{shlex.split(self.compiler)[-1]} {self.variant}"
 
@@ -75,6 +84,8 @@ def variants(compiler: str) -> list[str]:
     """
     if not SEVERAL:
         return ["plain"]
+    if EMULATOR:
+        return ["plain", "contracted"]
     special = ["reassociated", "undefined", "32 bits"] if "ziglang" in compiler else ["sanitized", "threads"]
     return ["plain", "unoptimized", "contracted", "native", "plain C", *special]
 
@@ -110,4 +121,14 @@ def link(build: Build, objects: Path, *sources: Path) -> Path:
     program = objects / sources[0].stem
     # Some test programs use threads. The core needs no library.
     run(*build.command, *WARNINGS, f"-I{CORE}", *sources, *objects.glob("*.o"), "-lpthread", "-o", program)
-    return program
+    return emulated(program)
+
+
+def emulated(program: Path) -> Path:
+    """Return the path of a script that runs the program with the emulator, or the program without one."""
+    if not EMULATOR:
+        return program
+    script = program.with_name(f"{program.name}.sh")
+    script.write_text(f'#!/bin/sh\nexec {EMULATOR} {shlex.quote(str(program))} "$@"\n', encoding="utf-8")
+    script.chmod(0o755)
+    return script

@@ -24,6 +24,7 @@ ROOMS = {
         "generation",
         "scoring",
         "corpora",
+        "embedding",
         "bench",
         "server",
         "cli",
@@ -45,7 +46,7 @@ ROOMS = {
 BOTTOM, TOP = {"_version"}, {"__init__", "__main__"}
 
 COMMANDS = {
-    *(f"textgen_runtime.cli.{name}" for name in ("run", "eval", "info", "bench", "serve")),
+    *(f"textgen_runtime.cli.{name}" for name in ("run", "eval", "info", "bench", "serve", "embed")),
     *(f"textgen_train.cli.{name}" for name in ("train", "compare", "quantize")),
 }
 # What the training commands share with the runtime's.

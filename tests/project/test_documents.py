@@ -11,6 +11,7 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime.cli._bench_arguments import parser as bench_parser
 from textgen_runtime.cli._serve_arguments import parser as serve_parser
+from textgen_runtime.cli.embed import parser as embed_parser
 from textgen_runtime.cli.eval import parser as eval_parser
 from textgen_runtime.cli.info import parser as info_parser
 from textgen_runtime.cli.parser import CommandParser
@@ -38,6 +39,7 @@ MAX_IMAGE_BYTES = 150_000
 PARSERS = {
     "textgen-bench": bench_parser,
     "textgen-compare": compare_parser,
+    "textgen-embed": embed_parser,
     "textgen-eval": eval_parser,
     "textgen-info": info_parser,
     "textgen-quantize": quantize_parser,

@@ -56,6 +56,8 @@ def test_the_sdist_contains_every_source_file(unpacked: Path) -> None:
         "runtime/**/*.pyx",
         "runtime/**/*.pxd",
         "runtime/core/**/*.[ch]",
+        "runtime/core/*.in",
+        "runtime/core/Makefile",
     )
     for pattern in patterns:
         expected = {path.relative_to(ROOT) for path in ROOT.glob(pattern)}

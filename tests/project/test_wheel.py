@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from textgen_runtime.cli.embed import make_files
+from textgen_runtime.model_file.source import read_model
 
 from tests.helpers.paths import ROOT
 
@@ -78,7 +80,12 @@ def test_the_wheel_contains_the_packages_without_extension_sources(wheel: Path) 
         "textgen_runtime/sampling/sampler.pyi",
         "textgen_runtime/engines/core.pyi",
     } <= set(names)
-    assert not [name for name in names if name.endswith((".pyx", ".c", ".h"))]
+    sources = {name for name in names if name.endswith((".pyx", ".c", ".h"))}
+    core = ROOT / "runtime" / "core"
+    embedded = [*core.glob("*.[ch]"), *core.glob("kernels/*.[ch]")]
+    # textgen-embed writes the sources of the C core.
+    folder = "textgen_runtime/embedding/core"
+    assert sources == {f"{folder}/{path.relative_to(core).as_posix()}" for path in embedded}
 
 
 def test_the_wheel_contains_the_files_for_cimport(wheel: Path) -> None:
@@ -115,6 +122,13 @@ def test_the_bundled_model_runs_without_a_file(environment: Path, tmp_path: Path
     done = run(environment / "textgen-run", "nietzsche", "--length", "20", "--no-echo", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout) == 21
+
+
+def test_textgen_embed_writes_the_core_without_a_clone(environment: Path, tmp_path: Path) -> None:
+    done = run(environment / "textgen-embed", "nietzsche", "-o", "generator", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for name, content in make_files(read_model("nietzsche"), "model").items():
+        assert (tmp_path / "generator" / name).read_text(encoding="utf-8") == content
 
 
 def test_the_surprise_page_works_without_the_training_extra(environment: Path, tmp_path: Path) -> None:

@@ -1,0 +1,126 @@
+"""``textgen-embed``: write the C sources that run one model, and the model as a C array."""
+
+import argparse
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from textgen_runtime._version import __version__
+from textgen_runtime.embedding.amalgamation import amalgamate
+from textgen_runtime.embedding.c_array import MAX_NAME_LENGTH, array_header, array_source, is_array_name
+from textgen_runtime.embedding.core_files import PUBLIC_HEADER, core_folder
+from textgen_runtime.engines.opening import open_native
+from textgen_runtime.errors import ModelFileError, OutputError, quote, shorten
+from textgen_runtime.model_file.source import check_size, name_source, read_model
+from textgen_runtime.system.console import write_stderr
+from textgen_runtime.system.files import begins_with
+
+from ._output_files import check_output, write_output
+from .command import run_command
+from .parser import CommandParser, add_model
+
+PROG = "textgen-embed"
+
+MARK = f"/* Written by {PROG}"
+
+EXAMPLES = """\
+examples:
+  textgen-embed nietzsche -o generator
+  textgen-embed model.onnx -o src --name poems
+  cc -O2 main.c generator/*.c -o main
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit codes are those of ``textgen-run``."""
+    arguments = parser().parse_args(argv)
+    return run_command(PROG, lambda: embed(arguments))
+
+
+def parser() -> CommandParser:
+    """Return the argument parser of the command."""
+    command = CommandParser(
+        PROG,
+        "Write the C library as one source, textgen.c, with its header, and a model as a C array.\n"
+        "The files compile with any C11 compiler, and need only the C library.",
+        EXAMPLES,
+    )
+    add_model(command)
+    command.add_argument(
+        "-o",
+        "--output",
+        metavar="FOLDER",
+        type=Path,
+        required=True,
+        help="folder for the files, which is created; only files that textgen-embed wrote are replaced",
+    )
+    command.add_argument(
+        "--name",
+        metavar="NAME",
+        type=_name,
+        default="model",
+        help="write NAME.c and NAME.h, with the symbols NAME_data and NAME_size (default: model)",
+    )
+    return command
+
+
+def embed(arguments: argparse.Namespace) -> int:
+    """Write the files; return the exit code."""
+    content = read_checked(arguments.model)
+    files = make_files(content, arguments.name)
+    folder: Path = arguments.output
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise OutputError(f"-o {shorten(str(folder))}: this is a file: name a folder") from None
+    except OSError as error:
+        raise OutputError(f"cannot create the folder {shorten(str(folder))}: {error.strerror}") from None
+    for name in files:
+        check_output("-o", folder / name, "file", PROG, lambda path: begins_with(path, MARK.encode()))
+    for name, text in files.items():
+        write_output(folder / name, text.encode())
+    write_stderr(f"wrote {', '.join(files)} to {folder}; compile them with your program: {folder}/*.c\n")
+    return 0
+
+
+def read_checked(source: str) -> bytes:
+    """Return the content of a model file that the C core can run.
+
+    Raises:
+        ModelFileError: If the file cannot be read, or if the core refuses it. The message is the core's.
+    """
+    content = read_model(source)
+    try:
+        check_size(len(content))
+        open_native(content)
+    except ModelFileError as error:
+        raise ModelFileError(f"{name_source(source)}: the C library cannot run the model: {error}") from None
+    return content
+
+
+def make_files(content: bytes, name: str) -> dict[str, str]:
+    """Return the contents of the files by their names.
+
+    Args:
+        content: The content of a model file.
+        name: The name of the array.
+    """
+    mark = f"{MARK} {__version__}. */"
+    title = f"A model file of {len(content):,} bytes, SHA-256 {hashlib.sha256(content).hexdigest()}"
+    core = core_folder()
+    header = (core / PUBLIC_HEADER).read_text(encoding="utf-8")
+    return {
+        PUBLIC_HEADER: f"{mark}\n{header}",
+        "textgen.c": f"{mark}\n{amalgamate(core)}",
+        f"{name}.h": array_header(name, title, mark),
+        f"{name}.c": array_source(name, title, mark, content),
+    }
+
+
+def _name(text: str) -> str:
+    if not is_array_name(text):
+        raise argparse.ArgumentTypeError(
+            f"must be 1 to {MAX_NAME_LENGTH} letters, digits and underscores, begin with a letter, and not "
+            f"begin with textgen, not {quote(text)}"
+        )
+    return text

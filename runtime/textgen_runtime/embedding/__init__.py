@@ -1,0 +1,1 @@
+"""Sources for programs in C: the C core as one file, and models as arrays."""

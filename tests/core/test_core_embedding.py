@@ -1,0 +1,79 @@
+"""What ``textgen-embed`` writes, compiled with plain compilers and for other systems, and run."""
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from textgen_runtime.cli.embed import main
+
+from tests.core.test_core import GOLDEN_TEXT, PROMPT
+from tests.core.test_core_builds import exported, needs_nm
+from tests.helpers.c_programs import COMPILERS, EMULATOR, PLAIN, Build, emulated, run
+from tests.helpers.paths import ROOT
+
+WARNINGS = ("-Wall", "-Wextra", "-Werror")
+EXAMPLE = ROOT / "examples" / "embedded.c"
+PUBLIC_HEADER = ROOT / "runtime" / "core" / "textgen.h"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files of the bundled model, and with a program that uses them."""
+    made = tmp_path_factory.mktemp("embedded")
+    assert main(["nietzsche", "-o", str(made)]) == 0
+    (made / "main.c").write_bytes(EXAMPLE.read_bytes())
+    return made
+
+
+def compile_all(folder: Path, *command: str, output: Path) -> Path:
+    """Compile all files of a folder, as ``cc *.c`` does."""
+    sources = sorted(str(path) for path in folder.glob("*.c"))
+    run(*command, *WARNINGS, *sources, "-o", output)
+    return emulated(output)
+
+
+@pytest.mark.parametrize("flags", ["", "-O2 -std=c11 -Wpedantic -DTEXTGEN_NO_HEAP"])
+@pytest.mark.parametrize("build", PLAIN, ids=str)
+def test_a_plain_compiler_compiles_the_files(build: Build, flags: str, folder: Path, tmp_path: Path) -> None:
+    program = compile_all(folder, *shlex.split(build.compiler), *flags.split(), output=tmp_path / "program")
+    assert run(program).startswith(GOLDEN_TEXT)
+
+
+@needs_nm
+@pytest.mark.parametrize("build", PLAIN, ids=str)
+def test_the_source_needs_no_heap_and_exports_the_header_alone(
+    build: Build, folder: Path, tmp_path: Path
+) -> None:
+    library = tmp_path / "library.so"
+    flags = ("-O1", "-shared", "-fPIC", "-DTEXTGEN_NO_HEAP", *WARNINGS)
+    run(*shlex.split(build.compiler), *flags, folder / "textgen.c", "-o", library)
+    declared = PUBLIC_HEADER.read_text(encoding="utf-8")
+    assert all(f"{name}(" in declared for name in exported(library))
+    undefined = run("nm", "-D", "--undefined-only", library).split()
+    assert not {"malloc", "calloc", "realloc", "free"} & {name.split("@")[0] for name in undefined}
+
+
+@pytest.mark.skipif(
+    bool(EMULATOR) or not any("ziglang" in compiler for compiler in COMPILERS), reason="it needs ziglang"
+)
+@pytest.mark.parametrize("target", ["wasm32-wasi", "x86_64-windows-gnu", "aarch64-macos", "x86_64-macos"])
+def test_the_files_are_built_for_other_systems(target: str, folder: Path, tmp_path: Path) -> None:
+    """The programs are linked, and cannot be run here."""
+    (compiler,) = [compiler for compiler in COMPILERS if "ziglang" in compiler]
+    program = tmp_path / "program"
+    command = [*shlex.split(compiler), "-O2", "-target", target]
+    assert compile_all(folder, *command, output=program).stat().st_size > 0
+
+
+def test_the_example_says_how_it_is_built(folder: Path, tmp_path: Path) -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    lines = [line.removeprefix(" *     ") for line in text.splitlines() if line.startswith(" *     ")]
+    assert lines[0] == "textgen-embed nietzsche -o generator"
+    script = lines[1].replace("generator", str(folder)).replace("-o embedded", f"-o {tmp_path}/embedded")
+    subprocess.run(script, shell=True, cwd=ROOT, check=True)  # noqa: S602
+    written = run(tmp_path / "embedded")
+    command = [str(Path(sys.executable).parent / "textgen-run"), "nietzsche", "--prompt", PROMPT]
+    options = ["--seed", "7", "--length", "400", "--no-echo"]
+    assert written == subprocess.run([*command, *options], capture_output=True, check=True).stdout.decode()

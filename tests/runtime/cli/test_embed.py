@@ -1,0 +1,93 @@
+"""``textgen-embed``: the files that it writes, and what it refuses."""
+
+import os
+from pathlib import Path
+
+import pytest
+from textgen_runtime.cli.embed import main
+
+from tests.helpers.commands import Captured, run_here
+from tests.helpers.make_tiny_model import make_model
+from tests.helpers.paths import TINY
+from tests.helpers.programs import run_python
+
+FILES = ["model.c", "model.h", "textgen.c", "textgen.h"]
+
+
+def test_the_folder_is_created_with_four_files(tmp_path: Path, capsys: Captured) -> None:
+    folder = tmp_path / "a" / "b"
+    code, text, message = run_here(main, capsys, str(TINY), "-o", str(folder))
+    assert (code, text) == (0, "")
+    assert message.startswith("wrote textgen.h, textgen.c, model.h, model.c to ")
+    assert sorted(os.listdir(folder)) == FILES
+    assert all((folder / name).read_text(encoding="utf-8").startswith("/* Written by") for name in FILES)
+
+
+def test_own_files_are_replaced_and_others_stay(tmp_path: Path) -> None:
+    (tmp_path / "main.c").write_text("int main(void) {}\n", encoding="utf-8")
+    assert main([str(TINY), "-o", str(tmp_path)]) == 0
+    before = {name: (tmp_path / name).read_bytes() for name in FILES}
+    (tmp_path / "textgen.c").write_text("/* Written by textgen-embed 0.0.1. */\nold", encoding="utf-8")
+    assert main([str(TINY), "-o", str(tmp_path)]) == 0
+    assert {name: (tmp_path / name).read_bytes() for name in FILES} == before
+    assert main([str(TINY), "-o", str(tmp_path), "--name", "second"]) == 0
+    assert sorted(os.listdir(tmp_path)) == sorted([*FILES, "main.c", "second.c", "second.h"])
+    assert "second_data" in (tmp_path / "second.h").read_text(encoding="utf-8")
+
+
+def test_a_file_of_the_user_is_not_replaced(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "model.c").write_text("mine", encoding="utf-8")
+    code, _, error = run_here(main, capsys, str(TINY), "-o", str(tmp_path))
+    assert code == 1
+    assert "model.c: the file exists and is not a file of textgen-embed" in error
+    assert os.listdir(tmp_path) == ["model.c"]
+
+
+def test_a_file_is_no_folder(tmp_path: Path, capsys: Captured) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    code, _, error = run_here(main, capsys, str(TINY), "-o", str(path))
+    assert (code, error) == (1, f"textgen-embed: error: -o {path}: this is a file: name a folder\n")
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="it needs a folder in which nobody can write")
+def test_a_folder_that_cannot_be_written_is_told(capsys: Captured) -> None:
+    code, _, error = run_here(main, capsys, str(TINY), "-o", "/proc/textgen")
+    assert code == 1
+    assert error.startswith("textgen-embed: error: cannot create the folder /proc/textgen: ")
+
+
+@pytest.mark.parametrize("name", ["", "a-b", "2a", "textgen"])
+def test_a_name_that_c_lacks_is_wrong_usage(name: str, tmp_path: Path, capsys: Captured) -> None:
+    code, _, error = run_here(main, capsys, str(TINY), "-o", str(tmp_path), f"--name={name}")
+    assert code == 2
+    assert (
+        f"argument --name: must be 1 to 60 letters, digits and underscores, begin with a letter, {''}"
+        in error
+    )
+    assert not os.listdir(tmp_path)
+
+
+def test_a_model_that_the_core_refuses_is_told_with_its_message(tmp_path: Path, capsys: Captured) -> None:
+    model = make_model("\nabc")
+    model.graph.node[0].op_type = "Identity"
+    (tmp_path / "other.onnx").write_bytes(model.SerializeToString())
+    (tmp_path / "damaged.onnx").write_bytes(TINY.read_bytes()[:-9])
+    for name, message in (("other", "is not the output of a Gather node"), ("damaged", "byte")):
+        path = tmp_path / f"{name}.onnx"
+        code, _, error = run_here(main, capsys, str(path), "-o", str(tmp_path / "out"))
+        assert code == 1
+        assert error.startswith(f"textgen-embed: error: {path}: the C library cannot run the model: ")
+        assert message in error
+        assert "onnxruntime" not in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_imports_neither_numpy_nor_onnx(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from textgen_runtime.cli.embed import main\n"
+        f"assert main([{str(TINY)!r}, '-o', {str(tmp_path)!r}]) == 0\n"
+        "print([name for name in ('numpy', 'torch', 'onnx', 'onnxruntime') if name in sys.modules])"
+    )
+    assert run_python(program).splitlines()[-1] == "[]"

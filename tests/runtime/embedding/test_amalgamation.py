@@ -1,0 +1,72 @@
+"""The amalgamation of small sources. tests/core/test_core_embedding.py compiles that of the C core."""
+
+from pathlib import Path
+
+import pytest
+from textgen_runtime.embedding.amalgamation import amalgamate
+
+HEADER = "#ifndef A_H\n#define A_H\nTEXTGEN_API int textgen_public(void);\n#endif\n"
+
+
+@pytest.fixture
+def core(tmp_path: Path) -> Path:
+    """A folder with what each core has: a public header, and the settings of the compiler."""
+    (tmp_path / "kernels").mkdir()
+    (tmp_path / "textgen.h").write_text(HEADER, encoding="utf-8")
+    (tmp_path / "exact.h").write_text("#ifndef EXACT_H\n#define EXACT_H\n#endif\n", encoding="utf-8")
+    return tmp_path
+
+
+def write(core: Path, **files: str) -> str:
+    for name, content in files.items():
+        stem, _, suffix = name.rpartition("_")
+        (core / f"{stem}.{suffix}").write_text(content, encoding="utf-8")
+    return amalgamate(core)
+
+
+def test_a_header_is_inserted_once(core: Path) -> None:
+    header = "#ifndef B_H\n#define B_H\nint textgen_b(int);\n#endif\n"
+    text = write(core, b_h=header, one_c='#include "b.h"\n', two_c='#include "b.h"\n')
+    assert text.count("static int textgen_b(int);") == 1
+    assert '"b.h"' not in text
+
+
+def test_a_template_is_inserted_each_time(core: Path) -> None:
+    source = '#define NAME(x) x##_one\n#include "body.h"\n#define NAME(x) x##_two\n#include "body.h"\n'
+    text = write(core, body_h="int NAME(textgen_f)(void) { return 1; }\n#undef NAME\n", one_c=source)
+    assert text.count("static int NAME(textgen_f)(void) { return 1; }") == 2
+
+
+def test_everything_but_the_public_functions_becomes_static(core: Path) -> None:
+    source = (
+        '#include "textgen.h"\n'
+        "int textgen_public(void) { return 1; }\n"
+        "const char *textgen_private(int a,\n    int b) { return 0; }\n"
+        'const char *const textgen_names[2] = {"a", "b"};\n'
+    )
+    text = write(core, one_c=source)
+    assert "\nint textgen_public(void)" in text
+    assert "\nstatic const char *textgen_private(int a," in text
+    assert "\nstatic const char *const textgen_names[2] = {" in text
+    assert text.count('#include "textgen.h"') == 1
+
+
+def test_names_that_two_sources_use_are_kept_apart(core: Path) -> None:
+    one = "typedef struct {\n    int a;\n} layout;\nenum { MOST = 3 };\nstatic int find(void) { return 3; }\n"
+    other = "static const int layout[] = {1};\nstatic int find(void) { return 4; }\nenum { MOST, LAST };\n"
+    text = write(core, one_c=one, other_c=other)
+    for name in ("layout", "find", "MOST"):
+        assert text.count(f"#define {name} other_{name}\n") == text.count(f"#undef {name}\n") == 1
+    assert "#define LAST" not in text
+
+
+def test_a_macro_ends_with_its_source(core: Path) -> None:
+    text = write(core, one_c="#define SIZE 1\n", other_c="#define SIZE 2\n")
+    assert text.index("#define SIZE 1") < text.index("#undef SIZE") < text.index("#define SIZE 2")
+
+
+def test_settings_of_the_system_come_first(core: Path) -> None:
+    setting = "/* Why. */\n#ifndef _WIN32\n#define _POSIX_C_SOURCE 200809L\n#endif\n"
+    text = write(core, one_c="#include <stdio.h>\n", two_c=f"{setting}\n#include <time.h>\n")
+    assert text.startswith(setting)
+    assert text.count("_POSIX_C_SOURCE") == 1
