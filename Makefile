@@ -1,6 +1,10 @@
 # make demo        train for one minute and print samples
 # make test        run all tests
+# make core        build the C library and the command textgen in build/core
+# make install     build them, and copy them to $(DESTDIR)$(PREFIX)
+# make sizes       print the sizes of what is built
 # make test-core   test the C core with gcc and clang, with sanitizers, and cross-compile it for other systems
+# make test-arm    test the C core on ARM64, with an emulator
 # make lint        check formatting, style and types
 # make docs        build the documentation site in build/docs
 #
@@ -15,14 +19,14 @@ BIN := $(VENV)/bin
 SOURCES := $(wildcard runtime/textgen_runtime/*/*.pyx runtime/textgen_runtime/*/*.pxd \
 	$(addprefix runtime/core/,*.c *.h kernels/*.c kernels/*.h))
 CORE := $(wildcard runtime/core/*.c runtime/core/kernels/*.c)
-C_FILES := $(wildcard $(addsuffix /*.[ch],runtime/core runtime/core/kernels examples tests/core benchmarks))
+C_FILES := $(wildcard $(addsuffix /*.[ch],runtime/core runtime/core/kernels runtime/core/command examples tests/core benchmarks))
 BUILD_INPUTS := pyproject.toml setup.py MANIFEST.in $(SOURCES)
 DEMO := demo
 BUNDLED := runtime/textgen_runtime/bundled_models
 SANITIZED := build/sanitized
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
-.PHONY: demo test test-core lint format nietzsche quality budgets threads distributed bench peers fuzz interrupts kills sanitize images notebook corpus clean
+.PHONY: demo test test-core test-arm core install sizes lint format nietzsche quality budgets threads distributed bench peers fuzz interrupts kills sanitize images notebook corpus clean
 
 demo: $(VENV)/train.installed
 	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output $(DEMO) --overwrite
@@ -36,6 +40,39 @@ CLANG := $(CURDIR)/$(BIN)/python -m ziglang cc
 
 test-core: $(VENV)/dev.installed $(VENV)/clang.installed
 	TEXTGEN_CORE_COMPILERS="gcc,$(CLANG)" $(BIN)/python -m pytest tests/core
+
+# The C library needs neither Python nor .venv.
+CORE_BUILD := $(CURDIR)/build/core
+
+core:
+	$(MAKE) --directory=runtime/core BUILD=$(CORE_BUILD)
+
+install:
+	$(MAKE) --directory=runtime/core install BUILD=$(CORE_BUILD)
+
+# Each file without debugging symbols. The amalgamation has no symbols.
+sizes: core $(VENV)/train.installed
+	$(BIN)/textgen-embed nietzsche --output build/embedded
+	@for file in $(CORE_BUILD)/libtextgen.so $(CORE_BUILD)/textgen; do \
+		strip -o build/stripped $$file && echo "$$(wc -c < build/stripped) $$(basename $$file), stripped"; \
+	done
+	@echo "$$(wc -c < build/embedded/textgen.c) textgen.c, the amalgamation"
+	@echo "$$(gzip -9 < build/embedded/textgen.c | wc -c) textgen.c, gzipped"
+
+# The emulator is a program of a Debian package, which is unpacked, and so need not be installed as root.
+QEMU := $(or $(shell command -v qemu-aarch64),$(CURDIR)/build/qemu/qemu-aarch64)
+
+$(CURDIR)/build/qemu/qemu-aarch64:
+	mkdir -p $(@D)
+	cd $(@D) && (apt-get download qemu-user || (apt-get update && apt-get download qemu-user))
+	cd $(@D) && dpkg-deb --fsys-tarfile qemu-user_*.deb | tar -x --strip-components=3 ./usr/bin/qemu-aarch64
+	rm $(@D)/qemu-user_*.deb
+
+test-arm: $(VENV)/dev.installed $(VENV)/clang.installed $(QEMU)
+	TEXTGEN_CORE_COMPILERS="$(CLANG) -target aarch64-linux-musl" TEXTGEN_CORE_EMULATOR="$(QEMU)" \
+		$(BIN)/python -m pytest tests/core/test_core.py tests/core/test_core_levels.py \
+		tests/core/test_core_builds.py::test_numbers_are_the_same_to_the_last_bit \
+		tests/core/test_core_embedding.py::test_a_plain_compiler_compiles_the_files
 
 lint: $(VENV)/dev.installed
 	$(BIN)/ruff format --check .

@@ -1,0 +1,160 @@
+#include "input.h"
+
+#include "../json.h"
+#include "output.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#ifdef _WIN32
+#include <fcntl.h>
+#include <io.h>
+#endif
+
+enum { FIRST_SIZE = 1 << 16 };
+
+/* Read a stream of an unknown size to its end. */
+static content read_stream(FILE *file) {
+    content read = {NULL, 0};
+    size_t room = FIRST_SIZE, got;
+    /* A model file is read at once. */
+    if (!fseek(file, 0, SEEK_END)) {
+        const long size = ftell(file);
+        room = size > 0 ? (size_t)size + 1 : room;
+        rewind(file);
+    }
+    do {
+        char *larger = realloc(read.data, room);
+        if (!larger) {
+            fail(EXIT_FAILED, "not enough memory");
+        }
+        read.data = larger;
+        got = fread(read.data + read.size, 1, room - read.size, file);
+        read.size += got;
+        room *= 2;
+    } while (got && !feof(file) && !ferror(file));
+    return read;
+}
+
+void *allocate(size_t size) {
+    void *memory = malloc(size);
+    if (!memory) {
+        fail(EXIT_FAILED, "not enough memory");
+    }
+    return memory;
+}
+
+content read_content(const char *path, const char *kind) {
+    char escaped[TEXTGEN_QUOTE_SIZE];
+    const bool is_standard = !strcmp(path, "-");
+    const char *name = is_standard ? "standard input" : textgen_escape(textgen_view_of(path), escaped);
+    FILE *file = is_standard ? stdin : fopen(path, "rb");
+    content read = {NULL, 0};
+    if (file) {
+#ifdef _WIN32
+        _setmode(_fileno(file), _O_BINARY);
+#endif
+        read = read_stream(file);
+    }
+    if (!file || ferror(file)) {
+        fail(EXIT_FAILED, "cannot read %s%s: %s", is_standard ? "" : kind, name, strerror(errno));
+    }
+    if (!is_standard) {
+        fclose(file);
+    }
+    return read;
+}
+
+/* Remove a byte-order mark, and convert line ends. */
+static void normalize_lines(content *prompt) {
+    size_t from = prompt->size >= 3 && !memcmp(prompt->data, "\xEF\xBB\xBF", 3) ? 3 : 0, to = 0;
+    for (; from < prompt->size; from++) {
+        char byte = prompt->data[from];
+        if (byte == '\r') {
+            byte = '\n';
+            from += from + 1 < prompt->size && prompt->data[from + 1] == '\n';
+        }
+        prompt->data[to++] = byte;
+    }
+    prompt->size = to;
+}
+
+void make_lowercase(char *text, size_t size) {
+    size_t i;
+    for (i = 0; i < size; i++) {
+        text[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] - 'A' + 'a' : text[i]);
+    }
+}
+
+content read_prompt(const command_options *options, const textgen_model_info *info) {
+    const bool is_bytes = !strcmp(info->level, "byte");
+    content prompt = {NULL, 0};
+    if (options->prompt_file) {
+        prompt = read_content(options->prompt_file, "");
+        prompt.size -= prompt.size && prompt.data[prompt.size - 1] == '\n';
+        prompt.size -= prompt.size && prompt.data[prompt.size - 1] == '\r';
+    } else if (options->prompt) {
+        prompt.size = strlen(options->prompt);
+        prompt.data = allocate(prompt.size + 1);
+        memcpy(prompt.data, options->prompt, prompt.size);
+    }
+    if (prompt.data && !prompt.size) {
+        fail(EXIT_FAILED, "the prompt is empty: omit it to start from a prompt in the model");
+    }
+    if (!is_bytes) {
+        normalize_lines(&prompt);
+    }
+    if (options->lowercase || (info->lowercase && !is_bytes)) {
+        make_lowercase(prompt.data, prompt.size);
+    }
+    return prompt;
+}
+
+/* Return a number of 128 bits modulo a smaller one. */
+static uint64_t remainder_of(uint64_t high, uint64_t low, uint64_t divisor) {
+    uint64_t rest = high % divisor;
+    int bit;
+    for (bit = 63; bit >= 0; bit--) {
+        rest = (rest * 2 + (low >> bit & 1)) % divisor;
+    }
+    return rest;
+}
+
+content stored_prompt(const textgen_model *model, const textgen_sampling *sampling) {
+    content prompt = {NULL, 0};
+    textgen_view text;
+    textgen_json list, item;
+    uint64_t count = 0, chosen;
+    text.data = (const unsigned char *)textgen_model_get_metadata(model, "textgen.prompts", &text.size);
+    if (!textgen_json_read(text, &list)) {
+        return prompt;
+    }
+    for (text = list.text; textgen_json_item(&text, &item);) {
+        count++;
+    }
+    if (!count) {
+        return prompt;
+    }
+    chosen = (remainder_of(sampling->seed_high, sampling->seed, count) + sampling->substream) % count;
+    for (text = list.text; textgen_json_item(&text, &item) && chosen; chosen--) {
+    }
+    prompt.data = allocate(item.text.size + 1);
+    textgen_json_utf8(&item, prompt.data, &prompt.size);
+    return prompt;
+}
+
+uint32_t fresh_seed(void) {
+    uint32_t seed = (uint32_t)time(NULL) * 2654435761u ^ (uint32_t)clock();
+    FILE *file = fopen("/dev/urandom", "rb");
+    if (file) {
+        setvbuf(file, NULL, _IONBF, 0);
+        if (fread(&seed, sizeof seed, 1, file) != 1) {
+            warn("cannot read random numbers: the seed is %lu", (unsigned long)seed);
+        }
+        fclose(file);
+    }
+    return seed;
+}

@@ -1,0 +1,223 @@
+/* The command `textgen`: generates text with a model and writes it to standard output, as textgen-run does. */
+#include "../handles.h"
+#include "../vocabulary.h"
+#include "input.h"
+#include "output.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef TEXTGEN_EMBEDDED
+extern const uint64_t model_data[];
+extern const size_t model_size;
+#endif
+
+enum { CHUNK = 64, MESSAGE_SIZE = 512, DEFAULT_LENGTH = 400, DEFAULT_RECORD_LENGTH = 10000 };
+
+/* A text that is generated. */
+typedef struct {
+    const command_options *options;
+    const textgen_model_info *info;
+    textgen_stream *stream;
+    output *to;
+    char *buffer;   /* generated text that is not written yet */
+    size_t waiting; /* bytes in the buffer */
+} running_text;
+
+static textgen_model *load(const char *path) {
+    char error[MESSAGE_SIZE];
+    textgen_model *model;
+    int32_t result;
+#ifdef TEXTGEN_EMBEDDED
+    (void)path;
+    result = textgen_model_create(model_data, model_size, NULL, &model, error, sizeof error);
+    path = "the model in this program";
+#else
+    const content file = read_content(path, "the model file ");
+    result = textgen_model_create(file.data, file.size, NULL, &model, error, sizeof error);
+#endif
+    if (result < 0) {
+        char escaped[TEXTGEN_QUOTE_SIZE];
+        fail(EXIT_FAILED, "%s: %s", textgen_escape(textgen_view_of(path), escaped), error);
+    }
+    return model;
+}
+
+/* Whether a stop text can be generated. Warn about others, as textgen-run does. */
+static bool is_possible(const textgen_model *model, const char *stop) {
+    char quoted[TEXTGEN_QUOTE_SIZE];
+    const textgen_error none = {NULL, 0};
+    textgen_encoder encoder = {stop, strlen(stop), 0};
+    int64_t token = -1;
+    int32_t result = 1;
+    while (result > 0 && (token < 0 || token != textgen_vocabulary_special(model->vocabulary)->unknown)) {
+        result = textgen_encode_next(model->vocabulary, &encoder, &token, &none);
+    }
+    if (result) {
+        warn("the stop text %s has characters outside the vocabulary: it has no effect",
+             textgen_quote(textgen_view_of(stop), quoted));
+    }
+    return !result;
+}
+
+static void keep_possible_stops(const textgen_model *model, const textgen_model_info *info,
+                                command_options *options) {
+    size_t i, kept = 0;
+    for (i = 0; i < options->stop_count; i++) {
+        if (info->lowercase && strcmp(info->level, "byte")) {
+            make_lowercase(options->stops[i], strlen(options->stops[i]));
+        }
+        if (is_possible(model, options->stops[i])) {
+            options->stops[kept++] = options->stops[i];
+        }
+    }
+    options->stop_count = kept;
+    options->sampling.stop = (const char *const *)options->stops;
+    options->sampling.stop_count = kept;
+}
+
+/* Write what is decided: all but `held` bytes at the end. */
+static void write_decided(running_text *text, size_t held) {
+    const size_t decided = text->waiting - held;
+    write_text(text->to, text->buffer, decided);
+    memmove(text->buffer, text->buffer + decided, held);
+    text->waiting = held;
+    flush_output();
+}
+
+static void generate(running_text *text, size_t length) {
+    char error[MESSAGE_SIZE];
+    bool stopped = false;
+    while (length && !stopped && !textgen_stream_ended(text->stream)) {
+        const size_t tokens = length < CHUNK ? length : CHUNK;
+        size_t written, held;
+        const int32_t result =
+            textgen_stream_generate(text->stream, tokens, text->buffer + text->waiting,
+                                    tokens * text->info->symbol_bytes + 1, &written, error, sizeof error);
+        if (result < 0) {
+            fail(EXIT_FAILED, "%s", error);
+        }
+        text->waiting += written;
+        length -= tokens;
+        stopped = textgen_stream_stopped(text->stream, &held);
+        if (stopped && !text->options->keep_stop) {
+            text->waiting -= held;
+        }
+        write_decided(text, stopped ? 0 : held);
+    }
+    write_decided(text, 0);
+    end_text(text->to);
+}
+
+/* Whether each text ends before a line end, unless its length ends it. */
+static bool are_lines(const textgen_sampling *sampling) {
+    bool lines = sampling->stop_count > 0;
+    size_t i;
+    for (i = 0; i < sampling->stop_count; i++) {
+        lines = lines && sampling->stop[i][strlen(sampling->stop[i]) - 1] == '\n';
+    }
+    return lines;
+}
+
+/* Choose the prompt of a text without one. It is not printed before a line. */
+static content choose_prompt(const textgen_model *model, const textgen_sampling *sampling) {
+    content prompt = stored_prompt(model, sampling);
+    if (!prompt.data) {
+        fail(EXIT_FAILED, "the model has no default prompt: pass a prompt");
+    }
+    if (are_lines(sampling)) {
+        while (prompt.size && prompt.data[prompt.size - 1] != '\n') {
+            prompt.size--;
+        }
+        if (!prompt.size) {
+            prompt.data[prompt.size++] = '\n';
+        }
+    }
+    return prompt;
+}
+
+/* Write what stands before a text. */
+static void write_opening(const running_text *text, size_t number, content prompt, bool hidden) {
+    char heading[64];
+    const char *records = text->info->records;
+    int size = 0;
+    if (records && !strcmp(records, "blank") && number > 0) {
+        size = snprintf(heading, sizeof heading, "\n");
+    } else if (!records && text->options->count > 1) {
+        size = snprintf(heading, sizeof heading, "------ text %zu of %zu\n", number + 1, text->options->count);
+    }
+    write_text(text->to, heading, (size_t)size);
+    if (!text->options->no_echo && !hidden) {
+        write_text(text->to, prompt.data, prompt.size);
+        end_text(text->to);
+    }
+}
+
+static void start(running_text *text, const textgen_model *model, void *memory, content prompt) {
+    char error[MESSAGE_SIZE];
+    const size_t size = textgen_stream_size(model);
+    int32_t result =
+        textgen_stream_init(memory, size, model, &text->options->sampling, &text->stream, error, sizeof error);
+    if (result == TEXTGEN_INVALID_ARGUMENT) {
+        fail_usage(error);
+    }
+    if (result == TEXTGEN_OK && prompt.size) {
+        result = textgen_stream_feed(text->stream, prompt.data, prompt.size, error, sizeof error);
+    }
+    if (result < 0) {
+        fail(EXIT_FAILED, "%s", error);
+    }
+}
+
+static void run(const textgen_model *model, const textgen_model_info *info, command_options *options,
+                output *to) {
+    const content given = read_prompt(options, info);
+    const size_t length = options->length ? options->length
+                          : info->records ? DEFAULT_RECORD_LENGTH
+                                          : DEFAULT_LENGTH;
+    running_text text = {.options = options, .info = info, .to = to};
+    void *memory = allocate(textgen_stream_size(model));
+    size_t number;
+    text.buffer = allocate((TEXTGEN_MAX_STOP_TOKENS + CHUNK) * info->symbol_bytes + 1);
+    for (number = 0; number < options->count; number++) {
+        const bool stored = !given.data && !info->records;
+        content prompt = given;
+        options->sampling.substream = number;
+        if (stored) {
+            prompt = choose_prompt(model, &options->sampling);
+        }
+        start(&text, model, memory, prompt);
+        write_opening(&text, number, prompt, stored && are_lines(&options->sampling));
+        generate(&text, length);
+        write_text(to, "\n", 1);
+        if (stored) {
+            free(prompt.data);
+        }
+    }
+    flush_output();
+    free(text.buffer);
+    free(memory);
+    free(given.data);
+}
+
+int main(int count, char **arguments) {
+    char error[MESSAGE_SIZE];
+    command_options options;
+    textgen_model_info info = {.struct_size = sizeof info};
+    textgen_model *model;
+    output to;
+    read_options(count, arguments, &options);
+    if (!options.has_seed) {
+        options.sampling.seed = fresh_seed();
+    }
+    open_output(&to);
+    model = load(options.model);
+    if (textgen_model_get_info(model, &info, error, sizeof error) < 0) {
+        fail(EXIT_FAILED, "%s", error);
+    }
+    keep_possible_stops(model, &info, &options);
+    run(model, &info, &options, &to);
+    textgen_model_destroy(model);
+    return EXIT_SUCCESS;
+}

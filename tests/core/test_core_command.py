@@ -1,0 +1,195 @@
+"""The command ``textgen``, written in C: the same words, texts and exit codes as ``textgen-run``."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from textgen_runtime._version import __version__
+from textgen_runtime.cli.embed import main as embed
+from textgen_runtime.cli.run import main as textgen_run
+from textgen_runtime.model_file.bundled import find_model_file
+from textgen_runtime.text.records import RECORD_KINDS, RecordKind
+
+from tests.core.conftest import Installed
+from tests.helpers.commands import Captured, run_here
+from tests.helpers.core_install import make, needs_make
+from tests.helpers.paths import TINY
+from tests.helpers.record_models import LEVELS, record_content
+
+pytestmark = needs_make
+
+NIETZSCHE = find_model_file("nietzsche")
+MAX_COMMAND_BYTES = 110_000
+
+
+@pytest.fixture
+def command(installed: Installed) -> Path:
+    return installed.prefix / "bin" / "textgen"
+
+
+def run(command: Path, *arguments: str | Path, text: bytes = b"") -> tuple[int, str, str]:
+    done = subprocess.run([command, *map(str, arguments)], input=text, capture_output=True, check=False)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--prompt", "The Will to "),
+        ("--temp", "0"),
+        ("--temp=1.2", "--length=100"),
+        ("--count", "3", "--length", "150"),
+        (
+            "--prompt",
+            "what is ",
+            "--stop",
+            ". ",
+            "--stop",
+            "e\\n",
+            "--stop",
+            "T",
+            "--stop",
+            "50 €",
+            "--temp",
+            "1",
+        ),
+        ("--stop", "e ", "--keep-stop", "--no-echo"),
+        ("--until-newline", "--count", "4"),
+        ("--prompt", "a", "--until-newline", "--keep-stop"),
+        ("--seed", str(2**128 - 1)),
+        ("--seed", str(2**64 + 5), "--count", "2"),
+        ("--top-k", "3"),
+        ("--typical-p", "0.5", "--temp", "1"),
+        ("--top-p", "0.7", "--temp", "1"),
+        ("--min-p", "0.1", "--temp", "1"),
+        ("--repetition-penalty", "1.5", "--penalty-window", "9"),
+        ("--frequency-penalty", "-0.5", "--presence-penalty", "0.3"),
+        ("--mirostat-tau", "3", "--mirostat-eta", "0.2", "--temp", "1"),
+    ],
+    ids=" ".join,
+)
+def test_texts_equal_those_of_textgen_run(command: Path, capsys: Captured, options: tuple[str, ...]) -> None:
+    arguments = (NIETZSCHE, "--seed", "7", *options)
+    code, text, warnings = run_here(textgen_run, capsys, *arguments)
+    assert run(command, *arguments) == (code, text, warnings.replace("textgen-run:", "textgen:"))
+
+
+@pytest.mark.parametrize("kind", RECORD_KINDS)
+@pytest.mark.parametrize("level", LEVELS)
+def test_records_equal_those_of_textgen_run(
+    command: Path, capsys: Captured, tmp_path: Path, level: str, kind: RecordKind
+) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(record_content(level, kind, end_bias=4.0 if level == "byte" else 0.0))
+    for options in (("--count", "5"), ("--prompt", "cab", "--length", "20"), ("--stop", "b")):
+        arguments = (str(path), "--seed", "3", "--temp", "1", *options)
+        code, text, _ = run_here(textgen_run, capsys, *arguments)
+        assert run(command, *arguments)[:2] == (code, text)
+
+
+def test_the_prompt_comes_from_an_argument_a_file_or_standard_input(command: Path, tmp_path: Path) -> None:
+    (tmp_path / "prompt").write_bytes("\ufeffone\r\ntwo \r\n".encode())
+    options = ("--seed", "1", "--length", "5")
+    expected = run(command, NIETZSCHE, "one\ntwo ", *options)
+    assert expected[1].startswith("one\ntwo ")
+    assert run(command, NIETZSCHE, "--prompt-file", tmp_path / "prompt", *options) == expected
+    assert run(command, NIETZSCHE, "-", *options, text=b"one\ntwo \n") == expected
+    assert run(command, "--", NIETZSCHE, "one\ntwo ")[0] == 0
+
+
+def test_a_new_seed_gives_another_text(command: Path) -> None:
+    assert len({run(command, NIETZSCHE, "a", "--temp", "1")[1] for _ in range(3)}) > 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "problem"),
+    [
+        ([], 2, "the following arguments are required: MODEL"),
+        ([NIETZSCHE, "a", "b"], 2, "unrecognized arguments: b"),
+        ([NIETZSCHE, "--tempo", "1"], 2, "unrecognized arguments: --tempo"),
+        ([NIETZSCHE, "--temp"], 2, "argument --temp: expected one argument"),
+        ([NIETZSCHE, "--temp", "hot"], 2, "argument --temp: must be a finite number, 0 or more, not 'hot'"),
+        ([NIETZSCHE, "--temp", "0x1"], 2, "argument --temp: must be a finite number, 0 or more, not '0x1'"),
+        ([NIETZSCHE, "--temp", "inf"], 2, "argument --temp: must be a finite number, 0 or more, not 'inf'"),
+        (
+            [NIETZSCHE, "--top-p", "0"],
+            2,
+            "argument --top-p: must be a number more than 0, at most 1, not '0'",
+        ),
+        ([NIETZSCHE, "--length", "0"], 2, "argument --length: must be 1 or more, not '0'"),
+        ([NIETZSCHE, "--length", "-3"], 2, "argument --length: must be 1 or more, not '-3'"),
+        ([NIETZSCHE, "--length", "x"], 2, "argument --length: must be an integer, not 'x'"),
+        ([NIETZSCHE, "--penalty-window", "1025"], 2, "argument --penalty-window: must be 1024 or less"),
+        ([NIETZSCHE, "--seed", str(2**128)], 2, "argument --seed: must be 2**128 - 1 or less"),
+        ([NIETZSCHE, "--seed", "-1"], 2, "argument --seed: must be 0 or more, not '-1'"),
+        ([NIETZSCHE, "--stop", ""], 2, "argument --stop: must not be empty"),
+        ([NIETZSCHE, "--keep-stop=1"], 2, "argument --keep-stop=1: it has no value"),
+        ([NIETZSCHE, "a", "--prompt-file", "b"], 2, "argument --prompt-file: not allowed with a prompt"),
+        ([NIETZSCHE, "--mirostat-tau", "1", "--top-k", "2"], 2, "mirostat_tau replaces top_k"),
+        (["absent.onnx"], 1, "cannot read the model file absent.onnx: No such file or directory"),
+        ([__file__], 1, "model file: "),
+        ([NIETZSCHE, ""], 1, "the prompt is empty: omit it to start from a prompt in the model"),
+        ([NIETZSCHE, "50 €"], 1, "'€' (U+20AC) at byte 3 of the text is not in the vocabulary"),
+        ([TINY, "--prompt-file", "absent"], 1, "cannot read absent: No such file or directory"),
+        ([NIETZSCHE, "--stop", "a" * 251], 2, "the stop texts together have more than 250 tokens"),
+    ],
+    ids=str,
+)
+def test_a_problem_is_told_in_one_line(
+    command: Path, arguments: list[str | Path], code: int, problem: str
+) -> None:
+    returned, text, errors = run(command, *arguments)
+    assert (returned, text) == (code, "")
+    assert errors.startswith("textgen: error: ")
+    assert problem in errors
+    assert errors.count("\n") == 1
+
+
+def test_the_help_names_every_option_of_the_command(command: Path) -> None:
+    code, text, _ = run(command, "--help")
+    assert code == 0
+    assert text.startswith("usage: textgen MODEL [PROMPT] [OPTIONS]\n")
+    assert max(map(len, text.splitlines())) <= 100
+    names = {
+        word.strip(",.") for line in text.splitlines() for word in line.split()[:2] if word.startswith("--")
+    }
+    assert {"--temp", "--stop", "--mirostat-eta"} <= names
+    for name in names - {"--help", "--version"}:
+        assert "unrecognized" not in run(command, TINY, name)[2]
+    assert run(command, "--version") == (0, f"textgen {__version__}\n", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="it needs a device that is always full")
+def test_a_full_disk_is_told_and_a_closed_pipe_is_not(command: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([command, NIETZSCHE], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 1
+    assert done.stderr.decode() == "textgen: error: cannot write standard output: No space left on device\n"
+    with subprocess.Popen(
+        [command, NIETZSCHE, "--length", "10000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        assert running.stdout
+        assert running.stderr
+        running.stdout.read(10)
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode == 0
+
+
+def test_a_program_may_contain_its_model(installed: Installed, tmp_path: Path) -> None:
+    assert embed([str(NIETZSCHE), "-o", str(tmp_path)]) == 0
+    program = installed.build / "embedded" / "textgen"
+    make(str(program), f"BUILD={installed.build}", "CFLAGS=-O1", f"MODEL={tmp_path}")
+    expected = run(installed.prefix / "bin" / "textgen", NIETZSCHE, "the will to ", "--seed", "7")
+    assert run(program, "the will to ", "--seed", "7") == expected
+    assert run(program, "--help")[1].startswith("usage: textgen [PROMPT] [OPTIONS]\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other formats")
+def test_the_command_is_small(tmp_path: Path) -> None:
+    program, stripped = tmp_path / "textgen", tmp_path / "stripped"
+    make(str(program), f"BUILD={tmp_path}")
+    subprocess.run(["strip", "-o", stripped, program], check=True)
+    assert stripped.stat().st_size <= MAX_COMMAND_BYTES

@@ -1,0 +1,84 @@
+"""``make install`` of the C core: the libraries, the header and textgen.pc, as a program in C finds them."""
+
+import os
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from textgen_runtime._version import __version__
+from textgen_runtime.model_file.bundled import find_model_file
+
+from tests.core.conftest import Installed
+from tests.core.test_core import GOLDEN_TEXT, PROMPT
+from tests.helpers.c_programs import PROGRAMS, run
+from tests.helpers.core_install import make, needs_make
+from tests.helpers.paths import ROOT
+
+SHIPPED = find_model_file("nietzsche")
+
+pytestmark = needs_make
+
+
+@pytest.fixture
+def prefix(installed: Installed) -> Path:
+    """A folder in which the core is installed."""
+    return installed.prefix
+
+
+def pkg_config(prefix: Path, *options: str) -> list[str]:
+    if not shutil.which("pkg-config"):
+        pytest.skip("pkg-config is not installed")
+    environment = os.environ | {"PKG_CONFIG_PATH": str(prefix / "lib" / "pkgconfig")}
+    done = subprocess.run(
+        ["pkg-config", *options, "textgen"],
+        env=environment,
+        capture_output=True,
+        check=True,
+        encoding="utf-8",
+    )
+    return shlex.split(done.stdout)
+
+
+def test_a_program_finds_the_shared_library(prefix: Path, tmp_path: Path) -> None:
+    assert pkg_config(prefix, "--modversion") == [__version__]
+    program = tmp_path / "generate"
+    flags = pkg_config(prefix, "--cflags", "--libs")
+    run("cc", ROOT / "examples" / "generate.c", *flags, f"-Wl,-rpath,{prefix}/lib", "-o", program)
+    assert "libtextgen.so.0 => " in run("ldd", program)
+    assert run(program, SHIPPED, PROMPT, "0.5", "7", "60") == f"{PROMPT}{GOLDEN_TEXT}\n"
+
+
+def test_a_program_links_the_static_library(prefix: Path, tmp_path: Path) -> None:
+    program = tmp_path / "generate"
+    flags = pkg_config(prefix, "--cflags")
+    run("cc", ROOT / "examples" / "generate.c", *flags, prefix / "lib" / "libtextgen.a", "-o", program)
+    assert "libtextgen" not in run("ldd", program)
+    assert run(program, SHIPPED, PROMPT, "0.5", "7", "60") == f"{PROMPT}{GOLDEN_TEXT}\n"
+
+
+@pytest.mark.skipif(not shutil.which("c++"), reason="there is no C++ compiler")
+def test_a_program_in_cpp_finds_the_library(prefix: Path, tmp_path: Path) -> None:
+    program = tmp_path / "header"
+    flags = pkg_config(prefix, "--cflags", "--libs")
+    run("c++", "-Wall", "-Werror", PROGRAMS / "header.cpp", *flags, f"-Wl,-rpath,{prefix}/lib", "-o", program)
+    run(program)
+
+
+def test_files_are_staged_for_a_package(installed: Installed, tmp_path: Path) -> None:
+    make("install", f"BUILD={installed.build}", f"DESTDIR={tmp_path}", "PREFIX=/usr", "LIBDIR=/usr/lib64")
+    files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if not path.is_dir()}
+    library = f"usr/lib64/libtextgen.so.{__version__}"
+    links = {"usr/lib64/libtextgen.so", "usr/lib64/libtextgen.so.0"}
+    others = {
+        "usr/bin/textgen",
+        "usr/include/textgen.h",
+        "usr/lib64/libtextgen.a",
+        "usr/lib64/pkgconfig/textgen.pc",
+    }
+    assert files == {library, *links, *others}
+    assert all((tmp_path / link).resolve() == tmp_path / library for link in links)
+    settings = (tmp_path / "usr/lib64/pkgconfig/textgen.pc").read_text(encoding="utf-8")
+    assert settings.startswith("prefix=/usr\n")
+    assert "libdir=/usr/lib64\n" in settings

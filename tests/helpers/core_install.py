@@ -1,0 +1,28 @@
+"""``make`` in the folder of the C core."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.helpers.c_programs import CORE, SEVERAL
+
+# `make test-core` has other compilers.
+needs_make = pytest.mark.skipif(
+    bool(SEVERAL) or sys.platform != "linux" or not shutil.which("make"),
+    reason="the Makefile is tested with the default compiler on Linux",
+)
+
+
+def make(*arguments: str) -> None:
+    """Run the Makefile of the core. A failure shows its standard error."""
+    done = subprocess.run(
+        ["make", "--silent", f"--directory={CORE}", *arguments],
+        check=False,
+        capture_output=True,
+        # `make test` passes its own options to this make.
+        env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
+    )
+    assert not done.returncode, done.stderr.decode()
