@@ -21,7 +21,6 @@ from tests.helpers.c_programs import BUILDS, PROGRAMS, Build, compile_core, link
 from tests.helpers.eval_command import ONE, OTHER
 from tests.helpers.paths import ROOT, TINY
 
-
 # An example may take any time on a busy machine.
 settings.register_profile("any time", deadline=None)
 settings.load_profile("any time")
