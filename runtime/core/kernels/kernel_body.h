@@ -37,22 +37,24 @@
 #define MAX_LANES 24
 #define TILE 72
 
-/* sums[lane][BLOCK] += inputs[lane][count] * weights[count][block], for some of the block's vectors. `count` is
- * positive. `block`, `lanes` and `vectors` are constants in all calls, so that the compiler keeps the sums in
- * registers. */
+/* sums[lane][BLOCK] += inputs[lane][count] * weights[count][block], for some of the block's vectors. `block`,
+ * `lanes` and `vectors` are constants in all calls, so that the compiler keeps the sums in registers. */
 TARGET INLINE void NAME(add_vectors)(float *sums, const float *weights, const float *inputs, ptrdiff_t stride,
                                      ptrdiff_t count, const int block, const int lanes, const int vectors) {
     vector sum[MANY_LANES * VECTORS];
     vector weight[VECTORS];
     ptrdiff_t i;
     int lane, v;
+    /* This is never so. Compilers that know it keep the sums in the same registers. */
+    if (count < 1) {
+        return;
+    }
     UNROLL for (lane = 0; lane < lanes; lane++) {
         UNROLL for (v = 0; v < vectors; v++) {
             sum[lane * vectors + v] = NAME(load)(sums + lane * TEXTGEN_BLOCK + v * WIDTH);
         }
     }
-    /* There is at least one input. If the compiler does not know it, it moves the sums around. */
-    UNROLL_TWICE for (i = 0; i == 0 || i < count; i++) {
+    UNROLL_TWICE for (i = 0; i < count; i++) {
         UNROLL for (v = 0; v < vectors; v++) { weight[v] = NAME(load)(weights + i * block + v * WIDTH); }
         UNROLL for (lane = 0; lane < lanes; lane++) {
             const vector input = inputs[lane * stride + i] - (vector){0}; /* broadcast */
