@@ -20,7 +20,7 @@ from tests.helpers.record_models import LEVELS, record_content
 pytestmark = needs_make
 
 NIETZSCHE = find_model_file("nietzsche")
-MAX_COMMAND_BYTES = 110_000
+MAX_COMMAND_BYTES = 125_000
 
 
 @pytest.fixture

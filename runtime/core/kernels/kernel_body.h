@@ -28,8 +28,13 @@
 #define CELLS (GROUP_VECTORS > 1 ? 2 : 1) /* vectors of a gru that are updated at once */
 
 /* How many lanes are summed at once: each weight that is loaded serves all of them. */
+#if defined(TEXTGEN_SMALL)
+#define MANY_LANES 1
+#define FEW_LANES 1
+#else
 #define MANY_LANES 6
 #define FEW_LANES 4
+#endif
 
 /* A block of weights is usually larger than the first-level cache. Therefore it is read in tiles of TILE
  * inputs, and each tile serves MAX_LANES lanes. A tile, the sums and the inputs of these lanes fit in
@@ -82,11 +87,13 @@ TARGET INLINE void NAME(add_vectors)(float *sums, const float *weights, const fl
     }
 
 ADD_BLOCK(add_one_lane, TEXTGEN_BLOCK, 1, VECTORS_ONE_LANE)
+ADD_BLOCK(add_one_gru_lane, TEXTGEN_GRU_BLOCK, 1, GRU_VECTORS_ONE_LANE)
+#if !defined(TEXTGEN_SMALL)
 ADD_BLOCK(add_few_lanes, TEXTGEN_BLOCK, FEW_LANES, VECTORS_MANY_LANES)
 ADD_BLOCK(add_many_lanes, TEXTGEN_BLOCK, MANY_LANES, VECTORS_MANY_LANES)
-ADD_BLOCK(add_one_gru_lane, TEXTGEN_GRU_BLOCK, 1, GRU_VECTORS_ONE_LANE)
 ADD_BLOCK(add_few_gru_lanes, TEXTGEN_GRU_BLOCK, FEW_LANES, GRU_VECTORS_MANY_LANES)
 ADD_BLOCK(add_many_gru_lanes, TEXTGEN_GRU_BLOCK, MANY_LANES, GRU_VECTORS_MANY_LANES)
+#endif
 
 /* The same for up to MAX_LANES lanes. inputs: [lanes][count]. */
 #define ADD_PRODUCTS(name, block, one, few, many)                                                              \
@@ -114,8 +121,13 @@ ADD_BLOCK(add_many_gru_lanes, TEXTGEN_GRU_BLOCK, MANY_LANES, GRU_VECTORS_MANY_LA
         }                                                                                                      \
     }
 
+#if defined(TEXTGEN_SMALL)
+ADD_PRODUCTS(add_products, TEXTGEN_BLOCK, add_one_lane, add_one_lane, add_one_lane)
+ADD_PRODUCTS(add_gru_products, TEXTGEN_GRU_BLOCK, add_one_gru_lane, add_one_gru_lane, add_one_gru_lane)
+#else
 ADD_PRODUCTS(add_products, TEXTGEN_BLOCK, add_one_lane, add_few_lanes, add_many_lanes)
 ADD_PRODUCTS(add_gru_products, TEXTGEN_GRU_BLOCK, add_one_gru_lane, add_few_gru_lanes, add_many_gru_lanes)
+#endif
 
 TARGET INLINE ptrdiff_t NAME(next_lanes)(ptrdiff_t left) { return left < MAX_LANES ? left : MAX_LANES; }
 

@@ -13,7 +13,8 @@
 #define TEXTGEN_X86 0
 #endif
 
-/* Define TEXTGEN_SMALL to compile without the kernels for AVX-512. Those for AVX2 give the same texts. */
+/* Define TEXTGEN_SMALL to compile without the kernels for AVX-512 and for several lanes at once. The texts are
+ * the same. */
 #if TEXTGEN_X86 && !defined(TEXTGEN_SMALL)
 #define TEXTGEN_AVX512 1
 #else
