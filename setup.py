@@ -81,7 +81,7 @@ MODULES = {
 }
 
 
-class BuildPackages(build_py):
+class BuildPackages(build_py):  # type: ignore[misc]  # setuptools has no types
     """Also copies the sources of the core to the wheel: textgen-embed writes them. See core_files.py."""
 
     def run(self) -> None:
