@@ -1,0 +1,70 @@
+"""Build the WebAssembly module of the npm package, and a JavaScript module that contains it.
+
+The same sources and the same version of ziglang give the same bytes on every machine.
+"""
+
+import argparse
+import base64
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+WEB = Path(__file__).resolve().parent
+CORE = WEB.parent / "core"
+
+# Files whose functions run for each token. The others are compiled for size.
+FAST = {"kernels.c", "exp64.c", "sampler.c"}
+
+# JavaScript has its own clock.
+OMITTED = {"clock.c"}
+
+TARGET = ["-target", "wasm32-wasi", "-mcpu=baseline+simd128+bulk_memory+sign_ext+nontrapping_fptoint"]
+FLAGS = ["-std=c11", "-ffp-contract=off", "-fno-math-errno", "-DNDEBUG", f"-I{CORE}", f"-I{WEB / 'source'}"]
+
+LINK = ["-mexec-model=reactor", "-s", "-Wl,--gc-sections", "-Wl,-z,stack-size=131072"]
+
+INLINED = """\
+// {source}, as base64. `make web` writes this file.
+export default "{content}";
+"""
+
+
+def main() -> None:
+    """Build both files."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, default=WEB, help="the folder of the files")
+    parser.add_argument("--objects", type=Path, required=True, help="a folder for temporary files")
+    arguments = parser.parse_args()
+    arguments.objects.mkdir(parents=True, exist_ok=True)
+    module = arguments.output / "textgen.wasm"
+    with ThreadPoolExecutor(os.cpu_count()) as executor:
+        objects = list(executor.map(lambda source: compile_file(source, arguments.objects), sources()))
+    zig(*TARGET, *LINK, *objects, "-o", str(module))
+    content = base64.b64encode(module.read_bytes()).decode()
+    inlined = INLINED.format(source=module.name, content=content)
+    (arguments.output / "wasm.js").write_text(inlined, "ascii")
+
+
+def sources() -> list[Path]:
+    """Return the C files in a fixed order, on which the bytes of the module depend."""
+    core = sorted([*CORE.glob("*.c"), *CORE.glob("kernels/*.c")])
+    return [*sorted(WEB.glob("source/*.c")), *(path for path in core if path.name not in OMITTED)]
+
+
+def compile_file(source: Path, folder: Path) -> str:
+    """Compile a C file; return the path of the object."""
+    path = str(folder / f"{source.stem}.o")
+    level = "-O2" if source.name in FAST else "-Oz"
+    zig(*TARGET, *FLAGS, level, "-c", str(source), "-o", path)
+    return path
+
+
+def zig(*arguments: str) -> None:
+    """Run zig's C compiler, which is clang."""
+    subprocess.run([sys.executable, "-m", "ziglang", "cc", *arguments], check=True)
+
+
+if __name__ == "__main__":
+    main()

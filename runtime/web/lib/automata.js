@@ -1,0 +1,202 @@
+import { TextgenError, invalid, quote } from "./errors.js";
+
+const MAX_STATES = 2 ** 15;
+const MAX_ENTRIES = 2 ** 27;
+const NEVER = 2 ** 31 - 1;
+
+/** @param {string} name @param {number} states @param {number} vocabulary */
+function checkSize(name, states, vocabulary) {
+  if (states > MAX_STATES || states * vocabulary > MAX_ENTRIES) {
+    throw invalid(`${name} is too large: it has ${states} states, and at most ${MAX_STATES} are supported`);
+  }
+}
+
+/**
+ * The stop texts as an automaton: after each token, its state tells whether the text ends with one of them.
+ *
+ * Source: A. Aho and M. Corasick, Efficient string matching, 1975. The goto and the failure functions are combined
+ * in one table.
+ *
+ * @param {number[][]} texts the tokens of each stop text, 1 or more
+ * @param {number} vocabulary
+ */
+export function compileStops(texts, vocabulary) {
+  /** @type {Map<number, number>[]} */
+  const children = [new Map()];
+  const lengths = [0];
+  for (const text of texts) {
+    let state = 0;
+    for (const token of text) {
+      if (!children[state].has(token)) {
+        children[state].set(token, children.length);
+        children.push(new Map());
+        lengths.push(0);
+      }
+      state = /** @type {number} */ (children[state].get(token));
+    }
+    lengths[state] = text.length;
+  }
+  const states = children.length;
+  checkSize("the automaton of the stop texts", states, vocabulary);
+  const next = new Int16Array(states * vocabulary);
+  const matched = new Uint16Array(states);
+  const depths = new Array(states).fill(0);
+  const failures = new Array(states).fill(0);
+  let level = [0];
+  for (let depth = 0; level.length; depth++) {
+    const deeper = [];
+    for (const state of level) {
+      const failure = failures[state];
+      if (state) {
+        // The failure state is less deep, so its row is complete.
+        next.copyWithin(state * vocabulary, failure * vocabulary, (failure + 1) * vocabulary);
+        matched[state] = lengths[state] || matched[failure];
+      }
+      // A state without children is the end of a text, and not a proper prefix.
+      depths[state] = children[state].size ? depth : depths[failure];
+      for (const [token, child] of children[state]) {
+        failures[child] = next[state * vocabulary + token];
+        next[state * vocabulary + token] = child;
+        deeper.push(child);
+      }
+    }
+    level = deeper;
+  }
+  return { states, next, matched, depths };
+}
+
+/**
+ * Read a constraint table, and compute the distance of each state to the nearest accepting state.
+ *
+ * @param {any} table see ConstraintTable in index.d.ts
+ * @param {import("./vocabulary.js").Vocabulary} vocabulary
+ */
+export function compileConstraint(table, vocabulary) {
+  const list = table?.states;
+  if (!Array.isArray(list) || !list.length) {
+    throw invalid(`match must be a table of states, as textgen-info writes it, not ${quote(table)}`);
+  }
+  const states = list.length;
+  const size = vocabulary.symbols.length;
+  checkSize("the table of match", states, size);
+  const next = new Int16Array(states * size).fill(-1);
+  const distance = new Int32Array(states).fill(NEVER);
+  list.forEach((state, number) => readState(state, number, { states, next, distance }, vocabulary));
+  measureDistances(next, distance, size);
+  if (distance[0] === NEVER) {
+    throw invalid("no text matches the table of match: no accepting state can be reached");
+  }
+  for (let state = 0; state < states; state++) {
+    const row = next.subarray(state * size, (state + 1) * size);
+    row.forEach((target, token) => {
+      row[token] = target >= 0 && distance[target] === NEVER ? -1 : target;
+    });
+    if (distance[state] === 0 && row.every((target) => target < 0)) {
+      distance[state] = -1;
+    }
+  }
+  return { states, next, distance };
+}
+
+/** @param {any} state @param {number} number @param {any} tables @param {import("./vocabulary.js").Vocabulary} vocabulary */
+function readState(state, number, tables, vocabulary) {
+  if (typeof state?.accepting !== "boolean" || typeof state.next !== "object" || !state.next) {
+    throw invalid(`state ${number} of match must have "accepting" and "next", not ${quote(JSON.stringify(state))}`);
+  }
+  for (const [symbol, target] of Object.entries(state.next)) {
+    const token = vocabulary.tokens.get(symbol);
+    if (token === undefined) {
+      throw invalid(`match has ${quote(symbol)}, which is not in the vocabulary: write the table with this model`);
+    }
+    if (!Number.isInteger(target) || target < 0 || target >= tables.states) {
+      throw invalid(`state ${number} of match leads to ${quote(target)}; the states are 0 to ${tables.states - 1}`);
+    }
+    tables.next[number * vocabulary.symbols.length + token] = target;
+  }
+  tables.distance[number] = state.accepting ? 0 : NEVER;
+}
+
+/**
+ * Write the distance of each state to the nearest accepting state: a breadth-first search backwards.
+ *
+ * @param {Int16Array} next @param {Int32Array} distance 0 for accepting states @param {number} vocabulary
+ */
+function measureDistances(next, distance, vocabulary) {
+  /** @type {Set<number>[]} */
+  const sources = Array.from(distance, () => new Set());
+  next.forEach((target, entry) => {
+    if (target >= 0) {
+      sources[target].add(Math.floor(entry / vocabulary));
+    }
+  });
+  const queue = Array.from(distance.keys()).filter((state) => distance[state] === 0);
+  for (const state of queue) {
+    for (const source of sources[state]) {
+      if (distance[source] === NEVER) {
+        distance[source] = distance[state] + 1;
+        queue.push(source);
+      }
+    }
+  }
+}
+
+/** The automata of a generation in the memory of the core. Copies of the generation share them. */
+export class Guide {
+  /**
+   * @param {import("./core.js").Core} core
+   * @param {ReturnType<typeof compileStops> | null} stops
+   * @param {ReturnType<typeof compileConstraint> | null} constraint
+   */
+  constructor(core, stops, constraint) {
+    this.core = core;
+    this.stops = stops;
+    this.constraint = constraint;
+    this.users = 0;
+    const tables = [stops?.next, stops?.matched, constraint?.next, constraint?.distance];
+    const sizes = tables.map((table) => Math.ceil((table?.byteLength ?? 0) / 8) * 8);
+    this.pointer = core.allocate(16 + sizes.reduce((sum, size) => sum + size, 0));
+    let position = this.pointer + 16;
+    tables.forEach((table, i) => {
+      core.int32(this.pointer, 4)[i] = table ? position : 0;
+      if (table) {
+        core.bytes(position, table.byteLength).set(new Uint8Array(table.buffer));
+      }
+      position += sizes[i];
+    });
+    /** The SHA-256 of the constraint, which equals that in Python. */
+    this.digest = constraint ? this.#digest(constraint) : null;
+  }
+
+  /** @param {ReturnType<typeof compileConstraint>} constraint */
+  #digest({ states, next, distance }) {
+    const shape = new TextEncoder().encode(`${states} ${next.length / states}\n`);
+    const accepting = Uint8Array.from(distance, (value) => Number(value <= 0));
+    const content = new Uint8Array(shape.length + next.byteLength + states);
+    content.set(shape);
+    content.set(new Uint8Array(next.buffer), shape.length);
+    content.set(accepting, shape.length + next.byteLength);
+    return this.core.withBytes(content, (pointer, size) => this.core.sha256(pointer, size));
+  }
+
+  /** @param {number} state @param {number} length */
+  checkLength(state, length) {
+    const needed = this.constraint ? Math.max(0, this.constraint.distance[state]) : 0;
+    if (needed > length) {
+      throw new TextgenError(
+        "INVALID_ARGUMENT",
+        `match needs a text of at least ${needed} tokens, but the length is ${length}: use a greater length`,
+      );
+    }
+  }
+
+  share() {
+    this.users++;
+    return this;
+  }
+
+  release() {
+    if (--this.users === 0) {
+      this.core.call.release(this.pointer);
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import { TextgenError, codeName } from "./errors.js";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** One instance of the WebAssembly module: the memory and the functions of one model. */
+export class Core {
+  /** @param {WebAssembly.Instance} instance */
+  constructor(instance) {
+    /** @type {any} */
+    this.call = instance.exports;
+    /** @type {WebAssembly.Memory} */
+    this.memory = this.call.memory;
+    this.call._initialize();
+    // Frees the memory of objects that were dropped without dispose().
+    this.registry = new FinalizationRegistry((/** @type {number} */ pointer) => this.call.release(pointer));
+  }
+
+  /**
+   * Throw the error of a negative result; return any other result.
+   *
+   * @param {number} result
+   */
+  check(result) {
+    if (result < 0) {
+      throw new TextgenError(codeName(result), this.readText(this.call.message()));
+    }
+    return result;
+  }
+
+  /**
+   * @param {number} size in bytes
+   * @returns {number} a pointer
+   */
+  allocate(size) {
+    const pointer = this.call.allocate(size);
+    if (!pointer) {
+      throw new TextgenError("OUT_OF_MEMORY", `not enough memory: ${size} bytes are needed`);
+    }
+    return pointer;
+  }
+
+  /**
+   * Call a function with temporary memory that has the content of some bytes.
+   *
+   * @template T
+   * @param {Uint8Array | string} content
+   * @param {(pointer: number, size: number) => T} use
+   * @returns {T}
+   */
+  withBytes(content, use) {
+    const bytes = typeof content === "string" ? encoder.encode(content) : content;
+    return this.withMemory(bytes.length, (pointer) => {
+      new Uint8Array(this.memory.buffer).set(bytes, pointer);
+      return use(pointer, bytes.length);
+    });
+  }
+
+  /**
+   * Call a function with temporary memory.
+   *
+   * @template T
+   * @param {number} size in bytes
+   * @param {(pointer: number) => T} use
+   * @returns {T}
+   */
+  withMemory(size, use) {
+    const pointer = this.allocate(size || 1);
+    try {
+      return use(pointer);
+    } finally {
+      this.call.release(pointer);
+    }
+  }
+
+  // Views are valid only until memory is allocated, because growth detaches them.
+
+  /** @param {number} pointer @param {number} length */
+  bytes(pointer, length) {
+    return new Uint8Array(this.memory.buffer, pointer, length);
+  }
+
+  /** @param {number} pointer @param {number} length */
+  int32(pointer, length) {
+    return new Int32Array(this.memory.buffer, pointer, length);
+  }
+
+  /** @param {number} pointer @param {number} length */
+  float32(pointer, length) {
+    return new Float32Array(this.memory.buffer, pointer, length);
+  }
+
+  /** @param {number} pointer @param {number} length */
+  float64(pointer, length) {
+    return new Float64Array(this.memory.buffer, pointer, length);
+  }
+
+  /**
+   * @param {number} pointer to UTF-8 that ends with a zero byte
+   * @returns {string}
+   */
+  readText(pointer) {
+    const bytes = new Uint8Array(this.memory.buffer);
+    return decoder.decode(bytes.subarray(pointer, bytes.indexOf(0, pointer)));
+  }
+
+  /**
+   * Return a string of the core, or null.
+   *
+   * @param {number} pointer
+   */
+  readName(pointer) {
+    return pointer ? this.readText(pointer) : null;
+  }
+
+  /**
+   * Return the SHA-256 of some memory, as hexadecimal digits.
+   *
+   * @param {number} pointer
+   * @param {number} size
+   */
+  sha256(pointer, size) {
+    return this.withMemory(32, (digest) => {
+      this.call.sha256(pointer, size, digest);
+      return Array.from(this.bytes(digest, 32), (byte) => byte.toString(16).padStart(2, "0")).join("");
+    });
+  }
+}

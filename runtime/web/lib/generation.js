@@ -1,0 +1,321 @@
+import { Decoder } from "./decoder.js";
+import { TextgenError, invalid, quote } from "./errors.js";
+import { checkNumber, tokenBias, withParameters } from "./sampling.js";
+import { saveGeneration } from "./saving.js";
+import { eventLoop } from "./scheduling.js";
+import { characterSums } from "./surprise.js";
+
+/** Tokens of one call of the core, at most. */
+const CHUNK = 64;
+/** Milliseconds for which `stream` may occupy the thread. */
+const SLICE = 8;
+const ENDINGS = [null, "length", "stop", "constraint", null, "end"];
+const CALL_FIELDS = 9;
+const CALL_BYTES = 4 * (CALL_FIELDS + CHUNK);
+
+/** @typedef {{ held: number[], stopState: number, constraintState: number, ending: string | null, atEnd: boolean }} Position */
+
+/** @returns {Position} */
+const start = () => ({ held: [], stopState: 0, constraintState: 0, ending: null, atEnd: false });
+
+/** The memory of a stream, and a share of its guide. */
+class Stream {
+  /** @param {import("./core.js").Core} core @param {number} bytes @param {import("./automata.js").Guide} guide */
+  constructor(core, bytes, guide) {
+    this.core = core;
+    this.pointer = core.allocate(bytes);
+    this.guide = guide.share();
+  }
+
+  release() {
+    if (this.pointer) {
+      this.core.call.release(this.pointer);
+      this.guide.release();
+      this.pointer = 0;
+    }
+  }
+}
+
+/** One running text. */
+export class Generation {
+  #stream;
+  #core;
+
+  /**
+   * Use Model.start, Model.resume or copy.
+   *
+   * @param {import("./model.js").Model} model
+   * @param {{ sampling: Record<string, any>, seed: bigint, substream: number, guide: import("./automata.js").Guide }} parts
+   */
+  constructor(model, parts) {
+    this.model = model;
+    this.parts = parts;
+    this.prompt = "";
+    /** @type {Position} */
+    this.position = start();
+    this.decoder = new Decoder(model.vocabulary.symbols, model.vocabulary.isBytes);
+    this.#core = model.core;
+    this.#stream = new Stream(this.#core, model.streamBytes, parts.guide);
+    this.#core.registry.register(this, this.#stream, this);
+  }
+
+  /** Start the stream in the core. */
+  begin() {
+    const { sampling, ...random } = this.parts;
+    const bias = tokenBias(sampling, this.model.vocabulary);
+    withParameters(this.#core, sampling, random, bias, (pointer) =>
+      this.#core.check(this.#core.call.start(this.pointer, pointer)),
+    );
+    return this;
+  }
+
+  /** The pointer to the stream. */
+  get pointer() {
+    this.model.check();
+    if (!this.#stream.pointer) {
+      throw new TextgenError("DISPOSED", "the generation was disposed: start another one");
+    }
+    return this.#stream.pointer;
+  }
+
+  /** The seed. */
+  get seed() {
+    return this.parts.seed;
+  }
+
+  /** Why the latest text ended: "length", "stop", "end" or "constraint"; null while it continues. */
+  get ending() {
+    return this.position.ending;
+  }
+
+  /** Whether the text has ended for good: at the end of a record, or where its constraint ends it. */
+  get ended() {
+    return this.position.ending === "end" || this.position.ending === "constraint";
+  }
+
+  /**
+   * Feed text, as if the model had generated it. After the end of a record it starts the next one, and may be empty.
+   *
+   * @param {string} text
+   * @param {{ unknown?: "error" | "skip" }} [options]
+   * @returns {string} the normalized text, after the text that was held back
+   */
+  feed(text, { unknown = "error" } = {}) {
+    const isStart = this.position.atEnd;
+    return this.model.withTokens(text, unknown, isStart, (pointer, count) => {
+      this.#core.call.feed(this.pointer, pointer, count);
+      return this.fed(pointer, count);
+    });
+  }
+
+  /**
+   * Start a new text after fed tokens, and return their text.
+   *
+   * @param {number} pointer @param {number} count
+   */
+  fed(pointer, count) {
+    const tokens = this.model.readTokens(pointer, count);
+    const text = this.decoder.decode(this.position.held) + this.decoder.decode(tokens) + this.decoder.finish();
+    this.position = start();
+    return text;
+  }
+
+  /**
+   * Generate up to `length` tokens and return their text.
+   *
+   * @param {number} length
+   * @param {{ finish?: boolean }} [options] finish: whether the text is complete after this call, so that nothing of
+   *   it is held back
+   * @returns {string}
+   */
+  take(length, { finish = false } = {}) {
+    const target = this.#target(length, finish);
+    let text = "";
+    while (target.left > 0 && !target.done) {
+      text += this.#advance(target, CHUNK);
+    }
+    return finish ? text + this.finish() : text;
+  }
+
+  /**
+   * Yield the text of `take` in chunks, and return to the event loop between them.
+   *
+   * @param {number} length
+   * @param {{ finish?: boolean, signal?: AbortSignal }} [options]
+   * @returns {AsyncGenerator<string, void, undefined>}
+   */
+  stream(length, { finish = false, signal } = {}) {
+    return this.#chunks(this.#target(length, finish), finish, signal);
+  }
+
+  /** @param {{ left: number, done: boolean, mustEnd: boolean }} target @param {boolean} finish @param {AbortSignal} [signal] */
+  async *#chunks(target, finish, signal) {
+    const pause = eventLoop();
+    try {
+      let size = 8;
+      while (target.left > 0 && !target.done) {
+        await pause.next();
+        signal?.throwIfAborted();
+        const before = performance.now();
+        const text = this.#advance(target, size);
+        const spent = performance.now() - before;
+        size = spent > SLICE ? Math.max(1, size >> 1) : Math.min(CHUNK, 2 * size);
+        if (text) {
+          yield text;
+        }
+      }
+      const rest = finish ? this.finish() : "";
+      if (rest) {
+        yield rest;
+      }
+    } finally {
+      pause.close();
+    }
+  }
+
+  /** @param {number} length @param {boolean} finish */
+  #target(length, finish) {
+    if (!Number.isSafeInteger(length) || length < 0) {
+      throw invalid(`the length must be an integer, 0 or more, not ${quote(length)}`);
+    }
+    const { pointer, ended } = this;
+    if (finish && !ended) {
+      this.parts.guide.checkLength(this.position.constraintState, length);
+    }
+    return { left: length, done: ended || !pointer, mustEnd: finish };
+  }
+
+  /**
+   * Draw up to `steps` tokens, and return the text that is now decided.
+   *
+   * @param {{ left: number, done: boolean, mustEnd: boolean }} target
+   * @param {number} steps
+   */
+  #advance(target, steps) {
+    const core = this.#core;
+    const { stopState, constraintState } = this.position;
+    const length = Math.min(target.left, 2 ** 31 - 1);
+    return core.withMemory(CALL_BYTES, (pointer) => {
+      core.int32(pointer, 5).set([Math.min(steps, length), length, Number(target.mustEnd), stopState, constraintState]);
+      const result = core.call.generate(this.pointer, this.parts.guide.pointer, pointer);
+      const call = core.int32(pointer, CALL_FIELDS + CHUNK);
+      const [, , , newStop, newConstraint, generated, endingCode, stopLength] = call;
+      const ending = endingCode === 1 && target.left > length ? null : ENDINGS[endingCode];
+      target.left -= generated;
+      target.done = ending !== null;
+      const tokens = [...this.position.held, ...call.subarray(CALL_FIELDS, CALL_FIELDS + generated)];
+      this.position = { held: [], stopState: newStop, constraintState: newConstraint, ending, atEnd: ending === "end" };
+      core.check(result);
+      return this.#decide(tokens, stopLength);
+    });
+  }
+
+  /** Return the text of the tokens that cannot be part of a stop text any more. @param {number[]} tokens @param {number} stopLength */
+  #decide(tokens, stopLength) {
+    const { stops } = this.parts.guide;
+    const { ending, stopState } = this.position;
+    let decided = tokens.length;
+    if (ending === "stop") {
+      decided -= this.parts.sampling.keepStop ? 0 : stopLength;
+    } else if (stops) {
+      decided -= stops.depths[stopState];
+      this.position.held = tokens.slice(decided);
+    }
+    const text = this.decoder.decode(tokens.slice(0, decided));
+    return ending === "end" ? text + this.decoder.finish() : text;
+  }
+
+  /** Return the text that is held back. */
+  finish() {
+    const text = this.decoder.decode(this.position.held) + this.decoder.finish();
+    this.position = { ...this.position, held: [], stopState: 0 };
+    return text;
+  }
+
+  /** Return an independent generation that continues exactly as this one would. */
+  copy() {
+    const { pointer } = this;
+    const copied = new Generation(this.model, this.parts);
+    this.#core.call.copy(pointer, copied.pointer);
+    copied.prompt = this.prompt;
+    copied.position = this.position;
+    copied.decoder = this.decoder.copy();
+    return copied;
+  }
+
+  /** Return the logits of the next token. Those of tokens that are never drawn are -Infinity. */
+  logits() {
+    return this.#core.float32(this.#core.call.logits(this.pointer), this.model.info.vocabulary.length).slice();
+  }
+
+  /**
+   * Return the most likely next tokens.
+   *
+   * @param {{ k?: number, temperature?: number }} [options] k: at most so many. temperature: by default that of the
+   *   generation
+   * @returns {import("../index.d.ts").NextToken[]} probability: at the temperature. drawProbability: of the next draw,
+   *   with the generation's temperature, its filters and its constraint
+   */
+  next({ k = 10, temperature = this.parts.sampling.temperature } = {}) {
+    if (!Number.isInteger(k) || k < 1) {
+      throw invalid(`k must be an integer, 1 or more, not ${quote(k)}`);
+    }
+    checkNumber("temperature", temperature, 0, Number.MAX_VALUE, false);
+    const probabilities = this.#probabilities(temperature);
+    const draws = this.#probabilities(-1);
+    const order = Array.from(probabilities.keys());
+    // The sort is stable: the lowest token comes first among equals.
+    order.sort((a, b) => probabilities[b] - probabilities[a]);
+    return order.slice(0, k).map((token) => ({
+      text: this.model.vocabulary.textOf(token),
+      token,
+      probability: probabilities[token],
+      drawProbability: draws[token],
+    }));
+  }
+
+  /** @param {number} temperature see `probabilities` in exports.c */
+  #probabilities(temperature) {
+    const count = this.model.info.vocabulary.length;
+    const { guide } = this.parts;
+    return this.#core.withMemory(8 * count, (pointer) => {
+      const { constraintState } = this.position;
+      this.#core.check(this.#core.call.probabilities(this.pointer, temperature, guide.pointer, constraintState, pointer));
+      return this.#core.float64(pointer, count).slice();
+    });
+  }
+
+  /**
+   * Return how surprising a text is as the continuation: for each character of the normalized text, the negative
+   * natural logarithm of its probability at temperature 1. A word's value is spread evenly over its characters. NaN
+   * for characters that the model never draws. The generation does not change.
+   *
+   * @param {string} text
+   * @param {{ unknown?: "error" | "skip" }} [options]
+   */
+  surprise(text, { unknown = "error" } = {}) {
+    const copied = this.copy();
+    try {
+      return this.model.withTokens(text, unknown, true, (pointer, count) =>
+        this.#core.withMemory(8 * count, (nats) => {
+          this.#core.call.surprise(copied.pointer, pointer, count, nats);
+          const values = this.#core.float64(nats, count);
+          return characterSums(this.model.readTokens(pointer, count), values, this.model.vocabulary);
+        }),
+      );
+    } finally {
+      copied.dispose();
+    }
+  }
+
+  /** Return the position as bytes, for Model.resume. */
+  save() {
+    return saveGeneration(this, this.#core);
+  }
+
+  /** Free the memory. The generation cannot be used any more. */
+  dispose() {
+    this.#core.registry.unregister(this);
+    this.#stream.release();
+  }
+}

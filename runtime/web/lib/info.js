@@ -1,0 +1,67 @@
+import { TextgenError } from "./errors.js";
+
+const FIELDS = 15;
+
+/**
+ * Describe the model of a core.
+ *
+ * @param {import("./core.js").Core} core
+ */
+export function describe(core) {
+  const pointer = core.call.describe();
+  const [size, layerCount, parameters, lowercase, unicode, kernels, level, records, unknown, begin, end, units, stateValues, streamBytes] =
+    core.int32(pointer, FIELDS);
+  const layers = Array.from({ length: layerCount }, (_, index) => describeLayer(core, index));
+  const quantization = metadata(core, "textgen.quantization") ?? null;
+  const info = {
+    vocabulary: metadata(core, "textgen.vocabulary"),
+    level: core.readName(level),
+    records: core.readName(records),
+    lowercase: lowercase === 1,
+    unicode: core.readName(unicode),
+    special: Object.fromEntries(Object.entries({ unknown, begin, end }).filter(([, token]) => token >= 0)),
+    prompts: metadata(core, "textgen.prompts") ?? [],
+    training: metadata(core, "textgen.training") ?? {},
+    format: metadata(core, "textgen.format"),
+    parameters,
+    units,
+    layers: layers.filter(({ kind }) => kind !== "embedding" && kind !== "linear").length,
+    network: layers,
+    bits: quantization?.bits ?? 32,
+    quantization,
+    kernels: core.readName(kernels),
+  };
+  return { info: /** @type {any} */ (info), size, end, stateValues, streamBytes };
+}
+
+/** @param {import("./core.js").Core} core @param {number} index */
+function describeLayer(core, index) {
+  return core.withMemory(12, (pointer) => {
+    core.call.describe_layer(index, pointer);
+    const [kind, inputs, outputs] = core.int32(pointer, 3);
+    return { kind: core.readText(kind), inputs, outputs };
+  });
+}
+
+/**
+ * Return a metadata entry, or undefined.
+ *
+ * @param {import("./core.js").Core} core
+ * @param {string} key
+ */
+function metadata(core, key) {
+  return core.withBytes(`${key}\0`, (name) =>
+    core.withMemory(4, (sizePointer) => {
+      const value = core.call.metadata(name, sizePointer);
+      if (!value) {
+        return undefined;
+      }
+      const text = new TextDecoder().decode(core.bytes(value, core.int32(sizePointer, 1)[0]));
+      try {
+        return JSON.parse(text);
+      } catch {
+        throw new TextgenError("DAMAGED_MODEL", `model file: the metadata '${key}' is not JSON: export the model again`);
+      }
+    }),
+  );
+}

@@ -1,0 +1,247 @@
+import { Guide, compileConstraint, compileStops } from "./automata.js";
+import { TextgenError, invalid, quote } from "./errors.js";
+import { Generation } from "./generation.js";
+import { describe } from "./info.js";
+import { normalize } from "./normalization.js";
+import { checkSampling, checkSeed } from "./sampling.js";
+import { resumeGeneration } from "./saving.js";
+import { Vocabulary } from "./vocabulary.js";
+
+const DEFAULT_LENGTH = 400;
+/** The maximum length of a record, which ends by itself. */
+const DEFAULT_RECORD_LENGTH = 10_000;
+
+/** A loaded model. */
+export class Model {
+  #isDisposed = false;
+  #sha256 = "";
+  #file;
+  /** @type {WeakMap<object, ReturnType<typeof compileConstraint>>} */
+  #constraints = new WeakMap();
+
+  /**
+   * @param {import("./core.js").Core} core
+   * @param {Uint8Array} content of the file
+   */
+  constructor(core, content) {
+    this.core = core;
+    // The core reads metadata from it later, so it is freed with the instance.
+    this.#file = { pointer: core.allocate(content.length || 1), size: content.length };
+    core.bytes(this.#file.pointer, content.length).set(content);
+    core.check(core.call.create(this.#file.pointer, content.length));
+    const { info, end, streamBytes } = describe(core);
+    this.info = info;
+    this.streamBytes = streamBytes;
+    this.vocabulary = new Vocabulary(info.vocabulary, info.level, end);
+    this.noGuide = new Guide(core, null, null).share();
+  }
+
+  /** The SHA-256 of the file, as hexadecimal digits. */
+  get sha256() {
+    this.check();
+    return (this.#sha256 ||= this.core.sha256(this.#file.pointer, this.#file.size));
+  }
+
+  /** Throw an error if the model was disposed. */
+  check() {
+    if (this.#isDisposed) {
+      throw new TextgenError("DISPOSED", "the model was disposed: load it again");
+    }
+  }
+
+  /**
+   * Generate text that continues a prompt. See Options in index.d.ts.
+   *
+   * @param {string | null} [prompt] null takes one of the model's prompts; a model of records starts a record
+   * @param {import("../index.d.ts").Options} [options]
+   */
+  generate(prompt = null, options = {}) {
+    const generation = this.start(prompt, options);
+    try {
+      return generation.take(options.length ?? this.defaultLength, { finish: true });
+    } finally {
+      generation.dispose();
+    }
+  }
+
+  /**
+   * Yield the text of `generate` in chunks, and return to the event loop between them.
+   *
+   * @param {string | null} [prompt]
+   * @param {import("../index.d.ts").Options} [options]
+   * @returns {AsyncGenerator<string, void, undefined>}
+   */
+  stream(prompt = null, options = {}) {
+    const generation = this.start(prompt, options);
+    const length = options.length ?? this.defaultLength;
+    return disposing(generation, generation.stream(length, { finish: true, signal: options.signal }));
+  }
+
+  /**
+   * Feed a prompt, and return a generation that continues it.
+   *
+   * @param {string | null} [prompt]
+   * @param {import("../index.d.ts").Options} [options]
+   */
+  start(prompt = null, options = {}) {
+    this.check();
+    const sampling = checkSampling(options);
+    const seed = checkSeed(options.seed);
+    const { substream = 0, unknown = "error" } = options;
+    if (!Number.isInteger(substream) || substream < 0 || substream >= 2 ** 32) {
+      throw invalid(`substream must be an integer from 0 to 2**32 - 1, not ${quote(substream)}`);
+    }
+    const text = prompt ?? this.#defaultPrompt(seed + BigInt(substream));
+    const parts = { sampling, seed, substream, guide: this.guide(sampling) };
+    return this.withTokens(text, unknown, true, (pointer, count) => {
+      const generation = new Generation(this, parts).begin();
+      this.core.call.feed(generation.pointer, pointer, count);
+      generation.prompt = generation.fed(pointer, count);
+      return generation;
+    });
+  }
+
+  /**
+   * Continue a saved generation.
+   *
+   * @param {Uint8Array} bytes
+   * @param {{ match?: import("../index.d.ts").ConstraintTable }} [options] match: the table of the saved generation
+   */
+  resume(bytes, options = {}) {
+    this.check();
+    return resumeGeneration(this, bytes, options);
+  }
+
+  /** Free the memory. Neither the model nor its generations can be used any more. */
+  dispose() {
+    this.#isDisposed = true;
+    // The instance is garbage as soon as nothing refers to it.
+    this.core.call = null;
+    /** @type {any} */ (this.core).memory = null;
+  }
+
+  get defaultLength() {
+    return this.info.records === null ? DEFAULT_LENGTH : DEFAULT_RECORD_LENGTH;
+  }
+
+  /** @param {bigint} number */
+  #defaultPrompt(number) {
+    const { prompts, records } = this.info;
+    if (records !== null) {
+      return "";
+    }
+    if (!prompts.length) {
+      throw new TextgenError("NO_PROMPT", "the model has no default prompt: pass a prompt");
+    }
+    return prompts[Number(number % BigInt(prompts.length))];
+  }
+
+  /**
+   * Normalize and encode a text, and call a function with its tokens.
+   *
+   * @template T
+   * @param {unknown} text
+   * @param {string} unknown
+   * @param {boolean} isStart whether a model of records starts a record with the text, which may then be empty
+   * @param {(pointer: number, count: number) => T} use
+   * @returns {T}
+   */
+  withTokens(text, unknown, isStart, use) {
+    this.check();
+    if (typeof text !== "string") {
+      throw invalid(`the text must be a string, not ${quote(text)}`);
+    }
+    if (unknown !== "error" && unknown !== "skip") {
+      throw invalid(`unknown must be "error" or "skip", not ${quote(unknown)}`);
+    }
+    const normalized = this.normalize(text);
+    const { core } = this;
+    return core.withBytes(normalized, (bytes, size) =>
+      core.withMemory(8 * size, (pointer) => {
+        const count = core.check(core.call.encode(bytes, size, Number(unknown === "skip"), pointer));
+        if (!count && (size || !isStart || this.info.records === null)) {
+          const reason = text ? "none of its characters is in the vocabulary" : "it is empty";
+          throw new TextgenError("NO_PROMPT", `there is no text to continue: ${reason}`);
+        }
+        return use(pointer, count);
+      }),
+    );
+  }
+
+  /**
+   * Return a text as the model's training text was normalized.
+   *
+   * @param {string} text
+   */
+  normalize(text) {
+    const normalized = normalize(text, this.info);
+    if (/\p{Surrogate}/u.test(normalized)) {
+      throw new TextgenError("INVALID_UTF8", "the text has half of a surrogate pair, which is no character");
+    }
+    return normalized;
+  }
+
+  /**
+   * Return tokens as numbers. In memory, each has 64 bits.
+   *
+   * @param {number} pointer
+   * @param {number} count
+   */
+  readTokens(pointer, count) {
+    return this.core.int32(pointer, 2 * count).filter((_, i) => i % 2 === 0);
+  }
+
+  /**
+   * Return the automata of some sampling parameters.
+   *
+   * @param {Record<string, any>} sampling
+   */
+  guide(sampling) {
+    const stops = sampling.stop.map((/** @type {string} */ text) => this.#stopTokens(text)).filter(Boolean);
+    if (!stops.length && !sampling.match) {
+      return this.noGuide;
+    }
+    const size = this.vocabulary.symbols.length;
+    return new Guide(this.core, stops.length ? compileStops(stops, size) : null, this.#constraint(sampling.match));
+  }
+
+  /** Return the tokens of a stop text, or null if the model cannot generate it. @param {string} text */
+  #stopTokens(text) {
+    try {
+      return this.withTokens(text, "error", false, (pointer, count) => {
+        const tokens = Array.from(this.readTokens(pointer, count));
+        return tokens.every((token) => token < 256 && this.vocabulary.isBytes || this.vocabulary.symbols[token]) ? tokens : null;
+      });
+    } catch (error) {
+      if (error instanceof TextgenError && ["UNKNOWN_CHARACTER", "INVALID_UTF8"].includes(error.code)) {
+        return null;
+      }
+      throw error;
+    }
+  }
+
+  /** @param {any} table */
+  #constraint(table) {
+    if (table === null) {
+      return null;
+    }
+    let compiled = typeof table === "object" ? this.#constraints.get(table) : undefined;
+    if (!compiled) {
+      compiled = compileConstraint(table, this.vocabulary);
+      this.#constraints.set(table, compiled);
+    }
+    return compiled;
+  }
+}
+
+/**
+ * @param {Generation} generation
+ * @param {AsyncGenerator<string, void, undefined>} chunks
+ */
+async function* disposing(generation, chunks) {
+  try {
+    yield* chunks;
+  } finally {
+    generation.dispose();
+  }
+}

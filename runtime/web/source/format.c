@@ -1,0 +1,150 @@
+/* snprintf with the conversions that the core uses. That of the C library would be as large as the core. */
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    char *text;
+    size_t size;
+    size_t length; /* also counts the characters that have no room */
+} output;
+
+static void put(output *to, char character) {
+    if (to->length + 1 < to->size) {
+        to->text[to->length] = character;
+    }
+    to->length++;
+}
+
+static void put_text(output *to, const char *text) {
+    while (*text) {
+        put(to, *text++);
+    }
+}
+
+static void put_number(output *to, uint64_t number, unsigned base, bool upper, int width) {
+    const char *digits = upper ? "0123456789ABCDEF" : "0123456789abcdef";
+    char reversed[20];
+    int count = 0;
+    do {
+        reversed[count++] = digits[number % base];
+        number /= base;
+    } while (number);
+    for (; width > count; width--) {
+        put(to, '0');
+    }
+    while (count) {
+        put(to, reversed[--count]);
+    }
+}
+
+/* Write a number as %g does: six significant digits without zeros at the end. */
+static void put_double(output *to, double number) {
+    char digits[7];
+    int exponent = 0, count = 6, i;
+    int64_t scaled;
+    if (number < 0.0) {
+        put(to, '-');
+        number = -number;
+    }
+    if (number != number || number > 1.7976931348623157e308) {
+        put_text(to, number != number ? "nan" : "inf");
+        return;
+    }
+    for (; number != 0.0 && number < 1.0; exponent--) {
+        number *= 10.0;
+    }
+    for (; number >= 10.0; exponent++) {
+        number /= 10.0;
+    }
+    scaled = (int64_t)(number * 1e5 + 0.5);
+    if (scaled >= 1000000) {
+        scaled /= 10;
+        exponent++;
+    }
+    for (i = 5; i >= 0; i--) {
+        digits[i] = (char)('0' + scaled % 10);
+        scaled /= 10;
+    }
+    while (count > 1 && digits[count - 1] == '0') {
+        count--;
+    }
+    if (exponent < -4 || exponent > 5) {
+        put(to, digits[0]);
+        if (count > 1) {
+            put(to, '.');
+        }
+        for (i = 1; i < count; i++) {
+            put(to, digits[i]);
+        }
+        put(to, 'e');
+        put(to, exponent < 0 ? '-' : '+');
+        put_number(to, (uint64_t)(exponent < 0 ? -exponent : exponent), 10, false, 2);
+        return;
+    }
+    for (i = exponent < 0 ? exponent : 0; i < count || i <= exponent; i++) {
+        put(to, i >= 0 && i < count ? digits[i] : '0');
+        if (i == (exponent < 0 ? exponent : exponent) && i + 1 < count) {
+            put(to, '.');
+        }
+    }
+}
+
+static const char *put_conversion(output *to, const char *format, va_list *values) {
+    int width = 0, longs = 0;
+    bool size = false;
+    for (; *format >= '0' && *format <= '9'; format++) {
+        width = 10 * width + *format - '0';
+    }
+    for (; *format == 'l' || *format == 'z'; format++) {
+        longs += *format == 'l';
+        size |= *format == 'z';
+    }
+    if (*format == 's') {
+        put_text(to, va_arg(*values, const char *));
+    } else if (*format == 'c') {
+        put(to, (char)va_arg(*values, int));
+    } else if (*format == 'g') {
+        put_double(to, va_arg(*values, double));
+    } else if (*format == 'd') {
+        const int64_t number = longs > 1 ? va_arg(*values, int64_t) : va_arg(*values, int32_t);
+        if (number < 0) {
+            put(to, '-');
+        }
+        put_number(to, number < 0 ? 0 - (uint64_t)number : (uint64_t)number, 10, false, width);
+    } else {
+        const uint64_t number = longs > 1 ? va_arg(*values, uint64_t)
+                                : size    ? va_arg(*values, size_t)
+                                          : va_arg(*values, uint32_t);
+        put_number(to, number, *format == 'u' ? 10 : 16, *format == 'X', width);
+    }
+    return format + 1;
+}
+
+int vsnprintf(char *text, size_t size, const char *format, va_list values) {
+    output to = {text, size, 0};
+    va_list copied;
+    va_copy(copied, values);
+    while (*format) {
+        if (*format == '%') {
+            format = put_conversion(&to, format + 1, &copied);
+        } else {
+            put(&to, *format++);
+        }
+    }
+    va_end(copied);
+    if (size) {
+        text[to.length < size ? to.length : size - 1] = '\0';
+    }
+    return (int)to.length;
+}
+
+int snprintf(char *text, size_t size, const char *format, ...) {
+    va_list values;
+    va_start(values, format);
+    const int length = vsnprintf(text, size, format, values);
+    va_end(values);
+    return length;
+}
