@@ -1,6 +1,6 @@
 """Build the WebAssembly module of the npm package, and a JavaScript module that contains it.
 
-The same sources and the same version of ziglang give the same bytes on every machine.
+The same sources and the same versions of ziglang and binaryen give the same bytes on every machine.
 """
 
 import argparse
@@ -14,16 +14,16 @@ from pathlib import Path
 WEB = Path(__file__).resolve().parent
 CORE = WEB.parent / "core"
 
-# Files whose functions run for each token. The others are compiled for size.
-FAST = {"kernels.c", "exp64.c", "sampler.c"}
-
-# JavaScript has its own clock.
-OMITTED = {"clock.c"}
+# Files of the public C interface, which JavaScript does not use, and the clock, of which it has its own.
+OMITTED = {"clock.c", "lanes.c", "sampling.c", "stream.c", "structs.c", "textgen.c"}
 
 TARGET = ["-target", "wasm32-wasi", "-mcpu=baseline+simd128+bulk_memory+sign_ext+nontrapping_fptoint"]
-FLAGS = ["-std=c11", "-ffp-contract=off", "-fno-math-errno", "-DNDEBUG", f"-I{CORE}", f"-I{WEB / 'source'}"]
+FLAGS = ["-std=c11", "-ffp-contract=off", "-fno-math-errno", "-flto", "-Oz", f"-I{CORE}", f"-I{WEB / 'source'}"]
 
-LINK = ["-mexec-model=reactor", "-s", "-Wl,--gc-sections", "-Wl,-z,stack-size=131072"]
+LINK = ["-flto", "-mexec-model=reactor", "-s", "-Wl,--gc-sections", "-Wl,-z,stack-size=131072"]
+
+# The optimizer of binaryen, after that of clang. No page of the first KiB is used for data.
+OPTIMIZE = ["-Oz", "--converge", "--all-features", "--low-memory-unused", "--strip-producers"]
 
 INLINED = """\
 // {source}, as base64. `make web` writes this file.
@@ -36,12 +36,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=WEB, help="the folder of the files")
     parser.add_argument("--objects", type=Path, required=True, help="a folder for temporary files")
+    parser.add_argument("--wasm-opt", default="wasm-opt", help="the optimizer of binaryen")
     arguments = parser.parse_args()
     arguments.objects.mkdir(parents=True, exist_ok=True)
     module = arguments.output / "textgen.wasm"
     with ThreadPoolExecutor(os.cpu_count()) as executor:
         objects = list(executor.map(lambda source: compile_file(source, arguments.objects), sources()))
-    zig(*TARGET, *LINK, *objects, "-o", str(module))
+    linked = str(arguments.objects / "linked.wasm")
+    zig(*TARGET, *LINK, *objects, "-o", linked)
+    subprocess.run([arguments.wasm_opt, *OPTIMIZE, linked, "-o", str(module)], check=True)
     content = base64.b64encode(module.read_bytes()).decode()
     inlined = INLINED.format(source=module.name, content=content)
     (arguments.output / "wasm.js").write_text(inlined, "ascii")
@@ -56,8 +59,7 @@ def sources() -> list[Path]:
 def compile_file(source: Path, folder: Path) -> str:
     """Compile a C file; return the path of the object."""
     path = str(folder / f"{source.stem}.o")
-    level = "-O2" if source.name in FAST else "-Oz"
-    zig(*TARGET, *FLAGS, level, "-c", str(source), "-o", path)
+    zig(*TARGET, *FLAGS, "-c", str(source), "-o", path)
     return path
 
 

@@ -12,8 +12,8 @@ export class Core {
     /** @type {WebAssembly.Memory} */
     this.memory = this.call.memory;
     this.call._initialize();
-    // Frees the memory of objects that were dropped without dispose().
-    this.registry = new FinalizationRegistry((/** @type {number} */ pointer) => this.call.release(pointer));
+    // Frees the memory of generations that were dropped without dispose().
+    this.registry = new FinalizationRegistry((/** @type {{ release(): void }} */ memory) => memory.release());
   }
 
   /**
@@ -71,6 +71,12 @@ export class Core {
     } finally {
       this.call.release(pointer);
     }
+  }
+
+  /** Drop the instance, which is garbage as soon as nothing refers to it. */
+  dispose() {
+    this.call = null;
+    /** @type {any} */ (this).memory = null;
   }
 
   // Views are valid only until memory is allocated, because growth detaches them.

@@ -10,7 +10,7 @@ const CHUNK = 64;
 /** Milliseconds for which `stream` may occupy the thread. */
 const SLICE = 8;
 const ENDINGS = [null, "length", "stop", "constraint", null, "end"];
-const CALL_FIELDS = 9;
+const CALL_FIELDS = 8;
 const CALL_BYTES = 4 * (CALL_FIELDS + CHUNK);
 
 /** @typedef {{ held: number[], stopState: number, constraintState: number, ending: string | null, atEnd: boolean }} Position */
@@ -28,11 +28,11 @@ class Stream {
   }
 
   release() {
-    if (this.pointer) {
+    if (this.pointer && this.core.call) {
       this.core.call.release(this.pointer);
       this.guide.release();
-      this.pointer = 0;
     }
+    this.pointer = 0;
   }
 }
 
@@ -59,12 +59,16 @@ export class Generation {
     this.#core.registry.register(this, this.#stream, this);
   }
 
-  /** Start the stream in the core. */
-  begin() {
+  /**
+   * Start the stream in the core.
+   *
+   * @param {bigint} position in the random numbers
+   */
+  begin(position) {
     const { sampling, ...random } = this.parts;
     const bias = tokenBias(sampling, this.model.vocabulary);
     withParameters(this.#core, sampling, random, bias, (pointer) =>
-      this.#core.check(this.#core.call.start(this.pointer, pointer)),
+      this.#core.call.start(this.pointer, pointer, position),
     );
     return this;
   }
@@ -102,18 +106,18 @@ export class Generation {
    */
   feed(text, { unknown = "error" } = {}) {
     const isStart = this.position.atEnd;
-    return this.model.withTokens(text, unknown, isStart, (pointer, count) => {
-      this.#core.call.feed(this.pointer, pointer, count);
-      return this.fed(pointer, count);
-    });
+    return this.model.withTokens(text, unknown, isStart, (pointer, count) => this.feedTokens(pointer, count, isStart));
   }
 
   /**
-   * Start a new text after fed tokens, and return their text.
+   * Feed tokens in memory, and return their text.
    *
-   * @param {number} pointer @param {number} count
+   * @param {number} pointer
+   * @param {number} count
+   * @param {boolean} isStart whether to start from the initial state
    */
-  fed(pointer, count) {
+  feedTokens(pointer, count, isStart) {
+    this.#core.call.feed(this.pointer, pointer, count, Number(isStart));
     const tokens = this.model.readTokens(pointer, count);
     const text = this.decoder.decode(this.position.held) + this.decoder.decode(tokens) + this.decoder.finish();
     this.position = start();

@@ -1,6 +1,6 @@
 import { TextgenError } from "./errors.js";
 
-const FIELDS = 15;
+const FIELDS = 14;
 
 /**
  * Describe the model of a core.

@@ -29,8 +29,9 @@ export class Model {
     this.#file = { pointer: core.allocate(content.length || 1), size: content.length };
     core.bytes(this.#file.pointer, content.length).set(content);
     core.check(core.call.create(this.#file.pointer, content.length));
-    const { info, end, streamBytes } = describe(core);
+    const { info, end, stateValues, streamBytes } = describe(core);
     this.info = info;
+    this.stateValues = stateValues;
     this.streamBytes = streamBytes;
     this.vocabulary = new Vocabulary(info.vocabulary, info.level, end);
     this.noGuide = new Guide(core, null, null).share();
@@ -92,13 +93,16 @@ export class Model {
       throw invalid(`substream must be an integer from 0 to 2**32 - 1, not ${quote(substream)}`);
     }
     const text = prompt ?? this.#defaultPrompt(seed + BigInt(substream));
-    const parts = { sampling, seed, substream, guide: this.guide(sampling) };
-    return this.withTokens(text, unknown, true, (pointer, count) => {
-      const generation = new Generation(this, parts).begin();
-      this.core.call.feed(generation.pointer, pointer, count);
-      generation.prompt = generation.fed(pointer, count);
-      return generation;
-    });
+    const guide = this.guide(sampling).share();
+    try {
+      return this.withTokens(text, unknown, true, (pointer, count) => {
+        const generation = new Generation(this, { sampling, seed, substream, guide }).begin(0n);
+        generation.prompt = generation.feedTokens(pointer, count, true);
+        return generation;
+      });
+    } finally {
+      guide.release();
+    }
   }
 
   /**
@@ -115,9 +119,7 @@ export class Model {
   /** Free the memory. Neither the model nor its generations can be used any more. */
   dispose() {
     this.#isDisposed = true;
-    // The instance is garbage as soon as nothing refers to it.
-    this.core.call = null;
-    /** @type {any} */ (this.core).memory = null;
+    this.core.dispose();
   }
 
   get defaultLength() {

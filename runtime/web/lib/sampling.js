@@ -2,7 +2,7 @@ import { invalid, quote } from "./errors.js";
 
 /**
  * The numbers among the sampling parameters, in the order of web_parameters: name, default, least and most. A
- * `true` at the end: the number must be more than the least. The core's 0 turns a filter off.
+ * `true` at the end: the number must be more than the least.
  *
  * @type {[string, number, number, number, boolean?][]}
  */
@@ -61,7 +61,7 @@ export function checkSampling(options, also = OF_A_TEXT) {
     }
   }
   sampling.logitBias = checkBias(given.logitBias ?? {});
-  sampling.allowed = given.allowed === undefined ? null : texts("allowed", given.allowed);
+  sampling.allowed = (given.allowed ?? null) === null ? null : texts("allowed", given.allowed);
   sampling.banned = texts("banned", given.banned ?? []);
   sampling.stop = typeof given.stop === "string" ? [given.stop] : texts("stop", given.stop ?? []);
   sampling.keepStop = Boolean(given.keepStop);
@@ -136,7 +136,7 @@ export function tokenBias(sampling, vocabulary) {
   if (!allowed && !banned.length && !Object.keys(logitBias).length) {
     return null;
   }
-  const bias = new Float32Array(vocabulary.symbols.length);
+  const bias = new Float64Array(vocabulary.symbols.length);
   for (const [symbol, value] of Object.entries(logitBias)) {
     const token = vocabulary.tokens.get(symbol);
     if (token === undefined) {
@@ -168,7 +168,7 @@ export function tokenBias(sampling, vocabulary) {
  * @param {import("./core.js").Core} core
  * @param {Record<string, any>} sampling
  * @param {{ seed: bigint, substream: number }} random
- * @param {Float32Array | null} bias
+ * @param {Float64Array | null} bias
  * @param {(pointer: number) => T} use
  * @returns {T}
  */
@@ -181,7 +181,7 @@ export function withParameters(core, sampling, random, bias, use) {
     view.setBigUint64(8 * (NUMBERS.length + 2), random.seed >> 64n, true);
     view.setUint32(8 * (NUMBERS.length + 3), bias ? pointer + size : 0, true);
     if (bias) {
-      core.float32(pointer + size, bias.length).set(bias);
+      core.float64(pointer + size, bias.length).set(bias);
     }
     return use(pointer);
   });

@@ -1,10 +1,12 @@
-/* The functions that JavaScript calls. An instance of the module has one model. JavaScript writes arguments to,
- * and reads results from, memory that it allocates here. Functions that can fail return TEXTGEN_OK, or a count,
- * or a negative code; `message` then has the text of the error. */
+/* The functions that JavaScript calls. An instance of the module has one model. They use the parts of the core
+ * directly, because the checks of the public C interface would repeat those of the JavaScript. JavaScript writes
+ * arguments to, and reads results from, memory that it allocates here. Functions that can fail return TEXTGEN_OK,
+ * or a count, or a negative code; `message` then has the text of the error. */
 #include "clock.h"
-#include "handles.h"
+#include "generate.h"
 #include "log64.h"
 #include "sha256.h"
+#include "vocabulary.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -12,7 +14,15 @@
 
 #define EXPORT(name) __attribute__((export_name(#name))) name
 
-static textgen_model *model;
+/* Tokens of one call of `generate`, at most. */
+#define CHUNK 64
+
+/* The model. The file and the description are kept for the metadata and the layers. */
+static textgen_onnx file;
+static textgen_description description;
+static textgen_vocabulary *vocabulary;
+static textgen_network *network;
+
 static char error[1024];
 static const textgen_error message_buffer = {error, sizeof error};
 
@@ -23,8 +33,53 @@ void EXPORT(release)(void *memory) { free(memory); }
 /* Only measurements need a clock, and JavaScript has its own. */
 int64_t textgen_nanoseconds(void) { return 0; }
 
+static int32_t read_model(textgen_view content) {
+    int32_t result = textgen_onnx_read(content, &file, &message_buffer);
+    if (result == TEXTGEN_OK) {
+        result = textgen_format_check(&file, &message_buffer);
+    }
+    if (result == TEXTGEN_OK) {
+        result = textgen_model_match(&file, &description, &message_buffer);
+    }
+    if (result == TEXTGEN_OK) {
+        result = textgen_vocabulary_create(&file, description.vocabulary, &vocabulary, &message_buffer);
+    }
+    if (result == TEXTGEN_OK) {
+        result = textgen_network_create(&description, textgen_find_kernels(NULL),
+                                        *textgen_vocabulary_special(vocabulary), &network, &message_buffer);
+    }
+    return result;
+}
+
+/* Read a model once. `data` must stay. After a failure, the instance has no use any more. */
 int32_t EXPORT(create)(const void *data, size_t size) {
-    return textgen_model_create(data, size, NULL, &model, error, sizeof error);
+    const textgen_view content = {data, size};
+    return read_model(content);
+}
+
+/* The memory of a stream: this structure, the state, the logits, the filters, and the slots of one lane. */
+typedef struct {
+    textgen_sampler sampler; /* its `filters` are set in each call, because they point into the stream */
+    bool filtered;
+} web_stream;
+
+typedef struct {
+    float *state, *logits;
+    textgen_filters *filters;
+    void *workspace;
+    size_t kept; /* bytes before the workspace, where nothing is kept between calls */
+} parts;
+
+static parts find_parts(web_stream *stream) {
+    const size_t start = (sizeof *stream + 7) / 8 * 8;
+    const size_t floats = (network->state_values + network->vocabulary + 1) / 2 * 2 * sizeof(float);
+    parts found;
+    found.state = (void *)((char *)stream + start);
+    found.logits = found.state + network->state_values;
+    found.filters = (void *)((char *)stream + start + floats);
+    found.kept = start + floats + textgen_filters_size(network->vocabulary);
+    found.workspace = (char *)stream + found.kept;
+    return found;
 }
 
 /* What JavaScript must know of the model. Strings are pointers, or 0. */
@@ -33,89 +88,82 @@ static struct {
     const char *unicode, *kernels, *level, *records;
     int32_t unknown, begin, end;
     size_t units, state_values, stream_bytes;
-} description;
+} summary;
 
 const void *EXPORT(describe)(void) {
-    textgen_model_info info = {0};
-    info.struct_size = sizeof info;
-    textgen_model_get_info(model, &info, NULL, 0);
-    description.vocabulary = info.vocabulary;
-    description.layers = info.layers;
-    description.parameters = info.parameters;
-    description.lowercase = info.lowercase;
-    description.unicode = info.unicode;
-    description.kernels = info.kernels;
-    description.level = info.level;
-    description.records = info.records;
-    description.unknown = (int32_t)model->network->special.unknown;
-    description.begin = (int32_t)model->network->special.begin;
-    description.end = (int32_t)model->network->special.end;
-    description.units = model->network->units;
-    description.state_values = model->network->state_values;
-    description.stream_bytes = textgen_stream_size(model);
-    return &description;
+    const textgen_special *special = textgen_vocabulary_special(vocabulary);
+    summary.vocabulary = network->vocabulary;
+    summary.layers = description.layer_count;
+    summary.parameters = (size_t)file.parameters;
+    summary.lowercase = textgen_vocabulary_lowercase(vocabulary);
+    summary.unicode = textgen_vocabulary_unicode(vocabulary);
+    summary.kernels = network->kernels->name;
+    summary.level = textgen_vocabulary_level(vocabulary);
+    summary.records = textgen_vocabulary_records(vocabulary);
+    summary.unknown = (int32_t)special->unknown;
+    summary.begin = (int32_t)special->begin;
+    summary.end = (int32_t)special->end;
+    summary.units = network->units;
+    summary.state_values = network->state_values;
+    summary.stream_bytes = find_parts(NULL).kept + textgen_slots_size(network, 1, 1);
+    return &summary;
 }
 
 /* Write the kind, the inputs and the outputs of a layer to `layer`. */
 void EXPORT(describe_layer)(size_t index, size_t layer[3]) {
-    textgen_layer_info info = {0};
-    info.struct_size = sizeof info;
-    textgen_model_get_layer(model, index, &info, NULL, 0);
-    layer[0] = (size_t)info.kind;
-    layer[1] = info.inputs;
-    layer[2] = info.outputs;
+    const textgen_layer *found = &description.layers[index];
+    layer[0] = (size_t)textgen_layer_kind_name(found->kind);
+    layer[1] = found->inputs;
+    layer[2] = found->outputs;
 }
 
-/* Return the JSON text of a metadata entry, or 0. */
-const char *EXPORT(metadata)(const char *key, size_t *size) {
-    return textgen_model_get_metadata(model, key, size);
+/* Return the JSON text of a metadata entry, or 0, and set its size in bytes. */
+const void *EXPORT(metadata)(const char *key, size_t *size) {
+    const textgen_view value = textgen_onnx_property(&file, key);
+    *size = value.size;
+    return value.data;
 }
 
-/* The parameters of a stream, with the meaning of textgen_sampling's fields. */
+/* The sampling parameters and the random stream. */
 typedef struct {
     double temperature, repetition_penalty, frequency_penalty, presence_penalty, penalty_window;
     double top_k, typical_p, top_p, min_p, mirostat_tau, mirostat_eta, substream;
     uint64_t seed, seed_high;
-    const float *logit_bias; /* [vocabulary], or NULL */
+    const double *logit_bias; /* [vocabulary], or NULL */
 } web_parameters;
 
-static textgen_sampling read_parameters(const web_parameters *given) {
-    textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
-    sampling.temperature = given->temperature;
-    sampling.seed = given->seed;
-    sampling.seed_high = given->seed_high;
-    sampling.substream = (uint64_t)given->substream;
-    sampling.repetition_penalty = given->repetition_penalty;
-    sampling.frequency_penalty = given->frequency_penalty;
-    sampling.presence_penalty = given->presence_penalty;
-    sampling.penalty_window = (size_t)given->penalty_window;
-    sampling.top_k = (size_t)given->top_k;
-    sampling.typical_p = given->typical_p;
-    sampling.top_p = given->top_p;
-    sampling.min_p = given->min_p;
-    sampling.mirostat_tau = given->mirostat_tau;
-    sampling.mirostat_eta = given->mirostat_eta;
-    sampling.logit_bias = given->logit_bias;
-    sampling.logit_bias_count = given->logit_bias ? model->network->vocabulary : 0;
-    return sampling;
+static textgen_filter_parameters filter_parameters(const web_parameters *given) {
+    textgen_filter_parameters filters = TEXTGEN_FILTERS_OFF;
+    filters.repetition_penalty = given->repetition_penalty;
+    filters.frequency_penalty = given->frequency_penalty;
+    filters.presence_penalty = given->presence_penalty;
+    filters.penalty_window = (size_t)given->penalty_window;
+    filters.top_k = (size_t)given->top_k;
+    filters.typical_p = given->typical_p;
+    filters.top_p = given->top_p;
+    filters.min_p = given->min_p;
+    filters.mirostat_tau = given->mirostat_tau;
+    filters.mirostat_eta = given->mirostat_eta;
+    return filters;
 }
 
-int32_t EXPORT(start)(void *memory, const web_parameters *parameters) {
-    const textgen_sampling sampling = read_parameters(parameters);
-    textgen_stream *stream;
-    return textgen_stream_init(memory, textgen_stream_size(model), model, &sampling, &stream, error,
-                               sizeof error);
+/* Start a stream in memory of `stream_bytes`, at a position of its random numbers. */
+void EXPORT(start)(web_stream *stream, const web_parameters *given, int64_t position) {
+    const textgen_filter_parameters filters = filter_parameters(given);
+    const textgen_uint128 seed = {given->seed_high, given->seed};
+    const parts found = find_parts(stream);
+    memset(stream, 0, found.kept);
+    textgen_sampler_init(&stream->sampler, given->temperature, seed, (uint32_t)given->substream,
+                         network->exp64);
+    textgen_rng_seek(&stream->sampler.rng, position);
+    stream->filtered = given->logit_bias || textgen_filters_active(&filters);
+    textgen_filters_init(found.filters, &filters, network->vocabulary);
+    if (given->logit_bias) {
+        memcpy(textgen_filters_bias(found.filters), given->logit_bias, network->vocabulary * sizeof(double));
+    }
 }
 
-int32_t EXPORT(set_sampling)(textgen_stream *stream, const web_parameters *parameters) {
-    const textgen_sampling sampling = read_parameters(parameters);
-    return textgen_stream_set_sampling(stream, &sampling, error, sizeof error);
-}
-
-void EXPORT(copy)(const textgen_stream *stream, void *memory) {
-    textgen_stream *copied;
-    textgen_stream_copy(stream, memory, textgen_stream_size(model), &copied, NULL, 0);
-}
+void EXPORT(copy)(web_stream *stream, void *memory) { memcpy(memory, stream, find_parts(stream).kept); }
 
 /* Encode a text of UTF-8. skip: whether to leave out characters outside the vocabulary. tokens: [size]. Return
  * the number of tokens. */
@@ -123,9 +171,9 @@ int32_t EXPORT(encode)(const char *text, size_t size, int32_t skip, int64_t *tok
     textgen_encoder encoder = {text, size, 0};
     int32_t count = 0, result;
     for (;;) {
-        result = textgen_encode_next(model->vocabulary, &encoder, &tokens[count], &message_buffer);
+        result = textgen_encode_next(vocabulary, &encoder, &tokens[count], &message_buffer);
         if (result > 0) {
-            count += !skip || tokens[count] != model->network->special.unknown;
+            count += !skip || tokens[count] != network->special.unknown;
         } else if (result == TEXTGEN_UNKNOWN_CHARACTER && skip) {
             do {
                 encoder.offset++;
@@ -136,14 +184,17 @@ int32_t EXPORT(encode)(const char *text, size_t size, int32_t skip, int64_t *tok
     }
 }
 
-/* Feed tokens. After the end of a record they start a new one. */
-void EXPORT(feed)(textgen_stream *stream, const int64_t *tokens, size_t count) {
-    const textgen_stream_parts parts = textgen_stream_find(stream);
-    const textgen_workspace_parts workspace = textgen_workspace_find(parts.workspace, 1);
-    textgen_stream_feed(stream, "", 0, NULL, 0);
+/* Feed tokens. restart: whether to start from the initial state; with the begin token, if the model has one. */
+void EXPORT(feed)(web_stream *stream, const int64_t *tokens, size_t count, int32_t restart) {
+    const parts found = find_parts(stream);
+    if (restart) {
+        memset(found.state, 0, network->state_values * sizeof(float));
+    }
+    if (restart && network->special.begin >= 0) {
+        textgen_forward(network, &network->special.begin, 1, 1, found.state, 1, found.logits, found.workspace);
+    }
     if (count) {
-        textgen_forward(model->network, tokens, count, 1, parts.state, 1, parts.logits, workspace.slots);
-        stream->has_prompt = true;
+        textgen_forward(network, tokens, count, 1, found.state, 1, found.logits, found.workspace);
     }
 }
 
@@ -157,27 +208,42 @@ typedef struct {
 
 /* The arguments and the result of `generate`. */
 typedef struct {
-    int32_t steps;    /* tokens to draw now, at most TEXTGEN_CHUNK */
+    int32_t steps;    /* tokens to draw now, at most CHUNK */
     int32_t length;   /* tokens that the text may still have */
     int32_t must_end; /* see textgen_token_lane */
     int32_t stop_state, constraint_state;           /* updated */
-    int32_t generated, ending, stop_length, failed; /* output; failed: a textgen_sampler_error, or 0 */
-    int32_t tokens[TEXTGEN_CHUNK];                  /* output */
+    int32_t generated, ending, stop_length;         /* output; ending: a textgen_ending */
+    int32_t tokens[CHUNK];                          /* output */
 } web_call;
 
-int32_t EXPORT(generate)(textgen_stream *stream, const web_guide *guide, web_call *call) {
-    const textgen_stream_parts parts = textgen_stream_find(stream);
-    const textgen_workspace_parts workspace = textgen_workspace_find(parts.workspace, 1);
-    const size_t vocabulary = model->network->vocabulary;
-    const textgen_stops stops = {guide->stops, guide->matched, vocabulary};
-    const textgen_constraint constraint = {guide->constraint, guide->distance, vocabulary};
+static textgen_constraint constraint_of(const web_guide *guide) {
+    const textgen_constraint constraint = {guide->constraint, guide->distance, network->vocabulary};
+    return constraint;
+}
+
+/* Return the sampler of a stream with its filters. */
+static textgen_sampler *sampler_of(web_stream *stream) {
+    stream->sampler.filters = stream->filtered ? find_parts(stream).filters : NULL;
+    return &stream->sampler;
+}
+
+static int32_t fail_sampler(int64_t failed) {
+    return textgen_fail(&message_buffer,
+                        failed == TEXTGEN_SAMPLER_EXHAUSTED ? TEXTGEN_RNG_EXHAUSTED : TEXTGEN_INVALID_LOGITS,
+                        "%s", textgen_sampler_error_text(failed));
+}
+
+int32_t EXPORT(generate)(web_stream *stream, const web_guide *guide, web_call *call) {
+    const parts found = find_parts(stream);
+    const textgen_stops stops = {guide->stops, guide->matched, network->vocabulary};
+    const textgen_constraint constraint = constraint_of(guide);
     textgen_token_lane lane = {0};
+    int64_t tokens[CHUNK];
     int32_t i;
-    stream->sampler.filters = stream->filtered ? parts.filters : NULL;
-    lane.sampler = &stream->sampler;
-    lane.state = parts.state;
-    lane.logits = parts.logits;
-    lane.tokens = workspace.tokens;
+    lane.sampler = sampler_of(stream);
+    lane.state = found.state;
+    lane.logits = found.logits;
+    lane.tokens = tokens;
     lane.length = call->length;
     lane.constraint = guide->constraint ? &constraint : NULL;
     lane.constraint_state = call->constraint_state;
@@ -185,112 +251,88 @@ int32_t EXPORT(generate)(textgen_stream *stream, const web_guide *guide, web_cal
     lane.masked = true;
     lane.stops = guide->stops ? &stops : NULL;
     lane.stop_state = call->stop_state;
-    textgen_generate_tokens(model->network, &lane, 1, call->steps, workspace.slots, NULL);
+    textgen_generate_tokens(network, &lane, 1, call->steps, found.workspace, NULL);
     for (i = 0; i < lane.generated; i++) {
-        call->tokens[i] = (int32_t)lane.tokens[i];
+        call->tokens[i] = (int32_t)tokens[i];
     }
     call->generated = (int32_t)lane.generated;
-    call->failed = lane.ending < 0 ? (int32_t)lane.ending : 0;
-    call->ending = call->failed ? 0 : (int32_t)lane.ending;
+    call->ending = lane.ending < 0 ? 0 : (int32_t)lane.ending;
     call->stop_length = (int32_t)lane.stop_length;
     call->stop_state = (int32_t)lane.stop_state;
     call->constraint_state = (int32_t)lane.constraint_state;
-    stream->ended = lane.ending == TEXTGEN_REACHED_END;
-    if (!call->failed) {
-        return TEXTGEN_OK;
-    }
-    return textgen_fail(&message_buffer,
-                        call->failed == TEXTGEN_SAMPLER_EXHAUSTED ? TEXTGEN_RNG_EXHAUSTED
-                                                                  : TEXTGEN_INVALID_LOGITS,
-                        "%s", textgen_sampler_error_text(call->failed));
+    return lane.ending < 0 ? fail_sampler(lane.ending) : TEXTGEN_OK;
 }
 
 /* Return the logits of the next token, [vocabulary]. */
-float *EXPORT(logits)(textgen_stream *stream) {
-    float *logits = textgen_stream_find(stream).logits;
-    textgen_special_mask(&model->network->special, logits);
+float *EXPORT(logits)(web_stream *stream) {
+    float *logits = find_parts(stream).logits;
+    textgen_special_mask(&network->special, logits);
     return logits;
+}
+
+static double *scratch_of(web_stream *stream) {
+    return textgen_slots_find(network, find_parts(stream).workspace, 1, 1).sampling;
 }
 
 /* Write the probabilities of the next token at a temperature, [vocabulary]. If it is negative, they are those
  * of the next draw, with the stream's temperature, its filters and the constraint. */
-int32_t EXPORT(probabilities)(textgen_stream *stream, double temperature, const web_guide *guide,
+int32_t EXPORT(probabilities)(web_stream *stream, double temperature, const web_guide *guide,
                               int32_t constraint_state, double *probabilities) {
-    const textgen_stream_parts parts = textgen_stream_find(stream);
-    const size_t count = model->network->vocabulary;
-    const textgen_slots slots =
-        textgen_slots_find(model->network, textgen_workspace_find(parts.workspace, 1).slots, 1, 1);
-    const textgen_constraint constraint = {guide->constraint, guide->distance, count};
-    double sum = 1.0;
+    const size_t count = network->vocabulary;
+    const textgen_constraint constraint = constraint_of(guide);
+    float *masked = textgen_slots_find(network, find_parts(stream).workspace, 1, 1).masked;
+    double *scratch = scratch_of(stream), sum = 1.0;
     int64_t result;
     size_t i;
-    memcpy(slots.masked, logits(stream), count * sizeof(float));
+    memcpy(masked, logits(stream), count * sizeof(float));
     if (temperature >= 0.0) {
-        result = textgen_reweight_float(slots.masked, count, temperature, slots.sampling, &sum,
-                                        model->network->exp64);
+        result = textgen_reweight_float(masked, count, temperature, scratch, &sum, network->exp64);
     } else {
         if (guide->constraint) {
-            textgen_constraint_mask(&constraint, constraint_state, INT64_MAX, slots.masked);
+            textgen_constraint_mask(&constraint, constraint_state, INT64_MAX, masked);
         }
-        stream->sampler.filters = stream->filtered ? parts.filters : NULL;
-        result =
-            textgen_sampler_reweight_float(&stream->sampler, slots.masked, count, slots.sampling, &sum);
+        result = textgen_sampler_reweight_float(sampler_of(stream), masked, count, scratch, &sum);
     }
-    for (i = 0; i < count; i++) {
-        probabilities[i] = result < 0 ? 0.0 : slots.sampling[i] / sum;
+    for (i = 0; i < count && result == 0; i++) {
+        probabilities[i] = scratch[i] / sum;
     }
-    return result < 0 ? textgen_fail(&message_buffer, TEXTGEN_INVALID_LOGITS, "%s",
-                                     textgen_sampler_error_text(result))
-                      : TEXTGEN_OK;
+    return result < 0 ? fail_sampler(result) : TEXTGEN_OK;
 }
 
 /* Feed tokens one by one, and write the negative natural logarithm of the probability of each to `nats`: NaN
  * for a token that is never drawn. */
-void EXPORT(surprise)(textgen_stream *stream, const int64_t *tokens, size_t count, double *nats) {
-    const textgen_stream_parts parts = textgen_stream_find(stream);
-    void *slots = textgen_workspace_find(parts.workspace, 1).slots;
-    double *scratch = textgen_slots_find(model->network, slots, 1, 1).sampling;
+void EXPORT(surprise)(web_stream *stream, const int64_t *tokens, size_t count, double *nats) {
+    double *scratch = scratch_of(stream);
     size_t i;
     for (i = 0; i < count; i++) {
         const float *current = logits(stream);
         const double logit = (double)current[tokens[i]];
-        nats[i] = logit > -INFINITY
-                      ? textgen_log_sum_exp_float(current, model->network->vocabulary, scratch,
-                                                  model->network->exp64) -
-                            logit
-                      : NAN;
-        feed(stream, tokens + i, 1);
+        nats[i] = logit > -INFINITY ? textgen_log_sum_exp_float(current, network->vocabulary, scratch,
+                                                                network->exp64) -
+                                          logit
+                                    : NAN;
+        feed(stream, tokens + i, 1, 0);
     }
 }
 
-/* The recurrent state, [state_values]. */
-float *EXPORT(state)(textgen_stream *stream) { return textgen_stream_find(stream).state; }
+/* The recurrent state, [state_values]; the logits, [vocabulary], follow. */
+float *EXPORT(state)(web_stream *stream) { return find_parts(stream).state; }
 
-int64_t EXPORT(position)(const textgen_stream *stream) { return stream->sampler.rng.position; }
-
-/* Move to a position of the random stream, and mark the record as ended or not. */
-void EXPORT(restore)(textgen_stream *stream, int64_t position, int32_t ended) {
-    textgen_rng_seek(&stream->sampler.rng, position);
-    stream->ended = ended != 0;
-    stream->has_prompt = true;
-}
+/* The position in the random stream. */
+int64_t EXPORT(position)(const web_stream *stream) { return stream->sampler.rng.position; }
 
 /* Copy the tokens that the penalties count to `tokens`, [TEXTGEN_MAX_PENALTY_WINDOW]. Return their number. */
-size_t EXPORT(recent)(textgen_stream *stream, uint32_t *tokens) {
-    return stream->filtered ? textgen_filters_get_recent(textgen_stream_find(stream).filters, tokens) : 0;
+size_t EXPORT(recent)(web_stream *stream, uint32_t *tokens) {
+    return textgen_filters_get_recent(find_parts(stream).filters, tokens);
 }
 
-/* Return mirostat's state, or 0 without filters. */
-double EXPORT(mirostat)(textgen_stream *stream) {
-    return stream->filtered ? textgen_stream_find(stream).filters->mirostat_mu : 0.0;
-}
+/* Return mirostat's state. */
+double EXPORT(mirostat)(web_stream *stream) { return find_parts(stream).filters->mirostat_mu; }
 
-void EXPORT(restore_filters)(textgen_stream *stream, const uint32_t *tokens, size_t count, double mirostat) {
-    textgen_filters *filters = textgen_stream_find(stream).filters;
-    if (stream->filtered) {
-        textgen_filters_set_recent(filters, tokens, count);
-        filters->mirostat_mu = mirostat;
-    }
+void EXPORT(restore_filters)(web_stream *stream, const uint32_t *tokens, size_t count, double mirostat) {
+    textgen_filters *filters = find_parts(stream).filters;
+    textgen_filters_set_recent(filters, tokens, count);
+    filters->mirostat_mu = mirostat;
 }
 
 /* Write the SHA-256 of some bytes, 32 bytes. */

@@ -1,4 +1,4 @@
-/* snprintf with the conversions that the core uses. That of the C library would be as large as the core. */
+/* snprintf with the conversions that the files of the module use. That of the C library would take 10 KB. */
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,58 +40,6 @@ static void put_number(output *to, uint64_t number, unsigned base, bool upper, i
     }
 }
 
-/* Write a number as %g does: six significant digits without zeros at the end. */
-static void put_double(output *to, double number) {
-    char digits[7];
-    int exponent = 0, count = 6, i;
-    int64_t scaled;
-    if (number < 0.0) {
-        put(to, '-');
-        number = -number;
-    }
-    if (number != number || number > 1.7976931348623157e308) {
-        put_text(to, number != number ? "nan" : "inf");
-        return;
-    }
-    for (; number != 0.0 && number < 1.0; exponent--) {
-        number *= 10.0;
-    }
-    for (; number >= 10.0; exponent++) {
-        number /= 10.0;
-    }
-    scaled = (int64_t)(number * 1e5 + 0.5);
-    if (scaled >= 1000000) {
-        scaled /= 10;
-        exponent++;
-    }
-    for (i = 5; i >= 0; i--) {
-        digits[i] = (char)('0' + scaled % 10);
-        scaled /= 10;
-    }
-    while (count > 1 && digits[count - 1] == '0') {
-        count--;
-    }
-    if (exponent < -4 || exponent > 5) {
-        put(to, digits[0]);
-        if (count > 1) {
-            put(to, '.');
-        }
-        for (i = 1; i < count; i++) {
-            put(to, digits[i]);
-        }
-        put(to, 'e');
-        put(to, exponent < 0 ? '-' : '+');
-        put_number(to, (uint64_t)(exponent < 0 ? -exponent : exponent), 10, false, 2);
-        return;
-    }
-    for (i = exponent < 0 ? exponent : 0; i < count || i <= exponent; i++) {
-        put(to, i >= 0 && i < count ? digits[i] : '0');
-        if (i == (exponent < 0 ? exponent : exponent) && i + 1 < count) {
-            put(to, '.');
-        }
-    }
-}
-
 static const char *put_conversion(output *to, const char *format, va_list *values) {
     int width = 0, longs = 0;
     bool size = false;
@@ -106,8 +54,6 @@ static const char *put_conversion(output *to, const char *format, va_list *value
         put_text(to, va_arg(*values, const char *));
     } else if (*format == 'c') {
         put(to, (char)va_arg(*values, int));
-    } else if (*format == 'g') {
-        put_double(to, va_arg(*values, double));
     } else if (*format == 'd') {
         const int64_t number = longs > 1 ? va_arg(*values, int64_t) : va_arg(*values, int32_t);
         if (number < 0) {
