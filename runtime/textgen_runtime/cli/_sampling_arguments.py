@@ -159,18 +159,23 @@ def _add_endings(group: Any) -> None:
     group.add_argument("--keep-stop", action="store_true", default=None, help="print the stop text, too")
 
 
-def _add_constraints(group: Any) -> None:
+def add_constraint(group: Any, action: str) -> None:
+    """Add the options that select a constraint. The help says what the command does with its texts."""
     group.add_argument(
-        "--match", metavar="REGEX", help="generate a text that matches this regular expression"
+        "--match", metavar="REGEX", help=f"{action} a text that matches this regular expression"
     )
     group.add_argument(
-        "--choices", metavar="TEXT", type=escaped_text, nargs="+", help="generate one of these texts"
+        "--choices", metavar="TEXT", type=escaped_text, nargs="+", help=f"{action} one of these texts"
     )
     group.add_argument(
         "--json-schema",
         metavar="PATH",
-        help="generate JSON of the JSON schema in this file, or in standard input (-)",
+        help=f"{action} JSON of the JSON schema in this file, or in standard input (-)",
     )
+
+
+def _add_constraints(group: Any) -> None:
+    add_constraint(group, "generate")
     group.add_argument(
         "--resample",
         metavar="N",
@@ -194,18 +199,27 @@ def samplings(arguments: argparse.Namespace) -> Sequence[Sampling]:
             "allowed",
             "banned",
             "keep_stop",
-            "match",
-            "choices",
             "resample",
         )
         if getattr(arguments, name) is not None
     }
     stop = [*(arguments.stop or []), *([NEWLINE] if arguments.until_newline else [])]
-    if arguments.json_schema is not None:
-        options["json_schema"] = read_text(arguments.json_schema)
+    options |= constraint_options(arguments)
     sampling = Sampling(logit_bias=arguments.logit_bias or (), stop=stop, **options)
     temperatures = arguments.temp or [DEFAULT_TEMPERATURE]
     return [sampling.replace(temperature=temperature) for temperature in temperatures]
+
+
+def constraint_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the parameters of ``Sampling`` for the selected constraints.
+
+    Raises:
+        TextFileError: If the file of the JSON schema cannot be read.
+    """
+    options = {name: getattr(arguments, name) for name in ("match", "choices")}
+    if arguments.json_schema is not None:
+        options["json_schema"] = read_text(arguments.json_schema)
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def without_impossible_stops(prog: str, model: Model, sampling: Sampling) -> Sampling:

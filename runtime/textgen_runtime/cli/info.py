@@ -5,8 +5,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from textgen_runtime.constraints.table import describe_table
 from textgen_runtime.errors import ModelFileError
+from textgen_runtime.generation.controls import compile_controls
+from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import describe_size
+from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.json_text import to_json
 from textgen_runtime.text.levels import unit_of
 from textgen_runtime.text.normalization import Normalization
@@ -15,6 +19,7 @@ from textgen_runtime.text.tokenizer import Tokenizer
 
 from ._description import Description, describe_file
 from ._readable import escape_unprintable, single_line, visible_name, wrap_words
+from ._sampling_arguments import add_constraint, constraint_options
 from .command import run_command
 from .parser import CommandParser, add_model
 
@@ -29,6 +34,7 @@ EXAMPLES = """\
 examples:
   textgen-info nietzsche
   textgen-info model.onnx --json
+  textgen-info nietzsche --match "it is( [a-z]+){1,8}" > table.json
 """
 
 
@@ -48,12 +54,19 @@ def parser() -> CommandParser:
     )
     add_model(command)
     command.add_argument("--json", action="store_true", help="print the description as JSON")
+    add_constraint(
+        command.add_argument_group("tables of constraints, as JSON for programs in other languages"),
+        "print the table of",
+    )
     return command
 
 
 def info(arguments: argparse.Namespace) -> int:
     """Write the description of a model file to standard output; return the exit code."""
     description = describe_file(arguments.model)
+    if options := constraint_options(arguments):
+        sys.stdout.write(f"{to_json(constraint_table(options, description.metadata))}\n")
+        return 0
     # The file and its name may contain characters that the output's encoding lacks.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
@@ -66,6 +79,13 @@ def info(arguments: argparse.Namespace) -> int:
         raise ModelFileError(f"{arguments.model}: the metadata is nested too deeply to print") from None
     sys.stdout.write(f"{text}\n")
     return 0
+
+
+def constraint_table(options: Mapping[str, Any], metadata: Metadata) -> dict[str, Any]:
+    """Return the table of a constraint for the vocabulary of a model, as JSON values."""
+    constraint = compile_controls(Sampling(**options), metadata).constraint
+    assert constraint is not None, "one of the options is a constraint"
+    return describe_table(constraint, metadata.tokenizer.symbols)
 
 
 def format_lines(description: Description) -> Iterator[str]:

@@ -104,7 +104,7 @@ function readState(state, number, tables, vocabulary) {
     throw invalid(`state ${number} of match must have "accepting" and "next", not ${quote(JSON.stringify(state))}`);
   }
   for (const [symbol, target] of Object.entries(state.next)) {
-    const token = vocabulary.tokens.get(symbol);
+    const token = vocabulary.entries.get(symbol);
     if (token === undefined) {
       throw invalid(`match has ${quote(symbol)}, which is not in the vocabulary: write the table with this model`);
     }

@@ -113,7 +113,7 @@ export class Model {
    */
   resume(bytes, options = {}) {
     this.check();
-    return resumeGeneration(this, bytes, options);
+    return resumeGeneration(this, bytes, options, (parts) => new Generation(this, parts));
   }
 
   /** Free the memory. Neither the model nor its generations can be used any more. */

@@ -1,5 +1,4 @@
 import { TextgenError, quote } from "./errors.js";
-import { Generation } from "./generation.js";
 import { checkSampling, checkSeed } from "./sampling.js";
 
 // A saved generation: the magic number, the version, the size of the JSON text, the JSON text with spaces up to a
@@ -17,6 +16,8 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
 /** @param {string} message */
 const failure = (message) => new TextgenError("SAVED_GENERATION", message);
 const damaged = () => failure("the bytes are not a saved generation, or are damaged");
+
+/** @typedef {import("./generation.js").Generation} Generation */
 
 /**
  * @param {Generation} generation
@@ -56,8 +57,9 @@ export function saveGeneration(generation, core) {
  * @param {import("./model.js").Model} model
  * @param {unknown} bytes
  * @param {{ match?: any }} options
+ * @param {(parts: Generation["parts"]) => Generation} create
  */
-export function resumeGeneration(model, bytes, { match = null }) {
+export function resumeGeneration(model, bytes, { match = null }, create) {
   const { core } = model;
   const content = checkBytes(core, bytes);
   const jsonSize = new DataView(content.buffer, content.byteOffset).getUint32(8, true);
@@ -69,7 +71,7 @@ export function resumeGeneration(model, bytes, { match = null }) {
   if (floats.length !== 4 * (model.stateValues + model.info.vocabulary.length)) {
     throw damaged();
   }
-  const generation = restore(model, saved, match);
+  const generation = restore(model, saved, match, create);
   core.bytes(core.call.state(generation.pointer), floats.length).set(floats);
   return generation;
 }
@@ -117,8 +119,9 @@ function readDescription(json) {
  * @param {import("./model.js").Model} model
  * @param {Record<string, any>} saved
  * @param {any} match
+ * @param {(parts: Generation["parts"]) => Generation} create
  */
-function restore(model, saved, match) {
+function restore(model, saved, match, create) {
   const seed = /^\d{1,39}$/.test(saved.seed) ? checkSeed(BigInt(saved.seed)) : null;
   const position = /^\d{1,19}$/.test(saved.position) ? BigInt(saved.position) : -1n;
   const sampling = checkSampling({ ...saved.sampling, match }, []);
@@ -133,7 +136,7 @@ function restore(model, saved, match) {
     if (typeof saved.prompt !== "string" || !isText(model, saved, guide) || !isFilters(model, saved)) {
       throw damaged();
     }
-    const generation = new Generation(model, { sampling, seed, substream: saved.substream, guide }).begin(position);
+    const generation = create({ sampling, seed, substream: saved.substream, guide }).begin(position);
     generation.prompt = saved.prompt;
     generation.position = saved.text;
     generation.decoder.tail = saved.tail;

@@ -11,13 +11,11 @@ export class Vocabulary {
     this.symbols = symbols;
     this.isBytes = level === "byte";
     this.end = end;
-    /** The tokens by symbol. Bytes from 0x80 on are no characters. @type {Map<string, number>} */
-    this.tokens = new Map();
-    symbols.forEach((symbol, token) => {
-      if (symbol && !(this.isBytes && token >= 128)) {
-        this.tokens.set(symbol, token);
-      }
-    });
+    const entries = /** @type {[string, number][]} */ (symbols.map((symbol, token) => [symbol, token]));
+    /** The token of each symbol. */
+    this.entries = new Map(entries.filter(([symbol]) => symbol));
+    /** The same for the symbols that are characters or words: bytes from 0x80 on are none. */
+    this.tokens = new Map([...this.entries].filter(([, token]) => !this.isBytes || token < 128));
   }
 
   /**

@@ -1,0 +1,183 @@
+"""Write models, and what Python makes of them, for the tests of the JavaScript package.
+
+python -m tests.helpers.web_cases FOLDER
+
+Python uses the kernels "baseline", whose arithmetic is that of WebAssembly, so that all numbers are equal.
+"""
+
+import hashlib
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import textgen_runtime as textgen
+from textgen_runtime import Model, Sampling
+from textgen_runtime.constraints.table import describe_table
+from textgen_runtime.engines.native import NativeEngine
+from textgen_runtime.generation.controls import compile_controls
+from textgen_runtime.model_file.source import read_model
+from textgen_runtime.text.normalization import Normalization
+
+from tests.helpers.make_tiny_model import SYMBOLS, make_model
+from tests.helpers.paths import TINY
+from tests.helpers.record_models import LEVELS, record_content
+
+LENGTH = 400
+
+# All levels have its symbols.
+SURPRISE_TEXT = "bad cab é"
+
+# Sampling parameters in Python, and a word for the test.
+SAMPLINGS: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "greedy": {"temperature": 0.0},
+    "warm": {"temperature": 1.3},
+    "truncations": {"temperature": 1.0, "top_k": 20, "top_p": 0.9, "min_p": 0.02, "typical_p": 0.95},
+    "penalties": {"repetition_penalty": 1.3, "frequency_penalty": 0.2, "presence_penalty": 0.4},
+    "window": {"repetition_penalty": 2.0, "penalty_window": 3},
+    "mirostat": {"temperature": 1.0, "mirostat_tau": 2.0, "mirostat_eta": 0.2},
+    "bias": {"logit_bias": {"a": -3.0, "b": 2.0}},
+    "banned": {"banned": "ae"},
+    "allowed": {"allowed": " abcde", "temperature": 1.0},
+    "stop": {"stop": ["ca", "e ", "unlikely é"], "temperature": 0.8},
+    "kept stop": {"stop": ["ab", "d"], "keep_stop": True, "temperature": 0.8},
+}
+
+SEEDS = (7, 2**64 + 5)
+
+CONSTRAINTS: dict[str, dict[str, Any]] = {
+    "expression": {"match": "[a-d]+ (a|b)[cd]{2,3}"},
+    "choices": {"choices": ["abc", "abd", "b é", "dd"]},
+}
+
+
+def models() -> dict[str, bytes]:
+    """Return the content of each model file."""
+    return {
+        "nietzsche": read_model("nietzsche"),
+        "tiny": TINY.read_bytes(),
+        "layers": content(layers=3, units=20, residual=True),
+        "gru": content(cell="gru", layers=2, units=20),
+        "conv": content(cell="conv", layers=2, units=20),
+        **{level: record_content(level, end_bias=1.0) for level in LEVELS},
+    }
+
+
+def content(**options: Any) -> bytes:
+    """Return the content of a model with random weights."""
+    return bytes(make_model(SYMBOLS, scale=0.5, **options).SerializeToString())
+
+
+def open_baseline(data: bytes) -> Model:
+    """Return a model that computes like the WebAssembly module."""
+    model = textgen.load(data)
+    engine = NativeEngine(data, kernels="baseline", special=model.tokenizer.special)
+    return Model(engine, model.metadata, data, None)
+
+
+def describe(data: bytes) -> dict[str, Any]:
+    """Return what JavaScript must reproduce for a model."""
+    model = open_baseline(data)
+    symbols = model.tokenizer.symbols
+    prompt = "" if model.metadata.records else "the will to " if "w" in symbols else "abc"
+    generation = model.start(prompt, seed=1)
+    return {
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "prompt": prompt,
+        "default": model.generate(seed=3),
+        "texts": [text_case(model, prompt, name, seed) for name in SAMPLINGS for seed in SEEDS],
+        "constraints": [constraint_case(model, prompt, name) for name in CONSTRAINTS],
+        # JSON has no infinity, and JavaScript writes null for it.
+        "logits": [float(value) if np.isfinite(value) else None for value in generation.logits],
+        "top": [entry._asdict() for entry in generation.top(5)],
+        "surprise": token_surprisals(model, SURPRISE_TEXT),
+        "fed": fed_text(model, prompt),
+    }
+
+
+def text_case(model: Model, prompt: str, name: str, seed: int) -> dict[str, Any]:
+    """Return the text of some sampling parameters, in pieces too."""
+    options = SAMPLINGS[name]
+    generation = model.start(prompt, seed=seed, substream=2, **options)
+    taken = []
+    for _ in range(5):
+        text = generation.take(37)
+        taken.append([text, generation.ending])
+    return {
+        "name": name,
+        "options": in_javascript(options),
+        "seed": str(seed),
+        "text": model.generate(prompt, length=LENGTH, seed=seed, **options),
+        "taken": taken,
+    }
+
+
+def constraint_case(model: Model, prompt: str, name: str) -> dict[str, Any]:
+    """Return the texts that match a constraint, and its table."""
+    sampling = Sampling(temperature=1.0, **CONSTRAINTS[name])
+    constraint = compile_controls(sampling, model.metadata).constraint
+    assert constraint is not None
+    return {
+        "name": name,
+        "table": describe_table(constraint, model.tokenizer.symbols),
+        "texts": [model.generate(prompt, length=12, seed=seed, sampling=sampling) for seed in range(20)],
+    }
+
+
+def token_surprisals(model: Model, text: str) -> list[float]:
+    """Return the surprisal of each token of a text among the tokens that can be drawn.
+
+    Without records, the first token is not predicted.
+    """
+    tokens = model.encode_prompt(text, is_start=True)
+    logits = model.engine.forward(np.asarray(tokens)[:, np.newaxis], model.engine.initial_state())[0]
+    logits = np.asarray(logits)[:-1, 0].astype(np.float64)
+    logits[:, list(model.tokenizer.special.never_drawn)] = -np.inf
+    nats = np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(logits)), tokens[1:]]
+    return [float(value) for value in nats]
+
+
+def fed_text(model: Model, prompt: str) -> list[str]:
+    """Return texts between which text is fed."""
+    generation = model.start(prompt, seed=11, temperature=0.9)
+    return [generation.take(30), generation.feed("cab"), generation.take(30), generation.finish()]
+
+
+def in_javascript(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options with the names of JavaScript."""
+    return {
+        "".join([part.title() if i else part for i, part in enumerate(name.split("_"))]): value
+        for name, value in options.items()
+    }
+
+
+def normalizations() -> list[dict[str, Any]]:
+    """Return texts and what the normalizations make of them."""
+    texts = ["\ufeffA\r\nB\rC", "É e\u0301 ǅ \u0130 ΑΣ ſ", "ﬁ ½ \u212b K", "\u1e9e\u0345 ΣΑΣ", "a\ufeffb"]
+    return [
+        {"lowercase": lowercase, "unicode": form, "text": text, "normalized": Normalization(lowercase, form).apply(text)}
+        for lowercase in (False, True)
+        for form in (None, "NFC", "NFD", "NFKC", "NFKD")
+        for text in texts
+    ]
+
+
+def main() -> None:
+    """Write the models and ``cases.json``."""
+    # Some stop texts have characters outside the vocabulary of some models.
+    warnings.simplefilter("ignore")
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    cases = {}
+    for name, data in models().items():
+        (folder / f"{name}.onnx").write_bytes(data)
+        cases[name] = describe(data)
+    document = {"models": cases, "normalizations": normalizations()}
+    (folder / "cases.json").write_text(json.dumps(document, allow_nan=False), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+// Damaged model files: each runs, or is refused with a code. None is a trap, a hang, or memory without bound.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { load, TextgenError } from "../../runtime/web/index.js";
+import { cases, content } from "./package-cases.mjs";
+
+const COUNT = Number(process.env.TEXTGEN_MUTATIONS ?? 2000);
+
+/** A small random number generator, so that a failure can be repeated: xorshift, Marsaglia 2003. */
+function randomNumbers(seed) {
+  let state = seed;
+  return (limit) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % limit;
+  };
+}
+
+/** Flip bits, set bytes, and cut, repeat or copy ranges of bytes. */
+function mutate(bytes, random) {
+  let damaged = Array.from(bytes);
+  for (let left = 1 + random(4); left > 0; left -= 1) {
+    const start = random(damaged.length);
+    const end = Math.min(damaged.length, start + [1, 2, 4, 16, 200][random(5)]);
+    const range = damaged.slice(start, end);
+    const kind = random(6);
+    if (kind < 2) {
+      damaged[start] ^= 1 << random(8);
+    } else if (kind === 2) {
+      damaged[start] = random(256);
+    } else if (kind === 3) {
+      damaged.fill([0xff, 0, 0x7f, 0x80][random(4)], start, end);
+    } else if (kind === 4 && range.length < damaged.length) {
+      damaged.splice(start, range.length);
+    } else {
+      damaged.splice(random(damaged.length), kind === 5 ? 0 : range.length, ...range);
+    }
+  }
+  return Uint8Array.from(damaged);
+}
+
+/** Load a damaged file and use it. Return whether it was accepted. */
+async function use(bytes) {
+  try {
+    const model = await load(bytes);
+    // The prompts of a file may have become empty, and its weights NaN.
+    model.generate(null, { seed: 1, length: 5 });
+    model.dispose();
+    return true;
+  } catch (error) {
+    assert.ok(error instanceof TextgenError, error.stack);
+    assert.ok(error.code && error.message && !error.message.includes("\n") && error.message.length < 1000, error.message);
+    return false;
+  }
+}
+
+for (const name of Object.keys(cases.models).filter((one) => one !== "nietzsche")) {
+  test(`damaged copies of the model ${name} run or are refused`, async () => {
+    const bytes = content(name);
+    const random = randomNumbers(12345);
+    let accepted = 0;
+    for (let i = 0; i < COUNT / 8; i += 1) {
+      accepted += Number(await use(mutate(bytes, random)));
+    }
+    assert.ok(accepted < COUNT / 8);
+  });
+}
+
+test("a model cut at any byte is refused", async () => {
+  const bytes = content("tiny");
+  for (let size = 0; size < bytes.length; size += 5) {
+    assert.equal(await use(bytes.subarray(0, size)), false, `${size} bytes`);
+  }
+});
+
+test("a thousand generations and models do not let the memory grow", async () => {
+  const model = await load(content("tiny"));
+  const once = () => {
+    const generation = model.start("abc", { seed: 1, stop: ["cab", "bb"], topP: 0.9 });
+    generation.take(10);
+    generation.copy().dispose();
+    model.resume(generation.save()).dispose();
+    generation.surprise("abc");
+    generation.next();
+    generation.dispose();
+    model.generate("abc", { seed: 2, match: { states: [{ accepting: true, next: { a: 0 } }] }, length: 20 });
+    assert.throws(() => model.start("xyz", { stop: "a" }), TextgenError);
+  };
+  once();
+  const before = model.core.memory.buffer.byteLength;
+  for (let i = 0; i < 1000; i += 1) {
+    once();
+  }
+  assert.equal(model.core.memory.buffer.byteLength, before);
+});

@@ -1,0 +1,33 @@
+// The package in Node gives the texts of Python.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { load } from "../../runtime/web/index.js";
+import { load as loadSeparate } from "../../runtime/web/separate.js";
+import { normalize } from "../../runtime/web/lib/normalization.js";
+import { FOLDER, cases, content } from "./package-cases.mjs";
+import { checkModel } from "./package-checks.mjs";
+
+for (const [name, expected] of Object.entries(cases.models)) {
+  test(`the model ${name} gives the numbers and texts of Python`, () => checkModel(load, content(name), expected));
+}
+
+test("a text is normalized as in Python", () => {
+  for (const { lowercase, unicode, text, normalized } of cases.normalizations) {
+    assert.equal(normalize(text, { level: "character", lowercase, unicode }), normalized);
+  }
+});
+
+test("a model is loaded from a path, a file URL, a Response, a buffer and a view, with the module as a file too", async () => {
+  const path = `${FOLDER}/tiny.onnx`;
+  const bytes = content("tiny");
+  const padded = new Uint8Array(bytes.length + 5);
+  padded.set(bytes, 5);
+  const url = new URL(`file://${path}`);
+  const sources = [path, url, url.href, new Response(bytes), bytes.buffer, padded.subarray(5)];
+  for (const open of [load, loadSeparate]) {
+    for (const source of sources.map((one) => (one instanceof Response ? one.clone() : one))) {
+      assert.equal((await open(source)).generate(null, { seed: 3 }), cases.models.tiny.default);
+    }
+  }
+});
