@@ -5,6 +5,8 @@
 # make sizes       print the sizes of what is built
 # make test-core   test the C core with gcc and clang, with sanitizers, and cross-compile it for other systems
 # make test-arm    test the C core on ARM64, with an emulator
+# make web         build the WebAssembly module of the JavaScript package
+# make test-web    test the JavaScript package in Node and in Chromium
 # make lint        check formatting, style and types
 # make docs        build the documentation site in build/docs
 #
@@ -19,14 +21,15 @@ BIN := $(VENV)/bin
 SOURCES := $(wildcard runtime/textgen_runtime/*/*.pyx runtime/textgen_runtime/*/*.pxd \
 	$(addprefix runtime/core/,*.c *.h kernels/*.c kernels/*.h))
 CORE := $(wildcard runtime/core/*.c runtime/core/kernels/*.c)
-C_FILES := $(wildcard $(addsuffix /*.[ch],runtime/core runtime/core/kernels runtime/core/command examples tests/core benchmarks))
+C_FILES := $(wildcard $(addsuffix /*.[ch],runtime/core runtime/core/kernels runtime/core/command runtime/web/source \
+	examples tests/core benchmarks))
 BUILD_INPUTS := pyproject.toml setup.py MANIFEST.in $(SOURCES)
 DEMO := demo
 BUNDLED := runtime/textgen_runtime/bundled_models
 SANITIZED := build/sanitized
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
-.PHONY: demo test test-core test-arm core install sizes lint format nietzsche quality budgets threads distributed bench peers fuzz interrupts kills sanitize images notebook corpus clean
+.PHONY: demo test test-core test-arm web test-web core install sizes lint format nietzsche quality budgets threads distributed bench peers fuzz interrupts kills sanitize images notebook corpus clean
 
 demo: $(VENV)/train.installed
 	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output $(DEMO) --overwrite
@@ -35,7 +38,8 @@ demo: $(VENV)/train.installed
 test: $(VENV)/dev.installed
 	$(BIN)/python -m pytest
 
-# clang comes from ziglang, a package on PyPI that also contains headers and libraries of other systems.
+# clang comes from ziglang, a package on PyPI that also contains headers and libraries of other systems. Its
+# version determines the bytes of the WebAssembly module.
 CLANG := $(CURDIR)/$(BIN)/python -m ziglang cc
 
 test-core: $(VENV)/dev.installed $(VENV)/clang.installed
@@ -73,6 +77,27 @@ test-arm: $(VENV)/dev.installed $(VENV)/clang.installed $(QEMU)
 		$(BIN)/python -m pytest tests/core/test_core.py tests/core/test_core_levels.py \
 		tests/core/test_core_builds.py::test_numbers_are_the_same_to_the_last_bit \
 		tests/core/test_core_embedding.py::test_a_plain_compiler_compiles_the_files
+
+WEB := runtime/web
+WEB_TOOLS := tests/web/node_modules
+WEB_TEST := build/web-test
+BUILD_WEB := $(BIN)/python $(WEB)/build.py --objects build/web --wasm-opt $(WEB_TOOLS)/.bin/wasm-opt
+# The browser of the tests. If there is none, the tests install that of Debian.
+CHROMIUM ?= $(shell command -v chromium || command -v google-chrome)
+
+web: $(VENV)/clang.installed $(WEB_TOOLS)/installed
+	$(BUILD_WEB)
+
+# The module in the repository must be what its sources give.
+test-web: $(VENV)/dev.installed $(VENV)/clang.installed $(WEB_TOOLS)/installed
+	mkdir -p $(WEB_TEST)
+	$(BUILD_WEB) --output $(WEB_TEST)
+	cmp $(WEB)/textgen.wasm $(WEB_TEST)/textgen.wasm
+	cmp $(WEB)/wasm.js $(WEB_TEST)/wasm.js
+	$(WEB_TOOLS)/.bin/tsc --project tests/web
+	$(BIN)/python -m tests.helpers.web_cases $(WEB_TEST)/cases
+	$(if $(CHROMIUM),,apt-get update && apt-get install --yes --no-install-recommends chromium)
+	CHROMIUM=$(or $(CHROMIUM),/usr/bin/chromium) TEXTGEN_CASES=$(WEB_TEST)/cases node --test tests/web/*.test.mjs
 
 lint: $(VENV)/dev.installed
 	$(BIN)/ruff format --check .
@@ -161,7 +186,7 @@ sanitize: $(VENV)/dev.installed
 		tests/runtime/sampling tests/runtime/engines tests/runtime/generation/test_generation.py
 
 clean:
-	rm -rf $(VENV) build dist $(DEMO) .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(WEB_TOOLS) build dist $(DEMO) .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f runtime/textgen_runtime/*.so runtime/textgen_runtime/*/*.so
 
 $(VENV)/train.installed: $(BUILD_INPUTS)
@@ -170,7 +195,11 @@ $(VENV)/train.installed: $(BUILD_INPUTS)
 	touch $@
 
 $(VENV)/clang.installed: $(VENV)/dev.installed
-	$(BIN)/python -m pip install --quiet "ziglang>=0.13"
+	$(BIN)/python -m pip install --quiet "ziglang==0.17.1"
+	touch $@
+
+$(WEB_TOOLS)/installed: tests/web/package.json
+	npm install --prefix tests/web --no-package-lock --no-audit --no-fund --ignore-scripts
 	touch $@
 
 # The package is already installed. This installs only the requirements of the extra.

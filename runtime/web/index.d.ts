@@ -144,10 +144,11 @@ export interface Model {
 /** An error that the user, a file or a text caused, with a message of one line. */
 export class TextgenError extends Error {
   /**
-   * The kind: "INVALID_ARGUMENT", "DAMAGED_MODEL", "UNKNOWN_GRAPH", "UNKNOWN_CHARACTER", "NOT_READ", ..., as in
-   * textgen.h; also "NOT_READ", "DISPOSED" and "SAVED_GENERATION".
+   * The kind: a code of textgen.h without its prefix, such as "INVALID_ARGUMENT", "DAMAGED_MODEL" or
+   * "UNKNOWN_CHARACTER"; or "NOT_READ", "DISPOSED" or "SAVED_GENERATION".
    */
   readonly code: string;
+  constructor(code: string, message: string);
 }
 
 /** Read and check a model. */

@@ -6,8 +6,12 @@ export { TextgenError } from "./lib/errors.js";
 /** @type {Promise<WebAssembly.Module> | undefined} */
 let compiled;
 
+async function compile() {
+  return WebAssembly.compile(/** @type {BufferSource} */ (await readSource(new URL("textgen.wasm", import.meta.url))));
+}
+
 /** @param {import("./index.d.ts").ModelSource} source */
 export function load(source) {
-  compiled ??= readSource(new URL("textgen.wasm", import.meta.url)).then((content) => WebAssembly.compile(content));
+  compiled ??= compile();
   return loadModel(source, compiled);
 }

@@ -1,7 +1,7 @@
 /* The functions that JavaScript calls. An instance of the module has one model. They use the parts of the core
- * directly, because the checks of the public C interface would repeat those of the JavaScript. JavaScript writes
- * arguments to, and reads results from, memory that it allocates here. Functions that can fail return TEXTGEN_OK,
- * or a count, or a negative code; `message` then has the text of the error. */
+ * directly, because the checks of the public C interface would repeat those of the JavaScript. JavaScript
+ * writes arguments to, and reads results from, memory that it allocates here. Functions that can fail return
+ * TEXTGEN_OK, or a count, or a negative code; `message` then has the text of the error. */
 #include "clock.h"
 #include "generate.h"
 #include "log64.h"
@@ -208,12 +208,12 @@ typedef struct {
 
 /* The arguments and the result of `generate`. */
 typedef struct {
-    int32_t steps;    /* tokens to draw now, at most CHUNK */
-    int32_t length;   /* tokens that the text may still have */
-    int32_t must_end; /* see textgen_token_lane */
-    int32_t stop_state, constraint_state;           /* updated */
-    int32_t generated, ending, stop_length;         /* output; ending: a textgen_ending */
-    int32_t tokens[CHUNK];                          /* output */
+    int32_t steps;                          /* tokens to draw now, at most CHUNK */
+    int32_t length;                         /* tokens that the text may still have */
+    int32_t must_end;                       /* see textgen_token_lane */
+    int32_t stop_state, constraint_state;   /* updated */
+    int32_t generated, ending, stop_length; /* output; ending: a textgen_ending */
+    int32_t tokens[CHUNK];                  /* output */
 } web_call;
 
 static textgen_constraint constraint_of(const web_guide *guide) {
@@ -307,10 +307,9 @@ void EXPORT(surprise)(web_stream *stream, const int64_t *tokens, size_t count, d
     for (i = 0; i < count; i++) {
         const float *current = logits(stream);
         const double logit = (double)current[tokens[i]];
-        nats[i] = logit > -INFINITY ? textgen_log_sum_exp_float(current, network->vocabulary, scratch,
-                                                                network->exp64) -
-                                          logit
-                                    : NAN;
+        nats[i] = logit > -INFINITY
+                      ? textgen_log_sum_exp_float(current, network->vocabulary, scratch, network->exp64) - logit
+                      : NAN;
         feed(stream, tokens + i, 1, 0);
     }
 }

@@ -1,0 +1,118 @@
+// The package in Chromium, as modules of a page and of a worker, gives the texts of Python.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { extname, join, normalize, resolve } from "node:path";
+import { after, before, test } from "node:test";
+import { chromium } from "playwright-core";
+import { FOLDER, cases } from "./package-cases.mjs";
+
+const TYPES = { ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".html": "text/html" };
+const FOLDERS = { package: resolve("runtime/web"), tests: resolve("tests/web"), cases: FOLDER };
+
+let browser, server, origin;
+
+/** Send a file of one of the folders. */
+async function send(request, response) {
+  const [, name, ...path] = request.url.split("/");
+  try {
+    const file = join(FOLDERS[name], normalize(path.join("/")));
+    const body = await readFile(file);
+    response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream" }).end(body);
+  } catch {
+    response.writeHead(name === "" ? 200 : 404, { "content-type": "text/html" }).end("<!doctype html><title>Test</title>");
+  }
+}
+
+before(async () => {
+  server = createServer(send).listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  origin = `http://127.0.0.1:${server.address().port}`;
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--no-sandbox"],
+  });
+});
+
+after(async () => {
+  await browser.close();
+  server.close();
+});
+
+/** Run a function in an empty page of the server. */
+async function inPage(action, argument) {
+  const page = await browser.newPage();
+  try {
+    await page.goto(origin);
+    return await page.evaluate(action, argument);
+  } finally {
+    await page.close();
+  }
+}
+
+for (const [name, expected] of Object.entries(cases.models)) {
+  test(`in a page, the model ${name} gives the numbers and texts of Python`, async () => {
+    const result = await inPage(
+      async ({ name, expected }) => {
+        const { load } = await import("/package/index.js");
+        const { checkModel } = await import("/tests/package-checks.mjs");
+        await checkModel(load, `/cases/${name}.onnx`, expected);
+        return "equal";
+      },
+      { name, expected },
+    );
+    assert.equal(result, "equal");
+  });
+}
+
+test("in a worker, with the module as a file, a model gives the numbers and texts of Python", async () => {
+  const result = await inPage(
+    (expected) =>
+      new Promise((resolve) => {
+        const code = `
+          import { load } from "${location.origin}/package/separate.js";
+          import { checkModel } from "${location.origin}/tests/package-checks.mjs";
+          onmessage = ({ data }) =>
+            checkModel(load, "${location.origin}/cases/tiny.onnx", data).then(() => postMessage("equal"), (error) => postMessage(error.stack));
+          postMessage("ready");
+        `;
+        const worker = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })), { type: "module" });
+        worker.onerror = (event) => resolve(event.message);
+        worker.onmessage = ({ data }) => (data === "ready" ? worker.postMessage(expected) : resolve(data));
+      }),
+    cases.models.tiny,
+  );
+  assert.equal(result, "equal");
+});
+
+test("while a text streams, a page handles other events, and a signal ends the text", async () => {
+  const result = await inPage(async () => {
+    const { load } = await import("/package/index.js");
+    const model = await load("/cases/nietzsche.onnx");
+    const controller = new AbortController();
+    let turns = 0;
+    let characters = 0;
+    const count = () => {
+      turns += 1;
+      turns === 5 ? controller.abort() : setTimeout(count, 0);
+    };
+    setTimeout(count, 0);
+    try {
+      for await (const chunk of model.stream(null, { length: 1e9, signal: controller.signal })) {
+        characters += chunk.length;
+      }
+    } catch (error) {
+      return { turns, name: error.name, someText: characters > 0 };
+    }
+  });
+  assert.deepEqual(result, { turns: 5, name: "AbortError", someText: true });
+});
+
+test("a model that does not exist is an error with its status", async () => {
+  const result = await inPage(async () => {
+    const { load } = await import("/package/index.js");
+    return load("/cases/missing.onnx").catch((error) => [error.name, error.code, error.message]);
+  });
+  assert.deepEqual(result, ["TextgenError", "NOT_READ", `cannot read "${origin}/cases/missing.onnx": HTTP status 404`]);
+});
