@@ -10,8 +10,8 @@
 # make lint        check formatting, style and types
 # make docs        build the documentation site in build/docs
 #
-# make nietzsche, quality, budgets, corpus, threads, distributed, bench, peers, fuzz, interrupts, kills, sanitize,
-# images, notebook: see CONTRIBUTING.md.
+# make nietzsche, quality, budgets, corpus, threads, distributed, bench, peers, peers-web, fuzz, interrupts, kills,
+# sanitize, images, notebook: see CONTRIBUTING.md.
 #
 # Each target creates the environment that it needs in .venv.
 
@@ -29,7 +29,8 @@ BUNDLED := runtime/textgen_runtime/bundled_models
 SANITIZED := build/sanitized
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
-.PHONY: demo test test-core test-arm web test-web core install sizes lint format nietzsche quality budgets threads distributed bench peers fuzz interrupts kills sanitize images notebook corpus clean
+.PHONY: demo test test-core test-arm web test-web core install sizes lint format nietzsche quality budgets threads \
+	distributed bench peers peers-web fuzz interrupts kills sanitize images notebook corpus clean
 
 demo: $(VENV)/train.installed
 	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output $(DEMO) --overwrite
@@ -154,6 +155,15 @@ peers: $(VENV)/dev.installed
 	$(BIN)/python benchmarks/peers/run.py nietzsche
 	$(BIN)/python -m benchmarks.peers.constraints
 
+WEB_PEERS := benchmarks/javascript
+
+peers-web: $(WEB_PEERS)/node_modules/installed
+	CHROMIUM=$(or $(CHROMIUM),/usr/bin/chromium) node $(WEB_PEERS)/speed.mjs
+
+$(WEB_PEERS)/node_modules/installed: $(WEB_PEERS)/package.json
+	npm install --prefix $(WEB_PEERS) --no-package-lock --no-audit --no-fund --ignore-scripts
+	touch $@
+
 fuzz: $(VENV)/dev.installed
 	mkdir -p build
 	$(CC) -std=c11 -O1 $(CHECKS) -Iruntime/core benchmarks/fuzz_*.c $(CORE) -o build/fuzz_core
@@ -186,7 +196,7 @@ sanitize: $(VENV)/dev.installed
 		tests/runtime/sampling tests/runtime/engines tests/runtime/generation/test_generation.py
 
 clean:
-	rm -rf $(VENV) $(WEB_TOOLS) build dist $(DEMO) .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(WEB_TOOLS) $(WEB_PEERS)/node_modules build dist $(DEMO) .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f runtime/textgen_runtime/*.so runtime/textgen_runtime/*/*.so
 
 $(VENV)/train.installed: $(BUILD_INPUTS)

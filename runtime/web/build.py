@@ -18,7 +18,15 @@ CORE = WEB.parent / "core"
 OMITTED = {"clock.c", "lanes.c", "sampling.c", "stream.c", "structs.c", "textgen.c"}
 
 TARGET = ["-target", "wasm32-wasi", "-mcpu=baseline+simd128+bulk_memory+sign_ext+nontrapping_fptoint"]
-FLAGS = ["-std=c11", "-ffp-contract=off", "-fno-math-errno", "-flto", "-Oz", f"-I{CORE}", f"-I{WEB / 'source'}"]
+FLAGS = [
+    "-std=c11",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-flto",
+    "-Oz",
+    f"-I{CORE}",
+    f"-I{WEB / 'source'}",
+]
 
 LINK = ["-flto", "-mexec-model=reactor", "-s", "-Wl,--gc-sections", "-Wl,-z,stack-size=131072"]
 

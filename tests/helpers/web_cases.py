@@ -156,9 +156,20 @@ def in_javascript(options: dict[str, Any]) -> dict[str, Any]:
 
 def normalizations() -> list[dict[str, Any]]:
     """Return texts and what the normalizations make of them."""
-    texts = ["\ufeffA\r\nB\rC", "É e\u0301 ǅ \u0130 ΑΣ ſ", "ﬁ ½ \u212b K", "\u1e9e\u0345 ΣΑΣ", "a\ufeffb"]
+    texts = [
+        "\ufeffA\r\nB\rC",
+        "É e\u0301 ǅ \u0130 ΑΣ \u017f",
+        "ﬁ ½ \u212b K",
+        "\u1e9e\u0345 ΣΑΣ",
+        "a\ufeffb",
+    ]
     return [
-        {"lowercase": lowercase, "unicode": form, "text": text, "normalized": Normalization(lowercase, form).apply(text)}
+        {
+            "lowercase": lowercase,
+            "unicode": form,
+            "text": text,
+            "normalized": Normalization(lowercase, form).apply(text),
+        }
         for lowercase in (False, True)
         for form in (None, "NFC", "NFD", "NFKC", "NFKD")
         for text in texts

@@ -58,6 +58,9 @@ def test_the_sdist_contains_every_source_file(unpacked: Path) -> None:
         "runtime/core/**/*.[ch]",
         "runtime/core/*.in",
         "runtime/core/Makefile",
+        "runtime/web/**/*.*",
+        "tests/web/*.*",
+        "benchmarks/javascript/*.*",
     )
     for pattern in patterns:
         expected = {path.relative_to(ROOT) for path in ROOT.glob(pattern)}

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from textgen_runtime.constraints.table import describe_table
 from textgen_runtime.errors import ModelFileError
@@ -22,6 +22,9 @@ from ._readable import escape_unprintable, single_line, visible_name, wrap_words
 from ._sampling_arguments import add_constraint, constraint_options
 from .command import run_command
 from .parser import CommandParser, add_model
+
+if TYPE_CHECKING:
+    from textgen_runtime.sampling.automata import Constraint
 
 PROG = "textgen-info"
 
@@ -83,8 +86,8 @@ def info(arguments: argparse.Namespace) -> int:
 
 def constraint_table(options: Mapping[str, Any], metadata: Metadata) -> dict[str, Any]:
     """Return the table of a constraint for the vocabulary of a model, as JSON values."""
-    constraint = compile_controls(Sampling(**options), metadata).constraint
-    assert constraint is not None, "one of the options is a constraint"
+    # One of the options is a constraint, so it is not None.
+    constraint = cast("Constraint", compile_controls(Sampling(**options), metadata).constraint)
     return describe_table(constraint, metadata.tokenizer.symbols)
 
 

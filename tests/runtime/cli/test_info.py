@@ -259,3 +259,31 @@ def test_characters_that_the_output_cannot_encode_are_escaped(monkeypatch: pytes
     program = f"import sys; from textgen_runtime.cli.info import main; sys.exit(main([{str(TINY)!r}]))"
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     assert "\\u20ac" in run_python(program)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--match", "(ab|cd)"), ("--choices", "ab", "cd"), ("--json-schema", "schema.json")],
+    ids=["match", "choices", "schema"],
+)
+def test_the_table_of_a_constraint_is_printed_as_json(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = write(make_model('"abcd'), tmp_path / "model.onnx")
+    (tmp_path / "schema.json").write_text('{"enum": ["ab", "cd"]}')
+    code, out, err = run(capsys, model, *arguments)
+    assert (code, err) == (0, "")
+    states, texts, unfinished = json.loads(out)["states"], set(), [(0, "")]
+    while unfinished:
+        state, text = unfinished.pop()
+        if states[state]["accepting"]:
+            texts.add(text.strip('"'))
+        unfinished += [(following, text + symbol) for symbol, following in states[state]["next"].items()]
+    assert texts == {"ab", "cd"}
+
+
+def test_a_constraint_that_no_text_meets_has_no_table(capsys: Captured) -> None:
+    code, out, err = run(capsys, str(TINY), "--match", "[A-Z]")
+    assert (code, out) == (1, "")
+    assert err.startswith("textgen-info: error: no text of the vocabulary matches")
