@@ -57,6 +57,14 @@
 #define TEXTGEN_INLINE static inline
 #endif
 
+/* A function that others in its file call several times. TEXTGEN_SMALL makes the program smaller, and slightly
+ * slower. */
+#if defined(TEXTGEN_SMALL) && (defined(__GNUC__) || defined(__clang__))
+#define TEXTGEN_SHARED static __attribute__((noinline))
+#else
+#define TEXTGEN_SHARED TEXTGEN_INLINE
+#endif
+
 /* Whether the compiler has vector types. Define TEXTGEN_PLAIN_C to compile without them. */
 #if (defined(__GNUC__) || defined(__clang__)) && !defined(TEXTGEN_PLAIN_C)
 #define TEXTGEN_VECTORS 1

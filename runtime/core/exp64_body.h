@@ -34,7 +34,7 @@ TARGET TEXTGEN_INLINE vector NAME(plus)(vector a, vector b, vector c) {
 
 /* x = n ln 2 + r with |r| <= ln 2 / 2 (Cody and Waite 1980, chapter 6: ln 2 in two parts, so that r is exact).
  * exp(r) is its Taylor polynomial of degree 13, with a remainder below 1e-17. */
-TARGET TEXTGEN_INLINE vector NAME(exponential)(vector x) {
+TARGET TEXTGEN_SHARED vector NAME(exponential)(vector x) {
     const vector zero = {0}, one = zero + 1.0;
     const vector round_by = zero + 6755399441055744.0; /* 1.5 * 2^52: adding it removes the fraction */
     const vector shifted = NAME(plus)(round_by, x, zero + 1.4426950408889634);

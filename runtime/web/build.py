@@ -24,6 +24,7 @@ FLAGS = [
     "-fno-math-errno",
     "-flto",
     "-Oz",
+    "-DTEXTGEN_SMALL",
     f"-I{CORE}",
     f"-I{WEB / 'source'}",
 ]

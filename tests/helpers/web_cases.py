@@ -2,7 +2,8 @@
 
 python -m tests.helpers.web_cases FOLDER
 
-Python uses the kernels "baseline", whose arithmetic is that of WebAssembly, so that all numbers are equal.
+For float32 models, Python uses the kernels "baseline", whose arithmetic is that of WebAssembly. For 8-bit models, it
+uses the best kernels of the processor. So all numbers are equal.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import textgen_runtime as textgen
 from textgen_runtime import Model, Sampling
 from textgen_runtime.constraints.table import describe_table
@@ -21,8 +23,9 @@ from textgen_runtime.generation.controls import compile_controls
 from textgen_runtime.model_file.source import read_model
 from textgen_runtime.text.normalization import Normalization
 
+from tests.helpers.int8_models import quantize_model
 from tests.helpers.make_tiny_model import SYMBOLS, make_model
-from tests.helpers.paths import TINY
+from tests.helpers.paths import TINY, TINY_INT8
 from tests.helpers.record_models import LEVELS, record_content
 
 LENGTH = 400
@@ -63,7 +66,16 @@ def models() -> dict[str, bytes]:
         "gru": content(cell="gru", layers=2, units=20),
         "conv": content(cell="conv", layers=2, units=20),
         **{level: record_content(level, end_bias=1.0) for level in LEVELS},
+        "tiny_int8": TINY_INT8.read_bytes(),
+        "nietzsche_int8": quantized(read_model("nietzsche")),
+        "gru_int8": quantized(content(cell="gru", layers=2, units=20)),
+        "character_int8": quantized(record_content("character", end_bias=1.0)),
     }
+
+
+def quantized(data: bytes) -> bytes:
+    """Return a model with 8-bit weights."""
+    return bytes(quantize_model(onnx.load_from_string(data)).SerializeToString())
 
 
 def content(**options: Any) -> bytes:
@@ -71,20 +83,23 @@ def content(**options: Any) -> bytes:
     return bytes(make_model(SYMBOLS, scale=0.5, **options).SerializeToString())
 
 
-def open_baseline(data: bytes) -> Model:
+def open_equal(name: str, data: bytes) -> Model:
     """Return a model that computes like the WebAssembly module."""
     model = textgen.load(data)
+    if name.endswith("int8"):
+        return model
     engine = NativeEngine(data, kernels="baseline", special=model.tokenizer.special)
     return Model(engine, model.metadata, data, None)
 
 
-def describe(data: bytes) -> dict[str, Any]:
+def describe(name: str, data: bytes) -> dict[str, Any]:
     """Return what JavaScript must reproduce for a model."""
-    model = open_baseline(data)
+    model = open_equal(name, data)
     symbols = model.tokenizer.symbols
     prompt = "" if model.metadata.records else "the will to " if "w" in symbols else "abc"
     generation = model.start(prompt, seed=1)
     return {
+        "bits": 8 if name.endswith("int8") else 32,
         "sha256": hashlib.sha256(data).hexdigest(),
         "prompt": prompt,
         "default": model.generate(seed=3),
@@ -185,7 +200,7 @@ def main() -> None:
     cases = {}
     for name, data in models().items():
         (folder / f"{name}.onnx").write_bytes(data)
-        cases[name] = describe(data)
+        cases[name] = describe(name, data)
     document = {"models": cases, "normalizations": normalizations()}
     (folder / "cases.json").write_text(json.dumps(document, allow_nan=False), encoding="utf-8")
 

@@ -73,7 +73,7 @@ TARGET INLINE void NAME(tanh_of_halves)(vector *x, const int count) {
     }
 }
 
-TARGET INLINE vector NAME(tanh_of)(vector x) {
+TARGET SHARED vector NAME(tanh_of)(vector x) {
     x *= 2.0f;
     NAME(tanh_of_halves)(&x, 1);
     return x;
@@ -85,7 +85,7 @@ TARGET INLINE vector NAME(as_sigmoid)(vector tanh_of_half) {
     return MULTIPLY_ADD(tanh_of_half, half, half);
 }
 
-TARGET INLINE vector NAME(sigmoid_of)(vector x) {
+TARGET SHARED vector NAME(sigmoid_of)(vector x) {
     NAME(tanh_of_halves)(&x, 1);
     return NAME(as_sigmoid)(x);
 }

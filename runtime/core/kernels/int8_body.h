@@ -208,7 +208,14 @@ TARGET static uint32_t NAME(sum)(const int8_t *values, ptrdiff_t count) {
 #include "activation_arrays.h"
 
 const textgen_int8_kernels KERNELS = {
-    ZERO, NAME(quantize), NAME(lstm), NAME(gru), NAME(linear), NAME(sum), NAME(sigmoid), NAME(tanh),
+    ZERO,
+    NAME(quantize),
+    NAME(lstm),
+    NAME(gru),
+    NAME(linear),
+    ONLY_MEASURED(NAME(sum)),
+    ONLY_MEASURED(NAME(sigmoid)),
+    ONLY_MEASURED(NAME(tanh)),
 };
 
 #undef vector

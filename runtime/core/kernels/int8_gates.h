@@ -19,7 +19,7 @@ TARGET INLINE vector NAME(limit)(vector x, vector limit) { return MAXIMUM(MINIMU
 #define TANH_Q1 0.4343434f
 #define TANH_Q2 0.012600881f
 
-TARGET INLINE vector NAME(tanh_of)(vector x) {
+TARGET SHARED vector NAME(tanh_of)(vector x) {
     const vector zero = {0}, limited = NAME(limit)(x, zero + TANH_LIMIT), square = limited * limited;
     vector p = NAME(multiply_add)(square, zero + TANH_P2, zero + TANH_P1);
     vector q = NAME(multiply_add)(square, zero + TANH_Q2, zero + TANH_Q1);
@@ -29,7 +29,7 @@ TARGET INLINE vector NAME(tanh_of)(vector x) {
 }
 
 /* 0.5 + 0.5 tanh(x / 2), with the factors of 0.5 in the constants. The absolute error is below 3e-5. */
-TARGET INLINE vector NAME(sigmoid_of)(vector x) {
+TARGET SHARED vector NAME(sigmoid_of)(vector x) {
     const vector zero = {0}, limited = NAME(limit)(x, zero + 2.0f * TANH_LIMIT), square = limited * limited;
     vector p = NAME(multiply_add)(square, zero + TANH_P2 / 64.0f, zero + TANH_P1 / 16.0f);
     vector q = NAME(multiply_add)(square, zero + TANH_Q2 / 16.0f, zero + TANH_Q1 / 4.0f);

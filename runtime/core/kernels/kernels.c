@@ -68,8 +68,16 @@
 /* The kernels for float32 weights of one set, and those for 8-bit weights of another. */
 #define KERNELS(name, set, int8_set)                                                                           \
     {                                                                                                          \
-        name,          lstm_##set, gru_##set,     conv_##set, linear_##set,                                    \
-        project_##set, sum_##set,  sigmoid_##set, tanh_##set, &textgen_int8_##int8_set,                        \
+        name,                                                                                                  \
+        lstm_##set,                                                                                            \
+        gru_##set,                                                                                             \
+        conv_##set,                                                                                            \
+        linear_##set,                                                                                          \
+        project_##set,                                                                                         \
+        ONLY_MEASURED(sum_##set),                                                                              \
+        ONLY_MEASURED(sigmoid_##set),                                                                          \
+        ONLY_MEASURED(tanh_##set),                                                                             \
+        &textgen_int8_##int8_set,                                                                              \
     }
 
 #if TEXTGEN_AVX512

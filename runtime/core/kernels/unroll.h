@@ -1,14 +1,24 @@
-/* The function attributes and loop pragmas of the kernels. */
+/* The function attributes and loop pragmas of the kernels. TEXTGEN_SMALL also leaves out the code for several
+ * lanes at once, and the kernels that only benchmarks and tests call. */
 #ifndef TEXTGEN_UNROLL_H
 #define TEXTGEN_UNROLL_H
 
 #include "../exact.h"
 
 #define INLINE TEXTGEN_INLINE
+#define SHARED TEXTGEN_SHARED
 #if defined(__GNUC__) || defined(__clang__)
 #define NOINLINE static __attribute__((noinline))
 #else
 #define NOINLINE static
+#endif
+
+#ifdef TEXTGEN_SMALL
+#define SEVERAL_LANES 0
+#define ONLY_MEASURED(function) 0
+#else
+#define SEVERAL_LANES 1
+#define ONLY_MEASURED(function) (function)
 #endif
 
 #if defined(__clang__)

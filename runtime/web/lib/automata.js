@@ -1,4 +1,5 @@
 import { TextgenError, invalid, quote } from "./errors.js";
+import { hexadecimal, sha256 } from "./sha256.js";
 
 const MAX_STATES = 2 ** 15;
 const MAX_ENTRIES = 2 ** 27;
@@ -140,6 +141,17 @@ function measureDistances(next, distance, vocabulary) {
   }
 }
 
+/** @param {ReturnType<typeof compileConstraint>} constraint */
+function digestOf({ states, next, distance }) {
+  const shape = new TextEncoder().encode(`${states} ${next.length / states}\n`);
+  const accepting = Uint8Array.from(distance, (value) => Number(value <= 0));
+  const content = new Uint8Array(shape.length + next.byteLength + states);
+  content.set(shape);
+  content.set(new Uint8Array(next.buffer), shape.length);
+  content.set(accepting, shape.length + next.byteLength);
+  return hexadecimal(sha256(content));
+}
+
 /** The automata of a generation in the memory of the core. Copies of the generation share them. */
 export class Guide {
   /**
@@ -164,18 +176,7 @@ export class Guide {
       position += sizes[i];
     });
     /** The SHA-256 of the constraint, which equals that in Python. */
-    this.digest = constraint ? this.#digest(constraint) : null;
-  }
-
-  /** @param {ReturnType<typeof compileConstraint>} constraint */
-  #digest({ states, next, distance }) {
-    const shape = new TextEncoder().encode(`${states} ${next.length / states}\n`);
-    const accepting = Uint8Array.from(distance, (value) => Number(value <= 0));
-    const content = new Uint8Array(shape.length + next.byteLength + states);
-    content.set(shape);
-    content.set(new Uint8Array(next.buffer), shape.length);
-    content.set(accepting, shape.length + next.byteLength);
-    return this.core.withBytes(content, (pointer, size) => this.core.sha256(pointer, size));
+    this.digest = constraint && digestOf(constraint);
   }
 
   /** @param {number} state @param {number} length */

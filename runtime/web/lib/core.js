@@ -118,17 +118,4 @@ export class Core {
   readName(pointer) {
     return pointer ? this.readText(pointer) : null;
   }
-
-  /**
-   * Return the SHA-256 of some memory, as hexadecimal digits.
-   *
-   * @param {number} pointer
-   * @param {number} size
-   */
-  sha256(pointer, size) {
-    return this.withMemory(32, (digest) => {
-      this.call.sha256(pointer, size, digest);
-      return Array.from(this.bytes(digest, 32), (byte) => byte.toString(16).padStart(2, "0")).join("");
-    });
-  }
 }

@@ -1,6 +1,6 @@
 import { TextgenError } from "./errors.js";
 
-const FIELDS = 14;
+const FIELDS = 15;
 
 /**
  * Describe the model of a core.
@@ -9,10 +9,9 @@ const FIELDS = 14;
  */
 export function describe(core) {
   const pointer = core.call.describe();
-  const [size, layerCount, parameters, lowercase, unicode, kernels, level, records, unknown, begin, end, units, stateValues, streamBytes] =
+  const [size, layerCount, parameters, lowercase, unicode, kernels, level, records, unknown, begin, end, units, bits, stateValues, streamBytes] =
     core.int32(pointer, FIELDS);
   const layers = Array.from({ length: layerCount }, (_, index) => describeLayer(core, index));
-  const quantization = metadata(core, "textgen.quantization") ?? null;
   const info = {
     vocabulary: metadata(core, "textgen.vocabulary"),
     level: core.readName(level),
@@ -27,8 +26,8 @@ export function describe(core) {
     units,
     layers: layers.filter(({ kind }) => kind !== "embedding" && kind !== "linear").length,
     network: layers,
-    bits: quantization?.bits ?? 32,
-    quantization,
+    bits,
+    quantization: metadata(core, "textgen.quantization") ?? null,
     kernels: core.readName(kernels),
   };
   return { info: /** @type {any} */ (info), size, end, stateValues, streamBytes };

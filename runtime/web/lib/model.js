@@ -5,6 +5,7 @@ import { describe } from "./info.js";
 import { normalize } from "./normalization.js";
 import { checkSampling, checkSeed } from "./sampling.js";
 import { resumeGeneration } from "./saving.js";
+import { hexadecimal, sha256 } from "./sha256.js";
 import { Vocabulary } from "./vocabulary.js";
 
 const DEFAULT_LENGTH = 400;
@@ -40,7 +41,8 @@ export class Model {
   /** The SHA-256 of the file, as hexadecimal digits. */
   get sha256() {
     this.check();
-    return (this.#sha256 ||= this.core.sha256(this.#file.pointer, this.#file.size));
+    const { pointer, size } = this.#file;
+    return (this.#sha256 ||= hexadecimal(sha256(this.core.bytes(pointer, size))));
   }
 
   /** Throw an error if the model was disposed. */

@@ -1,5 +1,6 @@
 import { TextgenError, quote } from "./errors.js";
 import { checkSampling, checkSeed } from "./sampling.js";
+import { sha256 } from "./sha256.js";
 
 // A saved generation: the magic number, the version, the size of the JSON text, the JSON text with spaces up to a
 // multiple of 4 bytes, the state and the logits as float32, and the SHA-256 of all that. Numbers are little-endian.
@@ -49,7 +50,7 @@ export function saveGeneration(generation, core) {
   [MAGIC, VERSION, jsonSize].forEach((value, i) => view.setUint32(4 * i, value, true));
   saved.set(json, HEADER);
   saved.set(core.bytes(core.call.state(pointer), 4 * values), HEADER + jsonSize);
-  saved.set(digestOf(core, saved), saved.length - DIGEST);
+  saved.set(digestOf(saved), saved.length - DIGEST);
   return saved;
 }
 
@@ -61,7 +62,7 @@ export function saveGeneration(generation, core) {
  */
 export function resumeGeneration(model, bytes, { match = null }, create) {
   const { core } = model;
-  const content = checkBytes(core, bytes);
+  const content = checkBytes(bytes);
   const jsonSize = new DataView(content.buffer, content.byteOffset).getUint32(8, true);
   const floats = content.subarray(HEADER + jsonSize, content.length - DIGEST);
   const saved = readDescription(content.subarray(HEADER, HEADER + jsonSize));
@@ -76,13 +77,8 @@ export function resumeGeneration(model, bytes, { match = null }, create) {
   return generation;
 }
 
-/**
- * Check the frame of a saved generation.
- *
- * @param {import("./core.js").Core} core
- * @param {unknown} bytes
- */
-function checkBytes(core, bytes) {
+/** Check the frame of a saved generation. @param {unknown} bytes */
+function checkBytes(bytes) {
   if (!(bytes instanceof Uint8Array)) {
     throw failure(`a saved generation is a Uint8Array, not ${quote(bytes)}`);
   }
@@ -93,7 +89,7 @@ function checkBytes(core, bytes) {
   if (view.getUint32(4, true) > VERSION) {
     throw failure("a later version saved the generation: upgrade textgen-onnx");
   }
-  const digest = digestOf(core, bytes);
+  const digest = digestOf(bytes);
   if (view.getUint32(8, true) > bytes.length - HEADER - DIGEST || digest.some((byte, i) => byte !== bytes[bytes.length - DIGEST + i])) {
     throw damaged();
   }
@@ -194,17 +190,5 @@ function writeRecent(core, pointer, { recent, mirostat }) {
   });
 }
 
-/**
- * Return the digest of a saved generation without its own.
- *
- * @param {import("./core.js").Core} core
- * @param {Uint8Array} saved
- */
-function digestOf(core, saved) {
-  return core.withBytes(saved.subarray(0, saved.length - DIGEST), (pointer, size) =>
-    core.withMemory(DIGEST, (digest) => {
-      core.call.sha256(pointer, size, digest);
-      return core.bytes(digest, DIGEST).slice();
-    }),
-  );
-}
+/** Return the digest of a saved generation without its own. @param {Uint8Array} saved */
+const digestOf = (saved) => sha256(saved.subarray(0, saved.length - DIGEST));

@@ -5,7 +5,6 @@
 #include "clock.h"
 #include "generate.h"
 #include "log64.h"
-#include "sha256.h"
 #include "vocabulary.h"
 
 #include <math.h>
@@ -87,7 +86,7 @@ static struct {
     size_t vocabulary, layers, parameters, lowercase;
     const char *unicode, *kernels, *level, *records;
     int32_t unknown, begin, end;
-    size_t units, state_values, stream_bytes;
+    size_t units, bits, state_values, stream_bytes;
 } summary;
 
 const void *EXPORT(describe)(void) {
@@ -104,6 +103,7 @@ const void *EXPORT(describe)(void) {
     summary.begin = (int32_t)special->begin;
     summary.end = (int32_t)special->end;
     summary.units = network->units;
+    summary.bits = network->bits;
     summary.state_values = network->state_values;
     summary.stream_bytes = find_parts(NULL).kept + textgen_slots_size(network, 1, 1);
     return &summary;
@@ -333,6 +333,3 @@ void EXPORT(restore_filters)(web_stream *stream, const uint32_t *tokens, size_t 
     textgen_filters_set_recent(filters, tokens, count);
     filters->mirostat_mu = mirostat;
 }
-
-/* Write the SHA-256 of some bytes, 32 bytes. */
-void EXPORT(sha256)(const void *data, size_t size, void *digest) { textgen_sha256(data, size, digest); }
