@@ -34,6 +34,13 @@ LINK = ["-flto", "-mexec-model=reactor", "-s", "-Wl,--gc-sections", "-Wl,-z,stac
 # The optimizer of binaryen, after that of clang. No page of the first KiB is used for data.
 OPTIMIZE = ["-Oz", "--converge", "--all-features", "--low-memory-unused", "--strip-producers"]
 
+# Files with functions that run for each token. In the others, the compiler does not inline functions, which
+# makes the module smaller.
+FREQUENT = {
+    *("exp64.c", "filters.c", "forward.c", "forward_int8.c", "generate.c", "int8_kernels.c", "kernels.c"),
+    *("rng.c", "sampler.c", "slots.c", "sort.c", "truncation.c"),
+}
+
 INLINED = """\
 // {source}, as base64. `make web` writes this file.
 export default "{content}";
@@ -68,7 +75,8 @@ def sources() -> list[Path]:
 def compile_file(source: Path, folder: Path) -> str:
     """Compile a C file; return the path of the object."""
     path = str(folder / f"{source.stem}.o")
-    zig(*TARGET, *FLAGS, "-c", str(source), "-o", path)
+    inlining = [] if source.name in FREQUENT else ["-fno-inline"]
+    zig(*TARGET, *FLAGS, *inlining, "-c", str(source), "-o", path)
     return path
 
 

@@ -2,8 +2,8 @@
 
 python -m tests.helpers.web_cases FOLDER
 
-For float32 models, Python uses the kernels "baseline", whose arithmetic is that of WebAssembly. For 8-bit models, it
-uses the best kernels of the processor. So all numbers are equal.
+For float32 models, Python uses the kernels "baseline", whose arithmetic is that of WebAssembly. For 8-bit
+models, it uses the best kernels of the processor. So all numbers are equal.
 """
 
 import hashlib
