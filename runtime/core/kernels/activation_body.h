@@ -54,7 +54,7 @@ TARGET INLINE void NAME(exponentials)(vector *x, const int count) {
 
 /* Replace each x of `count` vectors by tanh(x / 2) = (1 - t) / (1 + t) with t = exp(-|x|), and the sign of x.
  * The absolute error is below 2e-7; for |x| below 6e-8 the result is 0. NaN stays NaN. */
-TARGET INLINE void NAME(tanh_of_halves)(vector *x, const int count) {
+TARGET SHARED void NAME(tanh_of_halves)(vector *x, const int count) {
     const vector zero = {0};
     both negative, result;
     vector t[ACTIVATIONS];

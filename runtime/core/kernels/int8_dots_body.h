@@ -86,7 +86,9 @@ TARGET INLINE void NAME(dot_block)(uint32_t *sums, const int32_t *offsets, const
     }
 }
 
-TARGET INLINE ptrdiff_t NAME(lanes_at_once)(ptrdiff_t left) { return left >= LANE_GROUP ? LANE_GROUP : 1; }
+TARGET INLINE ptrdiff_t NAME(lanes_at_once)(ptrdiff_t left) {
+    return SEVERAL_LANES && left >= LANE_GROUP ? LANE_GROUP : 1;
+}
 
 /* Return start + sums * scales. */
 TARGET INLINE vector NAME(scaled)(const float *start, const uint32_t *sums, const float *scales) {
