@@ -222,9 +222,9 @@ def test_the_drawing_shows_the_rooms_in_this_order() -> None:
 
 
 def test_every_file_that_the_document_names_exists() -> None:
-    """A path starts at the root of the project, of a package, or of the C core."""
+    """A path starts at the root of the project, of a package, of the C core, or of the JavaScript package."""
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    bases = [ROOT, ROOT / "runtime", ROOT / "train", ROOT / "runtime" / "core"]
+    bases = [ROOT, ROOT / "runtime", ROOT / "train", ROOT / "runtime" / "core", ROOT / "runtime" / "web"]
     bases += [folder / package for package, folder in SOURCES.items()]
     named = re.findall(r"`((?:\w+/)*\w+\.(?:py|pyx|pxd|[ch]|md|toml|svg))`", text)
     assert len(named) > 20
