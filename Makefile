@@ -6,7 +6,7 @@
 # make test-core   test the C core with gcc and clang, with sanitizers, and cross-compile it for other systems
 # make test-arm    test the C core on ARM64, with an emulator
 # make web         build the WebAssembly module of the JavaScript package
-# make test-web    test the JavaScript package in Node and in Chromium
+# make test-web    test the JavaScript package in Node and in Chromium, and the page of textgen-web
 # make lint        check formatting, style and types
 # make docs        build the documentation site in build/docs
 #
@@ -97,8 +97,10 @@ test-web: $(VENV)/dev.installed $(VENV)/clang.installed $(WEB_TOOLS)/installed
 	cmp $(WEB)/wasm.js $(WEB_TEST)/wasm.js
 	$(WEB_TOOLS)/.bin/tsc --project tests/web
 	$(BIN)/python -m tests.helpers.web_cases $(WEB_TEST)/cases
+	$(BIN)/python -m tests.helpers.web_sites $(WEB_TEST)/sites
 	$(if $(CHROMIUM),,apt-get update && apt-get install --yes --no-install-recommends chromium)
-	CHROMIUM=$(or $(CHROMIUM),/usr/bin/chromium) TEXTGEN_CASES=$(WEB_TEST)/cases node --test tests/web/*.test.mjs
+	CHROMIUM=$(or $(CHROMIUM),/usr/bin/chromium) TEXTGEN_CASES=$(WEB_TEST)/cases TEXTGEN_SITES=$(WEB_TEST)/sites \
+		node --test tests/web/*.test.mjs
 
 lint: $(VENV)/dev.installed
 	$(BIN)/ruff format --check .

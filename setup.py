@@ -1,6 +1,7 @@
 """Build the Cython extensions. pyproject.toml has all other settings."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -9,6 +10,7 @@ from setuptools.command.build_py import build_py
 
 PACKAGE = "runtime/textgen_runtime"
 CORE = "runtime/core"
+WEB = Path("runtime/web")
 
 # Without errno and floating-point traps, which this code does not use, the compiler can vectorize exact
 # arithmetic. The results are the same with fused multiply-adds: see exact.h.
@@ -82,15 +84,25 @@ MODULES = {
 
 
 class BuildPackages(build_py):  # type: ignore[misc]  # setuptools has no types
-    """Also copies the sources of the core to the wheel: textgen-embed writes them. See core_files.py."""
+    """Also copies the files that commands write to the wheel.
+
+    These are the sources of the core, for textgen-embed (see core_files.py), and the modules of the npm package, for
+    textgen-web (see bundle.py).
+    """
 
     def run(self) -> None:
         super().run()
-        target = Path(self.build_lib) / "textgen_runtime" / "embedding" / "core"
-        for folder in (".", "kernels"):
-            for path in () if self.editable_mode else sorted(Path(CORE, folder).glob("*.[ch]")):
-                self.mkpath(str(target / folder))
-                self.copy_file(str(path), str(target / folder / path.name))
+        if not self.editable_mode:
+            sources = (path for folder in ("", "kernels") for path in Path(CORE, folder).glob("*.[ch]"))
+            self.copy_sources(sources, CORE, "embedding/core")
+            self.copy_sources((*WEB.glob("*.js"), *WEB.glob("lib/*.js")), WEB, "web/package")
+
+    def copy_sources(self, sources: Iterable[Path], parent: str | Path, folder: str) -> None:
+        """Copy files to a folder of the package, with their paths below a parent folder."""
+        for source in sorted(sources):
+            copy = Path(self.build_lib, "textgen_runtime", folder, source.relative_to(parent))
+            self.mkpath(str(copy.parent))
+            self.copy_file(str(source), str(copy))
 
 
 def extension(name: str, sources: list[str]) -> Extension:

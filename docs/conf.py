@@ -45,6 +45,7 @@ navigation = {
         "quantization",
         "benchmarking",
         "serving",
+        "web-page",
         "python",
         "c",
     ],

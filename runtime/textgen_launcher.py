@@ -58,6 +58,13 @@ def serve() -> int:
     return main()
 
 
+def web() -> int:
+    """Run ``textgen-web`` and return its exit code."""
+    from textgen_runtime.cli.web import main
+
+    return main()
+
+
 def train() -> int:
     """Run ``textgen-train`` and return its exit code."""
     from textgen_train.cli.train import main

@@ -2,10 +2,10 @@
 
     make images
 
-It writes terminal.svg, temperature.svg, surprise-light.png and surprise-dark.png. They show real output. The
-commands run again each time, so the text follows the bundled model and the speed follows the machine. Only
-the screenshots need a browser: Chromium, found on PATH or named by the environment variable CHROMIUM. If
-there is none, the script writes the other pictures and exits with an error.
+It writes terminal.svg and temperature.svg, and the screenshots surprise and page, each as -light.png and
+-dark.png. They show real output. The commands run again each time, so the text follows the bundled model and
+the speed follows the machine. Only the screenshots need a browser: Chromium, found on PATH or named by the
+environment variable CHROMIUM. If there is none, the script writes the other pictures and exits with an error.
 """
 
 import os
@@ -41,6 +41,9 @@ SURPRISE_TEXT = "umbrella.txt"
 POINTED_AT = "phone"
 # Width and height of the browser window, in CSS pixels, and device pixels per CSS pixel.
 WINDOW, SCALE = (800, 480), 2
+# The text on the page of textgen-web, and its window as above.
+PAGE_TEXT = "#prompt=the+will+to+&seed=7&temperature=0.8&length=400"
+PAGE_WINDOW, PAGE_SCALE = (1060, 700), 1.25
 # Chromium's numbers for prefers-color-scheme.
 SCHEMES = {"dark": 0, "light": 1}
 # A page of two colors and their shades; a palette makes the files half as large.
@@ -138,8 +141,21 @@ def screenshots(browser: str) -> None:
         page = Path(folder, "page.html")
         output(f"textgen-eval nietzsche {SURPRISE_TEXT} --surprise {shlex.quote(str(page))}")
         page.write_text(page.read_text(encoding="utf-8") + script, encoding="utf-8")
-        for name, scheme in SCHEMES.items():
-            shot = Path(folder, f"{name}.png")
+        photograph(browser, page.as_uri(), WINDOW, "surprise")
+
+
+def page_screenshots(browser: str) -> None:
+    """Write a picture of the page of textgen-web for each color scheme."""
+    with tempfile.TemporaryDirectory() as folder:
+        output(f"textgen-web nietzsche --output {shlex.quote(folder)} --title Nietzsche")
+        photograph(browser, Path(folder, "index.html").as_uri() + PAGE_TEXT, PAGE_WINDOW, "page", PAGE_SCALE)
+
+
+def photograph(browser: str, address: str, window: tuple[int, int], name: str, scale: float = SCALE) -> None:
+    """Write a picture of a page for each color scheme; ``scale`` is device pixels per CSS pixel."""
+    with tempfile.TemporaryDirectory() as folder:
+        for scheme, number in SCHEMES.items():
+            shot = Path(folder, f"{scheme}.png")
             subprocess.run(
                 [
                     browser,
@@ -148,18 +164,20 @@ def screenshots(browser: str) -> None:
                     "--disable-gpu",
                     "--hide-scrollbars",
                     f"--user-data-dir={folder}/profile",
-                    f"--force-device-scale-factor={SCALE}",
-                    f"--window-size={WINDOW[0]},{WINDOW[1]}",
-                    f"--blink-settings=preferredColorScheme={scheme}",
+                    f"--force-device-scale-factor={scale}",
+                    f"--window-size={window[0]},{window[1]}",
+                    f"--blink-settings=preferredColorScheme={number}",
+                    # Time for the scripts of the page.
+                    "--virtual-time-budget=10000",
                     f"--screenshot={shot}",
-                    page.as_uri(),
+                    address,
                 ],
                 check=True,
                 capture_output=True,
             )
             with Image.open(shot) as image:
                 smaller = image.convert("RGB").quantize(PALETTE_COLORS, dither=Image.Dither.NONE)
-                smaller.save(HERE / f"surprise-{name}.png", optimize=True)
+                smaller.save(HERE / f"{name}-{scheme}.png", optimize=True)
 
 
 def main() -> None:
@@ -170,6 +188,7 @@ def main() -> None:
     if browser is None:
         sys.exit("make_images: no Chromium on PATH: install it, or set CHROMIUM to its path")
     screenshots(browser)
+    page_screenshots(browser)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ ROOMS = {
         "corpora",
         "embedding",
         "bench",
+        "web",
         "server",
         "cli",
     ],
@@ -46,7 +47,7 @@ ROOMS = {
 BOTTOM, TOP = {"_version"}, {"__init__", "__main__"}
 
 COMMANDS = {
-    *(f"textgen_runtime.cli.{name}" for name in ("run", "eval", "info", "bench", "serve", "embed")),
+    *(f"textgen_runtime.cli.{name}" for name in ("run", "eval", "info", "bench", "serve", "web", "embed")),
     *(f"textgen_train.cli.{name}" for name in ("train", "compare", "quantize")),
 }
 # What the training commands share with the runtime's.

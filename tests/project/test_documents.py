@@ -16,6 +16,7 @@ from textgen_runtime.cli.eval import parser as eval_parser
 from textgen_runtime.cli.info import parser as info_parser
 from textgen_runtime.cli.parser import CommandParser
 from textgen_runtime.cli.run import parser as run_parser
+from textgen_runtime.cli.web import parser as web_parser
 from textgen_runtime.corpora.corpus import CORPUS_NAMES
 from textgen_runtime.model_file.graph_names import CELL, HIDDEN, INPUTS_PREFIX, LOGITS, NEXT, TOKEN
 from textgen_runtime.model_file.metadata import Metadata
@@ -46,6 +47,7 @@ PARSERS = {
     "textgen-run": run_parser,
     "textgen-serve": serve_parser,
     "textgen-train": train_parser,
+    "textgen-web": web_parser,
 }
 
 # Their programs need a server. tests/runtime/cli/test_serve.py runs them.

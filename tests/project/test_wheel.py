@@ -140,6 +140,14 @@ def test_the_surprise_page_works_without_the_training_extra(environment: Path, t
     assert "<h2>text.txt</h2>" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
+def test_the_page_for_browsers_works_without_a_clone(environment: Path, tmp_path: Path) -> None:
+    done = run(environment / "textgen-web", "nietzsche", "-o", "site", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    assert "// page/main.js" in page
+    assert "// package/index.js" in page
+
+
 def test_the_library_works_without_the_training_extra(
     environment: Path, tiny_path: Path, tmp_path: Path
 ) -> None:

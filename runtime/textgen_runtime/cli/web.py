@@ -1,0 +1,136 @@
+"""``textgen-web``: write a web page that runs a model."""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from textgen_runtime.engines.opening import open_native
+from textgen_runtime.errors import ModelFileError, OutputError, shorten
+from textgen_runtime.model_file.bundled import MODEL_FILE, find_model_file
+from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.model_file.source import name_source, read_model
+from textgen_runtime.system.files import remove_abandoned, replace_file
+from textgen_runtime.system.interrupts import DeferredInterrupts
+from textgen_runtime.web.page import MAX_EMBEDDED, PAGE_FILE, one_file, separate_files
+
+from .command import run_command
+from .parser import CommandParser, add_model, escaped_text
+
+PROG = "textgen-web"
+
+EXAMPLES = """\
+examples:
+  textgen-web nietzsche --prompt "the will to "
+  textgen-web my-novel-model -o site --title "My novel"
+  textgen-web model.onnx -o public/writer --folder --overwrite
+"""
+
+# The end of the name of a folder of textgen-train.
+MODEL_SUFFIX = "-model"
+
+BYTES_PER_MEGABYTE = 1e6
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit codes are those of ``textgen-run``."""
+    arguments = parser().parse_args(argv)
+    return run_command(PROG, lambda: write_site(arguments))
+
+
+def parser() -> CommandParser:
+    """Return the argument parser of the command."""
+    command = CommandParser(
+        PROG,
+        "Write a web page that runs a model in the browser: text as it is generated, the\n"
+        "distribution of the next character, branches, and links to share. The page is one\n"
+        "file that works without a server and without a network.",
+        EXAMPLES,
+    )
+    add_model(command)
+    command.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help=f"folder for {PAGE_FILE}; it is created if necessary (default: the model's name and -site)",
+    )
+    command.add_argument(
+        "--folder",
+        action="store_true",
+        help="write the model, the script and the styles as separate files, for a web server",
+    )
+    command.add_argument("--title", help="title of the page (default: the name of the model)")
+    command.add_argument(
+        "--prompt",
+        type=escaped_text,
+        help=r"text in the field for the beginning; \n is a line end (default: the model's first prompt)",
+    )
+    command.add_argument("--overwrite", action="store_true", help="replace the files of an earlier page")
+    return command
+
+
+def write_site(arguments: argparse.Namespace) -> int:
+    """Write the page, and its path to standard output; return the exit code."""
+    content = read_model(arguments.model)
+    metadata = check_model(arguments.model, content)
+    name = default_name(arguments.model)
+    prompt = next(iter(metadata.prompts), "") if arguments.prompt is None else arguments.prompt
+    folder = arguments.output or Path(f"{name}-site")
+    if not arguments.folder and len(content) > MAX_EMBEDDED:
+        raise OutputError(
+            f"{name_source(arguments.model)}: the model has {len(content) / BYTES_PER_MEGABYTE:,.0f} MB, too "
+            "much for a page of one file: pass --folder"
+        )
+    write = separate_files if arguments.folder else one_file
+    files = write(content, title=name if arguments.title is None else arguments.title, prompt=prompt)
+    write_files(folder, files, Path(find_model_file(arguments.model)), overwrite=arguments.overwrite)
+    size = sum(map(len, files.values())) / BYTES_PER_MEGABYTE
+    # A folder may have a name that the output's encoding lacks.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout.write(f"{folder / PAGE_FILE} ({size:.1f} MB)\n")
+    return 0
+
+
+def check_model(model: str, content: bytes) -> Metadata:
+    """Check that the page can run a model: it uses the same C core as the native engine.
+
+    Raises:
+        ModelFileError: If the model is damaged, or if the core does not support its graph.
+    """
+    try:
+        _, metadata = open_native(content)
+    except ModelFileError as error:
+        raise ModelFileError(f"{name_source(model)}: {error}") from error
+    return metadata
+
+
+def default_name(model: str) -> str:
+    """Return the name of the model file, or of its folder as ``textgen-train`` names it."""
+    file = Path(find_model_file(model)).resolve()
+    return file.parent.name.removesuffix(MODEL_SUFFIX) if file.name == MODEL_FILE else file.stem
+
+
+def write_files(folder: Path, files: Mapping[str, bytes], model: Path, *, overwrite: bool) -> None:
+    """Write files to a folder, each of them atomically.
+
+    Raises:
+        OutputError: If a file exists and may not be replaced, or cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in (folder / name for name in files):
+            if path.exists() and path.samefile(model):
+                raise OutputError(
+                    f"{path} is the model; refusing to overwrite it: choose another folder with -o"
+                )
+            if path.exists() and not overwrite:
+                raise OutputError(f"{path} exists: choose another folder with -o, or pass --overwrite")
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to the folder {shorten(str(folder))}: {error.strerror or error}"
+        ) from None
+    with DeferredInterrupts():
+        remove_abandoned(folder)
+        for name, content in files.items():
+            replace_file(folder / name, content)

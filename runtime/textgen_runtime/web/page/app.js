@@ -1,0 +1,200 @@
+// What the controls do to the text on the page, to the panel of next characters, and to the address.
+
+import { Beginning } from "./beginning.js";
+import { fromLink, toLink } from "./link.js";
+import { Pace, RATES } from "./pace.js";
+import { RunningText } from "./running-text.js";
+
+// At least so many tokens, and a quarter of a text, follow a branch.
+const MIN_AFTER_BRANCH = 100;
+const LIST = 20;
+
+export class App {
+  #model;
+  #view;
+  #beginning;
+  #pace = new Pace();
+  /** The text on the page, or null. */
+  #current = null;
+  /** The prompt as a text without an end, until it is written. */
+  #draft = null;
+  /** Whether the panel shows the end of the text, and not a place that the reader has selected. */
+  #followsEnd = true;
+  #recordsToWrite = 0;
+
+  constructor(model, view) {
+    this.#model = model;
+    this.#view = view;
+    this.#beginning = new Beginning(model, view);
+  }
+
+  /** Write a new text, or stop the one that is streaming. */
+  writeOrStop() {
+    if (this.#pace.isRunning) this.stop();
+    else this.#write();
+  }
+
+  /** Write several records at once. */
+  writeList() {
+    this.#recordsToWrite = LIST;
+    this.#write();
+  }
+
+  /** Write more of the text. */
+  continue() {
+    const { settings, temperature } = this.#view;
+    if (temperature !== this.#current.currentTemperature) this.#current.changeTemperature(temperature);
+    this.#current.extend(settings.length);
+    this.#followsEnd = true;
+    this.#stream("replace");
+  }
+
+  /** Stop a streaming text. */
+  stop() {
+    if (!this.#pace.isRunning) return;
+    this.#pace.stop();
+    this.#recordsToWrite = 0;
+    this.#current.stop();
+    this.#finish("Stopped: ");
+  }
+
+  /** Show the distribution at the temperature of the slider. */
+  bend() {
+    this.#view.panel.bend(this.#view.temperature);
+  }
+
+  /** Let a streaming text go on at the temperature of the slider. */
+  changeTemperature() {
+    if (this.#pace.isRunning) this.#current.changeTemperature(this.#view.temperature);
+  }
+
+  /** Select a unit of the text; the index of the end is the number of units. */
+  select(index) {
+    if (!this.#current) return;
+    this.#followsEnd = index >= this.#current.units.length;
+    this.#showPanel(index);
+  }
+
+  /** Continue with a candidate of the panel instead of what stands at its place. */
+  choose(choice) {
+    const { panel, temperature } = this.#view;
+    const { text, index } = panel;
+    if (text === this.#draft) this.#adopt(text);
+    text.branch(index, choice, temperature, Math.max(this.#beginning.length / 4, MIN_AFTER_BRANCH));
+    this.#followsEnd = true;
+    this.#stream("push");
+  }
+
+  /** Show what could come after the prompt that the person types. */
+  followPrompt() {
+    if (this.#pace.isRunning) return;
+    this.#guard(() => {
+      const { panel, paper, temperature } = this.#view;
+      const draft = this.#beginning.draft();
+      this.#draft?.dispose();
+      this.#draft = draft;
+      if (!this.#draft) return panel.clear("Type a beginning.");
+      if (!this.#current) paper.show(this.#draft);
+      return panel.show(this.#draft, 0, temperature);
+    });
+  }
+
+  /** Show the text of an address at once. Return whether it has one. */
+  open(hash) {
+    if (this.#current && toLink(this.#current.describe()) === hash) return true;
+    return this.#guard(() => {
+      const description = fromLink(hash);
+      if (description) this.show(description);
+      return Boolean(description);
+    });
+  }
+
+  /** Show the text of a description at once. */
+  show(description) {
+    this.#guard(() => {
+      this.#view.fillIn(description);
+      this.#run(new RunningText(this.#model, description), "replace", Infinity);
+    });
+  }
+
+  get textToCopy() {
+    return this.#current.prompt + this.#current.text;
+  }
+
+  #write() {
+    // A list of records is one entry of the history.
+    this.#guard(() => this.#run(this.#beginning.start(), this.#recordsToWrite ? "replace" : "push"));
+  }
+
+  #run(text, address, rate) {
+    this.#adopt(text);
+    this.#stream(address, rate);
+  }
+
+  #adopt(text) {
+    this.#pace.stop();
+    this.#current?.dispose();
+    if (text === this.#draft) this.#draft = null;
+    this.#current = text;
+    this.#followsEnd = true;
+    this.#view.paper.show(text);
+    // Otherwise, the panel would keep the text that was disposed.
+    this.#showPanel();
+  }
+
+  #stream(address, rate) {
+    const text = this.#current;
+    this.#view.remember(toLink(text.describe()), address);
+    this.#view.showRunning(true);
+    this.#view.paper.mark(null);
+    const currentRate = () => rate ?? (this.#recordsToWrite ? Infinity : RATES[this.#view.settings.pace]);
+    this.#pace.run({
+      rate: currentRate,
+      isDone: () => text.isComplete,
+      step: () => text.advance().length,
+      onFrame: () => this.#showProgress(currentRate() < Infinity),
+      onEnd: () => this.#finish(""),
+      onError: (error) => this.#fail(error),
+    });
+  }
+
+  #finish(prefix) {
+    const text = this.#current;
+    this.#view.remember(toLink(text.describe()), "replace");
+    this.#view.paper.update();
+    this.#showPanel();
+    this.#view.showComplete(text, prefix);
+    this.#recordsToWrite = Math.max(0, this.#recordsToWrite - 1);
+    if (this.#recordsToWrite) this.#write();
+  }
+
+  #showProgress(isFollowed) {
+    const { paper, panel, lowestLine } = this.#view;
+    paper.update();
+    if (isFollowed) paper.follow(lowestLine);
+    if (panel.isDue) this.#showPanel();
+  }
+
+  #showPanel(index = this.#followsEnd ? Infinity : this.#view.panel.index) {
+    this.#view.panel.show(this.#current, index, this.#view.temperature);
+    this.#view.paper.mark(this.#followsEnd ? null : index);
+  }
+
+  /** Do something, and show an error that it raises. */
+  #guard(action) {
+    this.#view.fail("");
+    try {
+      return action();
+    } catch (error) {
+      this.#fail(error);
+      return false;
+    }
+  }
+
+  #fail(error) {
+    this.#pace.stop();
+    this.#recordsToWrite = 0;
+    this.#view.showRunning(false, this.#current !== null);
+    this.#view.fail(error.message);
+  }
+}

@@ -1,0 +1,75 @@
+// How a text begins: what the person typed and set, in the form that the model needs.
+
+import { freshSeed, seedIn } from "./link.js";
+import { RunningText } from "./running-text.js";
+import { describe } from "./symbols.js";
+
+const MAX_RECORD = 10_000;
+
+/** Starts texts from the prompt, the seed and the settings of a view. */
+export class Beginning {
+  #model;
+  #view;
+
+  constructor(model, view) {
+    this.#model = model;
+    this.#view = view;
+  }
+
+  /** The maximum number of tokens of a new text. Records, such as names, end by themselves. */
+  get length() {
+    return this.#model.info.records ? MAX_RECORD : this.#view.settings.length;
+  }
+
+  /** Return a new text. Without a fixed seed, it is another one each time. */
+  start() {
+    const view = this.#view;
+    if (!view.settings.keepsSeed) view.seed = freshSeed();
+    const seed = seedIn(view.seed);
+    if (seed === null) throw new Error("The seed must be a number from 0 to 4294967295.");
+    return this.#open(view.prompt, seed, this.length) ?? this.#open(this.#storedPrompt(seed), seed, this.length);
+  }
+
+  /** Return the prompt as a text of which nothing is written yet; null if it is empty. */
+  draft() {
+    return this.#open(this.#view.prompt, seedIn(this.#view.seed) ?? 0, 0);
+  }
+
+  /** Start a text without the characters that the model does not know. A note below the prompt lists them. */
+  #open(prompt, seed, length) {
+    const { temperature } = this.#view;
+    const open = (unknown) => new RunningText(this.#model, { prompt, seed, temperature, length, unknown });
+    this.#view.note = "";
+    try {
+      return open("error");
+    } catch (error) {
+      if (error.code === "NO_PROMPT") return null;
+      if (error.code !== "UNKNOWN_CHARACTER") throw error;
+    }
+    const unknown = [...new Set(prompt)].filter((character) => !this.#knows(character)).map(describe);
+    this.#view.note = `The model does not know ${unknown.join(", ")}, and reads the text without.`;
+    try {
+      return open("skip");
+    } catch (error) {
+      if (error.code === "NO_PROMPT") return null;
+      throw error;
+    }
+  }
+
+  #knows(character) {
+    try {
+      this.#model.start(character).dispose();
+      return true;
+    } catch (error) {
+      return error.code !== "UNKNOWN_CHARACTER";
+    }
+  }
+
+  #storedPrompt(seed) {
+    const { prompts } = this.#model.info;
+    if (!prompts.length) throw new Error("Type a beginning: the model has none of its own.");
+    const prompt = prompts[seed % prompts.length];
+    this.#view.fillIn({ prompt });
+    return prompt;
+  }
+}

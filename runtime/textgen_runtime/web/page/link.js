@@ -1,0 +1,70 @@
+// The part of the address after "#": everything that determines a text.
+
+export const MAX_SEED = 2 ** 32 - 1;
+export const MAX_TEMPERATURE = 2;
+const MAX_LENGTH = 100_000;
+const MAX_BRANCHES = 1000;
+
+/**
+ * Return the address part of a text.
+ *
+ * A branch is `at_temperature_choice`. Without a choice, only the temperature changes. The end of a record is
+ * `at_temperature` alone.
+ */
+export function toLink({ prompt, seed, temperature, length, branches }) {
+  const fields = new URLSearchParams({ prompt, seed, temperature, length });
+  for (const { at, temperature: branchTemperature, choice } of branches) {
+    const parts = [at, branchTemperature];
+    if (choice !== null) parts.push(choice);
+    fields.append("branch", parts.join("_"));
+  }
+  return `#${fields}`;
+}
+
+/** Return the description of a text in an address part, or null if it has none. */
+export function fromLink(hash) {
+  const fields = new URLSearchParams(hash.replace(/^#/, ""));
+  if (!fields.has("seed")) return null;
+  const description = {
+    prompt: fields.get("prompt") ?? "",
+    seed: wholeNumber(fields.get("seed"), MAX_SEED, "seed"),
+    temperature: temperatureIn(fields.get("temperature") ?? "0.5"),
+    length: wholeNumber(fields.get("length") ?? "0", MAX_LENGTH, "length"),
+    branches: fields.getAll("branch").slice(0, MAX_BRANCHES).map(branchIn),
+  };
+  const places = description.branches.map(({ at }) => at);
+  if (places.some((at, i) => i > 0 && at < places[i - 1])) throw new Error("The branches of the link are not in order.");
+  return description;
+}
+
+/** Return the seed that a person typed, or null if it is none. */
+export function seedIn(text) {
+  const seed = /^\d{1,10}$/.test(text.trim()) ? Number(text) : NaN;
+  return seed <= MAX_SEED ? seed : null;
+}
+
+/** Return a random seed. */
+export function freshSeed() {
+  return crypto.getRandomValues(new Uint32Array(1))[0];
+}
+
+function branchIn(field) {
+  const [at, temperature, ...rest] = field.split("_");
+  return {
+    at: wholeNumber(at, MAX_LENGTH * 64, "branch"),
+    temperature: temperatureIn(temperature),
+    choice: rest.length ? rest.join("_") : null,
+  };
+}
+
+function wholeNumber(text, maximum, name) {
+  const value = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
+  if (!(value <= maximum)) throw new Error(`The ${name} of the link is not a number from 0 to ${maximum}.`);
+  return value;
+}
+
+function temperatureIn(text) {
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
+  if (!(value <= MAX_TEMPERATURE)) throw new Error(`The temperature of the link is not a number from 0 to ${MAX_TEMPERATURE}.`);
+  return value;
+}

@@ -1,0 +1,135 @@
+// The elements of the page: what they say, and what the person has set.
+
+import { Panel } from "./panel.js";
+import { Paper } from "./paper.js";
+import { Shelf } from "./shelf.js";
+import { SUPPORTED, fillLegend } from "./surprise.js";
+
+export function element(id) {
+  return document.getElementById(id);
+}
+
+export class View {
+  #shelf;
+
+  /** `actions` has the functions `choose`, `select`, `show` and `copy`. */
+  constructor(info, actions) {
+    this.info = info;
+    const names = ["place", "context", "candidates", "others", "position"];
+    this.panel = new Panel(Object.fromEntries(names.map((name) => [name, element(name)])), {
+      onChoose: actions.choose,
+      onSelect: actions.select,
+    });
+    this.paper = new Paper(element("text"), actions.select);
+    this.#shelf = new Shelf(element("shelf"), actions.show, actions.copy);
+    this.#describeModel();
+    fillLegend(element("legend"));
+    element("colors").disabled = !SUPPORTED;
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) element("pace").value = "instant";
+  }
+
+  get prompt() {
+    return element("prompt").value;
+  }
+
+  get seed() {
+    return element("seed").value;
+  }
+
+  set seed(seed) {
+    element("seed").value = seed;
+  }
+
+  get temperature() {
+    return element("temperature").valueAsNumber;
+  }
+
+  get settings() {
+    return {
+      keepsSeed: element("keep").checked,
+      length: Number(element("length").value),
+      pace: element("pace").value,
+    };
+  }
+
+  set note(text) {
+    element("prompt-help").textContent = text;
+  }
+
+  /** Set the controls to the values of a description. */
+  fillIn({ prompt, seed, temperature, branches }) {
+    element("prompt").value = prompt;
+    if (seed !== undefined) this.seed = seed;
+    if (temperature !== undefined) {
+      element("temperature").value = branches?.at(-1)?.temperature ?? temperature;
+      this.showTemperature();
+    }
+  }
+
+  showTemperature() {
+    element("temperature-value").textContent = this.temperature.toFixed(2);
+  }
+
+  /** The lowest point of the window that the panel does not cover, in pixels. */
+  get lowestLine() {
+    const { top, left } = document.querySelector(".panel").getBoundingClientRect();
+    const isBelow = left < element("text").getBoundingClientRect().right;
+    return isBelow ? Math.min(top, innerHeight) : innerHeight;
+  }
+
+  /** Show an error in one line; "" removes it. */
+  fail(message) {
+    element("error").hidden = !message;
+    element("error").textContent = message;
+  }
+
+  say(message) {
+    element("status").textContent = message;
+  }
+
+  /** Show whether a text is streaming, and whether there is one. */
+  showRunning(isRunning, hasText = true) {
+    element("write").textContent = isRunning ? "Stop" : "Write";
+    element("text").setAttribute("aria-busy", isRunning);
+    for (const id of ["continue", "copy", "share"]) element(id).disabled = isRunning || !hasText;
+    element("list").disabled = isRunning;
+    element("undo").disabled = isRunning || depth() === 0;
+    this.say(isRunning ? "Writing." : "");
+  }
+
+  /** Show that a text is complete. */
+  showComplete(text, prefix) {
+    this.showRunning(false);
+    element("continue").disabled = text.ended;
+    const count = text.units.length;
+    const unit = this.info.level === "word" ? "symbol" : "character";
+    const amount = `${count.toLocaleString("en")} ${unit}${count === 1 ? "" : "s"}.`;
+    if (this.info.records) this.#shelf.add(text);
+    // A record is short, so a screen reader may read it.
+    this.say(this.info.records === "lines" ? `${prefix}${text.prompt}${text.text}: ${amount}` : prefix + amount);
+  }
+
+  /** Put a link in the address: as a new entry of the history ("push"), or in place of the current one. */
+  remember(link, how) {
+    if (location.hash === link) return;
+    if (how === "push" && location.hash) history.pushState({ depth: depth() + 1 }, "", link);
+    else history.replaceState(history.state, "", link);
+  }
+
+  #describeModel() {
+    const { level, parameters, records, bits } = this.info;
+    const kind = { character: "one character", byte: "one byte", word: "one word" }[level];
+    const size = `${parameters.toLocaleString("en")}${bits === 8 ? " 8-bit" : ""} numbers`;
+    element("about").textContent =
+      `A model of ${size} that writes ${kind} at a time. It runs in this page, without a network.`;
+    element("list").hidden = !records;
+    // Records end by themselves.
+    for (const control of document.querySelectorAll(".of-texts")) control.hidden = Boolean(records);
+    element("text").classList.toggle("record", records === "lines");
+  }
+}
+
+/** Return how many entries of the history this page has added before the current one. */
+function depth() {
+  return history.state?.depth ?? 0;
+}

@@ -1,0 +1,64 @@
+"""Write the pages that the tests of the page open, and the texts that they must show.
+
+python -m tests.helpers.web_sites FOLDER
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import textgen_runtime as textgen
+from textgen_runtime.model_file.source import read_model
+from textgen_runtime.web.page import one_file, separate_files
+
+from tests.helpers.make_tiny_model import make_model
+from tests.helpers.record_models import LEVELS, record_content
+
+PROMPT = "the will to "
+
+# Letters that are written from right to left.
+HEBREW = "\n אבגדה"
+
+
+def main() -> None:
+    """Write a folder for each page, and ``expected.json``."""
+    folder = Path(sys.argv[1])
+    nietzsche = read_model("nietzsche")
+    model = textgen.load(nietzsche)
+    pages = {
+        **{
+            name: one_file(read_model(name), title=name.title(), prompt=PROMPT)
+            for name in textgen.bundled_models()
+        },
+        "folder": separate_files(nietzsche, title="Nietzsche", prompt=PROMPT),
+        "hebrew": one_file(make_model(HEBREW).SerializeToString(), title="Hebrew", prompt="אב"),
+        "damaged": one_file(nietzsche[:-1000], title="Damaged", prompt=""),
+        **{level: one_file(record_content(level, end_bias=1.0), title=level, prompt="") for level in LEVELS},
+    }
+    for name, files in pages.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for file, content in files.items():
+            (folder / name / file).write_bytes(content)
+    cold = model.generate(PROMPT, length=400, temperature=0.5, seed=7)
+    branch = f"{cold[:30]}z"
+    expected = {
+        "branch": branch + model.generate(PROMPT + branch, length=100, temperature=1.2, seed=8),
+        "cold": {
+            name: textgen.load(name).generate(PROMPT, length=400, temperature=0.5, seed=7)
+            for name in textgen.bundled_models()
+        },
+        "warm": model.generate(PROMPT, length=400, temperature=1.0, seed=4294967295),
+        "bytes": textgen.load(record_content("byte", end_bias=1.0)).generate("é€", temperature=0.8, seed=5),
+        "records": {
+            level: [
+                textgen.load(record_content(level, end_bias=1.0)).generate(temperature=0.8, seed=seed)
+                for seed in range(5)
+            ]
+            for level in LEVELS
+        },
+    }
+    (folder / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

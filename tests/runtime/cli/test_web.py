@@ -1,0 +1,146 @@
+"""The command ``textgen-web``."""
+
+import os
+from pathlib import Path
+
+import pytest
+from textgen_runtime.cli import web
+from textgen_runtime.cli.web import main
+
+from tests.helpers.commands import Captured, run_here
+from tests.helpers.make_tiny_model import make_model
+from tests.helpers.paths import TINY
+
+
+def run(capsys: Captured, *arguments: str | Path) -> tuple[int, str, str]:
+    """Run the command; return its exit code, standard output and standard error."""
+    return run_here(main, capsys, *map(str, arguments))
+
+
+def test_the_page_is_one_file(tmp_path: Path, capsys: Captured) -> None:
+    site = tmp_path / "a" / "site"
+    code, out, err = run(capsys, TINY, "-o", site)
+    assert (code, err) == (0, "")
+    assert out == f"{site / 'index.html'} (0.2 MB)\n"
+    assert os.listdir(site) == ["index.html"]
+
+
+def test_the_title_and_the_prompt_come_from_the_model(tmp_path: Path, capsys: Captured) -> None:
+    assert run(capsys, TINY, "-o", tmp_path)[0] == 0
+    html = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "<title>tiny</title>" in html
+    assert "\nabc</textarea>" in html
+
+
+def test_the_options_choose_title_and_prompt(tmp_path: Path, capsys: Captured) -> None:
+    assert run(capsys, TINY, "-o", tmp_path, "--title", "A & B", "--prompt", "dad\\nhad")[0] == 0
+    html = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "<h1>A &amp; B</h1>" in html
+    assert "\ndad\nhad</textarea>" in html
+
+
+def test_the_folder_has_separate_files(tmp_path: Path, capsys: Captured) -> None:
+    assert run(capsys, TINY, "-o", tmp_path, "--folder")[0] == 0
+    assert set(os.listdir(tmp_path)) == {"index.html", "model.onnx", "page.js", "style.css"}
+    assert (tmp_path / "model.onnx").read_bytes() == TINY.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("source", "folder"),
+    [("nietzsche", "nietzsche-site"), ("poems-model", "poems-site"), ("./novel.onnx", "novel-site")],
+)
+def test_the_default_folder_has_the_name_of_the_model(
+    source: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("poems-model").mkdir()
+    for path in ("poems-model/model.onnx", "novel.onnx"):
+        Path(path).write_bytes(TINY.read_bytes())
+    assert run(capsys, source)[0] == 0
+    assert (tmp_path / folder / "index.html").is_file()
+
+
+@pytest.mark.parametrize("options", [(), ("--folder",)])
+def test_an_existing_page_is_kept_without_overwrite(
+    options: tuple[str, ...], tmp_path: Path, capsys: Captured
+) -> None:
+    page = tmp_path / "index.html"
+    page.write_text("mine", encoding="utf-8")
+    code, out, err = run(capsys, TINY, "-o", tmp_path, *options)
+    assert (code, out) == (1, "")
+    assert err == f"textgen-web: error: {page} exists: choose another folder with -o, or pass --overwrite\n"
+    assert os.listdir(tmp_path) == ["index.html"]
+    assert page.read_text(encoding="utf-8") == "mine"
+    assert run(capsys, TINY, "-o", tmp_path, *options, "--overwrite")[0] == 0
+    assert "textgen-web" in page.read_text(encoding="utf-8")
+
+
+def test_the_model_itself_is_never_overwritten(tmp_path: Path, capsys: Captured) -> None:
+    model = tmp_path / "model.onnx"
+    model.write_bytes(TINY.read_bytes())
+    code, out, err = run(capsys, tmp_path, "-o", tmp_path, "--folder", "--overwrite")
+    assert (code, out) == (1, "")
+    assert err == (
+        f"textgen-web: error: {model} is the model; refusing to overwrite it: choose another folder with -o\n"
+    )
+    assert os.listdir(tmp_path) == ["model.onnx"]
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    code, out, err = run(capsys, TINY, "-o", tmp_path / "file" / "site")
+    assert (code, out) == (1, "")
+    assert (
+        err
+        == f"textgen-web: error: cannot write to the folder {tmp_path / 'file' / 'site'}: Not a directory\n"
+    )
+
+
+def test_a_damaged_model_is_refused_before_anything_is_written(tmp_path: Path, capsys: Captured) -> None:
+    model = tmp_path / "model.onnx"
+    model.write_bytes(TINY.read_bytes()[:-40])
+    code, out, err = run(capsys, model, "-o", tmp_path / "site")
+    assert (code, out) == (1, "")
+    assert err.startswith(f"textgen-web: error: {model}: ")
+    assert err.count("\n") == 1
+    assert os.listdir(tmp_path) == ["model.onnx"]
+
+
+def test_a_graph_that_the_core_does_not_run_is_refused_with_its_message(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    proto = make_model("ab")
+    proto.graph.node[-1].op_type = "Sub"
+    path = tmp_path / "model.onnx"
+    path.write_bytes(proto.SerializeToString())
+    code, out, err = run(capsys, path, "-o", tmp_path / "site")
+    assert (code, out) == (1, "")
+    assert "is not the output of a Add node" in err
+    assert "--engine" not in err
+    assert os.listdir(tmp_path) == ["model.onnx"]
+
+
+def test_a_model_too_large_for_one_file_needs_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr(web, "MAX_EMBEDDED", TINY.stat().st_size - 1)
+    code, _, err = run(capsys, TINY, "-o", tmp_path)
+    assert (code, err.count("--folder")) == (1, 1)
+    assert run(capsys, TINY, "-o", tmp_path, "--folder")[0] == 0
+
+
+def test_a_failed_write_leaves_the_old_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    assert run(capsys, TINY, "-o", tmp_path)[0] == 0
+    before = (tmp_path / "index.html").read_bytes()
+
+    def fail(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    code, out, err = run(capsys, TINY, "-o", tmp_path, "--overwrite", "--title", "new")
+    assert (code, out) == (1, "")
+    assert "No space left on device" in err
+    assert os.listdir(tmp_path) == ["index.html"]
+    assert (tmp_path / "index.html").read_bytes() == before

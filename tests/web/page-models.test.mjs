@@ -1,0 +1,156 @@
+// The page of textgen-web with models of records, of bytes and of words, in other scripts, and with what goes wrong.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { test } from "node:test";
+import { SITES, Visit, expected, fileOf, hashOf, pageTests } from "./browser.mjs";
+
+const onPage = pageTests();
+const TYPES = { html: "text/html", js: "text/javascript", css: "text/css", onnx: "application/octet-stream" };
+
+for (const level of ["character", "byte", "word"]) {
+  onPage(`a model of records and the level ${level} writes the records of textgen-run`, level, async (visit) => {
+    for (const [seed, text] of expected.records[level].entries()) {
+      await visit.open(fileOf(level) + hashOf({ prompt: "", seed, temperature: 0.8, length: 10_000 }));
+      assert.equal(await visit.text(), text);
+    }
+  });
+}
+
+onPage("each press adds a record to the list, and another button many", "character", async (visit, page) => {
+  const records = page.getByRole("region", { name: "Written so far" }).getByRole("listitem");
+  await visit.write();
+  await visit.write();
+  assert.equal(await records.count(), 2);
+  assert.equal(await records.nth(1).textContent(), (await visit.text()).split("\n")[0]);
+  await page.getByRole("button", { name: "Write 20" }).click();
+  await page.waitForFunction(() => document.querySelectorAll("#shelf li").length === 22);
+  await visit.complete();
+  const first = await records.nth(0).textContent();
+  await records.nth(0).getByRole("button").click();
+  await visit.complete();
+  assert.equal((await visit.text()).split("\n")[0], first);
+  assert.equal(await records.count(), 22);
+  assert.equal(await records.nth(0).getByRole("button").getAttribute("aria-current"), "true");
+});
+
+onPage("a record can be ended, and continued after its end", "character", async (visit, page) => {
+  await visit.open(fileOf("character") + hashOf({ prompt: "a", seed: 3, temperature: 1, length: 10_000 }));
+  const whole = await visit.text();
+  assert.ok(whole.length > 2);
+  await page.getByLabel("Position").fill("1");
+  await page.getByRole("button", { name: /^end / }).click();
+  await visit.complete();
+  assert.equal(await visit.text(), whole.slice(0, 1));
+  assert.ok(await page.getByRole("button", { name: "Continue" }).isDisabled());
+  const link = await visit.hash();
+  const bars = await visit.bars();
+  assert.equal(bars.find(({ isTaken }) => isTaken).name.split(" ")[0], "end");
+  await page.locator("#candidates button:not([aria-current])").first().click();
+  await visit.complete();
+  assert.ok((await visit.text()).length > 1);
+  await visit.open(fileOf("character") + link);
+  assert.equal(await visit.text(), whole.slice(0, 1));
+});
+
+onPage("a beginning that is empty shows how records begin", "character", async (visit, page) => {
+  assert.equal(await page.locator("#context").textContent(), "at the beginning");
+  assert.ok((await visit.bars()).length > 3);
+});
+
+onPage("a bar of a model of words is a word", "word", async (visit, page) => {
+  await page.getByLabel("Beginning").fill("a");
+  await page.waitForFunction(() => document.getElementById("context").textContent === "after a");
+  const names = (await visit.bars()).map(({ name }) => name.split(" ")[0]);
+  assert.ok(names.some((name) => /^\u2423?[a-z]{2,}$/.test(name)), names.join());
+});
+
+onPage("a character of several bytes is one character of the text", "byte", async (visit, page) => {
+  await visit.open(fileOf("byte") + hashOf({ prompt: "\u00e9\u20ac", seed: 5, temperature: 0.8, length: 10_000 }));
+  const text = await visit.text();
+  assert.equal(text, expected.bytes);
+  const units = Number(await page.getByLabel("Position").getAttribute("max"));
+  assert.ok(units > 3 && units <= Array.from(text).length);
+});
+
+onPage("a text of letters from right to left has that direction", "hebrew", async (visit, page) => {
+  await visit.write();
+  const [left, right] = await page.evaluate(() => {
+    const range = document.createRange();
+    const { firstChild } = document.querySelector("#text .prompt");
+    const at = (index) => {
+      range.setStart(firstChild, index);
+      range.setEnd(firstChild, index + 1);
+      return range.getBoundingClientRect().left;
+    };
+    return [at(1), at(0)];
+  });
+  assert.ok(left < right);
+  assert.equal(await page.evaluate(() => getComputedStyle(document.getElementById("text")).direction), "rtl");
+  const letter = (await visit.text()).search(/[\u05d0-\u05ea]/);
+  await visit.clickCharacter(letter);
+  assert.equal(await page.getByLabel("Position").inputValue(), String(letter));
+});
+
+for (const [name, fields, message] of [
+  ["a seed", { seed: "x" }, "The seed of the link is not a number from 0 to 4294967295."],
+  ["a temperature", { seed: 1, temperature: 3 }, "The temperature of the link is not a number from 0 to 2."],
+  ["a length", { seed: 1, length: 1e9 }, "The length of the link is not a number from 0 to 100000."],
+  ["a branch", { seed: 1, branch: "nowhere_1_a" }, "The branch of the link is not a number from 0 to 6400000."],
+]) {
+  onPage(`${name} of a link that is no number is told in one line`, "nietzsche", async (visit, page) => {
+    assert.equal(await page.getByRole("alert").textContent(), message);
+    await visit.write();
+    assert.ok(await page.locator("#error").isHidden());
+    assert.equal((await visit.text()).length, 400);
+  }, { hash: hashOf(fields) });
+}
+
+onPage("a seed that is no number is told in one line", "nietzsche", async (visit, page) => {
+  await page.getByText("Settings").click();
+  await page.locator("#seed").fill("seven");
+  await visit.write();
+  assert.equal(await page.getByRole("alert").textContent(), "The seed must be a number from 0 to 4294967295.");
+});
+
+/** Return the error of a page that cannot start. */
+async function startError(visit, address, script) {
+  if (script) await visit.page.addInitScript(script);
+  await visit.page.goto(address);
+  await visit.page.waitForFunction(() => !document.getElementById("error").hidden);
+  assert.ok(await visit.page.getByRole("button", { name: "Write", exact: true }).isDisabled());
+  return visit.page.getByRole("alert").textContent();
+}
+
+onPage("a model that cannot be read is told in one line", "nietzsche", async (visit) => {
+  visit.requests.length = 0;
+  const error = await startError(visit, fileOf("damaged"));
+  visit.requests.length = 0;
+  assert.match(error, /^The model cannot run here: [^\n]+$/);
+});
+
+onPage("a browser without WebAssembly is told in one line", "nietzsche", async (visit) => {
+  assert.match(await startError(visit, `${fileOf("nietzsche")}`, "delete globalThis.WebAssembly"), /^The model cannot run here: /);
+});
+
+onPage("the page of several files works on a server, and loads only its own files", "nietzsche", async (visit) => {
+  const server = createServer((request, response) => {
+    const name = request.url === "/" ? "index.html" : request.url.slice(1);
+    response.setHeader("content-type", TYPES[name.split(".").at(-1)]);
+    response.end(readFileSync(`${SITES}/folder/${name}`));
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const origin = `http://127.0.0.1:${server.address().port}`;
+  const online = await Visit.start(visit.page.context().browser(), { isOnline: true });
+  try {
+    await online.open(`${origin}/${hashOf({ prompt: "the will to ", seed: 7, temperature: 0.5, length: 400 })}`);
+    assert.equal(await online.text(), expected.cold.nietzsche);
+    assert.deepEqual(online.problems, []);
+    const files = ["", "style.css", "page.js", "model.onnx"].map((file) => `${origin}/${file}`);
+    assert.deepEqual(new Set(online.requests.map((url) => url.split("#")[0])), new Set(files));
+  } finally {
+    await online.context.close();
+    server.close();
+  }
+});
