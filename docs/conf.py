@@ -48,6 +48,7 @@ navigation = {
         "web-page",
         "python",
         "c",
+        "javascript",
     ],
     "Reference": ["api", "commands", "c-header", "model-file"],
     "Background": ["textbook", "how-it-works", "gallery", "results", "experiments"],
