@@ -5,6 +5,10 @@ const MAX_STATES = 2 ** 15;
 const MAX_ENTRIES = 2 ** 27;
 const NEVER = 2 ** 31 - 1;
 
+// The size of a textgen_stop_state, and the offset of its field `pending`, in bytes.
+const STOP_STATE = 20;
+const STOP_PENDING = 16;
+
 /** @param {string} name @param {number} states @param {number} vocabulary */
 function checkSize(name, states, vocabulary) {
   if (states > MAX_STATES || states * vocabulary > MAX_ENTRIES) {
@@ -13,57 +17,31 @@ function checkSize(name, states, vocabulary) {
 }
 
 /**
- * The stop texts as an automaton: after each token, its state tells whether the text ends with one of them.
+ * The stop texts as an automaton: after each token, its state tells whether the text ends with one of them. See
+ * stops.h of the core, which makes it.
  *
- * Source: A. Aho and M. Corasick, Efficient string matching, 1975. The goto and the failure functions are combined
- * in one table.
- *
+ * @param {import("./core.js").Core} core
  * @param {number[][]} texts the tokens of each stop text, 1 or more
  * @param {number} vocabulary
  */
-export function compileStops(texts, vocabulary) {
-  /** @type {Map<number, number>[]} */
-  const children = [new Map()];
-  const lengths = [0];
-  for (const text of texts) {
-    let state = 0;
-    for (const token of text) {
-      if (!children[state].has(token)) {
-        children[state].set(token, children.length);
-        children.push(new Map());
-        lengths.push(0);
-      }
-      state = /** @type {number} */ (children[state].get(token));
+export function compileStops(core, texts, vocabulary) {
+  const most = texts.reduce((sum, text) => sum + text.length, 1);
+  checkSize("the automaton of the stop texts", most, vocabulary);
+  return core.withMemory(most * STOP_STATE, (pointer) => {
+    core.bytes(pointer, STOP_STATE).fill(0);
+    let states = 1;
+    for (const text of texts) {
+      states = core.withMemory(8 * text.length, (tokens) => {
+        core.int32(tokens, 2 * text.length).set(text.flatMap((token) => [token, 0]));
+        return core.call.add_stop(pointer, states, tokens, text.length);
+      });
     }
-    lengths[state] = text.length;
-  }
-  const states = children.length;
-  checkSize("the automaton of the stop texts", states, vocabulary);
-  const next = new Int16Array(states * vocabulary);
-  const matched = new Uint16Array(states);
-  const depths = new Array(states).fill(0);
-  const failures = new Array(states).fill(0);
-  let level = [0];
-  for (let depth = 0; level.length; depth++) {
-    const deeper = [];
-    for (const state of level) {
-      const failure = failures[state];
-      if (state) {
-        // The failure state is less deep, so its row is complete.
-        next.copyWithin(state * vocabulary, failure * vocabulary, (failure + 1) * vocabulary);
-        matched[state] = lengths[state] || matched[failure];
-      }
-      // A state without children is the end of a text, and not a proper prefix.
-      depths[state] = children[state].size ? depth : depths[failure];
-      for (const [token, child] of children[state]) {
-        failures[child] = next[state * vocabulary + token];
-        next[state * vocabulary + token] = child;
-        deeper.push(child);
-      }
-    }
-    level = deeper;
-  }
-  return { states, next, matched, depths };
+    core.call.link_stops(pointer);
+    const table = core.bytes(pointer, states * STOP_STATE).slice();
+    const fields = new Uint16Array(table.buffer);
+    const depths = Array.from({ length: states }, (_, state) => fields[(state * STOP_STATE + STOP_PENDING) / 2]);
+    return { states, table, depths };
+  });
 }
 
 /**
@@ -164,12 +142,12 @@ export class Guide {
     this.stops = stops;
     this.constraint = constraint;
     this.users = 0;
-    const tables = [stops?.next, stops?.matched, constraint?.next, constraint?.distance];
+    const tables = [stops?.table, constraint?.next, constraint?.distance];
     const sizes = tables.map((table) => Math.ceil((table?.byteLength ?? 0) / 8) * 8);
     this.pointer = core.allocate(16 + sizes.reduce((sum, size) => sum + size, 0));
     let position = this.pointer + 16;
     tables.forEach((table, i) => {
-      core.int32(this.pointer, 4)[i] = table ? position : 0;
+      core.int32(this.pointer, 3)[i] = table ? position : 0;
       if (table) {
         core.bytes(position, table.byteLength).set(new Uint8Array(table.buffer));
       }

@@ -206,7 +206,7 @@ export class Model {
       return this.noGuide;
     }
     const size = this.vocabulary.symbols.length;
-    return new Guide(this.core, stops.length ? compileStops(stops, size) : null, this.#constraint(sampling.match));
+    return new Guide(this.core, stops.length ? compileStops(this.core, stops, size) : null, this.#constraint(sampling.match));
   }
 
   /** Return the tokens of a stop text, or null if the model cannot generate it. @param {string} text */

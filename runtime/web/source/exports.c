@@ -200,11 +200,17 @@ void EXPORT(feed)(web_stream *stream, const int64_t *tokens, size_t count, int32
 
 /* The automata of a text; each table may be NULL. */
 typedef struct {
-    const int16_t *stops;
-    const uint16_t *matched;
+    const textgen_stop_state *stops;
     const int16_t *constraint;
     const int32_t *distance;
 } web_guide;
+
+/* See textgen_stops_add. */
+size_t EXPORT(add_stop)(textgen_stop_state *states, size_t count, const int64_t *tokens, size_t length) {
+    return textgen_stops_add(states, count, tokens, length);
+}
+
+void EXPORT(link_stops)(textgen_stop_state *states) { textgen_stops_link(states); }
 
 /* The arguments and the result of `generate`. */
 typedef struct {
@@ -235,7 +241,7 @@ static int32_t fail_sampler(int64_t failed) {
 
 int32_t EXPORT(generate)(web_stream *stream, const web_guide *guide, web_call *call) {
     const parts found = find_parts(stream);
-    const textgen_stops stops = {guide->stops, guide->matched, network->vocabulary};
+    const textgen_stops stops = {guide->stops, network->vocabulary};
     const textgen_constraint constraint = constraint_of(guide);
     textgen_token_lane lane = {0};
     int64_t tokens[CHUNK];
