@@ -86,8 +86,8 @@ MODULES = {
 class BuildPackages(build_py):  # type: ignore[misc]  # setuptools has no types
     """Also copies the files that commands write to the wheel.
 
-    These are the sources of the core, for textgen-embed (see core_files.py), and the modules of the npm package, for
-    textgen-web (see bundle.py).
+    These are the sources of the core, for textgen-embed (see core_files.py), and the modules of the npm
+    package, for textgen-web (see bundle.py).
     """
 
     def run(self) -> None:

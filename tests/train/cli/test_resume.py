@@ -286,7 +286,8 @@ def test_a_description_of_another_version_is_told(
     interrupted(2, "book.txt", *DEFAULT, "-o", "out")
     code, _, err = run(capsys, "--resume", "out")
     assert code == 1
-    assert "the checkpoint is from another version of textgen-train: resume the run with that version" in err
+    assert "the checkpoint is from another version of textgen-train (" in err
+    assert "resume the run with that version" in err
 
 
 def test_other_versions_are_warned_about(
