@@ -43,7 +43,7 @@ SECONDS = 3.0
 # Of a step with 8-bit weights, as a share of the time to read the float32 weights once: for models of UNITS
 # units by instruction set, and for larger ones.
 INT8_UNITS = (UNITS, 512)
-INT8_BUDGETS = {"avx512vnni": 0.6, "avx512": 0.7, "avx2": 0.7}
+INT8_BUDGETS = {"avx512vnni": 0.6, "avx512": 0.6, "avx2": 0.7}
 INT8_LARGE_BUDGET = 0.4
 MEBIBYTE = 2**20
 
