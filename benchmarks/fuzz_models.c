@@ -86,7 +86,7 @@ static void floats(content *graph, const char *key, const char *suffix, const si
                    const float values[3], bool typed) {
     content part = {NULL, 0, 0};
     const size_t count = begin_tensor(&part, key, suffix, FLOAT, shape, dimensions);
-    varint(&part, (typed ? 4 : 9) << 3 | 2);
+    varint(&part, (typed ? 4u : 9u) << 3 | 2u);
     varint(&part, count * sizeof(float));
     for (size_t i = 0; i < count; i++) {
         append(&part, &values[i % 3], sizeof(float));

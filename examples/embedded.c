@@ -1,8 +1,7 @@
 /* Generate text without the heap and without files. The model is in the program; textgen-embed wrote it:
  *
- *     textgen-embed nietzsche -o generator
- *     cc -O2 -DTEXTGEN_NO_HEAP -Igenerator examples/embedded.c generator/textgen.c generator/model.c -o
- * embedded
+ *     textgen-embed nietzsche -o gen
+ *     cc -O2 -DTEXTGEN_NO_HEAP -Igen examples/embedded.c gen/textgen.c gen/model.c -o embedded
  */
 #include "model.h"
 #include "textgen.h"

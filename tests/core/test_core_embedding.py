@@ -70,8 +70,13 @@ def test_the_files_are_built_for_other_systems(target: str, folder: Path, tmp_pa
 def test_the_example_says_how_it_is_built(folder: Path, tmp_path: Path) -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
     lines = [line.removeprefix(" *     ") for line in text.splitlines() if line.startswith(" *     ")]
-    assert lines[0] == "textgen-embed nietzsche -o generator"
-    script = lines[1].replace("generator", str(folder)).replace("-o embedded", f"-o {tmp_path}/embedded")
+    assert lines[0] == "textgen-embed nietzsche -o gen"
+    script = (
+        lines[1]
+        .replace("-Igen", f"-I{folder}")
+        .replace(" gen/", f" {folder}/")
+        .replace("-o embedded", f"-o {tmp_path}/embedded")
+    )
     subprocess.run(script, shell=True, cwd=ROOT, check=True)  # noqa: S602
     written = run(tmp_path / "embedded")
     command = [str(Path(sys.executable).parent / "textgen-run"), "nietzsche", "--prompt", PROMPT]
