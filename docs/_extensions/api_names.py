@@ -11,9 +11,10 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 
 NAME = re.compile(r"(?P<package>\w+)\.(?P<path>[A-Za-z_]\w*(?:\.\w+)*)(?:\(.*\))?")
-# Not names of the package: the C header, and the keys of a model file's metadata.
+# Not names of the package: files of the C core, and the keys of a model file's metadata.
 OTHER = {
-    *("h", "format", "special", "vocabulary", "level", "records", "normalization", "prompts", "training"),
+    *("h", "c", "wasm"),
+    *("format", "special", "vocabulary", "level", "records", "normalization", "prompts", "training"),
     "quantization",
 }
 
