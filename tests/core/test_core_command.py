@@ -22,6 +22,9 @@ pytestmark = needs_make
 NIETZSCHE = find_model_file("nietzsche")
 MAX_COMMAND_BYTES = 125_000
 
+PROMPTS = [("a",), ("-",), ("--prompt", "b"), ("--prompt-file", "c")]
+SEVERAL_PROMPTS = "there are several prompts: pass only one of PROMPT, --prompt and --prompt-file"
+
 
 @pytest.fixture
 def command(installed: Installed) -> Path:
@@ -99,6 +102,20 @@ def test_the_prompt_comes_from_an_argument_a_file_or_standard_input(command: Pat
     assert run(command, "--", NIETZSCHE, "one\ntwo ")[0] == 0
 
 
+def test_standard_input_is_read_from_where_it_is(command: Path, tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    path.write_bytes(b"first\nsecond\n")
+    shell = f'(read line; "{command}" "{NIETZSCHE}" - --length 1 --temp 0) < "{path}"'
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, check=True)
+    assert done.stdout.startswith(b"second")
+
+
+def test_a_model_may_be_a_folder(command: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(Path(NIETZSCHE).read_bytes())
+    options = ("--seed", "1", "--length", "5")
+    assert run(command, tmp_path, *options) == run(command, NIETZSCHE, *options)
+
+
 def test_a_new_seed_gives_another_text(command: Path) -> None:
     assert len({run(command, NIETZSCHE, "a", "--temp", "1")[1] for _ in range(3)}) > 1
 
@@ -107,7 +124,6 @@ def test_a_new_seed_gives_another_text(command: Path) -> None:
     ("arguments", "code", "problem"),
     [
         ([], 2, "the following arguments are required: MODEL"),
-        ([NIETZSCHE, "a", "b"], 2, "unrecognized arguments: b"),
         ([NIETZSCHE, "--tempo", "1"], 2, "unrecognized arguments: --tempo"),
         ([NIETZSCHE, "--temp"], 2, "argument --temp: expected one argument"),
         ([NIETZSCHE, "--temp", "hot"], 2, "argument --temp: must be a finite number, 0 or more, not 'hot'"),
@@ -126,7 +142,14 @@ def test_a_new_seed_gives_another_text(command: Path) -> None:
         ([NIETZSCHE, "--seed", "-1"], 2, "argument --seed: must be 0 or more, not '-1'"),
         ([NIETZSCHE, "--stop", ""], 2, "argument --stop: must not be empty"),
         ([NIETZSCHE, "--keep-stop=1"], 2, "argument --keep-stop=1: it has no value"),
-        ([NIETZSCHE, "a", "--prompt-file", "b"], 2, "argument --prompt-file: not allowed with a prompt"),
+        *(([NIETZSCHE, *first, *second], 2, SEVERAL_PROMPTS) for first in PROMPTS for second in PROMPTS),
+        (
+            [NIETZSCHE, "--length", str(2**63)],
+            2,
+            f"argument --length: must be {2**63 - 1} or less, not '{2**63}'",
+        ),
+        ([NIETZSCHE, "--prompt-file", "/"], 1, "cannot read /: Is a directory"),
+        (["/"], 1, "cannot read the model file /: Is a directory"),
         ([NIETZSCHE, "--mirostat-tau", "1", "--top-k", "2"], 2, "mirostat_tau replaces top_k"),
         (["absent.onnx"], 1, "cannot read the model file absent.onnx: No such file or directory"),
         ([__file__], 1, "model file: "),
@@ -185,6 +208,20 @@ def test_a_program_may_contain_its_model(installed: Installed, tmp_path: Path) -
     expected = run(installed.prefix / "bin" / "textgen", NIETZSCHE, "the will to ", "--seed", "7")
     assert run(program, "the will to ", "--seed", "7") == expected
     assert run(program, "--help")[1].startswith("usage: textgen [PROMPT] [OPTIONS]\n")
+
+
+def test_another_model_replaces_the_one_in_the_program(installed: Installed, tmp_path: Path) -> None:
+    program = installed.build / "embedded" / "textgen"
+    # The older folder comes second.
+    folders = [tmp_path / "tiny", tmp_path / "nietzsche"]
+    for model, folder in zip((TINY, NIETZSCHE), folders, strict=True):
+        assert embed([str(model), "-o", str(folder)]) == 0
+    written = []
+    for folder in (folders[1], folders[0], folders[0]):
+        make(str(program), f"BUILD={installed.build}", "CFLAGS=-O0", f"MODEL={folder}")
+        written.append((program.stat().st_size, program.stat().st_mtime_ns))
+    assert written[0][0] > written[1][0]
+    assert written[1] == written[2]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have other formats")

@@ -19,7 +19,7 @@ static const char help[] =
     "\n"
     "arguments:\n"
 #ifndef TEXTGEN_EMBEDDED
-    "  MODEL                   a model file\n"
+    "  MODEL                   a model file, or a folder with a file model.onnx\n"
 #endif
     "  PROMPT                  text to continue, or - for standard input (default: a prompt stored\n"
     "                          in the model; a model of records starts a new one)\n"

@@ -14,18 +14,22 @@
 #include <io.h>
 #endif
 
-enum { FIRST_SIZE = 1 << 16 };
+enum { FIRST_SIZE = 1 << 16, LARGEST_FIRST_SIZE = 1 << 30 };
 
-/* Read a stream of an unknown size to its end. */
-static content read_stream(FILE *file) {
-    content read = {NULL, 0};
-    size_t room = FIRST_SIZE, got;
-    /* A model file is read at once. */
+/* Return the size of a file, or a guess if it is a pipe, a folder or very large. */
+static size_t first_size(FILE *file) {
+    long size = 0;
     if (!fseek(file, 0, SEEK_END)) {
-        const long size = ftell(file);
-        room = size > 0 ? (size_t)size + 1 : room;
+        size = ftell(file);
         rewind(file);
     }
+    return size > 0 && size < LARGEST_FIRST_SIZE ? (size_t)size : FIRST_SIZE;
+}
+
+/* Read a stream from its position to its end. size: the likely size. */
+static content read_stream(FILE *file, size_t size) {
+    content read = {NULL, 0};
+    size_t room = size + 1, got;
     do {
         char *larger = realloc(read.data, room);
         if (!larger) {
@@ -57,7 +61,8 @@ content read_content(const char *path, const char *kind) {
 #ifdef _WIN32
         _setmode(_fileno(file), _O_BINARY);
 #endif
-        read = read_stream(file);
+        /* Another program may have read the first part of standard input, and seeking would return to it. */
+        read = read_stream(file, is_standard ? FIRST_SIZE : first_size(file));
     }
     if (!file || ferror(file)) {
         fail(EXIT_FAILED, "cannot read %s%s: %s", is_standard ? "" : kind, name, strerror(errno));
@@ -66,6 +71,22 @@ content read_content(const char *path, const char *kind) {
         fclose(file);
     }
     return read;
+}
+
+const char *find_model(const char *path) {
+    static const char name[] = "/model.onnx";
+    const size_t size = strlen(path);
+    char *inside = allocate(size + sizeof name);
+    FILE *file;
+    memcpy(inside, path, size);
+    memcpy(inside + size, name, sizeof name);
+    file = size ? fopen(inside, "rb") : NULL;
+    if (!file) {
+        free(inside);
+        return path;
+    }
+    fclose(file);
+    return inside;
 }
 
 /* Remove a byte-order mark, and convert line ends. */

@@ -15,6 +15,9 @@ void *allocate(size_t size);
 /* Read a file, or standard input if the path is "-". kind: what it is, for messages. */
 content read_content(const char *path, const char *kind);
 
+/* Return the path of model.onnx if a folder has this file, or else the path itself. */
+const char *find_model(const char *path);
+
 /* Return the prompt of the arguments as the model's corpus was normalized, except for Unicode normal forms. Its
  * `data` is NULL if the arguments have none. */
 content read_prompt(const command_options *options, const textgen_model_info *info);

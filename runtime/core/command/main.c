@@ -34,7 +34,9 @@ static textgen_model *load(const char *path) {
     result = textgen_model_create(model_data, model_size, NULL, &model, error, sizeof error);
     path = "the model in this program";
 #else
-    const content file = read_content(path, "the model file ");
+    content file;
+    path = find_model(path);
+    file = read_content(path, "the model file ");
     result = textgen_model_create(file.data, file.size, NULL, &model, error, sizeof error);
 #endif
     if (result < 0) {

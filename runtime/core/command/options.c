@@ -106,14 +106,17 @@ static void read_integer(const option *given, const char *value, uint64_t *high,
 }
 
 static size_t read_whole(const option *given, const char *value) {
+    /* LARGEST is rounded up to 2^63. */
+    const uint64_t limit = given->high < LARGEST ? (uint64_t)given->high : INT64_MAX;
+    const size_t largest = limit < SIZE_MAX ? (size_t)limit : SIZE_MAX;
     uint64_t high, low;
     read_integer(given, value, &high, &low);
     if ((double)low < given->low) {
         fail_value(given, "1 or more", value);
     }
-    if (high || (double)low > given->high || low > SIZE_MAX) {
+    if (high || low > largest) {
         char requirement[USAGE_SIZE];
-        snprintf(requirement, sizeof requirement, "%.0f or less", given->high);
+        snprintf(requirement, sizeof requirement, "%zu or less", largest);
         fail_value(given, requirement, value);
     }
     return (size_t)low;
@@ -145,6 +148,14 @@ static void add_stop(command_options *options, char *text) {
     options->stops[options->stop_count++] = text;
 }
 
+/* Set the prompt or its file. */
+static void set_prompt(const char **field, const char *value, const command_options *options) {
+    if (options->prompt || options->prompt_file) {
+        fail_usage("there are several prompts: pass only one of PROMPT, --prompt and --prompt-file");
+    }
+    *field = value;
+}
+
 static void set_option(const option *given, char *value, command_options *options) {
     void *field = (char *)options + given->offset;
     switch (given->kind) {
@@ -158,7 +169,7 @@ static void set_option(const option *given, char *value, command_options *option
         *(bool *)field = true;
         break;
     case TEXT:
-        *(const char **)field = value;
+        set_prompt(field, value, options);
         break;
     case STOP:
         add_stop(options, unescape(value));
@@ -217,21 +228,14 @@ static int read_option(int count, char **arguments, int index, command_options *
 static void add_positional(const char *argument, command_options *options) {
     if (!options->model && !HAS_MODEL) {
         options->model = argument;
-    } else if (!strcmp(argument, "-")) {
-        options->prompt_file = argument;
-    } else if (!options->prompt) {
-        options->prompt = argument;
     } else {
-        fail_argument("unrecognized arguments: %s", argument);
+        set_prompt(strcmp(argument, "-") ? &options->prompt : &options->prompt_file, argument, options);
     }
 }
 
 static void check_options(const command_options *options) {
     if (!options->model && !HAS_MODEL) {
         fail_usage("the following arguments are required: MODEL");
-    }
-    if (options->prompt && options->prompt_file) {
-        fail_usage("argument --prompt-file: not allowed with a prompt");
     }
 }
 
