@@ -1,14 +1,12 @@
 """Output files of a command: checks before the work, and atomic writing after it."""
 
 import os
-import stat
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from textgen_runtime.errors import OutputError, shorten
-from textgen_runtime.system.files import replace_file
+from textgen_runtime.errors import OutputError
+from textgen_runtime.system.files import check_writable, replace_file
 from textgen_runtime.system.interrupts import DeferredInterrupts
 
 
@@ -61,29 +59,6 @@ def is_standard_output(path: Path) -> bool:
         return not path.is_char_device() and os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
     except OSError:
         return False
-
-
-def check_writable(path: Path) -> None:
-    """Check that a file can be written, without changing it or leaving a file behind.
-
-    Raises:
-        OutputError: If the file cannot be written.
-    """
-    try:
-        try:
-            mode = path.stat().st_mode
-        except FileNotFoundError:
-            mode = None
-        if mode is None or stat.S_ISREG(mode):
-            # The output is written to a temporary file in the same folder, then renamed.
-            with tempfile.TemporaryFile(dir=Path(os.path.realpath(path)).parent):
-                pass
-        elif stat.S_ISDIR(mode):
-            raise IsADirectoryError(None, "Is a directory")
-        elif not os.access(path, os.W_OK):
-            raise PermissionError(None, "Permission denied")
-    except OSError as error:
-        raise OutputError(f"cannot write {shorten(str(path))}: {error.strerror or error}") from None
 
 
 def write_output(path: Path, content: bytes) -> None:

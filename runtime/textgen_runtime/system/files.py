@@ -40,6 +40,29 @@ def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
         raise OutputError(f"cannot write {shorten(str(path))}: {error.strerror or error}") from error
 
 
+def check_writable(path: Path) -> None:
+    """Check that a file can be written, without changing it or leaving a file behind.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
+    try:
+        try:
+            mode = path.stat().st_mode
+        except FileNotFoundError:
+            mode = None
+        if mode is None or stat.S_ISREG(mode):
+            # ``replace_file`` writes a temporary file in the same folder.
+            with _temporary(Path(os.path.realpath(path)).parent, 0o600):
+                pass
+        elif stat.S_ISDIR(mode):
+            raise IsADirectoryError(None, "Is a directory")
+        elif not os.access(path, os.W_OK):
+            raise PermissionError(None, "Permission denied")
+    except OSError as error:
+        raise OutputError(f"cannot write {shorten(str(path))}: {error.strerror or error}") from None
+
+
 def begins_with(path: Path, content: bytes) -> bool:
     """Return whether a file begins with this content; False if it cannot be read."""
     try:

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,13 @@ from typing import BinaryIO, NoReturn
 import pytest
 from textgen_runtime import OutputError
 from textgen_runtime.system import files as files_module
-from textgen_runtime.system.files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, remove_abandoned, replace_file
+from textgen_runtime.system.files import (
+    TEMPORARY_PREFIX,
+    TEMPORARY_SUFFIX,
+    check_writable,
+    remove_abandoned,
+    replace_file,
+)
 
 
 def test_file_is_written_and_replaced(tmp_path: Path) -> None:
@@ -216,3 +223,32 @@ def test_threads_can_write_the_same_file(tmp_path: Path) -> None:
         list(pool.map(lambda content: replace_file(tmp_path / "file", content), contents * 10))
     assert (tmp_path / "file").read_bytes() in contents
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_check_does_not_change_files(tmp_path: Path) -> None:
+    existing = tmp_path / "existing"
+    existing.write_text("content", encoding="utf-8")
+    check_writable(existing)
+    check_writable(tmp_path / "new")
+    check_writable(Path(os.devnull))
+    assert [path.name for path in tmp_path.iterdir()] == ["existing"]
+    assert existing.read_text(encoding="utf-8") == "content"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("none/new", "No such file"), ("file/new", "Not a directory"), ("folder", "Is a directory")],
+)
+def test_unwritable_path_is_an_error(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match=f"cannot write {re.escape(str(tmp_path / name))}: {message}"):
+        check_writable(tmp_path / name)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_folder_without_write_permission_is_an_error(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(OutputError, match="Permission denied"):
+        check_writable(tmp_path / "new")
+    tmp_path.chmod(0o700)

@@ -142,6 +142,8 @@ def test_another_file_is_replaced_only_with_overwrite(capsys: Captured) -> None:
         (("none.onnx", "-o", "small.onnx"), "cannot read the model file none.onnx: No such file"),
         (("book.txt", "-o", "small.onnx"), "book.txt: cannot read the ONNX model"),
         (("large.onnx", "-o", "none/small.onnx"), "cannot write none/small.onnx: No such file"),
+        # The output is checked before the work.
+        (("none.onnx", "-o", "none/small.onnx"), "cannot write none/small.onnx: No such file"),
         (("large.onnx", "-o", "run", "--overwrite"), "cannot write run: Is a directory"),
         (("large.onnx", "-o", "small.onnx", "--text", "none.txt"), "cannot read none.txt: no such file"),
         (("conv.onnx", "-o", "small.onnx"), "conv.onnx: 8 bits are supported for lstm and gru layers, not"),

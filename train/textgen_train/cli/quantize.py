@@ -14,7 +14,7 @@ from textgen_runtime.corpora.corpus import CORPUS_NAMES, read_corpus
 from textgen_runtime.errors import OutputError, install_command, shorten
 from textgen_runtime.model_file.bundled import find_model_file, unambiguous_path
 from textgen_runtime.system.console import print_diagnostic
-from textgen_runtime.system.files import replace_file
+from textgen_runtime.system.files import check_writable, replace_file
 from textgen_runtime.system.interrupts import DeferredInterrupts
 from textgen_runtime.text.levels import BYTE
 
@@ -92,6 +92,7 @@ def quantize(arguments: argparse.Namespace) -> int:
         raise OutputError(
             f"{shorten(str(arguments.output))} exists: choose another file with -o, or pass --overwrite"
         )
+    check_writable(arguments.output)
     models = read_quantized(arguments.model)
     name, text = "", None
     if arguments.text is not None:
