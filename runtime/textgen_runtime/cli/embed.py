@@ -120,7 +120,7 @@ def make_files(content: bytes, name: str) -> dict[str, str]:
 def _name(text: str) -> str:
     if not is_array_name(text):
         raise argparse.ArgumentTypeError(
-            f"must be 1 to {MAX_NAME_LENGTH} letters, digits and underscores, begin with a letter, and not "
-            f"begin with textgen, not {quote(text)}"
+            f"must be 1 to {MAX_NAME_LENGTH} letters, digits and underscores, begin with a letter, not begin "
+            f"with textgen, and not be the name of a system header such as math.h, not {quote(text)}"
         )
     return text

@@ -11,6 +11,18 @@ import struct
 RESERVED_PREFIX = "textgen"
 MAX_NAME_LENGTH = 60
 
+# With the option -I, a compiler takes NAME.h for the header of the C library or the system. These are the
+# headers of C, those that textgen.c includes, and common ones that system headers include.
+SYSTEM_HEADERS = frozenset(
+    """
+    assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg
+    stdatomic stdbit stdbool stdckdint stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar
+    wchar wctype
+    arm_neon cpuid fcntl immintrin intrin io unistd wasm_simd128 windows
+    alloca endian features malloc memory strings
+    """.split()  # noqa: SIM905 (a list literal has 50 lines)
+)
+
 WORD_BYTES = 8
 WORDS_PER_LINE = 5
 
@@ -52,8 +64,10 @@ const uint64_t {name}_data[] = {{
 
 
 def is_array_name(name: str) -> bool:
-    """Return whether files and C symbols can have this name, and differ from those of the C core."""
-    if name.lower().startswith(RESERVED_PREFIX) or len(name) > MAX_NAME_LENGTH:
+    """Return whether files and C symbols can have this name, and differ from those of the core and of C."""
+    # Some file systems do not distinguish capital letters.
+    lower = name.lower()
+    if lower.startswith(RESERVED_PREFIX) or lower in SYSTEM_HEADERS or len(name) > MAX_NAME_LENGTH:
         return False
     return re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) is not None
 

@@ -57,7 +57,7 @@ def test_a_folder_that_cannot_be_written_is_told(capsys: Captured) -> None:
     assert error.startswith("textgen-embed: error: cannot create the folder /proc/textgen: ")
 
 
-@pytest.mark.parametrize("name", ["", "a-b", "2a", "textgen"])
+@pytest.mark.parametrize("name", ["", "a-b", "2a", "textgen", "math"])
 def test_a_name_that_c_lacks_is_wrong_usage(name: str, tmp_path: Path, capsys: Captured) -> None:
     code, _, error = run_here(main, capsys, str(TINY), "-o", str(tmp_path), f"--name={name}")
     assert code == 2

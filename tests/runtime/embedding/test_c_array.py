@@ -4,6 +4,7 @@ import re
 
 import pytest
 from textgen_runtime.embedding.c_array import array_header, array_source, is_array_name
+from textgen_runtime.embedding.core_files import core_folder
 
 
 @pytest.mark.parametrize("content", [b"\x01", b"12345678", bytes(range(256)) * 3 + b"\xff\x00\x00"])
@@ -35,3 +36,17 @@ def test_names_of_c_are_names_of_arrays(name: str) -> None:
 )
 def test_other_names_are_refused(name: str) -> None:
     assert not is_array_name(name)
+
+
+@pytest.mark.parametrize("name", ["math", "stdint", "String", "float", "limits", "unistd"])
+def test_names_of_system_headers_are_refused(name: str) -> None:
+    assert not is_array_name(name)
+    assert is_array_name(f"{name}_model")
+
+
+def test_no_header_that_the_core_includes_is_a_name() -> None:
+    core = core_folder()
+    text = "".join(path.read_text(encoding="utf-8") for path in core.rglob("*.[ch]"))
+    headers = re.findall(r"#include <(\w+)\.h>", text)
+    assert "math" in headers
+    assert not [name for name in headers if is_array_name(name)]
