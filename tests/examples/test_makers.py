@@ -45,10 +45,12 @@ def test_names_are_new(
     assert not {*first} & {*out.splitlines()}
 
 
+# The beginning is normalized as the training text was.
+@pytest.mark.parametrize("beginning", ["ba", "BA"])
 def test_names_have_the_beginning(
-    names_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+    beginning: str, names_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
-    _, out = run_example("names", monkeypatch, capsys, names_model, "/dev/null", "--beginning", "ba")
+    _, out = run_example("names", monkeypatch, capsys, names_model, "/dev/null", "--beginning", beginning)
     assert len(out.splitlines()) == 12
     assert all(name.startswith("ba") for name in out.splitlines())
 
