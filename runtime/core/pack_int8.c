@@ -54,7 +54,8 @@ static bool pack_embedding_row(const textgen_packing *pack, size_t token, uint8_
 }
 
 /* Multiply the embedding by the input weights of the first layer, which is packed. The kernel for the output
- * layer computes a row. */
+ * layer computes a row. It has only blocks of TEXTGEN_BLOCK, so the sum of a gru without input weights is
+ * computed, too. */
 static int32_t pack_token_gates(textgen_packing *pack) {
     const textgen_layer *embedding = &pack->description->layers[0], *layer = &pack->description->layers[1];
     textgen_network *network = pack->network;
@@ -145,7 +146,8 @@ static int32_t pack_output(textgen_packing *pack) {
     return code;
 }
 
-/* The output of an lstm or a gru is in [-1, 1]. A residual connection adds the bound of the layer's input. */
+/* The output of an lstm or a gru is in [-1, 1]. A residual connection adds the bound of the layer's input. The
+ * first bound is 0 and is not used: the inputs of layer 0 are a token's gates or its 8-bit embedding. */
 static void find_bounds(textgen_network *network) {
     float bound = 0.0f;
     for (size_t i = 0; i < network->layer_count; i++) {

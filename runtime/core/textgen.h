@@ -7,12 +7,12 @@
  * is the index of a symbol: a character, a byte or a word. Records: a stream of a record model starts a record.
  * Where the record ends, textgen_stream_ended returns 1, and nothing more is generated until
  * textgen_stream_feed, also of no text, starts the next one. Reproducibility: the text depends on the model
- * file, the prompt and the sampling parameters, not on the compiler; without 8-bit weights also on the
- * instruction set. -ffast-math is refused where it can be detected. Errors: functions return TEXTGEN_OK or a
- * negative code, and then write one line to `error`, a buffer of `error_size` bytes, or NULL. A failure changes
- * nothing else, but a call that generates keeps its text. Structures: set struct_size to the sizeof of the
- * structure. Later versions add fields at the end. Fields that the caller lacks count as 0; those that only the
- * caller has must be 0, and are set to 0 on output. */
+ * file, the prompt, the sampling parameters and the instruction set, not on the compiler. With 8-bit weights it
+ * does not depend on the instruction set either. -ffast-math is refused where it can be detected. Errors:
+ * functions return TEXTGEN_OK or a negative code, and then write one line to `error`, a buffer of `error_size`
+ * bytes, or NULL. A failure changes nothing else, but a call that generates keeps its text. Structures: set
+ * struct_size to the sizeof of the structure. Later versions add fields at the end. Fields that the caller
+ * lacks count as 0; those that only the caller has must be 0, and are set to 0 on output. */
 #ifndef TEXTGEN_H
 #define TEXTGEN_H
 #include <stddef.h>

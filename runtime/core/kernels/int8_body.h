@@ -29,7 +29,7 @@
 
 /* A tile is a block of one lane: TEXTGEN_BLOCK gates of a group of units. Several tiles are computed at once,
  * so that the long chains of operations of their activations overlap: LANE_GROUP lanes of one block, or as many
- * blocks of a single lane. */
+ * blocks of a single lane. TILES is the largest number; `tile` counts lanes of a block, or blocks of a lane. */
 #define TILES LANE_GROUP
 
 /* Compute the activations of the gates of an lstm. gates: what is added to the sums of the hidden state. */

@@ -2,7 +2,8 @@
 
 /* sums[lane][BLOCK] = offsets + inputs[lane][count] * weights[count / 4][block][4], for some of the block's
  * vectors. The arguments after `count` are constants in all calls, so that the compiler keeps the sums in
- * registers. */
+ * registers. The sums of a lane begin TEXTGEN_BLOCK apart for each size of a block: they are tiles of
+ * int8_body.h. */
 TARGET INLINE void NAME(dot_vectors)(uint32_t *sums, const int32_t *offsets, const int8_t *weights,
                                      const uint8_t *inputs, ptrdiff_t stride, ptrdiff_t count, const int block,
                                      const int lanes, const int vectors, const int chains) {
