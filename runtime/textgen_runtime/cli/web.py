@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from textgen_runtime.engines.opening import open_native
@@ -12,7 +12,7 @@ from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.source import name_source, read_model
 from textgen_runtime.system.files import remove_abandoned, replace_file
 from textgen_runtime.system.interrupts import DeferredInterrupts
-from textgen_runtime.web.page import MAX_EMBEDDED, PAGE_FILE, one_file, separate_files
+from textgen_runtime.web.page import MAX_EMBEDDED, PAGE_FILE, one_file, page_files, separate_files
 
 from .command import run_command
 from .parser import CommandParser, add_model, escaped_text
@@ -66,7 +66,7 @@ def parser() -> CommandParser:
         type=escaped_text,
         help=r"text in the field for the beginning; \n is a line end (default: the model's first prompt)",
     )
-    command.add_argument("--overwrite", action="store_true", help="replace the files of an earlier page")
+    command.add_argument("--overwrite", action="store_true", help="replace an earlier page of this command")
     return command
 
 
@@ -119,13 +119,7 @@ def write_files(folder: Path, files: Mapping[str, bytes], model: Path, *, overwr
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path in (folder / name for name in files):
-            if path.exists() and path.samefile(model):
-                raise OutputError(
-                    f"{path} is the model; refusing to overwrite it: choose another folder with -o"
-                )
-            if path.exists() and not overwrite:
-                raise OutputError(f"{path} exists: choose another folder with -o, or pass --overwrite")
+        check_files(folder, files, model, overwrite=overwrite)
     except OSError as error:
         raise OutputError(
             f"cannot write to the folder {shorten(str(folder))}: {error.strerror or error}"
@@ -134,3 +128,23 @@ def write_files(folder: Path, files: Mapping[str, bytes], model: Path, *, overwr
         remove_abandoned(folder)
         for name, content in files.items():
             replace_file(folder / name, content)
+
+
+def check_files(folder: Path, names: Iterable[str], model: Path, *, overwrite: bool) -> None:
+    """Check that files may be written to a folder: those that exist belong to an earlier page.
+
+    Raises:
+        OutputError: If a file exists and may not be replaced.
+    """
+    replaceable = page_files(folder)
+    for path in (folder / name for name in names):
+        if not path.exists():
+            continue
+        if path.samefile(model):
+            raise OutputError(f"{path} is the model; refusing to overwrite it: choose another folder with -o")
+        if path.name not in replaceable:
+            raise OutputError(
+                f"{path} is not of a page of {PROG}; refusing to overwrite it: choose another folder with -o"
+            )
+        if not overwrite:
+            raise OutputError(f"{path} exists: choose another folder with -o, or pass --overwrite")

@@ -18,6 +18,10 @@ MODEL_FILE = "model.onnx"
 SCRIPT_FILE = "page.js"
 STYLE_FILE = "style.css"
 
+# The line of the page that names the command, and the element by which it loads its other files.
+_GENERATOR = b'<meta name="generator" content="textgen-web">'
+_SCRIPT_ELEMENT = f'<script type="module" src="{SCRIPT_FILE}"></script>'
+
 # The folder with the modules of the npm package.
 LIBRARY_FOLDER = "lib"
 
@@ -64,7 +68,7 @@ def separate_files(model: bytes, *, title: str, prompt: str) -> dict[str, bytes]
         policy=POLICY.format(script="'self'", style="'self'") + "; connect-src 'self'",
         style=f'<link rel="stylesheet" href="{STYLE_FILE}">\n<link rel="preload" href="{MODEL_FILE}" '
         'as="fetch" crossorigin>',
-        scripts=f'<script type="module" src="{SCRIPT_FILE}"></script>',
+        scripts=_SCRIPT_ELEMENT,
     )
     # The page is the last one, so that it never stands beside older files.
     return {
@@ -73,6 +77,17 @@ def separate_files(model: bytes, *, title: str, prompt: str) -> dict[str, bytes]
         STYLE_FILE: _source(STYLE_FILE).encode(),
         PAGE_FILE: page,
     }
+
+
+def page_files(folder: Path) -> frozenset[str]:
+    """Return the names of the files of the page in a folder; none if its ``index.html`` is another page."""
+    page = folder / PAGE_FILE
+    content = page.read_bytes() if page.is_file() else b""
+    if _GENERATOR not in content:
+        return frozenset()
+    if _SCRIPT_ELEMENT.encode() not in content:
+        return frozenset({PAGE_FILE})
+    return frozenset({PAGE_FILE, MODEL_FILE, SCRIPT_FILE, STYLE_FILE})
 
 
 def _fill(title: str, prompt: str, **parts: str) -> bytes:

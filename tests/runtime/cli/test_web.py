@@ -17,6 +17,19 @@ def run(capsys: Captured, *arguments: str | Path) -> tuple[int, str, str]:
     return run_here(main, capsys, *map(str, arguments))
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return the content of each file of a folder."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def refusal(path: Path) -> str:
+    """Return the error about a file that is not of a page."""
+    return (
+        f"textgen-web: error: {path} is not of a page of textgen-web; refusing to overwrite it: "
+        "choose another folder with -o\n"
+    )
+
+
 def test_the_page_is_one_file(tmp_path: Path, capsys: Captured) -> None:
     site = tmp_path / "a" / "site"
     code, out, err = run(capsys, TINY, "-o", site)
@@ -61,18 +74,47 @@ def test_the_default_folder_has_the_name_of_the_model(
 
 
 @pytest.mark.parametrize("options", [(), ("--folder",)])
-def test_an_existing_page_is_kept_without_overwrite(
+def test_an_earlier_page_is_replaced_only_with_overwrite(
+    options: tuple[str, ...], tmp_path: Path, capsys: Captured
+) -> None:
+    assert run(capsys, TINY, "-o", tmp_path, *options)[0] == 0
+    before = contents(tmp_path)
+    first = tmp_path / ("model.onnx" if options else "index.html")
+    code, out, err = run(capsys, TINY, "-o", tmp_path, *options, "--title", "new")
+    assert (code, out) == (1, "")
+    assert err == f"textgen-web: error: {first} exists: choose another folder with -o, or pass --overwrite\n"
+    assert contents(tmp_path) == before
+    assert run(capsys, TINY, "-o", tmp_path, *options, "--title", "new", "--overwrite")[0] == 0
+    assert "<title>new</title>" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("options", [(), ("--overwrite",), ("--folder",), ("--folder", "--overwrite")])
+def test_a_page_of_another_origin_is_never_replaced(
     options: tuple[str, ...], tmp_path: Path, capsys: Captured
 ) -> None:
     page = tmp_path / "index.html"
-    page.write_text("mine", encoding="utf-8")
+    page.write_text("<!doctype html><title>mine</title>", encoding="utf-8")
+    before = contents(tmp_path)
     code, out, err = run(capsys, TINY, "-o", tmp_path, *options)
     assert (code, out) == (1, "")
-    assert err == f"textgen-web: error: {page} exists: choose another folder with -o, or pass --overwrite\n"
-    assert os.listdir(tmp_path) == ["index.html"]
-    assert page.read_text(encoding="utf-8") == "mine"
-    assert run(capsys, TINY, "-o", tmp_path, *options, "--overwrite")[0] == 0
-    assert "textgen-web" in page.read_text(encoding="utf-8")
+    assert err == refusal(page)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "page.js", "style.css"])
+@pytest.mark.parametrize("has_page", [False, True])
+def test_a_file_that_no_earlier_page_loads_is_never_replaced(
+    has_page: bool, name: str, tmp_path: Path, capsys: Captured
+) -> None:
+    if has_page:
+        # A page of one file, beside a trained model or the files of another site.
+        assert run(capsys, TINY, "-o", tmp_path)[0] == 0
+    (tmp_path / name).write_bytes(b"trained for a week")
+    before = contents(tmp_path)
+    code, out, err = run(capsys, TINY, "-o", tmp_path, "--folder", "--overwrite")
+    assert (code, out) == (1, "")
+    assert err == refusal(tmp_path / name)
+    assert contents(tmp_path) == before
 
 
 def test_the_model_itself_is_never_overwritten(tmp_path: Path, capsys: Captured) -> None:
