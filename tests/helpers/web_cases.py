@@ -20,6 +20,7 @@ from textgen_runtime import Model, Sampling
 from textgen_runtime.constraints.table import describe_table
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.generation.controls import compile_controls
+from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.model_file.source import read_model
 from textgen_runtime.text.normalization import Normalization
 
@@ -99,6 +100,7 @@ def describe(name: str, data: bytes) -> dict[str, Any]:
     prompt = "" if model.metadata.records else "the will to " if "w" in symbols else "abc"
     generation = model.start(prompt, seed=1)
     return {
+        "parameters": ModelFile(data).parameters,
         "bits": 8 if name.endswith("int8") else 32,
         "sha256": hashlib.sha256(data).hexdigest(),
         "prompt": prompt,

@@ -23,6 +23,7 @@ const sum = (values) => values.reduce((total, value) => total + value, 0);
 export async function checkModel(load, content, expected) {
   const model = await load(content);
   try {
+    equal(model.info.parameters, expected.parameters, "the number of weights");
     equal(model.info.bits, expected.bits, "the bits of a weight");
     equal(model.sha256, expected.sha256, "the SHA-256");
     equal(model.generate(null, { seed: 3 }), expected.default, "the text of the default prompt");

@@ -93,7 +93,7 @@ const void *EXPORT(describe)(void) {
     const textgen_special *special = textgen_vocabulary_special(vocabulary);
     summary.vocabulary = network->vocabulary;
     summary.layers = description.layer_count;
-    summary.parameters = (size_t)file.parameters;
+    summary.parameters = (size_t)(file.parameters - description.scales);
     summary.lowercase = textgen_vocabulary_lowercase(vocabulary);
     summary.unicode = textgen_vocabulary_unicode(vocabulary);
     summary.kernels = network->kernels->name;
