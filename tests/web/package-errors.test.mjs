@@ -51,6 +51,27 @@ test("an invalid option names itself, the range and the value", () => {
   }
 });
 
+test("options that are no object, or that a method does not have, are an error", () => {
+  const generation = tiny.start("abc", { seed: 1 });
+  const saved = generation.save();
+  const calls = {
+    generate: (options) => tiny.generate("abc", options),
+    start: (options) => tiny.start("abc", options),
+    resume: (options) => tiny.resume(saved, options),
+    feed: (options) => generation.feed("a", options),
+    take: (options) => generation.take(1, options),
+    stream: (options) => generation.stream(1, options),
+    next: (options) => generation.next(options),
+    surprise: (options) => generation.surprise("a", options),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    assert.throws(() => call(null), error("INVALID_ARGUMENT", /^the options must be an object, not null$/), name);
+    assert.throws(() => call("skip"), error("INVALID_ARGUMENT", /^the options must be an object, not "skip"$/), name);
+    assert.throws(() => call({ finnish: 1 }), error("INVALID_ARGUMENT", /^unknown option "finnish": the options are /), name);
+  }
+  assert.deepEqual(generation.save(), saved);
+});
+
 test("a text that its constraint makes longer than the length is refused before it begins", () => {
   const match = { states: [{ accepting: false, next: { a: 1 } }, { accepting: false, next: { b: 2 } }, { accepting: true, next: {} }] };
   assert.equal(tiny.generate("abc", { match, length: 2 }), "ab");

@@ -1,6 +1,6 @@
 import { Decoder } from "./decoder.js";
 import { TextgenError, invalid, quote } from "./errors.js";
-import { checkNumber, tokenBias, withParameters } from "./sampling.js";
+import { checkNumber, checkOptions, tokenBias, withParameters } from "./sampling.js";
 import { saveGeneration } from "./saving.js";
 import { eventLoop } from "./scheduling.js";
 import { characterSums } from "./surprise.js";
@@ -104,7 +104,8 @@ export class Generation {
    * @param {{ unknown?: "error" | "skip" }} [options]
    * @returns {string} the normalized text, after the text that was held back
    */
-  feed(text, { unknown = "error" } = {}) {
+  feed(text, options = {}) {
+    const { unknown = "error" } = checkOptions(options, ["unknown"]);
     const isStart = this.position.atEnd;
     return this.model.withTokens(text, unknown, isStart, (pointer, count) => this.feedTokens(pointer, count, isStart));
   }
@@ -132,7 +133,8 @@ export class Generation {
    *   it is held back
    * @returns {string}
    */
-  take(length, { finish = false } = {}) {
+  take(length, options = {}) {
+    const { finish = false } = checkOptions(options, ["finish"]);
     const target = this.#target(length, finish);
     let text = "";
     while (target.left > 0 && !target.done) {
@@ -148,7 +150,8 @@ export class Generation {
    * @param {{ finish?: boolean, signal?: AbortSignal }} [options]
    * @returns {AsyncGenerator<string, void, undefined>}
    */
-  stream(length, { finish = false, signal } = {}) {
+  stream(length, options = {}) {
+    const { finish = false, signal } = checkOptions(options, ["finish", "signal"]);
     return this.#chunks(this.#target(length, finish), finish, signal);
   }
 
@@ -260,7 +263,8 @@ export class Generation {
    * @returns {import("../index.d.ts").NextToken[]} probability: at the temperature. drawProbability: of the next draw,
    *   with the generation's temperature, its filters and its constraint
    */
-  next({ k = 10, temperature = this.parts.sampling.temperature } = {}) {
+  next(options = {}) {
+    const { k = 10, temperature = this.parts.sampling.temperature } = checkOptions(options, ["k", "temperature"]);
     if (!Number.isInteger(k) || k < 1) {
       throw invalid(`k must be an integer, 1 or more, not ${quote(k)}`);
     }
@@ -297,7 +301,8 @@ export class Generation {
    * @param {string} text
    * @param {{ unknown?: "error" | "skip" }} [options]
    */
-  surprise(text, { unknown = "error" } = {}) {
+  surprise(text, options = {}) {
+    const { unknown = "error" } = checkOptions(options, ["unknown"]);
     const copied = this.copy();
     try {
       return this.model.withTokens(text, unknown, true, (pointer, count) =>

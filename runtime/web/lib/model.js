@@ -3,7 +3,7 @@ import { TextgenError, invalid, quote } from "./errors.js";
 import { Generation } from "./generation.js";
 import { describe } from "./info.js";
 import { normalize } from "./normalization.js";
-import { checkSampling, checkSeed } from "./sampling.js";
+import { checkOptions, checkSampling, checkSeed } from "./sampling.js";
 import { resumeGeneration } from "./saving.js";
 import { hexadecimal, sha256 } from "./sha256.js";
 import { Vocabulary } from "./vocabulary.js";
@@ -115,7 +115,8 @@ export class Model {
    */
   resume(bytes, options = {}) {
     this.check();
-    return resumeGeneration(this, bytes, options, (parts) => new Generation(this, parts));
+    const { match = null } = checkOptions(options, ["match"]);
+    return resumeGeneration(this, bytes, match, (parts) => new Generation(this, parts));
   }
 
   /** Free the memory. Neither the model nor its generations can be used any more. */

@@ -32,6 +32,26 @@ const SAMPLING = [...NUMBERS.map(([name]) => name), "logitBias", "allowed", "ban
 /** @typedef {import("../index.d.ts").Options} Options */
 
 /**
+ * Return options that are an object of known names.
+ *
+ * @template T
+ * @param {T} options
+ * @param {string[]} known
+ * @returns {T}
+ */
+export function checkOptions(options, known) {
+  if (typeof options !== "object" || options === null) {
+    throw invalid(`the options must be an object, not ${quote(options)}`);
+  }
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) {
+      throw invalid(`unknown option ${quote(name)}: the options are ${known.join(", ")}`);
+    }
+  }
+  return options;
+}
+
+/**
  * Return the sampling parameters among some options, checked.
  *
  * @param {Options} options
@@ -39,17 +59,8 @@ const SAMPLING = [...NUMBERS.map(([name]) => name), "logitBias", "allowed", "ban
  * @returns {Record<string, any>}
  */
 export function checkSampling(options, also = OF_A_TEXT) {
-  if (typeof options !== "object" || options === null) {
-    throw invalid(`the options must be an object, not ${quote(options)}`);
-  }
-  const known = [...NUMBERS.map(([name]) => name), ...OTHERS, ...also];
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) {
-      throw invalid(`unknown option ${quote(name)}: the options are ${known.join(", ")}`);
-    }
-  }
   /** @type {Record<string, any>} */
-  const given = options;
+  const given = checkOptions(options, [...NUMBERS.map(([name]) => name), ...OTHERS, ...also]);
   /** @type {Record<string, any>} */
   const sampling = {};
   for (const [name, initial, least, most, exclusive] of NUMBERS) {

@@ -57,10 +57,10 @@ export function saveGeneration(generation, core) {
 /**
  * @param {import("./model.js").Model} model
  * @param {unknown} bytes
- * @param {{ match?: any }} options
+ * @param {any} match the table of the saved generation, or null
  * @param {(parts: Generation["parts"]) => Generation} create
  */
-export function resumeGeneration(model, bytes, { match = null }, create) {
+export function resumeGeneration(model, bytes, match, create) {
   const { core } = model;
   const content = checkBytes(bytes);
   const jsonSize = new DataView(content.buffer, content.byteOffset).getUint32(8, true);
