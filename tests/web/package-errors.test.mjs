@@ -72,6 +72,12 @@ test("options that are no object, or that a method does not have, are an error",
   assert.deepEqual(generation.save(), saved);
 });
 
+test("more memory than the module can have is an error, also where its size would wrap", () => {
+  for (const size of [2 ** 31, 2 ** 32, 2 ** 32 + 8, 8 * 2 ** 29, Infinity]) {
+    assert.throws(() => tiny.core.withMemory(size, assert.fail), error("OUT_OF_MEMORY", /^not enough memory: \w+ bytes are needed$/));
+  }
+});
+
 test("a text that its constraint makes longer than the length is refused before it begins", () => {
   const match = { states: [{ accepting: false, next: { a: 1 } }, { accepting: false, next: { b: 2 } }, { accepting: true, next: {} }] };
   assert.equal(tiny.generate("abc", { match, length: 2 }), "ab");

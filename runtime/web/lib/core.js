@@ -1,5 +1,8 @@
 import { TextgenError, codeName } from "./errors.js";
 
+/** The most bytes of one allocation. The module takes sizes modulo 2**32. */
+const MAX_SIZE = 2 ** 31 - 1;
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -33,7 +36,7 @@ export class Core {
    * @returns {number} a pointer
    */
   allocate(size) {
-    const pointer = this.call.allocate(size);
+    const pointer = size <= MAX_SIZE ? this.call.allocate(size) >>> 0 : 0;
     if (!pointer) {
       throw new TextgenError("OUT_OF_MEMORY", `not enough memory: ${size} bytes are needed`);
     }
@@ -79,26 +82,27 @@ export class Core {
     /** @type {any} */ (this).memory = null;
   }
 
-  // Views are valid only until memory is allocated, because growth detaches them.
+  // Views are valid only until memory is allocated, because growth detaches them. The module returns pointers as
+  // integers with a sign, which those above 2 GB have.
 
   /** @param {number} pointer @param {number} length */
   bytes(pointer, length) {
-    return new Uint8Array(this.memory.buffer, pointer, length);
+    return new Uint8Array(this.memory.buffer, pointer >>> 0, length);
   }
 
   /** @param {number} pointer @param {number} length */
   int32(pointer, length) {
-    return new Int32Array(this.memory.buffer, pointer, length);
+    return new Int32Array(this.memory.buffer, pointer >>> 0, length);
   }
 
   /** @param {number} pointer @param {number} length */
   float32(pointer, length) {
-    return new Float32Array(this.memory.buffer, pointer, length);
+    return new Float32Array(this.memory.buffer, pointer >>> 0, length);
   }
 
   /** @param {number} pointer @param {number} length */
   float64(pointer, length) {
-    return new Float64Array(this.memory.buffer, pointer, length);
+    return new Float64Array(this.memory.buffer, pointer >>> 0, length);
   }
 
   /**
@@ -106,8 +110,8 @@ export class Core {
    * @returns {string}
    */
   readText(pointer) {
-    const bytes = new Uint8Array(this.memory.buffer);
-    return decoder.decode(bytes.subarray(pointer, bytes.indexOf(0, pointer)));
+    const bytes = new Uint8Array(this.memory.buffer).subarray(pointer >>> 0);
+    return decoder.decode(bytes.subarray(0, bytes.indexOf(0)));
   }
 
   /**
