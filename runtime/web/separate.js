@@ -12,6 +12,10 @@ async function compile() {
 
 /** @param {import("./index.d.ts").ModelSource} source */
 export function load(source) {
-  compiled ??= compile();
+  compiled ??= compile().catch((error) => {
+    // A later call reads the file again.
+    compiled = undefined;
+    throw error;
+  });
   return loadModel(source, compiled);
 }

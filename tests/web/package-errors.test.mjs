@@ -1,6 +1,8 @@
 // What a user, a file or a text can do wrong: a TextgenError with a code and one line.
 
 import assert from "node:assert/strict";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { test } from "node:test";
 import { load, TextgenError } from "../../runtime/web/index.js";
 import { FOLDER, content } from "./package-cases.mjs";
@@ -75,6 +77,22 @@ test("options that are no object, or that a method does not have, are an error",
 test("more memory than the module can have is an error, also where its size would wrap", () => {
   for (const size of [2 ** 31, 2 ** 32, 2 ** 32 + 8, 8 * 2 ** 29, Infinity]) {
     assert.throws(() => tiny.core.withMemory(size, assert.fail), error("OUT_OF_MEMORY", /^not enough memory: \w+ bytes are needed$/));
+  }
+});
+
+test("the module as a file of its own is read again after it could not be read", async () => {
+  const folder = mkdtempSync(`${tmpdir()}/textgen-`);
+  try {
+    cpSync("runtime/web", folder, { recursive: true });
+    rmSync(`${folder}/textgen.wasm`);
+    const separate = await import(`${folder}/separate.js`);
+    await assert.rejects(separate.load(content("tiny")), /textgen\.wasm/);
+    await assert.rejects(separate.load(`${FOLDER}/missing.onnx`), /cannot read/);
+    cpSync("runtime/web/textgen.wasm", `${folder}/textgen.wasm`);
+    const model = await separate.load(content("tiny"));
+    assert.equal(model.generate("abc", { seed: 1 }), tiny.generate("abc", { seed: 1 }));
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 });
 

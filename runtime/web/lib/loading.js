@@ -9,8 +9,8 @@ import { Model } from "./model.js";
  * @param {Promise<WebAssembly.Module>} module
  */
 export async function loadModel(source, module) {
-  const content = await readSource(source);
-  return new Model(new Core(await WebAssembly.instantiate(await module, {})), content);
+  const [content, compiled] = await Promise.all([readSource(source), module]);
+  return new Model(new Core(await WebAssembly.instantiate(compiled, {})), content);
 }
 
 /**
