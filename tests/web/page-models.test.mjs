@@ -107,6 +107,10 @@ for (const [name, fields, message] of [
   }, { hash: hashOf(fields) });
 }
 
+onPage("a link with too many branches is told in one line", "nietzsche", async (visit, page) => {
+  assert.equal(await page.getByRole("alert").textContent(), "The link has more than 1000 branches.");
+}, { hash: hashOf({ seed: 1 }) + "&branch=0_1_".repeat(1001) });
+
 onPage("a seed that is no number is told in one line", "nietzsche", async (visit, page) => {
   await page.getByText("Settings").click();
   await page.locator("#seed").fill("seven");

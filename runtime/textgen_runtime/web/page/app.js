@@ -42,9 +42,9 @@ export class App {
 
   /** Write more of the text. */
   continue() {
-    const { settings, temperature } = this.#view;
-    if (temperature !== this.#current.currentTemperature) this.#current.changeTemperature(temperature);
-    this.#current.extend(settings.length);
+    const [{ settings, temperature }, text] = [this.#view, this.#current];
+    if (temperature !== text.currentTemperature && !this.#view.permits(text.changeTemperature(temperature))) return;
+    text.extend(settings.length);
     this.#followsEnd = true;
     this.#stream("replace");
   }
@@ -65,7 +65,7 @@ export class App {
 
   /** Let a streaming text go on at the temperature of the slider. */
   changeTemperature() {
-    if (this.#pace.isRunning) this.#current.changeTemperature(this.#view.temperature);
+    if (this.#pace.isRunning) this.#view.permits(this.#current.changeTemperature(this.#view.temperature));
   }
 
   /** Select a unit of the text; the index of the end is the number of units. */
@@ -77,10 +77,10 @@ export class App {
 
   /** Continue with a candidate of the panel instead of what stands at its place. */
   choose(choice) {
-    const { panel, temperature } = this.#view;
-    const { text, index } = panel;
+    const { panel: { text, index }, temperature } = this.#view;
     if (text === this.#draft) this.#adopt(text);
-    text.branch(index, choice, temperature, Math.max(this.#beginning.length / 4, MIN_AFTER_BRANCH));
+    const fits = text.branch(index, choice, temperature, Math.max(this.#beginning.length / 4, MIN_AFTER_BRANCH));
+    if (!this.#view.permits(fits)) return;
     this.#followsEnd = true;
     this.#stream("push");
   }

@@ -2,8 +2,9 @@
 
 export const MAX_SEED = 2 ** 32 - 1;
 export const MAX_TEMPERATURE = 2;
-const MAX_LENGTH = 100_000;
-const MAX_BRANCHES = 1000;
+/** The most tokens and branches of a text, so that its link always opens. */
+export const MAX_LENGTH = 100_000;
+export const MAX_BRANCHES = 1000;
 
 /**
  * Return the address part of a text.
@@ -25,12 +26,14 @@ export function toLink({ prompt, seed, temperature, length, branches }) {
 export function fromLink(hash) {
   const fields = new URLSearchParams(hash.replace(/^#/, ""));
   if (!fields.has("seed")) return null;
+  const branches = fields.getAll("branch");
+  if (branches.length > MAX_BRANCHES) throw new Error(`The link has more than ${MAX_BRANCHES} branches.`);
   const description = {
     prompt: fields.get("prompt") ?? "",
     seed: wholeNumber(fields.get("seed"), MAX_SEED, "seed"),
     temperature: temperatureIn(fields.get("temperature") ?? "0.5"),
     length: wholeNumber(fields.get("length") ?? "0", MAX_LENGTH, "length"),
-    branches: fields.getAll("branch").slice(0, MAX_BRANCHES).map(branchIn),
+    branches: branches.map(branchIn),
   };
   const places = description.branches.map(({ at }) => at);
   if (places.some((at, i) => i > 0 && at < places[i - 1])) throw new Error("The branches of the link are not in order.");

@@ -1,5 +1,7 @@
 // One text that the model writes: a prompt, a seed, and branches.
 
+import { MAX_BRANCHES, MAX_LENGTH } from "./link.js";
+
 // A copy of the generation is kept at every so many units, so that a copy is near any position.
 const MARK_DISTANCE = 64;
 
@@ -73,26 +75,27 @@ export class RunningText {
     return text;
   }
 
-  /** Replace the text from a unit on by a choice. At least so many tokens follow, unless it ends the record. */
+  /** Replace the text from a unit on by a choice. At least so many tokens follow, unless it ends the record. Return whether it fits. */
   branch(index, choice, temperature, minimum) {
     const at = this.units[index]?.at ?? this.text.length;
-    this.#addBranch({ at, temperature, choice });
-    this.length = Math.max(this.length, index + minimum);
+    if (index >= MAX_LENGTH || !this.#addBranch({ at, temperature, choice })) return false;
+    this.length = Math.min(MAX_LENGTH, Math.max(this.length, index + minimum));
+    return true;
   }
 
-  /** Change the temperature of what follows. */
+  /** Change the temperature of what follows. Return whether the branch fits. */
   changeTemperature(temperature) {
-    this.#addBranch({ at: this.text.length, temperature, choice: "" });
+    return this.#addBranch({ at: this.text.length, temperature, choice: "" });
   }
 
   /** Let the text end where it is. */
   stop() {
-    this.length = this.#tokens;
+    this.length = Math.min(MAX_LENGTH, this.#tokens);
   }
 
-  /** Let the text become longer by so many tokens. */
+  /** Let the text become longer by so many tokens, up to those that a link can have. */
   extend(count) {
-    this.length = this.#tokens + count;
+    this.length = Math.min(MAX_LENGTH, this.#tokens + count);
   }
 
   /** Return a generation at a unit, which stays this object's. The index of the end is `units.length`. */
@@ -133,9 +136,11 @@ export class RunningText {
   }
 
   #addBranch(branch) {
-    this.branches = this.branches.filter(({ at }) => at < branch.at);
-    this.#applied = this.branches.length;
-    this.branches.push(branch);
+    const kept = this.branches.filter(({ at }) => at < branch.at);
+    if (kept.length >= MAX_BRANCHES) return false;
+    this.#applied = kept.length;
+    this.branches = [...kept, branch];
+    return true;
   }
 
   #start(text, temperature, seed, unknown = "error") {
@@ -191,6 +196,4 @@ export class RunningText {
   }
 }
 
-function sumInBits(nats) {
-  return nats.reduce((sum, value) => sum + value, 0) / Math.LN2;
-}
+const sumInBits = (nats) => nats.reduce((sum, value) => sum + value, 0) / Math.LN2;

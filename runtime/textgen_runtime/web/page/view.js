@@ -1,5 +1,6 @@
 // The elements of the page: what they say, and what the person has set.
 
+import { MAX_BRANCHES, MAX_LENGTH } from "./link.js";
 import { Panel } from "./panel.js";
 import { Paper } from "./paper.js";
 import { Shelf } from "./shelf.js";
@@ -97,13 +98,22 @@ export class View {
     this.say(isRunning ? "Writing." : "");
   }
 
+  /** Return whether a branch fits; otherwise, say what does. */
+  permits(fits) {
+    const limits = [MAX_LENGTH, MAX_BRANCHES].map((number) => number.toLocaleString("en"));
+    this.fail(fits ? "" : `A text has at most ${limits[0]} symbols and ${limits[1]} branches.`);
+    return fits;
+  }
+
   /** Show that a text is complete. */
   showComplete(text, prefix) {
     this.showRunning(false);
-    element("continue").disabled = text.ended;
+    const isFull = !text.ended && text.length >= MAX_LENGTH;
+    element("continue").disabled = text.ended || isFull;
     const count = text.units.length;
     const unit = this.info.level === "word" ? "symbol" : "character";
-    const amount = `${count.toLocaleString("en")} ${unit}${count === 1 ? "" : "s"}.`;
+    const limit = isFull ? ", the most that a link can have" : "";
+    const amount = `${count.toLocaleString("en")} ${unit}${count === 1 ? "" : "s"}${limit}.`;
     if (this.info.records) this.#shelf.add(text);
     // A record is short, so a screen reader may read it.
     this.say(this.info.records === "lines" ? `${prefix}${text.prompt}${text.text}: ${amount}` : prefix + amount);

@@ -1,0 +1,65 @@
+// What fits into a link of the page, without a browser.
+
+import assert from "node:assert/strict";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { test } from "node:test";
+import { load } from "../../runtime/web/index.js";
+import { content } from "./package-cases.mjs";
+
+const tiny = await load(content("tiny"));
+const { RunningText, fromLink, toLink } = await pageModules();
+
+/** Import modules of the page, whose folder does not say that they are ES modules. */
+async function pageModules() {
+  const folder = mkdtempSync(`${tmpdir()}/textgen-`);
+  try {
+    cpSync("runtime/textgen_runtime/web/page", folder, { recursive: true });
+    writeFileSync(`${folder}/package.json`, '{ "type": "module" }');
+    return { ...(await import(`${folder}/link.js`)), ...(await import(`${folder}/running-text.js`)) };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Return a complete text. */
+function written(description) {
+  const text = new RunningText(tiny, { prompt: "abc", seed: 1, temperature: 0.5, ...description });
+  finish(text);
+  return text;
+}
+
+function finish(text) {
+  while (!text.isComplete) text.advance();
+}
+
+test("a text stops at the length that its link can have", () => {
+  const text = written({ length: 99_900 });
+  text.extend(1000);
+  finish(text);
+  assert.equal(text.units.length, 100_000);
+  text.extend(1000);
+  assert.ok(text.isComplete);
+  assert.equal(text.branch(100_000, "a", 0.5, 100), false);
+  assert.equal(text.branch(99_999, "a", 0.5, 100), true);
+  finish(text);
+  assert.deepEqual(fromLink(toLink(text.describe())), text.describe());
+});
+
+test("a text takes no more branches than its link can have", () => {
+  const text = written({ length: 1100 });
+  text.branches = Array.from({ length: 1000 }, (_, i) => ({ at: text.units[i].at, temperature: 0.5, choice: "" }));
+  assert.deepEqual(fromLink(toLink(text.describe())), text.describe());
+  const before = text.describe();
+  assert.equal(text.branch(1000, "a", 0.5, 100), false);
+  assert.equal(text.changeTemperature(0.7), false);
+  assert.deepEqual(text.describe(), before);
+  // The branches after it are replaced.
+  assert.equal(text.branch(999, "a", 0.5, 100), true);
+});
+
+test("a link with too many branches is refused", () => {
+  const link = (count) => `#seed=1${"&branch=0_1_".repeat(count)}`;
+  assert.equal(fromLink(link(1000)).branches.length, 1000);
+  assert.throws(() => fromLink(link(1001)), /^Error: The link has more than 1000 branches\.$/);
+});
