@@ -220,7 +220,7 @@ def program_budget(path: Path, folder: Path) -> list[Result]:
         return []
     empty = folder / "empty.c"
     empty.write_text("int main(void) { return 0; }\n", encoding="ascii")
-    sources = {"example": [EXAMPLE, *CORE.rglob("*.c")], "empty": [empty]}
+    sources = {"example": [EXAMPLE, *CORE.glob("*.c"), *CORE.glob("kernels/*.c")], "empty": [empty]}
     for name, files in sources.items():
         subprocess.run(
             [compiler, "-O2", f"-I{CORE}", *map(str, files), "-lm", "-o", str(folder / name)], check=True
