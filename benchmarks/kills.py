@@ -63,6 +63,10 @@ KINDS = (
     Kind("held-out file", ("book.txt", *SMALL, "--epochs", "30", "--held-out-file", "other.txt")),
     Kind("records", ("list.txt", *SMALL, "--records", "lines", "--epochs", "20")),
     Kind("two layers", ("book.txt", *SMALL, "--layers", "2", "--muon-lr", "0", "--epochs", "20")),
+    Kind("bytes", ("book.txt", *SMALL, "--level", "byte", "--epochs", "20")),
+    Kind("words", ("book.txt", *SMALL, "--level", "word", "--epochs", "40")),
+    Kind("gru", ("book.txt", *SMALL, "--cell", "gru", "--epochs", "20")),
+    Kind("conv", ("book.txt", *SMALL, "--cell", "conv", "--epochs", "20")),
 )
 
 # The number of kills of one run.

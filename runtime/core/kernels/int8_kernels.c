@@ -10,12 +10,14 @@
 
 #include <string.h>
 
+#if TEXTGEN_X86 || TEXTGEN_VECTORS
 /* Load the bytes of four inputs as one number. */
 INLINE int32_t four_bytes(const uint8_t *bytes) {
     int32_t number;
     memcpy(&number, bytes, sizeof number);
     return number;
 }
+#endif
 
 #if TEXTGEN_X86
 #include <immintrin.h>
