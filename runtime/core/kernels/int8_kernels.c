@@ -10,7 +10,8 @@
 
 #include <string.h>
 
-#if TEXTGEN_X86 || TEXTGEN_VECTORS
+#if TEXTGEN_X86 ||                                                                                             \
+    (TEXTGEN_VECTORS && ((defined(__aarch64__) && !defined(__AARCH64EB__)) || defined(__wasm_simd128__)))
 /* Load the bytes of four inputs as one number. */
 INLINE int32_t four_bytes(const uint8_t *bytes) {
     int32_t number;
