@@ -77,6 +77,7 @@ test-arm: $(VENV)/dev.installed $(VENV)/clang.installed $(QEMU)
 	TEXTGEN_CORE_COMPILERS="$(CLANG) -target aarch64-linux-musl" TEXTGEN_CORE_EMULATOR="$(QEMU)" \
 		$(BIN)/python -m pytest tests/core/test_core.py tests/core/test_core_levels.py \
 		tests/core/test_core_builds.py::test_numbers_are_the_same_to_the_last_bit \
+		tests/core/test_core_int8.py::test_the_golden_text_is_the_same_everywhere \
 		tests/core/test_core_embedding.py::test_a_plain_compiler_compiles_the_files
 
 WEB := runtime/web
