@@ -54,7 +54,7 @@ TARGET INLINE void NAME(exponentials)(vector *x, const int count) {
 
 /* Replace each x of `count` vectors by tanh(x / 2) = (1 - t) / (1 + t) with t = exp(-|x|), and the sign of x.
  * The absolute error is below 2e-7; for |x| below 6e-8 the result is 0. NaN stays NaN. */
-TARGET SHARED void NAME(tanh_of_halves)(vector *x, const int count) {
+TARGET INLINE void NAME(tanh_at_once)(vector *x, const int count) {
     const vector zero = {0};
     both negative, result;
     vector t[ACTIVATIONS];
@@ -71,6 +71,18 @@ TARGET SHARED void NAME(tanh_of_halves)(vector *x, const int count) {
         result.bits = result.bits | (negative.bits & 0x80000000u);
         x[v] = result.floats;
     }
+}
+
+/* The same. A small program has code for one vector, which a processor can also run for several at once. */
+TARGET SHARED void NAME(tanh_of_halves)(vector *x, const int count) {
+#ifdef TEXTGEN_SMALL
+    int v;
+    for (v = 0; v < count; v++) {
+        NAME(tanh_at_once)(x + v, 1);
+    }
+#else
+    NAME(tanh_at_once)(x, count);
+#endif
 }
 
 TARGET SHARED vector NAME(tanh_of)(vector x) {

@@ -59,7 +59,11 @@
 #define MULTIPLY_ADD64(a, b, c) (NAME(rounded64)((a) * (b)) + (c))
 #define PRODUCT(a, b) NAME(rounded)((a) * (b))
 #endif
+#if defined(__wasm__) /* see UNROLL_TWICE */
+#define VECTORS_ONE_LANE 4
+#else
 #define VECTORS_ONE_LANE 8
+#endif
 #define VECTORS_MANY_LANES 2
 #define GRU_VECTORS_ONE_LANE 6
 #define GRU_VECTORS_MANY_LANES 2

@@ -21,7 +21,12 @@
 #define ONLY_MEASURED(function) (function)
 #endif
 
-#if defined(__clang__)
+/* Engines of WebAssembly load values in the order of the code. With two iterations at once, all loads come
+ * first and do not fit in the registers. */
+#if defined(__wasm__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#define UNROLL_TWICE _Pragma("clang loop unroll(disable)")
+#elif defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #define UNROLL_TWICE _Pragma("clang loop unroll_count(2)")
 #elif defined(__GNUC__)
