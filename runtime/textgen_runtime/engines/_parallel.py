@@ -1,4 +1,4 @@
-"""Run tasks in the threads of a pool. After an error, no task is running and none will start."""
+"""Run tasks in parallel. After an error, no task is running and none will start."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Executor, wait
@@ -9,20 +9,20 @@ Result = TypeVar("Result")
 
 
 def run_parallel(pool: Executor, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
-    """Run tasks in the threads of a pool and return their results in order.
+    """Run the first task in this thread, the others in the threads of a pool. Return their results in order.
 
     When this returns or raises, no task is running and none will start. The caller can then restore
     everything that the tasks change. An executor alone does not guarantee this: if it cannot start a thread,
     the submitted task stays in its queue.
 
     Args:
-        pool: The executor that runs the tasks.
-        tasks: The tasks.
+        pool: The executor.
+        tasks: 1 or more tasks.
 
     Raises:
-        BaseException: The first exception of a task, of the start of a thread, or of an interrupt. Tasks that
-            have not started are cancelled. Running tasks are waited for, and further interrupts do not end
-            that wait.
+        BaseException: That of the first task, of the start of a thread, of an interrupt, or else that of the
+            first other task that failed. Except in the last case, tasks that have not started are cancelled.
+            Running tasks are waited for, and further interrupts do not end that wait.
     """
     lock = Lock()
     started: list[Event] = []
@@ -40,12 +40,14 @@ def run_parallel(pool: Executor, tasks: Sequence[Callable[[], Result]]) -> list[
             ended.set()
 
     try:
-        futures = [pool.submit(run, index) for index in range(len(tasks))]
+        futures = [pool.submit(run, index) for index in range(1, len(tasks))]
+        # A thread of the pool takes a while to wake up, so this one works, too.
+        first = tasks[0]()
         wait(futures)
     except BaseException:
         _stop(lock, started, stopped)
         raise
-    return [future.result() for future in futures]
+    return [first, *(future.result() for future in futures)]
 
 
 def _stop(lock: Lock, started: list[Event], stopped: Event) -> None:

@@ -31,8 +31,8 @@ BATCH_CHUNKS = 4
 class NativeEngine:
     """Runs the model files that ``textgen-train`` writes, without numpy and onnxruntime.
 
-    One pass over the weights serves several lanes. With several threads, each thread runs a share of the
-    lanes. The tokens of a lane are independent of the number of lanes and of threads.
+    One pass over the weights serves several lanes. With several threads, each runs a share of the lanes; the
+    calling thread is one of them. The tokens of a lane are independent of the number of lanes and of threads.
 
     Args:
         content: A ``ModelFile``, or the content of a model file.
@@ -128,4 +128,4 @@ class NativeEngine:
         # threads call it at the same time, the pool that is discarded has no threads yet.
         process = os.getpid()
         pool = self._pools.get(process)
-        return pool or self._pools.setdefault(process, ThreadPoolExecutor(self._threads, "textgen"))
+        return pool or self._pools.setdefault(process, ThreadPoolExecutor(self._threads - 1, "textgen"))

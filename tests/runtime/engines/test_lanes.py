@@ -87,10 +87,11 @@ def test_an_error_is_raised_after_all_threads_have_finished() -> None:
     native = NativeEngine(content_of(59, 64), threads=2)
     two_samplers = samplers(2)
     two_lanes = lanes(native, two_samplers, 20_000)
-    two_lanes[0] = two_lanes[0]._replace(logits=np.full(59, np.nan, np.float32))
+    # The calling thread runs the first lane.
+    two_lanes[1] = two_lanes[1]._replace(logits=np.full(59, np.nan, np.float32))
     with pytest.raises(textgen.SamplingError):
         native.generate(two_lanes, 20_000)
-    assert [sampler.position for sampler in two_samplers] == [1, 20_000]
+    assert [sampler.position for sampler in two_samplers] == [20_000, 1]
 
 
 def test_no_lane_draws_if_a_random_stream_has_too_few_numbers() -> None:

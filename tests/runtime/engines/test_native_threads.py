@@ -59,16 +59,16 @@ class OneThread(ThreadPoolExecutor):
 
 def test_no_task_runs_after_the_start_of_a_thread_fails() -> None:
     """The samplers no longer advance, so the caller can reset them and try again."""
-    native = NativeEngine(content_of(59, 64), threads=2)
+    native = NativeEngine(content_of(59, 64), threads=3)
     pool = OneThread(1)
     native._pools[os.getpid()] = pool
-    two_samplers = samplers(2)
+    three_samplers = samplers(3)
     with pytest.raises(RuntimeError, match="can't start new thread"):
-        generate(native, two_samplers, 20_000)
-    positions = [sampler.position for sampler in two_samplers]
+        generate(native, three_samplers, 20_000)
+    positions = [sampler.position for sampler in three_samplers]
     pool.shutdown()
-    assert [sampler.position for sampler in two_samplers] == positions
-    assert positions[1] == 0
+    assert [sampler.position for sampler in three_samplers] == positions
+    assert positions[2] == 0
 
 
 def test_lanes_are_checked_before_any_thread_draws() -> None:

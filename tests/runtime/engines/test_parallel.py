@@ -1,6 +1,7 @@
 """Tasks run in parallel, and all of them have ended when an error is raised."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NoReturn
@@ -15,18 +16,38 @@ def test_results_are_in_order() -> None:
         assert run_parallel(pool, [partial(pow, number, 2) for number in range(4)]) == [0, 1, 4, 9]
 
 
-def test_an_error_is_raised_after_all_tasks_have_ended() -> None:
-    results: list[int] = []
+def test_the_first_task_runs_in_this_thread() -> None:
+    with ThreadPoolExecutor(3) as pool:
+        here, *others = run_parallel(pool, [threading.get_ident] * 3)
+    assert here == threading.get_ident()
+    assert here not in others
+
+
+@pytest.mark.parametrize("in_first_task", [False, True])
+def test_an_error_is_raised_after_all_tasks_have_ended(in_first_task: bool) -> None:
+    started, failing, results = threading.Event(), threading.Event(), []
 
     def fail() -> NoReturn:
+        started.wait()
+        failing.set()
         raise ValueError("no")
 
-    with ThreadPoolExecutor(2) as pool, pytest.raises(ValueError, match="no"):
-        run_parallel(pool, [fail, lambda: results.append(1)])
-    assert results == [1]
+    def work() -> None:
+        started.set()
+        failing.wait()
+        results.append(1)
+
+    tasks: list[Callable[[], None]] = [fail, work] if in_first_task else [work, fail]
+    with ThreadPoolExecutor(2) as pool:
+        with pytest.raises(ValueError, match="no"):
+            run_parallel(pool, tasks)
+        assert results == [1]
 
 
-def test_a_second_interrupt_does_not_end_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("in_first_task", [False, True])
+def test_a_second_interrupt_does_not_end_the_wait(
+    monkeypatch: pytest.MonkeyPatch, in_first_task: bool
+) -> None:
     started, release, ended = threading.Event(), threading.Event(), threading.Event()
 
     class Interrupted(threading.Event):
@@ -41,7 +62,7 @@ def test_a_second_interrupt_does_not_end_the_wait(monkeypatch: pytest.MonkeyPatc
                 raise KeyboardInterrupt
             return super().wait(timeout)
 
-    def interrupt(_: Any) -> NoReturn:
+    def interrupt(*_: Any) -> NoReturn:
         started.wait()
         raise KeyboardInterrupt
 
@@ -50,12 +71,13 @@ def test_a_second_interrupt_does_not_end_the_wait(monkeypatch: pytest.MonkeyPatc
         release.wait()
         ended.set()
 
+    first: Callable[[], None] = interrupt if in_first_task else lambda: None
     monkeypatch.setattr(_parallel, "Event", Interrupted)
     monkeypatch.setattr(_parallel, "wait", interrupt)
     with ThreadPoolExecutor(1) as pool:
         try:
             with pytest.raises(KeyboardInterrupt):
-                run_parallel(pool, [work, lambda: pytest.fail("the task started after the interrupt")])
+                run_parallel(pool, [first, work, lambda: pytest.fail("the task started after the interrupt")])
             assert ended.is_set()
         finally:
             # Otherwise a failed test would wait forever for the running task.
