@@ -74,6 +74,9 @@ def measure_streams(
     duration = bench.seconds / len(STREAM_COUNTS) / 2
     all_seconds: dict[str, list[float]] = {}
     notes: list[str] = []
+    # At least a whole chunk: otherwise the figure would be that of 256 texts of a dozen tokens each, and the
+    # start of the texts would be a large part of it.
+    least = bench.model(NATIVE, bench.threads).engine.chunk_length(streams) if NATIVE in bench.engines else 1
     for name, create in ((NATIVE, native_lanes), (BATCHED, onnxruntime_batch)):
         if name == NATIVE and NATIVE not in bench.engines:
             continue
@@ -85,7 +88,7 @@ def measure_streams(
         # each step and would occupy the processors.
         share = deadline.share(0.5) if name == NATIVE else deadline
         multithreaded = [f"{name}, {label}" for threads, label in thread_labels(bench).items() if threads > 1]
-        candidates = calibrate_all(factories, share, multithreaded=multithreaded)
+        candidates = calibrate_all(factories, share, least=least, multithreaded=multithreaded)
         seconds = interleave(candidates, duration, share, bench.processor_time)
         notes += deadline_notes(factories, seconds)
         all_seconds |= seconds

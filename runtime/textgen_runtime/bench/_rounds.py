@@ -30,6 +30,7 @@ def calibrate(
     run: Callable[[int], object],
     round_seconds: float = 0.02,
     *,
+    least: int = 1,
     single_threaded: bool = False,
     deadline: Deadline = NO_DEADLINE,
 ) -> Candidate:
@@ -38,10 +39,11 @@ def calibrate(
     Args:
         run: Performs the given number of units of work.
         round_seconds: Approximate duration of a round.
+        least: The smallest size of a round, which can then take longer.
         single_threaded: See ``Candidate``.
         deadline: When to stop increasing the size. Rounds are shorter than requested after that.
     """
-    size = 1
+    size = least
     while True:
         # The minimum of two runs, so that one interruption by another program does not end the search.
         seconds = min(_seconds(run, size) for _ in range(2))
@@ -61,6 +63,7 @@ def calibrate_all(
     factories: Mapping[str, Callable[[], Callable[[int], object]]],
     deadline: Deadline,
     *,
+    least: int = 1,
     multithreaded: Container[str] = (),
 ) -> dict[str, Candidate]:
     """Create and calibrate candidates within half of the time. The other half is for their rounds.
@@ -68,6 +71,7 @@ def calibrate_all(
     Args:
         factories: By name, a function that returns the ``run`` argument of ``calibrate``.
         deadline: Deadline of calibration and rounds together. Candidates without any time are omitted.
+        least: The smallest size of a round.
         multithreaded: Names of the candidates that use several threads.
     """
     calibration = deadline.share(0.5)
@@ -76,7 +80,7 @@ def calibrate_all(
         if calibration.passed:
             break
         single = name not in multithreaded
-        candidates[name] = calibrate(create(), single_threaded=single, deadline=calibration)
+        candidates[name] = calibrate(create(), least=least, single_threaded=single, deadline=calibration)
     return candidates
 
 

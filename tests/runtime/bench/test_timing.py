@@ -51,6 +51,7 @@ def test_calibration_reaches_the_round_duration(clock: Clock) -> None:
     assert 1000 <= candidate.size <= 2000
     slow = rounds.calibrate(lambda size: clock.work(size * 3.0))
     assert slow.size == 1
+    assert rounds.calibrate(lambda size: clock.work(size * 3.0), least=7).size == 7
 
 
 def test_alternating_rounds_cancel_a_drift_of_speed(clock: Clock) -> None:
