@@ -79,7 +79,7 @@ cdef class StateLayout:
             if source is None:
                 raise ValueError(f"the state must have the arrays {', '.join(self.names)}")
             array = array_at(memory, offset, 3, self.dimensions[2 * i], batch, self.dimensions[2 * i + 1])
-            copy_buffer(source, array, f"the state array {name!r}")
+            copy_buffer(source, array, "the state array", name)
             copies[name] = array
             offset += array.size
             i += 1

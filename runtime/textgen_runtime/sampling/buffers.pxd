@@ -28,8 +28,8 @@ cdef FloatArray array_at(
 )
 
 # Copy a float32 buffer into an array of the same shape. Raises ValueError if the shape or type differs.
-# `name` is the name of the argument in the error message.
-cdef int copy_buffer(object source, FloatArray target, str name) except -1
+# The error message calls the source `argument`, and if it is one of several, by its `name`, too.
+cdef int copy_buffer(object source, FloatArray target, str argument, object name=*) except -1
 
 
 # A contiguous buffer of float32 or float64 values.

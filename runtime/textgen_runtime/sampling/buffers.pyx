@@ -76,14 +76,14 @@ cdef FloatArray array_at(
     return array
 
 
-cdef int copy_buffer(object source, FloatArray target, str name) except -1:
+cdef int copy_buffer(object source, FloatArray target, str argument, object name=None) except -1:
     cdef Py_buffer buffer
     cdef bint fits
     cdef int i
     try:
         PyObject_GetBuffer(source, &buffer, PyBUF_ND | PyBUF_FORMAT)
     except (BufferError, TypeError, ValueError):
-        raise ValueError(f"{name} must be {describe_array(target)}") from None
+        raise ValueError(f"{label(argument, name)} must be {describe_array(target)}") from None
     fits = buffer.format != NULL and buffer.format[0] == c"f" and buffer.format[1] == 0
     fits = fits and buffer.ndim == target.ndim
     for i in range(target.ndim if fits else 0):
@@ -95,8 +95,14 @@ cdef int copy_buffer(object source, FloatArray target, str name) except -1:
         shape = tuple([buffer.shape[i] for i in range(buffer.ndim)])
     PyBuffer_Release(&buffer)
     if not fits:
-        raise ValueError(f"{name} must be {describe_array(target)}, not {type_name} of shape {shape}")
+        raise ValueError(
+            f"{label(argument, name)} must be {describe_array(target)}, not {type_name} of shape {shape}"
+        )
     return 0
+
+
+cdef str label(str argument, object name):
+    return argument if name is None else f"{argument} {name!r}"
 
 
 cdef str describe_array(FloatArray array):
