@@ -32,16 +32,22 @@
 #define TARGET
 #include "exp64_body.h"
 
-textgen_exp64 textgen_find_exp64(void) {
+#if TEXTGEN_X86
+static bool is(const char *kernels, const char *name) { return kernels && strcmp(kernels, name) == 0; }
+#endif
+
+textgen_exp64 textgen_find_exp64(const char *kernels) {
 #if TEXTGEN_AVX512
-    if (textgen_has_avx512()) {
+    if (textgen_has_avx512() && !is(kernels, "avx2") && !is(kernels, "baseline")) {
         return exponentials64_avx512;
     }
 #endif
 #if TEXTGEN_X86
-    if (textgen_has_avx2()) {
+    if (textgen_has_avx2() && !is(kernels, "baseline")) {
         return exponentials64_avx2;
     }
+#else
+    (void)kernels;
 #endif
     return exponentials64_baseline;
 }

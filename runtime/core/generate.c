@@ -155,6 +155,7 @@ void textgen_generate_tokens(const textgen_network *network, textgen_token_lane 
     int64_t start = 0, drawn = 0;
     size_t running = 0, i;
     for (i = 0; i < count; i++) {
+        lanes[i].sampler->exp64 = network->exp64;
         lanes[i].generated = lanes[i].stop_length = 0;
         lanes[i].ending = find_ending(network, &lanes[i]);
         if (lanes[i].ending == TEXTGEN_RUNNING) {

@@ -35,7 +35,7 @@ static textgen_network *allocate_network(const textgen_description *description,
                                                                    network->bits == 8 ? TEXTGEN_GROUP : 1);
     network->special = special;
     network->kernels = kernels;
-    network->exp64 = textgen_find_exp64();
+    network->exp64 = textgen_find_exp64(kernels->name);
     if (network->bits == 8) {
         network->int8.layers = textgen_allocate(arena, network->layer_count, sizeof(*network->int8.layers));
         network->int8.input_bounds = textgen_allocate(arena, network->layer_count + 1, sizeof(float));

@@ -44,7 +44,7 @@ static inline void rank(const double *logits, size_t count) {
             defined.order[defined.candidates++] = i;
         }
     }
-    textgen_find_exp64()(defined.weight, count);
+    textgen_find_exp64(NULL)(defined.weight, count);
     qsort(defined.order, defined.candidates, sizeof *defined.order, compare);
 }
 

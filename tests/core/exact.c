@@ -26,8 +26,7 @@ static uint64_t add_numbers(uint64_t hash, const double *numbers, size_t count) 
 }
 
 /* Over arguments from 0 down to those whose result is 0. */
-static void print_exp64(void) {
-    const textgen_exp64 exp64 = textgen_find_exp64();
+static uint64_t hash_exp64(textgen_exp64 exp64) {
     static double values[VALUES];
     uint64_t hash = no_hash, state = 1;
     int round, i;
@@ -38,6 +37,18 @@ static void print_exp64(void) {
         }
         exp64(values, VALUES);
         hash = add_numbers(hash, values, VALUES);
+    }
+    return hash;
+}
+
+/* The hash, if it is the same for all instruction sets. */
+static void print_exp64(void) {
+    const textgen_kernels *kernels[TEXTGEN_MAX_KERNELS];
+    const int count = textgen_available_kernels(kernels);
+    const uint64_t hash = hash_exp64(textgen_find_exp64(NULL));
+    int i;
+    for (i = 0; i < count; i++) {
+        CHECK(hash_exp64(textgen_find_exp64(kernels[i]->name)) == hash);
     }
     printf("exp64 %016llx\n", (unsigned long long)hash);
 }
@@ -69,7 +80,7 @@ static void print_filters(void) {
     textgen_sampler sampler;
     int kind, i, j;
     CHECK(textgen_sampler_scratch(TOKENS) <= 8 * TOKENS);
-    textgen_sampler_init(&sampler, 0.7, seed, 0, textgen_find_exp64());
+    textgen_sampler_init(&sampler, 0.7, seed, 0, textgen_find_exp64(NULL));
     sampler.filters = allocate(textgen_filters_size(TOKENS));
     for (kind = 0; kind < 2; kind++) {
         textgen_filters_init(sampler.filters, &parameters[kind], TOKENS);
@@ -115,7 +126,7 @@ static uint64_t add_products(uint64_t hash, const textgen_kernels *kernels) {
 
 /* Check that a result does not depend on the number of values. */
 static void check_counts(void) {
-    const textgen_exp64 exp64 = textgen_find_exp64();
+    const textgen_exp64 exp64 = textgen_find_exp64(NULL);
     double batch[20], single[20];
     size_t count, i;
     for (count = 0; count <= 20; count++) {

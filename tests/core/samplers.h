@@ -22,7 +22,7 @@ static inline void fill_logits(double logits[TOKENS]) {
 static inline textgen_sampler make_sampler(uint32_t substream) {
     const textgen_uint128 seed = {0, 2024};
     textgen_sampler sampler;
-    textgen_sampler_init(&sampler, 0.8, seed, substream, textgen_find_exp64());
+    textgen_sampler_init(&sampler, 0.8, seed, substream, textgen_find_exp64(NULL));
     return sampler;
 }
 

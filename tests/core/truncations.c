@@ -54,7 +54,7 @@ static textgen_sampler make_sampler(const textgen_filter_parameters *parameters,
     const textgen_uint128 seed = {0, next_random(&state)};
     textgen_sampler sampler;
     size_t i;
-    textgen_sampler_init(&sampler, temperatures[random_up_to(&state, 4)], seed, 0, textgen_find_exp64());
+    textgen_sampler_init(&sampler, temperatures[random_up_to(&state, 4)], seed, 0, textgen_find_exp64(NULL));
     sampler.filters = allocate(textgen_filters_size(count));
     textgen_filters_init(sampler.filters, parameters, count);
     for (i = 0; i < count; i++) {

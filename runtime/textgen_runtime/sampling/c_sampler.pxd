@@ -14,7 +14,7 @@ cdef extern from "rng.h" nogil:
 
 cdef extern from "exp64.h" nogil:
     ctypedef void (*textgen_exp64)(double *values, size_t count) noexcept nogil
-    textgen_exp64 textgen_find_exp64()
+    textgen_exp64 textgen_find_exp64(const char *kernels)
 
 
 cdef extern from "filters.h" nogil:

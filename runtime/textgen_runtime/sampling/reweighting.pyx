@@ -28,7 +28,7 @@ from .c_sampler cimport (
 
 from textgen_runtime.errors import SamplingError, quote
 
-cdef textgen_exp64 exp64 = textgen_find_exp64()
+cdef textgen_exp64 exp64 = textgen_find_exp64(NULL)
 
 
 cdef int64_t argmax_row(const real *logits, Py_ssize_t size) noexcept nogil:

@@ -69,7 +69,7 @@ MAX_SEED = 2**128 - 1
 MAX_SUBSTREAM = 2**32 - 1
 MAX_POSITION = INT64_MAX
 
-cdef textgen_exp64 exp64 = textgen_find_exp64()
+cdef textgen_exp64 exp64 = textgen_find_exp64(NULL)
 cdef Filters NO_FILTERS = Filters()
 
 
