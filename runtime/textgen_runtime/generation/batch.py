@@ -226,7 +226,7 @@ class Batch:
         if ending is not None:
             text += self._rest(generation, target)
         chunk = BatchChunk(generation, len(result.tokens), text, ending, result.logprobs)
-        left = target._replace(tokens=target.tokens - len(result.tokens))
+        left = _Target(target.tokens - len(result.tokens), target.finish, target.trial)
         if target.trial is None or target.trial.masked:
             return chunk, left
         if ending is None:

@@ -53,7 +53,7 @@ class Vocabulary:
 
     def decode(self, tokens: Iterable[int]) -> str:
         """Convert tokens to text. Special tokens add no text."""
-        return "".join([self.symbols[token] for token in tokens])
+        return "".join(map(self.symbols.__getitem__, tokens))
 
     def decode_each(self, tokens: Iterable[int]) -> Sequence[str]:
         """Return the text of each token; U+FFFD, the replacement character, for a special token."""
