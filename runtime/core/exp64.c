@@ -3,15 +3,23 @@
  * them, every system and vector width gives the same results. */
 
 #include "exp64.h"
-#include "exact.h"
 #include "kernels/processor.h"
+#include "kernels/unroll.h"
 
 #include <stdint.h>
 #include <string.h>
 
+/* TEXTGEN_SMALL makes the program smaller, and slower. */
+#if defined(TEXTGEN_SMALL)
+#define AT_ONCE(vectors) 1
+#else
+#define AT_ONCE(vectors) (vectors)
+#endif
+
 #if TEXTGEN_AVX512
 #define NAME(x) x##64_avx512
 #define WIDTH 8
+#define VECTORS AT_ONCE(4)
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl")))
 #include "exp64_body.h"
 #endif
@@ -19,6 +27,7 @@
 #if TEXTGEN_X86
 #define NAME(x) x##64_avx2
 #define WIDTH 4
+#define VECTORS AT_ONCE(8)
 #define TARGET __attribute__((target("avx2")))
 #include "exp64_body.h"
 #endif
@@ -29,6 +38,7 @@
 #else
 #define WIDTH 1
 #endif
+#define VECTORS AT_ONCE(4)
 #define TARGET
 #include "exp64_body.h"
 

@@ -2,6 +2,8 @@
  *
  *   NAME(x)  the name x, with a suffix for the instruction set
  *   WIDTH    float64 elements in a vector, or 1 for plain C
+ *   VECTORS  how many vectors are computed at once: each operation on a vector must wait for the one before,
+ *            while those on other vectors need not
  *   TARGET   the function attribute that selects the instruction set
  */
 
@@ -32,63 +34,67 @@ TARGET TEXTGEN_INLINE vector NAME(plus)(vector a, vector b, vector c) {
     return a + product;
 }
 
-/* x = n ln 2 + r with |r| <= ln 2 / 2 (Cody and Waite 1980, chapter 6: ln 2 in two parts, so that r is exact).
- * exp(r) is its Taylor polynomial of degree 13, with a remainder below 1e-17. */
-TARGET TEXTGEN_SHARED vector NAME(exponential)(vector x) {
+/* Replace each x of VECTORS vectors by exp(x). x = n ln 2 + r with |r| <= ln 2 / 2 (Cody and Waite 1980,
+ * chapter 6: ln 2 in two parts, so that r is exact). exp(r) is its Taylor polynomial of degree 13, with a
+ * remainder below 1e-17. */
+TARGET TEXTGEN_SHARED void NAME(exponential)(vector *x) {
+    static const double factors[] = {1.0 / 13, 1.0 / 12, 1.0 / 11, 1.0 / 10, 1.0 / 9, 1.0 / 8,
+                                     1.0 / 7,  1.0 / 6,  1.0 / 5,  1.0 / 4,  1.0 / 3, 1.0 / 2};
     const vector zero = {0}, one = zero + 1.0;
     const vector round_by = zero + 6755399441055744.0; /* 1.5 * 2^52: adding it removes the fraction */
-    const vector shifted = NAME(plus)(round_by, x, zero + 1.4426950408889634);
-    const vector n = shifted - round_by;
-    const vector high = NAME(plus)(x, n, zero - 6.93147180369123816490e-01);
-    const vector r = NAME(plus)(high, n, zero - 1.90821492927058770002e-10);
-    integers bits;
-    vector e, power;
-    e = NAME(plus)(one, r, zero + 1.0 / 13);
-    e = NAME(plus)(one, r * e, zero + 1.0 / 12);
-    e = NAME(plus)(one, r * e, zero + 1.0 / 11);
-    e = NAME(plus)(one, r * e, zero + 1.0 / 10);
-    e = NAME(plus)(one, r * e, zero + 1.0 / 9);
-    e = NAME(plus)(one, r * e, zero + 1.0 / 8);
-    e = NAME(plus)(one, r * e, zero + 1.0 / 7);
-    e = NAME(plus)(one, r * e, zero + 1.0 / 6);
-    e = NAME(plus)(one, r * e, zero + 1.0 / 5);
-    e = NAME(plus)(one, r * e, zero + 1.0 / 4);
-    e = NAME(plus)(one, r * e, zero + 1.0 / 3);
-    e = NAME(plus)(one, r * e, zero + 1.0 / 2);
-    e = NAME(plus)(one, r, e);
-    /* The low bits of `shifted` are n. Shifted into the exponent they give 2^n. */
-    memcpy(&bits, &shifted, sizeof bits);
-    bits = (bits + 1023) << 52;
-    memcpy(&power, &bits, sizeof power);
-    e = e * power;
-    memcpy(&bits, &e, sizeof bits);
-    bits = bits & NAME(above)(x);
-    memcpy(&e, &bits, sizeof e);
-    return e;
+    vector shifted[VECTORS], r[VECTORS], e[VECTORS];
+    int v, i;
+    UNROLL for (v = 0; v < VECTORS; v++) {
+        vector n, high;
+        shifted[v] = NAME(plus)(round_by, x[v], zero + 1.4426950408889634);
+        n = shifted[v] - round_by;
+        high = NAME(plus)(x[v], n, zero - 6.93147180369123816490e-01);
+        r[v] = NAME(plus)(high, n, zero - 1.90821492927058770002e-10);
+        e[v] = NAME(plus)(one, r[v], zero + factors[0]);
+    }
+    UNROLL for (i = 1; i < 12; i++) {
+        UNROLL for (v = 0; v < VECTORS; v++) { e[v] = NAME(plus)(one, r[v] * e[v], zero + factors[i]); }
+    }
+    UNROLL for (v = 0; v < VECTORS; v++) {
+        integers bits;
+        vector power;
+        e[v] = NAME(plus)(one, r[v], e[v]);
+        /* The low bits of `shifted` are n. Shifted into the exponent they give 2^n. */
+        memcpy(&bits, &shifted[v], sizeof bits);
+        bits = (bits + 1023) << 52;
+        memcpy(&power, &bits, sizeof power);
+        e[v] = e[v] * power;
+        memcpy(&bits, &e[v], sizeof bits);
+        bits = bits & NAME(above)(x[v]);
+        memcpy(&x[v], &bits, sizeof bits);
+    }
 }
 
 TARGET static void NAME(exponentials)(double *values, size_t count) {
-    vector part = {0}, last;
+    vector part[VECTORS], last[VECTORS];
+    const size_t size = VECTORS * WIDTH;
     size_t i;
-    if (count < WIDTH) {
-        memcpy(&part, values, count * sizeof *values);
-        part = NAME(exponential)(part);
-        memcpy(values, &part, count * sizeof *values);
+    if (count < size) {
+        memset(part, 0, sizeof part);
+        memcpy(part, values, count * sizeof *values);
+        NAME(exponential)(part);
+        memcpy(values, part, count * sizeof *values);
         return;
     }
-    /* The last vector may overlap the one before it, so it is loaded before that one is replaced. */
-    memcpy(&last, values + count - WIDTH, sizeof last);
-    for (i = 0; i + WIDTH < count; i += WIDTH) {
-        memcpy(&part, values + i, sizeof part);
-        part = NAME(exponential)(part);
-        memcpy(values + i, &part, sizeof part);
+    /* The last part may overlap the one before it, so it is loaded before that one is replaced. */
+    memcpy(last, values + count - size, sizeof last);
+    for (i = 0; i + size < count; i += size) {
+        memcpy(part, values + i, sizeof part);
+        NAME(exponential)(part);
+        memcpy(values + i, part, sizeof part);
     }
-    last = NAME(exponential)(last);
-    memcpy(values + count - WIDTH, &last, sizeof last);
+    NAME(exponential)(last);
+    memcpy(values + count - size, last, sizeof last);
 }
 
 #undef vector
 #undef integers
 #undef NAME
 #undef WIDTH
+#undef VECTORS
 #undef TARGET

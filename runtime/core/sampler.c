@@ -3,6 +3,14 @@
 #include "log64.h"
 
 #include <math.h>
+#include <string.h>
+
+/* How many maxima are computed at once: a comparison need not wait for the one before. */
+#if defined(TEXTGEN_SMALL)
+#define MAXIMA 1
+#else
+#define MAXIMA 32
+#endif
 
 /* float64 comes first, because the functions with filters call it. */
 #define NAME(name) name

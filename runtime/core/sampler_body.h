@@ -4,69 +4,110 @@
  *   LOGIT    the type
  */
 
-int64_t NAME(textgen_argmax)(const LOGIT *logits, size_t count) {
-    size_t best = 0, i;
+static LOGIT NAME(larger)(LOGIT a, LOGIT b) { return a > b ? a : b; }
+
+/* Set `*largest` to the largest logit. Return 0. Compilers use vector instructions for these loops. */
+static int64_t NAME(find_largest)(const LOGIT *logits, size_t count, LOGIT *largest) {
+    LOGIT parts[MAXIMA];
+    int is_nan = 0;
+    size_t i, j, size;
     for (i = 0; i < count; i++) {
-        if (logits[i] != logits[i]) {
-            return TEXTGEN_SAMPLER_NAN;
-        }
-        if (logits[i] > logits[best]) {
-            best = i;
+        is_nan |= logits[i] != logits[i];
+    }
+    for (j = 0; j < MAXIMA; j++) {
+        parts[j] = (LOGIT)-INFINITY;
+    }
+    for (i = 0; count < MAXIMA && i < count; i++) {
+        parts[0] = NAME(larger)(logits[i], parts[0]);
+    }
+    for (i = 0; count >= MAXIMA && i < count; i += MAXIMA) {
+        /* The last part may overlap the one before it. */
+        const LOGIT *part = logits + (i + MAXIMA < count ? i : count - MAXIMA);
+        for (j = 0; j < MAXIMA; j++) {
+            parts[j] = NAME(larger)(part[j], parts[j]);
         }
     }
-    if (count == 0 || !isfinite(logits[best])) {
-        return count && logits[best] > 0 ? TEXTGEN_SAMPLER_INFINITY : TEXTGEN_SAMPLER_NO_TOKEN;
+    for (size = MAXIMA / 2; size > 0; size /= 2) {
+        for (j = 0; j < size; j++) {
+            parts[j] = NAME(larger)(parts[j + size], parts[j]);
+        }
     }
-    return (int64_t)best;
+    *largest = parts[0];
+    return is_nan               ? TEXTGEN_SAMPLER_NAN
+           : isfinite(*largest) ? 0
+           : *largest > 0       ? TEXTGEN_SAMPLER_INFINITY
+                                : TEXTGEN_SAMPLER_NO_TOKEN;
 }
 
-int64_t NAME(textgen_reweight)(const LOGIT *logits, size_t count, double temperature, double *exp_logits,
-                               double *sum, textgen_exp64 exp64) {
-    const int64_t best = NAME(textgen_argmax)(logits, count);
-    double largest, accumulated = 0.0;
-    size_t i;
-    if (best < 0) {
-        return best;
+int64_t NAME(textgen_argmax)(const LOGIT *logits, size_t count) {
+    LOGIT largest;
+    const int64_t error = NAME(find_largest)(logits, count, &largest);
+    int64_t best = 0;
+    if (error < 0) {
+        return error;
     }
-    largest = (double)logits[best];
+    while (logits[best] < largest) {
+        best++;
+    }
+    return best;
+}
+
+/* Write exp((logit - max logit) / temperature) to exp_logits. Return 0. */
+static int64_t NAME(exponentiate)(const LOGIT *logits, size_t count, double temperature, double *exp_logits,
+                                  textgen_exp64 exp64) {
+    LOGIT largest;
+    const int64_t error = NAME(find_largest)(logits, count, &largest);
+    size_t i;
+    if (error < 0) {
+        return error;
+    }
     if (temperature == 0.0) {
         for (i = 0; i < count; i++) {
             exp_logits[i] = 0.0;
         }
-        exp_logits[best] = *sum = 1.0;
+        exp_logits[NAME(textgen_argmax)(logits, count)] = 1.0;
         return 0;
     }
     for (i = 0; i < count; i++) {
         /* Division, because 1 / T overflows for the smallest temperatures. */
-        exp_logits[i] = ((double)logits[i] - largest) / temperature;
+        exp_logits[i] = ((double)logits[i] - (double)largest) / temperature;
     }
     exp64(exp_logits, count);
-    for (i = 0; i < count; i++) {
+    return 0;
+}
+
+int64_t NAME(textgen_reweight)(const LOGIT *logits, size_t count, double temperature, double *exp_logits,
+                               double *sum, textgen_exp64 exp64) {
+    const int64_t error = NAME(exponentiate)(logits, count, temperature, exp_logits, exp64);
+    double accumulated = 0.0;
+    size_t i;
+    for (i = 0; error == 0 && i < count; i++) {
         accumulated += exp_logits[i];
     }
     *sum = accumulated;
-    return 0;
+    return error;
 }
 
 int64_t NAME(textgen_draw_with)(const LOGIT *logits, size_t count, double temperature, double uniform,
                                 double *exp_logits, textgen_exp64 exp64) {
-    double sum = 0.0, threshold, accumulated = 0.0;
+    double threshold, accumulated = 0.0;
     int64_t error;
     size_t i;
     if (temperature == 0.0) {
         return NAME(textgen_argmax)(logits, count);
     }
-    error = NAME(textgen_reweight)(logits, count, temperature, exp_logits, &sum, exp64);
+    error = NAME(exponentiate)(logits, count, temperature, exp_logits, exp64);
     if (error < 0) {
         return error;
     }
-    /* This loop adds in the same order as textgen_reweight, so its last value is exactly `sum`, and `threshold`
-     * is less. So it always finds a token, and one whose exp_logit is not zero. The largest exp_logit is 1, so
-     * `sum` is at least 1. */
-    threshold = uniform * sum;
     for (i = 0; i < count; i++) {
-        accumulated += exp_logits[i];
-        if (accumulated > threshold) {
+        exp_logits[i] = accumulated += exp_logits[i];
+    }
+    /* The largest exp_logit is 1, so the sum is at least 1, and `threshold` is less than the sum. So the loop
+     * always finds a token, and one whose exp_logit is not zero. */
+    threshold = uniform * accumulated;
+    for (i = 0; i < count; i++) {
+        if (exp_logits[i] > threshold) {
             return (int64_t)i;
         }
     }

@@ -127,9 +127,9 @@ static uint64_t add_products(uint64_t hash, const textgen_kernels *kernels) {
 /* Check that a result does not depend on the number of values. */
 static void check_counts(void) {
     const textgen_exp64 exp64 = textgen_find_exp64(NULL);
-    double batch[20], single[20];
+    double batch[100], single[100];
     size_t count, i;
-    for (count = 0; count <= 20; count++) {
+    for (count = 0; count <= 100; count++) {
         for (i = 0; i < count; i++) {
             batch[i] = single[i] = -0.37 * (double)i;
             exp64(&single[i], 1);

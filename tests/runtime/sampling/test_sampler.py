@@ -114,6 +114,22 @@ def test_invalid_logits_are_an_error(bad: Any, message: str, temperature: float)
         softmax(bad, temperature)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("count", [1, 2, 31, 32, 33, 59, 64, 100])
+def test_the_largest_logit_is_found_at_each_position(count: int, dtype: type) -> None:
+    logits = np.random.default_rng(count).normal(size=count).astype(dtype)
+    for token in range(count):
+        changed = logits.copy()
+        changed[token] = changed[(token + 40) % count] = 9.0  # the lowest of equal ones is taken
+        assert Sampler(0.0).draw(changed) == min(token, (token + 40) % count)
+        changed[token] = 10.0
+        assert Sampler(0.0).draw(changed) == token
+        assert softmax(changed, 0.01)[token] > 0.99
+        changed[token] = math.nan
+        with pytest.raises(SamplingError, match="NaN"):
+            Sampler(0.5).draw(changed)
+
+
 def test_an_invalid_row_of_a_batch_is_an_error() -> None:
     with pytest.raises(SamplingError, match="NaN"):
         Sampler().draw_batch(np.array([[0.0, 1.0], [0.0, math.nan], [0.0, 1.0]]))
