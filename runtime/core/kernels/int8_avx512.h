@@ -14,3 +14,4 @@
 #define GRU_VECTORS_ONE_LANE 3
 #define GRU_VECTORS_MANY_LANES 3
 #define CHAINS 2
+#define AHEAD 0

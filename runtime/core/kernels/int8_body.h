@@ -15,7 +15,8 @@
  *   MINIMUM, MAXIMUM      a < b ? a : b, and a > b ? a : b, so b if one of them is NaN
  *   VECTORS_ONE_LANE, VECTORS_MANY_LANES, GRU_VECTORS_ONE_LANE, GRU_VECTORS_MANY_LANES  see kernel_body.h
  *   CHAINS                how many sums of alternate inputs are computed for each sum of one lane, 1 or 2. With
- * a second one, an addition does not wait for the one before it
+ *                         a second one, an addition does not wait for the one before it
+ *   AHEAD                 how many bytes before their use the weights of one lane are prefetched, or 0
  */
 
 #include "vector_body.h"
@@ -242,4 +243,5 @@ const textgen_int8_kernels KERNELS = {
 #undef GRU_VECTORS_ONE_LANE
 #undef GRU_VECTORS_MANY_LANES
 #undef CHAINS
+#undef AHEAD
 #undef KERNELS

@@ -64,6 +64,7 @@ INLINE int32_t four_bytes(const uint8_t *bytes) {
 #define GRU_VECTORS_ONE_LANE 6
 #define GRU_VECTORS_MANY_LANES 2
 #define CHAINS 1
+#define AHEAD 1024
 #include "int8_body.h"
 #endif
 
@@ -72,6 +73,7 @@ INLINE int32_t four_bytes(const uint8_t *bytes) {
 #define TARGET
 #define KERNELS textgen_int8_baseline
 #define CHAINS 1
+#define AHEAD 0
 #if TEXTGEN_X86
 #define WIDTH 4
 #define ZERO TEXTGEN_INT8_LEVELS

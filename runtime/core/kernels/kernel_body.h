@@ -42,12 +42,25 @@
 #define MAX_LANES 24
 #define TILE 72
 
+/* Add the products of one input of each lane. */
+TARGET INLINE void NAME(add_row)(vector *sum, const float *weights, const float *inputs, ptrdiff_t stride,
+                                 const int lanes, const int vectors) {
+    vector weight[VECTORS];
+    int lane, v;
+    UNROLL for (v = 0; v < vectors; v++) { weight[v] = NAME(load)(weights + v * WIDTH); }
+    UNROLL for (lane = 0; lane < lanes; lane++) {
+        const vector input = inputs[lane * stride] - (vector){0}; /* broadcast */
+        UNROLL for (v = 0; v < vectors; v++) {
+            sum[lane * vectors + v] = MULTIPLY_ADD(weight[v], input, sum[lane * vectors + v]);
+        }
+    }
+}
+
 /* sums[lane][BLOCK] += inputs[lane][count] * weights[count][block], for some of the block's vectors. `block`,
  * `lanes` and `vectors` are constants in all calls, so that the compiler keeps the sums in registers. */
 TARGET INLINE void NAME(add_vectors)(float *sums, const float *weights, const float *inputs, ptrdiff_t stride,
                                      ptrdiff_t count, const int block, const int lanes, const int vectors) {
     vector sum[MANY_LANES * VECTORS];
-    vector weight[VECTORS];
     ptrdiff_t i;
     int lane, v;
     /* This is never so. Compilers that know it keep the sums in the same registers. */
@@ -59,13 +72,13 @@ TARGET INLINE void NAME(add_vectors)(float *sums, const float *weights, const fl
             sum[lane * vectors + v] = NAME(load)(sums + lane * TEXTGEN_BLOCK + v * WIDTH);
         }
     }
-    UNROLL_TWICE for (i = 0; i < count; i++) {
-        UNROLL for (v = 0; v < vectors; v++) { weight[v] = NAME(load)(weights + i * block + v * WIDTH); }
-        UNROLL for (lane = 0; lane < lanes; lane++) {
-            const vector input = inputs[lane * stride + i] - (vector){0}; /* broadcast */
-            UNROLL for (v = 0; v < vectors; v++) {
-                sum[lane * vectors + v] = MULTIPLY_ADD(weight[v], input, sum[lane * vectors + v]);
-            }
+    if (lanes == 1) {
+        UNROLL_MORE for (i = 0; i < count; i++) {
+            NAME(add_row)(sum, weights + i * block, inputs + i, stride, lanes, vectors);
+        }
+    } else {
+        UNROLL_TWICE for (i = 0; i < count; i++) {
+            NAME(add_row)(sum, weights + i * block, inputs + i, stride, lanes, vectors);
         }
     }
     UNROLL for (lane = 0; lane < lanes; lane++) {

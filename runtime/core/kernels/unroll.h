@@ -9,8 +9,10 @@
 #define SHARED TEXTGEN_SHARED
 #if defined(__GNUC__) || defined(__clang__)
 #define NOINLINE static __attribute__((noinline))
+#define PREFETCH(address) __builtin_prefetch(address)
 #else
 #define NOINLINE static
+#define PREFETCH(address) ((void)0)
 #endif
 
 #ifdef TEXTGEN_SMALL
@@ -29,12 +31,19 @@
 #elif defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #define UNROLL_TWICE _Pragma("clang loop unroll_count(2)")
+#define UNROLL_MORE _Pragma("clang loop unroll_count(4)")
 #elif defined(__GNUC__)
 #define UNROLL _Pragma("GCC unroll 64")
 #define UNROLL_TWICE _Pragma("GCC unroll 2")
+#define UNROLL_MORE _Pragma("GCC unroll 4")
 #else
 #define UNROLL
 #define UNROLL_TWICE
+#define UNROLL_MORE
+#endif
+#if defined(TEXTGEN_SMALL)
+#undef UNROLL_MORE
+#define UNROLL_MORE UNROLL_TWICE
 #endif
 
 #endif
