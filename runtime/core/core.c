@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#ifndef TEXTGEN_FAIL_ENDS
+
 /* Remove an incomplete character at the end of a text that was cut. */
 static void drop_partial_character(char *text, size_t length) {
     size_t start = length;
@@ -23,7 +25,7 @@ static void drop_partial_character(char *text, size_t length) {
     }
 }
 
-int32_t textgen_fail(const textgen_error *error, int32_t code, const char *format, ...) {
+int32_t textgen_report(const textgen_error *error, int32_t code, const char *format, ...) {
     if (error == NULL || error->text == NULL || error->size == 0) {
         return code;
     }
@@ -38,6 +40,8 @@ int32_t textgen_fail(const textgen_error *error, int32_t code, const char *forma
     }
     return code;
 }
+
+#endif
 
 int32_t textgen_out_of_memory(const textgen_error *error) {
     return textgen_fail(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the model");

@@ -25,7 +25,16 @@ typedef struct {
 } textgen_error;
 
 /* Write an error message, cut to the size of the buffer, and return `code`. */
-int32_t textgen_fail(const textgen_error *error, int32_t code, const char *format, ...) TEXTGEN_PRINTF(3, 4);
+int32_t textgen_report(const textgen_error *error, int32_t code, const char *format, ...) TEXTGEN_PRINTF(3, 4);
+
+/* The same, for all but the errors of a text. A program that defines TEXTGEN_FAIL_ENDS defines both functions,
+ * and this one does not return. The compiler then leaves out what follows an error. */
+#ifdef TEXTGEN_FAIL_ENDS
+_Noreturn int32_t textgen_fail(const textgen_error *error, int32_t code, const char *format, ...)
+    TEXTGEN_PRINTF(3, 4);
+#else
+#define textgen_fail textgen_report
+#endif
 
 /* Fail with TEXTGEN_OUT_OF_MEMORY. */
 int32_t textgen_out_of_memory(const textgen_error *error);

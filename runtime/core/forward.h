@@ -9,7 +9,7 @@
  * tokens: [time][batch], each in [0, vocabulary). state: the network's state arrays one
  * after the other, each [rows][batch][units], updated in place. logits: [logit_steps][batch][vocabulary], after
  * each of the last `logit_steps` tokens, 1 to time. workspace: of textgen_slots_size(network, batch,
- * logit_steps) bytes. */
+ * logit_steps) bytes. With TEXTGEN_SMALL, batch and logit_steps are 1. */
 void textgen_forward(const textgen_network *network, const int64_t *tokens, size_t time, size_t batch,
                      float *state, size_t logit_steps, float *logits, void *workspace);
 

@@ -148,8 +148,9 @@ static double sum_entropies(const textgen_network *network, const textgen_slots 
     return bits;
 }
 
-void textgen_generate_tokens(const textgen_network *network, textgen_token_lane *lanes, size_t count,
-                             int64_t steps, void *workspace, textgen_measurements *measurements) {
+/* See textgen_generate_tokens. */
+static void run_lanes(const textgen_network *network, textgen_token_lane *lanes, size_t count, int64_t steps,
+                      void *workspace, textgen_measurements *measurements) {
     textgen_slots slots = textgen_slots_find(network, workspace, count, 1);
     const float *features;
     int64_t start = 0, drawn = 0;
@@ -192,5 +193,14 @@ void textgen_generate_tokens(const textgen_network *network, textgen_token_lane 
     }
     for (i = 0; i < running; i++) {
         store_lane(network, &slots, &lanes[slots.lanes[i]], i);
+    }
+}
+
+void textgen_generate_tokens(const textgen_network *network, textgen_token_lane *lanes, size_t count,
+                             int64_t steps, void *workspace, textgen_measurements *measurements) {
+    const size_t at_once = TEXTGEN_LANES(count);
+    size_t i;
+    for (i = 0; i < count; i += at_once) {
+        run_lanes(network, lanes + i, at_once, steps, workspace, measurements);
     }
 }

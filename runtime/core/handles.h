@@ -20,6 +20,14 @@ struct textgen_model {
     uint64_t parameters;
 };
 
+/* Read a file into a model of zeros but for its arena. The caller destroys the model after an error too. */
+int32_t textgen_model_read(textgen_model *model, textgen_view content, const textgen_kernels *kernels,
+                           const textgen_error *error);
+
+/* See textgen_model_get_info and textgen_model_get_layer. struct_size is not set. */
+textgen_model_info textgen_model_describe(const textgen_model *model);
+textgen_layer_info textgen_layer_describe(const textgen_model *model, size_t index);
+
 /* The start of a stream's memory. State, logits, filters and a workspace for one lane follow, at offsets that
  * depend only on the model, so a copy of the bytes is a copy of the stream. */
 struct textgen_stream {

@@ -25,7 +25,7 @@ static double times(double a, double b) {
  * and 2s = f - f^2/2 + s * f^2/2, in which only small terms are rounded (as in FreeBSD's msun library). */
 double textgen_log64(double x) {
     const uint64_t sqrt_half = 0x3FE6A09E667F3BCD;
-    double f, s, square, half, rest, n = 0.0;
+    double f, s, square, half, rest = 0.0, divisor, n = 0.0;
     uint64_t bits;
     int64_t exponent;
     if (x < 2.2250738585072014e-308) {
@@ -42,16 +42,9 @@ double textgen_log64(double x) {
     f -= 1.0;
     s = f / (2.0 + f);
     square = times(s, s);
-    rest = 2.0 / 21;
-    rest = 2.0 / 19 + times(rest, square);
-    rest = 2.0 / 17 + times(rest, square);
-    rest = 2.0 / 15 + times(rest, square);
-    rest = 2.0 / 13 + times(rest, square);
-    rest = 2.0 / 11 + times(rest, square);
-    rest = 2.0 / 9 + times(rest, square);
-    rest = 2.0 / 7 + times(rest, square);
-    rest = 2.0 / 5 + times(rest, square);
-    rest = 2.0 / 3 + times(rest, square);
+    for (divisor = 21.0; divisor > 1.0; divisor -= 2.0) {
+        rest = 2.0 / divisor + times(rest, square);
+    }
     rest = times(rest, square);
     half = times(0.5 * f, f);
     rest = times(s, half + rest) + times(n, LN2_LOW);

@@ -17,6 +17,18 @@
 
 #endif
 
+/* Define TEXTGEN_NO_ARENA to compile without memory of the caller. Nothing is counted then. */
+#ifdef TEXTGEN_NO_ARENA
+
+void *textgen_allocate(textgen_arena *arena, size_t count, size_t size) {
+    (void)arena;
+    return size > 0 && count >= (size_t)PTRDIFF_MAX / size ? NULL : calloc(count + 1, size);
+}
+
+void textgen_release(void *memory) { free(memory); }
+
+#else
+
 /* Before each array. Its size keeps the alignment of the memory. */
 typedef union {
     struct {
@@ -97,3 +109,5 @@ void textgen_release(void *memory) {
         free_block(released);
     }
 }
+
+#endif

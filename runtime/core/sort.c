@@ -17,6 +17,12 @@ static inline uint64_t get(const double *value) {
 
 static inline void put(double *value, uint64_t bits) { memcpy(value, &bits, sizeof bits); }
 
+#ifdef TEXTGEN_SMALL
+
+static void sort_block(double *values) { (void)values; }
+
+#else
+
 static inline void order(uint64_t *low, uint64_t *high) {
     const uint64_t a = *low, b = *high;
     *low = a < b ? a : b;
@@ -38,6 +44,8 @@ static void sort_block(double *values) {
     put(values, a), put(values + 1, b), put(values + 2, c), put(values + 3, d);
     put(values + 4, e), put(values + 5, f), put(values + 6, g), put(values + 7, h);
 }
+
+#endif
 
 /* Merge two sorted parts of `values`, [half] and [count - half], where half is at most count / 2. The smallest
  * values are merged from the front, and at the same time the largest from the back. In `half` steps neither

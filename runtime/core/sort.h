@@ -8,8 +8,14 @@
  * [textgen_sort_room(count)]. scratch: temporary. */
 void textgen_sort(double *values, size_t count, double *scratch);
 
-/* Return `count`, rounded up to whole blocks. */
+/* Blocks of so many values are sorted without a loop, which takes much code. */
+#ifdef TEXTGEN_SMALL
+enum { TEXTGEN_SORT_BLOCK = 1 };
+#else
 enum { TEXTGEN_SORT_BLOCK = 8 };
+#endif
+
+/* Return `count`, rounded up to whole blocks. */
 static inline size_t textgen_sort_room(size_t count) {
     return (count + TEXTGEN_SORT_BLOCK - 1) / TEXTGEN_SORT_BLOCK * TEXTGEN_SORT_BLOCK;
 }

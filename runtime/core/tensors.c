@@ -144,7 +144,11 @@ static bool little_endian(void) {
 bool textgen_all_finite(const float *values, size_t count) {
     /* NaN and infinity have all exponent bits set. Adding 1 to the exponent then carries into the sign bit. The
      * inner loop has a fixed length so that compilers vectorise it at -O2. */
+#ifdef TEXTGEN_SMALL
+    enum { WIDTH = 1 };
+#else
     enum { WIDTH = 16 };
+#endif
     const uint32_t exponent = 0x7F800000u, lowest = 0x00800000u, sign = 0x80000000u;
     uint32_t found[WIDTH] = {0};
     size_t i = 0;

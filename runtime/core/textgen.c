@@ -117,8 +117,8 @@ static int32_t fill_model(textgen_model *model, const textgen_onnx *file, textge
     return result;
 }
 
-static int32_t read_content(textgen_model *model, textgen_view content, const textgen_kernels *kernels,
-                            const textgen_error *error) {
+int32_t textgen_model_read(textgen_model *model, textgen_view content, const textgen_kernels *kernels,
+                           const textgen_error *error) {
     textgen_onnx file = {.arena = &model->arena};
     textgen_description *description;
     int32_t result = textgen_onnx_read(content, &file, error);
@@ -142,7 +142,7 @@ static int32_t read_file(textgen_model *model, textgen_view content, const textg
                          const textgen_error *error) {
     char text[MESSAGE_SIZE];
     const textgen_error message = {text, sizeof text};
-    const int32_t result = read_content(model, content, kernels, &message);
+    const int32_t result = textgen_model_read(model, content, kernels, &message);
     if (result == TEXTGEN_OUT_OF_MEMORY && model->arena.memory) {
         return too_small(&model->arena, error);
     }
@@ -231,33 +231,47 @@ void textgen_model_destroy(textgen_model *model) {
     }
 }
 
+textgen_model_info textgen_model_describe(const textgen_model *model) {
+    textgen_model_info info = {0};
+    info.vocabulary = model->network->vocabulary;
+    info.layers = model->layer_count;
+    info.parameters = (size_t)model->parameters;
+    info.bits = (size_t)model->network->bits;
+    info.symbol_bytes = textgen_vocabulary_symbol_bytes(model->vocabulary);
+    info.lowercase = textgen_vocabulary_lowercase(model->vocabulary);
+    info.unicode = textgen_vocabulary_unicode(model->vocabulary);
+    info.kernels = model->network->kernels->name;
+    info.unknown = textgen_vocabulary_special(model->vocabulary)->unknown >= 0;
+    info.level = textgen_vocabulary_level(model->vocabulary);
+    info.records = textgen_vocabulary_records(model->vocabulary);
+    info.memory = model->arena.peak;
+    return info;
+}
+
 int32_t textgen_model_get_info(const textgen_model *model, textgen_model_info *info, char *error,
                                size_t error_size) {
     const textgen_error message = {error, error_size};
-    textgen_model_info known = {0};
+    textgen_model_info known;
     if (!model || !info) {
         return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", model ? "info" : "model");
     }
-    known.vocabulary = model->network->vocabulary;
-    known.layers = model->layer_count;
-    known.parameters = (size_t)model->parameters;
-    known.bits = (size_t)model->network->bits;
-    known.symbol_bytes = textgen_vocabulary_symbol_bytes(model->vocabulary);
-    known.lowercase = textgen_vocabulary_lowercase(model->vocabulary);
-    known.unicode = textgen_vocabulary_unicode(model->vocabulary);
-    known.kernels = model->network->kernels->name;
-    known.unknown = textgen_vocabulary_special(model->vocabulary)->unknown >= 0;
-    known.level = textgen_vocabulary_level(model->vocabulary);
-    known.records = textgen_vocabulary_records(model->vocabulary);
-    known.memory = model->arena.peak;
+    known = textgen_model_describe(model);
     return textgen_write_struct(info, TEXTGEN_FIELDS_END(textgen_model_info, unknown), &known, sizeof known,
                                 "textgen_model_info", &message);
+}
+
+textgen_layer_info textgen_layer_describe(const textgen_model *model, size_t index) {
+    textgen_layer_info layer = {0};
+    layer.kind = textgen_layer_kind_name(model->layers[index].kind);
+    layer.inputs = model->layers[index].inputs;
+    layer.outputs = model->layers[index].outputs;
+    return layer;
 }
 
 int32_t textgen_model_get_layer(const textgen_model *model, size_t index, textgen_layer_info *layer,
                                 char *error, size_t error_size) {
     const textgen_error message = {error, error_size};
-    textgen_layer_info known = {0};
+    textgen_layer_info known;
     if (!model || !layer) {
         return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", model ? "layer" : "model");
     }
@@ -266,9 +280,7 @@ int32_t textgen_model_get_layer(const textgen_model *model, size_t index, textge
                             "layer index %zu is out of range: the model has %zu layers", index,
                             model->layer_count);
     }
-    known.kind = textgen_layer_kind_name(model->layers[index].kind);
-    known.inputs = model->layers[index].inputs;
-    known.outputs = model->layers[index].outputs;
+    known = textgen_layer_describe(model, index);
     return textgen_write_struct(layer, TEXTGEN_FIELDS_END(textgen_layer_info, outputs), &known, sizeof known,
                                 "textgen_layer_info", &message);
 }

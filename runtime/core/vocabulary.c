@@ -187,10 +187,10 @@ static int32_t unknown_character(const textgen_vocabulary *vocabulary, textgen_v
     const textgen_view lowercase = {&lower, 1};
     const bool capital =
         code_point >= 'A' && code_point <= 'Z' && textgen_symbols_find(&vocabulary->symbols, lowercase) >= 0;
-    return textgen_fail(error, TEXTGEN_UNKNOWN_CHARACTER,
-                        "%s (U+%04X) at byte %zu of the text is not in the vocabulary: %s",
-                        textgen_quote(character, quoted), (unsigned)code_point, offset,
-                        capital ? "use lower case" : "remove it");
+    return textgen_report(error, TEXTGEN_UNKNOWN_CHARACTER,
+                          "%s (U+%04X) at byte %zu of the text is not in the vocabulary: %s",
+                          textgen_quote(character, quoted), (unsigned)code_point, offset,
+                          capital ? "use lower case" : "remove it");
 }
 
 /* Encode the next symbol of a text that is UTF-8. */
@@ -201,7 +201,7 @@ static int32_t encode_symbol(const textgen_vocabulary *vocabulary, textgen_view 
     size_t end = start;
     const int32_t character = textgen_utf8_next(text, &end);
     if (character < 0) {
-        return textgen_fail(error, TEXTGEN_INVALID_UTF8, "the text is not valid UTF-8 at byte %zu", start);
+        return textgen_report(error, TEXTGEN_INVALID_UTF8, "the text is not valid UTF-8 at byte %zu", start);
     }
     if (character == '\r') {
         end += end < text.size && text.data[end] == '\n';

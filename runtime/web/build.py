@@ -14,8 +14,8 @@ from pathlib import Path
 WEB = Path(__file__).resolve().parent
 CORE = WEB.parent / "core"
 
-# Files of the public C interface, which JavaScript does not use, and the clock, of which it has its own.
-OMITTED = {"clock.c", "lanes.c", "sampling.c", "stream.c", "structs.c", "textgen.c"}
+# Files of the public C interface that JavaScript does not use, and the clock, of which it has its own.
+OMITTED = {"clock.c", "lanes.c", "sampling.c", "stream.c", "structs.c"}
 
 TARGET = ["-target", "wasm32-wasi", "-mcpu=baseline+simd128+bulk_memory+sign_ext+nontrapping_fptoint"]
 FLAGS = [
@@ -25,6 +25,8 @@ FLAGS = [
     "-flto",
     "-Oz",
     "-DTEXTGEN_SMALL",
+    "-DTEXTGEN_NO_ARENA",
+    "-DTEXTGEN_FAIL_ENDS",
     f"-I{CORE}",
     f"-I{WEB / 'source'}",
 ]

@@ -20,8 +20,8 @@ test("the package contains the modules, their types and the license, and no sour
   assert.deepEqual(packed().files.map(({ path }) => path).sort(), expected.sort());
 });
 
-test("the module takes at most 33.5 KB with gzip, and no file more than 150 KB", () => {
-  assert.ok(gzipSync(readFileSync(`${WEB}/textgen.wasm`), { level: 9 }).length <= 33_500);
+test("the module takes at most 30 KiB with gzip, and no file more than 150 KB", () => {
+  assert.ok(gzipSync(readFileSync(`${WEB}/textgen.wasm`), { level: 9 }).length <= 30 * 1024);
   for (const { path, size } of packed().files) {
     assert.ok(size < 150_000, path);
   }

@@ -31,7 +31,11 @@
 /* A tile is a block of one lane: TEXTGEN_BLOCK gates of a group of units. Several tiles are computed at once,
  * so that the long chains of operations of their activations overlap: LANE_GROUP lanes of one block, or as many
  * blocks of a single lane. TILES is the largest number; `tile` counts lanes of a block, or blocks of a lane. */
+#ifdef TEXTGEN_SMALL
+#define TILES 1
+#else
 #define TILES LANE_GROUP
+#endif
 
 /* Compute the activations of the gates of an lstm. gates: what is added to the sums of the hidden state. */
 TARGET INLINE void NAME(lstm_gates)(float *gates, const uint32_t *sums, const float *scales) {
@@ -112,7 +116,7 @@ TARGET INLINE void NAME(sum_block)(const textgen_int8_layer *layer, const float 
 }
 
 /* Run an lstm, or a gru, which has no cell. size: of a block. */
-TARGET INLINE void NAME(recurrent)(const textgen_int8_layer *layer, const float *const *gate_inputs,
+TARGET SHARED void NAME(recurrent)(const textgen_int8_layer *layer, const float *const *gate_inputs,
                                    const uint8_t *input, const float *input_scales, float *hidden, float *cell,
                                    uint8_t *scratch, ptrdiff_t lanes, const int size) {
     const ptrdiff_t units = layer->outputs, blocks = units / TEXTGEN_GROUP;
@@ -120,6 +124,7 @@ TARGET INLINE void NAME(recurrent)(const textgen_int8_layer *layer, const float 
     float gates[TILES * TEXTGEN_BLOCK];
     uint32_t sums[TILES * TEXTGEN_BLOCK];
     ptrdiff_t first_block, first, lane_count, block_count, block, tile;
+    lanes = TEXTGEN_LANES(lanes);
     NAME(quantize)(hidden, lanes * units, 1.0f, scratch);
     for (first_block = 0; first_block < blocks; first_block += block_count) {
         block_count = blocks - first_block < at_once ? blocks - first_block : at_once;
@@ -170,6 +175,7 @@ TARGET static void NAME(linear)(const textgen_int8_layer *layer, const uint8_t *
     const ptrdiff_t inputs = layer->inputs, outputs = layer->outputs;
     uint32_t sums[LANE_GROUP * TEXTGEN_BLOCK];
     ptrdiff_t block, first, lane_count, lane;
+    lanes = TEXTGEN_LANES(lanes);
     for (block = 0; block < outputs; block += TEXTGEN_BLOCK) {
         for (first = 0; first < lanes; first += lane_count) {
             lane_count = NAME(lanes_at_once)(lanes - first);

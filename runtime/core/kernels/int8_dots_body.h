@@ -91,7 +91,7 @@ TARGET INLINE void NAME(dot_block)(uint32_t *sums, const int32_t *offsets, const
 }
 
 TARGET INLINE ptrdiff_t NAME(lanes_at_once)(ptrdiff_t left) {
-    return SEVERAL_LANES && left >= LANE_GROUP ? LANE_GROUP : 1;
+    return TEXTGEN_LANES(left) >= LANE_GROUP ? LANE_GROUP : 1;
 }
 
 /* Return start + sums * scales. */

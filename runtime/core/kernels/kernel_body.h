@@ -112,8 +112,9 @@ ADD_BLOCK(add_many_gru_lanes, TEXTGEN_GRU_BLOCK, MANY_LANES, GRU_VECTORS_MANY_LA
 #define ADD_PRODUCTS(name, block, one, few, many)                                                              \
     TARGET NOINLINE void NAME(name)(float *sums, const float *weights, const float *inputs, ptrdiff_t count,   \
                                     ptrdiff_t lanes) {                                                         \
-        const ptrdiff_t tile = lanes > MANY_LANES ? TILE : count;                                              \
+        const ptrdiff_t tile = TEXTGEN_LANES(lanes) > MANY_LANES ? TILE : count;                               \
         ptrdiff_t start, first, at_once;                                                                       \
+        lanes = TEXTGEN_LANES(lanes);                                                                          \
         for (start = 0; start < count; start += tile) {                                                        \
             const ptrdiff_t size = count - start < tile ? count - start : tile;                                \
             for (first = 0; first < lanes; first += at_once) {                                                 \
@@ -195,6 +196,7 @@ TARGET static void NAME(lstm)(const textgen_packed_layer *layer, const float *co
     const ptrdiff_t units = layer->outputs, inputs = layer->inputs;
     float sums[MAX_LANES * TEXTGEN_BLOCK];
     ptrdiff_t group, first, lane_count, i;
+    lanes = TEXTGEN_LANES(lanes);
     for (group = 0; group < units; group += TEXTGEN_GROUP) {
         const ptrdiff_t block = group / TEXTGEN_GROUP * TEXTGEN_BLOCK;
         const float *weights = layer->weights + block * (inputs + units);
@@ -253,6 +255,7 @@ TARGET static void NAME(gru)(const textgen_packed_layer *layer, const float *con
     const ptrdiff_t units = layer->outputs, inputs = layer->inputs;
     float sums[MAX_LANES * TEXTGEN_BLOCK];
     ptrdiff_t group, first, lane_count, lane;
+    lanes = TEXTGEN_LANES(lanes);
     for (group = 0; group < units; group += TEXTGEN_GROUP) {
         const ptrdiff_t block = group / TEXTGEN_GROUP * TEXTGEN_BLOCK;
         const float *weights = layer->weights + group / TEXTGEN_GROUP * TEXTGEN_GRU_BLOCK * (inputs + units);
@@ -290,6 +293,7 @@ TARGET static void NAME(conv)(const textgen_packed_layer *layer, const float *ol
     const ptrdiff_t units = layer->outputs, inputs = layer->inputs;
     float sums[MAX_LANES * TEXTGEN_BLOCK];
     ptrdiff_t group, first, lane_count, lane, v;
+    lanes = TEXTGEN_LANES(lanes);
     for (group = 0; group < units; group += TEXTGEN_CONV_GROUP) {
         const ptrdiff_t block = group / TEXTGEN_CONV_GROUP * TEXTGEN_BLOCK;
         const float *weights = layer->weights + block * 2 * inputs;
@@ -317,6 +321,7 @@ TARGET static void NAME(linear)(const textgen_packed_layer *layer, const float *
     const ptrdiff_t inputs = layer->inputs, outputs = layer->outputs;
     float sums[MAX_LANES * TEXTGEN_BLOCK];
     ptrdiff_t block, first, lane_count, lane;
+    lanes = TEXTGEN_LANES(lanes);
     for (block = 0; block < outputs; block += TEXTGEN_BLOCK) {
         for (first = 0; first < lanes; first += lane_count) {
             lane_count = NAME(next_lanes)(lanes - first);

@@ -46,6 +46,14 @@ typedef struct {
     const float *bias;
 } textgen_packed_layer;
 
+/* How many of some lanes run at once: all, or with TEXTGEN_SMALL only one, and the code for more is left out.
+ */
+#ifdef TEXTGEN_SMALL
+#define TEXTGEN_LANES(count) 1
+#else
+#define TEXTGEN_LANES(count) (count)
+#endif
+
 /* The kernels of one instruction set. The result for a lane does not depend on the number of lanes, because
  * every sum is computed in the same order. */
 typedef struct {

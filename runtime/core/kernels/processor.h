@@ -13,8 +13,8 @@
 #define TEXTGEN_X86 0
 #endif
 
-/* Define TEXTGEN_SMALL to compile without the kernels for AVX-512 and for several lanes at once. The texts are
- * the same. */
+/* Define TEXTGEN_SMALL for a smaller program, without the kernels for AVX-512 and for several lanes at once.
+ * The texts are the same. */
 #if TEXTGEN_X86 && !defined(TEXTGEN_SMALL)
 #define TEXTGEN_AVX512 1
 #else

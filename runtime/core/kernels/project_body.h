@@ -15,8 +15,14 @@ TARGET INLINE vector64 NAME(rounded64)(vector64 product) {
     return product;
 }
 
-/* How many sums are computed at once: they fit in the registers and hide the latency of an addition. */
-#define TILE (8 * WIDTH64)
+/* How many vectors of sums are computed at once: they fit in the registers and hide the latency of an addition.
+ */
+#ifdef TEXTGEN_SMALL
+#define SUMS 2
+#else
+#define SUMS 8
+#endif
+#define TILE (SUMS * WIDTH64)
 
 TARGET static void NAME(project)(const double *weights, const double *bias, const float *rows, ptrdiff_t inputs,
                                  ptrdiff_t outputs, ptrdiff_t count, float *products) {
@@ -26,7 +32,7 @@ TARGET static void NAME(project)(const double *weights, const double *bias, cons
         const double *block =
             weights + column / TEXTGEN_BLOCK * inputs * TEXTGEN_BLOCK + column % TEXTGEN_BLOCK;
         for (row = 0; row < count; row++) {
-            vector64 sum[8];
+            vector64 sum[SUMS];
             double total[TILE];
             memset(sum, 0, sizeof sum);
             for (i = 0; i < inputs; i++) {
@@ -36,7 +42,7 @@ TARGET static void NAME(project)(const double *weights, const double *bias, cons
                 if (rows[row * inputs + i] == 0.0f) {
                     continue;
                 }
-                UNROLL for (v = 0; v < 8; v++) {
+                UNROLL for (v = 0; v < SUMS; v++) {
                     vector64 w;
                     memcpy(&w, weight + v * WIDTH64, sizeof w);
                     sum[v] = MULTIPLY_ADD64(w, input, sum[v]);
@@ -52,4 +58,5 @@ TARGET static void NAME(project)(const double *weights, const double *bias, cons
 
 #undef vector64
 #undef WIDTH64
+#undef SUMS
 #undef TILE

@@ -1,5 +1,5 @@
-/* The function attributes and loop pragmas of the kernels. TEXTGEN_SMALL also leaves out the code for several
- * lanes at once, and the kernels that only benchmarks and tests call. */
+/* The function attributes and loop pragmas of the kernels. TEXTGEN_SMALL also leaves out the kernels that only
+ * benchmarks and tests call. */
 #ifndef TEXTGEN_UNROLL_H
 #define TEXTGEN_UNROLL_H
 
@@ -16,10 +16,8 @@
 #endif
 
 #ifdef TEXTGEN_SMALL
-#define SEVERAL_LANES 0
 #define ONLY_MEASURED(function) 0
 #else
-#define SEVERAL_LANES 1
 #define ONLY_MEASURED(function) (function)
 #endif
 

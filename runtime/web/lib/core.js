@@ -20,6 +20,21 @@ export class Core {
   }
 
   /**
+   * Read a model file in memory. An error of the file makes the module trap.
+   *
+   * @param {number} pointer
+   * @param {number} size
+   */
+  create(pointer, size) {
+    try {
+      this.call.create(pointer, size);
+    } catch (error) {
+      this.check(this.call.failure());
+      throw error;
+    }
+  }
+
+  /**
    * Throw the error of a negative result; return any other result.
    *
    * @param {number} result

@@ -1,6 +1,9 @@
 import { TextgenError } from "./errors.js";
 
-const FIELDS = 15;
+/** Those of textgen_model_info in textgen.h, and those that exports.c adds. */
+const FIELDS = 19;
+/** Those of textgen_layer_info. */
+const LAYER_FIELDS = 4;
 
 /**
  * Describe the model of a core.
@@ -9,8 +12,8 @@ const FIELDS = 15;
  */
 export function describe(core) {
   const pointer = core.call.describe();
-  const [size, layerCount, parameters, lowercase, unicode, kernels, level, records, unknown, begin, end, units, bits, stateValues, streamBytes] =
-    core.int32(pointer, FIELDS);
+  const [, size, layerCount, parameters, , lowercase, unicode, kernels, , level, records, bits, , ...added] = core.int32(pointer, FIELDS);
+  const [unknown, begin, end, units, stateValues, streamBytes] = added;
   const layers = Array.from({ length: layerCount }, (_, index) => describeLayer(core, index));
   const info = {
     vocabulary: metadata(core, "textgen.vocabulary"),
@@ -35,11 +38,8 @@ export function describe(core) {
 
 /** @param {import("./core.js").Core} core @param {number} index */
 function describeLayer(core, index) {
-  return core.withMemory(12, (pointer) => {
-    core.call.describe_layer(index, pointer);
-    const [kind, inputs, outputs] = core.int32(pointer, 3);
-    return { kind: core.readText(kind), inputs, outputs };
-  });
+  const [, kind, inputs, outputs] = core.int32(core.call.describe_layer(index), LAYER_FIELDS);
+  return { kind: core.readText(kind), inputs, outputs };
 }
 
 /**

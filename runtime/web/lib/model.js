@@ -29,7 +29,7 @@ export class Model {
     // The core reads metadata from it later, so it is freed with the instance.
     this.#file = { pointer: core.allocate(content.length || 1), size: content.length };
     core.bytes(this.#file.pointer, content.length).set(content);
-    core.check(core.call.create(this.#file.pointer, content.length));
+    core.create(this.#file.pointer, content.length);
     const { info, end, stateValues, streamBytes } = describe(core);
     this.info = info;
     this.stateValues = stateValues;

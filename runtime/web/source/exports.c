@@ -1,59 +1,34 @@
-/* The functions that JavaScript calls. An instance of the module has one model. They use the parts of the core
- * directly, because the checks of the public C interface would repeat those of the JavaScript. JavaScript
- * writes arguments to, and reads results from, memory that it allocates here. Functions that can fail return
- * TEXTGEN_OK, or a count, or a negative code; `message` then has the text of the error. */
+/* The functions that JavaScript calls. An instance of the module has one model. Its streams use the parts of
+ * the core directly, because the checks of the public C interface would repeat those of the JavaScript.
+ * JavaScript writes arguments to, and reads results from, memory that it allocates here. Functions that can
+ * fail return TEXTGEN_OK, or a count, or a negative code; `create` traps instead. See errors.h. */
+#include "errors.h"
+
 #include "clock.h"
-#include "generate.h"
+#include "handles.h"
 #include "log64.h"
-#include "vocabulary.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define EXPORT(name) __attribute__((export_name(#name))) name
-
 /* Tokens of one call of `generate`, at most. */
 #define CHUNK 64
 
-/* The model. The file and the description are kept for the metadata and the layers. */
-static textgen_onnx file;
-static textgen_description description;
-static textgen_vocabulary *vocabulary;
-static textgen_network *network;
+static textgen_model model;
+static const textgen_network *network;
 
-static char error[1024];
-static const textgen_error message_buffer = {error, sizeof error};
-
-const char *EXPORT(message)(void) { return error; }
 void *EXPORT(allocate)(size_t size) { return malloc(size); }
 void EXPORT(release)(void *memory) { free(memory); }
 
 /* Only measurements need a clock, and JavaScript has its own. */
 int64_t textgen_nanoseconds(void) { return 0; }
 
-static int32_t read_model(textgen_view content) {
-    int32_t result = textgen_onnx_read(content, &file, &message_buffer);
-    if (result == TEXTGEN_OK) {
-        result = textgen_format_check(&file, &message_buffer);
-    }
-    if (result == TEXTGEN_OK) {
-        result = textgen_model_match(&file, &description, &message_buffer);
-    }
-    if (result == TEXTGEN_OK) {
-        result = textgen_vocabulary_create(&file, description.vocabulary, &vocabulary, &message_buffer);
-    }
-    if (result == TEXTGEN_OK) {
-        result = textgen_network_create(&description, textgen_find_kernels(NULL),
-                                        *textgen_vocabulary_special(vocabulary), &network, &message_buffer);
-    }
-    return result;
-}
-
-/* Read a model once. `data` must stay. After a failure, the instance has no use any more. */
-int32_t EXPORT(create)(const void *data, size_t size) {
+/* Read a model once. `data` must stay. After a trap, the instance has no use any more. */
+void EXPORT(create)(const void *data, size_t size) {
     const textgen_view content = {data, size};
-    return read_model(content);
+    textgen_model_read(&model, content, textgen_find_kernels(NULL), &web_error);
+    network = model.network;
 }
 
 /* The memory of a stream: this structure, the state, the logits, the filters, and the slots of one lane. */
@@ -83,45 +58,32 @@ static parts find_parts(web_stream *stream) {
 
 /* What JavaScript must know of the model. Strings are pointers, or 0. */
 static struct {
-    size_t vocabulary, layers, parameters, lowercase;
-    const char *unicode, *kernels, *level, *records;
+    textgen_model_info info;
     int32_t unknown, begin, end;
-    size_t units, bits, state_values, stream_bytes;
+    size_t units, state_values, stream_bytes;
 } summary;
 
 const void *EXPORT(describe)(void) {
-    const textgen_special *special = textgen_vocabulary_special(vocabulary);
-    summary.vocabulary = network->vocabulary;
-    summary.layers = description.layer_count;
-    summary.parameters = (size_t)(file.parameters - description.scales);
-    summary.lowercase = textgen_vocabulary_lowercase(vocabulary);
-    summary.unicode = textgen_vocabulary_unicode(vocabulary);
-    summary.kernels = network->kernels->name;
-    summary.level = textgen_vocabulary_level(vocabulary);
-    summary.records = textgen_vocabulary_records(vocabulary);
-    summary.unknown = (int32_t)special->unknown;
-    summary.begin = (int32_t)special->begin;
-    summary.end = (int32_t)special->end;
+    summary.info = textgen_model_describe(&model);
+    summary.unknown = (int32_t)network->special.unknown;
+    summary.begin = (int32_t)network->special.begin;
+    summary.end = (int32_t)network->special.end;
     summary.units = network->units;
-    summary.bits = network->bits;
     summary.state_values = network->state_values;
     summary.stream_bytes = find_parts(NULL).kept + textgen_slots_size(network, 1, 1);
     return &summary;
 }
 
-/* Write the kind, the inputs and the outputs of a layer to `layer`. */
-void EXPORT(describe_layer)(size_t index, size_t layer[3]) {
-    const textgen_layer *found = &description.layers[index];
-    layer[0] = (size_t)textgen_layer_kind_name(found->kind);
-    layer[1] = found->inputs;
-    layer[2] = found->outputs;
+/* Return the textgen_layer_info of a layer. */
+const void *EXPORT(describe_layer)(size_t index) {
+    static textgen_layer_info layer;
+    layer = textgen_layer_describe(&model, index);
+    return &layer;
 }
 
-/* Return the JSON text of a metadata entry, or 0, and set its size in bytes. */
+/* See textgen_model_get_metadata. */
 const void *EXPORT(metadata)(const char *key, size_t *size) {
-    const textgen_view value = textgen_onnx_property(&file, key);
-    *size = value.size;
-    return value.data;
+    return textgen_model_get_metadata(&model, key, size);
 }
 
 /* The sampling parameters and the random stream. */
@@ -171,7 +133,7 @@ int32_t EXPORT(encode)(const char *text, size_t size, int32_t skip, int64_t *tok
     textgen_encoder encoder = {text, size, 0};
     int32_t count = 0, result;
     for (;;) {
-        result = textgen_encode_next(vocabulary, &encoder, &tokens[count], &message_buffer);
+        result = textgen_encode_next(model.vocabulary, &encoder, &tokens[count], &web_error);
         if (result > 0) {
             count += !skip || tokens[count] != network->special.unknown;
         } else if (result == TEXTGEN_UNKNOWN_CHARACTER && skip) {
@@ -234,9 +196,9 @@ static textgen_sampler *sampler_of(web_stream *stream) {
 }
 
 static int32_t fail_sampler(int64_t failed) {
-    return textgen_fail(&message_buffer,
-                        failed == TEXTGEN_SAMPLER_EXHAUSTED ? TEXTGEN_RNG_EXHAUSTED : TEXTGEN_INVALID_LOGITS,
-                        "%s", textgen_sampler_error_text(failed));
+    return textgen_report(&web_error,
+                          failed == TEXTGEN_SAMPLER_EXHAUSTED ? TEXTGEN_RNG_EXHAUSTED : TEXTGEN_INVALID_LOGITS,
+                          "%s", textgen_sampler_error_text(failed));
 }
 
 int32_t EXPORT(generate)(web_stream *stream, const web_guide *guide, web_call *call) {

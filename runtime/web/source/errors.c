@@ -1,7 +1,8 @@
-/* snprintf with the conversions that the files of the module use. That of the C library would take 10 KB. */
+/* The errors, and snprintf with the conversions that the files of the module use. That of the C library would
+ * take 10 KB. */
+#include "errors.h"
+
 #include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -93,4 +94,30 @@ int snprintf(char *text, size_t size, const char *format, ...) {
     const int length = vsnprintf(text, size, format, values);
     va_end(values);
     return length;
+}
+
+static char text[1024];
+const textgen_error web_error = {text, sizeof text};
+static int32_t failed;
+
+const char *EXPORT(message)(void) { return text; }
+
+int32_t EXPORT(failure)(void) { return failed; }
+
+int32_t textgen_report(const textgen_error *error, int32_t code, const char *format, ...) {
+    va_list values;
+    va_start(values, format);
+    vsnprintf(error->text, error->size, format, values);
+    va_end(values);
+    return code;
+}
+
+int32_t textgen_fail(const textgen_error *error, int32_t code, const char *format, ...) {
+    va_list values;
+    (void)error;
+    va_start(values, format);
+    vsnprintf(text, sizeof text, format, values);
+    va_end(values);
+    failed = code;
+    __builtin_trap();
 }
