@@ -237,6 +237,56 @@ def program_budget(path: Path, folder: Path) -> list[Result]:
     return [Result(name, milliseconds["example"] - milliseconds["empty"], "ms", 5, detail)]
 
 
+def command_budgets(path: Path, folder: Path) -> list[Result]:
+    """Measure the size, the start and the memory of the command in C, compiled by ``make core``.
+
+    The start is the time until the first generated character can be read, with the creation of the process.
+    The memory is the peak of the resident memory, less that of a C program that only waits, and less the size
+    of the model file.
+    """
+    make, strip, compiler = map(shutil.which, ("make", "strip", "cc"))
+    if make is None or strip is None or compiler is None or not CORE.exists():
+        return []
+    command, stripped = folder / "textgen", folder / "stripped"
+    subprocess.run([make, "-s", f"--directory={CORE}", f"BUILD={folder}", str(command)], check=True)
+    subprocess.run([strip, "-o", str(stripped), str(command)], check=True)
+    run = [str(command), str(path), "--no-echo", "--length", str(SHORT_RUN)]
+    seconds = medians(interleave({"first": Candidate(lambda: first_character(run), 1)}, SECONDS))
+    results = [
+        Result("size of the command in C, stripped", stripped.stat().st_size / 1024, "KiB", 100),
+        Result("first character of the command in C", 1e3 * seconds["first"], "ms", 5),
+    ]
+    if Path("/proc/self/status").exists():
+        waiting = folder / "waiting.c"
+        waiting.write_text("#include <stdio.h>\nint main(void) { return getchar(); }\n", encoding="ascii")
+        subprocess.run([compiler, "-O2", str(waiting), "-o", str(folder / "waiting")], check=True)
+        # The pipe of the output is soon full, and the command waits.
+        endless = [*run[:-1], str(2**40)]
+        peak, empty = peak_memory(endless), peak_memory([str(folder / "waiting")])
+        model = path.stat().st_size / MEBIBYTE
+        detail = f"peak {peak:.2f} MiB, empty program {empty:.2f} MiB, model file {model:.2f} MiB"
+        results.append(Result("memory of the command in C", peak - empty - model, "MiB", 3, detail))
+    return results
+
+
+def first_character(command: list[str]) -> None:
+    """Run a command until it has written a character."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        if process.stdout:
+            process.stdout.read(1)
+        process.kill()
+
+
+def peak_memory(command: list[str]) -> float:
+    """Return the peak of the resident memory, in MiB, of a process that waits for its input or its output."""
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        sleep(1)
+        status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+        process.kill()
+    kibibytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(kibibytes) / 1024
+
+
 def memory_budget(path: Path, characters: int, engine: str) -> list[Result]:
     """Measure the peak and the growth of the resident memory of a long textgen-run."""
     samples: list[int] = []
@@ -316,6 +366,7 @@ def main() -> None:
             lambda: int8_budgets(Path(folder)),
             lambda: start_budget(path),
             lambda: program_budget(path, Path(folder)),
+            lambda: command_budgets(path, Path(folder)),
             lambda: memory_budget(path, arguments.characters, "native"),
             lambda: memory_budget(path, arguments.characters, "onnxruntime"),
         ]

@@ -21,7 +21,7 @@ from tests.helpers.record_models import LEVELS, record_content
 pytestmark = needs_make
 
 NIETZSCHE = find_model_file("nietzsche")
-MAX_COMMAND_BYTES = 125_000
+MAX_COMMAND_BYTES = 100 * 1024
 
 PROMPTS = [("a",), ("-",), ("--prompt", "b"), ("--prompt-file", "c")]
 SEVERAL_PROMPTS = "there are several prompts: pass only one of PROMPT, --prompt and --prompt-file"
