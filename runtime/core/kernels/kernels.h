@@ -49,7 +49,7 @@ typedef struct {
 /* How many of some lanes run at once: all, or with TEXTGEN_SMALL only one, and the code for more is left out.
  */
 #ifdef TEXTGEN_SMALL
-#define TEXTGEN_LANES(count) 1
+#define TEXTGEN_LANES(count) ((void)(count), 1)
 #else
 #define TEXTGEN_LANES(count) (count)
 #endif
