@@ -131,10 +131,15 @@ export interface Model {
   readonly sha256: string;
   /** Generate text that continues a prompt. Without a prompt, one of the model's own is continued. */
   generate(prompt?: string | null, options?: Options): string;
-  /** Yield the text of `generate` in chunks, and return to the event loop between them. */
+  /** Yield the text of `generate` in chunks, and return to the event loop between them, and while it reads the prompt. */
   stream(prompt?: string | null, options?: Options): AsyncGenerator<string, void, undefined>;
   /** Feed a prompt, and return a generation that continues it. */
   start(prompt?: string | null, options?: Options): Generation;
+  /**
+   * Do the same in parts, so that a program can do other things while a long prompt is read: each step feeds a part.
+   * Yield the generation after each part, with its prompt, and return it after the last. It can be used only then.
+   */
+  startInParts(prompt?: string | null, options?: Options): Generator<Generation, Generation, undefined>;
   /** Continue a saved generation. If it has a constraint, pass its table again. */
   resume(bytes: Uint8Array, options?: { match?: ConstraintTable }): Generation;
   /** Free the memory of the model and of its generations. */

@@ -12,6 +12,32 @@ for (const [name, expected] of Object.entries(cases.models)) {
   test(`the model ${name} gives the numbers and texts of Python`, () => checkModel(load, content(name), expected));
 }
 
+test("a prompt that is read in parts gives the same text", async () => {
+  const model = await load(content("tiny"));
+  for (const prompt of ["a", "ab".repeat(32), "ab".repeat(100)]) {
+    const parts = model.startInParts(prompt, { seed: 1 });
+    let count = 1;
+    let step = parts.next();
+    for (; !step.done; step = parts.next()) {
+      assert.equal(step.value.prompt, prompt);
+      count += 1;
+    }
+    assert.equal(count, Math.ceil(prompt.length / 64));
+    assert.deepEqual(step.value.logits(), model.start(prompt, { seed: 1 }).logits());
+    assert.equal(step.value.take(50), model.start(prompt, { seed: 1 }).take(50));
+  }
+  assert.throws(() => model.startInParts("").next(), { code: "NO_PROMPT" });
+});
+
+test("a stream lets other events run while it reads the prompt, and can be aborted then", async () => {
+  const model = await load(content("tiny"));
+  const controller = new AbortController();
+  const prompt = "ab".repeat(300_000);
+  setImmediate(() => controller.abort());
+  const stream = model.stream(prompt, { length: 1, signal: controller.signal });
+  await assert.rejects(stream.next(), { name: "AbortError" });
+});
+
 test("a text is normalized as in Python", () => {
   for (const { lowercase, unicode, text, normalized } of cases.normalizations) {
     assert.equal(normalize(text, { level: "character", lowercase, unicode }), normalized);

@@ -1,7 +1,10 @@
 // The page of textgen-web in a browser: what a person sees and does.
 
 import assert from "node:assert/strict";
+import { load } from "../../runtime/web/index.js";
 import { Visit, expected, fileOf, hashOf, pageTests } from "./browser.mjs";
+
+const MODEL = "runtime/textgen_runtime/bundled_models/nietzsche.onnx";
 
 const COLD = { prompt: "the will to ", seed: 7, temperature: 0.5, length: 400 };
 
@@ -83,6 +86,33 @@ onPage("the bars follow the beginning that a person types", "nietzsche", async (
   await page.getByLabel("Beginning").fill("");
   await page.waitForFunction(() => document.getElementById("context").textContent === "Type a beginning.");
   assert.deepEqual(await visit.bars(), []);
+});
+
+onPage("a long beginning is read while the page can be used, and gives the same text", "nietzsche", async (visit, page) => {
+  const beginning = `${"the will to power. ".repeat(250)}i thin`;
+  await page.locator("#seed").evaluate((field) => { field.value = "7"; field.dispatchEvent(new Event("input")); });
+  await page.getByLabel("Beginning").fill(beginning);
+  await page.waitForFunction(() => document.getElementById("context").textContent.endsWith("i thin"));
+  assert.equal((await visit.bars()).length, 10);
+  const context = await page.evaluate(() => {
+    document.getElementById("write").click();
+    return document.getElementById("context").textContent;
+  });
+  assert.equal(context, "Reading the beginning.");
+  await visit.complete();
+  const model = await load(MODEL);
+  assert.equal(await visit.text(), model.generate(beginning, { seed: 7, temperature: 0.5, length: 400 }));
+
+  // A text that is stopped before the beginning was read continues after it.
+  await page.evaluate(() => {
+    document.getElementById("write").click();
+    document.getElementById("write").click();
+  });
+  assert.equal(await page.getByRole("status").textContent(), "Stopped: 0 characters.");
+  await page.waitForFunction(() => document.getElementById("context").textContent.endsWith("i thin"));
+  await page.getByRole("button", { name: "Continue" }).click();
+  await visit.complete();
+  assert.equal((await visit.text()).length, 400);
 });
 
 onPage("a click on a character shows what else could stand there, and branches", "nietzsche", async (visit, page) => {

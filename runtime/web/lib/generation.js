@@ -2,13 +2,11 @@ import { Decoder } from "./decoder.js";
 import { TextgenError, invalid, quote } from "./errors.js";
 import { checkNumber, checkOptions, tokenBias, withParameters } from "./sampling.js";
 import { saveGeneration } from "./saving.js";
-import { eventLoop } from "./scheduling.js";
+import { SLICE, eventLoop } from "./scheduling.js";
 import { characterSums } from "./surprise.js";
 
-/** Tokens of one call of the core, at most. */
+/** Tokens of one call of the core, at most, and of a part of a prompt. */
 const CHUNK = 64;
-/** Milliseconds for which `stream` may occupy the thread. */
-const SLICE = 8;
 const ENDINGS = [null, "length", "stop", "constraint", null, "end"];
 const CALL_FIELDS = 8;
 const CALL_BYTES = 4 * (CALL_FIELDS + CHUNK);
@@ -119,7 +117,36 @@ export class Generation {
    */
   feedTokens(pointer, count, isStart) {
     this.#core.call.feed(this.pointer, pointer, count, Number(isStart));
-    const tokens = this.model.readTokens(pointer, count);
+    return this.#fedText(this.model.readTokens(pointer, count));
+  }
+
+  /**
+   * Feed the tokens of the prompt from the initial state, in parts. Yield this generation after each part, and return
+   * it after the last.
+   *
+   * @param {Int32Array} tokens
+   */
+  *feedInParts(tokens) {
+    this.prompt = this.#fedText(tokens);
+    this.#feedPart(tokens.subarray(0, CHUNK), true);
+    for (let fed = CHUNK; fed < tokens.length; fed += CHUNK) {
+      yield this;
+      this.#feedPart(tokens.subarray(fed, fed + CHUNK), false);
+    }
+    return this;
+  }
+
+  /** @param {Int32Array} tokens @param {boolean} isStart */
+  #feedPart(tokens, isStart) {
+    this.#core.withMemory(8 * tokens.length, (pointer) => {
+      // In memory, each token has 64 bits.
+      this.#core.int32(pointer, 2 * tokens.length).set(Array.from(tokens).flatMap((token) => [token, 0]));
+      this.#core.call.feed(this.pointer, pointer, tokens.length, Number(isStart));
+    });
+  }
+
+  /** Return the text of tokens that are fed, after the text that was held back. @param {Int32Array} tokens */
+  #fedText(tokens) {
     const text = this.decoder.decode(this.position.held) + this.decoder.decode(tokens) + this.decoder.finish();
     this.position = start();
     return text;

@@ -5,6 +5,7 @@ import { describe } from "./info.js";
 import { normalize } from "./normalization.js";
 import { checkOptions, checkSampling, checkSeed } from "./sampling.js";
 import { resumeGeneration } from "./saving.js";
+import { SLICE, eventLoop } from "./scheduling.js";
 import { hexadecimal, sha256 } from "./sha256.js";
 import { Vocabulary } from "./vocabulary.js";
 
@@ -75,9 +76,10 @@ export class Model {
    * @returns {AsyncGenerator<string, void, undefined>}
    */
   stream(prompt = null, options = {}) {
-    const generation = this.start(prompt, options);
-    const length = options.length ?? this.defaultLength;
-    return disposing(generation, generation.stream(length, { finish: true, signal: options.signal }));
+    const parts = this.startInParts(prompt, options);
+    const generation = parts.next().value;
+    const { length = this.defaultLength, signal } = options;
+    return disposing(generation, reading(parts, signal), generation.stream(length, { finish: true, signal }));
   }
 
   /**
@@ -87,6 +89,23 @@ export class Model {
    * @param {import("../index.d.ts").Options} [options]
    */
   start(prompt = null, options = {}) {
+    const parts = this.startInParts(prompt, options);
+    let part = parts.next();
+    while (!part.done) {
+      part = parts.next();
+    }
+    return part.value;
+  }
+
+  /**
+   * Do the same in parts, so that a program can do other things between them: feed a part of the prompt at each
+   * step. Yield the generation after each part, and return it after the last. It can be used only then.
+   *
+   * @param {string | null} [prompt]
+   * @param {import("../index.d.ts").Options} [options]
+   * @returns {Generator<Generation, Generation, undefined>}
+   */
+  *startInParts(prompt = null, options = {}) {
     this.check();
     const sampling = checkSampling(options);
     const seed = checkSeed(options.seed);
@@ -95,13 +114,15 @@ export class Model {
       throw invalid(`substream must be an integer from 0 to 2**32 - 1, not ${quote(substream)}`);
     }
     const text = prompt ?? this.#defaultPrompt(seed + BigInt(substream));
-    const guide = this.guide(sampling).share();
+    const tokens = this.withTokens(text, unknown, true, (pointer, count) => this.readTokens(pointer, count));
+    return yield* this.#begin({ sampling, seed, substream }).feedInParts(tokens);
+  }
+
+  /** @param {{ sampling: Record<string, any>, seed: bigint, substream: number }} parts */
+  #begin(parts) {
+    const guide = this.guide(parts.sampling).share();
     try {
-      return this.withTokens(text, unknown, true, (pointer, count) => {
-        const generation = new Generation(this, { sampling, seed, substream, guide }).begin(0n);
-        generation.prompt = generation.feedTokens(pointer, count, true);
-        return generation;
-      });
+      return new Generation(this, { ...parts, guide }).begin(0n);
     } finally {
       guide.release();
     }
@@ -240,12 +261,37 @@ export class Model {
 }
 
 /**
- * @param {Generation} generation
- * @param {AsyncGenerator<string, void, undefined>} chunks
+ * Read a prompt, and return to the event loop between its parts.
+ *
+ * @param {Generator<Generation, Generation, undefined>} parts
+ * @param {AbortSignal} [signal]
+ * @returns {AsyncGenerator<never, void, undefined>}
  */
-async function* disposing(generation, chunks) {
+async function* reading(parts, signal) {
+  const pause = eventLoop();
   try {
-    yield* chunks;
+    let before = performance.now();
+    while (!parts.next().done) {
+      if (performance.now() - before > SLICE) {
+        await pause.next();
+        signal?.throwIfAborted();
+        before = performance.now();
+      }
+    }
+  } finally {
+    pause.close();
+  }
+}
+
+/**
+ * @param {Generation} generation
+ * @param {AsyncGenerator<string, void, undefined>[]} parts
+ */
+async function* disposing(generation, ...parts) {
+  try {
+    for (const part of parts) {
+      yield* part;
+    }
   } finally {
     generation.dispose();
   }

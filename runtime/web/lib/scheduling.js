@@ -1,3 +1,6 @@
+/** Milliseconds for which a stream may occupy the thread. */
+export const SLICE = 8;
+
 /**
  * Return an object whose `next()` resolves after other events of the thread were handled. A timer would wait for
  * milliseconds, and a promise alone would not let other events run.

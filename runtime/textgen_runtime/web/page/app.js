@@ -14,6 +14,8 @@ export class App {
   #view;
   #beginning;
   #pace = new Pace();
+  /** That of a text that is read while none streams. */
+  #readingPace = new Pace();
   /** The text on the page, or null. */
   #current = null;
   /** The prompt as a text without an end, until it is written. */
@@ -88,14 +90,29 @@ export class App {
   /** Show what could come after the prompt that the person types. */
   followPrompt() {
     if (this.#pace.isRunning) return;
+    this.#readingPace.stop();
     this.#guard(() => {
       const { panel, paper, temperature } = this.#view;
       const draft = this.#beginning.draft();
       this.#draft?.dispose();
       this.#draft = draft;
       if (!this.#draft) return panel.clear("Type a beginning.");
-      if (!this.#current) paper.show(this.#draft);
-      return panel.show(this.#draft, 0, temperature);
+      if (!this.#current) paper.show(draft);
+      panel.show(draft, 0, temperature);
+      this.#read(draft, () => panel.show(draft, 0, this.#view.temperature));
+    });
+  }
+
+  /** Let the model read before it writes. */
+  #read(text, onEnd) {
+    if (!text.isReading) return;
+    this.#readingPace.run({
+      rate: () => Infinity,
+      isDone: () => !text.isReading,
+      step: () => text.advance().length,
+      onFrame: () => {},
+      onEnd,
+      onError: (error) => this.#fail(error),
     });
   }
 
@@ -144,10 +161,12 @@ export class App {
 
   #stream(address, rate) {
     const text = this.#current;
+    this.#readingPace.stop();
     this.#view.remember(toLink(text.describe()), address);
     this.#view.showRunning(true);
     this.#view.paper.mark(null);
-    const currentRate = () => rate ?? (this.#recordsToWrite ? Infinity : RATES[this.#view.settings.pace]);
+    const isInstant = () => text.isReading || this.#recordsToWrite > 0;
+    const currentRate = () => rate ?? (isInstant() ? Infinity : RATES[this.#view.settings.pace]);
     this.#pace.run({
       rate: currentRate,
       isDone: () => text.isComplete,
@@ -164,6 +183,7 @@ export class App {
     this.#view.paper.update();
     this.#showPanel();
     this.#view.showComplete(text, prefix);
+    this.#read(text, () => this.#showPanel());
     this.#recordsToWrite = Math.max(0, this.#recordsToWrite - 1);
     if (this.#recordsToWrite) this.#write();
   }

@@ -40,6 +40,7 @@ export class Panel {
   /** Show what could stand at a unit of a text. */
   show(text, index, temperature) {
     this.#time = performance.now();
+    if (text.isReading) return this.clear("Reading the beginning.");
     this.#text = text;
     this.#index = Math.min(index, text.units.length);
     const unit = text.units[this.#index];

@@ -4,6 +4,8 @@ import { MAX_BRANCHES, MAX_LENGTH } from "./link.js";
 
 // A copy of the generation is kept at every so many units, so that a copy is near any position.
 const MARK_DISTANCE = 64;
+// Milliseconds in which the model reads at once. What takes longer is read while the page is drawn.
+const READING = 4;
 
 /**
  * A text that grows by one unit at a time.
@@ -16,6 +18,8 @@ const MARK_DISTANCE = 64;
 export class RunningText {
   #model;
   #generation = null;
+  /** The parts of the text before the place where the model writes, which it has yet to read; or null. */
+  #unread = null;
   #marks = [];
   #probe = null;
   #applied = 0;
@@ -41,8 +45,13 @@ export class RunningText {
     this.prompt = this.#generation.prompt;
   }
 
+  /** Whether the model still reads. Only `advance` can be called then. */
+  get isReading() {
+    return this.#unread !== null;
+  }
+
   get isComplete() {
-    if (this.#waitingBranch) return false;
+    if (this.isReading || this.#waitingBranch) return false;
     return this.ended || this.#tokens >= this.length;
   }
 
@@ -61,8 +70,9 @@ export class RunningText {
     return { prompt, seed, temperature, length, branches };
   }
 
-  /** Write one more token. Return the text that it adds; none if a character needs more bytes. */
+  /** Write one more token, or read. Return the text that it adds; none if a character needs more bytes. */
   advance() {
+    if (this.isReading) return this.#read();
     const branch = this.#waitingBranch;
     if (branch) return this.#apply(branch);
     const text = this.#generation.take(1);
@@ -145,8 +155,20 @@ export class RunningText {
 
   #start(text, temperature, seed, unknown = "error") {
     this.#generation?.dispose();
-    this.#generation = this.#model.start(text, { temperature, seed, unknown });
-    this.#mark();
+    this.#unread = this.#model.startInParts(text, { temperature, seed, unknown });
+    const end = performance.now() + READING;
+    do this.#read();
+    while (this.isReading && performance.now() < end);
+  }
+
+  #read() {
+    const { value, done } = this.#unread.next();
+    this.#generation = value;
+    if (done) {
+      this.#unread = null;
+      this.#mark();
+    }
+    return "";
   }
 
   #apply({ at, temperature, choice }) {
