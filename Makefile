@@ -63,6 +63,7 @@ sizes: core $(VENV)/train.installed
 	done
 	@echo "$$(wc -c < build/embedded/textgen.c) textgen.c, the amalgamation"
 	@echo "$$(gzip -9 < build/embedded/textgen.c | wc -c) textgen.c, gzipped"
+	@echo "$$(gzip -9 < $(WEB)/textgen.wasm | wc -c) textgen.wasm, gzipped"
 
 # The emulator is a program of a Debian package, which is unpacked, and so need not be installed as root.
 QEMU := $(or $(shell command -v qemu-aarch64),$(CURDIR)/build/qemu/qemu-aarch64)
