@@ -4,7 +4,11 @@
 
 Each instruction set of this processor is measured in its own process; ``--kernels`` selects one. The figures
 are the time of one stream divided by the time to read the weights once, the throughput of many streams
-divided by that of onnxruntime with the same number of threads, and the gain of a second thread.
+divided by that of onnxruntime with the same number of threads, and the gain of a second thread. Both programs
+draw each character.
+
+On a virtual machine, other guests slow down one processor or the other for a while. Two threads then wait for
+the slower one. So the gain of a second thread needs a quiet machine.
 
 onnxruntime chooses the best instructions of the processor. For ``avx2``, ``hide_avx512.c`` hides newer ones
 from it, if the operating system can do that. The exit code is 1 if a budget is missed.
