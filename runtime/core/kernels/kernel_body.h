@@ -27,13 +27,19 @@
 #define GROUP_VECTORS (TEXTGEN_GROUP / WIDTH)
 #define CELLS (GROUP_VECTORS > 1 ? 2 : 1) /* vectors of a gru that are updated at once */
 
-/* How many lanes are summed at once: each weight that is loaded serves all of them. */
+/* How many lanes are summed at once: each weight that is loaded serves all of them. For one lane: the inputs of
+ * an iteration, and the blocks whose activations follow each other, so that their long chains of operations
+ * overlap. */
 #if defined(TEXTGEN_SMALL)
 #define MANY_LANES 1
 #define FEW_LANES 1
+#define INPUTS_AT_ONCE 2
+#define BLOCKS_AT_ONCE 1
 #else
 #define MANY_LANES 6
 #define FEW_LANES 4
+#define INPUTS_AT_ONCE (32 / VECTORS_ONE_LANE)
+#define BLOCKS_AT_ONCE 4
 #endif
 
 /* A block of weights is usually larger than the first-level cache. Therefore it is read in tiles of TILE
@@ -73,11 +79,11 @@ TARGET INLINE void NAME(add_vectors)(float *sums, const float *weights, const fl
         }
     }
     if (lanes == 1) {
-        UNROLL_MORE for (i = 0; i < count; i++) {
+        UNROLL_BY(INPUTS_AT_ONCE) for (i = 0; i < count; i++) {
             NAME(add_row)(sum, weights + i * block, inputs + i, stride, lanes, vectors);
         }
     } else {
-        UNROLL_TWICE for (i = 0; i < count; i++) {
+        UNROLL_BY(2) for (i = 0; i < count; i++) {
             NAME(add_row)(sum, weights + i * block, inputs + i, stride, lanes, vectors);
         }
     }
@@ -193,27 +199,34 @@ TARGET INLINE void NAME(lstm_hidden)(const float *cell, const float *output, flo
 
 TARGET static void NAME(lstm)(const textgen_packed_layer *layer, const float *const *gate_inputs,
                               const float *input, float *hidden, float *cell, float *scratch, ptrdiff_t lanes) {
-    const ptrdiff_t units = layer->outputs, inputs = layer->inputs;
+    const ptrdiff_t units = layer->outputs, inputs = layer->inputs, blocks = units / TEXTGEN_GROUP;
+    const ptrdiff_t at_once = TEXTGEN_LANES(lanes) == 1 ? BLOCKS_AT_ONCE : 1;
+    /* The distance of the units of two sums, which are those of two lanes, or of two blocks of one lane. */
+    const ptrdiff_t stride = TEXTGEN_LANES(lanes) == 1 ? TEXTGEN_GROUP : units;
     float sums[MAX_LANES * TEXTGEN_BLOCK];
-    ptrdiff_t group, first, lane_count, i;
+    ptrdiff_t first_block, first, lane_count, block_count, block, i;
     lanes = TEXTGEN_LANES(lanes);
-    for (group = 0; group < units; group += TEXTGEN_GROUP) {
-        const ptrdiff_t block = group / TEXTGEN_GROUP * TEXTGEN_BLOCK;
-        const float *weights = layer->weights + block * (inputs + units);
+    for (first_block = 0; first_block < blocks; first_block += block_count) {
+        block_count = blocks - first_block < at_once ? blocks - first_block : at_once;
         for (first = 0; first < lanes; first += lane_count) {
-            const ptrdiff_t offset = first * units + group;
+            const ptrdiff_t offset = first * units + first_block * TEXTGEN_GROUP;
             lane_count = NAME(next_lanes)(lanes - first);
-            NAME(copy_gate_inputs)(sums, gate_inputs + first, block, lane_count);
-            if (inputs) {
-                NAME(add_products)(sums, weights, input + first * inputs, inputs, lane_count);
+            for (block = 0; block < block_count; block++) {
+                const ptrdiff_t start = (first_block + block) * TEXTGEN_BLOCK;
+                const float *weights = layer->weights + start * (inputs + units);
+                float *to = sums + block * TEXTGEN_BLOCK;
+                NAME(copy_gate_inputs)(to, gate_inputs + first, start, lane_count);
+                if (inputs) {
+                    NAME(add_products)(to, weights, input + first * inputs, inputs, lane_count);
+                }
+                NAME(add_products)(to, weights + inputs * TEXTGEN_BLOCK, hidden + first * units, units,
+                                   lane_count);
             }
-            NAME(add_products)(sums, weights + inputs * TEXTGEN_BLOCK, hidden + first * units, units,
-                               lane_count);
-            for (i = 0; i + 2 <= lane_count * GROUP_VECTORS; i += 2) {
-                NAME(lstm_gates)(sums, cell + offset, scratch + offset, units, i, 2);
+            for (i = 0; i + 2 <= lane_count * block_count * GROUP_VECTORS; i += 2) {
+                NAME(lstm_gates)(sums, cell + offset, scratch + offset, stride, i, 2);
             }
-            if (GROUP_VECTORS % 2 && i < lane_count * GROUP_VECTORS) {
-                NAME(lstm_gates)(sums, cell + offset, scratch + offset, units, i, 1);
+            if (GROUP_VECTORS % 2 && i < lane_count * block_count * GROUP_VECTORS) {
+                NAME(lstm_gates)(sums, cell + offset, scratch + offset, stride, i, 1);
             }
         }
     }
@@ -370,6 +383,8 @@ TARGET static float NAME(sum)(const float *values, ptrdiff_t count) {
 #undef MAXIMUM
 #undef MANY_LANES
 #undef FEW_LANES
+#undef INPUTS_AT_ONCE
+#undef BLOCKS_AT_ONCE
 #undef MAX_LANES
 #undef ADD_BLOCK
 #undef ADD_PRODUCTS

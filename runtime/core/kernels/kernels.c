@@ -59,7 +59,7 @@
 #define MULTIPLY_ADD64(a, b, c) (NAME(rounded64)((a) * (b)) + (c))
 #define PRODUCT(a, b) NAME(rounded)((a) * (b))
 #endif
-#if defined(__wasm__) /* see UNROLL_TWICE */
+#if defined(__wasm__) /* see UNROLL_BY */
 #define VECTORS_ONE_LANE 4
 #else
 #define VECTORS_ONE_LANE 8

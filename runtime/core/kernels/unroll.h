@@ -21,27 +21,22 @@
 #define ONLY_MEASURED(function) (function)
 #endif
 
-/* Engines of WebAssembly load values in the order of the code. With two iterations at once, all loads come
+#define PRAGMA(text) _Pragma(#text)
+
+/* Engines of WebAssembly load values in the order of the code. With several iterations at once, all loads come
  * first and do not fit in the registers. */
 #if defined(__wasm__)
 #define UNROLL _Pragma("clang loop unroll(full)")
-#define UNROLL_TWICE _Pragma("clang loop unroll(disable)")
+#define UNROLL_BY(count) _Pragma("clang loop unroll(disable)")
 #elif defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
-#define UNROLL_TWICE _Pragma("clang loop unroll_count(2)")
-#define UNROLL_MORE _Pragma("clang loop unroll_count(4)")
+#define UNROLL_BY(count) PRAGMA(clang loop unroll_count(count))
 #elif defined(__GNUC__)
 #define UNROLL _Pragma("GCC unroll 64")
-#define UNROLL_TWICE _Pragma("GCC unroll 2")
-#define UNROLL_MORE _Pragma("GCC unroll 4")
+#define UNROLL_BY(count) PRAGMA(GCC unroll count)
 #else
 #define UNROLL
-#define UNROLL_TWICE
-#define UNROLL_MORE
-#endif
-#if defined(TEXTGEN_SMALL)
-#undef UNROLL_MORE
-#define UNROLL_MORE UNROLL_TWICE
+#define UNROLL_BY(count)
 #endif
 
 #endif
