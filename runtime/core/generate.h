@@ -61,7 +61,7 @@ typedef struct {
  * state. The filters do not see the end token.
  *
  * workspace: of textgen_slots_size(network, count, 1) bytes. measurements: added to; NULL to skip the
- * measuring.
+ * measuring, as a program with TEXTGEN_SMALL must: it runs the lanes one after the other.
  */
 void textgen_generate_tokens(const textgen_network *network, textgen_token_lane *lanes, size_t count,
                              int64_t steps, void *workspace, textgen_measurements *measurements);

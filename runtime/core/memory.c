@@ -17,8 +17,13 @@
 
 #endif
 
-/* Define TEXTGEN_NO_ARENA to compile without memory of the caller. Nothing is counted then. */
+/* TEXTGEN_NO_ARENA is only for the WebAssembly module, in which no caller provides memory for a model. Nothing
+ * is counted then. */
 #ifdef TEXTGEN_NO_ARENA
+
+#ifdef TEXTGEN_NO_HEAP
+#error "TEXTGEN_NO_ARENA uses the heap"
+#endif
 
 void *textgen_allocate(textgen_arena *arena, size_t count, size_t size) {
     (void)arena;

@@ -26,7 +26,7 @@ typedef enum {
 typedef struct {
     double temperature; /* finite, 0 or more */
     textgen_rng rng;
-    textgen_exp64 exp64;
+    textgen_exp64 exp64;      /* textgen_generate_tokens replaces it by that of its network */
     textgen_filters *filters; /* or NULL */
 } textgen_sampler;
 

@@ -136,8 +136,9 @@ export interface Model {
   /** Feed a prompt, and return a generation that continues it. */
   start(prompt?: string | null, options?: Options): Generation;
   /**
-   * Do the same in parts, so that a program can do other things while a long prompt is read: each step feeds a part.
-   * Yield the generation after each part, with its prompt, and return it after the last. It can be used only then.
+   * Do the same as `start` in parts, so that a program can do other things while a long prompt is read: each step
+   * feeds a part. Yield the generation after each part, and return it after the last. Only its prompt can be read
+   * before. Errors are thrown by the first step.
    */
   startInParts(prompt?: string | null, options?: Options): Generator<Generation, Generation, undefined>;
   /** Continue a saved generation. If it has a constraint, pass its table again. */

@@ -135,6 +135,18 @@ test("what was disposed cannot be used", async () => {
   other.dispose();
 });
 
+test("a model that is disposed while it reads or writes is an error of the text", async () => {
+  for (const prompt of ["abc", "abc".repeat(1000)]) {
+    const model = await load(content("tiny"));
+    const text = model.stream(prompt, { length: 5 }).next();
+    const parts = model.startInParts("abc".repeat(1000));
+    parts.next();
+    model.dispose();
+    await assert.rejects(text, error("DISPOSED", /^the model was disposed/));
+    assert.throws(() => parts.next(), error("DISPOSED", /^the model was disposed/));
+  }
+});
+
 test("a saved generation is checked", async () => {
   const saved = tiny.start("abc", { seed: 1, stop: "cab" }).save();
   const changes = [() => saved.subarray(0, 20), () => saved.subarray(0, -1), () => new Uint8Array(0)];

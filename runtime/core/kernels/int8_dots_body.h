@@ -24,7 +24,9 @@ TARGET INLINE void NAME(dot_vectors)(uint32_t *sums, const int32_t *offsets, con
             const int8_t *row = weights + (i + 4 * chain) * block;
             UNROLL for (v = 0; v < vectors; v++) { weight[v] = LOAD_WEIGHTS(row + 4 * v * WIDTH); }
             if (lanes == 1 && AHEAD) {
-                UNROLL for (v = 0; v < vectors; v += 16 / WIDTH) { PREFETCH(row + 4 * v * WIDTH + AHEAD); }
+                UNROLL for (v = 0; v < vectors; v += 16 / WIDTH) {
+                    PREFETCH((uintptr_t)row + (uintptr_t)(4 * v * WIDTH + AHEAD));
+                }
             }
             UNROLL for (lane = 0; lane < lanes; lane++) {
                 INPUTS input = LOAD_INPUTS(inputs + lane * stride + i + 4 * chain);

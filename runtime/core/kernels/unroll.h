@@ -9,7 +9,7 @@
 #define SHARED TEXTGEN_SHARED
 #if defined(__GNUC__) || defined(__clang__)
 #define NOINLINE static __attribute__((noinline))
-#define PREFETCH(address) __builtin_prefetch(address)
+#define PREFETCH(address) __builtin_prefetch((const void *)(address))
 #else
 #define NOINLINE static
 #define PREFETCH(address) ((void)0)

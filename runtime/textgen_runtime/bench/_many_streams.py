@@ -17,8 +17,9 @@ from .report import Section, per_second
 STREAM_COUNTS = (1, 4, 16, 64, 256)
 NATIVE, BATCHED = "native", "onnxruntime batched"
 
-# The texts of a round have so many tokens, or at least a whole chunk of the native engine. Otherwise those of
-# 256 streams would have about 15 characters, and their start would take a tenth of the time.
+# The texts of a round have at least as many tokens as a chunk of the native engine, or this number if it is
+# less. Otherwise those of 256 streams would have about 15 characters, and their start would take a tenth
+# of the time.
 LONG_TEXT = 100
 
 

@@ -20,9 +20,9 @@ def run_parallel(pool: Executor, tasks: Sequence[Callable[[], Result]]) -> list[
         tasks: 1 or more tasks.
 
     Raises:
-        BaseException: That of the first task, of the start of a thread, of an interrupt, or else that of the
-            first other task that failed. Except in the last case, tasks that have not started are cancelled.
-            Running tasks are waited for, and further interrupts do not end that wait.
+        BaseException: The first exception of the first task, of the start of a thread, or of an interrupt.
+            Tasks that have not started are then cancelled, and running ones are waited for. An interrupt does
+            not end that wait, but is raised after it. Without such an exception, that of another task.
     """
     lock = Lock()
     started: list[Event] = []
@@ -52,7 +52,7 @@ def run_parallel(pool: Executor, tasks: Sequence[Callable[[], Result]]) -> list[
 
 def _stop(lock: Lock, started: list[Event], stopped: Event) -> None:
     """Let no further task start, and wait for the tasks that have started."""
-    waiting = True
+    waiting, interrupt = True, None
     while waiting:
         try:
             with lock:
@@ -60,6 +60,7 @@ def _stop(lock: Lock, started: list[Event], stopped: Event) -> None:
             for ended in started:
                 ended.wait()
             waiting = False
-        except KeyboardInterrupt:
-            # The caller raises the first interrupt after the wait.
-            continue
+        except KeyboardInterrupt as error:
+            interrupt = error
+    if interrupt:
+        raise interrupt

@@ -7,11 +7,16 @@ import { characterSums } from "./surprise.js";
 
 /** Tokens of one call of the core, at most, and of a part of a prompt. */
 const CHUNK = 64;
+/** Tokens of the first call, whose duration is not known. */
+const FIRST_CHUNK = 8;
 const ENDINGS = [null, "length", "stop", "constraint", null, "end"];
 const CALL_FIELDS = 8;
 const CALL_BYTES = 4 * (CALL_FIELDS + CHUNK);
 
 /** @typedef {{ held: number[], stopState: number, constraintState: number, ending: string | null, atEnd: boolean }} Position */
+
+/** Return the size of the call after one of `size` tokens that took `spent` ms. @param {number} size @param {number} spent */
+const nextSize = (size, spent) => (spent > SLICE ? Math.max(1, size >> 1) : Math.min(CHUNK, 2 * size));
 
 /** @returns {Position} */
 const start = () => ({ held: [], stopState: 0, constraintState: 0, ending: null, atEnd: false });
@@ -38,6 +43,8 @@ class Stream {
 export class Generation {
   #stream;
   #core;
+  /** Whether a part of the prompt is not fed yet; see `feedInParts`. */
+  #isReading = false;
 
   /**
    * Use Model.start, Model.resume or copy.
@@ -71,8 +78,16 @@ export class Generation {
     return this;
   }
 
-  /** The pointer to the stream. */
+  /** The pointer to the stream, which has read its prompt. */
   get pointer() {
+    const pointer = this.#checkedPointer();
+    if (this.#isReading) {
+      throw invalid("the generation has not read its prompt yet: take all steps of startInParts first");
+    }
+    return pointer;
+  }
+
+  #checkedPointer() {
     this.model.check();
     if (!this.#stream.pointer) {
       throw new TextgenError("DISPOSED", "the generation was disposed: start another one");
@@ -128,20 +143,30 @@ export class Generation {
    */
   *feedInParts(tokens) {
     this.prompt = this.#fedText(tokens);
-    this.#feedPart(tokens.subarray(0, CHUNK), true);
-    for (let fed = CHUNK; fed < tokens.length; fed += CHUNK) {
+    this.#isReading = true;
+    let fed = 0;
+    for (let size = FIRST_CHUNK; ; ) {
+      const before = performance.now();
+      this.#feedPart(tokens.subarray(fed, fed + size), fed === 0);
+      fed += size;
+      if (fed >= tokens.length) {
+        break;
+      }
+      size = nextSize(size, performance.now() - before);
       yield this;
-      this.#feedPart(tokens.subarray(fed, fed + CHUNK), false);
     }
+    this.#isReading = false;
     return this;
   }
 
   /** @param {Int32Array} tokens @param {boolean} isStart */
   #feedPart(tokens, isStart) {
+    const stream = this.#checkedPointer();
     this.#core.withMemory(8 * tokens.length, (pointer) => {
       // In memory, each token has 64 bits.
-      this.#core.int32(pointer, 2 * tokens.length).set(Array.from(tokens).flatMap((token) => [token, 0]));
-      this.#core.call.feed(this.pointer, pointer, tokens.length, Number(isStart));
+      const memory = this.#core.int32(pointer, 2 * tokens.length);
+      tokens.forEach((token, index) => memory.set([token, 0], 2 * index));
+      this.#core.call.feed(stream, pointer, tokens.length, Number(isStart));
     });
   }
 
@@ -186,14 +211,13 @@ export class Generation {
   async *#chunks(target, finish, signal) {
     const pause = eventLoop();
     try {
-      let size = 8;
+      let size = FIRST_CHUNK;
       while (target.left > 0 && !target.done) {
         await pause.next();
         signal?.throwIfAborted();
         const before = performance.now();
         const text = this.#advance(target, size);
-        const spent = performance.now() - before;
-        size = spent > SLICE ? Math.max(1, size >> 1) : Math.min(CHUNK, 2 * size);
+        size = nextSize(size, performance.now() - before);
         if (text) {
           yield text;
         }
@@ -212,7 +236,9 @@ export class Generation {
     if (!Number.isSafeInteger(length) || length < 0) {
       throw invalid(`the length must be an integer, 0 or more, not ${quote(length)}`);
     }
-    const { pointer, ended } = this;
+    // A stream checks its arguments before its prompt is read.
+    const pointer = this.#checkedPointer();
+    const { ended } = this;
     if (finish && !ended) {
       this.parts.guide.checkLength(this.position.constraintState, length);
     }
@@ -227,11 +253,12 @@ export class Generation {
    */
   #advance(target, steps) {
     const core = this.#core;
+    const stream = this.pointer;
     const { stopState, constraintState } = this.position;
     const length = Math.min(target.left, 2 ** 31 - 1);
     return core.withMemory(CALL_BYTES, (pointer) => {
       core.int32(pointer, 5).set([Math.min(steps, length), length, Number(target.mustEnd), stopState, constraintState]);
-      const result = core.call.generate(this.pointer, this.parts.guide.pointer, pointer);
+      const result = core.call.generate(stream, this.parts.guide.pointer, pointer);
       const call = core.int32(pointer, CALL_FIELDS + CHUNK);
       const [, , , newStop, newConstraint, generated, endingCode, stopLength] = call;
       const ending = endingCode === 1 && target.left > length ? null : ENDINGS[endingCode];

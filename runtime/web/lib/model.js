@@ -98,8 +98,9 @@ export class Model {
   }
 
   /**
-   * Do the same in parts, so that a program can do other things between them: feed a part of the prompt at each
-   * step. Yield the generation after each part, and return it after the last. It can be used only then.
+   * Do the same as `start` in parts, so that a program can do other things between them: each step feeds a part of
+   * the prompt. Yield the generation after each part, and return it after the last. Only its prompt can be read
+   * before. Errors are thrown by the first step.
    *
    * @param {string | null} [prompt]
    * @param {import("../index.d.ts").Options} [options]

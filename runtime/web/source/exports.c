@@ -56,6 +56,10 @@ static parts find_parts(web_stream *stream) {
     return found;
 }
 
+/* lib/info.js reads these structs by the positions of their fields. */
+_Static_assert(sizeof(textgen_model_info) == 13 * sizeof(int32_t), "change info.js, too");
+_Static_assert(sizeof(textgen_layer_info) == 4 * sizeof(int32_t), "change info.js, too");
+
 /* What JavaScript must know of the model. Strings are pointers, or 0. */
 static struct {
     textgen_model_info info;

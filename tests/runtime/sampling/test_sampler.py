@@ -114,10 +114,30 @@ def test_invalid_logits_are_an_error(bad: Any, message: str, temperature: float)
         softmax(bad, temperature)
 
 
+@pytest.mark.parametrize("temperature", [0.0, 0.5])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("count", [31, 32, 33, 59, 100])
+def test_an_invalid_logit_is_found_at_each_position(count: int, dtype: type, temperature: float) -> None:
+    sampler = Sampler(temperature)
+    for index in range(count):
+        logits: Any = np.zeros(count, dtype)
+        logits[index] = np.inf
+        with pytest.raises(SamplingError, match="inf"):
+            sampler.draw(logits)
+        logits[(index + 7) % count] = np.nan
+        with pytest.raises(SamplingError, match="NaN"):
+            sampler.draw(logits)
+        logits[:] = -np.inf
+        with pytest.raises(SamplingError, match="no token"):
+            sampler.draw(logits)
+        logits[index] = -1e30
+        assert sampler.draw(logits) == index
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("count", [1, 2, 31, 32, 33, 59, 64, 100])
 def test_the_largest_logit_is_found_at_each_position(count: int, dtype: type) -> None:
-    logits = np.random.default_rng(count).normal(size=count).astype(dtype)
+    logits: Any = np.random.default_rng(count).normal(size=count).astype(dtype)
     for token in range(count):
         changed = logits.copy()
         changed[token] = changed[(token + 40) % count] = 9.0  # the lowest of equal ones is taken

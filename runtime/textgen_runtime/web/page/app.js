@@ -16,6 +16,7 @@ export class App {
   #pace = new Pace();
   /** That of a text that is read while none streams. */
   #readingPace = new Pace();
+  #draftPace = new Pace();
   /** The text on the page, or null. */
   #current = null;
   /** The prompt as a text without an end, until it is written. */
@@ -90,7 +91,7 @@ export class App {
   /** Show what could come after the prompt that the person types. */
   followPrompt() {
     if (this.#pace.isRunning) return;
-    this.#readingPace.stop();
+    this.#draftPace.stop();
     this.#guard(() => {
       const { panel, paper, temperature } = this.#view;
       const draft = this.#beginning.draft();
@@ -99,14 +100,14 @@ export class App {
       if (!this.#draft) return panel.clear("Type a beginning.");
       if (!this.#current) paper.show(draft);
       panel.show(draft, 0, temperature);
-      this.#read(draft, () => panel.show(draft, 0, this.#view.temperature));
+      this.#read(draft, this.#draftPace, () => panel.show(draft, 0, this.#view.temperature));
     });
   }
 
   /** Let the model read before it writes. */
-  #read(text, onEnd) {
+  #read(text, pace, onEnd) {
     if (!text.isReading) return;
-    this.#readingPace.run({
+    pace.run({
       rate: () => Infinity,
       isDone: () => !text.isReading,
       step: () => text.advance().length,
@@ -162,6 +163,7 @@ export class App {
   #stream(address, rate) {
     const text = this.#current;
     this.#readingPace.stop();
+    this.#draftPace.stop();
     this.#view.remember(toLink(text.describe()), address);
     this.#view.showRunning(true);
     this.#view.paper.mark(null);
@@ -183,7 +185,7 @@ export class App {
     this.#view.paper.update();
     this.#showPanel();
     this.#view.showComplete(text, prefix);
-    this.#read(text, () => this.#showPanel());
+    this.#read(text, this.#readingPace, () => this.#showPanel());
     this.#recordsToWrite = Math.max(0, this.#recordsToWrite - 1);
     if (this.#recordsToWrite) this.#write();
   }

@@ -53,9 +53,11 @@ export class Pace {
 /** Do the steps that are due, within the time of a frame. Return how many characters are left. */
 function steps(loop, due) {
   const end = performance.now() + MAX_WORK;
+  const rate = loop.rate();
   let left = due;
   let count = 0;
-  while (left >= 1 && !loop.isDone() && (count === 0 || performance.now() < end)) {
+  // What is due is for one rate. Reading and other records are instant, but the text after them is not.
+  while (left >= 1 && loop.rate() === rate && !loop.isDone() && (count === 0 || performance.now() < end)) {
     left -= Math.max(1, loop.step());
     count += 1;
   }
