@@ -130,7 +130,7 @@ docs-links: $(VENV)/docs.installed
 
 # The bundled models.
 nietzsche: $(VENV)/train.installed
-	$(BIN)/textgen-train nietzsche --lowercase --preset small --minutes 10 --quantize \
+	$(BIN)/textgen-train nietzsche --lowercase --units 144 --layers 1 --dropout 0.1 --weight-dropout 0.1 --minutes 10 --quantize \
 		--output build/nietzsche --overwrite
 	mkdir -p $(BUNDLED)
 	cp build/nietzsche/model.onnx $(BUNDLED)/nietzsche.onnx

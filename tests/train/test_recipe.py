@@ -7,7 +7,16 @@ import pytest
 from textgen_train.errors import RecipeError
 from textgen_train.models.cells import CELLS as NETWORKS
 from textgen_train.models.lstm import CharLSTM
-from textgen_train.recipe import CELLS, LARGE_VOCABULARY, PRESETS, SHORT_RUN, Budget, Recipe, preset
+from textgen_train.recipe import (
+    CELLS,
+    LARGE_VOCABULARY,
+    PRESETS,
+    RUN_OF_MANY_EPOCHS,
+    SHORT_RUN,
+    Budget,
+    Recipe,
+    preset,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,10 +57,9 @@ def test_a_budget_has_exactly_one_length(lengths: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("symbols", [57, 59, 65])
-def test_the_small_preset_has_no_more_parameters_than_the_textbook(symbols: int) -> None:
-    recipe = PRESETS["small"]
-    network = CharLSTM(symbols, units=recipe.units, layers=recipe.layers, embedding=recipe.embedding)
-    assert network.parameter_count <= 103_867
+def test_the_small_preset_has_about_as_many_parameters_as_the_textbook(symbols: int) -> None:
+    textbook = CharLSTM(symbols, units=128, embedding=symbols).parameter_count - symbols**2
+    assert parameter_count(PRESETS["small"], symbols) == pytest.approx(textbook, rel=0.05)
 
 
 def parameter_count(recipe: Recipe, symbols: int) -> int:
@@ -98,27 +106,33 @@ def test_presets_depend_on_the_vocabulary_size(name: str) -> None:
     assert preset(name, 0) == preset(name, LARGE_VOCABULARY - 1) == PRESETS[name]
     large = preset(name, LARGE_VOCABULARY)
     assert large.embedding > PRESETS[name].embedding
-    assert large.units == PRESETS[name].units
+    if name == "small":
+        assert (large.units, large.layers) == (144, 1)
+    else:
+        assert large.units == PRESETS[name].units
 
 
 @pytest.mark.parametrize(
-    ("budget", "training_tokens", "is_short"),
+    ("budget", "training_tokens", "expected"),
     [
-        (Budget(minutes=1), 540_000, True),
-        (Budget(minutes=10), 540_000, False),
-        (Budget(minutes=1), 50_000, False),
-        (Budget(epochs=40), 50_000, True),
-        (Budget(epochs=41), 540_000_000, False),
-        (Budget(minutes=1), None, False),
-        (None, 540_000, False),
+        (Budget(minutes=1), 540_000, SHORT_RUN),
+        (Budget(minutes=10), 540_000, PRESETS["small"]),
+        (Budget(minutes=1), 150_000, PRESETS["small"]),
+        (Budget(minutes=1), 50_000, RUN_OF_MANY_EPOCHS),
+        (Budget(epochs=40), 500_000, SHORT_RUN),
+        (Budget(epochs=41), 500_000, PRESETS["small"]),
+        (Budget(epochs=121), 500_000, RUN_OF_MANY_EPOCHS),
+        (Budget(epochs=121), 5_000_000, SHORT_RUN),
+        (Budget(minutes=1), None, PRESETS["small"]),
+        (None, 540_000, PRESETS["small"]),
     ],
 )
-def test_the_small_preset_drops_less_in_a_run_of_few_epochs(
-    budget: Budget | None, training_tokens: int | None, is_short: bool
+def test_the_small_preset_drops_more_in_runs_of_more_epochs(
+    budget: Budget | None, training_tokens: int | None, expected: Recipe
 ) -> None:
-    recipe = preset("small", 57, budget, training_tokens=training_tokens)
-    assert (recipe == SHORT_RUN) is is_short
-    assert (recipe == PRESETS["small"]) is not is_short
+    assert preset("small", 57, budget, training_tokens=training_tokens) == expected
+    dropped = [(r.dropout, r.weight_dropout) for r in (SHORT_RUN, PRESETS["small"], RUN_OF_MANY_EPOCHS)]
+    assert dropped == sorted(set(dropped))
 
 
 @pytest.mark.parametrize("name", ["medium", "large"])
@@ -127,8 +141,8 @@ def test_the_other_presets_do_not_depend_on_the_length_of_the_run(name: str) -> 
 
 
 def test_a_short_run_of_another_cell_keeps_its_size() -> None:
-    gru = preset("small", 57, Budget(epochs=1), "gru", training_tokens=1000)
-    assert gru == replace(SHORT_RUN, cell="gru", units=168)
+    gru = preset("small", 57, Budget(epochs=1), "gru", training_tokens=100_000)
+    assert gru == replace(SHORT_RUN, cell="gru", units=168, layers=1)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +158,7 @@ def test_a_short_run_of_another_cell_keeps_its_size() -> None:
 def test_a_long_run_on_a_large_vocabulary_has_more_dropout(budget: Budget | None, is_long: bool) -> None:
     assert preset("small", 10, budget) == PRESETS["small"]
     recipe = preset("small", LARGE_VOCABULARY, budget)
-    assert (recipe.dropout > PRESETS["small"].dropout) is is_long
+    assert (recipe.dropout > preset("small", LARGE_VOCABULARY).dropout) is is_long
     assert replace(recipe, dropout=0.1, input_dropout=0.0, weight_dropout=0.1) == preset(
         "small", LARGE_VOCABULARY
     )

@@ -59,7 +59,7 @@ class Recipe(Hyperparameters):
 
 
 PRESETS = {
-    "small": Recipe(dropout=0.1, weight_dropout=0.1),
+    "small": Recipe(units=88, layers=2, weight_dropout=0.1),
     "medium": Recipe(units=256, embedding=32, dropout=0.3, input_dropout=0.1, weight_dropout=0.3),
     "large": Recipe(
         units=512, layers=2, embedding=64, dropout=0.4, input_dropout=0.1, weight_dropout=0.3, muon_lr=0.0
@@ -71,17 +71,22 @@ PRESETS = {
 LARGE_VOCABULARY = 500
 
 # A large vocabulary needs a larger embedding. Most of its characters are rare, and rare characters are
-# learned better from many small batches than from few large ones.
+# learned better from many small batches than from few large ones. Two layers were not tried for it.
 PRESETS_FOR_LARGE_VOCABULARY = {
-    "small": replace(PRESETS["small"], embedding=64, batch=16, sequence_length=32),
+    "small": replace(
+        PRESETS["small"], units=144, layers=1, embedding=64, dropout=0.1, batch=16, sequence_length=32
+    ),
     "medium": replace(PRESETS["medium"], embedding=64, batch=16, sequence_length=32),
     "large": replace(PRESETS["large"], embedding=128, batch=16, sequence_length=32),
 }
 
 
-# In a run of few epochs, the small preset does not overfit, and dropout only slows it down.
-SHORT_RUN_EPOCHS = 40
-SHORT_RUN = replace(PRESETS["small"], dropout=0.0, weight_dropout=0.05)
+# In a run of few epochs, the small preset does not overfit, and dropout only slows it down. In a run of many
+# epochs, it needs more dropout. These numbers are for a text of SCALE tokens. A text of half the length
+# allows for half as many epochs.
+SHORT_RUN_EPOCHS, MANY_EPOCHS, SCALE = 40, 120, 500_000
+SHORT_RUN = replace(PRESETS["small"], weight_dropout=0.05)
+RUN_OF_MANY_EPOCHS = replace(PRESETS["small"], dropout=0.1, weight_dropout=0.2)
 
 # The speed of the small preset, from which the epochs of a budget of minutes are estimated. Two cores without
 # bfloat16 reach 60,000 to 100,000. A constant gives the same recipe on each machine.
@@ -97,7 +102,7 @@ LONG_RUN = replace(PRESETS_FOR_LARGE_VOCABULARY["small"], dropout=0.2, input_dro
 # The presets are for an LSTM. The sizes of another cell give about as many parameters. Convolutions have no
 # recurrent weights, and with dropout on the outputs of each layer they learn more slowly than an LSTM.
 CELL_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    GRU: {"small": {"units": 168}, "medium": {"units": 296}, "large": {"units": 592}},
+    GRU: {"small": {"units": 168, "layers": 1}, "medium": {"units": 296}, "large": {"units": 592}},
     CONV: {
         "small": {"units": 86, "layers": 4, "residual": True, "dropout": 0.0, "weight_dropout": 0.0},
         "medium": {"units": 128, "layers": 5, "residual": True, "dropout": 0.1, "weight_dropout": 0.0},
@@ -129,12 +134,20 @@ def preset(
     return recipe if cell == LSTM else replace(recipe, cell=cell, **CELL_PRESETS[cell][name])
 
 
+def _small_preset(budget: "Budget | None", training_tokens: int | None) -> Recipe:
+    if budget is None or not training_tokens:
+        return PRESETS["small"]
+    epochs = budget.expected_epochs(training_tokens) * SCALE / training_tokens
+    if epochs <= SHORT_RUN_EPOCHS:
+        return SHORT_RUN
+    return PRESETS["small"] if epochs <= MANY_EPOCHS else RUN_OF_MANY_EPOCHS
+
+
 def _lstm_preset(
     name: str, vocabulary_size: int, budget: "Budget | None", training_tokens: int | None
 ) -> Recipe:
     if vocabulary_size < LARGE_VOCABULARY:
-        is_short = budget and training_tokens and budget.expected_epochs(training_tokens) <= SHORT_RUN_EPOCHS
-        return SHORT_RUN if name == "small" and is_short else PRESETS[name]
+        return _small_preset(budget, training_tokens) if name == "small" else PRESETS[name]
     minutes, epochs = (budget.minutes, budget.epochs) if budget else (None, None)
     if name == "small" and ((minutes or 0) >= LONG_RUN_MINUTES or (epochs or 0) >= LONG_RUN_EPOCHS):
         return LONG_RUN

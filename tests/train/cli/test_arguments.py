@@ -62,7 +62,7 @@ def test_classic_recipe() -> None:
             "--muon-weight-decay has no effect while muon-lr is 0",
         ),
         (("--units", "0"), "units must be an integer from 1 to 16384, not 0"),
-        (("--residual",), "--residual has no effect on a single layer: pass --layers too"),
+        (("--layers", "1", "--residual"), "--residual has no effect on a single layer: pass --layers too"),
         (("--recipe", "classic", "--cell", "gru"), "--cell is not an option of the classic recipe"),
         (("--cell", "conv", "--weight-dropout", "0.1"), "weight-dropout must be 0 with the cell conv"),
         (("--cell", "conv", "--layers", "64"), "layers must be at most 63 with the cell conv, not 64"),
@@ -81,7 +81,7 @@ def test_the_classic_recipe_has_no_presets(capsys: pytest.CaptureFixture[str]) -
 
 def test_help_states_the_default_values() -> None:
     text = " ".join(parser().format_help().split())
-    assert "units per layer (default: 144/256/512; classic: 128)" in text
+    assert "units per layer (default: 88/256/512; classic: 128)" in text
     assert "to its output (default: no)" in text
     assert "convolutions (default: lstm)" in text
     assert "sequences per batch; a short text has fewer (default: 32; classic: 128)" in text

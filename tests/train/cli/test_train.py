@@ -22,7 +22,7 @@ def test_a_run_writes_a_model(capsys: Captured) -> None:
     )
     assert out.splitlines()[-1].startswith("held-out loss ")
     assert "1,764 training characters, 196 held-out characters, 14 symbols" in err
-    assert "1 x 8 LSTM units" in err
+    assert "2 x 8 LSTM units" in err
     model = textgen.load("book-model/model.onnx")
     assert model.generate("DO RE", seed=1, length=10)
     assert model.training["recipe"]["seed"] == 3
@@ -112,7 +112,7 @@ def test_a_large_vocabulary_changes_the_preset_and_prints_the_changes(
     first, second = err.splitlines()[:2]
     assert first.endswith(" 600 symbols")
     # An option sets the embedding, so it is not among the changes.
-    assert second.startswith("preset values for this corpus and budget: --batch 16")
+    assert second.startswith("preset values for this corpus and budget: --layers 1, --batch 16")
     assert "embedding" not in second
     recipe = textgen.load("many-model").training["recipe"]
     assert (recipe["embedding"], recipe["batch"]) == (6, 16)

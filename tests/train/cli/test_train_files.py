@@ -68,7 +68,7 @@ def test_the_report_shows_the_command_and_the_changed_values(capsys: Captured) -
     assert "textgen-run 'my model' --temp 0.5" in text
     assert "Recipe: preset small" in text
     assert text.count("(changed)") == 2
-    for row in ("8 (changed)144", "4 (changed)16"):
+    for row in ("8 (changed)88", "4 (changed)16"):
         assert row in text
 
 

@@ -50,7 +50,7 @@ def test_the_runtime_computes_the_same_held_out_loss(capsys: Captured, corpus: s
 @pytest.mark.usefixtures("folder")
 def test_samples_are_new_records(capsys: Captured) -> None:
     """With temperature 0.2 after many epochs, most of them end soon, and are similar to the names."""
-    options = ("--records", "lines", "--epochs", "30", "--units", "16", "--embedding", "8")
+    options = ("--records", "lines", "--epochs", "30", "--units", "16", "--layers", "1", "--embedding", "8")
     code, _, _ = run(capsys, "names.txt", *options)
     assert code == 0
     samples = Path("names-model/samples.txt").read_text().split("--- new records\n")[-1]

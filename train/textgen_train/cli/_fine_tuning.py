@@ -143,8 +143,12 @@ def use_parent(arguments: argparse.Namespace, parent: ParentModel) -> None:
 def nearest_preset(layers: int, units: int, cell: str = LSTM) -> str:
     """Return the name of the preset whose number of weights in the layers has the most similar magnitude."""
 
+    def size(layers: int, units: int) -> int:
+        # In an LSTM or a GRU, each layer has recurrent weights, and from the second on as many input weights.
+        return (2 * layers - 1) * units**2
+
     def distance(name: str) -> float:
         recipe = preset(name, 0, cell=cell)
-        return abs(math.log(recipe.layers * recipe.units**2 / (layers * units**2)))
+        return abs(math.log(size(recipe.layers, recipe.units) / size(layers, units)))
 
     return min(PRESETS, key=distance)

@@ -13,7 +13,6 @@ from textgen_train.recipe import (
     CONV,
     LARGE_VOCABULARY,
     PRESETS,
-    SHORT_RUN_EPOCHS,
     AnyRecipe,
     Budget,
     ClassicRecipe,
@@ -59,9 +58,9 @@ def add_recipe(command: CommandParser) -> None:
     group = command.add_argument_group(
         "recipe",
         "A preset or the classic recipe sets the default values of the options below.\n"
-        f"Three values such as 144/256/512 are the defaults of {'/'.join(PRESETS)}.\n"
-        f"Some defaults differ with a vocabulary of {LARGE_VOCABULARY} symbols or more, and for small in a\n"
-        f"run of at most {SHORT_RUN_EPOCHS} epochs; the run prints them.",
+        f"Three values such as 88/256/512 are the defaults of {'/'.join(PRESETS)}.\n"
+        f"Some defaults differ with a vocabulary of {LARGE_VOCABULARY} symbols or more, and for small in\n"
+        "runs of few or many epochs; the run prints them.",
     )
     choice = group.add_mutually_exclusive_group()
     choice.add_argument(
