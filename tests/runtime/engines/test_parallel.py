@@ -44,9 +44,9 @@ def test_an_error_is_raised_after_all_tasks_have_ended(in_first_task: bool) -> N
         assert results == [1]
 
 
-@pytest.mark.parametrize("in_first_task", [False, True])
-def test_a_second_interrupt_does_not_end_the_wait(
-    monkeypatch: pytest.MonkeyPatch, in_first_task: bool
+@pytest.mark.parametrize("first", ["done", "interrupted", "failed"])
+def test_an_interrupt_of_the_wait_does_not_end_it_and_is_raised_after_it(
+    monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
     started, release, ended = threading.Event(), threading.Event(), threading.Event()
 
@@ -66,18 +66,24 @@ def test_a_second_interrupt_does_not_end_the_wait(
         started.wait()
         raise KeyboardInterrupt
 
+    def fail() -> NoReturn:
+        started.wait()
+        raise ValueError
+
     def work() -> None:
         started.set()
         release.wait()
         ended.set()
 
-    first: Callable[[], None] = interrupt if in_first_task else lambda: None
+    firsts: dict[str, Callable[[], None]] = {"interrupted": interrupt, "failed": fail, "done": lambda: None}
     monkeypatch.setattr(_parallel, "Event", Interrupted)
     monkeypatch.setattr(_parallel, "wait", interrupt)
     with ThreadPoolExecutor(1) as pool:
         try:
             with pytest.raises(KeyboardInterrupt):
-                run_parallel(pool, [first, work, lambda: pytest.fail("the task started after the interrupt")])
+                run_parallel(
+                    pool, [firsts[first], work, lambda: pytest.fail("the task started after the interrupt")]
+                )
             assert ended.is_set()
         finally:
             # Otherwise a failed test would wait forever for the running task.
