@@ -112,7 +112,9 @@ def test_a_large_vocabulary_changes_the_preset_and_prints_the_changes(
     first, second = err.splitlines()[:2]
     assert first.endswith(" 600 symbols")
     # An option sets the embedding, so it is not among the changes.
-    assert second.startswith("preset values for this corpus and budget: --layers 1, --batch 16")
+    assert second.startswith(
+        "preset values for this corpus and budget: --layers 1, --dropout 0.1, --batch 16"
+    )
     assert "embedding" not in second
     recipe = textgen.load("many-model").training["recipe"]
     assert (recipe["embedding"], recipe["batch"]) == (6, 16)
