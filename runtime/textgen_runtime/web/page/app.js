@@ -3,6 +3,7 @@
 import { Beginning } from "./beginning.js";
 import { fromLink, toLink } from "./link.js";
 import { Pace, RATES } from "./pace.js";
+import { Reading } from "./reading.js";
 import { RunningText } from "./running-text.js";
 
 // At least so many tokens, and a quarter of a text, follow a branch.
@@ -14,13 +15,9 @@ export class App {
   #view;
   #beginning;
   #pace = new Pace();
-  /** That of a text that is read while none streams. */
-  #readingPace = new Pace();
-  #draftPace = new Pace();
+  #reading = new Reading((error) => this.#fail(error));
   /** The text on the page, or null. */
   #current = null;
-  /** The prompt as a text without an end, until it is written. */
-  #draft = null;
   /** Whether the panel shows the end of the text, and not a place that the reader has selected. */
   #followsEnd = true;
   #recordsToWrite = 0;
@@ -28,7 +25,7 @@ export class App {
   constructor(model, view) {
     this.#model = model;
     this.#view = view;
-    this.#beginning = new Beginning(model, view);
+    this.#beginning = new Beginning(model, view, (error) => this.#fail(error));
   }
 
   /** Write a new text, or stop the one that is streaming. */
@@ -61,11 +58,6 @@ export class App {
     this.#finish("Stopped: ");
   }
 
-  /** Show the distribution at the temperature of the slider. */
-  bend() {
-    this.#view.panel.bend(this.#view.temperature);
-  }
-
   /** Let a streaming text go on at the temperature of the slider. */
   changeTemperature() {
     if (this.#pace.isRunning) this.#view.permits(this.#current.changeTemperature(this.#view.temperature));
@@ -81,7 +73,7 @@ export class App {
   /** Continue with a candidate of the panel instead of what stands at its place. */
   choose(choice) {
     const { panel: { text, index }, temperature } = this.#view;
-    if (text === this.#draft) this.#adopt(text);
+    if (text === this.#beginning.draft) this.#adopt(text);
     const fits = text.branch(index, choice, temperature, Math.max(this.#beginning.length / 4, MIN_AFTER_BRANCH));
     if (!this.#view.permits(fits)) return;
     this.#followsEnd = true;
@@ -91,29 +83,12 @@ export class App {
   /** Show what could come after the prompt that the person types. */
   followPrompt() {
     if (this.#pace.isRunning) return;
-    this.#draftPace.stop();
     this.#guard(() => {
       const { panel, paper, temperature } = this.#view;
-      const draft = this.#beginning.draft();
-      this.#draft?.dispose();
-      this.#draft = draft;
-      if (!this.#draft) return panel.clear("Type a beginning.");
+      const draft = this.#beginning.nextDraft(() => panel.show(draft, 0, this.#view.temperature));
+      if (!draft) return panel.clear("Type a beginning.");
       if (!this.#current) paper.show(draft);
       panel.show(draft, 0, temperature);
-      this.#read(draft, this.#draftPace, () => panel.show(draft, 0, this.#view.temperature));
-    });
-  }
-
-  /** Let the model read before it writes. */
-  #read(text, pace, onEnd) {
-    if (!text.isReading) return;
-    pace.run({
-      rate: () => Infinity,
-      isDone: () => !text.isReading,
-      step: () => text.advance().length,
-      onFrame: () => {},
-      onEnd,
-      onError: (error) => this.#fail(error),
     });
   }
 
@@ -151,8 +126,9 @@ export class App {
 
   #adopt(text) {
     this.#pace.stop();
+    this.#reading.stop();
     this.#current?.dispose();
-    if (text === this.#draft) this.#draft = null;
+    this.#beginning.release(text);
     this.#current = text;
     this.#followsEnd = true;
     this.#view.paper.show(text);
@@ -162,13 +138,13 @@ export class App {
 
   #stream(address, rate) {
     const text = this.#current;
-    this.#readingPace.stop();
-    this.#draftPace.stop();
+    this.#reading.stop();
+    this.#beginning.stopReading();
     this.#view.remember(toLink(text.describe()), address);
     this.#view.showRunning(true);
     this.#view.paper.mark(null);
-    const isInstant = () => text.isReading || this.#recordsToWrite > 0;
-    const currentRate = () => rate ?? (isInstant() ? Infinity : RATES[this.#view.settings.pace]);
+    const pace = () => (text.isReading || this.#recordsToWrite ? Infinity : RATES[this.#view.settings.pace]);
+    const currentRate = () => rate ?? pace();
     this.#pace.run({
       rate: currentRate,
       isDone: () => text.isComplete,
@@ -185,7 +161,7 @@ export class App {
     this.#view.paper.update();
     this.#showPanel();
     this.#view.showComplete(text, prefix);
-    this.#read(text, this.#readingPace, () => this.#showPanel());
+    this.#reading.run(text, () => this.#showPanel());
     this.#recordsToWrite = Math.max(0, this.#recordsToWrite - 1);
     if (this.#recordsToWrite) this.#write();
   }

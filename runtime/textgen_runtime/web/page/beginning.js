@@ -1,6 +1,7 @@
 // How a text begins: what the person typed and set, in the form that the model needs.
 
 import { freshSeed, seedIn } from "./link.js";
+import { Reading } from "./reading.js";
 import { RunningText } from "./running-text.js";
 import { describe } from "./symbols.js";
 
@@ -10,10 +11,19 @@ const MAX_RECORD = 10_000;
 export class Beginning {
   #model;
   #view;
+  #draft = null;
+  #reading;
 
-  constructor(model, view) {
+  /** `onError` takes the errors of reading a draft. */
+  constructor(model, view, onError) {
     this.#model = model;
     this.#view = view;
+    this.#reading = new Reading(onError);
+  }
+
+  /** The prompt as a text of which nothing is written yet; null if there is none. */
+  get draft() {
+    return this.#draft;
   }
 
   /** The maximum number of tokens of a new text. Records, such as names, end by themselves. */
@@ -30,9 +40,24 @@ export class Beginning {
     return this.#open(view.prompt, seed, this.length) ?? this.#open(this.#storedPrompt(seed), seed, this.length);
   }
 
-  /** Return the prompt as a text of which nothing is written yet; null if it is empty. */
-  draft() {
-    return this.#open(this.#view.prompt, seedIn(this.#view.seed) ?? 0, 0);
+  /** Return a new draft from the prompt; null if that is empty. `onRead` is called when the model has read it. */
+  nextDraft(onRead) {
+    this.stopReading();
+    const draft = this.#open(this.#view.prompt, seedIn(this.#view.seed) ?? 0, 0);
+    this.#draft?.dispose();
+    this.#draft = draft;
+    if (draft) this.#reading.run(draft, onRead);
+    return draft;
+  }
+
+  /** Let the model read no more of the draft. */
+  stopReading() {
+    this.#reading.stop();
+  }
+
+  /** If this text is the draft, let it be a text of its own. */
+  release(text) {
+    if (text === this.#draft) this.#draft = null;
   }
 
   /** Start a text without the characters that the model does not know. A note below the prompt lists them. */

@@ -47,7 +47,7 @@ function connect(app, view) {
   element("share").addEventListener("click", () => tellCopied(view, location.href));
   element("temperature").addEventListener("input", () => {
     view.showTemperature();
-    app.bend();
+    view.panel.bend(view.temperature);
   });
   element("temperature").addEventListener("change", () => app.changeTemperature());
   element("seed").addEventListener("input", () => {

@@ -1,6 +1,7 @@
 // One text that the model writes: a prompt, a seed, and branches.
 
 import { MAX_BRANCHES, MAX_LENGTH } from "./link.js";
+import { Marks } from "./marks.js";
 
 // A copy of the generation is kept at every so many units, so that a copy is near any position.
 const MARK_DISTANCE = 64;
@@ -20,8 +21,7 @@ export class RunningText {
   #generation = null;
   /** The parts of the text before the place where the model writes, which it has yet to read; or null. */
   #unread = null;
-  #marks = [];
-  #probe = null;
+  #marks = new Marks();
   #applied = 0;
   #tokens = 0;
   /** The number of tokens since the last unit. */
@@ -81,7 +81,7 @@ export class RunningText {
     this.ended = this.#generation.ended;
     if (!text) return "";
     this.#append(text, this.#pending);
-    if (this.units.length % MARK_DISTANCE === 0) this.#mark();
+    if (this.units.length % MARK_DISTANCE === 0) this.#marks.add(this.units.length, this.#generation);
     return text;
   }
 
@@ -110,18 +110,14 @@ export class RunningText {
 
   /** Return a generation at a unit, which stays this object's. The index of the end is `units.length`. */
   generationAt(index) {
-    if (this.#probe?.index !== index) {
-      this.#probe?.generation.dispose();
-      this.#probe = { index, generation: this.#copyAt(index) };
-    }
-    return this.#probe.generation;
+    return this.#marks.generationAt(index, this.units);
   }
 
   /** Compute the surprisals of all units that have none yet. */
   measure() {
     const from = this.bits.length;
     if (from === this.units.length) return;
-    this.#measured ??= this.#copyAt(from);
+    this.#measured ??= this.#marks.copyAt(from, this.units);
     const added = this.units.slice(from);
     const text = added.map((unit) => unit.text).join("");
     const nats = this.#measured.surprise(text);
@@ -157,8 +153,7 @@ export class RunningText {
     this.#generation?.dispose();
     this.#unread = this.#model.startInParts(text, { temperature, seed, unknown });
     const end = performance.now() + READING;
-    do this.#read();
-    while (this.isReading && performance.now() < end);
+    do this.#read(); while (this.isReading && performance.now() < end);
   }
 
   #read() {
@@ -166,7 +161,7 @@ export class RunningText {
     this.#generation = value;
     if (done) {
       this.#unread = null;
-      this.#mark();
+      this.#marks.add(this.units.length, this.#generation);
     }
     return "";
   }
@@ -194,27 +189,11 @@ export class RunningText {
     this.#pending = 0;
   }
 
-  #mark() {
-    this.#marks.push({ index: this.units.length, generation: this.#generation.copy() });
-  }
-
-  /** Drop the copies at this unit and after it. */
   #forget(index) {
-    for (const { generation } of this.#marks.filter((mark) => mark.index >= index)) generation.dispose();
-    this.#marks = this.#marks.filter((mark) => mark.index < index);
-    this.#probe?.generation.dispose();
-    this.#probe = null;
+    this.#marks.forget(index);
     this.#measured?.dispose();
     this.#measured = null;
     this.bits.length = Math.min(this.bits.length, this.units.length);
-  }
-
-  #copyAt(index) {
-    const mark = this.#marks.findLast((candidate) => candidate.index <= index);
-    const generation = mark.generation.copy();
-    const between = this.units.slice(mark.index, index).map(({ text }) => text).join("");
-    if (between) generation.feed(between);
-    return generation;
   }
 }
 
