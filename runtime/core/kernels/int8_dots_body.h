@@ -23,7 +23,7 @@ TARGET INLINE void NAME(dot_vectors)(uint32_t *sums, const int32_t *offsets, con
         UNROLL for (chain = 0; chain < chains; chain++) {
             const int8_t *row = weights + (i + 4 * chain) * block;
             UNROLL for (v = 0; v < vectors; v++) { weight[v] = LOAD_WEIGHTS(row + 4 * v * WIDTH); }
-            if (lanes == 1 && AHEAD) {
+            if (lanes == 1 && AHEAD > 0) {
                 UNROLL for (v = 0; v < vectors; v += 16 / WIDTH) {
                     PREFETCH((uintptr_t)row + (uintptr_t)(4 * v * WIDTH + AHEAD));
                 }
