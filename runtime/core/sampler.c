@@ -3,7 +3,6 @@
 #include "log64.h"
 
 #include <math.h>
-#include <string.h>
 
 /* How many maxima are computed at once: a comparison need not wait for the one before. */
 #if defined(TEXTGEN_SMALL)
