@@ -140,18 +140,11 @@ class Batch:
             raise ValueError(f"steps must be 1 or more, not {steps}")
         before = self._snapshot()
         try:
-            results = self._generate(steps)
-            chunks = []
-            for generation, target in before.lanes.items():
-                chunk, self._lanes[generation] = self._accept(generation, target, results.get(generation))
-                chunks.append(chunk)
-                if chunk.ending is not None:
-                    del self._lanes[generation]
+            return self._advance(steps)
         except BaseException:
             # Interrupts too: the tokens were not returned, so they must be drawn again.
             self._restore(before)
             raise
-        return chunks
 
     def complete(self) -> list[str]:
         """Advance until every lane has ended.
@@ -168,13 +161,24 @@ class Batch:
         texts: dict[Generation, list[str]] = {generation: [] for generation in self}
         try:
             while self:
-                for chunk in self.advance():
+                for chunk in self._advance():
                     texts[chunk.generation].append(chunk.text)
             return ["".join(chunks) for chunks in texts.values()]
         except BaseException:
             # The earlier chunks of this call were not returned either.
             self._restore(before)
             raise
+
+    def _advance(self, steps: int | None = None) -> list[BatchChunk]:
+        """Continue every lane by one chunk. After an error, the caller restores the lanes."""
+        results = self._generate(steps)
+        chunks = []
+        for generation, target in tuple(self._lanes.items()):
+            chunk, self._lanes[generation] = self._accept(generation, target, results.get(generation))
+            chunks.append(chunk)
+            if chunk.ending is not None:
+                del self._lanes[generation]
+        return chunks
 
     def _snapshot(self) -> _BatchSnapshot:
         return _BatchSnapshot(
