@@ -84,7 +84,7 @@ PRESETS_FOR_LARGE_VOCABULARY = {
 # In a run of few epochs, the small preset does not overfit, and dropout only slows it down. In a run of many
 # epochs, it needs more dropout. These numbers are for a text of SCALE tokens. A text of half the length
 # allows for half as many epochs.
-SHORT_RUN_EPOCHS, MANY_EPOCHS, SCALE = 40, 120, 500_000
+SHORT_RUN_EPOCHS, MANY_EPOCHS, SCALE = 40, 90, 500_000
 SHORT_RUN = replace(PRESETS["small"], weight_dropout=0.05)
 RUN_OF_MANY_EPOCHS = replace(PRESETS["small"], dropout=0.1, weight_dropout=0.2)
 
