@@ -142,6 +142,28 @@ def test_an_exception_is_raised_after_all_replicas_have_stopped() -> None:
     assert finished == [1]
 
 
+def test_a_function_is_called_for_each_item_on_all_threads() -> None:
+    replicas = Replicas(network(), 16, 2, seed=0)
+    # No thread passes before both have an item.
+    barrier = threading.Barrier(2, timeout=10)
+    items: list[tuple[str, int]] = []
+
+    def call(item: int) -> None:
+        if item < 2:
+            barrier.wait()
+        items.append((threading.current_thread().name, item))
+
+    replicas.for_each(call, range(20))
+    assert sorted(item for _, item in items) == list(range(20))
+    assert len({name for name, item in items if item < 2}) == 2
+
+
+def test_an_exception_for_one_item_is_raised() -> None:
+    replicas = Replicas(network(), 16, 2, seed=0)
+    with pytest.raises(IndexError):
+        replicas.for_each([0].__getitem__, [0, 1])
+
+
 @pytest.mark.parametrize("trainer_class", [StatefulTrainer, ClassicTrainer])
 def test_operations_are_single_threaded_during_training(
     monkeypatch: pytest.MonkeyPatch, trainer_class: type[StatefulTrainer | ClassicTrainer]

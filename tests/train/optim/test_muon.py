@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from textgen_train.loop.replicas import Replicas
+from textgen_train.models.lstm import CharLSTM
 from textgen_train.optim import muon
 from textgen_train.optim.muon import ADAMW_RMS, Muon, orthogonalize
 
@@ -42,6 +44,21 @@ def test_weight_decay_is_multiplied_by_the_learning_rate() -> None:
     weight.grad = torch.zeros(4, 4)
     Muon([weight], lr=0.1, weight_decay=0.5).step()
     torch.testing.assert_close(weight.detach(), torch.full((4, 4), 0.95))
+
+
+def test_threads_do_not_change_a_step() -> None:
+    def train(threads: int) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        model = CharLSTM(5, units=12, layers=3, embedding=4)
+        replicas = Replicas(model, 32, threads, seed=0)
+        optimizer = Muon(model.layer_matrices, lr=0.1, weight_decay=0.1, for_each=replicas.for_each)
+        for _ in range(3):
+            for weight in model.layer_matrices:
+                weight.grad = torch.randn(weight.shape)
+            optimizer.step()
+        return [weight.detach() for weight in model.layer_matrices]
+
+    assert all(map(torch.equal, train(1), train(3)))
 
 
 def test_momentum_continues_in_the_direction_of_earlier_gradients() -> None:

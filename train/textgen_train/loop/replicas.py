@@ -10,7 +10,8 @@ one. Replicas synchronize once per update, and sleep while they wait. An update 
 replica.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TypeVar
@@ -138,7 +139,7 @@ class Replicas:
         """
         slices = self.lane_slices(lanes)
 
-        def gradients(i: int) -> tuple[float, tuple[Tensor, ...]]:
+        def gradients(i: int) -> tuple[float, Sequence[Tensor]]:
             if slices[i].start == slices[i].stop:
                 return 0.0, tuple(map(torch.zeros_like, self._parameters))
             value = loss(i, self._models[i], slices[i])
@@ -155,12 +156,25 @@ class Replicas:
             weight.grad = gradient
         return losses[0] + sum(losses[1:]), lr_factor
 
-    def _run_on_all_threads(
-        self, call: Callable[[int], tuple[float, tuple[Tensor, ...]]]
-    ) -> list[tuple[float, tuple[Tensor, ...]]]:
+    def for_each(self, call: Callable[[T], None], items: Iterable[T]) -> None:
+        """Call a function for each item, on all threads of this process. The order is not defined."""
+        rest = deque(items)
+
+        def work(_: int) -> None:
+            while True:
+                try:
+                    item = rest.popleft()
+                except IndexError:
+                    return
+                call(item)
+
+        self._run_on_all_threads(work)
+
+    def _run_on_all_threads(self, call: Callable[[int], T]) -> list[T]:
+        """Return the results of a function of the index of a replica, each called on the replica's thread."""
         if self._workers is None:
             return [call(0)]
-        futures: list[Future[tuple[float, tuple[Tensor, ...]]]] = []
+        futures: list[Future[T]] = []
         try:
             futures += [self._workers.submit(call, i) for i in range(1, len(self))]
             return [call(0), *(future.result() for future in futures)]

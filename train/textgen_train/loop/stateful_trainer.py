@@ -122,7 +122,7 @@ class StatefulTrainer(Trainer):
         # Each optimizer, and its learning rate before it is multiplied by the factor of the schedule.
         self._optimizers: list[tuple[torch.optim.Optimizer, float]] = [(adamw, recipe.learning_rate)]
         if matrices:
-            muon = Muon(matrices, recipe.muon_lr, recipe.muon_weight_decay)
+            muon = Muon(matrices, recipe.muon_lr, recipe.muon_weight_decay, self.replicas.for_each)
             self._optimizers.append((muon, recipe.muon_lr))
 
     def _batches(self, first: int = 0) -> Iterator[Batch]:
