@@ -33,8 +33,8 @@ def shorten(text: str, length: int = MAX_SHORTENED_LENGTH) -> str:
 
 
 def install_command(extra: str) -> str:
-    """Return how to install the packages of an extra, from an index or in a clone."""
-    return f'pip install "textgen-onnx[{extra}]", or in a clone pip install ".[{extra}]"'
+    """Return how to install the packages of an extra."""
+    return f'in a clone of this project, pip install ".[{extra}]"'
 
 
 def first_line(error: BaseException) -> str:

@@ -172,5 +172,5 @@ def test_a_command_without_the_training_extra_names_the_extra(
 ) -> None:
     done = run(environment / words[0], *words[1:], cwd=tmp_path)
     assert done.returncode == 1
-    assert 'pip install "textgen-onnx[train]"' in done.stderr
+    assert 'pip install ".[train]"' in done.stderr
     assert done.stderr.count("\n") == 1

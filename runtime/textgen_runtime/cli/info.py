@@ -166,5 +166,7 @@ def format_pairs(values: Mapping[str, Any], indent: str = "") -> Iterator[str]:
 
 
 def format_value(value: object) -> str:
-    """Return a value in one line."""
+    """Return a value in one line. A fraction has six significant digits; ``--json`` prints all."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
     return single_line(value if isinstance(value, str) else to_json(value, ascii_only=False))

@@ -158,8 +158,8 @@ def add_unknown(command: argparse.ArgumentParser, characters: str) -> None:
         "--unknown",
         choices=("error", "skip"),
         default="error",
-        help=f"what to do with {characters} outside the vocabulary: skip removes them; error stops with an "
-        "error; if the model has an unknown symbol, error replaces them with it (default: error)",
+        help=f"what to do with {characters} outside the vocabulary: skip removes them; error replaces "
+        "them with the model's unknown symbol, or stops if it has none (default: error)",
     )
 
 

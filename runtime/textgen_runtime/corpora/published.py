@@ -94,7 +94,7 @@ def _download(name: str, corpus: PublishedCorpus) -> Path:
     # pooch imports it during the download, because there an interrupt could be raised inside the import.
     try:
         import pooch
-        import requests  # noqa: F401
+        import requests
     except ImportError:
         raise CorpusError(
             f"downloading {name} requires pooch: {install_command('train')}; or save the text as {name}.txt "
@@ -117,8 +117,10 @@ def _download(name: str, corpus: PublishedCorpus) -> Path:
             )
     # The HTTP client raises OSError, and a wrong checksum raises ValueError.
     except (OSError, ValueError) as error:
+        # The messages of connections contain Python objects.
+        reason = "no connection" if isinstance(error, requests.ConnectionError) else first_line(error)
         raise CorpusError(
-            f"cannot download {name} from {corpus.url} ({first_line(error)}); without a connection, save "
-            f"the text as {name}.txt in a folder and set {DATA_FOLDER_VARIABLE} to that folder"
+            f"cannot download {name} from {corpus.url} ({reason}); without a connection, save the text as "
+            f"{name}.txt in a folder and set {DATA_FOLDER_VARIABLE} to that folder"
         ) from None
     return Path(path)

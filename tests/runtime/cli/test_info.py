@@ -98,7 +98,7 @@ def test_the_bundled_model_is_described(capsys: Captured) -> None:
     assert describe_file("nietzsche").parameters == model.training["parameters"]
     lines = out.splitlines()
     assert "network        1 x 144 LSTM units" in lines
-    assert f"  held_out_nats  {model.training['held_out_nats']}" in lines
+    assert f"  held_out_nats  {model.training['held_out_nats']:.6g}" in lines
     assert lines[lines.index("  split") + 1].split() == ["training_characters", "540804"]
     # Versions and numbers have no thousands separators.
     assert lines[lines.index("  versions") + 1].split()[0] == "textgen-onnx"

@@ -240,8 +240,8 @@ def test_the_command_names_the_extra_that_it_needs(capsys: Captured, monkeypatch
     code, _, err = run_here(serve.main, capsys, str(TINY))
     assert code == 1
     assert err == (
-        'textgen-serve: error: this command requires uvicorn: pip install "textgen-onnx[serve]", or in a '
-        'clone pip install ".[serve]"\n'
+        "textgen-serve: error: this command requires uvicorn: in a clone of this project, "
+        'pip install ".[serve]"\n'
     )
 
 

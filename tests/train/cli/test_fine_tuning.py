@@ -95,8 +95,8 @@ def test_the_start_stays_if_no_later_model_is_better(capsys: Captured) -> None:
     *_, result, hint = out.splitlines()
     assert result.startswith(f"held-out loss {start['held_out_nats']:.4f} nats; ")
     assert hint == (
-        "no update has improved the model of --from, whose weights are in tuned/model.onnx: try lower "
-        "learning rates"
+        "no update has improved the model of --from, whose weights are in tuned/model.onnx: try a larger "
+        "budget or lower learning rates"
     )
     content = Path("tuned/model.onnx").read_bytes()
     for layer, expected in zip(read_weights(content), read_weights(old_model()), strict=True):

@@ -169,5 +169,6 @@ def test_without_onnx_the_extra_is_named(capsys: Captured, monkeypatch: pytest.M
     code, _, err = run(capsys, "large.onnx", "-o", "small.onnx")
     assert (code, err.count("\n")) == (1, 1)
     assert err.startswith(
-        'textgen-quantize: error: textgen-quantize requires onnx: pip install "textgen-onnx[train]"'
+        "textgen-quantize: error: textgen-quantize requires onnx: in a clone of this project, "
+        'pip install ".[train]"'
     )

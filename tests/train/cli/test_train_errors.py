@@ -169,6 +169,6 @@ def test_tensorboard_without_its_package_is_an_error_at_the_start(
     code, out, err = run(capsys, "book.txt", *QUICK, "--tensorboard")
     assert (code, out) == (1, "")
     assert err == (
-        'textgen-train: error: --tensorboard requires tensorboard: pip install "textgen-onnx[tensorboard]", '
-        'or in a clone pip install ".[tensorboard]"\n'
+        "textgen-train: error: --tensorboard requires tensorboard: in a clone of this project, "
+        'pip install ".[tensorboard]"\n'
     )

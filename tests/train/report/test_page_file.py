@@ -129,7 +129,7 @@ def test_a_run_shows_its_model(tmp_path: Path) -> None:
     # Embedding, LSTM layer and output layer of 8 units, an embedding of 4, and 12 symbols.
     for row in ("embedembedding48124", "lstm_0lstm41648", "outputlinear108812", "all layers572"):
         assert row in page.text
-    assert "Training has 604 parameters" in page.text
+    assert "604 parameters were trained" in page.text
     assert len(page.find("section", "moment")) == 3
     assert len(page.find("svg")) == 8
 

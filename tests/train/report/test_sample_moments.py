@@ -5,6 +5,10 @@ from itertools import pairwise
 
 import pytest
 import textgen_runtime as textgen
+from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.text.normalization import Normalization
+from textgen_train.data.dataset import make_dataset
+from textgen_train.loop import samples
 from textgen_train.loop.samples import TEMPERATURES, sample_records, sample_text, split_samples
 from textgen_train.report.sample_moments import choose_moments, sample_moments
 
@@ -14,25 +18,38 @@ from tests.helpers.report_pages import Page, evaluation
 
 @pytest.mark.parametrize("prompt", ["dad", "a\nb"])
 def test_samples_are_split_into_prompt_and_texts(tiny: textgen.Model, prompt: str) -> None:
-    samples = sample_text(tiny, prompt, seed=4)
-    found, texts = split_samples(samples)
+    drawn = sample_text(tiny, prompt, seed=4)
+    found, texts = split_samples(drawn)
     assert found == prompt
     assert list(texts) == list(TEMPERATURES)
     for temperature, text in texts.items():
-        assert f"------ temperature: {temperature}\n{prompt}{text}" in samples
+        assert f"------ temperature: {temperature}\n{prompt}{text}" in drawn
         assert len(text) == 400
+
+
+@pytest.mark.parametrize(("level", "tokens"), [("character", 400), ("word", 80), ("byte", 720)])
+def test_samples_have_about_400_characters(
+    tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch, level: str, tokens: int
+) -> None:
+    lengths: list[int] = []
+    monkeypatch.setattr(samples, "sample_text", lambda *arguments: lengths.append(arguments[3]) or "")
+    # Each word and each space is a token, and each letter has two bytes.
+    text = "дома дому " * 1000
+    dataset = make_dataset(Corpus.from_text("house", text), Normalization(), 0.1, level=level)
+    samples.Samples(dataset, random.Random(0)).draw(tiny)
+    assert lengths[0] == pytest.approx(tokens, abs=1)
 
 
 def test_samples_of_records_are_split_into_the_records_of_each_temperature() -> None:
     model = record_model()
-    samples = sample_records(model, random.Random(4))
-    prompt, texts = split_samples(samples)
+    drawn = sample_records(model, random.Random(4))
+    prompt, texts = split_samples(drawn)
     assert prompt == ""
     assert list(texts) == list(TEMPERATURES)
     for temperature, text in texts.items():
-        assert f"------ temperature: {temperature}\n{text}" in samples
+        assert f"------ temperature: {temperature}\n{text}" in drawn
         assert "temperature" not in text
-    page = Page(sample_moments([evaluation(10, 2.0)], [samples]))
+    page = Page(sample_moments([evaluation(10, 2.0)], [drawn]))
     assert len(page.find("figcaption")) == len(TEMPERATURES)
 
 

@@ -22,18 +22,20 @@ examples:
   textgen-train python-docs --minutes 1
   textgen-train nietzsche --lowercase --epochs 20 -o my-nietzsche
   textgen-train my-novel.txt --preset large --minutes 60
-  textgen-train nietzsche --lowercase --cell gru --layers 2 --residual
+  textgen-train nietzsche --lowercase --cell gru
   textgen-train nietzsche --recipe classic --epochs 10
   textgen-train my-novel.txt --from nietzsche --extend
   textgen-train my-novel.txt --level word --vocabulary-size 8000
-  cat *.abc | textgen-train - -o tunes
-  textgen-train --resume tunes
+  cat *.abc | textgen-train - --records blank -o tunes
+  textgen-train --resume my-novel-model
 """
 
 
 def parser() -> CommandParser:
     """Return the argument parser of the command."""
-    command = CommandParser(PROG, "Train a character-level model on a text and export it to ONNX.", EXAMPLES)
+    command = CommandParser(
+        PROG, "Train a model of the characters, bytes or words of a text, and export it to ONNX.", EXAMPLES
+    )
     command.usage = "%(prog)s CORPUS [OPTIONS] | [CORPUS] --resume FOLDER"
     add_corpus(command)
     add_parent(command)
@@ -154,7 +156,7 @@ def add_output(command: CommandParser) -> None:
         "--output",
         metavar="PATH",
         type=Path,
-        help="output folder (default: CORPUS-model, without the file extension)",
+        help="output folder (default: CORPUS-model, without the file extension, and with - for spaces)",
     )
     group.add_argument(
         "--overwrite", action="store_true", help="replace the files of an earlier run in the output folder"

@@ -192,5 +192,5 @@ def run_to_end(
         return EXIT_INTERRUPTED
     except (TrainingError, OutputError) as error:
         raise type(error)(f"{error}; {describe_early_end(folder, run, error, piped=piped)}") from error
-    sys.stdout.write(describe_result(folder, run, has_records=arguments.records is not None))
+    sys.stdout.write(describe_result(folder, run))
     return 0

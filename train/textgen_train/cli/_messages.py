@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textgen_runtime.errors import TextgenError
-from textgen_runtime.model_file.bundled import MODEL_FILE, unambiguous_path
+from textgen_runtime.generation.loading import load
+from textgen_runtime.model_file.bundled import MODEL_FILE
 from textgen_runtime.model_file.network import describe_size
 from textgen_runtime.text.levels import CHARACTER, unit_of
 
@@ -18,6 +19,7 @@ from textgen_train.errors import LossError, TrainingError
 from textgen_train.hyperparameters import format_value, option_name
 from textgen_train.loop.output_folder import CHECKPOINT_FILE
 from textgen_train.recipe import AnyRecipe
+from textgen_train.report.first_use import generating_command
 
 if TYPE_CHECKING:
     from textgen_train.loop.checkpoint import TrainerState
@@ -137,27 +139,26 @@ def describe_complete_run(folder: Path) -> str:
             f"the run in {folder} is complete, but its {MODEL_FILE} is missing: train again with --overwrite"
         )
     return (
-        f"the run in {folder} is complete; next: textgen-run {_quoted(folder)} --temp 0.5; to train longer, "
-        "start a new run with a larger budget\n"
+        f"the run in {folder} is complete; next: {_next_command(folder)}; to train longer, start a new run "
+        "with a larger budget\n"
     )
 
 
-def describe_result(folder: Path, run: "TrainingRun", *, has_records: bool = False) -> str:
+def describe_result(folder: Path, run: "TrainingRun") -> str:
     """Return the last lines of a completed run: the loss, the files and the next command.
 
     If a run that started from a model has not improved on it, another line says so.
     """
     loss = f"held-out loss {run.best.held_out_nats:.4f} nats; " if run.best else ""
-    options = "--count 20" if has_records else "--temp 0.5"
-    line = f"{loss}wrote {', '.join(run.files)} to {folder}; next: textgen-run {_quoted(folder)} {options}\n"
+    line = f"{loss}wrote {', '.join(run.files)} to {folder}; next: {_next_command(folder)}\n"
     if run.best and not run.best.step:
         line += (
-            f"no update has improved the model of --from, whose weights are in {folder / MODEL_FILE}: try "
-            "lower learning rates\n"
+            f"no update has improved the model of --from, whose weights are in {folder / MODEL_FILE}: try a "
+            "larger budget or lower learning rates\n"
         )
     return line
 
 
-def _quoted(folder: Path) -> str:
-    """Return a folder as an argument of the other commands."""
-    return shlex.quote(unambiguous_path(folder))
+def _next_command(folder: Path) -> str:
+    """Return a command that generates text with the model in a folder."""
+    return generating_command(folder, load(folder / MODEL_FILE).metadata)

@@ -1,6 +1,7 @@
 """Text samples at several temperatures, in the textbook's format: from one prompt, or of new records."""
 
 import ast
+import math
 import random
 from typing import Any
 
@@ -13,6 +14,7 @@ from textgen_train.data.dataset import Dataset
 from .rng_state import python_rng_from_state, python_rng_state
 
 TEMPERATURES = (0.2, 0.5, 1.0, 1.2)
+# Approximate number of characters of each.
 SAMPLE_LENGTH = 400
 
 # The first line of samples, without the prompt.
@@ -39,11 +41,11 @@ def sample_records(model: Model, rng: random.Random) -> str:
     return "\n".join(lines)
 
 
-def sample_text(model: Model, prompt: str, seed: int) -> str:
-    """Return one sample per temperature, each below a heading."""
+def sample_text(model: Model, prompt: str, seed: int, length: int = SAMPLE_LENGTH) -> str:
+    """Return one sample per temperature of ``length`` tokens, each below a heading."""
     batch = Batch(model)
     for temperature in TEMPERATURES:
-        batch.add(model.start(prompt, temperature=temperature, seed=seed), SAMPLE_LENGTH)
+        batch.add(model.start(prompt, temperature=temperature, seed=seed), length)
     lines = [f"{FROM_PROMPT}{prompt!r}"]
     for temperature, text in zip(TEMPERATURES, batch.complete(), strict=True):
         lines += [_heading(temperature), prompt + text]
@@ -95,7 +97,8 @@ class Samples:
         if self._dataset.records is not None:
             return sample_records(model, self._rng)
         prompt = self._dataset.draw_excerpt(self._rng)
-        return sample_text(model, prompt, self._rng.getrandbits(32)) if prompt else ""
+        length = math.ceil(SAMPLE_LENGTH / self._dataset.characters_per_token)
+        return sample_text(model, prompt, self._rng.getrandbits(32), length) if prompt else ""
 
     def rng_state(self) -> list[Any]:
         """Return the state of the generator as numbers, lists and None."""

@@ -81,8 +81,8 @@ class Muon(torch.optim.Optimizer):
 def orthogonalize(matrix: Tensor) -> Tensor:
     """Return an approximation of the nearest semi-orthogonal matrix, by Newton-Schulz iteration.
 
-    Singular values of at least 1/50 of the matrix's Frobenius norm become values between 0.68 and 1.21. Smaller
-    ones grow at most 41-fold, relative to that norm.
+    Singular values of at least 1/50 of the matrix's Frobenius norm become values between 0.68 and 1.21.
+    Smaller ones become at most 41 times their share of that norm.
 
     Args:
         matrix: Shape [rows, columns].

@@ -10,7 +10,7 @@ Points = Sequence[tuple[float, float]]
 
 # Sizes in units of the SVG, which are about pixels.
 NARROW, WIDE = (310, 320), (560, 380)
-LEFT, RIGHT, TOP, BOTTOM = 40, 92, 12, 38
+LEFT, RIGHT, TOP, BOTTOM = 40, 106, 12, 38
 LABEL_DISTANCE = 13
 PANEL_GAP, PANEL_HEIGHT = 20, 46
 # Distances of ticks.

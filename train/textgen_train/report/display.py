@@ -13,10 +13,11 @@ class Display(Watcher):
         self._progress = progress
 
     def on_update(self, status: Status) -> None:
-        left = format_duration(status.seconds_left)
+        seconds, left = status.update.seconds, status.seconds_left
+        # A share of the time, not of the updates: an evaluation follows the last update.
         self._progress.show(
-            status.update.progress,
-            f"{status.nats:.3f} nats  {status.speed:,.0f} {status.unit}/s  {left} left",
+            seconds / max(seconds + left, 1e-9),
+            f"{status.nats:.3f} nats  {status.speed:,.0f} {status.unit}/s  {format_duration(left)} left",
         )
 
     def on_evaluation(self, history: EvaluationHistory) -> None:

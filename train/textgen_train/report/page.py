@@ -4,10 +4,10 @@ The page is built from the history of the run, its model file, and facts that do
 therefore gives the same page as one that was never interrupted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import Network
 from textgen_runtime.model_file.quantization import Quantization
 from textgen_runtime.scoring.prediction import BITS_PER_NAT
@@ -52,12 +52,12 @@ class BestModel:
 
     Attributes:
         network: The layers.
-        training: The metadata ``textgen.training``.
+        metadata: The metadata of the file.
         comparison: The distribution of the next character at several temperatures.
     """
 
     network: Network
-    training: Mapping[str, Any]
+    metadata: Metadata
     comparison: TemperatureComparison
 
 
@@ -90,13 +90,13 @@ def report_page(  # noqa: PLR0913 (keywords, each a part of the page)
     if model:
         sections += [
             ("Temperature", _temperatures(model.comparison)),
-            ("Network", network_table(model.network, model.training.get("parameters", 0))),
-            ("Corpus", corpus_facts(facts, model.training)),
+            ("Network", network_table(model.network, model.metadata.training.get("parameters", 0))),
+            ("Corpus", corpus_facts(facts, model.metadata.training)),
         ]
     sections.append(("Recipe", recipe_table(facts)))
     if model:
-        sections.append(("Run", run_facts(facts, model.training)))
-    sections.append(("Use the model", usage(facts)))
+        sections.append(("Run", run_facts(facts, model.metadata.training)))
+    sections.append(("Use the model", usage(facts, model.metadata if model else None)))
     return fill_page(
         title=f"{facts.corpus}: training report",
         status=status,
@@ -118,7 +118,7 @@ def _summary(
         ("updates", f"{last.step:,}"),
     ]
     if model:
-        pairs.insert(2, ("parameters", f"{model.training.get('parameters', 0):,}"))
+        pairs.insert(2, ("parameters", f"{model.metadata.training.get('parameters', 0):,}"))
     if quantization and quantization.loss is not None:
         pairs.insert(2, ("with 8-bit weights", f"{quantization.loss:.4f} nats per character"))
     return definitions(pairs)

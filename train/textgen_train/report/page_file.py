@@ -107,7 +107,7 @@ class ReportPage(Watcher):
             except ModelFileError:
                 # Another program has removed it. The rest of the report is still useful.
                 return None
-            self._model = best, BestModel(model.engine.network, model.training, _most_open(model))
+            self._model = best, BestModel(model.engine.network, model.metadata, _most_open(model))
         return self._model[1]
 
 

@@ -1,16 +1,16 @@
 """The tables of a report: network, corpus, recipe, and the conditions of the run."""
 
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from textgen_runtime.model_file.bundled import unambiguous_path
+from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import Network
 
 from textgen_train.hyperparameters import format_value, option_name
 
 from .facts import RunFacts
+from .first_use import generating_command, generating_program
 from .html_text import command, definitions, html, table
 
 
@@ -34,8 +34,8 @@ def network_table(network: Network, trained: int) -> str:
     parts = table("Layers", ["layer", "kind", "parameters", "inputs", "outputs"], rows, (2, 3, 4))
     if trained > total:
         parts += (
-            f"<p>Training has {trained:,} parameters, because each recurrent layer has two biases there. The "
-            "model file has their sum.</p>"
+            f"<p>{trained:,} parameters were trained. Each recurrent layer had two biases, and the model "
+            "file contains their sum.</p>"
         )
     elif trained < total:
         parts += f"<p>Training changed {trained:,} of them. The one-hot vectors are constant.</p>"
@@ -114,20 +114,21 @@ def run_facts(facts: RunFacts, training: Mapping[str, Any]) -> str:
     )
 
 
-def usage(facts: RunFacts) -> str:
-    """Return the command that made the model, and how to use the model."""
-    folder = unambiguous_path(facts.folder)
-    quoted = shlex.quote(folder)
-    parts: Sequence[str] = [
-        "<p>In a shell:</p>",
-        command(f"textgen-run {quoted} --temp 0.5"),
-        "<p>In Python:</p>",
-        command(
-            "import textgen_runtime as textgen\n\n"
-            f"model = textgen.load({folder!r})\n"
-            "print(model.generate(length=400, temperature=0.5))"
-        ),
-    ]
+def usage(facts: RunFacts, metadata: Metadata | None) -> str:
+    """Return how to use the model, and the command that made it.
+
+    Args:
+        facts: The facts of the run.
+        metadata: The metadata of the model; None if its file cannot be read.
+    """
+    parts: list[str] = []
+    if metadata:
+        parts = [
+            "<p>In a shell:</p>",
+            command(generating_command(facts.folder, metadata)),
+            "<p>In Python:</p>",
+            command(generating_program(facts.folder, metadata)),
+        ]
     if facts.command:
-        parts = [*parts, "<p>The command that made the model:</p>", command(facts.command)]
+        parts += ["<p>The command that made the model:</p>", command(facts.command)]
     return "".join(parts)

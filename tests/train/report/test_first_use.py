@@ -1,0 +1,28 @@
+"""How to use a new model: the command and the program fit its records and its prompts."""
+
+from pathlib import Path
+
+import pytest
+from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.text.byte_tokenizer import ByteTokenizer
+from textgen_runtime.text.character_tokenizer import CharacterTokenizer
+from textgen_train.report.first_use import generating_command, generating_program
+
+CHARACTERS = CharacterTokenizer(["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("metadata", "options", "arguments"),
+    [
+        (Metadata(CHARACTERS, prompts=("ab",)), "--temp 0.5", "length=400, temperature=0.5"),
+        (Metadata(CHARACTERS, records="lines"), "--count 20", "length=400, temperature=0.5"),
+        # The bytes of a file that is no text have no excerpts to continue.
+        (Metadata(ByteTokenizer()), "--prompt TEXT", '"TEXT", length=400, temperature=0.5'),
+    ],
+)
+def test_the_command_and_the_program_fit_the_model(metadata: Metadata, options: str, arguments: str) -> None:
+    folder = Path("my model")
+    assert generating_command(folder, metadata) == f"textgen-run 'my model' {options}"
+    assert f"textgen.load('my model')\nprint(model.generate({arguments}))" in generating_program(
+        folder, metadata
+    )
