@@ -20,7 +20,8 @@ import torch
 from textgen_runtime.bench.report import Section, times
 from textgen_train.loop.ranks import Ranks, joined_ranks
 from textgen_train.loop.stateful_trainer import StatefulTrainer
-from textgen_train.recipe import PRESETS, Budget
+from textgen_train.presets import PRESETS
+from textgen_train.recipe import Budget
 
 VOCABULARY = 57
 CHARACTERS = 500_000

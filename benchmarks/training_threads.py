@@ -22,7 +22,8 @@ import torch
 from textgen_runtime.bench.report import Section, times
 from textgen_runtime.system.processors import available_processors
 from textgen_train.loop.stateful_trainer import StatefulTrainer
-from textgen_train.recipe import PRESETS, Budget, Recipe
+from textgen_train.presets import PRESETS
+from textgen_train.recipe import Budget, Recipe
 
 VOCABULARY = 57
 CHARACTERS = 500_000

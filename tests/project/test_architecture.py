@@ -34,6 +34,7 @@ ROOMS = {
         "errors",
         "hyperparameters",
         "recipe",
+        "presets",
         "data",
         "models",
         "optim",

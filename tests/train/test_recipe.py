@@ -7,16 +7,8 @@ import pytest
 from textgen_train.errors import RecipeError
 from textgen_train.models.cells import CELLS as NETWORKS
 from textgen_train.models.lstm import CharLSTM
-from textgen_train.recipe import (
-    CELLS,
-    LARGE_VOCABULARY,
-    PRESETS,
-    RUN_OF_MANY_EPOCHS,
-    SHORT_RUN,
-    Budget,
-    Recipe,
-    preset,
-)
+from textgen_train.presets import LARGE_VOCABULARY, PRESETS, RUN_OF_MANY_EPOCHS, SHORT_RUN, preset
+from textgen_train.recipe import CELLS, Budget, Recipe
 
 
 @pytest.mark.parametrize(
@@ -106,10 +98,8 @@ def test_presets_depend_on_the_vocabulary_size(name: str) -> None:
     assert preset(name, 0) == preset(name, LARGE_VOCABULARY - 1) == PRESETS[name]
     large = preset(name, LARGE_VOCABULARY)
     assert large.embedding > PRESETS[name].embedding
-    if name == "small":
-        assert (large.units, large.layers) == (144, 1)
-    else:
-        assert large.units == PRESETS[name].units
+    sizes = {"small": (144, 1), "medium": (256, 1)}
+    assert (large.units, large.layers) == sizes.get(name, (PRESETS[name].units, PRESETS[name].layers))
 
 
 @pytest.mark.parametrize(

@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from .models.gru import CharGRU
     from .models.lstm import CharLSTM
     from .models.network import CharNetwork
-    from .recipe import PRESETS, Budget, ClassicRecipe, Recipe, preset
+    from .presets import PRESETS, preset
+    from .recipe import Budget, ClassicRecipe, Recipe
 
 # The module of each name, relative to this package unless it is part of textgen_runtime.
 _LAZY_MODULES = {
-    "PRESETS": "recipe",
+    "PRESETS": "presets",
     "Budget": "recipe",
     "CharConv": "models.conv",
     "CharGRU": "models.gru",
@@ -61,7 +62,7 @@ _LAZY_MODULES = {
     "export_onnx": "export.exporter",
     "make_dataset": "data.dataset",
     "held_out_loss": "loop.held_out_loss",
-    "preset": "recipe",
+    "preset": "presets",
     "quantize_onnx": "export.quantizer",
     "read_corpus": "textgen_runtime.corpora.corpus",
 }

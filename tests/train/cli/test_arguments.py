@@ -6,7 +6,8 @@ import pytest
 from textgen_train.cli._arguments import parser
 from textgen_train.cli._recipe_arguments import CLASSIC_EPOCHS, DEFAULT_MINUTES, budget_from, recipe_from
 from textgen_train.errors import RecipeError
-from textgen_train.recipe import CELLS, PRESETS, AnyRecipe, Budget, ClassicRecipe, preset
+from textgen_train.presets import PRESETS, preset
+from textgen_train.recipe import CELLS, AnyRecipe, Budget, ClassicRecipe
 
 
 def parsed(*options: str) -> tuple[AnyRecipe, Budget]:
@@ -81,7 +82,7 @@ def test_the_classic_recipe_has_no_presets(capsys: pytest.CaptureFixture[str]) -
 
 def test_help_states_the_default_values() -> None:
     text = " ".join(parser().format_help().split())
-    assert "units per layer (default: 88/256/512; classic: 128)" in text
+    assert "units per layer (default: 88/176/512; classic: 128)" in text
     assert "to its output (default: no)" in text
     assert "convolutions (default: lstm)" in text
     assert "sequences per batch; a short text has fewer (default: 32; classic: 128)" in text

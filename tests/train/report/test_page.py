@@ -8,7 +8,7 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime.scoring.temperatures import compare_temperatures
 from textgen_train.loop.watcher import EvaluationHistory
-from textgen_train.recipe import PRESETS
+from textgen_train.presets import PRESETS
 from textgen_train.report.page import BestModel, report_page
 from textgen_train.report.page_frame import is_report_page, template
 from textgen_train.report.references import Reference

@@ -23,7 +23,8 @@ from textgen_train.errors import TrainingError
 from textgen_train.export.extension import add_symbols
 from textgen_train.export.graph_builder import LayerWeights
 from textgen_train.export.model_weights import read_weights
-from textgen_train.recipe import LSTM, PRESETS, preset
+from textgen_train.presets import PRESETS, preset
+from textgen_train.recipe import LSTM
 
 from ._usage import parent_source
 

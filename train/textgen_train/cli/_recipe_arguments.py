@@ -9,16 +9,8 @@ from textgen_runtime.text.levels import CHARACTER
 
 from textgen_train.errors import RecipeError
 from textgen_train.hyperparameters import format_value, option_name
-from textgen_train.recipe import (
-    CONV,
-    LARGE_VOCABULARY,
-    PRESETS,
-    AnyRecipe,
-    Budget,
-    ClassicRecipe,
-    Recipe,
-    preset,
-)
+from textgen_train.presets import LARGE_VOCABULARY, PRESETS, preset
+from textgen_train.recipe import CONV, AnyRecipe, Budget, ClassicRecipe, Recipe
 
 DEFAULT_MINUTES = 5.0
 DEFAULT_PRESET = "small"
@@ -58,7 +50,7 @@ def add_recipe(command: CommandParser) -> None:
     group = command.add_argument_group(
         "recipe",
         "A preset or the classic recipe sets the default values of the options below.\n"
-        f"Three values such as 88/256/512 are the defaults of {'/'.join(PRESETS)}.\n"
+        f"Three values such as 88/176/512 are the defaults of {'/'.join(PRESETS)}.\n"
         f"Some defaults differ with a vocabulary of {LARGE_VOCABULARY} symbols or more, and for small in\n"
         "runs of few or many epochs; the run prints them.",
     )
