@@ -2,8 +2,12 @@
 
 #include "utf8.h"
 
+/* The first byte of the field ir_version, with which all programs begin an ONNX file. */
+enum { FIRST_BYTE = 0x08 };
+
 static int32_t damaged(const textgen_reader *reader, const unsigned char *at, const char *reason) {
-    return textgen_fail(reader->error, TEXTGEN_DAMAGED_MODEL, "cannot read the ONNX model at byte %zu: %s",
+    return textgen_fail(reader->error, TEXTGEN_DAMAGED_MODEL, "the file is %s (at byte %zu, %s)",
+                        *reader->start == FIRST_BYTE ? "cut short or damaged" : "not an ONNX model",
                         (size_t)(at - reader->start), reason);
 }
 

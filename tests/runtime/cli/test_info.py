@@ -165,7 +165,7 @@ def test_a_graph_that_only_onnxruntime_runs(capsys: Captured, tmp_path: Path) ->
     ("content", "message"),
     [
         (b"", "m.onnx: the file is empty"),
-        (b"nonsense", "m.onnx: cannot read the ONNX model"),
+        (b"nonsense", "m.onnx: the file is not an ONNX model"),
         (make_model().SerializeToString()[:900], "m.onnx: "),
         (
             set_metadata(

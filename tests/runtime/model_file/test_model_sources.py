@@ -20,7 +20,7 @@ def test_a_folder_is_read_as_the_model_file_in_it(tmp_path: Path) -> None:
     for path in (tmp_path, str(tmp_path), f"{tmp_path}/"):
         assert textgen.load(path).sha256 == textgen.load(TINY).sha256
     (tmp_path / "model.onnx").write_bytes(b"damaged")
-    assert_rejected(tmp_path, "cannot read the ONNX model")
+    assert_rejected(tmp_path, "the file is not an ONNX model")
 
 
 def test_a_missing_empty_or_unreadable_file_is_an_error(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_an_open_file_is_read_from_its_position(tmp_path: Path) -> None:
 
 def test_an_invalid_source_is_an_error_that_names_it(tmp_path: Path) -> None:
     # Bytes are content, even if they are the path of a file.
-    with pytest.raises(textgen.ModelFileError, match=r"^the given bytes: cannot read the ONNX model"):
+    with pytest.raises(textgen.ModelFileError, match=r"^the given bytes: the file is not an ONNX model"):
         textgen.load(str(TINY).encode())
     with pytest.raises(textgen.ModelFileError, match=r"^the given bytes: the file is empty$"):
         textgen.load(b"")
@@ -63,7 +63,7 @@ def test_an_invalid_source_is_an_error_that_names_it(tmp_path: Path) -> None:
         textgen.load(text)  # type: ignore[arg-type]
     with (
         path.open("rb") as file,
-        pytest.raises(textgen.ModelFileError, match=r"text\.onnx: cannot read the ONNX model"),
+        pytest.raises(textgen.ModelFileError, match=r"text\.onnx: the file is not an ONNX model"),
     ):
         textgen.load(file)
     with (

@@ -16,7 +16,7 @@ from tests.helpers.rejections import assert_rejected
 def test_random_bytes_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "random.onnx"
     path.write_bytes(np.random.default_rng(0).bytes(4096))
-    assert_rejected(path, "cannot read the ONNX model")
+    assert_rejected(path, "the file is not an ONNX model")
 
 
 def test_a_truncated_file_is_rejected(tmp_path: Path) -> None:
@@ -25,6 +25,18 @@ def test_a_truncated_file_is_rejected(tmp_path: Path) -> None:
     for length in range(1, len(content), 37):
         path.write_bytes(content[:length])
         assert_rejected(path, ".")
+    assert_rejected(
+        path, r"the file is cut short or damaged \(at byte \d+, a field is longer than its message\)$"
+    )
+
+
+@pytest.mark.parametrize(
+    "beginning", [b"The will to truth", b"\x89PNG\r\n\x1a\n", b"PK\x03\x04", b"\x1f\x8b\x08"]
+)
+def test_a_file_of_another_kind_is_no_model(beginning: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "other"
+    path.write_bytes(beginning + bytes(range(256)))
+    assert_rejected(path, r"the file is not an ONNX model \(at byte \d+, .*\)$")
 
 
 def test_another_onnx_model_is_rejected(tmp_path: Path) -> None:

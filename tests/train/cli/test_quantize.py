@@ -140,7 +140,7 @@ def test_another_file_is_replaced_only_with_overwrite(capsys: Captured) -> None:
     ("arguments", "message"),
     [
         (("none.onnx", "-o", "small.onnx"), "cannot read the model file none.onnx: No such file"),
-        (("book.txt", "-o", "small.onnx"), "book.txt: cannot read the ONNX model"),
+        (("book.txt", "-o", "small.onnx"), "book.txt: the file is not an ONNX model"),
         (("large.onnx", "-o", "none/small.onnx"), "cannot write none/small.onnx: No such file"),
         # The output is checked before the work.
         (("none.onnx", "-o", "none/small.onnx"), "cannot write none/small.onnx: No such file"),

@@ -139,7 +139,7 @@ def no_text_generator() -> bytes:
         (not_finite, ModelFileError, "NaN or infinity"),
         (another_graph, ModelFileError, "the graph has unexpected nodes"),
         (no_text_generator, ModelFileError, "not a text generator"),
-        (lambda: b"not a model", ModelFileError, "cannot read the ONNX model"),
+        (lambda: b"not a model", ModelFileError, "the file is not an ONNX model"),
     ],
 )
 def test_other_models_are_refused(make: object, error: type[Exception], message: str, tmp_path: Path) -> None:
