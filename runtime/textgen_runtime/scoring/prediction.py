@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from textgen_runtime.errors import ScoringError
+from textgen_runtime.errors import PromptError, ScoringError
 from textgen_runtime.generation.model import Model
 from textgen_runtime.text.byte_tokenizer import byte_name, texts_of_bytes
 from textgen_runtime.text.levels import BYTE, CHARACTER, unit_of
@@ -203,7 +203,12 @@ def _predict_records(model: Model, records: Sequence[str], last: float, unknown:
         raise ScoringError(f"none of the {len(records):,} records is in the held-out {last:.4g}: score more")
     tokenizer, special = model.tokenizer, model.tokenizer.special
     separator = SEPARATORS[model.metadata.records or "lines"]
-    encoded = [_Encoded(tokenizer, record, unknown) for record in selected]
+    try:
+        encoded = [_Encoded(tokenizer, record, unknown) for record in selected]
+    except PromptError:
+        # The error has the characters of one record. This one has those of all records.
+        tokenizer.encode("".join(selected), unknown)
+        raise
     predicted = sorted(record_surprisals(model.engine, [record.tokens for record in encoded], special))
     token_surprisals = np.concatenate([record.surprisals for record in predicted])
     choices = np.concatenate([record.choices for record in predicted])

@@ -16,7 +16,7 @@ from textgen_runtime.scoring.prediction import predict
 from textgen_runtime.scoring.records import record_surprisals, score_records
 from textgen_runtime.text.byte_tokenizer import ByteTokenizer
 from textgen_runtime.text.records import SEPARATORS, RecordKind, is_held_out
-from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS
+from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
 from textgen_runtime.text.word_tokenizer import WordTokenizer
 from textgen_train.export.onnx_graph import build_model
 
@@ -118,8 +118,9 @@ def test_unknown_characters_of_records() -> None:
     assert (prediction.skipped, prediction.unknown, prediction.text) == (3, 0, "ab\n\n")
 
 
-def plain_model(tokenizer: textgen.Tokenizer) -> Model:
-    return open_model(build_model(*random_network(len(tokenizer)), Metadata(tokenizer)).SerializeToString())
+def plain_model(tokenizer: textgen.Tokenizer, records: RecordKind | None = None) -> Model:
+    metadata = Metadata(tokenizer, records=records)
+    return open_model(build_model(*random_network(len(tokenizer)), metadata).SerializeToString())
 
 
 def test_bytes_are_scored_per_character() -> None:
@@ -147,3 +148,10 @@ def test_words_are_scored_per_character_and_per_token() -> None:
     # The last token before the held-out part, which starts within a word.
     held_out = predict(model, "ab cab ab", last=0.2)
     assert (held_out.context, held_out.text) == (" ", "ab")
+
+
+def test_the_error_about_unknown_characters_lists_those_of_all_records() -> None:
+    tokenizer = WordTokenizer((*WORDS, "", ""), SpecialTokens(begin=len(WORDS), end=len(WORDS) + 1))
+    model = plain_model(tokenizer, "lines")
+    with pytest.raises(textgen.PromptError, match=r"vocabulary: 'x' .*, 'y' .*, 'z' .*; remove them"):
+        predict(model, "ab\nzx\nay\n")
