@@ -138,6 +138,15 @@ onPage("a browser without WebAssembly is told in one line", "nietzsche", async (
   assert.match(await startError(visit, `${fileOf("nietzsche")}`, "delete globalThis.WebAssembly"), /^The model cannot run here: /);
 });
 
+onPage("the page of several files says on the disk that it needs a server", "nietzsche", async (visit) => {
+  const error = await startError(visit, fileOf("folder"));
+  assert.match(error, /^This page needs a web server, because .*without --folder needs none\.$/);
+  assert.equal(await visit.page.getByRole("status").textContent(), "");
+  // The browser reports the files that it does not load from the disk.
+  visit.requests.length = 0;
+  visit.problems.length = 0;
+});
+
 onPage("the page of several files works on a server, and loads only its own files", "nietzsche", async (visit) => {
   const server = createServer((request, response) => {
     const name = request.url === "/" ? "index.html" : request.url.slice(1);

@@ -1,6 +1,7 @@
 """``textgen-web``: write a web page that runs a model."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,8 +11,10 @@ from textgen_runtime.errors import ModelFileError, OutputError, shorten
 from textgen_runtime.model_file.bundled import MODEL_FILE, find_model_file
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.source import name_source, read_model
+from textgen_runtime.system.console import print_diagnostic, write_stderr
 from textgen_runtime.system.files import remove_abandoned, replace_file
 from textgen_runtime.system.interrupts import DeferredInterrupts
+from textgen_runtime.text.symbols import format_symbols
 from textgen_runtime.web.page import MAX_EMBEDDED, PAGE_FILE, one_file, page_files, separate_files
 
 from .command import run_command
@@ -76,6 +79,7 @@ def write_site(arguments: argparse.Namespace) -> int:
     metadata = check_model(arguments.model, content)
     name = default_name(arguments.model)
     prompt = next(iter(metadata.prompts), "") if arguments.prompt is None else arguments.prompt
+    warn_unknown(metadata, prompt)
     folder = arguments.output or Path(f"{name}-site")
     if not arguments.folder and len(content) > MAX_EMBEDDED:
         raise OutputError(
@@ -89,6 +93,12 @@ def write_site(arguments: argparse.Namespace) -> int:
     # A folder may have a name that the output's encoding lacks.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.stdout.write(f"{folder / PAGE_FILE} ({size:.1f} MB)\n")
+    if arguments.folder:
+        sys.stdout.flush()
+        write_stderr(
+            "the page needs a web server, such as python3 -m http.server --directory "
+            f"{shlex.quote(str(folder))}\n"
+        )
     return 0
 
 
@@ -103,6 +113,18 @@ def check_model(model: str, content: bytes) -> Metadata:
     except ModelFileError as error:
         raise ModelFileError(f"{name_source(model)}: {error}") from error
     return metadata
+
+
+def warn_unknown(metadata: Metadata, prompt: str) -> None:
+    """Write a warning if the page will skip characters of the prompt."""
+    unknown = metadata.tokenizer.count_unknown(metadata.normalize(prompt))
+    if unknown and metadata.tokenizer.unknown is None:
+        print_diagnostic(
+            PROG,
+            "the page skips characters of the prompt that the model does not know: "
+            f"{format_symbols(sorted(unknown))}",
+            "warning",
+        )
 
 
 def default_name(model: str) -> str:

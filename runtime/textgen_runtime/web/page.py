@@ -22,6 +22,9 @@ STYLE_FILE = "style.css"
 _GENERATOR = b'<meta name="generator" content="textgen-web">'
 _SCRIPT_ELEMENT = f'<script type="module" src="{SCRIPT_FILE}"></script>'
 
+# A script in the page of several files. From the disk, browsers load no module, so only this script runs.
+_DISK_FILE = "from-disk.js"
+
 # The folder with the modules of the npm package.
 LIBRARY_FOLDER = "lib"
 
@@ -62,13 +65,14 @@ def one_file(model: bytes, *, title: str, prompt: str) -> dict[str, bytes]:
 
 def separate_files(model: bytes, *, title: str, prompt: str) -> dict[str, bytes]:
     """Return the page as files for a web server. Arguments and result are those of ``one_file``."""
+    from_disk = _source(_DISK_FILE)
     page = _fill(
         title,
         prompt,
-        policy=POLICY.format(script="'self'", style="'self'") + "; connect-src 'self'",
+        policy=POLICY.format(script=f"'self' {_hash(from_disk)}", style="'self'") + "; connect-src 'self'",
         style=f'<link rel="stylesheet" href="{STYLE_FILE}">\n<link rel="preload" href="{MODEL_FILE}" '
         'as="fetch" crossorigin>',
-        scripts=_SCRIPT_ELEMENT,
+        scripts=f"<script>{from_disk}</script>\n{_SCRIPT_ELEMENT}",
     )
     # The page is the last one, so that it never stands beside older files.
     return {

@@ -52,8 +52,19 @@ def test_the_options_choose_title_and_prompt(tmp_path: Path, capsys: Captured) -
     assert "\ndad\nhad</textarea>" in html
 
 
+def test_characters_of_the_prompt_that_the_page_skips_are_told(tmp_path: Path, capsys: Captured) -> None:
+    code, _, err = run(capsys, TINY, "-o", tmp_path, "--prompt", "axb日")
+    assert code == 0
+    assert err == (
+        "textgen-web: warning: the page skips characters of the prompt that the model does not know: "
+        "'x' (U+0078), '日' (U+65E5)\n"
+    )
+
+
 def test_the_folder_has_separate_files(tmp_path: Path, capsys: Captured) -> None:
-    assert run(capsys, TINY, "-o", tmp_path, "--folder")[0] == 0
+    code, _, err = run(capsys, TINY, "-o", tmp_path, "--folder")
+    assert code == 0
+    assert err == f"the page needs a web server, such as python3 -m http.server --directory {tmp_path}\n"
     assert set(os.listdir(tmp_path)) == {"index.html", "model.onnx", "page.js", "style.css"}
     assert (tmp_path / "model.onnx").read_bytes() == TINY.read_bytes()
 

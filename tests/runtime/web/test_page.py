@@ -65,7 +65,8 @@ def test_the_folder_has_the_model_the_script_and_the_style_as_files() -> None:
     assert list(files) == ["model.onnx", "page.js", "style.css", "index.html"]
     assert files["model.onnx"] == MODEL
     html = html_of(files)
-    assert policy_of(html)["script-src"] == ["'self'", "'wasm-unsafe-eval'"]
+    from_disk = hash_of(content_of(html, "script"))
+    assert policy_of(html)["script-src"] == ["'self'", from_disk, "'wasm-unsafe-eval'"]
     assert policy_of(html)["connect-src"] == ["'self'"]
     named = re.findall(r"(?:src|href)=\"([^\":]*)\"", html)
     assert set(named) == set(files) - {"index.html"}
