@@ -1,12 +1,13 @@
 """Output files of a command: checks before the work, and atomic writing after it."""
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from textgen_runtime.errors import OutputError
-from textgen_runtime.system.files import check_writable, replace_file
+from textgen_runtime.system.files import check_writable, make_folder, replace_file
 from textgen_runtime.system.interrupts import DeferredInterrupts
 
 
@@ -70,3 +71,28 @@ def write_output(path: Path, content: bytes) -> None:
     """
     with DeferredInterrupts():
         replace_file(path, content)
+
+
+@contextlib.contextmanager
+def output_folder(folder: Path, names: Collection[str]) -> Iterator[None]:
+    """Create a folder if necessary. The context writes its files. If one fails, remove those that are new.
+
+    Args:
+        folder: The folder. It is removed too if it is new.
+        names: The names of all files that the context writes.
+
+    Raises:
+        OutputError: If the folder cannot be created.
+    """
+    is_new = not folder.exists()
+    make_folder(folder)
+    new = [folder / name for name in names if not os.path.lexists(folder / name)]
+    try:
+        yield
+    except OutputError:
+        with contextlib.suppress(OSError):
+            for path in new:
+                path.unlink(missing_ok=True)
+            if is_new:
+                folder.rmdir()
+        raise

@@ -10,12 +10,12 @@ from textgen_runtime.embedding.amalgamation import amalgamate
 from textgen_runtime.embedding.c_array import MAX_NAME_LENGTH, array_header, array_source, is_array_name
 from textgen_runtime.embedding.core_files import PUBLIC_HEADER, core_folder
 from textgen_runtime.engines.opening import open_native
-from textgen_runtime.errors import ModelFileError, OutputError, quote, shorten
+from textgen_runtime.errors import ModelFileError, quote
 from textgen_runtime.model_file.source import check_size, name_source, read_model
 from textgen_runtime.system.console import write_stderr
 from textgen_runtime.system.files import begins_with
 
-from ._output_files import check_output, write_output
+from ._output_files import check_output, output_folder, write_output
 from .command import run_command
 from .parser import CommandParser, add_model
 
@@ -69,16 +69,11 @@ def embed(arguments: argparse.Namespace) -> int:
     content = read_checked(arguments.model)
     files = make_files(content, arguments.name)
     folder: Path = arguments.output
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise OutputError(f"-o {shorten(str(folder))}: this is a file: name a folder") from None
-    except OSError as error:
-        raise OutputError(f"cannot create the folder {shorten(str(folder))}: {error.strerror}") from None
-    for name in files:
-        check_output("-o", folder / name, "file", PROG, lambda path: begins_with(path, MARK.encode()))
-    for name, text in files.items():
-        write_output(folder / name, text.encode())
+    with output_folder(folder, files):
+        for name in files:
+            check_output("-o", folder / name, "file", PROG, lambda path: begins_with(path, MARK.encode()))
+        for name, text in files.items():
+            write_output(folder / name, text.encode())
     write_stderr(f"wrote {', '.join(files)} to {folder}; compile them with your program: {folder}/*.c\n")
     return 0
 

@@ -17,6 +17,7 @@ from textgen_runtime.system.interrupts import DeferredInterrupts
 from textgen_runtime.text.symbols import format_symbols
 from textgen_runtime.web.page import MAX_EMBEDDED, PAGE_FILE, one_file, page_files, separate_files
 
+from ._output_files import output_folder
 from .command import run_command
 from .parser import CommandParser, add_model, escaped_text
 
@@ -139,14 +140,13 @@ def write_files(folder: Path, files: Mapping[str, bytes], model: Path, *, overwr
     Raises:
         OutputError: If a file exists and may not be replaced, or cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        check_files(folder, files, model, overwrite=overwrite)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write to the folder {shorten(str(folder))}: {error.strerror or error}"
-        ) from None
-    with DeferredInterrupts():
+    with DeferredInterrupts(), output_folder(folder, files):
+        try:
+            check_files(folder, files, model, overwrite=overwrite)
+        except OSError as error:
+            raise OutputError(
+                f"cannot write to the folder {shorten(str(folder))}: {error.strerror or error}"
+            ) from None
         remove_abandoned(folder)
         for name, content in files.items():
             replace_file(folder / name, content)

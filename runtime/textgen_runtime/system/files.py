@@ -40,6 +40,21 @@ def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
         raise OutputError(f"cannot write {shorten(str(path))}: {error.strerror or error}") from error
 
 
+def make_folder(folder: Path) -> None:
+    """Create a folder, and the folders around it. An existing folder stays as it is.
+
+    Raises:
+        OutputError: If it cannot be created.
+    """
+    name = shorten(str(folder))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise OutputError(f"{name} is a file: name a folder") from None
+    except OSError as error:
+        raise OutputError(f"cannot create the folder {name}: {error.strerror or error}") from None
+
+
 def check_writable(path: Path) -> None:
     """Check that a file can be written, without changing it or leaving a file behind.
 

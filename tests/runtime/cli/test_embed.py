@@ -47,7 +47,7 @@ def test_a_file_is_no_folder(tmp_path: Path, capsys: Captured) -> None:
     path = tmp_path / "file"
     path.touch()
     code, _, error = run_here(main, capsys, str(TINY), "-o", str(path))
-    assert (code, error) == (1, f"textgen-embed: error: -o {path}: this is a file: name a folder\n")
+    assert (code, error) == (1, f"textgen-embed: error: {path} is a file: name a folder\n")
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="it needs a folder in which nobody can write")

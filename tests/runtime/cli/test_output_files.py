@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from textgen_runtime import OutputError
-from textgen_runtime.cli._output_files import check_overwrite
+from textgen_runtime.cli._output_files import check_overwrite, output_folder
 
 
 def is_own(path: Path) -> bool:
@@ -22,3 +22,27 @@ def test_only_files_of_the_same_kind_are_replaced(tmp_path: Path) -> None:
     message = f"--json {paths['other']}: the file exists and is not a report of textgen-bench"
     with pytest.raises(OutputError, match=re.escape(message)):
         check_overwrite("--json", paths["other"], "report", "textgen-bench", is_own)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_after_an_error_only_what_was_there_before_remains(tmp_path: Path, is_new: bool) -> None:
+    folder = tmp_path / "folder"
+    if not is_new:
+        folder.mkdir()
+        (folder / "old").touch()
+
+    def write_and_fail() -> None:
+        with output_folder(folder, ["old", "new", "never"]):
+            for name in ("old", "new"):
+                (folder / name).write_text("new", encoding="utf-8")
+            raise OutputError("the disk is full")
+
+    with pytest.raises(OutputError, match="full"):
+        write_and_fail()
+    assert list(tmp_path.rglob("*")) == ([] if is_new else [folder, folder / "old"])
+
+
+def test_what_a_context_wrote_remains(tmp_path: Path) -> None:
+    with output_folder(tmp_path / "a" / "b", ["new"]):
+        (tmp_path / "a" / "b" / "new").touch()
+    assert (tmp_path / "a" / "b" / "new").exists()

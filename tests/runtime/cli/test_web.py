@@ -140,13 +140,13 @@ def test_the_model_itself_is_never_overwritten(tmp_path: Path, capsys: Captured)
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path, capsys: Captured) -> None:
-    (tmp_path / "file").write_text("", encoding="utf-8")
-    code, out, err = run(capsys, TINY, "-o", tmp_path / "file" / "site")
-    assert (code, out) == (1, "")
-    assert (
-        err
-        == f"textgen-web: error: cannot write to the folder {tmp_path / 'file' / 'site'}: Not a directory\n"
-    )
+    file = tmp_path / "file"
+    file.write_text("", encoding="utf-8")
+    for folder, message in (
+        (file, f"{file} is a file: name a folder"),
+        (file / "site", f"cannot create the folder {file / 'site'}: Not a directory"),
+    ):
+        assert run(capsys, TINY, "-o", folder) == (1, "", f"textgen-web: error: {message}\n")
 
 
 def test_a_damaged_model_is_refused_before_anything_is_written(tmp_path: Path, capsys: Captured) -> None:

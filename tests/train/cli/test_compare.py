@@ -206,6 +206,15 @@ def test_a_folder_without_metrics_does_not_stop_the_others(
     assert compare(capsys, "empty", "absent")[:2] == (1, "")
 
 
+def test_a_file_is_no_run(capsys: Captured) -> None:
+    make_folder("one", [2.0], model_with(TRAINING))
+    assert compare(capsys, "one/model.onnx") == (
+        1,
+        "",
+        "textgen-compare: error: one/model.onnx is a file: pass the output folder of a run\n",
+    )
+
+
 def test_a_run_that_is_going_on_is_marked(capsys: Captured) -> None:
     folder = make_folder("one", [2.0], model_with(TRAINING))
     with FileLock(folder / LOCK_FILE):

@@ -70,8 +70,8 @@ def test_other_runtime_errors_propagate(capsys: Captured, monkeypatch: pytest.Mo
         (b"a" * 5000, (), "contains only the character 'a'"),
         (b"abcdefghij" * 5, (), "too short: it has 45 training characters and 5 held-out characters"),
         (b"abcdefghij" * 50, ("--held-out", "0.9"), "too short: it has 50 training characters"),
-        (b"abcdefghij" * 50, ("-o", "bad.txt"), "cannot write to the folder bad.txt"),
-        (b"abcdefghij" * 50, ("-o", "bad.txt/folder"), "cannot write to the folder"),
+        (b"abcdefghij" * 50, ("-o", "bad.txt"), "bad.txt is a file: name a folder"),
+        (b"abcdefghij" * 50, ("-o", "bad.txt/folder"), "cannot create the folder bad.txt/folder: Not a"),
     ],
 )
 def test_invalid_corpora_and_folders(

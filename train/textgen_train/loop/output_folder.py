@@ -8,7 +8,7 @@ from pathlib import Path
 from textgen_runtime.corpora.corpus import SAMPLES_FILE, Corpus
 from textgen_runtime.errors import OutputError, shorten
 from textgen_runtime.model_file.bundled import MODEL_FILE
-from textgen_runtime.system.files import remove_abandoned
+from textgen_runtime.system.files import make_folder, remove_abandoned
 
 # The 8-bit version of the model file.
 QUANTIZED_FILE = "model.int8.onnx"
@@ -50,8 +50,7 @@ def prepared_folder(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool)
         OutputError: If the folder is not writable, if another run holds the lock, or if a file would be
             overwritten without permission.
     """
-    with _explaining_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     # Check once before locking, so that an error leaves no lock file in the folder. The check is repeated
     # below, because another run may write files before this one holds the lock.
     check_overwrites(folder, corpora, overwrite=overwrite)

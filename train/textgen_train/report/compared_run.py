@@ -104,6 +104,8 @@ def read_run(folder: Path, warn: Callable[[str], None]) -> ComparedRun:
     Raises:
         RunFolderError: If there are no metrics.
     """
+    if folder.is_file():
+        raise RunFolderError(f"{shorten(str(folder))} is a file: pass the output folder of a run")
     evaluations = _read_metrics(folder / METRICS_FILE, warn)
     training: Mapping[str, Any] = {}
     metadata = None
