@@ -23,6 +23,7 @@ from ._interactive_session import Session
 from ._interactive_settings import Setting
 from ._interactive_steps import Addition
 from ._interactive_typing import count_unknown
+from ._interactive_words import QUOTES
 from ._output_files import check_overwrite
 from ._readable import escape_unprintable
 from .parser import whole_number
@@ -190,10 +191,13 @@ def parse_length(command: CommandLine) -> int:
 
 
 def path_argument(command: CommandLine) -> Path:
-    """Return the path that a command has as its argument."""
-    if not command.argument.strip():
+    """Return the path that a command has as its argument. It may be in quotes."""
+    path = command.argument.strip()
+    if path[:1] in QUOTES and len(path) > 1 and path[0] == path[-1]:
+        path = path[1:-1]
+    if not path:
         raise LineError(f"/{command.name} needs the path of a file")
-    return expand_home(command.argument.strip())
+    return expand_home(path)
 
 
 def is_saved_generation(path: Path) -> bool:

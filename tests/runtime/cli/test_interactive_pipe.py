@@ -128,6 +128,16 @@ def test_a_path_can_begin_with_the_home_folder(
     assert (tmp_path / "x.npz").exists()
 
 
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_a_path_may_be_in_quotes(session: Session, tmp_path: Path, quote: str) -> None:
+    assert (
+        session(f"abc\n/save {quote}{tmp_path}/a b.npz{quote}\n/load {quote}{tmp_path}/a b.npz{quote}\n")[0]
+        == 0
+    )
+    assert session(f"abc\n/save {tmp_path}/it's\n/load {tmp_path}/it's\n")[0] == 0
+    assert sorted(os.listdir(tmp_path)) == ["a b.npz", "it's"]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -140,6 +150,7 @@ def test_a_path_can_begin_with_the_home_folder(
         ("/retry", "there is no line to continue again"),
         ("/append", "/append needs the text to add"),
         ("/save", "/save needs the path of a file"),
+        ("/save ''", "/save needs the path of a file"),
         ("/save x.npz", "there is no text yet"),
         ("/load ", "/load needs the path of a file"),
         ("/load missing.npz", "cannot read missing.npz: No such file or directory"),
