@@ -27,10 +27,10 @@ FIELDS = {"temp": "temperature", "until_newline": "stop"}
 # Switches that stand for items of a field that has its own option.
 SHORTHANDS = {"until_newline": (NEWLINE,)}
 
-# Summaries of options whose help texts are about several texts or about the prompt.
+# The summaries of options whose help texts begin with several values or with the prompt.
 SUMMARIES = {
     "temp": "sampling temperature",
-    "unknown": "what to do with characters outside the vocabulary",
+    "unknown": "what to do with characters outside the vocabulary: skip removes them",
     "lowercase": "convert typed text to lower case",
 }
 
@@ -90,15 +90,20 @@ class Setting(NamedTuple):
         """The name, the value and a summary."""
         argument = f"{ON}|{OFF}" if self.is_switch else "|".join(self.action.choices or ())
         argument = argument or f"{self.action.metavar}{' ...' * self._takes_several}"
-        # The rest of the help text is about the command line.
-        summary = re.split(r"; | \(default", self.action.help or "")[0]
-        return Description(self.name, argument, SUMMARIES.get(self.action.dest, summary))
+        return Description(self.name, argument, SUMMARIES.get(self.action.dest, self._help_parts[0]))
 
     @property
     def help(self) -> str:
         """What ``/help`` says about this setting alone."""
         several = "\nType several values on one line, those with spaces in quotes." * self._takes_several
-        return f"{self.description.usage}: {self.action.help}{several}"
+        return f"{self.description.usage}: {self.description.summary}{self._help_parts[1]}{several}"
+
+    @property
+    def _help_parts(self) -> tuple[str, str]:
+        """The summary and the rest of the help text of the option."""
+        text = self.action.help or ""
+        end = re.search(r"; | \(default|$", text).start()  # type: ignore[union-attr]
+        return text[:end], text[end:]
 
     @property
     def _takes_several(self) -> bool:

@@ -192,7 +192,7 @@ def test_answers_are_not_mixed_with_the_text(session: Session) -> None:
     assert "/temp 1.0\n/length 9\n/seed 1\n" in err
     assert "there is no text; the next line begins one\n" in err
     assert f"the text ends: abc{first}\n".replace("\n", "\\n")[:-2] in err
-    assert "/temp T: one or more sampling temperatures" in err
+    assert "/temp T: sampling temperature; 0 always selects the most likely token" in err
     assert "/top-k N   /typical-p P" in err
     assert re.search(r"^/more \[N\] +continue the text", err, re.MULTILINE)
 
