@@ -33,6 +33,8 @@ if __name__ == "__main__":
     options = parser.parse_args()
     try:
         model = textgen.load(options.model)
+        if model.metadata.records is None:
+            sys.exit(f"names.py: {options.model} is not a model of records: train it with --records lines")
         known = model.metadata.normalize(options.names.read_text(encoding="utf-8")).splitlines()
         print(*islice(new_names(model, known, options.beginning), options.count), sep="\n")
     except (textgen.TextgenError, OSError) as error:
