@@ -100,6 +100,11 @@ def unknown_characters_error(characters: Counter[str], known: Container[str]) ->
     """
     unknown = sorted(characters)
     message = f"not in the model's vocabulary: {format_symbols(unknown)}"
+    if any("\udc80" <= character <= "\udcff" for character in unknown):
+        # Python decodes bytes of arguments so if the encoding of the locale lacks them.
+        return PromptError(
+            f"{message}; these are bytes that were not decoded: use a UTF-8 locale, such as LC_ALL=C.UTF-8"
+        )
     lowercase = "use prompt.lower() (command line: --lowercase)"
     skip = 'skip them with unknown="skip" (command line: --unknown skip)'
     capitals = [

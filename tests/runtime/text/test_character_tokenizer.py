@@ -50,6 +50,12 @@ def test_error_suggests_lower_case_if_it_is_in_the_vocabulary() -> None:
     assert "lower" not in str(caught.value)
 
 
+def test_the_error_about_undecoded_bytes_names_the_locale() -> None:
+    text = "a日".encode().decode("ascii", "surrogateescape")
+    with pytest.raises(PromptError, match=r"'\\udc97' \(U\+DC97\), .*: use a UTF-8 locale, such as LC_ALL=C"):
+        TOKENIZER.encode(text)
+
+
 def test_unknown_characters_are_counted() -> None:
     assert TOKENIZER.count_unknown("zaébéz") == {"z": 2, "é": 2}
     assert not TOKENIZER.count_unknown("ab𝄞")
