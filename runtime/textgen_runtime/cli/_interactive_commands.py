@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from textgen_runtime.errors import TextgenError, quote
 
+from .parser import nearest_name
+
 COMMAND_MARK = "/"
 
 # How similar a mistyped name must be to a name, from 0 to 1, to be taken for it.
@@ -79,18 +81,9 @@ def parse_line(line: str) -> str | CommandLine:
 def unknown_command(name: str, known: Iterable[str]) -> LineError:
     """Return the error for a command that does not exist. It suggests the nearest name."""
     typed = quote(COMMAND_MARK + name)
-    nearest = nearest_name(name, list(known))
+    nearest = nearest_name(name, list(known), MIN_SIMILARITY)
     hint = f"did you mean {COMMAND_MARK}{nearest}?" if nearest else "/help lists the commands"
     return LineError(f"unknown command {typed}: {hint} (to continue a text with a slash, type //)")
-
-
-def nearest_name(name: str, known: list[str]) -> str | None:
-    """Return the known name that is nearest to a mistyped one, or None if none is near."""
-    # Imported here because most sessions do not need it.
-    from difflib import get_close_matches
-
-    related = [other for other in known if name and (other.startswith(name) or name.startswith(other))]
-    return next(iter(related or get_close_matches(name, known, 1, MIN_SIMILARITY)), None)
 
 
 def no_argument(command: CommandLine) -> None:

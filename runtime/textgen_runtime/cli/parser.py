@@ -22,7 +22,12 @@ MODEL_HELP = "a model file, a folder with a model.onnx, or the name of a bundled
 # The end of argparse's message for an option without a value, and for a value that looks like an option.
 EXPECTED_ONE = ": expected one argument"
 
+UNRECOGNIZED = "unrecognized arguments: "
+
 MAX_USAGE_ERROR = 400
+
+# How similar a mistyped option must be to an option, from 0 to 1, to be taken for it.
+MIN_SIMILARITY = 0.6
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -65,9 +70,17 @@ class CommandParser(argparse.ArgumentParser):
         if message.endswith(EXPECTED_ONE):
             option = message.removeprefix("argument ").removesuffix(EXPECTED_ONE).split("/")[-1]
             message += f"; if it begins with a hyphen, write {option}=..."
+        suggestion = self._suggest(message) if message.startswith(UNRECOGNIZED) else ""
         # argparse repeats invalid arguments, which can be very long.
         message = shorten(message, MAX_USAGE_ERROR)
-        self.exit(EXIT_USAGE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+        self.exit(EXIT_USAGE, f"{self.prog}: error: {message}{suggestion} (see {self.prog} --help)\n")
+
+    def _suggest(self, message: str) -> str:
+        """Return a hint at the option that is nearest to the first unknown option; "" if none is near."""
+        typed = [word.partition("=")[0][2:] for word in message.split() if word.startswith("--")]
+        known = [name[2:] for name in self._option_string_actions if name.startswith("--")]
+        nearest = nearest_name(typed[0], known, MIN_SIMILARITY) if typed else None
+        return f"; did you mean --{nearest}?" if nearest else ""
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
         if action.nargs is None and arg_strings == ["--"]:
@@ -76,6 +89,15 @@ class CommandParser(argparse.ArgumentParser):
             self._check_value(action, value)
             return value
         return super()._get_values(action, arg_strings)
+
+
+def nearest_name(name: str, known: list[str], min_similarity: float) -> str | None:
+    """Return the known name that is nearest to a mistyped one, or None if none is near."""
+    # Imported here because most runs do not need it.
+    from difflib import get_close_matches
+
+    related = [other for other in known if name and (other.startswith(name) or name.startswith(other))]
+    return next(iter(related or get_close_matches(name, known, 1, min_similarity)), None)
 
 
 class PrintAndExit(argparse.Action):

@@ -5,7 +5,6 @@ from textgen_runtime.cli._interactive_commands import (
     COMMANDS,
     CommandLine,
     LineError,
-    nearest_name,
     no_argument,
     parse_line,
     unknown_command,
@@ -57,7 +56,6 @@ def test_a_command_has_its_argument_as_typed(line: str, name: str, argument: str
     ],
 )
 def test_the_nearest_name_is_suggested(typed: str, nearest: str | None) -> None:
-    assert nearest_name(typed, NAMES) == nearest
     message = str(unknown_command(typed, NAMES))
     assert message.startswith(f"unknown command '/{typed}': ")
     assert (f"did you mean /{nearest}?" if nearest else "/help lists the commands") in message
