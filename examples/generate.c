@@ -18,11 +18,11 @@ int main(int count, char **arguments) {
         require(strlen(arguments[i]) - 1 < 19 && !arguments[i][strspn(arguments[i], "0123456789")],
                 "SEED and LENGTH must have 1 to 19 digits");
     if (count > 4) sampling.seed = strtoull(arguments[4], NULL, 10);
-    FILE *file = fopen(arguments[1], "rb");
-    require(file && !fseek(file, 0, SEEK_END), "cannot open the model file");
+    FILE *file = (snprintf(error, sizeof error, "cannot read %s", arguments[1]), fopen(arguments[1], "rb"));
+    require(file && !fseek(file, 0, SEEK_END), error);
     size_t size = (size_t)ftell(file), written, length = count > 5 ? strtoul(arguments[5], NULL, 10) : 400;
     void *data = malloc(size);
-    require((rewind(file), data && fread(data, 1, size, file) == size), "cannot read the model file");
+    require((rewind(file), data && fread(data, 1, size, file) == size), error);
     textgen_model *model;
     CHECK(textgen_model_create(data, size, NULL, &model, error, sizeof error));
     textgen_model_info info = {.struct_size = sizeof info};

@@ -171,7 +171,7 @@ def test_the_readme_compiles_and_runs_the_example(tmp_path: Path) -> None:
     ("arguments", "problem"),
     [
         ([], "usage: generate MODEL PROMPT [TEMPERATURE [SEED [LENGTH]]]"),
-        (["absent.onnx", "a"], "cannot open the model file"),
+        (["absent.onnx", "a"], "cannot read absent.onnx"),
         ([__file__, "a"], None),
         ([TINY, "abx"], None),
         ([TINY, ""], "the stream has no prompt: call textgen_stream_feed first"),
