@@ -119,6 +119,15 @@ for (const site of ["nietzsche", "character", "word", "byte", "hebrew"]) {
   }, { context: { viewport: { width: 360, height: 740 } } });
 }
 
+onPage("the last setting stays above the panel of a narrow screen", "nietzsche", async (visit, page) => {
+  await page.getByText("Settings").click();
+  const [end, panel] = await page.evaluate(() => {
+    scrollTo(0, document.documentElement.scrollHeight);
+    return [document.getElementById("pace").getBoundingClientRect().bottom, document.querySelector(".panel").getBoundingClientRect().top];
+  });
+  assert.ok(end <= panel - 8, `${end} ${panel}`);
+}, { context: { viewport: { width: 320, height: 640 } } });
+
 onPage("the end of a streaming text stays above the panel of a narrow screen", "nietzsche", async (visit, page) => {
   await page.getByRole("button", { name: "Write", exact: true }).click();
   await page.waitForFunction(() => document.querySelector(".continuation").textContent.length > 300);

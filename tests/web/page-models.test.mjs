@@ -66,6 +66,13 @@ onPage("a bar of a model of words is a word", "word", async (visit, page) => {
   assert.ok(names.some((name) => /^\u2423?[a-z]{2,}$/.test(name)), names.join());
 });
 
+onPage("spaces at the end of the text can be seen before the bars", "nietzsche", async (visit, page) => {
+  for (const [beginning, context] of [["the ", "the "], ["the  ", "the\u2423\u2423"], [" ", "\u2423"], ["\n ", "\u21b5 "]]) {
+    await page.getByLabel("Beginning").fill(beginning);
+    await page.waitForFunction((text) => document.getElementById("context").textContent === text, `after ${context}`);
+  }
+});
+
 onPage("a character of several bytes is one character of the text", "byte", async (visit, page) => {
   await visit.open(fileOf("byte") + hashOf({ prompt: "\u00e9\u20ac", seed: 5, temperature: 0.8, length: 10_000 }));
   const text = await visit.text();

@@ -196,7 +196,7 @@ onPage("the prompt is read as the training text was", "nietzsche", async (visit,
   await page.locator("#seed").evaluate((field) => { field.value = "7"; field.dispatchEvent(new Event("input")); });
   await visit.write();
   assert.equal(await visit.text(), expected.cold.nietzsche);
-  assert.equal(await page.locator("#prompt-help").textContent(), "The model does not know \u201c\u2603\u201d, and reads the text without.");
+  assert.equal(await page.locator("#prompt-help").textContent(), "The model skips \u201c\u2603\u201d, which it does not know.");
   await page.getByLabel("Beginning").fill("");
   await visit.write();
   assert.ok((await page.getByLabel("Beginning").inputValue()).length > 20);

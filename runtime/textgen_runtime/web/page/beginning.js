@@ -72,7 +72,7 @@ export class Beginning {
       if (error.code !== "UNKNOWN_CHARACTER") throw error;
     }
     const unknown = [...new Set(prompt)].filter((character) => !this.#knows(character)).map(describe);
-    this.#view.note = `The model does not know ${unknown.join(", ")}, and reads the text without.`;
+    this.#view.note = `The model skips ${unknown.join(", ")}, which it does not know.`;
     try {
       return open("skip");
     } catch (error) {

@@ -30,6 +30,7 @@ export const PUNCTUATION = new Map([
 ]);
 
 const LINE_END = "\u21b5";
+const SPACE = "\u2423";
 const DOTTED_CIRCLE = "\u25cc";
 const INVISIBLE = /^[\p{C}\p{Z}]$/u;
 
@@ -48,13 +49,14 @@ export function nameOf(symbol) {
 export function visible(symbol) {
   const shown = symbol.replaceAll("\n", LINE_END);
   if (/^\p{M}/u.test(shown)) return DOTTED_CIRCLE + shown;
-  return shown.length > 1 && shown.startsWith(" ") ? `\u2423${shown.slice(1)}` : shown;
+  return shown.length > 1 && shown.startsWith(" ") ? SPACE + shown.slice(1) : shown;
 }
 
-/** Return the end of a text in one line, with at most so many characters. */
+/** Return the end of a text in one line, with at most so many characters. Several spaces at its end can be seen. */
 export function lastCharacters(text, count) {
   const characters = Array.from(text.slice(-4 * count)).slice(-count).join("");
-  const shown = characters.replaceAll("\n", LINE_END);
+  const spaced = characters.replace(/^ +$| {2,}$/, (spaces) => SPACE.repeat(spaces.length));
+  const shown = spaced.replaceAll("\n", LINE_END);
   return shown.length < text.length ? `\u2026${shown}` : shown;
 }
 
