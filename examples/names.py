@@ -14,10 +14,9 @@ import textgen_runtime as textgen
 
 
 def new_names(model: textgen.Model, known: list[str], beginning: str = "") -> Iterator[str]:
-    """Draw 100 batches of names, and yield those that are neither known nor yielded before."""
+    """Draw 100 batches of names, which is faster than single names, and yield the new ones."""
     names, beginning = {"", *known}, model.metadata.normalize(beginning)
     for _ in range(100):
-        # A list of prompts is generated as one batch, which is faster than one name after another.
         for rest in model.generate([beginning] * 64, temperature=0.8):
             if (name := beginning + rest) not in names:
                 names.add(name)
