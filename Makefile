@@ -5,7 +5,7 @@
 # make sizes       print the sizes of what is built
 # make test-core   test the C core with gcc and clang, with sanitizers, and cross-compile it for other systems
 # make test-arm    test the C core on ARM64, with an emulator
-# make web         build the WebAssembly module of the JavaScript package
+# make web         build the WebAssembly modules of the JavaScript package
 # make test-web    test the JavaScript package in Node and in Chromium, and the page of textgen-web
 # make lint        check formatting, style and types
 # make docs        build the documentation site in build/docs
@@ -40,7 +40,7 @@ test: $(VENV)/dev.installed
 	$(BIN)/python -m pytest
 
 # clang comes from ziglang, a package on PyPI that also contains headers and libraries of other systems. Its
-# version determines the bytes of the WebAssembly module.
+# version determines the bytes of the WebAssembly modules.
 CLANG := $(CURDIR)/$(BIN)/python -m ziglang cc
 
 test-core: $(VENV)/dev.installed $(VENV)/clang.installed
@@ -63,7 +63,9 @@ sizes: core $(VENV)/train.installed
 	done
 	@echo "$$(wc -c < build/embedded/textgen.c) textgen.c, the amalgamation"
 	@echo "$$(gzip -9 < build/embedded/textgen.c | wc -c) textgen.c, gzipped"
-	@echo "$$(gzip -9 < $(WEB)/textgen.wasm | wc -c) textgen.wasm, gzipped"
+	@for name in textgen textgen-relaxed; do \
+		echo "$$(gzip -9 < $(WEB)/$$name.wasm | wc -c) $$name.wasm, gzipped"; \
+	done
 
 # The emulator is a program of a Debian package, which is unpacked, and so need not be installed as root.
 QEMU := $(or $(shell command -v qemu-aarch64),$(CURDIR)/build/qemu/qemu-aarch64)
@@ -91,12 +93,13 @@ CHROMIUM ?= $(shell command -v chromium || command -v google-chrome)
 web: $(VENV)/clang.installed $(WEB_TOOLS)/installed
 	$(BUILD_WEB)
 
-# The module in the repository must be what its sources give.
+# The modules in the repository must be what their sources give.
 test-web: $(VENV)/dev.installed $(VENV)/clang.installed $(WEB_TOOLS)/installed
 	mkdir -p $(WEB_TEST)
 	$(BUILD_WEB) --output $(WEB_TEST)
-	cmp $(WEB)/textgen.wasm $(WEB_TEST)/textgen.wasm
-	cmp $(WEB)/wasm.js $(WEB_TEST)/wasm.js
+	for file in textgen.wasm wasm.js textgen-relaxed.wasm wasm-relaxed.js; do \
+		cmp $(WEB)/$$file $(WEB_TEST)/$$file || exit 1; \
+	done
 	$(WEB_TOOLS)/.bin/tsc --project tests/web
 	$(BIN)/python -m tests.helpers.web_cases $(WEB_TEST)/cases
 	$(BIN)/python -m tests.helpers.web_sites $(WEB_TEST)/sites

@@ -95,7 +95,8 @@ class BuildPackages(build_py):  # type: ignore[misc]  # setuptools has no types
         if not self.editable_mode:
             sources = (path for folder in ("", "kernels") for path in Path(CORE, folder).glob("*.[ch]"))
             self.copy_sources(sources, CORE, "embedding/core")
-            self.copy_sources((*WEB.glob("*.js"), *WEB.glob("lib/*.js")), WEB, "web/package")
+            modules = (WEB / "plain.js", WEB / "wasm.js", *WEB.glob("lib/*.js"))
+            self.copy_sources(modules, WEB, "web/package")
 
     def copy_sources(self, sources: Iterable[Path], parent: str | Path, folder: str) -> None:
         """Copy files to a folder of the package, with their paths below a parent folder."""

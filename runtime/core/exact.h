@@ -17,8 +17,10 @@
 /* ROUND(product): force a product to be rounded before it is added to anything, so that the compiler cannot
  * fuse the two operations. The pragmas for this are not enough: clang ignores them under -ffp-contract=fast,
  * and gcc does not support the standard one. An empty assembly statement works with all flags. */
-#if defined(__wasm__)
+#if defined(__wasm__) && !defined(__wasm_relaxed_simd__)
 #define TEXTGEN_ROUND(product) ((void)0) /* has no fused multiply-add */
+#elif defined(__wasm__)
+#define TEXTGEN_ROUND(product) __asm__("" : "+r"(product))
 #elif (defined(__GNUC__) || defined(__clang__)) && defined(__SSE2__)
 #define TEXTGEN_ROUND(product) __asm__("" : "+x"(product))
 #elif (defined(__GNUC__) || defined(__clang__)) && (defined(__aarch64__) || defined(__ARM_NEON))
@@ -31,7 +33,7 @@
 #endif
 
 /* The same for products that were stored in an array. Loops that store and use them remain vectorizable. */
-#if defined(__wasm__) || !(defined(__GNUC__) || defined(__clang__))
+#if (defined(__wasm__) && !defined(__wasm_relaxed_simd__)) || !(defined(__GNUC__) || defined(__clang__))
 #define TEXTGEN_ROUND_ARRAY(products) ((void)(products))
 #else
 #define TEXTGEN_ROUND_ARRAY(products) __asm__("" : : "r"(products) : "memory")

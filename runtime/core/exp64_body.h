@@ -38,22 +38,26 @@ TARGET TEXTGEN_INLINE vector NAME(plus)(vector a, vector b, vector c) {
  * chapter 6: ln 2 in two parts, so that r is exact). exp(r) is its Taylor polynomial of degree 13, with a
  * remainder below 1e-17. */
 TARGET TEXTGEN_SHARED void NAME(exponential)(vector *x) {
-    static const double factors[] = {1.0 / 13, 1.0 / 12, 1.0 / 11, 1.0 / 10, 1.0 / 9, 1.0 / 8,
-                                     1.0 / 7,  1.0 / 6,  1.0 / 5,  1.0 / 4,  1.0 / 3, 1.0 / 2};
-    const vector zero = {0}, one = zero + 1.0;
-    const vector round_by = zero + 6755399441055744.0; /* 1.5 * 2^52: adding it removes the fraction */
+    /* log2(e), -ln 2 in two parts, a number whose addition removes the fraction (1.5 * 2^52), 1. */
+    static const double values[] = {1.4426950408889634, -6.93147180369123816490e-01,
+                                    -1.90821492927058770002e-10, 6755399441055744.0, 1.0};
+    static const double inverses[] = {1.0 / 13, 1.0 / 12, 1.0 / 11, 1.0 / 10, 1.0 / 9, 1.0 / 8,
+                                      1.0 / 7,  1.0 / 6,  1.0 / 5,  1.0 / 4,  1.0 / 3, 1.0 / 2};
+    const double *constants = textgen_loaded(values), *factors = textgen_loaded(inverses);
+    const vector zero = {0}, one = constants[4] - zero, round_by = constants[3] - zero;
+    const vector log2_e = constants[0] - zero, ln2_high = constants[1] - zero, ln2_low = constants[2] - zero;
     vector shifted[VECTORS], r[VECTORS], e[VECTORS];
     int v, i;
     UNROLL for (v = 0; v < VECTORS; v++) {
         vector n, high;
-        shifted[v] = NAME(plus)(round_by, x[v], zero + 1.4426950408889634);
+        shifted[v] = NAME(plus)(round_by, x[v], log2_e);
         n = shifted[v] - round_by;
-        high = NAME(plus)(x[v], n, zero - 6.93147180369123816490e-01);
-        r[v] = NAME(plus)(high, n, zero - 1.90821492927058770002e-10);
-        e[v] = NAME(plus)(one, r[v], zero + factors[0]);
+        high = NAME(plus)(x[v], n, ln2_high);
+        r[v] = NAME(plus)(high, n, ln2_low);
+        e[v] = NAME(plus)(one, r[v], factors[0] - zero);
     }
     UNROLL for (i = 1; i < 12; i++) {
-        UNROLL for (v = 0; v < VECTORS; v++) { e[v] = NAME(plus)(one, r[v] * e[v], zero + factors[i]); }
+        UNROLL for (v = 0; v < VECTORS; v++) { e[v] = NAME(plus)(one, r[v] * e[v], factors[i] - zero); }
     }
     UNROLL for (v = 0; v < VECTORS; v++) {
         integers bits;

@@ -48,7 +48,7 @@ typedef struct textgen_model textgen_model;
 typedef struct textgen_stream textgen_stream;
 typedef struct {
     size_t struct_size;
-    const char *kernels; /* "avx512vnni", "avx512", "avx2" or "baseline"; NULL for the best available */
+    const char *kernels; /* "avx512vnni", "avx512", "avx2", "baseline", "relaxed-simd"; NULL for the best */
     void *memory;        /* for the model, aligned to 8 bytes, until textgen_model_destroy; NULL for the heap */
     size_t memory_size;  /* its bytes; a model that was created on the heap tells how many it needs */
 } textgen_model_options;

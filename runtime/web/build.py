@@ -1,6 +1,7 @@
-"""Build the WebAssembly module of the npm package, and a JavaScript module that contains it.
+"""Build the WebAssembly modules of the npm package, and JavaScript modules that contain them.
 
-The same sources and the same versions of ziglang and binaryen give the same bytes on every machine.
+``textgen.wasm`` runs in every engine with SIMD. ``textgen-relaxed.wasm`` has the fused multiply-adds of relaxed
+SIMD. The same sources and the same versions of ziglang and binaryen give the same bytes on every machine.
 """
 
 import argparse
@@ -18,6 +19,12 @@ CORE = WEB.parent / "core"
 OMITTED = {"clock.c", "lanes.c", "sampling.c", "stream.c", "structs.c"}
 
 TARGET = ["-target", "wasm32-wasi", "-mcpu=baseline+simd128+bulk_memory+sign_ext+nontrapping_fptoint"]
+
+# The file that may use relaxed SIMD, and its flags. Exact arithmetic must not use it. Optimization at link time
+# would permit its instructions in the whole module.
+RELAXED = "kernels.c"
+RELAXED_FLAGS = ["-mrelaxed-simd", "-fno-lto"]
+
 FLAGS = [
     "-std=c11",
     "-ffp-contract=off",
@@ -50,35 +57,41 @@ export default "{content}";
 
 
 def main() -> None:
-    """Build both files."""
+    """Build the files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=WEB, help="the folder of the files")
     parser.add_argument("--objects", type=Path, required=True, help="a folder for temporary files")
     parser.add_argument("--wasm-opt", default="wasm-opt", help="the optimizer of binaryen")
     arguments = parser.parse_args()
     arguments.objects.mkdir(parents=True, exist_ok=True)
-    module = arguments.output / "textgen.wasm"
+    files = sources()
     with ThreadPoolExecutor(os.cpu_count()) as executor:
-        objects = list(executor.map(lambda source: compile_file(source, arguments.objects), sources()))
-    linked = str(arguments.objects / "linked.wasm")
-    zig(*TARGET, *LINK, *objects, "-o", linked)
-    subprocess.run([arguments.wasm_opt, *OPTIMIZE, linked, "-o", str(module)], check=True)
-    content = base64.b64encode(module.read_bytes()).decode()
-    inlined = INLINED.format(source=module.name, content=content)
-    (arguments.output / "wasm.js").write_text(inlined, "ascii")
+        plain = list(executor.map(lambda file: compile_file(file, arguments.objects), files))
+    relaxed = [
+        compile_file(file, arguments.objects, relaxed=True) if file.name == RELAXED else path
+        for file, path in zip(files, plain, strict=True)
+    ]
+    for suffix, objects in (("", plain), ("-relaxed", relaxed)):
+        linked = str(arguments.objects / f"linked{suffix}.wasm")
+        zig(*TARGET, *LINK, *objects, "-o", linked)
+        module = arguments.output / f"textgen{suffix}.wasm"
+        subprocess.run([arguments.wasm_opt, *OPTIMIZE, linked, "-o", str(module)], check=True)
+        content = base64.b64encode(module.read_bytes()).decode()
+        inlined = INLINED.format(source=module.name, content=content)
+        (arguments.output / f"wasm{suffix}.js").write_text(inlined, "ascii")
 
 
 def sources() -> list[Path]:
-    """Return the C files in a fixed order, on which the bytes of the module depend."""
+    """Return the C files in a fixed order, on which the bytes of the modules depend."""
     core = sorted([*CORE.glob("*.c"), *CORE.glob("kernels/*.c")])
     return [*sorted(WEB.glob("source/*.c")), *(path for path in core if path.name not in OMITTED)]
 
 
-def compile_file(source: Path, folder: Path) -> str:
+def compile_file(source: Path, folder: Path, *, relaxed: bool = False) -> str:
     """Compile a C file; return the path of the object."""
-    path = str(folder / f"{source.stem}.o")
+    path = str(folder / f"{source.stem}{'-relaxed' if relaxed else ''}.o")
     inlining = [] if source.name in FREQUENT else ["-fno-inline"]
-    zig(*TARGET, *FLAGS, *inlining, "-c", str(source), "-o", path)
+    zig(*TARGET, *FLAGS, *inlining, *(RELAXED_FLAGS if relaxed else []), "-c", str(source), "-o", path)
     return path
 
 

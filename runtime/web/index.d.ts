@@ -121,7 +121,7 @@ export interface ModelInfo {
   /** The bits of a weight: 32, or 8. */
   bits: number;
   quantization: { [key: string]: unknown } | null;
-  /** The name of the arithmetic in use. */
+  /** The name of the arithmetic in use: "relaxed-simd" with fused multiply-adds, "baseline" without. */
   kernels: string;
 }
 

@@ -1,21 +1,12 @@
-// The entry point that reads textgen.wasm as a file of its own.
-import { loadModel, readSource } from "./lib/loading.js";
+// The entry point that reads its WebAssembly module as a file of its own.
+import { readSource } from "./lib/loading.js";
+import { hasRelaxedSimd, loader } from "./lib/modules.js";
 
 export { TextgenError } from "./lib/errors.js";
 
-/** @type {Promise<WebAssembly.Module> | undefined} */
-let compiled;
-
-async function compile() {
-  return WebAssembly.compile(/** @type {BufferSource} */ (await readSource(new URL("textgen.wasm", import.meta.url))));
-}
-
-/** @param {import("./index.d.ts").ModelSource} source */
-export function load(source) {
-  compiled ??= compile().catch((error) => {
-    // A later call reads the file again.
-    compiled = undefined;
-    throw error;
-  });
-  return loadModel(source, compiled);
-}
+export const load = loader(() =>
+  readSource(
+    // Bundlers find the files by these expressions.
+    hasRelaxedSimd() ? new URL("textgen-relaxed.wasm", import.meta.url) : new URL("textgen.wasm", import.meta.url),
+  ),
+);

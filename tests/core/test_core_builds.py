@@ -143,13 +143,23 @@ def test_the_core_compiles_for_other_systems(target: str, tmp_path: Path) -> Non
 @pytest.mark.skipif(not any("ziglang" in compiler for compiler in COMPILERS), reason="it needs ziglang")
 @pytest.mark.parametrize("source", ["exp64", "filters", "log64", "sampler", "truncation"])
 @pytest.mark.parametrize("variant", ["contracted", "plain C"])
-def test_no_addition_is_fused_on_arm64(variant: str, source: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("target", "product", "fused"),
+    [
+        ("aarch64-linux-musl", "fmul", r"\b(?:fmla|fmls|fn?madd|fn?msub)\b"),
+        ("wasm32-wasi -mcpu=baseline+simd128+relaxed_simd", ".mul", r"\brelaxed_n?madd\b"),
+    ],
+    ids=["arm64", "wasm"],
+)
+def test_no_addition_is_fused_on_other_processors(
+    target: str, product: str, fused: str, variant: str, source: str, tmp_path: Path
+) -> None:
     """This machine cannot run the code, but fused instructions can be seen in it."""
     (compiler,) = [compiler for compiler in COMPILERS if "ziglang" in compiler]
     flags = [flag for flag in Build(compiler, variant).command if flag != "-march=native"]
     assembly = tmp_path / f"{source}.s"
-    command = [*flags, "-target", "aarch64-linux-musl", "-S", str(CORE / f"{source}.c"), "-o", str(assembly)]
+    command = [*flags, "-target", *target.split(), "-S", str(CORE / f"{source}.c"), "-o", str(assembly)]
     subprocess.run(command, capture_output=True, check=True)
     code = assembly.read_text(encoding="utf-8", errors="replace")
-    assert "fmul" in code
-    assert not re.findall(r"\b(?:fmla|fmls|fn?madd|fn?msub)\b", code)
+    assert product in code
+    assert not re.findall(fused, code)

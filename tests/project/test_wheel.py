@@ -145,7 +145,7 @@ def test_the_page_for_browsers_works_without_a_clone(environment: Path, tmp_path
     assert (done.returncode, done.stderr) == (0, "")
     page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
     assert "// page/main.js" in page
-    assert "// package/index.js" in page
+    assert "// package/plain.js" in page
 
 
 def test_the_library_works_without_the_training_extra(

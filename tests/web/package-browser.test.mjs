@@ -51,20 +51,44 @@ async function inPage(action, argument) {
   }
 }
 
-for (const [name, expected] of Object.entries(cases.models)) {
-  test(`in a page, the model ${name} gives the numbers and texts of Python`, async () => {
-    const result = await inPage(
-      async ({ name, expected }) => {
-        const { load } = await import("/package/index.js");
-        const { checkModel } = await import("/tests/package-checks.mjs");
-        await checkModel(load, `/cases/${name}.onnx`, expected);
-        return "equal";
-      },
-      { name, expected },
-    );
-    assert.equal(result, "equal");
-  });
+for (const [entry, kernels] of [["index.js", "relaxed-simd"], ["plain.js", "baseline"]]) {
+  for (const [name, expected] of Object.entries(cases.models[kernels])) {
+    test(`in a page, with the kernels ${kernels}, the model ${name} gives the numbers and texts of Python`, async () => {
+      const result = await inPage(
+        async ({ entry, kernels, name, expected }) => {
+          const { load } = await import(`/package/${entry}`);
+          const { checkModel } = await import("/tests/package-checks.mjs");
+          await checkModel(load, `/cases/${name}.onnx`, expected, kernels);
+          return "equal";
+        },
+        { entry, kernels, name, expected },
+      );
+      assert.equal(result, "equal");
+    });
+  }
 }
+
+test("a page downloads only the module that fits the engine", async () => {
+  for (const [entry, hasRelaxedSimd, file] of [
+    ["index.js", true, "wasm-relaxed.js"],
+    ["index.js", false, "wasm.js"],
+    ["separate.js", true, "textgen-relaxed.wasm"],
+    ["separate.js", false, "textgen.wasm"],
+  ]) {
+    const files = await inPage(
+      async ([entry, hasRelaxedSimd]) => {
+        if (!hasRelaxedSimd) {
+          WebAssembly.validate = () => false;
+        }
+        const { load } = await import(`/package/${entry}`);
+        await load("/cases/tiny.onnx");
+        return performance.getEntriesByType("resource").map(({ name }) => name.split("/").at(-1));
+      },
+      [entry, hasRelaxedSimd],
+    );
+    assert.deepEqual(files.filter((name) => name.includes("wasm")), [file]);
+  }
+});
 
 test("in a worker, with the module as a file, a model gives the numbers and texts of Python", async () => {
   const result = await inPage(
@@ -74,14 +98,14 @@ test("in a worker, with the module as a file, a model gives the numbers and text
           import { load } from "${location.origin}/package/separate.js";
           import { checkModel } from "${location.origin}/tests/package-checks.mjs";
           onmessage = ({ data }) =>
-            checkModel(load, "${location.origin}/cases/tiny.onnx", data).then(() => postMessage("equal"), (error) => postMessage(error.stack));
+            checkModel(load, "${location.origin}/cases/tiny.onnx", data, "relaxed-simd").then(() => postMessage("equal"), (error) => postMessage(error.stack));
           postMessage("ready");
         `;
         const worker = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })), { type: "module" });
         worker.onerror = (event) => resolve(event.message);
         worker.onmessage = ({ data }) => (data === "ready" ? worker.postMessage(expected) : resolve(data));
       }),
-    cases.models.tiny,
+    cases.models["relaxed-simd"].tiny,
   );
   assert.equal(result, "equal");
 });

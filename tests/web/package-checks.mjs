@@ -19,10 +19,11 @@ function near(found, expected, difference, what) {
 /** Return the characters that the texts of tokens have, with the sum of their values. */
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 
-/** Compare a model with its case. */
-export async function checkModel(load, content, expected) {
+/** Compare a model with its case, and the name of its kernels. */
+export async function checkModel(load, content, expected, kernels) {
   const model = await load(content);
   try {
+    equal(model.info.kernels, kernels, "the kernels");
     equal(model.info.parameters, expected.parameters, "the number of weights");
     equal(model.info.bits, expected.bits, "the bits of a weight");
     equal(model.sha256, expected.sha256, "the SHA-256");

@@ -5,36 +5,57 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
+import { COVERED, FILES, KERNELS, readModule } from "./package-modules.mjs";
 
 const WEB = "runtime/web";
 
 const packed = () => JSON.parse(execFileSync("npm", ["pack", "--dry-run", "--json"], { cwd: WEB, encoding: "utf-8" }))[0];
 
 test("the package contains the modules, their types and the license, and no sources of the module", () => {
-  const lib = ["automata", "core", "decoder", "errors", "generation", "info", "loading", "model", "normalization"];
-  const others = ["sampling", "saving", "scheduling", "sha256", "surprise", "vocabulary"];
+  const lib = ["automata", "core", "decoder", "errors", "generation", "info", "loading", "model", "modules"];
+  const others = ["normalization", "sampling", "saving", "scheduling", "sha256", "surprise", "vocabulary"];
   const expected = [
-    ...["LICENSE", "README.md", "index.d.ts", "index.js", "package.json", "separate.js", "textgen.wasm", "wasm.js"],
+    ...["LICENSE", "README.md", "index.d.ts", "index.js", "package.json", "plain.js", "separate.js"],
+    ...["textgen.wasm", "textgen-relaxed.wasm", "wasm.js", "wasm-relaxed.js"],
     ...[...lib, ...others].map((name) => `lib/${name}.js`),
   ];
   assert.deepEqual(packed().files.map(({ path }) => path).sort(), expected.sort());
 });
 
-test("the module takes at most 30 KiB with gzip, and no file more than 150 KB", () => {
-  assert.ok(gzipSync(readFileSync(`${WEB}/textgen.wasm`), { level: 9 }).length <= 30 * 1024);
+test("each module takes at most 30 KiB with gzip, and no file more than 150 KB", () => {
+  for (const kernels of Object.keys(FILES)) {
+    assert.ok(gzipSync(readModule(kernels), { level: 9 }).length <= 30 * 1024, kernels);
+  }
   for (const { path, size } of packed().files) {
     assert.ok(size < 150_000, path);
   }
 });
 
-test("the module imports nothing", async () => {
-  const module = await WebAssembly.compile(readFileSync(`${WEB}/textgen.wasm`));
-  assert.deepEqual(WebAssembly.Module.imports(module), []);
+test(`a module imports nothing; covers ${COVERED}`, async () => {
+  for (const kernels of KERNELS) {
+    const module = await WebAssembly.compile(readModule(kernels));
+    assert.deepEqual(WebAssembly.Module.imports(module), [], kernels);
+  }
 });
 
-test("the inlined module is the module, and the package has the license and the version of the project", async () => {
-  const { default: base64 } = await import("../../runtime/web/wasm.js");
-  assert.deepEqual(Buffer.from(base64, "base64"), readFileSync(`${WEB}/textgen.wasm`));
+test("the only relaxed instructions are the multiply-adds of one module, and its draws have none", () => {
+  const relaxed = (kernels) => {
+    const text = execFileSync("tests/web/node_modules/.bin/wasm-dis", ["--all-features", `${WEB}/${FILES[kernels]}`], {
+      encoding: "utf-8",
+      maxBuffer: 2 ** 26,
+    });
+    return text.match(/\w+\.relaxed_\w+/g) ?? [];
+  };
+  assert.deepEqual(relaxed("baseline"), []);
+  // Those of float64 are for the gate inputs of the tokens, which are computed when a model is loaded.
+  assert.deepEqual(new Set(relaxed("relaxed-simd")), new Set(["f32x4.relaxed_madd", "f64x2.relaxed_madd"]));
+});
+
+test("the inlined modules are the modules, and the package has the license and the version of the project", async () => {
+  for (const [file, inlined] of [["textgen.wasm", "wasm.js"], ["textgen-relaxed.wasm", "wasm-relaxed.js"]]) {
+    const { default: base64 } = await import(`../../runtime/web/${inlined}`);
+    assert.deepEqual(Buffer.from(base64, "base64"), readFileSync(`${WEB}/${file}`));
+  }
   assert.equal(readFileSync(`${WEB}/LICENSE`, "utf-8"), readFileSync("LICENSE", "utf-8"));
   const { version } = JSON.parse(readFileSync(`${WEB}/package.json`, "utf-8"));
   assert.ok(readFileSync("runtime/textgen_runtime/_version.py", "utf-8").includes(`"${version}"`));

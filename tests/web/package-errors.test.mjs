@@ -80,19 +80,24 @@ test("more memory than the module can have is an error, also where its size woul
   }
 });
 
-test("the module as a file of its own is read again after it could not be read", async () => {
-  const folder = mkdtempSync(`${tmpdir()}/textgen-`);
-  try {
-    cpSync("runtime/web", folder, { recursive: true });
-    rmSync(`${folder}/textgen.wasm`);
-    const separate = await import(`${folder}/separate.js`);
-    await assert.rejects(separate.load(content("tiny")), /textgen\.wasm/);
-    await assert.rejects(separate.load(`${FOLDER}/missing.onnx`), /cannot read/);
-    cpSync("runtime/web/textgen.wasm", `${folder}/textgen.wasm`);
-    const model = await separate.load(content("tiny"));
-    assert.equal(model.generate("abc", { seed: 1 }), tiny.generate("abc", { seed: 1 }));
-  } finally {
-    rmSync(folder, { recursive: true });
+test("a module that could not be read is an error, and is read again", async () => {
+  for (const [entry, files] of [
+    ["index.js", ["wasm.js", "wasm-relaxed.js"]],
+    ["separate.js", ["textgen.wasm", "textgen-relaxed.wasm"]],
+  ]) {
+    const folder = mkdtempSync(`${tmpdir()}/textgen-`);
+    try {
+      cpSync("runtime/web", folder, { recursive: true });
+      files.forEach((file) => rmSync(`${folder}/${file}`));
+      const { load } = await import(`${folder}/${entry}`);
+      await assert.rejects(load(`${FOLDER}/missing.onnx`), /cannot read/);
+      await assert.rejects(load(content("tiny")), { name: "TextgenError", code: "NOT_READ", message: /^cannot read .*wasm/ });
+      files.forEach((file) => cpSync(`runtime/web/${file}`, `${folder}/${file}`));
+      const model = await load(content("tiny"));
+      assert.equal(model.generate("abc", { seed: 1 }), tiny.generate("abc", { seed: 1 }));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   }
 });
 

@@ -56,7 +56,7 @@ async function use(bytes) {
   }
 }
 
-for (const name of Object.keys(cases.models).filter((one) => !one.startsWith("nietzsche"))) {
+for (const name of Object.keys(cases.models.baseline).filter((one) => !one.startsWith("nietzsche"))) {
   test(`damaged copies of the model ${name} run or are refused`, async () => {
     const bytes = content(name);
     const random = randomNumbers(12345);

@@ -7,10 +7,25 @@ import { load as loadSeparate } from "../../runtime/web/separate.js";
 import { normalize } from "../../runtime/web/lib/normalization.js";
 import { FOLDER, cases, content } from "./package-cases.mjs";
 import { checkModel } from "./package-checks.mjs";
+import { COVERED, KERNELS, LOADS } from "./package-modules.mjs";
 
-for (const [name, expected] of Object.entries(cases.models)) {
-  test(`the model ${name} gives the numbers and texts of Python`, () => checkModel(load, content(name), expected));
+for (const kernels of KERNELS) {
+  for (const [name, expected] of Object.entries(cases.models[kernels])) {
+    test(`with the kernels ${kernels}, the model ${name} gives the numbers and texts of Python`, () =>
+      checkModel(LOADS[kernels], content(name), expected, kernels));
+  }
 }
+
+test(`an entry point takes relaxed SIMD if the engine has it; covers ${COVERED}`, async (context) => {
+  const best = KERNELS.at(-1);
+  const kernelsOf = async (entry) => (await (await import(`../../runtime/web/${entry}`)).load(content("tiny"))).info.kernels;
+  assert.equal(await kernelsOf("index.js?new"), best);
+  assert.equal(await kernelsOf("separate.js?new"), best);
+  assert.equal(await kernelsOf("plain.js?new"), "baseline");
+  context.mock.method(WebAssembly, "validate", () => false);
+  assert.equal(await kernelsOf("index.js?old"), "baseline");
+  assert.equal(await kernelsOf("separate.js?old"), "baseline");
+});
 
 test("a prompt that is read in parts gives the same text", async () => {
   const model = await load(content("tiny"));
@@ -59,7 +74,8 @@ test("a model is loaded from a path, a file URL, a Response, a buffer and a view
   const sources = [path, url, url.href, new Response(bytes), bytes.buffer, padded.subarray(5)];
   for (const open of [load, loadSeparate]) {
     for (const source of sources.map((one) => (one instanceof Response ? one.clone() : one))) {
-      assert.equal((await open(source)).generate(null, { seed: 3 }), cases.models.tiny.default);
+      const model = await open(source);
+      assert.equal(model.generate(null, { seed: 3 }), cases.models[model.info.kernels].tiny.default);
     }
   }
 });

@@ -29,25 +29,31 @@ TARGET INLINE vector NAME(maximum)(vector a, vector b) {
  * Waite 1980, chapter 6: ln 2 in two parts, so that x minus the first is exact). exp(r) is its Taylor
  * polynomial of degree 7, with a remainder below 1e-8. `count` is a constant in all calls. */
 TARGET INLINE void NAME(exponentials)(vector *x, const int count) {
-    static const float factors[] = {1.0f / 7.0f, 1.0f / 6.0f, 1.0f / 5.0f,
-                                    1.0f / 4.0f, 1.0f / 3.0f, 1.0f / 2.0f};
-    const vector zero = {0}, one = zero + 1.0f,
-                 round_by = zero + 12582912.0f; /* 1.5 * 2^23: adding it removes the fraction */
+    /* log2(e), -ln 2 in two parts, a number whose addition removes the fraction (1.5 * 2^23), 1. */
+    static const float values[] = {1.44269504f, -0.693359375f, 2.12194440e-4f, 12582912.0f, 1.0f};
+    static const float inverses[] = {1.0f / 7.0f, 1.0f / 6.0f, 1.0f / 5.0f,
+                                     1.0f / 4.0f, 1.0f / 3.0f, 1.0f / 2.0f};
+    const float *constants = textgen_loaded(values), *factors = textgen_loaded(inverses);
+    const vector log2_e = NAME(broadcast)(constants[0]), round_by = NAME(broadcast)(constants[3]);
+    const vector ln2_high = NAME(broadcast)(constants[1]), ln2_low = NAME(broadcast)(constants[2]);
+    const both one = {.floats = NAME(broadcast)(constants[4])};
     both shifted[ACTIVATIONS];
     vector n[ACTIVATIONS], e[ACTIVATIONS];
     int v, i;
-    UNROLL for (v = 0; v < count; v++) { shifted[v].floats = MULTIPLY_ADD(x[v], zero + 1.44269504f, round_by); }
+    UNROLL for (v = 0; v < count; v++) { shifted[v].floats = MULTIPLY_ADD(x[v], log2_e, round_by); }
     UNROLL for (v = 0; v < count; v++) { n[v] = shifted[v].floats - round_by; }
-    UNROLL for (v = 0; v < count; v++) { x[v] = MULTIPLY_ADD(n[v], zero - 0.693359375f, x[v]); }
-    UNROLL for (v = 0; v < count; v++) { x[v] = MULTIPLY_ADD(n[v], zero + 2.12194440e-4f, x[v]); }
-    UNROLL for (v = 0; v < count; v++) { e[v] = MULTIPLY_ADD(x[v], zero + factors[0], one); }
+    UNROLL for (v = 0; v < count; v++) { x[v] = MULTIPLY_ADD(n[v], ln2_high, x[v]); }
+    UNROLL for (v = 0; v < count; v++) { x[v] = MULTIPLY_ADD(n[v], ln2_low, x[v]); }
+    UNROLL for (v = 0; v < count; v++) { e[v] = MULTIPLY_ADD(x[v], NAME(broadcast)(factors[0]), one.floats); }
     UNROLL for (i = 1; i < 6; i++) {
-        UNROLL for (v = 0; v < count; v++) { e[v] = MULTIPLY_ADD(e[v] * x[v], zero + factors[i], one); }
+        UNROLL for (v = 0; v < count; v++) {
+            e[v] = MULTIPLY_ADD(e[v] * x[v], NAME(broadcast)(factors[i]), one.floats);
+        }
     }
-    UNROLL for (v = 0; v < count; v++) { e[v] = MULTIPLY_ADD(e[v], x[v], one); }
+    UNROLL for (v = 0; v < count; v++) { e[v] = MULTIPLY_ADD(e[v], x[v], one.floats); }
     UNROLL for (v = 0; v < count; v++) {
-        /* The low bits of `shifted` are n. Shifted into the exponent they give 2^n. */
-        shifted[v].bits = (shifted[v].bits + 127) << 23;
+        /* The low bits of `shifted` are n. Added to the exponent of 1 they give 2^n. */
+        shifted[v].bits = (shifted[v].bits << 23) + one.bits;
         x[v] = e[v] * shifted[v].floats;
     }
 }
@@ -55,20 +61,23 @@ TARGET INLINE void NAME(exponentials)(vector *x, const int count) {
 /* Replace each x of `count` vectors by tanh(x / 2) = (1 - t) / (1 + t) with t = exp(-|x|), and the sign of x.
  * The absolute error is below 2e-7; for |x| below 6e-8 the result is 0. NaN stays NaN. */
 TARGET INLINE void NAME(tanh_at_once)(vector *x, const int count) {
-    const vector zero = {0};
+    static const float values[] = {-86.0f, 1.0f, -0.0f};
+    const float *constants = textgen_loaded(values);
+    const vector least = NAME(broadcast)(constants[0]), one = NAME(broadcast)(constants[1]);
+    const both sign = {.floats = NAME(broadcast)(constants[2])};
     both negative, result;
     vector t[ACTIVATIONS];
     int v;
     UNROLL for (v = 0; v < count; v++) {
         negative.floats = x[v];
-        negative.bits = negative.bits | 0x80000000u;
-        t[v] = NAME(maximum)(zero - 86.0f, negative.floats); /* tanh(43) is 1 in float32 */
+        negative.bits = negative.bits | sign.bits;
+        t[v] = NAME(maximum)(least, negative.floats); /* tanh(43) is 1 in float32 */
     }
     NAME(exponentials)(t, count);
     UNROLL for (v = 0; v < count; v++) {
         negative.floats = x[v];
-        result.floats = (1.0f - t[v]) / (1.0f + t[v]);
-        result.bits = result.bits | (negative.bits & 0x80000000u);
+        result.floats = (one - t[v]) / (one + t[v]);
+        result.bits = result.bits | (negative.bits & sign.bits);
         x[v] = result.floats;
     }
 }

@@ -41,8 +41,12 @@
 #include "kernel_body.h"
 #endif
 
-/* Vectors of four floats: SSE2 on x86-64, NEON on ARM64, or what the compiler generates elsewhere. */
+/* Vectors of four floats: SSE2 on x86-64, NEON on ARM64, or what the compiler generates elsewhere.
+ *
+ * WebAssembly has fused multiply-adds if the compiler may use its relaxed SIMD (-mrelaxed-simd). Engines round
+ * them twice on processors that have none, so results are those of this set with or without them. */
 #define NAME(x) x##_baseline
+#define BASELINE "baseline"
 #if TEXTGEN_VECTORS
 #define WIDTH 4
 #else
@@ -54,16 +58,21 @@
 #define MULTIPLY_ADD(a, b, c) ((vector)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
 #define MULTIPLY_ADD64(a, b, c) ((vector64)vfmaq_f64((float64x2_t)(c), (float64x2_t)(a), (float64x2_t)(b)))
 #define PRODUCT(a, b) ((a) * (b))
+#elif TEXTGEN_VECTORS && defined(__wasm_relaxed_simd__)
+#include <wasm_simd128.h>
+#undef BASELINE
+#define BASELINE "relaxed-simd"
+#define MULTIPLY_ADD(a, b, c) ((vector)wasm_f32x4_relaxed_madd((v128_t)(a), (v128_t)(b), (v128_t)(c)))
+#define MULTIPLY_ADD64(a, b, c) ((vector64)wasm_f64x2_relaxed_madd((v128_t)(a), (v128_t)(b), (v128_t)(c)))
+#define PRODUCT(a, b) ((a) * (b))
+/* Otherwise compilers use relaxed_max, whose result for NaN is any of the two. */
+#define MAXIMUM(a, b) ((vector)wasm_f32x4_pmax((v128_t)(b), (v128_t)(a)))
 #else
 #define MULTIPLY_ADD(a, b, c) (PRODUCT(a, b) + (c))
 #define MULTIPLY_ADD64(a, b, c) (NAME(rounded64)((a) * (b)) + (c))
 #define PRODUCT(a, b) NAME(rounded)((a) * (b))
 #endif
-#if defined(__wasm__) /* see UNROLL_BY */
-#define VECTORS_ONE_LANE 4
-#else
 #define VECTORS_ONE_LANE 8
-#endif
 #define VECTORS_MANY_LANES 2
 #define GRU_VECTORS_ONE_LANE 6
 #define GRU_VECTORS_MANY_LANES 2
@@ -91,7 +100,7 @@ static const textgen_kernels kernels_avx512 = KERNELS("avx512", avx512, avx512);
 #if TEXTGEN_X86
 static const textgen_kernels kernels_avx2 = KERNELS("avx2", avx2, avx2);
 #endif
-static const textgen_kernels kernels_baseline = KERNELS("baseline", baseline, baseline);
+static const textgen_kernels kernels_baseline = KERNELS(BASELINE, baseline, baseline);
 
 int textgen_available_kernels(const textgen_kernels *kernels[TEXTGEN_MAX_KERNELS]) {
     int count = 0;

@@ -13,7 +13,7 @@ TARGET INLINE void NAME(add_row)(vector *sum, const float *weights, const float 
     int lane, v;
     UNROLL for (v = 0; v < vectors; v++) { weight[v] = NAME(load)(weights + v * WIDTH); }
     UNROLL for (lane = 0; lane < lanes; lane++) {
-        const vector input = inputs[lane * stride] - (vector){0}; /* broadcast */
+        const vector input = NAME(broadcast)(inputs[lane * stride]);
         UNROLL for (v = 0; v < vectors; v++) {
             sum[lane * vectors + v] = MULTIPLY_ADD(weight[v], input, sum[lane * vectors + v]);
         }

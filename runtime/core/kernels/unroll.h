@@ -1,5 +1,5 @@
-/* The function attributes and loop pragmas of the kernels. TEXTGEN_SMALL also leaves out the kernels that only
- * benchmarks and tests call. */
+/* The function attributes, loop pragmas and constants of the kernels. TEXTGEN_SMALL also leaves out the kernels
+ * that only benchmarks and tests call. */
 #ifndef TEXTGEN_UNROLL_H
 #define TEXTGEN_UNROLL_H
 
@@ -39,5 +39,14 @@
 #define UNROLL
 #define UNROLL_BY(count)
 #endif
+
+/* Return an array of constants. For WebAssembly, hide from the compiler that they are constants, so that the
+ * code loads them: engines make a constant vector from integers wherever it is used, which takes longer. */
+INLINE const void *textgen_loaded(const void *constants) {
+#if defined(__wasm__)
+    __asm__("" : "+r"(constants));
+#endif
+    return constants;
+}
 
 #endif

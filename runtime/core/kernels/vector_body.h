@@ -27,6 +27,8 @@ TARGET INLINE vector NAME(load)(const float *from) {
 
 TARGET INLINE void NAME(store)(float *to, vector value) { memcpy(to, &value, sizeof value); }
 
+TARGET INLINE vector NAME(broadcast)(float value) { return value - (vector){0}; }
+
 /* Return a product that the compiler cannot fuse with an addition. */
 TARGET INLINE vector NAME(rounded)(vector product) {
     TEXTGEN_ROUND(product);

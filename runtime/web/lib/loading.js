@@ -43,7 +43,7 @@ export async function readSource(source) {
 }
 
 /** @param {any} error */
-const reason = (error) => error?.cause?.message || error?.message || String(error);
+export const reason = (error) => error?.cause?.message || error?.message || String(error);
 
 /**
  * Whether a source is a file of Node. A path on Windows may begin with a letter and a colon.
