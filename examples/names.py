@@ -31,8 +31,7 @@ if __name__ == "__main__":
     parser.add_argument("--beginning", default="", help="the first letters of each name")
     options = parser.parse_args()
     try:
-        model = textgen.load(options.model)
-        if model.metadata.records is None:
+        if (model := textgen.load(options.model)).metadata.records is None:
             sys.exit(f"names.py: {options.model} is not a model of records: train it with --records lines")
         known = model.metadata.normalize(options.names.read_text(encoding="utf-8")).splitlines()
         print(*islice(new_names(model, known, options.beginning), options.count), sep="\n")

@@ -57,7 +57,10 @@ function draw(logits, temperature) {
   return weights.findIndex((weight) => (rest -= weight) < 0);
 }
 
-/** Return a function that generates text with the package in a page of Chromium, and one that closes it. */
+/**
+ * Return a function that generates text with the package in a page of Chromium, one that closes it, and the name of
+ * the kernels.
+ */
 async function pageProgram() {
   const server = createServer((request, response) => {
     const type = extname(request.url) === ".js" ? "text/javascript" : "text/html";
@@ -68,10 +71,12 @@ async function pageProgram() {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
   const page = await browser.newPage();
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
-  await page.evaluate(
-    async ([model, prompt]) => {
+  const kernels = await page.evaluate(
+    async ([file, prompt]) => {
       const { load } = await import("/runtime/web/index.js");
-      window.generation = (await load(model)).start(prompt, { seed: 7, temperature: 0.5 });
+      const model = await load(file);
+      window.generation = model.start(prompt, { seed: 7, temperature: 0.5 });
+      return model.info.kernels;
     },
     [`/${MODEL}`, PROMPT],
   );
@@ -81,7 +86,7 @@ async function pageProgram() {
       window.generation.take(length);
       return performance.now() - start;
     }, CHARACTERS.textgen);
-  return [run, () => Promise.all([browser.close(), server.close()])];
+  return [run, () => Promise.all([browser.close(), server.close()]), kernels];
 }
 
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
@@ -92,7 +97,7 @@ const size = (path) => {
 
 const textgen = await textgenProgram();
 const onnxruntime = await ortProgram();
-const [inPage, close] = await pageProgram();
+const [inPage, close, pageKernels] = await pageProgram();
 /** Microseconds per character. */
 const times = { textgen: [], page: [], ort: [] };
 for (let round = 0; round < ROUNDS; round += 1) {
@@ -108,12 +113,14 @@ await close();
 
 const { version } = JSON.parse(readFileSync(join(ORT, "../package.json"), "utf-8"));
 const model = await load(MODEL);
-console.log(`Node ${process.version}, onnxruntime-web ${version}, kernels ${model.info.kernels}, ${model.info.units} units, ${ROUNDS} rounds`);
+console.log(`Node ${process.version}, onnxruntime-web ${version}, kernels ${model.info.kernels} (${pageKernels} in Chromium), ${model.info.units} units, ${ROUNDS} rounds`);
 for (const [name, title] of [["textgen", "textgen-onnx in Node"], ["page", "textgen-onnx in Chromium"], ["ort", "onnxruntime-web in Node"]]) {
   const time = median(times[name]);
   const speed = Math.round(1e6 / time).toLocaleString("en");
   const ratio = (time / median(times.textgen)).toFixed(2);
   console.log(`${title.padEnd(26)} ${time.toFixed(2).padStart(9)} us per character ${speed.padStart(9)} characters/s ${ratio.padStart(8)}`);
 }
-console.log(`textgen.wasm: ${size("runtime/web/textgen.wasm")}`);
+for (const name of ["textgen.wasm", "textgen-relaxed.wasm"]) {
+  console.log(`${name}: ${size(`runtime/web/${name}`)}`);
+}
 console.log(`ort-wasm-simd-threaded.wasm: ${size(join(ORT, "ort-wasm-simd-threaded.wasm"))}`);

@@ -1,7 +1,8 @@
 """Build the WebAssembly modules of the npm package, and JavaScript modules that contain them.
 
-``textgen.wasm`` runs in every engine with SIMD. ``textgen-relaxed.wasm`` has the fused multiply-adds of relaxed
-SIMD. The same sources and the same versions of ziglang and binaryen give the same bytes on every machine.
+``textgen.wasm`` runs in every engine with SIMD. ``textgen-relaxed.wasm`` has the fused multiply-adds of
+relaxed SIMD. The same sources and the same versions of ziglang and binaryen give the same bytes on every
+machine.
 """
 
 import argparse
@@ -20,8 +21,8 @@ OMITTED = {"clock.c", "lanes.c", "sampling.c", "stream.c", "structs.c"}
 
 TARGET = ["-target", "wasm32-wasi", "-mcpu=baseline+simd128+bulk_memory+sign_ext+nontrapping_fptoint"]
 
-# The file that may use relaxed SIMD, and its flags. Exact arithmetic must not use it. Optimization at link time
-# would permit its instructions in the whole module.
+# The file that may use relaxed SIMD, and its flags. Exact arithmetic must not use it, and optimization at
+# link time would permit its instructions in the whole module.
 RELAXED = "kernels.c"
 RELAXED_FLAGS = ["-mrelaxed-simd", "-fno-lto"]
 

@@ -2,9 +2,9 @@
 
 python -m tests.helpers.web_cases FOLDER
 
-The arithmetic of the plain WebAssembly module is that of the kernels "baseline". With relaxed SIMD, it is that of the
-best kernels of the processor, which have fused multiply-adds if the processor has them. 8-bit models do not
-depend on the kernels. So all numbers are equal.
+The arithmetic of the plain WebAssembly module is that of the kernels "baseline". With relaxed SIMD, it is
+that of the best kernels of the processor, which have fused multiply-adds if the processor has them. 8-bit
+models do not depend on the kernels. So all numbers are equal.
 """
 
 import hashlib

@@ -121,7 +121,7 @@ def test_the_preset_is_the_one_with_the_nearest_network(capsys: Captured) -> Non
     assert nearest_preset(2, 160) == "medium"
     _, _, err = run(capsys, "book.txt", *TUNED, "--preset", "medium")
     assert "preset medium\n" in err
-    assert textgen.load("tuned").training["recipe"]["dropout"] == 0.3
+    assert textgen.load("tuned").training["recipe"]["weight_dropout"] == 0.3
 
 
 def test_an_8_bit_model_is_trained_further_with_float32_weights(capsys: Captured) -> None:
