@@ -131,7 +131,7 @@ def test_names_that_are_not_utf8_are_an_error(tiny_proto: onnx.ModelProto) -> No
     content = tiny_proto.SerializeToString()
     assert b"batch" in content
     for engine in ("auto", "onnxruntime"):
-        with pytest.raises(textgen.ModelFileError, match="damaged|cannot read the ONNX model"):
+        with pytest.raises(textgen.ModelFileError, match=r"damaged|cannot read the ONNX model"):
             open_model(content.replace(b"batch", b"b\xfftch"), engine)
 
 

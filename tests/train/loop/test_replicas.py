@@ -160,8 +160,13 @@ def test_a_function_is_called_for_each_item_on_all_threads() -> None:
 
 def test_an_exception_for_one_item_is_raised() -> None:
     replicas = Replicas(network(), 16, 2, seed=0)
+
+    def call(item: int) -> None:
+        if item:
+            raise IndexError
+
     with pytest.raises(IndexError):
-        replicas.for_each([0].__getitem__, [0, 1])
+        replicas.for_each(call, [0, 1])
 
 
 @pytest.mark.parametrize("trainer_class", [StatefulTrainer, ClassicTrainer])
