@@ -14,7 +14,7 @@ import textgen_runtime as textgen
 
 
 def new_names(model: textgen.Model, known: list[str], beginning: str = "") -> Iterator[str]:
-    """Draw 100 batches of names, which is faster than single names, and yield the new ones."""
+    """Draw 100 batches of names, and yield the new ones. A batch is faster than single names."""
     names, beginning = {"", *known}, model.metadata.normalize(beginning)
     for _ in range(100):
         for rest in model.generate([beginning] * 64, temperature=0.8):
@@ -32,7 +32,7 @@ if __name__ == "__main__":
     options = parser.parse_args()
     try:
         if (model := textgen.load(options.model)).metadata.records is None:
-            sys.exit(f"names.py: {options.model} is not a model of records: train it with --records lines")
+            sys.exit(f"names.py: {options.model} is not a model of records: train one with --records lines")
         known = model.metadata.normalize(options.names.read_text(encoding="utf-8")).splitlines()
         print(*islice(new_names(model, known, options.beginning), options.count), sep="\n")
     except (textgen.TextgenError, OSError) as error:

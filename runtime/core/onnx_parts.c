@@ -2,7 +2,7 @@
 
 #include "utf8.h"
 
-/* The first byte of the field ir_version, with which all programs begin an ONNX file. */
+/* The first byte of the field ir_version, with which ONNX files usually begin. */
 enum { FIRST_BYTE = 0x08 };
 
 static int32_t damaged(const textgen_reader *reader, const unsigned char *at, const char *reason) {

@@ -55,7 +55,11 @@ LONG_RUN = replace(PRESETS_FOR_LARGE_VOCABULARY["small"], dropout=0.2, input_dro
 # The presets are for an LSTM. The sizes of another cell give about as many parameters. Convolutions have no
 # recurrent weights, and with dropout on the outputs of each layer they learn more slowly than an LSTM.
 CELL_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    GRU: {"small": {"units": 168, "layers": 1}, "medium": {"units": 208}, "large": {"units": 592}},
+    GRU: {
+        "small": {"units": 168, "layers": 1},
+        "medium": {"units": 208, "layers": 2},
+        "large": {"units": 592},
+    },
     CONV: {
         "small": {"units": 86, "layers": 4, "residual": True, "dropout": 0.0, "weight_dropout": 0.0},
         "medium": {

@@ -75,24 +75,27 @@ def write_output(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def output_folder(folder: Path, names: Collection[str]) -> Iterator[None]:
-    """Create a folder if necessary. The context writes its files. If one fails, remove those that are new.
+    """Create a folder if necessary. The context writes its files.
+
+    If the context ends with an exception, an interrupt included, its new files are removed.
 
     Args:
-        folder: The folder. It is removed too if it is new.
+        folder: The folder. If it is new, it is removed too, but not the folders around it.
         names: The names of all files that the context writes.
 
     Raises:
         OutputError: If the folder cannot be created.
     """
-    is_new = not folder.exists()
+    is_new = not os.path.lexists(folder)
     make_folder(folder)
     new = [folder / name for name in names if not os.path.lexists(folder / name)]
     try:
         yield
-    except OutputError:
-        with contextlib.suppress(OSError):
-            for path in new:
+    except BaseException:
+        for path in new:
+            with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
-            if is_new:
+        if is_new:
+            with contextlib.suppress(OSError):
                 folder.rmdir()
         raise

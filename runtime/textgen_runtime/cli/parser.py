@@ -26,7 +26,8 @@ UNRECOGNIZED = "unrecognized arguments: "
 
 MAX_USAGE_ERROR = 400
 
-# How similar a mistyped option must be to an option, from 0 to 1, to be taken for it.
+# How similar a mistyped option must be to an option, from 0 to 1, to be taken for it. Both begin with two
+# dashes, so the limit is above that of the names in an interactive session.
 MIN_SIMILARITY = 0.6
 
 

@@ -118,7 +118,12 @@ def _download(name: str, corpus: PublishedCorpus) -> Path:
     # The HTTP client raises OSError, and a wrong checksum raises ValueError.
     except (OSError, ValueError) as error:
         # The messages of connections contain Python objects.
-        reason = "no connection" if isinstance(error, requests.ConnectionError) else first_line(error)
+        kinds = {
+            requests.exceptions.SSLError: "the certificate of the server is not trusted",
+            requests.exceptions.ProxyError: "no connection to the proxy",
+            requests.ConnectionError: "no connection",
+        }
+        reason = next((kinds[kind] for kind in kinds if isinstance(error, kind)), first_line(error))
         raise CorpusError(
             f"cannot download {name} from {corpus.url} ({reason}); without a connection, save the text as "
             f"{name}.txt in a folder and set {DATA_FOLDER_VARIABLE} to that folder"

@@ -103,7 +103,8 @@ def unknown_characters_error(characters: Counter[str], known: Container[str]) ->
     if any("\udc80" <= character <= "\udcff" for character in unknown):
         # Python decodes bytes of arguments so if the encoding of the locale lacks them.
         return PromptError(
-            f"{message}; these are bytes that were not decoded: use a UTF-8 locale, such as LC_ALL=C.UTF-8"
+            f"{message}; those from U+DC80 to U+DCFF are bytes that are not UTF-8 or not of the locale: "
+            "convert the text to UTF-8, and use a UTF-8 locale"
         )
     lowercase = "use prompt.lower() (command line: --lowercase)"
     skip = 'skip them with unknown="skip" (command line: --unknown skip)'

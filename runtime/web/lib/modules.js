@@ -26,7 +26,7 @@ export function loader(readModule) {
   let compiled;
   return (source) => {
     compiled ??= compile(readModule).catch((error) => {
-      // A later call reads the module again.
+      // A later call tries again. Some engines repeat the error of a failed import.
       compiled = undefined;
       throw error;
     });

@@ -24,8 +24,11 @@ def test_only_files_of_the_same_kind_are_replaced(tmp_path: Path) -> None:
         check_overwrite("--json", paths["other"], "report", "textgen-bench", is_own)
 
 
+@pytest.mark.parametrize("error", [OutputError("the disk is full"), KeyboardInterrupt("full")])
 @pytest.mark.parametrize("is_new", [True, False])
-def test_after_an_error_only_what_was_there_before_remains(tmp_path: Path, is_new: bool) -> None:
+def test_after_an_error_only_what_was_there_before_remains(
+    tmp_path: Path, is_new: bool, error: BaseException
+) -> None:
     folder = tmp_path / "folder"
     if not is_new:
         folder.mkdir()
@@ -35,9 +38,9 @@ def test_after_an_error_only_what_was_there_before_remains(tmp_path: Path, is_ne
         with output_folder(folder, ["old", "new", "never"]):
             for name in ("old", "new"):
                 (folder / name).write_text("new", encoding="utf-8")
-            raise OutputError("the disk is full")
+            raise error
 
-    with pytest.raises(OutputError, match="full"):
+    with pytest.raises(type(error), match="full"):
         write_and_fail()
     assert list(tmp_path.rglob("*")) == ([] if is_new else [folder, folder / "old"])
 

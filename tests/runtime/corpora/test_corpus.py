@@ -165,11 +165,15 @@ def test_download_without_the_train_extra_is_an_error(
 
 
 @pytest.mark.usefixtures("published")
-@pytest.mark.parametrize("failure", ["no connection", "no message", "another file"])
+@pytest.mark.parametrize("failure", ["no connection", "certificate", "proxy", "no message", "another file"])
 def test_failed_download_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: str) -> None:
     def download(_: str, output_file: str, __: Any) -> None:
         if failure == "no connection":
             raise requests.ConnectionError("HTTPSConnectionPool(host not found)")
+        if failure == "certificate":
+            raise requests.exceptions.SSLError("HTTPSConnectionPool(certificate)")
+        if failure == "proxy":
+            raise requests.exceptions.ProxyError("HTTPSConnectionPool(proxy)")
         if failure == "no message":
             raise TimeoutError
         Path(output_file).write_bytes(b"another text")
@@ -181,5 +185,7 @@ def test_failed_download_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyP
         read_corpus("nietzsche")
     assert "\n" not in str(caught.value)
     assert ("(no connection)" in str(caught.value)) is (failure == "no connection")
+    if failure in ("certificate", "proxy"):
+        assert failure in str(caught.value)
     assert "HTTPSConnectionPool" not in str(caught.value)
     assert not list(tmp_path.rglob("nietzsche.txt"))

@@ -130,9 +130,11 @@ def test_a_graph_with_invalid_outputs_is_rejected_when_it_is_loaded(
 def test_names_that_are_not_utf8_are_an_error(tiny_proto: onnx.ModelProto) -> None:
     content = tiny_proto.SerializeToString()
     assert b"batch" in content
-    for engine in ("auto", "onnxruntime"):
-        with pytest.raises(textgen.ModelFileError, match=r"damaged|cannot read the ONNX model"):
-            open_model(content.replace(b"batch", b"b\xfftch"), engine)
+    damaged = content.replace(b"batch", b"b\xfftch")
+    with pytest.raises(textgen.ModelFileError, match="is cut short or damaged"):
+        open_model(damaged)
+    with pytest.raises(textgen.ModelFileError, match="cannot read the ONNX model"):
+        open_model(damaged, "onnxruntime")
 
 
 def test_a_memory_error_is_not_reported_as_a_model_error(

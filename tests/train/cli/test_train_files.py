@@ -130,7 +130,7 @@ def test_a_full_disk_leaves_no_partial_file(capsys: Captured, monkeypatch: pytes
     assert code == 1
     assert (
         "warning: cannot write book-model/checkpoint.safetensors: No space left on device; "
-        "training continues, but cannot be resumed" in err
+        "the last state is not saved" in err
     )
     assert err.endswith(
         "textgen-train: error: cannot write book-model/model.onnx: No space left on device; no model was "

@@ -58,7 +58,9 @@ def test_threads_do_not_change_a_step() -> None:
             optimizer.step()
         return [weight.detach() for weight in model.layer_matrices]
 
-    assert all(map(torch.equal, train(1), train(3)))
+    one, three = train(1), train(3)
+    assert len(one) == len(three) == 6
+    assert all(map(torch.equal, one, three))
 
 
 def test_momentum_continues_in_the_direction_of_earlier_gradients() -> None:

@@ -83,7 +83,7 @@ def test_a_failure_is_warned_about_once_and_tried_again(recorder: Recorder, tmp_
     recorder.failing = True
     recorder.run.run()
     assert len(recorder.written) > 5
-    assert recorder.progress.warnings == ["the disk is full; training continues, but cannot be resumed"]
+    assert recorder.progress.warnings == ["the disk is full; the last state is not saved"]
     assert "checkpoint.safetensors" not in recorder.run.files
     assert not (tmp_path / "checkpoint.safetensors").exists()
 

@@ -24,8 +24,8 @@ examples:
   textgen-train my-novel.txt --preset large --minutes 60
   textgen-train nietzsche --lowercase --cell gru
   textgen-train nietzsche --recipe classic --epochs 10
-  textgen-train my-novel.txt --from nietzsche --extend
-  textgen-train my-novel.txt --level word --vocabulary-size 8000
+  textgen-train my-novel.txt --from nietzsche --extend -o tuned
+  textgen-train my-novel.txt --level word --vocabulary-size 8000 -o words
   cat *.abc | textgen-train - --records blank -o tunes
   textgen-train --resume my-novel-model
 """

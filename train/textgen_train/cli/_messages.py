@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textgen_runtime.errors import TextgenError
+from textgen_runtime.errors import ModelFileError, TextgenError
 from textgen_runtime.generation.loading import load
 from textgen_runtime.model_file.bundled import MODEL_FILE
 from textgen_runtime.model_file.network import describe_size
@@ -139,8 +139,8 @@ def describe_complete_run(folder: Path) -> str:
             f"the run in {folder} is complete, but its {MODEL_FILE} is missing: train again with --overwrite"
         )
     return (
-        f"the run in {folder} is complete; next: {_next_command(folder)}; to train longer, start a new run "
-        "with a larger budget\n"
+        f"the run in {folder} is complete{_next_command(folder)}; to train longer, start a new run with a "
+        "larger budget\n"
     )
 
 
@@ -150,7 +150,7 @@ def describe_result(folder: Path, run: "TrainingRun") -> str:
     If a run that started from a model has not improved on it, another line says so.
     """
     loss = f"held-out loss {run.best.held_out_nats:.4f} nats; " if run.best else ""
-    line = f"{loss}wrote {', '.join(run.files)} to {folder}; next: {_next_command(folder)}\n"
+    line = f"{loss}wrote {', '.join(run.files)} to {folder}{_next_command(folder)}\n"
     if run.best and not run.best.step:
         line += (
             f"no update has improved the model of --from, whose weights are in {folder / MODEL_FILE}: try a "
@@ -160,5 +160,11 @@ def describe_result(folder: Path, run: "TrainingRun") -> str:
 
 
 def _next_command(folder: Path) -> str:
-    """Return a command that generates text with the model in a folder."""
-    return generating_command(folder, load(folder / MODEL_FILE).metadata)
+    """Return "; next: " and a command that generates text with the model in a folder.
+
+    If another program has removed the model file, the result is "".
+    """
+    try:
+        return f"; next: {generating_command(folder, load(folder / MODEL_FILE).metadata)}"
+    except ModelFileError:
+        return ""

@@ -109,6 +109,7 @@ class EvalSchedule:
         updates = self._budget.epochs * self._updates_per_epoch - update.step
         seconds_per_update = (update.seconds - self._paused_seconds) / max(update.step, 1)
         evaluations = math.ceil(updates / self._updates_between())
+        # The clocks of updates and evaluations differ slightly, so the estimate may be below 0.
         return max(0.0, updates * seconds_per_update + evaluations * self.evaluation_seconds)
 
     def _is_due_by_time(self, update: Update) -> bool:

@@ -14,7 +14,7 @@ from textgen_train.data.dataset import Dataset
 from .rng_state import python_rng_from_state, python_rng_state
 
 TEMPERATURES = (0.2, 0.5, 1.0, 1.2)
-# Approximate number of characters of each.
+# Approximate number of characters of each sample.
 SAMPLE_LENGTH = 400
 
 # The first line of samples, without the prompt.

@@ -18,10 +18,10 @@ from torch import Tensor
 from textgen_train.models.precision import matrix_dtype
 
 MOMENTUM = 0.95
-# Jordan and others make five. Here, three train equally well: docs/experiments.md.
+# Jordan and others make five. In the preset small, three train equally well: docs/experiments.md.
 NEWTON_SCHULZ_STEPS = 3
-# Coefficients of x, x^3 and x^5, from Jordan and others. The iteration moves all singular values close to 1
-# in few steps, but does not converge to 1.
+# Coefficients of x, x^3 and x^5, from Jordan and others. The iteration moves singular values close to 1 in
+# few steps, but does not converge to 1.
 NEWTON_SCHULZ_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 # Root mean square of a typical AdamW update. Muon's updates are scaled to it, so that learning rates and
 # weight decays are comparable.

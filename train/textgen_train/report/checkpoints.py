@@ -83,7 +83,7 @@ class CheckpointWriter(Watcher):
             write_checkpoint(self._path, self._description, self._run.state(), complete=complete)
         except (OutputError, TrainingError) as error:
             if not self._failed:
-                self._warn(f"{error}; training continues, but cannot be resumed")
+                self._warn(f"{error}; the last state is not saved")
             self._failed = True
         else:
             self._failed, self.files = False, [CHECKPOINT_FILE]

@@ -19,7 +19,12 @@ def generating_command(folder: Path, metadata: Metadata) -> str:
 
 
 def generating_program(folder: Path, metadata: Metadata) -> str:
-    """Return a Python program that generates text; the arguments are those of ``generating_command``."""
+    """Return a Python program that generates one text.
+
+    Args:
+        folder: The folder with the model file.
+        metadata: The metadata of the model.
+    """
     prompt = "" if metadata.records or metadata.prompts else '"TEXT", '
     return (
         "import textgen_runtime as textgen\n\n"

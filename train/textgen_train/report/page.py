@@ -96,7 +96,8 @@ def report_page(  # noqa: PLR0913 (keywords, each a part of the page)
     sections.append(("Recipe", recipe_table(facts)))
     if model:
         sections.append(("Run", run_facts(facts, model.metadata.training)))
-    sections.append(("Use the model", usage(facts, model.metadata if model else None)))
+    if use := usage(facts, model.metadata if model else None):
+        sections.append(("Use the model", use))
     return fill_page(
         title=f"{facts.corpus}: training report",
         status=status,

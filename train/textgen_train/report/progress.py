@@ -14,7 +14,7 @@ class Progress(Protocol):
     """A progress display. Results go to standard output, progress and warnings to standard error."""
 
     def show(self, fraction: float, status: str) -> None:
-        """Show the used fraction of the budget, in [0, 1], and a status text."""
+        """Show the used fraction of the time, in [0, 1], and a status text."""
         ...
 
     def write(self, text: str) -> None:
