@@ -52,7 +52,8 @@ def test_error_suggests_lower_case_if_it_is_in_the_vocabulary() -> None:
 
 def test_the_error_about_undecoded_bytes_names_the_locale() -> None:
     text = "a日".encode().decode("ascii", "surrogateescape")
-    with pytest.raises(PromptError, match=r"'\\udc97' \(U\+DC97\), .*: convert the text to UTF-8, and use a UTF-8 locale"):
+    message = r"'\\udc97' \(U\+DC97\), .*: convert the text to UTF-8, and use a UTF-8 locale"
+    with pytest.raises(PromptError, match=message):
         TOKENIZER.encode(text)
 
 
