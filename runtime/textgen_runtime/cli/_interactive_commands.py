@@ -4,12 +4,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from textgen_runtime.errors import TextgenError, quote
-
-from .parser import nearest_name
+from textgen_runtime.system.nearest_name import nearest_name
 
 COMMAND_MARK = "/"
 
-# How similar a mistyped name must be to a name, from 0 to 1, to be taken for it.
+# How similar a mistyped name must be to a name, from 0 to 1, to be taken for it. Most names are short.
 MIN_SIMILARITY = 0.5
 
 
@@ -81,7 +80,7 @@ def parse_line(line: str) -> str | CommandLine:
 def unknown_command(name: str, known: Iterable[str]) -> LineError:
     """Return the error for a command that does not exist. It suggests the nearest name."""
     typed = quote(COMMAND_MARK + name)
-    nearest = nearest_name(name, list(known), MIN_SIMILARITY)
+    nearest = nearest_name(name, known, MIN_SIMILARITY)
     hint = f"did you mean {COMMAND_MARK}{nearest}?" if nearest else "/help lists the commands"
     return LineError(f"unknown command {typed}: {hint} (to continue a text with a slash, type //)")
 

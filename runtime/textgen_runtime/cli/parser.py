@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from textgen_runtime._version import __version__
 from textgen_runtime.errors import quote, shorten
 from textgen_runtime.system.console import terminal_columns
+from textgen_runtime.system.nearest_name import nearest_name
 
 from .command import EXIT_USAGE, run_command
 
@@ -25,10 +26,6 @@ EXPECTED_ONE = ": expected one argument"
 UNRECOGNIZED = "unrecognized arguments: "
 
 MAX_USAGE_ERROR = 400
-
-# How similar a mistyped option must be to an option, from 0 to 1, to be taken for it. Both begin with two
-# dashes, so the limit is above that of the names in an interactive session.
-MIN_SIMILARITY = 0.6
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -80,7 +77,7 @@ class CommandParser(argparse.ArgumentParser):
         """Return a hint at the option that is nearest to the first unknown option; "" if none is near."""
         typed = [word.partition("=")[0][2:] for word in message.split() if word.startswith("--")]
         known = [name[2:] for name in self._option_string_actions if name.startswith("--")]
-        nearest = nearest_name(typed[0], known, MIN_SIMILARITY) if typed else None
+        nearest = nearest_name(typed[0], known) if typed else None
         return f"; did you mean --{nearest}?" if nearest else ""
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
@@ -90,15 +87,6 @@ class CommandParser(argparse.ArgumentParser):
             self._check_value(action, value)
             return value
         return super()._get_values(action, arg_strings)
-
-
-def nearest_name(name: str, known: list[str], min_similarity: float) -> str | None:
-    """Return the known name that is nearest to a mistyped one, or None if none is near."""
-    # Imported here because most runs do not need it.
-    from difflib import get_close_matches
-
-    related = [other for other in known if name and (other.startswith(name) or name.startswith(other))]
-    return next(iter(related or get_close_matches(name, known, 1, min_similarity)), None)
 
 
 class PrintAndExit(argparse.Action):

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from textgen_runtime.errors import ModelFileError, shorten
 from textgen_runtime.system.binary_files import BinaryReader, file_object_name, read_file_object
+from textgen_runtime.system.nearest_name import nearest_name
 
 from .bundled import bundled_models, find_model_file
 
@@ -60,16 +61,18 @@ def _read_path(path: str | os.PathLike[str]) -> bytes:
         name = os.path.basename(file)
         if missing and file != os.fspath(path):
             raise ModelFileError(f"the folder {shorten(str(path))} has no {name}") from None
-        hint = (
-            f"; bundled models: {', '.join(bundled_models())}"
-            if missing and not os.path.splitext(name)[1]
-            else ""
-        )
+        hint = _bundled_hint(name) if missing and not os.path.splitext(name)[1] else ""
         raise ModelFileError(
             f"cannot read the model file {shorten(file)}: {error.strerror or error}{hint}"
         ) from None
     except ModelFileError as error:
         raise ModelFileError(f"{shorten(str(path))}: {error}") from None
+
+
+def _bundled_hint(name: str) -> str:
+    """Return which bundled model may be meant by a name that is no file."""
+    nearest = nearest_name(name, bundled_models())
+    return f"; did you mean {nearest}?" if nearest else f"; bundled models: {', '.join(bundled_models())}"
 
 
 def _read_file(file: str) -> bytes:

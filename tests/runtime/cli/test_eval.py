@@ -188,6 +188,14 @@ def test_one_failed_text_does_not_stop_the_others(capsys: Captured) -> None:
     )
 
 
+def test_a_mistyped_name_of_a_corpus_is_corrected(capsys: Captured) -> None:
+    code, out, err = run(capsys, "nietsche")
+    assert (code, out) == (1, "")
+    assert (
+        err == "textgen-eval: error: cannot read nietsche: no such file or folder; did you mean nietzsche?\n"
+    )
+
+
 @pytest.mark.usefixtures("texts")
 def test_infinite_perplexity_is_null_in_json(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     """JSON has no infinity."""

@@ -101,6 +101,14 @@ def test_an_unknown_name_is_a_path() -> None:
         textgen.load("zarathustra")
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("nietsche", "nietzsche"), ("models/nietzsche-in8", "nietzsche-int8")]
+)
+def test_a_mistyped_name_of_a_bundled_model_is_corrected(typed: str, meant: str) -> None:
+    with pytest.raises(textgen.ModelFileError, match=rf"file {typed}: .*; did you mean {meant}\?$"):
+        textgen.load(typed)
+
+
 def test_list_prints_the_bundled_models(capsys: Captured) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["--list"])
