@@ -11,13 +11,14 @@ from textgen_runtime.generation.model import Model
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.text.records import RecordKind
 
-from ._interactive_commands import COMMANDS, LineError, parse_line
+from ._interactive_commands import COMMAND_MARK, COMMANDS, LineError, parse_line
 from ._interactive_console import Console
 from ._interactive_interpreter import Interpreter
 from ._interactive_pipe import Pipe
 from ._interactive_session import Session
 from ._interactive_settings import SESSION_OPTIONS, find_settings, sampling_actions
 from ._interactive_steps import Addition
+from ._option_names import with_option_names
 from ._run_arguments import parser
 from ._sampling_arguments import without_impossible_stops
 from .command import EXIT_FAILED
@@ -97,7 +98,7 @@ def run_session(interpreter: Interpreter, console: Console, prompt: str | None) 
             if line is None and not isinstance(error, LineError):
                 # Standard input cannot be read.
                 raise
-            console.report(str(error))
+            console.report(with_option_names(error, COMMAND_MARK))
             code = EXIT_FAILED
             # A person gets a text back to change it. A command is typed again more easily.
             refused = line if line and isinstance(parse_line(line), str) else ""

@@ -10,6 +10,7 @@ from textgen_runtime.system.text_files import STANDARD_INPUT
 
 from ._bundled_list import list_models
 from ._explain import plot_path
+from ._option_names import with_option_names
 from ._sampling_arguments import add_sampling, samplings
 from ._selection import MAX_REJECTED_IN_A_ROW
 from .parser import (
@@ -70,7 +71,7 @@ def read_samplings(arguments: argparse.Namespace) -> Sequence[Sampling]:
     try:
         return samplings(arguments)
     except SamplingError as error:
-        parser().error(str(error))
+        parser().error(with_option_names(error))
 
 
 def parser() -> CommandParser:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from textgen_runtime.errors import OutputError, TextgenError, shorten
 from textgen_runtime.system.console import print_diagnostic, redirect_to_null
 
+from ._option_names import with_option_names
+
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -31,7 +33,7 @@ def run_command(prog: str, command: Callable[[], int]) -> int:
         code = command()
         sys.stdout.flush()
     except TextgenError as error:
-        print_diagnostic(prog, str(error))
+        print_diagnostic(prog, with_option_names(error))
         return EXIT_FAILED
     except KeyboardInterrupt:
         redirect_to_null(sys.stdout)

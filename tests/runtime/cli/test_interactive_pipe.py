@@ -156,6 +156,7 @@ def test_a_path_may_be_in_quotes(session: Session, tmp_path: Path, quote: str) -
         ("/load missing.npz", "cannot read missing.npz: No such file or directory"),
         ("/load ~no-such-user/x.npz", "cannot read ~no-such-user/x.npz: No such file or directory"),
         ("/help nothing", "unknown command '/nothing'"),
+        ("/resample 5", "/resample needs a constraint: /match, /choices or /json-schema"),
         ("xyz", "not in the model's vocabulary: 'x' (U+0078), 'y' (U+0079), 'z' (U+007A); change the line"),
         ("a\x00b", "the line is not a text: byte 1 is zero"),
         (b"a\xffb", "the line is not UTF-8: byte 1 is 0xff"),

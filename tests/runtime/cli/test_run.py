@@ -161,10 +161,10 @@ def test_user_errors_are_one_line(capsys: Captured, arguments: list[str], messag
         (["extra", "--lenght=5"], "did you mean --length? (see"),
         (["--length=--"], "--length: must be an integer, not '--'"),
         (["--match", "-?a"], "--match: expected one argument; if it begins with a hyphen, write --match=..."),
-        (["--stop", ""], "a stop text must not be empty"),
-        (["--stop", "a", "--match", "a"], "use match or stop, not both"),
-        (["--mirostat-tau", "2", "--top-k", "5"], "mirostat_tau takes the place of top_k"),
-        (["--resample", "5"], "resample needs a constraint"),
+        (["--stop", ""], "a --stop text must not be empty"),
+        (["--stop", "a", "--match", "a"], "use --match or --stop, not both"),
+        (["--mirostat-tau", "2", "--top-k", "5"], "--mirostat-tau takes the place of --top-k: turn it off"),
+        (["--resample", "5"], "--resample needs a constraint: --match, --choices or --json-schema"),
     ],
 )
 def test_wrong_usage_exits_with_2(capsys: Captured, arguments: list[str], message: str) -> None:

@@ -1,0 +1,54 @@
+"""Messages about sampling name options as they are typed, not parameters of the Python API."""
+
+import pytest
+from textgen_runtime import ConstraintError, Sampling, SamplingError
+from textgen_runtime.cli import info, run
+from textgen_runtime.cli._option_names import with_option_names
+from textgen_runtime.cli._run_arguments import parser
+
+from tests.helpers.commands import Captured, run_here
+from tests.helpers.paths import TINY
+
+
+def test_every_parameter_is_an_option() -> None:
+    options = {name for action in parser()._actions for name in action.option_strings}
+    for name in Sampling.__slots__:
+        assert with_option_names(SamplingError(f"{name} is wrong")).removesuffix(" is wrong") in options
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("use banned or logit_bias", "use /banned or /logit-bias"),
+        ("a character of logit_bias: 'stop'", "a character of /logit-bias: 'stop'"),
+        ("the stops of the seed are unstoppable", "the stops of the seed are unstoppable"),
+    ],
+)
+def test_only_names_of_parameters_change(message: str, shown: str) -> None:
+    assert with_option_names(SamplingError(message), "/") == shown
+
+
+def test_the_expression_of_the_user_stays() -> None:
+    message = "no text matches the expression 'a match or a stop'"
+    assert with_option_names(ConstraintError(message)) == message
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--logit-bias", "Z=1"], "--logit-bias has characters outside the model's vocabulary: 'Z': omit"),
+        (["--allowed", "Z"], "--allowed and --banned leave no character of the model's vocabulary"),
+    ],
+)
+def test_an_option_that_does_not_fit_the_model_is_named(
+    capsys: Captured, options: list[str], message: str
+) -> None:
+    code, _, err = run_here(run.main, capsys, str(TINY), *options)
+    assert code == 1
+    assert err.startswith(f"textgen-run: error: {message}")
+
+
+def test_info_names_the_options_of_constraints(capsys: Captured) -> None:
+    code, _, err = run_here(info.main, capsys, str(TINY), "--match", "a", "--choices", "b")
+    assert code == 1
+    assert err.startswith("textgen-info: error: use only one of --match, --choices and --json-schema")
