@@ -10,15 +10,6 @@ from .errors import RecipeError
 
 Number = TypeVar("Number", int, float)
 
-# The names of hyperparameters in model files, if they differ from those of the recipe. They are part of the
-# file format: programs read them, and old files have them.
-STORED_NAMES = {
-    "sequence_length": "slice_length",
-    "muon_lr": "muon_rate",
-    "muon_weight_decay": "muon_decay",
-    "grad_clip": "clip",
-}
-
 
 def hyperparameter(default: Number, help_text: str, minimum: float, maximum: float) -> Number:
     """Return a dataclass field whose metadata holds its range and its help text for the command line."""
@@ -69,11 +60,6 @@ class Hyperparameters:
 def option_name(name: str) -> str:
     """Return the command-line name of a hyperparameter, without the leading dashes."""
     return name.replace("_", "-")
-
-
-def stored_option_name(name: str) -> str:
-    """Return the command-line name of a hyperparameter of a model file, without the leading dashes."""
-    return option_name({stored: known for known, stored in STORED_NAMES.items()}.get(name, name))
 
 
 def format_value(value: float | str) -> str:

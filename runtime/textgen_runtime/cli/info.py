@@ -10,6 +10,7 @@ from textgen_runtime.errors import ModelFileError
 from textgen_runtime.generation.controls import compile_controls
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import describe_size
+from textgen_runtime.model_file.recipe_names import stored_option_name
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.json_text import to_json
 from textgen_runtime.text.levels import unit_of
@@ -118,7 +119,15 @@ def format_lines(description: Description) -> Iterator[str]:
         yield "quantization"
         yield from format_pairs(metadata.quantization.as_json(), INDENT)
     yield "training"
-    yield from format_pairs(metadata.training, INDENT)
+    yield from format_pairs(with_option_names(metadata.training), INDENT)
+
+
+def with_option_names(training: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the provenance with the hyperparameters under the names that their options have."""
+    recipe = training.get("recipe")
+    if not isinstance(recipe, dict):
+        return training
+    return {**training, "recipe": {stored_option_name(name): value for name, value in recipe.items()}}
 
 
 def visible_symbols(tokenizer: Tokenizer) -> list[str]:

@@ -13,7 +13,10 @@ from textgen_runtime.cli._description import describe_file
 from textgen_runtime.cli._readable import LINE_WIDTH, display_width, single_line, visible_name, wrap_words
 from textgen_runtime.cli.info import main
 from textgen_runtime.model_file.metadata_values import PROMPTS_KEY, TRAINING_KEY, VOCABULARY_KEY
+from textgen_train.cli._arguments import parser as train_parser
 from textgen_train.export.quantized_model import quantize_model
+from textgen_train.loop.provenance import stored_recipe
+from textgen_train.recipe import ClassicRecipe, Recipe
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.make_tiny_model import SYMBOLS, make_model
@@ -287,3 +290,25 @@ def test_a_constraint_that_no_text_meets_has_no_table(capsys: Captured) -> None:
     code, out, err = run(capsys, str(TINY), "--match", "[A-Z]")
     assert (code, out) == (1, "")
     assert err.startswith("textgen-info: error: no text of the vocabulary matches")
+
+
+@pytest.mark.parametrize("recipe", [Recipe(), ClassicRecipe()])
+def test_hyperparameters_have_the_names_of_their_options(
+    capsys: Captured, tmp_path: Path, recipe: Recipe | ClassicRecipe
+) -> None:
+    stored = stored_recipe(recipe)
+    model = set_metadata(make_model(), TRAINING_KEY, json.dumps({"recipe": stored, "date": "today"}))
+    path = write(model, tmp_path / "model.onnx")
+    _, out, _ = run(capsys, path)
+    lines = out.partition("  recipe\n")[2].partition("  date")[0].splitlines()
+    shown = dict(line.split() for line in lines)
+    options = {name for action in train_parser()._actions for name in action.option_strings}
+    assert {f"--{name}" for name in shown if name != "name"} <= options
+    assert len(shown) == len(stored)
+    assert "slice_length" not in out
+    assert json.loads(run(capsys, path, "--json")[1])["training"]["recipe"] == stored
+
+
+def test_a_recipe_that_is_no_object_is_printed_as_it_is(capsys: Captured, tmp_path: Path) -> None:
+    model = set_metadata(make_model(), TRAINING_KEY, '{"recipe": ["slice_length"]}')
+    assert 'recipe  ["slice_length"]' in run(capsys, write(model, tmp_path / "model.onnx"))[1]

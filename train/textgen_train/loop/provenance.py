@@ -11,10 +11,10 @@ import onnx
 import torch
 from textgen_runtime import __version__
 from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.model_file.recipe_names import STORED_NAMES
 from textgen_runtime.text.levels import CHARACTER
 
 from textgen_train.data.dataset import Dataset
-from textgen_train.hyperparameters import STORED_NAMES
 from textgen_train.models.precision import has_bfloat16
 from textgen_train.recipe import AnyRecipe
 

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from textgen_train.hyperparameters import format_value, stored_option_name
+from textgen_runtime.model_file.recipe_names import stored_option_name
+
+from textgen_train.hyperparameters import format_value
 
 from .chart import Chart, Curve, figure
 from .compared_run import ComparedRun
