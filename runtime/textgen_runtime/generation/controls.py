@@ -154,12 +154,23 @@ def _banned_tokens(sampling: Sampling, tokenizer: Tokenizer) -> AbstractSet[int]
     """Return the tokens that ``allowed`` and ``banned`` forbid."""
     if sampling.allowed is None and not sampling.banned:
         return frozenset()
+    return _tokens_without(sampling.allowed, sampling.banned, tokenizer)
+
+
+@lru_cache(maxsize=16)
+def _tokens_without(
+    allowed: tuple[str, ...] | None, banned: tuple[str, ...], tokenizer: Tokenizer
+) -> AbstractSet[int]:
+    """Return the tokens that are not allowed, or that are banned. A word is as its characters are."""
     tokens = _tokens_by_symbol(tokenizer)
     everything = frozenset(range(len(tokenizer))) - {*tokenizer.special.by_name.values()}
-    banned = {tokens[symbol] for symbol in sampling.banned if symbol in tokens}
-    left = everything - banned
-    if sampling.allowed is not None:
-        left &= {tokens[symbol] for symbol in sampling.allowed if symbol in tokens}
+    out = frozenset(banned)
+    left = everything - {
+        token for symbol, token in tokens.items() if symbol in out or not out.isdisjoint(symbol)
+    }
+    if allowed is not None:
+        kept = frozenset(allowed)
+        left &= {token for symbol, token in tokens.items() if symbol in kept or kept.issuperset(symbol)}
     if not left:
         raise SamplingError(
             "allowed and banned leave no character of the model's vocabulary: allow more, or ban fewer"

@@ -102,8 +102,9 @@ class Sampling:
         mirostat_eta: The learning rate of mirostat. More than 0, at most 1.
         logit_bias: Numbers from -100 to 100 that are added to the logits, by character.
         allowed: The only characters to draw, as a text or several symbols. None permits all. Characters
-            outside the vocabulary have no effect.
-        banned: Characters never to draw.
+            outside the vocabulary have no effect. A model of words also draws words of these characters.
+        banned: Characters never to draw, nor words that have one of them. A model of bytes allows and bans
+            only ASCII characters.
         stop: One or more texts. The text ends before the first of them.
         keep_stop: Whether the stop text is part of the text.
         match: A regular expression. The complete text matches it.

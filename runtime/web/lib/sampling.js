@@ -159,7 +159,10 @@ export function tokenBias(sampling, vocabulary) {
   const drop = new Set(banned);
   let left = 0;
   for (const [symbol, token] of vocabulary.tokens) {
-    const isOut = drop.has(symbol) || (keep && !keep.has(symbol));
+    // A word is as its characters are.
+    const characters = [...symbol];
+    const isBanned = drop.has(symbol) || characters.some((character) => drop.has(character));
+    const isOut = isBanned || (keep && !keep.has(symbol) && !characters.every((character) => keep.has(character)));
     bias[token] = isOut ? -Infinity : bias[token];
     left += isOut ? 0 : 1;
   }

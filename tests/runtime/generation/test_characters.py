@@ -1,7 +1,12 @@
 """Allowed and banned characters, and biases of characters."""
 
 import pytest
+import textgen_runtime as textgen
 from textgen_runtime import Model, SamplingError
+from textgen_runtime.engines.opening import EngineName
+
+from tests.helpers.paths import FORMAT_2
+from tests.helpers.record_models import ENGINES
 
 
 def text(model: Model, **options: object) -> str:
@@ -21,6 +26,20 @@ def test_only_allowed_characters_occur(tiny: Model) -> None:
 def test_characters_outside_the_vocabulary_are_allowed_and_banned_without_effect(tiny: Model) -> None:
     assert text(tiny, banned="xyz") == text(tiny)
     assert text(tiny, allowed=[*tiny.tokenizer.symbols, "z"]) == text(tiny)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_word_is_allowed_and_banned_by_its_characters(engine: EngineName) -> None:
+    model = textgen.load(FORMAT_2 / "word.onnx", engine=engine)
+    assert set(text(model)) == set(" abcd\n")
+    assert set(text(model, banned="a")) == set(" bcd\n")
+    only = text(model, allowed="cab")
+    assert set(only) == set("cab")
+    # The word, and not only its characters.
+    assert len(only) > 400
+    assert set(text(model, allowed="cabd ", banned=[" cab"])) == set("cabd ")
+    assert "cab" in text(model, allowed=["cab"])
+    assert set(text(model, match="[ab]{9}", banned="b")) == {"a"}
 
 
 def test_a_bias_changes_how_often_a_character_occurs(tiny: Model) -> None:
