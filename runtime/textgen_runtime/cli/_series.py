@@ -56,9 +56,10 @@ class PendingText:
         tokens: The number of tokens drawn so far, with those of the stop text.
         nats: The surprisal of these tokens under the model, in nats; 0 if it is not needed.
         ending: Why the text ended, or None while it continues.
+        stop: The stop text that ended the text; empty if there is none.
     """
 
-    __slots__ = ("_chunks", "ending", "generation", "nats", "number", "series", "tokens")
+    __slots__ = ("_chunks", "ending", "generation", "nats", "number", "series", "stop", "tokens")
 
     def __init__(self, series: "Series", generation: Generation) -> None:
         self.series, self.generation = series, generation
@@ -66,6 +67,7 @@ class PendingText:
         self.tokens = 0
         self.nats = 0.0
         self.ending: TextEnding | None = None
+        self.stop = ""
         self._chunks: list[str] = []
 
     def add(self, chunk: BatchChunk) -> None:
@@ -73,7 +75,7 @@ class PendingText:
         self._chunks.append(chunk.text)
         self.tokens += chunk.tokens
         self.nats -= sum(chunk.logprobs or ())
-        self.ending = chunk.ending
+        self.ending, self.stop = chunk.ending, chunk.stop
 
     @property
     def text(self) -> str:

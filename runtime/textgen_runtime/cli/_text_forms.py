@@ -185,8 +185,10 @@ class JsonLines:
             self._parameters = self._sampling.changed()
         sampler, content = text.generation.sampler, text.take()
         is_character_level = text.series.request.model.tokenizer.level == CHARACTER
-        # The end of a record counts as one character.
-        characters = text.tokens if is_character_level else len(content) + text.generation.position.at_end
+        # The end of a record counts as one character. A stop text was drawn, whether it is kept or not.
+        left_out = 0 if text.series.sampling.keep_stop else len(text.stop)
+        drawn = len(content) + left_out + text.generation.position.at_end
+        characters = text.tokens if is_character_level else drawn
         values = {
             "text": content,
             "prompt": text.generation.prompt,

@@ -29,6 +29,8 @@ class BatchChunk(NamedTuple):
         ending: Why the lane ended, or None if it continues. The batch removes a lane that has ended.
         logprobs: The natural logarithm of the model's probability of each added token, if the generation
             has ``keep_logprobs``; otherwise None. Filters and constraints do not change it.
+        stop: The stop text that ended the lane, whether or not it is part of the text; empty if there is
+            none.
     """
 
     generation: Generation
@@ -36,6 +38,7 @@ class BatchChunk(NamedTuple):
     text: str
     ending: TextEnding | None
     logprobs: Sequence[float] | None = None
+    stop: str = ""
 
 
 class _Target(NamedTuple):
@@ -226,10 +229,11 @@ class Batch:
             return BatchChunk(generation, 0, "", None), _Target(trial.length, target.finish, trial)
         tried = target.trial is not None and target.trial.masked
         ending = text_ending(result, masked_after_trials=tried)
+        stop = generation.stop_text(result)
         text = generation.accept(result, ending)
         if ending is not None:
             text += self._rest(generation, target)
-        chunk = BatchChunk(generation, len(result.tokens), text, ending, result.logprobs)
+        chunk = BatchChunk(generation, len(result.tokens), text, ending, result.logprobs, stop)
         left = _Target(target.tokens - len(result.tokens), target.finish, target.trial)
         if target.trial is None or target.trial.masked:
             return chunk, left

@@ -132,6 +132,13 @@ class RunningText:
         self._logits, self._state = generated.logits, generated.state
         return self._progress.accept(generated, ending, keep_stop=self._sampling.keep_stop)
 
+    def stop_text(self, generated: Generated) -> str:
+        """Return the stop text that ends the text with a result that is not accepted yet; "" if none does."""
+        if not generated.stop_length:
+            return ""
+        tokens = (*self.position.held, *generated.tokens)
+        return self.model.tokenizer.decode(tokens[-generated.stop_length :])
+
     def snapshot(self) -> Snapshot:
         """Return the current position, for ``restore``. It does not include the text so far."""
         sampler = self.sampler

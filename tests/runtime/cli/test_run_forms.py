@@ -15,7 +15,7 @@ from textgen_runtime.scoring.prediction import predict
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.make_tiny_model import make_model
-from tests.helpers.paths import TINY
+from tests.helpers.paths import FORMAT_2, TINY
 
 KEYS = ["text", "prompt", "seed", "substream", "sampling", "ending", "tokens", "bits_per_character"]
 
@@ -100,6 +100,22 @@ def test_bits_per_character_are_the_surprisal_under_the_model(
         drawn = text["text"] + "bb" * (text["ending"] == "stop")
         surprisals = predict(model, "dad" + drawn).surprisals[-len(drawn) :]
         assert text["bits_per_character"] == pytest.approx(surprisals.mean() / math.log(2), rel=1e-5)
+
+
+@pytest.mark.parametrize(("level", "stop"), [("word", "cab"), ("byte", "\u001e")])
+def test_a_stop_text_counts_among_the_characters_of_any_tokens(
+    capsys: Captured, level: str, stop: str
+) -> None:
+    path = FORMAT_2 / f"{level}.onnx"
+    options = ("--stop", stop, "--count", "9", "--length", "40", "--prompt", "cab", "--seed", "3", "--json")
+    texts, kept = (
+        [json.loads(line) for line in run_here(main, capsys, str(path), *options, *more)[1].splitlines()]
+        for more in ((), ("--keep-stop",))
+    )
+    # Half a character of several bytes before the stop text is a U+FFFD only if the stop text follows it.
+    same = [(one, two) for one, two in zip(texts, kept, strict=True) if one["text"] + stop == two["text"]]
+    assert len(same) > 1
+    assert all(one["bits_per_character"] == two["bits_per_character"] for one, two in same)
 
 
 def test_a_text_without_characters_has_no_bits_per_character(capsys: Captured) -> None:

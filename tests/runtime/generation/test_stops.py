@@ -42,11 +42,12 @@ def test_a_text_ends_before_its_first_stop_text(tiny: Model, stops: list[str]) -
         generation = start(tiny, stop=stops)
         batch = Batch(tiny)
         batch.add(generation, LENGTH)
-        text = ""
+        text = found = ""
         while batch:
-            text += batch.advance(chunk)[0].text
+            (part,) = batch.advance(chunk)
+            text, found = text + part.text, part.stop
             assert expected.startswith(text)
-        assert text == expected
+        assert (text, found) == (expected, stop)
         assert generation.ending == ("stop" if stop else "length")
         kept = tiny.generate(
             PROMPT, length=LENGTH, seed=SEED, temperature=TEMPERATURE, stop=stops, keep_stop=True
