@@ -29,7 +29,20 @@ from .parser import (
 PROG = "textgen-run"
 
 # Options that are about generated texts alone.
-TEXT_OPTIONS = ("--count", "--unique", "--novel", "--separator", "--json", "--stats")
+TEXT_OPTIONS = (
+    "--length",
+    "--no-echo",
+    "--stop",
+    "--until-newline",
+    "--keep-stop",
+    "--resample",
+    "--count",
+    "--unique",
+    "--novel",
+    "--separator",
+    "--json",
+    "--stats",
+)
 
 EXAMPLES = """\
 examples:
@@ -54,7 +67,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         if arguments.prompts is not None:
             command.error("--explain and --plot show one prompt: use --prompt in place of --prompts")
         for option in TEXT_OPTIONS:
-            name = option.removeprefix("--")
+            name = option.removeprefix("--").replace("-", "_")
             if getattr(arguments, name) != command.get_default(name):
                 command.error(f"{option} has no effect with --explain and --plot: omit it")
     return arguments

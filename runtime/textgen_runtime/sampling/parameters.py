@@ -105,7 +105,8 @@ class Sampling:
             outside the vocabulary have no effect. A model of words also draws words of these characters.
         banned: Characters never to draw, nor words that have one of them. A model of bytes allows and bans
             only ASCII characters.
-        stop: One or more texts. The text ends before the first of them.
+        stop: One or more texts. The text ends before the first of them. A model of words finds only those
+            that consist of complete tokens.
         keep_stop: Whether the stop text is part of the text.
         match: A regular expression. The complete text matches it.
         choices: Texts. The complete text is one of them.

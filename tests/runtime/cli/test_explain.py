@@ -99,7 +99,20 @@ def test_the_label_of_many_other_symbols_is_complete(symbols: int, label: str) -
 
 @pytest.mark.parametrize(
     "options",
-    [("--json",), ("--count", "2"), ("--separator", "x"), ("--stats",), ("--unique",), ("--novel", "x")],
+    [
+        ("--length", "5"),
+        ("--no-echo",),
+        ("--stop", "xyz"),
+        ("--until-newline",),
+        ("--keep-stop",),
+        ("--resample", "5", "--match", "a"),
+        ("--json",),
+        ("--count", "2"),
+        ("--separator", "x"),
+        ("--stats",),
+        ("--unique",),
+        ("--novel", "x"),
+    ],
 )
 @pytest.mark.parametrize("mode", [("--explain",), ("--plot", "x.png")])
 def test_options_of_generated_texts_are_wrong_usage(
