@@ -298,7 +298,7 @@ def test_other_versions_are_warned_about(
     monkeypatch.setattr(_stored_run, "describe_environment", lambda: environment)
     code, _, err = run(capsys, "--resume", "out")
     assert code == 0
-    assert "warning: the result may differ from that of an uninterrupted run: torch '" in err
+    assert "textgen-train: warning: the result may differ from that of an uninterrupted run: torch '" in err
     assert " became '9.9'\n" in err
 
 

@@ -129,7 +129,7 @@ def test_a_full_disk_leaves_no_partial_file(capsys: Captured, monkeypatch: pytes
     code, _, err = run(capsys, "book.txt", *QUICK)
     assert code == 1
     assert (
-        "warning: cannot write book-model/checkpoint.safetensors: No space left on device; "
+        "textgen-train: warning: cannot write book-model/checkpoint.safetensors: No space left on device; "
         "the last state is not saved" in err
     )
     assert err.endswith(

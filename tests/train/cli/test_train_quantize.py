@@ -98,7 +98,8 @@ def test_a_much_larger_loss_is_a_warning_and_the_model_stays(
     code, out, err = run(capsys, "book.txt", *OPTIONS)
     assert code == 0
     assert re.search(
-        "warning: the 8-bit model was not written: its loss is 0.5000 nats .*; model.onnx is not affected\n",
+        "textgen-train: warning: the 8-bit model was not written: its loss is 0.5000 nats .*; "
+        "model.onnx is not affected\n",
         err,
     )
     assert "; wrote model.onnx, metrics.jsonl," in out.splitlines()[-1]
@@ -111,7 +112,7 @@ def test_a_larger_loss_is_a_warning(capsys: Captured, monkeypatch: pytest.Monkey
     monkeypatch.setattr(quantized_file, "held_out_loss", lambda *_: held_out_loss_of_model() + 0.005)
     code, _, err = run(capsys, "book.txt", *OPTIONS)
     assert code == 0
-    assert "warning: 8 bits increase the loss by 0.0050 nats per character" in err
+    assert "textgen-train: warning: 8 bits increase the loss by 0.0050 nats per character" in err
     assert SMALL.exists()
 
 

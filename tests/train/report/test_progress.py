@@ -80,7 +80,7 @@ def test_a_failed_write_gives_a_warning(monkeypatch: pytest.MonkeyPatch, capsys:
     monkeypatch.setattr(sys, "stdout", FailingStream(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
     ProgressLines().write("a result")
     assert capsys.readouterr().err == (
-        "warning: cannot write standard output: No space left on device; training continues\n"
+        "textgen-train: warning: cannot write standard output: No space left on device; training continues\n"
     )
 
 

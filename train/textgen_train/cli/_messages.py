@@ -124,7 +124,10 @@ def describe_resumption(state: "TrainerState", changes: Sequence[str]) -> str:
     """
     line = f"resuming after update {state.step:,}, {state.seconds:,.0f} s after the start\n"
     if changes:
-        line += f"warning: the result may differ from that of an uninterrupted run: {', '.join(changes)}\n"
+        line += (
+            "textgen-train: warning: the result may differ from that of an uninterrupted run: "
+            f"{', '.join(changes)}\n"
+        )
     return line
 
 

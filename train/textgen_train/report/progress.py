@@ -4,8 +4,11 @@ import sys
 from time import perf_counter
 from typing import NoReturn, Protocol
 
-from textgen_runtime.system.console import redirect_to_null, terminal_safe, write_stderr
+from textgen_runtime.system.console import print_diagnostic, redirect_to_null, terminal_safe, write_stderr
 from tqdm import tqdm
+
+# The command that trains, for warnings.
+PROG = "textgen-train"
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -54,7 +57,7 @@ class ProgressBar:
 
     def warn(self, text: str) -> None:
         with tqdm.external_write_mode(file=sys.stderr):
-            write_stderr(f"warning: {text}\n")
+            print_diagnostic(PROG, text, "warning")
 
     def close(self) -> None:
         self._bar.close()
@@ -76,7 +79,7 @@ class ProgressLines:
         write_result(text)
 
     def warn(self, text: str) -> None:
-        write_stderr(f"warning: {text}\n")
+        print_diagnostic(PROG, text, "warning")
 
     def close(self) -> None:
         pass
@@ -94,9 +97,8 @@ def write_result(text: str) -> None:
     except OSError as error:
         redirect_to_null(sys.stdout)
         if not isinstance(error, BrokenPipeError):
-            write_stderr(
-                f"warning: cannot write standard output: {error.strerror or error}; training continues\n"
-            )
+            reason = error.strerror or error
+            print_diagnostic(PROG, f"cannot write standard output: {reason}; training continues", "warning")
 
 
 def make_progress() -> Progress:
