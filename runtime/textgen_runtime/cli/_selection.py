@@ -87,7 +87,10 @@ class Selection:
         content = text.text
         if isinstance(corpus, AbstractSet):
             return text.generation.prompt + content in corpus
-        if text.ending == "length" or not (text.series.are_lines or content.endswith("\n")):
+        # After a stop text such as ".\n", the line in the corpus has more than the text.
+        stops = "".join(text.series.sampling.stop)
+        are_lines = text.series.are_lines and not stops.strip("\n")
+        if text.ending == "length" or not (are_lines or content.endswith("\n")):
             return corpus.has(content)
         _, _, beginning = text.generation.prompt.rpartition("\n")
         return corpus.has_lines(beginning + content.removesuffix("\n"))

@@ -69,6 +69,21 @@ def test_texts_are_distinct_among_all_temperatures_and_prompts(capsys: Captured,
         )
 
 
+@pytest.mark.parametrize("keep", [(), ("--keep-stop",)])
+def test_a_line_that_the_stop_text_cuts_short_stands_in_the_corpus(
+    capsys: Captured, tmp_path: Path, keep: tuple[str, ...]
+) -> None:
+    options = ("--stop", "h\\n", "--temp", "2", "--prompt", "abc\n", "--seed", "1", "--count", "20", *keep)
+    _, out, _ = run(capsys, *options, "--length", "60", "--json")
+    found = [json.loads(line) for line in out.splitlines()]
+    known = {text["text"] for text in found if text["ending"] == "stop"}
+    assert len(known) > 3
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("".join([text.removesuffix("h\n") + "h\n" for text in known]))
+    _, out, _ = run(capsys, *options, "--length", "60", "--json", "--novel", str(corpus))
+    assert known.isdisjoint(json.loads(line)["text"] for line in out.splitlines())
+
+
 def test_an_echoed_prompt_distinguishes_texts(capsys: Captured, tmp_path: Path) -> None:
     (tmp_path / "prompts.txt").write_text("abc\ndad\n")
     options = ("--prompts", str(tmp_path / "prompts.txt"), "--choices", "e", "--unique", "--separator", "|")
