@@ -152,7 +152,8 @@ class Interpreter:
 
     def _load(self, command: CommandLine) -> None:
         path = path_argument(command)
-        self.session.load(path)
+        for warning in self.session.load(path):
+            self._console.report(warning, "warning")
         self._console.confirm(f"loaded {path}")
 
     def _set(self, command: CommandLine) -> None:

@@ -1,6 +1,7 @@
 """The state of an interactive session: the running text, its settings, and the way back."""
 
 import os
+import warnings
 from collections import deque
 from collections.abc import Iterator
 
@@ -181,20 +182,28 @@ class Session:
             raise LineError("there is no text yet: type the beginning of one")
         save(self.position.generation, path)
 
-    def load(self, path: str | os.PathLike[str]) -> None:
+    def load(self, path: str | os.PathLike[str]) -> list[str]:
         """Continue from a saved generation, with its sampling parameters and random numbers.
 
         ``undo`` returns to the old text, but not to the old parameters.
+
+        Returns:
+            Warnings about the stop texts that the vocabulary cannot produce. The session does not have them.
 
         Raises:
             SavedGenerationError: If the file is not a saved generation of this model.
         """
         from textgen_runtime.generation.saved_generation import resume
 
-        generation = resume(self.model, path)
+        with warnings.catch_warnings(action="ignore"):
+            generation = resume(self.model, path)
+        impossible = impossible_stops(generation.sampling, self.model.metadata)
+        possible = [text for text in generation.sampling.stop if text not in impossible]
+        generation.sampling = generation.sampling.replace(stop=possible)
         self._steps.append(Step(self.position, None))
         self._move_to(Position(generation))
         self._sampling = generation.sampling
+        return [impossible_stop_message(text) for text in impossible]
 
     @property
     def _sampler(self) -> Sampler:

@@ -216,8 +216,8 @@ class Model(ModelIdentity):
             unknown: As for ``start``.
 
         Returns:
-            The best completions, the best first. Each has at least one character, at most 40, and the
-            probability that the model continues with it and that the word then ends.
+            The best completions, the best first. Each has at least one token, at most 40, and the probability
+            that the model continues with it and that the word then ends.
 
         Raises:
             PromptError: As for ``start``.

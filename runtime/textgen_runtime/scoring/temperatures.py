@@ -30,7 +30,7 @@ class TemperatureComparison:
     Attributes:
         prompt: The text before the character, in the model's normalized form; empty at the start of a
             record.
-        unit: What a token is: "character" or "token".
+        unit: What a token is: "character", "byte" or "token".
         symbols: The texts of all tokens that the model can draw: characters, unless the tokens are others.
             The end of a record is ``<end>``.
         temperatures: The temperatures.

@@ -138,6 +138,20 @@ def test_a_path_may_be_in_quotes(session: Session, tmp_path: Path, quote: str) -
     assert sorted(os.listdir(tmp_path)) == ["a b.npz", "it's"]
 
 
+def test_stop_texts_that_have_no_effect_are_reported_and_not_loaded(session: Session, tmp_path: Path) -> None:
+    path = tmp_path / "saved.npz"
+    with pytest.warns(UserWarning, match="the stop text 'z'"):
+        generation = MODEL.start("abc", temperature=1.0, seed=1, stop=["z", "dad", "é"])
+    textgen.save(generation, path)
+    code, _, err = session(f"/load {path}\n/top-k 3\n/stop\n")
+    assert code == 0
+    assert err == (
+        "textgen-run: warning: line 1: the stop text 'z' has characters outside the vocabulary: it has no "
+        "effect\n"
+        "/stop dad é\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
