@@ -52,7 +52,7 @@ class PendingText:
     Attributes:
         series: The series of the text.
         generation: The generation that draws it.
-        number: The number of the text in its series, from 1, set when it is written.
+        number: The number of the text in its series, from 1, without rejected texts before it.
         tokens: The number of tokens drawn so far, with those of the stop text.
         nats: The surprisal of these tokens under the model, in nats; 0 if it is not needed.
         ending: Why the text ended, or None while it continues.
@@ -63,7 +63,7 @@ class PendingText:
 
     def __init__(self, series: "Series", generation: Generation) -> None:
         self.series, self.generation = series, generation
-        self.number = series.accepted + 1
+        self.number = series.accepted + len(series.pending) + 1
         self.tokens = 0
         self.nats = 0.0
         self.ending: TextEnding | None = None
@@ -179,7 +179,8 @@ class Series:
         if accept:
             self.accepted += 1
             self.rejected_in_a_row = 0
-            text.number = self.accepted
+            if self.accepted < self.decided:
+                text.number = self.accepted
         else:
             self.rejected_in_a_row += 1
         return text

@@ -1,6 +1,7 @@
 """``textgen-run`` with several texts: prompts from a file, the order of the texts, and the batch."""
 
 import io
+import re
 import signal
 import subprocess
 import sys
@@ -306,6 +307,28 @@ def test_an_interrupt_keeps_all_complete_texts(
     else:
         assert written[:first] + written[first + 1 :] == complete
         assert texts[first].startswith(written[first])
+
+
+@pytest.mark.usefixtures("_interrupts")
+def test_an_interrupt_does_not_change_the_numbers_of_texts(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance = Batch.advance
+
+    def interrupted(batch: Batch, _: int) -> list[BatchChunk]:
+        chunks = advance(batch, 4)
+        signal.raise_signal(signal.SIGINT)
+        return chunks
+
+    options = ("--until-newline", "--temp", "1", "--seed", "5", "--prompt", "a\n", "--count", "40")
+    _, expected, _ = run(capsys, *options)
+    monkeypatch.setattr(Batch, "advance", interrupted)
+    code, out, _ = run(capsys, *options)
+    assert code == 130
+    whole = dict(re.findall(r"^------ (text \d+ of 40)\na\n(.*)\n", expected, re.MULTILINE))
+    written = re.findall(r"^------ (text \d+ of 40)\na\n(.*)\n", out, re.MULTILINE)
+    assert 1 < len(written) < 40
+    assert all(whole[heading].startswith(text) for heading, text in written)
 
 
 def test_a_closed_pipe_ends_many_texts_quietly() -> None:
