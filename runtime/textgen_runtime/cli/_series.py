@@ -149,10 +149,13 @@ class Series:
         return text
 
     def _prompt_of(self, substream: int) -> str | None:
-        """Return the prompt of a text. None means that there is no prompt, which ``Model.start`` reports."""
+        """Return the prompt of a text. None leaves the choice to ``Model.start``.
+
+        That is the start of a record, or an error if the model has no excerpts.
+        """
         request = self.request
         prompt = request.prompts[self.prompt_number]
-        if prompt is not None or not request.model.prompts:
+        if prompt is not None or not request.model.prompts or request.model.metadata.records is not None:
             return prompt
         excerpt = request.model.prompts[(request.seed + substream) % len(request.model.prompts)]
         if not self.are_lines:

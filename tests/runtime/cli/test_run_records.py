@@ -5,8 +5,11 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import onnx
 import pytest
+import textgen_runtime as textgen
 from textgen_runtime.cli.run import main
+from textgen_runtime.model_file.metadata_values import PROMPTS_KEY
 from textgen_runtime.text.records import SEPARATORS, RecordKind
 
 from tests.helpers.commands import Captured, run_here
@@ -38,6 +41,17 @@ def test_prompts_begin_records(capsys: Captured, tmp_path: Path) -> None:
     (tmp_path / "prompts.txt").write_text("a\nb\n")
     code, out, _ = run(capsys, tmp_path, "--prompts", str(tmp_path / "prompts.txt"), "--seed", "1")
     assert (code, [line[:1] for line in out.splitlines()]) == (0, ["a", "b"])
+
+
+def test_a_record_begins_without_an_excerpt_even_if_the_file_has_some(
+    capsys: Captured, tmp_path: Path
+) -> None:
+    model = onnx.load_from_string(record_content(end_bias=2.0))
+    next(entry for entry in model.metadata_props if entry.key == PROMPTS_KEY).value = '["cab"]'
+    path = tmp_path / "names.onnx"
+    path.write_bytes(model.SerializeToString())
+    text = textgen.load(path).generate(seed=1, temperature=1.0)
+    assert run_here(main, capsys, str(path), "--temp", "1", "--seed", "1") == (0, f"{text}\n", "")
 
 
 def test_each_temperature_has_one_heading(capsys: Captured, tmp_path: Path) -> None:
