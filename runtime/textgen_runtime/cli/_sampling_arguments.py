@@ -11,6 +11,7 @@ from typing import Any
 
 from textgen_runtime.errors import quote
 from textgen_runtime.generation.controls import impossible_stop_message, impossible_stops
+from textgen_runtime.generation.missed_stops import missed_stop_message, missed_stops
 from textgen_runtime.generation.model import Model
 from textgen_runtime.sampling.parameters import (
     DEFAULT_TEMPERATURE,
@@ -223,13 +224,18 @@ def constraint_options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def without_impossible_stops(prog: str, model: Model, sampling: Sampling) -> Sampling:
-    """Print a warning about each stop text that the vocabulary cannot produce, and return the others."""
+    """Print a warning about each stop text that the vocabulary cannot produce, and return the others.
+
+    A warning about a stop text that a model of words may miss is printed, too.
+    """
     impossible = impossible_stops(sampling, model.metadata)
     for text in impossible:
         print_diagnostic(prog, impossible_stop_message(text), "warning")
-    if not impossible:
-        return sampling
-    return sampling.replace(stop=[text for text in sampling.stop if text not in impossible])
+    if impossible:
+        sampling = sampling.replace(stop=[text for text in sampling.stop if text not in impossible])
+    for text in missed_stops(sampling, model.metadata):
+        print_diagnostic(prog, missed_stop_message(text), "warning")
+    return sampling
 
 
 def sampling_heading(sampling: Sampling) -> str:

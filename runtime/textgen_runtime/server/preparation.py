@@ -7,6 +7,7 @@ from textgen_runtime.engines.base import Generated
 from textgen_runtime.errors import PromptError, SamplingError
 from textgen_runtime.generation.controls import impossible_stop_message, impossible_stops
 from textgen_runtime.generation.generation import Generation
+from textgen_runtime.generation.missed_stops import missed_stop_message, missed_stops
 from textgen_runtime.generation.model import Model
 from textgen_runtime.generation.text_progress import TextPosition
 from textgen_runtime.sampling.parameters import CONSTRAINTS, Sampling
@@ -94,12 +95,15 @@ def _check_length(generation: Generation, length: int) -> None:
 
 
 def _possible_stops(model: Model, sampling: Sampling) -> tuple[Sampling, list[str]]:
-    """Return the sampling without the stop texts that the model cannot produce, and warnings about them."""
+    """Return the sampling without the stop texts that the model cannot produce, and warnings.
+
+    There is a warning about each of these, and about each that a model of words may miss.
+    """
     impossible = impossible_stops(sampling, model.metadata)
-    if not impossible:
-        return sampling, []
-    stops = [text for text in sampling.stop if text not in impossible]
-    return sampling.replace(stop=stops), [impossible_stop_message(text) for text in impossible]
+    warnings = [impossible_stop_message(text) for text in impossible]
+    if impossible:
+        sampling = sampling.replace(stop=[text for text in sampling.stop if text not in impossible])
+    return sampling, [*warnings, *map(missed_stop_message, missed_stops(sampling, model.metadata))]
 
 
 def _prompt(model: Model, request: CompletionRequest, text: str) -> Prompt:

@@ -13,6 +13,7 @@ from textgen_runtime.model_file.metadata_values import PROMPTS_KEY
 from textgen_runtime.text.records import SEPARATORS, RecordKind
 
 from tests.helpers.commands import Captured, run_here
+from tests.helpers.paths import FORMAT_2
 from tests.helpers.record_models import LEVELS, record_content, record_model
 
 
@@ -52,6 +53,18 @@ def test_a_record_begins_without_an_excerpt_even_if_the_file_has_some(
     path.write_bytes(model.SerializeToString())
     text = textgen.load(path).generate(seed=1, temperature=1.0)
     assert run_here(main, capsys, str(path), "--temp", "1", "--seed", "1") == (0, f"{text}\n", "")
+
+
+def test_a_stop_text_that_a_model_of_words_may_miss_is_a_warning(capsys: Captured) -> None:
+    options = ("--prompt", "ab", "--stop", "a", "--stop", "\\n", "--length", "9")
+    message = (
+        "textgen-run: warning: the stop text 'a' may be missed, because the model draws whole words: use "
+        "line ends or punctuation marks alone\n"
+    )
+    code, _, err = run_here(main, capsys, str(FORMAT_2 / "word.onnx"), *options)
+    assert (code, err) == (0, message)
+    code, _, err = run_here(main, capsys, str(FORMAT_2 / "byte.onnx"), *options)
+    assert (code, err) == (0, "")
 
 
 def test_each_temperature_has_one_heading(capsys: Captured, tmp_path: Path) -> None:
