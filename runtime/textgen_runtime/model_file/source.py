@@ -71,7 +71,7 @@ def _read_path(path: str | os.PathLike[str]) -> bytes:
 
 def _bundled_hint(name: str) -> str:
     """Return which bundled model may be meant by a name that is no file."""
-    nearest = nearest_name(name, bundled_models())
+    nearest = nearest_name(name.lower(), bundled_models())
     return f"; did you mean {nearest}?" if nearest else f"; bundled models: {', '.join(bundled_models())}"
 
 

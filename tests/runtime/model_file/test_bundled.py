@@ -102,7 +102,12 @@ def test_an_unknown_name_is_a_path() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"), [("nietsche", "nietzsche"), ("models/nietzsche-in8", "nietzsche-int8")]
+    ("typed", "meant"),
+    [
+        ("nietsche", "nietzsche"),
+        ("Nietzsche", "nietzsche"),
+        ("models/nietzsche-in8", "nietzsche-int8"),
+    ],
 )
 def test_a_mistyped_name_of_a_bundled_model_is_corrected(typed: str, meant: str) -> None:
     with pytest.raises(textgen.ModelFileError, match=rf"file {typed}: .*; did you mean {meant}\?$"):
