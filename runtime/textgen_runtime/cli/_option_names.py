@@ -1,4 +1,4 @@
-"""The names of options in messages that name parameters of ``Sampling``."""
+"""Messages of the Python API, as a user of a command needs them: with options in place of keywords."""
 
 import re
 
@@ -7,15 +7,19 @@ from textgen_runtime.errors import ConstraintError, SamplingError, TextgenError
 # Options whose names are not those of their parameters.
 SHORTER = {"temperature": "temp"}
 
+# What a message tells a programmer, and then a user of a command; or the other way round.
+PYTHON_FIRST = re.compile(r"\S+ \(command line: ([^)]+)\)")
+PYTHON_LAST = re.compile(r" \(in Python [^)]+\)")
+
 
 def with_option_names(error: TextgenError, mark: str = "--") -> str:
-    """Return the message of an error as the user of a command needs it.
+    """Return the message of an error with the names of options.
 
     Args:
         error: The error. The message of a ``ConstraintError`` names no parameters.
         mark: What stands before the name of an option: ``/`` in an interactive session.
     """
-    message = str(error)
+    message = PYTHON_LAST.sub("", PYTHON_FIRST.sub(r"\1", str(error)))
     if not isinstance(error, SamplingError) or isinstance(error, ConstraintError):
         return message
     # Imported here because the module is compiled, and few runs have such an error.

@@ -18,6 +18,7 @@ from textgen_runtime.system.text_files import STANDARD_INPUT
 from textgen_runtime.text.levels import BYTE
 
 from ._eval_result import EvalResult, combined, format_score
+from ._option_names import with_option_names
 from ._output_files import check_output, write_output
 from .command import EXIT_FAILED, run_command
 from .parser import CommandParser, add_engine, add_lowercase, add_model, add_unknown, number
@@ -102,7 +103,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         try:
             results.append(score_text(model, source, arguments))
         except TextgenError as error:
-            print_diagnostic(PROG, str(error))
+            print_diagnostic(PROG, with_option_names(error))
             code = EXIT_FAILED
         except MemoryError:
             print_diagnostic(PROG, f"{source}: not enough memory to score this text")

@@ -273,7 +273,7 @@ class Model(ModelIdentity):
         if self.metadata.records is not None:
             return ""
         if not self.prompts:
-            raise PromptError("the model has no default prompt: pass a prompt (command line: --prompt)")
+            raise PromptError("the model has no default prompt: pass one as prompt (command line: --prompt)")
         return self.prompts[number % len(self.prompts)]
 
 

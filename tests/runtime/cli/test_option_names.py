@@ -1,13 +1,17 @@
 """Messages about sampling name options as they are typed, not parameters of the Python API."""
 
+from pathlib import Path
+
 import pytest
-from textgen_runtime import ConstraintError, Sampling, SamplingError
+from textgen_runtime import ConstraintError, Sampling, SamplingError, TextgenError
 from textgen_runtime.cli import info, run
 from textgen_runtime.cli._option_names import with_option_names
 from textgen_runtime.cli._run_arguments import parser
+from textgen_runtime.model_file.metadata_values import PROMPTS_KEY
 
 from tests.helpers.commands import Captured, run_here
-from tests.helpers.paths import TINY
+from tests.helpers.make_tiny_model import make_model
+from tests.helpers.paths import FORMAT_2, TINY
 
 
 def test_every_parameter_is_an_option() -> None:
@@ -26,6 +30,36 @@ def test_every_parameter_is_an_option() -> None:
 )
 def test_only_names_of_parameters_change(message: str, shown: str) -> None:
     assert with_option_names(SamplingError(message), "/") == shown
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--prompt", "x"], "'x' (U+0078); remove them, or skip them with --unknown skip"),
+        (
+            ["--prompt", "Ax"],
+            "use --lowercase; remove the other characters, or skip them with --unknown skip",
+        ),
+    ],
+)
+def test_prompts_are_mended_by_options(capsys: Captured, options: list[str], message: str) -> None:
+    code, _, err = run_here(run.main, capsys, str(FORMAT_2 / "gru.onnx"), *options)
+    assert code == 1
+    assert err.endswith(f"{message}\n")
+
+
+def test_a_missing_prompt_is_an_option(capsys: Captured, tmp_path: Path) -> None:
+    model = make_model()
+    next(entry for entry in model.metadata_props if entry.key == PROMPTS_KEY).value = "[]"
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    code, _, err = run_here(run.main, capsys, str(path))
+    assert (code, err) == (1, "textgen-run: error: the model has no default prompt: pass one as --prompt\n")
+
+
+def test_what_is_for_python_alone_is_left_out() -> None:
+    error = TextgenError('use --engine onnxruntime (in Python engine="onnxruntime")')
+    assert with_option_names(error) == "use --engine onnxruntime"
 
 
 def test_the_expression_of_the_user_stays() -> None:

@@ -195,7 +195,7 @@ def test_lowercase_converts_the_prompt(capsys: Captured, tmp_path: Path) -> None
     path.write_bytes(model.SerializeToString())
     code, _, err = run_here(main, capsys, str(path), "--prompt", "Dad had", "--seed", "1")
     assert code == 1
-    assert "command line: --lowercase" in err
+    assert err.endswith("the vocabulary has their lower case: use --lowercase\n")
     code, out, err = run_here(main, capsys, str(path), "--prompt", "Dad had", "--seed", "1", "--lowercase")
     assert (code, out, err) == run_here(main, capsys, str(path), "--prompt", "dad had", "--seed", "1")
     assert out.startswith("dad had")

@@ -95,7 +95,7 @@ def test_the_default_prompt_depends_on_the_seed(tiny: Model) -> None:
     assert [tiny.start(seed=seed).prompt for seed in range(4)] == ["abc", "dad had", "é€ж𝄞", "abc"]
     assert tiny.start(seed=0, substream=1).prompt == "dad had"
     without = tiny.with_metadata(tiny.metadata._replace(prompts=()))
-    with pytest.raises(PromptError, match="no default prompt: pass a prompt"):
+    with pytest.raises(PromptError, match="no default prompt: pass one as prompt"):
         without.generate()
 
 
