@@ -3,6 +3,7 @@
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
+from time import perf_counter
 
 from textgen_runtime.generation.batch import Batch
 from textgen_runtime.generation.generation import STREAM_CHUNK, Generation
@@ -31,12 +32,16 @@ class Drawing:
         writer: Writes the accepted texts.
         selection: Accepts or rejects complete texts. A series ends early after ``MAX_REJECTED_IN_A_ROW``
             rejected texts in a row. None accepts all texts.
+
+    Attributes:
+        seconds: How long it took to draw the texts, without the prompts and the output.
     """
 
     def __init__(self, batch: Batch, writer: TextWriter, selection: Selection | None) -> None:
         self._batch = batch
         self._writer = writer
         self._selection = selection
+        self.seconds = 0.0
         self._running: dict[Generation, PendingText] = {}
         # Series with pending texts. Only the first has texts that were decided.
         self._series: deque[Series] = deque()
@@ -100,7 +105,10 @@ class Drawing:
         steps = self._batch.model.engine.chunk_length(len(self._batch))
         if len(self._batch) == 1:
             steps = min(STREAM_CHUNK, steps)
-        for chunk in self._batch.advance(steps):
+        start = perf_counter()
+        chunks = self._batch.advance(steps)
+        self.seconds += perf_counter() - start
+        for chunk in chunks:
             text = self._running[chunk.generation]
             text.add(chunk)
             if text.ending is not None:

@@ -1,6 +1,7 @@
 """The report of ``textgen-run --stats``."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from textgen_runtime.engines.base import Measurements
 from textgen_runtime.generation.model import Model
@@ -14,11 +15,24 @@ MICROSECONDS = 1e6
 MILLISECONDS = 1e3
 
 
+class Times(NamedTuple):
+    """How long the parts of a run took, in seconds.
+
+    Attributes:
+        load: Loading the model, including the import of its engine.
+        first_text: From the start of the command to the first text that was written.
+        drawing: Drawing the texts, by all threads together.
+    """
+
+    load: float
+    first_text: float
+    drawing: float
+
+
 def format_statistics(
     model: Model,
     seed: int,
-    load_seconds: float,
-    first_text_seconds: float,
+    times: Times,
     measured: Sequence[tuple[Sampling, Measurements]],
 ) -> list[str]:
     """Return the report, one line per value.
@@ -29,8 +43,7 @@ def format_statistics(
     Args:
         model: The model that generated the texts.
         seed: The seed that reproduces them.
-        load_seconds: Time to load the model, including the import of its engine.
-        first_text_seconds: Time from the start of the command to the first text that was written.
+        times: How long the parts of the run took.
         measured: Each sampling with the measurements of its texts. Times of several threads are summed.
     """
     unit = unit_of(model.tokenizer)
@@ -38,15 +51,14 @@ def format_statistics(
     for _, measurements in measured:
         sums.merge(measurements)
     draws = max(sums.draws, 1)
-    seconds = max(sums.model_seconds + sums.sampler_seconds, 1e-9)
     forward = sums.model_seconds / draws * MICROSECONDS
     sampler = sums.sampler_seconds / draws * MICROSECONDS
     values = [
         ("engine", model.engine.name),
         ("seed", str(seed)),
-        ("load time", f"{load_seconds * MILLISECONDS:.1f} ms"),
-        (f"first {unit}", f"{first_text_seconds * MILLISECONDS:.1f} ms after start"),
-        ("throughput", f"{draws / seconds:,.0f} {unit}s/s"),
+        ("load time", f"{times.load * MILLISECONDS:.1f} ms"),
+        (f"first {unit}", f"{times.first_text * MILLISECONDS:.1f} ms after start"),
+        ("throughput", f"{draws / max(times.drawing, 1e-9):,.0f} {unit}s/s"),
         (f"time per {unit}", f"{forward + sampler:.2f} us (model {forward:.2f}, sampler {sampler:.2f})"),
         *(("mean entropy", entropy) for entropy in mean_entropies(measured, unit)),
     ]

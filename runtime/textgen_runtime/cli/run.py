@@ -19,7 +19,7 @@ from ._run_arguments import PROG, parse, parser, read_samplings
 from ._sampling_arguments import without_impossible_stops
 from ._selection import make_selection
 from ._series import Request, Series
-from ._statistics import format_statistics, format_value
+from ._statistics import Times, format_statistics, format_value
 from ._text_forms import make_form, prepare_output
 from ._text_writer import TextWriter
 from .command import EXIT_FAILED, run_command
@@ -71,16 +71,19 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
     )
     writer = TextWriter(make_form(arguments, len(chosen), model.metadata.records))
     measured: list[tuple[Sampling, Measurements]] = []
+    seconds = 0.0
     for sampling in chosen:
         batch = Batch(model, Measurements() if arguments.stats else None)
         if batch.measurements is not None:
             measured.append((sampling, batch.measurements))
         series = (Series(request, sampling, number) for number in range(len(prompts.texts)))
-        Drawing(batch, writer, selection).run(series, is_last=sampling is chosen[-1])
+        drawing = Drawing(batch, writer, selection)
+        drawing.run(series, is_last=sampling is chosen[-1])
+        seconds += drawing.seconds
     if measured:
         sys.stdout.flush()
-        first_text = (writer.first_text or loaded) - start
-        report = format_statistics(model, seed, loaded - before, first_text, measured)
+        times = Times(loaded - before, (writer.first_text or loaded) - start, seconds)
+        report = format_statistics(model, seed, times, measured)
         if selection is not None:
             report.append(format_value("texts", selection.describe(writer.count)))
         write_stderr("".join(f"{line}\n" for line in report))
