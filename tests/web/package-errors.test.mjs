@@ -107,9 +107,12 @@ test("a text that its constraint makes longer than the length is refused before 
   assert.throws(() => tiny.generate("abc", { match, length: 1 }), error("INVALID_ARGUMENT", /^match needs a text of at least 2 tokens, but the length is 1/));
 });
 
-test("a prompt that cannot be continued is an error", () => {
+test("a prompt that cannot be continued is an error", async () => {
   assert.throws(() => tiny.start(""), error("NO_PROMPT", /^there is no text to continue: it is empty$/));
   assert.throws(() => tiny.start("xyz", { unknown: "skip" }), error("NO_PROMPT", /none of its characters/));
+  const records = await load(content("character"));
+  assert.throws(() => records.start("\ufeff"), error("NO_PROMPT", /none of its characters/));
+  assert.equal(records.start("").prompt, "");
   assert.throws(() => tiny.start("axb"), error("UNKNOWN_CHARACTER", /^'x' \(U\+0078\) at byte 1 of the text is not in the vocabulary/));
   assert.throws(() => tiny.start("a\ud834"), error("INVALID_UTF8", /half of a surrogate pair/));
   assert.throws(() => tiny.start(7), error("INVALID_ARGUMENT", /^the text must be a string, not 7$/));

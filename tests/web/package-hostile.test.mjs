@@ -87,6 +87,7 @@ test("a thousand generations and models do not let the memory grow", async () =>
     generation.dispose();
     model.generate("abc", { seed: 2, match: { states: [{ accepting: true, next: { a: 0 } }] }, length: 20 });
     assert.throws(() => model.start("xyz", { stop: "a" }), TextgenError);
+    assert.throws(() => model.start("abc", { stop: "a", logitBias: { x: 1 } }), TextgenError);
   };
   once();
   const before = model.core.memory.buffer.byteLength;

@@ -71,10 +71,16 @@ export class Generation {
    */
   begin(position) {
     const { sampling, ...random } = this.parts;
-    const bias = tokenBias(sampling, this.model.vocabulary);
-    withParameters(this.#core, sampling, random, bias, (pointer) =>
-      this.#core.call.start(this.pointer, pointer, position),
-    );
+    try {
+      const bias = tokenBias(sampling, this.model.vocabulary);
+      withParameters(this.#core, sampling, random, bias, (pointer) =>
+        this.#core.call.start(this.pointer, pointer, position),
+      );
+    } catch (error) {
+      // Until a garbage collection, programs with many invalid options would need more and more memory.
+      this.dispose();
+      throw error;
+    }
     return this;
   }
 

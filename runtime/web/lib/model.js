@@ -186,7 +186,7 @@ export class Model {
     return core.withBytes(normalized, (bytes, size) =>
       core.withMemory(8 * size, (pointer) => {
         const count = core.check(core.call.encode(bytes, size, Number(unknown === "skip"), pointer));
-        if (!count && (size || !isStart || this.info.records === null)) {
+        if (!count && (text || !isStart || this.info.records === null)) {
           const reason = text ? "none of its characters is in the vocabulary" : "it is empty";
           throw new TextgenError("NO_PROMPT", `there is no text to continue: ${reason}`);
         }
