@@ -25,6 +25,7 @@ from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.model_file.source import read_model
 from textgen_runtime.text.normalization import Normalization
 
+from tests.helpers.byte_models import accented_content
 from tests.helpers.int8_models import quantize_model
 from tests.helpers.make_tiny_model import SYMBOLS, make_model
 from tests.helpers.paths import TINY, TINY_INT8
@@ -68,6 +69,7 @@ def models() -> dict[str, bytes]:
         "gru": content(cell="gru", layers=2, units=20),
         "conv": content(cell="conv", layers=2, units=20),
         **{level: record_content(level, end_bias=1.0) for level in LEVELS},
+        "accented": accented_content(),
         "tiny_int8": TINY_INT8.read_bytes(),
         "nietzsche_int8": quantized(read_model("nietzsche")),
         "gru_int8": quantized(content(cell="gru", layers=2, units=20)),

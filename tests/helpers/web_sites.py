@@ -11,6 +11,7 @@ import textgen_runtime as textgen
 from textgen_runtime.model_file.source import read_model
 from textgen_runtime.web.page import one_file, separate_files
 
+from tests.helpers.byte_models import accented_content
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.record_models import LEVELS, record_content
 
@@ -32,6 +33,7 @@ def main() -> None:
         },
         "folder": separate_files(nietzsche, title="Nietzsche", prompt=PROMPT),
         "hebrew": one_file(make_model(HEBREW).SerializeToString(), title="Hebrew", prompt="אב"),
+        "accented": one_file(accented_content(), title="Accents", prompt="abc"),
         "damaged": one_file(nietzsche[:-1000], title="Damaged", prompt=""),
         **{level: one_file(record_content(level, end_bias=1.0), title=level, prompt="") for level in LEVELS},
     }

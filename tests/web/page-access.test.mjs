@@ -101,7 +101,7 @@ onPage("a screen reader hears the start and the end of a text, and nothing betwe
   assert.deepEqual(heard, ["Writing.", "400 characters."]);
 }, { instant: false });
 
-for (const site of ["nietzsche", "character", "word", "byte", "hebrew"]) {
+for (const site of ["nietzsche", "character", "word", "byte", "accented", "hebrew"]) {
   onPage(`the page of ${site} fits a screen of 360 pixels`, site, async (visit, page) => {
     const excess = () => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     assert.equal(await excess(), 0);

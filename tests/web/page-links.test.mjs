@@ -1,26 +1,13 @@
 // What fits into a link of the page, without a browser.
 
 import assert from "node:assert/strict";
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { test } from "node:test";
 import { load } from "../../runtime/web/index.js";
 import { content } from "./package-cases.mjs";
+import { pageModules } from "./page-modules.mjs";
 
 const tiny = await load(content("tiny"));
-const { RunningText, fromLink, toLink } = await pageModules();
-
-/** Import modules of the page, whose folder does not say that they are ES modules. */
-async function pageModules() {
-  const folder = mkdtempSync(`${tmpdir()}/textgen-`);
-  try {
-    cpSync("runtime/textgen_runtime/web/page", folder, { recursive: true });
-    writeFileSync(`${folder}/package.json`, '{ "type": "module" }');
-    return { ...(await import(`${folder}/link.js`)), ...(await import(`${folder}/running-text.js`)) };
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
+const { RunningText, fromLink, toLink } = await pageModules("link.js", "running-text.js");
 
 /** Return a complete text. */
 function written(description) {
@@ -56,6 +43,14 @@ test("a text takes no more branches than its link can have", () => {
   assert.deepEqual(text.describe(), before);
   // The branches after it are replaced.
   assert.equal(text.branch(999, "a", 0.5, 100), true);
+});
+
+test("the bytes of a chosen character count as tokens", async () => {
+  const model = await load(content("accented"));
+  const description = { prompt: "abc", seed: 1, temperature: 1, length: 20, branches: [{ at: 0, temperature: 1, choice: "\u00e9" }] };
+  const text = new RunningText(model, description);
+  finish(text);
+  assert.equal(text.text, "\u00e9" + model.start("abc\u00e9", { seed: 2, temperature: 1 }).take(18));
 });
 
 test("a link with too many branches is refused", () => {

@@ -81,6 +81,22 @@ onPage("a character of several bytes is one character of the text", "byte", asyn
   assert.ok(units > 3 && units <= Array.from(text).length);
 });
 
+onPage("a bar of a model of bytes is a character, also one of several bytes", "accented", async (visit, page) => {
+  const address = fileOf("accented") + hashOf({ prompt: "abc", seed: 1, temperature: 1, length: 40 });
+  await visit.open(address);
+  await page.getByLabel("Position").fill("0");
+  await page.getByRole("button", { name: /^é / }).click();
+  await visit.complete();
+  const text = await visit.text();
+  assert.equal(text[0], "é");
+  const link = await visit.hash();
+  await page.getByLabel("Position").fill("0");
+  const taken = (await visit.bars()).filter(({ isTaken }) => isTaken);
+  assert.deepEqual(taken.map(({ name }) => name[0]), ["é"]);
+  await visit.open(fileOf("accented") + link);
+  assert.equal(await visit.text(), text);
+});
+
 onPage("a text of letters from right to left has that direction", "hebrew", async (visit, page) => {
   await visit.write();
   const [left, right] = await page.evaluate(() => {

@@ -176,6 +176,12 @@ export class Generation {
     });
   }
 
+  /** Feed tokens, and return their text. @param {Int32Array} tokens */
+  feedList(tokens) {
+    this.#feedPart(tokens, false);
+    return this.#fedText(tokens);
+  }
+
   /** Return the text of tokens that are fed, after the text that was held back. @param {Int32Array} tokens */
   #fedText(tokens) {
     const text = this.decoder.decode(this.position.held) + this.decoder.decode(tokens) + this.decoder.finish();

@@ -23,8 +23,8 @@ export class Candidates {
    * Show candidates.
    *
    * @param {{text: string, isEnd: boolean, isByte: boolean, probability: number, learned: number}[]} candidates
-   *     `probability` is the one at the temperature, and `learned` the one at temperature 1. A byte that is only
-   *     a part of a character cannot be chosen.
+   *     `probability` is the one at the temperature, and `learned` the one at temperature 1. A byte that
+   *     begins no character cannot be chosen.
    * @param {string | null | undefined} taken The choice that the text has taken here; undefined for none.
    */
   show(candidates, taken) {

@@ -1,12 +1,12 @@
 // The panel of the next characters: at the end of the text, or at a unit that the reader has selected.
 
 import { COUNT, Candidates } from "./candidates.js";
+import { likeliest } from "./likeliest.js";
 import { PUNCTUATION, describe, lastCharacters, percent } from "./symbols.js";
 
 const CONTEXT = 18;
 // Milliseconds between two pictures of the panel while a text streams.
 const PAUSE = 160;
-const END = "<end>";
 
 export class Panel {
   #candidates;
@@ -45,7 +45,7 @@ export class Panel {
     this.#index = Math.min(index, text.units.length);
     const unit = text.units[this.#index];
     const before = text.prompt + text.text.slice(0, unit?.at ?? text.text.length);
-    const rows = candidatesOf(text.generationAt(this.#index), temperature, text.level);
+    const rows = likeliest(text.generationAt(this.#index), temperature, text.level, COUNT);
     const { place, context, position } = this.#elements;
     place.textContent = unit ? `Instead of ${describe(unit.text)}` : "Next";
     context.textContent = before ? `after ${lastCharacters(before, CONTEXT)}` : "at the beginning";
@@ -69,21 +69,6 @@ export class Panel {
     this.#elements.others.textContent = "";
     this.#elements.position.disabled = true;
   }
-}
-
-/** Return the likeliest tokens with their probabilities at the temperature and at temperature 1. */
-function candidatesOf(generation, temperature, level) {
-  const bent = new Map(
-    generation.next({ k: COUNT, temperature }).map(({ token, probability }) => [token, probability]),
-  );
-  return generation.next({ k: COUNT, temperature: 1 }).map(({ text, token, probability }) => ({
-    text,
-    isEnd: text === END,
-    // Such as "\xc3", the beginning of a character.
-    isByte: level === "byte" && text.length > 1 && text !== END,
-    learned: probability,
-    probability: bent.get(token) ?? 0,
-  }));
 }
 
 function unitInWords(text, index) {

@@ -170,15 +170,12 @@ export class RunningText {
     this.#applied += 1;
     this.units = this.units.filter((unit) => unit.at < at);
     this.text = this.text.slice(0, at);
-    this.#tokens = this.units.reduce((sum, { tokens }) => sum + tokens, 0);
     this.#pending = 0;
     this.#forget(this.units.length + 1);
     this.ended = choice === null;
+    if (choice) this.#append(choice, this.level === "byte" ? new TextEncoder().encode(choice).length : 1);
+    this.#tokens = this.units.reduce((sum, { tokens }) => sum + tokens, 0);
     if (this.ended) return "";
-    if (choice) {
-      this.#append(choice, 1);
-      this.#tokens += 1;
-    }
     this.#start(this.prompt + this.text, temperature, this.seed + this.#applied);
     return choice;
   }

@@ -1,0 +1,29 @@
+"""A model of bytes that likes to write characters of several bytes."""
+
+from functools import cache
+
+from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS, ByteTokenizer
+from textgen_runtime.text.normalization import Normalization
+from textgen_train.export.onnx_graph import build_model
+
+from tests.helpers.make_tiny_model import random_network
+
+# Letters of one to four bytes.
+TEXT = "abcé è€ж𝄞"
+
+# The first bytes of characters of several bytes begin here.
+FIRST_BYTES = 0xC2
+
+
+@cache
+def accented_content() -> bytes:
+    """Return the content of a model file with random weights.
+
+    The bytes of ``TEXT`` are likely, above all those that begin characters of several bytes.
+    """
+    network, weights = random_network(len(BYTE_SYMBOLS))
+    for byte in set(TEXT.encode()):
+        weights[-1]["bias"][byte] += 9.0 if byte >= FIRST_BYTES else 5.0
+    metadata = Metadata(ByteTokenizer(BYTE_SYMBOLS), Normalization(), prompts=(TEXT,))
+    return build_model(network, weights, metadata).SerializeToString()
