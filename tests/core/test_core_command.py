@@ -155,6 +155,7 @@ def test_a_new_seed_gives_another_text(command: Path) -> None:
         (["absent.onnx"], 1, "cannot read the model file absent.onnx: No such file or directory"),
         ([__file__], 1, "model file: "),
         ([NIETZSCHE, ""], 1, "the prompt is empty: omit it to start from a prompt in the model"),
+        ([NIETZSCHE, "\ufeff"], 1, "the prompt is empty: omit it to start from a prompt in the model"),
         ([NIETZSCHE, "50 €"], 1, "'€' (U+20AC) at byte 3 of the text is not in the vocabulary"),
         ([TINY, "--prompt-file", "absent"], 1, "cannot read absent: No such file or directory"),
         ([NIETZSCHE, "--stop", "a" * 251], 2, "the stop texts together have more than 250 tokens"),

@@ -122,11 +122,11 @@ content read_prompt(const command_options *options, const textgen_model_info *in
         prompt.data = allocate(prompt.size + 1);
         memcpy(prompt.data, options->prompt, prompt.size);
     }
-    if (prompt.data && !prompt.size) {
-        fail(EXIT_FAILED, "the prompt is empty: omit it to start from a prompt in the model");
-    }
     if (!is_bytes) {
         normalize_lines(&prompt);
+    }
+    if (prompt.data && !prompt.size) {
+        fail(EXIT_FAILED, "the prompt is empty: omit it to start from a prompt in the model");
     }
     if (options->lowercase || (info->lowercase && !is_bytes)) {
         make_lowercase(prompt.data, prompt.size);
