@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { USAGE_SIZE = 256 };
+/* MAX_NAME: of an option, and of what is compared with it. */
+enum { USAGE_SIZE = 256, MAX_NAME = 40 };
 
 /* Define TEXTGEN_EMBEDDED to build the command with a model that textgen-embed wrote. */
 #ifdef TEXTGEN_EMBEDDED
@@ -195,6 +196,58 @@ static const option *find_option(const char *argument, size_t length) {
     return NULL;
 }
 
+static size_t smallest(size_t a, size_t b, size_t c) {
+    const size_t smaller = a < b ? a : b;
+    return smaller < c ? smaller : c;
+}
+
+/* The number of characters to insert, remove or replace to turn a typed text into a name (V. Levenshtein,
+ * 1966). */
+static size_t distance(const char *typed, size_t length, const char *name) {
+    size_t row[MAX_NAME + 1], i, j;
+    const size_t size = strlen(name);
+    for (j = 0; j <= size; j++) {
+        row[j] = j;
+    }
+    for (i = 1; i <= length; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (j = 1; j <= size; j++) {
+            const size_t replaced = diagonal + (typed[i - 1] != name[j - 1]);
+            diagonal = row[j];
+            row[j] = smallest(replaced, diagonal + 1, row[j - 1] + 1);
+        }
+    }
+    return row[size];
+}
+
+/* Return the name of the option that is nearest to a mistyped one, or NULL if none is near. */
+static const char *nearest_option(const char *typed, size_t length) {
+    const char *nearest = NULL;
+    /* Two fifths of the characters may be wrong. */
+    size_t least = length > 2 && length <= MAX_NAME ? length * 2 / 5 + 1 : 0, i;
+    for (i = 0; i < sizeof known_options / sizeof *known_options && least > 0; i++) {
+        const char *name = known_options[i].name;
+        const size_t size = strlen(name), common = length < size ? length : size;
+        const size_t wrong = size > 2 && !memcmp(name, typed, common) ? 0 : distance(typed, length, name);
+        if (wrong < least) {
+            least = wrong;
+            nearest = name;
+        }
+    }
+    return nearest;
+}
+
+static _Noreturn void fail_unknown(const char *argument, size_t length) {
+    char problem[USAGE_SIZE];
+    char escaped[TEXTGEN_QUOTE_SIZE];
+    const char *nearest = nearest_option(argument, length);
+    snprintf(problem, sizeof problem, "unrecognized arguments: %s%s%s%s",
+             textgen_escape(textgen_view_of(argument), escaped), nearest ? "; did you mean " : "",
+             nearest ? nearest : "", nearest ? "?" : "");
+    fail_usage(problem);
+}
+
 static _Noreturn void fail_argument(const char *format, const char *argument) {
     char problem[USAGE_SIZE];
     char escaped[TEXTGEN_QUOTE_SIZE];
@@ -210,7 +263,7 @@ static int read_option(int count, char **arguments, int index, command_options *
     const option *found = find_option(argument, length);
     const bool needs_value = found && found->kind != FLAG && found->kind != HELP && found->kind != VERSION;
     if (!found) {
-        fail_argument("unrecognized arguments: %s", argument);
+        fail_unknown(argument, length);
     }
     if (!needs_value && value) {
         fail_argument("argument %s: it has no value", argument);
