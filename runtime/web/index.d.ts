@@ -6,7 +6,11 @@ export type ModelSource = string | URL | Response | ArrayBuffer | ArrayBufferVie
  * writes. A text starts in state 0, and may end in an accepting state.
  */
 export interface ConstraintTable {
-  states: { accepting: boolean; next: { [symbol: string]: number } }[];
+  readonly states: readonly {
+    readonly accepting: boolean;
+    /** The state after each allowed symbol. In the type of a JSON file, symbols of other states are undefined. */
+    readonly next: { readonly [symbol: string]: number | undefined };
+  }[];
 }
 
 /** The sampling parameters, with the meaning and the defaults that they have in Python. */
@@ -24,13 +28,13 @@ export interface Sampling {
   mirostatTau?: number;
   mirostatEta?: number;
   /** Numbers from -100 to 100 that are added to the logits, by symbol. */
-  logitBias?: { [symbol: string]: number };
+  logitBias?: { readonly [symbol: string]: number };
   /** The only characters to draw. */
-  allowed?: string | string[];
+  allowed?: string | readonly string[];
   /** Characters never to draw. */
-  banned?: string | string[];
+  banned?: string | readonly string[];
   /** The text ends before the first of these texts. */
-  stop?: string | string[];
+  stop?: string | readonly string[];
   /** Whether the stop text is part of the text. */
   keepStop?: boolean;
   /** The complete text matches this table. */
@@ -142,7 +146,7 @@ export interface Model {
    */
   startInParts(prompt?: string | null, options?: Options): Generator<Generation, Generation, undefined>;
   /** Continue a saved generation. If it has a constraint, pass its table again. */
-  resume(bytes: Uint8Array, options?: { match?: ConstraintTable }): Generation;
+  resume(bytes: Uint8Array, options?: { match?: ConstraintTable | null }): Generation;
   /** Free the memory of the model and of its generations. */
   dispose(): void;
 }

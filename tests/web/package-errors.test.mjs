@@ -101,6 +101,11 @@ test("a module that could not be read is an error, and is read again", async () 
   }
 });
 
+test("a symbol of a table that leads nowhere is not allowed", () => {
+  const match = { states: [{ accepting: true, next: { a: 0, b: undefined, z: undefined } }] };
+  assert.equal(tiny.generate("abc", { match, seed: 1, length: 5 }).replaceAll("a", ""), "");
+});
+
 test("a text that its constraint makes longer than the length is refused before it begins", () => {
   const match = { states: [{ accepting: false, next: { a: 1 } }, { accepting: false, next: { b: 2 } }, { accepting: true, next: {} }] };
   assert.equal(tiny.generate("abc", { match, length: 2 }), "ab");

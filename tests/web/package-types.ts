@@ -11,7 +11,14 @@ for await (const chunk of model.stream(null, { length: 10, signal: AbortSignal.t
 const generation: Generation = model.start();
 const best: { text: string; probability: number } | undefined = generation.next({ k: 3 })[0];
 const nats: number[] = generation.surprise("abc");
-const resumed: Generation = model.resume(generation.save());
+const resumed: Generation = model.resume(generation.save(), { match: null });
+const letters = ["a", "b"] as const;
+const table = { states: [{ accepting: true, next: { a: 0 } }] } as const;
+model.generate("abc", { stop: letters, allowed: letters, banned: letters, logitBias: { a: 1 } as const });
+model.generate("abc", { match: table });
+// TypeScript gives each element of such a list the properties of all, as in an imported JSON file.
+const states = [{ accepting: false, next: { a: 1 } }, { accepting: true, next: { b: 0 } }];
+model.generate("abc", { match: { states } });
 // @ts-expect-error The options have no such name.
 model.generate("abc", { temprature: 1 });
 // @ts-expect-error A generation is no text.

@@ -82,7 +82,7 @@ function readState(state, number, tables, vocabulary) {
   if (typeof state?.accepting !== "boolean" || typeof state.next !== "object" || !state.next) {
     throw invalid(`state ${number} of match must have "accepting" and "next", not ${quote(JSON.stringify(state))}`);
   }
-  for (const [symbol, target] of Object.entries(state.next)) {
+  for (const [symbol, target] of Object.entries(state.next).filter((entry) => entry[1] !== undefined)) {
     const token = vocabulary.entries.get(symbol);
     if (token === undefined) {
       throw invalid(`match has ${quote(symbol)}, which is not in the vocabulary: write the table with this model`);
