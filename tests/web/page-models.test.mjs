@@ -35,6 +35,24 @@ onPage("each press adds a record to the list, and another button many", "charact
   assert.equal(await records.nth(0).getByRole("button").getAttribute("aria-current"), "true");
 });
 
+onPage("a list of records changes the address only once or twice", "character", async (visit, page) => {
+  await page.evaluate(() => {
+    window.changes = [];
+    for (const name of ["pushState", "replaceState"]) {
+      const change = history[name].bind(history);
+      history[name] = (...values) => (window.changes.push(name), change(...values));
+    }
+  });
+  await page.getByRole("button", { name: "Write 20" }).click();
+  await page.waitForFunction(() => document.querySelectorAll("#shelf li").length === 20);
+  await visit.complete();
+  const changes = await page.evaluate(() => window.changes);
+  assert.ok(changes.length > 0 && changes.length <= 2, changes.join());
+  const last = (await visit.text()).split("\n")[0];
+  await visit.open(fileOf("character") + (await visit.hash()));
+  assert.equal((await visit.text()).split("\n")[0], last);
+});
+
 onPage("a record can be ended, and continued after its end", "character", async (visit, page) => {
   await visit.open(fileOf("character") + hashOf({ prompt: "a", seed: 3, temperature: 1, length: 10_000 }));
   const whole = await visit.text();

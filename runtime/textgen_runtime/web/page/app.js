@@ -140,7 +140,8 @@ export class App {
     const text = this.#current;
     this.#reading.stop();
     this.#beginning.stopReading();
-    this.#view.remember(toLink(text.describe()), address);
+    // Of a list, only the last record: browsers refuse many changes of the address in a short time.
+    if (this.#recordsToWrite <= 1) this.#view.remember(toLink(text.describe()), address);
     this.#view.showRunning(true);
     this.#view.paper.mark(null);
     const pace = () => (text.isReading || this.#recordsToWrite ? Infinity : RATES[this.#view.settings.pace]);
@@ -157,7 +158,7 @@ export class App {
 
   #finish(prefix) {
     const text = this.#current;
-    this.#view.remember(toLink(text.describe()), "replace");
+    if (this.#recordsToWrite <= 1) this.#view.remember(toLink(text.describe()), "replace");
     this.#view.paper.update();
     this.#showPanel();
     this.#view.showComplete(text, prefix);
