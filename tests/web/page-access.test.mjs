@@ -119,6 +119,18 @@ for (const site of ["nietzsche", "character", "word", "byte", "accented", "hebre
   }, { context: { viewport: { width: 360, height: 740 } } });
 }
 
+onPage("a percentage is one line on a narrow screen", "nietzsche", async (visit, page) => {
+  const lines = await page.locator(".percent:visible").evaluateAll((elements) =>
+    elements.map((element) => {
+      const range = document.createRange();
+      range.selectNodeContents(element);
+      return [element.textContent, range.getClientRects().length];
+    }));
+  assert.ok(lines.some(([text]) => text === "< 0.1%"));
+  assert.deepEqual(lines.filter(([, count]) => count !== 1), []);
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), 0);
+}, { context: { viewport: { width: 320, height: 640 } }, hash: COLD });
+
 onPage("the last setting stays above the panel of a narrow screen", "nietzsche", async (visit, page) => {
   await page.getByText("Settings").click();
   const [end, panel] = await page.evaluate(() => {
