@@ -147,8 +147,11 @@ static int32_t describe_layer(const textgen_graph *graph, const textgen_layer_no
 /* Describe the embedding and the output layer. */
 static int32_t describe_ends(const textgen_graph *graph, const textgen_nodes *nodes, textgen_layer *embedding,
                              textgen_layer *linear) {
-    const textgen_weight output[] = {nodes->output, {nodes->add->inputs[1], {NULL, 0}}};
+    /* TinyCC cannot compile an initializer with a whole structure in it. */
+    textgen_weight output[2] = {{{NULL, 0}, {NULL, 0}}};
     const size_t dimensions[] = {2, 1};
+    output[0] = nodes->output;
+    output[1].values = nodes->add->inputs[1];
     int32_t code = find_weights(graph, output, 2, dimensions, linear);
     if (code == TEXTGEN_OK) {
         code = find_weights(graph, &nodes->embedding, 1, dimensions, embedding);

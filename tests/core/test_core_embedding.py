@@ -1,6 +1,7 @@
 """What ``textgen-embed`` writes, compiled with plain compilers and for other systems, and run."""
 
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,13 @@ def compile_all(folder: Path, *command: str, output: Path) -> Path:
 @pytest.mark.parametrize("build", PLAIN, ids=str)
 def test_a_plain_compiler_compiles_the_files(build: Build, flags: str, folder: Path, tmp_path: Path) -> None:
     program = compile_all(folder, *shlex.split(build.compiler), *flags.split(), output=tmp_path / "program")
+    assert run(program).startswith(GOLDEN_TEXT)
+
+
+@pytest.mark.skipif(not shutil.which("tcc") or bool(EMULATOR), reason="it needs TinyCC")
+def test_a_small_compiler_compiles_the_files(folder: Path, tmp_path: Path) -> None:
+    """TinyCC has no vectors, and no attributes but those of C11."""
+    program = compile_all(folder, "tcc", "-DTEXTGEN_NO_HEAP", output=tmp_path / "program")
     assert run(program).startswith(GOLDEN_TEXT)
 
 
