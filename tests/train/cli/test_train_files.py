@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import textgen_runtime as textgen
+from textgen_train.export import onnx_graph
 from textgen_train.loop.output_folder import LOCK_FILE
 
 from tests.helpers.commands import Captured
@@ -29,6 +30,20 @@ def test_a_model_is_replaced_only_with_overwrite(book: Path, capsys: Captured) -
     assert model.read_bytes() == b"precious"
     assert run(capsys, "book.txt", *QUICK, "-o", ".", "--overwrite")[0] == 0
     assert textgen.load(model)
+
+
+@pytest.mark.usefixtures("book")
+def test_a_run_that_cannot_start_keeps_the_files_that_it_would_replace(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(capsys, "book.txt", *QUICK, "--no-samples", "--quantize", "-o", "out")[0] == 0
+    before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    assert {"checkpoint.safetensors", "model.int8.onnx"} < set(before)
+    monkeypatch.setattr(onnx_graph, "MAX_PARAMETERS", 10)
+    code, _, err = run(capsys, "book.txt", *QUICK, "-o", "out", "--overwrite")
+    assert code == 1
+    assert "an ONNX file holds at most 10" in err
+    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == before
 
 
 @pytest.mark.parametrize(

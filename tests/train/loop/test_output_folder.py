@@ -11,7 +11,13 @@ import pytest
 from filelock import FileLock
 from textgen_runtime import OutputError
 from textgen_runtime.system.files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
-from textgen_train.loop.output_folder import CHECKPOINT_FILE, LOCK_FILE, locked_folder, prepared_folder
+from textgen_train.loop.output_folder import (
+    CHECKPOINT_FILE,
+    LOCK_FILE,
+    locked_folder,
+    prepared_folder,
+    remove_replaced,
+)
 
 OTHER_RUN = """
 import sys
@@ -84,11 +90,14 @@ def test_a_rejected_folder_is_unchanged(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["metrics.jsonl"]
 
 
-def test_an_overwritten_checkpoint_is_removed_at_once(tmp_path: Path) -> None:
+def test_an_overwritten_checkpoint_is_removed_when_the_run_is_ready(tmp_path: Path) -> None:
     """A run that is killed before its first checkpoint must not leave that of the run before it."""
-    (tmp_path / CHECKPOINT_FILE).touch()
-    (tmp_path / "model.onnx").touch()
+    names = [CHECKPOINT_FILE, "model.int8.onnx", "model.onnx"]
+    for name in names:
+        (tmp_path / name).touch()
     with prepared_folder(tmp_path, [], overwrite=True):
+        assert sorted(os.listdir(tmp_path)) == [LOCK_FILE, *names]
+        remove_replaced(tmp_path)
         assert sorted(os.listdir(tmp_path)) == [LOCK_FILE, "model.onnx"]
 
 

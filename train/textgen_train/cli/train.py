@@ -16,7 +16,7 @@ from textgen_runtime.text.levels import BYTE
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.errors import CorpusError, RecipeError
-from textgen_train.loop.output_folder import check_overwrites, prepared_folder
+from textgen_train.loop.output_folder import check_overwrites, prepared_folder, remove_replaced
 from textgen_train.loop.ranks import DismissedError, Ranks, joined_ranks
 from textgen_train.recipe import AnyRecipe, ClassicRecipe
 
@@ -111,6 +111,7 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
         )
         if not ranks.is_first:
             return follow(trainer)
+        remove_replaced(folder)
         return run_to_end(make_run(arguments, trainer, provenance, folder), folder, ranks, arguments)
 
 

@@ -37,9 +37,7 @@ LOCK_FILE = ".textgen-train.lock"
 def prepared_folder(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool) -> Iterator[None]:
     """Create, check and lock the output folder of a new run. The lock is held within the context.
 
-    Temporary files of killed runs are removed. The checkpoint of an earlier run is removed too, so that it
-    cannot be resumed by mistake if this run is killed before its first checkpoint. So is its 8-bit model,
-    which is not a version of the model of this run.
+    Temporary files of killed runs are removed. Files of an earlier run stay until ``remove_replaced``.
 
     Args:
         folder: The output folder.
@@ -56,10 +54,22 @@ def prepared_folder(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool)
     check_overwrites(folder, corpora, overwrite=overwrite)
     with locked_folder(folder):
         check_overwrites(folder, corpora, overwrite=overwrite)
-        with _explaining_errors(folder):
-            for name in (CHECKPOINT_FILE, QUANTIZED_FILE):
-                (folder / name).unlink(missing_ok=True)
         yield
+
+
+def remove_replaced(folder: Path) -> None:
+    """Remove files of an earlier run that are not those of a new run, which is ready for its first update.
+
+    They are the checkpoint, so that it cannot be resumed by mistake if the new run is killed before its first
+    checkpoint, and the 8-bit model, which is not a version of the new model. A run that cannot start keeps
+    them.
+
+    Raises:
+        OutputError: If a file cannot be removed.
+    """
+    with _explaining_errors(folder):
+        for name in (CHECKPOINT_FILE, QUANTIZED_FILE):
+            (folder / name).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
