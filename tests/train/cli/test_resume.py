@@ -152,6 +152,17 @@ def test_a_complete_run_is_not_resumed(capsys: Captured) -> None:
     assert "complete, but its model.onnx is missing: train again with --overwrite" in err
 
 
+def test_a_complete_run_in_a_folder_that_the_output_cannot_encode_is_named(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(capsys, "book.txt", *DEFAULT, "--no-samples", "-o", "роман")[0] == 0
+    output = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
+    monkeypatch.setattr(sys, "stdout", output)
+    assert run(capsys, "--resume", "роман")[0] == 0
+    written = output.buffer.getvalue()
+    assert written.startswith(rb"the run in \u0440\u043e\u043c\u0430\u043d is complete; next: ")
+
+
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"damaged")])
 def test_a_missing_or_damaged_model_is_written_again(
     capsys: Captured, interrupted: Callable[..., str], damage: Callable[[Path], object]

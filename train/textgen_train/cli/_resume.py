@@ -30,6 +30,8 @@ def resume(given: argparse.Namespace, ranks: Ranks) -> int:
         complete = describe_complete_run(folder) if checkpoint and checkpoint.complete else ""
         description = ranks.share_first(checkpoint.run if checkpoint and not complete else None)
         if description is None:
+            # The folder may have a name that the output's encoding lacks.
+            escape_unencodable(PROG, sys.stdout, ())
             sys.stdout.write(complete)
             return 0
         stored = StoredRun.from_dict(description)
