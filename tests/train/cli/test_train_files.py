@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import textgen_runtime as textgen
 from textgen_train.export import onnx_graph
+from textgen_train.loop import evaluator
 from textgen_train.loop.output_folder import LOCK_FILE
 
 from tests.helpers.commands import Captured
@@ -152,6 +153,29 @@ def test_a_full_disk_leaves_no_partial_file(capsys: Captured, monkeypatch: pytes
         "saved to book-model\n"
     )
     assert os.listdir("book-model") == [LOCK_FILE]
+
+
+@pytest.mark.usefixtures("book")
+def test_a_disk_that_fills_up_leaves_a_model_that_is_not_called_the_best(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+
+    def write_once(path: Path, content: bytes) -> None:
+        written.append(path)
+        if len(written) > 1:
+            raise textgen.OutputError(f"cannot write {path}: No space left on device")
+        path.write_bytes(content)
+
+    monkeypatch.setattr(evaluator, "replace_file", write_once)
+    code, _, err = run(capsys, "book.txt", *QUICK, "--no-samples", "-o", "out")
+    assert code == 1
+    loss = textgen.load("out").training["held_out_nats"]
+    assert err.endswith(
+        "textgen-train: error: cannot write out/model.onnx: No space left on device; out/model.onnx holds an "
+        f"earlier model, not the best one (held-out loss {loss:.4f} nats); to resume the run: textgen-train "
+        "--resume out\n"
+    )
 
 
 @pytest.mark.filterwarnings("error")

@@ -88,6 +88,17 @@ def test_a_failure_is_warned_about_once_and_tried_again(recorder: Recorder, tmp_
     assert not (tmp_path / "checkpoint.safetensors").exists()
 
 
+def test_a_resumed_run_that_cannot_write_a_checkpoint_still_has_one(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_at(recorder.run, 5)
+    resumed = Recorder(tmp_path, monkeypatch)
+    resumed.run.restore(read_checkpoint(tmp_path / "checkpoint.safetensors").state())
+    resumed.failing = True
+    interrupt_at(resumed.run, 10)
+    assert "checkpoint.safetensors" in resumed.run.files
+
+
 def test_a_folder_that_vanishes_and_returns_does_not_end_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,7 +108,8 @@ def describe_early_end(
         saved = f"no model was saved to {folder}"
     else:
         loss = f"held-out loss {run.best.held_out_nats:.4f} nats"
-        saved = f"{folder / MODEL_FILE} holds the best model so far ({loss})"
+        held = "an earlier model, not the best one" if run.model_error else "the best model so far"
+        saved = f"{folder / MODEL_FILE} holds {held} ({loss})"
     if CHECKPOINT_FILE not in run.files or isinstance(error, LossError):
         return saved
     command = f"textgen-train {piped}{' ' * bool(piped)}--resume {shlex.quote(str(folder))}"

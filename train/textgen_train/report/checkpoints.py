@@ -33,7 +33,7 @@ class CheckpointWriter(Watcher):
     Args:
         run: The run.
         description: The description of the run that the file contains; see ``encode_checkpoint``.
-        folder: Output folder.
+        folder: Output folder. If it has a checkpoint, it is one of this run, which is resumed.
         warn: Called with one line if the file cannot be written.
     """
 
@@ -45,7 +45,8 @@ class CheckpointWriter(Watcher):
         self._failed = self._is_active = False
         # The end and the duration of the last attempt.
         self._last_end = self._seconds = 0.0
-        self.files: list[str] = []
+        # A resumed run has a checkpoint, even if it cannot write another one.
+        self.files = [CHECKPOINT_FILE] * self._path.exists()
 
     def on_start(self) -> None:
         self._is_active = True
