@@ -33,7 +33,7 @@ TRAINING: dict[str, Any] = {
     "replicas": 1,
 }
 CHARACTERS = CharacterTokenizer("ab")
-SPEED = "5,000 characters/s"
+SPEED = "5,000"
 
 
 def model_with(
@@ -68,9 +68,14 @@ def compare(capsys: Captured, *arguments: str) -> tuple[int, str, str]:
 
 
 def cells(out: str) -> dict[str, list[str]]:
-    """Return the cells of each row of the table, by the name of the run."""
-    _, _, *rows = out.splitlines()
-    return {name: rest for name, *rest in (re.split(r"  +", row.strip()) for row in rows)}
+    """Return the cells of each row of the table, by the name of the run, and its different values."""
+    table, _, values = out.partition("\n\ndifferent values\n")
+    _, _, *rows = table.splitlines()
+    split = {name: rest for name, *rest in (re.split(r"  +", row.strip()) for row in rows)}
+    for row in values.splitlines():
+        name, *rest = re.split(r"  +", row.strip())
+        split[name] += rest or [""]
+    return split
 
 
 def test_the_table_shows_what_differs(capsys: Captured) -> None:
@@ -83,6 +88,62 @@ def test_the_table_shows_what_differs(capsys: Captured) -> None:
         "one": ["1,234", "5:00", "3.0", "300", "1.0000", "1.443", "1.5000", SPEED, "units 8, seed 0"],
         "two": ["1,234", "3:20", "2.0", "200", "2.5000", "3.607", "2.5000", SPEED, "units 16, seed 3"],
     }
+
+
+def test_runs_with_the_same_folder_name_are_told_apart_by_their_paths(capsys: Captured) -> None:
+    Path("a").mkdir()
+    Path("b").mkdir()
+    make_folder("a/model", [2.0], model_with(TRAINING))
+    make_folder("b/model", [1.0], model_with({**TRAINING, "sha256": "b"}))
+    make_folder("b/other", [3.0], model_with(TRAINING))
+    _, out, err = compare(capsys, "a/model", "b/model", "b/other")
+    assert {name: row[4] for name, row in cells(out).items()} == {
+        "a/model": "2.0000",
+        "b/model": "1.0000",
+        "other": "3.0000",
+    }
+    assert err.endswith(": a/model, other; b/model\n")
+
+
+def test_the_speeds_of_windows_and_characters_are_told_apart(capsys: Captured) -> None:
+    make_folder("one", [2.0], model_with(TRAINING))
+    folder = make_folder("two", [2.0], model_with(TRAINING))
+    values = evaluation(100, 2.0).as_json()
+    values["windows_per_second"] = values.pop("characters_per_second")
+    (folder / "metrics.jsonl").write_text(json.dumps(values), encoding="utf-8")
+    both = compare(capsys, "one", "two")[1]
+    assert both.splitlines()[1].endswith("  speed")
+    assert [row[7] for row in cells(both).values()] == ["5,000 characters/s", "5,000 windows/s"]
+    for name in ("characters", "windows"):
+        out = compare(capsys, "one" if name == "characters" else "two")[1]
+        assert out.splitlines()[1].endswith(f"  {name}/s")
+
+
+def test_different_values_fit_a_narrow_terminal(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines end only between two values. Values are below long names."""
+    monkeypatch.setenv("COLUMNS", "41")
+    names = {f"{name}-dropout": 0.25 for name in ("output", "input", "weight")}
+    make_folder("one", [2.0], model_with({**TRAINING, "recipe": {"units": 8, **names}}))
+    make_folder("two", [2.0], model_with({**TRAINING, "recipe": {"units": 16, **dict.fromkeys(names, 0)}}))
+    out = compare(capsys, "one", "two")[1]
+    assert out.partition("different values\n")[2].splitlines() == [
+        "  one  units 8, output-dropout 0.25,",
+        "       input-dropout 0.25,",
+        "       weight-dropout 0.25",
+        "  two  units 16, output-dropout 0,",
+        "       input-dropout 0, weight-dropout 0",
+    ]
+    Path("two").rename("a-rather-long-name")
+    out = compare(capsys, "one", "a-rather-long-name")[1]
+    assert out.partition("different values\n")[2].splitlines() == [
+        "  one",
+        "    units 8, output-dropout 0.25,",
+        "    input-dropout 0.25,",
+        "    weight-dropout 0.25",
+        "  a-rather-long-name",
+        "    units 16, output-dropout 0,",
+        "    input-dropout 0, weight-dropout 0",
+    ]
 
 
 @pytest.mark.parametrize(

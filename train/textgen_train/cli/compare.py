@@ -10,7 +10,7 @@ from textgen_runtime.bench.report import Section
 from textgen_runtime.cli.command import EXIT_FAILED, run_command
 from textgen_runtime.cli.parser import CommandParser
 from textgen_runtime.errors import OutputError, TextgenError, install_command, shorten
-from textgen_runtime.system.console import print_diagnostic
+from textgen_runtime.system.console import print_diagnostic, terminal_columns
 from textgen_runtime.system.files import replace_file
 
 from textgen_train.errors import TrainingError
@@ -58,21 +58,21 @@ def compare(arguments: argparse.Namespace) -> int:
     """
     if missing := [name for name in ("filelock", "tqdm") if find_spec(name) is None]:
         raise TrainingError(f"{PROG} requires {', '.join(missing)}: {install_command('train')}")
-    from textgen_train.report.compared_run import read_run
+    from textgen_train.report.compared_run import read_run, run_names
     from textgen_train.report.comparison import (
-        COLUMNS,
         comparison_page,
-        comparison_rows,
+        comparison_table,
         describe_different_texts,
+        different_values_list,
     )
 
     if arguments.html:
         check_page(arguments.html)
     warnings: list[str] = []
     runs, code = [], 0
-    for folder in arguments.folders:
+    for folder, name in zip(arguments.folders, run_names(arguments.folders), strict=True):
         try:
-            runs.append(read_run(folder, warnings.append))
+            runs.append(read_run(folder, name, warnings.append))
         except TextgenError as error:
             print_diagnostic(PROG, str(error))
             code = EXIT_FAILED
@@ -86,7 +86,9 @@ def compare(arguments: argparse.Namespace) -> int:
         replace_file(arguments.html, comparison_page(runs, warnings).encode(errors="replace"))
     # A folder may have a name that the output's encoding lacks.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    sys.stdout.write(f"{Section('losses per held-out character', COLUMNS, comparison_rows(runs))}\n")
+    sys.stdout.write(f"{Section('losses per held-out character', *comparison_table(runs))}\n")
+    if values := different_values_list(runs, terminal_columns()):
+        sys.stdout.write(f"\n{values}")
     return code
 
 

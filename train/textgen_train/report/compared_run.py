@@ -30,7 +30,7 @@ class ComparedRun:
     """The results of a training run.
 
     Attributes:
-        name: The name of its folder.
+        name: The name of its folder, or its path if another run has the same name.
         evaluations: At least one evaluation.
         training: The metadata ``textgen.training`` of its model; empty without a model.
         metadata: The other metadata of its model; None without a model.
@@ -94,11 +94,20 @@ class ComparedRun:
         return f"a model of {corpus} ({sha256})" if corpus else f"the model {sha256}"
 
 
-def read_run(folder: Path, warn: Callable[[str], None]) -> ComparedRun:
+def run_names(folders: Sequence[Path]) -> list[str]:
+    """Return for each folder a name by which it can be told from the others: its own, or its path."""
+    names = [folder.resolve().name for folder in folders]
+    return [
+        str(folder) if names.count(name) > 1 else name for folder, name in zip(folders, names, strict=True)
+    ]
+
+
+def read_run(folder: Path, name: str, warn: Callable[[str], None]) -> ComparedRun:
     """Read the results of a run.
 
     Args:
         folder: The output folder of the run, which may still be going on.
+        name: The name of the run in the comparison.
         warn: Called with a line if the model is missing or damaged, or if there are damaged metrics.
 
     Raises:
@@ -114,7 +123,7 @@ def read_run(folder: Path, warn: Callable[[str], None]) -> ComparedRun:
         training, metadata = model.training, model.metadata
     except ModelFileError as error:
         warn(f"{error}; the recipe of this run is not known")
-    return ComparedRun(folder.resolve().name, evaluations, training, metadata, _is_locked(folder))
+    return ComparedRun(name, evaluations, training, metadata, _is_locked(folder))
 
 
 def _read_metrics(path: Path, warn: Callable[[str], None]) -> list[Evaluation]:

@@ -18,31 +18,28 @@ from .scales import time_unit
 # The beginning of the title of the page.
 TITLE = "Comparison of "
 
-COLUMNS = (
-    "parameters",
-    "time",
-    "epochs",
-    "updates",
-    "best nats",
-    "bits",
-    "last nats",
-    "speed",
-    "different values",
-)
+COLUMNS = ("parameters", "time", "epochs", "updates", "best nats", "bits", "last nats")
+DIFFERENT_VALUES, SEPARATOR = "different values", ", "
+# The columns of the speed of runs of one kind, and of both kinds.
+CHARACTERS, WINDOWS, SPEED = "characters/s", "windows/s", "speed"
 # Colors of the style sheet. More runs use them again.
 STYLES = 8
 MAX_NAME = 14
 
 
-def comparison_rows(runs: Sequence[ComparedRun]) -> list[tuple[str, list[str]]]:
-    """Return the name of each run and the cells of its row, one for each of ``COLUMNS``."""
-    different = different_values(runs)
+def comparison_table(runs: Sequence[ComparedRun]) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """Return a table with a row for each run.
+
+    Returns:
+        The headings of all columns but the first, and the name of each run with the cells of its row.
+    """
+    units = {_speed(run)[1] for run in runs} - {""}
+    column = units.pop() if len(units) == 1 else SPEED
     rows = []
-    for run, values in zip(runs, different, strict=True):
+    for run in runs:
         best, last = run.best, run.last
         parameters = run.training.get("parameters")
-        speed = last.characters_per_second or last.windows_per_second
-        unit = "characters/s" if last.characters_per_second else "windows/s"
+        speed, unit = _speed(run)
         cells = [
             f"{parameters:,}" if isinstance(parameters, int) else "?",
             format_duration(last.seconds) + " so far" * run.is_running,
@@ -51,13 +48,41 @@ def comparison_rows(runs: Sequence[ComparedRun]) -> list[tuple[str, list[str]]]:
             f"{best.held_out_nats:.4f}",
             f"{best.bits_per_character:.3f}",
             f"{last.held_out_nats:.4f}",
-            f"{speed:,.0f} {unit}" if speed else "?",
-            ", ".join(f"{stored_option_name(name)} {_shown(value)}" for name, value in values.items())
-            if run.settings
-            else "unknown, without a model",
+            f"{speed}{f' {unit}' * (column == SPEED)}" if speed else "?",
         ]
         rows.append((run.name, cells))
-    return rows
+    return [*COLUMNS, column], rows
+
+
+def described_values(runs: Sequence[ComparedRun]) -> list[str]:
+    """Return for each run a phrase with its settings in which the runs differ; "" if there are none."""
+    return [
+        SEPARATOR.join(f"{stored_option_name(name)} {_shown(value)}" for name, value in values.items())
+        if run.settings
+        else "unknown, without a model"
+        for run, values in zip(runs, different_values(runs), strict=True)
+    ]
+
+
+def different_values_list(runs: Sequence[ComparedRun], columns: int) -> str:
+    """Return lines with the settings in which the runs differ, or "" if there are none.
+
+    Args:
+        runs: The runs.
+        columns: The width of the lines, as far as names and values allow it.
+    """
+    described = described_values(runs)
+    if not any(described):
+        return ""
+    width = max(len(run.name) for run in runs)
+    # The values of a long name are below it, so that they have enough space.
+    is_below = width > columns // 3
+    indent = " " * (4 if is_below else width + 4)
+    lines = [DIFFERENT_VALUES]
+    for run, values in zip(runs, described, strict=True):
+        first = f"  {run.name}\n{indent}" if is_below else f"  {run.name:<{width}}  "
+        lines.append(first + f"\n{indent}".join(_wrap(values, columns - len(indent))))
+    return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
 def different_values(runs: Sequence[ComparedRun]) -> list[dict[str, Any]]:
@@ -90,13 +115,17 @@ def comparison_page(runs: Sequence[ComparedRun], warnings: Sequence[str]) -> str
         _chart(unit, runs, [[item.seconds / length for item in run.evaluations] for run in runs]),
     ]
     figures = "".join(map(figure, charts))
+    columns, cells_of_runs = comparison_table(runs)
     rows = [
-        [f'<span class="key {style(number)}">{html(name)}</span>', *map(html, cells)]
-        for number, (name, cells) in enumerate(comparison_rows(runs))
+        [f'<span class="key {style(number)}">{html(name)}</span>', *map(html, [*cells, values])]
+        for number, ((name, cells), values) in enumerate(
+            zip(cells_of_runs, described_values(runs), strict=True)
+        )
     ]
     notes = "".join(f"<p><mark>Warning</mark> {html(warning)}</p>" for warning in warnings)
-    numbers = range(1, len(COLUMNS))
-    content = table("Losses on the held-out text, per character", ["run", *COLUMNS], rows, numbers)
+    numbers = range(1, len(columns) + 1)
+    headings = ["run", *columns, DIFFERENT_VALUES]
+    content = table("Losses on the held-out text, per character", headings, rows, numbers)
     return fill_page(
         title=f"{TITLE}{len(runs)} training run{'s' * (len(runs) > 1)}",
         status="",
@@ -127,6 +156,25 @@ def _chart(unit: str, runs: Sequence[ComparedRun], positions: Sequence[Sequence[
         curves=curves,
         marks=[(_short(run.name), run.last.held_out_nats, style(number)) for number, run in enumerate(runs)],
     )
+
+
+def _wrap(values: str, columns: int) -> list[str]:
+    """Return a result of ``described_values`` in lines, which end only between two values."""
+    lines: list[str] = []
+    for value in values.split(SEPARATOR):
+        if lines and len(lines[-1]) + len(SEPARATOR) + len(value) < columns:
+            lines[-1] += f"{SEPARATOR}{value}"
+        else:
+            lines = [*lines[:-1], f"{lines[-1]}{SEPARATOR}".rstrip(), value] if lines else [value]
+    return lines
+
+
+def _speed(run: ComparedRun) -> tuple[str, str]:
+    """Return the speed at the last evaluation, and its unit; two empty strings if it is not known."""
+    last = run.last
+    speed = last.characters_per_second or last.windows_per_second
+    unit = CHARACTERS if last.characters_per_second else WINDOWS
+    return (f"{speed:,.0f}", unit) if speed else ("", "")
 
 
 def _shown(value: object) -> str:
