@@ -142,6 +142,8 @@ def test_new_symbols_are_listed(capsys: Captured) -> None:
         "them to the model with --extend\n"
     )
     assert not Path("tuned").exists()
+    err = run(capsys, "book.txt", *TUNED, "--held-out-file", "new.txt")[2]
+    assert "the corpus new.txt has symbols that the model does not know" in err
 
 
 def test_new_symbols_extend_the_model(capsys: Captured) -> None:

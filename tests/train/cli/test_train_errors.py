@@ -65,6 +65,7 @@ def test_other_runtime_errors_propagate(capsys: Captured, monkeypatch: pytest.Mo
     ("content", "options", "message"),
     [
         (b"", (), "the corpus bad.txt is empty"),
+        (b"\xef\xbb\xbf", (), "the corpus bad.txt is empty"),
         (b"abc\x00def", (), "bad.txt is not a text: byte 3 is zero"),
         (b"abc\xe9def", (), "bad.txt is not UTF-8: byte 3 is 0xe9"),
         (b"a" * 5000, (), "contains only the character 'a'"),

@@ -145,6 +145,7 @@ def test_wrong_usage(capsys: Captured, arguments: tuple[str, ...], message: str)
     ("content", "options", "message"),
     [
         (b"word " * 500, ("--level", "word"), "contains only the word 'word'"),
+        (b"long" * 500, ("--level", "word"), "longlong': training on words"),
         (b"ab\x00" * 500, ("--level", "word"), "with --level byte"),
         (b"ab\xff" * 500, (), "with --level byte"),
         (b"do re mi " * 100, ("--level", "word", "--vocabulary-size", "7"), "raise --vocabulary-size"),
@@ -158,3 +159,4 @@ def test_corpora_that_do_not_fit(
     code, out, err = run(capsys, "text.txt", *QUICK, *options)
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert message in err
+    assert len(err) < 250

@@ -166,9 +166,9 @@ def make_dataset(  # noqa: PLR0913 (keywords, most with defaults)
         The dataset. Each of its tokens is one symbol of the level, or the end of a record.
 
     Raises:
-        CorpusError: If the training or held-out text is too short, if all characters are equal, if no symbol
-            occurs ``min_count`` times, if ``tokenizer`` lacks symbols and is not extended, if there is only
-            one word or no room for words, or if the corpus has changed while it was read.
+        CorpusError: If the training or held-out text is empty or too short, if all characters are equal, if
+            no symbol occurs ``min_count`` times, if ``tokenizer`` lacks symbols and is not extended, if there
+            is only one word or no room for words, or if the corpus has changed while it was read.
         TextFileError: If the corpus cannot be read.
         OutputError: If the tokens cannot be stored.
     """
@@ -189,7 +189,10 @@ def make_dataset(  # noqa: PLR0913 (keywords, most with defaults)
     has_records = records is not None
     vocabulary: Tokenizer
     if tokenizer is not None:
-        vocabulary = add_symbols(corpus, tokenizer, symbols, extend=extend)
+        # The corpus may have only symbols that the model knows.
+        is_corpus_known = not unknown_symbols(tokenizer, np.flatnonzero(counts))
+        named = held_out if isinstance(held_out, Corpus) and is_corpus_known else corpus
+        vocabulary = add_symbols(named, tokenizer, symbols, extend=extend)
     elif level == BYTE:
         vocabulary = byte_tokenizer(has_records=has_records)
     elif level == WORD:
@@ -245,6 +248,9 @@ def _default_share(length: int) -> float:
 
 
 def _check_symbols(corpus: Corpus, symbols: NDArray[np.int64]) -> None:
+    if not len(symbols):
+        # A text of only a byte-order mark, which the normalization removes.
+        raise CorpusError(f"the corpus {corpus.name} is empty or has only white space")
     if len(symbols) == 1:
         raise CorpusError(
             f"the corpus {corpus.name} contains only the character {chr(symbols[0])!r}: training needs at "

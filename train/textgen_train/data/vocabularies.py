@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.errors import quote
 from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS, ByteTokenizer
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.levels import TOKENIZERS
@@ -82,8 +83,8 @@ def word_tokenizer(  # noqa: PLR0913 (all are needed)
     words = {piece.strip() for piece in pieces} - {""}
     if len(words) == 1:
         raise CorpusError(
-            f"the training text of {corpus.name} contains only the word {words.pop()!r}: training on words "
-            "needs at least two different words; train without --level word"
+            f"the training text of {corpus.name} contains only the word {quote(words.pop())}: training on "
+            "words needs at least two different words; train without --level word"
         )
     characters = _frequent_characters(corpus, symbols, counts, min_count)
     room = size - len(characters) - 2 * has_records
