@@ -21,6 +21,21 @@ def test_a_terminal_has_a_bar_and_a_pipe_has_lines(monkeypatch: pytest.MonkeyPat
     assert isinstance(bar, ProgressBar)
 
 
+@pytest.mark.parametrize(("columns", "bar"), [(100, 24), (60, 7), (54, 1)])
+def test_a_narrow_terminal_has_a_short_bar(monkeypatch: pytest.MonkeyPatch, columns: int, bar: int) -> None:
+    """The line ends with the time that is left."""
+    status = "1.234 nats  123,456 characters/s  1:02:05 left"
+    monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((columns, 24)))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    display = ProgressBar()
+    display.show(0.5, status)
+    line = str(display._bar)
+    display.close()
+    assert line.startswith(" 50% ")
+    assert line.endswith(f" {status}")
+    assert len(line) == len(" 50% ") + bar + 1 + len(status)
+
+
 def test_lines_are_printed_at_intervals(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     now = 0.0
     monkeypatch.setattr(progress, "perf_counter", lambda: now)

@@ -1,16 +1,27 @@
 """Progress displays: a bar on a terminal, and plain lines otherwise."""
 
+import os
 import sys
 from time import perf_counter
 from typing import NoReturn, Protocol
 
-from textgen_runtime.system.console import print_diagnostic, redirect_to_null, terminal_safe, write_stderr
+from textgen_runtime.system.console import (
+    DEFAULT_COLUMNS,
+    print_diagnostic,
+    redirect_to_null,
+    terminal_safe,
+    write_stderr,
+)
 from tqdm import tqdm
 
 # The command that trains, for warnings.
 PROG = "textgen-train"
 
 SECONDS_BETWEEN_LINES = 10.0
+
+# The format of tqdm, into which the width of the bar is inserted.
+BAR_FORMAT = "{{percentage:3.0f}}% {{bar:{}}} {{desc}}"
+BAR_COLUMNS = 24
 
 
 class Progress(Protocol):
@@ -39,7 +50,7 @@ class ProgressBar:
     def __init__(self) -> None:
         self._bar: tqdm[NoReturn] = tqdm(
             total=1.0,
-            bar_format="{percentage:3.0f}% {bar:24} {desc}",
+            bar_format=BAR_FORMAT.format(BAR_COLUMNS),
             dynamic_ncols=True,
             leave=False,
             file=sys.stderr,
@@ -47,6 +58,10 @@ class ProgressBar:
 
     def show(self, fraction: float, status: str) -> None:
         self._bar.n = fraction
+        # On a narrow terminal, the bar is shorter, so that the line ends with the time that is left. tqdm
+        # keeps the last column free.
+        columns = _columns() - 1 - len(BAR_FORMAT.format(0).format(percentage=0, bar="", desc=status))
+        self._bar.bar_format = BAR_FORMAT.format(max(1, min(columns, BAR_COLUMNS)))
         self._bar.set_description_str(status, refresh=False)
         # tqdm redraws only if enough time has passed since the last redraw.
         self._bar.update(0)
@@ -99,6 +114,14 @@ def write_result(text: str) -> None:
         if not isinstance(error, BrokenPipeError):
             reason = error.strerror or error
             print_diagnostic(PROG, f"cannot write standard output: {reason}; training continues", "warning")
+
+
+def _columns() -> int:
+    """Return the width of the terminal that shows the bar."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or DEFAULT_COLUMNS
+    except (OSError, ValueError):
+        return DEFAULT_COLUMNS
 
 
 def make_progress() -> Progress:
