@@ -151,3 +151,18 @@ def test_a_better_model_replaces_the_shown_one(watcher: ReportPage, tmp_path: Pa
     (tmp_path / "model.onnx").write_bytes(tiny_path.read_bytes())
     watcher.on_evaluation(SECOND)
     assert "embedembedding48124" not in Page((tmp_path / "report.html").read_text("utf-8")).text
+
+
+@pytest.mark.usefixtures("_evaluated_run")
+def test_a_model_that_was_written_late_replaces_the_shown_one(
+    tmp_path: Path, tiny_path: Path, warnings: list[str]
+) -> None:
+    """While it cannot be written, the file has an earlier model."""
+    errors = [OutputError("the disk is full")]
+    facts, references = facts_of(DATASET, tmp_path), References(DATASET)
+    watcher = ReportPage(facts, references, warnings.append, lambda: next(iter(errors), None))
+    watcher.on_evaluation(FIRST)
+    (tmp_path / "model.onnx").write_bytes(tiny_path.read_bytes())
+    errors.clear()
+    watcher.on_evaluation(FIRST)
+    assert "embedembedding48124" not in Page((tmp_path / "report.html").read_text("utf-8")).text

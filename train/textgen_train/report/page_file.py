@@ -107,7 +107,11 @@ class ReportPage(Watcher):
             except ModelFileError:
                 # Another program has removed it. The rest of the report is still useful.
                 return None
-            self._model = best, BestModel(model.engine.network, model.metadata, _most_open(model))
+            shown = BestModel(model.engine.network, model.metadata, _most_open(model))
+            if self._model_error() is not None:
+                # The file has an earlier model, which the next evaluation tries to replace.
+                return shown
+            self._model = best, shown
         return self._model[1]
 
 
