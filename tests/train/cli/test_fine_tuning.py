@@ -251,6 +251,23 @@ def test_models_of_records_and_of_other_cells_are_trained_further(capsys: Captur
     assert metrics("second")[0]["held_out_nats"] == first.training["held_out_nats"]
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (("--quantize",), "--quantize is only for the cells lstm and gru, not for conv"),
+        (("--weight-dropout", "0.1"), "weight-dropout must be 0 with the cell conv"),
+    ],
+)
+def test_options_that_the_network_cannot_have_are_told_before_the_corpus_is_read(
+    capsys: Captured, option: tuple[str, ...], message: str
+) -> None:
+    small = ("--units", "8", "--embedding", "4")
+    assert run(capsys, "book.txt", "--cell", "conv", *small, *BUDGET, "-o", "first")[0] == 0
+    code, out, err = run(capsys, "none.txt", "--from", "first", *option, *BUDGET)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert message in err
+
+
 @pytest.mark.parametrize("level", ["byte", "word"])
 def test_models_of_other_levels_are_trained_further(capsys: Captured, level: str) -> None:
     small = ("--units", "8", "--embedding", "4")

@@ -85,6 +85,9 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
         from ._fine_tuning import start_from_parent
 
         parent = start_from_parent(arguments)
+        # The model determines the network, for which some options are invalid. Reading a large corpus takes
+        # long.
+        recipe = recipe_from(arguments)
     check_device(arguments.device, ranks)
     texts = open_texts(arguments)
     folder = arguments.output or default_folder(arguments.corpus, texts.corpus)
