@@ -29,5 +29,6 @@ def find_model_file(model: str | os.PathLike[str]) -> str:
 
 
 def unambiguous_path(path: str | os.PathLike[str]) -> str:
-    """Return a path that no command takes for the name of a bundled model."""
-    return os.path.join(os.curdir, path) if os.fspath(path) in bundled_models() else os.fspath(path)
+    """Return a path that no command takes for the name of a bundled model, or for an option."""
+    name = os.fspath(path)
+    return os.path.join(os.curdir, name) if name.startswith("-") or name in bundled_models() else name

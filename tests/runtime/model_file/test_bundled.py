@@ -1,5 +1,6 @@
 """Bundled models are found by name, and other models by path."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,7 @@ def test_a_path_selects_a_folder_with_the_name_of_a_bundled_model(
     assert textgen.load("nietzsche").sha256 == textgen.load(Path(BUNDLED_FOLDER, "nietzsche.onnx")).sha256
     assert textgen.load("./nietzsche").sha256 == textgen.load(Path("nietzsche")).sha256
     assert textgen.load(unambiguous_path(Path("nietzsche"))).sha256 == textgen.load(TINY).sha256
+    assert unambiguous_path(Path("-poems")) == f".{os.sep}-poems"
     assert (unambiguous_path(Path("poems")), unambiguous_path(Path("./poems/"))) == ("poems", "poems")
 
 

@@ -20,6 +20,8 @@ def test_the_next_command_distinguishes_a_folder_from_a_bundled_model(capsys: Ca
     code, out, _ = run(capsys, "book.txt", *QUICK, "--no-samples", "-o", "nietzsche")
     assert code == 0
     assert out.endswith("next: textgen-run ./nietzsche --temp 0.5\n")
+    out = run(capsys, "book.txt", *QUICK, "--no-samples", "-o=-folder")[1]
+    assert out.endswith("next: textgen-run ./-folder --temp 0.5\n")
 
 
 def test_a_model_is_replaced_only_with_overwrite(book: Path, capsys: Captured) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from textgen_runtime.errors import ModelFileError, TextgenError
 from textgen_runtime.generation.loading import load
-from textgen_runtime.model_file.bundled import MODEL_FILE
+from textgen_runtime.model_file.bundled import MODEL_FILE, unambiguous_path
 from textgen_runtime.model_file.network import describe_size
 from textgen_runtime.text.levels import CHARACTER, unit_of
 
@@ -112,7 +112,7 @@ def describe_early_end(
         saved = f"{folder / MODEL_FILE} holds {held} ({loss})"
     if CHECKPOINT_FILE not in run.files or isinstance(error, LossError):
         return saved
-    command = f"textgen-train {piped}{' ' * bool(piped)}--resume {shlex.quote(str(folder))}"
+    command = f"textgen-train {piped}{' ' * bool(piped)}--resume {shlex.quote(unambiguous_path(folder))}"
     return f"{saved}; to resume the run: {command}{' < TEXT' * bool(piped)}"
 
 
