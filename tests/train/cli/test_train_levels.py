@@ -107,7 +107,7 @@ def test_a_binary_file_has_no_prompts_and_no_samples(capsys: Captured) -> None:
     code, _, err = run(capsys, *CASES["binary"], *QUICK)
     assert code == 0, err
     assert textgen.load("file-model").prompts == ()
-    with pytest.raises(textgen.PromptError, match="pass a prompt"):
+    with pytest.raises(textgen.PromptError, match="pass one as prompt"):
         textgen.load("file-model").generate(None, length=10)
     assert Path("file-model/report.html").exists()
 
