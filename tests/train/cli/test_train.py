@@ -76,6 +76,16 @@ def test_corpus_from_standard_input_with_a_held_out_file(
     assert code == 0
     assert "1,960 training characters, 1,959 held-out characters" in err
     assert Path("standard-input-model/model.onnx").exists()
+    # The held-out text is the corpus.
+    assert "textgen-train: warning: the held-out text is the corpus itself, so the held-out loss is" in err
+
+
+@pytest.mark.usefixtures("book")
+def test_another_held_out_file_gives_no_warning(capsys: Captured) -> None:
+    Path("other.txt").write_text(TEXT[1:], encoding="utf-8")
+    code, _, err = run(capsys, "book.txt", *QUICK, "--held-out-file", "other.txt", "--no-samples")
+    assert code == 0
+    assert "warning" not in err
 
 
 def test_version(capsys: Captured) -> None:

@@ -33,6 +33,11 @@ class Texts:
         """All texts that the run reads."""
         return [self.corpus, self.held_out] if isinstance(self.held_out, Corpus) else [self.corpus]
 
+    @property
+    def are_equal(self) -> bool:
+        """Whether the held-out text is separate, but has the same content as the corpus."""
+        return isinstance(self.held_out, Corpus) and self.held_out.sha256 == self.corpus.sha256
+
     def read(
         self,
         arguments: argparse.Namespace,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from textgen_runtime.cli.command import EXIT_FAILED, run_command
 from textgen_runtime.corpora.corpus import Corpus, read_corpus
 from textgen_runtime.corpora.sources import COMPRESSED
-from textgen_runtime.system.console import escape_unencodable, write_stderr
+from textgen_runtime.system.console import escape_unencodable, print_diagnostic, write_stderr
 from textgen_runtime.system.text_files import STANDARD_INPUT
 from textgen_runtime.text.levels import BYTE
 
@@ -31,6 +31,11 @@ from ._usage import check_usage, given_arguments, parent_source
 
 if TYPE_CHECKING:
     from ._fine_tuning import ParentModel
+
+EQUAL_TEXTS = (
+    "the held-out text is the corpus itself, so the held-out loss is a loss of the training text: pass "
+    "another text with --held-out-file, or omit the option"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -104,6 +109,8 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
             stack.enter_context(prepared_folder(folder, texts.corpora, overwrite=arguments.overwrite))
             escape_unencodable(PROG, sys.stdout, dataset.tokenizer.symbols)
             write_stderr(describe_start(arguments, texts.corpus.name, dataset, recipe, parent))
+            if texts.are_equal:
+                print_diagnostic(PROG, EQUAL_TEXTS, "warning")
         origin = parent.provenance() if parent else None
         provenance = make_provenance(texts, dataset, recipe, arguments.seed, parent=origin)
         trainer = make_ready_trainer(
