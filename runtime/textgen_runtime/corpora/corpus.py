@@ -125,6 +125,8 @@ def read_corpus(source: str, temporary_folder: Path | None = None, *, any_bytes:
         temporary_folder: Where a large text from a pipe is stored; None for the system's folder of temporary
             files.
         any_bytes: Whether to accept files of any content. Bytes that are not UTF-8 become U+DC80 to U+DCFF.
+            The files of a folder are then joined without any change. Otherwise a byte-order mark at the start
+            of a file is dropped, and a line end is added between two files if the first one ends without one.
 
     Raises:
         CorpusError: If the corpus is not available.
@@ -181,9 +183,13 @@ def _read_file(path: Path, any_bytes: bool) -> Iterator[str]:
 
 def _read_files(files: tuple[Path, ...], any_bytes: bool) -> Iterator[str]:
     """Yield the texts of files as one text."""
+    if any_bytes:
+        # A character may begin in one file and end in the next one.
+        yield from decode_any_chunks(block for path in files for block in file_blocks(path))
+        return
     for path in files:
         is_start, last = True, ""
-        for chunk in _read_file(path, any_bytes):
+        for chunk in _read_file(path, any_bytes=False):
             yield chunk.removeprefix(BYTE_ORDER_MARK) if is_start else chunk
             is_start, last = is_start and not chunk, chunk or last
         # Keep the last line of a file and the first line of the next file separate.

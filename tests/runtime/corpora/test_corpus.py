@@ -45,6 +45,16 @@ def test_text_files_of_a_folder_are_joined_in_the_order_of_their_paths(tmp_path:
     assert corpus.name == tmp_path.name
 
 
+def test_the_bytes_of_the_files_of_a_folder_are_joined_unchanged(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbffirst\xff\xc3")
+    (tmp_path / "b.txt").write_bytes(b"\xa9second\r\n")
+    (tmp_path / "c.txt").write_bytes(b"\xef\xbb\xbfthird")
+    corpus = read_corpus(str(tmp_path), any_bytes=True)
+    content = b"\xef\xbb\xbffirst\xff\xc3\xa9second\r\n\xef\xbb\xbfthird"
+    assert corpus.text == content.decode("utf-8", "surrogateescape")
+    assert corpus.sha256 == hashlib.sha256(content).hexdigest()
+
+
 def test_samples_of_earlier_runs_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "poem.txt").write_text("poem\n")
     (tmp_path / "poems-model").mkdir()
