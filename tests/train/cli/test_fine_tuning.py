@@ -279,3 +279,11 @@ def test_models_of_other_levels_are_trained_further(capsys: Captured, level: str
     assert second.tokenizer.level == level
     assert second.tokenizer.symbols[:known] == first.tokenizer.symbols
     assert second.tokenizer.symbols[known:] == (() if level == "byte" else ("x", "\u00e4"))
+
+
+def test_a_file_that_is_not_text_gets_no_hint_at_a_level_that_the_model_lacks(capsys: Captured) -> None:
+    Path("bin.dat").write_bytes(b"ab\xff" * 500)
+    code, _, err = run(capsys, "bin.dat", *TUNED)
+    assert code == 1
+    assert err.startswith("textgen-train: error: bin.dat is not UTF-8: byte 2 is 0xff; convert it first")
+    assert "--level" not in err

@@ -75,6 +75,9 @@ class Texts:
                 on_read=preparation.add if folder else None,
             )
         except EncodingError as error:
+            if tokenizer is not None:
+                # A model determines the level.
+                raise
             raise EncodingError(f"{error}; or train on the bytes of any file with --level byte") from None
         if folder:
             preparation.finish()
