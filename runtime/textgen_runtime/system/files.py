@@ -40,19 +40,24 @@ def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
         raise OutputError(f"cannot write {shorten(str(path))}: {error.strerror or error}") from error
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> list[Path]:
     """Create a folder, and the folders around it. An existing folder stays as it is.
+
+    Returns:
+        The folders that did not exist, the innermost first.
 
     Raises:
         OutputError: If it cannot be created.
     """
     name = shorten(str(folder))
     try:
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
         raise OutputError(f"{name} is a file: name a folder") from None
     except OSError as error:
         raise OutputError(f"cannot create the folder {name}: {error.strerror or error}") from None
+    return missing
 
 
 def check_writable(path: Path) -> None:

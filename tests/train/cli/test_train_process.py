@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import pytest
 import textgen_runtime as textgen
+from textgen_train.cli import train
 from textgen_train.cli._interrupts import deferred_interrupts
 from textgen_train.cli.train import main
 
@@ -66,6 +67,25 @@ def test_an_interrupt_with_closed_pipes_saves_the_best_model(start: Start, tmp_p
     command.send_signal(signal.SIGINT)
     assert command.wait() == 130
     assert textgen.load(tmp_path / "book-model" / "model.onnx").generate(seed=1, length=5)
+
+
+def train_interrupted_at_the_start(arguments: list[str]) -> int:
+    # As the launcher does.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    def interrupt(*_: object, **__: object) -> None:
+        assert Path("book-model").exists()
+        signal.raise_signal(signal.SIGINT)
+
+    vars(train)["make_provenance"] = interrupt
+    return main(arguments)
+
+
+def test_an_interrupt_before_the_first_update_removes_a_new_folder(tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text("Do re mi fa sol la si do,\n" * 80, encoding="utf-8")
+    with ForkedCommand(train_interrupted_at_the_start, ["book.txt", "--epochs", "1"], tmp_path) as command:
+        assert command.wait() == -signal.SIGINT
+    assert [path.name for path in tmp_path.iterdir()] == ["book.txt"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

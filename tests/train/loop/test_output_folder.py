@@ -1,6 +1,7 @@
 """The output folder: its lock, its checks, and the removal of temporary files."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from filelock import FileLock
 from textgen_runtime import OutputError
 from textgen_runtime.system.files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
+from textgen_train.errors import TrainingError
 from textgen_train.loop.output_folder import (
     CHECKPOINT_FILE,
     LOCK_FILE,
@@ -88,6 +90,56 @@ def test_a_rejected_folder_is_unchanged(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").touch()
     assert_rejected(tmp_path)
     assert os.listdir(tmp_path) == ["metrics.jsonl"]
+
+
+def assert_fails(folder: Path, *written: str) -> None:
+    """Let a run fail after it wrote these files."""
+
+    def run() -> None:
+        with prepared_folder(folder, [], overwrite=False):
+            assert folder.exists()
+            for name in written:
+                (folder / name).touch()
+            raise TrainingError
+
+    with pytest.raises(TrainingError):
+        run()
+
+
+@pytest.mark.parametrize("existing", ["", "outer", "outer/inner"])
+def test_a_run_that_fails_before_it_writes_removes_the_folders_that_it_made(
+    tmp_path: Path, existing: str
+) -> None:
+    (tmp_path / existing).mkdir(parents=True, exist_ok=True)
+    before = sorted(tmp_path.rglob("*"))
+    folder = tmp_path / "outer" / "inner"
+    assert_fails(folder)
+    assert [path for path in sorted(tmp_path.rglob("*")) if path.name != LOCK_FILE] == before
+    # The lock file stays only in a folder that the run has not made.
+    assert (folder / LOCK_FILE).exists() is (existing == "outer/inner")
+
+
+def test_a_run_that_fails_after_it_wrote_keeps_its_folder(tmp_path: Path) -> None:
+    assert_fails(tmp_path / "new", "metrics.jsonl")
+    assert sorted(os.listdir(tmp_path / "new")) == [LOCK_FILE, "metrics.jsonl"]
+
+
+def test_a_folder_that_another_run_removes_before_the_lock_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acquire = FileLock.acquire
+
+    def acquire_and_remove(lock: FileLock, **options: Any) -> Any:
+        acquired = acquire(lock, **options)
+        shutil.rmtree(tmp_path / "new")
+        return acquired
+
+    monkeypatch.setattr(FileLock, "acquire", acquire_and_remove)
+    with (
+        pytest.raises(OutputError, match=r"cannot write to the folder .*new: No such file"),
+        prepared_folder(tmp_path / "new", [], overwrite=False),
+    ):
+        pass
 
 
 def test_an_overwritten_checkpoint_is_removed_when_the_run_is_ready(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from textgen_train.recipe import AnyRecipe, ClassicRecipe
 from ._arguments import PROG, parser
 from ._dependencies import check_dependencies
 from ._execution import check_device, follow, make_provenance, make_ready_trainer, make_run, run_to_end
+from ._interrupts import cleaning_up
 from ._messages import describe_dataset, describe_list, describe_preset_changes
 from ._recipe_arguments import recipe_from
 from ._resume import resume
@@ -105,24 +106,29 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
     )
     recipe = recipe_from(arguments, len(dataset.tokenizer), len(dataset.training))
     with contextlib.ExitStack() as stack:
+        clean_up: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
         if ranks.is_first:
-            stack.enter_context(prepared_folder(folder, texts.corpora, overwrite=arguments.overwrite))
-            escape_unencodable(PROG, sys.stdout, dataset.tokenizer.symbols)
-            write_stderr(describe_start(arguments, texts.corpus.name, dataset, recipe, parent))
-            if texts.are_equal:
-                print_diagnostic(PROG, EQUAL_TEXTS, "warning")
-        origin = parent.provenance() if parent else None
-        provenance = make_provenance(texts, dataset, recipe, arguments.seed, parent=origin)
-        trainer = make_ready_trainer(
-            arguments,
-            provenance,
-            ranks,
-            lambda model: parent.load_weights(model, dataset) if parent else None,
-        )
-        if not ranks.is_first:
-            return follow(trainer)
-        remove_replaced(folder)
-        return run_to_end(make_run(arguments, trainer, provenance, folder), folder, ranks, arguments)
+            remove_unused = stack.enter_context(
+                prepared_folder(folder, texts.corpora, overwrite=arguments.overwrite)
+            )
+            # Several processes wait for each other in compiled code, where a handled signal would wait, too.
+            clean_up = cleaning_up(remove_unused) if ranks.size == 1 else clean_up
+        with clean_up:
+            if ranks.is_first:
+                print_start(arguments, texts, dataset, recipe, parent)
+            origin = parent.provenance() if parent else None
+            provenance = make_provenance(texts, dataset, recipe, arguments.seed, parent=origin)
+            trainer = make_ready_trainer(
+                arguments,
+                provenance,
+                ranks,
+                lambda model: parent.load_weights(model, dataset) if parent else None,
+            )
+            if not ranks.is_first:
+                return follow(trainer)
+            remove_replaced(folder)
+            run = make_run(arguments, trainer, provenance, folder)
+        return run_to_end(run, folder, ranks, arguments)
 
 
 def open_texts(arguments: argparse.Namespace) -> Texts:
@@ -134,19 +140,22 @@ def open_texts(arguments: argparse.Namespace) -> Texts:
     return Texts(corpus, read_corpus(arguments.held_out_file, Path.cwd(), any_bytes=any_bytes))
 
 
-def describe_start(
+def print_start(
     arguments: argparse.Namespace,
-    name: str,
+    texts: Texts,
     dataset: Dataset,
     recipe: AnyRecipe,
     parent: "ParentModel | None",
-) -> str:
-    """Return the first lines of a run."""
+) -> None:
+    """Print the first lines of a run."""
+    escape_unencodable(PROG, sys.stdout, dataset.tokenizer.symbols)
     changes = describe_preset_changes(recipe, recipe_from(arguments))
     start = parent.describe(dataset, arguments.preset) if parent else ""
     # A model determines the records, and the classic recipe has none.
     hint = "" if parent or isinstance(recipe, ClassicRecipe) else describe_list(dataset)
-    return start + describe_dataset(name, dataset) + hint + changes
+    write_stderr(start + describe_dataset(texts.corpus.name, dataset) + hint + changes)
+    if texts.are_equal:
+        print_diagnostic(PROG, EQUAL_TEXTS, "warning")
 
 
 def default_folder(source: str, corpus: Corpus) -> Path:

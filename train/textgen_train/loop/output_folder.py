@@ -2,7 +2,7 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from textgen_runtime.corpora.corpus import SAMPLES_FILE, Corpus
@@ -28,33 +28,50 @@ FILES = (
     TENSORBOARD_FOLDER,
 )
 
-# The lock file is never removed. Another run may already have opened it, and would then lock a deleted file.
-# The operating system releases the lock when the process ends.
+# The lock file stays in a folder that has other files. Another run may already have opened it, and would then
+# lock a deleted file. The operating system releases the lock when the process ends.
 LOCK_FILE = ".textgen-train.lock"
 
 
 @contextlib.contextmanager
-def prepared_folder(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool) -> Iterator[None]:
+def prepared_folder(
+    folder: Path, corpora: Sequence[Corpus], *, overwrite: bool
+) -> Iterator[Callable[[], None]]:
     """Create, check and lock the output folder of a new run. The lock is held within the context.
 
-    Temporary files of killed runs are removed. Files of an earlier run stay until ``remove_replaced``.
+    Temporary files of killed runs are removed. Files of an earlier run stay until ``remove_replaced``. At the
+    end of the context, a new folder without files is removed.
 
     Args:
         folder: The output folder.
         corpora: Training and held-out corpora. Their files are never overwritten.
         overwrite: Whether files of an earlier run may be overwritten.
 
+    Yields:
+        A function that removes a new folder without files, for a process that ends within the context.
+
     Raises:
         OutputError: If the folder is not writable, if another run holds the lock, or if a file would be
             overwritten without permission.
     """
-    make_folder(folder)
+    made = make_folder(folder)
+
+    def remove_unused() -> None:
+        with contextlib.suppress(OSError):
+            if made and [path.name for path in folder.iterdir()] == [LOCK_FILE]:
+                (folder / LOCK_FILE).unlink()
+                for path in made:
+                    path.rmdir()
+
     # Check once before locking, so that an error leaves no lock file in the folder. The check is repeated
     # below, because another run may write files before this one holds the lock.
     check_overwrites(folder, corpora, overwrite=overwrite)
     with locked_folder(folder):
         check_overwrites(folder, corpora, overwrite=overwrite)
-        yield
+        try:
+            yield remove_unused
+        finally:
+            remove_unused()
 
 
 def remove_replaced(folder: Path) -> None:
@@ -90,6 +107,8 @@ def locked_folder(folder: Path) -> Iterator[None]:
                 with tempfile.TemporaryFile(dir=folder):
                     pass
                 stack.enter_context(FileLock(folder / LOCK_FILE, timeout=0))
+                # Another run may have removed the folder between the opening of the file and its lock.
+                (folder / LOCK_FILE).stat()
         except Timeout:
             raise OutputError(
                 f"another textgen-train run is writing to the folder {folder}: wait until it ends, or start "
