@@ -25,12 +25,14 @@ LONG_TEXT = 100
 
 def many_streams(bench: BenchContext, deadline: Deadline) -> Section:
     """Measure the total throughput of several streams, with one thread and with all threads."""
-    cells: dict[str, dict[int, str]] = {}
-    figures: dict[str, dict[str, Any]] = {}
+    labels = thread_labels(bench)
+    # The rows have the same order if the deadline stops the first measurement of one of them.
+    names = [f"{engine}, {threads}" for engine in (NATIVE, BATCHED) for threads in labels.values()]
+    cells: dict[str, dict[int, str]] = {name: {} for name in names}
+    figures: dict[str, dict[str, Any]] = {name: {} for name in names}
     all_ratios: dict[str, Ratio] = {}
     all_spreads: dict[str, Spread] = {}
     notes: list[str] = []
-    labels = thread_labels(bench)
     for index, streams in enumerate(STREAM_COUNTS):
         share = deadline.share(1 / (len(STREAM_COUNTS) - index))
         seconds, stream_notes = measure_streams(bench, streams, share)
@@ -38,8 +40,8 @@ def many_streams(bench: BenchContext, deadline: Deadline) -> Section:
         notes += [f"{label}: {note}" for note in stream_notes]
         for name, rounds in seconds.items():
             spread = Spread.of([streams / value for value in rounds])
-            cells.setdefault(name, {})[streams] = per_second(1 / spread.median)
-            figures.setdefault(name, {})[str(streams)] = spread.as_json()
+            cells[name][streams] = per_second(1 / spread.median)
+            figures[name][str(streams)] = spread.as_json()
         all_spreads |= {f"{name}, {label}": spread for name, spread in spreads(seconds).items()}
         pairs = [(f"{NATIVE}, {threads}", f"{BATCHED}, {threads}") for threads in labels.values()]
         pairs += [(f"{NATIVE}, {threads}", f"{NATIVE}, {labels[1]}") for threads in labels.values()]
@@ -49,8 +51,8 @@ def many_streams(bench: BenchContext, deadline: Deadline) -> Section:
     return Section(
         f"many streams, total {bench.unit}s/s",
         [stream_label(streams) for streams in STREAM_COUNTS],
-        [(name, [row.get(streams, "") for streams in STREAM_COUNTS]) for name, row in cells.items()],
-        figures,
+        [(name, [row.get(streams, "") for streams in STREAM_COUNTS]) for name, row in cells.items() if row],
+        {name: row for name, row in figures.items() if row},
         ratios=all_ratios,
         spreads=all_spreads,
         notes=notes,

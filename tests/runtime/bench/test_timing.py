@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from textgen_runtime.bench import _many_streams, busy, deadline, sections
 from textgen_runtime.bench import _rounds as rounds
-from textgen_runtime.bench import busy, deadline, sections
 from textgen_runtime.bench._one_stream import prompts
 from textgen_runtime.bench._processes import (
     memory,
@@ -44,6 +44,27 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr(rounds, "perf_counter", fake_clock)
     monkeypatch.setattr(deadline, "perf_counter", fake_clock)
     return fake_clock
+
+
+def test_many_streams_keep_the_order_of_their_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deadline stops the first measurement of the first row."""
+    names = [
+        "native, 1 thread",
+        "native, 2 threads",
+        "onnxruntime batched, 1 thread",
+        "onnxruntime batched, 2 threads",
+    ]
+
+    def measure_streams(_: object, streams: int, __: object) -> tuple[dict[str, list[float]], list[str]]:
+        # One row is never measured.
+        measured = [name for name in names[:3] if streams > 1 or name != names[0]]
+        return {name: [1e-6] for name in measured}, []
+
+    monkeypatch.setattr(_many_streams, "measure_streams", measure_streams)
+    context = BenchContext(b"", ("native",), 1.0, 0.1, 2, 10)
+    section = _many_streams.many_streams(context, deadline.NO_DEADLINE)
+    assert [name for name, _ in section.rows] == list(section.figures) == names[:3]
+    assert section.rows[0][1] == ["", *["4,000,000", "16,000,000", "64,000,000", "256,000,000"]]
 
 
 def test_calibration_reaches_the_round_duration(clock: Clock) -> None:
