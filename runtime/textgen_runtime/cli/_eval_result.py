@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from textgen_runtime.scoring.compressors import COMPRESSORS
-from textgen_runtime.scoring.prediction import Prediction, Score, total_score
+from textgen_runtime.scoring.prediction import Prediction, Score, format_share, total_score
 from textgen_runtime.text.levels import CHARACTER
 
 
@@ -65,13 +65,13 @@ class EvalResult:
         """Return the numbers of scored and skipped characters in words."""
         part = ""
         if self.last < 1:
-            part = f", the {'held-out' if self.records else 'last'} {self.last:.4g} of the text"
-        records = f" of {self.records:,} records" if self.records else ""
-        plural = "s" * (self.skipped > 1)
-        skipped = f", {self.skipped:,} unknown character{plural} skipped" if self.skipped else ""
+            part = f", the {'held-out' if self.records else 'last'} {format_share(self.last)} of the text"
+        characters = _count(self.score.characters, "character")
+        records = f" of {_count(self.records, 'record')}" if self.records else ""
+        skipped = f", {_count(self.skipped, 'unknown character')} skipped" if self.skipped else ""
         unknown = f", {self.unknown:,} of them as the unknown symbol" if self.unknown else ""
-        tokens = "" if self.score.unit == CHARACTER else f" in {self.score.tokens:,} tokens"
-        return f"{self.score.characters:,} characters{records} scored{tokens}{part}{unknown}{skipped}"
+        tokens = "" if self.score.unit == CHARACTER else f" in {_count(self.score.tokens, 'token')}"
+        return f"{characters}{records} scored{tokens}{part}{unknown}{skipped}"
 
     def format_lines(self) -> list[str]:
         """Return the result as lines of text."""
@@ -84,6 +84,10 @@ class EvalResult:
             f"  {format_score(score)}",
             f"  bits per character: model {score.bits:.3f}  {compressors}",
         ]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def format_score(score: Score) -> str:

@@ -176,9 +176,10 @@ def predict(model: Model, text: str, *, last: float = 1.0, unknown: UnknownPolic
     tokens = np.asarray([*before, *scored.tokens]) if before else np.asarray(scored.tokens)
     if len(tokens) < MIN_TEXT:
         part = f"the last {len(text) - start + 1} of {len(text)} characters have" if start else "it has"
+        units = f"{unit_of(tokenizer)}{'s' * (len(tokens) != 1)}"
         raise ScoringError(
-            f"the text is too short to score: {part} {len(tokens)} {unit_of(tokenizer)}s of the vocabulary, "
-            f"and at least {MIN_TEXT} are needed"
+            f"the text is too short to score: {part} {len(tokens)} {units} of the vocabulary, and at least "
+            f"{MIN_TEXT} are needed"
         )
     token_surprisals, choices = surprisals(model.engine, tokens)
     _check_finite(token_surprisals)
@@ -194,13 +195,21 @@ def predict(model: Model, text: str, *, last: float = 1.0, unknown: UnknownPolic
     )
 
 
+def format_share(share: float) -> str:
+    """Return a share with at most four digits, without an exponent: 0.00001 instead of 1e-05."""
+    return np.format_float_positional(share, 4, unique=False, fractional=False, trim="-")
+
+
 def _predict_records(model: Model, records: Sequence[str], last: float, unknown: UnknownPolicy) -> Prediction:
     """Predict each record from the initial state. ``last`` selects the records of a held-out part."""
     if not records:
         raise ScoringError("the text has no records to score")
     selected = [record for record in records if is_held_out(record, last)]
     if not selected:
-        raise ScoringError(f"none of the {len(records):,} records is in the held-out {last:.4g}: score more")
+        which = "the only record is not" if len(records) == 1 else f"none of the {len(records):,} records is"
+        raise ScoringError(
+            f"{which} in the held-out share of {format_share(last)}: raise last (command line: --last)"
+        )
     tokenizer, special = model.tokenizer, model.tokenizer.special
     separator = SEPARATORS[model.metadata.records or "lines"]
     try:

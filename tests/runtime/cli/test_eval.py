@@ -81,7 +81,7 @@ def test_last_scores_the_end_of_a_text(capsys: Captured) -> None:
     assert out.startswith(f"one.txt: {len(ONE) // 2} characters scored, the last 0.5 of the text, ")
     code, _, err = run(capsys, "one.txt", "--last", "0.001")
     assert code == 1
-    assert f"the last 1 of {len(ONE)} characters have 1 characters of the vocabulary" in err
+    assert f"the last 1 of {len(ONE)} characters have 1 character of the vocabulary" in err
 
 
 def test_folders_and_named_corpora_are_read_as_in_training(
@@ -118,6 +118,17 @@ def test_unknown_characters_are_an_error_or_skipped(capsys: Captured, texts: Pat
     (texts / "one.txt").write_text("abxc", encoding="utf-8")
     _, out, _ = run(capsys, "one.txt", "--unknown", "skip")
     assert out.startswith("one.txt: 2 characters scored, 1 unknown character skipped, ")
+
+
+def test_a_single_character_is_no_plural(capsys: Captured, texts: Path) -> None:
+    (texts / "one.txt").write_text("ab", encoding="utf-8")
+    assert run(capsys, "one.txt")[1].startswith("one.txt: 1 character scored, ")
+
+
+def test_a_small_share_has_no_exponent(capsys: Captured, texts: Path) -> None:
+    (texts / "long.txt").write_text("ab" * 100_000, encoding="utf-8")
+    _, out, _ = run(capsys, "long.txt", "--last", "0.00001")
+    assert out.startswith("long.txt: 2 characters scored, the last 0.00001 of the text, ")
 
 
 def test_lowercase_converts_the_texts(capsys: Captured, texts: Path) -> None:

@@ -49,6 +49,15 @@ def test_the_last_share_selects_held_out_records(capsys: Captured, folder: Path)
     assert "the held-out 0.5 of the text" in out
 
 
+def test_one_record_is_no_plural(capsys: Captured, folder: Path) -> None:
+    (folder / "names.txt").write_bytes("dé".encode())
+    _, out, _ = evaluate(capsys, folder, "byte")
+    assert "names.txt: 3 characters of 1 record scored in 4 tokens, " in out
+    code, _, err = evaluate(capsys, folder, "byte", "--last", "0.00001")
+    assert code == 1
+    assert err.endswith("the only record is not in the held-out share of 0.00001: raise --last\n")
+
+
 def test_any_file_is_a_text_of_bytes(capsys: Captured, folder: Path) -> None:
     (folder / "names.txt").write_bytes(b"\x00\xff\xe4\xb8\x80\n\xe4")
     code, out, err = evaluate(capsys, folder, "byte", "--json")

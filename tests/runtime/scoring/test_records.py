@@ -106,8 +106,11 @@ def test_texts_without_records_are_rejected() -> None:
     model = record_model()
     with pytest.raises(textgen.ScoringError, match="the text has no records"):
         predict(model, " \n\n")
-    with pytest.raises(textgen.ScoringError, match=r"none of the 1 records is in the held-out 1e-06"):
+    advice = r"in the held-out share of 0\.000001: raise last \(command line: --last\)"
+    with pytest.raises(textgen.ScoringError, match=f"the only record is not {advice}"):
         predict(model, "abc", last=1e-6)
+    with pytest.raises(textgen.ScoringError, match=f"none of the 2 records is {advice}"):
+        predict(model, "abc\nab", last=1e-6)
 
 
 def test_unknown_characters_of_records() -> None:
