@@ -42,6 +42,14 @@ def first_line(error: BaseException) -> str:
     return shorten((str(error).strip().splitlines() or [type(error).__name__])[0])
 
 
+def path_failure(error: OSError | ValueError) -> str:
+    """Return why a path cannot be used.
+
+    Python raises ``ValueError`` for a name with a zero byte or half of a surrogate pair.
+    """
+    return error.strerror or str(error) if isinstance(error, OSError) else "no file can have this name"
+
+
 class TextgenError(Exception):
     """Base class of all errors that a user can cause."""
 

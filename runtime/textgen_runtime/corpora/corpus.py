@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from textgen_runtime.errors import CorpusError, shorten
+from textgen_runtime.errors import CorpusError, path_failure, shorten
 from textgen_runtime.model_file.bundled import MODEL_FILE
 from textgen_runtime.system.nearest_name import nearest_name
 from textgen_runtime.system.text_files import STANDARD_INPUT, decode_any_chunks, decode_utf8_chunks
@@ -154,8 +154,8 @@ def read_corpus(source: str, temporary_folder: Path | None = None, *, any_bytes:
         nearest = nearest_name(source, CORPUS_NAMES)
         hint = f"did you mean {nearest}?" if nearest else f"the named corpora are {', '.join(CORPUS_NAMES)}"
         raise CorpusError(f"cannot read {shorten(source)}: no such file or folder; {hint}") from None
-    except OSError as error:
-        raise CorpusError(f"cannot read {shorten(source)}: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        raise CorpusError(f"cannot read {shorten(source)}: {path_failure(error)}") from None
     return Corpus(path.name, lambda: _read_file(path, any_bytes), (path,))
 
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from textgen_runtime.engines.base import State
-from textgen_runtime.errors import OutputError, SavedGenerationError, shorten
+from textgen_runtime.errors import OutputError, SavedGenerationError, path_failure, shorten
 from textgen_runtime.system.binary_files import (
     BinaryReader,
     BinaryWriter,
@@ -93,7 +93,10 @@ def resume(model: Model, file: str | os.PathLike[str] | BinaryReader) -> Generat
 
 def _open(file: str | os.PathLike[str] | BinaryReader) -> BinaryIO:
     if isinstance(file, str | os.PathLike):
-        return Path(file).open("rb")
+        try:
+            return Path(file).open("rb")
+        except ValueError as error:
+            raise SavedGenerationError(path_failure(error)) from None
     if not hasattr(file, "read"):
         raise TypeError(f"the file must be a path or a binary file object, not {type(file).__name__}")
     # zipfile needs a seekable file, which a pipe is not.

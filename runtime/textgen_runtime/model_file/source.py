@@ -4,7 +4,7 @@ import os
 import stat
 from typing import TypeAlias
 
-from textgen_runtime.errors import ModelFileError, shorten
+from textgen_runtime.errors import ModelFileError, path_failure, shorten
 from textgen_runtime.system.binary_files import BinaryReader, file_object_name, read_file_object
 from textgen_runtime.system.nearest_name import nearest_name
 
@@ -56,14 +56,14 @@ def _read_path(path: str | os.PathLike[str]) -> bytes:
     file = find_model_file(path)
     try:
         return _read_file(file)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         missing = isinstance(error, FileNotFoundError)
         name = os.path.basename(file)
         if missing and file != os.fspath(path):
             raise ModelFileError(f"the folder {shorten(str(path))} has no {name}") from None
         hint = _bundled_hint(name) if missing and not os.path.splitext(name)[1] else ""
         raise ModelFileError(
-            f"cannot read the model file {shorten(file)}: {error.strerror or error}{hint}"
+            f"cannot read the model file {shorten(file)}: {path_failure(error)}{hint}"
         ) from None
     except ModelFileError as error:
         raise ModelFileError(f"{shorten(str(path))}: {error}") from None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from textgen_runtime.errors import OutputError, shorten
+from textgen_runtime.errors import OutputError, path_failure, shorten
 
 try:
     import fcntl
@@ -36,8 +36,8 @@ def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
             Path(path).write_bytes(data)
         else:
             _replace(Path(os.path.realpath(path)), data)
-    except OSError as error:
-        raise OutputError(f"cannot write {shorten(str(path))}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        raise OutputError(f"cannot write {shorten(str(path))}: {path_failure(error)}") from error
 
 
 def make_folder(folder: Path) -> list[Path]:
@@ -55,8 +55,8 @@ def make_folder(folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
         raise OutputError(f"{name} is a file: name a folder") from None
-    except OSError as error:
-        raise OutputError(f"cannot create the folder {name}: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        raise OutputError(f"cannot create the folder {name}: {path_failure(error)}") from None
     return missing
 
 
@@ -79,8 +79,8 @@ def check_writable(path: Path) -> None:
             raise IsADirectoryError(None, "Is a directory")
         elif not os.access(path, os.W_OK):
             raise PermissionError(None, "Permission denied")
-    except OSError as error:
-        raise OutputError(f"cannot write {shorten(str(path))}: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        raise OutputError(f"cannot write {shorten(str(path))}: {path_failure(error)}") from None
 
 
 def begins_with(path: Path, content: bytes) -> bool:
@@ -96,7 +96,7 @@ def _is_special(path: str | os.PathLike[str]) -> bool:
     """Return whether the path exists but is not a regular file, such as a pipe or a folder."""
     try:
         return not stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 (accepts any path-like object)
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 

@@ -120,6 +120,9 @@ def test_error_for_a_missing_corpus_lists_the_named_corpora(tmp_path: Path) -> N
         CorpusError, match=r"cannot read .*none.*: no such file or folder; .*python-docs, nietzsche"
     ):
         read_corpus(str(tmp_path / "none"))
+    for name in ("a\0b", "\ud800"):
+        with pytest.raises(CorpusError, match=f"cannot read {name}: no file can have this name"):
+            read_corpus(name)
     with pytest.raises(CorpusError, match=r"has no \.txt files"):
         read_corpus(str(tmp_path))
 

@@ -32,6 +32,13 @@ def test_a_missing_empty_or_unreadable_file_is_an_error(tmp_path: Path) -> None:
     assert_rejected(empty, "is empty")
 
 
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+def test_a_name_that_no_file_can_have_is_an_error(name: str) -> None:
+    assert_rejected(Path(name), "no file can have this name")
+    with pytest.raises(textgen.ModelFileError, match=f"cannot read the model file {name}: no file can have"):
+        textgen.load(name)
+
+
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, io.BytesIO])
 def test_a_model_is_loaded_from_bytes_and_open_files(kind: Callable[[bytes], Any]) -> None:
     assert textgen.load(kind(TINY.read_bytes())) == textgen.load(TINY)

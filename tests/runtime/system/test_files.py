@@ -18,6 +18,7 @@ from textgen_runtime.system.files import (
     TEMPORARY_PREFIX,
     TEMPORARY_SUFFIX,
     check_writable,
+    make_folder,
     remove_abandoned,
     replace_file,
 )
@@ -209,6 +210,17 @@ def test_special_files_are_written_directly(tmp_path: Path) -> None:
     for folder in (tmp_path, Path("/")):
         with pytest.raises(OutputError, match="Is a directory"):
             replace_file(folder, b"new")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+def test_a_name_that_no_file_can_have_is_an_error(tmp_path: Path, name: str) -> None:
+    message = f"{name}: no file can have this name"
+    with pytest.raises(OutputError, match=message):
+        replace_file(tmp_path / name, b"")
+    with pytest.raises(OutputError, match=message):
+        check_writable(tmp_path / name)
+    with pytest.raises(OutputError, match=message):
+        make_folder(tmp_path / name)
 
 
 def test_name_may_have_the_maximum_length(tmp_path: Path) -> None:
