@@ -171,6 +171,7 @@ def test_training_that_fails_after_an_interrupt_reports_the_saved_model(
     class Run:
         best = SimpleNamespace(held_out_nats=1.25)
         files = ("model.onnx",)
+        model_error = None
 
         def run(self, check: Callable[[], None]) -> None:
             del check
