@@ -94,6 +94,15 @@ class Replicas:
     def __len__(self) -> int:
         return len(self._models)
 
+    def describe_divisions(self, total: int) -> str:
+        """Return which numbers of processes have this number of replicas; "" if it is 0."""
+        is_gpu = self.model.device.type != "cpu"
+        return " or ".join(
+            f"{count} process{'es' * (count > 1)} of {total // count} thread{'s' * (count < total)}"
+            for count in range(1, total + 1)
+            if total % count == 0 and (count == total or not is_gpu)
+        )
+
     def rng_states(self) -> list[Tensor]:
         """Return the state of each replica's generator of dropout masks; uint8."""
         return [rng.get_state() for rng in self._rngs]

@@ -173,10 +173,12 @@ class Trainer(TrainingMethod):
                 "the training state is from another network, because its weights differ in name or shape: "
                 "use the same text and recipe"
             )
-        if len(state.dropout_rngs) != self.replicas.total:
+        replicas = len(state.dropout_rngs)
+        if replicas != self.replicas.total:
+            advice = self.replicas.describe_divisions(replicas) or "an unchanged state"
             raise TrainingError(
-                f"the training state has {len(state.dropout_rngs)} replicas, but this trainer has "
-                f"{self.replicas.total}: train with the same number of threads and processes"
+                f"the training state has {replicas} replicas, but this trainer has {self.replicas.total}: "
+                f"train with {advice}"
             )
         if not self._can_carry(state.carried_state):
             raise TrainingError(
