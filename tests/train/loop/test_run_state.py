@@ -116,6 +116,36 @@ def continued_results(
     return results(run, trainer, folder)
 
 
+def test_a_repeated_model_that_is_in_the_file_need_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    run, _, _ = make_run(first)
+    states = watched_states(run, first)
+    run.run()
+    assert run.best is not None
+    state = next(state for event, state in reversed(states.kept) if event == "evaluation start")
+    assert state.trainer.step == run.best.step
+
+    def fail(path: Path, _: bytes) -> None:
+        raise textgen.OutputError(f"cannot write {path}: No space left on device")
+
+    monkeypatch.setattr(evaluator, "replace_file", fail)
+    resumed, _, progress = make_run(second)
+    shutil.copy(first / MODEL, second / MODEL)
+    resumed.restore(state)
+    resumed.run()
+    assert resumed.is_complete
+    assert resumed.best == run.best
+    assert progress.warnings == []
+    # Without the file, the same model must be written.
+    (second / MODEL).unlink()
+    resumed, _, _ = make_run(second)
+    resumed.restore(state)
+    with pytest.raises(textgen.OutputError, match="No space left"):
+        resumed.run()
+
+
 @pytest.mark.parametrize("recipe", [RECIPE, CLASSIC], ids=["stateful", "classic"])
 def test_a_run_restored_from_any_state_has_the_same_results(
     tmp_path: Path, recipe: Recipe | ClassicRecipe

@@ -200,6 +200,10 @@ class Evaluator:
         try:
             replace_file(self._folder / MODEL_FILE, content)
         except OutputError as error:
+            if self.best is not None and _is_repeated(evaluation, self.best):
+                # The file already has this model.
+                self._unsaved = None
+                return
             if self._write_error is None:
                 self._warn(f"{error}; training continues, and the next evaluation tries again")
             self._write_error = error
@@ -212,6 +216,9 @@ def _is_better(evaluation: Evaluation, best: Evaluation) -> bool:
 
     A resumed run may repeat the evaluation of the best model.
     """
-    return evaluation.held_out_nats < best.held_out_nats or (
-        evaluation.held_out_nats == best.held_out_nats and evaluation.step == best.step
-    )
+    return evaluation.held_out_nats < best.held_out_nats or _is_repeated(evaluation, best)
+
+
+def _is_repeated(evaluation: Evaluation, best: Evaluation) -> bool:
+    """Whether an evaluation repeats that of the best model, so that both are of the same model."""
+    return evaluation.held_out_nats == best.held_out_nats and evaluation.step == best.step
