@@ -75,6 +75,9 @@ def test_characters_outside_the_vocabulary_are_handled_as_in_textgen_eval(capsys
     code, out, _ = run(capsys, *options, "--unknown", "skip")
     assert code == 0
     assert ", on 7 characters\n" in out
+    Path("two.txt").write_text("ab", encoding="utf-8")
+    _, out, _ = run(capsys, "large.onnx", "-o", "two.onnx", "--text", "two.txt")
+    assert ", on 1 character\n" in out
 
 
 def test_the_text_is_converted_to_lower_case(capsys: Captured) -> None:

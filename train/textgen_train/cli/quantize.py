@@ -124,7 +124,8 @@ def describe_result(path: Path, quantized: "Quantized", float32_size: int) -> st
     else:
         losses = (
             f"{scores.loss:.4f} nats per character, {scores.float32_loss:.4f} with float32 weights "
-            f"({quantized.increase:+.4f}), on {quantized.characters:,} characters"
+            f"({quantized.increase:+.4f}), on {quantized.characters:,} "
+            f"character{'s' * (quantized.characters != 1)}"
         )
     return (
         f"wrote {path}: {size:,} bytes, {size / float32_size:.1%} of {float32_size:,}\n{losses}\n"
