@@ -216,6 +216,17 @@ def test_paths_are_valid_in_another_working_directory(
     assert out.endswith("next: textgen-run . --temp 0.5\n")
 
 
+def test_a_text_that_became_binary_gets_no_hint_at_another_level(
+    capsys: Captured, interrupted: Callable[..., str]
+) -> None:
+    interrupted(2, "book.txt", *DEFAULT, "-o", "out")
+    Path("book.txt").write_bytes(b"ab\xff" * 500)
+    code, _, err = run(capsys, "--resume", "out")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "book.txt is not UTF-8: byte 2 is 0xff; convert it first" in err
+    assert "--level" not in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.errors import CorpusError, EncodingError
+from textgen_runtime.errors import CorpusError
 from textgen_runtime.text.normalization import Normalization, as_unicode_form
 from textgen_runtime.text.tokenizer import Tokenizer
 
@@ -56,29 +56,24 @@ class Texts:
 
         Raises:
             CorpusError: If a text is too short for the recipe, or as ``make_dataset`` states.
+            TextFileError: If a text cannot be read, or is not UTF-8.
         """
         form = None if arguments.unicode == "none" else as_unicode_form(arguments.unicode)
         lowercase = arguments.lowercase or isinstance(recipe, ClassicRecipe)
         preparation = Preparation()
-        try:
-            dataset = make_dataset(
-                self.corpus,
-                Normalization(lowercase, form),
-                self.held_out,
-                arguments.min_count,
-                level=arguments.level,
-                vocabulary_size=arguments.vocabulary_size or VOCABULARY_SIZE,
-                tokenizer=tokenizer,
-                extend=arguments.extend,
-                records=arguments.records,
-                folder=folder,
-                on_read=preparation.add if folder else None,
-            )
-        except EncodingError as error:
-            if tokenizer is not None:
-                # A model determines the level.
-                raise
-            raise EncodingError(f"{error}; or train on the bytes of any file with --level byte") from None
+        dataset = make_dataset(
+            self.corpus,
+            Normalization(lowercase, form),
+            self.held_out,
+            arguments.min_count,
+            level=arguments.level,
+            vocabulary_size=arguments.vocabulary_size or VOCABULARY_SIZE,
+            tokenizer=tokenizer,
+            extend=arguments.extend,
+            records=arguments.records,
+            folder=folder,
+            on_read=preparation.add if folder else None,
+        )
         if folder:
             preparation.finish()
         if isinstance(recipe, ClassicRecipe) and len(dataset.training) <= recipe.window:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from textgen_runtime.cli.command import EXIT_FAILED, run_command
 from textgen_runtime.corpora.corpus import Corpus, read_corpus
 from textgen_runtime.corpora.sources import COMPRESSED
+from textgen_runtime.errors import EncodingError
 from textgen_runtime.system.console import escape_unencodable, print_diagnostic, write_stderr
 from textgen_runtime.system.text_files import STANDARD_INPUT
 from textgen_runtime.text.levels import BYTE
@@ -101,9 +102,7 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
     check_overwrites(folder, texts.corpora, overwrite=arguments.overwrite)
     if parent:
         parent.check_folder(folder)
-    dataset = texts.read(
-        arguments, recipe, folder if ranks.is_first else None, parent.tokenizer if parent else None
-    )
+    dataset = read_dataset(texts, arguments, recipe, folder if ranks.is_first else None, parent)
     recipe = recipe_from(arguments, len(dataset.tokenizer), len(dataset.training))
     with contextlib.ExitStack() as stack:
         clean_up: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
@@ -138,6 +137,21 @@ def open_texts(arguments: argparse.Namespace) -> Texts:
     if arguments.held_out_file is None:
         return Texts(corpus, arguments.held_out)
     return Texts(corpus, read_corpus(arguments.held_out_file, Path.cwd(), any_bytes=any_bytes))
+
+
+def read_dataset(
+    texts: Texts,
+    arguments: argparse.Namespace,
+    recipe: AnyRecipe,
+    folder: Path | None,
+    parent: "ParentModel | None",
+) -> Dataset:
+    """Return the dataset of a new run; see ``Texts.read``. Only a run without a model chooses its level."""
+    try:
+        return texts.read(arguments, recipe, folder, parent.tokenizer if parent else None)
+    except EncodingError as error:
+        hint = "" if parent else "; or train on the bytes of any file with --level byte"
+        raise EncodingError(f"{error}{hint}") from None
 
 
 def print_start(
