@@ -78,7 +78,7 @@ def test_last_scores_the_end_of_a_text(capsys: Captured) -> None:
     assert document["texts"][0]["characters"] == len(ONE) // 2
     assert (document["last"], document["unknown"]) == (0.5, "error")
     _, out, _ = run(capsys, "one.txt", "--last", "0.5")
-    assert out.startswith(f"one.txt: {len(ONE) // 2} characters scored, the last 0.5 of the text, ")
+    assert out.startswith(f"one.txt: {len(ONE) // 2} characters scored, the last 50% of the text, ")
     code, _, err = run(capsys, "one.txt", "--last", "0.001")
     assert code == 1
     assert f"the last 1 of {len(ONE)} characters have 1 character of the vocabulary" in err

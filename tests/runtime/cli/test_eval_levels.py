@@ -46,7 +46,7 @@ def test_the_last_share_selects_held_out_records(capsys: Captured, folder: Path)
     assert 0 < len(held_out) < len(NAMES)
     assert (code, json.loads(out)["all"]["records"]) == (0, len(held_out))
     _, out, _ = evaluate(capsys, folder, "character", "--last", "0.5")
-    assert "the held-out 0.5 of the text" in out
+    assert "the held-out 50% of the records" in out
 
 
 def test_one_record_is_no_plural(capsys: Captured, folder: Path) -> None:

@@ -67,7 +67,7 @@ def test_the_page_states_skipped_characters(capsys: Captured, texts: Path) -> No
     (texts / "one.txt").write_text("abxyc" * 10, encoding="utf-8")
     assert run(capsys, "one.txt", "--unknown", "skip", "--last", "0.5", "--surprise", "page.html")[0] == 0
     page = (texts / "page.html").read_text(encoding="utf-8")
-    assert "the last 0.5 of the text, 10 unknown characters skipped; " in page
+    assert "the last 50% of the text, 10 unknown characters skipped; " in page
 
 
 @pytest.mark.parametrize("victim", ["other.txt", "model.onnx"])
