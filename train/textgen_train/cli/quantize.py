@@ -119,12 +119,12 @@ def describe_result(path: Path, quantized: "Quantized", float32_size: int) -> st
     if scores.loss is None or scores.float32_loss is None:
         losses = (
             f"no text was scored (--text); on {quantized.characters:,} characters that the model generated, "
-            f"the loss changes by {quantized.increase:+.4f} nats per character"
+            f"the loss changes by {quantized.increase:+z.4f} nats per character"
         )
     else:
         losses = (
             f"{scores.loss:.4f} nats per character, {scores.float32_loss:.4f} with float32 weights "
-            f"({quantized.increase:+.4f}), on {quantized.characters:,} "
+            f"({quantized.increase:+z.4f}), on {quantized.characters:,} "
             f"character{'s' * (quantized.characters != 1)}"
         )
     return (

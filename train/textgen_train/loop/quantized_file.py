@@ -68,7 +68,7 @@ class QuantizedFile(Watcher):
         replace_file(self._folder / QUANTIZED_FILE, content)
         self.files, self.quantization = [QUANTIZED_FILE], quantization
         self._write(
-            f"8 bits: held-out loss {loss:.4f} nats ({loss - float32_loss:+.4f}), {len(content):,} bytes, "
+            f"8 bits: held-out loss {loss:.4f} nats ({loss - float32_loss:+z.4f}), {len(content):,} bytes, "
             f"{len(content) / models.float32_size:.1%} of {models.float32_size:,}"
         )
         if warning := increase_warning(loss - float32_loss):
