@@ -93,7 +93,8 @@ def write_site(arguments: argparse.Namespace) -> int:
     size = sum(map(len, files.values())) / BYTES_PER_MEGABYTE
     # A folder may have a name that the output's encoding lacks.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    sys.stdout.write(f"{folder / PAGE_FILE} ({size:.1f} MB)\n")
+    several = f" in {len(files)} files" if len(files) > 1 else ""
+    sys.stdout.write(f"{folder / PAGE_FILE} ({size:.1f} MB{several})\n")
     if arguments.folder:
         sys.stdout.flush()
         write_stderr(

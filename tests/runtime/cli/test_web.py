@@ -62,8 +62,8 @@ def test_characters_of_the_prompt_that_the_page_skips_are_told(tmp_path: Path, c
 
 
 def test_the_folder_has_separate_files(tmp_path: Path, capsys: Captured) -> None:
-    code, _, err = run(capsys, TINY, "-o", tmp_path, "--folder")
-    assert code == 0
+    code, out, err = run(capsys, TINY, "-o", tmp_path, "--folder")
+    assert (code, out) == (0, f"{tmp_path / 'index.html'} (0.2 MB in 4 files)\n")
     assert err == f"the page needs a web server, such as python3 -m http.server --directory {tmp_path}\n"
     assert set(os.listdir(tmp_path)) == {"index.html", "model.onnx", "page.js", "style.css"}
     assert (tmp_path / "model.onnx").read_bytes() == TINY.read_bytes()
