@@ -12,6 +12,8 @@ WIDTH, ROW, TOP = 240, 17, 24
 BAR_LEFT, BAR_RIGHT = 66, 196
 MAX_NAME = 9
 MIN_MARKED = 0.005
+# Smaller shares would be rounded to 0.0%.
+MIN_PERCENTAGE = 0.0005
 
 
 def draw_distributions(comparison: TemperatureComparison) -> str:
@@ -35,7 +37,7 @@ def _draw(comparison: TemperatureComparison, number: int) -> str:
         originals.append(float(comparison.original[shown:].sum()))
     bars = "".join(map(_bar, range(len(names)), names, values, originals))
     title = f"Distribution of the next {comparison.unit} at temperature {temperature:g}"
-    text = ", ".join(f"{name} {value:.1%}" for name, value in zip(names, values, strict=True))
+    text = ", ".join(f"{name} {_percent(value)}" for name, value in zip(names, values, strict=True))
     return (
         f'<svg class="temperature t{number}" viewBox="0 0 {WIDTH} {TOP + ROW * (MAX_BARS + 1)}" role="img" '
         f'aria-labelledby="temperature-{number}-title temperature-{number}-text">'
@@ -55,8 +57,13 @@ def _bar(place: int, name: str, value: float, original: float) -> str:
     return (
         f'<text class="symbol" x="{BAR_LEFT - 6}" y="{top + 11}" text-anchor="end">{html(name)}</text>'
         f'<rect x="{BAR_LEFT}" y="{top}" width="{value * length:.1f}" height="{ROW - 4}"/>'
-        f'{mark}<text class="tick" x="{WIDTH}" y="{top + 11}" text-anchor="end">{value:.1%}</text>'
+        f'{mark}<text class="tick" x="{WIDTH}" y="{top + 11}" text-anchor="end">'
+        f"{html(_percent(value))}</text>"
     )
+
+
+def _percent(value: float) -> str:
+    return "<0.1%" if 0.0 < value < MIN_PERCENTAGE else f"{value:.1%}"
 
 
 def _short(name: str) -> str:

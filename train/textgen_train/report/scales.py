@@ -7,6 +7,8 @@ from dataclasses import dataclass
 MINUTE, HOUR = 60.0, 3600.0
 # The smallest number of units on an axis.
 MIN_TICKS = 3
+# Below this number, the exponent has two digits.
+MIN_OF_TWO_DIGITS = 1e-9
 # Steps between ticks that are easy to read, as multiples of a power of ten.
 STEPS = (1.0, 2.0, 5.0, 10.0)
 
@@ -48,8 +50,8 @@ def format_count(value: float) -> str:
 
 
 def format_small(value: float) -> str:
-    """Format a number below 10 in at most six characters, such as 0.012 or 5.9e-9."""
-    return f"{value:.2g}".replace("e-0", "e-")
+    """Format a number below 10 in at most six characters, such as 0.012, 5.9e-9 or 2e-10."""
+    return f"{value:.2g}".replace("e-0", "e-") if value >= MIN_OF_TWO_DIGITS or not value else f"{value:.0e}"
 
 
 def time_unit(seconds: float) -> tuple[str, float]:
