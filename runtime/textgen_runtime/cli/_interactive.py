@@ -28,8 +28,8 @@ from .parser import CommandParser
 OPTIONS = ("interactive", "model", "prompt", "prompt_file", "no_echo", "engine", "threads", *SESSION_OPTIONS)
 
 WELCOME = (
-    "Type a text: the model continues it. Enter alone continues further. /help lists the commands, and "
-    "Ctrl-D ends."
+    "Type a text: the model continues it. Enter alone continues further.",
+    "/help lists the commands, and Ctrl-D ends.",
 )
 
 
@@ -69,7 +69,8 @@ def interact(
     if not console.is_terminal:
         return run_session(interpreter, console, prompt)
     with interrupts_ignored():
-        console.confirm(WELCOME)
+        for line in WELCOME:
+            console.confirm(line)
         run_session(interpreter, console, prompt)
     return 0
 

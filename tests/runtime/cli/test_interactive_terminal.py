@@ -83,7 +83,7 @@ class Person:
         """The rows that are visible below those that explain how to begin."""
         screen = Screen(COLUMNS)
         screen.write(self.output())
-        rows, explanation = screen.text(), wrapped(WELCOME)
+        rows, explanation = screen.text(), wrapped("\n".join(WELCOME))
         assert rows[: len(explanation)] == explanation
         return rows[len(explanation) :]
 
