@@ -10,7 +10,7 @@ class Evaluation:
     Attributes:
         step: Number of updates so far.
         epoch: Number of epochs so far, which may be fractional.
-        seconds: Time since training began, including evaluations.
+        seconds: Time since training began, including the evaluations before this one.
         training_nats: Mean training loss per character since the previous evaluation. With dropout it can be
             higher than the held-out loss, which is computed without dropout. Before the first update,
             ``training_eval_nats``.
