@@ -35,4 +35,5 @@ class Handler(BaseHTTPRequestHandler):
 
 if __name__ == "__main__":
     MODEL = textgen.load(sys.argv[1])
+    print(f"http://127.0.0.1:{sys.argv[2]}", flush=True)
     ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), Handler).serve_forever()

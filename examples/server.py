@@ -30,6 +30,7 @@ async def answer(model: textgen.Model, reader: asyncio.StreamReader, writer: asy
 
 async def main(path: str, port: str) -> None:
     server = await asyncio.start_server(partial(answer, textgen.load(path)), "127.0.0.1", int(port))
+    print(f"listening at 127.0.0.1, port {port}", flush=True)
     await server.serve_forever()
 
 
