@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from textgen_runtime.scoring.compressors import COMPRESSORS
-from textgen_runtime.scoring.prediction import Prediction, Score, total_score
+from textgen_runtime.scoring.prediction import Prediction, Score, format_share, total_score
 from textgen_runtime.text.levels import CHARACTER
 
 
@@ -65,7 +65,7 @@ class EvalResult:
         """Return the numbers of scored and skipped characters in words."""
         part = ""
         if self.last < 1:
-            share = f"{100 * self.last:.4g}%"
+            share = format_share(self.last)
             part = f"held-out {share} of the records" if self.records else f"last {share} of the text"
             part = f", the {part}"
         characters = _count(self.score.characters, "character")

@@ -196,8 +196,8 @@ def predict(model: Model, text: str, *, last: float = 1.0, unknown: UnknownPolic
 
 
 def format_share(share: float) -> str:
-    """Return a share with at most four digits, without an exponent: 0.00001 instead of 1e-05."""
-    return np.format_float_positional(share, 4, unique=False, fractional=False, trim="-")
+    """Return a share as a percentage with at most four digits and without an exponent, such as 0.001%."""
+    return np.format_float_positional(100 * share, 4, unique=False, fractional=False, trim="-") + "%"
 
 
 def _predict_records(model: Model, records: Sequence[str], last: float, unknown: UnknownPolicy) -> Prediction:
@@ -208,7 +208,7 @@ def _predict_records(model: Model, records: Sequence[str], last: float, unknown:
     if not selected:
         which = "the only record is not" if len(records) == 1 else f"none of the {len(records):,} records is"
         raise ScoringError(
-            f"{which} in the held-out share of {format_share(last)}: raise last (command line: --last)"
+            f"{which} in the held-out {format_share(last)}: raise last (command line: --last)"
         )
     tokenizer, special = model.tokenizer, model.tokenizer.special
     separator = SEPARATORS[model.metadata.records or "lines"]

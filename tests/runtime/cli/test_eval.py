@@ -128,7 +128,7 @@ def test_a_single_character_is_no_plural(capsys: Captured, texts: Path) -> None:
 def test_a_small_share_has_no_exponent(capsys: Captured, texts: Path) -> None:
     (texts / "long.txt").write_text("ab" * 100_000, encoding="utf-8")
     _, out, _ = run(capsys, "long.txt", "--last", "0.00001")
-    assert out.startswith("long.txt: 2 characters scored, the last 0.00001 of the text, ")
+    assert out.startswith("long.txt: 2 characters scored, the last 0.001% of the text, ")
 
 
 def test_lowercase_converts_the_texts(capsys: Captured, texts: Path) -> None:

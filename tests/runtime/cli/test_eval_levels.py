@@ -55,7 +55,7 @@ def test_one_record_is_no_plural(capsys: Captured, folder: Path) -> None:
     assert "names.txt: 3 characters of 1 record scored in 4 tokens, " in out
     code, _, err = evaluate(capsys, folder, "byte", "--last", "0.00001")
     assert code == 1
-    assert err.endswith("the only record is not in the held-out share of 0.00001: raise --last\n")
+    assert err.endswith("the only record is not in the held-out 0.001%: raise --last\n")
 
 
 def test_any_file_is_a_text_of_bytes(capsys: Captured, folder: Path) -> None:
