@@ -207,9 +207,7 @@ def _predict_records(model: Model, records: Sequence[str], last: float, unknown:
     selected = [record for record in records if is_held_out(record, last)]
     if not selected:
         which = "the only record is not" if len(records) == 1 else f"none of the {len(records):,} records is"
-        raise ScoringError(
-            f"{which} in the held-out {format_share(last)}: raise last (command line: --last)"
-        )
+        raise ScoringError(f"{which} in the held-out {format_share(last)}: raise last (command line: --last)")
     tokenizer, special = model.tokenizer, model.tokenizer.special
     separator = SEPARATORS[model.metadata.records or "lines"]
     try:

@@ -106,7 +106,7 @@ def test_an_interrupted_run_ends_as_one_that_was_not(
     assert "resuming after update 35, " in err
     assert "warning" not in err
     options = "--count 20" if "--records" in KINDS[kind] else "--temp 0.5"
-    assert out.endswith(f"checkpoint.safetensors to out; next: textgen-run out {options}\n")
+    assert out.endswith(f"checkpoint.safetensors to out\nnext: textgen-run out {options}\n")
     assert timeless_results(Path("out")) == expected
 
 
@@ -142,8 +142,8 @@ def test_a_complete_run_is_not_resumed(capsys: Captured) -> None:
     code, out, _ = run(capsys, "--resume", "out")
     assert code == 0
     assert out == (
-        "the run in out is complete; next: textgen-run out --temp 0.5; to train longer, start a new run with "
-        "a larger budget\n"
+        "the run in out is complete; to train longer, start a new run with a larger budget\n"
+        "next: textgen-run out --temp 0.5\n"
     )
     assert {path: path.read_bytes() for path in Path("out").iterdir()} == before
     MODEL.unlink()
@@ -160,7 +160,7 @@ def test_a_complete_run_in_a_folder_that_the_output_cannot_encode_is_named(
     monkeypatch.setattr(sys, "stdout", output)
     assert run(capsys, "--resume", "роман")[0] == 0
     written = output.buffer.getvalue()
-    assert written.startswith(rb"the run in \u0440\u043e\u043c\u0430\u043d is complete; next: ")
+    assert written.startswith(rb"the run in \u0440\u043e\u043c\u0430\u043d is complete; to train longer, ")
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"damaged")])

@@ -16,11 +16,13 @@ from tests.helpers.train_command import QUICK, TEXT, run
 def test_a_run_writes_a_model(capsys: Captured) -> None:
     code, out, err = run(capsys, "book.txt", *QUICK, "--lowercase", "--seed", "3")
     assert code == 0
-    assert out.splitlines()[-1].endswith(
+    *_, result, next_command = out.splitlines()
+    assert result.startswith("held-out loss ")
+    assert result.endswith(
         " nats; wrote model.onnx, metrics.jsonl, samples.txt, loss.png, report.html, checkpoint.safetensors "
-        "to book-model; next: textgen-run book-model --temp 0.5"
+        "to book-model"
     )
-    assert out.splitlines()[-1].startswith("held-out loss ")
+    assert next_command == "next: textgen-run book-model --temp 0.5"
     assert "1,764 training characters, 196 held-out characters, 14 symbols" in err
     assert "2 x 8 LSTM units" in err
     model = textgen.load("book-model/model.onnx")

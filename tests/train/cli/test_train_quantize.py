@@ -53,7 +53,7 @@ def test_the_8_bit_model_is_scored_on_the_held_out_text(capsys: Captured) -> Non
     size, increase = SMALL.stat().st_size, (quantization.loss or 0) - (quantization.float32_loss or 0)
     line = f"8 bits: held-out loss {quantization.loss:.4f} nats ({increase:+.4f}), {size:,} bytes, "
     assert f"\n{line}{size / MODEL.stat().st_size:.1%} of {MODEL.stat().st_size:,}\n" in out
-    assert "; wrote model.onnx, model.int8.onnx, metrics.jsonl," in out.splitlines()[-1]
+    assert "; wrote model.onnx, model.int8.onnx, metrics.jsonl," in out.splitlines()[-2]
     page = Path("out/report.html").read_text(encoding="utf-8")
     assert f"<dt>with 8-bit weights</dt><dd>{quantization.loss:.4f} nats per character</dd>" in page
 
@@ -102,7 +102,7 @@ def test_a_much_larger_loss_is_a_warning_and_the_model_stays(
         "model.onnx is not affected\n",
         err,
     )
-    assert "; wrote model.onnx, metrics.jsonl," in out.splitlines()[-1]
+    assert "; wrote model.onnx, metrics.jsonl," in out.splitlines()[-2]
     assert MODEL.exists()
     assert not SMALL.exists()
     assert "8-bit" not in Path("out/report.html").read_text(encoding="utf-8")
@@ -142,7 +142,7 @@ def test_a_resumed_run_writes_the_8_bit_model(capsys: Captured, monkeypatch: pyt
     assert not SMALL.exists()
     code, out, err = run(capsys, "--resume", "out")
     assert code == 0, err
-    assert "; wrote model.onnx, model.int8.onnx, metrics.jsonl," in out.splitlines()[-1]
+    assert "; wrote model.onnx, model.int8.onnx, metrics.jsonl," in out.splitlines()[-2]
     assert (timeless_results_without_samples(), quantization_of(SMALL)) == (expected, content)
     assert run(capsys, "--resume", "out", "--quantize")[0] == 2
 
@@ -170,5 +170,5 @@ def test_a_run_whose_8_bit_model_cannot_be_written_is_resumed(
     assert MODEL.exists()
     code, out, err = run(capsys, "--resume", "out")
     assert code == 0, err
-    assert "; wrote model.onnx, model.int8.onnx, " in out.splitlines()[-1]
+    assert "; wrote model.onnx, model.int8.onnx, " in out.splitlines()[-2]
     assert quantization_of(SMALL).float32_loss == textgen.load(MODEL).training["held_out_nats"]

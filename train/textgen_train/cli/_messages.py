@@ -143,32 +143,32 @@ def describe_complete_run(folder: Path) -> str:
             f"the run in {folder} is complete, but its {MODEL_FILE} is missing: train again with --overwrite"
         )
     return (
-        f"the run in {folder} is complete{_next_command(folder)}; to train longer, start a new run with a "
-        "larger budget\n"
+        f"the run in {folder} is complete; to train longer, start a new run with a larger budget\n"
+        f"{_next_command(folder)}"
     )
 
 
 def describe_result(folder: Path, run: "TrainingRun") -> str:
-    """Return the last lines of a completed run: the loss, the files and the next command.
+    """Return the last lines of a completed run: the loss and the files, and the next command.
 
-    If a run that started from a model has not improved on it, another line says so.
+    If a run that started from a model has not improved on it, a line between them says so.
     """
     loss = f"held-out loss {run.best.held_out_nats:.4f} nats; " if run.best else ""
-    line = f"{loss}wrote {', '.join(run.files)} to {folder}{_next_command(folder)}\n"
+    line = f"{loss}wrote {', '.join(run.files)} to {folder}\n"
     if run.best and not run.best.step:
         line += (
             f"no update has improved the model of --from, whose weights are in {folder / MODEL_FILE}: try a "
             "larger budget or lower learning rates\n"
         )
-    return line
+    return line + _next_command(folder)
 
 
 def _next_command(folder: Path) -> str:
-    """Return "; next: " and a command that generates text with the model in a folder.
+    """Return a line with a command that generates text with the model in a folder.
 
     If another program has removed the model file, the result is "".
     """
     try:
-        return f"; next: {generating_command(folder, load(folder / MODEL_FILE).metadata)}"
+        return f"next: {generating_command(folder, load(folder / MODEL_FILE).metadata)}\n"
     except ModelFileError:
         return ""
