@@ -7,7 +7,7 @@ import pytest
 from textgen_train.errors import RecipeError
 from textgen_train.models.cells import CELLS as NETWORKS
 from textgen_train.models.lstm import CharLSTM
-from textgen_train.presets import LARGE_VOCABULARY, PRESETS, RUN_OF_MANY_EPOCHS, SHORT_RUN, preset
+from textgen_train.presets import LARGE_VOCABULARY, PRESETS, REGULARIZATION, Regularization, preset
 from textgen_train.recipe import CELLS, Budget, Recipe
 
 
@@ -98,42 +98,58 @@ def test_presets_depend_on_the_vocabulary_size(name: str) -> None:
     assert preset(name, 0) == preset(name, LARGE_VOCABULARY - 1) == PRESETS[name]
     large = preset(name, LARGE_VOCABULARY)
     assert large.embedding > PRESETS[name].embedding
-    sizes = {"small": (144, 1), "medium": (256, 1)}
-    assert (large.units, large.layers) == sizes.get(name, (PRESETS[name].units, PRESETS[name].layers))
+    sizes = {"small": (144, 1), "medium": (256, 1), "large": (512, 2)}
+    assert (large.units, large.layers) == sizes[name]
 
 
 @pytest.mark.parametrize(
-    ("budget", "training_tokens", "expected"),
+    ("name", "budget", "training_tokens", "row"),
     [
-        (Budget(minutes=1), 540_000, SHORT_RUN),
-        (Budget(minutes=10), 540_000, PRESETS["small"]),
-        (Budget(minutes=1), 170_000, PRESETS["small"]),
-        (Budget(minutes=1), 50_000, RUN_OF_MANY_EPOCHS),
-        (Budget(epochs=40), 500_000, SHORT_RUN),
-        (Budget(epochs=41), 500_000, PRESETS["small"]),
-        (Budget(epochs=90), 500_000, PRESETS["small"]),
-        (Budget(epochs=91), 500_000, RUN_OF_MANY_EPOCHS),
-        (Budget(epochs=121), 5_000_000, SHORT_RUN),
-        (Budget(minutes=1), None, PRESETS["small"]),
-        (None, 540_000, PRESETS["small"]),
+        ("small", Budget(minutes=1), 540_000, 0),
+        ("small", Budget(minutes=10), 540_000, 1),
+        ("small", Budget(minutes=1), 170_000, 1),
+        ("small", Budget(minutes=1), 50_000, 2),
+        ("small", Budget(epochs=40), 500_000, 0),
+        ("small", Budget(epochs=41), 500_000, 1),
+        ("small", Budget(epochs=90), 500_000, 1),
+        ("small", Budget(epochs=91), 500_000, 2),
+        ("small", Budget(epochs=121), 5_000_000, 0),
+        ("medium", Budget(minutes=30), 5_000_000, 0),
+        ("medium", Budget(minutes=30), 1_000_000, 1),
+        ("medium", Budget(minutes=30), 540_000, 2),
     ],
 )
-def test_the_small_preset_drops_more_in_runs_of_more_epochs(
-    budget: Budget | None, training_tokens: int | None, expected: Recipe
+def test_a_preset_drops_more_in_runs_of_more_epochs(
+    name: str, budget: Budget, training_tokens: int, row: int
 ) -> None:
-    assert preset("small", 57, budget, training_tokens=training_tokens) == expected
-    dropped = [(r.dropout, r.weight_dropout) for r in (SHORT_RUN, PRESETS["small"], RUN_OF_MANY_EPOCHS)]
+    expected = REGULARIZATION[name][row].values
+    recipe = preset(name, 57, budget, training_tokens=training_tokens)
+    assert recipe == replace(PRESETS[name], **expected)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "row"), [("small", 1), ("medium", 2)])
+def test_without_a_budget_or_a_text_a_preset_has_its_default_values(name: str, row: int) -> None:
+    assert preset(name, 57) == preset(name, 57, Budget(epochs=1)) == PRESETS[name]
+    assert preset(name, 57, training_tokens=1000) == PRESETS[name]
+    values = REGULARIZATION[name][row].values
+    assert replace(PRESETS[name], **values) == PRESETS[name]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rows", REGULARIZATION.values())
+def test_more_epochs_have_more_dropout(rows: tuple[Regularization, ...]) -> None:
+    epochs = [row.max_epochs for row in rows]
+    assert epochs == sorted(set(epochs))
+    dropped = [(row.values["dropout"], row.values["weight_dropout"]) for row in rows]
     assert dropped == sorted(set(dropped))
 
 
-@pytest.mark.parametrize("name", ["medium", "large"])
-def test_the_other_presets_do_not_depend_on_the_length_of_the_run(name: str) -> None:
-    assert preset(name, 57, Budget(epochs=1), training_tokens=1000) == PRESETS[name]
+def test_the_large_preset_does_not_depend_on_the_length_of_the_run() -> None:
+    assert preset("large", 57, Budget(epochs=1), training_tokens=1000) == PRESETS["large"]
 
 
 def test_a_short_run_of_another_cell_keeps_its_size() -> None:
     gru = preset("small", 57, Budget(epochs=1), "gru", training_tokens=100_000)
-    assert gru == replace(SHORT_RUN, cell="gru", units=168, layers=1)
+    assert gru == replace(PRESETS["small"], cell="gru", units=168, layers=1, weight_dropout=0.05)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,45 @@
 """Presets: the recommended hyperparameters for a time, a vocabulary, a budget and a cell."""
 
+import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from .recipe import CONV, GRU, LSTM, Budget, Recipe
+
+
+class Regularization(NamedTuple):
+    """The dropout of a preset in runs of some length.
+
+    Attributes:
+        max_epochs: Largest number of epochs of such a run, for a text of ``SCALE`` tokens. A text of half the
+            length allows for half as many epochs.
+        values: Hyperparameters.
+    """
+
+    max_epochs: float
+    values: dict[str, float]
+
+
+SCALE = 500_000
+
+# In a run of few epochs, a network does not overfit, and dropout only slows it down. In a run of many epochs,
+# it needs more of it. DropConnect on the recurrent weights costs less than dropout on the outputs.
+REGULARIZATION = {
+    "small": (
+        Regularization(40, {"dropout": 0.0, "weight_dropout": 0.05}),
+        Regularization(90, {"dropout": 0.0, "weight_dropout": 0.1}),
+        Regularization(math.inf, {"dropout": 0.1, "weight_dropout": 0.2}),
+    ),
+    "medium": (
+        Regularization(20, {"dropout": 0.0, "input_dropout": 0.0, "weight_dropout": 0.1}),
+        Regularization(50, {"dropout": 0.0, "input_dropout": 0.0, "weight_dropout": 0.3}),
+        Regularization(math.inf, {"dropout": 0.1, "input_dropout": 0.05, "weight_dropout": 0.3}),
+    ),
+}
+
+# The speed of a preset, from which the epochs of a budget of minutes are estimated: about that of two cores
+# without bfloat16. A constant gives the same recipe on each machine.
+TOKENS_PER_SECOND = {"small": 80_000, "medium": 25_000}
 
 PRESETS = {
     "small": Recipe(units=88, layers=2, weight_dropout=0.1),
@@ -13,7 +49,6 @@ PRESETS = {
     ),
 }
 
-
 # The smallest vocabulary that counts as large, for example that of Chinese or Japanese text.
 LARGE_VOCABULARY = 500
 
@@ -21,13 +56,9 @@ LARGE_VOCABULARY = 500
 # learned better from many small batches than from few large ones. In the smaller presets, two layers were not
 # tried for it.
 PRESETS_FOR_LARGE_VOCABULARY = {
-    "small": replace(
-        PRESETS["small"], units=144, layers=1, embedding=64, dropout=0.1, batch=16, sequence_length=32
-    ),
-    "medium": replace(
-        PRESETS["medium"],
+    "small": Recipe(units=144, embedding=64, dropout=0.1, weight_dropout=0.1, batch=16, sequence_length=32),
+    "medium": Recipe(
         units=256,
-        layers=1,
         embedding=64,
         dropout=0.3,
         input_dropout=0.1,
@@ -37,14 +68,6 @@ PRESETS_FOR_LARGE_VOCABULARY = {
     ),
     "large": replace(PRESETS["large"], embedding=128, batch=16, sequence_length=32),
 }
-
-
-# In a run of few epochs, the small preset does not overfit, and dropout only slows it down. In a run of many
-# epochs, it needs more dropout. These numbers are for a text of SCALE tokens. A text of half the length
-# allows for half as many epochs.
-SHORT_RUN_EPOCHS, MANY_EPOCHS, SCALE = 40, 90, 500_000
-SHORT_RUN = replace(PRESETS["small"], weight_dropout=0.05)
-RUN_OF_MANY_EPOCHS = replace(PRESETS["small"], dropout=0.1, weight_dropout=0.2)
 
 # With a large vocabulary, the small preset overfits in long runs and needs more dropout there. A run is long
 # from this number of minutes or epochs. In a run of two minutes, more dropout raises the held-out loss.
@@ -94,24 +117,22 @@ def preset(
     Raises:
         KeyError: If there is no preset of this name.
     """
-    recipe = _lstm_preset(name, vocabulary_size, budget, training_tokens)
+    if vocabulary_size < LARGE_VOCABULARY:
+        recipe = _regularized(name, budget, training_tokens)
+    else:
+        recipe = _large_vocabulary_preset(name, budget)
     return recipe if cell == LSTM else replace(recipe, cell=cell, **CELL_PRESETS[cell][name])
 
 
-def _small_preset(budget: Budget | None, training_tokens: int | None) -> Recipe:
-    if budget is None or not training_tokens:
-        return PRESETS["small"]
-    epochs = budget.expected_epochs(training_tokens) * SCALE / training_tokens
-    if epochs <= SHORT_RUN_EPOCHS:
-        return SHORT_RUN
-    return PRESETS["small"] if epochs <= MANY_EPOCHS else RUN_OF_MANY_EPOCHS
+def _regularized(name: str, budget: Budget | None, training_tokens: int | None) -> Recipe:
+    if budget is None or not training_tokens or name not in REGULARIZATION:
+        return PRESETS[name]
+    epochs = budget.expected_epochs(training_tokens, TOKENS_PER_SECOND[name]) * SCALE / training_tokens
+    values: Any = next(row.values for row in REGULARIZATION[name] if epochs <= row.max_epochs)
+    return replace(PRESETS[name], **values)
 
 
-def _lstm_preset(
-    name: str, vocabulary_size: int, budget: Budget | None, training_tokens: int | None
-) -> Recipe:
-    if vocabulary_size < LARGE_VOCABULARY:
-        return _small_preset(budget, training_tokens) if name == "small" else PRESETS[name]
+def _large_vocabulary_preset(name: str, budget: Budget | None) -> Recipe:
     minutes, epochs = (budget.minutes, budget.epochs) if budget else (None, None)
     if name == "small" and ((minutes or 0) >= LONG_RUN_MINUTES or (epochs or 0) >= LONG_RUN_EPOCHS):
         return LONG_RUN

@@ -76,11 +76,6 @@ class ClassicRecipe(Hyperparameters):
 AnyRecipe: TypeAlias = Recipe | ClassicRecipe
 
 
-# The speed of the small preset, from which the epochs of a budget of minutes are estimated. Two cores without
-# bfloat16 reach 60,000 to 100,000. A constant gives the same recipe on each machine.
-TOKENS_PER_SECOND = 80_000
-
-
 @dataclass(frozen=True)
 class Budget:
     """The length of a training run, in minutes or in epochs.
@@ -104,15 +99,16 @@ class Budget:
                 f"the length of a budget must be above 0, not {self.minutes or self.epochs or 0}"
             )
 
-    def expected_epochs(self, training_tokens: int) -> float:
-        """Return the number of epochs that the small preset is expected to reach.
+    def expected_epochs(self, training_tokens: int, tokens_per_second: float) -> float:
+        """Return the number of epochs that a run is expected to reach.
 
         Args:
             training_tokens: Number of tokens of the training text, above 0.
+            tokens_per_second: Speed of the training.
         """
         if self.epochs is not None:
             return self.epochs
-        return 60 * (self.minutes or 0) * TOKENS_PER_SECOND / training_tokens
+        return 60 * (self.minutes or 0) * tokens_per_second / training_tokens
 
     def progress(self, seconds: float, epochs: float, reserved: float = 0.0) -> float:
         """Return the share of the budget that is used up, in [0, 1].

@@ -29,7 +29,8 @@ def test_options_override_the_preset() -> None:
     assert recipe == replace(PRESETS["large"], units=99, dropout=0.0, sequence_length=7)
 
 
-def test_muon_can_be_enabled_in_a_preset_without_muon() -> None:
+def test_muon_can_be_disabled_and_its_values_changed() -> None:
+    assert parsed("--muon-lr", "0")[0] == replace(PRESETS["small"], muon_lr=0.0)
     recipe, _ = parsed("--preset", "large", "--muon-lr", "0.01", "--muon-weight-decay", "0.1")
     assert recipe == replace(PRESETS["large"], muon_lr=0.01, muon_weight_decay=0.1)
 
@@ -59,7 +60,7 @@ def test_classic_recipe() -> None:
         (("--recipe", "classic", "--layers", "2"), "--layers is not an option of the classic recipe"),
         (("--window", "40"), "--window is not an option of the default recipe"),
         (
-            ("--preset", "large", "--muon-weight-decay", "0.1"),
+            ("--muon-lr", "0", "--muon-weight-decay", "0.1"),
             "--muon-weight-decay has no effect while muon-lr is 0",
         ),
         (("--units", "0"), "units must be an integer from 1 to 16384, not 0"),

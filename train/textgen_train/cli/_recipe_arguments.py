@@ -51,8 +51,8 @@ def add_recipe(command: CommandParser) -> None:
         "recipe",
         "A preset or the classic recipe sets the default values of the options below.\n"
         f"Three values such as 88/176/512 are the defaults of {'/'.join(PRESETS)}.\n"
-        f"Some defaults differ with a vocabulary of {LARGE_VOCABULARY} symbols or more, and for small in\n"
-        "runs of few or many epochs; the run prints them.",
+        f"Some defaults differ with a vocabulary of {LARGE_VOCABULARY} symbols or more, and in runs\n"
+        "of few or many epochs; the run prints them.",
     )
     choice = group.add_mutually_exclusive_group()
     choice.add_argument(
