@@ -20,7 +20,7 @@ from ._interactive_settings import SESSION_OPTIONS, find_settings, sampling_acti
 from ._interactive_steps import Addition
 from ._option_names import with_option_names
 from ._run_arguments import parser
-from ._sampling_arguments import without_impossible_stops
+from ._sampling_arguments import with_checked_stops
 from .command import EXIT_FAILED
 from .parser import CommandParser
 
@@ -58,7 +58,7 @@ def interact(
     check_options(command, arguments, samplings)
     settings = find_settings(command)
     (sampling,) = samplings
-    session = Session(model, without_impossible_stops(command.prog, model, sampling), seed)
+    session = Session(model, with_checked_stops(command.prog, model, sampling), seed)
     for name in SESSION_OPTIONS:
         value = seed if name == "seed" else getattr(arguments, name)
         if value is not None:

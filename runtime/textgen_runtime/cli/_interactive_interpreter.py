@@ -4,6 +4,7 @@ from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
 
+from textgen_runtime.generation.stop_warnings import checked_stops
 from textgen_runtime.system.console import terminal_columns
 from textgen_runtime.system.interrupts import DeferredInterrupts
 from textgen_runtime.text.symbols import format_symbols
@@ -161,7 +162,12 @@ class Interpreter:
         if not command.argument.strip():
             self._console.answer(f"{setting.line(self.session)}\n")
             return
+        stops = self.session.sampling.stop
         setting.set(self.session, command.argument)
+        if self.session.sampling.stop != stops:
+            _, stop_warnings = checked_stops(self.session.sampling, self.session.model.metadata)
+            for warning in stop_warnings:
+                self._console.report(warning, "warning")
 
     def _show(self, command: CommandLine) -> None:
         no_argument(command)

@@ -9,6 +9,7 @@ from textgen_runtime.errors import TextgenError
 from textgen_runtime.generation.controls import compile_controls, impossible_stop_message, impossible_stops
 from textgen_runtime.generation.generation import Generation
 from textgen_runtime.generation.model import Model
+from textgen_runtime.generation.stop_warnings import checked_stops
 from textgen_runtime.generation.text_progress import TextEnding
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.sampling.sampler import Sampler, restore_sampler
@@ -188,7 +189,7 @@ class Session:
         ``undo`` returns to the old text, but not to the old parameters.
 
         Returns:
-            Warnings about the stop texts that the vocabulary cannot produce. The session does not have them.
+            Warnings about stop texts. The session does not have those that the vocabulary cannot produce.
 
         Raises:
             SavedGenerationError: If the file is not a saved generation of this model.
@@ -197,13 +198,11 @@ class Session:
 
         with warnings.catch_warnings(action="ignore"):
             generation = resume(self.model, path)
-        impossible = impossible_stops(generation.sampling, self.model.metadata)
-        possible = [text for text in generation.sampling.stop if text not in impossible]
-        generation.sampling = generation.sampling.replace(stop=possible)
+        generation.sampling, stop_warnings = checked_stops(generation.sampling, self.model.metadata)
         self._steps.append(Step(self.position, None))
         self._move_to(Position(generation))
         self._sampling = generation.sampling
-        return [impossible_stop_message(text) for text in impossible]
+        return stop_warnings
 
     @property
     def _sampler(self) -> Sampler:

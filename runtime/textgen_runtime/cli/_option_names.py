@@ -7,9 +7,10 @@ from textgen_runtime.errors import ConstraintError, SamplingError, TextgenError
 # Options whose names are not those of their parameters.
 SHORTER = {"temperature": "temp"}
 
-# What a message tells a programmer, and then a user of a command; or the other way round.
-PYTHON_FIRST = re.compile(r"\S+ \(command line: ([^)]+)\)")
-PYTHON_LAST = re.compile(r" \(in Python [^)]+\)")
+# What a message tells a programmer, and then a user of a command; or the other way round. The names of files
+# in a message must not match.
+PYTHON_FIRST = re.compile(r"\S+ \(command line: (--[^)]+)\)")
+PYTHON_LAST = re.compile(r' \(in Python \w+="\w+"\)')
 
 
 def with_option_names(error: TextgenError, mark: str = "--") -> str:

@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from textgen_runtime.errors import quote
-from textgen_runtime.generation.controls import impossible_stop_message, impossible_stops
-from textgen_runtime.generation.missed_stops import missed_stop_message, missed_stops
 from textgen_runtime.generation.model import Model
+from textgen_runtime.generation.stop_warnings import checked_stops
 from textgen_runtime.sampling.parameters import (
     DEFAULT_TEMPERATURE,
     MAX_LOGIT_BIAS,
@@ -223,18 +222,11 @@ def constraint_options(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def without_impossible_stops(prog: str, model: Model, sampling: Sampling) -> Sampling:
-    """Print a warning about each stop text that the vocabulary cannot produce, and return the others.
-
-    A warning about a stop text that a model of words may miss is printed, too.
-    """
-    impossible = impossible_stops(sampling, model.metadata)
-    for text in impossible:
-        print_diagnostic(prog, impossible_stop_message(text), "warning")
-    if impossible:
-        sampling = sampling.replace(stop=[text for text in sampling.stop if text not in impossible])
-    for text in missed_stops(sampling, model.metadata):
-        print_diagnostic(prog, missed_stop_message(text), "warning")
+def with_checked_stops(prog: str, model: Model, sampling: Sampling) -> Sampling:
+    """Print the warnings about stop texts, and return the sampling without those that have no effect."""
+    sampling, warnings = checked_stops(sampling, model.metadata)
+    for warning in warnings:
+        print_diagnostic(prog, warning, "warning")
     return sampling
 
 

@@ -182,8 +182,8 @@ class Series:
         if accept:
             self.accepted += 1
             self.rejected_in_a_row = 0
-            if self.accepted < self.decided:
-                text.number = self.accepted
         else:
             self.rejected_in_a_row += 1
+            for later in self.pending:
+                later.number -= 1
         return text

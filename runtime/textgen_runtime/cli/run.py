@@ -16,7 +16,7 @@ from ._drawing import Drawing
 from ._explain import explain
 from ._prompts import check_prompts, read_prompts
 from ._run_arguments import PROG, parse, parser, read_samplings
-from ._sampling_arguments import without_impossible_stops
+from ._sampling_arguments import with_checked_stops
 from ._selection import make_selection
 from ._series import Request, Series
 from ._statistics import Times, format_statistics, format_value
@@ -57,7 +57,7 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
         return explain(arguments, chosen[0], model, prompts.texts[0], PROG)
     selection = make_selection(arguments, model)
     # All samplings have the same stop texts, so one warning is enough.
-    stop = without_impossible_stops(PROG, model, chosen[0]).stop
+    stop = with_checked_stops(PROG, model, chosen[0]).stop
     chosen = [sampling.replace(stop=stop) for sampling in chosen]
     request = Request(
         model,

@@ -5,10 +5,9 @@ from typing import NamedTuple
 
 from textgen_runtime.engines.base import Generated
 from textgen_runtime.errors import PromptError, SamplingError
-from textgen_runtime.generation.controls import impossible_stop_message, impossible_stops
 from textgen_runtime.generation.generation import Generation
-from textgen_runtime.generation.missed_stops import missed_stop_message, missed_stops
 from textgen_runtime.generation.model import Model
+from textgen_runtime.generation.stop_warnings import checked_stops
 from textgen_runtime.generation.text_progress import TextPosition
 from textgen_runtime.sampling.parameters import CONSTRAINTS, Sampling
 from textgen_runtime.sampling.sampler import Sampler
@@ -66,7 +65,7 @@ def prepare(model: Model, request: CompletionRequest, deliver: Callable[[Update]
             400, f"logprobs needs a model of characters, and this is one of {level}s", param="logprobs"
         )
     try:
-        sampling, warnings = _possible_stops(model, request.sampling)
+        sampling, warnings = checked_stops(request.sampling, model.metadata)
         texts: list[Text] = []
         # The model's own prompts, each of which is fed once.
         own: dict[str, Prompt] = {}
@@ -92,18 +91,6 @@ def _check_length(generation: Generation, length: int) -> None:
         generation.check_length(length)
     except SamplingError as error:
         raise RequestError(400, str(error), param="max_tokens") from None
-
-
-def _possible_stops(model: Model, sampling: Sampling) -> tuple[Sampling, list[str]]:
-    """Return the sampling without the stop texts that the model cannot produce, and warnings.
-
-    There is a warning about each of these, and about each that a model of words may miss.
-    """
-    impossible = impossible_stops(sampling, model.metadata)
-    warnings = [impossible_stop_message(text) for text in impossible]
-    if impossible:
-        sampling = sampling.replace(stop=[text for text in sampling.stop if text not in impossible])
-    return sampling, [*warnings, *map(missed_stop_message, missed_stops(sampling, model.metadata))]
 
 
 def _prompt(model: Model, request: CompletionRequest, text: str) -> Prompt:

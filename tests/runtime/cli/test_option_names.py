@@ -32,6 +32,12 @@ def test_only_names_of_parameters_change(message: str, shown: str) -> None:
     assert with_option_names(SamplingError(message), "/") == shown
 
 
+@pytest.mark.parametrize("name", ["novel (in Python 3).txt", "my model (command line: x).onnx"])
+def test_names_of_files_stay(name: str) -> None:
+    message = f"cannot read {name}: no such file"
+    assert with_option_names(TextgenError(message)) == message
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -1,6 +1,7 @@
 """``textgen-run`` with several texts: prompts from a file, the order of the texts, and the batch."""
 
 import io
+import itertools
 import re
 import signal
 import subprocess
@@ -329,6 +330,38 @@ def test_an_interrupt_does_not_change_the_numbers_of_texts(
     written = re.findall(r"^------ (text \d+ of 40)\na\n(.*)\n", out, re.MULTILINE)
     assert 1 < len(written) < 40
     assert all(whole[heading].startswith(text) for heading, text in written)
+
+
+@pytest.mark.parametrize("calls", [4, 6, 8])
+def test_after_an_interrupt_no_two_selected_texts_have_the_same_number(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    advance, chunks_before = Batch.advance, itertools.count(1)
+
+    def interrupted(batch: Batch, _: int) -> list[BatchChunk]:
+        chunks = advance(batch, 2)
+        if next(chunks_before) == calls:
+            signal.raise_signal(signal.SIGINT)
+        return chunks
+
+    monkeypatch.setattr(Batch, "advance", interrupted)
+    options = (
+        "--until-newline",
+        "--temp",
+        "1",
+        "--seed",
+        "0",
+        "--prompt",
+        "a\n",
+        "--count",
+        "40",
+        "--unique",
+    )
+    code, out, _ = run(capsys, *options)
+    assert code == 130
+    numbers = [int(number) for number in re.findall(r"^------ text (\d+) of 40$", out, re.MULTILINE)]
+    assert len(numbers) > 1
+    assert numbers == sorted(set(numbers))
 
 
 def test_a_closed_pipe_ends_many_texts_quietly() -> None:

@@ -59,7 +59,7 @@ def test_a_stop_text_that_a_model_of_words_may_miss_is_a_warning(capsys: Capture
     options = ("--prompt", "ab", "--stop", "a", "--stop", "\\n", "--length", "9")
     message = (
         "textgen-run: warning: the stop text 'a' may be missed, because the model draws whole words: use "
-        "line ends or punctuation marks alone\n"
+        "line ends or ASCII punctuation marks alone\n"
     )
     code, _, err = run_here(main, capsys, str(FORMAT_2 / "word.onnx"), *options)
     assert (code, err) == (0, message)
