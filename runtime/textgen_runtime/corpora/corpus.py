@@ -151,7 +151,7 @@ def read_corpus(source: str, temporary_folder: Path | None = None, *, any_bytes:
             return Corpus(path.resolve().name, lambda: _read_files(files, any_bytes), files)
         path.stat()
     except FileNotFoundError:
-        nearest = nearest_name(source, CORPUS_NAMES)
+        nearest = nearest_name(source.lower(), CORPUS_NAMES)
         hint = f"did you mean {nearest}?" if nearest else f"the named corpora are {', '.join(CORPUS_NAMES)}"
         raise CorpusError(f"cannot read {shorten(source)}: no such file or folder; {hint}") from None
     except (OSError, ValueError) as error:

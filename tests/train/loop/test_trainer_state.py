@@ -152,7 +152,7 @@ def changed_state(change: Callable[[TrainerState], Any]) -> TrainerState:
     [
         (lambda _: {"weights": {}}, "another network"),
         (lambda _: {"weights": state_after(2, replace(RECIPE, units=13)).weights}, "another network"),
-        (lambda _: {"dropout_rngs": []}, "has 0 replicas, but this trainer has 1"),
+        (lambda _: {"dropout_rngs": []}, "the training state is damaged: it has no replicas"),
         (
             lambda state: {"dropout_rngs": state.dropout_rngs * 4},
             "train with 1 process of 4 threads or 2 processes of 2 threads or 4 processes of 1 thread",

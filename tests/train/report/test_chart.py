@@ -124,11 +124,12 @@ def test_ticks_are_round_numbers() -> None:
     assert ticks(1.23, 1.71, 4) == pytest.approx([1.4, 1.6])
     assert ticks(0, 7, 3) == [0, 5]
     assert [format_count(value) for value in (0, 500, 20_000, 1_500_000)] == ["0", "500", "20k", "1.5M"]
-    assert [format_small(value) for value in (0.012, 5.91e-9, 2.0, 2.49e-10, 0.0)] == [
+    assert [format_small(value) for value in (0.012, 5.91e-9, 2.0, 2.49e-10, 9.96e-10, 0.0)] == [
         "0.012",
         "5.9e-9",
         "2",
         "2e-10",
+        "1e-9",
         "0",
     ]
 

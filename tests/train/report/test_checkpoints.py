@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from textgen_runtime.errors import OutputError
+from textgen_train.cli._messages import describe_early_end
 from textgen_train.errors import TrainingError
 from textgen_train.loop.checkpoint_file import read_checkpoint, write_checkpoint
 from textgen_train.loop.run import TrainingRun
@@ -96,7 +97,8 @@ def test_a_resumed_run_that_cannot_write_a_checkpoint_still_has_one(
     resumed.run.restore(read_checkpoint(tmp_path / "checkpoint.safetensors").state())
     resumed.failing = True
     interrupt_at(resumed.run, 10)
-    assert "checkpoint.safetensors" in resumed.run.files
+    assert "checkpoint.safetensors" not in resumed.run.files
+    assert describe_early_end(tmp_path, resumed.run).endswith(f"--resume {tmp_path}")
 
 
 def test_a_folder_that_vanishes_and_returns_does_not_end_the_run(

@@ -110,7 +110,8 @@ def describe_early_end(
         loss = f"held-out loss {run.best.held_out_nats:.4f} nats"
         held = "an earlier model, not the best one" if run.model_error else "the best model so far"
         saved = f"{folder / MODEL_FILE} holds {held} ({loss})"
-    if CHECKPOINT_FILE not in run.files or isinstance(error, LossError):
+    # A resumed run has a checkpoint, even if it could not write another one.
+    if not (folder / CHECKPOINT_FILE).exists() or isinstance(error, LossError):
         return saved
     command = f"textgen-train {piped}{' ' * bool(piped)}--resume {shlex.quote(unambiguous_path(folder))}"
     return f"{saved}; to resume the run: {command}{' < TEXT' * bool(piped)}"

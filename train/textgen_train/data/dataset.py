@@ -250,7 +250,7 @@ def _default_share(length: int) -> float:
 def _check_symbols(corpus: Corpus, symbols: NDArray[np.int64]) -> None:
     if not len(symbols):
         # A text of only a byte-order mark, which the normalization removes.
-        raise CorpusError(f"the corpus {corpus.name} is empty or has only white space")
+        raise CorpusError(f"the corpus {corpus.name} is empty")
     if len(symbols) == 1:
         raise CorpusError(
             f"the corpus {corpus.name} contains only the character {chr(symbols[0])!r}: training needs at "

@@ -95,7 +95,7 @@ class Replicas:
         return len(self._models)
 
     def describe_divisions(self, total: int) -> str:
-        """Return which numbers of processes have this number of replicas; "" if it is 0."""
+        """Return which numbers of processes have this number of replicas, above 0."""
         is_gpu = self.model.device.type != "cpu"
         return " or ".join(
             f"{count} process{'es' * (count > 1)} of {total // count} thread{'s' * (count < total)}"

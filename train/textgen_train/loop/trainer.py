@@ -175,10 +175,11 @@ class Trainer(TrainingMethod):
             )
         replicas = len(state.dropout_rngs)
         if replicas != self.replicas.total:
-            advice = self.replicas.describe_divisions(replicas) or "an unchanged state"
+            if not replicas:
+                raise TrainingError("the training state is damaged: it has no replicas")
             raise TrainingError(
                 f"the training state has {replicas} replicas, but this trainer has {self.replicas.total}: "
-                f"train with {advice}"
+                f"train with {self.replicas.describe_divisions(replicas)}"
             )
         if not self._can_carry(state.carried_state):
             raise TrainingError(

@@ -45,8 +45,7 @@ class CheckpointWriter(Watcher):
         self._failed = self._is_active = False
         # The end and the duration of the last attempt.
         self._last_end = self._seconds = 0.0
-        # A resumed run has a checkpoint, even if it cannot write another one.
-        self.files = [CHECKPOINT_FILE] * self._path.exists()
+        self.files: list[str] = []
 
     def on_start(self) -> None:
         self._is_active = True

@@ -51,7 +51,8 @@ def format_count(value: float) -> str:
 
 def format_small(value: float) -> str:
     """Format a number below 10 in at most six characters, such as 0.012, 5.9e-9 or 2e-10."""
-    return f"{value:.2g}".replace("e-0", "e-") if value >= MIN_OF_TWO_DIGITS or not value else f"{value:.0e}"
+    text = f"{value:.2g}" if value >= MIN_OF_TWO_DIGITS or not value else f"{value:.0e}"
+    return text.replace("e-0", "e-")
 
 
 def time_unit(seconds: float) -> tuple[str, float]:
