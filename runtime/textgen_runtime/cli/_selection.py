@@ -88,8 +88,8 @@ class Selection:
         if isinstance(corpus, AbstractSet):
             return text.generation.prompt + content in corpus
         # After a stop text such as ".\n", the line in the corpus has more than the text.
-        stops = "".join(text.series.sampling.stop)
-        are_lines = text.series.are_lines and not stops.strip("\n")
+        end_at_lines = all(set(stop) == {"\n"} for stop in text.series.sampling.stop)
+        are_lines = text.series.are_lines and end_at_lines
         if text.ending == "length" or not (are_lines or content.endswith("\n")):
             return corpus.has(content)
         _, _, beginning = text.generation.prompt.rpartition("\n")

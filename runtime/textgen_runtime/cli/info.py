@@ -119,10 +119,10 @@ def format_lines(description: Description) -> Iterator[str]:
         yield "quantization"
         yield from format_pairs(metadata.quantization.as_json(), INDENT)
     yield "training"
-    yield from format_pairs(with_option_names(metadata.training), INDENT)
+    yield from format_pairs(with_recipe_options(metadata.training), INDENT)
 
 
-def with_option_names(training: Mapping[str, Any]) -> Mapping[str, Any]:
+def with_recipe_options(training: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the provenance with the hyperparameters under the names that their options have."""
     recipe = training.get("recipe")
     if not isinstance(recipe, dict):

@@ -110,6 +110,8 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
             remove_unused = stack.enter_context(
                 prepared_folder(folder, texts.corpora, overwrite=arguments.overwrite)
             )
+            # The context of the folder cleans up after an exception; this one before a signal ends the
+            # process.
             # Several processes wait for each other in compiled code, where a handled signal would wait, too.
             clean_up = cleaning_up(remove_unused) if ranks.size == 1 else clean_up
         with clean_up:

@@ -28,8 +28,9 @@ FILES = (
     TENSORBOARD_FOLDER,
 )
 
-# The lock file stays in a folder that has other files. Another run may already have opened it, and would then
-# lock a deleted file. The operating system releases the lock when the process ends.
+# The lock file stays in a folder that has other files. The operating system releases the lock when the
+# process ends. In a new folder without other files, it is deleted. Another run may have opened it before, so
+# ``locked_folder`` checks after locking that the file still exists.
 LOCK_FILE = ".textgen-train.lock"
 
 
