@@ -1,5 +1,6 @@
 """Recipes, presets and budgets."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from textgen_train.errors import RecipeError
 from textgen_train.models.cells import CELLS as NETWORKS
 from textgen_train.models.lstm import CharLSTM
-from textgen_train.presets import LARGE_VOCABULARY, PRESETS, REGULARIZATION, Regularization, preset
+from textgen_train.presets import LARGE_VOCABULARY, PRESETS, REGULARIZATION, preset
 from textgen_train.recipe import CELLS, Budget, Recipe
 
 
@@ -117,6 +118,10 @@ def test_presets_depend_on_the_vocabulary_size(name: str) -> None:
         ("medium", Budget(minutes=30), 5_000_000, 0),
         ("medium", Budget(minutes=30), 1_000_000, 1),
         ("medium", Budget(minutes=30), 540_000, 2),
+        ("large", Budget(minutes=60), 5_000_000, 0),
+        ("large", Budget(minutes=60), 1_000_000, 1),
+        ("large", Budget(epochs=10), 500_000, 0),
+        ("large", Budget(epochs=11), 500_000, 1),
     ],
 )
 def test_a_preset_drops_more_in_runs_of_more_epochs(
@@ -127,24 +132,22 @@ def test_a_preset_drops_more_in_runs_of_more_epochs(
     assert recipe == replace(PRESETS[name], **expected)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("name", "row"), [("small", 1), ("medium", 2)])
-def test_without_a_budget_or_a_text_a_preset_has_its_default_values(name: str, row: int) -> None:
+@pytest.mark.parametrize("name", PRESETS)
+def test_without_a_budget_or_a_text_a_preset_has_its_default_values(name: str) -> None:
     assert preset(name, 57) == preset(name, 57, Budget(epochs=1)) == PRESETS[name]
     assert preset(name, 57, training_tokens=1000) == PRESETS[name]
-    values = REGULARIZATION[name][row].values
-    assert replace(PRESETS[name], **values) == PRESETS[name]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("rows", REGULARIZATION.values())
-def test_more_epochs_have_more_dropout(rows: tuple[Regularization, ...]) -> None:
+@pytest.mark.parametrize("name", PRESETS)
+def test_more_epochs_have_more_dropout(name: str) -> None:
+    rows = REGULARIZATION[name]
     epochs = [row.max_epochs for row in rows]
     assert epochs == sorted(set(epochs))
-    dropped = [(row.values["dropout"], row.values["weight_dropout"]) for row in rows]
+    assert math.isinf(epochs[-1])
+    recipes = [replace(PRESETS[name], **row.values) for row in rows]  # type: ignore[arg-type]
+    dropped = [(recipe.dropout, recipe.weight_dropout) for recipe in recipes]
     assert dropped == sorted(set(dropped))
-
-
-def test_the_large_preset_does_not_depend_on_the_length_of_the_run() -> None:
-    assert preset("large", 57, Budget(epochs=1), training_tokens=1000) == PRESETS["large"]
+    assert PRESETS[name] in recipes
 
 
 def test_a_short_run_of_another_cell_keeps_its_size() -> None:

@@ -6,6 +6,14 @@ from typing import Any, NamedTuple
 
 from .recipe import CONV, GRU, LSTM, Budget, Recipe
 
+PRESETS = {
+    "small": Recipe(units=88, layers=2, weight_dropout=0.1),
+    "medium": Recipe(units=176, layers=2, embedding=32, dropout=0.1, input_dropout=0.05, weight_dropout=0.3),
+    "large": Recipe(
+        units=512, layers=2, embedding=64, dropout=0.4, input_dropout=0.1, weight_dropout=0.3, muon_lr=0.0
+    ),
+}
+
 
 class Regularization(NamedTuple):
     """The dropout of a preset in runs of some length.
@@ -13,7 +21,7 @@ class Regularization(NamedTuple):
     Attributes:
         max_epochs: Largest number of epochs of such a run, for a text of ``SCALE`` tokens. A text of half the
             length allows for half as many epochs.
-        values: Hyperparameters.
+        values: The hyperparameters that differ from ``PRESETS``.
     """
 
     max_epochs: float
@@ -26,28 +34,24 @@ SCALE = 500_000
 # it needs more of it. DropConnect on the recurrent weights costs less than dropout on the outputs.
 REGULARIZATION = {
     "small": (
-        Regularization(40, {"dropout": 0.0, "weight_dropout": 0.05}),
-        Regularization(90, {"dropout": 0.0, "weight_dropout": 0.1}),
+        Regularization(40, {"weight_dropout": 0.05}),
+        Regularization(90, {}),
         Regularization(math.inf, {"dropout": 0.1, "weight_dropout": 0.2}),
     ),
     "medium": (
         Regularization(20, {"dropout": 0.0, "input_dropout": 0.0, "weight_dropout": 0.1}),
-        Regularization(50, {"dropout": 0.0, "input_dropout": 0.0, "weight_dropout": 0.3}),
-        Regularization(math.inf, {"dropout": 0.1, "input_dropout": 0.05, "weight_dropout": 0.3}),
+        Regularization(50, {"dropout": 0.0, "input_dropout": 0.0}),
+        Regularization(math.inf, {}),
+    ),
+    "large": (
+        Regularization(10, {"dropout": 0.1, "input_dropout": 0.0, "weight_dropout": 0.2}),
+        Regularization(math.inf, {}),
     ),
 }
 
-# The speed of a preset, from which the epochs of a budget of minutes are estimated: about that of two cores
-# without bfloat16. A constant gives the same recipe on each machine.
-TOKENS_PER_SECOND = {"small": 80_000, "medium": 25_000}
-
-PRESETS = {
-    "small": Recipe(units=88, layers=2, weight_dropout=0.1),
-    "medium": Recipe(units=176, layers=2, embedding=32, dropout=0.1, input_dropout=0.05, weight_dropout=0.3),
-    "large": Recipe(
-        units=512, layers=2, embedding=64, dropout=0.4, input_dropout=0.1, weight_dropout=0.3, muon_lr=0.0
-    ),
-}
+# The speed of each preset, from which the epochs of a budget of minutes are estimated: about that of two
+# cores without bfloat16. A constant gives the same recipe on each machine.
+TOKENS_PER_SECOND = {"small": 80_000, "medium": 25_000, "large": 8_000}
 
 # The smallest vocabulary that counts as large, for example that of Chinese or Japanese text.
 LARGE_VOCABULARY = 500
@@ -125,7 +129,7 @@ def preset(
 
 
 def _regularized(name: str, budget: Budget | None, training_tokens: int | None) -> Recipe:
-    if budget is None or not training_tokens or name not in REGULARIZATION:
+    if budget is None or not training_tokens:
         return PRESETS[name]
     epochs = budget.expected_epochs(training_tokens, TOKENS_PER_SECOND[name]) * SCALE / training_tokens
     values: Any = next(row.values for row in REGULARIZATION[name] if epochs <= row.max_epochs)

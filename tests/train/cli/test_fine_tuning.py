@@ -21,7 +21,6 @@ from textgen_train.export.exporter import build_checked
 from textgen_train.export.model_weights import read_weights
 from textgen_train.export.quantized_model import quantize_model
 from textgen_train.models.lstm import CharLSTM
-from textgen_train.presets import REGULARIZATION
 
 from tests.helpers.commands import Captured
 from tests.helpers.train_command import TEXT, run
@@ -122,8 +121,8 @@ def test_the_preset_is_the_one_with_the_nearest_network(capsys: Captured) -> Non
     assert nearest_preset(2, 160) == "medium"
     _, _, err = run(capsys, "book.txt", *TUNED, "--preset", "medium")
     assert "preset medium\n" in err
-    *_, many_epochs = REGULARIZATION["medium"]
-    assert textgen.load("tuned").training["recipe"]["weight_dropout"] == many_epochs.values["weight_dropout"]
+    recipe = textgen.load("tuned").training["recipe"]
+    assert (recipe["dropout"], recipe["weight_dropout"]) == (0.1, 0.3)
 
 
 def test_an_8_bit_model_is_trained_further_with_float32_weights(capsys: Captured) -> None:
