@@ -119,6 +119,14 @@ def test_the_speeds_of_windows_and_characters_are_told_apart(capsys: Captured) -
         assert out.splitlines()[1].endswith(f"  {name}/s")
 
 
+def test_a_value_with_a_comma_stays_in_one_line(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    make_folder("one", [2.0], model_with({**TRAINING, "recipe": {"units": 8}}))
+    make_folder("two", [2.0], model_with({**TRAINING, "recipe": {"units": 9}}))
+    make_folder("bare", [2.0])
+    assert "  bare  unknown, without a model\n" in compare(capsys, "one", "two", "bare")[1]
+
+
 def test_different_values_fit_a_narrow_terminal(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines end only between two values. Values are below long names."""
     monkeypatch.setenv("COLUMNS", "41")

@@ -54,12 +54,12 @@ def comparison_table(runs: Sequence[ComparedRun]) -> tuple[list[str], list[tuple
     return [*COLUMNS, column], rows
 
 
-def described_values(runs: Sequence[ComparedRun]) -> list[str]:
-    """Return for each run a phrase with its settings in which the runs differ; "" if there are none."""
+def described_values(runs: Sequence[ComparedRun]) -> list[list[str]]:
+    """Return for each run the settings in which the runs differ, such as "units 88"."""
     return [
-        SEPARATOR.join(f"{stored_option_name(name)} {_shown(value)}" for name, value in values.items())
+        [f"{stored_option_name(name)} {_shown(value)}" for name, value in values.items()]
         if run.settings
-        else "unknown, without a model"
+        else ["unknown, without a model"]
         for run, values in zip(runs, different_values(runs), strict=True)
     ]
 
@@ -117,7 +117,10 @@ def comparison_page(runs: Sequence[ComparedRun], warnings: Sequence[str]) -> str
     figures = "".join(map(figure, charts))
     columns, cells_of_runs = comparison_table(runs)
     rows = [
-        [f'<span class="key {style(number)}">{html(name)}</span>', *map(html, [*cells, values])]
+        [
+            f'<span class="key {style(number)}">{html(name)}</span>',
+            *map(html, [*cells, SEPARATOR.join(values)]),
+        ]
         for number, ((name, cells), values) in enumerate(
             zip(cells_of_runs, described_values(runs), strict=True)
         )
@@ -158,10 +161,10 @@ def _chart(unit: str, runs: Sequence[ComparedRun], positions: Sequence[Sequence[
     )
 
 
-def _wrap(values: str, columns: int) -> list[str]:
-    """Return a result of ``described_values`` in lines, which end only between two values."""
+def _wrap(values: Sequence[str], columns: int) -> list[str]:
+    """Join values with separators to lines, which end only between two values."""
     lines: list[str] = []
-    for value in values.split(SEPARATOR):
+    for value in values:
         if lines and len(lines[-1]) + len(SEPARATOR) + len(value) < columns:
             lines[-1] += f"{SEPARATOR}{value}"
         else:
