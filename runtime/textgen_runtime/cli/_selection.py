@@ -34,9 +34,9 @@ def make_selection(arguments: argparse.Namespace, model: Model) -> "Selection | 
         from textgen_runtime.corpora.corpus import read_corpus
         from textgen_runtime.corpora.lookup import CorpusLookup
 
-        text = read_corpus(arguments.novel).text
-        text = model.metadata.normalize(text.lower() if arguments.lowercase else text)
         records = model.metadata.records
+        text = read_corpus(arguments.novel, records=records).text
+        text = model.metadata.normalize(text.lower() if arguments.lowercase else text)
         if records is not None:
             return Selection(unique=arguments.unique, corpus=frozenset(split_records(text, records)))
         corpus = CorpusLookup(text)

@@ -130,7 +130,8 @@ def score_text(model: Model, source: str, arguments: argparse.Namespace) -> Eval
         TextgenError: If the text cannot be scored. The message starts with its name.
     """
     name = "standard input" if source == STANDARD_INPUT else source
-    text = read_corpus(source, any_bytes=model.tokenizer.level == BYTE).text
+    any_bytes = model.tokenizer.level == BYTE
+    text = read_corpus(source, any_bytes=any_bytes, records=model.metadata.records).text
     if arguments.lowercase:
         text = text.lower()
     before = perf_counter()

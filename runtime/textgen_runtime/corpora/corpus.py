@@ -10,6 +10,7 @@ from textgen_runtime.errors import CorpusError, path_failure, shorten
 from textgen_runtime.model_file.bundled import MODEL_FILE
 from textgen_runtime.system.nearest_name import nearest_name
 from textgen_runtime.system.text_files import STANDARD_INPUT, decode_any_chunks, decode_utf8_chunks
+from textgen_runtime.text.records import SEPARATORS, RecordKind
 
 from .published import EMBEDDED, PUBLISHED, published_file
 from .sources import COMPRESSED, StandardInput, file_blocks
@@ -113,7 +114,13 @@ class Corpus:
 CORPUS_NAMES = (*EMBEDDED, *PUBLISHED)
 
 
-def read_corpus(source: str, temporary_folder: Path | None = None, *, any_bytes: bool = False) -> Corpus:
+def read_corpus(
+    source: str,
+    temporary_folder: Path | None = None,
+    *,
+    any_bytes: bool = False,
+    records: RecordKind | None = None,
+) -> Corpus:
     """Find a corpus. Its text is read when it is used.
 
     Args:
@@ -127,6 +134,9 @@ def read_corpus(source: str, temporary_folder: Path | None = None, *, any_bytes:
         any_bytes: Whether to accept files of any content. Bytes that are not UTF-8 become U+DC80 to U+DCFF.
             The files of a folder are then joined without any change. Otherwise a byte-order mark at the start
             of a file is dropped, and a line end is added between two files if the first one ends without one.
+        records: How the records of the text are separated; None for continuous text. At the end of each file
+            of a folder, the line ends that separate two records are added if the file ends without them. This
+            also applies to files of any content.
 
     Raises:
         CorpusError: If the corpus is not available.
@@ -148,7 +158,7 @@ def read_corpus(source: str, temporary_folder: Path | None = None, *, any_bytes:
     try:
         if path.is_dir():
             files = _text_files_in(path)
-            return Corpus(path.resolve().name, lambda: _read_files(files, any_bytes), files)
+            return Corpus(path.resolve().name, lambda: _read_files(files, any_bytes, records), files)
         path.stat()
     except FileNotFoundError:
         nearest = nearest_name(source.lower(), CORPUS_NAMES)
@@ -181,17 +191,17 @@ def _read_file(path: Path, any_bytes: bool) -> Iterator[str]:
     return _decode(file_blocks(path), shorten(str(path)), any_bytes)
 
 
-def _read_files(files: tuple[Path, ...], any_bytes: bool) -> Iterator[str]:
+def _read_files(files: tuple[Path, ...], any_bytes: bool, records: RecordKind | None) -> Iterator[str]:
     """Yield the texts of files as one text."""
-    if any_bytes:
+    if any_bytes and records is None:
         # A character may begin in one file and end in the next one.
         yield from decode_any_chunks(block for path in files for block in file_blocks(path))
         return
+    # Keeps the last line or record of a file and the first one of the next file separate.
+    separator = SEPARATORS[records or "lines"]
     for path in files:
-        is_start, last = True, ""
-        for chunk in _read_file(path, any_bytes=False):
-            yield chunk.removeprefix(BYTE_ORDER_MARK) if is_start else chunk
-            is_start, last = is_start and not chunk, chunk or last
-        # Keep the last line of a file and the first line of the next file separate.
-        if not last.endswith("\n"):
-            yield "\n"
+        is_start, end = True, ""
+        for chunk in _read_file(path, any_bytes):
+            yield chunk.removeprefix(BYTE_ORDER_MARK) if is_start and not any_bytes else chunk
+            is_start, end = is_start and not chunk, (end + chunk)[-len(separator) :]
+        yield separator[len(end) - len(end.rstrip("\n")) :]

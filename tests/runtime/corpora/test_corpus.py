@@ -13,6 +13,7 @@ import requests
 from textgen_runtime import TextFileError
 from textgen_runtime.corpora.corpus import read_corpus
 from textgen_runtime.corpora.published import DATA_FOLDER_VARIABLE, PUBLISHED, PublishedCorpus
+from textgen_runtime.text.records import split_records
 from textgen_train.errors import CorpusError
 
 CONTENT = b"ecce homo\n"
@@ -53,6 +54,17 @@ def test_the_bytes_of_the_files_of_a_folder_are_joined_unchanged(tmp_path: Path)
     content = b"\xef\xbb\xbffirst\xff\xc3\xa9second\r\n\xef\xbb\xbfthird"
     assert corpus.text == content.decode("utf-8", "surrogateescape")
     assert corpus.sha256 == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("any_bytes", [False, True])
+def test_the_end_of_a_file_of_a_folder_ends_a_record(tmp_path: Path, *, any_bytes: bool) -> None:
+    for name, content in {"a": b"anna", "b": b"ben\n", "c": b"", "d": b"cora\r\n\n", "e": b"dora"}.items():
+        (tmp_path / f"{name}.txt").write_bytes(content)
+    lines = read_corpus(str(tmp_path), any_bytes=any_bytes, records="lines").text
+    assert split_records(lines, "lines") == ["anna", "ben", "cora", "dora"]
+    blank = read_corpus(str(tmp_path), any_bytes=any_bytes, records="blank").text
+    assert blank == "anna\n\nben\n\n\n\ncora\r\n\ndora\n\n"
+    assert split_records(blank, "blank") == ["anna", "ben", "cora", "dora"]
 
 
 def test_samples_of_earlier_runs_are_not_read(tmp_path: Path) -> None:

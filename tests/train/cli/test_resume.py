@@ -38,6 +38,7 @@ KINDS = {
     "records": (*DEFAULT, "--records", "lines", "--held-out-file", "other.txt"),
     "rare characters": (*DEFAULT, "--min-count", "50", "--lowercase", "--unicode", "none"),
     "bytes": (*DEFAULT, "--level", "byte"),
+    "records of bytes": (*DEFAULT, "--level", "byte", "--records", "lines", "--held-out-file", "others"),
     "words": (*DEFAULT, "--sequence-length", "6", "--level", "word", "--vocabulary-size", "24"),
 }
 
@@ -79,8 +80,11 @@ def interrupted(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> Callable[.
 
 @pytest.fixture(autouse=True)
 def _texts(book: Path) -> None:
-    """Write two texts."""
+    """Write texts. Those in a folder end without a line end."""
     (book.parent / "other.txt").write_text(TEXT[:300], encoding="utf-8")
+    (book.parent / "others").mkdir()
+    (book.parent / "others" / "a.txt").write_text(TEXT[:80].strip(), encoding="utf-8")
+    (book.parent / "others" / "b.txt").write_text(TEXT[80:160].strip(), encoding="utf-8")
 
 
 def unbroken(capsys: Captured, *options: str) -> dict[str, Any]:

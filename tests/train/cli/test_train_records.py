@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import textgen_runtime as textgen
+from textgen_runtime.cli.eval import main as evaluate
 
 from tests.helpers.commands import Captured
 from tests.helpers.train_command import QUICK, run
@@ -74,6 +75,21 @@ def test_a_held_out_file_of_records(capsys: Captured) -> None:
     score = textgen.predict(model, Path("others.txt").read_text()).score
     assert score.characters == 15
     assert score.nats == pytest.approx(model.training["held_out_nats"], abs=1e-5)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("level", ["character", "byte"])
+def test_the_end_of_a_file_ends_a_record(capsys: Captured, level: str) -> None:
+    """In training and in ``textgen-eval``."""
+    Path("poems").mkdir()
+    for index, name in enumerate(NAMES):
+        Path(f"poems/{index:03}.txt").write_text(f"{name}\n{name[::-1]}")
+    options = ("--records", "blank", "--level", level, "--held-out", "0.2")
+    assert run(capsys, "poems", *QUICK, *options)[0] == 0
+    split = textgen.load("poems-model").training["split"]
+    assert split["training_records"] + split["held_out_records"] == len(NAMES)
+    assert evaluate(["poems-model", "poems", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["texts"][0]["records"] == len(NAMES)
 
 
 @pytest.mark.usefixtures("folder")

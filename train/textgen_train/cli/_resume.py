@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.errors import shorten
 from textgen_runtime.system.console import escape_unencodable, write_stderr
 
@@ -75,8 +76,11 @@ def open_checkpoint(folder: Path) -> Iterator[Checkpoint]:
 
 def find_texts(stored: StoredRun, arguments: argparse.Namespace, folder: Path) -> Texts:
     """Return the texts of a run."""
-    level = arguments.level
-    corpus = stored.find_text("corpus", arguments.corpus, folder, level=level)
+
+    def find(argument: str, source: str) -> Corpus:
+        return stored.find_text(argument, source, folder, level=arguments.level, records=arguments.records)
+
+    corpus = find("corpus", arguments.corpus)
     if arguments.held_out_file is None:
         return Texts(corpus, arguments.held_out)
-    return Texts(corpus, stored.find_text("held_out_file", arguments.held_out_file, folder, level=level))
+    return Texts(corpus, find("held_out_file", arguments.held_out_file))

@@ -14,6 +14,7 @@ from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.system.json_text import to_json
 from textgen_runtime.system.text_files import STANDARD_INPUT
 from textgen_runtime.text.levels import BYTE
+from textgen_runtime.text.records import RecordKind
 from textgen_runtime.text.tokenizer import Tokenizer
 
 from textgen_train.data.dataset import Dataset
@@ -139,7 +140,9 @@ class StoredRun:
                 )
         return arguments
 
-    def find_text(self, argument: str, source: str, folder: Path, *, level: str) -> Corpus:
+    def find_text(
+        self, argument: str, source: str, folder: Path, *, level: str, records: RecordKind | None
+    ) -> Corpus:
         """Find a text of the run.
 
         Args:
@@ -147,12 +150,13 @@ class StoredRun:
             source: The value of this argument.
             folder: Where a large text from a pipe is stored.
             level: The level of the run. Any file is a text at the level of bytes.
+            records: The kind of records of the run.
 
         Raises:
             CorpusError: If the text is not available.
         """
         try:
-            return read_corpus(source, folder, any_bytes=level == BYTE)
+            return read_corpus(source, folder, any_bytes=level == BYTE, records=records)
         except CorpusError as error:
             raise CorpusError(f"{error}; {_hint(argument)}") from error
 

@@ -96,7 +96,12 @@ def quantize(arguments: argparse.Namespace) -> int:
     models = read_quantized(arguments.model)
     name, text = "", None
     if arguments.text is not None:
-        corpus = read_corpus(arguments.text, any_bytes=models.float32.tokenizer.level == BYTE)
+        model = models.float32
+        corpus = read_corpus(
+            arguments.text,
+            any_bytes=model.tokenizer.level == BYTE,
+            records=model.metadata.records,
+        )
         for file in corpus.files:
             refuse_input(arguments.output, file)
         name, text = corpus.name, corpus.text

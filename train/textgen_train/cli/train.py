@@ -134,11 +134,13 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
 
 def open_texts(arguments: argparse.Namespace) -> Texts:
     """Return the texts of the command line, which have not been read yet."""
-    any_bytes = arguments.level == BYTE
-    corpus = read_corpus(arguments.corpus, Path.cwd(), any_bytes=any_bytes)
+    any_bytes, records = arguments.level == BYTE, arguments.records
+    corpus = read_corpus(arguments.corpus, Path.cwd(), any_bytes=any_bytes, records=records)
     if arguments.held_out_file is None:
         return Texts(corpus, arguments.held_out)
-    return Texts(corpus, read_corpus(arguments.held_out_file, Path.cwd(), any_bytes=any_bytes))
+    return Texts(
+        corpus, read_corpus(arguments.held_out_file, Path.cwd(), any_bytes=any_bytes, records=records)
+    )
 
 
 def read_dataset(
