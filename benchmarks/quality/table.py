@@ -29,7 +29,7 @@ from textgen_runtime.scoring.prediction import BITS_PER_NAT
 from textgen_runtime.text.normalization import Normalization
 from textgen_train.cli._arguments import parser
 from textgen_train.cli._recipe_arguments import recipe_from
-from textgen_train.data.dataset import make_dataset
+from textgen_train.data.preparation import make_dataset
 from textgen_train.loop.output_folder import METRICS_FILE
 from textgen_train.loop.provenance import stored_recipe
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
-from textgen_train.data.dataset import Dataset, make_dataset
+from textgen_train.data.dataset import Dataset
+from textgen_train.data.preparation import make_dataset
 from textgen_train.loop.eval_result import Evaluation
 from textgen_train.report.facts import RunFacts, gather_facts
 

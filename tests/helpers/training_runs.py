@@ -8,7 +8,7 @@ import onnx
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
 from textgen_train.cli._training_run import make_training_run
-from textgen_train.data.dataset import make_dataset
+from textgen_train.data.preparation import make_dataset
 from textgen_train.loop.classic_trainer import ClassicTrainer
 from textgen_train.loop.provenance import Provenance
 from textgen_train.loop.run import TrainingRun

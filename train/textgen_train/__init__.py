@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from textgen_runtime.corpora.corpus import Corpus, read_corpus
 
-    from .data.dataset import Dataset, make_dataset
+    from .data.dataset import Dataset
+    from .data.preparation import make_dataset
     from .errors import (
         CorpusError,
         ExportError,
@@ -60,7 +61,7 @@ _LAZY_MODULES = {
     "TrainingError": "errors",
     "Update": "loop.update",
     "export_onnx": "export.exporter",
-    "make_dataset": "data.dataset",
+    "make_dataset": "data.preparation",
     "held_out_loss": "loop.held_out_loss",
     "preset": "presets",
     "quantize_onnx": "export.quantizer",

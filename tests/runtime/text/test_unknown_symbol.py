@@ -20,7 +20,7 @@ from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.special_tokens import SpecialTokens
-from textgen_train.data.dataset import make_dataset
+from textgen_train.data.preparation import make_dataset
 from textgen_train.export.exporter import build_checked
 from textgen_train.models.lstm import CharLSTM
 

@@ -11,7 +11,7 @@ from textgen_runtime.text.normalization import Normalization
 from textgen_train.cli._arguments import parser
 from textgen_train.cli._stored_options import from_options, to_options
 from textgen_train.cli._stored_run import StoredRun, describe_run
-from textgen_train.data.dataset import make_dataset
+from textgen_train.data.preparation import make_dataset
 from textgen_train.errors import TrainingError
 from textgen_train.loop.provenance import Provenance
 from textgen_train.recipe import Budget, Recipe

@@ -10,10 +10,10 @@ from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.word_tokenizer import WordTokenizer
 from textgen_train.data import pieces
 from textgen_train.data.characters import count_characters, count_characters_after, text_of
-from textgen_train.data.dataset import make_dataset
 from textgen_train.data.encoders import WordEncoder
 from textgen_train.data.parts import Block
 from textgen_train.data.pieces import count_pieces, frequent_pieces
+from textgen_train.data.preparation import make_dataset
 
 RNG = random.Random(5)
 

@@ -10,7 +10,8 @@ from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.records import SEPARATORS, RecordKind, is_held_out, split_records
 from textgen_train.data import parts, records, token_array
-from textgen_train.data.dataset import Dataset, make_dataset
+from textgen_train.data.dataset import Dataset
+from textgen_train.data.preparation import make_dataset
 from textgen_train.data.records import looks_like_records, record_ends, record_parts
 from textgen_train.data.token_array import Tokens
 from textgen_train.errors import CorpusError

@@ -11,7 +11,7 @@ from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.errors import OutputError
 from textgen_runtime.text.normalization import Normalization
 from textgen_train.data import token_array
-from textgen_train.data.dataset import make_dataset
+from textgen_train.data.preparation import make_dataset
 from textgen_train.data.token_array import TokenWriter, count_tokens, release_pages, token_blocks
 
 

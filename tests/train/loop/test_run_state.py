@@ -9,7 +9,7 @@ import textgen_runtime as textgen
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
 from textgen_train.cli._training_run import make_training_run
-from textgen_train.data.dataset import make_dataset
+from textgen_train.data.preparation import make_dataset
 from textgen_train.loop import eval_schedule, evaluator
 from textgen_train.loop import run as run_module
 from textgen_train.loop.checkpoint import TrainingState

@@ -13,7 +13,7 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
-from textgen_train.data.dataset import make_dataset
+from textgen_train.data.preparation import make_dataset
 from textgen_train.loop import eval_schedule, evaluator, held_out_loss
 from textgen_train.loop import run as run_module
 from textgen_train.loop import trainer as trainer_module

@@ -7,7 +7,7 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
-from textgen_train.data.dataset import make_dataset
+from textgen_train.data.preparation import make_dataset
 from textgen_train.loop import samples
 from textgen_train.loop.samples import TEMPERATURES, sample_records, sample_text, split_samples
 from textgen_train.report.sample_moments import choose_moments, sample_moments

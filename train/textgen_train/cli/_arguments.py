@@ -8,7 +8,7 @@ from textgen_runtime.text.levels import CHARACTER, LEVELS
 from textgen_runtime.text.normalization import UNICODE_FORMS
 from textgen_runtime.text.records import RECORD_KINDS
 
-from textgen_train.data.dataset import HELD_OUT_SHARE, MAX_HELD_OUT_CHARACTERS
+from textgen_train.data.preparation import HELD_OUT_SHARE, MAX_HELD_OUT_CHARACTERS
 from textgen_train.data.vocabularies import VOCABULARY_SIZE
 
 from ._recipe_arguments import add_budget, add_hyperparameters, add_recipe

@@ -9,7 +9,8 @@ from textgen_runtime.errors import CorpusError
 from textgen_runtime.text.normalization import Normalization, as_unicode_form
 from textgen_runtime.text.tokenizer import Tokenizer
 
-from textgen_train.data.dataset import Dataset, make_dataset
+from textgen_train.data.dataset import Dataset
+from textgen_train.data.preparation import make_dataset
 from textgen_train.data.vocabularies import VOCABULARY_SIZE
 from textgen_train.recipe import AnyRecipe, ClassicRecipe
 
