@@ -93,6 +93,28 @@ def test_records_equal_those_of_textgen_run(
         assert run(command, *arguments)[:2] == (code, text)
 
 
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--prompt", "cab"),
+        ("--prompt", "x cab"),
+        ("--prompt", "a€x\n€€ \ufeffx'"),
+        ("--prompt", "".join(map(chr, range(0x20, 0x90)))),
+        ("--prompt", "\t\x01\\\u200b\U0001f600", "--stop", "é€"),
+    ],
+    ids=repr,
+)
+def test_warnings_about_characters_equal_those_of_textgen_run(
+    command: Path, capsys: Captured, tmp_path: Path, level: str, options: tuple[str, ...]
+) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(record_content(level, end_bias=4.0 if level == "byte" else 0.0))
+    arguments = (str(path), "--seed", "3", "--length", "10", *options)
+    code, text, warnings = run_here(textgen_run, capsys, *arguments)
+    assert run(command, *arguments) == (code, text, warnings.replace("textgen-run:", "textgen:"))
+
+
 def test_the_prompt_comes_from_an_argument_a_file_or_standard_input(command: Path, tmp_path: Path) -> None:
     (tmp_path / "prompt").write_bytes("\ufeffone\r\ntwo \r\n".encode())
     options = ("--seed", "1", "--length", "5")

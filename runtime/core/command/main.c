@@ -3,6 +3,7 @@
 #include "../vocabulary.h"
 #include "input.h"
 #include "output.h"
+#include "warnings.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,39 +45,6 @@ static textgen_model *load(const char *path) {
         fail(EXIT_FAILED, "%s: %s", textgen_escape(textgen_view_of(path), escaped), error);
     }
     return model;
-}
-
-/* Whether a stop text can be generated. Warn about others, as textgen-run does. */
-static bool is_possible(const textgen_model *model, const char *stop) {
-    char quoted[TEXTGEN_QUOTE_SIZE];
-    const textgen_error none = {NULL, 0};
-    textgen_encoder encoder = {stop, strlen(stop), 0};
-    int64_t token = -1;
-    int32_t result = 1;
-    while (result > 0 && (token < 0 || token != textgen_vocabulary_special(model->vocabulary)->unknown)) {
-        result = textgen_encode_next(model->vocabulary, &encoder, &token, &none);
-    }
-    if (result) {
-        warn("the stop text %s has characters outside the vocabulary: it has no effect",
-             textgen_quote(textgen_view_of(stop), quoted));
-    }
-    return !result;
-}
-
-static void keep_possible_stops(const textgen_model *model, const textgen_model_info *info,
-                                command_options *options) {
-    size_t i, kept = 0;
-    for (i = 0; i < options->stop_count; i++) {
-        if (info->lowercase && strcmp(info->level, "byte")) {
-            make_lowercase(options->stops[i], strlen(options->stops[i]));
-        }
-        if (is_possible(model, options->stops[i])) {
-            options->stops[kept++] = options->stops[i];
-        }
-    }
-    options->stop_count = kept;
-    options->sampling.stop = (const char *const *)options->stops;
-    options->sampling.stop_count = kept;
 }
 
 /* Write what is decided: all but `held` bytes at the end. */
@@ -139,8 +107,19 @@ static content choose_prompt(const textgen_model *model, const textgen_sampling 
     return prompt;
 }
 
-/* Write what stands before a text. */
-static void write_opening(const running_text *text, size_t number, content prompt, bool hidden) {
+/* Write a prompt as the model has read it: without characters outside the vocabulary. */
+static void write_prompt(const running_text *text, const textgen_model *model, content prompt) {
+    const textgen_error none = {NULL, 0};
+    textgen_encoder encoder = {prompt.data, prompt.size, 0};
+    int64_t token;
+    while (textgen_encode_next(model->vocabulary, &encoder, &token, &none) > 0) {
+        write_text(text->to, text->buffer, textgen_decode_token(model->vocabulary, token, text->buffer));
+    }
+    end_text(text->to);
+}
+
+/* Write what stands before a text, except for the prompt. */
+static void write_heading(const running_text *text, size_t number) {
     char heading[64];
     const char *records = text->info->records;
     int size = 0;
@@ -150,10 +129,6 @@ static void write_opening(const running_text *text, size_t number, content promp
         size = snprintf(heading, sizeof heading, "------ text %zu of %zu\n", number + 1, text->options->count);
     }
     write_text(text->to, heading, (size_t)size);
-    if (!text->options->no_echo && !hidden) {
-        write_text(text->to, prompt.data, prompt.size);
-        end_text(text->to);
-    }
 }
 
 static void start(running_text *text, const textgen_model *model, void *memory, content prompt) {
@@ -172,9 +147,9 @@ static void start(running_text *text, const textgen_model *model, void *memory, 
     }
 }
 
+/* given: the prompt of the arguments. */
 static void run(const textgen_model *model, const textgen_model_info *info, command_options *options,
-                output *to) {
-    const content given = read_prompt(options, info);
+                content given, output *to) {
     const size_t length = options->length ? options->length
                           : info->records ? DEFAULT_RECORD_LENGTH
                                           : DEFAULT_LENGTH;
@@ -190,7 +165,10 @@ static void run(const textgen_model *model, const textgen_model_info *info, comm
             prompt = choose_prompt(model, &options->sampling);
         }
         start(&text, model, memory, prompt);
-        write_opening(&text, number, prompt, stored && are_lines(&options->sampling));
+        write_heading(&text, number);
+        if (!options->no_echo && !(stored && are_lines(&options->sampling))) {
+            write_prompt(&text, model, prompt);
+        }
         generate(&text, length);
         write_text(to, "\n", 1);
         if (stored) {
@@ -200,7 +178,6 @@ static void run(const textgen_model *model, const textgen_model_info *info, comm
     flush_output();
     free(text.buffer);
     free(memory);
-    free(given.data);
 }
 
 int main(int count, char **arguments) {
@@ -208,6 +185,7 @@ int main(int count, char **arguments) {
     command_options options;
     textgen_model_info info = {.struct_size = sizeof info};
     textgen_model *model;
+    content prompt;
     output to;
     read_options(count, arguments, &options);
     if (!options.has_seed) {
@@ -218,8 +196,11 @@ int main(int count, char **arguments) {
     if (textgen_model_get_info(model, &info, error, sizeof error) < 0) {
         fail(EXIT_FAILED, "%s", error);
     }
+    prompt = read_prompt(&options, &info);
+    warn_unknown(model, prompt);
     keep_possible_stops(model, &info, &options);
-    run(model, &info, &options, &to);
+    run(model, &info, &options, prompt, &to);
+    free(prompt.data);
     textgen_model_destroy(model);
     return EXIT_SUCCESS;
 }
