@@ -125,6 +125,21 @@ def test_the_prompt_comes_from_an_argument_a_file_or_standard_input(command: Pat
     assert run(command, "--", NIETZSCHE, "one\ntwo ")[0] == 0
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_prompt_with_a_zero_byte_is_refused_as_by_textgen_run(
+    command: Path, capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("model.onnx").write_bytes(record_content(level))
+    Path("prompt").write_bytes(b"ab\0c")
+    arguments = ("model.onnx", "--prompt-file", "prompt")
+    code, text, errors = run_here(textgen_run, capsys, *arguments)
+    assert code == 1
+    assert run(command, *arguments) == (code, text, errors.replace("textgen-run:", "textgen:"))
+    from_input = run(command, "model.onnx", "-", text=b"a\0")
+    assert from_input[2].startswith("textgen: error: standard input is not a text: byte 1 is zero")
+
+
 def test_standard_input_is_read_from_where_it_is(command: Path, tmp_path: Path) -> None:
     path = tmp_path / "lines"
     path.write_bytes(b"first\nsecond\n")

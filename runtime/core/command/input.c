@@ -51,10 +51,15 @@ void *allocate(size_t size) {
     return memory;
 }
 
+/* Return the name of a file for messages. */
+static const char *name_of(const char *path, char escaped[TEXTGEN_QUOTE_SIZE]) {
+    return strcmp(path, "-") ? textgen_escape(textgen_view_of(path), escaped) : "standard input";
+}
+
 content read_content(const char *path, const char *kind) {
     char escaped[TEXTGEN_QUOTE_SIZE];
     const bool is_standard = !strcmp(path, "-");
-    const char *name = is_standard ? "standard input" : textgen_escape(textgen_view_of(path), escaped);
+    const char *name = name_of(path, escaped);
     FILE *file = is_standard ? stdin : fopen(path, "rb");
     content read = {NULL, 0};
     if (file) {
@@ -110,11 +115,23 @@ void make_lowercase(char *text, size_t size) {
     }
 }
 
+/* Read the prompt's file. A text has no zero byte. */
+static content read_prompt_file(const char *path) {
+    const content read = read_content(path, "");
+    const char *zero = memchr(read.data, 0, read.size);
+    if (zero) {
+        char escaped[TEXTGEN_QUOTE_SIZE];
+        fail(EXIT_FAILED, "%s is not a text: byte %zu is zero (if the text is UTF-16, convert it to UTF-8)",
+             name_of(path, escaped), (size_t)(zero - read.data));
+    }
+    return read;
+}
+
 content read_prompt(const command_options *options, const textgen_model_info *info) {
     const bool is_bytes = !strcmp(info->level, "byte");
     content prompt = {NULL, 0};
     if (options->prompt_file) {
-        prompt = read_content(options->prompt_file, "");
+        prompt = read_prompt_file(options->prompt_file);
         prompt.size -= prompt.size && prompt.data[prompt.size - 1] == '\n';
         prompt.size -= prompt.size && prompt.data[prompt.size - 1] == '\r';
     } else if (options->prompt) {
