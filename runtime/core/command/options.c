@@ -86,7 +86,7 @@ static double read_number(const option *given, const char *value) {
 
 /* Read an integer of up to 128 bits. */
 static void read_integer(const option *given, const char *value, uint64_t *high, uint64_t *low) {
-    const char *digit = value + (*value == '-');
+    const char *digit = value + (*value == '-' || *value == '+');
     *high = *low = 0;
     if (!*digit || digit[strspn(digit, "0123456789")]) {
         fail_value(given, "an integer", value);
