@@ -2,12 +2,11 @@
 
 #include <string.h>
 
-/* Any total order works. Lengths are compared first because that is fast. */
+/* A name stands before those that it begins. textgen_symbols_match relies on this order. */
 static int compare(textgen_view a, textgen_view b) {
-    if (a.size != b.size) {
-        return a.size < b.size ? -1 : 1;
-    }
-    return a.size == 0 ? 0 : memcmp(a.data, b.data, a.size);
+    const size_t common = a.size < b.size ? a.size : b.size;
+    const int order = common == 0 ? 0 : memcmp(a.data, b.data, common);
+    return order != 0 ? order : (a.size > b.size) - (a.size < b.size);
 }
 
 static void sift_down(textgen_name *names, size_t root, size_t count) {
@@ -44,20 +43,21 @@ const textgen_name *textgen_names_sort(textgen_name *names, size_t count) {
     return NULL;
 }
 
-const textgen_name *textgen_names_find(const textgen_name *names, size_t count, textgen_view name) {
+size_t textgen_names_rank(const textgen_name *names, size_t count, textgen_view text) {
     size_t first = 0;
     while (count > 0) {
         const size_t half = count / 2;
-        const int order = compare(names[first + half].name, name);
-        if (order == 0) {
-            return &names[first + half];
-        }
-        if (order < 0) {
+        if (compare(names[first + half].name, text) <= 0) {
             first += half + 1;
             count -= half + 1;
         } else {
             count = half;
         }
     }
-    return NULL;
+    return first;
+}
+
+const textgen_name *textgen_names_find(const textgen_name *names, size_t count, textgen_view name) {
+    const size_t rank = textgen_names_rank(names, count, name);
+    return rank > 0 && textgen_views_equal(names[rank - 1].name, name) ? &names[rank - 1] : NULL;
 }

@@ -3,6 +3,8 @@
 #include "metadata.h"
 #include "utf8.h"
 
+#include <string.h>
+
 const char *const textgen_level_names[TEXTGEN_LEVELS] = {"character", "byte", "word"};
 
 enum { BYTES = 256 };
@@ -90,6 +92,19 @@ static int32_t check_bytes(const textgen_symbols *symbols, const textgen_special
     return TEXTGEN_OK;
 }
 
+/* Return the place from 1 of the longest symbol that begins a text, or 0. place: that of the last symbol that
+ * is not after the text. All symbols that begin the text begin this one too. The time is therefore limited by
+ * the length of a word, whatever symbols a file contains. */
+static size_t find_beginning(const textgen_symbols *symbols, size_t place, textgen_view text) {
+    for (; place > 0; place = symbols->shorter[place - 1]) {
+        const textgen_view symbol = symbols->sorted[place - 1].name;
+        if (symbol.size <= text.size && memcmp(symbol.data, text.data, symbol.size) == 0) {
+            break;
+        }
+    }
+    return place;
+}
+
 int32_t textgen_symbols_read(const textgen_json *list, size_t count, textgen_level level,
                              const textgen_special *special, textgen_symbols *symbols,
                              const textgen_error *error) {
@@ -104,7 +119,9 @@ int32_t textgen_symbols_read(const textgen_json *list, size_t count, textgen_lev
     symbols->text = textgen_allocate(symbols->arena, list->text.size, 1);
     symbols->symbols = textgen_allocate(symbols->arena, count, sizeof(*symbols->symbols));
     symbols->sorted = textgen_allocate(symbols->arena, count, sizeof(*symbols->sorted));
-    if (symbols->text == NULL || symbols->symbols == NULL || symbols->sorted == NULL) {
+    symbols->shorter = textgen_allocate(symbols->arena, count, sizeof(*symbols->shorter));
+    if (symbols->text == NULL || symbols->symbols == NULL || symbols->sorted == NULL ||
+        symbols->shorter == NULL) {
         return textgen_out_of_memory(error);
     }
     for (size_t token = 0; code == TEXTGEN_OK && textgen_json_item(&rest, &entry); token++) {
@@ -114,6 +131,9 @@ int32_t textgen_symbols_read(const textgen_json *list, size_t count, textgen_lev
         return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the metadata '%s' contains a %s twice",
                             TEXTGEN_VOCABULARY_KEY, textgen_level_names[level]);
     }
+    for (size_t i = 0; code == TEXTGEN_OK && i < symbols->sorted_count; i++) {
+        symbols->shorter[i] = find_beginning(symbols, i, symbols->sorted[i].name);
+    }
     return code == TEXTGEN_OK && level == TEXTGEN_BYTE_LEVEL ? check_bytes(symbols, special, error) : code;
 }
 
@@ -121,6 +141,7 @@ void textgen_symbols_free(textgen_symbols *symbols) {
     textgen_release(symbols->text);
     textgen_release(symbols->symbols);
     textgen_release(symbols->sorted);
+    textgen_release(symbols->shorter);
 }
 
 int64_t textgen_symbols_find(const textgen_symbols *symbols, textgen_view symbol) {
@@ -129,21 +150,12 @@ int64_t textgen_symbols_find(const textgen_symbols *symbols, textgen_view symbol
 }
 
 int64_t textgen_symbols_match(const textgen_symbols *symbols, textgen_view text, size_t *offset) {
-    textgen_view symbol = {text.data + *offset, 0};
-    size_t end = *offset;
-    int64_t longest = -1;
-    int32_t character = textgen_utf8_next(text, &end);
-    const bool may_grow =
-        symbols->level == TEXTGEN_WORD_LEVEL && (character == ' ' || is_word_character(character));
-    do {
-        symbol.size = (size_t)(text.data + end - symbol.data);
-        const int64_t token = textgen_symbols_find(symbols, symbol);
-        if (token >= 0) {
-            longest = token;
-            *offset = end;
-        }
-        character =
-            may_grow && symbol.size < symbols->longest && end < text.size ? textgen_utf8_next(text, &end) : -1;
-    } while (is_word_character(character));
-    return longest;
+    const textgen_view rest = {text.data + *offset, text.size - *offset};
+    const size_t last = textgen_names_rank(symbols->sorted, symbols->sorted_count, rest);
+    const size_t place = find_beginning(symbols, last, rest);
+    if (place == 0) {
+        return -1;
+    }
+    *offset += symbols->sorted[place - 1].name.size;
+    return (int64_t)symbols->sorted[place - 1].index;
 }

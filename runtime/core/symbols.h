@@ -22,8 +22,9 @@ typedef struct {
     size_t longest;        /* bytes of the longest symbol, 1 or more */
     char *text;            /* all symbols, one after another */
     textgen_view *symbols; /* [count], the symbol of each token; empty for the special tokens */
-    textgen_name *sorted;  /* [sorted_count], without the special tokens, for textgen_names_find */
+    textgen_name *sorted;  /* [sorted_count], without the special tokens, in the order of their bytes */
     size_t sorted_count;
+    size_t *shorter; /* [sorted_count], the place from 1 of the longest other symbol that begins it, or 0 */
     textgen_arena *arena; /* for these arrays; NULL for the heap */
 } textgen_symbols;
 

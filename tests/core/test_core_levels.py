@@ -1,6 +1,7 @@
 """The C core with models of bytes, words and records, compared with Python."""
 
 import codecs
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,28 @@ def test_a_text_has_pythons_tokens(core_reader: Path, tmp_path: Path, level: str
     path.write_bytes(continuous(level))
     expected = open_model(path.read_bytes(), "native").metadata.tokenizer.encode(text)
     assert tokens(core_reader, path, text.encode()) == expected.tolist()
+
+
+def test_words_that_begin_with_each_other_are_found_as_by_python(core_reader: Path, tmp_path: Path) -> None:
+    rng = random.Random(1)
+
+    def word(longest: int) -> str:
+        return "".join(rng.choices("ab€z", (8, 4, 2, 1), k=rng.randint(1, longest)))
+
+    path = tmp_path / "model"
+    for _ in range(20):
+        # Beginnings of one long word, so that many words begin with many others.
+        common = word(60)
+        symbols = {
+            *"ab€",
+            *(common[: rng.randint(1, 60)] + word(4) for _ in range(60)),
+            *(f" {word(9)}" for _ in "abc"),
+        }
+        tokenizer = WordTokenizer(("", *rng.sample(sorted(symbols), len(symbols))), SpecialTokens(0))
+        network, weights = random_network(len(tokenizer))
+        path.write_bytes(build_model(network, weights, Metadata(tokenizer)).SerializeToString())
+        text = "".join(rng.choice((common, common[: rng.randint(1, 60)], word(9), " ")) for _ in range(60))
+        assert tokens(core_reader, path, text.encode()) == tokenizer.encode(text).tolist()
 
 
 def test_bytes_are_fed_as_they_are(core_reader: Path, tmp_path: Path) -> None:
