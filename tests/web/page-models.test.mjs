@@ -53,6 +53,94 @@ onPage("a list of records changes the address only once or twice", "character", 
   assert.equal((await visit.text()).split("\n")[0], last);
 });
 
+/** Call a function on the page when a list has so many records, and wait for the end. */
+async function duringList(visit, page, count, action) {
+  const watch = (wanted, act) => {
+    const shelf = document.querySelector("#shelf ol");
+    const observer = new MutationObserver(() => {
+      if (shelf.childElementCount < wanted) return;
+      observer.disconnect();
+      act();
+    });
+    observer.observe(shelf, { childList: true });
+  };
+  await page.evaluate(`(${watch})(${count}, ${action})`);
+  await page.getByRole("button", { name: "Write 20" }).click();
+  await page.waitForFunction((wanted) => document.querySelectorAll("#shelf li").length >= wanted, count);
+  await visit.complete();
+}
+
+/** Assert that the address opens the record that the page shows. */
+async function assertIsOpened(visit) {
+  const text = await visit.text();
+  await visit.open(fileOf("character") + (await visit.hash()));
+  assert.equal(await visit.text(), text);
+}
+
+onPage("a list is one entry of the history", "character", async (visit, page) => {
+  await visit.write();
+  const [before, text] = [await visit.hash(), await visit.text()];
+  await page.getByRole("button", { name: "Write 20" }).click();
+  await page.waitForFunction(() => document.querySelectorAll("#shelf li").length === 21);
+  await visit.complete();
+  assert.notEqual(await visit.hash(), before);
+  await page.getByRole("button", { name: "Undo" }).click();
+  await page.waitForFunction((link) => location.hash === link, before);
+  await visit.complete();
+  assert.equal(await visit.text(), text);
+});
+
+onPage("after a list that fails, the address is that of the text on the page", "character", async (visit, page) => {
+  await visit.write();
+  const before = await visit.hash();
+  await duringList(visit, page, 5, () => {
+    document.getElementById("keep").checked = true;
+    document.getElementById("seed").value = "x";
+  });
+  assert.match(await page.getByRole("alert").textContent(), /^The seed must be a number/);
+  assert.notEqual(await visit.hash(), before);
+  await assertIsOpened(visit);
+});
+
+onPage("choosing a character ends a list, and can be undone", "character", async (visit, page) => {
+  await visit.write();
+  const before = await visit.hash();
+  await duringList(visit, page, 5, () => document.querySelector("#candidates button:not([aria-current])").click());
+  assert.equal(await page.locator("#shelf li").count(), 6);
+  const branch = await visit.hash();
+  assert.match(branch, /&branch=/);
+  await page.getByRole("button", { name: "Undo" }).click();
+  await page.waitForFunction((link) => location.hash !== link, branch);
+  await visit.complete();
+  const record = await visit.hash();
+  assert.equal(record, branch.split("&branch=")[0]);
+  await page.getByRole("button", { name: "Undo" }).click();
+  await page.waitForFunction((link) => location.hash === link, before);
+});
+
+for (const [name, action] of [
+  ["choosing a record", () => document.querySelector("#shelf li button").click()],
+  [
+    "opening an address",
+    () => {
+      location.hash = window.opened;
+      // That of the browser comes later, when the list may be complete.
+      dispatchEvent(new HashChangeEvent("hashchange"));
+    },
+  ],
+]) {
+  onPage(`${name} ends a list`, "character", async (visit, page) => {
+    await visit.write();
+    const text = await visit.text();
+    await page.evaluate(() => (window.opened = location.hash));
+    await visit.write();
+    await duringList(visit, page, 6, action);
+    assert.equal(await visit.text(), text);
+    assert.ok((await page.locator("#shelf li").count()) < 22);
+    await assertIsOpened(visit);
+  });
+}
+
 onPage("a record can be ended, and continued after its end", "character", async (visit, page) => {
   await visit.open(fileOf("character") + hashOf({ prompt: "a", seed: 3, temperature: 1, length: 10_000 }));
   const whole = await visit.text();

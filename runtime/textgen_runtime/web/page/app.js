@@ -4,11 +4,11 @@ import { Beginning } from "./beginning.js";
 import { fromLink, toLink } from "./link.js";
 import { Pace, RATES } from "./pace.js";
 import { Reading } from "./reading.js";
+import { RecordList } from "./record-list.js";
 import { RunningText } from "./running-text.js";
 
 // At least so many tokens, and a quarter of a text, follow a branch.
 const MIN_AFTER_BRANCH = 100;
-const LIST = 20;
 
 export class App {
   #model;
@@ -20,11 +20,12 @@ export class App {
   #current = null;
   /** Whether the panel shows the end of the text, and not a place that the reader has selected. */
   #followsEnd = true;
-  #recordsToWrite = 0;
+  #list;
 
   constructor(model, view) {
     this.#model = model;
     this.#view = view;
+    this.#list = new RecordList(view);
     this.#beginning = new Beginning(model, view, (error) => this.#fail(error));
   }
 
@@ -36,7 +37,7 @@ export class App {
 
   /** Write several records at once. */
   writeList() {
-    this.#recordsToWrite = LIST;
+    this.#list.start();
     this.#write();
   }
 
@@ -53,8 +54,8 @@ export class App {
   stop() {
     if (!this.#pace.isRunning) return;
     this.#pace.stop();
-    this.#recordsToWrite = 0;
     this.#current.stop();
+    this.#list.end(this.#current);
     this.#finish("Stopped: ");
   }
 
@@ -73,6 +74,7 @@ export class App {
   /** Continue with a candidate of the panel instead of what stands at its place. */
   choose(choice) {
     const { panel: { text, index }, temperature } = this.#view;
+    this.#list.end(this.#current);
     if (text === this.#beginning.draft) this.#adopt(text);
     const fits = text.branch(index, choice, temperature, Math.max(this.#beginning.length / 4, MIN_AFTER_BRANCH));
     if (!this.#view.permits(fits)) return;
@@ -94,6 +96,7 @@ export class App {
 
   /** Show the text of an address at once. Return whether it has one. */
   open(hash) {
+    this.#list.end(null);
     if (this.#current && toLink(this.#current.describe()) === hash) return true;
     return this.#guard(() => {
       const description = fromLink(hash);
@@ -105,6 +108,7 @@ export class App {
   /** Show the text of a description at once. */
   show(description) {
     this.#guard(() => {
+      this.#list.end(this.#current);
       this.#view.fillIn(description);
       this.#run(new RunningText(this.#model, description), "replace", Infinity);
     });
@@ -115,8 +119,7 @@ export class App {
   }
 
   #write() {
-    // A list of records is one entry of the history.
-    this.#guard(() => this.#run(this.#beginning.start(), this.#recordsToWrite ? "replace" : "push"));
+    this.#guard(() => this.#run(this.#beginning.start(), "push"));
   }
 
   #run(text, address, rate) {
@@ -140,11 +143,10 @@ export class App {
     const text = this.#current;
     this.#reading.stop();
     this.#beginning.stopReading();
-    // Of a list, only the last record: browsers refuse many changes of the address in a short time.
-    if (this.#recordsToWrite <= 1) this.#view.remember(toLink(text.describe()), address);
+    this.#list.remember(text, address);
     this.#view.showRunning(true);
     this.#view.paper.mark(null);
-    const pace = () => (text.isReading || this.#recordsToWrite ? Infinity : RATES[this.#view.settings.pace]);
+    const pace = () => (text.isReading || this.#list.isRunning ? Infinity : RATES[this.#view.settings.pace]);
     const currentRate = () => rate ?? pace();
     this.#pace.run({
       rate: currentRate,
@@ -158,13 +160,12 @@ export class App {
 
   #finish(prefix) {
     const text = this.#current;
-    if (this.#recordsToWrite <= 1) this.#view.remember(toLink(text.describe()), "replace");
+    this.#list.remember(text, "replace");
     this.#view.paper.update();
     this.#showPanel();
     this.#view.showComplete(text, prefix);
     this.#reading.run(text, () => this.#showPanel());
-    this.#recordsToWrite = Math.max(0, this.#recordsToWrite - 1);
-    if (this.#recordsToWrite) this.#write();
+    if (this.#list.advance()) this.#write();
   }
 
   #showProgress(isFollowed) {
@@ -192,7 +193,7 @@ export class App {
 
   #fail(error) {
     this.#pace.stop();
-    this.#recordsToWrite = 0;
+    this.#list.end(this.#current);
     this.#view.showRunning(false, this.#current !== null);
     this.#view.fail(error.message);
   }
