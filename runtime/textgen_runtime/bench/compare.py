@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .document import ReportError, read_report
+from .document import ReportError, format_vocabulary, read_report
 from .report import Section
 
 # Options that affect the ratios.
@@ -169,7 +169,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str
 def _describe(model: Mapping[str, Any]) -> str:
     return (
         f"{model['file']} ({model['layers']} x {model['units']} units, "
-        f"{model['vocabulary']} {model.get('unit', 'character')}s, sha256 {model['sha256'][:SHORT_SHA]})"
+        f"{format_vocabulary(model)}, sha256 {model['sha256'][:SHORT_SHA]})"
     )
 
 

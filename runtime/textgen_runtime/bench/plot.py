@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .document import format_vocabulary
+
 LATENCY, MANY_STREAMS = "latency", "many-streams"
 PLOTTED_SECTIONS = (LATENCY, MANY_STREAMS)
 
@@ -45,7 +47,7 @@ def plot(report: Mapping[str, Any]) -> bytes:
         for panel, name in zip(row, panels, strict=False):
             description = (
                 f"{Path(model['file']).name}, {model['layers']} x {model['units']} units, "
-                f"{model['vocabulary']} {model.get('unit', 'character')}s"
+                f"{format_vocabulary(model)}"
             )
             draw, title = (_latency, "latency") if name == LATENCY else (_throughput, "throughput")
             # A file name may contain dollar signs, which do not enclose a formula here.

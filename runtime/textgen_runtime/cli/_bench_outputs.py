@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from textgen_runtime.bench.compare import Comparison
-from textgen_runtime.bench.document import is_report, write_report
+from textgen_runtime.bench.document import format_vocabulary, is_report, write_report
 from textgen_runtime.bench.plot import is_plot, plot
 from textgen_runtime.errors import OutputError
 from textgen_runtime.model_file.quantization import BITS
@@ -62,7 +62,7 @@ def model_heading(description: dict[str, Any], temperature: float) -> str:
     weights = "8-bit weights, " if description["bits"] == BITS else ""
     return (
         f"{description['file']}: {description['layers']} x {description['units']} units, {weights}"
-        f"{description['vocabulary']} {description['unit']}s, temperature {temperature}\n\n"
+        f"{format_vocabulary(description)}, temperature {temperature}\n\n"
     )
 
 

@@ -3,8 +3,10 @@
 import pytest
 from textgen_runtime.bench.context import BenchContext
 from textgen_runtime.bench.deadline import NO_DEADLINE
+from textgen_runtime.bench.document import describe_model, format_vocabulary
 from textgen_runtime.bench.endless import endless
 from textgen_runtime.bench.sections import measure
+from textgen_runtime.cli._bench_outputs import model_heading
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.text.levels import unit_of
 
@@ -41,3 +43,23 @@ def test_tables_name_the_tokens_of_the_level(level: str, unit: str) -> None:
     (section,) = [section for _, section in measure(context, ["prompts"], NO_DEADLINE)]
     assert f"prompt of 512 {unit}s" in str(section)
     assert f"per {unit}" in str(section)
+
+
+@pytest.mark.parametrize(
+    ("level", "size"),
+    [
+        ("character", "7 characters and 3 special tokens"),
+        ("byte", "256 bytes and 2 special tokens"),
+        ("word", "13 tokens"),
+    ],
+)
+def test_special_tokens_are_no_characters(level: str, size: str) -> None:
+    description = describe_model("m.onnx", open_model(record_content(level), "native"))
+    assert format_vocabulary(description) == size
+    assert f"units, {size}, temperature 0.5" in model_heading(description, 0.5)
+
+
+def test_a_vocabulary_without_special_tokens_has_characters_only() -> None:
+    assert format_vocabulary(describe_model("m.onnx", open_model(TINY.read_bytes()))) == "12 characters"
+    assert format_vocabulary({"vocabulary": 57}) == "57 characters"
+    assert format_vocabulary({"vocabulary": 58, "special": 1}) == "57 characters and 1 special token"
