@@ -2,8 +2,10 @@
 
 import re
 from array import array
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import cached_property
 
 from .levels import WORD
 from .special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
@@ -89,16 +91,41 @@ class WordTokenizer(Vocabulary):
         return tokens
 
     def _match(self, chunk: str) -> "array[int]":
-        """Return the tokens of a chunk. No symbol crosses the border of a chunk."""
+        """Return the tokens of a chunk. No symbol crosses the border of a chunk.
+
+        A stored prompt may have a million characters. Whatever symbols a file has, each token takes a binary
+        search and at most 64 further steps.
+        """
+        symbols, prefixes = self._sorted_symbols
         tokens = array("q")
         position = 0
         while position < len(chunk):
-            end = min(len(chunk), position + self._max_length)
-            while end > position + 1 and chunk[position:end] not in self._tokens:
-                end -= 1
-            tokens.append(self._tokens.get(chunk[position:end], _OUTSIDE))
-            position = end
+            rest = chunk[position : position + self._max_length]
+            place = _longest_prefix(symbols, prefixes, bisect_right(symbols, rest), rest)
+            symbol = symbols[place - 1] if place else rest[0]
+            tokens.append(self._tokens.get(symbol, _OUTSIDE))
+            position += len(symbol)
         return tokens
+
+    @cached_property
+    def _sorted_symbols(self) -> tuple[list[str], list[int]]:
+        """The sorted symbols, and the place of the longest other symbol that is a prefix of each."""
+        symbols = sorted(self._tokens)
+        prefixes: list[int] = []
+        for place, symbol in enumerate(symbols):
+            prefixes.append(_longest_prefix(symbols, prefixes, place, symbol))
+        return symbols, prefixes
+
+
+def _longest_prefix(symbols: list[str], prefixes: list[int], place: int, text: str) -> int:
+    """Return the place of the longest symbol that is a prefix of a text.
+
+    Places count from 1; 0 means none. ``place`` is that of the last symbol not greater than the text. Every
+    symbol that is a prefix of the text is also a prefix of that symbol.
+    """
+    while place and not text.startswith(symbols[place - 1]):
+        place = prefixes[place - 1]
+    return place
 
 
 class _ChunkCache(dict[str, bytes]):
