@@ -8,7 +8,7 @@ from typing import Any
 from textgen_runtime.errors import TextgenError, shorten
 from textgen_runtime.generation.model import Model
 from textgen_runtime.system.json_text import from_json, to_json
-from textgen_runtime.text.levels import BYTE, CHARACTER, unit_of
+from textgen_runtime.text.levels import CHARACTER, describe_vocabulary, unit_of
 
 from .busy import load_average
 from .machine import describe_machine
@@ -56,23 +56,16 @@ def describe_model(name: str, model: Model) -> dict[str, Any]:
         "units": units,
         "bits": 32 if quantization is None else quantization.bits,
         "vocabulary": len(model.tokenizer),
-        "special": len(model.tokenizer.special.by_name),
+        "special_tokens": len(model.tokenizer.special.by_name),
         "unit": unit_of(model.tokenizer),
     }
 
 
 def format_vocabulary(model: Mapping[str, Any]) -> str:
-    """Return the size of a vocabulary, such as "57 characters and 1 special token".
-
-    Args:
-        model: The model of a report. Older reports lack some keys.
-    """
-    count, unit = model["vocabulary"], model.get("unit", CHARACTER)
-    # Special tokens are tokens, but neither characters nor bytes.
-    special = model.get("special", 0) if unit in (CHARACTER, BYTE) else 0
-    if not special:
-        return f"{count} {unit}s"
-    return f"{count - special} {unit}s and {special} special token{'s' * (special != 1)}"
+    """Return the size of the vocabulary of a model of a report. Older reports lack some keys."""
+    return describe_vocabulary(
+        model["vocabulary"], model.get("unit", CHARACTER), model.get("special_tokens", 0)
+    )
 
 
 def sections_as_json(sections: Mapping[str, Section]) -> dict[str, Any]:

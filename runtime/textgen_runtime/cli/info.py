@@ -13,9 +13,8 @@ from textgen_runtime.model_file.network import describe_size
 from textgen_runtime.model_file.recipe_names import stored_option_name
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.json_text import to_json
-from textgen_runtime.text.levels import unit_of
+from textgen_runtime.text.levels import describe_vocabulary, unit_of
 from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.special_tokens import SpecialTokens
 from textgen_runtime.text.tokenizer import Tokenizer
 
 from ._description import Description, describe_file
@@ -111,7 +110,7 @@ def format_lines(description: Description) -> Iterator[str]:
             "normalization": format_normalization(metadata.normalization),
         }
     )
-    yield f"vocabulary, {len(tokenizer):,} {unit_of(tokenizer)}s{format_special(tokenizer.special)}"
+    yield f"vocabulary, {format_vocabulary(tokenizer)}"
     yield from wrap_words(visible_symbols(tokenizer), INDENT)
     yield f"prompts, {len(metadata.prompts):,}"
     yield from (f'{INDENT}"{single_line(prompt)}"' for prompt in metadata.prompts)
@@ -136,10 +135,11 @@ def visible_symbols(tokenizer: Tokenizer) -> list[str]:
     return [special.get(token) or visible_name(symbol) for token, symbol in enumerate(tokenizer.symbols)]
 
 
-def format_special(special: SpecialTokens) -> str:
-    """Return how many tokens of a vocabulary are special, and their names."""
-    names = special.by_name
-    return f", {len(names)} of them special: {', '.join(names)}" if names else ""
+def format_vocabulary(tokenizer: Tokenizer) -> str:
+    """Return the size of a vocabulary, and the names of its special tokens."""
+    names = tokenizer.special.by_name
+    size = describe_vocabulary(len(tokenizer), unit_of(tokenizer), len(names))
+    return f"{size}: {', '.join(names)}" if names else size
 
 
 def format_network(description: Description) -> str:

@@ -76,7 +76,7 @@ def test_times_are_not_compared() -> None:
 
 def test_notes_list_the_differences() -> None:
     new = report(plain=0.2)
-    new["models"][0] |= {"file": "new.onnx", "sha256": "1" * 64, "units": 256}
+    new["models"][0] |= {"file": "new.onnx", "sha256": "1" * 64, "units": 256, "special_tokens": 3}
     new["machine"]["processor"] = "Another chip"
     new["options"] = {"temperature": 1.0, "quick": True}
     del new["models"][0]["sections"]["latency"]
@@ -84,7 +84,7 @@ def test_notes_list_the_differences() -> None:
     assert compare(REPORT, new, OLD).notes == [
         (
             "different models: model.onnx (1 x 128 units, 57 characters, sha256 000000000000) before, "
-            "new.onnx (1 x 256 units, 57 characters, sha256 111111111111) now"
+            "new.onnx (1 x 256 units, 54 characters and 3 special tokens, sha256 111111111111) now"
         ),
         "different processors: A chip before, Another chip now",
         "different temperature: 0.5 before, 1.0 now",

@@ -50,7 +50,7 @@ def test_tables_name_the_tokens_of_the_level(level: str, unit: str) -> None:
     [
         ("character", "7 characters and 3 special tokens"),
         ("byte", "256 bytes and 2 special tokens"),
-        ("word", "13 tokens"),
+        ("word", "13 tokens, 3 of them special"),
     ],
 )
 def test_special_tokens_are_no_characters(level: str, size: str) -> None:
@@ -62,4 +62,4 @@ def test_special_tokens_are_no_characters(level: str, size: str) -> None:
 def test_a_vocabulary_without_special_tokens_has_characters_only() -> None:
     assert format_vocabulary(describe_model("m.onnx", open_model(TINY.read_bytes()))) == "12 characters"
     assert format_vocabulary({"vocabulary": 57}) == "57 characters"
-    assert format_vocabulary({"vocabulary": 58, "special": 1}) == "57 characters and 1 special token"
+    assert format_vocabulary({"vocabulary": 58, "special_tokens": 1}) == "57 characters and 1 special token"

@@ -245,7 +245,7 @@ def test_each_special_token_has_its_own_name(capsys: Captured, tmp_path: Path) -
     path.write_bytes(record_content())
     _, out, _ = run(capsys, str(path))
     heading, symbols = out.partition("vocabulary, ")[2].splitlines()[:2]
-    assert heading == "10 characters, 3 of them special: unknown, begin, end"
+    assert heading == "7 characters and 3 special tokens: unknown, begin, end"
     assert symbols == "  <unknown> <space> a b c d \u00e9 \\n <begin> <end>"
 
 
