@@ -31,12 +31,12 @@ def make_selection(arguments: argparse.Namespace, model: Model) -> "Selection | 
     corpus = None
     if arguments.novel is not None:
         # Imported on use: most runs need no corpus.
-        from textgen_runtime.corpora.corpus import read_corpus
+        from textgen_runtime.corpora.corpus import corpus_for
         from textgen_runtime.corpora.lookup import CorpusLookup
 
-        records = model.metadata.records
-        text = read_corpus(arguments.novel, records=records).text
+        text = corpus_for(model.metadata, arguments.novel).text
         text = model.metadata.normalize(text.lower() if arguments.lowercase else text)
+        records = model.metadata.records
         if records is not None:
             return Selection(unique=arguments.unique, corpus=frozenset(split_records(text, records)))
         corpus = CorpusLookup(text)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 
-from textgen_runtime.corpora.corpus import CORPUS_NAMES, read_corpus
+from textgen_runtime.corpora.corpus import CORPUS_NAMES, corpus_for
 from textgen_runtime.errors import OutputError, TextgenError
 from textgen_runtime.generation.loading import load
 from textgen_runtime.generation.model import Model
@@ -15,7 +15,6 @@ from textgen_runtime.scoring.prediction import predict
 from textgen_runtime.system.console import print_diagnostic
 from textgen_runtime.system.json_text import to_json
 from textgen_runtime.system.text_files import STANDARD_INPUT
-from textgen_runtime.text.levels import BYTE
 
 from ._eval_result import EvalResult, combined, format_score
 from ._option_names import with_option_names
@@ -130,8 +129,7 @@ def score_text(model: Model, source: str, arguments: argparse.Namespace) -> Eval
         TextgenError: If the text cannot be scored. The message starts with its name.
     """
     name = "standard input" if source == STANDARD_INPUT else source
-    any_bytes = model.tokenizer.level == BYTE
-    text = read_corpus(source, any_bytes=any_bytes, records=model.metadata.records).text
+    text = corpus_for(model.metadata, source).text
     if arguments.lowercase:
         text = text.lower()
     before = perf_counter()

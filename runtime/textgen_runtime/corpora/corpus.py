@@ -4,16 +4,20 @@ import hashlib
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from textgen_runtime.errors import CorpusError, path_failure, shorten
 from textgen_runtime.model_file.bundled import MODEL_FILE
 from textgen_runtime.system.nearest_name import nearest_name
 from textgen_runtime.system.text_files import STANDARD_INPUT, decode_any_chunks, decode_utf8_chunks
+from textgen_runtime.text.levels import BYTE
 from textgen_runtime.text.records import SEPARATORS, RecordKind
 
 from .published import EMBEDDED, PUBLISHED, published_file
 from .sources import COMPRESSED, StandardInput, file_blocks
+
+if TYPE_CHECKING:
+    from textgen_runtime.model_file.metadata import Metadata
 
 # Training writes it beside a model. It is not part of a corpus.
 SAMPLES_FILE = "samples.txt"
@@ -37,16 +41,24 @@ class Corpus:
         name: The name of a named corpus, or the last component of the path.
         read: Returns the text in chunks, not yet normalized. It is called each time the corpus is read.
         files: The files that are read; empty for standard input and named corpora.
+        records: The kind of records at whose borders the files are joined; None for continuous text.
 
     Attributes:
         name: The name of the corpus.
         files: The files that are read.
+        records: The kind of records.
     """
 
-    def __init__(self, name: str, read: Callable[[], Iterable[str]], files: tuple[Path, ...] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[], Iterable[str]],
+        files: tuple[Path, ...] = (),
+        records: RecordKind | None = None,
+    ) -> None:
         # A file name may be invalid Unicode, which a model file cannot store.
         self.name = name.encode(errors="replace").decode()
-        self.files = files
+        self.files, self.records = files, records
         self._read = read
         self._content: _Content | None = None
 
@@ -132,11 +144,11 @@ def read_corpus(
         temporary_folder: Where a large text from a pipe is stored; None for the system's folder of temporary
             files.
         any_bytes: Whether to accept files of any content. Bytes that are not UTF-8 become U+DC80 to U+DCFF.
-            The files of a folder are then joined without any change. Otherwise a byte-order mark at the start
-            of a file is dropped, and a line end is added between two files if the first one ends without one.
+            Without ``records``, the files of a folder are then joined unchanged. If it is false, a byte-order
+            mark at the start of a file is dropped, and a line end is added between two files if the first one
+            ends without one.
         records: How the records of the text are separated; None for continuous text. At the end of each file
-            of a folder, the line ends that separate two records are added if the file ends without them. This
-            also applies to files of any content.
+            of a folder, the line ends that separate two records are added if the file ends without them.
 
     Raises:
         CorpusError: If the corpus is not available.
@@ -158,7 +170,7 @@ def read_corpus(
     try:
         if path.is_dir():
             files = _text_files_in(path)
-            return Corpus(path.resolve().name, lambda: _read_files(files, any_bytes, records), files)
+            return Corpus(path.resolve().name, lambda: _read_files(files, any_bytes, records), files, records)
         path.stat()
     except FileNotFoundError:
         nearest = nearest_name(source.lower(), CORPUS_NAMES)
@@ -167,6 +179,16 @@ def read_corpus(
     except (OSError, ValueError) as error:
         raise CorpusError(f"cannot read {shorten(source)}: {path_failure(error)}") from None
     return Corpus(path.name, lambda: _read_file(path, any_bytes), (path,))
+
+
+def corpus_for(metadata: "Metadata", source: str) -> Corpus:
+    """Find a corpus that a model shall read as it read its training text; see ``read_corpus``.
+
+    Args:
+        metadata: The metadata of the model. Its level and its records determine how files are read.
+        source: As for ``read_corpus``.
+    """
+    return read_corpus(source, any_bytes=metadata.tokenizer.level == BYTE, records=metadata.records)
 
 
 def _text_files_in(folder: Path) -> tuple[Path, ...]:
@@ -197,11 +219,12 @@ def _read_files(files: tuple[Path, ...], any_bytes: bool, records: RecordKind | 
         # A character may begin in one file and end in the next one.
         yield from decode_any_chunks(block for path in files for block in file_blocks(path))
         return
-    # Keeps the last line or record of a file and the first one of the next file separate.
-    separator = SEPARATORS[records or "lines"]
+    # The line ends after a file, so that its last line or record is separate from the next file.
+    separator = "\n" if records is None else SEPARATORS[records]
     for path in files:
         is_start, end = True, ""
         for chunk in _read_file(path, any_bytes):
             yield chunk.removeprefix(BYTE_ORDER_MARK) if is_start and not any_bytes else chunk
             is_start, end = is_start and not chunk, (end + chunk)[-len(separator) :]
-        yield separator[len(end) - len(end.rstrip("\n")) :]
+        present = len(end) - len(end.rstrip("\n"))
+        yield separator[present:]

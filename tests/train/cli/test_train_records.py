@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.cli.eval import main as evaluate
+from textgen_runtime.cli.run import main as generate
+from textgen_train.cli.quantize import main as quantize
 
-from tests.helpers.commands import Captured
+from tests.helpers.commands import Captured, run_here
 from tests.helpers.train_command import QUICK, run
 
 SYLLABLES = ("an", "na", "el", "la", "mo", "ri")
@@ -80,7 +82,7 @@ def test_a_held_out_file_of_records(capsys: Captured) -> None:
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("level", ["character", "byte"])
 def test_the_end_of_a_file_ends_a_record(capsys: Captured, level: str) -> None:
-    """In training and in ``textgen-eval``."""
+    """In training, ``textgen-eval``, ``textgen-quantize --text`` and ``textgen-run --novel``."""
     Path("poems").mkdir()
     for index, name in enumerate(NAMES):
         Path(f"poems/{index:03}.txt").write_text(f"{name}\n{name[::-1]}")
@@ -88,8 +90,21 @@ def test_the_end_of_a_file_ends_a_record(capsys: Captured, level: str) -> None:
     assert run(capsys, "poems", *QUICK, *options)[0] == 0
     split = textgen.load("poems-model").training["split"]
     assert split["training_records"] + split["held_out_records"] == len(NAMES)
-    assert evaluate(["poems-model", "poems", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["texts"][0]["records"] == len(NAMES)
+    code, out, _ = run_here(evaluate, capsys, "poems-model", "poems", "--json")
+    score = json.loads(out)["texts"][0]
+    assert (code, score["records"]) == (0, len(NAMES))
+    assert run_here(quantize, capsys, "poems-model", "-o", "small.onnx", "--text", "poems")[0] == 0
+    quantization = textgen.load("small.onnx").metadata.quantization
+    assert quantization
+    assert quantization.float32_loss == pytest.approx(score["nats"], abs=1e-5)
+    greedy = ("poems-model", "--temp", "0", "--length", "20", "--no-echo")
+    _, known, _ = run_here(generate, capsys, *greedy)
+    Path("known").mkdir()
+    Path("known/a.txt").write_text(known.removesuffix("\n"))
+    Path("known/b.txt").write_text("another record")
+    code, _, err = run_here(generate, capsys, *greedy, "--novel", "known")
+    assert code == 1
+    assert "found only 0 of 1 texts among 1,000 drawn" in err
 
 
 @pytest.mark.usefixtures("folder")

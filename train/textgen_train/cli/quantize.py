@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 from textgen_runtime.cli.command import run_command
 from textgen_runtime.cli.parser import CommandParser, add_lowercase, add_model, add_unknown, number
-from textgen_runtime.corpora.corpus import CORPUS_NAMES, read_corpus
+from textgen_runtime.corpora.corpus import CORPUS_NAMES, corpus_for
 from textgen_runtime.errors import OutputError, install_command, shorten
 from textgen_runtime.model_file.bundled import find_model_file, unambiguous_path
 from textgen_runtime.system.console import print_diagnostic
 from textgen_runtime.system.files import check_writable, replace_file
 from textgen_runtime.system.interrupts import DeferredInterrupts
-from textgen_runtime.text.levels import BYTE
 
 from textgen_train.errors import TrainingError
 
@@ -96,12 +95,7 @@ def quantize(arguments: argparse.Namespace) -> int:
     models = read_quantized(arguments.model)
     name, text = "", None
     if arguments.text is not None:
-        model = models.float32
-        corpus = read_corpus(
-            arguments.text,
-            any_bytes=model.tokenizer.level == BYTE,
-            records=model.metadata.records,
-        )
+        corpus = corpus_for(models.float32.metadata, arguments.text)
         for file in corpus.files:
             refuse_input(arguments.output, file)
         name, text = corpus.name, corpus.text

@@ -54,7 +54,13 @@ class Reader:
 
         Raises:
             CorpusError: If a record is too long.
+            ValueError: If the files of a folder were joined for another kind of records.
         """
+        if len(corpus.files) > 1 and corpus.records != self.records:
+            raise ValueError(
+                f"the files of {corpus.name} were joined for records={corpus.records!r}: pass "
+                f"records={self.records!r} to read_corpus"
+            )
         chunks = corpus.chunks(self.on_read)
         if self.normalization is not None:
             chunks = self.normalization.apply_chunks(chunks)

@@ -72,7 +72,8 @@ def make_dataset(  # noqa: PLR0913 (keywords, most with defaults)
         tokenizer: The vocabulary of a model that is trained further. None makes it from the corpus.
         extend: Whether to add new symbols of the corpus to ``tokenizer``, after its other symbols. Otherwise
             the unknown symbol replaces them.
-        records: How the records of the corpus are separated; None for continuous text.
+        records: How the records of the corpus are separated; None for continuous text. Pass the same value to
+            ``read_corpus``.
         folder: Where the tokens of a large corpus are stored, in a file without a name; None for the system's
             folder of temporary files.
         on_read: Called with the number of bytes of each chunk that is read.
@@ -86,6 +87,7 @@ def make_dataset(  # noqa: PLR0913 (keywords, most with defaults)
             is only one word or no room for words, or if the corpus has changed while it was read.
         TextFileError: If the corpus cannot be read.
         OutputError: If the tokens cannot be stored.
+        ValueError: If the files of a folder were joined for another kind of records.
     """
     if level == BYTE:
         normalization, min_count = Normalization(unicode=None), 1
