@@ -90,15 +90,29 @@ onPage("a list is one entry of the history", "character", async (visit, page) =>
   assert.equal(await visit.text(), text);
 });
 
-onPage("after a list that fails, the address is that of the text on the page", "character", async (visit, page) => {
-  await visit.write();
-  const before = await visit.hash();
-  await duringList(visit, page, 5, () => {
-    document.getElementById("keep").checked = true;
-    document.getElementById("seed").value = "x";
+for (const count of [5, 18, 19]) {
+  const name = `after a list that fails with ${count} records, the address is that of the text on the page`;
+  onPage(name, "character", async (visit, page) => {
+    await visit.write();
+    const before = await visit.hash();
+    await duringList(visit, page, count, () => {
+      document.getElementById("keep").checked = true;
+      document.getElementById("seed").value = "x";
+    });
+    assert.equal(await page.locator("#shelf li").count(), count + 1);
+    assert.match(await page.getByRole("alert").textContent(), /^The seed must be a number/);
+    assert.notEqual(await visit.hash(), before);
+    await assertIsOpened(visit);
   });
-  assert.match(await page.getByRole("alert").textContent(), /^The seed must be a number/);
-  assert.notEqual(await visit.hash(), before);
+}
+
+onPage("an address without a text does not end a list", "character", async (visit, page) => {
+  await duringList(visit, page, 6, () => {
+    location.hash = "";
+    dispatchEvent(new HashChangeEvent("hashchange"));
+  });
+  await page.waitForFunction(() => document.querySelectorAll("#shelf li").length === 20);
+  await visit.complete();
   await assertIsOpened(visit);
 });
 
@@ -118,8 +132,12 @@ onPage("choosing a character ends a list, and can be undone", "character", async
   await page.waitForFunction((link) => location.hash === link, before);
 });
 
-for (const [name, action] of [
-  ["choosing a record", () => document.querySelector("#shelf li button").click()],
+for (const [name, action, goBack] of [
+  [
+    "choosing a record",
+    () => document.querySelector("#shelf li button").click(),
+    (page) => page.getByRole("button", { name: "Undo" }).click(),
+  ],
   [
     "opening an address",
     () => {
@@ -127,6 +145,7 @@ for (const [name, action] of [
       // That of the browser comes later, when the list may be complete.
       dispatchEvent(new HashChangeEvent("hashchange"));
     },
+    (page) => page.evaluate(() => history.back()),
   ],
 ]) {
   onPage(`${name} ends a list`, "character", async (visit, page) => {
@@ -134,10 +153,15 @@ for (const [name, action] of [
     const text = await visit.text();
     await page.evaluate(() => (window.opened = location.hash));
     await visit.write();
+    const before = await visit.hash();
     await duringList(visit, page, 6, action);
     assert.equal(await visit.text(), text);
     assert.ok((await page.locator("#shelf li").count()) < 22);
-    await assertIsOpened(visit);
+    const link = await visit.hash();
+    await goBack(page);
+    await page.waitForFunction((hash) => location.hash === hash, before);
+    await visit.open(fileOf("character") + link);
+    assert.equal(await visit.text(), text);
   });
 }
 

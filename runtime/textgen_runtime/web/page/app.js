@@ -1,10 +1,10 @@
 // What the controls do to the text on the page, to the panel of next characters, and to the address.
 
+import { Addresses } from "./addresses.js";
 import { Beginning } from "./beginning.js";
 import { fromLink, toLink } from "./link.js";
 import { Pace, RATES } from "./pace.js";
 import { Reading } from "./reading.js";
-import { RecordList } from "./record-list.js";
 import { RunningText } from "./running-text.js";
 
 // At least so many tokens, and a quarter of a text, follow a branch.
@@ -20,12 +20,12 @@ export class App {
   #current = null;
   /** Whether the panel shows the end of the text, and not a place that the reader has selected. */
   #followsEnd = true;
-  #list;
+  #addresses;
 
   constructor(model, view) {
     this.#model = model;
     this.#view = view;
-    this.#list = new RecordList(view);
+    this.#addresses = new Addresses(view);
     this.#beginning = new Beginning(model, view, (error) => this.#fail(error));
   }
 
@@ -37,7 +37,7 @@ export class App {
 
   /** Write several records at once. */
   writeList() {
-    this.#list.start();
+    this.#addresses.startList();
     this.#write();
   }
 
@@ -55,7 +55,7 @@ export class App {
     if (!this.#pace.isRunning) return;
     this.#pace.stop();
     this.#current.stop();
-    this.#list.end(this.#current);
+    this.#addresses.endList(this.#current);
     this.#finish("Stopped: ");
   }
 
@@ -74,7 +74,7 @@ export class App {
   /** Continue with a candidate of the panel instead of what stands at its place. */
   choose(choice) {
     const { panel: { text, index }, temperature } = this.#view;
-    this.#list.end(this.#current);
+    this.#addresses.endList(this.#current);
     if (text === this.#beginning.draft) this.#adopt(text);
     const fits = text.branch(index, choice, temperature, Math.max(this.#beginning.length / 4, MIN_AFTER_BRANCH));
     if (!this.#view.permits(fits)) return;
@@ -96,19 +96,19 @@ export class App {
 
   /** Show the text of an address at once. Return whether it has one. */
   open(hash) {
-    this.#list.end(null);
-    if (this.#current && toLink(this.#current.describe()) === hash) return true;
     return this.#guard(() => {
       const description = fromLink(hash);
-      if (description) this.show(description);
-      return Boolean(description);
+      if (!description) return false;
+      this.#addresses.endList(null);
+      if (!this.#current || toLink(this.#current.describe()) !== hash) this.show(description);
+      return true;
     });
   }
 
   /** Show the text of a description at once. */
   show(description) {
     this.#guard(() => {
-      this.#list.end(this.#current);
+      this.#addresses.endList(this.#current);
       this.#view.fillIn(description);
       this.#run(new RunningText(this.#model, description), "replace", Infinity);
     });
@@ -143,10 +143,10 @@ export class App {
     const text = this.#current;
     this.#reading.stop();
     this.#beginning.stopReading();
-    this.#list.remember(text, address);
+    this.#addresses.remember(text, address);
     this.#view.showRunning(true);
     this.#view.paper.mark(null);
-    const pace = () => (text.isReading || this.#list.isRunning ? Infinity : RATES[this.#view.settings.pace]);
+    const pace = () => (text.isReading || this.#addresses.isInList ? Infinity : RATES[this.#view.settings.pace]);
     const currentRate = () => rate ?? pace();
     this.#pace.run({
       rate: currentRate,
@@ -160,12 +160,12 @@ export class App {
 
   #finish(prefix) {
     const text = this.#current;
-    this.#list.remember(text, "replace");
+    this.#addresses.remember(text, "replace");
     this.#view.paper.update();
     this.#showPanel();
     this.#view.showComplete(text, prefix);
     this.#reading.run(text, () => this.#showPanel());
-    if (this.#list.advance()) this.#write();
+    if (this.#addresses.completeRecord()) this.#write();
   }
 
   #showProgress(isFollowed) {
@@ -193,7 +193,7 @@ export class App {
 
   #fail(error) {
     this.#pace.stop();
-    this.#list.end(this.#current);
+    this.#addresses.endList(this.#current);
     this.#view.showRunning(false, this.#current !== null);
     this.#view.fail(error.message);
   }
