@@ -92,11 +92,12 @@ static int32_t check_bytes(const textgen_symbols *symbols, const textgen_special
     return TEXTGEN_OK;
 }
 
-/* Return the place from 1 of the longest symbol that begins a text, or 0. place: that of the last symbol that
- * is not after the text. All symbols that begin the text begin this one too. The time is therefore limited by
- * the length of a word, whatever symbols a file contains. */
-static size_t find_beginning(const textgen_symbols *symbols, size_t place, textgen_view text) {
-    for (; place > 0; place = symbols->shorter[place - 1]) {
+/* Return the place of the longest symbol that is a prefix of a text. Places count from 1; 0 means none. `place`
+ * is that of the last symbol not greater than the text. Every symbol that is a prefix of the text is also a
+ * prefix of that symbol. The time is therefore limited by the length of a word, whatever symbols a file
+ * contains. */
+static size_t longest_prefix(const textgen_symbols *symbols, size_t place, textgen_view text) {
+    for (; place > 0; place = symbols->prefixes[place - 1]) {
         const textgen_view symbol = symbols->sorted[place - 1].name;
         if (symbol.size <= text.size && memcmp(symbol.data, text.data, symbol.size) == 0) {
             break;
@@ -119,9 +120,9 @@ int32_t textgen_symbols_read(const textgen_json *list, size_t count, textgen_lev
     symbols->text = textgen_allocate(symbols->arena, list->text.size, 1);
     symbols->symbols = textgen_allocate(symbols->arena, count, sizeof(*symbols->symbols));
     symbols->sorted = textgen_allocate(symbols->arena, count, sizeof(*symbols->sorted));
-    symbols->shorter = textgen_allocate(symbols->arena, count, sizeof(*symbols->shorter));
+    symbols->prefixes = textgen_allocate(symbols->arena, count, sizeof(*symbols->prefixes));
     if (symbols->text == NULL || symbols->symbols == NULL || symbols->sorted == NULL ||
-        symbols->shorter == NULL) {
+        symbols->prefixes == NULL) {
         return textgen_out_of_memory(error);
     }
     for (size_t token = 0; code == TEXTGEN_OK && textgen_json_item(&rest, &entry); token++) {
@@ -132,7 +133,7 @@ int32_t textgen_symbols_read(const textgen_json *list, size_t count, textgen_lev
                             TEXTGEN_VOCABULARY_KEY, textgen_level_names[level]);
     }
     for (size_t i = 0; code == TEXTGEN_OK && i < symbols->sorted_count; i++) {
-        symbols->shorter[i] = find_beginning(symbols, i, symbols->sorted[i].name);
+        symbols->prefixes[i] = longest_prefix(symbols, i, symbols->sorted[i].name);
     }
     return code == TEXTGEN_OK && level == TEXTGEN_BYTE_LEVEL ? check_bytes(symbols, special, error) : code;
 }
@@ -141,7 +142,7 @@ void textgen_symbols_free(textgen_symbols *symbols) {
     textgen_release(symbols->text);
     textgen_release(symbols->symbols);
     textgen_release(symbols->sorted);
-    textgen_release(symbols->shorter);
+    textgen_release(symbols->prefixes);
 }
 
 int64_t textgen_symbols_find(const textgen_symbols *symbols, textgen_view symbol) {
@@ -152,7 +153,7 @@ int64_t textgen_symbols_find(const textgen_symbols *symbols, textgen_view symbol
 int64_t textgen_symbols_match(const textgen_symbols *symbols, textgen_view text, size_t *offset) {
     const textgen_view rest = {text.data + *offset, text.size - *offset};
     const size_t last = textgen_names_rank(symbols->sorted, symbols->sorted_count, rest);
-    const size_t place = find_beginning(symbols, last, rest);
+    const size_t place = longest_prefix(symbols, last, rest);
     if (place == 0) {
         return -1;
     }

@@ -24,7 +24,9 @@ typedef struct {
     textgen_view *symbols; /* [count], the symbol of each token; empty for the special tokens */
     textgen_name *sorted;  /* [sorted_count], without the special tokens, in the order of their bytes */
     size_t sorted_count;
-    size_t *shorter; /* [sorted_count], the place from 1 of the longest other symbol that begins it, or 0 */
+    /* [sorted_count], of each symbol: the place of the longest other symbol that is a prefix of it, from 1; 0
+     * if there is none */
+    size_t *prefixes;
     textgen_arena *arena; /* for these arrays; NULL for the heap */
 } textgen_symbols;
 
