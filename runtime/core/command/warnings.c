@@ -12,13 +12,16 @@
 /* MAX_ITEM: bytes of a character in quotes, its code point and a comma. */
 enum { MAX_LISTED = 10, MAX_ITEM = 32 };
 
+/* One bit for each character. */
+typedef unsigned char character_set[TEXTGEN_CODE_POINTS / 8];
+
 static bool is_unknown(const textgen_model *model, int64_t token) {
     return token >= 0 && token == textgen_vocabulary_special(model->vocabulary)->unknown;
 }
 
-/* Count the characters of a text that are encoded as the unknown symbol, and set `seen` of each. Return 0 if
+/* Count the characters of a text that are encoded as the unknown symbol, and add each to `seen`. Return 0 if
  * the text cannot be encoded. */
-static size_t count_unknown(const textgen_model *model, content prompt, bool *seen) {
+static size_t count_unknown(const textgen_model *model, content prompt, character_set seen) {
     const textgen_view text = {(const unsigned char *)prompt.data, prompt.size};
     const textgen_error none = {NULL, 0};
     textgen_encoder encoder = {prompt.data, prompt.size, 0};
@@ -29,10 +32,12 @@ static size_t count_unknown(const textgen_model *model, content prompt, bool *se
         if (is_unknown(model, token)) {
             /* The symbol stands for one character. */
             size_t start = encoder.offset - 1;
+            int32_t code;
             while ((text.data[start] & 0xC0) == 0x80) {
                 start--;
             }
-            seen[textgen_utf8_next(text, &start)] = true;
+            code = textgen_utf8_next(text, &start);
+            seen[code / 8] |= (unsigned char)(1 << code % 8);
             count++;
         }
     }
@@ -40,12 +45,12 @@ static size_t count_unknown(const textgen_model *model, content prompt, bool *se
 }
 
 /* List the first characters in the order of their code points. */
-static void list_characters(const bool *seen, char *list, size_t size) {
+static void list_characters(const character_set seen, char *list, size_t size) {
     char quoted[TEXTGEN_QUOTE_SIZE], bytes[TEXTGEN_UTF8_BYTES];
     size_t used = 0, found = 0;
     uint32_t code;
     for (code = 0; code < TEXTGEN_CODE_POINTS; code++) {
-        if (seen[code] && found++ < MAX_LISTED) {
+        if ((seen[code / 8] >> code % 8 & 1) && found++ < MAX_LISTED) {
             const textgen_view character = {(const unsigned char *)bytes, textgen_utf8_write(code, bytes)};
             used += (size_t)snprintf(list + used, size - used, "%s%s (U+%04lX)", used ? ", " : "",
                                      textgen_quote(character, quoted), (unsigned long)code);
@@ -58,21 +63,16 @@ static void list_characters(const bool *seen, char *list, size_t size) {
 
 void warn_unknown(const textgen_model *model, content prompt) {
     char number[TEXTGEN_NUMBER_SIZE], list[(MAX_LISTED + 1) * MAX_ITEM];
-    bool *seen;
-    size_t count;
-    if (!prompt.size || textgen_vocabulary_special(model->vocabulary)->unknown < 0) {
-        return;
-    }
-    seen = allocate(TEXTGEN_CODE_POINTS * sizeof *seen);
-    memset(seen, 0, TEXTGEN_CODE_POINTS * sizeof *seen);
-    count = count_unknown(model, prompt, seen);
+    /* Static, because the system gives memory only to the parts that are used. */
+    static character_set seen;
+    const bool has_unknown = textgen_vocabulary_special(model->vocabulary)->unknown >= 0;
+    const size_t count = has_unknown ? count_unknown(model, prompt, seen) : 0;
     if (count) {
         list_characters(seen, list, sizeof list);
         warn("%s prompt %s outside the vocabulary and %s fed as the unknown symbol: %s",
              textgen_format_number(count, number), count > 1 ? "characters are" : "character is",
              count > 1 ? "were" : "was", list);
     }
-    free(seen);
 }
 
 /* Whether a stop text can be generated. Warn about others. */
