@@ -47,13 +47,20 @@ int32_t textgen_out_of_memory(const textgen_error *error) {
     return textgen_fail(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the model");
 }
 
-/* Whether a character is printable: it neither breaks the line nor changes how a terminal displays it. */
-static bool is_printable(int32_t character) {
-    return character >= 0x20 && character != '\\' && !(character >= 0x7F && character <= 0xA0) &&
-           character != 0xAD && character != 0x61C && !(character >= 0x200B && character <= 0x200F) &&
-           !(character >= 0x2028 && character <= 0x202E) && !(character >= 0x2060 && character <= 0x206F) &&
-           character != 0xFEFF && !(character >= 0xFFF9 && character <= 0xFFFB) &&
-           !(character >= 0xE0000 && character <= 0xE0FFF) && (character & 0xFFFE) != 0xFFFE;
+/* Whether a character is printable: its shape is known, and it neither breaks the line nor changes how a
+ * terminal displays it. Of the spaces, only U+0020 is, because the others look like it. Most characters that
+ * Unicode does not assign count as printable, so that the class does not depend on the version of Unicode. */
+static bool is_printable(uint32_t character) {
+    static const uint16_t others[][2] = {
+        {0x0000, 0x001F}, {0x007F, 0x00A0}, {0x00AD, 0x00AD}, {0x061C, 0x061C}, {0x1680, 0x1680},
+        {0x180E, 0x180E}, {0x2000, 0x200F}, {0x2028, 0x202F}, {0x205F, 0x206F}, {0x3000, 0x3000},
+        {0xE000, 0xF8FF}, {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB},
+    };
+    bool printable = character < 0xE0000 && (character & 0xFFFE) != 0xFFFE;
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+        printable = printable && !(character >= others[i][0] && character <= others[i][1]);
+    }
+    return printable;
 }
 
 /* Write a character for an error message. Return the number of bytes. A character of -1 means invalid UTF-8,
@@ -68,7 +75,7 @@ static size_t escape_character(int32_t character, unsigned byte, char quote, cha
     if (quote != '\0' && (character == quote || character == '\\')) {
         return (size_t)snprintf(buffer, 12, "\\%c", (char)character);
     }
-    if (is_printable(character) || character == '\\') {
+    if (is_printable((uint32_t)character)) {
         return textgen_utf8_write((uint32_t)character, buffer);
     }
     const char *format = character > 0xFFFF ? "\\U%08x" : character > 0xFF ? "\\u%04x" : "\\x%02x";

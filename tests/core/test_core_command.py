@@ -101,6 +101,8 @@ def test_records_equal_those_of_textgen_run(
         ("--prompt", "cab"),
         ("--prompt", "x cab"),
         ("--prompt", "a€x\n€€ \ufeffx'"),
+        ("--prompt", "\u202f\u3000\u1680\u180e\u2003\u200a\u205f\ue000\uf8ff\u4e00"),
+        ("--prompt", "\U0002ffff\U000f0000\U0010fffd"),
         ("--prompt", "".join(map(chr, range(0x20, 0x90)))),
         ("--prompt", "\t\x01\\\u200b\U0001f600", "--stop", "é€"),
     ],
