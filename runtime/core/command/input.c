@@ -1,6 +1,7 @@
 #include "input.h"
 
 #include "../json.h"
+#include "../utf8.h"
 #include "output.h"
 
 #include <errno.h>
@@ -94,10 +95,10 @@ const char *find_model(const char *path) {
     return inside;
 }
 
-/* Remove a byte-order mark, and convert line ends. */
+/* Convert line ends. */
 static void normalize_lines(content *prompt) {
-    size_t from = prompt->size >= 3 && !memcmp(prompt->data, "\xEF\xBB\xBF", 3) ? 3 : 0, to = 0;
-    for (; from < prompt->size; from++) {
+    size_t from, to = 0;
+    for (from = 0; from < prompt->size; from++) {
         char byte = prompt->data[from];
         if (byte == '\r') {
             byte = '\n';
@@ -115,14 +116,24 @@ void make_lowercase(char *text, size_t size) {
     }
 }
 
-/* Read the prompt's file. A text has no zero byte. */
+/* Read the prompt's file. It must be a text in UTF-8, also for a model of bytes. */
 static content read_prompt_file(const char *path) {
     const content read = read_content(path, "");
+    const textgen_view text = {(const unsigned char *)read.data, read.size};
     const char *zero = memchr(read.data, 0, read.size);
+    char escaped[TEXTGEN_QUOTE_SIZE];
+    size_t offset = 0;
     if (zero) {
-        char escaped[TEXTGEN_QUOTE_SIZE];
         fail(EXIT_FAILED, "%s is not a text: byte %zu is zero (if the text is UTF-16, convert it to UTF-8)",
              name_of(path, escaped), (size_t)(zero - read.data));
+    }
+    while (offset < text.size && textgen_utf8_next(text, &offset) >= 0) {
+    }
+    if (offset < text.size) {
+        fail(EXIT_FAILED,
+             "%s is not UTF-8: byte %zu is 0x%02x; convert it first, for example with iconv -f ENCODING -t "
+             "utf-8",
+             name_of(path, escaped), offset, (unsigned)text.data[offset]);
     }
     return read;
 }
@@ -144,6 +155,10 @@ content read_prompt(const command_options *options, const textgen_model_info *in
     }
     if (prompt.data && !prompt.size) {
         fail(EXIT_FAILED, "the prompt is empty: omit it to start from a prompt in the model");
+    }
+    /* The encoder skips a byte-order mark at the start of a text. */
+    if (!is_bytes && prompt.size == 3 && !memcmp(prompt.data, "\xEF\xBB\xBF", 3)) {
+        fail(EXIT_FAILED, "there is no text to continue: none of its characters is in the vocabulary");
     }
     if (options->lowercase || (info->lowercase && !is_bytes)) {
         make_lowercase(prompt.data, prompt.size);
