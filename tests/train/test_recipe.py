@@ -99,7 +99,7 @@ def test_presets_depend_on_the_vocabulary_size(name: str) -> None:
     assert preset(name, 0) == preset(name, LARGE_VOCABULARY - 1) == PRESETS[name]
     large = preset(name, LARGE_VOCABULARY)
     assert large.embedding > PRESETS[name].embedding
-    sizes = {"small": (144, 1), "medium": (256, 1), "large": (512, 2)}
+    sizes = {"small": (144, 1), "medium": (256, 1), "large": (448, 2)}
     assert (large.units, large.layers) == sizes[name]
 
 
@@ -121,7 +121,9 @@ def test_presets_depend_on_the_vocabulary_size(name: str) -> None:
         ("large", Budget(minutes=60), 5_000_000, 0),
         ("large", Budget(minutes=60), 1_000_000, 1),
         ("large", Budget(epochs=10), 500_000, 0),
-        ("large", Budget(epochs=11), 500_000, 1),
+        ("large", Budget(epochs=30), 500_000, 1),
+        ("large", Budget(epochs=31), 500_000, 2),
+        ("large", Budget(minutes=60), 540_000, 2),
     ],
 )
 def test_a_preset_drops_more_in_runs_of_more_epochs(

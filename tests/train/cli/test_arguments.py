@@ -83,9 +83,9 @@ def test_the_classic_recipe_has_no_presets(capsys: pytest.CaptureFixture[str]) -
 
 def test_help_states_the_default_values() -> None:
     text = " ".join(parser().format_help().split())
-    assert "units per layer (default: 88/176/512; classic: 128)" in text
+    assert "units per layer (default: 88/176/448; classic: 128)" in text
     assert "to its output (default: no)" in text
     assert "convolutions (default: lstm)" in text
     assert "sequences per batch; a short text has fewer (default: 32; classic: 128)" in text
-    assert "weight decay of AdamW (default: 0.05)" in text
+    assert "weight decay of AdamW (default: 0.05/0.05/0.1)" in text
     assert "window length in characters (default: 60)" in text
