@@ -93,39 +93,57 @@ class WordTokenizer(Vocabulary):
     def _match(self, chunk: str) -> "array[int]":
         """Return the tokens of a chunk. No symbol crosses the border of a chunk.
 
-        A stored prompt may have a million characters. Whatever symbols a file has, each token takes a binary
-        search and at most 64 further steps.
+        A stored prompt may have a million characters. Whatever symbols a file has, each token takes two
+        binary searches.
         """
-        symbols, prefixes = self._sorted_symbols
+        symbols, lengths = self._sorted_symbols
         tokens = array("q")
         position = 0
         while position < len(chunk):
             rest = chunk[position : position + self._max_length]
-            place = _longest_prefix(symbols, prefixes, bisect_right(symbols, rest), rest)
-            symbol = symbols[place - 1] if place else rest[0]
-            tokens.append(self._tokens.get(symbol, _OUTSIDE))
-            position += len(symbol)
+            found = _prefix_lengths(symbols, lengths, bisect_right(symbols, rest), rest)
+            length = max(1, found.bit_length() - 1)
+            tokens.append(self._tokens.get(rest[:length], _OUTSIDE))
+            position += length
         return tokens
 
     @cached_property
     def _sorted_symbols(self) -> tuple[list[str], list[int]]:
-        """The sorted symbols, and the place of the longest other symbol that is a prefix of each."""
+        """The sorted symbols, and for each the lengths of the symbols that are prefixes of it, as bits."""
         symbols = sorted(self._tokens)
-        prefixes: list[int] = []
-        for place, symbol in enumerate(symbols):
-            prefixes.append(_longest_prefix(symbols, prefixes, place, symbol))
-        return symbols, prefixes
+        lengths: list[int] = []
+        for count, symbol in enumerate(symbols):
+            lengths.append(_prefix_lengths(symbols, lengths, count, symbol) | 1 << len(symbol))
+        return symbols, lengths
 
 
-def _longest_prefix(symbols: list[str], prefixes: list[int], place: int, text: str) -> int:
-    """Return the place of the longest symbol that is a prefix of a text.
+def _prefix_lengths(symbols: list[str], lengths: list[int], count: int, text: str) -> int:
+    """Return the lengths of the symbols that are prefixes of a text, as bits.
 
-    Places count from 1; 0 means none. ``place`` is that of the last symbol not greater than the text. Every
-    symbol that is a prefix of the text is also a prefix of that symbol.
+    Args:
+        symbols: The sorted symbols.
+        lengths: The lengths for each of the first ``count`` symbols.
+        count: Number of symbols that are not greater than the text. Each prefix of the text among the symbols
+            is also a prefix of the last of them.
+        text: A text of at most ``MAX_SYMBOL_LENGTH`` characters.
     """
-    while place and not text.startswith(symbols[place - 1]):
-        place = prefixes[place - 1]
-    return place
+    if not count:
+        return 0
+    return lengths[count - 1] & (2 << _common_length(symbols[count - 1], text)) - 1
+
+
+def _common_length(a: str, b: str) -> int:
+    """Return the length of the common prefix of two texts."""
+    if b.startswith(a):
+        return len(a)
+    shortest, longest = 0, min(len(a), len(b))
+    while shortest < longest:
+        middle = (shortest + longest + 1) // 2
+        if a[:middle] == b[:middle]:
+            shortest = middle
+        else:
+            longest = middle - 1
+    return shortest
 
 
 class _ChunkCache(dict[str, bytes]):

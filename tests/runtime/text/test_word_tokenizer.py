@@ -19,11 +19,11 @@ def symbols_of(text: str, tokenizer: WordTokenizer = TOKENIZER) -> list[str]:
     return [tokenizer.symbols[token] for token in tokenizer.encode(text)]
 
 
-def longest_matches(text: str) -> list[str]:
+def longest_matches(text: str, tokenizer: WordTokenizer = TOKENIZER) -> list[str]:
     """Return the symbols of a text by the definition: each time the longest symbol that matches."""
     symbols, position = [], 0
     while position < len(text):
-        matching = [symbol for symbol in TOKENIZER.symbols if text.startswith(symbol, position)]
+        matching = [symbol for symbol in tokenizer.symbols if text.startswith(symbol, position)]
         symbols.append(max(matching, key=len))
         position += len(symbols[-1])
     return symbols
@@ -34,6 +34,12 @@ def test_text_is_encoded_as_the_longest_symbols_that_match(text: str) -> None:
     assert symbols_of(text) == longest_matches(text)
     assert TOKENIZER.decode(TOKENIZER.encode(text)) == text
     assert np.asarray(TOKENIZER.encode(text)).dtype == np.int64
+
+
+@given(st.text(alphabet="abc"))
+def test_symbols_may_be_prefixes_of_each_other(text: str) -> None:
+    tokenizer = WordTokenizer(["b", *("b" + "a" * length for length in range(1, 64, 3)), "a", "c", "aab"])
+    assert symbols_of(text, tokenizer) == longest_matches(text, tokenizer)
 
 
 def test_words_include_the_space_before_them() -> None:
