@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 from textgen_runtime.generation.model import Model
+from textgen_runtime.text.levels import BYTE
 from textgen_runtime.text.records import split_records
 
 from ._series import PendingText
@@ -36,6 +37,9 @@ def make_selection(arguments: argparse.Namespace, model: Model) -> "Selection | 
 
         text = corpus_for(model.metadata, arguments.novel).text
         text = model.metadata.normalize(text.lower() if arguments.lowercase else text)
+        if model.tokenizer.level == BYTE:
+            # As in a generated text, a byte that is not UTF-8 is the replacement character.
+            text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         records = model.metadata.records
         if records is not None:
             return Selection(unique=arguments.unique, corpus=frozenset(split_records(text, records)))

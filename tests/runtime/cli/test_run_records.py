@@ -25,6 +25,21 @@ def run(
     return run_here(main, capsys, str(path), "--temp", "1", *arguments)
 
 
+def test_a_known_record_of_bytes_that_are_not_utf8_is_not_new(capsys: Captured, tmp_path: Path) -> None:
+    drawn = record_model("byte", end_bias=2.0).generate([""] * 300, seed=1, temperature=1.0)
+    known = next(t for t in drawn if "\ufffd" in t and t == t.lower() and t.isprintable() and len(t) < 9)
+    content = b"".join(b"\xff" if character == "\ufffd" else character.encode() for character in known)
+    (tmp_path / "corpus.txt").write_bytes(b"other\n" + content)
+    options = ("--count", "100", "--seed", "1", "--json")
+    _, out, _ = run(capsys, tmp_path, *options, level="byte")
+    texts = [json.loads(line)["text"] for line in out.splitlines()]
+    novel = ("--novel", str(tmp_path / "corpus.txt"), "--unique")
+    code, out, err = run(capsys, tmp_path, *options, *novel, level="byte")
+    assert (code, err) == (0, "")
+    assert known in texts
+    assert known not in [json.loads(line)["text"] for line in out.splitlines()]
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_records_are_printed_as_in_a_corpus(level: str, capsys: Captured, tmp_path: Path) -> None:
     for kind, separator in SEPARATORS.items():
