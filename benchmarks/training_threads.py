@@ -33,8 +33,8 @@ NETWORKS = {
     "2 x 88 units, batch 32": PRESETS["small"],
     "2 x 88 units, batch 64": replace(PRESETS["small"], batch=64),
     "2 x 176 units, batch 32": PRESETS["medium"],
-    "512 units, batch 32": replace(PRESETS["large"], layers=1),
-    "2 x 512 units, batch 32": PRESETS["large"],
+    "448 units, batch 32": replace(PRESETS["large"], layers=1),
+    "2 x 448 units, batch 32": PRESETS["large"],
 }
 SINGLE, INTRA_OP, REPLICAS = "one thread", "intra-op threads", "replicas"
 

@@ -9,7 +9,7 @@ from textgen_train.errors import RecipeError
 from textgen_train.models.cells import CELLS as NETWORKS
 from textgen_train.models.lstm import CharLSTM
 from textgen_train.presets import LARGE_VOCABULARY, PRESETS, REGULARIZATION, preset
-from textgen_train.recipe import CELLS, Budget, Recipe
+from textgen_train.recipe import CELLS, CONV, GRU, Budget, Recipe
 
 
 @pytest.mark.parametrize(
@@ -132,6 +132,19 @@ def test_a_preset_drops_more_in_runs_of_more_epochs(
     expected = REGULARIZATION[name][row].values
     recipe = preset(name, 57, budget, training_tokens=training_tokens)
     assert recipe == replace(PRESETS[name], **expected)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_convolutions_have_the_same_dropout_in_all_runs(name: str) -> None:
+    recipes = {preset(name, 57, Budget(epochs=epochs), CONV, 500_000) for epochs in (1, 20, 50, 200)}
+    assert recipes == {preset(name, 57, cell=CONV)}
+
+
+def test_only_an_lstm_with_a_small_vocabulary_has_the_higher_learning_rate() -> None:
+    recipes = [preset("large", 57), preset("large", LARGE_VOCABULARY)]
+    recipes += [preset("large", 57, cell=cell) for cell in (GRU, CONV)]
+    rates = [(recipe.learning_rate, recipe.weight_decay) for recipe in recipes]
+    assert rates == [(0.016, 0.1), *[(0.012, 0.05)] * 3]
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -65,6 +65,12 @@ TOKENS_PER_SECOND = {"small": 80_000, "medium": 25_000, "large": 10_000}
 # The smallest vocabulary that counts as large, for example that of Chinese or Japanese text.
 LARGE_VOCABULARY = 500
 
+# The learning rate and the weight decay of ``large`` were chosen for an LSTM and a small vocabulary. Other
+# cells and large vocabularies keep those of the other presets.
+USUAL_ADAMW: dict[str, Any] = {
+    name: getattr(PRESETS["small"], name) for name in ("learning_rate", "weight_decay")
+}
+
 # A large vocabulary needs a larger embedding. Most of its characters are rare, and rare characters are
 # learned better from many small batches than from few large ones. In the smaller presets, two layers were not
 # tried for it.
@@ -84,8 +90,7 @@ PRESETS_FOR_LARGE_VOCABULARY = {
         embedding=128,
         batch=16,
         sequence_length=32,
-        learning_rate=0.012,
-        weight_decay=0.05,
+        **USUAL_ADAMW,
     ),
 }
 
@@ -101,7 +106,7 @@ CELL_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     GRU: {
         "small": {"units": 168, "layers": 1},
         "medium": {"units": 208, "layers": 2},
-        "large": {"units": 520, "learning_rate": 0.012, "weight_decay": 0.05},
+        "large": {"units": 520, **USUAL_ADAMW},
     },
     CONV: {
         "small": {"units": 86, "layers": 4, "residual": True, "dropout": 0.0, "weight_dropout": 0.0},
@@ -118,9 +123,9 @@ CELL_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "layers": 6,
             "residual": True,
             "dropout": 0.2,
+            "input_dropout": 0.1,
             "weight_dropout": 0.0,
-            "learning_rate": 0.012,
-            "weight_decay": 0.05,
+            **USUAL_ADAMW,
         },
     },
 }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.corpora.corpus import Corpus, read_corpus
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.records import SEPARATORS, RecordKind, is_held_out, split_records
 from textgen_train.data import parts, records, token_array
@@ -28,6 +28,17 @@ def texts_of(dataset: Dataset, tokens: Tokens) -> list[str]:
     assert ends[-1] == len(tokens)
     pieces = np.split(tokens, ends[:-1])
     return ["".join(dataset.tokenizer.decode_each(piece[:-1].tolist())) for piece in pieces]
+
+
+@pytest.mark.parametrize(("joined", "used"), [(None, "blank"), ("lines", "blank"), ("blank", None)])
+def test_files_that_were_joined_for_other_records_are_refused(
+    tmp_path: Path, joined: RecordKind | None, used: RecordKind | None
+) -> None:
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("\n".join(NAMES))
+    corpus = read_corpus(str(tmp_path), records=joined)
+    with pytest.raises(ValueError, match=f"joined for records={joined!r}: pass records={used!r} to read"):
+        make_dataset(corpus, Normalization(), records=used)
 
 
 @pytest.mark.parametrize("kind", ["lines", "blank"])

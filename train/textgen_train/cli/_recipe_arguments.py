@@ -58,8 +58,8 @@ def add_recipe(command: CommandParser) -> None:
     choice.add_argument(
         "--preset",
         choices=PRESETS,
-        help="network size and dropout: small for 1 to 10 minutes, medium for 30, large for 60 (default: "
-        f"{DEFAULT_PRESET})",
+        help="network size, learning rates and dropout: small for 1 to 10 minutes, medium for 30, large for "
+        f"60 (default: {DEFAULT_PRESET})",
     )
     choice.add_argument(
         "--recipe",
