@@ -154,6 +154,18 @@ def test_a_prompt_file_that_is_no_text_is_refused_as_by_textgen_run(
         assert from_input == (code, text, expected.replace("error: prompt is", "error: standard input is"))
 
 
+@pytest.mark.parametrize("content", [b"", b"\n", b"\r\n"])
+def test_an_empty_prompt_file_is_refused_as_by_textgen_run(
+    command: Path, capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("prompt").write_bytes(content)
+    arguments = (NIETZSCHE, "--prompt-file", "prompt")
+    code, text, errors = run_here(textgen_run, capsys, *arguments)
+    assert (code, text) == (1, "")
+    assert run(command, *arguments) == (code, text, errors.replace("textgen-run:", "textgen:"))
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_prompt_that_is_a_byte_order_mark_is_told_as_by_textgen_run(
     command: Path, capsys: Captured, tmp_path: Path, level: str

@@ -145,6 +145,12 @@ content read_prompt(const command_options *options, const textgen_model_info *in
         prompt = read_prompt_file(options->prompt_file);
         prompt.size -= prompt.size && prompt.data[prompt.size - 1] == '\n';
         prompt.size -= prompt.size && prompt.data[prompt.size - 1] == '\r';
+        if (!prompt.size) {
+            char escaped[TEXTGEN_QUOTE_SIZE];
+            fail(EXIT_FAILED,
+                 "the prompt from %s is empty: omit the option to start from a prompt in the model",
+                 name_of(options->prompt_file, escaped));
+        }
     } else if (options->prompt) {
         prompt.size = strlen(options->prompt);
         prompt.data = allocate(prompt.size + 1);
