@@ -1,7 +1,7 @@
 /* Warnings about characters outside the vocabulary, in the prompt and in stop texts. They are those of
- * textgen-run, which also escapes unassigned characters and some format characters, and normalizes first: here, a
- * decomposed character or a capital other than A to Z counts as outside the vocabulary if only its normal form
- * is in it. */
+ * textgen-run, which also escapes unassigned characters and some format characters, and normalizes first: here,
+ * a decomposed character or a capital other than A to Z counts as outside the vocabulary if only its normal
+ * form is in it. */
 #ifndef COMMAND_WARNINGS_H
 #define COMMAND_WARNINGS_H
 
