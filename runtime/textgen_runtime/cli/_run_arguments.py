@@ -189,9 +189,9 @@ def _add_many_texts(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--novel",
         metavar="CORPUS",
-        help="print no text that stands in CORPUS: a UTF-8 file, a folder with .txt files, - for standard "
-        "input, or the name of a corpus; a model of records compares complete records; draws further texts "
-        "like --unique",
+        help="print no text that stands in CORPUS: a UTF-8 file, a folder with .txt or .abc files, - for "
+        "standard input, or the name of a corpus; a model of records compares complete records; draws "
+        "further texts like --unique",
     )
     form = command.add_mutually_exclusive_group()
     form.add_argument(

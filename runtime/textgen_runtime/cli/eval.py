@@ -61,7 +61,7 @@ def parser() -> CommandParser:
         "texts",
         metavar="TEXT",
         nargs="+",
-        help="a UTF-8 file, a folder with .txt files, - for standard input, or the name of a corpus: "
+        help="a UTF-8 file, a folder with .txt or .abc files, - for standard input, or the name of a corpus: "
         f"{', '.join(CORPUS_NAMES)}; several texts are scored in order",
     )
     command.add_argument(

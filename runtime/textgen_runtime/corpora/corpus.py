@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 # Training writes it beside a model. It is not part of a corpus.
 SAMPLES_FILE = "samples.txt"
 
-TEXT_FILES = (".txt", *(f".txt{suffix}" for suffix in COMPRESSED))
+# The files of a folder that are texts: plain text and music in ABC notation.
+TEXT_FILES = tuple(f"{kind}{packed}" for kind in (".txt", ".abc") for packed in ("", *COMPRESSED))
 BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -137,10 +138,10 @@ def read_corpus(
 
     Args:
         source: One of ``CORPUS_NAMES``, a UTF-8 file, a folder, or ``-`` for standard input. A file ending in
-            ``.gz`` or ``.zst`` is decompressed. A folder means all ``.txt``, ``.txt.gz`` and ``.txt.zst``
-            files in it and in its sub-folders, in the order of their paths. Hidden files and the samples of
-            earlier training runs are excluded. For a file with the name of a named corpus, pass a path such
-            as ``./nietzsche``.
+            ``.gz`` or ``.zst`` is decompressed. A folder means all its files of a kind in ``TEXT_FILES``,
+            and those of its sub-folders, in the order of their paths. Hidden files and the samples of earlier
+            training runs are excluded. For a file with the name of a named corpus, pass a path such as
+            ``./nietzsche``.
         temporary_folder: Where a large text from a pipe is stored; None for the system's folder of temporary
             files.
         any_bytes: Whether to accept files of any content. Bytes that are not UTF-8 become U+DC80 to U+DCFF.
@@ -194,14 +195,14 @@ def corpus_for(metadata: "Metadata", source: str) -> Corpus:
 def _text_files_in(folder: Path) -> tuple[Path, ...]:
     paths = sorted(
         path
-        for path in folder.rglob("*.txt*")
+        for path in folder.rglob("*")
         if path.name.endswith(TEXT_FILES)
         and path.is_file()
         and not (path.name == SAMPLES_FILE and (path.parent / MODEL_FILE).exists())
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     if not paths:
-        raise CorpusError(f"the folder {folder} has no .txt files")
+        raise CorpusError(f"the folder {folder} has no .txt or .abc files")
     return tuple(paths)
 
 

@@ -40,9 +40,10 @@ def test_text_files_of_a_folder_are_joined_in_the_order_of_their_paths(tmp_path:
     (tmp_path / "b.txt").write_text("second")
     (tmp_path / "a.txt").write_text("\ufefffirst\n", encoding="utf-8")
     (tmp_path / "sub" / "c.txt").write_text("third\n")
+    (tmp_path / "sub" / "d.abc").write_text("fourth\n")
     (tmp_path / "notes.md").write_text("no")
     corpus = read_corpus(str(tmp_path))
-    assert corpus.text == "first\nsecond\nthird\n"
+    assert corpus.text == "first\nsecond\nthird\nfourth\n"
     assert corpus.name == tmp_path.name
 
 
@@ -135,7 +136,7 @@ def test_error_for_a_missing_corpus_lists_the_named_corpora(tmp_path: Path) -> N
     for name in ("a\0b", "\ud800"):
         with pytest.raises(CorpusError, match=f"cannot read {name}: no file can have this name"):
             read_corpus(name)
-    with pytest.raises(CorpusError, match=r"has no \.txt files"):
+    with pytest.raises(CorpusError, match=r"has no \.txt or \.abc files"):
         read_corpus(str(tmp_path))
 
 

@@ -56,7 +56,7 @@ def add_corpus(command: CommandParser) -> None:
         metavar="CORPUS",
         nargs="?",
         help="a UTF-8 file, or any file with --level byte, which may be compressed (.gz, .zst), a folder "
-        f"with .txt files, - for standard input, or the name of a corpus: {', '.join(CORPUS_NAMES)}",
+        f"with .txt or .abc files, - for standard input, or the name of a corpus: {', '.join(CORPUS_NAMES)}",
     )
     group.add_argument(
         "--level",

@@ -64,7 +64,7 @@ def parser() -> CommandParser:
         "--text",
         metavar="TEXT",
         help="score both models on this text, and store their losses in the file: a UTF-8 file, a folder "
-        f"with .txt files, - for standard input, or the name of a corpus: {', '.join(CORPUS_NAMES)} "
+        f"with .txt or .abc files, - for standard input, or the name of a corpus: {', '.join(CORPUS_NAMES)} "
         "(default: a text that the model generates; no losses are stored)",
     )
     command.add_argument(
