@@ -28,6 +28,7 @@ from textgen_train.recipe import CELLS, CONV, GRU, Budget, Recipe
         ("muon_weight_decay", -1.0),
         ("learning_rate", 0.0),
         ("weight_decay", -1.0),
+        ("confidence_penalty", -0.1),
         ("grad_clip", 0.0),
         ("warmup", -1),
     ],

@@ -29,6 +29,17 @@ def test_the_held_out_loss_falls() -> None:
     assert step_by_step(trainer.model, 1, periodic_text(300).tolist()) < 0.05
 
 
+def test_the_confidence_penalty_makes_predictions_less_certain() -> None:
+    recipe = replace(SMALL, confidence_penalty=1.0)
+    trainer = StatefulTrainer(periodic_text(1200), 4, recipe, Budget(epochs=12), seed=0)
+    without = StatefulTrainer(periodic_text(1200), 4, SMALL, Budget(epochs=12), seed=0)
+    # The loss of an update does not include the penalty.
+    assert next(iter(trainer.updates())).nats == next(iter(without.updates())).nats
+    list(trainer.updates())
+    # All tokens are predictable. Without the penalty, the loss falls below 0.05.
+    assert step_by_step(trainer.model, 1, periodic_text(300).tolist()) > 0.2
+
+
 def test_updates_describe_the_progress_of_training() -> None:
     text = periodic_text(1000)
     updates = list(StatefulTrainer(text, 4, SMALL, Budget(epochs=3), seed=0).updates())

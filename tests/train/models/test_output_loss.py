@@ -33,6 +33,30 @@ def test_loss_and_gradients_equal_those_of_torch(
         torch.testing.assert_close(gradient, expected_gradient, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("vocabulary", [2, 30])
+def test_confidence_penalty_changes_only_the_gradients(
+    monkeypatch: pytest.MonkeyPatch, vocabulary: int
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    monkeypatch.setattr(module, "MAX_CHUNK_LOGITS", 3 * vocabulary)
+    monkeypatch.setattr(module, "MIN_ROWS", 1)
+    torch.manual_seed(0)
+    outputs = torch.randn(7, 6, requires_grad=True)
+    weight, bias = torch.randn(vocabulary, 6, requires_grad=True), torch.randn(vocabulary, requires_grad=True)
+    targets = torch.randint(vocabulary, (7,))
+    log_probabilities = nn.functional.linear(outputs, weight, bias).log_softmax(1)
+    cross_entropy = nn.functional.nll_loss(log_probabilities, targets, reduction="sum")
+    entropy = -(log_probabilities.exp() * log_probabilities).sum()
+    loss = output_loss(outputs, weight, bias, targets, confidence_penalty=0.3)
+    torch.testing.assert_close(loss, cross_entropy)
+    for gradient, expected in zip(
+        torch.autograd.grad(2 * loss, [outputs, weight, bias]),
+        torch.autograd.grad(2 * (cross_entropy - 0.3 * entropy), [outputs, weight, bias]),
+        strict=True,
+    ):
+        torch.testing.assert_close(gradient, expected, atol=1e-4, rtol=1e-4)
+
+
 def test_bfloat16_is_close_to_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     monkeypatch.setattr(module, "MAX_CHUNK_LOGITS", 20 * 16)
@@ -59,3 +83,10 @@ def test_large_logits_do_not_overflow() -> None:
     bias = torch.zeros(2)
     assert output_loss(outputs, weight, bias, torch.tensor([0])).item() == 0.0
     assert output_loss(outputs, weight, bias, torch.tensor([1])).item() == pytest.approx(2e4, rel=0.01)
+
+
+def test_confidence_penalty_of_certain_predictions_is_finite() -> None:
+    outputs = torch.tensor([[1e4]], requires_grad=True)
+    weight, bias = torch.tensor([[1.0], [-1.0]]), torch.zeros(2)
+    loss = output_loss(outputs, weight, bias, torch.tensor([0]), confidence_penalty=0.1)
+    assert torch.autograd.grad(loss, outputs)[0].item() == 0.0

@@ -177,7 +177,8 @@ class StatefulTrainer(Trainer):
             if batch.count < batch.targets.numel():
                 is_target = targets != PADDING
                 outputs, targets = outputs[is_target], targets[is_target]
-            return output_loss(outputs, model.output.weight, model.output.bias, targets) / batch.count
+            weight, bias = model.output.weight, model.output.bias
+            return output_loss(outputs, weight, bias, targets, self._recipe.confidence_penalty) / batch.count
 
         nats, lr_factor = self.replicas.backward(loss, lane_count, lr_factor)
         for optimizer, base_lr in self._optimizers:

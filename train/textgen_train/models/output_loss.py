@@ -16,23 +16,33 @@ MAX_CHUNK_LOGITS = 2**18
 MIN_ROWS = 16
 
 
-def output_loss(outputs: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
+def output_loss(
+    outputs: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, confidence_penalty: float = 0.0
+) -> Tensor:
     """Return the softmax cross-entropy of a linear layer, summed over the targets.
 
     Equivalent to ``cross_entropy(linear(outputs, weight, bias), targets, reduction="sum")``. Loss and
     gradients are computed in one pass, chunk by chunk. If the device supports bfloat16, matrix products
     use it. Everything else is in float32.
 
+    With a confidence penalty, the gradients are those of the loss minus ``confidence_penalty`` times the
+    entropy of the predictions (G. Pereyra and others, Regularizing Neural Networks by Penalizing Confident
+    Output Distributions, arXiv:1701.06548). A network that overfits predicts with too high a confidence. The
+    returned loss has no penalty, so that it can be compared with a held-out loss.
+
     Args:
         outputs: Inputs of the linear layer, shape [tokens, units].
         weight: Shape [vocabulary, units], float32.
         bias: Shape [vocabulary], float32.
         targets: Shape [tokens], int64.
+        confidence_penalty: Weight of the entropy, per target; 0 for no penalty.
 
     Returns:
         A float32 scalar, in nats.
     """
-    loss: Tensor = _OutputLoss.apply(outputs, weight, bias, targets)  # type: ignore[no-untyped-call]
+    loss: Tensor = _OutputLoss.apply(  # type: ignore[no-untyped-call]
+        outputs, weight, bias, targets, confidence_penalty
+    )
     return loss
 
 
@@ -40,7 +50,9 @@ class _OutputLoss(torch.autograd.Function):
     """Computes the gradients in the forward pass, even if no backward pass follows."""
 
     @staticmethod
-    def forward(ctx: Any, outputs: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
+    def forward(  # noqa: PLR0913, PLR0917 (torch passes them by position)
+        ctx: Any, outputs: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, confidence_penalty: float
+    ) -> Tensor:
         dtype = matrix_dtype(weight.device)
         inputs, matrix = outputs.to(dtype), weight.to(dtype)
         grad_outputs = torch.empty_like(inputs)
@@ -53,14 +65,20 @@ class _OutputLoss(torch.autograd.Function):
             torch.split(grad_outputs, rows),
             strict=True,
         ):
-            # The buffer holds first the logits, then their exponentials, then the gradient of the logits.
+            # The buffer holds first the logits, then their exponentials, then the probabilities, then the
+            # gradient of the logits.
             buffer = (chunk @ matrix.t()).float().add_(bias)
             buffer.sub_(buffer.amax(1, keepdim=True))
             loss -= buffer.gather(1, chunk_targets).sum()
+            logits = buffer.clone() if confidence_penalty else None
             sums = buffer.exp_().sum(1, keepdim=True)
-            loss += sums.log().sum()
-            # The gradient of the logits is the softmax minus one at the target.
-            buffer.div_(sums).scatter_add_(1, chunk_targets, torch.full_like(sums, -1.0))
+            log_sums = sums.log()
+            loss += log_sums.sum()
+            buffer.div_(sums)
+            if logits is not None:
+                _add_entropy_gradient(buffer, logits.sub_(log_sums), confidence_penalty)
+            # The gradient of the cross-entropy is the softmax minus one at the target.
+            buffer.scatter_add_(1, chunk_targets, torch.full_like(sums, -1.0))
             grad_bias += buffer.sum(0)
             grad_logits = buffer.to(dtype)
             torch.mm(grad_logits, matrix, out=grad_chunk)
@@ -70,6 +88,22 @@ class _OutputLoss(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         grad_outputs, grad_weight, grad_bias = ctx.saved_tensors
-        return grad_outputs * scale, grad_weight * scale, grad_bias * scale, None
+        return grad_outputs * scale, grad_weight * scale, grad_bias * scale, None, None
+
+
+def _add_entropy_gradient(
+    probabilities: Tensor, log_probabilities: Tensor, confidence_penalty: float
+) -> None:
+    """Add the gradient of the negative entropy with respect to the logits, in place.
+
+    It is ``p * (log p + entropy)``.
+
+    Args:
+        probabilities: Shape [tokens, vocabulary]. The result replaces them.
+        log_probabilities: The same shape. They are overwritten.
+        confidence_penalty: Factor of the gradient.
+    """
+    negative_entropy = (probabilities * log_probabilities).sum(1, keepdim=True)
+    probabilities.mul_(log_probabilities.sub_(negative_entropy).mul_(confidence_penalty).add_(1.0))
