@@ -31,6 +31,8 @@ RECIPE = Recipe(
     dropout=0.2,
     input_dropout=0.1,
     weight_dropout=0.2,
+    activation_penalty=0.5,
+    confidence_penalty=0.1,
 )
 ADAMW_ONLY = Recipe(**{**asdict(RECIPE), "muon_lr": 0.0})
 CLASSIC = ClassicRecipe(units=8, window=12, window_step=12, batch=16)

@@ -28,6 +28,7 @@ from textgen_train.recipe import CELLS, CONV, GRU, Budget, Recipe
         ("muon_weight_decay", -1.0),
         ("learning_rate", 0.0),
         ("weight_decay", -1.0),
+        ("activation_penalty", -0.1),
         ("confidence_penalty", -0.1),
         ("grad_clip", 0.0),
         ("warmup", -1),
@@ -141,11 +142,13 @@ def test_convolutions_have_the_same_dropout_in_all_runs(name: str) -> None:
     assert recipes == {preset(name, 57, cell=CONV)}
 
 
-def test_only_an_lstm_with_a_small_vocabulary_has_the_higher_learning_rate() -> None:
+def test_only_an_lstm_with_a_small_vocabulary_has_the_higher_learning_rate_and_penalties() -> None:
     recipes = [preset("large", 57), preset("large", LARGE_VOCABULARY)]
     recipes += [preset("large", 57, cell=cell) for cell in (GRU, CONV)]
     rates = [(recipe.learning_rate, recipe.weight_decay) for recipe in recipes]
-    assert rates == [(0.016, 0.1), *[(0.012, 0.05)] * 3]
+    assert rates == [(0.04, 0.1), *[(0.012, 0.05)] * 3]
+    penalties = [(recipe.activation_penalty, recipe.confidence_penalty) for recipe in recipes]
+    assert penalties == [(4.0, 0.1), *[(0.0, 0.0)] * 3]
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -13,12 +13,14 @@ PRESETS = {
         units=448,
         layers=2,
         embedding=64,
-        dropout=0.4,
+        dropout=0.3,
         input_dropout=0.1,
         weight_dropout=0.3,
         muon_lr=0.0,
-        learning_rate=0.016,
+        learning_rate=0.04,
         weight_decay=0.1,
+        activation_penalty=4.0,
+        confidence_penalty=0.1,
     ),
 }
 
@@ -65,10 +67,11 @@ TOKENS_PER_SECOND = {"small": 80_000, "medium": 25_000, "large": 10_000}
 # The smallest vocabulary that counts as large, for example that of Chinese or Japanese text.
 LARGE_VOCABULARY = 500
 
-# The learning rate and the weight decay of ``large`` were chosen for an LSTM and a small vocabulary. Other
-# cells and large vocabularies keep those of the other presets.
-USUAL_ADAMW: dict[str, Any] = {
-    name: getattr(PRESETS["small"], name) for name in ("learning_rate", "weight_decay")
+# The learning rate, the weight decay and the penalties of ``large`` were chosen for an LSTM and a small
+# vocabulary. Other cells and large vocabularies keep those of the other presets.
+VALUES_OF_OTHER_PRESETS: dict[str, Any] = {
+    name: getattr(PRESETS["small"], name)
+    for name in ("learning_rate", "weight_decay", "activation_penalty", "confidence_penalty")
 }
 
 # A large vocabulary needs a larger embedding. Most of its characters are rare, and rare characters are
@@ -88,9 +91,10 @@ PRESETS_FOR_LARGE_VOCABULARY = {
     "large": replace(
         PRESETS["large"],
         embedding=128,
+        dropout=0.4,
         batch=16,
         sequence_length=32,
-        **USUAL_ADAMW,
+        **VALUES_OF_OTHER_PRESETS,
     ),
 }
 
@@ -106,7 +110,7 @@ CELL_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     GRU: {
         "small": {"units": 168, "layers": 1},
         "medium": {"units": 208, "layers": 2},
-        "large": {"units": 520, **USUAL_ADAMW},
+        "large": {"units": 520, **VALUES_OF_OTHER_PRESETS},
     },
     CONV: {
         "small": {"units": 86, "layers": 4, "residual": True, "dropout": 0.0, "weight_dropout": 0.0},
@@ -125,7 +129,7 @@ CELL_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "dropout": 0.2,
             "input_dropout": 0.1,
             "weight_dropout": 0.0,
-            **USUAL_ADAMW,
+            **VALUES_OF_OTHER_PRESETS,
         },
     },
 }

@@ -45,8 +45,11 @@ class Recipe(Hyperparameters):
     muon_weight_decay: float = hyperparameter(0.05, "weight decay of Muon", 0, 1e3)
     learning_rate: float = hyperparameter(0.012, "peak learning rate of AdamW", 1e-9, 1e9)
     weight_decay: float = hyperparameter(0.05, "weight decay of AdamW", 0, 1e3)
+    activation_penalty: float = hyperparameter(
+        0.0, "weight of the mean square of the last layer's outputs in the loss, against overfitting", 0, 1e3
+    )
     confidence_penalty: float = hyperparameter(
-        0.0, "weight of the entropy of the predictions in the loss, against overconfidence", 0, 10
+        0.0, "weight of the negative entropy of the predictions in the loss, against overconfidence", 0, 10
     )
     grad_clip: float = hyperparameter(1.0, "maximum norm of the gradient", 1e-9, 1e9)
     warmup: int = hyperparameter(100, "number of warm-up updates, at most a tenth of the run", 0, 2**31)

@@ -138,10 +138,10 @@ def read_corpus(
 
     Args:
         source: One of ``CORPUS_NAMES``, a UTF-8 file, a folder, or ``-`` for standard input. A file ending in
-            ``.gz`` or ``.zst`` is decompressed. A folder means all its files of a kind in ``TEXT_FILES``,
-            and those of its sub-folders, in the order of their paths. Hidden files and the samples of earlier
-            training runs are excluded. For a file with the name of a named corpus, pass a path such as
-            ``./nietzsche``.
+            ``.gz`` or ``.zst`` is decompressed. A folder means all ``.txt`` and ``.abc`` files in it and
+            in its sub-folders, in the order of their paths. They may be compressed, such as ``.txt.gz``.
+            Hidden files and the samples of earlier training runs are excluded. For a file with the name of a
+            named corpus, pass a path such as ``./nietzsche``.
         temporary_folder: Where a large text from a pipe is stored; None for the system's folder of temporary
             files.
         any_bytes: Whether to accept files of any content. Bytes that are not UTF-8 become U+DC80 to U+DCFF.

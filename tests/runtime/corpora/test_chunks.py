@@ -57,7 +57,8 @@ def test_a_folder_may_have_compressed_files(tmp_path: Path) -> None:
     for name, pack in PACKED.items():
         (tmp_path / name).write_bytes(pack(b"\xef\xbb\xbf" + name.encode()))
     (tmp_path / "book.gz").write_bytes(b"no")
-    assert read_corpus(str(tmp_path)).text == "book.txt\nbook.txt.gz\nbook.txt.zst\n"
+    (tmp_path / "tune.abc.gz").write_bytes(gzip.compress(b"tune"))
+    assert read_corpus(str(tmp_path)).text == "book.txt\nbook.txt.gz\nbook.txt.zst\ntune\n"
 
 
 @pytest.mark.parametrize("name", ["book.txt.gz", "book.txt.zst"])

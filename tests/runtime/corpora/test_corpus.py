@@ -40,10 +40,10 @@ def test_text_files_of_a_folder_are_joined_in_the_order_of_their_paths(tmp_path:
     (tmp_path / "b.txt").write_text("second")
     (tmp_path / "a.txt").write_text("\ufefffirst\n", encoding="utf-8")
     (tmp_path / "sub" / "c.txt").write_text("third\n")
-    (tmp_path / "sub" / "d.abc").write_text("fourth\n")
+    (tmp_path / "sub" / "bb.abc").write_text("tune\n")
     (tmp_path / "notes.md").write_text("no")
     corpus = read_corpus(str(tmp_path))
-    assert corpus.text == "first\nsecond\nthird\nfourth\n"
+    assert corpus.text == "first\nsecond\ntune\nthird\n"
     assert corpus.name == tmp_path.name
 
 

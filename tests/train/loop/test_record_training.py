@@ -16,7 +16,15 @@ from tests.train.loop.test_held_out_loss import step_by_step
 
 # With so low a learning rate, the weights do not change.
 STILL = Recipe(
-    units=12, embedding=4, batch=16, sequence_length=12, muon_lr=0, learning_rate=1e-9, weight_decay=0
+    units=12,
+    embedding=4,
+    batch=16,
+    sequence_length=12,
+    muon_lr=0,
+    learning_rate=1e-9,
+    weight_decay=0,
+    activation_penalty=0.5,
+    confidence_penalty=0.1,
 )
 
 

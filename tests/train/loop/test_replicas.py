@@ -18,7 +18,15 @@ from torch import Tensor, nn
 TOKENS = torch.arange(20 * 19).view(20, 19) % 7
 TARGETS = torch.arange(1, 20 * 19 + 1).view(20, 19) % 7
 RECIPE = Recipe(
-    units=16, embedding=8, batch=32, sequence_length=16, warmup=5, dropout=0.2, weight_dropout=0.2
+    units=16,
+    embedding=8,
+    batch=32,
+    sequence_length=16,
+    warmup=5,
+    dropout=0.2,
+    weight_dropout=0.2,
+    activation_penalty=0.5,
+    confidence_penalty=0.1,
 )
 
 

@@ -11,6 +11,7 @@ from textgen_train.errors import TrainingError
 from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.models.precision import CPU, autocast
 from textgen_train.recipe import Budget, Recipe
+from torch import nn
 
 from tests.train.loop.test_held_out_loss import step_by_step
 
@@ -31,13 +32,48 @@ def test_the_held_out_loss_falls() -> None:
 
 def test_the_confidence_penalty_makes_predictions_less_certain() -> None:
     recipe = replace(SMALL, confidence_penalty=1.0)
-    trainer = StatefulTrainer(periodic_text(1200), 4, recipe, Budget(epochs=12), seed=0)
-    without = StatefulTrainer(periodic_text(1200), 4, SMALL, Budget(epochs=12), seed=0)
+    trainer, without = (
+        StatefulTrainer(periodic_text(1200), 4, values, Budget(epochs=12), seed=0)
+        for values in (recipe, SMALL)
+    )
+    updates = list(trainer.updates())
     # The loss of an update does not include the penalty.
-    assert next(iter(trainer.updates())).nats == next(iter(without.updates())).nats
-    list(trainer.updates())
+    assert updates[0].nats == next(without.updates()).nats
     # All tokens are predictable. Without the penalty, the loss falls below 0.05.
     assert step_by_step(trainer.model, 1, periodic_text(300).tolist()) > 0.2
+
+
+def test_the_activation_penalty_makes_outputs_smaller() -> None:
+    def mean_square(recipe: Recipe) -> tuple[float, float]:
+        trainer = StatefulTrainer(periodic_text(1200), 4, recipe, Budget(epochs=2), seed=0)
+        first, *_ = (update.nats for update in trainer.updates())
+        outputs, _ = trainer.model.forward_features(
+            torch.from_numpy(periodic_text(300))[:, None], trainer.model.initial_state(1)
+        )
+        return first, float(outputs.detach().square().mean())
+
+    first, square = mean_square(SMALL)
+    first_with_penalty, square_with_penalty = mean_square(replace(SMALL, activation_penalty=10.0))
+    assert first_with_penalty == first
+    assert square_with_penalty < 0.5 * square
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_gradients_include_both_penalties(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    recipe = replace(SMALL, batch=16, grad_clip=1e9, activation_penalty=0.7, confidence_penalty=0.2)
+    trainer = StatefulTrainer(periodic_text(600), 4, recipe, Budget(epochs=1), seed=0, threads=threads)
+    model = trainer.model
+    batch = next(trainer._batches())
+    outputs, _ = model.forward_features(batch.inputs, model.initial_state(16))
+    log_probabilities = model.output(outputs).log_softmax(-1)
+    cross_entropy = nn.functional.nll_loss(log_probabilities.flatten(0, 1), batch.targets.flatten())
+    entropy = -(log_probabilities.exp() * log_probabilities).sum(-1).mean()
+    objective = cross_entropy + 0.7 * outputs.square().mean() - 0.2 * entropy
+    expected = torch.autograd.grad(objective, list(model.parameters()))
+    assert trainer._update_weights(batch, 0.0) == pytest.approx(cross_entropy.item(), rel=1e-6)
+    for weight, gradient in zip(model.parameters(), expected, strict=True):
+        torch.testing.assert_close(weight.grad, gradient, atol=1e-6, rtol=1e-4)
 
 
 def test_updates_describe_the_progress_of_training() -> None:

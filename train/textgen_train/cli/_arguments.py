@@ -26,7 +26,7 @@ examples:
   textgen-train nietzsche --recipe classic --epochs 10
   textgen-train my-novel.txt --from nietzsche --extend -o tuned
   textgen-train my-novel.txt --level word --vocabulary-size 8000 -o words
-  cat *.abc | textgen-train - --records blank -o tunes
+  textgen-train tunes/ --records blank -o tunes-model
   textgen-train --resume my-novel-model
 """
 

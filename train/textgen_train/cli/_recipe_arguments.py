@@ -58,8 +58,8 @@ def add_recipe(command: CommandParser) -> None:
     choice.add_argument(
         "--preset",
         choices=PRESETS,
-        help="network size, learning rates and dropout: small for 1 to 10 minutes, medium for 30, large for "
-        f"60 (default: {DEFAULT_PRESET})",
+        help="network size, learning rates and regularization: small for 1 to 10 minutes, medium for 30, "
+        f"large for 60 (default: {DEFAULT_PRESET})",
     )
     choice.add_argument(
         "--recipe",
@@ -74,7 +74,9 @@ def add_hyperparameters(command: CommandParser) -> None:
     names = [parameter.name for parameter in fields(Recipe)]
     network = command.add_argument_group(
         "network",
-        "Another cell than lstm has other default sizes, for about as many parameters.",
+        "Another cell than lstm has other default sizes, for about as many parameters.\n"
+        "With --preset large, it also has the learning rate, the weight decay and the\n"
+        "penalties of the smaller presets.",
     )
     add_options(network, NETWORK)
     optimization = command.add_argument_group(

@@ -13,6 +13,7 @@ from textgen_train.data.batching import PADDING, Batch, Batches, TextBatches
 from textgen_train.data.record_batching import RecordBatches
 from textgen_train.data.token_array import Tokens, count_tokens
 from textgen_train.errors import TrainingError
+from textgen_train.models.activation_penalty import activation_penalty
 from textgen_train.models.cells import CELLS
 from textgen_train.models.network import CharNetwork
 from textgen_train.models.output_loss import output_loss
@@ -177,8 +178,7 @@ class StatefulTrainer(Trainer):
             if batch.count < batch.targets.numel():
                 is_target = targets != PADDING
                 outputs, targets = outputs[is_target], targets[is_target]
-            weight, bias = model.output.weight, model.output.bias
-            return output_loss(outputs, weight, bias, targets, self._recipe.confidence_penalty) / batch.count
+            return self._loss_with_penalty_gradients(model, outputs, targets) / batch.count
 
         nats, lr_factor = self.replicas.backward(loss, lane_count, lr_factor)
         for optimizer, base_lr in self._optimizers:
@@ -188,6 +188,22 @@ class StatefulTrainer(Trainer):
         for optimizer, _ in self._optimizers:
             optimizer.step()
         return nats
+
+    def _loss_with_penalty_gradients(self, model: CharNetwork, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss in nats, summed over the targets. Its gradients include those of the penalties.
+
+        Args:
+            model: A replica of the network.
+            outputs: Outputs of the last layer, shape [targets, units].
+            targets: Shape [targets], int64.
+        """
+        recipe, output = self._recipe, model.output
+        loss = output_loss(outputs, output.weight, output.bias, targets, recipe.confidence_penalty)
+        if recipe.activation_penalty:
+            penalty = recipe.activation_penalty * activation_penalty(outputs)
+            # This adds only the gradient of the penalty. The value stays that of the loss.
+            loss = loss + (penalty - penalty.detach())
+        return loss
 
 
 @torch.no_grad()

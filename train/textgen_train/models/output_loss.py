@@ -10,7 +10,7 @@ from .precision import matrix_dtype
 
 # Maximum number of logits in memory at once. They take one megabyte, which fits into a second-level cache.
 # With a vocabulary of thousands, all logits of a batch take 20 MB, and torch's own functions pass over them
-# six times.
+# six times. A confidence penalty needs two more buffers of this size.
 MAX_CHUNK_LOGITS = 2**18
 # Minimum number of rows per chunk. A matrix product with fewer rows takes about the same time.
 MIN_ROWS = 16
@@ -21,9 +21,9 @@ def output_loss(
 ) -> Tensor:
     """Return the softmax cross-entropy of a linear layer, summed over the targets.
 
-    Equivalent to ``cross_entropy(linear(outputs, weight, bias), targets, reduction="sum")``. Loss and
-    gradients are computed in one pass, chunk by chunk. If the device supports bfloat16, matrix products
-    use it. Everything else is in float32.
+    Without a penalty, equivalent to ``cross_entropy(linear(outputs, weight, bias), targets,
+    reduction="sum")``. Loss and gradients are computed in one pass, chunk by chunk. If the device supports
+    bfloat16, matrix products use it. Everything else is in float32.
 
     With a confidence penalty, the gradients are those of the loss minus ``confidence_penalty`` times the
     entropy of the predictions (G. Pereyra and others, Regularizing Neural Networks by Penalizing Confident
@@ -70,13 +70,14 @@ class _OutputLoss(torch.autograd.Function):
             buffer = (chunk @ matrix.t()).float().add_(bias)
             buffer.sub_(buffer.amax(1, keepdim=True))
             loss -= buffer.gather(1, chunk_targets).sum()
-            logits = buffer.clone() if confidence_penalty else None
+            shifted_logits = buffer.clone() if confidence_penalty else None
             sums = buffer.exp_().sum(1, keepdim=True)
             log_sums = sums.log()
             loss += log_sums.sum()
             buffer.div_(sums)
-            if logits is not None:
-                _add_entropy_gradient(buffer, logits.sub_(log_sums), confidence_penalty)
+            if shifted_logits is not None:
+                log_probabilities = shifted_logits.sub_(log_sums)
+                _add_entropy_gradient(buffer, log_probabilities, confidence_penalty)
             # The gradient of the cross-entropy is the softmax minus one at the target.
             buffer.scatter_add_(1, chunk_targets, torch.full_like(sums, -1.0))
             grad_bias += buffer.sum(0)
@@ -96,14 +97,14 @@ class _OutputLoss(torch.autograd.Function):
 def _add_entropy_gradient(
     probabilities: Tensor, log_probabilities: Tensor, confidence_penalty: float
 ) -> None:
-    """Add the gradient of the negative entropy with respect to the logits, in place.
+    """Add the gradient of the confidence penalty with respect to the logits to the probabilities, in place.
 
-    It is ``p * (log p + entropy)``.
+    The probability p becomes ``p + confidence_penalty * p * (log p + entropy)``.
 
     Args:
         probabilities: Shape [tokens, vocabulary]. The result replaces them.
         log_probabilities: The same shape. They are overwritten.
-        confidence_penalty: Factor of the gradient.
+        confidence_penalty: Weight of the negative entropy.
     """
     negative_entropy = (probabilities * log_probabilities).sum(1, keepdim=True)
     probabilities.mul_(log_probabilities.sub_(negative_entropy).mul_(confidence_penalty).add_(1.0))
