@@ -149,6 +149,7 @@ def test_only_an_lstm_with_a_small_vocabulary_has_the_higher_learning_rate_and_p
     assert rates == [(0.04, 0.1), *[(0.012, 0.05)] * 3]
     penalties = [(recipe.activation_penalty, recipe.confidence_penalty) for recipe in recipes]
     assert penalties == [(4.0, 0.1), *[(0.0, 0.0)] * 3]
+    assert [recipe.dropout for recipe in recipes[:2]] == [0.3, 0.4]
 
 
 @pytest.mark.parametrize("name", PRESETS)

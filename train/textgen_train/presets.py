@@ -68,7 +68,8 @@ TOKENS_PER_SECOND = {"small": 80_000, "medium": 25_000, "large": 10_000}
 LARGE_VOCABULARY = 500
 
 # The learning rate, the weight decay and the penalties of ``large`` were chosen for an LSTM and a small
-# vocabulary. Other cells and large vocabularies keep those of the other presets.
+# vocabulary. Other cells and large vocabularies keep those of the other presets. Large vocabularies also
+# drop more of the outputs, because the dropout of ``large`` was chosen together with these values.
 VALUES_OF_OTHER_PRESETS: dict[str, Any] = {
     name: getattr(PRESETS["small"], name)
     for name in ("learning_rate", "weight_decay", "activation_penalty", "confidence_penalty")
