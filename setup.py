@@ -1,89 +1,117 @@
-"""Build the Cython extensions. pyproject.toml has all other settings."""
+"""Build the C core as a static library, and the extensions that it is linked into.
+
+pyproject.toml has all other settings. Each file of the core is compiled once, several at the same time.
+"""
 
 import os
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_clib import build_clib
+from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
 PACKAGE = "runtime/textgen_runtime"
 CORE = "runtime/core"
 WEB = Path("runtime/web")
 
+SOURCES, HEADERS = (
+    [path.as_posix() for folder in ("", "kernels") for path in sorted(Path(CORE, folder).glob(pattern))]
+    for pattern in ("*.c", "*.h")
+)
+
+# One extension for each purpose that a program may have without the others: drawing from logits, with a
+# public .pxd; stop texts and constraints; reading a model file; running it; finding a text in a corpus.
+MODULES = ["sampling.sampler", "sampling.automata", "model_file.reader", "engines.core", "corpora.substrings"]
+
 # Without errno and floating-point traps, which this code does not use, the compiler can vectorize exact
 # arithmetic. The results are the same with fused multiply-adds: see exact.h.
 EXACT = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 
-# Each extension has its own copy of the C core. Hidden symbols keep it apart from copies in other libraries.
-FLAGS = ["/O2"] if os.name == "nt" else ["-O3", *EXACT, "-fvisibility=hidden"]
+# Most interpreters ask for debugging information. It takes a third of the time of the compiler, and most of
+# the bytes of the wheel. `CFLAGS=-g pip install .` includes it.
+DEBUGGING = ["-g"] if "-g" in os.environ.get("CFLAGS", "").split() else ["-g0"]
 
-# The C sources that each Cython module compiles.
-TEXT = ["core.c", "utf8.c"]
-READER = ["wire.c", "names.c", "tensors.c"]
-SAMPLER = [
-    "exp64.c",
-    "filters.c",
-    "kernels/processor.c",
-    "log64.c",
-    "rng.c",
-    "sampler.c",
-    "sort.c",
-    "truncation.c",
-]
-MODULES = {
-    "sampling.buffers": [],
-    "engines.kernels": ["kernels/int8_kernels.c", "kernels/kernels.c", "kernels/processor.c"],
-    "model_file.reader": [
-        *TEXT,
-        *READER,
-        "graph.c",
-        "match.c",
-        "match_conv.c",
-        "match_recurrent.c",
-        "match_weights.c",
-        "memory.c",
-        "model.c",
-        "onnx_node.c",
-        "onnx_parts.c",
-        "onnx_reader.c",
-        "onnx_tensor.c",
-        "shapes.c",
-    ],
-    "sampling.automata": ["constraint.c", "stops.c"],
-    "sampling.automata_tables": [],
-    "sampling.filter_block": SAMPLER,
-    "sampling.filters": [],
-    "sampling.reweighting": SAMPLER,
-    "sampling.sampler": SAMPLER,
-    "engines.guides": [],
-    "engines.lane_samplers": [],
-    "corpora.substrings": [],
-    "engines.lanes": [],
-    "engines.core": [
-        *TEXT,
-        *READER,
-        *SAMPLER,
-        "clock.c",
-        "constraint.c",
-        "forward.c",
-        "forward_int8.c",
-        "generate.c",
-        "memory.c",
-        "pack.c",
-        "pack_conv.c",
-        "pack_int8.c",
-        "pack_int8_sums.c",
-        "pack_layers.c",
-        "pack_plan.c",
-        "slots.c",
-        "stops.c",
-    ],
-}
+# Each extension has its own copy of the parts of the core that it uses. Hidden symbols keep them apart.
+FLAGS = ["/O2"] if os.name == "nt" else ["-O3", *DEBUGGING, *EXACT, "-fvisibility=hidden"]
+
+# Another name than that of the library of runtime/core/Makefile, which may be installed on this machine.
+LIBRARY = "textgen_core"
+MACROS = [("TEXTGEN_API", "")]
 
 
-class BuildPackages(build_py):  # type: ignore[misc]  # setuptools has no types
+def compile_only_changed(compiler: Any) -> None:
+    """Let a compiler of setuptools keep the objects of files that did not change.
+
+    Contents are compared, not times: pip installs Cython anew for each build, so every generated file is new.
+    """
+    compile_files = compiler.compile
+    headers = [Path(header).read_bytes() for header in HEADERS]
+
+    def compile_changed(sources: list[str], output_dir: str, **options: Any) -> list[str]:
+        objects = compiler.object_filenames(sources, output_dir=output_dir)
+        for source, path in zip(sources, map(Path, objects), strict=True):
+            command = repr([getattr(compiler, "compiler_so", None), sorted(options.items())])
+            key = sha256(b"".join([command.encode(), Path(source).read_bytes(), *headers])).hexdigest()
+            stored = path.with_suffix(".key")
+            if compiler.force or not path.is_file() or not stored.is_file() or stored.read_text() != key:
+                stored.unlink(missing_ok=True)
+                (new,) = compile_files([source], output_dir=f"{output_dir}/new", **options)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Path(new).replace(path)
+                stored.write_text(key)
+        return list(objects)
+
+    compiler.compile = compile_changed
+
+
+class BuildCore(build_clib):  # type: ignore[misc]  # setuptools has no types
+    """Compiles several files at the same time. The command of setuptools compiles one after the other."""
+
+    def build_libraries(self, libraries: list[tuple[str, dict[str, Any]]]) -> None:
+        """Compile the files of each library, and archive the objects."""
+        compile_only_changed(self.compiler)
+        options = {"macros": MACROS, "include_dirs": [CORE], "extra_postargs": FLAGS}
+
+        def compiled(source: str) -> list[str]:
+            objects: list[str] = self.compiler.compile([source], output_dir=self.build_temp, **options)
+            return objects
+
+        for name, library in libraries:
+            # The largest files first, so that no thread is left with one of them at the end.
+            sources = sorted(library["sources"], key=lambda source: -Path(source).stat().st_size)
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                objects = sorted(path for paths in pool.map(compiled, sources) for path in paths)
+            self.compiler.create_static_lib(objects, name, output_dir=self.build_clib)
+
+
+class BuildExtensions(build_ext):  # type: ignore[misc]
+    """Builds the library first, also for ``setup.py build_ext``, and several extensions at the same time."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = True
+
+    def run(self) -> None:
+        self.run_command("build_clib")
+        core = self.get_finalized_command("build_clib")
+        archive = core.compiler.library_filename(LIBRARY, output_dir=core.build_clib)
+        for built in self.extensions:
+            # As an object, so that an extension is linked again if only the archive changed.
+            built.extra_objects = [archive]
+        super().run()
+
+    def build_extensions(self) -> None:
+        compile_only_changed(self.compiler)
+        super().build_extensions()
+
+
+class BuildPackages(build_py):  # type: ignore[misc]
     """Also copies the files that commands write to the wheel.
 
     These are the sources of the core, for textgen-embed (see core_files.py), and the modules of the npm
@@ -93,8 +121,7 @@ class BuildPackages(build_py):  # type: ignore[misc]  # setuptools has no types
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
-            sources = (path for folder in ("", "kernels") for path in Path(CORE, folder).glob("*.[ch]"))
-            self.copy_sources(sources, CORE, "embedding/core")
+            self.copy_sources(map(Path, [*SOURCES, *HEADERS]), CORE, "embedding/core")
             modules = (WEB / "plain.js", WEB / "wasm.js", *WEB.glob("lib/*.js"))
             self.copy_sources(modules, WEB, "web/package")
 
@@ -106,22 +133,23 @@ class BuildPackages(build_py):  # type: ignore[misc]  # setuptools has no types
             self.copy_file(str(source), str(copy))
 
 
-def extension(name: str, sources: list[str]) -> Extension:
-    """Return a Cython extension that compiles the given C sources of the core."""
+def extension(name: str) -> Extension:
+    """Return a Cython extension, into which the linker puts what it uses of the core."""
     return Extension(
         f"textgen_runtime.{name}",
-        [f"{PACKAGE}/{name.replace('.', '/')}.pyx", *(f"{CORE}/{source}" for source in sources)],
-        depends=[path.as_posix() for path in sorted(Path(CORE).rglob("*.h"))],
+        [f"{PACKAGE}/{name.replace('.', '/')}.pyx"],
+        depends=[__file__, *SOURCES, *HEADERS],
         include_dirs=[CORE],
-        define_macros=[("TEXTGEN_API", "")],
+        define_macros=MACROS,
         extra_compile_args=FLAGS,
     )
 
 
 setup(
-    cmdclass={"build_py": BuildPackages},
+    cmdclass={"build_clib": BuildCore, "build_ext": BuildExtensions, "build_py": BuildPackages},
+    libraries=[(LIBRARY, {"sources": SOURCES})],
     ext_modules=cythonize(
-        [extension(name, sources) for name, sources in MODULES.items()],
+        [extension(name) for name in MODULES],
         build_dir="build/generated",
         include_path=["runtime"],
     ),

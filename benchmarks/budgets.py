@@ -29,8 +29,7 @@ from textgen_runtime.bench._processes import RUN, SHORT_RUN, python_command, run
 from textgen_runtime.bench._rounds import Candidate, calibrate, interleave, medians
 from textgen_runtime.bench.machine import describe_machine, format_machine
 from textgen_runtime.engines.base import Lane
-from textgen_runtime.engines.core import CoreNetwork
-from textgen_runtime.engines.kernels import kernel_names
+from textgen_runtime.engines.core import CoreNetwork, kernel_names
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.model_file.graph_names import LOGITS, NEXT, TOKEN
 from textgen_runtime.model_file.metadata import Metadata

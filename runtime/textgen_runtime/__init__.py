@@ -36,9 +36,8 @@ if TYPE_CHECKING:
     from .model_file.quantization import Quantization
     from .sampling.distributions import entropy
     from .sampling.filter_state import FilterState
-    from .sampling.filters import Filters
     from .sampling.parameters import Sampling
-    from .sampling.sampler import Sampler, reweight, softmax
+    from .sampling.sampler import Filters, Sampler, reweight, softmax
     from .scoring.prediction import Prediction, Score, predict
     from .scoring.temperature_plot import plot_temperatures
     from .scoring.temperatures import TemperatureComparison, compare_temperatures
@@ -56,7 +55,7 @@ _LAZY_MODULES = {
     "Metadata": "model_file.metadata",
     "Engine": "engines.base",
     "FilterState": "sampling.filter_state",
-    "Filters": "sampling.filters",
+    "Filters": "sampling.sampler",
     "Generation": "generation.generation",
     "Model": "generation.model",
     "NextToken": "generation.next_tokens",

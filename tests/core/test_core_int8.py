@@ -10,7 +10,7 @@ import onnx
 import pytest
 import textgen_runtime as textgen
 from onnx import helper, numpy_helper
-from textgen_runtime.engines.kernels import kernel_names
+from textgen_runtime.engines.core import kernel_names
 from textgen_runtime.generation.loading import open_model
 
 from tests.helpers.c_programs import CORE, EMULATOR, EXACT, PROGRAMS, WARNINGS, Build, link, run

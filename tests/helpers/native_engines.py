@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from textgen_runtime import Sampler
 from textgen_runtime.engines.base import Lane, State
-from textgen_runtime.engines.kernels import kernel_names
+from textgen_runtime.engines.core import kernel_names
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.engines.onnxruntime import OnnxEngine
 

@@ -73,7 +73,7 @@ class Import(NamedTuple):
 def statements(path: Path) -> Iterator[ast.stmt]:
     """All import statements of a file, those in functions and for type checkers too."""
     text = path.read_text(encoding="utf-8")
-    if path.suffix in {".pyx", ".pxd"}:
+    if path.suffix in {".pyx", ".pxi", ".pxd"}:
         found = [re.sub(r"\bcimport\b", "import", found.strip()) for found in CYTHON_IMPORT.findall(text)]
         text = "\n".join(found)
     for node in ast.walk(ast.parse(text)):
@@ -100,7 +100,7 @@ def modules() -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for package, folder in SOURCES.items():
         for path in sorted((folder / package).rglob("*")):
-            if path.suffix in {".py", ".pyi", ".pyx", ".pxd"}:
+            if path.suffix in {".py", ".pyi", ".pyx", ".pxi", ".pxd"}:
                 parts = path.relative_to(folder).with_suffix("").parts
                 name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
                 found.setdefault(name, []).append(path)
@@ -228,7 +228,7 @@ def test_every_file_that_the_document_names_exists() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     bases = [ROOT, ROOT / "runtime", ROOT / "train", ROOT / "runtime" / "core", ROOT / "runtime" / "web"]
     bases += [folder / package for package, folder in SOURCES.items()]
-    named = re.findall(r"`((?:\w+/)*\w+\.(?:py|pyx|pxd|[ch]|md|toml|svg))`", text)
+    named = re.findall(r"`((?:\w+/)*\w+\.(?:py|pyx|pxi|pxd|[ch]|md|toml|svg))`", text)
     assert len(named) > 20
     missing = [name for name in named if not any((base / name).is_file() for base in bases)]
     assert missing == []

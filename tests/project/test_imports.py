@@ -100,17 +100,6 @@ def test_generating_imports_no_numpy(tiny_path: Path) -> None:
         assert not imported_by(command.format(model=name)) & HEAVY
 
 
-def test_generating_imports_automata_only_for_stop_texts_and_constraints(tiny_path: Path) -> None:
-    program = (
-        f"import sys, textgen_runtime as t; m = t.load({str(tiny_path)!r})\n"
-        "assert len(m.generate(['abc', 'dad'], length=9, seed=1, top_p=0.9)) == 2\n"
-        "assert 'textgen_runtime.sampling.automata' not in sys.modules\n"
-        "m.generate('abc', length=9, seed=1, stop='a')\n"
-        "assert 'textgen_runtime.sampling.automata' in sys.modules"
-    )
-    run_python(program)
-
-
 def test_drawing_from_a_buffer_imports_no_numpy() -> None:
     program = (
         "from array import array; from textgen_runtime import Sampler\n"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from textgen_runtime._version import __version__
-from textgen_runtime.engines.kernels import kernel_names
+from textgen_runtime.engines.core import kernel_names
 from textgen_runtime.system.processors import available_processors
 
 

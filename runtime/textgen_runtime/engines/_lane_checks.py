@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 
 from .base import Lane
-
-NO_LANES_ERROR = "lanes must not be empty"
-SHARED_SAMPLER_ERROR = "each lane must have its own sampler"
+from .core import NO_LANES_ERROR, SHARED_SAMPLER_ERROR, check_guide
 
 
 def check_lanes(lanes: Sequence[Lane], steps: int, vocabulary_size: int) -> None:
@@ -31,7 +29,4 @@ def check_lanes(lanes: Sequence[Lane], steps: int, vocabulary_size: int) -> None
         if lane.length < 1:
             raise ValueError(f"the length of a lane must be 1 or more, not {lane.length}")
         if lane.guide is not None:
-            # Import on use: most programs need no guides, and the automata take long to import.
-            from .guides import check_guide
-
             check_guide(lane.guide, lane.length, vocabulary_size)

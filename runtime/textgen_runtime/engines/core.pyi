@@ -4,7 +4,14 @@ from typing import final
 from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.text.special_tokens import SpecialTokens
 
-from .base import FloatBuffer, Generated, Lane, Measurements, State
+from .base import FloatBuffer, Generated, Guide, Lane, Measurements, State
+
+NO_LANES_ERROR: str
+SHARED_SAMPLER_ERROR: str
+
+def kernel_names() -> list[str]: ...
+def activation(name: str, values: FloatBuffer, kernels: str, *, bits: int = 32) -> FloatBuffer: ...
+def check_guide(guide: Guide | None, length: int, vocabulary_size: int) -> None: ...
 
 @final
 class CoreNetwork:

@@ -6,6 +6,11 @@ argument is any object with the buffer protocol, such as a memoryview or a numpy
 object with the buffer protocol.
 """
 
+include "kernels.pxi"
+include "lane_samplers.pxi"
+include "guides.pxi"
+include "lanes.pxi"
+
 cimport cython
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
@@ -13,7 +18,6 @@ from cpython.number cimport PyNumber_Index
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
-from textgen_runtime.sampling.buffers cimport FloatArray, new_array, new_memory
 from .c_core cimport (
     textgen_forward,
     textgen_generate_tokens,
@@ -29,10 +33,9 @@ from .c_core cimport (
     textgen_special_mask,
 )
 from textgen_runtime.model_file.c_model_file cimport TEXTGEN_OK, textgen_error
-from .kernels cimport find_kernels
-from .lanes cimport Lanes, StateLayout, new_lanes
 from textgen_runtime.model_file.reader cimport ERROR_SIZE, ModelFile, raise_error
 from textgen_runtime.sampling.c_sampler cimport textgen_filters_size
+from textgen_runtime.sampling.sampler cimport FloatArray, new_array, new_memory
 
 from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
 
@@ -250,7 +253,7 @@ cdef class CoreNetwork:
             if measurements.latencies is not None:
                 latencies = new_memory(batch.max_steps(steps) * sizeof(int64_t))
                 measured.latencies = <int64_t *>PyByteArray_AS_STRING(latencies)
-        # Create no Python object while the samplers are locked: see lane_samplers.pxd.
+        # Create no Python object while the samplers are locked: see lane_samplers.pxi.
         batch.samplers.acquire()
         if batch.samplers.copy():
             with nogil:

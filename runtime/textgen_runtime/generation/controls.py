@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from textgen_runtime.errors import ConstraintError, SamplingError, quote
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.sampling.filters import Filters
 from textgen_runtime.sampling.parameters import CONSTRAINTS, FILTER_PARAMETERS, Sampling
+from textgen_runtime.sampling.sampler import Filters
 from textgen_runtime.text.levels import BYTE
 from textgen_runtime.text.tokenizer import Tokenizer
 

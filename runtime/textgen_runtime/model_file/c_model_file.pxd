@@ -1,4 +1,4 @@
-"""Declarations of the model file reader of the C core, for Cython modules that compile its sources."""
+"""Declarations of the model file reader of the C core, for Cython modules that link it."""
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 

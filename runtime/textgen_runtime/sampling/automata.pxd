@@ -1,4 +1,4 @@
-"""Automata over tokens: stop texts and constraints, for Cython modules that compile the C core."""
+"""Automata over tokens: stop texts and constraints, for Cython modules that link the C core."""
 
 from libc.stdint cimport int64_t
 

@@ -5,6 +5,8 @@ The C core has their steps, which ``runtime/core/generate.c`` also takes. They a
 share them.
 """
 
+include "automata_tables.pxi"
+
 from array import array
 
 cimport cython
@@ -14,8 +16,6 @@ from cpython.number cimport PyNumber_Index
 from libc.stdint cimport INT32_MAX, INT64_MAX, int16_t, int32_t, int64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
-from .automata_tables cimport fill_distances
-from .buffers cimport RealBuffer, new_memory
 from .c_automata cimport (
     textgen_constraint_accepting,
     textgen_constraint_complete,
@@ -26,6 +26,7 @@ from .c_automata cimport (
     textgen_stops_link,
     textgen_stops_next,
 )
+from .sampler cimport RealBuffer, new_memory
 
 from textgen_runtime.errors import SamplingError, quote
 

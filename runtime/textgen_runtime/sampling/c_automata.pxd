@@ -1,4 +1,4 @@
-"""Declarations of the automata of the C core, for Cython modules that compile its sources."""
+"""Declarations of the automata of the C core, for Cython modules that link it."""
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t
 

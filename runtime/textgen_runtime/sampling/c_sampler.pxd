@@ -1,4 +1,4 @@
-"""Declarations of the C sampler (runtime/core/sampler.h), for Cython modules that compile its sources."""
+"""Declarations of the C sampler (runtime/core/sampler.h), for Cython modules that link it."""
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 

@@ -21,7 +21,7 @@ from ._parameter_checks import (
     is_finite,
     schema_text,
 )
-from .filters import Filters
+from .sampler import Filters
 
 DEFAULT_TEMPERATURE = 0.5
 

@@ -1,14 +1,58 @@
-"""Draw from a next-token distribution, from other Cython code.
+"""Reweight rows of logits and draw from them, from other Cython code, without the GIL.
 
-Code that cimports this module needs no C header and no library.
+Code that cimports this module needs no C header and no library. The functions take the uniform number as an
+argument and allocate nothing: the caller passes ``exp_logits``, an array of ``size`` doubles.
 """
 
 from libc.stdint cimport int64_t
 
-from .filters cimport Filters
+ctypedef fused real:
+    float
+    double
 
-# For other Cython code to cimport from here.
-from .reweighting cimport argmax_row, checked, draw_row_with, entropy_row, real, reweight_row
+# A negative result is an error code. `checked` raises it as a SamplingError.
+
+# Return the most likely token (the lowest one of equals), or an error code.
+cdef int64_t argmax_row(const real *logits, Py_ssize_t size) noexcept nogil
+
+# Write exp((logit - max logit) / temperature) to exp_logits and the sum to `sum`. Return 0 or an error code.
+cdef int64_t reweight_row(
+    const real *logits, Py_ssize_t size, double temperature, double *exp_logits, double *sum
+) noexcept nogil
+
+# Return the lowest token whose cumulative probability exceeds `uniform`, or an error code.
+cdef int64_t draw_row_with(
+    const real *logits, Py_ssize_t size, double temperature, double uniform, double *exp_logits
+) noexcept nogil
+
+# Return the entropy in bits of the distribution at a temperature; 0 if the logits are invalid.
+cdef double entropy_row(
+    const float *logits, Py_ssize_t size, double temperature, double *exp_logits
+) noexcept nogil
+
+# Return a result that is not negative. Raise SamplingError for an error code.
+cdef int64_t checked(int64_t result) except? -1
+
+# Return a temperature as a double. Raise SamplingError unless it is finite and 0 or more.
+cdef double checked_temperature(object temperature) except -1.0
+
+
+cdef class Filters:
+    cdef readonly Py_ssize_t top_k
+    cdef readonly double typical_p
+    cdef readonly double top_p
+    cdef readonly double min_p
+    cdef readonly double repetition_penalty
+    cdef readonly double frequency_penalty
+    cdef readonly double presence_penalty
+    cdef readonly Py_ssize_t penalty_window
+    cdef readonly double mirostat_tau
+    cdef readonly double mirostat_eta
+    # Pairs of token and bias, sorted by token.
+    cdef readonly tuple logit_bias
+    cdef readonly bint active
+    # Whether a penalty is on, so that the filters remember the drawn tokens.
+    cdef bint penalizes
 
 
 cdef class Sampler:
@@ -43,3 +87,39 @@ cdef class Sampler:
     # take the lock and reserve `size`. `draw_row` also passes the token to the filters.
     cdef int64_t draw_row(self, const void *row, Py_ssize_t size, bint is_float32) noexcept nogil
     cdef int64_t propose_row(self, const void *row, Py_ssize_t size, bint is_float32) noexcept nogil
+
+
+# The rest is for the other modules of this package: arrays of floats, see buffers.pxi.
+
+cdef bytearray new_memory(object size)
+
+
+# A float32 array that owns a reference to its memory. Several arrays may share one bytearray.
+cdef class FloatArray:
+    cdef bytearray memory
+    cdef float *data
+    cdef Py_ssize_t size
+    cdef int ndim
+    cdef Py_ssize_t shape[3]
+    cdef Py_ssize_t strides[3]
+
+
+cdef FloatArray new_array(int ndim, Py_ssize_t first, Py_ssize_t second, Py_ssize_t third)
+
+cdef FloatArray array_at(
+    bytearray memory,
+    Py_ssize_t offset,
+    int ndim,
+    Py_ssize_t first,
+    Py_ssize_t second,
+    Py_ssize_t third,
+)
+
+cdef int copy_buffer(object source, FloatArray target, str argument, object name=*) except -1
+
+
+# A contiguous buffer of float32 or float64 values.
+cdef class RealBuffer:
+    cdef Py_buffer buffer
+    cdef Py_ssize_t size
+    cdef bint is_float32

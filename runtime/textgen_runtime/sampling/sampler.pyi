@@ -1,16 +1,62 @@
-from collections.abc import Iterable, Mapping
-from typing import Any, final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
 from .filter_state import FilterState
-from .filters import Filters
-from .reweighting import RealArrayLike
-from .reweighting import draw_with as draw_with
-from .reweighting import reweight as reweight
-from .reweighting import softmax as softmax
+
+RealArrayLike: TypeAlias = NDArray[np.floating[Any]] | Sequence[float] | Buffer
+
+def reweight(probabilities: RealArrayLike, temperature: float = 0.5) -> NDArray[np.float64]: ...
+def softmax(logits: RealArrayLike, temperature: float = 1.0) -> NDArray[np.float64]: ...
+def draw_with(logits: RealArrayLike, temperature: float, uniform: float) -> int: ...
+
+@final
+class Filters:
+    def __init__(
+        self,
+        top_k: int = 0,
+        typical_p: float = 1.0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        frequency_penalty: float = 0.0,
+        presence_penalty: float = 0.0,
+        penalty_window: int = 64,
+        mirostat_tau: float = 0.0,
+        mirostat_eta: float = 0.1,
+        logit_bias: Mapping[int, float] | Iterable[tuple[int, float]] | None = None,
+    ) -> None: ...
+    @property
+    def top_k(self) -> int: ...
+    @property
+    def typical_p(self) -> float: ...
+    @property
+    def top_p(self) -> float: ...
+    @property
+    def min_p(self) -> float: ...
+    @property
+    def repetition_penalty(self) -> float: ...
+    @property
+    def frequency_penalty(self) -> float: ...
+    @property
+    def presence_penalty(self) -> float: ...
+    @property
+    def penalty_window(self) -> int: ...
+    @property
+    def mirostat_tau(self) -> float: ...
+    @property
+    def mirostat_eta(self) -> float: ...
+    @property
+    def logit_bias(self) -> tuple[tuple[int, float], ...]: ...
+    @property
+    def active(self) -> bool: ...
+    def as_dict(self) -> dict[str, Any]: ...
+    def replace(self, **options: Any) -> Filters: ...
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
 
 @final
 class Sampler:

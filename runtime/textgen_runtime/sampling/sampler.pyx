@@ -1,10 +1,18 @@
 # cython: language_level=3, freethreading_compatible=True
 """Apply filters and a temperature to logits and draw tokens from them.
 
-``Sampler`` owns a random generator, the state of its filters and scratch memory. The module ``reweighting``
-has the functions without such state, which can also be imported from this module. The C core
-(``runtime/core/sampler.h``) does the arithmetic. The native engine draws with the same C functions.
+``Sampler`` owns a random generator, the state of its filters and scratch memory. ``reweighting.pxi`` has the
+functions without such state. The C core (``runtime/core/sampler.h``) does the arithmetic. The native engine
+draws with the same C functions.
+
+Stop texts and constraints are in another extension module, ``automata``, whose .pxd needs headers of the C
+core. The .pxd of this one is public and needs none.
 """
+
+include "buffers.pxi"
+include "filters.pxi"
+include "filter_block.pxi"
+include "reweighting.pxi"
 
 cimport cython
 from cpython.buffer cimport PyBuffer_Release
@@ -23,11 +31,8 @@ from cpython.pythread cimport (
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from .buffers cimport RealBuffer, open_real_buffer, value_count
 from .c_sampler cimport (
-    textgen_exp64,
     textgen_filters,
-    textgen_find_exp64,
     textgen_rng_seek,
     textgen_sampler,
     textgen_sampler_accept,
@@ -39,29 +44,13 @@ from .c_sampler cimport (
     textgen_sampler_scratch,
     textgen_uint128,
 )
-from .filter_block cimport (
-    BLOCK_MEMORY,
-    BLOCK_OK,
-    FilterMemory,
-    checked_token,
-    fill_memory,
-    make_block,
-    new_state,
-    raise_block_error,
-    read_memory,
-    repair_block,
-    write_memory,
-)
-from .filters cimport Filters
-from .reweighting cimport checked, checked_temperature
 
 import os
 from weakref import WeakSet
 
-from .reweighting import draw_with, reweight, softmax
 from textgen_runtime.errors import SamplingError, quote
 
-__all__ = ["Sampler", "draw_with", "restore_sampler", "reweight", "softmax"]
+__all__ = ["Filters", "Sampler", "draw_with", "restore_sampler", "reweight", "softmax"]
 
 # numpy's SeedSequence appends the substream to the 128 bits of the seed. A longer seed could therefore give
 # the random stream of another seed's substream.
@@ -69,7 +58,6 @@ MAX_SEED = 2**128 - 1
 MAX_SUBSTREAM = 2**32 - 1
 MAX_POSITION = INT64_MAX
 
-cdef textgen_exp64 exp64 = textgen_find_exp64(NULL)
 cdef Filters NO_FILTERS = Filters()
 
 

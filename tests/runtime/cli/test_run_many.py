@@ -332,6 +332,7 @@ def test_an_interrupt_does_not_change_the_numbers_of_texts(
     assert all(whole[heading].startswith(text) for heading, text in written)
 
 
+@pytest.mark.usefixtures("_interrupts")
 @pytest.mark.parametrize("calls", [4, 6, 8])
 def test_after_an_interrupt_no_two_selected_texts_have_the_same_number(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch, calls: int

@@ -7,8 +7,8 @@ from textgen_runtime.engines.base import Generated, Guide, Lane, Measurements
 from textgen_runtime.engines.opening import EngineName
 from textgen_runtime.generation.controls import compile_controls
 from textgen_runtime.sampling.automata import Constraint
-from textgen_runtime.sampling.filters import Filters
 from textgen_runtime.sampling.parameters import Sampling
+from textgen_runtime.sampling.sampler import Filters
 
 from tests.helpers.record_models import ENGINES, record_model
 

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from textgen_runtime.engines.base import State
-from textgen_runtime.engines.core import CoreNetwork
-from textgen_runtime.engines.kernels import activation
+from textgen_runtime.engines.core import CoreNetwork, activation
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.engines.onnxruntime import OnnxEngine
 from textgen_runtime.model_file.reader import ModelFile

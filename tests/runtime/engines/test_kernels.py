@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from textgen_runtime.engines.kernels import activation
+from textgen_runtime.engines.core import activation
 from textgen_runtime.engines.native import NativeEngine
 
 from tests.helpers.make_tiny_model import make_model

@@ -12,7 +12,7 @@ from textgen_runtime import Sampler
 from textgen_runtime.engines.base import Guide, Measurements
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.sampling.distributions import entropy
-from textgen_runtime.sampling.filters import Filters
+from textgen_runtime.sampling.sampler import Filters
 
 from tests.helpers.guides import (
     ALL_FILTERS,

@@ -1,4 +1,4 @@
-"""Other Cython modules can use the sampler through its .pxd files."""
+"""Other Cython modules can use the sampler through its .pxd file."""
 
 import json
 import subprocess
@@ -16,8 +16,9 @@ from tests.helpers.programs import run_python
 MODULE = """
 # cython: language_level=3
 from libc.stdint cimport int64_t
-from textgen_runtime.sampling.reweighting cimport argmax_row, draw_row_with, entropy_row, reweight_row
-from textgen_runtime.sampling.sampler cimport Sampler, checked
+from textgen_runtime.sampling.sampler cimport (
+    Sampler, argmax_row, checked, draw_row_with, entropy_row, reweight_row
+)
 
 
 def draw_one(list numbers, double temperature, double uniform):

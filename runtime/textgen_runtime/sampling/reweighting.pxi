@@ -1,4 +1,3 @@
-# cython: language_level=3, freethreading_compatible=True
 """Apply a temperature to a distribution, and draw a token for a given uniform number.
 
 ``reweight`` accepts probabilities. ``softmax`` and all functions that draw accept logits.
@@ -12,7 +11,6 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from libc.math cimport INFINITY, isfinite
 from libc.stdint cimport int64_t
 
-from .buffers cimport RealBuffer
 from .c_sampler cimport (
     textgen_argmax,
     textgen_argmax_float,

@@ -1,4 +1,3 @@
-# cython: language_level=3, freethreading_compatible=True
 """Arrays of floats that use the buffer protocol and do not need numpy.
 
 ``FloatArray`` holds output of the C core. ``RealBuffer`` reads an argument of the caller. It imports numpy
@@ -31,6 +30,7 @@ cdef char *FLOAT32 = b"f"
 
 
 cdef bytearray new_memory(object size):
+    """Return uninitialized memory of ``size`` bytes, or raise MemoryError."""
     if not 0 <= size <= PY_SSIZE_T_MAX:
         raise MemoryError
     return PyByteArray_FromStringAndSize(NULL, size)
@@ -54,6 +54,7 @@ cdef class FloatArray:
 
 
 cdef FloatArray new_array(int ndim, Py_ssize_t first, Py_ssize_t second, Py_ssize_t third):
+    """Return an uninitialized array. With ``ndim`` 1, ``second`` and ``third`` are 1."""
     cdef object size = <object>first * second * third * sizeof(float)
     return array_at(new_memory(size), 0, ndim, first, second, third)
 
@@ -66,6 +67,7 @@ cdef FloatArray array_at(
     Py_ssize_t second,
     Py_ssize_t third,
 ):
+    """Return an array that uses existing memory, starting ``offset`` floats after its beginning."""
     cdef FloatArray array = FloatArray.__new__(FloatArray)
     array.memory, array.data = memory, <float *>PyByteArray_AS_STRING(memory) + offset
     array.ndim, array.size = ndim, first * second * third
@@ -77,6 +79,13 @@ cdef FloatArray array_at(
 
 
 cdef int copy_buffer(object source, FloatArray target, str argument, object name=None) except -1:
+    """Copy a float32 buffer into an array of the same shape.
+
+    The error message calls the source ``argument``, and if it is one of several, by its ``name``, too.
+
+    Raises:
+        ValueError: If the shape or the type differs.
+    """
     cdef Py_buffer buffer
     cdef bint fits
     cdef int i
@@ -135,6 +144,7 @@ cdef class RealBuffer:
 
 
 cdef Py_ssize_t value_count(const Py_buffer *buffer) noexcept:
+    """Return the number of values in a buffer."""
     return buffer.len // buffer.itemsize
 
 
@@ -149,6 +159,7 @@ cdef bint is_native(const Py_buffer *buffer) noexcept:
 
 
 cdef bint open_real_buffer(object values, int ndim, str name, Py_buffer *buffer) except? -1:
+    """Open a buffer of float32 (returns True) or float64 (returns False) values. The caller releases it."""
     cdef bint native = False
     if PyObject_CheckBuffer(values):
         try:

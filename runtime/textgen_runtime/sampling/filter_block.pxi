@@ -1,4 +1,3 @@
-# cython: language_level=3, freethreading_compatible=True
 """Make the block of filters of a sampler, and read and replace its state. See ``runtime/core/filters.h``.
 
 Most functions run while the lock of a sampler is held, so they create no Python object: an allocation can run
@@ -21,9 +20,24 @@ from .c_sampler cimport (
     textgen_filters_set_recent,
     textgen_filters_size,
 )
-from .filters cimport Filters
 
 from textgen_runtime.errors import SamplingError, quote
+
+
+# Why a block cannot be made.
+cdef enum BlockError:
+    BLOCK_OK = 0
+    BLOCK_MEMORY = -1
+    BLOCK_BIASED_TOKEN = -2  # a biased token is not in the vocabulary
+    BLOCK_NO_TOKEN = -3  # the biases forbid every token
+    BLOCK_RECENT_TOKEN = -4  # a recent token is not in the vocabulary
+
+
+# The state of a block, as a plain value: reading it creates no Python object.
+cdef struct FilterMemory:
+    double mirostat_mu
+    size_t recent_count
+    uint32_t recent[TEXTGEN_MAX_PENALTY_WINDOW]
 
 
 cdef int make_block(
@@ -33,6 +47,18 @@ cdef int make_block(
     const textgen_filters *previous,
     textgen_filters **block,
 ) noexcept:
+    """Write a new block to ``block``. The caller frees it with PyMem_RawFree.
+
+    Args:
+        filters: The parameters.
+        vocabulary: The vocabulary size. 0 if it is not known yet: the block then only carries the state.
+        previous_filters: The parameters of ``previous``.
+        previous: The block whose state continues, or NULL.
+        block: The result.
+
+    Returns:
+        A ``BlockError``.
+    """
     cdef size_t size = textgen_filters_size(vocabulary)
     cdef FilterMemory memory
     cdef int error = check_biases(filters, vocabulary)
@@ -52,6 +78,7 @@ cdef int make_block(
 
 
 cdef int raise_block_error(int error, Filters filters, Py_ssize_t vocabulary) except -1:
+    """Raise the exception of a ``BlockError``."""
     if error == BLOCK_BIASED_TOKEN:
         # Another thread may have replaced the filters since the error.
         token = max(dict(filters.logit_bias), default=vocabulary)
@@ -134,11 +161,13 @@ cdef void carry_memory(
 
 
 cdef void read_memory(Filters filters, const textgen_filters *block, FilterMemory *memory) noexcept:
+    """Read the state. What the filters do not use is empty."""
     memory.recent_count = textgen_filters_get_recent(block, memory.recent) if filters.penalizes else 0
     memory.mirostat_mu = block.mirostat_mu if filters.mirostat_tau else 0.0
 
 
 cdef void write_memory(Filters filters, textgen_filters *block, const FilterMemory *memory) noexcept:
+    """Replace the state."""
     cdef size_t count = memory.recent_count if filters.penalizes else 0
     cdef size_t kept = min(count, <size_t>filters.penalty_window)
     if block.vocabulary:
@@ -152,6 +181,7 @@ cdef void write_memory(Filters filters, textgen_filters *block, const FilterMemo
 
 
 cdef object new_state(Filters filters, const FilterMemory *memory):
+    """Return a ``FilterState``, or None if the filters have no state."""
     cdef size_t i
     if not filters.penalizes and not filters.mirostat_tau:
         return None
@@ -162,6 +192,7 @@ cdef object new_state(Filters filters, const FilterMemory *memory):
 
 
 cdef int fill_memory(object state, FilterMemory *memory) except -1:
+    """Check and convert a ``FilterState``, or None for an empty one."""
     cdef size_t i = 0
     memory.recent_count, memory.mirostat_mu = 0, 0.0
     if state is None:
@@ -185,6 +216,7 @@ cdef int fill_memory(object state, FilterMemory *memory) except -1:
 
 
 cdef int64_t checked_token(object token) except -1:
+    """Return a token that a block can store."""
     token = PyNumber_Index(token)
     if not 0 <= token <= UINT32_MAX:
         raise SamplingError(f"a token must be from 0 to 2**32 - 1, not {quote(token)}")
@@ -192,6 +224,10 @@ cdef int64_t checked_token(object token) except -1:
 
 
 cdef void repair_block(Filters filters, textgen_filters *block) noexcept:
+    """Initialize the block again, in place, after another thread may have been changing it.
+
+    Its state may lack the latest token.
+    """
     cdef FilterMemory memory
     cdef size_t vocabulary = block.vocabulary
     cdef size_t kept = 0

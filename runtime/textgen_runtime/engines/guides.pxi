@@ -1,25 +1,23 @@
-# cython: language_level=3, freethreading_compatible=True
 """Check the guides of lanes, and pass them to the C core.
 
-The C core checks neither the states of a guide nor its vocabulary, so this module checks both. ``lanes``
-imports this module when the first lane has a guide.
+The C core checks neither the states of a guide nor its vocabulary, so this code checks both.
 """
 
 from cpython.number cimport PyNumber_Index
 from libc.stdint cimport INT64_MAX
 
 from .c_core cimport textgen_token_lane
-from .lanes cimport guide_functions
 from textgen_runtime.sampling.automata cimport Constraint, Stops
 
 from .base import Guide
 from textgen_runtime.errors import SamplingError, quote
 
-# The constructor of Guide is Python code. Calling it would take most of the time of a lane.
-cdef object new_tuple = tuple.__new__
-
 
 cdef int set_guide(textgen_token_lane *lane, object guide, Py_ssize_t vocabulary) except -1:
+    """Set the stop texts and the constraint of a lane whose length is set.
+
+    The lane uses the memory of the guide. Raises the errors of ``check_guide``.
+    """
     if not isinstance(guide, Guide):
         raise TypeError(f"the guide of a lane must be a Guide or None, not {type(guide).__name__}")
     stops, stop_state, constraint, constraint_state, must_end, masked = <tuple>guide
@@ -81,15 +79,11 @@ cdef Py_ssize_t checked_state(str name, object state, Py_ssize_t states) except 
 
 
 cdef object advanced_guide(object guide, const textgen_token_lane *lane):
+    """Return a guide with the states of a lane."""
     stops, _, constraint, _, must_end, masked = <tuple>guide
     return new_tuple(
         Guide, (stops, lane.stop_state, constraint, lane.constraint_state, must_end, masked)
     )
-
-
-def provide_guide_functions():
-    """Let ``lanes`` use the functions of this module."""
-    guide_functions.apply, guide_functions.advance = set_guide, advanced_guide
 
 
 def check_guide(guide, length, Py_ssize_t vocabulary_size):

@@ -1,4 +1,3 @@
-# cython: language_level=3, freethreading_compatible=True
 """Lock the samplers of the lanes of one call, copy them for the C loop, and copy the results back.
 
 The C loop draws with copies of the samplers and of their filters. If the process forks during the loop, the
@@ -12,20 +11,14 @@ from libc.stdint cimport INT64_MAX, int64_t, uintptr_t
 from libc.stdlib cimport qsort
 from libc.string cimport memcpy
 
-from textgen_runtime.sampling.buffers cimport new_memory
 from textgen_runtime.sampling.c_sampler cimport (
     TEXTGEN_SAMPLER_EXHAUSTED,
     textgen_filters,
     textgen_sampler,
 )
-from textgen_runtime.sampling.reweighting cimport checked
-from textgen_runtime.sampling.sampler cimport Sampler
+from textgen_runtime.sampling.sampler cimport Sampler, checked, new_memory
 
-from ._lane_checks import SHARED_SAMPLER_ERROR
-
-
-cdef extern from "Python.h":
-    const Py_ssize_t PY_SSIZE_T_MAX
+SHARED_SAMPLER_ERROR = "each lane must have its own sampler"
 
 
 cdef int compare_addresses(const void *a, const void *b) noexcept nogil:
@@ -40,7 +33,30 @@ cdef textgen_sampler *core_of(Sampler sampler) noexcept:
 
 @cython.final
 cdef class LaneSamplers:
-    """The samplers of the lanes of one call. Create it with ``new_lane_samplers``."""
+    """The samplers of the lanes of one call. Create it with ``new_lane_samplers``.
+
+    The calls between ``acquire`` and ``release`` are: ``copy``, the C loop, ``store``. They create no Python
+    object: an allocation can run the garbage collector, and a finalizer may need one of the locks.
+    """
+
+    cdef Py_ssize_t count
+    cdef Py_ssize_t vocabulary
+    cdef size_t filters_size
+    cdef list samplers
+    # By lane: the copies of the samplers, and how often each may draw.
+    cdef textgen_sampler *copies
+    cdef int64_t *draws
+    # The samplers sorted by address. All calls lock them in this order, which prevents deadlocks.
+    cdef void **ordered
+    # The memory of `copies`, `draws` and `ordered`.
+    cdef bytearray memory
+    # The memory of the copies of their filters, or NULL if no sampler has filters.
+    cdef void *filters
+    # If `copy` failed: the lane whose sampler failed, and the error code of its filters or of its draws.
+    cdef Py_ssize_t failed
+    cdef int filter_error
+    cdef int64_t draw_error
+    cdef bint out_of_memory
 
     cdef int allocate(self, Py_ssize_t capacity, Py_ssize_t vocabulary, size_t filters_size) except -1:
         self.memory = new_memory(
@@ -56,6 +72,7 @@ cdef class LaneSamplers:
         PyMem_RawFree(self.filters)
 
     cdef textgen_sampler *add(self, object sampler, int64_t draws) except NULL:
+        """Add the sampler of the next lane, and return the address of its copy."""
         if not isinstance(sampler, Sampler):
             raise TypeError(f"the sampler of a lane must be a Sampler, not {type(sampler).__name__}")
         cdef Py_ssize_t i = self.count
@@ -65,6 +82,7 @@ cdef class LaneSamplers:
         return &self.copies[i]
 
     cdef int order(self) except -1:
+        """Sort the samplers. Raise ValueError if two of them are the same."""
         cdef Py_ssize_t i
         qsort(self.ordered, self.count, sizeof(void *), compare_addresses)
         for i in range(1, self.count):
@@ -83,6 +101,10 @@ cdef class LaneSamplers:
             (<Sampler>self.ordered[i]).release()
 
     cdef bint copy(self) noexcept:
+        """Prepare the filters of all samplers for the vocabulary, and copy the samplers.
+
+        Returns whether it succeeded.
+        """
         cdef size_t filtered = 0
         cdef Sampler sampler
         cdef Py_ssize_t i
@@ -102,7 +124,7 @@ cdef class LaneSamplers:
         cdef char *block = NULL
         cdef Py_ssize_t i
         if filtered <= <size_t>PY_SSIZE_T_MAX // self.filters_size:
-            # Not a Python object: see lane_samplers.pxd.
+            # Not a Python object: see above.
             block = <char *>PyMem_RawMalloc(filtered * self.filters_size)
         self.filters, self.out_of_memory = block, block == NULL
         if block == NULL:
@@ -124,6 +146,7 @@ cdef class LaneSamplers:
                 memcpy(core.filters, self.copies[i].filters, self.filters_size)
 
     cdef int raise_copy_error(self) except -1:
+        """Raise the error of ``copy``, if any."""
         if self.filter_error:
             (<Sampler>self.samplers[self.failed]).raise_error(self.filter_error, self.vocabulary)
         checked(self.draw_error)
@@ -133,6 +156,10 @@ cdef class LaneSamplers:
 
 
 cdef LaneSamplers new_lane_samplers(Py_ssize_t capacity, Py_ssize_t vocabulary, size_t filters_size):
+    """Return an object for up to ``capacity`` lanes.
+
+    ``filters_size`` is the size in bytes of a sampler's filters, for this vocabulary size.
+    """
     # Not the constructor: it would convert the arguments to Python objects.
     cdef LaneSamplers samplers = LaneSamplers.__new__(LaneSamplers)
     samplers.allocate(capacity, vocabulary, filters_size)

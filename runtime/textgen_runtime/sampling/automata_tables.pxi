@@ -1,17 +1,19 @@
-# cython: language_level=3, freethreading_compatible=True
 """Compute the distances of constraints: the tokens from each state to the nearest accepting one."""
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from libc.stdint cimport INT32_MAX, int16_t, int32_t
 from libc.string cimport memcpy, memset
 
-from .buffers cimport new_memory
 from .c_automata cimport textgen_constraint
 
 from textgen_runtime.errors import SamplingError
 
 
 cdef int fill_distances(textgen_constraint *constraint, list accepting) except -1:
+    """Check ``next``, write ``distance``, and remove the transitions to states from which no text can match.
+
+    The distance of such a state becomes INT32_MAX.
+    """
     cdef int16_t *table = <int16_t *>constraint.next
     cdef int32_t *distance = <int32_t *>constraint.distance
     cdef Py_ssize_t vocabulary = constraint.vocabulary

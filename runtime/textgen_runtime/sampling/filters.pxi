@@ -1,4 +1,3 @@
-# cython: language_level=3, freethreading_compatible=True
 """The parameters of the filters between the logits and the draw.
 
 ``Filters`` is the one place that checks them. ``runtime/core/filters.c`` applies them.

@@ -1,10 +1,8 @@
-# cython: language_level=3, freethreading_compatible=True
 """Kernels of the C core (runtime/core/kernels), selected by instruction set."""
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from libc.string cimport memcpy
 
-from textgen_runtime.sampling.buffers cimport RealBuffer
 from .c_core cimport (
     TEXTGEN_GROUP,
     TEXTGEN_MAX_KERNELS,
@@ -14,9 +12,16 @@ from .c_core cimport (
 )
 
 from textgen_runtime.errors import quote
+from textgen_runtime.sampling.sampler cimport RealBuffer
 
 
 cdef const textgen_kernels *find_kernels(object name) except NULL:
+    """Return the kernels of an instruction set, or the best of this processor for None.
+
+    Raises:
+        TypeError: If the name is not a str.
+        ValueError: If the processor does not support the instruction set.
+    """
     cdef bytes encoded
     cdef const textgen_kernels *kernels = NULL
     if name is not None and not isinstance(name, str):

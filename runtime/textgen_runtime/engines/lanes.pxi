@@ -1,4 +1,3 @@
-# cython: language_level=3, freethreading_compatible=True
 """Convert states and lanes between Python objects and the structs of the C core.
 
 A call may generate a single token for many lanes, so the cost per lane matters. Each lane has few Python
@@ -11,17 +10,19 @@ from cpython.number cimport PyNumber_Index
 from libc.stdint cimport INT64_MAX, int64_t
 from libc.string cimport memset
 
-from textgen_runtime.sampling.buffers cimport FloatArray, array_at, copy_buffer, new_array, new_memory
 from .c_core cimport textgen_token_lane
-from .lane_samplers cimport new_lane_samplers
-from textgen_runtime.sampling.reweighting cimport checked
+from textgen_runtime.sampling.sampler cimport (
+    FloatArray,
+    array_at,
+    checked,
+    copy_buffer,
+    new_array,
+    new_memory,
+)
 
-from ._lane_checks import NO_LANES_ERROR
 from .base import Generated, State
 
-
-cdef extern from "Python.h":
-    const Py_ssize_t PY_SSIZE_T_MAX
+NO_LANES_ERROR = "lanes must not be empty"
 
 
 # A longer lane could not end: a random stream has fewer numbers.
@@ -39,6 +40,12 @@ cdef class StateLayout:
         shapes: Rows and units of each array by name, in the order of the C core.
     """
 
+    cdef tuple names
+    # Rows and units of each array, one after the other.
+    cdef bytearray dimension_memory
+    cdef const Py_ssize_t *dimensions
+    cdef Py_ssize_t lane_size
+
     def __cinit__(self, dict shapes):
         cdef Py_ssize_t *dimensions
         self.names = tuple(shapes)
@@ -50,6 +57,7 @@ cdef class StateLayout:
             self.lane_size += dimensions[2 * i] * dimensions[2 * i + 1]
 
     cdef Py_ssize_t size(self, Py_ssize_t batch) except -1:
+        """Return the number of floats in a state. Raise MemoryError if its size in bytes overflows."""
         if batch > PY_SSIZE_T_MAX // <Py_ssize_t>sizeof(float) // self.lane_size:
             raise MemoryError
         return batch * self.lane_size
@@ -68,6 +76,10 @@ cdef class StateLayout:
         return State(buffers)
 
     cdef object copy_state(self, object state, Py_ssize_t batch, bytearray memory, Py_ssize_t offset):
+        """Copy a state into memory, starting ``offset`` floats after its beginning.
+
+        Returns the copy as a ``State``.
+        """
         if not isinstance(state, State):
             raise TypeError(f"the state must be a State, not {type(state).__name__}")
         cdef dict sources = state.buffers
@@ -86,7 +98,8 @@ cdef class StateLayout:
         return new_state(copies)
 
 
-# The constructors of State and Generated are Python code. Calling them would take most of the time of a lane.
+# The constructors of State, Guide and Generated are Python code. Calls of them would take most of the time of
+# a lane.
 cdef object new_object = object.__new__
 cdef object new_tuple = tuple.__new__
 
@@ -106,21 +119,29 @@ cdef bytearray new_logprobs(textgen_token_lane *lane, int64_t steps):
     return memory
 
 
-cdef int import_guides() except -1:
-    """Set ``guide_functions``. Most programs need no guides, and the automata take long to import."""
-    if guide_functions.apply == NULL:
-        from .guides import provide_guide_functions
-
-        provide_guide_functions()
-    return 0
-
-
 @cython.final
 cdef class Lanes:
     """The lanes of one call, with copies of all memory that the call may change.
 
     Create it with ``new_lanes``.
     """
+
+    cdef Py_ssize_t count
+    cdef textgen_token_lane *items
+    # The memory of `items`.
+    cdef bytearray memory
+    # The ``Lane`` objects. Their guides keep the automata alive that the C loop reads.
+    cdef list lanes
+    # The memory of the tokens of all lanes.
+    cdef bytearray tokens
+    # The memory of the log-probabilities of each lane that asks for them.
+    cdef list logprobs
+    cdef Py_ssize_t vocabulary
+    # Bytes of the logits and the state of one lane, which share a block of memory.
+    cdef Py_ssize_t lane_bytes
+    cdef LaneSamplers samplers
+    cdef list logits
+    cdef list states
 
     cdef int fill(
         self,
@@ -171,8 +192,7 @@ cdef class Lanes:
         item.constraint, item.constraint_state = NULL, 0
         item.must_end = item.masked = False
         if guide is not None:
-            import_guides()
-            guide_functions.apply(item, guide, self.vocabulary)
+            set_guide(item, guide, self.vocabulary)
         if logprobs:
             self.logprobs.append(new_logprobs(item, steps))
         return 0
@@ -191,6 +211,7 @@ cdef class Lanes:
         return 0
 
     cdef int64_t max_steps(self, int64_t steps) noexcept:
+        """Return the number of steps of the longest lane."""
         cdef int64_t longest = 0
         cdef Py_ssize_t i
         for i in range(self.count):
@@ -198,6 +219,7 @@ cdef class Lanes:
         return longest
 
     cdef int raise_lane_error(self) except -1:
+        """Raise SamplingError if a lane ended with an error."""
         cdef Py_ssize_t i
         for i in range(self.count):
             if self.items[i].ending < 0:
@@ -205,6 +227,7 @@ cdef class Lanes:
         return 0
 
     cdef list results(self):
+        """Return a list of ``Generated``."""
         cdef textgen_token_lane *item
         cdef Py_ssize_t i, j
         generated = []
@@ -216,7 +239,7 @@ cdef class Lanes:
                 logprobs = [item.logprobs[j] for j in range(item.generated)]
             _, _, _, _, guide, _ = <tuple>self.lanes[i]
             if guide is not None:
-                guide = guide_functions.advance(guide, item)
+                guide = advanced_guide(guide, item)
             values = (
                 tokens,
                 self.logits[i],
@@ -233,6 +256,21 @@ cdef class Lanes:
 cdef Lanes new_lanes(
     list lanes, StateLayout layout, Py_ssize_t vocabulary, int64_t steps, size_t filters_size
 ):
+    """Return the lanes of one call.
+
+    Args:
+        lanes: A list of ``Lane``, each with a separate sampler.
+        layout: The layout of their states.
+        vocabulary: The vocabulary size.
+        steps: The maximum number of tokens per lane.
+        filters_size: The size in bytes of a sampler's filters, for this vocabulary size.
+
+    Raises:
+        ValueError: If there is no lane, if a shape or a length is wrong, if ``steps`` is negative, if two
+            lanes share a sampler, or if a guide is invalid.
+        SamplingError: If a text cannot match within its length.
+        TypeError: If a lane, a sampler, a state or a guide is of the wrong type.
+    """
     # Not the constructor: it would convert the arguments to Python objects.
     cdef Lanes created = Lanes.__new__(Lanes)
     created.fill(lanes, layout, vocabulary, steps, filters_size)
