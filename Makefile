@@ -1,24 +1,29 @@
 # make demo        train for one minute and print samples
-# make test        run all tests
+# make test        run the tests: before each commit
+# make test-all    run every test there is, with every compiler: before a release
 # make core        build the C library and the command textgen in build/core
 # make install     build them, and copy them to $(DESTDIR)$(PREFIX)
 # make sizes       print the sizes of what is built
-# make test-core   test the C core with gcc and clang, with sanitizers, and cross-compile it for other systems
+# make test-core   test the C core with clang, and with the sanitizers of gcc
 # make test-arm    test the C core on ARM64, with an emulator
 # make web         build the WebAssembly modules of the JavaScript package
 # make test-web    test the JavaScript package in Node and in Chromium, and the page of textgen-web
+# make mutants     break the code on purpose, and see that a test fails
 # make lint        check formatting, style and types
 # make docs        build the documentation site in build/docs
 #
-# make nietzsche, quality, budgets, corpus, threads, distributed, bench, peers, peers-web, fuzz, interrupts, kills,
-# sanitize, images, notebook: see CONTRIBUTING.md.
+# TIER=push or TIER=release add the tests of later tiers to those of TIER=commit. make nietzsche, quality, budgets,
+# corpus, threads, distributed, bench, peers, peers-web, fuzz, interrupts, kills, sanitize, images, notebook: see
+# CONTRIBUTING.md.
 #
 # Each target creates the environment that it needs in .venv.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(wildcard runtime/textgen_runtime/*/*.pyx runtime/textgen_runtime/*/*.pxd \
+# Exists if the tools are installed, and the extensions are built from the present sources.
+DEV := $(VENV)/dev.built
+SOURCES := $(wildcard $(addprefix runtime/textgen_runtime/*/*.,pyx pxi pxd) \
 	$(addprefix runtime/core/,*.c *.h kernels/*.c kernels/*.h))
 CORE := $(wildcard runtime/core/*.c runtime/core/kernels/*.c)
 C_FILES := $(wildcard $(addsuffix /*.[ch],runtime/core runtime/core/kernels runtime/core/command runtime/web/source \
@@ -29,22 +34,37 @@ BUNDLED := runtime/textgen_runtime/bundled_models
 SANITIZED := build/sanitized
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
-.PHONY: demo test test-core test-arm web test-web core install sizes lint format nietzsche quality budgets threads \
-	distributed bench peers peers-web fuzz interrupts kills sanitize images notebook corpus clean
+.PHONY: demo test test-all test-core test-arm web test-web mutants core install sizes lint format nietzsche quality \
+	budgets threads distributed bench peers peers-web fuzz interrupts kills sanitize images notebook corpus clean
 
 demo: $(VENV)/train.installed
 	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output $(DEMO) --overwrite
 	$(BIN)/textgen-run $(DEMO)/model.onnx --prompt "The " --temp 0.2 0.5 1.0 1.2 --stats
 
-test: $(VENV)/dev.installed
-	$(BIN)/python -m pytest
+TIER ?= commit
+export TEXTGEN_TEST_TIER := $(TIER)
+# A process for each core. More than eight would mostly import torch.
+# Each gets a part of the files, so that few of them import torch, and helps another when it is done.
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
+
+test: $(DEV)
+	$(PYTEST)
+
+# Each target builds with other compilers and flags, so that nothing is tested twice.
+test-all:
+	$(MAKE) lint
+	$(MAKE) test test-core test-arm test-web docs TIER=release
+	$(MAKE) sanitize fuzz interrupts kills mutants
+
+mutants: $(DEV)
+	$(BIN)/python -m tests.mutants
 
 # clang comes from ziglang, a package on PyPI that also contains headers and libraries of other systems. Its
 # version determines the bytes of the WebAssembly modules.
 CLANG := $(CURDIR)/$(BIN)/python -m ziglang cc
 
-test-core: $(VENV)/dev.installed $(VENV)/clang.installed
-	TEXTGEN_CORE_COMPILERS="gcc,$(CLANG)" $(BIN)/python -m pytest tests/core
+test-core: $(DEV) $(VENV)/clang.installed
+	TEXTGEN_CORE_COMPILERS="gcc,$(CLANG)" $(PYTEST) tests/core
 
 # The C library needs neither Python nor .venv.
 CORE_BUILD := $(CURDIR)/build/core
@@ -76,9 +96,9 @@ $(CURDIR)/build/qemu/qemu-aarch64:
 	cd $(@D) && dpkg-deb --fsys-tarfile qemu-user_*.deb | tar -x --strip-components=3 ./usr/bin/qemu-aarch64
 	rm $(@D)/qemu-user_*.deb
 
-test-arm: $(VENV)/dev.installed $(VENV)/clang.installed $(QEMU)
+test-arm: $(DEV) $(VENV)/clang.installed $(QEMU)
 	TEXTGEN_CORE_COMPILERS="$(CLANG) -target aarch64-linux-musl" TEXTGEN_CORE_EMULATOR="$(QEMU)" \
-		$(BIN)/python -m pytest tests/core/test_core.py tests/core/test_core_levels.py \
+		$(PYTEST) tests/core/test_core.py tests/core/test_core_levels.py \
 		tests/core/test_core_builds.py::test_numbers_are_the_same_to_the_last_bit \
 		tests/core/test_core_int8.py::test_the_golden_text_is_the_same_everywhere \
 		tests/core/test_core_embedding.py::test_a_plain_compiler_compiles_the_files
@@ -94,7 +114,7 @@ web: $(VENV)/clang.installed $(WEB_TOOLS)/installed
 	$(BUILD_WEB)
 
 # The modules in the repository must be what their sources give.
-test-web: $(VENV)/dev.installed $(VENV)/clang.installed $(WEB_TOOLS)/installed
+test-web: $(DEV) $(VENV)/clang.installed $(WEB_TOOLS)/installed
 	mkdir -p $(WEB_TEST)
 	$(BUILD_WEB) --output $(WEB_TEST)
 	for file in textgen.wasm wasm.js textgen-relaxed.wasm wasm-relaxed.js; do \
@@ -107,7 +127,7 @@ test-web: $(VENV)/dev.installed $(VENV)/clang.installed $(WEB_TOOLS)/installed
 	CHROMIUM=$(or $(CHROMIUM),/usr/bin/chromium) TEXTGEN_CASES=$(WEB_TEST)/cases TEXTGEN_SITES=$(WEB_TEST)/sites \
 		node --test tests/web/*.test.mjs
 
-lint: $(VENV)/dev.installed
+lint: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	$(BIN)/ruff check .
@@ -115,7 +135,7 @@ lint: $(VENV)/dev.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint runtime
 	$(BIN)/mypy
 
-format: $(VENV)/dev.installed
+format: $(DEV)
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(C_FILES)
 	$(BIN)/ruff check --fix .
@@ -139,26 +159,26 @@ nietzsche: $(VENV)/train.installed
 	cp build/nietzsche/model.onnx $(BUNDLED)/nietzsche.onnx
 	cp build/nietzsche/model.int8.onnx $(BUNDLED)/nietzsche-int8.onnx
 
-quality: $(VENV)/dev.installed
+quality: $(DEV)
 	$(BIN)/python -m benchmarks.quality.table
 
-corpus: $(VENV)/dev.installed
+corpus: $(DEV)
 	$(BIN)/python benchmarks/large_corpus.py --train 0.5
 
-budgets: $(VENV)/dev.installed
+budgets: $(DEV)
 	$(BIN)/python benchmarks/budgets.py
 	$(BIN)/python -m benchmarks.streams
 
-threads: $(VENV)/dev.installed
+threads: $(DEV)
 	$(BIN)/python benchmarks/training_threads.py
 
-distributed: $(VENV)/dev.installed
+distributed: $(DEV)
 	$(BIN)/python benchmarks/distributed.py
 
-bench: $(VENV)/dev.installed
+bench: $(DEV)
 	$(BIN)/textgen-bench nietzsche
 
-peers: $(VENV)/dev.installed
+peers: $(DEV)
 	$(BIN)/python benchmarks/peers/run.py nietzsche
 	$(BIN)/python -m benchmarks.peers.constraints
 
@@ -171,7 +191,7 @@ $(WEB_PEERS)/node_modules/installed: $(WEB_PEERS)/package.json
 	npm install --prefix $(WEB_PEERS) --no-package-lock --no-audit --no-fund --ignore-scripts
 	touch $@
 
-fuzz: $(VENV)/dev.installed
+fuzz: $(DEV)
 	mkdir -p build
 	$(CC) -std=c11 -O1 $(CHECKS) -Iruntime/core benchmarks/fuzz_*.c $(CORE) -o build/fuzz_core
 	build/fuzz_core tests/data/tiny.onnx 1000000
@@ -179,24 +199,24 @@ fuzz: $(VENV)/dev.installed
 		$(BIN)/python benchmarks/mutate_models.py tests/data/tiny.onnx --count 250000 --reader $$reader || exit 1; \
 	done
 
-interrupts: $(VENV)/dev.installed
+interrupts: $(DEV)
 	$(BIN)/python benchmarks/interrupts.py
 
-kills: $(VENV)/dev.installed
+kills: $(DEV)
 	$(BIN)/python benchmarks/kills.py
 
 # The images of the README. The screenshots require Chromium.
-images: $(VENV)/dev.installed
+images: $(DEV)
 	$(BIN)/python docs/images/make_images.py
 
 # The outputs of docs/textbook.ipynb.
-notebook: $(VENV)/dev.installed
+notebook: $(DEV)
 	$(BIN)/python -m tests.helpers.notebooks
 
 # Build the extensions with address and undefined-behavior sanitizers in a separate folder, and test them.
 # Leak detection is off, because Python does not free all memory at exit. So is the search for uses of the stack
 # after a return: for it, gcc 12 puts vectors of AVX-512 at addresses that the processor refuses.
-sanitize: $(VENV)/dev.installed
+sanitize: $(DEV)
 	CFLAGS="$(CHECKS)" LDFLAGS="$(CHECKS)" $(BIN)/python setup.py --quiet build --force \
 		--build-lib $(SANITIZED) --build-temp $(SANITIZED)-objects
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
@@ -212,7 +232,7 @@ $(VENV)/train.installed: $(BUILD_INPUTS)
 	$(BIN)/python -m pip install --editable ".[train]"
 	touch $@
 
-$(VENV)/clang.installed: $(VENV)/dev.installed
+$(VENV)/clang.installed: | $(VENV)/dev.installed
 	$(BIN)/python -m pip install --quiet "ziglang==0.17.1"
 	touch $@
 
@@ -225,7 +245,15 @@ $(VENV)/docs.installed: $(VENV)/train.installed
 	$(BIN)/python -m pip install --quiet "textgen-onnx[docs]"
 	touch $@
 
-$(VENV)/dev.installed: $(BUILD_INPUTS)
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable ".[serve,train,dev]"
+# Two runs of make in one checkout build one after the other, where there is flock.
+LOCKED := mkdir -p build && $(if $(shell command -v flock),flock build/lock)
+
+# pip builds all extensions in a temporary folder. After a change of the sources, setup.py builds what changed.
+$(VENV)/dev.installed: pyproject.toml
+	$(LOCKED) $(PYTHON) -m venv $(VENV)
+	$(LOCKED) $(BIN)/python -m pip install --quiet --editable ".[serve,train,dev]"
+	touch $@ $(VENV)/train.installed $(DEV)
+
+$(DEV): $(BUILD_INPUTS) | $(VENV)/dev.installed
+	$(LOCKED) $(BIN)/python setup.py --quiet build_ext --inplace
 	touch $@ $(VENV)/train.installed

@@ -1,6 +1,7 @@
 """Fixtures of several test modules."""
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -15,15 +16,25 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import onnx
 import pytest
 import textgen_runtime as textgen
-from hypothesis import settings
 
-from tests.helpers.c_programs import BUILDS, PROGRAMS, Build, compile_core, link
+from tests.helpers.c_programs import BUILDS, PROGRAMS, SEVERAL, Build, compile_core, link
 from tests.helpers.eval_command import ONE, OTHER
 from tests.helpers.paths import ROOT, TINY
+from tests.helpers.shared_folders import shared_folder
+from tests.tiers import load_hypothesis_profile, runs
 
-# An example may take any time on a busy machine.
-settings.register_profile("any time", deadline=None)
-settings.load_profile("any time")
+load_hypothesis_profile()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests of later tiers, and those of other targets of make."""
+
+    def is_chosen(item: pytest.Item) -> bool:
+        is_here = SEVERAL or not item.get_closest_marker("several_compilers")
+        return bool(is_here) and all(runs(mark.args[0]) for mark in item.iter_markers("tier"))
+
+    config.hook.pytest_deselected(items=[item for item in items if not is_chosen(item)])
+    items[:] = filter(is_chosen, items)
 
 
 @pytest.fixture
@@ -89,9 +100,9 @@ def build(request: pytest.FixtureRequest) -> Build:
 
 
 @pytest.fixture(scope="session")
-def objects(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def objects(build: Build) -> Path:
     """The folder of the compiled core."""
-    return compile_core(build, tmp_path_factory.mktemp("core"))
+    return compile_core(build)
 
 
 @pytest.fixture(scope="session")
@@ -102,26 +113,44 @@ def core_reader(build: Build, objects: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def quick_compiler(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A C compiler that does not optimize, whatever its flags are. It takes a third of the time."""
+    """A C compiler that does not optimize, whatever its flags are. It takes a third of the time.
+
+    It adds its arguments to the file that ``TEXTGEN_COMMANDS`` names.
+    """
     path = tmp_path_factory.mktemp("compiler") / "cc"
-    path.write_text(f'#!/bin/sh\nexec {sysconfig.get_config_var("CC")} "$@" -O0 -g0\n', encoding="utf-8")
+    path.write_text(
+        '#!/bin/sh\n[ -z "$TEXTGEN_COMMANDS" ] || echo "$@" >> "$TEXTGEN_COMMANDS"\n'
+        f'exec {sysconfig.get_config_var("CC")} "$@" -O0 -g0\n',
+        encoding="utf-8",
+    )
     path.chmod(0o700)
     return path
 
 
+# What is in a checkout but is no source. A build adds every file that an earlier one listed in egg-info.
+NO_SOURCES = shutil.ignore_patterns(
+    ".*", "build", "dist", "demo", "node_modules", "__pycache__", "*.egg-info", "*.so", "*.pyd"
+)
+
+
 @pytest.fixture(scope="session")
 def distributions(tmp_path_factory: pytest.TempPathFactory, quick_compiler: Path) -> Path:
-    """A folder with the sdist and the wheel built from it, with the installed build tools."""
-    folder = tmp_path_factory.mktemp("dist")
-    # setuptools would add every file that an earlier build listed there, regardless of MANIFEST.in.
-    (ROOT / "textgen_onnx.egg-info" / "SOURCES.txt").unlink(missing_ok=True)
-    subprocess.run(
-        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)],
-        check=True,
-        env=os.environ | {"CC": str(quick_compiler)},
-        capture_output=True,
-    )
-    return folder
+    """A folder with the sdist, the wheel built from it, and the commands of the compiler.
+
+    The installed build tools make them from a copy of the checkout, which they would change.
+    """
+
+    def build(folder: Path) -> None:
+        sources = tmp_path_factory.mktemp("sources") / "copy"
+        shutil.copytree(ROOT, sources, ignore=NO_SOURCES)
+        subprocess.run(
+            [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(sources)],
+            check=True,
+            env=os.environ | {"CC": str(quick_compiler), "TEXTGEN_COMMANDS": str(folder / "commands")},
+            capture_output=True,
+        )
+
+    return shared_folder(tmp_path_factory, "distributions", build)
 
 
 @pytest.fixture(scope="session")

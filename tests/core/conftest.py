@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.helpers.core_install import make
+from tests.helpers.shared_folders import shared_folder
 
 
 class Installed(NamedTuple):
@@ -18,7 +19,9 @@ class Installed(NamedTuple):
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """The core and its command, installed in a folder of their own."""
-    folder = tmp_path_factory.mktemp("installed")
-    made = Installed(folder / "prefix", folder / "build")
-    make("install", f"BUILD={made.build}", f"PREFIX={made.prefix}", "CFLAGS=-O1")
-    return made
+
+    def install(folder: Path) -> None:
+        make("install", f"BUILD={folder}/build", f"PREFIX={folder}/prefix", "CFLAGS=-O1")
+
+    folder = shared_folder(tmp_path_factory, "installed", install)
+    return Installed(folder / "prefix", folder / "build")

@@ -12,19 +12,19 @@ import pytest
 from textgen_runtime.engines import core
 from textgen_runtime.model_file.bundled import find_model_file
 
+from tests.core.conftest import Installed
 from tests.helpers.c_programs import (
     COMPILERS,
     CORE,
     EXACT,
     PLAIN,
     PROGRAMS,
-    SOURCES,
-    WARNINGS,
     Build,
     compile_core,
     link,
     run,
 )
+from tests.helpers.core_install import needs_make
 
 # Hashes of exp64, of log64 and of distributions after filters.
 GOLDEN = {"exp64": "ca450377a2b98c1d", "log64": "6640d38c40ad74c0", "filters": "0b6f1991d1eae902"}
@@ -104,11 +104,9 @@ def exported(library: Path) -> set[str]:
 
 
 @needs_nm
-@pytest.mark.parametrize("build", PLAIN, ids=str)
-def test_a_shared_library_exports_the_header_alone(build: Build, tmp_path: Path) -> None:
-    library = tmp_path / "libtextgen.so"
-    flags = ["-shared", "-fPIC", "-fvisibility=hidden"]
-    run(*build.command, *WARNINGS, *flags, *SOURCES, "-o", library)
+@needs_make
+def test_a_shared_library_exports_the_header_alone(installed: Installed) -> None:
+    library = installed.prefix / "lib" / "libtextgen.so"
     header = (CORE / "textgen.h").read_text(encoding="utf-8")
     assert exported(library) == set(re.findall(r"^TEXTGEN_API [^(]*\b(textgen_\w+)\(", header, re.MULTILINE))
 
@@ -131,13 +129,14 @@ def test_the_header_is_cpp_as_well(build: Build, objects: Path, tmp_path: Path) 
     run(program)
 
 
-@pytest.mark.skipif(not any("ziglang" in compiler for compiler in COMPILERS), reason="it needs ziglang")
+@pytest.mark.tier("release")
+@pytest.mark.several_compilers
 @pytest.mark.parametrize(
     "target", ["aarch64-linux-musl", "wasm32-wasi", "x86_64-windows-gnu", "aarch64-macos"]
 )
-def test_the_core_compiles_for_other_systems(target: str, tmp_path: Path) -> None:
+def test_the_core_compiles_for_other_systems(target: str) -> None:
     (compiler,) = [compiler for compiler in COMPILERS if "ziglang" in compiler]
-    compile_core(Build(compiler, "plain"), tmp_path, "-target", target)
+    compile_core(Build(compiler, "plain"), "-target", target)
 
 
 # The options for a processor, and its instructions for products and for fused multiply-adds.
@@ -147,7 +146,8 @@ PRODUCTS = {
 }
 
 
-@pytest.mark.skipif(not any("ziglang" in compiler for compiler in COMPILERS), reason="it needs ziglang")
+@pytest.mark.tier("release")
+@pytest.mark.several_compilers
 @pytest.mark.parametrize("source", ["exp64", "filters", "log64", "sampler", "truncation"])
 @pytest.mark.parametrize("variant", ["contracted", "plain C"])
 @pytest.mark.parametrize("processor", PRODUCTS)

@@ -286,6 +286,7 @@ def test_a_full_disk_is_told_and_a_closed_pipe_is_not(command: Path) -> None:
     assert running.returncode == 0
 
 
+@pytest.mark.tier("push")
 def test_a_program_may_contain_its_model(installed: Installed, tmp_path: Path) -> None:
     assert embed([str(NIETZSCHE), "-o", str(tmp_path)]) == 0
     program = installed.build / "embedded" / "textgen"
@@ -313,6 +314,7 @@ def test_another_model_replaces_the_one_in_the_program(tmp_path: Path) -> None:
     assert written[0] < written[1] == written[2]
 
 
+@pytest.mark.tier("push")
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have other formats")
 def test_the_command_is_small(tmp_path: Path) -> None:
     program, stripped = tmp_path / "textgen", tmp_path / "stripped"

@@ -35,7 +35,10 @@ def compile_all(folder: Path, *command: str, output: Path) -> Path:
     return emulated(output)
 
 
-@pytest.mark.parametrize("flags", ["", "-O2 -std=c11 -Wpedantic -DTEXTGEN_NO_HEAP"])
+@pytest.mark.parametrize(
+    "flags",
+    ["", pytest.param("-O2 -std=c11 -Wpedantic -DTEXTGEN_NO_HEAP", marks=pytest.mark.tier("push"))],
+)
 @pytest.mark.parametrize("build", PLAIN, ids=str)
 def test_a_plain_compiler_compiles_the_files(build: Build, flags: str, folder: Path, tmp_path: Path) -> None:
     program = compile_all(folder, *shlex.split(build.compiler), *flags.split(), output=tmp_path / "program")
@@ -63,9 +66,8 @@ def test_the_source_needs_no_heap_and_exports_the_header_alone(
     assert not {"malloc", "calloc", "realloc", "free"} & {name.split("@")[0] for name in undefined}
 
 
-@pytest.mark.skipif(
-    bool(EMULATOR) or not any("ziglang" in compiler for compiler in COMPILERS), reason="it needs ziglang"
-)
+@pytest.mark.tier("release")
+@pytest.mark.several_compilers
 @pytest.mark.parametrize("target", ["wasm32-wasi", "x86_64-windows-gnu", "aarch64-macos", "x86_64-macos"])
 def test_the_files_are_built_for_other_systems(target: str, folder: Path, tmp_path: Path) -> None:
     """The programs are linked, and cannot be run here."""
@@ -75,6 +77,7 @@ def test_the_files_are_built_for_other_systems(target: str, folder: Path, tmp_pa
     assert compile_all(folder, *command, output=program).stat().st_size > 0
 
 
+@pytest.mark.tier("push")
 def test_the_example_says_how_it_is_built(folder: Path, tmp_path: Path) -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
     lines = [line.removeprefix(" *     ") for line in text.splitlines() if line.startswith(" *     ")]

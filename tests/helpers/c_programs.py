@@ -3,23 +3,34 @@
 ``make test`` uses the default C compiler. ``make test-core`` lists several compilers in
 ``TEXTGEN_CORE_COMPILERS``; each of them is then used with several sets of flags. ``make test-arm`` uses a
 compiler for ARM64, and runs its programs with the emulator ``TEXTGEN_CORE_EMULATOR``.
+
+What is compiled stays in ``build/test-core``, in a folder for each compiler and set of flags. It is compiled
+again only if a source, a header or the compiler changes. Several processes may use a folder at the same time.
 """
 
+import hashlib
 import os
 import platform
 import shlex
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from filelock import FileLock
 
 from tests.helpers.paths import ROOT
+from tests.tiers import runs
 
 CORE = ROOT / "runtime" / "core"
 PROGRAMS = ROOT / "tests" / "core"
 SOURCES = sorted([*CORE.glob("*.c"), *CORE.glob("kernels/*.c")])
+HEADERS = sorted([*CORE.glob("*.h"), *CORE.glob("kernels/*.h"), *PROGRAMS.glob("*.h")])
 
 WARNINGS = (
     "-std=c11",
@@ -84,14 +95,19 @@ def variants(compiler: str) -> list[str]:
     """
     if not SEVERAL:
         return ["plain"]
+    is_clang = "ziglang" in compiler
+    if not runs("release"):
+        # `make test` uses gcc without sanitizers.
+        return ["contracted"] if EMULATOR else ["plain"] if is_clang else ["sanitized"]
     if EMULATOR:
         return ["plain", "contracted"]
-    special = ["reassociated", "undefined", "32 bits"] if "ziglang" in compiler else ["sanitized", "threads"]
+    special = ["reassociated", "undefined", "32 bits"] if is_clang else ["sanitized", "threads"]
     return ["plain", "unoptimized", "contracted", "native", "plain C", *special]
 
 
 BUILDS = [Build(compiler, variant) for compiler in COMPILERS for variant in variants(compiler)]
-PLAIN = [build for build in BUILDS if build.variant == "plain"]
+# For tests that choose the flags themselves.
+PLAIN = [build for build in BUILDS if build.variant == "plain"] or BUILDS[:1]
 # Builds for the tests of exact results. In `make test`, they include the flags with which a compiler may
 # round differently.
 EXACT = (
@@ -109,19 +125,75 @@ def run(*command: str | Path) -> str:
     return finished.stdout.decode()
 
 
-def compile_core(build: Build, folder: Path, *flags: str) -> Path:
+def digest(parts: Iterable[str | Path]) -> str:
+    """Return a hash of texts and of the contents of files."""
+    found = hashlib.sha256()
+    for part in parts:
+        content = part.read_bytes() if isinstance(part, Path) else part.encode()
+        found.update(b"%d " % len(content) + content)
+    return found.hexdigest()[:16]
+
+
+@cache
+def compiler_version(compiler: str) -> str:
+    """Return what tells one compiler from another: another one may have the same name."""
+    return run(*shlex.split(compiler), "--version")
+
+
+@cache
+def programs_folder() -> Path:
+    """Return the folder of what is compiled: a temporary one if the checkout is read-only."""
+    folder = ROOT / "build" / "test-core"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        return Path(tempfile.gettempdir()) / f"textgen-test-core-{digest([str(ROOT)])}"
+
+
+def make_once(target: Path, key: str, make: Callable[[Path], object]) -> Path:
+    """Make a file unless it was made with the same key. It replaces an older one in one step."""
+    stored = target.with_name(f"{target.name}.key")
+    if not (target.exists() and stored.exists() and stored.read_text(encoding="utf-8") == key):
+        made = target.with_name(f"{target.name}.new")
+        make(made)
+        stored.unlink(missing_ok=True)
+        made.replace(target)
+        stored.write_text(key, encoding="utf-8")
+    return target
+
+
+def compile_core(build: Build, *flags: str) -> Path:
     """Compile the core and return the folder of its object files."""
-    for source in SOURCES:
-        run(*build.command, *WARNINGS, *flags, "-c", source, "-o", folder / f"{source.stem}.o")
+    command = [*build.command, *WARNINGS, *flags]
+    folder = programs_folder() / digest(command)
+    folder.mkdir(parents=True, exist_ok=True)
+    common = digest([*command, compiler_version(build.compiler), *HEADERS])
+
+    def compile_one(source: Path) -> None:
+        make_once(
+            folder / f"{source.stem}.o",
+            digest([common, source]),
+            lambda target: run(*command, "-c", source, "-o", target),
+        )
+
+    with FileLock(folder / "lock"), ThreadPoolExecutor(os.cpu_count()) as pool:
+        # The largest files first, so that no thread is left with one of them at the end.
+        list(pool.map(compile_one, sorted(SOURCES, key=lambda source: -source.stat().st_size)))
     return folder
 
 
 def link(build: Build, objects: Path, *sources: Path) -> Path:
     """Link a program with the core and return its path. Its name is that of the first source."""
-    program = objects / sources[0].stem
     # Some test programs use threads. The core needs no library.
-    run(*build.command, *WARNINGS, f"-I{CORE}", *sources, *objects.glob("*.o"), "-lpthread", "-o", program)
-    return emulated(program)
+    command = [*build.command, *WARNINGS, f"-I{CORE}", *map(str, sources)]
+    parts = sorted(objects.glob("*.o"))
+    program = objects / sources[0].stem
+    with FileLock(objects / "lock"):
+        key = digest([*command, *sources, *HEADERS, *parts])
+        make_once(program, key, lambda target: run(*command, *parts, "-lpthread", "-o", target))
+        return emulated(program)
 
 
 def emulated(program: Path) -> Path:

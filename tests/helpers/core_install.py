@@ -19,7 +19,7 @@ needs_make = pytest.mark.skipif(
 def make(*arguments: str) -> None:
     """Run the Makefile of the core. A failure shows its standard error."""
     done = subprocess.run(
-        ["make", "--silent", f"--directory={CORE}", *arguments],
+        ["make", "--silent", f"--jobs={os.cpu_count()}", f"--directory={CORE}", *arguments],
         check=False,
         capture_output=True,
         # `make test` passes its own options to this make.

@@ -9,6 +9,8 @@ from nbformat import NotebookNode
 
 from tests.helpers.notebooks import TEXTBOOK, execute, read_notebook
 
+pytestmark = pytest.mark.tier("release")
+
 # Added to the notebook, to read the variables that its cells leave.
 FACTS = """
 import json

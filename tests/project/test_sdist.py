@@ -57,6 +57,7 @@ def test_the_sdist_contains_every_source_file(unpacked: Path) -> None:
         "runtime/**/*.css",
         "runtime/**/*.js",
         "runtime/**/*.pyx",
+        "runtime/**/*.pxi",
         "runtime/**/*.pxd",
         "runtime/core/**/*.[ch]",
         "runtime/core/*.in",
@@ -71,6 +72,7 @@ def test_the_sdist_contains_every_source_file(unpacked: Path) -> None:
         assert expected <= {path.relative_to(unpacked) for path in unpacked.glob(pattern)}
 
 
+@pytest.mark.tier("push")
 def test_all_unpacked_tests_can_be_collected(unpacked: Path) -> None:
     done = run_unpacked_pytest(unpacked, "--collect-only")
     assert (done.returncode, done.stderr) == (0, "")
@@ -78,6 +80,7 @@ def test_all_unpacked_tests_can_be_collected(unpacked: Path) -> None:
     assert expected == {Path(line.split("::")[0]).name for line in done.stdout.splitlines() if "::" in line}
 
 
+@pytest.mark.tier("push")
 def test_some_unpacked_tests_pass(unpacked: Path) -> None:
     """The selected tests read the tiny model, the benchmarks and the unpacked code."""
     program = "import textgen_runtime, textgen_train; print(textgen_runtime.__file__, textgen_train.__file__)"
