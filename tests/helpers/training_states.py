@@ -104,8 +104,10 @@ def stored_trainer_state(state: TrainerState) -> TrainerState:
 def check_every_stop(create: Callable[[int], Trainer]) -> list[TrainerState]:
     """Check that a trainer that is stopped after any update, and restored, ends with the same weights.
 
+    One other trainer is restored from all states, so that nothing of an earlier run may stay in it.
+
     Args:
-        create: Creates a trainer with a seed. The restored trainers have another seed, which has no effect.
+        create: Creates a trainer with a seed. The restored trainer has another seed, which has no effect.
 
     Returns:
         The state before the first update, and after each update.
@@ -117,8 +119,8 @@ def check_every_stop(create: Callable[[int], Trainer]) -> list[TrainerState]:
         states.append(trainer.state())
     expected = weights_of(trainer)
     assert len(updates) == EPOCHS * trainer.updates_per_epoch
+    other = create(1)
     for step, state in enumerate(states):
-        other = create(1)
         other.restore(stored_trainer_state(state))
         remaining = list(other.updates())
         assert list(map(without_time, remaining)) == list(map(without_time, updates[step:]))

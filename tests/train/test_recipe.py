@@ -39,6 +39,12 @@ def test_a_value_out_of_range_raises(name: str, value: float) -> None:
         Recipe(**{name: value})  # type: ignore[arg-type]
 
 
+def test_the_borders_of_a_range_are_valid_and_counts_are_integers() -> None:
+    assert Recipe(units=1, layers=64, dropout=0.99, muon_lr=0).layers == 64
+    with pytest.raises(RecipeError, match=r"units must be an integer from 1 to 16384, not 1\.5"):
+        Recipe(units=1.5)  # type: ignore[arg-type]
+
+
 def test_progress_follows_minutes_or_epochs() -> None:
     assert Budget(minutes=2).progress(seconds=30, epochs=99) == pytest.approx(0.25)
     assert Budget(epochs=4).progress(seconds=99, epochs=3) == pytest.approx(0.75)

@@ -19,6 +19,7 @@ from textgen_runtime.text.word_tokenizer import WordTokenizer
 from textgen_train.cli.compare import main
 from textgen_train.export.onnx_graph import replace_metadata
 from textgen_train.loop.output_folder import LOCK_FILE
+from textgen_train.report import compared_run
 from textgen_train.report.page_frame import fill_page
 
 from tests.helpers.commands import Captured, run_here
@@ -282,6 +283,18 @@ def test_a_file_is_no_run(capsys: Captured) -> None:
         "",
         "textgen-compare: error: one/model.onnx is a file: pass the output folder of a run\n",
     )
+
+
+def test_a_file_that_is_too_large_for_metrics_is_not_read(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_folder("one", [2.0], model_with(TRAINING))
+    monkeypatch.setattr(compared_run, "MAX_METRICS_BYTES", (folder / "metrics.jsonl").stat().st_size)
+    assert compare(capsys, "one")[0] == 0
+    monkeypatch.setattr(compared_run, "MAX_METRICS_BYTES", 20)
+    code, out, err = compare(capsys, "one")
+    assert (code, out) == (1, "")
+    assert err == "textgen-compare: error: one/metrics.jsonl is too large to be the metrics of a run\n"
 
 
 def test_a_run_that_is_going_on_is_marked(capsys: Captured) -> None:

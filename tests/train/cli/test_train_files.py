@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import textgen_runtime as textgen
+from textgen_runtime.corpora.corpus import Corpus
+from textgen_train.cli.train import default_folder
 from textgen_train.export import onnx_graph
 from textgen_train.loop import evaluator
 
@@ -126,6 +128,18 @@ def test_the_default_output_folder_is_named_after_the_corpus(capsys: Captured) -
         Path(name, "all.txt").write_text(TEXT, encoding="utf-8")
         assert run(capsys, name, *QUICK, "--no-samples")[0] == 0
         assert Path(f"{name}-model/model.onnx").is_file()
+
+
+@pytest.mark.parametrize(
+    ("source", "folder"),
+    [
+        ("novel.txt", "novel-model"),
+        ("novel.txt.gz", "novel-model"),
+        ("my novel.txt.zst", "my-novel-model"),
+    ],
+)
+def test_the_default_output_folder_has_no_extensions(source: str, folder: str) -> None:
+    assert default_folder(source, Corpus.from_text(source, TEXT)) == Path(folder)
 
 
 @pytest.mark.usefixtures("book")

@@ -30,3 +30,5 @@ def test_a_short_text_has_fewer_lanes() -> None:
     assert lane_count(1_000_000, 16, 64) == 16
     assert lane_count(300, 16, 64) == 4
     assert lane_count(30, 16, 64) == 1
+    # Each lane has a sequence, and the target of its last character.
+    assert (lane_count(129, 16, 64), lane_count(130, 16, 64)) == (1, 2)

@@ -1,12 +1,15 @@
 """Bytes and words: encoding in parts, and the numbers of characters."""
 
 import random
+from collections import Counter
+from itertools import product
 
 import numpy as np
 import pytest
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.byte_tokenizer import ByteTokenizer
 from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.records import RecordKind
 from textgen_runtime.text.word_tokenizer import WordTokenizer
 from textgen_train.data import pieces
 from textgen_train.data.characters import count_characters, count_characters_after, text_of
@@ -25,7 +28,8 @@ def in_parts(text: str, size: int) -> list[str]:
 @pytest.mark.parametrize("size", [1, 7, 100, 5000])
 def test_words_do_not_depend_on_the_parts_of_the_text(size: int) -> None:
     tokenizer = WordTokenizer([*"ab ,é", " ab", "ab", "aab", "é" * 60, "éé", " " + "b" * 63, "bb"])
-    text = "".join(RNG.choice(("ab", "a", " ", " ", ",", "é", "é" * 70, "b" * 70)) for _ in range(3000))
+    count = 300 if size == 1 else 3000
+    text = "".join(RNG.choice(("ab", "a", " ", " ", ",", "é", "é" * 70, "b" * 70)) for _ in range(count))
     encoder = WordEncoder(tokenizer)
     tokens = [*[encoder.encode_all([part], None) for part in in_parts(text, size)], encoder.finish()]
     assert np.concatenate(tokens).tolist() == tokenizer.encode(text).tolist()
@@ -45,6 +49,18 @@ def test_many_different_pieces_are_counted_in_bounded_memory(monkeypatch: pytest
     counts = count_pieces([Block([text], []) for text in texts], has_records=False)
     assert len(counts) <= 100
     assert frequent_pieces(counts, 4) == [" cat", " of", " the", "the"]
+
+
+def test_words_that_occur_three_times_are_frequent() -> None:
+    assert frequent_pieces(Counter({"do": 3, "re": 2, "mi": 5, "x": 9}), 9) == ["mi", "do"]
+
+
+@pytest.mark.parametrize("records", [None, "lines"])
+def test_a_vocabulary_of_words_has_at_most_its_size(records: RecordKind | None) -> None:
+    lines = [" ".join(words) for words in product(("do", "re", "mi", "fa", "so", "la"), repeat=3)]
+    corpus = Corpus.from_text("notes", "\n".join(lines))
+    dataset = make_dataset(corpus, Normalization(), level="word", vocabulary_size=16, records=records)
+    assert len(dataset.tokenizer) == 16
 
 
 @pytest.mark.parametrize("block", [1, 2, 3, 1000])

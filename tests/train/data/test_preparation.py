@@ -39,6 +39,13 @@ def test_line_ends_byte_order_marks_and_astral_characters() -> None:
     assert dataset.tokenizer.symbols == ("\n", "é", "𝄞")
 
 
+def test_a_symbol_is_rare_if_it_occurs_less_often_in_the_training_text() -> None:
+    text = "ab" * 400 + "xxyyy" + "ab" * 50 + "x"
+    dataset = make_dataset(corpus(text), Normalization(), 0.1, min_count=3)
+    assert dataset.tokenizer.symbols == ("", "a", "b", "y")
+    assert dataset.rare_count == 1
+
+
 def test_a_corpus_of_one_symbol_raises() -> None:
     with pytest.raises(CorpusError, match="contains only the character 'a'"):
         make_dataset(corpus("a" * 1000), Normalization(), 0.1)
@@ -62,6 +69,12 @@ def test_excerpts_come_from_the_training_text_and_begin_with_a_word() -> None:
         assert len(excerpt) == EXCERPT_LENGTH
         assert excerpt.startswith("word")
         assert excerpt in training
+
+
+def test_an_excerpt_near_the_end_of_the_text_is_complete() -> None:
+    dataset = make_dataset(corpus("ab" * 80), Normalization(), 0.1)
+    rng = random.Random(0)
+    assert {len(dataset.draw_excerpt(rng)) for _ in range(50)} == {EXCERPT_LENGTH}
 
 
 def test_excerpts_avoid_lines_of_dashes() -> None:

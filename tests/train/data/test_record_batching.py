@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from textgen_runtime.text.special_tokens import SpecialTokens
 from textgen_train.data import record_batching
@@ -75,6 +75,7 @@ def test_each_epoch_has_every_record_once(
 
 
 @given(LENGTHS, st.integers(0, 100))
+@example([60, 3, 50, 40] * 3, 9)
 @settings(deadline=None, max_examples=30)
 def test_later_batches_do_not_depend_on_the_first_one(lengths: list[int], first: int) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:

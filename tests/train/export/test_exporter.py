@@ -14,7 +14,7 @@ import textgen_train
 import torch
 from numpy.typing import NDArray
 from textgen_runtime import OutputError
-from textgen_runtime.engines.base import State
+from textgen_runtime.engines.base import Engine, State
 from textgen_runtime.engines.onnxruntime import OnnxEngine
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
@@ -125,8 +125,12 @@ def test_a_full_disk_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize(("ignored", "output"), [("input state", "logits"), ("output state", "next_hidden")])
-def test_an_engine_that_ignores_the_state_fails_the_comparison(ignored: str, output: str) -> None:
+@pytest.mark.parametrize(
+    ("defect", "output"), [("input state", "logits"), ("output state", "next_hidden"), ("nan", "logits")]
+)
+def test_an_engine_that_ignores_the_state_or_computes_no_numbers_fails_the_comparison(
+    defect: str, output: str
+) -> None:
     model = network()
     engine = OnnxEngine(exporter.build_checked(model, METADATA).content)
     reference = _parity.Reference(model, np.arange(500) % 9)
@@ -137,12 +141,26 @@ def test_an_engine_that_ignores_the_state_fails_the_comparison(ignored: str, out
 
         def forward(self, tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:
             fresh = engine.initial_state(state["hidden"].shape[1])
-            if ignored == "input state":
+            if defect == "input state":
                 return engine.forward(tokens, fresh)
-            return engine.forward(tokens, state)[0], fresh
+            logits, next_state = engine.forward(tokens, state)
+            return (logits, fresh) if defect == "output state" else (logits * np.float32(np.nan), next_state)
 
     with pytest.raises(ExportError, match=f"engine stateless, its output {output} differs"):
         reference.check(Stateless())  # type: ignore[arg-type]
+
+
+def test_each_engine_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+    check = _parity.Reference.check
+
+    def record(reference: _parity.Reference, engine: Engine) -> float:
+        compared.append(engine.name)
+        return check(reference, engine)
+
+    monkeypatch.setattr(_parity.Reference, "check", record)
+    exporter.build_checked(network(), METADATA)
+    assert sorted(name.split()[0] for name in compared) == ["native", "onnxruntime"]
 
 
 def test_the_compared_states_come_from_the_text() -> None:

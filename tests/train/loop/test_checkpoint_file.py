@@ -67,6 +67,12 @@ def test_every_damage_is_noticed(tmp_path: Path, file: bytes) -> None:
         assert_refused(path, bytes(damaged), "is damaged, or is not a checkpoint of textgen-train")
 
 
+def test_a_changed_shape_is_noticed(tmp_path: Path, file: bytes) -> None:
+    for old, new in ((b'"shape":[32,4]', b'"shape":[4,32]'), (b'"dtype":"F32"', b'"dtype":"I32"')):
+        assert old in file
+        assert_refused(tmp_path / "checkpoint", file.replace(old, new, 1), "is damaged")
+
+
 def test_a_truncated_or_longer_file_is_refused(tmp_path: Path, file: bytes) -> None:
     path = tmp_path / "checkpoint"
     for content in (*(file[:length] for length in (0, 1, 7, 8, 9, 500, len(file) - 1)), file + b"\0"):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from textgen_train.errors import LostProcessError, TrainingError
+from textgen_train.loop import distributed
 from textgen_train.loop.checkpoint import TrainerState
 from textgen_train.loop.classic_trainer import ClassicTrainer
 from textgen_train.loop.ranks import DismissedError, Ranks, joined_ranks
@@ -199,13 +200,21 @@ def test_a_loss_that_is_no_number_in_any_process_ends_the_run() -> None:
     ]
 
 
-def begin_differently(rank: int, seeds: bool) -> str:
+def begin_differently(rank: int, difference: str) -> str:
     try:
         with joined_ranks() as ranks:
-            trainer = make_part(ranks, RECIPE, seed=rank)
-            ranks.begin({} if seeds else {"corpus": str(rank)})
+            trainer = make_part(ranks, RECIPE)
+            ranks.begin({"corpus": str(rank) if difference == "corpus" else ""})
+
+            def change_weights() -> None:
+                with torch.no_grad():
+                    trainer.model.output.bias += rank
+
+            distributed.UPDATES_PER_CHECK = 3
+            if difference == "first weights":
+                change_weights()
             if rank:
-                trainer.follow()
+                trainer.follow(change_weights)
             else:
                 list(trainer.updates())
     except (TrainingError, DismissedError) as error:
@@ -214,14 +223,16 @@ def begin_differently(rank: int, seeds: bool) -> str:
 
 
 def test_different_corpora_are_an_error_of_the_first_process() -> None:
-    first, second = run_processes(begin_differently, False)
+    first, second = run_processes(begin_differently, "corpus")
     assert first.startswith("TrainingError: process 1 has another corpus than this one")
     assert second == "DismissedError: "
 
 
-def test_different_weights_are_an_error_of_the_first_process() -> None:
-    first, second = run_processes(begin_differently, True)
-    assert first.startswith("TrainingError: the weights of the processes differ after update 0")
+@pytest.mark.parametrize(("difference", "update"), [("first weights", 0), ("later weights", 3)])
+def test_different_weights_are_an_error_of_the_first_process(difference: str, update: int) -> None:
+    """The weights are compared at the first update, and then again and again."""
+    first, second = run_processes(begin_differently, difference)
+    assert first.startswith(f"TrainingError: the weights of the processes differ after update {update}:")
     assert second == "no error"
 
 

@@ -1,9 +1,11 @@
 """The schedule of evaluations and the estimate of the remaining time."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from textgen_train.loop.eval_schedule import EvalSchedule
+from textgen_train.loop import eval_schedule
+from textgen_train.loop.eval_schedule import EvalSchedule, UpdateTotals
 from textgen_train.loop.update import START, Update
 from textgen_train.recipe import Budget
 
@@ -141,3 +143,29 @@ def test_an_evaluation_of_the_start_does_not_delay_the_next_one(budget: Budget) 
     assert not schedule.is_due(update_after(10, 31.0, 0.04))
     assert schedule.is_due(update_after(100, 32.0, 0.05, ends_epoch=True))
     assert Budget(epochs=100) != budget or schedule.seconds_left(update_after(100, 32.0, 0.01)) >= 99 * 30.0
+
+
+def test_a_restored_schedule_continues() -> None:
+    schedule, other = (EvalSchedule(Budget(epochs=10), 300, 600_000, HELD_OUT) for _ in range(2))
+    schedule.record_evaluation(update_after(100, 10.0, 0.1), 5.0)
+    schedule.extend_evaluation(1.0)
+    other.restore(schedule.state())
+    assert other.state() == schedule.state()
+    assert other.seconds_left(update_after(600, 66.0, 0.2)) == pytest.approx(2400 * 0.1 + 8 * 6.0)
+
+
+def test_restored_totals_continue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time between the state and its restore does not count."""
+    now = 0.0
+    monkeypatch.setattr(eval_schedule, "perf_counter", lambda: now)
+    totals = UpdateTotals()
+    totals.add(update_after(1, 1.0, 0.1))
+    totals.add(replace(update_after(2, 2.0, 0.2, ends_epoch=True), nats=3.0))
+    now = 10.0
+    state = totals.state()
+    now = 500.0
+    other = UpdateTotals.from_state(state)
+    now = 510.0
+    assert other.speed == pytest.approx(2090 / 20.0)
+    assert other.nats == totals.nats == pytest.approx((2000 + 3 * 90) / 2090)
+    assert other.state() == replace(state, seconds=20.0)

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 from textgen_runtime import CharacterTokenizer, Normalization
+from textgen_runtime.engines.base import Engine
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.scoring import surprisals
+from textgen_runtime.scoring.records import RecordScore, score_records
+from textgen_runtime.text.special_tokens import SpecialTokens
 from textgen_train.data.dataset import Dataset
 from textgen_train.export.exporter import build_checked
 from textgen_train.loop import held_out_loss as losses
@@ -58,3 +61,31 @@ def test_the_training_loss_is_that_of_the_end_of_the_training_text(
     model = build_checked(network, Metadata(TOKENIZER)).model
     end = training[-scored - 1 :].tolist()
     assert training_loss(model, dataset) == pytest.approx(step_by_step(network, end[0], end[1:]), abs=1e-5)
+
+
+def test_the_training_loss_of_records_is_that_of_complete_records_from_the_whole_list(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each record begins with its number."""
+    special = SpecialTokens(None, 11, 12)
+    tokenizer = CharacterTokenizer([*"0123456789a", "", ""], special)
+    torch.manual_seed(0)
+    model = build_checked(CharLSTM(13, units=10, embedding=4), Metadata(tokenizer, records="lines")).model
+    records = [[*map(int, f"{number:03}"), *[10] * (number % 9), 12] for number in range(1000)]
+    tokens = np.concatenate(records)
+    dataset = Dataset(tokenizer, Normalization(), tokens, tokens[:2000], 11, records="lines")
+    scored: list[list[int]] = []
+
+    def score(engine: Engine, part: list[list[int]], special: SpecialTokens) -> RecordScore:
+        scored.extend(part)
+        return score_records(engine, part, special)
+
+    monkeypatch.setattr(losses, "score_records", score)
+    loss = training_loss(model, dataset)
+    assert all([*record, 12] in records for record in scored)
+    numbers = [int("".join(map(str, record[:3]))) for record in scored]
+    assert (numbers[0], numbers[-1]) == (0, 999)
+    assert 0 < max(np.diff(numbers)) < 60
+    expected = score_records(model.engine, scored, special)
+    assert 1600 < expected.positions <= 2000
+    assert loss == pytest.approx(expected.total_nats / expected.positions)

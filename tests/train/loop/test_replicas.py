@@ -81,6 +81,11 @@ def test_replicas_have_different_dropout_masks(name: str) -> None:
     assert not torch.equal(first, second)
 
 
+def test_replicas_of_consecutive_seeds_have_different_dropout_masks() -> None:
+    states = [state for seed in range(3) for state in Replicas(network(), 16, 2, seed).rng_states()]
+    assert len({tuple(state.tolist()) for state in states}) == 6
+
+
 def train_weights(threads: int, seed: int = 0) -> list[Tensor]:
     text = np.random.default_rng(0).integers(4, size=1500)
     trainer = StatefulTrainer(text, 4, RECIPE, Budget(epochs=3), seed, threads=threads)

@@ -98,6 +98,12 @@ def test_a_budget_of_minutes_ends_the_training() -> None:
     assert updates[-1].seconds >= 0.29
 
 
+def test_a_time_that_is_over_allows_for_one_update() -> None:
+    trainer = StatefulTrainer(periodic_text(1000), 4, SMALL, Budget(minutes=1), seed=0)
+    trainer.count_seconds(60.0)
+    assert [update.progress for update in trainer.updates()] == [1.0]
+
+
 def test_the_state_is_carried_within_an_epoch_and_reset_between_epochs() -> None:
     trainer = StatefulTrainer(periodic_text(1000), 4, SMALL, Budget(epochs=2), seed=0)
     input_states: list[Any] = []
@@ -143,6 +149,13 @@ def test_training_works_on_short_texts(length: int) -> None:
     assert updates[-1].epochs == 2.0
 
 
+def test_a_text_without_a_target_is_an_error() -> None:
+    with pytest.raises(ValueError, match="the text has 1 tokens, but training needs at least 2"):
+        StatefulTrainer(periodic_text(1), 4, SMALL, Budget(epochs=1), seed=0)
+    (update,) = StatefulTrainer(periodic_text(2), 4, SMALL, Budget(epochs=1), seed=0).updates()
+    assert update.targets == 1
+
+
 def test_a_nan_loss_is_an_error() -> None:
     recipe = Recipe(units=16, embedding=8, learning_rate=1e9, warmup=0)
     trainer = StatefulTrainer(periodic_text(1200), 4, recipe, Budget(epochs=50), seed=0)
@@ -155,6 +168,8 @@ def test_bfloat16_is_used_if_the_processor_supports_it(monkeypatch: pytest.Monke
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda answer=instructions: answer)
         with autocast(CPU):
             assert torch.is_autocast_enabled("cpu") is expected
+            # A cache would be shared by the threads of the replicas.
+            assert not torch.is_autocast_cache_enabled()
 
 
 @pytest.mark.parametrize(("muon_lr", "names"), [(0.02, {"AdamW", "Muon"}), (0.0, {"AdamW"})])

@@ -172,6 +172,15 @@ def changed_state(change: Callable[[TrainerState], Any]) -> TrainerState:
             },
             "another optimizer",
         ),
+        (
+            lambda state: {
+                "optimizers": {
+                    name: {key: tensor.double() for key, tensor in tensors.items()}
+                    for name, tensors in state.optimizers.items()
+                }
+            },
+            "another optimizer",
+        ),
         (lambda _: {"order_rng": torch.zeros(3)}, "another type of trainer"),
         (lambda _: {"order_rng": []}, "random generator"),
         (lambda _: {"order_rng": [3, [1, 2], None]}, "random generator"),
@@ -244,10 +253,13 @@ def test_an_interrupt_before_the_first_update_of_an_epoch_does_not_change_the_st
     assert same(weights_of(other), weights_of(uninterrupted))
 
 
-def test_after_a_nan_loss_there_is_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("loss", ["nan", "inf"])
+def test_after_a_loss_that_is_not_finite_there_is_no_state(
+    monkeypatch: pytest.MonkeyPatch, loss: str
+) -> None:
     trainer = make_trainer(RECIPE, 1)
-    monkeypatch.setattr(trainer, "_update_weights", lambda *_: float("nan"))
-    with pytest.raises(TrainingError, match="the loss is nan at update 1"):
+    monkeypatch.setattr(trainer, "_update_weights", lambda *_: float(loss))
+    with pytest.raises(TrainingError, match=f"the loss is {loss} at update 1: try lower learning rates"):
         list(trainer.updates())
     with pytest.raises(TrainingError, match="no training state"):
         trainer.state()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -52,6 +53,7 @@ def test_a_run_writes_model_metrics_samples_and_curves(tmp_path: Path) -> None:
         "training_eval_nats",
     ]
     assert entries[-1]["held_out_nats"] < entries[0]["held_out_nats"]
+    assert entries[-1]["bits_per_character"] == pytest.approx(entries[-1]["held_out_nats"] / math.log(2))
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
     assert progress.closed
     assert progress.statuses

@@ -97,11 +97,13 @@ def test_the_page_is_self_contained_and_small(model: BestModel, tmp_path: Path) 
     history = EvaluationHistory(
         [evaluation(100 * i, 1 + 2 / i) for i in range(1, count + 1)],
         [samples_of("do", " re" * 130)] * count,
-        evaluation(100 * count, 1 + 2 / count),
+        evaluation(123_400, 1 + 2 / 1234),
     )
     facts = facts_of(dataset_of(TEXT), tmp_path)
     content = report_page(facts, history, status="", model=model, references=[])
     assert len(content) < 200_000
+    assert len(re.findall("<tr><th scope=.row.>[0-9,]+( .best.)?</th>", content)) < 70
+    assert "123,400 (best)" in content
     assert not re.search(r"https?:|//[a-z]|url\(|@import", content)
     page = Page(content)
     for tag, attributes in page.elements:

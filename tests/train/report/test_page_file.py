@@ -4,7 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import textgen_runtime as textgen
 from textgen_runtime.errors import OutputError
+from textgen_runtime.sampling.distributions import entropy
+from textgen_runtime.scoring.temperatures import compare_temperatures
+from textgen_train.export.onnx_graph import replace_metadata
 from textgen_train.loop.update import Update
 from textgen_train.loop.watcher import EvaluationHistory, Status
 from textgen_train.report import page_file
@@ -151,6 +155,22 @@ def test_a_better_model_replaces_the_shown_one(watcher: ReportPage, tmp_path: Pa
     (tmp_path / "model.onnx").write_bytes(tiny_path.read_bytes())
     watcher.on_evaluation(SECOND)
     assert "embedembedding48124" not in Page((tmp_path / "report.html").read_text("utf-8")).text
+
+
+def test_the_temperatures_are_those_after_the_prompt_that_is_hardest_to_continue(
+    watcher: ReportPage, tmp_path: Path, tiny_path: Path
+) -> None:
+    model = textgen.load(tiny_path)
+    prompts = sorted(
+        ("abc", "dad", "had a"),
+        key=lambda prompt: float(entropy(compare_temperatures(model, prompt).original)),
+    )
+    for order in (prompts, prompts[::-1]):
+        metadata = model.metadata._replace(prompts=tuple(order))
+        (tmp_path / "model.onnx").write_bytes(replace_metadata(tiny_path.read_bytes(), metadata))
+        watcher.on_evaluation(FIRST if order is prompts else SECOND)
+        text = Page((tmp_path / "report.html").read_text("utf-8")).text
+        assert f"The probabilities of the next character after {prompts[-1]}." in text
 
 
 @pytest.mark.usefixtures("_evaluated_run")

@@ -34,7 +34,9 @@ def watch(folder: Path, steps: range) -> TensorBoard:
 def scalars(folder: Path, name: str) -> dict[int, float]:
     reader = EventAccumulator(str(folder / "tensorboard"))
     reader.Reload()
-    return {event.step: event.value for event in reader.Scalars(name)}
+    events = reader.Scalars(name)
+    assert len({event.step for event in events}) == len(events)
+    return {event.step: event.value for event in events}
 
 
 @pytest.fixture(autouse=True)
