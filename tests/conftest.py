@@ -80,17 +80,6 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture
-def _evaluations_after_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Evaluate after every epoch, even if the text is short."""
-    # This module imports torch.
-    from textgen_train.loop import eval_schedule
-
-    monkeypatch.setattr(eval_schedule, "MIN_UPDATES_BETWEEN", 1)
-    monkeypatch.setattr(eval_schedule, "TRAINING_COST_RATIO", 1e9)
-    monkeypatch.setattr(eval_schedule, "FIRST_EVALUATION_FRACTION", 1.0)
-
-
 @pytest.fixture(scope="session", params=BUILDS, ids=str)
 def build(request: pytest.FixtureRequest) -> Build:
     """Each compiler and set of flags for the C core."""

@@ -2,13 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import onnx
+import pytest
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
 from textgen_train.cli._training_run import make_training_run
 from textgen_train.data.preparation import make_dataset
+from textgen_train.loop import eval_schedule
 from textgen_train.loop.classic_trainer import ClassicTrainer
 from textgen_train.loop.provenance import Provenance
 from textgen_train.loop.run import TrainingRun
@@ -58,6 +60,21 @@ class InterruptAt:
         self._left -= 1
         if not self._left:
             raise KeyboardInterrupt
+
+
+class FinishedRun(NamedTuple):
+    """A complete run, its folder, and what it has displayed."""
+
+    folder: Path
+    run: TrainingRun
+    progress: RecordingDisplay
+
+
+def evaluate_after_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluate after every epoch, even if the text is short."""
+    monkeypatch.setattr(eval_schedule, "MIN_UPDATES_BETWEEN", 1)
+    monkeypatch.setattr(eval_schedule, "TRAINING_COST_RATIO", 1e9)
+    monkeypatch.setattr(eval_schedule, "FIRST_EVALUATION_FRACTION", 1.0)
 
 
 def timeless_results(folder: Path) -> dict[str, Any]:

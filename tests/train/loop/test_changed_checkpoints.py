@@ -8,7 +8,6 @@ import pytest
 from textgen_train.errors import TrainingError
 from textgen_train.loop.checkpoint_file import read_checkpoint, write_checkpoint
 from textgen_train.recipe import AnyRecipe, ClassicRecipe
-from textgen_train.report import files
 
 from tests.helpers.checkpoint_files import CheckpointFile, changes, message
 from tests.helpers.training_runs import RECIPE, make_run
@@ -18,9 +17,8 @@ STRIDE = 17
 
 
 @pytest.fixture
-def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def path(tmp_path: Path) -> Path:
     """The checkpoint of a run that was interrupted after an update after its first evaluation."""
-    monkeypatch.setattr(files, "draw_curves", lambda *_: b"PNG")
     return write(tmp_path, RECIPE)
 
 
@@ -46,10 +44,7 @@ def restore(path: Path, recipe: AnyRecipe = RECIPE) -> None:
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, ClassicRecipe(units=8, window=12, batch=64)])
-def test_every_change_is_harmless_or_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: AnyRecipe
-) -> None:
-    monkeypatch.setattr(files, "draw_curves", lambda *_: b"PNG")
+def test_every_change_is_harmless_or_one_line(tmp_path: Path, recipe: AnyRecipe) -> None:
     path = write(tmp_path, recipe)
     run, _ = make_run(tmp_path, epochs=1, recipe=recipe, samples=False)
     file = CheckpointFile(path)

@@ -60,7 +60,10 @@ def test_an_interrupted_run_evaluates_its_current_model(
         run.run()
     assert run.best is not None
     assert run.best.step == 50
-    assert textgen.load(tmp_path / "model.onnx").training["evaluation"]["step"] == 50
+    assert progress.closed
+    model = textgen.load(tmp_path / "model.onnx")
+    assert model.training["evaluation"]["step"] == 50
+    assert model.generate(seed=0, length=10)
     assert progress.warnings[0].startswith("interrupted; evaluating the current model")
 
 
@@ -127,32 +130,16 @@ def test_a_run_whose_exports_all_fail_ends_with_an_error(
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize(("nats", "warned"), [(2.6, True), (2.55, False), (2.4, False)])
-def test_divergence_is_warned_about_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nats: float, warned: bool
-) -> None:
+def test_divergence_is_warned_about_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The loss of a uniform prediction over the text's twelve characters is 2.485 nats."""
     monkeypatch.setattr(divergence, "MIN_UPDATES", 20)
     run, progress = make_run(tmp_path, epochs=3)
-    monkeypatch.setattr(run._trainer, "_update_weights", lambda *_: nats)
+    monkeypatch.setattr(run._trainer, "_update_weights", lambda *_: 2.6)
     run.run()
     assert len(run._evaluator._metadata.tokenizer) == 12
     # One warning in three evaluations.
-    assert ["training has diverged" in warning for warning in progress.warnings] == [True] * warned
-
-
-@pytest.mark.parametrize("steps", [3, 30, 50])
-def test_an_interrupted_run_leaves_a_usable_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
-) -> None:
-    run, progress = make_run(tmp_path)
-    interrupt_after(run, steps, monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        run.run()
-    assert progress.closed
-    assert run.best is not None
-    assert run.best.step <= steps
-    assert textgen.load(tmp_path / "model.onnx").generate(seed=0, length=10)
+    (warning,) = progress.warnings
+    assert "training has diverged" in warning
 
 
 def test_an_interrupt_before_the_first_update_leaves_no_files(

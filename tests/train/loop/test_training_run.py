@@ -12,34 +12,29 @@ from typing import Any
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.text.normalization import Normalization
-from textgen_train.data.preparation import make_dataset
 from textgen_train.loop import eval_schedule, evaluator, held_out_loss
 from textgen_train.loop import run as run_module
 from textgen_train.loop import trainer as trainer_module
 from textgen_train.loop.eval_schedule import EvalSchedule
-from textgen_train.loop.provenance import Provenance
 from textgen_train.loop.update import Update
 from textgen_train.recipe import Budget, ClassicRecipe
 from textgen_train.report.progress import format_duration
 
-from tests.helpers.training_runs import RECIPE, make_run
+from tests.helpers.training_runs import FinishedRun, make_run
 
 pytestmark = pytest.mark.usefixtures("_evaluations_after_every_epoch")
 
 
-def test_a_run_writes_model_metrics_samples_and_curves(tmp_path: Path) -> None:
-    run, progress = make_run(tmp_path)
-    run.run()
-    assert sorted(os.listdir(tmp_path)) == [
+def test_a_run_writes_model_metrics_samples_and_curves(finished_run: FinishedRun) -> None:
+    folder, _, progress = finished_run
+    assert sorted(os.listdir(folder)) == [
         "loss.png",
         "metrics.jsonl",
         "model.onnx",
         "report.html",
         "samples.txt",
     ]
-    entries = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    entries = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [entry["epoch"] for entry in entries] == [1.0, 2.0, 3.0]
     assert list(entries[0]) == [
         "step",
@@ -54,11 +49,11 @@ def test_a_run_writes_model_metrics_samples_and_curves(tmp_path: Path) -> None:
     ]
     assert entries[-1]["held_out_nats"] < entries[0]["held_out_nats"]
     assert entries[-1]["bits_per_character"] == pytest.approx(entries[-1]["held_out_nats"] / math.log(2))
-    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "loss.png").read_bytes() == b"PNG"
     assert progress.closed
     assert progress.statuses
     assert all(re.search(r" nats  [0-9,]+ characters/s  ", status) for status in progress.statuses)
-    samples = (tmp_path / "samples.txt").read_text()
+    samples = (folder / "samples.txt").read_text()
     for temperature in ("0.2", "0.5", "1.0", "1.2"):
         assert samples.count(f"------ temperature: {temperature}\n") == 3
     assert len([text for text in progress.written if "held-out loss" in text]) == 3
@@ -76,19 +71,15 @@ def test_the_speed_of_the_classic_trainer_is_in_windows(tmp_path: Path) -> None:
     assert all(re.search(r" nats  [0-9,]+ windows/s  ", status) for status in progress.statuses)
 
 
-def test_the_runtime_computes_the_same_held_out_loss(tmp_path: Path) -> None:
-    run, _ = make_run(tmp_path)
-    run.run()
-    model = textgen.load(tmp_path / "model.onnx")
+def test_the_runtime_computes_the_same_held_out_loss(finished_run: FinishedRun) -> None:
+    model = textgen.load(finished_run.folder / "model.onnx")
     score = textgen.predict(model, "do re mi fa sol la si do\n" * 60, last=0.1).score
     assert score.characters == 150
     assert score.nats == pytest.approx(model.training["held_out_nats"], abs=1e-5)
 
 
-def test_the_model_file_contains_the_provenance(tmp_path: Path) -> None:
-    run, _ = make_run(tmp_path)
-    run.run()
-    model = textgen.load(tmp_path / "model.onnx")
+def test_the_model_file_contains_the_provenance(finished_run: FinishedRun) -> None:
+    run, model = finished_run.run, textgen.load(finished_run.folder / "model.onnx")
     training = model.training
     assert run.best is not None
     assert training["held_out_nats"] == run.best.held_out_nats
@@ -119,15 +110,13 @@ def test_a_worse_model_does_not_replace_the_best_one(tmp_path: Path, monkeypatch
 
 
 def test_samples_can_be_turned_off(tmp_path: Path) -> None:
-    run, progress = make_run(tmp_path, samples=False)
+    run, progress = make_run(tmp_path, epochs=1, samples=False)
     run.run()
     assert not (tmp_path / "samples.txt").exists()
     assert "temperature" not in "".join(progress.written)
 
 
-@pytest.mark.parametrize(
-    ("evaluation_seconds", "evaluations"), [(0.5, 6), (2.0, 4), (5.0, 1), (8.0, 1), (40.0, 1), (90.0, 1)]
-)
+@pytest.mark.parametrize(("evaluation_seconds", "evaluations"), [(0.5, 6), (2.0, 4), (8.0, 1), (90.0, 1)])
 def test_slow_evaluations_leave_time_for_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evaluation_seconds: float, evaluations: int
 ) -> None:
@@ -186,17 +175,17 @@ def test_several_short_epochs_share_an_evaluation(tmp_path: Path, monkeypatch: p
 
 def test_an_unwritable_file_does_not_stop_the_others(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").mkdir()
-    run, progress = make_run(tmp_path)
+    run, progress = make_run(tmp_path, epochs=2)
     run.run()
     assert run.files == ["model.onnx", "samples.txt", "loss.png", "report.html"]
     assert all((tmp_path / name).is_file() for name in run.files)
-    assert len(progress.warnings) == 3
+    assert len(progress.warnings) == 2
     assert progress.warnings[0].endswith("metrics.jsonl: Is a directory; the model file is not affected")
 
 
 def test_old_samples_that_cannot_be_removed_are_warned_about(tmp_path: Path) -> None:
     (tmp_path / "samples.txt").mkdir()
-    run, progress = make_run(tmp_path, samples=False)
+    run, progress = make_run(tmp_path, epochs=1, samples=False)
     run.run()
     assert run.files == ["model.onnx", "metrics.jsonl", "loss.png", "report.html"]
     assert "cannot remove" in progress.warnings[0]
@@ -222,11 +211,3 @@ def test_the_last_updates_are_evaluated_if_the_time_runs_out_after_them(
 )
 def test_format_duration(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
-
-
-def test_the_provenance_names_a_separate_held_out_corpus() -> None:
-    corpus = Corpus.from_text("song", "do re mi\n" * 60)
-    other = Corpus.from_text("other", "mi re do\n" * 6)
-    dataset = make_dataset(corpus, Normalization(), other)
-    provenance = Provenance(corpus, other, dataset, RECIPE, seed=5)
-    assert provenance._describe_split()["held_out"] == {"corpus": "other", "sha256": other.sha256}

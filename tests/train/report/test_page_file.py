@@ -1,5 +1,6 @@
 """The file of the report, during a run and after it."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from textgen_train.report.page_file import ReportPage
 from textgen_train.report.references import References
 
 from tests.helpers.report_pages import Page, dataset_of, evaluation, facts_of
-from tests.helpers.training_runs import make_run
+from tests.helpers.training_runs import FinishedRun
 
 DATASET = dataset_of("do re mi fa sol la si do\n" * 60)
 FIRST = EvaluationHistory([evaluation(10, 2.5)], [""], evaluation(10, 2.5))
@@ -122,9 +123,8 @@ def test_a_report_that_cannot_be_written_is_warned_about(
 
 
 @pytest.fixture
-def _evaluated_run(tmp_path: Path, _evaluations_after_every_epoch: None) -> None:
-    run, _ = make_run(tmp_path)
-    run.run()
+def _evaluated_run(tmp_path: Path, finished_run: FinishedRun) -> None:
+    shutil.copytree(finished_run.folder, tmp_path, dirs_exist_ok=True)
 
 
 @pytest.mark.usefixtures("_evaluated_run")
