@@ -36,18 +36,18 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 def test_training_continues_after_standard_output_is_closed(start: Start, tmp_path: Path) -> None:
     # Long enough for a second evaluation, whose line cannot be written.
-    command = start(120)
+    command = start(40)
     command.out.close()
     assert command.wait() == 0
     lines = (tmp_path / "book-model" / "metrics.jsonl").read_text().splitlines()
     assert len(lines) > 1
-    assert json.loads(lines[-1])["epoch"] == 120.0
+    assert json.loads(lines[-1])["epoch"] == 40.0
+    assert (tmp_path / "book-model" / "loss.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupt_saves_the_best_model(start: Start, tmp_path: Path, sent: signal.Signals) -> None:
+def test_an_interrupt_saves_the_best_model(start: Start, tmp_path: Path) -> None:
     command = start(1_000_000)
-    command.send_signal(sent)
+    command.send_signal(signal.SIGHUP)
     err = command.err.read()
     assert command.wait() == 130
     assert re.fullmatch(

@@ -72,12 +72,12 @@ def train_interrupted(rank: int, folder: Path, arguments: list[str]) -> Result:
     return train_in(rank, folder, arguments)
 
 
+@pytest.mark.usefixtures("train")
 def test_two_processes_and_one_resume_a_run_of_two_exactly(
-    train: Callable[..., list[Result]], tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With two, the other process receives the options and the state from the first one."""
     options = ["--sequence-length", "16", "--dropout", "0.2", "--no-samples"]
-    assert [code for code, _, _ in train(*options, "-o", "whole")] == [0, 0]
     (code, _, err), followed = run_processes(
         train_interrupted, tmp_path, ["book.txt", *QUICK, "--threads", "1", *options, "-o", "stopped"]
     )
@@ -95,6 +95,7 @@ def test_two_processes_and_one_resume_a_run_of_two_exactly(
     assert "resuming after update 3" in err
     # The one process has a thread for each of the two.
     assert "2 threads\n" in err
+    assert run(capsys, "book.txt", *QUICK, "--threads", "2", *options, "-o", "whole")[0] == 0
     whole, stopped, alone = (
         weights_of(tmp_path / name / "model.onnx") for name in ("whole", "stopped", "alone")
     )

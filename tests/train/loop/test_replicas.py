@@ -93,7 +93,7 @@ def train_weights(threads: int, seed: int = 0) -> list[Tensor]:
     return [weight.detach() for weight in trainer.model.parameters()]
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("threads", [1, 3])
 def test_seed_and_number_of_threads_reproduce_the_weights(threads: int) -> None:
     first, again, other = train_weights(threads), train_weights(threads), train_weights(threads, seed=1)
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))

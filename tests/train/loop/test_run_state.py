@@ -17,38 +17,32 @@ from textgen_train.loop.provenance import Provenance
 from textgen_train.loop.run import TrainingRun
 from textgen_train.loop.trainer import Trainer
 from textgen_train.loop.watcher import EvaluationHistory, Status, Watcher
-from textgen_train.recipe import Budget, ClassicRecipe, Recipe
-from textgen_train.report import files
+from textgen_train.recipe import Budget
 
 from tests.helpers.training_runs import RecordingDisplay, timeless_results
-from tests.helpers.training_states import CLASSIC, RECIPE, make_trainer, same, stored, weights_of
+from tests.helpers.training_states import RECIPE, make_trainer, same, weights_of
 
 MODEL, METRICS, SAMPLES = "model.onnx", "metrics.jsonl", "samples.txt"
 
 
 @pytest.fixture(autouse=True)
-def _frequent_evaluations_without_curves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Evaluate in the first epoch and after each epoch. Do not draw curves, which is slow."""
-    monkeypatch.setattr(files, "draw_curves", lambda *_: b"PNG")
+def _frequent_evaluations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluate in the first epoch and after each epoch."""
     monkeypatch.setattr(eval_schedule, "MIN_UPDATES_BETWEEN", 1)
     monkeypatch.setattr(eval_schedule, "TRAINING_COST_RATIO", 1e9)
     monkeypatch.setattr(eval_schedule, "FIRST_EVALUATION_FRACTION", 0.15)
 
 
 def make_run(
-    folder: Path,
-    recipe: Recipe | ClassicRecipe = RECIPE,
-    *,
-    budget: Budget | None = None,
-    name: str = "run",
+    folder: Path, *, budget: Budget | None = None, name: str = "run"
 ) -> tuple[TrainingRun, Trainer, RecordingDisplay]:
     folder.mkdir(exist_ok=True)
     corpus = Corpus.from_text("song", "do re mi fa sol la si do\n" * 40)
     dataset = make_dataset(corpus, Normalization(), 0.1)
-    trainer = make_trainer(recipe, 2, 5, budget, dataset.training)
+    trainer = make_trainer(RECIPE, 2, 5, budget, dataset.training)
     progress = RecordingDisplay()
     return (
-        make_training_run(trainer, Provenance(corpus, 0.1, dataset, recipe, 5, name), folder, progress),
+        make_training_run(trainer, Provenance(corpus, 0.1, dataset, RECIPE, 5, name), folder, progress),
         trainer,
         progress,
     )
@@ -104,14 +98,12 @@ def watched_states(run: TrainingRun, folder: Path) -> States:
     return states
 
 
-def continued_results(
-    state: TrainingState, model: Path, folder: Path, recipe: Recipe | ClassicRecipe
-) -> dict[str, Any]:
+def continued_results(state: TrainingState, model: Path, folder: Path) -> dict[str, Any]:
     """Return the results of a new run that continues from a state and a model file, in an empty folder."""
-    run, trainer, _ = make_run(folder, recipe)
+    run, trainer, _ = make_run(folder)
     if model.exists():
         shutil.copy(model, folder / MODEL)
-    run.restore(TrainingState.from_dict(stored(state.as_dict())))
+    run.restore(state)
     run.run()
     return results(run, trainer, folder)
 
@@ -146,25 +138,20 @@ def test_a_repeated_model_that_is_in_the_file_need_not_be_written(
         resumed.run()
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, CLASSIC], ids=["stateful", "classic"])
-def test_a_run_restored_from_any_state_has_the_same_results(
-    tmp_path: Path, recipe: Recipe | ClassicRecipe
-) -> None:
+def test_a_run_restored_from_any_state_has_the_same_results(tmp_path: Path) -> None:
     first = tmp_path / "first"
-    run, trainer, _ = make_run(first, recipe)
+    run, trainer, _ = make_run(first)
     states = watched_states(run, first)
     run.run()
     expected = results(run, trainer, first)
-    assert [entry["epoch"] for entry in expected["metrics"]][-1] == 3.0
-    assert len(expected["metrics"]) >= 3
-    # Each type of event around the first two evaluations and the last one, and the first update.
+    assert [entry["step"] for entry in expected["metrics"]] == [3, 5, 10, 15]
+    # The first update; the update before the second evaluation, its end, and the next update; the last one.
     events = [event for event, _ in states.kept]
     evaluations = [i for i, event in enumerate(events) if event == "evaluation"]
-    # The update, the start and the end of an evaluation, and the next update.
-    indices = [evaluation + i for evaluation in evaluations[:2] for i in (-2, -1, 0, 1)]
-    for i in (0, *indices, evaluations[-1] - 2, evaluations[-1] - 1):
+    second, last = evaluations[1], evaluations[-1]
+    for i in (0, second - 2, second, second + 1, last - 2):
         state, model = states.kept[i][1], first / f"{i}.onnx"
-        continued = continued_results(state, model, tmp_path / str(i), recipe)
+        continued = continued_results(state, model, tmp_path / str(i))
         assert same(continued, expected), f"from {events[i]} {i}"
 
 
@@ -178,26 +165,6 @@ def test_a_run_restored_from_the_final_state_ends_at_once(tmp_path: Path) -> Non
     assert same(weights_of(other_trainer), expected)
     assert other.best == best
     assert progress.written == progress.statuses == []
-
-
-@pytest.mark.parametrize("step", [4, 5, 12])
-def test_an_interrupted_run_continues_as_if_not_interrupted(tmp_path: Path, step: int) -> None:
-    """The state at ``on_interrupt`` does not include the evaluation after the interrupt."""
-    uninterrupted, expected_trainer, _ = make_run(tmp_path / "uninterrupted")
-    uninterrupted.run()
-    first = tmp_path / "first"
-    run, trainer, _ = make_run(first)
-    states = watched_states(run, first)
-
-    def check_interrupt() -> None:
-        if trainer.state().step == step:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run.run(check_interrupt)
-    (at,) = (i for i, (event, _) in enumerate(states.kept) if event == "interrupt")
-    continued = continued_results(states.kept[at][1], first / f"{at}.onnx", tmp_path / "second", RECIPE)
-    assert same(continued, results(uninterrupted, expected_trainer, tmp_path / "uninterrupted"))
 
 
 @pytest.mark.parametrize(("losses", "best_step"), [([2.0, 2.6, 2.5, 2.4], 4), ([2.0, 1.9, 2.5, 2.4], 5)])
@@ -239,12 +206,8 @@ def test_the_model_of_another_run_is_replaced(tmp_path: Path) -> None:
     assert textgen.load(tmp_path / MODEL).training["run"] == "other"
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, CLASSIC], ids=["stateful", "classic"])
-def test_evaluations_and_samples_do_not_change_the_training(
-    tmp_path: Path, recipe: Recipe | ClassicRecipe
-) -> None:
-    run, trainer, _ = make_run(tmp_path, recipe)
-    _, bare_trainer, _ = make_run(tmp_path, recipe)
+def test_evaluations_and_samples_do_not_change_the_training(tmp_path: Path) -> None:
+    (run, trainer, _), (_, bare_trainer, _) = make_run(tmp_path), make_run(tmp_path)
     run.run()
     list(bare_trainer.updates())
     state, expected = vars(trainer.state()), vars(bare_trainer.state())

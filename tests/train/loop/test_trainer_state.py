@@ -22,12 +22,9 @@ from tests.helpers.training_states import (
     weights_of,
 )
 
-GRU = replace(RECIPE, cell="gru", layers=2, residual=True)
 CONV = replace(RECIPE, cell="conv", layers=2, residual=True, weight_dropout=0.0)
-ALL_RECIPES = pytest.mark.parametrize(
-    "recipe", [RECIPE, ADAMW_ONLY, CLASSIC, GRU, CONV], ids=["muon", "adamw", "classic", "gru", "conv"]
-)
-THREADS = pytest.mark.parametrize("threads", [1, 2])
+BOTH_TRAINERS = pytest.mark.parametrize("recipe", [RECIPE, CLASSIC], ids=["default", "classic"])
+TWO_EPOCHS = Budget(epochs=2)
 
 
 def state_after(updates: int, recipe: Recipe | ClassicRecipe = RECIPE, threads: int = 1) -> TrainerState:
@@ -38,27 +35,21 @@ def state_after(updates: int, recipe: Recipe | ClassicRecipe = RECIPE, threads: 
     return trainer.state()
 
 
-@ALL_RECIPES
-@THREADS
+@pytest.mark.parametrize(
+    ("recipe", "threads"),
+    [(RECIPE, 1), (RECIPE, 2), (CLASSIC, 2), (CONV, 2)],
+    ids=["one replica", "two replicas", "classic", "conv"],
+)
 def test_a_run_stopped_after_any_update_ends_with_the_same_weights(
     recipe: Recipe | ClassicRecipe, threads: int
 ) -> None:
     trainer = make_trainer(recipe, threads)
     assert len(trainer.replicas) == threads
     assert trainer.updates_per_epoch >= 3
-    check_every_stop(lambda seed: make_trainer(recipe, threads, seed))
+    check_every_stop(lambda seed: make_trainer(recipe, threads, seed, TWO_EPOCHS))
 
 
-@ALL_RECIPES
-def test_state_returns_the_restored_state(recipe: Recipe | ClassicRecipe) -> None:
-    for updates in (0, 2, 3):
-        state = state_after(updates, recipe)
-        other = make_trainer(recipe, 1, seed=1)
-        other.restore(state)
-        assert same(vars(other.state()), vars(state))
-
-
-@ALL_RECIPES
+@BOTH_TRAINERS
 def test_another_call_of_updates_continues_the_epoch(
     recipe: Recipe | ClassicRecipe,
 ) -> None:
@@ -81,26 +72,9 @@ def test_restore_during_updates_is_an_error() -> None:
         trainer.restore(state_after(1))
 
 
-@ALL_RECIPES
-def test_later_updates_do_not_change_a_returned_state(recipe: Recipe | ClassicRecipe) -> None:
-    trainer = make_trainer(recipe, 1)
-    updates = trainer.updates()
-    for _ in range(2):
-        next(updates)
-    state = trainer.state()
-    before = copy.deepcopy(vars(state))
-    list(updates)
-    other = make_trainer(recipe, 1)
-    other.restore(state)
-    list(other.updates())
-    assert same(vars(state), before)
-    assert not same(weights_of(other), weights_of(make_trainer(recipe, 1)))
-
-
-@ALL_RECIPES
-def test_draws_from_the_global_generator_do_not_change_the_weights(recipe: Recipe | ClassicRecipe) -> None:
+def test_draws_from_the_global_generator_do_not_change_the_order_of_windows() -> None:
     """The caller may use torch's global generator between updates."""
-    trainer, watched = make_trainer(recipe, 1), make_trainer(recipe, 1)
+    trainer, watched = make_trainer(CLASSIC, 1), make_trainer(CLASSIC, 1)
     list(trainer.updates())
     for _ in watched.updates():
         torch.rand(3)
@@ -226,13 +200,13 @@ def test_after_an_interrupted_update_there_is_no_state_until_a_restore(
     assert same(weights_of(trainer), weights_of(trained()))
 
 
-@ALL_RECIPES
+@BOTH_TRAINERS
 @pytest.mark.parametrize("epochs", [0, 1])
 def test_an_interrupt_before_the_first_update_of_an_epoch_does_not_change_the_state(
     recipe: Recipe | ClassicRecipe, epochs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The interrupt comes after the text order of the epoch has been drawn."""
-    trainer, uninterrupted = make_trainer(recipe, 1), make_trainer(recipe, 1)
+    trainer, uninterrupted = (make_trainer(recipe, 1, budget=TWO_EPOCHS) for _ in range(2))
     updates = trainer.updates()
     for _ in range(epochs * trainer.updates_per_epoch):
         next(updates)
@@ -244,7 +218,7 @@ def test_an_interrupt_before_the_first_update_of_an_epoch_does_not_change_the_st
         patch.setattr(trainer, "_lr_factor", interrupted)
         with pytest.raises(KeyboardInterrupt):
             next(updates)
-    other = make_trainer(recipe, 1, seed=1)
+    other = make_trainer(recipe, 1, seed=1, budget=TWO_EPOCHS)
     other.restore(trainer.state())
     list(uninterrupted.updates())
     list(trainer.updates())
