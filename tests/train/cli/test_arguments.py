@@ -66,6 +66,8 @@ def test_classic_recipe() -> None:
         (("--units", "0"), "units must be an integer from 1 to 16384, not 0"),
         (("--layers", "1", "--residual"), "--residual has no effect on a single layer: pass --layers too"),
         (("--recipe", "classic", "--cell", "gru"), "--cell is not an option of the classic recipe"),
+        (("--recipe", "classic", "--records", "lines"), "--records is not an option of the classic recipe"),
+        (("--recipe", "classic", "--level", "word"), "--level is not an option of the classic recipe"),
         (("--cell", "conv", "--weight-dropout", "0.1"), "weight-dropout must be 0 with the cell conv"),
         (("--cell", "conv", "--layers", "64"), "layers must be at most 63 with the cell conv, not 64"),
     ],

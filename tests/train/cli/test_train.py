@@ -82,22 +82,8 @@ def test_corpus_from_standard_input_with_a_held_out_file(
     assert "textgen-train: warning: the held-out text is the corpus itself, so the held-out loss is" in err
 
 
-@pytest.mark.usefixtures("book")
-def test_another_held_out_file_gives_no_warning(capsys: Captured) -> None:
-    Path("other.txt").write_text(TEXT[1:], encoding="utf-8")
-    code, _, err = run(capsys, "book.txt", *QUICK, "--held-out-file", "other.txt", "--no-samples")
-    assert code == 0
-    assert "warning" not in err
-
-
 def test_version(capsys: Captured) -> None:
     assert run(capsys, "--version") == (0, f"textgen-train {__version__}\n", "")
-
-
-@pytest.mark.usefixtures("book")
-def test_unicode_normal_form(capsys: Captured) -> None:
-    Path("signs.txt").write_text("Es hat 20\u2103, sagt Firma\u2122. " * 50, encoding="utf-8")
-    assert run(capsys, "signs.txt", *QUICK, "--lowercase", "--unicode", "NFKC")[0] == 0
 
 
 @pytest.mark.usefixtures("book")

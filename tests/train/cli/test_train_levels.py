@@ -131,8 +131,6 @@ def test_a_separate_held_out_file_begins_within_a_character(capsys: Captured) ->
         (("book.txt", "--level", "byte", "--unicode", "NFD"), "--unicode cannot be combined"),
         (("book.txt", "--level", "byte", "--min-count", "2"), "--min-count cannot be combined"),
         (("book.txt", "--vocabulary-size", "300"), "--vocabulary-size requires --level word"),
-        (("book.txt", "--level", "word", "--recipe", "classic"), "--level is not an option of the classic"),
-        (("book.txt", "--level", "word", "--from", "nietzsche"), "--level cannot be combined with --from"),
     ],
 )
 def test_wrong_usage(capsys: Captured, arguments: tuple[str, ...], message: str) -> None:

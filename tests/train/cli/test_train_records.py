@@ -123,13 +123,6 @@ def test_a_list_without_records_gets_a_hint(capsys: Captured) -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_the_classic_recipe_has_no_records(capsys: Captured) -> None:
-    code, _, err = run(capsys, "names.txt", "--recipe", "classic", "--records", "lines")
-    assert code == 2
-    assert "--records is not an option of the classic recipe, which trains on one text" in err
-
-
-@pytest.mark.usefixtures("folder")
 def test_too_few_records(capsys: Captured) -> None:
     Path("names.txt").write_text("anna\n" * 500)
     code, out, err = run(capsys, "names.txt", *QUICK, "--records", "lines")

@@ -128,12 +128,6 @@ def test_the_remaining_time_of_a_run_by_epochs_includes_evaluations(evaluations_
     assert schedule.seconds_left(update) == pytest.approx(2400 * 0.1 + 8 * 5.0)
 
 
-def test_the_next_evaluation_is_expected_to_take_as_long_as_the_last_one() -> None:
-    schedule = EvalSchedule(Budget(epochs=1), 300, 600_000, HELD_OUT)
-    schedule.record_evaluation(update_after(10, 1.0, 0.1), 7.0)
-    assert schedule.evaluation_seconds == 7.0
-
-
 @pytest.mark.parametrize("budget", [Budget(minutes=10), Budget(epochs=100)])
 def test_an_evaluation_of_the_start_does_not_delay_the_next_one(budget: Budget) -> None:
     """The time that it takes is not counted as training time either."""

@@ -15,6 +15,7 @@ from textgen_runtime.system.files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from textgen_train.errors import TrainingError
 from textgen_train.loop.output_folder import (
     CHECKPOINT_FILE,
+    FILES,
     LOCK_FILE,
     locked_folder,
     prepared_folder,
@@ -86,10 +87,13 @@ def assert_rejected(folder: Path) -> None:
         pass
 
 
-def test_a_rejected_folder_is_unchanged(tmp_path: Path) -> None:
-    (tmp_path / "metrics.jsonl").touch()
+@pytest.mark.parametrize("name", FILES)
+def test_a_folder_with_a_file_of_another_run_is_rejected_and_stays_as_it_is(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).touch()
     assert_rejected(tmp_path)
-    assert os.listdir(tmp_path) == ["metrics.jsonl"]
+    assert os.listdir(tmp_path) == [name]
 
 
 def assert_fails(folder: Path, *written: str) -> None:
