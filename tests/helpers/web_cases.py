@@ -140,6 +140,7 @@ def constraint_case(model: Model, prompt: str, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "table": describe_table(constraint, model.tokenizer.symbols),
+        "digest": constraint.digest,
         "texts": [model.generate(prompt, length=12, seed=seed, sampling=sampling) for seed in range(20)],
     }
 

@@ -1,22 +1,14 @@
 // What a user, a file or a text can do wrong: a TextgenError with a code and one line.
 
 import assert from "node:assert/strict";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { load, TextgenError } from "../../runtime/web/index.js";
-import { FOLDER, content } from "./package-cases.mjs";
+import { load } from "../../runtime/web/index.js";
+import { codeName } from "../../runtime/web/lib/errors.js";
+import { error } from "./package-assertions.mjs";
+import { content } from "./package-cases.mjs";
 
 const tiny = await load(content("tiny"));
-
-/** Return a check of an error for assert.throws. */
-const error = (code, message) => (found) => {
-  assert.ok(found instanceof TextgenError, String(found.stack));
-  assert.equal(found.code, code);
-  assert.match(found.message, message);
-  assert.ok(!found.message.includes("\n"));
-  return true;
-};
 
 test("an invalid option names itself, the range and the value", () => {
   const cases = [
@@ -28,10 +20,15 @@ test("an invalid option names itself, the range and the value", () => {
     [{ topP: 0 }, /^topP must be a number, more than 0, at most 1, not 0$/],
     [{ penaltyWindow: 1025 }, /^penaltyWindow must be an integer, from 1 to 1024, not 1025$/],
     [{ mirostatTau: 2, topK: 3 }, /^mirostatTau replaces topK, typicalP, topP and minP: omit topK$/],
+    [{ mirostatTau: 2, typicalP: 0.5 }, /omit typicalP$/],
+    [{ mirostatTau: 2, topP: 0.5 }, /omit topP$/],
+    [{ mirostatTau: 2, minP: 0.5 }, /omit minP$/],
     [{ seed: -1 }, /^seed must be/],
     [{ seed: 0.5 }, /^seed must be/],
+    [{ seed: 2 ** 53 }, /^seed must be/],
     [{ seed: 2n ** 128n }, /^seed must be/],
     [{ substream: -1 }, /^substream must be/],
+    [{ substream: 2 ** 32 }, /^substream must be/],
     [{ logitBias: { a: 101 } }, /^logitBias of "a" must be a number, from -100 to 100, not 101$/],
     [{ logitBias: { z: 1 } }, /^logitBias has "z", which is not in the vocabulary: omit it$/],
     [{ banned: "\n abcdehé€ж𝄞" }, /leave no character/],
@@ -42,6 +39,10 @@ test("an invalid option names itself, the range and the value", () => {
     [{ length: -1 }, /^the length must be an integer, 0 or more, not -1$/],
     [{ unknown: "no" }, /^unknown must be "error" or "skip", not "no"$/],
     [{ match: {} }, /^match must be a table of states/],
+    [{ match: { states: new Array(2 ** 15 + 1).fill({ accepting: true, next: {} }) } }, /^the table of match is too large/],
+    [{ topK: ["a\nb"] }, /not a b$/],
+    [{ topK: "x".repeat(1000) }, /not "x{76}\.\.\.$/],
+    [{ topK: Object.create(null) }, /not object$/],
     [{ match: { states: [{ accepting: false, next: {} }] } }, /^no text matches the table of match/],
     [{ match: { states: [{ accepting: true, next: { a: 1 } }] } }, /^state 0 of match leads to 1; the states are 0 to 0$/],
     [{ match: { states: [{ accepting: true, next: { z: 0 } }] } }, /^match has "z", which is not in the vocabulary/],
@@ -50,6 +51,39 @@ test("an invalid option names itself, the range and the value", () => {
   ];
   for (const [options, message] of cases) {
     assert.throws(() => tiny.generate("abc", options), error("INVALID_ARGUMENT", message), JSON.stringify(Object.keys(options)));
+  }
+});
+
+test("an option has each value of its range, with the borders that belong to it", () => {
+  for (const [name, least, most, isExclusive] of [
+    ["temperature", 0, Number.MAX_VALUE],
+    ["repetitionPenalty", 0, 100, true],
+    ["frequencyPenalty", -100, 100],
+    ["presencePenalty", -100, 100],
+    ["penaltyWindow", 1, 1024],
+    ["topK", 0, 2 ** 31 - 1],
+    ["typicalP", 0, 1, true],
+    ["topP", 0, 1, true],
+    ["minP", 0, 1],
+    ["mirostatTau", 0, 100],
+    ["mirostatEta", 0, 1, true],
+  ]) {
+    const start = (value) => tiny.start("abc", { [name]: value }).dispose();
+    start(most);
+    isExclusive ? start(Number.MIN_VALUE) : start(least);
+    const outside = [least - 1, ...(isExclusive ? [least] : []), most === Number.MAX_VALUE ? Infinity : most + 1];
+    for (const value of outside) {
+      assert.throws(() => start(value), error("INVALID_ARGUMENT", new RegExp(`^${name} must be`)), `${name} ${value}`);
+    }
+  }
+});
+
+test("the codes of errors are those of textgen.h", () => {
+  const header = readFileSync("runtime/core/textgen.h", "utf-8");
+  const codes = Array.from(header.matchAll(/^ {4}TEXTGEN_(\w+) = (-\d+)/gm), ([, name, code]) => [name, Number(code)]);
+  assert.ok(codes.length > 10);
+  for (const [name, code] of codes) {
+    assert.equal(codeName(code), name);
   }
 });
 
@@ -80,27 +114,6 @@ test("more memory than the module can have is an error, also where its size woul
   }
 });
 
-test("a module that could not be read is an error, and is read again", async () => {
-  for (const [entry, files] of [
-    ["index.js", ["wasm.js", "wasm-relaxed.js"]],
-    ["separate.js", ["textgen.wasm", "textgen-relaxed.wasm"]],
-  ]) {
-    const folder = mkdtempSync(`${tmpdir()}/textgen-`);
-    try {
-      cpSync("runtime/web", folder, { recursive: true });
-      files.forEach((file) => rmSync(`${folder}/${file}`));
-      const { load } = await import(`${folder}/${entry}`);
-      await assert.rejects(load(`${FOLDER}/missing.onnx`), /cannot read/);
-      await assert.rejects(load(content("tiny")), { name: "TextgenError", code: "NOT_READ", message: /^cannot read .*wasm/ });
-      files.forEach((file) => cpSync(`runtime/web/${file}`, `${folder}/${file}`));
-      const model = await load(content("tiny"));
-      assert.equal(model.generate("abc", { seed: 1 }), tiny.generate("abc", { seed: 1 }));
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
-  }
-});
-
 test("a symbol of a table that leads nowhere is not allowed", () => {
   const match = { states: [{ accepting: true, next: { a: 0, b: undefined, z: undefined } }] };
   assert.equal(tiny.generate("abc", { match, seed: 1, length: 5 }).replaceAll("a", ""), "");
@@ -122,16 +135,6 @@ test("a prompt that cannot be continued is an error", async () => {
   assert.throws(() => tiny.start("a\ud834"), error("INVALID_UTF8", /half of a surrogate pair/));
   assert.throws(() => tiny.start(7), error("INVALID_ARGUMENT", /^the text must be a string, not 7$/));
   assert.equal(tiny.generate("axbxc", { unknown: "skip", seed: 1 }), tiny.generate("abc", { seed: 1 }));
-});
-
-test("a model that cannot be read is an error", async () => {
-  await assert.rejects(load(`${FOLDER}/missing.onnx`), error("NOT_READ", /missing\.onnx.*ENOENT/));
-  await assert.rejects(load("http://127.0.0.1:1/model.onnx"), error("NOT_READ", /^cannot read "http:/));
-  await assert.rejects(load(new Response("", { status: 404 })), error("NOT_READ", /HTTP status 404$/));
-  await assert.rejects(load(42), error("INVALID_ARGUMENT", /^the source must be a URL/));
-  await assert.rejects(load(new Uint8Array()), error("DAMAGED_MODEL", /./));
-  await assert.rejects(load(content("tiny").subarray(0, 1000)), error("DAMAGED_MODEL", /./));
-  await assert.rejects(load(new TextEncoder().encode("<html>")), error("DAMAGED_MODEL", /./));
 });
 
 test("what was disposed cannot be used", async () => {
@@ -157,50 +160,6 @@ test("a model that is disposed while it reads or writes is an error of the text"
     model.dispose();
     await assert.rejects(text, error("DISPOSED", /^the model was disposed/));
     assert.throws(() => parts.next(), error("DISPOSED", /^the model was disposed/));
-  }
-});
-
-test("a saved generation is checked", async () => {
-  const saved = tiny.start("abc", { seed: 1, stop: "cab" }).save();
-  const changes = [() => saved.subarray(0, 20), () => saved.subarray(0, -1), () => new Uint8Array(0)];
-  for (let i = 0; i < saved.length; i += 7) {
-    changes.push(() => saved.with?.(i, saved[i] ^ 1) ?? Uint8Array.from(saved, (byte, at) => (at === i ? byte ^ 1 : byte)));
-  }
-  for (const change of changes) {
-    assert.throws(() => tiny.resume(change()), error("SAVED_GENERATION", /./));
-  }
-  assert.throws(() => tiny.resume("text"), error("SAVED_GENERATION", /^a saved generation is a Uint8Array/));
-  const other = await load(content("layers"));
-  assert.throws(() => other.resume(saved), error("SAVED_GENERATION", /^the generation was saved with another model/));
-  const match = { states: [{ accepting: true, next: { a: 0 } }] };
-  const constrained = tiny.start("abc", { match }).save();
-  assert.throws(() => tiny.resume(constrained), error("SAVED_GENERATION", /pass its table as match$/));
-  assert.equal(tiny.resume(constrained, { match }).take(0), "");
-});
-
-test("a forged saved generation is an error, and never a trap", async () => {
-  const { forge } = await import("./package-forging.mjs");
-  const generation = tiny.start("abc", { seed: 1, stop: "cab", repetitionPenalty: 2 });
-  generation.take(5);
-  const saved = generation.save();
-  const values = [null, -1, 1.5, 2 ** 40, "x", [], [-1], [2 ** 31], {}, true, new Array(3000).fill(0)];
-  const { description } = await forge(saved, () => {});
-  const partsOf = (value) => (typeof value === "object" ? Object.keys(value ?? {}) : []);
-  const paths = Object.keys(description).flatMap((name) => [[name], ...partsOf(description[name]).map((part) => [name, part])]);
-  for (const path of paths) {
-    for (const value of values) {
-      const forged = await forge(saved, (copy) => {
-        const parent = path.length > 1 ? copy[path[0]] : copy;
-        parent[path.at(-1)] = value;
-      });
-      try {
-        const resumed = tiny.resume(forged.bytes);
-        resumed.take(50, { finish: true });
-        resumed.next();
-      } catch (found) {
-        assert.ok(found instanceof TextgenError, `${path} = ${JSON.stringify(value)}: ${found.stack}`);
-      }
-    }
   }
 });
 

@@ -74,25 +74,3 @@ test("a model cut at any byte is refused", async () => {
     assert.equal(await use(bytes.subarray(0, size)), false, `${size} bytes`);
   }
 });
-
-test("a thousand generations and models do not let the memory grow", async () => {
-  const model = await load(content("tiny"));
-  const once = () => {
-    const generation = model.start("abc", { seed: 1, stop: ["cab", "bb"], topP: 0.9 });
-    generation.take(10);
-    generation.copy().dispose();
-    model.resume(generation.save()).dispose();
-    generation.surprise("abc");
-    generation.next();
-    generation.dispose();
-    model.generate("abc", { seed: 2, match: { states: [{ accepting: true, next: { a: 0 } }] }, length: 20 });
-    assert.throws(() => model.start("xyz", { stop: "a" }), TextgenError);
-    assert.throws(() => model.start("abc", { stop: "a", logitBias: { x: 1 } }), TextgenError);
-  };
-  once();
-  const before = model.core.memory.buffer.byteLength;
-  for (let i = 0; i < 1000; i += 1) {
-    once();
-  }
-  assert.equal(model.core.memory.buffer.byteLength, before);
-});

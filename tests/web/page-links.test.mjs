@@ -53,6 +53,36 @@ test("the bytes of a chosen character count as tokens", async () => {
   assert.equal(text.text, "\u00e9" + model.start("abc\u00e9", { seed: 2, temperature: 1 }).take(18));
 });
 
+test("a place between the copies of a text has the generation that wrote what follows", () => {
+  const text = written({ length: 200 });
+  for (const index of [200, 130, 65, 64, 63, 1, 0]) {
+    const before = text.units.slice(0, index).map((unit) => unit.text).join("");
+    assert.deepEqual(text.generationAt(index).logits(), tiny.start(`abc${before}`).logits(), `unit ${index}`);
+  }
+});
+
+test("a link has any prompt and any choice", () => {
+  const description = {
+    ...{ prompt: "a_b&c=#\u00e9\n", seed: 4294967295, temperature: 2, length: 100_000 },
+    branches: [["a_b", 0], ["", 0], [" &", 2], [null, 3]].map(([choice, at]) => ({ at, temperature: 0.5, choice })),
+  };
+  assert.deepEqual(fromLink(toLink(description)), description);
+  assert.equal(fromLink("#prompt=a"), null);
+});
+
+test("a link that describes no text is refused", () => {
+  for (const [link, message] of [
+    ["seed=x", "The seed of the link is not a number from 0 to 4294967295."],
+    ["seed=4294967296", "The seed of the link is not a number from 0 to 4294967295."],
+    ["seed=1&temperature=3", "The temperature of the link is not a number from 0 to 2."],
+    ["seed=1&length=100001", "The length of the link is not a number from 0 to 100000."],
+    ["seed=1&branch=nowhere_1_a", "The branch of the link is not a number from 0 to 6400000."],
+    ["seed=1&branch=3_1_a&branch=2_1_b", "The branches of the link are not in order."],
+  ]) {
+    assert.throws(() => fromLink(`#${link}`), { message }, link);
+  }
+});
+
 test("a link with too many branches is refused", () => {
   const link = (count) => `#seed=1${"&branch=0_1_".repeat(count)}`;
   assert.equal(fromLink(link(1000)).branches.length, 1000);

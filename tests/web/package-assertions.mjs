@@ -1,0 +1,13 @@
+// What several tests of the package assert.
+
+import assert from "node:assert/strict";
+import { TextgenError } from "../../runtime/web/index.js";
+
+/** Return a check of an error for assert.throws: its code, and its message of one line. */
+export const error = (code, message) => (found) => {
+  assert.ok(found instanceof TextgenError, String(found.stack));
+  assert.equal(found.code, code);
+  assert.match(found.message, message);
+  assert.ok(!found.message.includes("\n"));
+  return true;
+};
