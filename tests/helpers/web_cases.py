@@ -177,7 +177,7 @@ def normalizations() -> list[dict[str, Any]]:
     texts = [
         "\ufeffA\r\nB\rC",
         "É e\u0301 ǅ \u0130 ΑΣ \u017f",
-        "ﬁ ½ \u212b K",
+        "ﬁ ½ \u212b K \u2122 \U0001d400\u0301",
         "\u1e9e\u0345 ΣΑΣ",
         "a\ufeffb",
     ]

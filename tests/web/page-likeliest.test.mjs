@@ -35,6 +35,16 @@ for (const prompt of ["a", "\u00e9\u20ac", "ccc"]) {
   });
 }
 
+test("the likeliest symbols are those of temperature 1, with their probabilities there and at another one", async () => {
+  const generation = (await load(content("tiny"))).start("abc");
+  const learned = generation.next({ k: 3, temperature: 1 });
+  const bent = new Map(generation.next({ k: 100, temperature: 0.5 }).map(({ token, probability }) => [token, probability]));
+  assert.deepEqual(
+    likeliest(generation, 0.5, "character", 3).map(({ text, learned, probability }) => [text, learned, probability]),
+    learned.map(({ text, token, probability }) => [text, probability, bent.get(token)]),
+  );
+});
+
 test("a byte that begins no character is no text, and a byte-order mark is a character", () => {
   const tokens = [0xef, 0x80, 0x61, 0xc3];
   const rest = { "": tokens, "\xef": [0xbb, 0x61], "\xef\xbb": [0xbf], "\xc3": [0x62, 0xc3] };
