@@ -64,22 +64,20 @@ def main() -> None:
     parser.add_argument("--objects", type=Path, required=True, help="a folder for temporary files")
     parser.add_argument("--wasm-opt", default="wasm-opt", help="the optimizer of binaryen")
     arguments = parser.parse_args()
-    arguments.objects.mkdir(parents=True, exist_ok=True)
+    objects, output = arguments.objects, arguments.output
+    objects.mkdir(parents=True, exist_ok=True)
     files = sources()
     with ThreadPoolExecutor(os.cpu_count()) as executor:
-        plain = list(executor.map(lambda file: compile_file(file, arguments.objects), files))
-    relaxed = [
-        compile_file(file, arguments.objects, relaxed=True) if file.name == RELAXED else path
-        for file, path in zip(files, plain, strict=True)
-    ]
-    for suffix, objects in (("", plain), ("-relaxed", relaxed)):
-        linked = str(arguments.objects / f"linked{suffix}.wasm")
-        zig(*TARGET, *LINK, *objects, "-o", linked)
-        module = arguments.output / f"textgen{suffix}.wasm"
-        subprocess.run([arguments.wasm_opt, *OPTIMIZE, linked, "-o", str(module)], check=True)
-        content = base64.b64encode(module.read_bytes()).decode()
-        inlined = INLINED.format(source=module.name, content=content)
-        (arguments.output / f"wasm{suffix}.js").write_text(inlined, "ascii")
+        plain = list(executor.map(lambda file: compile_file(file, objects), files))
+        relaxed = [
+            compile_file(file, objects, relaxed=True) if file.name == RELAXED else path
+            for file, path in zip(files, plain, strict=True)
+        ]
+        parts = {"textgen.wasm": plain, "textgen-relaxed.wasm": relaxed}
+        for module in executor.map(
+            lambda name: link(parts[name], output / name, objects, arguments.wasm_opt), parts
+        ):
+            write_inlined(module)
 
 
 def sources() -> list[Path]:
@@ -94,6 +92,21 @@ def compile_file(source: Path, folder: Path, *, relaxed: bool = False) -> str:
     inlining = [] if source.name in FREQUENT else ["-fno-inline"]
     zig(*TARGET, *FLAGS, *inlining, *(RELAXED_FLAGS if relaxed else []), "-c", str(source), "-o", path)
     return path
+
+
+def link(paths: list[str], module: Path, folder: Path, wasm_opt: str) -> Path:
+    """Link objects to a module and optimize it; return its path."""
+    linked = str(folder / f"linked-{module.name}")
+    zig(*TARGET, *LINK, *paths, "-o", linked)
+    subprocess.run([wasm_opt, *OPTIMIZE, linked, "-o", str(module)], check=True)
+    return module
+
+
+def write_inlined(module: Path) -> None:
+    """Write the JavaScript module that contains a module."""
+    content = base64.b64encode(module.read_bytes()).decode()
+    inlined = INLINED.format(source=module.name, content=content)
+    (module.parent / f"{module.stem.replace('textgen', 'wasm')}.js").write_text(inlined, "ascii")
 
 
 def zig(*arguments: str) -> None:
