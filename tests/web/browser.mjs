@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 
-// The folder that tests/helpers/web_sites.py writes.
+// The folder that tests/helpers/web_cases.py writes.
 export const SITES = resolve(process.env.TEXTGEN_SITES ?? "build/web-test/sites");
 
 export const expected = JSON.parse(readFileSync(`${SITES}/expected.json`, "utf-8"));
@@ -15,9 +15,13 @@ export const expected = JSON.parse(readFileSync(`${SITES}/expected.json`, "utf-8
 /**
  * Return a function that defines a test with an open page. The browser starts before the first one.
  *
+ * Tests with the same options of the browser's context load their page in one tab, because a new tab takes longer than
+ * most tests. A test with the option `ownTab` has a tab of its own, and one that fails leaves its tab to no other.
+ *
  * The test fails if the page has an error, or requests anything but itself.
  */
 export function pageTests() {
+  const tabs = new Map();
   let browser;
   before(async () => {
     browser = await chromium.launch({
@@ -28,15 +32,16 @@ export function pageTests() {
   after(() => browser.close());
   return (name, site, action, options = {}) =>
     test(name, async () => {
-      const visit = await Visit.start(browser, options.context);
-      try {
-        await visit.open(fileOf(site) + (options.hash ?? ""), options);
-        await action(visit, visit.page);
-        assert.deepEqual(visit.problems, []);
-        assert.deepEqual(visit.requests.filter((url) => url.split("#")[0] !== fileOf(site)), []);
-      } finally {
-        await visit.context.close();
-      }
+      const key = options.ownTab ? name : JSON.stringify(options.context);
+      const visit = tabs.get(key) ?? (await Visit.start(browser, options.context));
+      tabs.delete(key);
+      visit.problems.length = 0;
+      visit.requests.length = 0;
+      await visit.open(fileOf(site) + (options.hash ?? ""), options);
+      await action(visit, visit.page);
+      assert.deepEqual(visit.problems, []);
+      assert.deepEqual(visit.requests.filter((url) => url.split("#")[0] !== fileOf(site)), []);
+      tabs.set(key, visit);
     });
 }
 
