@@ -1,4 +1,4 @@
-// What fits into a link of the page, without a browser.
+// Links of the page and the texts that they describe, without a browser.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -10,8 +10,8 @@ const tiny = await load(content("tiny"));
 const { RunningText, fromLink, toLink } = await pageModules("link.js", "running-text.js");
 
 /** Return a complete text. */
-function written(description) {
-  const text = new RunningText(tiny, { prompt: "abc", seed: 1, temperature: 0.5, ...description });
+function written(description, model = tiny) {
+  const text = new RunningText(model, { prompt: "abc", seed: 1, temperature: 0.5, ...description });
   finish(text);
   return text;
 }
@@ -43,6 +43,15 @@ test("a text takes no more branches than its link can have", () => {
   assert.deepEqual(text.describe(), before);
   // The branches after it are replaced.
   assert.equal(text.branch(999, "a", 0.5, 100), true);
+});
+
+test("a character of several bytes is one unit of a text", async () => {
+  const [prompt, options] = ["\u00e9\u20ac", { seed: 5, temperature: 0.8, length: 60 }];
+  const model = await load(content("accented"));
+  const text = written({ prompt, ...options }, model);
+  assert.equal(text.text, model.generate(prompt, options));
+  assert.equal(text.units.map((unit) => unit.text).join(""), text.text);
+  assert.ok(text.units.some((unit) => unit.text > "\u07ff"));
 });
 
 test("the bytes of a chosen character count as tokens", async () => {
