@@ -113,19 +113,18 @@ CHROMIUM ?= $(shell command -v chromium || command -v google-chrome)
 web: $(VENV)/clang.installed $(WEB_TOOLS)/installed
 	$(BUILD_WEB)
 
-# The modules in the repository must be what their sources give.
+# The modules in the repository must be what their sources give. They are built while the rest is prepared. More files
+# are tested at a time than there are processors, because tests of the page wait for a text that streams.
 test-web: $(DEV) $(VENV)/clang.installed $(WEB_TOOLS)/installed
 	mkdir -p $(WEB_TEST)
-	$(BUILD_WEB) --output $(WEB_TEST)
+	$(BUILD_WEB) --output $(WEB_TEST) & \
+	{ $(WEB_TOOLS)/.bin/tsc --project tests/web && $(BIN)/python -m tests.helpers.web_cases $(WEB_TEST) \
+		$(if $(CHROMIUM),,&& apt-get update && apt-get install --yes --no-install-recommends chromium); }; \
+	status=$$?; wait $$! && exit $$status
 	for file in textgen.wasm wasm.js textgen-relaxed.wasm wasm-relaxed.js; do \
 		cmp $(WEB)/$$file $(WEB_TEST)/$$file || exit 1; \
 	done
-	$(WEB_TOOLS)/.bin/tsc --project tests/web
-	$(BIN)/python -m tests.helpers.web_cases $(WEB_TEST)/cases
-	$(BIN)/python -m tests.helpers.web_sites $(WEB_TEST)/sites
-	$(if $(CHROMIUM),,apt-get update && apt-get install --yes --no-install-recommends chromium)
-	CHROMIUM=$(or $(CHROMIUM),/usr/bin/chromium) TEXTGEN_CASES=$(WEB_TEST)/cases TEXTGEN_SITES=$(WEB_TEST)/sites \
-		node --test tests/web/*.test.mjs
+	CHROMIUM=$(or $(CHROMIUM),/usr/bin/chromium) node --test --test-concurrency=4 tests/web/*.test.mjs
 
 lint: $(DEV)
 	$(BIN)/ruff format --check .

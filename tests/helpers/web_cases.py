@@ -1,6 +1,7 @@
 """Write models, and what Python makes of them, for the tests of the JavaScript package.
 
-python -m tests.helpers.web_cases FOLDER
+``python -m tests.helpers.web_cases FOLDER`` writes them to ``FOLDER/cases``, and the pages of web_sites to
+``FOLDER/sites``.
 
 The arithmetic of the plain WebAssembly module is that of the kernels "baseline". With relaxed SIMD, it is
 that of the best kernels of the processor, which have fused multiply-adds if the processor has them. 8-bit
@@ -30,6 +31,7 @@ from tests.helpers.int8_models import quantize_model
 from tests.helpers.make_tiny_model import SYMBOLS, make_model
 from tests.helpers.paths import TINY, TINY_INT8
 from tests.helpers.record_models import LEVELS, record_content
+from tests.helpers.web_sites import write_sites
 
 LENGTH = 400
 
@@ -52,7 +54,8 @@ SAMPLINGS: dict[str, dict[str, Any]] = {
     "kept stop": {"stop": ["ab", "d"], "keep_stop": True, "temperature": 0.8},
 }
 
-SEEDS = (7, 2**64 + 5)
+SEED = 7
+LONG_SEED = 2**64 + 5
 
 CONSTRAINTS: dict[str, dict[str, Any]] = {
     "expression": {"match": "[a-d]+ (a|b)[cd]{2,3}"},
@@ -105,7 +108,10 @@ def describe(name: str, data: bytes, model: Model) -> dict[str, Any]:
         "sha256": hashlib.sha256(data).hexdigest(),
         "prompt": prompt,
         "default": model.generate(seed=3),
-        "texts": [text_case(model, prompt, name, seed) for name in SAMPLINGS for seed in SEEDS],
+        "texts": [
+            text_case(model, prompt, "defaults", LONG_SEED),
+            *(text_case(model, prompt, name, SEED) for name in SAMPLINGS),
+        ],
         "constraints": [constraint_case(model, prompt, name) for name in CONSTRAINTS],
         # JSON has no infinity, and JavaScript writes null for it.
         "logits": [float(value) if np.isfinite(value) else None for value in generation.logits],
@@ -194,11 +200,8 @@ def normalizations() -> list[dict[str, Any]]:
     ]
 
 
-def main() -> None:
+def write_cases(folder: Path) -> None:
     """Write the models and ``cases.json``."""
-    # Some stop texts have characters outside the vocabulary of some models.
-    warnings.simplefilter("ignore")
-    folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     plain, relaxed = {}, {}
     for name, data in models().items():
@@ -210,6 +213,14 @@ def main() -> None:
         "normalizations": normalizations(),
     }
     (folder / "cases.json").write_text(json.dumps(document, allow_nan=False), encoding="utf-8")
+
+
+def main() -> None:
+    """Write the files of the tests in ``tests/web``."""
+    # Some stop texts have characters outside the vocabulary of some models.
+    warnings.simplefilter("ignore")
+    write_cases(Path(sys.argv[1], "cases"))
+    write_sites(Path(sys.argv[1], "sites"))
 
 
 if __name__ == "__main__":

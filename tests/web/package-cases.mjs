@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 
 // The folder that tests/helpers/web_cases.py writes.
-export const FOLDER = resolve(process.env.TEXTGEN_CASES ?? "build/web-cases");
+export const FOLDER = resolve(process.env.TEXTGEN_CASES ?? "build/web-test/cases");
 
 export const cases = JSON.parse(readFileSync(`${FOLDER}/cases.json`, "utf-8"));
 
