@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { load, TextgenError } from "../../runtime/web/index.js";
 import { cases, content } from "./package-cases.mjs";
 
-const COUNT = Number(process.env.TEXTGEN_MUTATIONS ?? 2000);
+const COUNT = Number(process.env.TEXTGEN_MUTATIONS ?? 800);
 
 /** A small random number generator, so that a failure can be repeated: xorshift, Marsaglia 2003. */
 function randomNumbers(seed) {
