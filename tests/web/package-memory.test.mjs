@@ -9,7 +9,7 @@ import { content } from "./package-cases.mjs";
 
 const sizeOf = (model) => model.core.memory.buffer.byteLength;
 
-test("a thousand generations and models do not let the memory grow", async () => {
+test("hundreds of generations do not let the memory grow", async () => {
   const model = await load(content("tiny"));
   const once = async () => {
     const generation = model.start("abc", { seed: 1, stop: ["cab", "bb"], topP: 0.9 });
@@ -29,7 +29,7 @@ test("a thousand generations and models do not let the memory grow", async () =>
   };
   await once();
   const before = sizeOf(model);
-  for (let i = 0; i < 1000; i += 1) {
+  for (let i = 0; i < 300; i += 1) {
     await once();
   }
   assert.equal(sizeOf(model), before);
