@@ -21,6 +21,20 @@ static void print_golden_draws(uint32_t substream) {
     printf("\n");
 }
 
+/* A draw takes the first token whose cumulative probability exceeds the uniform number. */
+static void check_borders(void) {
+    const double logits[4] = {-INFINITY, 0.0, 0.0, -1e9};
+    const float float_logits[4] = {-INFINITY, 0.0f, 0.0f, -1e9f};
+    const textgen_exp64 exp64 = textgen_find_exp64(NULL);
+    const double uniforms[] = {0.0, 0.5 - 1e-9, 0.5, 1.0 - 1e-16};
+    double scratch[4];
+    int i;
+    for (i = 0; i < 4; i++) {
+        CHECK(textgen_draw_with(logits, 4, 0.7, uniforms[i], scratch, exp64) == 1 + i / 2);
+        CHECK(textgen_draw_with_float(float_logits, 4, 0.7, uniforms[i], scratch, exp64) == 1 + i / 2);
+    }
+}
+
 /* Filters that do nothing change nothing. */
 static void check_off(void) {
     textgen_sampler plain = make_sampler(1), filtered = make_sampler(1);
@@ -111,6 +125,7 @@ int main(void) {
     textgen_filter_parameters penalties = off, truncations = off, mirostat = off;
     print_golden_draws(0);
     print_golden_draws(3);
+    check_borders();
     check_off();
     check_bias();
     penalties.repetition_penalty = 1.5;

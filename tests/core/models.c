@@ -36,6 +36,23 @@ static void check_error_size(void) {
     CHECK(!strcmp(small, "data") && !strcmp(small + 5, "67"));
 }
 
+/* No message ends within a character. */
+static void check_cut_message(const void *data, size_t size) {
+    static const char name[] = "\xf0\x9d\x84\x9e\xf0\x9d\x84\x9e\xf0\x9d\x84\x9e";
+    const textgen_model_options options = {.struct_size = sizeof options, .kernels = name};
+    textgen_model *model;
+    size_t room, length, others;
+    CHECK_FAILS(textgen_model_create(data, size, &options, &model, ERROR), TEXTGEN_INVALID_ARGUMENT, name);
+    for (room = 1; room <= strlen(error); room++) {
+        char text[sizeof error];
+        CHECK(textgen_model_create(data, size, &options, &model, text, room) == TEXTGEN_INVALID_ARGUMENT);
+        for (length = others = 0; text[length]; length++) {
+            others += (unsigned char)text[length] > 127;
+        }
+        CHECK(length < room && length + 4 >= room && others % 4 == 0);
+    }
+}
+
 /* Options of a later version have another field. */
 static void check_options_size(const void *data, size_t size) {
     struct {
@@ -123,6 +140,7 @@ int main(int count, char **arguments) {
     check_version_and_codes();
     check_create(data, size);
     check_error_size();
+    check_cut_message(data, size);
     check_options_size(data, size);
     CHECK_OK(textgen_model_create(data, size, NULL, &model, ERROR));
     check_info(model, layers, strtoul(arguments[3], NULL, 10));

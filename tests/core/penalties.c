@@ -3,6 +3,8 @@
 
 #include "log64.h"
 
+#include <float.h>
+
 /* The definition of the penalties, over the last `window` of the drawn tokens. */
 static double penalized(const textgen_filter_parameters *parameters, double logit, int64_t token,
                         const int64_t *drawn, size_t count) {
@@ -22,16 +24,20 @@ static void check_penalties(size_t window, double repetition, double frequency, 
     textgen_sampler sampler = make_sampler(0);
     static int64_t drawn[DRAWS];
     double logits[TOKENS], filtered[TOKENS], scratch[8 * TOKENS];
+    const double bias = 0.4;
     uint32_t recent[TEXTGEN_MAX_PENALTY_WINDOW];
     size_t i, j, kept;
     sampler.filters = make_filters(&parameters);
     CHECK(textgen_penalties_active(&parameters) && textgen_filters_active(&parameters));
+    /* The bias comes first. */
+    textgen_filters_bias(sampler.filters)[TOKENS / 2] = bias;
     for (i = 0; i < DRAWS; i++) {
         fill_logits(logits);
         memcpy(filtered, logits, sizeof filtered);
         textgen_filters_apply(sampler.filters, sampler.exp64, filtered, scratch);
         for (j = 0; j < TOKENS; j++) {
-            const double expected = penalized(&parameters, logits[j], (int64_t)j, drawn, i);
+            const double biased = logits[j] + (j == TOKENS / 2 ? bias : 0.0);
+            const double expected = penalized(&parameters, biased, (int64_t)j, drawn, i);
             CHECK(fabs(filtered[j] - expected) <= 1e-12 * (1.0 + fabs(expected)));
         }
         drawn[i] = draw(&sampler, logits);
@@ -57,6 +63,23 @@ static void check_overflow(void) {
     fill_logits(logits);
     CHECK(draw(&sampler, logits) == 18);
     free(sampler.filters);
+}
+
+/* A token whose penalty overflows remains possible, and a forbidden one remains forbidden. */
+static void check_underflow(void) {
+    textgen_filter_parameters parameters = off;
+    textgen_filters *filters;
+    const uint32_t recent[] = {0, 1, 2};
+    double logits[TOKENS], scratch[8 * TOKENS];
+    parameters.repetition_penalty = 100.0;
+    filters = make_filters(&parameters);
+    textgen_filters_set_recent(filters, recent, 3);
+    fill_logits(logits);
+    logits[0] = -1e307;
+    logits[1] = -INFINITY;
+    textgen_filters_apply(filters, textgen_find_exp64(NULL), logits, scratch);
+    CHECK(logits[0] == -DBL_MAX && logits[1] == -INFINITY && logits[2] > -1000.0);
+    free(filters);
 }
 
 static void check_replace(void) {
@@ -143,6 +166,7 @@ int main(void) {
     check_penalties(1024, 1.0, -0.01, 0.5);
     check_penalties(100, 1.2, 0.01, -0.3);
     check_overflow();
+    check_underflow();
     check_replace();
     check_mirostat(3.0, 0.1);
     check_mirostat(3.5, 1.0);

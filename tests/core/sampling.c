@@ -111,6 +111,18 @@ static void check_refusals(const textgen_model *model, const textgen_model *unkn
     check_refused(unknown, &sampling, "logit_bias forbids every character");
 }
 
+/* The symbol for unknown characters is no part of a stop text. */
+static void check_unknown_stop(const textgen_model *unknown) {
+    const char *const stop[] = {"a", "ax"};
+    textgen_stream *stream = start(unknown, 0.5, 1, 0, "a");
+    textgen_sampling sampling = defaults;
+    sampling.stop = stop;
+    sampling.stop_count = 2;
+    CHECK_FAILS(textgen_stream_set_sampling(stream, &sampling, ERROR), TEXTGEN_UNKNOWN_CHARACTER,
+                "stop[1]: the character before byte 2 of the text is not in the vocabulary");
+    free(stream);
+}
+
 static void check_off(const textgen_model *model) {
     textgen_sampling sampling = defaults;
     float bias[TOKENS] = {0.0f};
@@ -146,6 +158,7 @@ int main(int count, char **arguments) {
     unknown = load(arguments[2], NULL);
     check_ranges(file.model);
     check_refusals(file.model, unknown.model);
+    check_unknown_stop(unknown.model);
     check_off(file.model);
     unload(&file), unload(&unknown);
     return 0;

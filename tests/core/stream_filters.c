@@ -121,6 +121,27 @@ static void check_changes(const textgen_model *model) {
     free(stream), free(other);
 }
 
+/* Another mirostat_tau begins with its own limit, as in a new stream that was fed the same text. */
+static void check_new_target(const textgen_model *model) {
+    textgen_sampling sampling = defaults;
+    textgen_stream *stream, *fresh;
+    char text[TEXT_SIZE], other_text[TEXT_SIZE];
+    sampling.temperature = 1.0;
+    sampling.mirostat_tau = 0.2;
+    sampling.mirostat_eta = 0.01;
+    stream = start_with(model, &sampling, "a");
+    generate(stream, 20, text);
+    sampling.mirostat_tau = 5.0;
+    sampling.seed = 8;
+    CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
+    fresh = start_with(model, &sampling, "a");
+    CHECK_OK(textgen_stream_feed(fresh, text, strlen(text), ERROR));
+    generate(stream, LENGTH, text);
+    generate(fresh, LENGTH, other_text);
+    CHECK(!strcmp(text, other_text));
+    free(stream), free(fresh);
+}
+
 /* A copy goes on like the original, and not with the original's memory. */
 static void check_copies(const textgen_model *model, const textgen_sampling *sampling) {
     const size_t size = textgen_stream_size(model);
@@ -175,6 +196,7 @@ int main(int count, char **arguments) {
     check_truncations(file.model);
     check_bias(file.model);
     check_changes(file.model);
+    check_new_target(file.model);
     samplings[1].repetition_penalty = 1.5;
     samplings[1].frequency_penalty = 0.2;
     samplings[1].penalty_window = 20;

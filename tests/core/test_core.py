@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import textgen_runtime as textgen
+from numpy.random import PCG64, SeedSequence
 from packaging.version import Version
 from textgen_runtime._version import __version__
 from textgen_runtime.model_file.bundled import find_model_file
@@ -22,9 +24,10 @@ from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.c_programs import CORE, PROGRAMS, Build, link, run
 from tests.helpers.make_tiny_model import SYMBOLS, random_network
-from tests.helpers.paths import ROOT, TINY
+from tests.helpers.paths import ROOT, TINY, TINY_INT8
 from tests.helpers.sampler_cases import GOLDEN, GOLDEN_SUBSTREAM_3
 
+FLOAT, INT8 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT8
 SHIPPED = Path(find_model_file("nietzsche"))
 PROMPT = "the will to "
 # Of the bundled model at temperature 0.5 and seed 7.
@@ -52,6 +55,21 @@ def test_penalties_and_mirostat_follow_the_drawn_tokens(build: Build, objects: P
     run(link(build, objects, PROGRAMS / "penalties.c"))
 
 
+@pytest.mark.parametrize(
+    ("seed", "substream", "position"),
+    [(0, 0, 0), (7, 0, 3), (2**32, 1, 2**40 + 1), (2**64 + 5, 2**32 - 1, 2), (2**128 - 1, 9, 2**63 - 9)],
+)
+def test_random_numbers_equal_numpys(
+    build: Build, objects: Path, seed: int, substream: int, position: int
+) -> None:
+    numbers = (seed >> 64, seed & (2**64 - 1), substream, position, 8)
+    lines = run(link(build, objects, PROGRAMS / "randoms.c"), *map(str, numbers)).splitlines()
+    rng = PCG64(SeedSequence(seed, spawn_key=(substream,) if substream else ()))
+    expected = [*map(int, rng.random_raw(8))]
+    rng.advance(position - 8)
+    assert [*map(int, lines)] == [*expected, *map(int, rng.random_raw(8))]
+
+
 def test_log64_is_exact_to_the_last_place(build: Build, objects: Path) -> None:
     lines = run(link(build, objects, PROGRAMS / "logarithms.c"), "20000").splitlines()
     pairs = [[float.fromhex(number) for number in line.split()] for line in lines]
@@ -71,14 +89,13 @@ def test_lanes_end_as_their_constraints_and_stop_texts_say(build: Build, objects
     run(link(build, objects, PROGRAMS / "endings.c"), TINY)
 
 
-def test_models_tell_what_they_are_and_refuse_wrong_arguments(build: Build, objects: Path) -> None:
-    network, weights = random_network(len(SYMBOLS))
-    parameters = sum(values.size for layer in weights for values in layer.values())
-    # ONNX's LSTM has a second bias, of the recurrence.
-    parameters += 4 * network.layers[1].outputs
-    version = run(
-        link(build, objects, PROGRAMS / "models.c"), TINY, str(len(network.layers)), str(parameters)
-    )
+@pytest.mark.parametrize(("path", "layers"), [(TINY, 3), (TINY_INT8, 4)], ids=["float32", "8 bits"])
+def test_models_tell_what_they_are_and_refuse_wrong_arguments(
+    build: Build, objects: Path, path: Path, layers: int
+) -> None:
+    stored = [each for each in onnx.load(path).graph.initializer if not each.name.endswith("_scale")]
+    parameters = sum(math.prod(each.dims) for each in stored if each.data_type in (FLOAT, INT8))
+    version = run(link(build, objects, PROGRAMS / "models.c"), path, str(layers), str(parameters))
     major, minor, patch = Version(__version__).release
     assert int(version) == major * 10000 + minor * 100 + patch
 

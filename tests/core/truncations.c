@@ -150,6 +150,41 @@ static void check_examples(void) {
     EXAMPLE(typical_p, 0.88, "xxxx");
 }
 
+/* Check how many of the first tokens remain of some tokens, whose logits are multiples of ln 2. */
+static void check_first(const textgen_filter_parameters *parameters, const int *gaps, size_t count,
+                        size_t expected) {
+    textgen_sampler sampler = make_sampler(parameters, count);
+    double filtered[8], scratch[64];
+    size_t i;
+    for (i = 0; i < count; i++) {
+        filtered[i] = -TEXTGEN_LN2 * gaps[i];
+    }
+    textgen_filters_apply(sampler.filters, sampler.exp64, filtered, scratch);
+    for (i = 0; i < count; i++) {
+        CHECK((filtered[i] > -INFINITY) == (i < expected));
+    }
+    free(sampler.filters);
+}
+
+/* Weights that are exactly at the border of a filter, and surprisals that are equally near to the entropy. */
+static void check_borders(void) {
+    static const int halves[] = {0, 1, 2, 3}, symmetric[] = {0, 2, 2, 2, 2};
+    textgen_filter_parameters parameters = off;
+    double weight = -TEXTGEN_LN2;
+    textgen_find_exp64(NULL)(&weight, 1);
+    CHECK(weight == 0.5);
+    parameters.min_p = 0.25;
+    check_first(&parameters, halves, 4, 3);
+    parameters.top_k = 4;
+    check_first(&parameters, halves, 4, 3);
+    parameters = off;
+    /* The surprisals are 1 bit and 3 bits, and the entropy is 2 bits. The more likely token comes first. */
+    parameters.typical_p = 0.4;
+    check_first(&parameters, symmetric, 5, 1);
+    parameters.typical_p = 0.6;
+    check_first(&parameters, symmetric, 5, 2);
+}
+
 static void check_sort(size_t count) {
     const size_t room = textgen_sort_room(count);
     double *values = allocate(room * sizeof(double)), *scratch = allocate(room * sizeof(double));
@@ -175,6 +210,7 @@ int main(void) {
         check_sort(i);
     }
     check_examples();
+    check_borders();
     for (i = 0; i < ROUNDS; i++) {
         check_random(sizes[random_up_to(&state, sizeof sizes / sizeof *sizes - 1)]);
     }
