@@ -17,12 +17,13 @@ typedef struct {
     textgen_constraint core;
 } constraint;
 
-static inline bool make_random_constraint(constraint *made, size_t vocabulary, uint64_t *state) {
+/* end: the end token, which no state allows, or -1. */
+static inline bool make_random_constraint(constraint *made, size_t vocabulary, int64_t end, uint64_t *state) {
     const size_t states = 1 + random_up_to(state, 9);
     size_t s, t, round;
     for (s = 0; s < states; s++) {
         for (t = 0; t < vocabulary; t++) {
-            const bool allowed = random_below(state, 1.0) < 0.15;
+            const bool allowed = random_below(state, 1.0) < 0.15 && (int64_t)t != end;
             made->next[s * vocabulary + t] = allowed ? (int16_t)random_up_to(state, states - 1) : -1;
         }
         made->distance[s] = random_below(state, 1.0) < 0.15 ? 0 : MOST_STATES;

@@ -29,7 +29,7 @@ int main(void) {
     constraint made;
     size_t round, from, i;
     for (round = 0; round < ROUNDS; round++) {
-        if (make_random_constraint(&made, 1 + random_up_to(&state, MOST_TOKENS - 1), &state)) {
+        if (make_random_constraint(&made, 1 + random_up_to(&state, MOST_TOKENS - 1), -1, &state)) {
             for (from = 0; from < made.states; from++) {
                 for (i = 0; i < 4; i++) {
                     check_state(&made, from, limits[i]);

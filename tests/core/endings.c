@@ -31,6 +31,7 @@ static void make_lane(test_lane *made, const textgen_network *network, uint64_t 
     memset(made, 0, sizeof *made);
     made->lane.state = made->state = memset(allocate(bytes), 0, bytes);
     textgen_forward(network, prompt, 3, 1, made->state, 1, made->logits, workspace);
+    textgen_special_mask(&network->special, made->logits);
     textgen_sampler_init(&made->sampler, 1.1, (textgen_uint128){0, seed}, 0, network->exp64);
     if (filtered) {
         made->sampler.filters = allocate(textgen_filters_size(network->vocabulary));
@@ -69,6 +70,7 @@ static bool follow(test_lane *reference, const textgen_network *network, const s
     float masked[MOST_TOKENS];
     double *scratch = allocate(textgen_sampler_scratch(network->vocabulary) * sizeof(double));
     int64_t token, t;
+    bool ended;
     for (t = 0; t < (int64_t)network->vocabulary; t++) {
         const bool forbidden =
             core && lane->masked && !accepting && !is_allowed(core, lane->constraint_state, t, remaining);
@@ -81,23 +83,28 @@ static bool follow(test_lane *reference, const textgen_network *network, const s
         lane->ending = token == TEXTGEN_SAMPLER_NO_TOKEN ? TEXTGEN_SAMPLER_FORBIDDEN : token;
         return false;
     }
-    if (core && !is_allowed(core, lane->constraint_state, token, remaining)) {
+    ended = token == network->special.end;
+    if (core && !(ended && accepting) && !is_allowed(core, lane->constraint_state, token, remaining)) {
         lane->ending = accepting ? TEXTGEN_CONSTRAINT_END : TEXTGEN_MISMATCH;
         return false;
     }
-    if (core) {
+    if (core && !ended) {
         const size_t entry = (size_t)lane->constraint_state * core->vocabulary + (size_t)token;
         lane->constraint_state = core->next[entry];
     }
-    textgen_sampler_accept(lane->sampler, token);
+    if (!ended) {
+        textgen_sampler_accept(lane->sampler, token);
+    }
     reference->logprobs[lane->generated] =
         log_probability(lane->logits, network->vocabulary, token, network->exp64);
     reference->tokens[lane->generated++] = token;
     textgen_forward(network, &token, 1, 1, reference->state, 1, reference->logits, workspace);
+    textgen_special_mask(&network->special, reference->logits);
     lane->ending = lane->generated == lane->length ? TEXTGEN_REACHED_LENGTH : TEXTGEN_RUNNING;
     if (core && core->distance[lane->constraint_state] == -1) {
         lane->ending = TEXTGEN_CONSTRAINT_END;
     }
+    lane->ending = ended ? TEXTGEN_REACHED_END : lane->ending;
     if (lane->stops) {
         lane->stop_length = (int64_t)find_stop(stops, reference->tokens, (size_t)lane->generated);
         lane->stop_state = (int64_t)find_state(stops, reference->tokens, (size_t)lane->generated);
@@ -133,20 +140,19 @@ static void check_lane(const test_lane *lane, const test_lane *reference, const 
 }
 
 /* Run the lanes that have not ended in calls of a few steps. */
-static void run_lanes(test_lane *lanes, const textgen_network *network, int64_t *generated, double *entropy) {
+static void run_lanes(test_lane *lanes, const textgen_network *network, int64_t *generated,
+                      textgen_measurements *sums) {
     void *workspace = allocate(textgen_slots_size(network, LANES, 1));
     textgen_token_lane active[LANES];
     size_t which[LANES], count, i;
     do {
-        textgen_measurements measured = {0};
         for (i = count = 0; i < LANES; i++) {
             if (lanes[i].lane.ending == TEXTGEN_RUNNING) {
                 which[count] = i;
                 active[count++] = lanes[i].lane;
             }
         }
-        textgen_generate_tokens(network, active, count, (int64_t)random_up_to(&state, 7), workspace, &measured);
-        *entropy += measured.entropy;
+        textgen_generate_tokens(network, active, count, (int64_t)random_up_to(&state, 7), workspace, sums);
         for (i = 0; i < count; i++) {
             textgen_token_lane *lane = &lanes[which[i]].lane;
             *lane = active[i];
@@ -159,14 +165,15 @@ static void run_lanes(test_lane *lanes, const textgen_network *network, int64_t 
     free(workspace);
 }
 
-/* Generate LANES random lanes at once. Count their endings: FORBIDDEN at 5, dropped tokens at 6. */
-static void check_random_lanes(const textgen_network *network, size_t endings[7]) {
+/* Generate LANES random lanes at once. Count their endings: FORBIDDEN at 6, dropped tokens at 7. */
+static void check_random_lanes(const textgen_network *network, size_t endings[8]) {
     static constraint constraints[LANES];
     static stop_texts stops[LANES];
     static test_lane lanes[LANES], references[LANES];
     void *workspace = allocate(textgen_slots_size(network, 1, 1));
-    double entropy = 0.0, expected_entropy = 0.0;
-    int64_t generated[LANES] = {0};
+    double expected_entropy = 0.0;
+    textgen_measurements sums = {0};
+    int64_t generated[LANES] = {0}, draws = 0;
     size_t i;
     for (i = 0; i < LANES; i++) {
         const uint64_t seed = next_random(&state);
@@ -176,7 +183,8 @@ static void check_random_lanes(const textgen_network *network, size_t endings[7]
         make_lane(&references[i], network, seed, filtered);
         lane->length = reference->length = 1 + (int64_t)random_up_to(&state, seed & 128 ? 3 : MOST_LENGTH - 1);
         lane->logprobs = logprobs ? lanes[i].logprobs : NULL;
-        if (seed & 4 && make_random_constraint(&constraints[i], network->vocabulary, &state)) {
+        if (seed & 4 &&
+            make_random_constraint(&constraints[i], network->vocabulary, network->special.end, &state)) {
             lane->constraint = reference->constraint = &constraints[i].core;
             lane->must_end = reference->must_end = seed & 8;
             lane->masked = reference->masked = (seed & 48) != 0;
@@ -193,24 +201,25 @@ static void check_random_lanes(const textgen_network *network, size_t endings[7]
             }
         }
     }
-    run_lanes(lanes, network, generated, &entropy);
-    CHECK(fabs(entropy - expected_entropy) < 1e-9);
+    run_lanes(lanes, network, generated, &sums);
+    CHECK(fabs(sums.entropy - expected_entropy) < 1e-9);
     for (i = 0; i < LANES; i++) {
         const textgen_token_lane *lane = &lanes[i].lane;
         check_lane(&lanes[i], &references[i], network, generated[i]);
-        if (lane->must_end && lane->masked &&
-            (lane->ending == TEXTGEN_REACHED_LENGTH || lane->ending == TEXTGEN_CONSTRAINT_END)) {
+        draws += lanes[i].sampler.rng.position;
+        if (lane->must_end && lane->masked && lane->ending != TEXTGEN_REACHED_STOP && lane->ending > 0) {
             CHECK(textgen_constraint_accepting(lane->constraint, lane->constraint_state));
         }
-        endings[lane->ending >= 0 ? lane->ending : 5]++;
-        endings[6] += lanes[i].sampler.rng.position > generated[i] && lane->ending > 0;
+        endings[lane->ending >= 0 ? lane->ending : 6]++;
+        endings[7] += lanes[i].sampler.rng.position > generated[i] && lane->ending > 0;
         free_lane(&lanes[i]), free_lane(&references[i]);
     }
+    CHECK(sums.draws == draws);
     free(workspace);
 }
 
 int main(int count, char **arguments) {
-    size_t endings[7] = {0}, i;
+    size_t endings[8] = {0}, i;
     loaded file;
     CHECK(count > 1);
     file = load(arguments[1], NULL);
@@ -219,8 +228,8 @@ int main(int count, char **arguments) {
         check_random_lanes(file.model->network, endings);
     }
     /* Every ending occurred. */
-    for (i = 1; i < 7; i++) {
-        CHECK(endings[i] > 10);
+    for (i = 1; i < 8; i++) {
+        CHECK(endings[i] > 10 || (i == TEXTGEN_REACHED_END && file.model->network->special.end < 0));
     }
     unload(&file);
     return 0;

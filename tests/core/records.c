@@ -1,6 +1,8 @@
 /* Tests streams of records: records MODEL RECORDS LEVEL. The vocabulary contains "abc". Records are short. */
 #include "check.h"
 
+#include <math.h>
+
 enum { LENGTH = 400, STREAMS = 40 };
 
 static size_t symbol_bytes, text_size;
@@ -83,6 +85,44 @@ static void check_copy(const textgen_model *model) {
     free(stream), free(copy);
 }
 
+/* The penalties do not count the end. So a record ends before a penalized token is drawn again. */
+static void check_penalties(const textgen_model *model, size_t vocabulary) {
+    const size_t size = textgen_stream_size(model);
+    textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
+    textgen_stream *stream;
+    size_t total = 0, written, i;
+    sampling.temperature = 1.0;
+    sampling.presence_penalty = 100.0;
+    sampling.penalty_window = 1024;
+    CHECK_OK(textgen_stream_init(allocate(size), size, model, &sampling, &stream, ERROR));
+    for (i = 0; i < 4 * vocabulary; i++) {
+        free(generate(stream, &written));
+        CHECK(textgen_stream_ended(stream));
+        CHECK_OK(textgen_stream_feed(stream, NULL, 0, ERROR));
+        total += written;
+    }
+    CHECK(total > 0 && total <= vocabulary * symbol_bytes);
+    free(stream);
+}
+
+/* The begin token cannot be the only one that the bias allows, because it is never drawn. */
+static void check_bias(const textgen_model *model, size_t vocabulary) {
+    float *bias = allocate(vocabulary * sizeof *bias);
+    textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
+    textgen_stream *stream = new_stream(model, 3);
+    size_t allowed, refused = 0, i;
+    sampling.logit_bias = bias;
+    sampling.logit_bias_count = vocabulary;
+    for (allowed = 0; allowed < vocabulary; allowed++) {
+        for (i = 0; i < vocabulary; i++) {
+            bias[i] = i == allowed ? 0.0f : -INFINITY;
+        }
+        refused += textgen_stream_set_sampling(stream, &sampling, ERROR) != TEXTGEN_OK;
+    }
+    CHECK(refused == 1 + (symbol_bytes > 1));
+    free(stream), free(bias);
+}
+
 /* Lanes end at different tokens. Those whose record ended before generate nothing. */
 static void check_lanes(const textgen_model *model, size_t length) {
     const size_t size = textgen_workspace_size(model, STREAMS);
@@ -127,6 +167,8 @@ int main(int count, char **arguments) {
     if (strcmp(info.level, "byte") != 0) {
         check_failed_feed(file.model);
     }
+    check_penalties(file.model, info.vocabulary);
+    check_bias(file.model, info.vocabulary);
     check_copy(file.model);
     check_lanes(file.model, 3);
     check_lanes(file.model, LENGTH);

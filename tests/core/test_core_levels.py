@@ -99,6 +99,12 @@ def test_streams_start_and_end_records(
     run(link(build, objects, PROGRAMS / "records.c"), path, kind, level)
 
 
+def test_lanes_end_as_their_constraints_and_records_say(build: Build, objects: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    path.write_bytes(record_content("word"))
+    run(link(build, objects, PROGRAMS / "endings.c"), path)
+
+
 @pytest.mark.parametrize("prompt", ["", "cab"])
 @pytest.mark.parametrize("level", LEVELS)
 def test_records_equal_pythons(build: Build, objects: Path, tmp_path: Path, level: str, prompt: str) -> None:
