@@ -4,11 +4,13 @@
  *     reader_check FILE TEXT    also print the tokens of a text, decoded again
  *     reader_check              read files from standard input, each after its size in 4 little-endian bytes
  */
-#include "model.h"
+#include "pack.h"
 #include "symbols.h"
+#include "tensors.h"
 #include "vocabulary.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,38 +46,32 @@ static unsigned char *read_file(const char *path, size_t *size) {
     return content;
 }
 
-/* The weighted sum depends on the order of the weights. */
-static int32_t print_layer(const textgen_layer *layer) {
+/* The weighted sum depends on the order of the weights. 8-bit weights are not multiplied by their scales. */
+static double weighted_sum(const textgen_tensor *tensor) {
+    double sum = 0;
+    size_t count = 1;
+    for (size_t i = 0; i < tensor->dimensions; i++) {
+        count *= (size_t)tensor->shape[i];
+    }
+    for (size_t i = 0; i < count; i++) {
+        float value = 0;
+        if (tensor->type == TEXTGEN_ONNX_INT8) {
+            value = (signed char)tensor->raw.data[i];
+        } else if (textgen_tensor_floats(tensor, i, 1, &value, &error) != TEXTGEN_OK) {
+            return NAN;
+        }
+        sum += (double)value * (double)(i % 7 + 1);
+    }
+    return sum;
+}
+
+static void print_layer(const textgen_layer *layer) {
     printf("layer %s '%.*s' %zu %zu", textgen_layer_kind_name(layer->kind), (int)layer->name.size,
            (const char *)layer->name.data, layer->inputs, layer->outputs);
     for (size_t i = 0; i < TEXTGEN_LAYER_TENSORS && layer->tensors[i] != NULL; i++) {
-        const textgen_tensor *tensor = layer->tensors[i];
-        size_t count = 1;
-        double sum = 0;
-        for (size_t j = 0; j < tensor->dimensions; j++) {
-            count *= (size_t)tensor->shape[j];
-        }
-        float *values = malloc(count * sizeof(*values));
-        if (values == NULL) {
-            return textgen_out_of_memory(&error);
-        }
-        const size_t half = count / 2;
-        int32_t code = textgen_tensor_floats(tensor, 0, half, values, &error);
-        if (code == TEXTGEN_OK) {
-            code = textgen_tensor_floats(tensor, half, count - half, values + half, &error);
-        }
-        for (size_t j = 0; code == TEXTGEN_OK && j < count; j++) {
-            sum += (double)values[j] * (double)(j % 7 + 1);
-        }
-        free(values);
-        if (code != TEXTGEN_OK) {
-            printf("\n");
-            return code;
-        }
-        printf(" %.9g", sum);
+        printf(" %.9g", weighted_sum(layer->tensors[i]));
     }
     printf("\n");
-    return TEXTGEN_OK;
 }
 
 static int32_t print_text(const textgen_vocabulary *vocabulary, const char *text) {
@@ -95,7 +91,8 @@ static int32_t print_text(const textgen_vocabulary *vocabulary, const char *text
     return code;
 }
 
-static int32_t print_vocabulary(const textgen_onnx *file, size_t size, const char *text) {
+static int32_t print_vocabulary(const textgen_onnx *file, size_t size, const char *text,
+                                textgen_special *special_tokens) {
     textgen_vocabulary *vocabulary;
     int32_t code = textgen_vocabulary_create(file, size, &vocabulary, &error);
     if (code != TEXTGEN_OK) {
@@ -118,6 +115,7 @@ static int32_t print_vocabulary(const textgen_onnx *file, size_t size, const cha
            unicode == NULL ? "none" : unicode);
     printf("level %s begin %" PRId64 " end %" PRId64 " records %s\n", textgen_vocabulary_level(vocabulary),
            special->begin, special->end, records == NULL ? "none" : records);
+    *special_tokens = *special;
     if (text != NULL) {
         code = print_text(vocabulary, text);
     }
@@ -125,17 +123,32 @@ static int32_t print_vocabulary(const textgen_onnx *file, size_t size, const cha
     return code;
 }
 
+/* Pack the weights, which checks their values. */
+static int32_t pack(const textgen_description *description, textgen_special special) {
+    textgen_network *network;
+    const int32_t code =
+        textgen_network_create(description, textgen_find_kernels(NULL), special, &network, &error);
+    if (code == TEXTGEN_OK) {
+        textgen_network_destroy(network);
+    }
+    return code;
+}
+
 static int32_t print_model(const textgen_onnx *file, const char *text) {
     static textgen_description description;
+    textgen_special special;
     int32_t code = textgen_format_check(file, &error);
     if (code == TEXTGEN_OK) {
         code = textgen_model_match(file, &description, &error);
     }
     if (code == TEXTGEN_OK) {
-        code = print_vocabulary(file, description.vocabulary, text);
+        code = print_vocabulary(file, description.vocabulary, text, &special);
+    }
+    if (code == TEXTGEN_OK) {
+        code = pack(&description, special);
     }
     for (size_t i = 0; code == TEXTGEN_OK && i < description.layer_count; i++) {
-        code = print_layer(&description.layers[i]);
+        print_layer(&description.layers[i]);
     }
     for (size_t i = 0; code == TEXTGEN_OK && i < description.state_count; i++) {
         printf("state %s %zu %zu\n", description.state[i].name, description.state[i].rows,

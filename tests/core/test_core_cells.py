@@ -1,5 +1,6 @@
 """The C core reads, runs and rejects networks of every kind of layer."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,9 @@ import onnx
 import pytest
 import textgen_runtime as textgen
 from onnx import helper, numpy_helper
-from textgen_runtime.generation.loading import open_model
 from textgen_runtime.model_file.reader import ModelFile
 
-from tests.helpers.c_programs import EXACT, PROGRAMS, Build, link, run
+from tests.helpers.c_programs import CORE, EXACT, PROGRAMS, WARNINGS, Build, link, run
 from tests.helpers.core_reader import DAMAGED_MODEL, TOO_LARGE, UNKNOWN_GRAPH, refusal, run_all
 from tests.helpers.damaged_models import set_tensor, set_values, tensor
 from tests.helpers.make_tiny_model import make_model
@@ -70,6 +70,20 @@ def test_texts_equal_pythons(build: Build, objects: Path, cell_path: Path) -> No
     program = link(build, objects, PROGRAMS / "texts.c")
     texts = run(program, cell_path, "", PROMPT, "300", "5", *map(str, temperatures)).split("\0")
     assert texts == [*expected, ""]
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_texts_are_the_same_without_a_table_of_the_first_layer(
+    build: Build, objects: Path, cell_path: Path
+) -> None:
+    """Without the table, the first layer multiplies its weights by the embedding in each step."""
+    folder = shutil.copytree(objects, cell_path.parent / "objects")
+    flags = [*WARNINGS, "-DTEXTGEN_MAX_TABLE_BYTES=0"]
+    run(*build.command, *flags, "-c", CORE / "pack_plan.c", "-o", folder / "pack_plan.o")
+    arguments = (cell_path, "", PROMPT, "300", "5", "0", "1")
+    programs = [link(build, each, PROGRAMS / "texts.c") for each in (folder, objects)]
+    first, second = (run(program, *arguments) for program in programs)
+    assert first == second
 
 
 @each_cell
@@ -163,6 +177,41 @@ def declare_other_rows(model: onnx.ModelProto) -> None:
     model.graph.input[2].type.tensor_type.shape.dim[0].dim_value = 3
 
 
+def squeeze_another_axis(model: onnx.ModelProto) -> None:
+    axes = by_name(model, "squeeze_0").input[1]
+    set_tensor(axes, raw_data=np.array([0], "<i8").tobytes())(model)
+
+
+def give_lengths(model: onnx.ModelProto) -> None:
+    by_name(model, "lstm_1").input[4] = "lengths"
+
+
+def swap_new_states(model: onnx.ModelProto) -> None:
+    concat = next(node for node in model.graph.node if "next_cell" in node.output)
+    concat.input[0], concat.input[1] = concat.input[1], concat.input[0]
+
+
+def swap_hidden_and_cell(model: onnx.ModelProto) -> None:
+    hidden, cell = (node for node in model.graph.node if node.input[0] in ("hidden", "cell"))
+    hidden.input[0], cell.input[0] = cell.input[0], hidden.input[0]
+
+
+def declare_another_type(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.INT32
+
+
+def declare_a_number_of_lanes(model: onnx.ModelProto) -> None:
+    model.graph.input[1].type.tensor_type.shape.dim[1].dim_value = 2
+
+
+def import_other_operators(model: onnx.ModelProto) -> None:
+    model.opset_import[0].domain = "com.example"
+
+
+def use_another_operator(model: onnx.ModelProto) -> None:
+    by_name(model, "lstm_1").domain = "com.example"
+
+
 def add_an_input(model: onnx.ModelProto) -> None:
     model.graph.input.append(helper.make_tensor_value_info("more", onnx.TensorProto.FLOAT, [1, "batch", 4]))
     model.graph.output.append(
@@ -175,6 +224,19 @@ def add_an_input(model: onnx.ModelProto) -> None:
     [
         *((cell, change) for cell in CELLS for change in (swap_residual_inputs, add_another_layer)),
         *((cell, add_an_input) for cell in CELLS),
+        *(
+            ("lstm", change)
+            for change in (
+                squeeze_another_axis,
+                give_lengths,
+                swap_new_states,
+                swap_hidden_and_cell,
+                declare_another_type,
+                declare_a_number_of_lanes,
+                import_other_operators,
+                use_another_operator,
+            )
+        ),
         *(("gru", change) for change in (compute_the_other_gru, omit_the_formula)),
         *(
             ("conv", change)
@@ -199,6 +261,18 @@ def test_graphs_that_compute_something_else_are_unknown(
     model = model_of(cell)
     change(model)
     assert refusal(core_reader, model.SerializeToString())[0] == UNKNOWN_GRAPH
+
+
+def test_layers_of_several_kinds_are_unknown(core_reader: Path) -> None:
+    model = model_of("lstm", residual=False)
+    gru = by_name(model, "lstm_2")
+    gru.op_type = "GRU"
+    gru.attribute.append(helper.make_attribute("linear_before_reset", 1))
+    del gru.input[-1], gru.output[-1]
+    assert refusal(core_reader, model.SerializeToString()) == (
+        UNKNOWN_GRAPH,
+        "the layers are of several kinds",
+    )
 
 
 def test_a_residual_connection_of_the_first_layer_is_unknown(core_reader: Path) -> None:
@@ -242,14 +316,24 @@ def test_weights_of_wrong_shapes_are_damage(
 
 
 @each_cell
-def test_weights_that_are_not_finite_are_damage(cell: str) -> None:
+def test_weights_that_are_not_finite_are_damage(core_reader: Path, cell: str) -> None:
     for name in {"conv": ("weights_2", "bias_2")}.get(cell, ("input_2", "recurrent_2", "bias_2")):
         model = model_of(cell)
         values = numpy_helper.to_array(tensor(model, name)).copy()
         values.flat[-1] = np.nan
         set_values(name, values)(model)
-        with pytest.raises(textgen.ModelFileError, match=f"'{name}' contain NaN or infinity"):
-            open_model(model.SerializeToString())
+        code, line = refusal(core_reader, model.SerializeToString())
+        assert (code, f"'{name}' contain NaN or infinity" in line) == (DAMAGED_MODEL, True)
+
+
+@pytest.mark.parametrize("name", ["embedding", "bias_1"])
+def test_sums_of_weights_that_overflow_are_damage(core_reader: Path, name: str) -> None:
+    """The embedding is multiplied by weights, and an LSTM has two biases."""
+    model = model_of("lstm")
+    values = np.full_like(numpy_helper.to_array(tensor(model, name)), 3e38)
+    set_values(name, values)(model)
+    code, line = refusal(core_reader, model.SerializeToString())
+    assert (code, line) == (DAMAGED_MODEL, "sums of the weights overflow float32: the file is damaged")
 
 
 def with_dilations(layers: int, dilation: int) -> bytes:
@@ -269,10 +353,11 @@ def test_an_unusable_dilation_is_unknown(core_reader: Path, dilation: int) -> No
     )
 
 
-def test_the_state_of_a_small_file_is_limited() -> None:
-    open_model(with_dilations(1, 65536))
-    with pytest.raises(textgen.ModelFileError, match="many times more memory"):
-        open_model(with_dilations(15, 65536))
+def test_the_state_of_a_small_file_is_limited(core_reader: Path) -> None:
+    accepted, refused = run_all(core_reader, [with_dilations(1, 65536), with_dilations(15, 65536)])
+    assert accepted[-1].startswith("state inputs_0 65536")
+    assert refused[-1].startswith(f"{TOO_LARGE} ")
+    assert "many times more memory" in refused[-1]
 
 
 def test_too_many_layers_are_refused(core_reader: Path) -> None:

@@ -11,10 +11,9 @@ import pytest
 import textgen_runtime as textgen
 from onnx import helper, numpy_helper
 from textgen_runtime.engines.core import kernel_names
-from textgen_runtime.generation.loading import open_model
 
 from tests.helpers.c_programs import CORE, EMULATOR, EXACT, PROGRAMS, WARNINGS, Build, link, run
-from tests.helpers.core_reader import DAMAGED_MODEL, UNKNOWN_GRAPH, refusal
+from tests.helpers.core_reader import DAMAGED_MODEL, TOO_LARGE, UNKNOWN_GRAPH, refusal, run_all
 from tests.helpers.damaged_models import Damage, drop_tensor, tensor
 from tests.helpers.int8_models import make_int8_model, quantize_model
 from tests.helpers.make_tiny_model import SYMBOLS, make_model
@@ -159,18 +158,19 @@ FIRST = (0, 0, slice(0, 2))
         (set_scale("embedding", 3e38), "overflow float32"),
     ],
 )
-def test_values_beyond_their_bounds_are_damage(damage: Damage, message: str) -> None:
+def test_values_beyond_their_bounds_are_damage(core_reader: Path, damage: Damage, message: str) -> None:
     model = make_int8_model(units=20, embedding=13, layers=2, scale=0.5)
     damage(model)
-    with pytest.raises(textgen.ModelFileError, match=message):
-        open_model(model.SerializeToString()).start()
+    code, line = refusal(core_reader, model.SerializeToString())
+    assert (code, message in line) == (DAMAGED_MODEL, True), line
 
 
-def test_weights_at_their_bounds_are_accepted() -> None:
+def test_weights_at_their_bounds_are_accepted(core_reader: Path) -> None:
     model = make_int8_model(units=20, embedding=13, layers=2, scale=0.5)
     for values in ([127, 2], [-127, -2], [127, -127], [64, 65]):
         set_weight("recurrent_0", FIRST, values)(model)
-        open_model(model.SerializeToString())
+        ((*_, last),) = run_all(core_reader, [model.SerializeToString()])
+        assert last == "state cell 2 20"
 
 
 @pytest.mark.parametrize(
@@ -319,9 +319,9 @@ def test_convolutions_with_8_bit_weights_are_unknown(core_reader: Path) -> None:
     )
 
 
-def test_layers_with_too_many_inputs_are_refused() -> None:
+def test_layers_with_too_many_inputs_are_refused(core_reader: Path) -> None:
     model = make_int8_model(SYMBOLS[:2], units=1, embedding=65537)
-    with pytest.raises(
-        textgen.ModelFileError, match="a layer with 8-bit weights has more than 65,536 units or inputs"
-    ):
-        open_model(model.SerializeToString(), engine="native")
+    assert refusal(core_reader, model.SerializeToString()) == (
+        TOO_LARGE,
+        "a layer with 8-bit weights has more than 65,536 units or inputs",
+    )

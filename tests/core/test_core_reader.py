@@ -133,6 +133,11 @@ def with_fields(number: int, content: bytes, count: int) -> bytes:
         ),
         (make_model().SerializeToString() + field(14, field(1, b"\xff")), DAMAGED_MODEL, "not valid UTF-8"),
         (
+            make_model().SerializeToString() + field(14, field(1, b"1234567\xff")),
+            DAMAGED_MODEL,
+            "valid UTF-8",
+        ),
+        (
             make_model().SerializeToString() + field(14, field(2, b"\xed\xa0\x80")),
             DAMAGED_MODEL,
             "not valid UTF-8",
@@ -218,6 +223,37 @@ def test_typed_fields_are_read_too(core_reader: Path) -> None:
     assert first == second
 
 
+def with_part(model: onnx.ModelProto, part: bytes) -> bytes:
+    """A model file with another part of the graph, in the encoding of protobuf."""
+    graph = model.graph.SerializeToString()
+    model.ClearField("graph")
+    return model.SerializeToString() + field(7, graph + part)
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_the_last_part_of_a_dimension_counts(core_reader: Path, fixed: bool) -> None:
+    """A dimension is a number or a name."""
+    model = make_model()
+    del model.graph.input[0]
+    number, name = b"\x08\x04", field(2, b"batch")
+    dimension = field(1, name + number if fixed else number + name)
+    shape = field(1, b"\x08\x07" + field(2, dimension * 2))
+    content = with_part(model, field(11, field(1, b"token") + field(2, shape)))
+    ((*_, last),) = run_all(core_reader, [content])
+    assert last.startswith(f"{UNKNOWN_GRAPH} the declared types or shapes" if fixed else "state cell")
+
+
+def test_a_damaged_integer_is_refused(core_reader: Path) -> None:
+    model = make_model()
+    model.graph.initializer.remove(tensor(model, "direction_axis"))
+    axis = b"\x08\x01\x10\x07" + field(8, b"direction_axis")
+    for stored, message in ((b"\x01", None), (b"\x01\x80", "the value of 'direction_axis' is damaged")):
+        copied = onnx.ModelProto()
+        copied.CopyFrom(model)
+        ((*_, last),) = run_all(core_reader, [with_part(copied, field(5, axis + field(7, stored)))])
+        assert last.startswith("state cell") if message is None else last == f"{DAMAGED_MODEL} {message}"
+
+
 def test_values_in_several_pieces_are_refused(core_reader: Path) -> None:
     model = make_model()
     bias = tensor(model, "output_bias")
@@ -226,11 +262,10 @@ def test_values_in_several_pieces_are_refused(core_reader: Path) -> None:
     start = b"\x08\x0c\x10\x01" + field(8, b"output_bias")
     pieces = field(4, values[:20]) + field(4, values[20:])
     single = b"".join(b"\x25" + values[i : i + 4] for i in range(0, len(values), 4))
-    graph = model.graph.SerializeToString()
-    model.ClearField("graph")
     for stored in (pieces, single):
-        content = model.SerializeToString() + field(7, graph + field(5, start + stored))
-        assert refusal(core_reader, content) == (
+        changed = onnx.ModelProto()
+        changed.CopyFrom(model)
+        assert refusal(core_reader, with_part(changed, field(5, start + stored))) == (
             UNKNOWN_GRAPH,
             "the weights 'output_bias' are stored in several parts: export the model again",
         )
