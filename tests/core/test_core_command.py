@@ -1,6 +1,7 @@
 """The command ``textgen``, written in C: the same words, texts and exit codes as ``textgen-run``."""
 
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,7 @@ def run(command: Path, *arguments: str | Path, text: bytes = b"") -> tuple[int, 
             "--temp",
             "1",
         ),
+        ("--stop", "\\t", "--stop", "\\\\n", "--stop", "\\x"),
         ("--stop", "e ", "--keep-stop", "--no-echo"),
         ("--until-newline", "--count", "4"),
         ("--prompt", "a", "--until-newline", "--keep-stop"),
@@ -92,6 +94,28 @@ def test_records_equal_those_of_textgen_run(
         arguments = (str(path), "--seed", "3", "--temp", "1", *options)
         code, text, _ = run_here(textgen_run, capsys, *arguments)
         assert run(command, *arguments)[:2] == (code, text)
+
+
+def test_bytes_are_written_as_by_textgen_run(command: Path, capsys: Captured, tmp_path: Path) -> None:
+    """Random bytes are rarely UTF-8: each part that is not becomes U+FFFD."""
+    path = tmp_path / "model.onnx"
+    path.write_bytes(record_content("byte", end_bias=-1e4))
+    arguments = (str(path), "--seed", "3", "--temp", "1000", "--length", "30000")
+    code, text, _ = run_here(textgen_run, capsys, *arguments)
+    assert "\ufffd" in text
+    assert run(command, *arguments)[:2] == (code, text)
+
+
+def test_control_characters_are_shown_as_escapes_on_a_terminal(command: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(record_content("byte"))
+    arguments = [command, path, "--prompt", "a\t\x1b[2J\r\x7f\x9bé", "--stop", "b", "--length", "1"]
+    master, terminal = pty.openpty()
+    with open(master, "rb", buffering=0) as shown:  # noqa: PTH123 (a descriptor)
+        subprocess.run(arguments, stdout=terminal, check=True)
+        os.close(terminal)
+        written = shown.read(100)
+    assert written.startswith("a\t\\x1b[2J\\r\\x7f\\x9bé".encode())
 
 
 @pytest.mark.parametrize("level", LEVELS)
