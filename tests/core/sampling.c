@@ -81,15 +81,18 @@ static void check_ranges(const textgen_model *model) {
 }
 
 static void check_refusals(const textgen_model *model, const textgen_model *unknown) {
-    textgen_sampling sampling = defaults;
+    textgen_sampling sampling = defaults, replaced[4] = {defaults, defaults, defaults, defaults};
     float bias[TOKENS] = {0.0f};
     size_t i;
     sampling.penalty_window = 1025;
     check_refused(model, &sampling, "penalty_window must be from 0 to 1024, not 1025");
-    sampling = defaults;
-    sampling.mirostat_tau = 3.0;
-    sampling.top_k = 1;
-    check_refused(model, &sampling, "mirostat_tau replaces top_k, typical_p, top_p and min_p: set them to 0");
+    replaced[0].top_k = 1;
+    replaced[1].typical_p = replaced[2].top_p = replaced[3].min_p = 0.5;
+    for (i = 0; i < 4; i++) {
+        replaced[i].mirostat_tau = 3.0;
+        check_refused(model, &replaced[i],
+                      "mirostat_tau replaces top_k, typical_p, top_p and min_p: set them to 0");
+    }
     sampling = defaults;
     sampling.logit_bias_count = TOKENS;
     check_refused(model, &sampling, "logit_bias is NULL");

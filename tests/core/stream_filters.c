@@ -65,6 +65,13 @@ static void check_bias(const textgen_model *model) {
     CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
     generate(stream, LENGTH, text);
     CHECK(strspn(text, "a") == LENGTH);
+    /* Without a bias, other characters are drawn again. */
+    sampling.logit_bias = NULL;
+    sampling.logit_bias_count = 0;
+    sampling.top_k = TOKENS;
+    CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
+    generate(stream, LENGTH, text);
+    CHECK(strspn(text, "ab") < strlen(text));
     free(stream);
 }
 

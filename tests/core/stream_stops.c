@@ -45,7 +45,7 @@ static size_t find_pending(const char *text, size_t size, const char *const *sto
     return longest;
 }
 
-/* Generate in steps, and check each end. Text is ASCII here. */
+/* Generate in steps, and check each end. */
 static void check_stream(const textgen_model *model, uint64_t seed, const char *const *stop, size_t count) {
     char whole[TEXT_SIZE], part[TEXT_SIZE];
     textgen_stream *plain = start_with_stops(model, seed, NULL, 0);
@@ -130,14 +130,15 @@ static void check_changes(const textgen_model *model) {
 }
 
 int main(int count, char **arguments) {
-    static const char *const stops[] = {"ab", "ba", "aab", "abcd", "b", "cdcd", "dd", "cabd"};
+    static const char *const stops[] = {"ab",   "ba", "aab",  "abcd",     "b",
+                                        "cdcd", "dd", "cabd", "\xc3\xa9", "d\xe2\x82\xac\xc3\xa9"};
     loaded file;
     uint64_t state = 1, round;
     CHECK(count == 2);
     file = load(arguments[1], NULL);
     for (round = 0; round < 100; round++) {
-        const size_t first = random_up_to(&state, 7);
-        check_stream(file.model, round, stops + first, 1 + random_up_to(&state, 7 - first));
+        const size_t first = random_up_to(&state, 9);
+        check_stream(file.model, round, stops + first, 1 + random_up_to(&state, 9 - first));
     }
     check_wrong_stops(file.model);
     check_changes(file.model);

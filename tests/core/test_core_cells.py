@@ -138,6 +138,10 @@ def keep_other_inputs(model: onnx.ModelProto) -> None:
 
 def look_into_the_future(model: onnx.ModelProto) -> None:
     by_name(model, "older_1").input[1] = "older_end_1"
+def keep_the_inputs_of_another_layer(model: onnx.ModelProto) -> None:
+    by_name(model, "last_1").input[0] = by_name(model, "last_2").input[0]
+
+
 
 
 def swap_taps(model: onnx.ModelProto) -> None:
@@ -245,6 +249,7 @@ def add_an_input(model: onnx.ModelProto) -> None:
                 look_into_the_future,
                 swap_taps,
                 swap_gates,
+                keep_the_inputs_of_another_layer,
                 split_another_axis,
                 omit_an_axis,
                 swap_states,

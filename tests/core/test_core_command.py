@@ -64,6 +64,7 @@ def run(command: Path, *arguments: str | Path, text: bytes = b"") -> tuple[int, 
         ("--stop", "\\t", "--stop", "\\\\n", "--stop", "\\x"),
         ("--stop", "e ", "--keep-stop", "--no-echo"),
         ("--until-newline", "--count", "4"),
+        ("--stop", " of the ", "--length", "1000", "--count", "20"),
         ("--prompt", "a", "--until-newline", "--keep-stop"),
         ("--seed", str(2**128 - 1)),
         ("--seed", str(2**64 + 5), "--count", "2"),
@@ -73,7 +74,7 @@ def run(command: Path, *arguments: str | Path, text: bytes = b"") -> tuple[int, 
         ("--min-p", "0.1", "--temp", "1"),
         ("--repetition-penalty", "1.5", "--penalty-window", "9"),
         ("--frequency-penalty", "-0.5", "--presence-penalty", "0.3"),
-        ("--mirostat-tau", "3", "--mirostat-eta", "0.2", "--temp", "1"),
+        ("--mirostat-tau", "1", "--mirostat-eta", "1", "--temp", "1"),
     ],
     ids=" ".join,
 )
@@ -217,6 +218,14 @@ def test_a_model_may_be_a_folder(command: Path, tmp_path: Path) -> None:
 
 
 def test_a_new_seed_gives_another_text(command: Path) -> None:
+def test_the_stored_prompt_is_that_of_textgen_run(command: Path, capsys: Captured) -> None:
+    """The seed chooses one of three prompts."""
+    for seed in (1, 2**64, 2**64 + 1, 2**128 - 1):
+        arguments = (str(TINY), "--seed", str(seed), "--length", "1")
+        code, text, _ = run_here(textgen_run, capsys, *arguments)
+        assert run(command, *arguments)[:2] == (code, text)
+
+
     assert len({run(command, NIETZSCHE, "a", "--temp", "1")[1] for _ in range(3)}) > 1
 
 
