@@ -63,7 +63,7 @@ def test_random_numbers_equal_numpys(
     build: Build, objects: Path, seed: int, substream: int, position: int
 ) -> None:
     numbers = (seed >> 64, seed & (2**64 - 1), substream, position, 8)
-    lines = run(link(build, objects, PROGRAMS / "randoms.c"), *map(str, numbers)).splitlines()
+    lines = run(link(build, objects, PROGRAMS / "numbers.c"), "random", *map(str, numbers)).splitlines()
     rng = PCG64(SeedSequence(seed, spawn_key=(substream,) if substream else ()))
     expected = [*map(int, rng.random_raw(8))]
     rng.advance(position - 8)
@@ -71,7 +71,7 @@ def test_random_numbers_equal_numpys(
 
 
 def test_log64_is_exact_to_the_last_place(build: Build, objects: Path) -> None:
-    lines = run(link(build, objects, PROGRAMS / "logarithms.c"), "20000").splitlines()
+    lines = run(link(build, objects, PROGRAMS / "numbers.c"), "logarithms", "20000").splitlines()
     pairs = [[float.fromhex(number) for number in line.split()] for line in lines]
     assert len(pairs) == 20000
     with decimal.localcontext() as context:

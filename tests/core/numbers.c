@@ -1,0 +1,61 @@
+/* Prints numbers for the tests to compare.
+ *
+ *     numbers logarithms COUNT
+ *     numbers random SEED_HIGH SEED SUBSTREAM POSITION COUNT
+ *
+ * The first prints arguments of log64 and its results, as hexadecimal numbers. The second prints COUNT random
+ * numbers from the start, and COUNT from the position. */
+#include "check.h"
+
+#include "log64.h"
+#include "rng.h"
+
+static uint64_t number(const char *text) { return strtoull(text, NULL, 10); }
+
+static void print_logarithms(uint64_t count) {
+    uint64_t state = 3, bits, i;
+    for (i = 0; i < count; i++) {
+        double argument;
+        bits = next_random(&state);
+        switch (i % 4) {
+        case 0: /* of all sizes; some are subnormal */
+            bits = (bits << 10) % 0x7FF0000000000000;
+            break;
+        case 1: /* from 1/2 to 2 */
+            bits = 0x3FE0000000000000 + bits;
+            break;
+        case 2: /* next to 1 */
+            bits = 0x3FF0000000000000 + bits % 2000 - 1000;
+            break;
+        default: /* subnormal */
+            bits = bits >> (bits % 53);
+        }
+        memcpy(&argument, &bits, sizeof argument);
+        argument = argument > 0.0 ? argument : 1.0;
+        printf("%a %a\n", argument, textgen_log64(argument));
+    }
+}
+
+static void print_random(textgen_rng *rng, uint64_t count) {
+    uint64_t i;
+    for (i = 0; i < count; i++) {
+        printf("%llu\n", (unsigned long long)textgen_rng_next(rng));
+    }
+}
+
+int main(int count, char **arguments) {
+    CHECK(count > 2);
+    if (count == 3) {
+        print_logarithms(number(arguments[2]));
+    } else {
+        const textgen_uint128 seed = {number(arguments[2]), number(arguments[3])};
+        const uint64_t position = number(arguments[5]), numbers = number(arguments[6]);
+        textgen_rng rng;
+        textgen_rng_init(&rng, seed, (uint32_t)number(arguments[4]));
+        print_random(&rng, numbers);
+        textgen_rng_seek(&rng, (int64_t)position);
+        print_random(&rng, numbers);
+        CHECK((uint64_t)rng.position == position + numbers);
+    }
+    return 0;
+}
