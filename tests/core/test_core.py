@@ -174,11 +174,10 @@ def test_the_example_writes_what_the_command_writes(build: Build, objects: Path)
     assert written == subprocess.run(command, capture_output=True, check=True).stdout.decode()
 
 
-@pytest.mark.tier("push")
-def test_the_readme_compiles_and_runs_the_example(tmp_path: Path) -> None:
+def test_the_readme_compiles_and_runs_the_example(tmp_path: Path, quick_compiler: Path) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (lines,) = re.findall(r"^(cc .*\n\./generate .*)$", readme, re.MULTILINE)
-    script = lines.replace("-o generate", f"-o {tmp_path}/generate").replace(
+    (lines,) = re.findall(r"^cc( .*\n\./generate .*)$", readme, re.MULTILINE)
+    script = f"{quick_compiler}{lines}".replace("-o generate", f"-o {tmp_path}/generate").replace(
         "./generate", f"{tmp_path}/generate"
     )
     written = subprocess.run(script, shell=True, cwd=ROOT, capture_output=True, check=True)  # noqa: S602
