@@ -12,7 +12,7 @@ from textgen_runtime.model_file.bundled import find_model_file
 
 from tests.core.conftest import Installed
 from tests.core.test_core import GOLDEN_TEXT, PROMPT
-from tests.helpers.c_programs import PROGRAMS, run
+from tests.helpers.c_programs import run
 from tests.helpers.core_install import make, needs_make
 from tests.helpers.paths import ROOT
 
@@ -56,14 +56,6 @@ def test_a_program_links_the_static_library(prefix: Path, tmp_path: Path) -> Non
     run("cc", ROOT / "examples" / "generate.c", *flags, prefix / "lib" / "libtextgen.a", "-o", program)
     assert "libtextgen" not in run("ldd", program)
     assert run(program, SHIPPED, PROMPT, "0.5", "7", "60") == f"{PROMPT}{GOLDEN_TEXT}\n"
-
-
-@pytest.mark.skipif(not shutil.which("c++"), reason="there is no C++ compiler")
-def test_a_program_in_cpp_finds_the_library(prefix: Path, tmp_path: Path) -> None:
-    program = tmp_path / "header"
-    flags = pkg_config(prefix, "--cflags", "--libs")
-    run("c++", "-Wall", "-Werror", PROGRAMS / "header.cpp", *flags, f"-Wl,-rpath,{prefix}/lib", "-o", program)
-    run(program)
 
 
 def test_files_are_staged_for_a_package(installed: Installed, tmp_path: Path) -> None:
