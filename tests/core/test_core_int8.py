@@ -147,14 +147,11 @@ FIRST = (0, 0, slice(0, 2))
         (set_weight("output_weights", (slice(4, 6), 11), [100, 30]), f"'output_weights_int8' {BOUND}"),
         (set_weight("embedding", (2, slice(0, 2)), [-128, 0]), f"'embedding_int8' {BOUND}"),
         *(
-            (set_scale(name, value), f"the scales '{name}_scale' {SCALE}")
+            (set_scale(name, 1e-39), f"the scales '{name}_scale' {SCALE}")
             for name in ("embedding", "input_0", "recurrent_1", "output_weights")
-            for value in (0.0, -0.5, 1e-39)
         ),
-        *(
-            (set_scale("input_1", value), "the weights 'input_1_scale' contain NaN or infinity")
-            for value in (np.nan, np.inf)
-        ),
+        (set_scale("input_1", -0.5), f"the scales 'input_1_scale' {SCALE}"),
+        (set_scale("input_1", np.nan), "the weights 'input_1_scale' contain NaN or infinity"),
         (set_scale("embedding", 3e38), "overflow float32"),
     ],
 )

@@ -271,7 +271,7 @@ def test_values_in_several_pieces_are_refused(core_reader: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("value", [np.nan, -np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
 @pytest.mark.parametrize(
     ("name", "place"), [("recurrent_0", place) for place in (0, 15, 16, 31, 32, 63)] + [("output_bias", 11)]
 )
