@@ -179,11 +179,22 @@ def test_every_text_is_valid_json_without_spaces(schema: object, is_valid: Calla
             {"properties": {"a": {"const": 1}, "b": {"const": 2}, "c": {"const": 3}}, "required": ["b"]},
             [{"b": 2}, {"a": 1, "b": 2}, {"b": 2, "c": 3}, {"a": 1, "b": 2, "c": 3}],
         ),
+        (
+            {"properties": {"a": {"const": 1}, "b": {"const": 2}, "c": {"const": 3}}, "required": ["c"]},
+            [{"c": 3}, {"a": 1, "c": 3}, {"b": 2, "c": 3}, {"a": 1, "b": 2, "c": 3}],
+        ),
     ],
 )
 def test_every_valid_value_can_be_written(schema: object, values: list[object]) -> None:
     expression = schema_to_regex(json.dumps(schema))
     assert all(re.fullmatch(expression, json.dumps(value, separators=(",", ":"))) for value in values)
+
+
+@pytest.mark.parametrize("schema", [{"type": "string"}, {"minLength": 1}, {"pattern": "[^é]"}])
+def test_no_control_character_stands_in_a_string(schema: dict[str, Any]) -> None:
+    expression = schema_to_regex(schema)
+    refused = [code for code in range(0x30) if not re.fullmatch(expression, f'"{chr(code)}"')]
+    assert refused == [*range(0x20), ord('"')]
 
 
 def test_a_mapping_and_its_text_give_the_same_expression() -> None:

@@ -156,6 +156,19 @@ def test_unmasked_texts_are_not_returned_before_they_have_ended(tiny: Model) -> 
     assert len(texts) == 8
 
 
+def test_a_masked_text_says_so_after_any_number_of_chunks(tiny: Model) -> None:
+    batch = Batch(tiny)
+    batch.add(tiny.start("abc", seed=0, temperature=1.0, match="h{6}", resample=1), 6)
+    chunks = []
+    while batch:
+        chunks += batch.advance(2)
+    assert [(chunk.text, chunk.ending) for chunk in chunks[-3:]] == [
+        ("hh", None),
+        ("hh", None),
+        ("hh", "masked"),
+    ]
+
+
 def test_a_saved_or_copied_text_goes_on_with_its_constraint(tiny: Model, tmp_path: Path) -> None:
     generation = tiny.start("abc", seed=9, temperature=2.0, match="(ab|cd|é h)+", repetition_penalty=1.2)
     head = generation.take(5)

@@ -72,6 +72,16 @@ def test_length_normalization_favors_longer_words(tiny: Model) -> None:
     assert long > short
 
 
+@pytest.mark.parametrize("length_normalization", [0.0, 0.6, 1.5])
+def test_a_smaller_number_of_completions_are_the_best_of_a_larger_one(
+    tiny: Model, length_normalization: float
+) -> None:
+    completions = tiny.complete("dad h", 40, length_normalization=length_normalization)
+    for count in (1, 2, 5, 20):
+        fewer = tiny.complete("dad h", count, length_normalization=length_normalization)
+        assert fewer == completions[:count]
+
+
 def test_completions_normalize_and_check_the_prefix(tiny: Model) -> None:
     assert tiny.complete("DAD H") == tiny.complete("dad h")
     with pytest.raises(PromptError, match="vocabulary"):

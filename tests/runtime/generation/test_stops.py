@@ -80,6 +80,28 @@ def test_text_that_may_become_a_stop_text_is_held_back_until_it_is_decided(tiny:
     assert generation.take(1) == text[5]
 
 
+def test_text_that_is_fed_follows_what_is_held_back_and_ends_the_beginning_of_a_stop_text(
+    tiny: Model,
+) -> None:
+    plain = start(tiny)
+    text = plain.take(5)
+    plain.feed("b")
+    after = plain.take(LENGTH)
+    stop = text[2:5] + after[0]
+    generation = start(tiny, stop=stop)
+    assert generation.take(5) == text[:2]
+    assert generation.feed("b") == text[2:5] + "b"
+    assert generation.take(LENGTH) == before_first(after, [stop])[0]
+
+
+def test_equal_stop_texts_that_are_set_again_keep_the_beginning_of_one(tiny: Model) -> None:
+    text = plain_text(tiny)
+    generation = start(tiny, stop=text[3:7])
+    head = generation.take(5)
+    generation.sampling = Sampling(TEMPERATURE, stop=text[3:7])
+    assert head + generation.take(LENGTH) == text[: text.index(text[3:7])]
+
+
 def test_a_saved_generation_keeps_the_beginning_of_a_stop_text(tiny: Model, tmp_path: Path) -> None:
     text = plain_text(tiny)
     generation = start(tiny, stop=text[10:14])

@@ -45,9 +45,11 @@ async def test_an_empty_prompt_and_none_count_the_same_tokens() -> None:
 @asynchronous
 async def test_a_record_that_is_cut_short_has_another_reason() -> None:
     async with served(record_model(end_bias=-50.0)) as server:
-        answer = await server.complete(max_tokens=5, seed=1)
+        answer = await server.complete(max_tokens=5, seed=1, logprobs=0)
     (choice,) = answer.json["choices"]
     assert (choice["finish_reason"], len(choice["text"])) == ("length", 5)
+    # No end was drawn, so none is scored.
+    assert choice["logprobs"]["tokens"] == [*choice["text"]]
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -70,6 +72,16 @@ async def test_the_end_of_a_record_has_a_log_probability(stream: bool) -> None:
     generation = model.start(text)
     end = {top.text: top.probability for top in generation.top(10)}["<end>"]
     assert values[-1] == pytest.approx(math.log(end), abs=1e-5)
+
+
+@asynchronous
+async def test_the_end_of_a_record_is_an_alternative_only_to_drawn_tokens() -> None:
+    """The model expects the end at each position, but a prompt cannot have it."""
+    async with served(record_model(end_bias=4.0)) as server:
+        answer = await server.complete(prompt="cab", max_tokens=1, logprobs=1, echo=True)
+    *prompt, drawn = answer.json["choices"][0]["logprobs"]["top_logprobs"]
+    assert [*map(list, prompt)] == [["c"], ["a"], ["b"]]
+    assert "" in drawn
 
 
 @pytest.mark.parametrize("level", ["byte", "word"])

@@ -2,14 +2,20 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.engines.base import Generated, Lane
 from textgen_runtime.engines.native import NativeEngine
+from textgen_runtime.server import pace as pace_module
+from textgen_runtime.server.completion_request import parse_request
 from textgen_runtime.server.pace import FIRST_STEPS, MAX_GROWTH, Pace
-from textgen_runtime.server.text import Prompt, Text
+from textgen_runtime.server.preparation import prepare
+from textgen_runtime.server.settings import Settings
+from textgen_runtime.server.text import Prompt, Text, Update
+from textgen_runtime.server.worker import Worker
 
 from tests.helpers.served import ENDLESS, OpenCall, asynchronous, served
 
@@ -100,6 +106,35 @@ async def test_all_texts_are_lanes_of_one_batch(tiny_path: object, monkeypatch: 
         for call in calls:
             call.leave()
     assert max(lanes) == 4
+
+
+@pytest.mark.parametrize("control", [{}, {"match": "[^d]+", "resample": 2}], ids=["plain", "resampled"])
+def test_a_text_that_is_paused_after_each_chunk_is_that_of_generate(
+    tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch, control: dict[str, Any]
+) -> None:
+    # A chunk has one token, so that texts without the mask take several chunks, too.
+    monkeypatch.setattr(pace_module, "FIRST_STEPS", 1)
+    monkeypatch.setattr(pace_module, "MAX_GROWTH", 1)
+    fields = {"prompt": ["a", "b", "c"], "max_tokens": 30, "seed": 4, **control}
+    texts = prepare(tiny, parse_request(json.dumps(fields).encode(), Settings("tiny")), lambda _: None).texts
+    chunks: dict[Text, list[str]] = {text: [] for text in texts}
+    running = set(texts)
+
+    def pause(updates: Sequence[Update]) -> None:
+        for update in updates:
+            chunks[update.text].append(update.chunk)
+            if update.last:
+                running.remove(update.text)
+            worker.order(partial(worker.pause, update.text))
+            worker.order(partial(worker.resume, update.text))
+        if not running:
+            worker.order(partial(worker.stop, RuntimeError()))
+
+    worker = Worker(tiny, 3, pause)
+    worker.add(texts)
+    worker.run()
+    expected = tiny.generate(["a", "b", "c"], length=30, seed=4, temperature=1.0, **control)
+    assert ["".join(parts) for parts in chunks.values()] == expected
 
 
 class FakeEngine:

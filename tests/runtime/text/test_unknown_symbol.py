@@ -150,6 +150,8 @@ def test_unknown_symbol_is_scored_and_counted(content: bytes, engine: EngineName
     skipped = textgen.predict(model, "axbyc", unknown="skip")
     assert (skipped.text, skipped.unknown, skipped.skipped) == ("bc", 0, 2)
     assert textgen.predict(model, "abc").unknown == 0
+    # The first character is not scored, and not counted.
+    assert textgen.predict(model, "xbc").unknown == 0
 
 
 @pytest.mark.parametrize("engine", ENGINES)
