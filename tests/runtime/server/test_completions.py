@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 import textgen_runtime as textgen
+from textgen_runtime.engines.opening import EngineName
 
+from tests.helpers.paths import TINY
 from tests.helpers.served import Answer, asynchronous, served
 
 LONG_PROMPT = "abcde dad had a " * 100
@@ -54,13 +56,14 @@ async def test_fields_that_some_clients_always_send_have_no_effect(tiny: textgen
     assert answer.texts == tiny.generate(["a", "a"], length=16, seed=7, temperature=1.0)
 
 
-@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("engine", "stream"), [("native", False), ("onnxruntime", True)])
 @asynchronous
-async def test_the_texts_of_several_prompts_are_those_of_generate(tiny: textgen.Model, stream: bool) -> None:
+async def test_the_texts_of_several_prompts_are_those_of_generate(engine: EngineName, stream: bool) -> None:
+    model = textgen.load(TINY, engine=engine)
     prompts = ["dad ", "a", LONG_PROMPT]
-    async with served(tiny) as server:
+    async with served(model) as server:
         answer = await server.complete(prompt=prompts, max_tokens=90, seed=3, stream=stream)
-    assert answer.texts == tiny.generate(prompts, length=90, seed=3, temperature=1.0)
+    assert answer.texts == model.generate(prompts, length=90, seed=3, temperature=1.0)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -85,11 +88,14 @@ async def test_without_a_prompt_the_model_chooses_one_of_its_own(tiny: textgen.M
     async with served(tiny) as server:
         answers = [await server.complete(seed=seed, echo=True) for seed in range(4)]
         several = await server.complete(seed=1, n=3, echo=True)
+        all_twice = await server.complete(n=2 * len(tiny.prompts), max_tokens=1)
     for seed, answer in enumerate(answers):
         prompt = tiny.prompts[seed % len(tiny.prompts)]
         assert answer.texts == [prompt + tiny.generate(length=16, seed=seed, temperature=1.0)]
     continued = [tiny.start(seed=1, substream=i, temperature=1.0) for i in range(3)]
     assert several.texts == [generation.prompt + generation.take(16) for generation in continued]
+    # Each is fed once.
+    assert all_twice.json["usage"]["prompt_tokens"] == sum(map(len, tiny.prompts))
 
 
 @asynchronous
@@ -97,6 +103,7 @@ async def test_each_request_without_a_seed_gets_another_one(tiny: textgen.Model)
     async with served(tiny) as server:
         first, second = [await server.complete(prompt="a", max_tokens=100) for _ in range(2)]
         again = await server.complete(prompt="a", max_tokens=100, seed=first.json["seed"])
+        assert (await server.complete(prompt="a", seed=2**128 - 1)).status == 200
     assert first.texts != second.texts
     assert first.texts == again.texts
 

@@ -37,23 +37,35 @@ def wait_until_idle(server: ServerProcess) -> None:
         pass
 
 
-@pytest.mark.parametrize("sent", [b"", b"POST /v1/compl", b"GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: "])
-def test_a_connection_without_a_complete_request_is_closed(server: ServerProcess, sent: bytes) -> None:
-    with server.connect() as connection:
-        connection.sendall(sent)
-        assert read_all(connection) == b""
+PARTS = [b"", b"POST /v1/compl", b"GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: "]
+COMPLETE = request(b'{"prompt": "a"}')
 
 
-def test_a_connection_without_a_complete_body_gets_an_error(server: ServerProcess) -> None:
-    with server.connect() as connection:
-        connection.sendall(request(b'{"prompt": "a"}')[:-3])
-        assert read_all(connection).startswith(b"HTTP/1.1 408 ")
+@pytest.fixture(scope="module")
+def silent(server: ServerProcess) -> Iterator[dict[bytes, socket.socket]]:
+    """Connections that have sent a request or a part of it, and wait at the same time."""
+    with contextlib.ExitStack() as stack:
+        connections = {
+            sent: stack.enter_context(server.connect()) for sent in (*PARTS, COMPLETE[:-3], COMPLETE)
+        }
+        for sent, connection in connections.items():
+            connection.sendall(sent)
+        yield connections
 
 
-def test_a_connection_that_is_not_used_again_is_closed(server: ServerProcess) -> None:
-    with server.connect() as connection:
-        connection.sendall(request(b'{"prompt": "a"}'))
-        answer = read_all(connection)
+@pytest.mark.parametrize("sent", PARTS)
+def test_a_connection_without_a_complete_request_is_closed(
+    silent: dict[bytes, socket.socket], sent: bytes
+) -> None:
+    assert read_all(silent[sent]) == b""
+
+
+def test_a_connection_without_a_complete_body_gets_an_error(silent: dict[bytes, socket.socket]) -> None:
+    assert read_all(silent[COMPLETE[:-3]]).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_connection_that_is_not_used_again_is_closed(silent: dict[bytes, socket.socket]) -> None:
+    answer = read_all(silent[COMPLETE])
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert b"connection: close" not in answer
 

@@ -18,8 +18,9 @@ CONSTRAINTS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("constraint", CONSTRAINTS, ids=str)
+@pytest.mark.parametrize(
+    ("constraint", "stream"), [*zip(CONSTRAINTS, [False, True, True, False], strict=True)], ids=str
+)
 @asynchronous
 async def test_constrained_texts_are_those_of_generate(
     tiny_path: object, constraint: dict[str, Any], stream: bool
