@@ -5,8 +5,14 @@ import textgen_runtime as textgen
 from textgen_runtime import Model, SamplingError
 from textgen_runtime.engines.opening import EngineName
 
-from tests.helpers.paths import FORMAT_2
-from tests.helpers.record_models import ENGINES
+from tests.helpers.paths import FORMAT_2, TINY
+from tests.helpers.record_models import ENGINES, record_model
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Model:
+    """The tiny model with the native engine. The sampler forbids characters, not the engine."""
+    return textgen.load(TINY)
 
 
 def text(model: Model, **options: object) -> str:
@@ -57,3 +63,14 @@ def test_parameters_that_leave_no_character_are_an_error(tiny: Model) -> None:
         tiny.start("abc", banned=tiny.tokenizer.symbols)
     with pytest.raises(SamplingError, match="logit_bias has characters outside the model's vocabulary: 'z'"):
         tiny.start("abc", logit_bias={"z": 1})
+
+
+def test_a_model_of_bytes_has_no_token_for_a_character_outside_ascii() -> None:
+    """Its entry U+00E9 is the byte 0xE9, which is a part of other characters."""
+    model = record_model("byte")
+    with pytest.raises(SamplingError, match="logit_bias has characters outside the model's vocabulary"):
+        model.start("a", logit_bias={"é": 1.0})
+    with pytest.raises(SamplingError, match="allowed and banned leave no character"):
+        model.start("a", allowed="é")
+    with pytest.raises(textgen.ConstraintError, match="no text of the vocabulary matches"):
+        model.start("a", match="é")

@@ -10,7 +10,15 @@ import textgen_runtime as textgen
 from textgen_runtime import Batch, Model, Sampling, SamplingError
 from textgen_runtime.errors import ConstraintError
 
+from tests.helpers.paths import TINY
+
 CHOICES = ["abc", "ab", "dad", "hé€", "cab cab"]
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Model:
+    """The tiny model with the native engine. ``engines/test_constraints.py`` compares both engines."""
+    return textgen.load(TINY)
 
 
 @pytest.mark.parametrize(
@@ -150,6 +158,8 @@ def test_unmasked_texts_are_not_returned_before_they_have_ended(tiny: Model) -> 
     texts: dict[int, str] = {}
     while batch:
         for chunk in batch.advance(3):
+            # A text of several chunks without the mask is returned as one, with all its tokens.
+            assert chunk.tokens == len(chunk.text)
             if chunk.text:
                 texts[id(chunk.generation)] = texts.get(id(chunk.generation), "") + chunk.text
     assert all(re.fullmatch("[a-h ]{20}", text) for text in texts.values())

@@ -75,6 +75,17 @@ def test_a_copied_generation_is_independent(
     assert second.take(40) == original.take(40)
 
 
+def test_a_pickled_generation_joins_a_batch_of_the_original_model_with_its_attributes(tiny: Model) -> None:
+    generation = tiny.start("abc", seed=1)
+    generation.keep_logprobs = True
+    loaded = pickle_round_trip(generation)
+    batch = textgen.Batch(tiny)
+    batch.add(loaded, 9)
+    (chunk,) = batch.advance(9)
+    assert chunk.text == generation.take(9)
+    assert chunk.logprobs is not None
+
+
 def test_another_process_can_generate_with_a_pickled_model() -> None:
     model = textgen.load(TINY)
     with multiprocessing.get_context("spawn").Pool(1) as pool:

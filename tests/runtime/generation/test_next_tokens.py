@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime import Batch, Model, PromptError
-from textgen_runtime.generation.completion import length_penalty
+from textgen_runtime import Batch, CharacterTokenizer, Model, PromptError
+from textgen_runtime.generation.completion import length_penalty, word_tokens
 
 
 def test_the_next_tokens_have_the_probabilities_of_the_model_and_of_the_draw(tiny: Model) -> None:
@@ -54,8 +54,8 @@ def word_probabilities(model: Model, prefix: str, length: int) -> dict[str, floa
 
 
 def test_completions_are_the_likeliest_words(tiny: Model) -> None:
-    completions = tiny.complete("dad h", 8)
-    assert len(completions) == 8
+    completions = tiny.complete("dad h", 40)
+    assert len(completions) == 40
     expected = word_probabilities(tiny, "dad h", 2)
     for completion in completions:
         if len(completion.text) <= 2:
@@ -80,6 +80,11 @@ def test_a_smaller_number_of_completions_are_the_best_of_a_larger_one(
     for count in (1, 2, 5, 20):
         fewer = tiny.complete("dad h", count, length_normalization=length_normalization)
         assert fewer == completions[:count]
+
+
+def test_a_word_has_letters_digits_and_marks() -> None:
+    tokenizer = CharacterTokenizer("aé7\u0301'-\u2019 .\n")
+    assert word_tokens(tokenizer).tolist() == [True] * 7 + [False] * 3
 
 
 def test_completions_normalize_and_check_the_prefix(tiny: Model) -> None:

@@ -11,8 +11,14 @@ import textgen_runtime as textgen
 from textgen_runtime import Model, OutputError, SamplingError, SavedGenerationError
 
 from tests.helpers.make_tiny_model import make_model
-from tests.helpers.paths import SAVED_GENERATION
+from tests.helpers.paths import SAVED_GENERATION, TINY
 from tests.helpers.saved_files import rewrite
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Model:
+    """The tiny model with the native engine. ``test_saved_control.py`` saves generations of both engines."""
+    return textgen.load(TINY)
 
 
 def test_a_generation_of_the_first_release_resumes(tiny: Model) -> None:

@@ -11,7 +11,15 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Model, SavedGenerationError
 
+from tests.helpers.make_tiny_model import make_model
+from tests.helpers.paths import TINY
 from tests.helpers.saved_files import rewrite
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Model:
+    """The tiny model with the native engine. The engine has no part in what is read."""
+    return textgen.load(TINY)
 
 
 def test_unreadable_files_are_rejected(tiny: Model, tmp_path: Path) -> None:
@@ -47,6 +55,17 @@ def test_arrays_of_the_wrong_shape_or_type_are_rejected(
     np.savez(path, **(arrays | {name: value}))
     with pytest.raises(SavedGenerationError):
         textgen.resume(tiny, path)
+
+
+def test_an_array_in_column_major_order_is_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "text.npz"
+    model = textgen.load(make_model(layers=2).SerializeToString())
+    textgen.save(model.start("a", seed=1), path)
+    with np.load(path) as content:
+        arrays = dict(content)
+    np.savez(path, **(arrays | {"hidden": np.asfortranarray(arrays["hidden"])}))
+    with pytest.raises(SavedGenerationError, match="must be in row-major order"):
+        textgen.resume(model, path)
 
 
 @pytest.mark.parametrize("name", ["hidden", "cell", "logits", "description"])

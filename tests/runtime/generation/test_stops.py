@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Batch, Generation, Model, Sampling
+from textgen_runtime.generation.stop_warnings import missed_stops
+
+from tests.helpers.paths import TINY
+from tests.helpers.record_models import record_model
 
 PROMPT, SEED, LENGTH = "abc", 8, 300
 
@@ -14,6 +18,12 @@ PROMPT, SEED, LENGTH = "abc", 8, 300
 TEMPERATURE = 2.0
 
 STOPS = ["dé", "ab", "h a", "€", " cc", "zz"]
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Model:
+    """The tiny model with the native engine. ``engines/test_stops.py`` compares both engines."""
+    return textgen.load(TINY)
 
 
 def start(model: Model, **options: object) -> Generation:
@@ -80,7 +90,7 @@ def test_text_that_may_become_a_stop_text_is_held_back_until_it_is_decided(tiny:
     assert generation.take(1) == text[5]
 
 
-def test_text_that_is_fed_follows_what_is_held_back_and_ends_the_beginning_of_a_stop_text(
+def test_text_that_is_fed_follows_what_is_held_back_and_ends_the_beginning_of_a_stop(
     tiny: Model,
 ) -> None:
     plain = start(tiny)
@@ -92,6 +102,41 @@ def test_text_that_is_fed_follows_what_is_held_back_and_ends_the_beginning_of_a_
     assert generation.take(5) == text[:2]
     assert generation.feed("b") == text[2:5] + "b"
     assert generation.take(LENGTH) == before_first(after, [stop])[0]
+
+
+def test_a_failed_feed_leaves_the_text_that_is_held_back(
+    tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = plain_text(tiny)
+    generation = start(tiny, stop=text[2:6])
+    assert generation.take(5) == text[:2]
+
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(tiny.engine), "feed", fail)
+        with pytest.raises(KeyboardInterrupt):
+            generation.feed("b")
+    assert generation.finish() == text[2:5]
+
+
+def test_text_that_was_finished_is_not_the_beginning_of_a_stop_text(tiny: Model) -> None:
+    text = plain_text(tiny)
+    generation = start(tiny, stop=text[2:6])
+    assert generation.take(5) + generation.finish() == text[:5]
+    rest = generation.take(LENGTH - 5) + generation.finish()
+    assert rest == before_first(text[5:], [text[2:6]])[0]
+
+
+def test_a_snapshot_of_a_text_that_is_held_back_can_be_restored_twice(tiny: Model) -> None:
+    text = plain_text(tiny)
+    generation = start(tiny, stop=text[2:6])
+    generation.take(4)
+    snapshot = generation.snapshot()
+    for _ in range(3):
+        generation.restore(snapshot)
+        assert generation.take(1) + generation.finish() == text[2:5]
 
 
 def test_equal_stop_texts_that_are_set_again_keep_the_beginning_of_one(tiny: Model) -> None:
@@ -159,6 +204,11 @@ def test_a_stop_text_that_the_vocabulary_cannot_produce_is_a_warning(tiny: Model
     # Each warning names the code of the caller, however deep in the package it is.
     names = [found.filename for warnings in (warned, warned_later, warned_deeper) for found in warnings]
     assert names == [__file__] * 3
+
+
+def test_a_stop_text_of_characters_of_which_words_consist_may_be_missed() -> None:
+    """The texts are normalized, here to lower case."""
+    assert missed_stops(Sampling(stop=["CAB", "\n", "é"]), record_model("word").metadata) == ["CAB"]
 
 
 def test_lanes_of_a_batch_stop_independently(tiny: Model) -> None:
