@@ -37,12 +37,10 @@ def unguided(seed: int, length: int, **filters: Any) -> list[int]:
 @pytest.mark.parametrize("name", TABLES)
 @pytest.mark.parametrize("must_end", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("filters", [{}, FILTERS["mirostat"], ALL_FILTERS])
-def test_both_engines_draw_the_same_tokens(
-    name: str, must_end: bool, masked: bool, filters: dict[str, Any]
-) -> None:
+def test_both_engines_draw_the_same_tokens(name: str, must_end: bool, masked: bool) -> None:
     guide = Guide(stops_of([1, 2], [3]), 0, TABLES[name].constraint(), 0, must_end, masked)
     for seed in SEEDS:
+        filters: dict[str, Any] = ({}, FILTERS["mirostat"], ALL_FILTERS)[seed % 3]
         native, onnx = (
             walk(engine_of(engine), lane_of(engine_of(engine), guide, seed=seed, length=9, **filters))
             for engine in ENGINES
@@ -51,7 +49,7 @@ def test_both_engines_draw_the_same_tokens(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("steps", [1, 2, 7])
+@pytest.mark.parametrize("steps", [1, 7])
 @pytest.mark.parametrize("name", TABLES)
 def test_many_calls_give_the_text_of_one_call(engine: str, steps: int, name: str) -> None:
     guide = Guide(stops_of([1, 2, 1], [3, 3]), 0, TABLES[name].constraint(), must_end=True)
@@ -148,7 +146,7 @@ def test_an_unmasked_text_is_the_beginning_of_the_unguided_one(engine: str, must
     """It ends with a mismatch before the first token after which no text of its length matches."""
     guide = Guide(constraint=GROUPS.constraint(), must_end=must_end, masked=False)
     endings = set()
-    for seed in range(200):
+    for seed in range(60):
         free = unguided(seed, 6)
         walked = walk(engine_of(engine), lane_of(engine_of(engine), guide, seed=seed, length=6))
         count = 0

@@ -30,8 +30,11 @@ from tests.helpers.native_engines import content_of, generate, lanes
 
 EACH_AND_ALL = FILTERS | {"all": ALL_FILTERS}
 
+# The engines differ in when they pass a token to the filters, which these tell.
+WITH_STATE = ("mirostat", "all")
 
-@pytest.mark.parametrize("name", EACH_AND_ALL)
+
+@pytest.mark.parametrize("name", WITH_STATE)
 def test_both_engines_draw_the_same_tokens(name: str) -> None:
     native, onnx, free = (
         walk(engine_of(engine), lane_of(engine_of(engine), length=200, **filters))
@@ -47,7 +50,7 @@ def test_both_engines_draw_the_same_tokens(name: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("name", EACH_AND_ALL)
+@pytest.mark.parametrize("name", WITH_STATE)
 @pytest.mark.parametrize("steps", [1, 7])
 def test_many_calls_give_the_text_of_one_call(engine: str, name: str, steps: int) -> None:
     once, often = (

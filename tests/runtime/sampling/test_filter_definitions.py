@@ -1,4 +1,7 @@
-"""Each filter, and all together, give the distribution of their definition in numpy."""
+"""Any filters together give the distribution of their definitions in numpy.
+
+``tests/core/`` compares each filter alone with its definition in C.
+"""
 
 import math
 from collections.abc import Callable, Iterator
@@ -11,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from textgen_runtime import Filters, FilterState, Sampler, SamplingError
 
-from tests.helpers.filter_definitions import filtered, likeliest_first, softmax_at, state_with
+from tests.helpers.filter_definitions import filtered, softmax_at, state_with
 from tests.helpers.sampler_cases import finite_logits
 
 Floats = NDArray[np.float64]
@@ -65,15 +68,6 @@ def check(logits: Floats, filters: Filters, drawn: list[int], temperature: float
     assert sampler.position == 0
 
 
-@pytest.mark.parametrize("name", RANDOM)
-def test_a_filter_equals_its_definition(name: str) -> None:
-    rng = np.random.default_rng(1)
-    for size in sizes():
-        logits = random_logits(rng, size)
-        drawn = rng.integers(size, size=rng.integers(100)).tolist()
-        check(logits, Filters(**RANDOM[name](rng)), drawn, temperature=rng.uniform(0.5, 2))
-
-
 @pytest.mark.parametrize("truncations", [["top_k", "typical_p", "top_p", "min_p"], ["mirostat"]])
 def test_the_full_chain_equals_the_definitions_in_order(truncations: list[str]) -> None:
     rng = np.random.default_rng(2)
@@ -81,7 +75,7 @@ def test_the_full_chain_equals_the_definitions_in_order(truncations: list[str]) 
         logits = random_logits(rng, size)
         options: dict[str, Any] = {}
         for name in [*truncations, "repetition", "frequency", "presence"]:
-            if rng.random() < 0.8:
+            if rng.random() < 0.5:
                 options |= RANDOM[name](rng)
         biased = rng.choice(size, min(size // 2, 20), replace=False).tolist()
         options["logit_bias"] = {token: rng.choice([-np.inf, 1.25, -0.5, 3]) for token in biased}
@@ -112,16 +106,7 @@ def test_the_lowest_token_is_the_likeliest_of_equals(
     assert np.flatnonzero(Sampler(1.0, **options).probabilities(logits)).tolist() == kept
 
 
-@pytest.mark.parametrize("name", [*RANDOM, "logit_bias"])
-def test_one_token_is_always_drawn(name: str) -> None:
-    options = {"logit_bias": {0: -3.0}} if name == "logit_bias" else RANDOM[name](np.random.default_rng(0))
-    sampler = Sampler(0.5, **options)
-    assert [sampler.draw([2.5]) for _ in range(20)] == [0] * 20
-    assert sampler.probabilities([2.5]).tolist() == [1.0]
-
-
-@pytest.mark.parametrize("name", RANDOM)
-@given(finite_logits, st.integers(0, 2**32))
+@given(st.sampled_from(sorted(RANDOM)), finite_logits, st.integers(0, 2**32))
 def test_a_filter_leaves_a_distribution_of_any_finite_logits(name: str, logits: Floats, seed: int) -> None:
     rng = np.random.default_rng(seed)
     sampler = Sampler(1.0, seed, **RANDOM[name](rng))
@@ -129,20 +114,6 @@ def test_a_filter_leaves_a_distribution_of_any_finite_logits(name: str, logits: 
         probabilities = sampler.probabilities(logits)
         assert math.isclose(probabilities.sum(), 1.0, rel_tol=1e-9)
         assert probabilities[sampler.draw(logits)] > 0
-
-
-@pytest.mark.parametrize("name", ["top_k", "typical_p", "top_p", "min_p", "mirostat"])
-@given(st.integers(0, 2**32))
-def test_a_truncation_changes_no_ratio_and_removes_no_more_likely_token(name: str, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    logits = random_logits(rng, int(rng.integers(1, 60)))
-    plain = softmax_at(logits, 1.0)
-    probabilities = Sampler(1.0, **RANDOM[name](rng)).probabilities(logits)
-    kept = probabilities > 0
-    np.testing.assert_allclose(probabilities[kept], plain[kept] / plain[kept].sum(), rtol=1e-9)
-    if name != "typical_p":
-        order = likeliest_first(logits)
-        assert set(np.flatnonzero(kept)) == set(order[: kept.sum()])
 
 
 def test_a_forbidden_token_is_never_drawn() -> None:
@@ -174,7 +145,7 @@ def test_penalties_of_the_largest_logits_cause_no_overflow(filters: Filters, log
         assert math.isclose(sampler.probabilities(logits).sum(), 1.0)
 
 
-@pytest.mark.parametrize("name", ["top_k", "typical_p", "mirostat", "repetition"])
+@pytest.mark.parametrize("name", ["top_k", "mirostat"])
 @pytest.mark.parametrize(
     ("bad", "message"),
     [

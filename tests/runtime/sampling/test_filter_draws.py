@@ -5,25 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy import stats
 from textgen_runtime import Sampler
 
 from tests.helpers.filter_definitions import filtered, softmax_at, surprisal_bits
-from tests.helpers.sampler_cases import GOLDEN, SIGNIFICANCE, numpy_uniforms
+from tests.helpers.sampler_cases import GOLDEN, numpy_uniforms
 
 LOGITS = np.random.default_rng(20).normal(0, 2, 25)
 DRAWN = [3, 3, 9, 20, 3, 11, 9]
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    "top_k": {"top_k": 9},
-    "typical_p": {"typical_p": 0.8},
-    "top_p": {"top_p": 0.9},
-    "min_p": {"min_p": 0.05},
-    "repetition": {"repetition_penalty": 1.5},
-    "frequency": {"frequency_penalty": 0.4},
-    "presence": {"presence_penalty": -0.7},
-    "mirostat": {"mirostat_tau": 2.0},
-    "logit_bias": {"logit_bias": {2: 1.0, 7: -np.inf, 11: -2.0}},
     "chain": {
         "top_k": 20,
         "typical_p": 0.97,
@@ -51,22 +41,6 @@ def sampler_with(name: str, temperature: float, seed: int) -> Sampler:
     if sampler.filter_state is not None:
         sampler.filter_state = sampler.filter_state._replace(recent=tuple(DRAWN))
     return sampler
-
-
-@pytest.mark.parametrize("temperature", [0.8, 1.3])
-@pytest.mark.parametrize("name", OPTIONS)
-def test_draws_follow_the_probabilities(name: str, temperature: float) -> None:
-    """``propose`` does not change the state, so that all draws have the same distribution."""
-    draws = 40_000
-    sampler = sampler_with(name, temperature, seed=31)
-    expected = sampler.probabilities(LOGITS) * draws
-    counts = np.bincount([sampler.propose(LOGITS) for _ in range(draws)], minlength=len(LOGITS))
-    assert not counts[expected == 0].any()
-    # The chi-squared test needs at least 5 expected draws per bin.
-    rare = expected < 5
-    assert counts[rare].sum() <= 30
-    scale = counts[~rare].sum() / expected[~rare].sum()
-    assert stats.chisquare(counts[~rare], expected[~rare] * scale).pvalue > SIGNIFICANCE
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -120,9 +94,9 @@ def surprisals(sampler: Sampler) -> NDArray[np.float64]:
     return np.array([surprisal_bits(row)[sampler.draw(row)] for row in rows])
 
 
-@pytest.mark.parametrize("temperature", [1.0, 0.8])
-@pytest.mark.parametrize("tau", [1.3, 1.6, 1.9])
+@pytest.mark.parametrize(("tau", "temperature"), [(1.3, 1.0), (1.9, 0.8)])
 def test_the_mean_surprisal_of_mirostat_approaches_tau(tau: float, temperature: float) -> None:
+    assert surprisals(Sampler(temperature, seed=1)).mean() > tau + 0.1
     eta = 0.05
     sampler = Sampler(temperature, seed=1, mirostat_tau=tau, mirostat_eta=eta)
     bits = surprisals(sampler)
@@ -133,12 +107,7 @@ def test_the_mean_surprisal_of_mirostat_approaches_tau(tau: float, temperature: 
     assert state.mirostat_mu == pytest.approx(2 * tau - eta * (bits - tau).sum(), abs=1e-6)
 
 
-def test_without_mirostat_the_mean_surprisal_is_above_these_targets() -> None:
-    assert surprisals(Sampler(1.0, seed=1)).mean() > 2.4
-    assert surprisals(Sampler(0.8, seed=1)).mean() > 2.0
-
-
-@pytest.mark.parametrize("window", [1, 2, 7, 64, 1024])
+@pytest.mark.parametrize("window", [1, 7, 1024])
 def test_penalties_count_the_latest_tokens_exactly(window: int) -> None:
     sampler = Sampler(1.0, seed=3, frequency_penalty=0.2, presence_penalty=0.1, penalty_window=window)
     rng = np.random.default_rng(9)

@@ -245,7 +245,7 @@ def test_threads_can_change_a_sampler_that_draws() -> None:
     done = threading.Event()
 
     def change() -> None:
-        for i in range(2000):
+        for i in range(300):
             sampler.filters = choices[i % len(choices)]
             sampler.filter_state = FilterState((1, 2, 3), 2.0) if i % 3 else None
             sampler.temperature = 0.5 + i % 2

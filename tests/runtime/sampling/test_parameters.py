@@ -51,6 +51,7 @@ def test_texts_and_mappings_are_accepted_in_several_forms() -> None:
     assert sampling.logit_bias == VALUES["logit_bias"]
     assert sampling.allowed == VALUES["allowed"]
     assert sampling.banned == ("d",)
+    assert Sampling(logit_bias={"a": 100, "b": -100}).logit_bias == (("a", 100.0), ("b", -100.0))
     assert sampling.stop == ("ab",)
     assert Sampling(json_schema={"type": "integer"}).json_schema == '{"type": "integer"}'
 
