@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from textgen_runtime import load, predict
 from textgen_runtime.cli import eval as eval_module
+from textgen_runtime.cli._eval_result import EvalResult, combined
 from textgen_runtime.cli.eval import main
 from textgen_runtime.corpora.corpus import read_corpus
 from textgen_runtime.corpora.published import DATA_FOLDER_VARIABLE, PUBLISHED, PublishedCorpus
@@ -69,6 +70,17 @@ def test_several_texts_have_a_total(capsys: Captured) -> None:
     _, out, _ = run(capsys, "one.txt", "other.txt")
     names = [line.split(":")[0] for line in out.splitlines() if not line.startswith(" ")]
     assert names == ["one.txt", "other.txt", "all texts"]
+
+
+def test_a_total_has_the_sums_of_all_texts() -> None:
+    compressed = dict.fromkeys(COMPRESSORS, 8)
+    results = [
+        EvalResult("a", None, Score(3, 2, 4.0, 1), 1, 0.5, compressed, 0.1, unknown=2, records=1),
+        EvalResult("b", None, Score(5, 4, 6.0, 3), 2, 1.5, compressed, 0.1, unknown=5, records=4),
+    ]
+    twice = dict.fromkeys(COMPRESSORS, 16)
+    expected = EvalResult("all texts", None, Score(8, 6, 10.0, 4), 3, 2.0, twice, 0.1, unknown=7, records=5)
+    assert combined(results) == expected
 
 
 @pytest.mark.usefixtures("texts")

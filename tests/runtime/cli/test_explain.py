@@ -198,18 +198,15 @@ def saved_figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     return figures
 
 
-@pytest.mark.parametrize(("name", "start"), [("f.png", b"\x89PNG"), ("f.SVG", b"<?xml"), ("f.pdf", b"%PDF")])
-def test_plot_writes_a_figure_by_its_suffix(
-    capsys: Captured, tmp_path: Path, name: str, start: bytes
-) -> None:
-    path = tmp_path / name
+def test_plot_writes_a_figure_by_its_suffix(capsys: Captured, tmp_path: Path) -> None:
+    path = tmp_path / "f.SVG"
     assert run(capsys, "--plot", str(path), "--prompt", "dad") == (0, "", "")
     first = path.read_bytes()
-    assert first.startswith(start)
+    assert first.startswith(b"<?xml")
     # An earlier figure may be replaced.
     assert run(capsys, "--plot", str(path), "--prompt", "dad", "--temp", "1") == (0, "", "")
     assert path.read_bytes() != first
-    assert [file.name for file in tmp_path.iterdir()] == [name]
+    assert [file.name for file in tmp_path.iterdir()] == ["f.SVG"]
 
 
 def test_the_figure_reaches_from_near_zero_to_beyond_one(

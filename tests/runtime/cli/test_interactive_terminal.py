@@ -26,6 +26,16 @@ MODEL = textgen.load(TINY)
 PROMPT = "> "
 COLUMNS = 40
 ENDLESS = "1000000000"
+FIRST_SETTINGS = (
+    "/seed 1",
+    "/length 30",
+    "/temp 1",
+    "/unknown error",
+    "/until-newline off",
+    "/resample off",
+    "/choices off",
+    "/match off",
+)
 
 
 def default_interrupt() -> None:
@@ -56,6 +66,7 @@ class Person:
         )
         self.child.delaybeforesend = None
         self.child.logfile_read = self._seen
+        self._explanation = wrapped("\n".join(WELCOME))
 
     def wait(self) -> None:
         """Wait for the prompt mark."""
@@ -66,6 +77,13 @@ class Person:
         for line in lines:
             self.child.send(f"{line}\r")
             self.wait()
+
+    def begin(self) -> None:
+        """Begin another text with the first settings, and look at an empty screen."""
+        self.type(*FIRST_SETTINGS, "/reset")
+        self._seen = self.child.logfile_read = io.StringIO()
+        self._seen.write(PROMPT)
+        self._explanation = []
 
     def leave(self) -> int:
         """Press Ctrl-D at the prompt mark, and return the exit code."""
@@ -83,14 +101,30 @@ class Person:
         """The rows that are visible below those that explain how to begin."""
         screen = Screen(COLUMNS)
         screen.write(self.output())
-        rows, explanation = screen.text(), wrapped("\n".join(WELCOME))
-        assert rows[: len(explanation)] == explanation
-        return rows[len(explanation) :]
+        rows, count = screen.text(), len(self._explanation)
+        assert rows[:count] == self._explanation
+        return rows[count:]
+
+
+@pytest.fixture(scope="module")
+def seated_person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+    """A session for the tests that need no options."""
+    person = Person(tmp_path_factory.mktemp("session"))
+    person.wait()
+    yield person
+    person.child.close(force=True)
+
+
+@pytest.fixture
+def person(seated_person: Person) -> Person:
+    """The same session for several tests, at the beginning of a text."""
+    seated_person.begin()
+    return seated_person
 
 
 @pytest.fixture
 def sit_down(tmp_path: Path) -> Iterator[Callable[..., Person]]:
-    """Start sessions and wait for the prompt mark."""
+    """Start sessions of a test's own and wait for the prompt mark."""
     persons = []
 
     def start(*options: str, model: Path = TINY, **environment: str) -> Person:
@@ -127,36 +161,30 @@ def running_text(*lines: str, joined: bool = False) -> str:
 Start = Callable[..., Person]
 
 
-def test_the_screen_shows_the_running_text(sit_down: Start) -> None:
-    person = sit_down()
+def test_the_screen_shows_the_running_text(person: Person) -> None:
     person.type("abc", "dad", "", "", "bed")
     assert person.screen() == [*wrapped(running_text("abc", "dad", "", "", "bed")), PROMPT.strip()]
-    assert person.leave() == 0
 
 
-def test_an_appended_text_follows_directly(sit_down: Start) -> None:
-    person = sit_down()
+def test_an_appended_text_follows_directly(person: Person) -> None:
     person.type("abc", "/append dad", "/append  e")
     text = running_text("abc", "dad", " e", joined=True)
     assert person.screen() == [*wrapped(text), PROMPT.strip()]
 
 
-def test_a_line_longer_than_a_row_is_replaced(sit_down: Start) -> None:
-    person = sit_down()
+def test_a_line_longer_than_a_row_is_replaced(person: Person) -> None:
     long = "abcde " * 15
     person.type(long)
     assert person.screen() == [*wrapped(running_text(long)), PROMPT.strip()]
 
 
-def test_the_typed_text_is_shown_as_the_model_got_it(sit_down: Start) -> None:
-    person = sit_down()
+def test_the_typed_text_is_shown_as_the_model_got_it(person: Person) -> None:
     person.type("ABC")
     assert person.screen() == [*wrapped(running_text("abc")), PROMPT.strip()]
 
 
-def test_a_line_of_uncertain_width_is_shown_again(sit_down: Start) -> None:
+def test_a_line_of_uncertain_width_is_shown_again(person: Person) -> None:
     """Nothing above it is erased."""
-    person = sit_down()
     person.type("abc", "a" * (COLUMNS - len(PROMPT)))
     first, both = running_text("abc"), running_text("abc", "a" * (COLUMNS - len(PROMPT)))
     added = both.removeprefix(first).removeprefix("\n")
@@ -164,32 +192,28 @@ def test_a_line_of_uncertain_width_is_shown_again(sit_down: Start) -> None:
     assert person.screen() == rows
 
 
-def test_commands_stay_on_the_screen(sit_down: Start) -> None:
-    person = sit_down()
+def test_commands_stay_on_the_screen(person: Person) -> None:
     person.type("abc", "/temp 1", "")
     first, both = running_text("abc"), running_text("abc", "")
     rows = [*wrapped(first), "> /temp 1", *wrapped(both.removeprefix(first)), PROMPT.strip()]
     assert person.screen() == rows
 
 
-def test_a_text_after_a_stop_text_begins_in_its_own_row(sit_down: Start) -> None:
+def test_a_text_after_a_stop_text_begins_in_its_own_row(person: Person) -> None:
     """The model has read the line end, which is not printed."""
-    person = sit_down("--until-newline", "--length", "1000")
-    person.type("abc", "")
+    person.type("/until-newline on", "/length 1000", "abc", "")
     generation = MODEL.start("abc", temperature=1.0, seed=1)
     first, second, *_ = ("abc" + generation.take(2000)).split("\n")
-    assert person.screen() == [*wrapped(first), *wrapped(second), ">"]
+    assert person.screen()[2:] == [*wrapped(first), *wrapped(second), ">"]
 
 
-def test_a_text_that_had_to_be_masked_is_announced(sit_down: Start) -> None:
-    person = sit_down("--choices", "heaheahea", "--resample", "1")
-    person.type("abc")
-    assert person.screen()[0] == "abcheaheahea"
-    assert "".join(person.screen()[1:3]).startswith("no text without the mask of the constraint met it")
+def test_a_text_that_had_to_be_masked_is_announced(person: Person) -> None:
+    person.type("/choices heaheahea", "/resample 1", "abc")
+    assert person.screen()[2] == "abcheaheahea"
+    assert "".join(person.screen()[3:5]).startswith("no text without the mask of the constraint met it")
 
 
-def test_typed_text_is_bold_and_remarks_are_dim(sit_down: Start) -> None:
-    person = sit_down()
+def test_typed_text_is_bold_and_remarks_are_dim(person: Person) -> None:
     person.type("abc", "/undo")
     assert "\x1b[1mabc\x1b[22m" in person.output()
     assert "\x1b[2mthere is no text; the next line begins one\x1b[22m" in person.output()
@@ -223,9 +247,8 @@ def test_a_prompt_is_continued_first(sit_down: Start) -> None:
     assert person.screen() == [*wrapped(running_text("abc", "")), ">"]
 
 
-@pytest.mark.parametrize("engine", ["native", "onnxruntime"])
-def test_an_interrupt_stops_the_text_and_keeps_it(sit_down: Start, engine: str) -> None:
-    person = sit_down("--length", ENDLESS, "--engine", engine)
+def test_an_interrupt_stops_the_text_and_keeps_it(sit_down: Start) -> None:
+    person = sit_down("--length", ENDLESS)
     person.child.send("abc\r")
     person.child.expect("abc[^>]{100}")
     person.child.sendintr()
@@ -259,8 +282,8 @@ def test_interrupts_have_an_effect_only_where_they_are_awaited() -> None:
         signal.signal(signal.SIGINT, original)
 
 
-def test_several_interrupts_stop_only_the_text(sit_down: Start) -> None:
-    person = sit_down("--length", ENDLESS)
+def test_several_interrupts_stop_only_the_text(person: Person) -> None:
+    person.type(f"/length {ENDLESS}")
     person.child.send("abc\r")
     person.child.expect("abc[^>]{100}")
     assert person.child.pid
@@ -271,8 +294,7 @@ def test_several_interrupts_stop_only_the_text(sit_down: Start) -> None:
     assert person.child.isalive()
 
 
-def test_an_interrupt_at_the_prompt_clears_the_line(sit_down: Start) -> None:
-    person = sit_down()
+def test_an_interrupt_at_the_prompt_clears_the_line(person: Person) -> None:
     person.type("abc")
     person.child.send("bad")
     person.child.expect_exact("bad")
@@ -283,11 +305,9 @@ def test_an_interrupt_at_the_prompt_clears_the_line(sit_down: Start) -> None:
     assert person.screen()[: len(wrapped(text)) + 1] == [*wrapped(text), "> bad"]
     both = running_text("abc", "dad").removeprefix(text).removeprefix("\n")
     assert person.screen()[len(wrapped(text)) + 1 :] == [*wrapped(both), ">"]
-    assert person.leave() == 0
 
 
-def test_a_session_that_was_suspended_shows_the_line_again(sit_down: Start) -> None:
-    person = sit_down()
+def test_a_session_that_was_suspended_shows_the_line_again(person: Person) -> None:
     person.type("abc")
     person.child.send("da")
     person.child.expect_exact("da")
@@ -300,8 +320,7 @@ def test_a_session_that_was_suspended_shows_the_line_again(sit_down: Start) -> N
     assert person.screen()[-len(wrapped(text)) + 1 :][-2:] == [*wrapped(text)[-1:], ">"]
 
 
-def test_a_refused_line_can_be_edited(sit_down: Start) -> None:
-    person = sit_down()
+def test_a_refused_line_can_be_edited(person: Person) -> None:
     person.child.send("abcx\r")
     person.child.expect_exact("not in the model's vocabulary: 'x' (U+0078); change the line, or use")
     person.child.expect_exact("> abcx")
@@ -310,21 +329,18 @@ def test_a_refused_line_can_be_edited(sit_down: Start) -> None:
     assert person.screen()[-3:] == [*wrapped(running_text("abc")), ">"]
 
 
-def test_skipped_characters_are_listed_between_the_line_and_the_text(sit_down: Start) -> None:
-    person = sit_down("--unknown", "skip")
-    person.type("aXbc")
+def test_skipped_characters_are_listed_between_the_line_and_the_text(person: Person) -> None:
+    person.type("/unknown skip", "aXbc")
     warning = wrapped("skipped, not in the vocabulary: 'x' (U+0078)")
-    assert person.screen() == ["> aXbc", *warning, *wrapped(running_text("abc")), ">"]
+    assert person.screen()[1:] == ["> aXbc", *warning, *wrapped(running_text("abc")), ">"]
 
 
-def test_a_complete_text_that_ends_with_a_line_end_has_no_empty_row_below_it(sit_down: Start) -> None:
-    person = sit_down("--match", r"head\n")
-    person.type("abc")
-    assert person.screen() == ["abchead", ">"]
+def test_a_complete_text_that_ends_with_a_line_end_has_no_empty_row_below_it(person: Person) -> None:
+    person.type(r"/match head\n", "abc")
+    assert person.screen()[1:] == ["abchead", ">"]
 
 
-def test_a_refused_command_is_not_repeated(sit_down: Start) -> None:
-    person = sit_down()
+def test_a_refused_command_is_not_repeated(person: Person) -> None:
     person.type("/tmep 1", "abc")
     assert "did you mean /temp?" in "".join(person.screen())
     assert person.screen()[-2:] == [*wrapped(running_text("abc"))[-1:], ">"]
@@ -364,8 +380,7 @@ def test_the_tab_key_completes_commands_and_paths(sit_down: Start, tmp_path: Pat
     person.child.expect_exact("loaded other.npz")
 
 
-def test_a_pasted_text_of_several_lines_is_one_line(sit_down: Start) -> None:
-    person = sit_down()
+def test_a_pasted_text_of_several_lines_is_one_line(person: Person) -> None:
     person.type("\x1b[200~abc\ndad\x1b[201~")
     rows = wrapped(running_text("abc\ndad"))
     assert person.screen()[-len(rows) - 1 :] == [*rows, ">"]

@@ -363,6 +363,7 @@ def test_after_an_interrupt_no_two_selected_texts_have_the_same_number(
     numbers = [int(number) for number in re.findall(r"^------ text (\d+) of 40$", out, re.MULTILINE)]
     assert len(numbers) > 1
     assert numbers == sorted(set(numbers))
+    assert numbers[-1] <= 40
 
 
 def test_a_closed_pipe_ends_many_texts_quietly() -> None:

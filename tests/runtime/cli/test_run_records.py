@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -97,6 +98,24 @@ def test_json_tells_that_a_record_ended(capsys: Captured, tmp_path: Path) -> Non
     assert {text["ending"] for text in texts} == {"end"}
     assert all(text["tokens"] == len(text["text"]) + 1 and text["prompt"] == "" for text in texts)
     assert all(text["bits_per_character"] > 0 for text in texts)
+
+
+def test_the_end_of_a_record_counts_among_the_characters_of_any_tokens(
+    capsys: Captured, tmp_path: Path
+) -> None:
+    path = tmp_path / "names.onnx"
+    path.write_bytes(record_content("byte", end_bias=4.0))
+    _, out, _ = run_here(main, capsys, str(path), "--json", "--seed", "1", "--temp", "1")
+    written = json.loads(out)
+    assert (written["ending"], len(written["text"]) > 0) == ("end", True)
+    model = textgen.load(path)
+    generation, batch = model.start(seed=1, temperature=1.0), textgen.Batch(model)
+    generation.keep_logprobs = True
+    batch.add(generation, 1000)
+    (chunk,) = batch.advance(1000)
+    assert chunk.logprobs is not None
+    bits = -math.fsum(chunk.logprobs) / math.log(2)
+    assert written["bits_per_character"] == pytest.approx(bits / (len(written["text"]) + 1))
 
 
 def test_unique_and_novel_compare_records(capsys: Captured, tmp_path: Path) -> None:

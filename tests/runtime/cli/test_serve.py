@@ -100,40 +100,43 @@ def test_a_key_can_come_from_a_file_or_the_environment(tmp_path: Path) -> None:
             api.models.list()
 
 
-def test_sigterm_ends_an_idle_server_with_0_and_ctrl_c_with_130() -> None:
-    for number, code in ((signal.SIGTERM, 0), (signal.SIGINT, 130)):
-        with running_server() as server:
-            assert server.stop(number) == (code, "textgen-serve: stops now\n")
+def test_requests_are_logged_if_wanted_and_ctrl_c_ends_the_server_with_130() -> None:
+    """``test_connections.py`` has a server without this option, which SIGTERM ends with 0."""
+    with running_server("--access-log") as server:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/health") as response:
+            assert response.status == 200
+        code, printed = server.stop(signal.SIGINT)
+    assert code == 130
+    assert printed.count('"GET /health HTTP/1.1" 200') == 1
+    assert printed.endswith("textgen-serve: stops now\n")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_lets_running_texts_end(number: int) -> None:
+def test_a_signal_lets_running_texts_end() -> None:
     body = json.dumps({"prompt": "a", "max_tokens": 400_000, "seed": 1, "stream": True}).encode()
     with running_server("--max-length", "400000") as server, server.connect() as connection:
         connection.sendall(request(body))
         first = connection.recv(10)
-        code, printed = server.stop(number)
+        code, printed = server.stop(signal.SIGINT)
         answer = first + read_all(connection)
-    assert code == (0 if number == signal.SIGTERM else 130)
-    assert printed == "textgen-serve: stops when 1 text is complete\n"
+    assert (code, printed) == (130, "textgen-serve: stops when 1 text is complete\n")
     assert answer.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
 
 
-def test_a_server_that_stops_refuses_new_requests_until_its_end() -> None:
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_that_stops_refuses_new_requests_and_ends_at_a_second_signal(second: int) -> None:
     body = json.dumps({"prompt": "a", "max_tokens": ENDLESS, "stream": True}).encode()
-    with running_server("--max-length", str(ENDLESS)) as server:
-        with server.connect() as running:
-            running.sendall(request(body))
-            running.recv(10)
-            server.process.send_signal(signal.SIGTERM)
-            assert server.process.stderr
-            assert server.process.stderr.readline() == "textgen-serve: stops when 1 text is complete\n"
-            with server.connect() as late:
-                late.sendall(request(body, "Connection: close"))
-                answer = read_all(late)
-            assert answer.startswith(b"HTTP/1.1 503 ")
-            assert b"\r\nretry-after: 1\r\n" in answer
-        assert server.process.wait(PATIENCE) == 0
+    with running_server("--max-length", str(ENDLESS)) as server, server.connect() as running_text:
+        running_text.sendall(request(body))
+        running_text.recv(10)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.stderr
+        assert server.process.stderr.readline() == "textgen-serve: stops when 1 text is complete\n"
+        with server.connect() as late:
+            late.sendall(request(body, "Connection: close"))
+            answer = read_all(late)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nretry-after: 1\r\n" in answer
+        assert server.stop(second) == (-second, "")
 
 
 def test_after_the_grace_time_running_texts_end_with_an_error() -> None:
@@ -169,27 +172,6 @@ def test_a_server_whose_sockets_fail_does_not_wait_for_a_signal(monkeypatch: pyt
         running.serve(textgen.load(TINY), Settings("tiny"), listener)
     sys.setswitchinterval(interval)
     gc.unfreeze()
-
-
-@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
-def test_a_second_signal_ends_the_server_at_once(second: int) -> None:
-    body = json.dumps({"prompt": "a", "max_tokens": ENDLESS, "stream": True}).encode()
-    with running_server("--max-length", str(ENDLESS)) as server, server.connect() as connection:
-        connection.sendall(request(body))
-        connection.recv(10)
-        server.process.send_signal(signal.SIGINT)
-        assert server.process.stderr
-        assert server.process.stderr.readline() == "textgen-serve: stops when 1 text is complete\n"
-        assert server.stop(second) == (-second, "")
-
-
-def test_requests_are_logged_only_if_wanted() -> None:
-    for options, lines in (((), 0), (("--access-log",), 1)):
-        with running_server(*options) as server:
-            with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/health") as response:
-                assert response.status == 200
-            _, printed = server.stop()
-            assert printed.count('"GET /health HTTP/1.1" 200') == lines
 
 
 def test_a_port_that_is_in_use_is_refused(capsys: Captured) -> None:

@@ -131,12 +131,14 @@ def test_a_file_that_no_earlier_page_loads_is_never_replaced(
 def test_the_model_itself_is_never_overwritten(tmp_path: Path, capsys: Captured) -> None:
     model = tmp_path / "model.onnx"
     model.write_bytes(TINY.read_bytes())
-    code, out, err = run(capsys, tmp_path, "-o", tmp_path, "--folder", "--overwrite")
+    alias = tmp_path / "alias.onnx"
+    alias.symlink_to(model)
+    code, out, err = run(capsys, alias, "-o", tmp_path, "--folder", "--overwrite")
     assert (code, out) == (1, "")
     assert err == (
         f"textgen-web: error: {model} is the model; refusing to overwrite it: choose another folder with -o\n"
     )
-    assert os.listdir(tmp_path) == ["model.onnx"]
+    assert sorted(os.listdir(tmp_path)) == ["alias.onnx", "model.onnx"]
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path, capsys: Captured) -> None:
