@@ -40,6 +40,7 @@ EXPRESSIONS = {
     "ranges to and from signs": r"[\--.][+\-]",
     "ASCII classes": r"(?a)\w\d|\w\W",
     "classes in groups with flags": r"(?a:\w)\w|(?a:\w(?u:[^\W\x00-\x7f]))",
+    "Unicode in a group of ASCII": r"(?a:(?u:[^\W\x00-\x7f])[a\w])",
     "case not ignored in a group": r"(?i)A(?-i:B|Z)",
     "escapes of characters": r"\.\*\x61\u00e4\U0001F600\101\n\\|\N{GREEK CAPITAL LETTER OMEGA}",
     "other scripts": r"[ж-щΩ]?ж+語[😀-😇]",
@@ -71,7 +72,7 @@ def tokens_of(text: str) -> list[int]:
 @EXPRESSION
 def test_every_text_of_a_table_matches_in_re(expression: str) -> None:
     constraint, rng = compile_regex(expression, SYMBOLS), random.Random(1)
-    for length in [constraint.distance(0), *range(40, 140)]:
+    for length in [constraint.distance(0), *range(40, 70)]:
         tokens = random_tokens(constraint, rng, length)
         assert len(tokens) <= length
         assert re.fullmatch(expression, decode(SYMBOLS, tokens))
@@ -81,22 +82,13 @@ def test_every_text_of_a_table_matches_in_re(expression: str) -> None:
 def test_a_table_rejects_exactly_the_changed_texts_that_re_rejects(expression: str) -> None:
     constraint, rng = compile_regex(expression, SYMBOLS), random.Random(2)
     verdicts = set()
-    for _ in range(200):
+    for _ in range(100):
         text = decode(SYMBOLS, random_tokens(constraint, rng))
         for changed in (mutated(text, rng), mutated(text, rng)):
             verdict = matches(constraint, tokens_of(changed))
             assert verdict == bool(re.fullmatch(expression, changed)), repr(changed)
             verdicts.add(verdict)
     assert False in verdicts
-
-
-@EXPRESSION
-def test_a_table_agrees_with_re_on_all_short_texts(expression: str) -> None:
-    constraint = compile_regex(expression, SYMBOLS)
-    for length in range(5):
-        for characters in itertools.product("ab-0\n", repeat=length):
-            text = "".join(characters)
-            assert matches(constraint, tokens_of(text)) == bool(re.fullmatch(expression, text)), repr(text)
 
 
 ATOMS = st.sampled_from(["a", "b", "c", ".", "[ab]", "[^a]", r"\w", r"(?!a)[a-c]", "", "^", "$"])
@@ -114,7 +106,7 @@ def combined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 ALL_SHORT = ["".join(text) for length in range(6) for text in itertools.product("abc", repeat=length)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.recursive(ATOMS, combined, max_leaves=12))
 def test_a_table_agrees_with_re_on_random_expressions(expression: str) -> None:
     expected = {text for text in ALL_SHORT if re.fullmatch(expression, text)}
@@ -164,7 +156,7 @@ def test_expressions_that_match_the_same_texts_have_the_same_table() -> None:
         assert len({compile_regex(expression, "abcd").digest for expression in expressions}) == 1, expressions
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.recursive(ATOMS, combined, max_leaves=12))
 def test_no_two_states_are_equal(expression: str) -> None:
     """By the definition: states are equal until an equal letter tells them apart."""

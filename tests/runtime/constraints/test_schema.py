@@ -190,6 +190,32 @@ def test_every_valid_value_can_be_written(schema: object, values: list[object]) 
     assert all(re.fullmatch(expression, json.dumps(value, separators=(",", ":"))) for value in values)
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "others"),
+    [
+        ("date", ["2026-01-09", "0000-12-31"], ["2026-13-01", "2026-00-01", "2026-01-32", "2026-01-00"]),
+        ("time", ["23:59:59Z", "00:00:00.5-23:59"], ["24:00:00Z", "12:60:00Z", "12:00:60Z", "12:00:00"]),
+        ("date-time", ["2026-01-09T23:59:59Z"], ["2026-01-09 23:59:59Z"]),
+        ("uuid", ["01234567-89ab-cdef-0123-456789abcdef"], ["01234567-89ab-cdef-0123-456789abcdeg"]),
+        ("email", ["a.b+c@d-e.org"], ["a@b", "a..b@c.org", ".a@b.org", "a@-b.org"]),
+        ("uri", ["a:b", "https://x.org/~a?b=%2F#c"], ["1a:b", "a", "a:%2", "a:b#c#d"]),
+    ],
+)
+def test_a_format_has_the_values_of_its_standard(name: str, values: list[str], others: list[str]) -> None:
+    expression = schema_to_regex({"format": name})
+    assert [bool(re.fullmatch(expression, f'"{value}"')) for value in values] == [True] * len(values)
+    assert [bool(re.fullmatch(expression, f'"{value}"')) for value in others] == [False] * len(others)
+
+
+def test_a_reference_may_be_used_many_times_and_have_any_name() -> None:
+    name = "~1/a"
+    properties = {symbol: {"$ref": "#/$defs/~01~1a"} for symbol in "abcdefgh"}
+    schema = {"$defs": {name: {"const": 1}}, "properties": properties, "required": [*properties]}
+    assert re.fullmatch(
+        schema_to_regex(schema), json.dumps(dict.fromkeys(properties, 1), separators=(",", ":"))
+    )
+
+
 @pytest.mark.parametrize("schema", [{"type": "string"}, {"minLength": 1}, {"pattern": "[^é]"}])
 def test_no_control_character_stands_in_a_string(schema: dict[str, Any]) -> None:
     expression = schema_to_regex(schema)

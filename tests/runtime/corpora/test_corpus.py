@@ -74,7 +74,9 @@ def test_samples_of_earlier_runs_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "poems-model" / "model.onnx").touch()
     (tmp_path / "poems-model" / "samples.txt").write_text("sample\n")
     (tmp_path / "poems-model" / "second.txt").write_text("another poem\n")
-    assert read_corpus(str(tmp_path)).text == "poem\nanother poem\n"
+    # Without a model beside it, a file of this name is a text like any other.
+    (tmp_path / "samples.txt").write_text("a poem named samples\n")
+    assert read_corpus(str(tmp_path)).text == "poem\nanother poem\na poem named samples\n"
 
 
 def test_hidden_files_are_not_read(tmp_path: Path) -> None:
@@ -111,6 +113,9 @@ def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"from a pipe")))
     corpus = read_corpus("-")
     assert (corpus.name, corpus.text) == ("standard input", "from a pipe")
+    # Another program may have read the first line.
+    sys.stdin.buffer.seek(5)
+    assert read_corpus("-").text == "a pipe"
 
 
 def test_python_documentation_needs_no_download_and_has_no_tables() -> None:

@@ -54,7 +54,8 @@ def test_everything_but_the_public_functions_becomes_static(core: Path) -> None:
 def test_names_that_two_sources_use_are_kept_apart(core: Path) -> None:
     one = "typedef struct {\n    int a;\n} layout;\nenum { MOST = 3 };\nstatic int find(void) { return 3; }\n"
     other = "static const int layout[] = {1};\nstatic int find(void) { return 4; }\nenum { MOST, LAST };\n"
-    text = write(core, one_c=one, other_c=other)
+    between = "static int unique(void) { return 5; }\n"
+    text = write(core, one_c=one, onto_c=between, other_c=other)
     for name in ("layout", "find", "MOST"):
         assert text.count(f"#define {name} other_{name}\n") == text.count(f"#undef {name}\n") == 1
     assert "#define LAST" not in text

@@ -189,6 +189,12 @@ def test_other_levels_have_format_2(tokenizer: Tokenizer) -> None:
     assert Metadata.from_props(props).records is None
 
 
+def test_another_state_than_that_of_an_lstm_has_format_2() -> None:
+    metadata = Metadata(CharacterTokenizer("ab"))
+    formats = [metadata.to_props(state)["textgen.format"] for state in (["cell", "hidden"], ["hidden"])]
+    assert formats == ["1", "2"]
+
+
 def test_records_and_their_tokens_must_be_written_together() -> None:
     for metadata in (RECORDS._replace(records=None), Metadata(CharacterTokenizer("ab"), records="lines")):
         with pytest.raises(ValueError, match="records and begin and end tokens must be given together"):

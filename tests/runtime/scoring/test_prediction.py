@@ -67,11 +67,12 @@ def test_score_summarizes_the_prediction(tiny: Model) -> None:
 
 
 def test_last_share_is_predicted_from_the_initial_state_and_one_character(tiny: Model) -> None:
-    text = TEXT[:100]
-    prediction = predict(tiny, text, last=0.1)
-    assert (prediction.context, prediction.text) == (text[89], text[90:])
+    # More characters come before the share than are searched for the last token before it.
+    assert len(TEXT) == 203
+    prediction = predict(tiny, TEXT, last=0.1)
+    assert (prediction.context, prediction.text) == (TEXT[182], TEXT[183:])
     np.testing.assert_allclose(
-        prediction.surprisals, expected_prediction(tiny, text[89], text[90:])[0], atol=1e-5
+        prediction.surprisals, expected_prediction(tiny, TEXT[182], TEXT[183:])[0], atol=1e-5
     )
 
 
@@ -82,8 +83,8 @@ def test_text_is_normalized(tiny: Model) -> None:
 def test_unknown_characters_are_rejected_or_skipped(tiny: Model) -> None:
     with pytest.raises(textgen.PromptError, match="'x'"):
         predict(tiny, "abxc")
-    prediction = predict(tiny, "abxc", unknown="skip")
-    assert (prediction.text, prediction.skipped) == ("bc", 1)
+    prediction = predict(tiny, "abxcx", unknown="skip")
+    assert (prediction.text, prediction.skipped) == ("bc", 2)
     np.testing.assert_array_equal(prediction.surprisals, predict(tiny, "abc").surprisals)
 
 

@@ -80,6 +80,8 @@ def test_html_syntax_in_texts_is_escaped() -> None:
     assert parser.text["h2"] == "a & b.txt"
     assert "1 < 2 nats" in parser.text["p"]
     (details,) = re.findall(r'<script type="application/json">(.*?)</script>', page)
+    # Nothing can end the element.
+    assert "<" not in details
     assert json.loads(details) == {"text": '<&>"\x01', "bits": [1.0] * 5, "choices": "</s>x"}
 
 

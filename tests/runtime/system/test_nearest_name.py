@@ -14,7 +14,8 @@ MODELS = ("nietzsche", "nietzsche-int8")
         ("nietz", MODELS, "nietzsche"),
         ("nietzsche-large", MODELS, "nietzsche"),
         ("temperature", ("top-p", "temp"), "temp"),
-        ("sep", ("seed", "separator"), "separator"),
+        # The other name is more similar.
+        ("sep", ("set", "separator"), "separator"),
         ("zarathustra", MODELS, None),
         ("", MODELS, None),
         ("x", (), None),

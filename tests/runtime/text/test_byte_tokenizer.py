@@ -107,4 +107,5 @@ def test_a_character_that_a_chunk_cuts_is_in_the_next_chunk() -> None:
 def test_a_character_that_stays_incomplete_has_no_text_after_the_end_of_a_chunk() -> None:
     decoder = ByteTokenizer().decoder()
     assert decoder.decode([*"é".encode()][:1]) + decoder.finish() == ""
-    assert decoder.decode(b"b") == "b"
+    copy = decoder.copy()
+    assert decoder.decode(b"b") == copy.decode(b"b") == "b"

@@ -31,6 +31,8 @@ def test_every_symbol_has_a_visible_name(symbol: str, name: str) -> None:
     assert name.isprintable()
 
 
-@pytest.mark.parametrize(("text", "width"), [("", 0), ("abc", 3), ("é", 1), ("e\u0301", 1), ("中文", 4)])
+@pytest.mark.parametrize(
+    ("text", "width"), [("", 0), ("abc", 3), ("é", 1), ("e\u0301", 1), ("中文", 4), ("\uff21", 2)]
+)
 def test_the_width_is_that_in_a_terminal(text: str, width: int) -> None:
     assert display_width(text) == width

@@ -12,11 +12,12 @@ import torch
 from onnx import helper
 from textgen_runtime.cli import run
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.engines.base import Measurements
+from textgen_runtime.engines.base import Lane, Measurements
 from textgen_runtime.engines.opening import EngineName
 from textgen_runtime.errors import CorpusError, ModelFileError, PromptError
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.sampling.sampler import Sampler
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.special_tokens import SpecialTokens
@@ -78,6 +79,15 @@ def test_unknown_symbol_is_never_drawn(content: bytes, engine: EngineName, tempe
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_an_engine_masks_a_copy_of_the_logits(content: bytes, engine: EngineName) -> None:
+    loaded = open_model(content, engine).engine
+    logits = np.zeros(4, np.float32)
+    (generated,) = loaded.generate([Lane(Sampler(1.0, 1), logits, loaded.initial_state(), 50)], 50)
+    assert 0 not in generated.tokens
+    assert logits.tolist() == [0.0] * 4
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_logits_of_a_generation_exclude_the_unknown_symbol(content: bytes, engine: EngineName) -> None:
     """The logit is minus infinity after the prompt, after generated text and after fed text."""
     generation = open_model(content, engine).start("axb", temperature=1.0, seed=0)
@@ -124,25 +134,22 @@ def test_measured_entropy_excludes_the_unknown_symbol(content: bytes) -> None:
         assert 0 < measured.entropy_bits / 50 < np.log2(3)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_saved_generation_can_be_resumed(content: bytes, engine: EngineName, tmp_path: Path) -> None:
-    model = open_model(content, engine)
+def test_saved_generation_can_be_resumed(content: bytes, tmp_path: Path) -> None:
+    model = open_model(content)
     generation = model.start("ab", temperature=1.0, seed=0)
     generation.take(10)
     textgen.save(generation, tmp_path / "saved.npz")
     assert textgen.resume(model, tmp_path / "saved.npz").take(30) == generation.take(30)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_compared_temperatures_omit_the_unknown_symbol(content: bytes, engine: EngineName) -> None:
-    comparison = textgen.compare_temperatures(open_model(content, engine), "axbyc", (0.5, 2.0))
+def test_compared_temperatures_omit_the_unknown_symbol(content: bytes) -> None:
+    comparison = textgen.compare_temperatures(open_model(content), "axbyc", (0.5, 2.0))
     assert set(comparison.symbols) == {"a", "b", "c"}
     assert comparison.probabilities.sum(axis=1) == pytest.approx([1.0, 1.0])
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_unknown_symbol_is_scored_and_counted(content: bytes, engine: EngineName) -> None:
-    model = open_model(content, engine)
+def test_unknown_symbol_is_scored_and_counted(content: bytes) -> None:
+    model = open_model(content)
     prediction = textgen.predict(model, "axbyc")
     assert prediction.text == "\ufffdb\ufffdc"
     assert (prediction.unknown, prediction.skipped) == (2, 0)
@@ -154,15 +161,14 @@ def test_unknown_symbol_is_scored_and_counted(content: bytes, engine: EngineName
     assert textgen.predict(model, "xbc").unknown == 0
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_unknown_symbol_differs_from_a_replacement_character_in_the_vocabulary(engine: EngineName) -> None:
+def test_unknown_symbol_differs_from_a_replacement_character_in_the_vocabulary() -> None:
     """The text of both is U+FFFD, but only equal tokens count as correct."""
     torch.manual_seed(0)
     network = CharLSTM(3, units=8, embedding=4)
     with torch.no_grad():
         network.output.bias[0] = 50.0
     metadata = Metadata(CharacterTokenizer(["", "a", "\ufffd"], SpecialTokens(unknown=0)))
-    prediction = textgen.predict(open_model(build_checked(network, metadata).content, engine), "a\ufffdxa")
+    prediction = textgen.predict(open_model(build_checked(network, metadata).content), "a\ufffdxa")
     assert (prediction.text, prediction.choices) == ("\ufffd\ufffda", "\ufffd" * 3)
     assert prediction.score.hits == prediction.hits == 1
 
@@ -197,12 +203,9 @@ def test_only_files_with_an_unknown_symbol_have_format_2(content: bytes) -> None
         ({"format": "3"}, "this version supports formats up to 2"),
     ],
 )
-@pytest.mark.parametrize("engine", ENGINES)
-def test_damaged_special_tokens_are_rejected(
-    content: bytes, engine: EngineName, changes: dict[str, str], reason: str
-) -> None:
+def test_damaged_special_tokens_are_rejected(content: bytes, changes: dict[str, str], reason: str) -> None:
     with pytest.raises(ModelFileError, match=reason):
-        open_model(with_metadata(content, **changes), engine)
+        open_model(with_metadata(content, **changes))
 
 
 def test_rare_symbols_of_the_training_text_become_the_unknown_symbol() -> None:

@@ -4,9 +4,10 @@ import base64
 import hashlib
 import re
 import zlib
-from html import unescape
+from html import escape, unescape
 
 import pytest
+from textgen_runtime.web import page
 from textgen_runtime.web.page import one_file, separate_files
 
 MODEL = bytes(range(256)) * 20
@@ -78,10 +79,15 @@ def test_the_folder_has_the_model_the_script_and_the_style_as_files() -> None:
 def test_title_and_prompt_are_plain_text(make: type) -> None:
     title, prompt = "<b>&$policy\"'", '\n</textarea><script>"$title'
     html = html_of(make(MODEL, title=title, prompt=prompt))
-    assert unescape(content_of(html, "title")) == title
-    assert unescape(content_of(html, "h1")) == title
+    assert content_of(html, "title") == content_of(html, "h1") == escape(title)
     (field,) = re.findall(r"<textarea [^>]*>\n(.*?)</textarea>", html, re.DOTALL)
     assert unescape(field) == prompt
+
+
+def test_the_script_cannot_end_its_element(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "bundle", lambda *_: 'const end = "</script>";')
+    html = html_of(one_file(MODEL, title="a", prompt=""))
+    assert content_of(html, 'script type="module"') == 'const end = "<\\/script>";'
 
 
 def test_a_half_of_a_surrogate_pair_in_the_prompt_does_not_prevent_the_page() -> None:
