@@ -13,9 +13,6 @@ finite_logits = arrays(
 )
 temperatures = st.one_of(st.just(0.0), st.floats(1e-300, 1e300), st.floats(0.05, 5.0))
 
-# Probability of a false failure of a statistical test. The seeds are fixed.
-SIGNIFICANCE = 1e-3
-
 # The first tokens that samplers with substream 0 and substream 3 draw. They must never change.
 GOLDEN = [18, 14, 15, 19, 19, 12, 10, 13, 16, 13, 18, 18, 11, 17, 2, 17, 19, 19, 18, 15]
 GOLDEN_SUBSTREAM_3 = [10, 11, 14, 19, 18, 18, 19, 17, 9, 14, 16, 17, 14, 17, 19, 17, 16, 13, 12, 18]

@@ -51,9 +51,9 @@ def random_state(engine: NativeEngine, batch: int) -> State:
 
 @each_cell
 @pytest.mark.parametrize("kernels", KERNELS)
-@pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize(
-    ("units", "embedding", "layers"), [(1, 1, 1), (4, 3, 2), (16, 16, 3), (33, 5, 2), (48, 20, 5)]
+    ("units", "embedding", "layers", "residual"),
+    [(1, 1, 1, False), (4, 3, 2, True), (16, 16, 3, True), (33, 5, 2, False), (48, 20, 5, True)],
 )
 def test_logits_and_states_equal_those_of_onnxruntime(  # noqa: PLR0913, PLR0917 (parameters)
     cell: str, kernels: str, units: int, embedding: int, layers: int, residual: bool

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from textgen_runtime.engines.base import Measurements
 from textgen_runtime.engines.native import NativeEngine
 
 from tests.helpers.native_engines import KERNELS, content_of, engines, generate, lanes, samplers
@@ -93,34 +92,4 @@ def test_a_forked_process_starts_new_threads() -> None:
             os._exit(0 if generate(native, samplers(2), 9) == expected else 1)
         finally:
             os._exit(2)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_an_engine_works_in_a_process_forked_during_generate() -> None:
-    """The sampler of the child is at the position before the call."""
-    native = NativeEngine(content_of(59, 128, scale=0.1))
-    sampler, generating = samplers(1), threading.Event()
-
-    class Watched(Measurements):
-        def __getattribute__(self, name: str) -> Any:
-            # The engine reads this attribute just before it locks the sampler.
-            if name == "latencies":
-                generating.set()
-            return super().__getattribute__(name)
-
-    thread = threading.Thread(
-        target=native.generate, args=(lanes(native, sampler, 200_000), 200_000, Watched(latencies=True))
-    )
-    thread.start()
-    generating.wait()
-    child = os.fork()
-    if not child:
-        signal.alarm(60)
-        try:
-            os._exit(generate(native, sampler, 20) != generate(native, samplers(1), 20))
-        finally:
-            os._exit(2)
-    thread.join()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from textgen_runtime import Model, PromptError, Sampler, SamplingError
 from textgen_runtime.engines.base import Measurements
 from textgen_runtime.engines.onnxruntime import OnnxEngine
-from textgen_runtime.generation.batch import Batch
 from textgen_runtime.generation.feeding import PROMPT_CHUNK
 from textgen_runtime.generation.generation import STREAM_CHUNK
 from textgen_runtime.text.tokenizer import UnknownPolicy
@@ -139,16 +138,6 @@ def test_the_temperature_can_change_between_tokens(tiny: Model) -> None:
     assert generation.take(1) == most_likely
 
 
-def test_a_copy_is_independent(tiny: Model) -> None:
-    original = tiny.start("abc", temperature=1.0, seed=8)
-    original.take(10)
-    clone = original.copy()
-    clone.sampler.temperature = 0.9
-    clone.take(25)
-    third = original.copy()
-    assert third.take(40) == original.take(40)
-
-
 def test_a_state_does_not_change_when_generation_continues(tiny: Model) -> None:
     generation = tiny.start("abc", seed=1)
     before = {name: array.copy() for name, array in generation.state.items()}
@@ -235,18 +224,6 @@ def test_text_of_another_type_is_rejected(tiny: Model) -> None:
             call(["abc"])
 
 
-def test_a_batch_continues_from_chunk_to_chunk(tiny: Model) -> None:
-    starts = [tiny.start(p, temperature=1.0, seed=3, substream=i) for i, p in enumerate(("abc", "dad", "é"))]
-    expected = [start.copy().take(50) for start in starts]
-    batch = Batch(tiny)
-    for start in starts:
-        batch.add(start, 50)
-    chunks = [[chunk.text for chunk in batch.advance(7)] for _ in range(8)]
-    assert [len(texts[0]) for texts in chunks] == [7] * 7 + [1]
-    assert not batch
-    assert ["".join(texts) for texts in zip(*chunks, strict=True)] == expected
-
-
 def test_measurements_accumulate_over_calls(tiny: Model) -> None:
     generation = tiny.start("abc", temperature=1.0, seed=2)
     expected = textgen.entropy(textgen.softmax(generation.logits, 1.0))
@@ -258,33 +235,6 @@ def test_measurements_accumulate_over_calls(tiny: Model) -> None:
     assert generation.measurements.model_seconds > 0
     assert generation.measurements.sampler_seconds > 0
     assert 0 < generation.measurements.entropy_bits / 50 < np.log2(12)
-
-
-def test_an_interrupt_does_not_change_the_following_text(
-    tiny: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    generation = tiny.start("abc", temperature=1.0, seed=8)
-    generate = tiny.engine.generate
-    calls = 0
-
-    def interrupted(*arguments: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        results = generate(*arguments)
-        if calls == 3:
-            raise KeyboardInterrupt
-        return results
-
-    with monkeypatch.context() as patched:
-        patched.setattr(type(tiny.engine), "generate", lambda _, *arguments: interrupted(*arguments))
-        chunks = generation.stream(1000)
-        text = next(chunks) + next(chunks)
-        with pytest.raises(KeyboardInterrupt):
-            next(chunks)
-    assert 0 < len(text) < 1000
-    assert text + generation.take(100) == tiny.generate(
-        "abc", temperature=1.0, seed=8, length=len(text) + 100
-    )
 
 
 @pytest.mark.parametrize("call", ["generate", "stream"])

@@ -46,32 +46,20 @@ def fail_from_call(
     return failing
 
 
-def test_a_failed_call_does_not_change_the_recent_characters(
-    model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    options: Any = {"temperature": 1.0, "seed": 3, "frequency_penalty": 1.0}
-    generation, whole = model.start(PROMPT, **options), model.start(PROMPT, **options)
-    text = generation.take(7)
-    with monkeypatch.context() as patched:
-        engine = type(model.engine)
-        patched.setattr(engine, "generate", fail_from_call(3, engine.generate, KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            generation.take(50)
-    assert text + generation.take(50) == whole.take(57)
-
-
 @pytest.mark.parametrize("error", [KeyboardInterrupt, textgen.SamplingError])
 def test_take_rolls_back_if_a_later_chunk_fails(
     model: Model, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:
-    generation = start(model)
+    """The text, the random numbers and the recent characters are as before the call."""
+    options: Any = {"temperature": 1.0, "seed": 3, "frequency_penalty": 1.0}
+    generation, whole = model.start(PROMPT, **options), model.start(PROMPT, **options)
     text = generation.take(7)
     with monkeypatch.context() as patched:
         engine = type(model.engine)
         patched.setattr(engine, "generate", fail_from_call(3, engine.generate, error))
         with pytest.raises(error):
             generation.take(50)
-    assert text + generation.take(50) == start(model).take(57)
+    assert text + generation.take(50) == whole.take(57)
 
 
 def test_complete_rolls_back_if_a_later_chunk_fails(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

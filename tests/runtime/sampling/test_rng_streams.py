@@ -5,7 +5,6 @@ import os
 import pickle
 import signal
 import threading
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -115,26 +114,3 @@ def test_a_sampler_works_in_a_process_forked_during_a_draw() -> None:
         if code != 2:
             break
     assert code == 0
-
-
-def test_threads_can_share_a_sampler() -> None:
-    """All threads together draw the same tokens as one thread."""
-    workers, calls = 8, 300
-    logits = np.random.default_rng(0).normal(size=(40, 200))
-    shared, reference = Sampler(1.0, seed=6), Sampler(1.0, seed=6)
-    barrier = threading.Barrier(workers)
-    drawn: list[int] = []
-
-    def work() -> None:
-        barrier.wait()
-        for _ in range(calls):
-            drawn.extend(shared.draw_batch(logits).tolist())
-
-    threads = [threading.Thread(target=work) for _ in range(workers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    expected = [token for _ in range(workers * calls) for token in reference.draw_batch(logits).tolist()]
-    assert shared.position == reference.position
-    assert Counter(drawn) == Counter(expected)
