@@ -155,6 +155,8 @@ class Drawing:
             for text in list(series.pending):
                 if text.ending is None:
                     series.pending.remove(text)
+                    if self._selection is not None:
+                        series.number_pending_texts_lower()
                 elif not self._is_settled(series):
                     self._decide(series)
         self._writer.finish()

@@ -184,6 +184,10 @@ class Series:
             self.rejected_in_a_row = 0
         else:
             self.rejected_in_a_row += 1
-            for later in self.pending:
-                later.number -= 1
+            self.number_pending_texts_lower()
         return text
+
+    def number_pending_texts_lower(self) -> None:
+        """Give each pending text the number before its own, because an earlier text is not written."""
+        for later in self.pending:
+            later.number -= 1

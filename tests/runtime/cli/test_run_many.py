@@ -333,9 +333,18 @@ def test_an_interrupt_does_not_change_the_numbers_of_texts(
 
 
 @pytest.mark.usefixtures("_interrupts")
-@pytest.mark.parametrize("calls", [4, 6, 8])
-def test_after_an_interrupt_no_two_selected_texts_have_the_same_number(
-    capsys: Captured, monkeypatch: pytest.MonkeyPatch, calls: int
+@pytest.mark.parametrize(
+    ("calls", "count", "options"),
+    [
+        (4, 40, ("--until-newline", "--seed", "0")),
+        (8, 40, ("--until-newline", "--seed", "0")),
+        (6, 10, ("--match", "[abcdeh]{1,2}|h{1,9}", "--seed", "0")),
+        # More texts are complete than are missing.
+        (34, 20, ("--match", "[abcdeh]{1,2}|h{1,9}", "--seed", "0")),
+    ],
+)
+def test_after_an_interrupt_selected_texts_are_numbered_up_to_their_count(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, calls: int, count: int, options: Sequence[str]
 ) -> None:
     advance, chunks_before = Batch.advance, itertools.count(1)
 
@@ -346,24 +355,11 @@ def test_after_an_interrupt_no_two_selected_texts_have_the_same_number(
         return chunks
 
     monkeypatch.setattr(Batch, "advance", interrupted)
-    options = (
-        "--until-newline",
-        "--temp",
-        "1",
-        "--seed",
-        "0",
-        "--prompt",
-        "a\n",
-        "--count",
-        "40",
-        "--unique",
-    )
-    code, out, _ = run(capsys, *options)
+    code, out, _ = run(capsys, "--temp", "1", "--prompt", "a\n", "--unique", "--count", str(count), *options)
     assert code == 130
-    numbers = [int(number) for number in re.findall(r"^------ text (\d+) of 40$", out, re.MULTILINE)]
-    assert len(numbers) > 1
-    assert numbers == sorted(set(numbers))
-    assert numbers[-1] <= 40
+    numbers = [int(number) for number in re.findall(r"^------ text (\d+) of", out, re.MULTILINE)]
+    assert numbers == [*range(1, len(numbers) + 1)]
+    assert 1 < len(numbers) <= count
 
 
 def test_a_closed_pipe_ends_many_texts_quietly() -> None:
