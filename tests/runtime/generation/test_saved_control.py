@@ -7,6 +7,7 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Model, Sampling, SavedGenerationError
 
+from tests.helpers.paths import TINY
 from tests.helpers.saved_files import rewrite
 
 SAMPLINGS = {
@@ -74,12 +75,10 @@ POSITION = {"held": [], "stop_state": 0, "constraint_state": 0, "ending": None, 
         ),
     ],
 )
-def test_a_damaged_position_is_refused(
-    tiny: Model, tmp_path: Path, changes: dict[str, Any], message: str
-) -> None:
-    path = tmp_path / "text.npz"
-    textgen.save(tiny.start("abc", seed=4, stop="ab", repetition_penalty=1.1), path)
+def test_a_damaged_position_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    path, model = tmp_path / "text.npz", textgen.load(TINY)
+    textgen.save(model.start("abc", seed=4, stop="ab", repetition_penalty=1.1), path)
     rewrite(path, **changes)
     with pytest.raises(SavedGenerationError, match=message) as caught:
-        textgen.resume(tiny, path)
+        textgen.resume(model, path)
     assert "\n" not in str(caught.value)
