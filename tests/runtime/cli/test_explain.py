@@ -66,8 +66,8 @@ have this entropy"""
     )
 
 
-@pytest.mark.parametrize("columns", [1, 40, 50, 80, 200])
-@pytest.mark.parametrize("count", [1, 2, 4, 5, 7])
+@pytest.mark.parametrize("columns", [1, 50, 200])
+@pytest.mark.parametrize("count", [1, 4, 7])
 def test_the_chart_fits_the_terminal(tiny: Model, columns: int, count: int) -> None:
     comparison = compare_temperatures(tiny, "dad had" * 50, [0.2 + i for i in range(count)])
     lines = format_chart(comparison, "", columns, "utf-8")

@@ -52,8 +52,8 @@ def test_both_engines_draw_the_same_tokens(name: str, must_end: bool, masked: bo
 @pytest.mark.parametrize("steps", [1, 7])
 @pytest.mark.parametrize("name", TABLES)
 def test_many_calls_give_the_text_of_one_call(engine: str, steps: int, name: str) -> None:
-    guide = Guide(stops_of([1, 2, 1], [3, 3]), 0, TABLES[name].constraint(), must_end=True)
     for seed in SEEDS:
+        guide = Guide(stops_of([1, 2, 1], [3, 3]), 0, TABLES[name].constraint(), must_end=seed % 2 == 0)
         once, often = (
             walk(
                 engine_of(engine),

@@ -12,7 +12,6 @@ STOPS, CONSTRAINT = stops_of([1, 2, 3]), DOTTED.constraint()
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize(
     ("guide", "message"),
     [
@@ -27,10 +26,8 @@ STOPS, CONSTRAINT = stops_of([1, 2, 3]), DOTTED.constraint()
         (Guide(constraint=DOTTED.constraint(13)), "the constraint of a guide must have the vocabulary size"),
     ],
 )
-def test_a_guide_that_does_not_fit_the_model_is_an_error(
-    engine: str, threads: int, guide: Guide, message: str
-) -> None:
-    loaded = engine_of(engine, threads)
+def test_a_guide_that_does_not_fit_the_model_is_an_error(engine: str, guide: Guide, message: str) -> None:
+    loaded = engine_of(engine)
     lanes = [lane_of(loaded), lane_of(loaded, guide)]
     with pytest.raises(ValueError, match=message):
         loaded.generate(lanes, 5)
@@ -38,7 +35,6 @@ def test_a_guide_that_does_not_fit_the_model_is_an_error(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize(
     "guide",
     [
@@ -50,8 +46,8 @@ def test_a_guide_that_does_not_fit_the_model_is_an_error(
         Guide(constraint=CONSTRAINT, constraint_state="1"),  # type: ignore[arg-type]
     ],
 )
-def test_a_guide_of_the_wrong_type_is_an_error(engine: str, threads: int, guide: Any) -> None:
-    loaded = engine_of(engine, threads)
+def test_a_guide_of_the_wrong_type_is_an_error(engine: str, guide: Any) -> None:
+    loaded = engine_of(engine)
     lanes = [lane_of(loaded), lane_of(loaded)._replace(guide=guide)]
     with pytest.raises(TypeError):
         loaded.generate(lanes, 5)

@@ -24,7 +24,7 @@ SAMPLINGS = {
 
 
 @pytest.mark.parametrize("name", SAMPLINGS)
-@pytest.mark.parametrize("drawn", [0, 1, 3, 9])
+@pytest.mark.parametrize("drawn", [0, 3])
 def test_a_saved_generation_goes_on_exactly(tiny: Model, tmp_path: Path, name: str, drawn: int) -> None:
     generation = tiny.start("abc", seed=4, sampling=SAMPLINGS[name])
     generation.take(drawn)

