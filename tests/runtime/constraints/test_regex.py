@@ -151,22 +151,6 @@ def test_expressions_that_match_the_same_texts_have_the_same_table() -> None:
         assert len({compile_regex(expression, "abcd").digest for expression in expressions}) == 1, expressions
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.recursive(ATOMS, combined, max_leaves=12))
-def test_no_two_states_are_equal(expression: str) -> None:
-    """By the definition: states are equal until an equal letter tells them apart."""
-    try:
-        constraint = compile_regex(expression, "abc")
-    except ConstraintError:
-        return
-    groups: list[object] = [constraint.is_accepting(state) for state in range(constraint.states)]
-    for _ in range(constraint.states):
-        rows = [tuple(groups[next_] if next_ >= 0 else None for next_ in row) for row in table_of(constraint)]
-        numbers = {key: number for number, key in enumerate(dict.fromkeys(zip(groups, rows, strict=True)))}
-        groups = [numbers[key] for key in zip(groups, rows, strict=True)]
-    assert len(set(groups)) == constraint.states
-
-
 def test_a_token_reads_its_whole_symbol() -> None:
     symbols = ["a", "ab", "abc", "", "c", "ba"]
     constraint = compile_regex("(abc|ab)*c?", symbols)

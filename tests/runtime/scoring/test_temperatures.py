@@ -27,12 +27,6 @@ def test_each_row_is_the_distribution_that_a_sampler_draws_from(tiny: Model) -> 
     assert comparison.original == pytest.approx(comparison.probabilities[3])
 
 
-def test_each_row_is_the_reweighted_distribution_of_the_model(tiny: Model) -> None:
-    comparison = compare_temperatures(tiny, "abc", (0.2, 1.2))
-    for row, temperature in zip(comparison.probabilities, (0.2, 1.2), strict=True):
-        assert row == pytest.approx(textgen.reweight(comparison.original, temperature))
-
-
 @pytest.mark.parametrize("temperatures", [(0.0,), (0.001,), (1.0,), (0.0, 50.0)])
 def test_the_most_likely_symbol_is_first(tiny: Model, temperatures: tuple[float, ...]) -> None:
     """Even if the unlikely symbols have the probability 0 at every temperature."""
