@@ -174,6 +174,8 @@ def test_excluded_tokens_are_never_allowed() -> None:
 def test_an_empty_text_may_match() -> None:
     assert compile_regex("a*", "a").is_accepting(0)
     assert compile_regex("", "a").is_complete(0)
+    # Both anchors hold there, in any order.
+    assert compile_regex("$^", "ab").is_accepting(0)
 
 
 def test_the_latest_expressions_are_compiled_once() -> None:
