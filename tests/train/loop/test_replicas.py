@@ -156,17 +156,28 @@ def test_an_exception_is_raised_after_all_replicas_have_stopped() -> None:
 
 
 def test_a_function_is_called_for_each_item_on_all_threads() -> None:
+    """The operations of the worker threads are single-threaded, whatever the setting of the caller is."""
     replicas = Replicas(network(), 16, 2, seed=0)
     # No thread passes before both have an item.
     barrier = threading.Barrier(2, timeout=10)
     items: list[tuple[str, int]] = []
+    threads_of_operations: set[int] = set()
 
     def call(item: int) -> None:
         if item < 2:
             barrier.wait()
-        items.append((threading.current_thread().name, item))
+        name = threading.current_thread().name
+        items.append((name, item))
+        if name.startswith("textgen-replica"):
+            threads_of_operations.add(torch.get_num_threads())
 
-    replicas.for_each(call, range(20))
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        replicas.for_each(call, range(20))
+    finally:
+        torch.set_num_threads(before)
+    assert threads_of_operations == {1}
     assert sorted(item for _, item in items) == list(range(20))
     assert len({name for name, item in items if item < 2}) == 2
 

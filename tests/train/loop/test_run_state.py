@@ -130,6 +130,8 @@ def test_a_repeated_model_that_is_in_the_file_need_not_be_written(
     assert resumed.is_complete
     assert resumed.best == run.best
     assert progress.warnings == []
+    # The repeated evaluation is that of the best model.
+    assert "best so far" not in "".join(progress.written)
     # Without the file, the same model must be written.
     (second / MODEL).unlink()
     resumed, _, _ = make_run(second)
