@@ -9,7 +9,6 @@ import pytest
 import torch
 from textgen_runtime.errors import OutputError
 from textgen_train.cli import _dependencies
-from textgen_train.export import onnx_graph as graph
 from textgen_train.loop import eval_schedule, evaluator
 from textgen_train.loop.run import TrainingRun
 
@@ -119,14 +118,6 @@ def test_standard_input_cannot_be_both_texts(capsys: Captured) -> None:
     code, _, err = run(capsys, "-", "--held-out-file", "-")
     assert code == 2
     assert err.startswith("textgen-train: error: standard input (-) can be read only once")
-
-
-@pytest.mark.usefixtures("book")
-def test_a_network_too_large_for_onnx(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph, "MAX_PARAMETERS", 1000)
-    code, out, err = run(capsys, "book.txt", *QUICK, "--units", "16")
-    assert (code, out) == (1, "")
-    assert "parameters, and an ONNX file holds at most 1,000: lower --units or --layers" in err
 
 
 @pytest.mark.usefixtures("book")

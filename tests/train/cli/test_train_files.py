@@ -46,7 +46,7 @@ def test_a_run_that_cannot_start_keeps_the_files_that_it_would_replace(
     monkeypatch.setattr(onnx_graph, "MAX_PARAMETERS", 10)
     code, _, err = run(capsys, "book.txt", *QUICK, "-o", "out", "--overwrite")
     assert code == 1
-    assert "an ONNX file holds at most 10" in err
+    assert "an ONNX file holds at most 10: lower --units or --layers" in err
     assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == before
 
 

@@ -98,24 +98,6 @@ def test_the_model_file_contains_the_provenance(finished_run: FinishedRun) -> No
     assert all(len(prompt) == 60 for prompt in model.prompts)
 
 
-def test_a_worse_model_does_not_replace_the_best_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    losses = iter([3.0, 2.0, 2.5])
-    monkeypatch.setattr(evaluator, "held_out_loss", lambda *_: next(losses))
-    run, progress = make_run(tmp_path)
-    run.run()
-    assert textgen.load(tmp_path / "model.onnx").training["held_out_nats"] == 2.0
-    assert run.best is not None
-    assert run.best.epoch == 2.0
-    assert "best so far 2.0000" in "".join(progress.written)
-
-
-def test_samples_can_be_turned_off(tmp_path: Path) -> None:
-    run, progress = make_run(tmp_path, epochs=1, samples=False)
-    run.run()
-    assert not (tmp_path / "samples.txt").exists()
-    assert "temperature" not in "".join(progress.written)
-
-
 @pytest.mark.parametrize(("evaluation_seconds", "evaluations"), [(0.5, 6), (2.0, 4), (8.0, 1), (90.0, 1)])
 def test_slow_evaluations_leave_time_for_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evaluation_seconds: float, evaluations: int
@@ -163,14 +145,6 @@ def test_slow_evaluations_leave_time_for_training(
     assert lr_factors[-1] < max(lr_factors) / 50
     assert len(run._evaluator.evaluations) == evaluations
     assert (run._evaluator.evaluations[0].characters_per_second or 0) > 64
-
-
-def test_several_short_epochs_share_an_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An epoch has 21 updates here."""
-    monkeypatch.setattr(eval_schedule, "MIN_UPDATES_BETWEEN", 40)
-    run, _ = make_run(tmp_path, epochs=5)
-    run.run()
-    assert [evaluation.epoch for evaluation in run._evaluator.evaluations] == [1.0, 3.0, 5.0]
 
 
 def test_an_unwritable_file_does_not_stop_the_others(tmp_path: Path) -> None:
