@@ -126,7 +126,7 @@ def test_a_killed_run_ends_as_one_that_was_not(capsys: Captured, tmp_path: Path)
 
 
 def test_a_timed_run_uses_the_rest_of_its_minutes(capsys: Captured, interrupted: Callable[..., str]) -> None:
-    options = ("--units", "8", "--minutes", "0.005", "--no-samples")
+    options = ("--units", "8", "--minutes", "0.02", "--no-samples")
     interrupted(1, "book.txt", *options, "-o", "out")
     stored = read_checkpoint(CHECKPOINT)
     assert stored.state().trainer.seconds > 0
