@@ -202,7 +202,7 @@ def begin_differently(rank: int, difference: str) -> str:
 
             def change_weights() -> None:
                 with torch.no_grad():
-                    trainer.model.output.bias += rank
+                    trainer.model.output.bias.add_(rank)
 
             distributed.UPDATES_PER_CHECK = 3
             if difference == "first weights":

@@ -68,7 +68,7 @@ def learning_rate_factor(step: int) -> float:
 
 def orthogonalized(matrix: Tensor) -> Tensor:
     """Three steps of the Newton-Schulz iteration."""
-    x = matrix / matrix.norm()
+    x: Tensor = matrix / matrix.norm()
     for _ in range(3):
         x = 3.4445 * x - 4.7750 * x @ x.mT @ x + 2.0315 * x @ x.mT @ x @ x.mT @ x
     return x
@@ -156,7 +156,7 @@ def test_the_updates_are_those_of_their_definition(
     trainer = StatefulTrainer(TEXT, SYMBOLS, recipe, Budget(epochs=EPOCHS), SEED, threads=threads)
     network = Network().double()
     network.load_state_dict(trainer.model.state_dict())
-    counts = torch.tensor([0.5 + (symbol == TEXT).sum() for symbol in range(SYMBOLS)], dtype=torch.float64)
+    counts = torch.from_numpy(0.5 + np.bincount(TEXT, minlength=SYMBOLS))
     network.output.load_state_dict({"bias": (counts / counts.sum()).log()}, strict=False)
     expected, norms, final = train(network, recipe)
     assert min(norms) < recipe.grad_clip < max(norms)
