@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import textgen_runtime as textgen
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from textgen_runtime.server.sampling_fields import SAMPLING_NAMES
 
@@ -161,7 +161,6 @@ PLAIN_NAMES = [name for name in SAMPLING_NAMES if name not in ("match", "choices
 NAMES = ("prompt", "n", "seed", "logprobs", "echo", "stream", "stream_options", "unknown", *PLAIN_NAMES)
 
 
-@settings(max_examples=100, deadline=None)
 @given(fields=st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4))
 def test_no_field_of_any_value_is_a_defect(tiny: textgen.Model, fields: dict[str, Any]) -> None:
     @asynchronous

@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from textgen_runtime.text.special_tokens import SpecialTokens
 from textgen_train.data import record_batching
@@ -56,7 +56,6 @@ def read_records(batches: list[Batch]) -> Counter[tuple[int, ...]]:
 LENGTHS = st.lists(st.integers(0, 60) | st.integers(0, 5), min_size=1, max_size=60)
 
 
-@settings(deadline=None, max_examples=60)
 @given(LENGTHS, st.integers(1, 6), st.integers(1, 20), st.sampled_from([25, 200, 10_000]))
 def test_each_epoch_has_every_record_once(
     lengths: list[int], batch: int, sequence_length: int, shuffled: int
@@ -76,7 +75,6 @@ def test_each_epoch_has_every_record_once(
 
 @given(LENGTHS, st.integers(0, 100))
 @example([60, 3, 50, 40] * 3, 9)
-@settings(deadline=None, max_examples=30)
 def test_later_batches_do_not_depend_on_the_first_one(lengths: list[int], first: int) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(record_batching, "MAX_SHUFFLED_TOKENS", 100)
