@@ -43,9 +43,9 @@ demo: $(VENV)/train.installed
 
 TIER ?= commit
 export TEXTGEN_TEST_TIER := $(TIER)
-# A process for each core. More than eight would mostly import torch.
-# Each gets a part of the files, so that few of them import torch, and helps another when it is done.
-PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
+# A process for each core. More than eight would mostly import torch. With worksteal, each process gets a part of the
+# files at the start, so that only some of them import torch. A process that is done takes tests of another.
+PYTEST := $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=8 --dist=worksteal
 
 test: $(DEV)
 	$(PYTEST)
@@ -55,9 +55,6 @@ test-all:
 	$(MAKE) lint
 	$(MAKE) test test-core test-arm test-web docs TIER=release
 	$(MAKE) sanitize fuzz interrupts kills mutants
-
-mutants: $(DEV)
-	$(BIN)/python -m tests.mutants
 
 # clang comes from ziglang, a package on PyPI that also contains headers and libraries of other systems. Its
 # version determines the bytes of the WebAssembly modules.
@@ -125,6 +122,11 @@ test-web: $(DEV) $(VENV)/clang.installed $(WEB_TOOLS)/installed
 		cmp $(WEB)/$$file $(WEB_TEST)/$$file || exit 1; \
 	done
 	CHROMIUM=$(or $(CHROMIUM),/usr/bin/chromium) node --test --test-concurrency=4 tests/web/*.test.mjs
+
+mutants: $(DEV) $(WEB_TOOLS)/installed
+	mkdir -p $(WEB_TEST)
+	$(BIN)/python -m tests.helpers.web_cases $(WEB_TEST)
+	$(BIN)/python -m tests.mutants
 
 lint: $(DEV)
 	$(BIN)/ruff format --check .
@@ -244,7 +246,7 @@ $(VENV)/docs.installed: $(VENV)/train.installed
 	$(BIN)/python -m pip install --quiet "textgen-onnx[docs]"
 	touch $@
 
-# Two runs of make in one checkout build one after the other, where there is flock.
+# Two runs of make in one checkout do not build at the same time, where there is flock.
 LOCKED := mkdir -p build && $(if $(shell command -v flock),flock build/lock)
 
 # pip builds all extensions in a temporary folder. After a change of the sources, setup.py builds what changed.
@@ -254,5 +256,6 @@ $(VENV)/dev.installed: pyproject.toml
 	touch $@ $(VENV)/train.installed $(DEV)
 
 $(DEV): $(BUILD_INPUTS) | $(VENV)/dev.installed
-	$(LOCKED) $(BIN)/python setup.py --quiet build_ext --inplace
+	[ -e $@ ] && [ -z "$$(find $(BUILD_INPUTS) -newer $@)" ] || \
+		{ $(LOCKED) $(BIN)/python setup.py --quiet build_ext --inplace; }
 	touch $@ $(VENV)/train.installed

@@ -4,6 +4,7 @@ pyproject.toml has all other settings. Each file of the core is compiled once, s
 """
 
 import os
+import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -25,8 +26,8 @@ SOURCES, HEADERS = (
     for pattern in ("*.c", "*.h")
 )
 
-# One extension for each purpose that a program may have without the others: drawing from logits, with a
-# public .pxd; stop texts and constraints; reading a model file; running it; finding a text in a corpus.
+# Drawing from logits, whose .pxd is public and needs no C header; stop texts and constraints; reading a model
+# file; running it, with the first two; finding a text in a corpus, for --novel alone.
 MODULES = ["sampling.sampler", "sampling.automata", "model_file.reader", "engines.core", "corpora.substrings"]
 
 # Without errno and floating-point traps, which this code does not use, the compiler can vectorize exact
@@ -35,7 +36,8 @@ EXACT = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 
 # Most interpreters ask for debugging information. It takes a third of the time of the compiler, and most of
 # the bytes of the wheel. `CFLAGS=-g pip install .` includes it.
-DEBUGGING = ["-g"] if "-g" in os.environ.get("CFLAGS", "").split() else ["-g0"]
+HAS_DEBUGGING = any(flag.startswith("-g") for flag in os.environ.get("CFLAGS", "").split())
+DEBUGGING = [] if HAS_DEBUGGING else ["-g0"]
 
 # Each extension has its own copy of the parts of the core that it uses. Hidden symbols keep them apart.
 FLAGS = ["/O2"] if os.name == "nt" else ["-O3", *DEBUGGING, *EXACT, "-fvisibility=hidden"]
@@ -56,7 +58,8 @@ def compile_only_changed(compiler: Any) -> None:
     def compile_changed(sources: list[str], output_dir: str, **options: Any) -> list[str]:
         objects = compiler.object_filenames(sources, output_dir=output_dir)
         for source, path in zip(sources, map(Path, objects), strict=True):
-            command = repr([getattr(compiler, "compiler_so", None), sorted(options.items())])
+            used = sorted((name, value) for name, value in options.items() if name != "depends")
+            command = repr([sys.version, getattr(compiler, "compiler_so", None), used])
             key = sha256(b"".join([command.encode(), Path(source).read_bytes(), *headers])).hexdigest()
             stored = path.with_suffix(".key")
             if compiler.force or not path.is_file() or not stored.is_file() or stored.read_text() != key:
@@ -87,7 +90,13 @@ class BuildCore(build_clib):  # type: ignore[misc]  # setuptools has no types
             sources = sorted(library["sources"], key=lambda source: -Path(source).stat().st_size)
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 objects = sorted(path for paths in pool.map(compiled, sources) for path in paths)
+            archive = Path(self.compiler.library_filename(name, output_dir=self.build_clib))
+            listed = archive.with_suffix(".txt")
+            if not listed.is_file() or listed.read_text().split() != objects:
+                # An archiver would keep the object of a file that is gone.
+                archive.unlink(missing_ok=True)
             self.compiler.create_static_lib(objects, name, output_dir=self.build_clib)
+            listed.write_text("\n".join(objects))
 
 
 class BuildExtensions(build_ext):  # type: ignore[misc]
@@ -95,19 +104,22 @@ class BuildExtensions(build_ext):  # type: ignore[misc]
 
     def finalize_options(self) -> None:
         super().finalize_options()
-        self.parallel = True
+        if self.parallel is None:  # type: ignore[has-type]
+            self.parallel = True
 
     def run(self) -> None:
         self.run_command("build_clib")
         core = self.get_finalized_command("build_clib")
         archive = core.compiler.library_filename(LIBRARY, output_dir=core.build_clib)
         for built in self.extensions:
-            # As an object, so that an extension is linked again if only the archive changed.
+            # As an object, which is compared with the extension.
             built.extra_objects = [archive]
         super().run()
 
     def build_extensions(self) -> None:
         compile_only_changed(self.compiler)
+        # Without this, setuptools would compare the times of the sources first.
+        self.force = True
         super().build_extensions()
 
 
@@ -138,7 +150,6 @@ def extension(name: str) -> Extension:
     return Extension(
         f"textgen_runtime.{name}",
         [f"{PACKAGE}/{name.replace('.', '/')}.pyx"],
-        depends=[__file__, *SOURCES, *HEADERS],
         include_dirs=[CORE],
         define_macros=MACROS,
         extra_compile_args=FLAGS,

@@ -19,9 +19,9 @@
  *      textgen_filters_init, changed in textgen_filters_accept, and carried over in textgen_filters_replace.
  *   3. The public C API: textgen_sampling (textgen.h), at its end, TEXTGEN_SAMPLING_DEFAULT, the check of its
  *      size (structs.c), and sampling.c, which checks the parameters.
- *   4. The Python runtime (runtime/textgen_runtime). For parameters: c_sampler.pxd, filters.*, sampler.pyi,
- *      parameters.py and `initialize` of filter_block.pxi in sampling/, and cli/_sampling_arguments.py. For
- *      state: filter_block.* and filter_state.py in sampling/.
+ *   4. The Python runtime (runtime/textgen_runtime). For parameters: c_sampler.pxd, sampler.pxd, filters.pxi,
+ *      sampler.pyi, parameters.py and `initialize` of filter_block.pxi in sampling/, and
+ *      cli/_sampling_arguments.py. For state: filter_block.pxi and filter_state.py in sampling/.
  *   5. The JavaScript package (runtime/web): web_parameters in source/exports.c; lib/sampling.js; index.d.ts.
  *   6. Tests: tests/core/definitions.h and truncations.c, or penalties.c; the ranges in tests/core/sampling.c.
  */

@@ -21,6 +21,7 @@ from tests.helpers.c_programs import (
     PROGRAMS,
     Build,
     compile_core,
+    core_objects,
     link,
     run,
 )
@@ -86,7 +87,7 @@ COMPILERS_OWN = {"_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail", "bcmp"}
 @needs_nm
 @pytest.mark.parametrize("build", PLAIN, indirect=True, ids=str)
 def test_symbols_are_prefixed_and_nothing_is_writable(objects: Path) -> None:
-    lines = run("nm", "--format=sysv", *objects.glob("*.o")).splitlines()
+    lines = run("nm", "--format=sysv", *core_objects(objects)).splitlines()
     symbols = [[word.strip() for word in line.split("|")] for line in lines if line.count("|") == 6]
     external = {name for name, _, kind, *_ in symbols if kind.isupper() and kind != "U"}
     assert "textgen_generate" in external
@@ -125,7 +126,7 @@ def test_the_header_is_cpp_as_well(build: Build, objects: Path, tmp_path: Path) 
     program = tmp_path / "header"
     warnings = ["-std=c++11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
     source = PROGRAMS / "header.cpp"
-    run(*words, *warnings, f"-I{CORE}", source, *objects.glob("*.o"), "-o", program)
+    run(*words, *warnings, f"-I{CORE}", source, *core_objects(objects), "-o", program)
     run(program)
 
 

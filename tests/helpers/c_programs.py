@@ -135,9 +135,9 @@ def digest(parts: Iterable[str | Path]) -> str:
 
 
 @cache
-def compiler_version(compiler: str) -> str:
-    """Return what tells one compiler from another: another one may have the same name."""
-    return run(*shlex.split(compiler), "--version")
+def predefined_macros(*command: str) -> str:
+    """Return what tells a compiler, and the processor that it compiles for, from others of the same name."""
+    return run(*command, "-E", "-dM", "-x", "c", os.devnull)
 
 
 @cache
@@ -169,7 +169,7 @@ def compile_core(build: Build, *flags: str) -> Path:
     command = [*build.command, *WARNINGS, *flags]
     folder = programs_folder() / digest(command)
     folder.mkdir(parents=True, exist_ok=True)
-    common = digest([*command, compiler_version(build.compiler), *HEADERS])
+    common = digest([*command, predefined_macros(*build.command), *HEADERS])
 
     def compile_one(source: Path) -> None:
         make_once(
@@ -184,11 +184,16 @@ def compile_core(build: Build, *flags: str) -> Path:
     return folder
 
 
+def core_objects(objects: Path) -> list[Path]:
+    """Return the object files in a folder of ``compile_core``. It may also hold those of earlier sources."""
+    return [objects / f"{source.stem}.o" for source in SOURCES]
+
+
 def link(build: Build, objects: Path, *sources: Path) -> Path:
     """Link a program with the core and return its path. Its name is that of the first source."""
     # Some test programs use threads. The core needs no library.
     command = [*build.command, *WARNINGS, f"-I{CORE}", *map(str, sources)]
-    parts = sorted(objects.glob("*.o"))
+    parts = core_objects(objects)
     program = objects / sources[0].stem
     with FileLock(objects / "lock"):
         key = digest([*command, *sources, *HEADERS, *parts])
@@ -200,7 +205,10 @@ def emulated(program: Path) -> Path:
     """Return the path of a script that runs the program with the emulator, or the program without one."""
     if not EMULATOR:
         return program
-    script = program.with_name(f"{program.name}.sh")
-    script.write_text(f'#!/bin/sh\nexec {EMULATOR} {shlex.quote(str(program))} "$@"\n', encoding="utf-8")
-    script.chmod(0o755)
-    return script
+    script = f'#!/bin/sh\nexec {EMULATOR} {shlex.quote(str(program))} "$@"\n'
+
+    def write(target: Path) -> None:
+        target.write_text(script, encoding="utf-8")
+        target.chmod(0o755)
+
+    return make_once(program.with_name(f"{program.name}.sh"), digest([script]), write)

@@ -1,6 +1,7 @@
 """Folders that one process of a test run fills for all of them."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,8 @@ def shared_folder(factory: pytest.TempPathFactory, name: str, fill: Callable[[Pa
     folder, filled = base / name, base / f"{name}.filled"
     with FileLock(base / f"{name}.lock"):
         if not filled.exists():
+            # Another process may have failed to fill it.
+            shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             fill(folder)
             filled.touch()

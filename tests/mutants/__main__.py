@@ -33,13 +33,16 @@ from queue import SimpleQueue
 from time import monotonic
 from typing import NamedTuple
 
-from tests.helpers.c_programs import WARNINGS
+from tests.helpers.c_programs import HEADERS, SOURCES, WARNINGS
 from tests.helpers.paths import ROOT
 
 FOLDER = Path(__file__).parent
 COMPILED = {".c", ".h", ".pyx", ".pxi", ".pxd"}
 # A mutant may loop forever. Tests count as failed if they take this many times as long as without a mutant.
 PATIENCE = 10
+
+CORE_FILES = {path.relative_to(ROOT).as_posix() for path in [*SOURCES, *HEADERS]}
+COMPILE_CORE = "from tests.helpers.c_programs import PLAIN, compile_core; compile_core(PLAIN[0])"
 
 
 class Mutant(NamedTuple):
@@ -90,9 +93,10 @@ class Tree:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
         # With what is compiled, so that only what a mutant changes is compiled again.
-        for pattern in ("build/generated", "build/temp.*", "build/test-core", "tests/web/node_modules"):
+        for pattern in ("build/generated", "build/lib.*", "build/temp.*", "build/test-core"):
             for path in ROOT.glob(pattern):
                 shutil.copytree(path, folder / path.relative_to(ROOT), symlinks=True)
+        (folder / "tests/web/node_modules").symlink_to(ROOT / "tests/web/node_modules")
         self.environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(str(folder / part) for part in ("runtime", "train")),
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -125,7 +129,10 @@ class Tree:
         """Check and compile a changed file. Returns an error, or an empty text."""
         suffix = Path(file).suffix
         done = None
-        if suffix == ".c":
+        if file in CORE_FILES:
+            # As the tests do. Otherwise a warning would count as a failed test.
+            done = self.run(sys.executable, "-c", COMPILE_CORE)
+        elif suffix == ".c":
             done = self.run("cc", *WARNINGS, "-Iruntime/core", "-fsyntax-only", file)
         elif suffix == ".py":
             done = self.run(sys.executable, "-c", f"compile(open({file!r}).read(), {file!r}, 'exec')")
@@ -164,7 +171,8 @@ class Tree:
         finally:
             path.write_text(original, encoding="utf-8")
             # Extensions of the mutant must not serve the next one.
-            self.build(mutant.file, mutant.tests)
+            if error := self.build(mutant.file, mutant.tests):
+                raise RuntimeError(f"{mutant.file} cannot be built after the mutant {mutant.name!r}: {error}")
 
 
 def in_c_or_node(tests: tuple[str, ...]) -> bool:
@@ -217,6 +225,8 @@ def main() -> int:
         for mutant in read_mutants(FOLDER / f"{room}.toml")
         if arguments.match in mutant.name or arguments.match in mutant.file
     ]
+    if not mutants:
+        parser.error("there is no such mutant")
     outcomes = []
     for outcome in judge_all(mutants, arguments.jobs):
         mark = "  " if outcome.is_expected else "! "
