@@ -58,7 +58,8 @@ def test_the_source_needs_no_heap_and_exports_the_header_alone(
     build: Build, folder: Path, tmp_path: Path
 ) -> None:
     library = tmp_path / "library.so"
-    flags = ("-shared", "-fPIC", "-DTEXTGEN_NO_HEAP", *WARNINGS)
+    # Without optimization, ziglang adds checks that allocate.
+    flags = ("-O1", "-shared", "-fPIC", "-DTEXTGEN_NO_HEAP", *WARNINGS)
     run(*shlex.split(build.compiler), *flags, folder / "textgen.c", "-o", library)
     declared = PUBLIC_HEADER.read_text(encoding="utf-8")
     assert all(f"{name}(" in declared for name in exported(library))
