@@ -105,4 +105,30 @@ static inline textgen_stream *start(const textgen_model *model, double temperatu
     return start_with(model, &sampling, prompt);
 }
 
+/* Characters of the texts that are compared. */
+enum { COMPARED = 300 };
+
+/* Generate a text of characters. text: [4 * length + 1]. */
+static inline void generate_text(textgen_stream *stream, size_t length, char *text) {
+    size_t written = 0;
+    CHECK_OK(textgen_stream_generate(stream, length, text, length * 4 + 1, &written, ERROR));
+    CHECK(written == strlen(text) && written >= length);
+}
+
+/* Check that both streams generate the same text. */
+static inline void check_same_text(textgen_stream *one, textgen_stream *other) {
+    char text[COMPARED * 4 + 1], other_text[COMPARED * 4 + 1];
+    generate_text(one, COMPARED, text);
+    generate_text(other, COMPARED, other_text);
+    CHECK(!strcmp(text, other_text));
+}
+
+/* The same for new streams with these parameters, which are fed "a". */
+static inline void check_same_samplings(const textgen_model *model, const textgen_sampling *one,
+                                        const textgen_sampling *other) {
+    textgen_stream *stream = start_with(model, one, "a"), *other_stream = start_with(model, other, "a");
+    check_same_text(stream, other_stream);
+    free(stream), free(other_stream);
+}
+
 #endif

@@ -10,21 +10,6 @@ enum { TOKENS = 12, LENGTH = 300, TEXT_SIZE = LENGTH * 4 + 1 };
 
 static const textgen_sampling defaults = TEXTGEN_SAMPLING_DEFAULT;
 
-static void generate(textgen_stream *stream, size_t length, char *text) {
-    CHECK_OK(textgen_stream_generate(stream, length, text, TEXT_SIZE, NULL, ERROR));
-}
-
-/* Check that new streams with these parameters generate the same text. */
-static void check_equal(const textgen_model *model, const textgen_sampling *one,
-                        const textgen_sampling *other) {
-    textgen_stream *stream = start_with(model, one, "a"), *other_stream = start_with(model, other, "a");
-    char text[TEXT_SIZE], other_text[TEXT_SIZE];
-    generate(stream, LENGTH, text);
-    generate(other_stream, LENGTH, other_text);
-    CHECK(!strcmp(text, other_text));
-    free(stream), free(other_stream);
-}
-
 /* Check that parameters are refused, for a new stream and for a running one, which does not change. */
 static void check_refused(const textgen_model *model, const textgen_sampling *sampling, const char *text) {
     const size_t size = textgen_stream_size(model);
@@ -38,8 +23,8 @@ static void check_refused(const textgen_model *model, const textgen_sampling *sa
     stream = start_with(model, &filtered, "a");
     unchanged = start_with(model, &filtered, "a");
     CHECK_FAILS(textgen_stream_set_sampling(stream, sampling, ERROR), TEXTGEN_INVALID_ARGUMENT, text);
-    generate(stream, 20, before);
-    generate(unchanged, 20, after);
+    generate_text(stream, 20, before);
+    generate_text(unchanged, 20, after);
     CHECK(!strcmp(before, after));
     free(stream), free(unchanged), free(memory);
 }
@@ -74,7 +59,7 @@ static void check_ranges(const textgen_model *model) {
             textgen_stream *stream;
             memcpy((char *)&sampling + fields[i].offset, &allowed[j], sizeof(double));
             stream = start_with(model, &sampling, "a");
-            generate(stream, LENGTH, text);
+            generate_text(stream, LENGTH, text);
             free(stream);
         }
     }
@@ -83,7 +68,19 @@ static void check_ranges(const textgen_model *model) {
 static void check_refusals(const textgen_model *model, const textgen_model *unknown) {
     textgen_sampling sampling = defaults, replaced[4] = {defaults, defaults, defaults, defaults};
     float bias[TOKENS] = {0.0f};
+    const double temperatures[] = {NAN, INFINITY, -INFINITY, -0.1, -1e-310};
     size_t i;
+    for (i = 0; i < sizeof temperatures / sizeof *temperatures; i++) {
+        sampling.temperature = temperatures[i];
+        check_refused(model, &sampling, "temperature must be a finite number, 0 or more, not ");
+    }
+    sampling = defaults;
+    sampling.struct_size = 8;
+    check_refused(model, &sampling, "struct_size must be sizeof(textgen_sampling)");
+    sampling = defaults;
+    sampling.substream = (uint64_t)1 << 32;
+    check_refused(model, &sampling, "substream must be from 0 to 2**32 - 1, not 4294967296");
+    sampling = defaults;
     sampling.penalty_window = 1025;
     check_refused(model, &sampling, "penalty_window must be from 0 to 1024, not 1025");
     replaced[0].top_k = 1;
@@ -135,15 +132,15 @@ static void check_off(const textgen_model *model) {
     sampling.repetition_penalty = sampling.typical_p = sampling.top_p = 1.0;
     sampling.penalty_window = 10;
     sampling.mirostat_eta = 0.5;
-    check_equal(model, &sampling, &defaults);
+    check_same_samplings(model, &sampling, &defaults);
     sampling.logit_bias = bias;
     sampling.logit_bias_count = TOKENS;
-    check_equal(model, &sampling, &defaults);
+    check_same_samplings(model, &sampling, &defaults);
     /* A structure of the version without filters, with garbage after it. */
     memset(&older, 0x7f, sizeof older);
     memcpy(&older, &defaults, offsetof(textgen_sampling, repetition_penalty));
     older.sampling.struct_size = offsetof(textgen_sampling, repetition_penalty);
-    check_equal(model, &older.sampling, &defaults);
+    check_same_samplings(model, &older.sampling, &defaults);
     /* Defaults of parameters that are 0. */
     sampling = defaults;
     sampling.repetition_penalty = 1.3;
@@ -151,7 +148,7 @@ static void check_off(const textgen_model *model) {
     textgen_sampling explicit = sampling;
     explicit.penalty_window = 64;
     explicit.mirostat_eta = 0.1;
-    check_equal(model, &sampling, &explicit);
+    check_same_samplings(model, &sampling, &explicit);
 }
 
 int main(int count, char **arguments) {

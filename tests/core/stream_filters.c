@@ -10,38 +10,23 @@ static const textgen_sampling defaults = TEXTGEN_SAMPLING_DEFAULT;
 /* The tokens of MODEL that are "a" and "b". */
 enum { A = 2, B = 3 };
 
-static void generate(textgen_stream *stream, size_t length, char *text) {
-    CHECK_OK(textgen_stream_generate(stream, length, text, TEXT_SIZE, NULL, ERROR));
-}
-
-/* Check that new streams with these parameters generate the same text. */
-static void check_equal(const textgen_model *model, const textgen_sampling *one,
-                        const textgen_sampling *other) {
-    textgen_stream *stream = start_with(model, one, "a"), *other_stream = start_with(model, other, "a");
-    char text[TEXT_SIZE], other_text[TEXT_SIZE];
-    generate(stream, LENGTH, text);
-    generate(other_stream, LENGTH, other_text);
-    CHECK(!strcmp(text, other_text));
-    free(stream), free(other_stream);
-}
-
 static void check_truncations(const textgen_model *model) {
     textgen_sampling greedy = defaults, one = defaults;
     greedy.temperature = 0.0;
     one.temperature = 2.0;
     one.top_k = 1;
-    check_equal(model, &greedy, &one);
+    check_same_samplings(model, &greedy, &one);
     one.top_k = 0;
     one.top_p = 1e-9;
-    check_equal(model, &greedy, &one);
+    check_same_samplings(model, &greedy, &one);
     one.top_p = 0.0;
     one.min_p = 1.0;
-    check_equal(model, &greedy, &one);
+    check_same_samplings(model, &greedy, &one);
     /* A surprisal of almost 0 bits leaves only the most likely character. */
     one.min_p = 0.0;
     one.mirostat_tau = 1e-9;
     one.mirostat_eta = 1e-9;
-    check_equal(model, &greedy, &one);
+    check_same_samplings(model, &greedy, &one);
 }
 
 static void check_bias(const textgen_model *model) {
@@ -59,18 +44,18 @@ static void check_bias(const textgen_model *model) {
     stream = start_with(model, &sampling, "a");
     /* The bias was copied. */
     memset(bias, 0, sizeof bias);
-    generate(stream, LENGTH, text);
+    generate_text(stream, LENGTH, text);
     CHECK(strspn(text, "ab") == LENGTH && strchr(text, 'a') && strchr(text, 'b'));
     bias[A] = 1000.0f;
     CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
-    generate(stream, LENGTH, text);
+    generate_text(stream, LENGTH, text);
     CHECK(strspn(text, "a") == LENGTH);
     /* Without a bias, other characters are drawn again. */
     sampling.logit_bias = NULL;
     sampling.logit_bias_count = 0;
     sampling.top_k = TOKENS;
     CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
-    generate(stream, LENGTH, text);
+    generate_text(stream, LENGTH, text);
     CHECK(strspn(text, "ab") < strlen(text));
     free(stream);
 }
@@ -97,9 +82,7 @@ static void check_changes(const textgen_model *model) {
     sampling.top_k = 1;
     CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
     CHECK_OK(textgen_stream_set_sampling(stream, &defaults, ERROR));
-    generate(stream, LENGTH, text);
-    generate(other, LENGTH, other_text);
-    CHECK(!strcmp(text, other_text));
+    check_same_text(stream, other);
     free(stream), free(other);
     sampling.top_k = 0;
     bias[8] = bias[9] = bias[10] = bias[11] = -INFINITY;
@@ -108,22 +91,22 @@ static void check_changes(const textgen_model *model) {
     sampling.presence_penalty = 100.0;
     sampling.penalty_window = 5;
     stream = start_with(model, &sampling, "a");
-    generate(stream, 50, text);
+    generate_text(stream, 50, text);
     sampling.temperature = 0.9;
     CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
     sampling.seed = 5;
     CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
-    generate(stream, 50, text + 50);
+    generate_text(stream, 50, text + 50);
     CHECK(strlen(text) == 100);
     check_apart(text, 5);
     free(stream);
     sampling.mirostat_tau = 1.5;
     stream = start_with(model, &sampling, "a");
     other = start_with(model, &sampling, "a");
-    generate(stream, 30, text);
+    generate_text(stream, 30, text);
     CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
-    generate(stream, 70, text + 30);
-    generate(other, 100, other_text);
+    generate_text(stream, 70, text + 30);
+    generate_text(other, 100, other_text);
     CHECK(!strcmp(text, other_text));
     free(stream), free(other);
 }
@@ -132,20 +115,18 @@ static void check_changes(const textgen_model *model) {
 static void check_new_target(const textgen_model *model) {
     textgen_sampling sampling = defaults;
     textgen_stream *stream, *fresh;
-    char text[TEXT_SIZE], other_text[TEXT_SIZE];
+    char text[TEXT_SIZE];
     sampling.temperature = 1.0;
     sampling.mirostat_tau = 0.2;
     sampling.mirostat_eta = 0.01;
     stream = start_with(model, &sampling, "a");
-    generate(stream, 20, text);
+    generate_text(stream, 20, text);
     sampling.mirostat_tau = 5.0;
     sampling.seed = 8;
     CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
     fresh = start_with(model, &sampling, "a");
     CHECK_OK(textgen_stream_feed(fresh, text, strlen(text), ERROR));
-    generate(stream, LENGTH, text);
-    generate(fresh, LENGTH, other_text);
-    CHECK(!strcmp(text, other_text));
+    check_same_text(stream, fresh);
     free(stream), free(fresh);
 }
 
@@ -154,16 +135,16 @@ static void check_copies(const textgen_model *model, const textgen_sampling *sam
     const size_t size = textgen_stream_size(model);
     textgen_stream *stream = start_with(model, sampling, "a"), *copy;
     char text[TEXT_SIZE], copied_text[TEXT_SIZE], *bytes = allocate(size + 8);
-    generate(stream, 40, text);
+    generate_text(stream, 40, text);
     CHECK_OK(textgen_stream_copy(stream, allocate(size), size, &copy, ERROR));
     memcpy(bytes + 8, stream, size);
-    generate(stream, LENGTH, text);
+    generate_text(stream, LENGTH, text);
     memset(stream, 0x7f, size);
     free(stream);
-    generate(copy, LENGTH, copied_text);
+    generate_text(copy, LENGTH, copied_text);
     CHECK(!strcmp(text, copied_text));
     free(copy);
-    generate((textgen_stream *)(void *)(bytes + 8), LENGTH, copied_text);
+    generate_text((textgen_stream *)(void *)(bytes + 8), LENGTH, copied_text);
     CHECK(!strcmp(text, copied_text));
     free(bytes);
 }
@@ -186,7 +167,7 @@ static void check_lanes(const textgen_model *model, const textgen_sampling *samp
     CHECK_OK(textgen_generate(lanes, count, workspace, size, ERROR));
     for (i = 0; i < count; i++) {
         textgen_stream *stream = start_with(model, &samplings[i], "a");
-        generate(stream, lanes[i].length, text);
+        generate_text(stream, lanes[i].length, text);
         CHECK(!strcmp(text, texts[i]));
         free(stream), free(lanes[i].stream);
     }

@@ -1,23 +1,7 @@
 /* Tests single streams: streams MODEL. Its vocabulary contains "abc", and not "x". */
 #include "check.h"
 
-#include <math.h>
-
 enum { LENGTH = 100, TEXT_SIZE = LENGTH * 4 + 1 };
-
-static void generate(textgen_stream *stream, size_t length, char *text) {
-    size_t written = 0;
-    CHECK_OK(textgen_stream_generate(stream, length, text, TEXT_SIZE, &written, ERROR));
-    CHECK(written == strlen(text) && written >= length);
-}
-
-/* Check that both streams generate the same text. */
-static void check_equal(textgen_stream *one, textgen_stream *other) {
-    char text[TEXT_SIZE], other_text[TEXT_SIZE];
-    generate(one, LENGTH, text);
-    generate(other, LENGTH, other_text);
-    CHECK(!strcmp(text, other_text));
-}
 
 static void check_memory(const textgen_model *model) {
     const size_t size = textgen_stream_size(model);
@@ -41,49 +25,24 @@ static void check_memory(const textgen_model *model) {
     free(memory);
 }
 
-/* Check that a textgen_sampling is refused, for a new stream and for a running one. */
-static void check_fails(textgen_stream *stream, const textgen_model *model, const textgen_sampling *sampling,
-                        const char *text) {
-    const size_t size = textgen_stream_size(model);
-    void *memory = allocate(size);
-    textgen_stream *other = NULL;
-    CHECK_FAILS(textgen_stream_set_sampling(stream, sampling, ERROR), TEXTGEN_INVALID_ARGUMENT, text);
-    CHECK_FAILS(textgen_stream_init(memory, size, model, sampling, &other, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                text);
-    CHECK(!other);
-    free(memory);
-}
-
+/* Parameters of a later version have another field. */
 static void check_sampling(const textgen_model *model) {
-    const double temperatures[] = {NAN, INFINITY, -INFINITY, -0.1, -1e-310};
     textgen_stream *stream = start(model, 0.5, 3, 2, "abc"), *other = start(model, 0.5, 3, 2, "abc");
     struct {
         textgen_sampling sampling;
         uint64_t later;
-    } newer = {TEXTGEN_SAMPLING_DEFAULT, 0};
-    size_t i;
+    } newer = {TEXTGEN_SAMPLING_DEFAULT, 1};
     newer.sampling.struct_size = sizeof newer;
     newer.sampling.seed = 3;
     newer.sampling.substream = 2;
-    for (i = 0; i < sizeof temperatures / sizeof *temperatures; i++) {
-        newer.sampling.temperature = temperatures[i];
-        check_fails(stream, model, &newer.sampling, "temperature");
-    }
-    newer.sampling.temperature = 0.5;
-    newer.sampling.substream = (uint64_t)1 << 32;
-    check_fails(stream, model, &newer.sampling, "substream");
-    newer.sampling.substream = 2;
-    newer.later = 1;
-    check_fails(stream, model, &newer.sampling, "does not support");
+    CHECK_FAILS(textgen_stream_set_sampling(stream, &newer.sampling, ERROR), TEXTGEN_INVALID_ARGUMENT,
+                "does not support");
     newer.later = 0;
-    newer.sampling.struct_size = 8;
-    check_fails(stream, model, &newer.sampling, "struct_size must be sizeof(textgen_sampling)");
-    newer.sampling.struct_size = sizeof newer;
     CHECK_FAILS(textgen_stream_set_sampling(stream, NULL, ERROR), TEXTGEN_INVALID_ARGUMENT, "sampling is NULL");
     CHECK_FAILS(textgen_stream_set_sampling(NULL, &newer.sampling, ERROR), TEXTGEN_INVALID_ARGUMENT,
                 "stream is NULL");
     CHECK_OK(textgen_stream_set_sampling(stream, &newer.sampling, ERROR));
-    check_equal(stream, other);
+    check_same_text(stream, other);
     free(stream), free(other);
 }
 
@@ -92,14 +51,14 @@ static void check_new_temperature(const textgen_model *model) {
     textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
     textgen_stream *stream = start(model, 1.0, 3, 0, "abc"), *other = start(model, 1.0, 3, 0, "abc");
     char text[TEXT_SIZE];
-    generate(stream, 10, text);
-    generate(other, 10, text);
+    generate_text(stream, 10, text);
+    generate_text(other, 10, text);
     sampling.temperature = 0.2;
     sampling.seed = 3;
     CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
     sampling.temperature = 1.0;
     CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
-    check_equal(stream, other);
+    check_same_text(stream, other);
     free(stream), free(other);
 }
 
@@ -113,12 +72,12 @@ static void check_new_seed(const textgen_model *model, uint64_t seed, uint64_t s
     sampling.seed = seed;
     sampling.seed_high = seed_high;
     sampling.substream = substream;
-    generate(stream, 10, text);
+    generate_text(stream, 10, text);
     CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
     CHECK_OK(textgen_stream_init(allocate(size), size, model, &sampling, &fresh, ERROR));
     CHECK_OK(textgen_stream_feed(fresh, "abc", 3, ERROR));
     CHECK_OK(textgen_stream_feed(fresh, text, strlen(text), ERROR));
-    check_equal(stream, fresh);
+    check_same_text(stream, fresh);
     free(stream), free(fresh);
 }
 
@@ -135,20 +94,20 @@ static void check_feed(const textgen_model *model) {
     CHECK_FAILS(textgen_stream_feed(NULL, "a", 1, ERROR), TEXTGEN_INVALID_ARGUMENT, "stream is NULL");
     CHECK_OK(textgen_stream_feed(stream, NULL, 0, ERROR));
     CHECK_OK(textgen_stream_feed(stream, "", 0, ERROR));
-    check_equal(stream, other);
+    check_same_text(stream, other);
     /* A text longer than a chunk, fed at once or in parts. */
+    text[128] = 'b';
     CHECK_OK(textgen_stream_feed(stream, text, 129, ERROR));
-    CHECK_OK(textgen_stream_feed(other, text, 43, ERROR));
-    CHECK_OK(textgen_stream_feed(other, text, 43, ERROR));
-    CHECK_OK(textgen_stream_feed(other, text, 43, ERROR));
-    check_equal(stream, other);
+    CHECK_OK(textgen_stream_feed(other, text, 60, ERROR));
+    CHECK_OK(textgen_stream_feed(other, text + 60, 69, ERROR));
+    check_same_text(stream, other);
     /* A byte-order mark is dropped, and line ends become \n. */
     CHECK_OK(textgen_stream_feed(stream,
                                  "\xef\xbb\xbf"
                                  "a\r\nb\rc",
                                  9, ERROR));
     CHECK_OK(textgen_stream_feed(other, "a\nb\nc", 5, ERROR));
-    check_equal(stream, other);
+    check_same_text(stream, other);
     free(stream), free(other);
 }
 
@@ -176,11 +135,11 @@ static void check_generate(const textgen_model *model) {
                 TEXTGEN_BUFFER_TOO_SMALL, "text has 400 bytes; 401 are needed");
     CHECK(written == 99 && !strcmp(text, "before"));
     other = start(model, 0.5, 1, 0, "abc");
-    check_equal(stream, other);
+    check_same_text(stream, other);
     /* `written` may be NULL, and one character at a time is the same text. */
     CHECK_OK(textgen_stream_generate(stream, 1, text, TEXT_SIZE, NULL, ERROR));
-    generate(other, 1, text);
-    check_equal(stream, other);
+    generate_text(other, 1, text);
+    check_same_text(stream, other);
     free(stream), free(other);
 }
 
@@ -189,7 +148,7 @@ static void check_copies(const textgen_model *model) {
     const size_t size = textgen_stream_size(model);
     textgen_stream *stream = start(model, 1.0, 5, 0, "abc"), *copy = NULL;
     char *memory = allocate(size + 64), text[TEXT_SIZE];
-    generate(stream, 30, text);
+    generate_text(stream, 30, text);
     CHECK_FAILS(textgen_stream_copy(NULL, memory, size, &copy, ERROR), TEXTGEN_INVALID_ARGUMENT, "stream");
     CHECK_FAILS(textgen_stream_copy(stream, memory, size, NULL, ERROR), TEXTGEN_INVALID_ARGUMENT, "copy");
     CHECK_FAILS(textgen_stream_copy(stream, NULL, size, &copy, ERROR), TEXTGEN_INVALID_ARGUMENT,
@@ -200,10 +159,10 @@ static void check_copies(const textgen_model *model) {
                 "needed");
     CHECK(!copy);
     CHECK_OK(textgen_stream_copy(stream, memory, size, &copy, ERROR));
-    check_equal(stream, copy);
+    check_same_text(stream, copy);
     CHECK_OK(textgen_stream_copy(stream, stream, size, &copy, ERROR));
     memcpy(memory + 40, stream, size);
-    check_equal(stream, (textgen_stream *)(void *)(memory + 40));
+    check_same_text(stream, (textgen_stream *)(void *)(memory + 40));
     free(stream), free(memory);
 }
 
