@@ -7,6 +7,8 @@ static void check_version_and_codes(void) {
     for (code = TEXTGEN_NEWER_FORMAT; code <= TEXTGEN_OK; code++) {
         CHECK(strcmp(textgen_code_text(code), textgen_code_text(1)) != 0);
     }
+    CHECK(strstr(textgen_code_text(TEXTGEN_TOO_LARGE), "limits"));
+    CHECK(strstr(textgen_code_text(TEXTGEN_NEWER_FORMAT), "newer version"));
     printf("%d\n", (int)TEXTGEN_VERSION);
 }
 
@@ -23,6 +25,22 @@ static void check_create(const void *data, size_t size) {
                 "model file: ");
     CHECK(!model);
     textgen_model_destroy(NULL);
+}
+
+/* Sizes such as the result of a failed ftell. */
+static void check_sizes(const void *data, size_t size) {
+    textgen_model *model = NULL;
+    CHECK_FAILS(textgen_model_create(data, SIZE_MAX, NULL, &model, ERROR), TEXTGEN_INVALID_ARGUMENT, "size is");
+    CHECK_FAILS(textgen_model_create(data, (size_t)PTRDIFF_MAX + 1, NULL, &model, ERROR),
+                TEXTGEN_INVALID_ARGUMENT, "size is");
+    CHECK_OK(textgen_model_create(data, size, NULL, &model, ERROR));
+    textgen_stream *stream = start(model, 0.5, 0, 0, NULL);
+    CHECK_FAILS(textgen_stream_feed(stream, "abc", SIZE_MAX, ERROR), TEXTGEN_INVALID_ARGUMENT, "size is");
+    CHECK_FAILS(textgen_stream_feed(stream, "abc", (size_t)PTRDIFF_MAX + 1, ERROR), TEXTGEN_INVALID_ARGUMENT,
+                "size is");
+    CHECK_OK(textgen_stream_feed(stream, "abc", 3, ERROR));
+    free(stream);
+    textgen_model_destroy(model);
 }
 
 /* Messages are cut to the size of the buffer, which may be 0. */
@@ -130,6 +148,28 @@ static void check_metadata(const textgen_model *model, const char *data, size_t 
     CHECK(textgen_model_get_metadata(model, "textgen.level", NULL) == text);
 }
 
+/* Metadata points into the caller's buffer, even if it is empty or has no value. */
+static void check_metadata_in_buffer(const void *data, size_t size) {
+    static const char entries[] = "\x72\x06\x0a\x04note\x72\x09\x0a\x05"
+                                  "empty\x12\x00";
+    const size_t more = sizeof entries - 1;
+    char *content = allocate(size + more);
+    textgen_model *model;
+    memcpy(content, data, size);
+    memcpy(content + size, entries, more);
+    CHECK_OK(textgen_model_create(content, size + more, NULL, &model, ERROR));
+    const char *const keys[] = {"note", "empty", "textgen.training"};
+    for (size_t i = 0; i < 3; i++) {
+        size_t length = 99;
+        const char *value = textgen_model_get_metadata(model, keys[i], &length);
+        CHECK(value >= content && value + length <= content + size + more);
+        CHECK(i == 2 ? value[0] == '{' && value[length - 1] == '}' : length == 0);
+    }
+    CHECK(!textgen_model_get_metadata(model, "absent", NULL));
+    textgen_model_destroy(model);
+    free(content);
+}
+
 int main(int count, char **arguments) {
     textgen_model *model;
     size_t size, layers;
@@ -139,6 +179,7 @@ int main(int count, char **arguments) {
     layers = strtoul(arguments[2], NULL, 10);
     check_version_and_codes();
     check_create(data, size);
+    check_sizes(data, size);
     check_error_size();
     check_cut_message(data, size);
     check_options_size(data, size);
@@ -146,6 +187,7 @@ int main(int count, char **arguments) {
     check_info(model, layers, strtoul(arguments[3], NULL, 10));
     check_layers(model, layers);
     check_metadata(model, data, size);
+    check_metadata_in_buffer(data, size);
     textgen_model_destroy(model);
     free(data);
     return 0;

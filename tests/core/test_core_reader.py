@@ -12,7 +12,7 @@ from textgen_runtime.model_file.bundled import find_model_file
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
 
-from tests.helpers.c_programs import PROGRAMS, Build, compile_core, link
+from tests.helpers.c_programs import Build, compile_core, link
 from tests.helpers.core_reader import (
     DAMAGED_MODEL,
     INVALID_UTF8,
@@ -178,12 +178,6 @@ def test_the_bounds_of_a_file(core_reader: Path, content: bytes, code: int, line
         assert found[0] == code
         with pytest.raises(AssertionError, match=line):
             raise AssertionError(found[1])
-
-
-def test_unusual_files_and_sizes(build: Build, objects: Path, tiny_path: Path) -> None:
-    program = link(build, objects, PROGRAMS / "model_files.c")
-    done = subprocess.run([str(program), str(tiny_path)], capture_output=True, check=False)
-    assert (done.returncode, done.stderr) == (0, b"")
 
 
 @pytest.mark.several_compilers
