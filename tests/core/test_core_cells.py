@@ -74,16 +74,21 @@ def test_texts_equal_pythons(build: Build, objects: Path, cell_path: Path) -> No
     assert texts == [*expected, ""]
 
 
+def without_a_table(build: Build, objects: Path, folder: Path) -> Path:
+    """A core whose first layer multiplies its weights by the embedding in each step."""
+    copied = shutil.copytree(objects, folder / "objects")
+    flags = [*WARNINGS, "-DTEXTGEN_MAX_TABLE_BYTES=0"]
+    run(*build.command, *flags, "-c", CORE / "pack_plan.c", "-o", copied / "pack_plan.o")
+    return copied
+
+
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_texts_are_the_same_without_a_table_of_the_first_layer(
     build: Build, objects: Path, cell_path: Path
 ) -> None:
-    """Without the table, the first layer multiplies its weights by the embedding in each step."""
-    folder = shutil.copytree(objects, cell_path.parent / "objects")
-    flags = [*WARNINGS, "-DTEXTGEN_MAX_TABLE_BYTES=0"]
-    run(*build.command, *flags, "-c", CORE / "pack_plan.c", "-o", folder / "pack_plan.o")
     arguments = (cell_path, "", PROMPT, "300", "5", "0", "1")
-    programs = [link(build, each, PROGRAMS / "texts.c") for each in (folder, objects)]
+    others = without_a_table(build, objects, cell_path.parent)
+    programs = [link(build, each, PROGRAMS / "texts.c") for each in (others, objects)]
     first, second = (run(program, *arguments) for program in programs)
     assert first == second
 

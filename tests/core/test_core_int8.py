@@ -1,6 +1,5 @@
 """The C core runs networks with 8-bit weights, with the same results everywhere, and rejects damaged ones."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ import textgen_runtime as textgen
 from onnx import helper, numpy_helper
 from textgen_runtime.engines.core import kernel_names
 
-from tests.helpers.c_programs import CORE, EMULATOR, EXACT, PROGRAMS, WARNINGS, Build, link, run
+from tests.core.test_core_cells import without_a_table
+from tests.helpers.c_programs import EMULATOR, EXACT, PROGRAMS, Build, link, run
 from tests.helpers.core_reader import DAMAGED_MODEL, TOO_LARGE, UNKNOWN_GRAPH, refusal, run_all
 from tests.helpers.damaged_models import Damage, drop_tensor, tensor
 from tests.helpers.int8_models import make_int8_model, quantize_model
@@ -58,11 +58,8 @@ def test_results_are_the_same_to_the_last_bit_in_all_instruction_sets(
 def test_results_are_the_same_without_a_table_of_the_first_layer(
     build: Build, objects: Path, cell: str, layers: int, path: Path
 ) -> None:
-    folder = shutil.copytree(objects, path.parent / "objects")
-    source = CORE / "pack_plan.c"
-    flags = [*WARNINGS, "-DTEXTGEN_MAX_TABLE_BYTES=0"]
-    run(*build.command, *flags, "-c", source, "-o", folder / "pack_plan.o")
-    found = hashes(link(build, folder, PROGRAMS / "int8.c"), path)
+    others = without_a_table(build, objects, path.parent)
+    found = hashes(link(build, others, PROGRAMS / "int8.c"), path)
     assert set(found.values()) == {GOLDEN[cell, layers]}
 
 
