@@ -246,6 +246,7 @@ def test_a_new_seed_gives_another_text(command: Path) -> None:
         ([NIETZSCHE, "--tempo", "1"], 2, "unrecognized arguments: --tempo; did you mean --temp? (see"),
         ([NIETZSCHE, "--lenght=5"], 2, "unrecognized arguments: --lenght=5; did you mean --length? (see"),
         ([NIETZSCHE, "--stpo", "a"], 2, "unrecognized arguments: --stpo; did you mean --stop? (see"),
+        ([NIETZSCHE, "--until"], 2, "unrecognized arguments: --until; did you mean --until-newline? (see"),
         ([NIETZSCHE, "--freq-penalty"], 2, "--freq-penalty; did you mean --frequency-penalty? (see"),
         ([NIETZSCHE, "--xyzzy"], 2, "unrecognized arguments: --xyzzy (see"),
         ([NIETZSCHE, "-t"], 2, "unrecognized arguments: -t (see"),
