@@ -72,6 +72,9 @@ def test_a_draw_at_the_last_position_is_an_error() -> None:
     with pytest.raises(SamplingError, match="exhausted"):
         sampler.draw_batch(np.tile(LOGITS, (3, 1)))
     assert sampler.position == 2**63 - 1
+    other = Sampler(1.0, seed=4)
+    other.position = sampler.position
+    assert other.position == 2**63 - 1
 
 
 def test_copies_and_pickles_continue_at_the_same_position() -> None:
