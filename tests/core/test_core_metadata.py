@@ -93,7 +93,7 @@ def disagreements(
 
 
 def with_value(metadata: dict[str, str], key: str, value: str) -> dict[str, str]:
-    """Metadata with another value. A vocabulary gets a prompt of which most vocabularies have the character."""
+    """Metadata with another value. A vocabulary gets a prompt whose character most vocabularies have."""
     return metadata | ({"textgen.prompts": '["a"]'} if key == "textgen.vocabulary" else {}) | {key: value}
 
 
