@@ -238,6 +238,7 @@ $(VENV)/clang.installed: | $(VENV)/dev.installed
 	touch $@
 
 $(WEB_TOOLS)/installed: tests/web/package.json
+	@command -v npm >/dev/null || { echo "make needs Node and npm for the JavaScript package: install them" >&2; exit 1; }
 	npm install --prefix tests/web --no-package-lock --no-audit --no-fund --ignore-scripts
 	touch $@
 
