@@ -12,8 +12,8 @@ LSTM, GRU, CONV = CELLS = ("lstm", "gru", "conv")
 # Each convolution has a state array, and a graph in the C core has at most 64 inputs.
 MAX_CONV_LAYERS = 63
 
-# Training gets at least this fraction of a budget of minutes, even if the evaluations are slow.
-MIN_TRAINING_SHARE = 0.1
+# Training gets at least this fraction of a budget of minutes, even if the last evaluation then ends after it.
+MIN_TRAINING_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Budget:
     def training_seconds(self, reserved: float) -> float:
         """Return the training time of a budget of minutes, in seconds.
 
-        This is the budget minus ``reserved`` seconds, but at least a tenth of the budget.
+        This is the budget minus ``reserved`` seconds, but at least half of the budget.
         """
         total = 60 * (self.minutes or 1)
         return max(total - reserved, MIN_TRAINING_SHARE * total)

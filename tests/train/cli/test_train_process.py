@@ -85,6 +85,7 @@ def test_an_interrupt_before_the_first_update_removes_a_new_folder(tmp_path: Pat
     (tmp_path / "book.txt").write_text("Do re mi fa sol la si do,\n" * 80, encoding="utf-8")
     with ForkedCommand(train_interrupted_at_the_start, ["book.txt", "--epochs", "1"], tmp_path) as command:
         assert command.wait() == -signal.SIGINT
+        assert command.err.read().endswith("textgen-train: interrupted: no model was saved to book-model\n")
     assert [path.name for path in tmp_path.iterdir()] == ["book.txt"]
 
 

@@ -17,9 +17,11 @@ from textgen_train.data.records import looks_like_records
 from textgen_train.data.symbols import symbol_count
 from textgen_train.errors import LossError, TrainingError
 from textgen_train.hyperparameters import format_value, option_name
+from textgen_train.loop.eval_result import Evaluation
 from textgen_train.loop.output_folder import CHECKPOINT_FILE
-from textgen_train.recipe import AnyRecipe
+from textgen_train.recipe import AnyRecipe, Budget
 from textgen_train.report.first_use import generating_command
+from textgen_train.report.progress import format_duration
 
 if TYPE_CHECKING:
     from textgen_train.loop.checkpoint import TrainerState
@@ -28,6 +30,14 @@ if TYPE_CHECKING:
 
 # Number of characters from which a list is recognized.
 LIST_REGION = 100_000
+
+# A run has overfitted if its best model is from before this share of its time, and if the held-out loss has
+# risen by at least this number of nats since then.
+MAX_SHARE_TO_BEST = 0.75
+MIN_LOSS_RISE = 0.01
+
+# A larger share of a budget of minutes is mentioned.
+MAX_EVALUATION_SHARE = 0.2
 
 
 def describe_dataset(name: str, dataset: Dataset) -> str:
@@ -105,7 +115,7 @@ def describe_early_end(
         piped: The arguments that name standard input, which must be passed again; "" if there are none.
     """
     if run.best is None:
-        saved = f"no model was saved to {folder}"
+        saved = describe_no_model(folder)
     else:
         loss = f"held-out loss {run.best.held_out_nats:.4f} nats"
         held = "an earlier model, not the best one" if run.model_error else "the best model so far"
@@ -115,6 +125,11 @@ def describe_early_end(
         return saved
     command = f"textgen-train {piped}{' ' * bool(piped)}--resume {shlex.quote(unambiguous_path(folder))}"
     return f"{saved}; to resume the run: {command}{' < TEXT' * bool(piped)}"
+
+
+def describe_no_model(folder: Path) -> str:
+    """Return the statement that a run has ended without a model."""
+    return f"no model was saved to {folder}"
 
 
 def describe_resumption(state: "TrainerState", changes: Sequence[str]) -> str:
@@ -150,10 +165,7 @@ def describe_complete_run(folder: Path) -> str:
 
 
 def describe_result(folder: Path, run: "TrainingRun") -> str:
-    """Return the last lines of a completed run: the loss and the files, and the next command.
-
-    If a run that started from a model has not improved on it, a line between them says so.
-    """
+    """Return the last lines of a completed run: the loss and the files, advice, and the next command."""
     loss = f"held-out loss {run.best.held_out_nats:.4f} nats; " if run.best else ""
     line = f"{loss}wrote {', '.join(run.files)} to {folder}\n"
     if run.best and not run.best.step:
@@ -161,7 +173,33 @@ def describe_result(folder: Path, run: "TrainingRun") -> str:
             f"no update has improved the model of --from, whose weights are in {folder / MODEL_FILE}: try a "
             "larger budget or lower learning rates\n"
         )
+    elif run.best:
+        line += describe_overfitting(run.best, run.evaluations[-1], run.budget)
+    if run.budget.minutes is not None:
+        line += describe_evaluation_share(run.evaluation_seconds, run.seconds)
     return line + _next_command(folder)
+
+
+def describe_overfitting(best: Evaluation, last: Evaluation, budget: Budget) -> str:
+    """Return a line if the run has overfitted: its best model is from long before its end; otherwise ""."""
+    is_early = best.seconds < MAX_SHARE_TO_BEST * last.seconds
+    if not is_early or last.held_out_nats < best.held_out_nats + MIN_LOSS_RISE:
+        return ""
+    if budget.epochs is None:
+        unit, place = "minutes", f"{format_duration(best.seconds)} of {format_duration(last.seconds)}"
+    else:
+        unit, place = "epochs", f"epoch {best.epoch:,.1f} of {last.epoch:,.1f}"
+    return f"the best model is from {place}: more text or a shorter run helps, more {unit} do not\n"
+
+
+def describe_evaluation_share(evaluation_seconds: float, seconds: float) -> str:
+    """Return a line if the evaluations took a large share of the time of a run; otherwise ""."""
+    if evaluation_seconds <= MAX_EVALUATION_SHARE * seconds:
+        return ""
+    return (
+        f"evaluations took {format_duration(evaluation_seconds)} of {format_duration(seconds)}: a longer run "
+        "or a shorter held-out text leaves a larger share for training\n"
+    )
 
 
 def _next_command(folder: Path) -> str:

@@ -25,7 +25,7 @@ from ._arguments import PROG, parser
 from ._dependencies import check_dependencies
 from ._execution import check_device, follow, make_provenance, make_ready_trainer, make_run, run_to_end
 from ._interrupts import cleaning_up
-from ._messages import describe_dataset, describe_list, describe_preset_changes
+from ._messages import describe_dataset, describe_list, describe_no_model, describe_preset_changes
 from ._recipe_arguments import recipe_from
 from ._resume import resume
 from ._texts import Texts
@@ -113,7 +113,8 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
             # The context of the folder cleans up after an exception; this one before a signal ends the
             # process.
             # Several processes wait for each other in compiled code, where a handled signal would wait, too.
-            clean_up = cleaning_up(remove_unused) if ranks.size == 1 else clean_up
+            if ranks.size == 1:
+                clean_up = cleaning_up(lambda: end_before_start(folder, remove_unused))
         with clean_up:
             if ranks.is_first:
                 print_start(arguments, texts, dataset, recipe, parent)
@@ -130,6 +131,12 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
             remove_replaced(folder)
             run = make_run(arguments, trainer, provenance, folder)
         return run_to_end(run, folder, ranks, arguments)
+
+
+def end_before_start(folder: Path, remove_unused: Callable[[], None]) -> None:
+    """Remove a new folder, and print that a run that has not begun has no model."""
+    remove_unused()
+    print_diagnostic(PROG, describe_no_model(folder), "interrupted")
 
 
 def open_texts(arguments: argparse.Namespace) -> Texts:

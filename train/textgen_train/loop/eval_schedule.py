@@ -10,17 +10,19 @@ from .update import Update
 
 # The first evaluation is early, so that a user soon sees whether the loss falls. It begins after this
 # fraction of the run or after a minute, whichever is earlier. If it would end after more than a tenth of the
-# run, it begins later: after ten times the duration of an evaluation.
+# run, it begins later: after the shortest time between two evaluations.
 FIRST_EVALUATION_FRACTION = 0.05
 MAX_SECONDS_TO_FIRST = 60.0
+MAX_FRACTION_TO_FIRST = 0.1
 
-# All evaluations except the last one take at most this fraction of the training time.
-MAX_EVALUATION_FRACTION = 0.1
+# All evaluations except the last one take at most this fraction of the training time. It allows for six
+# evaluations in a run of a minute on a busy machine.
+MAX_EVALUATION_FRACTION = 0.15
 
 # With a budget of minutes: the maximum number of evaluations after the first one, and the minimum time
 # between two evaluations.
 MAX_TIMED_EVALUATIONS = 20
-MIN_SECONDS_BETWEEN = 10.0
+MIN_SECONDS_BETWEEN = 8.0
 
 # With a budget of epochs, the schedule counts updates instead of time. A repeated run then evaluates after
 # the same updates and saves the same model. An evaluation follows an epoch if there were at least
@@ -44,6 +46,8 @@ class EvalSchedule:
     Attributes:
         evaluation_seconds: Duration of the last evaluation. Before the first evaluation, it is an estimate,
             or 0 if there is none.
+        paused_seconds: Total duration of all evaluations.
+        last_seconds: Time since training began, at the end of the last evaluation.
     """
 
     def __init__(
@@ -55,10 +59,8 @@ class EvalSchedule:
         self._min_updates = max(MIN_UPDATES_BETWEEN, math.ceil(updates / MAX_EVALUATION_FRACTION))
         self.evaluation_seconds = 0.0
         self._evaluations = 0
-        # The step of the last evaluation, and the time at its end.
-        self._last_step, self._last_seconds = 0, 0.0
-        # Total duration of all evaluations.
-        self._paused_seconds = 0.0
+        self._last_step, self.last_seconds = 0, 0.0
+        self.paused_seconds = 0.0
 
     def record_evaluation(self, update: Update, seconds: float) -> None:
         """Record that an evaluation after this update took this number of seconds.
@@ -67,14 +69,14 @@ class EvalSchedule:
         runs.
         """
         self._evaluations += update.step > 0
-        self._last_step, self._last_seconds = update.step, update.seconds + seconds
-        self._paused_seconds += seconds
+        self._last_step, self.last_seconds = update.step, update.seconds + seconds
+        self.paused_seconds += seconds
         self.evaluation_seconds = seconds
 
     def extend_evaluation(self, seconds: float) -> None:
         """Add the time of the watchers to the duration of the last evaluation."""
-        self._last_seconds += seconds
-        self._paused_seconds += seconds
+        self.last_seconds += seconds
+        self.paused_seconds += seconds
         self.evaluation_seconds += seconds
 
     def state(self) -> ScheduleState:
@@ -83,16 +85,16 @@ class EvalSchedule:
             evaluation_seconds=self.evaluation_seconds,
             evaluations=self._evaluations,
             last_step=self._last_step,
-            last_seconds=self._last_seconds,
-            paused_seconds=self._paused_seconds,
+            last_seconds=self.last_seconds,
+            paused_seconds=self.paused_seconds,
         )
 
     def restore(self, state: ScheduleState) -> None:
         """Continue from the result of ``state``."""
         self.evaluation_seconds = state.evaluation_seconds
         self._evaluations = state.evaluations
-        self._last_step, self._last_seconds = state.last_step, state.last_seconds
-        self._paused_seconds = state.paused_seconds
+        self._last_step, self.last_seconds = state.last_step, state.last_seconds
+        self.paused_seconds = state.paused_seconds
 
     def is_due(self, update: Update) -> bool:
         """Whether to evaluate after this update. Always true for the last update."""
@@ -107,7 +109,7 @@ class EvalSchedule:
         if self._budget.epochs is None:
             return max(0.0, 60 * (self._budget.minutes or 0) - update.seconds)
         updates = self._budget.epochs * self._updates_per_epoch - update.step
-        seconds_per_update = (update.seconds - self._paused_seconds) / max(update.step, 1)
+        seconds_per_update = (update.seconds - self.paused_seconds) / max(update.step, 1)
         evaluations = math.ceil(updates / self._updates_between())
         # The clocks of updates and evaluations differ slightly, so the estimate may be below 0.
         return max(0.0, updates * seconds_per_update + evaluations * self.evaluation_seconds)
@@ -121,12 +123,12 @@ class EvalSchedule:
             interval = max(total / MAX_TIMED_EVALUATIONS, MIN_SECONDS_BETWEEN, min_interval)
         else:
             interval = min(FIRST_EVALUATION_FRACTION * total, MAX_SECONDS_TO_FIRST)
-            if interval + duration > MAX_EVALUATION_FRACTION * total:
+            if interval + duration > MAX_FRACTION_TO_FIRST * total:
                 interval = min_interval
         # An evaluation is not due shortly before the end, because there is always one after the last update.
         # It is also not due if it would take a third or more of the remaining time.
         seconds_left = total * (1.0 - update.progress)
-        seconds_since = update.seconds - self._last_seconds
+        seconds_since = update.seconds - self.last_seconds
         return seconds_since >= interval and seconds_left > max(interval / 2, 3 * duration)
 
     def _is_due_by_updates(self, update: Update) -> bool:

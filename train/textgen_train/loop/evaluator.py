@@ -95,6 +95,8 @@ class Evaluator:
         """Estimate the duration of an evaluation by scoring the first tokens of the held-out text."""
         dataset = self._provenance.dataset
         part = dataset.first_held_out(ESTIMATE_TOKENS)
+        # The first export also imports and initializes libraries, which takes several times as long.
+        self._export()
         started = perf_counter()
         exported = self._export()
         export_end = perf_counter()

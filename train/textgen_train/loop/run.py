@@ -1,11 +1,12 @@
 """A training run: updates and evaluations until the budget is used up, with notification of watchers."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 
 from textgen_runtime.errors import OutputError
 
 from textgen_train.errors import ExportError
+from textgen_train.recipe import Budget
 
 from .checkpoint import TrainingState
 from .eval_result import Evaluation
@@ -52,6 +53,26 @@ class TrainingRun:
     def best(self) -> Evaluation | None:
         """The evaluation of the model in the model file, which is the best so far; None if there is none."""
         return self._evaluator.best
+
+    @property
+    def evaluations(self) -> Sequence[Evaluation]:
+        """All evaluations so far."""
+        return self._evaluator.evaluations
+
+    @property
+    def evaluation_seconds(self) -> float:
+        """The total duration of all evaluations."""
+        return self._schedule.paused_seconds
+
+    @property
+    def seconds(self) -> float:
+        """The time from the beginning of the training to the end of the last evaluation."""
+        return self._schedule.last_seconds
+
+    @property
+    def budget(self) -> Budget:
+        """The budget of the run."""
+        return self._trainer.budget
 
     @property
     def files(self) -> list[str]:

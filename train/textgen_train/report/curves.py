@@ -4,14 +4,14 @@ import io
 import warnings
 from collections.abc import Sequence
 
+# pyplot is not used, because it keeps global state.
+from matplotlib.figure import Figure
+
 from textgen_train.loop.eval_result import Evaluation
 
 
 def draw_curves(title: str, evaluations: Sequence[Evaluation]) -> bytes:
     """Plot the training and held-out loss over time, and return the plot as a PNG file."""
-    # Importing matplotlib takes a second. pyplot is not used, because it keeps global state.
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(7, 4.2), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     seconds = [evaluation.seconds for evaluation in evaluations]
