@@ -48,7 +48,7 @@ def test_samples_of_records_are_split_into_the_records_of_each_temperature() -> 
     for temperature, text in texts.items():
         assert f"------ temperature: {temperature}\n{text}" in drawn
         assert "temperature" not in text
-    page = Page(sample_moments([evaluation(10, 2.0)], [drawn]))
+    page = Page(sample_moments([evaluation(10, 2.0)], [drawn], evaluation(10, 2.0)))
     assert len(page.find("figcaption")) == len(TEMPERATURES)
 
 
@@ -58,14 +58,14 @@ def test_samples_of_another_format_are_not_split(samples: str) -> None:
 
 
 def test_all_of_a_few_moments_are_shown() -> None:
-    assert choose_moments([]) == []
-    assert choose_moments([1, 2, 3]) == [0, 1, 2]
-    assert choose_moments([*range(1, 7)]) == [0, 1, 2, 3, 4, 5]
+    assert choose_moments([], 0) == []
+    assert choose_moments([1, 2, 3], 2) == [0, 1, 2]
+    assert choose_moments([*range(1, 7)], 6) == [0, 1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("count", [7, 8, 20, 500])
 def test_many_moments_are_chosen_from_the_beginning_on(count: int) -> None:
-    chosen = choose_moments([*range(100, 100 * count + 1, 100)])
+    chosen = choose_moments([*range(100, 100 * count + 1, 100)], 100)
     assert len(set(chosen)) == 6
     assert chosen == sorted(chosen)
     assert (chosen[0], chosen[-1]) == (0, count - 1)
@@ -73,9 +73,18 @@ def test_many_moments_are_chosen_from_the_beginning_on(count: int) -> None:
     assert gaps == sorted(gaps) or count < 20
 
 
+def test_the_moment_of_the_saved_model_is_marked_and_never_left_out() -> None:
+    assert {17, 499} <= set(choose_moments([*range(500)], 17))
+    evaluations = [evaluation(10, 2.0), evaluation(20, 1.5), evaluation(30, 1.7)]
+    page = Page(sample_moments(evaluations, ["some", "good", "text"], evaluations[1]))
+    assert len(page.find("section", "moment")) == 3
+    assert ["data-saved" in moment for moment in page.find("section", "moment")] == [False, True, False]
+    assert "Update 20, 20 s: 1.500 nats (the saved model)good" in page.text
+
+
 def test_evaluations_without_samples_are_omitted() -> None:
     evaluations = [evaluation(10, 2.0), evaluation(20, 1.5)]
-    page = Page(sample_moments(evaluations, ["", "some text"]))
+    page = Page(sample_moments(evaluations, ["", "some text"], evaluations[0]))
     assert len(page.find("section", "moment")) == 1
     assert page.text.startswith("Update 20, 20 s: 1.500 nats")
-    assert sample_moments(evaluations, ["", ""]) == ""
+    assert sample_moments(evaluations, ["", ""], evaluations[0]) == ""

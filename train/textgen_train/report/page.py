@@ -85,7 +85,7 @@ def report_page(  # noqa: PLR0913 (keywords, each a part of the page)
     best = history.best
     sections = [
         ("Loss", _losses(history, references, notes)),
-        ("Samples", sample_moments(history.evaluations, history.samples)),
+        ("Samples", sample_moments(history.evaluations, history.samples, best)),
     ]
     if model:
         sections += [

@@ -12,23 +12,37 @@ from .progress import format_duration
 MAX_MOMENTS = 6
 
 
-def sample_moments(evaluations: Sequence[Evaluation], samples: Sequence[str]) -> str:
+def sample_moments(evaluations: Sequence[Evaluation], samples: Sequence[str], best: Evaluation) -> str:
     """Return a section for each chosen evaluation; "" if there are no samples.
+
+    The attribute ``data-saved`` marks the section with which the report opens, that of the saved model.
 
     Args:
         evaluations: All evaluations of a run.
         samples: The samples of each evaluation; "" if none were drawn.
+        best: The evaluation of the saved model.
     """
     sampled = [(evaluation, text) for evaluation, text in zip(evaluations, samples, strict=True) if text]
-    chosen = choose_moments([evaluation.step for evaluation, _ in sampled])
-    return "\n".join(_moment(*sampled[i]) for i in chosen)
+    chosen = choose_moments([evaluation.step for evaluation, _ in sampled], best.step)
+    return "\n".join(
+        _moment(*sampled[i], is_saved=sampled[i][0].step == best.step and len(chosen) > 1) for i in chosen
+    )
 
 
-def choose_moments(steps: Sequence[int]) -> list[int]:
-    """Return the indexes of at most six evaluations: the first, the last, and others in between.
+def choose_moments(steps: Sequence[int], best: int) -> list[int]:
+    """Return the indexes of at most seven evaluations: the first, the best, the last, and others in between.
 
     A model learns most at the beginning, so the numbers of updates grow by about the same factor.
+
+    Args:
+        steps: The number of updates before each evaluation, in ascending order.
+        best: The number of updates before the best evaluation.
     """
+    moments = _spread_moments(steps)
+    return sorted({*moments, *(i for i in range(len(steps)) if steps[i] == best)})
+
+
+def _spread_moments(steps: Sequence[int]) -> list[int]:
     if len(steps) <= MAX_MOMENTS:
         return [*range(len(steps))]
     first, last = math.log(max(steps[0], 1)), math.log(max(steps[-1], 1))
@@ -42,10 +56,10 @@ def choose_moments(steps: Sequence[int]) -> list[int]:
     return [*chosen, len(steps) - 1]
 
 
-def _moment(evaluation: Evaluation, samples: str) -> str:
+def _moment(evaluation: Evaluation, samples: str, *, is_saved: bool) -> str:
     heading = (
         f"Update {evaluation.step:,}, {format_duration(evaluation.seconds)}: "
-        f"{evaluation.held_out_nats:.3f} nats"
+        f"{evaluation.held_out_nats:.3f} nats{' (the saved model)' * is_saved}"
     )
     prompt, texts = split_samples(samples)
     figures = "".join(
@@ -55,4 +69,4 @@ def _moment(evaluation: Evaluation, samples: str) -> str:
     )
     plain = f'<figure><blockquote dir="auto">{html(samples)}</blockquote></figure>'
     shown = f'<div class="samples">{figures or plain}</div>'
-    return f'<section class="moment"><h3>{html(heading)}</h3>{shown}</section>'
+    return f'<section class="moment"{" data-saved" * is_saved}><h3>{html(heading)}</h3>{shown}</section>'
