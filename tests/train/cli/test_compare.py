@@ -318,6 +318,18 @@ def test_different_values_are_named_like_the_options(capsys: Captured) -> None:
     }
 
 
+def test_the_budgets_are_among_the_different_values(capsys: Captured) -> None:
+    for name, budget in (
+        ("one", {"minutes": 1.5, "epochs": None}),
+        ("two", {"minutes": None, "epochs": 20}),
+        ("odd", "x"),
+    ):
+        make_folder(name, [2.0], model_with({**TRAINING, "budget": budget}))
+    shown = {name: row[-1] for name, row in cells(compare(capsys, "one", "two")[1]).items()}
+    assert shown == {"one": "minutes 1.5", "two": "epochs 20"}
+    assert compare(capsys, "one", "odd")[0] == 0
+
+
 def test_the_page_has_the_table_and_the_curves(capsys: Captured) -> None:
     name = '<b>&"two"'
     make_folder("one", [2.0, 1.0, 1.5], model_with(TRAINING))

@@ -61,11 +61,14 @@ class ComparedRun:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The hyperparameters and the other choices of the user; empty without a recipe."""
+        """The hyperparameters, the budget and the other choices of the user; empty without a recipe."""
         if not self.recipe or self.metadata is None:
             return {}
+        budget = self.training.get("budget")
+        lengths = budget.items() if isinstance(budget, dict) else ()
         return {
             **self.recipe,
+            **{name: length for name, length in lengths if length is not None},
             "replicas": self.training.get("replicas"),
             "level": self.metadata.tokenizer.level,
             "records": self.metadata.records or "none",
