@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,20 +38,21 @@ BITS_PER_NAT = 1.0 / math.log(2)
 class Prediction:
     r"""The prediction of a text by a model.
 
-    The unknown symbol has the text U+FFFD in ``context``, ``symbols`` and ``choices``. The end of a record
-    has the text that separates records: a line end, or two.
+    The unknown symbol has the text U+FFFD in ``context`` and ``choices``. The end of a record has the text
+    that separates records: a line end, or two.
 
     Attributes:
         context: The text of the token before the first predicted token.
-        symbols: The texts of the predicted tokens, after normalization. A str with a character-level model of
-            continuous text, otherwise a list. With a byte-level model, a character belongs to its last byte,
-            and a byte that is not UTF-8 is U+DC80 to U+DCFF.
+        symbols: The texts of the predicted tokens, after normalization. A character that was scored as the
+            unknown symbol stays itself. A str with a character-level model of continuous text, otherwise a
+            list. With a byte-level model, a character belongs to its last byte, and a byte that is not UTF-8
+            is U+DC80 to U+DCFF.
         choices: The texts of the most likely tokens, of the same length and type as ``symbols``. A byte that
             is not ASCII has a name such as ``\xc3``.
         surprisals: Negative natural-log probability of each token given all tokens before it, in nats. Shape
             [tokens], float64.
-        hits: Number of tokens that equal the most likely token. Tokens are compared, not texts, because the
-            unknown symbol and a U+FFFD in the vocabulary have the same text.
+        hits: Number of tokens that equal the most likely token. Tokens are compared, not texts, because any
+            character may be scored as the unknown symbol.
         skipped: Number of characters that were skipped because they are outside the vocabulary.
         unknown: Number of predicted tokens that are the unknown symbol; 0 without an unknown symbol.
         ends: Number of predicted tokens that are the end of a record.
@@ -248,11 +250,16 @@ class _Encoded:
         skipped = tokenizer.count_unknown(text) if unknown == "skip" else Counter[str]()
         self.tokens = tokenizer.encode(text, unknown)
         self.skipped = sum(len(symbol) * count for symbol, count in skipped.items())
+        kept = "".join([character for character in text if character not in skipped])
         self.symbols: Sequence[str]
         if tokenizer.level == BYTE:
-            self.symbols = texts_of_bytes([character for character in text if character not in skipped])
+            self.symbols = texts_of_bytes(kept)
+        elif tokenizer.level == CHARACTER:
+            self.symbols = kept
         else:
-            self.symbols = tokenizer.decode_each(self.tokens)
+            # The unknown symbol stands for one character.
+            ends = [*accumulate([len(tokenizer.symbols[token]) or 1 for token in self.tokens])]
+            self.symbols = [kept[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def _last_token(tokenizer: Tokenizer, text: str, unknown: UnknownPolicy) -> list[int]:

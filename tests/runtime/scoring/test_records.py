@@ -116,9 +116,11 @@ def test_texts_without_records_are_rejected() -> None:
 def test_unknown_characters_of_records() -> None:
     model = record_model()
     prediction = predict(model, "axb\nyz\n")
-    assert (prediction.unknown, prediction.text) == (3, "a\ufffdb\n\ufffd\ufffd\n")
+    assert (prediction.unknown, prediction.text) == (3, "axb\nyz\n")
     prediction = predict(model, "axb\nyz\n", unknown="skip")
     assert (prediction.skipped, prediction.unknown, prediction.text) == (3, 0, "ab\n\n")
+    prediction = predict(record_model("word"), "cabxab cab\n")
+    assert (prediction.unknown, prediction.symbols) == (1, ["cab", "x", "ab", " cab", "\n"])
 
 
 def plain_model(tokenizer: textgen.Tokenizer, records: RecordKind | None = None) -> Model:

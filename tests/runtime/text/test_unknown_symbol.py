@@ -151,7 +151,7 @@ def test_compared_temperatures_omit_the_unknown_symbol(content: bytes) -> None:
 def test_unknown_symbol_is_scored_and_counted(content: bytes) -> None:
     model = open_model(content)
     prediction = textgen.predict(model, "axbyc")
-    assert prediction.text == "\ufffdb\ufffdc"
+    assert prediction.text == "xbyc"
     assert (prediction.unknown, prediction.skipped) == (2, 0)
     assert prediction.surprisals[0] < 0.5 < prediction.surprisals[1]
     skipped = textgen.predict(model, "axbyc", unknown="skip")
@@ -162,14 +162,14 @@ def test_unknown_symbol_is_scored_and_counted(content: bytes) -> None:
 
 
 def test_unknown_symbol_differs_from_a_replacement_character_in_the_vocabulary() -> None:
-    """The text of both is U+FFFD, but only equal tokens count as correct."""
+    """The text of both choices is U+FFFD, but only equal tokens count as correct."""
     torch.manual_seed(0)
     network = CharLSTM(3, units=8, embedding=4)
     with torch.no_grad():
         network.output.bias[0] = 50.0
     metadata = Metadata(CharacterTokenizer(["", "a", "\ufffd"], SpecialTokens(unknown=0)))
     prediction = textgen.predict(open_model(build_checked(network, metadata).content), "a\ufffdxa")
-    assert (prediction.text, prediction.choices) == ("\ufffd\ufffda", "\ufffd" * 3)
+    assert (prediction.text, prediction.choices) == ("\ufffdxa", "\ufffd" * 3)
     assert prediction.score.hits == prediction.hits == 1
 
 
@@ -219,6 +219,13 @@ def test_rare_symbols_of_the_training_text_become_the_unknown_symbol() -> None:
     assert dataset.unknown_shares == pytest.approx(shares)
     unlimited = make_dataset(corpus, Normalization(), 0.05)
     assert (len(unlimited.tokenizer), unlimited.tokenizer.unknown, unlimited.rare_count) == (6, None, 0)
+
+
+def test_the_shares_of_the_unknown_symbol_are_those_of_characters() -> None:
+    text = "the cat sat " * 90 + "xyz" + "the cat sat " * 20
+    dataset = make_dataset(Corpus.from_text("rare", text), Normalization(), 0.05, min_count=2, level="word")
+    assert len(dataset.training) < dataset.training_characters / 2
+    assert dataset.unknown_shares == pytest.approx((3 / dataset.training_characters, 0.0))
 
 
 def test_text_without_rare_symbols_has_no_unknown_symbol() -> None:

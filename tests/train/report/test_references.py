@@ -1,11 +1,19 @@
 """The losses of simple models on the held-out text."""
 
 import random
+import re
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
+from textgen_runtime.corpora.corpus import Corpus, read_corpus
 from textgen_runtime.scoring.compressors import compressed_bits
 from textgen_runtime.scoring.kneser_ney import KneserNey
+from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.records import RecordKind
+from textgen_train.data.characters import text_of
+from textgen_train.data.preparation import make_dataset, read_texts
 from textgen_train.report import references
 from textgen_train.report.references import References, describe_bounds, measure_references
 
@@ -28,11 +36,49 @@ def test_the_references_are_those_of_the_scoring_functions() -> None:
     )
 
 
-def test_unknown_symbols_count_as_characters() -> None:
-    dataset = dataset_of(TEXT + "\u00e9\u00e8" + TEXT, min_count=2)
-    assert dataset.rare_count == 2
-    for reference in measure_references(dataset):
-        assert 0 < reference.nats < 3
+@pytest.mark.parametrize("records", [None, "lines"])
+@pytest.mark.parametrize("separate", [False, True])
+def test_compressors_get_the_text_with_its_rare_symbols(
+    records: RecordKind | None, separate: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(references, "MAX_TRAINING_TOKENS", 1500)
+    monkeypatch.setattr(references, "MAX_HELD_OUT_TOKENS", 400)
+    rare = [f"{word}{chr(0x4E00 + i)}" for i, word in enumerate(TEXT.split())]
+    corpus = Corpus.from_text("rare", "\n".join(rare))
+    other = Corpus.from_text("other", "\n".join(rare[100:400])) if separate else 0.2
+    dataset = make_dataset(corpus, Normalization(), other, 2, records=records)
+    assert dataset.rare_count == 600
+    given: list[str] = []
+
+    def compressed_bits(text: str) -> dict[str, int]:
+        given.append(text)
+        return {"gzip": len(text)}
+
+    monkeypatch.setattr(references, "compressed_bits", compressed_bits)
+    *_, compressor = measure_references(dataset, partial(read_texts, corpus, other, dataset))
+    before, both = given
+    assert (len(before), len(both)) == (1500, 1900)
+    # A character counts as in the text without rare symbols.
+    assert compressor.nats == pytest.approx(400 / 400 * np.log(2))
+    hidden = re.sub("[\u4e00-\u5500]", "\ufffd", both)
+    assert hidden[:1500] == text_of(dataset.training[-1500:], dataset.tokenizer)
+    # The first symbol of a separate text is not predicted.
+    start = 1 if separate and records is None else 0
+    assert hidden[1500 + start :] == text_of(dataset.held_out[: 400 - start], dataset.tokenizer)
+    assert len(set(both) - set(hidden)) > 100
+
+
+def test_a_corpus_that_cannot_be_read_again_leaves_the_n_gram_model(tmp_path: Path) -> None:
+    path = tmp_path / "rare.txt"
+    path.write_text(TEXT + "\u00e9" + TEXT, encoding="utf-8")
+    corpus = read_corpus(str(path), tmp_path)
+    dataset = make_dataset(corpus, Normalization(), 0.1, min_count=2)
+    path.unlink()
+    background = References(dataset, partial(read_texts, corpus, 0.1, dataset))
+    background.start()
+    assert background.wait(60)
+    assert [reference.name for reference in background.results] == ["7-gram"]
+    assert "no figures" in background.bounds
 
 
 def test_long_texts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,12 @@
 
 import random
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from textgen_runtime.model_file.metadata import Metadata
 
+from textgen_train.data.preparation import read_texts
 from textgen_train.loop.classic_trainer import ClassicTrainer
 from textgen_train.loop.evaluator import Evaluator
 from textgen_train.loop.provenance import Provenance
@@ -96,6 +98,9 @@ def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
         recipe=provenance.recipe,
         usual=usual,
     )
+    # The unknown symbol does not replace rare symbols of the text that compressors get.
+    original = partial(read_texts, provenance.corpus, provenance.held_out, dataset)
+    references = References(dataset, original if dataset.rare_count else None)
     quantized = QuantizedFile(provenance, folder, progress.write, warn, threads) if quantizes else None
     title = f"{provenance.corpus.name}, {trainer.model.parameter_count:,} parameters"
     return TrainingRun(
@@ -106,7 +111,7 @@ def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
             *([quantized] if quantized else []),
             DivergenceWarning(len(dataset.tokenizer), warn, dataset.characters_per_token),
             ReportFiles(folder, title, warn),
-            ReportPage(facts, References(dataset), warn, lambda: evaluator.model_error, quantized),
+            ReportPage(facts, references, warn, lambda: evaluator.model_error, quantized),
             Display(progress),
         ],
         evaluates_start=provenance.parent is not None,

@@ -63,9 +63,9 @@ class Dataset:
 
     @cached_property
     def unknown_shares(self) -> tuple[float, float]:
-        """The shares of the unknown symbol in the training text and in the held-out text, in [0, 1]."""
+        """The shares of the characters that the unknown symbol replaces, of both texts, in [0, 1]."""
         training, held_out = self._count(self.tokenizer.unknown)
-        return training / len(self.training), held_out / len(self.held_out)
+        return training / self.training_characters, held_out / self.held_out_characters
 
     @cached_property
     def record_counts(self) -> tuple[int, int]:

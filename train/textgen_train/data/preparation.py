@@ -141,6 +141,37 @@ def make_dataset(  # noqa: PLR0913 (keywords, most with defaults)
     )
 
 
+def read_texts(
+    corpus: Corpus, held_out: object, dataset: Dataset, training_characters: int, held_out_characters: int
+) -> tuple[str, str]:
+    """Read the end of the training text and the beginning of the held-out text again.
+
+    The texts are normalized, but the unknown symbol does not replace their rare symbols. The end of a record
+    is a line end. The level of the dataset is not that of bytes.
+
+    Args:
+        corpus: The corpus of the dataset.
+        held_out: Its separate held-out corpus; any other object if it has none.
+        dataset: The dataset.
+        training_characters: Number of characters of the training text to read, at its end.
+        held_out_characters: Number of characters of the held-out text to read.
+
+    Raises:
+        CorpusError: If the corpus has changed.
+        TextFileError: If the corpus cannot be read.
+    """
+    reader = Reader(dataset.normalization, dataset.records)
+    length = dataset.training_characters + dataset.held_out_characters
+    end = "" if dataset.records is None else "\n"
+    training = held_out_text = ""
+    for block in reader.blocks(corpus, dataset.held_out_share or 0.0, length):
+        training = (training + "".join([text + end for text in block.training]))[-training_characters:]
+        held_out_text += "".join([text + end for text in block.held_out])
+    if isinstance(held_out, Corpus):
+        held_out_text = "".join([text + end for block in reader.blocks(held_out) for text in block.training])
+    return training, held_out_text[:held_out_characters]
+
+
 def _encode(blocks: Iterable[Block], tokenizer: Tokenizer, folder: Path | None) -> tuple[Tokens, Tokens]:
     """Return the tokens of the training part and of the held-out part."""
     parts = [(make_encoder(tokenizer), TokenWriter(len(tokenizer), folder)) for _ in Block._fields]

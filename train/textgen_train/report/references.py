@@ -1,18 +1,22 @@
 """Losses of simple models on the held-out text, for comparison: an n-gram model and general compressors."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+from textgen_runtime.errors import TextgenError
 from textgen_runtime.scoring.compressors import compressed_bits
 from textgen_runtime.scoring.kneser_ney import KneserNey
 from textgen_runtime.scoring.prediction import BITS_PER_NAT
 
-from textgen_train.data.characters import count_characters_after, text_of
+from textgen_train.data.characters import count_characters, count_characters_after, text_of
 from textgen_train.data.dataset import Dataset
 
 ORDER = 7
+
+ReadTexts: TypeAlias = Callable[[int, int], tuple[str, str]]
 
 # Bounds of the time and the memory: a second or two, and about 100 MB. Of a longer training text, the
 # references use the end, and of a longer held-out text, the beginning.
@@ -33,18 +37,29 @@ class Reference:
     nats: float
 
 
-def measure_references(dataset: Dataset) -> Iterator[Reference]:
+def measure_references(dataset: Dataset, read_texts: ReadTexts | None = None) -> Iterator[Reference]:
     """Yield the references of a dataset, the fastest first.
 
     The n-gram model is trained on the training text. The loss of a compressor is the size of both texts
     together minus that of the training text, when compressed, per character of the held-out text.
+
+    Args:
+        dataset: Training and held-out text.
+        read_texts: Reads the texts that the compressors get, if the unknown symbol replaces rare symbols of
+            the dataset; see ``preparation.read_texts``. The arguments are the numbers of characters.
+
+    Raises:
+        TextgenError: If ``read_texts`` fails.
     """
     training = np.asarray(dataset.training[-MAX_TRAINING_TOKENS:])
     held_out = np.asarray(dataset.held_out[:MAX_HELD_OUT_TOKENS])
-    before, after = text_of(training, dataset.tokenizer), text_of(held_out, dataset.tokenizer)
     characters = count_characters_after(dataset.before_held_out, held_out, dataset.tokenizer)
     ngrams = KneserNey(training, ORDER, len(dataset.tokenizer))
     yield Reference(f"{ORDER}-gram", float(ngrams.surprisals(held_out, training[-ORDER:]).sum()) / characters)
+    if read_texts:
+        before, after = read_texts(count_characters(training, dataset.tokenizer), characters)
+    else:
+        before, after = text_of(training, dataset.tokenizer), text_of(held_out, dataset.tokenizer)
     bits, both_bits = compressed_bits(before), compressed_bits(before + after)
     for name in bits:
         yield Reference(name, (both_bits[name] - bits[name]) / characters / BITS_PER_NAT)
@@ -65,16 +80,17 @@ class References:
 
     Args:
         dataset: Training and held-out text.
+        read_texts: See ``measure_references``.
 
     Attributes:
         results: The references that are measured so far.
         bounds: The result of ``describe_bounds``.
     """
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, read_texts: ReadTexts | None = None) -> None:
         self.results: tuple[Reference, ...] = ()
         self.bounds = describe_bounds(dataset)
-        self._dataset = dataset
+        self._dataset, self._read_texts = dataset, read_texts
         # It does not delay the end of the program.
         self._thread = threading.Thread(target=self._measure, name="textgen-references", daemon=True)
 
@@ -90,7 +106,9 @@ class References:
 
     def _measure(self) -> None:
         try:
-            for reference in measure_references(self._dataset):
+            for reference in measure_references(self._dataset, self._read_texts):
                 self.results = (*self.results, reference)
         except MemoryError:
             self.bounds = "There was not enough memory for all of them."
+        except TextgenError as error:
+            self.bounds = f"The compressors have no figures: {error}."
