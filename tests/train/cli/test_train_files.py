@@ -3,13 +3,14 @@
 import errno
 import os
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_train.cli.train import default_folder
 from textgen_train.export import onnx_graph
-from textgen_train.loop import evaluator
+from textgen_train.loop import evaluator, output_folder
 
 from tests.helpers.commands import Captured
 from tests.helpers.report_pages import Page
@@ -37,16 +38,23 @@ def test_a_model_is_replaced_only_with_overwrite(book: Path, capsys: Captured) -
 
 
 @pytest.mark.usefixtures("book")
+@pytest.mark.parametrize(
+    ("limit", "error"),
+    [
+        ((onnx_graph, "MAX_PARAMETERS", 10), "an ONNX file holds at most 10: lower --units or --layers"),
+        ((output_folder, "REPORT_BYTES", 10**18), "but the run needs about 1,000,000,000,000.0 MB: remove"),
+    ],
+)
 def test_a_run_that_cannot_start_keeps_the_files_that_it_would_replace(
-    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, limit: tuple[ModuleType, str, int], error: str
 ) -> None:
     assert run(capsys, "book.txt", *QUICK, "--no-samples", "--quantize", "-o", "out")[0] == 0
     before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
     assert {"checkpoint.safetensors", "model.int8.onnx"} < set(before)
-    monkeypatch.setattr(onnx_graph, "MAX_PARAMETERS", 10)
+    monkeypatch.setattr(*limit)
     code, _, err = run(capsys, "book.txt", *QUICK, "-o", "out", "--overwrite")
     assert code == 1
-    assert "an ONNX file holds at most 10: lower --units or --layers" in err
+    assert error in err
     assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == before
 
 

@@ -17,7 +17,7 @@ from textgen_runtime.text.levels import BYTE
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.errors import CorpusError, RecipeError
-from textgen_train.loop.output_folder import check_overwrites, prepared_folder, remove_replaced
+from textgen_train.loop.output_folder import check_overwrites, check_room, prepared_folder, remove_replaced
 from textgen_train.loop.ranks import DismissedError, Ranks, joined_ranks
 from textgen_train.recipe import AnyRecipe, ClassicRecipe
 
@@ -128,6 +128,7 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
             )
             if not ranks.is_first:
                 return follow(trainer)
+            check_room(folder, trainer.model.parameter_count)
             remove_replaced(folder)
             run = make_run(arguments, trainer, provenance, folder)
         return run_to_end(run, folder, ranks, arguments)

@@ -1,6 +1,7 @@
 """The output folder of a training run: checks, lock, and names of the files."""
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -27,6 +28,11 @@ FILES = (
     REPORT_FILE,
     TENSORBOARD_FOLDER,
 )
+
+# The model has 4 bytes per parameter, and the checkpoint 12. Twice the checkpoint, because the old file stays
+# until the new one is complete.
+BYTES_PER_PARAMETER = 4 + 2 * 12
+REPORT_BYTES = 1_000_000
 
 # The lock file stays in a folder that has other files. The operating system releases the lock when the
 # process ends. In a new folder without other files, it is deleted. Another run may have opened it before, so
@@ -88,6 +94,27 @@ def remove_replaced(folder: Path) -> None:
     with _explaining_errors(folder):
         for name in (CHECKPOINT_FILE, QUANTIZED_FILE):
             (folder / name).unlink(missing_ok=True)
+
+
+def check_room(folder: Path, parameters: int) -> None:
+    """Check that a disk has room for the model and the checkpoint of a new run.
+
+    Otherwise, the checkpoint of the start could take the room of the model.
+
+    Args:
+        folder: The output folder, which exists.
+        parameters: Number of parameters of the model.
+
+    Raises:
+        OutputError: If it has not.
+    """
+    needed = BYTES_PER_PARAMETER * parameters + REPORT_BYTES
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OutputError(
+            f"the disk of the folder {shorten(str(folder))} has {free / 1e6:,.1f} MB left, but the run needs "
+            f"about {needed / 1e6:,.1f} MB: remove some files, or choose another folder with -o"
+        )
 
 
 @contextlib.contextmanager
