@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from textgen_train.export.quantized_model import quantize_model
 from textgen_train.models.lstm import CharLSTM
 
 from tests.helpers.commands import Captured
-from tests.helpers.train_command import TEXT, run
+from tests.helpers.train_command import QUICK, TEXT, run
 from tests.helpers.training_runs import InterruptAt, timeless_results
 
 BUDGET = ("--epochs", "4", "--threads", "1", "--no-samples")
@@ -84,6 +85,35 @@ def test_the_model_determines_network_vocabulary_and_normalization(capsys: Captu
     }
     recipe = tuned.training["recipe"]
     assert (recipe["units"], recipe["layers"], recipe["embedding"], recipe["dropout"]) == (9, 2, 5, 0.2)
+
+
+@pytest.mark.parametrize("records", [(), ("--records", "lines")])
+def test_a_held_out_text_that_the_model_was_trained_on_is_warned_about(
+    capsys: Captured, records: tuple[str, ...]
+) -> None:
+    """The model held out a part of its corpus."""
+    lines = "".join(f"{word} {i}\n" for i, word in enumerate(TEXT.split()))
+    for name in ("corpus.txt", "copy.txt"):
+        Path(name).write_text(lines, encoding="utf-8")
+    Path("other.txt").write_text(lines[:-1] + "0", encoding="utf-8")
+    first = (*QUICK, "--no-samples", *records)
+    assert run(capsys, "corpus.txt", *first, "--held-out", "0.2", "-o", "part")[0] == 0
+    assert run(capsys, "corpus.txt", *first, "--held-out-file", "other.txt", "-o", "whole")[0] == 0
+    for parent, corpus, options, share in (
+        ("part", "copy.txt", ("--held-out", "0.2"), None),
+        ("part", "copy.txt", ("--held-out", "0.1"), None),
+        ("part", "other.txt", ("--held-out", "0.5"), None),
+        ("part", "copy.txt", ("--held-out", "0.5"), 60),
+        ("part", "other.txt", ("--held-out-file", "corpus.txt"), 80),
+        ("whole", "copy.txt", ("--held-out", "0.1"), 100),
+    ):
+        quick = ("--epochs", "1", "--no-samples", "--overwrite")
+        command = (corpus, "--from", parent, *quick, *options, "-o", "tuned")
+        code, _, err = run(capsys, *command)
+        assert code == 0
+        found = re.search(r"was trained on (\d+)% of the held-out text, so the held-out loss is too low", err)
+        # Records are held out by a hash.
+        assert (found and int(found[1])) == (share and pytest.approx(share, abs=8 if records else 0.5))
 
 
 def test_the_start_stays_if_no_later_model_is_better(capsys: Captured) -> None:

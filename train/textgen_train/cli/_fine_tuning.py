@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.errors import ModelFileError, OutputError, quote, shorten
 from textgen_runtime.model_file.bundled import MODEL_FILE, find_model_file
 from textgen_runtime.model_file.metadata import Metadata
@@ -92,6 +93,28 @@ class ParentModel:
         if size > len(self.tokenizer):
             weights = add_symbols(weights, count_tokens(dataset.training, size))
         load_weights(model, weights)
+
+    def trained_share(self, corpus: Corpus, held_out: object, dataset: Dataset) -> float:
+        """Return the share of the held-out text that the model was trained on, in [0, 1].
+
+        The share is 0 if the model file does not state that it was trained on this text.
+
+        Args:
+            corpus: The corpus of the run.
+            held_out: Its separate held-out text; any other object if it has none.
+            dataset: Their dataset. Its normalization is that of the model.
+        """
+        training = self.metadata.training
+        split = training.get("split")
+        text = held_out if isinstance(held_out, Corpus) else corpus
+        if training.get("sha256") != text.sha256 or not isinstance(split, dict):
+            return 0.0
+        # The model holds out the same end of the corpus, or the same records, except if its held-out text is
+        # separate.
+        unseen = 0 if isinstance(split.get("held_out"), dict) else split.get("held_out_characters")
+        if not isinstance(unseen, int):
+            return 0.0
+        return max(0.0, 1.0 - unseen / dataset.held_out_characters)
 
     def describe(self, dataset: Dataset, preset: str) -> str:
         """Return the lines that a run prints about the model."""

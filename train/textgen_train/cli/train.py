@@ -39,6 +39,11 @@ EQUAL_TEXTS = (
     "another text with --held-out-file, or omit the option"
 )
 
+TRAINED_TEXT = (
+    "the model of --from was trained on {:.0%} of the held-out text, so the held-out loss is too low: hold out "
+    "as much as that model, or pass another text with --held-out-file"
+)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
@@ -182,6 +187,8 @@ def print_start(
     write_stderr(start + describe_dataset(texts.corpus.name, dataset) + hint + changes)
     if texts.are_equal:
         print_diagnostic(PROG, EQUAL_TEXTS, "warning")
+    elif parent and (share := parent.trained_share(texts.corpus, texts.held_out, dataset)):
+        print_diagnostic(PROG, TRAINED_TEXT.format(share), "warning")
 
 
 def default_folder(source: str, corpus: Corpus) -> Path:
