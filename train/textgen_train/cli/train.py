@@ -40,8 +40,8 @@ EQUAL_TEXTS = (
 )
 
 TRAINED_TEXT = (
-    "the model of --from was trained on {:.0%} of the held-out text, so the held-out loss is too low: hold out "
-    "as much as that model, or pass another text with --held-out-file"
+    "the model of --from was trained on {:.0%} of the held-out text, so the held-out loss is too low: hold "
+    "out as much as that model, or pass another text with --held-out-file"
 )
 
 
