@@ -111,40 +111,27 @@ def test_presets_depend_on_the_vocabulary_size(name: str) -> None:
     assert (large.units, large.layers) == sizes[name]
 
 
-@pytest.mark.parametrize(
-    ("name", "budget", "training_tokens", "row"),
-    [
-        ("small", Budget(minutes=1), 540_000, 0),
-        ("small", Budget(minutes=10), 540_000, 1),
-        ("small", Budget(minutes=1), 170_000, 1),
-        ("small", Budget(minutes=1), 50_000, 2),
-        ("small", Budget(epochs=40), 500_000, 0),
-        ("small", Budget(epochs=41), 500_000, 1),
-        ("small", Budget(epochs=90), 500_000, 1),
-        ("small", Budget(epochs=91), 500_000, 2),
-        ("small", Budget(epochs=121), 5_000_000, 0),
-        ("medium", Budget(minutes=30), 5_000_000, 0),
-        ("medium", Budget(minutes=30), 1_000_000, 1),
-        ("medium", Budget(minutes=30), 540_000, 2),
-        ("large", Budget(minutes=60), 5_000_000, 0),
-        ("large", Budget(minutes=60), 1_000_000, 1),
-        ("large", Budget(epochs=10), 500_000, 0),
-        ("large", Budget(epochs=30), 500_000, 1),
-        ("large", Budget(epochs=31), 500_000, 2),
-        ("large", Budget(minutes=60), 540_000, 2),
-    ],
-)
-def test_a_preset_drops_more_in_runs_of_more_epochs(
-    name: str, budget: Budget, training_tokens: int, row: int
-) -> None:
-    expected = REGULARIZATION[name][row].values
-    recipe = preset(name, 57, budget, training_tokens=training_tokens)
-    assert recipe == replace(PRESETS[name], **expected)  # type: ignore[arg-type]
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_drops_more_in_runs_of_more_epochs(name: str) -> None:
+    for row in REGULARIZATION[name]:
+        longest = row.max_epochs if row.max_epochs < math.inf else 10_000.0
+        # A text of half the length allows for half as many epochs.
+        for epochs, training_tokens in ((longest, 500_000), (longest / 2, 250_000)):
+            recipe = preset(name, 57, epochs=epochs, training_tokens=training_tokens)
+            assert recipe == replace(PRESETS[name], **row.values)  # type: ignore[arg-type]
+        if row is not REGULARIZATION[name][-1]:
+            assert preset(name, 57, epochs=longest + 1) != recipe
+
+
+def test_the_expected_epochs_follow_from_the_speed() -> None:
+    assert Budget(epochs=7).expected_epochs(500_000, 80_000.0) == 7
+    assert Budget(minutes=10).expected_epochs(500_000, 80_000.0) == pytest.approx(96.0)
+    assert Budget(minutes=10).expected_epochs(500_000, 0.0) is None
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_convolutions_have_the_same_dropout_in_all_runs(name: str) -> None:
-    recipes = {preset(name, 57, Budget(epochs=epochs), CONV, 500_000) for epochs in (1, 20, 50, 200)}
+    recipes = {preset(name, 57, CONV, epochs) for epochs in (1, 20, 50, 200)}
     assert recipes == {preset(name, 57, cell=CONV)}
 
 
@@ -159,9 +146,8 @@ def test_only_an_lstm_with_a_small_vocabulary_has_the_higher_learning_rate_and_p
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_without_a_budget_or_a_text_a_preset_has_its_default_values(name: str) -> None:
-    assert preset(name, 57) == preset(name, 57, Budget(epochs=1)) == PRESETS[name]
-    assert preset(name, 57, training_tokens=1000) == PRESETS[name]
+def test_in_a_run_of_unknown_length_a_preset_has_its_default_values(name: str) -> None:
+    assert preset(name, 57) == preset(name, 57, training_tokens=1000) == PRESETS[name]
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -177,23 +163,13 @@ def test_more_epochs_have_more_dropout(name: str) -> None:
 
 
 def test_a_short_run_of_another_cell_keeps_its_size() -> None:
-    gru = preset("small", 57, Budget(epochs=1), "gru", training_tokens=100_000)
+    gru = preset("small", 57, "gru", 1)
     assert gru == replace(PRESETS["small"], cell="gru", units=168, layers=1, weight_dropout=0.05)
 
 
-@pytest.mark.parametrize(
-    ("budget", "is_long"),
-    [
-        (Budget(minutes=2), False),
-        (Budget(minutes=10), True),
-        (Budget(epochs=8), False),
-        (Budget(epochs=40), True),
-        (None, False),
-    ],
-)
-def test_a_long_run_on_a_large_vocabulary_has_more_dropout(budget: Budget | None, is_long: bool) -> None:
-    assert preset("small", 10, budget) == PRESETS["small"]
-    recipe = preset("small", LARGE_VOCABULARY, budget)
+@pytest.mark.parametrize(("epochs", "is_long"), [(8.0, False), (15.0, True), (None, False)])
+def test_a_long_run_on_a_large_vocabulary_has_more_dropout(epochs: float | None, is_long: bool) -> None:
+    recipe = preset("small", LARGE_VOCABULARY, epochs=epochs)
     assert (recipe.dropout > preset("small", LARGE_VOCABULARY).dropout) is is_long
     assert replace(recipe, dropout=0.1, input_dropout=0.0, weight_dropout=0.1) == preset(
         "small", LARGE_VOCABULARY

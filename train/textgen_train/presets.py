@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from .recipe import CONV, GRU, LSTM, Budget, Recipe
+from .recipe import CONV, GRU, LSTM, Recipe
 
 PRESETS = {
     "small": Recipe(units=88, layers=2, weight_dropout=0.1),
@@ -60,10 +60,6 @@ REGULARIZATION = {
     ),
 }
 
-# The speed of each preset, from which the epochs of a budget of minutes are estimated: about that of two
-# cores without bfloat16. A constant gives the same recipe on each machine.
-TOKENS_PER_SECOND = {"small": 80_000, "medium": 25_000, "large": 10_000}
-
 # The smallest vocabulary that counts as large, for example that of Chinese or Japanese text.
 LARGE_VOCABULARY = 500
 
@@ -99,9 +95,9 @@ PRESETS_FOR_LARGE_VOCABULARY = {
     ),
 }
 
-# With a large vocabulary, the small preset overfits in long runs and needs more dropout there. A run is long
-# from this number of minutes or epochs. In a run of two minutes, more dropout raises the held-out loss.
-LONG_RUN_MINUTES, LONG_RUN_EPOCHS = 5.0, 15
+# With a large vocabulary, the small preset overfits in runs of this number of epochs or more, and needs more
+# dropout there. In a run of a few epochs, more dropout raises the held-out loss.
+LONG_RUN_EPOCHS = 15
 LONG_RUN = replace(PRESETS_FOR_LARGE_VOCABULARY["small"], dropout=0.2, input_dropout=0.15, weight_dropout=0.2)
 
 
@@ -139,39 +135,34 @@ CELL_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 def preset(
     name: str,
     vocabulary_size: int,
-    budget: Budget | None = None,
     cell: str = LSTM,
-    training_tokens: int | None = None,
+    epochs: float | None = None,
+    training_tokens: int = SCALE,
 ) -> Recipe:
-    """Return the preset for a corpus, a budget and a cell.
+    """Return the preset for a corpus, a length of the run and a cell.
 
     Args:
         name: A key of ``PRESETS``.
         vocabulary_size: Number of symbols.
-        budget: Length of the run. None if it is not known.
         cell: One of ``CELLS``.
-        training_tokens: Number of tokens of the training text. None if it is not known.
+        epochs: The number of epochs that the run is expected to have. None if it is not known.
+        training_tokens: Number of tokens of the training text.
 
     Raises:
         KeyError: If there is no preset of this name.
     """
     if vocabulary_size < LARGE_VOCABULARY:
-        recipe = _regularized(name, budget, training_tokens)
+        recipe = _regularized(name, epochs, training_tokens)
+    elif name == "small" and (epochs or 0) >= LONG_RUN_EPOCHS:
+        recipe = LONG_RUN
     else:
-        recipe = _large_vocabulary_preset(name, budget)
+        recipe = PRESETS_FOR_LARGE_VOCABULARY[name]
     return recipe if cell == LSTM else replace(recipe, cell=cell, **CELL_PRESETS[cell][name])
 
 
-def _regularized(name: str, budget: Budget | None, training_tokens: int | None) -> Recipe:
-    if budget is None or not training_tokens:
+def _regularized(name: str, epochs: float | None, training_tokens: int) -> Recipe:
+    if epochs is None:
         return PRESETS[name]
-    epochs = budget.expected_epochs(training_tokens, TOKENS_PER_SECOND[name]) * SCALE / training_tokens
-    values: Any = next(row.values for row in REGULARIZATION[name] if epochs <= row.max_epochs)
+    scaled = epochs * SCALE / training_tokens
+    values: Any = next(row.values for row in REGULARIZATION[name] if scaled <= row.max_epochs)
     return replace(PRESETS[name], **values)
-
-
-def _large_vocabulary_preset(name: str, budget: Budget | None) -> Recipe:
-    minutes, epochs = (budget.minutes, budget.epochs) if budget else (None, None)
-    if name == "small" and ((minutes or 0) >= LONG_RUN_MINUTES or (epochs or 0) >= LONG_RUN_EPOCHS):
-        return LONG_RUN
-    return PRESETS_FOR_LARGE_VOCABULARY[name]

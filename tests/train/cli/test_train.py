@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import __version__
+from textgen_train.loop.checkpoint_file import read_checkpoint
+from textgen_train.loop.stateful_trainer import StatefulTrainer
+from textgen_train.presets import REGULARIZATION
 
 from tests.helpers.commands import Captured
 from tests.helpers.train_command import QUICK, TEXT, run
@@ -99,6 +102,22 @@ def test_classic_recipe(capsys: Captured) -> None:
     assert Path("book-model/samples.txt").read_text(encoding="utf-8").count("--- generating from") == 2
 
 
+@pytest.mark.usefixtures("book")
+def test_the_preset_depends_on_the_measured_speed(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faster machines train for more epochs in the same time, and overfit more."""
+    first, *_, last = REGULARIZATION["small"]
+    for speed, row in ((1.0, first), (1e9, last)):
+        monkeypatch.setattr(StatefulTrainer, "measure_speed", lambda _, __, speed=speed: speed)
+        options = ("--minutes", "0.01", "--units", "8", "--threads", "1", "--no-samples", "--overwrite")
+        code, _, err = run(capsys, "book.txt", *options)
+        assert code == 0
+        recipe = textgen.load("book-model").training["recipe"]
+        assert {name: recipe[name] for name in row.values} == row.values
+        assert f"--weight-dropout {row.values['weight_dropout']}" in err.splitlines()[1]
+        checkpoint = read_checkpoint(Path("book-model/checkpoint.safetensors"))
+        assert checkpoint.run["options"]["speed"] == speed
+
+
 def test_a_large_vocabulary_changes_the_preset_and_prints_the_changes(
     capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,7 +130,7 @@ def test_a_large_vocabulary_changes_the_preset_and_prints_the_changes(
     assert first.endswith(" 600 symbols")
     # An option sets the embedding, so it is not among the changes.
     assert second.startswith(
-        "preset values for this corpus and budget: --layers 1, --dropout 0.1, --batch 16"
+        "preset values for this corpus and about 1 epoch: --layers 1, --dropout 0.1, --batch 16"
     )
     assert "embedding" not in second
     recipe = textgen.load("many-model").training["recipe"]

@@ -1,9 +1,12 @@
 """StatefulTrainer: progress, budgets and short texts."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from textgen_train.loop import trainer as trainer_module
 from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.models.precision import CPU, autocast
 from textgen_train.recipe import Budget, Recipe
@@ -44,6 +47,22 @@ def test_a_time_that_is_over_allows_for_one_update() -> None:
     trainer = StatefulTrainer(periodic_text(1000), 4, SMALL, Budget(minutes=1), seed=0)
     trainer.count_seconds(60.0)
     assert [update.progress for update in trainer.updates()] == [1.0]
+
+
+def test_the_speed_is_measured_after_the_first_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = StatefulTrainer(periodic_text(1000), 4, SMALL, Budget(epochs=1000), seed=0)
+    now, durations, update_weights = 0.0, iter([60.0, *[0.5] * 10]), trainer._update_weights
+
+    def slow_update(*arguments: Any) -> float:
+        nonlocal now
+        now += next(durations)
+        return update_weights(*arguments)
+
+    monkeypatch.setattr(trainer_module, "perf_counter", lambda: now)
+    monkeypatch.setattr(trainer, "_update_weights", slow_update)
+    # 4 lanes of sequences of 16.
+    assert trainer.measure_speed(1.4) == 4 * 16 / 0.5
+    assert now == 60.0 + 3 * 0.5
 
 
 def test_training_works_on_short_texts() -> None:

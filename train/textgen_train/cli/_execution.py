@@ -1,6 +1,7 @@
 """The execution of a run, new or resumed, from its dataset to its result."""
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -14,9 +15,9 @@ from textgen_runtime.system.console import print_diagnostic, write_stderr
 from textgen_runtime.system.text_files import STANDARD_INPUT
 
 from textgen_train.data.dataset import Dataset
-from textgen_train.errors import RecipeError, TrainingError, explaining_memory_errors
+from textgen_train.errors import LossError, RecipeError, TrainingError, explaining_memory_errors
 from textgen_train.loop.ranks import SINGLE, Ranks
-from textgen_train.recipe import AnyRecipe
+from textgen_train.recipe import AnyRecipe, Budget, ClassicRecipe
 
 from ._arguments import PROG, parser
 from ._interrupts import deferred_interrupts
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
     from textgen_train.loop.run import TrainingRun
     from textgen_train.loop.trainer import Trainer
     from textgen_train.models.network import CharNetwork
+
+# The duration of the measurement of the speed: in seconds, and as a share of the budget.
+MAX_SECONDS, MAX_SHARE = 1.0, 0.02
+
+# More than a measurement takes.
+MAX_EPOCHS = 10**9
 
 
 def check_device(name: str, ranks: Ranks) -> None:
@@ -74,6 +81,68 @@ def make_provenance(  # noqa: PLR0913 (all are needed; two have defaults)
     return provenance if name is None else replace(provenance, run=name)
 
 
+def measure_speed(arguments: argparse.Namespace, provenance: "Provenance", ranks: Ranks) -> float:
+    """Measure how many tokens per second this machine trains on. All processes get the same result.
+
+    The presets depend on the number of epochs that fit into a budget of minutes. The first process trains a
+    network that is not used further, for about a second, but for at most a fiftieth of the budget.
+
+    Args:
+        arguments: The arguments of the command line.
+        provenance: Data, recipe and seed.
+        ranks: The processes of the run.
+
+    Returns:
+        The speed of all processes together; 0 if no preset depends on it.
+
+    Raises:
+        RecipeError: If the network is too large for an ONNX file.
+        TrainingError: If memory ran out, or if there is no such device.
+    """
+    from textgen_train.loop.replicas import resolve_thread_count
+
+    minutes = budget_from(arguments).minutes
+    if minutes is None or isinstance(provenance.recipe, ClassicRecipe):
+        return 0.0
+    speed = 0.0
+    if ranks.is_first:
+        threads = resolve_thread_count(arguments.threads, ranks)
+        trainer = make_trainer_of_valid_size(arguments, provenance, Budget(epochs=MAX_EPOCHS), threads)
+        # The run itself reports a loss that is not finite.
+        with explaining_memory_errors(), contextlib.suppress(LossError):
+            speed = trainer.measure_speed(min(MAX_SECONDS, 60 * minutes * MAX_SHARE)) * ranks.size
+    shared: float = ranks.share_first(speed)
+    return shared
+
+
+def make_trainer_of_valid_size(
+    arguments: argparse.Namespace,
+    provenance: "Provenance",
+    budget: Budget,
+    threads: int | None,
+    ranks: Ranks = SINGLE,
+) -> "Trainer":
+    """Return a trainer whose network fits into an ONNX file.
+
+    Raises:
+        RecipeError: If it does not.
+        TrainingError: If memory ran out, if there is no such device, or if there are too many processes.
+    """
+    from textgen_train.export.onnx_graph import MAX_PARAMETERS
+
+    from ._training_run import make_trainer
+
+    with explaining_memory_errors():
+        trainer = make_trainer(provenance, budget, threads, arguments.device, ranks)
+    model = trainer.model
+    if model.parameter_count > MAX_PARAMETERS:
+        raise RecipeError(
+            f"the network has {model.parameter_count:,} parameters, and an ONNX file holds at most "
+            f"{MAX_PARAMETERS:,}: lower --units or --layers"
+        )
+    return trainer
+
+
 def make_ready_trainer(
     arguments: argparse.Namespace,
     provenance: "Provenance",
@@ -93,19 +162,10 @@ def make_ready_trainer(
         TrainingError: If memory ran out, if there is no such device, if there are too many processes, or if
             another process has failed or has other data.
     """
-    from textgen_train.export.onnx_graph import MAX_PARAMETERS
-
-    from ._training_run import make_trainer
-
-    with explaining_memory_errors():
-        trainer = make_trainer(provenance, budget_from(arguments), arguments.threads, arguments.device, ranks)
-    model = trainer.model
-    if model.parameter_count > MAX_PARAMETERS:
-        raise RecipeError(
-            f"the network has {model.parameter_count:,} parameters, and an ONNX file holds at most "
-            f"{MAX_PARAMETERS:,}: lower --units or --layers"
-        )
-    load_weights(model)
+    trainer = make_trainer_of_valid_size(
+        arguments, provenance, budget_from(arguments), arguments.threads, ranks
+    )
+    load_weights(trainer.model)
     ranks.begin(shared_values(provenance, trainer))
     return trainer
 

@@ -21,7 +21,7 @@ from textgen_train.loop.eval_result import Evaluation
 from textgen_train.loop.output_folder import CHECKPOINT_FILE
 from textgen_train.recipe import AnyRecipe, Budget
 from textgen_train.report.first_use import generating_command
-from textgen_train.report.progress import format_duration
+from textgen_train.report.scales import format_duration
 
 if TYPE_CHECKING:
     from textgen_train.loop.checkpoint import TrainerState
@@ -73,19 +73,21 @@ def describe_list(dataset: Dataset) -> str:
     return "hint: the corpus looks like a list; with --records lines, each line is a text of its own\n"
 
 
-def describe_preset_changes(recipe: AnyRecipe, usual: AnyRecipe) -> str:
+def describe_preset_changes(recipe: AnyRecipe, usual: AnyRecipe, epochs: float | None) -> str:
     """Return a line with the values that differ from the usual preset, or "" if there are none.
 
     Args:
         recipe: The recipe for the corpus and the budget.
         usual: The same recipe for an unknown corpus.
+        epochs: The expected number of epochs; None if it is not known.
     """
     changes = [
         f"--{option_name(name)} {format_value(value)}"
         for name, value in asdict(recipe).items()
         if value != getattr(usual, name)
     ]
-    return f"preset values for this corpus and budget: {', '.join(changes)}\n" if changes else ""
+    length = f" and about {epochs:,.0f} epoch{'s' * (round(epochs) > 1)}" if epochs and epochs >= 1 else ""
+    return f"preset values for this corpus{length}: {', '.join(changes)}\n" if changes else ""
 
 
 def describe_network(trainer: "Trainer") -> str:

@@ -136,7 +136,8 @@ def recipe_from(
     """Return the recipe of the command line: a preset, or the classic recipe, with the given overrides.
 
     Args:
-        arguments: The parsed arguments.
+        arguments: The parsed arguments, and in ``speed`` the number of tokens per second that this machine
+            trains on, from which the epochs of a budget of minutes are estimated; 0 if unknown.
         vocabulary_size: Number of symbols of the corpus, on which the presets depend; 0 if unknown.
         training_tokens: Number of tokens of the training text, on which they depend too; None if unknown.
 
@@ -176,7 +177,10 @@ def usual_recipe(
         return "classic recipe", ClassicRecipe()
     name = arguments.preset or DEFAULT_PRESET
     cell = arguments.cell or Recipe.cell
-    return f"preset {name}", preset(name, vocabulary_size, budget_from(arguments), cell, training_tokens)
+    if not training_tokens:
+        return f"preset {name}", preset(name, vocabulary_size, cell)
+    epochs = budget_from(arguments).expected_epochs(training_tokens, arguments.speed)
+    return f"preset {name}", preset(name, vocabulary_size, cell, epochs, training_tokens)
 
 
 def budget_from(arguments: argparse.Namespace) -> Budget:

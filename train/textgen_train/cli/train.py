@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,15 +24,25 @@ from textgen_train.recipe import AnyRecipe, ClassicRecipe
 
 from ._arguments import PROG, parser
 from ._dependencies import check_dependencies
-from ._execution import check_device, follow, make_provenance, make_ready_trainer, make_run, run_to_end
+from ._execution import (
+    check_device,
+    follow,
+    make_provenance,
+    make_ready_trainer,
+    make_run,
+    measure_speed,
+    run_to_end,
+)
 from ._interrupts import cleaning_up
 from ._messages import describe_dataset, describe_list, describe_no_model, describe_preset_changes
-from ._recipe_arguments import recipe_from
+from ._recipe_arguments import budget_from, recipe_from
 from ._resume import resume
 from ._texts import Texts
 from ._usage import check_usage, given_arguments, parent_source
 
 if TYPE_CHECKING:
+    from textgen_train.loop.provenance import Provenance
+
     from ._fine_tuning import ParentModel
 
 EQUAL_TEXTS = (
@@ -108,7 +119,6 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
     if parent:
         parent.check_folder(folder)
     dataset = read_dataset(texts, arguments, recipe, folder if ranks.is_first else None, parent)
-    recipe = recipe_from(arguments, len(dataset.tokenizer), len(dataset.training))
     with contextlib.ExitStack() as stack:
         clean_up: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
         if ranks.is_first:
@@ -122,9 +132,8 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
                 clean_up = cleaning_up(lambda: end_before_start(folder, remove_unused))
         with clean_up:
             if ranks.is_first:
-                print_start(arguments, texts, dataset, recipe, parent)
-            origin = parent.provenance() if parent else None
-            provenance = make_provenance(texts, dataset, recipe, arguments.seed, parent=origin)
+                print_start(texts, dataset, recipe, parent, arguments.preset)
+            provenance = choose_recipe(arguments, texts, dataset, parent, ranks)
             trainer = make_ready_trainer(
                 arguments,
                 provenance,
@@ -172,23 +181,37 @@ def read_dataset(
 
 
 def print_start(
-    arguments: argparse.Namespace,
-    texts: Texts,
-    dataset: Dataset,
-    recipe: AnyRecipe,
-    parent: "ParentModel | None",
+    texts: Texts, dataset: Dataset, recipe: AnyRecipe, parent: "ParentModel | None", preset: str
 ) -> None:
     """Print the first lines of a run."""
     escape_unencodable(PROG, sys.stdout, dataset.tokenizer.symbols)
-    changes = describe_preset_changes(recipe, recipe_from(arguments))
-    start = parent.describe(dataset, arguments.preset) if parent else ""
+    start = parent.describe(dataset, preset) if parent else ""
     # A model determines the records, and the classic recipe has none.
     hint = "" if parent or isinstance(recipe, ClassicRecipe) else describe_list(dataset)
-    write_stderr(start + describe_dataset(texts.corpus.name, dataset) + hint + changes)
+    write_stderr(start + describe_dataset(texts.corpus.name, dataset) + hint)
     if texts.are_equal:
         print_diagnostic(PROG, EQUAL_TEXTS, "warning")
     elif parent and (share := parent.trained_share(texts.corpus, texts.held_out, dataset)):
         print_diagnostic(PROG, TRAINED_TEXT.format(share), "warning")
+
+
+def choose_recipe(
+    arguments: argparse.Namespace,
+    texts: Texts,
+    dataset: Dataset,
+    parent: "ParentModel | None",
+    ranks: Ranks,
+) -> "Provenance":
+    """Return the data of the run, with the recipe for the number of epochs that fit into the budget."""
+    size, training_tokens = len(dataset.tokenizer), len(dataset.training)
+    recipe, origin = recipe_from(arguments, size, training_tokens), parent.provenance() if parent else None
+    provenance = make_provenance(texts, dataset, recipe, arguments.seed, parent=origin)
+    arguments.speed = measure_speed(arguments, provenance, ranks)
+    recipe = recipe_from(arguments, size, training_tokens)
+    if ranks.is_first:
+        epochs = budget_from(arguments).expected_epochs(training_tokens, arguments.speed)
+        write_stderr(describe_preset_changes(recipe, recipe_from(arguments), epochs))
+    return replace(provenance, recipe=recipe)
 
 
 def default_folder(source: str, corpus: Corpus) -> Path:

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from time import perf_counter
 from typing import Literal
 
@@ -66,7 +66,7 @@ class Trainer(TrainingMethod):
         # Start of the current call, moved back by the duration of earlier calls; None between calls.
         self._started: float | None = None
 
-    def updates(self) -> Iterator[Update]:
+    def updates(self) -> Generator[Update, None, None]:
         """Train until the budget is used up, and yield after each update.
 
         The caller's time between updates counts towards a budget of minutes. While the iterator is active,
@@ -82,6 +82,22 @@ class Trainer(TrainingMethod):
                 yield from self._updates()
         finally:
             self._seconds_before, self._started = self._seconds(), None
+
+    def measure_speed(self, seconds: float) -> float:
+        """Train for this number of seconds after the first update, and return the targets per second.
+
+        Raises:
+            LossError: If the loss is NaN or infinite.
+        """
+        with contextlib.closing(self.updates()) as updates:
+            # The first update also allocates memory.
+            next(updates)
+            started, targets = perf_counter(), 0.0
+            for update in updates:
+                targets += update.targets
+                if perf_counter() - started >= seconds:
+                    break
+            return targets / (perf_counter() - started)
 
     def follow(self, check_interrupt: Callable[[], None] = lambda: None) -> None:
         """Make the updates that the first process of the run decides, until it ends the run.

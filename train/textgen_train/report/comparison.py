@@ -12,8 +12,7 @@ from .chart import Chart, Curve, figure
 from .compared_run import ComparedRun
 from .html_text import html, table
 from .page_frame import fill_page, section
-from .progress import format_duration
-from .scales import time_unit
+from .scales import format_duration, time_unit
 
 # The beginning of the title of the page.
 TITLE = "Comparison of "

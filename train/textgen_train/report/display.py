@@ -3,7 +3,8 @@
 from textgen_train.loop.eval_result import describe
 from textgen_train.loop.watcher import EvaluationHistory, Status, Watcher
 
-from .progress import Progress, format_duration
+from .progress import Progress
+from .scales import format_duration
 
 
 class Display(Watcher):

@@ -6,9 +6,8 @@ from textgen_train.loop.eval_result import Evaluation
 
 from .chart import Chart, Curve, figure
 from .html_text import table
-from .progress import format_duration
 from .references import Reference
-from .scales import time_unit
+from .scales import format_duration, time_unit
 
 # Rows of the table of evaluations. Of more evaluations, every second or third and so on is listed.
 MAX_ROWS = 60

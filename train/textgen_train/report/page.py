@@ -21,10 +21,10 @@ from .facts import RunFacts
 from .html_text import definitions, html, table
 from .loss_charts import evaluation_table, loss_charts
 from .page_frame import fill_page, section
-from .progress import format_duration
 from .references import Reference
 from .run_tables import corpus_facts, network_table, recipe_table, run_facts, usage
 from .sample_moments import sample_moments
+from .scales import format_duration
 
 EXPLANATION = """
 The loss is the mean negative log-probability of the next character. Lower is better. The curves

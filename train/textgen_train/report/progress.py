@@ -127,12 +127,3 @@ def _columns() -> int:
 def make_progress() -> Progress:
     """Return a bar if standard error is a terminal, and plain lines otherwise."""
     return ProgressBar() if sys.stderr.isatty() else ProgressLines()
-
-
-def format_duration(seconds: float) -> str:
-    """Format a duration as 45 s, 2:05 or 1:02:05."""
-    minutes, remaining_seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}:{minutes:02}:{remaining_seconds:02}"
-    return f"{minutes}:{remaining_seconds:02}" if minutes else f"{remaining_seconds} s"

@@ -7,7 +7,7 @@ from textgen_train.loop.eval_result import Evaluation
 from textgen_train.loop.samples import split_samples
 
 from .html_text import html
-from .progress import format_duration
+from .scales import format_duration
 
 MAX_MOMENTS = 6
 

@@ -1,4 +1,4 @@
-"""Scales of a chart: positions, ticks, and places of labels that do not overlap."""
+"""Scales of a chart: positions, ticks, places of labels that do not overlap, and durations in words."""
 
 import math
 from collections.abc import Sequence
@@ -84,3 +84,12 @@ def spread(positions: Sequence[float], distance: float, low: float, high: float)
     for i in reversed(order):
         after = placed[i] = min(placed[i], after - distance)
     return placed
+
+
+def format_duration(seconds: float) -> str:
+    """Format a duration as 45 s, 2:05 or 1:02:05."""
+    minutes, remaining_seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{remaining_seconds:02}"
+    return f"{minutes}:{remaining_seconds:02}" if minutes else f"{remaining_seconds} s"
