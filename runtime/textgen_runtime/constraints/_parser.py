@@ -184,6 +184,7 @@ class _Parser:
             raise self._error(f"there are two groups with the name {quote(name)}")
         if name:
             self.names.add(name)
+        self._check_off(on, off)
         flags = (flags | self._flags(on)) & ~self._flags(off)
         if "u" in on:
             flags &= ~re.ASCII
@@ -198,6 +199,14 @@ class _Parser:
         self.depth -= 1
         # A group of one character may be repeated like any other part; an anchor in a group, too.
         return Chain((node,)) if isinstance(node, Anchor) else node
+
+    def _check_off(self, on: str, off: str) -> None:
+        if both := set(on) & set(off):
+            raise self._error(f"a group cannot turn the flag {min(both)} on and off")
+        if kept := set("au") & set(off):
+            raise self._error(
+                f"the flag {min(kept)} cannot be turned off: of a and u, each replaces the other"
+            )
 
     def _unsupported(self) -> str:
         for prefix, what in UNSUPPORTED.items():

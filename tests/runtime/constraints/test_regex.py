@@ -195,6 +195,25 @@ def test_compiling_imports_no_numpy() -> None:
     assert run_python(program).strip() == "[]"
 
 
+def accepts_re(expression: str) -> bool:
+    try:
+        re.compile(expression)
+    except re.error:
+        return False
+    return True
+
+
+def test_a_group_turns_flags_on_and_off_where_re_does() -> None:
+    letters = ["".join(chosen) for length in range(3) for chosen in itertools.product("isau", repeat=length)]
+    for on, off in itertools.product(letters, repeat=2):
+        expression = f"(?{on}{'-' if off else ''}{off}:a)"
+        try:
+            accepted = compile_regex(expression, "aA").states > 0
+        except ConstraintError:
+            accepted = False
+        assert accepted == accepts_re(expression), expression
+
+
 EXCEPT = "(?!...) of one character directly before a character"
 SETS = (
     "has a class inside a class, or && -- ~~ ||, which are not supported; to include these characters, "
@@ -245,6 +264,8 @@ SETS = (
         ("(?x) a", "the flag x is not supported; i, s, a and u are (character 1)"),
         ("(?a)(?u)a", "the flags a and u exclude each other (character 5)"),
         ("(?au:a)", "the flags a and u exclude each other (character 1)"),
+        ("(?i-si:a)", "a group cannot turn the flag i on and off (character 1)"),
+        ("b(?-a:a)", "the flag a cannot be turned off: of a and u, each replaces the other (character 2)"),
         ("(?m:a)", "the flag m is not supported; i, s, a and u are (character 1)"),
         ("a(?i)b", "put (?i) at the start of the expression, or write (?i:...) (character 2)"),
         ("[[:alpha:]]", f"[[:alpha:] {SETS} (character 1)"),
