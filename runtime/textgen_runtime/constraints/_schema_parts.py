@@ -42,11 +42,6 @@ def schema_error(place: str, reason: str) -> ConstraintError:
     return ConstraintError(f"the JSON schema, at {shorten(place)}: {reason}")
 
 
-def below(place: str, name: object) -> str:
-    """Return the place of a part, with the name escaped as in a JSON pointer (RFC 6901)."""
-    return f"{place}/{str(name).replace('~', '~0').replace('/', '~1')}"
-
-
 def refuse_others(keywords: Collection[str], supported: Collection[str], place: str) -> None:
     """Raise ConstraintError if a keyword is not among the supported ones."""
     for keyword in keywords:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from textgen_runtime.errors import ConstraintError, first_line, quote
-from textgen_runtime.system.json_text import from_json
+from textgen_runtime.system.json_text import below, from_json
 
 from ._json_values import SCALARS, STRING, listed
 from ._parser import MAX_LENGTH
@@ -12,7 +12,6 @@ from ._schema_parts import (
     ANNOTATIONS,
     KEYWORDS,
     alternatives,
-    below,
     bounds_of,
     constant,
     constants,

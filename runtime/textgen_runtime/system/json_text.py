@@ -6,6 +6,7 @@ reject the document. All JSON of this project is read and written here.
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -35,6 +36,29 @@ def to_json(
         raise ValueError(
             f"cannot write the value as JSON (which has no NaN and no infinity): {error}"
         ) from None
+
+
+def below(place: str, name: object) -> str:
+    """Return the place of a part, with its name escaped as in a JSON pointer (RFC 6901)."""
+    return f"{place}/{str(name).replace('~', '~0').replace('/', '~1')}"
+
+
+def place_of_non_finite(value: object) -> str | None:
+    """Return the place of the first NaN or infinity in a value, such as ``#/a/0``, or None if it has none."""
+    pending, seen = [("#", value)], set[int]()
+    while pending:
+        place, part = pending.pop()
+        if isinstance(part, float) and not math.isfinite(part):
+            return place
+        # A value may contain itself.
+        if not isinstance(part, Mapping | list | tuple) or id(part) in seen:
+            continue
+        seen.add(id(part))
+        inside = [*part.items()] if isinstance(part, Mapping) else [*enumerate(part)]
+        # A name that is a number is converted to a text.
+        both = [(below(place, name), each) for name, value in inside for each in (name, value)]
+        pending += reversed(both)
+    return None
 
 
 def from_json(text: str | bytes) -> Any:

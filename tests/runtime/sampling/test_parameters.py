@@ -82,6 +82,42 @@ def test_a_parameter_out_of_range_is_an_error(options: dict[str, Any], message: 
         Sampling(**options)
 
 
+CIRCULAR: dict[str, Any] = {}
+CIRCULAR["items"] = CIRCULAR
+DEEP: dict[str, Any] = {}
+for _ in range(10_000):
+    DEEP = {"items": DEEP}
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        *[
+            (schema, f"the JSON schema, at {place}: JSON has no NaN and no infinity; use a finite number")
+            for schema, place in [
+                ({"const": math.nan}, "#/const"),
+                ({"type": "number", "minimum": -math.inf}, "#/minimum"),
+                ({"enum": [1, {"a": (2, math.inf)}, math.nan]}, "#/enum/1/a/1"),
+                ({"properties": {"a/~": {"default": math.nan}}}, "#/properties/a~1~0/default"),
+                ({"properties": {math.inf: {}}}, "#/properties/inf"),
+                ({"a": [CIRCULAR, math.nan]}, "#/a/1"),
+            ]
+        ],
+        (
+            CIRCULAR,
+            "json_schema: cannot write the value as JSON (which has no NaN and no infinity): Circular",
+        ),
+        ({"maxLength": 10**5000}, "json_schema: cannot write the value as JSON"),
+        (DEEP, "the JSON schema is nested too deeply"),
+    ],
+)
+def test_a_schema_that_json_cannot_write_is_an_error(schema: dict[str, Any], message: str) -> None:
+    with pytest.raises(SamplingError) as caught:
+        Sampling(json_schema=schema)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
