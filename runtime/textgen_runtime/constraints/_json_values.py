@@ -1,13 +1,6 @@
 """Expressions for JSON values, without whitespace."""
 
-import re
-from collections.abc import Iterator
 from typing import Final
-
-from textgen_runtime.errors import ConstraintError
-
-from ._nodes import Alternatives, Anchor, Atom, Chain, Node, Repeat
-from ._parser import parse
 
 # RFC 8259. A character of a string, except \u escapes, which could be half of a surrogate pair.
 CHARACTER: Final = r'(?:[^"\\\x00-\x1f]|\\["\\/bfnrt])'
@@ -20,8 +13,6 @@ SCALARS: Final = {
     "boolean": "(?:true|false)",
     "null": "null",
 }
-# Characters that a string of JSON has to escape.
-NOT_ESCAPED: Final = r'(?!["\\\x00-\x1f])'
 
 _DATE: Final = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
 _HOUR_AND_MINUTE: Final = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
@@ -51,30 +42,3 @@ def listed(item: str, least: int, most: int | None) -> str:
         return ""
     several = f"{item}(?:,{item}){counted(max(least - 1, 0), None if most is None else most - 1)}"
     return several if least else f"(?:{several})?"
-
-
-def string_of_pattern(pattern: str) -> str:
-    """Return an expression for the strings whose content matches a pattern as a whole, without escapes.
-
-    Raises:
-        ConstraintError: If the pattern is malformed, or has an anchor that is neither ``^`` at its start nor
-            ``$`` at its end.
-    """
-    pattern = re.sub(r"(?<!\\)((?:\\\\)*)\$$", r"\1", pattern.removeprefix("^"))
-    parts = list(_leaves(parse(pattern)))
-    if any(isinstance(part, Anchor) for part in parts):
-        raise ConstraintError("anchors are supported only at the start and at the end of a pattern")
-    for start, end in sorted({part.span for part in parts if isinstance(part, Atom)}, reverse=True):
-        pattern = f"{pattern[:start]}(?:{NOT_ESCAPED}{pattern[start:end]}){pattern[end:]}"
-    return f'"(?:{pattern})"'
-
-
-def _leaves(node: Node) -> Iterator[Atom | Anchor]:
-    match node:
-        case Atom() | Anchor():
-            yield node
-        case Repeat(body):
-            yield from _leaves(body)
-        case Chain(parts) | Alternatives(parts):
-            for part in parts:
-                yield from _leaves(part)

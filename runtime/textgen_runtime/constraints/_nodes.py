@@ -29,9 +29,10 @@ class Atom(NamedTuple):
 
 
 class Anchor(NamedTuple):
-    """The start or the end of the text."""
+    """The start or the end of the text, and where the anchor begins and ends in the whole expression."""
 
     at_start: bool
+    span: tuple[int, int]
 
 
 class Chain(NamedTuple):

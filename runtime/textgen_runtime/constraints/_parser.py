@@ -44,11 +44,12 @@ UNSUPPORTED: Final = {
 }
 
 
-def parse(expression: str) -> Node:
+def parse(expression: str, *, global_flags: bool = True) -> Node:
     """Parse an expression.
 
     Args:
         expression: An expression in the syntax of Python's ``re``.
+        global_flags: Whether it may begin with flags such as ``(?i)``.
 
     Raises:
         ConstraintError: If the expression is malformed, too long or too deeply nested, or if it uses
@@ -58,21 +59,22 @@ def parse(expression: str) -> Node:
         raise ConstraintError(
             f"the expression has {len(expression):,} characters: at most {MAX_LENGTH:,} are possible"
         )
-    return _Parser(expression).parse()
+    return _Parser(expression, global_flags).parse()
 
 
 class _Parser:
     """A parser by recursive descent. ``flags`` are the flags that apply at the current character."""
 
-    def __init__(self, expression: str) -> None:
+    def __init__(self, expression: str, global_flags: bool) -> None:
         self.expression = expression
+        self.global_flags = global_flags
         self.index = 0
         self.depth = 0
         self.names: set[str] = set()
 
     def parse(self) -> Node:
         letters, flags = "", 0
-        while found := GLOBAL_FLAGS.match(self.expression, self.index):
+        while self.global_flags and (found := GLOBAL_FLAGS.match(self.expression, self.index)):
             # Each letter once, so that the time does not grow with the square of the number of flags.
             letters = "".join(dict.fromkeys(letters + found[1]))
             flags = self._flags(letters)
@@ -117,15 +119,17 @@ class _Parser:
             found = EXCEPT.match(self.expression, self.index)
             return self._excepting_atom(flags, found[0]) if found else self._group(flags)
         if character in "^$":
-            self.index += 1
-            return Anchor(at_start=character == "^")
+            return self._anchor(character, at_start=character == "^")
         if found := QUANTIFIER.match(self.expression, self.index):
             raise self._error(f"{found[0]} has nothing to repeat; write \\{character} for the character")
         escaped = self.expression[self.index + 1 : self.index + 2] if character == "\\" else ""
         if escaped and escaped in "AZz":
-            self.index += 2
-            return Anchor(at_start=escaped == "A")
+            return self._anchor(character + escaped, at_start=escaped == "A")
         return self._atom(flags)
+
+    def _anchor(self, text: str, *, at_start: bool) -> Anchor:
+        start, self.index = self.index, self.index + len(text)
+        return Anchor(at_start, (start, self.index))
 
     def _excepting_atom(self, flags: int, prefix: str) -> Atom:
         atom = self._atom(flags, prefix)
@@ -214,7 +218,10 @@ class _Parser:
                 return f"{what} is not supported"
         found = GLOBAL_FLAGS.match(self.expression, self.index)
         if found:
-            return f"put {found[0]} at the start of the expression, or write (?{found[1]}:...)"
+            self._flags(found[1])
+            if self.global_flags:
+                return f"put {found[0]} at the start of the expression, or write (?{found[1]}:...)"
+            return f"{found[0]} is not supported; write (?{found[1]}:...) around the part that it is for"
         return "unknown kind of group"
 
     def _repeated(self, part: Node) -> Node:

@@ -12,6 +12,7 @@ from ._character_states import CharacterStates
 from ._nodes import Atom
 from ._parser import parse
 from ._positions import Positions, TooComplexError
+from ._schema_patterns import NOT_ESCAPED, as_written
 from ._token_table import build_table, drawable_symbols
 
 # One table has at most 16 MiB.
@@ -19,7 +20,9 @@ MAX_CACHED: Final = 16
 MAX_LISTED: Final = 5
 
 
-def compile_regex(expression: str, symbols: Sequence[str], excluded: Collection[int] = ()) -> Constraint:
+def compile_regex(
+    expression: str, symbols: Sequence[str], excluded: Collection[int] = (), *, of_schema: bool = False
+) -> Constraint:
     """Return the constraint that a whole text matches an expression. The latest 16 results are cached.
 
     The syntax is that of Python's ``re``; docs/constraints.md lists what is not supported.
@@ -28,6 +31,7 @@ def compile_regex(expression: str, symbols: Sequence[str], excluded: Collection[
         expression: The expression.
         symbols: The texts of all tokens. A token reads all characters of its text.
         excluded: Tokens that the constraint never allows. Tokens without a text are never allowed, either.
+        of_schema: Whether the expression is that of a JSON schema, which errors then name instead.
 
     Raises:
         ConstraintError: If the expression is malformed or too complex, or if no text of the vocabulary
@@ -35,32 +39,47 @@ def compile_regex(expression: str, symbols: Sequence[str], excluded: Collection[
     """
     if not isinstance(expression, str):
         raise ConstraintError(f"the expression must be a text, not {quote(expression)}")
-    return _compile(expression, tuple(symbols), frozenset(excluded))
+    return _compile(expression, tuple(symbols), frozenset(excluded), of_schema)
 
 
 @lru_cache(maxsize=MAX_CACHED)
-def _compile(expression: str, symbols: tuple[str, ...], excluded: frozenset[int]) -> Constraint:
-    tree = parse(expression)
+def _compile(
+    expression: str, symbols: tuple[str, ...], excluded: frozenset[int], of_schema: bool
+) -> Constraint:
+    title = "the JSON schema" if of_schema else f"the expression {quote(expression)}"
+    try:
+        tree = parse(expression)
+    except ConstraintError:
+        if of_schema:
+            # It is well-formed and short enough.
+            raise ConstraintError(f"{title} is nested too deeply") from None
+        raise
     drawable = drawable_symbols(symbols, excluded)
     alphabet = "".join(dict.fromkeys("".join(drawable.values())))
     try:
         states = CharacterStates(Positions(tree), alphabet)
         table = build_table(states, symbols, drawable)
     except TooComplexError as error:
-        raise ConstraintError(f"the expression {quote(expression)} {error}; repeat less") from None
+        raise ConstraintError(f"{title} {error}; repeat less") from None
     if table is None:
         excludes = len(drawable) < sum(map(bool, symbols))
-        reason = _why_nothing_matches(expression, states.unmatched, alphabet, excludes)
-        raise ConstraintError(f"no text of the vocabulary matches the expression {quote(expression)}{reason}")
+        reason = _why_nothing_matches(expression, states.unmatched, alphabet, excludes, of_schema)
+        raise ConstraintError(f"no text of the vocabulary matches {title}{reason}")
     return Constraint(table.transitions, table.accepting)
 
 
-def _why_nothing_matches(expression: str, unmatched: Sequence[Atom], alphabet: str, excludes: bool) -> str:
+def _why_nothing_matches(
+    expression: str, unmatched: Sequence[Atom], alphabet: str, excludes: bool, of_schema: bool
+) -> str:
     """Return the end of a message: the atoms that match no symbol, and a hint if only their case differs."""
     if not unmatched:
         return ""
-    sources = [quote(expression[start:end]) for start, end in sorted(atom.span for atom in unmatched)]
-    listed = ", ".join(sources[:MAX_LISTED]) + (" and more" if len(sources) > MAX_LISTED else "")
+    sources = [expression[start:end] for start, end in sorted(atom.span for atom in unmatched)]
+    written = [*dict.fromkeys(map(as_written, sources))] if of_schema else sources
+    listed = ", ".join(map(quote, written[:MAX_LISTED])) + (" and more" if len(written) > MAX_LISTED else "")
+    advice = "write (?i:...) in the pattern" if of_schema else "put (?i) at the start"
+    # Only a pattern can ignore case.
+    can_ignore_case = not of_schema or all(source.startswith(NOT_ESCAPED) for source in sources)
     ignoring_case = [re.compile(atom.text, atom.flags | re.IGNORECASE).search(alphabet) for atom in unmatched]
-    hint = "; it has the other case: put (?i) at the start" if all(ignoring_case) else ""
+    hint = f"; it has the other case: {advice}" if can_ignore_case and all(ignoring_case) else ""
     return f": it has no symbol {'that may be drawn ' if excludes else ''}for {listed}{hint}"

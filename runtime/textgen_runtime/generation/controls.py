@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from textgen_runtime.errors import ConstraintError, SamplingError, quote
+from textgen_runtime.errors import SamplingError, quote
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.sampling.parameters import CONSTRAINTS, FILTER_PARAMETERS, Sampling
 from textgen_runtime.sampling.sampler import Filters
@@ -115,11 +115,7 @@ def _compile_constraint(
     if sampling.match is not None:
         return compile_regex(sampling.match, tokenizer.symbols, excluded)
     expression = schema_to_regex(sampling.json_schema or "")
-    try:
-        return compile_regex(expression, tokenizer.symbols, excluded)
-    except ConstraintError as error:
-        # The user has not written the expression of the message.
-        raise ConstraintError(f"the JSON schema, as an expression: {error}") from None
+    return compile_regex(expression, tokenizer.symbols, excluded, of_schema=True)
 
 
 def _in_symbols(text: str, tokenizer: Tokenizer) -> str:

@@ -223,6 +223,78 @@ def test_no_control_character_stands_in_a_string(schema: dict[str, Any]) -> None
     assert refused == [*range(0x20), ord('"')]
 
 
+OF_ECMA = '"\\\t٣5aéж_- .\xa0\ufeff\x85\x1f\u2028'
+SPACES = " \xa0\ufeff\u2028"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "characters"),
+    [
+        (r"\d", "5"),
+        (r"\D", f"٣aéж_-.\x85{SPACES}"),
+        (r"\w", "5a_"),
+        (r"[^\w]", f"٣éж-.\x85{SPACES}"),
+        (r"\W", f"٣éж-.\x85{SPACES}"),
+        (r"\s", SPACES),
+        (r"\S", "٣5aéж_-.\x85"),
+        (r"[-\s]", f"-{SPACES}"),
+        (r"[^\S.]", SPACES),
+        (r"[\S]", "٣5aéж_-.\x85"),
+        (r"(?!\d)(?!\s)[\w\s]", "a_"),
+        (".", f"٣5aéж_-.\x85{SPACES}".replace("\u2028", "")),
+        ("(?s:.)", f"٣5aéж_-.\x85{SPACES}"),
+        (r"[.]|\.", "."),
+        (r"(?i:É|\W)", f"٣éж-.\x85{SPACES}"),
+        (r"[\\s]", ""),
+    ],
+)
+def test_the_classes_of_a_pattern_are_those_of_ecma_262(pattern: str, characters: str) -> None:
+    expression = schema_to_regex({"pattern": pattern})
+    assert {symbol for symbol in OF_ECMA if re.fullmatch(expression, f'"{symbol}"')} == set(characters)
+
+
+def test_a_pattern_with_a_named_group_may_be_used_several_times() -> None:
+    schema = {"items": {"pattern": r"(?P<name>a)[(?P<x>]\(?"}, "minItems": 2, "maxItems": 2}
+    assert compile_regex(schema_to_regex(schema), SYMBOLS)
+    assert re.fullmatch(schema_to_regex(schema), '["aP(","a?"]')
+
+
+@pytest.mark.parametrize(
+    ("schema", "reason"),
+    [
+        ({"pattern": "[D-F]+Ä"}, "it has no symbol for '[D-F]', 'Ä'"),
+        (
+            {"pattern": "[D-F]+"},
+            "it has no symbol for '[D-F]'; it has the other case: write (?i:...) in the pattern",
+        ),
+        ({"pattern": r"\s\S(?!a)[\s]."}, r"it has no symbol for '\\s', '(?!a)\\s'"),
+        ({"const": {"d": "E"}}, "it has no symbol for '{', ':', 'E', '}'"),
+        ({"enum": ["E"]}, "it has no symbol for 'E'"),
+    ],
+)
+def test_a_schema_that_the_vocabulary_cannot_write_is_refused_in_its_own_words(
+    schema: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(ConstraintError) as caught:
+        compile_regex(schema_to_regex(schema), 'abdef"', of_schema=True)
+    assert str(caught.value) == f"no text of the vocabulary matches the JSON schema: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        ({"pattern": "(a|b)*a(a|b){20}"}, "the JSON schema needs more than 32,767 states; repeat less"),
+        ({"pattern": f"{'(' * 100}a{')' * 100}"}, "the JSON schema is nested too deeply"),
+    ],
+)
+def test_a_schema_that_is_too_complex_is_refused_in_its_own_words(
+    schema: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConstraintError) as caught:
+        compile_regex(schema_to_regex(schema), SYMBOLS, of_schema=True)
+    assert str(caught.value) == message
+
+
 def test_a_mapping_and_its_text_give_the_same_expression() -> None:
     schema = {"type": "array", "items": {"type": "null"}}
     assert schema_to_regex(schema) == schema_to_regex(json.dumps(schema)) == r"\[(?:null(?:,null){0,})?\]"
@@ -282,8 +354,21 @@ def test_a_mapping_and_its_text_give_the_same_expression() -> None:
             "at #/pattern: cannot compile the expression 'a(b': this group has no closing )",
         ),
         (
+            {"pattern": "^[a$"},
+            "at #/pattern: cannot compile the expression '^[a$': this class has no closing ] (character 2)",
+        ),
+        (
+            {"items": {"pattern": "(?i)ab"}},
+            "#/items/pattern: cannot compile the expression '(?i)ab': (?i) is not supported; write (?i:...)",
+        ),
+        (
+            {"pattern": "^(?i)ab$"},
+            "at #/pattern: cannot compile the expression '^(?i)ab$': (?i) is not supported; write (?i:...)",
+        ),
+        ({"pattern": "(?x)a"}, "at #/pattern: cannot compile the expression '(?x)a': the flag x is not supp"),
+        (
             {"pattern": "a^b"},
-            "at #/pattern: anchors are supported only at the start and at the end of a pattern",
+            "at #/pattern: cannot compile the expression 'a^b': anchors are supported only at its start and",
         ),
         (
             {"format": "ipv4"},

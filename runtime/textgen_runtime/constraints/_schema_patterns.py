@@ -1,0 +1,92 @@
+"""Translate the patterns of a JSON schema to expressions for strings of JSON.
+
+The syntax of a pattern is that of ``match``, but its characters are those of ECMA-262, the dialect of JSON
+Schema: a digit is one of ASCII.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from textgen_runtime.errors import ConstraintError, quote
+
+from ._nodes import Alternatives, Anchor, Atom, Chain, Node, Repeat
+from ._parser import CLASS, parse
+
+# Characters that a string of JSON has to escape.
+NOT_ESCAPED: Final = r'(?!["\\\x00-\x1f])'
+# Whitespace and line ends in ECMA-262, and all other characters, as the ranges of a class.
+SPACES: Final = {
+    r"\s": r" \t-\r\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff",
+    r"\S": r"\x00-\x08\x0e-\x1f!-\x9f\xa1-\u167f\u1681-\u1fff\u200b-\u2027\u202a-\u202e\u2030-\u205e"
+    r"\u2060-\u2fff\u3001-\ufefe\uff00-\U0010ffff",
+}
+# In ECMA-262, those of ASCII and all others.
+ASCII: Final = frozenset({r"\d", r"\D", r"\w", r"\W"})
+# What a dot matches in ECMA-262.
+NO_LINE_END: Final = r"[^\n\r\u2028\u2029]"
+
+ESCAPED: Final = re.compile(r"\\.", re.DOTALL)
+CLASS_ESCAPE_OR_DOT: Final = re.compile(rf"{CLASS}|\\.|\.", re.DOTALL)
+GROUP_NAME: Final = re.compile(rf"({CLASS}|\\.)|\(\?P<\w+>", re.DOTALL)
+
+
+def string_of_pattern(pattern: str) -> str:
+    """Return an expression for the strings whose content matches a pattern as a whole, without escapes.
+
+    Raises:
+        ConstraintError: If the pattern is malformed, or has an anchor that is neither ``^`` at its start nor
+            ``$`` at its end. The message quotes the pattern.
+    """
+    translated, end = "", 0
+    for part in _leaves(parse(pattern, global_flags=False)):
+        (start, stop), text = part.span, pattern[slice(*part.span)]
+        translated += pattern[end:start]
+        end = stop
+        if isinstance(part, Atom):
+            translated += _translated(text, part.flags)
+        elif (text, start) != ("^", 0) and (text, end) != ("$", len(pattern)):
+            raise ConstraintError(
+                f"cannot compile the expression {quote(pattern)}: anchors are supported only at its start "
+                f"and at its end (character {start + 1:,})"
+            )
+    translated += pattern[end:]
+    # The expression of a schema may contain a pattern several times, but the name of a group only once.
+    unnamed = GROUP_NAME.sub(lambda found: found[1] or "(?:", translated)
+    return f'"(?:{unnamed})"'
+
+
+def as_written(source: str) -> str:
+    """Return an atom of the expression of a schema as the schema writes it, for messages."""
+    if not source.startswith(NOT_ESCAPED):
+        return source[1:] if re.fullmatch(r"\\\W", source) else source
+    source = source.removeprefix(NOT_ESCAPED).replace(NO_LINE_END, ".")
+    for escape, ranges in SPACES.items():
+        source = source.replace(f"[{ranges}]", escape).replace(ranges, escape)
+    return source
+
+
+def _leaves(node: Node) -> Iterator[Atom | Anchor]:
+    """Yield the atoms and anchors of a tree in the order of the expression."""
+    match node:
+        case Atom() | Anchor():
+            yield node
+        case Repeat(body):
+            yield from _leaves(body)
+        case Chain(parts) | Alternatives(parts):
+            for part in parts:
+                yield from _leaves(part)
+
+
+def _translated(atom: str, flags: int) -> str:
+    """Return an expression for the characters of an atom that need no escape."""
+
+    def translate(found: re.Match[str]) -> str:
+        if found[0] == ".":
+            return "." if flags & re.DOTALL else NO_LINE_END
+        text = ESCAPED.sub(lambda escape: SPACES.get(escape[0], escape[0]), found[0])
+        return f"[{text}]" if found[0] in SPACES else text
+
+    # In classes with these, letters outside ASCII then keep their case.
+    flag = "" if ASCII.isdisjoint(ESCAPED.findall(atom)) else "a"
+    return f"(?{flag}:{NOT_ESCAPED}{CLASS_ESCAPE_OR_DOT.sub(translate, atom)})"
