@@ -144,6 +144,44 @@ def string(schema: Mapping[str, Any], place: str) -> str:
     return f'"{FORMATS[schema["format"]]}"'
 
 
+def bounded(
+    members: list[tuple[str, bool]], least: int, most: int | None, place: str
+) -> list[tuple[str, bool]]:
+    """Return the members of an object that has at least ``least`` and at most ``most`` of them.
+
+    An expression for any other bounds would have to list the combinations of the members.
+
+    Args:
+        members: The expression of each member, and whether it is required. There are at least ``least``.
+        least: 1 does not change the members, see ``with_commas``.
+        most: None if there is no limit.
+        place: The place of the object, for errors.
+
+    Raises:
+        ConstraintError: If the bounds are others than the number of required members, or of all members.
+    """
+    if least == len(members):
+        members = [(member, True) for member, _ in members]
+    required = [(member, True) for member, is_required in members if is_required]
+    if most is not None and most < len(required):
+        raise schema_error(f"{place}/maxProperties", "it is less than the number of required properties")
+    if most == len(required):
+        members = required
+    elif most is not None and most < len(members):
+        raise schema_error(
+            f"{place}/maxProperties",
+            f"with properties, it can be the number of those that are required, {len(required)}, or at least "
+            f"the number of all, {len(members)}",
+        )
+    if least > max(len(required), 1):
+        raise schema_error(
+            f"{place}/minProperties",
+            f"with properties, it can be at most 1, at most the number of those that are required, "
+            f"{len(required)}, or the number of all, {len(members)}",
+        )
+    return members
+
+
 def length_with_commas(members: Sequence[tuple[str, bool]]) -> int:
     """Return about how many characters ``with_commas`` returns: without required members, a square."""
     if any(required for _, required in members):
@@ -151,11 +189,12 @@ def length_with_commas(members: Sequence[tuple[str, bool]]) -> int:
     return sum(count * len(member) for count, (member, _) in enumerate(members, 1))
 
 
-def with_commas(members: Sequence[tuple[str, bool]]) -> str:
+def with_commas(members: Sequence[tuple[str, bool]], least: int) -> str:
     """Return an expression for the members of an object, with commas between those that are present.
 
     Args:
         members: The expression of each member, and whether it is required.
+        least: 0 if none may be present where none is required.
     """
     first = next((index for index, (_, required) in enumerate(members) if required), None)
     if first is not None:
@@ -163,7 +202,7 @@ def with_commas(members: Sequence[tuple[str, bool]]) -> str:
         return "".join([*before, members[first][0], _rest(members[first + 1 :])])
     # One alternative for each member that can be the first.
     options = [member + _rest(members[index + 1 :]) for index, (member, _) in enumerate(members)]
-    return f"(?:{'|'.join(options)})?" if options else ""
+    return f"(?:{'|'.join(options)}){'' if least else '?'}" if options else ""
 
 
 def _rest(members: Sequence[tuple[str, bool]]) -> str:

@@ -12,6 +12,7 @@ from ._schema_parts import (
     ANNOTATIONS,
     KEYWORDS,
     alternatives,
+    bounded,
     bounds_of,
     constant,
     constants,
@@ -168,11 +169,16 @@ class _Translator:
             return self._free_object(schema.get("additionalProperties", True), least, most, place)
         if not isinstance(properties, Mapping) or not properties.keys() >= set(required):
             raise schema_error(place, "properties must be an object that has every required name")
-        if (least, most) != (0, None):
-            raise schema_error(place, "minProperties and maxProperties are supported only without properties")
+        if least > len(properties):
+            raise schema_error(
+                f"{place}/minProperties", f"it is more than the number of properties, {len(properties)}"
+            )
         members = self._members(properties, frozenset(required), f"{place}/properties")
+        if least > len(members):
+            raise _EndlessError
+        members = bounded(members, least, most, place)
         _check_length(length_with_commas(members), place)
-        return rf"\{{{with_commas(members)}\}}"
+        return rf"\{{{with_commas(members, least)}\}}"
 
     def _members(
         self, properties: Mapping[str, Any], required: frozenset[str], place: str
@@ -190,11 +196,17 @@ class _Translator:
         return members
 
     def _free_object(self, values: object, least: int, most: int | None, place: str) -> str:
-        place = f"{place}/additionalProperties"
+        inside = f"{place}/additionalProperties"
         if values is False and least:
-            raise schema_error(place, "false leaves no properties, but minProperties asks for some")
+            raise schema_error(inside, "false leaves no properties, but minProperties asks for some")
+        if least > 1:
+            raise schema_error(
+                f"{place}/minProperties",
+                "without properties, it can be at most 1, because names may repeat; list the names that are "
+                "needed in properties and required",
+            )
         most = 0 if values is False else most
-        return self._repeated(lambda: f"{STRING}:{self.value(values, place)}", r"\{", r"\}", least, most)
+        return self._repeated(lambda: f"{STRING}:{self.value(values, inside)}", r"\{", r"\}", least, most)
 
     def _array(self, schema: Mapping[str, Any], place: str) -> str:
         least, most = bounds_of(schema, "minItems", "maxItems", place)
