@@ -28,7 +28,6 @@ const float *textgen_int8_run(const textgen_network *network, const textgen_slot
                               const float *input, size_t count) {
     const textgen_int8_kernels *kernels = network->kernels->int8;
     const textgen_int8_layer *weights = &network->int8.layers[layer];
-    const uint8_t *rounded = weights->inputs ? slots->inputs : NULL;
     float *hidden = textgen_slot_row(network, slots, 0, layer);
     size_t slot;
     if (layer) {
@@ -39,10 +38,10 @@ const float *textgen_int8_run(const textgen_network *network, const textgen_slot
         }
     }
     if (network->kind == TEXTGEN_LSTM) {
-        kernels->lstm(weights, slots->gate_inputs, rounded, slots->input_scales, hidden,
+        kernels->lstm(weights, slots->gate_inputs, slots->inputs, slots->input_scales, hidden,
                       textgen_slot_row(network, slots, 1, layer), slots->hidden, (ptrdiff_t)count);
     } else {
-        kernels->gru(weights, slots->gate_inputs, rounded, slots->input_scales, hidden, slots->hidden,
+        kernels->gru(weights, slots->gate_inputs, slots->inputs, slots->input_scales, hidden, slots->hidden,
                      (ptrdiff_t)count);
     }
     return hidden;

@@ -52,7 +52,7 @@ typedef struct {
      * and round to nearest, ties to even. count: a multiple of GROUP. */
     void (*quantize)(const float *values, ptrdiff_t count, float bound, uint8_t *bytes);
     /* One time step of an lstm. gate_inputs: for each lane a pointer to [outputs / GROUP][BLOCK], the bias or a
-     * row of the token_gates table. input: [lanes][inputs], or NULL if `inputs` is 0. input_scales: [lanes].
+     * row of the token_gates table. input: [lanes][inputs], not NULL. input_scales: [lanes].
      * hidden, cell: [lanes][outputs], updated in place. scratch: [lanes][outputs]. */
     void (*lstm)(const textgen_int8_layer *layer, const float *const *gate_inputs, const uint8_t *input,
                  const float *input_scales, float *hidden, float *cell, uint8_t *scratch, ptrdiff_t lanes);
