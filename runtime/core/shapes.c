@@ -132,9 +132,6 @@ static int32_t describe_layer(const textgen_graph *graph, const textgen_layer_no
         return textgen_fail(graph->error, TEXTGEN_DAMAGED_MODEL,
                             "a node of type %s has no hidden_size attribute", textgen_layer_title(nodes->kind));
     }
-    if (nodes->residual && inputs != units) {
-        return damaged(graph, "a residual connection adds values of different sizes");
-    }
     layer->kind = nodes->kind;
     layer->name = nodes->node->name;
     layer->inputs = inputs;
