@@ -1,7 +1,7 @@
 """Compile regular expressions to constraints."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -71,15 +71,27 @@ def _compile(
 def _why_nothing_matches(
     expression: str, unmatched: Sequence[Atom], alphabet: str, excludes: bool, of_schema: bool
 ) -> str:
-    """Return the end of a message: the atoms that match no symbol, and a hint if only their case differs."""
+    """Return the end of a message: the atoms that match no symbol, and a hint where one helps."""
     if not unmatched:
         return ""
-    sources = [expression[start:end] for start, end in sorted(atom.span for atom in unmatched)]
-    written = [*dict.fromkeys(map(as_written, sources))] if of_schema else sources
+    sources = {expression[slice(*atom.span)]: atom for atom in sorted(unmatched, key=lambda atom: atom.span)}
+    written = [*dict.fromkeys(map(as_written, sources) if of_schema else sources)]
     listed = ", ".join(map(quote, written[:MAX_LISTED])) + (" and more" if len(written) > MAX_LISTED else "")
-    advice = "write (?i:...) in the pattern" if of_schema else "put (?i) at the start"
-    # Only a pattern can ignore case.
-    can_ignore_case = not of_schema or all(source.startswith(NOT_ESCAPED) for source in sources)
-    ignoring_case = [re.compile(atom.text, atom.flags | re.IGNORECASE).search(alphabet) for atom in unmatched]
-    hint = f"; it has the other case: {advice}" if can_ignore_case and all(ignoring_case) else ""
+    hint = _hint(sources, alphabet, of_schema)
     return f": it has no symbol {'that may be drawn ' if excludes else ''}for {listed}{hint}"
+
+
+def _hint(sources: Mapping[str, Atom], alphabet: str, of_schema: bool) -> str:
+    def any_matches(source: str, flags: int) -> bool:
+        return bool(re.compile(source, flags).search(alphabet))
+
+    if of_schema:
+        # The rest of a schema has no other spelling.
+        if not all(source.startswith(NOT_ESCAPED) for source in sources):
+            return ""
+        if any(any_matches(source.removeprefix(NOT_ESCAPED), atom.flags) for source, atom in sources.items()):
+            return "; a pattern matches no character that JSON has to escape"
+    if not all(any_matches(atom.text, atom.flags | re.IGNORECASE) for atom in sources.values()):
+        return ""
+    advice = "write (?i:...) in the pattern" if of_schema else "put (?i) at the start"
+    return f"; it has the other case: {advice}"

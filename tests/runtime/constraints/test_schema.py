@@ -312,6 +312,10 @@ def test_a_pattern_with_a_named_group_may_be_used_several_times() -> None:
             "it has no symbol for '[D-F]'; it has the other case: write (?i:...) in the pattern",
         ),
         ({"pattern": r"\s\S(?!a)[\s]."}, r"it has no symbol for '\\s', '(?!a)\\s'"),
+        (
+            {"pattern": r"a\\"},
+            r"it has no symbol for '\\\\'; a pattern matches no character that JSON has to escape",
+        ),
         ({"const": {"d": "E"}}, "it has no symbol for '{', ':', 'E', '}'"),
         ({"enum": ["E"]}, "it has no symbol for 'E'"),
     ],
@@ -320,7 +324,7 @@ def test_a_schema_that_the_vocabulary_cannot_write_is_refused_in_its_own_words(
     schema: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(ConstraintError) as caught:
-        compile_regex(schema_to_regex(schema), 'abdef"', of_schema=True)
+        compile_regex(schema_to_regex(schema), 'abdef"\\', of_schema=True)
     assert str(caught.value) == f"no text of the vocabulary matches the JSON schema: {reason}"
 
 
