@@ -14,6 +14,7 @@ from .settings import Settings
 
 # The values of OpenAI's API.
 DEFAULT_LENGTH = 16
+LENGTH_FIELDS = ("max_tokens", "max_completion_tokens")
 MAX_ALTERNATIVES = 5
 
 MAX_SEED = 2**128 - 1
@@ -30,6 +31,7 @@ class CompletionRequest:
         prompts: The texts to continue; None stands for one of the model's own prompts.
         choices: Number of texts per prompt.
         length: Maximum number of tokens per text.
+        length_field: The field that gives the length.
         sampling: The sampling parameters.
         seed: The seed.
         unknown: What to do with characters of a prompt that are outside the vocabulary.
@@ -42,6 +44,7 @@ class CompletionRequest:
     prompts: list[str | None]
     choices: int
     length: int
+    length_field: str
     sampling: Sampling
     seed: int
     unknown: UnknownPolicy
@@ -70,7 +73,7 @@ def parse_request(body: bytes, settings: Settings) -> CompletionRequest:
     fields = Fields(parse_object(body))
     check_model(fields.take("model", str, what=STRING), settings)
     prompts = _prompts(fields, settings)
-    length = fields.integer("max_tokens", DEFAULT_LENGTH, 0, settings.max_length)
+    length, length_field = _length(fields, settings)
     choices = fields.integer("n", 1, 1, settings.max_texts)
     if len(prompts) * choices > settings.max_texts:
         raise fields.error(
@@ -98,6 +101,7 @@ def parse_request(body: bytes, settings: Settings) -> CompletionRequest:
         prompts,
         choices,
         length,
+        length_field,
         sampling,
         fresh_seed() if seed is None else seed,
         unknown,
@@ -129,7 +133,23 @@ def _prompts(fields: Fields, settings: Settings) -> list[str | None]:
         return [None]
     if isinstance(value, list) and value and isinstance(value[0], int | list):
         raise fields.error("prompt", "must be text: this server does not accept tokens")
-    return [*fields.texts("prompt", settings.max_texts)]
+    # Some clients send an empty prompt by default.
+    return [text or None for text in fields.texts("prompt", settings.max_texts)]
+
+
+def _length(fields: Fields, settings: Settings) -> tuple[int, str]:
+    """Return the maximum number of tokens per text, and the field that gives it."""
+    given = [name for name in LENGTH_FIELDS if fields.take(name, int, what=INTEGER) is not None]
+    if len(given) > 1:
+        # With the code of OpenAI's API, which refuses both, too.
+        raise RequestError(
+            400,
+            f"{' and '.join(given)} are two names of one field: send only one",
+            param=given[0],
+            code="invalid_parameter_combination",
+        )
+    name = given[0] if given else LENGTH_FIELDS[0]
+    return fields.integer(name, DEFAULT_LENGTH, 0, settings.max_length), name
 
 
 def _alternatives(fields: Fields, tokens: int) -> int | None:
@@ -142,7 +162,7 @@ def _alternatives(fields: Fields, tokens: int) -> int | None:
     if tokens > MAX_SCORED_TOKENS:
         raise fields.error(
             "logprobs",
-            f"is limited to {MAX_SCORED_TOKENS} tokens per request, not {tokens}: use a smaller max_tokens",
+            f"is limited to {MAX_SCORED_TOKENS} tokens per request, not {tokens}: ask for fewer",
         )
     return int(value)
 

@@ -77,7 +77,7 @@ def prepare(model: Model, request: CompletionRequest, deliver: Callable[[Update]
                     text = _own_prompt(model, request.seed + choice)
                     prompt = own[text] = own.get(text) or _prompt(model, request, text)
                 generation = _generation(model, sampling, request.seed, choice, prompt)
-                _check_length(generation, request.length)
+                _check_length(generation, request)
                 texts.append(Text(prompt, generation, choice, request.length, request.alternatives, deliver))
     except PromptError as error:
         raise RequestError(400, str(error), param="prompt") from None
@@ -86,11 +86,11 @@ def prepare(model: Model, request: CompletionRequest, deliver: Callable[[Update]
     return Prepared(texts, warnings)
 
 
-def _check_length(generation: Generation, length: int) -> None:
+def _check_length(generation: Generation, request: CompletionRequest) -> None:
     try:
-        generation.check_length(length)
+        generation.check_length(request.length)
     except SamplingError as error:
-        raise RequestError(400, str(error), param="max_tokens") from None
+        raise RequestError(400, str(error), param=request.length_field) from None
 
 
 def _prompt(model: Model, request: CompletionRequest, text: str) -> Prompt:
@@ -102,7 +102,7 @@ def _own_prompt(model: Model, number: int) -> str:
     if model.metadata.records is not None:
         return ""
     if not model.prompts:
-        raise PromptError("the model has no prompt of its own: the field prompt is required")
+        raise PromptError("the model has no prompt of its own: send one in the field prompt")
     return model.prompts[number % len(model.prompts)]
 
 

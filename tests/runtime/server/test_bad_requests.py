@@ -56,7 +56,6 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"prompt": [[1], [2]]}, "prompt must be text: this server does not accept tokens", "prompt"),
     ({"prompt": ["a", None]}, "prompt must be a string or a list of strings, but has null", "prompt"),
     ({"prompt": []}, "prompt must have from 1 to 768 strings, not 0", "prompt"),
-    ({"prompt": ""}, "there is no text to continue: it is empty", "prompt"),
     # The fields are checked before the form of the response.
     ({"prompt": ["a", "Z"], "stream": True}, "not in the model's vocabulary: 'z'", "prompt"),
     ({"prompt": "\ud800"}, "not in the model's vocabulary", "prompt"),
@@ -65,6 +64,11 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"max_tokens": -1}, "max_tokens must be from 0 to 100000, not -1", "max_tokens"),
     ({"max_tokens": 100_001}, "max_tokens must be from 0 to 100000, not 100001", "max_tokens"),
     ({"max_tokens": 1.5}, "max_tokens must be an integer, not a number", "max_tokens"),
+    (
+        {"max_completion_tokens": -1},
+        "max_completion_tokens must be from 0 to 100000",
+        "max_completion_tokens",
+    ),
     ({"max_tokens": True}, "max_tokens must be an integer, not a boolean", "max_tokens"),
     ({"n": 0}, "n must be from 1 to 768, not 0", "n"),
     ({"n": 10**400}, "n must be from 1 to 768, not an integer of 1,329 bits", "n"),
@@ -132,6 +136,15 @@ async def test_options_of_a_stream_are_only_for_streams(tiny: textgen.Model) -> 
     async with served(tiny) as server:
         answer = await server.complete(prompt="a", stream_options={"include_usage": True})
     check_error(answer, 400, 'stream_options is only for "stream": true', "stream_options")
+
+
+@asynchronous
+async def test_a_length_with_both_of_its_names_is_refused(tiny: textgen.Model) -> None:
+    async with served(tiny) as server:
+        answer = await server.complete(prompt="a", max_tokens=5, max_completion_tokens=5)
+    message = "max_tokens and max_completion_tokens are two names of one field: send only one"
+    check_error(answer, 400, message, "max_tokens")
+    assert answer.json["error"]["code"] == "invalid_parameter_combination"
 
 
 @asynchronous

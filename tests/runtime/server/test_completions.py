@@ -39,9 +39,29 @@ async def test_the_defaults_are_those_of_openai(tiny: textgen.Model) -> None:
     assert answer.texts == [tiny.generate("dad ", length=16, seed=7, temperature=1.0)]
 
 
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+@asynchronous
+async def test_the_length_has_two_names(tiny: textgen.Model, name: str) -> None:
+    async with served(tiny) as server:
+        answer = await server.complete(prompt="dad ", seed=7, **{name: 20})
+    assert answer.texts == [tiny.generate("dad ", length=20, seed=7, temperature=1.0)]
+
+
 @asynchronous
 async def test_null_stands_for_the_default(tiny: textgen.Model) -> None:
-    names = ("model", "max_tokens", "temperature", "top_p", "n", "stop", "logprobs", "echo", "stream", "user")
+    names = (
+        "model",
+        "max_tokens",
+        "max_completion_tokens",
+        "temperature",
+        "top_p",
+        "n",
+        "stop",
+        "logprobs",
+        "echo",
+        "stream",
+        "user",
+    )
     nothing = dict.fromkeys((*names, "stream_options", "logit_bias", "best_of", "suffix", "match", "top_k"))
     async with served(tiny) as server:
         answer = await server.complete(prompt="dad ", seed=7, **nothing)
@@ -83,12 +103,15 @@ async def test_a_prompt_that_several_texts_continue_counts_once(tiny: textgen.Mo
     assert answer.json["usage"] == {"prompt_tokens": 6, "completion_tokens": 30, "total_tokens": 36}
 
 
+@pytest.mark.parametrize("fields", [{}, {"prompt": ""}, {"prompt": [""]}], ids=str)
 @asynchronous
-async def test_without_a_prompt_the_model_chooses_one_of_its_own(tiny: textgen.Model) -> None:
+async def test_without_a_prompt_the_model_chooses_one_of_its_own(
+    tiny: textgen.Model, fields: dict[str, Any]
+) -> None:
     async with served(tiny) as server:
-        answers = [await server.complete(seed=seed, echo=True) for seed in range(4)]
-        several = await server.complete(seed=1, n=3, echo=True)
-        all_twice = await server.complete(n=2 * len(tiny.prompts), max_tokens=1)
+        answers = [await server.complete(seed=seed, echo=True, **fields) for seed in range(4)]
+        several = await server.complete(seed=1, n=3, echo=True, **fields)
+        all_twice = await server.complete(n=2 * len(tiny.prompts), max_tokens=1, **fields)
     for seed, answer in enumerate(answers):
         prompt = tiny.prompts[seed % len(tiny.prompts)]
         assert answer.texts == [prompt + tiny.generate(length=16, seed=seed, temperature=1.0)]
