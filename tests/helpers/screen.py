@@ -1,6 +1,7 @@
 """A small terminal: what a person sees after a program has written to it."""
 
 import re
+import unicodedata
 
 # A control sequence, a control character, or printable characters.
 PART = re.compile(r"\x1b\[(\??)(\d*)([A-Za-z])|([\r\n\b\a])|([^\x1b\r\n\b\a]+)")
@@ -38,11 +39,13 @@ class Screen:
         return ["".join(row).rstrip() for row in self._rows]
 
     def _put(self, symbol: str) -> None:
-        if self._column == self.columns:
+        # A wide character takes a second cell, which adds nothing to the text of its row.
+        cells = [symbol, ""] if unicodedata.east_asian_width(symbol) == "W" else [symbol]
+        if self._column + len(cells) > self.columns:
             self._control("\r")
             self._control("\n")
-        self._rows[self._row][self._column] = symbol
-        self._column += 1
+        self._rows[self._row][self._column : self._column + len(cells)] = cells
+        self._column += len(cells)
 
     def _control(self, control: str) -> None:
         if control == "\r":

@@ -26,13 +26,14 @@ class Console(Protocol):
         """
         ...
 
-    def begin_text(self, opening: str, *, joined: bool, replaces_line: bool) -> None:
+    def begin_text(self, opening: str, *, joined: bool, replaces_line: bool, before: str = "") -> None:
         """Begin to show a text.
 
         Args:
             opening: The text before the generated text, such as the typed line.
             joined: Whether the text continues the latest one directly.
             replaces_line: Whether the text is the answer to the latest line, and can be shown in its place.
+            before: What a person sees again before the opening: the end of the text that is continued.
         """
         ...
 

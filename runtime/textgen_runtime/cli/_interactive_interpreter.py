@@ -27,9 +27,10 @@ from ._interactive_typing import count_unknown
 from ._interactive_words import QUOTES
 from ._output_files import check_overwrite
 from ._readable import escape_unprintable
+from ._sampling_arguments import temperature_warnings
 from .parser import whole_number
 
-# How much of the end of the text /show and /undo show.
+# How much of the end of the text /show, /undo and /retry show.
 SHOWN_TAIL = 60
 
 
@@ -89,14 +90,15 @@ class Interpreter:
         """Feed a line, and show it with its continuation."""
         opening = self.session.add(addition)
         self._warn_unknown(addition)
-        joined = addition.joined or addition.text is None
-        self._show_continuation(opening, joined=joined, replaces_line=True)
+        self._show_continuation(opening, joined=addition.continues, replaces_line=True)
 
-    def _show_continuation(self, opening: str, *, joined: bool, replaces_line: bool) -> None:
+    def _show_continuation(
+        self, opening: str, *, joined: bool, replaces_line: bool, before: str = ""
+    ) -> None:
         console, session = self._console, self.session
         interrupted = False
         with DeferredInterrupts() as interrupts:
-            console.begin_text(opening, joined=joined, replaces_line=replaces_line)
+            console.begin_text(opening, joined=joined, replaces_line=replaces_line, before=before)
             try:
                 for chunk in session.chunks():
                     console.write(chunk)
@@ -133,7 +135,9 @@ class Interpreter:
 
     def _retry(self, command: CommandLine) -> None:
         no_argument(command)
-        self._show_continuation(self.session.retry(), joined=False, replaces_line=False)
+        opening = self.session.retry()
+        before = self.session.text_before(opening)[-SHOWN_TAIL:]
+        self._show_continuation(opening, joined=False, replaces_line=False, before=before)
 
     def _undo(self, command: CommandLine) -> None:
         no_argument(command)
@@ -162,12 +166,16 @@ class Interpreter:
         if not command.argument.strip():
             self._console.answer(f"{setting.line(self.session)}\n")
             return
-        stops = self.session.sampling.stop
+        before = self.session.sampling
         setting.set(self.session, command.argument)
-        if self.session.sampling.stop != stops:
-            _, stop_warnings = checked_stops(self.session.sampling, self.session.model.metadata)
-            for warning in stop_warnings:
-                self._console.report(warning, "warning")
+        sampling = self.session.sampling
+        found: list[str] = []
+        if sampling.stop != before.stop:
+            found += checked_stops(sampling, self.session.model.metadata)[1]
+        if sampling.temperature != before.temperature:
+            found += temperature_warnings([sampling])
+        for warning in found:
+            self._console.report(warning, "warning")
 
     def _show(self, command: CommandLine) -> None:
         no_argument(command)

@@ -46,7 +46,7 @@ class Pipe:
             raise LineError(str(error)) from None
         return line.removeprefix("\ufeff") if self._line_number == 1 else line
 
-    def begin_text(self, opening: str, *, joined: bool, replaces_line: bool) -> None:  # noqa: ARG002 (for terminals)
+    def begin_text(self, opening: str, *, joined: bool, replaces_line: bool, before: str = "") -> None:  # noqa: ARG002 (for terminals)
         """Write the typed line, if it is echoed. After a record, an empty line may precede it."""
         separator = "\n" * (self._has_empty_lines and self._is_after_record)
         self.write(separator + (opening if self._echo else ""))

@@ -1,24 +1,56 @@
 """Where text stands on a terminal: the rows of a typed line, and the column where a text ends.
 
-Only simple cases are answered. The answer None means that the cursor must not be moved back over the text.
+Only cases without doubt are answered. The answer None means that the cursor must not be moved back over the
+text.
 """
 
 import unicodedata
 
-# Combining marks and invisible characters take no column, wide ones two, and some terminals disagree.
+# Combining marks and invisible characters take no column, and some terminals disagree.
 NO_COLUMN = ("M", "C")
 WIDE = ("W", "F")
 
 
-def is_simple(text: str) -> bool:
-    """Whether each character of a text takes one column on every terminal."""
+def column_width(symbol: str) -> int | None:
+    """Return how many columns a character takes on every terminal, or None if terminals disagree."""
+    category = unicodedata.category(symbol)
+    if category.startswith(NO_COLUMN):
+        return None
+    if unicodedata.east_asian_width(symbol) not in WIDE:
+        return 1
+    # Letters and punctuation of Chinese, Japanese and Korean take two. Emoji are symbols: a new one has
+    # another width on an old terminal.
+    return None if category.startswith("S") else 2
+
+
+def advance(column: int, text: str, columns: int) -> tuple[int, int] | None:
+    """Return how many rows and to which column a text moves the cursor, or None if that is uncertain.
+
+    Args:
+        column: The column where the text begins.
+        text: The text, without line ends.
+        columns: The columns of the terminal.
+    """
+    if columns < 1:
+        return None
     if text.isascii():
-        return text.isprintable()
-    return all(
-        not unicodedata.category(symbol).startswith(NO_COLUMN)
-        and unicodedata.east_asian_width(symbol) not in WIDE
-        for symbol in text
-    )
+        if not text.isprintable():
+            return None
+        row, column = divmod(column + len(text), columns)
+    else:
+        row = 0
+        for symbol in text:
+            width = column_width(symbol)
+            if width is None or width > columns:
+                return None
+            # A wide character is not broken: the last column of the row stays empty.
+            if column + width > columns:
+                row, column = row + 1, 0
+            column += width
+        if column == columns:
+            row, column = row + 1, 0
+    # After a character in the last column, the cursor is there or in the next row, depending on the terminal.
+    return None if row and not column else (row, column)
 
 
 def rows_of(line: str, columns: int, rows: int) -> int | None:
@@ -29,16 +61,13 @@ def rows_of(line: str, columns: int, rows: int) -> int | None:
         columns: The columns of the terminal.
         rows: The rows of the terminal.
     """
-    if columns < 1 or "\n" in line or "\t" in line:
+    if "\n" in line or "\t" in line:
         return None
     # A character takes at most two columns, also a control character such as ^A.
     if 2 * len(line) < columns:
         return 1
-    # Terminals differ after a line that exactly fills its last row.
-    if not is_simple(line) or len(line) % columns == 0:
-        return None
-    needed = len(line) // columns + 1
-    return needed if needed < rows else None
+    moved = advance(0, line, columns)
+    return moved[0] + 1 if moved and moved[0] + 1 < rows else None
 
 
 def ends_at_column(start: int | None, text: str, columns: int) -> int | None:
@@ -51,8 +80,5 @@ def ends_at_column(start: int | None, text: str, columns: int) -> int | None:
     """
     *before, last = text.rsplit("\n", 1)
     start = 0 if before else start
-    if start is None or columns < 1 or not is_simple(last):
-        return None
-    end = start + len(last)
-    # After a character in the last column, the cursor is there or in the next row, depending on the terminal.
-    return end % columns or (None if end else 0)
+    moved = None if start is None else advance(start, last, columns)
+    return moved and moved[1]

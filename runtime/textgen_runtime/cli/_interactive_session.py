@@ -127,6 +127,22 @@ class Session:
             self._steps.append(step)
             raise
 
+    def text_before(self, opening: str) -> str:
+        """Return the end of the text before the latest line, if the line continues it directly.
+
+        Args:
+            opening: What ``add`` or ``retry`` has returned for the line.
+
+        Returns:
+            The end, with the line end that separates a new text of a constraint. Empty if the line begins a
+            line or a text.
+        """
+        addition = self._steps[-1].addition
+        if addition is None or not addition.continues:
+            return ""
+        tail = self.position.tail
+        return tail[: max(0, len(tail) - len(opening))]
+
     def chunks(self) -> Iterator[str]:
         """Yield the continuation of the latest line, as it is generated. Chunks may be empty.
 
@@ -177,11 +193,11 @@ class Session:
             OutputError: If the file cannot be written.
         """
         # The module imports numpy, which takes longer than the start of a session.
-        from textgen_runtime.generation.saved_generation import save
+        from textgen_runtime.generation.saved_generation import save_with_end
 
         if self.position.generation is None:
             raise LineError("there is no text yet: type the beginning of one")
-        save(self.position.generation, path)
+        save_with_end(self.position.generation, self.position.tail, path)
 
     def load(self, path: str | os.PathLike[str]) -> list[str]:
         """Continue from a saved generation, with its sampling parameters and random numbers.
@@ -194,13 +210,13 @@ class Session:
         Raises:
             SavedGenerationError: If the file is not a saved generation of this model.
         """
-        from textgen_runtime.generation.saved_generation import resume
+        from textgen_runtime.generation.saved_generation import resume_with_end
 
         with warnings.catch_warnings(action="ignore"):
-            generation = resume(self.model, path)
+            generation, end = resume_with_end(self.model, path)
         generation.sampling, stop_warnings = checked_stops(generation.sampling, self.model.metadata)
         self._steps.append(Step(self.position, None))
-        self._move_to(Position(generation))
+        self._move_to(Position(generation, end[-TAIL_LENGTH:]))
         self._sampling = generation.sampling
         return stop_warnings
 

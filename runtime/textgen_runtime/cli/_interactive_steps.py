@@ -18,6 +18,11 @@ class Addition(NamedTuple):
     joined: bool = False
     length: int | None = None
 
+    @property
+    def continues(self) -> bool:
+        """Whether the text so far is continued directly, without a line end."""
+        return self.joined or self.text is None
+
 
 class Position(NamedTuple):
     """Where the text stands.

@@ -73,9 +73,10 @@ class Terminal:
             self._typed_rows = rows_of(PROMPT + line, *terminal_size())
         return line
 
-    def begin_text(self, opening: str, *, joined: bool, replaces_line: bool) -> None:
+    def begin_text(self, opening: str, *, joined: bool, replaces_line: bool, before: str = "") -> None:
         """Show a text in the place of the typed line, or below it."""
-        opening = terminal_safe(sys.stdout, opening if self._echo else "")
+        opening = terminal_safe(sys.stdout, opening if self._echo or before else "")
+        before = terminal_safe(sys.stdout, before)
         joint, self._joint = self._joint, None
         self._column = 0
         if replaces_line and self._typed_rows is not None and (self._echo or joined):
@@ -84,6 +85,9 @@ class Terminal:
                 up = f"\x1b[{self._typed_rows + 1}A\x1b[{joint}C"
                 self._column = joint
             self._print(f"{up}{CLEAR_BELOW}")
+        if before:
+            self._print(before)
+            self._advance_column(before)
         if opening:
             self._print(self._styled(BOLD, opening))
             self._advance_column(opening)

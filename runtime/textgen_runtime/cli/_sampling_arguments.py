@@ -28,6 +28,9 @@ MAX_PENALTY_WINDOW = 1024
 
 NEWLINE = "\n"
 
+# Above it, every model draws characters almost evenly. A larger value is probably meant as percent.
+MAX_USUAL_TEMPERATURE = 5
+
 
 def add_sampling(command: argparse.ArgumentParser) -> None:
     """Add an option for each sampling parameter."""
@@ -228,6 +231,15 @@ def with_checked_stops(prog: str, model: Model, sampling: Sampling) -> Sampling:
     for warning in warnings:
         print_diagnostic(prog, warning, "warning")
     return sampling
+
+
+def temperature_warnings(chosen: Sequence[Sampling]) -> list[str]:
+    """Return a warning for each temperature that is probably a mistake."""
+    return [
+        f"temperature {sampling.temperature:g} makes the text almost random: values from 0.2 to 1.2 are usual"
+        for sampling in chosen
+        if sampling.temperature > MAX_USUAL_TEMPERATURE
+    ]
 
 
 def sampling_heading(sampling: Sampling) -> str:

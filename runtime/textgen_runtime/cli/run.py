@@ -16,7 +16,7 @@ from ._drawing import Drawing
 from ._explain import explain
 from ._prompts import check_prompts, read_prompts
 from ._run_arguments import PROG, parse, parser, read_samplings
-from ._sampling_arguments import with_checked_stops
+from ._sampling_arguments import temperature_warnings, with_checked_stops
 from ._selection import make_selection
 from ._series import Request, Series
 from ._statistics import Times, format_statistics, format_value
@@ -41,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def generate(arguments: argparse.Namespace, start: float) -> int:
     """Generate and write the requested texts; return the exit code."""
     chosen = read_samplings(arguments)
+    for warning in temperature_warnings(chosen):
+        print_diagnostic(PROG, warning, "warning")
     prompts = read_prompts(arguments)
     seed = fresh_seed() if arguments.seed is None else arguments.seed
     before = perf_counter()

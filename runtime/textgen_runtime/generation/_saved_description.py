@@ -19,6 +19,9 @@ from .text_progress import TextEnding, TextPosition
 
 FORMAT = 2
 
+# Optional: the end of the text, for a person who goes on with it.
+END_OF_TEXT = "end_of_text"
+
 ENDINGS = (None, *get_args(TextEnding))
 
 
@@ -62,8 +65,7 @@ def restore(model: Model, description: Mapping[str, Any], logits: FloatBuffer, s
     """
     tokens = _checked_tokens(model, description.get("tail", []))
     prompt = description["prompt"]
-    # A prompt that UTF-8 cannot encode could not be printed.
-    prompt.encode()
+    _check_printable(prompt)
     sampling = _read_sampling(description)
     sampler = Sampler(sampling.temperature, description["seed"], description["substream"])
     sampler.position = description["position"]
@@ -90,6 +92,18 @@ def restore(model: Model, description: Mapping[str, Any], logits: FloatBuffer, s
             )
         sampler.filter_state = FilterState(tuple(recent), filters["mirostat_mu"])
     return generation
+
+
+def read_end(description: Mapping[str, Any]) -> str:
+    """Return the end of the text, empty if it is not stored. Any exception means that it is damaged."""
+    end: str = description.get(END_OF_TEXT, "")
+    _check_printable(end)
+    return end
+
+
+def _check_printable(text: str) -> None:
+    """Check that UTF-8 can encode a text. Otherwise it could not be printed."""
+    text.encode()
 
 
 def _checked_tokens(model: Model, tokens: list[int]) -> list[int]:

@@ -24,7 +24,7 @@ from textgen_runtime.system.files import replace_file
 from textgen_runtime.system.json_text import from_json, to_json
 
 from ._bounded_npz import NOT_A_SAVED_GENERATION, check_directory, read_floats, read_string
-from ._saved_description import check_format, describe, restore
+from ._saved_description import END_OF_TEXT, check_format, describe, read_end, restore
 from .generation import Generation
 from .model import Model
 
@@ -46,7 +46,21 @@ def save(generation: Generation, file: str | os.PathLike[str] | BinaryWriter) ->
         OutputError: If the file cannot be written.
         TypeError: If ``file`` is not a path or a binary file object.
     """
-    description = describe(generation)
+    save_with_end(generation, "", file)
+
+
+def save_with_end(generation: Generation, end: str, file: str | os.PathLike[str] | BinaryWriter) -> None:
+    """Save a generation with the end of its text, which a generation itself does not keep.
+
+    Args:
+        generation: The generation. It does not change.
+        end: The end of the text; empty if it is not known.
+        file: As in ``save``.
+
+    Raises:
+        OutputError, TypeError: As ``save``.
+    """
+    description = describe(generation) | ({END_OF_TEXT: end} if end else {})
     arrays = {member_name(name): array for name, array in generation.state.items()}
     arrays[LOGITS] = generation.logits
     content = io.BytesIO()
@@ -81,6 +95,14 @@ def resume(model: Model, file: str | os.PathLike[str] | BinaryReader) -> Generat
         SavedGenerationError: If the file cannot be read, is damaged, or was saved from another model.
         TypeError: If ``file`` is not a path or a binary file object.
     """
+    return resume_with_end(model, file)[0]
+
+
+def resume_with_end(model: Model, file: str | os.PathLike[str] | BinaryReader) -> tuple[Generation, str]:
+    """Load a saved generation, and the end of its text, which is empty if it was not saved.
+
+    Arguments and errors are those of ``resume``.
+    """
     name = shorten(str(file) if isinstance(file, str | os.PathLike) else file_object_name(file))
     try:
         with _open(file) as opened:
@@ -103,7 +125,7 @@ def _open(file: str | os.PathLike[str] | BinaryReader) -> BinaryIO:
     return io.BytesIO(read_file_object(file))
 
 
-def _read(model: Model, file: BinaryIO) -> Generation:
+def _read(model: Model, file: BinaryIO) -> tuple[Generation, str]:
     try:
         return _restore(model, file)
     except (SavedGenerationError, OSError, MemoryError):
@@ -113,7 +135,7 @@ def _read(model: Model, file: BinaryIO) -> Generation:
         raise SavedGenerationError(NOT_A_SAVED_GENERATION) from error
 
 
-def _restore(model: Model, file: BinaryIO) -> Generation:
+def _restore(model: Model, file: BinaryIO) -> tuple[Generation, str]:
     # Imported here because it takes milliseconds and most programs do not need it.
     from zipfile import ZipFile
 
@@ -129,7 +151,7 @@ def _restore(model: Model, file: BinaryIO) -> Generation:
     # A logit of -inf marks an impossible token. At least one token must be possible.
     if not (all(np.isfinite(array).all() for array in state.values()) and np.isfinite(logits.max())):
         raise SavedGenerationError("the state or the logits contain NaN or infinity: the file is damaged")
-    return restore(model, description, logits, State(state))
+    return restore(model, description, logits, State(state)), read_end(description)
 
 
 def member_name(state: str) -> str:

@@ -226,9 +226,25 @@ def test_answers_are_not_mixed_with_the_text(session: Session) -> None:
     assert re.search(r"^/more \[N\] +continue the text", err, re.MULTILINE)
 
 
-def test_after_a_load_the_beginning_of_the_text_is_shown(session: Session, tmp_path: Path) -> None:
-    _, _, err = session(f"abc\n/save {tmp_path}/x\n/load {tmp_path}/x\n/show\n")
+def test_after_a_load_the_end_of_the_text_is_shown(session: Session, tmp_path: Path) -> None:
+    session(f"abc\n/save {tmp_path}/x\n")
+    _, _, err = session(f"/load {tmp_path}/x\n/show\n")
+    assert f"the text ends: abc{texts('abc')[0]}\n" in err
+
+
+def test_the_beginning_of_a_text_that_a_program_saved_is_shown(session: Session, tmp_path: Path) -> None:
+    """The file does not have its end."""
+    textgen.save(MODEL.start("abc", seed=1), tmp_path / "x")
+    _, _, err = session(f"/load {tmp_path}/x\n/show\n")
     assert "the text began with: abc\n" in err
+
+
+def test_an_unusual_temperature_is_questioned(session: Session) -> None:
+    _, _, err = session("/temp 5\n/temp 70\n/top-k 3\n")
+    assert err == (
+        "textgen-run: warning: line 2: temperature 70 makes the text almost random: values from 0.2 to 1.2 "
+        "are usual\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,12 @@ from textgen_runtime.cli._interactive_rows import ends_at_column, rows_of
         ("x" * 79, 1),
         ("x" * 81, 2),
         ("é" * 170, 3),
+        ("漢" * 41, 2),
+        # No wide character is broken: one column of each row stays empty.
+        ("x" + "漢" * 40, 2),
+        ("x" + "漢、" * 39, 2),
+        ("x" + "漢" * 80, 3),
+        ("\N{FULLWIDTH LATIN SMALL LETTER X}" * 41, 2),
         # Characters of uncertain width: at most two columns each.
         ("漢" * 39, 1),
         ("\x01" * 39, 1),
@@ -24,7 +30,19 @@ def test_the_rows_of_a_line_of_simple_characters_are_known(line: str, rows: int)
 
 
 @pytest.mark.parametrize(
-    "line", ["x" * 80, "x" * 160, "漢" * 40, "\x01" * 41, "e" + "\u0301" * 90, "a\nb", "a\tb", "x" * 80 * 24]
+    "line",
+    [
+        "x" * 80,
+        "x" * 160,
+        "漢" * 40,
+        "x" + "漢" * 79,
+        "\N{GRINNING FACE}" * 41,
+        "\x01" * 41,
+        "e" + "\u0301" * 90,
+        "a\nb",
+        "a\tb",
+        "x" * 80 * 24,
+    ],
 )
 def test_rows_that_depend_on_the_terminal_are_not_known(line: str) -> None:
     assert rows_of(line, 80, 24) is None
@@ -48,6 +66,8 @@ def test_a_terminal_of_unknown_size_has_no_known_rows() -> None:
         (0, "x" * 163, 3),
         (None, "\nab", 2),
         (0, "漢\nab", 2),
+        (5, "漢字", 9),
+        (79, "漢", 2),
     ],
 )
 def test_the_column_after_a_text_is_known(start: int | None, text: str, column: int) -> None:
@@ -55,7 +75,16 @@ def test_the_column_after_a_text_is_known(start: int | None, text: str, column: 
 
 
 @pytest.mark.parametrize(
-    ("start", "text"), [(0, "x" * 80), (77, "abc"), (None, "abc"), (0, "漢"), (0, "a\t"), (0, "e\u0301")]
+    ("start", "text"),
+    [
+        (0, "x" * 80),
+        (77, "abc"),
+        (None, "abc"),
+        (78, "漢"),
+        (0, "\N{GRINNING FACE}"),
+        (0, "a\t"),
+        (0, "e\u0301"),
+    ],
 )
 def test_a_column_that_depends_on_the_terminal_is_not_known(start: int | None, text: str) -> None:
     assert ends_at_column(start, text, 80) is None

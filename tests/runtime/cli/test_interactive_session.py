@@ -262,11 +262,13 @@ def test_a_saved_text_goes_on_exactly(session: Session, tmp_path: Path) -> None:
     continued(session, "abc")
     session.sampling = Sampling(1.5)
     session.save(str(path))
+    tail = session.position.tail
     expected = continued(session)
     other = Session(session.model, WARM, 1)
     other.length = 20
     other.load(path)
     assert (other.sampling, other.seed) == (Sampling(1.5), 7)
+    assert other.position.tail == tail
     assert continued(other) == expected
 
 

@@ -178,6 +178,18 @@ def test_a_line_longer_than_a_row_is_replaced(person: Person) -> None:
     assert person.screen() == [*wrapped(running_text(long)), PROMPT.strip()]
 
 
+@pytest.mark.parametrize("length", [COLUMNS // 2, COLUMNS - 3])
+def test_a_wrapped_line_of_wide_characters_is_replaced(sit_down: Start, tmp_path: Path, length: int) -> None:
+    path = tmp_path / "wide.onnx"
+    path.write_bytes(make_model("漢字。a\n").SerializeToString())
+    # The marks and one letter leave one column of the first row empty.
+    line = "a" + "漢" * length
+    person = sit_down("--allowed", "字", model=path)
+    person.type(line, "")
+    shown = "".join(person.screen())
+    assert shown == f"{line}{'字' * 60}{PROMPT.strip()}"
+
+
 def test_the_typed_text_is_shown_as_the_model_got_it(person: Person) -> None:
     person.type("ABC")
     assert person.screen() == [*wrapped(running_text("abc")), PROMPT.strip()]
@@ -189,6 +201,21 @@ def test_a_line_of_uncertain_width_is_shown_again(person: Person) -> None:
     first, both = running_text("abc"), running_text("abc", "a" * (COLUMNS - len(PROMPT)))
     added = both.removeprefix(first).removeprefix("\n")
     rows = [*wrapped(first.removesuffix("\n")), f"> {'a' * 38}", *wrapped(added), PROMPT.strip()]
+    assert person.screen() == rows
+
+
+@pytest.mark.parametrize("line", ["", "/append dad"])
+def test_a_line_that_continues_a_text_is_tried_again_below_its_end(person: Person, line: str) -> None:
+    person.type("abc", line, "/retry")
+    first, fed = running_text("abc"), line.removeprefix("/append ")
+    generation = MODEL.start("abc", temperature=1.0, seed=1)
+    generation.take(30)
+    again = generation.copy()
+    generation.feed(fed) if fed else None
+    both = f"{first}{fed}{generation.take(30)}"
+    again.sampler.position = generation.sampler.position
+    again.feed(fed) if fed else None
+    rows = [*wrapped(both), "> /retry", *wrapped(f"{first}{fed}{again.take(30)}"), PROMPT.strip()]
     assert person.screen() == rows
 
 

@@ -191,6 +191,15 @@ def test_wrong_usage_exits_with_2(capsys: Captured, arguments: list[str], messag
     assert err.count("\n") == 1
 
 
+def test_unusual_temperatures_are_questioned(capsys: Captured) -> None:
+    _, _, err = run(capsys, "--temp", "5", "70", "1000")
+    assert err == "".join(
+        f"textgen-run: warning: temperature {value} makes the text almost random: values from 0.2 to 1.2 are "
+        "usual\n"
+        for value in (70, 1000)
+    )
+
+
 def test_unknown_characters_can_be_skipped(capsys: Captured) -> None:
     _, expected, _ = run(capsys, "--prompt", "abc", "--seed", "1")
     code, out, err = run(capsys, "--prompt", "AxbycX", "--unknown", "skip", "--seed", "1")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Model, Sampling, SavedGenerationError
+from textgen_runtime.generation.saved_generation import save_with_end
 
 from tests.helpers.paths import TINY
 from tests.helpers.saved_files import rewrite
@@ -63,6 +64,8 @@ POSITION = {"held": [], "stop_state": 0, "constraint_state": 0, "ending": None, 
         ({"text": POSITION | {"constraint": "0" * 64}}, "another version of textgen-onnx compiled"),
         ({"text": POSITION | {"more": 1}}, DAMAGED),
         ({"text": 7}, DAMAGED),
+        ({"end_of_text": 7}, DAMAGED),
+        ({"end_of_text": "\ud800"}, DAMAGED),
         ({"filters": {"recent": [99], "mirostat_mu": 0.0}}, "the last tokens are not in the vocabulary"),
         ({"filters": {"recent": "ab", "mirostat_mu": 0.0}}, "the last tokens are not in the vocabulary"),
         ({"filters": {"recent": [0] * 65, "mirostat_mu": 0.0}}, "more recent tokens than the penalty window"),
@@ -77,7 +80,7 @@ POSITION = {"held": [], "stop_state": 0, "constraint_state": 0, "ending": None, 
 )
 def test_a_damaged_position_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     path, model = tmp_path / "text.npz", textgen.load(TINY)
-    textgen.save(model.start("abc", seed=4, stop="ab", repetition_penalty=1.1), path)
+    save_with_end(model.start("abc", seed=4, stop="ab", repetition_penalty=1.1), "abc", path)
     rewrite(path, **changes)
     with pytest.raises(SavedGenerationError, match=message) as caught:
         textgen.resume(model, path)
