@@ -7,23 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from textgen_runtime.errors import CorpusError, path_failure, shorten
-from textgen_runtime.model_file.bundled import MODEL_FILE
 from textgen_runtime.system.nearest_name import nearest_name
 from textgen_runtime.system.text_files import STANDARD_INPUT, decode_any_chunks, decode_utf8_chunks
 from textgen_runtime.text.levels import BYTE
 from textgen_runtime.text.records import SEPARATORS, RecordKind
 
+from .folders import find_files
 from .published import EMBEDDED, PUBLISHED, published_file
-from .sources import COMPRESSED, StandardInput, file_blocks
+from .sources import StandardInput, file_blocks
 
 if TYPE_CHECKING:
     from textgen_runtime.model_file.metadata import Metadata
 
-# Training writes it beside a model. It is not part of a corpus.
-SAMPLES_FILE = "samples.txt"
-
-# The files of a folder that are texts: plain text and music in ABC notation.
-TEXT_FILES = tuple(f"{kind}{packed}" for kind in (".txt", ".abc") for packed in ("", *COMPRESSED))
 BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -43,11 +38,14 @@ class Corpus:
         read: Returns the text in chunks, not yet normalized. It is called each time the corpus is read.
         files: The files that are read; empty for standard input and named corpora.
         records: The kind of records at whose borders the files are joined; None for continuous text.
+        skipped: The number of other files of a folder, without hidden ones and those of training runs; None
+            if the corpus is no folder.
 
     Attributes:
         name: The name of the corpus.
         files: The files that are read.
         records: The kind of records.
+        skipped: The number of other files of a folder, or None.
     """
 
     def __init__(
@@ -56,10 +54,11 @@ class Corpus:
         read: Callable[[], Iterable[str]],
         files: tuple[Path, ...] = (),
         records: RecordKind | None = None,
+        skipped: int | None = None,
     ) -> None:
         # A file name may be invalid Unicode, which a model file cannot store.
         self.name = name.encode(errors="replace").decode()
-        self.files, self.records = files, records
+        self.files, self.records, self.skipped = files, records, skipped
         self._read = read
         self._content: _Content | None = None
 
@@ -140,14 +139,14 @@ def read_corpus(
         source: One of ``CORPUS_NAMES``, a UTF-8 file, a folder, or ``-`` for standard input. A file ending in
             ``.gz`` or ``.zst`` is decompressed. A folder means all ``.txt`` and ``.abc`` files in it and
             in its sub-folders, in the order of their paths. They may be compressed, such as ``.txt.gz``.
-            Hidden files and the samples of earlier training runs are excluded. For a file with the name of a
+            Hidden files and the files of earlier training runs are excluded. For a file with the name of a
             named corpus, pass a path such as ``./nietzsche``.
         temporary_folder: Where a large text from a pipe is stored; None for the system's folder of temporary
             files.
         any_bytes: Whether to accept files of any content. Bytes that are not UTF-8 become U+DC80 to U+DCFF.
-            Without ``records``, the files of a folder are then joined unchanged. If it is false, a byte-order
-            mark at the start of a file is dropped, and a line end is added between two files if the first one
-            ends without one.
+            A folder then means all files in it, whatever their names, and without ``records`` they are joined
+            unchanged. If it is false, a byte-order mark at the start of a file is dropped, and a line end is
+            added between two files if the first one ends without one.
         records: How the records of the text are separated; None for continuous text. At the end of each file
             of a folder, the line ends that separate two records are added if the file ends without them.
 
@@ -170,8 +169,9 @@ def read_corpus(
     path = Path(source)
     try:
         if path.is_dir():
-            files = _text_files_in(path)
-            return Corpus(path.resolve().name, lambda: _read_files(files, any_bytes, records), files, records)
+            files, skipped = find_files(path, any_bytes=any_bytes)
+            name = path.resolve().name
+            return Corpus(name, lambda: _read_files(files, any_bytes, records), files, records, skipped)
         path.stat()
     except FileNotFoundError:
         nearest = nearest_name(source.lower(), CORPUS_NAMES)
@@ -190,20 +190,6 @@ def corpus_for(metadata: "Metadata", source: str) -> Corpus:
         source: As for ``read_corpus``.
     """
     return read_corpus(source, any_bytes=metadata.tokenizer.level == BYTE, records=metadata.records)
-
-
-def _text_files_in(folder: Path) -> tuple[Path, ...]:
-    paths = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.name.endswith(TEXT_FILES)
-        and path.is_file()
-        and not (path.name == SAMPLES_FILE and (path.parent / MODEL_FILE).exists())
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-    if not paths:
-        raise CorpusError(f"the folder {folder} has no .txt or .abc files")
-    return tuple(paths)
 
 
 def _decode(blocks: Iterable[bytes], name: str, any_bytes: bool) -> Iterator[str]:

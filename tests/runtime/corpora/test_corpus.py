@@ -1,5 +1,6 @@
 """Reading of corpora."""
 
+import gzip
 import hashlib
 import io
 import re
@@ -42,19 +43,23 @@ def test_text_files_of_a_folder_are_joined_in_the_order_of_their_paths(tmp_path:
     (tmp_path / "sub" / "c.txt").write_text("third\n")
     (tmp_path / "sub" / "bb.abc").write_text("tune\n")
     (tmp_path / "notes.md").write_text("no")
+    (tmp_path / ".hidden.md").write_text("no")
     corpus = read_corpus(str(tmp_path))
     assert corpus.text == "first\nsecond\ntune\nthird\n"
-    assert corpus.name == tmp_path.name
+    assert (corpus.name, len(corpus.files), corpus.skipped) == (tmp_path.name, 4, 1)
 
 
-def test_the_bytes_of_the_files_of_a_folder_are_joined_unchanged(tmp_path: Path) -> None:
+def test_the_bytes_of_all_files_of_a_folder_are_joined_unchanged(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbffirst\xff\xc3")
-    (tmp_path / "b.txt").write_bytes(b"\xa9second\r\n")
-    (tmp_path / "c.txt").write_bytes(b"\xef\xbb\xbfthird")
+    (tmp_path / "b").write_bytes(b"\xa9second\r\n")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "c.mid.gz").write_bytes(gzip.compress(b"\xef\xbb\xbfthird"))
+    (tmp_path / ".hidden").write_bytes(b"no")
     corpus = read_corpus(str(tmp_path), any_bytes=True)
     content = b"\xef\xbb\xbffirst\xff\xc3\xa9second\r\n\xef\xbb\xbfthird"
     assert corpus.text == content.decode("utf-8", "surrogateescape")
     assert corpus.sha256 == hashlib.sha256(content).hexdigest()
+    assert (len(corpus.files), corpus.skipped) == (3, 0)
 
 
 @pytest.mark.parametrize("any_bytes", [False, True])
@@ -68,15 +73,20 @@ def test_the_end_of_a_file_of_a_folder_ends_a_record(tmp_path: Path, *, any_byte
     assert split_records(blank, "blank") == ["anna", "ben", "cora", "dora"]
 
 
-def test_samples_of_earlier_runs_are_not_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("any_bytes", [False, True])
+def test_files_of_earlier_runs_are_not_read(tmp_path: Path, *, any_bytes: bool) -> None:
     (tmp_path / "poem.txt").write_text("poem\n")
     (tmp_path / "poems-model").mkdir()
     (tmp_path / "poems-model" / "model.onnx").touch()
     (tmp_path / "poems-model" / "samples.txt").write_text("sample\n")
+    (tmp_path / "poems-model" / "tensorboard").mkdir()
+    (tmp_path / "poems-model" / "tensorboard" / "events").write_text("events\n")
     (tmp_path / "poems-model" / "second.txt").write_text("another poem\n")
     # Without a model beside it, a file of this name is a text like any other.
     (tmp_path / "samples.txt").write_text("a poem named samples\n")
-    assert read_corpus(str(tmp_path)).text == "poem\nanother poem\na poem named samples\n"
+    corpus = read_corpus(str(tmp_path), any_bytes=any_bytes)
+    assert corpus.text == "poem\nanother poem\na poem named samples\n"
+    assert corpus.skipped == 0
 
 
 def test_hidden_files_are_not_read(tmp_path: Path) -> None:
@@ -143,6 +153,8 @@ def test_error_for_a_missing_corpus_lists_the_named_corpora(tmp_path: Path) -> N
             read_corpus(name)
     with pytest.raises(CorpusError, match=r"has no \.txt or \.abc files"):
         read_corpus(str(tmp_path))
+    with pytest.raises(CorpusError, match="has no files"):
+        read_corpus(str(tmp_path), any_bytes=True)
 
 
 def test_error_for_a_binary_file_states_the_position(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ from types import ModuleType
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.corpora.folders import RUN_FILES
 from textgen_train.cli.train import default_folder
 from textgen_train.export import onnx_graph
 from textgen_train.loop import evaluator, output_folder
+from textgen_train.loop.output_folder import FILES
 
 from tests.helpers.commands import Captured
 from tests.helpers.report_pages import Page
@@ -113,7 +115,21 @@ def test_a_folder_can_be_corpus_and_output(capsys: Captured) -> None:
     for options in ((), ("--overwrite",)):
         code, _, err = run(capsys, ".", *QUICK, *options, "-o", ".")
         assert code == 0
-        assert err.startswith(f"{Path.cwd().name}: 1,764 training characters")
+        assert err.startswith(f"{Path.cwd().name} (1 file read): 1,764 training characters")
+
+
+@pytest.mark.usefixtures("book")
+def test_the_first_line_counts_the_files_of_a_folder(capsys: Captured) -> None:
+    Path("song.mid").write_bytes(b"MThd")
+    Path("song.txt").write_text(TEXT, encoding="utf-8")
+    for level, counts in (("character", "2 files read, 1 skipped"), ("byte", "3 files read")):
+        code, _, err = run(capsys, ".", *QUICK, "--level", level, "--overwrite", "-o", "out")
+        assert code == 0
+        assert err.startswith(f"{Path.cwd().name} ({counts}): ")
+
+
+def test_the_files_of_a_run_are_no_corpus() -> None:
+    assert set(FILES) == set(RUN_FILES)
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,9 @@ def add_corpus(command: CommandParser) -> None:
         "corpus",
         metavar="CORPUS",
         nargs="?",
-        help="a UTF-8 file, or any file with --level byte, which may be compressed (.gz, .zst), a folder "
-        f"with .txt or .abc files, - for standard input, or the name of a corpus: {', '.join(CORPUS_NAMES)}",
+        help="a UTF-8 file, which may be compressed (.gz, .zst), a folder with .txt or .abc files, - for "
+        f"standard input, or the name of a corpus: {', '.join(CORPUS_NAMES)}; with --level byte, any file or "
+        "all files of a folder",
     )
     group.add_argument(
         "--level",

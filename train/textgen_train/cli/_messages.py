@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.errors import ModelFileError, TextgenError
 from textgen_runtime.generation.loading import load
 from textgen_runtime.model_file.bundled import MODEL_FILE, unambiguous_path
@@ -40,7 +41,16 @@ MIN_LOSS_RISE = 0.01
 MAX_EVALUATION_SHARE = 0.2
 
 
-def describe_dataset(name: str, dataset: Dataset) -> str:
+def describe_corpus(corpus: Corpus) -> str:
+    """Return the name of a corpus; for a folder, also how many of its files are read and how many are not."""
+    if corpus.skipped is None:
+        return corpus.name
+    read = len(corpus.files)
+    skipped = f", {corpus.skipped:,} skipped" if corpus.skipped else ""
+    return f"{corpus.name} ({read:,} file{'s' * (read > 1)} read{skipped})"
+
+
+def describe_dataset(corpus: Corpus, dataset: Dataset) -> str:
     """Return a line with the sizes of the training text, the held-out text and the vocabulary."""
     symbols = symbol_count(dataset.tokenizer)
     training, held_out = f"{dataset.training_characters:,}", f"{dataset.held_out_characters:,}"
@@ -53,7 +63,7 @@ def describe_dataset(name: str, dataset: Dataset) -> str:
     if dataset.tokenizer.level != CHARACTER:
         unit = unit_of(dataset.tokenizer)
         line += f", {len(dataset.training):,} and {len(dataset.held_out):,} {unit}s"
-    line = f"{name}: {line}, {symbols:,} symbols"
+    line = f"{describe_corpus(corpus)}: {line}, {symbols:,} symbols"
     if dataset.rare_count:
         training_share, held_out_share = dataset.unknown_shares
         line += (

@@ -48,7 +48,7 @@ def resume(given: argparse.Namespace, ranks: Ranks) -> int:
         stored.check_vocabulary(dataset)
         if ranks.is_first:
             escape_unencodable(PROG, sys.stdout, dataset.tokenizer.symbols)
-            write_stderr(describe_dataset(texts.corpus.name, dataset))
+            write_stderr(describe_dataset(texts.corpus, dataset))
         provenance = make_provenance(
             texts, dataset, recipe, arguments.seed, name=stored.name, parent=stored.parent_provenance
         )

@@ -188,7 +188,7 @@ def print_start(
     start = parent.describe(dataset, preset) if parent else ""
     # A model determines the records, and the classic recipe has none.
     hint = "" if parent or isinstance(recipe, ClassicRecipe) else describe_list(dataset)
-    write_stderr(start + describe_dataset(texts.corpus.name, dataset) + hint)
+    write_stderr(start + describe_dataset(texts.corpus, dataset) + hint)
     if texts.are_equal:
         print_diagnostic(PROG, EQUAL_TEXTS, "warning")
     elif parent and (share := parent.trained_share(texts.corpus, texts.held_out, dataset)):

@@ -6,7 +6,8 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from textgen_runtime.corpora.corpus import SAMPLES_FILE, Corpus
+from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.corpora.folders import SAMPLES_FILE
 from textgen_runtime.errors import OutputError, shorten
 from textgen_runtime.model_file.bundled import MODEL_FILE
 from textgen_runtime.system.files import make_folder, remove_abandoned

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from textgen_runtime.corpora.corpus import SAMPLES_FILE
+from textgen_runtime.corpora.folders import SAMPLES_FILE
 from textgen_runtime.errors import OutputError
 from textgen_runtime.system.files import replace_file
 from textgen_runtime.system.json_text import to_json
