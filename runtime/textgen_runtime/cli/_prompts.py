@@ -7,7 +7,7 @@ from typing import NamedTuple
 from textgen_runtime.errors import PromptError, shorten
 from textgen_runtime.generation.model import Model
 from textgen_runtime.system.console import print_diagnostic
-from textgen_runtime.system.text_files import STANDARD_INPUT, read_text
+from textgen_runtime.system.text_files import STANDARD_INPUT, read_bytes, read_text
 from textgen_runtime.text.symbols import format_symbols
 from textgen_runtime.text.tokenizer import UnknownPolicy
 
@@ -50,7 +50,11 @@ def read_prompts(arguments: argparse.Namespace) -> Prompts:
 
 def prompt_argument(arguments: argparse.Namespace) -> str | None:
     """Return the prompt from the command line or its file, or None."""
-    if arguments.prompt_file is not None:
+    if arguments.prompt_file is not None and arguments.raw:
+        # Any file. A final line end is a byte like the others.
+        text = read_bytes(arguments.prompt_file).decode("utf-8", "surrogateescape")
+        source = _name_of(arguments.prompt_file)
+    elif arguments.prompt_file is not None:
         text = read_text(arguments.prompt_file)
         source = _name_of(arguments.prompt_file)
         text = text.removesuffix("\n").removesuffix("\r")

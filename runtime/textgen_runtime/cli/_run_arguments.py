@@ -41,8 +41,12 @@ TEXT_OPTIONS = (
     "--novel",
     "--separator",
     "--json",
+    "--raw",
     "--stats",
 )
+
+# Options for several texts, or for texts that others know.
+SELECTING_OPTIONS = ("--prompts", "--count", "--unique", "--novel")
 
 EXAMPLES = """\
 examples:
@@ -50,6 +54,7 @@ examples:
   textgen-run model.onnx --temp 0.2 0.5 1.0 1.2 --prompt "the will to "
   textgen-run model.onnx --length 100000 --seed 7 > text.txt
   textgen-run model.onnx --count 10 --no-echo --stats
+  textgen-run bytes.onnx --prompt MThd --raw > tune.mid
   textgen-run nietzsche --explain --prompt "the will to "
   textgen-run model.onnx --prompts prompts.txt --count 3 --json
   textgen-run model.onnx --length 12 --count 1000 --unique --novel book.txt --separator '\\n'
@@ -66,11 +71,22 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if arguments.explain or arguments.plot:
         if arguments.prompts is not None:
             command.error("--explain and --plot show one prompt: use --prompt in place of --prompts")
-        for option in TEXT_OPTIONS:
-            name = option.removeprefix("--").replace("-", "_")
-            if getattr(arguments, name) != command.get_default(name):
-                command.error(f"{option} has no effect with --explain and --plot: omit it")
+        for option in given_options(command, arguments, TEXT_OPTIONS):
+            command.error(f"{option} has no effect with --explain and --plot: omit it")
+    if arguments.raw:
+        for option in given_options(command, arguments, SELECTING_OPTIONS):
+            command.error(f"--raw writes one text, as the content of a file: omit {option}")
+        if len(arguments.temp or ()) > 1:
+            command.error("--raw writes one text, as the content of a file: use one temperature")
     return arguments
+
+
+def given_options(
+    command: CommandParser, arguments: argparse.Namespace, options: Sequence[str]
+) -> Sequence[str]:
+    """Return those of the options that do not have their defaults."""
+    names = {option: option.removeprefix("--").replace("-", "_") for option in options}
+    return [option for option, name in names.items() if getattr(arguments, name) != command.get_default(name)]
 
 
 def read_samplings(arguments: argparse.Namespace) -> Sequence[Sampling]:
@@ -205,4 +221,10 @@ def _add_many_texts(command: argparse.ArgumentParser) -> None:
         "--json",
         action="store_true",
         help="print each text as one line of JSON, with its prompt, seed, sampling and ending",
+    )
+    form.add_argument(
+        "--raw",
+        action="store_true",
+        help="write the bytes of one text and nothing else, for example to a .mid file; only for models of "
+        "bytes; --prompt-file may then be any file, and is fed unchanged",
     )

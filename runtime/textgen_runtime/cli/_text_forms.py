@@ -5,6 +5,7 @@ import math
 import sys
 from typing import Any, Protocol
 
+from textgen_runtime.errors import OutputError
 from textgen_runtime.generation.model import Model
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.console import escape_unencodable
@@ -35,6 +36,8 @@ def make_form(arguments: argparse.Namespace, samplings: int, records: RecordKind
         samplings: The number of samplings.
         records: The kind of records that the model generates, or None.
     """
+    if arguments.raw:
+        return Raw()
     if arguments.json:
         return JsonLines()
     if arguments.separator is not None:
@@ -45,8 +48,20 @@ def make_form(arguments: argparse.Namespace, samplings: int, records: RecordKind
 
 
 def prepare_output(arguments: argparse.Namespace, prog: str, model: Model) -> None:
-    """Set the encoding of standard output, or warn if it lacks characters of the model."""
-    if arguments.json:
+    """Set the encoding of standard output, or warn if it lacks characters of the model.
+
+    Raises:
+        OutputError: If ``--raw`` has no effect on the model, or would write to a terminal.
+    """
+    if arguments.raw:
+        if model.tokenizer.level != BYTE:
+            raise OutputError(
+                f"--raw is for models of bytes, and this is one of {model.tokenizer.level}s: omit it"
+            )
+        if sys.stdout.isatty():
+            raise OutputError("--raw does not write to a terminal: redirect the output to a file with > PATH")
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")  # type: ignore[union-attr]
+    elif arguments.json:
         # JSON is UTF-8. Half of a surrogate pair becomes an escape of JSON.
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     else:
@@ -159,6 +174,19 @@ class Separated:
         separator = "" if self._is_first else self._separator
         self._is_first = False
         return separator + text.echo
+
+    def content(self, text: PendingText) -> str:
+        return text.take()
+
+
+class Raw:
+    """One text and nothing else, as the content of a file."""
+
+    in_parts = True
+    closing = end = ""
+
+    def opening(self, text: PendingText) -> str:
+        return text.echo
 
     def content(self, text: PendingText) -> str:
         return text.take()

@@ -49,6 +49,10 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
     model = load(arguments.model, engine=arguments.engine, threads=arguments.threads)
     loaded = perf_counter()
     prepare_output(arguments, PROG, model)
+    if arguments.raw:
+        from textgen_runtime.generation.raw_text import keep_bytes
+
+        model = keep_bytes(model)
     if arguments.interactive:
         # Most runs are not interactive, and the modules take milliseconds to import.
         from ._interactive import interact

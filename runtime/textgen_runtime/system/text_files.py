@@ -20,18 +20,28 @@ def read_text(path: str) -> str:
     Raises:
         TextFileError: If the text cannot be read, is binary, or is not UTF-8. The message gives the position.
     """
-    name = "standard input" if path == STANDARD_INPUT else shorten(path)
+    return decode_utf8(read_bytes(path), _name_of(path))
+
+
+def read_bytes(path: str) -> bytes:
+    """Read a file, or standard input if ``path`` is ``-``.
+
+    Raises:
+        TextFileError: If it cannot be read.
+    """
     if path == STANDARD_INPUT and sys.stdin is None:
         raise TextFileError("cannot read standard input: it is closed")
     try:
         if path == STANDARD_INPUT:
-            content = sys.stdin.buffer.read()
-        else:
-            with open(path, "rb") as file:
-                content = file.read()
+            return sys.stdin.buffer.read()
+        with open(path, "rb") as file:
+            return file.read()
     except OSError as error:
-        raise TextFileError(f"cannot read {name}: {error.strerror or error}") from None
-    return decode_utf8(content, name)
+        raise TextFileError(f"cannot read {_name_of(path)}: {error.strerror or error}") from None
+
+
+def _name_of(path: str) -> str:
+    return "standard input" if path == STANDARD_INPUT else shorten(path)
 
 
 def decode_utf8(content: bytes, name: str) -> str:

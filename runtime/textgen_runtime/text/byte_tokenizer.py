@@ -89,11 +89,32 @@ class ByteTokenizer(Vocabulary):
         return ByteDecoder()
 
 
-class ByteDecoder:
-    """A decoder that holds the bytes of an incomplete character back. Invalid bytes become U+FFFD."""
+class RawByteTokenizer(ByteTokenizer):
+    """A tokenizer of bytes whose decoded text keeps those that are not UTF-8, as U+DC80 to U+DCFF.
 
-    def __init__(self, tail: Iterable[int] = (), *, is_finished: bool = False) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    ``str.encode("utf-8", "surrogateescape")`` returns the bytes of such a text.
+    """
+
+    def decoder(self) -> "ByteDecoder":
+        """Return a decoder for one text."""
+        return ByteDecoder(errors=BYTES_TO_TEXT)
+
+
+class ByteDecoder:
+    """A decoder that holds the bytes of an incomplete character back.
+
+    Args:
+        tail: The bytes of an incomplete character.
+        is_finished: Whether the text was finished within a character.
+        errors: What becomes of bytes that are not UTF-8, as a name of Python's codecs. With ``"replace"``,
+            they become U+FFFD, and an incomplete character at the end has no text.
+    """
+
+    def __init__(
+        self, tail: Iterable[int] = (), *, is_finished: bool = False, errors: str = "replace"
+    ) -> None:
+        self._errors = errors
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors)
         self._decoder.decode(bytes(tail))
         # Whether the text was finished within a character.
         self._is_finished = is_finished
@@ -113,13 +134,15 @@ class ByteDecoder:
         return self._decoder.decode(content)
 
     def finish(self) -> str:
-        """Return no text. An incomplete character has none, unless the next token continues it."""
+        """Return the text of an incomplete character. If it has none, the next token may continue it."""
+        if self._errors == BYTES_TO_TEXT:
+            return self._decoder.decode(b"", final=True)
         self._is_finished = True
         return ""
 
     def copy(self) -> Self:
         """Return an independent decoder in the same state."""
-        return type(self)(self.tail, is_finished=self._is_finished)
+        return type(self)(self.tail, is_finished=self._is_finished, errors=self._errors)
 
 
 def texts_of_bytes(characters: Iterable[str]) -> list[str]:

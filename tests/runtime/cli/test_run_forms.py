@@ -13,6 +13,7 @@ from textgen_runtime.cli.run import main
 from textgen_runtime.generation.batch import Batch
 from textgen_runtime.scoring.prediction import predict
 
+from tests.helpers.byte_models import accented_content
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import FORMAT_2, TINY
@@ -46,6 +47,70 @@ def test_a_separator_stands_between_the_texts(
     assert run(capsys, *arguments, *options, "--separator", separator) == (0, expected, "")
     expected = output.format(*texts)
     assert run(capsys, *arguments, *options, "--separator", separator, "--no-echo") == (0, expected, "")
+
+
+@pytest.fixture
+def byte_path(tmp_path: Path) -> str:
+    """A file with a model of bytes that writes parts of characters."""
+    path = tmp_path / "bytes.onnx"
+    path.write_bytes(accented_content())
+    return str(path)
+
+
+@pytest.mark.parametrize("engine", ["native", "onnxruntime"])
+@pytest.mark.parametrize("length", range(1, 9))
+def test_raw_output_is_the_drawn_bytes(
+    capsysbinary: pytest.CaptureFixture[bytes], tmp_path: Path, byte_path: str, engine: str, length: int
+) -> None:
+    prompt = bytes([0, 0xFF, 0xC3, 10])
+    (tmp_path / "prompt.bin").write_bytes(prompt)
+    options = ("--prompt-file", str(tmp_path / "prompt.bin"), "--length", str(length), "--engine", engine)
+    assert main([byte_path, "--raw", "--seed", "1", "--temp", "1", *options]) == 0
+    written = capsysbinary.readouterr().out
+    generation = textgen.load(byte_path).start(
+        prompt.decode("utf-8", "surrogateescape"), seed=1, temperature=1.0
+    )
+    (drawn,) = generation.model.engine.generate([generation.lane(length)], length)
+    assert written == prompt + bytes(drawn.tokens)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--count", "2"), "--raw writes one text, as the content of a file: omit --count"),
+        (("--novel", "a.txt"), "--raw writes one text, as the content of a file: omit --novel"),
+        (("--temp", "1", "2"), "--raw writes one text, as the content of a file: use one temperature"),
+        (("--json",), "not allowed with argument"),
+        (("--interactive",), "--raw has no effect with --interactive: omit it"),
+        (("--explain",), "--raw has no effect with --explain and --plot: omit it"),
+    ],
+)
+def test_raw_output_is_one_text(
+    capsys: Captured, byte_path: str, options: tuple[str, ...], message: str
+) -> None:
+    code, out, err = run_here(main, capsys, byte_path, "--raw", *options)
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+@pytest.mark.parametrize("level", ["character", "word"])
+def test_raw_output_is_for_models_of_bytes(capsys: Captured, level: str) -> None:
+    path = TINY if level == "character" else FORMAT_2 / "word.onnx"
+    code, out, err = run_here(main, capsys, str(path), "--raw")
+    assert (code, out) == (1, "")
+    message = f"--raw is for models of bytes, and this is one of {level}s: omit it"
+    assert err == f"textgen-run: error: {message}\n"
+
+
+def test_raw_output_is_not_for_terminals(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, byte_path: str
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    code, out, err = run_here(main, capsys, byte_path, "--raw")
+    assert (code, out) == (1, "")
+    assert err == (
+        "textgen-run: error: --raw does not write to a terminal: redirect the output to a file with > PATH\n"
+    )
 
 
 def test_a_single_text_with_a_separator_ends_like_the_last_of_several(capsys: Captured) -> None:

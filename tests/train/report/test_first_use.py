@@ -17,7 +17,11 @@ CHARACTERS = CharacterTokenizer(["a", "b"])
         (Metadata(CHARACTERS, prompts=("ab",)), "--temp 0.5", "length=400, temperature=0.5"),
         (Metadata(CHARACTERS, records="lines"), "--count 20", "length=400, temperature=0.5"),
         # The bytes of a file that is no text have no excerpts to continue.
-        (Metadata(ByteTokenizer()), "--prompt TEXT", '"TEXT", length=400, temperature=0.5'),
+        (
+            Metadata(ByteTokenizer()),
+            "--raw --prompt-file BEGINNING > NEW",
+            '"TEXT", length=400, temperature=0.5',
+        ),
     ],
 )
 def test_the_command_and_the_program_fit_the_model(metadata: Metadata, options: str, arguments: str) -> None:

@@ -12,9 +12,11 @@ def generating_command(folder: Path, metadata: Metadata) -> str:
 
     Args:
         folder: The folder with the model file.
-        metadata: The metadata of the model. Without records and default prompts, the user chooses a prompt.
+        metadata: The metadata of the model. Without records and default prompts, the corpus is no text: the
+            user chooses the beginning of a file.
     """
-    options = "--count 20" if metadata.records else "--temp 0.5" if metadata.prompts else "--prompt TEXT"
+    without_prompt = "--count 20" if metadata.records else "--temp 0.5" if metadata.prompts else ""
+    options = without_prompt or "--raw --prompt-file BEGINNING > NEW"
     return f"textgen-run {shlex.quote(unambiguous_path(folder))} {options}"
 
 
