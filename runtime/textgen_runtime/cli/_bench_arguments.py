@@ -14,6 +14,7 @@ from .parser import MODEL_HELP, CommandParser, number
 PROG = "textgen-bench"
 
 STANDARD_OUTPUT = Path("-")
+DEFAULT_PLOT = Path("bench.png")
 
 EXAMPLES = """\
 examples:
@@ -92,7 +93,10 @@ def parser() -> CommandParser:
         "--plot",
         metavar="PATH",
         type=Path,
-        help="write a plot of latency and throughput to PATH, a PNG file (requires matplotlib)",
+        nargs="?",
+        const=DEFAULT_PLOT,
+        help="write a plot of latency and throughput to PATH, a PNG file (without PATH: "
+        f"{DEFAULT_PLOT}; only an earlier plot is replaced; requires matplotlib)",
     )
     command.add_argument(
         "--compare",

@@ -14,7 +14,7 @@ from textgen_runtime.errors import OutputError
 from textgen_runtime.model_file.quantization import BITS
 from textgen_runtime.system.console import print_diagnostic, write_stderr
 
-from ._bench_arguments import PROG, STANDARD_OUTPUT
+from ._bench_arguments import DEFAULT_PLOT, PROG, STANDARD_OUTPUT
 from ._output_files import check_output, write_output
 from .command import EXIT_FAILED
 
@@ -78,6 +78,8 @@ def write_outputs(arguments: argparse.Namespace, report: dict[str, Any]) -> None
         write_output(arguments.json, write_report(report).encode())
     if arguments.plot:
         write_output(arguments.plot, plot(report))
+        if arguments.plot == DEFAULT_PLOT:
+            write_stderr(f"wrote {arguments.plot}\n")
 
 
 def judge(comparison: Comparison, arguments: argparse.Namespace) -> int:

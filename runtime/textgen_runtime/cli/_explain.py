@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from textgen_runtime.errors import OutputError, quote
 from textgen_runtime.generation.model import Model
 from textgen_runtime.sampling.parameters import Sampling
-from textgen_runtime.system.console import terminal_columns
+from textgen_runtime.system.console import terminal_columns, write_stderr
 
 if TYPE_CHECKING:
     from textgen_runtime.scoring.temperatures import TemperatureComparison
 
 PLOT_SUFFIXES = (".png", ".svg", ".pdf")
+DEFAULT_PLOT = "temperature.png"
 
 # The functions below import modules that import numpy, which the generation of a text does not need.
 
@@ -78,6 +79,8 @@ def _write_figure(
     check_output("--plot", path, "figure", prog, is_temperature_plot)
     figure = plot_temperatures(_compare(arguments, sampling, model, prompt, PLOTTED_TEMPERATURES))
     write_output(path, render(figure, path.suffix))
+    if arguments.plot == DEFAULT_PLOT:
+        write_stderr(f"wrote {path}\n")
 
 
 def _compare(

@@ -9,7 +9,7 @@ from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.text_files import STANDARD_INPUT
 
 from ._bundled_list import list_models
-from ._explain import plot_path
+from ._explain import DEFAULT_PLOT, plot_path
 from ._option_names import with_option_names
 from ._sampling_arguments import add_sampling, samplings
 from ._selection import MAX_REJECTED_IN_A_ROW
@@ -138,8 +138,11 @@ def parser() -> CommandParser:
         "--plot",
         metavar="PATH",
         type=plot_path,
+        nargs="?",
+        const=DEFAULT_PLOT,
         help="instead of a text, write a figure of these probabilities to PATH, a .png, .svg or .pdf file "
-        "(requires matplotlib; default temperatures: 0.01 0.2 0.5 1.0 1.2 2.0)",
+        f"(without PATH: {DEFAULT_PLOT}; only an earlier figure is replaced; requires matplotlib; default "
+        "temperatures: 0.01 0.2 0.5 1.0 1.2 2.0)",
     )
     command.add_argument(
         "--interactive",

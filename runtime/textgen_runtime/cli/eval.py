@@ -80,7 +80,8 @@ def parser() -> CommandParser:
         "--surprise",
         metavar="PATH",
         type=Path,
-        help="write an HTML page to PATH that colors each character by its surprisal",
+        help="write an HTML page to PATH that colors each character by its surprisal; only an earlier page "
+        "is replaced",
     )
     add_engine(command)
     return command

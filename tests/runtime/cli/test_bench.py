@@ -107,9 +107,11 @@ def test_a_quick_run_without_time_measures_nothing(
 ) -> None:
     """The deadline passes before the first measurement, as on a very slow machine."""
     monkeypatch.setattr(bench, "QUICK_TOTAL", 0)
-    figures, plot_path = tmp_path / "figures.json", tmp_path / "figures.png"
-    assert main([str(TINY), "--quick", "--json", str(figures), "--plot", str(plot_path)]) == 0
-    out = capsys.readouterr().out
+    monkeypatch.chdir(tmp_path)
+    figures, plot_path = tmp_path / "figures.json", tmp_path / "bench.png"
+    assert main([str(TINY), "--quick", "--json", str(figures), "--plot"]) == 0
+    out, err = capsys.readouterr()
+    assert err.endswith("wrote bench.png\n")
     assert "(not measured, out of time: native; onnxruntime; onnxruntime, plain loop;" in out
     sections = json.loads(figures.read_text())["models"][0]["sections"]
     assert all(section["notes"] for name, section in sections.items() if name != "memory")

@@ -209,6 +209,19 @@ def test_plot_writes_a_figure_by_its_suffix(capsys: Captured, tmp_path: Path) ->
     assert [file.name for file in tmp_path.iterdir()] == ["f.SVG"]
 
 
+@pytest.mark.usefixtures("saved_figures")
+def test_a_figure_has_a_default_name(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert run(capsys, "--plot", "--prompt", "dad") == (0, "", "wrote temperature.png\n")
+    (tmp_path / "temperature.png").write_bytes(b"precious")
+    code, _, err = run(capsys, "--plot", "--prompt", "dad")
+    assert (code, (tmp_path / "temperature.png").read_bytes()) == (1, b"precious")
+    assert "--plot temperature.png: the file exists and is not a figure of textgen-run" in err
+
+
 def test_the_figure_reaches_from_near_zero_to_beyond_one(
     capsys: Captured, tmp_path: Path, saved_figures: list[Figure]
 ) -> None:
