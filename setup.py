@@ -3,9 +3,10 @@
 pyproject.toml has all other settings. Each file of the core is compiled once, several at the same time.
 """
 
+import contextlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +17,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_clib import build_clib
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
+from setuptools.errors import BaseError, CCompilerError
 
 PACKAGE = "runtime/textgen_runtime"
 CORE = "runtime/core"
@@ -47,6 +49,27 @@ LIBRARY = "textgen_core"
 MACROS = [("TEXTGEN_API", "")]
 
 
+ADVICE = """
+The C core could not be compiled: {reason}
+If the C compiler or the headers of Python are missing, install them:
+  Debian, Ubuntu  sudo apt-get install build-essential python3-dev
+  Fedora          sudo dnf install gcc python3-devel
+  macOS           xcode-select --install
+  Windows         the workload "Desktop development with C++" of the Build Tools for Visual Studio"""
+
+
+@contextlib.contextmanager
+def advising() -> Iterator[None]:
+    """Return a context in which a failure of the compiler ends the process with what to install.
+
+    pip shows the output of a failed build, so these are its last lines.
+    """
+    try:
+        yield
+    except (BaseError, CCompilerError, OSError) as error:
+        raise SystemExit(ADVICE.format(reason=error)) from None
+
+
 def compile_only_changed(compiler: Any) -> None:
     """Let a compiler of setuptools keep the objects of files that did not change.
 
@@ -75,6 +98,10 @@ def compile_only_changed(compiler: Any) -> None:
 
 class BuildCore(build_clib):  # type: ignore[misc]  # setuptools has no types
     """Compiles several files at the same time. The command of setuptools compiles one after the other."""
+
+    def run(self) -> None:
+        with advising():
+            super().run()
 
     def build_libraries(self, libraries: list[tuple[str, dict[str, Any]]]) -> None:
         """Compile the files of each library, and archive the objects."""
@@ -114,7 +141,8 @@ class BuildExtensions(build_ext):  # type: ignore[misc]
         for built in self.extensions:
             # As an object, which is compared with the extension.
             built.extra_objects = [archive]
-        super().run()
+        with advising():
+            super().run()
 
     def build_extensions(self) -> None:
         compile_only_changed(self.compiler)
