@@ -4,17 +4,29 @@ import json
 from pathlib import Path
 
 import textgen_runtime as textgen
+from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.source import read_model
+from textgen_runtime.text.character_tokenizer import CharacterTokenizer
+from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.web.page import one_file, separate_files
+from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.byte_models import accented_content
-from tests.helpers.make_tiny_model import make_model
+from tests.helpers.make_tiny_model import make_model, random_network
 from tests.helpers.record_models import LEVELS, record_content
 
 PROMPT = "the will to "
 
 # Letters that are written from right to left.
 HEBREW = "\n אבגדה"
+
+SMALL = "\n abcdé"
+
+
+def small_content() -> bytes:
+    """Return the content of a model of small letters whose texts were not converted to them."""
+    metadata = Metadata(CharacterTokenizer(SMALL), Normalization(), prompts=("abc",))
+    return build_model(*random_network(len(SMALL)), metadata).SerializeToString()
 
 
 def write_sites(folder: Path) -> None:
@@ -29,6 +41,7 @@ def write_sites(folder: Path) -> None:
         "folder": separate_files(nietzsche, title="Nietzsche", prompt=PROMPT),
         "hebrew": one_file(make_model(HEBREW).SerializeToString(), title="Hebrew", prompt="אב"),
         "accented": one_file(accented_content(), title="Accents", prompt="abc"),
+        "small": one_file(small_content(), title="Small letters", prompt="abc"),
         "damaged": one_file(nietzsche[:-1000], title="Damaged", prompt=""),
         **{level: one_file(record_content(level, end_bias=1.0), title=level, prompt="") for level in LEVELS},
     }

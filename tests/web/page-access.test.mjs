@@ -98,7 +98,7 @@ onPage("a screen reader hears the start and the end of a text, and nothing betwe
   await page.evaluate(() => (document.getElementById("pace").value = "instant"));
   await visit.complete();
   const heard = await page.evaluate(() => window.heard.filter(Boolean));
-  assert.deepEqual(heard, ["Writing.", "400 characters."]);
+  assert.deepEqual(heard, ["Writing.", "412 characters."]);
 }, { instant: false });
 
 for (const site of ["nietzsche", "character", "word", "byte", "accented", "hebrew"]) {
@@ -139,6 +139,17 @@ onPage("the last setting stays above the panel of a narrow screen", "nietzsche",
   });
   assert.ok(end <= panel - 8, `${end} ${panel}`);
 }, { context: { viewport: { width: 320, height: 640 } } });
+
+onPage("the list of many records is above the panel of a narrow screen", "character", async (visit, page) => {
+  await page.getByRole("button", { name: "Write 20" }).click();
+  await page.waitForFunction(() => document.querySelectorAll("#shelf li").length === 20);
+  await visit.complete();
+  const { top, bottom, panel } = await page.evaluate(() => {
+    const { top, bottom } = document.querySelector("#shelf li").getBoundingClientRect();
+    return { top, bottom, panel: document.querySelector(".panel").getBoundingClientRect().top };
+  });
+  assert.ok(top >= 0 && bottom <= panel, `${top} ${bottom} ${panel}`);
+}, { context: { viewport: { width: 375, height: 700 } } });
 
 onPage("the end of a streaming text stays above the panel of a narrow screen", "nietzsche", async (visit, page) => {
   await page.getByRole("button", { name: "Write", exact: true }).click();

@@ -18,6 +18,17 @@ for (const level of ["character", "byte", "word"]) {
   });
 }
 
+onPage("a model that knows no capitals reads them in lower case", "small", async (visit, page) => {
+  await page.getByLabel("Beginning").fill("Cab\u2603 É");
+  await visit.write();
+  assert.equal(await page.locator(".prompt").textContent(), "cab é");
+  const note = "The model reads capitals in lower case. The model skips \u201c\u2603\u201d, which it does not know.";
+  assert.equal(await page.locator("#prompt-help").textContent(), note);
+  await page.getByLabel("Beginning").fill("cab");
+  await visit.write();
+  assert.equal(await page.locator("#prompt-help").textContent(), "");
+});
+
 onPage("each press adds a record to the list, and another button many", "character", async (visit, page) => {
   const records = page.getByRole("region", { name: "Written so far" }).getByRole("listitem");
   await visit.write();

@@ -119,12 +119,15 @@ def check_model(model: str, content: bytes) -> Metadata:
 
 def warn_unknown(metadata: Metadata, prompt: str) -> None:
     """Write a warning if the page will skip characters of the prompt."""
-    unknown = metadata.tokenizer.count_unknown(metadata.normalize(prompt))
-    if unknown and metadata.tokenizer.unknown is None:
+    tokenizer = metadata.tokenizer
+    unknown = sorted(tokenizer.count_unknown(metadata.normalize(prompt)))
+    # The page reads capitals in lower case if the model knows only that.
+    skipped = [character for character in unknown if not tokenizer.can_encode(character.lower())]
+    if skipped and tokenizer.unknown is None:
         print_diagnostic(
             PROG,
             "the page skips characters of the prompt that the model does not know: "
-            f"{format_symbols(sorted(unknown))}",
+            f"{format_symbols(skipped)}",
             "warning",
         )
 

@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 from textgen_runtime.cli import web
 from textgen_runtime.cli.web import main
+from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.text.character_tokenizer import CharacterTokenizer
+from textgen_runtime.text.normalization import Normalization
+from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.commands import Captured, run_here
-from tests.helpers.make_tiny_model import make_model
+from tests.helpers.make_tiny_model import make_model, random_network
 from tests.helpers.paths import TINY
 
 
@@ -52,8 +56,14 @@ def test_the_options_choose_title_and_prompt(tmp_path: Path, capsys: Captured) -
     assert "\ndad\nhad</textarea>" in html
 
 
-def test_characters_of_the_prompt_that_the_page_skips_are_told(tmp_path: Path, capsys: Captured) -> None:
-    code, _, err = run(capsys, TINY, "-o", tmp_path, "--prompt", "axb日")
+@pytest.mark.parametrize("lowercase", [False, True])
+def test_characters_of_the_prompt_that_the_page_skips_are_told(
+    tmp_path: Path, capsys: Captured, *, lowercase: bool
+) -> None:
+    """Capitals are read in lower case."""
+    metadata = Metadata(CharacterTokenizer("\n abc"), Normalization(lowercase=lowercase), prompts=("a",))
+    (tmp_path / "m.onnx").write_bytes(build_model(*random_network(5), metadata).SerializeToString())
+    code, _, err = run(capsys, tmp_path / "m.onnx", "-o", tmp_path, "--prompt", "Axb日")
     assert code == 0
     assert err == (
         "textgen-web: warning: the page skips characters of the prompt that the model does not know: "

@@ -2,7 +2,7 @@
 
 import { toLink } from "./link.js";
 
-const RECORDS = 20;
+export const RECORDS = 20;
 
 /** Puts the link of a text in the address. A list of records is one entry of the history. */
 export class Addresses {

@@ -165,7 +165,9 @@ export class App {
     this.#showPanel();
     this.#view.showComplete(text, prefix);
     this.#reading.run(text, () => this.#showPanel());
+    const { isInList } = this.#addresses;
     if (this.#addresses.completeRecord()) this.#write();
+    else if (isInList) this.#view.showList();
   }
 
   #showProgress(isFollowed) {

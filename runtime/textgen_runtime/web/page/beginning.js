@@ -60,21 +60,31 @@ export class Beginning {
     if (text === this.#draft) this.#draft = null;
   }
 
-  /** Start a text without the characters that the model does not know. A note below the prompt lists them. */
-  #open(prompt, seed, length) {
-    const { temperature } = this.#view;
-    const open = (unknown) => new RunningText(this.#model, { prompt, seed, temperature, length, unknown });
-    this.#view.note = "";
+  /**
+   * Start a text. A character that the model does not know is read in lower case if the model knows that, and left
+   * out otherwise. A note below the prompt says so.
+   */
+  #open(typed, seed, length) {
+    const lowers = this.#model.info.lowercase && typed !== typed.toLowerCase();
+    this.#view.note = noteOn(lowers, []);
     try {
-      return open("error");
+      return this.#create(typed, seed, length, "error");
     } catch (error) {
-      if (error.code === "NO_PROMPT") return null;
       if (error.code !== "UNKNOWN_CHARACTER") throw error;
     }
-    const unknown = [...new Set(prompt)].filter((character) => !this.#knows(character)).map(describe);
-    this.#view.note = `The model skips ${unknown.join(", ")}, which it does not know.`;
+    const unknown = [...new Set(typed)].filter((character) => !this.#knows(character));
+    const capitals = unknown.filter((character) => this.#knows(character.toLowerCase()));
+    const skipped = unknown.filter((character) => !capitals.includes(character));
+    this.#view.note = noteOn(lowers || capitals.length > 0, skipped);
+    const read = Array.from(typed, (character) => (capitals.includes(character) ? character.toLowerCase() : character));
+    return this.#create(read.join(""), seed, length, "skip");
+  }
+
+  /** Return a text; null if there is no prompt. */
+  #create(prompt, seed, length, unknown) {
+    const { temperature } = this.#view;
     try {
-      return open("skip");
+      return new RunningText(this.#model, { prompt, seed, temperature, length, unknown });
     } catch (error) {
       if (error.code === "NO_PROMPT") return null;
       throw error;
@@ -97,4 +107,10 @@ export class Beginning {
     this.#view.fillIn({ prompt });
     return prompt;
   }
+}
+
+function noteOn(lowers, skipped) {
+  const notes = lowers ? ["The model reads capitals in lower case."] : [];
+  if (skipped.length) notes.push(`The model skips ${skipped.map(describe).join(", ")}, which it does not know.`);
+  return notes.join(" ");
 }

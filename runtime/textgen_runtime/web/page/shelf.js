@@ -36,6 +36,15 @@ export class Shelf {
     }
     this.#section.hidden = false;
   }
+
+  /** Scroll until the last records are above a line of the window, but not beyond the first of them. */
+  reveal(count, line) {
+    const { children } = this.#list;
+    const first = children.length > count ? children[children.length - count] : this.#section;
+    const { bottom } = this.#section.getBoundingClientRect();
+    const hidden = Math.min(bottom - line, first.getBoundingClientRect().top);
+    if (hidden > 0) scrollBy({ top: hidden, behavior: "instant" });
+  }
 }
 
 function makeItem(link, text) {

@@ -1,5 +1,6 @@
 // The elements of the page: what they say, and what the person has set.
 
+import { RECORDS } from "./addresses.js";
 import { MAX_BRANCHES, MAX_LENGTH } from "./link.js";
 import { Panel } from "./panel.js";
 import { Paper } from "./paper.js";
@@ -105,15 +106,19 @@ export class View {
     return fits;
   }
 
+  /** Show the list that was written. */
+  showList() {
+    this.#shelf.reveal(RECORDS, this.lowestLine);
+  }
+
   /** Show that a text is complete. */
   showComplete(text, prefix) {
     this.showRunning(false);
     const isFull = !text.ended && text.length >= MAX_LENGTH;
     element("continue").disabled = text.ended || isFull;
-    const count = text.units.length;
-    const unit = this.info.level === "word" ? "symbol" : "character";
-    const limit = isFull ? ", the most that a link can have" : "";
-    const amount = `${count.toLocaleString("en")} ${unit}${count === 1 ? "" : "s"}${limit}.`;
+    const count = Array.from(text.prompt + text.text).length;
+    const limit = isFull ? ", and a link can have no more" : "";
+    const amount = `${count.toLocaleString("en")} character${count === 1 ? "" : "s"}${limit}.`;
     if (this.info.records) this.#shelf.add(text);
     // A record is short, so a screen reader may read it.
     this.say(this.info.records === "lines" ? `${prefix}${text.prompt}${text.text}: ${amount}` : prefix + amount);
