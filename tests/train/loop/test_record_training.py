@@ -10,6 +10,7 @@ from textgen_train.loop import replicas
 from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.loop.trainer import Trainer
 from textgen_train.recipe import Budget, Recipe
+from torch import nn
 
 from tests.helpers.training_states import RECIPE, RECORDS, SPECIAL, check_every_stop, make_trainer
 from tests.train.loop.test_held_out_loss import step_by_step
@@ -71,6 +72,26 @@ def test_padding_has_no_effect_on_the_gradient(monkeypatch: pytest.MonkeyPatch) 
         gradients.append([weight.grad for weight in trainer.model.parameters()])
     assert not torch.equal(batch.inputs, filled)
     assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True) if a is not None and b is not None)
+
+
+def test_all_tokens_of_an_epoch_have_the_same_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few lanes reach the ends of long records together. A larger weight would make ends too likely."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    recipe = replace(STILL, activation_penalty=0, confidence_penalty=0, grad_clip=1e9)
+    text = np.concatenate([[*np.resize(np.arange(4), length), SPECIAL.end] for length in (35, 25, 47, 5, 6)])
+    trainer = StatefulTrainer(text, 6, recipe, Budget(epochs=1), 0, special=SPECIAL, threads=1)
+    output = trainer.model.output
+    for weight in output.parameters():
+        nn.init.zeros_(weight)
+    total = torch.zeros(6)
+    batches = list(trainer._text_batches.epoch(trainer._order_rng))
+    for batch in batches:
+        trainer._update_weights(batch, 0.0)
+        assert output.bias.grad is not None
+        total += output.bias.grad
+    # Of uniform predictions.
+    expected = len(batches) * (1 / 6 - np.bincount(text, minlength=6) / len(text))
+    assert total.numpy() == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_run_stopped_after_any_update_ends_with_the_same_weights(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,9 +28,10 @@ RECIPE = Recipe(
     weight_decay=0.8,
     activation_penalty=0.5,
     confidence_penalty=0.1,
-    grad_clip=0.3,
+    grad_clip=0.2,
     warmup=3,
 )
+TARGETS_PER_UPDATE = 4 * (6 + 6 + 3) / 3
 SEED, EPOCHS, SYMBOLS = 7, 2, 5
 # The vocabulary has one more symbol than the text.
 TEXT = np.random.default_rng(1).choice(4, size=4 * 16 + 2, p=[0.5, 0.3, 0.15, 0.05])
@@ -115,7 +116,9 @@ def train(network: Network, recipe: Recipe) -> tuple[list[tuple[float, float]], 
             loss = nn.functional.nll_loss(logarithms.flatten(0, 1), targets.flatten())
             entropy = -(logarithms.exp() * logarithms).sum(-1).mean()
             penalized = loss + 0.5 * outputs.square().mean() - 0.1 * entropy
-            gradients = torch.autograd.grad(penalized, list(network.parameters()))
+            # All tokens of an epoch have the same weight.
+            share = targets.numel() / TARGETS_PER_UPDATE
+            gradients = torch.autograd.grad(share * penalized, list(network.parameters()))
             norm = math.sqrt(sum(float(gradient.square().sum()) for gradient in gradients))
             factor = learning_rate_factor(len(updates))
             with torch.no_grad():

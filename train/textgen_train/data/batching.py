@@ -45,11 +45,14 @@ class Batches(Protocol):
         max_lanes: Largest number of lanes of a batch.
         has_equal_lanes: Whether all batches have this number of lanes.
         updates_per_epoch: Number of batches per epoch.
+        targets_per_update: Mean number of targets of a batch. The sum of the losses of each batch is divided
+            by it, so that all targets of an epoch count the same, also those of a batch with few targets.
     """
 
     max_lanes: int
     has_equal_lanes: bool
     updates_per_epoch: int
+    targets_per_update: float
 
     def epoch(self, rng: random.Random, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch.
@@ -75,7 +78,9 @@ class TextBatches:
     def __init__(self, tokens: Tokens, batch: int, sequence_length: int) -> None:
         self._tokens, self._sequence_length = tokens, sequence_length
         self.max_lanes = lane_count(len(tokens), batch, sequence_length)
-        self.updates_per_epoch = math.ceil((len(tokens) // self.max_lanes - 1) / sequence_length)
+        targets = len(tokens) // self.max_lanes - 1
+        self.updates_per_epoch = math.ceil(targets / sequence_length)
+        self.targets_per_update = self.max_lanes * targets / self.updates_per_epoch
 
     def epoch(self, rng: random.Random, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch. The lanes start at a random offset."""

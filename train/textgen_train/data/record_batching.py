@@ -55,6 +55,7 @@ class RecordBatches:
             self.max_lanes = max(self.max_lanes, *(-(-len(part.order) // part.groups) for part in ranges))
             release_pages(tokens)
         self.updates_per_epoch = sum(self._part_updates)
+        self.targets_per_update = len(tokens) / self.updates_per_epoch
 
     def epoch(self, rng: random.Random, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch, in which groups and their order are drawn anew."""

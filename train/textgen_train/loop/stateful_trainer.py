@@ -178,16 +178,17 @@ class StatefulTrainer(Trainer):
             if batch.count < batch.targets.numel():
                 is_target = targets != PADDING
                 outputs, targets = outputs[is_target], targets[is_target]
-            return self._loss_with_penalty_gradients(model, outputs, targets) / batch.count
+            return self._loss_with_penalty_gradients(model, outputs, targets) / targets_per_update
 
-        nats, lr_factor = self.replicas.backward(loss, lane_count, lr_factor)
+        targets_per_update = self._text_batches.targets_per_update
+        value, lr_factor = self.replicas.backward(loss, lane_count, lr_factor)
         for optimizer, base_lr in self._optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = base_lr * lr_factor
         nn.utils.clip_grad_norm_(self.model.parameters(), self._recipe.grad_clip)
         for optimizer, _ in self._optimizers:
             optimizer.step()
-        return nats
+        return value * targets_per_update / batch.count
 
     def _loss_with_penalty_gradients(self, model: CharNetwork, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss in nats, summed over the targets. Its gradients include those of the penalties.
