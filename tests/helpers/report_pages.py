@@ -82,5 +82,11 @@ def dataset_of(text: str, min_count: int = 1) -> Dataset:
 def facts_of(dataset: Dataset, folder: Path, corpus: str = "song", command: Sequence[str] = ()) -> RunFacts:
     """Return the facts of a run with this dataset."""
     return gather_facts(
-        dataset, corpus=corpus, folder=folder, command=command, recipe=RECIPE, usual=("preset small", RECIPE)
+        dataset,
+        corpus=corpus,
+        source=None,
+        folder=folder,
+        command=command,
+        recipe=RECIPE,
+        usual=("preset small", RECIPE),
     )

@@ -105,7 +105,9 @@ def test_an_interrupted_run_ends_as_one_that_was_not(
     assert code == 0, err
     assert "resuming after update 35, " in err
     assert "warning" not in err
-    options = "--count 20" if "--records" in KINDS[kind] else "--temp 0.5"
+    options = "--temp 0.5"
+    if "--records" in KINDS[kind]:
+        options = f"--count 20 --unique --novel {Path('book.txt').absolute()}"
     assert out.endswith(f"checkpoint.safetensors to out\nnext: textgen-run out {options}\n")
     assert timeless_results(Path("out")) == expected
 

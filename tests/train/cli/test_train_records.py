@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from textgen_runtime.cli.run import main as generate
 from textgen_train.cli.quantize import main as quantize
 
 from tests.helpers.commands import Captured, run_here
+from tests.helpers.report_pages import Page
 from tests.helpers.train_command import QUICK, run
 
 SYLLABLES = ("an", "na", "el", "la", "mo", "ri")
@@ -64,6 +66,20 @@ def test_samples_are_new_records(capsys: Captured) -> None:
     metrics = [json.loads(line) for line in Path("names-model/metrics.jsonl").read_text().splitlines()]
     # A uniform guess among 9 letters and the end has 2.3 nats.
     assert metrics[-1]["held_out_nats"] < 1.5
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_next_command_generates_new_records(capsys: Captured) -> None:
+    Path("my names.txt").write_text(Path("names.txt").read_text())
+    code, out, _ = run(capsys, "my names.txt", *QUICK, "--no-samples", "--records", "lines")
+    command = "textgen-run my-names-model --count 20 --unique --novel 'my names.txt'"
+    assert (code, out.splitlines()[-1]) == (0, f"next: {command}")
+    assert command in Page(Path("my-names-model/report.html").read_text()).text
+    names = run_here(generate, capsys, *shlex.split(command)[1:])[1].splitlines()
+    assert len(names) == len(set(names) - set(NAMES)) == 20
+    # A resumed run knows the corpus as an absolute path.
+    _, out, _ = run(capsys, "--resume", "my-names-model")
+    assert out.endswith(f"--novel {shlex.quote(str(Path('my names.txt').absolute()))}\n")
 
 
 @pytest.mark.usefixtures("folder")

@@ -15,7 +15,12 @@ CHARACTERS = CharacterTokenizer(["a", "b"])
     ("metadata", "options", "arguments"),
     [
         (Metadata(CHARACTERS, prompts=("ab",)), "--temp 0.5", "length=400, temperature=0.5"),
-        (Metadata(CHARACTERS, records="lines"), "--count 20", "length=400, temperature=0.5"),
+        # A record ends by itself.
+        (
+            Metadata(CHARACTERS, records="lines"),
+            "--count 20 --unique --novel 'my names.txt'",
+            "temperature=0.5",
+        ),
         # The bytes of a file that is no text have no excerpts to continue.
         (
             Metadata(ByteTokenizer()),
@@ -26,7 +31,15 @@ CHARACTERS = CharacterTokenizer(["a", "b"])
 )
 def test_the_command_and_the_program_fit_the_model(metadata: Metadata, options: str, arguments: str) -> None:
     folder = Path("my model")
-    assert generating_command(folder, metadata) == f"textgen-run 'my model' {options}"
+    assert generating_command(folder, metadata, "my names.txt") == f"textgen-run 'my model' {options}"
     assert f"textgen.load('my model')\nprint(model.generate({arguments}))" in generating_program(
         folder, metadata
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "option"), [("-names.txt", " --novel ./-names.txt"), ("-", ""), (None, "")]
+)
+def test_the_command_names_a_corpus_that_can_be_read_again(source: str | None, option: str) -> None:
+    command = generating_command(Path("model"), Metadata(CHARACTERS, records="lines"), source)
+    assert command == f"textgen-run model --count 20 --unique{option}"

@@ -209,6 +209,7 @@ def make_run(
         quantizes=arguments.quantize,
         threads=threads,
         command=arguments.words,
+        source=arguments.corpus,
         usual=usual_recipe(arguments, len(dataset.tokenizer), len(dataset.training)),
     )
     all_threads = threads * trainer.replicas.ranks.size
@@ -252,5 +253,5 @@ def run_to_end(
         return EXIT_INTERRUPTED
     except (TrainingError, OutputError) as error:
         raise type(error)(f"{error}; {describe_early_end(folder, run, error, piped=piped)}") from error
-    sys.stdout.write(describe_result(folder, run))
+    sys.stdout.write(describe_result(folder, run, arguments.corpus))
     return 0

@@ -160,8 +160,12 @@ def describe_resumption(state: "TrainerState", changes: Sequence[str]) -> str:
     return line
 
 
-def describe_complete_run(folder: Path) -> str:
+def describe_complete_run(folder: Path, source: str | None) -> str:
     """Return the answer to a request to resume a complete run.
+
+    Args:
+        folder: The folder of the run.
+        source: Where its corpus was read from; None if it is not known.
 
     Raises:
         TrainingError: If its model is missing.
@@ -172,12 +176,18 @@ def describe_complete_run(folder: Path) -> str:
         )
     return (
         f"the run in {folder} is complete; to train longer, start a new run with a larger budget\n"
-        f"{_next_command(folder)}"
+        f"{_next_command(folder, source)}"
     )
 
 
-def describe_result(folder: Path, run: "TrainingRun") -> str:
-    """Return the last lines of a completed run: the loss and the files, advice, and the next command."""
+def describe_result(folder: Path, run: "TrainingRun", source: str | None) -> str:
+    """Return the last lines of a completed run: the loss and the files, advice, and the next command.
+
+    Args:
+        folder: The output folder.
+        run: The run.
+        source: Where its corpus was read from; None if it is not known.
+    """
     loss = f"held-out loss {run.best.held_out_nats:.4f} nats; " if run.best else ""
     line = f"{loss}wrote {', '.join(run.files)} to {folder}\n"
     if run.best and not run.best.step:
@@ -189,7 +199,7 @@ def describe_result(folder: Path, run: "TrainingRun") -> str:
         line += describe_overfitting(run.best, run.evaluations[-1], run.budget)
     if run.budget.minutes is not None:
         line += describe_evaluation_share(run.evaluation_seconds, run.seconds)
-    return line + _next_command(folder)
+    return line + _next_command(folder, source)
 
 
 def describe_overfitting(best: Evaluation, last: Evaluation, budget: Budget) -> str:
@@ -214,12 +224,12 @@ def describe_evaluation_share(evaluation_seconds: float, seconds: float) -> str:
     )
 
 
-def _next_command(folder: Path) -> str:
+def _next_command(folder: Path, source: str | None) -> str:
     """Return a line with a command that generates text with the model in a folder.
 
     If another program has removed the model file, the result is "".
     """
     try:
-        return f"next: {generating_command(folder, load(folder / MODEL_FILE).metadata)}\n"
+        return f"next: {generating_command(folder, load(folder / MODEL_FILE).metadata, source)}\n"
     except ModelFileError:
         return ""

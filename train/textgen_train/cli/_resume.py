@@ -28,7 +28,11 @@ def resume(given: argparse.Namespace, ranks: Ranks) -> int:
     folder = given.resume
     with contextlib.ExitStack() as stack:
         checkpoint = stack.enter_context(open_checkpoint(folder)) if ranks.is_first else None
-        complete = describe_complete_run(folder) if checkpoint and checkpoint.complete else ""
+        complete = (
+            describe_complete_run(folder, given.corpus or stored_source(checkpoint))
+            if checkpoint and checkpoint.complete
+            else ""
+        )
         description = ranks.share_first(checkpoint.run if checkpoint and not complete else None)
         if description is None:
             # The folder may have a name that the output's encoding lacks.
@@ -72,6 +76,15 @@ def open_checkpoint(folder: Path) -> Iterator[Checkpoint]:
         )
     with locked_folder(folder):
         yield read_checkpoint(folder / CHECKPOINT_FILE)
+
+
+def stored_source(checkpoint: Checkpoint) -> str | None:
+    """Return where the corpus of a run was read from; None if its checkpoint is from another version."""
+    try:
+        source: str = StoredRun.from_dict(checkpoint.run).options["corpus"]
+    except TrainingError:
+        return None
+    return source
 
 
 def find_texts(stored: StoredRun, arguments: argparse.Namespace, folder: Path) -> Texts:

@@ -67,6 +67,7 @@ def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
     quantizes: bool = False,
     threads: int = 1,
     command: Sequence[str] = (),
+    source: str | None = None,
     usual: tuple[str, AnyRecipe] | None = None,
 ) -> TrainingRun:
     """Return a run that writes the best model, metrics, samples, loss curves and a report to a folder.
@@ -80,6 +81,7 @@ def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
         quantizes: Whether to write an 8-bit version of the model at the end.
         threads: Number of threads for evaluations and samples.
         command: The words of the command that started the run, for the report.
+        source: Where the corpus was read from, for the report.
         usual: Name and values of the preset without the changes of the user, for the report.
     """
     dataset, warn = provenance.dataset, progress.warn
@@ -93,6 +95,7 @@ def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
     facts = gather_facts(
         dataset,
         corpus=provenance.corpus.name,
+        source=source,
         folder=folder,
         command=command,
         recipe=provenance.recipe,

@@ -28,6 +28,7 @@ class RunFacts:
 
     Attributes:
         corpus: The name of the corpus.
+        source: Where it was read from, as for ``read_corpus``; None if it is not known.
         folder: The output folder.
         command: The command that started the run, quoted for a shell; "" if there was none.
         recipe: The hyperparameters.
@@ -41,6 +42,7 @@ class RunFacts:
     """
 
     corpus: str
+    source: str | None
     folder: Path
     command: str
     recipe: AnyRecipe
@@ -56,6 +58,7 @@ def gather_facts(  # noqa: PLR0913 (keywords, each a fact)
     dataset: Dataset,
     *,
     corpus: str,
+    source: str | None,
     folder: Path,
     command: Sequence[str],
     recipe: AnyRecipe,
@@ -66,6 +69,7 @@ def gather_facts(  # noqa: PLR0913 (keywords, each a fact)
     Args:
         dataset: Provides the symbols and their frequencies.
         corpus: The name of the corpus.
+        source: Where it was read from; None if it is not known.
         folder: The output folder.
         command: The words of the command that started the run.
         recipe: The hyperparameters.
@@ -75,6 +79,7 @@ def gather_facts(  # noqa: PLR0913 (keywords, each a fact)
     form = dataset.normalization
     return RunFacts(
         corpus=corpus,
+        source=source,
         folder=folder,
         command=shlex.join(command),
         recipe=recipe,

@@ -125,7 +125,7 @@ def usage(facts: RunFacts, metadata: Metadata | None) -> str:
     if metadata:
         parts = [
             "<p>In a shell:</p>",
-            command(generating_command(facts.folder, metadata)),
+            command(generating_command(facts.folder, metadata, facts.source)),
             "<p>In Python:</p>",
             command(generating_program(facts.folder, metadata)),
         ]
