@@ -32,17 +32,24 @@ static int64_t remaining(const textgen_token_lane *lane) {
     return lane->must_end ? lane->length - lane->generated : INT64_MAX;
 }
 
-/* Return the logits that the lane in a slot draws from: those of the network, or a copy with the constraint's
- * mask. */
+/* Return the logits that the lane in a slot draws from: those of the network, or a copy with the mask of the
+ * constraint and of min_length. */
 static const float *allowed_logits(const textgen_network *network, const textgen_slots *slots,
                                    const textgen_token_lane *lane, size_t slot) {
     const float *logits = slots->logits + slot * (size_t)network->padded_vocabulary;
-    if (!lane->constraint || !lane->masked ||
-        textgen_constraint_accepting(lane->constraint, lane->constraint_state)) {
+    const bool constrained = lane->constraint && lane->masked &&
+                             !textgen_constraint_accepting(lane->constraint, lane->constraint_state);
+    const bool endless = network->special.end >= 0 && lane->generated < lane->min_length;
+    if (!constrained && !endless) {
         return logits;
     }
     memcpy(slots->masked, logits, network->vocabulary * sizeof(float));
-    textgen_constraint_mask(lane->constraint, lane->constraint_state, remaining(lane), slots->masked);
+    if (constrained) {
+        textgen_constraint_mask(lane->constraint, lane->constraint_state, remaining(lane), slots->masked);
+    }
+    if (endless) {
+        slots->masked[network->special.end] = -INFINITY;
+    }
     return slots->masked;
 }
 

@@ -21,14 +21,15 @@ typedef enum {
 /* One lane of a call. */
 typedef struct {
     textgen_sampler *sampler;
-    float *state;      /* the state arrays one after the other, each [rows][units]; updated in place */
-    float *logits;     /* [vocabulary], of the next token; updated in place */
-    int64_t *tokens;   /* output: the drawn tokens, [min(length, steps)] */
-    int64_t length;    /* tokens to generate */
-    int64_t generated; /* output: the number of drawn tokens */
-    int64_t ending;    /* output: a textgen_ending, or a textgen_sampler_error */
-    double *logprobs;  /* output: [min(length, steps)], the natural logarithm of the model's probability of each
-                          drawn token, at temperature 1, before the constraint and the filters; or NULL */
+    float *state;       /* the state arrays one after the other, each [rows][units]; updated in place */
+    float *logits;      /* [vocabulary], of the next token; updated in place */
+    int64_t *tokens;    /* output: the drawn tokens, [min(length, steps)] */
+    int64_t length;     /* tokens to generate */
+    int64_t min_length; /* the end token is not drawn before this many tokens are; 0 or less is off */
+    int64_t generated;  /* output: the number of drawn tokens */
+    int64_t ending;     /* output: a textgen_ending, or a textgen_sampler_error */
+    double *logprobs; /* output: [min(length, steps)], the natural logarithm of the model's probability of each
+                         drawn token, at temperature 1, before the constraint and the filters; or NULL */
 
     const textgen_constraint *constraint; /* or NULL */
     int64_t constraint_state;             /* updated in place */
@@ -58,7 +59,7 @@ typedef struct {
  * before it: in an accepting state with TEXTGEN_CONSTRAINT_END, otherwise with TEXTGEN_MISMATCH. It used a
  * random number, but is not in `tokens`, and neither the filters nor the network see it. A lane whose
  * constraint is complete at the start ends without a draw. No constraint forbids the end token in an accepting
- * state. The filters do not see the end token.
+ * state, but min_length does. The filters do not see the end token.
  *
  * workspace: of textgen_slots_size(network, count, 1) bytes. measurements: added to; NULL to skip the
  * measuring, as a program with TEXTGEN_SMALL must: it runs the lanes one after the other.

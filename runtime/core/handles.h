@@ -39,6 +39,8 @@ struct textgen_stream {
     bool ended;              /* the end of a record was drawn, and nothing was fed since */
     bool filtered;           /* whether any filter is on */
     bool stopped;            /* the latest call ended at a stop text */
+    int64_t min_length;      /* of the sampling parameters */
+    int64_t drawn;           /* tokens since the latest feed, or since min_length changed */
     int64_t stop_state;      /* of the text since the prompt or the latest stop text */
     int64_t stop_reached;    /* the state after the last token; differs from `stop_state` after a stop text */
     textgen_stops stops;     /* `states` is set in each call, because it points into the stream */

@@ -125,6 +125,7 @@ static size_t begin_chunk(textgen_lane *lanes, size_t count, const textgen_works
             lane->logits = parts.logits;
             lane->tokens = workspace->tokens + active * TEXTGEN_CHUNK;
             lane->length = stream->remaining;
+            lane->min_length = stream->min_length - stream->drawn;
             active++;
         }
     }
@@ -160,6 +161,7 @@ static void end_chunk(textgen_lane *lanes, size_t count, const textgen_workspace
         }
         lane->text[lane->written] = '\0';
         stream->remaining -= token_lane->generated;
+        stream->drawn += token_lane->generated;
         stream->ended = token_lane->ending == TEXTGEN_REACHED_END;
         stream->stopped = token_lane->ending == TEXTGEN_REACHED_STOP;
         stream->stop_state = token_lane->stop_state;

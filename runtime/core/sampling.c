@@ -97,6 +97,10 @@ int32_t textgen_sampling_read(const textgen_sampling *given, const textgen_model
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "substream must be from 0 to 2**32 - 1, not %llu",
                             (unsigned long long)sampling->substream);
     }
+    if (sampling->min_length && model->network->special.end < 0) {
+        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
+                            "min_length needs a model of records: other texts have no end");
+    }
     result = check_filters(sampling, error);
     if (result == TEXTGEN_OK) {
         result = check_bias(sampling, model, error);
@@ -150,6 +154,15 @@ static void set_stops(textgen_stream *stream, const textgen_stream_stops *stops)
     }
 }
 
+/* Another length counts from the next token. */
+static void set_min_length(textgen_stream *stream, size_t given) {
+    const int64_t min_length = (uint64_t)given < INT64_MAX ? (int64_t)given : INT64_MAX;
+    if (min_length != stream->min_length) {
+        stream->min_length = min_length;
+        stream->drawn = 0;
+    }
+}
+
 void textgen_sampling_apply(textgen_stream *stream, const textgen_sampling *sampling,
                             const textgen_stream_stops *stops, bool restart) {
     textgen_sampler *sampler = &stream->sampler;
@@ -162,4 +175,5 @@ void textgen_sampling_apply(textgen_stream *stream, const textgen_sampling *samp
     sampler->temperature = sampling->temperature;
     set_filters(stream, sampling);
     set_stops(stream, stops);
+    set_min_length(stream, sampling->min_length);
 }

@@ -172,7 +172,7 @@ int32_t textgen_stream_feed(textgen_stream *stream, const char *text, size_t siz
         result = size ? textgen_encode_next(stream->model->vocabulary, &encoder, &token, &message) : TEXTGEN_OK;
     } while (result > 0);
     if (result == TEXTGEN_OK) {
-        stream->stop_state = stream->stop_reached = 0;
+        stream->stop_state = stream->stop_reached = stream->drawn = 0;
         stream->stopped = false;
     }
     if (result == TEXTGEN_OK && stream->ended) {

@@ -92,10 +92,10 @@ typedef struct {
     const float *logit_bias; /* added to the logits; -INFINITY forbids a token; copied; NULL for none */
     size_t logit_bias_count; /* the vocabulary size; 0 if logit_bias is NULL */
     const char *const *stop; /* a call ends with one of these texts; at most 250 tokens in all; copied */
-    size_t stop_count;       /* how many stop texts */
+    size_t stop_count, min_length; /* how many stop texts; tokens since the feed before which no record ends */
 } textgen_sampling;
 #define TEXTGEN_SAMPLING_DEFAULT                                                                               \
-    {sizeof(textgen_sampling), 0.5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, 0}
+    {sizeof(textgen_sampling), 0.5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, 0, 0}
 typedef struct {
     size_t struct_size;     /* equal in all lanes of a call */
     textgen_stream *stream; /* a different stream in each lane, all of the same model */

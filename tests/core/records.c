@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-enum { LENGTH = 400, STREAMS = 40 };
+enum { LENGTH = 400, STREAMS = 40, PART = 4 };
 
 static size_t symbol_bytes, text_size;
 
@@ -105,6 +105,59 @@ static void check_penalties(const textgen_model *model, size_t vocabulary) {
     free(stream);
 }
 
+/* Return how many tokens the rest of a record has, with its end. */
+static size_t count_tokens(textgen_stream *stream) {
+    char *text = allocate(text_size);
+    size_t count;
+    for (count = 0; !textgen_stream_ended(stream); count++) {
+        CHECK_OK(textgen_stream_generate(stream, 1, text, text_size, NULL, ERROR));
+    }
+    free(text);
+    return count;
+}
+
+/* A record has min_length tokens and its end at least, in many calls as in one. A feed, and another min_length,
+ * start the count again. */
+static void check_min_length(const textgen_model *model) {
+    const size_t size = textgen_stream_size(model);
+    textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
+    size_t shortest = LENGTH, i, written, other_written;
+    sampling.temperature = 1.0;
+    for (i = 0; i < STREAMS; i++) {
+        textgen_stream *stream, *other;
+        char *text, *other_text;
+        size_t count, part;
+        sampling.seed = i;
+        sampling.min_length = 70;
+        CHECK_OK(textgen_stream_init(allocate(size), size, model, &sampling, &stream, ERROR));
+        CHECK_OK(textgen_stream_copy(stream, allocate(size), size, &other, ERROR));
+        text = generate(stream, &written);
+        CHECK(written >= 70);
+        other_text = allocate(text_size);
+        for (other_written = part = 0; part < LENGTH / PART; part++) {
+            CHECK_OK(textgen_stream_generate(other, PART, other_text + other_written, text_size - other_written,
+                                             &count, ERROR));
+            other_written += count;
+        }
+        CHECK(written == other_written && !memcmp(text, other_text, written));
+        free(generate(stream, &written));
+        CHECK(textgen_stream_ended(stream));
+        CHECK_OK(textgen_stream_feed(stream, NULL, 0, ERROR));
+        count = count_tokens(stream);
+        CHECK(count > 70);
+        shortest = count < shortest ? count : shortest;
+        sampling.min_length = 2;
+        CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
+        CHECK_OK(textgen_stream_feed(stream, NULL, 0, ERROR));
+        CHECK_OK(textgen_stream_generate(stream, 1, text, text_size, NULL, ERROR));
+        sampling.min_length = 5;
+        CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
+        CHECK(count_tokens(stream) > 5);
+        free(stream), free(other), free(text), free(other_text);
+    }
+    CHECK(shortest == 71);
+}
+
 /* The begin token cannot be the only one that the bias allows, because it is never drawn. */
 static void check_bias(const textgen_model *model, size_t vocabulary) {
     float *bias = allocate(vocabulary * sizeof *bias);
@@ -169,6 +222,7 @@ int main(int count, char **arguments) {
     }
     check_penalties(file.model, info.vocabulary);
     check_bias(file.model, info.vocabulary);
+    check_min_length(file.model);
     check_copy(file.model);
     check_lanes(file.model, 3);
     check_lanes(file.model, LENGTH);

@@ -91,6 +91,9 @@ static void check_refusals(const textgen_model *model, const textgen_model *unkn
                       "mirostat_tau replaces top_k, typical_p, top_p and min_p: set them to 0");
     }
     sampling = defaults;
+    sampling.min_length = 1;
+    check_refused(model, &sampling, "min_length needs a model of records");
+    sampling = defaults;
     sampling.logit_bias_count = TOKENS;
     check_refused(model, &sampling, "logit_bias is NULL");
     sampling.logit_bias = bias;

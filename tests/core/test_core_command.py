@@ -92,7 +92,12 @@ def test_records_equal_those_of_textgen_run(
 ) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(record_content(level, kind, end_bias=4.0 if level == "byte" else 0.0))
-    for options in (("--count", "5"), ("--prompt", "cab", "--length", "20"), ("--stop", "b")):
+    for options in (
+        ("--count", "5"),
+        ("--prompt", "cab", "--length", "20"),
+        ("--stop", "b"),
+        ("--min-length", "70"),
+    ):
         arguments = (str(path), "--seed", "3", "--temp", "1", *options)
         code, text, _ = run_here(textgen_run, capsys, *arguments)
         assert run(command, *arguments)[:2] == (code, text)

@@ -51,6 +51,7 @@ SAMPLINGS: dict[str, dict[str, Any]] = {
     "banned": {"banned": "ae"},
     "allowed": {"allowed": " abcde", "temperature": 1.0},
     "stop": {"stop": ["ca", "e ", "unlikely é"], "temperature": 0.8},
+    "minimum": {"min_length": 40, "temperature": 0.8},
     "kept stop": {"stop": ["ab", "d"], "keep_stop": True, "temperature": 0.8},
 }
 
@@ -110,7 +111,7 @@ def describe(name: str, data: bytes, model: Model) -> dict[str, Any]:
         "default": model.generate(seed=3),
         "texts": [
             text_case(model, prompt, "defaults", LONG_SEED),
-            *(text_case(model, prompt, name, SEED) for name in SAMPLINGS),
+            *(text_case(model, prompt, name, SEED) for name in SAMPLINGS if is_possible(name, model)),
         ],
         "constraints": [constraint_case(model, prompt, name) for name in CONSTRAINTS],
         # JSON has no infinity, and JavaScript writes null for it.
@@ -119,6 +120,11 @@ def describe(name: str, data: bytes, model: Model) -> dict[str, Any]:
         "surprise": token_surprisals(model, SURPRISE_TEXT),
         "fed": fed_text(model, prompt),
     }
+
+
+def is_possible(name: str, model: Model) -> bool:
+    """Whether a model has what the sampling parameters need."""
+    return name != "minimum" or model.metadata.records is not None
 
 
 def text_case(model: Model, prompt: str, name: str, seed: int) -> dict[str, Any]:

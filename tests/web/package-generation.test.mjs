@@ -151,6 +151,19 @@ test("the seed and the substream select the default prompt", () => {
   }
 });
 
+test("the end of a record is not drawn before the minimum length, which counts from the latest feed on", async () => {
+  const records = await load(content("character"));
+  const lengths = SEEDS.flatMap((seed) => {
+    const generation = records.start("ab", { seed, minLength: 70, temperature: 1 });
+    assert.equal(generation.next({ k: 100 }).find(({ text }) => text === "<end>").drawProbability, 0);
+    const first = generation.take(400);
+    assert.ok(generation.next({ k: 100 }).find(({ text }) => text === "<end>").drawProbability > 0);
+    generation.feed("c");
+    return [first.length, generation.take(400).length];
+  });
+  assert.equal(Math.min(...lengths), 70);
+});
+
 test("a text has 400 tokens, and a record as many as 10000", async () => {
   assert.equal(tiny.generate("abc", { allowed: "a" }).length, 400);
   const records = await load(content("character"));

@@ -59,6 +59,8 @@ static const char help[] =
     "  --mirostat-eta X        learning rate of mirostat (default: 0.1)\n"
     "\n"
     "where a text ends:\n"
+    "  --min-length N          for a model of records: do not end a record before it has N generated\n"
+    "                          tokens (default: 0, off)\n"
     "  --stop TEXT             end a text before TEXT; may be repeated; in TEXT, \\n is a line end, \\t a\n"
     "                          tab and \\\\ a backslash\n"
     "  --until-newline         end a text before its first line end\n"

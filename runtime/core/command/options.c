@@ -53,6 +53,7 @@ static const option known_options[] = {
     {"--mirostat-eta", NUMBER, IN_SAMPLING(mirostat_eta), ABOVE_ZERO, 1, "a number more than 0, at most 1"},
     {"--seed", SEED, 0, 0, 0, NULL},
     {"--length", WHOLE, AT(length), 1, LARGEST, NULL},
+    {"--min-length", WHOLE, IN_SAMPLING(min_length), 0, LARGEST, NULL},
     {"--count", WHOLE, AT(count), 1, UINT32_MAX, NULL},
     {"--stop", STOP, 0, 0, 0, NULL},
     {"--until-newline", FLAG, AT(until_newline), 0, 0, NULL},

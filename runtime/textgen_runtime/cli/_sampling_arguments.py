@@ -151,6 +151,13 @@ def _add_characters(group: Any) -> None:
 
 def _add_endings(group: Any) -> None:
     group.add_argument(
+        "--min-length",
+        metavar="N",
+        type=whole_number(0),
+        help="do not end a record before it has N generated tokens; only for a model of records (default: 0, "
+        "off)",
+    )
+    group.add_argument(
         "--stop",
         metavar="TEXT",
         type=escaped_text,
@@ -201,6 +208,7 @@ def samplings(arguments: argparse.Namespace) -> Sequence[Sampling]:
             *FilterOptions.__annotations__,
             "allowed",
             "banned",
+            "min_length",
             "keep_stop",
             "resample",
         )

@@ -57,6 +57,7 @@ class GuidedDraws:
         self._stops, self._stop_state = guide.stops, guide.stop_state
         self._constraint, self._constraint_state = guide.constraint, guide.constraint_state
         self._must_end, self._masked = guide.must_end, guide.masked
+        self._before_end = guide.min_length
         if self._constraint is not None and self._constraint.is_complete(self._constraint_state):
             self.ending = "constraint"
 
@@ -65,13 +66,20 @@ class GuidedDraws:
         """The guide of the lane after the tokens drawn so far."""
         if self._guide is None:
             return None
-        return self._guide._replace(stop_state=self._stop_state, constraint_state=self._constraint_state)
+        return self._guide._replace(
+            stop_state=self._stop_state,
+            constraint_state=self._constraint_state,
+            min_length=max(0, self._before_end),
+        )
 
     def masked(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return logits that are -inf at the tokens that the constraint forbids."""
-        if self._constraint is None or not self._masked:
-            return logits
-        return self._constraint.mask(logits, self._constraint_state, self._remaining())
+        """Return logits that are -inf at the tokens that the constraint forbids, and at an early end."""
+        if self._constraint is not None and self._masked:
+            logits = self._constraint.mask(logits, self._constraint_state, self._remaining())
+        if self._end is not None and self._before_end > 0:
+            logits = np.array(logits)
+            logits[self._end] = -np.inf
+        return logits
 
     def draw(self, logits: NDArray[np.float32]) -> int:
         """Draw a token, and set ``ending`` if the guide ends the lane.
@@ -89,6 +97,7 @@ class GuidedDraws:
         if token != self._end:
             self._sampler.accept(token)
         self._left -= 1
+        self._before_end -= 1
         if self.logprobs is not None:
             self.logprobs.append(log_probability(logits, token))
         self.ending = self._ending_after(token)

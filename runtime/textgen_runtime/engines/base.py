@@ -80,7 +80,7 @@ class Measurements:
 
 
 class Guide(NamedTuple):
-    """The stop texts and the constraint of a lane, and how far its text has advanced in both.
+    """The stop texts, the constraint and the minimum length of a lane, and how far its text has advanced.
 
     To continue a lane in another call, pass the guide of its ``Generated``.
 
@@ -95,6 +95,7 @@ class Guide(NamedTuple):
         masked: Whether tokens that the constraint forbids are never drawn before the text matches. If False,
             the lane draws as if it had no constraint, and ends with ``"mismatch"`` before the first token
             after which no text can match.
+        min_length: The number of tokens before which the end token is not drawn, 0 or more.
     """
 
     stops: Stops | None = None
@@ -103,6 +104,7 @@ class Guide(NamedTuple):
     constraint_state: int = 0
     must_end: bool = False
     masked: bool = True
+    min_length: int = 0
 
 
 class Lane(NamedTuple):
@@ -113,7 +115,7 @@ class Lane(NamedTuple):
         logits: Logits of the next token: float32 of shape [vocabulary_size].
         state: The state before the next token, of batch size 1.
         length: The number of tokens until the lane ends, 1 or more.
-        guide: The stop texts and the constraint, or None for neither.
+        guide: The stop texts, the constraint and the minimum length, or None without any.
         logprobs: Whether to return the log-probability of each token.
     """
 

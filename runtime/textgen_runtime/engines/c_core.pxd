@@ -55,6 +55,7 @@ cdef extern from "generate.h" nogil:
         float *logits
         int64_t *tokens
         int64_t length
+        int64_t min_length
         int64_t generated
         int64_t ending
         const textgen_constraint *constraint

@@ -20,7 +20,8 @@ cdef int set_guide(textgen_token_lane *lane, object guide, Py_ssize_t vocabulary
     """
     if not isinstance(guide, Guide):
         raise TypeError(f"the guide of a lane must be a Guide or None, not {type(guide).__name__}")
-    stops, stop_state, constraint, constraint_state, must_end, masked = <tuple>guide
+    stops, stop_state, constraint, constraint_state, must_end, masked, min_length = <tuple>guide
+    lane.min_length = max(0, min(PyNumber_Index(min_length), INT64_MAX))
     if stops is not None:
         set_stops(lane, stops, stop_state, vocabulary)
     if constraint is not None:
@@ -80,9 +81,10 @@ cdef Py_ssize_t checked_state(str name, object state, Py_ssize_t states) except 
 
 cdef object advanced_guide(object guide, const textgen_token_lane *lane):
     """Return a guide with the states of a lane."""
-    stops, _, constraint, _, must_end, masked = <tuple>guide
+    stops, _, constraint, _, must_end, masked, _ = <tuple>guide
+    min_length = max(0, lane.min_length - lane.generated)
     return new_tuple(
-        Guide, (stops, lane.stop_state, constraint, lane.constraint_state, must_end, masked)
+        Guide, (stops, lane.stop_state, constraint, lane.constraint_state, must_end, masked, min_length)
     )
 
 

@@ -191,6 +191,7 @@ cdef class Lanes:
         item.stops, item.stop_state = NULL, 0
         item.constraint, item.constraint_state = NULL, 0
         item.must_end = item.masked = False
+        item.min_length = 0
         if guide is not None:
             set_guide(item, guide, self.vocabulary)
         if logprobs:

@@ -31,6 +31,9 @@ def describe(generation: Generation) -> dict[str, Any]:
     if not position["at_end"]:
         # Versions without records do not know it.
         del position["at_end"]
+    if not position["drawn"]:
+        # Nor do they know this, which is 0 without a minimum length.
+        del position["drawn"]
     description: dict[str, Any] = {
         "format": FORMAT,
         "model": generation.model.sha256,

@@ -27,27 +27,35 @@ class Controls(NamedTuple):
         filters: The filters, with the logit biases by token. A token that is never allowed has -inf.
         stops: The stop texts, or None.
         constraint: The constraint, or None.
+        min_length: The number of tokens before which no record ends.
     """
 
     filters: Filters
     stops: Stops | None
     constraint: Constraint | None
+    min_length: int = 0
 
 
 def compile_controls(sampling: Sampling, metadata: Metadata) -> Controls:
     """Convert the parameters to tokens of the model with this metadata.
 
     Raises:
-        SamplingError: If a character of ``logit_bias`` is not in the vocabulary, or if no character is left.
+        SamplingError: If a character of ``logit_bias`` is not in the vocabulary, if no character is left, or
+            if the model has no records that ``min_length`` could apply to.
         ConstraintError: If the constraint is invalid, or if no text of the vocabulary meets it.
     """
     tokenizer = metadata.tokenizer
+    if sampling.min_length and tokenizer.special.end is None:
+        raise SamplingError("min_length needs a model of records: the texts of other models have no end")
     banned = _banned_tokens(sampling, tokenizer)
     biases = _bias_tokens(sampling, tokenizer) | dict.fromkeys(banned, float("-inf"))
     options = {name: getattr(sampling, name) for name in FILTER_PARAMETERS}
     stops = _stops(sampling, metadata) if sampling.stop else None
     return Controls(
-        Filters(**options, logit_bias=biases), stops, _compile_constraint(sampling, metadata, banned)
+        Filters(**options, logit_bias=biases),
+        stops,
+        _compile_constraint(sampling, metadata, banned),
+        sampling.min_length,
     )
 
 

@@ -130,7 +130,8 @@ class RunningText:
             ending: Why the text ends with this result, or None if it continues.
         """
         self._logits, self._state = generated.logits, generated.state
-        return self._progress.accept(generated, ending, keep_stop=self._sampling.keep_stop)
+        counts = self._controls.min_length > 0
+        return self._progress.accept(generated, ending, keep_stop=self._sampling.keep_stop, counts=counts)
 
     def stop_text(self, generated: Generated) -> str:
         """Return the stop text that ends the text with a result that is not accepted yet; "" if none does."""
@@ -159,8 +160,16 @@ class RunningText:
         self._progress = snapshot.progress.copy()
 
     def masked_logits(self) -> FloatBuffer:
-        """Return the logits of the next token, with the mask of the constraint. They must not be changed."""
-        constraint = self._controls.constraint
-        if constraint is None:
-            return self._logits
-        return constraint.mask(self._logits, self.position.constraint_state, sys.maxsize)
+        """Return the logits of the next token, with the mask of the constraint and of ``min_length``.
+
+        They must not be changed.
+        """
+        logits, constraint = self._logits, self._controls.constraint
+        if constraint is not None:
+            logits = constraint.mask(logits, self.position.constraint_state, sys.maxsize)
+        if self._progress.tokens_before_end(self._controls):
+            import numpy as np
+
+            logits = np.array(logits)
+            logits[self.model.tokenizer.special.end] = -np.inf
+        return logits

@@ -35,6 +35,7 @@ class TextPosition(NamedTuple):
         constraint_state: The state of the constraint.
         ending: Why the latest text ended, or None while it continues.
         at_end: Whether the last drawn token is the end of a record.
+        drawn: Number of tokens that count for ``min_length``; 0 without it.
     """
 
     held: tuple[int, ...] = ()
@@ -42,6 +43,7 @@ class TextPosition(NamedTuple):
     constraint_state: int = 0
     ending: TextEnding | None = None
     at_end: bool = False
+    drawn: int = 0
 
 
 class TextProgress:
@@ -70,7 +72,7 @@ class TextProgress:
     def is_valid(self, controls: Controls) -> bool:
         """Whether the position is one of these stop texts and this constraint."""
         position, stops, constraint = self.position, controls.stops, controls.constraint
-        states = (position.stop_state, position.constraint_state)
+        states = (position.stop_state, position.constraint_state, position.drawn)
         if any(type(state) is not int or state < 0 for state in states):
             return False
         if stops is None:
@@ -84,8 +86,12 @@ class TextProgress:
         return valid and position.constraint_state < constraint.states
 
     def guide(self, controls: Controls, *, must_end: bool, masked: bool) -> Guide | None:
-        """Return the stop texts and the constraint as the engine needs them, or None without any."""
-        if controls.stops is None and controls.constraint is None:
+        """Return the stop texts, the constraint and the minimum length as the engine needs them.
+
+        Without any, this is None.
+        """
+        before_end = self.tokens_before_end(controls)
+        if controls.stops is None and controls.constraint is None and not before_end:
             return None
         position = self.position
         return Guide(
@@ -95,12 +101,19 @@ class TextProgress:
             position.constraint_state,
             must_end,
             masked,
+            before_end,
         )
 
+    def tokens_before_end(self, controls: Controls) -> int:
+        """Return the number of tokens that are drawn before the record may end."""
+        return max(0, controls.min_length - self.position.drawn)
+
     def change_controls(self, before: Controls, after: Controls) -> None:
-        """Start new stop texts or a new constraint with the next token."""
+        """Start new stop texts, a new constraint or the count for a new minimum with the next token."""
         if after.stops != before.stops:
             self.position = self.position._replace(stop_state=0)
+        if after.min_length != before.min_length:
+            self.position = self.position._replace(drawn=0)
         if after.constraint != before.constraint:
             ending = self.position.ending if self.position.at_end else None
             self.position = self.position._replace(constraint_state=0, ending=ending)
@@ -111,18 +124,24 @@ class TextProgress:
         self.position = TextPosition()
         return text
 
-    def accept(self, generated: Generated, ending: TextEnding | None, *, keep_stop: bool) -> str:
+    def accept(
+        self, generated: Generated, ending: TextEnding | None, *, keep_stop: bool, counts: bool
+    ) -> str:
         """Continue with the result of ``Engine.generate``, and return the text that is now decided.
 
         Args:
             generated: The result.
             ending: Why the text ends with this result, or None if it continues.
             keep_stop: Whether a stop text is part of the text.
+            counts: Whether the tokens count for ``min_length``.
         """
         tokens = generated.tokens
         if self.position.held:
             tokens = (*self.position.held, *tokens)
+        drawn = self.position.drawn + len(generated.tokens)
         text = self.decoder.decode(self._decide(tokens, generated, ending, keep_stop=keep_stop))
+        if counts:
+            self.position = self.position._replace(drawn=drawn)
         if generated.ending == "end":
             self.position = self.position._replace(at_end=True)
             text += self.decoder.finish()

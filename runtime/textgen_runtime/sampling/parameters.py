@@ -33,6 +33,9 @@ MAX_LOGIT_BIAS = 100.0
 
 MAX_RESAMPLE = 10_000
 
+# Engines count in 64 bits.
+MAX_LENGTH = 2**63 - 1
+
 
 class FilterOptions(TypedDict, total=False):
     """The parameters of the filters that do not depend on the vocabulary."""
@@ -56,6 +59,7 @@ class SamplingOptions(FilterOptions, total=False):
     logit_bias: Mapping[str, float] | Iterable[tuple[str, float]]
     allowed: Iterable[str] | None
     banned: Iterable[str]
+    min_length: int
     stop: str | Iterable[str]
     keep_stop: bool
     match: str | None
@@ -105,6 +109,9 @@ class Sampling:
             outside the vocabulary have no effect. A model of words also draws words of these characters.
         banned: Characters never to draw, nor words that have one of them. A model of bytes allows and bans
             only ASCII characters.
+        min_length: The number of tokens that a record has at least. Its end is not drawn before. They count
+            from the latest fed text on, so those of the prompt do not count. 0 is off; only models of records
+            have another value.
         stop: One or more texts. The text ends before the first of them. A model of words finds only those
             that consist of complete tokens.
         keep_stop: Whether the stop text is part of the text.
@@ -125,6 +132,7 @@ class Sampling:
         "logit_bias",
         "allowed",
         "banned",
+        "min_length",
         "stop",
         "keep_stop",
         "match",
@@ -147,6 +155,7 @@ class Sampling:
     logit_bias: tuple[tuple[str, float], ...]
     allowed: tuple[str, ...] | None
     banned: tuple[str, ...]
+    min_length: int
     stop: tuple[str, ...]
     keep_stop: bool
     match: str | None
@@ -161,6 +170,7 @@ class Sampling:
         logit_bias: Mapping[str, float] | Iterable[tuple[str, float]] = (),
         allowed: Iterable[str] | None = None,
         banned: Iterable[str] = (),
+        min_length: int = 0,
         stop: str | Iterable[str] = (),
         keep_stop: bool = False,
         match: str | None = None,
@@ -184,6 +194,7 @@ class Sampling:
             "logit_bias": checked_biases(logit_bias, MAX_LOGIT_BIAS),
             "allowed": None if allowed is None else checked_texts(allowed, "allowed"),
             "banned": checked_texts(banned, "banned"),
+            "min_length": min_length,
             "stop": checked_texts((stop,) if isinstance(stop, str) else stop, "stop"),
             "keep_stop": bool(keep_stop),
             "match": None if match is None else checked_text(match, "match"),
@@ -212,6 +223,10 @@ class Sampling:
             raise SamplingError(
                 f"use {constraints[0]} or stop, not both: a stop text could end the text before it meets "
                 "the constraint"
+            )
+        if type(self.min_length) is not int or not 0 <= self.min_length <= MAX_LENGTH:
+            raise SamplingError(
+                f"min_length must be an integer from 0 to {MAX_LENGTH}, not {quote(self.min_length)}"
             )
         if type(self.resample) is not int or not 0 <= self.resample <= MAX_RESAMPLE:
             raise SamplingError(

@@ -34,6 +34,7 @@ SAMPLING_FIELDS: dict[str, tuple[type, str]] = {
     "mirostat_eta": (float, NUMBER),
     "allowed": (str, STRING),
     "banned": (str, STRING),
+    "min_length": (int, INTEGER),
     "keep_stop": (bool, FLAG),
     "match": (str, STRING),
     "resample": (int, INTEGER),

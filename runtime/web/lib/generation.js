@@ -7,19 +7,20 @@ import { characterSums } from "./surprise.js";
 
 /** Tokens of one call of the core, at most, and of a part of a prompt. */
 const CHUNK = 64;
+const MAX_INT = 2 ** 31 - 1;
 /** Tokens of the first call, whose duration is not known. */
 const FIRST_CHUNK = 8;
 const ENDINGS = [null, "length", "stop", "constraint", null, "end"];
-const CALL_FIELDS = 8;
+const CALL_FIELDS = 9;
 const CALL_BYTES = 4 * (CALL_FIELDS + CHUNK);
 
-/** @typedef {{ held: number[], stopState: number, constraintState: number, ending: string | null, atEnd: boolean }} Position */
+/** @typedef {{ held: number[], stopState: number, constraintState: number, ending: string | null, atEnd: boolean, drawn: number }} Position */
 
 /** Return the size of the call after one of `size` tokens that took `spent` ms. @param {number} size @param {number} spent */
 const nextSize = (size, spent) => (spent > SLICE ? Math.max(1, size >> 1) : Math.min(CHUNK, 2 * size));
 
 /** @returns {Position} */
-const start = () => ({ held: [], stopState: 0, constraintState: 0, ending: null, atEnd: false });
+const start = () => ({ held: [], stopState: 0, constraintState: 0, ending: null, atEnd: false, drawn: 0 });
 
 /** The memory of a stream, and a share of its guide. */
 class Stream {
@@ -266,21 +267,28 @@ export class Generation {
   #advance(target, steps) {
     const core = this.#core;
     const stream = this.pointer;
-    const { stopState, constraintState } = this.position;
-    const length = Math.min(target.left, 2 ** 31 - 1);
+    const { stopState, constraintState, drawn } = this.position;
+    const length = Math.min(target.left, MAX_INT);
     return core.withMemory(CALL_BYTES, (pointer) => {
-      core.int32(pointer, 5).set([Math.min(steps, length), length, Number(target.mustEnd), stopState, constraintState]);
+      const mustEnd = Number(target.mustEnd);
+      core.int32(pointer, 6).set([Math.min(steps, length), length, this.#beforeEnd, mustEnd, stopState, constraintState]);
       const result = core.call.generate(stream, this.parts.guide.pointer, pointer);
       const call = core.int32(pointer, CALL_FIELDS + CHUNK);
-      const [, , , newStop, newConstraint, generated, endingCode, stopLength] = call;
+      const [, , , , newStop, newConstraint, generated, endingCode, stopLength] = call;
       const ending = endingCode === 1 && target.left > length ? null : ENDINGS[endingCode];
       target.left -= generated;
       target.done = ending !== null;
       const tokens = [...this.position.held, ...call.subarray(CALL_FIELDS, CALL_FIELDS + generated)];
-      this.position = { held: [], stopState: newStop, constraintState: newConstraint, ending, atEnd: ending === "end" };
+      const atEnd = ending === "end";
+      this.position = { held: [], stopState: newStop, constraintState: newConstraint, ending, atEnd, drawn: drawn + generated };
       core.check(result);
       return this.#decide(tokens, stopLength);
     });
+  }
+
+  /** How many tokens are drawn before the record may end. */
+  get #beforeEnd() {
+    return Math.min(Math.max(0, this.parts.sampling.minLength - this.position.drawn), MAX_INT);
   }
 
   /** Return the text of the tokens that cannot be part of a stop text any more. @param {number[]} tokens @param {number} stopLength */
@@ -354,7 +362,9 @@ export class Generation {
     const { guide } = this.parts;
     return this.#core.withMemory(8 * count, (pointer) => {
       const { constraintState } = this.position;
-      this.#core.check(this.#core.call.probabilities(this.pointer, temperature, guide.pointer, constraintState, pointer));
+      const endless = Number(this.#beforeEnd > 0);
+      const { call } = this.#core;
+      this.#core.check(call.probabilities(this.pointer, temperature, guide.pointer, constraintState, endless, pointer));
       return this.#core.float64(pointer, count).slice();
     });
   }

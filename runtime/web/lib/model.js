@@ -224,6 +224,9 @@ export class Model {
    * @param {Record<string, any>} sampling
    */
   guide(sampling) {
+    if (sampling.minLength && this.vocabulary.end < 0) {
+      throw invalid("minLength needs a model of records: the texts of other models have no end");
+    }
     const stops = sampling.stop.map((/** @type {string} */ text) => this.#stopTokens(text)).filter(Boolean);
     if (!stops.length && !sampling.match) {
       return this.noGuide;

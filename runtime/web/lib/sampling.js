@@ -19,15 +19,15 @@ const NUMBERS = [
   ["mirostatTau", 0, 0, 100],
   ["mirostatEta", 0.1, 0, 1, true],
 ];
-const INTEGERS = new Set(["penaltyWindow", "topK"]);
+const INTEGERS = new Set(["penaltyWindow", "topK", "minLength"]);
 const REPLACED_BY_MIROSTAT = { topK: 0, typicalP: 1, topP: 1, minP: 0 };
-const OTHERS = ["seed", "substream", "logitBias", "allowed", "banned", "stop", "keepStop", "match", "unknown"];
+const OTHERS = ["seed", "substream", "logitBias", "allowed", "banned", "minLength", "stop", "keepStop", "match", "unknown"];
 const OF_A_TEXT = ["length", "signal"];
 const MAX_SEED = 2n ** 128n;
 const MAX_LOGIT_BIAS = 100;
 
 /** The names of the parameters that a generation keeps. */
-const SAMPLING = [...NUMBERS.map(([name]) => name), "logitBias", "allowed", "banned", "stop", "keepStop", "match"];
+const SAMPLING = [...NUMBERS.map(([name]) => name), "logitBias", "allowed", "banned", "minLength", "stop", "keepStop", "match"];
 
 /** @typedef {import("../index.d.ts").Options} Options */
 
@@ -74,6 +74,7 @@ export function checkSampling(options, also = OF_A_TEXT) {
   sampling.logitBias = checkBias(given.logitBias ?? {});
   sampling.allowed = (given.allowed ?? null) === null ? null : texts("allowed", given.allowed);
   sampling.banned = texts("banned", given.banned ?? []);
+  sampling.minLength = checkNumber("minLength", given.minLength ?? 0, 0, Number.MAX_SAFE_INTEGER, false);
   sampling.stop = typeof given.stop === "string" ? [given.stop] : texts("stop", given.stop ?? []);
   sampling.keepStop = Boolean(given.keepStop);
   sampling.match = given.match ?? null;

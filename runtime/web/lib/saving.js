@@ -134,7 +134,7 @@ function restore(model, saved, match, create) {
     }
     const generation = create({ sampling, seed, substream: saved.substream, guide }).begin(position);
     generation.prompt = saved.prompt;
-    generation.position = saved.text;
+    generation.position = { ...saved.text, drawn: saved.text.drawn ?? 0 };
     generation.decoder.tail = saved.tail;
     generation.decoder.isFinished = saved.isFinished;
     writeRecent(model.core, generation.pointer, saved);
@@ -170,6 +170,7 @@ function isText(model, { text, tail, isFinished }, { stops, constraint }) {
     isIndex(text.constraintState, constraint?.states ?? 1) &&
     ENDINGS.includes(text.ending) &&
     text.atEnd === (text.ending === "end") &&
+    isIndex(text.drawn ?? 0, Number.MAX_SAFE_INTEGER) &&
     !(text.atEnd && model.vocabulary.end < 0)
   );
 }

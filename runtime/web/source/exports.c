@@ -182,7 +182,7 @@ void EXPORT(link_stops)(textgen_stop_state *states) { textgen_stops_link(states)
 typedef struct {
     int32_t steps;                          /* tokens to draw now, at most CHUNK */
     int32_t length;                         /* tokens that the text may still have */
-    int32_t must_end;                       /* see textgen_token_lane */
+    int32_t min_length, must_end;           /* see textgen_token_lane */
     int32_t stop_state, constraint_state;   /* updated */
     int32_t generated, ending, stop_length; /* output; ending: a textgen_ending */
     int32_t tokens[CHUNK];                  /* output */
@@ -217,6 +217,7 @@ int32_t EXPORT(generate)(web_stream *stream, const web_guide *guide, web_call *c
     lane.logits = found.logits;
     lane.tokens = tokens;
     lane.length = call->length;
+    lane.min_length = call->min_length;
     lane.constraint = guide->constraint ? &constraint : NULL;
     lane.constraint_state = call->constraint_state;
     lane.must_end = call->must_end;
@@ -247,9 +248,10 @@ static double *scratch_of(web_stream *stream) {
 }
 
 /* Write the probabilities of the next token at a temperature, [vocabulary]. If it is negative, they are those
- * of the next draw, with the stream's temperature, its filters and the constraint. */
+ * of the next draw, with the stream's temperature, its filters and the constraint. endless: whether the draw
+ * excludes the end token. */
 int32_t EXPORT(probabilities)(web_stream *stream, double temperature, const web_guide *guide,
-                              int32_t constraint_state, double *probabilities) {
+                              int32_t constraint_state, int32_t endless, double *probabilities) {
     const size_t count = network->vocabulary;
     const textgen_constraint constraint = constraint_of(guide);
     float *masked = textgen_slots_find(network, find_parts(stream).workspace, 1, 1).masked;
@@ -262,6 +264,9 @@ int32_t EXPORT(probabilities)(web_stream *stream, double temperature, const web_
     } else {
         if (guide->constraint) {
             textgen_constraint_mask(&constraint, constraint_state, INT64_MAX, masked);
+        }
+        if (endless) {
+            masked[network->special.end] = -INFINITY;
         }
         result = textgen_sampler_reweight_float(sampler_of(stream), masked, count, scratch, &sum);
     }

@@ -18,6 +18,7 @@ from textgen_runtime.sampling.parameters import Sampling
 
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import TINY
+from tests.helpers.record_models import record_content
 
 SETTINGS = find_settings(parser())
 
@@ -70,6 +71,7 @@ CHANGES = [
     ("banned", "ab\\n", "banned", ("a", "b", "\n")),
     ("stop", r"\n 'a b' " + '"' + "'" + '"', "stop", ("\n", "a b", "'")),
     ("until-newline", "on", "stop", ("\n",)),
+    ("min-length", "8", "min_length", 8),
     ("keep-stop", "on", "keep_stop", True),
     ("match", "a b|c ", "match", "a b|c "),
     ("choices", "'a b' c", "choices", ("a b", "c")),
@@ -78,8 +80,8 @@ CHANGES = [
 
 @pytest.fixture
 def wide(session: Session) -> Session:
-    """A session whose model has the characters of every value."""
-    return Session(textgen.load(make_model("\n abcdeh'").SerializeToString()), session.sampling, 7)
+    """A session whose model is one of records, and has the characters of every value."""
+    return Session(textgen.load(record_content(symbols="\n abcdeh'")), session.sampling, 7)
 
 
 @pytest.mark.parametrize(("name", "text", "field", "value"), CHANGES, ids=[change[0] for change in CHANGES])

@@ -43,6 +43,7 @@ def test_a_guide_that_does_not_fit_the_model_is_an_error(engine: str, guide: Gui
         Guide(CONSTRAINT),  # type: ignore[arg-type]
         Guide(constraint=STOPS),  # type: ignore[arg-type]
         Guide(STOPS, 0.5),  # type: ignore[arg-type]
+        Guide(min_length=0.5),  # type: ignore[arg-type]
         Guide(constraint=CONSTRAINT, constraint_state="1"),  # type: ignore[arg-type]
     ],
 )

@@ -232,3 +232,56 @@ def test_damaged_ends_of_saved_generations_are_rejected(tiny: Model) -> None:
 def test_models_of_records_can_be_pickled() -> None:
     model = record_model(end_bias=3.0)
     assert pickle.loads(pickle.dumps(model)) == model  # noqa: S301 (own data)
+
+
+def test_a_record_does_not_end_before_its_minimum_length(model: Model) -> None:
+    """The tokens count from the prompt, the latest feed or the change of the minimum on."""
+    lengths = []
+    for seed in range(10):
+        generation = model.start("ab", seed=seed, temperature=1.0, min_length=70, stop="aaa")
+        for start in ("", "ab"):
+            drawn = 0
+            while generation.ending != "end":
+                drawn += advance(generation)
+            lengths.append(drawn - 1)
+            generation.feed(start)
+        generation.take(2)
+        generation.sampling = generation.sampling.replace(min_length=3)
+        drawn = 0
+        while generation.ending != "end":
+            drawn += advance(generation)
+        lengths.append(drawn + 66)
+    assert min(lengths) == 70
+
+
+def advance(generation: Generation) -> int:
+    """Generate up to three tokens, and return their number."""
+    batch = Batch(generation.model)
+    batch.add(generation, 3, finish=False)
+    return batch.advance()[0].tokens
+
+
+def test_the_next_draw_excludes_an_early_end(model: Model) -> None:
+    generation = model.start(seed=1, temperature=1.0, min_length=2)
+    for probable in (False, False, True):
+        (end,) = [each for each in generation.top(1000) if each.text == "<end>"]
+        assert end.probability > 0
+        assert (end.draw_probability > 0) is probable
+        generation.take(1)
+
+
+@pytest.mark.parametrize("drawn", [0, 4])
+def test_a_saved_generation_keeps_its_minimum_length(model: Model, drawn: int) -> None:
+    generation = model.start(seed=3, temperature=1.0, min_length=9)
+    generation.take(drawn)
+    saved = io.BytesIO()
+    textgen.save(generation, saved)
+    saved.seek(0)
+    restored = textgen.resume(model, saved)
+    assert restored.position.drawn == drawn
+    assert (restored.take(500), restored.ending) == (generation.take(500), generation.ending)
+
+
+def test_a_minimum_length_needs_records(tiny: Model) -> None:
+    with pytest.raises(textgen.SamplingError, match="min_length needs a model of records"):
+        tiny.start("abc", min_length=3)

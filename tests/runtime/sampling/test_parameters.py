@@ -27,6 +27,7 @@ VALUES: dict[str, Any] = {
     "logit_bias": (("a", 1.0), ("b", -2.0)),
     "allowed": ("a", "b", "c", "d"),
     "banned": ("d",),
+    "min_length": 0,
     "stop": ("ab", "c"),
     "keep_stop": True,
     "match": None,
@@ -75,6 +76,8 @@ def test_texts_and_mappings_are_accepted_in_several_forms() -> None:
         ({"match": "a", "resample": -1}, "resample must be an integer from 0 to 10000, not -1"),
         ({"match": "a", "resample": 1.5}, "resample must be an integer"),
         ({"mirostat_tau": 2.0, "top_k": 3}, "mirostat"),
+        ({"min_length": -1}, "min_length must be an integer from 0 to 9223372036854775807, not -1"),
+        ({"min_length": 1.5}, "min_length must be an integer"),
     ],
 )
 def test_a_parameter_out_of_range_is_an_error(options: dict[str, Any], message: str) -> None:

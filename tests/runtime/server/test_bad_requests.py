@@ -105,6 +105,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"repetition_penalty": 0}, "repetition_penalty must be", "repetition_penalty"),
     ({"frequency_penalty": 1000}, "frequency_penalty must be", "frequency_penalty"),
     ({"presence_penalty": "x"}, "presence_penalty must be a number", "presence_penalty"),
+    ({"min_length": -1}, "min_length must be", "min_length"),
+    ({"min_length": 3}, "min_length needs a model of records", "min_length"),
     ({"penalty_window": 0}, "penalty_window must be", "penalty_window"),
     ({"logit_bias": [1]}, "logit_bias must be an object of numbers by character", "logit_bias"),
     ({"logit_bias": {"a": "1"}}, "logit_bias must have a number for 'a'", "logit_bias"),
