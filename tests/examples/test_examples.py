@@ -9,8 +9,8 @@ PROGRAMS = sorted(path.name for path in EXAMPLES.glob("*.py"))
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_examples_have_fewer_than_40_lines(name: str) -> None:
-    assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) < 40
+def test_examples_have_fewer_than_90_lines(name: str) -> None:
+    assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) < 90
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

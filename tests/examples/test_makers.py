@@ -1,7 +1,9 @@
 """The examples that make names and tunes."""
 
 import re
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from textgen_runtime.generation.loading import open_model
@@ -77,6 +79,48 @@ def test_tunes_have_the_key_and_the_meter(
         assert notes
     assert run_example("tunes", monkeypatch, capsys, tunes_model, *options) == (0, out)
     assert run_example("tunes", monkeypatch, capsys, tunes_model, *options[:-1], "4")[1] != out
+
+
+@pytest.mark.parametrize(
+    ("music", "meter", "faults"),
+    [
+        ("G|d2A G2F|A3-A2B:|\nP:B\n|:d/2e/2|fdA D3||", "6/8", 0),
+        ("d2A G2F|A2B A2|d6|", "6/8", 1),
+        # The first bar of a section, and the last one, may be short but not long.
+        ("A2|d6|d4", "6/8", 0),
+        ("A2d6|d6|d4", "6/8", 1),
+        ("d6|d7:|", "6/8", 1),
+        # Chord symbols, grace notes, fields and comments have no length; tuplets and accidentals do.
+        ('d6|"Em7"{ga}^g2 _a =b2 z|(3abc (3abc d2|% abc\nK:G\nB,,3 c\'3|d6', "6/8", 0),
+        ("d4|d e/f/ g3/2a//b//|d4", "4/4", 1),
+        ("L:1/4\nd4|d e/f/ g3/2a//b//|d4", "4/4", 0),
+        # The unit is 1/16 below a meter of 3/4.
+        ("d8|d2d2d4|d8", "2/4", 0),
+    ],
+)
+def test_the_bars_of_a_tune_add_up(
+    monkeypatch: pytest.MonkeyPatch, music: str, meter: str, faults: int
+) -> None:
+    tunes = import_example("tunes")
+    monkeypatch.setattr(tunes, "BARS", 0)
+    unit, found, rest = music.rpartition("L:1/4\n")
+    tune = f"X:1\nT:abc\n{unit}{found}M:{meter}\nK:D\n{rest}"
+    assert tunes.faults(tune, Fraction(meter)) == faults
+    monkeypatch.setattr(tunes, "BARS", 100)
+    assert tunes.faults(tune, Fraction(meter)) > 90
+
+
+def test_the_best_of_several_tunes_is_taken() -> None:
+    drawn = [f"X:1\nT:a\nM:6/8\nK:D\n{music}" for music in ("d6", "|d6|d6|d3", "|d6|d6|d5|d6|")]
+    model = SimpleNamespace(generate=lambda prompts, **_: drawn[: len(prompts)])
+    assert import_example("tunes").compose(model, "D", "6/8") == drawn[1]
+
+
+def test_a_wrong_meter_is_wrong_usage(
+    tunes_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    for meter in ("jig", "6/0"):
+        assert run_example("tunes", monkeypatch, capsys, tunes_model, "--meter", meter)[0] == 2
 
 
 @pytest.mark.parametrize("name", ["names", "tunes"])
