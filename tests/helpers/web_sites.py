@@ -8,6 +8,7 @@ from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.source import read_model
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.web.known_records import add_known_records, known_records
 from textgen_runtime.web.page import one_file, separate_files
 from textgen_train.export.onnx_graph import build_model
 
@@ -33,7 +34,12 @@ def write_sites(folder: Path) -> None:
     """Write a folder for each page, and ``expected.json``."""
     nietzsche = read_model("nietzsche")
     model = textgen.load(nietzsche)
+    names = record_content(end_bias=2.0)
+    names_page = one_file(names, title="Names", prompt="")
+    # Most texts that the page would write.
+    known = sorted(set(textgen.load(names).generate([""] * 2000, temperature=0.5, seed=1)))
     pages = {
+        "known": add_known_records(names_page, known_records(known, 10**6)),
         **{
             name: one_file(read_model(name), title=name.title(), prompt=PROMPT)
             for name in textgen.bundled_models()
@@ -58,6 +64,7 @@ def write_sites(folder: Path) -> None:
             for name in textgen.bundled_models()
         },
         "warm": model.generate(PROMPT, length=400, temperature=1.0, seed=4294967295),
+        "known": known,
         "records": {
             level: [
                 textgen.load(record_content(level, end_bias=1.0)).generate(temperature=0.8, seed=seed)

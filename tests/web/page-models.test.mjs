@@ -46,6 +46,34 @@ onPage("each press adds a record to the list, and another button many", "charact
   assert.equal(await records.nth(0).getByRole("button").getAttribute("aria-current"), "true");
 });
 
+onPage("a page with known records writes only others, unless the switch is off", "known", async (visit, page) => {
+  const known = new Set(expected.known);
+  const write = async () => {
+    const texts = [];
+    for (let count = 0; count < 20; count++) {
+      await visit.write();
+      texts.push(await visit.text());
+    }
+    return texts;
+  };
+  const onlyNew = page.getByRole("checkbox", { name: "Only new" });
+  assert.ok(await onlyNew.isChecked());
+  assert.deepEqual((await write()).filter((text) => known.has(text)), []);
+  await onlyNew.uncheck();
+  assert.ok((await write()).some((text) => known.has(text)));
+});
+
+onPage("a page that finds no new record says so", "known", async (visit, page) => {
+  await page.getByRole("slider", { name: "Temperature" }).fill("0");
+  await page.getByRole("button", { name: "Write", exact: true }).click();
+  await page.getByRole("alert").waitFor();
+  assert.match(await page.getByRole("alert").textContent(), /^No new text was found: raise the temperature/);
+});
+
+onPage("only a page with known records has their switch", "character", async (visit, page) => {
+  assert.equal(await page.getByRole("checkbox", { name: "Only new" }).count(), 0);
+});
+
 onPage("a list of records changes the address only once or twice", "character", async (visit, page) => {
   await page.evaluate(() => {
     window.changes = [];

@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 from textgen_runtime.generation.model import Model
+from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.text.levels import BYTE
 from textgen_runtime.text.records import split_records
 
@@ -31,20 +32,32 @@ def make_selection(arguments: argparse.Namespace, model: Model) -> "Selection | 
         return None
     corpus = None
     if arguments.novel is not None:
-        # Imported on use: most runs need no corpus.
-        from textgen_runtime.corpora.corpus import corpus_for
-        from textgen_runtime.corpora.lookup import CorpusLookup
-
-        text = corpus_for(model.metadata, arguments.novel).text
-        text = model.metadata.normalize(text.lower() if arguments.lowercase else text)
-        if model.tokenizer.level == BYTE:
-            # As in a generated text, a byte that is not UTF-8 is the replacement character.
-            text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        text = read_known(model.metadata, arguments.novel, lowercase=arguments.lowercase)
         records = model.metadata.records
         if records is not None:
             return Selection(unique=arguments.unique, corpus=frozenset(split_records(text, records)))
+        # Imported on use: most runs need no corpus.
+        from textgen_runtime.corpora.lookup import CorpusLookup
+
         corpus = CorpusLookup(text)
     return Selection(unique=arguments.unique, corpus=corpus)
+
+
+def read_known(metadata: Metadata, source: str, *, lowercase: bool = False) -> str:
+    """Return the text of the corpus of ``--novel``, as the model would generate it.
+
+    Raises:
+        CorpusError: If the corpus is missing or empty, or is not available.
+        TextFileError: If it cannot be read, or is not UTF-8.
+    """
+    from textgen_runtime.corpora.corpus import corpus_for
+
+    text = corpus_for(metadata, source).text
+    text = metadata.normalize(text.lower() if lowercase else text)
+    if metadata.tokenizer.level == BYTE:
+        # As in a generated text, a byte that is not UTF-8 is the replacement character.
+        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return text
 
 
 class Selection:

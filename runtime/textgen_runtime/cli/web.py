@@ -7,17 +7,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from textgen_runtime.engines.opening import open_native
-from textgen_runtime.errors import ModelFileError, OutputError, shorten
+from textgen_runtime.errors import CorpusError, ModelFileError, OutputError, shorten
 from textgen_runtime.model_file.bundled import MODEL_FILE, find_model_file
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.source import name_source, read_model
 from textgen_runtime.system.console import print_diagnostic, write_stderr
 from textgen_runtime.system.files import remove_abandoned, replace_file
 from textgen_runtime.system.interrupts import DeferredInterrupts
+from textgen_runtime.text.records import split_records
 from textgen_runtime.text.symbols import format_symbols
+from textgen_runtime.web.known_records import KnownRecords, add_known_records, known_records
 from textgen_runtime.web.page import MAX_EMBEDDED, PAGE_FILE, one_file, page_files, separate_files
 
 from ._output_files import output_folder
+from ._selection import read_known
 from .command import run_command
 from .parser import CommandParser, add_model, escaped_text
 
@@ -27,6 +30,7 @@ EXAMPLES = """\
 examples:
   textgen-web nietzsche --prompt "the will to "
   textgen-web my-novel-model -o site --title "My novel"
+  textgen-web names-model --novel names.txt
   textgen-web model.onnx -o public/writer --folder --overwrite
 """
 
@@ -70,6 +74,12 @@ def parser() -> CommandParser:
         type=escaped_text,
         help=r"text in the field for the beginning; \n is a line end (default: the model's first prompt)",
     )
+    command.add_argument(
+        "--novel",
+        metavar="CORPUS",
+        help="for a model of records, such as names: let the page write only records that are not in CORPUS: "
+        "a UTF-8 file, a folder with .txt or .abc files, - for standard input, or the name of a corpus",
+    )
     command.add_argument("--overwrite", action="store_true", help="replace an earlier page of this command")
     return command
 
@@ -79,6 +89,10 @@ def write_site(arguments: argparse.Namespace) -> int:
     content = read_model(arguments.model)
     metadata = check_model(arguments.model, content)
     name = default_name(arguments.model)
+    if arguments.novel is not None and metadata.records is None:
+        raise CorpusError(
+            f"{name_source(arguments.model)}: --novel needs a model of records, such as names: omit it"
+        )
     prompt = next(iter(metadata.prompts), "") if arguments.prompt is None else arguments.prompt
     warn_unknown(metadata, prompt)
     folder = arguments.output or Path(f"{name}-site")
@@ -89,19 +103,37 @@ def write_site(arguments: argparse.Namespace) -> int:
         )
     write = separate_files if arguments.folder else one_file
     files = write(content, title=name if arguments.title is None else arguments.title, prompt=prompt)
+    known = None
+    if arguments.novel is not None and metadata.records is not None:
+        records = frozenset(split_records(read_known(metadata, arguments.novel), metadata.records))
+        known = known_records(records, sum(map(len, files.values())))
+        files = add_known_records(files, known)
     write_files(folder, files, Path(find_model_file(arguments.model)), overwrite=arguments.overwrite)
     size = sum(map(len, files.values())) / BYTES_PER_MEGABYTE
     # A folder may have a name that the output's encoding lacks.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     several = f" in {len(files)} files" if len(files) > 1 else ""
-    sys.stdout.write(f"{folder / PAGE_FILE} ({size:.1f} MB{several})\n")
+    knows = f", knows {known.record_count:,} records" if known else ""
+    sys.stdout.write(f"{folder / PAGE_FILE} ({size:.1f} MB{several}{knows})\n")
+    sys.stdout.flush()
+    write_stderr(describe_new(metadata, known))
     if arguments.folder:
-        sys.stdout.flush()
         write_stderr(
             "the page needs a web server, such as python3 -m http.server --directory "
             f"{shlex.quote(str(folder))}\n"
         )
     return 0
+
+
+def describe_new(metadata: Metadata, known: KnownRecords | None) -> str:
+    """Return a line about the records that the page writes, or "" for a model of one text."""
+    if known:
+        return f"the page writes only new records, and all but {known.false_positives:.1%} of these\n"
+    if metadata.records:
+        return (
+            "the page also writes records that the model has learned from: without them with --novel CORPUS\n"
+        )
+    return ""
 
 
 def check_model(model: str, content: bytes) -> Metadata:

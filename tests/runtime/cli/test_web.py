@@ -1,5 +1,6 @@
 """The command ``textgen-web``."""
 
+import base64
 import os
 from pathlib import Path
 
@@ -9,11 +10,13 @@ from textgen_runtime.cli.web import main
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.web.known_records import known_records
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.make_tiny_model import make_model, random_network
 from tests.helpers.paths import TINY
+from tests.helpers.record_models import record_content
 
 
 def run(capsys: Captured, *arguments: str | Path) -> tuple[int, str, str]:
@@ -92,6 +95,33 @@ def test_the_default_folder_has_the_name_of_the_model(
         Path(path).write_bytes(TINY.read_bytes())
     assert run(capsys, source)[0] == 0
     assert (tmp_path / folder / "index.html").is_file()
+
+
+@pytest.mark.parametrize("options", [(), ("--folder",)])
+def test_the_page_knows_the_records_of_a_corpus(
+    options: tuple[str, ...], tmp_path: Path, capsys: Captured
+) -> None:
+    model, corpus, site = tmp_path / "names.onnx", tmp_path / "names.txt", tmp_path / "site"
+    model.write_bytes(record_content())
+    corpus.write_text("ab\nCAB\n\nab\n", encoding="utf-8")
+    code, out, err = run(capsys, model, "-o", site, "--novel", corpus, *options)
+    several = " in 4 files" if options else ""
+    assert (code, out) == (0, f"{site / 'index.html'} (0.2 MB{several}, knows 2 records)\n")
+    assert err.startswith("the page writes only new records, and all but ")
+    known = known_records(["ab", "cab"], 10**6)
+    element = f'data-longest="3">{base64.b64encode(known.bits).decode()}</script>'
+    assert element in (site / "index.html").read_text(encoding="utf-8")
+    code, _, err = run(capsys, model, "-o", site, "--overwrite", *options)
+    assert code == 0
+    assert err.startswith("the page also writes records that the model has learned from: without them with")
+    assert element not in (site / "index.html").read_text(encoding="utf-8")
+
+
+def test_only_a_model_of_records_knows_a_corpus(tmp_path: Path, capsys: Captured) -> None:
+    code, out, err = run(capsys, TINY, "-o", tmp_path / "site", "--novel", TINY)
+    assert (code, out) == (1, "")
+    assert err == f"textgen-web: error: {TINY}: --novel needs a model of records, such as names: omit it\n"
+    assert not (tmp_path / "site").exists()
 
 
 @pytest.mark.parametrize("options", [(), ("--folder",)])

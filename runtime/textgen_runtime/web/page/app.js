@@ -22,11 +22,11 @@ export class App {
   #followsEnd = true;
   #addresses;
 
-  constructor(model, view) {
+  constructor(model, view, known) {
     this.#model = model;
     this.#view = view;
     this.#addresses = new Addresses(view);
-    this.#beginning = new Beginning(model, view, (error) => this.#fail(error));
+    this.#beginning = new Beginning(model, view, known, (error) => this.#fail(error));
   }
 
   /** Write a new text, or stop the one that is streaming. */

@@ -6,18 +6,23 @@ import { RunningText } from "./running-text.js";
 import { describe } from "./symbols.js";
 
 const MAX_RECORD = 10_000;
+// Milliseconds after which the search for a new record gives up, and tokens that it draws at once.
+const SEARCH = 500;
+const SEARCH_CHUNK = 64;
 
 /** Starts texts from the prompt, the seed and the settings of a view. */
 export class Beginning {
   #model;
   #view;
+  #known;
   #draft = null;
   #reading;
 
-  /** `onError` takes the errors of reading a draft. */
-  constructor(model, view, onError) {
+  /** `known` are the records that are not written, or null. `onError` takes the errors of reading a draft. */
+  constructor(model, view, known, onError) {
     this.#model = model;
     this.#view = view;
+    this.#known = known;
     this.#reading = new Reading(onError);
   }
 
@@ -34,7 +39,7 @@ export class Beginning {
   /** Return a new text. Without a fixed seed, it is another one each time. */
   start() {
     const view = this.#view;
-    if (!view.settings.keepsSeed) view.seed = freshSeed();
+    if (!view.settings.keepsSeed) view.seed = this.#known && view.settings.onlyNew ? this.#seedOfNew() : freshSeed();
     const seed = seedIn(view.seed);
     if (seed === null) throw new Error("The seed must be a number from 0 to 4294967295.");
     return this.#open(view.prompt, seed, this.length) ?? this.#open(this.#storedPrompt(seed), seed, this.length);
@@ -60,6 +65,41 @@ export class Beginning {
     if (text === this.#draft) this.#draft = null;
   }
 
+  /** Return a random seed whose record is not known. */
+  #seedOfNew() {
+    const { prompt } = this.#read(this.#view.prompt);
+    const end = performance.now() + SEARCH;
+    do {
+      const seed = freshSeed();
+      if (!this.#isKnown(prompt, seed)) return seed;
+    } while (performance.now() < end);
+    throw new Error("No new text was found: raise the temperature, change the beginning, or switch Only new off.");
+  }
+
+  /** Whether the record of a seed is known. One that is longer than all known ones is not drawn to its end. */
+  #isKnown(prompt, seed) {
+    const { temperature } = this.#view;
+    const generation = this.#start(prompt, { seed, temperature, unknown: "skip" });
+    if (!generation) return false;
+    let record = generation.prompt;
+    while (!generation.ended && record.length <= this.#known.longest) {
+      record += generation.take(SEARCH_CHUNK);
+    }
+    const isComplete = generation.ended;
+    generation.dispose();
+    return isComplete && this.#known.has(record);
+  }
+
+  /** Start a generation; null if the beginning has no character that the model knows. */
+  #start(prompt, options) {
+    try {
+      return this.#model.start(prompt, options);
+    } catch (error) {
+      if (error.code === "NO_PROMPT") return null;
+      throw error;
+    }
+  }
+
   /**
    * Start a text. A character that the model does not know is read in lower case if the model knows that, and left
    * out otherwise. A note below the prompt says so.
@@ -72,12 +112,18 @@ export class Beginning {
     } catch (error) {
       if (error.code !== "UNKNOWN_CHARACTER") throw error;
     }
+    const { prompt, capitals, skipped } = this.#read(typed);
+    this.#view.note = noteOn(lowers || capitals.length > 0, skipped);
+    return this.#create(prompt, seed, length, "skip");
+  }
+
+  /** Return a typed text as the model reads it, the capitals that it reads in lower case, and what it skips. */
+  #read(typed) {
     const unknown = [...new Set(typed)].filter((character) => !this.#knows(character));
     const capitals = unknown.filter((character) => this.#knows(character.toLowerCase()));
     const skipped = unknown.filter((character) => !capitals.includes(character));
-    this.#view.note = noteOn(lowers || capitals.length > 0, skipped);
     const read = Array.from(typed, (character) => (capitals.includes(character) ? character.toLowerCase() : character));
-    return this.#create(read.join(""), seed, length, "skip");
+    return { prompt: read.join(""), capitals, skipped };
   }
 
   /** Return a text; null if there is no prompt. */

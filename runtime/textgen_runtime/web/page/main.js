@@ -2,6 +2,7 @@
 
 import { App } from "./app.js";
 import { copy } from "./clipboard.js";
+import { knownRecords } from "./known.js";
 import { freshSeed } from "./link.js";
 import { openModel } from "./model.js";
 import { View, element } from "./view.js";
@@ -17,7 +18,9 @@ async function start() {
     show: (description) => app.show(description),
     copy: (text) => tellCopied(view, text),
   });
-  const app = new App(model, view);
+  const known = knownRecords();
+  element("only-new-label").hidden = !known;
+  const app = new App(model, view, known);
   connect(app, view);
   view.seed = freshSeed();
   view.say("");

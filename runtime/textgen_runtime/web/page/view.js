@@ -50,6 +50,7 @@ export class View {
     return {
       keepsSeed: element("keep").checked,
       length: Number(element("length").value),
+      onlyNew: element("only-new").checked,
       pace: element("pace").value,
     };
   }
