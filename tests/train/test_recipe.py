@@ -8,7 +8,7 @@ import pytest
 from textgen_train.errors import RecipeError
 from textgen_train.models.cells import CELLS as NETWORKS
 from textgen_train.models.lstm import CharLSTM
-from textgen_train.presets import LARGE_VOCABULARY, PRESETS, REGULARIZATION, preset
+from textgen_train.presets import LARGE_VOCABULARY, LENGTH_EXPONENT, PRESETS, REGULARIZATION, preset
 from textgen_train.recipe import CELLS, CONV, GRU, Budget, Recipe
 
 
@@ -115,8 +115,9 @@ def test_presets_depend_on_the_vocabulary_size(name: str) -> None:
 def test_a_preset_drops_more_in_runs_of_more_epochs(name: str) -> None:
     for row in REGULARIZATION[name]:
         longest = row.max_epochs if row.max_epochs < math.inf else 10_000.0
-        # A text of half the length allows for half as many epochs.
-        for epochs, training_tokens in ((longest, 500_000), (longest / 2, 250_000)):
+        # A text of half the length allows for half as many epochs, or fewer.
+        half = longest * 0.5 ** LENGTH_EXPONENT[name]
+        for epochs, training_tokens in ((longest, 500_000), (half, 250_000)):
             recipe = preset(name, 57, epochs=epochs, training_tokens=training_tokens)
             assert recipe == replace(PRESETS[name], **row.values)  # type: ignore[arg-type]
         if row is not REGULARIZATION[name][-1]:

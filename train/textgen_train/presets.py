@@ -29,8 +29,7 @@ class Regularization(NamedTuple):
     """The dropout of a preset in runs of some length.
 
     Attributes:
-        max_epochs: Largest number of epochs of such a run, for a text of ``SCALE`` tokens. A text of half the
-            length allows for half as many epochs.
+        max_epochs: Largest number of epochs of such a run, for a text of ``SCALE`` tokens.
         values: The hyperparameters that differ from ``PRESETS``.
     """
 
@@ -40,13 +39,18 @@ class Regularization(NamedTuple):
 
 SCALE = 500_000
 
+# A text of half the length allows for half as many epochs, or for a quarter with an exponent of 2.
+LENGTH_EXPONENT = {"small": 2, "medium": 1, "large": 1}
+
 # In a run of few epochs, a network does not overfit, and dropout only slows it down. In a run of many epochs,
-# it needs more of it. DropConnect on the recurrent weights costs less than dropout on the outputs.
+# it needs more of it. DropConnect on the recurrent weights costs less than dropout on the outputs, which pays
+# only for a short text.
 REGULARIZATION = {
     "small": (
         Regularization(40, {"weight_dropout": 0.05}),
-        Regularization(90, {}),
-        Regularization(math.inf, {"dropout": 0.1, "weight_dropout": 0.2}),
+        Regularization(500, {}),
+        Regularization(6000, {"dropout": 0.1, "weight_dropout": 0.2}),
+        Regularization(math.inf, {"dropout": 0.2, "weight_dropout": 0.3}),
     ),
     "medium": (
         Regularization(20, {"dropout": 0.0, "input_dropout": 0.0, "weight_dropout": 0.1}),
@@ -163,6 +167,6 @@ def preset(
 def _regularized(name: str, epochs: float | None, training_tokens: int) -> Recipe:
     if epochs is None:
         return PRESETS[name]
-    scaled = epochs * SCALE / training_tokens
+    scaled = epochs * (SCALE / training_tokens) ** LENGTH_EXPONENT[name]
     values: Any = next(row.values for row in REGULARIZATION[name] if scaled <= row.max_epochs)
     return replace(PRESETS[name], **values)
