@@ -22,6 +22,7 @@ from time import perf_counter
 import textgen_runtime as textgen
 from textgen_runtime.bench.report import Section
 from textgen_runtime.corpora.corpus import read_corpus
+from textgen_runtime.corpora.folders import METRICS_FILE
 from textgen_runtime.model_file.bundled import MODEL_FILE
 from textgen_runtime.scoring.compressors import compressed_bits
 from textgen_runtime.scoring.kneser_ney import KneserNey
@@ -30,7 +31,6 @@ from textgen_runtime.text.normalization import Normalization
 from textgen_train.cli._arguments import parser
 from textgen_train.cli._recipe_arguments import recipe_from
 from textgen_train.data.preparation import make_dataset
-from textgen_train.loop.output_folder import METRICS_FILE
 from textgen_train.loop.provenance import stored_recipe
 from textgen_train.presets import REGULARIZATION
 

@@ -12,8 +12,6 @@ from textgen_train.loop.provenance import stored_recipe
 
 from benchmarks.quality import table
 
-TRAINING_CHARACTERS = 540_000
-
 
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
@@ -27,11 +25,11 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         parsed = parser().parse_args(command[1:])
         parsed.output.mkdir(exist_ok=parsed.overwrite)
         trained_folder = parsed.output.with_suffix("")
-        recipe = recipe_from(parsed, training_tokens=TRAINING_CHARACTERS)
+        recipe = recipe_from(parsed)
         stored = {**stored_recipe(recipe), "seed": parsed.seed}
         normalization = textgen.Normalization(parsed.lowercase, parsed.unicode)
         models[trained_folder / "model.onnx"] = SimpleNamespace(
-            training={"recipe": stored, "split": {"training_characters": TRAINING_CHARACTERS}},
+            training={"recipe": stored},
             metadata=SimpleNamespace(normalization=normalization),
         )
 

@@ -8,7 +8,7 @@ import pytest
 from textgen_train.errors import RecipeError
 from textgen_train.models.cells import CELLS as NETWORKS
 from textgen_train.models.lstm import CharLSTM
-from textgen_train.presets import LARGE_VOCABULARY, LENGTH_EXPONENT, PRESETS, REGULARIZATION, preset
+from textgen_train.presets import LARGE_VOCABULARY, PRESETS, REGULARIZATION, preset
 from textgen_train.recipe import CELLS, CONV, GRU, Budget, Recipe
 
 
@@ -111,28 +111,37 @@ def test_presets_depend_on_the_vocabulary_size(name: str) -> None:
     assert (large.units, large.layers) == sizes[name]
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_drops_more_in_runs_of_more_epochs(name: str) -> None:
-    for row in REGULARIZATION[name]:
-        longest = row.max_epochs if row.max_epochs < math.inf else 10_000.0
-        # A text of half the length allows for half as many epochs, or fewer.
-        half = longest * 0.5 ** LENGTH_EXPONENT[name]
-        for epochs, training_tokens in ((longest, 500_000), (half, 250_000)):
-            recipe = preset(name, 57, epochs=epochs, training_tokens=training_tokens)
-            assert recipe == replace(PRESETS[name], **row.values)  # type: ignore[arg-type]
-        if row is not REGULARIZATION[name][-1]:
-            assert preset(name, 57, epochs=longest + 1) != recipe
-
-
-def test_the_expected_epochs_follow_from_the_speed() -> None:
-    assert Budget(epochs=7).expected_epochs(500_000, 80_000.0) == 7
-    assert Budget(minutes=10).expected_epochs(500_000, 80_000.0) == pytest.approx(96.0)
-    assert Budget(minutes=10).expected_epochs(500_000, 0.0) is None
+@pytest.mark.parametrize(
+    ("name", "epochs", "training_tokens", "dropout", "weight_dropout"),
+    [
+        ("small", 40, 500_000, 0.0, 0.05),
+        ("small", 41, 500_000, 0.0, 0.1),
+        ("small", 500, 500_000, 0.0, 0.1),
+        ("small", 501, 500_000, 0.1, 0.2),
+        ("small", 5, 50_000, 0.0, 0.1),
+        ("small", 60, 50_000, 0.1, 0.2),
+        ("small", 61, 50_000, 0.2, 0.3),
+        ("small", 500, 50_000, 0.2, 0.3),
+        ("small", 501, 50_000, 0.3, 0.5),
+        ("small", 3999, 5_000_000, 0.0, 0.05),
+        ("medium", 20, 500_000, 0.0, 0.1),
+        ("medium", 5, 50_000, 0.0, 0.3),
+        ("medium", 51, 500_000, 0.1, 0.3),
+        ("large", 10, 500_000, 0.1, 0.2),
+        ("large", 3, 50_000, 0.2, 0.3),
+        ("large", 31, 500_000, 0.3, 0.3),
+    ],
+)
+def test_the_dropout_of_a_preset(
+    name: str, epochs: int, training_tokens: int, dropout: float, weight_dropout: float
+) -> None:
+    recipe = preset(name, 57, epochs=epochs, training_tokens=training_tokens)
+    assert (recipe.dropout, recipe.weight_dropout) == (dropout, weight_dropout)
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_convolutions_have_the_same_dropout_in_all_runs(name: str) -> None:
-    recipes = {preset(name, 57, CONV, epochs) for epochs in (1, 20, 50, 200)}
+    recipes = {preset(name, 57, cell=CONV, epochs=epochs) for epochs in (1, 20, 50, 200)}
     assert recipes == {preset(name, 57, cell=CONV)}
 
 
@@ -164,7 +173,7 @@ def test_more_epochs_have_more_dropout(name: str) -> None:
 
 
 def test_a_short_run_of_another_cell_keeps_its_size() -> None:
-    gru = preset("small", 57, "gru", 1)
+    gru = preset("small", 57, cell="gru", epochs=1)
     assert gru == replace(PRESETS["small"], cell="gru", units=168, layers=1, weight_dropout=0.05)
 
 

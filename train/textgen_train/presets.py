@@ -50,7 +50,8 @@ REGULARIZATION = {
         Regularization(40, {"weight_dropout": 0.05}),
         Regularization(500, {}),
         Regularization(6000, {"dropout": 0.1, "weight_dropout": 0.2}),
-        Regularization(math.inf, {"dropout": 0.2, "weight_dropout": 0.3}),
+        Regularization(50_000, {"dropout": 0.2, "weight_dropout": 0.3}),
+        Regularization(math.inf, {"dropout": 0.3, "weight_dropout": 0.5}),
     ),
     "medium": (
         Regularization(20, {"dropout": 0.0, "input_dropout": 0.0, "weight_dropout": 0.1}),
@@ -139,6 +140,7 @@ CELL_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 def preset(
     name: str,
     vocabulary_size: int,
+    *,
     cell: str = LSTM,
     epochs: float | None = None,
     training_tokens: int = SCALE,
@@ -153,7 +155,7 @@ def preset(
         training_tokens: Number of tokens of the training text.
 
     Raises:
-        KeyError: If there is no preset of this name.
+        KeyError: If there is no preset of this name, or no such cell.
     """
     if vocabulary_size < LARGE_VOCABULARY:
         recipe = _regularized(name, epochs, training_tokens)

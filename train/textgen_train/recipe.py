@@ -105,17 +105,6 @@ class Budget:
                 f"the length of a budget must be above 0, not {self.minutes or self.epochs or 0}"
             )
 
-    def expected_epochs(self, training_tokens: int, tokens_per_second: float) -> float | None:
-        """Return the number of epochs that a run is expected to reach; None if it is not known.
-
-        Args:
-            training_tokens: Number of tokens of the training text, above 0.
-            tokens_per_second: Speed of the training; 0 if unknown.
-        """
-        if self.epochs is not None:
-            return self.epochs
-        return 60 * (self.minutes or 0) * tokens_per_second / training_tokens or None
-
     def progress(self, seconds: float, epochs: float, reserved: float = 0.0) -> float:
         """Return the share of the budget that is used up, in [0, 1].
 

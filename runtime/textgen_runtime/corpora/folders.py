@@ -8,19 +8,17 @@ from textgen_runtime.model_file.bundled import MODEL_FILE
 
 from .sources import COMPRESSED
 
-SAMPLES_FILE = "samples.txt"
-CHECKPOINT_FILE = "checkpoint.safetensors"
-
 # What training writes to its output folder. It is not part of a corpus.
 RUN_FILES = (
     MODEL_FILE,
-    "model.int8.onnx",
-    "metrics.jsonl",
-    SAMPLES_FILE,
-    "loss.png",
-    CHECKPOINT_FILE,
-    "report.html",
-    "tensorboard",
+    # The 8-bit version of the model file.
+    QUANTIZED_FILE := "model.int8.onnx",
+    METRICS_FILE := "metrics.jsonl",
+    SAMPLES_FILE := "samples.txt",
+    CURVES_FILE := "loss.png",
+    CHECKPOINT_FILE := "checkpoint.safetensors",
+    REPORT_FILE := "report.html",
+    TENSORBOARD_FOLDER := "tensorboard",
 )
 
 # Plain text and music in ABC notation.

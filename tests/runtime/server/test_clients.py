@@ -42,7 +42,7 @@ async def test_a_client_can_leave_while_its_texts_wait(tiny: textgen.Model) -> N
 @asynchronous
 async def test_a_client_can_leave_while_its_prompt_is_fed(tiny: textgen.Model) -> None:
     async with served(tiny, max_body=10**8) as server:
-        feeding = call(server, prompt="abcd" * 250_000, max_tokens=1)
+        feeding = call(server, prompt="abcd" * 2_500_000, max_tokens=1)
         await until(lambda: server.scheduler.users)
         feeding.leave()
         await server.scheduler.idle()
@@ -128,7 +128,7 @@ async def test_a_large_response_is_sent_in_pieces_so_that_others_get_their_turn(
 @asynchronous
 async def test_a_long_prompt_does_not_delay_other_texts_until_its_end(tiny: textgen.Model) -> None:
     async with served(tiny, max_body=10**8) as server:
-        long = call(server, prompt="abcd" * 250_000, max_tokens=1)
+        long = call(server, prompt="abcd" * 2_500_000, max_tokens=1)
         await until(lambda: server.scheduler.users)
         assert (await server.complete(prompt="a", max_tokens=100)).status == 200
         assert not long.task.done()

@@ -31,7 +31,7 @@ def description() -> dict[str, Any]:
     corpus = Corpus.from_text("book.txt", TEXT)
     dataset = make_dataset(corpus, Normalization())
     provenance = Provenance(corpus, 0.1, dataset, Recipe(), 0, parent={"sha256": "ab", "corpus": None})
-    return asdict(describe_run(arguments, provenance, Budget(epochs=2), threads=1))
+    return asdict(describe_run(arguments, provenance, Budget(epochs=2), threads=1, expected_epochs=2))
 
 
 def test_every_change_is_harmless_or_one_line(description: dict[str, Any]) -> None:

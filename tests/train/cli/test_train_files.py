@@ -8,11 +8,9 @@ from types import ModuleType
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.corpora.folders import RUN_FILES
 from textgen_train.cli.train import default_folder
 from textgen_train.export import onnx_graph
 from textgen_train.loop import evaluator, output_folder
-from textgen_train.loop.output_folder import FILES
 
 from tests.helpers.commands import Captured
 from tests.helpers.report_pages import Page
@@ -126,10 +124,6 @@ def test_the_first_line_counts_the_files_of_a_folder(capsys: Captured) -> None:
         code, _, err = run(capsys, ".", *QUICK, "--level", level, "--overwrite", "-o", "out")
         assert code == 0
         assert err.startswith(f"{Path.cwd().name} ({counts}): ")
-
-
-def test_the_files_of_a_run_are_no_corpus() -> None:
-    assert set(FILES) == set(RUN_FILES)
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,10 @@ from typing import Any
 import pytest
 from filelock import FileLock
 from textgen_runtime import OutputError
+from textgen_runtime.corpora.folders import CHECKPOINT_FILE, RUN_FILES
 from textgen_runtime.system.files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from textgen_train.errors import TrainingError
-from textgen_train.loop.output_folder import (
-    CHECKPOINT_FILE,
-    FILES,
-    LOCK_FILE,
-    locked_folder,
-    prepared_folder,
-    remove_replaced,
-)
+from textgen_train.loop.output_folder import LOCK_FILE, locked_folder, prepared_folder, remove_replaced
 
 OTHER_RUN = """
 import sys
@@ -87,7 +81,7 @@ def assert_rejected(folder: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", RUN_FILES)
 def test_a_folder_with_a_file_of_another_run_is_rejected_and_stays_as_it_is(
     tmp_path: Path, name: str
 ) -> None:

@@ -45,8 +45,6 @@ def parser() -> CommandParser:
     add_hyperparameters(command)
     add_output(command)
     add_resume(command)
-    # Not an option: the measured speed of the training, in tokens per second; 0 if it was not measured.
-    command.set_defaults(speed=0.0)
     return command
 
 

@@ -17,7 +17,7 @@ from textgen_runtime.system.text_files import STANDARD_INPUT
 from textgen_train.data.dataset import Dataset
 from textgen_train.errors import LossError, RecipeError, TrainingError, explaining_memory_errors
 from textgen_train.loop.ranks import SINGLE, Ranks
-from textgen_train.recipe import AnyRecipe, Budget, ClassicRecipe
+from textgen_train.recipe import AnyRecipe, Budget
 
 from ._arguments import PROG, parser
 from ._interrupts import deferred_interrupts
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from textgen_train.loop.trainer import Trainer
     from textgen_train.models.network import CharNetwork
 
-# The duration of the measurement of the speed: in seconds, and as a share of the budget.
-MAX_SECONDS, MAX_SHARE = 1.0, 0.02
+# The maximum duration of the measurement of the speed: in seconds, and as a share of the budget.
+MEASURED_SECONDS, MEASURED_SHARE = 1.0, 0.02
 
-# More than a measurement takes.
-MAX_EPOCHS = 10**9
+# More epochs than are made in this time.
+MEASURED_EPOCHS = 10**9
 
 
 def check_device(name: str, ranks: Ranks) -> None:
@@ -81,19 +81,22 @@ def make_provenance(  # noqa: PLR0913 (all are needed; two have defaults)
     return provenance if name is None else replace(provenance, run=name)
 
 
-def measure_speed(arguments: argparse.Namespace, provenance: "Provenance", ranks: Ranks) -> float:
-    """Measure how many tokens per second this machine trains on. All processes get the same result.
+def estimate_epochs(
+    arguments: argparse.Namespace, provenance: "Provenance", minutes: float, ranks: Ranks
+) -> float | None:
+    """Estimate how many epochs fit into a budget of minutes. All processes get the same result.
 
-    The presets depend on the number of epochs that fit into a budget of minutes. The first process trains a
-    network that is not used further, for about a second, but for at most a fiftieth of the budget.
+    The first process trains a network that is not used further, for about a second, but for at most a
+    fiftieth of the budget.
 
     Args:
         arguments: The arguments of the command line.
         provenance: Data, recipe and seed.
+        minutes: The budget.
         ranks: The processes of the run.
 
     Returns:
-        The speed of all processes together; 0 if no preset depends on it.
+        The number of epochs; None if the loss is not finite.
 
     Raises:
         RecipeError: If the network is too large for an ONNX file.
@@ -101,17 +104,15 @@ def measure_speed(arguments: argparse.Namespace, provenance: "Provenance", ranks
     """
     from textgen_train.loop.replicas import resolve_thread_count
 
-    minutes = budget_from(arguments).minutes
-    if minutes is None or isinstance(provenance.recipe, ClassicRecipe):
-        return 0.0
-    speed = 0.0
+    epochs = None
     if ranks.is_first:
         threads = resolve_thread_count(arguments.threads, ranks)
-        trainer = make_trainer_of_valid_size(arguments, provenance, Budget(epochs=MAX_EPOCHS), threads)
+        trainer = make_trainer_of_valid_size(arguments, provenance, Budget(epochs=MEASURED_EPOCHS), threads)
         # The run itself reports a loss that is not finite.
         with explaining_memory_errors(), contextlib.suppress(LossError):
-            speed = trainer.measure_speed(min(MAX_SECONDS, 60 * minutes * MAX_SHARE)) * ranks.size
-    shared: float = ranks.share_first(speed)
+            speed = trainer.measure_speed(min(MEASURED_SECONDS, 60 * minutes * MEASURED_SHARE)) * ranks.size
+            epochs = 60 * minutes * speed / len(provenance.dataset.training)
+    shared: float | None = ranks.share_first(epochs)
     return shared
 
 
@@ -187,9 +188,21 @@ def shared_values(provenance: "Provenance", trainer: "Trainer") -> dict[str, str
 
 
 def make_run(
-    arguments: argparse.Namespace, trainer: "Trainer", provenance: "Provenance", folder: Path
+    arguments: argparse.Namespace,
+    trainer: "Trainer",
+    provenance: "Provenance",
+    folder: Path,
+    epochs: float | None,
 ) -> "TrainingRun":
-    """Return the training run of the command line with its checkpoints; print its network and hardware."""
+    """Return the training run of the command line with its checkpoints; print its network and hardware.
+
+    Args:
+        arguments: The arguments of the command line.
+        trainer: The trainer.
+        provenance: Data, recipe and seed.
+        folder: The output folder.
+        epochs: The number of epochs for which the recipe was chosen; None if it was not known.
+    """
     from textgen_train.loop.replicas import resolve_thread_count
     from textgen_train.report.checkpoints import CheckpointWriter
     from textgen_train.report.progress import make_progress
@@ -210,10 +223,10 @@ def make_run(
         threads=threads,
         command=arguments.words,
         source=arguments.corpus,
-        usual=usual_recipe(arguments, len(dataset.tokenizer), len(dataset.training)),
+        usual=usual_recipe(arguments, dataset, epochs),
     )
     all_threads = threads * trainer.replicas.ranks.size
-    description = asdict(describe_run(arguments, provenance, trainer.budget, all_threads))
+    description = asdict(describe_run(arguments, provenance, trainer.budget, all_threads, epochs))
     run.add_watcher(CheckpointWriter(run, description, folder, progress.warn))
     if arguments.tensorboard:
         run.add_watcher(TensorBoard(folder, progress.warn))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.corpora.folders import CHECKPOINT_FILE
 from textgen_runtime.errors import ModelFileError, TextgenError
 from textgen_runtime.generation.loading import load
 from textgen_runtime.model_file.bundled import MODEL_FILE, unambiguous_path
@@ -19,7 +20,6 @@ from textgen_train.data.symbols import symbol_count
 from textgen_train.errors import LossError, TrainingError
 from textgen_train.hyperparameters import format_value, option_name
 from textgen_train.loop.eval_result import Evaluation
-from textgen_train.loop.output_folder import CHECKPOINT_FILE
 from textgen_train.recipe import AnyRecipe, Budget
 from textgen_train.report.first_use import generating_command
 from textgen_train.report.scales import format_duration
@@ -89,14 +89,16 @@ def describe_preset_changes(recipe: AnyRecipe, usual: AnyRecipe, epochs: float |
     Args:
         recipe: The recipe for the corpus and the budget.
         usual: The same recipe for an unknown corpus.
-        epochs: The expected number of epochs; None if it is not known.
+        epochs: The number of epochs for which the recipe was chosen; None if it is not known. It is an
+            estimate if it is no integer.
     """
     changes = [
         f"--{option_name(name)} {format_value(value)}"
         for name, value in asdict(recipe).items()
         if value != getattr(usual, name)
     ]
-    length = f" and about {epochs:,.0f} epoch{'s' * (round(epochs) > 1)}" if epochs and epochs >= 1 else ""
+    about = "" if isinstance(epochs, int) else "about "
+    length = f" and {about}{epochs:,.0f} epoch{'s' * (round(epochs) > 1)}" if epochs and epochs >= 1 else ""
     return f"preset values for this corpus{length}: {', '.join(changes)}\n" if changes else ""
 
 

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from textgen_runtime.cli.parser import CommandParser, number, whole_number
 from textgen_runtime.text.levels import CHARACTER
 
+from textgen_train.data.dataset import Dataset
 from textgen_train.errors import RecipeError
 from textgen_train.hyperparameters import format_value, option_name
 from textgen_train.presets import LARGE_VOCABULARY, PRESETS, preset
@@ -131,20 +132,19 @@ def default_values(name: str) -> str:
 
 
 def recipe_from(
-    arguments: argparse.Namespace, vocabulary_size: int = 0, training_tokens: int | None = None
+    arguments: argparse.Namespace, dataset: Dataset | None = None, epochs: float | None = None
 ) -> AnyRecipe:
     """Return the recipe of the command line: a preset, or the classic recipe, with the given overrides.
 
     Args:
-        arguments: The parsed arguments, and in ``speed`` the number of tokens per second that this machine
-            trains on, from which the epochs of a budget of minutes are estimated; 0 if unknown.
-        vocabulary_size: Number of symbols of the corpus, on which the presets depend; 0 if unknown.
-        training_tokens: Number of tokens of the training text, on which they depend too; None if unknown.
+        arguments: The parsed arguments.
+        dataset: The corpus, on whose vocabulary and length the presets depend; None if it is not known.
+        epochs: The number of epochs that the run is expected to have; None if it is not known.
 
     Raises:
         RecipeError: If a hyperparameter is out of range, has no effect, or is not part of the recipe.
     """
-    _, base = usual_recipe(arguments, vocabulary_size, training_tokens)
+    _, base = usual_recipe(arguments, dataset, epochs)
     names = {parameter.name for parameter in fields(base)}
     overrides = {
         parameter.name: value
@@ -170,17 +170,17 @@ def recipe_from(
 
 
 def usual_recipe(
-    arguments: argparse.Namespace, vocabulary_size: int = 0, training_tokens: int | None = None
+    arguments: argparse.Namespace, dataset: Dataset | None, epochs: float | None
 ) -> tuple[str, AnyRecipe]:
     """Return the name and the values of the preset or classic recipe, without overrides."""
     if arguments.recipe:
         return "classic recipe", ClassicRecipe()
     name = arguments.preset or DEFAULT_PRESET
     cell = arguments.cell or Recipe.cell
-    if not training_tokens:
-        return f"preset {name}", preset(name, vocabulary_size, cell)
-    epochs = budget_from(arguments).expected_epochs(training_tokens, arguments.speed)
-    return f"preset {name}", preset(name, vocabulary_size, cell, epochs, training_tokens)
+    if dataset is None:
+        return f"preset {name}", preset(name, 0, cell=cell)
+    size, training_tokens = len(dataset.tokenizer), len(dataset.training)
+    return f"preset {name}", preset(name, size, cell=cell, epochs=epochs, training_tokens=training_tokens)
 
 
 def budget_from(arguments: argparse.Namespace) -> Budget:

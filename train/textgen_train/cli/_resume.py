@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.corpora.folders import CHECKPOINT_FILE
 from textgen_runtime.errors import shorten
 from textgen_runtime.system.console import escape_unencodable, write_stderr
 
 from textgen_train.errors import TrainingError
 from textgen_train.loop.checkpoint_file import Checkpoint, read_checkpoint
-from textgen_train.loop.output_folder import CHECKPOINT_FILE, check_inputs, locked_folder
+from textgen_train.loop.output_folder import check_inputs, locked_folder
 from textgen_train.loop.ranks import Ranks
 
 from ._arguments import PROG
@@ -59,7 +60,7 @@ def resume(given: argparse.Namespace, ranks: Ranks) -> int:
         trainer = make_ready_trainer(arguments, provenance, ranks)
         if checkpoint is None:
             return follow(trainer)
-        run = make_run(arguments, trainer, provenance, folder)
+        run = make_run(arguments, trainer, provenance, folder, stored.expected_epochs)
         state = checkpoint.state()
         run.restore(state)
         write_stderr(describe_resumption(state.trainer, stored.environment_changes()))

@@ -1,7 +1,6 @@
 """The options of a training run as JSON values, in its checkpoint."""
 
 import argparse
-import math
 from typing import Any
 
 from textgen_train.hyperparameters import option_name
@@ -11,9 +10,9 @@ from ._arguments import parser
 # The arguments that do not belong to the run, but to a single call of the command.
 NOT_STORED = ("output", "overwrite", "resume")
 
-# The arguments that the parser cannot check: the words of the command that started the run, the number of
-# threads of all processes, and the measured speed.
-WORDS, THREADS, SPEED = "words", "threads", "speed"
+# The arguments that the parser cannot check: the words of the command that started the run, and the number of
+# threads of all processes.
+WORDS, THREADS = "words", "threads"
 
 
 def to_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -28,13 +27,11 @@ def from_options(options: dict[str, Any]) -> argparse.Namespace:
         ValueError: If an option is unknown or has an invalid value.
     """
     checked = dict(options)
-    words, threads, speed = checked.pop(WORDS, []), checked.pop(THREADS, None), checked.pop(SPEED, None)
+    words, threads = checked.pop(WORDS, []), checked.pop(THREADS, None)
     if not (isinstance(words, list) and all(isinstance(word, str) for word in words)):
         raise ValueError(f"the option {WORDS} has an invalid value")
     if not (type(threads) is int and threads >= 1):
         raise ValueError(f"the option {THREADS} has an invalid value")
-    if not (isinstance(speed, int | float) and 0 <= speed < math.inf):
-        raise ValueError(f"the option {SPEED} has an invalid value")
     command = parser()
     known = vars(command.parse_args([]))
     if unknown := next((name for name in checked if name not in known or name in NOT_STORED), None):
@@ -48,7 +45,7 @@ def from_options(options: dict[str, Any]) -> argparse.Namespace:
         raise ValueError(str(error)) from None
     if rest or not isinstance(corpus, str):
         raise ValueError(f"the option {rest[0] if rest else 'corpus'} has an invalid value")
-    vars(arguments).update({WORDS: words, THREADS: threads, SPEED: speed})
+    vars(arguments).update({WORDS: words, THREADS: threads})
     return arguments
 
 

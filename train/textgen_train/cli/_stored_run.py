@@ -67,6 +67,7 @@ class StoredRun:
         recipe: The hyperparameters, and the name of the recipe.
         environment: Versions and properties of the processor on which rounding depends.
         parent: The model from which the run started; None for random weights.
+        expected_epochs: The number of epochs for which the recipe was chosen; None if it was not known.
     """
 
     name: str
@@ -76,6 +77,7 @@ class StoredRun:
     recipe: dict[str, Any]
     environment: dict[str, str]
     parent: StoredParent | None = None
+    expected_epochs: float | None = None
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "StoredRun":
@@ -204,7 +206,11 @@ class StoredRun:
 
 
 def describe_run(
-    arguments: argparse.Namespace, provenance: "Provenance", budget: Budget, threads: int
+    arguments: argparse.Namespace,
+    provenance: "Provenance",
+    budget: Budget,
+    threads: int,
+    expected_epochs: float | None,
 ) -> StoredRun:
     """Return the description of a run.
 
@@ -213,6 +219,7 @@ def describe_run(
         provenance: Data and hyperparameters of the run.
         budget: The budget of the run.
         threads: The number of threads that it uses in all processes.
+        expected_epochs: The number of epochs for which the recipe was chosen; None if it was not known.
     """
     options = to_options(arguments)
     options.update({name: absolute_source(options[name]) for name in TEXTS if options[name] is not None})
@@ -230,6 +237,7 @@ def describe_run(
         recipe={"name": provenance.recipe.name, **asdict(provenance.recipe)},
         environment=describe_environment(),
         parent=_describe_parent(provenance),
+        expected_epochs=expected_epochs,
     )
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -26,11 +27,11 @@ from ._arguments import PROG, parser
 from ._dependencies import check_dependencies
 from ._execution import (
     check_device,
+    estimate_epochs,
     follow,
     make_provenance,
     make_ready_trainer,
     make_run,
-    measure_speed,
     run_to_end,
 )
 from ._interrupts import cleaning_up
@@ -133,7 +134,7 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
         with clean_up:
             if ranks.is_first:
                 print_start(texts, dataset, recipe, parent, arguments.preset)
-            provenance = choose_recipe(arguments, texts, dataset, parent, ranks)
+            provenance, epochs = choose_recipe(arguments, texts, dataset, parent, ranks)
             trainer = make_ready_trainer(
                 arguments,
                 provenance,
@@ -144,7 +145,7 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
                 return follow(trainer)
             check_room(folder, trainer.model.parameter_count)
             remove_replaced(folder)
-            run = make_run(arguments, trainer, provenance, folder)
+            run = make_run(arguments, trainer, provenance, folder, epochs)
         return run_to_end(run, folder, ranks, arguments)
 
 
@@ -191,7 +192,7 @@ def print_start(
     write_stderr(start + describe_dataset(texts.corpus, dataset) + hint)
     if texts.are_equal:
         print_diagnostic(PROG, EQUAL_TEXTS, "warning")
-    elif parent and (share := parent.trained_share(texts.corpus, texts.held_out, dataset)):
+    elif parent and round(share := parent.trained_share(texts.corpus, texts.held_out, dataset), 2):
         print_diagnostic(PROG, TRAINED_TEXT.format(share), "warning")
 
 
@@ -201,17 +202,19 @@ def choose_recipe(
     dataset: Dataset,
     parent: "ParentModel | None",
     ranks: Ranks,
-) -> "Provenance":
-    """Return the data of the run, with the recipe for the number of epochs that fit into the budget."""
-    size, training_tokens = len(dataset.tokenizer), len(dataset.training)
-    recipe, origin = recipe_from(arguments, size, training_tokens), parent.provenance() if parent else None
+) -> tuple["Provenance", float | None]:
+    """Return the data of the run with its recipe, and the number of epochs that the recipe is for."""
+    budget, origin = budget_from(arguments), parent.provenance() if parent else None
+    epochs: float | None = budget.epochs
+    recipe = recipe_from(arguments, dataset, epochs)
     provenance = make_provenance(texts, dataset, recipe, arguments.seed, parent=origin)
-    arguments.speed = measure_speed(arguments, provenance, ranks)
-    recipe = recipe_from(arguments, size, training_tokens)
+    depends = recipe_from(arguments, dataset, 0.0) != recipe_from(arguments, dataset, math.inf)
+    if budget.minutes is not None and depends:
+        epochs = estimate_epochs(arguments, provenance, budget.minutes, ranks)
+        recipe = recipe_from(arguments, dataset, epochs)
     if ranks.is_first:
-        epochs = budget_from(arguments).expected_epochs(training_tokens, arguments.speed)
         write_stderr(describe_preset_changes(recipe, recipe_from(arguments), epochs))
-    return replace(provenance, recipe=recipe)
+    return replace(provenance, recipe=recipe), epochs
 
 
 def default_folder(source: str, corpus: Corpus) -> Path:

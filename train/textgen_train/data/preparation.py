@@ -166,9 +166,14 @@ def read_texts(
     training = held_out_text = ""
     for block in reader.blocks(corpus, dataset.held_out_share or 0.0, length):
         training = (training + "".join([text + end for text in block.training]))[-training_characters:]
-        held_out_text += "".join([text + end for text in block.held_out])
-    if isinstance(held_out, Corpus):
-        held_out_text = "".join([text + end for block in reader.blocks(held_out) for text in block.training])
+        if len(held_out_text) < held_out_characters:
+            held_out_text += "".join([text + end for text in block.held_out])
+        elif dataset.records is None:
+            break
+    for block in reader.blocks(held_out) if isinstance(held_out, Corpus) else ():
+        held_out_text += "".join([text + end for text in block.training])
+        if len(held_out_text) >= held_out_characters:
+            break
     return training, held_out_text[:held_out_characters]
 
 

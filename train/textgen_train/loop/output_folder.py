@@ -7,33 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.corpora.folders import SAMPLES_FILE
+from textgen_runtime.corpora.folders import CHECKPOINT_FILE, QUANTIZED_FILE, RUN_FILES
 from textgen_runtime.errors import OutputError, shorten
-from textgen_runtime.model_file.bundled import MODEL_FILE
 from textgen_runtime.system.files import make_folder, remove_abandoned
-
-# The 8-bit version of the model file.
-QUANTIZED_FILE = "model.int8.onnx"
-METRICS_FILE = "metrics.jsonl"
-CURVES_FILE = "loss.png"
-CHECKPOINT_FILE = "checkpoint.safetensors"
-REPORT_FILE = "report.html"
-TENSORBOARD_FOLDER = "tensorboard"
-FILES = (
-    MODEL_FILE,
-    QUANTIZED_FILE,
-    METRICS_FILE,
-    SAMPLES_FILE,
-    CURVES_FILE,
-    CHECKPOINT_FILE,
-    REPORT_FILE,
-    TENSORBOARD_FOLDER,
-)
 
 # The model has 4 bytes per parameter, and the checkpoint 12. Twice the checkpoint, because the old file stays
 # until the new one is complete.
 BYTES_PER_PARAMETER = 4 + 2 * 12
 REPORT_BYTES = 1_000_000
+
+# The files of an earlier run that are removed when a new one is ready.
+REPLACED = (CHECKPOINT_FILE, QUANTIZED_FILE)
 
 # The lock file stays in a folder that has other files. The operating system releases the lock when the
 # process ends. In a new folder without other files, it is deleted. Another run may have opened it before, so
@@ -93,14 +77,15 @@ def remove_replaced(folder: Path) -> None:
         OutputError: If a file cannot be removed.
     """
     with _explaining_errors(folder):
-        for name in (CHECKPOINT_FILE, QUANTIZED_FILE):
+        for name in REPLACED:
             (folder / name).unlink(missing_ok=True)
 
 
 def check_room(folder: Path, parameters: int) -> None:
     """Check that a disk has room for the model and the checkpoint of a new run.
 
-    Otherwise, the checkpoint of the start could take the room of the model.
+    Otherwise, the checkpoint of the start could take the room of the model. The files that
+    ``remove_replaced`` removes make room.
 
     Args:
         folder: The output folder, which exists.
@@ -110,7 +95,9 @@ def check_room(folder: Path, parameters: int) -> None:
         OutputError: If it has not.
     """
     needed = BYTES_PER_PARAMETER * parameters + REPORT_BYTES
-    free = shutil.disk_usage(folder).free
+    with _explaining_errors(folder):
+        free = shutil.disk_usage(folder).free
+        free += sum(path.stat().st_size for path in map(folder.joinpath, REPLACED) if path.is_file())
     if free < needed:
         raise OutputError(
             f"the disk of the folder {shorten(str(folder))} has {free / 1e6:,.1f} MB left, but the run needs "
@@ -155,7 +142,7 @@ def check_inputs(folder: Path, corpora: Sequence[Corpus]) -> None:
     """
     for corpus in corpora:
         for path in corpus.files:
-            if any((folder / name).exists() and path.samefile(folder / name) for name in FILES):
+            if any((folder / name).exists() and path.samefile(folder / name) for name in RUN_FILES):
                 raise OutputError(
                     f"{path} is an input; refusing to overwrite it: choose another folder with -o"
                 )
@@ -181,7 +168,7 @@ def check_overwrites(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool
         OutputError: If a file would be overwritten.
     """
     check_inputs(folder, corpora)
-    for name in FILES:
+    for name in RUN_FILES:
         if (folder / name).exists() and not overwrite:
             resume = ", resume its run with --resume" if (folder / CHECKPOINT_FILE).exists() else ""
             raise OutputError(

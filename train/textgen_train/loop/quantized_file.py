@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.corpora.folders import QUANTIZED_FILE
 from textgen_runtime.errors import ModelFileError
 from textgen_runtime.model_file.bundled import MODEL_FILE
 from textgen_runtime.model_file.quantization import Quantization
@@ -15,7 +16,6 @@ from textgen_train.export.quantized_model import quantize_model
 from textgen_train.export.quantizer import check_increase, increase_warning
 
 from .held_out_loss import held_out_loss
-from .output_folder import QUANTIZED_FILE
 from .provenance import Provenance
 from .watcher import Watcher
 

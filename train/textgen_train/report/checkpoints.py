@@ -5,11 +5,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from textgen_runtime.corpora.folders import CHECKPOINT_FILE
 from textgen_runtime.errors import OutputError
 
 from textgen_train.errors import TrainingError
 from textgen_train.loop.checkpoint_file import write_checkpoint
-from textgen_train.loop.output_folder import CHECKPOINT_FILE
 from textgen_train.loop.run import TrainingRun
 from textgen_train.loop.watcher import EvaluationHistory, Status, Watcher
 

@@ -6,6 +6,7 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from textgen_runtime.corpora.folders import METRICS_FILE
 from textgen_runtime.errors import ModelFileError, TextgenError, shorten
 from textgen_runtime.generation.loading import load
 from textgen_runtime.model_file.bundled import MODEL_FILE
@@ -13,7 +14,7 @@ from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.system.json_text import from_json
 
 from textgen_train.loop.eval_result import Evaluation
-from textgen_train.loop.output_folder import LOCK_FILE, METRICS_FILE
+from textgen_train.loop.output_folder import LOCK_FILE
 
 MAX_METRICS_BYTES = 2**26
 

@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from textgen_runtime.corpora.folders import SAMPLES_FILE
+from textgen_runtime.corpora.folders import CURVES_FILE, METRICS_FILE, SAMPLES_FILE
 from textgen_runtime.errors import OutputError
 from textgen_runtime.system.files import replace_file
 from textgen_runtime.system.json_text import to_json
 
 from textgen_train.loop.eval_result import describe
-from textgen_train.loop.output_folder import CURVES_FILE, METRICS_FILE
 from textgen_train.loop.watcher import EvaluationHistory, Watcher
 
 from .curves import draw_curves

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from textgen_runtime.corpora.folders import REPORT_FILE
 from textgen_runtime.errors import ModelFileError, OutputError, TextgenError
 from textgen_runtime.generation.loading import load
 from textgen_runtime.generation.model import Model
@@ -11,7 +12,6 @@ from textgen_runtime.scoring.temperatures import TemperatureComparison, compare_
 from textgen_runtime.system.files import replace_file
 
 from textgen_train.loop.eval_result import Evaluation
-from textgen_train.loop.output_folder import REPORT_FILE
 from textgen_train.loop.quantized_file import QuantizedFile
 from textgen_train.loop.watcher import EvaluationHistory, Status, Watcher
 

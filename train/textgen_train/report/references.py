@@ -18,8 +18,9 @@ ORDER = 7
 
 ReadTexts: TypeAlias = Callable[[int, int], tuple[str, str]]
 
-# Bounds of the time and the memory: a second or two, and about 100 MB. Of a longer training text, the
-# references use the end, and of a longer held-out text, the beginning.
+# Bounds of the time and the memory: a second or two, and about 100 MB. With rare symbols, a corpus is also
+# read again. Of a longer training text, the references use the end, and of a longer held-out text, the
+# beginning.
 MAX_TRAINING_TOKENS = 1_500_000
 MAX_HELD_OUT_TOKENS = 250_000
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from textgen_train.loop.output_folder import TENSORBOARD_FOLDER
+from textgen_runtime.corpora.folders import TENSORBOARD_FOLDER
+
 from textgen_train.loop.watcher import EvaluationHistory, Status, Watcher
 
 if TYPE_CHECKING:
