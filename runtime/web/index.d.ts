@@ -33,7 +33,7 @@ export interface Sampling {
   allowed?: string | readonly string[];
   /** Characters never to draw. */
   banned?: string | readonly string[];
-  /** A record does not end before so many tokens. Only for a model of records. Default 0. */
+  /** A record does not end before so many tokens. Only for a model of records, without `match`. Default 0. */
   minLength?: number;
   /** The text ends before the first of these texts. */
   stop?: string | readonly string[];

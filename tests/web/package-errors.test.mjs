@@ -51,6 +51,7 @@ test("an invalid option names itself, the range and the value", () => {
     [{ match: { states: [{ accepting: true, next: { z: 0 } }] } }, /^match has "z", which is not in the vocabulary/],
     [{ match: { states: [{ accepting: true, next: null }] } }, /^state 0 of match must have/],
     [{ match: { states: [{ accepting: true, next: {} }] }, stop: "a" }, /^use match or stop, not both/],
+    [{ match: { states: [{ accepting: true, next: {} }] }, minLength: 1 }, /^use match or minLength, not both/],
   ];
   for (const [options, message] of cases) {
     assert.throws(() => tiny.generate("abc", options), error("INVALID_ARGUMENT", message), JSON.stringify(Object.keys(options)));

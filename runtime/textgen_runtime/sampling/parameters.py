@@ -111,7 +111,7 @@ class Sampling:
             only ASCII characters.
         min_length: The number of tokens that a record has at least. Its end is not drawn before. They count
             from the latest fed text on, so those of the prompt do not count. 0 is off; only models of records
-            have another value.
+            have another value, and only without a constraint.
         stop: One or more texts. The text ends before the first of them. A model of words finds only those
             that consist of complete tokens.
         keep_stop: Whether the stop text is part of the text.
@@ -227,6 +227,11 @@ class Sampling:
         if type(self.min_length) is not int or not 0 <= self.min_length <= MAX_LENGTH:
             raise SamplingError(
                 f"min_length must be an integer from 0 to {MAX_LENGTH}, not {quote(self.min_length)}"
+            )
+        if constraints and self.min_length:
+            raise SamplingError(
+                f"use {constraints[0]} or min_length, not both: the constraint ends the text, so let it "
+                "allow no short text"
             )
         if type(self.resample) is not int or not 0 <= self.resample <= MAX_RESAMPLE:
             raise SamplingError(

@@ -84,6 +84,9 @@ export function checkSampling(options, also = OF_A_TEXT) {
   if (sampling.stop.length && sampling.match) {
     throw invalid("use match or stop, not both: a stop text could end the text before it matches");
   }
+  if (sampling.minLength && sampling.match) {
+    throw invalid("use match or minLength, not both: match ends the text, so let it allow no short text");
+  }
   return sampling;
 }
 

@@ -179,6 +179,7 @@ def test_user_errors_are_one_line(capsys: Captured, arguments: list[str], messag
         (["--match", "-?a"], "--match: expected one argument; if it begins with a hyphen, write --match=..."),
         (["--stop", ""], "a --stop text must not be empty"),
         (["--stop", "a", "--match", "a"], "use --match or --stop, not both"),
+        (["--min-length", "5", "--choices", "a"], "use --choices or --min-length, not both"),
         (["--mirostat-tau", "2", "--top-k", "5"], "--mirostat-tau takes the place of --top-k: turn it off"),
         (["--resample", "5"], "--resample needs a constraint: --match, --choices or --json-schema"),
     ],

@@ -116,6 +116,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"allowed": "Z"}, "allowed and banned leave no character", "allowed"),
     ({"match": "a", "choices": ["a"]}, "use only one of match, choices and json_schema", "match"),
     ({"match": "a", "stop": "a"}, "use match or stop, not both", "match"),
+    ({"match": "a", "min_length": 1}, "use match or min_length, not both", "match"),
     ({"match": 1}, "match must be a string", "match"),
     ({"choices": []}, "choices must have from 1 to", "choices"),
     ({"json_schema": []}, "json_schema must be a schema as an object or a string", "json_schema"),
