@@ -144,42 +144,48 @@ def string(schema: Mapping[str, Any], place: str) -> str:
     return f'"{FORMATS[schema["format"]]}"'
 
 
-def bounded(
-    members: list[tuple[str, bool]], least: int, most: int | None, place: str
-) -> list[tuple[str, bool]]:
-    """Return the members of an object that has at least ``least`` and at most ``most`` of them.
+def within_bounds(
+    properties: Mapping[str, Any], required: Collection[str], least: int, most: int | None, place: str
+) -> tuple[Mapping[str, Any], Collection[str]]:
+    """Return the properties that an object may have, and the names of those that it must have.
 
-    An expression for any other bounds would have to list the combinations of the members.
+    An object of these then has at least ``least`` and at most ``most`` properties, except if ``least`` is 1
+    and none is required: the caller must exclude the empty object. For any other bounds, an expression would
+    have to list the combinations of the properties.
 
     Args:
-        members: The expression of each member, and whether it is required. There are at least ``least``.
-        least: 1 does not change the members, see ``with_commas``.
-        most: None if there is no limit.
+        properties: The properties as the schema lists them.
+        required: The names among them that the schema requires.
+        least: The value of ``minProperties``, or 0.
+        most: The value of ``maxProperties``, or None.
         place: The place of the object, for errors.
 
     Raises:
-        ConstraintError: If the bounds are others than the number of required members, or of all members.
+        ConstraintError: If the bounds contradict the other arguments, or would need such a list.
     """
-    if least == len(members):
-        members = [(member, True) for member, _ in members]
-    required = [(member, True) for member, is_required in members if is_required]
+    if least > len(properties):
+        raise schema_error(
+            f"{place}/minProperties", f"it is more than the number of properties, {len(properties)}"
+        )
     if most is not None and most < len(required):
         raise schema_error(f"{place}/maxProperties", "it is less than the number of required properties")
-    if most == len(required):
-        members = required
-    elif most is not None and most < len(members):
+    if most is not None and len(required) < most < len(properties):
         raise schema_error(
             f"{place}/maxProperties",
             f"with properties, it can be the number of those that are required, {len(required)}, or at least "
-            f"the number of all, {len(members)}",
+            f"the number of all, {len(properties)}",
         )
-    if least > max(len(required), 1):
+    if max(len(required), 1) < least < len(properties):
         raise schema_error(
             f"{place}/minProperties",
             f"with properties, it can be at most 1, at most the number of those that are required, "
-            f"{len(required)}, or the number of all, {len(members)}",
+            f"{len(required)}, or the number of all, {len(properties)}",
         )
-    return members
+    if least == len(properties):
+        return properties, properties.keys()
+    if most == len(required):
+        return {name: schema for name, schema in properties.items() if name in required}, required
+    return properties, required
 
 
 def length_with_commas(members: Sequence[tuple[str, bool]]) -> int:
@@ -189,12 +195,12 @@ def length_with_commas(members: Sequence[tuple[str, bool]]) -> int:
     return sum(count * len(member) for count, (member, _) in enumerate(members, 1))
 
 
-def with_commas(members: Sequence[tuple[str, bool]], least: int) -> str:
+def with_commas(members: Sequence[tuple[str, bool]], *, may_be_empty: bool) -> str:
     """Return an expression for the members of an object, with commas between those that are present.
 
     Args:
         members: The expression of each member, and whether it is required.
-        least: 0 if none may be present where none is required.
+        may_be_empty: Whether all members may be missing, if none is required.
     """
     first = next((index for index, (_, required) in enumerate(members) if required), None)
     if first is not None:
@@ -202,7 +208,7 @@ def with_commas(members: Sequence[tuple[str, bool]], least: int) -> str:
         return "".join([*before, members[first][0], _rest(members[first + 1 :])])
     # One alternative for each member that can be the first.
     options = [member + _rest(members[index + 1 :]) for index, (member, _) in enumerate(members)]
-    return f"(?:{'|'.join(options)}){'' if least else '?'}" if options else ""
+    return f"(?:{'|'.join(options)}){'?' if may_be_empty else ''}" if options else ""
 
 
 def _rest(members: Sequence[tuple[str, bool]]) -> str:

@@ -1,6 +1,6 @@
 """Translate a JSON schema to an expression for the JSON texts that it allows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from textgen_runtime.errors import ConstraintError, first_line, quote
@@ -12,7 +12,6 @@ from ._schema_parts import (
     ANNOTATIONS,
     KEYWORDS,
     alternatives,
-    bounded,
     bounds_of,
     constant,
     constants,
@@ -22,12 +21,13 @@ from ._schema_parts import (
     string,
     types_of,
     with_commas,
+    within_bounds,
 )
 
 MAX_SCHEMAS: Final = 10_000
-MAX_DEPTH: Final = 30
-# Each character of the result is part of at most 30 schemas, except through references.
-MAX_CHARACTERS: Final = 40 * MAX_LENGTH
+MAX_DEPTH: Final = 60
+# Each character of the result is part of at most so many schemas.
+MAX_CHARACTERS: Final = MAX_DEPTH * MAX_LENGTH
 # How often a reference is followed inside itself, and how deep values without a schema are nested.
 MAX_REFERENCES: Final = 4
 ANY_DEPTH: Final = 2
@@ -70,11 +70,16 @@ def _check_length(length: int, place: str) -> None:
 
 
 class _Translator:
-    """The translation of one schema. ``place`` is the path of a part of it, such as ``#/properties/name``."""
+    """The translation of one schema.
+
+    ``place`` is the path of a part in the text of the schema, such as ``#/properties/name``. A reference is
+    the place of its target.
+    """
 
     def __init__(self, root: object) -> None:
         self.root = root
         self.schemas = 0
+        self.depth = 0
         # Those of all parts so far.
         self.characters = 0
         self.expanding: dict[str, int] = {}
@@ -86,13 +91,17 @@ class _Translator:
             raise schema_error(
                 place, f"more than {MAX_SCHEMAS:,} schemas remain after its references are resolved"
             )
-        if place.count("/") > 2 * MAX_DEPTH:
+        if self.depth > MAX_DEPTH:
             raise schema_error(place, "it is nested too deeply")
         if schema is True:
             schema = {}
         if not isinstance(schema, Mapping):
             raise schema_error(place, f"a schema must be an object, not {quote(schema)}")
-        expression = self._schema(schema, place)
+        self.depth += 1
+        try:
+            expression = self._schema(schema, place)
+        finally:
+            self.depth -= 1
         self.characters += len(expression)
         _check_length(len(expression) if self.characters <= MAX_CHARACTERS else self.characters, place)
         return expression
@@ -148,7 +157,7 @@ class _Translator:
             raise _EndlessError
         self.expanding[reference] = depth + 1
         try:
-            return self.value(schema, place)
+            return self.value(schema, reference)
         finally:
             self.expanding[reference] = depth
 
@@ -169,19 +178,15 @@ class _Translator:
             return self._free_object(schema.get("additionalProperties", True), least, most, place)
         if not isinstance(properties, Mapping) or not properties.keys() >= set(required):
             raise schema_error(place, "properties must be an object that has every required name")
-        if least > len(properties):
-            raise schema_error(
-                f"{place}/minProperties", f"it is more than the number of properties, {len(properties)}"
-            )
-        members = self._members(properties, frozenset(required), f"{place}/properties")
-        if least > len(members):
+        allowed, needed = within_bounds(properties, frozenset(required), least, most, place)
+        members = self._members(allowed, needed, f"{place}/properties")
+        if least and not members:
             raise _EndlessError
-        members = bounded(members, least, most, place)
         _check_length(length_with_commas(members), place)
-        return rf"\{{{with_commas(members, least)}\}}"
+        return rf"\{{{with_commas(members, may_be_empty=not least)}\}}"
 
     def _members(
-        self, properties: Mapping[str, Any], required: frozenset[str], place: str
+        self, properties: Mapping[str, Any], required: Collection[str], place: str
     ) -> list[tuple[str, bool]]:
         """Return the expression of each property, and whether it is required."""
         members = []

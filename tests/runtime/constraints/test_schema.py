@@ -398,6 +398,18 @@ def test_a_mapping_and_its_text_give_the_same_expression() -> None:
             "at #/maxProperties: it is less than the number of required properties",
         ),
         (
+            {"properties": dict.fromkeys("bcd", True) | {"a": {"$ref": "#"}}, "minProperties": 2},
+            "at #/minProperties: with properties, it can be at most 1, at most the number of those that are",
+        ),
+        (
+            {"properties": dict.fromkeys("bcd", True) | {"a": {"$ref": "#"}}, "maxProperties": 3},
+            "required, 0, or at least the number of all, 4",
+        ),
+        (
+            {"$ref": "#/$defs/a~1b", "$defs": {"a/b": {"items": {"items": {"minProperties": 2}}}}},
+            "at #/$defs/a~1b/items/items/minProperties: without properties, it can be at most 1",
+        ),
+        (
             {"properties": {"a": {"$ref": "#"}, "b": {}}, "minProperties": 2},
             "the JSON schema allows no finite value: it contains itself",
         ),
@@ -509,7 +521,7 @@ def doubled(levels: int) -> dict[str, Any]:
         ),
         (
             {"$defs": {"a": {"const": "a" * 90_000}}, "prefixItems": [{"$ref": "#/$defs/a"}] * 9000},
-            "at #/prefixItems/22/$ref: it needs an expression of more than 100,000 characters",
+            "at #/$defs/a: it needs an expression of more than 100,000 characters",
         ),
         ({"minLength": 10**5000}, "at #/minLength: it must be at most 999,999,999"),
         # Written out, this expression would take 500 MB.
