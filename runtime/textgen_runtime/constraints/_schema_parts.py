@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from textgen_runtime.errors import ConstraintError, first_line, quote, shorten
-from textgen_runtime.system.json_text import to_json
+from textgen_runtime.system.json_text import UnwritableError, to_json
 
 from ._json_values import CHARACTER, FORMATS, STRING, counted
 from ._schema_patterns import string_of_pattern
@@ -89,8 +89,10 @@ def constant(value: object, place: str) -> str:
     """Return the expression of one value."""
     try:
         return re.escape(to_json(value, ascii_only=False, compact=True))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise schema_error(place, first_line(error)) from None
+    except UnwritableError as error:
+        raise schema_error(place, error.reason) from None
+    except RecursionError:
+        raise schema_error(place, "it is nested too deeply") from None
 
 
 def constants(schema: Mapping[str, Any], keywords: Collection[str], keyword: str, place: str) -> str:

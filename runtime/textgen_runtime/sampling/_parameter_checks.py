@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from operator import index
 from typing import Any
 
-from textgen_runtime.errors import SamplingError, first_line, quote, shorten
+from textgen_runtime.errors import SamplingError, quote, shorten
 
 
 def check_number(value: Any, name: str, *, integer: bool = False) -> None:
@@ -72,16 +72,11 @@ def schema_text(schema: str | Mapping[str, Any]) -> str:
     """Return a JSON schema as JSON text."""
     if not isinstance(schema, Mapping):
         return checked_text(schema, "json_schema")
-    from textgen_runtime.system.json_text import place_of_non_finite, to_json
+    from textgen_runtime.system.json_text import UnwritableError, to_json
 
     try:
         return to_json(schema)
     except RecursionError:
         raise SamplingError("the JSON schema is nested too deeply") from None
-    except ValueError as error:
-        place = place_of_non_finite(schema)
-        if place is None:
-            raise SamplingError(f"json_schema: {first_line(error)}") from None
-        raise SamplingError(
-            f"the JSON schema, at {shorten(place)}: JSON has no NaN and no infinity; use a finite number"
-        ) from None
+    except UnwritableError as error:
+        raise SamplingError(f"the JSON schema, at {shorten(error.place)}: {error.reason}") from None

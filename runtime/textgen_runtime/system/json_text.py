@@ -6,8 +6,23 @@ reject the document. All JSON of this project is read and written here.
 
 import json
 import math
-from collections.abc import Mapping
 from typing import Any
+
+from textgen_runtime.errors import quote
+
+
+class UnwritableError(ValueError):
+    """A value that JSON cannot write.
+
+    Attributes:
+        place: Where the first such part is, such as ``#/a/0``.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(f"cannot write the value as JSON, at {place}: {reason}")
+        self.place = place
+        self.reason = reason
 
 
 def to_json(
@@ -22,7 +37,8 @@ def to_json(
         compact: Whether to omit spaces after separators.
 
     Raises:
-        ValueError: If the value has a NaN or an infinity, or contains itself.
+        UnwritableError: If a part of the value is a NaN, an infinity or of another type, or contains itself.
+        RecursionError: If the value is nested too deeply.
     """
     try:
         return json.dumps(
@@ -32,10 +48,8 @@ def to_json(
             separators=(",", ":") if compact else None,
             allow_nan=False,
         )
-    except ValueError as error:
-        raise ValueError(
-            f"cannot write the value as JSON (which has no NaN and no infinity): {error}"
-        ) from None
+    except (TypeError, ValueError) as error:
+        raise UnwritableError(*(_unwritable_part(value) or ("#", str(error)))) from None
 
 
 def below(place: str, name: object) -> str:
@@ -43,22 +57,37 @@ def below(place: str, name: object) -> str:
     return f"{place}/{str(name).replace('~', '~0').replace('/', '~1')}"
 
 
-def place_of_non_finite(value: object) -> str | None:
-    """Return the place of the first NaN or infinity in a value, such as ``#/a/0``, or None if it has none."""
-    pending, seen = [("#", value)], set[int]()
-    while pending:
-        place, part = pending.pop()
-        if isinstance(part, float) and not math.isfinite(part):
-            return place
-        # A value may contain itself.
-        if not isinstance(part, Mapping | list | tuple) or id(part) in seen:
-            continue
-        seen.add(id(part))
-        inside = [*part.items()] if isinstance(part, Mapping) else [*enumerate(part)]
-        # A name that is a number is converted to a text.
-        both = [(below(place, name), each) for name, value in inside for each in (name, value)]
-        pending += reversed(both)
+def _unwritable_part(value: object, place: str = "#", outer: tuple[int, ...] = ()) -> tuple[str, str] | None:
+    """Return the place of the first part of a value that JSON cannot write, and what is wrong with it."""
+    if reason := _why_unwritable(value):
+        return place, reason
+    if not isinstance(value, dict | list | tuple):
+        return None
+    if id(value) in outer:
+        return place, "it contains itself"
+    for name, part in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(name, tuple) or _why_unwritable(name):
+            return place, f"the name {quote(name)} is not a text"
+        if found := _unwritable_part(part, below(place, name), (*outer, id(value))):
+            return found
     return None
+
+
+def _why_unwritable(value: object) -> str | None:
+    """Return what is wrong with a value, apart from its parts."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else "JSON has no NaN and no infinity; use a finite number"
+    if isinstance(value, int):
+        try:
+            int.__repr__(value)
+        except ValueError:
+            return "the number has too many digits"
+        return None
+    if value is None or isinstance(value, str | dict | list | tuple):
+        return None
+    return (
+        f"the type {type(value).__name__} is not one of JSON; use a dict, list, text, number, boolean or None"
+    )
 
 
 def from_json(text: str | bytes) -> Any:

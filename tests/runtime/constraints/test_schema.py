@@ -539,7 +539,7 @@ def test_a_schema_that_explodes_is_refused(schema: dict[str, Any], message: str)
 
 
 def test_a_value_that_json_cannot_write_is_an_error() -> None:
-    with pytest.raises(ConstraintError, match="at #/const: cannot write the value as JSON"):
+    with pytest.raises(ConstraintError, match="at #/const: JSON has no NaN"):
         schema_to_regex({"const": float("nan")})
-    with pytest.raises(ConstraintError, match="at #/enum: Object of type set is not JSON serializable"):
+    with pytest.raises(ConstraintError, match="at #/enum: the type set is not one of JSON"):
         schema_to_regex({"enum": [{1}]})

@@ -90,6 +90,7 @@ def test_a_parameter_out_of_range_is_an_error(options: dict[str, Any], message: 
 
 CIRCULAR: dict[str, Any] = {}
 CIRCULAR["items"] = CIRCULAR
+TWICE = {"type": "null"}
 DEEP: dict[str, Any] = {}
 for _ in range(10_000):
     DEEP = {"items": DEEP}
@@ -105,15 +106,19 @@ for _ in range(10_000):
                 ({"type": "number", "minimum": -math.inf}, "#/minimum"),
                 ({"enum": [1, {"a": (2, math.inf)}, math.nan]}, "#/enum/1/a/1"),
                 ({"properties": {"a/~": {"default": math.nan}}}, "#/properties/a~1~0/default"),
-                ({"properties": {math.inf: {}}}, "#/properties/inf"),
-                ({"a": [CIRCULAR, math.nan]}, "#/a/1"),
+                ({"a": [TWICE, TWICE, math.nan]}, "#/a/2"),
             ]
         ],
+        (CIRCULAR, "the JSON schema, at #/items: it contains itself"),
+        ({"a": [CIRCULAR, math.nan]}, "the JSON schema, at #/a/0/items: it contains itself"),
         (
-            CIRCULAR,
-            "json_schema: cannot write the value as JSON (which has no NaN and no infinity): Circular",
+            {"enum": [1, {2}]},
+            "the JSON schema, at #/enum/1: the type set is not one of JSON; use a dict, list",
         ),
-        ({"maxLength": 10**5000}, "json_schema: cannot write the value as JSON"),
+        ({"const": b"a"}, "the JSON schema, at #/const: the type bytes is not one of JSON"),
+        ({"properties": {math.inf: {}}}, "the JSON schema, at #/properties: the name inf is not a text"),
+        ({"properties": {("a",): {}}}, "the JSON schema, at #/properties: the name ('a',) is not a text"),
+        ({"maxLength": 10**5000}, "the JSON schema, at #/maxLength: the number has too many digits"),
         (DEEP, "the JSON schema is nested too deeply"),
     ],
 )
