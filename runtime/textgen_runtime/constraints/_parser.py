@@ -44,6 +44,10 @@ UNSUPPORTED: Final = {
 }
 
 
+class TooDeepError(ConstraintError):
+    """The groups of an expression are nested too deeply."""
+
+
 def parse(expression: str, *, global_flags: bool = True) -> Node:
     """Parse an expression.
 
@@ -194,7 +198,7 @@ class _Parser:
             flags &= ~re.ASCII
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise self._error(f"groups are nested more than {MAX_DEPTH} deep")
+            raise TooDeepError(str(self._error(f"groups are nested more than {MAX_DEPTH} deep")))
         self.index = found.end()
         node = self._alternatives(flags)
         if not self.expression.startswith(")", self.index):

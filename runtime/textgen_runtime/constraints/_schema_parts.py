@@ -123,8 +123,8 @@ def _has_type(value: object, name: str) -> bool:
     return name in classes and isinstance(value, classes[name])
 
 
-def string(schema: Mapping[str, Any], place: str) -> str:
-    """Return the expression of a string schema."""
+def string(schema: Mapping[str, Any], place: str, written: dict[str, str]) -> str:
+    """Return the expression of a string schema. For ``written``, see ``string_of_pattern``."""
     least, most = bounds_of(schema, "minLength", "maxLength", place)
     if (least, most) != (0, None):
         refuse_others([name for name in ("pattern", "format") if name in schema], (), place)
@@ -134,7 +134,7 @@ def string(schema: Mapping[str, Any], place: str) -> str:
         if not isinstance(schema["pattern"], str):
             raise schema_error(f"{place}/pattern", f"it must be a text, not {quote(schema['pattern'])}")
         try:
-            return string_of_pattern(schema["pattern"])
+            return string_of_pattern(schema["pattern"], written)
         except ConstraintError as error:
             raise schema_error(f"{place}/pattern", first_line(error)) from None
     if "format" not in schema:

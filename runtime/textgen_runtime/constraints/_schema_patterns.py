@@ -31,8 +31,12 @@ CLASS_ESCAPE_OR_DOT: Final = re.compile(rf"{CLASS}|\\.|\.", re.DOTALL)
 GROUP_NAME: Final = re.compile(rf"({CLASS}|\\.)|\(\?P<\w+>", re.DOTALL)
 
 
-def string_of_pattern(pattern: str) -> str:
+def string_of_pattern(pattern: str, written: dict[str, str]) -> str:
     """Return an expression for the strings whose content matches a pattern as a whole, without escapes.
+
+    Args:
+        pattern: The pattern.
+        written: Receives each atom of the expression, with its text in the pattern.
 
     Raises:
         ConstraintError: If the pattern is malformed, or has an anchor that is neither ``^`` at its start nor
@@ -44,7 +48,9 @@ def string_of_pattern(pattern: str) -> str:
         translated += pattern[end:start]
         end = stop
         if isinstance(part, Atom):
-            translated += _translated(text, part.flags)
+            flag, atom = _translated(text, part.flags)
+            written.setdefault(atom, text)
+            translated += f"(?{flag}:{atom})"
         elif (text, start) != ("^", 0) and (text, end) != ("$", len(pattern)):
             raise ConstraintError(
                 f"cannot compile the expression {quote(pattern)}: anchors are supported only at its start "
@@ -54,16 +60,6 @@ def string_of_pattern(pattern: str) -> str:
     # The expression of a schema may contain a pattern several times, but the name of a group only once.
     unnamed = GROUP_NAME.sub(lambda found: found[1] or "(?:", translated)
     return f'"(?:{unnamed})"'
-
-
-def as_written(source: str) -> str:
-    """Return an atom of the expression of a schema as the schema writes it, for messages."""
-    if not source.startswith(NOT_ESCAPED):
-        return source[1:] if re.fullmatch(r"\\\W", source) else source
-    source = source.removeprefix(NOT_ESCAPED).replace(NO_LINE_END, ".")
-    for escape, ranges in SPACES.items():
-        source = source.replace(f"[{ranges}]", escape).replace(ranges, escape)
-    return source
 
 
 def _leaves(node: Node) -> Iterator[Atom | Anchor]:
@@ -78,8 +74,8 @@ def _leaves(node: Node) -> Iterator[Atom | Anchor]:
                 yield from _leaves(part)
 
 
-def _translated(atom: str, flags: int) -> str:
-    """Return an expression for the characters of an atom that need no escape."""
+def _translated(atom: str, flags: int) -> tuple[str, str]:
+    """Return a flag and, for a group with it, an atom for the characters of an atom that need no escape."""
 
     def translate(found: re.Match[str]) -> str:
         if found[0] == ".":
@@ -89,4 +85,4 @@ def _translated(atom: str, flags: int) -> str:
 
     # In classes with these, letters outside ASCII then keep their case.
     flag = "" if ASCII.isdisjoint(ESCAPED.findall(atom)) else "a"
-    return f"(?{flag}:{NOT_ESCAPED}{CLASS_ESCAPE_OR_DOT.sub(translate, atom)})"
+    return flag, NOT_ESCAPED + CLASS_ESCAPE_OR_DOT.sub(translate, atom)

@@ -1,7 +1,7 @@
 """Compile regular expressions to constraints."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -12,7 +12,6 @@ from ._character_states import CharacterStates
 from ._nodes import Atom
 from ._parser import parse
 from ._positions import Positions, TooComplexError
-from ._schema_patterns import NOT_ESCAPED, as_written
 from ._token_table import build_table, drawable_symbols
 
 # One table has at most 16 MiB.
@@ -20,10 +19,47 @@ MAX_CACHED: Final = 16
 MAX_LISTED: Final = 5
 
 
-def compile_regex(
-    expression: str, symbols: Sequence[str], excluded: Collection[int] = (), *, of_schema: bool = False
-) -> Constraint:
-    """Return the constraint that a whole text matches an expression. The latest 16 results are cached.
+class NoTextError(Exception):
+    """No text of the vocabulary matches an expression.
+
+    Attributes:
+        sources: The atoms that match no symbol, by their text in the expression and in its order.
+        alphabet: The characters of the symbols that may be drawn.
+        excludes: Whether there are symbols that must not be drawn.
+    """
+
+    def __init__(self, sources: Mapping[str, Atom], alphabet: str, *, excludes: bool) -> None:
+        super().__init__()
+        self.sources = sources
+        self.alphabet = alphabet
+        self.excludes = excludes
+
+    def has_other_case(self) -> bool:
+        """Whether each atom would match a symbol if it ignored case."""
+        return all(
+            re.search(atom.text, self.alphabet, atom.flags | re.IGNORECASE) for atom in self.sources.values()
+        )
+
+    def described(self, title: str, sources: Iterable[str], hint: str) -> ConstraintError:
+        """Return the error for the user.
+
+        Args:
+            title: What no text matches.
+            sources: The atoms that match no symbol, as the user wrote them.
+            hint: What helps, or an empty text.
+        """
+        written = [*dict.fromkeys(sources)]
+        reason = ""
+        if written:
+            listed = ", ".join(map(quote, written[:MAX_LISTED]))
+            more = " and more" if len(written) > MAX_LISTED else ""
+            drawn = "that may be drawn " if self.excludes else ""
+            reason = f": it has no symbol {drawn}for {listed}{more}{hint and f'; {hint}'}"
+        return ConstraintError(f"no text of the vocabulary matches {title}{reason}")
+
+
+def compile_regex(expression: str, symbols: Sequence[str], excluded: Collection[int] = ()) -> Constraint:
+    """Return the constraint that a whole text matches an expression.
 
     The syntax is that of Python's ``re``; docs/constraints.md lists what is not supported.
 
@@ -31,7 +67,6 @@ def compile_regex(
         expression: The expression.
         symbols: The texts of all tokens. A token reads all characters of its text.
         excluded: Tokens that the constraint never allows. Tokens without a text are never allowed, either.
-        of_schema: Whether the expression is that of a JSON schema, which errors then name instead.
 
     Raises:
         ConstraintError: If the expression is malformed or too complex, or if no text of the vocabulary
@@ -39,59 +74,34 @@ def compile_regex(
     """
     if not isinstance(expression, str):
         raise ConstraintError(f"the expression must be a text, not {quote(expression)}")
-    return _compile(expression, tuple(symbols), frozenset(excluded), of_schema)
+    title = f"the expression {quote(expression)}"
+    try:
+        return compile_expression(expression, tuple(symbols), frozenset(excluded))
+    except TooComplexError as error:
+        raise ConstraintError(f"{title} {error}; repeat less") from None
+    except NoTextError as error:
+        hint = "it has the other case: put (?i) at the start" if error.has_other_case() else ""
+        raise error.described(title, error.sources, hint) from None
 
 
 @lru_cache(maxsize=MAX_CACHED)
-def _compile(
-    expression: str, symbols: tuple[str, ...], excluded: frozenset[int], of_schema: bool
-) -> Constraint:
-    title = "the JSON schema" if of_schema else f"the expression {quote(expression)}"
-    try:
-        tree = parse(expression)
-    except ConstraintError:
-        if of_schema:
-            # It is well-formed and short enough.
-            raise ConstraintError(f"{title} is nested too deeply") from None
-        raise
+def compile_expression(expression: str, symbols: tuple[str, ...], excluded: frozenset[int]) -> Constraint:
+    """Return the constraint of an expression, for a caller that tells the user what fails.
+
+    The arguments are those of ``compile_regex``. The latest 16 results are cached.
+
+    Raises:
+        ConstraintError: If the expression is malformed.
+        TooComplexError: If its automaton exceeds a limit.
+        NoTextError: If no text of the vocabulary matches it.
+    """
+    tree = parse(expression)
     drawable = drawable_symbols(symbols, excluded)
     alphabet = "".join(dict.fromkeys("".join(drawable.values())))
-    try:
-        states = CharacterStates(Positions(tree), alphabet)
-        table = build_table(states, symbols, drawable)
-    except TooComplexError as error:
-        raise ConstraintError(f"{title} {error}; repeat less") from None
+    states = CharacterStates(Positions(tree), alphabet)
+    table = build_table(states, symbols, drawable)
     if table is None:
-        excludes = len(drawable) < sum(map(bool, symbols))
-        reason = _why_nothing_matches(expression, states.unmatched, alphabet, excludes, of_schema)
-        raise ConstraintError(f"no text of the vocabulary matches {title}{reason}")
+        unmatched = sorted(states.unmatched, key=lambda atom: atom.span)
+        sources = {expression[slice(*atom.span)]: atom for atom in unmatched}
+        raise NoTextError(sources, alphabet, excludes=len(drawable) < sum(map(bool, symbols)))
     return Constraint(table.transitions, table.accepting)
-
-
-def _why_nothing_matches(
-    expression: str, unmatched: Sequence[Atom], alphabet: str, excludes: bool, of_schema: bool
-) -> str:
-    """Return the end of a message: the atoms that match no symbol, and a hint where one helps."""
-    if not unmatched:
-        return ""
-    sources = {expression[slice(*atom.span)]: atom for atom in sorted(unmatched, key=lambda atom: atom.span)}
-    written = [*dict.fromkeys(map(as_written, sources) if of_schema else sources)]
-    listed = ", ".join(map(quote, written[:MAX_LISTED])) + (" and more" if len(written) > MAX_LISTED else "")
-    hint = _hint(sources, alphabet, of_schema)
-    return f": it has no symbol {'that may be drawn ' if excludes else ''}for {listed}{hint}"
-
-
-def _hint(sources: Mapping[str, Atom], alphabet: str, of_schema: bool) -> str:
-    def any_matches(source: str, flags: int) -> bool:
-        return bool(re.compile(source, flags).search(alphabet))
-
-    if of_schema:
-        # The rest of a schema has no other spelling.
-        if not all(source.startswith(NOT_ESCAPED) for source in sources):
-            return ""
-        if any(any_matches(source.removeprefix(NOT_ESCAPED), atom.flags) for source, atom in sources.items()):
-            return "; a pattern matches no character that JSON has to escape"
-    if not all(any_matches(atom.text, atom.flags | re.IGNORECASE) for atom in sources.values()):
-        return ""
-    advice = "write (?i:...) in the pattern" if of_schema else "put (?i) at the start"
-    return f"; it has the other case: {advice}"

@@ -1,13 +1,16 @@
-"""Translate a JSON schema to an expression for the JSON texts that it allows."""
+"""Translate a JSON schema to an expression for the JSON texts that it allows, and compile it."""
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from textgen_runtime.errors import ConstraintError, first_line, quote
+from textgen_runtime.sampling.automata import Constraint
 from textgen_runtime.system.json_text import below, from_json
 
 from ._json_values import SCALARS, STRING, listed
-from ._parser import MAX_LENGTH
+from ._parser import MAX_LENGTH, TooDeepError
+from ._positions import TooComplexError
 from ._schema_parts import (
     ANNOTATIONS,
     KEYWORDS,
@@ -23,6 +26,8 @@ from ._schema_parts import (
     with_commas,
     within_bounds,
 )
+from ._schema_patterns import NOT_ESCAPED
+from .regex import NoTextError, compile_expression
 
 MAX_SCHEMAS: Final = 10_000
 MAX_DEPTH: Final = 60
@@ -40,6 +45,44 @@ class _EndlessError(Exception):
     """A reference to a schema inside itself, deeper than ``MAX_REFERENCES``."""
 
 
+def compile_schema(
+    schema: str | Mapping[str, Any], symbols: Sequence[str], excluded: Collection[int] = ()
+) -> Constraint:
+    """Return the constraint that a whole text is JSON of a schema.
+
+    Args:
+        schema: The schema, see ``schema_to_regex``.
+        symbols: The texts of all tokens. A token reads all characters of its text.
+        excluded: Tokens that the constraint never allows.
+
+    Raises:
+        ConstraintError: Also if the schema is too complex, or if no text of the vocabulary matches it.
+    """
+    expression, written = _translate(schema)
+    try:
+        return compile_expression(expression, tuple(symbols), frozenset(excluded))
+    except TooDeepError:
+        raise ConstraintError("the JSON schema is nested too deeply") from None
+    except TooComplexError as error:
+        raise ConstraintError(f"the JSON schema {error}; repeat less") from None
+    except NoTextError as error:
+        # Outside patterns, the escape of a character stands for that character.
+        sources = [written.get(source, re.sub(r"^\\(\W)$", r"\1", source)) for source in error.sources]
+        # Only a pattern has another spelling.
+        hint = _hint(error) if written.keys() >= error.sources.keys() else ""
+        raise error.described("the JSON schema", sources, hint) from None
+
+
+def _hint(error: NoTextError) -> str:
+    escaped = (
+        re.search(source.removeprefix(NOT_ESCAPED), error.alphabet, atom.flags)
+        for source, atom in error.sources.items()
+    )
+    if any(escaped):
+        return "a pattern matches no character that JSON has to escape"
+    return "it has the other case: write (?i:...) in the pattern" if error.has_other_case() else ""
+
+
 def schema_to_regex(schema: str | Mapping[str, Any]) -> str:
     """Return an expression for the JSON texts that a schema allows.
 
@@ -53,13 +96,19 @@ def schema_to_regex(schema: str | Mapping[str, Any]) -> str:
     Raises:
         ConstraintError: If the schema is malformed, uses other keywords, or allows no finite value.
     """
+    return _translate(schema)[0]
+
+
+def _translate(schema: str | Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
+    """Return the expression of a schema, and the atoms of its patterns with their texts in the schema."""
     if isinstance(schema, str):
         try:
             schema = from_json(schema)
         except (ValueError, RecursionError) as error:
             raise ConstraintError(f"the JSON schema is not JSON: {first_line(error)}") from None
+    translator = _Translator(schema)
     try:
-        return _Translator(schema).value(schema, "#")
+        return translator.value(schema, "#"), translator.written
     except _EndlessError:
         raise ConstraintError("the JSON schema allows no finite value: it contains itself") from None
 
@@ -83,6 +132,8 @@ class _Translator:
         # Those of all parts so far.
         self.characters = 0
         self.expanding: dict[str, int] = {}
+        # The atoms of patterns, with their texts in the schema.
+        self.written: dict[str, str] = {}
 
     def value(self, schema: object, place: str) -> str:
         """Return the expression of a part of the schema."""
@@ -165,7 +216,7 @@ class _Translator:
         translate: dict[str, Callable[[Mapping[str, Any], str], str]] = {
             "object": self._object,
             "array": self._array,
-            "string": string,
+            "string": lambda schema, place: string(schema, place, self.written),
         }
         return translate[name](schema, place) if name in translate else SCALARS[name]
 

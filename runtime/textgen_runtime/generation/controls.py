@@ -110,7 +110,7 @@ def _compile_constraint(
     # Imported on use: most texts have no constraint.
     from textgen_runtime.constraints.choices import compile_choices
     from textgen_runtime.constraints.regex import compile_regex
-    from textgen_runtime.constraints.schema import schema_to_regex
+    from textgen_runtime.constraints.schema import compile_schema
 
     tokenizer = metadata.tokenizer
     excluded = frozenset({*banned, *tokenizer.special.by_name.values()})
@@ -122,8 +122,7 @@ def _compile_constraint(
         excluded |= {token for token, symbol in enumerate(tokenizer.symbols) if not symbol.isascii()}
     if sampling.match is not None:
         return compile_regex(sampling.match, tokenizer.symbols, excluded)
-    expression = schema_to_regex(sampling.json_schema or "")
-    return compile_regex(expression, tokenizer.symbols, excluded, of_schema=True)
+    return compile_schema(sampling.json_schema or "", tokenizer.symbols, excluded)
 
 
 def _in_symbols(text: str, tokenizer: Tokenizer) -> str:

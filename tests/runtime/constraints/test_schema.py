@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from textgen_runtime.constraints.regex import compile_regex
-from textgen_runtime.constraints.schema import schema_to_regex
+from textgen_runtime.constraints.schema import compile_schema, schema_to_regex
 from textgen_runtime.errors import ConstraintError
 
 from tests.helpers.constraint_texts import decode, random_tokens
@@ -303,6 +303,9 @@ def test_a_pattern_with_a_named_group_may_be_used_several_times() -> None:
     assert re.fullmatch(schema_to_regex(schema), '["aP(","a?"]')
 
 
+ESCAPED = "it has no symbol for '{}'; a pattern matches no character that JSON has to escape"
+
+
 @pytest.mark.parametrize(
     ("schema", "reason"),
     [
@@ -311,11 +314,13 @@ def test_a_pattern_with_a_named_group_may_be_used_several_times() -> None:
             {"pattern": "[D-F]+"},
             "it has no symbol for '[D-F]'; it has the other case: write (?i:...) in the pattern",
         ),
-        ({"pattern": r"\s\S(?!a)[\s]."}, r"it has no symbol for '\\s', '(?!a)\\s'"),
+        ({"pattern": r"\s\S(?!a)[\s]."}, r"it has no symbol for '\\s', '(?!a)[\\s]'"),
         (
-            {"pattern": r"a\\"},
-            r"it has no symbol for '\\\\'; a pattern matches no character that JSON has to escape",
+            {"pattern": r"(?![a-f])[^\n\r\u2028\u2029]"},
+            ESCAPED.format(r"(?![a-f])[^\\n\\r\\u2028\\u2029]"),
         ),
+        ({"pattern": "(?s:(?![a-f]).)(?![a-f])."}, ESCAPED.format("(?![a-f]).")),
+        ({"pattern": r"a\\"}, ESCAPED.format(r"\\\\")),
         ({"const": {"d": "E"}}, "it has no symbol for '{', ':', 'E', '}'"),
         ({"enum": ["E"]}, "it has no symbol for 'E'"),
     ],
@@ -324,7 +329,7 @@ def test_a_schema_that_the_vocabulary_cannot_write_is_refused_in_its_own_words(
     schema: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(ConstraintError) as caught:
-        compile_regex(schema_to_regex(schema), 'abdef"\\', of_schema=True)
+        compile_schema(schema, 'abdef"\\')
     assert str(caught.value) == f"no text of the vocabulary matches the JSON schema: {reason}"
 
 
@@ -339,7 +344,7 @@ def test_a_schema_that_is_too_complex_is_refused_in_its_own_words(
     schema: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConstraintError) as caught:
-        compile_regex(schema_to_regex(schema), SYMBOLS, of_schema=True)
+        compile_schema(schema, SYMBOLS)
     assert str(caught.value) == message
 
 
