@@ -3,7 +3,8 @@
  *
  *     int8 MODEL
  *
- * For each instruction set, it prints the name and the hash of the logits and the states of several lanes. */
+ * For each instruction set, it prints the name and the hash of the logits and the states of several lanes. It
+ * checks that no kernel gets a null pointer as its input. */
 #include "check.h"
 
 #include "handles.h"
@@ -54,9 +55,29 @@ static void check_alone(const textgen_network *network, const int64_t *tokens, c
     free(state), free(alone), free(workspace);
 }
 
+/* The kernels that `check_lstm` and `check_gru` call. */
+static const textgen_int8_kernels *original;
+
+/* The kernels add an offset to `input`, even that of 0 inputs. To a null pointer, this is undefined. */
+static void check_lstm(const textgen_int8_layer *layer, const float *const *gate_inputs, const uint8_t *input,
+                       const float *input_scales, float *hidden, float *cell, uint8_t *scratch,
+                       ptrdiff_t lanes) {
+    CHECK(input != NULL);
+    original->lstm(layer, gate_inputs, input, input_scales, hidden, cell, scratch, lanes);
+}
+
+static void check_gru(const textgen_int8_layer *layer, const float *const *gate_inputs, const uint8_t *input,
+                      const float *input_scales, float *hidden, uint8_t *scratch, ptrdiff_t lanes) {
+    CHECK(input != NULL);
+    original->gru(layer, gate_inputs, input, input_scales, hidden, scratch, lanes);
+}
+
 static void run(const char *path, const char *kernels) {
     loaded file = load(path, kernels);
-    const textgen_network *network = file.model->network;
+    textgen_network checked = *file.model->network;
+    const textgen_network *network = &checked;
+    textgen_kernels all = *checked.kernels;
+    textgen_int8_kernels of_int8 = *all.int8;
     const size_t count = (size_t)STEPS * LANES * network->vocabulary;
     float *state = initial_state(network, LANES), *logits = allocate(count * sizeof *logits);
     void *workspace = allocate(textgen_slots_size(network, LANES, STEPS));
@@ -64,6 +85,11 @@ static void run(const char *path, const char *kernels) {
     uint64_t hash = 14695981039346656037u, random = 1;
     textgen_model_info info = {.struct_size = sizeof info};
     size_t i;
+    original = all.int8;
+    of_int8.lstm = check_lstm;
+    of_int8.gru = check_gru;
+    all.int8 = &of_int8;
+    checked.kernels = &all;
     CHECK_OK(textgen_model_get_info(file.model, &info, ERROR));
     CHECK(info.bits == 8 && !strcmp(info.kernels, kernels));
     for (i = 0; i < STEPS * LANES; i++) {

@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 from textgen_runtime.engines.core import kernel_names
 
 from tests.core.test_core_cells import without_a_table
-from tests.helpers.c_programs import EMULATOR, EXACT, PROGRAMS, Build, compile_core, link, run, strict_clang
+from tests.helpers.c_programs import EMULATOR, EXACT, PROGRAMS, Build, link, run
 from tests.helpers.core_reader import DAMAGED_MODEL, TOO_LARGE, UNKNOWN_GRAPH, refusal, run_all
 from tests.helpers.damaged_models import Damage, drop_tensor, tensor
 from tests.helpers.int8_models import make_int8_model, quantize_model
@@ -80,19 +80,6 @@ def test_the_golden_text_is_the_same_everywhere(build: Build, objects: Path) -> 
 def test_python_generates_the_golden_text() -> None:
     text = TINY_INT8_TEXT.read_bytes().decode()
     assert textgen.load(TINY_INT8).start("abc", temperature=1.0, seed=7).take(400) == text
-
-
-@pytest.mark.tier("push")
-def test_no_offset_is_added_to_a_null_pointer(tmp_path: Path) -> None:
-    build = strict_clang(tmp_path)
-    objects = compile_core(build)
-    program = link(build, objects, PROGRAMS / "int8.c")
-    for (cell, layers), golden in GOLDEN.items():
-        assert set(hashes(program, write_model(tmp_path, cell, layers)).values()) == {golden}
-    text = TINY_INT8_TEXT.read_bytes().decode()
-    assert (
-        run(link(build, objects, PROGRAMS / "texts.c"), TINY_INT8, "", "abc", "400", "7", "1") == text + "\0"
-    )
 
 
 @pytest.mark.parametrize(("cell", "layers"), [("lstm", 2), ("gru", 2)])

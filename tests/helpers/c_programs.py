@@ -56,8 +56,6 @@ FLAGS = {
     "32 bits": "-O2 -target x86-linux-musl",
     "sanitized": "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all",
     "undefined": "-O1 -g -fsanitize=undefined -fno-sanitize-recover=all",
-    # Optimization would take a minute with the clang of ``strict_clang``.
-    "unoptimized undefined": "-O0 -g -fsanitize=undefined -fno-sanitize-recover=all",
     "threads": "-O1 -g -fsanitize=thread",
 }
 
@@ -117,34 +115,6 @@ EXACT = (
     if SEVERAL
     else [Build(compiler, name) for compiler in COMPILERS for name in ("plain", "native", "plain C")]
 )
-
-
-# Exits with 0 if offsets to null pointers are not checked.
-OFFSET_OF_NULL = """#include <stdlib.h>
-int main(int count, char **arguments) {
-    char *volatile none = NULL;
-    return arguments == NULL || none + (count - 1) != NULL;
-}
-"""
-
-
-def strict_clang(folder: Path) -> Build:
-    """Return a clang that reports an offset of 0 to a null pointer. Skips the test if there is none.
-
-    gcc does not report it, nor does the clang of ziglang: later versions of C allow it.
-
-    Args:
-        folder: A folder for a program that finds out.
-    """
-    source, program = folder / "offset_of_null.c", folder / "offset_of_null"
-    source.write_text(OFFSET_OF_NULL, encoding="utf-8")
-    for compiler in filter(None, [shutil.which("clang"), *Path("/usr/lib").glob("llvm-*/bin/clang")]):
-        build = Build(str(compiler), "unoptimized undefined")
-        compiled = subprocess.run([*build.command, source, "-o", program], capture_output=True, check=False)
-        # The library of the sanitizer may be missing.
-        if not compiled.returncode and subprocess.run([program], capture_output=True, check=False).returncode:
-            return build
-    pytest.skip("no clang that reports an offset of 0 to a null pointer is installed")
 
 
 def run(*command: str | Path) -> str:
