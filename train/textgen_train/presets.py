@@ -39,8 +39,8 @@ class Regularization(NamedTuple):
 
 SCALE = 500_000
 
-# A text of half the length allows for half as many epochs, or for a quarter with an exponent of 2.
-LENGTH_EXPONENT = {"small": 2, "medium": 1, "large": 1}
+# A text of half the length allows for half as many epochs, or for an eighth with an exponent of 3.
+LENGTH_EXPONENT = {"small": 3, "medium": 1, "large": 1}
 
 # In a run of few epochs, a network does not overfit, and dropout only slows it down. In a run of many epochs,
 # it needs more of it. DropConnect on the recurrent weights costs less than dropout on the outputs, which pays
@@ -48,9 +48,9 @@ LENGTH_EXPONENT = {"small": 2, "medium": 1, "large": 1}
 REGULARIZATION = {
     "small": (
         Regularization(40, {"weight_dropout": 0.05}),
-        Regularization(500, {}),
-        Regularization(6000, {"dropout": 0.1, "weight_dropout": 0.2}),
-        Regularization(50_000, {"dropout": 0.2, "weight_dropout": 0.3}),
+        Regularization(800, {}),
+        Regularization(60_000, {"dropout": 0.1, "weight_dropout": 0.2}),
+        Regularization(600_000, {"dropout": 0.2, "weight_dropout": 0.3}),
         Regularization(math.inf, {"dropout": 0.3, "weight_dropout": 0.5}),
     ),
     "medium": (
