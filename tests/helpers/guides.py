@@ -75,7 +75,9 @@ class Walk(NamedTuple):
     constraint_state: int
     position: int
     filter_state: Any
-    logprobs: list[float] | None
+    logprobs: list[float]
+    logits: list[float]
+    state: list[float]
 
 
 def walk(engine: Engine, lane: Lane, steps: int | None = None) -> Walk:
@@ -87,37 +89,36 @@ def walk(engine: Engine, lane: Lane, steps: int | None = None) -> Walk:
         steps: Tokens per call, or None for one call.
     """
     tokens: list[int] = []
-    logprobs: list[float] | None = [] if lane.logprobs else None
+    logprobs: list[float] = []
     current = lane
     while True:
         (result,) = engine.generate([current], lane.length if steps is None else steps)
         tokens += result.tokens
-        if logprobs is not None:
-            logprobs += result.logprobs or []
+        logprobs += result.logprobs or []
         if result.ending is not None:
             break
         current = following(current, result)
-    return walk_of(lane, result)._replace(tokens=tokens, logprobs=logprobs)
-
-
-def walk_of(lane: Lane, result: Generated) -> Walk:
-    """Return the walk of a lane that ended within one call."""
     guide = result.guide or Guide()
     return Walk(
-        list(result.tokens),
+        tokens,
         result.ending,
         result.stop_length,
         guide.stop_state,
         guide.constraint_state,
         lane.sampler.position,
         lane.sampler.filter_state,
-        None if result.logprobs is None else list(result.logprobs),
+        logprobs,
+        np.asarray(result.logits).tolist(),
+        [value for array in result.state.values() for value in array.ravel().tolist()],
     )
 
 
 def assert_same(native: Walk, onnx: Walk) -> None:
     """Assert that both engines generated the same. Their logits, and mirostat_mu, differ by rounding."""
-    assert native._replace(filter_state=None) == onnx._replace(filter_state=None)
+    rounded = {"filter_state": None, "logprobs": [], "logits": [], "state": []}
+    assert native._replace(**rounded) == onnx._replace(**rounded)
+    for name in ("logprobs", "logits", "state"):
+        np.testing.assert_allclose(getattr(native, name), getattr(onnx, name), atol=1e-4)
     assert (native.filter_state is None) == (onnx.filter_state is None)
     if native.filter_state is not None:
         assert native.filter_state.recent == onnx.filter_state.recent

@@ -19,56 +19,14 @@ from tests.helpers.guides import (
     ENGINES,
     FILTERS,
     GROUPS,
-    assert_same,
     engine_of,
     following,
     lane_of,
     sampler_of,
-    walk,
 )
 from tests.helpers.native_engines import content_of, generate, lanes
 
 EACH_AND_ALL = FILTERS | {"all": ALL_FILTERS}
-
-# The engines differ in when they pass a token to the filters, which these tell.
-WITH_STATE = ("mirostat", "all")
-
-
-@pytest.mark.parametrize("name", WITH_STATE)
-def test_both_engines_draw_the_same_tokens(name: str) -> None:
-    native, onnx, free = (
-        walk(engine_of(engine), lane_of(engine_of(engine), length=200, **filters))
-        for engine, filters in (
-            ("native", EACH_AND_ALL[name]),
-            ("onnxruntime", EACH_AND_ALL[name]),
-            ("native", {}),
-        )
-    )
-    assert_same(native, onnx)
-    assert (native.ending, native.position) == ("length", 200)
-    assert native.tokens != free.tokens
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("name", WITH_STATE)
-@pytest.mark.parametrize("steps", [1, 7])
-def test_many_calls_give_the_text_of_one_call(engine: str, name: str, steps: int) -> None:
-    once, often = (
-        walk(engine_of(engine), lane_of(engine_of(engine), length=60, **EACH_AND_ALL[name]), chunk)
-        for chunk in (None, steps)
-    )
-    assert once == often
-
-
-@pytest.mark.parametrize("threads", [1, 3])
-def test_a_lane_is_independent_of_the_filters_of_other_lanes(threads: int) -> None:
-    native = engine_of("native", threads)
-    options: list[dict[str, Any]] = [{}, *EACH_AND_ALL.values(), {}]
-    together = [lane_of(native, seed=i, **filters) for i, filters in enumerate(options)]
-    for i, (lane, result) in enumerate(zip(together, native.generate(together, 40), strict=True)):
-        alone = walk(native, lane_of(native, seed=i, **options[i]))
-        assert result.tokens == alone.tokens
-        assert lane.sampler.filter_state == alone.filter_state
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -17,7 +17,7 @@ CHOICES = ["abc", "ab", "dad", "hé€", "cab cab"]
 
 @pytest.fixture(scope="module")
 def tiny() -> Model:
-    """The tiny model with the native engine. ``engines/test_constraints.py`` compares both engines."""
+    """The tiny model with the native engine. ``engines/test_guides.py`` compares both engines."""
     return textgen.load(TINY)
 
 

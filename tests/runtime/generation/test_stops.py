@@ -22,7 +22,7 @@ STOPS = ["dé", "ab", "h a", "€", " cc", "zz"]
 
 @pytest.fixture(scope="module")
 def tiny() -> Model:
-    """The tiny model with the native engine. ``engines/test_stops.py`` compares both engines."""
+    """The tiny model with the native engine. ``engines/test_guides.py`` compares both engines."""
     return textgen.load(TINY)
 
 
