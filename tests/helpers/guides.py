@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from textgen_runtime import Sampler
-from textgen_runtime.engines.base import Ending, Engine, Generated, Guide, Lane
+from textgen_runtime.engines.base import Ending, Engine, Generated, Guide, Lane, Measurements
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.engines.onnxruntime import OnnxEngine
 from textgen_runtime.sampling.automata import Constraint, Stops
@@ -80,19 +80,20 @@ class Walk(NamedTuple):
     state: list[float]
 
 
-def walk(engine: Engine, lane: Lane, steps: int | None = None) -> Walk:
+def walk(engine: Engine, lane: Lane, steps: int | None = None, measured: Measurements | None = None) -> Walk:
     """Generate a lane to its end.
 
     Args:
         engine: The engine.
         lane: The lane.
         steps: Tokens per call, or None for one call.
+        measured: Sums of all calls, or None.
     """
     tokens: list[int] = []
     logprobs: list[float] = []
     current = lane
     while True:
-        (result,) = engine.generate([current], lane.length if steps is None else steps)
+        (result,) = engine.generate([current], lane.length if steps is None else steps, measured)
         tokens += result.tokens
         logprobs += result.logprobs or []
         if result.ending is not None:
@@ -115,7 +116,7 @@ def walk(engine: Engine, lane: Lane, steps: int | None = None) -> Walk:
 
 def assert_same(native: Walk, onnx: Walk) -> None:
     """Assert that both engines generated the same. Their logits, and mirostat_mu, differ by rounding."""
-    rounded = {"filter_state": None, "logprobs": [], "logits": [], "state": []}
+    rounded: dict[str, Any] = {"filter_state": None, "logprobs": [], "logits": [], "state": []}
     assert native._replace(**rounded) == onnx._replace(**rounded)
     for name in ("logprobs", "logits", "state"):
         np.testing.assert_allclose(getattr(native, name), getattr(onnx, name), atol=1e-4)

@@ -36,18 +36,23 @@ EACH_FILTER: list[dict[str, Any]] = [{}, ALL_FILTERS, *FILTERS.values()]
 
 def check_walks(lanes: list[tuple[Engine, Lane]]) -> set[str | None]:
     """Check that all engines generate the same in one call as in many. Return how the lanes end."""
-    walks = []
+    walks, measurements = [], []
     for engine, lane in lanes:
         start, again = lane.sampler.filter_state, []
         # Log-probabilities do not depend on it.
         lane.sampler.temperature = 0.9
-        for steps in (None, 1, 7):
+        measured = Measurements()
+        measurements.append(measured)
+        for steps, sums in ((None, None), (1, measured), (7, None)):
             # A call changes only the sampler, so that a caller can repeat it.
             lane.sampler.position, lane.sampler.filter_state = 0, start
-            again.append(walk(engine, lane, steps))
+            again.append(walk(engine, lane, steps, sums))
         assert again[0] == again[1] == again[2]
+        # A draw counts even if its token ends the text before it.
+        assert measured.draws == lane.sampler.position
         walks.append(again[0])
     assert_same(*walks)
+    assert measurements[0].entropy_bits == pytest.approx(measurements[1].entropy_bits, abs=1e-3)
     return {walked.ending for walked in walks}
 
 

@@ -5,28 +5,15 @@ import signal
 import threading
 from typing import Any
 
-import numpy as np
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Sampler
-from textgen_runtime.engines.base import Guide, Measurements
+from textgen_runtime.engines.base import Measurements
 from textgen_runtime.engines.native import NativeEngine
-from textgen_runtime.sampling.distributions import entropy
 from textgen_runtime.sampling.sampler import Filters
 
-from tests.helpers.guides import (
-    ALL_FILTERS,
-    ENGINES,
-    FILTERS,
-    GROUPS,
-    engine_of,
-    following,
-    lane_of,
-    sampler_of,
-)
+from tests.helpers.guides import ENGINES, engine_of, lane_of, sampler_of
 from tests.helpers.native_engines import content_of, generate, lanes
-
-EACH_AND_ALL = FILTERS | {"all": ALL_FILTERS}
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -42,34 +29,6 @@ def test_the_filters_can_change_between_calls(engine: str) -> None:
         assert result.tokens == loaded.generate([lane._replace(sampler=constant)], 30)[0].tokens
         texts.append(result.tokens)
     assert texts[0] != texts[1] != texts[2] != texts[0]
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_the_measured_entropy_is_that_of_the_distribution_drawn_from(engine: str) -> None:
-    loaded = engine_of(engine)
-    guide = Guide(constraint=GROUPS.constraint(), must_end=True)
-    for name, filters in EACH_AND_ALL.items():
-        lane, measured = lane_of(loaded, guide, length=12, **filters), Measurements()
-        bits, draws, current = 0.0, 0, lane
-        observer = sampler_of(1, **filters)
-        while True:
-            assert current.guide is not None
-            constraint = current.guide.constraint
-            assert constraint is not None
-            logits = constraint.mask(
-                np.asarray(current.logits), current.guide.constraint_state, current.length
-            )
-            # The observer counts the same tokens, and draws nothing.
-            observer.filter_state = current.sampler.filter_state
-            bits += entropy(observer.probabilities(logits))
-            (result,) = loaded.generate([current], 1, measured)
-            # A draw counts even if its token ends the text before it.
-            draws += 1
-            if result.ending is not None:
-                break
-            current = following(current, result)
-        assert measured.draws == draws
-        assert measured.entropy_bits == pytest.approx(bits, abs=1e-6), name
 
 
 @pytest.mark.parametrize("engine", ENGINES)
