@@ -19,31 +19,25 @@ from textgen_runtime.model_file.network import LSTM, Embedding, Linear
 from textgen_runtime.model_file.reader import ModelFile
 
 from tests.helpers.damaged_models import (
-    DAMAGED,
-    OTHER_GRAPHS,
     Damage,
-    run_backwards,
+    clip_the_gates,
+    drop_tensor,
     scale_the_logits,
-    set_values,
 )
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import ROOT
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [*DAMAGED, (set_values("input_0", np.full((1, 16, 3), 3e38)), "overflow float32")],
-)
-def test_damaged_files_are_rejected(damage: Damage, message: str, tiny_proto: onnx.ModelProto) -> None:
-    damage(tiny_proto)
-    with pytest.raises(textgen.ModelFileError, match=message) as caught:
-        NativeEngine(tiny_proto.SerializeToString())
-    assert not isinstance(caught.value, UnknownGraphError)
-    with pytest.raises(textgen.ModelFileError, match=message):
-        open_model(tiny_proto.SerializeToString())
+def test_a_damaged_file_is_rejected_with_the_message_of_the_core(tiny_proto: onnx.ModelProto) -> None:
+    """``tests/core/test_core_reader.py`` has all kinds of damage."""
+    drop_tensor("embedding")(tiny_proto)
+    for read in (NativeEngine, open_model):
+        with pytest.raises(textgen.ModelFileError, match="the weights 'embedding' are missing") as caught:
+            read(tiny_proto.SerializeToString())
+        assert not isinstance(caught.value, UnknownGraphError)
 
 
-@pytest.mark.parametrize("change", OTHER_GRAPHS)
+@pytest.mark.parametrize("change", [clip_the_gates, scale_the_logits])
 def test_unknown_graphs_run_only_with_the_onnxruntime_engine(
     change: Damage, tiny_proto: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,7 +54,7 @@ def test_unknown_graphs_run_only_with_the_onnxruntime_engine(
             access()
     # The metadata and the declared state are still available.
     assert Metadata.from_props(file.metadata, 12).prompts
-    assert file.declared_state["hidden"] in ((1, 4), (1, 3))
+    assert file.declared_state["hidden"] == (1, 4)
     with monkeypatch.context() as patch:
         patch.delattr("onnxruntime.InferenceSession")
         for engine in ("auto", "native"):
@@ -68,8 +62,6 @@ def test_unknown_graphs_run_only_with_the_onnxruntime_engine(
                 textgen.ModelFileError, match=r"if you trust the file, use --engine onnxruntime"
             ):
                 open_model(content, engine)
-    if change is run_backwards:
-        return
     model = open_model(content, "onnxruntime")
     assert model.engine.name.startswith("onnxruntime")
     assert len(model.generate("abc", length=5, seed=1)) == 5
@@ -83,27 +75,16 @@ def test_different_graphs_give_different_texts(tiny_proto: onnx.ModelProto) -> N
     assert texts[0] != texts[1]
 
 
-def test_weights_may_be_in_typed_fields(tiny_proto: onnx.ModelProto, tiny: textgen.Model) -> None:
-    """Weights in float_data and int64_data equal weights in raw_data."""
-    for tensor in tiny_proto.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        tensor.ClearField("raw_data")
-        getattr(tensor, "int64_data" if values.dtype == np.int64 else "float_data").extend(values.ravel())
-    model = open_model(tiny_proto.SerializeToString(), "native")
-    assert model.generate("abc", length=50, seed=1) == tiny.generate("abc", length=50, seed=1)
-
-
-@pytest.mark.parametrize("layers", [1, 2, 4])
-def test_exported_models_have_their_network_description(layers: int) -> None:
-    content = make_model(layers=layers).SerializeToString()
+def test_exported_models_have_their_network_description() -> None:
+    content = make_model(layers=3).SerializeToString()
     network = open_model(content, "native").engine.network
     assert network == ModelFile(content).network
     assert network.layers == (
         Embedding("embed", 12, 3),
-        *(LSTM(f"lstm_{i}", 4 if i else 3, 4) for i in range(layers)),
+        *(LSTM(f"lstm_{i}", 4 if i else 3, 4) for i in range(3)),
         Linear("output", 4, 12),
     )
-    assert network.state == {"hidden": (layers, 4), "cell": (layers, 4)}
+    assert network.state == {"hidden": (3, 4), "cell": (3, 4)}
     assert network.vocabulary == 12
 
 
@@ -140,10 +121,7 @@ def test_a_large_vocabulary_needs_no_table_of_token_gates() -> None:
     np.testing.assert_allclose(logits, expected, atol=1e-5)
 
 
-def test_the_number_of_layers_is_limited() -> None:
-    NativeEngine(make_model(layers=1024, units=1).SerializeToString())
-    with pytest.raises(TooLargeError, match="has 1,025 LSTM layers; at most 1,024 are supported"):
-        NativeEngine(make_model(layers=1025, units=1).SerializeToString())
+def test_a_graph_that_is_too_large_is_an_error_that_says_so() -> None:
     with pytest.raises(
         textgen.ModelFileError,
         match=r"the model is too large for the native engine \(the graph has more than 4,096 weights",
