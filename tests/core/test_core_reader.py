@@ -157,8 +157,9 @@ def with_fields(number: int, content: bytes, count: int) -> bytes:
         (with_fields(5, b"\x08\x01" * 600_000, 1), TOO_LARGE, "more than 524,288 fields"),
         (with_fields(11, DIMENSIONS, 1), TOO_LARGE, "more than 524,288 fields"),
         (with_fields(11, b"", 65), TOO_LARGE, "more than 64 inputs"),
-        (with_fields(12, b"", 65), TOO_LARGE, "more than 64 outputs"),
-        (with_fields(12, b"", 40), UNKNOWN_GRAPH, "none"),
+        # The tiny model has three.
+        (with_fields(12, b"", 62), TOO_LARGE, "more than 64 outputs"),
+        (with_fields(12, b"", 61), UNKNOWN_GRAPH, "none"),
         (with_fields(15, b"", 1), UNKNOWN_GRAPH, "sparse"),
         (with_fields(5, field(8, b"cell"), 1), UNKNOWN_GRAPH, "none"),
         (make_model(layers=1024, units=1).SerializeToString(), 0, ""),
