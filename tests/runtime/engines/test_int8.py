@@ -13,7 +13,7 @@ from textgen_runtime.model_file.reader import ModelFile
 from tests.helpers.int8_models import make_int8_model, quantize_model
 from tests.helpers.int8_reference import Int8Network
 from tests.helpers.make_tiny_model import make_model
-from tests.helpers.native_engines import KERNELS, assert_states_equal, generate, samplers
+from tests.helpers.native_engines import KERNELS, assert_states_equal
 from tests.helpers.paths import TINY_INT8
 
 SIZES: list[dict[str, Any]] = [
@@ -45,32 +45,6 @@ def test_logits_and_states_equal_the_definition_to_the_last_bit(kernels: str, si
         np.testing.assert_array_equal(state[name][:, 0], expected_state[name])
 
 
-@each_size
-def test_logits_are_near_those_of_onnxruntime(sizes: dict[str, Any]) -> None:
-    """The inputs of the layers are not rounded there."""
-    content = content_of(sizes)
-    native, reference = NativeEngine(content), OnnxEngine(content)
-    tokens = np.random.default_rng(1).integers(0, 12, (20, 3))
-    logits, _ = native.forward(tokens, native.initial_state(3))
-    expected, _ = reference.forward(tokens, reference.initial_state(3))
-    assert np.abs(logits - expected).max() < 0.1
-    assert np.corrcoef(logits.ravel(), expected.ravel())[0, 1] > 0.999
-
-
-@each_kernels
-@pytest.mark.parametrize("lanes", [1, 3, 4, 9])
-def test_a_lane_generates_the_same_with_and_without_others(kernels: str, lanes: int) -> None:
-    engine = NativeEngine(TINY_INT8.read_bytes(), kernels=kernels)
-    expected = [generate(engine, [sampler], 50)[0] for sampler in samplers(lanes)]
-    assert generate(engine, samplers(lanes), 50) == expected
-
-
-def test_threads_generate_the_same_as_one() -> None:
-    content = TINY_INT8.read_bytes()
-    one, two = NativeEngine(content), NativeEngine(content, threads=2)
-    assert generate(one, samplers(9), 50) == generate(two, samplers(9), 50)
-
-
 @each_kernels
 def test_a_state_beyond_the_bounds_of_its_layer_is_limited(kernels: str) -> None:
     """Also NaN has one result on all processors."""
@@ -83,21 +57,6 @@ def test_a_state_beyond_the_bounds_of_its_layer_is_limited(kernels: str) -> None
     expected, expected_after = engine.forward(token, State({"hidden": limited, "cell": zeros}))
     np.testing.assert_array_equal(logits, expected)
     assert_states_equal(after, expected_after)
-
-
-@each_kernels
-@pytest.mark.parametrize(("name", "bound"), [("tanh", 5e-5), ("sigmoid", 3e-5)])
-def test_activations_are_accurate(kernels: str, name: str, bound: float) -> None:
-    grid = np.concatenate([np.linspace(-20, 20, 400_001), np.geomspace(1e-38, 3e38, 2001)])
-    values = np.concatenate([grid, -grid, [0.0, -0.0, np.inf, -np.inf]]).astype(np.float32)
-    exact = values.astype(np.float64)
-    with np.errstate(over="ignore"):
-        expected = np.tanh(exact) if name == "tanh" else 1 / (1 + np.exp(-exact))
-    found = np.asarray(activation(name, values, kernels, bits=8))
-    assert np.abs(found - expected).max() < bound
-    assert np.abs(found).max() <= 1
-    first = activation(name, values, KERNELS[0], bits=8)
-    np.testing.assert_array_equal(found, first)
 
 
 def test_activations_have_32_or_8_bits() -> None:

@@ -1,6 +1,5 @@
 """Kernels are selected by name, and their activations are accurate."""
 
-import math
 import zlib
 from typing import Any
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from textgen_runtime.engines.core import activation
 from textgen_runtime.engines.native import NativeEngine
 
+from tests.helpers.int8_models import make_int8_model
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.native_engines import KERNELS, content_of, engines, symbols
 
@@ -21,8 +21,9 @@ GOLDEN = {"lstm": 1668654043, "gru": 1031074380, "conv": 1414503384}
 
 
 def cell_engine(cell: str, kernels: str) -> NativeEngine:
-    content = make_model(symbols(VOCABULARY), scale=0.1, cell=cell, units=UNITS, layers=2).SerializeToString()
-    return NativeEngine(content, kernels=kernels)
+    make = make_int8_model if cell.startswith("8-bit") else make_model
+    model = make(symbols(VOCABULARY), scale=0.1, cell=cell.removeprefix("8-bit "), units=UNITS, layers=2)
+    return NativeEngine(model.SerializeToString(), kernels=kernels)
 
 
 def logits_of(engine: NativeEngine, lanes: int) -> NDArray[np.float32]:
@@ -50,16 +51,24 @@ def test_an_unknown_activation_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("kernels", KERNELS)
-@pytest.mark.parametrize(("name", "function"), [("tanh", math.tanh), ("sigmoid", None)])
-def test_activations_are_accurate_to_2e_7(kernels: str, name: str, function: Any) -> None:
-    """The absolute error is at most 2e-7 on a dense grid and at the ends of the range."""
+@pytest.mark.parametrize(
+    ("name", "bits", "bound"),
+    [("tanh", 32, 2e-7), ("sigmoid", 32, 2e-7), ("tanh", 8, 5e-5), ("sigmoid", 8, 3e-5)],
+)
+def test_activations_are_accurate(kernels: str, name: str, bits: int, bound: float) -> None:
+    """The absolute error is limited on a dense grid and at the ends of the range."""
     grid = np.concatenate([np.linspace(-20, 20, 400_001), np.geomspace(1e-38, 3e38, 2001)])
     values = np.concatenate([grid, -grid, [0.0, -0.0, np.inf, -np.inf]]).astype(np.float32)
     exact = values.astype(np.float64)
     with np.errstate(over="ignore"):
-        expected = np.tanh(exact) if function else 1 / (1 + np.exp(-exact))
-    assert np.abs(activation(name, values, kernels) - expected).max() <= 2e-7
-    assert np.isnan(activation(name, np.array([np.nan], np.float32), kernels)).all()
+        expected = np.tanh(exact) if name == "tanh" else 1 / (1 + np.exp(-exact))
+    found = np.asarray(activation(name, values, kernels, bits=bits))
+    assert np.abs(found - expected).max() <= bound
+    if bits == 8:
+        assert np.abs(found).max() <= 1
+        np.testing.assert_array_equal(found, activation(name, values, KERNELS[0], bits=8))
+    else:
+        assert np.isnan(activation(name, np.array([np.nan], np.float32), kernels)).all()
 
 
 def test_kernels_are_selected_by_name() -> None:
@@ -73,7 +82,7 @@ def test_kernels_are_selected_by_name() -> None:
 
 
 @pytest.mark.parametrize("kernels", KERNELS)
-@pytest.mark.parametrize("cell", GOLDEN)
+@pytest.mark.parametrize("cell", [*GOLDEN, "8-bit lstm"])
 def test_logits_are_equal_to_the_bit_with_any_number_of_lanes(cell: str, kernels: str) -> None:
     engine = cell_engine(cell, kernels)
     expected = logits_of(engine, LANES)
