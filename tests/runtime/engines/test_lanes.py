@@ -82,18 +82,6 @@ def test_latencies_are_kept_only_for_calls_that_succeed(threads: int) -> None:
     assert (len(measured.latencies), measured.draws) == (7 * threads, 28)
 
 
-def test_an_error_is_raised_after_all_threads_have_finished() -> None:
-    """Otherwise a thread could advance a sampler after the caller has reset its position."""
-    native = NativeEngine(content_of(59, 64), threads=2)
-    two_samplers = samplers(2)
-    two_lanes = lanes(native, two_samplers, 20_000)
-    # The calling thread runs the first lane.
-    two_lanes[1] = two_lanes[1]._replace(logits=np.full(59, np.nan, np.float32))
-    with pytest.raises(textgen.SamplingError):
-        native.generate(two_lanes, 20_000)
-    assert [sampler.position for sampler in two_samplers] == [20_000, 1]
-
-
 def test_no_lane_draws_if_a_random_stream_has_too_few_numbers() -> None:
     native, _ = engines(59, 16, 1, KERNELS[0])
     two_samplers = samplers(2)
@@ -125,11 +113,3 @@ def test_nan_logits_are_an_error_and_release_the_samplers() -> None:
     with pytest.raises(textgen.SamplingError, match="NaN"):
         generate(native, [sampler], 5, np.full(59, np.nan, np.float32))
     assert sampler.draw([0.0]) == 0
-
-
-def test_invalid_logits_of_one_lane_are_an_error() -> None:
-    native = NativeEngine(content_of(59, 16))
-    three_lanes = lanes(native, samplers(3), 5)
-    three_lanes[1] = three_lanes[1]._replace(logits=np.full(59, -np.inf, np.float32))
-    with pytest.raises(textgen.SamplingError, match="no token can be drawn"):
-        native.generate(three_lanes, 5)
