@@ -3,7 +3,6 @@
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from numpy.random import PCG64, SeedSequence
 from numpy.typing import NDArray
 
 LOGITS = np.array([2.0, -1.0, 0.5, 0.5, -3.0, 1.9], np.float32)
@@ -23,9 +22,3 @@ def textbook_reweight(distribution: NDArray[np.float64], temperature: float) -> 
     weights = np.exp(np.log(distribution) / temperature)
     reweighted: NDArray[np.float64] = weights / np.sum(weights)
     return reweighted
-
-
-def numpy_uniforms(seed: int, count: int, stream: int = 0) -> list[float]:
-    """Compute the uniform numbers of the project from the integers of numpy."""
-    rng = PCG64(SeedSequence(seed, spawn_key=(stream,) if stream else ()))
-    return [(int(raw) >> 11) / 2**53 for raw in rng.random_raw(count)]
