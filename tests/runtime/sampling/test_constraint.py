@@ -65,27 +65,6 @@ def test_every_step_is_that_of_a_naive_walk(seed: int) -> None:
             assert masked.tolist() == np.where(visible, logits, -np.inf).tolist()
 
 
-@given(st.integers(0, 2**32), st.integers(0, 12))
-def test_every_masked_text_ends_in_time(seed: int, length: int) -> None:
-    """A text that fits at its beginning always finds an allowed token until it matches."""
-    rng = np.random.default_rng(seed)
-    table, accepting = random_automaton(rng)
-    if naive_distances(table, accepting)[0] > length:
-        return
-    constraint = Constraint(table, accepting)
-    state = 0
-    for remaining in range(length, 0, -1):
-        allowed = [
-            token
-            for token in range(constraint.vocabulary_size)
-            if constraint.step(state, token, remaining) >= 0
-        ]
-        if not allowed:
-            break
-        state = constraint.step(state, int(rng.choice(allowed)), remaining)
-    assert constraint.is_accepting(state)
-
-
 def test_a_chain_of_many_states_is_measured() -> None:
     states = 2**15
     table = np.full((states, 2), -1, np.int16)

@@ -1,19 +1,17 @@
-"""``Stops`` finds the same stop texts as ``str.endswith``."""
+"""``Stops`` finds stop texts.
+
+``tests/core/automata.h`` compares each state of random stop texts with its definition.
+"""
 
 import copy
 import pickle
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from textgen_runtime import SamplingError
 from textgen_runtime.sampling.automata import Stops
 
-# Few symbols, so that stop texts overlap.
 SYMBOLS = "abc"
-texts = st.lists(st.text(SYMBOLS, min_size=1, max_size=6), min_size=1, max_size=8)
 
 
 def tokens_of(text: str) -> list[int]:
@@ -22,48 +20,6 @@ def tokens_of(text: str) -> list[int]:
 
 def stops_of(stop_texts: list[str]) -> Stops:
     return Stops([tokens_of(text) for text in stop_texts], len(SYMBOLS))
-
-
-@given(texts, st.text(SYMBOLS, max_size=60))
-def test_every_match_is_that_of_a_naive_search(stop_texts: list[str], text: str) -> None:
-    stops = stops_of(stop_texts)
-    prefixes = {stop[:length] for stop in stop_texts for length in range(len(stop))}
-    state = 0
-    for end in range(1, len(text) + 1):
-        state = stops.step(state, SYMBOLS.index(text[end - 1]))
-        so_far = text[:end]
-        assert 0 <= state < stops.states
-        assert stops.matched(state) == max(
-            (len(stop) for stop in stop_texts if so_far.endswith(stop)), default=0
-        )
-        assert stops.depth(state) == max(len(prefix) for prefix in prefixes if so_far.endswith(prefix))
-
-
-def test_every_match_in_long_random_texts_is_that_of_a_naive_search() -> None:
-    rng = np.random.default_rng(4)
-    symbols = "".join(map(chr, range(97, 97 + 10)))
-    for _ in range(20):
-        stop_texts = [
-            "".join(rng.choice(list(symbols), rng.integers(1, 5))) for _ in range(rng.integers(1, 30))
-        ]
-        stops = Stops([[symbols.index(symbol) for symbol in stop] for stop in stop_texts], 10)
-        text = "".join(rng.choice(list(symbols), 500))
-        state, found = 0, []
-        for symbol in text:
-            state = stops.step(state, symbols.index(symbol))
-            found.append(stops.matched(state))
-        assert found == [
-            max((len(stop) for stop in stop_texts if text.endswith(stop, 0, end)), default=0)
-            for end in range(1, len(text) + 1)
-        ]
-
-
-def test_the_longest_of_several_matches_counts() -> None:
-    stops = stops_of(["b", "ab", "cab"])
-    state = 0
-    for token in tokens_of("cab"):
-        state = stops.step(state, token)
-    assert stops.matched(state) == 3
 
 
 def test_a_text_that_may_go_on_is_held_back() -> None:
