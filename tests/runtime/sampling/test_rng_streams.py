@@ -1,10 +1,7 @@
-"""The random stream depends only on seed, substream and position: in copies, threads and processes."""
+"""The random stream depends only on seed, substream and position, also in copies."""
 
 import copy
-import os
 import pickle
-import signal
-import threading
 
 import numpy as np
 import pytest
@@ -33,17 +30,6 @@ def test_the_largest_seeds_have_separate_streams() -> None:
         for substream in (0, 1, 2**32 - 1)
     }
     assert len(streams) == 9
-
-
-def test_substreams_differ_and_a_position_continues_a_stream() -> None:
-    texts = [tuple(Sampler(1.0, seed=4, substream=i).draw_batch(np.tile(LOGITS, (40, 1)))) for i in range(5)]
-    assert len(set(texts)) == 5
-    first = Sampler(1.0, seed=4)
-    first.draw(LOGITS)
-    assert first.position == 1
-    second = Sampler(1.0, seed=4)
-    second.position = first.position
-    assert [second.draw(LOGITS) for _ in range(30)] == [first.draw(LOGITS) for _ in range(30)]
 
 
 def test_a_position_can_be_set_forwards_and_backwards() -> None:
@@ -85,35 +71,3 @@ def test_copies_and_pickles_continue_at_the_same_position() -> None:
     for clone in clones:
         assert (clone.temperature, clone.seed, clone.substream, clone.position) == (0.7, 4, 2, 33)
         assert [clone.draw(LOGITS) for _ in range(40)] == expected
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_a_sampler_works_in_a_process_forked_during_a_draw() -> None:
-    """A thread of the parent holds the lock of the sampler. That thread does not exist in the child."""
-    rows, row_count = np.zeros((400_000, 64), np.float32), 400_000
-    # Repeat if the thread finished before the fork: exit code 2.
-    for _ in range(20):
-        sampler = Sampler(1.0, seed=6)
-        thread = threading.Thread(target=sampler.draw_batch, args=(rows,))
-        thread.start()
-        while not sampler.position:
-            pass
-        before = sampler.position
-        child = os.fork()
-        if not child:
-            signal.alarm(60)
-            try:
-                position = sampler.position
-                drawn = [sampler.draw(rows[0]) for _ in range(50)]
-                expected = Sampler(1.0, seed=6)
-                expected.position = position
-                correct = position >= before and drawn == [expected.draw(rows[0]) for _ in range(50)]
-                os._exit((2 if position == row_count else 0) if correct else 1)
-            finally:
-                os._exit(3)
-        thread.join()
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        if code != 2:
-            break
-    assert code == 0
