@@ -56,6 +56,28 @@ def add_a_cycle(model: onnx.ModelProto) -> None:
     node(model, "LSTM").input[0] = node(model, "Squeeze").output[0]
 
 
+def rename_output(model: onnx.ModelProto) -> None:
+    model.graph.output[0].name = model.graph.node[-1].output[0] = "other_logits"
+
+
+def tokens_of_another_type(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.INT32
+
+
+def state_of_unknown_size(model: onnx.ModelProto) -> None:
+    for value in (*model.graph.input[1:], *model.graph.output[1:]):
+        value.type.tensor_type.shape.dim[2].dim_param = "units"
+
+
+def state_of_another_size(model: onnx.ModelProto) -> None:
+    for value in (*model.graph.input[1:], *model.graph.output[1:]):
+        value.type.tensor_type.shape.dim[2].dim_value = 5
+
+
+def state_of_two_dimensions(model: onnx.ModelProto) -> None:
+    del model.graph.input[1].type.tensor_type.shape.dim[2]
+
+
 # Damaged models, each with a pattern of its error message.
 DAMAGED: list[tuple[Damage, str]] = [
     (drop_tensor("embedding"), "'embedding' are missing"),
@@ -124,14 +146,21 @@ def share_a_weight(model: onnx.ModelProto) -> None:
     node(model, "LSTM").input[1] = "recurrent_0"
 
 
-# Graphs that only onnxruntime runs.
-OTHER_GRAPHS: list[Damage] = [
-    clip_the_gates,
-    run_backwards,
-    scale_the_logits,
-    add_a_node,
-    raise_the_opset,
-    compute_the_axes,
-    remove_the_bias,
-    share_a_weight,
+DECLARED = "the declared types or shapes of the graph inputs do not match the weights"
+
+# Graphs that the core does not know, each with a part of its message. onnxruntime runs most of them.
+OTHER_GRAPHS: list[tuple[Damage, str]] = [
+    (clip_the_gates, "unexpected inputs or attributes of a LSTM node"),
+    (run_backwards, "unexpected inputs or attributes of a LSTM node"),
+    (scale_the_logits, "the value 'logits' is not the output of a Add node"),
+    (add_a_node, "the graph has unexpected nodes"),
+    (raise_the_opset, "the operator set is '', version 18; expected '' (the ONNX default), version 17"),
+    (compute_the_axes, "the weights 'direction_axis' are not an initializer"),
+    (remove_the_bias, "the weights '' are not an initializer"),
+    (share_a_weight, "several layers share weights"),
+    (rename_output, "unexpected graph outputs; expected logits and the next value of each state input"),
+    (tokens_of_another_type, DECLARED),
+    (state_of_unknown_size, DECLARED),
+    (state_of_another_size, DECLARED),
+    (state_of_two_dimensions, DECLARED),
 ]
