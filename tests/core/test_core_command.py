@@ -135,6 +135,7 @@ def test_control_characters_are_shown_as_escapes_on_a_terminal(command: Path, tm
         ("--prompt", "cab"),
         ("--prompt", "x cab"),
         ("--prompt", "a€x\n€€ \ufeffx'"),
+        ("--prompt", "\ufeff"),
         ("--prompt", "\ufeff\ufeffcab"),
         ("--prompt", "\ufeff\r\ncab"),
         ("--prompt", "\u202f\u3000\u1680\u180e\u2003\u200a\u205f\ue000\uf8ff\u4e00"),
@@ -197,18 +198,6 @@ def test_an_empty_prompt_file_is_refused_as_by_textgen_run(
     arguments = (NIETZSCHE, "--prompt-file", "prompt")
     code, text, errors = run_here(textgen_run, capsys, *arguments)
     assert (code, text) == (1, "")
-    assert run(command, *arguments) == (code, text, errors.replace("textgen-run:", "textgen:"))
-
-
-@pytest.mark.parametrize("level", LEVELS)
-def test_a_prompt_that_is_a_byte_order_mark_is_told_as_by_textgen_run(
-    command: Path, capsys: Captured, tmp_path: Path, level: str
-) -> None:
-    path = tmp_path / "model.onnx"
-    path.write_bytes(record_content(level, end_bias=4.0 if level == "byte" else 0.0))
-    arguments = (str(path), "--seed", "3", "--length", "10", "--prompt", "\ufeff")
-    code, text, errors = run_here(textgen_run, capsys, *arguments)
-    assert code == (0 if level == "byte" else 1)
     assert run(command, *arguments) == (code, text, errors.replace("textgen-run:", "textgen:"))
 
 

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textgen_runtime.constraints.regex import compile_regex
 from textgen_runtime.errors import ConstraintError
-from textgen_runtime.sampling.automata import Constraint
 
 from tests.helpers.constraint_texts import decode, matches, random_tokens, table_of
 from tests.helpers.programs import run_python
@@ -371,9 +370,3 @@ def test_long_tokens_make_an_expression_explode_no_later_than_short_ones() -> No
 def test_an_expression_must_be_a_text() -> None:
     with pytest.raises(ConstraintError, match="the expression must be a text, not 5"):
         compile_regex(5, "ab")  # type: ignore[arg-type]
-
-
-def test_the_result_is_a_constraint_over_the_whole_vocabulary() -> None:
-    constraint = compile_regex("a", SYMBOLS)
-    assert isinstance(constraint, Constraint)
-    assert constraint.vocabulary_size == len(SYMBOLS)
