@@ -149,31 +149,6 @@ static void check_copies(const textgen_model *model, const textgen_sampling *sam
     free(bytes);
 }
 
-/* Lanes with different filters do not influence each other. */
-static void check_lanes(const textgen_model *model, const textgen_sampling *samplings, size_t count) {
-    const size_t size = textgen_workspace_size(model, count);
-    void *workspace = allocate(size);
-    textgen_lane lanes[8] = {0};
-    static char texts[8][TEXT_SIZE];
-    char text[TEXT_SIZE];
-    size_t i;
-    for (i = 0; i < count; i++) {
-        lanes[i].struct_size = sizeof *lanes;
-        lanes[i].stream = start_with(model, &samplings[i], "a");
-        lanes[i].length = LENGTH - i * 30;
-        lanes[i].text = texts[i];
-        lanes[i].size = TEXT_SIZE;
-    }
-    CHECK_OK(textgen_generate(lanes, count, workspace, size, ERROR));
-    for (i = 0; i < count; i++) {
-        textgen_stream *stream = start_with(model, &samplings[i], "a");
-        generate_text(stream, lanes[i].length, text);
-        CHECK(!strcmp(text, texts[i]));
-        free(stream), free(lanes[i].stream);
-    }
-    free(workspace);
-}
-
 int main(int count, char **arguments) {
     float bias[TOKENS] = {0.5f, -1.0f, 0.0f, 2.0f};
     textgen_sampling samplings[4] = {defaults, defaults, defaults, defaults};
@@ -198,7 +173,6 @@ int main(int count, char **arguments) {
         samplings[i].temperature = 1.5;
         check_copies(file.model, &samplings[i]);
     }
-    check_lanes(file.model, samplings, 4);
     unload(&file);
     return 0;
 }

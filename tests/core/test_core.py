@@ -81,10 +81,6 @@ def test_log64_is_exact_to_the_last_place(build: Build, objects: Path) -> None:
             assert abs(decimal.Decimal(result) - exact) <= decimal.Decimal(math.ulp(float(exact)))
 
 
-def test_constraints_mask_the_tokens_of_their_definition(build: Build, objects: Path) -> None:
-    run(link(build, objects, PROGRAMS / "constraints.c"))
-
-
 def test_lanes_end_as_their_constraints_and_stop_texts_say(build: Build, objects: Path) -> None:
     run(link(build, objects, PROGRAMS / "endings.c"), TINY)
 

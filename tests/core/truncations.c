@@ -1,4 +1,6 @@
-/* Tests top_k, typical_p, top_p and min_p against their definitions, on random logits of many kinds. */
+/* Tests top_k, typical_p, top_p and min_p against their definitions, on random logits of many kinds.
+ *
+ * tests/runtime/sampling/test_filter_distributions.py has examples with known probabilities. */
 #include "definitions.h"
 
 #include "log64.h"
@@ -108,48 +110,6 @@ static void check_random(size_t count) {
     free(sampler.filters), free(scratch), free(logits), free(filtered);
 }
 
-/* Check which tokens remain of four with the probabilities 1/2, 1/4, 1/8 and 1/8. */
-static void check_example(const textgen_filter_parameters *parameters, const char *expected) {
-    const double logits[4] = {-2 * TEXTGEN_LN2, -3 * TEXTGEN_LN2, -1 * TEXTGEN_LN2, -3 * TEXTGEN_LN2};
-    textgen_sampler sampler = make_sampler(parameters, 4);
-    double filtered[4], scratch[64];
-    char remaining[5] = "";
-    size_t i;
-    memcpy(filtered, logits, sizeof filtered);
-    textgen_filters_apply(sampler.filters, sampler.exp64, filtered, scratch);
-    for (i = 0; i < 4; i++) {
-        remaining[i] = filtered[i] > -INFINITY ? 'x' : '-';
-    }
-    CHECK(!strcmp(remaining, expected));
-    free(sampler.filters);
-}
-
-#define EXAMPLE(field, value, expected)                                                                        \
-    do {                                                                                                       \
-        textgen_filter_parameters parameters = off;                                                            \
-        parameters.field = (value);                                                                            \
-        check_example(&parameters, expected);                                                                  \
-    } while (0)
-
-static void check_examples(void) {
-    EXAMPLE(top_k, 1, "--x-");
-    EXAMPLE(top_k, 3, "xxx-");
-    EXAMPLE(top_k, 4, "xxxx");
-    EXAMPLE(top_p, 0.49, "--x-");
-    EXAMPLE(top_p, 0.51, "x-x-");
-    EXAMPLE(top_p, 0.76, "xxx-");
-    EXAMPLE(top_p, 0.88, "xxxx");
-    EXAMPLE(min_p, 0.49, "x-x-");
-    EXAMPLE(min_p, 0.51, "--x-");
-    EXAMPLE(min_p, 1.0, "--x-");
-    EXAMPLE(min_p, 0.24, "xxxx");
-    /* The entropy is 1.75 bits, and the surprisals are 1, 2, 3 and 3 bits. */
-    EXAMPLE(typical_p, 0.24, "x---");
-    EXAMPLE(typical_p, 0.26, "x-x-");
-    EXAMPLE(typical_p, 0.76, "xxx-");
-    EXAMPLE(typical_p, 0.88, "xxxx");
-}
-
 /* Check how many of the first tokens remain of some tokens, whose logits are multiples of ln 2. */
 static void check_first(const textgen_filter_parameters *parameters, const int *gaps, size_t count,
                         size_t expected) {
@@ -209,7 +169,6 @@ int main(void) {
     for (i = 0; i < 300; i++) {
         check_sort(i);
     }
-    check_examples();
     check_borders();
     for (i = 0; i < ROUNDS; i++) {
         check_random(sizes[random_up_to(&state, sizeof sizes / sizeof *sizes - 1)]);
