@@ -164,24 +164,6 @@ static void check_failing_lane(const textgen_model *model) {
     end_call(&expected);
 }
 
-/* Lanes of different lengths generate the same texts as single streams. */
-static void check_lengths(const textgen_model *model) {
-    call batch = new_call(model);
-    size_t i;
-    for (i = 0; i < LANES; i++) {
-        batch.lanes[i].length = 1 + 64 * i;
-    }
-    CHECK_OK(run(&batch, LANES));
-    for (i = 0; i < LANES; i++) {
-        textgen_stream *single = start(model, 1.0, 7, i, "abc");
-        char text[TEXT_SIZE];
-        CHECK_OK(textgen_stream_generate(single, batch.lanes[i].length, text, TEXT_SIZE, NULL, ERROR));
-        CHECK(!strcmp(text, batch.text[i]));
-        free(single);
-    }
-    end_call(&batch);
-}
-
 /* The unknown symbol can be fed, and is never generated. */
 static void check_unknown_symbol(const textgen_model *model) {
     textgen_stream *stream = start(model, 1.0, 1, 0, "axa");
@@ -220,7 +202,6 @@ int main(int count, char **arguments) {
     check_workspace(model.model);
     check_newer_lanes(model.model);
     check_failing_lane(model.model);
-    check_lengths(model.model);
     check_unknown_symbol(unknown.model);
     check_broken_logits(broken.model);
     unload(&model), unload(&other), unload(&unknown), unload(&broken);

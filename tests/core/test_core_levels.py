@@ -105,24 +105,6 @@ def test_lanes_end_as_their_constraints_and_records_say(build: Build, objects: P
     run(link(build, objects, PROGRAMS / "endings.c"), path)
 
 
-@pytest.mark.parametrize("prompt", ["", "cab"])
-@pytest.mark.parametrize("level", LEVELS)
-def test_records_equal_pythons(build: Build, objects: Path, tmp_path: Path, level: str, prompt: str) -> None:
-    path = tmp_path / "model"
-    path.write_bytes(record_content(level, end_bias=4.0 if level == "byte" else 0.0))
-    model = open_model(path.read_bytes(), "native")
-    program = link(build, objects, PROGRAMS / "texts.c")
-    for seed in range(20):
-        generation = model.start(prompt, temperature=1.0, seed=seed)
-        written = subprocess.run(
-            [program, path, "", prompt, "300", str(seed), "1"], capture_output=True, check=True
-        ).stdout[:-1]
-        # Python writes no incomplete character at the end.
-        text = codecs.getincrementaldecoder("utf-8")("replace").decode(written)
-        assert text == generation.take(300, finish=True)
-        assert generation.ending == "end"
-
-
 @pytest.mark.parametrize("level", ["byte", "word"])
 def test_continuous_texts_equal_pythons(build: Build, objects: Path, tmp_path: Path, level: str) -> None:
     path = tmp_path / "model"
