@@ -1,19 +1,17 @@
 """Lanes are independent of each other, and an error of one lane leaves no sampler locked."""
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Sampler
-from textgen_runtime.engines.base import Generated, Lane, Measurements, State
+from textgen_runtime.engines.base import Lane, Measurements
 from textgen_runtime.engines.core import CoreNetwork
 from textgen_runtime.engines.native import NativeEngine
 
 from tests.helpers.native_engines import (
     KERNELS,
-    assert_states_equal,
     content_of,
     engines,
     generate,
@@ -21,41 +19,6 @@ from tests.helpers.native_engines import (
     samplers,
     zeros,
 )
-
-
-def select(state: State, lane: int) -> State:
-    """Return the state of one lane of a batch."""
-    return State({name: np.ascontiguousarray(array[:, lane : lane + 1]) for name, array in state.items()})
-
-
-@pytest.mark.parametrize("kernels", KERNELS)
-@pytest.mark.parametrize("threads", [1, 3])
-def test_a_lane_is_independent_of_the_other_lanes(kernels: str, threads: int) -> None:
-    """Tokens, logits and state are bitwise equal for any number of lanes and threads, and any lengths."""
-    native = NativeEngine(content_of(59, 40, 2), threads=threads, kernels=kernels)
-    start, state = native.forward(np.arange(11)[np.newaxis], native.initial_state(11))
-
-    def run(count: int, length: Any) -> list[Generated]:
-        return native.generate(
-            [
-                Lane(sampler, start[0, i], select(state, i), length(i))
-                for i, sampler in enumerate(samplers(count))
-            ],
-            60,
-        )
-
-    expected = run(11, lambda _: 100)
-    assert len({tuple(lane.tokens) for lane in expected}) == 11
-    assert {lane.ending for lane in expected} == {None}
-    for count in (1, 2, 4, 5):
-        for lane, reference in zip(run(count, lambda _: 60), expected[:count], strict=True):
-            assert (lane.tokens, lane.ending) == (reference.tokens, "length")
-            np.testing.assert_array_equal(lane.logits, reference.logits)
-            assert_states_equal(lane.state, reference.state)
-    for i, lane in enumerate(run(11, lambda i: 1 + 7 * i)):
-        length = min(60, 1 + 7 * i)
-        assert lane.tokens == expected[i].tokens[:length]
-        assert lane.ending == ("length" if 1 + 7 * i <= 60 else None)
 
 
 def test_measurements_are_summed_over_threads() -> None:
