@@ -16,6 +16,12 @@ from textgen_runtime.generation.loading import open_model
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 
 from tests.helpers.commands import Captured, run_here
+from tests.helpers.damaged_models import (
+    state_of_another_size,
+    state_of_two_dimensions,
+    state_of_unknown_size,
+    tokens_of_another_type,
+)
 from tests.helpers.make_tiny_model import make_model
 
 SYMBOLS = "abcdefg"
@@ -189,21 +195,16 @@ def double_state(model: onnx.ModelProto) -> None:
     model.graph.node.append(helper.make_node("Identity", ["more"], ["next_more"]))
 
 
-def free_units(model: onnx.ModelProto) -> None:
-    model.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [1, "batch", "any"]))
-    model.graph.output.append(
-        helper.make_tensor_value_info("next_more", TensorProto.FLOAT, [1, "batch", "any"])
-    )
-    model.graph.node.append(helper.make_node("Identity", ["more"], ["next_more"]))
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (rename_output, "for each state input x, such as 'hidden', an output next_x"),
         (drop_state, "not a text generator"),
         (double_state, r"the input 'more' must be tensor\(float\) of 3 dimensions, not tensor\(double\)"),
-        (free_units, "the input 'more' must have a fixed number of layers and units"),
+        (state_of_unknown_size, "the input 'hidden' must have a fixed number of layers and units"),
+        (state_of_two_dimensions, "the input 'hidden' must be .* of 3 dimensions"),
+        (state_of_another_size, "onnxruntime cannot run the graph"),
+        (tokens_of_another_type, "the input 'token' must be"),
     ],
 )
 def test_an_invalid_declaration_of_the_state_is_an_error(
@@ -211,8 +212,9 @@ def test_an_invalid_declaration_of_the_state_is_an_error(
 ) -> None:
     assert callable(change)
     change(tiny_proto)
-    with pytest.raises(textgen.ModelFileError, match=message):
+    with pytest.raises(textgen.ModelFileError, match=message) as caught:
         open_model(tiny_proto.SerializeToString(), "onnxruntime")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_state_of_another_model_is_an_error(tiny: Model) -> None:
