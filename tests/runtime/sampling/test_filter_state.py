@@ -47,16 +47,19 @@ def test_a_restored_state_continues_exactly(options: dict[str, Any]) -> None:
     assert draws(without, 100, 300) != expected
 
 
-@pytest.mark.parametrize("options", [CHAIN, MIROSTAT], ids=["chain", "mirostat"])
+@pytest.mark.parametrize("options", [{}, CHAIN, MIROSTAT], ids=["no filters", "chain", "mirostat"])
 @pytest.mark.parametrize("before", [0, 70])
-def test_copies_and_pickles_keep_filters_and_state(options: dict[str, Any], before: int) -> None:
-    sampler = Sampler(0.9, 5, **options)
+def test_copies_and_pickles_continue_the_random_stream_and_the_filters(
+    options: dict[str, Any], before: int
+) -> None:
+    sampler = Sampler(0.9, 5, substream=2, **options)
     draws(sampler, 0, before)
     clones = [copy.copy(sampler), copy.deepcopy(sampler), pickle.loads(pickle.dumps(sampler))]  # noqa: S301
     state = sampler.filter_state
     expected = draws(sampler, before, 300)
     for clone in clones:
         assert (clone.filters, clone.filter_state) == (Filters(**options), state)
+        assert (clone.temperature, clone.seed, clone.substream, clone.position) == (0.9, 5, 2, before)
         assert draws(clone, before, 300) == expected
 
 

@@ -1,7 +1,4 @@
-"""The random stream depends only on seed, substream and position, also in copies."""
-
-import copy
-import pickle
+"""The random stream depends only on seed, substream and position."""
 
 import numpy as np
 import pytest
@@ -61,13 +58,3 @@ def test_a_draw_at_the_last_position_is_an_error() -> None:
     other = Sampler(1.0, seed=4)
     other.position = sampler.position
     assert other.position == 2**63 - 1
-
-
-def test_copies_and_pickles_continue_at_the_same_position() -> None:
-    sampler = Sampler(0.7, seed=4, substream=2)
-    sampler.draw_batch(np.tile(LOGITS, (33, 1)))
-    clones = [copy.copy(sampler), copy.deepcopy(sampler), pickle.loads(pickle.dumps(sampler))]  # noqa: S301
-    expected = [sampler.draw(LOGITS) for _ in range(40)]
-    for clone in clones:
-        assert (clone.temperature, clone.seed, clone.substream, clone.position) == (0.7, 4, 2, 33)
-        assert [clone.draw(LOGITS) for _ in range(40)] == expected
