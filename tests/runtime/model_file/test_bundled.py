@@ -129,8 +129,3 @@ def test_list_prints_the_bundled_models(capsys: Captured) -> None:
         "nietzsche-int8  115 kB, 1 x 144 units, 8-bit weights; trained on nietzsche; 1.3076 "
     )
     assert all(line.endswith(" nats per character on the last 10% of the corpus") for line in (first, second))
-
-
-def test_a_command_accepts_the_name_of_a_bundled_model(capsys: Captured) -> None:
-    assert main(["nietzsche", "--length", "20", "--seed", "1", "--no-echo"]) == 0
-    assert len(capsys.readouterr().out) == 21
