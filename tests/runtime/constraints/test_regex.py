@@ -49,6 +49,7 @@ EXPRESSIONS = {
     "excluded characters": r"((?![aeiou])[a-f])+(?!\.)(?!,)[.,:](?:(?!\d).)?",
     "anchors": r"^(a$|^b\Z|\Ac)$|^$",
     "anchors that hold nowhere": r"a(^b|c)|(b$)?a|$^",
+    "repeated anchors in groups": r"(?:^)*a(?:$)?",
     "empty": "",
     "empty groups": r"(()|(?:)){3}",
 }
