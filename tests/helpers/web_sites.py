@@ -1,6 +1,7 @@
 """Write the pages that the tests of the page open, and the texts that they must show."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import textgen_runtime as textgen
@@ -8,6 +9,7 @@ from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.source import read_model
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
 from textgen_runtime.web.known_records import add_known_records, known_records
 from textgen_runtime.web.page import one_file, separate_files
 from textgen_train.export.onnx_graph import build_model
@@ -24,10 +26,10 @@ HEBREW = "\n אבגדה"
 SMALL = "\n abcdé"
 
 
-def small_content() -> bytes:
+def small_content(symbols: Sequence[str], special: SpecialTokens = NO_SPECIAL_TOKENS) -> bytes:
     """Return the content of a model of small letters whose texts were not converted to them."""
-    metadata = Metadata(CharacterTokenizer(SMALL), Normalization(), prompts=("abc",))
-    return build_model(*random_network(len(SMALL)), metadata).SerializeToString()
+    metadata = Metadata(CharacterTokenizer(symbols, special), Normalization(), prompts=("abc",))
+    return build_model(*random_network(len(symbols)), metadata).SerializeToString()
 
 
 def write_sites(folder: Path) -> None:
@@ -47,7 +49,10 @@ def write_sites(folder: Path) -> None:
         "folder": separate_files(nietzsche, title="Nietzsche", prompt=PROMPT),
         "hebrew": one_file(make_model(HEBREW).SerializeToString(), title="Hebrew", prompt="אב"),
         "accented": one_file(accented_content(), title="Accents", prompt="abc"),
-        "small": one_file(small_content(), title="Small letters", prompt="abc"),
+        "small": one_file(small_content(SMALL), title="Small letters", prompt="abc"),
+        "unknown": one_file(
+            small_content(("", *SMALL), SpecialTokens(unknown=0)), title="Unknown symbol", prompt="abc"
+        ),
         "damaged": one_file(nietzsche[:-1000], title="Damaged", prompt=""),
         **{level: one_file(record_content(level, end_bias=1.0), title=level, prompt="") for level in LEVELS},
     }

@@ -18,16 +18,21 @@ for (const level of ["character", "byte", "word"]) {
   });
 }
 
-onPage("a model that knows no capitals reads them in lower case", "small", async (visit, page) => {
-  await page.getByLabel("Beginning").fill("Cab\u2603 É");
-  await visit.write();
-  assert.equal(await page.locator(".prompt").textContent(), "cab é");
-  const note = "The model reads capitals in lower case. The model skips \u201c\u2603\u201d, which it does not know.";
-  assert.equal(await page.locator("#prompt-help").textContent(), note);
-  await page.getByLabel("Beginning").fill("cab");
-  await visit.write();
-  assert.equal(await page.locator("#prompt-help").textContent(), "");
-});
+for (const site of ["small", "unknown"]) {
+  onPage(`the model ${site}, which knows no capitals, reads them in lower case`, site, async (visit, page) => {
+    await page.getByLabel("Beginning").fill("Cab\u2603 E\u0301");
+    await visit.write();
+    assert.equal(await page.locator(".prompt").textContent(), "cab é");
+    const note = "The model reads capitals in lower case. The model skips \u201c\u2603\u201d, which it does not know.";
+    assert.equal(await page.locator("#prompt-help").textContent(), note);
+    const text = await visit.text();
+    await visit.open(fileOf(site) + (await visit.hash()));
+    assert.equal(await visit.text(), text);
+    await page.getByLabel("Beginning").fill("cab");
+    await visit.write();
+    assert.equal(await page.locator("#prompt-help").textContent(), "");
+  });
+}
 
 onPage("each press adds a record to the list, and another button many", "character", async (visit, page) => {
   const records = page.getByRole("region", { name: "Written so far" }).getByRole("listitem");
@@ -46,22 +51,27 @@ onPage("each press adds a record to the list, and another button many", "charact
   assert.equal(await records.nth(0).getByRole("button").getAttribute("aria-current"), "true");
 });
 
-onPage("a page with known records writes only others, unless the switch is off", "known", async (visit, page) => {
-  const known = new Set(expected.known);
-  const write = async () => {
-    const texts = [];
-    for (let count = 0; count < 20; count++) {
-      await visit.write();
-      texts.push(await visit.text());
-    }
-    return texts;
-  };
-  const onlyNew = page.getByRole("checkbox", { name: "Only new" });
-  assert.ok(await onlyNew.isChecked());
-  assert.deepEqual((await write()).filter((text) => known.has(text)), []);
-  await onlyNew.uncheck();
-  assert.ok((await write()).some((text) => known.has(text)));
-});
+// The model has a symbol for unknown characters.
+for (const beginning of ["", "a\u2603", "\u2603"]) {
+  const name = `a page with known records writes only others after "${beginning}", unless the switch is off`;
+  onPage(name, "known", async (visit, page) => {
+    const known = new Set(expected.known);
+    await page.getByLabel("Beginning").fill(beginning);
+    const write = async () => {
+      const texts = [];
+      for (let count = 0; count < 20; count++) {
+        await visit.write();
+        texts.push((await page.locator(".prompt").textContent()) + (await visit.text()));
+      }
+      return texts;
+    };
+    const onlyNew = page.getByRole("checkbox", { name: "Only new" });
+    assert.ok(await onlyNew.isChecked());
+    assert.deepEqual((await write()).filter((text) => known.has(text)), []);
+    await onlyNew.uncheck();
+    assert.ok((await write()).some((text) => known.has(text)));
+  });
+}
 
 onPage("a page that finds no new record says so", "known", async (visit, page) => {
   await page.getByRole("slider", { name: "Temperature" }).fill("0");

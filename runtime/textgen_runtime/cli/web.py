@@ -155,7 +155,7 @@ def warn_unknown(metadata: Metadata, prompt: str) -> None:
     unknown = sorted(tokenizer.count_unknown(metadata.normalize(prompt)))
     # The page reads capitals in lower case if the model knows only that.
     skipped = [character for character in unknown if not tokenizer.can_encode(character.lower())]
-    if skipped and tokenizer.unknown is None:
+    if skipped:
         print_diagnostic(
             PROG,
             "the page skips characters of the prompt that the model does not know: "

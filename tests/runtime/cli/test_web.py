@@ -10,6 +10,7 @@ from textgen_runtime.cli.web import main
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.special_tokens import SpecialTokens
 from textgen_runtime.web.known_records import known_records
 from textgen_train.export.onnx_graph import build_model
 
@@ -60,12 +61,18 @@ def test_the_options_choose_title_and_prompt(tmp_path: Path, capsys: Captured) -
 
 
 @pytest.mark.parametrize("lowercase", [False, True])
+@pytest.mark.parametrize(
+    "tokenizer",
+    [CharacterTokenizer("\n abc"), CharacterTokenizer(("", *"\n abc"), SpecialTokens(unknown=0))],
+    ids=["plain", "unknown symbol"],
+)
 def test_characters_of_the_prompt_that_the_page_skips_are_told(
-    tmp_path: Path, capsys: Captured, *, lowercase: bool
+    tokenizer: CharacterTokenizer, tmp_path: Path, capsys: Captured, *, lowercase: bool
 ) -> None:
     """Capitals are read in lower case."""
-    metadata = Metadata(CharacterTokenizer("\n abc"), Normalization(lowercase=lowercase), prompts=("a",))
-    (tmp_path / "m.onnx").write_bytes(build_model(*random_network(5), metadata).SerializeToString())
+    metadata = Metadata(tokenizer, Normalization(lowercase=lowercase), prompts=("a",))
+    network = random_network(len(tokenizer))
+    (tmp_path / "m.onnx").write_bytes(build_model(*network, metadata).SerializeToString())
     code, _, err = run(capsys, tmp_path / "m.onnx", "-o", tmp_path, "--prompt", "Axb日")
     assert code == 0
     assert err == (

@@ -15,6 +15,8 @@ export class Beginning {
   #model;
   #view;
   #known;
+  /** The characters of the model's symbols. */
+  #characters;
   #draft = null;
   #reading;
 
@@ -23,6 +25,7 @@ export class Beginning {
     this.#model = model;
     this.#view = view;
     this.#known = known;
+    this.#characters = new Set(model.info.vocabulary.join(""));
     this.#reading = new Reading(onError);
   }
 
@@ -79,8 +82,7 @@ export class Beginning {
   /** Whether the record of a seed is known. One that is longer than all known ones is not drawn to its end. */
   #isKnown(prompt, seed) {
     const { temperature } = this.#view;
-    const generation = this.#start(prompt, { seed, temperature, unknown: "skip" });
-    if (!generation) return false;
+    const generation = this.#model.start(prompt, { seed, temperature });
     let record = generation.prompt;
     while (!generation.ended && record.length <= this.#known.longest) {
       record += generation.take(SEARCH_CHUNK);
@@ -90,10 +92,13 @@ export class Beginning {
     return isComplete && this.#known.has(record);
   }
 
-  /** Start a generation; null if the beginning has no character that the model knows. */
-  #start(prompt, options) {
+  /** Return a text, and say below the prompt how the model reads that; null if there is no prompt. */
+  #open(typed, seed, length) {
+    const { prompt, note } = this.#read(typed);
+    const { temperature } = this.#view;
+    this.#view.note = note;
     try {
-      return this.#model.start(prompt, options);
+      return new RunningText(this.#model, { prompt, seed, temperature, length });
     } catch (error) {
       if (error.code === "NO_PROMPT") return null;
       throw error;
@@ -101,49 +106,26 @@ export class Beginning {
   }
 
   /**
-   * Start a text. A character that the model does not know is read in lower case if the model knows that, and left
-   * out otherwise. A note below the prompt says so.
+   * Return a typed text as the model reads it, and a note on the difference. A capital that the model does not know is
+   * read in lower case if the model knows that. Other characters that it does not know are left out, also if the model
+   * has a symbol for them: the prompt of a link could not contain it.
    */
-  #open(typed, seed, length) {
-    const lowers = this.#model.info.lowercase && typed !== typed.toLowerCase();
-    this.#view.note = noteOn(lowers, []);
-    try {
-      return this.#create(typed, seed, length, "error");
-    } catch (error) {
-      if (error.code !== "UNKNOWN_CHARACTER") throw error;
-    }
-    const { prompt, capitals, skipped } = this.#read(typed);
-    this.#view.note = noteOn(lowers || capitals.length > 0, skipped);
-    return this.#create(prompt, seed, length, "skip");
-  }
-
-  /** Return a typed text as the model reads it, the capitals that it reads in lower case, and what it skips. */
   #read(typed) {
-    const unknown = [...new Set(typed)].filter((character) => !this.#knows(character));
-    const capitals = unknown.filter((character) => this.#knows(character.toLowerCase()));
-    const skipped = unknown.filter((character) => !capitals.includes(character));
-    const read = Array.from(typed, (character) => (capitals.includes(character) ? character.toLowerCase() : character));
-    return { prompt: read.join(""), capitals, skipped };
+    const normalized = this.#model.normalize(typed);
+    const read = new Map();
+    for (const character of new Set(normalized)) {
+      read.set(character, [character, character.toLowerCase()].find((text) => this.#knows(text)) ?? "");
+    }
+    const lowers = [...read].some(([character, text]) => text && text !== character);
+    const skipped = [...read.keys()].filter((character) => !read.get(character));
+    return {
+      prompt: Array.from(normalized, (character) => read.get(character)).join(""),
+      note: noteOn(lowers || (this.#model.info.lowercase && typed !== typed.toLowerCase()), skipped),
+    };
   }
 
-  /** Return a text; null if there is no prompt. */
-  #create(prompt, seed, length, unknown) {
-    const { temperature } = this.#view;
-    try {
-      return new RunningText(this.#model, { prompt, seed, temperature, length, unknown });
-    } catch (error) {
-      if (error.code === "NO_PROMPT") return null;
-      throw error;
-    }
-  }
-
-  #knows(character) {
-    try {
-      this.#model.start(character).dispose();
-      return true;
-    } catch (error) {
-      return error.code !== "UNKNOWN_CHARACTER";
-    }
+  #knows(text) {
+    return this.#model.info.level === "byte" || Array.from(text).every((character) => this.#characters.has(character));
   }
 
   #storedPrompt(seed) {

@@ -37,11 +37,11 @@ export class RunningText {
   /** Whether the model, or a branch, ended the record. */
   ended = false;
 
-  /** `unknown` is that of `Model.start`. `prompt` becomes the text that the model has read. */
-  constructor(model, { prompt, seed, temperature, length, branches = [], unknown = "error" }) {
+  /** `prompt` becomes the text that the model has read. */
+  constructor(model, { prompt, seed, temperature, length, branches = [] }) {
     this.#model = model;
     Object.assign(this, { seed, temperature, length, branches: [...branches] });
-    this.#start(prompt, temperature, seed, unknown);
+    this.#start(prompt, temperature, seed);
     this.prompt = this.#generation.prompt;
   }
 
@@ -149,9 +149,9 @@ export class RunningText {
     return true;
   }
 
-  #start(text, temperature, seed, unknown = "error") {
+  #start(text, temperature, seed) {
     this.#generation?.dispose();
-    this.#unread = this.#model.startInParts(text, { temperature, seed, unknown });
+    this.#unread = this.#model.startInParts(text, { temperature, seed });
     const end = performance.now() + READING;
     do this.#read(); while (this.isReading && performance.now() < end);
   }
