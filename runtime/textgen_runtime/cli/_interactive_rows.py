@@ -8,13 +8,15 @@ import unicodedata
 
 # Combining marks and invisible characters take no column, and some terminals disagree.
 NO_COLUMN = ("M", "C")
+# So do the vowels and final consonants of decomposed Korean, which are letters.
+JOINING_JAMO = (range(0x1160, 0x1200), range(0xD7B0, 0xD800))
 WIDE = ("W", "F")
 
 
 def column_width(symbol: str) -> int | None:
     """Return how many columns a character takes on every terminal, or None if terminals disagree."""
     category = unicodedata.category(symbol)
-    if category.startswith(NO_COLUMN):
+    if category.startswith(NO_COLUMN) or any(ord(symbol) in jamo for jamo in JOINING_JAMO):
         return None
     if unicodedata.east_asian_width(symbol) not in WIDE:
         return 1

@@ -1,5 +1,7 @@
 """Where text stands on a terminal, and when that is uncertain."""
 
+from unicodedata import normalize
+
 import pytest
 from textgen_runtime.cli._interactive_rows import ends_at_column, rows_of
 
@@ -19,6 +21,7 @@ from textgen_runtime.cli._interactive_rows import ends_at_column, rows_of
         ("x" + "漢、" * 39, 2),
         ("x" + "漢" * 80, 3),
         ("\N{FULLWIDTH LATIN SMALL LETTER X}" * 41, 2),
+        (normalize("NFC", "한글") * 41, 3),
         # Characters of uncertain width: at most two columns each.
         ("漢" * 39, 1),
         ("\x01" * 39, 1),
@@ -39,6 +42,8 @@ def test_the_rows_of_a_line_of_simple_characters_are_known(line: str, rows: int)
         "\N{GRINNING FACE}" * 41,
         "\x01" * 41,
         "e" + "\u0301" * 90,
+        normalize("NFD", "한글") * 21,
+        "\u1100\ud7b0" * 21,
         "a\nb",
         "a\tb",
         "x" * 80 * 24,
@@ -84,6 +89,7 @@ def test_the_column_after_a_text_is_known(start: int | None, text: str, column: 
         (0, "\N{GRINNING FACE}"),
         (0, "a\t"),
         (0, "e\u0301"),
+        (0, normalize("NFD", "한")),
     ],
 )
 def test_a_column_that_depends_on_the_terminal_is_not_known(start: int | None, text: str) -> None:
