@@ -78,6 +78,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
             command.error(f"--raw writes one text, as the content of a file: omit {option}")
         if len(arguments.temp or ()) > 1:
             command.error("--raw writes one text, as the content of a file: use one temperature")
+        if arguments.lowercase:
+            command.error("--raw feeds the bytes of the prompt unchanged: omit --lowercase")
     return arguments
 
 

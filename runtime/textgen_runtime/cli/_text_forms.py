@@ -59,7 +59,10 @@ def prepare_output(arguments: argparse.Namespace, prog: str, model: Model) -> No
                 f"--raw is for models of bytes, and this is one of {model.tokenizer.level}s: omit it"
             )
         if sys.stdout.isatty():
-            raise OutputError("--raw does not write to a terminal: redirect the output to a file with > PATH")
+            raise OutputError(
+                "--raw does not write to a terminal: redirect the output to a file with > PATH, in "
+                "PowerShell before 7.4 with cmd /c"
+            )
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")  # type: ignore[union-attr]
     elif arguments.json:
         # JSON is UTF-8. Half of a surrogate pair becomes an escape of JSON.

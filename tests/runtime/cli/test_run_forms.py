@@ -80,6 +80,10 @@ def test_raw_output_is_the_drawn_bytes(
         (("--count", "2"), "--raw writes one text, as the content of a file: omit --count"),
         (("--novel", "a.txt"), "--raw writes one text, as the content of a file: omit --novel"),
         (("--temp", "1", "2"), "--raw writes one text, as the content of a file: use one temperature"),
+        (
+            ("--prompt", "AB", "--lowercase"),
+            "--raw feeds the bytes of the prompt unchanged: omit --lowercase",
+        ),
         (("--json",), "not allowed with argument"),
         (("--interactive",), "--raw has no effect with --interactive: omit it"),
         (("--explain",), "--raw has no effect with --explain and --plot: omit it"),
@@ -109,7 +113,8 @@ def test_raw_output_is_not_for_terminals(
     code, out, err = run_here(main, capsys, byte_path, "--raw")
     assert (code, out) == (1, "")
     assert err == (
-        "textgen-run: error: --raw does not write to a terminal: redirect the output to a file with > PATH\n"
+        "textgen-run: error: --raw does not write to a terminal: redirect the output to a file with > PATH, "
+        "in PowerShell before 7.4 with cmd /c\n"
     )
 
 
