@@ -22,7 +22,9 @@ TRIES, BARS = 20, 12
 NO_LENGTH = re.compile(r'^[A-Za-z]:.*|"[^"\n]*"|\{[^}\n]*\}|%.*', re.MULTILINE)
 # A section may begin and end with an incomplete bar.
 SECTION = re.compile(r":?\|+:|:\|+|::|\|[|\]]|\[[1-9]")
-# The number of a tuplet, or a note or rest with its length, such as 2, /2, 3/2 or //.
+# The number of a tuplet, or a note or rest with its length, such as 2, /2, 3/2 or //. That is a part of ABC:
+# rests of a bar (Z), chords in brackets, decorations such as !fermata!, and tuplets of 5, 7 or 9 notes in
+# compound meters such as 6/8 count wrong.
 NOTE = re.compile(r"\(([2-9])|[A-Ga-gxz][,']*(\d*)(/*)(\d*)")
 TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}  # 3 notes in the time of 2
 
@@ -62,9 +64,9 @@ def bar_length(bar: str) -> Fraction:
 
 
 def checked_meter(text: str) -> str:
-    """Return a meter such as 6/8, or raise ValueError."""
+    """Return a meter such as 6/8, or raise ArgumentTypeError."""
     if not METER.fullmatch(text):
-        raise ValueError
+        raise argparse.ArgumentTypeError("must be a fraction such as 6/8")
     return text
 
 

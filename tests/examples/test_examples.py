@@ -6,11 +6,13 @@ from tests.helpers.examples import EXAMPLES
 from tests.helpers.paths import ROOT
 
 PROGRAMS = sorted(path.name for path in EXAMPLES.glob("*.py"))
+# A program that counts the bars of a tune is longer.
+LINES = {"tunes.py": 90}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_examples_have_fewer_than_90_lines(name: str) -> None:
-    assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) < 90
+def test_examples_have_fewer_than_40_lines(name: str) -> None:
+    assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) < LINES.get(name, 40)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

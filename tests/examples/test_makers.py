@@ -1,6 +1,7 @@
 """The examples that make names and tunes."""
 
 import re
+from argparse import ArgumentTypeError
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -121,6 +122,8 @@ def test_a_wrong_meter_is_wrong_usage(
 ) -> None:
     for meter in ("jig", "6/0"):
         assert run_example("tunes", monkeypatch, capsys, tunes_model, "--meter", meter)[0] == 2
+        with pytest.raises(ArgumentTypeError, match=r"^must be a fraction such as 6/8$"):
+            import_example("tunes").checked_meter(meter)
 
 
 @pytest.mark.parametrize("name", ["names", "tunes"])
