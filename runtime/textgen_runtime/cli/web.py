@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from textgen_runtime.engines.opening import open_native
-from textgen_runtime.errors import CorpusError, ModelFileError, OutputError, shorten
+from textgen_runtime.errors import ModelFileError, OutputError, shorten
 from textgen_runtime.model_file.bundled import MODEL_FILE, find_model_file
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.source import name_source, read_model
@@ -90,7 +90,7 @@ def write_site(arguments: argparse.Namespace) -> int:
     metadata = check_model(arguments.model, content)
     name = default_name(arguments.model)
     if arguments.novel is not None and metadata.records is None:
-        raise CorpusError(
+        raise OutputError(
             f"{name_source(arguments.model)}: --novel needs a model of records, such as names: omit it"
         )
     prompt = next(iter(metadata.prompts), "") if arguments.prompt is None else arguments.prompt
@@ -128,11 +128,9 @@ def write_site(arguments: argparse.Namespace) -> int:
 def describe_new(metadata: Metadata, known: KnownRecords | None) -> str:
     """Return a line about the records that the page writes, or "" for a model of one text."""
     if known:
-        return f"the page writes only new records, and all but {known.false_positives:.1%} of these\n"
+        return f"the page never writes {known.false_positives:.1%} of the new records\n"
     if metadata.records:
-        return (
-            "the page also writes records that the model has learned from: without them with --novel CORPUS\n"
-        )
+        return "the page may write records of the corpus: to prevent this, pass --novel CORPUS\n"
     return ""
 
 
