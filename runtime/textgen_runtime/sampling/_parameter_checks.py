@@ -17,6 +17,20 @@ def check_number(value: Any, name: str, *, integer: bool = False) -> None:
         raise TypeError(f"{name} must be {kind}, not {quote(value)}") from None
 
 
+def checked_integer(value: Any, name: str, largest: int) -> int:
+    """Return a whole number as an int.
+
+    Raises:
+        SamplingError: If it is not from 0 to ``largest``.
+        TypeError: If it is not an integer.
+    """
+    check_number(value, name, integer=True)
+    number = index(value)
+    if not 0 <= number <= largest:
+        raise SamplingError(f"{name} must be an integer from 0 to {largest}, not {quote(number)}")
+    return number
+
+
 def is_finite(value: float) -> bool:
     """Whether a number is finite as a float."""
     try:

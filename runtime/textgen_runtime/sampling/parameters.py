@@ -16,6 +16,7 @@ from ._parameter_checks import (
     check_number,
     checked_biases,
     checked_choices,
+    checked_integer,
     checked_text,
     checked_texts,
     is_finite,
@@ -194,13 +195,13 @@ class Sampling:
             "logit_bias": checked_biases(logit_bias, MAX_LOGIT_BIAS),
             "allowed": None if allowed is None else checked_texts(allowed, "allowed"),
             "banned": checked_texts(banned, "banned"),
-            "min_length": min_length,
+            "min_length": checked_integer(min_length, "min_length", MAX_LENGTH),
             "stop": checked_texts((stop,) if isinstance(stop, str) else stop, "stop"),
             "keep_stop": bool(keep_stop),
             "match": None if match is None else checked_text(match, "match"),
             "choices": None if choices is None else checked_choices(choices),
             "json_schema": None if json_schema is None else schema_text(json_schema),
-            "resample": resample,
+            "resample": checked_integer(resample, "resample", MAX_RESAMPLE),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -224,18 +225,10 @@ class Sampling:
                 f"use {constraints[0]} or stop, not both: a stop text could end the text before it meets "
                 "the constraint"
             )
-        if type(self.min_length) is not int or not 0 <= self.min_length <= MAX_LENGTH:
-            raise SamplingError(
-                f"min_length must be an integer from 0 to {MAX_LENGTH}, not {quote(self.min_length)}"
-            )
         if constraints and self.min_length:
             raise SamplingError(
                 f"use {constraints[0]} or min_length, not both: the constraint ends the text, so let it "
                 "allow no short text"
-            )
-        if type(self.resample) is not int or not 0 <= self.resample <= MAX_RESAMPLE:
-            raise SamplingError(
-                f"resample must be an integer from 0 to {MAX_RESAMPLE}, not {quote(self.resample)}"
             )
         if self.resample and not constraints:
             raise SamplingError("resample needs a constraint: match, choices or json_schema")

@@ -6,6 +6,7 @@ import math
 import pickle
 from typing import Any
 
+import numpy as np
 import pytest
 from textgen_runtime import Model, Sampling, SamplingError
 from textgen_runtime.sampling.parameters import FILTER_PARAMETERS, SamplingOptions
@@ -76,10 +77,8 @@ def test_texts_and_mappings_are_accepted_in_several_forms() -> None:
         ({"json_schema": "{}", "min_length": 1}, "use json_schema or min_length, not both"),
         ({"resample": 3}, "resample needs a constraint"),
         ({"match": "a", "resample": -1}, "resample must be an integer from 0 to 10000, not -1"),
-        ({"match": "a", "resample": 1.5}, "resample must be an integer"),
         ({"mirostat_tau": 2.0, "top_k": 3}, "mirostat"),
         ({"min_length": -1}, "min_length must be an integer from 0 to 9223372036854775807, not -1"),
-        ({"min_length": 1.5}, "min_length must be an integer"),
     ],
 )
 def test_a_parameter_out_of_range_is_an_error(options: dict[str, Any], message: str) -> None:
@@ -134,6 +133,8 @@ def test_a_schema_that_json_cannot_write_is_an_error(schema: dict[str, Any], mes
         ({"stop": [1]}, "stop must be text, not int"),
         ({"stop": 1}, "stop must be a text or several texts, not 1"),
         ({"match": 1}, "match must be text, not int"),
+        ({"match": "a", "resample": 1.5}, "resample must be an integer, not 1.5"),
+        ({"min_length": 1.5}, "min_length must be an integer, not 1.5"),
         ({"json_schema": 1}, "json_schema must be text, not int"),
         ({"banned": 3}, "banned must be a text or several texts, not 3"),
         ({"top_q": 1}, "Sampling has no parameter top_q"),
@@ -151,6 +152,15 @@ def test_a_parameter_of_the_wrong_type_is_named(options: dict[str, Any], message
     with pytest.raises(TypeError) as caught:
         Sampling(**options)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("name", ["top_k", "penalty_window", "min_length", "resample"])
+def test_a_whole_number_of_numpy_is_the_same_as_one_of_python(name: str) -> None:
+    whole: dict[str, Any] = {name: 3}
+    of_numpy: dict[str, Any] = {name: np.int64(3)}
+    sampling = Sampling(match="a", **of_numpy)
+    assert sampling == Sampling(match="a", **whole)
+    assert json.loads(json.dumps(sampling.as_dict()))[name] == 3
 
 
 @pytest.mark.parametrize("temperature", [-0.1, math.nan, math.inf, -math.inf, 10**400])
