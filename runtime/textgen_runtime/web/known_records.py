@@ -11,7 +11,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from textgen_runtime.errors import OutputError
+from textgen_runtime.errors import CorpusError, OutputError
 
 from .page import PAGE_FILE
 
@@ -49,12 +49,15 @@ def known_records(records: Collection[str], page_size: int) -> KnownRecords:
     """Return the filter of some records.
 
     Args:
-        records: The records, normalized; at least one.
+        records: The records, normalized.
         page_size: The size of the page without the filter, in bytes.
 
     Raises:
+        CorpusError: If there are no records.
         OutputError: If there are too many records for a page of this size.
     """
+    if not records:
+        raise CorpusError("the corpus has no records: pass another one with --novel, or omit it")
     # In the page, three bytes are four characters.
     most = int(8 * MAX_SHARE * page_size * 3 / 4)
     size = min(BITS_PER_RECORD * len(records), most) // 8 * 8
@@ -63,7 +66,6 @@ def known_records(records: Collection[str], page_size: int) -> KnownRecords:
             f"the corpus has {len(records):,} records, too many for a page of this size, which can know "
             f"{most // MIN_BITS_PER_RECORD:,}: pass a part of the corpus with --novel, or omit it"
         )
-    size = max(8, size)
     hashes = max(1, round(size / len(records) * math.log(2)))
     bits = bytearray(size // 8)
     for record in records:

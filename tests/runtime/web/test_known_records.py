@@ -4,7 +4,7 @@ import base64
 import re
 
 import pytest
-from textgen_runtime.errors import OutputError
+from textgen_runtime.errors import CorpusError, OutputError
 from textgen_runtime.web import known_records as module
 from textgen_runtime.web.known_records import KnownRecords, add_known_records, known_records
 from textgen_runtime.web.page import one_file
@@ -52,6 +52,11 @@ def test_the_filter_adds_at_most_15_percent_to_the_page() -> None:
         OutputError, match=r"the corpus has 999,999 records, too many .* which can know \d\d,\d"
     ):
         known_records([str(number) for number in range(999_999)], size)
+
+
+def test_a_corpus_without_records_is_refused() -> None:
+    with pytest.raises(CorpusError, match="the corpus has no records: pass another one with --novel"):
+        known_records([], 10**6)
 
 
 @pytest.mark.parametrize("count", [1, 2])
