@@ -75,6 +75,7 @@ class Terminal:
 
     def begin_text(self, opening: str, *, joined: bool, replaces_line: bool, before: str = "") -> None:
         """Show a text in the place of the typed line, or below it."""
+        # It stands between `before` and the continuation, so that these two are never shown as one text.
         opening = terminal_safe(sys.stdout, opening if self._echo or before else "")
         before = terminal_safe(sys.stdout, before)
         joint, self._joint = self._joint, None

@@ -205,7 +205,12 @@ def test_a_line_of_uncertain_width_is_shown_again(person: Person) -> None:
 
 
 @pytest.mark.parametrize("line", ["", "/append dad"])
-def test_a_line_that_continues_a_text_is_tried_again_below_its_end(person: Person, line: str) -> None:
+@pytest.mark.parametrize("options", [(), ("--no-echo",)], ids=["echo", "no echo"])
+def test_a_line_that_continues_a_text_is_tried_again_below_its_end(
+    sit_down: Start, options: tuple[str, ...], line: str
+) -> None:
+    """The text below its end has the line also without echo."""
+    person = sit_down(*options)
     person.type("abc", line, "/retry")
     first, fed = running_text("abc"), line.removeprefix("/append ")
     generation = MODEL.start("abc", temperature=1.0, seed=1)
@@ -215,8 +220,10 @@ def test_a_line_that_continues_a_text_is_tried_again_below_its_end(person: Perso
     both = f"{first}{fed}{generation.take(30)}"
     again.sampler.position = generation.sampler.position
     again.feed(fed) if fed else None
-    rows = [*wrapped(both), "> /retry", *wrapped(f"{first}{fed}{again.take(30)}"), PROMPT.strip()]
-    assert person.screen() == rows
+    below = ["> /retry", *wrapped(f"{first}{fed}{again.take(30)}"), PROMPT.strip()]
+    screen = person.screen()
+    assert screen[screen.index("> /retry") :] == below
+    assert options or screen == [*wrapped(both), *below]
 
 
 def test_commands_stay_on_the_screen(person: Person) -> None:
