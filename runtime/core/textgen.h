@@ -73,8 +73,8 @@ typedef struct {
     size_t inputs;    /* input size; the vocabulary size for an embedding */
     size_t outputs;   /* output size; the number of units for an lstm, a gru or a conv */
 } textgen_layer_info;
-/* The sampling parameters of a stream. Those from repetition_penalty on are filters, and 0 turns each off. They
- * change the logits before the temperature, in this order: logit_bias, penalties, the others as listed. */
+/* The sampling parameters of a stream. 0 turns off those from repetition_penalty on. Those up to logit_bias are
+ * filters, which change the logits before the temperature, in this order: logit_bias, penalties, the others. */
 typedef struct {
     size_t struct_size;
     double temperature;        /* finite, 0 or more; 0 always takes the most likely token */
@@ -92,7 +92,8 @@ typedef struct {
     const float *logit_bias; /* added to the logits; -INFINITY forbids a token; copied; NULL for none */
     size_t logit_bias_count; /* the vocabulary size; 0 if logit_bias is NULL */
     const char *const *stop; /* a call ends with one of these texts; at most 250 tokens in all; copied */
-    size_t stop_count, min_length; /* how many stop texts; tokens since the feed before which no record ends */
+    size_t stop_count;       /* how many stop texts */
+    size_t min_length;       /* a record has this many tokens, since the feed or a change, before its end */
 } textgen_sampling;
 #define TEXTGEN_SAMPLING_DEFAULT                                                                               \
     {sizeof(textgen_sampling), 0.5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, 0, 0}

@@ -33,7 +33,7 @@ export interface Sampling {
   allowed?: string | readonly string[];
   /** Characters never to draw. */
   banned?: string | readonly string[];
-  /** A record does not end before so many tokens. Only for a model of records, without `match`. Default 0. */
+  /** A record has at least this many tokens before its end. Only for a model of records, without `match`. Default 0. */
   minLength?: number;
   /** The text ends before the first of these texts. */
   stop?: string | readonly string[];
@@ -62,7 +62,7 @@ export interface NextToken {
   token: number;
   /** The probability at the temperature of the call. */
   probability: number;
-  /** The probability of the next draw, with the generation's temperature, filters and constraint. */
+  /** The probability of the next draw, with the generation's temperature, filters, constraint and minLength. */
   drawProbability: number;
 }
 

@@ -229,4 +229,5 @@ def test_the_example_writes_a_zero_byte(build: Build, objects: Path, tmp_path: P
 
 def test_the_example_is_short() -> None:
     assert len((ROOT / "examples" / "generate.c").read_text().splitlines()) <= 40
-    assert len((CORE / "textgen.h").read_text().splitlines()) <= 150
+    # It declares one field on each line.
+    assert len((CORE / "textgen.h").read_text().splitlines()) <= 151

@@ -27,7 +27,7 @@ class Controls(NamedTuple):
         filters: The filters, with the logit biases by token. A token that is never allowed has -inf.
         stops: The stop texts, or None.
         constraint: The constraint, or None.
-        min_length: The number of tokens before which no record ends.
+        min_length: A record has at least this many tokens before its end.
     """
 
     filters: Filters

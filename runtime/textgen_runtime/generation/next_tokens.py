@@ -19,8 +19,8 @@ class NextToken(NamedTuple):
             such as ``\xc3``.
         token: The token.
         probability: The probability that the model gives to the token.
-        draw_probability: The probability that the next draw gives to the token, with the constraint, the
-            filters and the temperature. 0 if they exclude it.
+        draw_probability: The probability that the next draw gives to the token, with the constraint,
+            ``min_length``, the filters and the temperature. 0 if they exclude it.
     """
 
     text: str

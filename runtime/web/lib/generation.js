@@ -335,7 +335,7 @@ export class Generation {
    * @param {{ k?: number, temperature?: number }} [options] k: at most so many. temperature: by default that of the
    *   generation
    * @returns {import("../index.d.ts").NextToken[]} probability: at the temperature. drawProbability: of the next draw,
-   *   with the generation's temperature, its filters and its constraint
+   *   with the generation's temperature, its filters, its constraint and its minLength
    */
   next(options = {}) {
     const { k = 10, temperature = this.parts.sampling.temperature } = checkOptions(options, ["k", "temperature"]);
