@@ -8,8 +8,8 @@ from .model import Model
 def keep_bytes(model: Model) -> Model:
     """Return a model of bytes whose texts keep bytes that are not UTF-8, as U+DC80 to U+DCFF.
 
-    ``str.encode("utf-8", "surrogateescape")`` returns the bytes of such a text. The text of a generation is
-    complete if its last part was finished: until then, an incomplete character may be missing.
+    ``str.encode("utf-8", "surrogateescape")`` returns the bytes of such a text. Finish the last part of
+    a text: without that, the bytes of an incomplete character at its end are missing.
     """
     tokenizer = RawByteTokenizer(model.tokenizer.symbols, model.tokenizer.special)
     return Model(model.engine, model.metadata._replace(tokenizer=tokenizer), model._content)  # noqa: SLF001 (private to the folder)
