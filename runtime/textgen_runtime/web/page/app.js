@@ -46,7 +46,6 @@ export class App {
     const [{ settings, temperature }, text] = [this.#view, this.#current];
     if (temperature !== text.currentTemperature && !this.#view.permits(text.changeTemperature(temperature))) return;
     text.extend(settings.length);
-    this.#followsEnd = true;
     this.#stream("replace");
   }
 
@@ -77,9 +76,7 @@ export class App {
     this.#addresses.endList(this.#current);
     if (text === this.#beginning.draft) this.#adopt(text);
     const fits = text.branch(index, choice, temperature, Math.max(this.#beginning.length / 4, MIN_AFTER_BRANCH));
-    if (!this.#view.permits(fits)) return;
-    this.#followsEnd = true;
-    this.#stream("push");
+    if (this.#view.permits(fits)) this.#stream("push");
   }
 
   /** Show what could come after the prompt that the person types. */
@@ -141,13 +138,14 @@ export class App {
 
   #stream(address, rate) {
     const text = this.#current;
+    this.#followsEnd = true;
     this.#reading.stop();
     this.#beginning.stopReading();
     this.#addresses.remember(text, address);
     this.#view.showRunning(true);
     this.#view.paper.mark(null);
-    const pace = () => (text.isReading || this.#addresses.isInList ? Infinity : RATES[this.#view.settings.pace]);
-    const currentRate = () => rate ?? pace();
+    const isInstant = () => text.isReading || this.#addresses.isInList;
+    const currentRate = () => rate ?? (isInstant() ? Infinity : RATES[this.#view.settings.pace]);
     this.#pace.run({
       rate: currentRate,
       isDone: () => text.isComplete,
