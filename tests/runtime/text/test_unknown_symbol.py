@@ -9,12 +9,11 @@ import onnx
 import pytest
 import textgen_runtime as textgen
 import torch
-from onnx import helper
 from textgen_runtime.cli import run
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.engines.base import Lane, Measurements
 from textgen_runtime.engines.opening import EngineName
-from textgen_runtime.errors import CorpusError, ModelFileError, PromptError
+from textgen_runtime.errors import CorpusError, PromptError
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.sampling.sampler import Sampler
@@ -44,14 +43,6 @@ def content() -> bytes:
 def metadata_of(content: bytes) -> dict[str, str]:
     model = onnx.ModelProto.FromString(content)
     return {entry.key: entry.value for entry in model.metadata_props}
-
-
-def with_metadata(content: bytes, **changes: str) -> bytes:
-    model = onnx.ModelProto.FromString(content)
-    metadata = metadata_of(content) | {f"textgen.{key}": value for key, value in changes.items()}
-    del model.metadata_props[:]
-    helper.set_model_props(model, metadata)
-    return model.SerializeToString()
 
 
 def test_characters_outside_the_vocabulary_are_encoded_as_the_unknown_symbol() -> None:
@@ -97,22 +88,18 @@ def test_logits_of_a_generation_exclude_the_unknown_symbol(content: bytes, engin
         assert np.isfinite(generation.logits[1:]).all()
 
 
-@pytest.mark.parametrize(
-    ("options", "warning"),
-    [
-        ((), "3 prompt characters are outside the vocabulary and were fed as the unknown symbol: "),
-        (("--unknown", "skip"), "3 prompt characters are outside the vocabulary and were skipped: "),
-    ],
-)
 def test_run_warns_about_unknown_characters_of_the_prompt(
-    content: bytes, tmp_path: Path, capsys: Captured, options: tuple[str, ...], warning: str
+    content: bytes, tmp_path: Path, capsys: Captured
 ) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
-    code, out, err = run_here(run.main, capsys, str(path), "--prompt", "axbyxc", "--length", "5", *options)
+    code, out, err = run_here(run.main, capsys, str(path), "--prompt", "axbyxc", "--length", "5")
     assert (code, out[:3], len(out)) == (0, "abc", 9)
-    assert err == f"textgen-run: warning: {warning}'x' (U+0078), 'y' (U+0079)\n"
-    assert run_here(run.main, capsys, str(path), "--prompt", "abc", *options)[2] == ""
+    assert err == (
+        "textgen-run: warning: 3 prompt characters are outside the vocabulary and were fed as the unknown "
+        "symbol: 'x' (U+0078), 'y' (U+0079)\n"
+    )
+    assert run_here(run.main, capsys, str(path), "--prompt", "abc")[2] == ""
 
 
 def test_excluding_the_unknown_symbol_keeps_the_proportions_of_other_characters(content: bytes) -> None:
@@ -132,20 +119,6 @@ def test_measured_entropy_excludes_the_unknown_symbol(content: bytes) -> None:
         generation.measurements = measured = Measurements()
         generation.take(50)
         assert 0 < measured.entropy_bits / 50 < np.log2(3)
-
-
-def test_saved_generation_can_be_resumed(content: bytes, tmp_path: Path) -> None:
-    model = open_model(content)
-    generation = model.start("ab", temperature=1.0, seed=0)
-    generation.take(10)
-    textgen.save(generation, tmp_path / "saved.npz")
-    assert textgen.resume(model, tmp_path / "saved.npz").take(30) == generation.take(30)
-
-
-def test_compared_temperatures_omit_the_unknown_symbol(content: bytes) -> None:
-    comparison = textgen.compare_temperatures(open_model(content), "axbyc", (0.5, 2.0))
-    assert set(comparison.symbols) == {"a", "b", "c"}
-    assert comparison.probabilities.sum(axis=1) == pytest.approx([1.0, 1.0])
 
 
 def test_unknown_symbol_is_scored_and_counted(content: bytes) -> None:
@@ -181,31 +154,6 @@ def test_only_files_with_an_unknown_symbol_have_format_2(content: bytes) -> None
     assert plain["textgen.format"] == "1"
     assert "textgen.special" not in plain
     assert open_model(content).metadata.tokenizer == TOKENIZER
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        (
-            {"special": '{"unknown": 4}'},
-            "has the token 4 for 'unknown', but the vocabulary has 4 entries",
-        ),
-        ({"special": '{"unknown": true}'}, "has the token (true|True) for 'unknown'"),
-        ({"special": '{"unknown": -1}'}, "has the token -1 for 'unknown'"),
-        ({"special": '{"unknown": 1}'}, "has 'a' at index 1, the index of the special token 'unknown'"),
-        ({"vocabulary": '["d", "a", "b", "c"]'}, "has 'd' at index 0, the index of the special token"),
-        ({"special": '{"pad": 0}'}, "this version supports only 'unknown', 'begin', 'end': upgrade"),
-        ({"special": '{"begin": 0}'}, "begin and end must be given together"),
-        ({"special": '{"begin": 0, "end": 0}'}, "the special tokens must differ: begin, end"),
-        ({"special": "[]"}, "this version supports only 'unknown'"),
-        ({"special": "{}"}, "has '' at index 0; expected a character"),
-        ({"format": "1"}, "has '' at index 0; expected a character"),
-        ({"format": "3"}, "this version supports formats up to 2"),
-    ],
-)
-def test_damaged_special_tokens_are_rejected(content: bytes, changes: dict[str, str], reason: str) -> None:
-    with pytest.raises(ModelFileError, match=reason):
-        open_model(with_metadata(content, **changes))
 
 
 def test_rare_symbols_of_the_training_text_become_the_unknown_symbol() -> None:
