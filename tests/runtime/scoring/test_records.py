@@ -149,7 +149,11 @@ def test_words_are_scored_per_character_and_per_token() -> None:
     model = plain_model(WordTokenizer(WORDS))
     prediction = predict(model, "ab cab ab")
     assert (prediction.context, list(prediction.symbols)) == ("ab", [" cab", " ", "ab"])
-    assert (prediction.score.characters, prediction.score.tokens) == (7, 3)
+    score = prediction.score
+    assert (score.characters, score.tokens) == (7, 3)
+    assert score.nats == pytest.approx(prediction.surprisals.sum() / 7)
+    assert score.perplexity == pytest.approx(np.exp(prediction.surprisals.mean()))
+    assert score.accuracy == prediction.hits / 3
     # The last token before the held-out part, which starts within a word.
     held_out = predict(model, "ab cab ab", last=0.2)
     assert (held_out.context, held_out.text) == (" ", "ab")

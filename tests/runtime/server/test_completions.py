@@ -6,7 +6,7 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime.engines.opening import EngineName
 
-from tests.helpers.paths import TINY
+from tests.helpers.paths import FORMAT_2, TINY
 from tests.helpers.served import Answer, asynchronous, served
 
 LONG_PROMPT = "abcde dad had a " * 100
@@ -236,6 +236,24 @@ async def test_a_stop_text_that_the_model_cannot_write_is_reported(tiny: textgen
     assert answer.json["warnings"] == [message]
     assert answer.texts == [tiny.generate("a", length=16, seed=5, temperature=1.0, stop="b")]
     assert stream.events[0]["warnings"] == [message]
+
+
+@asynchronous
+async def test_a_stop_text_that_a_model_of_words_may_miss_is_a_warning() -> None:
+    async with served(textgen.load(FORMAT_2 / "word.onnx")) as server:
+        answer = await server.complete(prompt="ab", stop=["cab", "\n"], max_tokens=3)
+        certain = await server.complete(prompt="ab", stop="\n", max_tokens=3)
+    (warning,) = answer.json["warnings"]
+    assert warning.startswith("the stop text 'cab' may be missed")
+    assert "warnings" not in certain.json
+
+
+@asynchronous
+async def test_the_usage_counts_tokens_and_not_characters() -> None:
+    async with served(textgen.load(FORMAT_2 / "word.onnx")) as server:
+        answer = await server.complete(prompt="cab cab", max_tokens=9, seed=4)
+    assert answer.json["usage"] == {"prompt_tokens": 2, "completion_tokens": 9, "total_tokens": 11}
+    assert len(answer.texts[0]) > 9
 
 
 @asynchronous
