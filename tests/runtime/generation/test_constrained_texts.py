@@ -1,24 +1,13 @@
 """Constraints: every complete text meets its constraint and ends within its length."""
 
-import copy
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
-import textgen_runtime as textgen
 from textgen_runtime import Batch, Model, Sampling, SamplingError
 from textgen_runtime.errors import ConstraintError
 
-from tests.helpers.paths import TINY
-
 CHOICES = ["abc", "ab", "dad", "hé€", "cab cab"]
-
-
-@pytest.fixture(scope="module")
-def tiny() -> Model:
-    """The tiny model with the native engine. ``engines/test_guides.py`` compares both engines."""
-    return textgen.load(TINY)
 
 
 @pytest.mark.parametrize(
@@ -177,16 +166,3 @@ def test_a_masked_text_says_so_after_any_number_of_chunks(tiny: Model) -> None:
         ("hh", None),
         ("hh", "masked"),
     ]
-
-
-def test_a_saved_or_copied_text_goes_on_with_its_constraint(tiny: Model, tmp_path: Path) -> None:
-    generation = tiny.start("abc", seed=9, temperature=2.0, match="(ab|cd|é h)+", repetition_penalty=1.2)
-    head = generation.take(5)
-    textgen.save(generation, tmp_path / "text.npz")
-    resumed = textgen.resume(tiny, tmp_path / "text.npz")
-    copied = copy.copy(generation)
-    rest = generation.take(40, finish=True)
-    assert re.fullmatch("(ab|cd|é h)+", head + rest)
-    assert resumed.take(40, finish=True) == copied.take(40, finish=True) == rest
-    textgen.save(generation, tmp_path / "ended.npz")
-    assert textgen.resume(tiny, tmp_path / "ended.npz").ending == generation.ending

@@ -25,12 +25,13 @@ SAMPLINGS = {
 
 
 @pytest.mark.parametrize("name", SAMPLINGS)
-@pytest.mark.parametrize("drawn", [0, 3])
+@pytest.mark.parametrize("drawn", [0, 3, 60])
 def test_a_saved_generation_goes_on_exactly(tiny: Model, tmp_path: Path, name: str, drawn: int) -> None:
-    generation = tiny.start("abc", seed=4, sampling=SAMPLINGS[name])
+    generation = tiny.start("abc", seed=4, substream=2, sampling=SAMPLINGS[name])
     generation.take(drawn)
     textgen.save(generation, tmp_path / "text.npz")
     resumed = textgen.resume(tiny, tmp_path / "text.npz")
+    assert (resumed.prompt, resumed.ending) == ("abc", generation.ending)
     assert resumed.sampling == SAMPLINGS[name]
     assert resumed.sampler.filter_state == generation.sampler.filter_state
     for length in (1, 5, 50):
