@@ -63,13 +63,6 @@ def test_a_lane_of_length_zero_ends_at_once(tiny: Model) -> None:
     assert one.take(9) == start(tiny, 0).take(9)
 
 
-def test_complete_returns_the_texts_in_the_order_of_the_lanes(tiny: Model) -> None:
-    batch = Batch(tiny)
-    for number, length in enumerate((30, 5, 17)):
-        batch.add(start(tiny, number), length)
-    assert batch.complete() == [start(tiny, i).take(length) for i, length in enumerate((30, 5, 17))]
-
-
 def test_sampling_can_change_between_chunks(tiny: Model) -> None:
     batch, generation, single = Batch(tiny), start(tiny, 0), start(tiny, 0)
     batch.add(generation, 40)

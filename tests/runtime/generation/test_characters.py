@@ -5,14 +5,8 @@ import textgen_runtime as textgen
 from textgen_runtime import Model, SamplingError
 from textgen_runtime.engines.opening import EngineName
 
-from tests.helpers.paths import FORMAT_2, TINY
+from tests.helpers.paths import FORMAT_2
 from tests.helpers.record_models import ENGINES, record_model
-
-
-@pytest.fixture(scope="module")
-def tiny() -> Model:
-    """The tiny model with the native engine. The sampler forbids characters, not the engine."""
-    return textgen.load(TINY)
 
 
 def text(model: Model, **options: object) -> str:

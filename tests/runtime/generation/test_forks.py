@@ -1,16 +1,7 @@
 """Forks continue one text in different, reproducible ways."""
 
 import pytest
-import textgen_runtime as textgen
 from textgen_runtime import Model
-
-from tests.helpers.paths import TINY
-
-
-@pytest.fixture(scope="module")
-def tiny() -> Model:
-    """The tiny model with the native engine. Forks differ in their samplers, not in the engine."""
-    return textgen.load(TINY)
 
 
 def test_forks_differ_and_are_reproducible(tiny: Model) -> None:

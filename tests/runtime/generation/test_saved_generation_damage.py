@@ -12,14 +12,7 @@ import textgen_runtime as textgen
 from textgen_runtime import Model, SavedGenerationError
 
 from tests.helpers.make_tiny_model import make_model
-from tests.helpers.paths import TINY
 from tests.helpers.saved_files import rewrite
-
-
-@pytest.fixture(scope="module")
-def tiny() -> Model:
-    """The tiny model with the native engine. The engine has no part in what is read."""
-    return textgen.load(TINY)
 
 
 def test_unreadable_files_are_rejected(tiny: Model, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import textgen_runtime as textgen
 from textgen_runtime import Batch, Generation, Model, Sampling
 from textgen_runtime.generation.stop_warnings import missed_stops
 
-from tests.helpers.paths import TINY
 from tests.helpers.record_models import record_model
 
 PROMPT, SEED, LENGTH = "abc", 8, 300
@@ -18,12 +17,6 @@ PROMPT, SEED, LENGTH = "abc", 8, 300
 TEMPERATURE = 2.0
 
 STOPS = ["dé", "ab", "h a", "€", " cc", "zz"]
-
-
-@pytest.fixture(scope="module")
-def tiny() -> Model:
-    """The tiny model with the native engine. ``engines/test_guides.py`` compares both engines."""
-    return textgen.load(TINY)
 
 
 def start(model: Model, **options: object) -> Generation:
