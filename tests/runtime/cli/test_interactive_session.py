@@ -331,16 +331,6 @@ def test_parameters_that_do_not_fit_the_model_are_refused_at_once(session: Sessi
         continued(session, "abc")
 
 
-def test_a_text_ends_before_its_stop_text(session: Session, tiny: Model) -> None:
-    session.length = 10_000
-    session.sampling = Sampling(1.0, stop="ab")
-    texts = [continued(session, "abc"), continued(session)]
-    assert session.ending == "stop"
-    assert "".join(f"{text}ab" for text in texts) == tiny.generate(
-        "abc", length=sum(map(len, texts)) + 4, sampling=WARM, seed=7
-    )
-
-
 def test_after_a_line_end_as_stop_text_no_other_is_fed(session: Session, tiny: Model) -> None:
     session.length = 10_000
     session.sampling = Sampling(1.0, stop="\n")
@@ -400,9 +390,3 @@ def test_a_text_that_is_stopped_before_it_is_accepted_leaves_nothing(session: Se
     assert is_same_state(running(session), tiny.start("abc"))
     assert session.position.tail == "abc"
     assert running(session).sampler.position == drawn
-
-
-def test_the_reason_tells_whether_a_text_was_masked(session: Session) -> None:
-    session.sampling = Sampling(1.0, choices=["heaheahea"], resample=1)
-    assert continued(session, "abc") == "heaheahea"
-    assert session.ending == "masked"

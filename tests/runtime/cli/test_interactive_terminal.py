@@ -166,12 +166,6 @@ def test_the_screen_shows_the_running_text(person: Person) -> None:
     assert person.screen() == [*wrapped(running_text("abc", "dad", "", "", "bed")), PROMPT.strip()]
 
 
-def test_an_appended_text_follows_directly(person: Person) -> None:
-    person.type("abc", "/append dad", "/append  e")
-    text = running_text("abc", "dad", " e", joined=True)
-    assert person.screen() == [*wrapped(text), PROMPT.strip()]
-
-
 def test_a_line_longer_than_a_row_is_replaced(person: Person) -> None:
     long = "abcde " * 15
     person.type(long)
@@ -188,11 +182,6 @@ def test_a_wrapped_line_of_wide_characters_is_replaced(sit_down: Start, tmp_path
     person.type(line, "")
     shown = "".join(person.screen())
     assert shown == f"{line}{'字' * 60}{PROMPT.strip()}"
-
-
-def test_the_typed_text_is_shown_as_the_model_got_it(person: Person) -> None:
-    person.type("ABC")
-    assert person.screen() == [*wrapped(running_text("abc")), PROMPT.strip()]
 
 
 def test_a_line_of_uncertain_width_is_shown_again(person: Person) -> None:
@@ -273,12 +262,6 @@ def test_without_echo_the_typed_line_stays(sit_down: Start) -> None:
     person = sit_down("--no-echo")
     person.type("abc")
     assert person.screen() == ["> abc", *wrapped(running_text("abc").removeprefix("abc")), ">"]
-
-
-def test_a_prompt_is_continued_first(sit_down: Start) -> None:
-    person = sit_down("--prompt", "abc")
-    person.type("")
-    assert person.screen() == [*wrapped(running_text("abc", "")), ">"]
 
 
 def test_an_interrupt_stops_the_text_and_keeps_it(sit_down: Start) -> None:
@@ -444,17 +427,3 @@ def test_a_session_without_readline_works(sit_down: Start, tmp_path: Path) -> No
     person.child.sendintr()
     person.wait()
     assert person.leave() == 0
-
-
-def test_a_session_without_a_state_folder_works(sit_down: Start) -> None:
-    person = sit_down(XDG_STATE_HOME="/dev/null/state")
-    person.type("abc")
-    assert person.screen() == [*wrapped(running_text("abc")), ">"]
-
-
-def test_quit_ends_the_session(sit_down: Start) -> None:
-    person = sit_down()
-    person.child.send("/quit\r")
-    person.child.expect(pexpect.EOF)
-    person.child.close()
-    assert person.child.exitstatus == 0
