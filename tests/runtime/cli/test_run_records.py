@@ -91,15 +91,6 @@ def test_each_temperature_has_one_heading(capsys: Captured, tmp_path: Path) -> N
     assert len(lines) == 6
 
 
-def test_json_tells_that_a_record_ended(capsys: Captured, tmp_path: Path) -> None:
-    code, out, _ = run(capsys, tmp_path, "--json", "--count", "30", "--seed", "1")
-    texts = [json.loads(line) for line in out.splitlines()]
-    assert code == 0
-    assert {text["ending"] for text in texts} == {"end"}
-    assert all(text["tokens"] == len(text["text"]) + 1 and text["prompt"] == "" for text in texts)
-    assert all(text["bits_per_character"] > 0 for text in texts)
-
-
 def test_the_end_of_a_record_counts_among_the_characters_of_any_tokens(
     capsys: Captured, tmp_path: Path
 ) -> None:
@@ -107,13 +98,14 @@ def test_the_end_of_a_record_counts_among_the_characters_of_any_tokens(
     path.write_bytes(record_content("byte", end_bias=4.0))
     _, out, _ = run_here(main, capsys, str(path), "--json", "--seed", "1", "--temp", "1")
     written = json.loads(out)
-    assert (written["ending"], len(written["text"]) > 0) == ("end", True)
+    assert (written["ending"], written["prompt"], len(written["text"]) > 0) == ("end", "", True)
     model = textgen.load(path)
     generation, batch = model.start(seed=1, temperature=1.0), textgen.Batch(model)
     generation.keep_logprobs = True
     batch.add(generation, 1000)
     (chunk,) = batch.advance(1000)
     assert chunk.logprobs is not None
+    assert written["tokens"] == len(chunk.logprobs)
     bits = -math.fsum(chunk.logprobs) / math.log(2)
     assert written["bits_per_character"] == pytest.approx(bits / (len(written["text"]) + 1))
 
@@ -142,21 +134,6 @@ def test_no_record_is_shorter_than_the_minimum_length(capsys: Captured, tmp_path
     # The end is a token, too.
     assert min(text["tokens"] for text in texts if text["ending"] == "end") == 7
     assert all(len(text["text"]) >= 6 for text in texts)
-    code, _, err = run_here(main, capsys, "nietzsche", "--min-length", "6")
-    assert (code, err.count("\n")) == (1, 1)
-    assert "--min-length needs a model of records" in err
-
-
-def test_options_of_continuous_texts_still_work(capsys: Captured, tmp_path: Path) -> None:
-    code, out, _ = run(capsys, tmp_path, "--until-newline", "--count", "5", "--seed", "2")
-    assert (code, len(out.splitlines())) == (0, 5)
-    code, out, _ = run(capsys, tmp_path, "--separator", "|", "--count", "3", "--seed", "2")
-    assert (code, out.count("|")) == (0, 2)
-    code, out, err = run(capsys, tmp_path, "--stats", "--seed", "2")
-    assert code == 0
-    assert "throughput" in err
-    code, out, _ = run(capsys, tmp_path, "--length", "1", "--seed", "2", "--prompt", "a")
-    assert (code, len(out)) == (0, 3)
 
 
 def test_the_end_has_a_bar(capsys: Captured, tmp_path: Path) -> None:
@@ -164,6 +141,11 @@ def test_the_end_has_a_bar(capsys: Captured, tmp_path: Path) -> None:
     assert code == 0
     assert out.startswith("First character\n")
     assert "<end>" in out
+
+
+def test_records_can_have_another_separator(capsys: Captured, tmp_path: Path) -> None:
+    code, out, _ = run(capsys, tmp_path, "--separator", "|", "--count", "3", "--seed", "2")
+    assert (code, out.count("|")) == (0, 2)
 
 
 @pytest.mark.parametrize("kind", SEPARATORS)
