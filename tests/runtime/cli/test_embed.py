@@ -43,20 +43,6 @@ def test_a_file_of_the_user_is_not_replaced(tmp_path: Path, capsys: Captured) ->
     assert os.listdir(tmp_path) == ["model.c"]
 
 
-def test_a_file_is_no_folder(tmp_path: Path, capsys: Captured) -> None:
-    path = tmp_path / "file"
-    path.touch()
-    code, _, error = run_here(main, capsys, str(TINY), "-o", str(path))
-    assert (code, error) == (1, f"textgen-embed: error: {path} is a file: name a folder\n")
-
-
-@pytest.mark.skipif(not Path("/proc").exists(), reason="it needs a folder in which nobody can write")
-def test_a_folder_that_cannot_be_written_is_told(capsys: Captured) -> None:
-    code, _, error = run_here(main, capsys, str(TINY), "-o", "/proc/textgen")
-    assert code == 1
-    assert error.startswith("textgen-embed: error: cannot create the folder /proc/textgen: ")
-
-
 @pytest.mark.parametrize("name", ["", "a-b", "2a", "textgen", "math"])
 def test_a_name_that_c_lacks_is_wrong_usage(name: str, tmp_path: Path, capsys: Captured) -> None:
     code, _, error = run_here(main, capsys, str(TINY), "-o", str(tmp_path), f"--name={name}")
