@@ -178,11 +178,6 @@ def test_invalid_texts_are_errors(capsys: Captured, texts: Path, content: bytes,
     assert message in err
 
 
-@pytest.mark.usefixtures("texts")
-def test_a_missing_text_is_an_error(capsys: Captured) -> None:
-    assert run(capsys, "none.txt")[0] == 1
-
-
 @pytest.mark.parametrize(
     "wrong",
     [

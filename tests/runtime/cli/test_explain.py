@@ -171,10 +171,6 @@ def test_the_documented_chart_is_that_of_the_bundled_model(
     assert f"```text\n{out}```" in page
 
 
-def test_explain_prints_the_same_chart_each_time(capsys: Captured) -> None:
-    assert run(capsys, "--explain") == run(capsys, "--explain")
-
-
 def test_explain_handles_characters_outside_the_vocabulary(capsys: Captured) -> None:
     code, out, err = run(capsys, "--explain", "--prompt", "dxad")
     assert (code, out) == (1, "")

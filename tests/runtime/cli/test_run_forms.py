@@ -131,11 +131,6 @@ def test_a_separator_stands_between_temperatures_and_prompts_too(capsys: Capture
     assert [part[:3] for part in out.split("|")] == ["abc", "dad", "abc", "dad"]
 
 
-def test_separator_and_json_exclude_each_other(capsys: Captured) -> None:
-    code, _, err = run(capsys, "--json", "--separator", "x")
-    assert (code, "not allowed with" in err) == (2, True)
-
-
 @pytest.mark.parametrize("engine", ["native", "onnxruntime"])
 def test_each_line_of_json_reproduces_its_text(capsys: Captured, engine: str) -> None:
     options = ("--temp", "0.5", "1.5", "--until-newline", "--top-p", "0.9", "--count", "40", "--length", "6")

@@ -4,7 +4,6 @@ import io
 import itertools
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -128,11 +127,6 @@ def test_standard_input_can_be_read_only_once(capsys: Captured, options: Sequenc
     code, out, err = run(capsys, *options)
     assert (code, out) == (2, "")
     assert "standard input (-) can be read only once" in err
-
-
-def test_prompts_exclude_another_prompt(capsys: Captured) -> None:
-    assert run(capsys, "--prompts", "a", "--prompt", "b")[0] == 2
-    assert run(capsys, "--prompts", "a", "--prompt-file", "b")[0] == 2
 
 
 def test_texts_of_different_lengths_are_in_the_order_of_their_substreams(capsys: Captured) -> None:
@@ -360,18 +354,6 @@ def test_after_an_interrupt_selected_texts_are_numbered_up_to_their_count(
     numbers = [int(number) for number in re.findall(r"^------ text (\d+) of", out, re.MULTILINE)]
     assert numbers == [*range(1, len(numbers) + 1)]
     assert 1 < len(numbers) <= count
-
-
-def test_a_closed_pipe_ends_many_texts_quietly() -> None:
-    program = "import sys; from textgen_runtime.cli.run import main; sys.exit(main())"
-    command = [sys.executable, "-c", program, str(TINY), "--count", "1000000", "--json", "--length", "20"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        assert process.stdout.readline().startswith(b'{"text": ')
-        process.stdout.close()
-        assert process.stderr.read() == b""
-        assert process.wait(timeout=60) == 0
 
 
 def test_a_line_begins_at_a_line_start_without_a_prompt(capsys: Captured, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime import Model
 from textgen_runtime.cli.run import main
 
 from tests.helpers.commands import Captured, run_here
@@ -203,12 +202,6 @@ def test_lowercase_converts_the_corpus(capsys: Captured, tmp_path: Path) -> None
     assert run_here(main, capsys, str(path), *options, "--lowercase")[1] == f"{drawn[1]}\n"
 
 
-def test_a_missing_corpus_is_an_error(capsys: Captured) -> None:
-    code, out, err = run(capsys, "--novel", "no/such/corpus")
-    assert (code, out) == (1, "")
-    assert err.startswith("textgen-run: error: cannot read no/such/corpus: no such file or folder")
-
-
 def test_a_line_is_compared_with_complete_lines(capsys: Captured, tmp_path: Path) -> None:
     """A part of a line of the corpus is new; a line is not."""
     drawn = lines("a\n", 200)
@@ -260,16 +253,3 @@ def test_a_text_that_may_not_be_a_line_is_searched_everywhere(
     arguments = ("--prompt", "d", "--temp", "1", "--seed", "5", "--count", "3", "--json", *options)
     _, out, _ = run(capsys, *arguments, "--novel", str(tmp_path / "corpus.txt"))
     assert [json.loads(line)["text"] for line in out.splitlines()] == expected[:3]
-
-
-def test_a_thousand_new_names(capsys: Captured, tmp_path: Path, tiny: Model) -> None:
-    del tiny
-    known = lines("a\n", 50)
-    (tmp_path / "names.txt").write_text("\n".join(known) + "\n")
-    options = ("--prompt", "a\n", "--until-newline", "--count", "1000", "--unique", "--temp", "1")
-    novel = ("--novel", str(tmp_path / "names.txt"))
-    code, out, err = run(capsys, *options, *novel, "--json", "--seed", "5")
-    assert (code, err) == (0, "")
-    names = [json.loads(line)["text"] for line in out.splitlines()]
-    assert len(names) == len(set(names)) == 1000
-    assert not set(names) & set(known)

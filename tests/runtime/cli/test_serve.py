@@ -210,13 +210,6 @@ def test_options_that_cannot_work_are_refused(
     assert err.count("\n") == 1
 
 
-def test_a_missing_model_is_one_line(capsys: Captured) -> None:
-    code, _, err = run_here(serve.main, capsys, "missing.onnx", "--port", "0")
-    assert code == 1
-    assert err.startswith("textgen-serve: error: cannot read the model file missing.onnx")
-    assert err.count("\n") == 1
-
-
 def test_the_command_names_the_extra_that_it_needs(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serve, "find_spec", lambda name: None if name == "uvicorn" else name)
     code, _, err = run_here(serve.main, capsys, str(TINY))
