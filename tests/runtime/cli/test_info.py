@@ -164,28 +164,12 @@ def test_a_graph_that_only_onnxruntime_runs(capsys: Captured, tmp_path: Path) ->
     )
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "m.onnx: the file is empty"),
-        (b"nonsense", "m.onnx: the file is not an ONNX model"),
-        (make_model().SerializeToString()[:900], "m.onnx: "),
-        (
-            set_metadata(
-                set_metadata(make_model(), VOCABULARY_KEY, '["a"]'), PROMPTS_KEY, "[]"
-            ).SerializeToString(),
-            "m.onnx: the vocabulary has 1 characters, but the graph has 12 logits",
-        ),
-        (set_metadata(make_model(), TRAINING_KEY, '{"a": NaN}').SerializeToString(), "m.onnx: the metadata"),
-    ],
-)
-def test_invalid_files_are_errors(capsys: Captured, tmp_path: Path, content: bytes, message: str) -> None:
-    path = tmp_path / "m.onnx"
-    path.write_bytes(content)
-    code, out, err = run(capsys, str(path), "--json")
+def test_an_invalid_file_is_an_error(capsys: Captured, tmp_path: Path) -> None:
+    model = set_metadata(set_metadata(make_model(), VOCABULARY_KEY, '["a"]'), PROMPTS_KEY, "[]")
+    code, out, err = run(capsys, write(model, tmp_path / "m.onnx"), "--json")
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert err.startswith("textgen-info: error: ")
-    assert message in err
+    assert "m.onnx: the vocabulary has 1 characters, but the graph has 12 logits" in err
 
 
 def test_metadata_that_is_nested_too_deeply_is_an_error(
@@ -202,12 +186,6 @@ def test_metadata_that_is_nested_too_deeply_is_an_error(
         code, out, err = run(capsys, str(TINY), *options)
         assert (code, out) == (1, "")
         assert err == f"textgen-info: error: {TINY}: the metadata is nested too deeply to print\n"
-
-
-def test_a_missing_model_is_an_error(capsys: Captured) -> None:
-    code, out, err = run(capsys, "none.onnx")
-    assert (code, out) == (1, "")
-    assert err == "textgen-info: error: cannot read the model file none.onnx: No such file or directory\n"
 
 
 def test_control_characters_in_a_file_are_escaped(capsys: Captured, tmp_path: Path) -> None:

@@ -198,28 +198,21 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path, capsys: Cap
         assert run(capsys, TINY, "-o", folder) == (1, "", f"textgen-web: error: {message}\n")
 
 
-def test_a_damaged_model_is_refused_before_anything_is_written(tmp_path: Path, capsys: Captured) -> None:
-    model = tmp_path / "model.onnx"
-    model.write_bytes(TINY.read_bytes()[:-40])
-    code, out, err = run(capsys, model, "-o", tmp_path / "site")
-    assert (code, out) == (1, "")
-    assert err.startswith(f"textgen-web: error: {model}: ")
-    assert err.count("\n") == 1
-    assert os.listdir(tmp_path) == ["model.onnx"]
-
-
-def test_a_graph_that_the_core_does_not_run_is_refused_with_its_message(
+def test_a_model_that_the_core_refuses_is_told_before_anything_is_written(
     tmp_path: Path, capsys: Captured
 ) -> None:
-    proto = make_model("ab")
+    proto, path = make_model("ab"), tmp_path / "model.onnx"
     proto.graph.node[-1].op_type = "Sub"
-    path = tmp_path / "model.onnx"
-    path.write_bytes(proto.SerializeToString())
-    code, out, err = run(capsys, path, "-o", tmp_path / "site")
-    assert (code, out) == (1, "")
-    assert "is not the output of a Add node" in err
-    assert "--engine" not in err
-    assert os.listdir(tmp_path) == ["model.onnx"]
+    for content, message in (
+        (TINY.read_bytes()[:-40], f"textgen-web: error: {path}: "),
+        (proto.SerializeToString(), "is not the output of a Add node"),
+    ):
+        path.write_bytes(content)
+        code, out, err = run(capsys, path, "-o", tmp_path / "site")
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert message in err
+        assert "--engine" not in err
+        assert os.listdir(tmp_path) == ["model.onnx"]
 
 
 def test_a_model_too_large_for_one_file_needs_the_folder(
