@@ -87,7 +87,7 @@ async def test_the_scores_of_a_stopped_text_cover_its_characters(tiny: textgen.M
     async with served(tiny) as server:
         answer = await server.complete(prompt="dad ", max_tokens=500, seed=7, logprobs=0, stop=stop)
     (choice,) = answer.json["choices"]
-    assert choice["finish_reason"] == "stop"
+    assert (choice["finish_reason"], choice["ending"]) == ("stop", "stop")
     assert choice["logprobs"]["tokens"] == list(choice["text"])
     assert all(math.isfinite(value) for value in choice["logprobs"]["token_logprobs"])
 
