@@ -25,14 +25,6 @@ def test_a_text_matches_its_expression_and_ends_in_time(tiny: Model, expression:
     assert len(set(texts)) > 1
 
 
-def test_both_ways_of_generating_give_the_same_text(tiny: Model) -> None:
-    sampling = Sampling(1.5, match="[a-d]{2,}( [a-d]+)*")
-    texts = tiny.generate(["abc", "dad", "é"] * 5, length=30, seed=3, sampling=sampling)
-    for i, prompt in enumerate(["abc", "dad", "é"] * 5):
-        generation = tiny.start(prompt, seed=3, substream=i, sampling=sampling)
-        assert "".join(generation.stream(30, finish=True)) == texts[i]
-
-
 def test_a_text_is_one_of_its_choices(tiny: Model) -> None:
     texts = tiny.generate(["abc"] * 200, length=10, seed=2, temperature=3.0, choices=CHOICES)
     assert set(texts) == set(CHOICES)

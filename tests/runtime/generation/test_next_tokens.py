@@ -35,10 +35,6 @@ def test_the_next_tokens_show_filters_and_constraints(tiny: Model) -> None:
     assert constrained[2].draw_probability == 0
 
 
-def test_a_draw_follows_the_next_tokens(tiny: Model) -> None:
-    assert tiny.start("abc", temperature=0).top(1)[0].text == tiny.generate("abc", length=1, temperature=0)
-
-
 def word_probabilities(model: Model, prefix: str, length: int) -> dict[str, float]:
     """The probability of each word of at most ``length`` letters after a prefix, by enumeration."""
     letters = [symbol for symbol in model.tokenizer.symbols if symbol.isalnum()]

@@ -2,10 +2,8 @@
 
 import copy
 import pickle
-from pathlib import Path
 
 import pytest
-import textgen_runtime as textgen
 from textgen_runtime import Batch, Generation, Model, Sampling
 from textgen_runtime.generation.stop_warnings import missed_stops
 
@@ -140,17 +138,6 @@ def test_equal_stop_texts_that_are_set_again_keep_the_beginning_of_one(tiny: Mod
     assert head + generation.take(LENGTH) == text[: text.index(text[3:7])]
 
 
-def test_a_saved_generation_keeps_the_beginning_of_a_stop_text(tiny: Model, tmp_path: Path) -> None:
-    text = plain_text(tiny)
-    generation = start(tiny, stop=text[10:14])
-    head = generation.take(12)
-    textgen.save(generation, tmp_path / "text.npz")
-    resumed = textgen.resume(tiny, tmp_path / "text.npz")
-    assert resumed.sampling == generation.sampling
-    assert head + resumed.take(LENGTH) == text[:10]
-    assert resumed.ending == "stop"
-
-
 def test_other_stop_texts_apply_from_the_next_token(tiny: Model) -> None:
     text = plain_text(tiny)
     generation = start(tiny, stop=text[2:5] + text[0])
@@ -202,14 +189,3 @@ def test_a_stop_text_that_the_vocabulary_cannot_produce_is_a_warning(tiny: Model
 def test_a_stop_text_of_characters_of_which_words_consist_may_be_missed() -> None:
     """The texts are normalized, here to lower case."""
     assert missed_stops(Sampling(stop=["CAB", "\n", "é"]), record_model("word").metadata) == ["CAB"]
-
-
-def test_lanes_of_a_batch_stop_independently(tiny: Model) -> None:
-    prompts = ["abc", "dad", "é", "h"]
-    samplings = [Sampling(TEMPERATURE, stop=stop) for stop in ("d", "a", "€", "hh")]
-    texts = tiny.generate(prompts, length=LENGTH, seed=SEED, sampling=samplings)
-    assert texts == [
-        tiny.start(prompt, seed=SEED, substream=i, sampling=sampling).take(LENGTH, finish=True)
-        for i, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True))
-    ]
-    assert len({len(text) for text in texts}) > 1
