@@ -12,12 +12,8 @@ PAGE = "https://example.org"
     "header",
     [
         None,
-        "",
         "Bearer",
-        "Bearer ",
         "Bearer wrong",
-        "Bearer first second",
-        "Basic first",
         "first",
         "Bearer \xe9",
     ],

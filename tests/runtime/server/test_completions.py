@@ -41,20 +41,9 @@ async def test_the_length_has_two_names(tiny: textgen.Model, name: str) -> None:
 
 @asynchronous
 async def test_null_stands_for_the_default(tiny: textgen.Model) -> None:
-    names = (
-        "model",
-        "max_tokens",
-        "max_completion_tokens",
-        "temperature",
-        "top_p",
-        "n",
-        "stop",
-        "logprobs",
-        "echo",
-        "stream",
-        "user",
-    )
-    nothing = dict.fromkeys((*names, "stream_options", "logit_bias", "best_of", "suffix", "match", "top_k"))
+    openai = "model max_tokens max_completion_tokens temperature top_p n stop logprobs echo stream user"
+    others = "stream_options logit_bias best_of suffix match top_k"
+    nothing = dict.fromkeys(f"{openai} {others}".split())
     async with served(tiny) as server:
         answer = await server.complete(prompt="dad ", seed=7, **nothing)
     assert answer.texts == [tiny.generate("dad ", length=16, seed=7, temperature=1.0)]

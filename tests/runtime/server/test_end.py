@@ -1,6 +1,5 @@
 """The end of the server: running texts are finished, new ones are refused."""
 
-import asyncio
 import json
 
 import pytest
@@ -50,14 +49,3 @@ async def test_texts_that_are_still_running_at_the_end_fail(tiny: textgen.Model,
             assert json.loads(last.removeprefix("data: "))["error"]["message"] == message
         else:
             assert (await running.answer()).status == 503
-
-
-@asynchronous
-async def test_a_request_that_is_prepared_during_the_end_fails(tiny: textgen.Model) -> None:
-    async with served(tiny) as server:
-        late = asyncio.create_task(server.complete(prompt="abcd" * 10_000, max_tokens=1))
-        await until(lambda: server.scheduler.texts == 1)
-        assert not server.scheduler.users
-        await server.scheduler.stop()
-        answer = await late
-    assert (answer.status, answer.json["error"]["type"]) == (503, "server_error")

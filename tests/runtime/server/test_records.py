@@ -47,15 +47,6 @@ async def test_an_empty_prompt_and_none_count_the_same_tokens() -> None:
 
 
 @asynchronous
-async def test_a_record_has_its_minimum_length() -> None:
-    model = record_model(end_bias=4.0)
-    async with served(model) as server:
-        answer = await server.complete(seed=4, n=8, min_length=5)
-    assert answer.texts == model.generate([""] * 8, seed=4, temperature=1.0, min_length=5)
-    assert min(map(len, answer.texts)) == 5
-
-
-@asynchronous
 async def test_a_record_that_is_cut_short_has_another_reason() -> None:
     async with served(record_model(end_bias=-50.0)) as server:
         answer = await server.complete(max_tokens=5, seed=1, logprobs=0)
