@@ -7,7 +7,7 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Model, ScoringError
 from textgen_runtime.scoring import surprisals as surprisals_module
-from textgen_runtime.scoring.prediction import Prediction, Score, predict, total_score
+from textgen_runtime.scoring.prediction import Score, predict, total_score
 
 TEXT = "bad cab dad had a bed\nhé €ж𝄞 " * 7
 
@@ -120,8 +120,3 @@ def test_each_character_has_the_same_weight_in_a_total_score() -> None:
 
 def test_perplexity_too_large_for_a_float_is_infinite() -> None:
     assert Score(1, 1, 1000.0, 0).perplexity == math.inf
-
-
-def test_score_of_a_prediction() -> None:
-    prediction = Prediction("a", "bcd", "bxd", np.array([0.5, 2.0, 0.25]), hits=2, skipped=0)
-    assert prediction.score == Score(3, 3, 2.75, 2)

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textgen_runtime import PromptError
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
-from textgen_runtime.text.special_tokens import SpecialTokens
 
 TOKENIZER = CharacterTokenizer("ab𝄞")
 
@@ -75,9 +74,3 @@ def test_tokenizers_with_the_same_vocabulary_are_equal() -> None:
 def test_invalid_policy_for_unknown_characters_is_rejected() -> None:
     with pytest.raises(ValueError, match="'error' or 'skip'"):
         TOKENIZER.encode("a", "ignore")  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("unknown", [5, 1, -1])
-def test_unknown_symbol_must_be_a_token(unknown: int) -> None:
-    with pytest.raises(ValueError, match=rf"unknown must be a token in \[0, 1\), not {unknown}"):
-        CharacterTokenizer(["a"], SpecialTokens(unknown))
