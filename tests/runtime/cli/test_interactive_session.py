@@ -53,15 +53,6 @@ def test_lines_continue_one_generation(session: Session, tiny: Model) -> None:
     assert is_same_state(running(session), generation)
 
 
-def test_a_joined_line_has_no_line_end_before_it(session: Session, tiny: Model) -> None:
-    texts = [continued(session, "abc"), continued(session, "dad", joined=True)]
-    generation = tiny.start("abc", sampling=WARM, seed=7)
-    expected = [generation.take(20)]
-    generation.feed("dad")
-    assert texts == [*expected, generation.take(20)]
-    assert is_same_state(running(session), generation)
-
-
 def test_the_line_that_was_fed_is_returned_as_the_model_got_it(session: Session) -> None:
     assert session.add(Addition("ABC")) == "abc"
     assert session.add(Addition("DAD")) == "dad"

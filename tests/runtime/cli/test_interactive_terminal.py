@@ -172,18 +172,6 @@ def test_a_line_longer_than_a_row_is_replaced(person: Person) -> None:
     assert person.screen() == [*wrapped(running_text(long)), PROMPT.strip()]
 
 
-@pytest.mark.parametrize("length", [COLUMNS // 2, COLUMNS - 3])
-def test_a_wrapped_line_of_wide_characters_is_replaced(sit_down: Start, tmp_path: Path, length: int) -> None:
-    path = tmp_path / "wide.onnx"
-    path.write_bytes(make_model("漢字。a\n").SerializeToString())
-    # The marks and one letter leave one column of the first row empty.
-    line = "a" + "漢" * length
-    person = sit_down("--allowed", "字", model=path)
-    person.type(line, "")
-    shown = "".join(person.screen())
-    assert shown == f"{line}{'字' * 60}{PROMPT.strip()}"
-
-
 def test_a_line_of_uncertain_width_is_shown_again(person: Person) -> None:
     """Nothing above it is erased."""
     person.type("abc", "a" * (COLUMNS - len(PROMPT)))
@@ -297,18 +285,6 @@ def test_interrupts_have_an_effect_only_where_they_are_awaited() -> None:
             assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, original)
-
-
-def test_several_interrupts_stop_only_the_text(person: Person) -> None:
-    person.type(f"/length {ENDLESS}")
-    person.child.send("abc\r")
-    person.child.expect("abc[^>]{100}")
-    assert person.child.pid
-    for _ in range(20):
-        os.kill(person.child.pid, signal.SIGINT)
-    person.child.expect_exact("stopped")
-    person.wait()
-    assert person.child.isalive()
 
 
 def test_an_interrupt_at_the_prompt_clears_the_line(person: Person) -> None:
