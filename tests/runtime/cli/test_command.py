@@ -5,7 +5,6 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from textgen_runtime.bench import _rounds as rounds
 from textgen_runtime.cli import bench, info, run
 from textgen_runtime.cli import eval as evaluation
 from textgen_runtime.cli.command import run_command
@@ -49,8 +48,6 @@ def test_an_error_with_a_file_name_names_the_file(capsys: Captured, error: OSErr
     [
         (run, ("--length", "5")),
         (evaluation, ("text",)),
-        (info, ()),
-        (bench, ("--quick", "--section", "one-stream")),
     ],
 )
 def test_a_model_can_be_named_by_its_folder(
@@ -61,8 +58,6 @@ def test_a_model_can_be_named_by_its_folder(
     arguments: tuple[str, ...],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(bench, "QUICK_SECONDS", 0.001)
-    monkeypatch.setattr(rounds, "MIN_ROUNDS", 1)
     Path("text").write_text("abcd", encoding="utf-8")
     Path("model").mkdir()
     code, out, err = run_here(command.main, capsys, "model", *arguments)
@@ -76,14 +71,9 @@ def test_a_model_can_be_named_by_its_folder(
     ("command", "arguments"),
     [
         (run, "LONG"),
-        (evaluation, "LONG text"),
         (evaluation, "model.onnx LONG"),
         (evaluation, "model.onnx text --surprise LONG"),
-        (info, "LONG"),
-        (bench, "LONG"),
         (bench, "model.onnx --json LONG"),
-        (bench, "model.onnx --plot LONG"),
-        (bench, "model.onnx --compare LONG"),
         (train, "LONG"),
         (train, "text --output LONG"),
     ],

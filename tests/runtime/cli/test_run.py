@@ -196,17 +196,6 @@ def test_unusual_temperatures_are_questioned(capsys: Captured) -> None:
     )
 
 
-def test_unknown_characters_can_be_skipped(capsys: Captured) -> None:
-    _, expected, _ = run(capsys, "--prompt", "abc", "--seed", "1")
-    code, out, err = run(capsys, "--prompt", "AxbycX", "--unknown", "skip", "--seed", "1")
-    assert (code, out) == (0, expected)
-    assert err == (
-        "textgen-run: warning: 3 prompt characters are outside the vocabulary and were skipped: "
-        "'x' (U+0078), 'y' (U+0079)\n"
-    )
-    assert run(capsys, "--prompt", "abc", "--unknown", "skip", "--seed", "1") == (0, expected, "")
-
-
 def test_lowercase_converts_the_prompt(capsys: Captured, tmp_path: Path) -> None:
     """The model has no capital letters, and its normalization does not convert them."""
     model, path = make_model(), tmp_path / "lower.onnx"

@@ -330,7 +330,6 @@ def test_an_interrupt_does_not_change_the_numbers_of_texts(
 @pytest.mark.parametrize(
     ("calls", "count", "options"),
     [
-        (4, 40, ("--until-newline", "--seed", "0")),
         (8, 40, ("--until-newline", "--seed", "0")),
         (6, 10, ("--match", "[abcdeh]{1,2}|h{1,9}", "--seed", "0")),
         # More texts are complete than are missing.

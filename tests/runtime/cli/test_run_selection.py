@@ -188,16 +188,7 @@ def test_lowercase_converts_the_corpus(capsys: Captured, tmp_path: Path) -> None
     path.write_bytes(model.SerializeToString())
     drawn = texts(10, 30)
     (tmp_path / "corpus.txt").write_text(drawn[0].upper())
-    options = (
-        *SHORT,
-        "--length",
-        "30",
-        "--separator",
-        "|",
-        "--no-echo",
-        "--novel",
-        str(tmp_path / "corpus.txt"),
-    )
+    options = (*SHORT, "--length", "30", "--no-echo", "--novel", str(tmp_path / "corpus.txt"))
     assert run_here(main, capsys, str(path), *options)[1] == f"{drawn[0]}\n"
     assert run_here(main, capsys, str(path), *options, "--lowercase")[1] == f"{drawn[1]}\n"
 
