@@ -21,8 +21,8 @@ from textgen_runtime.scoring.prediction import Score
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.eval_command import ONE, OTHER, run
-from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import TINY
+from tests.helpers.run_command import CASE_UNCHANGED, tiny_with
 
 
 @pytest.mark.usefixtures("texts")
@@ -144,11 +144,7 @@ def test_a_small_share_has_no_exponent(capsys: Captured, texts: Path) -> None:
 
 
 def test_lowercase_converts_the_texts(capsys: Captured, texts: Path) -> None:
-    model = make_model()
-    next(
-        entry for entry in model.metadata_props if entry.key == NORMALIZATION_KEY
-    ).value = '{"lowercase": false, "unicode": "NFC"}'
-    (texts / "lower.onnx").write_bytes(model.SerializeToString())
+    (texts / "lower.onnx").write_bytes(tiny_with(NORMALIZATION_KEY, CASE_UNCHANGED))
     (texts / "capitals.txt").write_text(ONE.upper(), encoding="utf-8")
     code, _, err = run_here(main, capsys, "lower.onnx", "capitals.txt")
     assert code == 1

@@ -12,7 +12,8 @@ from textgen_runtime.cli._temperature_chart import format_chart
 from textgen_runtime.cli.run import main
 
 from tests.helpers.commands import Captured, run_here
-from tests.helpers.paths import ROOT, TINY
+from tests.helpers.paths import ROOT
+from tests.helpers.run_command import run
 
 PROBABILITIES = np.array(
     [
@@ -29,11 +30,6 @@ COMPARISON = TemperatureComparison(
     PROBABILITIES[1],
 )
 BARS = re.compile(r"[▏▎▍▌▋▊▉█#]")
-
-
-def run(capsys: Captured, *arguments: str) -> tuple[int, str, str]:
-    """Run the command on the tiny model; return its exit code, standard output and standard error."""
-    return run_here(main, capsys, str(TINY), *arguments)
 
 
 def test_the_chart_has_a_row_for_each_symbol_and_one_for_the_others() -> None:

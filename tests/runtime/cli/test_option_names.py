@@ -10,8 +10,8 @@ from textgen_runtime.cli._run_arguments import parser
 from textgen_runtime.model_file.metadata_values import PROMPTS_KEY
 
 from tests.helpers.commands import Captured, run_here
-from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import FORMAT_2, TINY
+from tests.helpers.run_command import tiny_with
 
 
 def test_every_parameter_is_an_option() -> None:
@@ -55,10 +55,8 @@ def test_prompts_are_mended_by_options(capsys: Captured, options: list[str], mes
 
 
 def test_a_missing_prompt_is_an_option(capsys: Captured, tmp_path: Path) -> None:
-    model = make_model()
-    next(entry for entry in model.metadata_props if entry.key == PROMPTS_KEY).value = "[]"
     path = tmp_path / "model.onnx"
-    path.write_bytes(model.SerializeToString())
+    path.write_bytes(tiny_with(PROMPTS_KEY, "[]"))
     code, _, err = run_here(run.main, capsys, str(path))
     assert (code, err) == (1, "textgen-run: error: the model has no default prompt: pass one as --prompt\n")
 

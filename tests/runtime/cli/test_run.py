@@ -16,13 +16,7 @@ from textgen_runtime.engines.base import Measurements
 from textgen_runtime.model_file.metadata_values import NORMALIZATION_KEY
 
 from tests.helpers.commands import Captured, run_here
-from tests.helpers.make_tiny_model import make_model
-from tests.helpers.paths import TINY
-
-
-def run(capsys: Captured, *arguments: str) -> tuple[int, str, str]:
-    """Run the command on the tiny model; return its exit code, standard output and standard error."""
-    return run_here(main, capsys, str(TINY), *arguments)
+from tests.helpers.run_command import CASE_UNCHANGED, run, tiny_with
 
 
 def test_the_output_is_the_prompt_and_the_text(capsys: Captured, tiny: Model) -> None:
@@ -198,11 +192,8 @@ def test_unusual_temperatures_are_questioned(capsys: Captured) -> None:
 
 def test_lowercase_converts_the_prompt(capsys: Captured, tmp_path: Path) -> None:
     """The model has no capital letters, and its normalization does not convert them."""
-    model, path = make_model(), tmp_path / "lower.onnx"
-    next(
-        entry for entry in model.metadata_props if entry.key == NORMALIZATION_KEY
-    ).value = '{"lowercase": false, "unicode": "NFC"}'
-    path.write_bytes(model.SerializeToString())
+    path = tmp_path / "lower.onnx"
+    path.write_bytes(tiny_with(NORMALIZATION_KEY, CASE_UNCHANGED))
     code, _, err = run_here(main, capsys, str(path), "--prompt", "Dad had", "--seed", "1")
     assert code == 1
     assert err.endswith("the vocabulary has their lower case: use --lowercase\n")

@@ -17,13 +17,9 @@ from tests.helpers.byte_models import accented_content
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import FORMAT_2, TINY
+from tests.helpers.run_command import run
 
 KEYS = ["text", "prompt", "seed", "substream", "sampling", "ending", "tokens", "bits_per_character"]
-
-
-def run(capsys: Captured, *arguments: str) -> tuple[int, str, str]:
-    """Run the command on the tiny model; return its exit code, standard output and standard error."""
-    return run_here(main, capsys, str(TINY), *arguments)
 
 
 @pytest.mark.parametrize(

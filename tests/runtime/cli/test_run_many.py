@@ -20,26 +20,13 @@ from textgen_runtime.cli.run import main
 from textgen_runtime.generation.batch import Batch, BatchChunk
 from textgen_runtime.generation.feeding import feed_in_chunks
 from textgen_runtime.generation.generation import Generation
+from textgen_runtime.model_file.metadata_values import PROMPTS_KEY
 
 from tests.helpers.commands import Captured, run_here
-from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import TINY
+from tests.helpers.run_command import lines, run, tiny_with
 
 LINES = ("--until-newline", "--temp", "1", "--seed", "5", "--separator", "|", "--no-echo")
-
-
-def run(capsys: Captured, *arguments: str) -> tuple[int, str, str]:
-    """Run the command on the tiny model; return its exit code, standard output and standard error."""
-    return run_here(main, capsys, str(TINY), *arguments)
-
-
-def lines(count: int, prompt: str = "a\n", seed: int = 5) -> list[str]:
-    """Generate lines one after another, each with its substream."""
-    model = textgen.load(TINY)
-    return [
-        model.start(prompt, seed=seed, substream=i, temperature=1.0, stop="\n").take(400, finish=True)
-        for i in range(count)
-    ]
 
 
 def test_each_line_of_a_file_is_a_prompt(capsys: Captured, tiny: Model, tmp_path: Path) -> None:
@@ -357,12 +344,8 @@ def test_after_an_interrupt_selected_texts_are_numbered_up_to_their_count(
 
 def test_a_line_begins_at_a_line_start_without_a_prompt(capsys: Captured, tmp_path: Path) -> None:
     """The excerpt is cut after its last line end, and not printed; without a line end, it is a line end."""
-    model = make_model()
-    for entry in model.metadata_props:
-        if entry.key == "textgen.prompts":
-            entry.value = '["dad\\nabc\\nhe", "abc"]'
     path = tmp_path / "model.onnx"
-    path.write_bytes(model.SerializeToString())
+    path.write_bytes(tiny_with(PROMPTS_KEY, '["dad\\nabc\\nhe", "abc"]'))
     loaded = textgen.load(path)
     expected = [
         loaded.start(prompt, seed=4, substream=i, temperature=1.0, stop="\n").take(400, finish=True)

@@ -7,32 +7,19 @@ from pathlib import Path
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.cli.run import main
+from textgen_runtime.model_file.metadata_values import NORMALIZATION_KEY
 
 from tests.helpers.commands import Captured, run_here
-from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import TINY
+from tests.helpers.run_command import CASE_UNCHANGED, lines, run, tiny_with
 
 SHORT = ("--prompt", "abc", "--length", "2", "--temp", "1", "--seed", "1")
 LINES = ("--until-newline", "--temp", "1", "--seed", "5", "--separator", "|")
 
 
-def run(capsys: Captured, *arguments: str) -> tuple[int, str, str]:
-    """Run the command on the tiny model; return its exit code, standard output and standard error."""
-    return run_here(main, capsys, str(TINY), *arguments)
-
-
 def texts(count: int, length: int = 2, prompt: str = "abc", seed: int = 1) -> list[str]:
     """Return texts of the substreams 0, 1, ..., at temperature 1."""
     return textgen.load(TINY).generate([prompt] * count, length=length, seed=seed, temperature=1.0)
-
-
-def lines(prompt: str, count: int) -> list[str]:
-    """Generate lines one after another, each with its substream."""
-    model = textgen.load(TINY)
-    return [
-        model.start(prompt, seed=5, substream=i, temperature=1.0, stop="\n").take(400, finish=True)
-        for i in range(count)
-    ]
 
 
 def test_no_text_is_printed_twice(capsys: Captured) -> None:
@@ -181,11 +168,7 @@ def test_the_corpus_is_normalized_as_the_texts_are(capsys: Captured, tmp_path: P
 
 def test_lowercase_converts_the_corpus(capsys: Captured, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
-    model = make_model()
-    for entry in model.metadata_props:
-        if entry.key == "textgen.normalization":
-            entry.value = '{"lowercase": false, "unicode": "NFC"}'
-    path.write_bytes(model.SerializeToString())
+    path.write_bytes(tiny_with(NORMALIZATION_KEY, CASE_UNCHANGED))
     drawn = texts(10, 30)
     (tmp_path / "corpus.txt").write_text(drawn[0].upper())
     options = (*SHORT, "--length", "30", "--no-echo", "--novel", str(tmp_path / "corpus.txt"))
@@ -195,7 +178,7 @@ def test_lowercase_converts_the_corpus(capsys: Captured, tmp_path: Path) -> None
 
 def test_a_line_is_compared_with_complete_lines(capsys: Captured, tmp_path: Path) -> None:
     """A part of a line of the corpus is new; a line is not."""
-    drawn = lines("a\n", 200)
+    drawn = lines(200)
     long = [line for line in drawn if len(line) > 3]
     parts = [line for line in drawn if line and line not in {long[0], long[1]} and line in long[0] + long[1]]
     assert parts
@@ -209,7 +192,7 @@ def test_a_line_is_compared_with_complete_lines(capsys: Captured, tmp_path: Path
 
 
 def test_the_prompt_since_its_last_line_end_belongs_to_the_line(capsys: Captured, tmp_path: Path) -> None:
-    drawn = lines("d\nab", 10)
+    drawn = lines(10, "d\nab")
     assert len(set(drawn[:3])) == 3
     (tmp_path / "corpus.txt").write_text(f"ab{drawn[0]}\nd\nab{drawn[1]}\n{drawn[2]}\n")
     options = ("--prompt", "d\nab", "--no-echo", *LINES, "--novel", str(tmp_path / "corpus.txt"))
@@ -217,7 +200,7 @@ def test_the_prompt_since_its_last_line_end_belongs_to_the_line(capsys: Captured
 
 
 def test_a_kept_line_end_does_not_change_the_comparison(capsys: Captured, tmp_path: Path) -> None:
-    drawn = lines("a\n", 10)
+    drawn = lines(10)
     (tmp_path / "corpus.txt").write_text(f"{drawn[0]}\n-{drawn[1]}\n")
     options = ("--prompt", "a\n", "--no-echo", *LINES, "--keep-stop", "--novel", str(tmp_path / "corpus.txt"))
     assert run(capsys, *options)[1] == f"{drawn[1]}\n\n"
