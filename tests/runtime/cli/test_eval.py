@@ -65,13 +65,6 @@ def test_the_score_is_printed_as_json(capsys: Captured) -> None:
     assert total["nats"] == pytest.approx(weighted / total["characters"])
 
 
-@pytest.mark.usefixtures("texts")
-def test_several_texts_have_a_total(capsys: Captured) -> None:
-    _, out, _ = run(capsys, "one.txt", "other.txt")
-    names = [line.split(":")[0] for line in out.splitlines() if not line.startswith(" ")]
-    assert names == ["one.txt", "other.txt", "all texts"]
-
-
 def test_a_total_has_the_sums_of_all_texts() -> None:
     compressed = dict.fromkeys(COMPRESSORS, 8)
     results = [

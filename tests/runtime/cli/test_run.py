@@ -44,14 +44,6 @@ def test_several_temperatures_have_headings(capsys: Captured, tiny: Model) -> No
     )
 
 
-def test_count_adds_independent_texts_to_the_single_text(capsys: Captured, tiny: Model) -> None:
-    _, out, _ = run(capsys, "--prompt", "a", "--count", "3", "--length", "9", "--seed", "1", "--temp", "1")
-    texts = [tiny.start("a", temperature=1.0, seed=1, substream=i).take(9) for i in range(3)]
-    assert out == "".join(f"------ text {i + 1} of 3\na{text}\n" for i, text in enumerate(texts))
-    _, single, _ = run(capsys, "--prompt", "a", "--length", "9", "--seed", "1", "--temp", "1")
-    assert single == f"a{texts[0]}\n"
-
-
 def test_statistics_print_the_seed_that_reproduces_the_text(capsys: Captured) -> None:
     code, text, err = run(capsys, "--stats", "--length", "50", "--temp", "1", "--count", "2")
     assert code == 0

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Batch, Generation, Model, Sampling
-from textgen_runtime.engines.base import Measurements
 
 from tests.helpers.paths import TINY
 
@@ -138,14 +137,3 @@ def test_an_interrupt_between_two_lanes_rolls_both_back(tiny: Model, monkeypatch
         with pytest.raises(KeyboardInterrupt):
             batch.advance(5)
     assert batch.complete() == [start(tiny, number).take(20) for number in range(2)]
-
-
-def test_measurements_include_all_lanes(tiny: Model) -> None:
-    batch = Batch(tiny, Measurements(latencies=True))
-    for number in range(3):
-        batch.add(start(tiny, number), 10 + number)
-    batch.complete()
-    assert batch.measurements is not None
-    assert batch.measurements.draws == 33
-    assert batch.measurements.latencies
-    assert min(batch.measurements.latencies) > 0

@@ -1,12 +1,3 @@
-"""Fixtures of the tests of scores."""
+"""Fixtures of the tests of scoring."""
 
-import pytest
-import textgen_runtime as textgen
-
-from tests.helpers.paths import TINY
-
-
-@pytest.fixture(scope="session")
-def tiny() -> textgen.Model:
-    """The tiny model with the native engine. Scores need only the logits of an engine."""
-    return textgen.load(TINY)
+from tests.helpers.native_tiny import tiny as tiny

@@ -67,13 +67,6 @@ async def test_the_choices_of_each_prompt_follow_each_other(tiny: textgen.Model,
     assert len(set(answer.texts)) == 6
 
 
-@asynchronous
-async def test_a_prompt_that_several_texts_continue_counts_once(tiny: textgen.Model) -> None:
-    async with served(tiny) as server:
-        answer = await server.complete(prompt=["abcd", "ab"], n=3, max_tokens=5)
-    assert answer.json["usage"] == {"prompt_tokens": 6, "completion_tokens": 30, "total_tokens": 36}
-
-
 @pytest.mark.parametrize("fields", [{}, {"prompt": ""}, {"prompt": [""]}], ids=str)
 @asynchronous
 async def test_without_a_prompt_the_model_chooses_one_of_its_own(

@@ -92,15 +92,6 @@ def test_a_client_that_does_not_read_is_cut_off(server: ServerProcess) -> None:
             read_all(connection)
 
 
-def test_a_client_that_leaves_frees_its_lane(server: ServerProcess) -> None:
-    body = json.dumps({"prompt": "a", "max_tokens": ENDLESS, "stream": True}).encode()
-    with server.connect() as connection:
-        connection.sendall(request(body))
-        assert connection.recv(10) == b"HTTP/1.1 2"
-        assert health(server)["users"] == 1
-    wait_until_idle(server)
-
-
 def test_a_client_that_only_closes_its_side_frees_its_lane(server: ServerProcess) -> None:
     body = json.dumps({"prompt": "a", "max_tokens": ENDLESS}).encode()
     with server.connect() as connection:
