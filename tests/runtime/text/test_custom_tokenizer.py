@@ -18,11 +18,10 @@ from textgen_runtime.cli.eval import main as eval_main
 from textgen_runtime.cli.info import main as info_main
 from textgen_runtime.cli.run import main as run_main
 from textgen_runtime.engines.base import Generated, Measurements
-from textgen_runtime.engines.opening import EngineName
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.text.levels import TOKENIZERS
-from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
 from textgen_runtime.text.tokenizer import UnknownPolicy
+from textgen_runtime.text.vocabulary import Vocabulary
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.commands import Captured, run_here
@@ -31,26 +30,14 @@ from tests.helpers.make_tiny_model import random_network
 PAIRS = [first + second for first in "abc\n" for second in "abc\n"]
 
 
-class PairTokenizer:
+class PairTokenizer(Vocabulary):
     """A tokenizer with two characters per token."""
 
     level = "pair"
 
-    def __init__(self, symbols: Iterable[str], special: SpecialTokens = NO_SPECIAL_TOKENS) -> None:
-        self.symbols, self.special, self.unknown = tuple(symbols), special, special.unknown
-
     @classmethod
     def is_symbol(cls, text: str) -> bool:
         return len(text) == 2
-
-    def __len__(self) -> int:
-        return len(self.symbols)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, PairTokenizer) and self.symbols == other.symbols
-
-    def __hash__(self) -> int:
-        return hash(self.symbols)
 
     def pairs(self, text: str) -> list[str]:
         return [text[i : i + 2] for i in range(0, len(text), 2)]
@@ -65,12 +52,6 @@ class PairTokenizer:
 
     def count_unknown(self, text: str) -> Counter[str]:
         return Counter(pair for pair in self.pairs(text) if pair not in self.symbols)
-
-    def decode(self, tokens: Iterable[int]) -> str:
-        return "".join(self.decode_each(tokens))
-
-    def decode_each(self, tokens: Iterable[int]) -> list[str]:
-        return [self.symbols[token] for token in tokens]
 
     def decoder(self) -> "PairDecoder":
         return PairDecoder(self.symbols)
@@ -109,10 +90,9 @@ def content() -> bytes:
     return build_model(*random_network(len(PAIRS)), metadata).SerializeToString()
 
 
-@pytest.fixture(params=["native", "onnxruntime"])
-def model(content: bytes, request: pytest.FixtureRequest) -> Model:
-    engine: EngineName = request.param
-    return open_model(content, engine)
+@pytest.fixture
+def model(content: bytes) -> Model:
+    return open_model(content)
 
 
 def token_by_token(model: Model, prompt: str, length: int, seed: int, substream: int = 0) -> str:
