@@ -202,7 +202,6 @@ def test_control_characters_in_a_file_are_escaped(capsys: Captured, tmp_path: Pa
 @pytest.mark.parametrize(
     ("symbol", "shown"),
     [
-        ("a", "a"),
         ("漢", "漢"),
         (" ", "<space>"),
         ("\n", "\\n"),

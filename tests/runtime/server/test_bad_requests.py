@@ -80,6 +80,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "unknown field 'stream_options.include'",
         "stream_options.include",
     ),
+    ({"stream_options": {}}, 'stream_options is only for "stream": true', "stream_options"),
     ({"stop": ["a"] * 5}, "stop must have from 0 to 4 strings, not 5", "stop"),
     ({"stop": ["a" * 5000, "b" * 5001]}, "stop has 10001 characters: at most 10000", "stop"),
     ({"stop": [1]}, "stop must be a string or a list of strings, but has a number", "stop"),
@@ -108,13 +109,6 @@ async def test_a_wrong_field_is_named(
     async with served(tiny) as server:
         answer = await server.complete(**({"prompt": "a"} | fields))
     check_error(answer, 400, message, param)
-
-
-@asynchronous
-async def test_options_of_a_stream_are_only_for_streams(tiny: textgen.Model) -> None:
-    async with served(tiny) as server:
-        answer = await server.complete(prompt="a", stream_options={"include_usage": True})
-    check_error(answer, 400, 'stream_options is only for "stream": true', "stream_options")
 
 
 @asynchronous
