@@ -10,7 +10,6 @@ from textgen_runtime.cli import _interactive_settings as settings
 from textgen_runtime.cli._interactive_commands import COMMANDS, LineError
 from textgen_runtime.cli._interactive_session import Session
 from textgen_runtime.cli._interactive_settings import find_settings, sampling_actions
-from textgen_runtime.cli._interactive_steps import Addition
 from textgen_runtime.cli._interactive_words import join_words, split_words
 from textgen_runtime.cli.run import parser
 from textgen_runtime.errors import SamplingError, TextFileError
@@ -101,13 +100,6 @@ def test_a_json_schema_is_read_from_its_file(session: Session, tmp_path: Path) -
         change(session, "json-schema", str(tmp_path / "missing.json"))
 
 
-def test_resampling_needs_a_constraint_that_is_already_set(session: Session) -> None:
-    with pytest.raises(SamplingError, match="resample needs a constraint"):
-        change(session, "resample", "5")
-    change(session, "choices", "abc")
-    assert change(session, "resample", "5") == 5
-
-
 def test_until_newline_keeps_the_other_stop_texts(session: Session) -> None:
     change(session, "stop", "ab")
     change(session, "until-newline", "on")
@@ -160,13 +152,6 @@ def test_values_that_contradict_each_other_change_nothing(session: Session) -> N
     with pytest.raises(SamplingError, match="mirostat"):
         change(session, "top-k", "2")
     assert lines(session) == before
-
-
-def test_a_setting_of_a_running_text_changes_its_generation(session: Session) -> None:
-    session.add(Addition("abc"))
-    change(session, "temp", "1.5")
-    assert session.position.generation
-    assert session.position.generation.sampling.temperature == 1.5
 
 
 @pytest.mark.parametrize("words", [["a", "#b", "b c", r"\n", "'", '" "', ""], [" "], ["="]], ids=repr)

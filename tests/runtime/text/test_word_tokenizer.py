@@ -42,20 +42,6 @@ def test_symbols_may_be_prefixes_of_each_other(text: str) -> None:
     assert symbols_of(text, tokenizer) == longest_matches(text, tokenizer)
 
 
-def test_words_include_the_space_before_them() -> None:
-    assert symbols_of("the other  theorй the\n") == [
-        "the",
-        " other",
-        " ",
-        " the",
-        "o",
-        "r",
-        "й",
-        " the",
-        "\n",
-    ]
-
-
 @given(st.text(alphabet=CHARACTERS + "x"))
 def test_text_may_be_cut_between_pieces(text: str) -> None:
     pieces = PIECE.findall(text)
