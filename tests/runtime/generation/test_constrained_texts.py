@@ -5,7 +5,6 @@ import re
 import numpy as np
 import pytest
 from textgen_runtime import Batch, Model, Sampling, SamplingError
-from textgen_runtime.errors import ConstraintError
 
 CHOICES = ["abc", "ab", "dad", "hé€", "cab cab"]
 
@@ -90,13 +89,6 @@ def test_a_length_that_is_too_short_for_the_constraint_is_an_error(tiny: Model) 
     # take() without finish continues later.
     generation = tiny.start("abc", match="a{5}")
     assert generation.take(4) + generation.take(4) == "aaaaa"
-
-
-def test_banned_characters_are_not_used_for_a_constraint(tiny: Model) -> None:
-    texts = tiny.generate(["abc"] * 30, length=5, temperature=3.0, seed=1, match="[ab]{5}", banned="b")
-    assert set(texts) == {"aaaaa"}
-    with pytest.raises(ConstraintError, match="no text of the vocabulary matches the expression"):
-        tiny.generate("abc", length=5, match="b{5}", banned="b")
 
 
 def test_resample_takes_the_first_unmasked_text_that_matches(tiny: Model) -> None:
