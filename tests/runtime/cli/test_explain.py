@@ -234,6 +234,7 @@ def test_plot_errors_are_one_line_and_change_nothing(
     cases = [
         ((str(other),), "the file exists and is not a figure of textgen-run"),
         ((str(tmp_path / "no" / "f.png"),), "cannot write .*No such file or directory"),
+        ((str(tmp_path / "f.png"), "--temp", *["1"] * 25), "a figure has at most 24 temperatures, not 25"),
         ((str(tmp_path / "f.png"), "--prompt", "x"), "not in the model's vocabulary"),
     ]
     for arguments, message in cases:
