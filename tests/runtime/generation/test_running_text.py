@@ -10,15 +10,17 @@ from textgen_runtime import Batch, Generation, Model, Sampling, State
 from textgen_runtime.generation.generation import STREAM_CHUNK
 
 from tests.helpers.make_tiny_model import make_model
+from tests.helpers.paths import TINY
 
 PROMPT = "abc"
 
 
-@pytest.fixture
-def model(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> Model:
+@pytest.fixture(params=["native", "onnxruntime"])
+def model(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Model:
     """The tiny model, with chunks of 10 tokens."""
-    monkeypatch.setattr(type(tiny.engine), "chunk_length", lambda *_: 10)
-    return tiny
+    loaded = textgen.load(TINY, engine=request.param)
+    monkeypatch.setattr(type(loaded.engine), "chunk_length", lambda *_: 10)
+    return loaded
 
 
 def start(model: Model, substream: int = 0) -> Generation:
