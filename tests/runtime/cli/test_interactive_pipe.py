@@ -14,7 +14,7 @@ from textgen_runtime.cli._interactive_commands import COMMANDS
 from textgen_runtime.cli.run import main
 
 from tests.helpers.commands import Captured, run_here
-from tests.helpers.paths import TINY
+from tests.helpers.paths import FORMAT_2, TINY
 
 MODEL = textgen.load(TINY)
 
@@ -146,6 +146,20 @@ def test_stop_texts_that_have_no_effect_are_reported_and_not_loaded(session: Ses
         "effect\n"
         "/stop dad é\n"
     )
+
+
+def test_stop_texts_that_a_model_of_words_may_miss_are_reported(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "saved.npz"
+    words = FORMAT_2 / "word.onnx"
+    textgen.save(textgen.load(words).start("cab", seed=1, stop="cab"), path)
+    lines = f"/stop cab\n/stop '\\n'\n/stop\n/load {path}\n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines.encode())))
+    code, _, err = run_here(main, capsys, str(words), "--interactive", "--seed", "1")
+    assert code == 0
+    warned = re.findall(r"warning: line (\d): the stop text 'cab' may be missed", err)
+    assert warned == ["1", "4"]
 
 
 @pytest.mark.parametrize(
