@@ -5,7 +5,7 @@ import sys
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from textgen_runtime.text.normalization import (
     MIN_LONG_RUN,
@@ -96,6 +96,7 @@ def test_unicode_form_is_checked() -> None:
         as_unicode_form("NFX")
 
 
+@example(["ae\u0301", "b"], False, "NFC")
 @given(
     st.lists(
         st.text(
