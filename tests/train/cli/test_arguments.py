@@ -63,7 +63,6 @@ def test_classic_recipe() -> None:
             ("--muon-lr", "0", "--muon-weight-decay", "0.1"),
             "--muon-weight-decay has no effect while muon-lr is 0",
         ),
-        (("--units", "0"), "units must be an integer from 1 to 16384, not 0"),
         (("--layers", "1", "--residual"), "--residual has no effect on a single layer: pass --layers too"),
         (("--recipe", "classic", "--cell", "gru"), "--cell is not an option of the classic recipe"),
         (("--recipe", "classic", "--records", "lines"), "--records is not an option of the classic recipe"),
@@ -75,12 +74,6 @@ def test_classic_recipe() -> None:
 def test_invalid_hyperparameters_raise(options: tuple[str, ...], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         parsed(*options)
-
-
-def test_the_classic_recipe_has_no_presets(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        parsed("--recipe", "classic", "--preset", "small")
-    assert "not allowed with" in capsys.readouterr().err
 
 
 def test_help_states_the_default_values() -> None:

@@ -239,29 +239,6 @@ def test_a_model_that_cannot_be_trained(capsys: Captured, content: bytes | None,
     assert not Path("tuned").exists()
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (
-            ("--from", "old", "--units", "9"),
-            "--units cannot be combined with --from: the model determines it",
-        ),
-        (("--from", "old", "--lowercase"), "--lowercase cannot be combined with --from"),
-        # Also with its default value.
-        (("--from", "old", "--unicode", "NFC"), "--unicode cannot be combined with --from"),
-        (("--from", "old", "--level", "word"), "--level cannot be combined with --from"),
-        (("--from", "old", "--min-count", "1"), "--min-count cannot be combined with --from"),
-        (("--extend",), "--extend requires --from MODEL"),
-        (("--resume", "out", "--from", "old"), "--from cannot be changed: --resume uses the options"),
-        (("--resume", "out", "--extend"), "--extend cannot be changed"),
-    ],
-)
-def test_wrong_usage(capsys: Captured, options: tuple[str, ...], message: str) -> None:
-    code, out, err = run(capsys, "book.txt", *options)
-    assert (code, out, err.count("\n")) == (2, "", 1)
-    assert message in err
-
-
 @pytest.mark.parametrize("cell", ["gru", "conv"])
 def test_models_of_records_and_of_other_cells_are_trained_further(capsys: Captured, cell: str) -> None:
     small = ("--units", "8", "--layers", "2", "--embedding", "4", "--residual", "--dropout", "0")

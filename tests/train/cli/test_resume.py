@@ -331,28 +331,3 @@ def test_an_unfinished_run_is_replaced_only_with_overwrite(
     assert read_checkpoint(CHECKPOINT).run["recipe"]["name"] == "classic"
     assert run(capsys, "--resume", "out")[0] == 0
     assert textgen.load("out").training["recipe"]["name"] == "classic"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ((), "a CORPUS is required, or --resume FOLDER"),
-        (
-            ("--resume", "out", "--epochs", "9"),
-            "--epochs cannot be changed: --resume uses the options of the run",
-        ),
-        (("--resume", "out", "--units", "9"), "--units cannot be changed"),
-        (
-            ("--resume", "out", "-o", "other"),
-            "--output cannot be combined with --resume, which continues in the folder of the run",
-        ),
-        (("--resume", "out", "--overwrite"), "--overwrite cannot be combined with --resume"),
-        (("--resume", "out", "--seed", "0"), "--seed cannot be changed"),
-        (("--resume", "out", "--no-samples"), "--no-samples cannot be changed"),
-        (("-", "--resume", "out", "--held-out-file", "-"), "standard input (-) can be read only once"),
-    ],
-)
-def test_wrong_usage(capsys: Captured, arguments: tuple[str, ...], message: str) -> None:
-    code, out, err = run(capsys, *arguments)
-    assert (code, out, err.count("\n")) == (2, "", 1)
-    assert message in err

@@ -85,49 +85,6 @@ def test_invalid_corpora_and_folders(
 
 
 @pytest.mark.usefixtures("book")
-def test_missing_corpus(capsys: Captured) -> None:
-    code, _, err = run(capsys, "none.txt")
-    assert (code, err.count("\n")) == (1, 1)
-    assert "cannot read none.txt: no such file or folder; the named corpora are python-docs, nietzsche" in err
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("--minutes", "0"), "--minutes: must be a number above 0"),
-        (("--minutes", "nan"), "--minutes: must be a number above 0"),
-        (("--minutes", "1", "--epochs", "1"), "not allowed with"),
-        (("--epochs", "0"), "--epochs: must be 1 or more"),
-        (("--held-out", "0"), "--held-out: must be a number above 0 and below 1"),
-        (("--held-out", "x"), "--held-out: must be a number above 0 and below 1, not 'x'"),
-        (("--units", "0"), "units must be an integer from 1 to 16384, not 0"),
-        (("--dropout", "1"), "dropout must be from 0 to 0.99, not 1.0"),
-        (("--unicode", "NFX"), "--unicode: invalid choice"),
-        (("--seed", "-1"), "--seed: must be 0 or more"),
-        (("--threads", "0"), "--threads: must be 1 or more"),
-    ],
-)
-def test_wrong_usage(capsys: Captured, options: tuple[str, ...], message: str) -> None:
-    code, out, err = run(capsys, "book.txt", *options)
-    assert (code, out) == (2, "")
-    assert message in err
-    assert err.count("\n") == 1
-
-
-def test_standard_input_cannot_be_both_texts(capsys: Captured) -> None:
-    code, _, err = run(capsys, "-", "--held-out-file", "-")
-    assert code == 2
-    assert err.startswith("textgen-train: error: standard input (-) can be read only once")
-
-
-@pytest.mark.usefixtures("book")
-def test_empty_name_of_a_held_out_text(capsys: Captured) -> None:
-    code, _, err = run(capsys, "book.txt", "--held-out-file", "")
-    assert (code, err.count("\n")) == (1, 1)
-    assert "the name of the corpus is empty" in err
-
-
-@pytest.mark.usefixtures("book")
 def test_a_text_shorter_than_a_window(capsys: Captured) -> None:
     code, _, err = run(capsys, "book.txt", "--recipe", "classic", "--window", "5000", "--epochs", "1")
     assert code == 1

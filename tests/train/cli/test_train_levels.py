@@ -125,21 +125,6 @@ def test_a_separate_held_out_file_begins_within_a_character(capsys: Captured) ->
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("book.txt", "--level", "byte", "--lowercase"), "--lowercase cannot be combined with --level byte"),
-        (("book.txt", "--level", "byte", "--unicode", "NFD"), "--unicode cannot be combined"),
-        (("book.txt", "--level", "byte", "--min-count", "2"), "--min-count cannot be combined"),
-        (("book.txt", "--vocabulary-size", "300"), "--vocabulary-size requires --level word"),
-    ],
-)
-def test_wrong_usage(capsys: Captured, arguments: tuple[str, ...], message: str) -> None:
-    code, _, err = run(capsys, *arguments)
-    assert code == 2
-    assert message in err
-
-
-@pytest.mark.parametrize(
     ("content", "options", "message"),
     [
         (b"word " * 500, ("--level", "word"), "contains only the word 'word'"),

@@ -74,13 +74,6 @@ def test_other_texts_and_networks(
     assert quantization.loss == pytest.approx(quantization.float32_loss, abs=0.01)
 
 
-def test_convolutions_are_refused_before_the_training(capsys: Captured) -> None:
-    code, out, err = run(capsys, "book.txt", *OPTIONS, "--cell", "conv")
-    assert (code, out) == (2, "")
-    assert "--quantize is only for the cells lstm and gru, not for conv" in err
-    assert not Path("out").exists()
-
-
 def test_a_much_larger_loss_is_a_warning_and_the_model_stays(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,64 @@
+"""Wrong usage of ``textgen-train`` is one line and exit status 2, before a text or a folder is looked for."""
+
+import pytest
+
+from tests.helpers.commands import Captured
+from tests.helpers.train_command import run
+
+CORPUS, RESUME, FROM, BYTES = (
+    ("book.txt",),
+    ("--resume", "out"),
+    ("b", "--from", "old"),
+    ("b", "--level", "byte"),
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "a CORPUS is required, or --resume FOLDER"),
+        ((*CORPUS, "--minutes", "0"), "--minutes: must be a number above 0"),
+        ((*CORPUS, "--minutes", "nan"), "--minutes: must be a number above 0"),
+        ((*CORPUS, "--minutes", "1", "--epochs", "1"), "not allowed with"),
+        ((*CORPUS, "--epochs", "0"), "--epochs: must be 1 or more"),
+        ((*CORPUS, "--held-out", "0"), "--held-out: must be a number above 0 and below 1"),
+        ((*CORPUS, "--held-out", "x"), "--held-out: must be a number above 0 and below 1, not 'x'"),
+        ((*CORPUS, "--units", "0"), "units must be an integer from 1 to 16384, not 0"),
+        ((*CORPUS, "--unicode", "NFX"), "--unicode: invalid choice"),
+        ((*CORPUS, "--seed", "-1"), "--seed: must be 0 or more"),
+        ((*CORPUS, "--threads", "0"), "--threads: must be 1 or more"),
+        (
+            (*CORPUS, "--quantize", "--cell", "conv"),
+            "--quantize is only for the cells lstm and gru, not for conv",
+        ),
+        ((*CORPUS, "--recipe", "classic", "--preset", "small"), "not allowed with"),
+        ((*CORPUS, "--extend"), "--extend requires --from MODEL"),
+        ((*CORPUS, "--vocabulary-size", "300"), "--vocabulary-size requires --level word"),
+        ((*BYTES, "--lowercase"), "--lowercase cannot be combined with --level byte"),
+        ((*BYTES, "--unicode", "NFD"), "--unicode cannot be combined with --level byte"),
+        ((*BYTES, "--min-count", "2"), "--min-count cannot be combined with --level byte"),
+        ((*FROM, "--units", "9"), "--units cannot be combined with --from: the model determines it"),
+        ((*FROM, "--lowercase"), "--lowercase cannot be combined with --from"),
+        # Also with its default value.
+        ((*FROM, "--unicode", "NFC"), "--unicode cannot be combined with --from"),
+        ((*FROM, "--level", "word"), "--level cannot be combined with --from"),
+        ((*FROM, "--min-count", "1"), "--min-count cannot be combined with --from"),
+        ((*RESUME, "--epochs", "9"), "--epochs cannot be changed: --resume uses the options of the run"),
+        ((*RESUME, "--seed", "0"), "--seed cannot be changed"),
+        ((*RESUME, "--no-samples"), "--no-samples cannot be changed"),
+        ((*RESUME, "--quantize"), "--quantize cannot be changed"),
+        ((*RESUME, "--from", "old"), "--from cannot be changed"),
+        ((*RESUME, "--extend"), "--extend cannot be changed"),
+        ((*RESUME, "--overwrite"), "--overwrite cannot be combined with --resume"),
+        (
+            (*RESUME, "-o", "other"),
+            "--output cannot be combined with --resume, which continues in the folder of the run",
+        ),
+        (("-", "--held-out-file", "-"), "standard input (-) can be read only once"),
+        (("-", *RESUME, "--held-out-file", "-"), "standard input (-) can be read only once"),
+    ],
+)
+def test_wrong_usage_is_one_line(capsys: Captured, words: tuple[str, ...], message: str) -> None:
+    code, out, err = run(capsys, *words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err
