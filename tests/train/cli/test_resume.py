@@ -1,9 +1,7 @@
 """``textgen-train --resume``: a stopped run ends as an unbroken one, and mistakes lose nothing."""
 
 import io
-import json
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -16,7 +14,6 @@ from filelock import FileLock
 from textgen_train.cli import _execution, _stored_run
 from textgen_train.cli.train import main
 from textgen_train.loop import replicas
-from textgen_train.loop.checkpoint_file import read_checkpoint
 from textgen_train.loop.output_folder import LOCK_FILE
 from textgen_train.report import checkpoints, files
 
@@ -33,7 +30,6 @@ DEFAULT = ("--units", "8", "--embedding", "4", "--batch", "16", "--sequence-leng
 CLASSIC = ("--recipe", "classic", "--units", "8", "--window", "20", "--batch", "128", "--epochs", "8")
 KINDS = {
     "classic": CLASSIC,
-    "rare characters": (*DEFAULT, "--min-count", "50", "--lowercase", "--unicode", "none"),
     "records of bytes": (*DEFAULT, "--level", "byte", "--records", "lines", "--held-out-file", "others"),
     "words": (*DEFAULT, "--sequence-length", "6", "--level", "word", "--vocabulary-size", "24"),
 }
@@ -127,16 +123,6 @@ def test_a_killed_run_ends_as_one_that_was_not(capsys: Captured, tmp_path: Path)
     assert sorted(os.listdir("out")) == sorted(os.listdir("unbroken"))
 
 
-def test_a_timed_run_uses_the_rest_of_its_minutes(capsys: Captured, interrupted: Callable[..., str]) -> None:
-    options = ("--units", "8", "--minutes", "0.02", "--no-samples")
-    interrupted(1, "book.txt", *options, "-o", "out")
-    stored = read_checkpoint(CHECKPOINT)
-    assert stored.state().trainer.seconds > 0
-    assert run(capsys, "--resume", "out")[0] == 0
-    (*_, last) = Path("out/metrics.jsonl").read_text().splitlines()
-    assert json.loads(last)["seconds"] > stored.state().trainer.seconds
-
-
 def test_a_complete_run_is_not_resumed(capsys: Captured) -> None:
     assert run(capsys, "book.txt", *DEFAULT, "--epochs", "1", "-o", "out")[0] == 0
     before = {path: path.read_bytes() for path in Path("out").iterdir()}
@@ -162,19 +148,6 @@ def test_a_complete_run_in_a_folder_that_the_output_cannot_encode_is_named(
     assert run(capsys, "--resume", "роман")[0] == 0
     written = output.buffer.getvalue()
     assert written.startswith(rb"the run in \u0440\u043e\u043c\u0430\u043d is complete; to train longer, ")
-
-
-def test_a_missing_or_damaged_model_is_written_again(
-    capsys: Captured, interrupted: Callable[..., str]
-) -> None:
-    expected = unbroken(capsys, *DEFAULT)
-    interrupted(10, "book.txt", *DEFAULT, "--threads", "2", "-o", "out")
-    MODEL.unlink()
-    shutil.copytree("out", "other")
-    Path("other/model.onnx").write_bytes(b"damaged")
-    for folder in ("out", "other"):
-        assert run(capsys, "--resume", folder)[0] == 0
-        assert timeless_results(Path(folder)) == expected
 
 
 def test_a_corpus_that_has_moved_is_passed_again(capsys: Captured, interrupted: Callable[..., str]) -> None:
@@ -217,17 +190,6 @@ def test_paths_are_valid_in_another_working_directory(
     code, out, err = run(capsys, "--resume", ".")
     assert code == 0, err
     assert out.endswith("next: textgen-run . --temp 0.5\n")
-
-
-def test_a_text_that_became_binary_gets_no_hint_at_another_level(
-    capsys: Captured, interrupted: Callable[..., str]
-) -> None:
-    interrupted(2, "book.txt", *DEFAULT, "-o", "out")
-    Path("book.txt").write_bytes(b"ab\xff" * 500)
-    code, _, err = run(capsys, "--resume", "out")
-    assert (code, err.count("\n")) == (1, 1)
-    assert "book.txt is not UTF-8: byte 2 is 0xff; convert it first" in err
-    assert "--level" not in err
 
 
 def test_a_run_that_cannot_be_resumed_stays_as_it_is(
@@ -281,22 +243,6 @@ def test_another_vocabulary_is_told(
     assert "the text has another vocabulary than when the run began" in err
 
 
-def test_a_description_of_another_version_is_told(
-    capsys: Captured, interrupted: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def describe_differently(*arguments: Any) -> Any:
-        stored = _stored_run.describe_run(*arguments)
-        stored.recipe["quantum_dropout"] = 0.5
-        return stored
-
-    monkeypatch.setattr(_execution, "describe_run", describe_differently)
-    interrupted(2, "book.txt", *DEFAULT, "-o", "out")
-    code, _, err = run(capsys, "--resume", "out")
-    assert code == 1
-    assert "the checkpoint is from another version of textgen-train (" in err
-    assert "resume the run with that version" in err
-
-
 def test_other_versions_are_warned_about(
     capsys: Captured, interrupted: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -318,16 +264,3 @@ def test_the_number_of_threads_is_that_of_the_run(
     code, _, err = run(capsys, "--resume", "out")
     assert code == 0
     assert "2 threads" in err
-
-
-def test_an_unfinished_run_is_replaced_only_with_overwrite(
-    capsys: Captured, interrupted: Callable[..., str]
-) -> None:
-    interrupted(2, "book.txt", *DEFAULT, "-o", "out")
-    code, _, err = run(capsys, "book.txt", *DEFAULT, "-o", "out")
-    assert code == 1
-    assert "model.onnx exists: choose another folder with -o, resume its run with --resume, or pass" in err
-    interrupted(5, "book.txt", *CLASSIC, "-o", "out", "--overwrite")
-    assert read_checkpoint(CHECKPOINT).run["recipe"]["name"] == "classic"
-    assert run(capsys, "--resume", "out")[0] == 0
-    assert textgen.load("out").training["recipe"]["name"] == "classic"

@@ -73,9 +73,12 @@ def test_temporary_files_of_killed_runs_are_removed(tmp_path: Path) -> None:
         assert os.listdir(tmp_path) == [LOCK_FILE]
 
 
-def assert_rejected(folder: Path) -> None:
+def assert_rejected(folder: Path, *, has_checkpoint: bool = False) -> None:
+    resume = ", resume its run with --resume" * has_checkpoint
     with (
-        pytest.raises(OutputError, match="exists: choose another folder"),
+        pytest.raises(
+            OutputError, match=f"exists: choose another folder with -o{resume}, or pass --overwrite"
+        ),
         prepared_folder(folder, [], overwrite=False),
     ):
         pass
@@ -86,7 +89,7 @@ def test_a_folder_with_a_file_of_another_run_is_rejected_and_stays_as_it_is(
     tmp_path: Path, name: str
 ) -> None:
     (tmp_path / name).touch()
-    assert_rejected(tmp_path)
+    assert_rejected(tmp_path, has_checkpoint=name == CHECKPOINT_FILE)
     assert os.listdir(tmp_path) == [name]
 
 
