@@ -53,22 +53,6 @@ def test_the_runtime_computes_the_same_held_out_loss(capsys: Captured, corpus: s
 
 
 @pytest.mark.usefixtures("folder")
-def test_samples_are_new_records(capsys: Captured) -> None:
-    """With temperature 0.2 after many epochs, most of them end soon, and are similar to the names."""
-    options = ("--records", "lines", "--epochs", "30", "--units", "16", "--layers", "1", "--embedding", "8")
-    code, _, _ = run(capsys, "names.txt", *options)
-    assert code == 0
-    samples = Path("names-model/samples.txt").read_text().split("--- new records\n")[-1]
-    parts = re.split(r"------ temperature: .*\n", samples)[1:]
-    assert len(parts) == 4
-    assert all(len(part.rstrip("\n").split("\n")) == 5 for part in parts)
-    assert {len(name) for name in parts[0].split()} <= set(range(2, 12))
-    metrics = [json.loads(line) for line in Path("names-model/metrics.jsonl").read_text().splitlines()]
-    # A uniform guess among 9 letters and the end has 2.3 nats.
-    assert metrics[-1]["held_out_nats"] < 1.5
-
-
-@pytest.mark.usefixtures("folder")
 def test_the_next_command_generates_new_records(capsys: Captured) -> None:
     Path("my names.txt").write_text(Path("names.txt").read_text())
     code, out, _ = run(capsys, "my names.txt", *QUICK, "--no-samples", "--records", "lines")
@@ -80,19 +64,6 @@ def test_the_next_command_generates_new_records(capsys: Captured) -> None:
     # A resumed run knows the corpus as an absolute path.
     _, out, _ = run(capsys, "--resume", "my-names-model")
     assert out.endswith(f"--novel {shlex.quote(str(Path('my names.txt').absolute()))}\n")
-
-
-@pytest.mark.usefixtures("folder")
-def test_a_held_out_file_of_records(capsys: Captured) -> None:
-    Path("others.txt").write_text("anna\nella\nmona\n")
-    options = ("--records", "lines", "--held-out-file", "others.txt", "--no-samples")
-    code, _, err = run(capsys, "names.txt", *QUICK, *options)
-    assert code == 0
-    assert "324 training records, 3 held-out records" in err
-    model = textgen.load("names-model")
-    score = textgen.predict(model, Path("others.txt").read_text()).score
-    assert score.characters == 15
-    assert score.nats == pytest.approx(model.training["held_out_nats"], abs=1e-5)
 
 
 @pytest.mark.usefixtures("folder")
@@ -136,14 +107,3 @@ def test_a_list_without_records_gets_a_hint(capsys: Captured) -> None:
         code, _, err = run(capsys, f"{corpus}.txt", *quick, "--no-samples", *options)
         assert code == 0
         assert (hint in err) is expected
-
-
-@pytest.mark.usefixtures("folder")
-def test_too_few_records(capsys: Captured) -> None:
-    Path("names.txt").write_text("anna\n" * 500)
-    code, out, err = run(capsys, "names.txt", *QUICK, "--records", "lines")
-    assert (code, out, err.count("\n")) == (1, "", 1)
-    assert (
-        "error: the corpus names.txt has too few records: --records lines splits it at line ends and " in err
-    )
-    assert not Path("names-model").exists()

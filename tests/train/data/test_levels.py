@@ -1,6 +1,7 @@
 """Bytes and words: encoding in parts, and the numbers of characters."""
 
 import random
+import re
 from collections import Counter
 from itertools import product
 
@@ -14,6 +15,7 @@ from textgen_runtime.text.word_tokenizer import WordTokenizer
 from textgen_train.data import pieces
 from textgen_train.data.characters import count_characters, count_characters_after, text_of
 from textgen_train.data.encoders import WordEncoder
+from textgen_train.data.excerpts import EXCERPT_LENGTH
 from textgen_train.data.parts import Block
 from textgen_train.data.pieces import count_pieces, frequent_pieces
 from textgen_train.data.preparation import make_dataset
@@ -61,6 +63,19 @@ def test_a_vocabulary_of_words_has_at_most_its_size(records: RecordKind | None) 
     corpus = Corpus.from_text("notes", "\n".join(lines))
     dataset = make_dataset(corpus, Normalization(), level="word", vocabulary_size=16, records=records)
     assert len(dataset.tokenizer) == 16
+    assert {*"adefilmors "} <= set(dataset.tokenizer.symbols)
+
+
+@pytest.mark.parametrize("level", ["byte", "word"])
+def test_excerpts_are_texts_and_excerpts_of_words_are_whole_words(level: str) -> None:
+    words = ("do", "re", "fä", "la", "日本", "naïve", "über")
+    text = "".join(RNG.choice(words) + RNG.choice((" ", " ", ", ", ".\n")) for _ in range(1500))
+    dataset = make_dataset(Corpus.from_text("song", text), Normalization(), level=level)
+    for seed in range(50):
+        excerpt = dataset.draw_excerpt(random.Random(seed))
+        assert 30 < len(excerpt) <= EXCERPT_LENGTH
+        assert excerpt in text
+        assert level == "byte" or set(re.findall(r"\w+", excerpt)) <= set(words)
 
 
 @pytest.mark.parametrize("block", [1, 2, 3, 1000])
@@ -90,3 +105,5 @@ def test_characters_of_words_and_records() -> None:
             Corpus.from_text("names", names), Normalization(), level=level, records="lines"
         )
         assert records.training_characters + records.held_out_characters == len(names)
+        special, size = records.tokenizer.special, len(records.tokenizer)
+        assert (special.begin, special.end) == (size - 2, size - 1)
