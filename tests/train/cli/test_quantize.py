@@ -110,14 +110,6 @@ def test_a_larger_increase_gives_a_warning(capsys: Captured, monkeypatch: pytest
     assert re.fullmatch("textgen-quantize: warning: 8 bits increase the loss by .*\n", err)
 
 
-def test_a_much_larger_increase_is_an_error(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quantizer, "REFUSED_INCREASE", -1.0)
-    code, out, err = run(capsys, "large.onnx", "-o", "small.onnx")
-    assert (code, out) == (1, "")
-    assert re.fullmatch("textgen-quantize: error: the 8-bit model was not written: .*\n", err)
-    assert not Path("small.onnx").exists()
-
-
 @pytest.mark.parametrize("model", ["large.onnx", "run"])
 def test_an_input_is_never_replaced(capsys: Captured, model: str) -> None:
     path = "large.onnx" if model == "large.onnx" else "run/model.onnx"

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime import __version__
 from textgen_train.loop.checkpoint_file import read_checkpoint
 from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.presets import REGULARIZATION
@@ -56,23 +55,6 @@ def test_options_are_stored_with_the_model(capsys: Captured) -> None:
 
 
 @pytest.mark.usefixtures("book")
-@pytest.mark.parametrize(("cell", "title"), [("lstm", "LSTM"), ("gru", "GRU"), ("conv", "convolution")])
-def test_each_cell_is_trained_with_residual_connections(capsys: Captured, cell: str, title: str) -> None:
-    options = ("--cell", cell, "--layers", "2", "--residual", "--no-samples")
-    code, _, err = run(capsys, "book.txt", *QUICK, *options)
-    assert code == 0
-    assert f"2 x 8 {title} units, residual, " in err
-    model = textgen.load("book-model")
-    first, second = model.engine.network.layers[1:-1]
-    assert (first.kind, second.kind) == (cell, cell)
-    assert getattr(second, "residual", False)
-    assert not getattr(first, "residual", True)
-    assert model.training["recipe"]["cell"] == cell
-    assert model.training["recipe"]["residual"] is True
-    assert len(model.generate("do re", seed=1, length=10)) == 10
-
-
-@pytest.mark.usefixtures("book")
 def test_corpus_from_standard_input_with_a_held_out_file(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,10 +65,6 @@ def test_corpus_from_standard_input_with_a_held_out_file(
     assert Path("standard-input-model/model.onnx").exists()
     # The held-out text is the corpus.
     assert "textgen-train: warning: the held-out text is the corpus itself, so the held-out loss is" in err
-
-
-def test_version(capsys: Captured) -> None:
-    assert run(capsys, "--version") == (0, f"textgen-train {__version__}\n", "")
 
 
 @pytest.mark.usefixtures("book")

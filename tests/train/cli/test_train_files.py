@@ -17,15 +17,6 @@ from tests.helpers.report_pages import Page
 from tests.helpers.train_command import QUICK, TEXT, run
 
 
-@pytest.mark.usefixtures("book")
-def test_the_next_command_distinguishes_a_folder_from_a_bundled_model(capsys: Captured) -> None:
-    code, out, _ = run(capsys, "book.txt", *QUICK, "--no-samples", "-o", "nietzsche")
-    assert code == 0
-    assert out.endswith("next: textgen-run ./nietzsche --temp 0.5\n")
-    out = run(capsys, "book.txt", *QUICK, "--no-samples", "-o=-folder")[1]
-    assert out.endswith("next: textgen-run ./-folder --temp 0.5\n")
-
-
 def test_a_model_is_replaced_only_with_overwrite(book: Path, capsys: Captured) -> None:
     model = book.parent / "model.onnx"
     model.write_bytes(b"precious")

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,20 +42,6 @@ def test_training_continues_after_standard_output_is_closed(start: Start, tmp_pa
     assert len(lines) > 1
     assert json.loads(lines[-1])["epoch"] == 40.0
     assert (tmp_path / "book-model" / "loss.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_an_interrupt_saves_the_best_model(start: Start, tmp_path: Path) -> None:
-    command = start(1_000_000)
-    command.send_signal(signal.SIGHUP)
-    err = command.err.read()
-    assert command.wait() == 130
-    assert re.fullmatch(
-        r"textgen-train: interrupted: book-model/model\.onnx holds the best model so far "
-        r"\(held-out loss .* nats\); to resume the run: textgen-train --resume book-model",
-        err.splitlines()[-1],
-    )
-    assert textgen.load(tmp_path / "book-model" / "model.onnx").generate(seed=1, length=5)
-    assert not list((tmp_path / "book-model").glob(".*.partial"))
 
 
 def test_an_interrupt_with_closed_pipes_saves_the_best_model(start: Start, tmp_path: Path) -> None:

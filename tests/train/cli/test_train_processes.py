@@ -117,15 +117,6 @@ def test_an_error_in_one_process_is_one_line_of_the_first(
     assert not (tmp_path / "0-model" / "model.onnx").exists()
 
 
-def test_a_folder_that_cannot_be_written_ends_both_processes(
-    train: Callable[..., list[Result]], tmp_path: Path
-) -> None:
-    (tmp_path / "taken").write_text("", encoding="utf-8")
-    (code, _, err), followed = train("-o", "taken")
-    assert (code, len(err.splitlines())) == (1, 1)
-    assert followed == (1, "", "")
-
-
 def test_standard_input_is_an_error(train: Callable[..., list[Result]]) -> None:
     (code, _, err), followed = train(corpus="-")
     assert code == 1

@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.cli.eval import main as evaluate
-from textgen_train.cli import _execution
 from textgen_train.loop import quantized_file
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.train_command import QUICK, TEXT, run
-from tests.helpers.training_runs import InterruptAt, timeless_results
 
 OPTIONS = (*QUICK, "--no-samples", "--threads", "1", "-o", "out", "--quantize")
 MODEL, SMALL = Path("out/model.onnx"), Path("out/model.int8.onnx")
@@ -56,22 +54,14 @@ def test_the_8_bit_model_is_scored_on_the_held_out_text(capsys: Captured) -> Non
     assert f"<dt>with 8-bit weights</dt><dd>{quantization.loss:.4f} nats per character</dd>" in page
 
 
-@pytest.mark.parametrize(
-    ("options", "text"),
-    [
-        (("--held-out-file", "other.txt"), {"name": "other.txt", "last": 1.0, "characters": 199}),
-        (("--held-out", "0.2"), {"name": "book.txt", "last": 0.2, "characters": len(TEXT) // 5}),
-        (("--records", "lines", "--held-out-file", "other.txt", "--cell", "gru"), None),
-    ],
-)
-def test_other_texts_and_networks(
-    capsys: Captured, options: tuple[str, ...], text: dict[str, object] | None
+def test_a_separate_held_out_text_is_named_and_a_larger_loss_is_a_warning(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code, _, err = run(capsys, "book.txt", *OPTIONS, *options)
-    assert code == 0, err
-    quantization = quantization_of(SMALL)
-    assert text in (None, quantization.text)
-    assert quantization.loss == pytest.approx(quantization.float32_loss, abs=0.01)
+    monkeypatch.setattr(quantized_file, "held_out_loss", lambda *_: held_out_loss_of_model() + 0.005)
+    code, _, err = run(capsys, "book.txt", *OPTIONS, "--held-out-file", "other.txt")
+    assert code == 0
+    assert "textgen-train: warning: 8 bits increase the loss by 0.0050 nats per character" in err
+    assert quantization_of(SMALL).text == {"name": "other.txt", "last": 1.0, "characters": 199}
 
 
 def test_a_much_larger_loss_is_a_warning_and_the_model_stays(
@@ -89,50 +79,6 @@ def test_a_much_larger_loss_is_a_warning_and_the_model_stays(
     assert MODEL.exists()
     assert not SMALL.exists()
     assert "8-bit" not in Path("out/report.html").read_text(encoding="utf-8")
-
-
-def test_a_larger_loss_is_a_warning(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quantized_file, "held_out_loss", lambda *_: held_out_loss_of_model() + 0.005)
-    code, _, err = run(capsys, "book.txt", *OPTIONS)
-    assert code == 0
-    assert "textgen-train: warning: 8 bits increase the loss by 0.0050 nats per character" in err
-    assert SMALL.exists()
-
-
-def test_the_8_bit_model_of_an_earlier_run_is_replaced_or_removed(capsys: Captured) -> None:
-    assert run(capsys, "book.txt", *OPTIONS)[0] == 0
-    content = SMALL.read_bytes()
-    MODEL.unlink()
-    others = [path for path in Path("out").iterdir() if path != SMALL]
-    for path in others:
-        path.unlink()
-    code, _, err = run(capsys, "book.txt", *OPTIONS)
-    assert code == 1
-    assert "model.int8.onnx exists: choose another folder with -o, or pass --overwrite" in err
-    assert SMALL.read_bytes() == content
-    # A run that writes none leaves none, because it would be another model.
-    assert run(capsys, "book.txt", *OPTIONS[:-1], "--overwrite")[0] == 0
-    assert not SMALL.exists()
-
-
-def test_a_resumed_run_writes_the_8_bit_model(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = (*OPTIONS, "--epochs", "6")
-    assert run(capsys, "book.txt", *options)[0] == 0
-    expected, content = timeless_results_without_samples(), quantization_of(SMALL)
-    with monkeypatch.context() as patch:
-        patch.setattr(_execution, "deferred_interrupts", lambda: InterruptAt(3))
-        assert run(capsys, "book.txt", *options, "--overwrite")[0] == 130
-    assert not SMALL.exists()
-    code, out, err = run(capsys, "--resume", "out")
-    assert code == 0, err
-    assert "; wrote model.onnx, model.int8.onnx, metrics.jsonl," in out.splitlines()[-2]
-    assert (timeless_results_without_samples(), quantization_of(SMALL)) == (expected, content)
-    assert run(capsys, "--resume", "out", "--quantize")[0] == 2
-
-
-def timeless_results_without_samples() -> object:
-    Path("out/samples.txt").touch()
-    return timeless_results(Path("out"))
 
 
 def test_a_run_whose_8_bit_model_cannot_be_written_is_resumed(
