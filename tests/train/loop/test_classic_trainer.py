@@ -4,13 +4,8 @@ import math
 
 import numpy as np
 import pytest
-import textgen_runtime as textgen
 import torch
 from numpy.typing import NDArray
-from textgen_runtime.generation.loading import open_model
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.text.character_tokenizer import CharacterTokenizer
-from textgen_train.export.exporter import build_checked
 from textgen_train.loop.classic_trainer import ClassicTrainer, classic_network
 from textgen_train.recipe import Budget, ClassicRecipe
 from torch import Tensor, nn
@@ -118,14 +113,6 @@ def test_the_loss_falls_at_a_constant_learning_rate() -> None:
     assert [update.step for update in updates if update.ends_epoch] == [25, 50, 75, 100]
     assert updates[0].nats > 1.2
     assert np.mean([update.nats for update in updates[-25:]]) < 0.2
-
-
-def test_the_native_engine_runs_the_exported_network() -> None:
-    trainer = ClassicTrainer(song(300), 4, SMALL, Budget(epochs=1), seed=0)
-    list(trainer.updates())
-    exported = build_checked(trainer.model, Metadata(CharacterTokenizer("abcd")))
-    assert isinstance(open_model(exported.content, "native"), textgen.Model)
-    assert exported.model.generate("ab", length=20, seed=1)
 
 
 def test_a_text_that_is_too_short_for_a_window_is_an_error() -> None:

@@ -11,7 +11,6 @@ import pytest
 import torch
 from textgen_train.errors import LostProcessError, TrainingError
 from textgen_train.loop import distributed
-from textgen_train.loop.checkpoint import TrainerState
 from textgen_train.loop.classic_trainer import ClassicTrainer
 from textgen_train.loop.ranks import DismissedError, Ranks, joined_ranks
 from textgen_train.loop.stateful_trainer import StatefulTrainer
@@ -81,27 +80,6 @@ def test_two_processes_train_like_two_threads_to_the_bit(recipe: Recipe | Classi
     assert len(states) == len(expected)
     for state, other in zip(states, expected, strict=True):
         assert same(without_seconds(state), without_seconds(vars(other)))
-
-
-def resume(_: int, state: TrainerState) -> Any:
-    with started(seed=1) as (trainer, ranks):
-        if ranks.is_first:
-            trainer.restore(state)
-            list(trainer.updates())
-        else:
-            trainer.follow()
-        return weights_of(trainer)
-
-
-def test_two_processes_continue_the_state_of_two_threads() -> None:
-    """Only the first process is given the state. The state is equal to that of two processes."""
-    trainer = make_trainer(RECIPE, 2)
-    states = [trainer.state() for _ in trainer.updates()]
-    # In the middle of the second epoch.
-    state = states[trainer.updates_per_epoch]
-    first, second = run_processes(resume, state)
-    assert same(first, weights_of(trainer))
-    assert same(second, first)
 
 
 def end_at_step_three(rank: int) -> str:

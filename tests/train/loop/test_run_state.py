@@ -236,33 +236,6 @@ def test_watchers_receive_events_in_order(tmp_path: Path) -> None:
     assert [status.updates for status in states.statuses] == [1, 1, 2, 3, 4]
 
 
-def test_watchers_receive_an_interrupt_before_its_evaluation(tmp_path: Path) -> None:
-    run, trainer, _ = make_run(tmp_path)
-    states = watched_states(run, tmp_path)
-
-    def check_interrupt() -> None:
-        if trainer.state().step == 1:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run.run(check_interrupt)
-    assert [event for event, _ in states.kept] == [
-        *("update", "interrupt", "evaluation start", "evaluation", "end"),
-    ]
-
-
-def test_the_files_of_a_run_include_those_of_its_watchers(tmp_path: Path) -> None:
-    run, _, _ = make_run(tmp_path, budget=Budget(epochs=1))
-
-    class Log(Watcher):
-        files = ("log.txt",)
-
-    run.add_watcher(Log())
-    assert run.files == ["log.txt"]
-    run.run()
-    assert run.files == [MODEL, METRICS, SAMPLES, "loss.png", "report.html", "log.txt"]
-
-
 def test_a_restored_timed_run_does_not_estimate_the_duration_of_an_evaluation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

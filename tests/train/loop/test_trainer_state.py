@@ -50,6 +50,13 @@ def test_a_run_stopped_after_any_update_ends_with_the_same_weights(
 
 
 @BOTH_TRAINERS
+def test_the_seed_determines_the_initial_weights(recipe: Recipe | ClassicRecipe) -> None:
+    first, again, other = (weights_of(make_trainer(recipe, 1, seed)) for seed in (3, 3, 4))
+    assert same(first, again)
+    assert not same(first, other)
+
+
+@BOTH_TRAINERS
 def test_another_call_of_updates_continues_the_epoch(
     recipe: Recipe | ClassicRecipe,
 ) -> None:

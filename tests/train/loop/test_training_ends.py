@@ -142,17 +142,6 @@ def test_divergence_is_warned_about_once(tmp_path: Path, monkeypatch: pytest.Mon
     assert "training has diverged" in warning
 
 
-def test_an_interrupt_before_the_first_update_leaves_no_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run, _ = make_run(tmp_path)
-    interrupt_after(run, 0, monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        run.run()
-    assert run.best is None
-    assert os.listdir(tmp_path) == []
-
-
 def test_a_full_disk_leaves_the_last_model_intact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the model cannot be written, the run ends with an error. For other files it only warns."""
     run, progress = make_run(tmp_path)
