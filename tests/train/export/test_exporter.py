@@ -1,10 +1,8 @@
 """Export: the model file gives the same results as the trained network."""
 
-import errno
 import math
 import os
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 import onnx
@@ -13,7 +11,6 @@ import textgen_runtime as textgen
 import textgen_train
 import torch
 from numpy.typing import NDArray
-from textgen_runtime import OutputError
 from textgen_runtime.engines.base import Engine, State
 from textgen_runtime.engines.onnxruntime import OnnxEngine
 from textgen_runtime.model_file.metadata import Metadata
@@ -113,16 +110,6 @@ def test_a_wrong_export_is_not_written(
 def test_a_vocabulary_of_the_wrong_size_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="the vocabulary has 2 characters"):
         textgen_train.export_onnx(network(), Metadata(CharacterTokenizer("ab")), tmp_path / "model.onnx")
-
-
-def test_a_full_disk_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_: int) -> NoReturn:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OutputError, match="No space left"):
-        textgen_train.export_onnx(network(), METADATA, tmp_path / "model.onnx")
-    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize(

@@ -49,13 +49,6 @@ def test_the_file_states_the_losses_of_both_models(cell: str, tmp_path: Path) ->
     assert properties["textgen.format"] == "2"
 
 
-def test_without_a_text_the_models_are_compared_on_generated_text(tmp_path: Path) -> None:
-    quantized = textgen_train.quantize_onnx(content(), tmp_path / "small.onnx")
-    assert quantized.quantization == Quantization(8, None, None, None)
-    assert 0 < abs(quantized.increase) < 1e-3
-    assert quantized.characters > CHARACTERS - 10
-
-
 @pytest.mark.parametrize("level", ["character", "byte", "word"])
 def test_text_of_records_is_generated_record_by_record(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("textgen_train.export.generated_text.CHARACTERS", 2_000)
@@ -174,11 +167,6 @@ def test_an_8_bit_model_is_refused(tmp_path: Path) -> None:
     textgen_train.quantize_onnx(content(), path, TEXT)
     with pytest.raises(ExportError, match=r"^.*small.onnx: the weights have 8 bits already"):
         textgen_train.quantize_onnx(path, tmp_path / "smaller.onnx", TEXT)
-
-
-def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="cannot write"):
-        textgen_train.quantize_onnx(content(), tmp_path / "missing" / "small.onnx", TEXT)
 
 
 def test_the_float32_model_is_never_replaced(tmp_path: Path) -> None:

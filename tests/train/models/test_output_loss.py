@@ -9,8 +9,9 @@ from torch import nn
 
 @pytest.mark.parametrize("tokens", [1, 7, 40])
 @pytest.mark.parametrize("vocabulary", [2, 30, 1000])
-def test_loss_and_gradients_equal_those_of_torch(
-    monkeypatch: pytest.MonkeyPatch, tokens: int, vocabulary: int
+@pytest.mark.parametrize("penalty", [0.0, 0.3])
+def test_loss_and_gradients_equal_those_of_torch_and_the_confidence_penalty_is_only_in_the_gradients(
+    monkeypatch: pytest.MonkeyPatch, tokens: int, vocabulary: int, penalty: float
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     # Several chunks; the last one has fewer rows.
@@ -20,38 +21,14 @@ def test_loss_and_gradients_equal_those_of_torch(
     outputs = torch.randn(tokens, 6, requires_grad=True)
     weight, bias = torch.randn(vocabulary, 6, requires_grad=True), torch.randn(vocabulary, requires_grad=True)
     targets = torch.randint(vocabulary, (tokens,))
-    expected = nn.functional.cross_entropy(
-        nn.functional.linear(outputs, weight, bias), targets, reduction="sum"
-    )
-    loss = output_loss(outputs, weight, bias, targets)
-    torch.testing.assert_close(loss, expected)
-    for gradient, expected_gradient in zip(
-        torch.autograd.grad(3 * loss, [outputs, weight, bias]),
-        torch.autograd.grad(3 * expected, [outputs, weight, bias]),
-        strict=True,
-    ):
-        torch.testing.assert_close(gradient, expected_gradient, atol=1e-4, rtol=1e-4)
-
-
-@pytest.mark.parametrize("vocabulary", [2, 30])
-def test_confidence_penalty_changes_only_the_gradients(
-    monkeypatch: pytest.MonkeyPatch, vocabulary: int
-) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-    monkeypatch.setattr(module, "MAX_CHUNK_LOGITS", 3 * vocabulary)
-    monkeypatch.setattr(module, "MIN_ROWS", 1)
-    torch.manual_seed(0)
-    outputs = torch.randn(7, 6, requires_grad=True)
-    weight, bias = torch.randn(vocabulary, 6, requires_grad=True), torch.randn(vocabulary, requires_grad=True)
-    targets = torch.randint(vocabulary, (7,))
     log_probabilities = nn.functional.linear(outputs, weight, bias).log_softmax(1)
     cross_entropy = nn.functional.nll_loss(log_probabilities, targets, reduction="sum")
     entropy = -(log_probabilities.exp() * log_probabilities).sum()
-    loss = output_loss(outputs, weight, bias, targets, confidence_penalty=0.3)
+    loss = output_loss(outputs, weight, bias, targets, confidence_penalty=penalty)
     torch.testing.assert_close(loss, cross_entropy)
     for gradient, expected in zip(
-        torch.autograd.grad(2 * loss, [outputs, weight, bias]),
-        torch.autograd.grad(2 * (cross_entropy - 0.3 * entropy), [outputs, weight, bias]),
+        torch.autograd.grad(3 * loss, [outputs, weight, bias]),
+        torch.autograd.grad(3 * (cross_entropy - penalty * entropy), [outputs, weight, bias]),
         strict=True,
     ):
         torch.testing.assert_close(gradient, expected, atol=1e-4, rtol=1e-4)
