@@ -19,11 +19,6 @@ def test_defaults() -> None:
     assert parsed() == (PRESETS["small"], Budget(minutes=DEFAULT_MINUTES))
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_preset(name: str) -> None:
-    assert parsed("--preset", name)[0] == PRESETS[name]
-
-
 def test_options_override_the_preset() -> None:
     recipe, _ = parsed("--preset", "large", "--units", "99", "--dropout", "0", "--sequence-length", "7")
     assert recipe == replace(PRESETS["large"], units=99, dropout=0.0, sequence_length=7)
@@ -67,8 +62,6 @@ def test_classic_recipe() -> None:
         (("--recipe", "classic", "--cell", "gru"), "--cell is not an option of the classic recipe"),
         (("--recipe", "classic", "--records", "lines"), "--records is not an option of the classic recipe"),
         (("--recipe", "classic", "--level", "word"), "--level is not an option of the classic recipe"),
-        (("--cell", "conv", "--weight-dropout", "0.1"), "weight-dropout must be 0 with the cell conv"),
-        (("--cell", "conv", "--layers", "64"), "layers must be at most 63 with the cell conv, not 64"),
     ],
 )
 def test_invalid_hyperparameters_raise(options: tuple[str, ...], message: str) -> None:

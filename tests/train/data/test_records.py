@@ -63,14 +63,6 @@ def test_begin_and_end_follow_the_symbols() -> None:
     assert not (dataset.training == 22).any()
 
 
-def test_copies_are_in_the_same_part() -> None:
-    text = "\n".join([*NAMES, *reversed(NAMES)])
-    dataset = make_dataset(Corpus.from_text("names", text), Normalization(), 0.3, records="lines")
-    training, held_out = texts_of(dataset, dataset.training), texts_of(dataset, dataset.held_out)
-    assert len(training) + len(held_out) == 400
-    assert not set(training) & set(held_out)
-
-
 def test_rare_symbols_are_counted_in_the_training_records() -> None:
     corpus = Corpus.from_text("names", "\n".join([*NAMES, "zz", "zq", "qz"]))
     dataset = make_dataset(corpus, Normalization(), 0.2, min_count=5, records="lines")

@@ -2,9 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,55 +13,18 @@ from textgen_runtime.system.files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from textgen_train.errors import TrainingError
 from textgen_train.loop.output_folder import LOCK_FILE, locked_folder, prepared_folder, remove_replaced
 
-OTHER_RUN = """
-import sys
-from pathlib import Path
-from textgen_train.loop.output_folder import prepared_folder
-with prepared_folder(Path(sys.argv[1]), [], overwrite=True):
-    print("ready", flush=True)
-    sys.stdin.read()
-"""
 
-
-@pytest.fixture
-def other_run(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
-    """A process that holds the lock of the folder."""
-    with subprocess.Popen(
-        [sys.executable, "-c", OTHER_RUN, str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        yield process
-        process.kill()
-
-
-def test_a_second_run_is_rejected(tmp_path: Path, other_run: "subprocess.Popen[str]") -> None:
+def test_a_second_run_is_rejected_until_the_first_one_ends(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(tmp_path)
-    for folder in (tmp_path, link):
-        with (
-            pytest.raises(OutputError, match="another textgen-train run is writing to the folder"),
-            prepared_folder(folder, [], overwrite=True),
-        ):
-            pass
-    assert other_run.poll() is None
-
-
-@pytest.mark.parametrize("killed", [False, True])
-def test_the_lock_is_released_when_the_process_ends(
-    tmp_path: Path, other_run: "subprocess.Popen[str]", killed: bool
-) -> None:
-    if killed:
-        other_run.kill()
-    assert other_run.stdin is not None
-    other_run.stdin.close()
-    other_run.wait()
     for _ in range(2):
-        with prepared_folder(tmp_path, [], overwrite=False):
-            pass
+        with prepared_folder(tmp_path, [], overwrite=True):
+            for folder in (tmp_path, link):
+                with (
+                    pytest.raises(OutputError, match="another textgen-train run is writing to the folder"),
+                    prepared_folder(folder, [], overwrite=True),
+                ):
+                    pass
 
 
 def test_temporary_files_of_killed_runs_are_removed(tmp_path: Path) -> None:

@@ -79,25 +79,6 @@ def test_restore_during_updates_is_an_error() -> None:
         trainer.restore(state_after(1))
 
 
-def test_draws_from_the_global_generator_do_not_change_the_order_of_windows() -> None:
-    """The caller may use torch's global generator between updates."""
-    trainer, watched = make_trainer(CLASSIC, 1), make_trainer(CLASSIC, 1)
-    list(trainer.updates())
-    for _ in watched.updates():
-        torch.rand(3)
-    assert same(weights_of(watched), weights_of(trainer))
-
-
-def test_the_carried_state_contains_all_lanes() -> None:
-    state = state_after(2, threads=2)
-    assert {name: tensor.shape for name, tensor in state.carried_state.items()} == {
-        "hidden": (2, 16, 12),
-        "cell": (2, 16, 12),
-    }
-    assert all(tensor.abs().min() > 0 for tensor in state.carried_state.values())
-    assert len(state.dropout_rngs) == 2
-
-
 def test_training_time_before_a_restore_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time between the state and its restore does not count."""
     now = 1000.0

@@ -147,20 +147,6 @@ def test_the_drop_connect_mask_is_constant_over_time_steps(
 
 
 @each_cell
-def test_masks_depend_only_on_the_generator_of_the_network(cell: str) -> None:
-    weight_dropout = 0.0 if cell == "conv" else 0.2
-    model = network(cell, dropout=0.4, input_dropout=0.3, weight_dropout=weight_dropout)
-    results = []
-    for _ in range(2):
-        model.generator = torch.Generator()
-        model.generator.manual_seed(1)
-        # A draw from torch's global generator.
-        torch.rand(3)
-        results.append(logits(model))
-    torch.testing.assert_close(*results, atol=0, rtol=0)
-
-
-@each_cell
 def test_a_clone_shares_parameters_only_on_request(cell: str) -> None:
     model = network(cell)
     model.generator = torch.Generator()
