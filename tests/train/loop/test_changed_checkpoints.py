@@ -1,60 +1,62 @@
 """Checkpoints whose JSON has been changed, as by another version or by hand: each change is told."""
 
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.numpy
+from textgen_runtime.system.json_text import from_json, to_json
 from textgen_train.errors import TrainingError
+from textgen_train.loop import checkpoint_file
 from textgen_train.loop.checkpoint_file import read_checkpoint, write_checkpoint
-from textgen_train.recipe import AnyRecipe, ClassicRecipe
 
-from tests.helpers.checkpoint_files import CheckpointFile, changes, message
-from tests.helpers.training_runs import RECIPE, make_run
+from tests.helpers.training_runs import make_run
 
-# All changes take seconds. With a stride that is a prime number, each kind of change is tested.
-STRIDE = 17
+
+class CheckpointFile:
+    """A checkpoint file in parts, which ``write`` puts together again with a valid checksum.
+
+    Attributes:
+        content: The JSON of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        file = path.read_bytes()
+        start = checkpoint_file.LENGTH_BYTES
+        header = from_json(file[start : start + int.from_bytes(file[:start], "little")])
+        self._path, self._arrays = path, safetensors.numpy.load(file)
+        self.content: Any = from_json(header["__metadata__"][checkpoint_file.CONTENT_KEY])
+
+    def write(self) -> None:
+        text = to_json(self.content)
+        keys = {
+            checkpoint_file.CONTENT_KEY: text,
+            checkpoint_file.CHECKSUM_KEY: str(checkpoint_file._checksum(text, self._arrays)),
+        }
+        self._path.write_bytes(safetensors.numpy.save(self._arrays, keys))
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """The checkpoint of a run that was interrupted after an update after its first evaluation."""
-    return write(tmp_path, RECIPE)
-
-
-def write(folder: Path, recipe: AnyRecipe) -> Path:
-    run, _ = make_run(folder, epochs=1, recipe=recipe, samples=False)
+    run, _ = make_run(tmp_path, epochs=1, samples=False)
     left = 4
 
     def check_interrupt() -> None:
         nonlocal left
         left -= 1
         if not left:
-            write_checkpoint(folder / "checkpoint", {}, run.state(), complete=False)
+            write_checkpoint(tmp_path / "checkpoint", {}, run.state(), complete=False)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run.run(check_interrupt)
-    return folder / "checkpoint"
+    return tmp_path / "checkpoint"
 
 
-def restore(path: Path, recipe: AnyRecipe = RECIPE) -> None:
-    run, _ = make_run(path.parent, epochs=1, recipe=recipe, samples=False)
+def restore(path: Path) -> None:
+    run, _ = make_run(path.parent, epochs=1, samples=False)
     run.restore(read_checkpoint(path).state())
-
-
-@pytest.mark.parametrize("recipe", [RECIPE, ClassicRecipe(units=8, window=12, batch=64)])
-def test_every_change_is_harmless_or_one_line(tmp_path: Path, recipe: AnyRecipe) -> None:
-    path = write(tmp_path, recipe)
-    run, _ = make_run(tmp_path, epochs=1, recipe=recipe, samples=False)
-    file = CheckpointFile(path)
-    told = 0
-    for change, state in islice(changes(file.content["state"]), 0, None, STRIDE):
-        file.write({**file.content, "state": state})
-        line = message(lambda: run.restore(read_checkpoint(path).state()))
-        assert "\n" not in (line or ""), change
-        told += line is not None
-    assert told > 40
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,9 @@ def test_every_change_is_harmless_or_one_line(tmp_path: Path, recipe: AnyRecipe)
         (("since_evaluation", "last"), {"step": 1}, "'since_evaluation.last.epochs' is missing"),
         (("eval_schedule",), [], "'eval_schedule' has an invalid value"),
         (("trainer", "step"), -1, "'trainer.step' has an invalid value"),
+        (("trainer", "weights"), [], "'trainer.weights' has an invalid value"),
+        (("trainer", "dropout_rngs"), {}, "'trainer.dropout_rngs' has an invalid value"),
+        (("trainer", "carried_state", "hidden"), None, "'trainer.carried_state.hidden' has an invalid value"),
         (("samples",), [], "'samples' has an invalid value"),
     ],
 )
@@ -77,7 +82,7 @@ def test_a_field_that_differs_is_named(path: Path, keys: tuple[Any, ...], value:
     for key in keys[:-1]:
         place = place[key]
     place[keys[-1]] = value
-    file.write(file.content)
+    file.write()
     with pytest.raises(TrainingError) as caught:
         restore(path)
     assert str(caught.value) == (
@@ -89,7 +94,7 @@ def test_a_field_that_differs_is_named(path: Path, keys: tuple[Any, ...], value:
 def test_a_missing_field_is_named(path: Path) -> None:
     file = CheckpointFile(path)
     del file.content["state"]["evaluations"][0]["step"]
-    file.write(file.content)
+    file.write()
     with pytest.raises(TrainingError, match=r"\('evaluations.0.step' is missing\)"):
         restore(path)
 
@@ -97,6 +102,6 @@ def test_a_missing_field_is_named(path: Path) -> None:
 def test_a_tensor_of_another_type_is_told(path: Path) -> None:
     file = CheckpointFile(path)
     file.content["state"]["trainer"]["weights"]["output.bias"]["tensor"] = "/trainer/dropout_rngs/0"
-    file.write(file.content)
+    file.write()
     with pytest.raises(TrainingError, match="the training state is from another network"):
         restore(path)
