@@ -34,10 +34,11 @@ def test_the_runtime_computes_the_same_held_out_loss(capsys: Captured, corpus: s
     assert model.metadata.records == kind
     assert model.prompts == ()
     split = model.training["split"]
-    assert err.startswith(
-        f"{corpus}.txt: {split['training_records']:,} training records, {split['held_out_records']:,} held-out "
-        f"records ({split['training_characters']:,} and {split['held_out_characters']:,} characters with the ends), "
+    records = (
+        f"{split['training_records']:,} training records, {split['held_out_records']:,} held-out records"
     )
+    characters = f"{split['training_characters']:,} and {split['held_out_characters']:,} characters"
+    assert err.startswith(f"{corpus}.txt: {records} ({characters} with the ends), ")
     assert split["held_out"] == "20% of the records, by a hash of each record"
     score = textgen.predict(model, Path(f"{corpus}.txt").read_text(), last=0.2).score
     assert score.characters == split["held_out_characters"]
