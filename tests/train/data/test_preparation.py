@@ -46,7 +46,9 @@ def test_a_symbol_is_rare_if_it_occurs_less_often_in_the_training_text() -> None
     assert dataset.rare_count == 1
 
 
-def test_a_corpus_of_one_symbol_raises() -> None:
+def test_a_corpus_of_one_symbol_or_none_raises() -> None:
+    with pytest.raises(CorpusError, match="the corpus book is empty"):
+        make_dataset(corpus("\ufeff"), Normalization(), 0.1)
     with pytest.raises(CorpusError, match="contains only the character 'a'"):
         make_dataset(corpus("a" * 1000), Normalization(), 0.1)
 

@@ -99,9 +99,16 @@ def test_a_missing_field_is_named(path: Path) -> None:
         restore(path)
 
 
-def test_a_tensor_of_another_type_is_told(path: Path) -> None:
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        ("/trainer/dropout_rngs/0", "the training state is from another network"),
+        ("/none", "is damaged, or is not"),
+    ],
+)
+def test_a_tensor_of_another_type_or_of_another_name_is_told(path: Path, tensor: str, message: str) -> None:
     file = CheckpointFile(path)
-    file.content["state"]["trainer"]["weights"]["output.bias"]["tensor"] = "/trainer/dropout_rngs/0"
+    file.content["state"]["trainer"]["weights"]["output.bias"]["tensor"] = tensor
     file.write()
-    with pytest.raises(TrainingError, match="the training state is from another network"):
+    with pytest.raises(TrainingError, match=message):
         restore(path)
