@@ -19,6 +19,7 @@ The exit status is 0 if a test failed for every mutant without ``survives``, and
 """
 
 import argparse
+import contextlib
 import os
 import shutil
 import signal
@@ -119,10 +120,10 @@ class Tree:
         ) as process:
             try:
                 out, err = process.communicate(timeout=seconds)
-            except BaseException:
-                # The processes of the tests, too.
-                os.killpg(process.pid, signal.SIGKILL)
-                raise
+            finally:
+                # The processes of the tests, too. Those of a mutant may never end.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
         return subprocess.CompletedProcess(command, process.returncode, out, err)
 
     def build(self, file: str, tests: tuple[str, ...]) -> str:
