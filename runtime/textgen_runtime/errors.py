@@ -5,6 +5,7 @@ exception of any other class is a bug in the project and shows its traceback. Me
 ``quote`` and paths with ``shorten``.
 """
 
+from collections.abc import Callable
 from reprlib import Repr
 
 MAX_QUOTED_LENGTH = 80
@@ -50,8 +51,28 @@ def path_failure(error: OSError | ValueError) -> str:
     return error.strerror or str(error) if isinstance(error, OSError) else "no file can have this name"
 
 
+class Name(str):
+    """The name of a parameter inside a message. Each surface spells it in its own way."""
+
+    __slots__ = ()
+
+
 class TextgenError(Exception):
-    """Base class of all errors that a user can cause."""
+    """Base class of all errors that a user can cause.
+
+    Args:
+        parts: The message. It consists of texts and of the names of parameters.
+        parameter: The parameter that the error is about. The message then begins with its name.
+    """
+
+    def __init__(self, *parts: str | Name, parameter: str | None = None) -> None:
+        self.parameter = parameter
+        self.parts = parts if parameter is None else (Name(parameter), " ", *parts)
+        super().__init__("".join(self.parts))
+
+    def spelled(self, spell: Callable[[str], str]) -> str:
+        """Return the message with the names of parameters in another spelling."""
+        return "".join([spell(part) if isinstance(part, Name) else part for part in self.parts])
 
 
 class ModelFileError(TextgenError):

@@ -35,8 +35,9 @@ from textgen_train.recipe import CELLS, CONV, GRU, Budget, Recipe
     ],
 )
 def test_a_value_out_of_range_raises(name: str, value: float) -> None:
-    with pytest.raises(RecipeError, match=name.replace("_", "-")):
+    with pytest.raises(RecipeError, match=f"^{name} must be ") as caught:
         Recipe(**{name: value})  # type: ignore[arg-type]
+    assert caught.value.parameter == name
 
 
 def test_the_borders_of_a_range_are_valid_and_counts_are_integers() -> None:
@@ -87,7 +88,7 @@ def test_the_cells_of_recipes_are_those_of_the_networks() -> None:
         ({"cell": "rnn"}, "cell must be one of lstm, gru, conv, not 'rnn'"),
         ({"cell": 1}, "cell must be one of"),
         ({"residual": 1}, "residual must be true or false, not 1"),
-        ({"cell": "conv", "weight_dropout": 0.1}, "weight-dropout must be 0"),
+        ({"cell": "conv", "weight_dropout": 0.1}, "weight_dropout must be 0"),
         ({"cell": "conv", "layers": 64}, "layers must be at most 63"),
     ],
 )

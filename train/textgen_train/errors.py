@@ -2,8 +2,9 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import TypeVar
 
-from textgen_runtime.errors import CorpusError, TextgenError
+from textgen_runtime.errors import CorpusError, Name, TextgenError
 
 # The runtime defines CorpusError, because it reads corpora to score them.
 __all__ = [
@@ -14,7 +15,17 @@ __all__ = [
     "RecipeError",
     "TrainingError",
     "explaining_memory_errors",
+    "extended",
 ]
+
+AnyError = TypeVar("AnyError", bound=TextgenError)
+
+
+def extended(error: AnyError, *parts: str | Name) -> AnyError:
+    """Return an error of the same class and about the same parameter, with a longer message."""
+    longer = type(error)(*error.parts, *parts)
+    longer.parameter = error.parameter
+    return longer
 
 
 class RecipeError(TextgenError, ValueError):
@@ -54,7 +65,7 @@ def explaining_memory_errors() -> Iterator[None]:
         ):
             raise
         raise TrainingError(
-            "not enough memory for this network and batch size: lower --units or --batch"
+            "not enough memory for this network and batch size: lower ", Name("units"), " or ", Name("batch")
         ) from error
 
 

@@ -54,7 +54,7 @@ class Hyperparameters:
                 is_valid = not is_wrong_type and minimum <= value <= maximum
                 expected = f"{'an integer ' * (parameter.type is int)}from {minimum:g} to {maximum:g}"
             if not is_valid:
-                raise RecipeError(f"{option_name(parameter.name)} must be {expected}, not {quote(value)}")
+                raise RecipeError(f"must be {expected}, not {quote(value)}", parameter=parameter.name)
 
 
 def option_name(name: str) -> str:

@@ -57,10 +57,13 @@ class Recipe(Hyperparameters):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.cell == CONV and self.weight_dropout:
-            raise RecipeError(f"weight-dropout must be 0 with the cell {CONV}: it has no recurrent weights")
+            raise RecipeError(
+                f"must be 0 with the cell {CONV}: it has no recurrent weights", parameter="weight_dropout"
+            )
         if self.cell == CONV and self.layers > MAX_CONV_LAYERS:
             raise RecipeError(
-                f"layers must be at most {MAX_CONV_LAYERS} with the cell {CONV}, not {self.layers}"
+                f"must be at most {MAX_CONV_LAYERS} with the cell {CONV}, not {self.layers}",
+                parameter="layers",
             )
 
 

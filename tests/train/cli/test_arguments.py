@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from textgen_train.cli._arguments import parser
+from textgen_train.cli._arguments import option, parser
 from textgen_train.cli._recipe_arguments import CLASSIC_EPOCHS, DEFAULT_MINUTES, budget_from, recipe_from
 from textgen_train.errors import RecipeError
 from textgen_train.presets import PRESETS, preset
@@ -56,7 +56,7 @@ def test_classic_recipe() -> None:
         (("--window", "40"), "--window is not an option of the default recipe"),
         (
             ("--muon-lr", "0", "--muon-weight-decay", "0.1"),
-            "--muon-weight-decay has no effect while muon-lr is 0",
+            "--muon-weight-decay has no effect while --muon-lr is 0",
         ),
         (("--layers", "1", "--residual"), "--residual has no effect on a single layer: pass --layers too"),
         (("--recipe", "classic", "--cell", "gru"), "--cell is not an option of the classic recipe"),
@@ -65,8 +65,10 @@ def test_classic_recipe() -> None:
     ],
 )
 def test_invalid_hyperparameters_raise(options: tuple[str, ...], message: str) -> None:
-    with pytest.raises(RecipeError, match=message):
+    with pytest.raises(RecipeError) as caught:
         parsed(*options)
+    assert caught.value.spelled(option).startswith(message)
+    assert option(caught.value.parameter or "") == message.partition(" ")[0]
 
 
 def test_help_states_the_default_values() -> None:

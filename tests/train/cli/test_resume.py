@@ -215,7 +215,9 @@ def test_a_run_that_cannot_be_resumed_stays_as_it_is(
         assert_refused("another textgen-train run is writing to the folder")
     for damaged in (content[:-9], b""):
         CHECKPOINT.write_bytes(damaged)
-        assert_refused("is damaged, or is not a checkpoint")
+        assert_refused(
+            "is damaged, or is not a checkpoint of textgen-train: start the run again with --overwrite"
+        )
 
 
 def test_another_vocabulary_is_told(

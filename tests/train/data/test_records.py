@@ -113,7 +113,7 @@ def test_chunks_and_files_do_not_change_the_records(tmp_path: Path, monkeypatch:
             0.99,
             "all in the held-out part; a share of about 0.99 is held out, and equal",
         ),
-        ("a\nb\nc\n", "blank", 0.99, "; add records, lower --held-out, or pass"),
+        ("a\nb\nc\n", "blank", 0.99, "; add records, lower held_out, or pass"),
     ],
 )
 def test_one_record_and_its_copies_cannot_be_split(

@@ -87,7 +87,7 @@ def test_a_field_that_differs_is_named(path: Path, keys: tuple[Any, ...], value:
         restore(path)
     assert str(caught.value) == (
         f"{path} does not have the state of this version of textgen-train ({reason}): resume the run with "
-        "the version that wrote it, or start it again with --overwrite"
+        "the version that wrote it, or start it again with overwrite"
     )
 
 

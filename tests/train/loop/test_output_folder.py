@@ -34,10 +34,10 @@ def test_temporary_files_of_killed_runs_are_removed(tmp_path: Path) -> None:
 
 
 def assert_rejected(folder: Path, *, has_checkpoint: bool = False) -> None:
-    resume = ", resume its run with --resume" * has_checkpoint
+    resume = ", resume its run with resume" * has_checkpoint
     with (
         pytest.raises(
-            OutputError, match=f"exists: choose another folder with -o{resume}, or pass --overwrite"
+            OutputError, match=f"exists: choose another folder with output{resume}, or pass overwrite"
         ),
         prepared_folder(folder, [], overwrite=False),
     ):

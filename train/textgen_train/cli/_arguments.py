@@ -1,15 +1,19 @@
 """The arguments of ``textgen-train``."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+from textgen_runtime.cli.command import run_command
 from textgen_runtime.cli.parser import MAX_THREADS, CommandParser, number, whole_number
 from textgen_runtime.corpora.corpus import CORPUS_NAMES
+from textgen_runtime.errors import TextgenError
 from textgen_runtime.text.levels import CHARACTER, LEVELS
 from textgen_runtime.text.normalization import UNICODE_FORMS
 from textgen_runtime.text.records import RECORD_KINDS
 
 from textgen_train.data.preparation import HELD_OUT_SHARE, MAX_HELD_OUT_CHARACTERS
 from textgen_train.data.vocabularies import VOCABULARY_SIZE
+from textgen_train.hyperparameters import option_name
 
 from ._recipe_arguments import add_budget, add_hyperparameters, add_recipe
 
@@ -29,6 +33,27 @@ examples:
   textgen-train tunes/ --records blank -o tunes-model
   textgen-train --resume my-novel-model
 """
+
+
+# Arguments whose spelling does not follow from their name.
+SPELLINGS = {"corpus": "CORPUS", "output": "-o"}
+
+
+def option(name: str) -> str:
+    """Return how a parameter is spelled on the command line."""
+    return SPELLINGS.get(name) or f"--{option_name(name)}"
+
+
+def run_training_command(prog: str, command: Callable[[], int]) -> int:
+    """Run a command as ``run_command`` does. Its errors spell parameters as options."""
+
+    def spelling_options() -> int:
+        try:
+            return command()
+        except TextgenError as error:
+            raise type(error)(error.spelled(option)) from error
+
+    return run_command(prog, spelling_options)
 
 
 def parser() -> CommandParser:

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from textgen_runtime.cli.command import EXIT_INTERRUPTED
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.errors import OutputError, TextgenError
+from textgen_runtime.errors import Name, OutputError, TextgenError
 from textgen_runtime.system.console import print_diagnostic, write_stderr
 from textgen_runtime.system.text_files import STANDARD_INPUT
 
 from textgen_train.data.dataset import Dataset
-from textgen_train.errors import LossError, RecipeError, TrainingError, explaining_memory_errors
+from textgen_train.errors import LossError, RecipeError, TrainingError, explaining_memory_errors, extended
 from textgen_train.loop.ranks import SINGLE, Ranks
 from textgen_train.recipe import AnyRecipe, Budget
 
-from ._arguments import PROG, parser
+from ._arguments import PROG, option, parser
 from ._interrupts import deferred_interrupts
 from ._messages import describe_early_end, describe_network, describe_result
 from ._recipe_arguments import budget_from, usual_recipe
@@ -139,7 +139,10 @@ def make_trainer_of_valid_size(
     if model.parameter_count > MAX_PARAMETERS:
         raise RecipeError(
             f"the network has {model.parameter_count:,} parameters, and an ONNX file holds at most "
-            f"{MAX_PARAMETERS:,}: lower --units or --layers"
+            f"{MAX_PARAMETERS:,}: lower ",
+            Name("units"),
+            " or ",
+            Name("layers"),
         )
     return trainer
 
@@ -261,10 +264,10 @@ def run_to_end(
     except KeyboardInterrupt as interrupt:
         if isinstance(interrupt.__cause__, TextgenError):
             # The interrupt was deferred, and an error was raised before it took effect.
-            print_diagnostic(PROG, str(interrupt.__cause__))
+            print_diagnostic(PROG, interrupt.__cause__.spelled(option))
         print_diagnostic(PROG, describe_early_end(folder, run, piped=piped), "interrupted")
         return EXIT_INTERRUPTED
     except (TrainingError, OutputError) as error:
-        raise type(error)(f"{error}; {describe_early_end(folder, run, error, piped=piped)}") from error
+        raise extended(error, f"; {describe_early_end(folder, run, error, piped=piped)}") from error
     sys.stdout.write(describe_result(folder, run, arguments.corpus))
     return 0

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import fields, replace
 
 from textgen_runtime.cli.parser import CommandParser, number, whole_number
+from textgen_runtime.errors import Name
 from textgen_runtime.text.levels import CHARACTER
 
 from textgen_train.data.dataset import Dataset
@@ -154,18 +155,31 @@ def recipe_from(
     }
     for name in overrides:
         if name not in names:
-            raise RecipeError(f"--{option_name(name)} is not an option of the {base.name} recipe")
+            raise RecipeError(f"is not an option of the {base.name} recipe", parameter=name)
     if isinstance(base, ClassicRecipe) and arguments.records is not None:
-        raise RecipeError("--records is not an option of the classic recipe, which trains on one text")
+        raise RecipeError(
+            "is not an option of the classic recipe, which trains on one text", parameter="records"
+        )
     if isinstance(base, ClassicRecipe) and arguments.level != CHARACTER:
-        raise RecipeError("--level is not an option of the classic recipe, which trains on characters")
+        raise RecipeError(
+            "is not an option of the classic recipe, which trains on characters", parameter="level"
+        )
     recipe = replace(base, **overrides)
     if isinstance(recipe, Recipe) and not recipe.muon_lr and "muon_weight_decay" in overrides:
-        raise RecipeError("--muon-weight-decay has no effect while muon-lr is 0: pass --muon-lr too")
+        raise RecipeError(
+            "has no effect while ",
+            Name("muon_lr"),
+            " is 0: pass ",
+            Name("muon_lr"),
+            " too",
+            parameter="muon_weight_decay",
+        )
     if isinstance(recipe, Recipe) and overrides.get("residual") and recipe.layers == 1:
-        raise RecipeError("--residual has no effect on a single layer: pass --layers too")
+        raise RecipeError(
+            "has no effect on a single layer: pass ", Name("layers"), " too", parameter="residual"
+        )
     if arguments.quantize and isinstance(recipe, Recipe) and recipe.cell == CONV:
-        raise RecipeError("--quantize is only for the cells lstm and gru, not for conv")
+        raise RecipeError("is only for the cells lstm and gru, not for conv", parameter="quantize")
     return recipe
 
 

@@ -18,7 +18,7 @@ from textgen_runtime.text.records import RecordKind
 from textgen_runtime.text.tokenizer import Tokenizer
 
 from textgen_train.data.dataset import Dataset
-from textgen_train.errors import TrainingError
+from textgen_train.errors import TrainingError, extended
 from textgen_train.loop.typed_values import from_plain
 from textgen_train.recipe import AnyRecipe, Budget
 
@@ -160,7 +160,7 @@ class StoredRun:
         try:
             return read_corpus(source, folder, any_bytes=level == BYTE, records=records)
         except CorpusError as error:
-            raise CorpusError(f"{error}; {_hint(argument)}") from error
+            raise extended(error, f"; {_hint(argument)}") from error
 
     def check_texts(self, corpus: Corpus, held_out: object) -> None:
         """Check that the texts have not changed since the run began, and restore their names.

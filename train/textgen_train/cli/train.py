@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textgen_runtime.cli.command import EXIT_FAILED, run_command
+from textgen_runtime.cli.command import EXIT_FAILED
 from textgen_runtime.corpora.corpus import Corpus, read_corpus
 from textgen_runtime.corpora.sources import COMPRESSED
 from textgen_runtime.errors import EncodingError
@@ -18,12 +18,12 @@ from textgen_runtime.system.text_files import STANDARD_INPUT
 from textgen_runtime.text.levels import BYTE
 
 from textgen_train.data.dataset import Dataset
-from textgen_train.errors import CorpusError, RecipeError
+from textgen_train.errors import CorpusError, RecipeError, extended
 from textgen_train.loop.output_folder import check_overwrites, check_room, prepared_folder, remove_replaced
 from textgen_train.loop.ranks import DismissedError, Ranks, joined_ranks
 from textgen_train.recipe import AnyRecipe, ClassicRecipe
 
-from ._arguments import PROG, parser
+from ._arguments import PROG, option, parser, run_training_command
 from ._dependencies import check_dependencies
 from ._execution import (
     check_device,
@@ -68,12 +68,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_usage(command, arguments, given_arguments(command, argv))
     arguments.words = sys.argv[1:] if argv is None else list(argv)
     if arguments.resume is not None:
-        return run_command(PROG, lambda: in_processes(arguments, lambda ranks: resume(arguments, ranks)))
+        return run_training_command(
+            PROG, lambda: in_processes(arguments, lambda ranks: resume(arguments, ranks))
+        )
     try:
         recipe = recipe_from(arguments)
     except RecipeError as error:
-        command.error(str(error))
-    return run_command(PROG, lambda: in_processes(arguments, lambda ranks: train(arguments, recipe, ranks)))
+        command.error(error.spelled(option))
+    return run_training_command(
+        PROG, lambda: in_processes(arguments, lambda ranks: train(arguments, recipe, ranks))
+    )
 
 
 def in_processes(arguments: argparse.Namespace, call: Callable[[Ranks], int]) -> int:
@@ -178,7 +182,7 @@ def read_dataset(
         return texts.read(arguments, recipe, folder, parent.tokenizer if parent else None)
     except EncodingError as error:
         hint = "" if parent else "; or train on the bytes of any file with --level byte"
-        raise EncodingError(f"{error}{hint}") from None
+        raise extended(error, hint) from None
 
 
 def print_start(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.errors import CorpusError
+from textgen_runtime.errors import CorpusError, Name
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.records import SEPARATORS, RecordKind, is_held_out, iterate_records
 from textgen_runtime.text.split import held_out_start
@@ -101,6 +101,8 @@ def _check_lengths(chunks: Iterable[str], separator: str, name: str) -> Iterator
         if length > MAX_RECORD_CHARACTERS:
             raise CorpusError(
                 f"the corpus {name} has a record of more than {MAX_RECORD_CHARACTERS:,} characters: train "
-                "without --records, or with another kind of records"
+                "without ",
+                Name("records"),
+                ", or with another kind of records",
             )
         yield chunk

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.errors import Name
 from textgen_runtime.text.levels import BYTE, CHARACTER, WORD, unit_of
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.records import RecordKind
@@ -222,10 +223,14 @@ def _check_records(
     count = int((both == both[-1]).sum())
     part, change = ("training", "raise") if len(training) else ("held-out", "lower")
     raise CorpusError(
-        f"the corpus {corpus.name} has too few records: --records {kind} splits it at "
-        f"{'line ends' if kind == 'lines' else 'blank lines'} and finds {count:,}, all in the {part} part; a "
-        f"share of about {share:.2g} is held out, and equal records are in the same part; add records, "
-        f"{change} --held-out, or pass --held-out-file"
+        f"the corpus {corpus.name} has too few records: ",
+        Name("records"),
+        f" {kind} splits it at {'line ends' if kind == 'lines' else 'blank lines'} and finds {count:,}, all "
+        f"in the {part} part; a share of about {share:.2g} is held out, and equal records are in the same "
+        f"part; add records, {change} ",
+        Name("held_out"),
+        ", or pass ",
+        Name("held_out_file"),
     )
 
 

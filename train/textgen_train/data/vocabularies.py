@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.errors import quote
+from textgen_runtime.errors import Name, quote
 from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS, ByteTokenizer
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.levels import TOKENIZERS
@@ -84,14 +84,17 @@ def word_tokenizer(  # noqa: PLR0913 (all are needed)
     if len(words) == 1:
         raise CorpusError(
             f"the training text of {corpus.name} contains only the word {quote(words.pop())}: training on "
-            "words needs at least two different words; train without --level word"
+            "words needs at least two different words; train without ",
+            Name("level"),
+            " word",
         )
     characters = _frequent_characters(corpus, symbols, counts, min_count)
     room = size - len(characters) - 2 * has_records
     if room < 1:
         raise CorpusError(
             f"the corpus {corpus.name} has {len(symbols):,} different characters, which leave no room for "
-            f"words in a vocabulary of {size:,}: raise --vocabulary-size"
+            f"words in a vocabulary of {size:,}: raise ",
+            Name("vocabulary_size"),
         )
     texts = [*characters, *frequent_pieces(pieces, room)]
     return WordTokenizer(*_with_special(texts, has_records=has_records))
@@ -117,7 +120,8 @@ def add_symbols(
     if new and tokenizer.unknown is None:
         raise CorpusError(
             f"the corpus {corpus.name} has symbols that the model does not know: {format_symbols(new)}; add "
-            "them to the model with --extend"
+            "them to the model with ",
+            Name("extend"),
         )
     return tokenizer
 
@@ -130,7 +134,8 @@ def _frequent_characters(
     if not len(frequent):
         raise CorpusError(
             f"no symbol occurs at least {min_count} times in the training text of the corpus {corpus.name}: "
-            "lower --min-count"
+            "lower ",
+            Name("min_count"),
         )
     return [""] * (len(frequent) < len(symbols)) + [chr(symbol) for symbol in frequent]
 

@@ -95,7 +95,7 @@ def read_quantized(source: ModelSource) -> QuantizedModel:
     try:
         return quantize_model(content)
     except (ModelFileError, ExportError) as error:
-        raise type(error)(f"{name_source(source)}: {error}") from error
+        raise type(error)(f"{name_source(source)}: ", *error.parts) from error
 
 
 def compare(

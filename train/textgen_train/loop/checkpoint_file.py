@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
-from textgen_runtime.errors import OutputError, quote, shorten
+from textgen_runtime.errors import Name, OutputError, quote, shorten
 from textgen_runtime.system.files import replace_file
 from textgen_runtime.system.json_text import from_json, to_json
 
@@ -67,8 +67,8 @@ class Checkpoint:
         except ValueError as error:
             raise TrainingError(
                 f"{shorten(str(self.path))} does not have the state of this version of textgen-train "
-                f"({error}): resume the run with the version that wrote it, or start it again "
-                "with --overwrite"
+                f"({error}): resume the run with the version that wrote it, or start it again with ",
+                Name("overwrite"),
             ) from error
 
 
@@ -146,8 +146,9 @@ def _checksum(text: str, arrays: dict[str, NDArray[Any]]) -> int:
 
 def _damaged(path: Path) -> TrainingError:
     return TrainingError(
-        f"{shorten(str(path))} is damaged, or is not a checkpoint of textgen-train: start the run again with "
-        "--overwrite"
+        f"{shorten(str(path))} is damaged, or is not a checkpoint of textgen-train: start the run again "
+        "with ",
+        Name("overwrite"),
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from textgen_runtime.errors import TextgenError
+from textgen_runtime.errors import Name, TextgenError
 from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
 
@@ -187,10 +187,11 @@ class DistributedRanks(Ranks):
         Returns:
             The value ``shared`` of the first process.
         """
-        everywhere = self._share((None if error is None else f"{error} ({self._name()})", values, shared))
-        failure = next((message for message, _, _ in everywhere if message is not None), None)
+        own = None if error is None else (*error.parts, f" ({self._name()})")
+        everywhere = self._share((own, values, shared))
+        failure = next((parts for parts, _, _ in everywhere if parts is not None), None)
         if failure is not None:
-            raise self._error(str(error) if error else failure) from error
+            raise self._error(*(error.parts if error else failure)) from error
         for rank, (_, others, _) in enumerate(everywhere):
             for name, value in values.items():
                 if others[name] != value:
@@ -248,10 +249,10 @@ class DistributedRanks(Ranks):
                 f"another process of the run has ended or cannot be reached ({self._name()} reports this)"
             ) from error
 
-    def _error(self, message: str) -> Exception:
+    def _error(self, *parts: str | Name) -> Exception:
         """Return the exception for an error that ends all processes, and that only the first one reports."""
         self._is_ended = True
-        return TrainingError(message) if self.is_first else DismissedError()
+        return TrainingError(*parts) if self.is_first else DismissedError()
 
     def _name(self) -> str:
         return f"process {self.rank} on {socket.gethostname()}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.corpora.folders import CHECKPOINT_FILE, QUANTIZED_FILE, RUN_FILES
-from textgen_runtime.errors import OutputError, shorten
+from textgen_runtime.errors import Name, OutputError, shorten
 from textgen_runtime.system.files import make_folder, remove_abandoned
 
 # The model has 4 bytes per parameter, and the checkpoint 12. Twice the checkpoint, because the old file stays
@@ -101,7 +101,8 @@ def check_room(folder: Path, parameters: int) -> None:
     if free < needed:
         raise OutputError(
             f"the disk of the folder {shorten(str(folder))} has {free / 1e6:,.1f} MB left, but the run needs "
-            f"about {needed / 1e6:,.1f} MB: remove some files, or choose another folder with -o"
+            f"about {needed / 1e6:,.1f} MB: remove some files, or choose another folder with ",
+            Name("output"),
         )
 
 
@@ -128,7 +129,8 @@ def locked_folder(folder: Path) -> Iterator[None]:
         except Timeout:
             raise OutputError(
                 f"another textgen-train run is writing to the folder {folder}: wait until it ends, or start "
-                "a new run in another folder with -o"
+                "a new run in another folder with ",
+                Name("output"),
             ) from None
         remove_abandoned(folder)
         yield
@@ -144,7 +146,8 @@ def check_inputs(folder: Path, corpora: Sequence[Corpus]) -> None:
         for path in corpus.files:
             if any((folder / name).exists() and path.samefile(folder / name) for name in RUN_FILES):
                 raise OutputError(
-                    f"{path} is an input; refusing to overwrite it: choose another folder with -o"
+                    f"{path} is an input; refusing to overwrite it: choose another folder with ",
+                    Name("output"),
                 )
 
 
@@ -170,7 +173,12 @@ def check_overwrites(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool
     check_inputs(folder, corpora)
     for name in RUN_FILES:
         if (folder / name).exists() and not overwrite:
-            resume = ", resume its run with --resume" if (folder / CHECKPOINT_FILE).exists() else ""
+            can_resume = (folder / CHECKPOINT_FILE).exists()
+            resume = (", resume its run with ", Name("resume")) if can_resume else ()
             raise OutputError(
-                f"{folder / name} exists: choose another folder with -o{resume}, or pass --overwrite"
+                f"{folder / name} exists: choose another folder with ",
+                Name("output"),
+                *resume,
+                ", or pass ",
+                Name("overwrite"),
             )

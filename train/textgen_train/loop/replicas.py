@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
+from textgen_runtime.errors import Name
 from textgen_runtime.system.processors import available_processors
 from torch import Tensor
 
@@ -65,8 +66,9 @@ class Replicas:
         if 1 < ranks.size > lanes // MIN_LANES:
             raise TrainingError(
                 f"{ranks.size} processes need batches of at least {ranks.size * MIN_LANES} sequences, and "
-                f"those of this run have {lanes}: start at most {max(1, lanes // MIN_LANES)}, or raise "
-                "--batch if the text is long enough"
+                f"those of this run have {lanes}: start at most {max(1, lanes // MIN_LANES)}, or raise ",
+                Name("batch"),
+                " if the text is long enough",
             )
         is_gpu = model.device.type != "cpu"
         count = 1 if is_gpu else max(1, min(threads, lanes // MIN_LANES // ranks.size))

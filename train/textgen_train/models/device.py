@@ -1,6 +1,7 @@
 """The device on which a network is trained: the processor, or a GPU through CUDA or MPS."""
 
 import torch
+from textgen_runtime.errors import Name
 
 from textgen_train.errors import TrainingError
 
@@ -23,13 +24,15 @@ def choose_device(name: str, index: int = 0) -> torch.device:
         return torch.device(name)
     if not gpus[name]:
         raise TrainingError(
-            f"this machine has no {name} device that torch {torch.__version__} can use: choose another "
-            "with --device"
+            f"this machine has no {name} device that torch {torch.__version__} can use: choose another with ",
+            Name("device"),
         )
     if index >= gpus[name]:
         raise TrainingError(
             f"process {index + 1} of this machine has no GPU, because torch finds {gpus[name]}: start at "
-            f"most {gpus[name]} per machine, or choose --device cpu"
+            f"most {gpus[name]} per machine, or choose ",
+            Name("device"),
+            " cpu",
         )
     return torch.device(name, index)
 
