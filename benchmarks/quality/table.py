@@ -28,10 +28,9 @@ from textgen_runtime.scoring.compressors import compressed_bits
 from textgen_runtime.scoring.kneser_ney import KneserNey
 from textgen_runtime.scoring.prediction import BITS_PER_NAT
 from textgen_runtime.text.normalization import Normalization
-from textgen_train.cli._arguments import parser
-from textgen_train.cli._recipe_arguments import recipe_from
+from textgen_train.cli._arguments import parse
 from textgen_train.data.preparation import make_dataset
-from textgen_train.loop.provenance import stored_recipe
+from textgen_train.loop.specification import stored_recipe
 from textgen_train.presets import REGULARIZATION
 
 HELD_OUT = 0.1
@@ -92,12 +91,12 @@ def trained_model(corpus: str, run: str, folder: Path, options: list[str]) -> Pa
         command = str(Path(sys.executable).with_name("textgen-train"))
         subprocess.run([command, *arguments, "--overwrite", "-o", str(partial)], check=True)
         partial.rename(target)
-    requested = parser().parse_args(arguments)
+    requested = parse(arguments).run or sys.exit("--resume is not an option of this program")
     model = textgen.load(target / MODEL_FILE)
     # The vocabulary of all corpora of the table is small. The dropout depends on the speed of the machine.
-    expected = {**stored_recipe(recipe_from(requested)), "seed": requested.seed}
+    expected = {**stored_recipe(requested.choose_recipe()), "seed": requested.seed}
     for name in {name for row in REGULARIZATION[preset] for name in row.values}:
-        if getattr(requested, name) is None:
+        if name not in requested.hyperparameters:
             del expected[name]
     different = [name for name, value in expected.items() if model.training["recipe"].get(name) != value]
     if model.metadata.normalization != Normalization(lowercase=CORPORA[corpus]):

@@ -6,11 +6,20 @@ from types import SimpleNamespace
 
 import pytest
 import textgen_runtime as textgen
-from textgen_train.cli._arguments import parser
-from textgen_train.cli._recipe_arguments import recipe_from
-from textgen_train.loop.provenance import stored_recipe
+from textgen_train.cli._arguments import parse
+from textgen_train.loop.specification import stored_recipe
+from textgen_train.options import RunOptions
 
 from benchmarks.quality import table
+
+
+def parsed(command: list[str]) -> tuple[RunOptions, Path]:
+    """The options of a command that trains a model anew, and its output folder."""
+    result = parse(command[1:])
+    assert result.run
+    assert result.call.output
+    assert result.call.overwrite
+    return result.run, result.call.output
 
 
 @pytest.fixture
@@ -22,15 +31,13 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     def train(command: list[str], *, check: bool) -> None:
         assert check
         recorded.append(command)
-        parsed = parser().parse_args(command[1:])
-        parsed.output.mkdir(exist_ok=parsed.overwrite)
-        trained_folder = parsed.output.with_suffix("")
-        recipe = recipe_from(parsed)
-        stored = {**stored_recipe(recipe), "seed": parsed.seed}
-        normalization = textgen.Normalization(parsed.lowercase, parsed.unicode)
+        options, folder = parsed(command)
+        folder.mkdir(exist_ok=True)
+        trained_folder = folder.with_suffix("")
+        stored = {**stored_recipe(options.choose_recipe()), "seed": options.seed}
         models[trained_folder / "model.onnx"] = SimpleNamespace(
             training={"recipe": stored},
-            metadata=SimpleNamespace(normalization=normalization),
+            metadata=SimpleNamespace(normalization=options.normalization),
         )
 
     monkeypatch.setattr(subprocess, "run", train)
@@ -44,8 +51,9 @@ def test_a_model_is_trained_once(tmp_path: Path, commands: list[list[str]], opti
         folder = table.trained_model("nietzsche", "small:1", tmp_path, options)
         assert folder == tmp_path / "nietzsche-small-1"
     (command,) = commands
-    parsed = parser().parse_args(command[1:])
-    assert (parsed.corpus, parsed.minutes, parsed.held_out, parsed.lowercase) == ("nietzsche", 1.0, 0.1, True)
+    trained, _ = parsed(command)
+    assert (trained.corpus, trained.minutes, trained.held_out) == ("nietzsche", 1.0, 0.1)
+    assert trained.lowercase
     assert (tmp_path / "nietzsche-small-1").is_dir()
 
 
@@ -75,7 +83,7 @@ def test_an_interrupted_training_is_restarted(
     train = subprocess.run
 
     def fail(command: list[str], **_: object) -> None:
-        parser().parse_args(command[1:]).output.mkdir()
+        parsed(command)[1].mkdir()
         raise subprocess.CalledProcessError(130, command)
 
     monkeypatch.setattr(subprocess, "run", fail)

@@ -12,10 +12,11 @@ from textgen_train.cli._training_run import make_training_run
 from textgen_train.data.preparation import make_dataset
 from textgen_train.loop import eval_schedule
 from textgen_train.loop.classic_trainer import ClassicTrainer
-from textgen_train.loop.provenance import Provenance
 from textgen_train.loop.run import TrainingRun
+from textgen_train.loop.specification import RunSpecification
 from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.loop.trainer import Trainer
+from textgen_train.options import RunOptions
 from textgen_train.recipe import AnyRecipe, Budget, ClassicRecipe, Recipe
 
 RECIPE = Recipe(units=8, embedding=4, batch=4, sequence_length=16, warmup=5)
@@ -100,7 +101,7 @@ def make_run(
 ) -> tuple[TrainingRun, RecordingDisplay]:
     corpus = Corpus.from_text("song", "do re mi fa sol la si do\n" * 60)
     dataset = make_dataset(corpus, Normalization(), 0.1)
-    provenance = Provenance(corpus, 0.1, dataset, recipe, seed=5)
+    specification = RunSpecification(corpus, 0.1, dataset, recipe, seed=5)
     text, size, budget = dataset.training, len(dataset.tokenizer), Budget(epochs=epochs)
     trainer: Trainer
     if isinstance(recipe, ClassicRecipe):
@@ -108,4 +109,6 @@ def make_run(
     else:
         trainer = StatefulTrainer(text, size, recipe, budget, 5, threads=1)
     progress = RecordingDisplay()
-    return make_training_run(trainer, provenance, folder, progress, samples=samples), progress
+    classic = "classic" if isinstance(recipe, ClassicRecipe) else None
+    options = RunOptions("song", recipe=classic, threads=1, no_samples=not samples)
+    return make_training_run(trainer, specification, options, folder, progress), progress

@@ -32,9 +32,10 @@ ROOMS = {
     ],
     "textgen_train": [
         "errors",
-        "hyperparameters",
+        "parameters",
         "recipe",
         "presets",
+        "options",
         "data",
         "models",
         "optim",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from .errors import RecipeError
-from .hyperparameters import Hyperparameters, choice, flag, hyperparameter
+from .parameters import Parameters, Range, choice, flag, number
 
 # The kinds of layers, by their names in ``models.cells``. Importing that module would import torch.
 LSTM, GRU, CONV = CELLS = ("lstm", "gru", "conv")
@@ -17,7 +17,7 @@ MIN_TRAINING_SHARE = 0.5
 
 
 @dataclass(frozen=True)
-class Recipe(Hyperparameters):
+class Recipe(Parameters):
     """Hyperparameters of the default recipe: a network that is trained by Muon and AdamW.
 
     Learning rates are for 128 units; the trainer multiplies them by ``sqrt(128 / units)``. The default values
@@ -27,32 +27,38 @@ class Recipe(Hyperparameters):
 
     name: ClassVar[str] = "default"
 
-    cell: str = choice(LSTM, "kind of the layers: lstm, gru, or conv for causal dilated convolutions", CELLS)
-    units: int = hyperparameter(144, "units per layer", 1, 16_384)
-    layers: int = hyperparameter(1, "number of layers; at most 63 of convolutions", 1, 64)
-    residual: bool = flag("add the input of each layer from the second on to its output")
-    embedding: int = hyperparameter(16, "size of the character embedding", 1, 16_384)
-    dropout: float = hyperparameter(0.0, "dropout on the outputs of each layer", 0, 0.99)
-    input_dropout: float = hyperparameter(0.0, "dropout on the embedding", 0, 0.99)
-    weight_dropout: float = hyperparameter(
-        0.0, "DropConnect on the recurrent weights of an LSTM or a GRU", 0, 0.99
+    cell: str = choice(
+        LSTM, "kind of the layers: lstm, gru, or conv for causal dilated convolutions", CELLS, group="network"
     )
-    batch: int = hyperparameter(32, "sequences per batch; a short text has fewer", 1, 65_536)
-    sequence_length: int = hyperparameter(
-        64, "characters per training sequence (truncated backpropagation)", 1, 65_536
+    units: int = number(144, "units per layer", Range(1, 16_384), group="network")
+    layers: int = number(1, "number of layers; at most 63 of convolutions", Range(1, 64), group="network")
+    residual: bool = flag("add the input of each layer from the second on to its output", group="network")
+    embedding: int = number(16, "size of the character embedding", Range(1, 16_384), group="network")
+    dropout: float = number(0.0, "dropout on the outputs of each layer", Range(0, 0.99), group="network")
+    input_dropout: float = number(0.0, "dropout on the embedding", Range(0, 0.99), group="network")
+    weight_dropout: float = number(
+        0.0, "DropConnect on the recurrent weights of an LSTM or a GRU", Range(0, 0.99), group="network"
     )
-    muon_lr: float = hyperparameter(0.02, "peak learning rate of Muon, or 0 to use only AdamW", 0, 1e9)
-    muon_weight_decay: float = hyperparameter(0.05, "weight decay of Muon", 0, 1e3)
-    learning_rate: float = hyperparameter(0.012, "peak learning rate of AdamW", 1e-9, 1e9)
-    weight_decay: float = hyperparameter(0.05, "weight decay of AdamW", 0, 1e3)
-    activation_penalty: float = hyperparameter(
-        0.0, "weight of the mean square of the last layer's outputs in the loss, against overfitting", 0, 1e3
+    batch: int = number(32, "sequences per batch; a short text has fewer", Range(1, 65_536))
+    sequence_length: int = number(
+        64, "characters per training sequence (truncated backpropagation)", Range(1, 65_536)
     )
-    confidence_penalty: float = hyperparameter(
-        0.0, "weight of the negative entropy of the predictions in the loss, against overconfidence", 0, 10
+    muon_lr: float = number(0.02, "peak learning rate of Muon, or 0 to use only AdamW", Range(0, 1e9))
+    muon_weight_decay: float = number(0.05, "weight decay of Muon", Range(0, 1e3))
+    learning_rate: float = number(0.012, "peak learning rate of AdamW", Range(1e-9, 1e9))
+    weight_decay: float = number(0.05, "weight decay of AdamW", Range(0, 1e3))
+    activation_penalty: float = number(
+        0.0,
+        "weight of the mean square of the last layer's outputs in the loss, against overfitting",
+        Range(0, 1e3),
     )
-    grad_clip: float = hyperparameter(1.0, "maximum norm of the gradient", 1e-9, 1e9)
-    warmup: int = hyperparameter(100, "number of warm-up updates, at most a tenth of the run", 0, 2**31)
+    confidence_penalty: float = number(
+        0.0,
+        "weight of the negative entropy of the predictions in the loss, against overconfidence",
+        Range(0, 10),
+    )
+    grad_clip: float = number(1.0, "maximum norm of the gradient", Range(1e-9, 1e9))
+    warmup: int = number(100, "number of warm-up updates, at most a tenth of the run", Range(0, 2**31))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -68,18 +74,21 @@ class Recipe(Hyperparameters):
 
 
 @dataclass(frozen=True)
-class ClassicRecipe(Hyperparameters):
+class ClassicRecipe(Parameters):
     """Hyperparameters of the classic recipe, the textbook's experiment; see ``ClassicTrainer``."""
 
     name: ClassVar[str] = "classic"
 
-    units: int = hyperparameter(128, "LSTM units", 1, 16_384)
-    window: int = hyperparameter(60, "window length in characters", 1, 65_536)
-    window_step: int = hyperparameter(
-        3, "distance in characters between the starts of two windows", 1, 65_536
+    units: int = number(128, "LSTM units", Range(1, 16_384))
+    window: int = number(60, "window length in characters", Range(1, 65_536), group="classic recipe only")
+    window_step: int = number(
+        3,
+        "distance in characters between the starts of two windows",
+        Range(1, 65_536),
+        group="classic recipe only",
     )
-    batch: int = hyperparameter(128, "windows per batch", 1, 65_536)
-    learning_rate: float = hyperparameter(0.01, "learning rate of RMSprop, constant", 1e-9, 1e9)
+    batch: int = number(128, "windows per batch", Range(1, 65_536))
+    learning_rate: float = number(0.01, "learning rate of RMSprop, constant", Range(1e-9, 1e9))
 
 
 AnyRecipe: TypeAlias = Recipe | ClassicRecipe

@@ -19,8 +19,9 @@ from textgen_runtime.cli import eval as eval_module
 from textgen_runtime.cli import run as run_module
 from textgen_runtime.generation.batch import Batch, BatchChunk
 from textgen_runtime.system.interrupts import DeferredInterrupts
-from textgen_train.cli._execution import run_to_end
+from textgen_train.cli._training_run import run_to_end
 from textgen_train.errors import TrainingError
+from textgen_train.options import RunOptions
 
 from tests.helpers.bench_reports import REPORT
 from tests.helpers.commands import Captured, run_here
@@ -178,7 +179,7 @@ def test_training_that_fails_after_an_interrupt_reports_the_saved_model(
             signal.raise_signal(signal.SIGINT)
             raise TrainingError("the loss is no number")
 
-    assert run_to_end(cast("TrainingRun", Run()), tmp_path) == 130
+    assert run_to_end(cast("TrainingRun", Run()), tmp_path, RunOptions("book.txt")) == 130
     assert "model.onnx holds the best model so far (held-out loss 1.2500 nats)" in capsys.readouterr().err
 
 

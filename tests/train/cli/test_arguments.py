@@ -1,18 +1,20 @@
 """Recipe and budget from the options of ``textgen-train``."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from textgen_train.cli._arguments import option, parser
-from textgen_train.cli._recipe_arguments import CLASSIC_EPOCHS, DEFAULT_MINUTES, budget_from, recipe_from
+from textgen_train.cli._arguments import option, parse, parser
 from textgen_train.errors import RecipeError
+from textgen_train.options import CLASSIC_EPOCHS, DEFAULT_MINUTES, RunOptions
 from textgen_train.presets import PRESETS, preset
 from textgen_train.recipe import CELLS, AnyRecipe, Budget, ClassicRecipe
 
 
 def parsed(*options: str) -> tuple[AnyRecipe, Budget]:
-    arguments = parser().parse_args(["text.txt", *options])
-    return recipe_from(arguments), budget_from(arguments)
+    run = parse(["text.txt", *options]).run
+    assert run
+    return run.choose_recipe(), run.budget
 
 
 def test_defaults() -> None:
@@ -52,23 +54,39 @@ def test_classic_recipe() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--recipe", "classic", "--layers", "2"), "--layers is not an option of the classic recipe"),
-        (("--window", "40"), "--window is not an option of the default recipe"),
         (
-            ("--muon-lr", "0", "--muon-weight-decay", "0.1"),
-            "--muon-weight-decay has no effect while --muon-lr is 0",
+            {"recipe": "classic", "hyperparameters": {"layers": 2}},
+            "layers is not an option of the classic recipe",
         ),
-        (("--layers", "1", "--residual"), "--residual has no effect on a single layer: pass --layers too"),
-        (("--recipe", "classic", "--cell", "gru"), "--cell is not an option of the classic recipe"),
-        (("--recipe", "classic", "--records", "lines"), "--records is not an option of the classic recipe"),
-        (("--recipe", "classic", "--level", "word"), "--level is not an option of the classic recipe"),
+        ({"hyperparameters": {"window": 40}}, "window is not an option of the default recipe"),
+        (
+            {"hyperparameters": {"muon_lr": 0.0, "muon_weight_decay": 0.1}},
+            "muon_weight_decay has no effect while muon_lr is 0: pass muon_lr too",
+        ),
+        (
+            {"hyperparameters": {"layers": 1, "residual": True}},
+            "residual has no effect on a single layer: pass layers too",
+        ),
+        ({"hyperparameters": {"units": True}}, "units must be an integer from 1 to 16384, not True"),
+        ({"hyperparameters": {"dropout": "much"}}, "dropout must be a number from 0 to 0.99, not 'much'"),
+        ({"recipe": "classic", "records": "lines"}, "records is not an option of the classic recipe"),
+        ({"recipe": "classic", "level": "word"}, "level is not an option of the classic recipe"),
+        ({"minutes": 1.0, "epochs": 2}, "epochs is not allowed with minutes"),
+        ({"held_out": 1.0}, "held_out must be a number above 0 and below 1, not 1.0"),
+        ({"seed": 2**70}, "seed must be an integer of 0 or more and below 2^63, not 1180591620717411303424"),
+        ({"device": "abacus"}, "device must be one of auto, cpu, cuda, mps, not 'abacus'"),
+        ({"extend": "yes"}, "extend must be true or false, not 'yes'"),
     ],
 )
-def test_invalid_hyperparameters_raise(options: tuple[str, ...], message: str) -> None:
+def test_invalid_options_are_named_as_parameters_and_as_options(
+    options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(RecipeError) as caught:
-        parsed(*options)
-    assert caught.value.spelled(option).startswith(message)
-    assert option(caught.value.parameter or "") == message.partition(" ")[0]
+        RunOptions("text.txt", **options)
+    error = caught.value
+    assert str(error).startswith(message)
+    assert error.parameter == message.partition(" ")[0]
+    assert error.spelled(option).startswith(f"--{error.parameter.replace('_', '-')} ")
 
 
 def test_help_states_the_default_values() -> None:

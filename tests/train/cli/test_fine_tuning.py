@@ -16,7 +16,7 @@ from textgen_runtime.scoring.surprisals import surprisals
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.special_tokens import SpecialTokens
-from textgen_train.cli import _execution
+from textgen_train.cli import _training_run
 from textgen_train.cli._fine_tuning import nearest_preset
 from textgen_train.export.exporter import build_checked
 from textgen_train.export.model_weights import read_weights
@@ -184,7 +184,7 @@ def test_an_interrupted_run_ends_as_one_that_was_not(
     # The first check comes before the evaluation of the start, and the second one after it.
     for checks, arguments in ((2, (*options, "-o", "out")), (3, ("--resume", "out"))):
         with monkeypatch.context() as patch:
-            patch.setattr(_execution, "deferred_interrupts", lambda: InterruptAt(checks))  # noqa: B023
+            patch.setattr(_training_run, "deferred_interrupts", lambda: InterruptAt(checks))  # noqa: B023
             assert run(capsys, *arguments)[0] == 130
         Path("old/model.onnx").unlink(missing_ok=True)
     code, _, err = run(capsys, "--resume", "out")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import textgen_runtime as textgen
 from filelock import FileLock
-from textgen_train.cli import _execution, _stored_run
+from textgen_train.cli import _stored_run, _training_run
 from textgen_train.cli.train import main
 from textgen_train.loop import replicas
 from textgen_train.loop.output_folder import LOCK_FILE
@@ -62,7 +62,7 @@ def interrupted(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> Callable[.
 
     def interrupted_run(updates: int, *arguments: str) -> str:
         with monkeypatch.context() as patch:
-            patch.setattr(_execution, "deferred_interrupts", lambda: InterruptAt(updates + 1))
+            patch.setattr(_training_run, "deferred_interrupts", lambda: InterruptAt(updates + 1))
             code, _, err = run(capsys, *arguments)
         assert code == 130, err
         return err

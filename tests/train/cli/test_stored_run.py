@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
-from textgen_train.cli._arguments import parser
-from textgen_train.cli._stored_options import from_options, to_options
+from textgen_train.cli._arguments import parse
 from textgen_train.cli._stored_run import StoredRun, describe_run
 from textgen_train.data.preparation import make_dataset
 from textgen_train.errors import TrainingError
-from textgen_train.loop.provenance import Provenance
+from textgen_train.loop.specification import RunSpecification
+from textgen_train.options import RunOptions
+from textgen_train.parameters import from_plain, to_plain
 from textgen_train.recipe import Budget, Recipe
 
 from tests.helpers.train_command import TEXT
@@ -20,12 +21,13 @@ from tests.helpers.train_command import TEXT
 @pytest.fixture
 def description() -> dict[str, Any]:
     """The description of a run that started from a model."""
-    arguments = parser().parse_args(["book.txt", "--from", "nietzsche", "--epochs", "2"])
-    arguments.words = ["textgen-train", "book.txt"]
+    options = RunOptions("book.txt", parent="nietzsche", epochs=2)
     corpus = Corpus.from_text("book.txt", TEXT)
     dataset = make_dataset(corpus, Normalization())
-    provenance = Provenance(corpus, 0.1, dataset, Recipe(), 0, parent={"sha256": "ab", "corpus": None})
-    return asdict(describe_run(arguments, provenance, Budget(epochs=2), threads=1, expected_epochs=2))
+    parent = {"sha256": "ab", "corpus": None}
+    specification = RunSpecification(corpus, 0.1, dataset, Recipe(), 0, parent=parent)
+    words = ["textgen-train", "book.txt"]
+    return asdict(describe_run(options, words, specification, Budget(epochs=2), 1, expected_epochs=2))
 
 
 def assert_refused(description: dict[str, Any], reason: str) -> None:
@@ -40,15 +42,14 @@ def assert_refused(description: dict[str, Any], reason: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("epochs", "many", "argument --epochs: must be an integer, not 'many'"),
-        ("device", "abacus", "argument --device: invalid choice: 'abacus' (choose from "),
-        ("lowercase", "no", "argument --lowercase: ignored explicit argument 'no'"),
-        ("threads", 0, "the option threads has an invalid value"),
-        ("words", "textgen-train", "the option words has an invalid value"),
-        ("corpus", None, "the option corpus has an invalid value"),
-        ("seed", [1], "the option seed has an invalid value"),
-        ("resume", "out", "the option resume is unknown"),
-        ("help", True, "the option help is unknown"),
+        ("epochs", "many", "'options.epochs' has an invalid value"),
+        ("device", "abacus", "--device must be one of auto, cpu, cuda, mps, not 'abacus'"),
+        ("lowercase", "no", "'options.lowercase' has an invalid value"),
+        ("threads", 0, "--threads must be an integer from 1 to 256, not 0"),
+        ("corpus", None, "'options.corpus' has an invalid value"),
+        ("seed", [1], "'options.seed' has an invalid value"),
+        ("hyperparameters", {"window": 40}, "--window is not an option of the default recipe"),
+        ("resume", "out", "'options.resume' is unknown"),
         ("held_out_file", "book.txt", "'texts' does not fit the options"),
     ],
 )
@@ -64,9 +65,9 @@ def test_an_option_with_an_invalid_value_is_named(
     [
         ("recipe", "quantum_dropout", 0.5, "Recipe.__init__() got an unexpected keyword argument"),
         ("recipe", "name", "quantum", "'quantum'"),
-        ("recipe", "units", 0, "units must be an integer from 1 to 16384, not 0"),
+        ("recipe", "units", 0, "--units must be an integer from 1 to 16384, not 0"),
         ("parent", "metadata", {}, "not a text generator"),
-        ("parent", "provenance", [], "'parent.provenance' has an invalid value"),
+        ("parent", "origin", [], "'parent.origin' has an invalid value"),
         ("texts", "corpus", None, "'texts.corpus' has an invalid value"),
         ("environment", "torch", 2, "'environment.torch' has an invalid value"),
     ],
@@ -84,11 +85,9 @@ def test_a_part_of_another_version_is_named(
     [
         ["a b.txt", "--minutes", "0.1", "--residual", "--layers", "2", "--held-out", "0.05"],
         ["-", "--no-residual", "--lowercase", "--unicode", "none", "--seed", "7", "--tensorboard"],
-        ["b", "--recipe", "classic", "--held-out-file=-x", "--learning-rate", "1e-3", "--extend"],
+        ["b", "--recipe", "classic", "--held-out-file=-x", "--learning-rate", "1e-3"],
     ],
 )
 def test_options_are_read_as_they_were_written(words: list[str]) -> None:
-    arguments = parser().parse_args(words)
-    # Several processes can have more threads than one.
-    arguments.threads, arguments.words = 1000, ["textgen-train", *words]
-    assert from_options(to_options(arguments)) == arguments
+    options = parse(words).run
+    assert from_plain(RunOptions, to_plain(options)) == options

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from textgen_runtime.errors import OutputError
-from textgen_train.cli import _dependencies
+from textgen_train.cli import _arguments
 from textgen_train.loop import eval_schedule, evaluator
 from textgen_train.loop.run import TrainingRun
 
@@ -112,7 +112,7 @@ def test_tensorboard_without_its_package_is_an_error_at_the_start(
     def find(name: str) -> object:
         return None if name == "tensorboard" else object()
 
-    monkeypatch.setattr(_dependencies, "find_spec", find)
+    monkeypatch.setattr(_arguments, "find_spec", find)
     code, out, err = run(capsys, "book.txt", *QUICK, "--tensorboard")
     assert (code, out) == (1, "")
     assert err == (

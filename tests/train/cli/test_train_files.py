@@ -8,8 +8,8 @@ from types import ModuleType
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.corpora.corpus import Corpus
+from textgen_train.cli import _training_run
 from textgen_train.cli.train import default_folder
-from textgen_train.export import onnx_graph
 from textgen_train.loop import evaluator, output_folder
 
 from tests.helpers.commands import Captured
@@ -32,7 +32,7 @@ def test_a_model_is_replaced_only_with_overwrite(book: Path, capsys: Captured) -
 @pytest.mark.parametrize(
     ("limit", "error"),
     [
-        ((onnx_graph, "MAX_PARAMETERS", 10), "an ONNX file holds at most 10: lower --units or --layers"),
+        ((_training_run, "MAX_PARAMETERS", 10), "an ONNX file holds at most 10: lower --units or --layers"),
         ((output_folder, "REPORT_BYTES", 10**18), "but the run needs about 1,000,000,000,000.0 MB: remove"),
     ],
 )

@@ -62,7 +62,7 @@ def train_interrupted_at_the_start(arguments: list[str]) -> int:
         assert Path("book-model").exists()
         signal.raise_signal(signal.SIGINT)
 
-    vars(train)["make_provenance"] = interrupt
+    vars(train)["specify"] = interrupt
     return main(arguments)
 
 

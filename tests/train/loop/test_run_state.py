@@ -13,10 +13,11 @@ from textgen_train.data.preparation import make_dataset
 from textgen_train.loop import eval_schedule, evaluator
 from textgen_train.loop import run as run_module
 from textgen_train.loop.checkpoint import TrainingState
-from textgen_train.loop.provenance import Provenance
 from textgen_train.loop.run import TrainingRun
+from textgen_train.loop.specification import RunSpecification
 from textgen_train.loop.trainer import Trainer
 from textgen_train.loop.watcher import EvaluationHistory, Status, Watcher
+from textgen_train.options import RunOptions
 from textgen_train.recipe import Budget
 
 from tests.helpers.training_runs import RecordingDisplay, timeless_results
@@ -41,11 +42,9 @@ def make_run(
     dataset = make_dataset(corpus, Normalization(), 0.1)
     trainer = make_trainer(RECIPE, 2, 5, budget, dataset.training)
     progress = RecordingDisplay()
-    return (
-        make_training_run(trainer, Provenance(corpus, 0.1, dataset, RECIPE, 5, name), folder, progress),
-        trainer,
-        progress,
-    )
+    specification = RunSpecification(corpus, 0.1, dataset, RECIPE, 5, name)
+    run = make_training_run(trainer, specification, RunOptions("song", threads=1), folder, progress)
+    return run, trainer, progress
 
 
 class States(Watcher):

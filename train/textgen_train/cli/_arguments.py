@@ -1,25 +1,28 @@
-"""The arguments of ``textgen-train``."""
+"""The arguments of ``textgen-train``: the declared options, and which of them may be combined."""
 
-from collections.abc import Callable
-from pathlib import Path
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import Field, dataclass, fields
+from importlib.util import find_spec
+from typing import Any
 
 from textgen_runtime.cli.command import run_command
-from textgen_runtime.cli.parser import MAX_THREADS, CommandParser, number, whole_number
-from textgen_runtime.corpora.corpus import CORPUS_NAMES
-from textgen_runtime.errors import TextgenError
-from textgen_runtime.text.levels import CHARACTER, LEVELS
-from textgen_runtime.text.normalization import UNICODE_FORMS
-from textgen_runtime.text.records import RECORD_KINDS
+from textgen_runtime.cli.parser import CommandParser
+from textgen_runtime.errors import Name, TextgenError, install_command
+from textgen_runtime.text.levels import BYTE
 
-from textgen_train.data.preparation import HELD_OUT_SHARE, MAX_HELD_OUT_CHARACTERS
-from textgen_train.data.vocabularies import VOCABULARY_SIZE
-from textgen_train.hyperparameters import option_name
-
-from ._recipe_arguments import add_budget, add_hyperparameters, add_recipe
+from textgen_train.errors import RecipeError, TrainingError
+from textgen_train.loop.ranks import Ranks
+from textgen_train.options import CallOptions, RunOptions, check_standard_input
+from textgen_train.parameters import format_value, kind_of, option_name
+from textgen_train.presets import LARGE_VOCABULARY, PRESETS
+from textgen_train.recipe import ClassicRecipe, Recipe
 
 PROG = "textgen-train"
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
+# The packages of the train extra, by their import names.
+TRAIN_EXTRA = ("torch", "onnx", "safetensors", "pooch", "filelock", "tqdm", "matplotlib")
 
 EXAMPLES = """\
 examples:
@@ -34,14 +37,107 @@ examples:
   textgen-train --resume my-novel-model
 """
 
+# The headings of the help in order, with what is printed below them.
+GROUPS = {
+    "corpus": None,
+    "fine-tuning": None,
+    "budget": None,
+    "hardware": "torchrun -m textgen_train CORPUS [OPTIONS] trains in several processes.",
+    "recipe": "A preset or the classic recipe sets the default values of the options below.\n"
+    f"Three values such as 88/176/512 are the defaults of {'/'.join(PRESETS)}.\n"
+    f"Some defaults differ with a vocabulary of {LARGE_VOCABULARY} symbols or more, and in runs\n"
+    "of few or many epochs; the run prints them.",
+    "network": "Another cell than lstm has other default sizes, for about as many parameters.\n"
+    "With --preset large, it also has the learning rate, the weight decay and the\n"
+    "penalties of the smaller presets.",
+    "optimization": "Muon trains the matrices of the layers; AdamW trains all other parameters. Their\n"
+    "learning rates are scaled by sqrt(128 / units) and anneal to 0 over the run.\n"
+    "The classic recipe uses RMSprop with a constant learning rate, and batches\n"
+    "of windows.",
+    "classic recipe only": None,
+    "output": None,
+    "resume": None,
+}
 
-# Arguments whose spelling does not follow from their name.
-SPELLINGS = {"corpus": "CORPUS", "output": "-o"}
+# The group of a parameter that does not name one.
+OTHER_GROUP = "optimization"
+
+# The hyperparameters of both recipes. Those of the same name have the same option.
+HYPERPARAMETERS = {
+    parameter.name: parameter
+    for parameter in (
+        *fields(Recipe),
+        *(parameter for parameter in fields(ClassicRecipe) if not hasattr(Recipe, parameter.name)),
+    )
+}
+
+# The options of a call and of a run. The field with the chosen hyperparameters is not an option.
+OPTIONS = {
+    parameter.name: parameter
+    for options in (CallOptions, RunOptions)
+    for parameter in fields(options)
+    if parameter.metadata
+}
+
+# The arguments that may accompany --resume, besides itself.
+RESUME_ARGUMENTS = ("resume", "corpus", "held_out_file")
+
+# The arguments that cannot accompany --from, because the model determines them.
+MODEL_ARGUMENTS = (
+    *("cell", "units", "layers", "residual", "embedding"),
+    *("level", "vocabulary_size", "records", "lowercase", "unicode", "min_count", "recipe"),
+)
+
+# The arguments that cannot accompany --level byte, because bytes are not changed.
+TEXT_ARGUMENTS = ("lowercase", "unicode", "min_count")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A parsed command line.
+
+    Attributes:
+        call: The options of this call.
+        run: The options of a new run; None for one that is resumed.
+        texts: Where the texts are read from, by the names of their options. A resumed run reads those that
+            are given instead of its own.
+        words: The words of the command, for the report.
+    """
+
+    call: CallOptions
+    run: RunOptions | None
+    texts: dict[str, str]
+    words: Sequence[str]
+
+
+def parse(words: Sequence[str] | None) -> Command:
+    """Parse a command line. Wrong usage ends the process."""
+    command = parser()
+    # Contains only what is given, so that an option with its default value can be told from none.
+    given = vars(command.parse_args(words))
+    try:
+        check_usage(given)
+        call = CallOptions(**{name: given[name] for name in given if hasattr(CallOptions, name)})
+        texts: dict[str, str] = {name: given[name] for name in given if name in ("corpus", "held_out_file")}
+        check_standard_input(texts.get("corpus"), texts.get("held_out_file"))
+        run = None
+        if call.resume is None:
+            hyperparameters = {name: given[name] for name in given if name in HYPERPARAMETERS}
+            options = {
+                name: given[name] for name in given if name in OPTIONS and not hasattr(CallOptions, name)
+            }
+            run = RunOptions(**options, hyperparameters=hyperparameters)
+    except RecipeError as error:
+        command.error(error.spelled(option))
+    return Command(call, run, texts, sys.argv[1:] if words is None else list(words))
 
 
 def option(name: str) -> str:
     """Return how a parameter is spelled on the command line."""
-    return SPELLINGS.get(name) or f"--{option_name(name)}"
+    presentation = OPTIONS[name].metadata if name in OPTIONS else {}
+    if name == "corpus":
+        return str(presentation["metavar"])
+    return presentation.get("short") or f"--{option_name(presentation.get('option', name))}"
 
 
 def run_training_command(prog: str, command: Callable[[], int]) -> int:
@@ -56,159 +152,126 @@ def run_training_command(prog: str, command: Callable[[], int]) -> int:
     return run_command(prog, spelling_options)
 
 
+def check_dependencies(*, tensorboard: bool = False) -> None:
+    """Check that the train extra is installed, and the tensorboard extra if it is needed.
+
+    Raises:
+        TrainingError: If a package is missing.
+    """
+    missing = [name for name in TRAIN_EXTRA if find_spec(name) is None]
+    if missing:
+        raise TrainingError(f"training requires {', '.join(missing)}: {install_command('train')}")
+    if tensorboard and find_spec("tensorboard") is None:
+        raise TrainingError(
+            f"requires tensorboard: {install_command('tensorboard')}", parameter="tensorboard"
+        )
+
+
+def check_device(name: str, ranks: Ranks) -> None:
+    """Check that this process can have a device, before it reads a text.
+
+    Importing torch takes seconds. Therefore a choice that cannot fail is not checked.
+
+    Raises:
+        TrainingError: If there is no such device, or not one for each process.
+    """
+    if name == "cpu" or (name == "auto" and ranks.size == 1):
+        return
+    from textgen_train.models.device import choose_device
+
+    choose_device(name, ranks.local_rank)
+
+
 def parser() -> CommandParser:
-    """Return the argument parser of the command."""
+    """Return the argument parser of the command. Arguments that are not given are not in its result."""
     command = CommandParser(
         PROG, "Train a model of the characters, bytes or words of a text, and export it to ONNX.", EXAMPLES
     )
     command.usage = "%(prog)s CORPUS [OPTIONS] | [CORPUS] --resume FOLDER"
-    add_corpus(command)
-    add_parent(command)
-    add_budget(command)
-    add_hardware(command)
-    add_recipe(command)
-    add_hyperparameters(command)
-    add_output(command)
-    add_resume(command)
+    for title, description in GROUPS.items():
+        group = command.add_argument_group(title, description)
+        exclusive: dict[str, argparse._ActionsContainer] = {}
+        for parameter in (*HYPERPARAMETERS.values(), *OPTIONS.values()):
+            if parameter.metadata.get("group", OTHER_GROUP) == title:
+                container: argparse._ActionsContainer = group
+                if shared := parameter.metadata.get("excludes"):
+                    if shared not in exclusive:
+                        exclusive[shared] = group.add_mutually_exclusive_group()
+                    container = exclusive[shared]
+                add_argument(container, parameter)
     return command
 
 
-def add_corpus(command: CommandParser) -> None:
-    """Add the corpus, its normalization and its held-out part."""
-    group = command.add_argument_group("corpus")
-    group.add_argument(
-        "corpus",
-        metavar="CORPUS",
-        nargs="?",
-        help="a UTF-8 file, which may be compressed (.gz, .zst), a folder with .txt or .abc files, - for "
-        f"standard input, or the name of a corpus: {', '.join(CORPUS_NAMES)}; with --level byte, any file or "
-        "all files of a folder",
-    )
-    group.add_argument(
-        "--level",
-        choices=LEVELS,
-        default=CHARACTER,
-        help="what the model predicts: characters; the bytes of any file; or words, and the characters of "
-        "rare words (default: character)",
-    )
-    group.add_argument(
-        "--vocabulary-size",
-        metavar="N",
-        type=whole_number(2),
-        help="maximum number of symbols with --level word: all characters of the text, and its most frequent "
-        f"words (default: {VOCABULARY_SIZE})",
-    )
-    group.add_argument("--lowercase", action="store_true", help="convert the text to lower case")
-    group.add_argument(
-        "--unicode",
-        metavar="FORM",
-        choices=(*UNICODE_FORMS, "none"),
-        default="NFC",
-        help="Unicode normal form: NFC, NFD, NFKC, NFKD or none (default: NFC)",
-    )
-    group.add_argument(
-        "--min-count",
-        metavar="N",
-        type=whole_number(1),
-        default=1,
-        help="replace all characters that occur fewer than N times in the training text by one unknown "
-        "symbol; losses with different N are not comparable (default: 1, which keeps all characters)",
-    )
-    group.add_argument(
-        "--records",
-        choices=RECORD_KINDS,
-        help="train on records, each of which is a text of its own: lines, such as names or molecules, or "
-        "texts between blank lines, such as tunes; the held-out part is drawn from all of them "
-        "(default: one continuous text)",
-    )
-    held_out = group.add_mutually_exclusive_group()
-    held_out.add_argument(
-        "--held-out",
-        metavar="SHARE",
-        type=number("a number above 0 and below 1", lambda value: 0 < value < 1),
-        help="hold out the last SHARE of the text, or a random SHARE of the records (default: "
-        f"{HELD_OUT_SHARE}, at most {MAX_HELD_OUT_CHARACTERS:,} characters)",
-    )
-    held_out.add_argument(
-        "--held-out-file",
-        metavar="TEXT",
-        help="hold out a separate text instead: a file, a folder, - or the name of a corpus",
-    )
+def add_argument(container: argparse._ActionsContainer, parameter: Field[Any]) -> None:
+    """Add the argument of a parameter. ``RunOptions`` checks its range."""
+    metadata, kind = parameter.metadata, kind_of(parameter)
+    is_hyperparameter = HYPERPARAMETERS.get(parameter.name) is parameter
+    settings: dict[str, Any] = {"help": metadata["help"], "default": argparse.SUPPRESS}
+    if is_hyperparameter:
+        settings["help"] += f" ({default_values(parameter.name)})"
+    if parameter.name == "corpus":
+        container.add_argument(parameter.name, metavar=metadata["metavar"], nargs="?", **settings)
+        return
+    if kind is bool:
+        settings["action"] = argparse.BooleanOptionalAction if is_hyperparameter else "store_true"
+    elif "choices" in metadata:
+        settings |= {"choices": metadata["choices"], "metavar": metadata.get("metavar")}
+    else:
+        settings["type"] = lambda text: convert(kind, text)
+        settings["metavar"] = metadata.get("metavar", "N" if kind is int else "X")
+    long = f"--{option_name(metadata.get('option', parameter.name))}"
+    names = [metadata["short"], long] if "short" in metadata else [long]
+    container.add_argument(*names, dest=parameter.name, **settings)
 
 
-def add_parent(command: CommandParser) -> None:
-    """Add the model from which the run starts."""
-    group = command.add_argument_group("fine-tuning")
-    group.add_argument(
-        "--from",
-        metavar="MODEL",
-        help="start from the weights of a model instead of random ones: a model file, a folder with "
-        "model.onnx, or the name of a bundled model; it determines the network, the vocabulary and the "
-        "normalization, and the preset is the one with the nearest network",
-    )
-    group.add_argument(
-        "--extend",
-        action="store_true",
-        help="add the symbols of the corpus that the model does not know to its vocabulary",
-    )
+def convert(kind: Callable[[str], Any], word: str) -> Any:
+    """Return a word as a value of this kind, or unchanged if it is none. The check then refuses it."""
+    try:
+        return kind(word)
+    except ValueError:
+        return word
 
 
-def add_hardware(command: CommandParser) -> None:
-    """Add the device and the number of threads."""
-    group = command.add_argument_group(
-        "hardware", "torchrun -m textgen_train CORPUS [OPTIONS] trains in several processes."
-    )
-    group.add_argument(
-        "--device",
-        choices=DEVICES,
-        default="auto",
-        help="where the network is trained: auto is a GPU with cuda or mps if there is one, else cpu "
-        "(default: auto)",
-    )
-    group.add_argument(
-        "--threads",
-        metavar="N",
-        type=whole_number(1, MAX_THREADS),
-        help="maximum number of threads of a process, for training and evaluation (default: one per "
-        "available processor)",
-    )
+def default_values(name: str) -> str:
+    """Return the default values of a hyperparameter in the presets and in the classic recipe."""
+    values = [format_value(getattr(recipe, name)) for recipe in PRESETS.values() if hasattr(recipe, name)]
+    parts = []
+    if values:
+        parts.append(f"default: {values[0] if len(set(values)) == 1 else '/'.join(values)}")
+    if hasattr(ClassicRecipe, name):
+        parts.append(f"{'classic' if values else 'default'}: {format_value(getattr(ClassicRecipe, name))}")
+    return "; ".join(parts)
 
 
-def add_output(command: CommandParser) -> None:
-    """Add the options of the output folder."""
-    group = command.add_argument_group("output")
-    group.add_argument(
-        "-o",
-        "--output",
-        metavar="PATH",
-        type=Path,
-        help="output folder (default: CORPUS-model, without the file extension, and with - for spaces)",
-    )
-    group.add_argument(
-        "--overwrite", action="store_true", help="replace the files of an earlier run in the output folder"
-    )
-    group.add_argument(
-        "--quantize",
-        action="store_true",
-        help="at the end, also write model.int8.onnx: the best model with 8-bit weights, about a quarter of "
-        "the size; its held-out loss is printed and stored; not for --cell conv",
-    )
-    group.add_argument("--no-samples", action="store_true", help="do not generate samples at the evaluations")
-    group.add_argument(
-        "--tensorboard",
-        action="store_true",
-        help="also write losses, learning rate, speed and samples for TensorBoard, to the folder tensorboard "
-        "in the output folder; requires the package tensorboard",
-    )
+def check_usage(given: Mapping[str, Any]) -> None:
+    """Check which arguments may be combined, also if they have their default values.
 
-
-def add_resume(command: CommandParser) -> None:
-    """Add the option that resumes a run."""
-    group = command.add_argument_group("resume")
-    group.add_argument(
-        "--resume",
-        metavar="FOLDER",
-        type=Path,
-        help="resume the run in this output folder where it stopped, with its options; pass CORPUS and "
-        "--held-out-file only if the texts have moved or were standard input",
-    )
+    Raises:
+        RecipeError: If one does not fit another one.
+    """
+    if "resume" in given:
+        for name in given:
+            if name in ("output", "overwrite"):
+                raise RecipeError(
+                    "cannot be combined with ",
+                    Name("resume"),
+                    ", which continues in the folder of the run",
+                    parameter=name,
+                )
+            if name not in RESUME_ARGUMENTS:
+                raise RecipeError(
+                    "cannot be changed: ", Name("resume"), " uses the options of the run", parameter=name
+                )
+        return
+    if "corpus" not in given:
+        raise RecipeError("a ", Name("corpus"), " is required, or ", Name("resume"), " FOLDER")
+    refused: dict[str, tuple[str | Name, ...]] = {}
+    if given.get("level") == BYTE:
+        reason = ("cannot be combined with ", Name("level"), f" {BYTE}: bytes stay unchanged")
+        refused |= dict.fromkeys(TEXT_ARGUMENTS, reason)
+    if "parent" in given:
+        reason = ("cannot be combined with ", Name("parent"), ": the model determines it")
+        refused |= dict.fromkeys(MODEL_ARGUMENTS, reason)
+    for name in given:
+        if name in refused:
+            raise RecipeError(*refused[name], parameter=name)

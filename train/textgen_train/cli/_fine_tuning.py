@@ -1,15 +1,14 @@
 """Training from the weights of a model: ``--from``."""
 
-import argparse
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.errors import ModelFileError, OutputError, quote, shorten
+from textgen_runtime.errors import ModelFileError, Name, OutputError, quote, shorten
 from textgen_runtime.model_file.bundled import MODEL_FILE, find_model_file
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import Cell, Network
@@ -24,10 +23,9 @@ from textgen_train.errors import TrainingError
 from textgen_train.export.extension import add_symbols
 from textgen_train.export.graph_builder import LayerWeights
 from textgen_train.export.model_weights import read_weights
+from textgen_train.options import RunOptions
 from textgen_train.presets import PRESETS, preset
 from textgen_train.recipe import LSTM
-
-from ._usage import parent_source
 
 if TYPE_CHECKING:
     from textgen_train.models.network import CharNetwork
@@ -38,7 +36,7 @@ class ParentModel:
     """A model file from whose weights a run starts.
 
     Attributes:
-        source: The value of ``--from``.
+        source: A model file, a folder that holds one, or the name of a bundled model.
         sha256: Hexadecimal SHA-256 of the file.
         metadata: The metadata of the file.
         network: The description of the network.
@@ -68,10 +66,10 @@ class ParentModel:
         output = folder / MODEL_FILE
         if output.exists() and output.samefile(find_model_file(self.source)):
             raise OutputError(
-                f"{output} is an input; refusing to overwrite it: choose another folder with -o"
+                f"{output} is an input; refusing to overwrite it: choose another folder with ", Name("output")
             )
 
-    def provenance(self) -> dict[str, Any]:
+    def describe_origin(self) -> dict[str, Any]:
         """Return what a model file states of its parent."""
         return {"sha256": self.sha256, "corpus": self.corpus}
 
@@ -116,20 +114,13 @@ class ParentModel:
             return 0.0
         return max(0.0, 1.0 - unseen / dataset.held_out_characters)
 
-    def describe(self, dataset: Dataset, preset: str) -> str:
+    def describe(self, dataset: Dataset, recipe_name: str) -> str:
         """Return the lines that a run prints about the model."""
         corpus = f", trained on {quote(self.corpus)}" if self.corpus else ""
-        lines = f"starting from {shorten(self.source)}{corpus}; preset {preset}\n"
+        lines = f"starting from {shorten(self.source)}{corpus}; {recipe_name}\n"
         if new := list(dataset.tokenizer.symbols[len(self.tokenizer) :]):
             lines += f"added to the vocabulary: {format_symbols(new)}\n"
         return lines
-
-
-def start_from_parent(arguments: argparse.Namespace) -> ParentModel:
-    """Read the model of ``--from``, and set the arguments that it determines; see ``read_parent``."""
-    parent = read_parent(parent_source(arguments) or "")
-    use_parent(arguments, parent)
-    return parent
 
 
 def read_parent(source: str) -> ParentModel:
@@ -151,17 +142,31 @@ def read_parent(source: str) -> ParentModel:
     return ParentModel(source, sha256, metadata, file.network, weights, metadata.tokenizer)
 
 
-def use_parent(arguments: argparse.Namespace, parent: ParentModel) -> None:
-    """Set the arguments that a model determines: its network, its records, its normalization, the preset."""
+def with_parent(options: RunOptions, parent: ParentModel) -> RunOptions:
+    """Return the options with those that a model determines: network, records, normalization and preset.
+
+    Raises:
+        RecipeError: If another option is not valid for the network.
+    """
     normalization = parent.metadata.normalization
-    arguments.lowercase, arguments.unicode = normalization.lowercase, normalization.unicode or "none"
-    arguments.level, arguments.records = parent.tokenizer.level, parent.metadata.records
     embedding, *cells, _ = parent.network.layers
-    arguments.cell = cells[0].kind
-    arguments.residual = any(isinstance(cell, Cell) and cell.residual for cell in cells)
-    arguments.layers, arguments.units = parent.network.depth_and_units
-    arguments.embedding = embedding.outputs
-    arguments.preset = arguments.preset or nearest_preset(arguments.layers, arguments.units, arguments.cell)
+    layers, units = parent.network.depth_and_units
+    network = {
+        "cell": cells[0].kind,
+        "units": units,
+        "layers": layers,
+        "residual": any(isinstance(cell, Cell) and cell.residual for cell in cells),
+        "embedding": embedding.outputs,
+    }
+    return replace(
+        options,
+        level=parent.tokenizer.level,
+        lowercase=normalization.lowercase,
+        unicode=normalization.unicode or "none",
+        records=parent.metadata.records,
+        preset=options.preset or nearest_preset(layers, units, cells[0].kind),
+        hyperparameters={**options.hyperparameters, **network},
+    )
 
 
 def nearest_preset(layers: int, units: int, cell: str = LSTM) -> str:

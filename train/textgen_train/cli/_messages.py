@@ -18,11 +18,13 @@ from textgen_train.data.dataset import Dataset
 from textgen_train.data.records import looks_like_records
 from textgen_train.data.symbols import symbol_count
 from textgen_train.errors import LossError, TrainingError
-from textgen_train.hyperparameters import format_value, option_name
 from textgen_train.loop.eval_result import Evaluation
+from textgen_train.parameters import format_value
 from textgen_train.recipe import AnyRecipe, Budget
 from textgen_train.report.first_use import generating_command
 from textgen_train.report.scales import format_duration
+
+from ._arguments import option
 
 if TYPE_CHECKING:
     from textgen_train.loop.checkpoint import TrainerState
@@ -93,7 +95,7 @@ def describe_preset_changes(recipe: AnyRecipe, usual: AnyRecipe, epochs: float |
             estimate if it is no integer.
     """
     changes = [
-        f"--{option_name(name)} {format_value(value)}"
+        f"{option(name)} {format_value(value)}"
         for name, value in asdict(recipe).items()
         if value != getattr(usual, name)
     ]

@@ -1,34 +1,31 @@
 """The description of a training run in its checkpoint, from which another process resumes the run."""
 
-import argparse
 import hashlib
 import os
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from textgen_runtime import __version__
-from textgen_runtime.corpora.corpus import CORPUS_NAMES, Corpus, read_corpus
-from textgen_runtime.errors import CorpusError, ModelFileError, first_line, quote
+from textgen_runtime.corpora.corpus import CORPUS_NAMES, Corpus
+from textgen_runtime.errors import CorpusError, ModelFileError, TextgenError, first_line, quote
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.system.json_text import to_json
 from textgen_runtime.system.text_files import STANDARD_INPUT
-from textgen_runtime.text.levels import BYTE
-from textgen_runtime.text.records import RecordKind
 from textgen_runtime.text.tokenizer import Tokenizer
 
 from textgen_train.data.dataset import Dataset
-from textgen_train.errors import TrainingError, extended
-from textgen_train.loop.typed_values import from_plain
+from textgen_train.errors import TrainingError
+from textgen_train.options import RECIPES, RunOptions
+from textgen_train.parameters import from_plain
 from textgen_train.recipe import AnyRecipe, Budget
 
-from ._recipe_arguments import RECIPES
-from ._stored_options import from_options, to_options
+from ._arguments import option
 
 if TYPE_CHECKING:
-    from textgen_train.loop.provenance import Provenance
+    from textgen_train.loop.specification import RunSpecification
 
-# The arguments that name texts.
+# The options that name texts.
 TEXTS = ("corpus", "held_out_file")
 
 
@@ -45,11 +42,11 @@ class StoredParent:
     """The model from which a run started.
 
     Attributes:
-        provenance: What the model file of the run states of that model.
+        origin: What the model file of the run states of that model.
         metadata: The metadata of the model file of the run, whose vocabulary the run uses.
     """
 
-    provenance: dict[str, str | None]
+    origin: dict[str, str | None]
     metadata: dict[str, str]
 
 
@@ -58,11 +55,12 @@ class StoredRun:
     """A run as its checkpoint describes it. All values can be represented as JSON.
 
     Attributes:
-        name: The name of the run in its provenance.
-        options: All arguments of the command line that belong to the run. Paths of texts are absolute. The
-            budget and the number of threads of all processes are those of the run, even if they were not
-            given.
-        texts: The text of each argument of ``TEXTS`` that was given.
+        name: The name of the run in its specification.
+        options: The options of the run. Paths of texts are absolute. The budget is that of the run, even if
+            it was not given.
+        command: The words of the command that started the run.
+        threads: The number of threads of all processes.
+        texts: The text of each option of ``TEXTS`` that was given.
         vocabulary: SHA-256 of the vocabulary.
         recipe: The hyperparameters, and the name of the recipe.
         environment: Versions and properties of the processor on which rounding depends.
@@ -71,7 +69,9 @@ class StoredRun:
     """
 
     name: str
-    options: dict[str, Any]
+    options: RunOptions
+    command: list[str]
+    threads: int
     texts: dict[str, StoredText]
     vocabulary: str
     recipe: dict[str, Any]
@@ -81,7 +81,7 @@ class StoredRun:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "StoredRun":
-        """Create a description from the content of a checkpoint.
+        """Create a description from the content of a checkpoint. All options are checked again.
 
         Raises:
             TrainingError: If it is not the description of a run of this version.
@@ -92,20 +92,20 @@ class StoredRun:
             run.read_tokenizer()
             run.check_options()
         except (KeyError, TypeError, ValueError, ModelFileError) as error:
+            reason = error.spelled(option) if isinstance(error, TextgenError) else first_line(error)
             raise TrainingError(
-                f"the checkpoint is from another version of textgen-train ({first_line(error)}): resume the "
-                "run with that version, or start it again with --overwrite"
+                f"the checkpoint is from another version of textgen-train ({reason}): resume the run with "
+                "that version, or start it again with --overwrite"
             ) from error
         return run
 
     def check_options(self) -> None:
-        """Check the options.
+        """Check that the texts are those of the options.
 
         Raises:
-            ValueError: If an option is unknown or invalid, or if the texts are not those of the options.
+            ValueError: If they are not.
         """
-        arguments = from_options(self.options)
-        if any((getattr(arguments, name) is None) == (name in self.texts) for name in TEXTS):
+        if any((getattr(self.options, name) is None) == (name in self.texts) for name in TEXTS):
             raise ValueError("'texts' does not fit the options")
 
     def read_recipe(self) -> AnyRecipe:
@@ -114,53 +114,34 @@ class StoredRun:
         recipe: AnyRecipe = {known.name: known for known in RECIPES}[values.pop("name")](**values)
         return recipe
 
-    @property
-    def parent_provenance(self) -> dict[str, Any] | None:
-        """What is known of the model from which the run started; None for other runs."""
-        return None if self.parent is None else self.parent.provenance
-
     def read_tokenizer(self) -> Tokenizer | None:
         """Return the vocabulary of a run that started from a model; None for other runs."""
         if self.parent is None:
             return None
         return Metadata.from_props(self.parent.metadata).tokenizer
 
-    def read_arguments(self, given: argparse.Namespace) -> argparse.Namespace:
-        """Return the arguments of the run. Given arguments that name texts replace those of the run."""
-        arguments = from_options(self.options)
-        for name in TEXTS:
-            if getattr(given, name) is not None:
-                if name not in self.texts:
-                    raise TrainingError(
-                        "the run has no separate held-out text: resume it without --held-out-file"
-                    )
-                setattr(arguments, name, getattr(given, name))
-            elif getattr(arguments, name) == STANDARD_INPUT:
-                option = "-" if name == "corpus" else "--held-out-file -"
-                raise TrainingError(
-                    f"a text of the run was standard input: pass it again, with {option} --resume FOLDER"
-                )
-        return arguments
-
-    def find_text(
-        self, argument: str, source: str, folder: Path, *, level: str, records: RecordKind | None
-    ) -> Corpus:
-        """Find a text of the run.
+    def read_options(self, moved: Mapping[str, str], processes: int) -> RunOptions:
+        """Return the options of a resumed run.
 
         Args:
-            argument: One of ``TEXTS``.
-            source: The value of this argument.
-            folder: Where a large text from a pipe is stored.
-            level: The level of the run. Any file is a text at the level of bytes.
-            records: The kind of records of the run.
+            moved: The sources of texts that replace those of the run, by the names of their options.
+            processes: The number of processes, which have the threads of the run together.
 
         Raises:
-            CorpusError: If the text is not available.
+            TrainingError: If the run has no such text, or if a text must be passed again.
         """
-        try:
-            return read_corpus(source, folder, any_bytes=level == BYTE, records=records)
-        except CorpusError as error:
-            raise extended(error, f"; {_hint(argument)}") from error
+        for name in TEXTS:
+            if name in moved and name not in self.texts:
+                raise TrainingError(
+                    "the run has no separate held-out text: resume it without --held-out-file"
+                )
+            if name not in moved and getattr(self.options, name) == STANDARD_INPUT:
+                words = "-" if name == "corpus" else "--held-out-file -"
+                raise TrainingError(
+                    f"a text of the run was standard input: pass it again, with {words} --resume FOLDER"
+                )
+        sources: dict[str, Any] = dict(moved)
+        return replace(self.options, threads=max(1, self.threads // processes), **sources)
 
     def check_texts(self, corpus: Corpus, held_out: object) -> None:
         """Check that the texts have not changed since the run began, and restore their names.
@@ -172,14 +153,14 @@ class StoredRun:
         Raises:
             CorpusError: If a text is another one.
         """
-        for argument, text in zip(TEXTS, (corpus, held_out), strict=True):
+        for name, text in zip(TEXTS, (corpus, held_out), strict=True):
             if not isinstance(text, Corpus):
                 continue
-            stored = self.texts[argument]
+            stored = self.texts[name]
             if text.sha256 != stored.sha256:
                 raise CorpusError(
                     f"{text.name} is not the text of the run, or has changed: its SHA-256 is "
-                    f"{text.sha256[:12]}..., not {stored.sha256[:12]}...; {_hint(argument)}"
+                    f"{text.sha256[:12]}..., not {stored.sha256[:12]}...; {moved_hint(name)}"
                 )
             text.name = stored.name
 
@@ -205,53 +186,49 @@ class StoredRun:
         ]
 
 
-def describe_run(
-    arguments: argparse.Namespace,
-    provenance: "Provenance",
+def describe_run(  # noqa: PLR0913, PLR0917 (each is a part of the description)
+    options: RunOptions,
+    command: Sequence[str],
+    specification: "RunSpecification",
     budget: Budget,
     threads: int,
     expected_epochs: float | None,
 ) -> StoredRun:
-    """Return the description of a run.
-
-    Args:
-        arguments: The arguments of the command line.
-        provenance: Data and hyperparameters of the run.
-        budget: The budget of the run.
-        threads: The number of threads that it uses in all processes.
-        expected_epochs: The number of epochs for which the recipe was chosen; None if it was not known.
-    """
-    options = to_options(arguments)
-    options.update({name: absolute_source(options[name]) for name in TEXTS if options[name] is not None})
-    options.update(asdict(budget), threads=threads)
-    corpora = {"corpus": provenance.corpus, "held_out_file": provenance.held_out}
+    """Return the description of a run; see the attributes of ``StoredRun``."""
+    sources: dict[str, Any] = {
+        name: absolute_source(source) for name in TEXTS if (source := getattr(options, name)) is not None
+    }
+    corpora = {"corpus": specification.corpus, "held_out_file": specification.held_out}
     return StoredRun(
-        name=provenance.run,
-        options=options,
+        name=specification.run,
+        options=replace(options, **asdict(budget), **sources),
+        command=list(command),
+        threads=threads,
         texts={
             name: StoredText(corpus.name, corpus.sha256)
             for name, corpus in corpora.items()
             if isinstance(corpus, Corpus)
         },
-        vocabulary=vocabulary_hash(provenance.dataset),
-        recipe={"name": provenance.recipe.name, **asdict(provenance.recipe)},
+        vocabulary=vocabulary_hash(specification.dataset),
+        recipe={"name": specification.recipe.name, **asdict(specification.recipe)},
         environment=describe_environment(),
-        parent=_describe_parent(provenance),
+        parent=_describe_parent(specification),
         expected_epochs=expected_epochs,
     )
 
 
-def _describe_parent(provenance: "Provenance") -> StoredParent | None:
-    if provenance.parent is None:
+def _describe_parent(specification: "RunSpecification") -> StoredParent | None:
+    if specification.parent is None:
         return None
-    dataset = provenance.dataset
+    dataset = specification.dataset
     metadata = Metadata(dataset.tokenizer, dataset.normalization, records=dataset.records)
-    return StoredParent(dict(provenance.parent), metadata.to_props())
+    return StoredParent(dict(specification.parent), metadata.to_props())
 
 
-def _hint(argument: str) -> str:
-    option = "CORPUS" if argument == "corpus" else "--held-out-file TEXT"
-    return f"if the text has moved, pass it with {option} --resume FOLDER"
+def moved_hint(name: str) -> str:
+    """Return what to do if a text has moved; ``name`` is one of ``TEXTS``."""
+    words = "CORPUS" if name == "corpus" else "--held-out-file TEXT"
+    return f"if the text has moved, pass it with {words} --resume FOLDER"
 
 
 def absolute_source(source: str) -> str:

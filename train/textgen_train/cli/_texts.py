@@ -1,20 +1,24 @@
-"""The texts of a training run, and their dataset."""
+"""The texts of a training run, their dataset, and the progress of reading them."""
 
-import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 
-from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.corpora.corpus import Corpus, read_corpus
 from textgen_runtime.errors import CorpusError
-from textgen_runtime.text.normalization import Normalization, as_unicode_form
+from textgen_runtime.system.console import write_stderr
+from textgen_runtime.text.levels import BYTE
 from textgen_runtime.text.tokenizer import Tokenizer
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.preparation import make_dataset
-from textgen_train.data.vocabularies import VOCABULARY_SIZE
-from textgen_train.recipe import AnyRecipe, ClassicRecipe
+from textgen_train.options import VOCABULARY_SIZE, RunOptions
+from textgen_train.recipe import ClassicRecipe
 
-from ._preparation import Preparation
+SECONDS_TO_FIRST_LINE = 2.0
+SECONDS_BETWEEN_LINES = 10.0
+
+MEGABYTE = 1e6
 
 
 @dataclass(frozen=True)
@@ -39,18 +43,11 @@ class Texts:
         """Whether the held-out text is separate, but has the same content as the corpus."""
         return isinstance(self.held_out, Corpus) and self.held_out.sha256 == self.corpus.sha256
 
-    def read(
-        self,
-        arguments: argparse.Namespace,
-        recipe: AnyRecipe,
-        folder: Path | None,
-        tokenizer: Tokenizer | None = None,
-    ) -> Dataset:
-        """Read the texts, and return the dataset of the command line.
+    def read(self, options: RunOptions, folder: Path | None, tokenizer: Tokenizer | None = None) -> Dataset:
+        """Read the texts, and return their dataset.
 
         Args:
-            arguments: The arguments of the command line.
-            recipe: The recipe.
+            options: The options of the run.
             folder: The output folder in the first process of a run, which shows how much it has read; None in
                 the other processes.
             tokenizer: The vocabulary of the model from which the run starts; None to make one.
@@ -59,27 +56,70 @@ class Texts:
             CorpusError: If a text is too short for the recipe, or as ``make_dataset`` states.
             TextFileError: If a text cannot be read, or is not UTF-8.
         """
-        form = None if arguments.unicode == "none" else as_unicode_form(arguments.unicode)
-        lowercase = arguments.lowercase or isinstance(recipe, ClassicRecipe)
-        preparation = Preparation()
+        progress = ReadingProgress()
         dataset = make_dataset(
             self.corpus,
-            Normalization(lowercase, form),
+            options.normalization,
             self.held_out,
-            arguments.min_count,
-            level=arguments.level,
-            vocabulary_size=arguments.vocabulary_size or VOCABULARY_SIZE,
+            options.min_count,
+            level=options.level,
+            vocabulary_size=options.vocabulary_size or VOCABULARY_SIZE,
             tokenizer=tokenizer,
-            extend=arguments.extend,
-            records=arguments.records,
+            extend=options.extend,
+            records=options.records,
             folder=folder,
-            on_read=preparation.add if folder else None,
+            on_read=progress.add if folder else None,
         )
         if folder:
-            preparation.finish()
+            progress.finish()
+        recipe = options.choose_recipe()
         if isinstance(recipe, ClassicRecipe) and len(dataset.training) <= recipe.window:
             raise CorpusError(
                 f"the corpus {self.corpus.name} is too short: it has {len(dataset.training)} training "
                 f"characters, and windows of {recipe.window} need at least {recipe.window + 1}"
             )
         return dataset
+
+
+def open_text(source: str, options: RunOptions, folder: Path) -> Corpus:
+    """Return a text of a run, which has not been read yet.
+
+    Args:
+        source: Where it is read from.
+        options: The options of the run. Any file is a text at the level of bytes.
+        folder: Where a large text from a pipe is stored.
+
+    Raises:
+        CorpusError: If the text is not available.
+    """
+    return read_corpus(source, folder, any_bytes=options.level == BYTE, records=options.records)
+
+
+class ReadingProgress:
+    """Shows how much of a corpus has been read, in all readings.
+
+    A corpus that takes less than two seconds shows nothing.
+    """
+
+    def __init__(self) -> None:
+        self._started = perf_counter()
+        self._next_line = SECONDS_TO_FIRST_LINE
+        self._bytes = 0
+
+    def add(self, count: int) -> None:
+        """Count the bytes of a chunk that was read."""
+        self._bytes += count
+        seconds = perf_counter() - self._started
+        if seconds >= self._next_line:
+            self._next_line = seconds + SECONDS_BETWEEN_LINES
+            write_stderr(f"reading the corpus: {self._describe(seconds)} so far\n")
+
+    def finish(self) -> None:
+        """Show the total."""
+        seconds = perf_counter() - self._started
+        if seconds >= SECONDS_TO_FIRST_LINE:
+            write_stderr(f"read the corpus: {self._describe(seconds)}\n")
+
+    def _describe(self, seconds: float) -> str:
+        megabytes = self._bytes / MEGABYTE
+        return f"{megabytes:,.0f} MB in {seconds:.1f} s ({megabytes / seconds:,.0f} MB/s)"

@@ -1,111 +1,262 @@
-"""Set up a training run: the trainer, its evaluations and its reports."""
+"""A training run, new or resumed, from its dataset to its result. The module imports torch."""
 
+import contextlib
 import random
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import torch
+from textgen_runtime.cli.command import EXIT_INTERRUPTED
+from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.errors import Name, OutputError, TextgenError
 from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.system.console import print_diagnostic, write_stderr
+from textgen_runtime.system.text_files import STANDARD_INPUT
 
+from textgen_train.data.dataset import Dataset
 from textgen_train.data.preparation import read_texts
+from textgen_train.errors import (
+    LossError,
+    RecipeError,
+    TrainingError,
+    explaining_memory_errors,
+    extended,
+)
+from textgen_train.export.onnx_graph import MAX_PARAMETERS
 from textgen_train.loop.classic_trainer import ClassicTrainer
 from textgen_train.loop.evaluator import Evaluator
-from textgen_train.loop.provenance import Provenance
 from textgen_train.loop.quantized_file import QuantizedFile
 from textgen_train.loop.ranks import SINGLE, Ranks
+from textgen_train.loop.replicas import resolve_thread_count
 from textgen_train.loop.run import TrainingRun
 from textgen_train.loop.samples import Samples
+from textgen_train.loop.specification import RunSpecification
 from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.loop.trainer import Trainer
 from textgen_train.models.device import choose_device
+from textgen_train.models.network import CharNetwork
+from textgen_train.options import RunOptions
 from textgen_train.recipe import AnyRecipe, Budget, ClassicRecipe
+from textgen_train.report.checkpoints import CheckpointWriter
 from textgen_train.report.display import Display
 from textgen_train.report.divergence import DivergenceWarning
 from textgen_train.report.facts import gather_facts
 from textgen_train.report.files import ReportFiles
 from textgen_train.report.page_file import ReportPage
-from textgen_train.report.progress import Progress
+from textgen_train.report.progress import Progress, make_progress
 from textgen_train.report.references import References
+from textgen_train.report.tensorboard import TensorBoard
+
+from ._arguments import PROG, option
+from ._interrupts import deferred_interrupts
+from ._messages import describe_early_end, describe_network, describe_result
+from ._stored_run import describe_run
+from ._texts import Texts
+
+# The maximum duration of the measurement of the speed: in seconds, and as a share of the budget.
+MEASURED_SECONDS, MEASURED_SHARE = 1.0, 0.02
+
+# More epochs than are made in this time.
+MEASURED_EPOCHS = 10**9
 
 # The number of excerpts that the model file stores as default prompts.
 DEFAULT_PROMPTS = 8
 
 
-def make_trainer(
-    provenance: Provenance, budget: Budget, threads: int | None, device: str, ranks: Ranks = SINGLE
-) -> Trainer:
-    """Return the trainer for a recipe.
+def specify_run(  # noqa: PLR0913 (all are needed; two have defaults)
+    texts: Texts,
+    dataset: Dataset,
+    recipe: AnyRecipe,
+    seed: int,
+    *,
+    name: str | None = None,
+    parent: Mapping[str, Any] | None = None,
+) -> RunSpecification:
+    """Return the specification of a run.
 
     Args:
-        provenance: Data, recipe and seed.
-        budget: Duration of the training.
-        threads: Maximum number of threads of this process; None for one per available processor.
-        device: Name of the device.
-        ranks: The processes of the run.
+        texts: The texts of the run.
+        dataset: Their dataset.
+        recipe: The hyperparameters.
+        seed: The random seed.
+        name: The name of a resumed run; None for a new one.
+        parent: What is known of the model from which the run starts; None for random weights.
+    """
+    held_out = texts.held_out if isinstance(texts.held_out, Corpus) else dataset.held_out_share or 0.0
+    specification = RunSpecification(texts.corpus, held_out, dataset, recipe, seed, parent=parent)
+    return specification if name is None else replace(specification, run=name)
+
+
+def estimate_epochs(
+    options: RunOptions, specification: RunSpecification, minutes: float, ranks: Ranks
+) -> float | None:
+    """Estimate how many epochs fit into a budget of minutes. All processes get the same result.
+
+    The first process trains a network that is not used further, for about a second, but for at most a
+    fiftieth of the budget.
+
+    Returns:
+        The number of epochs; None if the loss is not finite.
 
     Raises:
-        TrainingError: If there is no such device, or if there are too many processes for the lanes.
+        RecipeError: If the network is too large for an ONNX file.
+        TrainingError: If memory ran out, or if there is no such device.
     """
-    dataset, recipe, seed = provenance.dataset, provenance.recipe, provenance.seed
+    epochs = None
+    if ranks.is_first:
+        threads = resolve_thread_count(options.threads, ranks)
+        trainer = make_trainer(options, specification, Budget(epochs=MEASURED_EPOCHS), threads, SINGLE)
+        # The run itself reports a loss that is not finite.
+        with explaining_memory_errors(), contextlib.suppress(LossError):
+            speed = trainer.measure_speed(min(MEASURED_SECONDS, 60 * minutes * MEASURED_SHARE)) * ranks.size
+            epochs = 60 * minutes * speed / len(specification.dataset.training)
+    shared: float | None = ranks.share_first(epochs)
+    return shared
+
+
+def make_trainer(
+    options: RunOptions, specification: RunSpecification, budget: Budget, threads: int | None, ranks: Ranks
+) -> Trainer:
+    """Return the trainer of a run.
+
+    Raises:
+        RecipeError: If its network does not fit into an ONNX file.
+        TrainingError: If memory ran out, if there is no such device, or if there are too many processes.
+    """
+    dataset, recipe, seed = specification.dataset, specification.recipe, specification.seed
     text, size = dataset.training, len(dataset.tokenizer)
-    chosen = choose_device(device, ranks.local_rank)
-    if isinstance(recipe, ClassicRecipe):
-        return ClassicTrainer(text, size, recipe, budget, seed, threads=threads, device=chosen, ranks=ranks)
-    special = dataset.tokenizer.special
-    return StatefulTrainer(
-        text, size, recipe, budget, seed, special=special, threads=threads, device=chosen, ranks=ranks
+    device = choose_device(options.device, ranks.local_rank)
+    trainer: Trainer
+    with explaining_memory_errors():
+        if isinstance(recipe, ClassicRecipe):
+            trainer = ClassicTrainer(
+                text, size, recipe, budget, seed, threads=threads, device=device, ranks=ranks
+            )
+        else:
+            special = dataset.tokenizer.special
+            trainer = StatefulTrainer(
+                text, size, recipe, budget, seed, special=special, threads=threads, device=device, ranks=ranks
+            )
+    if trainer.model.parameter_count > MAX_PARAMETERS:
+        raise RecipeError(
+            f"the network has {trainer.model.parameter_count:,} parameters, and an ONNX file holds at most "
+            f"{MAX_PARAMETERS:,}: lower ",
+            Name("units"),
+            " or ",
+            Name("layers"),
+        )
+    return trainer
+
+
+def make_ready_trainer(
+    options: RunOptions,
+    specification: RunSpecification,
+    ranks: Ranks,
+    load_weights: Callable[[CharNetwork], None] = lambda _: None,
+) -> Trainer:
+    """Return the trainer of a run. All processes of the run are ready when the function returns.
+
+    Args:
+        options: The options of the run.
+        specification: Data, recipe and seed.
+        ranks: The processes of the run.
+        load_weights: Loads the weights from which the run starts into the network.
+
+    Raises:
+        RecipeError: If the network is too large for an ONNX file.
+        TrainingError: If memory ran out, if there is no such device, if there are too many processes, or if
+            another process has failed or has other data.
+    """
+    trainer = make_trainer(options, specification, options.budget, options.threads, ranks)
+    load_weights(trainer.model)
+    held_out = specification.held_out
+    ranks.begin(
+        {
+            "corpus": specification.corpus.sha256,
+            "held-out part": held_out.sha256 if isinstance(held_out, Corpus) else str(held_out),
+            "model of --from": str(specification.parent),
+            "vocabulary": "".join(specification.dataset.tokenizer.symbols),
+            "recipe": f"{specification.recipe}, seed {specification.seed}",
+            "budget": str(trainer.budget),
+            "version of torch": str(torch.__version__),
+        }
     )
+    return trainer
+
+
+def make_run(  # noqa: PLR0913, PLR0917 (all are needed)
+    trainer: Trainer,
+    specification: RunSpecification,
+    options: RunOptions,
+    folder: Path,
+    command: Sequence[str],
+    epochs: float | None,
+) -> TrainingRun:
+    """Return a run with its checkpoints, and print its network and hardware.
+
+    Args:
+        trainer: The trainer.
+        specification: Data, recipe and seed.
+        options: The options of the run.
+        folder: The output folder.
+        command: The words of the command that started the run.
+        epochs: The number of epochs for which the recipe was chosen; None if it was not known.
+    """
+    write_stderr(describe_network(trainer))
+    progress = make_progress()
+    run = make_training_run(trainer, specification, options, folder, progress, command=command, epochs=epochs)
+    ranks = trainer.replicas.ranks
+    all_threads = resolve_thread_count(options.threads, ranks) * ranks.size
+    description = describe_run(options, command, specification, trainer.budget, all_threads, epochs)
+    run.add_watcher(CheckpointWriter(run, asdict(description), folder, progress.warn))
+    if options.tensorboard:
+        run.add_watcher(TensorBoard(folder, progress.warn))
+    return run
 
 
 def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
     trainer: Trainer,
-    provenance: Provenance,
+    specification: RunSpecification,
+    options: RunOptions,
     folder: Path,
     progress: Progress,
     *,
-    samples: bool = True,
-    quantizes: bool = False,
-    threads: int = 1,
     command: Sequence[str] = (),
-    source: str | None = None,
-    usual: tuple[str, AnyRecipe] | None = None,
+    epochs: float | None = None,
 ) -> TrainingRun:
     """Return a run that writes the best model, metrics, samples, loss curves and a report to a folder.
 
-    Args:
-        trainer: The trainer of the model.
-        provenance: Corpus, recipe and seed, which are written to the model file.
-        folder: Output folder; it must exist.
-        progress: The progress display.
-        samples: Whether to generate samples at each evaluation.
-        quantizes: Whether to write an 8-bit version of the model at the end.
-        threads: Number of threads for evaluations and samples.
-        command: The words of the command that started the run, for the report.
-        source: Where the corpus was read from, for the report.
-        usual: Name and values of the preset without the changes of the user, for the report.
+    The folder must exist. The other arguments are those of ``make_run``, and a progress display.
     """
-    dataset, warn = provenance.dataset, progress.warn
-    rng = random.Random(provenance.seed)
+    dataset, warn = specification.dataset, progress.warn
+    threads = resolve_thread_count(options.threads, trainer.replicas.ranks)
+    rng = random.Random(specification.seed)
     # A record needs no prompt. The bytes of a file that is not a text have no excerpts.
     count = DEFAULT_PROMPTS if dataset.records is None else 0
     prompts = tuple(filter(None, [dataset.draw_excerpt(rng) for _ in range(count)]))
     metadata = Metadata(dataset.tokenizer, dataset.normalization, prompts, records=dataset.records)
-    sampler = Samples(dataset, rng) if samples else None
-    evaluator = Evaluator(trainer, provenance, metadata, folder, warn, samples=sampler, threads=threads)
+    sampler = None if options.no_samples else Samples(dataset, rng)
+    evaluator = Evaluator(trainer, specification, metadata, folder, warn, samples=sampler, threads=threads)
     facts = gather_facts(
         dataset,
-        corpus=provenance.corpus.name,
-        source=source,
+        corpus=specification.corpus.name,
+        source=options.corpus,
         folder=folder,
         command=command,
-        recipe=provenance.recipe,
-        usual=usual,
+        recipe=specification.recipe,
+        usual=(options.recipe_name, options.usual_recipe(*dataset.sizes, epochs)),
     )
     # The unknown symbol does not replace rare symbols of the text that compressors get.
-    original = partial(read_texts, provenance.corpus, provenance.held_out, dataset)
+    original = partial(read_texts, specification.corpus, specification.held_out, dataset)
     references = References(dataset, original if dataset.rare_count else None)
-    quantized = QuantizedFile(provenance, folder, progress.write, warn, threads) if quantizes else None
-    title = f"{provenance.corpus.name}, {trainer.model.parameter_count:,} parameters"
+    quantized = (
+        QuantizedFile(specification, folder, progress.write, warn, threads) if options.quantize else None
+    )
+    title = f"{specification.corpus.name}, {trainer.model.parameter_count:,} parameters"
     return TrainingRun(
         trainer,
         evaluator,
@@ -117,5 +268,36 @@ def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
             ReportPage(facts, references, warn, lambda: evaluator.model_error, quantized),
             Display(progress),
         ],
-        evaluates_start=provenance.parent is not None,
+        evaluates_start=specification.parent is not None,
     )
+
+
+def follow(trainer: Trainer) -> int:
+    """Make the updates that the first process decides, and return the exit code."""
+    with deferred_interrupts() as interrupts, explaining_memory_errors():
+        trainer.follow(interrupts.check)
+    return 0
+
+
+def run_to_end(run: TrainingRun, folder: Path, options: RunOptions, ranks: Ranks = SINGLE) -> int:
+    """Run the training until its end or an interrupt, print the result, and return the exit code."""
+    texts = {"-": options.corpus, "--held-out-file -": options.held_out_file}
+    piped = "".join(words for words, source in texts.items() if source == STANDARD_INPUT)
+    try:
+        with deferred_interrupts() as interrupts, explaining_memory_errors():
+
+            def check_interrupt() -> None:
+                interrupts.check()
+                ranks.check_interrupt()
+
+            run.run(check_interrupt)
+    except KeyboardInterrupt as interrupt:
+        if isinstance(interrupt.__cause__, TextgenError):
+            # The interrupt was deferred, and an error was raised before it took effect.
+            print_diagnostic(PROG, interrupt.__cause__.spelled(option))
+        print_diagnostic(PROG, describe_early_end(folder, run, piped=piped), "interrupted")
+        return EXIT_INTERRUPTED
+    except (TrainingError, OutputError) as error:
+        raise extended(error, f"; {describe_early_end(folder, run, error, piped=piped)}") from error
+    sys.stdout.write(describe_result(folder, run, options.corpus))
+    return 0

@@ -1,8 +1,6 @@
 """``textgen-train``: train a model on a text and write ``model.onnx``."""
 
-import argparse
 import contextlib
-import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,39 +8,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textgen_runtime.cli.command import EXIT_FAILED
-from textgen_runtime.corpora.corpus import Corpus, read_corpus
+from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.corpora.sources import COMPRESSED
-from textgen_runtime.errors import EncodingError
+from textgen_runtime.errors import EncodingError, Name
 from textgen_runtime.system.console import escape_unencodable, print_diagnostic, write_stderr
 from textgen_runtime.system.text_files import STANDARD_INPUT
 from textgen_runtime.text.levels import BYTE
 
 from textgen_train.data.dataset import Dataset
-from textgen_train.errors import CorpusError, RecipeError, extended
+from textgen_train.errors import CorpusError, extended
 from textgen_train.loop.output_folder import check_overwrites, check_room, prepared_folder, remove_replaced
 from textgen_train.loop.ranks import DismissedError, Ranks, joined_ranks
-from textgen_train.recipe import AnyRecipe, ClassicRecipe
+from textgen_train.options import CallOptions, RunOptions
 
-from ._arguments import PROG, option, parser, run_training_command
-from ._dependencies import check_dependencies
-from ._execution import (
-    check_device,
-    estimate_epochs,
-    follow,
-    make_provenance,
-    make_ready_trainer,
-    make_run,
-    run_to_end,
-)
+from ._arguments import PROG, Command, check_dependencies, check_device, parse, run_training_command
 from ._interrupts import cleaning_up
 from ._messages import describe_dataset, describe_list, describe_no_model, describe_preset_changes
-from ._recipe_arguments import budget_from, recipe_from
 from ._resume import resume
-from ._texts import Texts
-from ._usage import check_usage, given_arguments, parent_source
+from ._texts import Texts, open_text
 
 if TYPE_CHECKING:
-    from textgen_train.loop.provenance import Provenance
+    from textgen_train.loop.specification import RunSpecification
 
     from ._fine_tuning import ParentModel
 
@@ -63,35 +49,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 on success, 1 after an error, 130 after an interrupt. Wrong usage exits with 2.
     """
-    command = parser()
-    arguments = command.parse_args(argv)
-    check_usage(command, arguments, given_arguments(command, argv))
-    arguments.words = sys.argv[1:] if argv is None else list(argv)
-    if arguments.resume is not None:
-        return run_training_command(
-            PROG, lambda: in_processes(arguments, lambda ranks: resume(arguments, ranks))
-        )
-    try:
-        recipe = recipe_from(arguments)
-    except RecipeError as error:
-        command.error(error.spelled(option))
-    return run_training_command(
-        PROG, lambda: in_processes(arguments, lambda ranks: train(arguments, recipe, ranks))
-    )
+    command = parse(argv)
+    return run_training_command(PROG, lambda: run_in_processes(command))
 
 
-def in_processes(arguments: argparse.Namespace, call: Callable[[Ranks], int]) -> int:
-    """Call a function with this process and the others that torchrun has started; return the exit code."""
-    check_dependencies(tensorboard=arguments.tensorboard)
+def run_in_processes(command: Command) -> int:
+    """Train in this process and the others that torchrun has started; return the exit code."""
+    check_dependencies(tensorboard=command.run is not None and command.run.tensorboard)
     try:
         with joined_ranks() as ranks:
-            if ranks.size > 1 and STANDARD_INPUT in (arguments.corpus, arguments.held_out_file):
+            if ranks.size > 1 and STANDARD_INPUT in command.texts.values():
                 raise CorpusError(
                     "several processes cannot read standard input: pass a file that each of them can read"
                 )
-            # The report shows the command.
-            arguments.words = [*launcher(ranks), *arguments.words]
-            return call(ranks)
+            # The report shows the words.
+            command = replace(command, words=[*launcher(ranks), *command.words])
+            if command.run is None:
+                return resume(command, ranks)
+            return train(command.run, command.call, command.words, ranks)
     except DismissedError:
         return EXIT_FAILED
 
@@ -105,30 +80,28 @@ def launcher(ranks: Ranks) -> list[str]:
     return ["torchrun", *together, "--nproc-per-node", str(ranks.local_size), "-m", "textgen_train"]
 
 
-def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int:
+def train(options: RunOptions, call: CallOptions, words: Sequence[str], ranks: Ranks) -> int:
     """Read the corpus, train, and return the exit code."""
     parent = None
-    if parent_source(arguments) is not None:
+    if options.parent is not None:
         # It imports onnx, which is installed only with the train extra.
-        from ._fine_tuning import start_from_parent
+        from ._fine_tuning import read_parent, with_parent
 
-        parent = start_from_parent(arguments)
-        # The model determines the network, for which some options are invalid. Reading a large corpus takes
-        # long.
-        recipe = recipe_from(arguments)
-    check_device(arguments.device, ranks)
-    texts = open_texts(arguments)
-    folder = arguments.output or default_folder(arguments.corpus, texts.corpus)
+        parent = read_parent(options.parent)
+        options = with_parent(options, parent)
+    check_device(options.device, ranks)
+    texts = open_texts(options)
+    folder = call.output or default_folder(options.corpus, texts.corpus)
     # Reading a large corpus takes long. The check comes before it.
-    check_overwrites(folder, texts.corpora, overwrite=arguments.overwrite)
+    check_overwrites(folder, texts.corpora, overwrite=call.overwrite)
     if parent:
         parent.check_folder(folder)
-    dataset = read_dataset(texts, arguments, recipe, folder if ranks.is_first else None, parent)
+    dataset = read_dataset(texts, options, folder if ranks.is_first else None, parent)
     with contextlib.ExitStack() as stack:
         clean_up: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
         if ranks.is_first:
             remove_unused = stack.enter_context(
-                prepared_folder(folder, texts.corpora, overwrite=arguments.overwrite)
+                prepared_folder(folder, texts.corpora, overwrite=call.overwrite)
             )
             # The context of the folder cleans up after an exception; this one before a signal ends the
             # process.
@@ -136,12 +109,15 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
             if ranks.size == 1:
                 clean_up = cleaning_up(lambda: end_before_start(folder, remove_unused))
         with clean_up:
+            # It imports torch, which takes seconds. It comes after all checks of the input.
+            from ._training_run import follow, make_ready_trainer, make_run, run_to_end
+
             if ranks.is_first:
-                print_start(texts, dataset, recipe, parent, arguments.preset)
-            provenance, epochs = choose_recipe(arguments, texts, dataset, parent, ranks)
+                print_start(texts, dataset, options, parent)
+            specification, epochs = specify(options, texts, dataset, parent, ranks)
             trainer = make_ready_trainer(
-                arguments,
-                provenance,
+                options,
+                specification,
                 ranks,
                 lambda model: parent.load_weights(model, dataset) if parent else None,
             )
@@ -149,8 +125,8 @@ def train(arguments: argparse.Namespace, recipe: AnyRecipe, ranks: Ranks) -> int
                 return follow(trainer)
             check_room(folder, trainer.model.parameter_count)
             remove_replaced(folder)
-            run = make_run(arguments, trainer, provenance, folder, epochs)
-        return run_to_end(run, folder, ranks, arguments)
+            run = make_run(trainer, specification, options, folder, words, epochs)
+        return run_to_end(run, folder, options, ranks)
 
 
 def end_before_start(folder: Path, remove_unused: Callable[[], None]) -> None:
@@ -159,40 +135,31 @@ def end_before_start(folder: Path, remove_unused: Callable[[], None]) -> None:
     print_diagnostic(PROG, describe_no_model(folder), "interrupted")
 
 
-def open_texts(arguments: argparse.Namespace) -> Texts:
-    """Return the texts of the command line, which have not been read yet."""
-    any_bytes, records = arguments.level == BYTE, arguments.records
-    corpus = read_corpus(arguments.corpus, Path.cwd(), any_bytes=any_bytes, records=records)
-    if arguments.held_out_file is None:
-        return Texts(corpus, arguments.held_out)
-    return Texts(
-        corpus, read_corpus(arguments.held_out_file, Path.cwd(), any_bytes=any_bytes, records=records)
-    )
+def open_texts(options: RunOptions) -> Texts:
+    """Return the texts of a new run, which have not been read yet."""
+    corpus = open_text(options.corpus, options, Path.cwd())
+    if options.held_out_file is None:
+        return Texts(corpus, options.held_out)
+    return Texts(corpus, open_text(options.held_out_file, options, Path.cwd()))
 
 
 def read_dataset(
-    texts: Texts,
-    arguments: argparse.Namespace,
-    recipe: AnyRecipe,
-    folder: Path | None,
-    parent: "ParentModel | None",
+    texts: Texts, options: RunOptions, folder: Path | None, parent: "ParentModel | None"
 ) -> Dataset:
     """Return the dataset of a new run; see ``Texts.read``. Only a run without a model chooses its level."""
     try:
-        return texts.read(arguments, recipe, folder, parent.tokenizer if parent else None)
+        return texts.read(options, folder, parent.tokenizer if parent else None)
     except EncodingError as error:
-        hint = "" if parent else "; or train on the bytes of any file with --level byte"
-        raise extended(error, hint) from None
+        hint = () if parent else ("; or train on the bytes of any file with ", Name("level"), f" {BYTE}")
+        raise extended(error, *hint) from None
 
 
-def print_start(
-    texts: Texts, dataset: Dataset, recipe: AnyRecipe, parent: "ParentModel | None", preset: str
-) -> None:
+def print_start(texts: Texts, dataset: Dataset, options: RunOptions, parent: "ParentModel | None") -> None:
     """Print the first lines of a run."""
     escape_unencodable(PROG, sys.stdout, dataset.tokenizer.symbols)
-    start = parent.describe(dataset, preset) if parent else ""
+    start = parent.describe(dataset, options.recipe_name) if parent else ""
     # A model determines the records, and the classic recipe has none.
-    hint = "" if parent or isinstance(recipe, ClassicRecipe) else describe_list(dataset)
+    hint = "" if parent or options.recipe else describe_list(dataset)
     write_stderr(start + describe_dataset(texts.corpus, dataset) + hint)
     if texts.are_equal:
         print_diagnostic(PROG, EQUAL_TEXTS, "warning")
@@ -200,25 +167,23 @@ def print_start(
         print_diagnostic(PROG, TRAINED_TEXT.format(share), "warning")
 
 
-def choose_recipe(
-    arguments: argparse.Namespace,
-    texts: Texts,
-    dataset: Dataset,
-    parent: "ParentModel | None",
-    ranks: Ranks,
-) -> tuple["Provenance", float | None]:
-    """Return the data of the run with its recipe, and the number of epochs that the recipe is for."""
-    budget, origin = budget_from(arguments), parent.provenance() if parent else None
+def specify(
+    options: RunOptions, texts: Texts, dataset: Dataset, parent: "ParentModel | None", ranks: Ranks
+) -> tuple["RunSpecification", float | None]:
+    """Return the specification of a new run, and the number of epochs that its recipe is for."""
+    from ._training_run import estimate_epochs, specify_run
+
+    budget = options.budget
     epochs: float | None = budget.epochs
-    recipe = recipe_from(arguments, dataset, epochs)
-    provenance = make_provenance(texts, dataset, recipe, arguments.seed, parent=origin)
-    depends = recipe_from(arguments, dataset, 0.0) != recipe_from(arguments, dataset, math.inf)
-    if budget.minutes is not None and depends:
-        epochs = estimate_epochs(arguments, provenance, budget.minutes, ranks)
-        recipe = recipe_from(arguments, dataset, epochs)
+    recipe = options.choose_recipe(*dataset.sizes, epochs)
+    origin = parent.describe_origin() if parent else None
+    specification = specify_run(texts, dataset, recipe, options.seed, parent=origin)
+    if budget.minutes is not None and options.depends_on_epochs(*dataset.sizes):
+        epochs = estimate_epochs(options, specification, budget.minutes, ranks)
+        specification = replace(specification, recipe=options.choose_recipe(*dataset.sizes, epochs))
     if ranks.is_first:
-        write_stderr(describe_preset_changes(recipe, recipe_from(arguments), epochs))
-    return replace(provenance, recipe=recipe), epochs
+        write_stderr(describe_preset_changes(specification.recipe, options.choose_recipe(), epochs))
+    return specification, epochs
 
 
 def default_folder(source: str, corpus: Corpus) -> Path:

@@ -57,6 +57,11 @@ class Dataset:
         return count_characters_after(self.before_held_out, self.held_out, self.tokenizer)
 
     @property
+    def sizes(self) -> tuple[int, int]:
+        """The numbers of symbols and of training tokens, on which the presets depend."""
+        return len(self.tokenizer), len(self.training)
+
+    @property
     def characters_per_token(self) -> float:
         """Mean number of characters of a training token."""
         return self.training_characters / len(self.training)

@@ -14,6 +14,7 @@ from textgen_runtime.text.records import RecordKind
 from textgen_runtime.text.tokenizer import Tokenizer
 
 from textgen_train.errors import CorpusError
+from textgen_train.options import HELD_OUT_SHARE, MAX_HELD_OUT_CHARACTERS, VOCABULARY_SIZE
 
 from .dataset import Dataset
 from .encoders import make_encoder
@@ -22,7 +23,6 @@ from .pieces import count_pieces
 from .symbols import count_symbols
 from .token_array import Tokens, TokenWriter
 from .vocabularies import (
-    VOCABULARY_SIZE,
     add_symbols,
     byte_tokenizer,
     character_tokenizer,
@@ -33,11 +33,6 @@ from .vocabularies import (
 # Shorter texts are too short to train on, or to give a meaningful loss.
 MIN_TRAINING_CHARACTERS = 128
 MIN_HELD_OUT_CHARACTERS = 8
-
-# The share of a text that is held out by default, and the maximum number of characters of that part. More
-# characters would make evaluations slower, but the loss hardly more precise.
-HELD_OUT_SHARE = 0.1
-MAX_HELD_OUT_CHARACTERS = 1_000_000
 
 
 def make_dataset(  # noqa: PLR0913 (keywords, most with defaults)

@@ -18,8 +18,6 @@ from textgen_train.errors import CorpusError
 
 from .pieces import frequent_pieces
 
-VOCABULARY_SIZE = 4096
-
 
 def byte_tokenizer(*, has_records: bool) -> ByteTokenizer:
     """Return the tokenizer of bytes. ``begin`` and ``end`` follow the bytes if there are records."""

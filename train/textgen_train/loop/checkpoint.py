@@ -10,8 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
+from textgen_train.parameters import from_plain, to_plain
+
 from .eval_result import Evaluation
-from .typed_values import from_plain, to_plain
 from .update import Update
 
 

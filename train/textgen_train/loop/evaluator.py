@@ -15,14 +15,14 @@ from textgen_runtime.system.files import replace_file
 
 from textgen_train.errors import ExportError, LossError
 from textgen_train.export.exporter import Exported, build_checked
+from textgen_train.parameters import from_plain
 
 from .checkpoint import TrainingState
 from .eval_result import Evaluation
 from .held_out_loss import held_out_loss, training_loss, training_part_length
-from .provenance import Provenance
 from .samples import Samples
+from .specification import RunSpecification
 from .trainer import Trainer
-from .typed_values import from_plain
 from .watcher import EvaluationHistory, Status
 
 # Number of held-out tokens from which the duration of an evaluation is estimated.
@@ -36,7 +36,7 @@ class Evaluator:
 
     Args:
         trainer: The trainer of the model.
-        provenance: Data and hyperparameters of the run, for the model file.
+        specification: Data and hyperparameters of the run, for the model file.
         metadata: Metadata of the model file, without ``training``.
         folder: Folder of the model file; it must exist.
         warn: Called with a message if an export fails.
@@ -52,7 +52,7 @@ class Evaluator:
     def __init__(  # noqa: PLR0913 (all are needed; two have defaults)
         self,
         trainer: Trainer,
-        provenance: Provenance,
+        specification: RunSpecification,
         metadata: Metadata,
         folder: Path,
         warn: Callable[[str], None],
@@ -60,7 +60,7 @@ class Evaluator:
         samples: Samples | None = None,
         threads: int = 1,
     ) -> None:
-        self._trainer, self._provenance, self._metadata = trainer, provenance, metadata
+        self._trainer, self._specification, self._metadata = trainer, specification, metadata
         self._folder, self._warn, self._samples, self._threads = folder, warn, samples, threads
         self.best: Evaluation | None = None
         self.evaluations: list[Evaluation] = []
@@ -83,17 +83,17 @@ class Evaluator:
     @property
     def characters_per_token(self) -> float:
         """Mean number of characters of a training token."""
-        return self._provenance.dataset.characters_per_token
+        return self._specification.dataset.characters_per_token
 
     @property
     def scored_tokens(self) -> int:
         """Number of tokens that an evaluation scores, of the held-out text and of the training text."""
-        dataset = self._provenance.dataset
+        dataset = self._specification.dataset
         return len(dataset.held_out) + training_part_length(dataset)
 
     def estimate_seconds(self) -> float:
         """Estimate the duration of an evaluation by scoring the first tokens of the held-out text."""
-        dataset = self._provenance.dataset
+        dataset = self._specification.dataset
         part = dataset.first_held_out(ESTIMATE_TOKENS)
         # The first export also imports and initializes libraries, which takes several times as long.
         self._export()
@@ -123,9 +123,9 @@ class Evaluator:
         exported = self._export()
         if exported is None:
             return None
-        loss = held_out_loss(exported.model, self._provenance.dataset)
+        loss = held_out_loss(exported.model, self._specification.dataset)
         update = status.update
-        training_eval_nats = training_loss(exported.model, self._provenance.dataset)
+        training_eval_nats = training_loss(exported.model, self._specification.dataset)
         speed = {f"{status.unit}_per_second": status.speed} if status.updates else {}
         evaluation = Evaluation(
             step=update.step,
@@ -164,7 +164,7 @@ class Evaluator:
         self.best = self._read_best()
 
     def _export(self) -> Exported | None:
-        text = self._provenance.dataset.training
+        text = self._specification.dataset.training
         try:
             return build_checked(self._trainer.model, self._metadata, text, self._threads)
         except ExportError as error:
@@ -177,7 +177,7 @@ class Evaluator:
         """Return the evaluation of the model file; None if it is missing, damaged, or from another run."""
         try:
             training = load(self._folder / MODEL_FILE).training
-            is_own = training.get("run") == self._provenance.run
+            is_own = training.get("run") == self._specification.run
             return from_plain(Evaluation, training.get("evaluation")) if is_own else None
         except (ModelFileError, ValueError):
             return None
@@ -191,7 +191,7 @@ class Evaluator:
             )
         best = self._unsaved[0] if self._unsaved else self.best
         if best is None or _is_better(evaluation, best):
-            training = self._provenance.training_metadata(evaluation, self._trainer)
+            training = self._specification.training_metadata(evaluation, self._trainer)
             self._unsaved = (evaluation, exported.content_with(self._metadata._replace(training=training)))
             best = evaluation
         if self._unsaved:

@@ -16,7 +16,7 @@ from textgen_train.export.quantized_model import quantize_model
 from textgen_train.export.quantizer import check_increase, increase_warning
 
 from .held_out_loss import held_out_loss
-from .provenance import Provenance
+from .specification import RunSpecification
 from .watcher import Watcher
 
 
@@ -24,7 +24,7 @@ class QuantizedFile(Watcher):
     """Converts the model file of a complete run to 8 bits, and scores it on the held-out text.
 
     Args:
-        provenance: The data of the run.
+        specification: The data of the run.
         folder: Output folder.
         write: Called with one line about the result.
         warn: Called with one line if there is no 8-bit model, or if its loss is much larger.
@@ -37,13 +37,13 @@ class QuantizedFile(Watcher):
 
     def __init__(
         self,
-        provenance: Provenance,
+        specification: RunSpecification,
         folder: Path,
         write: Callable[[str], None],
         warn: Callable[[str], None],
         threads: int = 1,
     ) -> None:
-        self._provenance, self._folder = provenance, folder
+        self._specification, self._folder = specification, folder
         self._write, self._warn, self._threads = write, warn, threads
         self.quantization: Quantization | None = None
         self.files: list[str] = []
@@ -58,7 +58,7 @@ class QuantizedFile(Watcher):
             content = read_model(self._folder / MODEL_FILE)
             models = quantize_model(content, self._threads)
             float32_loss = models.float32.training["held_out_nats"]
-            loss = held_out_loss(models.model, self._provenance.dataset)
+            loss = held_out_loss(models.model, self._specification.dataset)
             check_increase(loss - float32_loss)
         except (ExportError, ModelFileError) as error:
             self._warn(f"{error}; {MODEL_FILE} is not affected")
@@ -76,6 +76,6 @@ class QuantizedFile(Watcher):
 
     def _text(self) -> dict[str, str | float]:
         """Return the description of the held-out text for the model file."""
-        corpus, held_out = self._provenance.corpus, self._provenance.held_out
+        corpus, held_out = self._specification.corpus, self._specification.held_out
         name, last = (held_out.name, 1.0) if isinstance(held_out, Corpus) else (corpus.name, held_out)
-        return {"name": name, "last": last, "characters": self._provenance.dataset.held_out_characters}
+        return {"name": name, "last": last, "characters": self._specification.dataset.held_out_characters}

@@ -6,7 +6,7 @@ from typing import Any
 
 from textgen_runtime.model_file.recipe_names import stored_option_name
 
-from textgen_train.hyperparameters import format_value
+from textgen_train.parameters import format_value
 
 from .chart import Chart, Curve, figure
 from .compared_run import ComparedRun

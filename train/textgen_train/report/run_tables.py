@@ -7,7 +7,7 @@ from typing import Any
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import Network
 
-from textgen_train.hyperparameters import format_value, option_name
+from textgen_train.parameters import format_value, option_name
 
 from .facts import RunFacts
 from .first_use import generating_command, generating_program

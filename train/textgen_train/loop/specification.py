@@ -1,4 +1,7 @@
-"""Provenance of a model: the value of ``textgen.training`` in the model file."""
+"""The specification of a training run: its data, its recipe and its seed.
+
+The model file states it, with the results of the run, as ``textgen.training``.
+"""
 
 import platform
 import secrets
@@ -29,7 +32,7 @@ def stored_recipe(recipe: AnyRecipe) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Provenance:
+class RunSpecification:
     """Data and hyperparameters of a training run.
 
     Attributes:

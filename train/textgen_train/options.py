@@ -1,0 +1,339 @@
+"""The options of a training run, and those of a single call of ``textgen-train``.
+
+Each is declared once. The help and the arguments of the command line, the values in a checkpoint, and the
+options of a resumed run follow from the declarations.
+"""
+
+import math
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from textgen_runtime.corpora.corpus import CORPUS_NAMES
+from textgen_runtime.errors import Name
+from textgen_runtime.system.text_files import STANDARD_INPUT
+from textgen_runtime.text.levels import CHARACTER, LEVELS, WORD
+from textgen_runtime.text.normalization import UNICODE_FORMS, Normalization, as_unicode_form
+from textgen_runtime.text.records import RECORD_KINDS, RecordKind
+
+from .errors import RecipeError
+from .parameters import Parameters, Range, choice, flag, number, path, text
+from .presets import PRESETS, SCALE, preset
+from .recipe import CONV, AnyRecipe, Budget, ClassicRecipe, Recipe
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+# More threads than cores gain nothing.
+MAX_THREADS = 256
+
+DEFAULT_MINUTES = 5.0
+# A year.
+MAX_MINUTES = 525_600.0
+
+DEFAULT_PRESET = "small"
+
+# The textbook trains for 60 epochs.
+CLASSIC_EPOCHS = 60
+
+VOCABULARY_SIZE = 4096
+
+# The share of a text that is held out by default, and the maximum number of characters of that part. More
+# characters would make evaluations slower, but the loss hardly more precise.
+HELD_OUT_SHARE = 0.1
+MAX_HELD_OUT_CHARACTERS = 1_000_000
+
+RECIPES = (ClassicRecipe, Recipe)
+
+
+@dataclass(frozen=True)
+class CallOptions(Parameters):
+    """The options that belong to a single call of the command."""
+
+    output: Path | None = path(  # noqa: RUF009 (a field)
+        "output folder (default: CORPUS-model, without the file extension, and with - for spaces)",
+        metavar="PATH",
+        group="output",
+        short="-o",
+    )
+    overwrite: bool = flag("replace the files of an earlier run in the output folder", group="output")
+    resume: Path | None = path(  # noqa: RUF009 (a field)
+        "resume the run in this output folder where it stopped, with its options; pass CORPUS and "
+        "--held-out-file only if the texts have moved or were standard input",
+        metavar="FOLDER",
+        group="resume",
+    )
+
+
+@dataclass(frozen=True)
+class RunOptions(Parameters):
+    """The options that belong to a run, also after it was resumed.
+
+    Attributes:
+        hyperparameters: The hyperparameters that the user has chosen. The preset or the classic recipe has
+            the others.
+    """
+
+    corpus: str = text(
+        "",
+        "a UTF-8 file, which may be compressed (.gz, .zst), a folder with .txt or .abc files, - for standard "
+        f"input, or the name of a corpus: {', '.join(CORPUS_NAMES)}; with --level byte, any file or all "
+        "files of a folder",
+        metavar="CORPUS",
+        group="corpus",
+    )
+    level: str = choice(
+        CHARACTER,
+        "what the model predicts: characters; the bytes of any file; or words, and the characters of rare "
+        "words (default: character)",
+        LEVELS,
+        group="corpus",
+    )
+    vocabulary_size: int | None = number(
+        None,
+        "maximum number of symbols with --level word: all characters of the text, and its most frequent "
+        f"words (default: {VOCABULARY_SIZE})",
+        Range(2),
+        group="corpus",
+    )
+    lowercase: bool = flag("convert the text to lower case", group="corpus")
+    unicode: str = choice(
+        "NFC",
+        "Unicode normal form: NFC, NFD, NFKC, NFKD or none (default: NFC)",
+        (*UNICODE_FORMS, "none"),
+        metavar="FORM",
+        group="corpus",
+    )
+    min_count: int = number(
+        1,
+        "replace all characters that occur fewer than N times in the training text by one unknown symbol; "
+        "losses with different N are not comparable (default: 1, which keeps all characters)",
+        Range(1),
+        group="corpus",
+    )
+    records: RecordKind | None = choice(  # noqa: RUF009 (a field)
+        None,
+        "train on records, each of which is a text of its own: lines, such as names or molecules, or texts "
+        "between blank lines, such as tunes; the held-out part is drawn from all of them (default: one "
+        "continuous text)",
+        RECORD_KINDS,
+        group="corpus",
+    )
+    held_out: float | None = number(
+        None,
+        "hold out the last SHARE of the text, or a random SHARE of the records (default: "
+        f"{HELD_OUT_SHARE}, at most {MAX_HELD_OUT_CHARACTERS:,} characters)",
+        Range(0, 1, above=True, below=True),
+        metavar="SHARE",
+        group="corpus",
+        excludes="held-out text",
+    )
+    held_out_file: str | None = text(
+        None,
+        "hold out a separate text instead: a file, a folder, - or the name of a corpus",
+        metavar="TEXT",
+        group="corpus",
+        excludes="held-out text",
+    )
+    parent: str | None = text(
+        None,
+        "start from the weights of a model instead of random ones: a model file, a folder with model.onnx, "
+        "or the name of a bundled model; it determines the network, the vocabulary and the normalization, "
+        "and the preset is the one with the nearest network",
+        # A keyword of Python.
+        option="from",
+        metavar="MODEL",
+        group="fine-tuning",
+    )
+    extend: bool = flag(
+        "add the symbols of the corpus that the model does not know to its vocabulary", group="fine-tuning"
+    )
+    minutes: float | None = number(
+        None,
+        f"duration of the run in minutes, including evaluations (default: {DEFAULT_MINUTES:g})",
+        Range(0, MAX_MINUTES, above=True),
+        group="budget",
+        excludes="length",
+    )
+    epochs: int | None = number(
+        None,
+        "number of passes over the training text, instead of --minutes (default: none; classic: "
+        f"{CLASSIC_EPOCHS})",
+        Range(1),
+        group="budget",
+        excludes="length",
+    )
+    device: str = choice(
+        "auto",
+        "where the network is trained: auto is a GPU with cuda or mps if there is one, else cpu (default: "
+        "auto)",
+        DEVICES,
+        group="hardware",
+    )
+    threads: int | None = number(
+        None,
+        "maximum number of threads of a process, for training and evaluation (default: one per available "
+        "processor)",
+        Range(1, MAX_THREADS),
+        group="hardware",
+    )
+    preset: str | None = choice(
+        None,
+        "network size, learning rates and regularization: small for 1 to 10 minutes, medium for 30, large "
+        f"for 60 (default: {DEFAULT_PRESET})",
+        tuple(PRESETS),
+        group="recipe",
+        excludes="recipe",
+    )
+    recipe: str | None = choice(
+        None,
+        "repeat the experiment of F. Chollet's textbook: lower case, windows of 60 characters, one-hot "
+        "input, RMSprop",
+        (ClassicRecipe.name,),
+        group="recipe",
+        excludes="recipe",
+    )
+    seed: int = number(
+        0,
+        "random seed of the weights, batches, dropout and samples (default: 0)",
+        Range(0),
+        group="optimization",
+    )
+    quantize: bool = flag(
+        "at the end, also write model.int8.onnx: the best model with 8-bit weights, about a quarter of the "
+        "size; its held-out loss is printed and stored; not for --cell conv",
+        group="output",
+    )
+    no_samples: bool = flag("do not generate samples at the evaluations", group="output")
+    tensorboard: bool = flag(
+        "also write losses, learning rate, speed and samples for TensorBoard, to the folder tensorboard in "
+        "the output folder; requires the package tensorboard",
+        group="output",
+    )
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check the options, each alone and together.
+
+        Raises:
+            RecipeError: If one is not valid, has no effect, or does not fit another one.
+        """
+        super().__post_init__()
+        if not self.corpus:
+            raise RecipeError("must be a text to train on", parameter="corpus")
+        check_standard_input(self.corpus, self.held_out_file)
+        self._check_excluded()
+        if self.vocabulary_size is not None and self.level != WORD:
+            raise RecipeError("requires ", Name("level"), f" {WORD}", parameter="vocabulary_size")
+        if self.extend and self.parent is None:
+            raise RecipeError("requires ", Name("parent"), " MODEL", parameter="extend")
+        self._check_recipe()
+
+    @property
+    def budget(self) -> Budget:
+        """The length of the run."""
+        if self.minutes is not None:
+            return Budget(minutes=self.minutes)
+        if self.epochs is not None:
+            return Budget(epochs=self.epochs)
+        return Budget(epochs=CLASSIC_EPOCHS) if self.recipe else Budget(minutes=DEFAULT_MINUTES)
+
+    @property
+    def normalization(self) -> Normalization:
+        """The normalization of the texts. The classic recipe converts them to lower case."""
+        form = None if self.unicode == "none" else as_unicode_form(self.unicode)
+        return Normalization(self.lowercase or self.recipe is not None, form)
+
+    @property
+    def recipe_name(self) -> str:
+        """The name of the preset or of the recipe without the changes of the user."""
+        return f"{self.recipe} recipe" if self.recipe else f"preset {self.preset or DEFAULT_PRESET}"
+
+    def usual_recipe(
+        self, vocabulary_size: int = 0, training_tokens: int = SCALE, epochs: float | None = None
+    ) -> AnyRecipe:
+        """Return the preset or the classic recipe without the changes of the user.
+
+        Args:
+            vocabulary_size: Number of symbols of the corpus; 0 if it is not known.
+            training_tokens: Number of tokens of the training text.
+            epochs: The number of epochs that the run is expected to have; None if it is not known.
+        """
+        if self.recipe:
+            return ClassicRecipe()
+        return preset(
+            self.preset or DEFAULT_PRESET,
+            vocabulary_size,
+            cell=self.hyperparameters.get("cell", Recipe.cell),
+            epochs=epochs,
+            training_tokens=training_tokens,
+        )
+
+    def choose_recipe(
+        self, vocabulary_size: int = 0, training_tokens: int = SCALE, epochs: float | None = None
+    ) -> AnyRecipe:
+        """Return ``usual_recipe`` with the changes of the user."""
+        return replace(self.usual_recipe(vocabulary_size, training_tokens, epochs), **self.hyperparameters)
+
+    def depends_on_epochs(self, vocabulary_size: int, training_tokens: int) -> bool:
+        """Return whether the recipe for a corpus depends on the number of epochs."""
+        short, long = (
+            self.choose_recipe(vocabulary_size, training_tokens, epochs) for epochs in (0.0, math.inf)
+        )
+        return short != long
+
+    def _check_excluded(self) -> None:
+        """Check that at most one option is given of those that exclude each other."""
+        given: dict[str, str] = {}
+        for option in fields(self):
+            shared = option.metadata.get("excludes")
+            if shared and getattr(self, option.name) is not None:
+                if shared in given:
+                    raise RecipeError("is not allowed with ", Name(given[shared]), parameter=option.name)
+                given[shared] = option.name
+
+    def _check_recipe(self) -> None:
+        """Check the hyperparameters, and the options that not every recipe has."""
+        base: type[AnyRecipe] = ClassicRecipe if self.recipe else Recipe
+        known = {parameter.name for parameter in fields(base)}
+        for name in self.hyperparameters:
+            if name not in known:
+                raise RecipeError(f"is not an option of the {base.name} recipe", parameter=name)
+        if self.recipe and self.records is not None:
+            raise RecipeError(
+                "is not an option of the classic recipe, which trains on one text", parameter="records"
+            )
+        if self.recipe and self.level != CHARACTER:
+            raise RecipeError(
+                "is not an option of the classic recipe, which trains on characters", parameter="level"
+            )
+        # A wrong cell has no preset.
+        base(**{name: self.hyperparameters[name] for name in known & {"cell"} & self.hyperparameters.keys()})
+        recipe = self.choose_recipe()
+        if not isinstance(recipe, Recipe):
+            return
+        if not recipe.muon_lr and "muon_weight_decay" in self.hyperparameters:
+            muon_lr = Name("muon_lr")
+            raise RecipeError(
+                "has no effect while ",
+                muon_lr,
+                " is 0: pass ",
+                muon_lr,
+                " too",
+                parameter="muon_weight_decay",
+            )
+        if self.hyperparameters.get("residual") and recipe.layers == 1:
+            raise RecipeError(
+                "has no effect on a single layer: pass ", Name("layers"), " too", parameter="residual"
+            )
+        if self.quantize and recipe.cell == CONV:
+            raise RecipeError("is only for the cells lstm and gru, not for conv", parameter="quantize")
+
+
+def check_standard_input(corpus: str | None, held_out_file: str | None) -> None:
+    """Check that at most one text is standard input.
+
+    Raises:
+        RecipeError: If both are.
+    """
+    if corpus == held_out_file == STANDARD_INPUT:
+        raise RecipeError(f"standard input ({STANDARD_INPUT}) can be read only once")
