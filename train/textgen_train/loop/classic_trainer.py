@@ -145,15 +145,6 @@ class ClassicTrainer(Trainer):
     def _all_optimizers(self) -> Sequence[torch.optim.Optimizer]:
         return [self._optimizer]
 
-    def _carried_state(self) -> dict[str, Tensor]:
-        return {}
-
-    def _can_carry(self, state: dict[str, Tensor]) -> bool:
-        return not state
-
-    def _restore_carried_state(self, state: dict[str, Tensor]) -> None:
-        """Do nothing: each window starts from the initial state."""
-
     def _order_rng_state(self) -> Tensor:
         return self._order_rng.get_state()
 
@@ -161,10 +152,6 @@ class ClassicTrainer(Trainer):
         if not isinstance(state, Tensor):
             raise TrainingError("the training state is from another type of trainer: use the same recipe")
         self._order_rng = torch_rng_from_state(state)
-
-    def _lr_factor(self, step: int, progress: float) -> float:
-        del step, progress
-        return 1.0
 
     def _update_weights(self, batch: Batch, lr_factor: float) -> float:
         def loss(replica: int, model: CharNetwork, lanes: slice) -> Tensor:

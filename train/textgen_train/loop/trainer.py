@@ -1,12 +1,18 @@
-"""The base class of both trainers. It makes updates until the budget is used up."""
+"""The base class of both trainers. It makes updates until the budget is used up.
+
+A trainer defines its batches, its optimizers, its text order and its update. If it carries a state from batch
+to batch, or has a schedule of the learning rate, it defines these too.
+"""
 
 import contextlib
 import math
-from collections.abc import Callable, Generator, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterator, Sequence
 from time import perf_counter
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from textgen_train.data.batching import Batch
 from textgen_train.errors import LossError, TrainingError
@@ -18,11 +24,10 @@ from .checkpoint import TrainerState
 from .ranks import DismissedError, RankState, RestoredError
 from .replicas import Replicas, single_threaded_operations
 from .rng_state import torch_rng_from_state
-from .training_method import TrainingMethod
 from .update import Update
 
 
-class Trainer(TrainingMethod):
+class Trainer(ABC):
     """Trains a new model on a text.
 
     Args:
@@ -274,3 +279,63 @@ class Trainer(TrainingMethod):
             nats=nats,
             ends_epoch=self._step % self.updates_per_epoch == 0,
         )
+
+    @abstractmethod
+    def _batches(self, first: int = 0) -> Iterator[Batch]:
+        """Yield the batches of one epoch, of which there are ``updates_per_epoch``, on the processor.
+
+        Args:
+            first: Index of the first batch to yield. Skipping batches does not change the text order.
+        """
+
+    @abstractmethod
+    def _all_optimizers(self) -> Sequence[torch.optim.Optimizer]:
+        """Return all optimizers."""
+
+    @abstractmethod
+    def _order_rng_state(self) -> Tensor | list[Any]:
+        """Return a copy of the state of the generator of the text order: lane offsets or permutations."""
+
+    @abstractmethod
+    def _restore_order_rng(self, state: Tensor | list[Any]) -> None:
+        """Continue with a generator in this state.
+
+        Raises:
+            TrainingError: If this is not the state of such a generator.
+        """
+
+    @abstractmethod
+    def _update_weights(self, batch: Batch, lr_factor: float) -> float:
+        """Make one update of the weights.
+
+        Args:
+            batch: A batch of ``_batches``.
+            lr_factor: Result of ``_lr_factor``.
+
+        Returns:
+            Mean loss per target in nats, before the update.
+        """
+
+    def _carried_state(self) -> dict[str, Tensor]:
+        """Return a copy of the state of the lanes of this process after the last update, by name.
+
+        Dimension 1 is the lane. Without a state that is carried from batch to batch, the dict is empty.
+        """
+        return {}
+
+    def _can_carry(self, state: dict[str, Tensor]) -> bool:
+        """Return whether this can be the state of all lanes of a batch, by its names and shapes."""
+        return not state
+
+    def _restore_carried_state(self, state: dict[str, Tensor]) -> None:  # noqa: B027 (a default)
+        """Continue from a copy of this state of all lanes, for which ``_can_carry`` is true."""
+
+    def _lr_factor(self, step: int, progress: float) -> float:
+        """Return the factor by which the schedule multiplies the learning rate; 1 without a schedule.
+
+        Args:
+            step: Index of the update, from 0.
+            progress: Fraction of the budget used, in [0, 1].
+        """
+        del step, progress
+        return 1.0
