@@ -38,9 +38,10 @@ OUT = "out"
 PROGRAM = """
 import sys
 from textgen_train.loop import eval_schedule
-from textgen_train.report import checkpoints, files
+from textgen_train.loop import checkpoint_file
+from textgen_train.report import files
 files.draw_curves = lambda *_: b"PNG"
-checkpoints.MIN_SECONDS_BETWEEN, checkpoints.MAX_FRACTION = 0.0, 1.0
+checkpoint_file.MIN_SECONDS_BETWEEN, checkpoint_file.MAX_FRACTION = 0.0, 1.0
 eval_schedule.MIN_UPDATES_BETWEEN, eval_schedule.TRAINING_COST_RATIO = 60, 1e9
 from textgen_train.cli.train import main
 sys.exit(main())

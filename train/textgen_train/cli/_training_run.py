@@ -27,6 +27,7 @@ from textgen_train.errors import (
     extended,
 )
 from textgen_train.export.onnx_graph import MAX_PARAMETERS
+from textgen_train.loop.checkpoint_file import CheckpointWriter
 from textgen_train.loop.classic_trainer import ClassicTrainer
 from textgen_train.loop.evaluator import Evaluator
 from textgen_train.loop.quantized_file import QuantizedFile
@@ -41,7 +42,6 @@ from textgen_train.models.device import choose_device
 from textgen_train.models.network import CharNetwork
 from textgen_train.options import RunOptions
 from textgen_train.recipe import AnyRecipe, Budget, ClassicRecipe
-from textgen_train.report.checkpoints import CheckpointWriter
 from textgen_train.report.display import Display
 from textgen_train.report.divergence import DivergenceWarning
 from textgen_train.report.facts import gather_facts

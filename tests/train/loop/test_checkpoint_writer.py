@@ -1,16 +1,16 @@
 """When a run writes its checkpoint, and what happens if it cannot."""
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from textgen_runtime.errors import OutputError
 from textgen_train.cli._messages import describe_early_end
 from textgen_train.errors import TrainingError
-from textgen_train.loop.checkpoint_file import read_checkpoint, write_checkpoint
+from textgen_train.loop import checkpoint_file
+from textgen_train.loop.checkpoint_file import CheckpointWriter, read_checkpoint, write_checkpoint
 from textgen_train.loop.run import TrainingRun
-from textgen_train.report import checkpoints
-from textgen_train.report.checkpoints import CheckpointWriter
 
 from tests.helpers.training_runs import make_run
 
@@ -49,8 +49,8 @@ class Recorder:
             self.now += 1.0
             return update_weights(*arguments)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(checkpoints, "perf_counter", lambda: self.now)
-        monkeypatch.setattr(checkpoints, "write_checkpoint", slow_write)
+        monkeypatch.setattr(checkpoint_file, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(checkpoint_file, "write_checkpoint", slow_write)
         monkeypatch.setattr(self.run._trainer, "_update_weights", slow_update)
 
     @property
@@ -76,7 +76,7 @@ def test_slow_checkpoints_take_at_most_a_hundredth_of_the_time(recorder: Recorde
     recorder.run.run()
     assert recorder.steps == [0, 30, 60, 63, 63]
     times = [time for _, _, time in recorder.written[:3]]
-    assert all(later - earlier >= 0.3 / checkpoints.MAX_FRACTION for earlier, later in zip(times, times[1:]))  # noqa: B905, RUF007 (one shorter)
+    assert all(later - earlier >= 0.3 / checkpoint_file.MAX_FRACTION for earlier, later in pairwise(times))
 
 
 def test_a_failure_is_warned_about_once_and_tried_again(recorder: Recorder, tmp_path: Path) -> None:
