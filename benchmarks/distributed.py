@@ -18,7 +18,8 @@ from time import perf_counter
 import numpy as np
 import torch
 from textgen_runtime.bench.report import Section, times
-from textgen_train.loop.ranks import Ranks, joined_ranks
+from textgen_train.loop.processes import joined_ranks
+from textgen_train.loop.ranks import Ranks
 from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.presets import PRESETS
 from textgen_train.recipe import Budget

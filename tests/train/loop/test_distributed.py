@@ -12,7 +12,8 @@ import torch
 from textgen_train.errors import LostProcessError, TrainingError
 from textgen_train.loop import distributed
 from textgen_train.loop.classic_trainer import ClassicTrainer
-from textgen_train.loop.ranks import DismissedError, Ranks, joined_ranks
+from textgen_train.loop.processes import joined_ranks
+from textgen_train.loop.ranks import DismissedError, Ranks
 from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.loop.trainer import Trainer
 from textgen_train.recipe import Budget, ClassicRecipe, Recipe

@@ -18,7 +18,8 @@ from textgen_runtime.text.levels import BYTE
 from textgen_train.data.dataset import Dataset
 from textgen_train.errors import CorpusError, extended
 from textgen_train.loop.output_folder import check_overwrites, check_room, prepared_folder, remove_replaced
-from textgen_train.loop.ranks import DismissedError, Ranks, joined_ranks
+from textgen_train.loop.processes import joined_ranks
+from textgen_train.loop.ranks import DismissedError, Ranks
 from textgen_train.options import CallOptions, RunOptions
 
 from ._arguments import PROG, Command, check_dependencies, check_device, parse, run_training_command

@@ -1,11 +1,18 @@
 """Several processes that train one network: data-parallel training with torch's distributed package.
 
-Each process has the network, its optimizers, and a part of the lanes of each batch. An update sends one
-message of gradients and a header, which ``update_message.py`` defines. ``all_reduce`` adds the messages of
-all processes. Therefore all processes make the same update.
+Each process has the network, its optimizers, and a part of the lanes of each batch. In an update,
+``all_reduce`` adds two tensors of all processes: the header, and then the gradients. Therefore all processes
+make the same update.
 
-Between two updates, the first process may send a message with another command instead of its gradients. The
-others are already waiting in their next update. They obey, and then send their message again.
+The header has one row for each process, and zeros in the rows of the others. The columns are:
+
+- the command of the first process, or whether another process was interrupted
+- at some updates a checksum of the weights, which must be the same in all processes
+- the factor of the learning rate, which depends on the clock of the first process
+- the losses of the replicas
+
+Between two updates, the first process may send a header with another command than that of an update. The
+others are already waiting for the header of their next update. They obey, and then send their header again.
 """
 
 import os
@@ -13,6 +20,7 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from enum import IntEnum
 from typing import Any
 
 import torch
@@ -25,16 +33,6 @@ from textgen_train.errors import LostProcessError, TrainingError
 
 from .checkpoint import TrainerState
 from .ranks import DismissedError, Ranks, RankState, RestoredError
-from .update_message import (
-    CHECKSUM,
-    COMMAND,
-    LOSSES,
-    LR_FACTOR,
-    Command,
-    checksum_of,
-    decode_message,
-    encode_message,
-)
 
 # Time within which all processes must have started and read the corpus.
 START_TIMEOUT = timedelta(minutes=30)
@@ -47,6 +45,21 @@ END_TIMEOUT = timedelta(seconds=10)
 
 # Number of updates between two comparisons of the weights.
 UPDATES_PER_CHECK = 100
+
+# Columns of the header, before those of the losses.
+COMMAND, CHECKSUM, LR_FACTOR, LOSSES = range(4)
+
+# Checksums are sent as float64, which represents all integers below this one.
+CHECKSUM_MODULUS = 2**52
+
+
+class Command(IntEnum):
+    """The meaning of a header of the first process."""
+
+    UPDATE = 0
+    GATHER = 1
+    RESTORE = 2
+    DISMISS = 3
 
 
 class DistributedRanks(Ranks):
@@ -127,18 +140,18 @@ class DistributedRanks(Ranks):
     ) -> tuple[list[float], float]:
         checksum = 0.0 if self._updates % UPDATES_PER_CHECK else checksum_of(self._parameters)
         own = [float(self._interrupted and not self.is_first), checksum, lr_factor, *losses]
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
-        sums, header = self._add(flat, own)
+        header = self._share_header(own)
         while header[0, COMMAND] != Command.UPDATE:
             self._obey(Command(int(header[0, COMMAND])))
-            sums, header = self._add(flat, own)
+            header = self._share_header(own)
         if bool((header[:, CHECKSUM] != header[0, CHECKSUM]).any()):
             raise self._error(
                 f"the weights of the processes differ after update {self._updates}: all machines need the "
                 "same type of processor and the same versions"
             )
         self._updates += 1
-        for gradient, total in zip(gradients, torch.split(sums, self._sizes), strict=True):
+        flat = self._add(torch.cat([gradient.flatten() for gradient in gradients]))
+        for gradient, total in zip(gradients, torch.split(flat, self._sizes), strict=True):
             gradient.copy_(total.view_as(gradient))
         return header[:, LOSSES:].flatten().tolist(), float(header[0, LR_FACTOR])
 
@@ -211,26 +224,22 @@ class DistributedRanks(Ranks):
             raise RestoredError(state)
 
     def _send_command(self, command: Command) -> None:
-        values = [float(command), *[0.0] * (self._columns - 1)]
-        self._add(torch.zeros(sum(self._sizes), device=self._parameters[0].device), values)
+        self._share_header([float(command), *[0.0] * (self._columns - 1)])
 
-    def _add(self, gradients: Tensor, values: Sequence[float]) -> tuple[Tensor, Tensor]:
-        """Add the gradients of all processes.
-
-        Args:
-            gradients: All gradients in one dimension; float32.
-            values: The row of this process in the header.
-
-        Returns:
-            The sums on the device of the parameters, and the header: shape [processes, columns], float64.
-        """
-        message = encode_message(gradients.to(self._wire), values, self.rank, self.size)
-        with self._detecting_lost_processes():
-            dist.all_reduce(message, group=self._group)
-            sums, header = decode_message(message, self.size, self._columns)
-            sums = sums.to(gradients.device)
+    def _share_header(self, row: Sequence[float]) -> Tensor:
+        """Return the header, given the row of this process: shape [processes, columns], float64."""
+        header = torch.zeros(self.size, self._columns, dtype=torch.float64)
+        header[self.rank] = torch.tensor(row, dtype=torch.float64)
+        header = self._add(header)
         self._interrupted |= bool(header[1:, COMMAND].any())
-        return sums, header
+        return header
+
+    def _add(self, values: Tensor) -> Tensor:
+        """Return the sum of the tensors of all processes, on the device of the tensor of this one."""
+        total = values.to(self._wire)
+        with self._detecting_lost_processes():
+            dist.all_reduce(total, group=self._group)
+            return total.to(values.device)
 
     def _share(self, value: Any) -> list[Any]:
         """Return the values of all processes in order."""
@@ -256,6 +265,12 @@ class DistributedRanks(Ranks):
 
     def _name(self) -> str:
         return f"process {self.rank} on {socket.gethostname()}"
+
+
+def checksum_of(parameters: Sequence[nn.Parameter]) -> float:
+    """Return a number that depends on each bit of the weights, and not on the order of a sum."""
+    total = sum(int(weight.detach().view(torch.int32).sum()) for weight in parameters)
+    return float(total % CHECKSUM_MODULUS)
 
 
 def _use_loopback() -> None:
