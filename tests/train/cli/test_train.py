@@ -21,7 +21,7 @@ def test_a_run_writes_a_model(capsys: Captured) -> None:
     *_, result, next_command = out.splitlines()
     assert result.startswith("held-out loss ")
     assert result.endswith(
-        " nats; wrote model.onnx, metrics.jsonl, samples.txt, loss.png, report.html, checkpoint.safetensors "
+        " nats; wrote model.onnx, metrics.jsonl, samples.txt, loss.svg, report.html, checkpoint.safetensors "
         "to book-model"
     )
     assert next_command == "next: textgen-run book-model --temp 0.5"

@@ -41,7 +41,7 @@ def test_training_continues_after_standard_output_is_closed(start: Start, tmp_pa
     lines = (tmp_path / "book-model" / "metrics.jsonl").read_text().splitlines()
     assert len(lines) > 1
     assert json.loads(lines[-1])["epoch"] == 40.0
-    assert (tmp_path / "book-model" / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "book-model" / "loss.svg").read_text().startswith("<svg ")
 
 
 def test_an_interrupt_with_closed_pipes_saves_the_best_model(start: Start, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("_evaluations_after_every_epoch")
 def test_a_run_writes_model_metrics_samples_and_curves(finished_run: FinishedRun) -> None:
     folder, _, progress = finished_run
     assert sorted(os.listdir(folder)) == [
-        "loss.png",
+        "loss.svg",
         "metrics.jsonl",
         "model.onnx",
         "report.html",
@@ -50,7 +50,7 @@ def test_a_run_writes_model_metrics_samples_and_curves(finished_run: FinishedRun
     ]
     assert entries[-1]["held_out_nats"] < entries[0]["held_out_nats"]
     assert entries[-1]["bits_per_character"] == pytest.approx(entries[-1]["held_out_nats"] / math.log(2))
-    assert (folder / "loss.png").read_bytes() == b"PNG"
+    assert (folder / "loss.svg").read_text().startswith("<svg ")
     assert progress.closed
     assert progress.statuses
     assert all(re.search(r" nats  [0-9,]+ characters/s  ", status) for status in progress.statuses)
@@ -165,7 +165,7 @@ def test_an_unwritable_file_does_not_stop_the_others(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").mkdir()
     run, progress = make_run(tmp_path, epochs=2)
     run.run()
-    assert run.files == ["model.onnx", "samples.txt", "loss.png", "report.html"]
+    assert run.files == ["model.onnx", "samples.txt", "loss.svg", "report.html"]
     assert all((tmp_path / name).is_file() for name in run.files)
     assert len(progress.warnings) == 2
     assert progress.warnings[0].endswith("metrics.jsonl: Is a directory; the model file is not affected")
@@ -175,7 +175,7 @@ def test_old_samples_that_cannot_be_removed_are_warned_about(tmp_path: Path) -> 
     (tmp_path / "samples.txt").mkdir()
     run, progress = make_run(tmp_path, epochs=1, samples=False)
     run.run()
-    assert run.files == ["model.onnx", "metrics.jsonl", "loss.png", "report.html"]
+    assert run.files == ["model.onnx", "metrics.jsonl", "loss.svg", "report.html"]
     assert "cannot remove" in progress.warnings[0]
 
 

@@ -1,6 +1,7 @@
 """Charts: their points, their ranges, their ticks and their labels."""
 
 import re
+import xml.etree.ElementTree as ET
 
 import pytest
 from textgen_train.report.chart import (
@@ -17,7 +18,7 @@ from textgen_train.report.chart import (
     thin,
     value_range,
 )
-from textgen_train.report.loss_charts import loss_charts
+from textgen_train.report.loss_charts import loss_charts, loss_picture
 from textgen_train.report.references import Reference
 from textgen_train.report.scales import format_count, format_small, spread, ticks, time_unit
 
@@ -67,6 +68,19 @@ def test_references_are_horizontal_lines_at_their_values() -> None:
         # The second evaluation has the same loss.
         assert line["y1"] == line["y2"] == str(curve[1][1])
     assert content.count("7-gram 1.500") == 4
+
+
+def test_the_picture_is_an_svg_file_with_the_curves_over_time_and_their_styles() -> None:
+    """It is well-formed whatever the name of the corpus is, and its curves are those of the report."""
+    picture = ET.fromstring(loss_picture("R&D <draft> \udcff.txt", EVALUATIONS))  # noqa: S314 (own file)
+    texts = [element.text or "" for element in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts[0] == "R&D <draft> \ufffd.txt: loss in nats per character"
+    assert {"best 1.250", "held out 1.250", "with dropout", "seconds"} < set(texts)
+    curves = [line.get("points") for line in picture.iter("{http://www.w3.org/2000/svg}polyline")]
+    page = Page(loss_charts(EVALUATIONS, [Reference("best", 1.25)]))
+    # The last of the four charts is that over time, in the same size.
+    assert [line["points"] for line in page.find("polyline")][-4:] == curves
+    assert "prefers-color-scheme: dark" in str(picture[0].text)
 
 
 def test_points_have_tooltips_with_their_figures() -> None:

@@ -9,6 +9,7 @@ import textgen_runtime as textgen
 from textgen_runtime.scoring.temperatures import compare_temperatures
 from textgen_train.loop.watcher import EvaluationHistory
 from textgen_train.presets import PRESETS
+from textgen_train.report.chart import STYLE
 from textgen_train.report.page import BestModel, report_page
 from textgen_train.report.page_frame import is_report_page, template
 from textgen_train.report.references import Reference
@@ -189,8 +190,8 @@ def contrast(first: str, second: str) -> float:
 @pytest.mark.parametrize("number", [0, 1], ids=["light", "dark"])
 def test_every_text_color_has_enough_contrast(number: int) -> None:
     """WCAG 2 level AA requires 4.5."""
-    styles = re.findall(r":root \{(.*?)\}", template(), re.DOTALL)
-    colors = dict(re.findall(r"--([\w-]+): (#\w{6})", styles[number]))
+    styles = [re.findall(r":root \{(.*?)\}", style, re.DOTALL)[number] for style in (STYLE, template())]
+    colors = dict(re.findall(r"--([\w-]+): (#\w{6})", "".join(styles)))
     runs = re.findall(r"--run: (#\w{6})", template())
     assert len(runs) == 16
     texts = [

@@ -22,7 +22,7 @@ from textgen_train.recipe import ClassicRecipe, Recipe
 PROG = "textgen-train"
 
 # The packages of the train extra, by their import names.
-TRAIN_EXTRA = ("torch", "onnx", "safetensors", "pooch", "filelock", "tqdm", "matplotlib")
+TRAIN_EXTRA = ("torch", "onnx", "safetensors", "pooch", "filelock", "tqdm")
 
 EXAMPLES = """\
 examples:

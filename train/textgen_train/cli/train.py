@@ -110,11 +110,11 @@ def train(options: RunOptions, call: CallOptions, words: Sequence[str], ranks: R
             if ranks.size == 1:
                 clean_up = cleaning_up(lambda: end_before_start(folder, remove_unused))
         with clean_up:
-            # It imports torch, which takes seconds. It comes after all checks of the input.
-            from ._training_run import follow, make_ready_trainer, make_run, run_to_end
-
             if ranks.is_first:
                 print_start(texts, dataset, options, parent)
+            # It imports torch, which takes seconds.
+            from ._training_run import follow, make_ready_trainer, make_run, run_to_end
+
             specification, epochs = specify(options, texts, dataset, parent, ranks)
             trainer = make_ready_trainer(
                 options,

@@ -1,7 +1,14 @@
-"""A line chart as SVG, with colors that the style sheet of the page sets by class."""
+"""Line charts as SVG, for the pages and for the picture of the loss curves.
+
+The SVG is written by hand. A browser shows the picture like the report: in a dark style if the user prefers
+it, with a tooltip for each evaluation, and sharp at any size. A plotting library would draw the same curves
+in a second style, take a second to import, and be the largest dependency of training after torch and onnx.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from textgen_runtime.errors import shorten
 
 from .html_text import html
 from .scales import Scale, format_count, format_small, spread, ticks
@@ -19,6 +26,39 @@ TICK_WIDTH, TICK_HEIGHT = 50, 44
 MAX_POINTS, MAX_DOTS = 160, 50
 # References farther away from the curves than this multiple of their range are not drawn.
 MAX_REFERENCE_DISTANCE = 0.6
+
+# The heading of a picture, in units of the SVG.
+PICTURE_HEADING, PICTURE_MARGIN, MAX_TITLE = 34, 14, 72
+
+# The colors and lines of charts. The pages use the colors too.
+STYLE = """
+  :root {
+    --page: #fcfbf9; --ink: #1d1b19; --faint: #625c56; --line: #ddd7d0; --card: #ffffff;
+    --held-out: #1a5fb4; --training: #a84300; --running: #8a6d55; --learning-rate: #26734d;
+  }
+  @media (prefers-color-scheme: dark) {
+    :root {
+      --page: #17181b; --ink: #e9e6e2; --faint: #aaa49d; --line: #3a3c42; --card: #212327;
+      --held-out: #7db4ff; --training: #ffa261; --running: #b59a86; --learning-rate: #6fcf9d;
+    }
+  }
+  svg { font-family: system-ui, sans-serif; }
+  .tick, .axis { fill: var(--faint); font-size: 11px; }
+  .label { font-size: 11px; }
+  .label.held-out { fill: var(--held-out); font-weight: 600; }
+  .label.training { fill: var(--training); font-weight: 600; }
+  .label.running { fill: var(--running); } .label.learning-rate { fill: var(--learning-rate); }
+  .label.reference { fill: var(--faint); }
+  .grid { stroke: var(--line); stroke-width: 1; }
+  .reference { stroke: var(--faint); stroke-width: 1; stroke-dasharray: 5 4; }
+  text.reference { stroke: none; }
+  .leader { stroke: var(--faint); stroke-width: .75; fill: none; }
+  polyline { fill: none; stroke-width: 2; stroke-linejoin: round; }
+  polyline.held-out { stroke: var(--held-out); } circle.held-out { fill: var(--held-out); }
+  polyline.training { stroke: var(--training); } circle.training { fill: var(--training); }
+  polyline.running { stroke: var(--running); stroke-width: 1; }
+  polyline.learning-rate { stroke: var(--learning-rate); stroke-width: 1.5; }
+"""
 
 
 @dataclass(frozen=True)
@@ -70,6 +110,21 @@ def figure(chart: Chart) -> str:
     """
     narrow, wide = (draw(chart, *size) for size in (NARROW, WIDE))
     return f'<figure class="chart"><div class="narrow">{narrow}</div><div class="wide">{wide}</div></figure>'
+
+
+def picture(chart: Chart) -> str:
+    """Return a chart as an SVG file of its own, below its title."""
+    width, height = WIDE
+    outer, bottom = width + 2 * PICTURE_MARGIN, height + PICTURE_HEADING + PICTURE_MARGIN
+    style = f"{STYLE}  .card {{ fill: var(--card); }} .title {{ fill: var(--ink); font-size: 14px; }}\n"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {outer} {bottom}" width="{outer * 1.5:g}" '
+        f'height="{bottom * 1.5:g}"><style>{style}</style><rect class="card" width="100%" height="100%"/>'
+        f'<text class="title" x="{outer / 2}" y="22" text-anchor="middle">'
+        f"{html(shorten(chart.title, MAX_TITLE))}</text>"
+        f'<svg x="{PICTURE_MARGIN}" y="{PICTURE_HEADING}" width="{width}" height="{height}">'
+        f"{draw(chart, width, height)}</svg></svg>\n"
+    )
 
 
 def draw(chart: Chart, width: int, height: int) -> str:

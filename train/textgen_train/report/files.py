@@ -11,7 +11,7 @@ from textgen_runtime.system.json_text import to_json
 from textgen_train.loop.eval_result import describe
 from textgen_train.loop.watcher import EvaluationHistory, Watcher
 
-from .curves import draw_curves
+from .loss_charts import loss_picture
 
 
 class ReportFiles(Watcher):
@@ -44,7 +44,7 @@ class ReportFiles(Watcher):
                 self._warn(f"{error}; the model file is not affected")
 
     def _curves(self, history: EvaluationHistory) -> bytes:
-        return draw_curves(self._title, history.evaluations)
+        return loss_picture(self._title, history.evaluations)
 
     def _write(self, path: Path, content: bytes) -> None:
         if content:

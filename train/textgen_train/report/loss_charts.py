@@ -1,10 +1,11 @@
 """The loss curves of a report, over updates and over time."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from textgen_train.loop.eval_result import Evaluation
 
-from .chart import Chart, Curve, figure
+from .chart import Chart, Curve, figure, picture
 from .html_text import table
 from .references import Reference
 from .scales import format_duration, time_unit
@@ -21,6 +22,17 @@ def loss_charts(evaluations: Sequence[Evaluation], references: Sequence[Referenc
     return figure(_chart("updates", steps, evaluations, references)) + figure(
         _chart(unit, times, evaluations, references)
     )
+
+
+def loss_picture(title: str, evaluations: Sequence[Evaluation]) -> bytes:
+    """Return the loss curves over time as an SVG file, with a line at the best held-out loss."""
+    unit, length = time_unit(evaluations[-1].seconds)
+    times = [evaluation.seconds / length for evaluation in evaluations]
+    best = min(evaluation.held_out_nats for evaluation in evaluations)
+    chart = _chart(unit, times, evaluations, [Reference("best", best)])
+    thin = ("with dropout", evaluations[-1].training_nats, "running")
+    chart = replace(chart, title=f"{title}: loss in nats per character", marks=[*chart.marks, thin])
+    return picture(chart).encode()
 
 
 def _chart(

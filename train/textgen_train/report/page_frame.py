@@ -7,6 +7,7 @@ from string import Template
 
 from textgen_runtime.system.files import begins_with
 
+from .chart import STYLE
 from .html_text import html
 
 
@@ -20,7 +21,7 @@ def fill_page(*, title: str, status: str, summary: str, sections: Sequence[str])
         sections: Results of ``section``.
     """
     return Template(template()).substitute(
-        title=html(title), status=html(status), summary=summary, sections="\n".join(sections)
+        title=html(title), style=STYLE, status=html(status), summary=summary, sections="\n".join(sections)
     )
 
 
