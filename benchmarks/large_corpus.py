@@ -21,7 +21,7 @@ from time import perf_counter
 import numpy as np
 from textgen_runtime.corpora.corpus import read_corpus
 from textgen_runtime.text.normalization import Normalization
-from textgen_train.data.preparation import make_dataset
+from textgen_train.data.dataset_from_corpus import make_dataset
 
 BLOCK = 2**20
 SMALL_MEGABYTES = 1

@@ -18,7 +18,7 @@ from textgen_runtime.corpora.corpus import read_corpus
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
 from textgen_train.loop.classic_trainer import ClassicTrainer
-from textgen_train.models.precision import has_bfloat16
+from textgen_train.models.device import has_bfloat16
 from textgen_train.recipe import Budget, ClassicRecipe
 
 from benchmarks.peers.run import HERE, PEERS, environment

@@ -29,7 +29,7 @@ from textgen_runtime.scoring.kneser_ney import KneserNey
 from textgen_runtime.scoring.prediction import BITS_PER_NAT
 from textgen_runtime.text.normalization import Normalization
 from textgen_train.cli._arguments import parse
-from textgen_train.data.preparation import make_dataset
+from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.loop.specification import stored_recipe
 from textgen_train.presets import REGULARIZATION
 

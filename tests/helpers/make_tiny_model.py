@@ -21,7 +21,7 @@ from textgen_runtime.model_file.network import (
 )
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
-from textgen_train.export.graph_builder import LayerWeights
+from textgen_train.export.layer_nodes import LayerWeights
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.paths import TINY

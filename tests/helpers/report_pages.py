@@ -7,8 +7,8 @@ from pathlib import Path
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
 from textgen_train.data.dataset import Dataset
-from textgen_train.data.preparation import make_dataset
-from textgen_train.loop.eval_result import Evaluation
+from textgen_train.data.dataset_from_corpus import make_dataset
+from textgen_train.loop.events import Evaluation
 from textgen_train.report.facts import RunFacts, gather_facts
 
 from tests.helpers.training_runs import RECIPE

@@ -9,7 +9,7 @@ import pytest
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
 from textgen_train.cli._training_run import make_training_run
-from textgen_train.data.preparation import make_dataset
+from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.loop import eval_schedule
 from textgen_train.loop.classic_trainer import ClassicTrainer
 from textgen_train.loop.run import TrainingRun

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
-from textgen_train.data.token_array import Tokens
+from textgen_train.data.tokens import Tokens
 from textgen_train.loop.checkpoint import TrainerState
 from textgen_train.loop.classic_trainer import ClassicTrainer
+from textgen_train.loop.events import Update
 from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.loop.trainer import Trainer
-from textgen_train.loop.update import Update
 from textgen_train.recipe import Budget, ClassicRecipe, Recipe
 from torch import Tensor
 

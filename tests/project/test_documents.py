@@ -25,7 +25,7 @@ from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_train.cli._arguments import parser as train_parser
 from textgen_train.cli.compare import parser as compare_parser
 from textgen_train.cli.quantize import parser as quantize_parser
-from textgen_train.loop.eval_result import Evaluation
+from textgen_train.loop.events import Evaluation
 
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import ROOT

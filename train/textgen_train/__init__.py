@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from textgen_runtime.corpora.corpus import Corpus, read_corpus
 
     from .data.dataset import Dataset
-    from .data.preparation import make_dataset
+    from .data.dataset_from_corpus import make_dataset
     from .errors import (
         CorpusError,
         ExportError,
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from .export.quantizer import Quantized, quantize_onnx
     from .loop.checkpoint import TrainerState
     from .loop.classic_trainer import ClassicTrainer
+    from .loop.events import Update
     from .loop.held_out_loss import held_out_loss
     from .loop.stateful_trainer import StatefulTrainer
     from .loop.trainer import Trainer
-    from .loop.update import Update
     from .models.conv import CharConv
     from .models.gru import CharGRU
     from .models.lstm import CharLSTM
@@ -59,9 +59,9 @@ _LAZY_MODULES = {
     "Trainer": "loop.trainer",
     "TrainerState": "loop.checkpoint",
     "TrainingError": "errors",
-    "Update": "loop.update",
+    "Update": "loop.events",
     "export_onnx": "export.exporter",
-    "make_dataset": "data.preparation",
+    "make_dataset": "data.dataset_from_corpus",
     "held_out_loss": "loop.held_out_loss",
     "preset": "presets",
     "quantize_onnx": "export.quantizer",

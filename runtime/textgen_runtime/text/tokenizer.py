@@ -14,7 +14,7 @@ To add a tokenizer:
 3. For programs in C, add the level to ``symbols.h``, ``symbols.c`` and ``vocabulary.c`` in ``runtime/core``.
 4. To train such models, build the vocabulary from a corpus in ``textgen_train.data.vocabularies``, add an
    encoder of large texts to ``textgen_train.data.encoders``, and count the characters of tokens in
-   ``textgen_train.data.characters``.
+   ``textgen_train.data.tokens``.
 """
 
 from array import array

@@ -14,7 +14,7 @@ from textgen_runtime.cli._readable import LINE_WIDTH, display_width, single_line
 from textgen_runtime.cli.info import main
 from textgen_runtime.model_file.metadata_values import PROMPTS_KEY, TRAINING_KEY, VOCABULARY_KEY
 from textgen_train.cli._arguments import parser as train_parser
-from textgen_train.export.quantized_model import quantize_model
+from textgen_train.export.quantizer import quantize_model
 from textgen_train.loop.specification import stored_recipe
 from textgen_train.recipe import ClassicRecipe, Recipe
 

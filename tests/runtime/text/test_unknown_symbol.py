@@ -19,7 +19,7 @@ from textgen_runtime.sampling.sampler import Sampler
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.special_tokens import SpecialTokens
-from textgen_train.data.preparation import make_dataset
+from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.export.exporter import build_checked
 from textgen_train.models.lstm import CharLSTM
 

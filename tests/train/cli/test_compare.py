@@ -20,7 +20,7 @@ from textgen_train.cli.compare import main
 from textgen_train.export.onnx_graph import replace_metadata
 from textgen_train.loop.output_folder import LOCK_FILE
 from textgen_train.report import compared_run
-from textgen_train.report.page_frame import fill_page
+from textgen_train.report.html import fill_page
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.make_tiny_model import make_model

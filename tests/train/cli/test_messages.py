@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from textgen_train.cli._messages import describe_evaluation_share, describe_overfitting
-from textgen_train.loop.eval_result import Evaluation
+from textgen_train.loop.events import Evaluation
 from textgen_train.recipe import Budget
 
 from tests.helpers.commands import Captured

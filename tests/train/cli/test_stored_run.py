@@ -8,7 +8,7 @@ from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
 from textgen_train.cli._arguments import parse
 from textgen_train.cli._stored_run import StoredRun, describe_run
-from textgen_train.data.preparation import make_dataset
+from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.errors import TrainingError
 from textgen_train.loop.specification import RunSpecification
 from textgen_train.options import RunOptions

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from textgen_train.data.batching import batches, lane_count
+from textgen_train.data.batches import batches, lane_count
 
 
 @given(st.integers(128, 700), st.integers(1, 6), st.integers(1, 70), st.integers(0, 2000))

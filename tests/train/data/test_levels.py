@@ -12,13 +12,13 @@ from textgen_runtime.text.byte_tokenizer import ByteTokenizer
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.records import RecordKind
 from textgen_runtime.text.word_tokenizer import WordTokenizer
-from textgen_train.data import pieces
-from textgen_train.data.characters import count_characters, count_characters_after, text_of
+from textgen_train.data import vocabularies
+from textgen_train.data.dataset import EXCERPT_LENGTH
+from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.data.encoders import WordEncoder
-from textgen_train.data.excerpts import EXCERPT_LENGTH
 from textgen_train.data.parts import Block
-from textgen_train.data.pieces import count_pieces, frequent_pieces
-from textgen_train.data.preparation import make_dataset
+from textgen_train.data.tokens import count_characters, count_characters_after, text_of
+from textgen_train.data.vocabularies import count_pieces, frequent_pieces
 
 RNG = random.Random(5)
 
@@ -46,7 +46,7 @@ def test_pieces_do_not_depend_on_the_parts_of_the_text() -> None:
 
 
 def test_many_different_pieces_are_counted_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pieces, "MAX_COUNTED_PIECES", 100)
+    monkeypatch.setattr(vocabularies, "MAX_COUNTED_PIECES", 100)
     texts = [f"the cat w{i} of the v{i}\n" for i in range(300)]
     counts = count_pieces([Block([text], []) for text in texts], has_records=False)
     assert len(counts) <= 100
@@ -80,7 +80,7 @@ def test_excerpts_are_texts_and_excerpts_of_words_are_whole_words(level: str) ->
 
 @pytest.mark.parametrize("block", [1, 2, 3, 1000])
 def test_characters_of_bytes(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    monkeypatch.setattr("textgen_train.data.token_array.BLOCK", block)
+    monkeypatch.setattr("textgen_train.data.tokens.BLOCK", block)
     tokenizer = ByteTokenizer()
     content = "aé日𝄞".encode() + b"\xe6\x97\xff\x80" + "é".encode()
     tokens = np.frombuffer(content, np.uint8)

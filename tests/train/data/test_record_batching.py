@@ -10,10 +10,9 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 from textgen_runtime.text.special_tokens import SpecialTokens
-from textgen_train.data import record_batching
-from textgen_train.data.batching import PADDING, Batch, TextBatches
-from textgen_train.data.record_batching import RecordBatches
-from textgen_train.data.token_array import Tokens
+from textgen_train.data import batches as module
+from textgen_train.data.batches import PADDING, Batch, RecordBatches, TextBatches
+from textgen_train.data.tokens import Tokens
 
 BEGIN, END = 7, 8
 SPECIAL = SpecialTokens(None, BEGIN, END)
@@ -62,7 +61,7 @@ def test_each_epoch_has_every_record_once(
 ) -> None:
     tokens = make_tokens(lengths)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(record_batching, "MAX_SHUFFLED_TOKENS", shuffled)
+        monkeypatch.setattr(module, "MAX_SHUFFLED_TOKENS", shuffled)
         batches = RecordBatches(tokens, SPECIAL, batch, sequence_length)
     for seed in range(2):
         epoch = list(batches.epoch(random.Random(seed)))
@@ -77,7 +76,7 @@ def test_each_epoch_has_every_record_once(
 @example([60, 3, 50, 40] * 3, 9)
 def test_later_batches_do_not_depend_on_the_first_one(lengths: list[int], first: int) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(record_batching, "MAX_SHUFFLED_TOKENS", 100)
+        monkeypatch.setattr(module, "MAX_SHUFFLED_TOKENS", 100)
         batches = RecordBatches(make_tokens(lengths), SPECIAL, 4, 10)
     rng, other = random.Random(1), random.Random(1)
     expected = list(islice(batches.epoch(rng), first, None))

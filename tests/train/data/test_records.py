@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from textgen_runtime.corpora.corpus import Corpus, read_corpus
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.records import SEPARATORS, RecordKind, is_held_out, split_records
-from textgen_train.data import parts, records, token_array
+from textgen_train.data import parts
+from textgen_train.data import tokens as module
 from textgen_train.data.dataset import Dataset
-from textgen_train.data.preparation import make_dataset
-from textgen_train.data.records import looks_like_records, record_ends, record_parts
-from textgen_train.data.token_array import Tokens
+from textgen_train.data.dataset_from_corpus import make_dataset
+from textgen_train.data.tokens import Tokens, looks_like_records, record_ends, record_parts
 from textgen_train.errors import CorpusError
 
 NAMES = [f"name{'abcdefghij'[i % 10]}{i}" for i in range(200)]
@@ -83,7 +83,7 @@ def test_a_separate_text_holds_out_all_of_its_records() -> None:
 def test_chunks_and_files_do_not_change_the_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "\r\n".join(NAMES)
     expected = make_dataset(Corpus.from_text("names", text), Normalization(), records="lines")
-    monkeypatch.setattr(token_array, "MAX_BYTES_IN_MEMORY", 10)
+    monkeypatch.setattr(module, "MAX_BYTES_IN_MEMORY", 10)
     monkeypatch.setattr(parts, "BLOCK_CHARACTERS", 50)
     corpus = Corpus("names", lambda: [text[i : i + 7] for i in range(0, len(text), 7)])
     dataset = make_dataset(corpus, Normalization(), records="lines", folder=tmp_path)
@@ -149,7 +149,7 @@ def test_the_first_held_out_records_are_complete() -> None:
 def test_parts_hold_complete_records(lengths: list[int], size: int, block: int) -> None:
     tokens = np.concatenate([np.array([*range(min(length, 9)), END], np.uint8) for length in lengths])
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(records, "BLOCK", block)
+        monkeypatch.setattr(module, "BLOCK", block)
         bounds = list(record_parts(tokens, END, size))
         ends = record_ends(tokens, END)
     assert ends.tolist() == (np.flatnonzero(tokens == END) + 1).tolist()

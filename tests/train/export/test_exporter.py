@@ -16,7 +16,7 @@ from textgen_runtime.engines.onnxruntime import OnnxEngine
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_train.errors import ExportError
-from textgen_train.export import _parity, exporter
+from textgen_train.export import exporter
 from textgen_train.export.layer_weights import network_and_weights
 from textgen_train.models.cells import CELLS
 from textgen_train.models.network import CharNetwork
@@ -120,7 +120,7 @@ def test_an_engine_that_ignores_the_state_or_computes_no_numbers_fails_the_compa
 ) -> None:
     model = network()
     engine = OnnxEngine(exporter.build_checked(model, METADATA).content)
-    reference = _parity.Reference(model, np.arange(500) % 9)
+    reference = exporter.Reference(model, np.arange(500) % 9)
     assert reference.check(engine) < 1e-5
 
     class Stateless:
@@ -139,13 +139,13 @@ def test_an_engine_that_ignores_the_state_or_computes_no_numbers_fails_the_compa
 
 def test_each_engine_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[str] = []
-    check = _parity.Reference.check
+    check = exporter.Reference.check
 
-    def record(reference: _parity.Reference, engine: Engine) -> float:
+    def record(reference: exporter.Reference, engine: Engine) -> float:
         compared.append(engine.name)
         return check(reference, engine)
 
-    monkeypatch.setattr(_parity.Reference, "check", record)
+    monkeypatch.setattr(exporter.Reference, "check", record)
     exporter.build_checked(network(), METADATA)
     assert sorted(name.split()[0] for name in compared) == ["native", "onnxruntime"]
 
@@ -153,8 +153,8 @@ def test_each_engine_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_compared_states_come_from_the_text() -> None:
     model = network()
     text = np.random.default_rng(1).integers(9, size=3000)
-    reference = _parity.Reference(model, text)
-    lanes, steps = _parity.PARITY_LANES, _parity.PARITY_STEPS
+    reference = exporter.Reference(model, text)
+    lanes, steps = exporter.PARITY_LANES, exporter.PARITY_STEPS
     model.eval()
     # The last lane is the end of the text.
     state = model.initial_state(1)
@@ -173,13 +173,13 @@ def test_tokens_that_are_not_in_the_text_are_compared_too(text: NDArray[np.int64
     with torch.no_grad():
         model.embedding.weight[8] += 5.0
     with pytest.raises(ExportError):
-        _parity.Reference(model, text).check(OnnxEngine(content))
+        exporter.Reference(model, text).check(OnnxEngine(content))
 
 
 def test_tokens_of_a_large_vocabulary_are_evenly_spaced() -> None:
-    tokens = _parity._spread_tokens(3000, 256)
+    tokens = exporter._spread_tokens(3000, 256)
     assert (tokens[0], tokens[-1], len(set(tokens.tolist()))) == (0, 2999, 256)
-    assert set(_parity._spread_tokens(9, 256).tolist()) == set(range(9))
+    assert set(exporter._spread_tokens(9, 256).tolist()) == set(range(9))
 
 
 @pytest.mark.parametrize("text", [[], [9], [-1]])
@@ -217,5 +217,5 @@ def test_a_chaotic_model_is_exported(tmp_path: Path) -> None:
 
 def test_the_tolerance_grows_with_the_rounding_error_of_torch() -> None:
     expected = np.array([1.0, 2.0], np.float32)
-    assert _parity._tolerance(expected, np.array([1.0, 2.0])) == pytest.approx(2e-4)
-    assert _parity._tolerance(expected, np.array([1.0, 2.01])) == pytest.approx(0.1, rel=0.01)
+    assert exporter._tolerance(expected, np.array([1.0, 2.0])) == pytest.approx(2e-4)
+    assert exporter._tolerance(expected, np.array([1.0, 2.01])) == pytest.approx(0.1, rel=0.01)

@@ -10,11 +10,10 @@ from textgen_runtime.model_file.network import Cell
 from textgen_runtime.model_file.source import read_model
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_train.export.exporter import build_checked
-from textgen_train.export.extension import add_symbols
 from textgen_train.export.layer_weights import load_weights
-from textgen_train.export.model_weights import read_weights
-from textgen_train.export.quantization import quantize_rows
-from textgen_train.export.quantized_model import quantize_model
+from textgen_train.export.model_weights import add_symbols, read_weights
+from textgen_train.export.quantized_graph import quantize_rows
+from textgen_train.export.quantizer import quantize_model
 from textgen_train.models.cells import CELLS
 from textgen_train.models.lstm import CharLSTM
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from textgen_train.export.quantization import MIN_SCALE, quantize_rows
+from textgen_train.export.quantized_graph import MIN_SCALE, quantize_rows
 
 
 def pairs(weights: NDArray[np.int8]) -> NDArray[np.int64]:

@@ -15,9 +15,13 @@ from textgen_runtime.model_file.quantization import Quantization
 from textgen_runtime.model_file.source import read_model
 from textgen_train.errors import ExportError
 from textgen_train.export import quantizer
-from textgen_train.export.generated_text import CHARACTERS, generate_text
-from textgen_train.export.quantized_model import quantize_model
-from textgen_train.export.quantizer import check_increase, increase_warning
+from textgen_train.export.quantizer import (
+    CHARACTERS,
+    check_increase,
+    generate_text,
+    increase_warning,
+    quantize_model,
+)
 
 from tests.helpers.damaged_models import set_values, tensor
 from tests.helpers.make_tiny_model import SYMBOLS, make_model
@@ -51,7 +55,7 @@ def test_the_file_states_the_losses_of_both_models(cell: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("level", ["character", "byte", "word"])
 def test_text_of_records_is_generated_record_by_record(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("textgen_train.export.generated_text.CHARACTERS", 2_000)
+    monkeypatch.setattr("textgen_train.export.quantizer.CHARACTERS", 2_000)
     model = open_model(record_content(level, end_bias=3.0))
     text = generate_text(model)
     assert len(text) >= 2_000

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from textgen_train.loop import eval_schedule
 from textgen_train.loop.eval_schedule import EvalSchedule, UpdateTotals
-from textgen_train.loop.update import START, Update
+from textgen_train.loop.events import START, Update
 from textgen_train.recipe import Budget
 
 HELD_OUT = 3000

@@ -9,14 +9,14 @@ import textgen_runtime as textgen
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
 from textgen_train.cli._training_run import make_training_run
-from textgen_train.data.preparation import make_dataset
+from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.loop import eval_schedule, evaluator
 from textgen_train.loop import run as run_module
 from textgen_train.loop.checkpoint import TrainingState
+from textgen_train.loop.events import EvaluationHistory, Status, Watcher
 from textgen_train.loop.run import TrainingRun
 from textgen_train.loop.specification import RunSpecification
 from textgen_train.loop.trainer import Trainer
-from textgen_train.loop.watcher import EvaluationHistory, Status, Watcher
 from textgen_train.options import RunOptions
 from textgen_train.recipe import Budget
 

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from textgen_train.loop import trainer as trainer_module
 from textgen_train.loop.stateful_trainer import StatefulTrainer
-from textgen_train.models.precision import CPU, autocast
+from textgen_train.models.device import CPU, autocast
 from textgen_train.recipe import Budget, Recipe
 
 SMALL = Recipe(units=16, embedding=8, batch=4, sequence_length=16, warmup=5)

@@ -17,9 +17,9 @@ from textgen_train.loop import eval_schedule, evaluator, held_out_loss
 from textgen_train.loop import run as run_module
 from textgen_train.loop import trainer as trainer_module
 from textgen_train.loop.eval_schedule import EvalSchedule
-from textgen_train.loop.update import Update
+from textgen_train.loop.events import Update
 from textgen_train.recipe import Budget, ClassicRecipe
-from textgen_train.report.scales import format_duration
+from textgen_train.report.chart import format_duration
 
 from tests.helpers.training_runs import FinishedRun, make_run
 

@@ -1,7 +1,7 @@
 """The penalty on large outputs of the last layer."""
 
 import torch
-from textgen_train.models.activation_penalty import activation_penalty
+from textgen_train.models.output_loss import activation_penalty
 
 
 def test_the_penalty_is_the_mean_square_summed_over_the_tokens() -> None:

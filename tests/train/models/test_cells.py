@@ -9,9 +9,8 @@ import torch
 from numpy.typing import NDArray
 from textgen_train.models.cells import CELLS
 from textgen_train.models.conv import CYCLE, CharConv, GatedConv
-from textgen_train.models.network import CharNetwork
+from textgen_train.models.network import CharNetwork, concatenate_lanes, copy_lanes
 from textgen_train.models.recurrent import RecurrentNetwork
-from textgen_train.models.state import concatenate_lanes, copy_lanes
 
 TOKENS = torch.arange(40).view(20, 2) % 7
 Array = NDArray[np.float64]

@@ -14,14 +14,12 @@ import pytest
 import textgen_train
 import torch
 from textgen_train.errors import TrainingError
-from textgen_train.loop.rng_state import torch_rng_from_state
-from textgen_train.models import _dropout
-from textgen_train.models._dropout import dropout
-from textgen_train.models.device import choose_device, describe_device
+from textgen_train.loop.checkpoint import torch_rng_from_state
+from textgen_train.models import network
+from textgen_train.models.device import choose_device, describe_device, has_bfloat16
 from textgen_train.models.lstm import CharLSTM
+from textgen_train.models.network import detach, dropout
 from textgen_train.models.output_loss import output_loss
-from textgen_train.models.precision import has_bfloat16
-from textgen_train.models.state import detach
 from textgen_train.optim.muon import Muon
 from textgen_train.recipe import ClassicRecipe, Recipe
 from torch.overrides import TorchFunctionMode
@@ -136,7 +134,7 @@ def test_an_update_creates_each_tensor_on_an_explicit_device(recipe: Recipe | Cl
 def test_masks_of_32_bit_words_have_the_same_probability(monkeypatch: pytest.MonkeyPatch) -> None:
     """MPS draws such words. With 100,000 elements, five standard deviations are below 0.008."""
     values = torch.ones(100_001)
-    monkeypatch.setitem(_dropout.SHORT_WORDS, "cpu", torch.int32)
+    monkeypatch.setitem(network.SHORT_WORDS, "cpu", torch.int32)
     kept = dropout(values, 0.3, torch.Generator().manual_seed(1))
     assert (kept == 0).float().mean().item() == pytest.approx(0.3, abs=0.008)
     assert kept.max().item() == pytest.approx(1 / 0.7, abs=1e-4)

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from textgen_train.models._dropout import dropout
 from textgen_train.models.lstm import CharLSTM
+from textgen_train.models.network import dropout
 
 
 def generator(seed: int = 0) -> torch.Generator:

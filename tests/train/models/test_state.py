@@ -1,7 +1,7 @@
 """The state of a network: its lanes, and the end of its gradients."""
 
 import torch
-from textgen_train.models.state import concatenate_lanes, copy_lanes, detach
+from textgen_train.models.network import concatenate_lanes, copy_lanes, detach
 
 STATE = {"hidden": torch.rand(2, 5, 3), "inputs_0": torch.rand(4, 5, 7)}
 

@@ -15,12 +15,16 @@ from textgen_train.report.chart import (
     Chart,
     Curve,
     draw,
+    format_count,
+    format_small,
+    spread,
     thin,
+    ticks,
+    time_unit,
     value_range,
 )
-from textgen_train.report.loss_charts import loss_charts, loss_picture
 from textgen_train.report.references import Reference
-from textgen_train.report.scales import format_count, format_small, spread, ticks, time_unit
+from textgen_train.report.sections import loss_charts, loss_picture
 
 from tests.helpers.report_pages import Page, evaluation
 

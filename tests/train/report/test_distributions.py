@@ -5,7 +5,7 @@ import re
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.scoring.temperatures import compare_temperatures
-from textgen_train.report.distributions import draw_distributions
+from textgen_train.report.sections import draw_distributions
 
 from tests.helpers.paths import TINY
 

@@ -3,9 +3,8 @@
 import math
 
 import pytest
-from textgen_train.loop.update import START
-from textgen_train.loop.watcher import Status
-from textgen_train.report.divergence import DivergenceWarning
+from textgen_train.loop.events import START, Status
+from textgen_train.report.progress import DivergenceWarning
 
 
 @pytest.mark.parametrize("characters_per_token", [1.0, 4.0])

@@ -9,7 +9,7 @@ import pytest
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.byte_tokenizer import ByteTokenizer
 from textgen_runtime.text.normalization import Normalization
-from textgen_train.data.preparation import make_dataset
+from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.report import facts
 from textgen_train.report.facts import RunFacts
 

@@ -6,7 +6,7 @@ import pytest
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.text.byte_tokenizer import ByteTokenizer
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
-from textgen_train.report.first_use import generating_command, generating_program
+from textgen_train.report.facts import generating_command, generating_program
 
 CHARACTERS = CharacterTokenizer(["a", "b"])
 

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.scoring.temperatures import compare_temperatures
-from textgen_train.loop.watcher import EvaluationHistory
+from textgen_train.loop.events import EvaluationHistory
 from textgen_train.presets import PRESETS
-from textgen_train.report.chart import STYLE
+from textgen_train.report.html import STYLE, is_report_page, template
 from textgen_train.report.page import BestModel, report_page
-from textgen_train.report.page_frame import is_report_page, template
 from textgen_train.report.references import Reference
 
 from tests.helpers.report_pages import Page, dataset_of, evaluation, facts_of

@@ -10,10 +10,9 @@ from textgen_runtime.errors import OutputError
 from textgen_runtime.sampling.distributions import entropy
 from textgen_runtime.scoring.temperatures import compare_temperatures
 from textgen_train.export.onnx_graph import replace_metadata
-from textgen_train.loop.update import Update
-from textgen_train.loop.watcher import EvaluationHistory, Status
-from textgen_train.report import page_file
-from textgen_train.report.page_file import ReportPage
+from textgen_train.loop.events import EvaluationHistory, Status, Update
+from textgen_train.report import page
+from textgen_train.report.page import ReportPage
 from textgen_train.report.references import References
 
 from tests.helpers.report_pages import Page, dataset_of, evaluation, facts_of
@@ -102,7 +101,7 @@ def test_a_run_without_evaluations_writes_no_report(watcher: ReportPage, tmp_pat
 def test_slow_references_do_not_block_the_end(
     watcher: ReportPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page_file, "MAX_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(page, "MAX_WAIT_SECONDS", 0.0)
     # They are never started.
     watcher.on_evaluation(FIRST)
     path = tmp_path / "report.html"

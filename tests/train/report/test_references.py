@@ -12,8 +12,8 @@ from textgen_runtime.scoring.compressors import compressed_bits
 from textgen_runtime.scoring.kneser_ney import KneserNey
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.records import RecordKind
-from textgen_train.data.characters import text_of
-from textgen_train.data.preparation import make_dataset, read_texts
+from textgen_train.data.dataset_from_corpus import make_dataset, read_texts
+from textgen_train.data.tokens import text_of
 from textgen_train.report import references
 from textgen_train.report.references import References, describe_bounds, measure_references
 

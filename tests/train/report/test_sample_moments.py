@@ -7,10 +7,10 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
-from textgen_train.data.preparation import make_dataset
+from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.loop import samples
 from textgen_train.loop.samples import TEMPERATURES, sample_records, sample_text, split_samples
-from textgen_train.report.sample_moments import choose_moments, sample_moments
+from textgen_train.report.sections import choose_moments, sample_moments
 
 from tests.helpers.record_models import record_model
 from tests.helpers.report_pages import Page, evaluation

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from textgen_train.loop.update import Update
-from textgen_train.loop.watcher import EvaluationHistory, Status
-from textgen_train.report import tensorboard
-from textgen_train.report.tensorboard import TensorBoard
+from textgen_train.loop.events import EvaluationHistory, Status, Update
+from textgen_train.report import files
+from textgen_train.report.files import TensorBoard
 
 from tests.helpers.report_pages import evaluation
 
@@ -41,7 +40,7 @@ def scalars(folder: Path, name: str) -> dict[int, float]:
 
 @pytest.fixture(autouse=True)
 def _all_updates(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tensorboard, "SECONDS_BETWEEN_POINTS", 0.0)
+    monkeypatch.setattr(files, "SECONDS_BETWEEN_POINTS", 0.0)
 
 
 def test_the_events_have_the_values_of_the_run(tmp_path: Path) -> None:
@@ -86,8 +85,8 @@ def test_a_resumed_run_continues_the_events(tmp_path: Path) -> None:
 
 def test_points_are_at_least_a_second_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr(tensorboard, "SECONDS_BETWEEN_POINTS", 1.0)
-    monkeypatch.setattr(tensorboard, "perf_counter", lambda: now)
+    monkeypatch.setattr(files, "SECONDS_BETWEEN_POINTS", 1.0)
+    monkeypatch.setattr(files, "perf_counter", lambda: now)
     watcher = TensorBoard(tmp_path, pytest.fail)
     for step in range(1, 31):
         now += 0.125

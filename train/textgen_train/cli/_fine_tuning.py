@@ -18,11 +18,10 @@ from textgen_runtime.text.symbols import format_symbols
 from textgen_runtime.text.tokenizer import Tokenizer
 
 from textgen_train.data.dataset import Dataset
-from textgen_train.data.token_array import count_tokens
+from textgen_train.data.tokens import count_tokens
 from textgen_train.errors import TrainingError
-from textgen_train.export.extension import add_symbols
-from textgen_train.export.graph_builder import LayerWeights
-from textgen_train.export.model_weights import read_weights
+from textgen_train.export.layer_nodes import LayerWeights
+from textgen_train.export.model_weights import add_symbols, read_weights
 from textgen_train.options import RunOptions
 from textgen_train.presets import PRESETS, preset
 from textgen_train.recipe import LSTM

@@ -15,14 +15,14 @@ from textgen_runtime.model_file.network import describe_size
 from textgen_runtime.text.levels import CHARACTER, unit_of
 
 from textgen_train.data.dataset import Dataset
-from textgen_train.data.records import looks_like_records
-from textgen_train.data.symbols import symbol_count
+from textgen_train.data.encoders import symbol_count
+from textgen_train.data.tokens import looks_like_records
 from textgen_train.errors import LossError, TrainingError
-from textgen_train.loop.eval_result import Evaluation
+from textgen_train.loop.events import Evaluation
 from textgen_train.parameters import format_value
 from textgen_train.recipe import AnyRecipe, Budget
-from textgen_train.report.first_use import generating_command
-from textgen_train.report.scales import format_duration
+from textgen_train.report.chart import format_duration
+from textgen_train.report.facts import generating_command
 
 from ._arguments import option
 
@@ -106,8 +106,7 @@ def describe_preset_changes(recipe: AnyRecipe, usual: AnyRecipe, epochs: float |
 
 def describe_network(trainer: "Trainer") -> str:
     """Return a line with the network, the device, and the numbers of threads and processes."""
-    from textgen_train.models.device import describe_device
-    from textgen_train.models.precision import has_bfloat16
+    from textgen_train.models.device import describe_device, has_bfloat16
 
     model, threads, processes = trainer.model, len(trainer.replicas), trainer.replicas.ranks.size
     line = (

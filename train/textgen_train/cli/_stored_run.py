@@ -245,7 +245,7 @@ def describe_environment() -> dict[str, str]:
     """Return the versions and the properties of the processor on which rounding depends."""
     import torch
 
-    from textgen_train.models.precision import has_bfloat16
+    from textgen_train.models.device import has_bfloat16
 
     return {
         "textgen-onnx": __version__,

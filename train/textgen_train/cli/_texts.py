@@ -11,7 +11,7 @@ from textgen_runtime.text.levels import BYTE
 from textgen_runtime.text.tokenizer import Tokenizer
 
 from textgen_train.data.dataset import Dataset
-from textgen_train.data.preparation import make_dataset
+from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.options import VOCABULARY_SIZE, RunOptions
 from textgen_train.recipe import ClassicRecipe
 

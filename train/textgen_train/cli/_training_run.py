@@ -18,7 +18,7 @@ from textgen_runtime.system.console import print_diagnostic, write_stderr
 from textgen_runtime.system.text_files import STANDARD_INPUT
 
 from textgen_train.data.dataset import Dataset
-from textgen_train.data.preparation import read_texts
+from textgen_train.data.dataset_from_corpus import read_texts
 from textgen_train.errors import (
     LossError,
     RecipeError,
@@ -42,14 +42,11 @@ from textgen_train.models.device import choose_device
 from textgen_train.models.network import CharNetwork
 from textgen_train.options import RunOptions
 from textgen_train.recipe import AnyRecipe, Budget, ClassicRecipe
-from textgen_train.report.display import Display
-from textgen_train.report.divergence import DivergenceWarning
 from textgen_train.report.facts import gather_facts
-from textgen_train.report.files import ReportFiles
-from textgen_train.report.page_file import ReportPage
-from textgen_train.report.progress import Progress, make_progress
+from textgen_train.report.files import ReportFiles, TensorBoard
+from textgen_train.report.page import ReportPage
+from textgen_train.report.progress import Display, DivergenceWarning, Progress, make_progress
 from textgen_train.report.references import References
-from textgen_train.report.tensorboard import TensorBoard
 
 from ._arguments import PROG, option
 from ._interrupts import deferred_interrupts

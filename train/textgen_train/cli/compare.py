@@ -99,7 +99,7 @@ def check_page(path: Path) -> None:
         OutputError: If it would be another file that is replaced.
     """
     from textgen_train.report.comparison import TITLE
-    from textgen_train.report.page_frame import is_report_page
+    from textgen_train.report.html import is_report_page
 
     if path.exists() and not is_report_page(path, TITLE):
         raise OutputError(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from textgen_train.models.conv import GatedConv
 from textgen_train.models.network import CharNetwork
 
-from .graph_builder import LayerWeights
+from .layer_nodes import LayerWeights
 
 
 def network_and_weights(model: CharNetwork) -> tuple[Network, list[LayerWeights]]:

@@ -1,4 +1,4 @@
-"""The weights of a model file, the inverse of ``onnx_graph.build_model``.
+"""The weights of a model file, the inverse of ``onnx_graph.build_model``; weights of new symbols.
 
 ``_READERS`` maps each layer type to the function that reads its weights. The module needs onnx and numpy, but
 not torch.
@@ -16,8 +16,7 @@ from textgen_runtime.errors import ModelFileError
 from textgen_runtime.model_file.network import GRU, LSTM, Conv, Embedding, Layer, Linear
 from textgen_runtime.model_file.reader import ModelFile
 
-from .graph_builder import LayerWeights
-from .layer_nodes import ONNX_GRU_GATES, ONNX_LSTM_GATES, restore_gates
+from .layer_nodes import ONNX_GRU_GATES, ONNX_LSTM_GATES, LayerWeights, restore_gates
 from .quantized_graph import dequantized_arrays
 
 # The initializers of a graph by name.
@@ -100,3 +99,40 @@ _READERS: dict[type[Layer], Callable[[Any, Initializers], LayerWeights]] = {
 def _array(values: NDArray[Any]) -> NDArray[np.float32]:
     """Return a contiguous copy that can be written."""
     return np.array(values, np.float32, order="C")
+
+
+# The rows of a symbol that does not occur in the training text, but in the held-out text, need a frequency.
+PSEUDOCOUNT = 0.5
+
+
+def add_symbols(weights: Sequence[LayerWeights], counts: NDArray[np.int64]) -> list[LayerWeights]:
+    """Return the weights of a network with a larger vocabulary. The new symbols are the last ones.
+
+    The new rows of the embedding and of the output weights are the means of the existing rows. The output
+    bias of a new symbol gives it the ratio of its frequency to that of all other symbols, as far as the
+    biases alone determine the probabilities.
+
+    Args:
+        weights: The arrays of each layer, from the embedding to the output.
+        counts: How often each symbol of the larger vocabulary occurs in the training text; shape
+            [vocabulary], int64.
+    """
+    embedding, *layers, output = weights
+    known = len(output["bias"])
+    new = len(counts) - known
+    bias = output["bias"].astype(np.float64)
+    total = np.logaddexp.reduce(bias)
+    new_bias = total + np.log((counts[known:] + PSEUDOCOUNT) / max(counts[:known].sum(), 1))
+    return [
+        {"weight": _add_mean_rows(embedding["weight"], new)},
+        *layers,
+        {
+            "weight": _add_mean_rows(output["weight"], new),
+            "bias": np.concatenate([bias, new_bias]).astype(np.float32),
+        },
+    ]
+
+
+def _add_mean_rows(rows: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    mean = rows.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
+    return np.concatenate([rows, np.repeat(mean, count, axis=0)])

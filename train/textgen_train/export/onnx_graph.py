@@ -16,8 +16,7 @@ from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import Network
 from textgen_runtime.model_file.reader import OPSET
 
-from .graph_builder import GraphBuilder, LayerWeights
-from .layer_nodes import WRITERS
+from .layer_nodes import WRITERS, GraphBuilder, LayerWeights
 
 # The oldest version of the ONNX format that can represent the graph, so that old ONNX runtimes can load it.
 IR_VERSION = 9

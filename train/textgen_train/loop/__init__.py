@@ -5,6 +5,6 @@
 - ``replicas.py`` computes gradients in threads. ``ranks.py`` and ``distributed.py`` add those of other
   processes.
 - ``eval_schedule.py`` decides when to evaluate; ``evaluator.py`` evaluates.
-- ``checkpoint.py`` defines the complete state of a run; ``checkpoint_file.py`` reads and writes it, and
-  ``typed_values.py`` checks its fields.
+- ``checkpoint.py`` defines the complete state of a run; ``checkpoint_file.py`` reads and writes it.
+- ``events.py`` defines updates, evaluations and watchers; ``specification.py`` what a run trains on.
 """

@@ -20,7 +20,7 @@ from textgen_runtime.system.json_text import from_json, to_json
 
 from textgen_train.errors import TrainingError
 
-from .watcher import EvaluationHistory, Status, Watcher
+from .events import EvaluationHistory, Status, Watcher
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -20,17 +20,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from textgen_train.data.batching import Batch
-from textgen_train.data.token_array import Tokens, release_pages
+from textgen_train.data.batches import Batch
+from textgen_train.data.tokens import Tokens, release_pages
 from textgen_train.errors import TrainingError
+from textgen_train.models.device import CPU, autocast
 from textgen_train.models.lstm import CharLSTM
 from textgen_train.models.network import CharNetwork
-from textgen_train.models.precision import CPU, autocast
 from textgen_train.recipe import Budget, ClassicRecipe
 
+from .checkpoint import torch_rng_from_state
 from .ranks import SINGLE, Ranks
 from .replicas import Replicas, resolve_thread_count
-from .rng_state import torch_rng_from_state
 from .trainer import Trainer
 
 # Keras's defaults for RMSprop.

@@ -6,7 +6,7 @@ from time import perf_counter
 from textgen_train.recipe import Budget
 
 from .checkpoint import ScheduleState, TotalsState
-from .update import Update
+from .events import Update
 
 # The first evaluation is early, so that a user soon sees whether the loss falls. It begins after this
 # fraction of the run or after a minute, whichever is earlier. If it would end after more than a tenth of the

@@ -18,12 +18,11 @@ from textgen_train.export.exporter import Exported, build_checked
 from textgen_train.parameters import from_plain
 
 from .checkpoint import TrainingState
-from .eval_result import Evaluation
+from .events import Evaluation, EvaluationHistory, Status
 from .held_out_loss import held_out_loss, training_loss, training_part_length
 from .samples import Samples
 from .specification import RunSpecification
 from .trainer import Trainer
-from .watcher import EvaluationHistory, Status
 
 # Number of held-out tokens from which the duration of an evaluation is estimated.
 ESTIMATE_TOKENS = 1024

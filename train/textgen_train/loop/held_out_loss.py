@@ -9,10 +9,8 @@ from textgen_runtime.generation.model import Model
 from textgen_runtime.scoring.records import score_records
 from textgen_runtime.scoring.surprisals import surprisal_chunks
 
-from textgen_train.data.characters import count_characters_after
 from textgen_train.data.dataset import Dataset
-from textgen_train.data.records import record_ends, record_parts
-from textgen_train.data.token_array import Tokens, release_pages
+from textgen_train.data.tokens import Tokens, count_characters_after, record_ends, record_parts, release_pages
 
 # Maximum number of tokens of the records that are scored together. A longer record is scored in chunks.
 MAX_RECORD_TOKENS = 2**20

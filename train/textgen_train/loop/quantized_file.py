@@ -12,12 +12,11 @@ from textgen_runtime.model_file.source import read_model
 from textgen_runtime.system.files import replace_file
 
 from textgen_train.errors import ExportError
-from textgen_train.export.quantized_model import quantize_model
-from textgen_train.export.quantizer import check_increase, increase_warning
+from textgen_train.export.quantizer import check_increase, increase_warning, quantize_model
 
+from .events import Watcher
 from .held_out_loss import held_out_loss
 from .specification import RunSpecification
-from .watcher import Watcher
 
 
 class QuantizedFile(Watcher):

@@ -9,12 +9,10 @@ from textgen_train.errors import ExportError
 from textgen_train.recipe import Budget
 
 from .checkpoint import TrainingState
-from .eval_result import Evaluation
 from .eval_schedule import EvalSchedule, UpdateTotals
 from .evaluator import Evaluator
+from .events import START, Evaluation, Status, Update, Watcher
 from .trainer import Trainer
-from .update import START, Update
-from .watcher import Status, Watcher
 
 
 class TrainingRun:

@@ -11,7 +11,7 @@ from textgen_runtime.text.records import SEPARATORS
 
 from textgen_train.data.dataset import Dataset
 
-from .rng_state import python_rng_from_state, python_rng_state
+from .checkpoint import python_rng_from_state, python_rng_state
 
 TEMPERATURES = (0.2, 0.5, 1.0, 1.2)
 # Approximate number of characters of each sample.

@@ -18,10 +18,10 @@ from textgen_runtime.model_file.recipe_names import STORED_NAMES
 from textgen_runtime.text.levels import CHARACTER
 
 from textgen_train.data.dataset import Dataset
-from textgen_train.models.precision import has_bfloat16
+from textgen_train.models.device import has_bfloat16
 from textgen_train.recipe import AnyRecipe
 
-from .eval_result import Evaluation
+from .events import Evaluation
 from .trainer import Trainer
 
 

@@ -9,16 +9,13 @@ import torch
 from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
 from torch import Tensor, nn
 
-from textgen_train.data.batching import PADDING, Batch, Batches, TextBatches
-from textgen_train.data.record_batching import RecordBatches
-from textgen_train.data.token_array import Tokens, count_tokens
+from textgen_train.data.batches import PADDING, Batch, Batches, RecordBatches, TextBatches
+from textgen_train.data.tokens import Tokens, count_tokens
 from textgen_train.errors import TrainingError
-from textgen_train.models.activation_penalty import activation_penalty
 from textgen_train.models.cells import CELLS
-from textgen_train.models.network import CharNetwork
-from textgen_train.models.output_loss import output_loss
-from textgen_train.models.precision import CPU, autocast
-from textgen_train.models.state import (
+from textgen_train.models.device import CPU, autocast
+from textgen_train.models.network import (
+    CharNetwork,
     NetworkState,
     are_alike,
     concatenate_lanes,
@@ -26,13 +23,14 @@ from textgen_train.models.state import (
     detach,
     lanes_of,
 )
+from textgen_train.models.output_loss import activation_penalty, output_loss
 from textgen_train.optim import lr_schedule
 from textgen_train.optim.muon import Muon
 from textgen_train.recipe import Budget, Recipe
 
+from .checkpoint import python_rng_from_state, python_rng_state
 from .ranks import SINGLE, Ranks
 from .replicas import Replicas, resolve_thread_count
-from .rng_state import python_rng_from_state, python_rng_state
 from .trainer import Trainer
 
 # Training needs at least one input and one target.

@@ -14,17 +14,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from textgen_train.data.batching import Batch
+from textgen_train.data.batches import Batch
 from textgen_train.errors import LossError, TrainingError
-from textgen_train.models.state import are_alike, concatenate_lanes
+from textgen_train.models.network import are_alike, concatenate_lanes
 from textgen_train.optim.optimizer_state import is_compatible, optimizer_state, restore_optimizer_state
 from textgen_train.recipe import Budget
 
-from .checkpoint import TrainerState
+from .checkpoint import TrainerState, torch_rng_from_state
+from .events import Update
 from .ranks import DismissedError, RankState, RestoredError
 from .replicas import Replicas, single_threaded_operations
-from .rng_state import torch_rng_from_state
-from .update import Update
 
 
 class Trainer(ABC):

@@ -7,6 +7,6 @@ To add a cell, write a module like ``conv.py`` with a subclass of ``CharNetwork`
 - ``export/layer_weights.py`` describes the layer and collects its weights, in the table ``_READERS``,
   and copies weights into it, in the table ``_LOADERS``.
 - ``export/model_weights.py`` reads the weights of the layer from a file, in the table ``_READERS``.
-- ``recipe.py`` needs the sizes of the presets.
+- ``presets.py`` needs the sizes of the presets.
 - The runtime and the C core need the layer. ``runtime/core/model.h`` lists these places.
 """

@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from .network import CharNetwork
-from .state import NetworkState
+from .network import CharNetwork, NetworkState
 
 # The dilations are 1, 2, 4, ..., 2 ** (CYCLE - 1), and begin again.
 CYCLE = 8

@@ -1,14 +1,81 @@
-"""The network that all cells share: embedding, layers and a linear output layer, with an explicit state."""
+"""The network that all cells share: embedding, layers and a linear output layer, with an explicit state.
+
+The state of a network between two calls has the names, shapes and values of the model file. The second
+dimension of each of its tensors is the lane.
+"""
 
 import copy
-from collections.abc import Sequence
-from typing import ClassVar, Self
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Self, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from ._dropout import dropout
-from .state import NetworkState
+# Each element uses 16 random bits, so the probability is rounded to a multiple of 1 / LEVELS.
+LEVELS = 2**16
+
+# Devices that cannot draw from the entire range of int64. Random bits are drawn in words of this type there.
+SHORT_WORDS = {"mps": torch.int32}
+
+
+def dropout(values: Tensor, p: float, generator: torch.Generator | None) -> Tensor:
+    """Set random elements to zero and scale the others, so that the expected value does not change.
+
+    N. Srivastava and others, Dropout: a simple way to prevent neural networks from overfitting, Journal of
+    Machine Learning Research 15, 2014.
+
+    Args:
+        values: Any shape, floating point.
+        p: Probability of an element to be zeroed, in [0, 1).
+        generator: The source of the mask, on the device of the values; None for torch's global generator.
+
+    Returns:
+        A tensor of the same shape and dtype.
+    """
+    threshold = min(round(LEVELS * p), LEVELS - 1)
+    if not threshold:
+        return values
+    count, dtype = values.numel(), SHORT_WORDS.get(values.device.type, torch.int64)
+    # One draw of 64 bits serves four elements.
+    words = torch.empty(-(-count * 2 // dtype.itemsize), dtype=dtype, device=values.device)
+    words.random_(torch.iinfo(dtype).min, None, generator=generator)
+    bits = words.view(torch.int16)[:count].view(values.shape)
+    mask = (bits >= threshold - LEVELS // 2).to(values.dtype)
+    return values * mask.mul_(LEVELS / (LEVELS - threshold))
+
+
+# The tensors by name, such as ``hidden`` and ``cell`` of an LSTM, each of shape [layers, lanes, units].
+NetworkState: TypeAlias = dict[str, Tensor]
+
+
+def concatenate_lanes(states: Sequence[NetworkState]) -> NetworkState:
+    """Return the state of all lanes of one or more states of the same network."""
+    return {name: torch.cat([state[name] for state in states], dim=1) for name in states[0]}
+
+
+def copy_lanes(state: NetworkState, lanes: slice) -> NetworkState:
+    """Return a contiguous copy of the state of some lanes."""
+    # `clone` alone would keep the strides of the view. The memory layout affects rounding.
+    return {name: part[:, lanes].clone(memory_format=torch.contiguous_format) for name, part in state.items()}
+
+
+def detach(state: NetworkState) -> NetworkState:
+    """Return the state in float32, without its history of gradients."""
+    return {name: part.detach().float() for name, part in state.items()}
+
+
+def are_alike(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
+    """Return whether two groups of tensors have the same names, shapes and types."""
+
+    def kinds(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+        return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
+
+    return kinds(first) == kinds(second)
+
+
+def lanes_of(state: NetworkState) -> int:
+    """Return the number of lanes of a state; 0 if it is empty or has no lanes."""
+    return next((part.shape[1] for part in state.values() if part.dim() > 1), 0)
 
 
 class CharNetwork(nn.Module):

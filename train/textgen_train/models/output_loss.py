@@ -1,4 +1,4 @@
-"""The output layer and the loss in one function that never stores the logits of the entire batch."""
+"""The output layer and the loss in one function that never stores all logits of a batch; penalties."""
 
 from typing import Any
 
@@ -6,7 +6,23 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .precision import matrix_dtype
+from .device import matrix_dtype
+
+
+def activation_penalty(outputs: Tensor) -> Tensor:
+    """Return the mean square of the outputs of each time step, summed over the time steps.
+
+    Source: S. Merity, B. McCann and R. Socher, Revisiting Activation Regularization for Language RNNs,
+    arXiv:1708.01009. As there, it is applied to the outputs after dropout.
+
+    Args:
+        outputs: Shape [tokens, units].
+
+    Returns:
+        A float32 scalar.
+    """
+    return outputs.float().square().mean(1).sum()
+
 
 # Maximum number of logits in memory at once. They take one megabyte, which fits into a second-level cache.
 # With a vocabulary of thousands, all logits of a batch take 20 MB, and torch's own functions pass over them

@@ -6,9 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ._dropout import dropout
-from .network import CharNetwork
-from .state import NetworkState
+from .network import CharNetwork, NetworkState, dropout
 
 
 class RecurrentNetwork(CharNetwork):

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from textgen_train.models.precision import matrix_dtype
+from textgen_train.models.device import matrix_dtype
 
 MOMENTUM = 0.95
 # Jordan and others make five. In the preset small, three train equally well: docs/experiments.md.

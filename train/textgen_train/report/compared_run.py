@@ -13,7 +13,7 @@ from textgen_runtime.model_file.bundled import MODEL_FILE
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.system.json_text import from_json
 
-from textgen_train.loop.eval_result import Evaluation
+from textgen_train.loop.events import Evaluation
 from textgen_train.loop.output_folder import LOCK_FILE
 
 MAX_METRICS_BYTES = 2**26

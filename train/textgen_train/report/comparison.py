@@ -8,11 +8,9 @@ from textgen_runtime.model_file.recipe_names import stored_option_name
 
 from textgen_train.parameters import format_value
 
-from .chart import Chart, Curve, figure
+from .chart import Chart, Curve, figure, format_duration, time_unit
 from .compared_run import ComparedRun
-from .html_text import html, table
-from .page_frame import fill_page, section
-from .scales import format_duration, time_unit
+from .html import fill_page, html, section, table
 
 # The beginning of the title of the page.
 TITLE = "Comparison of "

@@ -1,20 +1,27 @@
-"""The facts of a run that do not change while it runs."""
+"""The facts of a run, and the tables of a report that show them: network, corpus, recipe, conditions, use."""
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from textgen_runtime.bench.machine import describe_machine
+from textgen_runtime.model_file.bundled import unambiguous_path
+from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.model_file.network import Network
+from textgen_runtime.system.text_files import STANDARD_INPUT
 from textgen_runtime.text.levels import BYTE
 from textgen_runtime.text.symbols import symbol_name
 
 from textgen_train.data.dataset import Dataset
-from textgen_train.data.symbols import symbol_count
-from textgen_train.data.token_array import count_tokens
+from textgen_train.data.encoders import symbol_count
+from textgen_train.data.tokens import count_tokens
+from textgen_train.parameters import format_value, option_name
 from textgen_train.recipe import AnyRecipe
+
+from .html import command, definitions, html, table
 
 MAX_FREQUENT_SYMBOLS = 12
 
@@ -111,3 +118,163 @@ def _frequent_symbols(dataset: Dataset) -> list[tuple[str, float]]:
 def _name(level: str, symbol: str) -> str:
     # Most bytes above ASCII are only parts of a character.
     return f"byte {ord(symbol):02X}" if level == BYTE and not symbol.isascii() else symbol_name(symbol)
+
+
+def generating_command(folder: Path, metadata: Metadata, source: str | None) -> str:
+    """Return a command that generates text, quoted for a shell. Of records, it prints only new ones.
+
+    Args:
+        folder: The folder with the model file.
+        metadata: The metadata of the model. Without records and default prompts, the corpus is no text: the
+            user chooses the beginning of a file.
+        source: Where the corpus was read from, as for ``read_corpus``; None if it is not known.
+    """
+    if metadata.records:
+        options = f"--count 20 --unique{_novel(source)}"
+    else:
+        options = "--temp 0.5" if metadata.prompts else "--raw --prompt-file BEGINNING > NEW"
+    return f"textgen-run {shlex.quote(unambiguous_path(folder))} {options}"
+
+
+def _novel(source: str | None) -> str:
+    # Standard input cannot be read again.
+    if source is None or source == STANDARD_INPUT:
+        return ""
+    # A name that begins with a hyphen would be an option.
+    return f" --novel {shlex.quote(f'./{source}' if source.startswith('-') else source)}"
+
+
+def generating_program(folder: Path, metadata: Metadata) -> str:
+    """Return a Python program that generates one text.
+
+    Args:
+        folder: The folder with the model file.
+        metadata: The metadata of the model.
+    """
+    # A record ends by itself.
+    arguments = "" if metadata.records else "length=400, " if metadata.prompts else '"TEXT", length=400, '
+    return (
+        "import textgen_runtime as textgen\n\n"
+        f"model = textgen.load({unambiguous_path(folder)!r})\n"
+        f"print(model.generate({arguments}temperature=0.5))"
+    )
+
+
+def network_table(network: Network, trained: int) -> str:
+    """Return the layers of a network with their parameters.
+
+    Args:
+        network: The network of the model file.
+        trained: Number of trained parameters.
+    """
+    total = sum(layer.parameters for layer in network.layers)
+    rows = [
+        [
+            html(layer.name),
+            html(layer.kind),
+            *(f"{n:,}" for n in (layer.parameters, layer.inputs, layer.outputs)),
+        ]
+        for layer in network.layers
+    ]
+    rows.append(["all layers", "", f"{total:,}", "", ""])
+    parts = table("Layers", ["layer", "kind", "parameters", "inputs", "outputs"], rows, (2, 3, 4))
+    if trained > total:
+        parts += (
+            f"<p>{trained:,} parameters were trained. Each recurrent layer had two biases, and the model "
+            "file contains their sum.</p>"
+        )
+    elif trained < total:
+        parts += f"<p>Training changed {trained:,} of them. The one-hot vectors are constant.</p>"
+    return parts
+
+
+def corpus_facts(facts: RunFacts, training: Mapping[str, Any]) -> str:
+    """Return the facts of the corpus.
+
+    Args:
+        facts: The facts of the run.
+        training: The metadata ``textgen.training`` of the model file.
+    """
+    split = training.get("split", {})
+    held_out = split.get("held_out", "")
+    if isinstance(held_out, dict):
+        held_out = f"the text {held_out.get('corpus', '')}"
+    pairs = [
+        ("corpus", html(facts.corpus)),
+        ("SHA-256", f"<code>{html(training.get('sha256', ''))}</code>"),
+        ("characters", f"{training.get('characters', 0):,}"),
+        ("training text", f"{split.get('training_characters', 0):,} characters"),
+        ("held-out text", f"{split.get('held_out_characters', 0):,} characters, {html(held_out)}"),
+        ("normalization", html(facts.normalization)),
+        ("symbols", f"{facts.symbols:,}"),
+    ]
+    if "unknown" in split:
+        unknown = split["unknown"]
+        share = f"{unknown['training_share']:.2%} of the training text"
+        pairs.append(("unknown symbol", f"replaces {unknown['symbols']:,} rare symbols, {share}"))
+    frequent = [(name, f"{share:.1%}") for name, share in facts.frequent_symbols]
+    return f"{definitions(pairs)}<h3>The most frequent symbols</h3>{definitions(frequent)}"
+
+
+def recipe_table(facts: RunFacts) -> str:
+    """Return the hyperparameters. Those that differ from the preset are marked."""
+    usual = asdict(facts.usual)
+    rows = []
+    for parameter in fields(facts.recipe):
+        value, default = getattr(facts.recipe, parameter.name), usual[parameter.name]
+        explanation = html(parameter.metadata["help"])
+        name = f"<code>{html(option_name(parameter.name))}</code><br><small>{explanation}</small>"
+        shown = html(format_value(value))
+        rows.append(
+            [
+                name,
+                f"<mark>{shown}</mark> (changed)" if value != default else shown,
+                html(format_value(default)),
+            ]
+        )
+    return table(f"Recipe: {facts.usual_name}", ["option", "value", "usual value"], rows, (1, 2))
+
+
+def run_facts(facts: RunFacts, training: Mapping[str, Any]) -> str:
+    """Return the conditions of the run: budget, seed, threads, processor, versions and date."""
+    recipe, budget = training.get("recipe", {}), training.get("budget", {})
+    length = [
+        f"{value:g} {unit.removesuffix('s') if value == 1 else unit}"
+        for unit, value in budget.items()
+        if value is not None
+    ]
+    replicas = training.get("replicas", 1)
+    versions = ", ".join(f"{name} {version}" for name, version in training.get("versions", {}).items())
+    return definitions(
+        [
+            ("budget", html(", ".join(length))),
+            ("seed", html(recipe.get("seed", ""))),
+            ("training threads", html(replicas)),
+            ("matrix products", "bfloat16" if recipe.get("bfloat16") else "float32"),
+            ("processor", html(facts.machine.get("processor", ""))),
+            ("usable cores", html(facts.machine.get("cores", ""))),
+            ("system", html(facts.machine.get("system", ""))),
+            ("versions", html(versions)),
+            ("date", html(training.get("date", ""))),
+        ]
+    )
+
+
+def usage(facts: RunFacts, metadata: Metadata | None) -> str:
+    """Return how to use the model, and the command that made it.
+
+    Args:
+        facts: The facts of the run.
+        metadata: The metadata of the model; None if its file cannot be read.
+    """
+    parts: list[str] = []
+    if metadata:
+        parts = [
+            "<p>In a shell:</p>",
+            command(generating_command(facts.folder, metadata, facts.source)),
+            "<p>In Python:</p>",
+            command(generating_program(facts.folder, metadata)),
+        ]
+    if facts.command:
+        parts += ["<p>The command that made the model:</p>", command(facts.command)]
+    return "".join(parts)

@@ -1,30 +1,34 @@
 """The report of a training run: one self-contained HTML page, without scripts or files of other hosts.
 
 The page is built from the history of the run, its model file, and facts that do not change. A resumed run
-therefore gives the same page as one that was never interrupted.
+therefore gives the same page as one that was never interrupted. ``report.html`` is rewritten at each
+evaluation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from textgen_runtime.corpora.folders import REPORT_FILE
+from textgen_runtime.errors import ModelFileError, OutputError, TextgenError
+from textgen_runtime.generation.loading import load
+from textgen_runtime.generation.model import Model
+from textgen_runtime.model_file.bundled import MODEL_FILE
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import Network
 from textgen_runtime.model_file.quantization import Quantization
+from textgen_runtime.sampling.distributions import entropy
 from textgen_runtime.scoring.prediction import BITS_PER_NAT
-from textgen_runtime.scoring.temperatures import TemperatureComparison
+from textgen_runtime.scoring.temperatures import TemperatureComparison, compare_temperatures
+from textgen_runtime.system.files import replace_file
 
-from textgen_train.loop.eval_result import Evaluation
-from textgen_train.loop.watcher import EvaluationHistory
+from textgen_train.loop.events import Evaluation, EvaluationHistory, Status, Watcher
+from textgen_train.loop.quantized_file import QuantizedFile
 
-from .distributions import draw_distributions
-from .facts import RunFacts
-from .html_text import definitions, html, table
-from .loss_charts import evaluation_table, loss_charts
-from .page_frame import fill_page, section
-from .references import Reference
-from .run_tables import corpus_facts, network_table, recipe_table, run_facts, usage
-from .sample_moments import sample_moments
-from .scales import format_duration
+from .chart import format_duration
+from .facts import RunFacts, corpus_facts, network_table, recipe_table, run_facts, usage
+from .html import definitions, fill_page, html, section, table
+from .references import Reference, References
+from .sections import draw_distributions, evaluation_table, loss_charts, sample_moments
 
 EXPLANATION = """
 The loss is the mean negative log-probability of the next character. Lower is better. The curves
@@ -161,3 +165,112 @@ def _temperatures(comparison: TemperatureComparison) -> str:
         "distribution of the model.</p>"
         f'<div class="temperatures">{draw_distributions(comparison)}</div>'
     )
+
+
+# At the end of a run, the longest time to wait for the references. They usually were complete long before.
+MAX_WAIT_SECONDS = 5.0
+
+
+class ReportPage(Watcher):
+    """Rewrites the report at each evaluation and at the end of the run.
+
+    Args:
+        facts: The facts of the run.
+        references: Measured in the background from the first update on.
+        warn: Called with one line if the report cannot be written.
+        model_error: Returns the error that keeps the best model out of the model file; None without one.
+        quantized: Writes the 8-bit model before the end of the run; None if there is none.
+    """
+
+    def __init__(
+        self,
+        facts: RunFacts,
+        references: References,
+        warn: Callable[[str], None],
+        model_error: Callable[[], TextgenError | None] = lambda: None,
+        quantized: QuantizedFile | None = None,
+    ) -> None:
+        self._facts, self._references, self._warn = facts, references, warn
+        self._model_error, self._quantized = model_error, quantized
+        self._is_started = False
+        self._progress = 0.0
+        self._history: EvaluationHistory | None = None
+        self._model: tuple[Evaluation, BestModel | None] | None = None
+        self.files: list[str] = []
+
+    def on_update(self, status: Status) -> None:
+        self._progress = status.update.progress
+        if not self._is_started:
+            self._is_started = True
+            self._references.start()
+
+    def on_evaluation(self, history: EvaluationHistory) -> None:
+        self._history = history
+        self._write(
+            f"The run is in progress: {self._progress:.0%} of its budget is used.",
+            "Some reference models are still being computed.",
+        )
+
+    def on_end(self) -> None:
+        if self._history is None:
+            return
+        self._references.wait(MAX_WAIT_SECONDS)
+        self._write(self._describe_end(), "The run ended before all reference models were computed.")
+
+    def _describe_end(self) -> str:
+        if self._progress < 1.0:
+            return f"The run ended early, after {self._progress:.0%} of its budget."
+        if error := self._model_error():
+            return f"The budget is used, but the best model is not in the model file: {error}."
+        return "The run is complete."
+
+    def _write(self, status: str, if_incomplete: str) -> None:
+        history = self._history
+        if history is None:
+            return
+        is_complete = self._references.wait(0)
+        page = report_page(
+            self._facts,
+            history,
+            status=status,
+            model=self._best_model(history.best),
+            references=self._references.results,
+            notes=self._references.bounds if is_complete else if_incomplete,
+            quantization=self._quantized.quantization if self._quantized else None,
+        )
+        try:
+            # A name may have lone surrogates.
+            replace_file(self._facts.folder / REPORT_FILE, page.encode(errors="replace"))
+            self.files = [REPORT_FILE]
+        except OutputError as error:
+            self.files = []
+            # The run continues, because the model matters more than its report.
+            self._warn(f"{error}; the model file is not affected")
+
+    def _best_model(self, best: Evaluation) -> BestModel | None:
+        """Return what the report shows of the model file, which is read again only if it has changed."""
+        if self._model is None or self._model[0] != best:
+            try:
+                model = load(self._facts.folder / MODEL_FILE)
+            except ModelFileError:
+                # Another program has removed it. The rest of the report is still useful.
+                return None
+            shown = BestModel(model.engine.network, model.metadata, _most_open(model))
+            if self._model_error() is not None:
+                # The file has an earlier model, which the next evaluation tries to replace.
+                return shown
+            self._model = best, shown
+        return self._model[1]
+
+
+def _most_open(model: Model) -> TemperatureComparison:
+    """Return the distributions after the prompt whose next character is the hardest to predict.
+
+    There the effect of the temperature is visible best.
+    """
+    prompts: Sequence[str | None] = model.metadata.prompts
+    if not prompts:
+        # A record needs no prompt. All other models without prompts are of bytes, and any byte is a prompt.
+        prompts = (None if model.metadata.records else "\n",)
+    comparisons = [compare_temperatures(model, prompt) for prompt in prompts]
+    return max(comparisons, key=lambda comparison: entropy(comparison.original))

@@ -1,7 +1,9 @@
-"""Progress displays: a bar on a terminal, and plain lines otherwise."""
+"""Progress on the terminal: a bar or plain lines, evaluations, samples, a warning of divergence."""
 
+import math
 import os
 import sys
+from collections.abc import Callable
 from time import perf_counter
 from typing import NoReturn, Protocol
 
@@ -13,6 +15,10 @@ from textgen_runtime.system.console import (
     write_stderr,
 )
 from tqdm import tqdm
+
+from textgen_train.loop.events import EvaluationHistory, Status, Watcher, describe
+
+from .chart import format_duration
 
 # The command that trains, for warnings.
 PROG = "textgen-train"
@@ -127,3 +133,68 @@ def _columns() -> int:
 def make_progress() -> Progress:
     """Return a bar if standard error is a terminal, and plain lines otherwise."""
     return ProgressBar() if sys.stderr.isatty() else ProgressLines()
+
+
+class Display(Watcher):
+    """Shows a run on a progress display."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def on_update(self, status: Status) -> None:
+        seconds, left = status.update.seconds, status.seconds_left
+        # A share of the time, not of the updates: an evaluation follows the last update.
+        self._progress.show(
+            seconds / max(seconds + left, 1e-9),
+            f"{status.nats:.3f} nats  {status.speed:,.0f} {status.unit}/s  {format_duration(left)} left",
+        )
+
+    def on_evaluation(self, history: EvaluationHistory) -> None:
+        evaluation, best = history.evaluations[-1], history.best
+        best_so_far = f"; best so far {best.held_out_nats:.4f}" if best is not evaluation else ""
+        self._progress.write(f"{describe(evaluation)}{best_so_far}")
+        if samples := history.samples[-1]:
+            self._progress.write(f"{samples}\n")
+
+    def on_interrupt(self, status: Status | None) -> None:
+        if status is not None:
+            self._progress.warn(
+                "interrupted; evaluating the current model before the end (press Ctrl-C again to discard it)"
+            )
+
+    def on_end(self) -> None:
+        self._progress.close()
+
+
+# Training has diverged if, after this many updates, the loss exceeds that of a uniform guess by this margin.
+MIN_UPDATES = 50
+MARGIN_NATS = 0.1
+
+
+class DivergenceWarning(Watcher):
+    """Warns at an evaluation if the training loss is higher than that of a uniform guess.
+
+    The training loss is the mean since the previous evaluation.
+
+    Args:
+        vocabulary_size: Number of symbols.
+        warn: Called with the warning. It is called again only after training has recovered.
+        characters_per_token: Mean number of characters of a token. The losses are per character.
+    """
+
+    def __init__(
+        self, vocabulary_size: int, warn: Callable[[str], None], characters_per_token: float = 1.0
+    ) -> None:
+        self._uniform_nats, self._warn = math.log(vocabulary_size) / characters_per_token, warn
+        self._margin_nats = MARGIN_NATS / characters_per_token
+        self._diverged = False
+
+    def on_evaluation_start(self, status: Status) -> None:
+        # The margin allows for random text, on which the loss stays slightly above that of a uniform guess.
+        diverged = status.updates >= MIN_UPDATES and status.nats > self._uniform_nats + self._margin_nats
+        if diverged and not self._diverged:
+            self._warn(
+                f"training has diverged: the loss is {status.nats:.2f} nats, and a uniform guess has "
+                f"{self._uniform_nats:.2f} nats; try lower learning rates"
+            )
+        self._diverged = diverged

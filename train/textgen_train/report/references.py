@@ -11,8 +11,8 @@ from textgen_runtime.scoring.compressors import compressed_bits
 from textgen_runtime.scoring.kneser_ney import KneserNey
 from textgen_runtime.scoring.prediction import BITS_PER_NAT
 
-from textgen_train.data.characters import count_characters, count_characters_after, text_of
 from textgen_train.data.dataset import Dataset
+from textgen_train.data.tokens import count_characters, count_characters_after, text_of
 
 ORDER = 7
 

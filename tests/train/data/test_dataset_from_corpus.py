@@ -7,9 +7,9 @@ import pytest
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.split import held_out_start
-from textgen_train.data import preparation
-from textgen_train.data.excerpts import EXCERPT_LENGTH
-from textgen_train.data.preparation import MIN_TRAINING_CHARACTERS, make_dataset
+from textgen_train.data import dataset_from_corpus
+from textgen_train.data.dataset import EXCERPT_LENGTH
+from textgen_train.data.dataset_from_corpus import MIN_TRAINING_CHARACTERS, make_dataset
 from textgen_train.errors import CorpusError
 
 
@@ -88,7 +88,7 @@ def test_excerpts_avoid_lines_of_dashes() -> None:
 
 @pytest.mark.parametrize("length", [200, 1000, 1001, 2345, 12_345, 99_999, 1_000_003])
 def test_the_default_held_out_part_has_a_maximum(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
-    monkeypatch.setattr(preparation, "MAX_HELD_OUT_CHARACTERS", 100)
+    monkeypatch.setattr(dataset_from_corpus, "MAX_HELD_OUT_CHARACTERS", 100)
     dataset = make_dataset(corpus("ab" * (length // 2) + "a" * (length % 2)), Normalization())
     assert len(dataset.held_out) <= 100
     assert len(dataset.held_out) >= min(99, length // 10)
@@ -99,5 +99,5 @@ def test_the_default_held_out_part_has_a_maximum(monkeypatch: pytest.MonkeyPatch
 
 
 def test_an_explicit_share_has_no_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preparation, "MAX_HELD_OUT_CHARACTERS", 100)
+    monkeypatch.setattr(dataset_from_corpus, "MAX_HELD_OUT_CHARACTERS", 100)
     assert len(make_dataset(corpus("ab" * 1000), Normalization(), 0.5).held_out) == 1000

@@ -1,4 +1,4 @@
-"""The preparation of a dataset: a corpus is normalized, split into two parts, and encoded as tokens."""
+"""A dataset from a corpus, which is normalized, split into two parts, and encoded as tokens."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -17,15 +17,14 @@ from textgen_train.errors import CorpusError
 from textgen_train.options import HELD_OUT_SHARE, MAX_HELD_OUT_CHARACTERS, VOCABULARY_SIZE
 
 from .dataset import Dataset
-from .encoders import make_encoder
+from .encoders import count_symbols, make_encoder
 from .parts import Block, Reader
-from .pieces import count_pieces
-from .symbols import count_symbols
-from .token_array import Tokens, TokenWriter
+from .tokens import Tokens, TokenWriter
 from .vocabularies import (
     add_symbols,
     byte_tokenizer,
     character_tokenizer,
+    count_pieces,
     unknown_symbols,
     word_tokenizer,
 )

@@ -10,12 +10,12 @@ import pytest
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.errors import OutputError
 from textgen_runtime.text.normalization import Normalization
-from textgen_train.data import token_array
-from textgen_train.data.preparation import make_dataset
-from textgen_train.data.token_array import TokenWriter, count_tokens, release_pages, token_blocks
+from textgen_train.data import tokens as module
+from textgen_train.data.dataset_from_corpus import make_dataset
+from textgen_train.data.tokens import TokenWriter, count_tokens, release_pages, token_blocks
 
 
-def write(folder: Path, count: int, vocabulary_size: int) -> token_array.Tokens:
+def write(folder: Path, count: int, vocabulary_size: int) -> module.Tokens:
     """Write 0, 1, 2, ... in several parts."""
     writer = TokenWriter(vocabulary_size, folder)
     for part in np.array_split(np.arange(count), 7):
@@ -28,7 +28,7 @@ def write(folder: Path, count: int, vocabulary_size: int) -> token_array.Tokens:
 def test_tokens_have_the_smallest_type(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vocabulary_size: int, size: int, memory: int
 ) -> None:
-    monkeypatch.setattr(token_array, "MAX_BYTES_IN_MEMORY", memory)
+    monkeypatch.setattr(module, "MAX_BYTES_IN_MEMORY", memory)
     tokens = write(tmp_path, 200, vocabulary_size)
     assert tokens.dtype.itemsize == size
     assert not tokens.flags.writeable
@@ -48,8 +48,8 @@ def test_the_file_of_a_folder_that_does_not_exist_is_above_it(
         folders.append(dir)
         return TemporaryFile(dir=dir)
 
-    monkeypatch.setattr(token_array, "MAX_BYTES_IN_MEMORY", 10)
-    monkeypatch.setattr(token_array, "TemporaryFile", spy)
+    monkeypatch.setattr(module, "MAX_BYTES_IN_MEMORY", 10)
+    monkeypatch.setattr(module, "TemporaryFile", spy)
     write(tmp_path / "a" / "b", 100, 100)
     assert folders == [tmp_path]
 
@@ -58,8 +58,8 @@ def test_a_full_disk_is_an_error_of_one_line(tmp_path: Path, monkeypatch: pytest
     def fail(**_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(token_array, "MAX_BYTES_IN_MEMORY", 10)
-    monkeypatch.setattr(token_array, "TemporaryFile", fail)
+    monkeypatch.setattr(module, "MAX_BYTES_IN_MEMORY", 10)
+    monkeypatch.setattr(module, "TemporaryFile", fail)
     with pytest.raises(OutputError, match=r"cannot store the tokens .*: No space left on device; it needs"):
         write(tmp_path, 100, 100)
 
@@ -67,8 +67,8 @@ def test_a_full_disk_is_an_error_of_one_line(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int64])
 @pytest.mark.parametrize("count", [0, 1, 30, 31])
 def test_counts(monkeypatch: pytest.MonkeyPatch, dtype: Any, count: int) -> None:
-    monkeypatch.setattr(token_array, "BLOCK", 5)
-    tokens: token_array.Tokens = np.random.default_rng(0).integers(9, size=count).astype(dtype)
+    monkeypatch.setattr(module, "BLOCK", 5)
+    tokens: module.Tokens = np.random.default_rng(0).integers(9, size=count).astype(dtype)
     assert np.concatenate([*token_blocks(tokens), []]).tolist() == tokens.tolist()
     assert count_tokens(tokens, 9).tolist() == np.bincount(tokens, minlength=9).tolist()
 
@@ -77,7 +77,7 @@ def test_a_dataset_in_a_file_equals_one_in_memory(tmp_path: Path, monkeypatch: p
     chunks = ["do ré mi\r", "\nfa so", "l la 漢 si", " do\n"] * 80
     corpus = Corpus("song", lambda: chunks)
     expected = make_dataset(Corpus.from_text("song", "".join(chunks)), Normalization(), min_count=90)
-    monkeypatch.setattr(token_array, "MAX_BYTES_IN_MEMORY", 10)
+    monkeypatch.setattr(module, "MAX_BYTES_IN_MEMORY", 10)
     dataset = make_dataset(corpus, Normalization(), min_count=90, folder=tmp_path)
     assert dataset.tokenizer == expected.tokenizer
     assert dataset.tokenizer.unknown == 0

@@ -1,0 +1,241 @@
+"""The large sections of a report: loss curves, samples, and the distributions of the next character."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from textgen_runtime.scoring.temperatures import TemperatureComparison
+from textgen_runtime.text.symbols import symbol_name
+
+from textgen_train.loop.events import Evaluation
+from textgen_train.loop.samples import split_samples
+
+from .chart import Chart, Curve, figure, format_duration, picture, time_unit
+from .html import html, table
+from .references import Reference
+
+# Rows of the table of evaluations. Of more evaluations, every second or third and so on is listed.
+MAX_ROWS = 60
+
+
+def loss_charts(evaluations: Sequence[Evaluation], references: Sequence[Reference]) -> str:
+    """Return two figures with the loss curves, over updates and over time."""
+    unit, length = time_unit(evaluations[-1].seconds)
+    steps = [float(evaluation.step) for evaluation in evaluations]
+    times = [evaluation.seconds / length for evaluation in evaluations]
+    return figure(_chart("updates", steps, evaluations, references)) + figure(
+        _chart(unit, times, evaluations, references)
+    )
+
+
+def loss_picture(title: str, evaluations: Sequence[Evaluation]) -> bytes:
+    """Return the loss curves over time as an SVG file, with a line at the best held-out loss."""
+    unit, length = time_unit(evaluations[-1].seconds)
+    times = [evaluation.seconds / length for evaluation in evaluations]
+    best = min(evaluation.held_out_nats for evaluation in evaluations)
+    chart = _chart(unit, times, evaluations, [Reference("best", best)])
+    thin = ("with dropout", evaluations[-1].training_nats, "running")
+    chart = replace(chart, title=f"{title}: loss in nats per character", marks=[*chart.marks, thin])
+    return picture(chart).encode()
+
+
+def _chart(
+    unit: str,
+    positions: Sequence[float],
+    evaluations: Sequence[Evaluation],
+    references: Sequence[Reference],
+) -> Chart:
+    held_out = [evaluation.held_out_nats for evaluation in evaluations]
+    # Metrics of older versions lack this loss.
+    scored = [(x, item) for x, item in zip(positions, evaluations, strict=True) if item.training_eval_nats]
+    training = [item.training_eval_nats or 0.0 for _, item in scored]
+    marks = [(f"held out {held_out[-1]:.3f}", held_out[-1], "held-out")]
+    if training:
+        marks.append((f"training {training[-1]:.3f}", training[-1], "training"))
+
+    def curve(style: str, values: Iterable[float]) -> Curve:
+        return Curve(style, [*zip(positions, values, strict=True)])
+
+    return Chart(
+        name=f"loss-{unit}",
+        title=f"Loss over {unit}",
+        description=f"The held-out loss is {held_out[0]:.3f} nats per character at the first evaluation, and "
+        f"{held_out[-1]:.3f} at the last one. The table of evaluations has all values.",
+        x_label=unit,
+        curves=[
+            curve("running", (evaluation.training_nats for evaluation in evaluations)),
+            Curve(
+                "training",
+                [(x, item.training_eval_nats or 0.0) for x, item in scored],
+                [_tooltip("training", item, item.training_eval_nats or 0.0) for _, item in scored],
+            ),
+            Curve(
+                "held-out",
+                [*zip(positions, held_out, strict=True)],
+                [_tooltip("held-out", item, item.held_out_nats) for item in evaluations],
+            ),
+        ],
+        references=[(f"{reference.name} {reference.nats:.3f}", reference.nats) for reference in references],
+        marks=marks,
+        panel=curve("learning-rate", (evaluation.learning_rate for evaluation in evaluations)),
+        panel_label="learning rate",
+    )
+
+
+def _tooltip(name: str, evaluation: Evaluation, nats: float) -> str:
+    return (
+        f"{name} loss {nats:.4f} nats, update {evaluation.step:,}, epoch {evaluation.epoch:.1f}, "
+        f"{format_duration(evaluation.seconds)}"
+    )
+
+
+def evaluation_table(evaluations: Sequence[Evaluation], best: Evaluation) -> str:
+    """Return the evaluations as a table. The best one is marked."""
+    stride = max(1, -(-len(evaluations) // MAX_ROWS))
+    shown = [
+        evaluation
+        for number, evaluation in enumerate(evaluations)
+        if number % stride == 0 or evaluation in (best, evaluations[-1])
+    ]
+    columns = ["update", "epoch", "time", "held out, nats", "bits", "training, nats", "with dropout, nats"]
+    rows = [
+        [
+            f"{evaluation.step:,}{' (best)' if evaluation == best else ''}",
+            f"{evaluation.epoch:.1f}",
+            format_duration(evaluation.seconds),
+            f"{evaluation.held_out_nats:.4f}",
+            f"{evaluation.bits_per_character:.3f}",
+            "" if evaluation.training_eval_nats is None else f"{evaluation.training_eval_nats:.4f}",
+            f"{evaluation.training_nats:.4f}",
+        ]
+        for evaluation in shown
+    ]
+    return table("Losses per character at each evaluation", columns, rows, range(1, len(columns)))
+
+
+MAX_MOMENTS = 6
+
+
+def sample_moments(evaluations: Sequence[Evaluation], samples: Sequence[str], best: Evaluation) -> str:
+    """Return a section for each chosen evaluation; "" if there are no samples.
+
+    The attribute ``data-saved`` marks the section with which the report opens, that of the saved model.
+
+    Args:
+        evaluations: All evaluations of a run.
+        samples: The samples of each evaluation; "" if none were drawn.
+        best: The evaluation of the saved model.
+    """
+    sampled = [(evaluation, text) for evaluation, text in zip(evaluations, samples, strict=True) if text]
+    chosen = choose_moments([evaluation.step for evaluation, _ in sampled], best.step)
+    return "\n".join(
+        _moment(*sampled[i], is_saved=sampled[i][0].step == best.step and len(chosen) > 1) for i in chosen
+    )
+
+
+def choose_moments(steps: Sequence[int], best: int) -> list[int]:
+    """Return the indexes of at most seven evaluations: the first, the best, the last, and others in between.
+
+    A model learns most at the beginning, so the numbers of updates grow by about the same factor.
+
+    Args:
+        steps: The number of updates before each evaluation, in ascending order.
+        best: The number of updates before the best evaluation.
+    """
+    moments = _spread_moments(steps)
+    return sorted({*moments, *(i for i in range(len(steps)) if steps[i] == best)})
+
+
+def _spread_moments(steps: Sequence[int]) -> list[int]:
+    if len(steps) <= MAX_MOMENTS:
+        return [*range(len(steps))]
+    first, last = math.log(max(steps[0], 1)), math.log(max(steps[-1], 1))
+    chosen = [0]
+    for place in range(1, MAX_MOMENTS - 1):
+        wanted = first + (last - first) * place / (MAX_MOMENTS - 1)
+        # Leave enough later evaluations for the moments that follow.
+        latest = len(steps) - (MAX_MOMENTS - place)
+        candidates = range(chosen[-1] + 1, latest + 1)
+        chosen.append(min(candidates, key=lambda i: abs(math.log(max(steps[i], 1)) - wanted)))
+    return [*chosen, len(steps) - 1]
+
+
+def _moment(evaluation: Evaluation, samples: str, *, is_saved: bool) -> str:
+    heading = (
+        f"Update {evaluation.step:,}, {format_duration(evaluation.seconds)}: "
+        f"{evaluation.held_out_nats:.3f} nats{' (the saved model)' * is_saved}"
+    )
+    prompt, texts = split_samples(samples)
+    figures = "".join(
+        f"<figure><figcaption>temperature {temperature:g}</figcaption>"
+        f'<blockquote dir="auto"><b>{html(prompt)}</b>{html(text)}</blockquote></figure>'
+        for temperature, text in texts.items()
+    )
+    plain = f'<figure><blockquote dir="auto">{html(samples)}</blockquote></figure>'
+    shown = f'<div class="samples">{figures or plain}</div>'
+    return f'<section class="moment"{" data-saved" * is_saved}><h3>{html(heading)}</h3>{shown}</section>'
+
+
+# Symbols with a bar of their own. The remaining symbols share one bar.
+MAX_BARS = 9
+WIDTH, ROW, TOP = 240, 17, 24
+# The bars begin at the right of the names and end before the percentages.
+BAR_LEFT, BAR_RIGHT = 66, 196
+MAX_NAME = 9
+MIN_MARKED = 0.005
+# Smaller shares would be rounded to 0.0%.
+MIN_PERCENTAGE = 0.0005
+
+
+def draw_distributions(comparison: TemperatureComparison) -> str:
+    """Return one SVG element for each temperature, with a bar for each of the most likely symbols.
+
+    A mark on each bar shows the probability at temperature 1. All bars have the same scale.
+    """
+    return "".join(_draw(comparison, number) for number in range(len(comparison.temperatures)))
+
+
+def _draw(comparison: TemperatureComparison, number: int) -> str:
+    temperature, row = comparison.temperatures[number], comparison.probabilities[number]
+    bits = comparison.entropies[number]
+    shown = min(len(comparison.symbols), MAX_BARS)
+    names = [_short(symbol_name(symbol)) for symbol in comparison.symbols[:shown]]
+    values = [*map(float, row[:shown])]
+    originals = [*map(float, comparison.original[:shown])]
+    if shown < len(comparison.symbols):
+        names.append("others")
+        values.append(float(row[shown:].sum()))
+        originals.append(float(comparison.original[shown:].sum()))
+    bars = "".join(map(_bar, range(len(names)), names, values, originals))
+    title = f"Distribution of the next {comparison.unit} at temperature {temperature:g}"
+    text = ", ".join(f"{name} {_percent(value)}" for name, value in zip(names, values, strict=True))
+    return (
+        f'<svg class="temperature t{number}" viewBox="0 0 {WIDTH} {TOP + ROW * (MAX_BARS + 1)}" role="img" '
+        f'aria-labelledby="temperature-{number}-title temperature-{number}-text">'
+        f'<title id="temperature-{number}-title">{html(title)}</title>'
+        f'<desc id="temperature-{number}-text">{html(text)}</desc>'
+        f'<text class="heading" x="0" y="14">temperature {temperature:g}</text>'
+        f'<text class="tick" x="{WIDTH}" y="14" text-anchor="end">{bits:.2f} bits</text>'
+        f"{bars}</svg>"
+    )
+
+
+def _bar(place: int, name: str, value: float, original: float) -> str:
+    top, length = TOP + ROW * place, BAR_RIGHT - BAR_LEFT
+    # Marks of tiny probabilities would look like an axis.
+    place_of_mark = f"M{BAR_LEFT + original * length:.1f} {top - 1}v{ROW - 2}"
+    mark = f'<path class="mark" d="{place_of_mark}"/>' if original >= MIN_MARKED else ""
+    return (
+        f'<text class="symbol" x="{BAR_LEFT - 6}" y="{top + 11}" text-anchor="end">{html(name)}</text>'
+        f'<rect x="{BAR_LEFT}" y="{top}" width="{value * length:.1f}" height="{ROW - 4}"/>'
+        f'{mark}<text class="tick" x="{WIDTH}" y="{top + 11}" text-anchor="end">'
+        f"{html(_percent(value))}</text>"
+    )
+
+
+def _percent(value: float) -> str:
+    return "<0.1%" if 0.0 < value < MIN_PERCENTAGE else f"{value:.1%}"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}\u2026"
