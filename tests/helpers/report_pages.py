@@ -9,7 +9,7 @@ from textgen_runtime.text.normalization import Normalization
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.loop.events import Evaluation
-from textgen_train.report.facts import RunFacts, gather_facts
+from textgen_train.report.facts import RunFacts
 
 from tests.helpers.training_runs import RECIPE
 
@@ -81,12 +81,13 @@ def dataset_of(text: str, min_count: int = 1) -> Dataset:
 
 def facts_of(dataset: Dataset, folder: Path, corpus: str = "song", command: Sequence[str] = ()) -> RunFacts:
     """Return the facts of a run with this dataset."""
-    return gather_facts(
+    return RunFacts(
         dataset,
         corpus=corpus,
         source=None,
         folder=folder,
         command=command,
         recipe=RECIPE,
-        usual=("preset small", RECIPE),
+        usual=RECIPE,
+        usual_name="preset small",
     )

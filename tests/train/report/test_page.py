@@ -141,9 +141,7 @@ def test_every_figure_has_a_title_and_every_table_has_headings(model: BestModel,
 def test_texts_of_users_are_shown_and_never_interpreted(tmp_path: Path, text: str) -> None:
     """The name of the corpus, the folder, the command and the samples."""
     facts = facts_of(dataset_of(TEXT), tmp_path / "folder", corpus=text, command=("textgen-train", text))
-    facts = replace(
-        facts, folder=Path(text.replace("\0", "")), frequent_symbols=[("<", 0.5), ("\u202e", 0.1)]
-    )
+    facts = replace(facts, folder=Path(text.replace("\0", "")))
     history = EvaluationHistory([evaluation(1, 2.0)], [samples_of(text, text)], evaluation(1, 2.0))
     plain = EvaluationHistory(history.evaluations, [text], history.best)
     for shown in (history, plain):

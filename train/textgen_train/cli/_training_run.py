@@ -42,7 +42,7 @@ from textgen_train.models.device import choose_device
 from textgen_train.models.network import CharNetwork
 from textgen_train.options import RunOptions
 from textgen_train.recipe import AnyRecipe, Budget, ClassicRecipe
-from textgen_train.report.facts import gather_facts
+from textgen_train.report.facts import RunFacts
 from textgen_train.report.files import ReportFiles, TensorBoard
 from textgen_train.report.page import ReportPage
 from textgen_train.report.progress import Display, DivergenceWarning, Progress, make_progress
@@ -238,14 +238,15 @@ def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
     metadata = Metadata(dataset.tokenizer, dataset.normalization, prompts, records=dataset.records)
     sampler = None if options.no_samples else Samples(dataset, rng)
     evaluator = Evaluator(trainer, specification, metadata, folder, warn, samples=sampler, threads=threads)
-    facts = gather_facts(
+    facts = RunFacts(
         dataset,
         corpus=specification.corpus.name,
         source=options.corpus,
         folder=folder,
         command=command,
         recipe=specification.recipe,
-        usual=(options.recipe_name, options.usual_recipe(*dataset.sizes, epochs)),
+        usual=options.usual_recipe(*dataset.sizes, epochs),
+        usual_name=options.recipe_name,
     )
     # The unknown symbol does not replace rare symbols of the text that compressors get.
     original = partial(read_texts, specification.corpus, specification.held_out, dataset)

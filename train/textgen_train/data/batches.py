@@ -71,70 +71,43 @@ class Batches(Protocol):
 
 
 class TextBatches:
-    """The batches of a continuous text, which is cut into lanes of equal length.
+    """The batches of a continuous text, which is cut into contiguous lanes of equal length.
+
+    A batch has the next sequence of each lane. It begins where the previous batch ended, so the state can be
+    carried from batch to batch. Every character of a lane except the first is a target once, and its context
+    is all earlier characters of the lane. Overlapping windows would need ``sequence_length`` time steps per
+    target. Up to ``max_lanes - 1`` characters at the end of the text are unused.
 
     Args:
-        tokens: Shape [tokens]; at least two.
-        batch: Maximum number of lanes.
-        sequence_length: Time steps per batch.
+        tokens: Shape [tokens], of any integer type; at least two. Only one batch at a time is copied.
+        batch: Maximum number of lanes. If there is more than one, each holds at least one full sequence.
+        sequence_length: Time steps per batch; the last batch may be shorter.
     """
 
     has_equal_lanes = True
 
     def __init__(self, tokens: Tokens, batch: int, sequence_length: int) -> None:
         self._tokens, self._sequence_length = tokens, sequence_length
-        self.max_lanes = lane_count(len(tokens), batch, sequence_length)
-        targets = len(tokens) // self.max_lanes - 1
-        self.updates_per_epoch = math.ceil(targets / sequence_length)
-        self.targets_per_update = self.max_lanes * targets / self.updates_per_epoch
+        self.max_lanes = max(1, min(batch, len(tokens) // (sequence_length + 1)))
+        self._length = len(tokens) // self.max_lanes
+        self.updates_per_epoch = math.ceil((self._length - 1) / sequence_length)
+        self.targets_per_update = self.max_lanes * (self._length - 1) / self.updates_per_epoch
 
     def epoch(self, rng: random.Random, first: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch. The lanes start at a random offset."""
-        offset = rng.randrange(len(self._tokens))
-        pairs = batches(self._tokens, self.max_lanes, self._sequence_length, offset, first)
-        for index, (inputs, targets) in enumerate(pairs, first):
-            yield Batch(inputs, targets, targets.numel(), is_start=index == 0)
+        """Yield the batches of an epoch.
 
-
-def lane_count(characters: int, batch: int, sequence_length: int) -> int:
-    """Return the number of lanes for a text, from 1 to ``batch``.
-
-    If there is more than one lane, each of them holds at least one sequence of full length.
-    """
-    return max(1, min(batch, characters // (sequence_length + 1)))
-
-
-def batches(
-    tokens: Tokens, lanes: int, sequence_length: int, offset: int, first: int = 0
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Iterate over one epoch of a text that is cut into contiguous lanes of equal length.
-
-    A batch has the next sequence of each lane. It begins where the previous batch ended, so the state
-    can be carried from batch to batch. Every character of a lane except the first is a target once, and its
-    context is all earlier characters of the lane. Overlapping windows would need ``sequence_length`` time
-    steps per target. Up to ``lanes - 1`` characters at the end of the text are unused.
-
-    Args:
-        tokens: Shape [characters], of any integer type. Only one batch at a time is copied from it.
-        lanes: Number of lanes.
-        sequence_length: Time steps per batch; the last batch may be shorter.
-        offset: Index of the character at which the first lane starts; the text wraps around at its end. A
-            different offset in each epoch moves the boundaries between the lanes.
-        first: Index of the first batch.
-
-    Yields:
-        Inputs and targets, each of shape [time, lanes], int64. The targets are the inputs shifted by one
-        character.
-    """
-    length = len(tokens) // lanes
-    lane_starts = offset + length * np.arange(lanes)
-    for index, start in enumerate(range(first * sequence_length, length - 1, sequence_length)):
-        steps = np.arange(start, min(start + sequence_length + 1, length))
-        columns = np.take(tokens, steps[:, np.newaxis] + lane_starts, mode="wrap").astype(np.int64)
-        if index % RELEASE_INTERVAL == 0:
-            release_pages(tokens)
-        sequence = torch.from_numpy(columns)
-        yield sequence[:-1], sequence[1:]
+        The first lane starts at a random character, and the text wraps around at its end, so that the borders
+        of the lanes move from epoch to epoch.
+        """
+        lane_starts = rng.randrange(len(self._tokens)) + self._length * np.arange(self.max_lanes)
+        for index in range(first, self.updates_per_epoch):
+            start = index * self._sequence_length
+            steps = np.arange(start, min(start + self._sequence_length + 1, self._length))
+            columns = np.take(self._tokens, steps[:, np.newaxis] + lane_starts, mode="wrap").astype(np.int64)
+            if index % RELEASE_INTERVAL == 0:
+                release_pages(self._tokens)
+            sequence = torch.from_numpy(columns)
+            yield Batch(sequence[:-1], sequence[1:], sequence[1:].numel(), is_start=index == 0)
 
 
 # Records are grouped with others up to this number of targets, then up to 1.5 times as many, and so on.

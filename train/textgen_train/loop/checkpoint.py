@@ -89,42 +89,43 @@ class TrainerState:
     order_rng: Tensor | list[Any]
 
 
-@dataclass(frozen=True)
+@dataclass
 class ScheduleState:
     """The state of ``EvalSchedule``.
 
     Attributes:
-        evaluation_seconds: Duration of the last evaluation, or an estimate before the first one.
+        evaluation_seconds: Duration of the last evaluation. Before the first one, it is an estimate, or 0 if
+            there is none.
         evaluations: Number of evaluations after updates.
         last_step: Number of updates before the last evaluation.
-        last_seconds: Time at its end.
+        last_seconds: Time since training began, at its end.
         paused_seconds: Total duration of all evaluations.
     """
 
-    evaluation_seconds: float
-    evaluations: int
-    last_step: int
-    last_seconds: float
-    paused_seconds: float
+    evaluation_seconds: float = 0.0
+    evaluations: int = 0
+    last_step: int = 0
+    last_seconds: float = 0.0
+    paused_seconds: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class TotalsState:
     """The state of ``UpdateTotals``: totals over the updates since the last evaluation.
 
     Attributes:
         updates: Number of updates.
-        targets: Number of targets.
+        targets: Number of targets in these updates.
         total_nats: Sum of the losses of all targets, in nats.
         seconds: Time since the last evaluation.
         last: The last update; None if there was none.
     """
 
-    updates: int
-    targets: float
-    total_nats: float
-    seconds: float
-    last: Update | None
+    updates: int = 0
+    targets: float = 0.0
+    total_nats: float = 0.0
+    seconds: float = 0.0
+    last: Update | None = None
 
 
 @dataclass(frozen=True)

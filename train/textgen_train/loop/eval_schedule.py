@@ -1,6 +1,7 @@
 """The schedule of evaluations in a training run, and the estimate of its remaining time."""
 
 import math
+from dataclasses import replace
 from time import perf_counter
 
 from textgen_train.recipe import Budget
@@ -44,10 +45,7 @@ class EvalSchedule:
         scored_tokens: Number of tokens that an evaluation scores.
 
     Attributes:
-        evaluation_seconds: Duration of the last evaluation. Before the first evaluation, it is an estimate,
-            or 0 if there is none.
-        paused_seconds: Total duration of all evaluations.
-        last_seconds: Time since training began, at the end of the last evaluation.
+        state: The past evaluations. A checkpoint has a copy.
     """
 
     def __init__(
@@ -57,10 +55,7 @@ class EvalSchedule:
         # The number of updates that take as long as an evaluation.
         updates = scored_tokens / TRAINING_COST_RATIO * updates_per_epoch / tokens_per_epoch
         self._min_updates = max(MIN_UPDATES_BETWEEN, math.ceil(updates / MAX_EVALUATION_FRACTION))
-        self.evaluation_seconds = 0.0
-        self._evaluations = 0
-        self._last_step, self.last_seconds = 0, 0.0
-        self.paused_seconds = 0.0
+        self.state = ScheduleState()
 
     def record_evaluation(self, update: Update, seconds: float) -> None:
         """Record that an evaluation after this update took this number of seconds.
@@ -68,33 +63,16 @@ class EvalSchedule:
         An evaluation before the first update does not count, so that the next one is as early as in other
         runs.
         """
-        self._evaluations += update.step > 0
-        self._last_step, self.last_seconds = update.step, update.seconds + seconds
-        self.paused_seconds += seconds
-        self.evaluation_seconds = seconds
+        self.state.evaluations += update.step > 0
+        self.state.last_step, self.state.last_seconds = update.step, update.seconds + seconds
+        self.state.paused_seconds += seconds
+        self.state.evaluation_seconds = seconds
 
     def extend_evaluation(self, seconds: float) -> None:
         """Add the time of the watchers to the duration of the last evaluation."""
-        self.last_seconds += seconds
-        self.paused_seconds += seconds
-        self.evaluation_seconds += seconds
-
-    def state(self) -> ScheduleState:
-        """Return the state."""
-        return ScheduleState(
-            evaluation_seconds=self.evaluation_seconds,
-            evaluations=self._evaluations,
-            last_step=self._last_step,
-            last_seconds=self.last_seconds,
-            paused_seconds=self.paused_seconds,
-        )
-
-    def restore(self, state: ScheduleState) -> None:
-        """Continue from the result of ``state``."""
-        self.evaluation_seconds = state.evaluation_seconds
-        self._evaluations = state.evaluations
-        self._last_step, self.last_seconds = state.last_step, state.last_seconds
-        self.paused_seconds = state.paused_seconds
+        self.state.last_seconds += seconds
+        self.state.paused_seconds += seconds
+        self.state.evaluation_seconds += seconds
 
     def is_due(self, update: Update) -> bool:
         """Whether to evaluate after this update. Always true for the last update."""
@@ -109,17 +87,17 @@ class EvalSchedule:
         if self._budget.epochs is None:
             return max(0.0, 60 * (self._budget.minutes or 0) - update.seconds)
         updates = self._budget.epochs * self._updates_per_epoch - update.step
-        seconds_per_update = (update.seconds - self.paused_seconds) / max(update.step, 1)
+        seconds_per_update = (update.seconds - self.state.paused_seconds) / max(update.step, 1)
         evaluations = math.ceil(updates / self._updates_between())
         # The clocks of updates and evaluations differ slightly, so the estimate may be below 0.
-        return max(0.0, updates * seconds_per_update + evaluations * self.evaluation_seconds)
+        return max(0.0, updates * seconds_per_update + evaluations * self.state.evaluation_seconds)
 
     def _is_due_by_time(self, update: Update) -> bool:
-        duration = self.evaluation_seconds
+        duration = self.state.evaluation_seconds
         total = self._budget.training_seconds(duration)
         # At this interval, evaluations take MAX_EVALUATION_FRACTION of the training time.
         min_interval = duration / MAX_EVALUATION_FRACTION
-        if self._evaluations:
+        if self.state.evaluations:
             interval = max(total / MAX_TIMED_EVALUATIONS, MIN_SECONDS_BETWEEN, min_interval)
         else:
             interval = min(FIRST_EVALUATION_FRACTION * total, MAX_SECONDS_TO_FIRST)
@@ -128,14 +106,14 @@ class EvalSchedule:
         # An evaluation is not due shortly before the end, because there is always one after the last update.
         # It is also not due if it would take a third or more of the remaining time.
         seconds_left = total * (1.0 - update.progress)
-        seconds_since = update.seconds - self.last_seconds
+        seconds_since = update.seconds - self.state.last_seconds
         return seconds_since >= interval and seconds_left > max(interval / 2, 3 * duration)
 
     def _is_due_by_updates(self, update: Update) -> bool:
-        if not self._evaluations:
+        if not self.state.evaluations:
             total = (self._budget.epochs or 1) * self._updates_per_epoch
             return update.step >= min(math.ceil(FIRST_EVALUATION_FRACTION * total), self._updates_per_epoch)
-        updates_since = update.step - self._last_step
+        updates_since = update.step - self.state.last_step
         return updates_since >= self._min_updates and (
             update.ends_epoch or updates_since >= MAX_UPDATES_BETWEEN
         )
@@ -150,58 +128,46 @@ class EvalSchedule:
 class UpdateTotals:
     """Totals over the updates since the last evaluation.
 
-    Attributes:
-        updates: Number of updates.
-        targets: Number of targets in these updates.
-        last: The last update; None if there was none.
+    Args:
+        state: The totals of a restored run. The time between the run and this call does not count.
     """
 
-    def __init__(self) -> None:
-        self.updates = 0
-        self.targets = 0.0
-        self._total_nats = 0.0
-        self.last: Update | None = None
-        # Time up to the restored state; 0 without one.
-        self._seconds_before = 0.0
-        self._started = perf_counter()
+    def __init__(self, state: TotalsState | None = None) -> None:
+        self._state = replace(state) if state else TotalsState()
+        self.start_clock()
 
     def start_clock(self) -> None:
         """Start to measure the time. The time before a restored state is added to it."""
-        self._started = perf_counter() - self._seconds_before
+        self._started = perf_counter() - self._state.seconds
 
     def add(self, update: Update) -> None:
         """Add an update to the totals."""
-        self.updates += 1
-        self.targets += update.targets
-        self._total_nats += update.targets * update.nats
-        self.last = update
+        self._state.updates += 1
+        self._state.targets += update.targets
+        self._state.total_nats += update.targets * update.nats
+        self._state.last = update
+
+    @property
+    def state(self) -> TotalsState:
+        """A copy of the totals, with the time since the last evaluation."""
+        return replace(self._state, seconds=perf_counter() - self._started)
+
+    @property
+    def last(self) -> Update | None:
+        """The last update; None if there was none."""
+        return self._state.last
+
+    @property
+    def updates(self) -> int:
+        """Number of updates."""
+        return self._state.updates
 
     @property
     def nats(self) -> float:
         """Mean training loss per target, in nats."""
-        return self._total_nats / max(self.targets, 1)
+        return self._state.total_nats / max(self._state.targets, 1)
 
     @property
     def speed(self) -> float:
         """Targets per second: characters per second or windows per second."""
-        return self.targets / max(perf_counter() - self._started, 1e-9)
-
-    def state(self) -> TotalsState:
-        """Return the state."""
-        return TotalsState(
-            updates=self.updates,
-            targets=self.targets,
-            total_nats=self._total_nats,
-            seconds=perf_counter() - self._started,
-            last=self.last,
-        )
-
-    @classmethod
-    def from_state(cls, state: TotalsState) -> "UpdateTotals":
-        """Create totals from the result of ``state``. The time between the two calls does not count."""
-        totals = cls()
-        totals.updates, totals.targets = state.updates, state.targets
-        totals._total_nats, totals.last = state.total_nats, state.last
-        totals._seconds_before = state.seconds
-        totals.start_clock()
-        return totals
+        return self._state.targets / max(perf_counter() - self._started, 1e-9)

@@ -1,6 +1,7 @@
 """A training run: updates and evaluations until the budget is used up, with notification of watchers."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from time import perf_counter
 
 from textgen_runtime.errors import OutputError
@@ -60,12 +61,12 @@ class TrainingRun:
     @property
     def evaluation_seconds(self) -> float:
         """The total duration of all evaluations."""
-        return self._schedule.paused_seconds
+        return self._schedule.state.paused_seconds
 
     @property
     def seconds(self) -> float:
         """The time from the beginning of the training to the end of the last evaluation."""
-        return self._schedule.last_seconds
+        return self._schedule.state.last_seconds
 
     @property
     def budget(self) -> Budget:
@@ -102,7 +103,7 @@ class TrainingRun:
             ExportError: If all exports of the run failed. Each failure is reported as a warning first.
         """
         try:
-            if self._trainer.budget.minutes is not None and not self._schedule.evaluation_seconds:
+            if self._trainer.budget.minutes is not None and not self._schedule.state.evaluation_seconds:
                 self._reserve_evaluation_time(self._evaluator.estimate_seconds())
             check_interrupt()
             for watcher in self._watchers:
@@ -134,8 +135,8 @@ class TrainingRun:
         """
         return TrainingState(
             trainer=self._trainer.state(),
-            eval_schedule=self._schedule.state(),
-            since_evaluation=self._totals.state(),
+            eval_schedule=replace(self._schedule.state),
+            since_evaluation=self._totals.state,
             **self._evaluator.state(),
         )
 
@@ -150,9 +151,9 @@ class TrainingRun:
             TrainingError: If the state does not fit the trainer.
         """
         self._trainer.restore(state.trainer)
-        self._schedule.restore(state.eval_schedule)
-        self._trainer.reserved_seconds = self._schedule.evaluation_seconds
-        self._totals = UpdateTotals.from_state(state.since_evaluation)
+        self._schedule.state = replace(state.eval_schedule)
+        self._trainer.reserved_seconds = self._schedule.state.evaluation_seconds
+        self._totals = UpdateTotals(state.since_evaluation)
         self._evaluator.restore(state)
         if state.trainer.step or state.evaluations:
             self._evaluates_start = False
@@ -216,9 +217,9 @@ class TrainingRun:
             for watcher in self._watchers:
                 watcher.on_evaluation(history)
         self._schedule.extend_evaluation(perf_counter() - evaluation_end)
-        self._trainer.reserved_seconds = self._schedule.evaluation_seconds
+        self._trainer.reserved_seconds = self._schedule.state.evaluation_seconds
         self._totals.start_clock()
 
     def _reserve_evaluation_time(self, seconds: float) -> None:
         """Reserve this time of the budget for the last evaluation."""
-        self._schedule.evaluation_seconds = self._trainer.reserved_seconds = seconds
+        self._schedule.state.evaluation_seconds = self._trainer.reserved_seconds = seconds

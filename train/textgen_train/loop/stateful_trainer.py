@@ -1,5 +1,6 @@
 """The trainer of the default recipe, with a state that is carried from batch to batch."""
 
+import math
 import random
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -24,7 +25,6 @@ from textgen_train.models.network import (
     lanes_of,
 )
 from textgen_train.models.output_loss import activation_penalty, output_loss
-from textgen_train.optim import lr_schedule
 from textgen_train.optim.muon import Muon
 from textgen_train.recipe import Budget, Recipe
 
@@ -37,6 +37,12 @@ from .trainer import Trainer
 MIN_TEXT = 2
 
 ADAMW_BETAS = (0.9, 0.99)
+
+# The learning rates of a recipe are for this number of units. Larger layers need lower learning rates.
+REFERENCE_UNITS = 128
+
+# The warm-up takes at most this fraction of the budget.
+MAX_WARMUP_FRACTION = 0.1
 
 
 class StatefulTrainer(Trainer):
@@ -156,7 +162,7 @@ class StatefulTrainer(Trainer):
         return [copy_lanes(state, lanes) for lanes in self.replicas.lane_slices(lanes_of(state))]
 
     def _lr_factor(self, step: int, progress: float) -> float:
-        return lr_schedule.lr_factor(self._recipe, step, progress)
+        return lr_factor(self._recipe, step, progress)
 
     def _update_weights(self, batch: Batch, lr_factor: float) -> float:
         lane_count = batch.inputs.shape[1]
@@ -215,3 +221,19 @@ def _initialize_output_bias(model: CharNetwork, text: Tokens) -> None:
     # A pseudocount of 0.5 for each character, because the text may not contain all of them.
     counts = count_tokens(text, model.output.out_features) + 0.5
     model.output.bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
+
+
+def lr_factor(recipe: Recipe, step: int, progress: float) -> float:
+    """Return the factor by which the learning rates of a recipe are multiplied at an update.
+
+    It is the product of three factors: linear warm-up, cosine annealing, and ``sqrt(128 / units)``. The
+    warm-up lasts ``warmup`` updates or a tenth of the budget, whichever is shorter.
+
+    Args:
+        recipe: Provides ``warmup`` and ``units``.
+        step: Index of the update, from 0.
+        progress: Fraction of the budget used, in [0, 1]. At 1 the factor is 0, for both kinds of budget.
+    """
+    warmup = max((step + 1) / recipe.warmup, progress / MAX_WARMUP_FRACTION) if recipe.warmup else 1.0
+    scale = math.sqrt(REFERENCE_UNITS / recipe.units)
+    return scale * min(1.0, warmup) * 0.5 * (1.0 + math.cos(math.pi * progress))

@@ -1,1 +1,1 @@
-"""Optimizers, their state, and the learning-rate schedule (``lr_schedule``)."""
+"""The optimizer Muon, and the state of optimizers."""

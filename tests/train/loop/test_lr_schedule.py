@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from textgen_train.optim.lr_schedule import lr_factor
+from textgen_train.loop.stateful_trainer import lr_factor
 from textgen_train.recipe import Recipe
 
 
