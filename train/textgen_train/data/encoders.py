@@ -1,8 +1,8 @@
 """The symbols of a text that is read in parts: their counts, and encoders of large texts by level."""
 
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,46 +42,10 @@ def symbol_count(tokenizer: Tokenizer) -> int:
     return sum(map(bool, tokenizer.symbols)) + (tokenizer.unknown is not None)
 
 
-class CharacterEncoder:
-    """Encodes large texts with one token per character.
+class Encoder(ABC):
+    """Encodes one text, or the records of one list, with one token per symbol."""
 
-    Args:
-        token_by_code_point: The token of each character, shape [``CODE_POINTS``].
-    """
-
-    def __init__(self, token_by_code_point: Tokens) -> None:
-        self._tokens = token_by_code_point
-        # For one byte per character and token, bytes.translate is twice as fast as indexing.
-        is_small = token_by_code_point.dtype == np.uint8
-        self._table = token_by_code_point[:ASCII_SIZE].tobytes() if is_small else None
-
-    def encode(self, text: str) -> Tokens:
-        """Return the tokens of a text, shape [characters]."""
-        if self._table and text.isascii():
-            return np.frombuffer(text.encode().translate(self._table), np.uint8)
-        return self._tokens[code_points(text)]
-
-    def encode_all(self, texts: Sequence[str], end: int | None) -> Tokens:
-        """Return the tokens of several texts, shape [tokens].
-
-        Args:
-            texts: Consecutive parts of a text, or records.
-            end: The token to add after each record; None for a text.
-        """
-        tokens = self.encode("".join(texts))
-        if end is None:
-            return tokens
-        ends = np.cumsum([len(record) for record in texts], dtype=np.int64)
-        return np.insert(tokens, ends, end)
-
-    def finish(self) -> Tokens:
-        """Return no tokens, because none are held back."""
-        return np.empty(0, self._tokens.dtype)
-
-
-class Encoder(Protocol):
-    """Encodes one text, or the records of one list."""
-
+    @abstractmethod
     def encode_all(self, texts: Sequence[str], end: int | None) -> Tokens:
         """Return the tokens of several texts, shape [tokens]. The last ones may be held back.
 
@@ -89,30 +53,50 @@ class Encoder(Protocol):
             texts: Consecutive parts of a text, or records.
             end: The token to add after each record; None for a text.
         """
-        ...
 
     def finish(self) -> Tokens:
         """Return the tokens that were held back, shape [tokens]."""
-        ...
+        return np.empty(0, np.uint8)
 
 
-class ByteEncoder:
+class CharacterEncoder(Encoder):
+    """Encodes large texts with one token per character. Unknown ones have the token of the unknown symbol."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        # The token of each code point.
+        self._tokens: Tokens = np.full(
+            CODE_POINTS, tokenizer.unknown or 0, np.min_scalar_type(len(tokenizer) - 1)
+        )
+        for token, symbol in enumerate(tokenizer.symbols):
+            if symbol:
+                self._tokens[ord(symbol)] = token
+        # For one byte per character and token, bytes.translate is twice as fast as indexing.
+        self._table = self._tokens[:ASCII_SIZE].tobytes() if self._tokens.dtype == np.uint8 else None
+
+    def encode_all(self, texts: Sequence[str], end: int | None) -> Tokens:
+        text = "".join(texts)
+        tokens: Tokens
+        if self._table and text.isascii():
+            tokens = np.frombuffer(text.encode().translate(self._table), np.uint8)
+        else:
+            tokens = self._tokens[code_points(text)]
+        if end is None:
+            return tokens
+        return np.insert(tokens, np.cumsum([len(record) for record in texts], dtype=np.int64), end)
+
+
+class ByteEncoder(Encoder):
     """Encodes large texts with one token per byte of UTF-8."""
 
     def encode_all(self, texts: Sequence[str], end: int | None) -> Tokens:
-        """Return the tokens of several texts; see ``Encoder``."""
         contents = [text.encode("utf-8", BYTES_TO_TEXT) for text in texts]
         tokens = np.frombuffer(b"".join(contents), np.uint8)
         if end is None:
             return tokens
         return np.insert(tokens.astype(np.uint16), np.cumsum([len(content) for content in contents]), end)
 
-    def finish(self) -> Tokens:
-        """Return no tokens."""
-        return np.empty(0, np.uint8)
 
-
-class WordEncoder:
+class WordEncoder(Encoder):
     """Encodes large texts with the symbols of a word-level vocabulary.
 
     The tokens of a text do not depend on the parts in which it is read. A token is certain if the longest
@@ -127,7 +111,6 @@ class WordEncoder:
         self._rest = ""
 
     def encode_all(self, texts: Sequence[str], end: int | None) -> Tokens:
-        """Return the tokens of several texts; see ``Encoder``."""
         if end is not None:
             return np.concatenate([[*self._tokenizer.encode(record), end] for record in texts])
         text = self._rest + "".join(texts)
@@ -139,7 +122,6 @@ class WordEncoder:
         return tokens[:certain]
 
     def finish(self) -> Tokens:
-        """Return the tokens of the text that was held back."""
         text, self._rest = self._rest, ""
         return np.asarray(self._tokenizer.encode(text))
 
@@ -148,17 +130,4 @@ def make_encoder(tokenizer: Tokenizer) -> Encoder:
     """Return an encoder for one text, or the records of one list."""
     if tokenizer.level == BYTE:
         return ByteEncoder()
-    return WordEncoder(tokenizer) if tokenizer.level == WORD else CharacterEncoder(_token_table(tokenizer))
-
-
-def _token_table(tokenizer: Tokenizer) -> Tokens:
-    """Return the token of each code point. Characters outside the vocabulary have that of the unknown symbol.
-
-    Returns:
-        Shape [``CODE_POINTS``], of the smallest unsigned type.
-    """
-    table = np.full(CODE_POINTS, tokenizer.unknown or 0, np.min_scalar_type(len(tokenizer) - 1))
-    for token, symbol in enumerate(tokenizer.symbols):
-        if symbol:
-            table[ord(symbol)] = token
-    return table
+    return WordEncoder(tokenizer) if tokenizer.level == WORD else CharacterEncoder(tokenizer)

@@ -4,8 +4,8 @@ To add a cell, write a module like ``conv.py`` with a subclass of ``CharNetwork`
 ``cells.py``. The trainers and Muon need no change. The other places to change:
 
 - ``export/layer_nodes.py`` needs a writer of the layer's ONNX nodes, in the table ``WRITERS``.
-- ``export/layer_weights.py`` describes the layer and collects its weights, in the table ``_READERS``,
-  and copies weights into it, in the table ``_LOADERS``.
+- ``export/layer_weights.py`` describes the layer in the table ``LAYERS``, and names its parameters in the
+  table ``PARAMETERS``.
 - ``export/model_weights.py`` reads the weights of the layer from a file, in the table ``_READERS``.
 - ``presets.py`` needs the sizes of the presets.
 - The runtime and the C core need the layer. ``runtime/core/model.h`` lists these places.
