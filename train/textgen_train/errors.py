@@ -29,7 +29,7 @@ def extended(error: AnyError, *parts: str | Name) -> AnyError:
 
 
 class RecipeError(TextgenError, ValueError):
-    """A hyperparameter is out of range, or is not part of the recipe."""
+    """A hyperparameter, or another option of a run, is out of range or does not fit the others."""
 
 
 class TrainingError(TextgenError):

@@ -16,7 +16,7 @@ from textgen_runtime.model_file.source import read_model
 from textgen_train.errors import ExportError
 from textgen_train.export import quantizer
 from textgen_train.export.quantizer import (
-    CHARACTERS,
+    GENERATED_CHARACTERS,
     check_increase,
     generate_text,
     increase_warning,
@@ -55,7 +55,7 @@ def test_the_file_states_the_losses_of_both_models(cell: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("level", ["character", "byte", "word"])
 def test_text_of_records_is_generated_record_by_record(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("textgen_train.export.quantizer.CHARACTERS", 2_000)
+    monkeypatch.setattr("textgen_train.export.quantizer.GENERATED_CHARACTERS", 2_000)
     model = open_model(record_content(level, end_bias=3.0))
     text = generate_text(model)
     assert len(text) >= 2_000
@@ -69,7 +69,7 @@ def test_generating_ends_if_all_records_are_empty() -> None:
 def test_text_is_generated_without_prompts_too() -> None:
     model = open_model(content())
     text = generate_text(model.with_metadata(model.metadata._replace(prompts=())))
-    assert len(text) >= CHARACTERS
+    assert len(text) >= GENERATED_CHARACTERS
     assert len(set(text)) == len(SYMBOLS)
 
 

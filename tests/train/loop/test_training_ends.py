@@ -130,7 +130,7 @@ def test_a_run_whose_exports_all_fail_ends_with_an_error(
 
 def test_divergence_is_warned_about_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The loss of a uniform prediction over the text's twelve characters is 2.485 nats."""
-    monkeypatch.setattr(module, "MIN_UPDATES", 20)
+    monkeypatch.setattr(module, "MIN_DIVERGED_UPDATES", 20)
     run, progress = make_run(tmp_path, epochs=3)
     monkeypatch.setattr(run._trainer, "_update_weights", lambda *_: 2.6)
     run.run()

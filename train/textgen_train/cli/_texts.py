@@ -5,7 +5,6 @@ from pathlib import Path
 from time import perf_counter
 
 from textgen_runtime.corpora.corpus import Corpus, read_corpus
-from textgen_runtime.errors import CorpusError
 from textgen_runtime.system.console import write_stderr
 from textgen_runtime.text.levels import BYTE
 from textgen_runtime.text.tokenizer import Tokenizer
@@ -13,7 +12,6 @@ from textgen_runtime.text.tokenizer import Tokenizer
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.options import VOCABULARY_SIZE, RunOptions
-from textgen_train.recipe import ClassicRecipe
 
 SECONDS_TO_FIRST_LINE = 2.0
 SECONDS_BETWEEN_LINES = 10.0
@@ -53,7 +51,7 @@ class Texts:
             tokenizer: The vocabulary of the model from which the run starts; None to make one.
 
         Raises:
-            CorpusError: If a text is too short for the recipe, or as ``make_dataset`` states.
+            CorpusError: As ``make_dataset`` states.
             TextFileError: If a text cannot be read, or is not UTF-8.
         """
         progress = ReadingProgress()
@@ -72,12 +70,6 @@ class Texts:
         )
         if folder:
             progress.finish()
-        recipe = options.choose_recipe()
-        if isinstance(recipe, ClassicRecipe) and len(dataset.training) <= recipe.window:
-            raise CorpusError(
-                f"the corpus {self.corpus.name} is too short: it has {len(dataset.training)} training "
-                f"characters, and windows of {recipe.window} need at least {recipe.window + 1}"
-            )
         return dataset
 
 

@@ -21,6 +21,7 @@ from textgen_train.loop.output_folder import check_overwrites, check_room, prepa
 from textgen_train.loop.processes import joined_ranks
 from textgen_train.loop.ranks import DismissedError, Ranks
 from textgen_train.options import CallOptions, RunOptions
+from textgen_train.recipe import ClassicRecipe
 
 from ._arguments import PROG, Command, check_dependencies, check_device, parse, run_training_command
 from ._interrupts import cleaning_up
@@ -147,12 +148,24 @@ def open_texts(options: RunOptions) -> Texts:
 def read_dataset(
     texts: Texts, options: RunOptions, folder: Path | None, parent: "ParentModel | None"
 ) -> Dataset:
-    """Return the dataset of a new run; see ``Texts.read``. Only a run without a model chooses its level."""
+    """Return the dataset of a new run; see ``Texts.read``.
+
+    Raises:
+        CorpusError: Also if the text is too short for the windows of the classic recipe.
+    """
     try:
-        return texts.read(options, folder, parent.tokenizer if parent else None)
+        dataset = texts.read(options, folder, parent.tokenizer if parent else None)
     except EncodingError as error:
+        # Only a run without a model chooses its level.
         hint = () if parent else ("; or train on the bytes of any file with ", Name("level"), f" {BYTE}")
         raise extended(error, *hint) from None
+    recipe = options.choose_recipe()
+    if isinstance(recipe, ClassicRecipe) and len(dataset.training) <= recipe.window:
+        raise CorpusError(
+            f"the corpus {texts.corpus.name} is too short: it has {len(dataset.training)} training "
+            f"characters, and windows of {recipe.window} need at least {recipe.window + 1}"
+        )
+    return dataset
 
 
 def print_start(texts: Texts, dataset: Dataset, options: RunOptions, parent: "ParentModel | None") -> None:

@@ -30,10 +30,10 @@ from .quantized_graph import is_quantized, quantize_graph
 
 # On so many characters, the mean difference of the losses of two models has a standard error of less than
 # 0.0001 nats.
-CHARACTERS = 50_000
+GENERATED_CHARACTERS = 50_000
 
 # The texts of a batch, and the tokens of each. Records may be shorter.
-TEXTS, TOKENS = 64, 800
+GENERATED_TEXTS, GENERATED_TOKENS = 64, 800
 
 # Models whose records are short, or even empty, must not generate forever.
 MAX_BATCHES = 100
@@ -47,11 +47,11 @@ def generate_text(model: Model) -> str:
     """
     separator = "" if model.metadata.records is None else SEPARATORS[model.metadata.records]
     prompts = model.prompts or ("" if separator else next(filter(None, model.tokenizer.symbols)),)
-    starts = [prompts[i % len(prompts)] for i in range(TEXTS)]
+    starts = [prompts[i % len(prompts)] for i in range(GENERATED_TEXTS)]
     texts: list[str] = []
     for seed in range(MAX_BATCHES):
-        texts += model.generate(starts, length=TOKENS, temperature=1.0, seed=seed)
-        if sum(map(len, texts)) >= CHARACTERS:
+        texts += model.generate(starts, length=GENERATED_TOKENS, temperature=1.0, seed=seed)
+        if sum(map(len, texts)) >= GENERATED_CHARACTERS:
             break
     return separator.join(texts)
 

@@ -11,8 +11,8 @@ from typing import ClassVar, Self, TypeAlias
 import torch
 from torch import Tensor, nn
 
-# Each element uses 16 random bits, so the probability is rounded to a multiple of 1 / LEVELS.
-LEVELS = 2**16
+# Each element uses 16 random bits, so the probability is rounded to a multiple of 1 / DROPOUT_LEVELS.
+DROPOUT_LEVELS = 2**16
 
 # Devices that cannot draw from the entire range of int64. Random bits are drawn in words of this type there.
 SHORT_WORDS = {"mps": torch.int32}
@@ -32,7 +32,7 @@ def dropout(values: Tensor, p: float, generator: torch.Generator | None) -> Tens
     Returns:
         A tensor of the same shape and dtype.
     """
-    threshold = min(round(LEVELS * p), LEVELS - 1)
+    threshold = min(round(DROPOUT_LEVELS * p), DROPOUT_LEVELS - 1)
     if not threshold:
         return values
     count, dtype = values.numel(), SHORT_WORDS.get(values.device.type, torch.int64)
@@ -40,8 +40,8 @@ def dropout(values: Tensor, p: float, generator: torch.Generator | None) -> Tens
     words = torch.empty(-(-count * 2 // dtype.itemsize), dtype=dtype, device=values.device)
     words.random_(torch.iinfo(dtype).min, None, generator=generator)
     bits = words.view(torch.int16)[:count].view(values.shape)
-    mask = (bits >= threshold - LEVELS // 2).to(values.dtype)
-    return values * mask.mul_(LEVELS / (LEVELS - threshold))
+    mask = (bits >= threshold - DROPOUT_LEVELS // 2).to(values.dtype)
+    return values * mask.mul_(DROPOUT_LEVELS / (DROPOUT_LEVELS - threshold))
 
 
 # The tensors by name, such as ``hidden`` and ``cell`` of an LSTM, each of shape [layers, lanes, units].

@@ -167,8 +167,8 @@ class Display(Watcher):
 
 
 # Training has diverged if, after this many updates, the loss exceeds that of a uniform guess by this margin.
-MIN_UPDATES = 50
-MARGIN_NATS = 0.1
+MIN_DIVERGED_UPDATES = 50
+DIVERGED_NATS = 0.1
 
 
 class DivergenceWarning(Watcher):
@@ -186,12 +186,14 @@ class DivergenceWarning(Watcher):
         self, vocabulary_size: int, warn: Callable[[str], None], characters_per_token: float = 1.0
     ) -> None:
         self._uniform_nats, self._warn = math.log(vocabulary_size) / characters_per_token, warn
-        self._margin_nats = MARGIN_NATS / characters_per_token
+        self._margin_nats = DIVERGED_NATS / characters_per_token
         self._diverged = False
 
     def on_evaluation_start(self, status: Status) -> None:
         # The margin allows for random text, on which the loss stays slightly above that of a uniform guess.
-        diverged = status.updates >= MIN_UPDATES and status.nats > self._uniform_nats + self._margin_nats
+        diverged = (
+            status.updates >= MIN_DIVERGED_UPDATES and status.nats > self._uniform_nats + self._margin_nats
+        )
         if diverged and not self._diverged:
             self._warn(
                 f"training has diverged: the loss is {status.nats:.2f} nats, and a uniform guess has "
