@@ -63,6 +63,10 @@ class TextgenError(Exception):
     Args:
         parts: The message. It consists of texts and of the names of parameters.
         parameter: The parameter that the error is about. The message then begins with its name.
+
+    Attributes:
+        parts: The whole message, as texts and names.
+        parameter: The parameter that the error is about; None if it is about none or several.
     """
 
     def __init__(self, *parts: str | Name, parameter: str | None = None) -> None:
