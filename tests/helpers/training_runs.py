@@ -18,14 +18,16 @@ from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.loop.trainer import Trainer
 from textgen_train.options import RunOptions
 from textgen_train.recipe import AnyRecipe, Budget, ClassicRecipe, Recipe
+from textgen_train.report.progress import Progress
 
 RECIPE = Recipe(units=8, embedding=4, batch=4, sequence_length=16, warmup=5)
 
 
-class RecordingDisplay:
+class RecordingDisplay(Progress):
     """A progress display that records everything."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.written: list[str] = []
         self.warnings: list[str] = []
         self.statuses: list[str] = []

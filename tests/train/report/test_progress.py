@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 import pytest
 from textgen_train.report import progress
-from textgen_train.report.progress import Progress, ProgressBar, ProgressLines, make_progress
+from textgen_train.report.progress import Progress, ProgressBar, make_progress
 
 Captured = pytest.CaptureFixture[str]
 
 
 def test_a_terminal_has_a_bar_and_a_pipe_has_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(make_progress(), ProgressLines)
+    assert not isinstance(make_progress(), ProgressBar)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     bar = make_progress()
     bar.close()
@@ -39,7 +39,7 @@ def test_a_narrow_terminal_has_a_short_bar(monkeypatch: pytest.MonkeyPatch, colu
 def test_lines_are_printed_at_intervals(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     now = 0.0
     monkeypatch.setattr(progress, "perf_counter", lambda: now)
-    lines = ProgressLines()
+    lines = Progress()
     for second in range(35):
         now = float(second)
         lines.show(second / 100, f"{second} s")
@@ -55,7 +55,7 @@ def test_control_characters_in_samples_are_escaped_on_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: Captured, terminal: bool
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
-    ProgressLines().write("a\tb\x1b[2J\n")
+    Progress().write("a\tb\x1b[2J\n")
     assert capsys.readouterr().out == ("a\tb\\x1b[2J\n\n" if terminal else "a\tb\x1b[2J\n\n")
 
 
@@ -70,7 +70,7 @@ class FailingStream(io.StringIO):
         raise self.error
 
 
-@pytest.mark.parametrize("make_display", [ProgressBar, ProgressLines])
+@pytest.mark.parametrize("make_display", [ProgressBar, Progress])
 def test_closed_streams_raise_no_errors(
     monkeypatch: pytest.MonkeyPatch, make_display: Callable[[], Progress]
 ) -> None:
@@ -87,13 +87,13 @@ def test_closed_streams_raise_no_errors(
 
 def test_a_closed_pipe_gives_no_warning(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     monkeypatch.setattr(sys, "stdout", FailingStream(BrokenPipeError()))
-    ProgressLines().write("a result")
+    Progress().write("a result")
     assert capsys.readouterr().err == ""
 
 
 def test_a_failed_write_gives_a_warning(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     monkeypatch.setattr(sys, "stdout", FailingStream(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
-    ProgressLines().write("a result")
+    Progress().write("a result")
     assert capsys.readouterr().err == (
         "textgen-train: warning: cannot write standard output: No space left on device; training continues\n"
     )

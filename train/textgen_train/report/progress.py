@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from time import perf_counter
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 from textgen_runtime.system.console import (
     DEFAULT_COLUMNS,
@@ -30,30 +30,39 @@ BAR_FORMAT = "{{percentage:3.0f}}% {{bar:{}}} {{desc}}"
 BAR_COLUMNS = 24
 
 
-class Progress(Protocol):
-    """A progress display. Results go to standard output, progress and warnings to standard error."""
+class Progress:
+    """The progress of a run as one line every few seconds, for logs and pipes.
+
+    Results go to standard output, progress and warnings to standard error.
+    """
+
+    def __init__(self) -> None:
+        self._last = perf_counter()
 
     def show(self, fraction: float, status: str) -> None:
         """Show the used fraction of the time, in [0, 1], and a status text."""
-        ...
+        now = perf_counter()
+        if now - self._last >= SECONDS_BETWEEN_LINES:
+            self._last = now
+            write_stderr(f"{fraction:4.0%}  {status}\n")
 
     def write(self, text: str) -> None:
         """Write a result to standard output and keep the display intact."""
-        ...
+        write_result(text)
 
     def warn(self, text: str) -> None:
         """Write a warning to standard error and keep the display intact."""
-        ...
+        print_diagnostic(PROG, text, "warning")
 
     def close(self) -> None:
         """Remove the display."""
-        ...
 
 
-class ProgressBar:
+class ProgressBar(Progress):
     """A progress bar that is redrawn on one line of the terminal."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._bar: tqdm[NoReturn] = tqdm(
             total=1.0,
             bar_format=BAR_FORMAT.format(BAR_COLUMNS),
@@ -74,36 +83,14 @@ class ProgressBar:
 
     def write(self, text: str) -> None:
         with tqdm.external_write_mode(file=sys.stdout):
-            write_result(text)
+            super().write(text)
 
     def warn(self, text: str) -> None:
         with tqdm.external_write_mode(file=sys.stderr):
-            print_diagnostic(PROG, text, "warning")
+            super().warn(text)
 
     def close(self) -> None:
         self._bar.close()
-
-
-class ProgressLines:
-    """One line every few seconds, for logs and pipes."""
-
-    def __init__(self) -> None:
-        self._last = perf_counter()
-
-    def show(self, fraction: float, status: str) -> None:
-        now = perf_counter()
-        if now - self._last >= SECONDS_BETWEEN_LINES:
-            self._last = now
-            write_stderr(f"{fraction:4.0%}  {status}\n")
-
-    def write(self, text: str) -> None:
-        write_result(text)
-
-    def warn(self, text: str) -> None:
-        print_diagnostic(PROG, text, "warning")
-
-    def close(self) -> None:
-        pass
 
 
 def write_result(text: str) -> None:
@@ -132,7 +119,7 @@ def _columns() -> int:
 
 def make_progress() -> Progress:
     """Return a bar if standard error is a terminal, and plain lines otherwise."""
-    return ProgressBar() if sys.stderr.isatty() else ProgressLines()
+    return ProgressBar() if sys.stderr.isatty() else Progress()
 
 
 class Display(Watcher):
