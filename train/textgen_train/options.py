@@ -306,8 +306,9 @@ class RunOptions(Parameters):
             raise RecipeError(
                 "is not an option of the classic recipe, which trains on characters", parameter="level"
             )
-        # A wrong cell has no preset.
-        base(**{name: self.hyperparameters[name] for name in known & {"cell"} & self.hyperparameters.keys()})
+        if "cell" in self.hyperparameters:
+            # There is no preset for an unknown cell.
+            Recipe(cell=self.hyperparameters["cell"])
         recipe = self.choose_recipe()
         if not isinstance(recipe, Recipe):
             return
