@@ -9,7 +9,7 @@
 # make web         build the WebAssembly modules of the JavaScript package
 # make test-web    test the JavaScript package in Node and in Chromium, and the page of textgen-web
 # make mutants     break the code on purpose, and see that a test fails
-# make lint        check formatting, style and types
+# make lint        check formatting, style, types and generated files
 # make docs        build the documentation site in build/docs
 #
 # TIER=push or TIER=release add the tests of later tiers to those of TIER=commit. make nietzsche, quality, budgets,
@@ -24,7 +24,7 @@ BIN := $(VENV)/bin
 # Exists if the tools are installed, and the extensions are built from the present sources.
 DEV := $(VENV)/dev.built
 SOURCES := $(wildcard $(addprefix runtime/textgen_runtime/*/*.,pyx pxi pxd) \
-	$(addprefix runtime/core/,*.c *.h kernels/*.c kernels/*.h))
+	$(addprefix runtime/core/,*.c *.h *.def kernels/*.c kernels/*.h))
 CORE := $(wildcard runtime/core/*.c runtime/core/kernels/*.c)
 C_FILES := $(wildcard $(addsuffix /*.[ch],runtime/core runtime/core/kernels runtime/core/command runtime/web/source \
 	examples tests/core benchmarks))
@@ -132,6 +132,7 @@ lint: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	$(BIN)/ruff check .
+	$(BIN)/python runtime/definitions.py --check
 	# cython-lint runs a second tool of .venv, which must be in PATH.
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint runtime
 	$(BIN)/mypy

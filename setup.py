@@ -25,7 +25,7 @@ WEB = Path("runtime/web")
 
 SOURCES, HEADERS = (
     [path.as_posix() for folder in ("", "kernels") for path in sorted(Path(CORE, folder).glob(pattern))]
-    for pattern in ("*.c", "*.h")
+    for pattern in ("*.c", "*.[hd]*")
 )
 
 # Drawing from logits, whose .pxd is public and needs no C header; stop texts and constraints; reading a model

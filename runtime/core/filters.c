@@ -23,25 +23,22 @@ static double *counts_of(textgen_filters *filters) {
     return textgen_filters_bias(filters) + filters->vocabulary;
 }
 
-void textgen_filters_init(textgen_filters *filters, const textgen_filter_parameters *parameters,
-                          size_t vocabulary) {
+void textgen_filters_init(textgen_filters *filters, const textgen_parameters *parameters, size_t vocabulary) {
     memset(filters, 0, textgen_filters_size(vocabulary));
-    filters->parameters = *parameters;
     filters->vocabulary = vocabulary;
     filters->mirostat_mu = 2.0 * parameters->mirostat_tau;
 }
 
-bool textgen_penalties_active(const textgen_filter_parameters *parameters) {
+bool textgen_penalties_active(const textgen_parameters *parameters) {
     return parameters->repetition_penalty != 1.0 || parameters->frequency_penalty != 0.0 ||
            parameters->presence_penalty != 0.0;
 }
 
-bool textgen_filters_active(const textgen_filter_parameters *parameters) {
+bool textgen_filters_active(const textgen_parameters *parameters) {
     return textgen_penalties_active(parameters) || textgen_truncation_active(parameters);
 }
 
-static void add_recent(textgen_filters *filters, uint32_t token) {
-    const size_t window = filters->parameters.penalty_window;
+static void add_recent(textgen_filters *filters, size_t window, uint32_t token) {
     double *counts = counts_of(filters);
     if (filters->recent_count < window) {
         filters->recent[filters->recent_count++] = token;
@@ -53,12 +50,13 @@ static void add_recent(textgen_filters *filters, uint32_t token) {
     counts[token] += 1.0;
 }
 
-void textgen_filters_set_recent(textgen_filters *filters, const uint32_t *tokens, size_t count) {
+void textgen_filters_set_recent(textgen_filters *filters, const textgen_parameters *parameters,
+                                const uint32_t *tokens, size_t count) {
     size_t i;
     filters->recent_count = filters->recent_next = 0;
     memset(counts_of(filters), 0, filters->vocabulary * sizeof(double));
-    for (i = 0; i < count && textgen_penalties_active(&filters->parameters); i++) {
-        add_recent(filters, tokens[i]);
+    for (i = 0; i < count && textgen_penalties_active(parameters); i++) {
+        add_recent(filters, (size_t)parameters->penalty_window, tokens[i]);
     }
 }
 
@@ -69,22 +67,22 @@ size_t textgen_filters_get_recent(const textgen_filters *filters, uint32_t *toke
     return count;
 }
 
-void textgen_filters_replace(textgen_filters *filters, const textgen_filter_parameters *parameters) {
+void textgen_filters_change(textgen_filters *filters, const textgen_parameters *before,
+                            const textgen_parameters *parameters) {
     const double mu = filters->mirostat_mu;
-    const bool same_target = filters->parameters.mirostat_tau == parameters->mirostat_tau;
     uint32_t recent[TEXTGEN_MAX_PENALTY_WINDOW];
     const size_t count = textgen_filters_get_recent(filters, recent);
     textgen_filters_init(filters, parameters, filters->vocabulary);
-    textgen_filters_set_recent(filters, recent, count);
-    if (same_target) {
+    textgen_filters_set_recent(filters, parameters, recent, count);
+    if (before->mirostat_tau == parameters->mirostat_tau) {
         filters->mirostat_mu = mu;
     }
 }
 
 /* Lower the logits of the recent tokens. counts: how often each token is among them. Without branches, which
  * would often be mispredicted. */
-static void penalize(const textgen_filter_parameters *parameters, const double *counts, double *logits,
-                     size_t count, double *scratch) {
+static void penalize(const textgen_parameters *parameters, const double *counts, double *logits, size_t count,
+                     double *scratch) {
     const double repetition = parameters->repetition_penalty, frequency = parameters->frequency_penalty;
     const double presence = parameters->presence_penalty;
     size_t i;
@@ -103,9 +101,8 @@ static void penalize(const textgen_filter_parameters *parameters, const double *
     }
 }
 
-double textgen_filters_apply(const textgen_filters *filters, textgen_exp64 exp64, double *logits,
-                             double *scratch) {
-    const textgen_filter_parameters *parameters = &filters->parameters;
+double textgen_filters_apply(const textgen_filters *filters, const textgen_parameters *parameters,
+                             textgen_exp64 exp64, double *logits, double *scratch) {
     const size_t count = filters->vocabulary;
     const double *bias = (const void *)(filters + 1), *counts = bias + count;
     size_t i;
@@ -121,10 +118,9 @@ double textgen_filters_apply(const textgen_filters *filters, textgen_exp64 exp64
     return 0.0;
 }
 
-void textgen_filters_accept(textgen_filters *filters, int64_t token) {
-    const textgen_filter_parameters *parameters = &filters->parameters;
+void textgen_filters_accept(textgen_filters *filters, const textgen_parameters *parameters, int64_t token) {
     if (textgen_penalties_active(parameters)) {
-        add_recent(filters, (uint32_t)token);
+        add_recent(filters, (size_t)parameters->penalty_window, (uint32_t)token);
     }
     if (parameters->mirostat_tau > 0.0) {
         double change = parameters->mirostat_eta * (filters->drawn_surprisal - parameters->mirostat_tau);

@@ -11,50 +11,17 @@
  * The filters of a sampler are one block of memory without pointers: a copy of its textgen_filters_size bytes
  * is a copy of the filters and of their state. A sampler without filters has no block, and costs nothing.
  *
- * To add a filter, change these places:
- *   1. Here: add its parameters to textgen_filter_parameters, with the values that turn it off to
- *      TEXTGEN_FILTERS_OFF, and its state, if any, to textgen_filters.
- *   2. filters.c: textgen_filters_active, and textgen_filters_apply at its place in the order. A filter that
- *      removes tokens goes to truncation.c: textgen_truncation_active and textgen_truncate. State is set in
- *      textgen_filters_init, changed in textgen_filters_accept, and carried over in textgen_filters_replace.
- *   3. The public C API: textgen_sampling (textgen.h), at its end, TEXTGEN_SAMPLING_DEFAULT, the check of its
- *      size (structs.c), and sampling.c, which checks the parameters.
- *   4. The Python runtime (runtime/textgen_runtime). For parameters: c_sampler.pxd, sampler.pxd, filters.pxi,
- *      sampler.pyi, parameters.py and `initialize` of filter_block.pxi in sampling/, and
- *      cli/_sampling_arguments.py. For state: filter_block.pxi and filter_state.py in sampling/.
- *   5. The JavaScript package (runtime/web): web_parameters in source/exports.c; lib/sampling.js; index.d.ts.
- *   6. Tests: tests/core/definitions.h and truncations.c, or penalties.c; the ranges in tests/core/sampling.c.
- */
+ * To add a filter, add its parameter to parameters.def, and here: its state, if any, to textgen_filters; its
+ * place to textgen_filters_active and textgen_filters_apply, or to textgen_truncate if it removes unlikely
+ * tokens. State changes in textgen_filters_accept, and is carried over in textgen_filters_change. */
 #ifndef TEXTGEN_FILTERS_H
 #define TEXTGEN_FILTERS_H
 
 #include "exp64.h"
+#include "parameters.h"
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-enum { TEXTGEN_MAX_PENALTY_WINDOW = 1024 };
-
-typedef struct {
-    double repetition_penalty; /* more than 0, at most 100; 1 is off */
-    double frequency_penalty;  /* -100 to 100; 0 is off */
-    double presence_penalty;   /* -100 to 100; 0 is off */
-    size_t penalty_window;     /* how many of the latest drawn tokens the penalties count, 1 to 1024 */
-    size_t top_k;              /* 0 is off */
-    double typical_p;          /* more than 0, at most 1; 1 is off */
-    double top_p;              /* more than 0, at most 1; 1 is off */
-    double min_p;              /* 0 to 1; 0 is off */
-    double mirostat_tau;       /* the target surprisal in bits, 0 to 100; 0 is off */
-    double mirostat_eta;       /* the learning rate, more than 0, at most 1 */
-} textgen_filter_parameters;
-
-/* All filters are off, and penalty_window and mirostat_eta have their defaults. */
-#define TEXTGEN_FILTERS_OFF {1.0, 0.0, 0.0, 64, 0, 1.0, 1.0, 0.0, 0.0, 0.1}
-
-/* The filters of one sampler, and their state. Aligned to 8 bytes. */
+/* What the filters of one sampler remember. Aligned to 8 bytes. */
 typedef struct textgen_filters {
-    textgen_filter_parameters parameters;
     size_t vocabulary;
     double mirostat_mu;     /* the largest surprisal that mirostat allows, in bits */
     double drawn_surprisal; /* of the latest draw, in bits; only with mirostat */
@@ -68,25 +35,26 @@ typedef struct textgen_filters {
 size_t textgen_filters_size(size_t vocabulary);
 
 /* Initialize filters without recent tokens, with a mirostat_mu of 2 * mirostat_tau and a bias of zeros. */
-void textgen_filters_init(textgen_filters *filters, const textgen_filter_parameters *parameters,
-                          size_t vocabulary);
+void textgen_filters_init(textgen_filters *filters, const textgen_parameters *parameters, size_t vocabulary);
 
 /* Return the logit bias, [vocabulary]. The caller may change it: finite values, or -infinity. */
 double *textgen_filters_bias(textgen_filters *filters);
 
 /* Whether any of the parameters, or of the penalties, is on. Both ignore the logit bias. */
-bool textgen_filters_active(const textgen_filter_parameters *parameters);
-bool textgen_penalties_active(const textgen_filter_parameters *parameters);
+bool textgen_filters_active(const textgen_parameters *parameters);
+bool textgen_penalties_active(const textgen_parameters *parameters);
 
 /* Replace the recent tokens, oldest first. Only the last penalty_window are kept; without a penalty, none. */
-void textgen_filters_set_recent(textgen_filters *filters, const uint32_t *tokens, size_t count);
+void textgen_filters_set_recent(textgen_filters *filters, const textgen_parameters *parameters,
+                                const uint32_t *tokens, size_t count);
 
 /* Copy the recent tokens, oldest first, to `tokens`, [recent_count]. Return their number. */
 size_t textgen_filters_get_recent(const textgen_filters *filters, uint32_t *tokens);
 
-/* Change the parameters, and reset the bias to zeros. The recent tokens are kept, and mirostat_mu unless
- * mirostat_tau changes. */
-void textgen_filters_replace(textgen_filters *filters, const textgen_filter_parameters *parameters);
+/* Adapt the state to other parameters, and reset the bias to zeros. The recent tokens are kept, and mirostat_mu
+ * unless mirostat_tau changes. */
+void textgen_filters_change(textgen_filters *filters, const textgen_parameters *before,
+                            const textgen_parameters *parameters);
 
 /* Return the size, in float64 elements, of the temporary memory of textgen_filters_apply. */
 static inline size_t textgen_filters_scratch(size_t vocabulary) { return 3 * vocabulary + 16; }
@@ -96,10 +64,10 @@ static inline size_t textgen_filters_scratch(size_t vocabulary) { return 3 * voc
  *
  * Return the natural logarithm of the sum of exp(logit) before mirostat's truncation, or 0 without mirostat.
  * scratch: temporary. */
-double textgen_filters_apply(const textgen_filters *filters, textgen_exp64 exp64, double *logits,
-                             double *scratch);
+double textgen_filters_apply(const textgen_filters *filters, const textgen_parameters *parameters,
+                             textgen_exp64 exp64, double *logits, double *scratch);
 
 /* Note the token that was drawn. */
-void textgen_filters_accept(textgen_filters *filters, int64_t token);
+void textgen_filters_accept(textgen_filters *filters, const textgen_parameters *parameters, int64_t token);
 
 #endif

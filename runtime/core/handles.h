@@ -39,7 +39,6 @@ struct textgen_stream {
     bool ended;              /* the end of a record was drawn, and nothing was fed since */
     bool filtered;           /* whether any filter is on */
     bool stopped;            /* the latest call ended at a stop text */
-    int64_t min_length;      /* of the sampling parameters */
     int64_t drawn;           /* tokens since the latest feed, or since min_length changed */
     int64_t stop_state;      /* of the text since the prompt or the latest stop text */
     int64_t stop_reached;    /* the state after the last token; differs from `stop_state` after a stop text */
@@ -56,15 +55,20 @@ typedef struct {
 } textgen_stream_parts;
 textgen_stream_parts textgen_stream_find(textgen_stream *stream);
 
-/* Copy and check sampling parameters and stop texts; the defaults if `given` is NULL. */
+/* What a caller's sampling stands for. */
+typedef struct {
+    textgen_sampling sampling;
+    textgen_parameters parameters;
+    textgen_stream_stops stops;
+} textgen_stream_sampling;
+
+/* Copy and check a sampling; the defaults if `given` is NULL. */
 int32_t textgen_sampling_read(const textgen_sampling *given, const textgen_model *model,
-                              textgen_sampling *sampling, textgen_stream_stops *stops,
-                              const textgen_error *error);
+                              textgen_stream_sampling *read, const textgen_error *error);
 
 /* Set the sampler, the filters and the stop texts of a stream. restart: whether to seed even if the seed and
  * the substream are unchanged. */
-void textgen_sampling_apply(textgen_stream *stream, const textgen_sampling *sampling,
-                            const textgen_stream_stops *stops, bool restart);
+void textgen_sampling_apply(textgen_stream *stream, const textgen_stream_sampling *read, bool restart);
 
 /* Pointers to the parts of the workspace that the caller provides. Each lane has room for a chunk of tokens. */
 enum { TEXTGEN_CHUNK = 64 };

@@ -125,7 +125,7 @@ static size_t begin_chunk(textgen_lane *lanes, size_t count, const textgen_works
             lane->logits = parts.logits;
             lane->tokens = workspace->tokens + active * TEXTGEN_CHUNK;
             lane->length = stream->remaining;
-            lane->min_length = stream->min_length - stream->drawn;
+            lane->min_length = (int64_t)stream->sampler.parameters.min_length - stream->drawn;
             active++;
         }
     }

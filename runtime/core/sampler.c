@@ -20,9 +20,9 @@
 #define LOGIT float
 #include "sampler_body.h"
 
-void textgen_sampler_init(textgen_sampler *sampler, double temperature, textgen_uint128 seed,
+void textgen_sampler_init(textgen_sampler *sampler, const textgen_parameters *parameters, textgen_uint128 seed,
                           uint32_t substream, textgen_exp64 exp64) {
-    sampler->temperature = temperature;
+    sampler->parameters = *parameters;
     textgen_rng_init(&sampler->rng, seed, substream);
     sampler->exp64 = exp64;
     sampler->filters = NULL;

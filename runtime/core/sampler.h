@@ -24,14 +24,14 @@ typedef enum {
 
 /* The sampler of one lane. A plain value, except for its filters. */
 typedef struct {
-    double temperature; /* finite, 0 or more */
+    textgen_parameters parameters;
     textgen_rng rng;
     textgen_exp64 exp64;      /* textgen_generate_tokens replaces it by that of its network */
     textgen_filters *filters; /* or NULL */
 } textgen_sampler;
 
 /* Initialize a sampler without filters, at the start of a substream of the seed. */
-void textgen_sampler_init(textgen_sampler *sampler, double temperature, textgen_uint128 seed,
+void textgen_sampler_init(textgen_sampler *sampler, const textgen_parameters *parameters, textgen_uint128 seed,
                           uint32_t substream, textgen_exp64 exp64);
 
 /* Return the most likely token, the lowest one if several are equal. */
@@ -91,7 +91,7 @@ int64_t textgen_sampler_draw_float(textgen_sampler *sampler, const float *logits
 /* Pass the drawn token to the filters. */
 static inline void textgen_sampler_accept(textgen_sampler *sampler, int64_t token) {
     if (sampler->filters) {
-        textgen_filters_accept(sampler->filters, token);
+        textgen_filters_accept(sampler->filters, &sampler->parameters, token);
     }
 }
 

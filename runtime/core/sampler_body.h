@@ -152,7 +152,7 @@ static int64_t NAME(filter)(const textgen_sampler *sampler, const LOGIT *logits,
     for (i = 0; i < count; i++) {
         filtered[i] = (double)logits[i];
     }
-    *log_sum = textgen_filters_apply(sampler->filters, sampler->exp64, filtered, scratch);
+    *log_sum = textgen_filters_apply(sampler->filters, &sampler->parameters, sampler->exp64, filtered, scratch);
     return 0;
 }
 
@@ -161,13 +161,14 @@ int64_t NAME(textgen_sampler_reweight)(const textgen_sampler *sampler, const LOG
     double *filtered = scratch + count, log_sum;
     int64_t error;
     if (!sampler->filters) {
-        return NAME(textgen_reweight)(logits, count, sampler->temperature, scratch, sum, sampler->exp64);
+        return NAME(textgen_reweight)(logits, count, sampler->parameters.temperature, scratch, sum,
+                                      sampler->exp64);
     }
     error = NAME(filter)(sampler, logits, count, filtered, scratch + 2 * count, &log_sum);
     if (error < 0) {
         return error;
     }
-    error = textgen_reweight(filtered, count, sampler->temperature, scratch, sum, sampler->exp64);
+    error = textgen_reweight(filtered, count, sampler->parameters.temperature, scratch, sum, sampler->exp64);
     return error == TEXTGEN_SAMPLER_NO_TOKEN ? TEXTGEN_SAMPLER_FORBIDDEN : error;
 }
 
@@ -175,12 +176,12 @@ double NAME(textgen_sampler_entropy)(const textgen_sampler *sampler, const LOGIT
                                      double *scratch) {
     double *filtered = scratch + count, log_sum;
     if (!sampler->filters) {
-        return NAME(textgen_entropy)(logits, count, sampler->temperature, scratch, sampler->exp64);
+        return NAME(textgen_entropy)(logits, count, sampler->parameters.temperature, scratch, sampler->exp64);
     }
     if (NAME(filter)(sampler, logits, count, filtered, scratch + 2 * count, &log_sum) < 0) {
         return 0.0;
     }
-    return textgen_entropy(filtered, count, sampler->temperature, scratch, sampler->exp64);
+    return textgen_entropy(filtered, count, sampler->parameters.temperature, scratch, sampler->exp64);
 }
 
 /* Draw from the tokens that the filters left. The result is the same as that of a draw from all tokens, because
@@ -201,7 +202,8 @@ static int64_t NAME(draw_filtered)(textgen_sampler *sampler, const LOGIT *logits
     if (kept == 0) {
         return TEXTGEN_SAMPLER_FORBIDDEN;
     }
-    drawn = textgen_draw_with(filtered, kept, sampler->temperature, uniform, exp_logits, sampler->exp64);
+    drawn =
+        textgen_draw_with(filtered, kept, sampler->parameters.temperature, uniform, exp_logits, sampler->exp64);
     sampler->filters->drawn_surprisal = (log_sum - filtered[drawn]) / TEXTGEN_LN2;
     return (int64_t)tokens[drawn];
 }
@@ -216,7 +218,8 @@ int64_t NAME(textgen_sampler_draw)(textgen_sampler *sampler, const LOGIT *logits
     if (sampler->filters) {
         return NAME(draw_filtered)(sampler, logits, count, uniform, scratch);
     }
-    return NAME(textgen_draw_with)(logits, count, sampler->temperature, uniform, scratch, sampler->exp64);
+    return NAME(textgen_draw_with)(logits, count, sampler->parameters.temperature, uniform, scratch,
+                                   sampler->exp64);
 }
 
 #undef NAME

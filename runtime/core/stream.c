@@ -80,8 +80,7 @@ int32_t textgen_stream_init(void *memory, size_t size, const textgen_model *mode
                             const textgen_sampling *sampling, textgen_stream **stream, char *error,
                             size_t error_size) {
     const textgen_error message = {error, error_size};
-    textgen_sampling known;
-    textgen_stream_stops stops;
+    textgen_stream_sampling known;
     textgen_stream *created = memory;
     int32_t result;
     if (!model || !stream) {
@@ -89,14 +88,14 @@ int32_t textgen_stream_init(void *memory, size_t size, const textgen_model *mode
     }
     result = textgen_check_memory(memory, size, textgen_stream_size(model), "memory", &message);
     if (result == TEXTGEN_OK) {
-        result = textgen_sampling_read(sampling, model, &known, &stops, &message);
+        result = textgen_sampling_read(sampling, model, &known, &message);
     }
     if (result < 0) {
         return result;
     }
     memset(memory, 0, find_layout(model).workspace);
     created->model = model;
-    textgen_sampling_apply(created, &known, &stops, true);
+    textgen_sampling_apply(created, &known, true);
     if (model->network->special.begin >= 0) {
         start_record(created);
     }
@@ -123,15 +122,14 @@ int32_t textgen_stream_copy(const textgen_stream *stream, void *memory, size_t s
 int32_t textgen_stream_set_sampling(textgen_stream *stream, const textgen_sampling *sampling, char *error,
                                     size_t error_size) {
     const textgen_error message = {error, error_size};
-    textgen_sampling known;
-    textgen_stream_stops stops;
+    textgen_stream_sampling known;
     int32_t result;
     if (!stream || !sampling) {
         return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", stream ? "sampling" : "stream");
     }
-    result = textgen_sampling_read(sampling, stream->model, &known, &stops, &message);
+    result = textgen_sampling_read(sampling, stream->model, &known, &message);
     if (result == TEXTGEN_OK) {
-        textgen_sampling_apply(stream, &known, &stops, false);
+        textgen_sampling_apply(stream, &known, false);
     }
     return result;
 }

@@ -11,7 +11,9 @@ _Static_assert(sizeof(textgen_model_options) == TEXTGEN_FIELDS_END(textgen_model
                "padding");
 _Static_assert(sizeof(textgen_model_info) == TEXTGEN_FIELDS_END(textgen_model_info, memory), "padding");
 _Static_assert(sizeof(textgen_layer_info) == TEXTGEN_FIELDS_END(textgen_layer_info, outputs), "padding");
-_Static_assert(sizeof(textgen_sampling) == TEXTGEN_FIELDS_END(textgen_sampling, min_length), "padding");
+_Static_assert(sizeof(textgen_sampling) ==
+                   offsetof(textgen_sampling, temperature) + TEXTGEN_PARAMETER_COUNT * sizeof(double),
+               "padding");
 _Static_assert(sizeof(textgen_lane) == TEXTGEN_FIELDS_END(textgen_lane, ended), "padding");
 
 static int32_t get_struct_size(const void *given, size_t first, size_t *size, const char *name,

@@ -73,30 +73,61 @@ typedef struct {
     size_t inputs;    /* input size; the vocabulary size for an embedding */
     size_t outputs;   /* output size; the number of units for an lstm, a gru or a conv */
 } textgen_layer_info;
-/* The sampling parameters of a stream. 0 turns off those from repetition_penalty on. Those up to logit_bias are
- * filters, which change the logits before the temperature, in this order: logit_bias, penalties, the others. */
+/* The sampling parameters of a stream: the random numbers, and what textgen_parameter describes. A 0 that is no
+ * value of a parameter stands for its default. */
 typedef struct {
     size_t struct_size;
-    double temperature;        /* finite, 0 or more; 0 always takes the most likely token */
-    uint64_t seed, seed_high;  /* the low and the high 64 bits of the seed */
-    uint64_t substream;        /* selects one of the seed's independent random streams; below 2^32 */
-    double repetition_penalty; /* divides positive logits and multiplies negative ones; at most 100 */
-    double frequency_penalty, presence_penalty; /* subtracted for each occurrence, and once; -100 to 100 */
-    size_t penalty_window;   /* how many generated tokens the penalties count; at most 1024; 0 means 64 */
-    size_t top_k;            /* keep this many of the most likely tokens */
-    double typical_p;        /* keep those of typical surprisal, with this probability in total; at most 1 */
-    double top_p;            /* keep the most likely ones, with this probability in total; at most 1 */
-    double min_p;            /* keep those that are this probable relative to the most likely one; at most 1 */
-    double mirostat_tau;     /* a target surprisal in bits; at most 100; replaces top_k to min_p */
-    double mirostat_eta;     /* mirostat's learning rate; at most 1; 0 means 0.1 */
-    const float *logit_bias; /* added to the logits; -INFINITY forbids a token; copied; NULL for none */
-    size_t logit_bias_count; /* the vocabulary size; 0 if logit_bias is NULL */
-    const char *const *stop; /* a call ends with one of these texts; at most 250 tokens in all; copied */
-    size_t stop_count;       /* how many stop texts */
-    size_t min_length;       /* a record has this many tokens, since the feed or a change, before its end */
+    uint64_t seed, seed_high; /* the low and the high 64 bits of the seed */
+    uint64_t substream;       /* selects one of the seed's independent random streams; below 2^32 */
+    const float *logit_bias;  /* added to the logits; -INFINITY forbids a token; copied; NULL for none */
+    size_t logit_bias_count;  /* the vocabulary size; 0 if logit_bias is NULL */
+    const char *const *stop;  /* a call ends with one of these texts; at most 250 tokens in all; copied */
+    size_t stop_count;        /* how many stop texts */
+    /* The rest is generated from parameters.def. */
+    /* sampling temperature; 0 always selects the most likely token, higher values are more random */
+    double temperature; /* a finite number, 0 or more; default 0.5 */
+    /* divide the positive logits of recent characters by X, and multiply the negative ones */
+    double repetition_penalty; /* a number more than 0, at most 100; default 1, off */
+    /* subtract X from the logit of a character for each recent occurrence */
+    double frequency_penalty; /* a number from -100 to 100; default 0, off */
+    /* subtract X from the logit of each recent character */
+    double presence_penalty; /* a number from -100 to 100; default 0, off */
+    /* number of latest generated characters that count as recent for the penalties */
+    uint64_t penalty_window; /* an integer from 1 to 1024; default 64 */
+    /* draw from the N most likely characters */
+    uint64_t top_k; /* an integer from 0 to 2147483647; default 0, off */
+    /* draw from the characters whose surprisal is nearest to the entropy, with total probability P */
+    double typical_p; /* a number more than 0, at most 1; default 1, off */
+    /* draw from the most likely characters, with total probability P */
+    double top_p; /* a number more than 0, at most 1; default 1, off */
+    /* draw from the characters with at least P times the probability of the most likely one */
+    double min_p; /* a number from 0 to 1; default 0, off */
+    /* keep the mean surprisal near this value, with mirostat version 2 in place of top_k, typical_p,
+     * top_p and min_p; use it with temperature 1 */
+    double mirostat_tau; /* a number from 0 to 100; default 0, off */
+    /* learning rate of mirostat */
+    double mirostat_eta; /* a number more than 0, at most 1; default 0.1 */
+    /* do not end a record before it has N generated tokens; only for a model of records */
+    uint64_t min_length; /* an integer from 0 to 2147483647; default 0, off */
 } textgen_sampling;
 #define TEXTGEN_SAMPLING_DEFAULT                                                                               \
-    {sizeof(textgen_sampling), 0.5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, 0, 0}
+    {sizeof(textgen_sampling), 0, 0, 0, NULL, 0, NULL, 0, 0.5, 1, 0, 0, 64, 0, 1, 1, 0, 0, 0.1, 0}
+/* End of the generated part. */
+/* What there is to know of a sampling parameter, for a program that offers them all. */
+typedef struct {
+    const char *name;    /* such as "top_p" */
+    const char *kind;    /* "number" or "whole"; of those that the core does not apply, other kinds, too */
+    const char *group;   /* a heading; "" for the temperature */
+    const char *value;   /* a name for the value, such as "P" */
+    const char *help;    /* one line; {top_p} stands for the parameter top_p, as the program spells it */
+    double initial;      /* the default */
+    double off;          /* the value that turns it off; NaN if there is none */
+    double low, high;    /* the least and the largest value */
+    int32_t low_is_open; /* 1 if `low` is itself no value, or 0 */
+    int32_t order;       /* one draw applies the parameters in this order */
+    size_t offset;       /* of its field in textgen_sampling, a double or, for "whole", a uint64_t; or 0 */
+} textgen_parameter_info;
+TEXTGEN_API const textgen_parameter_info *textgen_parameter(size_t index); /* NULL after the last one */
 typedef struct {
     size_t struct_size;     /* equal in all lanes of a call */
     textgen_stream *stream; /* a different stream in each lane, all of the same model */

@@ -127,12 +127,12 @@ static void remove_others(const ranking *ranked, double *logits, const double *t
 }
 
 /* Apply top_k, typical_p, top_p and min_p. */
-static void keep_ranked(const textgen_filter_parameters *parameters, double largest, textgen_exp64 exp64,
+static void keep_ranked(const textgen_parameters *parameters, double largest, textgen_exp64 exp64,
                         double *logits, size_t count, double *scratch) {
     double *token_gaps = scratch;
     ranking ranked = rank(logits, count, largest, token_gaps, scratch + count);
     if (parameters->top_k > 0 && parameters->top_k < ranked.end) {
-        ranked.end = parameters->top_k;
+        ranked.end = (size_t)parameters->top_k;
     }
     if (parameters->typical_p < 1.0 || parameters->top_p < 1.0 || parameters->min_p > 0.0) {
         find_weights(&ranked, exp64);
@@ -177,15 +177,15 @@ static double keep_unsurprising(double mu, const double *weights, size_t best, d
     return largest + log_sum;
 }
 
-static bool needs_ranking(const textgen_filter_parameters *parameters) {
+static bool needs_ranking(const textgen_parameters *parameters) {
     return parameters->top_k > 0 || parameters->typical_p < 1.0 || parameters->top_p < 1.0;
 }
 
-bool textgen_truncation_active(const textgen_filter_parameters *parameters) {
+bool textgen_truncation_active(const textgen_parameters *parameters) {
     return needs_ranking(parameters) || parameters->min_p > 0.0 || parameters->mirostat_tau > 0.0;
 }
 
-double textgen_truncate(const textgen_filter_parameters *parameters, double mirostat_mu, textgen_exp64 exp64,
+double textgen_truncate(const textgen_parameters *parameters, double mirostat_mu, textgen_exp64 exp64,
                         double *logits, size_t count, double *scratch) {
     const int64_t best = textgen_argmax(logits, count);
     double *weights = scratch;

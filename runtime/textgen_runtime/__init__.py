@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .sampling.distributions import entropy
     from .sampling.filter_state import FilterState
     from .sampling.parameters import Sampling
-    from .sampling.sampler import Filters, Sampler, reweight, softmax
+    from .sampling.sampler import PARAMETERS, Parameter, Sampler, reweight, softmax
     from .scoring.prediction import Prediction, Score, predict
     from .scoring.temperature_plot import plot_temperatures
     from .scoring.temperatures import TemperatureComparison, compare_temperatures
@@ -55,11 +55,12 @@ _LAZY_MODULES = {
     "Metadata": "model_file.metadata",
     "Engine": "engines.base",
     "FilterState": "sampling.filter_state",
-    "Filters": "sampling.sampler",
     "Generation": "generation.generation",
     "Model": "generation.model",
     "NextToken": "generation.next_tokens",
     "Normalization": "text.normalization",
+    "PARAMETERS": "sampling.sampler",
+    "Parameter": "sampling.sampler",
     "Prediction": "scoring.prediction",
     "Quantization": "model_file.quantization",
     "Sampler": "sampling.sampler",
@@ -81,6 +82,7 @@ _LAZY_MODULES = {
 }
 
 __all__ = [
+    "PARAMETERS",
     "Batch",
     "BatchChunk",
     "CharacterTokenizer",
@@ -89,7 +91,6 @@ __all__ = [
     "CorpusError",
     "Engine",
     "FilterState",
-    "Filters",
     "Generation",
     "Metadata",
     "Model",
@@ -97,6 +98,7 @@ __all__ = [
     "NextToken",
     "Normalization",
     "OutputError",
+    "Parameter",
     "Prediction",
     "PromptError",
     "Quantization",

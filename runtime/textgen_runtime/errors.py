@@ -7,6 +7,7 @@ exception of any other class is a bug in the project and shows its traceback. Me
 
 from collections.abc import Callable
 from reprlib import Repr
+from typing import Self
 
 MAX_QUOTED_LENGTH = 80
 MAX_SHORTENED_LENGTH = 200
@@ -52,31 +53,55 @@ def path_failure(error: OSError | ValueError) -> str:
 
 
 class Name(str):
-    """The name of a parameter inside a message. Each surface spells it in its own way."""
+    """The name of a parameter in a message. Each surface spells it in its own way, such as ``--top-p``.
 
-    __slots__ = ()
+    Attributes:
+        value: A value to give to the parameter, or None.
+    """
+
+    __slots__ = ("value",)
+
+    value: str | None
+
+    def __new__(cls, name: str, value: str | None = None) -> Self:
+        created = super().__new__(cls, name)
+        created.value = value
+        return created
+
+
+def spell_keyword(name: Name) -> str:
+    """Return a parameter as Python's keyword."""
+    if name == "lowercase":
+        # A function of the prompt, and not a parameter of the project.
+        return "prompt.lower()"
+    return name if name.value is None else f'{name}="{name.value}"'
 
 
 class TextgenError(Exception):
     """Base class of all errors that a user can cause.
 
     Args:
-        parts: The message. It consists of texts and of the names of parameters.
-        parameter: The parameter that the error is about. The message then begins with its name.
+        parts: The parts of the message. A ``Name`` is spelled as a keyword of Python in ``str(error)``, and
+            as the surface spells it in ``spelled``.
+        parameter: The name of the parameter that the error is about. By default the first ``Name``.
 
     Attributes:
-        parts: The whole message, as texts and names.
-        parameter: The parameter that the error is about; None if it is about none or several.
+        parameter: The name of the parameter that the error is about, or None.
     """
 
-    def __init__(self, *parts: str | Name, parameter: str | None = None) -> None:
-        self.parameter = parameter
-        self.parts = parts if parameter is None else (Name(parameter), " ", *parts)
-        super().__init__("".join(self.parts))
+    parameter: str | None
 
-    def spelled(self, spell: Callable[[str], str]) -> str:
-        """Return the message with the names of parameters in another spelling."""
-        return "".join([spell(part) if isinstance(part, Name) else part for part in self.parts])
+    def __init__(self, *parts: str, parameter: str | None = None) -> None:
+        super().__init__(*parts)
+        named = next((part for part in parts if isinstance(part, Name)), None)
+        self.parameter = str(named) if parameter is None and named is not None else parameter
+
+    def spelled(self, spell: Callable[[Name], str]) -> str:
+        """Return the message, with the names of parameters as ``spell`` returns them."""
+        return "".join(spell(part) if isinstance(part, Name) else str(part) for part in self.args)
+
+    def __str__(self) -> str:
+        return self.spelled(spell_keyword)
 
 
 class ModelFileError(TextgenError):

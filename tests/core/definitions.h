@@ -121,11 +121,11 @@ static inline void keep_min_p(double min_p) {
     keep(defined.order, count);
 }
 
-static inline void define(const textgen_filter_parameters *parameters, const double *logits, size_t count) {
+static inline void define(const textgen_parameters *parameters, const double *logits, size_t count) {
     size_t i;
     rank(logits, count);
     if (parameters->top_k > 0 && parameters->top_k < defined.candidates) {
-        defined.candidates = parameters->top_k;
+        defined.candidates = (size_t)parameters->top_k;
     }
     if (parameters->typical_p < 1.0) {
         keep_typical(parameters->typical_p);

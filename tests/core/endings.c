@@ -24,7 +24,7 @@ typedef struct {
 
 /* A lane in which "abc" was fed. The same seed gives the same lane. */
 static void make_lane(test_lane *made, const textgen_network *network, uint64_t seed, bool filtered) {
-    static const textgen_filter_parameters parameters = {1.5, 0.1, 0.2, 10, 9, 0.98, 0.97, 0.001, 0, 0.1};
+    static const textgen_parameters parameters = {1.1, 1.5, 0.1, 0.2, 10, 9, 0.98, 0.97, 0.001, 0, 0.1, 0};
     const size_t bytes = network->state_values * sizeof(float);
     const int64_t prompt[] = {2, 3, 4};
     void *workspace = allocate(textgen_slots_size(network, 1, 1));
@@ -32,7 +32,7 @@ static void make_lane(test_lane *made, const textgen_network *network, uint64_t 
     made->lane.state = made->state = memset(allocate(bytes), 0, bytes);
     textgen_forward(network, prompt, 3, 1, made->state, 1, made->logits, workspace);
     textgen_special_mask(&network->special, made->logits);
-    textgen_sampler_init(&made->sampler, 1.1, (textgen_uint128){0, seed}, 0, network->exp64);
+    textgen_sampler_init(&made->sampler, &parameters, (textgen_uint128){0, seed}, 0, network->exp64);
     if (filtered) {
         made->sampler.filters = allocate(textgen_filters_size(network->vocabulary));
         textgen_filters_init(made->sampler.filters, &parameters, network->vocabulary);

@@ -70,8 +70,8 @@ static void print_log64(void) {
 
 /* Distributions with all filters on, or with mirostat. */
 static void print_filters(void) {
-    const textgen_filter_parameters parameters[2] = {{1.3, 0.07, 0.11, 50, 40, 0.97, 0.93, 0.01, 0, 0.1},
-                                                     {1.3, 0.07, 0.11, 50, 0, 1, 1, 0, 3.1, 0.1}};
+    const textgen_parameters parameters[2] = {{0.7, 1.3, 0.07, 0.11, 50, 40, 0.97, 0.93, 0.01, 0, 0.1, 0},
+                                              {0.7, 1.3, 0.07, 0.11, 50, 0, 1, 1, 0, 3.1, 0.1, 0}};
     enum { TOKENS = 59 };
     const textgen_uint128 seed = {0, 5};
     uint64_t hash = no_hash, state = 1;
@@ -80,9 +80,10 @@ static void print_filters(void) {
     textgen_sampler sampler;
     int kind, i, j;
     CHECK(textgen_sampler_scratch(TOKENS) <= 8 * TOKENS);
-    textgen_sampler_init(&sampler, 0.7, seed, 0, textgen_find_exp64(NULL));
+    textgen_sampler_init(&sampler, parameters, seed, 0, textgen_find_exp64(NULL));
     sampler.filters = allocate(textgen_filters_size(TOKENS));
     for (kind = 0; kind < 2; kind++) {
+        sampler.parameters = parameters[kind];
         textgen_filters_init(sampler.filters, &parameters[kind], TOKENS);
         textgen_filters_bias(sampler.filters)[7] = -0.3;
         for (i = 0; i < ROUNDS * 10; i++) {

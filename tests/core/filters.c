@@ -2,7 +2,8 @@
 #include "samplers.h"
 
 static void print_golden_draws(uint32_t substream) {
-    textgen_sampler sampler = make_sampler(substream);
+    const textgen_parameters parameters = make_parameters();
+    textgen_sampler sampler = make_sampler(&parameters, substream);
     double logits[TOKENS], scratch[TOKENS];
     float float_logits[TOKENS];
     int i, j;
@@ -37,10 +38,10 @@ static void check_borders(void) {
 
 /* Filters that do nothing change nothing. */
 static void check_off(void) {
-    textgen_sampler plain = make_sampler(1), filtered = make_sampler(1);
+    const textgen_parameters off = make_parameters();
+    textgen_sampler plain = make_sampler(&off, 1), filtered = make_filtered(&off, 1);
     double logits[TOKENS];
     int i;
-    filtered.filters = make_filters(&off);
     CHECK(!textgen_filters_active(&off) && !textgen_penalties_active(&off));
     fill_logits(logits);
     for (i = 0; i < DRAWS; i++) {
@@ -51,12 +52,12 @@ static void check_off(void) {
 }
 
 static void check_bias(void) {
-    textgen_sampler sampler = make_sampler(0);
+    const textgen_parameters parameters = make_parameters();
+    textgen_sampler sampler = make_filtered(&parameters, 0);
     double logits[TOKENS], scratch[8 * TOKENS], biased[TOKENS], sum, expected_sum;
     double weights[TOKENS];
     int i;
     CHECK(textgen_sampler_scratch(TOKENS) <= 8 * TOKENS);
-    sampler.filters = make_filters(&off);
     fill_logits(logits);
     for (i = 0; i < TOKENS; i++) {
         const double bias = i % 3 ? 0.25 * i - 1.0 : -INFINITY;
@@ -87,11 +88,10 @@ static void check_error(textgen_sampler *sampler, const double logits[TOKENS], i
     CHECK(strlen(textgen_sampler_error_text(error_code)) > 20);
 }
 
-static void check_errors(textgen_filters *filters) {
-    textgen_sampler sampler = make_sampler(0);
+static void check_errors(textgen_sampler sampler) {
+    textgen_filters *filters = sampler.filters;
     double logits[TOKENS], scratch[8 * TOKENS];
     int i;
-    sampler.filters = filters;
     fill_logits(logits);
     logits[3] = NAN;
     check_error(&sampler, logits, TEXTGEN_SAMPLER_NAN);
@@ -108,7 +108,7 @@ static void check_errors(textgen_filters *filters) {
             textgen_filters_bias(filters)[i] = -INFINITY;
         }
         check_error(&sampler, logits, TEXTGEN_SAMPLER_FORBIDDEN);
-        CHECK(filters->recent_count == 0 && filters->mirostat_mu == 2.0 * filters->parameters.mirostat_tau);
+        CHECK(filters->recent_count == 0 && filters->mirostat_mu == 2.0 * sampler.parameters.mirostat_tau);
     }
     sampler.rng.position = INT64_MAX;
     CHECK(textgen_sampler_draw(&sampler, logits, TOKENS, scratch) == TEXTGEN_SAMPLER_EXHAUSTED);
@@ -122,7 +122,8 @@ static void check_sizes(void) {
 }
 
 int main(void) {
-    textgen_filter_parameters penalties = off, truncations = off, mirostat = off;
+    const textgen_parameters off = make_parameters();
+    textgen_parameters penalties = off, truncations = off, mirostat = off;
     print_golden_draws(0);
     print_golden_draws(3);
     check_borders();
@@ -131,11 +132,11 @@ int main(void) {
     penalties.repetition_penalty = 1.5;
     truncations.typical_p = truncations.top_p = 0.9;
     mirostat.mirostat_tau = 3.0;
-    check_errors(NULL);
-    check_errors(make_filters(&off));
-    check_errors(make_filters(&penalties));
-    check_errors(make_filters(&truncations));
-    check_errors(make_filters(&mirostat));
+    check_errors(make_sampler(&off, 0));
+    check_errors(make_filtered(&off, 0));
+    check_errors(make_filtered(&penalties, 0));
+    check_errors(make_filtered(&truncations, 0));
+    check_errors(make_filtered(&mirostat, 0));
     check_sizes();
     return 0;
 }

@@ -6,7 +6,8 @@ int main() {
     textgen_lane lane = {};
     lane.struct_size = sizeof lane;
     char error[64];
-    if (textgen_version() != TEXTGEN_VERSION || sampling.temperature != 0.5) {
+    if (textgen_version() != TEXTGEN_VERSION || sampling.mirostat_eta != 0.1 ||
+        textgen_parameter(0)->initial != sampling.temperature) {
         return 1;
     }
     return textgen_generate(&lane, 1, nullptr, 0, error, sizeof error) == TEXTGEN_INVALID_ARGUMENT ? 0 : 1;

@@ -6,10 +6,11 @@
 #include <float.h>
 
 /* The definition of the penalties, over the last `window` of the drawn tokens. */
-static double penalized(const textgen_filter_parameters *parameters, double logit, int64_t token,
-                        const int64_t *drawn, size_t count) {
+static double penalized(const textgen_parameters *parameters, double logit, int64_t token, const int64_t *drawn,
+                        size_t count) {
+    const size_t window = (size_t)parameters->penalty_window;
     size_t occurrences = 0, i;
-    for (i = count > parameters->penalty_window ? count - parameters->penalty_window : 0; i < count; i++) {
+    for (i = count > window ? count - window : 0; i < count; i++) {
         occurrences += drawn[i] == token;
     }
     if (occurrences == 0) {
@@ -20,21 +21,20 @@ static double penalized(const textgen_filter_parameters *parameters, double logi
 }
 
 static void check_penalties(size_t window, double repetition, double frequency, double presence) {
-    textgen_filter_parameters parameters = {repetition, frequency, presence, window, 0, 1, 1, 0, 0, 0.1};
-    textgen_sampler sampler = make_sampler(0);
+    const textgen_parameters parameters = {0.8, repetition, frequency, presence, window, 0, 1, 1, 0, 0, 0.1, 0};
+    textgen_sampler sampler = make_filtered(&parameters, 0);
     static int64_t drawn[DRAWS];
     double logits[TOKENS], filtered[TOKENS], scratch[8 * TOKENS];
     const double bias = 0.4;
     uint32_t recent[TEXTGEN_MAX_PENALTY_WINDOW];
     size_t i, j, kept;
-    sampler.filters = make_filters(&parameters);
     CHECK(textgen_penalties_active(&parameters) && textgen_filters_active(&parameters));
     /* The bias comes first. */
     textgen_filters_bias(sampler.filters)[TOKENS / 2] = bias;
     for (i = 0; i < DRAWS; i++) {
         fill_logits(logits);
         memcpy(filtered, logits, sizeof filtered);
-        textgen_filters_apply(sampler.filters, sampler.exp64, filtered, scratch);
+        textgen_filters_apply(sampler.filters, &parameters, sampler.exp64, filtered, scratch);
         for (j = 0; j < TOKENS; j++) {
             const double biased = logits[j] + (j == TOKENS / 2 ? bias : 0.0);
             const double expected = penalized(&parameters, biased, (int64_t)j, drawn, i);
@@ -52,14 +52,14 @@ static void check_penalties(size_t window, double repetition, double frequency, 
 
 /* A repetition penalty that overflows does not look like a damaged model. */
 static void check_overflow(void) {
-    textgen_filter_parameters parameters = off;
-    textgen_sampler sampler = make_sampler(0);
+    textgen_parameters parameters = textgen_parameters_default;
+    textgen_sampler sampler;
     double logits[TOKENS];
     const uint32_t recent[] = {3, 18, 19};
     parameters.repetition_penalty = 5e-324;
-    sampler.temperature = 0.0;
-    sampler.filters = make_filters(&parameters);
-    textgen_filters_set_recent(sampler.filters, recent, 3);
+    parameters.temperature = 0.0;
+    sampler = make_filtered(&parameters, 0);
+    textgen_filters_set_recent(sampler.filters, &parameters, recent, 3);
     fill_logits(logits);
     CHECK(draw(&sampler, logits) == 18);
     free(sampler.filters);
@@ -67,23 +67,23 @@ static void check_overflow(void) {
 
 /* A token whose penalty overflows remains possible, and a forbidden one remains forbidden. */
 static void check_underflow(void) {
-    textgen_filter_parameters parameters = off;
+    textgen_parameters parameters = textgen_parameters_default;
     textgen_filters *filters;
     const uint32_t recent[] = {0, 1, 2};
     double logits[TOKENS], scratch[8 * TOKENS];
     parameters.repetition_penalty = 100.0;
     filters = make_filters(&parameters);
-    textgen_filters_set_recent(filters, recent, 3);
+    textgen_filters_set_recent(filters, &parameters, recent, 3);
     fill_logits(logits);
     logits[0] = -1e307;
     logits[1] = -INFINITY;
-    textgen_filters_apply(filters, textgen_find_exp64(NULL), logits, scratch);
+    textgen_filters_apply(filters, &parameters, textgen_find_exp64(NULL), logits, scratch);
     CHECK(logits[0] == -DBL_MAX && logits[1] == -INFINITY && logits[2] > -1000.0);
     free(filters);
 }
 
-static void check_replace(void) {
-    textgen_filter_parameters parameters = off;
+static void check_change(void) {
+    textgen_parameters parameters = textgen_parameters_default, before;
     uint32_t tokens[200], recent[TEXTGEN_MAX_PENALTY_WINDOW];
     textgen_filters *filters;
     size_t i;
@@ -96,21 +96,24 @@ static void check_replace(void) {
     CHECK(filters->mirostat_mu == 6.0);
     filters->mirostat_mu = 5.0;
     textgen_filters_bias(filters)[1] = -1.0;
-    textgen_filters_set_recent(filters, tokens, 200);
+    textgen_filters_set_recent(filters, &parameters, tokens, 200);
     CHECK(textgen_filters_get_recent(filters, recent) == 64 && !memcmp(recent, tokens + 136, 64 * 4));
     /* A smaller window keeps the latest tokens. */
+    before = parameters;
     parameters.penalty_window = 10;
-    textgen_filters_replace(filters, &parameters);
+    textgen_filters_change(filters, &before, &parameters);
     CHECK(textgen_filters_get_recent(filters, recent) == 10 && !memcmp(recent, tokens + 190, 10 * 4));
     CHECK(filters->mirostat_mu == 5.0 && textgen_filters_bias(filters)[1] == 0.0);
+    before = parameters;
     parameters.mirostat_tau = 2.0;
-    textgen_filters_replace(filters, &parameters);
+    textgen_filters_change(filters, &before, &parameters);
     CHECK(filters->mirostat_mu == 4.0 && filters->recent_count == 10);
     /* Without penalties, no tokens are kept. */
+    before = parameters;
     parameters.presence_penalty = 0.0;
-    textgen_filters_replace(filters, &parameters);
+    textgen_filters_change(filters, &before, &parameters);
     CHECK(textgen_filters_get_recent(filters, recent) == 0);
-    textgen_filters_accept(filters, 1);
+    textgen_filters_accept(filters, &parameters, 1);
     CHECK(textgen_filters_get_recent(filters, recent) == 0);
     free(filters);
 }
@@ -129,21 +132,21 @@ static double surprisal(const double *logits, int64_t token, textgen_exp64 exp64
 }
 
 static void check_mirostat(double tau, double eta) {
-    textgen_filter_parameters parameters = off;
-    textgen_sampler sampler = make_sampler(0);
+    textgen_parameters parameters = textgen_parameters_default;
+    textgen_sampler sampler;
     double logits[TOKENS], filtered[TOKENS], scratch[8 * TOKENS], mu = 2.0 * tau, total = 0.0;
     int i, j;
     parameters.mirostat_tau = tau;
     parameters.mirostat_eta = eta;
-    sampler.temperature = 1.5;
-    sampler.filters = make_filters(&parameters);
+    parameters.temperature = 1.5;
+    sampler = make_filtered(&parameters, 0);
     CHECK(textgen_filters_active(&parameters));
     fill_logits(logits);
     for (i = 0; i < DRAWS; i++) {
         int64_t token;
         CHECK(fabs(sampler.filters->mirostat_mu - mu) < 1e-6);
         memcpy(filtered, logits, sizeof filtered);
-        textgen_filters_apply(sampler.filters, sampler.exp64, filtered, scratch);
+        textgen_filters_apply(sampler.filters, &parameters, sampler.exp64, filtered, scratch);
         for (j = 0; j < TOKENS; j++) {
             const double margin = surprisal(logits, j, sampler.exp64) - mu;
             CHECK(filtered[j] == logits[j] || filtered[j] == -INFINITY);
@@ -167,7 +170,7 @@ int main(void) {
     check_penalties(100, 1.2, 0.01, -0.3);
     check_overflow();
     check_underflow();
-    check_replace();
+    check_change();
     check_mirostat(3.0, 0.1);
     check_mirostat(3.5, 1.0);
     return 0;

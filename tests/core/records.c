@@ -150,6 +150,8 @@ static void check_min_length(const textgen_model *model) {
         CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
         CHECK_OK(textgen_stream_feed(stream, NULL, 0, ERROR));
         CHECK_OK(textgen_stream_generate(stream, 1, text, text_size, NULL, ERROR));
+        /* Also with other random numbers. */
+        sampling.seed += STREAMS;
         sampling.min_length = 5;
         CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
         CHECK(count_tokens(stream) > 5);

@@ -10,8 +10,6 @@
 
 enum { TOKENS = 20, DRAWS = 3000 };
 
-static const textgen_filter_parameters off = TEXTGEN_FILTERS_OFF;
-
 static inline void fill_logits(double logits[TOKENS]) {
     int i;
     for (i = 0; i < TOKENS; i++) {
@@ -19,17 +17,31 @@ static inline void fill_logits(double logits[TOKENS]) {
     }
 }
 
-static inline textgen_sampler make_sampler(uint32_t substream) {
+/* Parameters without a filter. */
+static inline textgen_parameters make_parameters(void) {
+    textgen_parameters parameters = textgen_parameters_default;
+    parameters.temperature = 0.8;
+    return parameters;
+}
+
+static inline textgen_sampler make_sampler(const textgen_parameters *parameters, uint32_t substream) {
     const textgen_uint128 seed = {0, 2024};
     textgen_sampler sampler;
-    textgen_sampler_init(&sampler, 0.8, seed, substream, textgen_find_exp64(NULL));
+    textgen_sampler_init(&sampler, parameters, seed, substream, textgen_find_exp64(NULL));
     return sampler;
 }
 
-static inline textgen_filters *make_filters(const textgen_filter_parameters *parameters) {
+static inline textgen_filters *make_filters(const textgen_parameters *parameters) {
     textgen_filters *filters = allocate(textgen_filters_size(TOKENS));
     textgen_filters_init(filters, parameters, TOKENS);
     return filters;
+}
+
+/* A sampler that has filters, also if none is on. */
+static inline textgen_sampler make_filtered(const textgen_parameters *parameters, uint32_t substream) {
+    textgen_sampler sampler = make_sampler(parameters, substream);
+    sampler.filters = make_filters(parameters);
+    return sampler;
 }
 
 /* Draw and accept. The scratch memory has exactly the stated size, for sanitizers to see writes beyond it. */

@@ -1,10 +1,12 @@
 /* Tests the parameters of textgen_sampling: sampling MODEL UNKNOWN.
  *
- * The vocabulary of MODEL has 12 characters. That of UNKNOWN is "a" and a symbol for unknown characters. */
+ * The vocabulary of MODEL has 12 characters. That of UNKNOWN is "a" and a symbol for unknown characters. Prints
+ * what the value of each parameter must be. */
 #include "check.h"
 
+#include "parameters.h"
+
 #include <math.h>
-#include <stddef.h>
 
 enum { TOKENS = 12, LENGTH = 300, TEXT_SIZE = LENGTH * 4 + 1 };
 
@@ -29,38 +31,65 @@ static void check_refused(const textgen_model *model, const textgen_sampling *sa
     free(stream), free(unchanged), free(memory);
 }
 
-static void check_ranges(const textgen_model *model) {
-    const struct {
-        const char *name;
-        size_t offset;
-        double least, most;
-    } fields[] = {
-#define FIELD(name, least, most) {#name, offsetof(textgen_sampling, name), least, most}
-        FIELD(repetition_penalty, 0, 100),
-        FIELD(frequency_penalty, -100, 100),
-        FIELD(presence_penalty, -100, 100),
-        FIELD(typical_p, 0, 1),
-        FIELD(top_p, 0, 1),
-        FIELD(min_p, 0, 1),
-        FIELD(mirostat_tau, 0, 100),
-        FIELD(mirostat_eta, 0, 1),
-    };
+/* Return a sampling with one parameter, which is set by its offset. */
+static textgen_sampling with(const textgen_parameter_info *parameter, double value) {
+    textgen_sampling sampling = defaults;
+    const bool is_whole = !strcmp(parameter->kind, "whole");
+    const uint64_t whole = is_whole ? (uint64_t)value : 0;
+    memcpy((char *)&sampling + parameter->offset, is_whole ? (const void *)&whole : &value, sizeof value);
+    return sampling;
+}
+
+/* The parameters of a sampling, which are drawn with. MODEL has no records, which min_length needs. */
+static textgen_parameters apply(const textgen_model *model, const textgen_sampling *sampling) {
+    textgen_parameters applied;
     char text[TEXT_SIZE];
-    size_t i, j;
-    for (i = 0; i < sizeof fields / sizeof *fields; i++) {
-        const double refused[] = {NAN, INFINITY, fields[i].least - 1e-9, fields[i].most + 1e-9};
-        const double allowed[] = {fields[i].least, fields[i].most, 1e-9};
-        textgen_sampling sampling = defaults;
-        for (j = 0; j < 4; j++) {
-            memcpy((char *)&sampling + fields[i].offset, &refused[j], sizeof(double));
-            check_refused(model, &sampling, fields[i].name);
-        }
-        for (j = 0; j < 3; j++) {
-            textgen_stream *stream;
-            memcpy((char *)&sampling + fields[i].offset, &allowed[j], sizeof(double));
-            stream = start_with(model, &sampling, "a");
-            generate_text(stream, LENGTH, text);
-            free(stream);
+    CHECK_OK(textgen_parameters_read(sampling, &applied, &(textgen_error){ERROR}));
+    if (!applied.min_length) {
+        textgen_stream *stream = start_with(model, sampling, "a");
+        generate_text(stream, LENGTH, text);
+        free(stream);
+    }
+    return applied;
+}
+
+/* A parameter takes its limits and its default, and no number beyond. A 0 that is no value is the default. */
+static void check_parameter(const textgen_model *model, const textgen_parameter_info *parameter) {
+    const bool is_whole = !strcmp(parameter->kind, "whole");
+    const double low = parameter->low, high = parameter->high;
+    const double accepted[] = {parameter->low_is_open ? 5e-324 : low, high, parameter->initial, 0};
+    const double refused[] = {is_whole ? high + 1 : high * (1 + 1e-9), is_whole ? 0x1p63 : INFINITY,
+                              low < 0 ? low * (1 + 1e-9) : -5e-324, -INFINITY, NAN};
+    char requirement[TEXTGEN_REQUIREMENT_SIZE], text[TEXT_SIZE];
+    size_t i;
+    for (i = 0; i < 4; i++) {
+        const textgen_sampling sampling = with(parameter, accepted[i]);
+        const textgen_parameters applied = apply(model, &sampling);
+        CHECK((i == 2) <= !memcmp(&sampling, &defaults, sizeof defaults));
+        CHECK((i == 3 && accepted[0] > 0) <= !memcmp(&applied, &textgen_parameters_default, sizeof applied));
+    }
+    textgen_parameter_requirement(parameter, requirement);
+    snprintf(text, sizeof text, "%s must be %s, not ", parameter->name, requirement);
+    for (i = 0; i < (is_whole ? 2 : 5); i++) {
+        const textgen_sampling sampling = with(parameter, refused[i]);
+        check_refused(model, &sampling, text);
+    }
+    printf("%s: %s\n", parameter->name, requirement);
+}
+
+static void check_parameters(const textgen_model *model) {
+    const textgen_parameter_info *parameter;
+    size_t i;
+    for (i = 0; (parameter = textgen_parameter(i)) != NULL; i++) {
+        const textgen_sampling sampling = with(parameter, parameter->high);
+        /* The core does not apply a parameter without a field. */
+        CHECK(!parameter->offset == (i >= TEXTGEN_PARAMETER_COUNT));
+        if (parameter->offset) {
+            check_parameter(model, parameter);
+            CHECK((sampling.min_p == 1.0) == !strcmp(parameter->name, "min_p"));
+            CHECK((sampling.top_k == INT32_MAX) == !strcmp(parameter->name, "top_k"));
+            CHECK((apply(model, &sampling).min_p == 1.0) == !strcmp(parameter->name, "min_p"));
+            CHECK((apply(model, &sampling).top_k == INT32_MAX) == !strcmp(parameter->name, "top_k"));
         }
     }
 }
@@ -68,27 +97,21 @@ static void check_ranges(const textgen_model *model) {
 static void check_refusals(const textgen_model *model, const textgen_model *unknown) {
     textgen_sampling sampling = defaults, replaced[4] = {defaults, defaults, defaults, defaults};
     float bias[TOKENS] = {0.0f};
-    const double temperatures[] = {NAN, INFINITY, -INFINITY, -0.1, -1e-310};
     size_t i;
-    for (i = 0; i < sizeof temperatures / sizeof *temperatures; i++) {
-        sampling.temperature = temperatures[i];
-        check_refused(model, &sampling, "temperature must be a finite number, 0 or more, not ");
-    }
-    sampling = defaults;
     sampling.struct_size = 8;
     check_refused(model, &sampling, "struct_size must be sizeof(textgen_sampling)");
     sampling = defaults;
     sampling.substream = (uint64_t)1 << 32;
     check_refused(model, &sampling, "substream must be from 0 to 2**32 - 1, not 4294967296");
     sampling = defaults;
-    sampling.penalty_window = 1025;
-    check_refused(model, &sampling, "penalty_window must be from 0 to 1024, not 1025");
+    sampling.top_k = UINT32_MAX;
+    check_refused(model, &sampling, "top_k must be an integer from 0 to 2147483647, not 4294967295");
     replaced[0].top_k = 1;
     replaced[1].typical_p = replaced[2].top_p = replaced[3].min_p = 0.5;
     for (i = 0; i < 4; i++) {
         replaced[i].mirostat_tau = 3.0;
         check_refused(model, &replaced[i],
-                      "mirostat_tau replaces top_k, typical_p, top_p and min_p: set them to 0");
+                      "mirostat_tau replaces top_k, typical_p, top_p and min_p: turn them off");
     }
     sampling = defaults;
     sampling.min_length = 1;
@@ -132,7 +155,6 @@ static void check_off(const textgen_model *model) {
     struct {
         textgen_sampling sampling;
     } older;
-    sampling.repetition_penalty = sampling.typical_p = sampling.top_p = 1.0;
     sampling.penalty_window = 10;
     sampling.mirostat_eta = 0.5;
     check_same_samplings(model, &sampling, &defaults);
@@ -144,14 +166,6 @@ static void check_off(const textgen_model *model) {
     memcpy(&older, &defaults, offsetof(textgen_sampling, repetition_penalty));
     older.sampling.struct_size = offsetof(textgen_sampling, repetition_penalty);
     check_same_samplings(model, &older.sampling, &defaults);
-    /* Defaults of parameters that are 0. */
-    sampling = defaults;
-    sampling.repetition_penalty = 1.3;
-    sampling.mirostat_tau = 2.0;
-    textgen_sampling explicit = sampling;
-    explicit.penalty_window = 64;
-    explicit.mirostat_eta = 0.1;
-    check_same_samplings(model, &sampling, &explicit);
 }
 
 int main(int count, char **arguments) {
@@ -159,7 +173,7 @@ int main(int count, char **arguments) {
     CHECK(count > 2);
     file = load(arguments[1], NULL);
     unknown = load(arguments[2], NULL);
-    check_ranges(file.model);
+    check_parameters(file.model);
     check_refusals(file.model, unknown.model);
     check_unknown_stop(unknown.model);
     check_off(file.model);

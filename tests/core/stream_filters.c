@@ -19,7 +19,7 @@ static void check_truncations(const textgen_model *model) {
     one.top_k = 0;
     one.top_p = 1e-9;
     check_same_samplings(model, &greedy, &one);
-    one.top_p = 0.0;
+    one.top_p = 1.0;
     one.min_p = 1.0;
     check_same_samplings(model, &greedy, &one);
     /* A surprisal of almost 0 bits leaves only the most likely character. */

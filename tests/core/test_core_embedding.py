@@ -1,5 +1,6 @@
 """What ``textgen-embed`` writes, compiled with plain compilers and for other systems, and run."""
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -12,10 +13,12 @@ from textgen_runtime.cli.embed import main
 from tests.core.test_core import GOLDEN_TEXT, PROMPT
 from tests.core.test_core_builds import exported, needs_nm
 from tests.helpers.c_programs import COMPILERS, EMULATOR, PLAIN, Build, emulated, run
+from tests.helpers.definitions import definitions
 from tests.helpers.paths import ROOT
 
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
 EXAMPLE = ROOT / "examples" / "embedded.c"
+DOCUMENT = ROOT / "docs" / "c.md"
 PUBLIC_HEADER = ROOT / "runtime" / "core" / "textgen.h"
 
 
@@ -76,6 +79,33 @@ def test_the_files_are_built_for_other_systems(target: str, folder: Path, tmp_pa
     program = tmp_path / "program"
     command = [*shlex.split(compiler), "-O2", "-target", target]
     assert compile_all(folder, *command, output=program).stat().st_size > 0
+
+
+# What the parts of programs in the documentation do not declare.
+DECLARATIONS = """
+char error[256], text[256];
+textgen_model *model;
+textgen_stream *stream = NULL;
+size_t size = sizeof text, length = 9, written;
+"""
+
+
+def test_the_documented_programs_compile(folder: Path, tmp_path: Path, quick_compiler: Path) -> None:
+    """The complete ones run. The others are parts of one program."""
+    texts = re.findall(r"^```c\n(.*?)^```$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    (listing,) = [text for text in texts if "int main(" in text]
+    lines = "".join(text for text in texts if text != listing).splitlines(keepends=True)
+    includes = "".join(line for line in lines if line.startswith("#include"))
+    statements = "".join(line for line in lines if not line.startswith("#include"))
+    source, program = tmp_path / "program.c", tmp_path / "program"
+    command = [str(quick_compiler), *WARNINGS, "-Wno-unused", f"-I{folder}"]
+    source.write_text(f"{includes}#include <stdio.h>\nvoid use(void) {{{DECLARATIONS}{statements}}}\n")
+    run(*command, "-c", source, "-o", tmp_path / "parts.o")
+    source.write_text(listing)
+    run(*command, source, folder / "textgen.c", "-o", program)
+    parameters = [each for each in definitions.read_definition() if each.in_core]
+    expected = [f"{each.name} (default: {each.initial:g}): {each.help}" for each in parameters]
+    assert run(program).splitlines() == expected
 
 
 def test_the_example_says_how_it_is_built(folder: Path, tmp_path: Path, quick_compiler: Path) -> None:

@@ -10,7 +10,6 @@
 
 enum { ROUNDS = 4000 };
 
-static const textgen_filter_parameters off = TEXTGEN_FILTERS_OFF;
 static uint64_t state = 7;
 
 static double random_number(void) { return random_below(&state, 1.0); }
@@ -41,9 +40,11 @@ static double random_probability(void) {
     return random_number() < 0.5 ? 1.0 - random_number() : extremes[random_up_to(&state, 7)];
 }
 
-static textgen_filter_parameters random_parameters(size_t count) {
-    textgen_filter_parameters parameters = off;
+static textgen_parameters random_parameters(size_t count) {
+    const double temperatures[] = {0.0, 5e-324, 0.3, 1.0, 1e300};
+    textgen_parameters parameters = textgen_parameters_default;
     const size_t chosen = 1 + random_up_to(&state, 14);
+    parameters.temperature = temperatures[random_up_to(&state, 4)];
     parameters.top_k = chosen & 1 ? random_up_to(&state, count + 2) : 0;
     parameters.typical_p = chosen & 2 ? random_probability() : 1.0;
     parameters.top_p = chosen & 4 ? random_probability() : 1.0;
@@ -51,12 +52,11 @@ static textgen_filter_parameters random_parameters(size_t count) {
     return parameters;
 }
 
-static textgen_sampler make_sampler(const textgen_filter_parameters *parameters, size_t count) {
-    const double temperatures[] = {0.0, 5e-324, 0.3, 1.0, 1e300};
+static textgen_sampler make_sampler(const textgen_parameters *parameters, size_t count) {
     const textgen_uint128 seed = {0, next_random(&state)};
     textgen_sampler sampler;
     size_t i;
-    textgen_sampler_init(&sampler, temperatures[random_up_to(&state, 4)], seed, 0, textgen_find_exp64(NULL));
+    textgen_sampler_init(&sampler, parameters, seed, 0, textgen_find_exp64(NULL));
     sampler.filters = allocate(textgen_filters_size(count));
     textgen_filters_init(sampler.filters, parameters, count);
     for (i = 0; i < count; i++) {
@@ -75,7 +75,8 @@ static void check_draws(textgen_sampler *sampler, const double *logits, size_t c
     for (i = 0; i < count; i++) {
         kept[i] = defined.kept[i] ? logits[i] : -INFINITY;
     }
-    CHECK(textgen_reweight(kept, count, sampler->temperature, weights, &expected_sum, sampler->exp64) == 0);
+    CHECK(textgen_reweight(kept, count, sampler->parameters.temperature, weights, &expected_sum,
+                           sampler->exp64) == 0);
     CHECK(textgen_sampler_reweight(sampler, logits, count, scratch, &sum) == 0);
     CHECK(sum == expected_sum && !memcmp(scratch, weights, count * sizeof *weights));
     for (i = 0; i < count; i++) {
@@ -91,7 +92,7 @@ static void check_draws(textgen_sampler *sampler, const double *logits, size_t c
 }
 
 static void check_random(size_t count) {
-    const textgen_filter_parameters parameters = random_parameters(count);
+    const textgen_parameters parameters = random_parameters(count);
     textgen_sampler sampler = make_sampler(&parameters, count);
     /* Of exactly this size, for sanitizers to see accesses beyond it. */
     double *scratch = allocate(textgen_sampler_scratch(count) * sizeof(double));
@@ -100,7 +101,7 @@ static void check_random(size_t count) {
     random_logits(logits, count);
     define(&parameters, logits, count);
     memcpy(filtered, logits, count * sizeof *logits);
-    textgen_filters_apply(sampler.filters, sampler.exp64, filtered, scratch);
+    textgen_filters_apply(sampler.filters, &parameters, sampler.exp64, filtered, scratch);
     for (i = 0; i < count; i++) {
         CHECK(filtered[i] == (defined.kept[i] ? logits[i] : -INFINITY));
         remaining += filtered[i] > -INFINITY;
@@ -111,15 +112,14 @@ static void check_random(size_t count) {
 }
 
 /* Check how many of the first tokens remain of some tokens, whose logits are multiples of ln 2. */
-static void check_first(const textgen_filter_parameters *parameters, const int *gaps, size_t count,
-                        size_t expected) {
+static void check_first(const textgen_parameters *parameters, const int *gaps, size_t count, size_t expected) {
     textgen_sampler sampler = make_sampler(parameters, count);
     double filtered[8], scratch[64];
     size_t i;
     for (i = 0; i < count; i++) {
         filtered[i] = -TEXTGEN_LN2 * gaps[i];
     }
-    textgen_filters_apply(sampler.filters, sampler.exp64, filtered, scratch);
+    textgen_filters_apply(sampler.filters, parameters, sampler.exp64, filtered, scratch);
     for (i = 0; i < count; i++) {
         CHECK((filtered[i] > -INFINITY) == (i < expected));
     }
@@ -129,7 +129,7 @@ static void check_first(const textgen_filter_parameters *parameters, const int *
 /* Weights that are exactly at the border of a filter, and surprisals that are equally near to the entropy. */
 static void check_borders(void) {
     static const int halves[] = {0, 1, 2, 3}, symmetric[] = {0, 2, 2, 2, 2};
-    textgen_filter_parameters parameters = off;
+    textgen_parameters parameters = textgen_parameters_default;
     double weight = -TEXTGEN_LN2;
     textgen_find_exp64(NULL)(&weight, 1);
     CHECK(weight == 0.5);
@@ -137,7 +137,7 @@ static void check_borders(void) {
     check_first(&parameters, halves, 4, 3);
     parameters.top_k = 4;
     check_first(&parameters, halves, 4, 3);
-    parameters = off;
+    parameters = textgen_parameters_default;
     /* The surprisals are 1 bit and 3 bits, and the entropy is 2 bits. The more likely token comes first. */
     parameters.typical_p = 0.4;
     check_first(&parameters, symmetric, 5, 1);

@@ -30,7 +30,7 @@ from tests.tiers import runs
 CORE = ROOT / "runtime" / "core"
 PROGRAMS = ROOT / "tests" / "core"
 SOURCES = sorted([*CORE.glob("*.c"), *CORE.glob("kernels/*.c")])
-HEADERS = sorted([*CORE.glob("*.h"), *CORE.glob("kernels/*.h"), *PROGRAMS.glob("*.h")])
+HEADERS = sorted([*CORE.glob("*.[hd]*"), *CORE.glob("kernels/*.h"), *PROGRAMS.glob("*.h")])
 
 WARNINGS = (
     "-std=c11",

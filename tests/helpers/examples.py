@@ -16,7 +16,12 @@ EXAMPLES = ROOT / "examples"
 
 def import_example(name: str) -> ModuleType:
     """Import an example without running it."""
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    return import_file(EXAMPLES / f"{name}.py")
+
+
+def import_file(path: Path) -> ModuleType:
+    """Import a module that is no part of a package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)

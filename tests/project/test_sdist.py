@@ -62,7 +62,7 @@ def test_the_sdist_contains_every_source_file(unpacked: Path) -> None:
         "runtime/**/*.pyx",
         "runtime/**/*.pxi",
         "runtime/**/*.pxd",
-        "runtime/core/**/*.[ch]",
+        "runtime/core/**/*.[chd]*",
         "runtime/core/*.in",
         "runtime/core/Makefile",
         "runtime/web/**/*.*",

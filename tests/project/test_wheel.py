@@ -92,9 +92,9 @@ def test_the_wheel_contains_the_packages_without_extension_sources(wheel: Path) 
         "textgen_runtime/sampling/sampler.pyi",
         "textgen_runtime/engines/core.pyi",
     } <= set(names)
-    sources = {name for name in names if name.endswith((".pyx", ".pxi", ".c", ".h"))}
+    sources = {name for name in names if name.endswith((".pyx", ".pxi", ".c", ".h", ".def"))}
     core = ROOT / "runtime" / "core"
-    embedded = [*core.glob("*.[ch]"), *core.glob("kernels/*.[ch]")]
+    embedded = [*core.glob("*.[chd]*"), *core.glob("kernels/*.[ch]")]
     # textgen-embed writes the sources of the C core.
     folder = "textgen_runtime/embedding/core"
     assert sources == {f"{folder}/{path.relative_to(core).as_posix()}" for path in embedded}

@@ -5,20 +5,17 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { load } from "../../runtime/web/index.js";
 import { codeName } from "../../runtime/web/lib/errors.js";
+import { NUMBERS } from "../../runtime/web/lib/parameters.js";
 import { error } from "./package-assertions.mjs";
 import { content } from "./package-cases.mjs";
 
 const tiny = await load(content("tiny"));
 
-test("an invalid option names itself, the range and the value", () => {
+test("an error about an option says which one, and what to change", () => {
   const cases = [
-    [{ temperature: -1 }, /^temperature must be a number, 0 or more, not -1$/],
-    [{ temperature: NaN }, /^temperature must be a number, 0 or more, not NaN$/],
-    [{ temperature: Infinity }, /^temperature must be/],
-    [{ temperature: "1" }, /^temperature must be a number, 0 or more, not "1"$/],
-    [{ topK: 1.5 }, /^topK must be an integer, from 0 to 2147483647, not 1.5$/],
-    [{ topP: 0 }, /^topP must be a number, more than 0, at most 1, not 0$/],
-    [{ penaltyWindow: 1025 }, /^penaltyWindow must be an integer, from 1 to 1024, not 1025$/],
+    [{ topK: ["a\nb"] }, /^topK must be an integer from 0 to 2147483647, not a b$/],
+    [{ topK: "x".repeat(1000) }, /not "x{76}\.\.\.$/],
+    [{ topK: Object.create(null) }, /not object$/],
     [{ mirostatTau: 2, topK: 3 }, /^mirostatTau replaces topK, typicalP, topP and minP: omit topK$/],
     [{ mirostatTau: 2, typicalP: 0.5 }, /omit typicalP$/],
     [{ mirostatTau: 2, topP: 0.5 }, /omit topP$/],
@@ -28,24 +25,21 @@ test("an invalid option names itself, the range and the value", () => {
     [{ seed: 2 ** 53 }, /^seed must be/],
     [{ seed: 2n ** 128n }, /^seed must be/],
     [{ substream: -1 }, /^substream must be/],
-    [{ substream: 2 ** 32 }, /^substream must be/],
-    [{ logitBias: { a: 101 } }, /^logitBias of "a" must be a number, from -100 to 100, not 101$/],
+    [{ substream: 2 ** 32 }, /^substream must be an integer from 0 to 2\*\*32 - 1, not 4294967296$/],
+    [{ logitBias: { a: 101 } }, /^logitBias of "a" must be a number from -100 to 100, not 101$/],
+    [{ logitBias: 1 }, /^logitBias must be an object of numbers by character, not 1$/],
     [{ logitBias: { z: 1 } }, /^logitBias has "z", which is not in the vocabulary: omit it$/],
     [{ banned: "\n abcdehé€ж𝄞" }, /leave no character/],
     [{ allowed: "xyz" }, /leave no character/],
     [{ stop: "" }, /^a stop text must not be empty$/],
     [{ stop: [1] }, /^stop must be a text or an array of texts/],
+    [{ stop: "a".repeat(2 ** 15) }, /^the automaton of the stop texts is too large: it has 32769 states/],
     [{ temprature: 1 }, /^unknown option "temprature": the options are temperature, /],
-    [{ length: -1 }, /^the length must be an integer, 0 or more, not -1$/],
+    [{ length: -1 }, /^length must be an integer, 0 or more, not -1$/],
     [{ unknown: "no" }, /^unknown must be "error" or "skip", not "no"$/],
-    [{ minLength: -1 }, /^minLength must be an integer, from 0 to 9007199254740991, not -1$/],
-    [{ minLength: 1.5 }, /^minLength must be an integer/],
     [{ minLength: 1 }, /^minLength needs a model of records: the texts of other models have no end$/],
     [{ match: {} }, /^match must be a table of states/],
     [{ match: { states: new Array(2 ** 15 + 1).fill({ accepting: true, next: {} }) } }, /^the table of match is too large/],
-    [{ topK: ["a\nb"] }, /not a b$/],
-    [{ topK: "x".repeat(1000) }, /not "x{76}\.\.\.$/],
-    [{ topK: Object.create(null) }, /not object$/],
     [{ match: { states: [{ accepting: false, next: {} }] } }, /^no text matches the table of match/],
     [{ match: { states: [{ accepting: true, next: { a: 1 } }] } }, /^state 0 of match leads to 1; the states are 0 to 0$/],
     [{ match: { states: [{ accepting: true, next: { z: 0 } }] } }, /^match has "z", which is not in the vocabulary/],
@@ -54,30 +48,23 @@ test("an invalid option names itself, the range and the value", () => {
     [{ match: { states: [{ accepting: true, next: {} }] }, minLength: 1 }, /^use match or minLength, not both/],
   ];
   for (const [options, message] of cases) {
-    assert.throws(() => tiny.generate("abc", options), error("INVALID_ARGUMENT", message), JSON.stringify(Object.keys(options)));
+    const [name] = Object.keys(options);
+    assert.throws(() => tiny.generate("abc", options), error("INVALID_ARGUMENT", message, name), `${name}: ${message}`);
   }
+  const generation = tiny.start("abc");
+  assert.throws(() => generation.next({ k: 0 }), error("INVALID_ARGUMENT", /^k must be an integer, 1 or more, not 0$/, "k"));
+  assert.throws(() => generation.next({ temperature: -1 }), error("INVALID_ARGUMENT", /^temperature must be/, "temperature"));
 });
 
-test("an option has each value of its range, with the borders that belong to it", () => {
-  for (const [name, least, most, isExclusive] of [
-    ["temperature", 0, Number.MAX_VALUE],
-    ["repetitionPenalty", 0, 100, true],
-    ["frequencyPenalty", -100, 100],
-    ["presencePenalty", -100, 100],
-    ["penaltyWindow", 1, 1024],
-    ["topK", 0, 2 ** 31 - 1],
-    ["typicalP", 0, 1, true],
-    ["topP", 0, 1, true],
-    ["minP", 0, 1],
-    ["mirostatTau", 0, 100],
-    ["mirostatEta", 0, 1, true],
-  ]) {
-    const start = (value) => tiny.start("abc", { [name]: value }).dispose();
-    start(most);
-    isExclusive ? start(Number.MIN_VALUE) : start(least);
-    const outside = [least - 1, ...(isExclusive ? [least] : []), most === Number.MAX_VALUE ? Infinity : most + 1];
-    for (const value of outside) {
-      assert.throws(() => start(value), error("INVALID_ARGUMENT", new RegExp(`^${name} must be`)), `${name} ${value}`);
+test("a parameter that is a number has each value of its range, and no other", async () => {
+  const records = await load(content("character"));
+  for (const [name, isInteger, initial, least, most, isOpen, requirement] of NUMBERS) {
+    const start = (value) => records.start("ab", { [name]: value }).dispose();
+    [initial, isOpen ? Number.MIN_VALUE : least, most].forEach(start);
+    const outside = [least - 1, most === Number.MAX_VALUE ? Infinity : most + 1, NaN, String(initial), BigInt(most)];
+    for (const value of [...outside, ...(isOpen ? [least] : []), ...(isInteger ? [initial + 0.5] : [])]) {
+      const message = new RegExp(`^${name} must be ${requirement}, not `);
+      assert.throws(() => start(value), error("INVALID_ARGUMENT", message, name), `${name} ${value}`);
     }
   }
 });
@@ -107,7 +94,7 @@ test("options that are no object, or that a method does not have, are an error",
   for (const [name, call] of Object.entries(calls)) {
     assert.throws(() => call(null), error("INVALID_ARGUMENT", /^the options must be an object, not null$/), name);
     assert.throws(() => call("skip"), error("INVALID_ARGUMENT", /^the options must be an object, not "skip"$/), name);
-    assert.throws(() => call({ finnish: 1 }), error("INVALID_ARGUMENT", /^unknown option "finnish": the options are /), name);
+    assert.throws(() => call({ finnish: 1 }), error("INVALID_ARGUMENT", /^unknown option "finnish": the options are /, "finnish"), name);
   }
   assert.deepEqual(generation.save(), saved);
 });
@@ -126,7 +113,7 @@ test("a symbol of a table that leads nowhere is not allowed", () => {
 test("a text that its constraint makes longer than the length is refused before it begins", () => {
   const match = { states: [{ accepting: false, next: { a: 1 } }, { accepting: false, next: { b: 2 } }, { accepting: true, next: {} }] };
   assert.equal(tiny.generate("abc", { match, length: 2 }), "ab");
-  assert.throws(() => tiny.generate("abc", { match, length: 1 }), error("INVALID_ARGUMENT", /^match needs a text of at least 2 tokens, but the length is 1/));
+  assert.throws(() => tiny.generate("abc", { match, length: 1 }), error("INVALID_ARGUMENT", /^match needs a text of at least 2 tokens, but the length is 1/, "match"));
 });
 
 test("a prompt that cannot be continued is an error", async () => {
@@ -167,7 +154,7 @@ test("a model that is disposed while it reads or writes is an error of the text"
   }
 });
 
-test("a stream ends with the reason of its signal, and the thread stays responsive", async () => {
+test("a stream ends with the reason of its signal, and the thread stays responsive", async (context) => {
   const controller = new AbortController();
   const chunks = [];
   let turns = 0;
@@ -177,12 +164,12 @@ test("a stream ends with the reason of its signal, and the thread stays responsi
       controller.abort(new Error("enough"));
     }
   }, 1);
+  context.after(() => clearInterval(timer));
   await assert.rejects(async () => {
     for await (const chunk of tiny.stream("abc", { length: 1e9, signal: controller.signal })) {
       chunks.push(chunk.length);
     }
   }, /^Error: enough$/);
-  clearInterval(timer);
   assert.ok(chunks.length > 0);
   assert.throws(() => tiny.stream("xyz"), error("UNKNOWN_CHARACTER", /./));
 });

@@ -94,7 +94,7 @@ test("a saved generation is checked", async () => {
   assert.throws(() => other.resume(saved), error("SAVED_GENERATION", /^the generation was saved with another model/));
   const match = { states: [{ accepting: true, next: { a: 0 } }] };
   const constrained = tiny.start("abc", { match }).save();
-  assert.throws(() => tiny.resume(constrained), error("SAVED_GENERATION", /pass its table as match$/));
+  assert.throws(() => tiny.resume(constrained), error("SAVED_GENERATION", /pass its table as match$/, "match"));
   assert.equal(tiny.resume(constrained, { match }).take(0), "");
 });
 

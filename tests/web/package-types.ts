@@ -23,4 +23,4 @@ model.generate("abc", { match: { states } });
 model.generate("abc", { temprature: 1 });
 // @ts-expect-error A generation is no text.
 resumed satisfies string;
-console.log(best, nats, new TextgenError("CODE", "message").code, model.info.vocabulary.length);
+console.log(best, nats, new TextgenError("CODE", "message", "topK").parameter, model.info.vocabulary.length);

@@ -21,9 +21,9 @@ __all__ = [
 AnyError = TypeVar("AnyError", bound=TextgenError)
 
 
-def extended(error: AnyError, *parts: str | Name) -> AnyError:
+def extended(error: AnyError, *parts: str) -> AnyError:
     """Return an error of the same class and about the same parameter, with a longer message."""
-    longer = type(error)(*error.parts, *parts)
+    longer = type(error)(*error.args, *parts)
     longer.parameter = error.parameter
     return longer
 

@@ -219,13 +219,13 @@ class RunOptions(Parameters):
         """
         super().__post_init__()
         if not self.corpus:
-            raise RecipeError("must be a text to train on", parameter="corpus")
+            raise RecipeError(Name("corpus"), " must be a text to train on")
         check_standard_input(self.corpus, self.held_out_file)
         self._check_excluded()
         if self.vocabulary_size is not None and self.level != WORD:
-            raise RecipeError("requires ", Name("level"), f" {WORD}", parameter="vocabulary_size")
+            raise RecipeError(Name("vocabulary_size"), " requires ", Name("level", WORD))
         if self.extend and self.parent is None:
-            raise RecipeError("requires ", Name("parent"), " MODEL", parameter="extend")
+            raise RecipeError(Name("extend"), " requires ", Name("parent"), " MODEL")
         self._check_recipe()
 
     @property
@@ -288,7 +288,7 @@ class RunOptions(Parameters):
             shared = option.metadata.get("excludes")
             if shared and getattr(self, option.name) is not None:
                 if shared in given:
-                    raise RecipeError("is not allowed with ", Name(given[shared]), parameter=option.name)
+                    raise RecipeError(Name(option.name), " is not allowed with ", Name(given[shared]))
                 given[shared] = option.name
 
     def _check_recipe(self) -> None:
@@ -297,14 +297,14 @@ class RunOptions(Parameters):
         known = {parameter.name for parameter in fields(base)}
         for name in self.hyperparameters:
             if name not in known:
-                raise RecipeError(f"is not an option of the {base.name} recipe", parameter=name)
+                raise RecipeError(Name(name), f" is not an option of the {base.name} recipe")
         if self.recipe and self.records is not None:
             raise RecipeError(
-                "is not an option of the classic recipe, which trains on one text", parameter="records"
+                Name("records"), " is not an option of the classic recipe, which trains on one text"
             )
         if self.recipe and self.level != CHARACTER:
             raise RecipeError(
-                "is not an option of the classic recipe, which trains on characters", parameter="level"
+                Name("level"), " is not an option of the classic recipe, which trains on characters"
             )
         if "cell" in self.hyperparameters:
             # There is no preset for an unknown cell.
@@ -315,19 +315,14 @@ class RunOptions(Parameters):
         if not recipe.muon_lr and "muon_weight_decay" in self.hyperparameters:
             muon_lr = Name("muon_lr")
             raise RecipeError(
-                "has no effect while ",
-                muon_lr,
-                " is 0: pass ",
-                muon_lr,
-                " too",
-                parameter="muon_weight_decay",
+                Name("muon_weight_decay"), " has no effect while ", muon_lr, " is 0: pass ", muon_lr, " too"
             )
         if self.hyperparameters.get("residual") and recipe.layers == 1:
             raise RecipeError(
-                "has no effect on a single layer: pass ", Name("layers"), " too", parameter="residual"
+                Name("residual"), " has no effect on a single layer: pass ", Name("layers"), " too"
             )
         if self.quantize and recipe.cell == CONV:
-            raise RecipeError("is only for the cells lstm and gru, not for conv", parameter="quantize")
+            raise RecipeError(Name("quantize"), " is only for the cells lstm and gru, not for conv")
 
 
 def check_standard_input(corpus: str | None, held_out_file: str | None) -> None:

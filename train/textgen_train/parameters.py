@@ -10,7 +10,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from textgen_runtime.errors import quote
+from textgen_runtime.errors import Name, quote
 
 from .errors import RecipeError
 
@@ -138,7 +138,7 @@ def _check(parameter: Field[Any], value: object) -> None:
         expected = {bool: "true or false", str: "a text", Path: "a path"}[kind]
         is_valid = isinstance(value, kind)
     if not is_valid:
-        raise RecipeError(f"must be {expected}, not {quote(value)}", parameter=parameter.name)
+        raise RecipeError(Name(parameter.name), f" must be {expected}, not {quote(value)}")
 
 
 def _digits(value: float) -> str:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
+from textgen_runtime.errors import Name
+
 from .errors import RecipeError
 from .parameters import Parameters, Range, choice, flag, number
 
@@ -64,12 +66,11 @@ class Recipe(Parameters):
         super().__post_init__()
         if self.cell == CONV and self.weight_dropout:
             raise RecipeError(
-                f"must be 0 with the cell {CONV}: it has no recurrent weights", parameter="weight_dropout"
+                Name("weight_dropout"), f" must be 0 with the cell {CONV}: it has no recurrent weights"
             )
         if self.cell == CONV and self.layers > MAX_CONV_LAYERS:
             raise RecipeError(
-                f"must be at most {MAX_CONV_LAYERS} with the cell {CONV}, not {self.layers}",
-                parameter="layers",
+                Name("layers"), f" must be at most {MAX_CONV_LAYERS} with the cell {CONV}, not {self.layers}"
             )
 
 

@@ -1,8 +1,7 @@
 #include "help.h"
 
+#include "options.h"
 #include "output.h"
-
-#include "../textgen.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,8 +26,6 @@ static const char help[] =
     "options:\n"
     "  -h, --help              show this help message and exit\n"
     "  --version               show the version and exit\n"
-    "  --temp T                sampling temperature; 0 always selects the most likely token, higher\n"
-    "                          values are more random (default: 0.5)\n"
     "  --length N              maximum number of tokens to generate; a token is usually one character\n"
     "                          (default: 400; 10,000 for a model of records, which end earlier)\n"
     "  --seed N                random seed; the same seed gives the same text (default: a new seed)\n"
@@ -37,48 +34,79 @@ static const char help[] =
     "  --prompt-file PATH      read the prompt from a UTF-8 file; a final line end is removed\n"
     "  --no-echo               do not print the prompt\n"
     "  --lowercase             convert the prompt's letters A to Z to lower case\n"
-    "\n"
-    "filters, applied before the temperature:\n"
-    "  --top-k N               draw from the N most likely characters (default: 0, off)\n"
-    "  --typical-p P           draw from the characters whose surprisal is nearest to the entropy, with\n"
-    "                          total probability P (default: 1, off)\n"
-    "  --top-p P               draw from the most likely characters, with total probability P\n"
-    "                          (default: 1, off)\n"
-    "  --min-p P               draw from the characters with at least P times the probability of the\n"
-    "                          most likely one (default: 0, off)\n"
-    "  --repetition-penalty X  divide the positive logits of recent characters by X, and multiply the\n"
-    "                          negative ones (default: 1, off)\n"
-    "  --frequency-penalty X   subtract X from the logit of a character for each recent occurrence\n"
-    "                          (default: 0, off)\n"
-    "  --presence-penalty X    subtract X from the logit of each recent character (default: 0, off)\n"
-    "  --penalty-window N      number of latest generated characters that count as recent for the\n"
-    "                          penalties (default: 64)\n"
-    "  --mirostat-tau BITS     keep the mean surprisal near this value, with mirostat version 2 in place\n"
-    "                          of --top-k, --typical-p, --top-p and --min-p; use it with --temp 1\n"
-    "                          (default: 0, off)\n"
-    "  --mirostat-eta X        learning rate of mirostat (default: 0.1)\n"
-    "\n"
-    "where a text ends:\n"
-    "  --min-length N          for a model of records: do not end a record before it has N generated\n"
-    "                          tokens (default: 0, off)\n"
     "  --stop TEXT             end a text before TEXT; may be repeated; in TEXT, \\n is a line end, \\t a\n"
     "                          tab and \\\\ a backslash\n"
     "  --until-newline         end a text before its first line end\n"
     "  --keep-stop             print the stop text, too\n";
 
-static _Noreturn void write_and_exit(const char *text) {
+/* The columns of a help text. */
+enum { MARGIN = 26, WIDTH = 98, HELP_SIZE = 512 };
+
+/* Write a help text with the options of the parameters that it names as {name}, and the default. */
+static void spell_help(const textgen_parameter_info *parameter, char text[HELP_SIZE]) {
+    const char *next = parameter->help;
+    size_t used = 0;
+    while (*next) {
+        const size_t plain = strcspn(next, "{"), end = plain + strcspn(next + plain, "}");
+        char name[MAX_NAME] = "";
+        if (next[plain]) {
+            spell_option(next + plain + 1, end - plain - 1, name);
+        }
+        used += (size_t)snprintf(text + used, HELP_SIZE - used, "%.*s%s", (int)plain, next, name);
+        next += end + (next[end] == '}');
+    }
+    snprintf(text + used, HELP_SIZE - used, " (default: %g%s)", parameter->initial,
+             parameter->initial == parameter->off ? ", off" : "");
+}
+
+static void write_string(output *to, const char *text) { write_text(to, text, strlen(text)); }
+
+/* Write an option and its help text, in lines of at most WIDTH columns. */
+static void write_parameter(output *to, const textgen_parameter_info *parameter) {
+    char name[MAX_NAME], start[MAX_NAME + MARGIN], text[HELP_SIZE];
+    const char *word = text;
+    size_t column = MARGIN;
+    spell_option(parameter->name, strlen(parameter->name), name);
+    spell_help(parameter, text);
+    snprintf(start, sizeof start, "  %s %-*s ", name, (int)(MARGIN - 4 - strlen(name)), parameter->value);
+    write_string(to, start);
+    while (*word) {
+        const size_t size = strcspn(word, " ");
+        if (column > MARGIN && column + 1 + size > WIDTH) {
+            snprintf(start, sizeof start, "\n%*s", (int)MARGIN, "");
+            write_string(to, start);
+            column = MARGIN;
+        }
+        write_string(to, column > MARGIN ? " " : "");
+        write_text(to, word, size);
+        column += size + (column > MARGIN);
+        word += size + (word[size] == ' ');
+    }
+    write_string(to, "\n");
+}
+
+static void write_parameters(output *to) {
+    const textgen_parameter_info *parameter;
+    size_t i;
+    write_string(to, "\nsampling parameters:\n");
+    for (i = 0; (parameter = textgen_parameter(i)) != NULL; i++) {
+        if (parameter->offset) {
+            write_parameter(to, parameter);
+        }
+    }
+}
+
+_Noreturn void write_help(void) {
     output standard;
     open_output(&standard);
-    write_text(&standard, text, strlen(text));
+    write_string(&standard, help);
+    write_parameters(&standard);
     flush_output();
     exit(EXIT_SUCCESS);
 }
 
-_Noreturn void write_help(void) { write_and_exit(help); }
-
 _Noreturn void write_version(void) {
-    char text[64];
-    snprintf(text, sizeof text, "textgen %d.%d.%d\n", TEXTGEN_VERSION / 10000, TEXTGEN_VERSION / 100 % 100,
-             TEXTGEN_VERSION % 100);
-    write_and_exit(text);
+    printf("textgen %d.%d.%d\n", TEXTGEN_VERSION / 10000, TEXTGEN_VERSION / 100 % 100, TEXTGEN_VERSION % 100);
+    flush_output();
+    exit(EXIT_SUCCESS);
 }

@@ -126,7 +126,8 @@ static void write_heading(const running_text *text, size_t number) {
     if (records && !strcmp(records, "blank") && number > 0) {
         size = snprintf(heading, sizeof heading, "\n");
     } else if (!records && text->options->count > 1) {
-        size = snprintf(heading, sizeof heading, "------ text %zu of %zu\n", number + 1, text->options->count);
+        size = snprintf(heading, sizeof heading, "------ text %zu of %zu\n", number + 1,
+                        (size_t)text->options->count);
     }
     write_text(text->to, heading, (size_t)size);
 }
@@ -150,7 +151,7 @@ static void start(running_text *text, const textgen_model *model, void *memory, 
 /* given: the prompt of the arguments. */
 static void run(const textgen_model *model, const textgen_model_info *info, command_options *options,
                 content given, output *to) {
-    const size_t length = options->length ? options->length
+    const size_t length = options->length ? (size_t)options->length
                           : info->records ? DEFAULT_RECORD_LENGTH
                                           : DEFAULT_LENGTH;
     running_text text = {.options = options, .info = info, .to = to};

@@ -1,6 +1,6 @@
 #include "options.h"
 
-#include "../core.h"
+#include "../parameters.h"
 #include "help.h"
 #include "output.h"
 
@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* MAX_NAME: of an option, and of what is compared with it. */
-enum { USAGE_SIZE = 256, MAX_NAME = 40 };
+enum { USAGE_SIZE = 256 };
 
 /* Define TEXTGEN_EMBEDDED to build the command with a model that textgen-embed wrote. */
 #ifdef TEXTGEN_EMBEDDED
@@ -19,109 +18,109 @@ enum { USAGE_SIZE = 256, MAX_NAME = 40 };
 #define HAS_MODEL false
 #endif
 
-typedef enum { NUMBER, WHOLE, FLAG, TEXT, STOP, SEED, HELP, VERSION } option_kind;
+typedef enum { WHOLE, FLAG, TEXT, STOP, SEED, HELP, VERSION } option_kind;
 
-/* An option, and where its value is in command_options. */
+/* An option, and where its value is in command_options. The sampling parameters are options, too. */
 typedef struct {
     const char *name;
     option_kind kind;
     size_t offset;
-    double low, high;        /* the limits of a number */
-    const char *requirement; /* of a number, for messages */
+    uint64_t high; /* the limit of a whole number; the least is 1 */
 } option;
 
 #define AT(field) offsetof(command_options, field)
-#define IN_SAMPLING(field) (AT(sampling) + offsetof(textgen_sampling, field))
-#define LARGEST 9223372036854775807.0
-#define ABOVE_ZERO 5e-324
 
 static const option known_options[] = {
-    {"-h", HELP, 0, 0, 0, NULL},
-    {"--help", HELP, 0, 0, 0, NULL},
-    {"--version", VERSION, 0, 0, 0, NULL},
-    {"--temp", NUMBER, IN_SAMPLING(temperature), 0, HUGE_VAL, "a finite number, 0 or more"},
-    {"--top-k", WHOLE, IN_SAMPLING(top_k), 0, LARGEST, NULL},
-    {"--typical-p", NUMBER, IN_SAMPLING(typical_p), ABOVE_ZERO, 1, "a number more than 0, at most 1"},
-    {"--top-p", NUMBER, IN_SAMPLING(top_p), ABOVE_ZERO, 1, "a number more than 0, at most 1"},
-    {"--min-p", NUMBER, IN_SAMPLING(min_p), 0, 1, "a number from 0 to 1"},
-    {"--repetition-penalty", NUMBER, IN_SAMPLING(repetition_penalty), ABOVE_ZERO, 100,
-     "a number more than 0, at most 100"},
-    {"--frequency-penalty", NUMBER, IN_SAMPLING(frequency_penalty), -100, 100, "a number from -100 to 100"},
-    {"--presence-penalty", NUMBER, IN_SAMPLING(presence_penalty), -100, 100, "a number from -100 to 100"},
-    {"--penalty-window", WHOLE, IN_SAMPLING(penalty_window), 1, 1024, NULL},
-    {"--mirostat-tau", NUMBER, IN_SAMPLING(mirostat_tau), 0, 100, "a number from 0 to 100"},
-    {"--mirostat-eta", NUMBER, IN_SAMPLING(mirostat_eta), ABOVE_ZERO, 1, "a number more than 0, at most 1"},
-    {"--seed", SEED, 0, 0, 0, NULL},
-    {"--length", WHOLE, AT(length), 1, LARGEST, NULL},
-    {"--min-length", WHOLE, IN_SAMPLING(min_length), 0, LARGEST, NULL},
-    {"--count", WHOLE, AT(count), 1, UINT32_MAX, NULL},
-    {"--stop", STOP, 0, 0, 0, NULL},
-    {"--until-newline", FLAG, AT(until_newline), 0, 0, NULL},
-    {"--keep-stop", FLAG, AT(keep_stop), 0, 0, NULL},
-    {"--prompt", TEXT, AT(prompt), 0, 0, NULL},
-    {"--prompt-file", TEXT, AT(prompt_file), 0, 0, NULL},
-    {"--no-echo", FLAG, AT(no_echo), 0, 0, NULL},
-    {"--lowercase", FLAG, AT(lowercase), 0, 0, NULL},
+    {"-h", HELP, 0, 0},
+    {"--help", HELP, 0, 0},
+    {"--version", VERSION, 0, 0},
+    {"--seed", SEED, 0, 0},
+    {"--length", WHOLE, AT(length), SIZE_MAX / 2},
+    {"--count", WHOLE, AT(count), UINT32_MAX},
+    {"--stop", STOP, 0, 0},
+    {"--until-newline", FLAG, AT(until_newline), 0},
+    {"--keep-stop", FLAG, AT(keep_stop), 0},
+    {"--prompt", TEXT, AT(prompt), 0},
+    {"--prompt-file", TEXT, AT(prompt_file), 0},
+    {"--no-echo", FLAG, AT(no_echo), 0},
+    {"--lowercase", FLAG, AT(lowercase), 0},
 };
+
+void spell_option(const char *name, size_t length, char spelled[MAX_NAME]) {
+    const bool is_temperature = length == strlen("temperature") && !strncmp(name, "temperature", length);
+    size_t i;
+    snprintf(spelled, MAX_NAME, "--%.*s", is_temperature ? 4 : (int)length, name);
+    for (i = 0; spelled[i]; i++) {
+        spelled[i] = spelled[i] == '_' ? '-' : spelled[i];
+    }
+}
 
 _Noreturn void fail_usage(const char *problem) { fail(EXIT_USAGE, "%s (see textgen --help)", problem); }
 
-static _Noreturn void fail_value(const option *given, const char *requirement, const char *value) {
+static _Noreturn void fail_value(const char *name, const char *requirement, const char *value) {
     char problem[USAGE_SIZE];
     char quoted[TEXTGEN_QUOTE_SIZE];
-    snprintf(problem, sizeof problem, "argument %s: must be %s, not %s", given->name, requirement,
+    snprintf(problem, sizeof problem, "argument %s: must be %s, not %s", name, requirement,
              textgen_quote(textgen_view_of(value), quoted));
     fail_usage(problem);
 }
 
-static double read_number(const option *given, const char *value) {
-    char *end;
-    const double number = strtod(value, &end);
-    /* strtod also reads hexadecimal numbers. */
-    if (end == value || *end || strpbrk(value, "xX") || !isfinite(number) || !(number >= given->low) ||
-        !(number <= given->high)) {
-        fail_value(given, given->requirement, value);
-    }
-    return number;
-}
-
-/* Read an integer of up to 128 bits. */
-static void read_integer(const option *given, const char *value, uint64_t *high, uint64_t *low) {
-    const char *digit = value + (*value == '-' || *value == '+');
+/* Read an integer of up to 128 bits, 0 or more. Return whether it is one. */
+static bool read_integer(const char *value, uint64_t *high, uint64_t *low) {
+    const char *digit = value + (*value == '+');
     *high = *low = 0;
     if (!*digit || digit[strspn(digit, "0123456789")]) {
-        fail_value(given, "an integer", value);
+        return false;
     }
     for (; *digit; digit++) {
         /* Multiply the halves of 32 bits by 10. */
         const uint64_t first = (*low & UINT32_MAX) * 10 + (uint64_t)(*digit - '0');
         const uint64_t second = (*low >> 32) * 10 + (first >> 32);
         if (*high > (UINT64_MAX - (second >> 32)) / 10) {
-            fail_value(given, given->kind == SEED ? "2**128 - 1 or less" : "smaller", value);
+            return false;
         }
         *low = second << 32 | (first & UINT32_MAX);
         *high = *high * 10 + (second >> 32);
     }
-    if (*value == '-' && (*high || *low)) {
-        fail_value(given, given->low > 0 ? "1 or more" : "0 or more", value);
-    }
+    return true;
 }
 
-static size_t read_whole(const option *given, const char *value) {
-    /* LARGEST is rounded up to 2^63. */
-    const uint64_t limit = given->high < LARGEST ? (uint64_t)given->high : INT64_MAX;
-    const size_t largest = limit < SIZE_MAX ? (size_t)limit : SIZE_MAX;
+static uint64_t read_whole(const option *given, const char *value) {
     uint64_t high, low;
-    read_integer(given, value, &high, &low);
-    if ((double)low < given->low) {
-        fail_value(given, "1 or more", value);
-    }
-    if (high || low > largest) {
+    if (!read_integer(value, &high, &low) || high || low < 1 || low > given->high) {
         char requirement[USAGE_SIZE];
-        snprintf(requirement, sizeof requirement, "%zu or less", largest);
-        fail_value(given, requirement, value);
+        snprintf(requirement, sizeof requirement, "an integer from 1 to %llu", (unsigned long long)given->high);
+        fail_value(given->name, requirement, value);
     }
-    return (size_t)low;
+    return low;
+}
+
+/* Set a sampling parameter. */
+static void set_parameter(const textgen_parameter_info *parameter, const char *value,
+                          textgen_sampling *sampling) {
+    char name[MAX_NAME], requirement[TEXTGEN_REQUIREMENT_SIZE];
+    void *field = (char *)sampling + parameter->offset;
+    uint64_t high = 0, whole = 0;
+    double number;
+    bool is_valid;
+    if (!strcmp(parameter->kind, "whole")) {
+        is_valid = read_integer(value, &high, &whole) && !high;
+        number = (double)whole;
+    } else {
+        char *end;
+        number = strtod(value, &end);
+        /* strtod also reads hexadecimal numbers. */
+        is_valid = end != value && !*end && !strpbrk(value, "xX");
+    }
+    if (!is_valid || !textgen_parameter_accepts(parameter, number)) {
+        spell_option(parameter->name, strlen(parameter->name), name);
+        fail_value(name, textgen_parameter_requirement(parameter, requirement), value);
+    }
+    if (!strcmp(parameter->kind, "whole")) {
+        *(uint64_t *)field = whole;
+    } else {
+        *(double *)field = number;
+    }
 }
 
 /* Replace \n, \t and \\ by what they stand for. */
@@ -161,11 +160,8 @@ static void set_prompt(const char **field, const char *value, const command_opti
 static void set_option(const option *given, char *value, command_options *options) {
     void *field = (char *)options + given->offset;
     switch (given->kind) {
-    case NUMBER:
-        *(double *)field = read_number(given, value);
-        break;
     case WHOLE:
-        *(size_t *)field = read_whole(given, value);
+        *(uint64_t *)field = read_whole(given, value);
         break;
     case FLAG:
         *(bool *)field = true;
@@ -177,7 +173,9 @@ static void set_option(const option *given, char *value, command_options *option
         add_stop(options, unescape(value));
         break;
     case SEED:
-        read_integer(given, value, &options->sampling.seed_high, &options->sampling.seed);
+        if (!read_integer(value, &options->sampling.seed_high, &options->sampling.seed)) {
+            fail_value(given->name, "an integer from 0 to 2**128 - 1", value);
+        }
         options->has_seed = true;
         break;
     case HELP:
@@ -197,56 +195,18 @@ static const option *find_option(const char *argument, size_t length) {
     return NULL;
 }
 
-static size_t smallest(size_t a, size_t b, size_t c) {
-    const size_t smaller = a < b ? a : b;
-    return smaller < c ? smaller : c;
-}
-
-/* The number of characters to insert, remove or replace to turn a typed text into a name (V. Levenshtein,
- * 1966). */
-static size_t distance(const char *typed, size_t length, const char *name) {
-    size_t row[MAX_NAME + 1], i, j;
-    const size_t size = strlen(name);
-    for (j = 0; j <= size; j++) {
-        row[j] = j;
-    }
-    for (i = 1; i <= length; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (j = 1; j <= size; j++) {
-            const size_t replaced = diagonal + (typed[i - 1] != name[j - 1]);
-            diagonal = row[j];
-            row[j] = smallest(replaced, diagonal + 1, row[j - 1] + 1);
+/* Return the parameter of an option, or NULL. */
+static const textgen_parameter_info *find_parameter(const char *argument, size_t length) {
+    const textgen_parameter_info *parameter;
+    char name[MAX_NAME];
+    size_t i;
+    for (i = 0; (parameter = textgen_parameter(i)) != NULL; i++) {
+        spell_option(parameter->name, strlen(parameter->name), name);
+        if (parameter->offset && strlen(name) == length && !memcmp(name, argument, length)) {
+            return parameter;
         }
     }
-    return row[size];
-}
-
-/* Return the name of the option that is nearest to a mistyped one, or NULL if none is near. */
-static const char *nearest_option(const char *typed, size_t length) {
-    const char *nearest = NULL;
-    /* Two fifths of the characters may be wrong. */
-    size_t least = length > 2 && length <= MAX_NAME ? length * 2 / 5 + 1 : 0, i;
-    for (i = 0; i < sizeof known_options / sizeof *known_options && least > 0; i++) {
-        const char *name = known_options[i].name;
-        const size_t size = strlen(name), common = length < size ? length : size;
-        const size_t wrong = size > 2 && !memcmp(name, typed, common) ? 0 : distance(typed, length, name);
-        if (wrong < least) {
-            least = wrong;
-            nearest = name;
-        }
-    }
-    return nearest;
-}
-
-static _Noreturn void fail_unknown(const char *argument, size_t length) {
-    char problem[USAGE_SIZE];
-    char escaped[TEXTGEN_QUOTE_SIZE];
-    const char *nearest = nearest_option(argument, length);
-    snprintf(problem, sizeof problem, "unrecognized arguments: %s%s%s%s",
-             textgen_escape(textgen_view_of(argument), escaped), nearest ? "; did you mean " : "",
-             nearest ? nearest : "", nearest ? "?" : "");
-    fail_usage(problem);
+    return NULL;
 }
 
 static _Noreturn void fail_argument(const char *format, const char *argument) {
@@ -262,9 +222,11 @@ static int read_option(int count, char **arguments, int index, command_options *
     const size_t length = strcspn(argument, "=");
     char *value = argument[length] ? argument + length + 1 : NULL;
     const option *found = find_option(argument, length);
-    const bool needs_value = found && found->kind != FLAG && found->kind != HELP && found->kind != VERSION;
-    if (!found) {
-        fail_unknown(argument, length);
+    const textgen_parameter_info *parameter = found ? NULL : find_parameter(argument, length);
+    const bool needs_value =
+        parameter || (found && found->kind != FLAG && found->kind != HELP && found->kind != VERSION);
+    if (!found && !parameter) {
+        fail_argument("unrecognized arguments: %s", argument);
     }
     if (!needs_value && value) {
         fail_argument("argument %s: it has no value", argument);
@@ -275,7 +237,11 @@ static int read_option(int count, char **arguments, int index, command_options *
         }
         value = arguments[++index];
     }
-    set_option(found, value, options);
+    if (parameter) {
+        set_parameter(parameter, value, &options->sampling);
+    } else {
+        set_option(found, value, options);
+    }
     return index;
 }
 

@@ -96,7 +96,7 @@ def possible_stops(bench: BenchContext) -> list[str]:
 
 def generator(bench: BenchContext, parameters: dict[str, Any]) -> Callable[[int], object]:
     """Return a function that generates the given number of tokens through the public API."""
-    sampling = Sampling(bench.temperature, **parameters)
+    sampling = Sampling(temperature=bench.temperature, **parameters)
     return bench.model("native").start(sampling=sampling, seed=0).take
 
 

@@ -90,7 +90,7 @@ def describe_file(model: str | os.PathLike[str]) -> Description:
     try:
         return _describe(Path(find_model_file(model)), content)
     except ModelFileError as error:
-        raise ModelFileError(f"{name_source(model)}: {error}") from error
+        raise ModelFileError(f"{name_source(model)}: ", *error.args) from error
 
 
 def _describe(path: Path, content: bytes) -> Description:

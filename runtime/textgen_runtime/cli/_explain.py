@@ -71,9 +71,9 @@ def _write_figure(
 
     if find_spec("matplotlib") is None:
         raise OutputError("--plot requires matplotlib: pip install matplotlib")
-    if arguments.temp and len(arguments.temp) > MAX_PANELS:
+    if arguments.temperature and len(arguments.temperature) > MAX_PANELS:
         raise OutputError(
-            f"--plot: a figure has at most {MAX_PANELS} temperatures, not {len(arguments.temp)}"
+            f"--plot: a figure has at most {MAX_PANELS} temperatures, not {len(arguments.temperature)}"
         )
     path = Path(arguments.plot)
     check_output("--plot", path, "figure", prog, is_temperature_plot)
@@ -95,7 +95,7 @@ def _compare(
     return compare_temperatures(
         model,
         prompt,
-        arguments.temp or default,
+        arguments.temperature or default,
         # The seed selects the prompt if there is none. The same command shows the same distributions.
         seed=arguments.seed or 0,
         unknown=arguments.unknown,

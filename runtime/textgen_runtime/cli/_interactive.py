@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 
-from textgen_runtime.errors import TextgenError
+from textgen_runtime.errors import Name, TextgenError
 from textgen_runtime.generation.model import Model
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.text.records import RecordKind
@@ -16,16 +16,18 @@ from ._interactive_console import Console
 from ._interactive_interpreter import Interpreter
 from ._interactive_pipe import Pipe
 from ._interactive_session import Session
-from ._interactive_settings import SESSION_OPTIONS, find_settings, sampling_actions
+from ._interactive_settings import find_settings
 from ._interactive_steps import Addition
-from ._option_names import with_option_names
-from ._run_arguments import parser
-from ._sampling_arguments import with_checked_stops
-from .command import EXIT_FAILED
+from ._run_arguments import SEED, SESSION_OPTIONS, parser
+from ._sampling_options import sampling_options, with_checked_stops
+from .command import EXIT_FAILED, spell_option
 from .parser import CommandParser
 
 # The options that have a meaning in a session, besides sampling.
-OPTIONS = ("interactive", "model", "prompt", "prompt_file", "no_echo", "engine", "threads", *SESSION_OPTIONS)
+OPTIONS = (
+    *("interactive", "model", "prompt", "prompt_file", "no_echo", "engine", "threads"),
+    *(option.name for option in SESSION_OPTIONS),
+)
 
 WELCOME = (
     "Type a text: the model continues it. Enter alone continues further.",
@@ -56,13 +58,13 @@ def interact(
     """
     command = parser()
     check_options(command, arguments, samplings)
-    settings = find_settings(command)
+    settings = find_settings()
     (sampling,) = samplings
     session = Session(model, with_checked_stops(command.prog, model, sampling), seed)
-    for name in SESSION_OPTIONS:
-        value = seed if name == "seed" else getattr(arguments, name)
+    for option in SESSION_OPTIONS:
+        value = seed if option is SEED else getattr(arguments, option.name)
         if value is not None:
-            setattr(session, name, value)
+            setattr(session, option.name, value)
     records = model.metadata.records
     console = open_console(command.prog, list(settings), echo=not arguments.no_echo, records=records)
     interpreter = Interpreter(session, console, settings, command.prog)
@@ -99,10 +101,15 @@ def run_session(interpreter: Interpreter, console: Console, prompt: str | None) 
             if line is None and not isinstance(error, LineError):
                 # Standard input cannot be read.
                 raise
-            console.report(with_option_names(error, COMMAND_MARK))
+            console.report(error.spelled(spell_setting))
             code = EXIT_FAILED
             # A person gets a text back to change it. A command is typed again more easily.
             refused = line if line and isinstance(parse_line(line), str) else ""
+
+
+def spell_setting(name: Name) -> str:
+    """Return a parameter as a command of a session."""
+    return spell_option(name).replace("--", COMMAND_MARK, 1)
 
 
 def open_console(prog: str, settings: list[str], *, echo: bool, records: RecordKind | None) -> Console:
@@ -125,10 +132,10 @@ def check_options(
     """End with a usage error if an option has no meaning in a session."""
     if len(samplings) != 1:
         command.error("--interactive uses one value of each sampling option: change it in the session")
-    known = {*OPTIONS, *(action.dest for action in sampling_actions())}
-    for action in command._actions:  # noqa: SLF001 (argparse has no public list)
-        if action.dest not in known and getattr(arguments, action.dest, action.default) != action.default:
-            command.error(f"{action.option_strings[-1]} has no effect with --interactive: omit it")
+    known = {*OPTIONS, *(option.name for options in sampling_options().values() for option in options)}
+    for name, value in vars(arguments).items():
+        if name not in known and value != command.get_default(name):
+            command.error(f"{spell_option(Name(name))} has no effect with --interactive: omit it")
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ from ._interactive_typing import count_unknown
 from ._interactive_words import QUOTES
 from ._output_files import check_overwrite
 from ._readable import escape_unprintable
-from ._sampling_arguments import temperature_warnings
+from ._sampling_options import temperature_warnings
 from .parser import whole_number
 
 # How much of the end of the text /show, /undo and /retry show.

@@ -43,7 +43,7 @@ class Pipe:
         try:
             line = decode_utf8(content.removesuffix(b"\n").removesuffix(b"\r"), "the line")
         except TextFileError as error:
-            raise LineError(str(error)) from None
+            raise LineError(*error.args) from None
         return line.removeprefix("\ufeff") if self._line_number == 1 else line
 
     def begin_text(self, opening: str, *, joined: bool, replaces_line: bool, before: str = "") -> None:  # noqa: ARG002 (for terminals)

@@ -272,10 +272,10 @@ def use_random_stream(generation: Generation, other: Sampler) -> None:
     """Let a generation draw the next random numbers of another sampler. Its filters keep their state."""
     sampler = generation.sampler
     generation.sampler = restore_sampler(
-        sampler.temperature,
         other.seed,
         other.substream,
         other.position,
-        sampler.filters,
+        sampler.sampling,
+        sampler.logit_bias,
         sampler.filter_state,
     )

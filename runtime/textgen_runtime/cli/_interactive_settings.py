@@ -1,17 +1,14 @@
-"""The settings of an interactive session: the options of ``textgen-run``, each as a command of the same name.
+"""The settings of an interactive session: options of ``textgen-run``, each as a command of the same name.
 
-``/temp 0.8`` does in a session what ``--temp 0.8`` does on the command line. Names, types and help texts are
-those of the argument parser. A new sampling option therefore needs no change here if its destination is the
-field of ``Sampling``, and its value is that of the field. ``FIELDS``, ``CONVERSIONS`` and ``SHORTHANDS``
-list the other options.
+``/temp 0.8`` does in a session what ``--temp 0.8`` does on the command line. A new sampling parameter needs
+no change here.
 """
 
 import argparse
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from textgen_runtime.errors import quote
+from textgen_runtime.errors import Name, quote
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.text_files import read_text
 
@@ -19,107 +16,59 @@ from ._interactive_commands import Description, LineError
 from ._interactive_session import Session
 from ._interactive_words import join_words, split_words
 from ._readable import escape_unprintable, single_line
-from ._sampling_arguments import NEWLINE, add_sampling
-
-# Destinations that are not the name of the field of ``Sampling``.
-FIELDS = {"temp": "temperature", "until_newline": "stop"}
-
-# Switches that stand for items of a field that has its own option.
-SHORTHANDS = {"until_newline": (NEWLINE,)}
-
-# The summaries of options whose help texts begin with several values or with the prompt.
-SUMMARIES = {
-    "temp": "sampling temperature",
-    "unknown": "what to do with characters outside the vocabulary: skip removes them",
-    "lowercase": "convert typed text to lower case",
-}
-
-# The options besides sampling that can be changed in a session; each is an attribute of ``Session``.
-SESSION_OPTIONS = ("length", "seed", "unknown", "lowercase")
-
-# Settings that /show lists even if they have their defaults.
-ALWAYS_SHOWN = ("temp", *SESSION_OPTIONS)
+from ._run_arguments import SESSION_OPTIONS
+from ._sampling_options import NEWLINE, REPEATED, SEVERAL, SWITCH, UNTIL_NEWLINE, Option, sampling_options
+from .command import spell_option
 
 ON, OFF = "on", "off"
-
-
-def only_item(values: Sequence[Any]) -> Any:
-    """Return the only item of a list."""
-    if len(values) != 1:
-        raise LineError(f"a session uses one value at a time, not {len(values)}")
-    return values[0]
-
-
-# What converts the value of an option to that of the field.
-CONVERSIONS: dict[str, Callable[[Any], Any]] = {"temp": only_item, "json_schema": read_text}
 
 
 class Setting(NamedTuple):
     """One setting.
 
     Attributes:
-        name: The name of the option without dashes, such as ``top-p``.
-        action: The option.
+        option: The option.
+        is_sampling: Whether the value belongs to ``Sampling``, and not to ``Session``.
     """
 
-    name: str
-    action: argparse.Action
+    option: Option
+    is_sampling: bool
 
     @property
-    def is_sampling(self) -> bool:
-        """Whether the value belongs to ``Sampling``, and not to ``Session``."""
-        return self.action.dest not in SESSION_OPTIONS
+    def name(self) -> str:
+        """The name of the option without dashes, such as ``top-p``."""
+        return spell_option(Name(self.option.name)).removeprefix("--")
 
     @property
-    def field(self) -> str:
-        """The attribute of ``Sampling`` or of ``Session`` that holds the value."""
-        return FIELDS.get(self.action.dest, self.action.dest)
-
-    @property
-    def is_switch(self) -> bool:
-        """Whether the option has no value on the command line."""
-        return self.action.nargs == 0
-
-    @property
-    def is_list(self) -> bool:
-        """Whether the option accepts several values."""
-        return self.action.nargs == "+" or isinstance(self.action, argparse._AppendAction)  # noqa: SLF001 (argparse has no public name)
+    def _is_list(self) -> bool:
+        return self.option.form in {REPEATED, SEVERAL}
 
     @property
     def description(self) -> Description:
         """The name, the value and a summary."""
-        argument = f"{ON}|{OFF}" if self.is_switch else "|".join(self.action.choices or ())
-        argument = argument or f"{self.action.metavar}{' ...' * self._takes_several}"
-        return Description(self.name, argument, SUMMARIES.get(self.action.dest, self._help_parts[0]))
+        option = self.option
+        argument = f"{ON}|{OFF}" if option.form == SWITCH else "|".join(option.choices)
+        return Description(self.name, argument or option.metavar + " ..." * self._is_list, option.summary)
 
     @property
     def help(self) -> str:
         """What ``/help`` says about this setting alone."""
-        several = "\nType several values on one line, those with spaces in quotes." * self._takes_several
-        return f"{self.description.usage}: {self.description.summary}{self._help_parts[1]}{several}"
-
-    @property
-    def _help_parts(self) -> tuple[str, str]:
-        """The summary and the rest of the help text of the option."""
-        text = self.action.help or ""
-        end = re.search(r"; | \(default|$", text).start()  # type: ignore[union-attr]
-        return text[:end], text[end:]
-
-    @property
-    def _takes_several(self) -> bool:
-        return self.is_list and CONVERSIONS.get(self.action.dest) is not only_item
+        several = "\nType several values on one line, those with spaces in quotes." * self._is_list
+        return f"{self.description.usage}: {self.option.summary}{self.option.details}{several}"
 
     def value(self, session: Session) -> Any:
         """Return the current value."""
-        value = getattr(session.sampling if self.is_sampling else session, self.field)
-        shorthand = SHORTHANDS.get(self.action.dest)
-        return value if shorthand is None else set(shorthand) <= set(value)
+        if self.option is UNTIL_NEWLINE:
+            return NEWLINE in session.sampling.stop
+        return getattr(session.sampling if self.is_sampling else session, self.option.name)
 
     def is_shown(self, session: Session) -> bool:
         """Whether ``/show`` lists the setting."""
-        if self.action.dest in SHORTHANDS:
-            return False
-        return self.name in ALWAYS_SHOWN or self.value(session) != getattr(Sampling(), self.field)
+        if not self.is_sampling or self.option.name == "temperature":
+            return True
+        # A line end is shown as a stop text.
+        name = self.option.name
+        return self.option is not UNTIL_NEWLINE and self.value(session) != getattr(Sampling(), name)
 
     def line(self, session: Session) -> str:
         """Return the command that sets the current value."""
@@ -133,36 +82,36 @@ class Setting(NamedTuple):
             SamplingError: If the value contradicts another one, or does not fit the model.
             TextFileError: If the text is the path of a file that cannot be read.
         """
+        name = self.option.name
         if not self.is_sampling:
-            setattr(session, self.field, self._parse(text))
-            return
-        shorthand = SHORTHANDS.get(self.action.dest)
-        if shorthand is not None:
-            others = [item for item in getattr(session.sampling, self.field) if item not in shorthand]
-            value = [*others, *(shorthand if self._parse(text) else ())]
+            setattr(session, name, self._parse(text))
+        elif self.option is UNTIL_NEWLINE:
+            others = [item for item in session.sampling.stop if item != NEWLINE]
+            stop = [*others, NEWLINE] if self._parse(text) else others
+            session.sampling = session.sampling.replace(stop=stop)
         elif text == OFF:
-            value = getattr(Sampling(), self.field)
+            session.sampling = session.sampling.replace(**{name: getattr(Sampling(), name)})
         else:
-            value = CONVERSIONS.get(self.action.dest, lambda value: value)(self._parse(text))
-        session.sampling = session.sampling.replace(**{self.field: value})
+            value = self._parse(text)
+            value = read_text(value) if name == "json_schema" else value
+            session.sampling = session.sampling.replace(**{name: value})
 
     def _parse(self, text: str) -> Any:
         """Return the value of a typed text as the argument parser would return it."""
-        if self.is_switch:
+        if self.option.form == SWITCH:
             self._check_choice(text, (ON, OFF))
             return text == ON
-        if not self.is_list:
-            return self._convert(text)
-        return [self._convert(word) for word in split_words(text)]
+        if self._is_list:
+            return [self._convert(word) for word in split_words(text)]
+        return self._convert(text)
 
     def _convert(self, word: str) -> Any:
-        convert: Any = self.action.type or str
         try:
-            value = convert(word)
+            value = self.option.convert(word)
         except argparse.ArgumentTypeError as error:
             raise LineError(f"/{self.name} {error}") from None
-        if self.action.choices is not None:
-            self._check_choice(value, tuple(self.action.choices))
+        if self.option.choices:
+            self._check_choice(value, self.option.choices)
         return value
 
     def _check_choice(self, value: object, choices: Sequence[object]) -> None:
@@ -179,23 +128,11 @@ class Setting(NamedTuple):
             return single_line(str(value))
         items = [item if isinstance(item, str) else f"{item[0]}={item[1]:g}" for item in value]
         shown = [escape_unprintable(item.replace("\\", "\\\\")) for item in items]
-        return join_words(shown) if self.is_list else "".join(shown)
+        return join_words(shown) if self._is_list else "".join(shown)
 
 
-def find_settings(command: argparse.ArgumentParser) -> dict[str, Setting]:
-    """Return all settings by name.
-
-    Args:
-        command: The argument parser of ``textgen-run``.
-    """
-    found = {action.dest: action for action in command._actions}  # noqa: SLF001 (argparse has no public list)
-    actions = [*sampling_actions(), *(found[name] for name in SESSION_OPTIONS)]
-    settings = [Setting(action.option_strings[-1].lstrip("-"), action) for action in actions]
+def find_settings() -> dict[str, Setting]:
+    """Return all settings by name."""
+    sampling = [Setting(option, True) for options in sampling_options().values() for option in options]
+    settings = [*sampling, *(Setting(option, False) for option in SESSION_OPTIONS)]
     return {setting.name: setting for setting in settings}
-
-
-def sampling_actions() -> list[argparse.Action]:
-    """Return the sampling options."""
-    command = argparse.ArgumentParser(add_help=False)
-    add_sampling(command)
-    return command._actions  # noqa: SLF001 (argparse has no public list)

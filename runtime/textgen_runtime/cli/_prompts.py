@@ -97,7 +97,7 @@ def _check_encoding(model: Model, normalized: str, policy: UnknownPolicy, place:
     try:
         tokens = model.tokenizer.encode(normalized, policy)
     except PromptError as error:
-        raise PromptError(f"{place}: {error}") from None
+        raise PromptError(f"{place}: ", *error.args) from None
     if not tokens:
         raise PromptError(f"{place}: none of the characters of the prompt is in the vocabulary")
 

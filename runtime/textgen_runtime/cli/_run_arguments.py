@@ -10,23 +10,56 @@ from textgen_runtime.system.text_files import STANDARD_INPUT
 
 from ._bundled_list import list_models
 from ._explain import DEFAULT_PLOT, plot_path
-from ._option_names import with_option_names
-from ._sampling_arguments import add_sampling, samplings
+from ._sampling_options import SWITCH, Option, add_sampling, samplings
 from ._selection import MAX_REJECTED_IN_A_ROW
+from .command import spell_option
 from .parser import (
     MAX_SEED,
     MAX_THREADS,
+    UNKNOWN_CHOICES,
+    UNKNOWN_ERROR,
     CommandParser,
     PrintAndExit,
     add_engine,
-    add_lowercase,
     add_model,
-    add_unknown,
     escaped_text,
     whole_number,
 )
 
 PROG = "textgen-run"
+
+LENGTH = Option(
+    "length",
+    "N",
+    "maximum number of tokens to generate",
+    "; a token is usually one character "
+    f"(default: {DEFAULT_LENGTH}; {DEFAULT_RECORD_LENGTH:,} for a model of records, which end earlier)",
+    whole_number(1),
+)
+SEED = Option(
+    "seed",
+    "N",
+    "random seed",
+    "; the same seed gives the same text (default: a new seed, which --stats prints)",
+    whole_number(0, MAX_SEED),
+)
+UNKNOWN = Option(
+    "unknown",
+    "",
+    "what to do with characters of the prompt outside the vocabulary: skip removes them",
+    f"; {UNKNOWN_ERROR}",
+    choices=UNKNOWN_CHOICES,
+)
+LOWERCASE = Option(
+    "lowercase",
+    "",
+    "convert the prompt to lower case, for a model without capital letters",
+    "; with --novel, also the corpus",
+    form=SWITCH,
+)
+
+# Those that can be changed in a session. Each is an attribute of `Session`.
+SESSION_OPTIONS = (LENGTH, SEED, UNKNOWN, LOWERCASE)
 
 # Options that are about generated texts alone.
 TEXT_OPTIONS = (
@@ -76,7 +109,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if arguments.raw:
         for option in given_options(command, arguments, SELECTING_OPTIONS):
             command.error(f"--raw writes one text, as the content of a file: omit {option}")
-        if len(arguments.temp or ()) > 1:
+        if len(arguments.temperature or ()) > 1:
             command.error("--raw writes one text, as the content of a file: use one temperature")
         if arguments.lowercase:
             command.error("--raw feeds the bytes of the prompt unchanged: omit --lowercase")
@@ -102,7 +135,7 @@ def read_samplings(arguments: argparse.Namespace) -> Sequence[Sampling]:
     try:
         return samplings(arguments)
     except SamplingError as error:
-        parser().error(with_option_names(error))
+        parser().error(error.spelled(spell_option))
 
 
 def parser() -> CommandParser:
@@ -115,20 +148,9 @@ def parser() -> CommandParser:
         "--list", action=PrintAndExit, text=list_models, help="list the bundled models and exit"
     )
     add_sampling(command)
-    command.add_argument(
-        "--length",
-        metavar="N",
-        type=whole_number(1),
-        help="maximum number of tokens to generate; a token is usually one character "
-        f"(default: {DEFAULT_LENGTH}; {DEFAULT_RECORD_LENGTH:,} for a model of records, which end earlier)",
-    )
+    LENGTH.add_to(command)
     _add_prompts(command)
-    command.add_argument(
-        "--seed",
-        metavar="N",
-        type=whole_number(0, MAX_SEED),
-        help="random seed; the same seed gives the same text (default: a new seed, which --stats prints)",
-    )
+    SEED.add_to(command)
     _add_many_texts(command)
     command.add_argument(
         "--explain",
@@ -188,8 +210,8 @@ def _add_prompts(command: argparse.ArgumentParser) -> None:
         "skipped",
     )
     command.add_argument("--no-echo", action="store_true", help="do not print the prompt")
-    add_unknown(command, "prompt characters")
-    add_lowercase(command, "the prompts and the corpus of --novel")
+    UNKNOWN.add_to(command, "error")
+    LOWERCASE.add_to(command, default=False)
 
 
 def _add_many_texts(command: argparse.ArgumentParser) -> None:

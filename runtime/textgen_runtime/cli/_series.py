@@ -8,7 +8,7 @@ from textgen_runtime.generation.generation import Generation
 from textgen_runtime.generation.model import Model
 from textgen_runtime.generation.text_progress import TextEnding
 from textgen_runtime.sampling.parameters import Sampling
-from textgen_runtime.sampling.sampler import Sampler
+from textgen_runtime.sampling.sampler import restore_sampler
 from textgen_runtime.text.tokenizer import UnknownPolicy
 
 
@@ -142,8 +142,8 @@ class Series:
         substream = request.substream(self.prompt_number, self.decided + len(self.pending))
         start = self._start_after(self._prompt_of(substream))
         generation = start.copy()
-        generation.sampler = Sampler(start.sampler.temperature, request.seed, substream)
-        generation.sampler.filters = start.sampler.filters
+        sampler = start.sampler
+        generation.sampler = restore_sampler(request.seed, substream, 0, sampler.sampling, sampler.logit_bias)
         text = PendingText(self, generation)
         self.pending.append(text)
         return text

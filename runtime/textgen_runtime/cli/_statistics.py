@@ -8,7 +8,7 @@ from textgen_runtime.generation.model import Model
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.text.levels import unit_of
 
-from ._sampling_arguments import sampling_heading
+from ._sampling_options import sampling_heading
 
 LABEL_WIDTH = 20
 MICROSECONDS = 1e6

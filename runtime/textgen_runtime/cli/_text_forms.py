@@ -13,7 +13,7 @@ from textgen_runtime.system.json_text import to_json
 from textgen_runtime.text.levels import BYTE, CHARACTER
 from textgen_runtime.text.records import RecordKind
 
-from ._sampling_arguments import sampling_heading
+from ._sampling_options import sampling_heading
 from ._series import PendingText
 
 BITS_PER_NAT = 1.0 / math.log(2)

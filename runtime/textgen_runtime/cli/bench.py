@@ -138,7 +138,7 @@ def open_checked(name: str, engine: EngineName) -> tuple[Model, bytes]:
             content = checked_fields(content)
         return model, endless(content, model)
     except ModelFileError as error:
-        raise ModelFileError(f"{name_source(name)}: {error}") from error
+        raise ModelFileError(f"{name_source(name)}: ", *error.args) from error
 
 
 def bench_context(arguments: argparse.Namespace, content: bytes, unit: str) -> BenchContext:

@@ -4,14 +4,29 @@ import os
 import sys
 from collections.abc import Callable
 
-from textgen_runtime.errors import OutputError, TextgenError, shorten
+from textgen_runtime.errors import Name, OutputError, TextgenError, shorten
 from textgen_runtime.system.console import print_diagnostic, redirect_to_null
-
-from ._option_names import with_option_names
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+
+
+# Options whose names are not those of their parameters.
+SHORTER = {"temperature": "temp"}
+
+
+def spell_option(name: Name) -> str:
+    """Return a parameter as an option of a command."""
+    option = f"--{SHORTER.get(name, name).replace('_', '-')}"
+    return option if name.value is None else f"{option} {name.value}"
+
+
+def respelled(text: str, spell: Callable[[Name], str]) -> str:
+    """Return a text with its names in braces, such as ``{top_p}``, spelled."""
+    start, *rest = text.split("{")
+    pairs = [part.split("}", 1) for part in rest]
+    return start + "".join(spell(Name(name)) + plain for name, plain in pairs)
 
 
 def run_command(prog: str, command: Callable[[], int]) -> int:
@@ -33,7 +48,7 @@ def run_command(prog: str, command: Callable[[], int]) -> int:
         code = command()
         sys.stdout.flush()
     except TextgenError as error:
-        print_diagnostic(prog, with_option_names(error))
+        print_diagnostic(prog, error.spelled(spell_option))
         return EXIT_FAILED
     except KeyboardInterrupt:
         redirect_to_null(sys.stdout)

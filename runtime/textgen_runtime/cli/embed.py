@@ -89,7 +89,8 @@ def read_checked(source: str) -> bytes:
         check_size(len(content))
         open_native(content)
     except ModelFileError as error:
-        raise ModelFileError(f"{name_source(source)}: the C library cannot run the model: {error}") from None
+        place = f"{name_source(source)}: the C library cannot run the model: "
+        raise ModelFileError(place, *error.args) from None
     return content
 
 

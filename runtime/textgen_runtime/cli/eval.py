@@ -17,9 +17,8 @@ from textgen_runtime.system.json_text import to_json
 from textgen_runtime.system.text_files import STANDARD_INPUT
 
 from ._eval_result import EvalResult, combined, format_score
-from ._option_names import with_option_names
 from ._output_files import check_output, write_output
-from .command import EXIT_FAILED, run_command
+from .command import EXIT_FAILED, run_command, spell_option
 from .parser import CommandParser, add_engine, add_lowercase, add_model, add_unknown, number
 
 PROG = "textgen-eval"
@@ -103,7 +102,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         try:
             results.append(score_text(model, source, arguments))
         except TextgenError as error:
-            print_diagnostic(PROG, with_option_names(error))
+            print_diagnostic(PROG, error.spelled(spell_option))
             code = EXIT_FAILED
         except MemoryError:
             print_diagnostic(PROG, f"{source}: not enough memory to score this text")
@@ -115,7 +114,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         try:
             write_page(arguments, results)
         except OutputError as error:
-            print_diagnostic(PROG, str(error))
+            print_diagnostic(PROG, error.spelled(spell_option))
             code = EXIT_FAILED
     write_results(arguments, model, results)
     return code
@@ -137,7 +136,7 @@ def score_text(model: Model, source: str, arguments: argparse.Namespace) -> Eval
     try:
         prediction = predict(model, text, last=arguments.last, unknown=arguments.unknown)
     except TextgenError as error:
-        raise type(error)(f"{name}: {error}") from error
+        raise type(error)(f"{name}: ", *error.args) from error
     seconds = perf_counter() - before
     return EvalResult(
         name,

@@ -19,7 +19,7 @@ from textgen_runtime.text.tokenizer import Tokenizer
 
 from ._description import Description, describe_file
 from ._readable import escape_unprintable, single_line, visible_name, wrap_words
-from ._sampling_arguments import add_constraint, constraint_options
+from ._sampling_options import add_constraint, constraint_options
 from .command import run_command
 from .parser import CommandParser, add_model
 

@@ -20,6 +20,11 @@ MAX_SEED = 2**128 - 1
 
 MODEL_HELP = "a model file, a folder with a model.onnx, or the name of a bundled model (textgen-run --list)"
 
+UNKNOWN_CHOICES = ("error", "skip")
+UNKNOWN_ERROR = (
+    "error replaces them with the model's unknown symbol, or stops if it has none (default: error)"
+)
+
 # The end of argparse's message for an option without a value, and for a value that looks like an option.
 EXPECTED_ONE = ": expected one argument"
 
@@ -124,12 +129,22 @@ def whole_number(minimum: int, maximum: int = 2**63 - 1) -> Callable[[str], int]
     return parse
 
 
-def number(requirement: str, accept: Callable[[float], bool] = lambda _: True) -> Callable[[str], float]:
-    """Return an argument type for finite numbers that ``accept`` accepts; errors state the requirement."""
+def number(
+    requirement: str,
+    accept: Callable[[float], bool] = lambda _: True,
+    kind: Callable[[str], float] = float,
+) -> Callable[[str], float]:
+    """Return an argument type for finite numbers that ``accept`` accepts; errors state the requirement.
+
+    Args:
+        requirement: What the number must be.
+        accept: Returns whether a finite number is accepted.
+        kind: ``int`` for integers.
+    """
 
     def parse(text: str) -> float:
         try:
-            value = float(text)
+            value = kind(text)
         except ValueError:
             # After an option with several numbers, MODEL is taken for another number.
             hint = " (MODEL must come first)" if text.endswith(".onnx") else ""
@@ -167,10 +182,9 @@ def add_unknown(command: argparse.ArgumentParser, characters: str) -> None:
     """Add the option that selects how to handle characters outside the vocabulary."""
     command.add_argument(
         "--unknown",
-        choices=("error", "skip"),
+        choices=UNKNOWN_CHOICES,
         default="error",
-        help=f"what to do with {characters} outside the vocabulary: skip removes them; error replaces "
-        "them with the model's unknown symbol, or stops if it has none (default: error)",
+        help=f"what to do with {characters} outside the vocabulary: skip removes them; {UNKNOWN_ERROR}",
     )
 
 

@@ -16,7 +16,7 @@ from ._drawing import Drawing
 from ._explain import explain
 from ._prompts import check_prompts, read_prompts
 from ._run_arguments import PROG, parse, parser, read_samplings
-from ._sampling_arguments import temperature_warnings, with_checked_stops
+from ._sampling_options import temperature_warnings, with_checked_stops
 from ._selection import make_selection
 from ._series import Request, Series
 from ._statistics import Times, format_statistics, format_value

@@ -143,7 +143,7 @@ def check_model(model: str, content: bytes) -> Metadata:
     try:
         _, metadata = open_native(content)
     except ModelFileError as error:
-        raise ModelFileError(f"{name_source(model)}: {error}") from error
+        raise ModelFileError(f"{name_source(model)}: ", *error.args) from error
     return metadata
 
 

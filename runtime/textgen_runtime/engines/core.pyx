@@ -7,7 +7,6 @@ object with the buffer protocol.
 """
 
 include "kernels.pxi"
-include "lane_samplers.pxi"
 include "guides.pxi"
 include "lanes.pxi"
 
@@ -34,7 +33,6 @@ from .c_core cimport (
 )
 from textgen_runtime.model_file.c_model_file cimport TEXTGEN_OK, textgen_error
 from textgen_runtime.model_file.reader cimport ERROR_SIZE, ModelFile, raise_error
-from textgen_runtime.sampling.c_sampler cimport textgen_filters_size
 from textgen_runtime.sampling.sampler cimport FloatArray, new_array, new_memory
 
 from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
@@ -237,11 +235,17 @@ cdef class CoreNetwork:
                 a random stream has too few numbers left, if a sampler's filters do not fit the vocabulary,
                 or if a constraint needs more tokens than the length of its lane.
         """
-        # A copy of the list, so that no other thread changes it after the check.
         cdef size_t vocabulary = self.network.vocabulary
-        cdef Lanes batch = new_lanes(
-            list(lanes), self.layout, vocabulary, steps, textgen_filters_size(vocabulary)
-        )
+        cdef Lanes batch = Lanes.__new__(Lanes)
+        batch.samplers = []
+        try:
+            # A copy of the list, so that no other thread changes it after the check.
+            batch.fill(list(lanes), self.layout, vocabulary, steps)
+            return self.run(batch, steps, measurements)
+        finally:
+            batch.release()
+
+    cdef object run(self, Lanes batch, int64_t steps, object measurements):
         cdef bytearray workspace_memory = self.new_workspace(batch.count, 1)
         cdef void *workspace = PyByteArray_AS_STRING(workspace_memory)
         cdef textgen_measurements measured
@@ -253,16 +257,10 @@ cdef class CoreNetwork:
             if measurements.latencies is not None:
                 latencies = new_memory(batch.max_steps(steps) * sizeof(int64_t))
                 measured.latencies = <int64_t *>PyByteArray_AS_STRING(latencies)
-        # Create no Python object while the samplers are locked: see lane_samplers.pxi.
-        batch.samplers.acquire()
-        if batch.samplers.copy():
-            with nogil:
-                textgen_generate_tokens(
-                    self.network, batch.items, batch.count, steps, workspace, measured_pointer
-                )
-            batch.samplers.store()
-        batch.samplers.release()
-        batch.samplers.raise_copy_error()
+        with nogil:
+            textgen_generate_tokens(
+                self.network, batch.items, batch.count, steps, workspace, measured_pointer
+            )
         batch.raise_lane_error()
         if measurements is not None:
             add_measured(measurements, &measured)

@@ -11,8 +11,10 @@ from libc.stdint cimport INT64_MAX, int64_t
 from libc.string cimport memset
 
 from .c_core cimport textgen_token_lane
+from textgen_runtime.sampling.c_sampler cimport TEXTGEN_SAMPLER_EXHAUSTED, textgen_sampler
 from textgen_runtime.sampling.sampler cimport (
     FloatArray,
+    Sampler,
     array_at,
     checked,
     copy_buffer,
@@ -23,6 +25,7 @@ from textgen_runtime.sampling.sampler cimport (
 from .base import Generated, State
 
 NO_LANES_ERROR = "lanes must not be empty"
+SHARED_SAMPLER_ERROR = "each lane must have its own sampler"
 
 
 # A longer lane could not end: a random stream has fewer numbers.
@@ -121,9 +124,9 @@ cdef bytearray new_logprobs(textgen_token_lane *lane, int64_t steps):
 
 @cython.final
 cdef class Lanes:
-    """The lanes of one call, with copies of all memory that the call may change.
+    """The lanes of one call, with copies of all memory that the call may change but that of the samplers.
 
-    Create it with ``new_lanes``.
+    Call ``fill`` first, and ``release`` at the end.
     """
 
     cdef Py_ssize_t count
@@ -139,7 +142,8 @@ cdef class Lanes:
     cdef Py_ssize_t vocabulary
     # Bytes of the logits and the state of one lane, which share a block of memory.
     cdef Py_ssize_t lane_bytes
-    cdef LaneSamplers samplers
+    # The samplers, busy until `release`.
+    cdef list samplers
     cdef list logits
     cdef list states
 
@@ -149,7 +153,6 @@ cdef class Lanes:
         StateLayout layout,
         Py_ssize_t vocabulary,
         int64_t steps,
-        size_t filters_size,
     ) except -1:
         cdef Py_ssize_t i
         self.count = len(lanes)
@@ -159,14 +162,33 @@ cdef class Lanes:
             raise ValueError(NO_LANES_ERROR)
         self.memory = new_memory(self.count * sizeof(textgen_token_lane))
         self.items = <textgen_token_lane *>PyByteArray_AS_STRING(self.memory)
-        self.samplers = new_lane_samplers(self.count, vocabulary, filters_size)
         self.lanes, self.logits, self.states, self.logprobs = lanes, [], [], []
         self.vocabulary, self.lane_bytes = vocabulary, (vocabulary + layout.size(1)) * sizeof(float)
         for i in range(self.count):
             self.add(i, lanes[i], layout, steps)
-        self.samplers.order()
         self.allocate_tokens(steps)
         return 0
+
+    cdef void release(self) noexcept:
+        for sampler in self.samplers:
+            (<Sampler>sampler).busy = False
+
+    cdef textgen_sampler *add_sampler(self, object given, int64_t draws) except NULL:
+        """Prepare the sampler of a lane, and return its address."""
+        cdef textgen_sampler *core
+        cdef Sampler sampler
+        if not isinstance(given, Sampler):
+            raise TypeError(f"the sampler of a lane must be a Sampler, not {type(given).__name__}")
+        sampler = given
+        if sampler.busy and any([other is sampler for other in self.samplers]):
+            raise ValueError(SHARED_SAMPLER_ERROR)
+        sampler.prepare(self.vocabulary)
+        core = <textgen_sampler *>sampler.core
+        if core.rng.position > INT64_MAX - draws:
+            checked(TEXTGEN_SAMPLER_EXHAUSTED)
+        sampler.busy = True
+        self.samplers.append(sampler)
+        return core
 
     cdef int add(self, Py_ssize_t i, object lane, StateLayout layout, int64_t steps) except -1:
         cdef textgen_token_lane *item = &self.items[i]
@@ -179,7 +201,7 @@ cdef class Lanes:
         if length < 1:
             raise ValueError(f"the length of a lane must be 1 or more, not {length}")
         item.length = min(length, MAX_LENGTH)
-        item.sampler = self.samplers.add(sampler, min(item.length, steps))
+        item.sampler = self.add_sampler(sampler, min(item.length, steps))
         memory = PyByteArray_FromStringAndSize(NULL, self.lane_bytes)
         logits = array_at(memory, 0, 1, self.vocabulary, 1, 1)
         copy_buffer(lane_logits, logits, "the logits")
@@ -252,27 +274,3 @@ cdef class Lanes:
             )
             generated.append(new_tuple(Generated, values))
         return generated
-
-
-cdef Lanes new_lanes(
-    list lanes, StateLayout layout, Py_ssize_t vocabulary, int64_t steps, size_t filters_size
-):
-    """Return the lanes of one call.
-
-    Args:
-        lanes: A list of ``Lane``, each with a separate sampler.
-        layout: The layout of their states.
-        vocabulary: The vocabulary size.
-        steps: The maximum number of tokens per lane.
-        filters_size: The size in bytes of a sampler's filters, for this vocabulary size.
-
-    Raises:
-        ValueError: If there is no lane, if a shape or a length is wrong, if ``steps`` is negative, if two
-            lanes share a sampler, or if a guide is invalid.
-        SamplingError: If a text cannot match within its length.
-        TypeError: If a lane, a sampler, a state or a guide is of the wrong type.
-    """
-    # Not the constructor: it would convert the arguments to Python objects.
-    cdef Lanes created = Lanes.__new__(Lanes)
-    created.fill(lanes, layout, vocabulary, steps, filters_size)
-    return created

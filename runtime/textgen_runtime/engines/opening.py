@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from textgen_runtime.errors import ModelFileError, TooLargeError, UnknownGraphError
+from textgen_runtime.errors import ModelFileError, Name, TooLargeError, UnknownGraphError
 from textgen_runtime.model_file.metadata import Metadata, check_format
 
 from .base import Engine
@@ -36,8 +36,7 @@ def open_engine(content: bytes, engine: EngineName, threads: int) -> tuple[Engin
         return open_native(content, threads)
     except UnknownGraphError as error:
         raise ModelFileError(
-            f"{why_not_native(error)}; if you trust the file, use --engine onnxruntime (in Python "
-            'engine="onnxruntime")'
+            f"{why_not_native(error)}; if you trust the file, use ", Name("engine", "onnxruntime")
         ) from error
 
 

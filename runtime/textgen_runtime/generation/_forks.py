@@ -1,6 +1,6 @@
 """The random numbers of forks of a generation."""
 
-from textgen_runtime.sampling.sampler import Sampler
+from textgen_runtime.sampling.sampler import Sampler, restore_sampler
 
 
 def fork_sampler(sampler: Sampler, number: int) -> Sampler:
@@ -13,6 +13,4 @@ def fork_sampler(sampler: Sampler, number: int) -> Sampler:
 
     origin = f"{sampler.seed} {sampler.substream} {sampler.position} {number}"
     seed = int.from_bytes(hashlib.sha256(origin.encode()).digest()[:16], "little")
-    fork = Sampler(sampler.temperature, seed)
-    fork.filters, fork.filter_state = sampler.filters, sampler.filter_state
-    return fork
+    return restore_sampler(seed, 0, 0, sampler.sampling, sampler.logit_bias, sampler.filter_state)

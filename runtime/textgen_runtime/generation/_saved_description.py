@@ -70,7 +70,7 @@ def restore(model: Model, description: Mapping[str, Any], logits: FloatBuffer, s
     prompt = description["prompt"]
     _check_printable(prompt)
     sampling = _read_sampling(description)
-    sampler = Sampler(sampling.temperature, description["seed"], description["substream"])
+    sampler = Sampler(seed=description["seed"], substream=description["substream"])
     sampler.position = description["position"]
     last = Generated(tokens, logits, state, None)
     text = dict(description.get("text", {}))
@@ -118,7 +118,7 @@ def _checked_tokens(model: Model, tokens: list[int]) -> list[int]:
 def _read_sampling(description: Mapping[str, Any]) -> Sampling:
     """Return the sampling parameters. The first versions stored only a temperature."""
     if "sampling" not in description:
-        return Sampling(description["temperature"])
+        return Sampling(temperature=description["temperature"])
     options = description["sampling"]
     unsupported = set(options) - set(Sampling.__slots__)
     if unsupported:

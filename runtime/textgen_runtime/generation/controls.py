@@ -6,10 +6,9 @@ from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from textgen_runtime.errors import SamplingError, quote
+from textgen_runtime.errors import ConstraintError, Name, SamplingError, quote
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.sampling.parameters import CONSTRAINTS, FILTER_PARAMETERS, Sampling
-from textgen_runtime.sampling.sampler import Filters
+from textgen_runtime.sampling.parameters import CONSTRAINTS, Sampling
 from textgen_runtime.text.levels import BYTE
 from textgen_runtime.text.tokenizer import Tokenizer
 
@@ -21,16 +20,17 @@ else:
 
 
 class Controls(NamedTuple):
-    """The token form of a ``Sampling``, except for its temperature.
+    """The token form of those parameters of a ``Sampling`` that are characters and texts.
 
     Attributes:
-        filters: The filters, with the logit biases by token. A token that is never allowed has -inf.
+        logit_bias: The logit biases as pairs of a token and a number, sorted by token. A token that is never
+            allowed has -inf.
         stops: The stop texts, or None.
         constraint: The constraint, or None.
         min_length: A record has at least this many tokens before its end.
     """
 
-    filters: Filters
+    logit_bias: tuple[tuple[int, float], ...]
     stops: Stops | None
     constraint: Constraint | None
     min_length: int = 0
@@ -46,13 +46,12 @@ def compile_controls(sampling: Sampling, metadata: Metadata) -> Controls:
     """
     tokenizer = metadata.tokenizer
     if sampling.min_length and tokenizer.special.end is None:
-        raise SamplingError("min_length needs a model of records: the texts of other models have no end")
+        raise SamplingError(Name("min_length"), " needs a model of records: other texts have no end")
     banned = _banned_tokens(sampling, tokenizer)
     biases = _bias_tokens(sampling, tokenizer) | dict.fromkeys(banned, float("-inf"))
-    options = {name: getattr(sampling, name) for name in FILTER_PARAMETERS}
     stops = _stops(sampling, metadata) if sampling.stop else None
     return Controls(
-        Filters(**options, logit_bias=biases),
+        tuple(sorted(item for item in biases.items() if item[1])),
         stops,
         _compile_constraint(sampling, metadata, banned),
         sampling.min_length,
@@ -105,8 +104,17 @@ def _compile_stops(texts: tuple[str, ...], tokenizer: Tokenizer) -> Stops:
 def _compile_constraint(
     sampling: Sampling, metadata: Metadata, banned: AbstractSet[int]
 ) -> Constraint | None:
-    if all(getattr(sampling, name) is None for name in CONSTRAINTS):
+    chosen = next((name for name in CONSTRAINTS if getattr(sampling, name) is not None), None)
+    if chosen is None:
         return None
+    try:
+        return _compile(sampling, metadata, banned)
+    except ConstraintError as error:
+        error.parameter = chosen
+        raise
+
+
+def _compile(sampling: Sampling, metadata: Metadata, banned: AbstractSet[int]) -> Constraint:
     # Imported on use: most texts have no constraint.
     from textgen_runtime.constraints.choices import compile_choices
     from textgen_runtime.constraints.regex import compile_regex
@@ -147,8 +155,8 @@ def _bias_tokens(sampling: Sampling, tokenizer: Tokenizer) -> dict[int, float]:
     missing = [symbol for symbol, _ in sampling.logit_bias if symbol not in tokens]
     if missing:
         raise SamplingError(
-            f"logit_bias has characters outside the model's vocabulary: {quote(', '.join(missing))}: "
-            "omit them"
+            Name("logit_bias"),
+            f" has characters outside the model's vocabulary: {quote(', '.join(missing))}: omit them",
         )
     return {tokens[symbol]: bias for symbol, bias in sampling.logit_bias}
 
@@ -176,6 +184,9 @@ def _tokens_without(
         left &= {token for symbol, token in tokens.items() if symbol in kept or kept.issuperset(symbol)}
     if not left:
         raise SamplingError(
-            "allowed and banned leave no character of the model's vocabulary: allow more, or ban fewer"
+            Name("allowed"),
+            " and ",
+            Name("banned"),
+            " leave no character of the model's vocabulary: allow more, or ban fewer",
         )
     return everything - left

@@ -132,16 +132,13 @@ class Generation(RunningText):
             SamplingError: When set, if a parameter does not fit the model's vocabulary.
             TypeError: When set, if the value is not a ``Sampling``.
         """
-        temperature = self.sampler.temperature
-        if temperature != self._sampling.temperature:
-            return self._sampling.replace(temperature=temperature)
         return self._sampling
 
     @sampling.setter
     def sampling(self, value: Sampling) -> None:
         check_type(value)
         before, controls = self._controls, compile_controls(value, self.model.metadata)
-        self.sampler.temperature, self.sampler.filters = value.temperature, controls.filters
+        self.sampler.configure(value, controls.logit_bias)
         self._sampling, self._controls = value, controls
         self._progress.change_controls(before, controls)
 

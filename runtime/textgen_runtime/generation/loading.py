@@ -43,7 +43,7 @@ def load(source: ModelSource, *, engine: EngineName = "auto", threads: int = 1) 
     try:
         return open_model(content, engine, threads)
     except ModelFileError as error:
-        raise ModelFileError(f"{name}: {error}") from error
+        raise ModelFileError(f"{name}: ", *error.args) from error
 
 
 def open_model(content: bytes, engine: EngineName = "auto", threads: int = 1) -> Model:

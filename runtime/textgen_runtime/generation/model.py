@@ -5,8 +5,9 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Unpack, overload
 
-from textgen_runtime.errors import PromptError
-from textgen_runtime.sampling.parameters import Sampling, SamplingOptions, choose_sampling
+from textgen_runtime.errors import Name, PromptError
+from textgen_runtime.sampling.options import SamplingOptions
+from textgen_runtime.sampling.parameters import Sampling, choose_sampling
 from textgen_runtime.sampling.sampler import Sampler
 from textgen_runtime.text.tokenizer import UnknownPolicy
 
@@ -90,7 +91,7 @@ class Model(ModelIdentity):
             hint = "; generate() accepts several prompts" if _is_prompt_sequence(prompt) else ""
             raise TypeError(f"the prompt must be a str, not {type(prompt).__name__}{hint}")
         seed = fresh_seed() if seed is None else seed
-        sampler = Sampler(chosen.temperature, seed, substream)
+        sampler = Sampler(seed=seed, substream=substream)
         if prompt is None:
             prompt = self._default_prompt(seed + substream)
         return Generation(self, sampler, chosen, prompt, unknown)
@@ -273,7 +274,7 @@ class Model(ModelIdentity):
         if self.metadata.records is not None:
             return ""
         if not self.prompts:
-            raise PromptError("the model has no default prompt: pass one as prompt (command line: --prompt)")
+            raise PromptError("the model has no default prompt: pass one as ", Name("prompt"))
         return self.prompts[number % len(self.prompts)]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from textgen_runtime.engines.base import FloatBuffer, Generated, Lane, State
-from textgen_runtime.errors import SamplingError
+from textgen_runtime.errors import Name, SamplingError
 from textgen_runtime.sampling.filter_state import FilterState
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.sampling.sampler import Sampler
@@ -61,7 +61,7 @@ class RunningText:
     def __init__(self, model: "Model", sampler: Sampler, sampling: Sampling) -> None:
         self.model, self.sampler, self._sampling = model, sampler, sampling
         self._controls = compile_controls(sampling, model.metadata)
-        sampler.temperature, sampler.filters = sampling.temperature, self._controls.filters
+        sampler.configure(sampling, self._controls.logit_bias)
         self._progress = TextProgress(model.tokenizer.decoder())
 
     @property
@@ -98,7 +98,8 @@ class RunningText:
         if needed > length:
             raise SamplingError(
                 f"the constraint needs a text of at least {needed:,} tokens, but the length is {length:,}: "
-                "use a greater length"
+                "use a greater ",
+                Name("length"),
             )
 
     @property

@@ -108,7 +108,7 @@ def resume_with_end(model: Model, file: str | os.PathLike[str] | BinaryReader) -
         with _open(file) as opened:
             return _read(model, opened)
     except SavedGenerationError as error:
-        raise SavedGenerationError(f"{name}: {error}") from None
+        raise SavedGenerationError(f"{name}: ", *error.args) from None
     except OSError as error:
         raise SavedGenerationError(f"cannot read {name}: {error.strerror or error}") from None
 

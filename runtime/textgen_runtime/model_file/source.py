@@ -33,7 +33,7 @@ def read_model(source: ModelSource) -> bytes:
         try:
             content = read_file_object(source, check_size)
         except ModelFileError as error:
-            raise ModelFileError(f"{name}: {error}") from None
+            raise ModelFileError(f"{name}: ", *error.args) from None
         except OSError as error:
             raise ModelFileError(f"cannot read {name}: {error.strerror or error}") from None
     else:
@@ -66,7 +66,7 @@ def _read_path(path: str | os.PathLike[str]) -> bytes:
             f"cannot read the model file {shorten(file)}: {path_failure(error)}{hint}"
         ) from None
     except ModelFileError as error:
-        raise ModelFileError(f"{shorten(str(path))}: {error}") from None
+        raise ModelFileError(f"{shorten(str(path))}: ", *error.args) from None
 
 
 def _bundled_hint(name: str) -> str:

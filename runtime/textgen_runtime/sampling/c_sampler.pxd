@@ -17,33 +17,56 @@ cdef extern from "exp64.h" nogil:
     textgen_exp64 textgen_find_exp64(const char *kernels)
 
 
-cdef extern from "filters.h" nogil:
+cdef extern from "textgen.h" nogil:
+    ctypedef struct textgen_parameter_info:
+        const char *name
+        const char *kind
+        const char *group
+        const char *value
+        const char *help
+        double initial
+        double off
+        double low
+        double high
+        int order
+    const textgen_parameter_info *textgen_parameter(size_t index)
+
+
+cdef extern from "parameters.h" nogil:
     enum:
         TEXTGEN_MAX_PENALTY_WINDOW
-    ctypedef struct textgen_filter_parameters:
-        double repetition_penalty
-        double frequency_penalty
-        double presence_penalty
+        TEXTGEN_PARAMETER_COUNT
+        TEXTGEN_REQUIREMENT_SIZE
+    ctypedef struct textgen_parameters:
+        double temperature
         size_t penalty_window
-        size_t top_k
-        double typical_p
-        double top_p
-        double min_p
         double mirostat_tau
-        double mirostat_eta
+    void textgen_parameters_set(textgen_parameters *parameters, const double *values)
+    bint textgen_parameter_accepts(const textgen_parameter_info *parameter, double value)
+    const char *textgen_parameter_requirement(const textgen_parameter_info *parameter, char *buffer)
+
+
+cdef extern from "filters.h" nogil:
     ctypedef struct textgen_filters:
-        textgen_filter_parameters parameters
         size_t vocabulary
         double mirostat_mu
         size_t recent_count
-        size_t recent_next
-        uint32_t *recent
     size_t textgen_filters_size(size_t vocabulary)
     double *textgen_filters_bias(textgen_filters *filters)
+    bint textgen_filters_active(const textgen_parameters *parameters)
+    bint textgen_penalties_active(const textgen_parameters *parameters)
     void textgen_filters_init(
-        textgen_filters *filters, const textgen_filter_parameters *parameters, size_t vocabulary
+        textgen_filters *filters, const textgen_parameters *parameters, size_t vocabulary
     )
-    void textgen_filters_set_recent(textgen_filters *filters, const uint32_t *tokens, size_t count)
+    void textgen_filters_set_recent(
+        textgen_filters *filters,
+        const textgen_parameters *parameters,
+        const uint32_t *tokens,
+        size_t count,
+    )
+    void textgen_filters_change(
+        textgen_filters *filters, const textgen_parameters *before, const textgen_parameters *parameters
+    )
     size_t textgen_filters_get_recent(const textgen_filters *filters, uint32_t *tokens)
 
 
@@ -51,12 +74,12 @@ cdef extern from "sampler.h" nogil:
     enum:
         TEXTGEN_SAMPLER_EXHAUSTED
     ctypedef struct textgen_sampler:
-        double temperature
+        textgen_parameters parameters
         textgen_rng rng
         textgen_filters *filters
     void textgen_sampler_init(
         textgen_sampler *sampler,
-        double temperature,
+        const textgen_parameters *parameters,
         textgen_uint128 seed,
         uint32_t substream,
         textgen_exp64 exp64,

@@ -1,237 +1,90 @@
 """``Sampling``: all parameters that control the generation of a text.
 
-To add a parameter, add it to ``Sampling.__slots__``, ``Sampling.__init__``, ``SamplingOptions`` and
-``cli/_sampling_arguments.py``. A parameter of the filters also needs the places that
-``runtime/core/filters.h`` lists. ``generate``, ``stream``, ``start`` and saved generations use ``Sampling``
-and need no change. ``generation/controls.py`` converts the characters of a ``Sampling`` to the tokens of a
-model.
+``runtime/core/parameters.def`` defines them. ``generation/controls.py`` converts the characters of a
+``Sampling`` to the tokens of a model.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, TypedDict, Unpack
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import index
+from typing import Any, Unpack
 
-from textgen_runtime.errors import SamplingError, quote
+from textgen_runtime.errors import Name, SamplingError, quote, shorten
 
-from ._parameter_checks import (
-    check_number,
-    checked_biases,
-    checked_choices,
-    checked_integer,
-    checked_text,
-    checked_texts,
-    is_finite,
-    schema_text,
-)
-from .sampler import Filters
-
-DEFAULT_TEMPERATURE = 0.5
+from .options import SamplingFields, SamplingOptions
+from .sampler import PARAMETERS, Parameter
 
 # The parameters that constrain the complete text. At most one of them may be given.
 CONSTRAINTS = ("match", "choices", "json_schema")
 
-# A larger bias makes a character certain or impossible, for which there are `allowed` and `banned`.
-MAX_LOGIT_BIAS = 100.0
-
-MAX_RESAMPLE = 10_000
-
-# Engines count in 64 bits.
-MAX_LENGTH = 2**63 - 1
+# Those that mirostat replaces.
+TRUNCATIONS = ("top_k", "typical_p", "top_p", "min_p")
 
 
-class FilterOptions(TypedDict, total=False):
-    """The parameters of the filters that do not depend on the vocabulary."""
-
-    top_k: int
-    typical_p: float
-    top_p: float
-    min_p: float
-    repetition_penalty: float
-    frequency_penalty: float
-    presence_penalty: float
-    penalty_window: int
-    mirostat_tau: float
-    mirostat_eta: float
-
-
-class SamplingOptions(FilterOptions, total=False):
-    """The parameters of ``Sampling`` as keywords of ``generate``, ``stream`` and ``start``."""
-
-    temperature: float
-    logit_bias: Mapping[str, float] | Iterable[tuple[str, float]]
-    allowed: Iterable[str] | None
-    banned: Iterable[str]
-    min_length: int
-    stop: str | Iterable[str]
-    keep_stop: bool
-    match: str | None
-    choices: Iterable[str] | None
-    json_schema: str | Mapping[str, Any] | None
-    resample: int
-
-
-INTEGERS = ("top_k", "penalty_window")
-FILTER_PARAMETERS = tuple(FilterOptions.__annotations__)
-
-
-class Sampling:
+class Sampling(SamplingFields):
     """The sampling parameters of a text. Immutable.
 
-    The parameters apply in this order: the mask of ``allowed``, ``banned`` and of the constraint,
+    A draw applies the parameters in this order: the mask of ``allowed``, ``banned`` and of the constraint,
     ``logit_bias``, the penalties, ``top_k``, ``typical_p``, ``top_p``, ``min_p``, ``temperature``, and then
     the draw. Each truncation uses the probabilities at temperature 1 of the characters that are left, and
-    leaves at least one. ``Filters`` names the source of each filter.
+    leaves at least one.
 
     This is not a dataclass: importing ``dataclasses`` takes longer than the generation of a short text.
 
     Args:
-        temperature: A finite number, 0 or more. Low values give repetitive text, high values surprising text.
-            At 0 the most likely token is always drawn.
-        top_k: Draw only from this many of the most likely characters. 0 is off.
-        typical_p: Draw only from the characters whose surprisal is nearest to the entropy, which together
-            have this probability. More than 0, at most 1; 1 is off.
-        top_p: Draw only from the most likely characters that together have this probability. More than 0, at
-            most 1; 1 is off.
-        min_p: Draw only characters that have at least this fraction of the probability of the most likely
-            one. From 0 to 1; 0 is off.
-        repetition_penalty: Divides the positive logits, and multiplies the negative logits, of the
-            characters in the penalty window. More than 0, at most 100; 1 is off.
-        frequency_penalty: Subtracted from the logit of a character once for each of its occurrences in the
-            penalty window. From -100 to 100; 0 is off.
-        presence_penalty: Subtracted once from the logit of each character in the penalty window. From -100 to
-            100; 0 is off.
-        penalty_window: The number of latest drawn characters that the penalties count, from 1 to 1,024. The
-            prompt does not count.
-        mirostat_tau: The target of the mean surprisal in bits, for mirostat version 2. It takes the place of
-            ``top_k``, ``typical_p``, ``top_p`` and ``min_p``. Text reaches the target only if the temperature
-            is high enough, for example 1. From 0 to 100; 0 is off.
-        mirostat_eta: The learning rate of mirostat. More than 0, at most 1.
-        logit_bias: Numbers from -100 to 100 that are added to the logits, by character.
-        allowed: The only characters to draw, as a text or several symbols. None permits all. Characters
-            outside the vocabulary have no effect. A model of words also draws words of these characters.
-        banned: Characters never to draw, nor words that have one of them. A model of bytes allows and bans
-            only ASCII characters.
-        min_length: The number of tokens that a record has at least. Its end is not drawn before. They count
-            from the latest fed text on, so those of the prompt do not count. 0 is off; only models of records
-            have another value, and only without a constraint.
-        stop: One or more texts. The text ends before the first of them. A model of words finds only those
-            that consist of complete tokens.
-        keep_stop: Whether the stop text is part of the text.
-        match: A regular expression. The complete text matches it.
-        choices: Texts. The complete text is one of them.
-        json_schema: A JSON schema, as JSON text or as a mapping. The complete text is JSON of this schema.
-        resample: The number of texts to draw without the mask of the constraint, before one is drawn with it.
-            The first that meets the constraint is taken. From 0 to 10,000.
+        options: The parameters as keywords. Each is also an attribute. ``textgen.PARAMETERS`` describes them.
 
     Raises:
         SamplingError: If a parameter is out of range, or if parameters contradict each other.
-        TypeError: If a parameter has the wrong type.
+        TypeError: If a parameter is unknown, or has the wrong type.
     """
 
-    __slots__ = (
-        "temperature",
-        *FILTER_PARAMETERS,
-        "logit_bias",
-        "allowed",
-        "banned",
-        "min_length",
-        "stop",
-        "keep_stop",
-        "match",
-        "choices",
-        "json_schema",
-        "resample",
-    )
+    __slots__ = tuple(PARAMETERS)
 
-    temperature: float
-    top_k: int
-    typical_p: float
-    top_p: float
-    min_p: float
-    repetition_penalty: float
-    frequency_penalty: float
-    presence_penalty: float
-    penalty_window: int
-    mirostat_tau: float
-    mirostat_eta: float
-    logit_bias: tuple[tuple[str, float], ...]
-    allowed: tuple[str, ...] | None
-    banned: tuple[str, ...]
-    min_length: int
-    stop: tuple[str, ...]
-    keep_stop: bool
-    match: str | None
-    choices: tuple[str, ...] | None
-    json_schema: str | None
-    resample: int
-
-    def __init__(  # noqa: PLR0913 (keywords, each a parameter)
-        self,
-        temperature: float = DEFAULT_TEMPERATURE,
-        *,
-        logit_bias: Mapping[str, float] | Iterable[tuple[str, float]] = (),
-        allowed: Iterable[str] | None = None,
-        banned: Iterable[str] = (),
-        min_length: int = 0,
-        stop: str | Iterable[str] = (),
-        keep_stop: bool = False,
-        match: str | None = None,
-        choices: Iterable[str] | None = None,
-        json_schema: str | Mapping[str, Any] | None = None,
-        resample: int = 0,
-        **filters: Unpack[FilterOptions],
-    ) -> None:
-        check_number(temperature, "temperature")
-        if not (is_finite(temperature) and temperature >= 0):
-            raise SamplingError(f"temperature must be a finite number, 0 or more, not {quote(temperature)}")
-        unknown = set(filters) - set(FILTER_PARAMETERS)
-        if unknown:
-            raise TypeError(f"Sampling has no parameter {', '.join(sorted(unknown))}")
-        for name, value in filters.items():
-            check_number(value, name, integer=name in INTEGERS)
-        checked = Filters(**filters)
-        values: dict[str, Any] = {
-            "temperature": float(temperature),
-            **{name: getattr(checked, name) for name in FILTER_PARAMETERS},
-            "logit_bias": checked_biases(logit_bias, MAX_LOGIT_BIAS),
-            "allowed": None if allowed is None else checked_texts(allowed, "allowed"),
-            "banned": checked_texts(banned, "banned"),
-            "min_length": checked_integer(min_length, "min_length", MAX_LENGTH),
-            "stop": checked_texts((stop,) if isinstance(stop, str) else stop, "stop"),
-            "keep_stop": bool(keep_stop),
-            "match": None if match is None else checked_text(match, "match"),
-            "choices": None if choices is None else checked_choices(choices),
-            "json_schema": None if json_schema is None else schema_text(json_schema),
-            "resample": checked_integer(resample, "resample", MAX_RESAMPLE),
-        }
+    def __init__(self, **options: Unpack[SamplingOptions]) -> None:
+        values = dict(_DEFAULTS)
+        for name, value in options.items():
+            parameter = PARAMETERS.get(name)
+            if parameter is None:
+                raise TypeError(f"Sampling has no parameter {name}")
+            values[name] = _CHECKS[parameter.kind](parameter, value)
         for name, value in values.items():
             object.__setattr__(self, name, value)
         self._check()
 
     def _check(self) -> None:
         """Raise an error for parameters that contradict each other."""
-        if "" in self.stop:
-            raise SamplingError("a stop text must not be empty")
-        if self.allowed == ():
-            raise SamplingError("allowed must have at least one character: omit it to permit all")
-        if self.choices == ():
-            raise SamplingError("choices must have at least one text: omit it to permit all")
-        constraints = [name for name in CONSTRAINTS if getattr(self, name) is not None]
-        if len(constraints) > 1:
+        replaced = [name for name in TRUNCATIONS if getattr(self, name) != _DEFAULTS[name]]
+        if self.mirostat_tau and replaced:
+            others = _joined(replaced, " and ")
             raise SamplingError(
-                f"use only one of match, choices and json_schema, not {' and '.join(constraints)}"
+                Name("mirostat_tau"), " takes the place of ", *others, ": turn it off, or the others"
             )
+        if "" in self.stop:
+            raise SamplingError("a ", Name("stop"), " text must not be empty")
+        for name, item in (("allowed", "character"), ("choices", "text")):
+            if getattr(self, name) == ():
+                raise SamplingError(Name(name), f" must have at least one {item}: omit it to permit all")
+        constraints = [Name(name) for name in CONSTRAINTS if getattr(self, name) is not None]
+        if len(constraints) > 1:
+            raise SamplingError("use only one of ", *_joined(constraints, " and "))
         if constraints and self.stop:
             raise SamplingError(
-                f"use {constraints[0]} or stop, not both: a stop text could end the text before it meets "
-                "the constraint"
+                "use ",
+                constraints[0],
+                " or ",
+                Name("stop"),
+                ", not both: a stop text could end the text before it meets the constraint",
             )
         if constraints and self.min_length:
             raise SamplingError(
-                f"use {constraints[0]} or min_length, not both: the constraint ends the text, so let it "
-                "allow no short text"
+                "use ",
+                constraints[0],
+                " or ",
+                Name("min_length"),
+                ", not both: the constraint ends the text, so let it allow no short text",
             )
         if self.resample and not constraints:
-            raise SamplingError("resample needs a constraint: match, choices or json_schema")
+            raise SamplingError(Name("resample"), " needs a constraint: ", *_joined(CONSTRAINTS, " or "))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"Sampling is immutable: use replace({name}=...) for a changed copy")
@@ -245,7 +98,10 @@ class Sampling:
 
     def changed(self) -> dict[str, Any]:
         """Return the temperature, and the other parameters that differ from their defaults."""
-        return {name: value for name, value in self.as_dict().items() if value != _DEFAULTS[name]}
+        values = self.as_dict()
+        return {
+            name: value for name, value in values.items() if name == "temperature" or value != _DEFAULTS[name]
+        }
 
     def replace(self, **options: Any) -> "Sampling":
         """Return a copy with changed parameters. Raises the errors of ``Sampling``."""
@@ -268,7 +124,10 @@ def _from_dict(options: dict[str, Any]) -> Sampling:
     return Sampling(**options)
 
 
-_DEFAULTS = Sampling().as_dict() | {"temperature": None}
+def _joined(names: Sequence[str], conjunction: str) -> list[str]:
+    """Return the names of parameters, and what stands between them, as parts of an error."""
+    separators = ["", *[", "] * (len(names) - 2), conjunction]
+    return [part for pair in zip(separators, map(Name, names), strict=False) for part in pair][1:]
 
 
 def choose_sampling(sampling: Sampling | None, options: SamplingOptions) -> Sampling:
@@ -290,3 +149,95 @@ def check_type(sampling: object) -> None:
     """Raise TypeError if an object is not a ``Sampling``."""
     if not isinstance(sampling, Sampling):
         raise TypeError(f"sampling must be a Sampling, not {type(sampling).__name__}")
+
+
+def _checked_number(parameter: Parameter, value: Any) -> float:
+    try:
+        number = int(index(value)) if parameter.kind == "whole" else value
+        is_accepted = parameter.accepts(number)
+    except TypeError:
+        kind = "an integer" if parameter.kind == "whole" else "a number"
+        raise TypeError(f"{parameter.name} must be {kind}, not {quote(value)}") from None
+    if not is_accepted:
+        raise SamplingError(Name(parameter.name), f" must be {parameter.requirement}, not {quote(value)}")
+    return number if parameter.kind == "whole" else float(value)
+
+
+def _checked_switch(_parameter: Parameter, value: Any) -> bool:
+    return bool(value)
+
+
+def _checked_text(parameter: Parameter, value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{parameter.name} must be text, not {type(value).__name__}")
+    return value
+
+
+def _checked_texts(parameter: Parameter, values: Any) -> tuple[str, ...] | None:
+    """Return texts without duplicates, in the order of their first occurrence."""
+    if values is None and parameter.default is None:
+        return None
+    if isinstance(values, str) and parameter.kind == "texts":
+        return (values,)
+    if isinstance(values, str) and parameter.kind == "choices":
+        # Its characters would be the choices.
+        raise TypeError(f"{parameter.name} must be a list of texts, not the text {quote(values)}")
+    if not isinstance(values, Iterable):
+        raise TypeError(f"{parameter.name} must be a text or several texts, not {quote(values)}")
+    texts = list(values)
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"{parameter.name} must be text, not {type(text).__name__}")
+    return tuple(dict.fromkeys(texts))
+
+
+def _checked_biases(parameter: Parameter, values: Any) -> tuple[tuple[str, float], ...]:
+    """Return the logit biases as sorted pairs of a character and a number."""
+    biases = dict(values)
+    for symbol, bias in biases.items():
+        if not isinstance(symbol, str):
+            raise TypeError(f"a character of {parameter.name} must be text, not {type(symbol).__name__}")
+        try:
+            is_accepted = parameter.accepts(bias)
+        except TypeError:
+            raise TypeError(
+                f"the {parameter.name} of {quote(symbol)} must be a number, not {quote(bias)}"
+            ) from None
+        if not is_accepted:
+            raise SamplingError(
+                "the ",
+                Name(parameter.name),
+                f" of {quote(symbol)} must be {parameter.requirement}, not {quote(bias)}: use ",
+                Name("banned"),
+                " to forbid a character",
+            )
+    return tuple(sorted((symbol, float(bias)) for symbol, bias in biases.items()))
+
+
+def _checked_schema(parameter: Parameter, schema: str | Mapping[str, Any] | None) -> str | None:
+    """Return a JSON schema as JSON text."""
+    if not isinstance(schema, Mapping):
+        return _checked_text(parameter, schema)
+    from textgen_runtime.system.json_text import UnwritableError, to_json
+
+    try:
+        return to_json(schema)
+    except RecursionError:
+        raise SamplingError("the JSON schema is nested too deeply", parameter=parameter.name) from None
+    except UnwritableError as error:
+        place = f"the JSON schema, at {shorten(error.place)}"
+        raise SamplingError(f"{place}: {error.reason}", parameter=parameter.name) from None
+
+
+_CHECKS: dict[str, Callable[[Parameter, Any], Any]] = {
+    "number": _checked_number,
+    "whole": _checked_number,
+    "switch": _checked_switch,
+    "text": _checked_text,
+    "texts": _checked_texts,
+    "characters": _checked_texts,
+    "choices": _checked_texts,
+    "biases": _checked_biases,
+    "schema": _checked_schema,
+}
+_DEFAULTS = {name: parameter.default for name, parameter in PARAMETERS.items()}

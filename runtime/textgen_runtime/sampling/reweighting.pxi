@@ -8,7 +8,6 @@ numpy if they return arrays.
 """
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
-from libc.math cimport INFINITY, isfinite
 from libc.stdint cimport int64_t
 
 from .c_sampler cimport (
@@ -24,7 +23,7 @@ from .c_sampler cimport (
     textgen_sampler_error_text,
 )
 
-from textgen_runtime.errors import SamplingError, quote
+from textgen_runtime.errors import Name, SamplingError, quote
 
 cdef textgen_exp64 exp64 = textgen_find_exp64(NULL)
 
@@ -67,13 +66,11 @@ cdef int64_t checked(int64_t result) except? -1:
 
 
 cdef double checked_temperature(object temperature) except -1.0:
-    cdef double value
-    try:
-        value = temperature
-    except OverflowError:
-        value = INFINITY
-    if not (isfinite(value) and value >= 0.0):
-        raise SamplingError(f"temperature must be a finite number, 0 or more, not {quote(temperature)}")
+    cdef double value = as_double(temperature)
+    parameter = PARAMETERS["temperature"]
+    if not parameter.accepts(value):
+        what = f" must be {parameter.requirement}, not {quote(temperature)}"
+        raise SamplingError(Name("temperature"), what)
     return value
 
 

@@ -37,54 +37,29 @@ cdef int64_t checked(int64_t result) except? -1
 cdef double checked_temperature(object temperature) except -1.0
 
 
-cdef class Filters:
-    cdef readonly Py_ssize_t top_k
-    cdef readonly double typical_p
-    cdef readonly double top_p
-    cdef readonly double min_p
-    cdef readonly double repetition_penalty
-    cdef readonly double frequency_penalty
-    cdef readonly double presence_penalty
-    cdef readonly Py_ssize_t penalty_window
-    cdef readonly double mirostat_tau
-    cdef readonly double mirostat_eta
-    # Pairs of token and bias, sorted by token.
-    cdef readonly tuple logit_bias
-    cdef readonly bint active
-    # Whether a penalty is on, so that the filters remember the drawn tokens.
-    cdef bint penalizes
-
-
 cdef class Sampler:
-    cdef object __weakref__
     cdef readonly object seed
     cdef readonly object substream
-    # A textgen_sampler of the C core: temperature, random generator, and a pointer to `block` once that is
-    # made for a vocabulary size.
+    cdef object _sampling
+    cdef tuple _logit_bias
+    # A textgen_sampler of the C core: parameters, random generator, and a pointer to `block`.
     cdef void *core
-    # The textgen_filters of the C core, with their state; NULL if no filter is on. Made for `vocabulary`
-    # tokens; 0 means that the size is not known yet.
+    # The textgen_filters for `vocabulary` tokens. NULL before the first draw, and without filters.
     cdef void *block
     cdef Py_ssize_t vocabulary
-    cdef Filters parameters
-    # Held by the thread that uses one of the above or `scratch`.
-    cdef void *lock
+    # The FilterState to begin with, until `block` is made; or None.
+    cdef object waiting
     # Temporary memory of the C core for rows of `capacity` logits.
     cdef double *scratch
     cdef Py_ssize_t capacity
-    # Take the lock. Waits without the GIL.
-    cdef void acquire(self) noexcept
-    cdef void release(self) noexcept
-    cdef int replace_held_lock(self) except -1
-    # Make the filters for a vocabulary size, with their state. Before the call, take the lock. Returns 0, or
-    # an error code; after the release of the lock, `raise_error` raises it. Creates no Python object.
-    cdef int prepare(self, Py_ssize_t vocabulary) noexcept
-    cdef int raise_error(self, int error, Py_ssize_t vocabulary) except -1
-    cdef int replace_block(self, Filters parameters, Py_ssize_t vocabulary) noexcept
-    # `prepare`, and enlarge `scratch` to rows of `size` logits.
-    cdef int reserve(self, Py_ssize_t size) noexcept
-    # Return a token drawn from a row of `size` float32 or float64 logits, or an error code. Before the call,
-    # take the lock and reserve `size`. `draw_row` also passes the token to the filters.
+    # Whether a thread draws without the GIL.
+    cdef bint busy
+    cdef int enter(self) except -1
+    # Before a draw of a row of `size` logits by the C core, call `prepare`, or `reserve` for the two below.
+    cdef int prepare(self, Py_ssize_t vocabulary) except -1
+    cdef int reserve(self, Py_ssize_t size) except -1
+    # Return a token drawn from a row of float32 or float64 logits, or an error code. `draw_row` also passes
+    # the token to the filters.
     cdef int64_t draw_row(self, const void *row, Py_ssize_t size, bint is_float32) noexcept nogil
     cdef int64_t propose_row(self, const void *row, Py_ssize_t size, bint is_float32) noexcept nogil
 

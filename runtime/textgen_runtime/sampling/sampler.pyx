@@ -2,37 +2,38 @@
 """Apply filters and a temperature to logits and draw tokens from them.
 
 ``Sampler`` owns a random generator, the state of its filters and scratch memory. ``reweighting.pxi`` has the
-functions without such state. The C core (``runtime/core/sampler.h``) does the arithmetic. The native engine
-draws with the same C functions.
+functions without such state, and ``parameters.pxi`` the descriptions of the parameters. The C core
+(``runtime/core/sampler.h``) does the arithmetic. The native engine draws with the same C functions.
 
 Stop texts and constraints are in another extension module, ``automata``, whose .pxd needs headers of the C
 core. The .pxd of this one is public and needs none.
 """
 
 include "buffers.pxi"
-include "filters.pxi"
-include "filter_block.pxi"
 include "reweighting.pxi"
+include "parameters.pxi"
 
 cimport cython
 from cpython.buffer cimport PyBuffer_Release
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 from cpython.number cimport PyNumber_Index
-from cpython.pythread cimport (
-    NOWAIT_LOCK,
-    WAIT_LOCK,
-    PyThread_acquire_lock,
-    PyThread_allocate_lock,
-    PyThread_free_lock,
-    PyThread_release_lock,
-    PyThread_type_lock,
-)
-from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.math cimport INFINITY, isfinite
+from libc.stdint cimport INT64_MAX, UINT32_MAX, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from .c_sampler cimport (
+    TEXTGEN_MAX_PENALTY_WINDOW,
     textgen_filters,
+    textgen_filters_active,
+    textgen_filters_bias,
+    textgen_filters_change,
+    textgen_filters_get_recent,
+    textgen_filters_init,
+    textgen_filters_set_recent,
+    textgen_filters_size,
+    textgen_parameters,
+    textgen_penalties_active,
     textgen_rng_seek,
     textgen_sampler,
     textgen_sampler_accept,
@@ -45,20 +46,17 @@ from .c_sampler cimport (
     textgen_uint128,
 )
 
-import os
-from weakref import WeakSet
+from textgen_runtime.errors import Name, SamplingError, quote
 
-from textgen_runtime.errors import SamplingError, quote
-
-__all__ = ["Filters", "Sampler", "draw_with", "restore_sampler", "reweight", "softmax"]
+__all__ = ["PARAMETERS", "Parameter", "Sampler", "draw_with", "restore_sampler", "reweight", "softmax"]
 
 # numpy's SeedSequence appends the substream to the 128 bits of the seed. A longer seed could therefore give
 # the random stream of another seed's substream.
 MAX_SEED = 2**128 - 1
 MAX_SUBSTREAM = 2**32 - 1
 MAX_POSITION = INT64_MAX
-
-cdef Filters NO_FILTERS = Filters()
+MAX_TOKEN = 2**31 - 1
+DEFAULT_TEMPERATURE = PARAMETERS["temperature"].default
 
 
 @cython.final
@@ -69,7 +67,13 @@ cdef class Sampler:
     processor. A draw applies the filters to the logits, and inverts the cumulative distribution of
     ``softmax(logits, temperature)`` at one uniform number in [0, 1). Every draw takes exactly one number from
     the random stream, also at temperature 0. Therefore the parameters of a draw do not change the numbers of
-    later draws. Threads may share a sampler.
+    later draws.
+
+    The filters work in the order of ``Sampling``. Those that remove tokens use the softmax, at temperature 1,
+    of the tokens that the earlier ones left, and leave at least one. Of equal logits, the lowest token counts
+    as the most likely. The penalties count the tokens that the sampler drew.
+
+    A sampler is not thread-safe. Threads that share one must lock it.
 
     Args:
         temperature: A finite number, 0 or more. At 0 the most likely token is drawn; the lowest id wins a
@@ -78,7 +82,9 @@ cdef class Sampler:
         substream: The index of an independent random stream of the seed, an int from 0 to 2**32 - 1. With
             several prompts, ``Model.generate`` uses substream ``i`` for prompt ``i``, so that each text is
             independent of the number of prompts.
-        **filters: The parameters of ``Filters``, such as ``top_p=0.9``.
+        logit_bias: Numbers that are added to the logits: a mapping from tokens to numbers from -100 to 100,
+            or -inf to forbid a token. A bias of 0 is dropped.
+        **filters: Other parameters of ``Sampling`` that concern a single draw, such as ``top_p=0.9``.
 
     Attributes:
         seed: The seed.
@@ -93,93 +99,70 @@ cdef class Sampler:
     by 2**53.
     """
 
-    def __cinit__(self, temperature=0.5, seed=0, substream=0, **filters):
-        cdef double temperature_value = checked_temperature(temperature)
+    def __cinit__(self, temperature=DEFAULT_TEMPERATURE, seed=0, substream=0, *, logit_bias=(), **filters):
+        from .parameters import Sampling
+
+        cdef textgen_parameters parameters
+        cdef textgen_uint128 seed_halves
+        sampling = Sampling(temperature=temperature, **filters)
+        check_single_draw(sampling)
         seed, substream = PyNumber_Index(seed), PyNumber_Index(substream)
         if not 0 <= seed <= MAX_SEED:
-            raise SamplingError(f"seed must be from 0 to 2**128 - 1, not {quote(seed)}")
+            raise SamplingError(Name("seed"), f" must be from 0 to 2**128 - 1, not {quote(seed)}")
         if not 0 <= substream <= MAX_SUBSTREAM:
-            raise SamplingError(f"substream must be from 0 to 2**32 - 1, not {quote(substream)}")
-        self.seed = seed
-        self.substream = substream
-        self.parameters = Filters(**filters) if filters else NO_FILTERS
+            raise SamplingError(Name("substream"), f" must be from 0 to 2**32 - 1, not {quote(substream)}")
+        self.seed, self.substream, self.waiting = seed, substream, None
         self.core = PyMem_RawMalloc(sizeof(textgen_sampler))
-        self.lock = <void *>PyThread_allocate_lock()
-        if self.core == NULL or self.lock == NULL:
+        if self.core == NULL:
             raise MemoryError("not enough memory for a sampler")
-        init_core(self, temperature_value)
-        self.raise_error(self.replace_block(self.parameters, 0), 0)
-        samplers.add(self)
+        self._sampling, self._logit_bias = sampling, checked_biases(logit_bias)
+        read_parameters(sampling, &parameters)
+        seed_halves.high = <uint64_t>(seed >> 64)
+        seed_halves.low = <uint64_t>(seed & 0xFFFFFFFFFFFFFFFF)
+        textgen_sampler_init(core_of(self), &parameters, seed_halves, <uint32_t>substream, exp64)
 
     def __dealloc__(self):
         PyMem_RawFree(self.scratch)
         PyMem_RawFree(self.block)
         PyMem_RawFree(self.core)
-        if self.lock != NULL:
-            PyThread_free_lock(<PyThread_type_lock>self.lock)
 
-    cdef void acquire(self) noexcept:
-        # In most cases the lock is free, and there is no need to release the GIL.
-        if not PyThread_acquire_lock(<PyThread_type_lock>self.lock, NOWAIT_LOCK):
-            with nogil:
-                PyThread_acquire_lock(<PyThread_type_lock>self.lock, WAIT_LOCK)
-
-    cdef void release(self) noexcept:
-        PyThread_release_lock(<PyThread_type_lock>self.lock)
-
-    cdef int replace_held_lock(self) except -1:
-        """Replace the lock in a forked process if another thread of the parent held it.
-
-        That thread does not exist in the child and cannot release the lock. It may have been changing the
-        random generator and the state of the filters. The generator is therefore created again from seed,
-        substream and position, and the filters from their parameters, the recent tokens and mirostat_mu.
-        """
-        cdef int64_t position = core_of(self).rng.position
-        if PyThread_acquire_lock(<PyThread_type_lock>self.lock, NOWAIT_LOCK):
-            self.release()
-            return 0
-        # The old lock leaks: a held lock cannot be freed.
-        self.lock = <void *>PyThread_allocate_lock()
-        if self.lock == NULL:
-            raise MemoryError("not enough memory for a lock")
-        if self.block != NULL:
-            repair_block(self.parameters, <textgen_filters *>self.block)
-        init_core(self, core_of(self).temperature)
-        textgen_rng_seek(&core_of(self).rng, position)
+    cdef int enter(self) except -1:
+        """Check that no other thread draws with this sampler. Otherwise its memory could change under it."""
+        if self.busy:
+            raise RuntimeError("another thread uses this sampler: lock it, or give each thread its own")
         return 0
 
-    cdef int prepare(self, Py_ssize_t vocabulary) noexcept:
-        if self.block == NULL or vocabulary == self.vocabulary:
-            return BLOCK_OK
-        return self.replace_block(self.parameters, vocabulary)
+    cdef int prepare(self, Py_ssize_t vocabulary) except -1:
+        """Make the filters for a vocabulary size, with their state. Check that there are numbers to draw."""
+        cdef textgen_sampler *core = core_of(self)
+        cdef textgen_filters *block
+        self.enter()
+        if not has_filters(&core.parameters, self._logit_bias):
+            return 0
+        if self.block == NULL or vocabulary != self.vocabulary:
+            check_biased_tokens(self._logit_bias, vocabulary)
+            state = self.filter_state if self.block != NULL else self.waiting
+            check_recent_tokens(state, vocabulary)
+            block = <textgen_filters *>PyMem_RawMalloc(textgen_filters_size(vocabulary))
+            if block == NULL:
+                raise MemoryError(f"not enough memory for the filters of {vocabulary} tokens")
+            textgen_filters_init(block, &core.parameters, vocabulary)
+            PyMem_RawFree(self.block)
+            self.block, self.vocabulary, self.waiting = block, vocabulary, None
+            set_state(self, state)
+            set_biases(self)
+        core.filters = <textgen_filters *>self.block
+        return 0
 
-    cdef int replace_block(self, Filters parameters, Py_ssize_t vocabulary) noexcept:
-        """Make the filters again for other parameters or another vocabulary size, and keep their state."""
-        cdef textgen_filters *block = NULL
-        cdef int error
-        if parameters.active:
-            error = make_block(
-                parameters, vocabulary, self.parameters, <const textgen_filters *>self.block, &block
-            )
-            if error != BLOCK_OK:
-                return error
-        PyMem_RawFree(self.block)
-        self.block, self.parameters = block, parameters
-        self.vocabulary = vocabulary if block != NULL else 0
-        attach_block(self)
-        return BLOCK_OK
-
-    cdef int raise_error(self, int error, Py_ssize_t vocabulary) except -1:
-        return raise_block_error(error, self.parameters, vocabulary) if error != BLOCK_OK else 0
-
-    cdef int reserve(self, Py_ssize_t size) noexcept:
+    cdef int reserve(self, Py_ssize_t size) except -1:
+        """Call ``prepare``, and enlarge ``scratch`` to rows of ``size`` logits."""
+        self.prepare(size)
         if size > self.capacity:
             scratch = <double *>PyMem_RawRealloc(self.scratch, textgen_sampler_scratch(size) * sizeof(double))
             if scratch == NULL:
-                return BLOCK_MEMORY
-            self.scratch = scratch
-            self.capacity = size
-        return self.prepare(size)
+                raise MemoryError("not enough memory for the logits")
+            self.scratch, self.capacity = scratch, size
+        return 0
 
     cdef int64_t propose_row(self, const void *row, Py_ssize_t size, bint is_float32) noexcept nogil:
         if is_float32:
@@ -233,14 +216,10 @@ cdef class Sampler:
             SamplingError: If the token is not in the vocabulary of the latest draw.
         """
         cdef int64_t accepted = checked_token(token)
-        cdef bint valid
-        self.acquire()
-        valid = self.block == NULL or accepted < self.vocabulary
-        if valid:
-            textgen_sampler_accept(core_of(self), accepted)
-        self.release()
-        if not valid:
-            raise SamplingError(f"token {accepted} is not in the vocabulary of the latest draw")
+        self.enter()
+        if has_filters(&core_of(self).parameters, self._logit_bias):
+            check_tokens((accepted,), self.vocabulary)
+        textgen_sampler_accept(core_of(self), accepted)
 
     def probabilities(self, logits):
         """Compute the distribution that the next draw uses: with all filters and the temperature.
@@ -259,27 +238,20 @@ cdef class Sampler:
         import numpy as np
 
         cdef RealBuffer row = RealBuffer(logits, 1, "logits")
-        cdef bytearray memory = bytearray(row.size * sizeof(double))
-        cdef double *weights = <double *>PyByteArray_AS_STRING(memory)
-        cdef textgen_sampler *core = core_of(self)
         cdef double total = 1.0
-        cdef int64_t code = 0
-        cdef int error
-        self.acquire()
-        error = self.reserve(row.size)
-        if error == BLOCK_OK:
-            if row.is_float32:
-                code = textgen_sampler_reweight_float(
-                    core, <const float *>row.buffer.buf, row.size, self.scratch, &total
-                )
-            else:
-                code = textgen_sampler_reweight(
-                    core, <const double *>row.buffer.buf, row.size, self.scratch, &total
-                )
-            memcpy(weights, self.scratch, row.size * sizeof(double))
-        self.release()
-        self.raise_error(error, row.size)
+        cdef int64_t code
+        self.reserve(row.size)
+        if row.is_float32:
+            code = textgen_sampler_reweight_float(
+                core_of(self), <const float *>row.buffer.buf, row.size, self.scratch, &total
+            )
+        else:
+            code = textgen_sampler_reweight(
+                core_of(self), <const double *>row.buffer.buf, row.size, self.scratch, &total
+            )
         checked(code)
+        cdef bytearray memory = bytearray(row.size * sizeof(double))
+        memcpy(PyByteArray_AS_STRING(memory), self.scratch, row.size * sizeof(double))
         return np.frombuffer(memory, np.float64) / total
 
     def draw_batch(self, logits):
@@ -307,64 +279,72 @@ cdef class Sampler:
         cdef int64_t *tokens = <int64_t *>PyByteArray_AS_STRING(memory)
         cdef int64_t error_code = 0
         cdef Py_ssize_t i
-        cdef int error
-        self.acquire()
-        error = self.reserve(size)
-        if error == BLOCK_OK:
-            with nogil:
-                for i in range(rows):
-                    tokens[i] = self.draw_row(first + i * stride, size, values.is_float32)
-                    if tokens[i] < 0:
-                        error_code = tokens[i]
-                        break
-        self.release()
-        self.raise_error(error, size)
+        self.reserve(size)
+        self.busy = True
+        with nogil:
+            for i in range(rows):
+                tokens[i] = self.draw_row(first + i * stride, size, values.is_float32)
+                if tokens[i] < 0:
+                    error_code = tokens[i]
+                    break
+        self.busy = False
         checked(error_code)
         return np.frombuffer(memory, np.int64)
 
     @property
-    def temperature(self):
-        """The temperature. A new value takes effect at the next draw."""
-        return core_of(self).temperature
-
-    @temperature.setter
-    def temperature(self, value):
-        cdef double temperature = checked_temperature(value)
-        self.acquire()
-        core_of(self).temperature = temperature
-        self.release()
-
-    @property
-    def filters(self):
-        """The ``Filters``. New ones take effect at the next draw.
+    def sampling(self):
+        """The ``Sampling``, of parameters that concern a single draw. A new one applies from the next draw.
 
         The recent tokens are kept while a penalty is on. ``mirostat_mu`` is kept unless ``mirostat_tau``
         changes; then it starts again at twice the new value.
 
         Raises:
-            SamplingError: If a biased token is not in the vocabulary of the latest draw, or if all its tokens
-                are forbidden. The filters then stay as they were.
-            TypeError: If the new value is not a ``Filters``.
+            SamplingError: If a parameter needs a model, such as ``stop``.
+            TypeError: If the new value is not a ``Sampling``.
         """
-        self.acquire()
-        parameters = self.parameters
-        self.release()
-        return parameters
+        return self._sampling
 
-    @filters.setter
-    def filters(self, Filters value not None):
-        cdef Py_ssize_t vocabulary
-        cdef Filters previous
-        cdef int error
-        self.acquire()
-        # A reference, so that the previous filters are not freed while the lock is held.
-        previous = self.parameters
-        vocabulary = self.vocabulary
-        error = self.replace_block(value, vocabulary)
-        self.release()
-        if error != BLOCK_OK:
-            raise_block_error(error, value, vocabulary)
-        del previous
+    @sampling.setter
+    def sampling(self, value):
+        from .parameters import check_type
+
+        check_type(value)
+        check_single_draw(value)
+        self.configure(value, self._logit_bias)
+
+    @property
+    def logit_bias(self):
+        """The biases, as pairs of a token and a number, sorted by token. They can be set as a mapping.
+
+        Raises:
+            SamplingError: If a biased token is not in the vocabulary of the latest draw, or if all its tokens
+                are forbidden.
+        """
+        return self._logit_bias
+
+    @logit_bias.setter
+    def logit_bias(self, value):
+        self.configure(self._sampling, checked_biases(value))
+
+    def configure(self, sampling, tuple logit_bias):
+        """Change the parameters. Of ``sampling``, those that need a model have no effect.
+
+        ``logit_bias`` has the form of the attribute. After an error, the parameters are as they were.
+        """
+        cdef textgen_sampler *core = core_of(self)
+        cdef textgen_parameters parameters
+        self.enter()
+        if self.block != NULL:
+            check_biased_tokens(logit_bias, self.vocabulary)
+        read_parameters(sampling, &parameters)
+        self._sampling, self._logit_bias = sampling, logit_bias
+        if not has_filters(&parameters, logit_bias):
+            PyMem_RawFree(self.block)
+            self.block, core.filters, self.waiting = NULL, NULL, None
+        elif self.block != NULL:
+            textgen_filters_change(<textgen_filters *>self.block, &core.parameters, &parameters)
+            set_biases(self)
+        core.parameters = parameters
 
     @property
     def filter_state(self):
@@ -378,38 +358,50 @@ cdef class Sampler:
                 the latest draw; or if ``mirostat_mu`` is not finite.
             TypeError: If the new value is neither a ``FilterState`` nor None.
         """
-        cdef FilterMemory memory
-        self.acquire()
-        read_state(self, &memory)
-        parameters = self.parameters
-        self.release()
-        return new_state(parameters, &memory)
+        cdef const textgen_parameters *parameters = &core_of(self).parameters
+        cdef bint penalizes = textgen_penalties_active(parameters)
+        cdef uint32_t recent[TEXTGEN_MAX_PENALTY_WINDOW]
+        cdef size_t count = 0, i
+        cdef double mu = 2.0 * parameters.mirostat_tau
+        self.enter()
+        if not penalizes and not parameters.mirostat_tau:
+            return None
+        # Most programs need no state of filters, and creating a NamedTuple takes a fifth of a millisecond.
+        from .filter_state import FilterState
+
+        if self.block != NULL:
+            count = textgen_filters_get_recent(<textgen_filters *>self.block, recent)
+            mu = (<textgen_filters *>self.block).mirostat_mu
+            tokens = tuple([recent[i] for i in range(count)])
+        else:
+            tokens, mu = ((), mu) if self.waiting is None else self.waiting
+        window = tokens[-<Py_ssize_t>parameters.penalty_window:] if penalizes else ()
+        return FilterState(window, mu if parameters.mirostat_tau else 0.0)
 
     @filter_state.setter
     def filter_state(self, value):
-        cdef FilterMemory memory
-        cdef bint valid = True
-        cdef size_t i
-        fill_memory(value, &memory)
-        self.acquire()
-        if self.block != NULL:
-            if self.vocabulary:
-                for i in range(memory.recent_count):
-                    valid = valid and memory.recent[i] < <size_t>self.vocabulary
-            if value is None:
-                memory.mirostat_mu = 2.0 * self.parameters.mirostat_tau
-            if valid:
-                write_memory(self.parameters, <textgen_filters *>self.block, &memory)
-        self.release()
-        if not valid:
-            raise SamplingError("a recent token of filter_state is not in the vocabulary of the latest draw")
+        self.enter()
+        if value is not None:
+            from .filter_state import FilterState
+
+            if not isinstance(value, FilterState):
+                raise TypeError(f"filter_state must be a FilterState or None, not {type(value).__name__}")
+            mu = as_double(value.mirostat_mu)
+            if not isfinite(mu):
+                raise SamplingError(f"mirostat_mu must be a finite number, not {quote(value.mirostat_mu)}")
+            value = FilterState(tuple([checked_token(token) for token in value.recent]), mu)
+        if self.block == NULL:
+            self.waiting = value
+        else:
+            check_tokens(() if value is None else value.recent, self.vocabulary)
+            set_state(self, value)
 
     @property
     def position(self):
         """The number of random numbers drawn so far, from 0 to 2**63 - 1.
 
-        Temperature, filters, seed, substream, position and ``filter_state`` are the complete state of a
-        sampler. A lower position repeats earlier random numbers.
+        The parameters, seed, substream, position and ``filter_state`` are the complete state of a sampler. A
+        lower position repeats earlier random numbers.
 
         Raises:
             SamplingError: If the new value is out of range.
@@ -421,46 +413,24 @@ cdef class Sampler:
     def position(self, value):
         value = PyNumber_Index(value)
         if not 0 <= value <= MAX_POSITION:
-            raise SamplingError(f"position must be from 0 to 2**63 - 1, not {quote(value)}")
-        cdef int64_t position = value
-        self.acquire()
-        textgen_rng_seek(&core_of(self).rng, position)
-        self.release()
+            raise SamplingError(Name("position"), f" must be from 0 to 2**63 - 1, not {quote(value)}")
+        self.enter()
+        textgen_rng_seek(&core_of(self).rng, value)
 
     def __reduce__(self):
-        cdef FilterMemory memory
-        cdef double temperature
-        cdef int64_t position
-        self.acquire()
-        temperature, position = core_of(self).temperature, core_of(self).rng.position
-        read_state(self, &memory)
-        parameters = self.parameters
-        self.release()
-        state = new_state(parameters, &memory)
-        return restore_sampler, (temperature, self.seed, self.substream, position, parameters, state)
+        start = (self.seed, self.substream, self.position)
+        return restore_sampler, (*start, self._sampling, self._logit_bias, self.filter_state)
 
     def __repr__(self):
-        shown = [f"temperature={self.temperature}", f"seed={self.seed}", f"substream={self.substream}"]
-        filters = repr(self.filters).removeprefix("Filters(").removesuffix(")")
-        return f"Sampler({', '.join([*shown, filters] if filters else shown)})"
+        parts = [f"seed={self.seed}", f"substream={self.substream}"]
+        if self._logit_bias:
+            parts.append(f"logit_bias={self._logit_bias}")
+        shown = repr(self._sampling).removeprefix("Sampling(").removesuffix(")")
+        return f"Sampler({', '.join([shown, *parts])})"
 
 
 cdef textgen_sampler *core_of(Sampler sampler) noexcept nogil:
     return <textgen_sampler *>sampler.core
-
-
-cdef void init_core(Sampler sampler, double temperature):
-    """Seed the random generator, at position 0."""
-    cdef textgen_uint128 seed
-    seed.high = <uint64_t>(sampler.seed >> 64)
-    seed.low = <uint64_t>(sampler.seed & 0xFFFFFFFFFFFFFFFF)
-    textgen_sampler_init(core_of(sampler), temperature, seed, <uint32_t>sampler.substream, exp64)
-    attach_block(sampler)
-
-
-cdef void attach_block(Sampler sampler) noexcept:
-    """Let the draws use the block, once it is made for a vocabulary size."""
-    core_of(sampler).filters = <textgen_filters *>sampler.block if sampler.vocabulary else NULL
 
 
 cdef object draw_one(Sampler sampler, object logits, bint accept):
@@ -468,44 +438,112 @@ cdef object draw_one(Sampler sampler, object logits, bint accept):
     cdef Py_buffer buffer
     cdef bint is_float32 = open_real_buffer(logits, 1, "logits", &buffer)
     cdef Py_ssize_t size = value_count(&buffer)
-    cdef int64_t token = 0
-    cdef int error
-    sampler.acquire()
-    error = sampler.reserve(size)
-    if error == BLOCK_OK:
+    cdef int64_t token
+    try:
+        sampler.reserve(size)
         token = sampler.propose_row(buffer.buf, size, is_float32)
-        if token >= 0 and accept:
-            textgen_sampler_accept(core_of(sampler), token)
-    sampler.release()
-    PyBuffer_Release(&buffer)
-    if error != BLOCK_OK:
-        sampler.raise_error(error, size)
+    finally:
+        PyBuffer_Release(&buffer)
+    if token >= 0 and accept:
+        textgen_sampler_accept(core_of(sampler), token)
     return checked(token)
 
 
-cdef void read_state(Sampler sampler, FilterMemory *memory) noexcept:
-    memory.recent_count, memory.mirostat_mu = 0, 0.0
-    if sampler.block != NULL:
-        read_memory(sampler.parameters, <const textgen_filters *>sampler.block, memory)
+def check_single_draw(sampling):
+    """Raise SamplingError for a parameter that a single draw does not have."""
+    for name, parameter in PARAMETERS.items():
+        if (not parameter.in_core or name == "min_length") and getattr(sampling, name) != parameter.default:
+            raise SamplingError(Name(name), " needs a model: pass it to a function of Model, not a Sampler")
 
 
-def restore_sampler(temperature, seed, substream, position, filters=NO_FILTERS, filter_state=None):
+cdef int64_t checked_token(object token) except -1:
+    """Return a token that the filters can store."""
+    token = PyNumber_Index(token)
+    if not 0 <= token <= UINT32_MAX:
+        raise SamplingError(f"a token must be from 0 to 2**32 - 1, not {quote(token)}")
+    return token
+
+
+cdef tuple checked_biases(object logit_bias):
+    """Return the biases that are not 0 as pairs of token and number, sorted by token."""
+    cdef dict biases = {}
+    cdef double number
+    parameter = PARAMETERS["logit_bias"]
+    for token, value in dict(logit_bias).items():
+        token = int(PyNumber_Index(token))
+        if not 0 <= token <= MAX_TOKEN:
+            raise SamplingError(
+                "a token of ", Name("logit_bias"), f" must be from 0 to {MAX_TOKEN}, not {quote(token)}"
+            )
+        number = as_double(value)
+        if not (parameter.accepts(number) or number == -INFINITY):
+            place = f" of token {token} must be {parameter.requirement}, or -inf to forbid it, not "
+            raise SamplingError("the ", Name("logit_bias"), place, quote(value))
+        if number:
+            biases[token] = number
+    return tuple(sorted(biases.items()))
+
+
+cdef int check_biased_tokens(tuple logit_bias, Py_ssize_t vocabulary) except -1:
+    """Raise SamplingError if a biased token is not in the vocabulary, or if none is left."""
+    if logit_bias and logit_bias[-1][0] >= vocabulary:
+        raise SamplingError(
+            Name("logit_bias"), f" has token {logit_bias[-1][0]}, but the vocabulary has {vocabulary} tokens"
+        )
+    if len(logit_bias) == vocabulary and all([bias == -INFINITY for _, bias in logit_bias]):
+        raise SamplingError(Name("logit_bias"), f" forbids all {vocabulary} tokens: allow at least one")
+    return 0
+
+
+cdef bint has_filters(const textgen_parameters *parameters, tuple logit_bias) noexcept:
+    return len(logit_bias) > 0 or textgen_filters_active(parameters)
+
+
+cdef int check_tokens(tuple tokens, Py_ssize_t vocabulary) except -1:
+    """Raise SamplingError if a token is not in the vocabulary, whose size is 0 before the first draw."""
+    for token in tokens:
+        if token >= vocabulary:
+            raise SamplingError(f"token {token} is not in the vocabulary of the latest draw")
+    return 0
+
+
+cdef int check_recent_tokens(object state, Py_ssize_t vocabulary) except -1:
+    if state is not None and any([token >= vocabulary for token in state.recent]):
+        raise SamplingError(
+            f"a recent token of the filter state is not in the vocabulary of {vocabulary} tokens: set "
+            "filter_state to None to forget the recent tokens"
+        )
+    return 0
+
+
+cdef int set_state(Sampler sampler, object state) except -1:
+    """Write the state of the filters. None is that of new ones."""
+    cdef const textgen_parameters *parameters = &core_of(sampler).parameters
+    cdef textgen_filters *block = <textgen_filters *>sampler.block
+    cdef uint32_t recent[TEXTGEN_MAX_PENALTY_WINDOW]
+    cdef size_t count = 0
+    recent[0] = 0  # gcc does not see that only `count` tokens are read
+    if state is not None:
+        for token in state.recent[-TEXTGEN_MAX_PENALTY_WINDOW:]:
+            recent[count] = token
+            count += 1
+    textgen_filters_set_recent(block, parameters, recent, count)
+    block.mirostat_mu = 2.0 * parameters.mirostat_tau if state is None else state.mirostat_mu
+    return 0
+
+
+cdef int set_biases(Sampler sampler) except -1:
+    """Write the biases to filters that have none."""
+    cdef double *biases = textgen_filters_bias(<textgen_filters *>sampler.block)
+    for token, bias in sampler._logit_bias:
+        biases[<size_t>token] = bias
+    return 0
+
+
+def restore_sampler(seed, substream, position, sampling, logit_bias=(), filter_state=None):
     """Return a sampler at a position of its random stream. Unpickling calls this function."""
-    sampler = Sampler(temperature, seed, substream)
+    sampler = Sampler(seed=seed, substream=substream)
+    sampler.configure(sampling, logit_bias)
     sampler.position = position
-    sampler.filters = filters
     sampler.filter_state = filter_state
     return sampler
-
-
-# Every sampler of the process. A forked process repairs their locks before it starts a thread.
-samplers = WeakSet()
-
-
-def replace_held_locks():
-    for sampler in samplers:
-        (<Sampler>sampler).replace_held_lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=replace_held_locks)

@@ -13,7 +13,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from textgen_runtime.errors import PromptError, ScoringError
+from textgen_runtime.errors import Name, PromptError, ScoringError
 from textgen_runtime.generation.model import Model
 from textgen_runtime.text.byte_tokenizer import byte_name, texts_of_bytes
 from textgen_runtime.text.levels import BYTE, CHARACTER, unit_of
@@ -209,7 +209,7 @@ def _predict_records(model: Model, records: Sequence[str], last: float, unknown:
     selected = [record for record in records if is_held_out(record, last)]
     if not selected:
         which = "the only record is not" if len(records) == 1 else f"none of the {len(records):,} records is"
-        raise ScoringError(f"{which} in the held-out {format_share(last)}: raise last (command line: --last)")
+        raise ScoringError(f"{which} in the held-out {format_share(last)}: raise ", Name("last"))
     tokenizer, special = model.tokenizer, model.tokenizer.special
     separator = SEPARATORS[model.metadata.records or "lines"]
     try:

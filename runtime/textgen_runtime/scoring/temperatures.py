@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from textgen_runtime.generation.generation import Generation
 from textgen_runtime.generation.model import Model
 from textgen_runtime.sampling.distributions import entropy
-from textgen_runtime.sampling.parameters import Sampling, SamplingOptions, choose_sampling
+from textgen_runtime.sampling.options import SamplingOptions
+from textgen_runtime.sampling.parameters import Sampling, choose_sampling
 from textgen_runtime.sampling.sampler import softmax
 from textgen_runtime.text.levels import unit_of
 from textgen_runtime.text.token_texts import token_text

@@ -15,7 +15,7 @@ from textgen_runtime.text.levels import CHARACTER
 
 from .completion_request import CompletionRequest
 from .errors import RequestError
-from .sampling_fields import sampling_error
+from .sampling_fields import sampling_error, spell_field
 from .text import Prompt, Text, Update
 
 # The event loop itself prepares requests of at most this many characters and texts, without a constraint.
@@ -80,9 +80,9 @@ def prepare(model: Model, request: CompletionRequest, deliver: Callable[[Update]
                 _check_length(generation, request)
                 texts.append(Text(prompt, generation, choice, request.length, request.alternatives, deliver))
     except PromptError as error:
-        raise RequestError(400, str(error), param="prompt") from None
+        raise RequestError(400, error.spelled(spell_field), param="prompt") from None
     except SamplingError as error:
-        raise sampling_error(error, request.sampling) from None
+        raise sampling_error(error) from None
     return Prepared(texts, warnings)
 
 
@@ -90,7 +90,9 @@ def _check_length(generation: Generation, request: CompletionRequest) -> None:
     try:
         generation.check_length(request.length)
     except SamplingError as error:
-        raise RequestError(400, str(error), param=request.length_field) from None
+        # The error names only the length.
+        message = error.spelled(lambda _: request.length_field)
+        raise RequestError(400, message, param=request.length_field) from None
 
 
 def _prompt(model: Model, request: CompletionRequest, text: str) -> Prompt:
@@ -109,5 +111,5 @@ def _own_prompt(model: Model, number: int) -> str:
 def _generation(model: Model, sampling: Sampling, seed: int, substream: int, prompt: Prompt) -> Generation:
     """Return a generation like that of ``Model.start``, before the prompt is fed."""
     last = Generated(prompt.tail, prompt.logits, prompt.state, None)
-    sampler = Sampler(sampling.temperature, seed, substream)
+    sampler = Sampler(seed=seed, substream=substream)
     return Generation.from_parts(model, sampler, sampling, prompt.text, last, TextPosition())

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from textgen_runtime.errors import TextgenError
 
 from .errors import ClientGoneError, RequestError
+from .sampling_fields import spell_field
 from .scheduler import Scheduler
 from .text import Text, Update
 
@@ -124,6 +125,6 @@ def as_request_error(error: Exception) -> RequestError:
     if isinstance(error, RequestError):
         return error
     if isinstance(error, TextgenError):
-        return RequestError(500, str(error))
+        return RequestError(500, error.spelled(spell_field))
     logger.error("a text failed", exc_info=error)
     return RequestError(500, "the server failed: see its log")

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from typing import ClassVar, Self
 
-from textgen_runtime.errors import PromptError
+from textgen_runtime.errors import Name, PromptError
 
 from .special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
 from .symbols import format_symbols
@@ -106,18 +106,20 @@ def unknown_characters_error(characters: Counter[str], known: Container[str]) ->
             f"{message}; those from U+DC80 to U+DCFF are bytes that are not UTF-8 or not of the locale: "
             "convert the text to UTF-8, and use a UTF-8 locale"
         )
-    lowercase = "use prompt.lower() (command line: --lowercase)"
-    skip = 'skip them with unknown="skip" (command line: --unknown skip)'
+    skip = ("skip them with ", Name("unknown", "skip"))
+    lowercase = ("use ", Name("lowercase"))
     capitals = [
         character
         for character in unknown
         if character.lower() != character and all(part in known for part in character.lower())
     ]
     if capitals == unknown:
-        return PromptError(f"{message}; the vocabulary has their lower case: {lowercase}")
+        return PromptError(f"{message}; the vocabulary has their lower case: ", *lowercase)
     if capitals:
         return PromptError(
-            f"{message}; the vocabulary has the lower case of {format_symbols(capitals)}: {lowercase}; "
-            f"remove the other characters, or {skip}"
+            f"{message}; the vocabulary has the lower case of {format_symbols(capitals)}: ",
+            *lowercase,
+            "; remove the other characters, or ",
+            *skip,
         )
-    return PromptError(f"{message}; remove them, or {skip}")
+    return PromptError(f"{message}; remove them, or ", *skip)

@@ -1,4 +1,4 @@
-import { TextgenError, invalid, quote } from "./errors.js";
+import { invalid, quote } from "./errors.js";
 import { hexadecimal, sha256 } from "./sha256.js";
 
 const MAX_STATES = 2 ** 15;
@@ -9,10 +9,10 @@ const NEVER = 2 ** 31 - 1;
 const STOP_STATE = 20;
 const STOP_PENDING = 16;
 
-/** @param {string} name @param {number} states @param {number} vocabulary */
-function checkSize(name, states, vocabulary) {
+/** @param {string} name @param {string} parameter @param {number} states @param {number} vocabulary */
+function checkSize(name, parameter, states, vocabulary) {
   if (states > MAX_STATES || states * vocabulary > MAX_ENTRIES) {
-    throw invalid(`${name} is too large: it has ${states} states, and at most ${MAX_STATES} are supported`);
+    throw invalid(`${name} is too large: it has ${states} states, and at most ${MAX_STATES} are supported`, parameter);
   }
 }
 
@@ -26,7 +26,7 @@ function checkSize(name, states, vocabulary) {
  */
 export function compileStops(core, texts, vocabulary) {
   const most = texts.reduce((sum, text) => sum + text.length, 1);
-  checkSize("the automaton of the stop texts", most, vocabulary);
+  checkSize("the automaton of the stop texts", "stop", most, vocabulary);
   return core.withMemory(most * STOP_STATE, (pointer) => {
     core.bytes(pointer, STOP_STATE).fill(0);
     let states = 1;
@@ -53,17 +53,17 @@ export function compileStops(core, texts, vocabulary) {
 export function compileConstraint(table, vocabulary) {
   const list = table?.states;
   if (!Array.isArray(list) || !list.length) {
-    throw invalid(`match must be a table of states, as textgen-info writes it, not ${quote(table)}`);
+    throw invalid(`match must be a table of states, as textgen-info writes it, not ${quote(table)}`, "match");
   }
   const states = list.length;
   const size = vocabulary.symbols.length;
-  checkSize("the table of match", states, size);
+  checkSize("the table of match", "match", states, size);
   const next = new Int16Array(states * size).fill(-1);
   const distance = new Int32Array(states).fill(NEVER);
   list.forEach((state, number) => readState(state, number, { states, next, distance }, vocabulary));
   measureDistances(next, distance, size);
   if (distance[0] === NEVER) {
-    throw invalid("no text matches the table of match: no accepting state can be reached");
+    throw invalid("no text matches the table of match: no accepting state can be reached", "match");
   }
   for (let state = 0; state < states; state++) {
     const row = next.subarray(state * size, (state + 1) * size);
@@ -80,15 +80,15 @@ export function compileConstraint(table, vocabulary) {
 /** @param {any} state @param {number} number @param {any} tables @param {import("./vocabulary.js").Vocabulary} vocabulary */
 function readState(state, number, tables, vocabulary) {
   if (typeof state?.accepting !== "boolean" || typeof state.next !== "object" || !state.next) {
-    throw invalid(`state ${number} of match must have "accepting" and "next", not ${quote(JSON.stringify(state))}`);
+    throw invalid(`state ${number} of match must have "accepting" and "next", not ${quote(JSON.stringify(state))}`, "match");
   }
   for (const [symbol, target] of Object.entries(state.next).filter((entry) => entry[1] !== undefined)) {
     const token = vocabulary.entries.get(symbol);
     if (token === undefined) {
-      throw invalid(`match has ${quote(symbol)}, which is not in the vocabulary: write the table with this model`);
+      throw invalid(`match has ${quote(symbol)}, which is not in the vocabulary: write the table with this model`, "match");
     }
     if (!Number.isInteger(target) || target < 0 || target >= tables.states) {
-      throw invalid(`state ${number} of match leads to ${quote(target)}; the states are 0 to ${tables.states - 1}`);
+      throw invalid(`state ${number} of match leads to ${quote(target)}; the states are 0 to ${tables.states - 1}`, "match");
     }
     tables.next[number * vocabulary.symbols.length + token] = target;
   }
@@ -161,9 +161,9 @@ export class Guide {
   checkLength(state, length) {
     const needed = this.constraint ? Math.max(0, this.constraint.distance[state]) : 0;
     if (needed > length) {
-      throw new TextgenError(
-        "INVALID_ARGUMENT",
+      throw invalid(
         `match needs a text of at least ${needed} tokens, but the length is ${length}: use a greater length`,
+        "match",
       );
     }
   }

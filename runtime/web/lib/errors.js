@@ -16,16 +16,23 @@ const CODES = [
   "NEWER_FORMAT",
 ];
 
-/** An error that the user, a file or a text caused. `code` names its kind. */
+/**
+ * An error that the user, a file or a text caused. `code` names its kind, and `parameter` the option that it is about:
+ * of several, the one that the message names first. Other errors have none.
+ */
 export class TextgenError extends Error {
   /**
    * @param {string} code
    * @param {string} message one line
+   * @param {string} [parameter]
    */
-  constructor(code, message) {
+  constructor(code, message, parameter) {
     super(message);
     this.name = "TextgenError";
     this.code = code;
+    if (parameter !== undefined) {
+      this.parameter = parameter;
+    }
   }
 }
 
@@ -36,8 +43,9 @@ export const codeName = (code) => CODES[-code] ?? "INVALID_ARGUMENT";
  * Return an error about an argument.
  *
  * @param {string} message
+ * @param {string} [parameter] the name of the option
  */
-export const invalid = (message) => new TextgenError("INVALID_ARGUMENT", message);
+export const invalid = (message, parameter) => new TextgenError("INVALID_ARGUMENT", message, parameter);
 
 /**
  * Return a value for an error message: in one line, and cut.

@@ -1,5 +1,5 @@
 import { Decoder } from "./decoder.js";
-import { TextgenError, invalid, quote } from "./errors.js";
+import { TextgenError, invalid } from "./errors.js";
 import { checkNumber, checkOptions, tokenBias, withParameters } from "./sampling.js";
 import { saveGeneration } from "./saving.js";
 import { SLICE, eventLoop } from "./scheduling.js";
@@ -246,9 +246,7 @@ export class Generation {
 
   /** @param {number} length @param {boolean} finish */
   #target(length, finish) {
-    if (!Number.isSafeInteger(length) || length < 0) {
-      throw invalid(`the length must be an integer, 0 or more, not ${quote(length)}`);
-    }
+    checkNumber("length", length);
     // A stream checks its arguments before its prompt is read.
     const pointer = this.#checkedPointer();
     const { ended } = this;
@@ -339,10 +337,8 @@ export class Generation {
    */
   next(options = {}) {
     const { k = 10, temperature = this.parts.sampling.temperature } = checkOptions(options, ["k", "temperature"]);
-    if (!Number.isInteger(k) || k < 1) {
-      throw invalid(`k must be an integer, 1 or more, not ${quote(k)}`);
-    }
-    checkNumber("temperature", temperature, 0, Number.MAX_VALUE, false);
+    checkNumber("k", k);
+    checkNumber("temperature", temperature);
     const probabilities = this.#probabilities(temperature);
     const draws = this.#probabilities(-1);
     const order = Array.from(probabilities.keys());

@@ -3,7 +3,7 @@ import { TextgenError, invalid, quote } from "./errors.js";
 import { Generation } from "./generation.js";
 import { describe } from "./info.js";
 import { normalize } from "./normalization.js";
-import { checkOptions, checkSampling, checkSeed } from "./sampling.js";
+import { checkNumber, checkOptions, checkSampling, checkSeed } from "./sampling.js";
 import { resumeGeneration } from "./saving.js";
 import { SLICE, eventLoop } from "./scheduling.js";
 import { hexadecimal, sha256 } from "./sha256.js";
@@ -111,9 +111,7 @@ export class Model {
     const sampling = checkSampling(options);
     const seed = checkSeed(options.seed);
     const { substream = 0, unknown = "error" } = options;
-    if (!Number.isInteger(substream) || substream < 0 || substream >= 2 ** 32) {
-      throw invalid(`substream must be an integer from 0 to 2**32 - 1, not ${quote(substream)}`);
-    }
+    checkNumber("substream", substream);
     const text = prompt ?? this.#defaultPrompt(seed + BigInt(substream));
     const tokens = this.withTokens(text, unknown, true, (pointer, count) => this.readTokens(pointer, count));
     return yield* this.#begin({ sampling, seed, substream }).feedInParts(tokens);
@@ -179,7 +177,7 @@ export class Model {
       throw invalid(`the text must be a string, not ${quote(text)}`);
     }
     if (unknown !== "error" && unknown !== "skip") {
-      throw invalid(`unknown must be "error" or "skip", not ${quote(unknown)}`);
+      throw invalid(`unknown must be "error" or "skip", not ${quote(unknown)}`, "unknown");
     }
     const normalized = this.normalize(text);
     const { core } = this;
@@ -225,7 +223,7 @@ export class Model {
    */
   guide(sampling) {
     if (sampling.minLength && this.vocabulary.end < 0) {
-      throw invalid("minLength needs a model of records: the texts of other models have no end");
+      throw invalid("minLength needs a model of records: the texts of other models have no end", "minLength");
     }
     const stops = sampling.stop.map((/** @type {string} */ text) => this.#stopTokens(text)).filter(Boolean);
     if (!stops.length && !sampling.match) {

@@ -1,33 +1,19 @@
 import { invalid, quote } from "./errors.js";
+import { NUMBERS } from "./parameters.js";
 
-/**
- * The numbers among the sampling parameters, in the order of web_parameters: name, default, least and most. A
- * `true` at the end: the number must be more than the least.
- *
- * @type {[string, number, number, number, boolean?][]}
- */
-const NUMBERS = [
-  ["temperature", 0.5, 0, Number.MAX_VALUE],
-  ["repetitionPenalty", 1, 0, 100, true],
-  ["frequencyPenalty", 0, -100, 100],
-  ["presencePenalty", 0, -100, 100],
-  ["penaltyWindow", 64, 1, 1024],
-  ["topK", 0, 0, 2 ** 31 - 1],
-  ["typicalP", 1, 0, 1, true],
-  ["topP", 1, 0, 1, true],
-  ["minP", 0, 0, 1],
-  ["mirostatTau", 0, 0, 100],
-  ["mirostatEta", 0.1, 0, 1, true],
+/** Other numbers, described in the same way, but without a default. @type {typeof NUMBERS} */
+const OTHER_NUMBERS = [
+  ["logitBias", false, NaN, -100, 100, false, "a number from -100 to 100"],
+  ["substream", true, NaN, 0, 2 ** 32 - 1, false, "an integer from 0 to 2**32 - 1"],
+  ["length", true, NaN, 0, Number.MAX_SAFE_INTEGER, false, "an integer, 0 or more"],
+  ["k", true, NaN, 1, Number.MAX_SAFE_INTEGER, false, "an integer, 1 or more"],
 ];
-const INTEGERS = new Set(["penaltyWindow", "topK", "minLength"]);
-const REPLACED_BY_MIROSTAT = { topK: 0, typicalP: 1, topP: 1, minP: 0 };
-const OTHERS = ["seed", "substream", "logitBias", "allowed", "banned", "minLength", "stop", "keepStop", "match", "unknown"];
+const DESCRIPTIONS = new Map([...NUMBERS, ...OTHER_NUMBERS].map((row) => [row[0], row]));
+const NUMBER_NAMES = NUMBERS.map(([name]) => name);
+const OTHERS = ["seed", "substream", "logitBias", "allowed", "banned", "stop", "keepStop", "match", "unknown"];
 const OF_A_TEXT = ["length", "signal"];
+const REPLACED_BY_MIROSTAT = ["topK", "typicalP", "topP", "minP"];
 const MAX_SEED = 2n ** 128n;
-const MAX_LOGIT_BIAS = 100;
-
-/** The names of the parameters that a generation keeps. */
-const SAMPLING = [...NUMBERS.map(([name]) => name), "logitBias", "allowed", "banned", "minLength", "stop", "keepStop", "match"];
 
 /** @typedef {import("../index.d.ts").Options} Options */
 
@@ -45,7 +31,7 @@ export function checkOptions(options, known) {
   }
   for (const name of Object.keys(options)) {
     if (!known.includes(name)) {
-      throw invalid(`unknown option ${quote(name)}: the options are ${known.join(", ")}`);
+      throw invalid(`unknown option ${quote(name)}: the options are ${known.join(", ")}`, name);
     }
   }
   return options;
@@ -60,54 +46,58 @@ export function checkOptions(options, known) {
  */
 export function checkSampling(options, also = OF_A_TEXT) {
   /** @type {Record<string, any>} */
-  const given = checkOptions(options, [...NUMBERS.map(([name]) => name), ...OTHERS, ...also]);
+  const given = checkOptions(options, [...NUMBER_NAMES, ...OTHERS, ...also]);
   /** @type {Record<string, any>} */
   const sampling = {};
-  for (const [name, initial, least, most, exclusive] of NUMBERS) {
-    sampling[name] = checkNumber(name, given[name] ?? initial, least, most, exclusive ?? false);
+  for (const [name, , initial] of NUMBERS) {
+    sampling[name] = checkNumber(name, given[name] ?? initial);
   }
-  for (const [name, off] of Object.entries(REPLACED_BY_MIROSTAT)) {
-    if (sampling.mirostatTau > 0 && sampling[name] !== off) {
-      throw invalid(`mirostatTau replaces topK, typicalP, topP and minP: omit ${name}`);
-    }
+  const replaced = REPLACED_BY_MIROSTAT.find((name) => sampling[name] !== descriptionOf(name)[2]);
+  if (sampling.mirostatTau > 0 && replaced) {
+    throw invalid(`mirostatTau replaces topK, typicalP, topP and minP: omit ${replaced}`, "mirostatTau");
   }
   sampling.logitBias = checkBias(given.logitBias ?? {});
   sampling.allowed = (given.allowed ?? null) === null ? null : texts("allowed", given.allowed);
   sampling.banned = texts("banned", given.banned ?? []);
-  sampling.minLength = checkNumber("minLength", given.minLength ?? 0, 0, Number.MAX_SAFE_INTEGER, false);
   sampling.stop = typeof given.stop === "string" ? [given.stop] : texts("stop", given.stop ?? []);
   sampling.keepStop = Boolean(given.keepStop);
   sampling.match = given.match ?? null;
   if (sampling.stop.includes("")) {
-    throw invalid("a stop text must not be empty");
+    throw invalid("a stop text must not be empty", "stop");
   }
   if (sampling.stop.length && sampling.match) {
-    throw invalid("use match or stop, not both: a stop text could end the text before it matches");
+    throw invalid("use match or stop, not both: a stop text could end the text before it matches", "match");
   }
   if (sampling.minLength && sampling.match) {
-    throw invalid("use match or minLength, not both: match ends the text, so let it allow no short text");
+    throw invalid("use match or minLength, not both: match ends the text, so let it allow no short text", "match");
   }
   return sampling;
 }
 
-/** @param {string} name @param {unknown} value @param {number} least @param {number} most @param {boolean} exclusive */
-export function checkNumber(name, value, least, most, exclusive) {
-  const isInteger = INTEGERS.has(name);
-  const fits = typeof value === "number" && value >= least && value <= most && !(exclusive && value === least);
-  if (!fits || (isInteger && !Number.isInteger(value))) {
-    const kind = isInteger ? "an integer" : "a number";
-    const range =
-      most === Number.MAX_VALUE ? `${least} or more` : exclusive ? `more than ${least}, at most ${most}` : `from ${least} to ${most}`;
-    throw invalid(`${name} must be ${kind}, ${range}, not ${quote(value)}`);
+/** @param {string} name */
+const descriptionOf = (name) => /** @type {(typeof NUMBERS)[number]} */ (DESCRIPTIONS.get(name));
+
+/**
+ * Return a number that is a value of a parameter.
+ *
+ * @param {string} name of the parameter
+ * @param {unknown} value
+ * @param {string} about the name in an error
+ */
+export function checkNumber(name, value, about = name) {
+  const [, isInteger, , least, most, isOpen, requirement] = descriptionOf(name);
+  const isInside = typeof value === "number" && value >= least && value <= most && !(isOpen && value === least);
+  if (!isInside || (isInteger && !Number.isInteger(value))) {
+    throw invalid(`${about} must be ${requirement}, not ${quote(value)}`, name);
   }
-  return /** @type {number} */ (value);
+  return value;
 }
 
 /** @param {string} name @param {unknown} value @returns {string[]} */
 function texts(name, value) {
   const list = typeof value === "string" ? Array.from(value) : value;
   if (!Array.isArray(list) || list.some((text) => typeof text !== "string")) {
-    throw invalid(`${name} must be a text or an array of texts, not ${quote(value)}`);
+    throw invalid(`${name} must be a text or an array of texts, not ${quote(value)}`, name);
   }
   return [...list];
 }
@@ -115,10 +105,10 @@ function texts(name, value) {
 /** @param {unknown} bias @returns {Record<string, number>} */
 function checkBias(bias) {
   if (typeof bias !== "object" || bias === null) {
-    throw invalid(`logitBias must be an object of numbers by character, not ${quote(bias)}`);
+    throw invalid(`logitBias must be an object of numbers by character, not ${quote(bias)}`, "logitBias");
   }
   for (const [character, value] of Object.entries(bias)) {
-    checkNumber(`logitBias of ${quote(character)}`, value, -MAX_LOGIT_BIAS, MAX_LOGIT_BIAS, false);
+    checkNumber("logitBias", value, `logitBias of ${quote(character)}`);
   }
   return { ...bias };
 }
@@ -135,7 +125,7 @@ export function checkSeed(seed) {
   const isWhole = typeof seed === "bigint" || (typeof seed === "number" && Number.isSafeInteger(seed));
   const number = isWhole ? BigInt(/** @type {number} */ (seed)) : -1n;
   if (number < 0n || number >= MAX_SEED) {
-    throw invalid(`seed must be an integer from 0 to 2**128 - 1, a bigint from 2**53 on, not ${quote(seed)}`);
+    throw invalid(`seed must be an integer from 0 to 2**128 - 1, a bigint from 2**53 on, not ${quote(seed)}`, "seed");
   }
   return number;
 }
@@ -155,7 +145,7 @@ export function tokenBias(sampling, vocabulary) {
   for (const [symbol, value] of Object.entries(logitBias)) {
     const token = vocabulary.tokens.get(symbol);
     if (token === undefined) {
-      throw invalid(`logitBias has ${quote(symbol)}, which is not in the vocabulary: omit it`);
+      throw invalid(`logitBias has ${quote(symbol)}, which is not in the vocabulary: omit it`, "logitBias");
     }
     bias[token] = value;
   }
@@ -174,7 +164,8 @@ export function tokenBias(sampling, vocabulary) {
     bias.fill(-Infinity, 128, 256);
   }
   if (!left) {
-    throw invalid("allowed and banned leave no character of the vocabulary: allow more, or ban fewer");
+    const name = keep ? "allowed" : "banned";
+    throw invalid("allowed and banned leave no character of the vocabulary: allow more, or ban fewer", name);
   }
   return bias;
 }
@@ -194,7 +185,7 @@ export function withParameters(core, sampling, random, bias, use) {
   const size = (NUMBERS.length + 1 + 2 + 1) * 8;
   return core.withMemory(size + (bias ? bias.byteLength : 0), (pointer) => {
     const view = new DataView(core.memory.buffer, pointer);
-    [...NUMBERS.map(([name]) => sampling[name]), random.substream].forEach((value, i) => view.setFloat64(8 * i, value, true));
+    [...NUMBER_NAMES.map((name) => sampling[name]), random.substream].forEach((value, i) => view.setFloat64(8 * i, value, true));
     view.setBigUint64(8 * (NUMBERS.length + 1), BigInt.asUintN(64, random.seed), true);
     view.setBigUint64(8 * (NUMBERS.length + 2), random.seed >> 64n, true);
     view.setUint32(8 * (NUMBERS.length + 3), bias ? pointer + size : 0, true);
@@ -204,6 +195,3 @@ export function withParameters(core, sampling, random, bias, use) {
     return use(pointer);
   });
 }
-
-/** @param {Record<string, any>} sampling */
-export const samplingOf = (sampling) => Object.fromEntries(SAMPLING.map((name) => [name, sampling[name]]));

@@ -14,8 +14,8 @@ const ENDINGS = [null, "length", "stop", "end", "constraint"];
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-/** @param {string} message */
-const failure = (message) => new TextgenError("SAVED_GENERATION", message);
+/** @param {string} message @param {string} [parameter] */
+const failure = (message, parameter) => new TextgenError("SAVED_GENERATION", message, parameter);
 const damaged = () => failure("the bytes are not a saved generation, or are damaged");
 
 /** @typedef {import("./generation.js").Generation} Generation */
@@ -127,7 +127,7 @@ function restore(model, saved, match, create) {
   const guide = model.guide(sampling).share();
   try {
     if (guide.digest !== saved.constraint) {
-      throw failure("the generation was saved with another constraint: pass its table as match");
+      throw failure("the generation was saved with another constraint: pass its table as match", "match");
     }
     if (typeof saved.prompt !== "string" || !isText(model, saved, guide) || !isFilters(model, saved)) {
       throw damaged();

@@ -90,40 +90,24 @@ const void *EXPORT(metadata)(const char *key, size_t *size) {
     return textgen_model_get_metadata(&model, key, size);
 }
 
-/* The sampling parameters and the random stream. */
+/* The sampling parameters, in the order of parameters.def, and the random stream. */
 typedef struct {
-    double temperature, repetition_penalty, frequency_penalty, presence_penalty, penalty_window;
-    double top_k, typical_p, top_p, min_p, mirostat_tau, mirostat_eta, substream;
+    double values[TEXTGEN_PARAMETER_COUNT], substream;
     uint64_t seed, seed_high;
     const double *logit_bias; /* [vocabulary], or NULL */
 } web_parameters;
 
-static textgen_filter_parameters filter_parameters(const web_parameters *given) {
-    textgen_filter_parameters filters = TEXTGEN_FILTERS_OFF;
-    filters.repetition_penalty = given->repetition_penalty;
-    filters.frequency_penalty = given->frequency_penalty;
-    filters.presence_penalty = given->presence_penalty;
-    filters.penalty_window = (size_t)given->penalty_window;
-    filters.top_k = (size_t)given->top_k;
-    filters.typical_p = given->typical_p;
-    filters.top_p = given->top_p;
-    filters.min_p = given->min_p;
-    filters.mirostat_tau = given->mirostat_tau;
-    filters.mirostat_eta = given->mirostat_eta;
-    return filters;
-}
-
 /* Start a stream in memory of `stream_bytes`, at a position of its random numbers. */
 void EXPORT(start)(web_stream *stream, const web_parameters *given, int64_t position) {
-    const textgen_filter_parameters filters = filter_parameters(given);
     const textgen_uint128 seed = {given->seed_high, given->seed};
     const parts found = find_parts(stream);
+    textgen_parameters parameters;
+    textgen_parameters_set(&parameters, given->values);
     memset(stream, 0, found.kept);
-    textgen_sampler_init(&stream->sampler, given->temperature, seed, (uint32_t)given->substream,
-                         network->exp64);
+    textgen_sampler_init(&stream->sampler, &parameters, seed, (uint32_t)given->substream, network->exp64);
     textgen_rng_seek(&stream->sampler.rng, position);
-    stream->filtered = given->logit_bias || textgen_filters_active(&filters);
-    textgen_filters_init(found.filters, &filters, network->vocabulary);
+    stream->filtered = given->logit_bias || textgen_filters_active(&parameters);
+    textgen_filters_init(found.filters, &parameters, network->vocabulary);
     if (given->logit_bias) {
         memcpy(textgen_filters_bias(found.filters), given->logit_bias, network->vocabulary * sizeof(double));
     }
@@ -307,6 +291,6 @@ double EXPORT(mirostat)(web_stream *stream) { return find_parts(stream).filters-
 
 void EXPORT(restore_filters)(web_stream *stream, const uint32_t *tokens, size_t count, double mirostat) {
     textgen_filters *filters = find_parts(stream).filters;
-    textgen_filters_set_recent(filters, tokens, count);
+    textgen_filters_set_recent(filters, &stream->sampler.parameters, tokens, count);
     filters->mirostat_mu = mirostat;
 }

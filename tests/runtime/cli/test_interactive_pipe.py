@@ -213,7 +213,7 @@ def test_answers_are_not_mixed_with_the_text(session: Session) -> None:
     assert "there is no text; the next line begins one\n" in err
     assert f"the text ends: abc{first}\n".replace("\n", "\\n")[:-2] in err
     assert "/temp T: sampling temperature; 0 always selects the most likely token" in err
-    assert "/top-k N   /typical-p P" in err
+    assert "/typical-p P   /top-p P" in err
     assert re.search(r"^/more \[N\] +continue the text", err, re.MULTILINE)
 
 

@@ -15,7 +15,7 @@ from textgen_runtime.text.tokenizer import UnknownPolicy
 
 from tests.helpers.make_tiny_model import make_model
 
-WARM = Sampling(1.0)
+WARM = Sampling(temperature=1.0)
 
 
 @pytest.fixture
@@ -139,14 +139,14 @@ def test_retry_continues_the_same_line_with_new_random_numbers(session: Session,
 
 def test_retry_uses_the_current_settings(session: Session, tiny: Model) -> None:
     continued(session, "abc")
-    session.sampling = Sampling(0.0)
+    session.sampling = Sampling(temperature=0.0)
     session.length = 9
     session.retry()
     first = "".join(session.chunks())
     assert first == tiny.generate("abc", length=9, temperature=0)
     session.sampling = WARM
     continued(session, "dad")
-    session.sampling = Sampling(0.0)
+    session.sampling = Sampling(temperature=0.0)
     session.retry()
     generation = tiny.start(f"abc{first}", temperature=0)
     generation.feed("\ndad")
@@ -251,14 +251,14 @@ def test_a_model_without_prompts_needs_a_line(tiny: Model) -> None:
 def test_a_saved_text_goes_on_exactly(session: Session, tmp_path: Path) -> None:
     path = tmp_path / "saved.npz"
     continued(session, "abc")
-    session.sampling = Sampling(1.5)
+    session.sampling = Sampling(temperature=1.5)
     session.save(str(path))
     tail = session.position.tail
     expected = continued(session)
     other = Session(session.model, WARM, 1)
     other.length = 20
     other.load(path)
-    assert (other.sampling, other.seed) == (Sampling(1.5), 7)
+    assert (other.sampling, other.seed) == (Sampling(temperature=1.5), 7)
     assert other.position.tail == tail
     assert continued(other) == expected
 
@@ -301,7 +301,7 @@ def test_the_number_of_steps_is_bounded(session: Session) -> None:
 
 
 def test_the_filters_keep_their_state_when_a_line_is_taken_back(session: Session) -> None:
-    session.sampling = Sampling(1.0, repetition_penalty=1.3, mirostat_tau=2.0)
+    session.sampling = Sampling(temperature=1.0, repetition_penalty=1.3, mirostat_tau=2.0)
     continued(session, "abc")
     state = running(session).sampler.filter_state
     continued(session, "dad")
@@ -315,16 +315,16 @@ def test_the_filters_keep_their_state_when_a_line_is_taken_back(session: Session
 def test_parameters_that_do_not_fit_the_model_are_refused_at_once(session: Session) -> None:
     for _ in range(2):
         with pytest.raises(SamplingError, match="outside the model's vocabulary"):
-            session.sampling = Sampling(1.0, logit_bias={"x": 1.0})
+            session.sampling = Sampling(temperature=1.0, logit_bias={"x": 1.0})
         with pytest.raises(LineError, match="the stop text 'xyz' has characters outside the vocabulary"):
-            session.sampling = Sampling(1.0, stop="xyz")
+            session.sampling = Sampling(temperature=1.0, stop="xyz")
         assert session.sampling == WARM
         continued(session, "abc")
 
 
 def test_after_a_line_end_as_stop_text_no_other_is_fed(session: Session, tiny: Model) -> None:
     session.length = 10_000
-    session.sampling = Sampling(1.0, stop="\n")
+    session.sampling = Sampling(temperature=1.0, stop="\n")
     first = continued(session, "abc")
     second = continued(session, "dad")
     generation = tiny.start("abc", sampling=WARM, seed=7)
@@ -336,7 +336,7 @@ def test_after_a_line_end_as_stop_text_no_other_is_fed(session: Session, tiny: M
 
 
 def test_each_continuation_is_a_new_text_of_the_constraint(session: Session) -> None:
-    session.sampling = Sampling(1.0, choices=["bed", "head"])
+    session.sampling = Sampling(temperature=1.0, choices=["bed", "head"])
     texts = [continued(session, "abc"), *(continued(session) for _ in range(20))]
     assert set(texts) == {"bed", "head"}
     assert session.ending == "constraint"
@@ -345,14 +345,14 @@ def test_each_continuation_is_a_new_text_of_the_constraint(session: Session) -> 
 
 def test_a_constraint_without_separators_in_the_vocabulary_starts_again() -> None:
     session = Session(
-        textgen.load(make_model("ab").SerializeToString()), Sampling(1.0, choices=["ab", "ba"]), 7
+        textgen.load(make_model("ab").SerializeToString()), Sampling(temperature=1.0, choices=["ab", "ba"]), 7
     )
     texts = [continued(session, "a"), *(continued(session) for _ in range(20))]
     assert set(texts) == {"ab", "ba"}
 
 
 def test_a_length_that_is_too_short_for_the_constraint_changes_nothing(session: Session) -> None:
-    session.sampling = Sampling(1.0, choices=["head"])
+    session.sampling = Sampling(temperature=1.0, choices=["head"])
     for before in (None, "abc"):
         if before:
             continued(session, before)
@@ -370,7 +370,7 @@ def test_a_length_that_is_too_short_for_the_constraint_changes_nothing(session: 
 
 
 def test_a_text_that_is_stopped_before_it_is_accepted_leaves_nothing(session: Session, tiny: Model) -> None:
-    session.sampling = Sampling(1.0, match="[^q]{2000}", resample=1)
+    session.sampling = Sampling(temperature=1.0, match="[^q]{2000}", resample=1)
     session.length = 3000
     session.add(Addition("abc"))
     chunks = session.chunks()

@@ -1,25 +1,21 @@
 """Settings of the interactive mode: every option of the command line that applies, with its checks."""
 
-import argparse
 import re
 from pathlib import Path
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.cli import _interactive_settings as settings
 from textgen_runtime.cli._interactive_commands import COMMANDS, LineError
 from textgen_runtime.cli._interactive_session import Session
-from textgen_runtime.cli._interactive_settings import find_settings, sampling_actions
+from textgen_runtime.cli._interactive_settings import find_settings
 from textgen_runtime.cli._interactive_words import join_words, split_words
-from textgen_runtime.cli.run import parser
 from textgen_runtime.errors import SamplingError, TextFileError
 from textgen_runtime.sampling.parameters import Sampling
 
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import TINY
-from tests.helpers.record_models import record_content
 
-SETTINGS = find_settings(parser())
+SETTINGS = find_settings()
 
 
 @pytest.fixture
@@ -39,56 +35,8 @@ def lines(session: Session) -> list[str]:
     return [setting.line(session) for setting in SETTINGS.values()]
 
 
-def test_every_sampling_option_is_a_setting_of_the_same_name() -> None:
-    options = {f"--{name}" for name in SETTINGS}
-    for action in sampling_actions():
-        assert options & set(action.option_strings), action.option_strings
-
-
-def test_every_field_of_sampling_has_a_setting() -> None:
-    assert {setting.field for setting in SETTINGS.values() if setting.is_sampling} == set(Sampling.__slots__)
-
-
 def test_no_setting_has_the_name_of_a_command() -> None:
     assert not {command.name for command in COMMANDS} & set(SETTINGS)
-
-
-# Of each kind of option: a number, a list, a text, a switch, characters and their biases.
-CHANGES = [
-    ("temp", "0.8", "temperature", 0.8),
-    ("top-k", "5", "top_k", 5),
-    ("frequency-penalty", "-1", "frequency_penalty", -1.0),
-    ("logit-bias", "e=-2 ' '=1.5", "logit_bias", ((" ", 1.5), ("e", -2.0))),
-    ("allowed", "ab c", "allowed", ("a", "b", " ", "c")),
-    ("banned", "ab\\n", "banned", ("a", "b", "\n")),
-    ("stop", r"\n 'a b' " + '"' + "'" + '"', "stop", ("\n", "a b", "'")),
-    ("until-newline", "on", "stop", ("\n",)),
-    ("min-length", "8", "min_length", 8),
-    ("keep-stop", "on", "keep_stop", True),
-    ("match", "a b|c ", "match", "a b|c "),
-    ("choices", "'a b' c", "choices", ("a b", "c")),
-]
-
-
-@pytest.fixture
-def wide(session: Session) -> Session:
-    """A session whose model is one of records, and has the characters of every value."""
-    return Session(textgen.load(record_content(symbols="\n abcdeh'")), session.sampling, 7)
-
-
-@pytest.mark.parametrize(("name", "text", "field", "value"), CHANGES, ids=[change[0] for change in CHANGES])
-def test_a_sampling_option_is_set_shown_and_turned_off(
-    wide: Session, name: str, text: str, field: str, value: object
-) -> None:
-    setting = SETTINGS[name]
-    setting.set(wide, text)
-    assert wide.sampling == Sampling(**{field: value})  # type: ignore[arg-type]
-    assert setting.is_shown(wide) == (name != "until-newline")
-    shown = setting.line(wide).removeprefix(f"/{name} ")
-    setting.set(wide, "off")
-    assert wide.sampling == Sampling()
-    setting.set(wide, shown)
-    assert wide.sampling == Sampling(**{field: value})  # type: ignore[arg-type]
 
 
 def test_a_json_schema_is_read_from_its_file(session: Session, tmp_path: Path) -> None:
@@ -124,14 +72,13 @@ def test_the_other_options_are_set(session: Session, name: str, text: str, value
     ("name", "text", "message"),
     [
         ("temp", "x", "/temp must be a finite number, 0 or more, not 'x'"),
-        ("temp", "-1", "/temp must be a finite number, 0 or more, not -1"),
-        ("temp", "nan", "/temp must be a finite number, 0 or more, not nan"),
-        ("temp", "0.5 1", "a session uses one value at a time, not 2"),
-        ("temp", "'0.5", "a quote is not closed: '0.5"),
+        ("temp", "0.5 1", "/temp must be a finite number, 0 or more, not '0.5 1'"),
+        ("stop", "'a", "a quote is not closed: 'a"),
         ("stop", " ", "a value is missing"),
         ("stop", "xyz", "the stop text 'xyz' has characters outside the vocabulary: it has no effect"),
         ("top-p", "0", "/top-p must be a number more than 0, at most 1, not 0"),
-        ("logit-bias", "a", "/logit-bias must be a character, = and a number, not 'a'"),
+        ("logit-bias", "a", "/logit-bias must be a character, = and a number from -100 to 100, not 'a'"),
+        ("logit-bias", "a=101", "/logit-bias must be a character, = and a number from -100 to 100, not 101"),
         ("length", "0", "/length must be 1 or more, not 0"),
         ("seed", "-1", "/seed must be 0 or more, not -1"),
         ("unknown", "ignore", "/unknown must be error or skip, not 'ignore'"),
@@ -159,22 +106,12 @@ def test_words_are_joined_and_split_again(words: list[str]) -> None:
     assert split_words(join_words(words)) == words
 
 
-def test_a_new_sampling_option_is_a_setting(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An option whose destination is a field of ``Sampling`` needs no other change."""
-
-    def add(command: argparse.ArgumentParser) -> None:
-        command.add_argument("--hotness", dest="temperature", metavar="T", type=float, help="some heat")
-
-    monkeypatch.setattr(settings, "add_sampling", add)
-    setting = find_settings(parser())["hotness"]
-    setting.set(session, "0.25")
-    assert session.sampling.temperature == 0.25
-    assert setting.description == ("hotness", "T", "some heat")
-
-
 def test_descriptions_come_from_the_help_texts() -> None:
     assert SETTINGS["length"].description == ("length", "N", "maximum number of tokens to generate")
     assert SETTINGS["unknown"].description.usage == "/unknown error|skip"
     assert SETTINGS["lowercase"].description.usage == "/lowercase on|off"
     assert SETTINGS["stop"].description.usage == "/stop TEXT ..."
     assert SETTINGS["temp"].description == ("temp", "T", "sampling temperature")
+    # A session has one temperature, and takes several values on one line.
+    assert SETTINGS["temp"].help.startswith("/temp T: sampling temperature; 0 always selects the most likely")
+    assert "may be repeated" not in SETTINGS["stop"].help

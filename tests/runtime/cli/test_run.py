@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from textgen_runtime import Model, __version__
 from textgen_runtime.cli import _drawing
-from textgen_runtime.cli.run import main, parser
+from textgen_runtime.cli.run import main
 from textgen_runtime.engines.base import Measurements
 from textgen_runtime.model_file.metadata_values import NORMALIZATION_KEY
 
@@ -115,11 +115,6 @@ def test_a_prompt_from_standard_input(capsys: Captured, monkeypatch: pytest.Monk
     _, expected, _ = run(capsys, "--prompt", "dad\n", "--seed", "1")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"dad\n\n")))
     assert run(capsys, "--prompt-file", "-", "--seed", "1") == (0, expected, "")
-
-
-def test_the_sign_before_the_number_of_a_bias_is_the_last_one() -> None:
-    arguments = parser().parse_args(["model", "--logit-bias", "==-2", "--logit-bias", "\\n=1"])
-    assert arguments.logit_bias == [("=", -2.0), ("\n", 1.0)]
 
 
 def test_version_is_printed(capsys: Captured) -> None:

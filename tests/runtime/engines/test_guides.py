@@ -40,7 +40,7 @@ def check_walks(lanes: list[tuple[Engine, Lane]]) -> set[str | None]:
     for engine, lane in lanes:
         start, again = lane.sampler.filter_state, []
         # Log-probabilities do not depend on it.
-        lane.sampler.temperature = 0.9
+        lane.sampler.sampling = lane.sampler.sampling.replace(temperature=0.9)
         measured = Measurements()
         measurements.append(measured)
         for steps, sums in ((None, None), (1, measured), (7, None)):

@@ -1,19 +1,16 @@
 """The filters of samplers in both engines."""
 
-import os
-import signal
-import threading
+import copy
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime import Sampler
-from textgen_runtime.engines.base import Measurements
-from textgen_runtime.engines.native import NativeEngine
-from textgen_runtime.sampling.sampler import Filters
+from textgen_runtime import Sampling
 
 from tests.helpers.guides import ENGINES, engine_of, lane_of, sampler_of
-from tests.helpers.native_engines import content_of, generate, lanes
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -21,11 +18,11 @@ def test_the_filters_can_change_between_calls(engine: str) -> None:
     loaded = engine_of(engine)
     lane, changing = lane_of(loaded, length=30), sampler_of(3)
     texts = []
-    for filters in (Filters(top_k=2), Filters(), Filters(presence_penalty=5.0)):
-        changing.filters, changing.position = filters, 0
+    options: dict[str, Any]
+    for options in ({"top_k": 2}, {}, {"presence_penalty": 5.0}):
+        changing.sampling, changing.position = Sampling(temperature=1.0, **options), 0
         (result,) = loaded.generate([lane._replace(sampler=changing)], 30)
-        constant = sampler_of(3)
-        constant.filters = filters
+        constant = sampler_of(3, **options)
         assert result.tokens == loaded.generate([lane._replace(sampler=constant)], 30)[0].tokens
         texts.append(result.tokens)
     assert texts[0] != texts[1] != texts[2] != texts[0]
@@ -38,42 +35,45 @@ def test_filters_that_do_not_fit_the_vocabulary_are_an_error(engine: str) -> Non
     for both in ([wrong, fitting], [fitting, wrong]):
         with pytest.raises(textgen.SamplingError, match="logit_bias"):
             loaded.generate(both, 5)
-    # No sampler is locked.
+    # No sampler is still in use.
     assert len(loaded.generate([fitting], 5)[0].tokens) == 5
-    wrong.sampler.filters = Filters()
+    wrong.sampler.logit_bias = {}
     assert len(loaded.generate([wrong], 5)[0].tokens) == 5
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_a_process_forked_during_generate_has_the_filter_state_before_the_call() -> None:
-    native = NativeEngine(content_of(59, 128, scale=0.1))
-    filters: dict[str, Any] = {"frequency_penalty": 0.5, "mirostat_tau": 3.0}
-    sampler, generating = Sampler(1.0, 1, **filters), threading.Event()
-    expected = generate(native, [Sampler(1.0, 1, **filters)], 20)
+def test_a_sampler_that_draws_refuses_every_other_use() -> None:
+    native, sampler = engine_of("native"), sampler_of(top_k=3)
+    refused = []
 
-    class Watched(Measurements):
-        def __getattribute__(self, name: str) -> Any:
-            # The engine reads this attribute just before it locks the sampler.
-            if name == "latencies":
-                generating.set()
-            return super().__getattribute__(name)
+    def use(change: Callable[[], object]) -> None:
+        with pytest.raises(RuntimeError, match="another thread uses this sampler: lock it, or give each"):
+            change()
+        refused.append(change)
 
-    thread = threading.Thread(
-        target=native.generate,
-        args=(lanes(native, [sampler], 100_000), 100_000, Watched(latencies=True)),
-    )
-    thread.start()
-    generating.wait()
-    # The other thread meanwhile draws many tokens.
-    generate(native, [Sampler(1.0, 2)], 5_000)
-    child = os.fork()
-    if not child:
-        # The child must not continue the test run. The alarm ends a child that hangs.
-        signal.alarm(60)
-        try:
-            os._exit(generate(native, [sampler], 20) != expected)
-        finally:
-            os._exit(2)
-    thread.join()
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    class Length:
+        """A length that is read after the sampler of the first lane is in use."""
+
+        def __index__(self) -> int:
+            use(lambda: sampler.draw([0.0] * 12))
+            use(lambda: sampler.draw_batch(np.zeros((1, 12))))
+            use(lambda: sampler.probabilities([0.0] * 12))
+            use(lambda: sampler.accept(1))
+            use(lambda: sampler.filter_state)
+            use(lambda: copy.copy(sampler))
+            for name, value in (
+                ("sampling", Sampling()),
+                ("logit_bias", {}),
+                ("filter_state", None),
+                ("position", 0),
+            ):
+                use(partial(setattr, sampler, name, value))
+            use(lambda: native.generate([lane_of(native)._replace(sampler=sampler)], 1))
+            raise ValueError("no length")
+
+    length: Any = Length()
+    lanes = [lane_of(native)._replace(sampler=sampler), lane_of(native, seed=2)._replace(length=length)]
+    with pytest.raises(ValueError, match="no length"):
+        native.generate(lanes, 5)
+    assert len(refused) == 11
+    # The error ends the call, and so the use.
+    assert sampler.draw([0.0] * 12) < 12

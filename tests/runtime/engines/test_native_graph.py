@@ -59,7 +59,7 @@ def test_unknown_graphs_run_only_with_the_onnxruntime_engine(
         patch.delattr("onnxruntime.InferenceSession")
         for engine in ("auto", "native"):
             with pytest.raises(
-                textgen.ModelFileError, match=r"if you trust the file, use --engine onnxruntime"
+                textgen.ModelFileError, match=r'if you trust the file, use engine="onnxruntime"$'
             ):
                 open_model(content, engine)
     model = open_model(content, "onnxruntime")

@@ -70,7 +70,7 @@ def test_sampling_can_change_between_chunks(tiny: Model) -> None:
     generation.sampling = Sampling(temperature=0.3)
     second = batch.complete()[0]
     assert first == single.take(10)
-    single.sampler.temperature = 0.3
+    single.sampler.sampling = Sampling(temperature=0.3)
     assert second == single.take(30)
 
 

@@ -92,7 +92,7 @@ def test_a_length_that_is_too_short_for_the_constraint_is_an_error(tiny: Model) 
 
 
 def test_resample_takes_the_first_unmasked_text_that_matches(tiny: Model) -> None:
-    sampling = Sampling(1.0, match="[ah ]{3}", resample=5)
+    sampling = Sampling(temperature=1.0, match="[ah ]{3}", resample=5)
     numbers = []
     for seed in range(60):
         # The tokens that one stream draws without a mask, text after text.

@@ -68,7 +68,7 @@ def test_a_copied_generation_is_independent(
     original.take(10)
     first, second = make_copy(original), make_copy(original)
     assert first.prompt == "abc"
-    first.sampler.temperature = 0.9
+    first.sampling = first.sampling.replace(temperature=0.9)
     first.take(25)
     first.logits[:] = -np.inf
     first.logits[3] = 0.0
@@ -77,7 +77,7 @@ def test_a_copied_generation_is_independent(
     third.logits[:] = np.nan
     with pytest.raises(ValueError, match="read-only"):
         third.state["hidden"][:] = 1.0
-    assert original.sampler.temperature == 1.0
+    assert original.sampler.sampling.temperature == 1.0
     assert second.take(40) == original.take(40)
 
 

@@ -147,7 +147,7 @@ def test_setting_an_invalid_state_is_rejected(model: Model) -> None:
         generation.state = (wide["hidden"], wide["cell"])  # type: ignore[assignment]
     with pytest.raises(TypeError, match="sampling must be a Sampling, not float"):
         generation.sampling = 0.5  # type: ignore[assignment]
-    assert generation.sampling == Sampling(1.0)
+    assert generation.sampling == Sampling(temperature=1.0)
     assert generation.take(20) == start(model).take(20)
 
 

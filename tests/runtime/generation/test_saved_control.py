@@ -13,14 +13,14 @@ from tests.helpers.saved_files import rewrite
 
 SAMPLINGS = {
     "penalties": Sampling(
-        1.5, repetition_penalty=1.3, frequency_penalty=0.2, presence_penalty=0.1, penalty_window=5
+        temperature=1.5, repetition_penalty=1.3, frequency_penalty=0.2, presence_penalty=0.1, penalty_window=5
     ),
-    "mirostat": Sampling(1.0, mirostat_tau=2.0),
-    "truncations": Sampling(1.5, top_k=6, typical_p=0.9, top_p=0.95, min_p=0.01),
-    "characters": Sampling(1.5, logit_bias={"a": -1.0}, allowed="abcd hé", banned="d"),
-    "stops": Sampling(1.5, stop=["ab", "hhh"], keep_stop=True),
-    "expression": Sampling(1.5, match="([a-d]{2,4} )*é", resample=2),
-    "choices": Sampling(1.5, choices=["abcd", "dad had", "hhh"]),
+    "mirostat": Sampling(temperature=1.0, mirostat_tau=2.0),
+    "truncations": Sampling(temperature=1.5, top_k=6, typical_p=0.9, top_p=0.95, min_p=0.01),
+    "characters": Sampling(temperature=1.5, logit_bias={"a": -1.0}, allowed="abcd hé", banned="d"),
+    "stops": Sampling(temperature=1.5, stop=["ab", "hhh"], keep_stop=True),
+    "expression": Sampling(temperature=1.5, match="([a-d]{2,4} )*é", resample=2),
+    "choices": Sampling(temperature=1.5, choices=["abcd", "dad had", "hhh"]),
 }
 
 

@@ -20,7 +20,7 @@ def test_a_generation_of_the_first_release_resumes(tiny: Model) -> None:
     generation = textgen.resume(tiny, SAVED_GENERATION)
     assert generation.prompt == "abc dé"
     sampler = generation.sampler
-    assert (sampler.temperature, sampler.seed, sampler.position) == (0.7, 11, 20)
+    assert (sampler.sampling.temperature, sampler.seed, sampler.position) == (0.7, 11, 20)
     assert generation.take(30) == "éhhhhhhhhhhhchhhhhhh hhhhhh h𝄞"
 
 

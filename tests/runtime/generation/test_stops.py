@@ -134,7 +134,7 @@ def test_equal_stop_texts_that_are_set_again_keep_the_beginning_of_one(tiny: Mod
     text = plain_text(tiny)
     generation = start(tiny, stop=text[3:7])
     head = generation.take(5)
-    generation.sampling = Sampling(TEMPERATURE, stop=text[3:7])
+    generation.sampling = Sampling(temperature=TEMPERATURE, stop=text[3:7])
     assert head + generation.take(LENGTH) == text[: text.index(text[3:7])]
 
 
@@ -142,11 +142,11 @@ def test_other_stop_texts_apply_from_the_next_token(tiny: Model) -> None:
     text = plain_text(tiny)
     generation = start(tiny, stop=text[2:5] + text[0])
     head = generation.take(4)
-    generation.sampling = Sampling(TEMPERATURE, stop=text[4:7])
+    generation.sampling = Sampling(temperature=TEMPERATURE, stop=text[4:7])
     assert head + generation.take(LENGTH) == text[: text.index(text[4:7], 4)]
     generation = start(tiny, stop=text[2:5] + text[0])
     head = generation.take(4)
-    generation.sampling = Sampling(TEMPERATURE)
+    generation.sampling = Sampling(temperature=TEMPERATURE)
     assert head + generation.take(20) == text[:24]
 
 
@@ -154,7 +154,7 @@ def test_the_beginning_of_a_former_stop_text_does_not_count(tiny: Model) -> None
     text = plain_text(tiny)
     generation = start(tiny, stop=text[:6] + text[0] * 3)
     generation.take(6)
-    generation.sampling = Sampling(TEMPERATURE, stop=text[10])
+    generation.sampling = Sampling(temperature=TEMPERATURE, stop=text[10])
     assert generation.take(LENGTH) == text[: text.index(text[10], 6)]
 
 
@@ -163,7 +163,7 @@ def test_a_stop_text_does_not_apply_to_the_prompt(tiny: Model) -> None:
     generation.feed("b")
     generation.feed("c")
     after = generation.copy()
-    after.sampling = Sampling(TEMPERATURE)
+    after.sampling = Sampling(temperature=TEMPERATURE)
     text = after.take(LENGTH)
     assert generation.take(LENGTH) == before_first(text, ["bcd"])[0]
 

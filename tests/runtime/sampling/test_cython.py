@@ -41,17 +41,10 @@ def draw_many(Sampler sampler, list numbers, int count):
     cdef float logits[8]
     for i in range(len(numbers)):
         logits[i] = numbers[i]
-    cdef int64_t token = 0
-    cdef int error
     tokens = []
     for _ in range(count):
-        sampler.acquire()
-        error = sampler.reserve(len(numbers))
-        if error == 0:
-            token = sampler.draw_row(logits, len(numbers), True)
-        sampler.release()
-        sampler.raise_error(error, len(numbers))
-        tokens.append(checked(token))
+        sampler.reserve(len(numbers))
+        tokens.append(checked(sampler.draw_row(logits, len(numbers), True)))
     return tokens
 """
 

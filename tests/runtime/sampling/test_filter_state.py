@@ -1,17 +1,13 @@
-"""The state of the filters can be read, set, copied, shared by threads and taken over by a forked process."""
+"""The state of the filters can be read, set and copied, and the filters can change between draws."""
 
 import copy
 import math
-import os
 import pickle
-import signal
-import threading
-from collections import Counter
 from typing import Any
 
 import numpy as np
 import pytest
-from textgen_runtime import Filters, FilterState, Sampler, SamplingError
+from textgen_runtime import FilterState, Sampler, Sampling, SamplingError
 
 ROWS = np.random.default_rng(14).normal(0, 2, (300, 30))
 CHAIN: dict[str, Any] = {
@@ -58,8 +54,9 @@ def test_copies_and_pickles_continue_the_random_stream_and_the_filters(
     state = sampler.filter_state
     expected = draws(sampler, before, 300)
     for clone in clones:
-        assert (clone.filters, clone.filter_state) == (Filters(**options), state)
-        assert (clone.temperature, clone.seed, clone.substream, clone.position) == (0.9, 5, 2, before)
+        assert (clone.sampling, clone.logit_bias) == (sampler.sampling, sampler.logit_bias)
+        assert clone.filter_state == state
+        assert (clone.seed, clone.substream, clone.position) == (5, 2, before)
         assert draws(clone, before, 300) == expected
 
 
@@ -126,16 +123,17 @@ def test_only_the_latest_tokens_of_a_longer_state_are_kept() -> None:
 def test_new_filters_keep_the_recent_tokens() -> None:
     sampler = Sampler(0.9, 5, **CHAIN)
     drawn = draws(sampler, 0, 60)
-    sampler.filters = sampler.filters.replace(penalty_window=8, top_k=0)
+    sampler.sampling = sampler.sampling.replace(penalty_window=8, top_k=0)
     assert sampler.filter_state == FilterState(tuple(drawn[-8:]), 0.0)
     drawn += draws(sampler, 60, 70)
-    sampler.filters = sampler.filters.replace(penalty_window=50, repetition_penalty=2.0)
+    sampler.sampling = sampler.sampling.replace(penalty_window=50, repetition_penalty=2.0)
     drawn += draws(sampler, 70, 100)
     assert sampler.filter_state == FilterState(tuple(drawn[-38:]), 0.0)
     # Without a penalty nothing is remembered.
-    sampler.filters = Filters(top_k=5)
+    chain = sampler.sampling
+    sampler.sampling = Sampling(top_k=5)
     draws(sampler, 100, 110)
-    sampler.filters = Filters(**CHAIN)
+    sampler.sampling = chain
     assert sampler.filter_state == FilterState((), 0.0)
 
 
@@ -144,36 +142,47 @@ def test_new_filters_keep_mu_unless_tau_changes() -> None:
     draws(sampler, 0, 60)
     state = sampler.filter_state
     assert state is not None
-    sampler.filters = sampler.filters.replace(mirostat_eta=0.2, presence_penalty=0.0)
+    sampler.sampling = sampler.sampling.replace(mirostat_eta=0.2, presence_penalty=0.0)
     assert sampler.filter_state == FilterState((), state.mirostat_mu)
-    sampler.filters = sampler.filters.replace(mirostat_tau=3.5)
+    sampler.sampling = sampler.sampling.replace(mirostat_tau=3.5)
     assert sampler.filter_state == FilterState((), 7.0)
 
 
-def test_new_filters_take_effect_at_the_next_draw() -> None:
-    sampler, expected = Sampler(0.9, 5), Sampler(0.9, 5, top_k=4)
+@pytest.mark.parametrize(
+    "options", [{"top_k": 4}, {"logit_bias": {3: 2.0}}, {"top_k": 4, "logit_bias": {3: 2.0}}]
+)
+def test_new_filters_take_effect_at_the_next_draw(options: dict[str, Any]) -> None:
+    sampler, expected = Sampler(0.9, 5), Sampler(0.9, 5, **options)
     draws(sampler, 0, 20)
-    sampler.filters = expected.filters
+    sampler.sampling, sampler.logit_bias = expected.sampling, expected.logit_bias
     expected.position = 20
     assert draws(sampler, 20, 100) == draws(expected, 20, 100)
-    sampler.filters = Filters()
+    sampler.logit_bias = {}
+    expected = Sampler(0.9, 5, **options | {"logit_bias": {}})
+    expected.position = 100
+    assert draws(sampler, 100, 200) == draws(expected, 100, 200)
+    sampler.sampling = Sampling(temperature=0.9)
     plain = Sampler(0.9, 5)
-    plain.position = 100
-    assert draws(sampler, 100, 200) == draws(plain, 100, 200)
+    plain.position = 200
+    assert draws(sampler, 200, 300) == draws(plain, 200, 300)
 
 
-def test_filters_that_do_not_fit_the_vocabulary_change_nothing() -> None:
-    sampler = Sampler(0.9, 5, top_k=4)
+def test_parameters_that_are_refused_change_nothing() -> None:
+    sampler = Sampler(0.9, 5, top_k=4, logit_bias={2: 1.0})
     draws(sampler, 0, 1)
-    with pytest.raises(SamplingError, match="logit_bias has token 30, but the vocabulary has 30 tokens"):
-        sampler.filters = Filters(logit_bias={30: 1.0})
-    with pytest.raises(SamplingError, match="logit_bias forbids all 30 tokens"):
-        sampler.filters = Filters(logit_bias=dict.fromkeys(range(30), -math.inf))
-    with pytest.raises(TypeError):
-        sampler.filters = {"top_k": 3}  # type: ignore[assignment]
-    with pytest.raises(TypeError):
-        sampler.filters = None  # type: ignore[assignment]
-    assert sampler.filters == Filters(top_k=4)
+    bad: Any
+    for bad, message in (
+        ({30: 1.0}, "logit_bias has token 30, but the vocabulary has 30 tokens"),
+        (dict.fromkeys(range(30), -math.inf), "logit_bias forbids all 30 tokens"),
+    ):
+        with pytest.raises(SamplingError, match=message):
+            sampler.logit_bias = bad
+    with pytest.raises(SamplingError, match="match needs a model"):
+        sampler.sampling = Sampling(match="a")
+    for bad in ({"top_k": 3}, None):
+        with pytest.raises(TypeError, match="sampling must be a Sampling, not "):
+            sampler.sampling = bad
+    assert (sampler.sampling, sampler.logit_bias) == (Sampling(temperature=0.9, top_k=4), ((2, 1.0),))
 
 
 def test_the_vocabulary_may_change_between_draws() -> None:
@@ -221,106 +230,3 @@ def test_a_token_that_is_not_in_the_vocabulary_cannot_be_accepted() -> None:
     assert state is not None
     sampler.accept(7)
     assert sampler.filter_state == FilterState((*state.recent, 7), 0.0)
-
-
-def test_threads_can_share_a_sampler_with_filters() -> None:
-    """All threads together draw the same tokens as one thread."""
-    workers, calls = 6, 60
-    rows = ROWS[:40]
-    shared, reference = Sampler(1.0, 6, **MIROSTAT), Sampler(1.0, 6, **MIROSTAT)
-    barrier = threading.Barrier(workers)
-    drawn: list[int] = []
-
-    def work() -> None:
-        barrier.wait()
-        for _ in range(calls):
-            drawn.extend(shared.draw_batch(rows).tolist())
-
-    run_threads([work] * workers)
-    expected = [token for _ in range(workers * calls) for token in reference.draw_batch(rows).tolist()]
-    assert Counter(drawn) == Counter(expected)
-    assert shared.filter_state == reference.filter_state
-
-
-def test_threads_can_change_a_sampler_that_draws() -> None:
-    sampler = Sampler(1.0, 6, **CHAIN)
-    choices = [Filters(**CHAIN), Filters(), Filters(**MIROSTAT), Filters(repetition_penalty=1.1)]
-    done = threading.Event()
-
-    def change() -> None:
-        for i in range(300):
-            sampler.filters = choices[i % len(choices)]
-            sampler.filter_state = FilterState((1, 2, 3), 2.0) if i % 3 else None
-            sampler.temperature = 0.5 + i % 2
-            assert pickle.loads(pickle.dumps(sampler)).seed == 6  # noqa: S301
-        done.set()
-
-    def draw() -> None:
-        while not done.is_set():
-            assert sampler.draw_batch(ROWS).min() >= 0
-
-    run_threads([change, draw, draw])
-
-
-def run_threads(targets: list[Any]) -> None:
-    failures: list[BaseException] = []
-
-    def run(target: Any) -> None:
-        try:
-            target()
-        except BaseException as error:  # noqa: BLE001 (raised again below)
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=(target,)) for target in targets]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-@pytest.mark.parametrize("options", [{}, MIROSTAT], ids=["no filters", "mirostat"])
-def test_a_sampler_works_in_a_process_forked_during_a_draw(options: dict[str, Any]) -> None:
-    """A thread of the parent holds the lock and may change the filters. It does not exist in the child."""
-    row_count = 60_000 if options else 400_000
-    rows = np.zeros((row_count, 64), np.float32)
-    # Repeat if the thread finished before the fork: exit code 2.
-    for _ in range(20):
-        sampler = Sampler(1.0, 6, **options)
-        sampler.draw(rows[0])
-        thread = threading.Thread(target=sampler.draw_batch, args=(rows,))
-        thread.start()
-        while sampler.position < 100:
-            pass
-        child = os.fork()
-        if not child:
-            signal.alarm(60)
-            try:
-                os._exit(check_child(sampler, options, row_count))
-            finally:
-                os._exit(3)
-        thread.join()
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        if code != 2:
-            break
-    assert code == 0
-
-
-def check_child(sampler: Sampler, options: dict[str, Any], row_count: int) -> int:
-    """Return 0 if the sampler of a forked process is consistent, 2 if the fork came too late, else 1."""
-    position, state = sampler.position, sampler.filter_state
-    logits = np.zeros(64, np.float32)
-    expected = Sampler(1.0, 6, **options)
-    expected.position, expected.filter_state = position, state
-    # The position of the parent before the fork was 100 or more.
-    correct = sampler.filters == Filters(**options) and position >= 100
-    if options:
-        correct = correct and state is not None and len(state.recent) == sampler.filters.penalty_window
-    correct = correct and [sampler.draw(logits) for _ in range(50)] == [
-        expected.draw(logits) for _ in range(50)
-    ]
-    if not correct:
-        return 1
-    return 2 if position > row_count else 0

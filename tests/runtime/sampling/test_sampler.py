@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from textgen_runtime import Sampler, SamplingError, reweight, softmax
+from textgen_runtime import Sampler, Sampling, SamplingError, reweight, softmax
 from textgen_runtime.sampling.sampler import draw_with
 
 from tests.helpers.sampler_cases import (
@@ -14,6 +14,8 @@ from tests.helpers.sampler_cases import (
     GOLDEN_SUBSTREAM_3,
     LOGITS,
 )
+
+BIAS_OR_INFINITY = "a number from -100 to 100, or -inf to forbid it"
 
 
 def test_golden_draws_never_change() -> None:
@@ -28,7 +30,7 @@ def test_golden_draws_never_change() -> None:
 def test_temperature_zero_draws_the_lowest_id_of_a_tie_and_uses_one_uniform() -> None:
     sampler = Sampler(0, seed=9)
     assert [sampler.draw([1.0, 7.0, 7.0, 2.0]) for _ in range(3)] == [1, 1, 1]
-    sampler.temperature = 1.0
+    sampler.sampling = Sampling(temperature=1.0)
     expected = Sampler(1.0, seed=9)
     for _ in range(3):
         expected.draw(LOGITS)
@@ -88,12 +90,57 @@ def test_an_invalid_row_of_a_batch_is_an_error() -> None:
 @pytest.mark.parametrize("bad", [-0.1, math.nan, math.inf, -math.inf, 10**400])
 def test_a_temperature_out_of_range_is_an_error(bad: float) -> None:
     for call in (lambda: Sampler(bad), lambda: reweight([1.0], bad), lambda: softmax([1.0], bad)):
-        with pytest.raises(SamplingError, match="temperature"):
+        with pytest.raises(SamplingError, match="temperature must be a finite number, 0 or more") as caught:
             call()
-    sampler = Sampler(0.7)
-    with pytest.raises(SamplingError, match="temperature"):
-        sampler.temperature = bad
-    assert sampler.temperature == 0.7
+        assert caught.value.parameter == "temperature"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"top_p": 1.5}, "top_p must be a number more than 0, at most 1, not 1.5"),
+        ({"stop": "a"}, "stop needs a model: pass it to a function of Model, not a Sampler"),
+        ({"min_length": 3}, "min_length needs a model"),
+        ({"seed": -1}, "seed must be from 0 to"),
+        ({"substream": 2**32}, "substream must be from 0 to"),
+        ({"logit_bias": {-1: 1.0}}, "a token of logit_bias must be from 0 to 2147483647, not -1"),
+        ({"logit_bias": {2**31: 1.0}}, "a token of logit_bias must be from 0 to"),
+        *[
+            ({"logit_bias": {3: bad}}, f"the logit_bias of token 3 must be {BIAS_OR_INFINITY}, not {bad}")
+            for bad in (100.5, -101, math.nan, math.inf)
+        ],
+    ],
+)
+def test_a_wrong_argument_is_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(SamplingError, match=f"^{message}") as caught:
+        Sampler(**options)
+    assert caught.value.parameter in options
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"topk": 3},
+        {"temperature": None},
+        *[{"logit_bias": bad} for bad in (5, {"a": 1.0}, {1: "a"}, {1.5: 1.0}, [3])],
+    ],
+)
+def test_an_argument_of_the_wrong_type_is_a_type_error(options: dict[str, Any]) -> None:
+    with pytest.raises(TypeError):
+        Sampler(**options)
+
+
+def test_the_biases_are_sorted_pairs_without_those_that_are_0() -> None:
+    sampler = Sampler(logit_bias={7: 1, 2: -math.inf, 3: 0.0})
+    assert sampler.logit_bias == ((2, -math.inf), (7, 1.0))
+    assert Sampler(logit_bias=[(7, 1.0), (2, -math.inf)]).logit_bias == sampler.logit_bias
+    assert sampler.sampling == Sampling()
+
+
+def test_the_repr_of_a_sampler_shows_its_parameters() -> None:
+    assert repr(Sampler(0.7, 3)) == "Sampler(temperature=0.7, seed=3, substream=0)"
+    shown = "Sampler(temperature=0.7, top_k=4, seed=3, substream=0, logit_bias=((1, 2.0),))"
+    assert repr(Sampler(0.7, 3, top_k=4, logit_bias={1: 2.0})) == shown
 
 
 @pytest.mark.parametrize("bad", [-0.01, 1.0, math.nan])

@@ -7,7 +7,7 @@ import pytest
 import textgen_runtime as textgen
 from hypothesis import given
 from hypothesis import strategies as st
-from textgen_runtime.server.sampling_fields import SAMPLING_NAMES
+from textgen_runtime.sampling.parameters import CONSTRAINTS
 
 from tests.helpers.served import Answer, asynchronous, served
 
@@ -84,16 +84,17 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"stop": ["a"] * 5}, "stop must have from 0 to 4 strings, not 5", "stop"),
     ({"stop": ["a" * 5000, "b" * 5001]}, "stop has 10001 characters: at most 10000", "stop"),
     ({"stop": [1]}, "stop must be a string or a list of strings, but has a number", "stop"),
-    ({"stop": ""}, "stop text must not be empty", "stop"),
+    ({"stop": ""}, "a stop text must not be empty", "stop"),
     ({"temperature": -0.1}, "temperature must be a finite number, 0 or more", "temperature"),
     ({"temperature": "1"}, "temperature must be a number, not a string", "temperature"),
-    ({"top_p": 0}, "top_p must be more than 0", "top_p"),
+    ({"top_p": 0}, "top_p must be a number more than 0, at most 1, not 0", "top_p"),
+    ({"mirostat_tau": 2, "top_k": 3}, "mirostat_tau takes the place of top_k", "mirostat_tau"),
     ({"min_length": 3}, "min_length needs a model of records", "min_length"),
     ({"logit_bias": [1]}, "logit_bias must be an object of numbers by character", "logit_bias"),
     ({"logit_bias": {"a": "1"}}, "logit_bias must have a number for 'a'", "logit_bias"),
     ({"logit_bias": {"50256": -100}}, "logit_bias has characters outside the model's", "logit_bias"),
     ({"allowed": "Z"}, "allowed and banned leave no character", "allowed"),
-    ({"match": "a", "choices": ["a"]}, "use only one of match, choices and json_schema", "match"),
+    ({"match": "a", "choices": ["a"]}, "use only one of match and choices", "match"),
     ({"match": "a", "stop": "a"}, "use match or stop, not both", "match"),
     ({"choices": []}, "choices must have from 1 to", "choices"),
     ({"json_schema": []}, "json_schema must be a schema as an object or a string", "json_schema"),
@@ -143,7 +144,7 @@ VALUES = st.recursive(
     ),
     max_leaves=6,
 )
-PLAIN_NAMES = [name for name in SAMPLING_NAMES if name not in ("match", "choices", "json_schema")]
+PLAIN_NAMES = [name for name in textgen.PARAMETERS if name not in CONSTRAINTS]
 NAMES = ("prompt", "n", "seed", "logprobs", "echo", "stream", "stream_options", "unknown", *PLAIN_NAMES)
 
 

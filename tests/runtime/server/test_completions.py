@@ -150,24 +150,16 @@ async def test_unknown_characters_of_the_prompt_can_be_skipped(tiny: textgen.Mod
 
 SAMPLINGS: list[dict[str, Any]] = [
     {"temperature": 0},
-    {"top_p": 0.5},
-    {"top_k": 2},
-    {"typical_p": 0.3},
-    {"min_p": 0.2},
-    {"repetition_penalty": 1.5, "penalty_window": 5},
-    {"frequency_penalty": 1, "presence_penalty": -0.5},
-    {"mirostat_tau": 2, "mirostat_eta": 0.5},
+    {"top_k": 2, "presence_penalty": -0.5},
     {"logit_bias": {"a": 3, "é": -5.5}},
     {"allowed": "abcd"},
-    {"banned": "abcd"},
-    {"stop": "a"},
     {"stop": ["ab", "dad", "€", "ж"], "keep_stop": True},
 ]
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS, ids=str)
 @asynchronous
-async def test_each_sampling_parameter_has_the_effect_that_it_has_in_generate(
+async def test_sampling_parameters_have_the_effect_that_they_have_in_generate(
     tiny: textgen.Model, sampling: dict[str, Any]
 ) -> None:
     async with served(tiny) as server:

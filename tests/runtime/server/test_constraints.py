@@ -57,10 +57,14 @@ async def test_a_text_whose_trials_fail_says_so(tiny_path: object) -> None:
         ({"json_schema": {"type": "banana"}}, "", "json_schema"),
         ({"json_schema": "{"}, "", "json_schema"),
         ({"json_schema": {"type": "integer"}}, "", "json_schema"),
-        ({"match": "a{50}"}, "the constraint needs a text of at least 50 tokens, but", "max_tokens"),
+        (
+            {"match": "a{50}"},
+            "at least 50 tokens, but the length is 16: use a greater max_tokens",
+            "max_tokens",
+        ),
         (
             {"match": "a{50}", "max_completion_tokens": 9},
-            "the constraint needs a text of at least 50 tokens, but",
+            "at least 50 tokens, but the length is 9: use a greater max_completion_tokens",
             "max_completion_tokens",
         ),
     ],

@@ -7,7 +7,7 @@ from dataclasses import Field, dataclass, fields
 from importlib.util import find_spec
 from typing import Any
 
-from textgen_runtime.cli.command import run_command
+from textgen_runtime.cli.command import run_command, spell_option
 from textgen_runtime.cli.parser import CommandParser
 from textgen_runtime.errors import Name, TextgenError, install_command
 from textgen_runtime.text.levels import BYTE
@@ -132,12 +132,14 @@ def parse(words: Sequence[str] | None) -> Command:
     return Command(call, run, texts, sys.argv[1:] if words is None else list(words))
 
 
-def option(name: str) -> str:
+def option(name: Name) -> str:
     """Return how a parameter is spelled on the command line."""
     presentation = OPTIONS[name].metadata if name in OPTIONS else {}
     if name == "corpus":
         return str(presentation["metavar"])
-    return presentation.get("short") or f"--{option_name(presentation.get('option', name))}"
+    if "short" in presentation:
+        return str(presentation["short"])
+    return spell_option(Name(presentation.get("option", name), name.value))
 
 
 def run_training_command(prog: str, command: Callable[[], int]) -> int:
@@ -162,9 +164,7 @@ def check_dependencies(*, tensorboard: bool = False) -> None:
     if missing:
         raise TrainingError(f"training requires {', '.join(missing)}: {install_command('train')}")
     if tensorboard and find_spec("tensorboard") is None:
-        raise TrainingError(
-            f"requires tensorboard: {install_command('tensorboard')}", parameter="tensorboard"
-        )
+        raise TrainingError(Name("tensorboard"), f" requires tensorboard: {install_command('tensorboard')}")
 
 
 def check_device(name: str, ranks: Ranks) -> None:
@@ -253,25 +253,25 @@ def check_usage(given: Mapping[str, Any]) -> None:
         for name in given:
             if name in ("output", "overwrite"):
                 raise RecipeError(
-                    "cannot be combined with ",
+                    Name(name),
+                    " cannot be combined with ",
                     Name("resume"),
                     ", which continues in the folder of the run",
-                    parameter=name,
                 )
             if name not in RESUME_ARGUMENTS:
                 raise RecipeError(
-                    "cannot be changed: ", Name("resume"), " uses the options of the run", parameter=name
+                    Name(name), " cannot be changed: ", Name("resume"), " uses the options of the run"
                 )
         return
     if "corpus" not in given:
         raise RecipeError("a ", Name("corpus"), " is required, or ", Name("resume"), " FOLDER")
-    refused: dict[str, tuple[str | Name, ...]] = {}
+    refused: dict[str, tuple[str, ...]] = {}
     if given.get("level") == BYTE:
-        reason = ("cannot be combined with ", Name("level"), f" {BYTE}: bytes stay unchanged")
+        reason = (" cannot be combined with ", Name("level", BYTE), ": bytes stay unchanged")
         refused |= dict.fromkeys(TEXT_ARGUMENTS, reason)
     if "parent" in given:
-        reason = ("cannot be combined with ", Name("parent"), ": the model determines it")
+        reason = (" cannot be combined with ", Name("parent"), ": the model determines it")
         refused |= dict.fromkeys(MODEL_ARGUMENTS, reason)
     for name in given:
         if name in refused:
-            raise RecipeError(*refused[name], parameter=name)
+            raise RecipeError(Name(name), *refused[name])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.corpora.folders import CHECKPOINT_FILE
-from textgen_runtime.errors import ModelFileError, TextgenError
+from textgen_runtime.errors import ModelFileError, Name, TextgenError
 from textgen_runtime.generation.loading import load
 from textgen_runtime.model_file.bundled import MODEL_FILE, unambiguous_path
 from textgen_runtime.model_file.network import describe_size
@@ -95,7 +95,7 @@ def describe_preset_changes(recipe: AnyRecipe, usual: AnyRecipe, epochs: float |
             estimate if it is no integer.
     """
     changes = [
-        f"{option(name)} {format_value(value)}"
+        option(Name(name, format_value(value)))
         for name, value in asdict(recipe).items()
         if value != getattr(usual, name)
     ]

@@ -157,7 +157,7 @@ def read_dataset(
         dataset = texts.read(options, folder, parent.tokenizer if parent else None)
     except EncodingError as error:
         # Only a run without a model chooses its level.
-        hint = () if parent else ("; or train on the bytes of any file with ", Name("level"), f" {BYTE}")
+        hint = () if parent else ("; or train on the bytes of any file with ", Name("level", BYTE))
         raise extended(error, *hint) from None
     recipe = options.choose_recipe()
     if isinstance(recipe, ClassicRecipe) and len(dataset.training) <= recipe.window:

@@ -134,8 +134,7 @@ def word_tokenizer(  # noqa: PLR0913 (all are needed)
         raise CorpusError(
             f"the training text of {corpus.name} contains only the word {quote(words.pop())}: training on "
             "words needs at least two different words; train without ",
-            Name("level"),
-            " word",
+            Name("level", "word"),
         )
     characters = _frequent_characters(corpus, symbols, counts, min_count)
     room = size - len(characters) - 2 * has_records

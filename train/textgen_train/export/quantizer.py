@@ -186,7 +186,7 @@ def read_quantized(source: ModelSource) -> QuantizedModel:
     try:
         return quantize_model(content)
     except (ModelFileError, ExportError) as error:
-        raise type(error)(f"{name_source(source)}: ", *error.parts) from error
+        raise type(error)(f"{name_source(source)}: ", *error.args) from error
 
 
 def compare(

@@ -200,11 +200,11 @@ class DistributedRanks(Ranks):
         Returns:
             The value ``shared`` of the first process.
         """
-        own = None if error is None else (*error.parts, f" ({self._name()})")
+        own = None if error is None else (*error.args, f" ({self._name()})")
         everywhere = self._share((own, values, shared))
         failure = next((parts for parts, _, _ in everywhere if parts is not None), None)
         if failure is not None:
-            raise self._error(*(error.parts if error else failure)) from error
+            raise self._error(*(error.args if error else failure)) from error
         for rank, (_, others, _) in enumerate(everywhere):
             for name, value in values.items():
                 if others[name] != value:

@@ -59,8 +59,7 @@ def choose_device(name: str, index: int = 0) -> torch.device:
         raise TrainingError(
             f"process {index + 1} of this machine has no GPU, because torch finds {gpus[name]}: start at "
             f"most {gpus[name]} per machine, or choose ",
-            Name("device"),
-            " cpu",
+            Name("device", "cpu"),
         )
     return torch.device(name, index)
 

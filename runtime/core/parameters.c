@@ -1,0 +1,89 @@
+#include "parameters.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+const textgen_parameters textgen_parameters_default = {
+#define TEXTGEN_PARAMETER(name, kind, initial, ...) .name = initial,
+#include "parameters.def"
+};
+
+void textgen_parameters_set(textgen_parameters *parameters, const double values[TEXTGEN_PARAMETER_COUNT]) {
+#define TEXTGEN_PARAMETER(name, kind, ...)                                                                     \
+    parameters->name = (TEXTGEN_TYPE_##kind)values[TEXTGEN_PARAMETER_##name];
+#include "parameters.def"
+}
+
+#define NONE NAN
+#define CLOSED 0
+#define OPEN 1
+#define HEADING_DRAW ""
+#define HEADING_FILTER "filters, applied before the temperature"
+#define HEADING_CHARACTER "characters"
+#define HEADING_ENDING "where a text ends"
+#define HEADING_CONSTRAINT "constraints of the complete text"
+#define NAME_NUMBER "number"
+#define NAME_WHOLE "whole"
+#define NAME_SWITCH "switch"
+#define NAME_TEXT "text"
+#define NAME_TEXTS "texts"
+#define NAME_CHARACTERS "characters"
+#define NAME_BIASES "biases"
+#define NAME_CHOICES "choices"
+#define NAME_SCHEMA "schema"
+#define DESCRIBE(name, kind, initial, off, low, limit, high, order, group, value, help, offset)                \
+    {#name,         NAME_##kind,   HEADING_##group, value, help,  (double)(initial),                           \
+     (double)(off), (double)(low), (double)(high),  limit, order, offset},
+
+static const textgen_parameter_info known[] = {
+#define TEXTGEN_PARAMETER(name, kind, initial, off, low, limit, high, order, group, value, help)               \
+    DESCRIBE(name, kind, initial, off, low, limit, high, order, group, value, help,                            \
+             offsetof(textgen_sampling, name))
+#define TEXTGEN_TEXT_PARAMETER(name, kind, initial, off, low, limit, high, order, group, value, help)          \
+    DESCRIBE(name, kind, initial, off, low, limit, high, order, group, value, help, 0)
+#include "parameters.def"
+};
+
+const textgen_parameter_info *textgen_parameter(size_t index) {
+    return index < sizeof known / sizeof *known ? &known[index] : NULL;
+}
+
+const char *textgen_parameter_requirement(const textgen_parameter_info *parameter,
+                                          char buffer[TEXTGEN_REQUIREMENT_SIZE]) {
+    const char *what = strcmp(parameter->kind, NAME_WHOLE) ? "a number" : "an integer";
+    if (parameter->high == DBL_MAX) {
+        snprintf(buffer, TEXTGEN_REQUIREMENT_SIZE, "a finite number, %g or more", parameter->low);
+    } else {
+        snprintf(buffer, TEXTGEN_REQUIREMENT_SIZE,
+                 parameter->low_is_open ? "%s more than %g, at most %.10g" : "%s from %g to %.10g", what,
+                 parameter->low, parameter->high);
+    }
+    return buffer;
+}
+
+bool textgen_parameter_accepts(const textgen_parameter_info *parameter, double value) {
+    return value <= parameter->high &&
+           (parameter->low_is_open ? value > parameter->low : value >= parameter->low);
+}
+
+int32_t textgen_parameters_read(const textgen_sampling *sampling, textgen_parameters *parameters,
+                                const textgen_error *error) {
+    double values[TEXTGEN_PARAMETER_COUNT];
+    size_t i;
+#define TEXTGEN_PARAMETER(name, ...) values[TEXTGEN_PARAMETER_##name] = (double)sampling->name;
+#include "parameters.def"
+    for (i = 0; i < TEXTGEN_PARAMETER_COUNT; i++) {
+        char requirement[TEXTGEN_REQUIREMENT_SIZE];
+        if (values[i] == 0.0 && !textgen_parameter_accepts(&known[i], 0.0)) {
+            values[i] = known[i].initial;
+        }
+        if (!textgen_parameter_accepts(&known[i], values[i])) {
+            return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "%s must be %s, not %.10g", known[i].name,
+                                textgen_parameter_requirement(&known[i], requirement), values[i]);
+        }
+    }
+    textgen_parameters_set(parameters, values);
+    return TEXTGEN_OK;
+}

@@ -1,0 +1,43 @@
+/* The sampling parameters that the core applies, as parameters.def lists them. */
+#ifndef TEXTGEN_PARAMETERS_H
+#define TEXTGEN_PARAMETERS_H
+
+#include "core.h"
+
+#define TEXTGEN_TYPE_NUMBER double
+#define TEXTGEN_TYPE_WHOLE uint64_t
+
+/* A plain value. */
+typedef struct {
+#define TEXTGEN_PARAMETER(name, kind, ...) TEXTGEN_TYPE_##kind name;
+#include "parameters.def"
+} textgen_parameters;
+
+enum { TEXTGEN_MAX_PENALTY_WINDOW = 1024 };
+
+/* All have their defaults, with which no filter is on. */
+extern const textgen_parameters textgen_parameters_default;
+
+/* How many values textgen_parameters_set takes. */
+enum {
+#define TEXTGEN_PARAMETER(name, ...) TEXTGEN_PARAMETER_##name,
+#include "parameters.def"
+    TEXTGEN_PARAMETER_COUNT
+};
+
+/* Set all parameters, in the order of parameters.def. The values were checked. */
+void textgen_parameters_set(textgen_parameters *parameters, const double values[TEXTGEN_PARAMETER_COUNT]);
+
+/* Copy the parameters of a sampling. A 0 that is no value of a parameter stands for its default. */
+int32_t textgen_parameters_read(const textgen_sampling *sampling, textgen_parameters *parameters,
+                                const textgen_error *error);
+
+/* Whether a number is a value of a parameter. */
+bool textgen_parameter_accepts(const textgen_parameter_info *parameter, double value);
+
+/* Write what a value must be, such as "a number from 0 to 1", into `buffer`. Return `buffer`. */
+enum { TEXTGEN_REQUIREMENT_SIZE = 64 };
+const char *textgen_parameter_requirement(const textgen_parameter_info *parameter,
+                                          char buffer[TEXTGEN_REQUIREMENT_SIZE]);
+
+#endif
