@@ -121,7 +121,8 @@ test-web: $(DEV) $(VENV)/clang.installed $(WEB_TOOLS)/installed
 	for file in textgen.wasm wasm.js textgen-relaxed.wasm wasm-relaxed.js; do \
 		cmp $(WEB)/$$file $(WEB_TEST)/$$file || exit 1; \
 	done
-	CHROMIUM=$(or $(CHROMIUM),/usr/bin/chromium) node --test --test-concurrency=4 tests/web/*.test.mjs
+	CHROMIUM=$(or $(CHROMIUM),/usr/bin/chromium) TEXTGEN_PYTHON=$(BIN)/python \
+		node --test --test-concurrency=4 tests/web/*.test.mjs
 
 mutants: $(DEV) $(WEB_TOOLS)/installed
 	mkdir -p $(WEB_TEST)

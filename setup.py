@@ -28,9 +28,20 @@ SOURCES, HEADERS = (
     for pattern in ("*.c", "*.[hd]*")
 )
 
-# Drawing from logits, whose .pxd is public and needs no C header; stop texts and constraints; reading a model
-# file; running it, with the first two; finding a text in a corpus, for --novel alone.
-MODULES = ["sampling.sampler", "sampling.automata", "model_file.reader", "engines.core", "corpora.substrings"]
+MODULES = [
+    # The descriptions of the sampling parameters.
+    "sampling.definition",
+    # Drawing from logits. Its .pxd is public and needs no C header.
+    "sampling.sampler",
+    # Stop texts and constraints.
+    "sampling.automata",
+    # Reading a model file.
+    "model_file.reader",
+    # Running it, with the modules above.
+    "engines.core",
+    # Finding a text in a corpus, for --novel alone.
+    "corpora.substrings",
+]
 
 # Without errno and floating-point traps, which this code does not use, the compiler can vectorize exact
 # arithmetic. The results are the same with fused multiply-adds: see exact.h.

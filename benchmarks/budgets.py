@@ -171,11 +171,12 @@ def int8_budget(content: bytes, quantized: bytes, kernels: str, units: int, budg
     """Compare one stream of a model with 8-bit weights and reading the weights of the float32 model."""
     core = CoreNetwork(content, kernels)
     engine = NativeEngine(quantized, kernels=kernels)
-    sampler, logits = textgen.Sampler(TEMPERATURE, seed=0), np.zeros(VOCABULARY, np.float32)
-    state = engine.initial_state()
+    stream = engine.new_stream()
+    stream.configure(textgen.Sampling(temperature=TEMPERATURE))
+    stream.logits = np.zeros(VOCABULARY, np.float32)
     candidates = {
         "read": calibrate(core.read_weights),
-        "step": calibrate(lambda steps: engine.generate([Lane(sampler, logits, state, steps)], steps)),
+        "step": calibrate(lambda steps: engine.generate([Lane(stream, steps)], steps)),
     }
     seconds = medians(interleave(candidates, SECONDS))
     detail = f"{seconds['step'] * 1e6:.2f} us, read {seconds['read'] * 1e6:.2f} us"

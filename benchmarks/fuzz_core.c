@@ -179,7 +179,7 @@ static bool is_refusal(int32_t code) {
 static bool describe(const textgen_model *model, const unsigned char *data, size_t size,
                      textgen_model_info *info, char *error) {
     static const char *const keys[] = {"textgen.training", "textgen.prompts", "textgen.vocabulary"};
-    textgen_layer_info layer = {.struct_size = sizeof(layer)};
+    textgen_layer_info layer = TEXTGEN_LAYER_INFO_DEFAULT;
     if (textgen_model_get_info(model, info, error, ERROR_SIZE) != TEXTGEN_OK) {
         return false;
     }
@@ -211,11 +211,12 @@ static bool generate(textgen_stream *stream, const textgen_model_info *info, cha
             return false;
         }
     }
-    const size_t text_size = LENGTH * info->symbol_bytes + 1;
+    /* The second call also writes what the first one held back. */
+    const size_t text_size = 2 * LENGTH * info->symbol_bytes + 1;
     char *text = malloc(text_size);
     size_t written = 0;
     int32_t code = textgen_stream_generate(stream, LENGTH, text, text_size, &written, error, ERROR_SIZE);
-    if (textgen_stream_ended(stream)) {
+    if (textgen_stream_ending(stream) == TEXTGEN_REACHED_END) {
         code = textgen_stream_feed(stream, NULL, 0, error, ERROR_SIZE);
         fed = true;
     }
@@ -264,21 +265,48 @@ static bool start(void *memory, size_t needed, const textgen_model *model, textg
     return textgen_stream_init(memory, needed, model, &sampling, stream, error, ERROR_SIZE) == TEXTGEN_OK;
 }
 
+/* Save a stream, damage the data, and generate with what can be resumed. */
+static bool resume(const textgen_stream *stream, const textgen_model *model, const textgen_model_info *info,
+                   char *error) {
+    content saved = {NULL, 0, 0};
+    const size_t size = textgen_stream_saved_size(stream), needed = textgen_stream_size(model);
+    void *data = malloc(size), *memory = malloc(needed);
+    textgen_stream *resumed = NULL;
+    bool right = data != NULL && memory != NULL &&
+                 textgen_stream_save(stream, data, size, error, ERROR_SIZE) == TEXTGEN_OK;
+    if (right) {
+        append(&saved, data, size);
+        for (size_t changes = below(MAX_CHANGES); changes > 0; changes--) {
+            change(&saved);
+        }
+        const int32_t code = textgen_stream_resume(memory, needed, model, NULL, saved.data, saved.size,
+                                                   &resumed, error, ERROR_SIZE);
+        right = code == TEXTGEN_OK
+                    ? generate(resumed, info, error)
+                    : (code == TEXTGEN_DAMAGED_SAVED || code == TEXTGEN_NEWER_FORMAT) && is_line(error);
+    }
+    free(saved.data);
+    free(data);
+    free(memory);
+    return right;
+}
+
 static bool use(const textgen_model *model, const unsigned char *data, size_t size, char *error) {
-    textgen_model_info info = {.struct_size = sizeof(info)};
+    textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
     const size_t needed = textgen_stream_size(model);
     textgen_stream *stream;
     void *memory = malloc(needed);
     bool right = memory != NULL && describe(model, data, size, &info, error) &&
-                 start(memory, needed, model, &stream, error) && generate(stream, &info, error);
+                 start(memory, needed, model, &stream, error) && generate(stream, &info, error) &&
+                 resume(stream, model, &info, error);
     free(memory);
     return right;
 }
 
 /* Whether a model of `size` bytes can be created in the memory that it states, and not in less. */
 static bool fits(const textgen_model *model, const unsigned char *data, size_t size, char *error) {
-    textgen_model_info info = {.struct_size = sizeof(info)};
-    textgen_model_options options = {.struct_size = sizeof(options)};
+    textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
+    textgen_model_options options = TEXTGEN_MODEL_OPTIONS_DEFAULT;
     textgen_model *copy = NULL;
     bool right = textgen_model_get_info(model, &info, error, ERROR_SIZE) == TEXTGEN_OK;
     options.memory = malloc(info.memory);

@@ -17,7 +17,7 @@ static int check(int32_t code) {
     return code == TEXTGEN_OK;
 }
 int main(void) {
-    textgen_model_options options = {.struct_size = sizeof options};
+    textgen_model_options options = TEXTGEN_MODEL_OPTIONS_DEFAULT;
     textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
     textgen_model *model;
     textgen_stream *stream;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 static char error[256];
-#define CHECK(call) require((call) == TEXTGEN_OK, error)
+#define CHECK(call, ...) require(call(__VA_ARGS__, error, sizeof error) == TEXTGEN_OK, error)
 static void require(int condition, const char *message) {
     if (!condition) fprintf(stderr, "generate: %s\n", message), exit(1);
 }
@@ -20,21 +20,21 @@ int main(int count, char **arguments) {
     if (count > 4) sampling.seed = strtoull(arguments[4], NULL, 10);
     FILE *file = (snprintf(error, sizeof error, "cannot read %s", arguments[1]), fopen(arguments[1], "rb"));
     require(file && !fseek(file, 0, SEEK_END), error);
-    size_t size = (size_t)ftell(file), written, length = count > 5 ? strtoul(arguments[5], NULL, 10) : 400;
+    size_t size = (size_t)ftell(file), written, held,
+           length = count > 5 ? strtoul(arguments[5], NULL, 10) : 400;
     void *data = malloc(size);
     require((rewind(file), data && fread(data, 1, size, file) == size), error);
     textgen_model *model;
-    CHECK(textgen_model_create(data, size, NULL, &model, error, sizeof error));
-    textgen_model_info info = {.struct_size = sizeof info};
-    CHECK(textgen_model_get_info(model, &info, error, sizeof error));
+    CHECK(textgen_model_create, data, size, NULL, &model);
+    textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
+    CHECK(textgen_model_get_info, model, &info);
     void *memory = malloc(textgen_stream_size(model)), *text = malloc(size = length * info.symbol_bytes + 1);
-    require(text && memory, "not enough memory");
     textgen_stream *stream;
-    CHECK(textgen_stream_init(memory, textgen_stream_size(model), model, &sampling, &stream, error,
-                              sizeof error));
-    CHECK(textgen_stream_feed(stream, prompt, strlen(prompt), error, sizeof error));
-    CHECK(textgen_stream_generate(stream, length, text, size, &written, error, sizeof error));
-    printf("%s", prompt), fwrite(text, 1, written, stdout), printf("\n");
+    CHECK(textgen_stream_init, memory, textgen_stream_size(model), model, &sampling, &stream);
+    CHECK(textgen_stream_feed, stream, prompt, strlen(prompt));
+    CHECK(textgen_stream_generate, stream, length, text, size, &written);
+    CHECK(textgen_stream_finish, stream, (char *)text + written, size - written, &held);
+    printf("%s", prompt), fwrite(text, 1, written + held, stdout), printf("\n");
     require(!fflush(stdout) && !ferror(stdout), "cannot write the text");
     textgen_model_destroy(model), free(data), free(memory), free(text), fclose(file);
 }

@@ -107,7 +107,7 @@ def read_definition(path: Path = DEFINITION) -> list[Parameter]:
 
 
 def _entry(call: ast.Call) -> Parameter:
-    values = [_value(argument) for argument in call.args]
+    values: list[Any] = [_value(argument) for argument in call.args]
     in_core = isinstance(call.func, ast.Name) and call.func.id == "TEXTGEN_PARAMETER"
     return Parameter(in_core, *values)
 
@@ -132,7 +132,7 @@ def _c_fields(parameters: list[Parameter]) -> str:
             value = f"{parameter.requirement}; default {parameter.default}"
             lines.append(f"    {kind} {parameter.name}; /* {value} */\n")
     values = ", ".join(f"{parameter.initial:g}" for parameter in parameters if parameter.in_core)
-    start = "    {sizeof(textgen_sampling), 0, 0, 0, NULL, 0, NULL, 0,"
+    start = "    {sizeof(textgen_sampling), 0, 0, 0, NULL, 0, NULL, 0, 0, NULL,"
     define = "#define TEXTGEN_SAMPLING_DEFAULT".ljust(111) + "\\"
     return f"{''.join(lines)}}} textgen_sampling;\n{define}\n{start} {values}}}\n"
 

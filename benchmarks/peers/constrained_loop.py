@@ -18,7 +18,7 @@ from time import perf_counter
 import numpy as np
 import textgen_runtime as textgen
 from textgen_runtime.constraints import regex
-from textgen_runtime.engines.base import Guide
+from textgen_runtime.engines.base import Lane
 from textgen_runtime.sampling.sampler import Sampler
 
 task = json.load(sys.stdin)
@@ -36,11 +36,13 @@ def native(expression: str) -> Generate:
     """The native engine with the model: one call generates a text."""
     model = textgen.load(task["model"])
     constraint = regex.compile_regex(expression, model.tokenizer.symbols)
-    guide = Guide(constraint=constraint, must_end=True)
-    lane = model.start("\n", temperature=temperature, seed=0).lane(length)._replace(guide=guide)
+    text = model.start("\n", seed=0).position
+    text.configure(textgen.Sampling(temperature=temperature), constraint=constraint)
+    lane = Lane(text, length, must_end=True)
 
     def generate() -> int:
-        return len(model.engine.generate([lane], length)[0].tokens)
+        text.begin_constraint()
+        return model.engine.generate([lane], length)[0].drawn
 
     return generate
 

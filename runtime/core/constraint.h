@@ -3,16 +3,20 @@
 #ifndef TEXTGEN_CONSTRAINT_H
 #define TEXTGEN_CONSTRAINT_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "memory.h"
+#include "vocabulary.h"
 
-typedef struct {
+/* States have the numbers of an int16; a table has at most 256 MiB. */
+enum { TEXTGEN_MAX_STATES = 1 << 15, TEXTGEN_MAX_ENTRIES = 1 << 27 };
+
+struct textgen_constraint {
     const int16_t *next; /* [states][vocabulary]: the state after a token, or -1 if the token is not allowed */
-    const int32_t *distance; /* [states]: tokens to the nearest accepting state; 0 if the state is accepting;
-                                -1 if it is accepting and no token can follow */
-    size_t vocabulary;
-} textgen_constraint;
+    const int32_t
+        *distance; /* [states]: tokens to the nearest accepting state; 0 if the state is accepting;
+                      -1 if it is accepting and no token can follow; INT32_MAX if no text reaches it */
+    size_t states, vocabulary;
+    textgen_arena arena; /* of a constraint that textgen_constraint_read made */
+};
 
 /* A token is forbidden if it is not allowed, or if the text could not end in time after it: if the distance of
  * the next state is more than remaining - 1. remaining: how many tokens the text may still have, including this
@@ -36,5 +40,17 @@ static inline bool textgen_constraint_accepting(const textgen_constraint *constr
 static inline bool textgen_constraint_complete(const textgen_constraint *constraint, int64_t state) {
     return constraint->distance[state] < 0;
 }
+
+/* Return how many elements the temporary memory of textgen_constraint_link needs: count the sources of the
+ * states of a table, [states][vocabulary]. Return 0 if an entry is neither -1 nor a state. */
+size_t textgen_constraint_work(const int16_t *next, size_t states, size_t vocabulary);
+
+/* Complete a table. distance: 0 for the accepting states, INT32_MAX for the others. Tokens after which no text
+ * can match become forbidden. work: temporary, of textgen_constraint_work elements. */
+void textgen_constraint_link(int16_t *next, int32_t *distance, size_t states, size_t vocabulary, int32_t *work);
+
+/* Read a table as JSON, as textgen-info writes it. constraint: zeros but for `arena`. */
+int32_t textgen_constraint_read(textgen_view content, const textgen_vocabulary *vocabulary,
+                                textgen_constraint *constraint, const textgen_error *error);
 
 #endif

@@ -54,14 +54,14 @@ void textgen_filters_set_recent(textgen_filters *filters, const textgen_paramete
                                 const uint32_t *tokens, size_t count) {
     size_t i;
     filters->recent_count = filters->recent_next = 0;
-    memset(counts_of(filters), 0, filters->vocabulary * sizeof(double));
+    memset(counts_of(filters), 0, (size_t)filters->vocabulary * sizeof(double));
     for (i = 0; i < count && textgen_penalties_active(parameters); i++) {
         add_recent(filters, (size_t)parameters->penalty_window, tokens[i]);
     }
 }
 
 size_t textgen_filters_get_recent(const textgen_filters *filters, uint32_t *tokens) {
-    const size_t oldest = filters->recent_next, count = filters->recent_count;
+    const size_t oldest = (size_t)filters->recent_next, count = (size_t)filters->recent_count;
     memcpy(tokens, filters->recent + oldest, (count - oldest) * sizeof *tokens);
     memcpy(tokens + (count - oldest), filters->recent, oldest * sizeof *tokens);
     return count;
@@ -72,7 +72,7 @@ void textgen_filters_change(textgen_filters *filters, const textgen_parameters *
     const double mu = filters->mirostat_mu;
     uint32_t recent[TEXTGEN_MAX_PENALTY_WINDOW];
     const size_t count = textgen_filters_get_recent(filters, recent);
-    textgen_filters_init(filters, parameters, filters->vocabulary);
+    textgen_filters_init(filters, parameters, (size_t)filters->vocabulary);
     textgen_filters_set_recent(filters, parameters, recent, count);
     if (before->mirostat_tau == parameters->mirostat_tau) {
         filters->mirostat_mu = mu;
@@ -103,7 +103,7 @@ static void penalize(const textgen_parameters *parameters, const double *counts,
 
 double textgen_filters_apply(const textgen_filters *filters, const textgen_parameters *parameters,
                              textgen_exp64 exp64, double *logits, double *scratch) {
-    const size_t count = filters->vocabulary;
+    const size_t count = (size_t)filters->vocabulary;
     const double *bias = (const void *)(filters + 1), *counts = bias + count;
     size_t i;
     for (i = 0; i < count; i++) {

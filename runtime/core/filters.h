@@ -22,11 +22,11 @@
 
 /* What the filters of one sampler remember. Aligned to 8 bytes. */
 typedef struct textgen_filters {
-    size_t vocabulary;
+    uint64_t vocabulary;
     double mirostat_mu;     /* the largest surprisal that mirostat allows, in bits */
     double drawn_surprisal; /* of the latest draw, in bits; only with mirostat */
-    size_t recent_count;    /* tokens in `recent`, at most penalty_window */
-    size_t recent_next;     /* the index in `recent` of the oldest token when it is full, else 0 */
+    uint64_t recent_count;  /* tokens in `recent`, at most penalty_window */
+    uint64_t recent_next;   /* the index in `recent` of the oldest token when it is full, else 0 */
     uint32_t recent[TEXTGEN_MAX_PENALTY_WINDOW]; /* ring of drawn tokens, [penalty_window] */
     /* double bias[vocabulary] and double counts[vocabulary], of the tokens in `recent`, follow. */
 } textgen_filters;

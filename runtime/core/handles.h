@@ -7,7 +7,9 @@
 #include "stream_stops.h"
 
 struct textgen_model {
-    textgen_arena arena; /* counts the model itself, too */
+    textgen_arena arena;  /* counts the model itself, too */
+    textgen_view content; /* the file, for its hash */
+    textgen_shape shape;
     textgen_vocabulary *vocabulary;
     textgen_network *network;
     textgen_property *properties;
@@ -28,32 +30,33 @@ int32_t textgen_model_read(textgen_model *model, textgen_view content, const tex
 textgen_model_info textgen_model_describe(const textgen_model *model);
 textgen_layer_info textgen_layer_describe(const textgen_model *model, size_t index);
 
-/* The start of a stream's memory. State, logits, filters and a workspace for one lane follow, at offsets that
- * depend only on the model, so a copy of the bytes is a copy of the stream. */
+/* The start of a stream's memory: what it refers to, and then the block of its text and a workspace for one
+ * lane, at offsets that depend only on the model. */
 struct textgen_stream {
     const textgen_model *model;
-    textgen_sampler sampler; /* its `filters` are set in each call, because they point into the stream */
-    int64_t remaining;       /* tokens left to generate in the current call; 0 between calls */
-    int64_t sampler_error;   /* a textgen_sampler_error of the latest call, or 0 */
-    bool has_prompt;         /* whether a token was fed */
-    bool ended;              /* the end of a record was drawn, and nothing was fed since */
-    bool filtered;           /* whether any filter is on */
-    bool stopped;            /* the latest call ended at a stop text */
-    int64_t drawn;           /* tokens since the latest feed, or since min_length changed */
-    int64_t stop_state;      /* of the text since the prompt or the latest stop text */
-    int64_t stop_reached;    /* the state after the last token; differs from `stop_state` after a stop text */
-    textgen_stops stops;     /* `states` is set in each call, because it points into the stream */
+    const textgen_constraint *constraint; /* or NULL */
+    textgen_stops stops;                  /* `states` is set in each call, because it points into the stream */
     textgen_stream_stops stop_texts;
+    bool keep_stop;
+    bool claimed;          /* whether the current call has a lane for it */
+    int64_t sampler_error; /* a textgen_sampler_error of the latest call, or 0 */
 };
 
-/* Pointers to the parts of a stream's memory. */
-typedef struct {
-    float *state;             /* the arrays one after the other, each [rows][units] */
-    float *logits;            /* [vocabulary], of the next token */
-    textgen_filters *filters; /* initialized if the stream is `filtered` */
-    void *workspace;          /* of textgen_workspace_size(model, 1) bytes */
-} textgen_stream_parts;
-textgen_stream_parts textgen_stream_find(textgen_stream *stream);
+/* Return the block of a stream, its tables, and the workspace, of textgen_workspace_size(model, 1) bytes. */
+textgen_text *textgen_stream_text(const textgen_stream *stream);
+textgen_guide textgen_stream_guide(textgen_stream *stream);
+void *textgen_stream_workspace(textgen_stream *stream);
+
+/* Run the network over tokens. */
+void textgen_stream_forward(textgen_stream *stream, const int64_t *tokens, size_t count);
+
+/* Prepare for tokens that are fed: begin new stop texts and a new constraint, and after the end of a record the
+ * next one. */
+void textgen_stream_begin_text(textgen_stream *stream);
+
+/* Encode a text without feeding it. Return how many tokens it has, or a negative code. */
+int64_t textgen_stream_check_text(const textgen_stream *stream, const char *text, size_t size,
+                                  const textgen_error *error);
 
 /* What a caller's sampling stands for. */
 typedef struct {
@@ -66,16 +69,24 @@ typedef struct {
 int32_t textgen_sampling_read(const textgen_sampling *given, const textgen_model *model,
                               textgen_stream_sampling *read, const textgen_error *error);
 
-/* Set the sampler, the filters and the stop texts of a stream. restart: whether to seed even if the seed and
+/* Set everything that a sampling says of a stream. restart: whether to seed even if the seed and
  * the substream are unchanged. */
 void textgen_sampling_apply(textgen_stream *stream, const textgen_stream_sampling *read, bool restart);
 
-/* Pointers to the parts of the workspace that the caller provides. Each lane has room for a chunk of tokens. */
-enum { TEXTGEN_CHUNK = 64 };
+/* Set the stop texts and the constraint alone. */
+void textgen_sampling_set_tables(textgen_stream *stream, const textgen_stream_sampling *read);
+
+/* Pointers to the parts of the workspace that the caller provides. Each lane has room for a chunk of tokens,
+ * and for those that were held back: the beginning of a stop text, and three bytes of a character before it. */
+enum {
+    TEXTGEN_CHUNK = 64,
+    TEXTGEN_STREAM_HELD = TEXTGEN_MAX_STOP_TOKENS + 3,
+    TEXTGEN_LANE_TOKENS = TEXTGEN_STREAM_HELD + TEXTGEN_CHUNK
+};
 typedef struct {
-    textgen_token_lane *lanes; /* [lanes] */
-    int64_t *tokens;           /* [lanes][TEXTGEN_CHUNK] */
-    void *slots;               /* for textgen_slots_find */
+    textgen_lane_call *lanes; /* [lanes] */
+    int64_t *tokens;          /* [lanes][TEXTGEN_LANE_TOKENS] */
+    void *slots;              /* for textgen_slots_find */
 } textgen_workspace_parts;
 textgen_workspace_parts textgen_workspace_find(void *workspace, size_t lanes);
 
@@ -83,6 +94,12 @@ enum { TEXTGEN_CALLER_ALIGNMENT = 8 };
 /* Check memory that a caller provides. `needed` is in bytes, or 0 if it exceeds a size_t. */
 int32_t textgen_check_memory(const void *memory, size_t size, size_t needed, const char *name,
                              const textgen_error *error);
+
+/* Return an ending as a reason of textgen.h. */
+int32_t textgen_public_ending(const textgen_text *text, int64_t ending);
+
+/* Fail if nothing was fed to a stream. */
+int32_t textgen_check_fed(const textgen_stream *stream, const textgen_error *error);
 
 /* Copy a structure of the caller, which begins with its struct_size, to `copy`, of `known` bytes. Fields that
  * the caller's version lacks become 0. first: the end of the fields of the first version, in bytes. */

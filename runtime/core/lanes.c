@@ -1,4 +1,4 @@
-/* textgen_generate and textgen_stream_generate: lanes are checked, generated, and their tokens decoded. */
+/* textgen_generate: lanes are checked, their texts are continued in chunks, and the tokens decoded. */
 #include "handles.h"
 
 #include <string.h>
@@ -11,13 +11,13 @@
 textgen_workspace_parts textgen_workspace_find(void *workspace, size_t lanes) {
     textgen_workspace_parts parts;
     parts.tokens = workspace;
-    parts.lanes = (void *)(parts.tokens + lanes * TEXTGEN_CHUNK);
+    parts.lanes = (void *)(parts.tokens + lanes * TEXTGEN_LANE_TOKENS);
     parts.slots = parts.lanes + lanes;
     return parts;
 }
 
 size_t textgen_workspace_size(const textgen_model *model, size_t lanes) {
-    const size_t lane_bytes = TEXTGEN_CHUNK * sizeof(int64_t) + sizeof(textgen_token_lane);
+    const size_t lane_bytes = TEXTGEN_LANE_TOKENS * sizeof(int64_t) + sizeof(textgen_lane_call);
     size_t slot_bytes;
     if (!model || !lanes) {
         return 0;
@@ -30,6 +30,12 @@ size_t textgen_workspace_size(const textgen_model *model, size_t lanes) {
     return lanes * lane_bytes + textgen_slots_size(model->network, lanes, 1);
 }
 
+size_t textgen_stream_text_size(const textgen_stream *stream, size_t length) {
+    const size_t symbol_bytes = stream ? textgen_vocabulary_symbol_bytes(stream->model->vocabulary) : 0;
+    const size_t held = stream ? (size_t)textgen_stream_text(stream)->held : 0;
+    return stream && length <= MAX_BYTES / (symbol_bytes + 1) - held ? (held + length) * symbol_bytes + 1 : 0;
+}
+
 /* The size of a lane depends on the caller's version of the structure. */
 static textgen_lane *lane_at(textgen_lane *lanes, size_t index) {
     return (void *)((char *)lanes + index * lanes->struct_size);
@@ -38,30 +44,39 @@ static textgen_lane *lane_at(textgen_lane *lanes, size_t index) {
 static void release_lanes(textgen_lane *lanes, size_t count) {
     size_t i;
     for (i = 0; i < count; i++) {
-        lane_at(lanes, i)->stream->remaining = 0;
+        lane_at(lanes, i)->stream->claimed = false;
     }
 }
 
 static int32_t check_lane(const textgen_lane *lane, const textgen_error *error) {
     const textgen_stream *stream = lane->stream;
-    size_t symbol_bytes;
+    const textgen_constraint *constraint;
+    const textgen_text *text;
+    size_t needed;
     if (!stream || !lane->text) {
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", stream ? "text" : "stream");
     }
     if (!lane->length) {
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "length must be 1 or more, not 0");
     }
-    symbol_bytes = textgen_vocabulary_symbol_bytes(stream->model->vocabulary);
-    if (lane->length > MAX_BYTES / (symbol_bytes + 1)) {
+    needed = textgen_stream_text_size(stream, lane->length);
+    if (!needed) {
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "length is %zu, which is too large", lane->length);
     }
-    if (lane->size < lane->length * symbol_bytes + 1) {
+    if (lane->size < needed) {
         return textgen_fail(error, TEXTGEN_BUFFER_TOO_SMALL, "text has %zu bytes; %zu are needed", lane->size,
-                            lane->length * symbol_bytes + 1);
+                            needed);
     }
-    if (!stream->has_prompt) {
-        return textgen_fail(error, TEXTGEN_NO_PROMPT,
-                            "the stream has no prompt: call textgen_stream_feed first");
+    if (textgen_check_fed(stream, error) < 0) {
+        return TEXTGEN_NO_PROMPT;
+    }
+    text = textgen_stream_text(stream);
+    constraint = stream->constraint;
+    if (lane->finish && constraint && !textgen_text_is_complete(text) &&
+        constraint->distance[text->constraint_state] > (int64_t)lane->length) {
+        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
+                            "the constraint needs %ld or more tokens, but length is %zu",
+                            (long)constraint->distance[text->constraint_state], lane->length);
     }
     return TEXTGEN_OK;
 }
@@ -69,7 +84,7 @@ static int32_t check_lane(const textgen_lane *lane, const textgen_error *error) 
 /* Check a lane against the first one, and mark its stream as in use by this call. */
 static int32_t claim_lane(textgen_lane *lane, const textgen_lane *first, const textgen_error *error) {
     textgen_lane known;
-    int32_t result = textgen_read_struct(lane, TEXTGEN_FIELDS_END(textgen_lane, ended), &known, sizeof known,
+    int32_t result = textgen_read_struct(lane, TEXTGEN_FIELDS_END(textgen_lane, ending), &known, sizeof known,
                                          "textgen_lane", error);
     if (result == TEXTGEN_OK) {
         result = check_lane(&known, error);
@@ -85,10 +100,10 @@ static int32_t claim_lane(textgen_lane *lane, const textgen_lane *first, const t
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
                             "the stream has another model than the stream of lane 0");
     }
-    if (known.stream->remaining) {
+    if (known.stream->claimed) {
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "the stream is also in an earlier lane");
     }
-    known.stream->remaining = (int64_t)known.length;
+    known.stream->claimed = true;
     return TEXTGEN_OK;
 }
 
@@ -107,88 +122,97 @@ static int32_t claim_lanes(textgen_lane *lanes, size_t count, const textgen_erro
     return TEXTGEN_OK;
 }
 
+/* Whether a lane of the call has neither ended nor failed. */
+static bool is_running(const textgen_lane *lane) {
+    return lane->result == TEXTGEN_OK && lane->ending == TEXTGEN_CONTINUES;
+}
+
 /* Prepare the lanes that still run, in order. Return their number. */
 static size_t begin_chunk(textgen_lane *lanes, size_t count, const textgen_workspace_parts *workspace) {
     size_t active = 0, i;
     for (i = 0; i < count; i++) {
-        textgen_stream *stream = lane_at(lanes, i)->stream;
-        if (stream->remaining) {
-            const textgen_stream_parts parts = textgen_stream_find(stream);
-            textgen_token_lane *lane = &workspace->lanes[active];
-            memset(lane, 0, sizeof *lane);
-            stream->sampler.filters = stream->filtered ? parts.filters : NULL;
-            stream->stops.states = stream->stop_texts.states;
-            lane->stops = stream->stop_texts.count > 1 ? &stream->stops : NULL;
-            lane->stop_state = lane->stop_reached = stream->stop_state;
-            lane->sampler = &stream->sampler;
-            lane->state = parts.state;
-            lane->logits = parts.logits;
-            lane->tokens = workspace->tokens + active * TEXTGEN_CHUNK;
-            lane->length = stream->remaining;
-            lane->min_length = (int64_t)stream->sampler.parameters.min_length - stream->drawn;
+        textgen_lane *lane = lane_at(lanes, i);
+        if (is_running(lane)) {
+            textgen_lane_call *call = &workspace->lanes[active];
+            memset(call, 0, sizeof *call);
+            call->text = textgen_stream_text(lane->stream);
+            call->guide = textgen_stream_guide(lane->stream);
+            call->length = (int64_t)(lane->length - lane->drawn);
+            call->must_end = lane->finish != 0;
+            call->masked = 1;
+            call->keep_stop = lane->stream->keep_stop;
+            call->tokens = workspace->tokens + active * TEXTGEN_LANE_TOKENS;
+            call->logprobs = lane->logprobs ? lane->logprobs + lane->drawn : NULL;
             active++;
         }
     }
     return active;
 }
 
-static void end_lane(textgen_lane *lane, int64_t sampler_error) {
-    textgen_stream *stream = lane->stream;
-    stream->remaining = 0;
-    stream->sampler_error = sampler_error;
-    lane->ended = stream->ended;
-    lane->result = TEXTGEN_OK;
-    if (sampler_error) {
-        lane->result =
-            sampler_error == TEXTGEN_SAMPLER_EXHAUSTED ? TEXTGEN_RNG_EXHAUSTED : TEXTGEN_INVALID_LOGITS;
+static void write_tokens(textgen_lane *lane, const int64_t *tokens, int64_t count) {
+    const textgen_vocabulary *vocabulary = lane->stream->model->vocabulary;
+    int64_t i;
+    for (i = 0; i < count; i++) {
+        lane->written += textgen_decode_token(vocabulary, tokens[i], lane->text + lane->written);
     }
+    lane->text[lane->written] = '\0';
 }
 
-/* Decode the drawn tokens, and end the lanes that are complete or failed. */
+/* Append the text that is held back, which is decided now. */
+static void write_held(textgen_lane *lane) {
+    textgen_text *text = textgen_stream_text(lane->stream);
+    const int32_t *held = textgen_text_find(&lane->stream->model->shape, text).held;
+    int64_t i;
+    for (i = 0; i < text->held; i++) {
+        const int64_t token = held[i];
+        write_tokens(lane, &token, 1);
+    }
+    text->held = text->stop_state = 0;
+}
+
+/* Decode the decided tokens, and end the lanes that are complete or failed. */
 static void end_chunk(textgen_lane *lanes, size_t count, const textgen_workspace_parts *workspace) {
-    const textgen_token_lane *token_lane = workspace->lanes;
+    const textgen_lane_call *call = workspace->lanes;
     size_t i;
     for (i = 0; i < count; i++) {
         textgen_lane *lane = lane_at(lanes, i);
-        textgen_stream *stream = lane->stream;
-        int64_t t;
-        if (!stream->remaining) {
+        if (!is_running(lane)) {
             continue;
         }
-        for (t = 0; t < token_lane->generated; t++) {
-            lane->written += textgen_decode_token(stream->model->vocabulary, token_lane->tokens[t],
-                                                  lane->text + lane->written);
+        write_tokens(lane, call->tokens, call->decided);
+        lane->drawn += (size_t)call->generated;
+        if (call->ending < 0) {
+            lane->stream->sampler_error = call->ending;
+            lane->result =
+                call->ending == TEXTGEN_SAMPLER_EXHAUSTED ? TEXTGEN_RNG_EXHAUSTED : TEXTGEN_INVALID_LOGITS;
+        } else {
+            lane->ending = textgen_public_ending(call->text, call->ending);
         }
-        lane->text[lane->written] = '\0';
-        stream->remaining -= token_lane->generated;
-        stream->drawn += token_lane->generated;
-        stream->ended = token_lane->ending == TEXTGEN_REACHED_END;
-        stream->stopped = token_lane->ending == TEXTGEN_REACHED_STOP;
-        stream->stop_state = token_lane->stop_state;
-        stream->stop_reached = token_lane->stop_reached;
-        if (token_lane->ending != TEXTGEN_RUNNING) {
-            end_lane(lane, token_lane->ending < 0 ? token_lane->ending : 0);
+        if (lane->finish && !is_running(lane)) {
+            write_held(lane);
         }
-        token_lane++;
+        call++;
     }
 }
 
 static void run_lanes(textgen_lane *lanes, size_t count, void *workspace) {
-    const textgen_network *network = lanes->stream->model->network;
+    const textgen_model *model = lanes->stream->model;
     const textgen_workspace_parts parts = textgen_workspace_find(workspace, count);
     size_t active, i;
     for (i = 0; i < count; i++) {
         textgen_lane *lane = lane_at(lanes, i);
-        lane->written = 0;
+        lane->written = lane->drawn = 0;
         lane->text[0] = '\0';
-        if (lane->stream->ended) {
-            end_lane(lane, 0);
-        }
+        lane->result = TEXTGEN_OK;
+        lane->ending = TEXTGEN_CONTINUES;
+        lane->stream->sampler_error = 0;
     }
     while ((active = begin_chunk(lanes, count, &parts)) > 0) {
-        textgen_generate_tokens(network, parts.lanes, active, TEXTGEN_CHUNK, parts.slots, NULL);
+        textgen_generate_tokens(model->network, &model->shape, parts.lanes, active, TEXTGEN_CHUNK, parts.slots,
+                                NULL);
         end_chunk(lanes, count, &parts);
     }
+    release_lanes(lanes, count);
 }
 
 int32_t textgen_generate(textgen_lane *lanes, size_t count, void *workspace, size_t workspace_size, char *error,
@@ -214,8 +238,9 @@ int32_t textgen_generate(textgen_lane *lanes, size_t count, void *workspace, siz
     for (i = 0; i < count; i++) {
         const textgen_lane *lane = lane_at(lanes, i);
         if (lane->result < 0) {
-            return textgen_fail(&message, TEXTGEN_LANE_FAILED, "lane %zu: %s", i,
-                                textgen_sampler_error_text(lane->stream->sampler_error));
+            const char *reason = textgen_sampler_error_text(lane->stream->sampler_error);
+            return count == 1 ? textgen_fail(&message, TEXTGEN_LANE_FAILED, "%s", reason)
+                              : textgen_fail(&message, TEXTGEN_LANE_FAILED, "lane %zu: %s", i, reason);
         }
     }
     return TEXTGEN_OK;
@@ -224,9 +249,8 @@ int32_t textgen_generate(textgen_lane *lanes, size_t count, void *workspace, siz
 int32_t textgen_stream_generate(textgen_stream *stream, size_t length, char *text, size_t size, size_t *written,
                                 char *error, size_t error_size) {
     const textgen_error message = {error, error_size};
-    textgen_lane lane = {0};
+    textgen_lane lane = TEXTGEN_LANE_DEFAULT;
     int32_t result;
-    lane.struct_size = sizeof lane;
     lane.stream = stream;
     lane.length = length;
     lane.text = text;
@@ -235,13 +259,33 @@ int32_t textgen_stream_generate(textgen_stream *stream, size_t length, char *tex
     if (result < 0) {
         return result;
     }
-    stream->remaining = (int64_t)length;
-    run_lanes(&lane, 1, textgen_stream_find(stream).workspace);
+    run_lanes(&lane, 1, textgen_stream_workspace(stream));
     if (written) {
         *written = lane.written;
     }
     if (lane.result < 0) {
         return textgen_fail(&message, lane.result, "%s", textgen_sampler_error_text(stream->sampler_error));
+    }
+    return TEXTGEN_OK;
+}
+
+int32_t textgen_stream_finish(textgen_stream *stream, char *text, size_t size, size_t *written, char *error,
+                              size_t error_size) {
+    const textgen_error message = {error, error_size};
+    textgen_lane lane = TEXTGEN_LANE_DEFAULT;
+    if (!stream || !text) {
+        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", stream ? "text" : "stream");
+    }
+    if (size < textgen_stream_text_size(stream, 0)) {
+        return textgen_fail(&message, TEXTGEN_BUFFER_TOO_SMALL, "text has %zu bytes; %zu are needed", size,
+                            textgen_stream_text_size(stream, 0));
+    }
+    lane.stream = stream;
+    lane.text = text;
+    text[0] = '\0';
+    write_held(&lane);
+    if (written) {
+        *written = lane.written;
     }
     return TEXTGEN_OK;
 }

@@ -87,3 +87,13 @@ int32_t textgen_parameters_read(const textgen_sampling *sampling, textgen_parame
     textgen_parameters_set(parameters, values);
     return TEXTGEN_OK;
 }
+
+/* Without the table, so that a program that only checks parameters has no help texts. */
+bool textgen_parameters_valid(const textgen_parameters *parameters) {
+    bool valid = true;
+#define TEXTGEN_PARAMETER(name, kind, initial, off, low, limit, high, ...)                                     \
+    valid = valid && (double)parameters->name <= (double)(high) &&                                             \
+            ((limit) == OPEN ? (double)parameters->name > (low) : (double)parameters->name >= (low));
+#include "parameters.def"
+    return valid;
+}

@@ -28,6 +28,9 @@ enum {
 /* Set all parameters, in the order of parameters.def. The values were checked. */
 void textgen_parameters_set(textgen_parameters *parameters, const double values[TEXTGEN_PARAMETER_COUNT]);
 
+/* Whether each of the values is valid. */
+bool textgen_parameters_valid(const textgen_parameters *parameters);
+
 /* Copy the parameters of a sampling. A 0 that is no value of a parameter stands for its default. */
 int32_t textgen_parameters_read(const textgen_sampling *sampling, textgen_parameters *parameters,
                                 const textgen_error *error);

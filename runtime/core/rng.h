@@ -13,8 +13,8 @@ typedef struct {
     textgen_uint128 state, increment;
     textgen_uint128 origin; /* the state at position 0 */
     textgen_uint128 seed;
-    uint32_t substream;
-    int64_t position; /* numbers drawn so far, at most INT64_MAX */
+    uint64_t substream; /* below 2^32 */
+    int64_t position;   /* numbers drawn so far, at most INT64_MAX */
 } textgen_rng;
 
 /* Seed like PCG64(SeedSequence(seed, spawn_key=(substream,))), or like PCG64(SeedSequence(seed)) if substream

@@ -16,6 +16,26 @@ static int32_t check_mirostat(const textgen_parameters *parameters, const textge
                : TEXTGEN_OK;
 }
 
+static int32_t check_constraint(const textgen_stream_sampling *read, const textgen_model *model,
+                                const textgen_error *error) {
+    const textgen_constraint *constraint = read->sampling.constraint;
+    if (constraint && constraint->vocabulary != model->shape.vocabulary) {
+        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "constraint is of another model");
+    }
+    if (constraint && read->sampling.stop_count) {
+        return textgen_fail(
+            error, TEXTGEN_INVALID_ARGUMENT,
+            "use constraint or stop, not both: a stop text could end the text before it matches");
+    }
+    if (constraint && read->parameters.min_length) {
+        return textgen_fail(
+            error, TEXTGEN_INVALID_ARGUMENT,
+            "use constraint or min_length, not both: the constraint ends the text, so let it allow "
+            "no short text");
+    }
+    return TEXTGEN_OK;
+}
+
 static int32_t check_bias(const textgen_sampling *sampling, const textgen_model *model,
                           const textgen_error *error) {
     const textgen_special *special = &model->network->special;
@@ -69,53 +89,43 @@ int32_t textgen_sampling_read(const textgen_sampling *given, const textgen_model
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
                             "min_length needs a model of records: other texts have no end");
     }
-    result = check_bias(&read->sampling, model, error);
+    result = check_constraint(read, model, error);
+    if (result == TEXTGEN_OK) {
+        result = check_bias(&read->sampling, model, error);
+    }
     return result < 0 ? result
                       : textgen_stream_stops_read(read->sampling.stop, read->sampling.stop_count,
                                                   model->vocabulary, &read->stops, error);
 }
 
-static void set_filters(textgen_stream *stream, const textgen_stream_sampling *read) {
-    textgen_filters *filters = textgen_stream_find(stream).filters;
-    size_t i;
-    if (!read->sampling.logit_bias && !textgen_filters_active(&read->parameters)) {
-        stream->filtered = false;
-        return;
-    }
-    if (stream->filtered) {
-        textgen_filters_change(filters, &stream->sampler.parameters, &read->parameters);
-    } else {
-        textgen_filters_init(filters, &read->parameters, stream->model->network->vocabulary);
-    }
-    for (i = 0; i < read->sampling.logit_bias_count; i++) {
-        textgen_filters_bias(filters)[i] = (double)read->sampling.logit_bias[i];
-    }
-    stream->filtered = true;
-}
-
-/* Other stop texts begin with the next token. */
-static void set_stops(textgen_stream *stream, const textgen_stream_stops *stops) {
-    if (memcmp(&stream->stop_texts, stops, sizeof *stops)) {
-        stream->stop_texts = *stops;
-        stream->stop_state = stream->stop_reached = 0;
-        stream->stopped = false;
-    }
-}
-
 void textgen_sampling_apply(textgen_stream *stream, const textgen_stream_sampling *read, bool restart) {
-    textgen_sampler *sampler = &stream->sampler;
+    const textgen_shape *shape = &stream->model->shape;
     const textgen_sampling *sampling = &read->sampling;
     const textgen_uint128 seed = {sampling->seed_high, sampling->seed};
-    set_filters(stream, read);
-    if (sampler->parameters.min_length != read->parameters.min_length) {
-        /* Another length counts from the next token. */
-        stream->drawn = 0;
+    textgen_text *text = textgen_stream_text(stream);
+    size_t i;
+    textgen_text_configure(shape, text, &read->parameters, sampling->logit_bias != NULL);
+    for (i = 0; i < sampling->logit_bias_count; i++) {
+        textgen_filters_bias(textgen_text_find(shape, text).filters)[i] = (double)sampling->logit_bias[i];
     }
-    if (restart || seed.high != sampler->rng.seed.high || seed.low != sampler->rng.seed.low ||
-        sampling->substream != sampler->rng.substream) {
-        textgen_sampler_init(sampler, &read->parameters, seed, (uint32_t)sampling->substream,
-                             stream->model->network->exp64);
+    if (restart || seed.high != text->rng.seed.high || seed.low != text->rng.seed.low ||
+        sampling->substream != text->rng.substream) {
+        textgen_text_seed(text, seed, (uint32_t)sampling->substream, 0);
     }
-    sampler->parameters = read->parameters;
-    set_stops(stream, &read->stops);
+    textgen_sampling_set_tables(stream, read);
+}
+
+void textgen_sampling_set_tables(textgen_stream *stream, const textgen_stream_sampling *read) {
+    textgen_text *text = textgen_stream_text(stream);
+    if (stream->stop_texts.count != read->stops.count ||
+        memcmp(stream->stop_texts.states, read->stops.states, sizeof read->stops.states)) {
+        stream->stop_texts = read->stops;
+        text->stop_state = 0;
+    }
+    if (stream->constraint != read->sampling.constraint) {
+        stream->constraint = read->sampling.constraint;
+        text->constraint_state = 0;
+        text->ending = text->at_end ? text->ending : TEXTGEN_CONTINUES;
+    }
+    stream->keep_stop = read->sampling.keep_stop != 0;
 }

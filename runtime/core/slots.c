@@ -24,6 +24,7 @@ textgen_slots textgen_slots_find(const textgen_network *network, void *workspace
     }
     slots.count = lanes;
     slots.sampling = part(start, &used, textgen_sampler_scratch(network->vocabulary) * sizeof(double));
+    slots.probabilities = part(start, &used, 2 * network->vocabulary * sizeof(double));
     slots.masked = part(start, &used, network->vocabulary * sizeof(float));
     slots.gate_inputs = part(start, &used, lanes * sizeof(float *));
     slots.tokens = part(start, &used, lanes * sizeof(int64_t));

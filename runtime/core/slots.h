@@ -7,6 +7,7 @@
 /* Pointers to the parts of the memory. Each running lane occupies one slot; running lanes come first. */
 typedef struct {
     size_t count;              /* number of slots */
+    double *probabilities;     /* temporary, [2][vocabulary] */
     double *sampling;          /* temporary, for textgen_sampler_scratch(vocabulary) elements */
     float *masked;             /* [vocabulary], the logits of one lane after its constraint */
     const float **gate_inputs; /* [slots], see textgen_kernels */

@@ -60,10 +60,3 @@ void textgen_stops_link(textgen_stop_state *states) {
 int64_t textgen_stops_next(const textgen_stops *stops, int64_t state, int64_t token) {
     return next_state(stops->states, state, token);
 }
-
-int64_t textgen_stops_suffix(const textgen_stops *stops, int64_t state, size_t length) {
-    while (stops->states[state].length > length) {
-        state = stops->states[state].failure;
-    }
-    return state;
-}

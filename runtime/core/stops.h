@@ -17,7 +17,7 @@ typedef struct {
     uint16_t length;  /* tokens of the prefix */
     uint16_t matched; /* tokens of the longest stop text that the prefix ends with, or 0 */
     uint16_t pending; /* tokens of the longest prefix, not a complete stop text, that it ends with */
-    uint16_t bytes;   /* of the text of the prefix; only streams set it */
+    uint16_t unused;  /* instead of padding, so that the bytes of equal states are equal */
 } textgen_stop_state;
 
 typedef struct {
@@ -34,8 +34,5 @@ void textgen_stops_link(textgen_stop_state *states);
 
 /* Return the state after a token. */
 int64_t textgen_stops_next(const textgen_stops *stops, int64_t state, int64_t token);
-
-/* Return the state of the last `length` tokens of a state's prefix; they are a state's prefix, too. */
-int64_t textgen_stops_suffix(const textgen_stops *stops, int64_t state, size_t length);
 
 #endif

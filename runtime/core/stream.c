@@ -1,37 +1,29 @@
-/* textgen_stream_*: streams are created, copied and fed. */
+/* textgen_stream_*: streams are created, copied, fed and inspected. */
 #include "handles.h"
 
 #include <string.h>
-
-/* The offsets of the parts of a stream, in bytes. */
-typedef struct {
-    size_t state, logits, filters, workspace;
-} layout;
 
 static size_t aligned(size_t size) {
     return (size + TEXTGEN_CALLER_ALIGNMENT - 1) / TEXTGEN_CALLER_ALIGNMENT * TEXTGEN_CALLER_ALIGNMENT;
 }
 
-/* No sum overflows: the weights of the model are larger, and textgen_network_create limits the state. */
-static layout find_layout(const textgen_model *model) {
-    const textgen_network *network = model->network;
-    layout offsets;
-    offsets.state = aligned(sizeof(textgen_stream));
-    offsets.logits = offsets.state + network->state_values * sizeof(float);
-    offsets.filters = aligned(offsets.logits + network->vocabulary * sizeof(float));
-    offsets.workspace = aligned(offsets.filters + textgen_filters_size(network->vocabulary));
-    return offsets;
+textgen_text *textgen_stream_text(const textgen_stream *stream) {
+    return (void *)((char *)stream + aligned(sizeof *stream));
 }
 
-textgen_stream_parts textgen_stream_find(textgen_stream *stream) {
-    const layout offsets = find_layout(stream->model);
-    char *memory = (char *)stream;
-    textgen_stream_parts parts = {0};
-    parts.state = (void *)(memory + offsets.state);
-    parts.logits = (void *)(memory + offsets.logits);
-    parts.filters = (void *)(memory + offsets.filters);
-    parts.workspace = memory + offsets.workspace;
-    return parts;
+/* The bytes before the workspace, where nothing is kept between calls. No sum overflows: the weights of the
+ * model are larger, and textgen_network_create limits the state. */
+static size_t kept_bytes(const textgen_model *model) {
+    return aligned(sizeof(textgen_stream)) + aligned(textgen_text_size(&model->shape));
+}
+
+void *textgen_stream_workspace(textgen_stream *stream) { return (char *)stream + kept_bytes(stream->model); }
+
+textgen_guide textgen_stream_guide(textgen_stream *stream) {
+    textgen_guide guide = {NULL, stream->constraint};
+    stream->stops.states = stream->stop_texts.states;
+    guide.stops = stream->stop_texts.count > 1 ? &stream->stops : NULL;
+    return guide;
 }
 
 size_t textgen_stream_size(const textgen_model *model) {
@@ -39,7 +31,7 @@ size_t textgen_stream_size(const textgen_model *model) {
     if (!model) {
         return 0;
     }
-    before = find_layout(model).workspace;
+    before = kept_bytes(model);
     workspace = textgen_workspace_size(model, 1);
     return workspace && workspace <= SIZE_MAX - before ? before + workspace : 0;
 }
@@ -60,43 +52,61 @@ int32_t textgen_check_memory(const void *memory, size_t size, size_t needed, con
     return TEXTGEN_OK;
 }
 
-/* Run the network over tokens. */
-static void forward_tokens(textgen_stream *stream, const int64_t *tokens, size_t count) {
-    const textgen_stream_parts parts = textgen_stream_find(stream);
-    const textgen_workspace_parts workspace = textgen_workspace_find(parts.workspace, 1);
+void textgen_stream_forward(textgen_stream *stream, const int64_t *tokens, size_t count) {
+    const textgen_text_parts parts = textgen_text_find(&stream->model->shape, textgen_stream_text(stream));
+    const textgen_workspace_parts workspace = textgen_workspace_find(textgen_stream_workspace(stream), 1);
     textgen_forward(stream->model->network, tokens, count, 1, parts.state, 1, parts.logits, workspace.slots);
-    stream->has_prompt = true;
+    textgen_special_mask(&stream->model->shape.special, parts.logits);
 }
 
 /* Feed the begin token from the initial state. */
 static void start_record(textgen_stream *stream) {
-    const layout offsets = find_layout(stream->model);
-    memset((char *)stream + offsets.state, 0, offsets.logits - offsets.state);
-    forward_tokens(stream, &stream->model->network->special.begin, 1);
-    stream->ended = false;
+    textgen_text_feed(&stream->model->shape, textgen_stream_text(stream), true);
+    textgen_stream_forward(stream, &stream->model->shape.special.begin, 1);
+}
+
+void textgen_stream_begin_text(textgen_stream *stream) {
+    textgen_text *text = textgen_stream_text(stream);
+    if (text->at_end) {
+        start_record(stream);
+    } else {
+        textgen_text_feed(&stream->model->shape, text, false);
+    }
+}
+
+/* Prepare the memory of a stream. */
+static int32_t create(void *memory, size_t size, const textgen_model *model, const textgen_sampling *sampling,
+                      textgen_stream_sampling *read, const textgen_error *error) {
+    int32_t result = textgen_check_memory(memory, size, textgen_stream_size(model), "memory", error);
+    if (result == TEXTGEN_OK) {
+        result = textgen_sampling_read(sampling, model, read, error);
+    }
+    if (result == TEXTGEN_OK) {
+        textgen_stream *created = memory;
+        memset(memory, 0, kept_bytes(model));
+        created->model = model;
+    }
+    return result;
 }
 
 int32_t textgen_stream_init(void *memory, size_t size, const textgen_model *model,
                             const textgen_sampling *sampling, textgen_stream **stream, char *error,
                             size_t error_size) {
     const textgen_error message = {error, error_size};
-    textgen_stream_sampling known;
+    const textgen_uint128 unseeded = {0, 0};
+    textgen_stream_sampling read;
     textgen_stream *created = memory;
     int32_t result;
     if (!model || !stream) {
         return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", model ? "stream" : "model");
     }
-    result = textgen_check_memory(memory, size, textgen_stream_size(model), "memory", &message);
-    if (result == TEXTGEN_OK) {
-        result = textgen_sampling_read(sampling, model, &known, &message);
-    }
+    result = create(memory, size, model, sampling, &read, &message);
     if (result < 0) {
         return result;
     }
-    memset(memory, 0, find_layout(model).workspace);
-    created->model = model;
-    textgen_sampling_apply(created, &known, true);
-    if (model->network->special.begin >= 0) {
+    textgen_text_init(&model->shape, textgen_stream_text(created), unseeded, 0);
+    textgen_sampling_apply(created, &read, true);
+    if (model->shape.special.begin >= 0) {
         start_record(created);
     }
     *stream = created;
@@ -114,7 +124,7 @@ int32_t textgen_stream_copy(const textgen_stream *stream, void *memory, size_t s
     if (result < 0) {
         return result;
     }
-    memmove(memory, stream, find_layout(stream->model).workspace);
+    memmove(memory, stream, kept_bytes(stream->model));
     *copy = memory;
     return TEXTGEN_OK;
 }
@@ -122,23 +132,41 @@ int32_t textgen_stream_copy(const textgen_stream *stream, void *memory, size_t s
 int32_t textgen_stream_set_sampling(textgen_stream *stream, const textgen_sampling *sampling, char *error,
                                     size_t error_size) {
     const textgen_error message = {error, error_size};
-    textgen_stream_sampling known;
+    textgen_stream_sampling read;
     int32_t result;
     if (!stream || !sampling) {
         return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", stream ? "sampling" : "stream");
     }
-    result = textgen_sampling_read(sampling, stream->model, &known, &message);
+    result = textgen_sampling_read(sampling, stream->model, &read, &message);
     if (result == TEXTGEN_OK) {
-        textgen_sampling_apply(stream, &known, false);
+        textgen_sampling_apply(stream, &read, false);
     }
     return result;
+}
+
+int64_t textgen_stream_check_text(const textgen_stream *stream, const char *text, size_t size,
+                                  const textgen_error *error) {
+    textgen_encoder encoder = {text, size, 0};
+    int64_t token, count = 0;
+    int32_t result = size > 0;
+    if (!text && size) {
+        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "text is NULL");
+    }
+    if (size > (size_t)PTRDIFF_MAX) {
+        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "size is %zu, which is larger than any buffer",
+                            size);
+    }
+    while (result > 0) {
+        result = textgen_encode_next(stream->model->vocabulary, &encoder, &token, error);
+        count += result > 0;
+    }
+    return result < 0 ? result : count;
 }
 
 /* Run the network over the tokens of a text that was checked before. */
 static void forward_text(textgen_stream *stream, const char *text, size_t size) {
     const textgen_model *model = stream->model;
-    const textgen_stream_parts parts = textgen_stream_find(stream);
-    const textgen_workspace_parts workspace = textgen_workspace_find(parts.workspace, 1);
+    const textgen_workspace_parts workspace = textgen_workspace_find(textgen_stream_workspace(stream), 1);
     const textgen_error none = {NULL, 0};
     textgen_encoder encoder = {text, size, 0};
     size_t count = 0;
@@ -147,7 +175,7 @@ static void forward_text(textgen_stream *stream, const char *text, size_t size) 
         more = textgen_encode_next(model->vocabulary, &encoder, &workspace.tokens[count], &none) > 0;
         count += more;
         if (count == TEXTGEN_CHUNK || (count > 0 && !more)) {
-            forward_tokens(stream, workspace.tokens, count);
+            textgen_stream_forward(stream, workspace.tokens, count);
             count = 0;
         }
     } while (more);
@@ -156,44 +184,37 @@ static void forward_text(textgen_stream *stream, const char *text, size_t size) 
 int32_t textgen_stream_feed(textgen_stream *stream, const char *text, size_t size, char *error,
                             size_t error_size) {
     const textgen_error message = {error, error_size};
-    textgen_encoder encoder = {text, size, 0};
-    int64_t token;
-    int32_t result;
-    if (!stream || (!text && size)) {
-        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", stream ? "text" : "stream");
+    int64_t count;
+    if (!stream) {
+        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "stream is NULL");
     }
-    if (size > (size_t)PTRDIFF_MAX) {
-        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "size is %zu, which is larger than any buffer",
-                            size);
+    count = textgen_stream_check_text(stream, text, size, &message);
+    if (count < 0) {
+        return (int32_t)count;
     }
-    do {
-        result = size ? textgen_encode_next(stream->model->vocabulary, &encoder, &token, &message) : TEXTGEN_OK;
-    } while (result > 0);
-    if (result == TEXTGEN_OK) {
-        stream->stop_state = stream->stop_reached = stream->drawn = 0;
-        stream->stopped = false;
+    if (count || textgen_stream_text(stream)->is_fed) {
+        textgen_stream_begin_text(stream);
     }
-    if (result == TEXTGEN_OK && stream->ended) {
-        start_record(stream);
-    }
-    if (result == TEXTGEN_OK && size) {
+    if (count) {
         forward_text(stream, text, size);
     }
-    return result;
+    return TEXTGEN_OK;
 }
 
-int32_t textgen_stream_ended(const textgen_stream *stream) { return stream && stream->ended; }
+int32_t textgen_public_ending(const textgen_text *text, int64_t ending) {
+    return ending != TEXTGEN_MASKED_END ? (int32_t)ending
+           : text->at_end               ? TEXTGEN_REACHED_END
+                                        : TEXTGEN_CONSTRAINT_END;
+}
 
-int32_t textgen_stream_stopped(const textgen_stream *stream, size_t *bytes) {
-    size_t found = 0;
-    if (stream) {
-        const textgen_stops stops = {stream->stop_texts.states, 0};
-        const textgen_stop_state *reached = &stops.states[stream->stop_reached];
-        const size_t tokens = stream->stopped ? reached->matched : reached->pending;
-        found = stops.states[textgen_stops_suffix(&stops, stream->stop_reached, tokens)].bytes;
-    }
-    if (bytes) {
-        *bytes = found;
-    }
-    return stream && stream->stopped;
+int32_t textgen_stream_ending(const textgen_stream *stream) {
+    const textgen_text *text = stream ? textgen_stream_text(stream) : NULL;
+    return text ? textgen_public_ending(text, text->ending) : TEXTGEN_CONTINUES;
+}
+
+int32_t textgen_check_fed(const textgen_stream *stream, const textgen_error *error) {
+    return textgen_stream_text(stream)->is_fed
+               ? TEXTGEN_OK
+               : textgen_fail(error, TEXTGEN_NO_PROMPT,
+                              "the stream has no prompt: call textgen_stream_feed first");
 }

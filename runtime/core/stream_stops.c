@@ -44,19 +44,6 @@ static int32_t add(textgen_stream_stops *stops, const char *text, const textgen_
     return TEXTGEN_OK;
 }
 
-/* Measure the prefix of each state. A state has a greater index than its parent. */
-static void measure(textgen_stream_stops *stops, const textgen_vocabulary *vocabulary) {
-    char symbol[TEXTGEN_MAX_WORD * TEXTGEN_UTF8_BYTES];
-    size_t parent;
-    for (parent = 0; parent < stops->count; parent++) {
-        size_t child = (size_t)stops->states[parent].child;
-        for (; child; child = (size_t)stops->states[child].sibling) {
-            const size_t bytes = textgen_decode_token(vocabulary, stops->states[child].token, symbol);
-            stops->states[child].bytes = (uint16_t)(stops->states[parent].bytes + bytes);
-        }
-    }
-}
-
 int32_t textgen_stream_stops_read(const char *const *texts, size_t count, const textgen_vocabulary *vocabulary,
                                   textgen_stream_stops *stops, const textgen_error *error) {
     char text[STOP_MESSAGE_SIZE];
@@ -74,6 +61,5 @@ int32_t textgen_stream_stops_read(const char *const *texts, size_t count, const 
         }
     }
     textgen_stops_link(stops->states);
-    measure(stops, vocabulary);
     return TEXTGEN_OK;
 }

@@ -14,7 +14,7 @@ _Static_assert(sizeof(textgen_layer_info) == TEXTGEN_FIELDS_END(textgen_layer_in
 _Static_assert(sizeof(textgen_sampling) ==
                    offsetof(textgen_sampling, temperature) + TEXTGEN_PARAMETER_COUNT * sizeof(double),
                "padding");
-_Static_assert(sizeof(textgen_lane) == TEXTGEN_FIELDS_END(textgen_lane, ended), "padding");
+_Static_assert(sizeof(textgen_lane) == TEXTGEN_FIELDS_END(textgen_lane, ending), "padding");
 
 static int32_t get_struct_size(const void *given, size_t first, size_t *size, const char *name,
                                const textgen_error *error) {

@@ -40,7 +40,9 @@ const char *textgen_code_text(int32_t code) {
     case TEXTGEN_TOO_LARGE:
         return "the model exceeds this library's limits";
     case TEXTGEN_NEWER_FORMAT:
-        return "the model file needs a newer version of this library";
+        return "the model file or the saved stream needs a newer version of this library";
+    case TEXTGEN_DAMAGED_SAVED:
+        return "the saved stream is damaged, or is of another model or constraint";
     default:
         return "unknown code";
     }
@@ -112,6 +114,7 @@ static int32_t fill_model(textgen_model *model, const textgen_onnx *file, textge
                                         &model->network, error);
     }
     if (result == TEXTGEN_OK) {
+        model->shape = textgen_network_shape(model->network, textgen_vocabulary_is_bytes(model->vocabulary));
         result = copy_tables(model, file, description, error);
     }
     return result;
@@ -122,6 +125,7 @@ int32_t textgen_model_read(textgen_model *model, textgen_view content, const tex
     textgen_onnx file = {.arena = &model->arena};
     textgen_description *description;
     int32_t result = textgen_onnx_read(content, &file, error);
+    model->content = content;
     if (result < 0) {
         return result;
     }

@@ -1,18 +1,19 @@
 /* textgen: generates text on a CPU, one token at a time, from a model file that textgen-train wrote.
- * Objects: a model is created from the bytes of its file. It is immutable, and threads may share it. A stream
- * is one running text, in memory that the caller provides and frees. Only one thread may use it at a time. Only
- * textgen_model_create allocates memory. No function prints, reads a file or writes a global variable.
+ * Objects: a model is created from the bytes of its file, and a constraint from a table that textgen-info
+ * wrote. Both are immutable, and threads may share them. A stream is one running text, in memory that the
+ * caller provides and frees. Only one thread may use it at a time. Only textgen_model_create and
+ * textgen_constraint_create allocate memory. No function prints, reads a file or writes a global variable.
  * Text: UTF-8, or at level byte any bytes. textgen_model_info states whether prompts need lower case or a
  * Unicode normal form. Characters outside the vocabulary are errors, unless it has a symbol for them. A token
  * is the index of a symbol: a character, a byte or a word. Records: a stream of a record model starts a record.
- * Where the record ends, textgen_stream_ended returns 1, and nothing more is generated until
+ * Where the record ends, textgen_stream_ending returns TEXTGEN_REACHED_END, and nothing more is generated until
  * textgen_stream_feed, also of no text, starts the next one. Reproducibility: the text depends on the model
  * file, the prompt, the sampling parameters and the instruction set, not on the compiler. With 8-bit weights it
  * does not depend on the instruction set either. -ffast-math is refused where it can be detected. Errors:
  * functions return TEXTGEN_OK or a negative code, and then write one line to `error`, a buffer of `error_size`
- * bytes, or NULL. A failure changes nothing else, but a call that generates keeps its text. Structures: set
- * struct_size to the sizeof of the structure. Later versions add fields at the end. Fields that the caller
- * lacks count as 0; those that only the caller has must be 0, and are set to 0 on output. */
+ * bytes, or NULL. A failure changes nothing else, but a call that generates keeps its text. Structures: begin
+ * with the initializer of the same name. Later versions add fields at the end. Fields that the caller lacks
+ * count as 0; those that only the caller has must be 0, and are set to 0 on output. */
 #ifndef TEXTGEN_H
 #define TEXTGEN_H
 #include <stddef.h>
@@ -41,17 +42,28 @@ enum {
     TEXTGEN_NO_PROMPT = -10,     /* textgen_stream_feed was not called yet */
     TEXTGEN_LANE_FAILED = -11,   /* a lane stopped before its length; its `result` is the reason */
     TEXTGEN_TOO_LARGE = -12,     /* the model exceeds this library's limits; onnxruntime may support it */
-    TEXTGEN_NEWER_FORMAT = -13   /* the model file needs a newer version of this library */
+    TEXTGEN_NEWER_FORMAT = -13,  /* the model file or the saved stream needs a newer version of this library */
+    TEXTGEN_DAMAGED_SAVED = -14  /* the saved stream is damaged, or is of another model or constraint */
 };
 TEXTGEN_API const char *textgen_code_text(int32_t code); /* describe a code; never NULL */
 typedef struct textgen_model textgen_model;
+typedef struct textgen_constraint textgen_constraint;
 typedef struct textgen_stream textgen_stream;
+enum { /* why the text of a stream ended; if there are several reasons, the stop text, the record, the
+          constraint */
+       TEXTGEN_CONTINUES = 0, /* nothing was generated since the latest feed */
+       TEXTGEN_REACHED_LENGTH = 1,
+       TEXTGEN_REACHED_STOP = 2,   /* the next call continues after the stop text */
+       TEXTGEN_CONSTRAINT_END = 3, /* the text matches its constraint; a feed begins another one */
+       TEXTGEN_REACHED_END = 5     /* the end of a record; a feed begins another one */
+};
 typedef struct {
     size_t struct_size;
     const char *kernels; /* "avx512vnni", "avx512", "avx2", "baseline", "relaxed-simd"; NULL for the best */
     void *memory;        /* for the model, aligned to 8 bytes, until textgen_model_destroy; NULL for the heap */
     size_t memory_size;  /* its bytes; a model that was created on the heap tells how many it needs */
 } textgen_model_options;
+#define TEXTGEN_MODEL_OPTIONS_DEFAULT {sizeof(textgen_model_options), NULL, NULL, 0}
 typedef struct {
     size_t struct_size;
     size_t vocabulary;   /* number of tokens */
@@ -67,12 +79,14 @@ typedef struct {
     size_t bits;         /* of each weight, 32 for float32, or 8 */
     size_t memory;       /* the memory_size that creating this model takes */
 } textgen_model_info;    /* strings are valid until the model is freed */
+#define TEXTGEN_MODEL_INFO_DEFAULT {sizeof(textgen_model_info), 0, 0, 0, 0, 0, NULL, NULL, 0, NULL, NULL, 0, 0}
 typedef struct {
     size_t struct_size;
     const char *kind; /* "embedding", "lstm", "gru", "conv" (a causal convolution) or "linear" */
     size_t inputs;    /* input size; the vocabulary size for an embedding */
     size_t outputs;   /* output size; the number of units for an lstm, a gru or a conv */
 } textgen_layer_info;
+#define TEXTGEN_LAYER_INFO_DEFAULT {sizeof(textgen_layer_info), NULL, 0, 0}
 /* The sampling parameters of a stream: the random numbers, and what textgen_parameter describes. A 0 that is no
  * value of a parameter stands for its default. */
 typedef struct {
@@ -81,8 +95,10 @@ typedef struct {
     uint64_t substream;       /* selects one of the seed's independent random streams; below 2^32 */
     const float *logit_bias;  /* added to the logits; -INFINITY forbids a token; copied; NULL for none */
     size_t logit_bias_count;  /* the vocabulary size; 0 if logit_bias is NULL */
-    const char *const *stop;  /* a call ends with one of these texts; at most 250 tokens in all; copied */
+    const char *const *stop;  /* a text ends before one of these texts; at most 250 tokens in all; copied */
     size_t stop_count;        /* how many stop texts */
+    size_t keep_stop;         /* 1 if a stop text is part of the text, or 0 */
+    const textgen_constraint *constraint; /* the text matches it; not copied; NULL for none */
     /* The rest is generated from parameters.def. */
     /* sampling temperature; 0 always selects the most likely token, higher values are more random */
     double temperature; /* a finite number, 0 or more; default 0.5 */
@@ -111,7 +127,7 @@ typedef struct {
     uint64_t min_length; /* an integer from 0 to 2147483647; default 0, off */
 } textgen_sampling;
 #define TEXTGEN_SAMPLING_DEFAULT                                                                               \
-    {sizeof(textgen_sampling), 0, 0, 0, NULL, 0, NULL, 0, 0.5, 1, 0, 0, 64, 0, 1, 1, 0, 0, 0.1, 0}
+    {sizeof(textgen_sampling), 0, 0, 0, NULL, 0, NULL, 0, 0, NULL, 0.5, 1, 0, 0, 64, 0, 1, 1, 0, 0, 0.1, 0}
 /* End of the generated part. */
 /* What there is to know of a sampling parameter, for a program that offers them all. */
 typedef struct {
@@ -131,13 +147,24 @@ TEXTGEN_API const textgen_parameter_info *textgen_parameter(size_t index); /* NU
 typedef struct {
     size_t struct_size;     /* equal in all lanes of a call */
     textgen_stream *stream; /* a different stream in each lane, all of the same model */
-    size_t length;          /* tokens to generate, 1 or more; a record or a stop text may end earlier */
-    char *text;             /* a separate buffer for each lane, of length * symbol_bytes + 1 bytes or more */
-    size_t size;            /* the size of `text` in bytes */
-    size_t written;         /* output: bytes in `text` before the final zero byte; they may include U+0000 */
-    int32_t result;         /* output: TEXTGEN_OK, or the code of the error that stopped the lane */
-    int32_t ended;          /* output: 1 at the end of a record, or 0 */
-} textgen_lane;             /* one stream in a call of textgen_generate */
+    size_t length;          /* tokens to generate, 1 or more; the text may end earlier */
+    size_t finish; /* 1 if the text is complete after `length` tokens: nothing is held back then, and a text
+                      with a constraint matches it; or 0 */
+    char *text; /* a separate buffer for each lane, of textgen_stream_text_size(stream, length) bytes or more */
+    size_t size;      /* the size of `text` in bytes */
+    double *logprobs; /* output: [length], the natural logarithm of the model's probability of each drawn token;
+                         or NULL */
+    size_t drawn;     /* output: how many tokens were drawn */
+    size_t written;   /* output: bytes in `text` before the final zero byte; they may include U+0000 */
+    int32_t result;   /* output: TEXTGEN_OK, or the code of the error that stopped the lane */
+    int32_t ending;   /* output: as textgen_stream_ending returns it */
+} textgen_lane;       /* one stream in a call of textgen_generate */
+#define TEXTGEN_LANE_DEFAULT {sizeof(textgen_lane), NULL, 0, 0, NULL, 0, NULL, 0, 0, 0, 0}
+typedef struct {
+    int64_t token;
+    double probability;      /* of the model */
+    double draw_probability; /* of the next draw: with the constraint, the filters and the temperature */
+} textgen_next_token;
 /* Create a model from the content of its file. Weights are copied, metadata is not: `data` must not change or
  * be freed before textgen_model_destroy. `options` may be NULL. */
 TEXTGEN_API int32_t textgen_model_create(const void *data, size_t size, const textgen_model_options *options,
@@ -150,6 +177,18 @@ TEXTGEN_API int32_t textgen_model_get_layer(const textgen_model *model, size_t i
 /* Return a metadata entry of the file, for example "textgen.training": JSON text of `*size` bytes without a
  * final zero byte, or NULL if there is no such entry. `size` may be NULL. */
 TEXTGEN_API const char *textgen_model_get_metadata(const textgen_model *model, const char *key, size_t *size);
+/* Return the token of a symbol of `size` bytes, or -1 if there is none. */
+TEXTGEN_API int64_t textgen_model_get_token(const textgen_model *model, const char *symbol, size_t size);
+/* Write the symbol of a token to `symbol`, a buffer of symbol_bytes. Return its bytes: 0 for a token without
+ * text. */
+TEXTGEN_API size_t textgen_model_get_symbol(const textgen_model *model, int64_t token, char *symbol);
+/* Create a constraint from a table: the JSON that `textgen-info MODEL --match EXPRESSION` writes. The data is
+ * not needed any more. memory: aligned to 8 bytes, until textgen_constraint_destroy; NULL for the heap. If it
+ * is too small, the message says how many bytes are needed at least. */
+TEXTGEN_API int32_t textgen_constraint_create(const textgen_model *model, const void *data, size_t size,
+                                              void *memory, size_t memory_size, textgen_constraint **constraint,
+                                              char *error, size_t error_size);
+TEXTGEN_API void textgen_constraint_destroy(textgen_constraint *constraint); /* it may be NULL */
 TEXTGEN_API size_t textgen_stream_size(const textgen_model *model); /* bytes of memory; 0 for a NULL model */
 /* Create a stream in `memory`, aligned to 8 bytes. If `sampling` is NULL, TEXTGEN_SAMPLING_DEFAULT is used. */
 TEXTGEN_API int32_t textgen_stream_init(void *memory, size_t size, const textgen_model *model,
@@ -157,20 +196,48 @@ TEXTGEN_API int32_t textgen_stream_init(void *memory, size_t size, const textgen
                                         size_t error_size);
 TEXTGEN_API int32_t textgen_stream_copy(const textgen_stream *stream, void *memory, size_t size,
                                         textgen_stream **copy, char *error, size_t error_size);
-/* Change the sampling parameters. A different seed or substream restarts the random numbers. */
+/* Change the sampling parameters. A different seed or substream restarts the random numbers. Other stop texts,
+ * and another constraint, begin with the next token. */
 TEXTGEN_API int32_t textgen_stream_set_sampling(textgen_stream *stream, const textgen_sampling *sampling,
                                                 char *error, size_t error_size);
-/* Append a text of `size` bytes to the stream. Characters must be complete within one call. A byte-order mark
- * at the start of `text` is dropped, and \r\n and \r become \n. At level byte, the text is fed as it is. */
+/* Append a text of `size` bytes to the stream, which begins another text for stop texts and constraints.
+ * Characters must be complete within one call. A byte-order mark at the start of `text` is dropped, and \r\n
+ * and \r become \n. At level byte, the text is fed as it is. Text that is held back is dropped: see
+ * textgen_stream_finish. */
 TEXTGEN_API int32_t textgen_stream_feed(textgen_stream *stream, const char *text, size_t size, char *error,
                                         size_t error_size);
-/* Generate with one stream. The arguments are the fields of textgen_lane; `written` may be NULL. */
+/* Feed a text, and write the natural logarithm of the probability of each of its tokens to `logprobs`, of
+ * `capacity` elements: -INFINITY for a token that is never drawn, NaN if the logits are invalid. `*count`
+ * becomes the number of tokens. */
+TEXTGEN_API int32_t textgen_stream_score(textgen_stream *stream, const char *text, size_t size,
+                                         double *logprobs, size_t capacity, size_t *count, char *error,
+                                         size_t error_size);
+/* Write the likeliest next tokens, at most `count`, by their probability in the next draw, and then by that of
+ * the model. `*written` becomes how many there are: 0 if nothing may follow before a feed. */
+TEXTGEN_API int32_t textgen_stream_next(textgen_stream *stream, textgen_next_token *tokens, size_t count,
+                                        size_t *written, char *error, size_t error_size);
+/* Return the bytes that a buffer for the text of `length` tokens needs, with the text that is held back. */
+TEXTGEN_API size_t textgen_stream_text_size(const textgen_stream *stream, size_t length);
+/* Generate with one stream. The arguments are the fields of textgen_lane; `written` may be NULL. Text is held
+ * back while it may become a stop text, or while the other bytes of a character are missing; a later call
+ * writes it. */
 TEXTGEN_API int32_t textgen_stream_generate(textgen_stream *stream, size_t length, char *text, size_t size,
                                             size_t *written, char *error, size_t error_size);
-TEXTGEN_API int32_t textgen_stream_ended(const textgen_stream *stream); /* 1 at the end of a record, or 0 */
-/* Return 1 if the latest call ended with a stop text, or 0. `*bytes`, if not NULL, becomes how many of the last
- * bytes of the text are the stop text, or may be the beginning of one. */
-TEXTGEN_API int32_t textgen_stream_stopped(const textgen_stream *stream, size_t *bytes);
+/* Write the text that is held back. The next call continues after it. */
+TEXTGEN_API int32_t textgen_stream_finish(textgen_stream *stream, char *text, size_t size, size_t *written,
+                                          char *error, size_t error_size);
+TEXTGEN_API int32_t textgen_stream_ending(const textgen_stream *stream); /* TEXTGEN_CONTINUES, ... */
+/* Save a stream: its place in the text, its random numbers and its parameters. It continues exactly in any
+ * later version, and in Python and JavaScript. The model, the stop texts and the constraint are not in the
+ * data. */
+TEXTGEN_API size_t textgen_stream_saved_size(const textgen_stream *stream); /* bytes; 0 for NULL */
+TEXTGEN_API int32_t textgen_stream_save(const textgen_stream *stream, void *data, size_t size, char *error,
+                                        size_t error_size);
+/* Create a stream from saved data, which may come from anywhere. sampling: its stop texts, keep_stop and
+ * constraint are used; all else is in the data. With another model or constraint, resuming fails. */
+TEXTGEN_API int32_t textgen_stream_resume(void *memory, size_t size, const textgen_model *model,
+                                          const textgen_sampling *sampling, const void *data, size_t data_size,
+                                          textgen_stream **stream, char *error, size_t error_size);
 /* Generate with several streams at once, which is faster, and does not change their texts. `workspace` is
  * aligned to 8 bytes. If lanes fail, the others continue, and the message is that of the first failed one. */
 TEXTGEN_API size_t textgen_workspace_size(const textgen_model *model, size_t lanes); /* bytes; 0 if too many */

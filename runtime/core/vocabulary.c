@@ -178,6 +178,10 @@ const char *textgen_vocabulary_level(const textgen_vocabulary *vocabulary) {
     return textgen_level_names[vocabulary->symbols.level];
 }
 
+bool textgen_vocabulary_is_bytes(const textgen_vocabulary *vocabulary) {
+    return vocabulary->symbols.level == TEXTGEN_BYTE_LEVEL;
+}
+
 const char *textgen_vocabulary_records(const textgen_vocabulary *vocabulary) { return vocabulary->records; }
 
 static int32_t unknown_character(const textgen_vocabulary *vocabulary, textgen_view character,
@@ -255,4 +259,26 @@ size_t textgen_decode_token(const textgen_vocabulary *vocabulary, int64_t token,
         memcpy(text, symbol.data, symbol.size);
     }
     return symbol.size;
+}
+
+size_t textgen_vocabulary_size(const textgen_vocabulary *vocabulary) { return vocabulary->symbols.count; }
+
+int64_t textgen_vocabulary_token(const textgen_vocabulary *vocabulary, textgen_view symbol) {
+    return textgen_symbols_find(&vocabulary->symbols, symbol);
+}
+
+int64_t textgen_vocabulary_find(const textgen_vocabulary *vocabulary, const textgen_json *entry) {
+    char text[6 * TEXTGEN_MAX_WORD * TEXTGEN_UTF8_BYTES];
+    textgen_view symbol = {(const unsigned char *)text, 0};
+    size_t offset = 0;
+    if (entry->text.size > sizeof text || !textgen_json_utf8(entry, text, &symbol.size) || !symbol.size) {
+        return -1;
+    }
+    if (vocabulary->symbols.level != TEXTGEN_BYTE_LEVEL) {
+        return textgen_symbols_find(&vocabulary->symbols, symbol);
+    }
+    /* The entry of a byte is the character of its number. */
+    offset = 0;
+    const int32_t character = textgen_utf8_next(symbol, &offset);
+    return offset == symbol.size && character <= 0xFF ? character : -1;
 }

@@ -5,6 +5,7 @@
 #ifndef TEXTGEN_VOCABULARY_H
 #define TEXTGEN_VOCABULARY_H
 
+#include "json.h"
 #include "onnx_reader.h"
 #include "special.h"
 
@@ -27,6 +28,9 @@ bool textgen_vocabulary_lowercase(const textgen_vocabulary *vocabulary);
 const char *textgen_vocabulary_unicode(const textgen_vocabulary *vocabulary);
 /* Return "character", "byte" or "word". */
 const char *textgen_vocabulary_level(const textgen_vocabulary *vocabulary);
+/* Whether each token is a byte. */
+bool textgen_vocabulary_is_bytes(const textgen_vocabulary *vocabulary);
+
 /* Return how records are separated, "lines" or "blank"; NULL if the model has no records. */
 const char *textgen_vocabulary_records(const textgen_vocabulary *vocabulary);
 
@@ -42,6 +46,15 @@ typedef struct {
  * become \n. Bytes are encoded as they are. */
 int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
                             const textgen_error *error);
+
+/* Return the number of tokens. */
+size_t textgen_vocabulary_size(const textgen_vocabulary *vocabulary);
+
+/* Return the token of a symbol, as an entry of the metadata has it, or -1. */
+int64_t textgen_vocabulary_find(const textgen_vocabulary *vocabulary, const textgen_json *entry);
+
+/* Return the token of a symbol as its bytes, or -1. */
+int64_t textgen_vocabulary_token(const textgen_vocabulary *vocabulary, textgen_view symbol);
 
 /* Write the bytes of a token, at most symbol_bytes. Return how many: 0 for a special token. */
 size_t textgen_decode_token(const textgen_vocabulary *vocabulary, int64_t token, char *text);

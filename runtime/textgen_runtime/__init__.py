@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from .engines.base import Engine, State
     from .generation.batch import Batch, BatchChunk
     from .generation.completion import Completion
-    from .generation.generation import Generation
+    from .generation.generation import Generation, NextToken
     from .generation.loading import load
     from .generation.model import Model
-    from .generation.next_tokens import NextToken
     from .generation.saved_generation import resume, save
     from .model_file.bundled import bundled_models
     from .model_file.metadata import Metadata
     from .model_file.quantization import Quantization
+    from .sampling.definition import PARAMETERS, Parameter
     from .sampling.distributions import entropy
     from .sampling.filter_state import FilterState
     from .sampling.parameters import Sampling
-    from .sampling.sampler import PARAMETERS, Parameter, Sampler, reweight, softmax
+    from .sampling.sampler import Sampler, reweight, softmax
     from .scoring.prediction import Prediction, Score, predict
     from .scoring.temperature_plot import plot_temperatures
     from .scoring.temperatures import TemperatureComparison, compare_temperatures
@@ -57,10 +57,10 @@ _LAZY_MODULES = {
     "FilterState": "sampling.filter_state",
     "Generation": "generation.generation",
     "Model": "generation.model",
-    "NextToken": "generation.next_tokens",
+    "NextToken": "generation.generation",
     "Normalization": "text.normalization",
-    "PARAMETERS": "sampling.sampler",
-    "Parameter": "sampling.sampler",
+    "PARAMETERS": "sampling.definition",
+    "Parameter": "sampling.definition",
     "Prediction": "scoring.prediction",
     "Quantization": "model_file.quantization",
     "Sampler": "sampling.sampler",

@@ -16,8 +16,8 @@ from pathlib import Path
 WEB = Path(__file__).resolve().parent
 CORE = WEB.parent / "core"
 
-# Files of the public C interface that JavaScript does not use, and the clock, of which it has its own.
-OMITTED = {"clock.c", "lanes.c", "sampling.c", "stream.c", "structs.c"}
+# Only measurements need a clock, and JavaScript has its own.
+OMITTED = {"clock.c"}
 
 TARGET = ["-target", "wasm32-wasi", "-mcpu=baseline+simd128+bulk_memory+sign_ext+nontrapping_fptoint"]
 
@@ -39,16 +39,16 @@ FLAGS = [
     f"-I{WEB / 'source'}",
 ]
 
-LINK = ["-flto", "-mexec-model=reactor", "-s", "-Wl,--gc-sections", "-Wl,-z,stack-size=131072"]
+LINK = ["-flto", "-Oz", "-mexec-model=reactor", "-s", "-Wl,--gc-sections", "-Wl,-z,stack-size=131072"]
 
 # The optimizer of binaryen, after that of clang. No page of the first KiB is used for data.
-OPTIMIZE = ["-Oz", "--converge", "--all-features", "--low-memory-unused", "--strip-producers"]
+OPTIMIZE = ["-Oz", "--all-features", "--low-memory-unused", "--strip-producers"]
 
 # Files with functions that run for each token. In the others, the compiler does not inline functions, which
 # makes the module smaller.
 FREQUENT = {
-    *("exp64.c", "filters.c", "forward.c", "forward_int8.c", "generate.c", "int8_kernels.c", "kernels.c"),
-    *("rng.c", "sampler.c", "slots.c", "sort.c", "truncation.c"),
+    *("exp64.c", "exports.c", "filters.c", "forward.c", "forward_int8.c", "generate.c", "int8_kernels.c"),
+    *("kernels.c", "lane.c", "rng.c", "sampler.c", "slots.c", "sort.c", "text.c", "truncation.c"),
 }
 
 INLINED = """\

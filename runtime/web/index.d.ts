@@ -78,7 +78,8 @@ export interface NextToken {
   drawProbability: number;
 }
 
-export type Ending = "length" | "stop" | "end" | "constraint";
+/** "masked" is only of a generation that Python saved: its text met the constraint after others of `resample` did not. */
+export type Ending = "length" | "stop" | "end" | "constraint" | "masked";
 
 /** One running text. */
 export interface Generation {
@@ -89,14 +90,17 @@ export interface Generation {
   readonly ended: boolean;
   /** Why the latest text ended, or null while it continues. */
   readonly ending: Ending | null;
-  /** Generate up to `length` tokens. With `finish`, the text is complete, and nothing of it is held back. */
+  /**
+   * Generate up to `length` tokens. With `finish`, the text is complete, and nothing of it is held back. An error leaves
+   * the generation at its position before the call.
+   */
   take(length: number, options?: { finish?: boolean }): string;
   /** Yield the text of `take` in chunks, and return to the event loop between them. */
   stream(
     length: number,
     options?: { finish?: boolean; signal?: AbortSignal },
   ): AsyncGenerator<string, void, undefined>;
-  /** Return the text that is held back. */
+  /** Return the text that is held back. The bytes of an incomplete character have none, and stay. */
   finish(): string;
   /** Feed text, as if the model had generated it. Returns the normalized text. */
   feed(text: string, options?: { unknown?: "error" | "skip" }): string;
@@ -111,7 +115,7 @@ export interface Generation {
    * character that the model never draws. The generation does not change.
    */
   surprise(text: string, options?: { unknown?: "error" | "skip" }): number[];
-  /** Return the position as bytes, for `Model.resume`. */
+  /** Return the position as bytes, for `Model.resume`, and for `textgen.resume` in Python. */
   save(): Uint8Array;
   /** Free the memory. */
   dispose(): void;
@@ -159,7 +163,7 @@ export interface Model {
    * before. Errors are thrown by the first step.
    */
   startInParts(prompt?: string | null, options?: Options): Generator<Generation, Generation, undefined>;
-  /** Continue a saved generation. If it has a constraint, pass its table again. */
+  /** Continue a generation that JavaScript or Python saved. If it has a constraint, pass its table again. */
   resume(bytes: Uint8Array, options?: { match?: ConstraintTable | null }): Generation;
   /** Free the memory of the model and of its generations. */
   dispose(): void;

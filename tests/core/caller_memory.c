@@ -4,13 +4,14 @@
 enum { LENGTH = 100, TEXT_SIZE = LENGTH * 256 + 1, STEPS = 300 };
 
 static int32_t create(const void *data, size_t size, void *memory, size_t memory_size, textgen_model **model) {
-    const textgen_model_options options = {
-        .struct_size = sizeof options, .memory = memory, .memory_size = memory_size};
+    textgen_model_options options = TEXTGEN_MODEL_OPTIONS_DEFAULT;
+    options.memory = memory;
+    options.memory_size = memory_size;
     return textgen_model_create(data, size, &options, model, ERROR);
 }
 
 static size_t memory_of(const textgen_model *model) {
-    textgen_model_info info = {.struct_size = sizeof info};
+    textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
     CHECK_OK(textgen_model_get_info(model, &info, ERROR));
     return info.memory;
 }

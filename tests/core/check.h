@@ -69,10 +69,11 @@ typedef struct {
 } loaded;
 
 static inline loaded load(const char *path, const char *kernels) {
-    textgen_model_options options = {.struct_size = sizeof options, .kernels = kernels};
-    textgen_model_info info = {.struct_size = sizeof info};
+    textgen_model_options options = TEXTGEN_MODEL_OPTIONS_DEFAULT;
+    textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
     loaded result = {0};
     size_t size;
+    options.kernels = kernels;
     result.data = read_file(path, &size);
     CHECK_OK(textgen_model_create(result.data, size, &options, &result.model, ERROR));
     CHECK_OK(textgen_model_get_info(result.model, &info, ERROR));

@@ -83,7 +83,7 @@ static void run(const char *path, const char *kernels) {
     void *workspace = allocate(textgen_slots_size(network, LANES, STEPS));
     int64_t tokens[STEPS * LANES];
     uint64_t hash = 14695981039346656037u, random = 1;
-    textgen_model_info info = {.struct_size = sizeof info};
+    textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
     size_t i;
     original = all.int8;
     of_int8.lstm = check_lstm;

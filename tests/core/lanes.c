@@ -18,13 +18,14 @@ typedef struct {
 } call;
 
 static call new_call(const textgen_model *model) {
+    const textgen_lane lane = TEXTGEN_LANE_DEFAULT;
     call batch;
     size_t i;
     memset(&batch, 0, sizeof batch);
     batch.workspace_size = textgen_workspace_size(model, LANES);
     batch.workspace = allocate(batch.workspace_size);
     for (i = 0; i < LANES; i++) {
-        batch.lanes[i].struct_size = sizeof *batch.lanes;
+        batch.lanes[i] = lane;
         batch.lanes[i].stream = start(model, 1.0, 7, i, "abc");
         batch.lanes[i].length = LENGTH;
         batch.lanes[i].size = TEXT_SIZE;
@@ -146,7 +147,7 @@ static void check_newer_lanes(const textgen_model *model) {
 static void check_failing_lane(const textgen_model *model) {
     call batch = new_call(model), expected = new_call(model);
     textgen_stream *failing = batch.lanes[1].stream;
-    textgen_rng_seek(&failing->sampler.rng, INT64_MAX - 100);
+    textgen_rng_seek(&textgen_stream_text(failing)->rng, INT64_MAX - 100);
     CHECK_FAILS(run(&batch, LANES), TEXTGEN_LANE_FAILED, "lane 1: the random");
     CHECK_OK(run(&expected, LANES));
     CHECK(batch.lanes[0].result == TEXTGEN_OK && batch.lanes[2].result == TEXTGEN_OK);
@@ -167,7 +168,7 @@ static void check_failing_lane(const textgen_model *model) {
 /* The unknown symbol can be fed, and is never generated. */
 static void check_unknown_symbol(const textgen_model *model) {
     textgen_stream *stream = start(model, 1.0, 1, 0, "axa");
-    textgen_model_info info = {.struct_size = sizeof info};
+    textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
     char text[LENGTH * 4 + 1];
     size_t written, i;
     CHECK_OK(textgen_model_get_info(model, &info, ERROR));

@@ -2,13 +2,16 @@
  *
  *     numbers logarithms COUNT
  *     numbers random SEED_HIGH SEED SUBSTREAM POSITION COUNT
+ *     numbers hashes COUNT
  *
  * The first prints arguments of log64 and its results, as hexadecimal numbers. The second prints COUNT random
- * numbers from the start, and COUNT from the position. */
+ * numbers from the start, and COUNT from the position. The third prints the SHA-256 of 0 to COUNT - 1 bytes 0,
+ * 1, 2 and so on, which are added in parts of random sizes. */
 #include "check.h"
 
 #include "log64.h"
 #include "rng.h"
+#include "sha256.h"
 
 static uint64_t number(const char *text) { return strtoull(text, NULL, 10); }
 
@@ -36,6 +39,29 @@ static void print_logarithms(uint64_t count) {
     }
 }
 
+static void print_hashes(size_t count) {
+    unsigned char bytes[256], digest[TEXTGEN_SHA256_SIZE];
+    textgen_sha256 sum;
+    uint64_t state = 5;
+    size_t size, used, part, i;
+    CHECK(count <= sizeof bytes);
+    for (size = 0; size < count; size++) {
+        textgen_sha256_init(&sum);
+        for (used = 0; used < size; used += part) {
+            part = random_up_to(&state, size - used);
+            for (i = used; i < used + part; i++) {
+                bytes[i - used] = (unsigned char)i;
+            }
+            textgen_sha256_add(&sum, bytes, part);
+        }
+        textgen_sha256_end(&sum, digest);
+        for (i = 0; i < sizeof digest; i++) {
+            printf("%02x", digest[i]);
+        }
+        printf("\n");
+    }
+}
+
 static void print_random(textgen_rng *rng, uint64_t count) {
     uint64_t i;
     for (i = 0; i < count; i++) {
@@ -45,7 +71,9 @@ static void print_random(textgen_rng *rng, uint64_t count) {
 
 int main(int count, char **arguments) {
     CHECK(count > 2);
-    if (count == 3) {
+    if (!strcmp(arguments[1], "hashes")) {
+        print_hashes((size_t)number(arguments[2]));
+    } else if (count == 3) {
         print_logarithms(number(arguments[2]));
     } else {
         const textgen_uint128 seed = {number(arguments[2]), number(arguments[3])};

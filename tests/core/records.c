@@ -2,10 +2,15 @@
 #include "check.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 enum { LENGTH = 400, STREAMS = 40, PART = 4 };
 
 static size_t symbol_bytes, text_size;
+
+static bool is_at_end(const textgen_stream *stream) {
+    return textgen_stream_ending(stream) == TEXTGEN_REACHED_END;
+}
 
 /* Generate up to LENGTH tokens. Return the text, which the caller frees. */
 static char *generate(textgen_stream *stream, size_t *written) {
@@ -19,14 +24,14 @@ static char *generate(textgen_stream *stream, size_t *written) {
 static void check_equal(textgen_stream *one, textgen_stream *other) {
     size_t written, other_written;
     char *text = generate(one, &written), *other_text = generate(other, &other_written);
-    CHECK(textgen_stream_ended(one) == 1 && textgen_stream_ended(other) == 1);
+    CHECK(is_at_end(one) && is_at_end(other));
     CHECK(written == other_written && !memcmp(text, other_text, written));
     free(text), free(other_text);
 }
 
 static textgen_stream *new_stream(const textgen_model *model, uint64_t seed) {
     textgen_stream *stream = start(model, 1.0, seed, 0, NULL);
-    CHECK(textgen_stream_ended(stream) == 0);
+    CHECK(textgen_stream_ending(stream) == TEXTGEN_CONTINUES);
     return stream;
 }
 
@@ -36,7 +41,7 @@ static void check_start(const textgen_model *model) {
     CHECK_OK(textgen_stream_feed(other, NULL, 0, ERROR));
     CHECK_OK(textgen_stream_feed(other, "", 0, ERROR));
     check_equal(stream, other);
-    CHECK(textgen_stream_ended(NULL) == 0);
+    CHECK(textgen_stream_ending(NULL) == TEXTGEN_CONTINUES);
     free(stream), free(other);
 }
 
@@ -46,15 +51,15 @@ static void check_next_record(const textgen_model *model, const char *text) {
     textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
     size_t written;
     free(generate(stream, &written));
-    CHECK(textgen_stream_ended(stream));
+    CHECK(is_at_end(stream));
     free(generate(stream, &written));
-    CHECK(written == 0 && textgen_stream_ended(stream));
+    CHECK(written == 0 && is_at_end(stream));
     sampling.temperature = 1.0;
     sampling.seed = 8;
     CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
-    CHECK(textgen_stream_ended(stream));
+    CHECK(is_at_end(stream));
     CHECK_OK(textgen_stream_feed(stream, text, strlen(text), ERROR));
-    CHECK(!textgen_stream_ended(stream));
+    CHECK(!is_at_end(stream));
     other = new_stream(model, 8);
     CHECK_OK(textgen_stream_feed(other, text, strlen(text), ERROR));
     check_equal(stream, other);
@@ -67,8 +72,21 @@ static void check_failed_feed(const textgen_model *model) {
     size_t written;
     free(generate(stream, &written));
     CHECK_FAILS(textgen_stream_feed(stream, "ab\xff", 3, ERROR), TEXTGEN_INVALID_UTF8, "byte 2");
-    CHECK(textgen_stream_ended(stream));
+    CHECK(is_at_end(stream));
     free(stream);
+}
+
+/* A text that is scored after the end is the beginning of the next record. */
+static void check_score(const textgen_model *model) {
+    textgen_stream *stream = new_stream(model, 3), *other = new_stream(model, 3);
+    double scores[3], other_scores[3];
+    size_t count;
+    free(generate(stream, &count));
+    CHECK_OK(textgen_stream_score(stream, "abc", 3, scores, 3, &count, ERROR));
+    CHECK(!is_at_end(stream));
+    CHECK_OK(textgen_stream_score(other, "abc", 3, other_scores, 3, &count, ERROR));
+    CHECK(!memcmp(scores, other_scores, count * sizeof *scores));
+    free(stream), free(other);
 }
 
 /* A copy of a stream at the end is at the end, too. */
@@ -78,7 +96,7 @@ static void check_copy(const textgen_model *model) {
     size_t written;
     free(generate(stream, &written));
     CHECK_OK(textgen_stream_copy(stream, allocate(size), size, &copy, ERROR));
-    CHECK(textgen_stream_ended(copy));
+    CHECK(is_at_end(copy));
     CHECK_OK(textgen_stream_feed(stream, NULL, 0, ERROR));
     CHECK_OK(textgen_stream_feed(copy, NULL, 0, ERROR));
     check_equal(stream, copy);
@@ -97,7 +115,7 @@ static void check_penalties(const textgen_model *model, size_t vocabulary) {
     CHECK_OK(textgen_stream_init(allocate(size), size, model, &sampling, &stream, ERROR));
     for (i = 0; i < 4 * vocabulary; i++) {
         free(generate(stream, &written));
-        CHECK(textgen_stream_ended(stream));
+        CHECK(is_at_end(stream));
         CHECK_OK(textgen_stream_feed(stream, NULL, 0, ERROR));
         total += written;
     }
@@ -109,7 +127,7 @@ static void check_penalties(const textgen_model *model, size_t vocabulary) {
 static size_t count_tokens(textgen_stream *stream) {
     char *text = allocate(text_size);
     size_t count;
-    for (count = 0; !textgen_stream_ended(stream); count++) {
+    for (count = 0; !is_at_end(stream); count++) {
         CHECK_OK(textgen_stream_generate(stream, 1, text, text_size, NULL, ERROR));
     }
     free(text);
@@ -141,7 +159,7 @@ static void check_min_length(const textgen_model *model) {
         }
         CHECK(written == other_written && !memcmp(text, other_text, written));
         free(generate(stream, &written));
-        CHECK(textgen_stream_ended(stream));
+        CHECK(is_at_end(stream));
         CHECK_OK(textgen_stream_feed(stream, NULL, 0, ERROR));
         count = count_tokens(stream);
         CHECK(count > 70);
@@ -181,11 +199,12 @@ static void check_bias(const textgen_model *model, size_t vocabulary) {
 /* Lanes end at different tokens. Those whose record ended before generate nothing. */
 static void check_lanes(const textgen_model *model, size_t length) {
     const size_t size = textgen_workspace_size(model, STREAMS);
-    textgen_lane lanes[STREAMS] = {{0}};
+    const textgen_lane lane = TEXTGEN_LANE_DEFAULT;
+    textgen_lane lanes[STREAMS];
     char *workspace = allocate(size);
     size_t ended = 0, i, round;
     for (i = 0; i < STREAMS; i++) {
-        lanes[i].struct_size = sizeof *lanes;
+        lanes[i] = lane;
         lanes[i].stream = new_stream(model, i);
         lanes[i].length = length;
         lanes[i].text = allocate(text_size);
@@ -194,10 +213,10 @@ static void check_lanes(const textgen_model *model, size_t length) {
     for (round = 0; round < 2; round++) {
         CHECK_OK(textgen_generate(lanes, STREAMS, workspace, size, ERROR));
         for (i = 0; i < STREAMS; i++) {
-            CHECK(lanes[i].ended == textgen_stream_ended(lanes[i].stream) && lanes[i].result == TEXTGEN_OK);
+            CHECK(lanes[i].ending == textgen_stream_ending(lanes[i].stream) && lanes[i].result == TEXTGEN_OK);
             CHECK(lanes[i].text[lanes[i].written] == '\0');
             CHECK(round == 0 || length < LENGTH || lanes[i].written == 0);
-            ended += (size_t)lanes[i].ended;
+            ended += lanes[i].ending == TEXTGEN_REACHED_END;
         }
     }
     CHECK(ended > 0 && (length == LENGTH ? ended == (size_t)2 * STREAMS : ended < (size_t)2 * STREAMS));
@@ -208,7 +227,7 @@ static void check_lanes(const textgen_model *model, size_t length) {
 }
 
 int main(int count, char **arguments) {
-    textgen_model_info info = {.struct_size = sizeof info};
+    textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
     loaded file;
     CHECK(count > 3);
     file = load(arguments[1], NULL);
@@ -225,6 +244,7 @@ int main(int count, char **arguments) {
     check_penalties(file.model, info.vocabulary);
     check_bias(file.model, info.vocabulary);
     check_min_length(file.model);
+    check_score(file.model);
     check_copy(file.model);
     check_lanes(file.model, 3);
     check_lanes(file.model, LENGTH);

@@ -2,15 +2,21 @@
  * of streams with stop texts are compared with those of streams without. */
 #include "check.h"
 
-enum { LENGTH = 300, TEXT_SIZE = LENGTH * 4 + 1, STEP = 7 };
+#include <math.h>
+
+enum { LENGTH = 300, TEXT_SIZE = LENGTH * 4 + 1, STEP = 7, LONGEST = 8 };
+
+/* The number of tokens of MODEL, and those that are "b" and "c". */
+enum { TOKENS = 12, B = 3, C = 4 };
 
 static textgen_stream *start_with_stops(const textgen_model *model, uint64_t seed, const char *const *stop,
-                                        size_t count) {
+                                        size_t count, size_t keep_stop) {
     textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
     sampling.temperature = 1.0;
     sampling.seed = seed;
     sampling.stop = stop;
     sampling.stop_count = count;
+    sampling.keep_stop = keep_stop;
     return start_with(model, &sampling, "abc");
 }
 
@@ -45,28 +51,87 @@ static size_t find_pending(const char *text, size_t size, const char *const *sto
     return longest;
 }
 
-/* Generate in steps, and check each end. */
+/* The bytes of a number of characters. */
+static size_t bytes_of(const char *text, size_t characters) {
+    size_t bytes = 0;
+    while (characters > 0) {
+        bytes++;
+        characters -= ((unsigned char)text[bytes] & 0xC0) != 0x80;
+    }
+    return bytes;
+}
+
+/* A text without stop texts, and how far a stream with stop texts has come in it. */
+typedef struct {
+    char whole[TEXT_SIZE];
+    size_t begin; /* where the search for stop texts begins */
+    size_t used;  /* bytes that were drawn */
+    size_t shown; /* bytes that were written */
+    const char *const *stop;
+    size_t count, keep_stop;
+} walk;
+
+static void check_part(walk *at, const char *part, size_t written, size_t end) {
+    CHECK(written == end - at->shown && !memcmp(part, at->whole + at->shown, written));
+    at->shown = end;
+}
+
+/* Generate at most `length` characters, and check what was written. */
+static void step(walk *at, textgen_lane *lane, void *workspace, size_t size) {
+    size_t found, stop_bytes;
+    lane->size = textgen_stream_text_size(lane->stream, lane->length);
+    lane->text = allocate(lane->size);
+    CHECK_OK(textgen_generate(lane, 1, workspace, size, ERROR));
+    found = find_stop(at->whole + at->begin, at->stop, at->count, &stop_bytes);
+    at->used += bytes_of(at->whole + at->used, lane->drawn);
+    CHECK(lane->ending == textgen_stream_ending(lane->stream));
+    if (lane->ending == TEXTGEN_REACHED_STOP) {
+        CHECK(at->used == at->begin + found);
+        check_part(at, lane->text, lane->written, at->used - (at->keep_stop ? 0 : stop_bytes));
+        at->begin = at->shown = at->used;
+    } else {
+        const size_t drawn = at->used - at->begin;
+        CHECK(lane->ending == TEXTGEN_REACHED_LENGTH && lane->drawn == lane->length);
+        CHECK(!found || found > drawn);
+        check_part(at, lane->text, lane->written,
+                   at->used -
+                       (lane->finish ? 0 : find_pending(at->whole + at->begin, drawn, at->stop, at->count)));
+        at->begin = lane->finish ? at->used : at->begin;
+    }
+    free(lane->text);
+}
+
+/* Write what is held back. The search for stop texts begins again. */
+static void finish(walk *at, textgen_stream *stream) {
+    char part[LONGEST * 4 + 1];
+    size_t written;
+    CHECK_OK(textgen_stream_finish(stream, part, sizeof part, &written, ERROR));
+    check_part(at, part, written, at->used);
+    CHECK_OK(textgen_stream_finish(stream, part, sizeof part, &written, ERROR));
+    CHECK(written == 0 && !*part);
+    at->begin = at->used;
+}
+
+/* Generate in steps of random lengths. */
 static void check_stream(const textgen_model *model, uint64_t seed, const char *const *stop, size_t count) {
-    char whole[TEXT_SIZE], part[TEXT_SIZE];
-    textgen_stream *plain = start_with_stops(model, seed, NULL, 0);
-    textgen_stream *stopping = start_with_stops(model, seed, stop, count);
-    size_t used = 0, begin = 0, total = 0, written, bytes, found, expected;
-    CHECK_OK(textgen_stream_generate(plain, LENGTH, whole, TEXT_SIZE, &total, ERROR));
-    while (used + STEP * 4 < total) {
-        CHECK_OK(textgen_stream_generate(stopping, STEP, part, TEXT_SIZE, &written, ERROR));
-        CHECK(!memcmp(part, whole + used, written));
-        used += written;
-        found = begin + find_stop(whole + begin, stop, count, &expected);
-        if (textgen_stream_stopped(stopping, &bytes)) {
-            CHECK(used == found && bytes == expected);
-            begin = used;
-        } else {
-            CHECK(found == begin || found > used);
-            CHECK(bytes == find_pending(whole + begin, used - begin, stop, count));
+    const size_t size = textgen_workspace_size(model, 1);
+    textgen_stream *plain = start_with_stops(model, seed, NULL, 0, 0);
+    textgen_lane lane = TEXTGEN_LANE_DEFAULT;
+    void *workspace = allocate(size);
+    walk at = {.stop = stop, .count = count, .keep_stop = seed & 1};
+    uint64_t state = seed;
+    size_t total;
+    CHECK_OK(textgen_stream_generate(plain, LENGTH, at.whole, TEXT_SIZE, &total, ERROR));
+    lane.stream = start_with_stops(model, seed, stop, count, at.keep_stop);
+    while (at.used + STEP * 4 < total) {
+        lane.length = 1 + random_up_to(&state, STEP - 1);
+        lane.finish = random_up_to(&state, 9) == 0;
+        step(&at, &lane, workspace, size);
+        if (random_up_to(&state, 9) == 0) {
+            finish(&at, lane.stream);
         }
     }
-    free(plain);
-    free(stopping);
+    free(plain), free(lane.stream), free(workspace);
 }
 
 static void check_wrong_stops(const textgen_model *model) {
@@ -98,34 +163,91 @@ static void check_wrong_stops(const textgen_model *model) {
     free(stream);
 }
 
+/* Return a stream with the stop text "ab" that holds "a" back, which it drew first. */
+static textgen_stream *start_holding(const textgen_model *model, textgen_sampling *sampling) {
+    static const char *const stop[] = {"ab"};
+    char text[2 * 4 + 1];
+    textgen_stream *stream = NULL;
+    const textgen_sampling defaults = TEXTGEN_SAMPLING_DEFAULT;
+    *sampling = defaults;
+    sampling->temperature = 1.0;
+    sampling->stop = stop;
+    sampling->stop_count = 1;
+    do {
+        free(stream);
+        sampling->seed++;
+        stream = start_with(model, sampling, "c");
+        CHECK_OK(textgen_stream_generate(stream, 1, text, sizeof text, NULL, ERROR));
+    } while (*text);
+    return stream;
+}
+
+static void check_held(const textgen_model *model, const textgen_stream *stream, const char *expected) {
+    const size_t size = textgen_stream_size(model);
+    textgen_stream *copy;
+    char text[2 * 4 + 1];
+    size_t written;
+    CHECK_OK(textgen_stream_copy(stream, allocate(size), size, &copy, ERROR));
+    CHECK_OK(textgen_stream_finish(copy, text, sizeof text, &written, ERROR));
+    CHECK(!strcmp(text, expected) && written == strlen(expected));
+    free(copy);
+}
+
+/* Allow only one token from now on. */
+static void forbid_others(textgen_stream *stream, textgen_sampling *sampling, size_t token) {
+    static float bias[TOKENS];
+    size_t i;
+    for (i = 0; i < TOKENS; i++) {
+        bias[i] = i == token ? 0.0f : -INFINITY;
+    }
+    sampling->logit_bias = bias;
+    sampling->logit_bias_count = TOKENS;
+    CHECK_OK(textgen_stream_set_sampling(stream, sampling, ERROR));
+}
+
 /* Other stop texts begin with the next token; equal ones go on. A fed text is no part of a stop text. */
 static void check_changes(const textgen_model *model) {
-    const char *const stop[] = {"ab"};
-    textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
-    char text[TEXT_SIZE];
-    textgen_stream *stream;
-    size_t bytes = 9, seed;
-    CHECK(!textgen_stream_stopped(NULL, &bytes) && bytes == 0);
-    sampling.temperature = 1.0;
-    sampling.stop = stop;
-    sampling.stop_count = 1;
-    for (seed = 0; bytes != 1; seed++) {
-        sampling.seed = seed;
-        stream = start_with(model, &sampling, "c");
-        CHECK_OK(textgen_stream_generate(stream, 1, text, TEXT_SIZE, NULL, ERROR));
-        CHECK(!textgen_stream_stopped(stream, &bytes) && bytes == (*text == 'a'));
-        if (bytes != 1) {
-            free(stream);
-        }
-    }
-    CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
-    CHECK(!textgen_stream_stopped(stream, &bytes) && bytes == 1);
+    static const char *const same[] = {"ab"}, *const other[] = {"ac"};
+    textgen_sampling sampling;
+    textgen_stream *stream = start_holding(model, &sampling);
+    char text[2 * 4 + 1];
+    check_held(model, stream, "a");
+    sampling.stop = same;
+    forbid_others(stream, &sampling, B);
+    CHECK_OK(textgen_stream_generate(stream, 1, text, sizeof text, NULL, ERROR));
+    CHECK(!*text && textgen_stream_ending(stream) == TEXTGEN_REACHED_STOP);
+    free(stream);
+    stream = start_holding(model, &sampling);
+    CHECK_FAILS(textgen_stream_generate(stream, 1, text, 2 * 4, NULL, ERROR), TEXTGEN_BUFFER_TOO_SMALL,
+                "text has 8 bytes; 9 are needed");
+    /* The other stop text does not end with the "c" that comes now. */
+    sampling.stop = other;
+    forbid_others(stream, &sampling, C);
+    CHECK_OK(textgen_stream_generate(stream, 1, text, sizeof text, NULL, ERROR));
+    CHECK(!strcmp(text, "ac") && textgen_stream_ending(stream) == TEXTGEN_REACHED_LENGTH);
+    free(stream);
+    stream = start_holding(model, &sampling);
     CHECK_OK(textgen_stream_feed(stream, "a", 1, ERROR));
-    CHECK(!textgen_stream_stopped(stream, &bytes) && bytes == 0);
-    sampling.stop_count = 0;
-    CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
-    CHECK_OK(textgen_stream_generate(stream, LENGTH, text, TEXT_SIZE, NULL, ERROR));
-    CHECK(!textgen_stream_stopped(stream, NULL));
+    CHECK(textgen_stream_ending(stream) == TEXTGEN_CONTINUES);
+    check_held(model, stream, "");
+    free(stream);
+}
+
+static void check_finish(const textgen_model *model) {
+    textgen_sampling sampling;
+    textgen_stream *stream = start_holding(model, &sampling);
+    char text[4 + 1];
+    CHECK(textgen_stream_text_size(NULL, 1) == 0 && textgen_stream_text_size(stream, SIZE_MAX / 4) == 0);
+    CHECK_FAILS(textgen_stream_finish(NULL, text, 5, NULL, ERROR), TEXTGEN_INVALID_ARGUMENT, "stream is NULL");
+    CHECK_FAILS(textgen_stream_finish(stream, NULL, 5, NULL, ERROR), TEXTGEN_INVALID_ARGUMENT, "text is NULL");
+    CHECK_FAILS(textgen_stream_finish(stream, text, 4, NULL, ERROR), TEXTGEN_BUFFER_TOO_SMALL,
+                "text has 4 bytes; 5 are needed");
+    CHECK_OK(textgen_stream_finish(stream, text, 5, NULL, ERROR));
+    CHECK(!strcmp(text, "a"));
+    /* What was written is no part of a stop text. */
+    forbid_others(stream, &sampling, B);
+    CHECK_OK(textgen_stream_generate(stream, 1, text, 5, NULL, ERROR));
+    CHECK(!strcmp(text, "b") && textgen_stream_ending(stream) == TEXTGEN_REACHED_LENGTH);
     free(stream);
 }
 
@@ -142,6 +264,7 @@ int main(int count, char **arguments) {
     }
     check_wrong_stops(file.model);
     check_changes(file.model);
+    check_finish(file.model);
     unload(&file);
     return 0;
 }

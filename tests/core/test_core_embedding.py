@@ -83,10 +83,10 @@ def test_the_files_are_built_for_other_systems(target: str, folder: Path, tmp_pa
 
 # What the parts of programs in the documentation do not declare.
 DECLARATIONS = """
-char error[256], text[256];
+char error[256], text[256], data[256];
 textgen_model *model;
 textgen_stream *stream = NULL;
-size_t size = sizeof text, length = 9, written;
+size_t size = sizeof text, data_size = sizeof data, length = 9, written;
 """
 
 
@@ -96,6 +96,7 @@ def test_the_documented_programs_compile(folder: Path, tmp_path: Path, quick_com
     (listing,) = [text for text in texts if "int main(" in text]
     lines = "".join(text for text in texts if text != listing).splitlines(keepends=True)
     includes = "".join(line for line in lines if line.startswith("#include"))
+    includes += "#include <math.h>\n#include <stdlib.h>\n"
     statements = "".join(line for line in lines if not line.startswith("#include"))
     source, program = tmp_path / "program.c", tmp_path / "program"
     command = [str(quick_compiler), *WARNINGS, "-Wno-unused", f"-I{folder}"]

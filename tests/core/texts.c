@@ -37,10 +37,12 @@ int main(int count, char **arguments) {
     for (round = 0, active = 1; active; round++) {
         for (active = 0, i = 0; i < texts && i <= round; i++) {
             if (generated[i] < length) {
-                textgen_lane lane = {
-                    .struct_size = sizeof lane, .stream = streams[i], .text = text[i] + used[i]};
+                textgen_lane lane = TEXTGEN_LANE_DEFAULT;
+                lane.stream = streams[i];
+                lane.text = text[i] + used[i];
                 lane.length = length - generated[i] < ROUND ? length - generated[i] : ROUND;
                 lane.size = text_size - used[i];
+                lane.finish = lane.length == length - generated[i];
                 which[active] = i;
                 lanes[active++] = lane;
             }
@@ -51,7 +53,7 @@ int main(int count, char **arguments) {
         }
         for (i = 0; i < active; i++) {
             CHECK(lanes[i].result == TEXTGEN_OK);
-            generated[which[i]] += lanes[i].ended ? length : lanes[i].length;
+            generated[which[i]] += lanes[i].ending == TEXTGEN_REACHED_END ? length : lanes[i].drawn;
             used[which[i]] += lanes[i].written;
         }
     }

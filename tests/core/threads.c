@@ -12,7 +12,7 @@ static void *write_text(void *buffer) {
     char line[256], *text = buffer;
     textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
     const size_t size = textgen_stream_size(shared);
-    textgen_model_info info = {.struct_size = sizeof info};
+    textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
     textgen_stream *stream;
     void *memory = malloc(size);
     size_t metadata;

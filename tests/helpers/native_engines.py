@@ -1,12 +1,11 @@
-"""Native engines with small random models, and lanes for them."""
+"""Engines with small random models, and texts for them."""
 
 import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from textgen_runtime import Sampler
-from textgen_runtime.engines.base import Lane, State
+from textgen_runtime import Sampling
+from textgen_runtime.engines.base import Engine, Lane, State, Stream
 from textgen_runtime.engines.core import kernel_names
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.engines.onnxruntime import OnnxEngine
@@ -32,33 +31,29 @@ def engines(vocabulary: int, units: int, layers: int, kernels: str) -> tuple[Nat
     return NativeEngine(content, kernels=kernels), OnnxEngine(content)
 
 
-def samplers(count: int, temperature: float = 1.0, seed: int = 1) -> list[Sampler]:
-    return [Sampler(temperature, seed, substream=i) for i in range(count)]
+def text_of(
+    engine: Engine, seed: int = 1, substream: int = 0, *, logits: Any = None, **sampling: Any
+) -> Stream:
+    """Return a text at the initial state, with equal logits or those given, and at temperature 1."""
+    text = engine.new_stream(seed, substream)
+    text.configure(Sampling(**{"temperature": 1.0} | sampling))
+    text.logits = np.zeros(engine.vocabulary_size, np.float32) if logits is None else logits
+    return text
 
 
-def zeros(vocabulary: int) -> NDArray[np.float32]:
-    return np.zeros(vocabulary, np.float32)
+def texts_of(engine: Engine, count: int, seed: int = 1) -> list[Stream]:
+    """Return texts of several substreams."""
+    return [text_of(engine, seed, i) for i in range(count)]
 
 
-def lanes(
-    native: NativeEngine,
-    drawing: list[Sampler],
-    length: int,
-    logits: Any = None,
-    state: State | None = None,
-) -> list[Lane]:
-    """Return one lane per sampler, all with the same logits and state."""
-    logits = zeros(native.vocabulary_size) if logits is None else logits
-    return [Lane(sampler, logits, state or native.initial_state(), length) for sampler in drawing]
+def generate(engine: Engine, texts: list[Stream], length: int) -> list[list[int]]:
+    """Generate for all texts in one call. Return their tokens."""
+    return [list(each.tokens) for each in engine.generate([Lane(text, length) for text in texts], length)]
 
 
-def generate(
-    native: NativeEngine, drawing: list[Sampler], length: int, logits: Any = None, state: State | None = None
-) -> list[list[int]]:
-    return [
-        list(result.tokens)
-        for result in native.generate(lanes(native, drawing, length, logits, state), length)
-    ]
+def content_of_text(text: Stream) -> bytes:
+    """Return everything that a text contains, to compare it."""
+    return text.save(bytes(32), b"")
 
 
 def assert_states_equal(one: State, other: State) -> None:

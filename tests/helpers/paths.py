@@ -12,7 +12,7 @@ TINY_INT8 = ROOT / "tests" / "data" / "tiny_int8.onnx"
 TINY_INT8_TEXT = ROOT / "tests" / "data" / "tiny_int8.txt"
 
 # A generation of that model, saved by the first release.
-SAVED_GENERATION = ROOT / "tests" / "data" / "saved_generation.npz"
+SAVED_GENERATION = ROOT / "tests" / "data" / "saved_generation.gen"
 
 # Model files of format 2, made by ``make_format_2_models``.
 FORMAT_2 = ROOT / "tests" / "data" / "format_2"

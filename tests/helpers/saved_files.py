@@ -1,16 +1,14 @@
-"""Modification of saved generations."""
+"""Saved generations with other descriptions."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from textgen_runtime import Generation
+from textgen_runtime.system.json_text import to_json
 
 
-def rewrite(path: Path, **changes: Any) -> None:
-    """Change the arrays of a saved generation, or fields of its description."""
-    with np.load(path) as content:
-        arrays = dict(content)
-    description = json.loads(str(arrays["description"]))
-    description |= {name: changes.pop(name) for name in list(changes) if name in description}
-    np.savez(path, **(arrays | {"description": np.array(json.dumps(description))} | changes))
+def rewrite(generation: Generation, path: Path, **changes: Any) -> None:
+    """Save a generation with changed entries of its description."""
+    description = {"prompt": generation.prompt, "sampling": generation.sampling.changed()} | changes
+    model = bytes.fromhex(generation.model.sha256)
+    path.write_bytes(generation.position.save(model, to_json(description).encode()))

@@ -24,6 +24,7 @@ from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.generation.controls import compile_controls
 from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.model_file.source import read_model
+from textgen_runtime.text.levels import BYTE
 from textgen_runtime.text.normalization import Normalization
 
 from tests.helpers.byte_models import accented_content
@@ -64,6 +65,19 @@ CONSTRAINTS: dict[str, dict[str, Any]] = {
 }
 
 
+# Generations that are saved: the model, the prompt, the number of tokens before, and the sampling parameters.
+SAVED: list[tuple[str, str, int, dict[str, Any]]] = [
+    ("tiny_int8", "abc", 30, {}),
+    ("tiny_int8", "abc", 30, {"repetition_penalty": 1.5, "penalty_window": 7, "logit_bias": {"a": -1.5}}),
+    ("tiny_int8", "bad", 30, {"temperature": 1.0, "mirostat_tau": 2.0, "banned": "a"}),
+    ("tiny_int8", "abc", 5, {"allowed": "a", "stop": "aaaaaaa", "keep_stop": True}),
+    ("tiny_int8", "abc", 4, {"match": "[a-d]{4,} [a-e]{2}"}),
+    ("tiny_int8", "abc", 90, {"choices": ["abc", "abd"]}),
+    ("character_int8", "ab", 400, {"min_length": 5}),
+    ("accented_int8", "abc", 23, {"stop": "c€ca"}),
+]
+
+
 def models() -> dict[str, bytes]:
     """Return the content of each model file."""
     return {
@@ -78,6 +92,7 @@ def models() -> dict[str, bytes]:
         "nietzsche_int8": quantized(read_model("nietzsche")),
         "gru_int8": quantized(content(cell="gru", layers=2, units=20)),
         "character_int8": quantized(record_content("character", end_bias=1.0)),
+        "accented_int8": quantized(accented_content()),
     }
 
 
@@ -94,7 +109,8 @@ def content(**options: Any) -> bytes:
 def open_plain(data: bytes) -> Model:
     """Return a model that computes like the plain WebAssembly module."""
     model = textgen.load(data)
-    engine = NativeEngine(data, kernels="baseline", special=model.tokenizer.special)
+    is_bytes = model.tokenizer.level == BYTE
+    engine = NativeEngine(data, kernels="baseline", special=model.tokenizer.special, is_bytes=is_bytes)
     return Model(engine, model.metadata, data, None)
 
 
@@ -184,6 +200,37 @@ def in_javascript(options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def saved_cases(contents: dict[str, bytes], folder: Path) -> list[dict[str, Any]]:
+    """Save generations, and return what resumes them and their further text.
+
+    8-bit models give the same text with all kernels.
+    """
+    folder.mkdir(exist_ok=True)
+    cases = []
+    for number, (name, prompt, drawn, options) in enumerate(SAVED):
+        model = textgen.load(contents[name])
+        generation = model.start(prompt, seed=LONG_SEED, substream=3, **options)
+        generation.take(drawn)
+        file = folder / str(number)
+        textgen.save(generation, file)
+        table = None
+        if constraint := compile_controls(generation.sampling, model.metadata).constraint:
+            table = describe_table(constraint, model.tokenizer.symbols)
+        case = {
+            "model": name,
+            "prompt": prompt,
+            "drawn": drawn,
+            "options": in_javascript(options),
+            "table": table,
+            "file": file.name,
+            "ending": generation.ending,
+        }
+        fed = generation.feed("cab") if generation.ended_record else ""
+        further = [fed + generation.take(60, finish=True), generation.ending]
+        cases.append({**case, "further": further})
+    return cases
+
+
 def normalizations() -> list[dict[str, Any]]:
     """Return texts and what the normalizations make of them."""
     texts = [
@@ -210,12 +257,14 @@ def write_cases(folder: Path) -> None:
     """Write the models and ``cases.json``."""
     folder.mkdir(parents=True, exist_ok=True)
     plain, relaxed = {}, {}
-    for name, data in models().items():
+    contents = models()
+    for name, data in contents.items():
         (folder / f"{name}.onnx").write_bytes(data)
         relaxed[name] = describe(name, data, textgen.load(data))
         plain[name] = relaxed[name] if name.endswith("int8") else describe(name, data, open_plain(data))
     document = {
         "models": {"baseline": plain, "relaxed-simd": relaxed},
+        "saved": saved_cases(contents, folder / "saved"),
         "normalizations": normalizations(),
     }
     (folder / "cases.json").write_text(json.dumps(document, allow_nan=False), encoding="utf-8")

@@ -102,6 +102,7 @@ class Tree:
             "PYTHONPATH": os.pathsep.join(str(folder / part) for part in ("runtime", "train")),
             "PYTHONDONTWRITEBYTECODE": "1",
             "TEXTGEN_CASES": str(ROOT / "build/web-test/cases"),
+            "TEXTGEN_PYTHON": sys.executable,
             "TEXTGEN_SITES": str(ROOT / "build/web-test/sites"),
         }
 

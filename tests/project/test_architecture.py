@@ -161,6 +161,34 @@ def test_no_room_imports_a_room_above_it() -> None:
     assert upward == []
 
 
+def module_of(name: str) -> str:
+    """Return the module of an imported name; an empty text for other projects."""
+    while name and name not in MODULES:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def all_imports_of(module: str) -> set[str]:
+    """Return what a module imports, also through others."""
+    found: set[str] = set()
+    left = [module]
+    while left:
+        by = left.pop()
+        new = {module_of(each.name) for each in IMPORTS if each.by == by} - found - {by, ""}
+        found |= new
+        left += new
+    return found
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Neither in functions nor for type checkers, but for three public classes that have each other."""
+    runtime = {name: all_imports_of(name) for name in MODULES if name.startswith("textgen_runtime")}
+    in_circles = {name for name, found in runtime.items() if any(name in runtime[other] for other in found)}
+    room = "textgen_runtime.generation"
+    # A batch has generations, and a generation has a model and starts batches.
+    assert in_circles == {f"{room}.batch", f"{room}.generation", f"{room}.model"}
+
+
 def test_no_room_imports_private_names_of_another() -> None:
     """An underscore means private to the package, that is the folder, which holds the module or name."""
     private = []

@@ -12,6 +12,8 @@ import { content } from "./package-cases.mjs";
 const tiny = await load(content("tiny"));
 
 test("an error about an option says which one, and what to change", () => {
+  const circular = {};
+  circular.states = [circular];
   const cases = [
     [{ topK: ["a\nb"] }, /^topK must be an integer from 0 to 2147483647, not a b$/],
     [{ topK: "x".repeat(1000) }, /not "x{76}\.\.\.$/],
@@ -33,17 +35,19 @@ test("an error about an option says which one, and what to change", () => {
     [{ allowed: "xyz" }, /leave no character/],
     [{ stop: "" }, /^a stop text must not be empty$/],
     [{ stop: [1] }, /^stop must be a text or an array of texts/],
-    [{ stop: "a".repeat(2 ** 15) }, /^the automaton of the stop texts is too large: it has 32769 states/],
+    [{ stop: "a".repeat(1021) }, /^a stop text must have at most 1020 tokens, not 1021$/],
+    [{ stop: new Array(33).fill("a".repeat(1000)) }, /^the stop texts together must have at most 32767 tokens, not 33000$/],
     [{ temprature: 1 }, /^unknown option "temprature": the options are temperature, /],
     [{ length: -1 }, /^length must be an integer, 0 or more, not -1$/],
     [{ unknown: "no" }, /^unknown must be "error" or "skip", not "no"$/],
     [{ minLength: 1 }, /^minLength needs a model of records: the texts of other models have no end$/],
-    [{ match: {} }, /^match must be a table of states/],
-    [{ match: { states: new Array(2 ** 15 + 1).fill({ accepting: true, next: {} }) } }, /^the table of match is too large/],
-    [{ match: { states: [{ accepting: false, next: {} }] } }, /^no text matches the table of match/],
-    [{ match: { states: [{ accepting: true, next: { a: 1 } }] } }, /^state 0 of match leads to 1; the states are 0 to 0$/],
-    [{ match: { states: [{ accepting: true, next: { z: 0 } }] } }, /^match has "z", which is not in the vocabulary/],
-    [{ match: { states: [{ accepting: true, next: null }] } }, /^state 0 of match must have/],
+    ...[{}, { states: [] }, 7, () => {}].map((match) => [{ match }, /^match: the table is not JSON with a list of states: write it with textgen-info$/]),
+    [{ match: circular }, /^match must be a table, as textgen-info writes it, not \[object Object\]$/],
+    [{ match: { states: new Array(2 ** 15 + 1).fill({ accepting: true, next: {} }) } }, /^match: the table has 32769 states, and at most 32768 are supported/],
+    [{ match: { states: [{ accepting: false, next: {} }] } }, /^match: no text matches the table/],
+    [{ match: { states: [{ accepting: true, next: { a: 1 } }] } }, /^match: state 0 of the table leads to 1; the states are 0 to 0$/],
+    [{ match: { states: [{ accepting: true, next: { z: 0 } }] } }, /^match: the table has 'z', which is not in the vocabulary/],
+    [{ match: { states: [{ accepting: true, next: null }] } }, /^match: state 0 of the table must have/],
     [{ match: { states: [{ accepting: true, next: {} }] }, stop: "a" }, /^use match or stop, not both/],
     [{ match: { states: [{ accepting: true, next: {} }] }, minLength: 1 }, /^use match or minLength, not both/],
   ];

@@ -1,24 +1,36 @@
-// Saved generations whose checksum is right, and whose content is not.
+// Saved generations whose form is right, and whose content is not. See saved.c of the core.
 
-import { createHash } from "node:crypto";
+const HEADER = 96;
+const DESCRIPTION_SIZE = 80;
 
-const HEADER = 12;
-const DIGEST = 32;
+const padded = (size) => Math.ceil(size / 8) * 8;
 
-/** Change the description of a saved generation. Return it, and the bytes with a correct digest. */
-export async function forge(saved, change) {
-  const view = new DataView(saved.buffer, saved.byteOffset);
-  const size = view.getUint32(8, true);
+/** Return the description of a saved generation, and its block: the text in the core. */
+export function parse(saved) {
+  const size = Number(new DataView(saved.buffer, saved.byteOffset).getBigUint64(DESCRIPTION_SIZE, true));
   const description = JSON.parse(new TextDecoder().decode(saved.subarray(HEADER, HEADER + size)));
-  change(description);
-  const text = new TextEncoder().encode(JSON.stringify(description));
-  const padded = new Uint8Array(Math.ceil(text.length / 4) * 4).fill(0x20);
-  padded.set(text);
-  const bytes = new Uint8Array(saved.length - size + padded.length);
-  bytes.set(saved.subarray(0, HEADER));
-  new DataView(bytes.buffer).setUint32(8, padded.length, true);
-  bytes.set(padded, HEADER);
-  bytes.set(saved.subarray(HEADER + size, saved.length - DIGEST), HEADER + padded.length);
-  bytes.set(createHash("sha256").update(bytes.subarray(0, -DIGEST)).digest(), bytes.length - DIGEST);
-  return { description, bytes };
+  return { description, block: saved.subarray(HEADER + padded(size)) };
+}
+
+/** Return a saved generation with another description and block. */
+export function forge(saved, { description, block }) {
+  const text = typeof description === "string" ? description : JSON.stringify(description);
+  const bytes = new TextEncoder().encode(text);
+  const forged = new Uint8Array(HEADER + padded(bytes.length) + block.length);
+  forged.set(saved.subarray(0, HEADER));
+  new DataView(forged.buffer).setBigUint64(DESCRIPTION_SIZE, BigInt(bytes.length), true);
+  new DataView(forged.buffer).setBigUint64(DESCRIPTION_SIZE + 8, BigInt(block.length), true);
+  forged.set(bytes, HEADER);
+  forged.set(block, HEADER + padded(bytes.length));
+  return forged;
+}
+
+/** The 64-bit fields of a block: see textgen_text in text.h. */
+const FIELDS = { temperature: 0, position: 21, filtered: 22, ending: 24, atEnd: 25, drawn: 26, constraintState: 28, held: 29 };
+
+/** Return a copy of a block with another field, an integer. */
+export function withField(block, name, value) {
+  const copied = block.slice();
+  new DataView(copied.buffer).setBigInt64(8 * FIELDS[name], value, true);
+  return copied;
 }

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "../../runtime/web/index.js";
 import { error } from "./package-assertions.mjs";
+import { Vocabulary } from "../../runtime/web/lib/vocabulary.js";
 import { content } from "./package-cases.mjs";
 
 const tiny = await load(content("tiny"));
@@ -43,6 +44,21 @@ test("a text that is fed or finished returns what was held back, and a stop text
   for (const generation of [finished, fed]) {
     assert.deepEqual([generation.take(1), generation.ending, generation.finish()], ["", "length", "a"]);
   }
+});
+
+test("bytes give the same text one by one, and a byte-order mark is part of it", () => {
+  for (const seed of SEEDS) {
+    const whole = accented.start("abc", { seed, temperature: 1 });
+    const pieces = whole.copy();
+    assert.equal(Array.from({ length: 200 }, () => pieces.take(1)).join(""), whole.take(200));
+  }
+  assert.equal(new Vocabulary([], "byte", -1).decode([0xef, 0xbb, 0xbf, 0x61]), "\ufeffa");
+});
+
+test("a call without tokens returns what is held back only if the text is complete", () => {
+  const generation = tiny.start("abc", { seed: 1, allowed: "a", stop: "aa" });
+  generation.take(1);
+  assert.deepEqual([generation.take(0), generation.take(0, { finish: true }), generation.take(0, { finish: true })], ["", "a", ""]);
 });
 
 test("a text ends before the stop text that it reaches first", () => {
@@ -139,6 +155,7 @@ test("all bits of the seed, and the substream, select the random numbers", (cont
   const text = (seed, substream = 0) => tiny.generate("abc", { seed, substream, temperature: 1 });
   const texts = [0n, 1n, 2n ** 32n, 2n ** 63n, 2n ** 64n, 2n ** 127n].map((seed) => text(seed));
   assert.equal(new Set([...texts, text(0, 1), text(0, 2 ** 32 - 1)]).size, 8);
+  assert.equal(tiny.start("abc", { seed: 2n ** 127n + 5n }).seed, 2n ** 127n + 5n);
   context.mock.method(Math, "random", () => 0.75);
   assert.equal(tiny.start("abc").seed, 3n * 2n ** 30n);
 });

@@ -1,16 +1,26 @@
-// Saved generations: what they contain, and what is refused.
+// Saved generations: the same as in Python, and what is refused.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { test } from "node:test";
 import { load, TextgenError } from "../../runtime/web/index.js";
 import { hexadecimal, sha256 } from "../../runtime/web/lib/sha256.js";
 import { error } from "./package-assertions.mjs";
-import { cases, content } from "./package-cases.mjs";
-import { forge } from "./package-forging.mjs";
+import { cases, content, FOLDER } from "./package-cases.mjs";
+import { forge, parse, withField } from "./package-forging.mjs";
 
 const tiny = await load(content("tiny"));
 const accented = await load(content("accented"));
+const models = Object.fromEntries(await Promise.all(["tiny_int8", "character_int8", "accented_int8"].map(async (name) => [name, await load(content(name))])));
+
+/** Return the text that follows, and why it ends. */
+function further(generation) {
+  const fed = generation.ending === "end" ? generation.feed("cab") : "";
+  return [fed + generation.take(60, { finish: true }), generation.ending];
+}
 
 /** Return a generation of bytes whose text ends within a character. */
 function withinCharacter() {
@@ -20,6 +30,36 @@ function withinCharacter() {
   }
   return generation;
 }
+
+test("a generation that Python saved continues here, and one that is saved here continues in Python", (context) => {
+  const folder = mkdtempSync(`${tmpdir()}/textgen-`);
+  context.after(() => rmSync(folder, { recursive: true }));
+  const expected = {};
+  cases.saved.forEach(({ model: name, prompt, drawn, options, table, file, ending, further: expectedText }, number) => {
+    const model = models[name];
+    const saved = new Uint8Array(readFileSync(`${FOLDER}/saved/${file}`));
+    const resumed = () => model.resume(saved, { match: table });
+    assert.deepEqual([resumed().ending, resumed().prompt], [ending, prompt]);
+    assert.deepEqual(further(resumed()), expectedText, file);
+    // What Python saved keeps the parameters that JavaScript does not have.
+    const running = [resumed()];
+    if (!table) {
+      const started = model.start(prompt, { ...options, seed: 2n ** 64n + 5n, substream: 3 });
+      started.take(drawn);
+      assert.deepEqual(parse(started.save()).block, parse(saved).block, file);
+      running.push(started);
+    }
+    running.forEach((generation, i) => {
+      generation.take(3);
+      const key = `${number}-${i}.${name}`;
+      writeFileSync(`${folder}/${key}`, generation.save());
+      expected[key] = further(generation);
+    });
+  });
+  const python = process.env.TEXTGEN_PYTHON ?? "python";
+  const printed = execFileSync(python, ["-m", "tests.helpers.web_resume", folder, FOLDER], { encoding: "utf-8" });
+  assert.deepEqual(JSON.parse(printed), expected);
+});
 
 test("what is resumed saves the same bytes again", () => {
   const match = { states: [{ accepting: true, next: { a: 0, b: 0 } }] };
@@ -33,42 +73,29 @@ test("what is resumed saves the same bytes again", () => {
   for (const generation of running) {
     for (let i = 0; i < 5; i += 1) {
       const saved = generation.save();
-      assert.deepEqual(generation.model.resume(saved, { match: generation.parts.sampling.match }).save(), saved);
+      const resumed = generation.model.resume(saved, { match: generation.parts.sampling.match });
+      assert.deepEqual(resumed.save(), saved);
+      assert.deepEqual([resumed.prompt, resumed.seed], [generation.prompt, generation.seed]);
       generation.take(7);
     }
   }
 });
 
-test("a copied or resumed generation knows the bytes of an incomplete character, and whether the text was finished", () => {
+test("the bytes of an incomplete character have no text, and stay in a text that is finished, copied or resumed", () => {
   for (const isFinished of [false, true]) {
     const generation = withinCharacter();
     if (isFinished) {
       assert.equal(generation.finish(), "");
     }
     for (const one of [generation.copy(), accented.resume(generation.save()), generation]) {
-      assert.equal(one.feed("a"), isFinished ? "a" : "\ufffda");
+      assert.equal(one.feed("a"), "\ufffda");
     }
   }
 });
 
-test("a saved generation has the layout of version 1", async () => {
-  const saved = tiny.start("abc", { seed: 1 }).save();
-  const view = new DataView(saved.buffer);
-  assert.equal(new TextDecoder().decode(saved.subarray(0, 4)), "TGEN");
-  assert.equal(view.getUint32(4, true), 1);
-  const { description, bytes } = await forge(saved, () => {});
-  assert.deepEqual(bytes, saved);
-  const values = tiny.stateValues + tiny.info.vocabulary.length;
-  assert.equal(saved.length, 12 + view.getUint32(8, true) + 4 * values + 32);
-  assert.deepEqual([description.model, description.seed, description.position], [tiny.sha256, "1", "0"]);
-  view.setUint32(4, 2, true);
-  assert.throws(() => tiny.resume(saved), error("SAVED_GENERATION", /^a later version saved the generation/));
-});
-
-test("a saved generation has the digest that its constraint has in Python", async () => {
+test("a constraint has the digest that it has in Python", () => {
   for (const { table, digest } of cases.models.baseline.tiny.constraints) {
-    const { description } = await forge(tiny.start("abc", { match: table }).save(), () => {});
-    assert.equal(description.constraint, digest);
+    assert.equal(hexadecimal(tiny.start("abc", { match: table }).parts.constraint.digest), digest);
   }
 });
 
@@ -80,80 +107,75 @@ test("a digest is a SHA-256", () => {
   }
 });
 
-test("a saved generation is checked", async () => {
+test("what is no saved generation of this model, constraint and version is refused", async () => {
   const saved = tiny.start("abc", { seed: 1, stop: "cab" }).save();
-  const changes = [() => saved.subarray(0, 20), () => saved.subarray(0, -1), () => new Uint8Array(0)];
-  for (let i = 0; i < saved.length; i += 7) {
-    changes.push(() => Uint8Array.from(saved, (byte, at) => (at === i ? byte ^ 1 : byte)));
+  const refused = (bytes, message) => assert.throws(() => tiny.resume(bytes), error("SAVED_GENERATION", message));
+  refused("text", /^a saved generation is a Uint8Array, not "text"$/);
+  refused(new TextEncoder().encode("TGEN 1"), /^an earlier version of textgen-onnx saved the generation/);
+  refused(new Uint8Array(0), /^this is not a saved text$/);
+  const later = saved.slice();
+  later[8] = 2;
+  refused(later, /^the saved text has format 2, and this version reads format 1: upgrade/);
+  for (let size = 1; size < saved.length; size += 7) {
+    refused(saved.subarray(0, size), /^(this is not a|the) saved text/);
   }
-  for (const change of changes) {
-    assert.throws(() => tiny.resume(change()), error("SAVED_GENERATION", /./));
-  }
-  assert.throws(() => tiny.resume("text"), error("SAVED_GENERATION", /^a saved generation is a Uint8Array/));
   const other = await load(content("layers"));
   assert.throws(() => other.resume(saved), error("SAVED_GENERATION", /^the generation was saved with another model/));
   const match = { states: [{ accepting: true, next: { a: 0 } }] };
   const constrained = tiny.start("abc", { match }).save();
-  assert.throws(() => tiny.resume(constrained), error("SAVED_GENERATION", /pass its table as match$/, "match"));
+  for (const [bytes, options] of [[constrained, {}], [constrained, { match: { states: [{ accepting: true, next: { b: 0 } }] } }]]) {
+    assert.throws(() => tiny.resume(bytes, options), error("SAVED_GENERATION", /pass its table as match$/, "match"));
+  }
   assert.equal(tiny.resume(constrained, { match }).take(0), "");
 });
 
-test("a forged saved generation is an error, and never a trap", async () => {
+test("a damaged saved generation continues or is refused, and never traps", () => {
   const generation = tiny.start("abc", { seed: 1, stop: "cab", repetitionPenalty: 2 });
   generation.take(5);
   const saved = generation.save();
-  const values = [null, -1, 1.5, 2 ** 40, "x", [], [-1], [2 ** 31], {}, true, new Array(3000).fill(0)];
-  const { description } = await forge(saved, () => {});
-  const partsOf = (value) => (typeof value === "object" ? Object.keys(value ?? {}) : []);
-  const paths = Object.keys(description).flatMap((name) => [[name], ...partsOf(description[name]).map((part) => [name, part])]);
-  for (const path of paths) {
-    for (const value of values) {
-      const forged = await forge(saved, (copy) => {
-        const parent = path.length > 1 ? copy[path[0]] : copy;
-        parent[path.at(-1)] = value;
-      });
-      try {
-        const resumed = tiny.resume(forged.bytes);
-        resumed.take(50, { finish: true });
-        resumed.next();
-      } catch (found) {
-        assert.ok(found instanceof TextgenError, `${path} = ${JSON.stringify(value)}: ${found.stack}`);
-      }
+  const { description, block } = parse(saved);
+  const values = [null, -1, 1.5, 2 ** 40, "x", [], [-1], {}, true];
+  const damaged = Object.keys(description.sampling).flatMap((name) =>
+    values.map((value) => forge(saved, { block, description: { ...description, sampling: { ...description.sampling, [name]: value } } })),
+  );
+  for (let i = 0; i < saved.length; i += i < 400 ? 1 : 97) {
+    damaged.push(...[1, 0x80, 0xff].map((bits) => Uint8Array.from(saved, (byte, at) => (at === i ? byte ^ bits : byte))));
+  }
+  for (const bytes of damaged) {
+    try {
+      const resumed = tiny.resume(bytes);
+      resumed.take(50, { finish: true });
+      resumed.next();
+    } catch (found) {
+      assert.ok(found instanceof TextgenError, found.stack);
     }
   }
 });
 
-test("a position that no text can have is refused", async () => {
-  const text = { held: [], stopState: 0, constraintState: 0, ending: null, atEnd: false };
+test("a description and a position that no generation can have are refused", () => {
   const ofTiny = tiny.start("abc", { seed: 1, stop: "cab" });
-  const ofBytes = accented.start("abc", { seed: 1 });
-  for (const [generation, change] of [
-    [ofTiny, { text: { ...text, stopState: 1 } }],
-    [ofTiny, { text: { ...text, held: [13] } }],
-    [ofTiny, { text: { ...text, constraintState: 1 } }],
-    [ofTiny, { text: { ...text, ending: "end" } }],
-    [ofTiny, { text: { ...text, ending: "end", atEnd: true } }],
-    [ofTiny, { tail: [0xc3] }],
-    [ofBytes, { tail: [0xf0, 0x9d, 0x84, 0x9e] }],
-    [ofBytes, { tail: [256] }],
-    [ofTiny, { isFinished: 1 }],
-    [ofTiny, { seed: String(2n ** 128n) }],
-    [ofTiny, { substream: 2 ** 32 }],
-    [ofTiny, { position: String(2n ** 63n) }],
-    [ofTiny, { recent: new Array(1025).fill(0) }],
-    [ofTiny, { mirostat: null }],
-    [ofTiny, { prompt: 7 }],
-  ]) {
-    const { bytes } = await forge(generation.save(), (copy) => Object.assign(copy, change));
-    assert.throws(() => generation.model.resume(bytes), TextgenError, JSON.stringify(change).slice(0, 100));
+  const saved = ofTiny.save();
+  const { description, block } = parse(saved);
+  const refused = (parts, message) =>
+    assert.throws(() => tiny.resume(forge(saved, { description, block, ...parts })), error("SAVED_GENERATION", message));
+  for (const damaged of ["{", "[]x", { ...description, prompt: 7 }, { ...description, sampling: null }]) {
+    refused({ description: damaged }, /^the description of the saved generation is damaged$/);
   }
+  refused({ description: { ...description, sampling: { top_x: 1 } } }, /does not support the sampling parameters "top_x": upgrade/);
+  refused({ description: { ...description, sampling: { top_k: "1" } } }, /^the sampling parameters are damaged: topK must be/);
+  for (const [name, value] of [["ending", 9n], ["ending", 5n], ["atEnd", 1n], ["constraintState", 1n], ["held", 1025n], ["drawn", -1n], ["position", -1n], ["filtered", 2n], ["temperature", -1n]]) {
+    refused({ block: withField(block, name, value) }, /^the saved text is damaged$/);
+  }
+  assert.equal(tiny.resume(forge(saved, { description, block })).take(5), ofTiny.take(5));
 });
 
-test("a text ends with an error when its random numbers end", async () => {
-  const { bytes } = await forge(tiny.start("abc", { seed: 1 }).save(), (copy) => {
-    copy.position = String(2n ** 63n - 2n);
-  });
-  const resumed = tiny.resume(bytes);
-  assert.equal(resumed.take(1).length, 1);
-  assert.throws(() => resumed.take(1), error("RNG_EXHAUSTED", /^the random stream is exhausted/));
+test("a text whose random numbers end stays at its position before the call", () => {
+  const saved = tiny.start("abc", { seed: 1 }).save();
+  const { description, block } = parse(saved);
+  const resumed = tiny.resume(forge(saved, { description, block: withField(block, "position", 2n ** 63n - 70n) }));
+  resumed.take(1);
+  const before = resumed.save();
+  assert.throws(() => resumed.take(100), error("RNG_EXHAUSTED", /^the random stream is exhausted/));
+  assert.deepEqual([resumed.save(), resumed.ending], [before, "length"]);
+  assert.equal(Array.from(resumed.take(68)).length, 68);
 });

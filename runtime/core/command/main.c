@@ -22,8 +22,10 @@ typedef struct {
     const textgen_model_info *info;
     textgen_stream *stream;
     output *to;
-    char *buffer;   /* generated text that is not written yet */
-    size_t waiting; /* bytes in the buffer */
+    char *buffer; /* for the text of a chunk */
+    size_t buffer_size;
+    void *workspace;
+    size_t workspace_size;
 } running_text;
 
 static textgen_model *load(const char *path) {
@@ -47,36 +49,22 @@ static textgen_model *load(const char *path) {
     return model;
 }
 
-/* Write what is decided: all but `held` bytes at the end. */
-static void write_decided(running_text *text, size_t held) {
-    const size_t decided = text->waiting - held;
-    write_text(text->to, text->buffer, decided);
-    memmove(text->buffer, text->buffer + decided, held);
-    text->waiting = held;
-    flush_output();
-}
-
 static void generate(running_text *text, size_t length) {
     char error[MESSAGE_SIZE];
-    bool stopped = false;
-    while (length && !stopped && !textgen_stream_ended(text->stream)) {
-        const size_t tokens = length < CHUNK ? length : CHUNK;
-        size_t written, held;
-        const int32_t result =
-            textgen_stream_generate(text->stream, tokens, text->buffer + text->waiting,
-                                    tokens * text->info->symbol_bytes + 1, &written, error, sizeof error);
-        if (result < 0) {
+    textgen_lane lane = TEXTGEN_LANE_DEFAULT;
+    lane.stream = text->stream;
+    lane.text = text->buffer;
+    lane.size = text->buffer_size;
+    do {
+        lane.length = length < CHUNK ? length : CHUNK;
+        lane.finish = lane.length == length;
+        if (textgen_generate(&lane, 1, text->workspace, text->workspace_size, error, sizeof error) < 0) {
             fail(EXIT_FAILED, "%s", error);
         }
-        text->waiting += written;
-        length -= tokens;
-        stopped = textgen_stream_stopped(text->stream, &held);
-        if (stopped && !text->options->keep_stop) {
-            text->waiting -= held;
-        }
-        write_decided(text, stopped ? 0 : held);
-    }
-    write_decided(text, 0);
+        write_text(text->to, lane.text, lane.written);
+        flush_output();
+        length -= lane.length;
+    } while (length && lane.ending == TEXTGEN_REACHED_LENGTH);
     end_text(text->to);
 }
 
@@ -157,7 +145,10 @@ static void run(const textgen_model *model, const textgen_model_info *info, comm
     running_text text = {.options = options, .info = info, .to = to};
     void *memory = allocate(textgen_stream_size(model));
     size_t number;
-    text.buffer = allocate((TEXTGEN_MAX_STOP_TOKENS + CHUNK) * info->symbol_bytes + 1);
+    text.buffer_size = TEXTGEN_LANE_TOKENS * info->symbol_bytes + 1;
+    text.buffer = allocate(text.buffer_size);
+    text.workspace_size = textgen_workspace_size(model, 1);
+    text.workspace = allocate(text.workspace_size);
     for (number = 0; number < options->count; number++) {
         const bool stored = !given.data && !info->records;
         content prompt = given;
@@ -177,6 +168,7 @@ static void run(const textgen_model *model, const textgen_model_info *info, comm
         }
     }
     flush_output();
+    free(text.workspace);
     free(text.buffer);
     free(memory);
 }
@@ -184,7 +176,7 @@ static void run(const textgen_model *model, const textgen_model_info *info, comm
 int main(int count, char **arguments) {
     char error[MESSAGE_SIZE];
     command_options options;
-    textgen_model_info info = {.struct_size = sizeof info};
+    textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
     textgen_model *model;
     content prompt;
     output to;

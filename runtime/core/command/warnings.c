@@ -105,4 +105,5 @@ void keep_possible_stops(const textgen_model *model, const textgen_model_info *i
     options->stop_count = kept;
     options->sampling.stop = (const char *const *)options->stops;
     options->sampling.stop_count = kept;
+    options->sampling.keep_stop = options->keep_stop;
 }

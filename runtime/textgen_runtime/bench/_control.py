@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Callable
 from typing import Any
 
-from textgen_runtime.engines.base import Guide
+from textgen_runtime.engines.base import Lane
 from textgen_runtime.sampling.automata import Constraint
 from textgen_runtime.sampling.parameters import Sampling
 
@@ -111,13 +111,6 @@ def constrained_generator(bench: BenchContext) -> Callable[[int], object]:
     for state in range(STATES):
         table.extend([(state + 1) % STATES] * vocabulary)
     constraint = Constraint(table, [state == STATES - 1 for state in range(STATES)])
-    generation = model.start(temperature=bench.temperature, seed=0)
-    guide = Guide(constraint=constraint)
-
-    def run(length: int) -> None:
-        nonlocal guide
-        (result,) = model.engine.generate([generation.lane(length)._replace(guide=guide)], length)
-        generation.accept(result, None)
-        guide = result.guide or guide
-
-    return run
+    stream = model.start(temperature=bench.temperature, seed=0).position
+    stream.configure(Sampling(temperature=bench.temperature), constraint=constraint)
+    return lambda length: model.engine.generate([Lane(stream, length)], length)

@@ -3,10 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from textgen_runtime.engines.base import Lane
-from textgen_runtime.sampling.sampler import Sampler
+from textgen_runtime.sampling.parameters import Sampling
 
 from ._rounds import calibrate_all, deadline_notes, interleave
 from ._spread import Ratio, Spread, ratios, spreads
@@ -110,16 +108,19 @@ def onnxruntime_batch(bench: BenchContext, streams: int, threads: int) -> Callab
 def native_lanes(bench: BenchContext, streams: int, threads: int) -> Callable[[int], object]:
     """Return a function that generates all streams as lanes of the native engine."""
     engine = bench.model("native", threads).engine
-    zeros = np.zeros(engine.vocabulary_size, np.float32)
-    samplers = [Sampler(bench.temperature, 0, i) for i in range(streams)]
+    sampling = Sampling(temperature=bench.temperature)
+    texts = [engine.new_stream(0, i) for i in range(streams)]
+    for text in texts:
+        text.configure(sampling)
+        engine.feed(text, [0])
     # The chunks of a batch generation, so that an interrupt takes effect as quickly as there.
     chunk = engine.chunk_length(streams)
 
     def run(length: int) -> None:
-        lanes = [Lane(sampler, zeros, engine.initial_state(), length) for sampler in samplers]
+        lanes = [Lane(text, length) for text in texts]
         while lanes:
             lanes = [
-                Lane(lane.sampler, output.logits, output.state, lane.length - len(output.tokens))
+                lane._replace(length=lane.length - output.drawn)
                 for lane, output in zip(lanes, engine.generate(lanes, chunk), strict=True)
                 if output.ending is None
             ]

@@ -74,11 +74,11 @@ def prompts(bench: BenchContext, deadline: Deadline) -> Section:
     def prompt_feeder(name: str) -> Callable[[int], None]:
         engine = bench.model(name).engine
         tokens = array("q", (i % engine.vocabulary_size for i in range(PROMPT_LENGTH)))
-        state = engine.initial_state()
+        position = engine.new_stream()
 
         def feed(repeats: int) -> None:
             for _ in range(repeats):
-                feed_in_chunks(engine, tokens, state)
+                feed_in_chunks(engine, position, tokens, restart=True)
 
         return feed
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from textgen_runtime.generation.text_progress import TextEnding
+from textgen_runtime.engines.base import TextEnding
 
 
 class Console(Protocol):

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
+from textgen_runtime.engines.base import TextEnding
 from textgen_runtime.generation.batch import Batch
 from textgen_runtime.generation.generation import STREAM_CHUNK, Generation
-from textgen_runtime.generation.text_progress import TextEnding
-from textgen_runtime.sampling.parameters import CONSTRAINTS
 
 
 class Continuation:
@@ -27,9 +26,10 @@ class Continuation:
     def __init__(self, generation: Generation, length: int) -> None:
         self.ending: TextEnding | None = None
         self._generation = generation
-        if generation.is_complete and not generation.position.at_end:
-            restart_constraint(generation)
-        self._start = generation.snapshot()
+        if generation.is_complete and not generation.ended_record:
+            # The next text is a new text of the constraint.
+            generation.position.begin_constraint()
+        self._start = generation.copy()
         self._batch = Batch(generation.model)
         self._batch.add(generation, length)
         self._has_text = False
@@ -51,12 +51,7 @@ class Continuation:
         if self._has_text:
             return self._generation.finish()
         # The tokens drawn so far may belong to a text that would have been rejected.
-        self._generation.restore(self._start, random_numbers=False)
+        generation, start = self._generation, self._start
+        start.reseed(generation.seed, generation.substream, generation.drawn)
+        generation.position = start.position
         return ""
-
-
-def restart_constraint(generation: Generation) -> None:
-    """Let the next text be a new text of the constraint. The filters keep their state."""
-    sampling = generation.sampling
-    generation.sampling = sampling.replace(**dict.fromkeys(CONSTRAINTS), resample=0)
-    generation.sampling = sampling

@@ -217,10 +217,7 @@ def path_argument(command: CommandLine) -> Path:
 
 def is_saved_generation(path: Path) -> bool:
     """Whether an existing file is a saved generation, which another one may replace."""
-    from zipfile import BadZipFile, ZipFile
+    from textgen_runtime.generation.saved_generation import MARK
 
-    try:
-        with ZipFile(path) as archive:
-            return {"logits.npy", "description.npy"} <= set(archive.namelist())
-    except (BadZipFile, ValueError):
-        return False
+    with path.open("rb") as file:
+        return file.read(len(MARK)) == MARK

@@ -2,8 +2,8 @@
 
 import sys
 
+from textgen_runtime.engines.base import TextEnding
 from textgen_runtime.errors import TextFileError
-from textgen_runtime.generation.text_progress import TextEnding
 from textgen_runtime.system.console import print_diagnostic, terminal_safe, write_stderr
 from textgen_runtime.system.text_files import decode_utf8
 from textgen_runtime.text.records import RecordKind

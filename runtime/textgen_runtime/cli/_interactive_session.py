@@ -4,15 +4,14 @@ import os
 import warnings
 from collections import deque
 from collections.abc import Iterator
+from typing import NamedTuple
 
+from textgen_runtime.engines.base import TextEnding
 from textgen_runtime.errors import TextgenError
 from textgen_runtime.generation.controls import compile_controls, impossible_stop_message, impossible_stops
-from textgen_runtime.generation.generation import Generation
 from textgen_runtime.generation.model import Model
 from textgen_runtime.generation.stop_warnings import checked_stops
-from textgen_runtime.generation.text_progress import TextEnding
 from textgen_runtime.sampling.parameters import Sampling
-from textgen_runtime.sampling.sampler import Sampler, restore_sampler
 from textgen_runtime.text.records import SEPARATORS
 from textgen_runtime.text.tokenizer import UnknownPolicy
 
@@ -26,6 +25,20 @@ MAX_STEPS = 200
 
 # How many of the latest characters are kept, to show where the text ends.
 TAIL_LENGTH = 200
+
+
+class RandomStream(NamedTuple):
+    """A position in random numbers.
+
+    Attributes:
+        seed: The seed.
+        substream: The random stream of the seed.
+        drawn: How many numbers were drawn.
+    """
+
+    seed: int
+    substream: int = 0
+    drawn: int = 0
 
 
 class Session:
@@ -56,8 +69,8 @@ class Session:
         self.unknown: UnknownPolicy = "error"
         self.lowercase = False
         self.position = Position()
-        # Has the position in the random stream while there is no generation.
-        self._idle_sampler = Sampler(seed=seed)
+        # The random numbers while there is no generation.
+        self._idle = RandomStream(seed)
         self._steps: deque[Step] = deque(maxlen=MAX_STEPS)
         self._continuation: Continuation | None = None
         self.sampling = sampling
@@ -84,13 +97,13 @@ class Session:
     @property
     def seed(self) -> int:
         """The random seed. Setting it starts the random numbers from their beginning."""
-        return self._sampler.seed
+        return self._random_stream.seed
 
     @seed.setter
     def seed(self, seed: int) -> None:
-        self._idle_sampler = Sampler(seed=seed)
+        self._idle = RandomStream(seed)
         if self.position.generation is not None:
-            use_random_stream(self.position.generation, self._idle_sampler)
+            self.position.generation.reseed(*self._idle)
 
     @property
     def ending(self) -> TextEnding | None:
@@ -154,7 +167,7 @@ class Session:
                 self._extend_tail(chunk)
                 yield chunk
             records = self.model.metadata.records
-            if records is not None and self.position.generation and self.position.generation.position.at_end:
+            if records is not None and self.position.generation and self.position.generation.ended_record:
                 self._extend_tail(SEPARATORS[records])
             # The model has read the stop text, which is not part of the text.
             if continuation.ending == "stop" and not self._sampling.keep_stop:
@@ -221,9 +234,11 @@ class Session:
         return stop_warnings
 
     @property
-    def _sampler(self) -> Sampler:
+    def _random_stream(self) -> "RandomStream":
         generation = self.position.generation
-        return self._idle_sampler if generation is None else generation.sampler
+        if generation is None:
+            return self._idle
+        return RandomStream(generation.seed, generation.substream, generation.drawn)
 
     def _begin(self, before: Position, addition: Addition) -> str:
         """Add a line at a position. Returns and raises as ``add``."""
@@ -234,9 +249,9 @@ class Session:
         generation, tail = self._continued(before)
         if generation is None:
             generation = self.model.start(text, seed=self.seed, sampling=self._sampling, unknown=self.unknown)
-            use_random_stream(generation, self._sampler)
+            generation.reseed(*self._random_stream)
             fed = shown = generation.prompt
-        elif generation.position.at_end:
+        elif generation.ended_record:
             # The next record begins.
             fed = shown = generation.feed(text or "", self.unknown)
         else:
@@ -257,25 +272,12 @@ class Session:
         generation = position.generation and position.generation.copy()
         if generation is not None:
             generation.sampling = self._sampling
-            use_random_stream(generation, self._sampler)
+            generation.reseed(*self._random_stream)
         return position._replace(generation=generation)
 
     def _move_to(self, position: Position) -> None:
-        self._idle_sampler = self._sampler
+        self._idle = self._random_stream
         self.position = position
 
     def _extend_tail(self, text: str) -> None:
         self.position = self.position._replace(tail=(self.position.tail + text)[-TAIL_LENGTH:])
-
-
-def use_random_stream(generation: Generation, other: Sampler) -> None:
-    """Let a generation draw the next random numbers of another sampler. Its filters keep their state."""
-    sampler = generation.sampler
-    generation.sampler = restore_sampler(
-        other.seed,
-        other.substream,
-        other.position,
-        sampler.sampling,
-        sampler.logit_bias,
-        sampler.filter_state,
-    )

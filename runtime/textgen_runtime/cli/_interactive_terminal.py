@@ -5,7 +5,7 @@ import signal
 import sys
 from time import perf_counter
 
-from textgen_runtime.generation.text_progress import TextEnding
+from textgen_runtime.engines.base import TextEnding
 from textgen_runtime.system.console import terminal_safe
 from textgen_runtime.system.interrupts import DeferredInterrupts
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from textgen_runtime.errors import Name, quote
 from textgen_runtime.generation.model import Model
 from textgen_runtime.generation.stop_warnings import checked_stops
+from textgen_runtime.sampling.definition import PARAMETERS, Parameter
 from textgen_runtime.sampling.parameters import CONSTRAINTS, Sampling
-from textgen_runtime.sampling.sampler import PARAMETERS, Parameter
 from textgen_runtime.system.console import print_diagnostic
 from textgen_runtime.system.text_files import read_text
 

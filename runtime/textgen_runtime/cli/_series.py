@@ -3,12 +3,11 @@
 from collections import deque
 from typing import NamedTuple
 
+from textgen_runtime.engines.base import TextEnding
 from textgen_runtime.generation.batch import BatchChunk
 from textgen_runtime.generation.generation import Generation
 from textgen_runtime.generation.model import Model
-from textgen_runtime.generation.text_progress import TextEnding
 from textgen_runtime.sampling.parameters import Sampling
-from textgen_runtime.sampling.sampler import restore_sampler
 from textgen_runtime.text.tokenizer import UnknownPolicy
 
 
@@ -142,8 +141,7 @@ class Series:
         substream = request.substream(self.prompt_number, self.decided + len(self.pending))
         start = self._start_after(self._prompt_of(substream))
         generation = start.copy()
-        sampler = start.sampler
-        generation.sampler = restore_sampler(request.seed, substream, 0, sampler.sampling, sampler.logit_bias)
+        generation.reseed(request.seed, substream)
         text = PendingText(self, generation)
         self.pending.append(text)
         return text

@@ -214,17 +214,17 @@ class JsonLines:
         if text.series.sampling is not self._sampling:
             self._sampling = text.series.sampling
             self._parameters = self._sampling.changed()
-        sampler, content = text.generation.sampler, text.take()
+        generation, content = text.generation, text.take()
         is_character_level = text.series.request.model.tokenizer.level == CHARACTER
         # The end of a record counts as one character. A stop text was drawn, whether it is kept or not.
         left_out = 0 if text.series.sampling.keep_stop else len(text.stop)
-        drawn = len(content) + left_out + text.generation.position.at_end
+        drawn = len(content) + left_out + generation.ended_record
         characters = text.tokens if is_character_level else drawn
         values = {
             "text": content,
-            "prompt": text.generation.prompt,
-            "seed": sampler.seed,
-            "substream": sampler.substream,
+            "prompt": generation.prompt,
+            "seed": generation.seed,
+            "substream": generation.substream,
             "sampling": self._parameters,
             "ending": text.ending,
             "tokens": text.tokens,

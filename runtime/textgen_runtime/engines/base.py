@@ -2,154 +2,58 @@
 
 To write an engine, implement ``Engine`` and add it to ``opening.py``. An engine must:
 
-- run the network over tokens and a state (``forward``, ``feed``);
-- generate tokens for many lanes, so that each lane is independent of the others (``generate``);
+- run the network over tokens and a state (``forward``), and over tokens of a text (``feed``);
+- generate tokens for many texts, so that each is independent of the others (``generate``);
 - never change an array that a caller passed in;
 - keep no state between calls, so that threads may share it.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from textgen_runtime.sampling.sampler import Sampler
-
-from .state import FloatBuffer, State, StoredBuffer, float_buffer
+from .core import Stream
+from .results import Ending, Generated, Measurements, TextEnding
+from .state import FloatBuffer, State
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from textgen_runtime.model_file.network import Network
-    from textgen_runtime.sampling.automata import Constraint, Stops
-else:
-    # Importing the automata takes half a millisecond, and most texts need none. Strings as annotations would
-    # take as long, because NamedTuple compiles them.
-    Constraint = Stops = object
 
-# With the names of state.py, for other rooms to import from here.
+# With the names of results.py and state.py, for other rooms to import from here.
 __all__ = [
     "Ending",
     "Engine",
     "FloatBuffer",
     "Generated",
-    "Guide",
     "Lane",
     "Measurements",
     "State",
-    "StoredBuffer",
-    "float_buffer",
+    "Stream",
+    "TextEnding",
 ]
-
-# Why a lane ended.
-# - "length": it has as many tokens as it may have;
-# - "stop": its last tokens are a stop text;
-# - "constraint": its text matches the constraint, and ends there;
-# - "end": its last token is the end token of a record;
-# - "mismatch": its text cannot match the constraint. Only a lane that draws unmasked ends so.
-Ending: TypeAlias = Literal["length", "stop", "end", "constraint", "mismatch"]
-
-
-class Measurements:
-    """Sums of times and entropies over generated tokens.
-
-    Attributes:
-        draws: Number of tokens drawn, with those that a constraint forbade and that are part of no text.
-        model_seconds: Time in forward steps.
-        sampler_seconds: Time in draws.
-        entropy_bits: Sum of the entropies of the distributions of all draws, in bits.
-        latencies: Nanoseconds of each draw and forward step together, or None if they are not kept.
-    """
-
-    def __init__(self, *, latencies: bool = False) -> None:
-        self.draws = 0
-        self.model_seconds = self.sampler_seconds = self.entropy_bits = 0.0
-        self.latencies: list[int] | None = [] if latencies else None
-
-    def add(self, draws: int, model_seconds: float, sampler_seconds: float, entropy_bits: float) -> None:
-        """Add the measurements of another chunk."""
-        self.draws += draws
-        self.model_seconds += model_seconds
-        self.sampler_seconds += sampler_seconds
-        self.entropy_bits += entropy_bits
-
-    def merge(self, other: "Measurements") -> None:
-        """Add the sums of another object, such as that of another thread."""
-        self.add(other.draws, other.model_seconds, other.sampler_seconds, other.entropy_bits)
-        if self.latencies is not None:
-            self.latencies += other.latencies or []
-
-
-class Guide(NamedTuple):
-    """The stop texts, the constraint and the minimum length of a lane, and how far its text has advanced.
-
-    To continue a lane in another call, pass the guide of its ``Generated``.
-
-    Attributes:
-        stops: The stop texts, or None. The lane ends after the first one.
-        stop_state: The state of ``stops`` before the next token. 0 is the state of a new text, and of a text
-            that a stop text has just ended.
-        constraint: What the text must match, or None.
-        constraint_state: The state of ``constraint`` before the next token. 0 is the state of a new text.
-        must_end: Whether the text must match by the end of ``Lane.length``. If False, the length can cut a
-            text that does not match yet.
-        masked: Whether tokens that the constraint forbids are never drawn before the text matches. If False,
-            the lane draws as if it had no constraint, and ends with ``"mismatch"`` before the first token
-            after which no text can match.
-        min_length: The number of tokens before which the end token is not drawn, 0 or more.
-    """
-
-    stops: Stops | None = None
-    stop_state: int = 0
-    constraint: Constraint | None = None
-    constraint_state: int = 0
-    must_end: bool = False
-    masked: bool = True
-    min_length: int = 0
 
 
 class Lane(NamedTuple):
     """The input of ``Engine.generate`` for one text.
 
     Attributes:
-        sampler: The sampler that draws. Its position advances by one per draw.
-        logits: Logits of the next token: float32 of shape [vocabulary_size].
-        state: The state before the next token, of batch size 1.
+        stream: The text. It advances.
         length: The number of tokens until the lane ends, 1 or more.
-        guide: The stop texts, the constraint and the minimum length, or None without any.
+        must_end: Whether the text must match its constraint within ``length`` tokens. If False, the length
+            can cut a text that does not match yet.
+        masked: Whether tokens that the constraint forbids are never drawn before the text matches. If False,
+            the lane draws as if it had no constraint, and ends with ``"mismatch"`` before the first token
+            after which no text can match.
         logprobs: Whether to return the log-probability of each token.
     """
 
-    sampler: Sampler
-    logits: FloatBuffer
-    state: State
+    stream: Stream
     length: int
-    guide: Guide | None = None
+    must_end: bool = False
+    masked: bool = True
     logprobs: bool = False
-
-
-class Generated(NamedTuple):
-    """The output of ``Engine.generate`` for one lane.
-
-    Attributes:
-        tokens: The drawn tokens, with those of a stop text that ended the lane.
-        logits: Logits of the next token: float32 of shape [vocabulary_size].
-        state: The state after the last token, of batch size 1.
-        ending: Why the lane ended, or None if it has not ended.
-        guide: The guide of the lane with its new states, or None if the lane has none.
-        logprobs: The natural logarithm of the probability of each token, or None if the lane does not ask
-            for it. The probability is that of the model: at temperature 1, before the constraint and the
-            filters of the sampler.
-        stop_length: The number of tokens of the stop text that ended the lane, or 0. They can begin in an
-            earlier call.
-    """
-
-    tokens: Sequence[int]
-    logits: FloatBuffer
-    state: State
-    ending: Ending | None
-    guide: Guide | None = None
-    logprobs: Sequence[float] | None = None
-    stop_length: int = 0
 
 
 class Engine(Protocol):
@@ -201,18 +105,26 @@ class Engine(Protocol):
         """
         ...
 
-    def feed(self, tokens: Sequence[int], state: State) -> tuple[FloatBuffer, State]:
-        """Run the network over the tokens of one lane. The native engine does not import numpy.
-
-        Args:
-            tokens: 1 or more tokens, each in [0, vocabulary_size).
-            state: The state before the first token, of batch size 1.
-
-        Returns:
-            The float32 logits after the last token, of shape [vocabulary_size], in new memory; and the state
-            after it. The logit of a token that is never drawn is -inf.
+    def new_stream(self, seed: int = 0, substream: int = 0) -> Stream:
+        """Return a new text for this engine, which has not been fed. Its state is zeros.
 
         Raises:
+            SamplingError: If the seed or the substream is out of range.
+        """
+        ...
+
+    def feed(self, stream: Stream, tokens: Sequence[int]) -> None:
+        """Run the network over tokens of a text, in place. The native engine does not import numpy.
+
+        The logit of a token that is never drawn becomes -inf.
+
+        Args:
+            stream: The text.
+            tokens: 1 or more tokens, each in [0, vocabulary_size).
+
+        Raises:
+            ValueError: If the text is of another model, if there is no token, or if one is not in the
+                vocabulary.
             ModelFileError: As for ``forward``.
         """
         ...
@@ -223,8 +135,8 @@ class Engine(Protocol):
         """Generate up to ``steps`` tokens for each lane.
 
         Each step draws a token of every lane from its logits and runs the network on it. A lane ends after
-        ``Lane.length`` tokens, or where its ``Guide`` ends it; the others continue. The tokens of a lane are
-        independent of the other lanes.
+        ``Lane.length`` tokens, or where its stop texts, its constraint or its record end it; the others
+        continue. The tokens of a lane are independent of the other lanes.
 
         If one token gives several reasons to end, the stop text comes first, then the end token, then the
         constraint, then the length. A constraint forbids the end token until the text matches. The end token
@@ -232,11 +144,11 @@ class Engine(Protocol):
 
         A text that matches its constraint and that no token may follow ends at once. Any other text
         that matches ends before the first drawn token that the constraint forbids, and so does a text that
-        does not match, if it draws unmasked. That token is dropped: the position of the sampler advances, but
-        the tokens, the state and the filters do not contain it.
+        does not match, if it draws unmasked. That token is dropped: the random stream advances, but the text
+        does not contain it.
 
         Args:
-            lanes: 1 or more lanes, each with a separate sampler.
+            lanes: 1 or more lanes, each with another stream.
             steps: The maximum number of tokens per lane, 0 or more.
             measurements: Where to add the measurements, or None to measure nothing.
 
@@ -246,10 +158,11 @@ class Engine(Protocol):
         Raises:
             SamplingError: If the logits contain NaN or +inf, if no token is left to draw, if a random stream
                 has too few numbers left, or if a constraint needs more tokens than the length of its lane.
-                The samplers may have advanced: the caller must reset their positions and filter states.
-            ValueError: If a shape or ``steps`` is wrong, if two lanes share a sampler, or if a guide has
-                another vocabulary size than the model, or a state that does not exist.
-            TypeError: If a guide is not a ``Guide``.
+                The texts may have advanced: the caller continues with copies from before. The measurements
+                are not changed.
+            PromptError: If a text has not been fed.
+            ValueError: If there is no lane, if ``steps`` or a length is wrong, if two lanes share a stream,
+                or if a stream is of another model. No text has then advanced.
             ModelFileError: As for ``forward``.
         """
         ...

@@ -1,10 +1,16 @@
 """Declarations of the C core (runtime/core): kernels, networks and the generation loop."""
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 
-from textgen_runtime.model_file.c_model_file cimport textgen_description, textgen_error
+from textgen_runtime.model_file.c_model_file cimport textgen_description, textgen_error, textgen_view
 from textgen_runtime.sampling.c_automata cimport textgen_constraint, textgen_stops
-from textgen_runtime.sampling.c_sampler cimport textgen_sampler
+from textgen_runtime.sampling.c_sampler cimport (
+    textgen_exp64,
+    textgen_filters,
+    textgen_parameters,
+    textgen_rng,
+    textgen_uint128,
+)
 
 
 cdef extern from "kernels/kernels.h" nogil:
@@ -36,6 +42,7 @@ cdef extern from "pack.h" nogil:
         size_t vocabulary
         textgen_special special
         const textgen_kernels *kernels
+        textgen_exp64 exp64
     int32_t textgen_network_create(
         const textgen_description *description,
         const textgen_kernels *kernels,
@@ -48,24 +55,116 @@ cdef extern from "pack.h" nogil:
     float textgen_network_read(const textgen_network *network)
 
 
-cdef extern from "generate.h" nogil:
-    ctypedef struct textgen_token_lane:
-        textgen_sampler *sampler
+cdef extern from "text.h" nogil:
+    enum:
+        TEXTGEN_MAX_HELD
+    enum:
+        TEXTGEN_CONTINUES
+        TEXTGEN_MASKED_END
+    ctypedef struct textgen_shape:
+        size_t vocabulary
+        size_t state_values
+        textgen_special special
+        bint is_bytes
+        textgen_exp64 exp64
+    ctypedef struct textgen_guide:
+        const textgen_stops *stops
+        const textgen_constraint *constraint
+    ctypedef struct textgen_text:
+        textgen_parameters parameters
+        textgen_rng rng
+        int64_t filtered
+        int64_t is_fed
+        int64_t ending
+        int64_t at_end
+        int64_t drawn
+        int64_t stop_state
+        int64_t constraint_state
+        int64_t held
+    ctypedef struct textgen_text_parts:
         float *state
         float *logits
-        int64_t *tokens
+        int32_t *held
+        textgen_filters *filters
+    size_t textgen_text_size(const textgen_shape *shape)
+    size_t textgen_text_used(const textgen_shape *shape, const textgen_text *text)
+    textgen_text_parts textgen_text_find(const textgen_shape *shape, textgen_text *text)
+    void textgen_text_init(
+        const textgen_shape *shape, textgen_text *text, textgen_uint128 seed, uint32_t substream
+    )
+    void textgen_text_seed(textgen_text *text, textgen_uint128 seed, uint32_t substream, int64_t position)
+    void textgen_text_configure(
+        const textgen_shape *shape, textgen_text *text, const textgen_parameters *parameters, bint biased
+    )
+    void textgen_text_feed(const textgen_shape *shape, textgen_text *text, bint restart)
+    bint textgen_text_is_complete(const textgen_text *text)
+    int64_t textgen_text_probabilities(
+        const textgen_shape *shape,
+        textgen_text *text,
+        const textgen_constraint *constraint,
+        bint of_draw,
+        double *probabilities,
+        float *masked,
+        double *scratch,
+    )
+
+
+cdef extern from "saved.h" nogil:
+    ctypedef struct textgen_saved:
+        unsigned char *model
+        unsigned char *constraint
+        textgen_view description
+        textgen_view block
+    size_t textgen_saved_size(const textgen_shape *shape, const textgen_text *text, size_t description)
+    void textgen_saved_write(
+        const textgen_shape *shape, const textgen_text *text, const textgen_saved *saved, void *data
+    )
+    int32_t textgen_saved_open(textgen_view data, textgen_saved *saved, const textgen_error *error)
+    int32_t textgen_saved_read(
+        const textgen_shape *shape,
+        const textgen_saved *saved,
+        textgen_guide guide,
+        int64_t most_held,
+        textgen_text *text,
+        const textgen_error *error,
+    )
+
+
+cdef extern from "lane.h" nogil:
+    ctypedef struct textgen_lane_call:
+        textgen_text *text
+        textgen_guide guide
         int64_t length
-        int64_t min_length
-        int64_t generated
-        int64_t ending
-        const textgen_constraint *constraint
-        int64_t constraint_state
         bint must_end
         bint masked
-        const textgen_stops *stops
-        int64_t stop_state
-        int64_t stop_length
+        bint keep_stop
+        int64_t *tokens
         double *logprobs
+        int64_t held
+        int64_t generated
+        int64_t decided
+        int64_t stop_length
+        int64_t ending
+    void textgen_lane_begin(const textgen_shape *shape, textgen_lane_call *lane)
+    int64_t textgen_lane_draw(
+        const textgen_shape *shape,
+        textgen_lane_call *lane,
+        const float *logits,
+        float *masked,
+        double *scratch,
+    )
+    int64_t textgen_lane_ending(const textgen_shape *shape, const textgen_lane_call *lane)
+    double textgen_lane_entropy(
+        const textgen_shape *shape,
+        const textgen_lane_call *lane,
+        const float *logits,
+        float *masked,
+        double *scratch,
+    )
+    void textgen_lane_finish(const textgen_shape *shape, textgen_lane_call *lane)
+
+
+cdef extern from "generate.h" nogil:
     ctypedef struct textgen_measurements:
         int64_t steps
         int64_t draws
@@ -86,7 +185,8 @@ cdef extern from "generate.h" nogil:
     )
     void textgen_generate_tokens(
         const textgen_network *network,
-        textgen_token_lane *lanes,
+        const textgen_shape *shape,
+        textgen_lane_call *lanes,
         size_t count,
         int64_t steps,
         void *workspace,

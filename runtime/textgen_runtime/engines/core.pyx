@@ -7,8 +7,8 @@ object with the buffer protocol.
 """
 
 include "kernels.pxi"
-include "guides.pxi"
-include "lanes.pxi"
+include "state_layout.pxi"
+include "streams.pxi"
 
 cimport cython
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBuffer_Release, PyObject_GetBuffer
@@ -31,8 +31,7 @@ from .c_core cimport (
     textgen_special,
     textgen_special_mask,
 )
-from textgen_runtime.model_file.c_model_file cimport TEXTGEN_OK, textgen_error
-from textgen_runtime.model_file.reader cimport ERROR_SIZE, ModelFile, raise_error
+from textgen_runtime.model_file.reader cimport ModelFile, raise_error
 from textgen_runtime.sampling.sampler cimport FloatArray, new_array, new_memory
 
 from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
@@ -51,11 +50,13 @@ cdef class CoreNetwork:
         kernels: The name of an instruction set, or None for the best of this processor.
         special: The special tokens. ``generate`` never draws ``unknown`` and ``begin``, and ends where it
             draws ``end``.
+        is_bytes: Whether tokens are bytes.
 
     Attributes:
         file: The ``ModelFile``.
         special: The special tokens.
         vocabulary_size: The number of logits.
+        shape: What the texts must know of the network.
 
     Raises:
         UnknownGraphError: If the graph is not one that ``textgen-train`` writes.
@@ -68,26 +69,29 @@ cdef class CoreNetwork:
     cdef readonly ModelFile file
     cdef readonly object special
     cdef readonly object vocabulary_size
+    cdef readonly Shape shape
     cdef textgen_network *network
     cdef StateLayout layout
 
-    def __cinit__(self, content, kernels=None, special=NO_SPECIAL_TOKENS):
+    def __cinit__(self, content, kernels=None, special=NO_SPECIAL_TOKENS, bint is_bytes=False):
         cdef ModelFile file = content if isinstance(content, ModelFile) else ModelFile(content)
         cdef const textgen_kernels *kernel_set = find_kernels(kernels)
         cdef char text[ERROR_SIZE]
         cdef textgen_error error
         cdef int32_t code
         file.check_graph()
-        special = checked_special(special, file.vocabulary_size)
-        cdef textgen_special tokens
-        tokens.unknown, tokens.begin, tokens.end = [-1 if token is None else token for token in special]
+        self.special = checked_special(special, file.vocabulary_size)
+        self.shape = Shape(file.state_shapes, file.vocabulary_size, self.special, is_bytes)
         error.text, error.size = text, ERROR_SIZE
         with nogil:
-            code = textgen_network_create(file.description, kernel_set, tokens, &self.network, &error)
+            code = textgen_network_create(
+                file.description, kernel_set, self.shape.core.special, &self.network, &error
+            )
         if code != TEXTGEN_OK:
             raise_error(code, text)
-        self.file, self.special, self.vocabulary_size = file, special, file.vocabulary_size
-        self.layout = StateLayout(file.state_shapes)
+        self.file, self.vocabulary_size = file, file.vocabulary_size
+        self.shape.core.exp64 = self.network.exp64
+        self.layout = self.shape.layout
 
     def __dealloc__(self):
         textgen_network_destroy(self.network)
@@ -148,44 +152,30 @@ cdef class CoreNetwork:
             raise ValueError("tokens must be a non-empty int64 array of shape [time, batch]")
         return self.run_forward(token_memory, time, batch, state, 1 if last_only else time)
 
-    def feed(self, tokens, state):
-        """Run the network over the tokens of one lane.
+    def feed(self, stream, tokens):
+        """Run the network over tokens of a text, in its memory.
 
         Args:
+            stream: A text of this network.
             tokens: A sequence of 1 or more tokens, each in [0, vocabulary_size).
-            state: The ``State`` before the first token, of batch size 1.
-
-        Returns:
-            The float32 logits after the last token, of shape [vocabulary_size]; and the state after it. The
-            logit of a token that is never drawn is -inf.
 
         Raises:
-            ValueError: If there is no token, if a token is not in the vocabulary, or if the shape of the
-                state is wrong.
-            TypeError: If a token is not an integer, or ``state`` is not a ``State``.
+            ValueError, TypeError: As ``Shape.check_feed``.
         """
-        cdef Py_ssize_t time = len(tokens)
-        if time == 0:
-            raise ValueError("tokens must not be empty")
-        cdef bytearray token_memory = new_memory(time * sizeof(int64_t))
-        cdef int64_t *token_array = <int64_t *>PyByteArray_AS_STRING(token_memory)
-        cdef Py_ssize_t i = 0
-        for token in tokens:
-            if i == time:
-                break
-            try:
-                token_array[i] = PyNumber_Index(token)
-            except OverflowError:
-                raise ValueError(f"tokens must be in [0, {self.vocabulary_size})") from None
-            i += 1
-        if i < time:
-            raise ValueError("tokens must not become shorter during the call")
-        last_logits, next_state = self.run_forward(token_memory, time, 1, state, 1)
-        cdef FloatArray logits = last_logits
-        textgen_special_mask(&self.network.special, logits.data)
-        logits.ndim, logits.shape[0] = 1, logits.size
-        logits.strides[0] = sizeof(float)
-        return logits, next_state
+        cdef array.array values = self.shape.check_feed(stream, tokens)
+        cdef const int64_t *first = <const int64_t *>values.data.as_voidptr
+        cdef Py_ssize_t time = len(values)
+        cdef Stream text = stream
+        cdef textgen_text_parts parts = text.parts()
+        cdef bytearray workspace_memory = self.new_workspace(1, 1)
+        cdef void *workspace = PyByteArray_AS_STRING(workspace_memory)
+        text.enter()
+        text.busy = True
+        with nogil:
+            textgen_forward(self.network, first, time, 1, parts.state, 1, parts.logits, workspace)
+            textgen_special_mask(&self.network.special, parts.logits)
+        text.busy = False
+        text.text.is_fed = True
 
     cdef tuple run_forward(
         self,
@@ -214,57 +204,46 @@ cdef class CoreNetwork:
             textgen_forward(self.network, tokens, time, batch, values, logit_steps, logits.data, workspace)
         return logits, next_state
 
-    def generate(self, lanes, int64_t steps, measurements=None):
-        """Generate up to ``steps`` tokens for each lane, in one call without the GIL.
+    def run(self, Lanes lanes not None, Py_ssize_t first, Py_ssize_t count, measurements=None):
+        """Generate tokens for ``count`` lanes, from the lane ``first`` on, without the GIL.
 
-        Each step draws a token of every lane from its logits and runs the network on it.
+        Each step draws a token of every lane from its logits and runs the network on it. Other threads may
+        run other lanes at the same time.
 
         Args:
-            lanes: A sequence of ``Lane``, each with a separate sampler.
-            steps: The maximum number of tokens per lane.
+            lanes: The ``Lanes`` of texts of this network.
+            first: The number of the first lane.
+            count: The number of lanes.
             measurements: A ``Measurements`` to add to, or None.
-
-        Returns:
-            A list of ``Generated``. Their logits and states share no memory with the arguments.
-
-        Raises:
-            ValueError: If there is no lane, if ``steps`` or a shape is wrong, if two lanes share a sampler,
-                or if a guide is invalid.
-            TypeError: If a lane, a sampler, a state or a guide is of the wrong type.
-            SamplingError: If logits are invalid or no token is left to draw. Also, before any lane draws: if
-                a random stream has too few numbers left, if a sampler's filters do not fit the vocabulary,
-                or if a constraint needs more tokens than the length of its lane.
         """
-        cdef size_t vocabulary = self.network.vocabulary
-        cdef Lanes batch = Lanes.__new__(Lanes)
-        batch.samplers = []
-        try:
-            # A copy of the list, so that no other thread changes it after the check.
-            batch.fill(list(lanes), self.layout, vocabulary, steps)
-            return self.run(batch, steps, measurements)
-        finally:
-            batch.release()
-
-    cdef object run(self, Lanes batch, int64_t steps, object measurements):
-        cdef bytearray workspace_memory = self.new_workspace(batch.count, 1)
-        cdef void *workspace = PyByteArray_AS_STRING(workspace_memory)
         cdef textgen_measurements measured
         cdef textgen_measurements *measured_pointer = NULL
-        cdef bytearray latencies = None
+        cdef bytearray latencies = None, workspace_memory
+        cdef void *workspace
+        cdef textgen_lane_call *items
+        cdef int64_t longest = 0
+        cdef Py_ssize_t i
+        if not (lanes.is_open and self.shape.equals(lanes.shape)):
+            raise ValueError("the lanes are not open, or of another model")
+        if not (0 <= first < lanes.count and 1 <= count <= lanes.count - first):
+            raise ValueError(f"there are {lanes.count} lanes")
+        items = &lanes.items[first]
+        workspace_memory = self.new_workspace(count, 1)
+        workspace = PyByteArray_AS_STRING(workspace_memory)
         memset(&measured, 0, sizeof(measured))
         if measurements is not None:
             measured_pointer = &measured
             if measurements.latencies is not None:
-                latencies = new_memory(batch.max_steps(steps) * sizeof(int64_t))
+                for i in range(count):
+                    longest = max(longest, lanes.drawn(&items[i]))
+                latencies = new_memory(<object>longest * sizeof(int64_t))
                 measured.latencies = <int64_t *>PyByteArray_AS_STRING(latencies)
         with nogil:
             textgen_generate_tokens(
-                self.network, batch.items, batch.count, steps, workspace, measured_pointer
+                self.network, &self.shape.core, items, count, lanes.steps, workspace, measured_pointer
             )
-        batch.raise_lane_error()
         if measurements is not None:
             add_measured(measurements, &measured)
-        return batch.results()
 
     def read_weights(self, Py_ssize_t repeats):
         """Sum the weights that one step reads, ``repeats`` times.
@@ -286,6 +265,12 @@ cdef object checked_special(object special, object vocabulary_size):
         if not 0 <= token < vocabulary_size:
             raise ValueError(f"{name} must be in [0, {vocabulary_size}), not {token}")
     return special
+
+
+cdef textgen_special special_tokens(object special) except *:
+    cdef textgen_special tokens
+    tokens.unknown, tokens.begin, tokens.end = [-1 if token is None else token for token in special]
+    return tokens
 
 
 cdef int add_measured(object measurements, const textgen_measurements *measured) except -1:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
 
-from ._lane_checks import check_lanes
-from .base import FloatBuffer, Generated, Lane, Measurements, State
-from .core import CoreNetwork
+from .base import Generated, Lane, Measurements, State
+from .core import CoreNetwork, Lanes, Stream
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +40,7 @@ class NativeEngine:
         kernels: The name of an instruction set, or None for the best of this processor.
         special: The special tokens. ``generate`` never draws ``unknown`` and ``begin``, and ends where it
             draws ``end``.
+        is_bytes: Whether tokens are bytes, so that texts hold back incomplete characters.
 
     Attributes:
         core: The network in the C core.
@@ -59,8 +59,10 @@ class NativeEngine:
         threads: int = 1,
         kernels: str | None = None,
         special: SpecialTokens = NO_SPECIAL_TOKENS,
+        *,
+        is_bytes: bool = False,
     ) -> None:
-        self.core = CoreNetwork(content, kernels, special)
+        self.core = CoreNetwork(content, kernels, special, is_bytes)
         self.vocabulary_size: int = self.core.vocabulary_size
         self._chunk_steps = CHUNK_BYTES // self.core.step_bytes
         self._threads = threads
@@ -92,32 +94,42 @@ class NativeEngine:
         )
         return np.asarray(logits), next_state
 
-    def feed(self, tokens: Sequence[int], state: State) -> tuple[FloatBuffer, State]:
-        return self.core.feed(tokens, state)
+    def new_stream(self, seed: int = 0, substream: int = 0) -> Stream:
+        return Stream(self.core.shape, seed, substream)
+
+    def feed(self, stream: Stream, tokens: Sequence[int]) -> None:
+        self.core.feed(stream, tokens)
 
     def generate(
         self, lanes: Sequence[Lane], steps: int, measurements: Measurements | None = None
     ) -> list[Generated]:
-        thread_count = min(self._threads, len(lanes))
-        if thread_count <= 1:
-            return self.core.generate(lanes, steps, measurements)
-        check_lanes(lanes, steps, self.vocabulary_size)
-        bounds = [len(lanes) * i // thread_count for i in range(thread_count + 1)]
+        # One share of the lanes for each thread. All lanes are checked before any of them draws.
+        share_count = min(self._threads, len(lanes)) or 1
+        bounds = [len(lanes) * i // share_count for i in range(share_count + 1)]
+        measured = [
+            None if measurements is None else Measurements(latencies=measurements.latencies is not None)
+            for _ in range(share_count)
+        ]
+        call = Lanes(lanes, steps, self.core.shape)
+        try:
+            shares = [
+                partial(self.core.run, call, bounds[i], bounds[i + 1] - bounds[i], measured[i])
+                for i in range(share_count)
+            ]
+            if share_count == 1:
+                shares[0]()
+            else:
+                # Import on use: the import takes milliseconds, and most programs generate one lane.
+                from ._parallel import run_parallel
 
-        def generate_share(i: int) -> tuple[list[Generated], Measurements | None]:
-            measured = None
-            if measurements is not None:
-                measured = Measurements(latencies=measurements.latencies is not None)
-            return self.core.generate(lanes[bounds[i] : bounds[i + 1]], steps, measured), measured
-
-        # Import on use: the import takes milliseconds, and most programs generate one lane.
-        from ._parallel import run_parallel
-
-        shares = run_parallel(self._thread_pool(), [partial(generate_share, i) for i in range(thread_count)])
-        for _, measured in shares:
-            if measurements is not None and measured is not None:
-                measurements.merge(measured)
-        return [generated for share, _ in shares for generated in share]
+                run_parallel(self._thread_pool(), shares)
+        finally:
+            call.release()
+        results = call.results()
+        for share in measured:
+            if measurements is not None and share is not None:
+                measurements.merge(share)
+        return results
 
     def _thread_pool(self) -> "ThreadPoolExecutor":
         """Return the pool of this process. The first call creates it."""

@@ -12,13 +12,12 @@ from textgen_runtime.errors import ModelFileError, first_line, quote
 from textgen_runtime.model_file.graph_names import LOGITS, NEXT, TOKEN
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import Network
-from textgen_runtime.sampling.distributions import entropy
+from textgen_runtime.text.levels import BYTE
 from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
 
-from ._lane_checks import check_lanes
 from ._onnx_session import read_state_shapes, session_options
-from ._python_lanes import GuidedDraws, check_arrays
-from .base import Ending, Generated, Lane, Measurements, State
+from .base import Generated, Lane, Measurements, State
+from .core import LaneDraws, Lanes, Shape, Stream
 
 # Steps of a chunk of one lane: a few milliseconds for a small model.
 CHUNK_STEPS = 256
@@ -48,8 +47,6 @@ class OnnxEngine:
         ModelFileError: If onnxruntime cannot run the graph, or if its inputs or outputs are wrong.
     """
 
-    special: SpecialTokens = NO_SPECIAL_TOKENS
-
     def __init__(self, model: bytes, threads: int = 1) -> None:
         options = session_options(threads)
         try:
@@ -74,6 +71,12 @@ class OnnxEngine:
         self._state_outputs = list(enumerate(self._state, 1))
         self.vocabulary_size = self._probe_vocabulary_size()
         self.network = Network((), self._state, self.vocabulary_size, bits=None)
+        self.set_tokens(NO_SPECIAL_TOKENS)
+
+    def set_tokens(self, special: SpecialTokens, *, is_bytes: bool = False) -> None:
+        """Set what the metadata says of the tokens, before the first text."""
+        self.special = special
+        self._shape = Shape(dict(self._state), self.vocabulary_size, special, is_bytes)
 
     def chunk_length(self, lanes: int) -> int:
         return max(1, CHUNK_STEPS // lanes)
@@ -100,68 +103,57 @@ class OnnxEngine:
         outputs = self._step(inputs)
         return outputs[0], State(self._next_state(outputs))
 
-    def feed(self, tokens: Sequence[int], state: State) -> tuple[NDArray[np.float32], State]:
-        column = np.asarray(tokens, np.int64)[:, np.newaxis]
-        logits, next_state = self.forward(column, state, last_only=True)
-        # A copy, so that the result does not keep the logits of all steps in memory.
-        last_logits = logits[-1, 0].copy()
-        last_logits[list(self.special.never_drawn)] = -np.inf
-        return last_logits, next_state
+    def new_stream(self, seed: int = 0, substream: int = 0) -> Stream:
+        return Stream(self._shape, seed, substream)
+
+    def feed(self, stream: Stream, tokens: Sequence[int]) -> None:
+        column = np.asarray(self._shape.check_feed(stream, tokens))[:, np.newaxis]
+        logits, next_state = self.forward(column, stream.state, last_only=True)
+        stream.logits, stream.state = self._mask_never_drawn(logits[-1, 0]), next_state
 
     def generate(
         self, lanes: Sequence[Lane], steps: int, measurements: Measurements | None = None
     ) -> list[Generated]:
-        check_lanes(lanes, steps, self.vocabulary_size)
-        for lane in lanes:
-            check_arrays(lane, self.vocabulary_size, self._state)
-        # One lane after the other: onnxruntime rounds a batch differently from a single lane, and lanes must
-        # be independent of each other.
-        return [self._generate_one(lane, steps, measurements) for lane in lanes]
+        measured = None
+        if measurements is not None:
+            measured = Measurements(latencies=measurements.latencies is not None)
+        call = Lanes(lanes, steps, self._shape)
+        try:
+            # One lane after the other: onnxruntime rounds a batch differently from a single lane, and lanes
+            # must be independent of each other.
+            for i in range(len(call)):
+                self._generate_one(LaneDraws(call, i), measured)
+        finally:
+            call.release()
+        results = call.results()
+        if measurements is not None and measured is not None:
+            measurements.merge(measured)
+        return results
 
-    def _generate_one(self, lane: Lane, steps: int, measurements: Measurements | None) -> Generated:
-        guided = None
-        # Without a guide and an end token, a step costs no further Python calls.
-        if lane.guide is not None or lane.logprobs or self.special.end is not None:
-            guided = GuidedDraws(lane, self.special.end)
-        draw = lane.sampler.draw if guided is None else guided.draw
-        tokens, latencies = list[int](), list[int]()
-        logits = self._mask_never_drawn(np.asarray(lane.logits))
-        inputs = self._arrays(lane.state)
+    def _generate_one(self, draws: LaneDraws, measurements: Measurements | None) -> None:
+        logits = self._mask_never_drawn(np.array(draws.stream.logits))
+        inputs = self._arrays(draws.stream.state)
         inputs[TOKEN] = token_input = np.empty((1, 1), np.int64)
-        for _ in range(min(steps, lane.length)):
-            if guided is not None and guided.ending is not None:
-                break
-            if measurements is None:
-                token_input[0, 0] = token = draw(logits)
-                if token < 0:
-                    break
-                outputs = self._step(inputs)
-            else:
-                candidates = logits if guided is None else guided.masked(logits)
-                bits = entropy(lane.sampler.probabilities(candidates))
-                start = perf_counter_ns()
-                token_input[0, 0] = token = draw(logits)
-                drawn = perf_counter_ns()
+        while draws.is_running:
+            bits = 0.0 if measurements is None else draws.entropy(logits)
+            start = perf_counter_ns()
+            token_input[0, 0] = token = draws.draw(logits)
+            drawn = perf_counter_ns()
+            if measurements is not None:
                 measurements.add(1, 0.0, 1e-9 * (drawn - start), bits)
-                if token < 0:
-                    break
-                outputs = self._step(inputs)
+            if token < 0:
+                break
+            outputs = self._step(inputs)
+            if measurements is not None:
                 end = perf_counter_ns()
-                latencies.append(end - start)
                 measurements.add(0, 1e-9 * (end - drawn), 0.0, 0.0)
-            tokens.append(token)
+                if measurements.latencies is not None:
+                    measurements.latencies.append(end - start)
             inputs.update(self._next_state(outputs))
             logits = self._mask_never_drawn(outputs[0][0, 0])
-        if measurements is not None and measurements.latencies is not None:
-            measurements.latencies += latencies
+            draws.advance()
         del inputs[TOKEN]
-        ending: Ending | None = "length" if len(tokens) == lane.length else None
-        if guided is None:
-            return Generated(tokens, logits, State(inputs), ending)
-        ending = guided.ending or ending
-        return Generated(
-            tokens, logits, State(inputs), ending, guided.guide, guided.logprobs, guided.stop_length
-        )
+        draws.finish(logits, State(inputs))
 
     def _arrays(self, state: State) -> dict[str, NDArray[Any]]:
         """Return the arrays of a state in a new dict."""
@@ -248,5 +240,5 @@ def open_onnx(model: bytes, threads: int = 1) -> tuple[OnnxEngine, Metadata]:
     """
     engine = OnnxEngine(model, threads)
     metadata = Metadata.from_props(engine.metadata, engine.vocabulary_size)
-    engine.special = metadata.tokenizer.special
+    engine.set_tokens(metadata.tokenizer.special, is_bytes=metadata.tokenizer.level == BYTE)
     return engine, metadata

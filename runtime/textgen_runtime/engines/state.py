@@ -53,32 +53,14 @@ class State(Mapping[str, "NDArray[np.float32]"]):
     def __copy__(self) -> "State":
         return self
 
-    def __reduce__(self) -> "tuple[type[State], tuple[dict[str, StoredBuffer]]]":
-        return State, ({name: StoredBuffer(buffer) for name, buffer in self.buffers.items()},)
+    def __reduce__(self) -> "tuple[Callable[..., State], tuple[dict[str, tuple[bytes, tuple[int, ...]]]]]":
+        views = {name: memoryview(buffer) for name, buffer in self.buffers.items()}
+        return _restore, ({name: (view.tobytes(), tuple(view.shape or ())) for name, view in views.items()},)
 
 
-class StoredBuffer:
-    """A buffer in a form that pickle can store. It is unpickled as a memoryview.
-
-    Args:
-        buffer: A contiguous float32 buffer.
-    """
-
-    __slots__ = ("_buffer",)
-
-    def __init__(self, buffer: FloatBuffer) -> None:
-        self._buffer = memoryview(buffer)
-
-    def __reduce__(self) -> tuple[Callable[..., FloatBuffer], tuple[bytes, tuple[int, ...]]]:
-        return float_buffer, (self._buffer.tobytes(), tuple(self._buffer.shape or ()))
-
-
-def float_buffer(content: bytes, shape: Sequence[int]) -> FloatBuffer:
-    """Return a new float32 memoryview.
-
-    Args:
-        content: The values, as float32 in native byte order.
-        shape: The shape.
-    """
+def _restore(arrays: Mapping[str, tuple[bytes, Sequence[int]]]) -> State:
+    """Return a state from the bytes and the shapes of its arrays."""
     # The type stub of cast accepts only a list.
-    return memoryview(bytearray(content)).cast("f", list(shape))
+    return State(
+        {name: memoryview(content).cast("f", list(shape)) for name, (content, shape) in arrays.items()}
+    )

@@ -1,22 +1,18 @@
 """``Batch``: generations of one model that advance together, one chunk at a time."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from operator import index
 from typing import TYPE_CHECKING, NamedTuple
 
-from textgen_runtime.engines.base import Generated, Measurements
-
-from ._trials import Trial
-from .text_progress import TextEnding, text_ending
+from textgen_runtime.engines.base import Generated, Lane, Measurements, Stream, TextEnding
 
 if TYPE_CHECKING:
     from .generation import Generation
     from .model import Model
-    from .running_text import Snapshot
 else:
-    # The modules import this one. Strings would be compiled; see engines/base.py.
-    Generation = Snapshot = object
+    # Strings as annotations would be compiled by NamedTuple.
+    Generation = object
 
 
 class BatchChunk(NamedTuple):
@@ -44,22 +40,26 @@ class BatchChunk(NamedTuple):
 class _Target(NamedTuple):
     """What a lane still needs.
 
+    With ``Sampling.resample``, texts are drawn without the mask of the constraint: rejection sampling. A text
+    that breaks the constraint is rejected, and the lane starts again with the next random numbers. A text
+    that is taken is therefore a sample of the model's own distribution, given that the text meets the
+    constraint. After the last rejected text, the lane continues with the mask.
+
     Attributes:
         tokens: Maximum number of further tokens.
         finish: Whether the text is complete after the last token.
-        trial: The text that is drawn without the mask of its constraint, or None.
+        start: The position before the first token of a text without the mask, or None.
+        length: The maximum number of tokens of such a text.
+        trials: The number of further texts without the mask, with the current one.
+        chunks: The chunks of the current one. None is returned before it has ended.
     """
 
     tokens: int
     finish: bool
-    trial: Trial | None = None
-
-
-class _BatchSnapshot(NamedTuple):
-    """The lanes of a batch and the position of each, for rollback."""
-
-    lanes: dict[Generation, _Target]
-    snapshots: Mapping[Generation, Snapshot]
+    start: Stream | None = None
+    length: int = 0
+    trials: int = 0
+    chunks: tuple[BatchChunk, ...] = ()
 
 
 class Batch:
@@ -102,17 +102,20 @@ class Batch:
                 a lane of the batch.
             TypeError: If ``length`` is not an integer.
         """
-        if index(length) < 0:
+        length = index(length)
+        if length < 0:
             raise ValueError(f"length must be 0 or more, not {length}")
         if generation in self._lanes:
             raise ValueError("the generation is already a lane of this batch")
         if generation.model != self.model:
             raise ValueError("the generation has another model than the batch")
         if finish:
-            generation.check_length(index(length))
-        self._lanes[generation] = _Target(
-            index(length), finish, Trial.start(generation, index(length), finish)
-        )
+            generation.check_length(length)
+        target = _Target(length, finish)
+        if finish and generation.sampling.resample and not generation.is_complete:
+            trials = generation.sampling.resample
+            target = target._replace(start=generation.position, length=length, trials=trials)
+        self._lanes[generation] = target
 
     def remove(self, generation: "Generation") -> None:
         """Remove a lane. The generation stays at the end of the last chunk and can be continued elsewhere.
@@ -141,7 +144,7 @@ class Batch:
         """
         if steps is not None and index(steps) < 1:
             raise ValueError(f"steps must be 1 or more, not {steps}")
-        before = self._snapshot()
+        before = self._positions()
         try:
             return self._advance(steps)
         except BaseException:
@@ -160,7 +163,7 @@ class Batch:
         Raises:
             SamplingError: As for ``advance``.
         """
-        before = self._snapshot()
+        before = self._positions()
         texts: dict[Generation, list[str]] = {generation: [] for generation in self}
         try:
             while self:
@@ -172,8 +175,19 @@ class Batch:
             self._restore(before)
             raise
 
+    def _positions(self) -> list[tuple[Generation, _Target, Stream]]:
+        """Return where all lanes stand. Each chunk continues copies of these positions."""
+        return [(generation, target, generation.position) for generation, target in self._lanes.items()]
+
+    def _restore(self, positions: list[tuple[Generation, _Target, Stream]]) -> None:
+        self._lanes = {generation: target for generation, target, _ in positions}
+        for generation, _, position in positions:
+            generation.position = position
+
     def _advance(self, steps: int | None = None) -> list[BatchChunk]:
         """Continue every lane by one chunk. After an error, the caller restores the lanes."""
+        for generation in self._lanes:
+            generation.position = generation.position.copy()
         results = self._generate(steps)
         chunks = []
         for generation, target in tuple(self._lanes.items()):
@@ -183,38 +197,26 @@ class Batch:
                 del self._lanes[generation]
         return chunks
 
-    def _snapshot(self) -> _BatchSnapshot:
-        return _BatchSnapshot(
-            dict(self._lanes), {generation: generation.snapshot() for generation in self._lanes}
-        )
-
-    def _restore(self, snapshot: _BatchSnapshot) -> None:
-        for generation, position in snapshot.snapshots.items():
-            generation.restore(position)
-        self._lanes = snapshot.lanes
-
     def _generate(self, steps: int | None) -> "dict[Generation, Generated]":
         """Generate a chunk for each lane that needs tokens."""
         engine = self.model.engine
-        running = {
-            generation: target
+        lanes = {
+            generation: Lane(
+                generation.position,
+                target.tokens,
+                target.finish,
+                target.start is None or not target.trials,
+                generation.keep_logprobs,
+            )
             for generation, target in self._lanes.items()
             if target.tokens and not generation.is_complete
         }
-        if not running:
+        if not lanes:
             return {}
-        results = engine.generate(
-            [
-                generation.lane(
-                    target.tokens, must_end=target.finish, masked=target.trial is None or target.trial.masked
-                )
-                for generation, target in running.items()
-            ],
-            # Engines count in 64 bits.
-            engine.chunk_length(len(running)) if steps is None else min(index(steps), sys.maxsize),
-            self.measurements,
-        )
-        return dict(zip(running, results, strict=True))
+        # Engines count in 64 bits.
+        count = engine.chunk_length(len(lanes)) if steps is None else min(index(steps), sys.maxsize)
+        results = engine.generate(list(lanes.values()), count, self.measurements)
+        return dict(zip(lanes, results, strict=True))
 
     def _accept(
         self, generation: "Generation", target: _Target, result: Generated | None
@@ -224,24 +226,43 @@ class Batch:
             # The lane was complete before this chunk.
             ending = generation.ending if generation.is_complete else "length"
             return BatchChunk(generation, 0, self._rest(generation, target), ending), target
-        if result.ending == "mismatch" and target.trial is not None:
-            trial = target.trial.restart()
-            return BatchChunk(generation, 0, "", None), _Target(trial.length, target.finish, trial)
-        tried = target.trial is not None and target.trial.masked
-        ending = text_ending(result, masked_after_trials=tried)
-        stop = generation.stop_text(result)
-        text = generation.accept(result, ending)
+        if result.ending == "mismatch" and target.start is not None:
+            return BatchChunk(generation, 0, "", None), self._restart(generation, target, target.start)
+        if target.start is not None and not target.trials and result.ending is not None:
+            generation.position.mark_masked()
+        ending = None if result.ending is None else generation.ending
+        text = generation.text_of(result)
         if ending is not None:
             text += self._rest(generation, target)
-        chunk = BatchChunk(generation, len(result.tokens), text, ending, result.logprobs, stop)
-        left = _Target(target.tokens - len(result.tokens), target.finish, target.trial)
-        if target.trial is None or target.trial.masked:
-            return chunk, left
+        stop = self.model.tokenizer.decode(result.stop)
+        chunk = BatchChunk(generation, result.drawn, text, ending, result.logprobs, stop)
+        target = target._replace(tokens=target.tokens - result.drawn)
+        if not target.trials:
+            return chunk, target
         if ending is None:
             # The text may still fail. Nothing of it is returned before it has ended.
-            return BatchChunk(generation, 0, "", None), left._replace(trial=target.trial.extend(chunk))
-        return target.trial.complete(chunk), left
+            return BatchChunk(generation, 0, "", None), target._replace(chunks=(*target.chunks, chunk))
+        return _joined((*target.chunks, chunk)), target
+
+    @staticmethod
+    def _restart(generation: "Generation", target: _Target, start: Stream) -> _Target:
+        """Reject the current text, and return the generation to the start of the text."""
+        rejected = generation.position
+        generation.position = start.copy()
+        generation.reseed(rejected.seed, rejected.substream, rejected.position)
+        return target._replace(tokens=target.length, trials=target.trials - 1, chunks=())
 
     @staticmethod
     def _rest(generation: "Generation", target: _Target) -> str:
         return generation.finish() if target.finish else ""
+
+
+def _joined(chunks: Sequence[BatchChunk]) -> BatchChunk:
+    """Return the chunks of a text as one."""
+    last = chunks[-1]
+    logprobs = None
+    if last.logprobs is not None:
+        logprobs = [value for chunk in chunks for value in chunk.logprobs or ()]
+    tokens = sum(chunk.tokens for chunk in chunks)
+    text = "".join([chunk.text for chunk in chunks])
+    return last._replace(tokens=tokens, text=text, logprobs=logprobs)

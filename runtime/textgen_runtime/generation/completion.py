@@ -1,7 +1,7 @@
 """``complete``: the likeliest ends of a word, by beam search."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,7 @@ from textgen_runtime.text.levels import BYTE
 from textgen_runtime.text.tokenizer import Tokenizer
 
 from .feeding import feed_in_chunks
-
-if TYPE_CHECKING:
-    from .model import Model
+from .model_identity import ModelIdentity
 
 # Each search step runs the network once for all beams. Between 16 and 64 beams the best five completions of
 # 200 prefixes of English text stayed the same.
@@ -54,13 +52,14 @@ class _Beams(NamedTuple):
 
 
 def complete(
-    model: "Model", tokens: Sequence[int], count: int, length_normalization: float
+    model: ModelIdentity, tokens: Sequence[int], count: int, length_normalization: float
 ) -> list[Completion]:
     """Return the ``count`` best completions after the tokens of a text; see ``Model.complete``."""
     in_word = word_tokens(model.tokenizer)
-    logits, state = feed_in_chunks(model.engine, tokens, model.engine.initial_state())
-    next_logprobs = _log_softmax(np.asarray(logits)[np.newaxis], model.tokenizer)
-    beams = _Beams(np.empty((1, 0), np.int64), np.zeros(1), next_logprobs, state)
+    position = model.engine.new_stream()
+    feed_in_chunks(model.engine, position, tokens, restart=True)
+    next_logprobs = _log_softmax(np.asarray(position.logits)[np.newaxis], model.tokenizer)
+    beams = _Beams(np.empty((1, 0), np.int64), np.zeros(1), next_logprobs, position.state)
     finished: list[tuple[float, list[int], float]] = []
     for length in range(1, MAX_LENGTH + 1):
         beams = _extend(model, beams, in_word)
@@ -109,7 +108,7 @@ def word_tokens(tokenizer: Tokenizer) -> NDArray[np.bool_]:
     return np.array([is_in_word(symbol) for symbol in tokenizer.symbols])
 
 
-def _extend(model: "Model", beams: _Beams, in_word: NDArray[np.bool_]) -> _Beams:
+def _extend(model: ModelIdentity, beams: _Beams, in_word: NDArray[np.bool_]) -> _Beams:
     """Extend each word by each token of a word, keep the best ``BEAMS``, and run the network on them."""
     candidates = np.where(in_word, beams.logprobs[:, np.newaxis] + beams.next_logprobs, -np.inf)
     order = np.argsort(-candidates, axis=None, kind="stable")[:BEAMS]

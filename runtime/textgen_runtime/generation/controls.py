@@ -27,13 +27,11 @@ class Controls(NamedTuple):
             allowed has -inf.
         stops: The stop texts, or None.
         constraint: The constraint, or None.
-        min_length: A record has at least this many tokens before its end.
     """
 
     logit_bias: tuple[tuple[int, float], ...]
     stops: Stops | None
     constraint: Constraint | None
-    min_length: int = 0
 
 
 def compile_controls(sampling: Sampling, metadata: Metadata) -> Controls:
@@ -54,7 +52,6 @@ def compile_controls(sampling: Sampling, metadata: Metadata) -> Controls:
         tuple(sorted(item for item in biases.items() if item[1])),
         stops,
         _compile_constraint(sampling, metadata, banned),
-        sampling.min_length,
     )
 
 

@@ -1,90 +1,96 @@
 """``Generation``: one running text."""
 
-import copy
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from textgen_runtime.engines.base import Generated, Measurements, State, StoredBuffer
+from textgen_runtime.engines.base import Generated, Measurements, State, Stream, TextEnding
+from textgen_runtime.errors import Name, SamplingError
 from textgen_runtime.sampling.parameters import Sampling, check_type
-from textgen_runtime.sampling.sampler import Sampler
 from textgen_runtime.text.tokenizer import UnknownPolicy
 
-from ._float_copies import copy_floats, copy_state
-from ._forks import fork_sampler
 from .batch import Batch
 from .controls import compile_controls
 from .feeding import feed_in_chunks
-from .running_text import RunningText
-from .text_progress import TextEnding, TextPosition
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
     from .model import Model
-    from .next_tokens import NextToken
 
 # Maximum number of tokens per chunk of streamed text. The native engine generates a chunk in a fraction of a
 # millisecond; with any engine the output looks continuous.
 STREAM_CHUNK = 64
 
 
-class Generation(RunningText):
-    """One running text.
+class NextToken(NamedTuple):
+    r"""A candidate for the next token.
+
+    Attributes:
+        text: The text of the token; ``<end>`` for the end of a record. A byte that is not ASCII has a name
+            such as ``\xc3``.
+        token: The token.
+        probability: The probability that the model gives to the token.
+        draw_probability: The probability that the next draw gives to the token, with the constraint,
+            ``min_length``, the filters and the temperature. 0 if they exclude it.
+    """
+
+    text: str
+    token: int
+    probability: float
+    draw_probability: float
+
+
+class Generation:
+    """One running text: a model, a position, and sampling parameters.
 
     After each call, ``state`` is the state after the text so far, and ``logits`` are the logits of the next
     token. A generation is not thread-safe. ``copy`` returns an independent generation for another thread.
 
     Attributes:
         model: The model that generates the text.
-        sampler: Draws tokens from the logits. Set ``sampling`` to change its parameters.
         prompt: The text that the generation started from, in the model's normalized form.
         measurements: Accumulates the times and entropies of ``take`` and ``stream``. None, the default, skips
             the measurements.
         keep_logprobs: Whether a ``Batch`` returns the log-probability of each drawn token.
+        position: Where the text stands, for ``Batch`` and for saved generations. Whoever continues a text
+            continues a copy, so that an older position can be restored.
     """
 
+    model: "Model"
     prompt: str
+    position: Stream
     measurements: Measurements | None = None
+    keep_logprobs: bool = False
 
-    def __init__(
-        self,
-        model: "Model",
-        sampler: Sampler,
-        sampling: Sampling,
-        prompt: str,
-        unknown: UnknownPolicy = "error",
-    ) -> None:
-        super().__init__(model, sampler, sampling)
-        self.prompt = self._feed(prompt, unknown, is_start=True)
+    def __init__(self, model: "Model", position: Stream, sampling: Sampling, prompt: str) -> None:
+        """Continue a position, whose parameters are set from ``sampling``."""
+        self.model, self.position, self.prompt = model, position, prompt
+        self._sampling = sampling
+        position.configure(sampling, *compile_controls(sampling, model.metadata))
 
-    @classmethod
-    def from_parts(  # noqa: PLR0913, PLR0917 (all are needed)
-        cls,
-        model: "Model",
-        sampler: Sampler,
-        sampling: Sampling,
-        prompt: str,
-        last: Generated,
-        position: TextPosition,
-    ) -> "Generation":
-        """Recreate a generation from its parts.
+    @property
+    def seed(self) -> int:
+        """The seed of the random numbers."""
+        return self.position.seed
 
-        Args:
-            model: The model of the original generation.
-            sampler: A sampler at the position of the original one. Its parameters are set from ``sampling``.
-            sampling: The sampling parameters of the original generation.
-            prompt: The prompt of the original generation.
-            last: The ``tail`` of the original generation as its tokens, and the logits and the state.
-            position: The position of the original generation in its stop texts and its constraint.
+    @property
+    def substream(self) -> int:
+        """The index of the random stream of the seed."""
+        return self.position.substream
+
+    @property
+    def drawn(self) -> int:
+        """The number of random numbers drawn so far: one for each token."""
+        return self.position.position
+
+    def reseed(self, seed: int, substream: int = 0, drawn: int = 0) -> None:
+        """Draw other random numbers from now on: those of a seed and a substream, after ``drawn`` numbers.
+
+        Raises:
+            SamplingError: If an argument is out of range.
         """
-        generation = object.__new__(cls)
-        RunningText.__init__(generation, model, sampler, sampling)
-        generation.prompt = prompt
-        generation._progress.decoder.decode(last.tokens)
-        generation._progress.position = position
-        generation._logits, generation._state = last.logits, last.state
-        return generation
+        self.position.reseed(seed, substream, drawn)
 
     @property
     def state(self) -> State:
@@ -96,30 +102,35 @@ class Generation(RunningText):
             ValueError: When set, if the names or shapes are not those of the model.
             TypeError: When set, if the value is not a mapping.
         """
-        return self._state
+        return self.position.state
 
     @state.setter
     def state(self, value: "Mapping[str, ArrayLike]") -> None:
-        self._state = copy_state(value, self.model.engine.network.state)
+        self.position.state = _checked_state(value, self.model.engine.network.state)
 
     @property
     def logits(self) -> "NDArray[np.float32]":
         """The logits of the next token: a writable array, shape [vocabulary], float32.
 
-        The logits of the unknown symbol and of the begin token are -inf, so that they are never drawn.
-        Setting the logits copies the values.
+        The array shows the logits of this position. The logits of the unknown symbol and of the begin token
+        are -inf, so that they are never drawn. Setting the logits copies the values.
 
         Raises:
             ValueError: When set, if the shape is different.
         """
         import numpy as np
 
-        return np.asarray(self._logits)
+        return np.asarray(self.position.logits)
 
     @logits.setter
     def logits(self, value: "ArrayLike") -> None:
-        shape = (self.model.engine.vocabulary_size,)
-        self._logits = copy_floats(value, shape, "the logits")
+        import numpy as np
+
+        logits = np.array(value, np.float32)
+        if logits.shape != (self.model.engine.vocabulary_size,):
+            shape = (self.model.engine.vocabulary_size,)
+            raise ValueError(f"the logits must be of shape {shape}, not {logits.shape}")
+        self.position.logits = logits
 
     @property
     def sampling(self) -> Sampling:
@@ -137,10 +148,8 @@ class Generation(RunningText):
     @sampling.setter
     def sampling(self, value: Sampling) -> None:
         check_type(value)
-        before, controls = self._controls, compile_controls(value, self.model.metadata)
-        self.sampler.configure(value, controls.logit_bias)
-        self._sampling, self._controls = value, controls
-        self._progress.change_controls(before, controls)
+        self.position.configure(value, *compile_controls(value, self.model.metadata))
+        self._sampling = value
 
     @property
     def ending(self) -> TextEnding | None:
@@ -150,7 +159,31 @@ class Generation(RunningText):
         of ``take`` return no more text until ``feed`` or another constraint starts a new one. The end of a
         record, too: ``feed`` starts the next record.
         """
-        return self._progress.position.ending
+        return self.position.ending
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the constraint or the end of the record has ended the text, so that no token may follow."""
+        return self.position.is_complete
+
+    @property
+    def ended_record(self) -> bool:
+        """Whether the last token is the end of a record, so that ``feed`` starts the next one."""
+        return self.position.at_end
+
+    def check_length(self, length: int) -> None:
+        """Check that the text can meet its constraint.
+
+        Raises:
+            SamplingError: If no text of at most ``length`` tokens meets the constraint.
+        """
+        needed = self.position.tokens_to_match
+        if needed > length:
+            raise SamplingError(
+                f"the constraint needs a text of at least {needed:,} tokens, but the length is {length:,}: "
+                "use a greater ",
+                Name("length"),
+            )
 
     def feed(self, text: str, unknown: UnknownPolicy = "error") -> str:
         """Feed text to the model, as if the model had generated it.
@@ -164,8 +197,7 @@ class Generation(RunningText):
             unknown: What to do with characters outside the vocabulary, as for ``Model.start``.
 
         Returns:
-            The normalized text without skipped characters. If the decoder held back text of earlier tokens,
-            the result starts with that text.
+            The normalized text without skipped characters. If text was held back, the result starts with it.
 
         Raises:
             PromptError: If no characters remain to feed, or ``unknown`` is ``"error"`` and the model has no
@@ -173,17 +205,13 @@ class Generation(RunningText):
             ValueError: If ``unknown`` is neither ``"error"`` nor ``"skip"``.
             TypeError: If ``text`` is not a string.
         """
-        return self._feed(text, unknown, is_start=self.position.at_end)
-
-    def _feed(self, text: str, unknown: UnknownPolicy, *, is_start: bool) -> str:
-        model = self.model
+        model, position = self.model, self.position.copy()
+        is_start = position.at_end
         tokens = model.encode_prompt(text, unknown, is_start=is_start)
-        progress = self._progress.copy()
-        fed = progress.feed(tokens)
-        state = model.engine.initial_state() if is_start else self._state
-        # Everything that can fail comes before the first change of this generation.
-        self._logits, self._state = feed_in_chunks(model.engine, tokens, state)
-        self._progress = progress
+        fed = model.tokenizer.decode([*position.finish(), *tokens])
+        feed_in_chunks(model.engine, position, tokens, restart=is_start)
+        # Everything that can fail comes before the change of this generation.
+        self.position = position
         return fed
 
     def take(self, length: int, *, finish: bool = False) -> str:
@@ -193,9 +221,9 @@ class Generation(RunningText):
         record, or where its constraint ends it; ``ending`` is the reason. After a stop text, the next call
         continues with the text that follows it.
 
-        Text is held back while it may become a stop text, or while the decoder needs its next tokens. A later
-        call or ``finish`` returns that text. An error or an interrupt leaves the generation at its position
-        before the call.
+        Text is held back while it may become a stop text, or while the other bytes of a character are
+        missing. A later call or ``finish`` returns that text. An error or an interrupt leaves the generation
+        at its position before the call.
 
         Args:
             length: The maximum number of tokens.
@@ -233,15 +261,41 @@ class Generation(RunningText):
         return chunks()
 
     def finish(self) -> str:
-        """Return the text that is held back."""
-        return self._progress.finish()
+        """Return the text that is held back. Bytes of an incomplete character have none, and stay."""
+        tokens = self.position.finish()
+        text = self.model.tokenizer.decode(tokens)
+        self.position.hold(tokens[len(tokens) - self.model.tokenizer.incomplete(tokens) :])
+        return text
 
     def _as_batch(self, length: int, finish: bool) -> Batch:
         batch = Batch(self.model, self.measurements)
         batch.add(self, length, finish=finish)
         return batch
 
-    def top(self, count: int = 10) -> "list[NextToken]":
+    def text_of(self, generated: Generated) -> str:
+        """Return the text that the latest result of ``Engine.generate`` adds."""
+        tokenizer, held = self.model.tokenizer, self.position.held
+        # What is held back can show that the bytes before it are no character.
+        text = tokenizer.decode([*generated.tokens, *held])
+        return text[: len(text) - len(tokenizer.decode(held))] if held else text
+
+    def probabilities(self) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
+        """Return the probabilities of the next token: of the model, and of the next draw. Imports numpy.
+
+        Those of the next draw are with the constraint, ``min_length``, the filters and the temperature.
+
+        Returns:
+            Two float64 arrays of shape [vocabulary] with sum 1.
+
+        Raises:
+            SamplingError: If the logits are invalid, or if no token is left to draw.
+        """
+        import numpy as np
+
+        position = self.position
+        return np.frombuffer(position.probabilities(False)), np.frombuffer(position.probabilities(True))
+
+    def top(self, count: int = 10) -> list[NextToken]:
         """Return the likeliest next tokens. Imports numpy.
 
         Args:
@@ -254,11 +308,20 @@ class Generation(RunningText):
         Raises:
             ValueError: If ``count`` is less than 1.
         """
-        from .next_tokens import next_tokens
+        import numpy as np
+
+        from textgen_runtime.text.token_texts import token_text
 
         if count < 1:
             raise ValueError(f"count must be 1 or more, not {count}")
-        return next_tokens(self, count)
+        of_model, of_draw = self.probabilities()
+        # The sort is stable: the lowest token comes first among equals.
+        order = np.lexsort((-of_model, -of_draw))[:count].tolist()
+        tokenizer = self.model.tokenizer
+        return [
+            NextToken(token_text(tokenizer, token), token, float(of_model[token]), float(of_draw[token]))
+            for token in order
+        ]
 
     def fork(self, count: int) -> "list[Generation]":
         """Return independent generations that continue the same text differently.
@@ -272,11 +335,16 @@ class Generation(RunningText):
         Raises:
             ValueError: If ``count`` is negative.
         """
+        import hashlib
+
         if count < 0:
             raise ValueError(f"count must be 0 or more, not {count}")
         forks = [self.copy() for _ in range(count)]
         for number, fork in enumerate(forks):
-            fork.sampler = fork_sampler(self.sampler, number)
+            # A hash, so that forks of forks are independent, too. A further substream of the seed could be
+            # that of another text.
+            origin = f"{self.seed} {self.substream} {self.drawn} {number}"
+            fork.reseed(int.from_bytes(hashlib.sha256(origin.encode()).digest()[:16], "little"))
         return forks
 
     def copy(self) -> "Generation":
@@ -286,18 +354,43 @@ class Generation(RunningText):
         """
         clone = object.__new__(Generation)
         clone.__dict__.update(self.__dict__)
-        clone.sampler = copy.copy(self.sampler)
-        clone._progress = self._progress.copy()
-        # The state is immutable and can be shared; the logits are writable.
-        shape = (self.model.engine.vocabulary_size,)
-        clone._logits = copy_floats(memoryview(self._logits), shape, "the logits")
+        clone.position = self.position.copy()
         return clone
 
     __copy__ = copy
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Generation":
+        return self.copy()
+
     def __reduce__(self) -> tuple[Any, ...]:
-        last = Generated(tuple(self.tail), StoredBuffer(self._logits), self._state, None)
         names = ("measurements", "keep_logprobs")
         attributes = {name: self.__dict__[name] for name in names if name in self.__dict__}
-        parts = (self.model, self.sampler, self.sampling, self.prompt, last, self.position)
-        return Generation.from_parts, parts, attributes or None
+        saved = self.position.save(bytes(32), b"")
+        return _restore, (self.model, self.sampling, self.prompt, saved), attributes or None
+
+
+def _restore(model: "Model", sampling: Sampling, prompt: str, saved: bytes) -> Generation:
+    generation = Generation(model, model.engine.new_stream(), sampling, prompt)
+    generation.position.resume(saved)
+    return generation
+
+
+def _checked_state(value: "Mapping[str, ArrayLike]", sizes: Mapping[str, tuple[int, int]]) -> State:
+    """Return arrays by name as a state of one lane. Raises the errors of ``Generation.state``."""
+    import numpy as np
+
+    if not isinstance(value, Mapping):
+        raise TypeError(
+            f"the state must be a State or a mapping of arrays by name, not {type(value).__name__}"
+        )
+    if set(value) != set(sizes):
+        raise ValueError(
+            f"the state must have the arrays {', '.join(sizes)}, not {', '.join(map(str, value))}"
+        )
+    arrays = {name: np.ascontiguousarray(value[name], np.float32) for name in sizes}
+    for name, (layers, units) in sizes.items():
+        if arrays[name].shape != (layers, 1, units):
+            raise ValueError(
+                f"the state array {name!r} must be of shape {(layers, 1, units)}, not {arrays[name].shape}"
+            )
+    return State(arrays)

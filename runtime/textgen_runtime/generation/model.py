@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Unpack, overload
 from textgen_runtime.errors import Name, PromptError
 from textgen_runtime.sampling.options import SamplingOptions
 from textgen_runtime.sampling.parameters import Sampling, choose_sampling
-from textgen_runtime.sampling.sampler import Sampler
 from textgen_runtime.text.tokenizer import UnknownPolicy
 
 from .batch import Batch
+from .feeding import feed_in_chunks
 from .generation import Generation
 from .model_identity import ModelIdentity
 
@@ -91,10 +91,14 @@ class Model(ModelIdentity):
             hint = "; generate() accepts several prompts" if _is_prompt_sequence(prompt) else ""
             raise TypeError(f"the prompt must be a str, not {type(prompt).__name__}{hint}")
         seed = fresh_seed() if seed is None else seed
-        sampler = Sampler(seed=seed, substream=substream)
+        position = self.engine.new_stream(seed, substream)
         if prompt is None:
             prompt = self._default_prompt(seed + substream)
-        return Generation(self, sampler, chosen, prompt, unknown)
+        generation = Generation(self, position, chosen, "")
+        tokens = self.encode_prompt(prompt, unknown, is_start=True)
+        feed_in_chunks(self.engine, position, tokens, restart=True)
+        generation.prompt = self.tokenizer.decode(tokens)
+        return generation
 
     # The overloads overlap because a str is also a Sequence[str]. It is one prompt.
     @overload

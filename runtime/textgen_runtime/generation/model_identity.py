@@ -1,17 +1,14 @@
 """``ModelIdentity``: the parts of a loaded model, and its equality, hash, copies and pickles."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from textgen_runtime.engines.base import Engine
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.text.tokenizer import Tokenizer
 
-if TYPE_CHECKING:
-    from .model import Model
-
 # A function that recreates the model, and its arguments: the value of ``__reduce__``.
-Reconstructor: TypeAlias = "tuple[Callable[..., Model], tuple[Any, ...]]"
+Reconstructor: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 class ModelIdentity:
@@ -25,11 +22,11 @@ class ModelIdentity:
     engine: Engine
     metadata: Metadata
     _content: bytes
-    _reconstructor: "Reconstructor | None"
+    _reconstructor: Reconstructor | None
     _sha256: str
 
     def __init__(
-        self, engine: Engine, metadata: Metadata, content: bytes, reconstructor: "Reconstructor | None" = None
+        self, engine: Engine, metadata: Metadata, content: bytes, reconstructor: Reconstructor | None = None
     ) -> None:
         attributes = {
             "engine": engine,
@@ -85,7 +82,7 @@ class ModelIdentity:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
 
-    def __reduce__(self) -> "Reconstructor":
+    def __reduce__(self) -> Reconstructor:
         if self._reconstructor is None:
             raise TypeError(
                 "cannot pickle a model from Model() or with_metadata(): pickle the result of load()"

@@ -1,18 +1,25 @@
 """``save`` and ``resume``: store a generation in a file, and continue it exactly from its position.
 
-The file is a numpy .npz archive with the state, the logits of the next token, the sampling parameters and the
-position of the random stream. Nothing in it is ever unpickled.
+The file is a saved text of the C core (``runtime/core/saved.h``), the same as in C and JavaScript: the
+state, the logits of the next token, the random stream, the filters, and a description as JSON. It is
+untrusted input. The core checks every byte.
 """
 
-import io
 import os
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import numpy as np
-
-from textgen_runtime.engines.base import State
-from textgen_runtime.errors import OutputError, SavedGenerationError, path_failure, shorten
+from textgen_runtime.engines.core import read_saved
+from textgen_runtime.errors import (
+    OutputError,
+    SamplingError,
+    SavedGenerationError,
+    path_failure,
+    quote,
+    shorten,
+)
+from textgen_runtime.sampling.definition import PARAMETERS
+from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.binary_files import (
     BinaryReader,
     BinaryWriter,
@@ -23,16 +30,14 @@ from textgen_runtime.system.binary_files import (
 from textgen_runtime.system.files import replace_file
 from textgen_runtime.system.json_text import from_json, to_json
 
-from ._bounded_npz import NOT_A_SAVED_GENERATION, check_directory, read_floats, read_string
-from ._saved_description import END_OF_TEXT, check_format, describe, read_end, restore
 from .generation import Generation
 from .model import Model
 
-LOGITS, DESCRIPTION = "logits", "description"
+# The parts of the description. The last one is optional: it is for a person who goes on with the text.
+PROMPT, SAMPLING, END_OF_TEXT = "prompt", "sampling", "end_of_text"
 
-# State arrays that are stored under their own names. All others get a prefix, since their names could be
-# those above.
-UNPREFIXED_STATES = ("hidden", "cell")
+# The first bytes of a file.
+MARK = b"textgen\0"
 
 
 def save(generation: Generation, file: str | os.PathLike[str] | BinaryWriter) -> None:
@@ -60,29 +65,24 @@ def save_with_end(generation: Generation, end: str, file: str | os.PathLike[str]
     Raises:
         OutputError, TypeError: As ``save``.
     """
-    description = describe(generation) | ({END_OF_TEXT: end} if end else {})
-    arrays = {member_name(name): array for name, array in generation.state.items()}
-    arrays[LOGITS] = generation.logits
-    content = io.BytesIO()
-    # numpy stores Fortran-ordered arrays in column-major order, which ``resume`` refuses.
-    contiguous: dict[str, Any] = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    np.savez(content, **contiguous, description=np.array(to_json(description)))
+    description: dict[str, Any] = {PROMPT: generation.prompt, SAMPLING: generation.sampling.changed()}
+    if end:
+        description[END_OF_TEXT] = end
+    model = bytes.fromhex(generation.model.sha256)
+    content = generation.position.save(model, to_json(description).encode())
     if isinstance(file, str | os.PathLike):
-        replace_file(file, content.getvalue())
+        replace_file(file, content)
         return
     if not hasattr(file, "write"):
         raise TypeError(f"the file must be a path or a binary file object, not {type(file).__name__}")
     try:
-        write_file_object(file, content.getvalue())
+        write_file_object(file, content)
     except OSError as error:
         raise OutputError(f"cannot write {file_object_name(file)}: {error.strerror or error}") from error
 
 
 def resume(model: Model, file: str | os.PathLike[str] | BinaryReader) -> Generation:
     """Load a saved generation. It continues exactly as the original generation would.
-
-    The file is untrusted input: sizes are checked against the model before anything is read, and peak memory
-    is a small multiple of the file size.
 
     Args:
         model: The model of the saved generation.
@@ -105,55 +105,54 @@ def resume_with_end(model: Model, file: str | os.PathLike[str] | BinaryReader) -
     """
     name = shorten(str(file) if isinstance(file, str | os.PathLike) else file_object_name(file))
     try:
-        with _open(file) as opened:
-            return _read(model, opened)
+        return _restore(model, _read(file))
     except SavedGenerationError as error:
         raise SavedGenerationError(f"{name}: ", *error.args) from None
     except OSError as error:
         raise SavedGenerationError(f"cannot read {name}: {error.strerror or error}") from None
 
 
-def _open(file: str | os.PathLike[str] | BinaryReader) -> BinaryIO:
+def _read(file: str | os.PathLike[str] | BinaryReader) -> bytes:
     if isinstance(file, str | os.PathLike):
         try:
-            return Path(file).open("rb")
+            return Path(file).read_bytes()
         except ValueError as error:
             raise SavedGenerationError(path_failure(error)) from None
     if not hasattr(file, "read"):
         raise TypeError(f"the file must be a path or a binary file object, not {type(file).__name__}")
-    # zipfile needs a seekable file, which a pipe is not.
-    return io.BytesIO(read_file_object(file))
+    return read_file_object(file)
 
 
-def _read(model: Model, file: BinaryIO) -> tuple[Generation, str]:
+def _restore(model: Model, content: bytes) -> tuple[Generation, str]:
+    sha256, text = read_saved(content)
+    if sha256.hex() != model.sha256:
+        raise SavedGenerationError("the generation was saved from another model: load that model")
+    description = _read_description(text)
     try:
-        return _restore(model, file)
-    except (SavedGenerationError, OSError, MemoryError):
-        raise
-    # zipfile, numpy and json raise many types of errors for a damaged archive.
-    except Exception as error:
-        raise SavedGenerationError(NOT_A_SAVED_GENERATION) from error
+        sampling = Sampling(**description[SAMPLING])
+        generation = Generation(model, model.engine.new_stream(), sampling, description[PROMPT])
+    except (SamplingError, TypeError) as error:
+        raise SavedGenerationError("the sampling parameters are damaged: ", *error.args) from None
+    generation.position.resume(content)
+    return generation, description.get(END_OF_TEXT, "")
 
 
-def _restore(model: Model, file: BinaryIO) -> tuple[Generation, str]:
-    # Imported here because it takes milliseconds and most programs do not need it.
-    from zipfile import ZipFile
-
-    shapes = {name: (layers, 1, units) for name, (layers, units) in model.engine.network.state.items()}
-    size = check_directory(file, [*map(member_name, shapes), LOGITS, DESCRIPTION])
-    with ZipFile(file) as archive:
-        description = from_json(read_string(archive, DESCRIPTION, size))
-        check_format(description)
-        if description["model"] != model.sha256:
-            raise SavedGenerationError("the generation was saved from another model: load that model")
-        state = {name: read_floats(archive, member_name(name), shape) for name, shape in shapes.items()}
-        logits = read_floats(archive, LOGITS, (len(model.tokenizer),))
-    # A logit of -inf marks an impossible token. At least one token must be possible.
-    if not (all(np.isfinite(array).all() for array in state.values()) and np.isfinite(logits.max())):
-        raise SavedGenerationError("the state or the logits contain NaN or infinity: the file is damaged")
-    return restore(model, description, logits, State(state)), read_end(description)
-
-
-def member_name(state: str) -> str:
-    """Return the name under which an array of the state is stored."""
-    return state if state in UNPREFIXED_STATES else f"state {state}"
+def _read_description(text: bytes) -> dict[str, Any]:
+    """Return the description. What a text in C saved has none."""
+    try:
+        description = from_json(text) if text else {}
+        values = {PROMPT: "", SAMPLING: {}, **description}
+        # UTF-8 can encode these texts, or they could not be printed.
+        texts = [values[PROMPT], values.get(END_OF_TEXT, "")]
+        is_valid = all(isinstance(item, str) and item.encode() is not None for item in texts)
+        names = set(values[SAMPLING])
+    except (ValueError, TypeError, RecursionError):
+        is_valid = False
+    if not is_valid:
+        raise SavedGenerationError("the description is damaged")
+    if unsupported := sorted(names - set(PARAMETERS)):
+        raise SavedGenerationError(
+            f"this version does not support the sampling parameters {quote(unsupported)}: "
+            "upgrade textgen-onnx"
+        )
+    return values

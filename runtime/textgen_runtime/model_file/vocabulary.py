@@ -4,9 +4,10 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from textgen_runtime.errors import ModelFileError, quote
-from textgen_runtime.text.levels import LEVELS, TOKENIZERS
+from textgen_runtime.text.levels import LEVELS
 from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
 from textgen_runtime.text.tokenizer import Tokenizer
+from textgen_runtime.text.tokenizers import TOKENIZERS
 
 from .metadata_values import FORMAT_KEY, LEVEL_KEY, MAX_TEXT, SPECIAL_KEY, VOCABULARY_KEY, is_text, read_value
 

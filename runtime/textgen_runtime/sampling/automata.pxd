@@ -20,5 +20,4 @@ cdef class Constraint:
     cdef readonly Py_ssize_t states
     cdef bytearray next_memory
     cdef bytearray distance_memory
-    cdef str hexadecimal_digest
     cdef int64_t checked_state(self, object state) except -1

@@ -5,8 +5,6 @@ The C core has their steps, which ``runtime/core/generate.c`` also takes. They a
 share them.
 """
 
-include "automata_tables.pxi"
-
 from array import array
 
 cimport cython
@@ -17,10 +15,16 @@ from libc.stdint cimport INT32_MAX, INT64_MAX, int16_t, int32_t, int64_t, uintpt
 from libc.string cimport memcpy, memset
 
 from .c_automata cimport (
+    TEXTGEN_MAX_STOP,
+    TEXTGEN_SHA256_SIZE,
+    textgen_constraint,
     textgen_constraint_accepting,
     textgen_constraint_complete,
+    textgen_constraint_digest,
+    textgen_constraint_link,
     textgen_constraint_mask,
     textgen_constraint_next,
+    textgen_constraint_work,
     textgen_stop_state,
     textgen_stops_add,
     textgen_stops_link,
@@ -42,15 +46,6 @@ cdef int64_t checked_index(str name, object value, Py_ssize_t size) except -1:
     if not 0 <= value < size:
         raise SamplingError(f"{name} must be from 0 to {size - 1}, not {quote(value)}")
     return value
-
-
-cdef int check_table(str name, object states, object vocabulary) except -1:
-    if states > MAX_STATES or states * vocabulary > MAX_ENTRIES:
-        raise SamplingError(
-            f"{name} of {states} states and {vocabulary} tokens is too large: at most "
-            f"{MAX_STATES} states and {MAX_ENTRIES} table entries are supported"
-        )
-    return 0
 
 
 cdef Py_ssize_t count_states(tuple texts):
@@ -106,7 +101,11 @@ cdef class Stops:
         if not self.texts:
             raise SamplingError("stop texts must not be empty: pass at least one text")
         self.states = count_states(self.texts)
-        check_table("the automaton of the stop texts", self.states, vocabulary)
+        if self.states > MAX_STATES:
+            raise SamplingError(
+                f"the stop texts together have more than {MAX_STATES - 1} tokens: use fewer or shorter ones",
+                parameter="stop",
+            )
         self.memory = new_memory(self.states * sizeof(textgen_stop_state))
         self.core.states = <textgen_stop_state *>PyByteArray_AS_STRING(self.memory)
         self.core.vocabulary = vocabulary
@@ -153,8 +152,10 @@ cdef class Stops:
 
 cdef tuple checked_text(object text, Py_ssize_t vocabulary):
     tokens = tuple([int(PyNumber_Index(token)) for token in text])
-    if not tokens:
-        raise SamplingError("a stop text must have at least one token")
+    if not 1 <= len(tokens) <= TEXTGEN_MAX_STOP:
+        raise SamplingError(
+            f"a stop text must have from 1 to {TEXTGEN_MAX_STOP} tokens, not {len(tokens)}", parameter="stop"
+        )
     for token in tokens:
         if not 0 <= token < vocabulary:
             raise SamplingError(
@@ -192,12 +193,16 @@ cdef class Constraint:
             raise SamplingError("accepting must have at least one state")
         self.next_memory = copy_transitions(transitions, self.states)
         vocabulary = len(self.next_memory) // (self.states * <Py_ssize_t>sizeof(int16_t))
-        check_table("the constraint", self.states, vocabulary)
+        if self.states > MAX_STATES or self.states * <object>vocabulary > MAX_ENTRIES:
+            raise SamplingError(
+                f"the constraint of {self.states} states and {vocabulary} tokens is too large: at most "
+                f"{MAX_STATES} states and {MAX_ENTRIES} table entries are supported"
+            )
         self.distance_memory = new_memory(self.states * sizeof(int32_t))
         self.core.next = <int16_t *>PyByteArray_AS_STRING(self.next_memory)
         self.core.distance = <int32_t *>PyByteArray_AS_STRING(self.distance_memory)
-        self.core.vocabulary = vocabulary
-        fill_distances(&self.core, flags)
+        self.core.states, self.core.vocabulary = self.states, vocabulary
+        link_table(&self.core, flags)
         if self.core.distance[0] == INT32_MAX:
             raise SamplingError("no text matches the constraint: no accepting state can be reached")
 
@@ -210,14 +215,9 @@ cdef class Constraint:
 
     @property
     def digest(self):
-        if self.hexadecimal_digest is None:
-            # Importing hashlib takes milliseconds.
-            import hashlib
-
-            shape = f"{self.states} {self.vocabulary_size}\n".encode()
-            content = b"".join([shape, self.next_memory, accepting_bytes(self)])
-            self.hexadecimal_digest = hashlib.sha256(content).hexdigest()
-        return self.hexadecimal_digest
+        cdef unsigned char value[TEXTGEN_SHA256_SIZE]
+        textgen_constraint_digest(&self.core, value)
+        return value[:TEXTGEN_SHA256_SIZE].hex()
 
     def mask(self, logits, state, remaining=None):
         """Return a copy of logits that is -inf at the forbidden tokens.
@@ -301,6 +301,26 @@ cdef class Constraint:
 
     def __reduce__(self):
         return restore_constraint, (bytes(self.next_memory), accepting_bytes(self))
+
+
+cdef int link_table(textgen_constraint *constraint, list accepting) except -1:
+    """Check ``next``, write ``distance``, and remove the transitions after which no text can match."""
+    cdef int16_t *table = <int16_t *>constraint.next
+    cdef int32_t *distance = <int32_t *>constraint.distance
+    cdef size_t count
+    cdef bytearray memory
+    cdef int32_t *work
+    for state in range(constraint.states):
+        distance[<size_t>state] = 0 if accepting[state] else INT32_MAX
+    with nogil:
+        count = textgen_constraint_work(table, constraint.states, constraint.vocabulary)
+    if count == 0:
+        raise SamplingError(f"transitions must be -1 or a state from 0 to {constraint.states - 1}")
+    memory = new_memory(count * sizeof(int32_t))
+    work = <int32_t *>PyByteArray_AS_STRING(memory)
+    with nogil:
+        textgen_constraint_link(table, distance, constraint.states, constraint.vocabulary, work)
+    return 0
 
 
 cdef bytes accepting_bytes(Constraint constraint):

@@ -17,11 +17,21 @@ cdef extern from "stops.h" nogil:
     int64_t textgen_stops_next(const textgen_stops *stops, int64_t state, int64_t token)
 
 
+cdef extern from "text.h" nogil:
+    enum:
+        TEXTGEN_MAX_STOP
+
+
 cdef extern from "constraint.h" nogil:
     ctypedef struct textgen_constraint:
         const int16_t *next
         const int32_t *distance
+        size_t states
         size_t vocabulary
+    size_t textgen_constraint_work(const int16_t *next, size_t states, size_t vocabulary)
+    void textgen_constraint_link(
+        int16_t *next, int32_t *distance, size_t states, size_t vocabulary, int32_t *work
+    )
     void textgen_constraint_mask(
         const textgen_constraint *constraint, int64_t state, int64_t remaining, float *logits
     )
@@ -30,3 +40,9 @@ cdef extern from "constraint.h" nogil:
     )
     bint textgen_constraint_accepting(const textgen_constraint *constraint, int64_t state)
     bint textgen_constraint_complete(const textgen_constraint *constraint, int64_t state)
+
+
+cdef extern from "saved.h" nogil:
+    enum:
+        TEXTGEN_SHA256_SIZE
+    void textgen_constraint_digest(const textgen_constraint *constraint, unsigned char *digest)

@@ -8,6 +8,8 @@ cdef extern from "rng.h" nogil:
         uint64_t high
         uint64_t low
     ctypedef struct textgen_rng:
+        textgen_uint128 seed
+        uint64_t substream
         int64_t position
     void textgen_rng_seek(textgen_rng *rng, int64_t position)
 

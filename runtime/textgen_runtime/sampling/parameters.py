@@ -10,8 +10,8 @@ from typing import Any, Unpack
 
 from textgen_runtime.errors import Name, SamplingError, quote, shorten
 
+from .definition import PARAMETERS, Parameter
 from .options import SamplingFields, SamplingOptions
-from .sampler import PARAMETERS, Parameter
 
 # The parameters that constrain the complete text. At most one of them may be given.
 CONSTRAINTS = ("match", "choices", "json_schema")

@@ -64,7 +64,12 @@ cdef class Sampler:
     cdef int64_t propose_row(self, const void *row, Py_ssize_t size, bint is_float32) noexcept nogil
 
 
-# The rest is for the other modules of this package: arrays of floats, see buffers.pxi.
+# The rest is for the other modules of this package.
+
+# Copy a seed to a textgen_uint128 of the C core.
+cdef int split_seed(object seed, object substream, void *number) except -1
+
+# Arrays of floats: see buffers.pxi.
 
 cdef bytearray new_memory(object size)
 

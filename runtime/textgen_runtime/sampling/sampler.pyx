@@ -2,7 +2,7 @@
 """Apply filters and a temperature to logits and draw tokens from them.
 
 ``Sampler`` owns a random generator, the state of its filters and scratch memory. ``reweighting.pxi`` has the
-functions without such state, and ``parameters.pxi`` the descriptions of the parameters. The C core
+functions without such state, and ``definition.pyx`` the descriptions of the parameters. The C core
 (``runtime/core/sampler.h``) does the arithmetic. The native engine draws with the same C functions.
 
 Stop texts and constraints are in another extension module, ``automata``, whose .pxd needs headers of the C
@@ -11,7 +11,6 @@ core. The .pxd of this one is public and needs none.
 
 include "buffers.pxi"
 include "reweighting.pxi"
-include "parameters.pxi"
 
 cimport cython
 from cpython.buffer cimport PyBuffer_Release
@@ -45,10 +44,13 @@ from .c_sampler cimport (
     textgen_sampler_scratch,
     textgen_uint128,
 )
+from .definition cimport as_double, read_parameters
 
 from textgen_runtime.errors import Name, SamplingError, quote
 
-__all__ = ["PARAMETERS", "Parameter", "Sampler", "draw_with", "restore_sampler", "reweight", "softmax"]
+from .definition import PARAMETERS
+
+__all__ = ["Sampler", "draw_with", "restore_sampler", "reweight", "softmax"]
 
 # numpy's SeedSequence appends the substream to the 128 bits of the seed. A longer seed could therefore give
 # the random stream of another seed's substream.
@@ -106,20 +108,14 @@ cdef class Sampler:
         cdef textgen_uint128 seed_halves
         sampling = Sampling(temperature=temperature, **filters)
         check_single_draw(sampling)
-        seed, substream = PyNumber_Index(seed), PyNumber_Index(substream)
-        if not 0 <= seed <= MAX_SEED:
-            raise SamplingError(Name("seed"), f" must be from 0 to 2**128 - 1, not {quote(seed)}")
-        if not 0 <= substream <= MAX_SUBSTREAM:
-            raise SamplingError(Name("substream"), f" must be from 0 to 2**32 - 1, not {quote(substream)}")
-        self.seed, self.substream, self.waiting = seed, substream, None
+        split_seed(seed, substream, &seed_halves)
+        self.seed, self.substream, self.waiting = int(seed), int(substream), None
         self.core = PyMem_RawMalloc(sizeof(textgen_sampler))
         if self.core == NULL:
             raise MemoryError("not enough memory for a sampler")
         self._sampling, self._logit_bias = sampling, checked_biases(logit_bias)
         read_parameters(sampling, &parameters)
-        seed_halves.high = <uint64_t>(seed >> 64)
-        seed_halves.low = <uint64_t>(seed & 0xFFFFFFFFFFFFFFFF)
-        textgen_sampler_init(core_of(self), &parameters, seed_halves, <uint32_t>substream, exp64)
+        textgen_sampler_init(core_of(self), &parameters, seed_halves, <uint32_t>self.substream, exp64)
 
     def __dealloc__(self):
         PyMem_RawFree(self.scratch)
@@ -427,6 +423,19 @@ cdef class Sampler:
             parts.append(f"logit_bias={self._logit_bias}")
         shown = repr(self._sampling).removeprefix("Sampling(").removesuffix(")")
         return f"Sampler({', '.join([shown, *parts])})"
+
+
+cdef int split_seed(object seed, object substream, void *number) except -1:
+    """Check a seed and a substream, and write the halves of the seed."""
+    cdef textgen_uint128 *halves = <textgen_uint128 *>number
+    seed, substream = int(PyNumber_Index(seed)), PyNumber_Index(substream)
+    if not 0 <= seed <= MAX_SEED:
+        raise SamplingError(Name("seed"), f" must be from 0 to 2**128 - 1, not {quote(seed)}")
+    if not 0 <= substream <= MAX_SUBSTREAM:
+        raise SamplingError(Name("substream"), f" must be from 0 to 2**32 - 1, not {quote(substream)}")
+    halves.high = <uint64_t>(seed >> 64)
+    halves.low = <uint64_t>(seed & 0xFFFFFFFFFFFFFFFF)
+    return 0
 
 
 cdef textgen_sampler *core_of(Sampler sampler) noexcept nogil:

@@ -122,4 +122,4 @@ def compare_temperatures(  # noqa: PLR0913 (keywords, as for Model.start)
 def _probabilities(generation: Generation, sampling: Sampling) -> NDArray[np.float64]:
     """Return the distribution of the next draw with these parameters, by token."""
     generation.sampling = sampling
-    return generation.sampler.probabilities(generation.masked_logits())
+    return generation.probabilities()[1]

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
-from textgen_runtime.generation.text_progress import TextEnding
+from textgen_runtime.engines.base import TextEnding
 from textgen_runtime.system.json_text import to_json
 
 from .text import Text, Update

@@ -3,14 +3,11 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from textgen_runtime.engines.base import Generated
 from textgen_runtime.errors import PromptError, SamplingError
 from textgen_runtime.generation.generation import Generation
 from textgen_runtime.generation.model import Model
 from textgen_runtime.generation.stop_warnings import checked_stops
-from textgen_runtime.generation.text_progress import TextPosition
 from textgen_runtime.sampling.parameters import CONSTRAINTS, Sampling
-from textgen_runtime.sampling.sampler import Sampler
 from textgen_runtime.text.levels import CHARACTER
 
 from .completion_request import CompletionRequest
@@ -110,6 +107,4 @@ def _own_prompt(model: Model, number: int) -> str:
 
 def _generation(model: Model, sampling: Sampling, seed: int, substream: int, prompt: Prompt) -> Generation:
     """Return a generation like that of ``Model.start``, before the prompt is fed."""
-    last = Generated(prompt.tail, prompt.logits, prompt.state, None)
-    sampler = Sampler(seed=seed, substream=substream)
-    return Generation.from_parts(model, sampler, sampling, prompt.text, last, TextPosition())
+    return Generation(model, model.engine.new_stream(seed, substream), sampling, prompt.text)

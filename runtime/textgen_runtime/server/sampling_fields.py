@@ -3,8 +3,8 @@
 from typing import Any
 
 from textgen_runtime.errors import Name, SamplingError, quote
+from textgen_runtime.sampling.definition import PARAMETERS
 from textgen_runtime.sampling.parameters import Sampling
-from textgen_runtime.sampling.sampler import PARAMETERS
 
 from .errors import RequestError
 from .json_fields import FLAG, INTEGER, NUMBER, STRING, Fields

@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from textgen_runtime.engines.base import FloatBuffer
+from textgen_runtime.engines.base import TextEnding
 from textgen_runtime.generation.batch import BatchChunk
 from textgen_runtime.generation.generation import Generation
 from textgen_runtime.generation.model import Model
-from textgen_runtime.generation.text_progress import TextEnding
 from textgen_runtime.text.tokenizer import UnknownPolicy
 
 from .token_scores import TokenScore, TokenScorer
@@ -29,9 +28,7 @@ class Prompt:
     Attributes:
         text: The normalized text without skipped characters.
         tokens: The tokens of the text, after the begin of the record if the model has records.
-        tail: The last tokens, as for ``Generation.tail``.
-        state: The state after the tokens that were fed.
-        logits: The logits after the tokens that were fed; None before the first.
+        position: The text after the tokens that were fed.
         scores: The scores of the tokens that were fed.
 
     Raises:
@@ -42,18 +39,16 @@ class Prompt:
         self, model: Model, text: str, unknown: UnknownPolicy = "error", alternatives: int | None = None
     ) -> None:
         self.tokens = model.encode_prompt(text, unknown, is_start=True)
-        decoder = model.tokenizer.decoder()
-        self.text = decoder.decode(self.tokens) + decoder.finish()
-        self.tail = decoder.tail
-        self.state = model.engine.initial_state()
-        self.logits: FloatBuffer = None
+        self.text = model.tokenizer.decode(self.tokens)
+        self.position = model.engine.new_stream()
+        self.position.begin(True)
         self.scores: list[TokenScore] = []
         self._engine = model.engine
         self._size = min(PIECE, model.engine.chunk_length(1))
         self._fed = 0
         self._scorer = None
         if alternatives is not None:
-            self._scorer = TokenScorer(model, alternatives, self.state, drawn=False)
+            self._scorer = TokenScorer(model, alternatives, self.position.state, drawn=False)
 
     @property
     def pieces(self) -> int:
@@ -64,7 +59,7 @@ class Prompt:
         """Feed the next piece, and return whether the prompt is complete."""
         if self._fed < len(self.tokens):
             piece = self.tokens[self._fed : self._fed + self._size]
-            self.logits, self.state = self._engine.feed(piece, self.state)
+            self._engine.feed(self.position, piece)
             self._fed += len(piece)
             if self._scorer:
                 self.scores += self._scorer.score(piece)
@@ -118,12 +113,11 @@ class Text:
 
     def start(self) -> None:
         """Let the generation continue the prompt, which must be complete."""
-        generation, prompt = self.generation, self.prompt
-        generation.state = prompt.state
-        # A memoryview is copied without numpy.
-        generation.logits = memoryview(prompt.logits)
+        generation, prompt = self.generation, self.prompt.position
+        generation.position.continue_from(prompt)
         if self.alternatives is not None:
-            self._scorer = TokenScorer(generation.model, self.alternatives, prompt.state, prompt.logits)
+            logits = generation.logits.copy()
+            self._scorer = TokenScorer(generation.model, self.alternatives, prompt.state, logits)
 
     def update(self, chunk: BatchChunk) -> Update:
         """Return the update for a chunk of the batch."""

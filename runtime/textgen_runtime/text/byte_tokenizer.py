@@ -4,7 +4,6 @@ import codecs
 from array import array
 from collections import Counter
 from collections.abc import Iterable
-from typing import Self
 
 from .levels import BYTE
 from .special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
@@ -16,8 +15,6 @@ BYTE_SYMBOLS = tuple(map(chr, range(256)))
 
 FIRST_NOT_ASCII = 0x80
 
-# The bytes after the first one of a character.
-CONTINUATION = range(0x80, 0xC0)
 
 # Bytes that are not UTF-8 are U+DC80 to U+DCFF in a text that is encoded, so that any file can be encoded.
 BYTES_TO_TEXT = "surrogateescape"
@@ -74,19 +71,20 @@ class ByteTokenizer(Vocabulary):
 
     def decode(self, tokens: Iterable[int]) -> str:
         """Convert tokens to text. An incomplete character at the end adds no text."""
-        return self.decoder().decode(tokens)
+        content = _bytes_of(tokens)
+        return content[: len(content) - _incomplete(content)].decode("utf-8", "replace")
+
+    def incomplete(self, tokens: Iterable[int]) -> int:
+        """Return how many of the last tokens are bytes of an incomplete character."""
+        return _incomplete(_bytes_of(tokens))
 
     def decode_each(self, tokens: Iterable[int]) -> list[str]:
         """Return the text of each token: a character belongs to its last byte, and other bytes are empty.
 
         A byte after which earlier bytes turn out to be invalid also has U+FFFD for them.
         """
-        decoder = self.decoder()
-        return [decoder.decode((token,)) for token in tokens]
-
-    def decoder(self) -> "ByteDecoder":
-        """Return a decoder for one text."""
-        return ByteDecoder()
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        return [decoder.decode(_bytes_of((token,))) for token in tokens]
 
 
 class RawByteTokenizer(ByteTokenizer):
@@ -95,54 +93,26 @@ class RawByteTokenizer(ByteTokenizer):
     ``str.encode("utf-8", "surrogateescape")`` returns the bytes of such a text.
     """
 
-    def decoder(self) -> "ByteDecoder":
-        """Return a decoder for one text."""
-        return ByteDecoder(errors=BYTES_TO_TEXT)
-
-
-class ByteDecoder:
-    """A decoder that holds the bytes of an incomplete character back.
-
-    Args:
-        tail: The bytes of an incomplete character.
-        is_finished: Whether the text was finished within a character.
-        errors: What becomes of bytes that are not UTF-8, as a name of Python's codecs. With ``"replace"``,
-            they become U+FFFD, and an incomplete character at the end has no text.
-    """
-
-    def __init__(
-        self, tail: Iterable[int] = (), *, is_finished: bool = False, errors: str = "replace"
-    ) -> None:
-        self._errors = errors
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors)
-        self._decoder.decode(bytes(tail))
-        # Whether the text was finished within a character.
-        self._is_finished = is_finished
-
-    @property
-    def tail(self) -> tuple[int, ...]:
-        """The bytes of the incomplete character, at most 3."""
-        return tuple(self._decoder.getstate()[0])
-
     def decode(self, tokens: Iterable[int]) -> str:
-        """Decode further tokens and return the text that is now certain."""
-        content = bytes([token for token in tokens if token < len(BYTE_SYMBOLS)])
-        if content and self._is_finished:
-            self._is_finished = False
-            if content[0] not in CONTINUATION:
-                self._decoder.reset()
-        return self._decoder.decode(content)
+        """Convert tokens to text."""
+        return _bytes_of(tokens).decode("utf-8", BYTES_TO_TEXT)
 
-    def finish(self) -> str:
-        """Return the text of an incomplete character. If it has none, the next token may continue it."""
-        if self._errors == BYTES_TO_TEXT:
-            return self._decoder.decode(b"", final=True)
-        self._is_finished = True
-        return ""
+    def incomplete(self, tokens: Iterable[int]) -> int:  # noqa: ARG002 (the signature of the base class)
+        """Return 0: every byte has a text."""
+        return 0
 
-    def copy(self) -> Self:
-        """Return an independent decoder in the same state."""
-        return type(self)(self.tail, is_finished=self._is_finished, errors=self._errors)
+
+def _incomplete(data: bytes) -> int:
+    """Return how many of the last bytes are the beginning of a character, as the C core does."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder.decode(data[-3:])
+    beginning, _ = decoder.getstate()
+    # Python also waits after the first two bytes of half of a surrogate pair, which is no character.
+    return 0 if beginning[:1] == b"\xed" and beginning[1:] >= b"\xa0" else len(beginning)
+
+
+def _bytes_of(tokens: Iterable[int]) -> bytes:
+    return bytes([token for token in tokens if token < len(BYTE_SYMBOLS)])
 
 
 def texts_of_bytes(characters: Iterable[str]) -> list[str]:

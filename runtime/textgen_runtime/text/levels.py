@@ -1,7 +1,4 @@
-"""The tokenizer classes that this version supports, by level."""
-
-from collections.abc import Callable
-from typing import Any
+"""The levels of tokens that this version supports, and what reports call their tokens."""
 
 from .tokenizer import Tokenizer
 
@@ -9,30 +6,6 @@ CHARACTER = "character"
 BYTE = "byte"
 WORD = "word"
 LEVELS = (CHARACTER, BYTE, WORD)
-
-
-def _character() -> Any:
-    from .character_tokenizer import CharacterTokenizer
-
-    return CharacterTokenizer
-
-
-def _byte() -> Any:
-    from .byte_tokenizer import ByteTokenizer
-
-    return ByteTokenizer
-
-
-def _word() -> Any:
-    from .word_tokenizer import WordTokenizer
-
-    return WordTokenizer
-
-
-# The keys are values of textgen.level. Each function imports a class when a model needs it. The class is
-# called with the symbols and the special tokens.
-TOKENIZERS: dict[str, Callable[[], Any]] = {CHARACTER: _character, BYTE: _byte, WORD: _word}
-
 
 # What reports call a token at the level of words, where it is a word or a character.
 UNIT_OF_WORDS = "token"

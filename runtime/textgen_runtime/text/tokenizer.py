@@ -6,11 +6,10 @@ Generation, scoring and the commands of the runtime work with any tokenizer. The
 To add a tokenizer:
 
 1. Write a module like ``word_tokenizer.py`` in this folder, with a class that has all members of
-   ``Tokenizer``. ``Vocabulary`` in ``vocabulary.py`` has most of them. Its ``decoder()`` returns an object
-   with all members of ``TextDecoder``. ``tests/runtime/text/test_custom_tokenizer.py`` has an example with
-   two characters per token.
-2. Add the class to ``TOKENIZERS`` in ``levels.py``. Model files of this level can then be loaded, run and
-   scored.
+   ``Tokenizer``. ``Vocabulary`` in ``vocabulary.py`` has most of them.
+   ``tests/runtime/text/test_custom_tokenizer.py`` has an example with two characters per token.
+2. Add its level to ``levels.py``, and the class to ``tokenizers.py``. Model files of this level can then be
+   loaded, run and scored.
 3. For programs in C, add the level to ``symbols.h``, ``symbols.c`` and ``vocabulary.c`` in ``runtime/core``.
 4. To train such models, build the vocabulary from a corpus in ``textgen_train.data.vocabularies``, add an
    encoder of large texts to ``textgen_train.data.encoders``, and count the characters of tokens in
@@ -20,41 +19,11 @@ To add a tokenizer:
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Literal, Protocol, Self, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from .special_tokens import SpecialTokens
 
 UnknownPolicy: TypeAlias = Literal["error", "skip"]
-
-
-class TextDecoder(Protocol):
-    """Decodes the tokens of one text incrementally.
-
-    Text that has been returned never changes. If the text of a token depends on later tokens, as for one byte
-    of a character, the decoder holds it back until they are known.
-    """
-
-    @property
-    def tail(self) -> Sequence[int]:
-        """The last tokens that determine the decoder's state.
-
-        A new decoder that decodes only these tokens is then in the same state as this decoder. Discard the
-        text that it returns for them, because this decoder has already returned it. A saved generation stores
-        the tail.
-        """
-        ...
-
-    def decode(self, tokens: Iterable[int]) -> str:
-        """Decode further tokens and return the text that is now certain."""
-        ...
-
-    def finish(self) -> str:
-        """Return the text that is held back. The text of later tokens follows it."""
-        ...
-
-    def copy(self) -> Self:
-        """Return an independent decoder in the same state."""
-        ...
 
 
 class Tokenizer(Protocol):
@@ -131,6 +100,6 @@ class Tokenizer(Protocol):
         """Return the text of each token; U+FFFD, the replacement character, for a special token."""
         ...
 
-    def decoder(self) -> TextDecoder:
-        """Return a new decoder for one text."""
+    def incomplete(self, tokens: Iterable[int]) -> int:
+        """Return how many of the last tokens have no text before further tokens are known."""
         ...

@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from textgen_runtime.errors import Name, PromptError
 
 from .special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
 from .symbols import format_symbols
-from .tokenizer import TextDecoder, UnknownPolicy
+from .tokenizer import UnknownPolicy
 
 REPLACEMENT = "\ufffd"
 
@@ -59,26 +59,9 @@ class Vocabulary:
         """Return the text of each token; U+FFFD, the replacement character, for a special token."""
         return [self.symbols[token] or REPLACEMENT for token in tokens]
 
-    def decoder(self) -> TextDecoder:
-        """Return a decoder for one text."""
-        return StatelessDecoder(self)
-
-
-class StatelessDecoder:
-    """A decoder without state, for vocabularies where the text of a token does not depend on other tokens."""
-
-    tail = ()
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self.decode = vocabulary.decode
-
-    def finish(self) -> str:
-        """Return an empty string, because no text is held back."""
-        return ""
-
-    def copy(self) -> Self:
-        """Return the decoder itself, because it has no state."""
-        return self
+    def incomplete(self, tokens: Iterable[int]) -> int:  # noqa: ARG002 (the signature of ``Tokenizer``)
+        """Return 0: the text of a token does not depend on others."""
+        return 0
 
 
 def check_policy(unknown: UnknownPolicy) -> None:

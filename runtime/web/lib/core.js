@@ -20,18 +20,26 @@ export class Core {
   }
 
   /**
-   * Read a model file in memory. An error of the file makes the module trap.
+   * Read a model file. The core reads metadata from its memory later, so it is freed with the instance.
    *
-   * @param {number} pointer
-   * @param {number} size
+   * @param {Uint8Array} content
    */
-  create(pointer, size) {
+  create(content) {
+    const pointer = this.allocate(content.length || 1);
+    this.bytes(pointer, content.length).set(content);
     try {
-      this.call.create(pointer, size);
+      this.call.create(pointer, content.length);
     } catch (error) {
+      // An error of the file makes the module trap.
       this.check(this.call.failure());
       throw error;
     }
+    return { pointer, size: content.length };
+  }
+
+  /** The message of the latest error. */
+  message() {
+    return this.readText(this.call.message());
   }
 
   /**
@@ -41,7 +49,7 @@ export class Core {
    */
   check(result) {
     if (result < 0) {
-      throw new TextgenError(codeName(result), this.readText(this.call.message()));
+      throw new TextgenError(codeName(result), this.message());
     }
     return result;
   }
@@ -59,22 +67,6 @@ export class Core {
   }
 
   /**
-   * Call a function with temporary memory that has the content of some bytes.
-   *
-   * @template T
-   * @param {Uint8Array | string} content
-   * @param {(pointer: number, size: number) => T} use
-   * @returns {T}
-   */
-  withBytes(content, use) {
-    const bytes = typeof content === "string" ? encoder.encode(content) : content;
-    return this.withMemory(bytes.length, (pointer) => {
-      new Uint8Array(this.memory.buffer).set(bytes, pointer);
-      return use(pointer, bytes.length);
-    });
-  }
-
-  /**
    * Call a function with temporary memory.
    *
    * @template T
@@ -89,6 +81,40 @@ export class Core {
     } finally {
       this.call.release(pointer);
     }
+  }
+
+  /**
+   * Call a function with temporary memory that has the content of some bytes.
+   *
+   * @template T
+   * @param {Uint8Array | string} content
+   * @param {(pointer: number, size: number) => T} use
+   * @returns {T}
+   */
+  withBytes(content, use) {
+    const bytes = typeof content === "string" ? encoder.encode(content) : content;
+    return this.withMemory(bytes.length, (pointer) => {
+      this.bytes(pointer, bytes.length).set(bytes);
+      return use(pointer, bytes.length);
+    });
+  }
+
+  /**
+   * Call a function with temporary memory that has some tokens. There, each has 64 bits.
+   *
+   * @template T
+   * @param {ArrayLike<number>} tokens
+   * @param {(pointer: number) => T} use
+   * @returns {T}
+   */
+  withTokens(tokens, use) {
+    return this.withMemory(8 * tokens.length, (pointer) => {
+      const memory = this.int32(pointer, 2 * tokens.length).fill(0);
+      for (let i = 0; i < tokens.length; i += 1) {
+        memory[2 * i] = tokens[i];
+      }
+      return use(pointer);
+    });
   }
 
   /** Drop the instance, which is garbage as soon as nothing refers to it. */
@@ -111,6 +137,11 @@ export class Core {
   }
 
   /** @param {number} pointer @param {number} length */
+  uint64(pointer, length) {
+    return new BigUint64Array(this.memory.buffer, pointer >>> 0, length);
+  }
+
+  /** @param {number} pointer @param {number} length */
   float32(pointer, length) {
     return new Float32Array(this.memory.buffer, pointer >>> 0, length);
   }
@@ -120,20 +151,13 @@ export class Core {
     return new Float64Array(this.memory.buffer, pointer >>> 0, length);
   }
 
-  /**
-   * @param {number} pointer to UTF-8 that ends with a zero byte
-   * @returns {string}
-   */
+  /** @param {number} pointer to UTF-8 that ends with a zero byte */
   readText(pointer) {
     const bytes = new Uint8Array(this.memory.buffer).subarray(pointer >>> 0);
     return decoder.decode(bytes.subarray(0, bytes.indexOf(0)));
   }
 
-  /**
-   * Return a string of the core, or null.
-   *
-   * @param {number} pointer
-   */
+  /** Return a string of the core, or null. @param {number} pointer */
   readName(pointer) {
     return pointer ? this.readText(pointer) : null;
   }

@@ -14,6 +14,7 @@ const CODES = [
   "LANE_FAILED",
   "TOO_LARGE",
   "NEWER_FORMAT",
+  "DAMAGED_SAVED",
 ];
 
 /**

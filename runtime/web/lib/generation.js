@@ -1,91 +1,106 @@
-import { Decoder } from "./decoder.js";
 import { TextgenError, invalid } from "./errors.js";
-import { checkNumber, checkOptions, tokenBias, withParameters } from "./sampling.js";
+import { checkNumber, checkOptions, withParameters } from "./sampling.js";
 import { saveGeneration } from "./saving.js";
 import { SLICE, eventLoop } from "./scheduling.js";
 import { characterSums } from "./surprise.js";
 
 /** Tokens of one call of the core, at most, and of a part of a prompt. */
 const CHUNK = 64;
-const MAX_INT = 2 ** 31 - 1;
 /** Tokens of the first call, whose duration is not known. */
 const FIRST_CHUNK = 8;
-const ENDINGS = [null, "length", "stop", "constraint", null, "end"];
-const CALL_FIELDS = 9;
-const CALL_BYTES = 4 * (CALL_FIELDS + CHUNK);
-
-/** @typedef {{ held: number[], stopState: number, constraintState: number, ending: string | null, atEnd: boolean, drawn: number }} Position */
+/** By the numbers of the core. Only a text that Python saved has the last one. */
+const ENDINGS = [null, "length", "stop", "constraint", null, "end", "masked"];
+/** Those that `inspect` of exports.c writes. */
+const POSITION_FIELDS = 6;
+/** How invalid bytes are shown. */
+const REPLACEMENT = "\ufffd";
 
 /** Return the size of the call after one of `size` tokens that took `spent` ms. @param {number} size @param {number} spent */
 const nextSize = (size, spent) => (spent > SLICE ? Math.max(1, size >> 1) : Math.min(CHUNK, 2 * size));
 
-/** @returns {Position} */
-const start = () => ({ held: [], stopState: 0, constraintState: 0, ending: null, atEnd: false, drawn: 0 });
+/**
+ * The checked options of a generation, and the tables that it follows. saved: the sampling parameters of the
+ * description that it was resumed from.
+ *
+ * @typedef {{ sampling: Record<string, any>, stops: import("./tables.js").Table, constraint: import("./tables.js").Table, saved?: object }} Parts
+ */
 
-/** The memory of a stream, and a share of its guide. */
-class Stream {
-  /** @param {import("./core.js").Core} core @param {number} bytes @param {import("./automata.js").Guide} guide */
-  constructor(core, bytes, guide) {
+/** The block of a text in the core, and its shares of the tables. */
+class Block {
+  /** @param {import("./core.js").Core} core @param {number} bytes @param {Parts} parts */
+  constructor(core, bytes, { stops, constraint }) {
     this.core = core;
     this.pointer = core.allocate(bytes);
-    this.guide = guide.share();
+    this.tables = [stops.share(), constraint.share()];
   }
 
   release() {
     if (this.pointer && this.core.call) {
       this.core.call.release(this.pointer);
-      this.guide.release();
+      this.tables.forEach((table) => table.release());
     }
     this.pointer = 0;
   }
 }
 
-/** One running text. */
+/** One running text: a view of its block in the core. See text.h. */
 export class Generation {
-  #stream;
+  #block;
   #core;
   /** Whether a part of the prompt is not fed yet; see `feedInParts`. */
   #isReading = false;
+  prompt = "";
+  /** The seed of the random numbers. */
+  seed = 0n;
+  /** Why the latest text ended: "length", "stop", "end", "constraint" or "masked"; null while it continues. */
+  ending = ENDINGS[0];
+  /** Whether the text has ended for good: at the end of a record, or where its constraint ends it. */
+  ended = false;
+  /** Whether the last token is the end of a record. */
+  #atEnd = false;
+  /** How many tokens the text needs to match its constraint. */
+  #needed = 0;
+  /** How many tokens are held back. */
+  #held = 0;
 
   /**
    * Use Model.start, Model.resume or copy.
    *
    * @param {import("./model.js").Model} model
-   * @param {{ sampling: Record<string, any>, seed: bigint, substream: number, guide: import("./automata.js").Guide }} parts
+   * @param {Parts} parts
+   * @param {(pointer: number) => void} fill writes the block
    */
-  constructor(model, parts) {
+  constructor(model, parts, fill) {
     this.model = model;
     this.parts = parts;
-    this.prompt = "";
-    /** @type {Position} */
-    this.position = start();
-    this.decoder = new Decoder(model.vocabulary.symbols, model.vocabulary.isBytes);
     this.#core = model.core;
-    this.#stream = new Stream(this.#core, model.streamBytes, parts.guide);
-    this.#core.registry.register(this, this.#stream, this);
-  }
-
-  /**
-   * Start the stream in the core.
-   *
-   * @param {bigint} position in the random numbers
-   */
-  begin(position) {
-    const { sampling, ...random } = this.parts;
+    this.#block = new Block(this.#core, model.textBytes, parts);
     try {
-      const bias = tokenBias(sampling, this.model.vocabulary);
-      withParameters(this.#core, sampling, random, bias, (pointer) =>
-        this.#core.call.start(this.pointer, pointer, position),
-      );
+      fill(this.#block.pointer);
     } catch (error) {
       // Until a garbage collection, programs with many invalid options would need more and more memory.
-      this.dispose();
+      this.#block.release();
       throw error;
     }
-    return this;
+    this.#core.registry.register(this, this.#block, this);
+    const [high, low] = this.#core.uint64(this.#core.call.seed(this.#block.pointer), 2);
+    this.seed = (high << 64n) | low;
+    this.#inspect();
   }
 
-  /** The pointer to the stream, which has read its prompt. */
+  /** Take over where the text stands. Return how many tokens the latest call has drawn. */
+  #inspect() {
+    const pointer = this.#core.call.inspect(this.#block.pointer, this.parts.constraint.pointer);
+    const fields = this.#core.int32(pointer, POSITION_FIELDS);
+    this.ending = ENDINGS[fields[0]];
+    this.ended = fields[1] === 1;
+    this.#atEnd = fields[2] === 1;
+    this.#needed = fields[3];
+    this.#held = fields[4];
+    return fields[5];
+  }
+
+  /** The pointer to the block of a text that has read its prompt. */
   get pointer() {
     const pointer = this.#checkedPointer();
     if (this.#isReading) {
@@ -96,25 +111,10 @@ export class Generation {
 
   #checkedPointer() {
     this.model.check();
-    if (!this.#stream.pointer) {
+    if (!this.#block.pointer) {
       throw new TextgenError("DISPOSED", "the generation was disposed: start another one");
     }
-    return this.#stream.pointer;
-  }
-
-  /** The seed. */
-  get seed() {
-    return this.parts.seed;
-  }
-
-  /** Why the latest text ended: "length", "stop", "end" or "constraint"; null while it continues. */
-  get ending() {
-    return this.position.ending;
-  }
-
-  /** Whether the text has ended for good: at the end of a record, or where its constraint ends it. */
-  get ended() {
-    return this.position.ending === "end" || this.position.ending === "constraint";
+    return this.#block.pointer;
   }
 
   /**
@@ -126,20 +126,18 @@ export class Generation {
    */
   feed(text, options = {}) {
     const { unknown = "error" } = checkOptions(options, ["unknown"]);
-    const isStart = this.position.atEnd;
-    return this.model.withTokens(text, unknown, isStart, (pointer, count) => this.feedTokens(pointer, count, isStart));
+    const isStart = this.#atEnd;
+    const tokens = this.model.encode(text, unknown, isStart);
+    return this.feedList(tokens, isStart);
   }
 
-  /**
-   * Feed tokens in memory, and return their text.
-   *
-   * @param {number} pointer
-   * @param {number} count
-   * @param {boolean} isStart whether to start from the initial state
-   */
-  feedTokens(pointer, count, isStart) {
-    this.#core.call.feed(this.pointer, pointer, count, Number(isStart));
-    return this.#fedText(this.model.readTokens(pointer, count));
+  /** Feed tokens. @param {Int32Array} tokens @param {boolean} isStart whether from the initial state */
+  feedList(tokens, isStart = false) {
+    return this.#whole(() => {
+      const held = this.finish() + (this.#held ? REPLACEMENT : "");
+      this.#feedPart(tokens, isStart);
+      return held + this.model.vocabulary.decode(tokens);
+    });
   }
 
   /**
@@ -149,7 +147,7 @@ export class Generation {
    * @param {Int32Array} tokens
    */
   *feedInParts(tokens) {
-    this.prompt = this.#fedText(tokens);
+    this.prompt = this.model.vocabulary.decode(tokens);
     this.#isReading = true;
     let fed = 0;
     for (let size = FIRST_CHUNK; ; ) {
@@ -168,30 +166,13 @@ export class Generation {
 
   /** @param {Int32Array} tokens @param {boolean} isStart */
   #feedPart(tokens, isStart) {
-    const stream = this.#checkedPointer();
-    this.#core.withMemory(8 * tokens.length, (pointer) => {
-      // In memory, each token has 64 bits.
-      const memory = this.#core.int32(pointer, 2 * tokens.length);
-      tokens.forEach((token, index) => memory.set([token, 0], 2 * index));
-      this.#core.call.feed(stream, pointer, tokens.length, Number(isStart));
-    });
-  }
-
-  /** Feed tokens, and return their text. @param {Int32Array} tokens */
-  feedList(tokens) {
-    this.#feedPart(tokens, false);
-    return this.#fedText(tokens);
-  }
-
-  /** Return the text of tokens that are fed, after the text that was held back. @param {Int32Array} tokens */
-  #fedText(tokens) {
-    const text = this.decoder.decode(this.position.held) + this.decoder.decode(tokens) + this.decoder.finish();
-    this.position = start();
-    return text;
+    const text = this.#checkedPointer();
+    this.#core.withTokens(tokens, (pointer) => this.#core.call.feed(text, pointer, tokens.length, Number(isStart)));
+    this.#inspect();
   }
 
   /**
-   * Generate up to `length` tokens and return their text.
+   * Generate up to `length` tokens and return their text. An error leaves the generation at its position before.
    *
    * @param {number} length
    * @param {{ finish?: boolean }} [options] finish: whether the text is complete after this call, so that nothing of
@@ -201,15 +182,18 @@ export class Generation {
   take(length, options = {}) {
     const { finish = false } = checkOptions(options, ["finish"]);
     const target = this.#target(length, finish);
-    let text = "";
-    while (target.left > 0 && !target.done) {
-      text += this.#advance(target, CHUNK);
-    }
-    return finish ? text + this.finish() : text;
+    return this.#whole(() => {
+      let text = "";
+      do {
+        text += this.#advance(target, CHUNK);
+      } while (!target.done);
+      return text;
+    });
   }
 
   /**
-   * Yield the text of `take` in chunks, and return to the event loop between them.
+   * Yield the text of `take` in chunks, and return to the event loop between them. An error leaves the generation at
+   * the end of the latest chunk.
    *
    * @param {number} length
    * @param {{ finish?: boolean, signal?: AbortSignal }} [options]
@@ -217,28 +201,24 @@ export class Generation {
    */
   stream(length, options = {}) {
     const { finish = false, signal } = checkOptions(options, ["finish", "signal"]);
-    return this.#chunks(this.#target(length, finish), finish, signal);
+    return this.#chunks(this.#target(length, finish), signal);
   }
 
-  /** @param {{ left: number, done: boolean, mustEnd: boolean }} target @param {boolean} finish @param {AbortSignal} [signal] */
-  async *#chunks(target, finish, signal) {
+  /** @param {{ left: number, done: boolean, finish: boolean }} target @param {AbortSignal} [signal] */
+  async *#chunks(target, signal) {
     const pause = eventLoop();
     try {
       let size = FIRST_CHUNK;
-      while (target.left > 0 && !target.done) {
+      do {
         await pause.next();
         signal?.throwIfAborted();
         const before = performance.now();
-        const text = this.#advance(target, size);
+        const text = this.#whole(() => this.#advance(target, size));
         size = nextSize(size, performance.now() - before);
         if (text) {
           yield text;
         }
-      }
-      const rest = finish ? this.finish() : "";
-      if (rest) {
-        yield rest;
-      }
+      } while (!target.done);
     } finally {
       pause.close();
     }
@@ -248,77 +228,71 @@ export class Generation {
   #target(length, finish) {
     checkNumber("length", length);
     // A stream checks its arguments before its prompt is read.
-    const pointer = this.#checkedPointer();
-    const { ended } = this;
-    if (finish && !ended) {
-      this.parts.guide.checkLength(this.position.constraintState, length);
+    this.#checkedPointer();
+    if (finish && this.#needed > length) {
+      const reason = `match needs a text of at least ${this.#needed} tokens, but the length is ${length}`;
+      throw invalid(`${reason}: use a greater length`, "match");
     }
-    return { left: length, done: ended || !pointer, mustEnd: finish };
+    return { left: length, done: this.ended || !length, finish };
+  }
+
+  /**
+   * Call a function that changes the text. After an error, the text is as it was before.
+   *
+   * @param {() => string} change
+   */
+  #whole(change) {
+    const { pointer } = this;
+    const { spare } = this.model;
+    this.#core.call.copy_text(pointer, spare);
+    try {
+      return change();
+    } catch (error) {
+      this.#core.call.copy_text(spare, pointer);
+      this.#inspect();
+      throw error;
+    }
   }
 
   /**
    * Draw up to `steps` tokens, and return the text that is now decided.
    *
-   * @param {{ left: number, done: boolean, mustEnd: boolean }} target
+   * @param {{ left: number, done: boolean, finish: boolean }} target
    * @param {number} steps
    */
   #advance(target, steps) {
-    const core = this.#core;
-    const stream = this.pointer;
-    const { stopState, constraintState, drawn } = this.position;
-    const length = Math.min(target.left, MAX_INT);
-    return core.withMemory(CALL_BYTES, (pointer) => {
-      const mustEnd = Number(target.mustEnd);
-      core.int32(pointer, 6).set([Math.min(steps, length), length, this.#beforeEnd, mustEnd, stopState, constraintState]);
-      const result = core.call.generate(stream, this.parts.guide.pointer, pointer);
-      const call = core.int32(pointer, CALL_FIELDS + CHUNK);
-      const [, , , , newStop, newConstraint, generated, endingCode, stopLength] = call;
-      const ending = endingCode === 1 && target.left > length ? null : ENDINGS[endingCode];
-      target.left -= generated;
-      target.done = ending !== null;
-      const tokens = [...this.position.held, ...call.subarray(CALL_FIELDS, CALL_FIELDS + generated)];
-      const atEnd = ending === "end";
-      this.position = { held: [], stopState: newStop, constraintState: newConstraint, ending, atEnd, drawn: drawn + generated };
-      core.check(result);
-      return this.#decide(tokens, stopLength);
-    });
+    const text = target.done ? "" : this.#draw(target, steps);
+    return target.done && target.finish ? text + this.finish() : text;
   }
 
-  /** How many tokens are drawn before the record may end. */
-  get #beforeEnd() {
-    return Math.min(Math.max(0, this.parts.sampling.minLength - this.position.drawn), MAX_INT);
+  /** @param {{ left: number, done: boolean, finish: boolean }} target @param {number} steps */
+  #draw(target, steps) {
+    const { sampling, stops, constraint } = this.parts;
+    const flags = [Number(target.finish), Number(sampling.keepStop)];
+    const decided = this.#core.call.generate(this.pointer, stops.pointer, constraint.pointer, steps, target.left, ...flags);
+    this.#core.check(decided);
+    target.left -= this.#inspect();
+    target.done = this.ending !== null;
+    return this.#read(decided);
   }
 
-  /** Return the text of the tokens that cannot be part of a stop text any more. @param {number[]} tokens @param {number} stopLength */
-  #decide(tokens, stopLength) {
-    const { stops } = this.parts.guide;
-    const { ending, stopState } = this.position;
-    let decided = tokens.length;
-    if (ending === "stop") {
-      decided -= this.parts.sampling.keepStop ? 0 : stopLength;
-    } else if (stops) {
-      decided -= stops.depths[stopState];
-      this.position.held = tokens.slice(decided);
-    }
-    const text = this.decoder.decode(tokens.slice(0, decided));
-    return ending === "end" ? text + this.decoder.finish() : text;
+  /** Return the text of tokens of the latest call. @param {number} count */
+  #read(count) {
+    return this.model.vocabulary.decode(this.#core.int32(this.model.tokens, count));
   }
 
-  /** Return the text that is held back. */
+  /** Return the text that is held back. The bytes of an incomplete character have none, and stay. */
   finish() {
-    const text = this.decoder.decode(this.position.held) + this.decoder.finish();
-    this.position = { ...this.position, held: [], stopState: 0 };
+    const text = this.#read(this.#core.call.finish(this.pointer));
+    this.#inspect();
     return text;
   }
 
   /** Return an independent generation that continues exactly as this one would. */
   copy() {
     const { pointer } = this;
-    const copied = new Generation(this.model, this.parts);
-    this.#core.call.copy(pointer, copied.pointer);
+    const copied = new Generation(this.model, this.parts, (block) => this.#core.call.copy_text(pointer, block));
     copied.prompt = this.prompt;
-    copied.position = this.position;
-    copied.decoder = this.decoder.copy();
     return copied;
   }
 
@@ -355,13 +329,10 @@ export class Generation {
   /** @param {number} temperature see `probabilities` in exports.c */
   #probabilities(temperature) {
     const count = this.model.info.vocabulary.length;
-    const { guide } = this.parts;
-    return this.#core.withMemory(8 * count, (pointer) => {
-      const { constraintState } = this.position;
-      const endless = Number(this.#beforeEnd > 0);
-      const { call } = this.#core;
-      this.#core.check(call.probabilities(this.pointer, temperature, guide.pointer, constraintState, endless, pointer));
-      return this.#core.float64(pointer, count).slice();
+    const { pointer, parts } = this;
+    return this.#core.withMemory(8 * count, (memory) => {
+      this.#core.check(this.#core.call.probabilities(pointer, parts.constraint.pointer, temperature, memory));
+      return this.#core.float64(memory, count).slice();
     });
   }
 
@@ -375,28 +346,24 @@ export class Generation {
    */
   surprise(text, options = {}) {
     const { unknown = "error" } = checkOptions(options, ["unknown"]);
-    const copied = this.copy();
-    try {
-      return this.model.withTokens(text, unknown, true, (pointer, count) =>
-        this.#core.withMemory(8 * count, (nats) => {
-          this.#core.call.surprise(copied.pointer, pointer, count, nats);
-          const values = this.#core.float64(nats, count);
-          return characterSums(this.model.readTokens(pointer, count), values, this.model.vocabulary);
-        }),
-      );
-    } finally {
-      copied.dispose();
-    }
+    const { pointer, model } = this;
+    const tokens = model.encode(text, unknown, true);
+    return this.#core.withTokens(tokens, (fed) =>
+      this.#core.withMemory(8 * tokens.length, (nats) => {
+        this.#core.call.surprise(pointer, fed, tokens.length, nats);
+        return characterSums(tokens, this.#core.float64(nats, tokens.length), model.vocabulary);
+      }),
+    );
   }
 
   /** Return the position as bytes, for Model.resume. */
   save() {
-    return saveGeneration(this, this.#core);
+    return saveGeneration(this, this.pointer);
   }
 
   /** Free the memory. The generation cannot be used any more. */
   dispose() {
     this.#core.registry.unregister(this);
-    this.#stream.release();
+    this.#block.release();
   }
 }

@@ -12,8 +12,8 @@ const LAYER_FIELDS = 4;
  */
 export function describe(core) {
   const pointer = core.call.describe();
-  const [, size, layerCount, parameters, , lowercase, unicode, kernels, , level, records, bits, , ...added] = core.int32(pointer, FIELDS);
-  const [unknown, begin, end, units, stateValues, streamBytes] = added;
+  const [, , layerCount, parameters, , lowercase, unicode, kernels, , level, records, bits, , ...added] = core.int32(pointer, FIELDS);
+  const [unknown, begin, end, units, textBytes, tokens] = added;
   const layers = Array.from({ length: layerCount }, (_, index) => describeLayer(core, index));
   const info = {
     vocabulary: metadata(core, "textgen.vocabulary"),
@@ -33,7 +33,7 @@ export function describe(core) {
     quantization: metadata(core, "textgen.quantization") ?? null,
     kernels: core.readName(kernels),
   };
-  return { info: /** @type {any} */ (info), size, end, stateValues, streamBytes };
+  return { info: /** @type {any} */ (info), end, textBytes, tokens };
 }
 
 /** @param {import("./core.js").Core} core @param {number} index */

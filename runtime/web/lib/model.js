@@ -1,12 +1,12 @@
-import { Guide, compileConstraint, compileStops } from "./automata.js";
 import { TextgenError, invalid, quote } from "./errors.js";
 import { Generation } from "./generation.js";
 import { describe } from "./info.js";
 import { normalize } from "./normalization.js";
-import { checkNumber, checkOptions, checkSampling, checkSeed } from "./sampling.js";
+import { checkNumber, checkOptions, checkSampling, checkSeed, withParameters } from "./sampling.js";
 import { resumeGeneration } from "./saving.js";
 import { SLICE, eventLoop } from "./scheduling.js";
 import { hexadecimal, sha256 } from "./sha256.js";
+import { NO_TABLE, compileStops, readConstraint } from "./tables.js";
 import { Vocabulary } from "./vocabulary.js";
 
 const DEFAULT_LENGTH = 400;
@@ -18,8 +18,8 @@ export class Model {
   #isDisposed = false;
   #sha256 = "";
   #file;
-  /** @type {WeakMap<object, ReturnType<typeof compileConstraint>>} */
-  #constraints = new WeakMap();
+  /** The latest constraint, which many texts may have one after another. @type {{ match: unknown, table: import("./tables.js").Table }} */
+  #latest = { match: null, table: NO_TABLE };
 
   /**
    * @param {import("./core.js").Core} core
@@ -27,16 +27,14 @@ export class Model {
    */
   constructor(core, content) {
     this.core = core;
-    // The core reads metadata from it later, so it is freed with the instance.
-    this.#file = { pointer: core.allocate(content.length || 1), size: content.length };
-    core.bytes(this.#file.pointer, content.length).set(content);
-    core.create(this.#file.pointer, content.length);
-    const { info, end, stateValues, streamBytes } = describe(core);
+    this.#file = core.create(content);
+    const { info, end, textBytes, tokens } = describe(core);
     this.info = info;
-    this.stateValues = stateValues;
-    this.streamBytes = streamBytes;
+    this.textBytes = textBytes;
+    this.tokens = tokens;
+    /** Memory for the position before a call. */
+    this.spare = core.allocate(textBytes);
     this.vocabulary = new Vocabulary(info.vocabulary, info.level, end);
-    this.noGuide = new Guide(core, null, null).share();
   }
 
   /** The SHA-256 of the file, as hexadecimal digits. */
@@ -112,18 +110,16 @@ export class Model {
     const seed = checkSeed(options.seed);
     const { substream = 0, unknown = "error" } = options;
     checkNumber("substream", substream);
-    const text = prompt ?? this.#defaultPrompt(seed + BigInt(substream));
-    const tokens = this.withTokens(text, unknown, true, (pointer, count) => this.readTokens(pointer, count));
-    return yield* this.#begin({ sampling, seed, substream }).feedInParts(tokens);
-  }
-
-  /** @param {{ sampling: Record<string, any>, seed: bigint, substream: number }} parts */
-  #begin(parts) {
-    const guide = this.guide(parts.sampling).share();
+    const tokens = this.encode(prompt ?? this.#defaultPrompt(seed + BigInt(substream)), unknown, true);
+    const parts = this.withTables(sampling);
     try {
-      return new Generation(this, { ...parts, guide }).begin(0n);
+      const generation = new Generation(this, parts, (block) =>
+        withParameters(this, sampling, seed, substream, (pointer) => this.core.call.start(block, pointer)),
+      );
+      return yield* generation.feedInParts(tokens);
     } finally {
-      guide.release();
+      parts.stops.release();
+      parts.constraint.release();
     }
   }
 
@@ -136,7 +132,7 @@ export class Model {
   resume(bytes, options = {}) {
     this.check();
     const { match = null } = checkOptions(options, ["match"]);
-    return resumeGeneration(this, bytes, match, (parts) => new Generation(this, parts));
+    return resumeGeneration(this, bytes, match, (parts, fill) => new Generation(this, parts, fill));
   }
 
   /** Free the memory. Neither the model nor its generations can be used any more. */
@@ -162,16 +158,13 @@ export class Model {
   }
 
   /**
-   * Normalize and encode a text, and call a function with its tokens.
+   * Normalize and encode a text.
    *
-   * @template T
    * @param {unknown} text
    * @param {string} unknown
    * @param {boolean} isStart whether a model of records starts a record with the text, which may then be empty
-   * @param {(pointer: number, count: number) => T} use
-   * @returns {T}
    */
-  withTokens(text, unknown, isStart, use) {
+  encode(text, unknown, isStart) {
     this.check();
     if (typeof text !== "string") {
       throw invalid(`the text must be a string, not ${quote(text)}`);
@@ -179,18 +172,19 @@ export class Model {
     if (unknown !== "error" && unknown !== "skip") {
       throw invalid(`unknown must be "error" or "skip", not ${quote(unknown)}`, "unknown");
     }
-    const normalized = this.normalize(text);
     const { core } = this;
-    return core.withBytes(normalized, (bytes, size) =>
+    const tokens = core.withBytes(this.normalize(text), (bytes, size) =>
       core.withMemory(8 * size, (pointer) => {
         const count = core.check(core.call.encode(bytes, size, Number(unknown === "skip"), pointer));
-        if (!count && (text || !isStart || this.info.records === null)) {
-          const reason = text ? "none of its characters is in the vocabulary" : "it is empty";
-          throw new TextgenError("NO_PROMPT", `there is no text to continue: ${reason}`);
-        }
-        return use(pointer, count);
+        // In memory, each token has 64 bits.
+        return core.int32(pointer, 2 * count).filter((_, i) => i % 2 === 0);
       }),
     );
+    if (!tokens.length && (text || !isStart || this.info.records === null)) {
+      const reason = text ? "none of its characters is in the vocabulary" : "it is empty";
+      throw new TextgenError("NO_PROMPT", `there is no text to continue: ${reason}`);
+    }
+    return tokens;
   }
 
   /**
@@ -207,58 +201,39 @@ export class Model {
   }
 
   /**
-   * Return tokens as numbers. In memory, each has 64 bits.
-   *
-   * @param {number} pointer
-   * @param {number} count
-   */
-  readTokens(pointer, count) {
-    return this.core.int32(pointer, 2 * count).filter((_, i) => i % 2 === 0);
-  }
-
-  /**
-   * Return the automata of some sampling parameters.
+   * Return checked options with the tables that they stand for. The caller releases the tables.
    *
    * @param {Record<string, any>} sampling
    */
-  guide(sampling) {
+  withTables(sampling) {
     if (sampling.minLength && this.vocabulary.end < 0) {
       throw invalid("minLength needs a model of records: the texts of other models have no end", "minLength");
     }
-    const stops = sampling.stop.map((/** @type {string} */ text) => this.#stopTokens(text)).filter(Boolean);
-    if (!stops.length && !sampling.match) {
-      return this.noGuide;
-    }
-    const size = this.vocabulary.symbols.length;
-    return new Guide(this.core, stops.length ? compileStops(this.core, stops, size) : null, this.#constraint(sampling.match));
+    const stops = sampling.stop.flatMap((/** @type {string} */ text) => this.#stopTokens(text));
+    return { sampling, stops: compileStops(this.core, stops), constraint: this.#constraint(sampling.match).share() };
   }
 
-  /** Return the tokens of a stop text, or null if the model cannot generate it. @param {string} text */
+  /** Return the tokens of a stop text in a list, which is empty if the model cannot generate it. @param {string} text */
   #stopTokens(text) {
     try {
-      return this.withTokens(text, "error", false, (pointer, count) => {
-        const tokens = Array.from(this.readTokens(pointer, count));
-        return tokens.every((token) => token < 256 && this.vocabulary.isBytes || this.vocabulary.symbols[token]) ? tokens : null;
-      });
+      const tokens = this.encode(text, "error", false);
+      return tokens.includes(this.info.special.unknown ?? -1) ? [] : [tokens];
     } catch (error) {
       if (error instanceof TextgenError && ["UNKNOWN_CHARACTER", "INVALID_UTF8"].includes(error.code)) {
-        return null;
+        return [];
       }
       throw error;
     }
   }
 
-  /** @param {any} table */
-  #constraint(table) {
-    if (table === null) {
-      return null;
+  /** @param {unknown} match */
+  #constraint(match) {
+    if (match !== null && match !== this.#latest.match) {
+      const table = readConstraint(this.core, match);
+      this.#latest.table.release();
+      this.#latest = { match, table };
     }
-    let compiled = typeof table === "object" ? this.#constraints.get(table) : undefined;
-    if (!compiled) {
-      compiled = compileConstraint(table, this.vocabulary);
-      this.#constraints.set(table, compiled);
-    }
-    return compiled;
+    return match === null ? NO_TABLE : this.#latest.table;
   }
 }
 

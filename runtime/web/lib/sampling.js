@@ -10,8 +10,10 @@ const OTHER_NUMBERS = [
 ];
 const DESCRIPTIONS = new Map([...NUMBERS, ...OTHER_NUMBERS].map((row) => [row[0], row]));
 const NUMBER_NAMES = NUMBERS.map(([name]) => name);
-const OTHERS = ["seed", "substream", "logitBias", "allowed", "banned", "stop", "keepStop", "match", "unknown"];
-const OF_A_TEXT = ["length", "signal"];
+/** The sampling parameters but for `match`, and those that only Python has. */
+export const SAMPLING_NAMES = [...NUMBER_NAMES, "logitBias", "allowed", "banned", "stop", "keepStop"];
+export const PYTHON_ONLY = ["match", "choices", "jsonSchema", "resample"];
+const OPTIONS = [...SAMPLING_NAMES, "match", "seed", "substream", "unknown", "length", "signal"];
 const REPLACED_BY_MIROSTAT = ["topK", "typicalP", "topP", "minP"];
 const MAX_SEED = 2n ** 128n;
 
@@ -41,12 +43,11 @@ export function checkOptions(options, known) {
  * Return the sampling parameters among some options, checked.
  *
  * @param {Options} options
- * @param {string[]} also names of other options that are allowed
  * @returns {Record<string, any>}
  */
-export function checkSampling(options, also = OF_A_TEXT) {
+export function checkSampling(options) {
   /** @type {Record<string, any>} */
-  const given = checkOptions(options, [...NUMBER_NAMES, ...OTHERS, ...also]);
+  const given = checkOptions(options, OPTIONS);
   /** @type {Record<string, any>} */
   const sampling = {};
   for (const [name, , initial] of NUMBERS) {
@@ -136,7 +137,7 @@ export function checkSeed(seed) {
  * @param {Record<string, any>} sampling
  * @param {import("./vocabulary.js").Vocabulary} vocabulary
  */
-export function tokenBias(sampling, vocabulary) {
+function tokenBias(sampling, vocabulary) {
   const { logitBias, allowed, banned } = sampling;
   if (!allowed && !banned.length && !Object.keys(logitBias).length) {
     return null;
@@ -171,24 +172,26 @@ export function tokenBias(sampling, vocabulary) {
 }
 
 /**
- * Write sampling parameters to memory, and call a function with the pointer.
+ * Write what `start` of the core takes to memory, and call a function with the pointer.
  *
  * @template T
- * @param {import("./core.js").Core} core
+ * @param {import("./model.js").Model} model
  * @param {Record<string, any>} sampling
- * @param {{ seed: bigint, substream: number }} random
- * @param {Float64Array | null} bias
+ * @param {bigint} seed
+ * @param {number} substream
  * @param {(pointer: number) => T} use
  * @returns {T}
  */
-export function withParameters(core, sampling, random, bias, use) {
-  const size = (NUMBERS.length + 1 + 2 + 1) * 8;
+export function withParameters({ core, vocabulary }, sampling, seed, substream, use) {
+  const bias = tokenBias(sampling, vocabulary);
+  const numbers = [...NUMBER_NAMES.map((name) => sampling[name]), substream];
+  const size = 8 * (numbers.length + 3);
   return core.withMemory(size + (bias ? bias.byteLength : 0), (pointer) => {
-    const view = new DataView(core.memory.buffer, pointer);
-    [...NUMBER_NAMES.map((name) => sampling[name]), random.substream].forEach((value, i) => view.setFloat64(8 * i, value, true));
-    view.setBigUint64(8 * (NUMBERS.length + 1), BigInt.asUintN(64, random.seed), true);
-    view.setBigUint64(8 * (NUMBERS.length + 2), random.seed >> 64n, true);
-    view.setUint32(8 * (NUMBERS.length + 3), bias ? pointer + size : 0, true);
+    const view = new DataView(core.memory.buffer, pointer, size);
+    numbers.forEach((value, i) => view.setFloat64(8 * i, value, true));
+    view.setBigUint64(size - 24, BigInt.asUintN(64, seed), true);
+    view.setBigUint64(size - 16, seed >> 64n, true);
+    view.setUint32(size - 8, bias ? pointer + size : 0, true);
     if (bias) {
       core.float64(pointer + size, bias.length).set(bias);
     }

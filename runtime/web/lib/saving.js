@@ -1,195 +1,129 @@
 import { TextgenError, quote } from "./errors.js";
-import { checkSampling, checkSeed } from "./sampling.js";
-import { sha256 } from "./sha256.js";
+import { PYTHON_ONLY, SAMPLING_NAMES, checkSampling } from "./sampling.js";
+import { hexadecimal } from "./sha256.js";
 
-// A saved generation: the magic number, the version, the size of the JSON text, the JSON text with spaces up to a
-// multiple of 4 bytes, the state and the logits as float32, and the SHA-256 of all that. Numbers are little-endian.
-const MAGIC = 0x4e454754;
-const VERSION = 1;
-const HEADER = 12;
+// A saved generation is a saved text of the core, the same as in Python: see saved.h. Its description is JSON with the
+// prompt, and with the sampling parameters under the names of Python.
+
+/** How saved generations of earlier versions begin. */
+const EARLIER = "TGEN";
+/** The bytes of a SHA-256. */
 const DIGEST = 32;
-const MAX_WINDOW = 1024;
-const ENDINGS = [null, "length", "stop", "end", "constraint"];
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true });
+/** @typedef {import("./generation.js").Parts} Parts */
 
 /** @param {string} message @param {string} [parameter] */
 const failure = (message, parameter) => new TextgenError("SAVED_GENERATION", message, parameter);
-const damaged = () => failure("the bytes are not a saved generation, or are damaged");
 
-/** @typedef {import("./generation.js").Generation} Generation */
+/** @param {string} name */
+const pythonName = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
-/**
- * @param {Generation} generation
- * @param {import("./core.js").Core} core
- */
-export function saveGeneration(generation, core) {
-  const { model, parts, pointer, position, decoder: text } = generation;
-  const { match, ...sampling } = parts.sampling;
-  const values = model.stateValues + model.info.vocabulary.length;
-  core.call.logits(pointer);
-  const description = {
-    model: model.sha256,
-    prompt: generation.prompt,
-    sampling,
-    constraint: parts.guide.digest,
-    seed: String(parts.seed),
-    substream: parts.substream,
-    position: String(core.call.position(pointer)),
-    text: position,
-    tail: text.tail,
-    isFinished: text.isFinished,
-    recent: readRecent(core, pointer),
-    mirostat: core.call.mirostat(pointer),
-  };
-  const json = encoder.encode(JSON.stringify(description));
-  const jsonSize = Math.ceil(json.length / 4) * 4;
-  const saved = new Uint8Array(HEADER + jsonSize + 4 * values + DIGEST).fill(0x20);
-  const view = new DataView(saved.buffer);
-  [MAGIC, VERSION, jsonSize].forEach((value, i) => view.setUint32(4 * i, value, true));
-  saved.set(json, HEADER);
-  saved.set(core.bytes(core.call.state(pointer), 4 * values), HEADER + jsonSize);
-  saved.set(digestOf(saved), saved.length - DIGEST);
-  return saved;
+/** @param {import("./generation.js").Generation} generation @param {number} pointer */
+export function saveGeneration(generation, pointer) {
+  const { core, sha256 } = generation.model;
+  const { sampling, constraint, saved } = generation.parts;
+  const description = { prompt: generation.prompt, sampling: saved ?? describeSampling(sampling) };
+  return core.withBytes(JSON.stringify(description), (text, size) => {
+    const bytes = core.call.saved_size(pointer, size);
+    return core.withMemory(bytes, (data) => {
+      const hashes = core.bytes(core.call.hashes(), 2 * DIGEST);
+      hashes.set([...sha256.matchAll(/../g)].map(([digits]) => parseInt(digits, 16)));
+      hashes.set(constraint.digest, DIGEST);
+      core.call.save(pointer, text, size, data);
+      return core.bytes(data, bytes).slice();
+    });
+  });
+}
+
+/** Return the temperature, and the parameters that differ from their defaults. @param {Record<string, any>} sampling */
+function describeSampling({ match, logitBias, ...others }) {
+  const values = Object.entries({ ...others, logitBias: Object.entries(logitBias) });
+  /** @type {Record<string, any>} */
+  const defaults = { ...checkSampling({}), logitBias: [] };
+  const isNew = (/** @type {string} */ name, /** @type {any} */ value) => JSON.stringify(value) !== JSON.stringify(defaults[name]);
+  const kept = values.filter(([name, value]) => name === "temperature" || isNew(name, value));
+  return Object.fromEntries(kept.map(([name, value]) => [pythonName(name), value]));
 }
 
 /**
  * @param {import("./model.js").Model} model
  * @param {unknown} bytes
  * @param {any} match the table of the saved generation, or null
- * @param {(parts: Generation["parts"]) => Generation} create
+ * @param {(parts: Parts, fill: (pointer: number) => void) => import("./generation.js").Generation} create
  */
 export function resumeGeneration(model, bytes, match, create) {
   const { core } = model;
-  const content = checkBytes(bytes);
-  const jsonSize = new DataView(content.buffer, content.byteOffset).getUint32(8, true);
-  const floats = content.subarray(HEADER + jsonSize, content.length - DIGEST);
-  const saved = readDescription(content.subarray(HEADER, HEADER + jsonSize));
-  if (saved.model !== model.sha256) {
-    throw failure(`the generation was saved with another model, of SHA-256 ${quote(saved.model)}: load that model`);
-  }
-  if (floats.length !== 4 * (model.stateValues + model.info.vocabulary.length)) {
-    throw damaged();
-  }
-  const generation = restore(model, saved, match, create);
-  core.bytes(core.call.state(generation.pointer), floats.length).set(floats);
-  return generation;
-}
-
-/** Check the frame of a saved generation. @param {unknown} bytes */
-function checkBytes(bytes) {
   if (!(bytes instanceof Uint8Array)) {
     throw failure(`a saved generation is a Uint8Array, not ${quote(bytes)}`);
   }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length < HEADER + DIGEST || view.getUint32(0, true) !== MAGIC) {
-    throw damaged();
+  if (String.fromCharCode(...bytes.subarray(0, EARLIER.length)) === EARLIER) {
+    throw failure("an earlier version of textgen-onnx saved the generation, in another format: start a new one");
   }
-  if (view.getUint32(4, true) > VERSION) {
-    throw failure("a later version saved the generation: upgrade textgen-onnx");
-  }
-  const digest = digestOf(bytes);
-  if (view.getUint32(8, true) > bytes.length - HEADER - DIGEST || digest.some((byte, i) => byte !== bytes[bytes.length - DIGEST + i])) {
-    throw damaged();
-  }
-  return bytes;
+  return core.withBytes(bytes, (data, size) => {
+    const { prompt, sampling: saved } = readDescription(core, data, size);
+    const sha256 = hexadecimal(core.bytes(core.call.hashes(), DIGEST));
+    if (sha256 !== model.sha256) {
+      throw failure(`the generation was saved with another model, of SHA-256 ${sha256}: load that model`);
+    }
+    const parts = { ...model.withTables({ ...readSampling(saved), match }), saved };
+    try {
+      const digest = core.bytes(core.call.hashes() + DIGEST, DIGEST);
+      if (parts.constraint.digest.some((byte, i) => byte !== digest[i])) {
+        throw failure("the generation was saved with another constraint: pass its table as match", "match");
+      }
+      const resumed = create(parts, (pointer) => {
+        if (core.call.resume(pointer, parts.stops.pointer, parts.constraint.pointer) < 0) {
+          throw failure(core.message());
+        }
+      });
+      resumed.prompt = prompt;
+      return resumed;
+    } finally {
+      parts.stops.release();
+      parts.constraint.release();
+    }
+  });
 }
 
-/** @param {Uint8Array} json @returns {Record<string, any>} */
-function readDescription(json) {
+/**
+ * Return the description of a saved generation, after a check of its header.
+ *
+ * @param {import("./core.js").Core} core
+ * @param {number} data
+ * @param {number} size
+ * @returns {{ prompt: string, sampling: Record<string, any> }}
+ */
+function readDescription(core, data, size) {
+  const view = core.call.open_saved(data, size);
+  if (!view) {
+    throw failure(core.message());
+  }
+  const [pointer, length] = core.int32(view, 2);
   try {
-    const description = JSON.parse(decoder.decode(json));
-    if (typeof description === "object" && description !== null) {
-      return description;
+    // What a text in C saved has no description.
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(core.bytes(pointer, length)) || "{}";
+    const { prompt = "", sampling = {} } = JSON.parse(text);
+    if (typeof prompt === "string" && typeof sampling === "object" && sampling) {
+      return { prompt, sampling };
     }
   } catch {
     // The same error.
   }
-  throw damaged();
+  throw failure("the description of the saved generation is damaged");
 }
 
-/**
- * Return a generation at a saved position, without its state.
- *
- * @param {import("./model.js").Model} model
- * @param {Record<string, any>} saved
- * @param {any} match
- * @param {(parts: Generation["parts"]) => Generation} create
- */
-function restore(model, saved, match, create) {
-  const seed = /^\d{1,39}$/.test(saved.seed) ? checkSeed(BigInt(saved.seed)) : null;
-  const position = /^\d{1,19}$/.test(saved.position) ? BigInt(saved.position) : -1n;
-  const sampling = checkSampling({ ...saved.sampling, match }, []);
-  if (seed === null || position < 0n || position >= 2n ** 63n || !isIndex(saved.substream, 2 ** 32)) {
-    throw damaged();
+/** @param {Record<string, any>} saved under the names of Python @returns {Record<string, any>} */
+function readSampling(saved) {
+  const names = new Map([...SAMPLING_NAMES, ...PYTHON_ONLY].map((name) => [pythonName(name), name]));
+  const unknown = Object.keys(saved).filter((name) => !names.has(name));
+  if (unknown.length) {
+    throw failure(`this version does not support the sampling parameters ${quote(unknown.join(", "))}: upgrade textgen-onnx`);
   }
-  const guide = model.guide(sampling).share();
+  const options = Object.fromEntries(Object.entries(saved).map(([name, value]) => [names.get(name), value]));
+  PYTHON_ONLY.forEach((name) => delete options[name]);
   try {
-    if (guide.digest !== saved.constraint) {
-      throw failure("the generation was saved with another constraint: pass its table as match", "match");
-    }
-    if (typeof saved.prompt !== "string" || !isText(model, saved, guide) || !isFilters(model, saved)) {
-      throw damaged();
-    }
-    const generation = create({ sampling, seed, substream: saved.substream, guide }).begin(position);
-    generation.prompt = saved.prompt;
-    generation.position = { ...saved.text, drawn: saved.text.drawn ?? 0 };
-    generation.decoder.tail = saved.tail;
-    generation.decoder.isFinished = saved.isFinished;
-    writeRecent(model.core, generation.pointer, saved);
-    return generation;
-  } finally {
-    guide.release();
+    return checkSampling({ ...options, logitBias: Object.fromEntries(options.logitBias ?? []) });
+  } catch (error) {
+    throw failure(`the sampling parameters are damaged: ${/** @type {Error} */ (error).message}`);
   }
 }
-
-/** @param {unknown} value @param {number} size */
-const isIndex = (value, size) => Number.isInteger(value) && Number(value) >= 0 && Number(value) < size;
-
-/** @param {unknown} list @param {number} size @returns {boolean} */
-const isIndexes = (list, size) => Array.isArray(list) && list.every((value) => isIndex(value, size));
-
-/**
- * Whether the position fits the model, the stop texts and the constraint.
- *
- * @param {import("./model.js").Model} model
- * @param {Record<string, any>} saved
- * @param {import("./automata.js").Guide} guide
- */
-function isText(model, { text, tail, isFinished }, { stops, constraint }) {
-  const isTail = isIndexes(tail, 256) && tail.length <= (model.vocabulary.isBytes ? 3 : 0);
-  return (
-    isTail &&
-    typeof isFinished === "boolean" &&
-    typeof text === "object" &&
-    text !== null &&
-    isIndexes(text.held, model.info.vocabulary.length) &&
-    isIndex(text.stopState, stops?.states ?? 1) &&
-    (stops?.depths[text.stopState] ?? 0) <= text.held.length &&
-    isIndex(text.constraintState, constraint?.states ?? 1) &&
-    ENDINGS.includes(text.ending) &&
-    text.atEnd === (text.ending === "end") &&
-    isIndex(text.drawn ?? 0, Number.MAX_SAFE_INTEGER) &&
-    !(text.atEnd && model.vocabulary.end < 0)
-  );
-}
-
-/** @param {import("./model.js").Model} model @param {Record<string, any>} saved */
-const isFilters = (model, { recent, mirostat }) =>
-  isIndexes(recent, model.info.vocabulary.length) && recent.length <= MAX_WINDOW && Number.isFinite(mirostat);
-
-/** @param {import("./core.js").Core} core @param {number} pointer */
-const readRecent = (core, pointer) =>
-  core.withMemory(4 * MAX_WINDOW, (tokens) => Array.from(core.int32(tokens, core.call.recent(pointer, tokens))));
-
-/** @param {import("./core.js").Core} core @param {number} pointer @param {Record<string, any>} saved */
-function writeRecent(core, pointer, { recent, mirostat }) {
-  core.withMemory(4 * MAX_WINDOW, (tokens) => {
-    core.int32(tokens, recent.length).set(recent);
-    core.call.restore_filters(pointer, tokens, recent.length, mirostat);
-  });
-}
-
-/** Return the digest of a saved generation without its own. @param {Uint8Array} saved */
-const digestOf = (saved) => sha256(saved.subarray(0, saved.length - DIGEST));

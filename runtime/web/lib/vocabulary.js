@@ -1,4 +1,5 @@
 const REPLACEMENT = "\ufffd";
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The symbols of a model. A token is the index of its symbol. */
 export class Vocabulary {
@@ -11,11 +12,24 @@ export class Vocabulary {
     this.symbols = symbols;
     this.isBytes = level === "byte";
     this.end = end;
-    const entries = /** @type {[string, number][]} */ (symbols.map((symbol, token) => [symbol, token]));
-    /** The token of each symbol. */
-    this.entries = new Map(entries.filter(([symbol]) => symbol));
-    /** The same for the symbols that are characters or words: bytes from 0x80 on are none. */
-    this.tokens = new Map([...this.entries].filter(([, token]) => !this.isBytes || token < 128));
+    /** The token of each symbol that is a character or a word: bytes from 0x80 on are none. */
+    this.tokens = new Map(symbols.flatMap((symbol, token) => (symbol && !(this.isBytes && token >= 128) ? [[symbol, token]] : [])));
+  }
+
+  /**
+   * Return the text of tokens. At level byte, special tokens are not among them.
+   *
+   * @param {ArrayLike<number>} tokens
+   */
+  decode(tokens) {
+    if (this.isBytes) {
+      return utf8.decode(Uint8Array.from(tokens));
+    }
+    let text = "";
+    for (let i = 0; i < tokens.length; i += 1) {
+      text += this.symbols[tokens[i]];
+    }
+    return text;
   }
 
   /**

@@ -1,12 +1,13 @@
-/* The functions that JavaScript calls. An instance of the module has one model. Its streams use the parts of
- * the core directly, because the checks of the public C interface would repeat those of the JavaScript.
- * JavaScript writes arguments to, and reads results from, memory that it allocates here. Functions that can
- * fail return TEXTGEN_OK, or a count, or a negative code; `create` traps instead. See errors.h. */
+/* The functions that JavaScript calls. An instance of the module has one model. A generation is the block of a
+ * textgen_text, in memory that JavaScript allocates; the tables that it follows are arguments, and may be NULL.
+ * Functions that can fail return TEXTGEN_OK, or a count, or a negative code; `create` traps instead. See
+ * errors.h. */
 #include "errors.h"
 
 #include "clock.h"
 #include "handles.h"
 #include "log64.h"
+#include "saved.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -16,7 +17,13 @@
 #define CHUNK 64
 
 static textgen_model model;
-static const textgen_network *network;
+static const textgen_shape *const shape = &model.shape;
+static void *workspace;    /* for one lane; nothing is kept there between calls */
+static textgen_text *copy; /* a block for calls that leave the text as it is */
+
+/* Tokens on their way to JavaScript. */
+static int64_t lane_tokens[TEXTGEN_MAX_HELD + CHUNK];
+static int32_t tokens[TEXTGEN_MAX_HELD + CHUNK];
 
 void *EXPORT(allocate)(size_t size) { return malloc(size); }
 void EXPORT(release)(void *memory) { free(memory); }
@@ -28,53 +35,34 @@ int64_t textgen_nanoseconds(void) { return 0; }
 void EXPORT(create)(const void *data, size_t size) {
     const textgen_view content = {data, size};
     textgen_model_read(&model, content, textgen_find_kernels(NULL), &web_error);
-    network = model.network;
+    workspace = malloc(textgen_slots_size(model.network, 1, 1));
+    copy = malloc(textgen_text_size(shape));
+    if (!workspace || !copy) {
+        textgen_out_of_memory(&web_error);
+    }
 }
 
-/* The memory of a stream: this structure, the state, the logits, the filters, and the slots of one lane. */
-typedef struct {
-    textgen_sampler sampler; /* its `filters` are set in each call, because they point into the stream */
-    bool filtered;
-} web_stream;
-
-typedef struct {
-    float *state, *logits;
-    textgen_filters *filters;
-    void *workspace;
-    size_t kept; /* bytes before the workspace, where nothing is kept between calls */
-} parts;
-
-static parts find_parts(web_stream *stream) {
-    const size_t start = (sizeof *stream + 7) / 8 * 8;
-    const size_t floats = (network->state_values + network->vocabulary + 1) / 2 * 2 * sizeof(float);
-    parts found;
-    found.state = (void *)((char *)stream + start);
-    found.logits = found.state + network->state_values;
-    found.filters = (void *)((char *)stream + start + floats);
-    found.kept = start + floats + textgen_filters_size(network->vocabulary);
-    found.workspace = (char *)stream + found.kept;
-    return found;
-}
-
-/* lib/info.js reads these structs by the positions of their fields. */
+/* JavaScript reads these structs by the positions of their fields. */
 _Static_assert(sizeof(textgen_model_info) == 13 * sizeof(int32_t), "change info.js, too");
+_Static_assert(offsetof(textgen_saved, constraint) == TEXTGEN_SHA256_SIZE, "change saving.js, too");
 _Static_assert(sizeof(textgen_layer_info) == 4 * sizeof(int32_t), "change info.js, too");
 
 /* What JavaScript must know of the model. Strings are pointers, or 0. */
 static struct {
     textgen_model_info info;
     int32_t unknown, begin, end;
-    size_t units, state_values, stream_bytes;
+    size_t units, text_bytes;
+    const int32_t *tokens;
 } summary;
 
 const void *EXPORT(describe)(void) {
     summary.info = textgen_model_describe(&model);
-    summary.unknown = (int32_t)network->special.unknown;
-    summary.begin = (int32_t)network->special.begin;
-    summary.end = (int32_t)network->special.end;
-    summary.units = network->units;
-    summary.state_values = network->state_values;
-    summary.stream_bytes = find_parts(NULL).kept + textgen_slots_size(network, 1, 1);
+    summary.unknown = (int32_t)shape->special.unknown;
+    summary.begin = (int32_t)shape->special.begin;
+    summary.end = (int32_t)shape->special.end;
+    summary.units = model.network->units;
+    summary.text_bytes = textgen_text_size(shape);
+    summary.tokens = tokens;
     return &summary;
 }
 
@@ -97,33 +85,32 @@ typedef struct {
     const double *logit_bias; /* [vocabulary], or NULL */
 } web_parameters;
 
-/* Start a stream in memory of `stream_bytes`, at a position of its random numbers. */
-void EXPORT(start)(web_stream *stream, const web_parameters *given, int64_t position) {
+/* Start a text in memory of `text_bytes`. */
+void EXPORT(start)(textgen_text *text, const web_parameters *given) {
     const textgen_uint128 seed = {given->seed_high, given->seed};
-    const parts found = find_parts(stream);
     textgen_parameters parameters;
     textgen_parameters_set(&parameters, given->values);
-    memset(stream, 0, found.kept);
-    textgen_sampler_init(&stream->sampler, &parameters, seed, (uint32_t)given->substream, network->exp64);
-    textgen_rng_seek(&stream->sampler.rng, position);
-    stream->filtered = given->logit_bias || textgen_filters_active(&parameters);
-    textgen_filters_init(found.filters, &parameters, network->vocabulary);
+    textgen_text_init(shape, text, seed, (uint32_t)given->substream);
+    textgen_text_configure(shape, text, &parameters, given->logit_bias != NULL);
     if (given->logit_bias) {
-        memcpy(textgen_filters_bias(found.filters), given->logit_bias, network->vocabulary * sizeof(double));
+        memcpy(textgen_filters_bias(textgen_text_find(shape, text).filters), given->logit_bias,
+               shape->vocabulary * sizeof(double));
     }
 }
 
-void EXPORT(copy)(web_stream *stream, void *memory) { memcpy(memory, stream, find_parts(stream).kept); }
+void EXPORT(copy_text)(const textgen_text *text, void *memory) {
+    memcpy(memory, text, textgen_text_used(shape, text));
+}
 
-/* Encode a text of UTF-8. skip: whether to leave out characters outside the vocabulary. tokens: [size]. Return
+/* Encode a text of UTF-8. skip: whether to leave out characters outside the vocabulary. encoded: [size]. Return
  * the number of tokens. */
-int32_t EXPORT(encode)(const char *text, size_t size, int32_t skip, int64_t *tokens) {
+int32_t EXPORT(encode)(const char *text, size_t size, int32_t skip, int64_t *encoded) {
     textgen_encoder encoder = {text, size, 0};
     int32_t count = 0, result;
     for (;;) {
-        result = textgen_encode_next(model.vocabulary, &encoder, &tokens[count], &web_error);
+        result = textgen_encode_next(model.vocabulary, &encoder, &encoded[count], &web_error);
         if (result > 0) {
-            count += !skip || tokens[count] != network->special.unknown;
+            count += !skip || encoded[count] != shape->special.unknown;
         } else if (result == TEXTGEN_UNKNOWN_CHARACTER && skip) {
             do {
                 encoder.offset++;
@@ -134,53 +121,79 @@ int32_t EXPORT(encode)(const char *text, size_t size, int32_t skip, int64_t *tok
     }
 }
 
+static void forward(textgen_text *text, const int64_t *fed, size_t count) {
+    const textgen_text_parts parts = textgen_text_find(shape, text);
+    textgen_forward(model.network, fed, count, 1, parts.state, 1, parts.logits, workspace);
+    textgen_special_mask(&shape->special, parts.logits);
+}
+
 /* Feed tokens. restart: whether to start from the initial state; with the begin token, if the model has one. */
-void EXPORT(feed)(web_stream *stream, const int64_t *tokens, size_t count, int32_t restart) {
-    const parts found = find_parts(stream);
-    if (restart) {
-        memset(found.state, 0, network->state_values * sizeof(float));
-    }
-    if (restart && network->special.begin >= 0) {
-        textgen_forward(network, &network->special.begin, 1, 1, found.state, 1, found.logits, found.workspace);
+void EXPORT(feed)(textgen_text *text, const int64_t *fed, size_t count, int32_t restart) {
+    textgen_text_feed(shape, text, restart);
+    if (restart && shape->special.begin >= 0) {
+        forward(text, &shape->special.begin, 1);
     }
     if (count) {
-        textgen_forward(network, tokens, count, 1, found.state, 1, found.logits, found.workspace);
+        forward(text, fed, count);
     }
 }
 
-/* The automata of a text; each table may be NULL. */
-typedef struct {
-    const textgen_stop_state *stops;
-    const int16_t *constraint;
-    const int32_t *distance;
-} web_guide;
-
 /* See textgen_stops_add. */
-size_t EXPORT(add_stop)(textgen_stop_state *states, size_t count, const int64_t *tokens, size_t length) {
-    return textgen_stops_add(states, count, tokens, length);
+size_t EXPORT(add_stop)(textgen_stop_state *states, size_t count, const int64_t *stop, size_t length) {
+    return textgen_stops_add(states, count, stop, length);
 }
 
 void EXPORT(link_stops)(textgen_stop_state *states) { textgen_stops_link(states); }
 
-/* The arguments and the result of `generate`. */
-typedef struct {
-    int32_t steps;                          /* tokens to draw now, at most CHUNK */
-    int32_t length;                         /* tokens that the text may still have */
-    int32_t min_length, must_end;           /* see textgen_token_lane */
-    int32_t stop_state, constraint_state;   /* updated */
-    int32_t generated, ending, stop_length; /* output; ending: a textgen_ending */
-    int32_t tokens[CHUNK];                  /* output */
-} web_call;
+void EXPORT(release_constraint)(textgen_constraint *constraint) {
+    textgen_release((void *)constraint->next);
+    textgen_release((void *)constraint->distance);
+    free(constraint);
+}
 
-static textgen_constraint constraint_of(const web_guide *guide) {
-    const textgen_constraint constraint = {guide->constraint, guide->distance, network->vocabulary};
+/* Read a table of JSON. Return NULL after an error. */
+textgen_constraint *EXPORT(read_constraint)(const void *json, size_t size) {
+    const textgen_view content = {json, size};
+    textgen_constraint *constraint = calloc(1, sizeof *constraint);
+    if (!constraint) {
+        textgen_report(&web_error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the constraint");
+    } else if (textgen_constraint_read(content, model.vocabulary, constraint, &web_error) < 0) {
+        release_constraint(constraint);
+        constraint = NULL;
+    }
     return constraint;
 }
 
-/* Return the sampler of a stream with its filters. */
-static textgen_sampler *sampler_of(web_stream *stream) {
-    stream->sampler.filters = stream->filtered ? find_parts(stream).filters : NULL;
-    return &stream->sampler;
+/* Where a text stands. `needed` is how many tokens it needs to match its constraint. */
+static struct {
+    int32_t ending, is_complete, at_end, needed, held;
+    int32_t generated; /* tokens of the latest `generate` */
+} position;
+
+const void *EXPORT(inspect)(const textgen_text *text, const textgen_constraint *constraint) {
+    position.ending = (int32_t)text->ending;
+    position.is_complete = textgen_text_is_complete(text);
+    position.at_end = (int32_t)text->at_end;
+    position.held = (int32_t)text->held;
+    position.needed = 0;
+    if (constraint && !position.is_complete && constraint->distance[text->constraint_state] > 0) {
+        position.needed = constraint->distance[text->constraint_state];
+    }
+    return &position;
+}
+
+const textgen_uint128 *EXPORT(seed)(const textgen_text *text) { return &text->rng.seed; }
+
+/* Write `count` of `lane_tokens` to `tokens`, without the end of a record. is_last: whether no others follow,
+ * so that an incomplete character at the end has no text. Return how many have a text. */
+static int32_t write_tokens(int64_t count, bool is_last) {
+    int64_t i;
+    count -= count > 0 && lane_tokens[count - 1] == shape->special.end;
+    count -= is_last && shape->is_bytes ? textgen_incomplete_bytes(lane_tokens, count) : 0;
+    for (i = 0; i < count; i++) {
+        tokens[i] = (int32_t)lane_tokens[i];
+    }
+    return (int32_t)count;
 }
 
 static int32_t fail_sampler(int64_t failed) {
@@ -189,108 +202,105 @@ static int32_t fail_sampler(int64_t failed) {
                           "%s", textgen_sampler_error_text(failed));
 }
 
-int32_t EXPORT(generate)(web_stream *stream, const web_guide *guide, web_call *call) {
-    const parts found = find_parts(stream);
-    const textgen_stops stops = {guide->stops, network->vocabulary};
-    const textgen_constraint constraint = constraint_of(guide);
-    textgen_token_lane lane = {0};
-    int64_t tokens[CHUNK];
-    int32_t i;
-    lane.sampler = sampler_of(stream);
-    lane.state = found.state;
-    lane.logits = found.logits;
-    lane.tokens = tokens;
-    lane.length = call->length;
-    lane.min_length = call->min_length;
-    lane.constraint = guide->constraint ? &constraint : NULL;
-    lane.constraint_state = call->constraint_state;
-    lane.must_end = call->must_end;
-    lane.masked = true;
-    lane.stops = guide->stops ? &stops : NULL;
-    lane.stop_state = call->stop_state;
-    textgen_generate_tokens(network, &lane, 1, call->steps, found.workspace, NULL);
-    for (i = 0; i < lane.generated; i++) {
-        call->tokens[i] = (int32_t)tokens[i];
+/* Draw up to `steps` tokens, at most CHUNK. length: how many the text may still have. Return how many of
+ * `tokens` have a text that is decided now. */
+int32_t EXPORT(generate)(textgen_text *text, const textgen_stop_state *stop_states,
+                         const textgen_constraint *constraint, int32_t steps, double length, int32_t must_end,
+                         int32_t keep_stop) {
+    const textgen_stops stops = {stop_states, shape->vocabulary};
+    textgen_lane_call lane = {.text = text,
+                              .guide = {stop_states ? &stops : NULL, constraint},
+                              .length = (int64_t)length,
+                              .must_end = must_end,
+                              .masked = 1,
+                              .keep_stop = keep_stop,
+                              .tokens = lane_tokens};
+    textgen_generate_tokens(model.network, shape, &lane, 1, steps, workspace, NULL);
+    position.generated = (int32_t)lane.generated;
+    return lane.ending < 0 ? fail_sampler(lane.ending) : write_tokens(lane.decided, !text->held);
+}
+
+/* Decide what is held back: write it to `tokens`, but for an incomplete character, which stays. Return how many
+ * tokens have a text. */
+int32_t EXPORT(finish)(textgen_text *text) {
+    int32_t *held = textgen_text_find(shape, text).held, count;
+    int64_t i;
+    for (i = 0; i < text->held; i++) {
+        lane_tokens[i] = held[i];
     }
-    call->generated = (int32_t)lane.generated;
-    call->ending = lane.ending < 0 ? 0 : (int32_t)lane.ending;
-    call->stop_length = (int32_t)lane.stop_length;
-    call->stop_state = (int32_t)lane.stop_state;
-    call->constraint_state = (int32_t)lane.constraint_state;
-    return lane.ending < 0 ? fail_sampler(lane.ending) : TEXTGEN_OK;
+    count = write_tokens(text->held, true);
+    text->held -= count;
+    memmove(held, held + count, (size_t)text->held * sizeof *held);
+    text->stop_state = 0;
+    return count;
 }
 
 /* Return the logits of the next token, [vocabulary]. */
-float *EXPORT(logits)(web_stream *stream) {
-    float *logits = find_parts(stream).logits;
-    textgen_special_mask(&network->special, logits);
-    return logits;
-}
-
-static double *scratch_of(web_stream *stream) {
-    return textgen_slots_find(network, find_parts(stream).workspace, 1, 1).sampling;
-}
+float *EXPORT(logits)(textgen_text *text) { return textgen_text_find(shape, text).logits; }
 
 /* Write the probabilities of the next token at a temperature, [vocabulary]. If it is negative, they are those
- * of the next draw, with the stream's temperature, its filters and the constraint. endless: whether the draw
- * excludes the end token. */
-int32_t EXPORT(probabilities)(web_stream *stream, double temperature, const web_guide *guide,
-                              int32_t constraint_state, int32_t endless, double *probabilities) {
-    const size_t count = network->vocabulary;
-    const textgen_constraint constraint = constraint_of(guide);
-    float *masked = textgen_slots_find(network, find_parts(stream).workspace, 1, 1).masked;
-    double *scratch = scratch_of(stream), sum = 1.0;
+ * of the next draw: see textgen_text_probabilities. */
+int32_t EXPORT(probabilities)(textgen_text *text, const textgen_constraint *constraint, double temperature,
+                              double *probabilities) {
+    const textgen_slots slots = textgen_slots_find(model.network, workspace, 1, 1);
     int64_t result;
-    size_t i;
-    memcpy(masked, logits(stream), count * sizeof(float));
+    copy_text(text, copy);
     if (temperature >= 0.0) {
-        result = textgen_reweight_float(masked, count, temperature, scratch, &sum, network->exp64);
-    } else {
-        if (guide->constraint) {
-            textgen_constraint_mask(&constraint, constraint_state, INT64_MAX, masked);
-        }
-        if (endless) {
-            masked[network->special.end] = -INFINITY;
-        }
-        result = textgen_sampler_reweight_float(sampler_of(stream), masked, count, scratch, &sum);
+        const textgen_parameters *parameters = &textgen_parameters_default;
+        copy->filtered = 0;
+        copy->drawn = INT64_MAX;
+        copy->parameters = *parameters;
+        copy->parameters.temperature = temperature;
+        constraint = NULL;
     }
-    for (i = 0; i < count && result == 0; i++) {
-        probabilities[i] = scratch[i] / sum;
-    }
+    result =
+        textgen_text_probabilities(shape, copy, constraint, true, probabilities, slots.masked, slots.sampling);
     return result < 0 ? fail_sampler(result) : TEXTGEN_OK;
 }
 
-/* Feed tokens one by one, and write the negative natural logarithm of the probability of each to `nats`: NaN
- * for a token that is never drawn. */
-void EXPORT(surprise)(web_stream *stream, const int64_t *tokens, size_t count, double *nats) {
-    double *scratch = scratch_of(stream);
+/* Write the negative natural logarithm of the probability of each token after a text to `nats`: NaN for a token
+ * that is never drawn. */
+void EXPORT(surprise)(const textgen_text *text, const int64_t *fed, size_t count, double *nats) {
+    double *scratch = textgen_slots_find(model.network, workspace, 1, 1).sampling;
+    const float *current = logits(copy);
     size_t i;
+    copy_text(text, copy);
     for (i = 0; i < count; i++) {
-        const float *current = logits(stream);
-        const double logit = (double)current[tokens[i]];
+        const double logit = (double)current[fed[i]];
         nats[i] = logit > -INFINITY
-                      ? textgen_log_sum_exp_float(current, network->vocabulary, scratch, network->exp64) - logit
+                      ? textgen_log_sum_exp_float(current, shape->vocabulary, scratch, shape->exp64) - logit
                       : NAN;
-        feed(stream, tokens + i, 1, 0);
+        forward(copy, fed + i, 1);
     }
 }
 
-/* The recurrent state, [state_values]; the logits, [vocabulary], follow. */
-float *EXPORT(state)(web_stream *stream) { return find_parts(stream).state; }
+/* The text that `save` writes, or that `open_saved` has read. JavaScript computes the hashes. */
+static textgen_saved saved;
 
-/* The position in the random stream. */
-int64_t EXPORT(position)(const web_stream *stream) { return stream->sampler.rng.position; }
+/* Return the hashes of the model and of the constraint, one after the other. */
+const unsigned char *EXPORT(hashes)(void) { return saved.model; }
 
-/* Copy the tokens that the penalties count to `tokens`, [TEXTGEN_MAX_PENALTY_WINDOW]. Return their number. */
-size_t EXPORT(recent)(web_stream *stream, uint32_t *tokens) {
-    return textgen_filters_get_recent(find_parts(stream).filters, tokens);
+size_t EXPORT(saved_size)(const textgen_text *text, size_t description) {
+    return textgen_saved_size(shape, text, description);
 }
 
-/* Return mirostat's state. */
-double EXPORT(mirostat)(web_stream *stream) { return find_parts(stream).filters->mirostat_mu; }
+/* Write a saved text of `saved_size` bytes. Its hashes were written before. */
+void EXPORT(save)(const textgen_text *text, const void *description, size_t size, void *data) {
+    saved.description.data = description;
+    saved.description.size = size;
+    textgen_saved_write(shape, text, &saved, data);
+}
 
-void EXPORT(restore_filters)(web_stream *stream, const uint32_t *tokens, size_t count, double mirostat) {
-    textgen_filters *filters = find_parts(stream).filters;
-    textgen_filters_set_recent(filters, &stream->sampler.parameters, tokens, count);
-    filters->mirostat_mu = mirostat;
+/* Read the header of a saved text. Return its description, or NULL after an error. */
+const textgen_view *EXPORT(open_saved)(const void *data, size_t size) {
+    const textgen_view content = {data, size};
+    return textgen_saved_open(content, &saved, &web_error) < 0 ? NULL : &saved.description;
+}
+
+/* Continue the opened text in memory of `text_bytes`. */
+int32_t EXPORT(resume)(textgen_text *text, const textgen_stop_state *stop_states,
+                       const textgen_constraint *constraint) {
+    const textgen_stops stops = {stop_states, shape->vocabulary};
+    const textgen_guide guide = {stop_states ? &stops : NULL, constraint};
+    return textgen_saved_read(shape, &saved, guide, TEXTGEN_MAX_HELD, text, &web_error);
 }

@@ -189,9 +189,9 @@ def test_prompts_are_fed_in_chunks_as_in_a_generation(monkeypatch: pytest.Monkey
     chunk_lengths: list[int] = []
     feed = NativeEngine.feed
 
-    def recorded(engine: NativeEngine, tokens: Any, state: Any) -> Any:
+    def recorded(engine: NativeEngine, stream: Any, tokens: Any) -> None:
         chunk_lengths.append(len(tokens))
-        return feed(engine, tokens, state)
+        feed(engine, stream, tokens)
 
     monkeypatch.setattr(NativeEngine, "feed", recorded)
     monkeypatch.setattr(NativeEngine, "chunk_length", lambda *_: 200)

@@ -34,7 +34,7 @@ def test_two_slashes_begin_a_text_with_one(line: str, text: str) -> None:
         ("/undo", "undo", ""),
         ("/", "", ""),
         ("/append  two spaces ", "append", " two spaces "),
-        ("/save my file.npz", "save", "my file.npz"),
+        ("/save my file.gen", "save", "my file.gen"),
     ],
 )
 def test_a_command_has_its_argument_as_typed(line: str, name: str, argument: str) -> None:

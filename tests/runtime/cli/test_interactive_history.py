@@ -92,13 +92,13 @@ def test_a_user_without_a_home_has_no_history(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_paths_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "saved.npz").touch()
+    (tmp_path / "saved.gen").touch()
     (tmp_path / "same").mkdir()
     (tmp_path / "other").touch()
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    assert matching_paths("sa") == ["same/", "saved.npz"]
+    assert matching_paths("sa") == ["same/", "saved.gen"]
     assert matching_paths("same/") == []
-    assert matching_paths(f"{tmp_path}/sav") == [f"{tmp_path}/saved.npz"]
+    assert matching_paths(f"{tmp_path}/sav") == [f"{tmp_path}/saved.gen"]
     assert matching_paths("~/o") == ["~/other"]
     assert matching_paths("missing/a") == []

@@ -96,7 +96,7 @@ def test_append_more_undo_and_retry(session: Session) -> None:
     generation.feed("dad")
     second = generation.take(9)
     third = generation.take(3)
-    before.sampler.position = generation.sampler.position
+    before.reseed(before.seed, 0, generation.drawn)
     before.feed("dad")
     assert (code, err) == (0, "")
     assert out == f"abc{first}\ndad{second}\n{third}\ndad{before.take(9)}\n"
@@ -104,7 +104,7 @@ def test_append_more_undo_and_retry(session: Session) -> None:
 
 def test_a_text_is_saved_and_loaded(session: Session, tmp_path: Path) -> None:
     first, second = texts("abc", "")
-    path = tmp_path / "my text.npz"
+    path = tmp_path / "my text.gen"
     assert session(f"abc\n/save {path}\n") == (0, f"abc{first}\n", "")
     assert session(f"/load {path}\n/more\n", "--seed", "2") == (0, f"{second}\n", "")
     # A saved generation may be replaced, another file may not.
@@ -120,22 +120,22 @@ def test_a_path_can_begin_with_the_home_folder(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert session("abc\n/save ~/x.npz\n")[0] == 0
-    assert (tmp_path / "x.npz").exists()
+    assert session("abc\n/save ~/x.gen\n")[0] == 0
+    assert (tmp_path / "x.gen").exists()
 
 
 @pytest.mark.parametrize("quote", ["'", '"'])
 def test_a_path_may_be_in_quotes(session: Session, tmp_path: Path, quote: str) -> None:
     assert (
-        session(f"abc\n/save {quote}{tmp_path}/a b.npz{quote}\n/load {quote}{tmp_path}/a b.npz{quote}\n")[0]
+        session(f"abc\n/save {quote}{tmp_path}/a b.gen{quote}\n/load {quote}{tmp_path}/a b.gen{quote}\n")[0]
         == 0
     )
     assert session(f"abc\n/save {tmp_path}/it's\n/load {tmp_path}/it's\n")[0] == 0
-    assert sorted(os.listdir(tmp_path)) == ["a b.npz", "it's"]
+    assert sorted(os.listdir(tmp_path)) == ["a b.gen", "it's"]
 
 
 def test_stop_texts_that_have_no_effect_are_reported_and_not_loaded(session: Session, tmp_path: Path) -> None:
-    path = tmp_path / "saved.npz"
+    path = tmp_path / "saved.gen"
     with pytest.warns(UserWarning, match="the stop text 'z'"):
         generation = MODEL.start("abc", temperature=1.0, seed=1, stop=["z", "dad", "é"])
     textgen.save(generation, path)
@@ -151,7 +151,7 @@ def test_stop_texts_that_have_no_effect_are_reported_and_not_loaded(session: Ses
 def test_stop_texts_that_a_model_of_words_may_miss_are_reported(
     capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "saved.npz"
+    path = tmp_path / "saved.gen"
     words = FORMAT_2 / "word.onnx"
     textgen.save(textgen.load(words).start("cab", seed=1, stop="cab"), path)
     lines = f"/stop cab\n/stop '\\n'\n/stop\n/load {path}\n"
@@ -172,8 +172,8 @@ def test_stop_texts_that_a_model_of_words_may_miss_are_reported(
         ("/save", "/save needs the path of a file"),
         ("/save ''", "/save needs the path of a file"),
         ("/load ", "/load needs the path of a file"),
-        ("/load missing.npz", "cannot read missing.npz: No such file or directory"),
-        ("/load ~no-such-user/x.npz", "cannot read ~no-such-user/x.npz: No such file or directory"),
+        ("/load missing.gen", "cannot read missing.gen: No such file or directory"),
+        ("/load ~no-such-user/x.gen", "cannot read ~no-such-user/x.gen: No such file or directory"),
         ("/help nothing", "unknown command '/nothing'"),
         ("/resample 5", "/resample needs a constraint: /match, /choices or /json-schema"),
         ("xyz", "not in the model's vocabulary: 'x' (U+0078), 'y' (U+0079), 'z' (U+007A); change the line"),

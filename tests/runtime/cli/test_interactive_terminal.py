@@ -195,7 +195,7 @@ def test_a_line_that_continues_a_text_is_tried_again_below_its_end(
     again = generation.copy()
     generation.feed(fed) if fed else None
     both = f"{first}{fed}{generation.take(30)}"
-    again.sampler.position = generation.sampler.position
+    again.reseed(again.seed, 0, generation.drawn)
     again.feed(fed) if fed else None
     below = ["> /retry", *wrapped(f"{first}{fed}{again.take(30)}"), PROMPT.strip()]
     screen = person.screen()
@@ -361,16 +361,16 @@ def test_the_tab_key_completes_commands_and_paths(sit_down: Start, tmp_path: Pat
     person.wait()
     person.child.send("/sa\t")
     person.child.expect_exact("/save ")
-    person.child.send("my text.npz\r")
-    person.child.expect_exact("saved in my text.npz")
+    person.child.send("my text.gen\r")
+    person.child.expect_exact("saved in my text.gen")
     person.wait()
-    assert (tmp_path / "my text.npz").exists()
+    assert (tmp_path / "my text.gen").exists()
     person.child.send("/load my\t")
     person.child.expect_exact("/load my")
     person.child.send("\x15")
-    (tmp_path / "other.npz").write_bytes((tmp_path / "my text.npz").read_bytes())
+    (tmp_path / "other.gen").write_bytes((tmp_path / "my text.gen").read_bytes())
     person.child.send("/load oth\t\r")
-    person.child.expect_exact("loaded other.npz")
+    person.child.expect_exact("loaded other.gen")
 
 
 def test_a_pasted_text_of_several_lines_is_one_line(person: Person) -> None:

@@ -10,6 +10,7 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Model, Sampling
 from textgen_runtime.cli.run import main
+from textgen_runtime.engines.base import Lane
 from textgen_runtime.generation.batch import Batch
 from textgen_runtime.scoring.prediction import predict
 
@@ -66,8 +67,8 @@ def test_raw_output_is_the_drawn_bytes(
     generation = textgen.load(byte_path).start(
         prompt.decode("utf-8", "surrogateescape"), seed=1, temperature=1.0
     )
-    (drawn,) = generation.model.engine.generate([generation.lane(length)], length)
-    assert written == prompt + bytes(drawn.tokens)
+    (drawn,) = generation.model.engine.generate([Lane(generation.position, length)], length)
+    assert written == prompt + bytes([*drawn.tokens, *generation.position.finish()])
 
 
 @pytest.mark.parametrize(

@@ -160,11 +160,11 @@ def test_an_ended_text_makes_room_for_the_next_one(
 def test_each_prompt_is_fed_once(capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fed = []
 
-    def recording(engine: Any, tokens: list[int], state: Any) -> Any:
+    def recording(engine: Any, position: Any, tokens: list[int], *, restart: bool) -> None:
         fed.append(tokens)
-        return feed_in_chunks(engine, tokens, state)
+        feed_in_chunks(engine, position, tokens, restart=restart)
 
-    monkeypatch.setattr("textgen_runtime.generation.generation.feed_in_chunks", recording)
+    monkeypatch.setattr("textgen_runtime.generation.model.feed_in_chunks", recording)
     (tmp_path / "prompts.txt").write_text("abc\ndad\n")
     run(capsys, "--prompts", str(tmp_path / "prompts.txt"), "--count", "100", "--length", "5")
     tokenizer = textgen.load(TINY).tokenizer

@@ -101,5 +101,5 @@ def test_a_saved_generation_continues(cell: str, tmp_path: Path) -> None:
     expected = model.start("abc", seed=3, temperature=1.0).take(40)
     generation = model.start("abc", seed=3, temperature=1.0)
     first = generation.take(15)
-    textgen.save(generation, tmp_path / "saved.npz")
-    assert first + textgen.resume(model, tmp_path / "saved.npz").take(25) == expected
+    textgen.save(generation, tmp_path / "saved")
+    assert first + textgen.resume(model, tmp_path / "saved").take(25) == expected

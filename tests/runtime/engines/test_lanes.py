@@ -1,78 +1,336 @@
-"""Lanes are independent of each other, and an error of one lane leaves no sampler locked."""
+"""Lanes draw, end and are measured alike with both engines, and independently of each other.
+
+``tests/core/endings.c`` compares the lanes of the core with their definition.
+"""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime import Sampler
-from textgen_runtime.engines.base import Lane, Measurements
-from textgen_runtime.engines.core import CoreNetwork
-from textgen_runtime.engines.native import NativeEngine
+from textgen_runtime.engines.base import Engine, Lane, Measurements, Stream
+from textgen_runtime.engines.opening import EngineName
+from textgen_runtime.generation.controls import compile_controls
 
-from tests.helpers.native_engines import (
-    KERNELS,
-    content_of,
-    engines,
-    generate,
-    lanes,
-    samplers,
-    zeros,
+from tests.helpers.lanes import (
+    ALL_FILTERS,
+    DOTTED,
+    ENGINES,
+    FILTERS,
+    TABLES,
+    Table,
+    assert_same,
+    engine_of,
+    started,
+    stops_of,
+    walk,
 )
+from tests.helpers.native_engines import content_of_text, text_of, texts_of
+from tests.helpers.record_models import record_model
+
+SEEDS = range(30)
+EACH_FILTER: list[dict[str, Any]] = [{}, ALL_FILTERS, *FILTERS.values()]
+
+each_engine = pytest.mark.parametrize("engine", ENGINES)
 
 
-def test_measurements_are_summed_over_threads() -> None:
-    for threads in (1, 2):
-        native = NativeEngine(content_of(59, 16), threads=threads)
+def check_walks(lanes: list[tuple[Engine, Lane]]) -> set[str | None]:
+    """Check that all engines generate the same in one call as in many. Return how the lanes end."""
+    walks, entropies = [], []
+    for engine, lane in lanes:
         measured = Measurements()
-        native.generate(lanes(native, samplers(4), 1), 1, measured)
-        assert measured.draws == 4
-        assert measured.entropy_bits == pytest.approx(4 * math.log2(59))
-        assert measured.model_seconds > 0
-        assert measured.sampler_seconds > 0
+        once, one_by_one, by_seven = (
+            walk(engine, lane, steps, sums) for steps, sums in ((None, None), (1, measured), (7, None))
+        )
+        assert once == one_by_one == by_seven
+        # A draw counts even if its token ends the text before it.
+        assert measured.draws == once.position
+        walks.append(once)
+        entropies.append(measured.entropy_bits)
+    assert_same(*walks)
+    assert entropies[0] == pytest.approx(entropies[1], abs=1e-3)
+    return {walked.ending for walked in walks}
+
+
+@pytest.mark.parametrize("name", [None, *TABLES])
+@pytest.mark.parametrize("must_end", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("keep_stop", [False, True])
+def test_both_engines_generate_the_same_in_one_call_or_many(
+    name: str | None, must_end: bool, masked: bool, keep_stop: bool
+) -> None:
+    constraint = TABLES[name].constraint() if name else None
+    stops = stops_of([1, 2], [2, 3, 1], [3], [8, 11])
+    endings = set()
+    for seed in SEEDS:
+        options = {"temperature": 0.9, "keep_stop": keep_stop, **EACH_FILTER[seed % len(EACH_FILTER)]}
+        endings |= check_walks(
+            [
+                (
+                    engine_of(each),
+                    Lane(
+                        started(engine_of(each), stops, constraint, seed=seed, **options),
+                        9 + seed,
+                        must_end,
+                        masked,
+                        seed % 2 == 0,
+                    ),
+                )
+                for each in ENGINES
+            ]
+        )
+    assert len(endings) > 1
+
+
+@pytest.mark.parametrize("expression", [None, "[abcd]{3}[abcd]*", r"[ abcdé\n]{3}[ abcdé\n]*"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_both_engines_end_records_at_the_same_token(expression: str | None, masked: bool) -> None:
+    """The begin token is fed, and the end token is drawn, but not before the minimum length."""
+    begin, end, endings = 8, 9, set()
+    names: tuple[EngineName, ...] = ("native", "onnxruntime")
+    for seed in range(20):
+        sampling = textgen.Sampling(
+            temperature=1.0,
+            match=expression,
+            min_length=0 if expression else seed % 4 * 2,
+            repetition_penalty=1.1,
+            mirostat_tau=3.0,
+        )
+        lanes = []
+        for model in (record_model(engine=name, end_bias=2.0) for name in names):
+            text = model.engine.new_stream(seed)
+            text.configure(sampling, *compile_controls(sampling, model.metadata))
+            text.begin(True)
+            model.engine.feed(text, [begin])
+            lanes.append((model.engine, Lane(text, 50, masked=masked, logprobs=True)))
+        ended = check_walks(lanes)
+        for engine, lane in lanes:
+            tokens = walk(engine, lane).tokens
+            assert (end in tokens) == (tokens[-1:] == [end]) == (ended == {"end"})
+            assert end not in tokens[: sampling.min_length]
+            assert not {0, begin} & {*tokens}
+        endings |= ended
+    assert "end" in endings
+
+
+@each_engine
+@pytest.mark.parametrize("steps", [0, 5])
+def test_a_text_that_no_token_may_follow_ends_at_once(engine: str, steps: int) -> None:
+    loaded = engine_of(engine)
+    text = started(loaded, constraint=DOTTED.constraint())
+    loaded.generate([Lane(text, 20, must_end=True)], 20)
+    assert (text.ending, text.is_complete, text.tokens_to_match) == ("constraint", True, 0)
+    before = content_of_text(text)
+    (result,) = loaded.generate([Lane(text, 9)], steps)
+    assert (result.drawn, list(result.tokens), result.ending) == (0, [], "constraint")
+    assert content_of_text(text) == before
+
+
+@each_engine
+def test_no_steps_change_nothing(engine: str) -> None:
+    text = started(engine_of(engine), stops_of([1, 2]), seed=3, top_k=4)
+    before = content_of_text(text)
+    (result,) = engine_of(engine).generate([Lane(text, 3, logprobs=True)], 0)
+    assert result == (0, [], None, [], [])
+    assert content_of_text(text) == before
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_latencies_are_kept_only_for_calls_that_succeed(threads: int) -> None:
-    native = NativeEngine(content_of(59, 16), threads=threads)
-    measured = Measurements(latencies=True)
-    native.generate(lanes(native, samplers(4), 7), 9, measured)
+@each_engine
+def test_lanes_with_different_tables_and_filters_are_independent(engine: str, threads: int) -> None:
+    loaded = engine_of(engine, threads)
+    constraints = {name: table.constraint() for name, table in TABLES.items()}
+    tables = [
+        (None, None),
+        (None, constraints["dotted"]),
+        (stops_of([1], [2, 3]), None),
+        (None, constraints["groups"]),
+        (stops_of([4]), constraints["small"]),
+    ]
+
+    def lanes() -> list[Lane]:
+        return [
+            Lane(
+                started(loaded, *tables[i % 5], seed=i, **EACH_FILTER[i % 11]),
+                5 + i,
+                must_end=i % 5 == 1,
+                masked=i % 5 != 4,
+                logprobs=i % 2 == 1,
+            )
+            for i in range(22)
+        ]
+
+    together = lanes()
+    results = loaded.generate(together, 30)
+    for i, (lane, result, alone) in enumerate(zip(together, results, lanes(), strict=True)):
+        assert loaded.generate([alone], 30) == [result]
+        assert content_of_text(lane.stream) == content_of_text(alone.stream)
+        assert (result.logprobs is None) == (i % 2 == 0)
+    assert {result.ending for result in results} >= {"length", "stop", "constraint"}
+
+
+@each_engine
+def test_logprobs_of_large_and_infinite_logits_do_not_overflow(engine: str) -> None:
+    logits = np.full(12, -np.inf, np.float32)
+    logits[3], logits[5] = 1000.0, 1000.0
+    text = text_of(engine_of(engine), logits=logits)
+    (result,) = engine_of(engine).generate([Lane(text, 1, logprobs=True)], 1)
+    assert result.logprobs is not None
+    assert [*result.logprobs] == pytest.approx([-math.log(2)])
+
+
+@each_engine
+def test_a_lane_that_cannot_continue_is_an_error(engine: str) -> None:
+    """No lane has then drawn, unless the error comes from the logits."""
+    loaded = engine_of(engine)
+    short = started(loaded, constraint=DOTTED.constraint())
+    exhausted = started(loaded)
+    exhausted.reseed(1, 0, 2**63 - 6)
+    for lane, message in (
+        (Lane(short, 3, must_end=True), "needs 4 or more tokens to match, but may have only 3"),
+        (Lane(short, 3, must_end=True, masked=False), "needs 4 or more tokens to match"),
+        (Lane(exhausted, 6), "exhausted"),
+    ):
+        other = started(loaded)
+        before = [content_of_text(text) for text in (other, lane.stream)]
+        for lanes in ([Lane(other, 9), lane], [lane, Lane(other, 9)]):
+            with pytest.raises(textgen.SamplingError, match=message):
+                loaded.generate(lanes, 9)
+        assert [content_of_text(text) for text in (other, lane.stream)] == before
+    assert loaded.generate([Lane(exhausted, 6)], 5)[0].drawn == 5
+    table = Table([{3: 1}, {4: 2}, {}], {2})
+    for text, message in (
+        (started(loaded, constraint=table.constraint(), logit_bias={4: -np.inf}), "forbids every token"),
+        (text_of(loaded, logits=np.full(12, np.nan, np.float32)), "NaN"),
+    ):
+        with pytest.raises(textgen.SamplingError, match=message):
+            loaded.generate([Lane(text, 5)], 5)
+        # The text is free again.
+        text.reseed(1)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@each_engine
+def test_measurements_are_sums_over_the_calls_that_succeed(engine: str, threads: int) -> None:
+    loaded, measured = engine_of(engine, threads), Measurements(latencies=True)
+    loaded.generate([Lane(text, 7) for text in texts_of(loaded, 4)], 1, measured)
+    assert measured.draws == 4
+    assert measured.entropy_bits == pytest.approx(4 * math.log2(12))
+    assert measured.model_seconds > 0
+    assert measured.sampler_seconds > 0
     assert measured.latencies is not None
-    assert len(measured.latencies) == 7 * threads
-    assert all(latency > 0 for latency in measured.latencies)
+    # The lanes of a thread share the steps of the native engine.
+    assert len(measured.latencies) == (threads if engine == "native" else 4)
+    assert min(measured.latencies) > 0
+    before = vars(measured) | {"latencies": [*measured.latencies]}
+    wrong = text_of(loaded, logits=np.full(12, np.nan, np.float32))
     with pytest.raises(textgen.SamplingError):
-        native.generate(lanes(native, samplers(4), 7, np.full(59, np.nan, np.float32)), 7, measured)
-    assert (len(measured.latencies), measured.draws) == (7 * threads, 28)
+        loaded.generate([Lane(text, 7) for text in [*texts_of(loaded, 3), wrong]], 7, measured)
+    assert vars(measured) == before
 
 
-def test_no_lane_draws_if_a_random_stream_has_too_few_numbers() -> None:
-    native, _ = engines(59, 16, 1, KERNELS[0])
-    two_samplers = samplers(2)
-    two_samplers[1].position = 2**63 - 1 - 5
-    with pytest.raises(textgen.SamplingError, match="exhausted"):
-        generate(native, two_samplers, 6)
-    assert [sampler.position for sampler in two_samplers] == [0, 2**63 - 1 - 5]
-    generate(native, two_samplers, 5)
-    assert [sampler.position for sampler in two_samplers] == [5, 2**63 - 1]
+@each_engine
+def test_a_dropped_token_has_no_latency(engine: str) -> None:
+    for seed in SEEDS:
+        measured = Measurements(latencies=True)
+        text = started(engine_of(engine), constraint=TABLES["small"].constraint(), seed=seed)
+        (result,) = engine_of(engine).generate([Lane(text, 30)], 30, measured)
+        assert measured.latencies is not None
+        assert len(measured.latencies) == result.drawn
 
 
-def test_lanes_and_samplers_of_the_wrong_type_are_an_error() -> None:
-    core = CoreNetwork(content_of(59, 16))
-    sampler = Sampler(1.0)
-    lane = Lane(sampler, zeros(59), core.initial_state(), 1)
-    wrong = lane._replace(sampler=object())  # type: ignore[arg-type]
-    for mixed in ([lane, wrong], [wrong, lane]):
-        with pytest.raises(TypeError):
-            core.generate(mixed, 1)
-    with pytest.raises(TypeError, match="a lane must be a Lane, not object"):
-        core.generate([object()], 1)  # type: ignore[list-item]
-    # The valid sampler is not locked.
-    assert len(core.generate([lane], 1)[0].tokens) == 1
+@each_engine
+@pytest.mark.parametrize("threads", [1, 2])
+def test_wrong_arguments_are_an_error_before_any_lane_draws(engine: str, threads: int) -> None:
+    loaded = engine_of(engine, threads)
+    first, second = texts_of(loaded, 2)
+    lane, other = Lane(first, 5), Lane(second, 5)
+    of_another_model: Any = text_of(record_model().engine)
+    calls: list[tuple[Any, Any, type[Exception], str]] = [
+        ([], 3, ValueError, "lanes must not be empty"),
+        ([lane, other], -1, ValueError, "steps must be 0 or more, not -1"),
+        ([lane, other], 2**63, OverflowError, "."),
+        ([lane, other, lane], 3, ValueError, "each lane must have its own text"),
+        ([lane, other._replace(length=0)], 3, ValueError, "the length of a lane must be 1 or more, not 0"),
+        ([lane, other._replace(stream=of_another_model)], 3, ValueError, "the text is of another model"),
+        ([lane, Lane(loaded.new_stream(), 1)], 3, textgen.PromptError, "feed a text first"),
+        ([lane, object()], 3, TypeError, "."),
+        ([lane, (second, 5)], 3, ValueError, "."),
+        ([lane, (object(), 5, False, True, False)], 3, TypeError, "must be a Stream, not object"),
+        ([lane, (None, 5, False, True, False)], 3, TypeError, "must be a Stream, not NoneType"),
+        *(([lane, other._replace(length=bad)], 3, TypeError, ".") for bad in (2.9, float("inf"), "3", None)),  # type: ignore[arg-type]
+    ]
+    before = content_of_text(first), content_of_text(second)
+    for lanes, steps, error, message in calls:
+        with pytest.raises(error, match=message):
+            loaded.generate(lanes, steps)
+        with pytest.raises(error, match=message):
+            loaded.generate(lanes[::-1], steps)
+    assert (content_of_text(first), content_of_text(second)) == before
+    # A length beyond 64 bits is not an error, and memory for so many tokens is not there.
+    assert loaded.generate([Lane(first, 2**70)], 2)[0].drawn == 2
+    with pytest.raises(MemoryError):
+        loaded.generate([Lane(first, 2**70)], 2**63 - 1)
+    assert first.copy().position == 2
 
 
-def test_nan_logits_are_an_error_and_release_the_samplers() -> None:
-    native, _ = engines(59, 16, 1, KERNELS[0])
-    sampler = Sampler(1.0)
-    with pytest.raises(textgen.SamplingError, match="NaN"):
-        generate(native, [sampler], 5, np.full(59, np.nan, np.float32))
-    assert sampler.draw([0.0]) == 0
+@each_engine
+def test_a_text_in_use_refuses_every_other_use(engine: str) -> None:
+    loaded, refused = engine_of(engine), list[Callable[[], object]]()
+    text, other = started(loaded, seed=1), started(loaded, seed=2)
+    saved, logits, state = content_of_text(text), np.zeros(12, np.float32), text.state
+
+    def refuse(use: Callable[[], object]) -> None:
+        with pytest.raises(RuntimeError, match="another thread uses this text: lock it, or copy it"):
+            use()
+        refused.append(use)
+
+    class Length:
+        """A length that is read while the text of the first lane is in use."""
+
+        def __index__(self) -> int:
+            for use in (
+                text.copy,
+                text.begin_constraint,
+                text.mark_masked,
+                text.finish,
+                lambda: text.configure(textgen.Sampling()),
+                lambda: text.reseed(1),
+                lambda: text.begin(True),
+                lambda: text.continue_from(other),
+                lambda: other.continue_from(text),
+                lambda: text.hold([1]),
+                lambda: text.probabilities(True),
+                lambda: text.save(bytes(32), b""),
+                lambda: text.resume(saved),
+                lambda: setattr(text, "state", state),
+                lambda: setattr(text, "logits", logits),
+                lambda: loaded.feed(text, [1]),
+                lambda: loaded.generate([Lane(text, 1)], 1),
+            ):
+                refuse(use)
+            raise ValueError("no length")
+
+    length: Any = Length()
+    with pytest.raises(ValueError, match="no length"):
+        loaded.generate([Lane(text, 5), Lane(other, length)], 5)
+    assert len(refused) == 17
+    # The error ends the use, which has changed nothing.
+    assert content_of_text(text) == saved
+
+
+def test_a_text_that_changes_while_its_lane_is_read_is_used_as_it_is_then() -> None:
+    """Otherwise the core could use tables that no longer exist."""
+    loaded = engine_of("native")
+    text: Stream = started(loaded, constraint=TABLES["groups"].constraint())
+
+    class Truth:
+        def __bool__(self) -> bool:
+            text.configure(textgen.Sampling(temperature=1.0), (), None, DOTTED.constraint())
+            return True
+
+    must_end: Any = Truth()
+    (result,) = loaded.generate([Lane(text, 20, must_end)], 20)
+    assert DOTTED.matches(result.tokens)

@@ -1,16 +1,15 @@
-"""The native engine checks tokens, states and lanes."""
+"""The native engine checks tokens, states and special tokens."""
 
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from textgen_runtime import Sampler
-from textgen_runtime.engines.base import Lane, State
+from textgen_runtime.engines.base import State, Stream
 from textgen_runtime.engines.core import CoreNetwork
 from textgen_runtime.text.special_tokens import SpecialTokens
 
-from tests.helpers.native_engines import content_of, zeros
+from tests.helpers.native_engines import content_of
 
 ONE_TOKEN = np.array([[1]])
 
@@ -48,38 +47,17 @@ def test_forward_checks_its_tokens(tokens: Any, message: str) -> None:
         core.forward(tokens, state_with())
 
 
-@pytest.mark.parametrize("tokens", [[], [59], [1, -1], [2**63], [1.5]])
-def test_feed_checks_its_tokens(tokens: Any) -> None:
-    core = CoreNetwork(content_of(59, 16))
-    with pytest.raises(TypeError if tokens == [1.5] else ValueError):
-        core.feed(tokens, state_with())
-
-
 @pytest.mark.parametrize("state", WRONG_STATES)
 def test_a_state_of_the_wrong_shape_or_type_is_an_error(state: State) -> None:
     core = CoreNetwork(content_of(59, 16))
     with pytest.raises(ValueError, match=r"the state array '\w+' must be contiguous float32 of shape"):
         core.forward(ONE_TOKEN, state)
-    with pytest.raises(ValueError, match="the state array"):
-        core.feed([1], state)
-    with pytest.raises(ValueError, match="the state array"):
-        core.generate([Lane(Sampler(), zeros(59), state, 1)], 1)
 
 
-@pytest.mark.parametrize("state", [{}, None, {"hidden": zeros(16), "cell": zeros(16)}])
+@pytest.mark.parametrize("state", [{}, None, {"hidden": np.zeros((1, 1, 16), np.float32)}])
 def test_the_state_must_be_a_state_object(state: Any) -> None:
-    core = CoreNetwork(content_of(59, 16))
     with pytest.raises(TypeError, match="the state must be a State"):
-        core.feed([1], state)
-    with pytest.raises(TypeError, match="the state must be a State"):
-        core.generate([Lane(Sampler(), zeros(59), state, 1)], 1)
-
-
-@pytest.mark.parametrize("length", [2.9, float("inf"), "3", None])
-def test_a_length_must_be_an_integer(length: Any) -> None:
-    core = CoreNetwork(content_of(59, 16))
-    with pytest.raises(TypeError):
-        core.generate([Lane(Sampler(), zeros(59), core.initial_state(), length)], 1)
+        CoreNetwork(content_of(59, 16)).forward(ONE_TOKEN, state)
 
 
 def test_special_tokens_are_converted_once() -> None:
@@ -87,8 +65,9 @@ def test_special_tokens_are_converted_once() -> None:
     token: Any = np.array(3)
     core = CoreNetwork(content_of(59, 16), special=SpecialTokens(token))
     token[()] = 10**10
-    logits, _ = core.feed([1], core.initial_state())
-    assert np.flatnonzero(np.isneginf(np.asarray(logits))).tolist() == [3]
+    text = Stream(core.shape)
+    core.feed(text, [1])
+    assert np.flatnonzero(np.isneginf(np.asarray(text.logits))).tolist() == [3]
     assert core.special == SpecialTokens(3)
     with pytest.raises(TypeError):
         CoreNetwork(content_of(59, 16), special=SpecialTokens(1.5))  # type: ignore[arg-type]
@@ -103,28 +82,3 @@ def test_a_negative_batch_is_an_error() -> None:
 def test_a_batch_that_is_too_large_is_a_memory_error(batch: int) -> None:
     with pytest.raises(MemoryError):
         CoreNetwork(content_of(59, 16)).initial_state(batch)
-
-
-def test_generate_checks_its_arguments() -> None:
-    core = CoreNetwork(content_of(59, 16))
-    lane = Lane(Sampler(), zeros(59), core.initial_state(), 3)
-    for lanes, steps, message in (
-        ([], 1, "lanes must not be empty"),
-        ([lane], -1, "steps must be 0 or more, not -1"),
-        ([lane, lane], 1, "each lane must have its own sampler"),
-        ([lane._replace(length=0)], 1, "the length of a lane must be 1 or more, not 0"),
-        ([lane._replace(logits=zeros(58))], 1, "logits must be"),
-        ([lane._replace(logits=np.zeros(59))], 1, "logits must be"),
-        ([lane._replace(logits=None)], 1, "logits must be"),
-        (
-            [lane._replace(state=State({"hidden": zeros(16)}))],
-            1,
-            "the state array 'hidden' must be contiguous float32",
-        ),
-        ([lane._replace(state=State({}))], 1, "the state must have the arrays hidden, cell"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            core.generate(lanes, steps)
-    # A length that exceeds int64 is not an error.
-    (generated,) = core.generate([lane._replace(length=2**70)], 2)
-    assert len(generated.tokens) == 2

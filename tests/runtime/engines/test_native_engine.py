@@ -4,18 +4,13 @@ import math
 
 import numpy as np
 import pytest
+from textgen_runtime import Sampler, Sampling
+from textgen_runtime.engines.base import Lane
 from textgen_runtime.engines.core import CoreNetwork
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.text.special_tokens import SpecialTokens
 
-from tests.helpers.native_engines import (
-    KERNELS,
-    assert_states_equal,
-    content_of,
-    engines,
-    lanes,
-    samplers,
-)
+from tests.helpers.native_engines import KERNELS, assert_states_equal, content_of, engines, text_of
 
 
 def test_logits_equal_those_of_onnxruntime_over_ten_thousand_steps() -> None:
@@ -29,59 +24,34 @@ def test_logits_equal_those_of_onnxruntime_over_ten_thousand_steps() -> None:
 @pytest.mark.parametrize("kernels", KERNELS)
 def test_generate_equals_draws_and_forward_steps(kernels: str) -> None:
     native, _ = engines(65, 17, 2, kernels)
-    logits, state = native.forward(np.array([[3]]), native.initial_state())
-    (generated,) = native.generate(lanes(native, samplers(1), 100, logits[0, 0], state), 100)
-    sampler = samplers(1)[0]
+    text, sampler = native.new_stream(1), Sampler(1.0, 1)
+    text.configure(Sampling(temperature=1.0))
+    text.begin(True)
+    native.feed(text, [1, 64, 3])
+    logits, state = native.forward(np.array([[1], [64], [3]]), native.initial_state())
+    (generated,) = native.generate([Lane(text, 100)], 100)
     for token in generated.tokens:
-        assert sampler.draw(logits[0, 0]) == token
+        assert sampler.draw(logits[-1, 0]) == token
         logits, state = native.forward(np.array([[token]]), state)
-    np.testing.assert_array_equal(generated.logits, logits[0, 0])
-    assert_states_equal(generated.state, state)
-
-
-@pytest.mark.parametrize("kernels", KERNELS)
-def test_feed_equals_forward_after_the_last_token(kernels: str) -> None:
-    native, _ = engines(65, 17, 2, kernels)
-    tokens = [1, 64, 3, 0, 3]
-    logits, state = native.feed(tokens, native.initial_state())
-    expected, expected_state = native.forward(np.array(tokens)[:, np.newaxis], native.initial_state())
-    np.testing.assert_array_equal(logits, expected[-1, 0])
-    assert_states_equal(state, expected_state)
-
-
-def test_arguments_are_not_changed() -> None:
-    native = NativeEngine(content_of(12, 4, 2))
-    logits, state = native.feed([1, 2], native.initial_state())
-    before = bytes(logits), {name: bytes(buffer) for name, buffer in state.buffers.items()}
-    native.feed([1, 2], state)
-    native.forward(np.array([[1]]), state)
-    native.generate(lanes(native, samplers(3), 5, logits, state), 5)
-    assert before == (bytes(logits), {name: bytes(buffer) for name, buffer in state.buffers.items()})
+    np.testing.assert_array_equal(text.logits, logits[0, 0])
+    assert_states_equal(text.state, state)
 
 
 def test_unknown_and_begin_are_not_drawn() -> None:
     native = NativeEngine(content_of(5, 4), special=SpecialTokens(unknown=2, begin=0))
-    logits, _ = native.feed([2, 1], native.initial_state())
-    assert np.flatnonzero(np.isneginf(logits)).tolist() == [0, 2]
     # The logits of the caller do not mask the token.
-    for generated in native.generate(lanes(native, samplers(4), 500), 500):
-        assert set(generated.tokens) == {1, 3, 4}
-        assert np.flatnonzero(np.isneginf(generated.logits)).tolist() == [0, 2]
+    text = text_of(native)
+    (generated,) = native.generate([Lane(text, 500)], 500)
+    assert set(generated.tokens) == {1, 3, 4}
+    assert np.flatnonzero(np.isneginf(text.logits)).tolist() == [0, 2]
+    native.feed(text, [2, 1])
+    assert np.flatnonzero(np.isneginf(text.logits)).tolist() == [0, 2]
     # forward accepts the tokens and does not mask them.
-    forward_logits, _ = native.forward(np.array([[2], [1]]), native.initial_state())
-    assert np.isfinite(forward_logits).all()
+    logits, _ = native.forward(np.array([[2], [1]]), native.initial_state())
+    assert np.isfinite(logits).all()
     for token in (-1, 5):
         with pytest.raises(ValueError, match=r"begin must be in \[0, 5\)"):
             NativeEngine(content_of(5, 4), special=SpecialTokens(begin=token))
-
-
-def test_zero_steps_return_the_arguments() -> None:
-    native = NativeEngine(content_of(5, 4))
-    logits, state = native.feed([1], native.initial_state())
-    (generated,) = native.generate(lanes(native, samplers(1), 3, logits, state), 0)
-    assert (list(generated.tokens), generated.ending) == ([], None)
-    np.testing.assert_array_equal(generated.logits, logits)
-    assert_states_equal(generated.state, state)
 
 
 def test_step_bytes_equals_the_size_of_the_padded_weights() -> None:

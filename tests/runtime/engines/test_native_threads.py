@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from textgen_runtime.engines.native import NativeEngine
 
-from tests.helpers.native_engines import KERNELS, content_of, engines, generate, lanes, samplers
+from tests.helpers.native_engines import KERNELS, content_of, engines, generate, texts_of
 
 
 def test_threads_can_share_an_engine() -> None:
     native, _ = engines(59, 32, 1, KERNELS[0])
 
     def work(seed: int) -> list[list[int]]:
-        return generate(native, samplers(1, seed=seed), 500)
+        return generate(native, texts_of(native, 1, seed), 500)
 
     expected = [work(seed) for seed in range(8)]
     with ThreadPoolExecutor(4) as pool:
@@ -30,7 +30,7 @@ def test_other_threads_run_during_generate() -> None:
 
     def work() -> None:
         started.set()
-        generate(native, samplers(1), 200_000)
+        generate(native, texts_of(native, 1), 200_000)
         finished.set()
 
     thread = threading.Thread(target=work)
@@ -57,39 +57,30 @@ class OneThread(ThreadPoolExecutor):
 
 
 def test_no_task_runs_after_the_start_of_a_thread_fails() -> None:
-    """The samplers no longer advance, so the caller can reset them and try again."""
+    """The texts no longer advance, and are free."""
     native = NativeEngine(content_of(59, 64), threads=3)
     pool = OneThread(1)
     native._pools[os.getpid()] = pool
-    three_samplers = samplers(3)
+    texts = texts_of(native, 3)
     with pytest.raises(RuntimeError, match="can't start new thread"):
-        generate(native, three_samplers, 20_000)
-    positions = [sampler.position for sampler in three_samplers]
+        generate(native, texts, 20_000)
+    positions = [text.copy().position for text in texts]
     pool.shutdown()
-    assert [sampler.position for sampler in three_samplers] == positions
+    assert [text.position for text in texts] == positions
     assert positions[2] == 0
-
-
-def test_lanes_are_checked_before_any_thread_draws() -> None:
-    native = NativeEngine(content_of(59, 16), threads=2)
-    first, second = lanes(native, samplers(2), 5)
-    for invalid in ([first, second._replace(sampler=first.sampler)], [first, second._replace(length=0)]):
-        with pytest.raises(ValueError, match=r"its own sampler|1 or more"):
-            native.generate(invalid, 3)
-        assert first.sampler.position == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_forked_process_starts_new_threads() -> None:
     native = NativeEngine(content_of(59, 16), threads=2)
-    expected = generate(native, samplers(2), 9)
+    expected = generate(native, texts_of(native, 2), 9)
     child = os.fork()
     if not child:
         # The child must not continue the test run. The alarm ends a child that hangs.
         signal.alarm(60)
         try:
-            os._exit(0 if generate(native, samplers(2), 9) == expected else 1)
+            os._exit(0 if generate(native, texts_of(native, 2), 9) == expected else 1)
         finally:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -10,7 +10,6 @@ import pytest
 import textgen_runtime as textgen
 from onnx import TensorProto, helper, numpy_helper
 from textgen_runtime.cli.run import main
-from textgen_runtime.engines.base import Lane
 from textgen_runtime.generation.loading import open_model
 
 from tests.helpers.commands import Captured, run_here
@@ -149,27 +148,6 @@ def test_a_memory_error_is_not_reported_as_a_model_error(
     monkeypatch.setattr(engine, "_session", Session())
     with pytest.raises(MemoryError):
         engine.forward(np.array([[1]]), engine.initial_state())
-
-
-def test_generate_checks_its_lanes(tiny: textgen.Model) -> None:
-    engine, sampler = tiny.engine, textgen.Sampler(1.0, 1)
-    lane = Lane(sampler, np.zeros(engine.vocabulary_size, np.float32), engine.initial_state(), 3)
-    for lanes, steps, message in (
-        ([lane, lane], 3, "each lane must have its own sampler"),
-        ([], 3, "lanes must not be empty"),
-        ([lane], -1, "steps must be 0 or more, not -1"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            engine.generate(lanes, steps)
-    with pytest.raises(ValueError, match="the length of a lane must be 1 or more, not 0"):
-        engine.generate([lane._replace(length=0)], 3)
-    for logits in (np.zeros(11, np.float32), np.zeros((1, 12), np.float32)):
-        with pytest.raises(ValueError, match="logits must be"):
-            engine.generate([lane._replace(logits=logits)], 3)
-    for state in (engine.initial_state(2), textgen.State({})):
-        with pytest.raises(ValueError, match="the state"):
-            engine.generate([lane._replace(state=state)], 3)
-    assert sampler.position == 0
 
 
 def test_8_bit_weights_are_converted_once_and_not_at_each_step(monkeypatch: pytest.MonkeyPatch) -> None:

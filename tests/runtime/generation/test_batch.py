@@ -70,7 +70,7 @@ def test_sampling_can_change_between_chunks(tiny: Model) -> None:
     generation.sampling = Sampling(temperature=0.3)
     second = batch.complete()[0]
     assert first == single.take(10)
-    single.sampler.sampling = Sampling(temperature=0.3)
+    single.sampling = Sampling(temperature=0.3)
     assert second == single.take(30)
 
 
@@ -100,7 +100,7 @@ def test_an_error_leaves_every_lane_at_its_position(
     for lane, length in zip(lanes, (50, 8, 50), strict=True):
         batch.add(lane, length)
     before = [chunk.text for chunk in batch.advance(5)]
-    positions = [lane.sampler.position for lane in lanes]
+    positions = [lane.drawn for lane in lanes]
     generate = tiny.engine.generate
 
     def failing(_: object, *arguments: Any) -> Any:
@@ -111,7 +111,7 @@ def test_an_error_leaves_every_lane_at_its_position(
         patched.setattr(type(tiny.engine), "generate", failing)
         with pytest.raises(error):
             batch.advance(5)
-    assert [lane.sampler.position for lane in lanes] == positions
+    assert [lane.drawn for lane in lanes] == positions
     assert list(batch) == lanes
     after = batch.complete()
     assert [a + b for a, b in zip(before, after, strict=True)] == [
@@ -125,15 +125,15 @@ def test_an_interrupt_between_two_lanes_rolls_both_back(tiny: Model, monkeypatch
     lanes = [start(tiny, number) for number in range(2)]
     for lane in lanes:
         batch.add(lane, 20)
-    accept = Generation.accept
+    text_of = Generation.text_of
 
-    def interrupted(generation: Generation, generated: Any, ending: Any) -> str:
+    def interrupted(generation: Generation, generated: Any) -> str:
         if generation is lanes[1]:
             raise KeyboardInterrupt
-        return accept(generation, generated, ending)
+        return text_of(generation, generated)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Generation, "accept", interrupted)
+        patched.setattr(Generation, "text_of", interrupted)
         with pytest.raises(KeyboardInterrupt):
             batch.advance(5)
     assert batch.complete() == [start(tiny, number).take(20) for number in range(2)]

@@ -99,12 +99,13 @@ def test_resample_takes_the_first_unmasked_text_that_matches(tiny: Model) -> Non
         attempts = tiny.start("abc", seed=seed, temperature=1.0)
         expected, ending = None, "constraint"
         for number in range(5):
-            text, start = "", attempts.snapshot()
+            text, start = "", attempts.copy()
             while len(text) < 3:
                 text += attempts.take(1)
                 if not re.fullmatch("[ah ]*", text):
                     break
-            attempts.restore(start, random_numbers=False)
+            start.reseed(attempts.seed, attempts.substream, attempts.drawn)
+            attempts = start
             if re.fullmatch("[ah ]{3}", text):
                 expected = text
                 numbers.append(number)

@@ -77,7 +77,7 @@ def test_a_copied_generation_is_independent(
     third.logits[:] = np.nan
     with pytest.raises(ValueError, match="read-only"):
         third.state["hidden"][:] = 1.0
-    assert original.sampler.sampling.temperature == 1.0
+    assert original.sampling.temperature == 1.0
     assert second.take(40) == original.take(40)
 
 

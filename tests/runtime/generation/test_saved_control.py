@@ -1,14 +1,13 @@
 """Saved generations keep filters, stop texts and constraints, and damaged ones are refused in one line."""
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Model, Sampling, SavedGenerationError
-from textgen_runtime.generation.saved_generation import save_with_end
 
-from tests.helpers.paths import TINY
 from tests.helpers.saved_files import rewrite
 
 SAMPLINGS = {
@@ -29,61 +28,59 @@ SAMPLINGS = {
 def test_a_saved_generation_goes_on_exactly(tiny: Model, tmp_path: Path, name: str, drawn: int) -> None:
     generation = tiny.start("abc", seed=4, substream=2, sampling=SAMPLINGS[name])
     generation.take(drawn)
-    textgen.save(generation, tmp_path / "text.npz")
-    resumed = textgen.resume(tiny, tmp_path / "text.npz")
+    textgen.save(generation, tmp_path / "text.gen")
+    resumed = textgen.resume(tiny, tmp_path / "text.gen")
     assert (resumed.prompt, resumed.ending) == ("abc", generation.ending)
     assert resumed.sampling == SAMPLINGS[name]
-    assert resumed.sampler.filter_state == generation.sampler.filter_state
     for length in (1, 5, 50):
         assert resumed.take(length) == generation.take(length)
         assert resumed.ending == generation.ending
 
 
-DAMAGED = "not a saved generation, or is damaged"
-
-POSITION = {"held": [], "stop_state": 0, "constraint_state": 0, "ending": None, "constraint": None}
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"prompt": 7}, "the description is damaged"),
+        ({"prompt": "\ud800"}, "the description is damaged"),
+        ({"end_of_text": 7}, "the description is damaged"),
+        ({"sampling": 0.5}, "the description is damaged"),
+        ({"sampling": {"temperature": 0.5, "spin": 3}}, r"parameters \['spin'\]: upgrade textgen-onnx"),
         (
-            {"format": 3},
-            "the file has format 3, and this version reads formats 1 and 2: upgrade textgen-onnx",
+            {"sampling": {"temperature": 0.5, "top_p": 7}},
+            "the sampling parameters are damaged: top_p must be",
         ),
-        ({"format": "2"}, "has format '2'"),
         (
-            {"text": POSITION | {"stop_state": 99}},
-            "the position in the stop texts or the constraint is not valid",
+            {"sampling": {"temperature": 0.5, "top_p": "x"}},
+            "the sampling parameters are damaged: top_p must be",
         ),
-        ({"text": POSITION | {"stop_state": -1}}, "is not valid"),
-        ({"text": POSITION | {"stop_state": 1}}, "is not valid"),
-        ({"text": POSITION | {"stop_state": True}}, "is not valid"),
-        ({"text": POSITION | {"constraint_state": 1}}, "is not valid"),
-        ({"text": POSITION | {"ending": "soon"}}, "is not valid"),
-        ({"text": POSITION | {"drawn": -1}}, "is not valid"),
-        ({"text": POSITION | {"held": [99]}}, "the last tokens are not in the vocabulary"),
-        ({"text": POSITION | {"constraint": "0" * 64}}, "another version of textgen-onnx compiled"),
-        ({"text": POSITION | {"more": 1}}, DAMAGED),
-        ({"text": 7}, DAMAGED),
-        ({"end_of_text": 7}, DAMAGED),
-        ({"end_of_text": "\ud800"}, DAMAGED),
-        ({"filters": {"recent": [99], "mirostat_mu": 0.0}}, "the last tokens are not in the vocabulary"),
-        ({"filters": {"recent": "ab", "mirostat_mu": 0.0}}, "the last tokens are not in the vocabulary"),
-        ({"filters": {"recent": [0] * 65, "mirostat_mu": 0.0}}, "more recent tokens than the penalty window"),
-        ({"filters": {"recent": [], "mirostat_mu": "x"}}, DAMAGED),
-        ({"sampling": {"temperature": 0.5, "top_p": 7}}, DAMAGED),
-        ({"sampling": {"temperature": 0.5, "match": "(("}}, DAMAGED),
-        (
-            {"sampling": {"temperature": 0.5, "match": "(a|b)*a(a|b){25}"}},
-            DAMAGED,
-        ),
+        ({"sampling": {"temperature": 0.5, "match": "(("}}, "the sampling parameters are damaged: "),
+        ({"sampling": {"match": "a+"}}, "another version of textgen-onnx compiled the constraint"),
     ],
 )
-def test_a_damaged_position_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
-    path, model = tmp_path / "text.npz", textgen.load(TINY)
-    save_with_end(model.start("abc", seed=4, stop="ab", repetition_penalty=1.1), "abc", path)
-    rewrite(path, **changes)
+def test_a_damaged_description_is_refused(
+    tiny: Model, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    path = tmp_path / "text.gen"
+    rewrite(tiny.start("abc", seed=4, stop="ab", repetition_penalty=1.1), path, **changes)
     with pytest.raises(SavedGenerationError, match=message) as caught:
-        textgen.resume(model, path)
+        textgen.resume(tiny, path)
     assert "\n" not in str(caught.value)
+
+
+def test_every_damaged_byte_is_refused_or_gives_a_text(tiny: Model, tmp_path: Path) -> None:
+    path = tmp_path / "text.gen"
+    generation = tiny.start("abc", seed=4, stop="abc", repetition_penalty=1.1)
+    generation.take(20)
+    textgen.save(generation, path)
+    content = path.read_bytes()
+    refused = 0
+    for i in range(0, len(content), 3):
+        damaged = content[:i] + bytes([content[i] ^ 0x80]) + content[i + 1 :]
+        try:
+            textgen.resume(tiny, io.BytesIO(damaged)).take(5)
+        except (SavedGenerationError, textgen.SamplingError):
+            refused += 1
+    assert 0 < refused < len(content) / 3
+    for size in range(0, len(content), 7):
+        with pytest.raises(SavedGenerationError):
+            textgen.resume(tiny, io.BytesIO(content[:size]))

@@ -120,14 +120,12 @@ def test_text_that_was_finished_is_not_the_beginning_of_a_stop_text(tiny: Model)
     assert rest == before_first(text[5:], [text[2:6]])[0]
 
 
-def test_a_snapshot_of_a_text_that_is_held_back_can_be_restored_twice(tiny: Model) -> None:
+def test_a_copy_of_a_text_that_is_held_back_holds_it_back(tiny: Model) -> None:
     text = plain_text(tiny)
     generation = start(tiny, stop=text[2:6])
     generation.take(4)
-    snapshot = generation.snapshot()
-    for _ in range(3):
-        generation.restore(snapshot)
-        assert generation.take(1) + generation.finish() == text[2:5]
+    for copied in (generation.copy(), generation.copy(), generation):
+        assert copied.take(1) + copied.finish() == text[2:5]
 
 
 def test_equal_stop_texts_that_are_set_again_keep_the_beginning_of_one(tiny: Model) -> None:

@@ -54,19 +54,6 @@ def test_each_parameter_changes_the_distribution(
     assert weights[sampler.draw(LOGITS)] > 0
 
 
-def test_only_the_latest_draws_are_penalized() -> None:
-    sampler = Sampler(1.0, 3, presence_penalty=LN2, penalty_window=2)
-    drawn = [sampler.draw(LOGITS) for _ in range(9)]
-    assert sampler.filter_state == FilterState(tuple(drawn[-2:]), 0.0)
-
-
-def test_mirostat_moves_its_limit_at_its_rate() -> None:
-    sampler = Sampler(1.0, mirostat_tau=3.0, mirostat_eta=0.5)
-    # The surprisal of the only token is 0 bits.
-    sampler.draw([0.0])
-    assert sampler.filter_state == FilterState((), 6.0 - 0.5 * (0.0 - 3.0))
-
-
 @pytest.mark.parametrize(
     "options", [CHAIN | TRUNCATIONS, CHAIN | {"mirostat_tau": 3.0}], ids=["all", "mirostat"]
 )

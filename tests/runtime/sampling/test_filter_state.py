@@ -120,34 +120,6 @@ def test_only_the_latest_tokens_of_a_longer_state_are_kept() -> None:
     assert longest.filter_state == FilterState(tuple(range(3000 - 1024, 3000)), 0.0)
 
 
-def test_new_filters_keep_the_recent_tokens() -> None:
-    sampler = Sampler(0.9, 5, **CHAIN)
-    drawn = draws(sampler, 0, 60)
-    sampler.sampling = sampler.sampling.replace(penalty_window=8, top_k=0)
-    assert sampler.filter_state == FilterState(tuple(drawn[-8:]), 0.0)
-    drawn += draws(sampler, 60, 70)
-    sampler.sampling = sampler.sampling.replace(penalty_window=50, repetition_penalty=2.0)
-    drawn += draws(sampler, 70, 100)
-    assert sampler.filter_state == FilterState(tuple(drawn[-38:]), 0.0)
-    # Without a penalty nothing is remembered.
-    chain = sampler.sampling
-    sampler.sampling = Sampling(top_k=5)
-    draws(sampler, 100, 110)
-    sampler.sampling = chain
-    assert sampler.filter_state == FilterState((), 0.0)
-
-
-def test_new_filters_keep_mu_unless_tau_changes() -> None:
-    sampler = Sampler(0.9, 5, **MIROSTAT)
-    draws(sampler, 0, 60)
-    state = sampler.filter_state
-    assert state is not None
-    sampler.sampling = sampler.sampling.replace(mirostat_eta=0.2, presence_penalty=0.0)
-    assert sampler.filter_state == FilterState((), state.mirostat_mu)
-    sampler.sampling = sampler.sampling.replace(mirostat_tau=3.5)
-    assert sampler.filter_state == FilterState((), 7.0)
-
-
 @pytest.mark.parametrize(
     "options", [{"top_k": 4}, {"logit_bias": {3: 2.0}}, {"top_k": 4, "logit_bias": {3: 2.0}}]
 )

@@ -1,6 +1,7 @@
 """The sampler draws each token with its probability, and rejects invalid logits."""
 
 import math
+import threading
 from array import array
 from typing import Any, Literal
 
@@ -199,3 +200,19 @@ def test_a_batch_may_be_read_only_and_not_contiguous() -> None:
     rows.flags.writeable = False
     one_by_one = Sampler(1.0, seed=1)
     assert Sampler(1.0, seed=1).draw_batch(rows).tolist() == [one_by_one.draw(row.copy()) for row in rows]
+
+
+def test_a_sampler_that_draws_refuses_every_other_use() -> None:
+    """A batch is drawn without the GIL."""
+    sampler, rows = Sampler(1.0, top_k=3), np.zeros((100_000, 40), np.float32)
+    thread = threading.Thread(target=sampler.draw_batch, args=(rows,))
+    thread.start()
+    refused = False
+    while thread.is_alive() and not refused:
+        try:
+            sampler.filter_state  # noqa: B018
+        except RuntimeError as error:
+            refused = "another thread uses this sampler: lock it, or give each thread its own" in str(error)
+    thread.join()
+    assert refused
+    assert sampler.position == 100_000

@@ -34,24 +34,24 @@ def test_a_text_that_may_go_on_is_held_back() -> None:
     assert (stops.depth(state), stops.matched(state)) == (1, 4)
 
 
-def test_long_stop_texts_are_supported_up_to_a_limit() -> None:
-    longest = [0] * (2**15 - 1)
-    stops = Stops([longest], 1)
-    assert stops.states == 2**15
-    assert stops.matched(2**15 - 1) == 2**15 - 1
-    with pytest.raises(
-        SamplingError, match=r"the automaton of the stop texts of 32769 states .* is too large"
-    ):
-        Stops([[*longest, 0]], 1)
-    with pytest.raises(SamplingError, match="too large: at most 32768 states and 134217728 table entries"):
-        Stops([[0] * 2000], 100_000)
+def test_stop_texts_are_as_long_as_a_text_can_hold_back() -> None:
+    stops = Stops([[0] * 1020], 1)
+    assert stops.states == 1021
+    assert stops.matched(1020) == 1020
+    with pytest.raises(SamplingError, match="a stop text must have from 1 to 1020 tokens, not 1021"):
+        Stops([[0] * 1021], 1)
+    # All together have as many tokens as there are states of 16 bits besides the first.
+    texts = [[token] + [0] * 1019 for token in range(32)] + [[32] + [0] * 126]
+    assert Stops(texts, 40).states == 2**15
+    with pytest.raises(SamplingError, match="the stop texts together have more than 32767 tokens"):
+        Stops([*texts, [33]], 40)
 
 
 @pytest.mark.parametrize(
     ("stop_texts", "message"),
     [
         ([], "stop texts must not be empty: pass at least one text"),
-        ([[0], []], "a stop text must have at least one token"),
+        ([[0], []], "a stop text must have from 1 to 1020 tokens, not 0"),
         ([[0, 3]], "a stop text has token 3, but the vocabulary has 3 tokens"),
         ([[-1]], "a stop text has token -1"),
         ([[10**400]], "a stop text has token an integer of"),

@@ -1,13 +1,15 @@
 """The byte-level tokenizer."""
 
-from itertools import pairwise
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from textgen_runtime import PromptError
-from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS, ByteTokenizer
+from textgen_runtime import PromptError, Sampling
+from textgen_runtime.generation.loading import open_model
+from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS, ByteTokenizer, RawByteTokenizer
+from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.special_tokens import SpecialTokens
+
+from tests.helpers.byte_models import accented_content
 
 TOKENIZER = ByteTokenizer()
 RECORDS = ByteTokenizer((*BYTE_SYMBOLS, "", ""), SpecialTokens(begin=256, end=257))
@@ -26,29 +28,31 @@ def test_decoding_inverts_encoding(text: str) -> None:
     assert "".join(TOKENIZER.decode_each(TOKENIZER.encode(text))) == text
 
 
-@given(st.binary(max_size=12), st.lists(st.integers(0, 12)))
-def test_text_does_not_depend_on_where_the_bytes_are_cut(content: bytes, cuts: list[int]) -> None:
-    decoder = TOKENIZER.decoder()
-    bounds = sorted([0, *cuts, len(content)])
-    chunks = [decoder.decode(content[start:end]) for start, end in pairwise(bounds)]
-    assert "".join(chunks) == TOKENIZER.decode(content)
+@pytest.mark.parametrize("stop", [(), ("\udcc3\udca8", "ж", "\udce2a")])
+def test_generated_text_does_not_depend_on_where_the_bytes_are_cut(stop: tuple[str, ...]) -> None:
+    """Most characters of this model are not UTF-8."""
+    model = open_model(accented_content())
+    sampling, endings = Sampling(temperature=2.0, stop=stop), set()
+    for seed in range(20):
+        whole, parts = (model.start("a", seed=seed, sampling=sampling) for _ in range(2))
+        expected, text = whole.take(100), ""
+        while parts.drawn < whole.drawn:
+            text += parts.take(min(1 + parts.drawn % 4, whole.drawn - parts.drawn))
+        assert (text, parts.finish()) == (expected, whole.finish())
+        endings.add(whole.ending)
+    assert endings == ({"length", "stop"} if stop else {"length"})
 
 
-@given(st.binary(max_size=12))
-def test_tail_restores_a_decoder(content: bytes) -> None:
-    decoder = TOKENIZER.decoder()
-    decoder.decode(content)
-    assert len(decoder.tail) <= 3
-    restored = TOKENIZER.decoder()
-    assert restored.decode(decoder.tail) == ""
-    copied = decoder.copy()
-    following = "ж€𝄞".encode()
-    assert restored.decode(following) == copied.decode(following) == decoder.decode(following)
-
-
-def test_incomplete_characters_are_held_back() -> None:
-    decoder = TOKENIZER.decoder()
-    assert list(map(decoder.decode, ([byte] for byte in "a€".encode()))) == ["a", "", "", "€"]
+def test_the_bytes_of_an_incomplete_character_are_counted() -> None:
+    assert [TOKENIZER.incomplete("a€".encode()[:size]) for size in range(5)] == [0, 0, 1, 2, 0]
+    # Half of a surrogate pair is no character.
+    assert [TOKENIZER.incomplete(part) for part in (b"\xed", b"\xed\x9f", b"\xed\xa0", b"\xf0\x9f\x92")] == [
+        1,
+        2,
+        0,
+        3,
+    ]
+    assert RawByteTokenizer().incomplete("€".encode()[:2]) == CharacterTokenizer("a").incomplete([0]) == 0
 
 
 def test_bytes_that_are_not_utf_8_become_the_replacement_character() -> None:
@@ -91,18 +95,3 @@ def test_other_vocabularies_are_rejected(symbols: tuple[str, ...], special: Spec
 def test_entries_are_characters_up_to_u_00ff() -> None:
     assert all(map(ByteTokenizer.is_symbol, BYTE_SYMBOLS))
     assert not any(map(ByteTokenizer.is_symbol, ["\u0100", "ab"]))
-
-
-def test_a_character_that_a_chunk_cuts_is_in_the_next_chunk() -> None:
-    decoder = ByteTokenizer().decoder()
-    first, second = [*"aé".encode()][:2], [*"é".encode()][1:]
-    assert decoder.decode(first) + decoder.finish() == "a"
-    copy = decoder.copy()
-    assert decoder.decode(second) == copy.decode(second) == "é"
-
-
-def test_a_character_that_stays_incomplete_has_no_text_after_the_end_of_a_chunk() -> None:
-    decoder = ByteTokenizer().decoder()
-    assert decoder.decode([*"é".encode()][:1]) + decoder.finish() == ""
-    copy = decoder.copy()
-    assert decoder.decode(b"b") == copy.decode(b"b") == "b"

@@ -1,26 +1,21 @@
-"""A tokenizer whose tokens are pairs of characters, and whose decoder holds text back."""
+"""A tokenizer whose tokens are pairs of characters."""
 
-import copy
-import io
-import pickle
 import re
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Self
 
 import numpy as np
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime import Batch, Generation, Metadata, Model, PromptError
+from textgen_runtime import Batch, Metadata, Model, PromptError
 from textgen_runtime.cli.eval import main as eval_main
 from textgen_runtime.cli.info import main as info_main
 from textgen_runtime.cli.run import main as run_main
-from textgen_runtime.engines.base import Generated, Measurements
+from textgen_runtime.engines.base import Measurements
 from textgen_runtime.generation.loading import open_model
-from textgen_runtime.text.levels import TOKENIZERS
 from textgen_runtime.text.tokenizer import UnknownPolicy
+from textgen_runtime.text.tokenizers import TOKENIZERS
 from textgen_runtime.text.vocabulary import Vocabulary
 from textgen_train.export.onnx_graph import build_model
 
@@ -52,31 +47,6 @@ class PairTokenizer(Vocabulary):
 
     def count_unknown(self, text: str) -> Counter[str]:
         return Counter(pair for pair in self.pairs(text) if pair not in self.symbols)
-
-    def decoder(self) -> "PairDecoder":
-        return PairDecoder(self.symbols)
-
-
-class PairDecoder:
-    """A decoder that holds back the second character of the last token."""
-
-    def __init__(self, symbols: tuple[str, ...], tail: tuple[int, ...] = ()) -> None:
-        self._symbols, self.tail = symbols, tail
-
-    def decode(self, tokens: Iterable[int]) -> str:
-        text = ""
-        for token in tokens:
-            text += self.finish() + self._symbols[token][0]
-            self.tail = (token,)
-        return text
-
-    def finish(self) -> str:
-        held = "".join(self._symbols[token][1] for token in self.tail)
-        self.tail = ()
-        return held
-
-    def copy(self) -> Self:
-        return type(self)(self._symbols, self.tail)
 
 
 @pytest.fixture(autouse=True)
@@ -121,16 +91,10 @@ def test_length_counts_tokens(model: Model) -> None:
 def test_text_does_not_depend_on_the_sizes_of_its_chunks(model: Model) -> None:
     generation = model.start("abca", temperature=1.0, seed=5)
     assert generation.prompt == "abca"
-    text = "".join(generation.take(length) for length in (1, 0, 17, 22))
-    assert len(text) == 79
-    assert text + generation.finish() == token_by_token(model, "abca", 40, 5)
-    assert generation.finish() == ""
-    generation = model.start("abca", temperature=1.0, seed=5)
-    generation.take(3)
-    # Text that was held back comes before the fed text.
-    held = generation.copy().finish()
-    assert len(held) == 1
-    assert generation.feed("bbcc") == held + "bbcc"
+    assert "".join(generation.take(length) for length in (1, 0, 17, 22)) == token_by_token(
+        model, "abca", 40, 5
+    )
+    assert generation.feed("bbcc") == "bbcc"
 
 
 def test_batch_counts_tokens_and_characters_separately(model: Model) -> None:
@@ -138,62 +102,20 @@ def test_batch_counts_tokens_and_characters_separately(model: Model) -> None:
     short, long = (model.start("abca", temperature=1.0, seed=5, substream=i) for i in range(2))
     batch.add(short, 6)
     batch.add(long, 9, finish=False)
-    first = batch.advance(4)
-    assert [(chunk.tokens, len(chunk.text), chunk.ending) for chunk in first] == [(4, 7, None)] * 2
-    second = batch.advance(4)
-    assert [(chunk.tokens, len(chunk.text), chunk.ending) for chunk in second] == [
-        (2, 5, "length"),
-        (4, 8, None),
-    ]
-    (third,) = batch.advance(4)
-    assert (third.tokens, len(third.text), third.ending) == (1, 2, "length")
+    assert [
+        [(chunk.tokens, len(chunk.text), chunk.ending) for chunk in batch.advance(4)] for _ in range(3)
+    ] == [[(4, 8, None)] * 2, [(2, 4, "length"), (4, 8, None)], [(1, 2, "length")]]
     assert batch.measurements is not None
     assert batch.measurements.draws == 15
-    assert len(long.finish()) == 1
 
 
-def pickled(generation: Generation) -> Generation:
-    copied: Generation = pickle.loads(pickle.dumps(generation))  # noqa: S301 (created in this test)
-    return copied
-
-
-def saved(generation: Generation) -> Generation:
-    file = io.BytesIO()
-    textgen.save(generation, file)
-    file.seek(0)
-    return textgen.resume(generation.model, file)
-
-
-def restored_twice(generation: Generation) -> Generation:
-    clone, mark = generation.copy(), generation.snapshot()
-    for _ in range(2):
-        clone.take(5)
-        clone.restore(mark)
-    return clone
-
-
-@pytest.mark.parametrize("copy_of", [Generation.copy, copy.deepcopy, pickled, saved, restored_twice])
-def test_copy_keeps_text_that_is_held_back(model: Model, copy_of: Callable[[Generation], Generation]) -> None:
-    generation = model.start("abca", temperature=1.0, seed=5)
-    generation.take(10)
-    clone = copy_of(generation)
-    assert (clone.take(5), clone.finish()) == (generation.take(5), generation.finish())
-
-
-def test_interrupt_restores_the_decoder(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    generation = model.start("abca", temperature=1.0, seed=5)
-    text = generation.take(10)
-    accept = Generation.accept
-
-    def interrupted(generation: Generation, generated: Generated, ending: Any) -> str:
-        accept(generation, generated, ending)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Generation, "accept", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            generation.take(10)
-    assert text + generation.take(30) + generation.finish() == token_by_token(model, "abca", 40, 5)
+def test_text_that_may_become_a_stop_text_is_held_back_in_whole_tokens(model: Model) -> None:
+    text = token_by_token(model, "abca", 40, 5)
+    generation = model.start("abca", temperature=1.0, seed=5, stop=text[10:16])
+    assert generation.take(7) == text[:10]
+    assert generation.copy().finish() == text[10:14]
+    assert generation.take(30) == ""
+    assert generation.ending == "stop"
 
 
 def test_commands_report_figures_per_token(content: bytes, tmp_path: Path, capsys: Captured) -> None:

@@ -10,12 +10,11 @@ import textgen_runtime as textgen
 import torch
 from textgen_runtime.cli import run
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.engines.base import Lane, Measurements
+from textgen_runtime.engines.base import Measurements
 from textgen_runtime.engines.opening import EngineName
 from textgen_runtime.errors import CorpusError, PromptError
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.sampling.sampler import Sampler
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.special_tokens import SpecialTokens
@@ -66,15 +65,6 @@ def test_unknown_symbol_is_never_drawn(content: bytes, engine: EngineName, tempe
     assert set(text) <= set("abc")
     texts = model.generate(["a", "b", "c"], length=50, temperature=temperature, seed=1)
     assert [len(text) for text in texts] == [50, 50, 50]
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_an_engine_masks_a_copy_of_the_logits(content: bytes, engine: EngineName) -> None:
-    loaded = open_model(content, engine).engine
-    logits = np.zeros(4, np.float32)
-    (generated,) = loaded.generate([Lane(Sampler(1.0, 1), logits, loaded.initial_state(), 50)], 50)
-    assert 0 not in generated.tokens
-    assert logits.tolist() == [0.0] * 4
 
 
 @pytest.mark.parametrize("engine", ENGINES)

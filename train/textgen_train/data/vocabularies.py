@@ -9,10 +9,10 @@ from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.errors import Name, quote
 from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS, ByteTokenizer
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
-from textgen_runtime.text.levels import TOKENIZERS
 from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
 from textgen_runtime.text.symbols import format_symbols
 from textgen_runtime.text.tokenizer import Tokenizer
+from textgen_runtime.text.tokenizers import TOKENIZERS
 from textgen_runtime.text.word_pieces import PIECE
 from textgen_runtime.text.word_tokenizer import WordTokenizer
 

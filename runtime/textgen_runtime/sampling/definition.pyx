@@ -1,3 +1,4 @@
+# cython: language_level=3, freethreading_compatible=True
 """The descriptions of the sampling parameters, as ``runtime/core/parameters.def`` defines them."""
 
 cimport cython
@@ -115,11 +116,11 @@ cdef double as_double(object value) except? -1.0:
         return INFINITY
 
 
-cdef int read_parameters(object sampling, textgen_parameters *parameters) except -1:
+cdef int read_parameters(object sampling, void *parameters) except -1:
     """Copy the numbers of a ``Sampling``, or of another object with its attributes."""
     cdef double values[TEXTGEN_PARAMETER_COUNT]
     cdef Py_ssize_t i
     for i in range(TEXTGEN_PARAMETER_COUNT):
         values[i] = getattr(sampling, <str>CORE_PARAMETERS[i])
-    textgen_parameters_set(parameters, values)
+    textgen_parameters_set(<textgen_parameters *>parameters, values)
     return 0

@@ -5,13 +5,13 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from textgen_runtime import Sampler
-from textgen_runtime.engines.base import Ending, Engine, Generated, Guide, Lane, Measurements
+from textgen_runtime import Sampling
+from textgen_runtime.engines.base import Ending, Engine, Lane, Measurements, Stream
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.engines.onnxruntime import OnnxEngine
 from textgen_runtime.sampling.automata import Constraint, Stops
 
-from tests.helpers.native_engines import content_of
+from tests.helpers.native_engines import content_of, content_of_text
 
 VOCABULARY = 12
 ENGINES = ("native", "onnxruntime")
@@ -27,7 +27,7 @@ FILTERS: dict[str, dict[str, Any]] = {
     "mirostat": {"mirostat_tau": 1.5, "mirostat_eta": 0.3},
     "logit_bias": {"logit_bias": {2: 3.0, 5: -float("inf"), 7: -2.0}},
 }
-ALL_FILTERS = {
+ALL_FILTERS: dict[str, Any] = {
     "top_k": 8,
     "typical_p": 0.9,
     "top_p": 0.9,
@@ -47,93 +47,73 @@ def engine_of(name: str, threads: int = 1) -> Engine:
     return NativeEngine(content, threads) if name == "native" else OnnxEngine(content)
 
 
-def sampler_of(seed: int = 1, **filters: Any) -> Sampler:
-    return Sampler(1.0, seed, **filters)
-
-
-def lane_of(
+def started(  # noqa: PLR0913 (parameters of a text)
     engine: Engine,
-    guide: Guide | None = None,
+    stops: Stops | None = None,
+    constraint: Constraint | None = None,
     *,
     seed: int = 1,
-    length: int = 40,
-    logprobs: bool = False,
-    **filters: Any,
-) -> Lane:
-    """Return a lane that starts after token 0."""
-    logits, state = engine.feed([0], engine.initial_state())
-    return Lane(sampler_of(seed, **filters), logits, state, length, guide, logprobs)
+    first: int = 0,
+    logit_bias: Mapping[int, float] | None = None,
+    **sampling: Any,
+) -> Stream:
+    """Return a text that begins with a token. ``logit_bias`` is by token."""
+    text = engine.new_stream(seed)
+    text.configure(Sampling(**{"temperature": 1.0} | sampling), (logit_bias or {}).items(), stops, constraint)
+    text.begin(True)
+    engine.feed(text, [first])
+    return text
 
 
 class Walk(NamedTuple):
-    """All that a lane has generated, and where it and its sampler stand. Can be compared with ``==``."""
+    """All that a lane has generated, and where its text stands. Can be compared with ``==``."""
 
     tokens: list[int]
     ending: Ending | None
-    stop_length: int
-    stop_state: int
-    constraint_state: int
-    position: int
-    filter_state: Any
+    stop: list[int]
     logprobs: list[float]
-    logits: list[float]
-    state: list[float]
+    held: list[int]
+    position: int
+    tokens_to_match: int
+    content: bytes
 
 
 def walk(engine: Engine, lane: Lane, steps: int | None = None, measured: Measurements | None = None) -> Walk:
-    """Generate a lane to its end.
+    """Generate a copy of the text of a lane to its end.
 
     Args:
         engine: The engine.
-        lane: The lane.
+        lane: The lane, whose text does not change.
         steps: Tokens per call, or None for one call.
         measured: Sums of all calls, or None.
     """
     tokens: list[int] = []
     logprobs: list[float] = []
-    current = lane
+    current = lane._replace(stream=lane.stream.copy())
     while True:
         (result,) = engine.generate([current], lane.length if steps is None else steps, measured)
         tokens += result.tokens
         logprobs += result.logprobs or []
         if result.ending is not None:
             break
-        current = following(current, result)
-    guide = result.guide or Guide()
+        current = current._replace(length=current.length - result.drawn)
+    text = current.stream
     return Walk(
         tokens,
         result.ending,
-        result.stop_length,
-        guide.stop_state,
-        guide.constraint_state,
-        lane.sampler.position,
-        lane.sampler.filter_state,
+        list(result.stop),
         logprobs,
-        np.asarray(result.logits).tolist(),
-        [value for array in result.state.values() for value in array.ravel().tolist()],
+        text.copy().finish(),
+        text.position,
+        text.tokens_to_match,
+        content_of_text(text),
     )
 
 
 def assert_same(native: Walk, onnx: Walk) -> None:
-    """Assert that both engines generated the same. Their logits, and mirostat_mu, differ by rounding."""
-    rounded: dict[str, Any] = {"filter_state": None, "logprobs": [], "logits": [], "state": []}
-    assert native._replace(**rounded) == onnx._replace(**rounded)
-    for name in ("logprobs", "logits", "state"):
-        np.testing.assert_allclose(getattr(native, name), getattr(onnx, name), atol=1e-4)
-    assert (native.filter_state is None) == (onnx.filter_state is None)
-    if native.filter_state is not None:
-        assert native.filter_state.recent == onnx.filter_state.recent
-        assert abs(native.filter_state.mirostat_mu - onnx.filter_state.mirostat_mu) < 1e-3
-
-
-def following(lane: Lane, result: Generated) -> Lane:
-    """Return the lane that continues a result."""
-    return lane._replace(
-        logits=result.logits,
-        state=result.state,
-        length=lane.length - len(result.tokens),
-        guide=result.guide,
-    )
+    """Assert that both engines generated the same. Their numbers differ by rounding."""
+    assert native._replace(logprobs=[], content=b"") == onnx._replace(logprobs=[], content=b"")
+    np.testing.assert_allclose(native.logprobs, onnx.logprobs, atol=1e-4)
 
 
 def stops_of(*texts: Sequence[int]) -> Stops:

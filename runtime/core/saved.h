@@ -1,0 +1,36 @@
+/* Saved texts: the same bytes in C, Python and JavaScript. A header, a description as JSON, and the block of
+ * the text, all little-endian. The text comes from anywhere, so that every byte is checked. */
+#ifndef TEXTGEN_SAVED_H
+#define TEXTGEN_SAVED_H
+
+#include "sha256.h"
+#include "text.h"
+
+/* What a saved text is of, and what is said of it. */
+typedef struct {
+    unsigned char model[TEXTGEN_SHA256_SIZE]; /* the hash of the model file */
+    unsigned char
+        constraint[TEXTGEN_SHA256_SIZE]; /* see textgen_constraint_digest; zeros without a constraint */
+    textgen_view description; /* JSON with what only some languages know, such as the prompt; it may be empty */
+    textgen_view block;       /* only textgen_saved_open sets it */
+} textgen_saved;
+
+/* Write the hash of a constraint. Equal tables have equal hashes in every language. */
+void textgen_constraint_digest(const textgen_constraint *constraint, unsigned char digest[TEXTGEN_SHA256_SIZE]);
+
+/* Return the bytes of a saved text. */
+size_t textgen_saved_size(const textgen_shape *shape, const textgen_text *text, size_t description);
+
+/* Write a text to `data`, of this size. */
+void textgen_saved_write(const textgen_shape *shape, const textgen_text *text, const textgen_saved *saved,
+                         void *data);
+
+/* Read the header. */
+int32_t textgen_saved_open(textgen_view data, textgen_saved *saved, const textgen_error *error);
+
+/* Read the block to the memory of a text, of textgen_text_size(shape) bytes. The caller has compared the
+ * hashes. most_held: how many tokens may be held back. */
+int32_t textgen_saved_read(const textgen_shape *shape, const textgen_saved *saved, textgen_guide guide,
+                           int64_t most_held, textgen_text *text, const textgen_error *error);
+
+#endif

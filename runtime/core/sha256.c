@@ -1,0 +1,81 @@
+#include "sha256.h"
+
+#include <string.h>
+
+/* The first 32 bits of the fractional parts of the cube roots of the first 64 primes. */
+static const uint32_t constants[64] = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+
+static uint32_t rotate(uint32_t value, int bits) { return value >> bits | value << (32 - bits); }
+
+static void add_block(uint32_t hash[8], const unsigned char *block) {
+    uint32_t words[64], v[8];
+    int i;
+    for (i = 0; i < 16; i++) {
+        words[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 |
+                   (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
+    }
+    for (; i < 64; i++) {
+        const uint32_t early = words[i - 15], late = words[i - 2];
+        words[i] = words[i - 16] + (rotate(early, 7) ^ rotate(early, 18) ^ early >> 3) + words[i - 7] +
+                   (rotate(late, 17) ^ rotate(late, 19) ^ late >> 10);
+    }
+    memcpy(v, hash, sizeof v);
+    for (i = 0; i < 64; i++) {
+        const uint32_t first = v[7] + (rotate(v[4], 6) ^ rotate(v[4], 11) ^ rotate(v[4], 25)) +
+                               ((v[4] & v[5]) ^ (~v[4] & v[6])) + constants[i] + words[i];
+        const uint32_t second = (rotate(v[0], 2) ^ rotate(v[0], 13) ^ rotate(v[0], 22)) +
+                                ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
+        memmove(v + 1, v, 7 * sizeof *v);
+        v[4] += first;
+        v[0] = first + second;
+    }
+    for (i = 0; i < 8; i++) {
+        hash[i] += v[i];
+    }
+}
+
+void textgen_sha256_init(textgen_sha256 *sum) {
+    static const uint32_t initial[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                        0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+    memcpy(sum->hash, initial, sizeof initial);
+    sum->size = 0;
+}
+
+void textgen_sha256_add(textgen_sha256 *sum, const void *data, size_t size) {
+    const unsigned char *bytes = data;
+    while (size) {
+        const size_t used = (size_t)(sum->size % sizeof sum->block), room = sizeof sum->block - used;
+        const size_t part = size < room ? size : room;
+        memcpy(sum->block + used, bytes, part);
+        sum->size += part;
+        bytes += part;
+        size -= part;
+        if (part == room) {
+            add_block(sum->hash, sum->block);
+        }
+    }
+}
+
+void textgen_sha256_end(textgen_sha256 *sum, unsigned char digest[TEXTGEN_SHA256_SIZE]) {
+    static const unsigned char padding[64] = {0x80};
+    const uint64_t bits = sum->size * 8;
+    const size_t used = (size_t)(sum->size % sizeof sum->block);
+    unsigned char length[8];
+    int i;
+    for (i = 0; i < 8; i++) {
+        length[i] = (unsigned char)(bits >> (56 - 8 * i));
+    }
+    textgen_sha256_add(sum, padding, (used < 56 ? 56 : 120) - used);
+    textgen_sha256_add(sum, length, sizeof length);
+    for (i = 0; i < TEXTGEN_SHA256_SIZE; i++) {
+        digest[i] = (unsigned char)(sum->hash[i / 4] >> (24 - i % 4 * 8));
+    }
+}

@@ -1,0 +1,92 @@
+/* One running text: everything that changes while it grows, in one block of memory without pointers. So a copy
+ * of the bytes is a copy of the text, and a saved text is the bytes behind a header: see saved.h. All numbers
+ * have fixed widths, so that the block is the same in every language.
+ *
+ * The block is a textgen_text, then the recurrent state, the logits of the next token, the tokens that are held
+ * back, and the filters. A text does not contain its stop texts and its constraint, which are tables that many
+ * texts may share, nor the network. Each function gets what it needs of them. */
+#ifndef TEXTGEN_TEXT_H
+#define TEXTGEN_TEXT_H
+
+#include "constraint.h"
+#include "sampler.h"
+#include "special.h"
+#include "stops.h"
+
+/* Why a text ended, besides the public reasons. */
+enum {
+    TEXTGEN_MISMATCH = 4,  /* the text would not match the constraint; only without its mask */
+    TEXTGEN_MASKED_END = 6 /* it matches the constraint, with the mask, after texts without it did not */
+};
+
+/* How many tokens can be held back: those that may become a stop text, or the bytes of a character. */
+enum { TEXTGEN_MAX_HELD = 1024, TEXTGEN_MAX_STOP = TEXTGEN_MAX_HELD - 4 /* tokens of a stop text */ };
+
+/* What a text must know of the network that runs it. */
+typedef struct {
+    size_t vocabulary;
+    size_t state_values; /* floats of the recurrent state: the arrays one after the other, each [rows][units] */
+    textgen_special special;
+    bool is_bytes; /* whether tokens are bytes, of which several make a character */
+    textgen_exp64 exp64;
+} textgen_shape;
+
+/* The tables of a text. Each may be NULL. */
+typedef struct {
+    const textgen_stops *stops;
+    const textgen_constraint *constraint;
+} textgen_guide;
+
+typedef struct {
+    textgen_parameters parameters;
+    textgen_rng rng;
+    int64_t filtered;   /* whether any filter is on */
+    int64_t is_fed;     /* whether there are logits to draw from */
+    int64_t ending;     /* why the latest text ended, 0 while it continues */
+    int64_t at_end;     /* whether the last token is the end of a record */
+    int64_t drawn;      /* tokens since the latest feed, or since min_length changed */
+    int64_t stop_state; /* 0 after a stop text */
+    int64_t constraint_state;
+    int64_t held; /* how many tokens are held back */
+} textgen_text;
+
+/* Return the size of a block in bytes, and how many of them are in use, which a copy needs. */
+size_t textgen_text_size(const textgen_shape *shape);
+size_t textgen_text_used(const textgen_shape *shape, const textgen_text *text);
+
+/* The parts of a block. Those without pointers here do not exist. */
+typedef struct {
+    float *state;             /* [state_values] */
+    float *logits;            /* [vocabulary] */
+    int32_t *held;            /* [TEXTGEN_MAX_HELD] */
+    textgen_filters *filters; /* initialized if the text is `filtered` */
+} textgen_text_parts;
+textgen_text_parts textgen_text_find(const textgen_shape *shape, textgen_text *text);
+
+/* Initialize a text that has not been fed, with the default parameters. */
+void textgen_text_init(const textgen_shape *shape, textgen_text *text, textgen_uint128 seed,
+                       uint32_t substream);
+
+/* Start the random numbers of a seed at a position. */
+void textgen_text_seed(textgen_text *text, textgen_uint128 seed, uint32_t substream, int64_t position);
+
+/* Change the parameters. The filters keep their state; another min_length counts from the next token. biased:
+ * whether the caller then writes a logit bias, which is zeros after this. */
+void textgen_text_configure(const textgen_shape *shape, textgen_text *text,
+                            const textgen_parameters *parameters, bool biased);
+
+/* Note that a text is fed, which begins new stop texts and a new constraint. restart: whether to begin from the
+ * initial state. Nothing is held back any more. */
+void textgen_text_feed(const textgen_shape *shape, textgen_text *text, bool restart);
+
+/* Whether no token may follow until something is fed. */
+bool textgen_text_is_complete(const textgen_text *text);
+
+/* Write the probabilities of the next token, [vocabulary]: those of the model, or those of the next draw, with
+ * the constraint, min_length, the filters and the temperature. masked: temporary, [vocabulary]. scratch:
+ * temporary, see textgen_sampler_scratch. Return 0 or a textgen_sampler_error. */
+int64_t textgen_text_probabilities(const textgen_shape *shape, textgen_text *text,
+                                   const textgen_constraint *constraint, bool of_draw, double *probabilities,
+                                   float *masked, double *scratch);
+
+#endif

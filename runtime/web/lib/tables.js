@@ -1,0 +1,96 @@
+import { TextgenError, invalid, quote } from "./errors.js";
+import { sha256 } from "./sha256.js";
+
+/** Those of stops.h and text.h of the core. */
+const STOP_STATE_BYTES = 20;
+const MAX_STATES = 2 ** 15;
+const MAX_STOP_TOKENS = 1020;
+
+/** Memory of the core that several generations use. The last one that releases it frees it. */
+export class Table {
+  #users = 1;
+  #free;
+
+  /** @param {number} pointer @param {() => void} [free] @param {Uint8Array} [digest] of a constraint */
+  constructor(pointer, free = () => {}, digest = new Uint8Array(32)) {
+    this.pointer = pointer;
+    this.digest = digest;
+    this.#free = free;
+  }
+
+  share() {
+    this.#users += 1;
+    return this;
+  }
+
+  release() {
+    this.#users -= 1;
+    if (!this.#users) {
+      this.#free();
+    }
+  }
+}
+
+/** Stands for no stop texts, and for no constraint. */
+export const NO_TABLE = new Table(0);
+
+/**
+ * Compile stop texts: see stops.h of the core.
+ *
+ * @param {import("./core.js").Core} core
+ * @param {number[][]} texts the tokens of each stop text
+ */
+export function compileStops(core, texts) {
+  const most = texts.reduce((sum, text) => sum + text.length, 1);
+  const longest = Math.max(0, ...texts.map((text) => text.length));
+  if (longest > MAX_STOP_TOKENS) {
+    throw invalid(`a stop text must have at most ${MAX_STOP_TOKENS} tokens, not ${longest}`, "stop");
+  }
+  if (most > MAX_STATES) {
+    throw invalid(`the stop texts together must have at most ${MAX_STATES - 1} tokens, not ${most - 1}`, "stop");
+  }
+  if (most === 1) {
+    return NO_TABLE;
+  }
+  const pointer = core.allocate(most * STOP_STATE_BYTES);
+  core.bytes(pointer, STOP_STATE_BYTES).fill(0);
+  texts.reduce((states, text) => core.withTokens(text, (tokens) => core.call.add_stop(pointer, states, tokens, text.length)), 1);
+  core.call.link_stops(pointer);
+  return new Table(pointer, () => core.call.release(pointer));
+}
+
+/**
+ * Read a constraint.
+ *
+ * @param {import("./core.js").Core} core
+ * @param {unknown} table see ConstraintTable in index.d.ts
+ */
+export function readConstraint(core, table) {
+  const pointer = core.withBytes(toJson(table), (json, size) => core.call.read_constraint(json, size));
+  if (!pointer) {
+    throw new TextgenError("INVALID_ARGUMENT", `match: ${core.message()}`, "match");
+  }
+  return new Table(pointer, () => core.call.release_constraint(pointer), digestOf(core, pointer));
+}
+
+/** Return the SHA-256 of a constraint: see saved.c. @param {import("./core.js").Core} core @param {number} pointer */
+function digestOf(core, pointer) {
+  const [next, distance, states, vocabulary] = core.int32(pointer, 4);
+  const size = 2 * states * vocabulary;
+  const content = new Uint8Array(16 + size + states);
+  const view = new DataView(content.buffer);
+  view.setUint32(0, states, true);
+  view.setUint32(8, vocabulary, true);
+  content.set(core.bytes(next, size), 16);
+  core.int32(distance, states).forEach((value, state) => view.setUint8(16 + size + state, Number(value <= 0)));
+  return sha256(content);
+}
+
+/** @param {unknown} table */
+function toJson(table) {
+  try {
+    return JSON.stringify(table) ?? "";
+  } catch {
+    throw invalid(`match must be a table, as textgen-info writes it, not ${quote(table)}`, "match");
+  }
+}
