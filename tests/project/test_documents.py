@@ -1,11 +1,13 @@
 """The README and the documentation against the project: commands, options, names, programs and links."""
 
+import json
 import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import textgen_runtime as textgen
@@ -30,7 +32,7 @@ from textgen_train.loop.events import Evaluation
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import ROOT
 
-PAGES = [ROOT / "README.md", *ROOT.glob("CONTRIBUTING.md"), *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("C*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
 DOCUMENTS = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 
@@ -195,6 +197,15 @@ def test_the_readme_is_short() -> None:
 )
 def test_tables_have_every_name(page: str, names: tuple[str, ...]) -> None:
     assert set(names) <= set(spans(TEXTS[page]))
+
+
+def test_the_error_of_the_server_is_a_real_one() -> None:
+    (response,) = blocks(TEXTS["docs/serving.md"], "json")
+    error = json.loads(response)["error"]
+    values: Any = {error["param"]: 7}
+    with pytest.raises(textgen.SamplingError) as raised:
+        textgen.Sampling(**values)
+    assert str(raised.value) == error["message"]
 
 
 @pytest.mark.parametrize(
