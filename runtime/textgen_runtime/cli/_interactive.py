@@ -1,25 +1,36 @@
 """``textgen-run --interactive``: continue typed lines, one after another, as one running text."""
 
 import argparse
-import contextlib
-import signal
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from textgen_runtime.errors import Name, TextgenError
 from textgen_runtime.generation.model import Model
+from textgen_runtime.generation.stop_warnings import checked_stops
 from textgen_runtime.sampling.parameters import Sampling
-from textgen_runtime.text.records import RecordKind
+from textgen_runtime.system.console import escape_unprintable, terminal_columns
+from textgen_runtime.system.interrupts import DeferredInterrupts, interrupts_ignored
+from textgen_runtime.text.symbols import format_symbols
 
-from ._interactive_commands import COMMAND_MARK, COMMANDS, LineError, parse_line
-from ._interactive_console import Console
-from ._interactive_interpreter import Interpreter
-from ._interactive_pipe import Pipe
+from ._interactive_console import Console, open_console
+from ._interactive_lines import (
+    COMMAND_MARK,
+    COMMANDS,
+    Addition,
+    CommandLine,
+    LineError,
+    count_unknown,
+    no_argument,
+    parse_length,
+    parse_line,
+    path_argument,
+    unknown_command,
+)
 from ._interactive_session import Session
-from ._interactive_settings import find_settings
-from ._interactive_steps import Addition
+from ._interactive_settings import Setting, find_settings, help_on, help_overview
+from ._output_files import check_overwrite
 from ._run_arguments import SEED, SESSION_OPTIONS, parser
-from ._sampling_options import sampling_options, with_checked_stops
+from ._sampling_options import sampling_options, temperature_warnings, with_checked_stops
 from .command import EXIT_FAILED, spell_option
 from .parser import CommandParser
 
@@ -34,6 +45,178 @@ WELCOME = (
     "/help lists the commands, and Ctrl-D ends.",
 )
 
+# How much of the end of the text /show, /undo and /retry show.
+SHOWN_TAIL = 60
+
+
+class Interpreter:
+    """Carries out lines, and shows their results.
+
+    Args:
+        session: The state that the lines change.
+        console: Shows texts and answers.
+        settings: The settings by name.
+        prog: The name of the command.
+    """
+
+    def __init__(self, session: Session, console: Console, settings: dict[str, Setting], prog: str) -> None:
+        self.session = session
+        self._console = console
+        self._settings = settings
+        self._prog = prog
+        self._commands: dict[str, Callable[[CommandLine], None]] = {
+            "more": self._more,
+            "append": self._append,
+            "retry": self._retry,
+            "undo": self._undo,
+            "reset": self._reset,
+            "save": self._save,
+            "load": self._load,
+            "show": self._show,
+            "help": self._help,
+            "quit": no_argument,
+        }
+
+    def carry_out(self, line: str) -> bool:
+        """Carry out a line.
+
+        Returns:
+            False if the line ends the session.
+
+        Raises:
+            TextgenError: If the line cannot be carried out. The session is then as it was before, or after
+                the last character that was shown.
+            KeyboardInterrupt: If Ctrl-C ended a text of a session without a person.
+        """
+        parsed = parse_line(line)
+        if isinstance(parsed, str):
+            self.continue_with(Addition(parsed))
+        elif parsed.name in self._settings:
+            self._set(parsed)
+        elif parsed.name in self._commands:
+            self._commands[parsed.name](parsed)
+        else:
+            raise unknown_command(parsed.name, [*self._commands, *self._settings])
+        return isinstance(parsed, str) or parsed.name != "quit"
+
+    def continue_with(self, addition: Addition) -> None:
+        """Feed a line, and show it with its continuation."""
+        opening = self.session.add(addition)
+        self._warn_unknown(addition)
+        self._show_continuation(opening, joined=addition.continues, replaces_line=True)
+
+    def _show_continuation(
+        self, opening: str, *, joined: bool, replaces_line: bool, before: str = ""
+    ) -> None:
+        console, session = self._console, self.session
+        interrupted = False
+        with DeferredInterrupts() as interrupts:
+            console.begin_text(opening, joined=joined, replaces_line=replaces_line, before=before)
+            try:
+                for chunk in session.chunks():
+                    console.write(chunk)
+                    interrupts.check()
+            except KeyboardInterrupt:
+                interrupted = True
+            finally:
+                console.write(session.stop())
+                console.end_text(session.ending)
+        if interrupted:
+            if not console.is_terminal:
+                raise KeyboardInterrupt
+            console.confirm("stopped; an empty line goes on, /undo takes this text back")
+        elif session.ending == "masked":
+            console.confirm("no text without the mask of the constraint met it, so this one was masked")
+
+    def _warn_unknown(self, addition: Addition) -> None:
+        text = addition.text or ""
+        unknown = count_unknown(self.session.model, text.lower() if self.session.lowercase else text)
+        if unknown:
+            effect = "skipped" if self.session.unknown == "skip" else "replaced by the unknown symbol"
+            self._console.report(
+                f"{effect}, not in the vocabulary: {format_symbols(sorted(unknown))}", "warning"
+            )
+
+    def _more(self, command: CommandLine) -> None:
+        length = parse_length(command) if command.argument.strip() else None
+        self.continue_with(Addition(length=length))
+
+    def _append(self, command: CommandLine) -> None:
+        if not command.argument:
+            raise LineError("/append needs the text to add")
+        self.continue_with(Addition(command.argument, joined=True))
+
+    def _retry(self, command: CommandLine) -> None:
+        no_argument(command)
+        opening = self.session.retry()
+        before = self.session.text_before(opening)[-SHOWN_TAIL:]
+        self._show_continuation(opening, joined=False, replaces_line=False, before=before)
+
+    def _undo(self, command: CommandLine) -> None:
+        no_argument(command)
+        self.session.undo()
+        self._console.confirm(self._describe_text())
+
+    def _reset(self, command: CommandLine) -> None:
+        no_argument(command)
+        self.session.reset()
+        self._console.confirm(self._describe_text())
+
+    def _save(self, command: CommandLine) -> None:
+        path = path_argument(command)
+        check_overwrite("/save", path, "saved generation", self._prog, is_saved_generation)
+        self.session.save(path)
+        self._console.confirm(f"saved in {path}")
+
+    def _load(self, command: CommandLine) -> None:
+        path = path_argument(command)
+        for warning in self.session.load(path):
+            self._console.report(warning, "warning")
+        self._console.confirm(f"loaded {path}")
+
+    def _set(self, command: CommandLine) -> None:
+        setting = self._settings[command.name]
+        if not command.argument.strip():
+            self._console.answer(f"{setting.line(self.session)}\n")
+            return
+        before = self.session.sampling
+        setting.set(self.session, command.argument)
+        sampling = self.session.sampling
+        found: list[str] = []
+        if sampling.stop != before.stop:
+            found += checked_stops(sampling, self.session.model.metadata)[1]
+        if sampling.temperature != before.temperature:
+            found += temperature_warnings([sampling])
+        for warning in found:
+            self._console.report(warning, "warning")
+
+    def _show(self, command: CommandLine) -> None:
+        no_argument(command)
+        shown = [setting for setting in self._settings.values() if setting.is_shown(self.session)]
+        lines = [*(setting.line(self.session) for setting in shown), self._describe_text()]
+        self._console.answer("".join(f"{line}\n" for line in lines))
+
+    def _describe_text(self) -> str:
+        generation, tail = self.session.position
+        if generation is None:
+            return "there is no text; the next line begins one"
+        if not tail:
+            return f"the text began with: {escape_unprintable(generation.prompt[:SHOWN_TAIL])}"
+        return f"the text ends: {escape_unprintable(tail[-SHOWN_TAIL:])}"
+
+    def _help(self, command: CommandLine) -> None:
+        name = command.argument.strip().removeprefix(COMMAND_MARK)
+        overview = help_overview(self._settings.values(), terminal_columns())
+        self._console.answer(help_on(name, self._settings) if name else overview)
+
+
+def is_saved_generation(path: Path) -> bool:
+    """Whether an existing file is a saved generation, which another one may replace."""
+    from textgen_runtime.generation.saved_generation import MARK
+
+    with path.open("rb") as file:
+        return file.read(len(MARK)) == MARK
+
 
 def interact(
     arguments: argparse.Namespace,
@@ -42,19 +225,10 @@ def interact(
     prompt: str | None,
     seed: int,
 ) -> int:
-    """Carry out lines from standard input until its end.
+    """Carry out lines from standard input until its end; return 1 if a line from a pipe could not be, else 0.
 
-    On a terminal, lines can be edited, and Ctrl-C stops only the current text.
-
-    Args:
-        arguments: The parsed arguments.
-        samplings: The selected samplings. A session uses exactly one.
-        model: The model.
-        prompt: The text to continue before the first line, or None.
-        seed: The seed of the random numbers.
-
-    Returns:
-        The exit code: 0, or 1 if a line from a pipe could not be carried out.
+    On a terminal, lines can be edited, and Ctrl-C stops only the current text. The prompt is continued before
+    the first line, unless it is None.
     """
     command = parser()
     check_options(command, arguments, samplings)
@@ -66,7 +240,8 @@ def interact(
         if value is not None:
             setattr(session, option.name, value)
     records = model.metadata.records
-    console = open_console(command.prog, list(settings), echo=not arguments.no_echo, records=records)
+    names = [f"{COMMAND_MARK}{name}" for name in (*(known.name for known in COMMANDS), *settings)]
+    console = open_console(command.prog, names, echo=not arguments.no_echo, records=records)
     interpreter = Interpreter(session, console, settings, command.prog)
     if not console.is_terminal:
         return run_session(interpreter, console, prompt)
@@ -112,20 +287,6 @@ def spell_setting(name: Name) -> str:
     return spell_option(name).replace("--", COMMAND_MARK, 1)
 
 
-def open_console(prog: str, settings: list[str], *, echo: bool, records: RecordKind | None) -> Console:
-    """Return the terminal, or the pipe if standard input or output is not a terminal."""
-    if not (sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()):
-        return Pipe(prog, echo=echo, records=records)
-    # A pipe needs no line editing.
-    from ._interactive_editor import Editor
-    from ._interactive_history import History
-    from ._interactive_paths import history_path
-    from ._interactive_terminal import Terminal
-
-    commands = [*(command.name for command in COMMANDS), *settings]
-    return Terminal(Editor(History(history_path()), [f"/{name}" for name in commands]), echo=echo)
-
-
 def check_options(
     command: CommandParser, arguments: argparse.Namespace, samplings: Sequence[Sampling]
 ) -> None:
@@ -136,22 +297,3 @@ def check_options(
     for name, value in vars(arguments).items():
         if name not in known and value != command.get_default(name):
             command.error(f"{spell_option(Name(name))} has no effect with --interactive: omit it")
-
-
-@contextlib.contextmanager
-def interrupts_ignored() -> Iterator[None]:
-    """Return a context in which Ctrl-C has an effect only where a ``DeferredInterrupts`` waits for it.
-
-    Otherwise a second Ctrl-C, or one between two lines, would end the session.
-    """
-    original = signal.getsignal(signal.SIGINT)
-    # An ignored signal stays ignored, and a handler of other code cannot be restored.
-    if original in (signal.SIG_IGN, None):
-        yield
-        return
-    # SIG_IGN would not be replaced by DeferredInterrupts.
-    signal.signal(signal.SIGINT, lambda *_: None)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, original)

@@ -1,33 +1,77 @@
-"""What an interactive session needs of the terminal or the pipe that it talks to."""
+"""What an interactive session reads from and writes to: a pipe, for scripts, or a terminal, for a person."""
 
-from typing import Protocol
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING
 
 from textgen_runtime.engines.base import TextEnding
+from textgen_runtime.errors import TextFileError
+from textgen_runtime.system.console import escape_unprintable, print_diagnostic, terminal_safe, write_stderr
+from textgen_runtime.system.interrupts import DeferredInterrupts
+from textgen_runtime.system.text_files import decode_utf8
+from textgen_runtime.text.columns import ends_at_column, rows_of
+from textgen_runtime.text.records import RecordKind
+
+from ._interactive_lines import LineError
+from ._written_texts import FLUSH_SECONDS
+
+if TYPE_CHECKING:
+    from ._interactive_editor import Editor
+
+PROMPT = "> "
+
+BOLD, DIM, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[22m"
+CLEAR_BELOW = "\x1b[J"
 
 
-class Console(Protocol):
-    """Where lines come from and texts go to."""
+class Pipe:
+    """Reads lines from standard input. Texts go to standard output, all else to standard error.
 
-    @property
-    def is_terminal(self) -> bool:
-        """Whether a person reads the texts and answers them."""
-        ...
+    Args:
+        prog: The name of the command, for messages.
+        echo: Whether to write the typed line before its continuation.
+        records: The records of the model. Kind ``"blank"`` has an empty line between two of them.
+    """
 
-    def read_line(self, prefill: str = "") -> str | None:
+    is_terminal = False
+
+    def __init__(self, prog: str, *, echo: bool, records: RecordKind | None = None) -> None:
+        self._prog = prog
+        self._echo = echo
+        self._has_empty_lines = records == "blank"
+        self._is_after_record = False
+        self._line_number = 0
+
+    def read_line(self, prefill: str = "") -> str | None:  # noqa: ARG002 (a pipe cannot be edited)
         """Return the next line without its line end, or None if there are no more lines.
 
         Args:
             prefill: What the line contains before anything is typed, if lines can be edited.
 
         Raises:
-            KeyboardInterrupt: After Ctrl-C on a terminal.
             LineError: If the line is not a text. The next call returns the next line.
             TextFileError: If lines cannot be read.
         """
-        ...
+        if sys.stdin is None:
+            raise TextFileError("cannot read standard input: it is closed")
+        try:
+            content = sys.stdin.buffer.readline()
+        except OSError as error:
+            raise TextFileError(f"cannot read standard input: {error.strerror or error}") from None
+        if not content:
+            return None
+        self._line_number += 1
+        try:
+            line = decode_utf8(content.removesuffix(b"\n").removesuffix(b"\r"), "the line")
+        except TextFileError as error:
+            raise LineError(*error.args) from None
+        return line.removeprefix("\ufeff") if self._line_number == 1 else line
 
-    def begin_text(self, opening: str, *, joined: bool, replaces_line: bool, before: str = "") -> None:
-        """Begin to show a text.
+    def begin_text(self, opening: str, *, joined: bool, replaces_line: bool, before: str = "") -> None:  # noqa: ARG002 (for terminals)
+        """Begin to show a text. In a pipe, an empty line may precede it after a record.
 
         Args:
             opening: The text before the generated text, such as the typed line.
@@ -35,33 +79,175 @@ class Console(Protocol):
             replaces_line: Whether the text is the answer to the latest line, and can be shown in its place.
             before: What a person sees again before the opening: the end of the text that is continued.
         """
-        ...
+        separator = "\n" * (self._has_empty_lines and self._is_after_record)
+        self.write(separator + (opening if self._echo else ""))
 
     def write(self, text: str) -> None:
         """Show a part of the generated text."""
-        ...
+        sys.stdout.write(terminal_safe(sys.stdout, text))
 
     def end_text(self, ending: TextEnding | None) -> None:
-        """End the text.
-
-        Args:
-            ending: Why it ended, or None if it was stopped.
-        """
-        ...
+        """End the text, which has this ending, or None if it was stopped. All of it is then visible."""
+        self._is_after_record = ending == "end"
+        sys.stdout.write("\n")
+        sys.stdout.flush()
 
     def answer(self, text: str) -> None:
         """Show the answer to a command, which is not a part of the text."""
-        ...
+        write_stderr(terminal_safe(sys.stderr, text))
 
     def confirm(self, text: str) -> None:
         """Tell a person, but not a program, that a command succeeded."""
-        ...
 
     def report(self, message: str, kind: str = "error") -> None:
-        """Show a message as one line.
+        """Show an error or a warning as one line, here with the number of the line that it is about."""
+        print_diagnostic(self._prog, f"line {self._line_number}: {message}", kind)
 
-        Args:
-            message: The message.
-            kind: "error" or "warning".
-        """
-        ...
+
+class Terminal:
+    """Talks to a person; the methods are those of ``Pipe``.
+
+    The text that the model got replaces the typed line, in bold, and its continuation follows directly.
+    If the line adds directly to the text, the text goes on where it ended. The screen then shows the running
+    text as the model has it. Without cursor movement, the text begins below the line.
+
+    Args:
+        editor: Reads lines.
+        echo: Whether typed lines are part of the shown text.
+    """
+
+    is_terminal = True
+
+    def __init__(self, editor: "Editor", *, echo: bool) -> None:
+        self._editor = editor
+        self._echo = echo
+        self._can_move = os.name == "posix" and os.environ.get("TERM", "dumb") not in ("", "dumb")
+        self._has_styles = self._can_move and not os.environ.get("NO_COLOR")
+        # The rows of the latest line, if it is directly above the cursor and can be erased.
+        self._typed_rows: int | None = None
+        # The column where the text ends in the row above the latest line, if it can go on there.
+        self._joint: int | None = None
+        # Whether nothing was typed or shown since the end of the text.
+        self._is_below_text = False
+        self._column: int | None = 0
+        self._flushed = 0.0
+        self._is_reading = False
+        if hasattr(signal, "SIGCONT"):
+            signal.signal(signal.SIGCONT, self._resume)
+
+    def read_line(self, prefill: str = "") -> str | None:
+        """Let the person edit a line; None after Ctrl-D, and KeyboardInterrupt after Ctrl-C."""
+        self._typed_rows = None
+        if not self._is_below_text:
+            self._joint = None
+        self._is_below_text = False
+        sys.stdout.flush()
+        self._is_reading = True
+        try:
+            with DeferredInterrupts() as interrupts, interrupts.immediate():
+                line = self._editor.read(PROMPT, prefill)
+        except KeyboardInterrupt:
+            self._print("\n")
+            raise
+        finally:
+            self._is_reading = False
+        if line is None:
+            self._print("\n")
+            return None
+        if self._can_move:
+            self._typed_rows = rows_of(PROMPT + line, *terminal_size())
+        return line
+
+    def begin_text(self, opening: str, *, joined: bool, replaces_line: bool, before: str = "") -> None:
+        """Show a text in the place of the typed line, or below it."""
+        # It stands between `before` and the continuation, so that these two are never shown as one text.
+        opening = terminal_safe(sys.stdout, opening if self._echo or before else "")
+        before = terminal_safe(sys.stdout, before)
+        joint, self._joint = self._joint, None
+        self._column = 0
+        if replaces_line and self._typed_rows is not None and (self._echo or joined):
+            up = f"\x1b[{self._typed_rows}A"
+            if joined and joint is not None:
+                up = f"\x1b[{self._typed_rows + 1}A\x1b[{joint}C"
+                self._column = joint
+            self._print(f"{up}{CLEAR_BELOW}")
+        if before:
+            self._print(before)
+            self._advance_column(before)
+        if opening:
+            self._print(self._styled(BOLD, opening))
+            self._advance_column(opening)
+
+    def write(self, text: str) -> None:
+        safe = terminal_safe(sys.stdout, text)
+        sys.stdout.write(safe)
+        self._advance_column(safe)
+        now = perf_counter()
+        if now - self._flushed >= FLUSH_SECONDS:
+            sys.stdout.flush()
+            self._flushed = now
+
+    def end_text(self, ending: TextEnding | None) -> None:
+        """End the row of the text, so that the next line begins in its own row."""
+        # A text that was stopped has ^C in its row.
+        if self._column != 0 or ending is None:
+            # After another ending, a later text does not go on where this one ended.
+            self._joint = self._column if ending == "length" else None
+            self._print("\n")
+        self._is_below_text = True
+        sys.stdout.flush()
+
+    def answer(self, text: str) -> None:
+        self._print_below(terminal_safe(sys.stdout, text))
+
+    def confirm(self, text: str) -> None:
+        """Show a remark, less prominently than the text."""
+        self._print_below(self._styled(DIM, terminal_safe(sys.stdout, text)) + "\n")
+
+    def report(self, message: str, kind: str = "error") -> None:  # noqa: ARG002 (evident to a person)
+        self.answer(f"{escape_unprintable(message)}\n")
+
+    def _resume(self, *_: object) -> None:
+        """Handle the signal after Ctrl-Z and the shell's ``fg``: the shell has written below the text."""
+        self._joint = self._column = None
+        if self._is_reading:
+            # readline does not show its line again.
+            self._print(PROMPT + self._editor.resume())
+
+    def _styled(self, style: str, text: str) -> str:
+        return f"{style}{text}{PLAIN}" if self._has_styles else text
+
+    def _print_below(self, text: str) -> None:
+        """Print something that remains below the line or the text."""
+        self._typed_rows = None
+        self._is_below_text = False
+        self._print(text)
+
+    def _print(self, text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def _advance_column(self, text: str) -> None:
+        self._column = ends_at_column(self._column, text, terminal_size()[0])
+
+
+def terminal_size() -> tuple[int, int]:
+    """Return columns and rows of the terminal. Both are 0 if they are unknown."""
+    try:
+        # Not shutil's function: $COLUMNS does not change where the terminal breaks its rows.
+        return os.get_terminal_size(sys.stdout.fileno())
+    except OSError:
+        return 0, 0
+
+
+Console = Pipe | Terminal
+
+
+def open_console(prog: str, commands: Sequence[str], *, echo: bool, records: RecordKind | None) -> Console:
+    """Return the terminal, or the pipe if standard input or output is not a terminal."""
+    if not (sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()):
+        return Pipe(prog, echo=echo, records=records)
+    # A pipe needs no line editing.
+    from ._interactive_editor import Editor, History, history_path
+
+    return Terminal(Editor(History(history_path()), commands), echo=echo)

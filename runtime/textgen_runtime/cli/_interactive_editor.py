@@ -1,12 +1,17 @@
-"""Editing of typed lines with Python's readline module, if the platform has it."""
+"""Editing of typed lines with Python's readline module, if the platform has it; history and completion."""
 
+import contextlib
+import os
+import stat
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from ._interactive_commands import LineError
-from ._interactive_history import History
-from ._interactive_paths import matching_paths
+from textgen_runtime.errors import OutputError
+from textgen_runtime.system.files import replace_file
+
+from ._interactive_lines import LineError, expand_home
 
 try:
     import readline
@@ -17,6 +22,54 @@ except ImportError:
 
 # How /save and /load begin: a path follows.
 PATH_COMMANDS = ("/save ", "/load ")
+
+MAX_LINES = 1000
+
+FOLDER, HISTORY = "textgen-onnx", "interactive-history"
+
+
+class History:
+    """The typed lines of this session and earlier ones: a text file that only its owner can read.
+
+    The file is read and written here, and not by readline: libedit, which replaces readline on macOS, writes
+    another format. All failures are ignored, because a session must work without a history.
+
+    Args:
+        path: The file, or None for a history that is not kept.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def load(self) -> list[str]:
+        """Return the lines of earlier sessions, oldest first. Only ``MAX_LINES`` are kept."""
+        if self._path is None or not self._path.is_file():
+            return []
+        try:
+            lines = self._path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+            if len(lines) > MAX_LINES:
+                lines = lines[-MAX_LINES:]
+                replace_file(self._path, "".join([f"{line}\n" for line in lines]).encode())
+        except (OSError, OutputError):
+            return []
+        return lines
+
+    def append(self, line: str) -> None:
+        """Add a line to the file. Nothing that ends the session later can lose it."""
+        if self._path is None or not line or "\n" in line:
+            return
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # O_NONBLOCK: a named pipe without a reader would block.
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
+            descriptor = os.open(self._path, flags, 0o600)
+            try:
+                # A device, such as /dev/null, keeps its mode.
+                if stat.S_ISREG(os.fstat(descriptor).st_mode) and hasattr(os, "fchmod"):
+                    os.fchmod(descriptor, 0o600)
+                os.write(descriptor, f"{line}\n".encode(errors="replace"))
+            finally:
+                os.close(descriptor)
 
 
 class Editor:
@@ -101,3 +154,29 @@ class Editor:
         if line.startswith("/") and " " not in line:
             return [f"{command} " for command in self._commands if command.startswith(word)]
         return []
+
+
+def matching_paths(beginning: str) -> list[str]:
+    """Return the paths of files and folders that begin so. Folders end in a slash."""
+    folder, slash, name = beginning.rpartition("/")
+    try:
+        with os.scandir(expand_home(folder + slash)) as entries:
+            found = [entry.name + "/" * entry.is_dir() for entry in entries if entry.name.startswith(name)]
+    except OSError:
+        return []
+    return sorted([f"{folder}{slash}{entry}" for entry in found])
+
+
+def history_path() -> Path | None:
+    """Return the path of the history, or None if the platform has no place for it.
+
+    The place is the state folder of the XDG Base Directory Specification: ``$XDG_STATE_HOME``, by default
+    ``~/.local/state``. macOS and Windows have no such default.
+    """
+    folder = Path(os.environ.get("XDG_STATE_HOME", ""))
+    # The specification says to ignore relative paths.
+    if not folder.is_absolute():
+        folder = expand_home("~/.local/state")
+        if sys.platform in ("darwin", "win32") or not folder.is_absolute():
+            return None
+    return folder / FOLDER / HISTORY

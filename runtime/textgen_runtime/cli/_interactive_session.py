@@ -9,16 +9,14 @@ from typing import NamedTuple
 from textgen_runtime.engines.base import TextEnding
 from textgen_runtime.errors import TextgenError
 from textgen_runtime.generation.controls import compile_controls, impossible_stop_message, impossible_stops
+from textgen_runtime.generation.generation import Generation
 from textgen_runtime.generation.model import Model
 from textgen_runtime.generation.stop_warnings import checked_stops
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.text.records import SEPARATORS
 from textgen_runtime.text.tokenizer import UnknownPolicy
 
-from ._interactive_commands import LineError
-from ._interactive_continuation import Continuation
-from ._interactive_steps import Addition, Position, Step
-from ._interactive_typing import check_typed, separator
+from ._interactive_lines import Addition, Continuation, LineError, check_typed, separator
 
 # How many lines can be taken back.
 MAX_STEPS = 200
@@ -27,14 +25,32 @@ MAX_STEPS = 200
 TAIL_LENGTH = 200
 
 
-class RandomStream(NamedTuple):
-    """A position in random numbers.
+class Position(NamedTuple):
+    """Where the text stands.
 
     Attributes:
-        seed: The seed.
-        substream: The random stream of the seed.
-        drawn: How many numbers were drawn.
+        generation: The generation; None if there is no text.
+        tail: The end of the text, as the model has it; empty if it is not known.
     """
+
+    generation: Generation | None = None
+    tail: str = ""
+
+
+class Step(NamedTuple):
+    """A line that was carried out.
+
+    Attributes:
+        before: The position before the line, to return to.
+        addition: What the line added. None for a line that replaced the text.
+    """
+
+    before: Position
+    addition: Addition | None
+
+
+class RandomStream(NamedTuple):
+    """A position in random numbers: how many were drawn of a substream of the seed."""
 
     seed: int
     substream: int = 0
@@ -234,7 +250,7 @@ class Session:
         return stop_warnings
 
     @property
-    def _random_stream(self) -> "RandomStream":
+    def _random_stream(self) -> RandomStream:
         generation = self.position.generation
         if generation is None:
             return self._idle

@@ -5,17 +5,18 @@ no change here.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from shlex import shlex
+from textwrap import TextWrapper
 from typing import Any, NamedTuple
 
 from textgen_runtime.errors import Name, quote
 from textgen_runtime.sampling.parameters import Sampling
+from textgen_runtime.system.console import escape_unprintable, single_line
 from textgen_runtime.system.text_files import read_text
 
-from ._interactive_commands import Description, LineError
+from ._interactive_lines import COMMANDS, QUOTES, Description, LineError, unknown_command
 from ._interactive_session import Session
-from ._interactive_words import join_words, split_words
-from ._readable import escape_unprintable, single_line
 from ._run_arguments import SESSION_OPTIONS
 from ._sampling_options import NEWLINE, REPEATED, SEVERAL, SWITCH, UNTIL_NEWLINE, Option, sampling_options
 from .command import spell_option
@@ -136,3 +137,78 @@ def find_settings() -> dict[str, Setting]:
     sampling = [Setting(option, True) for options in sampling_options().values() for option in options]
     settings = [*sampling, *(Setting(option, False) for option in SESSION_OPTIONS)]
     return {setting.name: setting for setting in settings}
+
+
+def split_words(text: str) -> list[str]:
+    r"""Return the words of a text. A word in quotes may have spaces.
+
+    Backslashes are kept, unlike in a shell, because ``\n`` stands for a line end.
+
+    Raises:
+        LineError: If there is no word, or if a quote is not closed.
+    """
+    lexer = shlex(text, posix=True, punctuation_chars=False)
+    lexer.whitespace_split = True
+    lexer.escape = lexer.commenters = ""
+    try:
+        words = list(lexer)
+    except ValueError:
+        raise LineError(f"a quote is not closed: {text}") from None
+    if not words:
+        raise LineError("a value is missing")
+    return words
+
+
+def join_words(words: list[str]) -> str:
+    """Return a text from which ``split_words`` gives these words, if no word has quotes of both kinds."""
+    return " ".join([_quoted(word) for word in words])
+
+
+def _quoted(word: str) -> str:
+    if word and not any(symbol.isspace() or symbol in QUOTES for symbol in word):
+        return word
+    quote = QUOTES[1] if QUOTES[0] in word else QUOTES[0]
+    return f"{quote}{word}{quote}"
+
+
+# The columns of the left part of the list of commands, and the least columns of both parts.
+USAGE_WIDTH, MIN_WIDTH = 20, 50
+
+INTRODUCTION = (
+    "A line is a text that the model continues. An empty line continues further. Ctrl-C stops a text. "
+    "// begins a text with a slash. /help NAME tells more about a command."
+)
+
+SAMPLING = "Sampling options, as on the command line. The value off restores the default:"
+
+
+def help_overview(settings: Collection[Setting], columns: int) -> str:
+    """Return the list of all commands, in lines of at most this many columns."""
+    width = max(columns - 1, MIN_WIDTH)
+    plain = TextWrapper(width, break_on_hyphens=False)
+    indented = TextWrapper(width, subsequent_indent=" " * USAGE_WIDTH, break_on_hyphens=False)
+    described = [*COMMANDS, *(setting.description for setting in settings if not setting.is_sampling)]
+    sampling = [setting.description.usage for setting in settings if setting.is_sampling]
+    lines = plain.wrap(INTRODUCTION)
+    for found in described:
+        lines += indented.wrap(f"{found.usage:<{USAGE_WIDTH - 1}} {found.summary}")
+    lines += plain.wrap(SAMPLING)
+    # A usage must not be split between lines.
+    usages = plain.wrap("   ".join([usage.replace(" ", "\0") for usage in sampling]))
+    lines += [line.replace("\0", " ") for line in usages]
+    return "".join([f"{line}\n" for line in lines])
+
+
+def help_on(name: str, settings: dict[str, Setting]) -> str:
+    """Return the explanation of one command.
+
+    Raises:
+        LineError: If there is no such command.
+    """
+    if name in settings:
+        return f"{settings[name].help}\n"
+    commands = {command.name: command for command in COMMANDS}
+    if name not in commands:
+        raise unknown_command(name, [*commands, *settings])
+    found: Description = commands[name]
+    return f"{found.usage}: {found.summary}\n"

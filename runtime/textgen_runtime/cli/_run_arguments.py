@@ -1,17 +1,18 @@
 """The arguments of ``textgen-run``."""
 
 import argparse
+import os
 from collections.abc import Sequence
 
-from textgen_runtime.errors import SamplingError
+from textgen_runtime.errors import SamplingError, quote
+from textgen_runtime.generation.loading import load
 from textgen_runtime.generation.model import DEFAULT_LENGTH, DEFAULT_RECORD_LENGTH
+from textgen_runtime.model_file.bundled import bundled_models, find_model_file
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.text_files import STANDARD_INPUT
 
-from ._bundled_list import list_models
-from ._explain import DEFAULT_PLOT, plot_path
 from ._sampling_options import SWITCH, Option, add_sampling, samplings
-from ._selection import MAX_REJECTED_IN_A_ROW
+from ._text_batch import MAX_REJECTED_IN_A_ROW
 from .command import spell_option
 from .parser import (
     MAX_SEED,
@@ -27,6 +28,11 @@ from .parser import (
 )
 
 PROG = "textgen-run"
+
+PLOT_SUFFIXES = (".png", ".svg", ".pdf")
+DEFAULT_PLOT = "temperature.png"
+
+BYTES_PER_KILOBYTE = 1000
 
 LENGTH = Option(
     "length",
@@ -190,6 +196,13 @@ def parser() -> CommandParser:
     return command
 
 
+def plot_path(text: str) -> str:
+    """Check the suffix of the path of a figure; an argument type."""
+    if not text.lower().endswith(PLOT_SUFFIXES):
+        raise argparse.ArgumentTypeError(f"must end in .png, .svg or .pdf, not {quote(text)}")
+    return text
+
+
 def _add_prompts(command: argparse.ArgumentParser) -> None:
     """Add the options that select and convert the prompts."""
     prompt = command.add_mutually_exclusive_group()
@@ -255,3 +268,23 @@ def _add_many_texts(command: argparse.ArgumentParser) -> None:
         help="write the bytes of one text and nothing else, for example to a .mid file; only for models of "
         "bytes; --prompt-file may then be any file, and is fed unchanged",
     )
+
+
+def describe_bundled(name: str) -> str:
+    """Return one line with the model's name, size, network, corpus and held-out loss."""
+    model = load(name)
+    training = model.training
+    layers, units = model.engine.network.depth_and_units
+    size = os.path.getsize(find_model_file(name)) / BYTES_PER_KILOBYTE  # noqa: PTH202 (without pathlib)
+    quantization = model.metadata.quantization
+    loss = quantization.loss if quantization else training["held_out_nats"]
+    weights = ", 8-bit weights" if quantization else ""
+    return (
+        f"{name}  {size:,.0f} kB, {layers} x {units} units{weights}; trained on {training['corpus']}; "
+        f"{loss:.4f} nats per character on {training['split']['held_out']}"
+    )
+
+
+def list_models() -> str:
+    """Return one line per bundled model."""
+    return "".join(f"{describe_bundled(name)}\n" for name in bundled_models())

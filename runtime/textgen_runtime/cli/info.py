@@ -1,24 +1,33 @@
 """``textgen-info``: show the contents of a model file."""
 
 import argparse
+import hashlib
 import sys
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from textgen_runtime.constraints.table import describe_table
-from textgen_runtime.errors import ModelFileError
+from textgen_runtime.engines.core import CoreNetwork
+from textgen_runtime.engines.opening import why_not_native
+from textgen_runtime.errors import ModelFileError, UnknownGraphError
 from textgen_runtime.generation.controls import compile_controls
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.model_file.network import describe_size
+from textgen_runtime.model_file.bundled import find_model_file
+from textgen_runtime.model_file.metadata import Metadata, check_format
+from textgen_runtime.model_file.metadata_values import FORMAT_KEY
+from textgen_runtime.model_file.network import Network, describe_size
+from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.model_file.recipe_names import stored_option_name
+from textgen_runtime.model_file.source import name_source, read_model
 from textgen_runtime.sampling.parameters import Sampling
-from textgen_runtime.system.json_text import to_json
+from textgen_runtime.system.console import escape, escape_unprintable, single_line
+from textgen_runtime.system.json_text import from_json, to_json
+from textgen_runtime.text.columns import display_width
 from textgen_runtime.text.levels import describe_vocabulary, unit_of
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.tokenizer import Tokenizer
 
-from ._description import Description, describe_file
-from ._readable import escape_unprintable, single_line, visible_name, wrap_words
 from ._sampling_options import add_constraint, constraint_options
 from .command import run_command
 from .parser import CommandParser, add_model
@@ -29,9 +38,13 @@ if TYPE_CHECKING:
 PROG = "textgen-info"
 
 INDENT = "  "
+LINE_WIDTH = 100
 # Objects nested deeper than this are printed as JSON in one line.
 MAX_NESTED_LEVELS = 4
 MAX_KEY_WIDTH = 40
+
+# Unicode categories of characters that are invisible by themselves: separators, combining marks and formats.
+INVISIBLE = ("Z", "M", "Cf")
 
 EXAMPLES = """\
 examples:
@@ -66,22 +79,83 @@ def parser() -> CommandParser:
 
 def info(arguments: argparse.Namespace) -> int:
     """Write the description of a model file to standard output; return the exit code."""
-    description = describe_file(arguments.model)
+    document, metadata = describe_file(arguments.model)
     if options := constraint_options(arguments):
-        sys.stdout.write(f"{to_json(constraint_table(options, description.metadata))}\n")
+        sys.stdout.write(f"{to_json(constraint_table(options, metadata))}\n")
         return 0
     # The file and its name may contain characters that the output's encoding lacks.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        text = (
-            to_json(description.as_json(), indent=1)
-            if arguments.json
-            else "\n".join(format_lines(description))
-        )
+        text = to_json(document, indent=1) if arguments.json else "\n".join(format_lines(document, metadata))
     except RecursionError:
         raise ModelFileError(f"{arguments.model}: the metadata is nested too deeply to print") from None
     sys.stdout.write(f"{text}\n")
     return 0
+
+
+def describe_file(model: str) -> tuple[dict[str, Any], Metadata]:
+    """Return the description of a model file as JSON values, and its metadata.
+
+    The graph is checked but not run. If the native engine cannot run it, the cell is None, and the number of
+    layers is inferred from the shapes of the state arrays.
+
+    Args:
+        model: The path of a model file or of its folder, or the name of a bundled model.
+
+    Raises:
+        ModelFileError: If the file cannot be read, is damaged, or is not a text generator.
+    """
+    content = read_model(model)
+    try:
+        file = ModelFile(content)
+        check_format(file.metadata)
+        reason = vocabulary = None
+        try:
+            vocabulary = file.vocabulary_size
+            # Like ``load``, this rejects damaged weights.
+            CoreNetwork(file)
+        except UnknownGraphError as error:
+            reason = why_not_native(error)
+        metadata = Metadata.from_props(file.metadata, vocabulary)
+        network = read_network(file, is_known=reason is None)
+    except ModelFileError as error:
+        raise ModelFileError(f"{name_source(model)}: ", *error.args) from error
+    layers, units = network.depth_and_units
+    tokenizer, quantization = metadata.tokenizer, metadata.quantization
+    document = {
+        "path": str(Path(find_model_file(model))),
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "format": from_json(file.metadata[FORMAT_KEY]),
+        "level": tokenizer.level,
+        "cell": network.layers[1].kind if network.layers else None,
+        "residual": any(getattr(layer, "residual", False) for layer in network.layers),
+        "layers": layers,
+        "units": units,
+        "parameters": file.parameters,
+        "engine": "native" if reason is None else None,
+        "why_not_native": reason,
+        "vocabulary": list(tokenizer.symbols),
+        "special": tokenizer.special.by_name,
+        "normalization": metadata.normalization._asdict(),
+        "records": metadata.records,
+        "quantization": quantization and quantization.as_json(),
+        "prompts": list(metadata.prompts),
+        "training": dict(metadata.training),
+    }
+    return document, metadata
+
+
+def read_network(file: ModelFile, *, is_known: bool) -> Network:
+    """Return the network of a file. Without the layers if they are not known."""
+    if is_known:
+        return file.network
+    state = {name: size for name, size in file.declared_state.items() if min(size) > 0}
+    if not state:
+        raise ModelFileError(
+            "not a text generator: the graph has no state input (float32 of shape [layers, batch, units])"
+        )
+    return Network((), state, 0, bits=None)
 
 
 def constraint_table(options: Mapping[str, Any], metadata: Metadata) -> dict[str, Any]:
@@ -91,22 +165,24 @@ def constraint_table(options: Mapping[str, Any], metadata: Metadata) -> dict[str
     return describe_table(constraint, metadata.tokenizer.symbols)
 
 
-def format_lines(description: Description) -> Iterator[str]:
+def format_lines(document: Mapping[str, Any], metadata: Metadata) -> Iterator[str]:
     """Yield the description as lines of text."""
-    metadata = description.metadata
-    tokenizer = metadata.tokenizer
+    tokenizer, quantization = metadata.tokenizer, metadata.quantization
+    cell, layers, units = document["cell"], document["layers"], document["units"]
+    reason = document["why_not_native"]
+    engine = f"onnxruntime only, if you trust the file; {single_line(reason)}" if reason else "native"
     yield from format_pairs(
         {
-            "file": str(description.path),
-            "size": f"{description.size:,} bytes",
-            "sha256": description.sha256,
-            "format": str(description.format),
+            "file": document["path"],
+            "size": f"{document['bytes']:,} bytes",
+            "sha256": document["sha256"],
+            "format": str(document["format"]),
             "level": tokenizer.level,
             **({"records": metadata.records} if metadata.records else {}),
-            "network": format_network(description),
-            "parameters": f"{description.parameters:,}",
-            "weights": "float32" if metadata.quantization is None else f"{metadata.quantization.bits} bits",
-            "engine": format_engine(description),
+            "network": describe_size(cell, layers, units, residual=document["residual"]),
+            "parameters": f"{document['parameters']:,}",
+            "weights": "float32" if quantization is None else f"{quantization.bits} bits",
+            "engine": engine,
             "normalization": format_normalization(metadata.normalization),
         }
     )
@@ -114,11 +190,11 @@ def format_lines(description: Description) -> Iterator[str]:
     yield from wrap_words(visible_symbols(tokenizer), INDENT)
     yield f"prompts, {len(metadata.prompts):,}"
     yield from (f'{INDENT}"{single_line(prompt)}"' for prompt in metadata.prompts)
-    if metadata.quantization is not None:
+    if quantization is not None:
         yield "quantization"
-        yield from format_pairs(metadata.quantization.as_json(), INDENT)
+        yield from format_pairs(quantization.as_json(), INDENT)
     yield "training"
-    yield from format_pairs(with_recipe_options(metadata.training), INDENT)
+    yield from format_pairs(with_recipe_options(document["training"]), INDENT)
 
 
 def with_recipe_options(training: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -135,25 +211,40 @@ def visible_symbols(tokenizer: Tokenizer) -> list[str]:
     return [special.get(token) or visible_name(symbol) for token, symbol in enumerate(tokenizer.symbols)]
 
 
+def visible_name(symbol: str) -> str:
+    r"""Return a visible symbol as it is, and otherwise its name or escape: ``<space>``, ``\n``.
+
+    Args:
+        symbol: A symbol, which is not empty.
+    """
+    if len(symbol) > 1:
+        # Quotes show where a token of several characters begins and ends.
+        return repr(symbol)
+    if symbol.isprintable() and not unicodedata.category(symbol).startswith(INVISIBLE):
+        return symbol
+    name = unicodedata.name(symbol, "")
+    return f"<{name.lower()}>" if name else escape(symbol)
+
+
+def wrap_words(words: Sequence[str], indent: str) -> Iterator[str]:
+    """Yield the words, separated by spaces, in lines of at most ``LINE_WIDTH`` columns."""
+    line = indent
+    used = len(indent)
+    for word in words:
+        width = display_width(word)
+        if used + width > LINE_WIDTH and line != indent:
+            yield line.rstrip()
+            line, used = indent, len(indent)
+        line += f"{word} "
+        used += width + 1
+    yield line.rstrip()
+
+
 def format_vocabulary(tokenizer: Tokenizer) -> str:
     """Return the size of a vocabulary, and the names of its special tokens."""
     names = tokenizer.special.by_name
     size = describe_vocabulary(len(tokenizer), unit_of(tokenizer), len(names))
     return f"{size}: {', '.join(names)}" if names else size
-
-
-def format_network(description: Description) -> str:
-    """Return the layers and units. Their type is known only if the native engine runs the graph."""
-    return describe_size(
-        description.cell, description.layers, description.units, residual=description.residual
-    )
-
-
-def format_engine(description: Description) -> str:
-    """Return the engine that runs the model, with the reason if it is not the native one."""
-    if description.why_not_native is None:
-        return str(description.engine)
-    return f"onnxruntime only, if you trust the file; {single_line(description.why_not_native)}"
 
 
 def format_normalization(form: Normalization) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -81,17 +82,16 @@ class CommandParser(argparse.ArgumentParser):
     def _suggest(self, message: str) -> str:
         """Return a hint at the option that is nearest to the first unknown option; "" if none is near."""
         typed = [word.partition("=")[0][2:] for word in message.split() if word.startswith("--")]
-        known = [name[2:] for name in self._option_string_actions if name.startswith("--")]
+        # argparse has no public list of the options, but the help has: those of a line end before two spaces.
+        listed = [line[2:].split("  ")[0] for line in self.format_help().splitlines() if line[:3] == "  -"]
+        known = re.findall(r"--([\w-]+)", "\n".join(listed))
         nearest = nearest_name(typed[0], known) if typed else None
         return f"; did you mean --{nearest}?" if nearest else ""
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
-        if action.nargs is None and arg_strings == ["--"]:
-            # Before Python 3.13, argparse discards the value of --option=-- and returns an empty list.
-            value = self._get_value(action, arg_strings[0])
-            self._check_value(action, value)
-            return value
-        return super()._get_values(action, arg_strings)
+        value = super()._get_values(action, [*arg_strings])
+        # Before Python 3.13, argparse discards the value of --option=-- and returns an empty list.
+        return super()._get_values(action, ["--", "--"]) if value == [] and action.nargs is None else value
 
 
 class PrintAndExit(argparse.Action):

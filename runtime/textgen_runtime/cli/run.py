@@ -2,29 +2,66 @@
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from time import perf_counter
+from typing import NamedTuple
 
 from textgen_runtime.engines.base import Measurements
+from textgen_runtime.errors import PromptError, shorten
 from textgen_runtime.generation.batch import Batch
 from textgen_runtime.generation.loading import load
-from textgen_runtime.generation.model import fresh_seed
+from textgen_runtime.generation.model import Model, fresh_seed
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.console import print_diagnostic, write_stderr
+from textgen_runtime.system.text_files import STANDARD_INPUT, read_bytes, read_text
+from textgen_runtime.text.levels import unit_of
+from textgen_runtime.text.symbols import format_symbols
+from textgen_runtime.text.tokenizer import UnknownPolicy
 
-from ._drawing import Drawing
-from ._explain import explain
-from ._prompts import check_prompts, read_prompts
+from ._requested_texts import Request, Series
 from ._run_arguments import PROG, parse, parser, read_samplings
-from ._sampling_options import temperature_warnings, with_checked_stops
-from ._selection import make_selection
-from ._series import Request, Series
-from ._statistics import Times, format_statistics, format_value
-from ._text_forms import make_form, prepare_output
-from ._text_writer import TextWriter
+from ._sampling_options import sampling_heading, temperature_warnings, with_checked_stops
+from ._text_batch import TextBatch, make_selection
+from ._written_texts import TextWriter, make_form, prepare_output
 from .command import EXIT_FAILED, run_command
 
 __all__ = ["main", "parser"]
+
+BYTE_ORDER_MARK = "\ufeff"
+
+# Of the report of --stats.
+LABEL_WIDTH = 20
+MICROSECONDS = 1e6
+MILLISECONDS = 1e3
+
+
+class Prompts(NamedTuple):
+    """The prompts of a run.
+
+    Attributes:
+        texts: The prompts. None stands for the excerpts that the model stores.
+        source: The name of the file of ``--prompts`` for messages; empty for a single prompt.
+        lines: The line of each prompt in the file, from 1; empty for a single prompt.
+    """
+
+    texts: tuple[str | None, ...]
+    source: str = ""
+    lines: tuple[int, ...] = ()
+
+
+class Times(NamedTuple):
+    """How long the parts of a run took, in seconds.
+
+    Attributes:
+        load: Loading the model, including the import of its engine.
+        first_text: From the start of the command to the first text that was written.
+        drawing: Drawing the texts, by all threads together.
+    """
+
+    load: float
+    first_text: float
+    drawing: float
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,9 +95,12 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
         from ._interactive import interact
 
         return interact(arguments, chosen, model, prompts.texts[0], seed)
-    check_prompts(PROG, model, prompts, arguments.unknown)
+    check_prompts(model, prompts, arguments.unknown)
     if arguments.explain or arguments.plot:
-        return explain(arguments, chosen[0], model, prompts.texts[0], PROG)
+        # The module imports numpy, which the generation of a text does not need.
+        from ._explain import explain
+
+        return explain(arguments, chosen[0], model, prompts.texts[0])
     selection = make_selection(arguments, model)
     # All samplings have the same stop texts, so one warning is enough.
     stop = with_checked_stops(PROG, model, chosen[0]).stop
@@ -83,7 +123,7 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
         if batch.measurements is not None:
             measured.append((sampling, batch.measurements))
         series = (Series(request, sampling, number) for number in range(len(prompts.texts)))
-        drawing = Drawing(batch, writer, selection)
+        drawing = TextBatch(batch, writer, selection)
         drawing.run(series, is_last=sampling is chosen[-1])
         seconds += drawing.seconds
     if measured:
@@ -98,3 +138,133 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
         print_diagnostic(PROG, selection.shortfall(writer.count, wanted))
         return EXIT_FAILED
     return 0
+
+
+def read_prompts(arguments: argparse.Namespace) -> Prompts:
+    """Return the prompts that the arguments select.
+
+    Raises:
+        PromptError: If a prompt is empty, or if the file of ``--prompts`` has no prompts.
+        TextFileError: If a file cannot be read or is not UTF-8.
+    """
+    if arguments.prompts is None:
+        return Prompts((prompt_argument(arguments),))
+    source = _name_of(arguments.prompts)
+    lines = read_text(arguments.prompts).removeprefix(BYTE_ORDER_MARK).split("\n")
+    texts = [line.removesuffix("\r") for line in lines]
+    numbers = tuple(number for number, text in enumerate(texts, 1) if text)
+    if not numbers:
+        raise PromptError(f"{source} has no prompts: write one prompt on each line")
+    return Prompts(
+        tuple(text.lower() if arguments.lowercase else text for text in texts if text), source, numbers
+    )
+
+
+def prompt_argument(arguments: argparse.Namespace) -> str | None:
+    """Return the prompt from the command line or its file, or None."""
+    path = arguments.prompt_file
+    text: str | None
+    if path is None:
+        text = arguments.prompt
+    elif arguments.raw:
+        # Any file. A final line end is a byte like the others.
+        text = read_bytes(path).decode("utf-8", "surrogateescape")
+    else:
+        text = read_text(path).removesuffix("\n").removesuffix("\r")
+    if text == "":
+        source = "--prompt" if path is None else _name_of(path)
+        raise PromptError(
+            f"the prompt from {source} is empty: omit the option to start from a prompt in the model"
+        )
+    return text.lower() if text and arguments.lowercase else text
+
+
+def _name_of(path: str) -> str:
+    return "standard input" if path == STANDARD_INPUT else shorten(path)
+
+
+def check_prompts(model: Model, prompts: Prompts, policy: UnknownPolicy) -> None:
+    """Check the prompts before the first text is generated.
+
+    A warning lists the characters outside the vocabulary that are skipped or replaced. If there is only one
+    prompt, ``Model.start`` rejects it.
+
+    Raises:
+        PromptError: If one of several prompts cannot be fed. The message names its place.
+    """
+    unknown: Counter[str] = Counter()
+    tolerant = policy == "skip" or model.tokenizer.unknown is not None
+    for number, prompt in enumerate(prompts.texts):
+        if prompt is None:
+            continue
+        normalized = model.metadata.normalize(prompt)
+        if tolerant:
+            unknown += model.tokenizer.count_unknown(normalized)
+        if prompts.lines:
+            _check_encoding(model, normalized, policy, f"{prompts.source}, line {prompts.lines[number]}")
+    if unknown:
+        count = unknown.total()
+        characters, were = ("characters are", "were") if count > 1 else ("character is", "was")
+        effect = "skipped" if policy == "skip" else "fed as the unknown symbol"
+        message = f"{count:,} prompt {characters} outside the vocabulary and {were} {effect}"
+        print_diagnostic(PROG, f"{message}: {format_symbols(sorted(unknown))}", "warning")
+
+
+def _check_encoding(model: Model, normalized: str, policy: UnknownPolicy, place: str) -> None:
+    try:
+        tokens = model.tokenizer.encode(normalized, policy)
+    except PromptError as error:
+        raise PromptError(f"{place}: ", *error.args) from None
+    if not tokens:
+        raise PromptError(f"{place}: none of the characters of the prompt is in the vocabulary")
+
+
+def format_statistics(
+    model: Model,
+    seed: int,
+    times: Times,
+    measured: Sequence[tuple[Sampling, Measurements]],
+) -> list[str]:
+    """Return the report, one line per value.
+
+    All values are per draw. Draws of rejected texts, and of tokens that end a text before them, count, too:
+    they took time, and had a distribution.
+
+    Args:
+        model: The model that generated the texts.
+        seed: The seed that reproduces them.
+        times: How long the parts of the run took.
+        measured: Each sampling with the measurements of its texts. Times of several threads are summed.
+    """
+    unit = unit_of(model.tokenizer)
+    sums = Measurements()
+    for _, measurements in measured:
+        sums.merge(measurements)
+    draws = max(sums.draws, 1)
+    forward = sums.model_seconds / draws * MICROSECONDS
+    sampler = sums.sampler_seconds / draws * MICROSECONDS
+    values = [
+        ("engine", model.engine.name),
+        ("seed", str(seed)),
+        ("load time", f"{times.load * MILLISECONDS:.1f} ms"),
+        (f"first {unit}", f"{times.first_text * MILLISECONDS:.1f} ms after start"),
+        ("throughput", f"{draws / max(times.drawing, 1e-9):,.0f} {unit}s/s"),
+        (f"time per {unit}", f"{forward + sampler:.2f} us (model {forward:.2f}, sampler {sampler:.2f})"),
+        *(("mean entropy", entropy) for entropy in mean_entropies(measured, unit)),
+    ]
+    return [format_value(label, value) for label, value in values]
+
+
+def format_value(label: str, value: str) -> str:
+    """Return one line of the report."""
+    return f"{label:<{LABEL_WIDTH}}{value}"
+
+
+def mean_entropies(measured: Sequence[tuple[Sampling, Measurements]], unit: str) -> list[str]:
+    """Return the mean entropy of each sampling. A mean over several samplings would describe none of them."""
+    several = len(measured) > 1
+    return [
+        f"{measurements.entropy_bits / max(measurements.draws, 1):.3f} bits per {unit}"
+        + f" at {sampling_heading(sampling).replace(':', '')}" * several
+        for sampling, measurements in measured
+    ]

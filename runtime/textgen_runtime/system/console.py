@@ -8,9 +8,28 @@ from typing import TextIO
 
 DEFAULT_COLUMNS = 80
 
+MAX_LINE = 300
+
+
+def escape(symbol: str) -> str:
+    r"""Return the escape sequence of a character: ``\n``, ``\x1b``."""
+    return ascii(symbol)[1:-1]
+
+
+def escape_unprintable(text: str) -> str:
+    """Return a text with unprintable characters as escape sequences."""
+    return "".join([symbol if symbol.isprintable() else escape(symbol) for symbol in text])
+
+
+def single_line(text: str) -> str:
+    """Return a text as one line, truncated if it is very long."""
+    more = len(text) - MAX_LINE
+    return escape_unprintable(text[:MAX_LINE]) + (f"... and {more:,} more characters" if more > 0 else "")
+
+
 # C0, DEL and C1 control a terminal. Text may contain the line end and the tab.
 CONTROL_CODES = [code for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"]
-ESCAPES = {code: ascii(chr(code))[1:-1] for code in CONTROL_CODES}
+ESCAPES = {code: escape(chr(code)) for code in CONTROL_CODES}
 
 
 def redirect_to_null(stream: TextIO) -> None:
@@ -49,8 +68,7 @@ def print_diagnostic(prog: str, message: str, kind: str = "error") -> None:
         sys.stdout.flush()
     except OSError:
         redirect_to_null(sys.stdout)
-    one_line = "".join(symbol if symbol.isprintable() else ascii(symbol)[1:-1] for symbol in message)
-    write_stderr(f"{prog}: {kind}: {one_line}\n")
+    write_stderr(f"{prog}: {kind}: {escape_unprintable(message)}\n")
 
 
 def terminal_safe(stream: TextIO, text: str) -> str:

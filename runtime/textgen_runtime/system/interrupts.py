@@ -90,3 +90,22 @@ class DeferredInterrupts:
             yield
         finally:
             self._immediate = False
+
+
+@contextlib.contextmanager
+def interrupts_ignored() -> Iterator[None]:
+    """Return a context in which Ctrl-C has an effect only where a ``DeferredInterrupts`` waits for it.
+
+    Otherwise a second Ctrl-C, or one between two lines, would end the session.
+    """
+    original = signal.getsignal(signal.SIGINT)
+    # An ignored signal stays ignored, and a handler of other code cannot be restored.
+    if original in (signal.SIG_IGN, None):
+        yield
+        return
+    # SIG_IGN would not be replaced by DeferredInterrupts.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, original)

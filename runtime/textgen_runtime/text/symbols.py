@@ -1,5 +1,7 @@
 """How messages name symbols of a vocabulary."""
 
+from textgen_runtime.system.console import escape
+
 MAX_LISTED = 10
 
 
@@ -27,7 +29,7 @@ def symbol_name(symbol: str) -> str:
     if symbol in NAMES:
         return NAMES[symbol]
     if len(symbol) == 1:
-        return symbol if _has_shape(symbol) else ascii(symbol)[1:-1]
+        return symbol if _has_shape(symbol) else escape(symbol)
     return symbol if all(_has_shape(character) for character in symbol) else repr(symbol)
 
 
@@ -37,13 +39,3 @@ def _has_shape(character: str) -> bool:
 
     is_combining = category(character).startswith("M")
     return character.isprintable() and not character.isspace() and not is_combining
-
-
-def display_width(text: str) -> int:
-    """Return the number of columns of a printable text in a terminal: wide characters take two."""
-    from unicodedata import category, east_asian_width
-
-    return sum(
-        0 if category(character).startswith("M") else 1 + (east_asian_width(character) in "WF")
-        for character in text
-    )

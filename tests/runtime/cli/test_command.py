@@ -1,17 +1,21 @@
-"""Behavior that all commands share."""
+"""Behavior that all commands share. Messages name options as they are typed, not the keywords of Python."""
 
 import sys
 from pathlib import Path
 from types import ModuleType
 
+import onnx
 import pytest
-from textgen_runtime.cli import bench, info, run
+from textgen_runtime.cli import bench, embed, info, run
 from textgen_runtime.cli import eval as evaluation
 from textgen_runtime.cli.command import run_command
+from textgen_runtime.model_file.metadata_values import PROMPTS_KEY
 from textgen_train.cli import train
 
 from tests.helpers.commands import Captured, run_here
-from tests.helpers.paths import TINY
+from tests.helpers.damaged_models import clip_the_gates
+from tests.helpers.paths import FORMAT_2, TINY
+from tests.helpers.run_command import tiny_with
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
@@ -91,7 +95,68 @@ def test_a_path_that_is_too_long_is_shortened(
     assert len(err) < 400
 
 
+@pytest.mark.parametrize(
+    ("command", "typed", "known"),
+    [
+        (embed, "--otput", "--output"),
+        (info, "--versoin", "--version"),
+        (train, "--no-residul", "--no-residual"),
+    ],
+)
+def test_the_nearest_of_all_options_is_suggested(
+    capsys: Captured, command: ModuleType, typed: str, known: str
+) -> None:
+    """Of those that share a line of the help, too."""
+    code, _, err = run_here(command.main, capsys, "model", "-o", "x", typed)
+    assert code == 2
+    assert f"; did you mean {known}? (see" in err
+
+
 def test_help_is_written_to_standard_output(capsys: Captured) -> None:
     code, out, err = run_here(run.main, capsys, "no-such-model.onnx", "--help")
     assert (code, err) == (0, "")
     assert out == run.parser().format_help()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--prompt", "x"], "'x' (U+0078); remove them, or skip them with --unknown skip"),
+        (
+            ["--prompt", "Ax"],
+            "use --lowercase; remove the other characters, or skip them with --unknown skip",
+        ),
+    ],
+)
+def test_prompts_are_mended_by_options(capsys: Captured, options: list[str], message: str) -> None:
+    code, _, err = run_here(run.main, capsys, str(FORMAT_2 / "gru.onnx"), *options)
+    assert code == 1
+    assert err.endswith(f"{message}\n")
+
+
+def test_a_missing_prompt_is_an_option(capsys: Captured, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(tiny_with(PROMPTS_KEY, "[]"))
+    code, _, err = run_here(run.main, capsys, str(path))
+    assert (code, err) == (1, "textgen-run: error: the model has no default prompt: pass one as --prompt\n")
+
+
+def test_the_other_engine_is_an_option(capsys: Captured, tmp_path: Path, tiny_proto: onnx.ModelProto) -> None:
+    clip_the_gates(tiny_proto)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(tiny_proto.SerializeToString())
+    code, _, err = run_here(run.main, capsys, str(path))
+    assert (code, err.count(str(path))) == (1, 1)
+    assert err.endswith("; if you trust the file, use --engine onnxruntime\n")
+
+
+def test_an_option_that_does_not_fit_the_model_is_named(capsys: Captured) -> None:
+    code, _, err = run_here(run.main, capsys, str(TINY), "--allowed", "Z")
+    assert code == 1
+    assert err.startswith("textgen-run: error: --allowed and --banned leave no character of the model's")
+
+
+def test_info_names_the_options_of_constraints(capsys: Captured) -> None:
+    code, _, err = run_here(info.main, capsys, str(TINY), "--match", "a", "--choices", "b")
+    assert code == 1
+    assert err.startswith("textgen-info: error: use only one of --match and --choices")

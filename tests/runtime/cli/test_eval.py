@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from textgen_runtime import load, predict
 from textgen_runtime.cli import eval as eval_module
-from textgen_runtime.cli._eval_result import EvalResult, combined
-from textgen_runtime.cli.eval import main
+from textgen_runtime.cli.eval import EvalResult, combined, main
 from textgen_runtime.corpora.corpus import read_corpus
 from textgen_runtime.corpora.published import DATA_FOLDER_VARIABLE, PUBLISHED, PublishedCorpus
 from textgen_runtime.model_file.metadata_values import NORMALIZATION_KEY

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from textgen_runtime import Model, TemperatureComparison, compare_temperatures
-from textgen_runtime.cli._temperature_chart import format_chart
+from textgen_runtime.cli._explain import format_chart
 from textgen_runtime.cli.run import main
 
 from tests.helpers.commands import Captured, run_here
@@ -241,7 +241,7 @@ def test_plot_errors_are_one_line_and_change_nothing(
         code, out, err = run(capsys, "--plot", *arguments)
         assert (code, out, err.count("\n")) == (1, "", 1)
         assert re.search(message, err)
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("textgen_runtime.cli._explain.find_spec", lambda _: None)
     assert run(capsys, "--plot", "f.png") == (
         1,
         "",

@@ -1,6 +1,5 @@
 """``textgen-info``: descriptions of model files as text and as JSON."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,10 @@ import onnx
 import pytest
 import textgen_runtime as textgen
 from onnx import helper
-from textgen_runtime.cli._description import describe_file
-from textgen_runtime.cli._readable import LINE_WIDTH, display_width, single_line, visible_name, wrap_words
-from textgen_runtime.cli.info import main
+from textgen_runtime.cli.info import LINE_WIDTH, describe_file, main, visible_name, wrap_words
 from textgen_runtime.model_file.metadata_values import PROMPTS_KEY, TRAINING_KEY, VOCABULARY_KEY
+from textgen_runtime.system.console import single_line
+from textgen_runtime.text.columns import display_width
 from textgen_train.cli._arguments import parser as train_parser
 from textgen_train.export.quantizer import quantize_model
 from textgen_train.loop.specification import stored_recipe
@@ -98,7 +97,7 @@ def test_the_bundled_model_is_described(capsys: Captured) -> None:
     code, out, _ = run(capsys, "nietzsche")
     assert code == 0
     model = textgen.load("nietzsche")
-    assert describe_file("nietzsche").parameters == model.training["parameters"]
+    assert describe_file("nietzsche")[0]["parameters"] == model.training["parameters"]
     lines = out.splitlines()
     assert "network        1 x 144 LSTM units" in lines
     assert f"  held_out_nats  {model.training['held_out_nats']:.6g}" in lines
@@ -132,8 +131,8 @@ def test_8_bit_weights_are_described_with_their_losses(capsys: Captured, tmp_pat
 
 def test_layers_and_units_are_those_of_the_engine(tmp_path: Path) -> None:
     path = write(make_model(units=7, layers=3), tmp_path / "m.onnx")
-    described, model = describe_file(path), textgen.load(path)
-    assert (described.layers, described.units) == model.engine.network.depth_and_units == (3, 7)
+    document, model = describe_file(path)[0], textgen.load(path)
+    assert (document["layers"], document["units"]) == model.engine.network.depth_and_units == (3, 7)
 
 
 def test_the_graph_is_not_run(tmp_path: Path) -> None:
@@ -178,10 +177,9 @@ def test_metadata_that_is_nested_too_deeply_is_an_error(
     nested: dict[str, Any] = {}
     for _ in range(100_000):
         nested = {"a": nested}
-    described = describe_file(TINY)
-    metadata = described.metadata._replace(training=nested)
-    deep = dataclasses.replace(described, metadata=metadata)
-    monkeypatch.setattr("textgen_runtime.cli.info.describe_file", lambda _: deep)
+    document, metadata = describe_file(str(TINY))
+    deep = document | {"training": nested}
+    monkeypatch.setattr("textgen_runtime.cli.info.describe_file", lambda _: (deep, metadata))
     for options in ((), ("--json",)):
         code, out, err = run(capsys, str(TINY), *options)
         assert (code, out) == (1, "")

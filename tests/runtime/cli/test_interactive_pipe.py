@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.cli._interactive_commands import COMMANDS
+from textgen_runtime.cli._interactive_lines import COMMANDS
 from textgen_runtime.cli.run import main
 
 from tests.helpers.commands import Captured, run_here

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Generation, Model, Sampling, SamplingError
-from textgen_runtime.cli._interactive_commands import LineError
+from textgen_runtime.cli._interactive_lines import Addition, LineError
 from textgen_runtime.cli._interactive_session import MAX_STEPS, Session
-from textgen_runtime.cli._interactive_steps import Addition
 from textgen_runtime.errors import PromptError, SavedGenerationError
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.tokenizer import UnknownPolicy

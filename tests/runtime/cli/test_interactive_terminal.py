@@ -12,8 +12,7 @@ from pathlib import Path
 import pexpect
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.cli._interactive import WELCOME, interrupts_ignored
-from textgen_runtime.system.interrupts import DeferredInterrupts
+from textgen_runtime.cli._interactive import WELCOME
 
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import TINY
@@ -267,24 +266,6 @@ def test_an_interrupt_stops_the_text_and_keeps_it(sit_down: Start) -> None:
     person.type("", "/undo", "/undo")
     assert "there is no text" in person.child.before
     assert person.leave() == 0
-
-
-def test_interrupts_have_an_effect_only_where_they_are_awaited() -> None:
-    original = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with interrupts_ignored():
-            os.kill(os.getpid(), signal.SIGINT)
-            with pytest.raises(KeyboardInterrupt), DeferredInterrupts():  # noqa: PT012 (the signals are the cause)
-                # Each signal is handled before the next one is sent.
-                for _ in range(3):
-                    os.kill(os.getpid(), signal.SIGINT)
-            os.kill(os.getpid(), signal.SIGINT)
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        with interrupts_ignored():
-            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, original)
 
 
 def test_an_interrupt_at_the_prompt_clears_the_line(person: Person) -> None:

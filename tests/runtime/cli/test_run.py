@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from textgen_runtime import Model, __version__
-from textgen_runtime.cli import _drawing
+from textgen_runtime.cli import _text_batch
 from textgen_runtime.cli.run import main
 from textgen_runtime.engines.base import Measurements
 from textgen_runtime.model_file.metadata_values import NORMALIZATION_KEY
@@ -67,7 +67,7 @@ def test_statistics_print_the_seed_that_reproduces_the_text(capsys: Captured) ->
 def test_the_throughput_is_that_of_all_threads(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is measured by the clock: threads that draw at the same time do not lower it."""
     clock = itertools.count()
-    monkeypatch.setattr(_drawing, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(_text_batch, "perf_counter", lambda: next(clock))
     _, _, err = run(capsys, "--stats", "--length", "9", "--count", "8", "--threads", "2")
     # All texts are drawn in one chunk, and between two looks at this clock is a second.
     assert "throughput          72 characters/s\n" in err

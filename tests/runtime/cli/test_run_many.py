@@ -13,9 +13,9 @@ from weakref import WeakSet
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Model
-from textgen_runtime.cli import _drawing as drawing
-from textgen_runtime.cli import _series as series_module
-from textgen_runtime.cli._series import PendingText, Series
+from textgen_runtime.cli import _requested_texts as series_module
+from textgen_runtime.cli import _text_batch as drawing
+from textgen_runtime.cli._requested_texts import PendingText, Series
 from textgen_runtime.cli.run import main
 from textgen_runtime.generation.batch import Batch, BatchChunk
 from textgen_runtime.generation.feeding import feed_in_chunks

@@ -18,7 +18,7 @@ from textgen_runtime.cli import _bench_outputs as bench_outputs
 from textgen_runtime.cli import eval as eval_module
 from textgen_runtime.cli import run as run_module
 from textgen_runtime.generation.batch import Batch, BatchChunk
-from textgen_runtime.system.interrupts import DeferredInterrupts
+from textgen_runtime.system.interrupts import DeferredInterrupts, interrupts_ignored
 from textgen_train.cli._training_run import run_to_end
 from textgen_train.errors import TrainingError
 from textgen_train.options import RunOptions
@@ -250,3 +250,21 @@ def test_interrupt_from_the_terminal_is_blocked_in_the_process() -> None:
         out, _ = process.communicate()
     assert out == b"True\n"
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == mask
+
+
+def test_interrupts_have_an_effect_only_where_they_are_awaited() -> None:
+    original = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with interrupts_ignored():
+            os.kill(os.getpid(), signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt), DeferredInterrupts():  # noqa: PT012 (the signals are the cause)
+                # Each signal is handled before the next one is sent.
+                for _ in range(3):
+                    os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with interrupts_ignored():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, original)

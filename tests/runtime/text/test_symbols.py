@@ -1,7 +1,7 @@
-"""Visible names of symbols, and their width in a terminal."""
+"""Visible names of symbols."""
 
 import pytest
-from textgen_runtime.text.symbols import display_width, symbol_name
+from textgen_runtime.text.symbols import symbol_name
 
 
 @pytest.mark.parametrize(
@@ -27,10 +27,3 @@ from textgen_runtime.text.symbols import display_width, symbol_name
 def test_every_symbol_has_a_visible_name(symbol: str, name: str) -> None:
     assert symbol_name(symbol) == name
     assert name.isprintable()
-
-
-@pytest.mark.parametrize(
-    ("text", "width"), [("", 0), ("abc", 3), ("é", 1), ("e\u0301", 1), ("中文", 4), ("\uff21", 2)]
-)
-def test_the_width_is_that_in_a_terminal(text: str, width: int) -> None:
-    assert display_width(text) == width

@@ -1,20 +1,21 @@
-"""The forms in which ``textgen-run`` writes texts: with headings, with a separator, or as JSON Lines."""
+"""How ``textgen-run`` writes texts while they are generated: with headings, a separator, or as JSON Lines."""
 
 import argparse
 import math
 import sys
-from typing import Any, Protocol
+from time import perf_counter
+from typing import Any
 
 from textgen_runtime.errors import OutputError
 from textgen_runtime.generation.model import Model
 from textgen_runtime.sampling.parameters import Sampling
-from textgen_runtime.system.console import escape_unencodable
+from textgen_runtime.system.console import escape_unencodable, terminal_safe
 from textgen_runtime.system.json_text import to_json
 from textgen_runtime.text.levels import BYTE, CHARACTER
 from textgen_runtime.text.records import RecordKind
 
+from ._requested_texts import PendingText
 from ._sampling_options import sampling_heading
-from ._series import PendingText
 
 BITS_PER_NAT = 1.0 / math.log(2)
 
@@ -28,6 +29,10 @@ ANY = (chr(sys.maxunicode),)
 JSON_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
 
 
+# Minimum time between flushes while texts are generated. It looks continuous and costs no measurable time.
+FLUSH_SECONDS = 0.02
+
+
 def make_form(arguments: argparse.Namespace, samplings: int, records: RecordKind | None) -> "TextForm":
     """Return the form that the arguments select.
 
@@ -37,7 +42,7 @@ def make_form(arguments: argparse.Namespace, samplings: int, records: RecordKind
         records: The kind of records that the model generates, or None.
     """
     if arguments.raw:
-        return Raw()
+        return TextForm()
     if arguments.json:
         return JsonLines()
     if arguments.separator is not None:
@@ -72,44 +77,36 @@ def prepare_output(arguments: argparse.Namespace, prog: str, model: Model) -> No
         escape_unencodable(prog, sys.stdout, ANY if is_byte_level else model.tokenizer.symbols)
 
 
-class TextForm(Protocol):
-    """How texts are written.
+class TextForm:
+    """How texts are written. This form is for one text and nothing else, as the content of a file.
 
     Attributes:
         in_parts: Whether a text can be written while it is generated: its opening, its parts, its closing.
+        closing: What stands after each text.
+        end: What stands after the last text.
     """
 
-    in_parts: bool
+    in_parts = True
+    closing = ""
+    end = ""
 
     def opening(self, text: PendingText) -> str:
         """Return what stands before a text."""
-        ...
+        return text.echo
 
     def content(self, text: PendingText) -> str:
         """Return the text, or the part of it that was not returned before."""
-        ...
-
-    @property
-    def closing(self) -> str:
-        """What stands after each text."""
-        ...
-
-    @property
-    def end(self) -> str:
-        """What stands after the last text."""
-        ...
+        return text.take()
 
 
-class Headings:
+class Headings(TextForm):
     """A heading before each text if there are several, and a line end after it.
 
     Args:
         samplings: The number of samplings.
     """
 
-    in_parts = True
     closing = LINE_END
-    end = ""
 
     def __init__(self, samplings: int) -> None:
         self._samplings = samplings
@@ -123,11 +120,8 @@ class Headings:
         heading = f"------ {', '.join(parts)}\n" if parts else ""
         return heading + text.echo
 
-    def content(self, text: PendingText) -> str:
-        return text.take()
 
-
-class Records:
+class Records(TextForm):
     """Records as they are in a corpus: one on each line, or separated by an empty line.
 
     If there are several samplings, a heading comes before the records of each.
@@ -137,9 +131,7 @@ class Records:
         samplings: The number of samplings.
     """
 
-    in_parts = True
     closing = LINE_END
-    end = ""
 
     def __init__(self, kind: RecordKind, samplings: int) -> None:
         self._kind, self._samplings = kind, samplings
@@ -153,20 +145,14 @@ class Records:
         separator = LINE_END if self._kind == "blank" and not is_first else ""
         return separator + heading + text.echo
 
-    def content(self, text: PendingText) -> str:
-        return text.take()
 
-
-class Separated:
+class Separated(TextForm):
     """A separator between the texts, and after the last one a line end.
 
     Args:
         separator: The separator. If it ends with a zero character, the last text ends with one, too: such
             output is for programs that expect one after each text.
     """
-
-    in_parts = True
-    closing = ""
 
     def __init__(self, separator: str) -> None:
         self._separator = separator
@@ -178,29 +164,12 @@ class Separated:
         self._is_first = False
         return separator + text.echo
 
-    def content(self, text: PendingText) -> str:
-        return text.take()
 
-
-class Raw:
-    """One text and nothing else, as the content of a file."""
-
-    in_parts = True
-    closing = end = ""
-
-    def opening(self, text: PendingText) -> str:
-        return text.echo
-
-    def content(self, text: PendingText) -> str:
-        return text.take()
-
-
-class JsonLines:
+class JsonLines(TextForm):
     """One line of JSON for each text."""
 
     in_parts = False
     closing = LINE_END
-    end = ""
 
     def __init__(self) -> None:
         self._sampling: Sampling | None = None
@@ -231,3 +200,62 @@ class JsonLines:
             "bits_per_character": text.nats * BITS_PER_NAT / characters if characters else None,
         }
         return to_json(values, ascii_only=False).translate(JSON_ESCAPES)
+
+
+class TextWriter:
+    """Writes texts to standard output, one after another.
+
+    On a terminal, control characters are written as escapes.
+
+    Args:
+        form: The form of the texts.
+
+    Attributes:
+        count: The number of complete texts that were written.
+        first_text: The time when the first text was written, by ``perf_counter``; None before that.
+    """
+
+    def __init__(self, form: TextForm) -> None:
+        self.form = form
+        self.count = 0
+        self.first_text: float | None = None
+        self._flushed = 0.0
+        self._at_line_start = True
+        self._has_texts = False
+        self._open: PendingText | None = None
+
+    def write_part(self, text: PendingText) -> None:
+        """Write what was generated of a text. The form must permit parts."""
+        self._write(self._new_content(text))
+
+    def write_rest(self, text: PendingText) -> None:
+        """Write a complete text, or the rest of the one that was written in parts."""
+        self._write(self._new_content(text) + self.form.closing)
+        self._open = None
+        self.count += 1
+
+    def break_off(self) -> None:
+        """End the text that was written in parts and will not be completed."""
+        if self._open is not None:
+            self._write("" if self._at_line_start else self.form.closing)
+        self._open = None
+
+    def finish(self) -> None:
+        """Write what stands after the last text, if there is any text."""
+        if self._has_texts:
+            self._write(self.form.end)
+
+    def _new_content(self, text: PendingText) -> str:
+        opening = "" if self._open is text else self.form.opening(text)
+        self._open, self._has_texts = text, True
+        return opening + self.form.content(text)
+
+    def _write(self, text: str) -> None:
+        sys.stdout.write(terminal_safe(sys.stdout, text))
+        self._at_line_start = text.endswith("\n") if text else self._at_line_start
+        now = perf_counter()
+        if now - self._flushed >= FLUSH_SECONDS:
+            sys.stdout.flush()
+            self._flushed = now
+        if self.first_text is None:
+            self.first_text = now

@@ -5,8 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from textgen_runtime.cli._interactive_history import MAX_LINES, History
-from textgen_runtime.cli._interactive_paths import history_path, matching_paths
+from textgen_runtime.cli._interactive_editor import MAX_LINES, History, history_path, matching_paths
 
 
 def mode(path: Path) -> int:

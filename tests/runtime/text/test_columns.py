@@ -1,9 +1,9 @@
-"""Where text stands on a terminal, and when that is uncertain."""
+"""How many columns and rows of a terminal texts take, and when that is uncertain."""
 
 from unicodedata import normalize
 
 import pytest
-from textgen_runtime.cli._interactive_rows import ends_at_column, rows_of
+from textgen_runtime.text.columns import display_width, ends_at_column, rows_of
 
 
 @pytest.mark.parametrize(
@@ -89,3 +89,10 @@ def test_the_column_after_a_text_is_known(start: int | None, text: str, column: 
 )
 def test_a_column_that_depends_on_the_terminal_is_not_known(start: int | None, text: str) -> None:
     assert ends_at_column(start, text, 80) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "width"), [("", 0), ("abc", 3), ("é", 1), ("e\u0301", 1), ("中文", 4), ("\uff21", 2)]
+)
+def test_the_width_is_that_in_a_terminal(text: str, width: int) -> None:
+    assert display_width(text) == width

@@ -1,28 +1,34 @@
-"""Where text stands on a terminal: the rows of a typed line, and the column where a text ends.
+"""How many columns and rows of a terminal texts take."""
 
-Only cases without doubt are answered. The answer None means that the cursor must not be moved back over the
-text.
-"""
-
-import unicodedata
+from unicodedata import category, east_asian_width
 
 # Combining marks and invisible characters take no column, and some terminals disagree.
 NO_COLUMN = ("M", "C")
 # So do the vowels and final consonants of decomposed Korean, which are letters.
 JOINING_JAMO = (range(0x1160, 0x1200), range(0xD7B0, 0xD800))
-WIDE = ("W", "F")
 
 
-def column_width(symbol: str) -> int | None:
+def display_width(text: str) -> int:
+    """Return the number of columns of a printable text in a terminal: wide characters take two."""
+    return sum(
+        0 if category(character).startswith("M") else 1 + (east_asian_width(character) in "WF")
+        for character in text
+    )
+
+
+# The functions below answer only cases without doubt. The answer None means that the cursor must not be moved
+# back over the text.
+
+
+def certain_width(symbol: str) -> int | None:
     """Return how many columns a character takes on every terminal, or None if terminals disagree."""
-    category = unicodedata.category(symbol)
-    if category.startswith(NO_COLUMN) or any(ord(symbol) in jamo for jamo in JOINING_JAMO):
+    kind = category(symbol)
+    if kind.startswith(NO_COLUMN) or any(ord(symbol) in jamo for jamo in JOINING_JAMO):
         return None
-    if unicodedata.east_asian_width(symbol) not in WIDE:
-        return 1
+    width = display_width(symbol)
     # Letters and punctuation of Chinese, Japanese and Korean take two. Emoji are symbols: a new one has
     # another width on an old terminal.
-    return None if category.startswith("S") else 2
+    return None if width > 1 and kind.startswith("S") else width
 
 
 def advance(column: int, text: str, columns: int) -> tuple[int, int] | None:
@@ -42,7 +48,7 @@ def advance(column: int, text: str, columns: int) -> tuple[int, int] | None:
     else:
         row = 0
         for symbol in text:
-            width = column_width(symbol)
+            width = certain_width(symbol)
             if width is None or width > columns:
                 return None
             # A wide character is not broken: the last column of the row stays empty.

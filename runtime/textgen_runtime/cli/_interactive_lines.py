@@ -1,0 +1,242 @@
+"""The lines of an interactive session: commands with their arguments, and texts with their continuations."""
+
+from argparse import ArgumentTypeError
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from textgen_runtime.engines.base import TextEnding
+from textgen_runtime.errors import TextgenError, quote
+from textgen_runtime.generation.batch import Batch
+from textgen_runtime.generation.generation import STREAM_CHUNK, Generation
+from textgen_runtime.generation.model import Model
+from textgen_runtime.system.nearest_name import nearest_name
+from textgen_runtime.text.symbols import format_symbols
+from textgen_runtime.text.tokenizer import Tokenizer, UnknownPolicy
+
+from .parser import whole_number
+
+COMMAND_MARK = "/"
+
+# How similar a mistyped name must be to a name, from 0 to 1, to be taken for it. Most names are short.
+MIN_SIMILARITY = 0.5
+
+QUOTES = "\"'"
+
+
+class LineError(TextgenError):
+    """A line of an interactive session cannot be carried out. The session goes on."""
+
+
+class CommandLine(NamedTuple):
+    """A typed command.
+
+    Attributes:
+        name: The name without the slash.
+        argument: What follows the name and one space, as it was typed.
+    """
+
+    name: str
+    argument: str
+
+
+class Description(NamedTuple):
+    """A command as ``/help`` lists it.
+
+    Attributes:
+        name: The name without the slash.
+        argument: What follows the name, in capitals; in brackets if it can be omitted. Empty for nothing.
+        summary: What the command does, in a few words.
+    """
+
+    name: str
+    argument: str
+    summary: str
+
+    @property
+    def usage(self) -> str:
+        """The command as it is typed."""
+        return f"{COMMAND_MARK}{self.name} {self.argument}".rstrip()
+
+
+# The commands besides the settings.
+COMMANDS = (
+    Description("more", "[N]", "continue the text, by N tokens; an empty line does the same"),
+    Description("append", "TEXT", "add TEXT directly to the end of the text, and continue it"),
+    Description("retry", "", "continue the latest line again, with new random numbers"),
+    Description("undo", "", "take back the latest line and its continuation"),
+    Description("reset", "", "begin a new text"),
+    Description("save", "PATH", "save where the text stands"),
+    Description("load", "PATH", "go on where a saved text stands"),
+    Description("show", "", "show the settings and the end of the text"),
+    Description("help", "[NAME]", "list the commands, or explain one of them"),
+    Description("quit", "", "end the session, as Ctrl-D does"),
+)
+
+
+def parse_line(line: str) -> str | CommandLine:
+    """Return the text to continue, or the command.
+
+    An empty line is the command ``more``. Two slashes at the beginning stand for a text with one slash.
+    """
+    if not line:
+        return CommandLine("more", "")
+    if not line.startswith(COMMAND_MARK):
+        return line
+    if line.startswith(COMMAND_MARK * 2):
+        return line.removeprefix(COMMAND_MARK)
+    name, _, argument = line.removeprefix(COMMAND_MARK).partition(" ")
+    return CommandLine(name, argument)
+
+
+def unknown_command(name: str, known: Iterable[str]) -> LineError:
+    """Return the error for a command that does not exist. It suggests the nearest name."""
+    typed = quote(COMMAND_MARK + name)
+    nearest = nearest_name(name, known, MIN_SIMILARITY)
+    hint = f"did you mean {COMMAND_MARK}{nearest}?" if nearest else "/help lists the commands"
+    return LineError(f"unknown command {typed}: {hint} (to continue a text with a slash, type //)")
+
+
+def no_argument(command: CommandLine) -> None:
+    """Check that a command has no argument.
+
+    Raises:
+        LineError: If it has one.
+    """
+    if command.argument.strip():
+        raise LineError(f"/{command.name} takes no argument: type it alone on its line")
+
+
+def parse_length(command: CommandLine) -> int:
+    """Return the number of tokens that a command has as its argument."""
+    try:
+        return whole_number(1)(command.argument)
+    except ArgumentTypeError as error:
+        raise LineError(f"/{command.name} {error}") from None
+
+
+def path_argument(command: CommandLine) -> Path:
+    """Return the path that a command has as its argument. It may be in quotes."""
+    path = command.argument.strip()
+    if path[:1] in QUOTES and len(path) > 1 and path[0] == path[-1]:
+        path = path[1:-1]
+    if not path:
+        raise LineError(f"/{command.name} needs the path of a file")
+    return expand_home(path)
+
+
+def expand_home(path: str) -> Path:
+    """Return a typed path, with the home folder in place of ``~``."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        # There is no such user.
+        return Path(path)
+
+
+class Addition(NamedTuple):
+    """What a line adds to the text before the model continues it.
+
+    Attributes:
+        text: The typed text. None adds nothing.
+        joined: Whether the text follows the text so far directly. Otherwise it begins a new line.
+        length: Maximum number of tokens of the continuation. None for the length of the session.
+    """
+
+    text: str | None = None
+    joined: bool = False
+    length: int | None = None
+
+    @property
+    def continues(self) -> bool:
+        """Whether the text so far is continued directly, without a line end."""
+        return self.joined or self.text is None
+
+
+def count_unknown(model: Model, text: str) -> Counter[str]:
+    """Count the typed characters outside the vocabulary."""
+    return model.tokenizer.count_unknown(model.metadata.normalize(text))
+
+
+def check_typed(model: Model, text: str, policy: UnknownPolicy) -> None:
+    """Check that a typed text can be fed to the model.
+
+    Raises:
+        LineError: If it cannot.
+    """
+    unknown = count_unknown(model, text)
+    if policy == "skip":
+        if unknown.total() == len(model.metadata.normalize(text)):
+            raise LineError("none of the line's characters is in the model's vocabulary: type another line")
+    elif unknown and model.tokenizer.unknown is None:
+        lower = "/lowercase on, or " if model.tokenizer.can_encode("".join(unknown).lower()) else ""
+        raise LineError(
+            f"not in the model's vocabulary: {format_symbols(sorted(unknown))}; change the line, or use "
+            f"{lower}/unknown skip"
+        )
+
+
+def separator(tokenizer: Tokenizer, tail: str) -> str:
+    """Return what separates a typed line from the text before it, which ends with ``tail``.
+
+    Returns:
+        A line end, or a space if the vocabulary has no line end. Empty if it has neither, or if the text ends
+        with it.
+    """
+    for symbol in ("\n", " "):
+        if tail.endswith(symbol):
+            return ""
+        if tokenizer.can_encode(symbol):
+            return symbol
+    return ""
+
+
+class Continuation:
+    """Continues a generation by one complete text, chunk by chunk, until it is stopped.
+
+    If the generation has a constraint, the text is a new text of it.
+
+    Args:
+        generation: The generation. It advances with each chunk.
+        length: Maximum number of tokens.
+
+    Attributes:
+        ending: Why the text ended, or None if it did not end by itself.
+
+    Raises:
+        SamplingError: If no text of this length meets the constraint.
+    """
+
+    def __init__(self, generation: Generation, length: int) -> None:
+        self.ending: TextEnding | None = None
+        self._generation = generation
+        if generation.is_complete and not generation.ended_record:
+            # The next text is a new text of the constraint.
+            generation.position.begin_constraint()
+        self._start = generation.copy()
+        self._batch = Batch(generation.model)
+        self._batch.add(generation, length)
+        self._has_text = False
+
+    def chunks(self) -> Iterator[str]:
+        """Yield the text. A chunk is empty while its text is not decided, so that the caller can stop."""
+        steps = min(STREAM_CHUNK, self._generation.model.engine.chunk_length(1))
+        while self._batch:
+            (chunk,) = self._batch.advance(steps)
+            self.ending = chunk.ending
+            self._has_text = self._has_text or bool(chunk.text)
+            yield chunk.text
+
+    def stop(self) -> str:
+        """End the text after the latest chunk. Return the text that was held back."""
+        if not self._batch:
+            return ""
+        self._batch.remove(self._generation)
+        if self._has_text:
+            return self._generation.finish()
+        # The tokens drawn so far may belong to a text that would have been rejected.
+        generation, start = self._generation, self._start
+        start.reseed(generation.seed, generation.substream, generation.drawn)
+        generation.position = start.position
+        return ""
