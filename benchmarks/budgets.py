@@ -24,10 +24,10 @@ import onnx
 import psutil
 import textgen_runtime as textgen
 from numpy.typing import NDArray
-from textgen_runtime.bench._baselines import BaselineLoops
 from textgen_runtime.bench._processes import RUN, SHORT_RUN, python_command, run_to_end
-from textgen_runtime.bench._rounds import Candidate, calibrate, interleave, medians
+from textgen_runtime.bench.context import BaselineLoops
 from textgen_runtime.bench.machine import describe_machine, format_machine
+from textgen_runtime.bench.rounds import Candidate, calibrate, interleave, medians
 from textgen_runtime.engines.base import Lane
 from textgen_runtime.engines.core import CoreNetwork, kernel_names
 from textgen_runtime.engines.native import NativeEngine

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 import textgen_runtime as textgen
-from textgen_runtime.bench.checked_fields import checked_fields
+from textgen_runtime.bench.context import checked_fields
 
 MAX_CHANGES = 4
 

@@ -11,8 +11,8 @@ import httpx2
 import textgen_runtime as textgen
 from starlette.types import ASGIApp
 from textgen_runtime.server.app import make_app
+from textgen_runtime.server.requests import Settings
 from textgen_runtime.server.scheduler import Scheduler
-from textgen_runtime.server.settings import Settings
 
 # A test that waits for longer has failed: it would wait for ever.
 PATIENCE = 60
@@ -123,7 +123,7 @@ async def served(model: textgen.Model, **options: Any) -> AsyncIterator[Served]:
         options: The attributes of ``Settings`` that differ from their defaults.
     """
     settings = Settings(**{"model_name": "tiny", **options})
-    scheduler = Scheduler(model, settings.max_users, settings.max_texts)
+    scheduler = Scheduler(model, settings)
     scheduler.start()
     app = make_app(scheduler, settings)
     try:
@@ -132,7 +132,7 @@ async def served(model: textgen.Model, **options: Any) -> AsyncIterator[Served]:
         ) as client:
             yield Served(app, scheduler, client)
             await scheduler.idle()
-            assert (scheduler.texts, scheduler.users) == (0, 0)
+            assert (scheduler.texts, scheduler.worker.users) == (0, 0)
     finally:
         await scheduler.stop()
 

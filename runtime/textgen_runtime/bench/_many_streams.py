@@ -1,16 +1,15 @@
 """The section "many-streams": throughput of several streams at once."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from textgen_runtime.engines.base import Lane
 from textgen_runtime.sampling.parameters import Sampling
 
-from ._rounds import calibrate_all, deadline_notes, interleave
-from ._spread import Ratio, Spread, ratios, spreads
-from .context import BenchContext
-from .deadline import Deadline
+from .context import BaselineLoops, BenchContext
 from .report import Section, per_second
+from .rounds import Deadline, Spread, calibrate_all, deadline_notes, interleave, ratios, spreads
 
 STREAM_COUNTS = (1, 4, 16, 64, 256)
 NATIVE, BATCHED = "native", "onnxruntime batched"
@@ -28,7 +27,7 @@ def many_streams(bench: BenchContext, deadline: Deadline) -> Section:
     names = [f"{engine}, {threads}" for engine in (NATIVE, BATCHED) for threads in labels.values()]
     cells: dict[str, dict[int, str]] = {name: {} for name in names}
     figures: dict[str, dict[str, Any]] = {name: {} for name in names}
-    all_ratios: dict[str, Ratio] = {}
+    all_ratios: dict[str, Spread] = {}
     all_spreads: dict[str, Spread] = {}
     notes: list[str] = []
     for index, streams in enumerate(STREAM_COUNTS):
@@ -38,7 +37,7 @@ def many_streams(bench: BenchContext, deadline: Deadline) -> Section:
         notes += [f"{label}: {note}" for note in stream_notes]
         for name, rounds in seconds.items():
             spread = Spread.of([streams / value for value in rounds])
-            cells[name][streams] = per_second(1 / spread.median)
+            cells[name][streams] = per_second(1 / spread.value)
             figures[name][str(streams)] = spread.as_json()
         all_spreads |= {f"{name}, {label}": spread for name, spread in spreads(seconds).items()}
         pairs = [(f"{NATIVE}, {threads}", f"{BATCHED}, {threads}") for threads in labels.values()]
@@ -85,8 +84,8 @@ def measure_streams(
     for name, create in ((NATIVE, native_lanes), (BATCHED, onnxruntime_batch)):
         if name == NATIVE and NATIVE not in bench.engines:
             continue
-        factories: dict[str, Callable[[], Callable[[int], Any]]] = {
-            f"{name}, {label}": lambda create=create, threads=threads: create(bench, streams, threads)  # type: ignore[misc]
+        factories = {
+            f"{name}, {label}": partial(create, bench, streams, threads)
             for threads, label in thread_labels(bench).items()
         }
         # The native engine and onnxruntime are not interleaved: onnxruntime's threads spin for a while after
@@ -102,7 +101,7 @@ def measure_streams(
 
 def onnxruntime_batch(bench: BenchContext, streams: int, threads: int) -> Callable[[int], object]:
     """Return a baseline loop that computes all streams as one batch."""
-    return bench.baseline_loops(threads).batched(streams)
+    return BaselineLoops(bench.content, threads, bench.temperature).batched(streams)
 
 
 def native_lanes(bench: BenchContext, streams: int, threads: int) -> Callable[[int], object]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from threading import Timer
 from typing import Any, BinaryIO
@@ -13,11 +14,9 @@ from typing import Any, BinaryIO
 from textgen_runtime.errors import ModelFileError
 from textgen_runtime.system.interrupts import DeferredInterrupts
 
-from ._rounds import Candidate, deadline_notes, interleave, medians
-from ._spread import Ratio, ratios, spreads
 from .context import BenchContext
-from .deadline import NO_DEADLINE, Deadline, DeadlineError
-from .report import Section, times
+from .report import Section, timed, times
+from .rounds import NO_DEADLINE, Candidate, Deadline, DeadlineError, Spread, interleave, medians, ratios
 
 IMPORT_NUMPY = "python -c 'import numpy'"
 SHORT_RUN = 400
@@ -75,44 +74,31 @@ def temporary_model_file(content: bytes) -> Iterator[BinaryIO]:
 
 def cold_start(bench: BenchContext, deadline: Deadline) -> Section:
     """Measure new processes of ``textgen-run`` to their first token, and to 400 tokens."""
-    with temporary_model_file(bench.content) as model:
-        return _cold_start(model, bench, deadline)
-
-
-def _cold_start(model: BinaryIO, bench: BenchContext, deadline: Deadline) -> Section:
-    candidates = {
-        "python -c pass": Candidate(lambda: run_to_end(python_command("pass"), deadline), 1),
-        IMPORT_NUMPY: Candidate(lambda: run_to_end(python_command("import numpy"), deadline), 1),
+    runs = {
+        "python -c pass": partial(run_to_end, python_command("pass"), deadline),
+        IMPORT_NUMPY: partial(run_to_end, python_command("import numpy"), deadline),
     }
-    for engine in bench.engines:
-        # The default length of records is another.
-        options = ("--engine", engine, "--no-echo", "--seed", "1", "--length", str(SHORT_RUN))
-        command = python_command(RUN_FROM_STDIN, STDIN_NAME, *options)
-        candidates[f"{engine}, first {bench.unit}"] = Candidate(
-            lambda command=command: run_to_first_byte(command, deadline, model),  # type: ignore[misc]
-            1,
-        )
-        candidates[f"{engine}, {SHORT_RUN} {bench.unit}s"] = Candidate(
-            lambda command=command: run_to_end(command, deadline, model),  # type: ignore[misc]
-            1,
-        )
-    seconds = interleave(candidates, 2 * bench.seconds, deadline)
+    with temporary_model_file(bench.content) as model:
+        for engine in bench.engines:
+            # The default length of records is another.
+            options = ("--engine", engine, "--no-echo", "--seed", "1", "--length", str(SHORT_RUN))
+            command = python_command(RUN_FROM_STDIN, STDIN_NAME, *options)
+            runs[f"{engine}, first {bench.unit}"] = partial(run_to_first_byte, command, deadline, model)
+            runs[f"{engine}, {SHORT_RUN} {bench.unit}s"] = partial(run_to_end, command, deadline, model)
+        candidates = {name: Candidate(run, 1) for name, run in runs.items()}
+        seconds = interleave(candidates, 2 * bench.seconds, deadline)
     median_seconds = medians(seconds)
     baseline = median_seconds.get(IMPORT_NUMPY)
     rows = [
         (name, [f"{median * 1e3:.0f} ms", times(median / baseline) if baseline else ""])
         for name, median in median_seconds.items()
     ]
-    figures = spreads(seconds)
-    runs = [name for name in candidates if not name.startswith("python")]
     return Section(
         "cold start: textgen-run in a fresh process",
         ["time", "time / import numpy"],
         rows,
-        {"seconds": {name: spread.as_json() for name, spread in figures.items()}},
-        ratios=ratios(seconds, runs, [IMPORT_NUMPY]),
-        spreads=figures,
-        notes=deadline_notes(candidates, seconds),
+        ratios=ratios(seconds, [name for name in runs if not name.startswith("python")], [IMPORT_NUMPY]),
+        **timed(runs, seconds),
     )
 
 
@@ -231,7 +217,7 @@ def memory(bench: BenchContext, deadline: Deadline) -> Section:
         short, long = (peaks.get(str(length)) for length in lengths)
         if short and long:
             name = f"{engine}, {bench.long_run} {bench.unit}s / {SHORT_RUN} {bench.unit}s"
-            memory_ratios[name] = Ratio.of([long], [short])
+            memory_ratios[name] = Spread.of_ratio([long], [short])
     return Section(
         "textgen-run, peak resident memory",
         [f"{length:,} {bench.unit}s" for length in lengths],

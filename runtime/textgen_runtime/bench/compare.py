@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .document import ReportError, format_vocabulary, read_report
-from .report import Section
+from .report import ReportError, Section, format_vocabulary, read_report
 
 # Options that affect the ratios.
 OPTIONS = ("temperature", "quick")

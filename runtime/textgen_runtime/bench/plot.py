@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .document import format_vocabulary
+from .report import format_vocabulary
 
 LATENCY, MANY_STREAMS = "latency", "many-streams"
 PLOTTED_SECTIONS = (LATENCY, MANY_STREAMS)

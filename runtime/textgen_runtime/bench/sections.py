@@ -1,53 +1,36 @@
-"""The names of the sections, and how they share the time of a quick run."""
+"""The sections of the report, and how they share the time of a quick run."""
 
 from collections.abc import Callable, Iterator, Sequence
 
+from ._many_streams import many_streams
+from ._one_stream import control, latency, one_stream, prompts
+from ._processes import cold_start, memory
 from .context import BenchContext
-from .deadline import Deadline
 from .report import Section
+from .rounds import Deadline
 
-# Relative durations of the sections in a quick run on an idle machine.
-TIME_SHARES = {
-    "one-stream": 1.0,
-    "latency": 0.8,
-    "many-streams": 2.5,
-    "prompts": 0.5,
-    "control": 1.0,
-    "cold-start": 3.5,
-    "memory": 1.2,
+# In the order of the report: the function, and the relative duration in a quick run on an idle machine.
+SECTIONS: dict[str, tuple[Callable[[BenchContext, Deadline], Section], float]] = {
+    "one-stream": (one_stream, 1.0),
+    "latency": (latency, 0.8),
+    "many-streams": (many_streams, 2.5),
+    "prompts": (prompts, 0.5),
+    "control": (control, 1.0),
+    "cold-start": (cold_start, 3.5),
+    "memory": (memory, 1.2),
 }
 
 
 def measure(bench: BenchContext, names: Sequence[str], deadline: Deadline) -> Iterator[tuple[str, Section]]:
-    """Measure sections in the order of ``TIME_SHARES``.
+    """Measure sections in the order of ``SECTIONS``.
 
     Args:
         bench: The model and the settings.
         names: Names of the sections.
         deadline: When to end. Time that a section does not use is available to the following sections.
     """
-    functions = _functions()
-    remaining = [name for name in TIME_SHARES if name in names]
+    remaining = [name for name in SECTIONS if name in names]
     while remaining:
-        fraction = TIME_SHARES[remaining[0]] / sum(TIME_SHARES[name] for name in remaining)
+        fraction = SECTIONS[remaining[0]][1] / sum(SECTIONS[name][1] for name in remaining)
         name = remaining.pop(0)
-        yield name, functions[name](bench, deadline.share(fraction))
-
-
-def _functions() -> dict[str, Callable[[BenchContext, Deadline], Section]]:
-    # Local imports: these modules import onnxruntime, which parsing the command line does not need.
-    from . import _control as control
-    from . import _latency as latency
-    from . import _many_streams as many_streams
-    from . import _one_stream as one_stream
-    from . import _processes as processes
-
-    return {
-        "one-stream": one_stream.one_stream,
-        "latency": latency.latency,
-        "many-streams": many_streams.many_streams,
-        "prompts": one_stream.prompts,
-        "control": control.control,
-        "cold-start": processes.cold_start,
-        "memory": processes.memory,
-    }
+        yield name, SECTIONS[name][0](bench, deadline.share(fraction))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from textgen_runtime.bench.plot import PLOTTED_SECTIONS
-from textgen_runtime.bench.sections import TIME_SHARES
+from textgen_runtime.bench.sections import SECTIONS
 from textgen_runtime.sampling.sampler import DEFAULT_TEMPERATURE
 
 from .parser import MODEL_HELP, CommandParser, number
@@ -29,7 +29,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse and check the arguments. Invalid arguments exit with a usage error."""
     command = parser()
     arguments = command.parse_args(argv)
-    arguments.section = arguments.section or list(TIME_SHARES)
+    arguments.section = arguments.section or list(SECTIONS)
     if arguments.fail_above is not None and arguments.compare is None:
         command.error("--fail-above requires --compare with an earlier report")
     if arguments.plot == STANDARD_OUTPUT:
@@ -74,8 +74,8 @@ def parser() -> CommandParser:
         "--section",
         metavar="NAME",
         action="append",
-        choices=tuple(TIME_SHARES),
-        help=f"section to measure, can be repeated: {', '.join(TIME_SHARES)} (default: all)",
+        choices=tuple(SECTIONS),
+        help=f"section to measure, can be repeated: {', '.join(SECTIONS)} (default: all)",
     )
     command.add_argument(
         "--quick",

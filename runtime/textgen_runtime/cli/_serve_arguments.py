@@ -4,7 +4,7 @@ import argparse
 import re
 
 from textgen_runtime.errors import quote
-from textgen_runtime.server.settings import Settings
+from textgen_runtime.server.requests import Settings
 
 from .parser import MAX_THREADS, CommandParser, add_engine, add_model, number, whole_number
 

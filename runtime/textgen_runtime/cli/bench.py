@@ -5,16 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from textgen_runtime.bench import busy
-from textgen_runtime.bench.checked_fields import checked_fields
+from textgen_runtime.bench import machine
 from textgen_runtime.bench.compare import compare, read_comparable_report
-from textgen_runtime.bench.context import BenchContext
-from textgen_runtime.bench.deadline import NO_DEADLINE, Deadline
-from textgen_runtime.bench.document import describe_model, new_report, sections_as_json
-from textgen_runtime.bench.endless import endless
-from textgen_runtime.bench.machine import format_machine
-from textgen_runtime.bench.report import Section
-from textgen_runtime.bench.sections import TIME_SHARES, measure
+from textgen_runtime.bench.context import BenchContext, checked_fields, endless
+from textgen_runtime.bench.report import Section, describe_model, new_report
+from textgen_runtime.bench.rounds import NO_DEADLINE, Deadline
+from textgen_runtime.bench.sections import SECTIONS, measure
 from textgen_runtime.engines.opening import EngineName
 from textgen_runtime.errors import ModelFileError
 from textgen_runtime.generation.loading import open_model
@@ -57,18 +53,18 @@ def bench(arguments: argparse.Namespace) -> int:
         {
             "temperature": arguments.temp,
             "engine": arguments.engine,
-            "sections": [name for name in TIME_SHARES if name in arguments.section],
+            "sections": [name for name in SECTIONS if name in arguments.section],
             "quick": arguments.quick,
         }
     )
     write = table_writer(arguments)
     run = BenchRun(arguments, report, write)
-    run.warn(busy.load_warning(report["load_average"]["start"]))
-    write(f"{format_machine(report['machine'])}\n\n")
+    run.warn(machine.load_warning(report["load_average"]["start"]))
+    write(f"{machine.format_machine(report['machine'])}\n\n")
     for name, (model, content) in zip(arguments.models, models, strict=True):
         run.measure(name, model, content, deadline)
         deadline = new_deadline(arguments)
-    report["load_average"]["end"] = busy.load_average()
+    report["load_average"]["end"] = machine.load_average()
     write_outputs(arguments, report)
     if old is None:
         return 0
@@ -106,12 +102,11 @@ class BenchRun:
             sections[section_name] = section
             self.write(f"{section}\n\n")
         prefix = f"{name}: " if len(self.arguments.models) > 1 else ""
-        self.warn(busy.wait_warning(context.processor_time), prefix)
-        self.warn(busy.spread_warning(sections), prefix)
+        self.warn(machine.wait_warning(context.processor_time), prefix)
+        self.warn(machine.spread_warning(sections), prefix)
         waited = context.processor_time.waited
-        self.report["models"].append(
-            description | {"waited_share": waited, "sections": sections_as_json(sections)}
-        )
+        stored = {name: section.as_json() for name, section in sections.items()}
+        self.report["models"].append(description | {"waited_share": waited, "sections": stored})
 
     def warn(self, message: str | None, prefix: str = "") -> None:
         """Print a warning on standard error and add it to the report; None has no effect."""

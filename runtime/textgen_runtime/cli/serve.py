@@ -14,7 +14,7 @@ from textgen_runtime.errors import TextFileError, TextgenError, install_command
 from textgen_runtime.generation.loading import load
 from textgen_runtime.generation.model import Model
 from textgen_runtime.model_file.bundled import MODEL_FILE, find_model_file
-from textgen_runtime.server.settings import Settings
+from textgen_runtime.server.requests import Settings
 from textgen_runtime.system.console import print_diagnostic, write_stderr
 from textgen_runtime.system.text_files import read_text
 

@@ -1,28 +1,30 @@
-"""The ASGI application: routes, middleware and errors."""
+"""The ASGI application: routes, the check of origins and keys, and errors."""
 
+import hmac
 import time
 from http import HTTPStatus
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from textgen_runtime.errors import shorten
+from textgen_runtime.errors import quote, shorten
 from textgen_runtime.system.json_text import to_json
 
-from .completion_request import check_model
-from .completions import Completions
+from .completions import Completions, encode_json
 from .connections import ConnectionTimer
-from .errors import RequestError
-from .formats import encode_json
-from .guard import Guard
+from .requests import RequestError, Settings, check_model
 from .scheduler import Scheduler
-from .settings import Settings
+
+# Load balancers ask for it, and have no key.
+OPEN_PATH = "/health"
 
 
 def make_app(scheduler: Scheduler, settings: Settings) -> Starlette:
@@ -43,7 +45,8 @@ def make_app(scheduler: Scheduler, settings: Settings) -> Starlette:
 
     async def health(_: Request) -> Response:
         status = "stopping" if scheduler.draining else "ok"
-        counts = {"users": scheduler.users, "waiting": max(0, scheduler.texts - scheduler.users)}
+        users = scheduler.worker.users
+        counts = {"users": users, "waiting": max(0, scheduler.texts - users)}
         return _json({"status": status, **counts}, 503 if scheduler.draining else 200)
 
     middleware = [Middleware(ConnectionTimer)]
@@ -62,7 +65,7 @@ def make_app(scheduler: Scheduler, settings: Settings) -> Starlette:
             Route("/v1/completions", Completions(scheduler, settings), methods=["POST"]),
             Route("/v1/models", list_models),
             Route("/v1/models/{name:path}", describe_model),
-            Route("/health", health),
+            Route(OPEN_PATH, health),
         ],
         middleware=middleware,
         exception_handlers={
@@ -73,6 +76,60 @@ def make_app(scheduler: Scheduler, settings: Settings) -> Starlette:
     )
     app.router.redirect_slashes = False
     return app
+
+
+class Guard:
+    """Refuses requests of foreign web pages, and requests without the key.
+
+    A browser names the origin of the page in each request to another origin, and in each POST. Without this
+    check, any page that a user of this machine opens could send requests to the server, although it could not
+    read the responses. The check also covers the POST requests of pages whose host name resolves to this
+    machine (DNS rebinding). Their GET requests have no origin; they can read only the name of the model and
+    the number of texts.
+
+    Args:
+        app: The application that gets the other requests.
+        settings: The keys and the origins.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._keys = [key.encode() for key in settings.keys]
+        self._origins = set(settings.origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        headers = Headers(scope=scope)
+        try:
+            self._check_origin(headers)
+            if self._keys and scope["path"] != OPEN_PATH:
+                self._check_key(headers)
+        except RequestError as error:
+            await _error(error)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _check_origin(self, headers: Headers) -> None:
+        origin = headers.get("origin")
+        if origin is not None and not self._origins & {"*", origin}:
+            raise RequestError(
+                403,
+                f"web pages from {quote(origin)} may not send requests: start the server with --allow-origin",
+                code="origin_not_allowed",
+            )
+
+    def _check_key(self, headers: Headers) -> None:
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        given = key.strip().encode("latin-1", "replace")
+        # All keys are compared in full, so that the time does not depend on them.
+        matches = [hmac.compare_digest(given, known) for known in self._keys]
+        if scheme.lower() != "bearer" or not any(matches):
+            raise RequestError(
+                401,
+                "the API key is missing or wrong: send it in the header Authorization: Bearer KEY",
+                code="invalid_api_key",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
 
 
 def _json(value: object, status: int = 200) -> Response:

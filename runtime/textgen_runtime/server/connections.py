@@ -1,11 +1,18 @@
-"""Connections, with limits for slow clients."""
+"""Connections and the bodies of requests, with limits for slow and large ones."""
 
 import asyncio
 from contextvars import ContextVar
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from .requests import ClientGoneError, RequestError, Settings
+
+# The rest of a body that is too large is read and discarded up to this multiple of the limit: the error would
+# be lost if the connection were closed while the client still sends.
+DISCARDED = 16
 
 # The connection whose data is being processed. The task of a request inherits it.
 _connection: ContextVar["Connection | None"] = ContextVar("connection", default=None)
@@ -96,3 +103,36 @@ class ConnectionTimer:
             await self._app(scope, receive, send)
         finally:
             connection.wait_for_request()
+
+
+async def read_body(scope: Scope, receive: Receive, settings: Settings) -> bytes:
+    """Return the body of a request.
+
+    Raises:
+        RequestError: If the body is too large, or is sent too slowly.
+        ClientGoneError: If the client has closed the connection.
+    """
+    limit = settings.max_body
+    declared = Headers(scope=scope).get("content-length", "0")
+    size = int(declared) if declared.isdecimal() else 0
+    parts: list[bytes] = []
+    received, more = 0, size <= DISCARDED * limit
+    closing = {"Connection": "close"}
+    try:
+        async with asyncio.timeout(settings.client_timeout):
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGoneError
+                parts.append(message.get("body", b""))
+                received += len(parts[-1])
+                more = message.get("more_body", False) and received <= DISCARDED * limit
+                if max(size, received) > limit:
+                    parts.clear()
+    except TimeoutError:
+        reason = f"the request took longer than {settings.client_timeout:g} seconds to arrive"
+        raise RequestError(408, reason, headers=closing) from None
+    if max(size, received) > limit:
+        reason = f"the body is larger than {limit} bytes: send a shorter prompt, or several requests"
+        raise RequestError(413, reason, code="body_too_large", headers=closing)
+    return b"".join(parts)

@@ -15,13 +15,13 @@ from types import FrameType
 import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
+from textgen_runtime.errors import TextgenError
 from textgen_runtime.generation.model import Model
 
 from .app import make_app
 from .connections import Connection
-from .errors import ServerError
+from .requests import Settings
 from .scheduler import Scheduler
-from .settings import Settings
 
 # uvicorn logs each request with this logger, at level INFO.
 ACCESS_LOGGER = "uvicorn.access"
@@ -35,6 +35,10 @@ SWITCH_SECONDS = 0.001
 
 # Open files of the process besides connections.
 OTHER_FILES = 64
+
+
+class ServerError(TextgenError):
+    """The server cannot start."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -124,11 +128,12 @@ async def _serve(
 ) -> int:
     loop = asyncio.get_running_loop()
     signals: asyncio.Queue[int] = asyncio.Queue()
-    scheduler = Scheduler(model, settings.max_users, settings.max_texts)
+    scheduler = Scheduler(model, settings)
     scheduler.start()
+    limits = {"client_timeout": settings.client_timeout, "max_connections": _max_connections()}
     config = uvicorn.Config(
         make_app(scheduler, settings),
-        http=_connection_class(settings),
+        http=type("LimitedConnection", (Connection,), limits),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -148,7 +153,7 @@ async def _serve(
         raise ServerError("the server stopped by itself")
     number = signaled.result()
     on_stop(scheduler.texts)
-    scheduler.drain()
+    scheduler.draining = True
     end = loop.time() + settings.grace
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout_at(end):
@@ -160,12 +165,6 @@ async def _serve(
         connection.transport.abort()
     await serving
     return number
-
-
-def _connection_class(settings: Settings) -> type[Connection]:
-    """Return the class of connections with the limits of this server."""
-    limits = {"client_timeout": settings.client_timeout, "max_connections": _max_connections()}
-    return type("LimitedConnection", (Connection,), limits)
 
 
 def _max_connections() -> int:

@@ -1,16 +1,17 @@
-"""The worker, which owns the batch and advances it chunk by chunk."""
+"""The worker, which owns the batch, advances it chunk by chunk, and chooses the length of the chunks."""
 
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from queue import SimpleQueue
 from time import perf_counter
+from typing import TypeVar
 
 from textgen_runtime.generation.batch import Batch
 from textgen_runtime.generation.generation import Generation
 from textgen_runtime.generation.model import Model
 
-from .pace import Pace
 from .text import Text, Update
 
 # How long the worker feeds prompts and generates before it returns the new text. A stream gets an event in
@@ -21,7 +22,18 @@ CYCLE_SECONDS = 0.02
 # The largest part of a cycle in which prompts are fed.
 MAX_PROMPT_SHARE = 0.75
 
+# Tokens per lane of the first chunk. They take any model only milliseconds. The later numbers are measured.
+FIRST_STEPS = 8
+
+# The cost of a token depends on the number of lanes, which can change by any factor between chunks.
+MAX_GROWTH = 2
+
+# The share of the latest chunk in the estimate.
+WEIGHT = 0.5
+
 logger = logging.getLogger(__name__)
+
+Argument = TypeVar("Argument")
 
 
 class Worker:
@@ -40,7 +52,7 @@ class Worker:
         self._model = model
         self._max_users = max_users
         self._post = post
-        self._orders: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._orders: SimpleQueue[Callable[[], object]] = SimpleQueue()
         # A text is in one of these. All but the waiting ones count as users.
         self._waiting: deque[Text] = deque()
         self._feeding: deque[Text] = deque()
@@ -61,9 +73,9 @@ class Worker:
         """Number of texts that are paused."""
         return len(self._paused)
 
-    def order(self, function: Callable[[], None]) -> None:
-        """Let the worker call a function."""
-        self._orders.put(function)
+    def order(self, function: Callable[[Argument], object], argument: Argument) -> None:
+        """Let the worker call one of its functions."""
+        self._orders.put(partial(function, argument))
 
     def run(self) -> None:
         """Work until ``stop``."""
@@ -206,3 +218,36 @@ class Worker:
         for place in (self._waiting, self._feeding, self._lanes, self._paused):
             place.clear()
         self._batch = Batch(self._model)
+
+
+class Pace:
+    """Chooses the number of tokens per chunk so that a chunk takes a given time."""
+
+    def __init__(self) -> None:
+        self._steps = FIRST_STEPS
+        # Seconds per token and lane; None before the first chunk.
+        self._cost: float | None = None
+
+    def steps(self, lanes: int, seconds: float) -> int:
+        """Return the maximum number of tokens per lane of the next chunk.
+
+        Args:
+            lanes: The number of lanes, 1 or more.
+            seconds: How long the chunk should take.
+        """
+        if self._cost is not None:
+            wanted = int(seconds / (self._cost * lanes))
+            self._steps = max(1, min(wanted, MAX_GROWTH * self._steps))
+        return self._steps
+
+    def record(self, tokens: int, seconds: float) -> None:
+        """Record how long a chunk took.
+
+        Args:
+            tokens: Number of tokens of all lanes together.
+            seconds: The time from the start of the chunk to its texts.
+        """
+        if not tokens:
+            return
+        cost = seconds / tokens
+        self._cost = cost if self._cost is None else WEIGHT * cost + (1 - WEIGHT) * self._cost

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from textgen_runtime.bench.compare import compare
-from textgen_runtime.bench.document import ReportError, is_report, read_report, write_report
+from textgen_runtime.bench.report import ReportError, is_report, read_report, write_report
 
 from tests.helpers.bench_reports import REPORT, report
 

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from textgen_runtime.bench import _many_streams, busy, deadline, sections
-from textgen_runtime.bench import _rounds as rounds
+from textgen_runtime.bench import _many_streams, machine, rounds, sections
 from textgen_runtime.bench._one_stream import prompts
 from textgen_runtime.bench._processes import (
     memory,
@@ -15,11 +14,10 @@ from textgen_runtime.bench._processes import (
     run_to_end,
     run_to_first_byte,
 )
-from textgen_runtime.bench._spread import Ratio, Spread, ratios
-from textgen_runtime.bench.busy import ProcessorTime, load_warning, spread_warning, wait_warning
 from textgen_runtime.bench.context import BenchContext
-from textgen_runtime.bench.deadline import Deadline
+from textgen_runtime.bench.machine import ProcessorTime, load_warning, spread_warning, wait_warning
 from textgen_runtime.bench.report import Section, microseconds, per_second, times
+from textgen_runtime.bench.rounds import Deadline, Spread, ratios
 from textgen_runtime.engines.native import NativeEngine
 
 from tests.helpers.paths import TINY
@@ -42,7 +40,6 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     fake_clock = Clock()
     monkeypatch.setattr(rounds, "perf_counter", fake_clock)
-    monkeypatch.setattr(deadline, "perf_counter", fake_clock)
     return fake_clock
 
 
@@ -62,7 +59,7 @@ def test_many_streams_keep_the_order_of_their_rows(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(_many_streams, "measure_streams", measure_streams)
     context = BenchContext(b"", ("native",), 1.0, 0.1, 2, 10)
-    section = _many_streams.many_streams(context, deadline.NO_DEADLINE)
+    section = _many_streams.many_streams(context, rounds.NO_DEADLINE)
     assert [name for name, _ in section.rows] == list(section.figures) == names[:3]
     assert section.rows[0][1] == ["", *["4,000,000", "16,000,000", "64,000,000", "256,000,000"]]
 
@@ -144,7 +141,7 @@ def test_notes_list_candidates_that_the_deadline_stopped(clock: Clock) -> None:
 def test_a_stopped_candidate_has_no_round(clock: Clock) -> None:
     def stopped() -> None:
         clock.work(1)
-        raise deadline.DeadlineError
+        raise rounds.DeadlineError
 
     candidates = {"a": rounds.Candidate(lambda: clock.work(1), 1), "b": rounds.Candidate(stopped, 1)}
     assert rounds.interleave(candidates, 0) == {"a": [1.0]}
@@ -153,9 +150,9 @@ def test_a_stopped_candidate_has_no_round(clock: Clock) -> None:
 def test_processes_are_stopped_at_the_deadline() -> None:
     endless = python_command("while True: pass")
     for run in (run_to_end, run_to_first_byte):
-        with pytest.raises(deadline.DeadlineError):
+        with pytest.raises(rounds.DeadlineError):
             run(endless, Deadline(0))
-    with pytest.raises(deadline.DeadlineError):
+    with pytest.raises(rounds.DeadlineError):
         peak_memory(TINY.read_bytes(), "native", 10**9, Deadline(0))
 
 
@@ -172,11 +169,12 @@ def test_sections_share_the_time(clock: Clock, monkeypatch: pytest.MonkeyPatch) 
         return run
 
     names = ("one-stream", "prompts", "many-streams")
-    monkeypatch.setattr(sections, "TIME_SHARES", {"one-stream": 1.0, "many-streams": 2.0, "prompts": 1.0})
-    monkeypatch.setattr(
-        sections, "_functions", lambda: {name: section(name, name != "many-streams") for name in names}
-    )
-    assert [name for name, _ in sections.measure(context(), names, Deadline(8))] == list(sections.TIME_SHARES)
+    in_order = {
+        name: (section(name, name != "many-streams"), share)
+        for name, share in (("one-stream", 1.0), ("many-streams", 2.0), ("prompts", 1.0))
+    }
+    monkeypatch.setattr(sections, "SECTIONS", in_order)
+    assert [name for name, _ in sections.measure(context(), names, Deadline(8))] == list(in_order)
     assert shares == pytest.approx({"one-stream": 2.0, "many-streams": 4.0, "prompts": 6.0})
     assert clock.now == pytest.approx(8.0)
 
@@ -211,8 +209,8 @@ def test_ratios_are_not_affected_by_a_drift_of_speed() -> None:
     """The machine halves its speed during the measurement."""
     seconds = {"a": [1.0, 1.0, 2.0, 2.0], "b": [2.0, 2.0, 4.0, 4.0], "c": [1.0]}
     assert ratios(seconds, ["a", "c"], ["b", "missing"]) == {
-        "a / b": Ratio(0.5, 0.5, 0.5, 4),
-        "c / b": Ratio(1 / 3, 0.5, 0.5, 1),
+        "a / b": Spread(0.5, 0.5, 0.5, 4),
+        "c / b": Spread(1 / 3, 0.5, 0.5, 1),
     }
 
 
@@ -241,7 +239,7 @@ def test_a_high_load_average_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> No
     assert warning is not None
     assert "load average 1.10 on 4 processors" in warning
     monkeypatch.delattr(os, "getloadavg", raising=False)
-    assert busy.load_average() is None
+    assert machine.load_average() is None
 
 
 def test_widely_spread_rounds_are_a_warning() -> None:

@@ -12,13 +12,12 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime import __version__
 from textgen_runtime.bench import _many_streams as many_streams
-from textgen_runtime.bench import _rounds as rounds
-from textgen_runtime.bench import busy
-from textgen_runtime.bench._spread import Ratio, Spread
+from textgen_runtime.bench import machine, rounds
 from textgen_runtime.bench.context import BenchContext
 from textgen_runtime.bench.plot import is_plot
 from textgen_runtime.bench.report import Section
-from textgen_runtime.bench.sections import TIME_SHARES
+from textgen_runtime.bench.rounds import Spread
+from textgen_runtime.bench.sections import SECTIONS
 from textgen_runtime.cli import bench
 from textgen_runtime.cli.bench import main
 
@@ -48,7 +47,7 @@ def fake_ratios(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
         del context, deadline
         for name, value in values.items():
             if name in names:
-                ratio = Ratio(value, value, value, 5)
+                ratio = Spread(value, value, value, 5)
                 spreads = {"a": Spread(1.0, 1.0, 1.0, 5)}
                 yield name, Section(name, [], [], {}, ratios={"a / b": ratio}, spreads=spreads)
 
@@ -76,7 +75,7 @@ def test_the_report_has_all_sections(capsys: Captured, tmp_path: Path) -> None:
     assert document["options"] == {
         "temperature": 0.5,
         "engine": "both",
-        "sections": list(TIME_SHARES),
+        "sections": list(SECTIONS),
         "quick": True,
     }
     assert set(document["load_average"]) == {"start", "end"}
@@ -86,7 +85,7 @@ def test_the_report_has_all_sections(capsys: Captured, tmp_path: Path) -> None:
     assert (model["layers"], model["units"], model["vocabulary"]) == (1, 4, 12)
     assert 0 <= model["waited_share"] < 1
     sections = model["sections"]
-    assert list(sections) == list(TIME_SHARES)
+    assert list(sections) == list(SECTIONS)
     seconds = sections["one-stream"]["figures"]["seconds"]
     assert {"native", "onnxruntime", "weights streamed once"} < set(seconds)
     assert all(spread["median"] > 0 and spread["rounds"] >= 1 for spread in seconds.values())
@@ -246,8 +245,8 @@ def test_the_earlier_report_is_checked_before_the_measurements(capsys: Captured,
 
 @pytest.mark.usefixtures("fake_ratios")
 def test_warnings_are_also_in_the_report(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(busy, "load_warning", lambda _: "high load")
-    monkeypatch.setattr(busy, "wait_warning", lambda _: "waited")
+    monkeypatch.setattr(machine, "load_warning", lambda _: "high load")
+    monkeypatch.setattr(machine, "wait_warning", lambda _: "waited")
     _, out, err = run_here(main, capsys, str(TINY), "nietzsche", "--json", "-")
     expected = ["high load", f"{TINY}: waited", "nietzsche: waited"]
     assert json.loads(out)["warnings"] == expected

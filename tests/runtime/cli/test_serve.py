@@ -19,8 +19,7 @@ import uvicorn
 from textgen_runtime.cli import serve
 from textgen_runtime.cli._serve_arguments import parser
 from textgen_runtime.server import running
-from textgen_runtime.server.errors import ServerError
-from textgen_runtime.server.settings import Settings
+from textgen_runtime.server.requests import Settings
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import ROOT, TINY
@@ -69,12 +68,11 @@ def test_the_client_of_openai_gets_texts_and_streams() -> None:
 
 
 def test_the_programs_of_the_guide_run() -> None:
-    """The client in Python, and the commands with curl, whose bodies are sent here without it."""
+    """The client in Python, and the command with curl, whose body is sent here without it."""
     guide = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
     address = "http://127.0.0.1:8000/v1"
     (program,) = re.findall(r"^```python\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
-    bodies = re.findall(rf"^curl (?:-N )?{address}/completions -d '(.*)'$", guide, re.MULTILINE)
-    assert len(bodies) == 2
+    (body,) = re.findall(rf"^curl {address}/completions -d '(.*)'$", guide, re.MULTILINE)
     with running_server(model="nietzsche") as server:
         done = subprocess.run(
             [sys.executable, "-c", program.replace(address, server.url)],
@@ -83,10 +81,9 @@ def test_the_programs_of_the_guide_run() -> None:
             encoding="utf-8",
         )
         assert (done.returncode, done.stderr, len(done.stdout)) == (0, "", 2000)
-        for body in bodies:
-            with server.connect() as connection:
-                connection.sendall(request(body.encode(), "Connection: close"))
-                assert read_all(connection).startswith(b"HTTP/1.1 200 ")
+        with server.connect() as connection:
+            connection.sendall(request(body.encode(), "Connection: close"))
+            assert read_all(connection).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_key_can_come_from_a_file_or_the_environment(tmp_path: Path) -> None:
@@ -158,7 +155,7 @@ def test_a_port_is_taken_from_the_start_on() -> None:
     """Two servers that start at the same time must not both believe that they have the port."""
     with running.listen("127.0.0.1", 0) as first:
         port = first.getsockname()[1]
-        with pytest.raises(ServerError, match=f"cannot listen on 127.0.0.1, port {port}: "):
+        with pytest.raises(running.ServerError, match=f"cannot listen on 127.0.0.1, port {port}: "):
             running.listen("127.0.0.1", port)
 
 

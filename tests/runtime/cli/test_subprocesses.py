@@ -13,9 +13,9 @@ import textgen_runtime
 import textgen_runtime as textgen
 import textgen_train
 from textgen_runtime.bench import _processes as processes
-from textgen_runtime.bench import _rounds as rounds
+from textgen_runtime.bench import rounds
 from textgen_runtime.bench.context import BenchContext
-from textgen_runtime.bench.deadline import NO_DEADLINE
+from textgen_runtime.bench.rounds import NO_DEADLINE
 
 from tests.helpers.paths import TINY
 

@@ -9,7 +9,7 @@ import textgen_runtime as textgen
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from textgen_runtime import Metadata, Model
-from textgen_runtime.bench._baselines import WINDOW, BaselineLoops
+from textgen_runtime.bench.context import WINDOW, BaselineLoops
 from textgen_runtime.cli.info import main as info_main
 from textgen_runtime.cli.run import main as run_main
 from textgen_runtime.generation.loading import open_model

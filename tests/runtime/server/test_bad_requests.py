@@ -47,7 +47,7 @@ async def test_a_body_must_be_a_json_object(tiny: textgen.Model, body: bytes, me
 
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"promt": "a"}, "unknown field 'promt': remove it", "promt"),
-    ({"suffix": "a"}, "suffix is not supported", "suffix"),
+    *[({"suffix": value}, "suffix is not supported: remove it", "suffix") for value in ("a", True)],
     ({"best_of": 2}, "best_of must be equal to n", "best_of"),
     ({"best_of": "1"}, "best_of must be an integer, not a string", "best_of"),
     ({"prompt": 1}, "prompt must be a string or a list of strings, not a number", "prompt"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.server import bodies, completions, reply
+from textgen_runtime.server import completions, scheduler
 
 from tests.helpers.served import ENDLESS, OpenCall, Served, asynchronous, served, until
 
@@ -20,10 +20,10 @@ def call(server: Served, **fields: Any) -> OpenCall:
 async def test_a_client_that_leaves_frees_its_lanes(tiny: textgen.Model, stream: bool) -> None:
     async with served(tiny, max_length=ENDLESS) as server:
         gone = call(server, stream=stream, n=3)
-        await until(lambda: server.scheduler.users == 3)
+        await until(lambda: server.scheduler.worker.users == 3)
         gone.leave()
         await server.scheduler.idle()
-        assert server.scheduler.users == 0
+        assert server.scheduler.worker.users == 0
         await gone.task
 
 
@@ -52,16 +52,15 @@ async def test_a_client_can_leave_before_its_request_is_complete(tiny: textgen.M
 async def test_a_slow_reader_stops_only_its_own_text(
     tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reply, "MAX_PENDING", 1000)
+    monkeypatch.setattr(scheduler, "MAX_PENDING", 1000)
     length = 50_000
     async with served(tiny, max_length=length) as server:
         slow = call(server, max_tokens=length, stream=True, seed=4)
         slow.stop_reading()
-        scheduler = server.scheduler
-        await until(lambda: scheduler.paused)
+        await until(lambda: server.scheduler.worker.paused)
         # Others go on, and the paused text does not.
         assert (await server.complete(prompt="a", max_tokens=5_000)).status == 200
-        assert (scheduler.paused, scheduler.texts) == (1, 1)
+        assert (server.scheduler.worker.paused, server.scheduler.texts) == (1, 1)
         slow.read_on()
         answer = await slow.answer()
     assert answer.texts == [tiny.generate("a", length=length, seed=4, temperature=1.0)]
@@ -71,13 +70,13 @@ async def test_a_slow_reader_stops_only_its_own_text(
 async def test_a_slow_reader_also_stops_its_texts_whose_prompts_are_still_fed(
     tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reply, "MAX_PENDING", 1000)
+    monkeypatch.setattr(scheduler, "MAX_PENDING", 1000)
     async with served(tiny, max_length=ENDLESS, max_body=10**8) as server:
         slow = call(server, prompt=["a", "abcd" * 40_000], stream=True)
         slow.stop_reading()
-        await until(lambda: server.scheduler.paused)
-        await until(lambda: server.scheduler.paused == 2)
-        assert server.scheduler.users == 2
+        await until(lambda: server.scheduler.worker.paused)
+        await until(lambda: server.scheduler.worker.paused == 2)
+        assert server.scheduler.worker.users == 2
         # It can leave.
         slow.leave()
         slow.read_on()
@@ -89,8 +88,7 @@ async def test_a_slow_reader_also_stops_its_texts_whose_prompts_are_still_fed(
 async def test_a_large_response_is_sent_in_pieces_so_that_others_get_their_turn(
     tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch, stream: bool
 ) -> None:
-    for module in (bodies, completions):
-        monkeypatch.setattr(module, "PIECE", 1000)
+    monkeypatch.setattr(completions, "PIECE", 1000)
     async with served(tiny) as server:
         large = call(server, prompt="abcd" * 500, echo=True, n=6, max_tokens=5, seed=4, stream=stream)
         await large.task
@@ -110,7 +108,7 @@ async def test_a_large_response_is_sent_in_pieces_so_that_others_get_their_turn(
 async def test_a_long_prompt_does_not_delay_other_texts_until_its_end(tiny: textgen.Model) -> None:
     async with served(tiny, max_body=10**8) as server:
         long = call(server, prompt="abcd" * 2_500_000, max_tokens=1)
-        await until(lambda: server.scheduler.users)
+        await until(lambda: server.scheduler.worker.users)
         assert (await server.complete(prompt="a", max_tokens=100)).status == 200
         assert not long.task.done()
         # A client can leave while its prompt is fed.

@@ -6,9 +6,6 @@ from collections.abc import AsyncIterator
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.server import completions
-from textgen_runtime.server.completion_request import parse_request
-from textgen_runtime.server.preparation import is_quick
-from textgen_runtime.server.settings import Settings
 
 from tests.helpers.served import ENDLESS, OpenCall, Served, asynchronous, served, until
 
@@ -177,21 +174,3 @@ async def test_the_model_is_listed(tiny: textgen.Model) -> None:
     assert listed.json == {"object": "list", "data": [described.json]}
     assert (described.json["id"], described.json["object"]) == ("a/b", "model")
     assert (health.status, health.json) == (200, {"status": "ok", "users": 0, "waiting": 0})
-
-
-@pytest.mark.parametrize(
-    ("fields", "quick"),
-    [
-        ({}, True),
-        ({"stop": ["\n", "the end"], "n": 16, "temperature": 0.5}, True),
-        ({"n": 17}, False),
-        ({"prompt": "a" * 20_001}, False),
-        ({"stop": ["a" * 250, "b" * 251]}, False),
-        ({"match": "a"}, False),
-        ({"choices": ["a"]}, False),
-        ({"json_schema": {}}, False),
-    ],
-)
-def test_only_cheap_requests_are_prepared_by_the_event_loop(fields: dict[str, object], quick: bool) -> None:
-    body = json.dumps({"prompt": "a", **fields}).encode()
-    assert is_quick(parse_request(body, Settings("tiny"))) == quick

@@ -1,6 +1,7 @@
-"""Properties of the running server that only a clock would show."""
+"""The running server: properties that only a clock would show, and its end."""
 
 import asyncio
+import json
 import socket
 from collections import Counter
 
@@ -8,11 +9,11 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime.server import completions
 from textgen_runtime.server.completion_request import CompletionRequest, parse_request
+from textgen_runtime.server.requests import Settings
 from textgen_runtime.server.running import listen
-from textgen_runtime.server.settings import Settings
 
 from tests.helpers.programs import run_python
-from tests.helpers.served import asynchronous, served
+from tests.helpers.served import ENDLESS, OpenCall, asynchronous, served, until
 
 
 @asynchronous
@@ -62,3 +63,46 @@ async def test_many_requests_at_once_leave_turns_for_events(
     assert {answer.status for answer in answers} == {200}
     assert parsed.total() == 100
     assert max(parsed.values()) <= completions.REQUESTS_PER_TURN
+
+
+@asynchronous
+async def test_a_draining_server_finishes_texts_and_refuses_new_ones(tiny: textgen.Model) -> None:
+    body = json.dumps({"prompt": "a", "max_tokens": 20_000, "seed": 1, "stream": True}).encode()
+    async with served(tiny) as server:
+        running = OpenCall(server.app, body)
+        await until(lambda: server.scheduler.texts)
+        server.scheduler.draining = True
+        refused = await server.complete(prompt="a")
+        health = await server.request("GET", "/health")
+        await server.scheduler.idle()
+        answer = await running.answer()
+    assert refused.status == 503
+    assert "retry-after" in refused.headers
+    assert refused.json["error"]["type"] == "server_error"
+    assert (health.status, health.json["status"]) == (503, "stopping")
+    assert answer.texts == [tiny.generate("a", length=20_000, seed=1, temperature=1.0)]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@asynchronous
+async def test_texts_that_are_still_running_at_the_end_fail(tiny: textgen.Model, stream: bool) -> None:
+    body = json.dumps({"prompt": "a", "max_tokens": ENDLESS, "stream": stream}).encode()
+    async with served(tiny, max_users=1, max_length=ENDLESS) as server:
+        running = OpenCall(server.app, body)
+        await until(lambda: server.scheduler.worker.users)
+        if stream:
+            await running.first_text()
+        waiting = OpenCall(server.app, body)
+        await until(lambda: server.scheduler.texts == 2)
+        await server.scheduler.stop()
+        message = "the server stopped before the text was complete"
+        late = await waiting.answer()
+        assert (late.status, late.json["error"]["message"]) == (503, message)
+        if stream:
+            await running.task
+            parts = [running.messages.get_nowait() for _ in range(running.messages.qsize())]
+            events = b"".join([part["body"] for part in parts])
+            last = events.decode().removesuffix("\n\n").split("\n\n")[-1]
+            assert json.loads(last.removeprefix("data: "))["error"]["message"] == message
+        else:
+            assert (await running.answer()).status == 503

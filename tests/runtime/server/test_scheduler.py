@@ -1,23 +1,22 @@
 """The scheduler: errors of single texts, and the length of chunks."""
 
+import asyncio
 import json
+import threading
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.engines.base import Generated, Lane
 from textgen_runtime.engines.native import NativeEngine
-from textgen_runtime.server import pace as pace_module
-from textgen_runtime.server.completion_request import parse_request
-from textgen_runtime.server.pace import FIRST_STEPS, MAX_GROWTH, Pace
-from textgen_runtime.server.preparation import prepare
-from textgen_runtime.server.settings import Settings
+from textgen_runtime.server import worker as worker_module
+from textgen_runtime.server.completion_request import parse_request, prepare
+from textgen_runtime.server.requests import Settings
 from textgen_runtime.server.text import Prompt, Text, Update
-from textgen_runtime.server.worker import Worker
+from textgen_runtime.server.worker import FIRST_STEPS, MAX_GROWTH, Pace, Worker
 
-from tests.helpers.served import ENDLESS, OpenCall, asynchronous, served
+from tests.helpers.served import ENDLESS, OpenCall, asynchronous, served, until
 
 
 def break_texts(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
@@ -36,12 +35,16 @@ def break_texts(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
 async def test_a_text_that_fails_does_not_stop_the_others(
     tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import asyncio
-
     break_texts(monkeypatch, 77)
+    together = threading.Event()
     async with served(tiny) as server:
+        # The worker waits, so that the texts are lanes at the same time.
+        server.scheduler.worker.order(threading.Event.wait, together)
         requests = [{"prompt": "dad ", "max_tokens": length, "seed": 2} for length in (500, 77, 600)]
-        answers = await asyncio.gather(*(server.complete(**fields) for fields in requests))
+        tasks = [asyncio.create_task(server.complete(**fields)) for fields in requests]
+        await until(lambda: server.scheduler.texts == 3)
+        together.set()
+        answers = await asyncio.gather(*tasks)
     assert [answer.status for answer in answers] == [200, 500, 200]
     assert answers[0].texts == [tiny.generate("dad ", length=500, seed=2, temperature=1.0)]
     assert answers[2].texts == [tiny.generate("dad ", length=600, seed=2, temperature=1.0)]
@@ -113,10 +116,10 @@ def test_a_text_that_is_paused_after_each_chunk_is_that_of_generate(
     tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch, control: dict[str, Any]
 ) -> None:
     # A chunk has one token, so that texts without the mask take several chunks, too.
-    monkeypatch.setattr(pace_module, "FIRST_STEPS", 1)
-    monkeypatch.setattr(pace_module, "MAX_GROWTH", 1)
+    monkeypatch.setattr(worker_module, "FIRST_STEPS", 1)
+    monkeypatch.setattr(worker_module, "MAX_GROWTH", 1)
     fields = {"prompt": ["a", "b", "c"], "max_tokens": 30, "seed": 4, **control}
-    texts = prepare(tiny, parse_request(json.dumps(fields).encode(), Settings("tiny")), lambda _: None).texts
+    texts = prepare(tiny, parse_request(json.dumps(fields).encode(), Settings("tiny")), lambda _: None)[0]
     chunks: dict[Text, list[str]] = {text: [] for text in texts}
     running = set(texts)
 
@@ -125,10 +128,10 @@ def test_a_text_that_is_paused_after_each_chunk_is_that_of_generate(
             chunks[update.text].append(update.chunk)
             if update.last:
                 running.remove(update.text)
-            worker.order(partial(worker.pause, update.text))
-            worker.order(partial(worker.resume, update.text))
+            worker.order(worker.pause, update.text)
+            worker.order(worker.resume, update.text)
         if not running:
-            worker.order(partial(worker.stop, RuntimeError()))
+            worker.order(worker.stop, RuntimeError())
 
     worker = Worker(tiny, 3, pause)
     worker.add(texts)

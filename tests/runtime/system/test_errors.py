@@ -8,7 +8,7 @@ from textgen_runtime import SamplingError, TextgenError
 from textgen_runtime.cli._interactive import spell_setting
 from textgen_runtime.cli.command import spell_option
 from textgen_runtime.errors import MAX_QUOTED_LENGTH, MAX_SHORTENED_LENGTH, Name, first_line, quote, shorten
-from textgen_runtime.server.sampling_fields import spell_field
+from textgen_runtime.server.requests import spell_field
 
 
 @pytest.mark.parametrize("value", [7, -1.5, None, "line\n", "é", [1, "two"], {"a": True}])

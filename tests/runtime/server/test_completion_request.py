@@ -1,17 +1,68 @@
-"""Requests that are prepared in a thread: their clients can leave, and the server can stop."""
+"""From the body of a request to its texts: sampling fields, and the preparation in a thread."""
 
 import json
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.server import completions, preparation
-from textgen_runtime.server.completion_request import CompletionRequest
+from textgen_runtime import PARAMETERS, Sampling
+from textgen_runtime.server import completions
+from textgen_runtime.server.completion_request import (
+    CompletionRequest,
+    parse_request,
+    prepare,
+    take_sampling,
+)
+from textgen_runtime.server.requests import Fields, Settings
 
 from tests.helpers.served import OpenCall, Served, asynchronous, served, until
 
-PREPARE = preparation.prepare
+# A value in JSON, and in `Sampling`, by the kind of the parameter.
+VALUES: dict[str, tuple[Any, Any]] = {
+    "number": (0.25, 0.25),
+    "whole": (3, 3),
+    "switch": (True, True),
+    "text": ("a b|c", "a b|c"),
+    "characters": ("ab\n", ("a", "b", "\n")),
+    "texts": (["a b", "\n"], ("a b", "\n")),
+    "biases": ({"e": -2, "a": 1.5}, (("a", 1.5), ("e", -2.0))),
+    "choices": (["a b", "c"], ("a b", "c")),
+    "schema": ({"enum": [2]}, '{"enum": [2]}'),
+}
+NEEDED: dict[str, dict[str, Any]] = {"resample": {"match": "a"}}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_each_parameter_is_a_field(name: str) -> None:
+    given, value = VALUES[PARAMETERS[name].kind]
+    others = NEEDED.get(name, {})
+    fields = Fields(others | {name: given})
+    assert take_sampling(fields) == Sampling(**{"temperature": 1.0} | others | {name: value})
+    fields.finish()
+
+
+def test_without_fields_only_the_temperature_differs_from_that_of_python() -> None:
+    assert take_sampling(Fields(dict.fromkeys(PARAMETERS))) == Sampling(temperature=1.0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "quick"),
+    [
+        ({}, True),
+        ({"stop": ["\n", "the end"], "n": 16, "temperature": 0.5}, True),
+        ({"n": 17}, False),
+        ({"prompt": "a" * 20_001}, False),
+        ({"stop": ["a" * 250, "b" * 251]}, False),
+        ({"match": "a"}, False),
+        ({"choices": ["a"]}, False),
+        ({"json_schema": {}}, False),
+    ],
+)
+def test_only_cheap_requests_are_prepared_by_the_event_loop(fields: dict[str, object], quick: bool) -> None:
+    body = json.dumps({"prompt": "a", **fields}).encode()
+    assert parse_request(body, Settings("tiny")).is_quick == quick
 
 
 class Preparation:
@@ -33,14 +84,14 @@ class Preparation:
         """Prepare a request."""
         self.prepared.append(request.seed)
         self._released.wait()
-        return PREPARE(model, request, deliver)  # type: ignore[arg-type]
+        return prepare(model, request, deliver)  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def slow_preparation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Preparation]:
     """The preparation of all requests in a thread."""
     slow = Preparation()
-    monkeypatch.setattr(completions, "is_quick", lambda _: False)
+    monkeypatch.setattr(CompletionRequest, "is_quick", False)
     monkeypatch.setattr(completions, "prepare", slow)
     yield slow
     slow.release()

@@ -1,14 +1,54 @@
-"""Time candidates in alternating rounds, on a machine whose speed drifts."""
+"""Timing in alternating rounds, on a machine whose speed drifts, and within a time limit."""
 
+import math
 import statistics
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter, thread_time
+from typing import Any
 
-from .busy import ProcessorTime
-from .deadline import NO_DEADLINE, Deadline, DeadlineError
+from .machine import ProcessorTime
 
 MIN_ROUNDS = 5
+
+
+class DeadlineError(Exception):
+    """A measurement was stopped at its deadline. The caller continues without its result."""
+
+
+class Deadline:
+    """A point in time at which measurements end.
+
+    Args:
+        seconds: Time from now; infinite for no deadline.
+    """
+
+    def __init__(self, seconds: float = math.inf) -> None:
+        self._end = perf_counter() + seconds
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the deadline; 0 once it has passed."""
+        return max(0.0, self._end - perf_counter())
+
+    @property
+    def passed(self) -> bool:
+        return self.seconds_left == 0.0
+
+    @property
+    def is_finite(self) -> bool:
+        return math.isfinite(self._end)
+
+    def share(self, fraction: float) -> "Deadline":
+        """Return an earlier deadline, for the first of several measurements that share the time.
+
+        Args:
+            fraction: Fraction of the remaining time, in (0, 1].
+        """
+        return Deadline(self.seconds_left * fraction)
+
+
+NO_DEADLINE = Deadline()
 
 
 @dataclass(frozen=True)
@@ -104,29 +144,25 @@ def interleave(
     Returns:
         By name, the seconds per unit of work of each round. Candidates without a round are omitted.
     """
-    times: dict[str, list[float]] = {name: [] for name in candidates}
+    times: dict[str, list[float]] = {}
     total = processor_time or ProcessorTime()
     started = perf_counter()
     rounds = 0
     while candidates and (rounds < MIN_ROUNDS or perf_counter() - started < seconds):
         for name, candidate in candidates.items():
             if deadline.passed:
-                return _non_empty(times)
+                return times
             start, processor_start = perf_counter(), thread_time()
             try:
                 candidate.run()
             except DeadlineError:
-                return _non_empty(times)
+                return times
             elapsed = perf_counter() - start
-            times[name].append(elapsed / candidate.size)
+            times.setdefault(name, []).append(elapsed / candidate.size)
             if candidate.single_threaded:
                 total.add(elapsed, thread_time() - processor_start)
         rounds += 1
-    return _non_empty(times)
-
-
-def _non_empty(times: Mapping[str, list[float]]) -> dict[str, list[float]]:
-    return {name: rounds for name, rounds in times.items() if rounds}
+    return times
 
 
 def medians(times: Mapping[str, list[float]]) -> dict[str, float]:
@@ -150,3 +186,65 @@ def deadline_notes(names: Iterable[str], times: Mapping[str, list[float]]) -> li
         fewest = min(len(times[name]) for name in incomplete)
         notes.append(f"out of time after {fewest} of {MIN_ROUNDS} rounds: {'; '.join(incomplete)}")
     return notes
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure, and its distribution over its rounds.
+
+    Attributes:
+        value: The reported figure: the median of the rounds, or the ratio of two medians.
+        lower: First quartile of the rounds.
+        upper: Third quartile of the rounds.
+        rounds: Number of rounds.
+    """
+
+    value: float
+    lower: float
+    upper: float
+    rounds: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """Summarize at least one value."""
+        if len(values) == 1:
+            return cls(values[0], values[0], values[0], 1)
+        lower, median, upper = statistics.quantiles(values, n=4, method="inclusive")
+        return cls(median, lower, upper, len(values))
+
+    @classmethod
+    def of_ratio(cls, numerators: Sequence[float], denominators: Sequence[float]) -> "Spread":
+        """Divide two figures that were measured in alternating rounds, with at least one round each.
+
+        The value is the ratio of the two medians, as in the tables. The quartiles are those of the ratios of
+        individual rounds: a drift of the machine's speed affects both figures of a round equally.
+        """
+        value = statistics.median(numerators) / statistics.median(denominators)
+        spread = cls.of([a / b for a, b in zip(numerators, denominators, strict=False)])
+        return cls(value, spread.lower, spread.upper, spread.rounds)
+
+    @property
+    def relative_iqr(self) -> float:
+        """The interquartile range divided by the figure."""
+        return (self.upper - self.lower) / self.value
+
+    def as_json(self, name: str = "median") -> dict[str, Any]:
+        """Return the spread as it is stored in the report, with a name for the figure."""
+        return {name: self.value, "quartiles": [self.lower, self.upper], "rounds": self.rounds}
+
+
+def spreads(times: dict[str, list[float]]) -> dict[str, Spread]:
+    """Summarize the rounds of each figure."""
+    return {name: Spread.of(rounds) for name, rounds in times.items()}
+
+
+def ratios(
+    times: dict[str, list[float]], numerators: Sequence[str], denominators: Sequence[str]
+) -> dict[str, Spread]:
+    """Divide each numerator by each denominator. Pairs with a figure that was not measured are omitted."""
+    return {
+        f"{numerator} / {denominator}": Spread.of_ratio(times[numerator], times[denominator])
+        for numerator in numerators
+        for denominator in denominators
+        if numerator != denominator and numerator in times and denominator in times
+    }

@@ -1,14 +1,21 @@
-"""``textgen-bench`` passes to onnxruntime only the fields that the core has checked."""
+"""The model under measurement: the fields that onnxruntime gets, and texts that do not end at any level."""
 
 import onnx
 import pytest
 import textgen_runtime as textgen
 from onnx import TensorProto, helper, numpy_helper
-from textgen_runtime.bench.checked_fields import checked_fields
+from textgen_runtime.bench.context import BenchContext, checked_fields, endless
+from textgen_runtime.bench.report import describe_model, format_vocabulary
+from textgen_runtime.bench.rounds import NO_DEADLINE
+from textgen_runtime.bench.sections import measure
+from textgen_runtime.cli._bench_outputs import model_heading
 from textgen_runtime.generation.loading import open_model
+from textgen_runtime.text.levels import unit_of
 
 from tests.helpers.damaged_models import node
 from tests.helpers.make_tiny_model import make_model
+from tests.helpers.paths import TINY
+from tests.helpers.record_models import LEVELS, record_content
 
 
 @pytest.mark.parametrize("layers", [1, 3])
@@ -62,3 +69,54 @@ def test_damage_in_skipped_fields_is_an_error(damage: bytes) -> None:
         textgen.ModelFileError, match="the file is damaged in a field that only onnxruntime reads"
     ):
         checked_fields(make_model().SerializeToString() + damage)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_texts_that_are_measured_do_not_end(level: str) -> None:
+    content = record_content(level, end_bias=20.0)
+    model = open_model(content, "native")
+    changed = open_model(endless(content, model), "native")
+    generation = changed.start(temperature=2.0, seed=1)
+    generation.take(500)
+    assert generation.ending == "length"
+    # Nothing else is different.
+    end = model.tokenizer.special.end
+    assert end is not None
+    logits, changed_logits = model.start("cab").logits, changed.start("cab").logits
+    assert [*logits[:end], *logits[end + 1 :]] == [*changed_logits[:end], *changed_logits[end + 1 :]]
+
+
+def test_a_model_without_records_is_not_changed() -> None:
+    content = TINY.read_bytes()
+    assert endless(content, open_model(content, "native")) is content
+
+
+@pytest.mark.parametrize(("level", "unit"), [("character", "character"), ("byte", "byte"), ("word", "token")])
+def test_tables_name_the_tokens_of_the_level(level: str, unit: str) -> None:
+    content = record_content(level)
+    model = open_model(content, "native")
+    assert unit_of(model.tokenizer) == unit
+    context = BenchContext(endless(content, model), ("native",), 0.5, 0.001, 1, 500, unit)
+    (section,) = [section for _, section in measure(context, ["prompts"], NO_DEADLINE)]
+    assert f"prompt of 512 {unit}s" in str(section)
+    assert f"per {unit}" in str(section)
+
+
+@pytest.mark.parametrize(
+    ("level", "size"),
+    [
+        ("character", "7 characters and 3 special tokens"),
+        ("byte", "256 bytes and 2 special tokens"),
+        ("word", "13 tokens, 3 of them special"),
+    ],
+)
+def test_special_tokens_are_no_characters(level: str, size: str) -> None:
+    description = describe_model("m.onnx", open_model(record_content(level), "native"))
+    assert format_vocabulary(description) == size
+    assert f"units, {size}, temperature 0.5" in model_heading(description, 0.5)
+
+
+def test_a_vocabulary_without_special_tokens_has_characters_only() -> None:
+    assert format_vocabulary(describe_model("m.onnx", open_model(TINY.read_bytes()))) == "12 characters"
+    assert format_vocabulary({"vocabulary": 57}) == "57 characters"
+    assert format_vocabulary({"vocabulary": 58, "special_tokens": 1}) == "57 characters and 1 special token"
