@@ -153,7 +153,7 @@ def limit_memory() -> None:
 
 def measure(compile_expression: Callable[[str], Generate], expression: str) -> dict[str, float]:
     """Return the seconds to compile an expression, the seconds per character, and the number of cut texts."""
-    regex._compile.cache_clear()
+    regex.compile_expression.cache_clear()
     start = perf_counter()
     generate = compile_expression(expression)
     # The first text, because llguidance compiles while it reads a text.

@@ -27,7 +27,7 @@ assert main([{model!r}, "--length", "5", "--stats"]) == 0
 
 
 def test_generating_text_imports_neither_torch_nor_onnx(tiny_path: Path, tmp_path: Path) -> None:
-    program = GENERATE.format(model=str(tiny_path), saved=str(tmp_path / "saved.npz"))
+    program = GENERATE.format(model=str(tiny_path), saved=str(tmp_path / "saved"))
     check = "print([name for name in ('torch', 'onnx', 'textgen_train') if name in sys.modules])"
     assert run_python(program + check).splitlines()[-1] == "[]"
 

@@ -145,6 +145,7 @@ def _read_description(text: bytes) -> dict[str, Any]:
         # UTF-8 can encode these texts, or they could not be printed.
         texts = [values[PROMPT], values.get(END_OF_TEXT, "")]
         is_valid = all(isinstance(item, str) and item.encode() is not None for item in texts)
+        is_valid = is_valid and isinstance(values[SAMPLING], dict)
         names = set(values[SAMPLING])
     except (ValueError, TypeError, RecursionError):
         is_valid = False

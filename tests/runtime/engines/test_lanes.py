@@ -200,6 +200,8 @@ def test_a_lane_that_cannot_continue_is_an_error(engine: str) -> None:
                 loaded.generate(lanes, 9)
         assert [content_of_text(text) for text in (other, lane.stream)] == before
     assert loaded.generate([Lane(exhausted, 6)], 5)[0].drawn == 5
+    # Four tokens are enough.
+    assert DOTTED.matches(loaded.generate([Lane(short, 4, must_end=True)], 9)[0].tokens)
     table = Table([{3: 1}, {4: 2}, {}], {2})
     for text, message in (
         (started(loaded, constraint=table.constraint(), logit_bias={4: -np.inf}), "forbids every token"),
