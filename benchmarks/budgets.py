@@ -31,9 +31,8 @@ from textgen_runtime.bench.rounds import Candidate, calibrate, interleave, media
 from textgen_runtime.engines.base import Lane
 from textgen_runtime.engines.core import CoreNetwork, kernel_names
 from textgen_runtime.engines.native import NativeEngine
-from textgen_runtime.model_file.graph_names import LOGITS, NEXT, TOKEN
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.model_file.network import LSTM, Embedding, Linear, Network
+from textgen_runtime.model_file.network import LOGITS, LSTM, NEXT, TOKEN, Embedding, Linear, Network
 from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 
 UNITS, EMBEDDING, VOCABULARY = 128, 64, 59

@@ -354,6 +354,10 @@ void append_model(content *to, const sizes *model) {
     add_text_property(to, "textgen.normalization", "{\"lowercase\": false, \"unicode\": \"NFC\"}");
     add_text_property(to, "textgen.prompts", "[]");
     add_text_property(to, "textgen.training", "{\"corpus\": [1.5e3, null]}");
+    if (model->int8) {
+        add_text_property(to, "textgen.quantization",
+                          "{\"bits\": 8, \"loss\": 1.5, \"text\": {\"name\": null}}");
+    }
     if (model->unknown || model->records) {
         add_special(to, model);
     }

@@ -6,10 +6,14 @@
 /* The newest supported format. */
 enum { MAX_FORMAT = 2 };
 
+/* The supported number of bits of quantized weights. */
+enum { QUANTIZED_BITS = 8 };
+
 static const char format_key[] = "textgen.format";
 static const char level_key[] = "textgen.level";
 static const char normalization_key[] = "textgen.normalization";
 static const char training_key[] = "textgen.training";
+static const char quantization_key[] = "textgen.quantization";
 
 int32_t textgen_metadata_read(const textgen_onnx *file, const char *key, textgen_json *value,
                               const textgen_error *error) {
@@ -140,4 +144,55 @@ int32_t textgen_metadata_check_training(const textgen_onnx *file, const textgen_
                             "the metadata '%s' is not a JSON object: export the model again", training_key);
     }
     return code;
+}
+
+/* Whether a value is a number that a float64 can hold, or null. */
+static bool is_loss(const textgen_json *value) {
+    int64_t integer;
+    if (value->kind != TEXTGEN_JSON_NUMBER || !textgen_json_integer(value, &integer)) {
+        return value->kind == TEXTGEN_JSON_NUMBER || value->kind == TEXTGEN_JSON_NULL;
+    }
+    /* Only integers may have more digits than a float64. */
+    return integer < INT64_MAX && integer > -INT64_MAX;
+}
+
+int32_t textgen_metadata_check_quantization(const textgen_onnx *file, const textgen_error *error) {
+    enum { BITS, LOSS, FLOAT32_LOSS, TEXT, FIELDS };
+    static const char *const names[FIELDS] = {"bits", "loss", "float32_loss", "text"};
+    char quoted[TEXTGEN_QUOTE_SIZE];
+    const textgen_json null = {TEXTGEN_JSON_NULL, {NULL, 0}, {NULL, 0}};
+    textgen_json fields[FIELDS] = {null, null, null, null};
+    textgen_json object;
+    textgen_json key;
+    textgen_json value;
+    int64_t bits;
+    if (textgen_onnx_property(file, quantization_key).data == NULL) {
+        return TEXTGEN_OK;
+    }
+    const int32_t code = textgen_metadata_read(file, quantization_key, &object, error);
+    if (code != TEXTGEN_OK) {
+        return code;
+    }
+    textgen_view members = object.text;
+    while (object.kind == TEXTGEN_JSON_OBJECT && textgen_json_member(&members, &key, &value)) {
+        for (size_t i = 0; i < FIELDS; i++) {
+            /* If a key is repeated, the last value counts. */
+            fields[i] = textgen_json_is(&key, names[i]) ? value : fields[i];
+        }
+    }
+    const bool has_bits = textgen_json_integer(&fields[BITS], &bits);
+    if (has_bits && bits != QUANTIZED_BITS) {
+        return textgen_fail(
+            error, TEXTGEN_NEWER_FORMAT,
+            "the metadata '%s' has %s bits, but this version supports only %d: upgrade textgen-onnx",
+            quantization_key, textgen_json_quote(&fields[BITS], quoted), QUANTIZED_BITS);
+    }
+    const bool has_text = fields[TEXT].kind == TEXTGEN_JSON_OBJECT || fields[TEXT].kind == TEXTGEN_JSON_NULL;
+    if (has_bits && has_text && is_loss(&fields[LOSS]) && is_loss(&fields[FLOAT32_LOSS])) {
+        return TEXTGEN_OK;
+    }
+    return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                        "the metadata '%s' is %s; expected %s: quantize the model again", quantization_key,
+                        textgen_json_quote(&object, quoted),
+                        has_bits ? "two losses and a text, or null" : "an object with a number of bits");
 }

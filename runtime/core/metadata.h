@@ -34,4 +34,7 @@ int32_t textgen_metadata_normalization(const textgen_onnx *file, bool *lowercase
 /* Fails if textgen.training is not a JSON object. */
 int32_t textgen_metadata_check_training(const textgen_onnx *file, const textgen_error *error);
 
+/* Fails if textgen.quantization, which only files with 8-bit weights have, does not describe 8-bit weights. */
+int32_t textgen_metadata_check_quantization(const textgen_onnx *file, const textgen_error *error);
+
 #endif

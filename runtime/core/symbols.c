@@ -129,7 +129,8 @@ int32_t textgen_symbols_read(const textgen_json *list, size_t count, textgen_lev
         code = read_entry(&entry, token, is_special(special, token), symbols, &used, error);
     }
     if (code == TEXTGEN_OK && textgen_names_sort(symbols->sorted, symbols->sorted_count) != NULL) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the metadata '%s' contains a %s twice",
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                            "the metadata '%s' contains a %s twice: export the model again",
                             TEXTGEN_VOCABULARY_KEY, textgen_level_names[level]);
     }
     for (size_t i = 0; code == TEXTGEN_OK && i < symbols->sorted_count; i++) {

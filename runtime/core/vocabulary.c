@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+/* The maximum number of entries if the number of logits is not known: one for each character. */
+enum { CODE_POINTS = 0x110000 };
+
 struct textgen_vocabulary {
     textgen_symbols symbols;
     textgen_special special;
@@ -18,6 +21,7 @@ struct textgen_vocabulary {
  * may itself be one of the characters. No longer symbol has one. */
 static int32_t check_entries(textgen_view text, size_t size, textgen_level level, const textgen_error *error) {
     char formatted[TEXTGEN_NUMBER_SIZE];
+    const size_t limit = size == TEXTGEN_ANY_SIZE ? CODE_POINTS : size;
     size_t commas = 0;
     size_t brackets = 0;
     size_t braces = 0;
@@ -31,11 +35,12 @@ static int32_t check_entries(textgen_view text, size_t size, textgen_level level
                             "the metadata '%s' is not a list of %ss: export the model again",
                             TEXTGEN_VOCABULARY_KEY, textgen_level_names[level]);
     }
-    if (commas > size) {
-        return textgen_fail(
-            error, TEXTGEN_DAMAGED_MODEL,
-            "the metadata '%s' has more entries than the graph has logits (%s): export the model again",
-            TEXTGEN_VOCABULARY_KEY, textgen_format_number(size, formatted));
+    if (commas > limit) {
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                            "the metadata '%s' has more entries than %s (%s): export the model again",
+                            TEXTGEN_VOCABULARY_KEY,
+                            size == TEXTGEN_ANY_SIZE ? "there are characters" : "the graph has logits",
+                            textgen_format_number(limit, formatted));
     }
     return TEXTGEN_OK;
 }
@@ -74,7 +79,7 @@ static int32_t read_symbols(const textgen_onnx *file, size_t size, textgen_vocab
         vocabulary->symbols.arena = file->arena;
         code = textgen_symbols_read(&list, count, level, &vocabulary->special, &vocabulary->symbols, error);
     }
-    if (code == TEXTGEN_OK && count != size) {
+    if (code == TEXTGEN_OK && size != TEXTGEN_ANY_SIZE && count != size) {
         code = textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
                             "the vocabulary has %zu %ss, but the graph has %zu logits: export the model again",
                             count, textgen_level_names[level], size);
@@ -118,11 +123,12 @@ static int32_t check_prompts(const textgen_onnx *file, const textgen_vocabulary 
                 is_encodable(&vocabulary->symbols, text);
     }
     textgen_release(buffer);
-    return valid
-               ? TEXTGEN_OK
-               : textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                              "the metadata '%s' is not a list of texts whose characters are in the vocabulary",
-                              key);
+    return valid ? TEXTGEN_OK
+                 : textgen_fail(
+                       error, TEXTGEN_DAMAGED_MODEL,
+                       "the metadata '%s' is not a list of texts whose characters are in the vocabulary: "
+                       "export the model again",
+                       key);
 }
 
 int32_t textgen_vocabulary_create(const textgen_onnx *file, size_t size, textgen_vocabulary **vocabulary,
@@ -146,6 +152,9 @@ int32_t textgen_vocabulary_create(const textgen_onnx *file, size_t size, textgen
     }
     if (code == TEXTGEN_OK) {
         code = textgen_metadata_records(file, &created->special, &created->records, error);
+    }
+    if (code == TEXTGEN_OK) {
+        code = textgen_metadata_check_quantization(file, error);
     }
     if (code != TEXTGEN_OK) {
         textgen_vocabulary_destroy(created);

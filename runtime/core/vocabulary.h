@@ -16,7 +16,8 @@ typedef struct textgen_vocabulary textgen_vocabulary;
 int32_t textgen_format_check(const textgen_onnx *file, const textgen_error *error);
 
 /* Read the vocabulary and the normalization, and check all other metadata. size: the number of logits of the
- * graph; a vocabulary of another size is refused. */
+ * graph, or TEXTGEN_ANY_SIZE if it is not known; a vocabulary of another size is refused. */
+#define TEXTGEN_ANY_SIZE SIZE_MAX
 int32_t textgen_vocabulary_create(const textgen_onnx *file, size_t size, textgen_vocabulary **vocabulary,
                                   const textgen_error *error);
 void textgen_vocabulary_destroy(textgen_vocabulary *vocabulary);

@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from .generation.model import Model
     from .generation.saved_generation import resume, save
     from .model_file.bundled import bundled_models
-    from .model_file.metadata import Metadata
-    from .model_file.quantization import Quantization
+    from .model_file.metadata import Metadata, Quantization
     from .sampling.definition import PARAMETERS, Parameter
     from .sampling.distributions import entropy
     from .sampling.filter_state import FilterState
@@ -62,7 +61,7 @@ _LAZY_MODULES = {
     "PARAMETERS": "sampling.definition",
     "Parameter": "sampling.definition",
     "Prediction": "scoring.prediction",
-    "Quantization": "model_file.quantization",
+    "Quantization": "model_file.metadata",
     "Sampler": "sampling.sampler",
     "Sampling": "sampling.parameters",
     "Score": "scoring.prediction",

@@ -1,4 +1,4 @@
-"""The C core's reading of metadata, against Python's."""
+"""The C core's reading of metadata, against rules that are written in Python."""
 
 import json
 import random
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from textgen_runtime.errors import ModelFileError
 from textgen_runtime.model_file.metadata import Metadata
 
 from tests.helpers.core_reader import DAMAGED_MODEL, NEWER_FORMAT, field, refusal, run_all
 from tests.helpers.damaged_metadata import DAMAGED_METADATA, METADATA, change
 from tests.helpers.make_tiny_model import make_model
+from tests.helpers.metadata_rules import is_valid
 
 WORDS = METADATA | {
     "textgen.level": '"word"',
@@ -47,10 +47,9 @@ class Models:
 
 def expected(props: dict[str, str], symbols: int) -> list[str] | None:
     """What the program prints of metadata, by way of Python; None if it is refused."""
-    try:
-        metadata = Metadata.from_props(props, symbols)
-    except ModelFileError:
+    if not is_valid(props, symbols):
         return None
+    metadata = Metadata.from_props(props, symbols)
     listed, unknown = metadata.tokenizer.symbols, metadata.tokenizer.unknown
     is_bytes = metadata.tokenizer.level == "byte"
     encoded = [each.encode("latin-1" if is_bytes else "utf-8") for each in listed]
@@ -144,6 +143,14 @@ VALUES = [
     json.dumps(["", *map(chr, range(256)), ""]), json.dumps([*map(chr, range(255)), "\u0100", "", ""]),
     json.dumps([*map(chr, range(254)), "\u00ff", "\u00fe", "", ""]), json.dumps([""] * 12),
     entries()[:-1], entries('""'),
+    '{"bits": 8}', '{"bits": 8, "loss": null, "float32_loss": 1e3, "text": {}}', '{"bits": 8.0}',
+    '{"bits": true}',
+    '{"bits": 8, "loss": -1}', '{"bits": 8, "loss": true}', '{"bits": 8, "float32_loss": "1"}',
+    '{"bits": 8, "text": []}', '{"bits": 8, "text": "novel"}', '{"bits": 9}', '{"loss": 1}', '{"bits": [8]}',
+    '{"bits": 8, "bits": 4}', '{"bits": 4, "text": 1, "text": null, "bits": 8}',
+    '{"b\\u0069ts": 8, "bit": 9}',
+    f'{{"bits": 8, "loss": {2**63 - 2}}}', f'{{"bits": 8, "loss": {2**63 - 1}}}',
+    f'{{"bits": 8, "float32_loss": -{"9" * 400}}}',
     '["a", ""]', '["ab", "z"]', '["a", 1]', '["\\ud834"]', '["a\\udd1e\\ud834"]', '["\\u0000"]', '{"a": "a"}',
     '["\\u0061", "é𝄞"]', '[["a"]]',
 ]
@@ -154,7 +161,7 @@ VALUES = [
 def test_metadata_is_read_as_python_reads_it(
     core_reader: Path, metadata: dict[str, str], symbols: int
 ) -> None:
-    keys = [*METADATA, "textgen.records"]
+    keys = [*METADATA, "textgen.records", "textgen.quantization"]
     cases = [metadata]
     cases += [with_value(metadata, key, value) for key in keys for value in VALUES]
     cases += [{name: value for name, value in metadata.items() if name != key} for key in keys]

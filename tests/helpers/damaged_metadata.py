@@ -1,4 +1,4 @@
-"""Metadata that is damaged or newer, with what the C core and Python both say about it."""
+"""Metadata that is damaged or newer, with what the C core says about it."""
 
 import json
 
@@ -36,7 +36,7 @@ DAMAGED_METADATA: list[tuple[dict[str, str | None], str]] = [
     ({"vocabulary": "[]"}, "the metadata 'textgen.vocabulary' is not a list of characters"),
     ({"vocabulary": "[[],[],[]]"}, "is not a list of characters"),
     ({"vocabulary": "{"}, "the metadata 'textgen.vocabulary' is not valid JSON: export the model again"),
-    ({"vocabulary": '["", "a", "a"]'}, "contains a character twice"),
+    ({"vocabulary": '["", "a", "a"]'}, "contains a character twice: export the model again"),
     (
         {"vocabulary": '["", "bc"]'},
         "the metadata 'textgen.vocabulary' has 'bc' at index 1; expected a character",
@@ -97,7 +97,7 @@ DAMAGED_METADATA: list[tuple[dict[str, str | None], str]] = [
     ),
     (
         {"prompts": '["a", "z"]'},
-        "'textgen.prompts' is not a list of texts whose characters are in the vocabulary",
+        "'textgen.prompts' is not a list of texts whose characters are in the vocabulary: export the model",
     ),
     ({"prompts": '[""]'}, "the metadata 'textgen.prompts' is not a list of texts"),
     ({"prompts": "[[]]"}, "is not a list of texts"),
@@ -109,4 +109,14 @@ DAMAGED_METADATA: list[tuple[dict[str, str | None], str]] = [
     ({"training": "[]"}, "the metadata 'textgen.training' is not a JSON object"),
     ({"training": '{"held_out_nats": NaN}'}, "the metadata 'textgen.training' is not valid JSON"),
     ({"training": '{"held_out_nats": 1e999}'}, "the metadata 'textgen.training' is not valid JSON"),
+    ({"level": None}, "the metadata 'textgen.level' is missing"),
+    ({"vocabulary": None}, "the metadata 'textgen.vocabulary' is missing"),
+    ({"normalization": None}, "the metadata 'textgen.normalization' is missing"),
+    ({"quantization": "8"}, "is 8; expected an object with a number of bits: quantize the model again"),
+    ({"quantization": '{"bits": true}'}, 'is {"bits": true}; expected an object with a number of bits'),
+    (
+        {"quantization": '{"bits": 4}'},
+        "the metadata 'textgen.quantization' has 4 bits, but this version supports only 8: upgrade",
+    ),
+    ({"quantization": '{"bits": 8, "loss": "low"}'}, "expected two losses and a text, or null: quantize"),
 ]

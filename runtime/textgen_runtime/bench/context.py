@@ -14,7 +14,7 @@ from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.errors import ModelFileError
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.generation.model import Model
-from textgen_runtime.model_file.graph_names import LOGITS, NEXT, TOKEN
+from textgen_runtime.model_file.network import LOGITS, NEXT, TOKEN
 from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.sampling.sampler import Sampler

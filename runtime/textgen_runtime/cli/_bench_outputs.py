@@ -11,7 +11,7 @@ from textgen_runtime.bench.compare import Comparison
 from textgen_runtime.bench.plot import is_plot, plot
 from textgen_runtime.bench.report import format_vocabulary, is_report, write_report
 from textgen_runtime.errors import OutputError
-from textgen_runtime.model_file.quantization import BITS
+from textgen_runtime.model_file.metadata import BITS
 from textgen_runtime.system.console import print_diagnostic, write_stderr
 
 from ._bench_arguments import DEFAULT_PLOT, PROG, STANDARD_OUTPUT

@@ -14,11 +14,9 @@ from textgen_runtime.engines.opening import why_not_native
 from textgen_runtime.errors import ModelFileError, UnknownGraphError
 from textgen_runtime.generation.controls import compile_controls
 from textgen_runtime.model_file.bundled import find_model_file
-from textgen_runtime.model_file.metadata import Metadata, check_format
-from textgen_runtime.model_file.metadata_values import FORMAT_KEY
+from textgen_runtime.model_file.metadata import FORMAT_KEY, Metadata, stored_option_name
 from textgen_runtime.model_file.network import Network, describe_size
 from textgen_runtime.model_file.reader import ModelFile
-from textgen_runtime.model_file.recipe_names import stored_option_name
 from textgen_runtime.model_file.source import name_source, read_model
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.console import escape, escape_unprintable, single_line
@@ -108,7 +106,6 @@ def describe_file(model: str) -> tuple[dict[str, Any], Metadata]:
     content = read_model(model)
     try:
         file = ModelFile(content)
-        check_format(file.metadata)
         reason = vocabulary = None
         try:
             vocabulary = file.vocabulary_size

@@ -6,7 +6,7 @@ from typing import Any
 import onnxruntime
 
 from textgen_runtime.errors import ModelFileError, quote, shorten
-from textgen_runtime.model_file.graph_names import HIDDEN, LOGITS, NEXT, TOKEN
+from textgen_runtime.model_file.network import HIDDEN, LOGITS, NEXT, TOKEN
 
 # onnxruntime's "fatal" log level: the errors of the engine replace its log output.
 LOG_FATAL = 4

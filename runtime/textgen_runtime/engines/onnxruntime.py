@@ -9,9 +9,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from textgen_runtime.errors import ModelFileError, first_line, quote
-from textgen_runtime.model_file.graph_names import LOGITS, NEXT, TOKEN
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.model_file.network import Network
+from textgen_runtime.model_file.network import LOGITS, NEXT, TOKEN, Network
 from textgen_runtime.text.levels import BYTE
 from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
 

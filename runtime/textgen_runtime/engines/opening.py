@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from textgen_runtime.errors import ModelFileError, Name, TooLargeError, UnknownGraphError
-from textgen_runtime.model_file.metadata import Metadata, check_format
+from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.text.levels import BYTE
 
 from .base import Engine
@@ -63,7 +63,6 @@ def open_native(content: bytes, threads: int = 1) -> "tuple[NativeEngine, Metada
     from .native import NativeEngine
 
     file = ModelFile(content)
-    check_format(file.metadata)
     metadata = Metadata.from_props(file.metadata, file.vocabulary_size)
     tokenizer = metadata.tokenizer
     engine = NativeEngine(file, threads, special=tokenizer.special, is_bytes=tokenizer.level == BYTE)

@@ -42,6 +42,17 @@ cdef extern from "onnx_reader.h" nogil:
     void textgen_onnx_free(textgen_onnx *file)
 
 
+cdef extern from "vocabulary.h" nogil:
+    const size_t TEXTGEN_ANY_SIZE
+    ctypedef struct textgen_vocabulary:
+        pass
+    int32_t textgen_format_check(const textgen_onnx *file, const textgen_error *error)
+    int32_t textgen_vocabulary_create(
+        const textgen_onnx *file, size_t size, textgen_vocabulary **vocabulary, const textgen_error *error
+    )
+    void textgen_vocabulary_destroy(textgen_vocabulary *vocabulary)
+
+
 cdef extern from "model.h" nogil:
     enum:
         TEXTGEN_OPSET

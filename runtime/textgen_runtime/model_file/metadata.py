@@ -1,41 +1,86 @@
 """The metadata of a model file: vocabulary, normalization, default prompts and provenance.
 
 Each value is JSON text, so that a program in any language can read it. ``docs/model-file.md`` lists the keys
-and values.
+and values. The C core checks all of them (``runtime/core/metadata.h``), so this module only converts them.
 """
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from textgen_runtime.errors import ModelFileError, quote
-from textgen_runtime.model_file.graph_names import FORMAT_1_STATE
-from textgen_runtime.system.json_text import to_json
+from textgen_runtime.system.json_text import from_json, to_json
 from textgen_runtime.text.levels import BYTE, CHARACTER
-from textgen_runtime.text.normalization import Normalization, as_unicode_form
-from textgen_runtime.text.records import RECORD_KINDS, RecordKind
+from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.records import RecordKind
+from textgen_runtime.text.special_tokens import SpecialTokens
 from textgen_runtime.text.tokenizer import Tokenizer
+from textgen_runtime.text.tokenizers import TOKENIZERS
 
-from .metadata_values import (
-    FORMAT_KEY,
-    LEVEL_KEY,
-    NORMALIZATION_KEY,
-    PROMPTS_KEY,
-    QUANTIZATION_KEY,
-    RECORDS_KEY,
-    SPECIAL_KEY,
-    TRAINING_KEY,
-    VOCABULARY_KEY,
-    is_text,
-    read_value,
-)
-from .quantization import Quantization, read_quantization
-from .vocabulary import read_tokenizer
+from .reader import check_metadata
+
+FORMAT_KEY = "textgen.format"
+VOCABULARY_KEY = "textgen.vocabulary"
+LEVEL_KEY = "textgen.level"
+NORMALIZATION_KEY = "textgen.normalization"
+PROMPTS_KEY = "textgen.prompts"
+TRAINING_KEY = "textgen.training"
+SPECIAL_KEY = "textgen.special"
+RECORDS_KEY = "textgen.records"
+QUANTIZATION_KEY = "textgen.quantization"
 
 # Format 2 adds special tokens, other levels, other states than that of an LSTM, and 8-bit weights. A file
 # without them has format 1, which older versions can read.
 FORMAT = 2
 PLAIN_FORMAT = 1
+
+# The state arrays of the graphs of format 1: those of an LSTM in ``network``, which takes time to import.
+FORMAT_1_STATE = ("hidden", "cell")
+
+# The number of bits of a quantized weight.
+BITS = 8
+
+# The names of hyperparameters in ``training`` that differ from those in recipes. They are part of the file
+# format: programs read them, and old files have them.
+STORED_NAMES = {
+    "sequence_length": "slice_length",
+    "muon_lr": "muon_rate",
+    "muon_weight_decay": "muon_decay",
+    "grad_clip": "clip",
+}
+_RECIPE_NAMES = {stored: name for name, stored in STORED_NAMES.items()}
+
+
+def stored_option_name(name: str) -> str:
+    """Return the command-line name of a hyperparameter of a model file, without the leading dashes."""
+    return _RECIPE_NAMES.get(name, name).replace("_", "-")
+
+
+class Quantization(NamedTuple):
+    """The weights of a model with fewer than 32 bits.
+
+    Attributes:
+        bits: The number of bits of a weight, which is 8.
+        loss: Loss of the model on a text, in nats per character; None if no text was scored.
+        float32_loss: Loss of the model with float32 weights on the same text; None if no text was scored.
+        text: The scored text: its ``name``, the share at its end that was scored as ``last``, and the number
+            of scored ``characters``. None if no text was scored.
+    """
+
+    bits: int = BITS
+    loss: float | None = None
+    float32_loss: float | None = None
+    text: Mapping[str, Any] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return {**self._asdict(), "text": None if self.text is None else dict(self.text)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Quantization":
+        """Create the object from its fields as JSON values. Fields of newer versions are ignored."""
+        known = {name: values[name] for name in cls._fields if values.get(name) is not None}
+        # Read-only, because models are immutable.
+        return cls(**known | ({"text": MappingProxyType(known["text"])} if "text" in known else {}))
 
 
 class Metadata(NamedTuple):
@@ -101,7 +146,7 @@ class Metadata(NamedTuple):
 
     @classmethod
     def from_props(cls, props: Mapping[str, str], vocabulary_size: int | None = None) -> "Metadata":
-        """Read and check the metadata of a model file.
+        """Read the metadata of a model file, after the C core has checked it.
 
         Args:
             props: Keys and JSON texts.
@@ -112,85 +157,21 @@ class Metadata(NamedTuple):
             ModelFileError: If a key is missing, if a value is invalid or of a newer format, or if the
                 vocabulary does not have ``vocabulary_size`` entries.
         """
-        check_format(props)
-        tokenizer = read_tokenizer(props, vocabulary_size)
+        check_metadata(props, vocabulary_size)
+
+        def read(key: str) -> Any:
+            return from_json(props[key]) if key in props else None
+
+        # A file of format 1 has no special tokens, whatever else it has.
+        special = read(SPECIAL_KEY) if read(FORMAT_KEY) > PLAIN_FORMAT else None
+        quantization = read(QUANTIZATION_KEY)
+        tokenizer_class = TOKENIZERS[read(LEVEL_KEY)]()
         return cls(
-            tokenizer=tokenizer,
-            normalization=_read_normalization(props),
-            prompts=_read_prompts(props, tokenizer),
-            training=_read_training(props),
-            records=_read_records(props, tokenizer),
-            quantization=read_quantization(props),
+            tokenizer=tokenizer_class(read(VOCABULARY_KEY), SpecialTokens(**(special or {}))),
+            normalization=Normalization(**read(NORMALIZATION_KEY)),
+            prompts=tuple(read(PROMPTS_KEY)),
+            # Read-only, because models are immutable.
+            training=MappingProxyType(read(TRAINING_KEY)),
+            records=read(RECORDS_KEY),
+            quantization=quantization and Quantization.from_json(quantization),
         )
-
-
-def check_format(props: Mapping[str, str]) -> None:
-    """Check that the metadata is that of a text generator, in a format that this version can read.
-
-    Raises:
-        ModelFileError: If it is not.
-    """
-    if FORMAT_KEY not in props:
-        raise ModelFileError(f"not a text generator: the ONNX file has no {FORMAT_KEY!r} metadata")
-    value = read_value(props, FORMAT_KEY)
-    if type(value) is not int or value < 1:
-        raise ModelFileError(
-            f"the metadata {FORMAT_KEY!r} is {quote(value)}; expected a format number: export the model again"
-        )
-    if value > FORMAT:
-        raise ModelFileError(
-            f"the file has format {quote(value)}, but this version supports formats up to {FORMAT}: "
-            "upgrade textgen-onnx"
-        )
-
-
-def _read_normalization(props: Mapping[str, str]) -> Normalization:
-    value = read_value(props, NORMALIZATION_KEY)
-    try:
-        if set(value) != {"lowercase", "unicode"} or not isinstance(value["lowercase"], bool):
-            raise ValueError  # noqa: TRY301 (one message for all errors)
-        return Normalization(value["lowercase"], as_unicode_form(value["unicode"]))
-    except (TypeError, ValueError):
-        raise ModelFileError(
-            f"the metadata {NORMALIZATION_KEY!r} is {quote(value)}; expected a lowercase flag and a Unicode "
-            "normal form: export the model again"
-        ) from None
-
-
-def _read_prompts(props: Mapping[str, str], tokenizer: Tokenizer) -> tuple[str, ...]:
-    prompts = read_value(props, PROMPTS_KEY)
-    if not isinstance(prompts, list) or not all(
-        is_text(prompt) and tokenizer.can_encode(prompt) for prompt in prompts
-    ):
-        raise ModelFileError(
-            f"the metadata {PROMPTS_KEY!r} is not a list of texts whose characters are in the vocabulary: "
-            "export the model again"
-        )
-    return tuple(prompts)
-
-
-def _read_training(props: Mapping[str, str]) -> Mapping[str, Any]:
-    training = read_value(props, TRAINING_KEY)
-    if not isinstance(training, dict):
-        raise ModelFileError(f"the metadata {TRAINING_KEY!r} is not a JSON object: export the model again")
-    # Read-only, because models are immutable.
-    return MappingProxyType(training)
-
-
-def _read_records(props: Mapping[str, str], tokenizer: Tokenizer) -> RecordKind | None:
-    has_records = tokenizer.special.begin is not None
-    if not has_records and RECORDS_KEY not in props:
-        return None
-    records = read_value(props, RECORDS_KEY)
-    if records not in RECORD_KINDS:
-        raise ModelFileError(
-            f"the metadata {RECORDS_KEY!r} is {quote(records)}, but this version supports only "
-            f"{', '.join(map(repr, RECORD_KINDS))}: upgrade textgen-onnx"
-        )
-    if not has_records:
-        raise ModelFileError(
-            f"the metadata {RECORDS_KEY!r} is {quote(records)}, but {SPECIAL_KEY!r} has no 'begin' and "
-            "'end': export the model again"
-        )
-    kind: RecordKind = records
-    return kind

@@ -1,4 +1,4 @@
-"""The description of a network: its layers from the token to the logits, and its state arrays.
+"""The description of a network: its layers from the token to the logits, its state arrays, and their names.
 
 Export builds a description; the C core reads one from a file. The onnxruntime engine knows only the
 state of a graph. Only the C core knows the memory layout of the weights.
@@ -12,7 +12,13 @@ from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, ClassVar, TypeAlias
 
-from .graph_names import CELL, HIDDEN, INPUTS_PREFIX
+# The inputs and outputs of a graph. Each input besides TOKEN is an array of the state. The output with its
+# next value is named NEXT + its name.
+TOKEN, LOGITS, NEXT = "token", "logits", "next_"
+# The state of an LSTM. A GRU has only HIDDEN.
+HIDDEN, CELL = "hidden", "cell"
+# The state of the convolution with the number i is INPUTS_PREFIX + i.
+INPUTS_PREFIX = "inputs_"
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
+from collections.abc import Mapping
 from typing import final
 
 from .network import Network
 
 OPSET: int
+
+def check_metadata(props: Mapping[str, str], vocabulary_size: int | None) -> None: ...
 
 @final
 class ModelFile:

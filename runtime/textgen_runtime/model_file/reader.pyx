@@ -6,8 +6,10 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int32_t
+from libc.string cimport memset
 
 from .c_model_file cimport (
+    TEXTGEN_ANY_SIZE,
     TEXTGEN_OK,
     TEXTGEN_ONNX_FLOAT,
     TEXTGEN_OPSET,
@@ -16,12 +18,18 @@ from .c_model_file cimport (
     TEXTGEN_UNKNOWN_GRAPH,
     textgen_description,
     textgen_error,
+    textgen_format_check,
     textgen_layer_kind_name,
     textgen_model_match,
+    textgen_onnx,
     textgen_onnx_free,
     textgen_onnx_read,
+    textgen_property,
     textgen_tensor,
     textgen_view,
+    textgen_vocabulary,
+    textgen_vocabulary_create,
+    textgen_vocabulary_destroy,
 )
 
 from textgen_runtime.errors import ModelFileError, TooLargeError, UnknownGraphError
@@ -45,6 +53,50 @@ cdef str decode(textgen_view view):
     return PyUnicode_DecodeUTF8(<const char *>view.data, view.size, NULL)
 
 
+cdef textgen_view view_of(bytes text):
+    cdef textgen_view view
+    view.data, view.size = text, len(text)
+    return view
+
+
+def check_metadata(props, vocabulary_size):
+    """Check the metadata of a model file with the C core.
+
+    Args:
+        props: Keys and JSON texts.
+        vocabulary_size: The number of logits of the graph, or None if it is not known.
+
+    Raises:
+        ModelFileError: If a key is missing, if a value is invalid or of a newer format, or if the vocabulary
+            has another size.
+        UnicodeEncodeError: If a text has a half of a surrogate pair, which no file can have.
+    """
+    cdef textgen_onnx file
+    cdef textgen_error error
+    cdef char error_text[ERROR_SIZE]
+    cdef textgen_vocabulary *vocabulary = NULL
+    cdef size_t size = TEXTGEN_ANY_SIZE if vocabulary_size is None else vocabulary_size
+    cdef int32_t code
+    # Objects that keep the bytes of the views.
+    cdef list encoded = [(key.encode(), value.encode()) for key, value in props.items()]
+    memset(&file, 0, sizeof(file))
+    error.text, error.size = error_text, ERROR_SIZE
+    file.properties = <textgen_property *>PyMem_RawMalloc((len(encoded) + 1) * sizeof(textgen_property))
+    if file.properties == NULL:
+        raise MemoryError("not enough memory for the metadata")
+    for key, value in encoded:
+        file.properties[file.property_count].key = view_of(key)
+        file.properties[file.property_count].value = view_of(value)
+        file.property_count += 1
+    with nogil:
+        code = textgen_vocabulary_create(&file, size, &vocabulary, &error)
+        if code == TEXTGEN_OK:
+            textgen_vocabulary_destroy(vocabulary)
+    PyMem_RawFree(file.properties)
+    if code != TEXTGEN_OK:
+        raise_error(code, error_text)
+
+
 @cython.final
 cdef class ModelFile:
     """The metadata and the network of a model file. The weights stay in the file.
@@ -58,8 +110,9 @@ cdef class ModelFile:
         parameters: The number of weights, without the scales of 8-bit weights.
 
     Raises:
-        ModelFileError: If the content is not an ONNX file, or is damaged. An unknown graph, or one with
-            missing or wrong parts, raises an error only in ``check_graph`` and the properties that call it.
+        ModelFileError: If the content is not an ONNX file, or is damaged. A file that is not a text
+            generator, an unknown graph, or one with missing or wrong parts, raises an error only in
+            ``check_graph`` and the properties that call it.
     """
 
     def __cinit__(self, content):
@@ -82,7 +135,9 @@ cdef class ModelFile:
             for i in range(self.file.property_count)
         }
         with nogil:
-            self.graph_code = textgen_model_match(&self.file, self.description, &error)
+            self.graph_code = textgen_format_check(&self.file, &error)
+            if self.graph_code == TEXTGEN_OK:
+                self.graph_code = textgen_model_match(&self.file, self.description, &error)
 
     def __dealloc__(self):
         if self.is_open:
@@ -95,11 +150,12 @@ cdef class ModelFile:
         return self.file.parameters - (self.description.scales if self.graph_code == TEXTGEN_OK else 0)
 
     def check_graph(self):
-        """Check that the C core can run the graph, and that its parts fit together.
+        """Check the format of the file, that the C core can run the graph, and that its parts fit together.
 
         Raises:
             UnknownGraphError: If the graph is not one that ``textgen-train`` writes.
-            ModelFileError: If a part of the graph is missing, damaged or of the wrong size.
+            ModelFileError: If the file is not a text generator or has a newer format, or if a part of the
+                graph is missing, damaged or of the wrong size.
         """
         if self.graph_code != TEXTGEN_OK:
             raise_error(self.graph_code, self.error_text)

@@ -45,11 +45,6 @@ class ByteTokenizer(Vocabulary):
         if self.symbols != (*BYTE_SYMBOLS, *("" for _ in special.by_name)):
             raise ValueError("a vocabulary of bytes must be U+0000 to U+00FF, then the special tokens")
 
-    @classmethod
-    def is_symbol(cls, text: str) -> bool:
-        """Return whether a text is an entry of a vocabulary of bytes: a character up to U+00FF."""
-        return len(text) == 1 and text <= BYTE_SYMBOLS[-1]
-
     def can_encode(self, text: str) -> bool:
         """Return whether a text can be encoded: all but one that has a half of a surrogate pair."""
         return not self.count_unknown(text)

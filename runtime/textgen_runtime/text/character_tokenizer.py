@@ -22,11 +22,6 @@ class CharacterTokenizer(Vocabulary):
         super().__init__(symbols, special)
         self._tokens = {symbol: token for token, symbol in enumerate(self.symbols) if symbol}
 
-    @classmethod
-    def is_symbol(cls, text: str) -> bool:
-        """Return whether a text is one character."""
-        return len(text) == 1
-
     def can_encode(self, text: str) -> bool:
         """Return whether all characters of a text are in the vocabulary."""
         return all(symbol in self._tokens for symbol in text)

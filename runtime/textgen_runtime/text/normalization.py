@@ -146,7 +146,7 @@ def sort_marks(text: str, form: UnicodeForm) -> str:
 
 
 def as_unicode_form(value: object) -> UnicodeForm | None:
-    """Return a value read from a file as a Unicode normalization form.
+    """Return the value of an option as a Unicode normalization form.
 
     Raises:
         ValueError: If the value is neither None nor the name of a Unicode normalization form.

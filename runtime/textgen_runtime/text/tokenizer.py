@@ -7,10 +7,9 @@ To add a tokenizer:
 
 1. Write a module like ``word_tokenizer.py`` in this folder, with a class that has all members of
    ``Tokenizer``. ``Vocabulary`` in ``vocabulary.py`` has most of them.
-   ``tests/runtime/text/test_custom_tokenizer.py`` has an example with two characters per token.
-2. Add its level to ``levels.py``, and the class to ``tokenizers.py``. Model files of this level can then be
-   loaded, run and scored.
-3. For programs in C, add the level to ``symbols.h``, ``symbols.c`` and ``vocabulary.c`` in ``runtime/core``.
+2. Add its level to ``levels.py``, and the class to ``tokenizers.py``.
+3. Add the level to ``symbols.h``, ``symbols.c`` and ``vocabulary.c`` in ``runtime/core``, which checks every
+   model file. Model files of this level can then be loaded, run and scored.
 4. To train such models, build the vocabulary from a corpus in ``textgen_train.data.vocabularies``, add an
    encoder of large texts to ``textgen_train.data.encoders``, and count the characters of tokens in
    ``textgen_train.data.tokens``.
@@ -51,11 +50,6 @@ class Tokenizer(Protocol):
     @property
     def unknown(self) -> int | None:
         """The token of the unknown symbol, or None if the vocabulary has no unknown symbol."""
-        ...
-
-    @classmethod
-    def is_symbol(cls, text: str) -> bool:
-        """Return whether a non-empty text may be an entry of a vocabulary of this level."""
         ...
 
     def __len__(self) -> int:

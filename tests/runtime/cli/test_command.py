@@ -9,7 +9,7 @@ import pytest
 from textgen_runtime.cli import bench, embed, info, run
 from textgen_runtime.cli import eval as evaluation
 from textgen_runtime.cli.command import run_command
-from textgen_runtime.model_file.metadata_values import PROMPTS_KEY
+from textgen_runtime.model_file.metadata import PROMPTS_KEY
 from textgen_train.cli import train
 
 from tests.helpers.commands import Captured, run_here

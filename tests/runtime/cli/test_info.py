@@ -9,7 +9,7 @@ import pytest
 import textgen_runtime as textgen
 from onnx import helper
 from textgen_runtime.cli.info import LINE_WIDTH, describe_file, main, visible_name, wrap_words
-from textgen_runtime.model_file.metadata_values import PROMPTS_KEY, TRAINING_KEY, VOCABULARY_KEY
+from textgen_runtime.model_file.metadata import PROMPTS_KEY, TRAINING_KEY, VOCABULARY_KEY
 from textgen_runtime.system.console import single_line
 from textgen_runtime.text.columns import display_width
 from textgen_train.cli._arguments import parser as train_parser

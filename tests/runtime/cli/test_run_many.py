@@ -20,7 +20,7 @@ from textgen_runtime.cli.run import main
 from textgen_runtime.generation.batch import Batch, BatchChunk
 from textgen_runtime.generation.feeding import feed_in_chunks
 from textgen_runtime.generation.generation import Generation
-from textgen_runtime.model_file.metadata_values import PROMPTS_KEY
+from textgen_runtime.model_file.metadata import PROMPTS_KEY
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import TINY

@@ -10,7 +10,7 @@ import onnx
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.cli.run import main
-from textgen_runtime.model_file.metadata_values import PROMPTS_KEY
+from textgen_runtime.model_file.metadata import PROMPTS_KEY
 from textgen_runtime.text.records import SEPARATORS, RecordKind
 
 from tests.helpers.commands import Captured, run_here

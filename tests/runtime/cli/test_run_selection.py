@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.cli.run import main
-from textgen_runtime.model_file.metadata_values import NORMALIZATION_KEY
+from textgen_runtime.model_file.metadata import NORMALIZATION_KEY
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import TINY

@@ -50,6 +50,7 @@ def test_metadata_is_checked_before_weights_are_packed(
     path.write_bytes(tiny_proto.SerializeToString())
     monkeypatch.delattr("textgen_runtime.engines.native.CoreNetwork")
     assert_rejected(path, "the vocabulary has 2 characters, but the graph has 12 logits")
+    assert_rejected(path, "the vocabulary has 2 characters, but the graph has 12 logits", "onnxruntime")
 
 
 def test_weights_that_are_nan_are_an_error(tiny_proto: onnx.ModelProto, tmp_path: Path) -> None:

@@ -90,8 +90,3 @@ def test_halves_of_surrogate_pairs_are_outside_the_vocabulary() -> None:
 def test_other_vocabularies_are_rejected(symbols: tuple[str, ...], special: SpecialTokens) -> None:
     with pytest.raises(ValueError, match="a vocabulary of bytes"):
         ByteTokenizer(symbols, special)
-
-
-def test_entries_are_characters_up_to_u_00ff() -> None:
-    assert all(map(ByteTokenizer.is_symbol, BYTE_SYMBOLS))
-    assert not any(map(ByteTokenizer.is_symbol, ["\u0100", "ab"]))

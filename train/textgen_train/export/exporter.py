@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from textgen_runtime.engines.base import Engine, State
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.generation.model import Model
-from textgen_runtime.model_file.graph_names import LOGITS, NEXT
 from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.model_file.network import LOGITS, NEXT
 from textgen_runtime.system.files import replace_file
 from torch import Tensor
 

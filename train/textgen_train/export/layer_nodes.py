@@ -11,8 +11,19 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from textgen_runtime.model_file.graph_names import LOGITS, NEXT, TOKEN
-from textgen_runtime.model_file.network import GRU, LSTM, Cell, Conv, Embedding, Layer, Linear, Network
+from textgen_runtime.model_file.network import (
+    GRU,
+    LOGITS,
+    LSTM,
+    NEXT,
+    TOKEN,
+    Cell,
+    Conv,
+    Embedding,
+    Layer,
+    Linear,
+    Network,
+)
 
 # The float32 arrays of a layer, in torch's layout:
 # Embedding: weight [inputs, outputs]. For one-hot input it is the identity matrix.

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 
 import onnx
 from onnx import helper
-from textgen_runtime.model_file.graph_names import TOKEN
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.model_file.network import Network
+from textgen_runtime.model_file.network import TOKEN, Network
 from textgen_runtime.model_file.reader import OPSET
 
 from .layer_nodes import WRITERS, GraphBuilder, LayerWeights

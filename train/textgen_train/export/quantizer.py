@@ -13,9 +13,8 @@ from textgen_runtime.errors import ModelFileError, OutputError, shorten
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.generation.model import Model
 from textgen_runtime.model_file.bundled import find_model_file
-from textgen_runtime.model_file.metadata import check_format
+from textgen_runtime.model_file.metadata import Quantization
 from textgen_runtime.model_file.network import GRU, LSTM
-from textgen_runtime.model_file.quantization import Quantization
 from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.model_file.source import ModelSource, name_source, read_model
 from textgen_runtime.scoring.prediction import predict
@@ -89,7 +88,7 @@ def quantize_model(content: bytes, threads: int = 1) -> QuantizedModel:
         ExportError: If the model has 8-bit weights already, or other layers than LSTM and GRU layers.
     """
     file = ModelFile(content)
-    check_format(file.metadata)
+    file.check_graph()
     try:
         proto = onnx.ModelProto.FromString(content)
     except DecodeError as error:

@@ -14,7 +14,7 @@ import onnx
 import torch
 from textgen_runtime import __version__
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.model_file.recipe_names import STORED_NAMES
+from textgen_runtime.model_file.metadata import STORED_NAMES
 from textgen_runtime.text.levels import CHARACTER
 
 from textgen_train.data.dataset import Dataset

@@ -1,0 +1,80 @@
+"""The rules for metadata, written in Python. Tests compare what the C core refuses with them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from textgen_runtime.system.json_text import from_json
+from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS
+from textgen_runtime.text.normalization import UNICODE_FORMS
+from textgen_runtime.text.records import RECORD_KINDS
+from textgen_runtime.text.special_tokens import SpecialTokens
+from textgen_runtime.text.tokenizer import Tokenizer
+from textgen_runtime.text.tokenizers import TOKENIZERS
+from textgen_runtime.text.word_tokenizer import WordTokenizer
+
+MAX_LENGTH = 2**20
+
+
+def is_valid(props: Mapping[str, str], symbols: int) -> bool:
+    """Whether metadata is that of a model with so many logits.
+
+    Numbers, brackets and texts are as Python's ``json`` reads them.
+    """
+    try:
+        _check(props, symbols)
+    except (AssertionError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        return False
+    return True
+
+
+def _check(props: Mapping[str, str], symbols: int) -> None:
+    def read(key: str) -> Any:
+        assert key == "vocabulary" or len(props[f"textgen.{key}"]) <= MAX_LENGTH
+        return from_json(props[f"textgen.{key}"])
+
+    version, level, vocabulary = read("format"), read("level"), read("vocabulary")
+    assert type(version) is int
+    assert version in {1, 2}
+    assert isinstance(vocabulary, list)
+    assert len(vocabulary) == symbols
+    special = read("special") if version > 1 and "textgen.special" in props else {}
+    tokenizer = _tokenizer(level, vocabulary, special)
+    normalization = read("normalization")
+    assert set(normalization) == {"lowercase", "unicode"}
+    assert isinstance(normalization["lowercase"], bool)
+    assert normalization["unicode"] in {None, *UNICODE_FORMS}
+    prompts = read("prompts")
+    assert isinstance(prompts, list)
+    assert all(_is_text(prompt) and tokenizer.can_encode(prompt) for prompt in prompts)
+    assert isinstance(read("training"), dict)
+    has_records = tokenizer.special.begin is not None
+    assert has_records == ("textgen.records" in props)
+    assert not has_records or read("records") in RECORD_KINDS
+    if "textgen.quantization" in props:
+        quantization = read("quantization")
+        assert type(quantization["bits"]) is int
+        assert quantization["bits"] == 8
+        losses = [quantization.get(name) for name in ("loss", "float32_loss")]
+        assert all(loss is None or (type(loss) in {int, float} and abs(loss) < 2**63 - 1) for loss in losses)
+        assert isinstance(quantization.get("text"), dict | None)
+
+
+def _tokenizer(level: str, symbols: Sequence[str], special: Mapping[str, Any]) -> Tokenizer:
+    assert all(token is None or type(token) is int for token in special.values())
+    tokens = SpecialTokens(**special)
+    # This checks the special tokens against each other, and all bytes.
+    tokenizer: Tokenizer = TOKENIZERS[level]()(symbols, tokens)
+    texts = [symbol for token, symbol in enumerate(symbols) if token not in tokens.by_name.values()]
+    assert all(map(_is_text, texts))
+    assert 0 < len(texts) == len(set(texts))
+    if level == "character":
+        assert all(len(text) == 1 for text in texts)
+    elif level == "byte":
+        assert set(texts) == set(BYTE_SYMBOLS)
+    else:
+        assert all(map(WordTokenizer.is_symbol, texts))
+    return tokenizer
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.encode())
