@@ -35,6 +35,7 @@ textgen_layer_info textgen_layer_describe(const textgen_model *model, size_t ind
 struct textgen_stream {
     const textgen_model *model;
     const textgen_constraint *constraint; /* or NULL */
+    const textgen_spans *spans;           /* or NULL */
     textgen_stops stops;                  /* `states` is set in each call, because it points into the stream */
     textgen_stream_stops stop_texts;
     bool keep_stop;

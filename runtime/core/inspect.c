@@ -139,7 +139,7 @@ int32_t textgen_stream_next(textgen_stream *stream, textgen_next_token *tokens, 
     slots = slots_of(stream);
     for (i = 0; i < 2 && result == 0; i++) {
         probabilities[i] = slots.probabilities + (size_t)i * shape->vocabulary;
-        result = textgen_text_probabilities(shape, text, stream->constraint, i == 1, probabilities[i],
+        result = textgen_text_probabilities(shape, text, textgen_stream_guide(stream), i == 1, probabilities[i],
                                             slots.masked, slots.sampling);
     }
     if (result < 0) {

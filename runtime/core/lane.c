@@ -11,6 +11,13 @@ void textgen_lane_begin(const textgen_shape *shape, textgen_lane_call *lane) {
     lane->sampler.rng = text->rng;
     lane->sampler.exp64 = shape->exp64;
     lane->sampler.filters = text->filtered ? parts.filters : NULL;
+    lane->recent = parts.recent;
+    if (lane->guide.spans) {
+        lane->span_hash = textgen_spans_hash(lane->guide.spans, lane->recent, text->recent);
+    } else {
+        text->recent = 0;
+    }
+    lane->stop_state = textgen_text_stop_state(shape, text, lane->guide.stops);
     lane->held = text->held;
     for (i = 0; i < lane->held; i++) {
         lane->tokens[i] = parts.held[i];
@@ -65,6 +72,17 @@ static int64_t constrain(textgen_lane_call *lane, int64_t token, int64_t end) {
     return TEXTGEN_CONTINUES;
 }
 
+/* Keep a token, which may be in a span that later ones complete. */
+static void keep_recent(textgen_lane_call *lane, int64_t token) {
+    int64_t *count = &lane->text->recent;
+    lane->span_hash = textgen_spans_next(lane->guide.spans, lane->recent, *count, lane->span_hash, token);
+    if (*count == TEXTGEN_MAX_RECENT) {
+        *count = TEXTGEN_MAX_COPY;
+        memcpy(lane->recent, lane->recent + TEXTGEN_MAX_COPY, TEXTGEN_MAX_COPY * sizeof *lane->recent);
+    }
+    lane->recent[(*count)++] = (int32_t)token;
+}
+
 /* Append a drawn token. */
 static void append(const textgen_shape *shape, textgen_lane_call *lane, const float *logits, int64_t token,
                    double *scratch) {
@@ -79,16 +97,38 @@ static void append(const textgen_shape *shape, textgen_lane_call *lane, const fl
     }
     lane->tokens[lane->held + lane->generated++] = token;
     if (stops) {
-        const int64_t state = textgen_stops_next(stops, lane->text->stop_state, token);
+        const int64_t state = textgen_stops_next(stops, lane->stop_state, token);
         lane->stop_length = stops->states[state].matched;
-        lane->text->stop_state = lane->stop_length > 0 ? 0 : state;
+        lane->stop_state = lane->stop_length > 0 ? 0 : state;
     }
+    if (lane->guide.spans) {
+        keep_recent(lane, token);
+    }
+}
+
+/* Draw a token that completes no span. Each one that does is masked and another one is drawn, so that the
+ * others keep their ratios. */
+static int64_t draw_no_copy(const textgen_shape *shape, textgen_lane_call *lane, const float *logits,
+                            float *masked, double *scratch) {
+    const textgen_spans *spans = lane->guide.spans;
+    int64_t token = textgen_sampler_draw_float(&lane->sampler, logits, shape->vocabulary, scratch);
+    while (token >= 0 && textgen_spans_has(spans, lane->recent, lane->text->recent, lane->span_hash, token)) {
+        if (logits != masked) {
+            memcpy(masked, logits, shape->vocabulary * sizeof *masked);
+            logits = masked;
+        }
+        masked[token] = -INFINITY;
+        token = textgen_sampler_draw_float(&lane->sampler, masked, shape->vocabulary, scratch);
+    }
+    return token == TEXTGEN_SAMPLER_NO_TOKEN && logits == masked ? TEXTGEN_SAMPLER_FORBIDDEN : token;
 }
 
 int64_t textgen_lane_draw(const textgen_shape *shape, textgen_lane_call *lane, const float *logits,
                           float *masked, double *scratch) {
     const float *allowed = allowed_logits(shape, lane, logits, masked);
-    const int64_t token = textgen_sampler_draw_float(&lane->sampler, allowed, shape->vocabulary, scratch);
+    const int64_t token = lane->guide.spans
+                              ? draw_no_copy(shape, lane, allowed, masked, scratch)
+                              : textgen_sampler_draw_float(&lane->sampler, allowed, shape->vocabulary, scratch);
     int64_t ending = token < 0 ? token : constrain(lane, token, shape->special.end);
     if (ending == TEXTGEN_CONTINUES) {
         append(shape, lane, logits, token, scratch);
@@ -140,7 +180,7 @@ int64_t textgen_incomplete_bytes(const int64_t *tokens, int64_t count) {
 /* Return how many of the last tokens must be held back. */
 static int64_t undecided(const textgen_shape *shape, const textgen_lane_call *lane, int64_t count) {
     const textgen_stops *stops = lane->guide.stops;
-    const int64_t pending = stops ? stops->states[lane->text->stop_state].pending : 0;
+    const int64_t pending = stops ? stops->states[lane->stop_state].pending : 0;
     if (textgen_text_is_complete(lane->text)) {
         return 0;
     }

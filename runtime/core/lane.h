@@ -26,12 +26,16 @@ typedef struct {
     int64_t stop_length; /* output: tokens of the stop text that ended the lane, the last drawn ones; or 0 */
     int64_t ending;      /* output: a reason of textgen.h or text.h, or a textgen_sampler_error */
     textgen_sampler sampler; /* of the text, during the call */
+    int64_t stop_state;      /* of the stop texts; 0 after one */
+    int32_t *recent;         /* of the text */
+    uint64_t span_hash;      /* of the latest tokens, as textgen_spans_hash returns it */
 } textgen_lane_call;
 
 /* Prepare a call. Set `ending` if the text is complete, or if its constraint is. */
 void textgen_lane_begin(const textgen_shape *shape, textgen_lane_call *lane);
 
-/* Draw a token from logits, [vocabulary], and return it. If the sampler fails, or if the constraint forbids the
+/* Draw a token from logits, [vocabulary], and return it. A token that completes a span of the corpus is drawn
+ * again without it: it costs another random number. If the sampler fails, or if the constraint forbids the
  * token, set `ending` and return -1: the token used a random number, but neither the filters nor the network
  * see it. Tokens that are never drawn have logits of -infinity. masked: temporary, [vocabulary]. scratch:
  * temporary, see textgen_sampler_scratch. */

@@ -167,7 +167,7 @@ static void write_held(textgen_lane *lane) {
         const int64_t token = held[i];
         write_tokens(lane, &token, 1);
     }
-    text->held = text->stop_state = 0;
+    text->held = 0;
 }
 
 /* Decode the decided tokens, and end the lanes that are complete or failed. */

@@ -18,7 +18,7 @@ enum { TEXTGEN_MAX_PENALTY_WINDOW = 1024 };
 /* All have their defaults, with which no filter is on. */
 extern const textgen_parameters textgen_parameters_default;
 
-/* How many values textgen_parameters_set takes. */
+/* The numbers of the parameters, and how many there are. */
 enum {
 #define TEXTGEN_PARAMETER(name, ...) TEXTGEN_PARAMETER_##name,
 #include "parameters.def"
@@ -27,6 +27,9 @@ enum {
 
 /* Set all parameters, in the order of parameters.def. The values were checked. */
 void textgen_parameters_set(textgen_parameters *parameters, const double values[TEXTGEN_PARAMETER_COUNT]);
+
+/* Write all values in this order. */
+void textgen_parameters_get(const textgen_parameters *parameters, double values[TEXTGEN_PARAMETER_COUNT]);
 
 /* Whether each of the values is valid. */
 bool textgen_parameters_valid(const textgen_parameters *parameters);

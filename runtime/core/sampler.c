@@ -39,7 +39,8 @@ const char *textgen_sampler_error_text(int64_t error) {
     case TEXTGEN_SAMPLER_EXHAUSTED:
         return "the random stream is exhausted at position 2**63 - 1: use another seed or substream";
     case TEXTGEN_SAMPLER_FORBIDDEN:
-        return "the logit bias, min_length or the constraint forbids every token: no token can be drawn";
+        return "the logit bias, min_length, max_copy or the constraint forbids every token: no token can be "
+               "drawn";
     default:
         return "no error";
     }

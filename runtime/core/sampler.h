@@ -19,7 +19,7 @@ typedef enum {
     TEXTGEN_SAMPLER_INFINITY = -102,  /* a logit is +infinity */
     TEXTGEN_SAMPLER_NO_TOKEN = -103,  /* every logit is -infinity */
     TEXTGEN_SAMPLER_EXHAUSTED = -104, /* the random numbers have ended */
-    TEXTGEN_SAMPLER_FORBIDDEN = -105  /* the logit bias, min_length or a constraint forbids every token */
+    TEXTGEN_SAMPLER_FORBIDDEN = -105  /* the logit bias or a rule of lane.h forbids every token */
 } textgen_sampler_error;
 
 /* The sampler of one lane. A plain value, except for its filters. */

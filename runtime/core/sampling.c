@@ -16,11 +16,14 @@ static int32_t check_mirostat(const textgen_parameters *parameters, const textge
                : TEXTGEN_OK;
 }
 
-static int32_t check_constraint(const textgen_stream_sampling *read, const textgen_model *model,
-                                const textgen_error *error) {
+static int32_t check_tables(const textgen_stream_sampling *read, const textgen_model *model,
+                            const textgen_error *error) {
     const textgen_constraint *constraint = read->sampling.constraint;
     if (constraint && constraint->vocabulary != model->shape.vocabulary) {
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "constraint is of another model");
+    }
+    if (read->sampling.spans && read->sampling.spans->vocabulary != model->shape.vocabulary) {
+        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "spans are of another model");
     }
     if (constraint && read->sampling.stop_count) {
         return textgen_fail(
@@ -89,7 +92,7 @@ int32_t textgen_sampling_read(const textgen_sampling *given, const textgen_model
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
                             "min_length needs a model of records: other texts have no end");
     }
-    result = check_constraint(read, model, error);
+    result = check_tables(read, model, error);
     if (result == TEXTGEN_OK) {
         result = check_bias(&read->sampling, model, error);
     }
@@ -117,15 +120,12 @@ void textgen_sampling_apply(textgen_stream *stream, const textgen_stream_samplin
 
 void textgen_sampling_set_tables(textgen_stream *stream, const textgen_stream_sampling *read) {
     textgen_text *text = textgen_stream_text(stream);
-    if (stream->stop_texts.count != read->stops.count ||
-        memcmp(stream->stop_texts.states, read->stops.states, sizeof read->stops.states)) {
-        stream->stop_texts = read->stops;
-        text->stop_state = 0;
-    }
+    stream->stop_texts = read->stops;
     if (stream->constraint != read->sampling.constraint) {
         stream->constraint = read->sampling.constraint;
         text->constraint_state = 0;
         text->ending = text->at_end ? text->ending : TEXTGEN_CONTINUES;
     }
+    stream->spans = read->sampling.spans;
     stream->keep_stop = read->sampling.keep_stop != 0;
 }

@@ -4,9 +4,17 @@
 #include <math.h>
 #include <string.h>
 
-/* The header: 8 bytes of a mark, the format, the hashes, and the sizes of the description and the block. */
+/* The header: 8 bytes of a mark, the format, the hashes, how many parameters there are, and the sizes of the
+ * description and the block. */
 #define MARK "textgen"
-enum { MARK_SIZE = 8, FORMAT = 1, HASHES = 2 * TEXTGEN_SHA256_SIZE, HEADER = MARK_SIZE + 8 + HASHES + 16 };
+enum { MARK_SIZE = 8, FORMAT = 1, HASHES = 2 * TEXTGEN_SHA256_SIZE, HEADER = MARK_SIZE + 8 + HASHES + 24 };
+
+/* The block begins with the parameters. New ones come last, and texts that were saved without them have their
+ * defaults. Any other change of the block needs a new FORMAT, and code that reads the older one. */
+enum { PARAMETER_BYTES = 8, HEAD_BYTES = 18 * 8 };
+_Static_assert(sizeof(textgen_text) == TEXTGEN_PARAMETER_COUNT * PARAMETER_BYTES + HEAD_BYTES, "FORMAT");
+_Static_assert(sizeof(textgen_filters) == 5 * 8 + 1024 * 4 && TEXTGEN_MAX_HELD == 1024, "FORMAT");
+_Static_assert(TEXTGEN_MAX_RECENT == 2000, "FORMAT");
 
 static size_t padded(size_t size) { return (size + 7) / 8 * 8; }
 
@@ -36,9 +44,10 @@ static void convert_head(textgen_text *text) { convert(text, sizeof *text / 8, 8
 static void convert_parts(const textgen_shape *shape, textgen_text *text) {
     const textgen_text_parts parts = textgen_text_find(shape, text);
     convert(parts.state, shape->state_values + shape->vocabulary, sizeof(float));
-    if (text->held || text->filtered) {
+    if (text->held || text->filtered || text->recent) {
         convert(parts.held, TEXTGEN_MAX_HELD, sizeof(int32_t));
     }
+    convert(parts.recent, (size_t)text->recent, sizeof(int32_t));
     if (text->filtered) {
         const size_t before = offsetof(textgen_filters, recent) / 8;
         convert(parts.filters, before, 8);
@@ -85,6 +94,28 @@ size_t textgen_saved_size(const textgen_shape *shape, const textgen_text *text, 
     return HEADER + padded(description) + textgen_text_used(shape, text);
 }
 
+/* Write zeros to what does not count, so that equal texts are equal bytes. used: the bytes of the block. */
+static void clear_unused(const textgen_shape *shape, textgen_text *text, size_t used) {
+    const textgen_text_parts parts = textgen_text_find(shape, text);
+    char *end = (char *)text + used, *filters = (char *)parts.filters;
+    if ((char *)parts.held < end) {
+        memset(parts.held + text->held, 0, (size_t)(TEXTGEN_MAX_HELD - text->held) * sizeof *parts.held);
+    }
+    if (text->filtered) {
+        uint32_t recent[TEXTGEN_MAX_PENALTY_WINDOW];
+        const size_t count = textgen_filters_get_recent(parts.filters, recent);
+        memset(parts.filters->recent, 0, sizeof parts.filters->recent);
+        textgen_filters_set_recent(parts.filters, &text->parameters, recent, count);
+        parts.filters->drawn_surprisal = 0.0; /* only for the token that was drawn */
+    } else if (filters < end) {
+        memset(filters, 0, textgen_filters_size(shape->vocabulary));
+    }
+    if (text->recent) {
+        memset(parts.recent + text->recent, 0,
+               (size_t)(TEXTGEN_MAX_RECENT - text->recent) * sizeof *parts.recent);
+    }
+}
+
 void textgen_saved_write(const textgen_shape *shape, const textgen_text *text, const textgen_saved *saved,
                          void *data) {
     const size_t used = textgen_text_used(shape, text), description = saved->description.size;
@@ -95,19 +126,14 @@ void textgen_saved_write(const textgen_shape *shape, const textgen_text *text, c
     write_number(bytes + MARK_SIZE, FORMAT);
     memcpy(bytes + MARK_SIZE + 8, saved->model, TEXTGEN_SHA256_SIZE);
     memcpy(bytes + MARK_SIZE + 8 + TEXTGEN_SHA256_SIZE, saved->constraint, TEXTGEN_SHA256_SIZE);
+    write_number(bytes + HEADER - 24, TEXTGEN_PARAMETER_COUNT);
     write_number(bytes + HEADER - 16, description);
     write_number(bytes + HEADER - 8, used);
     if (description) {
         memcpy(bytes + HEADER, saved->description.data, description);
     }
     memcpy(block, text, used);
-    if (text->held || text->filtered) {
-        memset(textgen_text_find(shape, block).held + text->held, 0,
-               (size_t)(TEXTGEN_MAX_HELD - text->held) * sizeof(int32_t));
-    }
-    if (text->filtered) {
-        textgen_text_find(shape, block).filters->drawn_surprisal = 0.0; /* only for the token that was drawn */
-    }
+    clear_unused(shape, block, used);
     convert_parts(shape, block);
     convert_head(block);
 }
@@ -117,7 +143,7 @@ static int32_t damaged(const textgen_error *error) {
 }
 
 int32_t textgen_saved_open(textgen_view data, textgen_saved *saved, const textgen_error *error) {
-    uint64_t format, description, block;
+    uint64_t format, parameters, description, block;
     if (data.size < HEADER || memcmp(data.data, MARK, sizeof MARK)) {
         return textgen_report(error, TEXTGEN_DAMAGED_SAVED, "this is not a saved text");
     }
@@ -127,6 +153,12 @@ int32_t textgen_saved_open(textgen_view data, textgen_saved *saved, const textge
                               "the saved text has format %llu, and this version reads format %d: upgrade "
                               "textgen-onnx",
                               (unsigned long long)format, (int)FORMAT);
+    }
+    parameters = read_number(data.data + HEADER - 24);
+    if (parameters > TEXTGEN_PARAMETER_COUNT) {
+        return textgen_report(error, TEXTGEN_NEWER_FORMAT,
+                              "the saved text has parameters that this version does not know: upgrade "
+                              "textgen-onnx");
     }
     description = read_number(data.data + HEADER - 16);
     block = read_number(data.data + HEADER - 8);
@@ -141,6 +173,7 @@ int32_t textgen_saved_open(textgen_view data, textgen_saved *saved, const textge
     saved->description.size = (size_t)description;
     saved->block.data = data.data + HEADER + padded((size_t)description);
     saved->block.size = (size_t)block;
+    saved->parameters = (size_t)parameters;
     return TEXTGEN_OK;
 }
 
@@ -153,46 +186,41 @@ static bool is_valid_ending(const textgen_shape *shape, const textgen_text *text
            (!text->at_end || ends_record || text->ending == TEXTGEN_MASKED_END);
 }
 
-static bool is_valid_head(const textgen_shape *shape, textgen_guide guide, int64_t most_held,
+static bool is_valid_head(const textgen_shape *shape, const textgen_constraint *constraint, int64_t most_held,
                           const textgen_text *text) {
-    const int64_t states = guide.constraint ? (int64_t)guide.constraint->states : 1;
+    const int64_t states = constraint ? (int64_t)constraint->states : 1;
     /* No text has so many tokens that one more overflows. */
     return textgen_parameters_valid(&text->parameters) && is_valid_ending(shape, text) &&
            is_between(text->filtered, textgen_filters_active(&text->parameters), 1) &&
            is_between(text->is_fed, 0, 1) && is_between(text->drawn, 0, INT64_MAX / 2) &&
            is_between(text->constraint_state, 0, states - 1) && is_between(text->held, 0, most_held) &&
-           is_between(text->rng.position, 0, INT64_MAX) && text->rng.substream <= UINT32_MAX;
+           is_between(text->recent, 0, TEXTGEN_MAX_RECENT) && is_between(text->rng.position, 0, INT64_MAX) &&
+           text->rng.substream <= UINT32_MAX;
 }
 
-static bool are_valid_numbers(const textgen_shape *shape, const textgen_text_parts *parts) {
+bool textgen_saved_is_possible(const textgen_shape *shape, textgen_text *text) {
+    const textgen_text_parts parts = textgen_text_find(shape, text);
     bool any = false;
     size_t i;
     for (i = 0; i < shape->state_values; i++) {
-        if (!isfinite(parts->state[i])) {
+        if (!isfinite(parts.state[i])) {
             return false;
         }
     }
     for (i = 0; i < shape->vocabulary; i++) {
-        if (isnan(parts->logits[i]) || parts->logits[i] == INFINITY) {
+        if (isnan(parts.logits[i]) || parts.logits[i] == INFINITY) {
             return false;
         }
-        any = any || isfinite(parts->logits[i]);
+        any = any || isfinite(parts.logits[i]);
     }
     return any;
 }
 
-/* Check the tokens that are held back, and find the state of the stop texts after them. */
-static bool read_held(const textgen_shape *shape, const textgen_stops *stops, textgen_text *text) {
-    const int32_t *held = textgen_text_find(shape, text).held;
+static bool are_valid_tokens(const textgen_shape *shape, const int32_t *tokens, int64_t count) {
     int64_t i;
-    text->stop_state = 0;
-    for (i = 0; i < text->held; i++) {
-        if (held[i] < 0 || (size_t)held[i] >= shape->vocabulary) {
+    for (i = 0; i < count; i++) {
+        if (tokens[i] < 0 || (size_t)tokens[i] >= shape->vocabulary) {
             return false;
-        }
-        text->stop_state = stops ? textgen_stops_next(stops, text->stop_state, held[i]) : 0;
-        if (stops && stops->states[text->stop_state].matched) {
-            text->stop_state = 0;
         }
     }
     return true;
@@ -225,24 +253,36 @@ static bool read_filters(const textgen_shape *shape, textgen_text *text) {
     return true;
 }
 
-int32_t textgen_saved_read(const textgen_shape *shape, const textgen_saved *saved, textgen_guide guide,
-                           int64_t most_held, textgen_text *text, const textgen_error *error) {
+/* Read the head of a block. */
+static bool read_head(const textgen_saved *saved, textgen_text *text) {
+    const size_t bytes = saved->parameters * PARAMETER_BYTES;
+    if (saved->block.size < bytes + HEAD_BYTES) {
+        return false;
+    }
+    memcpy(text, saved->block.data, bytes);
+    memcpy(&text->rng, saved->block.data + bytes, HEAD_BYTES);
+    convert(text, bytes / 8, 8);
+    convert(&text->rng, HEAD_BYTES / 8, 8);
+    return true;
+}
+
+int32_t textgen_saved_read(const textgen_shape *shape, const textgen_saved *saved,
+                           const textgen_constraint *constraint, int64_t most_held, textgen_text *text,
+                           const textgen_error *error) {
     const textgen_text_parts parts = textgen_text_find(shape, text);
     const textgen_uint128 zero = {0, 0};
+    const size_t missing = (TEXTGEN_PARAMETER_COUNT - saved->parameters) * PARAMETER_BYTES;
     textgen_rng rng;
-    if (saved->block.size < sizeof *text) {
-        return damaged(error);
-    }
     textgen_text_init(shape, text, zero, 0);
-    memcpy(text, saved->block.data, sizeof *text);
-    convert_head(text);
-    rng = text->rng;
-    if (!is_valid_head(shape, guide, most_held, text) || saved->block.size != textgen_text_used(shape, text)) {
+    if (!read_head(saved, text) || !is_valid_head(shape, constraint, most_held, text) ||
+        saved->block.size + missing != textgen_text_used(shape, text)) {
         return damaged(error);
     }
-    memcpy(text + 1, saved->block.data + sizeof *text, saved->block.size - sizeof *text);
+    rng = text->rng;
+    memcpy(text + 1, saved->block.data + sizeof *text - missing, saved->block.size + missing - sizeof *text);
     convert_parts(shape, text);
-    if (!are_valid_numbers(shape, &parts) || !read_held(shape, guide.stops, text) ||
+    if (!textgen_saved_is_possible(shape, text) || !are_valid_tokens(shape, parts.held, text->held) ||
+        !are_valid_tokens(shape, parts.recent, text->recent) ||
         (text->filtered && !read_filters(shape, text))) {
         return damaged(error);
     }

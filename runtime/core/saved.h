@@ -1,5 +1,5 @@
 /* Saved texts: the same bytes in C, Python and JavaScript. A header, a description as JSON, and the block of
- * the text, all little-endian. The text comes from anywhere, so that every byte is checked. */
+ * the text, all little-endian. It comes from anywhere, so whatever is used of it is checked. */
 #ifndef TEXTGEN_SAVED_H
 #define TEXTGEN_SAVED_H
 
@@ -12,7 +12,8 @@ typedef struct {
     unsigned char
         constraint[TEXTGEN_SHA256_SIZE]; /* see textgen_constraint_digest; zeros without a constraint */
     textgen_view description; /* JSON with what only some languages know, such as the prompt; it may be empty */
-    textgen_view block;       /* only textgen_saved_open sets it */
+    textgen_view block;       /* only textgen_saved_open sets it, and the number of the parameters */
+    size_t parameters;
 } textgen_saved;
 
 /* Write the hash of a constraint. Equal tables have equal hashes in every language. */
@@ -21,7 +22,11 @@ void textgen_constraint_digest(const textgen_constraint *constraint, unsigned ch
 /* Return the bytes of a saved text. */
 size_t textgen_saved_size(const textgen_shape *shape, const textgen_text *text, size_t description);
 
-/* Write a text to `data`, of this size. */
+/* Whether a text can be saved, and resumed: its state and its logits are finite, or -infinity for some tokens.
+ */
+bool textgen_saved_is_possible(const textgen_shape *shape, textgen_text *text);
+
+/* Write a text to `data`, of this size. Texts that continue equally have equal bytes. */
 void textgen_saved_write(const textgen_shape *shape, const textgen_text *text, const textgen_saved *saved,
                          void *data);
 
@@ -30,7 +35,8 @@ int32_t textgen_saved_open(textgen_view data, textgen_saved *saved, const textge
 
 /* Read the block to the memory of a text, of textgen_text_size(shape) bytes. The caller has compared the
  * hashes. most_held: how many tokens may be held back. */
-int32_t textgen_saved_read(const textgen_shape *shape, const textgen_saved *saved, textgen_guide guide,
-                           int64_t most_held, textgen_text *text, const textgen_error *error);
+int32_t textgen_saved_read(const textgen_shape *shape, const textgen_saved *saved,
+                           const textgen_constraint *constraint, int64_t most_held, textgen_text *text,
+                           const textgen_error *error);
 
 #endif

@@ -20,7 +20,7 @@ static size_t kept_bytes(const textgen_model *model) {
 void *textgen_stream_workspace(textgen_stream *stream) { return (char *)stream + kept_bytes(stream->model); }
 
 textgen_guide textgen_stream_guide(textgen_stream *stream) {
-    textgen_guide guide = {NULL, stream->constraint};
+    textgen_guide guide = {NULL, stream->constraint, stream->spans};
     stream->stops.states = stream->stop_texts.states;
     guide.stops = stream->stop_texts.count > 1 ? &stream->stops : NULL;
     return guide;

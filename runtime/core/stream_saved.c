@@ -30,6 +30,11 @@ int32_t textgen_stream_save(const textgen_stream *stream, void *data, size_t siz
         return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "stream is NULL");
     }
     result = textgen_check_memory(data, size, textgen_stream_saved_size(stream), "data", &message);
+    if (result == TEXTGEN_OK &&
+        !textgen_saved_is_possible(&stream->model->shape, textgen_stream_text(stream))) {
+        result = textgen_fail(&message, TEXTGEN_INVALID_LOGITS,
+                              "the stream cannot be saved: its logits contain NaN or +inf, or none is finite");
+    }
     if (result == TEXTGEN_OK) {
         hash(stream->model, stream->constraint, &saved);
         textgen_saved_write(&stream->model->shape, textgen_stream_text(stream), &saved, data);
@@ -69,7 +74,7 @@ int32_t textgen_stream_resume(void *memory, size_t size, const textgen_model *mo
                               "the stream was saved from another model, or with "
                               "another constraint: pass those of the stream");
     }
-    result = textgen_saved_read(&model->shape, &saved, textgen_stream_guide(created), TEXTGEN_STREAM_HELD,
+    result = textgen_saved_read(&model->shape, &saved, created->constraint, TEXTGEN_STREAM_HELD,
                                 textgen_stream_text(created), &message);
     if (result == TEXTGEN_OK) {
         *stream = created;

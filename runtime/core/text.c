@@ -18,12 +18,19 @@ static size_t end_of_held(const textgen_shape *shape) {
     return end_of_logits(shape) + TEXTGEN_MAX_HELD * sizeof(int32_t);
 }
 
-size_t textgen_text_size(const textgen_shape *shape) {
+static size_t end_of_filters(const textgen_shape *shape) {
     return end_of_held(shape) + textgen_filters_size(shape->vocabulary);
 }
 
+size_t textgen_text_size(const textgen_shape *shape) {
+    return end_of_filters(shape) + TEXTGEN_MAX_RECENT * sizeof(int32_t);
+}
+
 size_t textgen_text_used(const textgen_shape *shape, const textgen_text *text) {
-    return text->filtered ? textgen_text_size(shape) : text->held ? end_of_held(shape) : end_of_logits(shape);
+    return text->recent     ? textgen_text_size(shape)
+           : text->filtered ? end_of_filters(shape)
+           : text->held     ? end_of_held(shape)
+                            : end_of_logits(shape);
 }
 
 textgen_text_parts textgen_text_find(const textgen_shape *shape, textgen_text *text) {
@@ -33,6 +40,7 @@ textgen_text_parts textgen_text_find(const textgen_shape *shape, textgen_text *t
     parts.logits = parts.state + shape->state_values;
     parts.held = (void *)(start + end_of_logits(shape));
     parts.filters = (void *)(start + end_of_held(shape));
+    parts.recent = (void *)(start + end_of_filters(shape));
     return parts;
 }
 
@@ -67,11 +75,23 @@ void textgen_text_configure(const textgen_shape *shape, textgen_text *text,
 }
 
 void textgen_text_feed(const textgen_shape *shape, textgen_text *text, bool restart) {
-    text->ending = text->at_end = text->drawn = text->stop_state = text->constraint_state = text->held = 0;
+    text->ending = text->at_end = text->drawn = text->constraint_state = 0;
+    text->held = text->recent = 0;
     text->is_fed = 1;
     if (restart) {
         memset(textgen_text_find(shape, text).state, 0, shape->state_values * sizeof(float));
     }
+}
+
+int64_t textgen_text_stop_state(const textgen_shape *shape, textgen_text *text, const textgen_stops *stops) {
+    const int32_t *held = textgen_text_find(shape, text).held;
+    int64_t state = 0, i;
+    for (i = 0; stops && i < text->held; i++) {
+        state = textgen_stops_next(stops, state, held[i]);
+        /* These tokens were drawn with other stop texts. */
+        state = stops->states[state].matched ? 0 : state;
+    }
+    return state;
 }
 
 bool textgen_text_is_complete(const textgen_text *text) {
@@ -79,9 +99,8 @@ bool textgen_text_is_complete(const textgen_text *text) {
            text->ending == TEXTGEN_MASKED_END;
 }
 
-int64_t textgen_text_probabilities(const textgen_shape *shape, textgen_text *text,
-                                   const textgen_constraint *constraint, bool of_draw, double *probabilities,
-                                   float *masked, double *scratch) {
+int64_t textgen_text_probabilities(const textgen_shape *shape, textgen_text *text, textgen_guide guide,
+                                   bool of_draw, double *probabilities, float *masked, double *scratch) {
     const textgen_text_parts parts = textgen_text_find(shape, text);
     const textgen_sampler sampler = {text->parameters, text->rng, shape->exp64,
                                      text->filtered ? parts.filters : NULL};
@@ -93,8 +112,11 @@ int64_t textgen_text_probabilities(const textgen_shape *shape, textgen_text *tex
     if (!of_draw) {
         result = textgen_reweight_float(masked, shape->vocabulary, 1.0, scratch, &sum, shape->exp64);
     } else {
-        if (constraint) {
-            textgen_constraint_mask(constraint, text->constraint_state, INT64_MAX, masked);
+        if (guide.constraint) {
+            textgen_constraint_mask(guide.constraint, text->constraint_state, INT64_MAX, masked);
+        }
+        if (guide.spans) {
+            textgen_spans_mask(guide.spans, parts.recent, text->recent, masked);
         }
         if (shape->special.end >= 0 && text->drawn < (int64_t)text->parameters.min_length) {
             masked[shape->special.end] = -INFINITY;

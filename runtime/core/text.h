@@ -3,13 +3,15 @@
  * have fixed widths, so that the block is the same in every language.
  *
  * The block is a textgen_text, then the recurrent state, the logits of the next token, the tokens that are held
- * back, and the filters. A text does not contain its stop texts and its constraint, which are tables that many
- * texts may share, nor the network. Each function gets what it needs of them. */
+ * back, the filters, and the tokens that may begin a span of a corpus. A text does not contain its stop texts,
+ * its constraint and its spans, which are tables that many texts may share, nor the network. Each function gets
+ * what it needs of them. */
 #ifndef TEXTGEN_TEXT_H
 #define TEXTGEN_TEXT_H
 
 #include "constraint.h"
 #include "sampler.h"
+#include "spans.h"
 #include "special.h"
 #include "stops.h"
 
@@ -35,19 +37,20 @@ typedef struct {
 typedef struct {
     const textgen_stops *stops;
     const textgen_constraint *constraint;
+    const textgen_spans *spans;
 } textgen_guide;
 
 typedef struct {
     textgen_parameters parameters;
     textgen_rng rng;
-    int64_t filtered;   /* whether any filter is on */
-    int64_t is_fed;     /* whether there are logits to draw from */
-    int64_t ending;     /* why the latest text ended, 0 while it continues */
-    int64_t at_end;     /* whether the last token is the end of a record */
-    int64_t drawn;      /* tokens since the latest feed, or since min_length changed */
-    int64_t stop_state; /* 0 after a stop text */
+    int64_t filtered; /* whether any filter is on */
+    int64_t is_fed;   /* whether there are logits to draw from */
+    int64_t ending;   /* why the latest text ended, 0 while it continues */
+    int64_t at_end;   /* whether the last token is the end of a record */
+    int64_t drawn;    /* tokens since the latest feed, or since min_length changed */
     int64_t constraint_state;
-    int64_t held; /* how many tokens are held back */
+    int64_t held;   /* how many tokens are held back: the state of the stop texts follows from them */
+    int64_t recent; /* how many of the latest tokens are kept; 0 without spans */
 } textgen_text;
 
 /* Return the size of a block in bytes, and how many of them are in use, which a copy needs. */
@@ -60,6 +63,7 @@ typedef struct {
     float *logits;            /* [vocabulary] */
     int32_t *held;            /* [TEXTGEN_MAX_HELD] */
     textgen_filters *filters; /* initialized if the text is `filtered` */
+    int32_t *recent;          /* [TEXTGEN_MAX_RECENT], of which `recent` are initialized */
 } textgen_text_parts;
 textgen_text_parts textgen_text_find(const textgen_shape *shape, textgen_text *text);
 
@@ -79,14 +83,17 @@ void textgen_text_configure(const textgen_shape *shape, textgen_text *text,
  * initial state. Nothing is held back any more. */
 void textgen_text_feed(const textgen_shape *shape, textgen_text *text, bool restart);
 
+/* Return the state of stop texts after the tokens that are held back, from which it follows. stops: may be
+ * NULL. */
+int64_t textgen_text_stop_state(const textgen_shape *shape, textgen_text *text, const textgen_stops *stops);
+
 /* Whether no token may follow until something is fed. */
 bool textgen_text_is_complete(const textgen_text *text);
 
 /* Write the probabilities of the next token, [vocabulary]: those of the model, or those of the next draw, with
- * the constraint, min_length, the filters and the temperature. masked: temporary, [vocabulary]. scratch:
+ * the tables, min_length, the filters and the temperature. masked: temporary, [vocabulary]. scratch:
  * temporary, see textgen_sampler_scratch. Return 0 or a textgen_sampler_error. */
-int64_t textgen_text_probabilities(const textgen_shape *shape, textgen_text *text,
-                                   const textgen_constraint *constraint, bool of_draw, double *probabilities,
-                                   float *masked, double *scratch);
+int64_t textgen_text_probabilities(const textgen_shape *shape, textgen_text *text, textgen_guide guide,
+                                   bool of_draw, double *probabilities, float *masked, double *scratch);
 
 #endif

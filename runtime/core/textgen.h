@@ -1,8 +1,8 @@
 /* textgen: generates text on a CPU, one token at a time, from a model file that textgen-train wrote.
- * Objects: a model is created from the bytes of its file, and a constraint from a table that textgen-info
- * wrote. Both are immutable, and threads may share them. A stream is one running text, in memory that the
- * caller provides and frees. Only one thread may use it at a time. Only textgen_model_create and
- * textgen_constraint_create allocate memory. No function prints, reads a file or writes a global variable.
+ * Objects: a model is created from the bytes of its file, a constraint from a table that textgen-info wrote,
+ * and spans from a corpus. All are immutable, and threads may share them. A stream is one running text, in
+ * memory that the caller provides and frees. Only one thread may use it at a time. Only functions that create
+ * a model, a constraint or spans allocate memory. No function prints, reads a file or writes a global variable.
  * Text: UTF-8, or at level byte any bytes. textgen_model_info states whether prompts need lower case or a
  * Unicode normal form. Characters outside the vocabulary are errors, unless it has a symbol for them. A token
  * is the index of a symbol: a character, a byte or a word. Records: a stream of a record model starts a record.
@@ -48,6 +48,7 @@ enum {
 TEXTGEN_API const char *textgen_code_text(int32_t code); /* describe a code; never NULL */
 typedef struct textgen_model textgen_model;
 typedef struct textgen_constraint textgen_constraint;
+typedef struct textgen_spans textgen_spans;
 typedef struct textgen_stream textgen_stream;
 enum { /* why the text of a stream ended; if there are several reasons, the stop text, the record, the
           constraint */
@@ -99,6 +100,7 @@ typedef struct {
     size_t stop_count;        /* how many stop texts */
     size_t keep_stop;         /* 1 if a stop text is part of the text, or 0 */
     const textgen_constraint *constraint; /* the text matches it; not copied; NULL for none */
+    const textgen_spans *spans; /* what the text may copy of a corpus; not copied; NULL for everything */
     /* The rest is generated from parameters.def. */
     /* sampling temperature; 0 always selects the most likely token, higher values are more random */
     double temperature; /* a finite number, 0 or more; default 0.5 */
@@ -126,8 +128,11 @@ typedef struct {
     /* do not end a record before it has N generated tokens; only for a model of records */
     uint64_t min_length; /* an integer from 0 to 2147483647; default 0, off */
 } textgen_sampling;
-#define TEXTGEN_SAMPLING_DEFAULT                                                                               \
-    {sizeof(textgen_sampling), 0, 0, 0, NULL, 0, NULL, 0, 0, NULL, 0.5, 1, 0, 0, 64, 0, 1, 1, 0, 0, 0.1, 0}
+/* clang-format off */
+#define TEXTGEN_SAMPLING_DEFAULT \
+    {sizeof(textgen_sampling), 0, 0, 0, NULL, 0, NULL, 0, 0, NULL, NULL, 0.5, 1, 0, 0, 64, 0, 1, 1, \
+    0, 0, 0.1, 0}
+/* clang-format on */
 /* End of the generated part. */
 /* What there is to know of a sampling parameter, for a program that offers them all. */
 typedef struct {
@@ -189,6 +194,14 @@ TEXTGEN_API int32_t textgen_constraint_create(const textgen_model *model, const 
                                               void *memory, size_t memory_size, textgen_constraint **constraint,
                                               char *error, size_t error_size);
 TEXTGEN_API void textgen_constraint_destroy(textgen_constraint *constraint); /* it may be NULL */
+/* Create the spans of a corpus, of `size` bytes, of which a text copies at most `max_copy` successive tokens, 1
+ * to 1000. The text is not needed any more. It must be in lower case and in the normal form that prompts need.
+ * The spans take up to 20 bytes for each token. memory: as for a constraint. */
+TEXTGEN_API int32_t textgen_spans_create(const textgen_model *model, const char *text, size_t size,
+                                         size_t max_copy, void *memory, size_t memory_size,
+                                         textgen_spans **spans, char *error, size_t error_size);
+TEXTGEN_API void textgen_spans_destroy(textgen_spans *spans); /* it may be NULL */
+
 TEXTGEN_API size_t textgen_stream_size(const textgen_model *model); /* bytes of memory; 0 for a NULL model */
 /* Create a stream in `memory`, aligned to 8 bytes. If `sampling` is NULL, TEXTGEN_SAMPLING_DEFAULT is used. */
 TEXTGEN_API int32_t textgen_stream_init(void *memory, size_t size, const textgen_model *model,
@@ -196,8 +209,8 @@ TEXTGEN_API int32_t textgen_stream_init(void *memory, size_t size, const textgen
                                         size_t error_size);
 TEXTGEN_API int32_t textgen_stream_copy(const textgen_stream *stream, void *memory, size_t size,
                                         textgen_stream **copy, char *error, size_t error_size);
-/* Change the sampling parameters. A different seed or substream restarts the random numbers. Other stop texts,
- * and another constraint, begin with the next token. */
+/* Change the sampling parameters. A different seed or substream restarts the random numbers. Other stop texts
+ * begin with the text that is held back, another constraint with the next token. */
 TEXTGEN_API int32_t textgen_stream_set_sampling(textgen_stream *stream, const textgen_sampling *sampling,
                                                 char *error, size_t error_size);
 /* Append a text of `size` bytes to the stream, which begins another text for stop texts and constraints.

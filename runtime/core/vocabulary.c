@@ -259,6 +259,21 @@ int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encode
     return result;
 }
 
+int32_t textgen_encode_known(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
+                             const textgen_error *error) {
+    const textgen_view text = {(const unsigned char *)encoder->text, encoder->size};
+    const int32_t result = textgen_encode_next(vocabulary, encoder, token, error);
+    if (result == TEXTGEN_UNKNOWN_CHARACTER) {
+        (void)textgen_utf8_next(text, &encoder->offset);
+        *token = -1;
+        return 1;
+    }
+    if (result > 0 && *token == textgen_vocabulary_special(vocabulary)->unknown) {
+        *token = -1;
+    }
+    return result;
+}
+
 size_t textgen_decode_token(const textgen_vocabulary *vocabulary, int64_t token, char *text) {
     if (token < 0 || (uint64_t)token >= vocabulary->symbols.count) {
         return 0;

@@ -48,6 +48,10 @@ typedef struct {
 int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
                             const textgen_error *error);
 
+/* The same, but the token of a character that no text can have is -1. */
+int32_t textgen_encode_known(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
+                             const textgen_error *error);
+
 /* Return the number of tokens. */
 size_t textgen_vocabulary_size(const textgen_vocabulary *vocabulary);
 

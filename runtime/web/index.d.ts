@@ -52,6 +52,8 @@ export interface Sampling {
   keepStop?: boolean;
   /** Generate a text that matches this table. */
   match?: ConstraintTable | null;
+  /** Copy at most N successive characters of the corpus that is the option novel of load: an integer from 0 to 1000; default 0. */
+  maxCopy?: number;
   /* End of the generated part. */
 }
 
@@ -74,7 +76,7 @@ export interface NextToken {
   token: number;
   /** The probability at the temperature of the call. */
   probability: number;
-  /** The probability of the next draw, with the generation's temperature, filters, constraint and minLength. */
+  /** The probability of the next draw, with the generation's temperature, filters, constraint, minLength and maxCopy. */
   drawProbability: number;
 }
 
@@ -163,7 +165,10 @@ export interface Model {
    * before. Errors are thrown by the first step.
    */
   startInParts(prompt?: string | null, options?: Options): Generator<Generation, Generation, undefined>;
-  /** Continue a generation that JavaScript or Python saved. If it has a constraint, pass its table again. */
+  /**
+   * Continue a generation that JavaScript or Python saved. If it has a constraint, pass its table again. If it has
+   * `maxCopy`, load the model with the same `novel`.
+   */
   resume(bytes: Uint8Array, options?: { match?: ConstraintTable | null }): Generation;
   /** Free the memory of the model and of its generations. */
   dispose(): void;
@@ -181,5 +186,13 @@ export class TextgenError extends Error {
   constructor(code: string, message: string, parameter?: string);
 }
 
+export interface LoadOptions {
+  /**
+   * A corpus, as text, that `maxCopy` keeps texts from copying. It is normalized like prompts, and characters outside
+   * the vocabulary separate its parts. `maxCopy` needs up to 20 bytes of memory for each token.
+   */
+  novel?: string | null;
+}
+
 /** Read and check a model. */
-export function load(source: ModelSource): Promise<Model>;
+export function load(source: ModelSource, options?: LoadOptions): Promise<Model>;

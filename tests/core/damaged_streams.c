@@ -30,7 +30,8 @@ static void check_damaged_bytes(const textgen_model *model, textgen_stream *stre
     static const unsigned char changes[] = {0x01, 0x10, 0x80, 0xFF};
     saved_stream saved = save(model, stream, sampling);
     const textgen_shape *shape = &model->shape;
-    const size_t tokens = HEADER + textgen_text_size(shape) - textgen_filters_size(shape->vocabulary);
+    const size_t tokens = HEADER + textgen_text_size(shape) - textgen_filters_size(shape->vocabulary) -
+                          TEXTGEN_MAX_RECENT * sizeof(int32_t);
     unsigned char *bytes = saved.data;
     size_t refused = 0, i, change;
     CHECK(saved.size > tokens || !sampling->penalty_window || !textgen_stream_text(stream)->filtered);
@@ -88,6 +89,7 @@ static void check_damaged_numbers(const textgen_model *model) {
         CHECK_REFUSED(at_end, values[i]);
         CHECK_REFUSED(constraint_state, values[i]);
         CHECK_REFUSED(held, values[i]);
+        CHECK_REFUSED(recent, values[i]);
         if (i > 0) {
             CHECK_REFUSED(ending, values[i]);
         }

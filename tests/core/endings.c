@@ -164,16 +164,18 @@ static void check_lane(const test_lane *lane, const reference_lane *reference, c
     CHECK(!memcmp(lane->tokens, reference->tokens, (size_t)reference->generated * sizeof(int64_t)));
     CHECK(lane->shown == decided);
     CHECK(!memcmp(lane->decided, reference->tokens, (size_t)decided * sizeof(int64_t)));
-    CHECK(text->held == (stopped ? 0 : reference->generated - decided));
+    CHECK(text->held == (stopped || textgen_text_is_complete(text) ? 0 : reference->generated - decided));
     for (i = 0; i < text->held; i++) {
         CHECK(parts.held[i] == reference->tokens[decided + i]);
     }
     CHECK(text->constraint_state == reference->constraint_state);
-    if (chosen->stops && !stopped) {
-        CHECK(text->stop_state ==
-              (int64_t)find_state(chosen->stops, reference->tokens, (size_t)reference->generated));
+    if (chosen->stops) {
+        const int64_t expected =
+            stopped || textgen_text_is_complete(text)
+                ? 0
+                : (int64_t)find_state(chosen->stops, reference->tokens, (size_t)reference->generated);
+        CHECK(textgen_text_stop_state(&shape, lane->text, &chosen->stops->core) == expected);
     }
-    CHECK(!stopped || text->stop_state == 0);
     CHECK(text->at_end == (reference->ending == TEXTGEN_REACHED_END));
     CHECK(text->ending == (reference->ending < 0 || reference->ending == TEXTGEN_MISMATCH ? TEXTGEN_CONTINUES
                                                                                           : reference->ending));
@@ -203,7 +205,8 @@ static void run_lanes(test_lane *lanes, const choice *chosen, const textgen_netw
             if (lanes[i].ending == TEXTGEN_CONTINUES) {
                 const textgen_lane_call call = {
                     .text = lanes[i].text,
-                    .guide = {chosen[i].stops ? &chosen[i].stops->core : NULL, chosen[i].constraint},
+                    .guide = {.stops = chosen[i].stops ? &chosen[i].stops->core : NULL,
+                              .constraint = chosen[i].constraint},
                     .length = chosen[i].length - lanes[i].generated,
                     .must_end = chosen[i].must_end,
                     .masked = chosen[i].masked,

@@ -60,7 +60,7 @@ static size_t draw(textgen_text *text, const textgen_stops *stops, const unsigne
                    unsigned char *decided) {
     static int64_t tokens[TEXTGEN_MAX_HELD + MOST_LENGTH];
     static double scratch[16 * BYTES];
-    textgen_lane_call lane = {.text = text, .guide = {stops, NULL}, .tokens = tokens};
+    textgen_lane_call lane = {.text = text, .guide = {.stops = stops}, .tokens = tokens};
     float logits[BYTES], masked[BYTES];
     size_t i;
     lane.length = (int64_t)size;
@@ -128,7 +128,7 @@ static void check_complete(void) {
     static const int32_t distance[] = {1, -1};
     const textgen_constraint constraint = {next, distance, 2, BYTES, {0}};
     int64_t tokens[TEXTGEN_MAX_HELD + 1];
-    textgen_lane_call lane = {.guide = {NULL, &constraint}, .tokens = tokens, .length = 9};
+    textgen_lane_call lane = {.guide = {.constraint = &constraint}, .tokens = tokens, .length = 9};
     float logits[BYTES] = {0.0f};
     size_t i;
     for (i = 0; i < 2 * (size_t)BYTES; i++) {

@@ -130,6 +130,25 @@ static void check_description(const textgen_model *model) {
     free(described), free(moved), free(stream), free(resumed);
 }
 
+/* A parameter that a text was saved without has its default. More parameters than there are cannot be known. */
+static void check_missing_parameters(const textgen_model *model) {
+    enum { COUNT = HEADER - 24, SIZE = HEADER - 8, LAST = (TEXTGEN_PARAMETER_COUNT - 1) * 8 };
+    textgen_stream *stream = run(model, &defaults, "abc", 3), *resumed;
+    saved_stream saved = save(model, stream, &defaults);
+    unsigned char *bytes = saved.data;
+    bytes[COUNT] += 1;
+    CHECK(resume(&saved, &resumed) == TEXTGEN_NEWER_FORMAT && strstr(error, "upgrade textgen-onnx"));
+    bytes[COUNT] -= 2;
+    CHECK(resume(&saved, &resumed) == TEXTGEN_DAMAGED_SAVED);
+    saved.size -= 8;
+    bytes[SIZE] = (unsigned char)((saved.size - HEADER) & 0xFF);
+    bytes[SIZE + 1] = (unsigned char)((saved.size - HEADER) >> 8 & 0xFF);
+    memmove(bytes + HEADER + LAST, bytes + HEADER + LAST + 8, saved.size - HEADER - LAST);
+    CHECK_OK(resume(&saved, &resumed));
+    check_same_part(stream, resumed);
+    free(saved.data), free(stream), free(resumed);
+}
+
 static void check_wrong_arguments(const textgen_model *model) {
     textgen_stream *stream = run(model, &defaults, "abc", 3), *resumed = NULL;
     saved_stream saved = save(model, stream, &defaults);
@@ -184,6 +203,7 @@ int main(int count, char **arguments) {
     check_states(model.model, records.model);
     check_messages(model.model, other.model);
     check_description(model.model);
+    check_missing_parameters(model.model);
     check_wrong_arguments(model.model);
     unload(&model), unload(&records), unload(&other);
     return 0;

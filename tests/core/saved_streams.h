@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-enum { PART = 20, TEXT_SIZE = 2 * PART * 64 + 1, MOST_TOKENS = 300, HEADER = 96 };
+enum { PART = 20, TEXT_SIZE = 2 * PART * 64 + 1, MOST_TOKENS = 300, HEADER = 104 };
 
 /* The tokens of MODEL that are "a" and "b". */
 enum { A = 2, B = 3 };
@@ -34,6 +34,7 @@ static inline saved_stream save(const textgen_model *model, const textgen_stream
     saved.sampling.stop_count = sampling->stop_count;
     saved.sampling.keep_stop = sampling->keep_stop;
     saved.sampling.constraint = sampling->constraint;
+    saved.sampling.spans = sampling->spans;
     return saved;
 }
 

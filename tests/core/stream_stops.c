@@ -205,9 +205,9 @@ static void forbid_others(textgen_stream *stream, textgen_sampling *sampling, si
     CHECK_OK(textgen_stream_set_sampling(stream, sampling, ERROR));
 }
 
-/* Other stop texts begin with the next token; equal ones go on. A fed text is no part of a stop text. */
+/* Other stop texts begin with the text that is held back. A fed text is no part of a stop text. */
 static void check_changes(const textgen_model *model) {
-    static const char *const same[] = {"ab"}, *const other[] = {"ac"};
+    static const char *const same[] = {"ab"}, *const other[] = {"ac"}, *const unlike[] = {"cc"};
     textgen_sampling sampling;
     textgen_stream *stream = start_holding(model, &sampling);
     char text[2 * 4 + 1];
@@ -220,11 +220,16 @@ static void check_changes(const textgen_model *model) {
     stream = start_holding(model, &sampling);
     CHECK_FAILS(textgen_stream_generate(stream, 1, text, 2 * 4, NULL, ERROR), TEXTGEN_BUFFER_TOO_SMALL,
                 "text has 8 bytes; 9 are needed");
-    /* The other stop text does not end with the "c" that comes now. */
+    sampling.stop = unlike;
+    forbid_others(stream, &sampling, C);
+    CHECK_OK(textgen_stream_generate(stream, 1, text, sizeof text, NULL, ERROR));
+    CHECK(!strcmp(text, "a") && textgen_stream_ending(stream) == TEXTGEN_REACHED_LENGTH);
+    free(stream);
+    stream = start_holding(model, &sampling);
     sampling.stop = other;
     forbid_others(stream, &sampling, C);
     CHECK_OK(textgen_stream_generate(stream, 1, text, sizeof text, NULL, ERROR));
-    CHECK(!strcmp(text, "ac") && textgen_stream_ending(stream) == TEXTGEN_REACHED_LENGTH);
+    CHECK(!*text && textgen_stream_ending(stream) == TEXTGEN_REACHED_STOP);
     free(stream);
     stream = start_holding(model, &sampling);
     CHECK_OK(textgen_stream_feed(stream, "a", 1, ERROR));

@@ -54,6 +54,8 @@ SAMPLINGS: dict[str, dict[str, Any]] = {
     "stop": {"stop": ["ca", "e ", "unlikely é"], "temperature": 0.8},
     "minimum": {"min_length": 40, "temperature": 0.8},
     "kept stop": {"stop": ["ab", "d"], "keep_stop": True, "temperature": 0.8},
+    "few copies": {"max_copy": 3},
+    "fewer copies": {"max_copy": 2, "stop": ["abc", "d"], "temperature": 1.0},
 }
 
 SEED = 7
@@ -75,6 +77,8 @@ SAVED: list[tuple[str, str, int, dict[str, Any]]] = [
     ("tiny_int8", "abc", 90, {"choices": ["abc", "abd"]}),
     ("character_int8", "ab", 400, {"min_length": 5}),
     ("accented_int8", "abc", 23, {"stop": "c€ca"}),
+    ("tiny_int8", "abc", 30, {"max_copy": 3}),
+    ("accented_int8", "abc", 30, {"max_copy": 2, "match": "[a-e]{40,}"}),
 ]
 
 
@@ -106,6 +110,18 @@ def content(**options: Any) -> bytes:
     return bytes(make_model(SYMBOLS, scale=0.5, **options).SerializeToString())
 
 
+def with_novel(model: Model) -> Model:
+    """Return a model that can be kept from copying a text of its own, which unknown characters divide."""
+    text = model.generate(prompt_of(model), seed=SEED)
+    middle = len(text) // 2
+    return model.with_novel(f"{text[:middle]}\u2603\u2603{text[middle:]}")
+
+
+def prompt_of(model: Model) -> str:
+    """Return a prompt for a model."""
+    return "" if model.metadata.records else "the will to " if "w" in model.tokenizer.symbols else "abc"
+
+
 def open_plain(data: bytes) -> Model:
     """Return a model that computes like the plain WebAssembly module."""
     model = textgen.load(data)
@@ -116,14 +132,15 @@ def open_plain(data: bytes) -> Model:
 
 def describe(name: str, data: bytes, model: Model) -> dict[str, Any]:
     """Return what JavaScript must reproduce for a model."""
-    symbols = model.tokenizer.symbols
-    prompt = "" if model.metadata.records else "the will to " if "w" in symbols else "abc"
+    prompt = prompt_of(model)
+    model = with_novel(model)
     generation = model.start(prompt, seed=1)
     return {
         "parameters": ModelFile(data).parameters,
         "bits": 8 if name.endswith("int8") else 32,
         "sha256": hashlib.sha256(data).hexdigest(),
         "prompt": prompt,
+        "novel": model.novel,
         "default": model.generate(seed=3),
         "texts": [
             text_case(model, prompt, "defaults", LONG_SEED),
@@ -208,13 +225,13 @@ def saved_cases(contents: dict[str, bytes], folder: Path) -> list[dict[str, Any]
     folder.mkdir(exist_ok=True)
     cases = []
     for number, (name, prompt, drawn, options) in enumerate(SAVED):
-        model = textgen.load(contents[name])
+        model = with_novel(textgen.load(contents[name]))
         generation = model.start(prompt, seed=LONG_SEED, substream=3, **options)
         generation.take(drawn)
         file = folder / str(number)
         textgen.save(generation, file)
         table = None
-        if constraint := compile_controls(generation.sampling, model.metadata).constraint:
+        if constraint := compile_controls(generation.sampling, model.metadata, model.novel).constraint:
             table = describe_table(constraint, model.tokenizer.symbols)
         case = {
             "model": name,

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import textgen_runtime as textgen
 
+from tests.helpers.web_cases import with_novel
+
 
 def further_text(path: Path, models: Path) -> list[str | None]:
     """Return the further text of a saved generation, and why it ends."""
-    generation = textgen.resume(textgen.load(models / f"{path.suffix[1:]}.onnx"), path)
+    generation = textgen.resume(with_novel(textgen.load(models / f"{path.suffix[1:]}.onnx")), path)
     fed = generation.feed("cab") if generation.ended_record else ""
     return [fed + generation.take(60, finish=True), generation.ending]
 

@@ -39,10 +39,10 @@ test("the commands of the documentation bundle a program that reads its module a
   }
 });
 
-test("a page loads at most 53 KB with gzip, and 44 KB with the module as a file", () => {
+test("a page loads at most 55 KB with gzip, and 45 KB with the module as a file", () => {
   for (const [entry, module, most] of [
-    ["textgen-onnx", /^wasm-relaxed-/, 53_000],
-    ["textgen-onnx/separate", /^textgen-relaxed\.wasm$/, 44_000],
+    ["textgen-onnx", /^wasm-relaxed-/, 55_000],
+    ["textgen-onnx/separate", /^textgen-relaxed\.wasm$/, 45_000],
   ]) {
     rmSync(`${folder}/out`, { recursive: true, force: true });
     writeFileSync(`${folder}/page.js`, `import { load } from "${entry}"; globalThis.load = load;`);

@@ -21,7 +21,7 @@ const sum = (values) => values.reduce((total, value) => total + value, 0);
 
 /** Compare a model with its case, and the name of its kernels. */
 export async function checkModel(load, content, expected, kernels) {
-  const model = await load(content);
+  const model = await load(content, { novel: expected.novel });
   try {
     equal(model.info.kernels, kernels, "the kernels");
     equal(model.info.parameters, expected.parameters, "the number of weights");

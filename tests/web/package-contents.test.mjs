@@ -20,9 +20,9 @@ test("the package contains the modules, their types and the license, and no sour
   assert.deepEqual(packed.files.map(({ path }) => path).sort(), expected.sort());
 });
 
-test("each module takes at most 34 KiB with gzip, and no file more than 150 KB", () => {
+test("each module takes at most 35 KiB with gzip, and no file more than 150 KB", () => {
   for (const kernels of Object.keys(FILES)) {
-    assert.ok(gzipSync(readModule(kernels), { level: 9 }).length <= 34 * 1024, kernels);
+    assert.ok(gzipSync(readModule(kernels), { level: 9 }).length <= 35 * 1024, kernels);
   }
   for (const { path, size } of packed.files) {
     assert.ok(size < 150_000, path);

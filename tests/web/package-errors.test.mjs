@@ -40,6 +40,7 @@ test("an error about an option says which one, and what to change", () => {
     [{ temprature: 1 }, /^unknown option "temprature": the options are temperature, /],
     [{ length: -1 }, /^length must be an integer, 0 or more, not -1$/],
     [{ unknown: "no" }, /^unknown must be "error" or "skip", not "no"$/],
+    [{ maxCopy: 1 }, /^maxCopy needs a corpus that texts must not copy: load the model with novel$/],
     [{ minLength: 1 }, /^minLength needs a model of records: the texts of other models have no end$/],
     ...[{}, { states: [] }, 7, () => {}].map((match) => [{ match }, /^match: the table is not JSON with a list of states: write it with textgen-info$/]),
     [{ match: circular }, /^match must be a table, as textgen-info writes it, not \[object Object\]$/],
@@ -61,7 +62,7 @@ test("an error about an option says which one, and what to change", () => {
 });
 
 test("a parameter that is a number has each value of its range, and no other", async () => {
-  const records = await load(content("character"));
+  const records = await load(content("character"), { novel: "abc" });
   for (const [name, isInteger, initial, least, most, isOpen, requirement] of NUMBERS) {
     const start = (value) => records.start("ab", { [name]: value }).dispose();
     [initial, isOpen ? Number.MIN_VALUE : least, most].forEach(start);
@@ -71,6 +72,21 @@ test("a parameter that is a number has each value of its range, and no other", a
       assert.throws(() => start(value), error("INVALID_ARGUMENT", message, name), `${name} ${value}`);
     }
   }
+});
+
+test("a model is loaded with a corpus that is a text, and with no unknown options", async () => {
+  const bytes = content("tiny");
+  await assert.rejects(load(bytes, { novel: ["a"] }), error("INVALID_ARGUMENT", /^novel must be a text, not a$/, "novel"));
+  await assert.rejects(load(bytes, { corpus: "a" }), error("INVALID_ARGUMENT", /^unknown option "corpus": the options are novel$/, "corpus"));
+  const model = await load(bytes, { novel: null });
+  assert.throws(() => model.start("abc", { maxCopy: 1 }), error("INVALID_ARGUMENT", /^maxCopy needs/, "maxCopy"));
+});
+
+test("a text that can only copy is an error", async () => {
+  const model = await load(content("tiny"), { novel: "aaa" });
+  const generation = model.start("abc", { allowed: "a", maxCopy: 2 });
+  assert.equal(generation.take(2), "aa");
+  assert.throws(() => generation.take(1), error("INVALID_LOGITS", /forbids every token/));
 });
 
 test("the codes of errors are those of textgen.h", () => {

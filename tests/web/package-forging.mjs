@@ -1,7 +1,7 @@
 // Saved generations whose form is right, and whose content is not. See saved.c of the core.
 
-const HEADER = 96;
-const DESCRIPTION_SIZE = 80;
+const HEADER = 104;
+const DESCRIPTION_SIZE = 88;
 
 const padded = (size) => Math.ceil(size / 8) * 8;
 
@@ -26,7 +26,7 @@ export function forge(saved, { description, block }) {
 }
 
 /** The 64-bit fields of a block: see textgen_text in text.h. */
-const FIELDS = { temperature: 0, position: 21, filtered: 22, ending: 24, atEnd: 25, drawn: 26, constraintState: 28, held: 29 };
+const FIELDS = { temperature: 0, position: 21, filtered: 22, ending: 24, atEnd: 25, drawn: 26, constraintState: 27, held: 28, recent: 29 };
 
 /** Return a copy of a block with another field, an integer. */
 export function withField(block, name, value) {

@@ -108,6 +108,29 @@ test("a constraint may have 32768 states", () => {
   assert.equal(tiny.start("abc", { match: { states } }).take(3), "aaa");
 });
 
+test("a text copies at most maxCopy tokens of a normalized corpus, whose unknown characters separate its parts", async () => {
+  const model = await load(content("nietzsche"), { novel: "THT\u2603T" });
+  for (const seed of SEEDS) {
+    const generation = model.start(null, { allowed: "th", maxCopy: 1, temperature: 3, seed });
+    const first = generation.take(1);
+    const possible = generation.next({ k: 100 }).filter(({ drawProbability }) => drawProbability > 0);
+    assert.deepEqual(possible.map(({ text, drawProbability }) => [text, drawProbability]), [[first, 1]]);
+    assert.equal(generation.take(20), first.repeat(20));
+  }
+});
+
+test("texts with the same limit share the spans of the corpus, and keep them while others have other limits", async () => {
+  const model = await load(content("tiny"), { novel: tiny.generate("abc", { seed: 1 }) });
+  const options = { maxCopy: 2, seed: 1 };
+  const expected = model.generate("abc", options);
+  const [first, second] = [options, options].map((same) => model.start("abc", same));
+  assert.equal(first.parts.tables.spans, second.parts.tables.spans);
+  for (let maxCopy = 3; maxCopy < 10; maxCopy += 1) {
+    model.generate("abc", { maxCopy });
+  }
+  assert.deepEqual([first, second].map((generation) => generation.take(400)), [expected, expected]);
+});
+
 test("the next symbols have their probabilities at a temperature, and those of the next draw", () => {
   const generation = tiny.start("abc", { temperature: 1.3, topK: 2 });
   const sum = (values) => values.reduce((total, value) => total + value, 0);

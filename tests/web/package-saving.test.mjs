@@ -14,7 +14,8 @@ import { forge, parse, withField } from "./package-forging.mjs";
 
 const tiny = await load(content("tiny"));
 const accented = await load(content("accented"));
-const models = Object.fromEntries(await Promise.all(["tiny_int8", "character_int8", "accented_int8"].map(async (name) => [name, await load(content(name))])));
+const loadNovel = async (name) => [name, await load(content(name), { novel: cases.models.baseline[name].novel })];
+const models = Object.fromEntries(await Promise.all(["tiny_int8", "character_int8", "accented_int8"].map(loadNovel)));
 
 /** Return the text that follows, and why it ends. */
 function further(generation) {
@@ -68,6 +69,7 @@ test("what is resumed saves the same bytes again", () => {
     tiny.start("abc", { seed: 1, repetitionPenalty: 1.5, penaltyWindow: 7, allowed: "abcd", logitBias: { a: -1 } }),
     tiny.start("bad", { seed: 1, mirostatTau: 2, banned: ["a"] }),
     tiny.start("abc", { seed: 1, match }),
+    models.tiny_int8.start("abc", { seed: 1, maxCopy: 3 }),
     withinCharacter(),
   ];
   for (const generation of running) {
@@ -95,7 +97,7 @@ test("the bytes of an incomplete character have no text, and stay in a text that
 
 test("a constraint has the digest that it has in Python", () => {
   for (const { table, digest } of cases.models.baseline.tiny.constraints) {
-    assert.equal(hexadecimal(tiny.start("abc", { match: table }).parts.constraint.digest), digest);
+    assert.equal(hexadecimal(tiny.start("abc", { match: table }).parts.tables.constraint.digest), digest);
   }
 });
 
@@ -127,10 +129,14 @@ test("what is no saved generation of this model, constraint and version is refus
     assert.throws(() => tiny.resume(bytes, options), error("SAVED_GENERATION", /pass its table as match$/, "match"));
   }
   assert.equal(tiny.resume(constrained, { match }).take(0), "");
+  const withoutNovel = await load(content("tiny_int8"));
+  const novel = models.tiny_int8.start("abc", { maxCopy: 3 }).save();
+  assert.throws(() => withoutNovel.resume(novel), error("INVALID_ARGUMENT", /^maxCopy needs a corpus/, "maxCopy"));
 });
 
 test("a damaged saved generation continues or is refused, and never traps", () => {
-  const generation = tiny.start("abc", { seed: 1, stop: "cab", repetitionPenalty: 2 });
+  const model = models.tiny_int8;
+  const generation = model.start("abc", { seed: 1, stop: "cab", repetitionPenalty: 2, maxCopy: 3 });
   generation.take(5);
   const saved = generation.save();
   const { description, block } = parse(saved);
@@ -143,7 +149,7 @@ test("a damaged saved generation continues or is refused, and never traps", () =
   }
   for (const bytes of damaged) {
     try {
-      const resumed = tiny.resume(bytes);
+      const resumed = model.resume(bytes);
       resumed.take(50, { finish: true });
       resumed.next();
     } catch (found) {
@@ -163,7 +169,7 @@ test("a description and a position that no generation can have are refused", () 
   }
   refused({ description: { ...description, sampling: { top_x: 1 } } }, /does not support the sampling parameters "top_x": upgrade/);
   refused({ description: { ...description, sampling: { top_k: "1" } } }, /^the sampling parameters are damaged: topK must be/);
-  for (const [name, value] of [["ending", 9n], ["ending", 5n], ["atEnd", 1n], ["constraintState", 1n], ["held", 1025n], ["drawn", -1n], ["position", -1n], ["filtered", 2n], ["temperature", -1n]]) {
+  for (const [name, value] of [["ending", 9n], ["ending", 5n], ["atEnd", 1n], ["constraintState", 1n], ["held", 1025n], ["recent", 2001n], ["drawn", -1n], ["position", -1n], ["filtered", 2n], ["temperature", -1n]]) {
     refused({ block: withField(block, name, value) }, /^the saved text is damaged$/);
   }
   assert.equal(tiny.resume(forge(saved, { description, block })).take(5), ofTiny.take(5));

@@ -3,7 +3,7 @@
 import { load, TextgenError, type Generation, type Options } from "../../runtime/web/index.js";
 
 const options: Options = { temperature: 0.5, seed: 7n, stop: ["a", "b"], match: null };
-const model = await load(new URL("model.onnx", "http://localhost"));
+const model = await load(new URL("model.onnx", "http://localhost"), { novel: "abc" });
 const text: string = model.generate("the will to ", options);
 for await (const chunk of model.stream(null, { length: 10, signal: AbortSignal.timeout(1) })) {
   console.log(chunk.length + text.length);
@@ -15,7 +15,7 @@ const resumed: Generation = model.resume(generation.save(), { match: null });
 const letters = ["a", "b"] as const;
 const table = { states: [{ accepting: true, next: { a: 0 } }] } as const;
 model.generate("abc", { stop: letters, allowed: letters, banned: letters, logitBias: { a: 1 } as const });
-model.generate("abc", { match: table });
+model.generate("abc", { match: table, maxCopy: 30 });
 // TypeScript gives each element of such a list the properties of all, as in an imported JSON file.
 const states = [{ accepting: false, next: { a: 1 } }, { accepting: true, next: { b: 0 } }];
 model.generate("abc", { match: { states } });

@@ -36,7 +36,7 @@ from .parser import CommandParser
 
 # The options that have a meaning in a session, besides sampling.
 OPTIONS = (
-    *("interactive", "model", "prompt", "prompt_file", "no_echo", "engine", "threads"),
+    *("interactive", "model", "prompt", "prompt_file", "no_echo", "engine", "threads", "novel"),
     *(option.name for option in SESSION_OPTIONS),
 )
 
@@ -284,6 +284,9 @@ def run_session(interpreter: Interpreter, console: Console, prompt: str | None) 
 
 def spell_setting(name: Name) -> str:
     """Return a parameter as a command of a session."""
+    if name == "novel":
+        # No command: the corpus is read before the session.
+        return spell_option(name)
     return spell_option(name).replace("--", COMMAND_MARK, 1)
 
 

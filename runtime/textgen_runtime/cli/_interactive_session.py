@@ -105,7 +105,7 @@ class Session:
         for text in impossible_stops(value, self.model.metadata):
             raise LineError(impossible_stop_message(text))
         if self.position.generation is None:
-            compile_controls(value, self.model.metadata)
+            compile_controls(value, self.model.metadata, self.model.novel)
         else:
             self.position.generation.sampling = value
         self._sampling = value

@@ -75,6 +75,7 @@ TEXT_OPTIONS = (
     "--until-newline",
     "--keep-stop",
     "--resample",
+    "--max-copy",
     "--count",
     "--unique",
     "--novel",
@@ -97,6 +98,7 @@ examples:
   textgen-run nietzsche --explain --prompt "the will to "
   textgen-run model.onnx --prompts prompts.txt --count 3 --json
   textgen-run model.onnx --length 12 --count 1000 --unique --novel book.txt --separator '\\n'
+  textgen-run model.onnx --novel book.txt --max-copy 30
 """
 
 
@@ -112,6 +114,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
             command.error("--explain and --plot show one prompt: use --prompt in place of --prompts")
         for option in given_options(command, arguments, TEXT_OPTIONS):
             command.error(f"{option} has no effect with --explain and --plot: omit it")
+    if arguments.max_copy and arguments.novel is None:
+        command.error("--max-copy needs the corpus that texts must not copy: pass it with --novel")
     if arguments.raw:
         for option in given_options(command, arguments, SELECTING_OPTIONS):
             command.error(f"--raw writes one text, as the content of a file: omit {option}")
@@ -247,7 +251,7 @@ def _add_many_texts(command: argparse.ArgumentParser) -> None:
         metavar="CORPUS",
         help="print no text that stands in CORPUS: a UTF-8 file, a folder with .txt or .abc files, - for "
         "standard input, or the name of a corpus; a model of records compares complete records; draws "
-        "further texts like --unique",
+        "further texts like --unique; with --max-copy, texts have only short parts of CORPUS",
     )
     form = command.add_mutually_exclusive_group()
     form.add_argument(

@@ -46,6 +46,12 @@ def parser() -> CommandParser:
     add_model(command)
     add_engine(command)
     command.add_argument(
+        "--novel",
+        metavar="CORPUS",
+        help="the corpus that the field max_copy keeps texts from copying: a UTF-8 file, a folder with "
+        ".txt or .abc files, or the name of a corpus",
+    )
+    command.add_argument(
         "--threads",
         metavar="N",
         type=whole_number(1, MAX_THREADS),

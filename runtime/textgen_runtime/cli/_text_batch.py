@@ -1,6 +1,5 @@
 """The texts of ``textgen-run``: drawn in a batch that stays full, selected, and written in order."""
 
-import argparse
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -13,8 +12,7 @@ from textgen_runtime.generation.generation import STREAM_CHUNK, Generation
 from textgen_runtime.generation.model import Model
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.system.interrupts import DeferredInterrupts
-from textgen_runtime.text.levels import BYTE
-from textgen_runtime.text.records import split_records
+from textgen_runtime.text.records import RecordKind, split_records
 
 from ._requested_texts import PendingText, Series
 from ._written_texts import TextWriter
@@ -36,43 +34,51 @@ MAX_REJECTED_IN_A_ROW = 1000
 FINGERPRINT_SIZE = 16
 
 
-def make_selection(arguments: argparse.Namespace, model: Model) -> "Selection | None":
-    """Return the selection that the arguments describe, or None if all texts are accepted.
+def make_selection(model: Model, *, unique: bool) -> "Selection | None":
+    """Return a selection of texts, or None if all are accepted.
 
-    Raises:
-        CorpusError: If the corpus of ``--novel`` is missing or empty, or is not available.
-        TextFileError: If it cannot be read, or is not UTF-8.
+    Args:
+        model: The model that generates them. No text that stands in its corpus ``novel`` is accepted.
+        unique: Whether a text is accepted only once.
     """
-    if not arguments.unique and arguments.novel is None:
-        return None
-    corpus = None
-    if arguments.novel is not None:
-        text = read_known(model.metadata, arguments.novel, lowercase=arguments.lowercase)
-        records = model.metadata.records
-        if records is not None:
-            return Selection(unique=arguments.unique, corpus=frozenset(split_records(text, records)))
-        # Imported on use: most runs need no corpus.
-        from textgen_runtime.corpora.lookup import CorpusLookup
+    if model.novel is None:
+        return Selection(unique=True, corpus=None) if unique else None
+    if model.metadata.records is not None:
+        return Selection(unique=unique, corpus=corpus_records(model.novel, model.metadata.records))
+    # Imported on use: most runs need no corpus.
+    from textgen_runtime.corpora.lookup import CorpusLookup
 
-        corpus = CorpusLookup(text)
-    return Selection(unique=arguments.unique, corpus=corpus)
+    return Selection(unique=unique, corpus=CorpusLookup(_as_generated(model.novel)))
 
 
-def read_known(metadata: Metadata, source: str, *, lowercase: bool = False) -> str:
-    """Return the text of the corpus of ``--novel``, as the model would generate it.
+def with_novel(model: Model, source: str | None, *, lowercase: bool = False) -> Model:
+    """Return the model with the corpus of ``--novel``, if there is one.
 
     Raises:
         CorpusError: If the corpus is missing or empty, or is not available.
         TextFileError: If it cannot be read, or is not UTF-8.
     """
+    if source is None:
+        return model
+    return model.with_novel(read_known(model.metadata, source, lowercase=lowercase))
+
+
+def read_known(metadata: Metadata, source: str, *, lowercase: bool = False) -> str:
+    """Return the normalized text of the corpus of ``--novel``. Raises the errors of ``with_novel``."""
     from textgen_runtime.corpora.corpus import corpus_for
 
     text = corpus_for(metadata, source).text
-    text = metadata.normalize(text.lower() if lowercase else text)
-    if metadata.tokenizer.level == BYTE:
-        # As in a generated text, a byte that is not UTF-8 is the replacement character.
-        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return text
+    return metadata.normalize(text.lower() if lowercase else text)
+
+
+def corpus_records(text: str, records: RecordKind) -> frozenset[str]:
+    """Return the records of a corpus that ``read_known`` returned."""
+    return frozenset(split_records(_as_generated(text), records))
+
+
+def _as_generated(text: str) -> str:
+    """Return a text in which a byte that is not UTF-8 is the replacement character, as in a generated one."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 class Selection:

@@ -3,8 +3,8 @@
 import argparse
 import math
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -14,6 +14,7 @@ from textgen_runtime.errors import OutputError, TextgenError
 from textgen_runtime.generation.loading import load
 from textgen_runtime.generation.model import Model
 from textgen_runtime.scoring.compressors import COMPRESSORS, compressed_bits
+from textgen_runtime.scoring.copies import COPIED_SPAN, copied_shares
 from textgen_runtime.scoring.prediction import Prediction, Score, format_share, predict, total_score
 from textgen_runtime.scoring.surprise_page import is_surprise_page, surprise_page
 from textgen_runtime.system.console import print_diagnostic
@@ -34,6 +35,7 @@ examples:
   textgen-eval nietzsche nietzsche --last 0.1
   textgen-eval model.onnx letters/ chapter.txt --unknown skip --json
   textgen-eval model.onnx chapter.txt --surprise chapter.html
+  textgen-eval model.onnx corpus.txt --copied
 """
 
 
@@ -51,6 +53,8 @@ class EvalResult:
         last: The share of the text that was scored, in (0, 1].
         unknown: Number of tokens that were scored as the model's unknown symbol.
         records: Number of records whose end was scored; 0 for continuous text.
+        copied: The share of generated text that is copied from this text, by temperature; empty if it was not
+            measured.
     """
 
     name: str
@@ -62,6 +66,7 @@ class EvalResult:
     last: float
     unknown: int = 0
     records: int = 0
+    copied: Mapping[float, float] = field(default_factory=dict)
 
     @property
     def characters_per_second(self) -> float:
@@ -86,6 +91,7 @@ class EvalResult:
             "seconds": self.seconds,
             "characters_per_second": self.characters_per_second,
             "compressors": {name: bits / score.characters for name, bits in self.compressed.items()},
+            "copied": {f"{temperature:g}": share for temperature, share in self.copied.items()},
         }
 
     def format_counts(self) -> str:
@@ -108,10 +114,13 @@ class EvalResult:
         compressors = "  ".join(
             f"{name} {bits / score.characters:.3f}" for name, bits in self.compressed.items()
         )
+        shares = "  ".join(f"{share:.1%} at {temperature:g}" for temperature, share in self.copied.items())
+        copied = f"  generated text copied from it, by temperature: {shares}"
         return [
             f"{self.name}: {self.format_counts()}, {self.characters_per_second:,.0f} characters/s",
             f"  {format_score(score)}",
             f"  bits per character: model {score.bits:.3f}  {compressors}",
+            *([copied] if shares else []),
         ]
 
 
@@ -187,6 +196,12 @@ def parser() -> CommandParser:
     add_lowercase(command, "the texts")
     command.add_argument("--json", action="store_true", help="print the results as JSON")
     command.add_argument(
+        "--copied",
+        action="store_true",
+        help="also generate texts at several temperatures, and print which share of them stands in TEXT, in "
+        f"spans of {COPIED_SPAN} or more characters",
+    )
+    command.add_argument(
         "--surprise",
         metavar="PATH",
         type=Path,
@@ -257,6 +272,7 @@ def score_text(model: Model, source: str, arguments: argparse.Namespace) -> Eval
         arguments.last,
         prediction.unknown,
         prediction.ends,
+        copied_shares(model, model.metadata.normalize(text)) if arguments.copied else {},
     )
 
 

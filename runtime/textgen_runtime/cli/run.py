@@ -22,7 +22,7 @@ from textgen_runtime.text.tokenizer import UnknownPolicy
 from ._requested_texts import Request, Series
 from ._run_arguments import PROG, parse, parser, read_samplings
 from ._sampling_options import sampling_heading, temperature_warnings, with_checked_stops
-from ._text_batch import TextBatch, make_selection
+from ._text_batch import TextBatch, make_selection, with_novel
 from ._written_texts import TextWriter, make_form, prepare_output
 from .command import EXIT_FAILED, run_command
 
@@ -85,6 +85,7 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
     before = perf_counter()
     model = load(arguments.model, engine=arguments.engine, threads=arguments.threads)
     loaded = perf_counter()
+    model = with_novel(model, arguments.novel, lowercase=arguments.lowercase)
     prepare_output(arguments, PROG, model)
     if arguments.raw:
         from textgen_runtime.generation.raw_text import keep_bytes
@@ -101,7 +102,7 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
         from ._explain import explain
 
         return explain(arguments, chosen[0], model, prompts.texts[0])
-    selection = make_selection(arguments, model)
+    selection = make_selection(model, unique=arguments.unique)
     # All samplings have the same stop texts, so one warning is enough.
     stop = with_checked_stops(PROG, model, chosen[0]).stop
     chosen = [sampling.replace(stop=stop) for sampling in chosen]

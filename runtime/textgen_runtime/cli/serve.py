@@ -19,6 +19,7 @@ from textgen_runtime.system.console import print_diagnostic, write_stderr
 from textgen_runtime.system.text_files import read_text
 
 from ._serve_arguments import KEY_VARIABLE, PROG, parser
+from ._text_batch import with_novel
 from .command import EXIT_INTERRUPTED, run_command
 
 # The packages of the extra `serve` that the server imports.
@@ -47,6 +48,7 @@ def serve(arguments: argparse.Namespace) -> int:
     configure_logging(access_log=arguments.access_log)
     with running.listen(arguments.host, arguments.port) as listener:
         model = load(arguments.model, engine=arguments.engine, threads=arguments.threads)
+        model = with_novel(model, arguments.novel)
         received = running.serve(
             model,
             settings,

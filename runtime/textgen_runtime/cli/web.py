@@ -14,13 +14,12 @@ from textgen_runtime.model_file.source import name_source, read_model
 from textgen_runtime.system.console import print_diagnostic, write_stderr
 from textgen_runtime.system.files import remove_abandoned, replace_file
 from textgen_runtime.system.interrupts import DeferredInterrupts
-from textgen_runtime.text.records import split_records
 from textgen_runtime.text.symbols import format_symbols
 from textgen_runtime.web.known_records import KnownRecords, add_known_records, known_records
 from textgen_runtime.web.page import MAX_EMBEDDED, PAGE_FILE, one_file, page_files, separate_files
 
 from ._output_files import output_folder
-from ._text_batch import read_known
+from ._text_batch import corpus_records, read_known
 from .command import run_command
 from .parser import CommandParser, add_model, escaped_text
 
@@ -105,7 +104,7 @@ def write_site(arguments: argparse.Namespace) -> int:
     files = write(content, title=name if arguments.title is None else arguments.title, prompt=prompt)
     known = None
     if arguments.novel is not None and metadata.records is not None:
-        records = frozenset(split_records(read_known(metadata, arguments.novel), metadata.records))
+        records = corpus_records(read_known(metadata, arguments.novel), metadata.records)
         known = known_records(records, sum(map(len, files.values())))
         files = add_known_records(files, known)
     write_files(folder, files, Path(find_model_file(arguments.model)), overwrite=arguments.overwrite)

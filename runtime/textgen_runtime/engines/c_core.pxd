@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from textgen_runtime.model_file.c_model_file cimport textgen_description, textgen_error, textgen_view
-from textgen_runtime.sampling.c_automata cimport textgen_constraint, textgen_stops
+from textgen_runtime.sampling.c_automata cimport textgen_constraint, textgen_spans, textgen_stops
 from textgen_runtime.sampling.c_sampler cimport (
     textgen_exp64,
     textgen_filters,
@@ -70,6 +70,7 @@ cdef extern from "text.h" nogil:
     ctypedef struct textgen_guide:
         const textgen_stops *stops
         const textgen_constraint *constraint
+        const textgen_spans *spans
     ctypedef struct textgen_text:
         textgen_parameters parameters
         textgen_rng rng
@@ -78,7 +79,6 @@ cdef extern from "text.h" nogil:
         int64_t ending
         int64_t at_end
         int64_t drawn
-        int64_t stop_state
         int64_t constraint_state
         int64_t held
     ctypedef struct textgen_text_parts:
@@ -101,7 +101,7 @@ cdef extern from "text.h" nogil:
     int64_t textgen_text_probabilities(
         const textgen_shape *shape,
         textgen_text *text,
-        const textgen_constraint *constraint,
+        textgen_guide guide,
         bint of_draw,
         double *probabilities,
         float *masked,
@@ -115,6 +115,7 @@ cdef extern from "saved.h" nogil:
         unsigned char *constraint
         textgen_view description
         textgen_view block
+    bint textgen_saved_is_possible(const textgen_shape *shape, textgen_text *text)
     size_t textgen_saved_size(const textgen_shape *shape, const textgen_text *text, size_t description)
     void textgen_saved_write(
         const textgen_shape *shape, const textgen_text *text, const textgen_saved *saved, void *data
@@ -123,7 +124,7 @@ cdef extern from "saved.h" nogil:
     int32_t textgen_saved_read(
         const textgen_shape *shape,
         const textgen_saved *saved,
-        textgen_guide guide,
+        const textgen_constraint *constraint,
         int64_t most_held,
         textgen_text *text,
         const textgen_error *error,

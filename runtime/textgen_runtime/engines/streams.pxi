@@ -20,6 +20,7 @@ from .c_core cimport (
     textgen_lane_entropy,
     textgen_lane_finish,
     textgen_saved,
+    textgen_saved_is_possible,
     textgen_saved_open,
     textgen_saved_read,
     textgen_saved_size,
@@ -39,7 +40,7 @@ from .c_core cimport (
 )
 from textgen_runtime.model_file.c_model_file cimport TEXTGEN_OK, textgen_error, textgen_view
 from textgen_runtime.model_file.reader cimport ERROR_SIZE
-from textgen_runtime.sampling.automata cimport Constraint, Stops
+from textgen_runtime.sampling.automata cimport Constraint, Spans, Stops
 from textgen_runtime.sampling.c_automata cimport TEXTGEN_SHA256_SIZE, textgen_constraint_digest
 from textgen_runtime.sampling.c_sampler cimport (
     TEXTGEN_SAMPLER_EXHAUSTED,
@@ -50,7 +51,7 @@ from textgen_runtime.sampling.c_sampler cimport (
     textgen_sampler_scratch,
     textgen_uint128,
 )
-from textgen_runtime.sampling.definition cimport read_parameters
+from textgen_runtime.sampling.definition cimport read_parameters, write_parameters
 from textgen_runtime.sampling.sampler cimport (
     FloatArray,
     RealBuffer,
@@ -168,11 +169,13 @@ cdef class Stream:
     Attributes:
         stops: The ``Stops``, or None.
         constraint: The ``Constraint``, or None.
+        spans: The ``Spans``, or None.
     """
 
     cdef readonly Shape shape
     cdef readonly Stops stops
     cdef readonly Constraint constraint
+    cdef readonly Spans spans
     cdef bint keep_stop
     # The block, which may have readers of its logits.
     cdef bytearray memory
@@ -203,6 +206,7 @@ cdef class Stream:
         cdef textgen_guide guide
         guide.stops = NULL if self.stops is None else &self.stops.core
         guide.constraint = NULL if self.constraint is None else &self.constraint.core
+        guide.spans = NULL if self.spans is None else &self.spans.core
         return guide
 
     def copy(self):
@@ -210,7 +214,8 @@ cdef class Stream:
         cdef Stream clone = Stream.__new__(Stream, self.shape)
         self.enter()
         memcpy(clone.text, self.text, textgen_text_used(&self.shape.core, self.text))
-        clone.stops, clone.constraint, clone.keep_stop = self.stops, self.constraint, self.keep_stop
+        clone.stops, clone.constraint, clone.spans = self.stops, self.constraint, self.spans
+        clone.keep_stop = self.keep_stop
         return clone
 
     @property
@@ -238,17 +243,18 @@ cdef class Stream:
         self.enter()
         textgen_text_seed(self.text, number, <uint32_t>substream, position)
 
-    def configure(self, sampling, logit_bias=(), stops=None, constraint=None):
+    def configure(self, sampling, logit_bias=(), stops=None, constraint=None, spans=None):
         """Change the parameters. The filters keep their state.
 
-        Other stop texts, another constraint and another ``min_length`` begin with the next token. After an
-        error, the parameters are as they were.
+        Other stop texts begin with the text that is held back, another constraint and another ``min_length``
+        with the next token. After an error, the parameters are as they were.
 
         Args:
             sampling: A ``Sampling``, whose numbers and ``keep_stop`` are used.
             logit_bias: Pairs of a token and a number.
             stops: A ``Stops``, or None.
             constraint: A ``Constraint``, or None.
+            spans: ``Spans``, or None.
 
         Raises:
             ValueError: If an argument does not fit the vocabulary.
@@ -257,6 +263,7 @@ cdef class Stream:
         cdef textgen_parameters parameters
         cdef Stops new_stops = stops
         cdef Constraint new_constraint = constraint
+        cdef Spans new_spans = spans
         cdef size_t vocabulary = self.shape.core.vocabulary
         cdef list pairs = list(logit_bias)
         cdef array.array biased = self.shape.checked_tokens([token for token, _ in pairs])
@@ -270,16 +277,32 @@ cdef class Stream:
         if new_constraint is not None and new_constraint.core.vocabulary != vocabulary:
             size = constraint.vocabulary_size
             raise ValueError(f"the constraint must be of {vocabulary} tokens, not {size}")
+        if new_spans is not None and new_spans.core.vocabulary != vocabulary:
+            raise ValueError(f"the spans must be of {vocabulary} tokens, not {spans.vocabulary_size}")
         self.enter()
         textgen_text_configure(&self.shape.core, self.text, &parameters, len(numbers) > 0)
         biases = textgen_filters_bias(self.parts().filters)
         for i in range(len(numbers)):
             biases[biased.data.as_longlongs[i]] = numbers.data.as_doubles[i]
-        if new_stops != self.stops:
-            self.text.stop_state = 0
         if new_constraint != self.constraint:
             self.begin_constraint()
-        self.stops, self.constraint, self.keep_stop = new_stops, new_constraint, sampling.keep_stop
+        self.stops, self.constraint, self.spans = new_stops, new_constraint, new_spans
+        self.keep_stop = sampling.keep_stop
+
+    @property
+    def parameters(self):
+        """The sampling parameters that are numbers, by name."""
+        return write_parameters(&self.text.parameters)
+
+    @property
+    def has_logit_bias(self):
+        """Whether there is a logit bias."""
+        cdef const double *biases = textgen_filters_bias(self.parts().filters)
+        cdef size_t i
+        for i in range(self.shape.core.vocabulary if self.text.filtered else 0):
+            if biases[i] != 0.0:
+                return True
+        return False
 
     def begin_constraint(self):
         """Let the next token begin another text of the constraint."""
@@ -343,7 +366,7 @@ cdef class Stream:
         """Return the tokens that are held back, and hold nothing back."""
         self.enter()
         tokens = self.held
-        self.text.held = self.text.stop_state = 0
+        self.text.held = 0
         return tokens
 
     def hold(self, tokens):
@@ -361,7 +384,7 @@ cdef class Stream:
         self.enter()
         for i in range(len(values)):
             held[i] = <int32_t>values.data.as_longlongs[i]
-        self.text.held, self.text.stop_state = len(values), 0
+        self.text.held = len(values)
 
     @property
     def state(self):
@@ -421,7 +444,7 @@ cdef class Stream:
             textgen_text_probabilities(
                 &self.shape.core,
                 self.text,
-                self.guide().constraint,
+                self.guide(),
                 of_draw,
                 <double *>PyByteArray_AS_STRING(memory),
                 <float *>(temporary + textgen_sampler_scratch(count)),
@@ -451,6 +474,10 @@ cdef class Stream:
         if len(model) != TEXTGEN_SHA256_SIZE:
             raise ValueError(f"the hash of a model has {TEXTGEN_SHA256_SIZE} bytes, not {len(model)}")
         self.enter()
+        if not textgen_saved_is_possible(&self.shape.core, self.text):
+            raise SavedGenerationError(
+                "the text cannot be saved: its state or its logits contain NaN or +inf, or no logit is finite"
+            )
         memcpy(saved.model, <const char *>model, TEXTGEN_SHA256_SIZE)
         memcpy(saved.constraint, <const char *>digest, TEXTGEN_SHA256_SIZE)
         saved.description.data, saved.description.size = <const unsigned char *>description, len(description)
@@ -479,7 +506,7 @@ cdef class Stream:
             )
         error.text, error.size = message, ERROR_SIZE
         if textgen_saved_read(
-            &self.shape.core, &saved, self.guide(), TEXTGEN_MAX_HELD, read.text, &error
+            &self.shape.core, &saved, self.guide().constraint, TEXTGEN_MAX_HELD, read.text, &error
         ) != TEXTGEN_OK:
             raise SavedGenerationError(message.decode())
         self.enter()

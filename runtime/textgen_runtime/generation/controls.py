@@ -1,5 +1,6 @@
 """Converts the characters and texts of a ``Sampling`` to the tokens of a model."""
 
+import re
 import sys
 import warnings
 from collections.abc import Set as AbstractSet
@@ -13,10 +14,12 @@ from textgen_runtime.text.levels import BYTE
 from textgen_runtime.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from textgen_runtime.sampling.automata import Constraint, Stops
+    from array import array
+
+    from textgen_runtime.sampling.automata import Constraint, Spans, Stops
 else:
     # Imported on use: most texts need no automata. See engines/base.py.
-    Constraint = Stops = object
+    Constraint = Spans = Stops = object
 
 
 class Controls(NamedTuple):
@@ -27,19 +30,21 @@ class Controls(NamedTuple):
             allowed has -inf.
         stops: The stop texts, or None.
         constraint: The constraint, or None.
+        spans: The spans of the corpus that must not be copied, or None.
     """
 
     logit_bias: tuple[tuple[int, float], ...]
     stops: Stops | None
     constraint: Constraint | None
+    spans: Spans | None
 
 
-def compile_controls(sampling: Sampling, metadata: Metadata) -> Controls:
-    """Convert the parameters to tokens of the model with this metadata.
+def compile_controls(sampling: Sampling, metadata: Metadata, novel: str | None = None) -> Controls:
+    """Convert the parameters to tokens of the model with this metadata, and the corpus of ``Model.novel``.
 
     Raises:
-        SamplingError: If a character of ``logit_bias`` is not in the vocabulary, if no character is left, or
-            if the model has no records that ``min_length`` could apply to.
+        SamplingError: If a character of ``logit_bias`` is not in the vocabulary, if no character is left, if
+            the model has no records that ``min_length`` could apply to, or no corpus for ``max_copy``.
         ConstraintError: If the constraint is invalid, or if no text of the vocabulary meets it.
     """
     tokenizer = metadata.tokenizer
@@ -52,7 +57,42 @@ def compile_controls(sampling: Sampling, metadata: Metadata) -> Controls:
         tuple(sorted(item for item in biases.items() if item[1])),
         stops,
         _compile_constraint(sampling, metadata, banned),
+        _spans(sampling, tokenizer, novel) if sampling.max_copy else None,
     )
+
+
+def _spans(sampling: Sampling, tokenizer: Tokenizer, novel: str | None) -> Spans:
+    if novel is None:
+        raise SamplingError(
+            Name("max_copy"), " needs a corpus that texts must not copy: load the model with ", Name("novel")
+        )
+    return _compile_spans(novel, tokenizer, sampling.max_copy)
+
+
+@lru_cache(maxsize=4)
+def _compile_spans(novel: str, tokenizer: Tokenizer, max_copy: int) -> Spans:
+    from textgen_runtime.sampling.automata import Spans
+
+    return Spans(corpus_tokens(novel, tokenizer), max_copy, len(tokenizer))
+
+
+def corpus_tokens(text: str, tokenizer: Tokenizer) -> "array[int]":
+    """Encode a corpus that may have characters outside the vocabulary, as ``Spans`` needs it.
+
+    Args:
+        text: The corpus, normalized.
+        tokenizer: The tokenizer of the model.
+
+    Returns:
+        The tokens, with -1 for one or more characters that are not in the vocabulary.
+    """
+    unknown = "".join(tokenizer.count_unknown(text))
+    pieces = re.split(f"[{re.escape(unknown)}]+", text) if unknown else [text]
+    tokens = tokenizer.encode(pieces[0])
+    for piece in pieces[1:]:
+        tokens.append(-1)
+        tokens += tokenizer.encode(piece)
+    return tokens
 
 
 def _stops(sampling: Sampling, metadata: Metadata) -> Stops | None:

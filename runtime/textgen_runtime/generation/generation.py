@@ -67,7 +67,7 @@ class Generation:
         """Continue a position, whose parameters are set from ``sampling``."""
         self.model, self.position, self.prompt = model, position, prompt
         self._sampling = sampling
-        position.configure(sampling, *compile_controls(sampling, model.metadata))
+        position.configure(sampling, *compile_controls(sampling, model.metadata, model.novel))
 
     @property
     def seed(self) -> int:
@@ -81,7 +81,7 @@ class Generation:
 
     @property
     def drawn(self) -> int:
-        """The number of random numbers drawn so far: one for each token."""
+        """The number of random numbers drawn so far: one for each draw. ``max_copy`` repeats some draws."""
         return self.position.position
 
     def reseed(self, seed: int, substream: int = 0, drawn: int = 0) -> None:
@@ -136,7 +136,7 @@ class Generation:
     def sampling(self) -> Sampling:
         """The sampling parameters. They can be set at any time and apply from the next chunk.
 
-        The penalties and mirostat keep their state. Other stop texts begin with the next token. Another
+        The penalties and mirostat keep their state. Other stop texts begin with what is held back. Another
         constraint, or other allowed or banned characters of a constraint, start a new text of the constraint.
 
         Raises:
@@ -148,7 +148,7 @@ class Generation:
     @sampling.setter
     def sampling(self, value: Sampling) -> None:
         check_type(value)
-        self.position.configure(value, *compile_controls(value, self.model.metadata))
+        self.position.configure(value, *compile_controls(value, self.model.metadata, self.model.novel))
         self._sampling = value
 
     @property

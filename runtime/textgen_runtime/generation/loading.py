@@ -9,7 +9,9 @@ from textgen_runtime.model_file.source import ModelSource, check_size, name_sour
 from .model import Model
 
 
-def load(source: ModelSource, *, engine: EngineName = "auto", threads: int = 1) -> Model:
+def load(
+    source: ModelSource, *, engine: EngineName = "auto", threads: int = 1, novel: str | None = None
+) -> Model:
     """Load a model.
 
     Args:
@@ -23,6 +25,7 @@ def load(source: ModelSource, *, engine: EngineName = "auto", threads: int = 1) 
             engine in use.
         threads: Maximum number of threads, 1 or more. The native engine distributes the lanes of a batch over
             threads. onnxruntime uses threads within one step.
+        novel: A corpus, as text, that ``max_copy`` keeps texts from copying; see ``Model.with_novel``.
 
     Returns:
         The model.
@@ -41,9 +44,10 @@ def load(source: ModelSource, *, engine: EngineName = "auto", threads: int = 1) 
     name = name_source(source)
     content = read_model(source)
     try:
-        return open_model(content, engine, threads)
+        model = open_model(content, engine, threads)
     except ModelFileError as error:
         raise ModelFileError(f"{name}: ", *error.args) from error
+    return model if novel is None else model.with_novel(novel)
 
 
 def open_model(content: bytes, engine: EngineName = "auto", threads: int = 1) -> Model:

@@ -32,9 +32,9 @@ def fresh_seed() -> int:
 class Model(ModelIdentity):
     """A loaded model. It is immutable, so threads can share it.
 
-    Two models are equal if their engines, files and metadata are equal. They then generate the same text.
-    ``copy.copy`` and ``copy.deepcopy`` return the model itself. A pickle contains the content of the file, so
-    that the process that loads it does not need the file.
+    Two models are equal if their engines, files, metadata and ``novel`` are equal. They then generate the
+    same text. ``copy.copy`` and ``copy.deepcopy`` return the model itself. A pickle contains the content of
+    the file, so that the process that loads it does not need the file.
 
     Use ``load`` to create a model.
 
@@ -43,10 +43,12 @@ class Model(ModelIdentity):
         metadata: The tokenizer, the normalization, the prompts and the provenance.
         content: The content of the model file.
         reconstructor: The value of ``__reduce__``, or None if the model cannot be pickled.
+        novel: The normalized corpus that ``max_copy`` keeps texts from copying; see ``with_novel``.
 
     Attributes:
         engine: The engine that runs the model.
         metadata: The tokenizer, the normalization, the prompts and the provenance.
+        novel: As above, or None.
     """
 
     __slots__ = ()

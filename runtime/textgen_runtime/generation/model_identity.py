@@ -17,20 +17,27 @@ class ModelIdentity:
     Arguments and attributes are those of ``Model``.
     """
 
-    __slots__ = ("__weakref__", "_content", "_reconstructor", "_sha256", "engine", "metadata")
+    __slots__ = ("__weakref__", "_content", "_reconstructor", "_sha256", "engine", "metadata", "novel")
 
     engine: Engine
     metadata: Metadata
+    novel: str | None
     _content: bytes
     _reconstructor: Reconstructor | None
     _sha256: str
 
     def __init__(
-        self, engine: Engine, metadata: Metadata, content: bytes, reconstructor: Reconstructor | None = None
+        self,
+        engine: Engine,
+        metadata: Metadata,
+        content: bytes,
+        reconstructor: Reconstructor | None = None,
+        novel: str | None = None,
     ) -> None:
         attributes = {
             "engine": engine,
             "metadata": metadata,
+            "novel": novel,
             "_content": content,
             "_reconstructor": reconstructor,
         }
@@ -60,17 +67,30 @@ class ModelIdentity:
 
     def with_metadata(self, metadata: Metadata) -> Self:
         """Return a model with the same network and other metadata. The new model cannot be pickled."""
-        return type(self)(self.engine, metadata, self._content)
+        return type(self)(self.engine, metadata, self._content, novel=self.novel)
+
+    def with_novel(self, corpus: str) -> Self:
+        """Return a model with the same network, whose texts can be kept from copying a corpus.
+
+        The parameter ``max_copy`` then limits how many successive tokens of the corpus a text has. It needs
+        up to 20 bytes of memory for each token of the corpus, which all texts share.
+
+        Args:
+            corpus: The text, for example that which the model was trained on. It is normalized like prompts.
+        """
+        novel = self.metadata.normalize(corpus)
+        return type(self)(self.engine, self.metadata, self._content, (_restore_novel, (self, corpus)), novel)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ModelIdentity):
             return NotImplemented
         if self is other:
             return True
-        return (self.engine.name, self.metadata, self._content) == (
+        return (self.engine.name, self.metadata, self._content, self.novel) == (
             other.engine.name,
             other.metadata,
             other._content,
+            other.novel,
         )
 
     def __hash__(self) -> int:
@@ -106,3 +126,7 @@ class ModelIdentity:
     def training(self) -> Mapping[str, Any]:
         """The provenance of the model: corpus, split, loss, recipe, versions and date."""
         return self.metadata.training
+
+
+def _restore_novel(model: ModelIdentity, corpus: str) -> ModelIdentity:
+    return model.with_novel(corpus)

@@ -2,7 +2,7 @@
 
 The file is a saved text of the C core (``runtime/core/saved.h``), the same as in C and JavaScript: the
 state, the logits of the next token, the random stream, the filters, and a description as JSON. It is
-untrusted input. The core checks every byte.
+untrusted input. The core checks what it uses of it.
 """
 
 import os
@@ -127,20 +127,33 @@ def _restore(model: Model, content: bytes) -> tuple[Generation, str]:
     sha256, text = read_saved(content)
     if sha256.hex() != model.sha256:
         raise SavedGenerationError("the generation was saved from another model: load that model")
-    description = _read_description(text)
+    description = _read_description(text) if text else _description_in_core(model, content)
     try:
         sampling = Sampling(**description[SAMPLING])
         generation = Generation(model, model.engine.new_stream(), sampling, description[PROMPT])
     except (SamplingError, TypeError) as error:
-        raise SavedGenerationError("the sampling parameters are damaged: ", *error.args) from None
+        raise SavedGenerationError("the sampling parameters cannot be used: ", *error.args) from None
     generation.position.resume(content)
+    # The file comes from anywhere: the description states the parameters, whatever the text has.
+    generation.sampling = sampling
     return generation, description.get(END_OF_TEXT, "")
 
 
+def _description_in_core(model: Model, content: bytes) -> dict[str, Any]:
+    """Return the description of a text that was saved in C. It has only what the core knows."""
+    stream = model.engine.new_stream()
+    stream.resume(content)
+    if stream.has_logit_bias:
+        raise SavedGenerationError(
+            "the text has a logit bias by tokens: continue it in C, where it was saved"
+        )
+    return {PROMPT: "", SAMPLING: stream.parameters}
+
+
 def _read_description(text: bytes) -> dict[str, Any]:
-    """Return the description. What a text in C saved has none."""
+    """Return the description, which C does not write."""
     try:
-        description = from_json(text) if text else {}
+        description = from_json(text)
         values = {PROMPT: "", SAMPLING: {}, **description}
         # UTF-8 can encode these texts, or they could not be printed.
         texts = [values[PROMPT], values.get(END_OF_TEXT, "")]

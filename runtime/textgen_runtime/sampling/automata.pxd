@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t
 
-from .c_automata cimport textgen_constraint, textgen_stops
+from .c_automata cimport textgen_constraint, textgen_spans, textgen_stops
 
 
 cdef class Stops:
@@ -21,3 +21,7 @@ cdef class Constraint:
     cdef bytearray next_memory
     cdef bytearray distance_memory
     cdef int64_t checked_state(self, object state) except -1
+
+
+cdef class Spans:
+    cdef textgen_spans core

@@ -1,8 +1,8 @@
 # cython: language_level=3, freethreading_compatible=True
-"""Finite automata over tokens: ``Stops`` finds the end of a text, ``Constraint`` allows its tokens.
+"""Tables that texts follow.
 
-The C core has their steps, which ``runtime/core/generate.c`` also takes. They are immutable, so threads may
-share them.
+``Stops`` finds the end of a text, ``Constraint`` allows its tokens, and ``Spans`` prevents copies. The C core
+has their steps, which ``runtime/core/lane.c`` takes. They are immutable, so threads may share them.
 """
 
 from array import array
@@ -11,11 +11,12 @@ cimport cython
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.number cimport PyNumber_Index
-from libc.stdint cimport INT32_MAX, INT64_MAX, int16_t, int32_t, int64_t, uintptr_t
+from libc.stdint cimport INT32_MAX, INT64_MAX, int16_t, int32_t, int64_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
 from .c_automata cimport (
     TEXTGEN_MAX_STOP,
+    TEXTGEN_OUT_OF_MEMORY,
     TEXTGEN_SHA256_SIZE,
     textgen_constraint,
     textgen_constraint_accepting,
@@ -25,6 +26,11 @@ from .c_automata cimport (
     textgen_constraint_mask,
     textgen_constraint_next,
     textgen_constraint_work,
+    textgen_error,
+    textgen_spans_build,
+    textgen_spans_has,
+    textgen_spans_next,
+    textgen_spans_release,
     textgen_stop_state,
     textgen_stops_add,
     textgen_stops_link,
@@ -358,3 +364,78 @@ cdef bytearray copy_transitions(object transitions, Py_ssize_t states):
     if not fits:
         raise SamplingError(f"transitions must be a contiguous int16 array of {states} rows, one per state")
     return memory
+
+
+cdef bytearray int32_tokens(object tokens, int64_t low, Py_ssize_t vocabulary):
+    """Return tokens as an array of int32. Raises SamplingError if one is below ``low`` or too large."""
+    values = tokens if isinstance(tokens, array) and tokens.typecode == "q" else array("q", tokens)
+    cdef const int64_t[::1] numbers = values if len(values) else array("q", [0])
+    cdef bytearray memory = new_memory(len(values) * sizeof(int32_t))
+    cdef int32_t *narrow = <int32_t *>PyByteArray_AS_STRING(memory)
+    cdef Py_ssize_t i
+    for i in range(len(values)):
+        if not low <= numbers[i] < vocabulary:
+            raise SamplingError(f"each token must be from {low} to {vocabulary - 1}, not {numbers[i]}")
+        narrow[i] = <int32_t>numbers[i]
+    return memory
+
+
+@cython.final
+cdef class Spans:
+    """The spans of a corpus that no text copies: its successive tokens that are one more than ``max_copy``.
+
+    Args:
+        tokens: The corpus; -1 for a character that no text can have.
+        max_copy: How many successive tokens of the corpus a text may have, from 1 to 1000.
+        vocabulary_size: The number of tokens.
+
+    Attributes:
+        max_copy, vocabulary_size: As above.
+
+    Raises:
+        SamplingError: If an argument is out of range, or if the corpus is too large.
+        MemoryError: If there is not enough memory: up to 20 bytes for each token.
+    """
+
+    def __cinit__(self, tokens, max_copy, vocabulary_size):
+        cdef size_t vocabulary = checked_index("vocabulary_size", vocabulary_size, MAX_ENTRIES + 1)
+        cdef size_t copied = checked_index("max_copy", max_copy, INT32_MAX)
+        cdef bytearray memory = int32_tokens(tokens, -1, vocabulary)
+        cdef const int32_t *corpus = <const int32_t *>PyByteArray_AS_STRING(memory)
+        cdef size_t count = len(memory) // sizeof(int32_t)
+        cdef char[256] message
+        cdef textgen_error error
+        cdef int32_t result
+        error.text, error.size = message, sizeof(message)
+        with nogil:
+            result = textgen_spans_build(&self.core, corpus, count, vocabulary, copied, &error)
+        if result == TEXTGEN_OUT_OF_MEMORY:
+            raise MemoryError(message.decode())
+        if result < 0:
+            raise SamplingError(message.decode())
+
+    def __dealloc__(self):
+        textgen_spans_release(&self.core)
+
+    @property
+    def max_copy(self):
+        return self.core.max_copy
+
+    @property
+    def vocabulary_size(self):
+        return self.core.vocabulary
+
+    def count_copied(self, tokens):
+        """Return how many of the tokens of a text are in its spans that the corpus has too."""
+        cdef bytearray memory = int32_tokens(tokens, 0, self.core.vocabulary)
+        cdef const int32_t *text = <const int32_t *>PyByteArray_AS_STRING(memory)
+        cdef int64_t count = len(memory) // sizeof(int32_t), copied = 0, end = 0, i
+        cdef uint64_t hashed = 0
+        with nogil:
+            for i in range(count):
+                if textgen_spans_has(&self.core, text, i, hashed, text[i]):
+                    # Spans may overlap.
+                    copied += i + 1 - max(end, i - self.core.max_copy)
+                    end = i + 1
+                hashed = textgen_spans_next(&self.core, text, i, hashed, text[i])
+        return copied

@@ -1,6 +1,6 @@
 """Declarations of the automata of the C core, for Cython modules that link it."""
 
-from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t, uint64_t
 
 
 cdef extern from "stops.h" nogil:
@@ -40,6 +40,32 @@ cdef extern from "constraint.h" nogil:
     )
     bint textgen_constraint_accepting(const textgen_constraint *constraint, int64_t state)
     bint textgen_constraint_complete(const textgen_constraint *constraint, int64_t state)
+
+
+cdef extern from "spans.h" nogil:
+    enum:
+        TEXTGEN_OUT_OF_MEMORY
+    ctypedef struct textgen_error:
+        char *text
+        size_t size
+    ctypedef struct textgen_spans:
+        size_t vocabulary
+        int64_t max_copy
+    int32_t textgen_spans_build(
+        textgen_spans *spans,
+        const int32_t *tokens,
+        size_t count,
+        size_t vocabulary,
+        size_t max_copy,
+        const textgen_error *error,
+    )
+    void textgen_spans_release(textgen_spans *spans)
+    uint64_t textgen_spans_next(
+        const textgen_spans *spans, const int32_t *recent, int64_t count, uint64_t hash, int64_t token
+    )
+    bint textgen_spans_has(
+        const textgen_spans *spans, const int32_t *recent, int64_t count, uint64_t hash, int64_t token
+    )
 
 
 cdef extern from "saved.h" nogil:

@@ -44,6 +44,7 @@ cdef extern from "parameters.h" nogil:
         size_t penalty_window
         double mirostat_tau
     void textgen_parameters_set(textgen_parameters *parameters, const double *values)
+    void textgen_parameters_get(const textgen_parameters *parameters, double *values)
     bint textgen_parameter_accepts(const textgen_parameter_info *parameter, double value)
     const char *textgen_parameter_requirement(const textgen_parameter_info *parameter, char *buffer)
 

@@ -13,6 +13,7 @@ from .c_sampler cimport (
     textgen_parameter_info,
     textgen_parameter_requirement,
     textgen_parameters,
+    textgen_parameters_get,
     textgen_parameters_set,
 )
 
@@ -124,3 +125,11 @@ cdef int read_parameters(object sampling, void *parameters) except -1:
         values[i] = getattr(sampling, <str>CORE_PARAMETERS[i])
     textgen_parameters_set(<textgen_parameters *>parameters, values)
     return 0
+
+
+cdef dict write_parameters(const void *parameters):
+    """Return the numbers of a ``textgen_parameters`` by name."""
+    cdef double values[TEXTGEN_PARAMETER_COUNT]
+    textgen_parameters_get(<const textgen_parameters *>parameters, values)
+    names = enumerate(CORE_PARAMETERS)
+    return {name: int(values[i]) if PARAMETERS[name].kind == "whole" else values[i] for i, name in names}

@@ -33,6 +33,7 @@ class SamplingOptions(FilterOptions, total=False):
     choices: Iterable[str] | None
     json_schema: str | Mapping[str, Any] | None
     resample: int
+    max_copy: int
 
 
 class SamplingFields:
@@ -61,3 +62,4 @@ class SamplingFields:
     choices: tuple[str, ...] | None
     json_schema: str | None
     resample: int
+    max_copy: int

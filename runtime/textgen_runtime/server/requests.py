@@ -103,6 +103,8 @@ def spell_field(name: Name) -> str:
     if name == "lowercase":
         # No field: the client converts the prompt.
         return "a prompt in lower case"
+    if name == "novel":
+        return "--novel of textgen-serve"
     return name if name.value is None else f'"{name}": "{name.value}"'
 
 

@@ -3,6 +3,7 @@ import { checkNumber, checkOptions, withParameters } from "./sampling.js";
 import { saveGeneration } from "./saving.js";
 import { SLICE, eventLoop } from "./scheduling.js";
 import { characterSums } from "./surprise.js";
+import { releaseTables } from "./tables.js";
 
 /** Tokens of one call of the core, at most, and of a part of a prompt. */
 const CHUNK = 64;
@@ -22,22 +23,23 @@ const nextSize = (size, spent) => (spent > SLICE ? Math.max(1, size >> 1) : Math
  * The checked options of a generation, and the tables that it follows. saved: the sampling parameters of the
  * description that it was resumed from.
  *
- * @typedef {{ sampling: Record<string, any>, stops: import("./tables.js").Table, constraint: import("./tables.js").Table, saved?: object }} Parts
+ * @typedef {{ sampling: Record<string, any>, tables: import("./tables.js").Tables, saved?: object }} Parts
  */
 
 /** The block of a text in the core, and its shares of the tables. */
 class Block {
   /** @param {import("./core.js").Core} core @param {number} bytes @param {Parts} parts */
-  constructor(core, bytes, { stops, constraint }) {
+  constructor(core, bytes, { tables }) {
     this.core = core;
     this.pointer = core.allocate(bytes);
-    this.tables = [stops.share(), constraint.share()];
+    this.tables = tables;
+    Object.values(tables).forEach((table) => table.share());
   }
 
   release() {
     if (this.pointer && this.core.call) {
       this.core.call.release(this.pointer);
-      this.tables.forEach((table) => table.release());
+      releaseTables(this.tables);
     }
     this.pointer = 0;
   }
@@ -90,7 +92,7 @@ export class Generation {
 
   /** Take over where the text stands. Return how many tokens the latest call has drawn. */
   #inspect() {
-    const pointer = this.#core.call.inspect(this.#block.pointer, this.parts.constraint.pointer);
+    const pointer = this.#core.call.inspect(this.#block.pointer, this.parts.tables.constraint.pointer);
     const fields = this.#core.int32(pointer, POSITION_FIELDS);
     this.ending = ENDINGS[fields[0]];
     this.ended = fields[1] === 1;
@@ -267,9 +269,10 @@ export class Generation {
 
   /** @param {{ left: number, done: boolean, finish: boolean }} target @param {number} steps */
   #draw(target, steps) {
-    const { sampling, stops, constraint } = this.parts;
+    const { sampling, tables } = this.parts;
+    const pointers = [tables.stops.pointer, tables.constraint.pointer, tables.spans.pointer];
     const flags = [Number(target.finish), Number(sampling.keepStop)];
-    const decided = this.#core.call.generate(this.pointer, stops.pointer, constraint.pointer, steps, target.left, ...flags);
+    const decided = this.#core.call.generate(this.pointer, ...pointers, steps, target.left, ...flags);
     this.#core.check(decided);
     target.left -= this.#inspect();
     target.done = this.ending !== null;
@@ -307,7 +310,7 @@ export class Generation {
    * @param {{ k?: number, temperature?: number }} [options] k: at most so many. temperature: by default that of the
    *   generation
    * @returns {import("../index.d.ts").NextToken[]} probability: at the temperature. drawProbability: of the next draw,
-   *   with the generation's temperature, its filters, its constraint and its minLength
+   *   with the generation's temperature, its filters, its constraint, its minLength and its maxCopy
    */
   next(options = {}) {
     const { k = 10, temperature = this.parts.sampling.temperature } = checkOptions(options, ["k", "temperature"]);
@@ -329,9 +332,10 @@ export class Generation {
   /** @param {number} temperature see `probabilities` in exports.c */
   #probabilities(temperature) {
     const count = this.model.info.vocabulary.length;
-    const { pointer, parts } = this;
+    const { pointer } = this;
+    const { constraint, spans } = this.parts.tables;
     return this.#core.withMemory(8 * count, (memory) => {
-      this.#core.check(this.#core.call.probabilities(pointer, parts.constraint.pointer, temperature, memory));
+      this.#core.check(this.#core.call.probabilities(pointer, constraint.pointer, spans.pointer, temperature, memory));
       return this.#core.float64(memory, count).slice();
     });
   }

@@ -1,16 +1,22 @@
 import { Core } from "./core.js";
 import { TextgenError, invalid, quote } from "./errors.js";
 import { Model } from "./model.js";
+import { checkOptions } from "./sampling.js";
 
 /**
  * Read and check a model.
  *
  * @param {import("../index.d.ts").ModelSource} source
+ * @param {import("../index.d.ts").LoadOptions} options
  * @param {Promise<WebAssembly.Module>} module
  */
-export async function loadModel(source, module) {
+export async function loadModel(source, options, module) {
+  const novel = checkOptions(options, ["novel"]).novel ?? null;
+  if (novel !== null && typeof novel !== "string") {
+    throw invalid(`novel must be a text, not ${quote(novel)}`, "novel");
+  }
   const [content, compiled] = await Promise.all([readSource(source), module]);
-  return new Model(new Core(await WebAssembly.instantiate(compiled, {})), content);
+  return new Model(new Core(await WebAssembly.instantiate(compiled, {})), content, novel);
 }
 
 /**

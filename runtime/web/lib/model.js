@@ -6,26 +6,30 @@ import { checkNumber, checkOptions, checkSampling, checkSeed, withParameters } f
 import { resumeGeneration } from "./saving.js";
 import { SLICE, eventLoop } from "./scheduling.js";
 import { hexadecimal, sha256 } from "./sha256.js";
-import { NO_TABLE, compileStops, readConstraint } from "./tables.js";
+import { LatestTables, compileStops, readConstraint, readSpans, releaseTables } from "./tables.js";
 import { Vocabulary } from "./vocabulary.js";
 
 const DEFAULT_LENGTH = 400;
 /** The maximum length of a record, which ends by itself. */
 const DEFAULT_RECORD_LENGTH = 10_000;
 
+/** How many tables of spans are kept. */
+const KEPT_SPANS = 4;
+
 /** A loaded model. */
 export class Model {
   #isDisposed = false;
   #sha256 = "";
   #file;
-  /** The latest constraint, which many texts may have one after another. @type {{ match: unknown, table: import("./tables.js").Table }} */
-  #latest = { match: null, table: NO_TABLE };
+  #constraints;
+  #spans;
 
   /**
    * @param {import("./core.js").Core} core
    * @param {Uint8Array} content of the file
+   * @param {string | null} novel the corpus that texts must not copy
    */
-  constructor(core, content) {
+  constructor(core, content, novel) {
     this.core = core;
     this.#file = core.create(content);
     const { info, end, textBytes, tokens } = describe(core);
@@ -35,6 +39,9 @@ export class Model {
     /** Memory for the position before a call. */
     this.spare = core.allocate(textBytes);
     this.vocabulary = new Vocabulary(info.vocabulary, info.level, end);
+    const corpus = novel === null ? null : normalize(novel, info);
+    this.#constraints = new LatestTables(1, (match) => readConstraint(core, match));
+    this.#spans = new LatestTables(KEPT_SPANS, (maxCopy) => readSpans(core, corpus, maxCopy));
   }
 
   /** The SHA-256 of the file, as hexadecimal digits. */
@@ -118,8 +125,7 @@ export class Model {
       );
       return yield* generation.feedInParts(tokens);
     } finally {
-      parts.stops.release();
-      parts.constraint.release();
+      releaseTables(parts.tables);
     }
   }
 
@@ -210,7 +216,11 @@ export class Model {
       throw invalid("minLength needs a model of records: the texts of other models have no end", "minLength");
     }
     const stops = sampling.stop.flatMap((/** @type {string} */ text) => this.#stopTokens(text));
-    return { sampling, stops: compileStops(this.core, stops), constraint: this.#constraint(sampling.match).share() };
+    const constraint = this.#constraints.get(sampling.match);
+    const spans = this.#spans.get(sampling.maxCopy || null);
+    // The last one, because after an error nothing is released.
+    const compiled = compileStops(this.core, stops);
+    return { sampling, tables: { stops: compiled, constraint: constraint.share(), spans: spans.share() } };
   }
 
   /** Return the tokens of a stop text in a list, which is empty if the model cannot generate it. @param {string} text */
@@ -224,16 +234,6 @@ export class Model {
       }
       throw error;
     }
-  }
-
-  /** @param {unknown} match */
-  #constraint(match) {
-    if (match !== null && match !== this.#latest.match) {
-      const table = readConstraint(this.core, match);
-      this.#latest.table.release();
-      this.#latest = { match, table };
-    }
-    return match === null ? NO_TABLE : this.#latest.table;
   }
 }
 

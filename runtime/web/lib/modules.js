@@ -19,18 +19,18 @@ export function hasRelaxedSimd() {
  * Return the function `load` of an entry point.
  *
  * @param {() => Promise<Uint8Array>} readModule returns the bytes of a module
- * @returns {(source: import("../index.d.ts").ModelSource) => Promise<import("./model.js").Model>}
+ * @returns {(source: import("../index.d.ts").ModelSource, options?: import("../index.d.ts").LoadOptions) => Promise<import("./model.js").Model>}
  */
 export function loader(readModule) {
   /** @type {Promise<WebAssembly.Module> | undefined} */
   let compiled;
-  return (source) => {
+  return (source, options = {}) => {
     compiled ??= compile(readModule).catch((error) => {
       // A later call tries again. Some engines repeat the error of a failed import.
       compiled = undefined;
       throw error;
     });
-    return loadModel(source, compiled);
+    return loadModel(source, options, compiled);
   };
 }
 

@@ -9,9 +9,8 @@ const OTHER_NUMBERS = [
   ["k", true, NaN, 1, Number.MAX_SAFE_INTEGER, false, "an integer, 1 or more"],
 ];
 const DESCRIPTIONS = new Map([...NUMBERS, ...OTHER_NUMBERS].map((row) => [row[0], row]));
-const NUMBER_NAMES = NUMBERS.map(([name]) => name);
 /** The sampling parameters but for `match`, and those that only Python has. */
-export const SAMPLING_NAMES = [...NUMBER_NAMES, "logitBias", "allowed", "banned", "stop", "keepStop"];
+export const SAMPLING_NAMES = [...NUMBERS.map(([name]) => name), "logitBias", "allowed", "banned", "stop", "keepStop"];
 export const PYTHON_ONLY = ["match", "choices", "jsonSchema", "resample"];
 const OPTIONS = [...SAMPLING_NAMES, "match", "seed", "substream", "unknown", "length", "signal"];
 const REPLACED_BY_MIROSTAT = ["topK", "typicalP", "topP", "minP"];
@@ -184,14 +183,14 @@ function tokenBias(sampling, vocabulary) {
  */
 export function withParameters({ core, vocabulary }, sampling, seed, substream, use) {
   const bias = tokenBias(sampling, vocabulary);
-  const numbers = [...NUMBER_NAMES.map((name) => sampling[name]), substream];
-  const size = 8 * (numbers.length + 3);
+  const size = 8 * (4 + NUMBERS.length);
   return core.withMemory(size + (bias ? bias.byteLength : 0), (pointer) => {
     const view = new DataView(core.memory.buffer, pointer, size);
-    numbers.forEach((value, i) => view.setFloat64(8 * i, value, true));
-    view.setBigUint64(size - 24, BigInt.asUintN(64, seed), true);
-    view.setBigUint64(size - 16, seed >> 64n, true);
-    view.setUint32(size - 8, bias ? pointer + size : 0, true);
+    view.setBigUint64(0, BigInt.asUintN(64, seed), true);
+    view.setBigUint64(8, seed >> 64n, true);
+    view.setFloat64(16, substream, true);
+    view.setUint32(24, bias ? pointer + size : 0, true);
+    NUMBERS.forEach(([name], i) => view.setFloat64(8 * (4 + i), sampling[name], true));
     if (bias) {
       core.float64(pointer + size, bias.length).set(bias);
     }

@@ -1,6 +1,7 @@
 import { TextgenError, quote } from "./errors.js";
 import { PYTHON_ONLY, SAMPLING_NAMES, checkSampling } from "./sampling.js";
 import { hexadecimal } from "./sha256.js";
+import { releaseTables } from "./tables.js";
 
 // A saved generation is a saved text of the core, the same as in Python: see saved.h. Its description is JSON with the
 // prompt, and with the sampling parameters under the names of Python.
@@ -21,14 +22,14 @@ const pythonName = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLow
 /** @param {import("./generation.js").Generation} generation @param {number} pointer */
 export function saveGeneration(generation, pointer) {
   const { core, sha256 } = generation.model;
-  const { sampling, constraint, saved } = generation.parts;
+  const { sampling, tables, saved } = generation.parts;
   const description = { prompt: generation.prompt, sampling: saved ?? describeSampling(sampling) };
   return core.withBytes(JSON.stringify(description), (text, size) => {
     const bytes = core.call.saved_size(pointer, size);
     return core.withMemory(bytes, (data) => {
       const hashes = core.bytes(core.call.hashes(), 2 * DIGEST);
       hashes.set([...sha256.matchAll(/../g)].map(([digits]) => parseInt(digits, 16)));
-      hashes.set(constraint.digest, DIGEST);
+      hashes.set(tables.constraint.digest, DIGEST);
       core.call.save(pointer, text, size, data);
       return core.bytes(data, bytes).slice();
     });
@@ -66,21 +67,21 @@ export function resumeGeneration(model, bytes, match, create) {
       throw failure(`the generation was saved with another model, of SHA-256 ${sha256}: load that model`);
     }
     const parts = { ...model.withTables({ ...readSampling(saved), match }), saved };
+    const { constraint } = parts.tables;
     try {
       const digest = core.bytes(core.call.hashes() + DIGEST, DIGEST);
-      if (parts.constraint.digest.some((byte, i) => byte !== digest[i])) {
+      if (constraint.digest.some((byte, i) => byte !== digest[i])) {
         throw failure("the generation was saved with another constraint: pass its table as match", "match");
       }
       const resumed = create(parts, (pointer) => {
-        if (core.call.resume(pointer, parts.stops.pointer, parts.constraint.pointer) < 0) {
+        if (core.call.resume(pointer, constraint.pointer) < 0) {
           throw failure(core.message());
         }
       });
       resumed.prompt = prompt;
       return resumed;
     } finally {
-      parts.stops.release();
-      parts.constraint.release();
+      releaseTables(parts.tables);
     }
   });
 }

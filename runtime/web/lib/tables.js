@@ -31,8 +31,43 @@ export class Table {
   }
 }
 
-/** Stands for no stop texts, and for no constraint. */
+/** @typedef {{ stops: Table, constraint: Table, spans: Table }} Tables those that a generation follows */
+
+/** @param {Tables} tables */
+export const releaseTables = (tables) => Object.values(tables).forEach((table) => table.release());
+
+/** Stands for no stop texts, no constraint and no spans. */
 export const NO_TABLE = new Table(0);
+
+/** The latest tables of a kind, which many texts may have one after another. */
+export class LatestTables {
+  /** By what they were read from, the latest one last. @type {Map<any, Table>} */
+  #tables = new Map();
+  #most;
+  #read;
+
+  /** @param {number} most @param {(source: any) => Table} read */
+  constructor(most, read) {
+    this.#most = most;
+    this.#read = read;
+  }
+
+  /** Return the table of a source, or of none. Before the next call, the caller shares it. @param {any} source */
+  get(source) {
+    if (source === null) {
+      return NO_TABLE;
+    }
+    const table = this.#tables.get(source) ?? this.#read(source);
+    this.#tables.delete(source);
+    this.#tables.set(source, table);
+    if (this.#tables.size > this.#most) {
+      const [[oldest, unused]] = this.#tables;
+      this.#tables.delete(oldest);
+      unused.release();
+    }
+    return table;
+  }
+}
 
 /**
  * Compile stop texts: see stops.h of the core.
@@ -71,6 +106,24 @@ export function readConstraint(core, table) {
     throw new TextgenError("INVALID_ARGUMENT", `match: ${core.message()}`, "match");
   }
   return new Table(pointer, () => core.call.release_constraint(pointer), digestOf(core, pointer));
+}
+
+/**
+ * Build the spans of a corpus: see spans.h of the core.
+ *
+ * @param {import("./core.js").Core} core
+ * @param {string | null} novel the corpus, normalized
+ * @param {number} maxCopy
+ */
+export function readSpans(core, novel, maxCopy) {
+  if (novel === null) {
+    throw invalid("maxCopy needs a corpus that texts must not copy: load the model with novel", "maxCopy");
+  }
+  const pointer = core.withBytes(novel, (text, size) => core.call.read_spans(text, size, maxCopy));
+  if (!pointer) {
+    throw new TextgenError("OUT_OF_MEMORY", `maxCopy: ${core.message()}`, "maxCopy");
+  }
+  return new Table(pointer, () => core.call.release_spans(pointer));
 }
 
 /** Return the SHA-256 of a constraint: see saved.c. @param {import("./core.js").Core} core @param {number} pointer */

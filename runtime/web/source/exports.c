@@ -46,6 +46,12 @@ void EXPORT(create)(const void *data, size_t size) {
 _Static_assert(sizeof(textgen_model_info) == 13 * sizeof(int32_t), "change info.js, too");
 _Static_assert(offsetof(textgen_saved, constraint) == TEXTGEN_SHA256_SIZE, "change saving.js, too");
 _Static_assert(sizeof(textgen_layer_info) == 4 * sizeof(int32_t), "change info.js, too");
+_Static_assert(offsetof(textgen_view, size) == 4, "change saving.js, too");
+_Static_assert(sizeof(textgen_stop_state) == 20 && TEXTGEN_MAX_STOP == 1020, "change tables.js, too");
+_Static_assert(offsetof(textgen_constraint, next) == 0 && offsetof(textgen_constraint, distance) == 4 &&
+                   offsetof(textgen_constraint, states) == 8 && offsetof(textgen_constraint, vocabulary) == 12,
+               "change tables.js, too");
+_Static_assert(offsetof(textgen_uint128, high) == 0, "change generation.js, too");
 
 /* What JavaScript must know of the model. Strings are pointers, or 0. */
 static struct {
@@ -78,11 +84,13 @@ const void *EXPORT(metadata)(const char *key, size_t *size) {
     return textgen_model_get_metadata(&model, key, size);
 }
 
-/* The sampling parameters, in the order of parameters.def, and the random stream. */
+/* The random stream, and the sampling parameters in the order of parameters.def. JavaScript writes others after
+ * these. */
 typedef struct {
-    double values[TEXTGEN_PARAMETER_COUNT], substream;
     uint64_t seed, seed_high;
+    double substream;
     const double *logit_bias; /* [vocabulary], or NULL */
+    double values[TEXTGEN_PARAMETER_COUNT];
 } web_parameters;
 
 /* Start a text in memory of `text_bytes`. */
@@ -107,18 +115,11 @@ void EXPORT(copy_text)(const textgen_text *text, void *memory) {
 int32_t EXPORT(encode)(const char *text, size_t size, int32_t skip, int64_t *encoded) {
     textgen_encoder encoder = {text, size, 0};
     int32_t count = 0, result;
-    for (;;) {
-        result = textgen_encode_next(model.vocabulary, &encoder, &encoded[count], &web_error);
-        if (result > 0) {
-            count += !skip || encoded[count] != shape->special.unknown;
-        } else if (result == TEXTGEN_UNKNOWN_CHARACTER && skip) {
-            do {
-                encoder.offset++;
-            } while (encoder.offset < size && ((unsigned char)text[encoder.offset] & 0xC0) == 0x80);
-        } else {
-            return result < 0 ? result : count;
-        }
+    while ((result = (skip ? textgen_encode_known : textgen_encode_next)(model.vocabulary, &encoder,
+                                                                         &encoded[count], &web_error)) > 0) {
+        count += encoded[count] >= 0;
     }
+    return result < 0 ? result : count;
 }
 
 static void forward(textgen_text *text, const int64_t *fed, size_t count) {
@@ -164,6 +165,23 @@ textgen_constraint *EXPORT(read_constraint)(const void *json, size_t size) {
     return constraint;
 }
 
+void EXPORT(release_spans)(textgen_spans *spans) {
+    textgen_spans_release(spans);
+    free(spans);
+}
+
+/* Build the spans of a corpus. Return NULL after an error. */
+textgen_spans *EXPORT(read_spans)(const char *text, size_t size, size_t max_copy) {
+    textgen_spans *spans = calloc(1, sizeof *spans);
+    if (!spans) {
+        textgen_report(&web_error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the spans of the corpus");
+    } else if (textgen_spans_read(spans, model.vocabulary, text, size, max_copy, &web_error) < 0) {
+        release_spans(spans);
+        spans = NULL;
+    }
+    return spans;
+}
+
 /* Where a text stands. `needed` is how many tokens it needs to match its constraint. */
 static struct {
     int32_t ending, is_complete, at_end, needed, held;
@@ -205,11 +223,11 @@ static int32_t fail_sampler(int64_t failed) {
 /* Draw up to `steps` tokens, at most CHUNK. length: how many the text may still have. Return how many of
  * `tokens` have a text that is decided now. */
 int32_t EXPORT(generate)(textgen_text *text, const textgen_stop_state *stop_states,
-                         const textgen_constraint *constraint, int32_t steps, double length, int32_t must_end,
-                         int32_t keep_stop) {
+                         const textgen_constraint *constraint, const textgen_spans *spans, int32_t steps,
+                         double length, int32_t must_end, int32_t keep_stop) {
     const textgen_stops stops = {stop_states, shape->vocabulary};
     textgen_lane_call lane = {.text = text,
-                              .guide = {stop_states ? &stops : NULL, constraint},
+                              .guide = {stop_states ? &stops : NULL, constraint, spans},
                               .length = (int64_t)length,
                               .must_end = must_end,
                               .masked = 1,
@@ -231,7 +249,6 @@ int32_t EXPORT(finish)(textgen_text *text) {
     count = write_tokens(text->held, true);
     text->held -= count;
     memmove(held, held + count, (size_t)text->held * sizeof *held);
-    text->stop_state = 0;
     return count;
 }
 
@@ -240,9 +257,10 @@ float *EXPORT(logits)(textgen_text *text) { return textgen_text_find(shape, text
 
 /* Write the probabilities of the next token at a temperature, [vocabulary]. If it is negative, they are those
  * of the next draw: see textgen_text_probabilities. */
-int32_t EXPORT(probabilities)(textgen_text *text, const textgen_constraint *constraint, double temperature,
-                              double *probabilities) {
+int32_t EXPORT(probabilities)(textgen_text *text, const textgen_constraint *constraint,
+                              const textgen_spans *spans, double temperature, double *probabilities) {
     const textgen_slots slots = textgen_slots_find(model.network, workspace, 1, 1);
+    textgen_guide guide = {NULL, constraint, spans};
     int64_t result;
     copy_text(text, copy);
     if (temperature >= 0.0) {
@@ -251,10 +269,10 @@ int32_t EXPORT(probabilities)(textgen_text *text, const textgen_constraint *cons
         copy->drawn = INT64_MAX;
         copy->parameters = *parameters;
         copy->parameters.temperature = temperature;
-        constraint = NULL;
+        guide.constraint = NULL;
+        guide.spans = NULL;
     }
-    result =
-        textgen_text_probabilities(shape, copy, constraint, true, probabilities, slots.masked, slots.sampling);
+    result = textgen_text_probabilities(shape, copy, guide, true, probabilities, slots.masked, slots.sampling);
     return result < 0 ? fail_sampler(result) : TEXTGEN_OK;
 }
 
@@ -298,9 +316,6 @@ const textgen_view *EXPORT(open_saved)(const void *data, size_t size) {
 }
 
 /* Continue the opened text in memory of `text_bytes`. */
-int32_t EXPORT(resume)(textgen_text *text, const textgen_stop_state *stop_states,
-                       const textgen_constraint *constraint) {
-    const textgen_stops stops = {stop_states, shape->vocabulary};
-    const textgen_guide guide = {stop_states ? &stops : NULL, constraint};
-    return textgen_saved_read(shape, &saved, guide, TEXTGEN_MAX_HELD, text, &web_error);
+int32_t EXPORT(resume)(textgen_text *text, const textgen_constraint *constraint) {
+    return textgen_saved_read(shape, &saved, constraint, TEXTGEN_MAX_HELD, text, &web_error);
 }

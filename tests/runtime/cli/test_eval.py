@@ -226,3 +226,14 @@ def test_a_lack_of_memory_is_a_one_line_error(capsys: Captured, monkeypatch: pyt
     assert run(capsys, "one.txt") == (1, "", message)
     monkeypatch.setattr(eval_module, "load", fail)
     assert run(capsys, "one.txt") == (1, "", "textgen-eval: error: not enough memory\n")
+
+
+def test_the_share_of_generated_text_that_is_copied_is_printed(capsys: Captured, tmp_path: Path) -> None:
+    likely = load(TINY).generate(length=2000, temperature=0)
+    (tmp_path / "corpus.txt").write_text(likely, encoding="utf-8")
+    assert main([str(TINY), str(tmp_path / "corpus.txt"), "--copied", "--json"]) == 0
+    shares = json.loads(capsys.readouterr().out)["texts"][0]["copied"]
+    assert [*shares] == ["0.2", "0.5", "1", "1.2"]
+    assert shares["0.2"] > shares["1.2"] == 0
+    assert main([str(TINY), str(tmp_path / "corpus.txt"), "--copied"]) == 0
+    assert f"{shares['0.2']:.1%} at 0.2" in capsys.readouterr().out

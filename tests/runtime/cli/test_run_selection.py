@@ -221,3 +221,20 @@ def test_a_text_that_may_not_be_a_line_is_searched_everywhere(
     arguments = ("--prompt", "d", "--temp", "1", "--seed", "5", "--count", "3", "--json", *options)
     _, out, _ = run(capsys, *arguments, "--novel", str(tmp_path / "corpus.txt"))
     assert [json.loads(line)["text"] for line in out.splitlines()] == expected[:3]
+
+
+def test_max_copy_limits_the_parts_of_the_corpus(capsys: Captured, tmp_path: Path) -> None:
+    likely = textgen.load(TINY).generate("abc", length=100, temperature=0)
+    (tmp_path / "corpus.txt").write_text(likely, encoding="utf-8")
+    options = ("--prompt", "abc", "--no-echo", "--length", "50", "--temp", "0")
+    code, out, err = run(capsys, *options, "--novel", str(tmp_path / "corpus.txt"), "--max-copy", "7")
+    model = textgen.load(TINY, novel=likely)
+    assert (code, out, err) == (0, model.generate("abc", length=50, temperature=0, max_copy=7) + "\n", "")
+    assert out[:7] == likely[:7]
+    assert out[:8] != likely[:8]
+
+
+def test_max_copy_needs_a_corpus(capsys: Captured) -> None:
+    code, _, err = run(capsys, *SHORT, "--max-copy", "7")
+    assert code == 2
+    assert "error: --max-copy needs the corpus that texts must not copy: pass it with --novel" in err

@@ -85,7 +85,7 @@ def test_each_parameter_is_a_setting(model: Model, name: str) -> None:
     _, typed, value = TYPED[PARAMETERS[name].kind]
     value = ("\n", "a b") if name == "stop" else value
     needed = Sampling(**NEEDED.get(name, {}))
-    session = Session(model, needed, 7)
+    session = Session(model.with_novel("abcabd"), needed, 7)
     setting = find_settings()[OPTIONS[name].removeprefix("--")]
     setting.set(session, typed)
     assert session.sampling == needed.replace(**{name: value})

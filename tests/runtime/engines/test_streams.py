@@ -211,11 +211,14 @@ def test_tokens_that_are_held_back_can_be_taken_and_given() -> None:
     ("between", "ending"),
     [
         (lambda text: text.configure(textgen.Sampling(), stops=stops_of([1, 2])), "stop"),
-        (lambda text: text.configure(textgen.Sampling(), stops=stops_of([1, 2], [3])), "length"),
+        (lambda text: text.configure(textgen.Sampling(), stops=stops_of([1, 2], [3])), "stop"),
+        (lambda text: text.configure(textgen.Sampling(), stops=stops_of([3, 2])), "length"),
         (Stream.finish, "length"),
     ],
 )
-def test_equal_stop_texts_that_are_set_again_go_on(between: Callable[[Stream], object], ending: str) -> None:
+def test_stop_texts_that_are_set_again_begin_with_what_is_held_back(
+    between: Callable[[Stream], object], ending: str
+) -> None:
     engine = engine_of("native")
     text = text_of(engine)
     text.configure(textgen.Sampling(), stops=stops_of([1, 2]))

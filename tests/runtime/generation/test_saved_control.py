@@ -47,13 +47,13 @@ def test_a_saved_generation_goes_on_exactly(tiny: Model, tmp_path: Path, name: s
         ({"sampling": {"temperature": 0.5, "spin": 3}}, r"parameters \['spin'\]: upgrade textgen-onnx"),
         (
             {"sampling": {"temperature": 0.5, "top_p": 7}},
-            "the sampling parameters are damaged: top_p must be",
+            "the sampling parameters cannot be used: top_p must be",
         ),
         (
             {"sampling": {"temperature": 0.5, "top_p": "x"}},
-            "the sampling parameters are damaged: top_p must be",
+            "the sampling parameters cannot be used: top_p must be",
         ),
-        ({"sampling": {"temperature": 0.5, "match": "(("}}, "the sampling parameters are damaged: "),
+        ({"sampling": {"temperature": 0.5, "match": "(("}}, "the sampling parameters cannot be used: "),
         ({"sampling": {"match": "a+"}}, "another version of textgen-onnx compiled the constraint"),
     ],
 )
@@ -84,3 +84,31 @@ def test_every_damaged_byte_is_refused_or_gives_a_text(tiny: Model, tmp_path: Pa
     for size in range(0, len(content), 7):
         with pytest.raises(SavedGenerationError):
             textgen.resume(tiny, io.BytesIO(content[:size]))
+
+
+def test_the_description_states_the_parameters(tiny: Model, tmp_path: Path) -> None:
+    generation = tiny.start("abc", seed=4, temperature=2.0, top_k=3, logit_bias={"a": 5.0})
+    rewrite(generation, tmp_path / "text.gen", sampling={"temperature": 0.0})
+    resumed = textgen.resume(tiny, tmp_path / "text.gen")
+    assert resumed.sampling == Sampling(temperature=0.0)
+    assert resumed.take(50) == tiny.start("abc", temperature=0.0).take(50)
+
+
+def test_a_text_that_c_saved_shows_its_parameters(tiny: Model) -> None:
+    model = bytes.fromhex(tiny.sha256)
+    generation = tiny.start("abc", seed=4, temperature=2.0, top_k=3, penalty_window=7)
+    resumed = textgen.resume(tiny, io.BytesIO(generation.position.save(model, b"")))
+    assert resumed.sampling == generation.sampling
+    resumed.sampling = resumed.sampling.replace()
+    assert resumed.take(50) == generation.take(50)
+    generation.sampling = generation.sampling.replace(banned="a")
+    with pytest.raises(SavedGenerationError, match="has a logit bias by tokens: continue it in C"):
+        textgen.resume(tiny, io.BytesIO(generation.position.save(model, b"")))
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), float("-inf")])
+def test_what_could_not_be_resumed_is_not_saved(tiny: Model, wrong: float) -> None:
+    generation = tiny.start("abc")
+    generation.logits = [wrong] * len(tiny.tokenizer)
+    with pytest.raises(SavedGenerationError, match="cannot be saved: its state or its logits"):
+        textgen.save(generation, io.BytesIO())

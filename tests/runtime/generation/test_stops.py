@@ -2,8 +2,10 @@
 
 import copy
 import pickle
+from pathlib import Path
 
 import pytest
+import textgen_runtime as textgen
 from textgen_runtime import Batch, Generation, Model, Sampling
 from textgen_runtime.generation.stop_warnings import missed_stops
 
@@ -136,7 +138,7 @@ def test_equal_stop_texts_that_are_set_again_keep_the_beginning_of_one(tiny: Mod
     assert head + generation.take(LENGTH) == text[: text.index(text[3:7])]
 
 
-def test_other_stop_texts_apply_from_the_next_token(tiny: Model) -> None:
+def test_other_stop_texts_begin_with_what_is_held_back(tiny: Model) -> None:
     text = plain_text(tiny)
     generation = start(tiny, stop=text[2:5] + text[0])
     head = generation.take(4)
@@ -146,6 +148,29 @@ def test_other_stop_texts_apply_from_the_next_token(tiny: Model) -> None:
     head = generation.take(4)
     generation.sampling = Sampling(temperature=TEMPERATURE)
     assert head + generation.take(20) == text[:24]
+
+
+@pytest.mark.parametrize("change", ["other stop texts", "finish", "none"])
+@pytest.mark.parametrize("level", ["character", "byte"])
+def test_a_copy_a_pickle_and_a_saved_text_go_on_equally(
+    tiny: Model, level: str, change: str, tmp_path: Path
+) -> None:
+    model = tiny if level == "character" else record_model("byte")
+    stops = ["ab", "hé", "de a", "€", *(["ҋ"] if level == "byte" else [])]
+    for seed in range(20):
+        generation = model.start("a", seed=seed, temperature=2.0, stop=stops)
+        generation.take(7 + seed)
+        if change == "finish":
+            generation.finish()
+        if change == "other stop texts":
+            generation.sampling = generation.sampling.replace(stop=["a", "bé", "e e"])
+        textgen.save(generation, tmp_path / "text.gen")
+        others = [
+            textgen.resume(model, tmp_path / "text.gen"),
+            pickle.loads(pickle.dumps(generation)),  # noqa: S301 (written by this test)
+        ]
+        text = generation.copy().take(40, finish=True)
+        assert [other.take(40, finish=True) for other in others] == [text, text]
 
 
 def test_the_beginning_of_a_former_stop_text_does_not_count(tiny: Model) -> None:

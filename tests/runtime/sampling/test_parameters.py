@@ -34,6 +34,7 @@ VALUES: dict[str, Any] = {
     "choices": None,
     "json_schema": None,
     "resample": 0,
+    "max_copy": 30,
 }
 
 NUMBERS = [name for name, parameter in PARAMETERS.items() if parameter.kind in {"number", "whole"}]
@@ -43,7 +44,7 @@ NEEDED: dict[str, dict[str, Any]] = {"resample": {"match": "a"}}
 
 def test_each_parameter_is_a_keyword(tiny: Model) -> None:
     assert set(SamplingOptions.__annotations__) == set(PARAMETERS) == set(VALUES)
-    generation = tiny.start("abc", seed=1, **VALUES)
+    generation = tiny.with_novel("abc").start("abc", seed=1, **VALUES)
     assert generation.sampling == Sampling(**VALUES)
     for name, value in VALUES.items():
         assert getattr(generation.sampling, name) == value

@@ -101,3 +101,19 @@ async def test_expensive_expressions_do_not_stop_running_texts(tiny_path: object
             assert (answer.status, answer.json["error"]["param"]) == (400, "match")
         assert events > 1
         running.leave()
+
+
+@asynchronous
+async def test_max_copy_needs_a_server_with_a_corpus(tiny_path: object) -> None:
+    plain = textgen.load(str(tiny_path))
+    likely = plain.generate("abc", length=100, temperature=0)
+    fields: dict[str, Any] = {"prompt": "abc", "max_tokens": 20, "temperature": 0, "max_copy": 5}
+    async with served(plain.with_novel(likely)) as server:
+        answer = await server.complete(**fields)
+    assert answer.texts[0][:5] == likely[:5]
+    assert answer.texts[0][:6] != likely[:6]
+    async with served(plain) as server:
+        answer = await server.complete(**fields)
+    assert answer.status == 400
+    assert answer.json["error"]["param"] == "max_copy"
+    assert answer.json["error"]["message"].endswith("load the model with --novel of textgen-serve")

@@ -1,0 +1,151 @@
+#include "spans.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Odd numbers with no pattern in their bits: the base of the polynomial, and the multiplier whose high bits
+ * choose a place (Knuth, "The Art of Computer Programming", volume 3, section 6.4). */
+#define BASE UINT64_C(0xC6A4A7935BD1E995)
+#define MIX UINT64_C(0x9E3779B97F4A7C15)
+
+/* Append a token to a hash. No token counts as 0, so that spans of token 0 differ in length. */
+static uint64_t append(uint64_t hash, int64_t token) { return hash * BASE + (uint64_t)token + 1; }
+
+uint64_t textgen_spans_next(const textgen_spans *spans, const int32_t *recent, int64_t count, uint64_t hash,
+                            int64_t token) {
+    if (count >= spans->max_copy) {
+        hash -= ((uint64_t)recent[count - spans->max_copy] + 1) * spans->oldest;
+    }
+    return append(hash, token);
+}
+
+uint64_t textgen_spans_hash(const textgen_spans *spans, const int32_t *recent, int64_t count) {
+    uint64_t hash = 0;
+    for (int64_t i = count > spans->max_copy ? count - spans->max_copy : 0; i < count; i++) {
+        hash = append(hash, recent[i]);
+    }
+    return hash;
+}
+
+/* Return the place of the span of some tokens, and one token after them: the place where it is, or the empty
+ * one where it would be. */
+static uint32_t *find(const textgen_spans *spans, const int32_t *tokens, uint64_t hash, int64_t token) {
+    const size_t mask = ((size_t)1 << (64 - spans->shift)) - 1;
+    const size_t length = (size_t)spans->max_copy;
+    size_t place = (size_t)((append(hash, token) * MIX) >> spans->shift);
+    for (;; place = (place + 1) & mask) {
+        const int32_t *span = spans->tokens + spans->places[place] - 1;
+        if (spans->places[place] == 0 ||
+            (span[length] == token && memcmp(span, tokens, length * sizeof *span) == 0)) {
+            return &spans->places[place];
+        }
+    }
+}
+
+bool textgen_spans_has(const textgen_spans *spans, const int32_t *recent, int64_t count, uint64_t hash,
+                       int64_t token) {
+    return count >= spans->max_copy && *find(spans, recent + count - spans->max_copy, hash, token) != 0;
+}
+
+void textgen_spans_mask(const textgen_spans *spans, const int32_t *recent, int64_t count, float *logits) {
+    const uint64_t hash = textgen_spans_hash(spans, recent, count);
+    for (size_t token = 0; token < spans->vocabulary; token++) {
+        if (logits[token] > -INFINITY && textgen_spans_has(spans, recent, count, hash, (int64_t)token)) {
+            logits[token] = -INFINITY;
+        }
+    }
+}
+
+/* Enter all spans. A span contains no character that no text can have. */
+static void enter_all(textgen_spans *spans) {
+    int64_t run = 0;
+    uint64_t hash = 0;
+    for (size_t i = 0; i < spans->count; i++) {
+        const int32_t token = spans->tokens[i];
+        if (token < 0) {
+            run = 0;
+            hash = 0;
+            continue;
+        }
+        const int32_t *tokens = spans->tokens + i - run;
+        if (run >= spans->max_copy) {
+            const int32_t *before = spans->tokens + i - spans->max_copy;
+            uint32_t *place = find(spans, before, hash, token);
+            if (*place == 0) {
+                *place = (uint32_t)(before - spans->tokens) + 1;
+            }
+        }
+        hash = textgen_spans_next(spans, tokens, run, hash, token);
+        run++;
+    }
+}
+
+/* Of the number of places. So many have no room in memory. */
+enum { MAX_BITS = sizeof(size_t) * 8 - 1 };
+
+/* Allocate the table for the tokens. At most half of its places are used. */
+static int32_t allocate(textgen_spans *spans, size_t count, size_t vocabulary, size_t max_copy,
+                        const textgen_error *error) {
+    int32_t bits = 1;
+    if (max_copy < 1 || max_copy > TEXTGEN_MAX_COPY) {
+        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "max_copy must be from 1 to %d, not %zu",
+                            (int)TEXTGEN_MAX_COPY, max_copy);
+    }
+    if (count >= UINT32_MAX / 2) {
+        return textgen_report(error, TEXTGEN_TOO_LARGE, "the corpus has more than 2,147,483,646 tokens");
+    }
+    while (bits < MAX_BITS && ((size_t)1 << bits) < 2 * count) {
+        bits++;
+    }
+    spans->max_copy = (int64_t)max_copy;
+    spans->vocabulary = vocabulary;
+    spans->count = count;
+    spans->shift = 64 - bits;
+    spans->oldest = 1;
+    for (size_t i = 1; i < max_copy; i++) {
+        spans->oldest *= BASE;
+    }
+    spans->tokens = textgen_allocate(&spans->arena, count, sizeof *spans->tokens);
+    spans->places = textgen_allocate(&spans->arena, (size_t)1 << bits, sizeof *spans->places);
+    return spans->tokens && spans->places
+               ? TEXTGEN_OK
+               : textgen_report(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the spans of the corpus");
+}
+
+int32_t textgen_spans_build(textgen_spans *spans, const int32_t *tokens, size_t count, size_t vocabulary,
+                            size_t max_copy, const textgen_error *error) {
+    const int32_t result = allocate(spans, count, vocabulary, max_copy, error);
+    if (result == TEXTGEN_OK) {
+        memcpy(spans->tokens, tokens, count * sizeof *tokens);
+        enter_all(spans);
+    }
+    return result;
+}
+
+int32_t textgen_spans_read(textgen_spans *spans, const textgen_vocabulary *vocabulary, const char *text,
+                           size_t size, size_t max_copy, const textgen_error *error) {
+    textgen_encoder encoder = {text, size, 0};
+    int64_t token;
+    size_t count = 0;
+    int32_t result;
+    while ((result = textgen_encode_known(vocabulary, &encoder, &token, error)) > 0) {
+        count++;
+    }
+    if (result == TEXTGEN_OK) {
+        result = allocate(spans, count, textgen_vocabulary_size(vocabulary), max_copy, error);
+    }
+    if (result < 0) {
+        return result;
+    }
+    encoder.offset = 0;
+    for (size_t i = 0; textgen_encode_known(vocabulary, &encoder, &token, error) > 0; i++) {
+        spans->tokens[i] = (int32_t)token;
+    }
+    enter_all(spans);
+    return TEXTGEN_OK;
+}
+
+void textgen_spans_release(textgen_spans *spans) {
+    textgen_release(spans->places);
+    textgen_release(spans->tokens);
+}

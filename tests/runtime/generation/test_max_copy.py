@@ -1,0 +1,118 @@
+"""``max_copy``: texts that copy only short parts of a corpus."""
+
+import io
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+import textgen_runtime as textgen
+from textgen_runtime import Model, SamplingError
+
+from tests.helpers.paths import TINY
+from tests.helpers.record_models import record_model
+
+PROMPT = "abc"
+
+
+def longest_copy(text: str, corpus: str) -> int:
+    """Return the length of the longest part of a text that stands in a corpus."""
+    longest = start = 0
+    while start + longest < len(text):
+        if text[start : start + longest + 1] in corpus:
+            longest += 1
+        else:
+            start += 1
+    return longest
+
+
+def likely_text(model: Model) -> str:
+    """Return a text that the model would copy."""
+    return model.generate(PROMPT, length=400, temperature=0.0)
+
+
+@pytest.fixture(params=["native", "onnxruntime"])
+def model(request: pytest.FixtureRequest) -> Model:
+    """The tiny model, with a corpus of its most likely text."""
+    loaded = textgen.load(TINY, engine=request.param)
+    return textgen.load(TINY, engine=request.param, novel=likely_text(loaded))
+
+
+@pytest.mark.parametrize("max_copy", [1, 3, 8])
+def test_a_text_has_only_short_parts_of_the_corpus(model: Model, max_copy: int) -> None:
+    assert model.novel is not None
+    for temperature in (0.0, 0.3, 1.0):
+        options: dict[str, Any] = {"length": 300, "temperature": temperature, "seed": 2}
+        free = model.generate(PROMPT, **options)
+        text = model.generate(PROMPT, **options, max_copy=max_copy)
+        assert longest_copy(free, model.novel) > max_copy == longest_copy(text, model.novel)
+
+
+def test_a_text_is_the_same_in_parts_in_a_batch_and_after_it_was_saved(model: Model) -> None:
+    def start() -> textgen.Generation:
+        return model.start(PROMPT, seed=1, temperature=0.3, max_copy=4)
+
+    whole = start().take(120)
+    parts = start()
+    assert "".join(parts.take(1 + i % 7) for i in range(28)) == whole[:112]
+    assert model.generate([PROMPT, "d"], length=120, seed=1, temperature=0.3, max_copy=4)[0] == whole
+    saved = start()
+    begun = saved.take(50)
+    content = io.BytesIO()
+    textgen.save(saved, content)
+    content.seek(0)
+    for resumed in (textgen.resume(model, content), saved.copy(), pickle.loads(pickle.dumps(saved))):  # noqa: S301 (written by this test)
+        assert begun + resumed.take(70) == whole
+
+
+def test_fed_text_begins_another_one(model: Model) -> None:
+    assert model.novel is not None
+    generation = model.start(model.novel[:50], temperature=0.0, max_copy=5)
+    assert generation.take(5) in model.novel
+    assert generation.take(1) + generation.feed(model.novel[:50]) + generation.take(5)
+
+
+def test_the_probabilities_are_those_of_the_draw(model: Model) -> None:
+    generation = model.start(PROMPT, temperature=0.0, max_copy=3)
+    for _ in range(20):
+        _, of_draw = generation.probabilities()
+        assert generation.take(1) == model.tokenizer.decode([int(np.argmax(of_draw))])
+        assert of_draw.max() == 1.0
+
+
+def test_the_corpus_may_have_characters_that_the_model_lacks(model: Model) -> None:
+    known = likely_text(model)
+    separated = model.with_novel("X".join(known[i : i + 5] for i in range(0, 400, 5)))
+    text = separated.generate(PROMPT, length=200, temperature=0.0, max_copy=4)
+    assert text != known[:200]
+    assert separated.generate(PROMPT, length=200, temperature=0.0, max_copy=5) == known[:200]
+
+
+@pytest.mark.parametrize("level", ["byte", "word"])
+def test_tokens_are_counted_at_every_level(level: str) -> None:
+    model = record_model(level)
+    options: dict[str, Any] = {"length": 50, "temperature": 0.0, "allowed": "abcde ", "min_length": 20}
+    free = model.generate("", **options)
+    tokens = model.with_novel(free).tokenizer.encode(free)
+    text = model.tokenizer.encode(model.with_novel(free).generate("", **options, max_copy=3))
+    assert text[:3] == tokens[:3]
+    assert text[3] != tokens[3]
+
+
+def test_a_corpus_is_needed_and_belongs_to_the_model(model: Model) -> None:
+    plain = Model(model.engine, model.metadata, TINY.read_bytes())
+    with pytest.raises(
+        SamplingError, match=r"^max_copy needs a corpus .*: load the model with novel$"
+    ) as caught:
+        plain.generate(PROMPT, max_copy=5)
+    assert caught.value.parameter == "max_copy"
+    assert plain != model == pickle.loads(pickle.dumps(model))  # noqa: S301 (written by this test)
+    assert model.with_metadata(model.metadata).novel == model.novel
+
+
+def test_a_text_that_cannot_continue_says_why(model: Model) -> None:
+    everything = model.with_novel(
+        "".join(a + b for a in model.tokenizer.symbols for b in model.tokenizer.symbols)
+    )
+    with pytest.raises(SamplingError, match="max_copy or the constraint forbids every token"):
+        everything.generate(PROMPT, max_copy=1, length=2)
