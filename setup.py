@@ -165,7 +165,7 @@ class BuildExtensions(build_ext):  # type: ignore[misc]
 class BuildPackages(build_py):  # type: ignore[misc]
     """Also copies the files that commands write to the wheel.
 
-    These are the sources of the core, for textgen-embed (see core_files.py), and the modules of the npm
+    These are the sources of the core, for textgen-embed (see amalgamation.py), and the modules of the npm
     package, for textgen-web (see bundle.py).
     """
 

@@ -33,7 +33,7 @@ from textgen_runtime.engines.core import CoreNetwork, kernel_names
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import LOGITS, LSTM, NEXT, TOKEN, Embedding, Linear, Network
-from textgen_runtime.text.character_tokenizer import CharacterTokenizer
+from textgen_runtime.text.vocabulary import CharacterTokenizer
 
 UNITS, EMBEDDING, VOCABULARY = 128, 64, 59
 TEMPERATURE = 0.5

@@ -19,7 +19,7 @@ from pathlib import Path
 import textgen_runtime as textgen
 from textgen_runtime.bench.machine import describe_machine
 from textgen_runtime.bench.report import Section, microseconds, per_second, times
-from textgen_runtime.model_file.bundled import find_model_file
+from textgen_runtime.model_file.source import find_model_file
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

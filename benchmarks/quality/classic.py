@@ -15,8 +15,8 @@ from time import perf_counter
 import numpy as np
 from textgen_runtime.bench.report import Section, times
 from textgen_runtime.corpora.corpus import read_corpus
-from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.vocabulary import CharacterTokenizer
 from textgen_train.loop.classic_trainer import ClassicTrainer
 from textgen_train.models.device import has_bfloat16
 from textgen_train.recipe import Budget, ClassicRecipe

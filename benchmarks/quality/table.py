@@ -22,10 +22,9 @@ from time import perf_counter
 import textgen_runtime as textgen
 from textgen_runtime.bench.report import Section
 from textgen_runtime.corpora.corpus import read_corpus
-from textgen_runtime.corpora.folders import METRICS_FILE
-from textgen_runtime.model_file.bundled import MODEL_FILE
-from textgen_runtime.scoring.compressors import compressed_bits
-from textgen_runtime.scoring.kneser_ney import KneserNey
+from textgen_runtime.corpora.sources import METRICS_FILE
+from textgen_runtime.model_file.source import MODEL_FILE
+from textgen_runtime.scoring.baselines import KneserNey, compressed_bits
 from textgen_runtime.scoring.prediction import BITS_PER_NAT
 from textgen_runtime.text.normalization import Normalization
 from textgen_train.cli._arguments import parse

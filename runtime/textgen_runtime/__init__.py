@@ -30,26 +30,25 @@ if TYPE_CHECKING:
     from .generation.loading import load
     from .generation.model import Model
     from .generation.saved_generation import resume, save
-    from .model_file.bundled import bundled_models
     from .model_file.metadata import Metadata, Quantization
+    from .model_file.source import bundled_models
     from .sampling.definition import PARAMETERS, Parameter
-    from .sampling.distributions import entropy
     from .sampling.filter_state import FilterState
     from .sampling.parameters import Sampling
-    from .sampling.sampler import Sampler, reweight, softmax
+    from .sampling.sampler import Sampler, entropy, reweight, softmax
     from .scoring.prediction import Prediction, Score, predict
     from .scoring.temperature_plot import plot_temperatures
     from .scoring.temperatures import TemperatureComparison, compare_temperatures
-    from .text.character_tokenizer import CharacterTokenizer
     from .text.normalization import Normalization
     from .text.tokenizer import Tokenizer
+    from .text.vocabulary import CharacterTokenizer
 
 # The module of each lazily imported name. Some of these modules import numpy, which takes longer than
 # generating a short text.
 _LAZY_MODULES = {
     "Batch": "generation.batch",
     "BatchChunk": "generation.batch",
-    "CharacterTokenizer": "text.character_tokenizer",
+    "CharacterTokenizer": "text.vocabulary",
     "Completion": "generation.completion",
     "Metadata": "model_file.metadata",
     "Engine": "engines.base",
@@ -68,9 +67,9 @@ _LAZY_MODULES = {
     "State": "engines.base",
     "TemperatureComparison": "scoring.temperatures",
     "Tokenizer": "text.tokenizer",
-    "bundled_models": "model_file.bundled",
+    "bundled_models": "model_file.source",
     "compare_temperatures": "scoring.temperatures",
-    "entropy": "sampling.distributions",
+    "entropy": "sampling.sampler",
     "load": "generation.loading",
     "plot_temperatures": "scoring.temperature_plot",
     "predict": "scoring.prediction",

@@ -17,11 +17,11 @@ from numpy.random import PCG64, SeedSequence
 from packaging.version import Version
 from textgen_runtime._version import __version__
 from textgen_runtime.cli import info
-from textgen_runtime.model_file.bundled import find_model_file
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.text.character_tokenizer import CharacterTokenizer
+from textgen_runtime.model_file.source import find_model_file
 from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.special_tokens import SpecialTokens
+from textgen_runtime.text.tokenizer import SpecialTokens
+from textgen_runtime.text.vocabulary import CharacterTokenizer
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.c_programs import CORE, PROGRAMS, Build, link, run

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from textgen_runtime.engines import core
-from textgen_runtime.model_file.bundled import find_model_file
+from textgen_runtime.model_file.source import find_model_file
 
 from tests.core.conftest import Installed
 from tests.helpers.c_programs import (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from textgen_runtime._version import __version__
-from textgen_runtime.model_file.bundled import find_model_file
+from textgen_runtime.model_file.source import find_model_file
 
 from tests.core.conftest import Installed
 from tests.core.test_core import GOLDEN_TEXT, PROMPT

@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
-from textgen_runtime.model_file.bundled import find_model_file
-from textgen_runtime.text.character_tokenizer import CharacterTokenizer
+from textgen_runtime.model_file.source import find_model_file
 from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.vocabulary import CharacterTokenizer
 
 from tests.helpers.c_programs import Build, compile_core, link
 from tests.helpers.core_reader import (

@@ -19,8 +19,8 @@ from textgen_runtime.model_file.network import (
     Network,
     make_layer,
 )
-from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.vocabulary import CharacterTokenizer
 from textgen_train.export.layer_nodes import LayerWeights
 from textgen_train.export.onnx_graph import build_model
 

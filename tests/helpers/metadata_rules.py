@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from textgen_runtime.model_file.metadata import make_tokenizer
 from textgen_runtime.system.json_text import from_json
 from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS
 from textgen_runtime.text.normalization import UNICODE_FORMS
 from textgen_runtime.text.records import RECORD_KINDS
-from textgen_runtime.text.special_tokens import SpecialTokens
-from textgen_runtime.text.tokenizer import Tokenizer
-from textgen_runtime.text.tokenizers import TOKENIZERS
+from textgen_runtime.text.tokenizer import LEVELS, SpecialTokens, Tokenizer
 from textgen_runtime.text.word_tokenizer import WordTokenizer
 
 MAX_LENGTH = 2**20
@@ -60,10 +59,11 @@ def _check(props: Mapping[str, str], symbols: int) -> None:
 
 
 def _tokenizer(level: str, symbols: Sequence[str], special: Mapping[str, Any]) -> Tokenizer:
+    assert level in LEVELS
     assert all(token is None or type(token) is int for token in special.values())
     tokens = SpecialTokens(**special)
     # This checks the special tokens against each other, and all bytes.
-    tokenizer: Tokenizer = TOKENIZERS[level]()(symbols, tokens)
+    tokenizer = make_tokenizer(level, symbols, tokens)
     texts = [symbol for token, symbol in enumerate(symbols) if token not in tokens.by_name.values()]
     assert all(map(_is_text, texts))
     assert 0 < len(texts) == len(set(texts))

@@ -19,13 +19,13 @@ import numpy as np
 import onnx
 import textgen_runtime as textgen
 from textgen_runtime import Model, Sampling
-from textgen_runtime.constraints.table import describe_table
+from textgen_runtime.cli.info import describe_table
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.generation.controls import compile_controls
 from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.model_file.source import read_model
-from textgen_runtime.text.levels import BYTE
 from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.tokenizer import BYTE
 
 from tests.helpers.byte_models import accented_content
 from tests.helpers.int8_models import quantize_model

@@ -7,9 +7,9 @@ from pathlib import Path
 import textgen_runtime as textgen
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.source import read_model
-from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
+from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
+from textgen_runtime.text.vocabulary import CharacterTokenizer
 from textgen_runtime.web.known_records import add_known_records, known_records
 from textgen_runtime.web.page import one_file, separate_files
 from textgen_train.export.onnx_graph import build_model

@@ -22,7 +22,7 @@ from textgen_runtime.cli.web import parser as web_parser
 from textgen_runtime.corpora.corpus import CORPUS_NAMES
 from textgen_runtime.model_file.metadata import QUANTIZATION_KEY, RECORDS_KEY, SPECIAL_KEY, Metadata
 from textgen_runtime.model_file.network import CELL, HIDDEN, INPUTS_PREFIX, LOGITS, NEXT, TOKEN
-from textgen_runtime.text.character_tokenizer import CharacterTokenizer
+from textgen_runtime.text.vocabulary import CharacterTokenizer
 from textgen_train.cli._arguments import parser as train_parser
 from textgen_train.cli.compare import parser as compare_parser
 from textgen_train.cli.quantize import parser as quantize_parser

@@ -117,7 +117,7 @@ def test_every_public_name_can_be_imported() -> None:
         textgen.nothing  # noqa: B018
     # The name is the function, even if its module was imported first.
     run_python(
-        "import textgen_runtime.model_file.bundled, textgen_runtime as t\n"
+        "import textgen_runtime.model_file.source, textgen_runtime as t\n"
         "assert t.bundled_models() == ['nietzsche', 'nietzsche-int8']"
     )
     names = json.loads(run_python("import json; from textgen_runtime import *; print(json.dumps(dir()))"))

@@ -11,10 +11,10 @@ from typing import Any
 
 from textgen_runtime.corpora.corpus import CORPUS_NAMES
 from textgen_runtime.errors import Name
-from textgen_runtime.system.text_files import STANDARD_INPUT
-from textgen_runtime.text.levels import CHARACTER, LEVELS, WORD
+from textgen_runtime.system.file_content import STANDARD_INPUT
 from textgen_runtime.text.normalization import UNICODE_FORMS, Normalization, as_unicode_form
 from textgen_runtime.text.records import RECORD_KINDS, RecordKind
+from textgen_runtime.text.tokenizer import CHARACTER, LEVELS, WORD
 
 from .errors import RecipeError
 from .parameters import Parameters, Range, choice, flag, number, path, text

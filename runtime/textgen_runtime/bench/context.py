@@ -18,7 +18,7 @@ from textgen_runtime.model_file.network import LOGITS, NEXT, TOKEN
 from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.sampling.sampler import Sampler
-from textgen_runtime.text.levels import CHARACTER
+from textgen_runtime.text.tokenizer import CHARACTER
 
 from .machine import ProcessorTime
 

@@ -9,7 +9,8 @@ from typing import Any
 from textgen_runtime.errors import TextgenError, shorten
 from textgen_runtime.generation.model import Model
 from textgen_runtime.system.json_text import from_json, to_json
-from textgen_runtime.text.levels import CHARACTER, describe_vocabulary, unit_of
+from textgen_runtime.text.token_names import describe_vocabulary, unit_of
+from textgen_runtime.text.tokenizer import CHARACTER
 
 from .machine import describe_machine, load_average
 from .rounds import Spread, deadline_notes, spreads

@@ -22,7 +22,7 @@ from textgen_runtime.scoring.temperature_plot import (
 from textgen_runtime.scoring.temperatures import TEMPERATURES, TemperatureComparison, compare_temperatures
 from textgen_runtime.system.console import ESCAPES, terminal_columns, write_stderr
 from textgen_runtime.text.columns import display_width
-from textgen_runtime.text.symbols import symbol_name
+from textgen_runtime.text.token_names import symbol_name
 
 from ._output_files import check_output, write_output
 from ._run_arguments import DEFAULT_PLOT, PROG

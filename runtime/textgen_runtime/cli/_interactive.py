@@ -10,7 +10,7 @@ from textgen_runtime.generation.stop_warnings import checked_stops
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.console import escape_unprintable, terminal_columns
 from textgen_runtime.system.interrupts import DeferredInterrupts, interrupts_ignored
-from textgen_runtime.text.symbols import format_symbols
+from textgen_runtime.text.token_names import format_symbols
 
 from ._interactive_console import Console, open_console
 from ._interactive_lines import (

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from textgen_runtime.engines.base import TextEnding
 from textgen_runtime.errors import TextFileError
 from textgen_runtime.system.console import escape_unprintable, print_diagnostic, terminal_safe, write_stderr
+from textgen_runtime.system.file_content import decode_utf8
 from textgen_runtime.system.interrupts import DeferredInterrupts
-from textgen_runtime.system.text_files import decode_utf8
 from textgen_runtime.text.columns import ends_at_column, rows_of
 from textgen_runtime.text.records import RecordKind
 

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from textgen_runtime.engines.base import TextEnding
-from textgen_runtime.errors import TextgenError, quote
+from textgen_runtime.errors import TextgenError, nearest_name, quote
 from textgen_runtime.generation.batch import Batch
 from textgen_runtime.generation.generation import STREAM_CHUNK, Generation
 from textgen_runtime.generation.model import Model
-from textgen_runtime.system.nearest_name import nearest_name
-from textgen_runtime.text.symbols import format_symbols
+from textgen_runtime.text.token_names import format_symbols
 from textgen_runtime.text.tokenizer import Tokenizer, UnknownPolicy
 
 from .parser import whole_number

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from textgen_runtime.errors import Name, quote
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.console import escape_unprintable, single_line
-from textgen_runtime.system.text_files import read_text
+from textgen_runtime.system.file_content import read_text
 
 from ._interactive_lines import COMMANDS, QUOTES, Description, LineError, unknown_command
 from ._interactive_session import Session

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from textgen_runtime.errors import SamplingError, quote
 from textgen_runtime.generation.loading import load
 from textgen_runtime.generation.model import DEFAULT_LENGTH, DEFAULT_RECORD_LENGTH
-from textgen_runtime.model_file.bundled import bundled_models, find_model_file
+from textgen_runtime.model_file.source import bundled_models, find_model_file
 from textgen_runtime.sampling.parameters import Sampling
-from textgen_runtime.system.text_files import STANDARD_INPUT
+from textgen_runtime.system.file_content import STANDARD_INPUT
 
 from ._sampling_options import SWITCH, Option, add_sampling, samplings
 from ._text_batch import MAX_REJECTED_IN_A_ROW

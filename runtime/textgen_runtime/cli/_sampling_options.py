@@ -14,7 +14,7 @@ from textgen_runtime.generation.stop_warnings import checked_stops
 from textgen_runtime.sampling.definition import PARAMETERS, Parameter
 from textgen_runtime.sampling.parameters import CONSTRAINTS, Sampling
 from textgen_runtime.system.console import print_diagnostic
-from textgen_runtime.system.text_files import read_text
+from textgen_runtime.system.file_content import read_text
 
 from .command import respelled, spell_option
 from .parser import escaped_text, number

@@ -18,7 +18,7 @@ from ._requested_texts import PendingText, Series
 from ._written_texts import TextWriter
 
 if TYPE_CHECKING:
-    from textgen_runtime.corpora.lookup import CorpusLookup
+    from textgen_runtime.corpora.corpus import CorpusLookup
 
 # Maximum number of lanes. Larger batches are not faster.
 MAX_LANES = 64
@@ -46,7 +46,7 @@ def make_selection(model: Model, *, unique: bool) -> "Selection | None":
     if model.metadata.records is not None:
         return Selection(unique=unique, corpus=corpus_records(model.novel, model.metadata.records))
     # Imported on use: most runs need no corpus.
-    from textgen_runtime.corpora.lookup import CorpusLookup
+    from textgen_runtime.corpora.corpus import CorpusLookup
 
     return Selection(unique=unique, corpus=CorpusLookup(_as_generated(model.novel)))
 

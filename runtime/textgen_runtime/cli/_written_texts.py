@@ -11,8 +11,8 @@ from textgen_runtime.generation.model import Model
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.console import escape_unencodable, terminal_safe
 from textgen_runtime.system.json_text import to_json
-from textgen_runtime.text.levels import BYTE, CHARACTER
 from textgen_runtime.text.records import RecordKind
+from textgen_runtime.text.tokenizer import BYTE, CHARACTER
 
 from ._requested_texts import PendingText
 from ._sampling_options import sampling_heading

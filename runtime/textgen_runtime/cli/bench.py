@@ -18,7 +18,7 @@ from textgen_runtime.generation.model import Model
 from textgen_runtime.model_file.source import name_source, read_model
 from textgen_runtime.system.console import print_diagnostic
 from textgen_runtime.system.processors import available_processors
-from textgen_runtime.text.levels import unit_of
+from textgen_runtime.text.token_names import unit_of
 
 from ._bench_arguments import PROG, parse
 from ._bench_outputs import check_outputs, judge, model_heading, table_writer, write_outputs

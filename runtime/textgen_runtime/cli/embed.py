@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from textgen_runtime._version import __version__
-from textgen_runtime.embedding.amalgamation import amalgamate
+from textgen_runtime.embedding.amalgamation import PUBLIC_HEADER, amalgamate, core_folder
 from textgen_runtime.embedding.c_array import MAX_NAME_LENGTH, array_header, array_source, is_array_name
-from textgen_runtime.embedding.core_files import PUBLIC_HEADER, core_folder
 from textgen_runtime.engines.opening import open_native
 from textgen_runtime.errors import ModelFileError, quote
 from textgen_runtime.model_file.source import check_size, name_source, read_model

@@ -8,22 +8,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from textgen_runtime.constraints.table import describe_table
 from textgen_runtime.engines.core import CoreNetwork
 from textgen_runtime.engines.opening import why_not_native
 from textgen_runtime.errors import ModelFileError, UnknownGraphError
 from textgen_runtime.generation.controls import compile_controls
-from textgen_runtime.model_file.bundled import find_model_file
 from textgen_runtime.model_file.metadata import FORMAT_KEY, Metadata, stored_option_name
 from textgen_runtime.model_file.network import Network, describe_size
 from textgen_runtime.model_file.reader import ModelFile
-from textgen_runtime.model_file.source import name_source, read_model
+from textgen_runtime.model_file.source import find_model_file, name_source, read_model
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.console import escape, escape_unprintable, single_line
 from textgen_runtime.system.json_text import from_json, to_json
 from textgen_runtime.text.columns import display_width
-from textgen_runtime.text.levels import describe_vocabulary, unit_of
 from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.token_names import describe_vocabulary, unit_of
 from textgen_runtime.text.tokenizer import Tokenizer
 
 from ._sampling_options import add_constraint, constraint_options
@@ -160,6 +158,32 @@ def constraint_table(options: Mapping[str, Any], metadata: Metadata) -> dict[str
     # One of the options is a constraint, so it is not None.
     constraint = cast("Constraint", compile_controls(Sampling(**options), metadata).constraint)
     return describe_table(constraint, metadata.tokenizer.symbols)
+
+
+def describe_table(constraint: "Constraint", symbols: Sequence[str]) -> dict[str, Any]:
+    """Return the table of a constraint as values that JSON can store.
+
+    Args:
+        constraint: The constraint.
+        symbols: The symbol of each token, from the vocabulary for which the constraint was compiled.
+
+    Returns:
+        ``"states"``: for each state, whether a text may end there (``"accepting"``), and the state after each
+        allowed symbol (``"next"``). A text starts in state 0.
+    """
+    return {
+        "states": [
+            {
+                "accepting": constraint.is_accepting(state),
+                "next": {
+                    symbol: following
+                    for token, symbol in enumerate(symbols)
+                    if (following := constraint.step(state, token)) >= 0
+                },
+            }
+            for state in range(constraint.states)
+        ]
+    }
 
 
 def format_lines(document: Mapping[str, Any], metadata: Metadata) -> Iterator[str]:

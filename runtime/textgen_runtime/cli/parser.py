@@ -8,9 +8,8 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from textgen_runtime._version import __version__
-from textgen_runtime.errors import quote, shorten
+from textgen_runtime.errors import nearest_name, quote, shorten
 from textgen_runtime.system.console import terminal_columns
-from textgen_runtime.system.nearest_name import nearest_name
 
 from .command import EXIT_USAGE, run_command
 

@@ -14,9 +14,8 @@ from textgen_runtime.generation.loading import load
 from textgen_runtime.generation.model import Model, fresh_seed
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.console import print_diagnostic, write_stderr
-from textgen_runtime.system.text_files import STANDARD_INPUT, read_bytes, read_text
-from textgen_runtime.text.levels import unit_of
-from textgen_runtime.text.symbols import format_symbols
+from textgen_runtime.system.file_content import STANDARD_INPUT, read_bytes, read_text
+from textgen_runtime.text.token_names import format_symbols, unit_of
 from textgen_runtime.text.tokenizer import UnknownPolicy
 
 from ._requested_texts import Request, Series

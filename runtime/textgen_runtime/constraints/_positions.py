@@ -8,7 +8,7 @@ position p.
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from ._nodes import Alternatives, Anchor, Atom, Chain, Node, Repeat
+from ._parser import Alternatives, Anchor, Atom, Chain, Node, Repeat
 
 MAX_POSITIONS: Final = 10_000
 # A limit on the nodes and edges that are built, which bounds the time and the memory.

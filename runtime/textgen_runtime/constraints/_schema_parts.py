@@ -7,8 +7,7 @@ from typing import Any, Final
 from textgen_runtime.errors import ConstraintError, first_line, quote, shorten
 from textgen_runtime.system.json_text import UnwritableError, to_json
 
-from ._json_values import CHARACTER, FORMATS, STRING, counted
-from ._schema_patterns import string_of_pattern
+from ._json_values import CHARACTER, FORMATS, STRING, counted, string_of_pattern
 
 # Keywords that do not change which values are valid.
 ANNOTATIONS: Final = {

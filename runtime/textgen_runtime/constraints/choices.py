@@ -6,7 +6,7 @@ from typing import Final
 
 from textgen_runtime.errors import ConstraintError, quote
 from textgen_runtime.sampling.automata import Constraint
-from textgen_runtime.text.symbols import format_symbols
+from textgen_runtime.text.token_names import format_symbols
 
 from ._positions import TooComplexError
 from ._token_table import build_table, common_length, drawable_symbols

@@ -9,8 +9,7 @@ from textgen_runtime.errors import ConstraintError, quote
 from textgen_runtime.sampling.automata import Constraint
 
 from ._character_states import CharacterStates
-from ._nodes import Atom
-from ._parser import parse
+from ._parser import Atom, parse
 from ._positions import Positions, TooComplexError
 from ._token_table import build_table, drawable_symbols
 

@@ -8,7 +8,7 @@ from textgen_runtime.errors import ConstraintError, first_line, quote
 from textgen_runtime.sampling.automata import Constraint
 from textgen_runtime.system.json_text import below, from_json
 
-from ._json_values import SCALARS, STRING, listed
+from ._json_values import NOT_ESCAPED, SCALARS, STRING, listed
 from ._parser import MAX_LENGTH, TooDeepError
 from ._positions import TooComplexError
 from ._schema_parts import (
@@ -26,7 +26,6 @@ from ._schema_parts import (
     with_commas,
     within_bounds,
 )
-from ._schema_patterns import NOT_ESCAPED
 from .regex import NoTextError, compile_expression
 
 MAX_SCHEMAS: Final = 10_000

@@ -1,4 +1,4 @@
-"""Sources of a corpus that can be read more than once, in blocks: files, compressed files, standard input."""
+"""What a corpus is read from, more than once and in blocks: folders, compressed files, standard input."""
 
 import gzip
 import sys
@@ -7,9 +7,10 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
-from textgen_runtime.errors import TextFileError, install_command, shorten
+from textgen_runtime.errors import CorpusError, TextFileError, install_command, shorten
+from textgen_runtime.model_file.source import MODEL_FILE
 
 # Bytes. A larger block does not fit into a second-level cache, and is processed more slowly.
 BLOCK_SIZE = 2**20
@@ -22,6 +23,22 @@ COMPRESSED = (GZIP, ZSTANDARD)
 
 # Bytes of compressed input that are decompressed at once. A block of Zstandard can expand 30,000 times.
 ZSTANDARD_INPUT_SIZE = 2**11
+
+# What training writes to its output folder. It is not part of a corpus.
+RUN_FILES = (
+    MODEL_FILE,
+    # The 8-bit version of the model file.
+    QUANTIZED_FILE := "model.int8.onnx",
+    METRICS_FILE := "metrics.jsonl",
+    SAMPLES_FILE := "samples.txt",
+    CURVES_FILE := "loss.svg",
+    CHECKPOINT_FILE := "checkpoint.safetensors",
+    REPORT_FILE := "report.html",
+    TENSORBOARD_FOLDER := "tensorboard",
+)
+
+# Plain text and music in ABC notation.
+TEXT_FILES = tuple(f"{kind}{packed}" for kind in (".txt", ".abc") for packed in ("", *COMPRESSED))
 
 
 def file_blocks(path: Path) -> Iterator[bytes]:
@@ -127,3 +144,49 @@ def _copy(stream: BinaryIO, folder: Path | None) -> BinaryIO:
     copy.seek(0)
     # It has all methods of a binary file.
     return cast("BinaryIO", copy)
+
+
+class FolderFiles(NamedTuple):
+    """The files of a folder and of its sub-folders, without hidden ones and those of training runs.
+
+    Attributes:
+        read: The files that are read, in the order of their paths.
+        skipped: The number of other files.
+    """
+
+    read: tuple[Path, ...]
+    skipped: int
+
+
+def find_files(folder: Path, *, any_bytes: bool) -> FolderFiles:
+    """Find the files of a folder that are read.
+
+    Args:
+        folder: The folder.
+        any_bytes: Whether to read all files, not only those with the name of a text.
+
+    Raises:
+        CorpusError: If no file is read.
+    """
+    found = [
+        path
+        for path in folder.rglob("*")
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+        and not _is_output(path, folder)
+    ]
+    read = found if any_bytes else [path for path in found if path.name.endswith(TEXT_FILES)]
+    if not read:
+        kinds = "" if any_bytes else " .txt or .abc"
+        raise CorpusError(f"the folder {folder} has no{kinds} files")
+    return FolderFiles(tuple(sorted(read)), len(found) - len(read))
+
+
+def _is_output(path: Path, folder: Path) -> bool:
+    """Return whether a training run has written a file: it, or a folder with it, is beside a model."""
+    depth = len(path.relative_to(folder).parts)
+    return any(
+        part.name in RUN_FILES
+        and any((part.parent / mark).exists() for mark in (MODEL_FILE, CHECKPOINT_FILE))
+        for part in (path, *path.parents)[:depth]
+    )

@@ -10,7 +10,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from .core_files import PUBLIC_HEADER
+PUBLIC_HEADER = "textgen.h"
+
+# setup.py copies the sources to the first folder when it builds a wheel. In a clone they are in the second.
+INSTALLED = Path(__file__).parent / "core"
+CLONE = Path(__file__).resolve().parents[2] / "core"
 
 INCLUDE = re.compile(r'#include "([^"]+)"')
 GUARD = re.compile(r"^#ifndef (\w+_H)\n#define \1\n(.*)^#endif\n\Z", re.MULTILINE | re.DOTALL)
@@ -42,6 +46,11 @@ PRIVATE = """\
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 """
+
+
+def core_folder() -> Path:
+    """Return the folder with ``textgen.h``, the other sources and the folder ``kernels``."""
+    return INSTALLED if INSTALLED.is_dir() else CLONE
 
 
 def amalgamate(folder: Path) -> str:

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from .core import Stream
-from .results import Ending, Generated, Measurements, TextEnding
-from .state import FloatBuffer, State
+from .results import Ending, FloatBuffer, Generated, Measurements, State, TextEnding
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from textgen_runtime.model_file.network import Network
 
-# With the names of results.py and state.py, for other rooms to import from here.
+# With the names of results.py, for other rooms to import from here.
 __all__ = [
     "Ending",
     "Engine",

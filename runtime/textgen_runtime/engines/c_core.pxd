@@ -2,8 +2,8 @@
 
 from libc.stdint cimport int32_t, int64_t, uint32_t
 
-from textgen_runtime.model_file.c_model_file cimport textgen_description, textgen_error, textgen_view
-from textgen_runtime.sampling.c_automata cimport textgen_constraint, textgen_spans, textgen_stops
+from textgen_runtime.model_file.reader cimport textgen_description, textgen_error, textgen_view
+from textgen_runtime.sampling.automata cimport textgen_constraint, textgen_spans, textgen_stops
 from textgen_runtime.sampling.c_sampler cimport (
     textgen_exp64,
     textgen_filters,

@@ -5,10 +5,9 @@ from typing import final
 from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.sampling.automata import Constraint, Spans, Stops
 from textgen_runtime.sampling.parameters import Sampling
-from textgen_runtime.text.special_tokens import SpecialTokens
+from textgen_runtime.text.tokenizer import SpecialTokens
 
-from .results import Generated, Measurements, TextEnding
-from .state import FloatBuffer, State
+from .results import FloatBuffer, Generated, Measurements, State, TextEnding
 
 def kernel_names() -> list[str]: ...
 def activation(name: str, values: FloatBuffer, kernels: str, *, bits: int = 32) -> FloatBuffer: ...

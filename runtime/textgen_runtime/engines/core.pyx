@@ -34,7 +34,7 @@ from .c_core cimport (
 from textgen_runtime.model_file.reader cimport ModelFile, raise_error
 from textgen_runtime.sampling.sampler cimport FloatArray, new_array, new_memory
 
-from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
+from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
 
 
 cdef extern from "Python.h":

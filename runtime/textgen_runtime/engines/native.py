@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from textgen_runtime.model_file.reader import ModelFile
-from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
+from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
 
 from .base import Generated, Lane, Measurements, State
 from .core import CoreNetwork, Lanes, Stream

@@ -1,15 +1,14 @@
 """Create the engine for the content of a model file."""
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from textgen_runtime.errors import ModelFileError, Name, TooLargeError, UnknownGraphError
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.text.levels import BYTE
+from textgen_runtime.model_file.reader import ModelFile
+from textgen_runtime.text.tokenizer import BYTE
 
 from .base import Engine
-
-if TYPE_CHECKING:
-    from .native import NativeEngine
+from .native import NativeEngine
 
 EngineName: TypeAlias = Literal["auto", "native", "onnxruntime"]
 
@@ -48,7 +47,7 @@ def why_not_native(error: UnknownGraphError) -> str:
     return f"the native engine does not support the graph ({error})"
 
 
-def open_native(content: bytes, threads: int = 1) -> "tuple[NativeEngine, Metadata]":
+def open_native(content: bytes, threads: int = 1) -> tuple[NativeEngine, Metadata]:
     """Create a native engine for the content of a model file.
 
     The sizes and the metadata are checked before the weights are packed.
@@ -58,10 +57,6 @@ def open_native(content: bytes, threads: int = 1) -> "tuple[NativeEngine, Metada
             of the engine.
         ModelFileError: If the file is damaged, or not a text generator.
     """
-    from textgen_runtime.model_file.reader import ModelFile
-
-    from .native import NativeEngine
-
     file = ModelFile(content)
     metadata = Metadata.from_props(file.metadata, file.vocabulary_size)
     tokenizer = metadata.tokenizer

@@ -6,7 +6,7 @@ from libc.string cimport memset
 
 from textgen_runtime.sampling.sampler cimport FloatArray, array_at, copy_buffer, new_array, new_memory
 
-from .state import State
+from .results import State
 
 
 @cython.final

@@ -38,10 +38,14 @@ from .c_core cimport (
     textgen_text_size,
     textgen_text_used,
 )
-from textgen_runtime.model_file.c_model_file cimport TEXTGEN_OK, textgen_error, textgen_view
-from textgen_runtime.model_file.reader cimport ERROR_SIZE
-from textgen_runtime.sampling.automata cimport Constraint, Spans, Stops
-from textgen_runtime.sampling.c_automata cimport TEXTGEN_SHA256_SIZE, textgen_constraint_digest
+from textgen_runtime.model_file.reader cimport ERROR_SIZE, TEXTGEN_OK, textgen_error, textgen_view
+from textgen_runtime.sampling.automata cimport (
+    TEXTGEN_SHA256_SIZE,
+    Constraint,
+    Spans,
+    Stops,
+    textgen_constraint_digest,
+)
 from textgen_runtime.sampling.c_sampler cimport (
     TEXTGEN_SAMPLER_EXHAUSTED,
     textgen_filters_bias,
@@ -65,8 +69,7 @@ from textgen_runtime.sampling.sampler cimport (
 from textgen_runtime.errors import Name, PromptError, SamplingError, SavedGenerationError, quote
 from textgen_runtime.sampling.parameters import check_type
 
-from .results import Generated
-from .state import State
+from .results import Generated, State
 
 # By the number of the C core. A saved text has one of them, or none.
 cdef tuple ENDINGS = (None, "length", "stop", "constraint", "mismatch", "end", "masked")

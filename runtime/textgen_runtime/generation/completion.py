@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textgen_runtime.engines.base import State
-from textgen_runtime.text.levels import BYTE
-from textgen_runtime.text.tokenizer import Tokenizer
+from textgen_runtime.text.tokenizer import BYTE, Tokenizer
 
 from .feeding import feed_in_chunks
 from .model_identity import ModelIdentity

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from textgen_runtime.errors import ConstraintError, Name, SamplingError, quote
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.sampling.parameters import CONSTRAINTS, Sampling
-from textgen_runtime.text.levels import BYTE
-from textgen_runtime.text.tokenizer import Tokenizer
+from textgen_runtime.text.tokenizer import BYTE, Tokenizer
 
 if TYPE_CHECKING:
     from array import array

@@ -310,7 +310,7 @@ class Generation:
         """
         import numpy as np
 
-        from textgen_runtime.text.token_texts import token_text
+        from textgen_runtime.text.token_names import token_text
 
         if count < 1:
             raise ValueError(f"count must be 1 or more, not {count}")

@@ -20,7 +20,7 @@ from textgen_runtime.errors import (
 )
 from textgen_runtime.sampling.definition import PARAMETERS
 from textgen_runtime.sampling.parameters import Sampling
-from textgen_runtime.system.binary_files import (
+from textgen_runtime.system.file_content import (
     BinaryReader,
     BinaryWriter,
     file_object_name,

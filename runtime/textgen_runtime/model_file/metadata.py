@@ -4,17 +4,15 @@ Each value is JSON text, so that a program in any language can read it. ``docs/m
 and values. The C core checks all of them (``runtime/core/metadata.h``), so this module only converts them.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from textgen_runtime.system.json_text import from_json, to_json
-from textgen_runtime.text.levels import BYTE, CHARACTER
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.records import RecordKind
-from textgen_runtime.text.special_tokens import SpecialTokens
-from textgen_runtime.text.tokenizer import Tokenizer
-from textgen_runtime.text.tokenizers import TOKENIZERS
+from textgen_runtime.text.tokenizer import BYTE, CHARACTER, WORD, SpecialTokens, Tokenizer
+from textgen_runtime.text.vocabulary import CharacterTokenizer
 
 from .reader import check_metadata
 
@@ -165,9 +163,8 @@ class Metadata(NamedTuple):
         # A file of format 1 has no special tokens, whatever else it has.
         special = read(SPECIAL_KEY) if read(FORMAT_KEY) > PLAIN_FORMAT else None
         quantization = read(QUANTIZATION_KEY)
-        tokenizer_class = TOKENIZERS[read(LEVEL_KEY)]()
         return cls(
-            tokenizer=tokenizer_class(read(VOCABULARY_KEY), SpecialTokens(**(special or {}))),
+            make_tokenizer(read(LEVEL_KEY), read(VOCABULARY_KEY), SpecialTokens(**(special or {}))),
             normalization=Normalization(**read(NORMALIZATION_KEY)),
             prompts=tuple(read(PROMPTS_KEY)),
             # Read-only, because models are immutable.
@@ -175,3 +172,26 @@ class Metadata(NamedTuple):
             records=read(RECORDS_KEY),
             quantization=quantization and Quantization.from_json(quantization),
         )
+
+
+def make_tokenizer(level: str, symbols: Sequence[str], special: SpecialTokens) -> Tokenizer:
+    """Return the tokenizer of a level.
+
+    Args:
+        level: One of ``LEVELS``.
+        symbols: The symbols in the order of their tokens.
+        special: The special tokens.
+
+    Raises:
+        ValueError: If the symbols or the special tokens are not those of the level.
+    """
+    # Import on use: most models are of characters.
+    if level == BYTE:
+        from textgen_runtime.text.byte_tokenizer import ByteTokenizer
+
+        return ByteTokenizer(symbols, special)
+    if level == WORD:
+        from textgen_runtime.text.word_tokenizer import WordTokenizer
+
+        return WordTokenizer(symbols, special)
+    return CharacterTokenizer(symbols, special)

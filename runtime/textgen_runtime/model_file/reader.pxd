@@ -1,8 +1,87 @@
-"""Read a model file with the C core."""
+"""Read a model file with the C core, for Cython modules that link it."""
 
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
-from .c_model_file cimport textgen_description, textgen_onnx
+
+cdef extern from "core.h" nogil:
+    enum:
+        TEXTGEN_OK
+        TEXTGEN_OUT_OF_MEMORY
+        TEXTGEN_UNKNOWN_GRAPH
+        TEXTGEN_TOO_LARGE
+    ctypedef struct textgen_view:
+        const unsigned char *data
+        size_t size
+    ctypedef struct textgen_error:
+        char *text
+        size_t size
+
+
+cdef extern from "onnx_reader.h" nogil:
+    enum:
+        TEXTGEN_MAX_DIMENSIONS
+        TEXTGEN_ONNX_FLOAT
+    ctypedef struct textgen_value:
+        textgen_view name
+        int32_t type
+        int64_t *shape
+        size_t dimensions
+    ctypedef struct textgen_tensor:
+        textgen_view raw
+        textgen_view floats
+    ctypedef struct textgen_property:
+        textgen_view key
+        textgen_view value
+    ctypedef struct textgen_onnx:
+        textgen_value *inputs
+        textgen_property *properties
+        size_t input_count
+        size_t property_count
+        uint64_t parameters
+    int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, const textgen_error *error)
+    void textgen_onnx_free(textgen_onnx *file)
+
+
+cdef extern from "vocabulary.h" nogil:
+    const size_t TEXTGEN_ANY_SIZE
+    ctypedef struct textgen_vocabulary:
+        pass
+    int32_t textgen_format_check(const textgen_onnx *file, const textgen_error *error)
+    int32_t textgen_vocabulary_create(
+        const textgen_onnx *file, size_t size, textgen_vocabulary **vocabulary, const textgen_error *error
+    )
+    void textgen_vocabulary_destroy(textgen_vocabulary *vocabulary)
+
+
+cdef extern from "model.h" nogil:
+    enum:
+        TEXTGEN_OPSET
+    ctypedef enum textgen_layer_kind:
+        pass
+    ctypedef struct textgen_layer:
+        textgen_layer_kind kind
+        textgen_view name
+        size_t inputs
+        size_t outputs
+        size_t dilation
+        bint residual
+        const textgen_tensor **tensors
+    ctypedef struct textgen_state_array:
+        const char *name
+        size_t rows
+        size_t units
+    ctypedef struct textgen_description:
+        textgen_layer *layers
+        size_t layer_count
+        textgen_state_array *state
+        size_t state_count
+        size_t vocabulary
+        int bits
+        size_t scales
+    const char *textgen_layer_kind_name(textgen_layer_kind kind)
+    int32_t textgen_model_match(
+        const textgen_onnx *file, textgen_description *description, const textgen_error *error
+    )
 
 
 cdef enum:

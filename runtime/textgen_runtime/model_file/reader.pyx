@@ -8,29 +8,6 @@ from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int32_t
 from libc.string cimport memset
 
-from .c_model_file cimport (
-    TEXTGEN_ANY_SIZE,
-    TEXTGEN_OK,
-    TEXTGEN_ONNX_FLOAT,
-    TEXTGEN_OPSET,
-    TEXTGEN_OUT_OF_MEMORY,
-    TEXTGEN_TOO_LARGE,
-    TEXTGEN_UNKNOWN_GRAPH,
-    textgen_description,
-    textgen_error,
-    textgen_format_check,
-    textgen_layer_kind_name,
-    textgen_model_match,
-    textgen_onnx,
-    textgen_onnx_free,
-    textgen_onnx_read,
-    textgen_property,
-    textgen_tensor,
-    textgen_view,
-    textgen_vocabulary,
-    textgen_vocabulary_create,
-    textgen_vocabulary_destroy,
-)
 
 from textgen_runtime.errors import ModelFileError, TooLargeError, UnknownGraphError
 

@@ -1,8 +1,77 @@
 """Automata over tokens: stop texts and constraints, for Cython modules that link the C core."""
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t, uint64_t
 
-from .c_automata cimport textgen_constraint, textgen_spans, textgen_stops
+
+cdef extern from "stops.h" nogil:
+    ctypedef struct textgen_stop_state:
+        uint16_t matched
+        uint16_t pending
+    ctypedef struct textgen_stops:
+        const textgen_stop_state *states
+        size_t vocabulary
+    size_t textgen_stops_add(
+        textgen_stop_state *states, size_t count, const int64_t *tokens, size_t length
+    )
+    void textgen_stops_link(textgen_stop_state *states)
+    int64_t textgen_stops_next(const textgen_stops *stops, int64_t state, int64_t token)
+
+
+cdef extern from "text.h" nogil:
+    enum:
+        TEXTGEN_MAX_STOP
+
+
+cdef extern from "constraint.h" nogil:
+    ctypedef struct textgen_constraint:
+        const int16_t *next
+        const int32_t *distance
+        size_t states
+        size_t vocabulary
+    size_t textgen_constraint_work(const int16_t *next, size_t states, size_t vocabulary)
+    void textgen_constraint_link(
+        int16_t *next, int32_t *distance, size_t states, size_t vocabulary, int32_t *work
+    )
+    void textgen_constraint_mask(
+        const textgen_constraint *constraint, int64_t state, int64_t remaining, float *logits
+    )
+    int64_t textgen_constraint_next(
+        const textgen_constraint *constraint, int64_t state, int64_t token, int64_t remaining
+    )
+    bint textgen_constraint_accepting(const textgen_constraint *constraint, int64_t state)
+    bint textgen_constraint_complete(const textgen_constraint *constraint, int64_t state)
+
+
+cdef extern from "spans.h" nogil:
+    enum:
+        TEXTGEN_OUT_OF_MEMORY
+    ctypedef struct textgen_error:
+        char *text
+        size_t size
+    ctypedef struct textgen_spans:
+        size_t vocabulary
+        int64_t max_copy
+    int32_t textgen_spans_build(
+        textgen_spans *spans,
+        const int32_t *tokens,
+        size_t count,
+        size_t vocabulary,
+        size_t max_copy,
+        const textgen_error *error,
+    )
+    void textgen_spans_release(textgen_spans *spans)
+    uint64_t textgen_spans_next(
+        const textgen_spans *spans, const int32_t *recent, int64_t count, uint64_t hash, int64_t token
+    )
+    bint textgen_spans_has(
+        const textgen_spans *spans, const int32_t *recent, int64_t count, uint64_t hash, int64_t token
+    )
+
+
+cdef extern from "saved.h" nogil:
+    enum:
+        TEXTGEN_SHA256_SIZE
+    void textgen_constraint_digest(const textgen_constraint *constraint, unsigned char *digest)
 
 
 cdef class Stops:

@@ -14,28 +14,6 @@ from cpython.number cimport PyNumber_Index
 from libc.stdint cimport INT32_MAX, INT64_MAX, int16_t, int32_t, int64_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
-from .c_automata cimport (
-    TEXTGEN_MAX_STOP,
-    TEXTGEN_OUT_OF_MEMORY,
-    TEXTGEN_SHA256_SIZE,
-    textgen_constraint,
-    textgen_constraint_accepting,
-    textgen_constraint_complete,
-    textgen_constraint_digest,
-    textgen_constraint_link,
-    textgen_constraint_mask,
-    textgen_constraint_next,
-    textgen_constraint_work,
-    textgen_error,
-    textgen_spans_build,
-    textgen_spans_has,
-    textgen_spans_next,
-    textgen_spans_release,
-    textgen_stop_state,
-    textgen_stops_add,
-    textgen_stops_link,
-    textgen_stops_next,
-)
 from .sampler cimport RealBuffer, new_memory
 
 from textgen_runtime.errors import SamplingError, quote

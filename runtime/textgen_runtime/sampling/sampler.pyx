@@ -49,8 +49,9 @@ from .definition cimport as_double, read_parameters
 from textgen_runtime.errors import Name, SamplingError, quote
 
 from .definition import PARAMETERS
+from .parameters import Sampling, check_type
 
-__all__ = ["Sampler", "draw_with", "restore_sampler", "reweight", "softmax"]
+__all__ = ["Sampler", "draw_with", "entropy", "restore_sampler", "reweight", "softmax"]
 
 # numpy's SeedSequence appends the substream to the 128 bits of the seed. A longer seed could therefore give
 # the random stream of another seed's substream.
@@ -102,8 +103,6 @@ cdef class Sampler:
     """
 
     def __cinit__(self, temperature=DEFAULT_TEMPERATURE, seed=0, substream=0, *, logit_bias=(), **filters):
-        from .parameters import Sampling
-
         cdef textgen_parameters parameters
         cdef textgen_uint128 seed_halves
         sampling = Sampling(temperature=temperature, **filters)
@@ -302,8 +301,6 @@ cdef class Sampler:
 
     @sampling.setter
     def sampling(self, value):
-        from .parameters import check_type
-
         check_type(value)
         check_single_draw(value)
         self.configure(value, self._logit_bias)

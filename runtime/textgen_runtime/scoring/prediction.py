@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 
 from textgen_runtime.errors import Name, PromptError, ScoringError
 from textgen_runtime.generation.model import Model
-from textgen_runtime.text.byte_tokenizer import byte_name, texts_of_bytes
-from textgen_runtime.text.levels import BYTE, CHARACTER, unit_of
-from textgen_runtime.text.records import SEPARATORS, is_held_out, split_records
-from textgen_runtime.text.split import held_out_start
-from textgen_runtime.text.tokenizer import Tokenizer, UnknownPolicy
+from textgen_runtime.text.byte_tokenizer import texts_of_bytes
+from textgen_runtime.text.records import SEPARATORS, held_out_start, is_held_out, split_records
+from textgen_runtime.text.token_names import byte_name, unit_of
+from textgen_runtime.text.tokenizer import BYTE, CHARACTER, Tokenizer, UnknownPolicy
 
-from .records import record_surprisals
-from .surprisals import surprisals
+from .surprisals import record_surprisals, surprisals
 
 # The first token is not predicted, because no token precedes it.
 MIN_TEXT = 2

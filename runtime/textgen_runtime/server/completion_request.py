@@ -10,8 +10,7 @@ from textgen_runtime.generation.model import Model, fresh_seed
 from textgen_runtime.generation.stop_warnings import checked_stops
 from textgen_runtime.sampling.definition import PARAMETERS
 from textgen_runtime.sampling.parameters import CONSTRAINTS, Sampling
-from textgen_runtime.text.levels import CHARACTER
-from textgen_runtime.text.tokenizer import UnknownPolicy
+from textgen_runtime.text.tokenizer import CHARACTER, UnknownPolicy
 
 from .requests import TEXTS, Fields, RequestError, Settings, check_model, sampling_error, spell_field
 from .text import Prompt, Text, Update

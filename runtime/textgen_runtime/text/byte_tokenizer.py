@@ -5,16 +5,11 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable
 
-from .levels import BYTE
-from .special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
-from .tokenizer import UnknownPolicy
+from .tokenizer import BYTE, NO_SPECIAL_TOKENS, SpecialTokens, UnknownPolicy
 from .vocabulary import Vocabulary, check_policy, unknown_characters_error
 
 # The vocabulary entry of byte n is U+00n. Special tokens follow.
 BYTE_SYMBOLS = tuple(map(chr, range(256)))
-
-FIRST_NOT_ASCII = 0x80
-
 
 # Bytes that are not UTF-8 are U+DC80 to U+DCFF in a text that is encoded, so that any file can be encoded.
 BYTES_TO_TEXT = "surrogateescape"
@@ -120,11 +115,6 @@ def texts_of_bytes(characters: Iterable[str]) -> list[str]:
         texts += [""] * (len(character.encode("utf-8", BYTES_TO_TEXT)) - 1)
         texts.append(character)
     return texts
-
-
-def byte_name(token: int) -> str:
-    r"""Return the text of a single byte: a character of ASCII, or an escape such as ``\xc3``."""
-    return BYTE_SYMBOLS[token] if token < FIRST_NOT_ASCII else f"\\x{token:02x}"
 
 
 def _is_half_pair(character: str) -> bool:

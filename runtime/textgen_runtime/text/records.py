@@ -1,4 +1,7 @@
-"""Records: the texts of a corpus that are sequences of their own, such as the names of a list."""
+"""Records: the texts of a corpus that are sequences of their own, such as the names of a list.
+
+A part of a corpus is held out: some of its records, or the end of a continuous text.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import Literal, TypeAlias, get_args
@@ -31,6 +34,18 @@ def iterate_records(chunks: Iterable[str], kind: RecordKind) -> Iterator[str]:
     if kind == "lines":
         return (_without_line_end(line) for line in lines if not line.isspace())
     return _iterate_paragraphs(lines)
+
+
+def held_out_start(length: int, share: float) -> int:
+    """Return the index of the first held-out character.
+
+    Training and ``textgen-eval --last`` use the same function, so equal shares select equal parts.
+
+    Args:
+        length: Number of characters in the text.
+        share: Share of the text to hold out, at its end, in [0, 1].
+    """
+    return length - round(length * share)
 
 
 def is_held_out(record: str, share: float) -> bool:

@@ -10,7 +10,7 @@ from textgen_runtime.bench.rounds import NO_DEADLINE
 from textgen_runtime.bench.sections import measure
 from textgen_runtime.cli._bench_outputs import model_heading
 from textgen_runtime.generation.loading import open_model
-from textgen_runtime.text.levels import unit_of
+from textgen_runtime.text.token_names import unit_of
 
 from tests.helpers.damaged_models import node
 from tests.helpers.make_tiny_model import make_model

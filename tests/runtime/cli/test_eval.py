@@ -15,7 +15,7 @@ from textgen_runtime.cli.eval import EvalResult, combined, main
 from textgen_runtime.corpora.corpus import read_corpus
 from textgen_runtime.corpora.published import DATA_FOLDER_VARIABLE, PUBLISHED, PublishedCorpus
 from textgen_runtime.model_file.metadata import NORMALIZATION_KEY
-from textgen_runtime.scoring.compressors import COMPRESSORS
+from textgen_runtime.scoring.baselines import COMPRESSORS
 from textgen_runtime.scoring.prediction import Score
 
 from tests.helpers.commands import Captured, run_here

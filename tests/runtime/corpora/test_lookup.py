@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from textgen_runtime.corpora.lookup import CorpusLookup
+from textgen_runtime.corpora.corpus import CorpusLookup
 from textgen_runtime.corpora.substrings import SubstringIndex
 
 

@@ -3,8 +3,8 @@
 import re
 
 import pytest
+from textgen_runtime.embedding.amalgamation import core_folder
 from textgen_runtime.embedding.c_array import array_header, array_source, is_array_name
-from textgen_runtime.embedding.core_files import core_folder
 
 
 @pytest.mark.parametrize("content", [b"\x01", b"12345678", bytes(range(256)) * 3 + b"\xff\x00\x00"])

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from textgen_runtime.engines.base import State, Stream
 from textgen_runtime.engines.core import CoreNetwork
-from textgen_runtime.text.special_tokens import SpecialTokens
+from textgen_runtime.text.tokenizer import SpecialTokens
 
 from tests.helpers.native_engines import content_of
 

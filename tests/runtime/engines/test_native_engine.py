@@ -8,7 +8,7 @@ from textgen_runtime import Sampler, Sampling
 from textgen_runtime.engines.base import Lane
 from textgen_runtime.engines.core import CoreNetwork
 from textgen_runtime.engines.native import NativeEngine
-from textgen_runtime.text.special_tokens import SpecialTokens
+from textgen_runtime.text.tokenizer import SpecialTokens
 
 from tests.helpers.native_engines import KERNELS, assert_states_equal, content_of, engines, text_of
 

@@ -13,7 +13,7 @@ from textgen_runtime.bench.context import WINDOW, BaselineLoops
 from textgen_runtime.cli.info import main as info_main
 from textgen_runtime.cli.run import main as run_main
 from textgen_runtime.generation.loading import open_model
-from textgen_runtime.text.character_tokenizer import CharacterTokenizer
+from textgen_runtime.text.vocabulary import CharacterTokenizer
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.damaged_models import (

@@ -13,7 +13,7 @@ from textgen_runtime.engines.base import Lane, State, Stream
 from textgen_runtime.engines.core import Shape, read_saved
 from textgen_runtime.errors import SavedGenerationError
 from textgen_runtime.sampling.automata import Stops
-from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
+from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
 
 from tests.helpers.lanes import ALL_FILTERS, DOTTED, ENGINES, GROUPS, engine_of, started, stops_of
 from tests.helpers.native_engines import content_of_text, text_of

@@ -8,7 +8,7 @@ import textgen_runtime as textgen
 from textgen_runtime.cli.run import main
 from textgen_runtime.engines.core import kernel_names
 from textgen_runtime.engines.native import NativeEngine
-from textgen_runtime.model_file.bundled import BUNDLED_FOLDER, find_model_file, unambiguous_path
+from textgen_runtime.model_file.source import BUNDLED_FOLDER, find_model_file, unambiguous_path
 from textgen_runtime.scoring.prediction import total_score
 
 from tests.helpers.paths import TINY

@@ -7,10 +7,9 @@ import pytest
 from textgen_runtime import ModelFileError
 from textgen_runtime.model_file.metadata import Metadata, Quantization
 from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS, ByteTokenizer
-from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.special_tokens import SpecialTokens
-from textgen_runtime.text.tokenizer import Tokenizer
+from textgen_runtime.text.tokenizer import SpecialTokens, Tokenizer
+from textgen_runtime.text.vocabulary import CharacterTokenizer
 from textgen_runtime.text.word_tokenizer import WordTokenizer
 
 from tests.helpers.damaged_metadata import DAMAGED_METADATA, change

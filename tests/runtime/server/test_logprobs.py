@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.text.character_tokenizer import CharacterTokenizer
-from textgen_runtime.text.special_tokens import SpecialTokens
+from textgen_runtime.text.tokenizer import SpecialTokens
+from textgen_runtime.text.vocabulary import CharacterTokenizer
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.make_tiny_model import random_network

@@ -1,4 +1,4 @@
-"""Formatting of values, paths and errors for messages."""
+"""Formatting of values, paths and errors for messages, and the name that is suggested for a mistyped one."""
 
 import copy
 import pickle
@@ -7,7 +7,15 @@ import pytest
 from textgen_runtime import SamplingError, TextgenError
 from textgen_runtime.cli._interactive import spell_setting
 from textgen_runtime.cli.command import spell_option
-from textgen_runtime.errors import MAX_QUOTED_LENGTH, MAX_SHORTENED_LENGTH, Name, first_line, quote, shorten
+from textgen_runtime.errors import (
+    MAX_QUOTED_LENGTH,
+    MAX_SHORTENED_LENGTH,
+    Name,
+    first_line,
+    nearest_name,
+    quote,
+    shorten,
+)
 from textgen_runtime.server.requests import spell_field
 
 
@@ -93,3 +101,30 @@ def test_an_error_carries_the_first_parameter_that_it_names_or_the_given_one() -
     for other in (pickle.loads(pickle.dumps(error)), copy.copy(error), SamplingError("x: ", *error.args)):  # noqa: S301 (written by this test)
         assert other.spelled(spell_option).removeprefix("x: ") == "use --match or --stop"
         assert other.parameter == "match"
+
+
+MODELS = ("nietzsche", "nietzsche-int8")
+
+
+@pytest.mark.parametrize(
+    ("typed", "known", "nearest"),
+    [
+        ("nietsche", MODELS, "nietzsche"),
+        ("nietzsche-in8", MODELS, "nietzsche-int8"),
+        ("nietz", MODELS, "nietzsche"),
+        ("nietzsche-large", MODELS, "nietzsche"),
+        ("temperature", ("top-p", "temp"), "temp"),
+        # The other name is more similar.
+        ("sep", ("set", "separator"), "separator"),
+        ("zarathustra", MODELS, None),
+        ("", MODELS, None),
+        ("x", (), None),
+    ],
+)
+def test_the_nearest_name_is_found(typed: str, known: tuple[str, ...], nearest: str | None) -> None:
+    assert nearest_name(typed, known) == nearest
+
+
+def test_the_required_similarity_can_be_lower() -> None:
+    assert nearest_name("exit", ("quit",)) is None
+    assert nearest_name("exit", ("quit",), 0.5) == "quit"

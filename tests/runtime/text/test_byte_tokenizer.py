@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from textgen_runtime import PromptError, Sampling
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS, ByteTokenizer, RawByteTokenizer
-from textgen_runtime.text.character_tokenizer import CharacterTokenizer
-from textgen_runtime.text.special_tokens import SpecialTokens
+from textgen_runtime.text.tokenizer import SpecialTokens
+from textgen_runtime.text.vocabulary import CharacterTokenizer
 
 from tests.helpers.byte_models import accented_content
 

@@ -1,11 +1,17 @@
-"""Records of a text, and the part of them that is held out."""
+"""Records of a text, and the part of a text or of records that is held out."""
 
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from textgen_runtime.text.records import RecordKind, is_held_out, iterate_records, split_records
+from textgen_runtime.text.records import (
+    RecordKind,
+    held_out_start,
+    is_held_out,
+    iterate_records,
+    split_records,
+)
 
 TEXT = st.text(alphabet="ab \t\r\n\u2028", max_size=40)
 
@@ -57,3 +63,10 @@ def test_a_larger_share_holds_out_the_same_records_and_more() -> None:
     names = [f"name {number}" for number in range(1000)]
     small, large = ({name for name in names if is_held_out(name, share)} for share in (0.05, 0.2))
     assert small < large
+
+
+@pytest.mark.parametrize(
+    ("length", "share", "start"), [(100, 0.1, 90), (101, 0.1, 91), (5, 0.0, 5), (5, 1.0, 0), (0, 0.5, 0)]
+)
+def test_held_out_part_is_the_requested_share(length: int, share: float, start: int) -> None:
+    assert held_out_start(length, share) == start

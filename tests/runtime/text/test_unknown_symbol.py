@@ -15,9 +15,9 @@ from textgen_runtime.engines.opening import EngineName
 from textgen_runtime.errors import CorpusError, PromptError
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.special_tokens import SpecialTokens
+from textgen_runtime.text.tokenizer import SpecialTokens
+from textgen_runtime.text.vocabulary import CharacterTokenizer
 from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.export.exporter import build_checked
 from textgen_train.models.lstm import CharLSTM

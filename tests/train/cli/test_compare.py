@@ -13,8 +13,7 @@ import pytest
 from filelock import FileLock
 from textgen_runtime import CharacterTokenizer, Normalization
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.text.special_tokens import SpecialTokens
-from textgen_runtime.text.tokenizer import Tokenizer
+from textgen_runtime.text.tokenizer import SpecialTokens, Tokenizer
 from textgen_runtime.text.word_tokenizer import WordTokenizer
 from textgen_train.cli.compare import main
 from textgen_train.export.onnx_graph import replace_metadata

@@ -13,9 +13,9 @@ import textgen_runtime as textgen
 import torch
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.scoring.surprisals import surprisals
-from textgen_runtime.text.character_tokenizer import CharacterTokenizer
 from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.special_tokens import SpecialTokens
+from textgen_runtime.text.tokenizer import SpecialTokens
+from textgen_runtime.text.vocabulary import CharacterTokenizer
 from textgen_train.cli import _training_run
 from textgen_train.cli._fine_tuning import nearest_preset
 from textgen_train.export.exporter import build_checked

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from textgen_runtime.engines.base import Engine, State
 from textgen_runtime.engines.onnxruntime import OnnxEngine
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.text.character_tokenizer import CharacterTokenizer
+from textgen_runtime.text.vocabulary import CharacterTokenizer
 from textgen_train.errors import ExportError
 from textgen_train.export import exporter
 from textgen_train.export.layer_weights import network_and_weights

@@ -8,7 +8,7 @@ from textgen_runtime import ModelFileError
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import Cell
 from textgen_runtime.model_file.source import read_model
-from textgen_runtime.text.character_tokenizer import CharacterTokenizer
+from textgen_runtime.text.vocabulary import CharacterTokenizer
 from textgen_train.export.exporter import build_checked
 from textgen_train.export.layer_weights import load_weights
 from textgen_train.export.model_weights import add_symbols, read_weights

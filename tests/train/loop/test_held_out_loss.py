@@ -8,8 +8,8 @@ from textgen_runtime.engines.base import Engine
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.scoring import surprisals
-from textgen_runtime.scoring.records import RecordScore, score_records
-from textgen_runtime.text.special_tokens import SpecialTokens
+from textgen_runtime.scoring.surprisals import RecordScore, score_records
+from textgen_runtime.text.tokenizer import SpecialTokens
 from textgen_train.data.dataset import Dataset
 from textgen_train.export.exporter import build_checked
 from textgen_train.loop import held_out_loss as losses

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 from textgen_runtime import OutputError
-from textgen_runtime.corpora.folders import CHECKPOINT_FILE, RUN_FILES
+from textgen_runtime.corpora.sources import CHECKPOINT_FILE, RUN_FILES
 from textgen_runtime.system.files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from textgen_train.errors import TrainingError
 from textgen_train.loop.output_folder import LOCK_FILE, locked_folder, prepared_folder, remove_replaced

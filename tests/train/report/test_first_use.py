@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.text.byte_tokenizer import ByteTokenizer
-from textgen_runtime.text.character_tokenizer import CharacterTokenizer
+from textgen_runtime.text.vocabulary import CharacterTokenizer
 from textgen_train.report.facts import generating_command, generating_program
 
 CHARACTERS = CharacterTokenizer(["a", "b"])

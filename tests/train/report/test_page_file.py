@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.errors import OutputError
-from textgen_runtime.sampling.distributions import entropy
+from textgen_runtime.sampling.sampler import entropy
 from textgen_runtime.scoring.temperatures import compare_temperatures
 from textgen_train.export.onnx_graph import replace_metadata
 from textgen_train.loop.events import EvaluationHistory, Status, Update

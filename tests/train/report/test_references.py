@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from textgen_runtime.corpora.corpus import Corpus, read_corpus
-from textgen_runtime.scoring.compressors import compressed_bits
-from textgen_runtime.scoring.kneser_ney import KneserNey
+from textgen_runtime.scoring.baselines import KneserNey, compressed_bits
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.records import RecordKind
 from textgen_train.data.dataset_from_corpus import make_dataset, read_texts

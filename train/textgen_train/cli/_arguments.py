@@ -10,7 +10,7 @@ from typing import Any
 from textgen_runtime.cli.command import run_command, spell_option
 from textgen_runtime.cli.parser import CommandParser
 from textgen_runtime.errors import Name, TextgenError, install_command
-from textgen_runtime.text.levels import BYTE
+from textgen_runtime.text.tokenizer import BYTE
 
 from textgen_train.errors import RecipeError, TrainingError
 from textgen_train.loop.ranks import Ranks

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.errors import ModelFileError, Name, OutputError, quote, shorten
-from textgen_runtime.model_file.bundled import MODEL_FILE, find_model_file
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import Cell, Network
 from textgen_runtime.model_file.reader import ModelFile
-from textgen_runtime.model_file.source import read_model
-from textgen_runtime.text.symbols import format_symbols
+from textgen_runtime.model_file.source import MODEL_FILE, find_model_file, read_model
+from textgen_runtime.text.token_names import format_symbols
 from textgen_runtime.text.tokenizer import Tokenizer
 
 from textgen_train.data.dataset import Dataset

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.corpora.folders import CHECKPOINT_FILE
+from textgen_runtime.corpora.sources import CHECKPOINT_FILE
 from textgen_runtime.errors import ModelFileError, Name, TextgenError
 from textgen_runtime.generation.loading import load
-from textgen_runtime.model_file.bundled import MODEL_FILE, unambiguous_path
 from textgen_runtime.model_file.network import describe_size
-from textgen_runtime.text.levels import CHARACTER, unit_of
+from textgen_runtime.model_file.source import MODEL_FILE, unambiguous_path
+from textgen_runtime.text.token_names import unit_of
+from textgen_runtime.text.tokenizer import CHARACTER
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.encoders import symbol_count

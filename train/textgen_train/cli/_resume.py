@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.corpora.folders import CHECKPOINT_FILE
+from textgen_runtime.corpora.sources import CHECKPOINT_FILE
 from textgen_runtime.errors import CorpusError, shorten
 from textgen_runtime.system.console import escape_unencodable, write_stderr
 

@@ -10,8 +10,8 @@ from textgen_runtime import __version__
 from textgen_runtime.corpora.corpus import CORPUS_NAMES, Corpus
 from textgen_runtime.errors import CorpusError, ModelFileError, TextgenError, first_line, quote
 from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.system.file_content import STANDARD_INPUT
 from textgen_runtime.system.json_text import to_json
-from textgen_runtime.system.text_files import STANDARD_INPUT
 from textgen_runtime.text.tokenizer import Tokenizer
 
 from textgen_train.data.dataset import Dataset

@@ -15,7 +15,7 @@ from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.errors import Name, OutputError, TextgenError
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.system.console import print_diagnostic, write_stderr
-from textgen_runtime.system.text_files import STANDARD_INPUT
+from textgen_runtime.system.file_content import STANDARD_INPUT
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.dataset_from_corpus import read_texts

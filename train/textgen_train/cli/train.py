@@ -12,8 +12,8 @@ from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.corpora.sources import COMPRESSED
 from textgen_runtime.errors import EncodingError, Name
 from textgen_runtime.system.console import escape_unencodable, print_diagnostic, write_stderr
-from textgen_runtime.system.text_files import STANDARD_INPUT
-from textgen_runtime.text.levels import BYTE
+from textgen_runtime.system.file_content import STANDARD_INPUT
+from textgen_runtime.text.tokenizer import BYTE
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.errors import CorpusError, extended

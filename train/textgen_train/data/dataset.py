@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from textgen_runtime.text.levels import BYTE, CHARACTER
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.records import RecordKind
-from textgen_runtime.text.tokenizer import Tokenizer
+from textgen_runtime.text.tokenizer import BYTE, CHARACTER, Tokenizer
 
 from .tokens import (
     Tokens,

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from textgen_runtime.text.byte_tokenizer import BYTES_TO_TEXT
-from textgen_runtime.text.levels import BYTE, WORD
-from textgen_runtime.text.tokenizer import Tokenizer
+from textgen_runtime.text.tokenizer import BYTE, WORD, Tokenizer
 from textgen_runtime.text.word_tokenizer import MAX_SYMBOL_LENGTH
 
 from .tokens import Tokens, count_tokens, symbol_lengths

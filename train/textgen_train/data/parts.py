@@ -7,8 +7,7 @@ from typing import NamedTuple
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.errors import CorpusError, Name
 from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.records import SEPARATORS, RecordKind, is_held_out, iterate_records
-from textgen_runtime.text.split import held_out_start
+from textgen_runtime.text.records import SEPARATORS, RecordKind, held_out_start, is_held_out, iterate_records
 
 # Number of characters of records that are processed together.
 BLOCK_CHARACTERS = 2**20

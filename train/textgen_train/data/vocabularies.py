@@ -7,14 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.errors import Name, quote
+from textgen_runtime.model_file.metadata import make_tokenizer
 from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS, ByteTokenizer
-from textgen_runtime.text.character_tokenizer import CharacterTokenizer
-from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
-from textgen_runtime.text.symbols import format_symbols
-from textgen_runtime.text.tokenizer import Tokenizer
-from textgen_runtime.text.tokenizers import TOKENIZERS
-from textgen_runtime.text.word_pieces import PIECE
-from textgen_runtime.text.word_tokenizer import WordTokenizer
+from textgen_runtime.text.token_names import format_symbols
+from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens, Tokenizer
+from textgen_runtime.text.vocabulary import CharacterTokenizer
+from textgen_runtime.text.word_tokenizer import WordTokenizer, piece_pattern
 
 from textgen_train.errors import CorpusError
 
@@ -36,7 +34,7 @@ def count_pieces(blocks: Iterable[Block], *, has_records: bool) -> Counter[str]:
     counts: Counter[str] = Counter()
     dropped = 0
     for text in _whole_pieces(blocks, "\n" if has_records else ""):
-        counts.update(PIECE.findall(text))
+        counts.update(piece_pattern().findall(text))
         while len(counts) > MAX_COUNTED_PIECES:
             dropped += 1
             counts = Counter({piece: count for piece, count in counts.items() if count > dropped})
@@ -163,8 +161,7 @@ def add_symbols(
     """
     new = unknown_symbols(tokenizer, symbols)
     if new and extend:
-        extended: Tokenizer = TOKENIZERS[tokenizer.level]()((*tokenizer.symbols, *new), tokenizer.special)
-        return extended
+        return make_tokenizer(tokenizer.level, (*tokenizer.symbols, *new), tokenizer.special)
     if new and tokenizer.unknown is None:
         raise CorpusError(
             f"the corpus {corpus.name} has symbols that the model does not know: {format_symbols(new)}; add "

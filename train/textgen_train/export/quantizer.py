@@ -12,11 +12,10 @@ from google.protobuf.message import DecodeError
 from textgen_runtime.errors import ModelFileError, OutputError, shorten
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.generation.model import Model
-from textgen_runtime.model_file.bundled import find_model_file
 from textgen_runtime.model_file.metadata import Quantization
 from textgen_runtime.model_file.network import GRU, LSTM
 from textgen_runtime.model_file.reader import ModelFile
-from textgen_runtime.model_file.source import ModelSource, name_source, read_model
+from textgen_runtime.model_file.source import ModelSource, find_model_file, name_source, read_model
 from textgen_runtime.scoring.prediction import predict
 from textgen_runtime.system.files import replace_file
 from textgen_runtime.text.records import SEPARATORS

@@ -8,8 +8,8 @@ from typing import Any
 
 from textgen_runtime.errors import ModelFileError, OutputError
 from textgen_runtime.generation.loading import load
-from textgen_runtime.model_file.bundled import MODEL_FILE
 from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.model_file.source import MODEL_FILE
 from textgen_runtime.scoring.prediction import BITS_PER_NAT
 from textgen_runtime.system.files import replace_file
 

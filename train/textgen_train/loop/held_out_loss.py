@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from textgen_runtime.engines.base import Engine
 from textgen_runtime.generation.model import Model
-from textgen_runtime.scoring.records import score_records
-from textgen_runtime.scoring.surprisals import surprisal_chunks
+from textgen_runtime.scoring.surprisals import score_records, surprisal_chunks
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.tokens import Tokens, count_characters_after, record_ends, record_parts, release_pages

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.corpora.folders import CHECKPOINT_FILE, QUANTIZED_FILE, RUN_FILES
+from textgen_runtime.corpora.sources import CHECKPOINT_FILE, QUANTIZED_FILE, RUN_FILES
 from textgen_runtime.errors import Name, OutputError, shorten
 from textgen_runtime.system.files import make_folder, remove_abandoned
 

@@ -4,11 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.corpora.folders import QUANTIZED_FILE
+from textgen_runtime.corpora.sources import QUANTIZED_FILE
 from textgen_runtime.errors import ModelFileError
-from textgen_runtime.model_file.bundled import MODEL_FILE
 from textgen_runtime.model_file.metadata import Quantization
-from textgen_runtime.model_file.source import read_model
+from textgen_runtime.model_file.source import MODEL_FILE, read_model
 from textgen_runtime.system.files import replace_file
 
 from textgen_train.errors import ExportError

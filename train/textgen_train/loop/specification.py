@@ -15,7 +15,7 @@ import torch
 from textgen_runtime import __version__
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.model_file.metadata import STORED_NAMES
-from textgen_runtime.text.levels import CHARACTER
+from textgen_runtime.text.tokenizer import CHARACTER
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.models.device import has_bfloat16

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
+from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
 from torch import Tensor, nn
 
 from textgen_train.data.batches import PADDING, Batch, Batches, RecordBatches, TextBatches

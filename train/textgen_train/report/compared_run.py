@@ -6,11 +6,11 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from textgen_runtime.corpora.folders import METRICS_FILE
+from textgen_runtime.corpora.sources import METRICS_FILE
 from textgen_runtime.errors import ModelFileError, TextgenError, shorten
 from textgen_runtime.generation.loading import load
-from textgen_runtime.model_file.bundled import MODEL_FILE
 from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.model_file.source import MODEL_FILE
 from textgen_runtime.system.json_text import from_json
 
 from textgen_train.loop.events import Evaluation

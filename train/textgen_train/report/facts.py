@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 from textgen_runtime.bench.machine import describe_machine
-from textgen_runtime.model_file.bundled import unambiguous_path
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import Network
-from textgen_runtime.system.text_files import STANDARD_INPUT
-from textgen_runtime.text.levels import BYTE
-from textgen_runtime.text.symbols import symbol_name
+from textgen_runtime.model_file.source import unambiguous_path
+from textgen_runtime.system.file_content import STANDARD_INPUT
+from textgen_runtime.text.token_names import symbol_name
+from textgen_runtime.text.tokenizer import BYTE
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.encoders import symbol_count

@@ -5,7 +5,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from textgen_runtime.corpora.folders import CURVES_FILE, METRICS_FILE, SAMPLES_FILE, TENSORBOARD_FOLDER
+from textgen_runtime.corpora.sources import CURVES_FILE, METRICS_FILE, SAMPLES_FILE, TENSORBOARD_FOLDER
 from textgen_runtime.errors import OutputError
 from textgen_runtime.system.files import replace_file
 from textgen_runtime.system.json_text import to_json

@@ -8,14 +8,14 @@ evaluation.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from textgen_runtime.corpora.folders import REPORT_FILE
+from textgen_runtime.corpora.sources import REPORT_FILE
 from textgen_runtime.errors import ModelFileError, OutputError, TextgenError
 from textgen_runtime.generation.loading import load
 from textgen_runtime.generation.model import Model
-from textgen_runtime.model_file.bundled import MODEL_FILE
 from textgen_runtime.model_file.metadata import Metadata, Quantization
 from textgen_runtime.model_file.network import Network
-from textgen_runtime.sampling.distributions import entropy
+from textgen_runtime.model_file.source import MODEL_FILE
+from textgen_runtime.sampling.sampler import entropy
 from textgen_runtime.scoring.prediction import BITS_PER_NAT
 from textgen_runtime.scoring.temperatures import TemperatureComparison, compare_temperatures
 from textgen_runtime.system.files import replace_file

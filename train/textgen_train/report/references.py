@@ -7,8 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 from textgen_runtime.errors import TextgenError
-from textgen_runtime.scoring.compressors import compressed_bits
-from textgen_runtime.scoring.kneser_ney import KneserNey
+from textgen_runtime.scoring.baselines import KneserNey, compressed_bits
 from textgen_runtime.scoring.prediction import BITS_PER_NAT
 
 from textgen_train.data.dataset import Dataset

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from textgen_runtime.scoring.temperatures import TemperatureComparison
-from textgen_runtime.text.symbols import symbol_name
+from textgen_runtime.text.token_names import symbol_name
 
 from textgen_train.loop.events import Evaluation
 from textgen_train.loop.samples import split_samples

@@ -1,7 +1,7 @@
 """Special tokens: names, and the checks that they fit a vocabulary."""
 
 import pytest
-from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
+from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
 
 
 def test_only_the_end_can_be_drawn() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from textgen_runtime import TextFileError
-from textgen_runtime.system.text_files import decode_utf8, read_text
+from textgen_runtime.system.file_content import decode_utf8, read_text
 
 
 def test_line_ends_and_byte_order_mark_are_kept(tmp_path: Path) -> None:

@@ -1,22 +1,58 @@
-"""An n-gram model with interpolated modified Kneser-Ney smoothing, as a baseline that trains in seconds.
+"""Baselines for the loss of a model: compressors, and an n-gram model that trains in seconds.
 
-Source: S. F. Chen and J. Goodman, An Empirical Study of Smoothing Techniques for Language Modeling, Harvard
-TR-10-98, 1998. Each order has three discounts, which are estimated from its counts of counts. The highest
-order uses the counts of n-grams. Lower orders use continuation counts: the number of different tokens that
-precede an n-gram.
+The n-gram model has interpolated modified Kneser-Ney smoothing. Source: S. F. Chen and J. Goodman, An
+Empirical Study of Smoothing Techniques for Language Modeling, Harvard TR-10-98, 1998. Each order has three
+discounts, which are estimated from its counts of counts. The highest order uses the counts of n-grams. Lower
+orders use continuation counts: the number of different tokens that precede an n-gram.
 """
 
-from collections.abc import Sequence
+import bz2
+import gzip
+import lzma
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+BITS_PER_BYTE = 8
+
+# Bytes. The maximum is the dictionary size of xz's highest preset. A short text needs a dictionary no larger
+# than the text, and xz allocates ten times the dictionary size before it reads a byte.
+MAX_DICTIONARY_SIZE = 64 << 20
+MIN_DICTIONARY_SIZE = 1 << 12
 
 # The discount depends on the count: one, two, or three and more.
 DISCOUNTS = 3
 
 # A smaller discount would leave no probability for tokens that the training text does not have in a context.
 MIN_DISCOUNT = 0.01
+
+
+def _xz(content: bytes) -> bytes:
+    dictionary_size = min(max(len(content), MIN_DICTIONARY_SIZE), MAX_DICTIONARY_SIZE)
+    lzma2 = {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": dictionary_size}
+    return lzma.compress(content, filters=[lzma2])
+
+
+# Each compressor uses its highest level.
+COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": lambda content: gzip.compress(content, compresslevel=9),
+    "bz2": lambda content: bz2.compress(content, compresslevel=9),
+    "xz": _xz,
+}
+
+
+def compressed_bits(text: str) -> dict[str, int]:
+    """Return the size in bits of a text in UTF-8, compressed by each compressor, with its headers.
+
+    U+DC80 to U+DCFF stand for bytes that are not UTF-8.
+
+    A compressor, unlike a trained model, has no knowledge of other texts. It therefore compresses short texts
+    poorly.
+    """
+    content = text.encode("utf-8", "surrogateescape")
+    return {name: BITS_PER_BYTE * len(compress(content)) for name, compress in COMPRESSORS.items()}
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from textgen_runtime import Model
 from textgen_runtime.engines.opening import EngineName
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.scoring import records as records_module
+from textgen_runtime.scoring import surprisals as surprisals_module
 from textgen_runtime.scoring.prediction import predict
-from textgen_runtime.scoring.records import record_surprisals, score_records
+from textgen_runtime.scoring.surprisals import record_surprisals, score_records
 from textgen_runtime.text.byte_tokenizer import ByteTokenizer
 from textgen_runtime.text.records import SEPARATORS, RecordKind, is_held_out
-from textgen_runtime.text.special_tokens import NO_SPECIAL_TOKENS, SpecialTokens
+from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
 from textgen_runtime.text.word_tokenizer import WordTokenizer
 from textgen_train.export.onnx_graph import build_model
 
@@ -60,7 +60,7 @@ def test_the_score_does_not_depend_on_the_groups(
     records = [model.tokenizer.encode(name) for name in NAMES * 3]
     expected = score_records(model.engine, records, model.tokenizer.special)
     for name, limit in zip(("MAX_LANES", "MAX_TOKENS", "MAX_PADDING"), limits, strict=True):
-        monkeypatch.setattr(records_module, name, limit)
+        monkeypatch.setattr(surprisals_module, name, limit)
     assert score_records(model.engine, records, model.tokenizer.special) == expected
     assert score_records(model.engine, [], model.tokenizer.special) == (0.0, 0)
     with pytest.raises(ValueError, match="tokens begin and end"):
@@ -69,12 +69,12 @@ def test_the_score_does_not_depend_on_the_groups(
 
 @given(st.lists(st.integers(0, 5000), max_size=200))
 def test_groups_have_all_records_and_little_padding(lengths: list[int]) -> None:
-    groups = list(records_module._similar_lengths(lengths, 64))
+    groups = list(surprisals_module._similar_lengths(lengths, 64))
     assert sorted(i for group in groups for i in group) == list(range(len(lengths)))
     for group in groups:
         assert 1 <= len(group) <= 64
         longest, shortest = lengths[group[0]], lengths[group[-1]]
-        assert shortest <= longest <= 2 * shortest + records_module.MAX_PADDING
+        assert shortest <= longest <= 2 * shortest + surprisals_module.MAX_PADDING
 
 
 @pytest.mark.parametrize(("level", "kind"), [("character", "lines"), ("byte", "blank"), ("word", "blank")])

@@ -1,11 +1,11 @@
-"""The character-level tokenizer."""
+"""Symbols of a vocabulary, and the character-level tokenizer."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textgen_runtime import PromptError
-from textgen_runtime.text.character_tokenizer import CharacterTokenizer
+from textgen_runtime.text.vocabulary import CharacterTokenizer
 
 TOKENIZER = CharacterTokenizer("ab𝄞")
 

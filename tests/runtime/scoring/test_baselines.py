@@ -1,12 +1,15 @@
-"""The Kneser-Ney n-gram model."""
+"""Compressed sizes of a text, and the Kneser-Ney n-gram model."""
 
+import bz2
+import gzip
+import lzma
 import math
 import random
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from textgen_runtime.scoring.kneser_ney import KneserNey, discounts_from
+from textgen_runtime.scoring.baselines import COMPRESSORS, KneserNey, compressed_bits, discounts_from
 
 TEXT = "the cat sat on the mat and the rat ate the oat that the cat had " * 3
 ALPHABET = sorted(set(TEXT) | {"z"})
@@ -102,3 +105,27 @@ def test_tokens_that_the_training_text_lacks_have_a_finite_surprisal() -> None:
     model = KneserNey(text, 3, 6)
     assert np.isfinite(model.surprisals(np.array([0, 1, 5, 2, 4]), text)).all()
     assert discounts_from([0, 1, 1, 1, 30])[2] > 0
+
+
+def test_each_compressor_uses_its_highest_level() -> None:
+    """The highest level of each compressor gives another result for these texts than the level below."""
+    rng = random.Random(0)
+    block = "".join(rng.choices("abcdefgh", k=30_000))
+    text = f"{block}é{block}" + "".join(rng.choices("ab", k=60_000))
+    content = text.encode()
+    sizes = compressed_bits(text)
+    assert sizes == {
+        "gzip": 8 * len(gzip.compress(content, 9)),
+        "bz2": 8 * len(bz2.compress(content, 9)),
+        "xz": 8 * len(lzma.compress(content, preset=9 | lzma.PRESET_EXTREME)),
+    }
+    assert sizes["gzip"] < 8 * len(gzip.compress(content, 8))
+    assert sizes["xz"] != 8 * len(lzma.compress(content, preset=9))
+    # Both halves are in one block of bz2 only at the highest level.
+    halves = rng.randbytes(430_000) * 2
+    size = len(COMPRESSORS["bz2"](halves))
+    assert size == len(bz2.compress(halves, 9)) < len(bz2.compress(halves, 8))
+
+
+def test_empty_text_can_be_compressed() -> None:
+    assert compressed_bits("")["xz"] == 8 * len(lzma.compress(b""))

@@ -1,7 +1,7 @@
 """Visible names of symbols."""
 
 import pytest
-from textgen_runtime.text.symbols import symbol_name
+from textgen_runtime.text.token_names import symbol_name
 
 
 @pytest.mark.parametrize(
