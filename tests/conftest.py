@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # torch reads this variable when it is imported, in this process or in a child process. The networks of the
 # tests are so small that a second thread is not faster. On a busy machine, torch's threads mostly wait for
@@ -22,6 +24,9 @@ from tests.helpers.eval_command import ONE, OTHER
 from tests.helpers.paths import ROOT, TINY
 from tests.helpers.shared_folders import shared_folder
 from tests.tiers import load_hypothesis_profile, runs
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 load_hypothesis_profile()
 
@@ -43,16 +48,40 @@ def tiny_path() -> Path:
     return TINY
 
 
-@pytest.fixture(scope="session", params=["native", "onnxruntime"])
-def tiny(request: pytest.FixtureRequest) -> textgen.Model:
-    """The tiny model, loaded with each engine in turn."""
-    return textgen.load(TINY, engine=request.param)
+@pytest.fixture(scope="session")
+def tiny() -> textgen.Model:
+    """The tiny model with the native engine. The tests of the engines compare both."""
+    return textgen.load(TINY)
 
 
 @pytest.fixture
 def tiny_proto() -> onnx.ModelProto:
     """The tiny model as a protobuf message that a test can change."""
     return onnx.load(TINY)
+
+
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """Install Python's handler for SIGINT: a process in the background may ignore the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def saved_figures(monkeypatch: pytest.MonkeyPatch) -> list["Figure"]:
+    """The figures that are saved during the test."""
+    from matplotlib.figure import Figure
+
+    figures: list[Figure] = []
+    savefig = Figure.savefig
+
+    def record(figure: Figure, *arguments: object, **options: object) -> None:
+        figures.append(figure)
+        savefig(figure, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Figure, "savefig", record)
+    return figures
 
 
 @pytest.fixture

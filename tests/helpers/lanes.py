@@ -16,17 +16,7 @@ from tests.helpers.native_engines import content_of, content_of_text
 VOCABULARY = 12
 ENGINES = ("native", "onnxruntime")
 
-FILTERS: dict[str, dict[str, Any]] = {
-    "top_k": {"top_k": 3},
-    "typical_p": {"typical_p": 0.6},
-    "top_p": {"top_p": 0.7},
-    "min_p": {"min_p": 0.3},
-    "repetition_penalty": {"repetition_penalty": 3.0},
-    "frequency_penalty": {"frequency_penalty": 0.7, "penalty_window": 20},
-    "presence_penalty": {"presence_penalty": 2.0, "penalty_window": 5},
-    "mirostat": {"mirostat_tau": 1.5, "mirostat_eta": 0.3},
-    "logit_bias": {"logit_bias": {2: 3.0, 5: -float("inf"), 7: -2.0}},
-}
+MIROSTAT: dict[str, Any] = {"mirostat_tau": 1.5, "mirostat_eta": 0.3}
 ALL_FILTERS: dict[str, Any] = {
     "top_k": 8,
     "typical_p": 0.9,

@@ -3,25 +3,10 @@
 import copy
 from pathlib import Path
 
-import pytest
 from matplotlib.figure import Figure
 from textgen_runtime.bench.plot import is_plot, plot
 
 from tests.helpers.bench_reports import REPORT
-
-
-@pytest.fixture
-def saved_figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that are saved during the test."""
-    figures: list[Figure] = []
-    savefig = Figure.savefig
-
-    def record(figure: Figure, *arguments: object, **options: object) -> None:
-        figures.append(figure)
-        savefig(figure, *arguments, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Figure, "savefig", record)
-    return figures
 
 
 def test_panels_have_titles_labels_and_legends(saved_figures: list[Figure]) -> None:

@@ -141,15 +141,6 @@ def test_models_are_measured_in_order(capsys: Captured, tmp_path: Path) -> None:
     assert [model["file"] for model in models] == ["nietzsche", str(TINY)]
 
 
-@pytest.mark.usefixtures("fake_ratios")
-def test_the_report_on_standard_output_is_valid_json(capsys: Captured) -> None:
-    code, out, err = run_here(main, capsys, str(TINY), "--json", "-")
-    assert code == 0
-    assert json.loads(out)["models"][0]["file"] == str(TINY)
-    assert "processor " in err
-    assert "one-stream" in err
-
-
 def test_a_report_is_compared_with_an_earlier_one(
     capsys: Captured, tmp_path: Path, fake_ratios: dict[str, float]
 ) -> None:
@@ -244,13 +235,17 @@ def test_the_earlier_report_is_checked_before_the_measurements(capsys: Captured,
 
 
 @pytest.mark.usefixtures("fake_ratios")
-def test_warnings_are_also_in_the_report(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_on_standard_output_is_valid_json_with_the_warnings(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(machine, "load_warning", lambda _: "high load")
     monkeypatch.setattr(machine, "wait_warning", lambda _: "waited")
-    _, out, err = run_here(main, capsys, str(TINY), "nietzsche", "--json", "-")
-    expected = ["high load", f"{TINY}: waited", "nietzsche: waited"]
-    assert json.loads(out)["warnings"] == expected
+    code, out, err = run_here(main, capsys, str(TINY), "nietzsche", "--json", "-")
+    document, expected = json.loads(out), ["high load", f"{TINY}: waited", "nietzsche: waited"]
+    assert (code, document["warnings"], document["models"][0]["file"]) == (0, expected, str(TINY))
     assert re.findall("textgen-bench: warning: (.*)", err) == expected
+    assert "processor " in err
+    assert "one-stream" in err
 
 
 @pytest.mark.parametrize(

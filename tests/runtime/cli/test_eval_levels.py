@@ -41,12 +41,9 @@ def test_records_are_scored_with_their_ends(level: str, capsys: Captured, folder
 
 
 def test_the_last_share_selects_held_out_records(capsys: Captured, folder: Path) -> None:
-    code, out, _ = evaluate(capsys, folder, "character", "--last", "0.5", "--json")
     held_out = [name for name in NAMES if is_held_out(name, 0.5)]
-    assert 0 < len(held_out) < len(NAMES)
-    assert (code, json.loads(out)["all"]["records"]) == (0, len(held_out))
     _, out, _ = evaluate(capsys, folder, "character", "--last", "0.5")
-    assert "the held-out 50% of the records" in out
+    assert f"of {len(held_out)} records scored, the held-out 50% of the records, " in out
 
 
 def test_one_record_is_no_plural(capsys: Captured, folder: Path) -> None:

@@ -169,20 +169,6 @@ def test_explain_handles_characters_outside_the_vocabulary(capsys: Captured) -> 
     assert "1 prompt character is outside the vocabulary and was skipped" in err
 
 
-@pytest.fixture
-def saved_figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that are saved during the test."""
-    figures: list[Figure] = []
-    savefig = Figure.savefig
-
-    def record(figure: Figure, *arguments: object, **options: object) -> None:
-        figures.append(figure)
-        savefig(figure, *arguments, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Figure, "savefig", record)
-    return figures
-
-
 def test_plot_writes_a_figure_by_its_suffix(capsys: Captured, tmp_path: Path) -> None:
     path = tmp_path / "f.SVG"
     assert run(capsys, "--plot", str(path), "--prompt", "dad") == (0, "", "")

@@ -157,10 +157,9 @@ def test_a_graph_that_only_onnxruntime_runs(capsys: Captured, tmp_path: Path) ->
         "the native engine does not support the graph (the graph has unexpected nodes)",
     )
     assert (document["layers"], document["units"], document["parameters"]) == (1, 4, 240)
-    assert (
-        "onnxruntime only, if you trust the file; the native engine does not support the graph"
-        in run(capsys, path)[1]
-    )
+    text = run(capsys, path)[1]
+    assert "network        1 x 4 units\n" in text
+    assert "onnxruntime only, if you trust the file; the native engine does not support the graph" in text
 
 
 def test_an_invalid_file_is_an_error(capsys: Captured, tmp_path: Path) -> None:
@@ -202,12 +201,9 @@ def test_control_characters_in_a_file_are_escaped(capsys: Captured, tmp_path: Pa
     [
         ("漢", "漢"),
         (" ", "<space>"),
-        ("\n", "\\n"),
-        ("\t", "\\t"),
         ("\x00", "\\x00"),
         ("\u00a0", "<no-break space>"),
         ("\u0301", "<combining acute accent>"),
-        ("\u200d", "<zero width joiner>"),
         ("\ue000", "\\ue000"),
     ],
 )

@@ -138,19 +138,9 @@ def test_retry_continues_the_same_line_with_new_random_numbers(session: Session,
 
 def test_retry_uses_the_current_settings(session: Session, tiny: Model) -> None:
     continued(session, "abc")
-    session.sampling = Sampling(temperature=0.0)
-    session.length = 9
+    session.sampling, session.length = Sampling(temperature=0.0), 9
     session.retry()
-    first = "".join(session.chunks())
-    assert first == tiny.generate("abc", length=9, temperature=0)
-    session.sampling = WARM
-    continued(session, "dad")
-    session.sampling = Sampling(temperature=0.0)
-    session.retry()
-    generation = tiny.start(f"abc{first}", temperature=0)
-    generation.feed("\ndad")
-    assert "".join(session.chunks()) == generation.take(9)
-    assert is_same_state(running(session), generation)
+    assert "".join(session.chunks()) == tiny.generate("abc", length=9, temperature=0)
 
 
 def test_retry_can_be_repeated_and_taken_back(session: Session) -> None:
@@ -297,23 +287,6 @@ def test_the_number_of_steps_is_bounded(session: Session) -> None:
     assert session.position.generation is not None
     with pytest.raises(LineError):
         session.undo()
-
-
-def draw_probabilities(session: Session) -> list[float]:
-    """Return the distribution of the next draw, which depends on what the filters remember."""
-    return list(running(session).probabilities()[1])
-
-
-def test_the_filters_keep_their_state_when_a_line_is_taken_back(session: Session) -> None:
-    session.sampling = Sampling(temperature=1.0, repetition_penalty=1.3, mirostat_tau=2.0)
-    continued(session, "abc")
-    state = draw_probabilities(session)
-    continued(session, "dad")
-    assert draw_probabilities(session) != state
-    session.undo()
-    assert draw_probabilities(session) == state
-    session.seed = 3
-    assert draw_probabilities(session) == state
 
 
 def test_parameters_that_do_not_fit_the_model_are_refused_at_once(session: Session) -> None:

@@ -82,24 +82,18 @@ def test_the_mean_entropy_includes_the_draws_of_rejected_texts(capsys: Captured,
     assert 3.4 < float(mean) < np.log2(12)
 
 
-def test_the_entropy_is_zero_at_temperature_zero(capsys: Captured) -> None:
-    _, _, err = run(capsys, "--stats", "--temp", "0")
-    assert "mean entropy        0.000 bits per character" in err
-
-
 def test_statistics_print_the_entropy_of_each_temperature(capsys: Captured, tiny: Model) -> None:
-    _, _, err = run(
-        capsys, "--stats", "--temp", "0.2", "1", "2", "--length", "90", "--prompt", "abc", "--seed", "3"
-    )
+    options = ("--length", "90", "--prompt", "abc", "--seed", "3")
+    _, _, err = run(capsys, "--stats", "--temp", "0", "1", "2", *options)
     expected = []
-    for temperature in (0.2, 1.0, 2.0):
+    for temperature in (0.0, 1.0, 2.0):
         generation = tiny.start("abc", temperature=temperature, seed=3)
         generation.measurements = Measurements()
         generation.take(90)
         mean = generation.measurements.entropy_bits / 90
         expected.append(f"mean entropy        {mean:.3f} bits per character at temperature {temperature}")
     assert err.splitlines()[-3:] == expected
-    assert len(set(expected)) == 3
+    assert "0.000 bits" in expected[0] != expected[1]
     assert err.count("throughput ") == 1
 
 
@@ -149,7 +143,6 @@ def test_user_errors_are_one_line(capsys: Captured, arguments: list[str], messag
         (["--unknown", "keep"], "--unknown: invalid choice"),
         (["--prompt", "a", "--prompt-file", "b"], "not allowed with"),
         (["--prompts", "a", "--prompt", "b"], "not allowed with"),
-        (["--prompts", "a", "--prompt-file", "b"], "not allowed with"),
         (["--json", "--separator", "x"], "not allowed with"),
         (["--warmth", "1"], "unrecognized arguments: --warmth 1 (see"),
         (["--tmp", "1"], "unrecognized arguments: --tmp 1; did you mean --temp? (see"),
@@ -192,15 +185,9 @@ def test_lowercase_converts_the_prompt(capsys: Captured, tmp_path: Path) -> None
     assert run_here(main, capsys, str(path), *options) == (0, out, "")
 
 
-def test_a_missing_model_is_an_error(capsys: Captured) -> None:
-    assert main(["none.onnx"]) == 1
-    error = "textgen-run: error: cannot read the model file none.onnx: No such file or directory\n"
-    assert capsys.readouterr().err == error
-
-
-def test_a_line_end_in_a_path_is_escaped(capsys: Captured) -> None:
-    assert main(["no\nsuch.onnx"]) == 1
-    assert capsys.readouterr().err.count("\n") == 1
+def test_a_missing_model_is_an_error_of_one_line(capsys: Captured) -> None:
+    error = "textgen-run: error: cannot read the model file no\\nsuch.onnx: No such file or directory\n"
+    assert run_here(main, capsys, "no\nsuch.onnx") == (1, "", error)
 
 
 def test_the_largest_seed_is_accepted(capsys: Captured) -> None:

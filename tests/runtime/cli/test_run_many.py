@@ -5,7 +5,7 @@ import itertools
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -93,13 +93,6 @@ def test_skipped_characters_of_all_prompts_are_counted(capsys: Captured, tmp_pat
     assert f"{path}, line 2: none of the characters of the prompt is in the vocabulary" in err
 
 
-def test_lowercase_converts_all_prompts(capsys: Captured, tmp_path: Path) -> None:
-    (tmp_path / "upper.txt").write_text("ABC\nDad\n")
-    (tmp_path / "lower.txt").write_text("abc\ndad\n")
-    expected = run(capsys, "--prompts", str(tmp_path / "lower.txt"), "--seed", "1")
-    assert run(capsys, "--prompts", str(tmp_path / "upper.txt"), "--seed", "1", "--lowercase") == expected
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -128,14 +121,32 @@ def test_the_output_does_not_depend_on_the_lanes_the_chunks_and_the_threads(
     expected = run(capsys, *options, *LINES)
     assert expected[0] == 0
     monkeypatch.setattr(drawing, "MAX_LANES", lanes)
-    monkeypatch.setattr(Batch, "advance", advance_by(chunk))
+    watch(monkeypatch, chunk)
     assert run(capsys, *options, *LINES, "--threads", str(threads)) == expected
 
 
-def advance_by(steps: int) -> Callable[[Batch, int], list[BatchChunk]]:
-    """Return a method that advances a batch by this number of tokens."""
+def watch(
+    monkeypatch: pytest.MonkeyPatch,
+    steps: int | None = None,
+    *,
+    before: Callable[[Batch], object] = bool,
+    after: Callable[[list[BatchChunk]], object] = bool,
+) -> None:
+    """Advance each batch by so many tokens, or as many as it would. Call functions before and after it."""
     advance = Batch.advance
-    return lambda batch, _: advance(batch, steps)
+
+    def watched(batch: Batch, chosen: int) -> list[BatchChunk]:
+        before(batch)
+        chunks = advance(batch, steps or chosen)
+        after(chunks)
+        return chunks
+
+    monkeypatch.setattr(Batch, "advance", watched)
+
+
+def interrupt(_: object) -> None:
+    """Press Ctrl-C."""
+    signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize("prompts", [1, 5, 500])
@@ -144,14 +155,8 @@ def test_an_ended_text_makes_room_for_the_next_one(
 ) -> None:
     """While texts are left to start, no lane is idle at the start of a chunk."""
     (tmp_path / "prompts.txt").write_text("a\n" * prompts)
-    sizes = []
-    advance = Batch.advance
-
-    def recording(batch: Batch, _: int) -> list[BatchChunk]:
-        sizes.append(len(batch))
-        return advance(batch, 2)
-
-    monkeypatch.setattr(Batch, "advance", recording)
+    sizes: list[int] = []
+    watch(monkeypatch, 2, before=lambda batch: sizes.append(len(batch)))
     run(capsys, "--prompts", str(tmp_path / "prompts.txt"), "--count", str(500 // prompts), *LINES)
     assert sizes == sorted(sizes, reverse=True)
     assert sizes.count(64) > len(sizes) / 2
@@ -188,14 +193,8 @@ def texts_in_memory(monkeypatch: pytest.MonkeyPatch) -> "WeakSet[PendingText]":
 def test_written_texts_are_not_kept_in_memory(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch, texts_in_memory: "WeakSet[PendingText]"
 ) -> None:
-    alive = []
-    advance = Batch.advance
-
-    def recording(batch: Batch, steps: int) -> list[BatchChunk]:
-        alive.append(len(texts_in_memory))
-        return advance(batch, steps)
-
-    monkeypatch.setattr(Batch, "advance", recording)
+    alive: list[int] = []
+    watch(monkeypatch, before=lambda _: alive.append(len(texts_in_memory)))
     run(capsys, "--count", "1000", "--length", "5")
     assert len(alive) == 16
     assert max(alive) <= 64
@@ -230,48 +229,31 @@ def test_texts_that_wait_for_an_unfinished_text_are_limited(
 
 def test_a_text_is_written_while_it_is_generated(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "abc" + textgen.load(TINY).generate("abc", length=40, seed=1)
-    output = io.BytesIO()
-    outputs = []
-    advance = Batch.advance
+    output, outputs = io.BytesIO(), list[str]()
 
-    def recording(batch: Batch, _: int) -> list[BatchChunk]:
+    def read(_: Batch) -> None:
         sys.stdout.flush()
         outputs.append(output.getvalue().decode())
-        return advance(batch, 10)
 
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(output, "utf-8"))
-    monkeypatch.setattr(Batch, "advance", recording)
+    watch(monkeypatch, 10, before=read)
     assert main([str(TINY), "--prompt", "abc", "--length", "40", "--seed", "1"]) == 0
     assert outputs == ["", text[:13], text[:23], text[:33]]
 
 
-@pytest.fixture
-def _interrupts() -> Iterator[None]:
-    """Install Python's handler for SIGINT: a process in the background may ignore the signal."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("_interrupts")
+@pytest.mark.usefixtures("interrupts")
 @pytest.mark.parametrize("options", [(), ("--unique",)])
 def test_an_interrupt_keeps_all_complete_texts(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch, options: Sequence[str]
 ) -> None:
     """Also those that come after the first unfinished one. With --unique, that one is not written."""
-    texts = lines(40)
-    advance = Batch.advance
-    ended: dict[Generation, None] = {}
-    order: dict[Generation, None] = {}
+    texts, order, ended = lines(40), list[Generation](), set[Generation]()
 
-    def interrupted(batch: Batch, _: int) -> list[BatchChunk]:
-        order.update(dict.fromkeys(batch))
-        chunks = advance(batch, 4)
-        ended.update(dict.fromkeys(chunk.generation for chunk in chunks if chunk.ending is not None))
-        signal.raise_signal(signal.SIGINT)
-        return chunks
+    def end(chunks: list[BatchChunk]) -> None:
+        ended.update(chunk.generation for chunk in chunks if chunk.ending is not None)
+        interrupt(chunks)
 
-    monkeypatch.setattr(Batch, "advance", interrupted)
+    watch(monkeypatch, 4, before=order.extend, after=end)
     code, out, err = run(capsys, "--prompt", "a\n", "--count", "40", *LINES, *options)
     assert (code, err) == (130, "")
     complete = [text for text, generation in zip(texts, order, strict=True) if generation in ended]
@@ -285,20 +267,13 @@ def test_an_interrupt_keeps_all_complete_texts(
         assert texts[first].startswith(written[first])
 
 
-@pytest.mark.usefixtures("_interrupts")
+@pytest.mark.usefixtures("interrupts")
 def test_an_interrupt_does_not_change_the_numbers_of_texts(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    advance = Batch.advance
-
-    def interrupted(batch: Batch, _: int) -> list[BatchChunk]:
-        chunks = advance(batch, 4)
-        signal.raise_signal(signal.SIGINT)
-        return chunks
-
     options = ("--until-newline", "--temp", "1", "--seed", "5", "--prompt", "a\n", "--count", "40")
     _, expected, _ = run(capsys, *options)
-    monkeypatch.setattr(Batch, "advance", interrupted)
+    watch(monkeypatch, 4, after=interrupt)
     code, out, _ = run(capsys, *options)
     assert code == 130
     whole = dict(re.findall(r"^------ (text \d+ of 40)\na\n(.*)\n", expected, re.MULTILINE))
@@ -307,7 +282,7 @@ def test_an_interrupt_does_not_change_the_numbers_of_texts(
     assert all(whole[heading].startswith(text) for heading, text in written)
 
 
-@pytest.mark.usefixtures("_interrupts")
+@pytest.mark.usefixtures("interrupts")
 @pytest.mark.parametrize(
     ("calls", "count", "options"),
     [
@@ -319,15 +294,13 @@ def test_an_interrupt_does_not_change_the_numbers_of_texts(
 def test_after_an_interrupt_selected_texts_are_numbered_up_to_their_count(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch, calls: int, count: int, options: Sequence[str]
 ) -> None:
-    advance, chunks_before = Batch.advance, itertools.count(1)
+    done = itertools.count(1)
 
-    def interrupted(batch: Batch, _: int) -> list[BatchChunk]:
-        chunks = advance(batch, 2)
-        if next(chunks_before) == calls:
-            signal.raise_signal(signal.SIGINT)
-        return chunks
+    def end(chunks: list[BatchChunk]) -> None:
+        if next(done) == calls:
+            interrupt(chunks)
 
-    monkeypatch.setattr(Batch, "advance", interrupted)
+    watch(monkeypatch, 2, after=end)
     code, out, _ = run(capsys, "--temp", "1", "--prompt", "a\n", "--unique", "--count", str(count), *options)
     assert code == 130
     numbers = [int(number) for number in re.findall(r"^------ text (\d+) of", out, re.MULTILINE)]

@@ -7,6 +7,8 @@ import signal
 import string
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,13 +26,25 @@ PROGRAM = (
 COMMAND = [sys.executable, "-c", PROGRAM]
 
 
-def test_a_closed_pipe_ends_the_command_quietly() -> None:
-    with subprocess.Popen(
-        [*COMMAND, str(TINY), "--length", "1000000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        assert len(process.stdout.read(10)) == 10
+EACH_MODE = pytest.mark.parametrize("options", [(), ("--interactive",)], ids=["texts", "session"])
+
+
+@contextmanager
+def writing(*options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The command while it writes a text without end."""
+    arguments = [str(TINY), "--length", "1000000000", "--prompt", "abc", *options]
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*COMMAND, *arguments], stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        assert process.stdout
+        assert process.stdout.read(10).startswith(b"abc")
+        yield process
+
+
+@EACH_MODE
+def test_a_closed_pipe_ends_the_command_quietly(options: tuple[str, ...]) -> None:
+    with writing(*options) as process:
+        assert process.stdout
+        assert process.stderr
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(timeout=60) == 0
@@ -61,15 +75,12 @@ def test_closed_standard_error_is_not_an_error() -> None:
     assert (done.returncode, len(done.stdout.decode())) == (0, 401)
 
 
-def test_an_interrupt_exits_with_130() -> None:
-    with subprocess.Popen(
-        [*COMMAND, str(TINY), "--length", "1000000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        process.stdout.read(10)
+@EACH_MODE
+def test_an_interrupt_exits_with_130_after_a_line_end(options: tuple[str, ...]) -> None:
+    with writing(*options) as process:
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-        assert (process.returncode, err) == (130, b"")
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err, out[-1:]) == (130, b"", b"\n")
 
 
 @pytest.mark.parametrize("terminal", [True, False])

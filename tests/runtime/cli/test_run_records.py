@@ -126,16 +126,6 @@ def test_unique_and_novel_compare_records(capsys: Captured, tmp_path: Path) -> N
     assert {*short[1:]} & {*texts}
 
 
-def test_no_record_is_shorter_than_the_minimum_length(capsys: Captured, tmp_path: Path) -> None:
-    options = ("--count", "40", "--seed", "1", "--temp", "1", "--prompt", "ab", "--no-echo", "--json")
-    code, out, _ = run(capsys, tmp_path, *options, "--min-length", "6")
-    texts = [json.loads(line) for line in out.splitlines()]
-    assert code == 0
-    # The end is a token, too.
-    assert min(text["tokens"] for text in texts if text["ending"] == "end") == 7
-    assert all(len(text["text"]) >= 6 for text in texts)
-
-
 def test_the_end_has_a_bar(capsys: Captured, tmp_path: Path) -> None:
     code, out, _ = run(capsys, tmp_path, "--explain")
     assert code == 0

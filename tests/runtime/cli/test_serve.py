@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,16 @@ from tests.helpers.paths import ROOT, TINY
 from tests.helpers.serve_command import PATIENCE, PROGRAM, ServerProcess, read_all, request, running_server
 
 ENDLESS = 10**9
+
+
+@contextmanager
+def running_text(*options: str, length: int = ENDLESS) -> Iterator[tuple[ServerProcess, socket.socket]]:
+    """A server that sends a text, and the connection of its client, which has read a little."""
+    body = json.dumps({"prompt": "a", "max_tokens": length, "seed": 1, "stream": True}).encode()
+    with running_server("--max-length", str(length), *options) as server, server.connect() as connection:
+        connection.sendall(request(body))
+        assert len(connection.recv(10)) == 10
+        yield server, connection
 
 
 def client(server: ServerProcess, key: str = "none") -> openai.OpenAI:
@@ -109,27 +121,19 @@ def test_requests_are_logged_if_wanted_and_ctrl_c_ends_the_server_with_130() -> 
 
 
 def test_a_signal_lets_running_texts_end() -> None:
-    body = json.dumps({"prompt": "a", "max_tokens": 400_000, "seed": 1, "stream": True}).encode()
-    with running_server("--max-length", "400000") as server, server.connect() as connection:
-        connection.sendall(request(body))
-        first = connection.recv(10)
-        code, printed = server.stop(signal.SIGINT)
-        answer = first + read_all(connection)
-    assert (code, printed) == (130, "textgen-serve: stops when 1 text is complete\n")
-    assert answer.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+    with running_text(length=400_000) as (server, connection):
+        assert server.stop(signal.SIGINT) == (130, "textgen-serve: stops when 1 text is complete\n")
+        assert read_all(connection).endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
 
 
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
 def test_a_server_that_stops_refuses_new_requests_and_ends_at_a_second_signal(second: int) -> None:
-    body = json.dumps({"prompt": "a", "max_tokens": ENDLESS, "stream": True}).encode()
-    with running_server("--max-length", str(ENDLESS)) as server, server.connect() as running_text:
-        running_text.sendall(request(body))
-        running_text.recv(10)
+    with running_text() as (server, _):
         server.process.send_signal(signal.SIGTERM)
         assert server.process.stderr
         assert server.process.stderr.readline() == "textgen-serve: stops when 1 text is complete\n"
         with server.connect() as late:
-            late.sendall(request(body, "Connection: close"))
+            late.sendall(request(b'{"prompt": "a"}', "Connection: close"))
             answer = read_all(late)
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"\r\nretry-after: 1\r\n" in answer
@@ -137,13 +141,7 @@ def test_a_server_that_stops_refuses_new_requests_and_ends_at_a_second_signal(se
 
 
 def test_after_the_grace_time_running_texts_end_with_an_error() -> None:
-    body = json.dumps({"prompt": "a", "max_tokens": ENDLESS, "stream": True}).encode()
-    with (
-        running_server("--max-length", str(ENDLESS), "--grace", "0.1") as server,
-        server.connect() as connection,
-    ):
-        connection.sendall(request(body))
-        connection.recv(10)
+    with running_text("--grace", "0.1") as (server, connection):
         server.process.send_signal(signal.SIGTERM)
         answer = read_all(connection)
         assert server.process.wait(PATIENCE) == 0

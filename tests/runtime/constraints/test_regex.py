@@ -5,12 +5,16 @@ import random
 import re
 
 import pytest
+import textgen_runtime as textgen
 from hypothesis import given
 from hypothesis import strategies as st
+from textgen_runtime.cli.info import describe_table
 from textgen_runtime.constraints.regex import compile_regex
 from textgen_runtime.errors import ConstraintError
+from textgen_runtime.generation.controls import compile_controls
 
 from tests.helpers.constraint_texts import decode, matches, random_tokens, table_of
+from tests.helpers.paths import TINY
 from tests.helpers.programs import run_python
 
 # Letters of several scripts, digits of two, a character outside the basic plane, spaces and punctuation.
@@ -365,3 +369,16 @@ def test_long_tokens_make_an_expression_explode_no_later_than_short_ones() -> No
 def test_an_expression_must_be_a_text() -> None:
     with pytest.raises(ConstraintError, match="the expression must be a text, not 5"):
         compile_regex(5, "ab")  # type: ignore[arg-type]
+
+
+def test_a_table_has_the_states_and_the_allowed_symbols() -> None:
+    metadata = textgen.load(TINY).metadata
+    constraint = compile_controls(textgen.Sampling(match="a+é"), metadata).constraint
+    assert constraint is not None
+    assert describe_table(constraint, metadata.tokenizer.symbols) == {
+        "states": [
+            {"accepting": False, "next": {"a": 1}},
+            {"accepting": False, "next": {"a": 1, "é": 2}},
+            {"accepting": True, "next": {}},
+        ]
+    }

@@ -1,6 +1,5 @@
 """Kernels are selected by name, and their activations are accurate."""
 
-import zlib
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,6 @@ from tests.helpers.native_engines import KERNELS, content_of, engines, symbols
 
 # A layer of so many units has several tiles of weights.
 UNITS, VOCABULARY, LANES = 80, 70, 31
-
-# The checksums of the logits of a random model, with kernels that have fused multiply-adds.
-GOLDEN = {"lstm": 1668654043, "gru": 1031074380, "conv": 1414503384}
 
 
 def cell_engine(cell: str, kernels: str) -> NativeEngine:
@@ -82,15 +78,9 @@ def test_kernels_are_selected_by_name() -> None:
 
 
 @pytest.mark.parametrize("kernels", KERNELS)
-@pytest.mark.parametrize("cell", [*GOLDEN, "8-bit lstm"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "conv", "8-bit lstm"])
 def test_logits_are_equal_to_the_bit_with_any_number_of_lanes(cell: str, kernels: str) -> None:
     engine = cell_engine(cell, kernels)
     expected = logits_of(engine, LANES)
     for lanes in range(1, LANES):
         np.testing.assert_array_equal(logits_of(engine, lanes), expected[:, :lanes], strict=True)
-
-
-@pytest.mark.parametrize("kernels", [name for name in KERNELS if name != "baseline"])
-@pytest.mark.parametrize("cell", GOLDEN)
-def test_golden_logits_never_change(cell: str, kernels: str) -> None:
-    assert zlib.crc32(logits_of(cell_engine(cell, kernels), LANES).tobytes()) == GOLDEN[cell]

@@ -11,14 +11,12 @@ import numpy as np
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.engines.base import Engine, Lane, Measurements, Stream
-from textgen_runtime.engines.opening import EngineName
-from textgen_runtime.generation.controls import compile_controls
 
 from tests.helpers.lanes import (
     ALL_FILTERS,
     DOTTED,
     ENGINES,
-    FILTERS,
+    MIROSTAT,
     TABLES,
     Table,
     assert_same,
@@ -31,7 +29,7 @@ from tests.helpers.native_engines import content_of_text, text_of, texts_of
 from tests.helpers.record_models import record_model
 
 SEEDS = range(30)
-EACH_FILTER: list[dict[str, Any]] = [{}, ALL_FILTERS, *FILTERS.values()]
+EACH_FILTER: list[dict[str, Any]] = [{}, ALL_FILTERS, MIROSTAT]
 
 each_engine = pytest.mark.parametrize("engine", ENGINES)
 
@@ -84,37 +82,6 @@ def test_both_engines_generate_the_same_in_one_call_or_many(
     assert len(endings) > 1
 
 
-@pytest.mark.parametrize("expression", [None, "[abcd]{3}[abcd]*", r"[ abcdé\n]{3}[ abcdé\n]*"])
-@pytest.mark.parametrize("masked", [False, True])
-def test_both_engines_end_records_at_the_same_token(expression: str | None, masked: bool) -> None:
-    """The begin token is fed, and the end token is drawn, but not before the minimum length."""
-    begin, end, endings = 8, 9, set()
-    names: tuple[EngineName, ...] = ("native", "onnxruntime")
-    for seed in range(20):
-        sampling = textgen.Sampling(
-            temperature=1.0,
-            match=expression,
-            min_length=0 if expression else seed % 4 * 2,
-            repetition_penalty=1.1,
-            mirostat_tau=3.0,
-        )
-        lanes = []
-        for model in (record_model(engine=name, end_bias=2.0) for name in names):
-            text = model.engine.new_stream(seed)
-            text.configure(sampling, *compile_controls(sampling, model.metadata))
-            text.begin(True)
-            model.engine.feed(text, [begin])
-            lanes.append((model.engine, Lane(text, 50, masked=masked, logprobs=True)))
-        ended = check_walks(lanes)
-        for engine, lane in lanes:
-            tokens = walk(engine, lane).tokens
-            assert (end in tokens) == (tokens[-1:] == [end]) == (ended == {"end"})
-            assert end not in tokens[: sampling.min_length]
-            assert not {0, begin} & {*tokens}
-        endings |= ended
-    assert "end" in endings
-
-
 @each_engine
 @pytest.mark.parametrize("steps", [0, 5])
 def test_a_text_that_no_token_may_follow_ends_at_once(engine: str, steps: int) -> None:
@@ -153,7 +120,7 @@ def test_lanes_with_different_tables_and_filters_are_independent(engine: str, th
     def lanes() -> list[Lane]:
         return [
             Lane(
-                started(loaded, *tables[i % 5], seed=i, **EACH_FILTER[i % 11]),
+                started(loaded, *tables[i % 5], seed=i, **EACH_FILTER[i % 3]),
                 5 + i,
                 must_end=i % 5 == 1,
                 masked=i % 5 != 4,
@@ -169,16 +136,6 @@ def test_lanes_with_different_tables_and_filters_are_independent(engine: str, th
         assert content_of_text(lane.stream) == content_of_text(alone.stream)
         assert (result.logprobs is None) == (i % 2 == 0)
     assert {result.ending for result in results} >= {"length", "stop", "constraint"}
-
-
-@each_engine
-def test_logprobs_of_large_and_infinite_logits_do_not_overflow(engine: str) -> None:
-    logits = np.full(12, -np.inf, np.float32)
-    logits[3], logits[5] = 1000.0, 1000.0
-    text = text_of(engine_of(engine), logits=logits)
-    (result,) = engine_of(engine).generate([Lane(text, 1, logprobs=True)], 1)
-    assert result.logprobs is not None
-    assert [*result.logprobs] == pytest.approx([-math.log(2)])
 
 
 @each_engine

@@ -10,12 +10,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from textgen_runtime import Metadata, Model
 from textgen_runtime.bench.context import WINDOW, BaselineLoops
-from textgen_runtime.cli.info import main as info_main
-from textgen_runtime.cli.run import main as run_main
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.text.vocabulary import CharacterTokenizer
 
-from tests.helpers.commands import Captured, run_here
 from tests.helpers.damaged_models import (
     state_of_another_size,
     state_of_two_dimensions,
@@ -128,18 +125,6 @@ def test_generation_copies_and_saves_any_state(
     assert generation.copy().take(40) == resumed.take(40) == expected[20:]
 
 
-def test_commands_accept_any_state(tmp_path: Path, capsys: Captured) -> None:
-    path = tmp_path / "simple.onnx"
-    path.write_bytes(simple_recurrent_model())
-    code, out, _ = run_here(info_main, capsys, str(path))
-    assert code == 0
-    assert "network        1 x 5 units\n" in out
-    assert "engine         onnxruntime only" in out
-    code, out, _ = run_here(run_main, capsys, str(path), "--engine", "onnxruntime", "--length", "9")
-    assert code == 0
-    assert len(out) == len("abc") + 9 + 1
-
-
 def test_baseline_loops_carry_any_state() -> None:
     loops = BaselineLoops(counting_model(), 1, 0.5)
     run, counts = loops.session.run, list[float]()
@@ -215,17 +200,3 @@ def test_an_invalid_declaration_of_the_state_is_an_error(
     with pytest.raises(textgen.ModelFileError, match=message) as caught:
         open_model(tiny_proto.SerializeToString(), "onnxruntime")
     assert "\n" not in str(caught.value)
-
-
-def test_a_state_of_another_model_is_an_error(tiny: Model) -> None:
-    generation = tiny.start("abc", seed=1)
-    with pytest.raises(ValueError, match="the state must have the arrays hidden, cell, not memory"):
-        generation.state = {"memory": np.zeros((1, 1, 4))}
-    with pytest.raises(ValueError, match=r"shape \(1, 1, 4\), not \(1, 4\)"):
-        generation.state = {"hidden": np.zeros((1, 4)), "cell": np.zeros((1, 1, 4))}
-    with pytest.raises(ValueError, match=r"shape \(12,\), not"):
-        generation.logits = np.zeros(11)
-    other = tiny.start("dad had", seed=1)
-    generation.state, generation.logits = dict(other.state), other.logits.tolist()
-    generation.reseed(other.seed, 0, other.drawn)
-    assert generation.take(30) == other.take(30)

@@ -230,31 +230,6 @@ def test_stop_texts_that_are_set_again_begin_with_what_is_held_back(
     assert engine.generate([Lane(text, 1)], 1)[0].ending == ending
 
 
-def test_a_copy_is_independent() -> None:
-    engine = engine_of("native")
-    text = started(engine, stops_of([1, 2]), GROUPS.constraint(), seed=4, **ALL_FILTERS)
-    engine.generate([Lane(text, 3)], 3)
-    clone, before = text.copy(), content_of_text(text)
-    assert (clone.stops, clone.constraint) == (text.stops, text.constraint)
-    assert content_of_text(clone) == before
-    expected = engine.generate([Lane(clone, 20)], 20)
-    assert content_of_text(text) == before
-    assert engine.generate([Lane(text, 20)], 20) == expected
-
-
-@each_engine
-def test_a_saved_text_continues_exactly(engine: str) -> None:
-    loaded = engine_of(engine)
-    text = started(loaded, stops_of([1, 2]), GROUPS.constraint(), seed=4, **ALL_FILTERS)
-    loaded.generate([Lane(text, 3)], 3)
-    saved = text.save(bytes(range(32)), b"{}")
-    assert read_saved(saved) == (bytes(range(32)), b"{}")
-    resumed = started(loaded, stops_of([1, 2]), GROUPS.constraint(), **ALL_FILTERS)
-    resumed.resume(saved)
-    assert loaded.generate([Lane(resumed, 20)], 20) == loaded.generate([Lane(text, 20)], 20)
-    assert resumed.copy().finish() == text.copy().finish()
-
-
 def test_a_saved_text_that_cannot_be_resumed_changes_nothing() -> None:
     text = started(engine_of("native"), constraint=GROUPS.constraint(), top_k=3)
     saved, plain = content_of_text(text), content_of_text(started(engine_of("native")))

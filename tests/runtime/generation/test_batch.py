@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime import Batch, Generation, Model, Sampling
+from textgen_runtime import Batch, Generation, Model
 
 from tests.helpers.paths import TINY
 
@@ -60,18 +60,6 @@ def test_a_lane_of_length_zero_ends_at_once(tiny: Model) -> None:
     assert not batch
     assert batch.advance() == []
     assert one.take(9) == start(tiny, 0).take(9)
-
-
-def test_sampling_can_change_between_chunks(tiny: Model) -> None:
-    batch, generation, single = Batch(tiny), start(tiny, 0), start(tiny, 0)
-    batch.add(generation, 40)
-    batch.add(start(tiny, 1), 40)
-    first = batch.advance(10)[0].text
-    generation.sampling = Sampling(temperature=0.3)
-    second = batch.complete()[0]
-    assert first == single.take(10)
-    single.sampling = Sampling(temperature=0.3)
-    assert second == single.take(30)
 
 
 def test_add_and_remove_reject_invalid_lanes(tiny: Model) -> None:

@@ -233,6 +233,3 @@ def test_measurements_accumulate_over_calls(engine: EngineName) -> None:
     assert generation.measurements.entropy_bits == pytest.approx(expected, rel=1e-6)
     assert first + generation.take(49) == tiny.generate("abc", length=50, temperature=1.0, seed=2)
     assert generation.measurements.draws == 50
-    assert generation.measurements.model_seconds > 0
-    assert generation.measurements.sampler_seconds > 0
-    assert 0 < generation.measurements.entropy_bits / 50 < np.log2(12)

@@ -136,16 +136,6 @@ def test_a_text_that_was_masked_can_end_its_record() -> None:
     np.testing.assert_array_equal(generation.logits, model.start().logits)
 
 
-def test_stop_texts_end_a_record_before_its_end(model: Model) -> None:
-    generation = model.start(seed=1, temperature=1.0, allowed="a", stop="aa")
-    # Only the letter and the end can be drawn.
-    texts = {generation.copy().take(100, finish=True)}
-    for fork in generation.fork(30):
-        texts.add(fork.take(100, finish=True))
-        assert fork.ending in ("stop", "end")
-    assert texts <= {"", "a"}
-
-
 def test_the_next_tokens_have_the_end_as_a_symbol(model: Model) -> None:
     special = model.tokenizer.special
     tokens = {each.token: each for each in model.start().top(1000)}
@@ -200,26 +190,6 @@ def test_bytes_are_held_back_until_they_are_characters() -> None:
     assert generation.feed("a") == "a"
 
 
-def test_a_record_does_not_end_before_its_minimum_length(model: Model) -> None:
-    """The tokens count from the prompt, the latest feed or the change of the minimum on."""
-    lengths = []
-    for seed in range(10):
-        generation = model.start("ab", seed=seed, temperature=1.0, min_length=70, stop="aaa")
-        for start in ("", "ab"):
-            drawn = 0
-            while generation.ending != "end":
-                drawn += advance(generation)
-            lengths.append(drawn - 1)
-            generation.feed(start)
-        generation.take(2)
-        generation.sampling = generation.sampling.replace(min_length=3)
-        drawn = 0
-        while generation.ending != "end":
-            drawn += advance(generation)
-        lengths.append(drawn + 66)
-    assert min(lengths) == 70
-
-
 def advance(generation: Generation) -> int:
     """Generate up to three tokens, and return their number."""
     batch = Batch(generation.model)
@@ -234,18 +204,6 @@ def test_the_next_draw_excludes_an_early_end(model: Model) -> None:
         assert end.probability > 0
         assert (end.draw_probability > 0) is probable
         generation.take(1)
-
-
-@pytest.mark.parametrize("drawn", [0, 4])
-def test_a_saved_generation_keeps_its_minimum_length(model: Model, drawn: int) -> None:
-    generation = model.start(seed=3, temperature=1.0, min_length=9, top_k=5, stop=["abab", "caca"])
-    generation.take(drawn)
-    saved = io.BytesIO()
-    textgen.save(generation, saved)
-    saved.seek(0)
-    restored = textgen.resume(model, saved)
-    assert restored.drawn == drawn
-    assert (restored.take(500), restored.ending) == (generation.take(500), generation.ending)
 
 
 def test_a_minimum_length_needs_records(tiny: Model) -> None:

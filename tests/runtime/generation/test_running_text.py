@@ -23,8 +23,8 @@ def model(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Mo
     return loaded
 
 
-def start(model: Model, substream: int = 0) -> Generation:
-    return model.start(PROMPT, temperature=1.0, seed=3, substream=substream)
+def start(model: Model, substream: int = 0, **options: Any) -> Generation:
+    return model.start(PROMPT, temperature=1.0, seed=3, substream=substream, **options)
 
 
 def fail_from_call(
@@ -44,49 +44,22 @@ def fail_from_call(
     return failing
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, textgen.SamplingError])
-def test_take_rolls_back_if_a_later_chunk_fails(
-    model: Model, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
-) -> None:
-    """The text, the random numbers and the recent characters are as before the call."""
-    options: Any = {"temperature": 1.0, "seed": 3, "frequency_penalty": 1.0}
-    generation, whole = model.start(PROMPT, **options), model.start(PROMPT, **options)
-    text = generation.take(7)
-    with monkeypatch.context() as patched:
-        engine = type(model.engine)
-        patched.setattr(engine, "generate", fail_from_call(3, engine.generate, error))
-        with pytest.raises(error):
-            generation.take(50)
-    assert text + generation.take(50) == whole.take(57)
-
-
 def test_complete_rolls_back_if_a_later_chunk_fails(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    batch, lengths = Batch(model), (50, 8, 30)
-    lanes = [start(model, number) for number in range(3)]
+    """The second lane has then been rejected, and the third one has ended."""
+    batch, lengths = Batch(model), (50, 40, 8)
+    options: list[dict[str, Any]] = [{}, {"match": "a{40}", "resample": 100}, {"frequency_penalty": 1.0}]
+    lanes = [start(model, number, **options[number]) for number in range(3)]
     for lane, length in zip(lanes, lengths, strict=True):
         batch.add(lane, length)
     with monkeypatch.context() as patched:
         engine = type(model.engine)
-        # The second lane has ended before the third call.
         patched.setattr(engine, "generate", fail_from_call(3, engine.generate, KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             batch.complete()
     assert list(batch) == lanes
-    assert batch.complete() == [start(model, i).take(length) for i, length in enumerate(lengths)]
-
-
-def test_a_failed_stream_continues_after_its_last_chunk(
-    model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    generation = start(model)
-    chunks = generation.stream(50)
-    text = next(chunks) + next(chunks)
-    with monkeypatch.context() as patched:
-        engine = type(model.engine)
-        patched.setattr(engine, "generate", fail_from_call(1, engine.generate, KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            next(chunks)
-    assert text + generation.take(30) == start(model).take(50)
+    assert [lane.drawn for lane in lanes] == [0, 0, 0]
+    expected = [start(model, i, **options[i]).take(length, finish=True) for i, length in enumerate(lengths)]
+    assert batch.complete() == expected
 
 
 def test_feed_rolls_back_if_a_later_chunk_fails(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,6 +118,8 @@ def test_setting_an_invalid_state_is_rejected(model: Model) -> None:
         generation.state = State({"hidden": wide["hidden"]})
     with pytest.raises(TypeError, match="a mapping of arrays by name, not tuple"):
         generation.state = (wide["hidden"], wide["cell"])  # type: ignore[assignment]
+    with pytest.raises(ValueError, match=r"the logits must be of shape \(12,\), not \(11,\)"):
+        generation.logits = np.zeros(11)
     with pytest.raises(TypeError, match="sampling must be a Sampling, not float"):
         generation.sampling = 0.5  # type: ignore[assignment]
     assert generation.sampling == Sampling(temperature=1.0)

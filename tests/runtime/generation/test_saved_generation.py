@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime import Model, OutputError, SamplingError, SavedGenerationError
+from textgen_runtime import Model, OutputError, Sampling, SamplingError, SavedGenerationError
 
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import SAVED_GENERATION
@@ -99,16 +99,6 @@ def test_a_generation_of_a_model_with_other_weights_is_rejected(tiny: Model, tmp
         textgen.resume(textgen.load(other), tmp_path / "text.gen")
 
 
-def test_sampling_parameters_of_a_later_version_are_rejected(tiny: Model, tmp_path: Path) -> None:
-    path = tmp_path / "text.gen"
-    rewrite(tiny.start(seed=1), path, sampling={"temperature": 0.5, "spin": 3})
-    with pytest.raises(
-        SavedGenerationError,
-        match=r"does not support the sampling parameters \['spin'\]: upgrade textgen-onnx",
-    ):
-        textgen.resume(tiny, path)
-
-
 def test_the_random_stream_ends_at_the_last_position(tiny: Model, tmp_path: Path) -> None:
     path = tmp_path / "text.gen"
     generation = tiny.start(seed=1)
@@ -134,3 +124,88 @@ def test_a_name_that_no_file_can_have_is_an_error(tiny: Model, name: str) -> Non
             textgen.save(tiny.start(seed=1), path)
         with pytest.raises(SavedGenerationError, match=f"{name}: no file can have this name"):
             textgen.resume(tiny, path)
+
+
+SAMPLINGS = {
+    "penalties": Sampling(
+        temperature=1.5, repetition_penalty=1.3, frequency_penalty=0.2, presence_penalty=0.1, penalty_window=5
+    ),
+    "mirostat": Sampling(temperature=1.0, mirostat_tau=2.0),
+    "truncations": Sampling(temperature=1.5, top_k=6, typical_p=0.9, top_p=0.95, min_p=0.01),
+    "characters": Sampling(temperature=1.5, logit_bias={"a": -1.0}, allowed="abcd hé", banned="d"),
+    "stops": Sampling(temperature=1.5, stop=["ab", "hhh"], keep_stop=True),
+    "expression": Sampling(temperature=1.5, match="([a-d]{2,4} )*é", resample=2),
+    "choices": Sampling(temperature=1.5, choices=["abcd", "dad had", "hhh"]),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLINGS)
+@pytest.mark.parametrize("drawn", [0, 3, 60])
+def test_a_saved_generation_goes_on_exactly(tiny: Model, tmp_path: Path, name: str, drawn: int) -> None:
+    generation = tiny.start("abc", seed=4, substream=2, sampling=SAMPLINGS[name])
+    generation.take(drawn)
+    textgen.save(generation, tmp_path / "text.gen")
+    resumed = textgen.resume(tiny, tmp_path / "text.gen")
+    assert (resumed.prompt, resumed.ending) == ("abc", generation.ending)
+    assert resumed.sampling == SAMPLINGS[name]
+    for length in (1, 5, 50):
+        assert resumed.take(length) == generation.take(length)
+        assert resumed.ending == generation.ending
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"prompt": 7}, "the description is damaged"),
+        ({"prompt": "\ud800"}, "the description is damaged"),
+        ({"end_of_text": 7}, "the description is damaged"),
+        ({"sampling": 0.5}, "the description is damaged"),
+        ({"sampling": {"temperature": 0.5, "spin": 3}}, r"parameters \['spin'\]: upgrade textgen-onnx"),
+        (
+            {"sampling": {"temperature": 0.5, "top_p": 7}},
+            "the sampling parameters cannot be used: top_p must be",
+        ),
+        (
+            {"sampling": {"temperature": 0.5, "top_p": "x"}},
+            "the sampling parameters cannot be used: top_p must be",
+        ),
+        ({"sampling": {"temperature": 0.5, "match": "(("}}, "the sampling parameters cannot be used: "),
+        ({"sampling": {"match": "a+"}}, "another version of textgen-onnx compiled the constraint"),
+    ],
+)
+def test_a_damaged_description_is_refused(
+    tiny: Model, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    path = tmp_path / "text.gen"
+    rewrite(tiny.start("abc", seed=4, stop="ab", repetition_penalty=1.1), path, **changes)
+    with pytest.raises(SavedGenerationError, match=message) as caught:
+        textgen.resume(tiny, path)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_description_states_the_parameters(tiny: Model, tmp_path: Path) -> None:
+    generation = tiny.start("abc", seed=4, temperature=2.0, top_k=3, logit_bias={"a": 5.0})
+    rewrite(generation, tmp_path / "text.gen", sampling={"temperature": 0.0})
+    resumed = textgen.resume(tiny, tmp_path / "text.gen")
+    assert resumed.sampling == Sampling(temperature=0.0)
+    assert resumed.take(50) == tiny.start("abc", temperature=0.0).take(50)
+
+
+def test_a_text_that_c_saved_shows_its_parameters(tiny: Model) -> None:
+    model = bytes.fromhex(tiny.sha256)
+    generation = tiny.start("abc", seed=4, temperature=2.0, top_k=3, penalty_window=7)
+    resumed = textgen.resume(tiny, io.BytesIO(generation.position.save(model, b"")))
+    assert resumed.sampling == generation.sampling
+    resumed.sampling = resumed.sampling.replace()
+    assert resumed.take(50) == generation.take(50)
+    generation.sampling = generation.sampling.replace(banned="a")
+    with pytest.raises(SavedGenerationError, match="has a logit bias by tokens: continue it in C"):
+        textgen.resume(tiny, io.BytesIO(generation.position.save(model, b"")))
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), float("-inf")])
+def test_what_could_not_be_resumed_is_not_saved(tiny: Model, wrong: float) -> None:
+    generation = tiny.start("abc")
+    generation.logits = [wrong] * len(tiny.tokenizer)
+    with pytest.raises(SavedGenerationError, match="cannot be saved: its state or its logits"):
+        textgen.save(generation, io.BytesIO())

@@ -1,17 +1,20 @@
-"""Bundled models are found by name, and other models by path."""
+"""Bundled models are found by name, and stored models stay readable."""
 
 import os
 from pathlib import Path
 
+import onnx
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.cli.run import main
 from textgen_runtime.engines.core import kernel_names
 from textgen_runtime.engines.native import NativeEngine
+from textgen_runtime.engines.opening import EngineName
+from textgen_runtime.model_file.network import GRU, LSTM, Conv, Layer
 from textgen_runtime.model_file.source import BUNDLED_FOLDER, find_model_file, unambiguous_path
 from textgen_runtime.scoring.prediction import total_score
 
-from tests.helpers.paths import TINY
+from tests.helpers.paths import FORMAT_2, TINY
 
 Captured = pytest.CaptureFixture[str]
 
@@ -73,24 +76,19 @@ def test_a_bundled_model_predicts_its_corpus(name: str) -> None:
     assert score.nats < 1.8
 
 
-def test_a_path_selects_a_file_with_the_name_of_a_bundled_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("place", ["nietzsche", "nietzsche/model.onnx"])
+def test_a_path_selects_a_file_or_folder_with_the_name_of_a_bundled_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "nietzsche").write_bytes(TINY.read_bytes())
+    Path(place).parent.mkdir(exist_ok=True)
+    Path(place).write_bytes(TINY.read_bytes())
     assert textgen.load("nietzsche").sha256 == textgen.load(Path(BUNDLED_FOLDER, "nietzsche.onnx")).sha256
     assert textgen.load("./nietzsche").sha256 == textgen.load(TINY).sha256
-
-
-def test_a_path_selects_a_folder_with_the_name_of_a_bundled_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("nietzsche").mkdir()
-    Path("nietzsche", "model.onnx").write_bytes(TINY.read_bytes())
-    assert textgen.load("nietzsche").sha256 == textgen.load(Path(BUNDLED_FOLDER, "nietzsche.onnx")).sha256
-    assert textgen.load("./nietzsche").sha256 == textgen.load(Path("nietzsche")).sha256
     assert textgen.load(unambiguous_path(Path("nietzsche"))).sha256 == textgen.load(TINY).sha256
+
+
+def test_a_path_is_written_so_that_it_is_no_name_and_no_option() -> None:
     assert unambiguous_path(Path("-poems")) == f".{os.sep}-poems"
     assert (unambiguous_path(Path("poems")), unambiguous_path(Path("./poems/"))) == ("poems", "poems")
 
@@ -129,3 +127,31 @@ def test_list_prints_the_bundled_models(capsys: Captured) -> None:
         "nietzsche-int8  115 kB, 1 x 144 units, 8-bit weights; trained on nietzsche; 1.3076 "
     )
     assert all(line.endswith(" nats per character on the last 10% of the corpus") for line in (first, second))
+
+
+# The level, the records and the second layer of each file, and the text with seed 7 at temperature 1.
+MODELS: dict[str, tuple[str, str | None, type[Layer], str]] = {
+    "byte": (
+        "byte",
+        None,
+        LSTM,
+        "\ufffd\ufffd\ufffd+>\ufffd\0\ufffd\ufffdtA:/lw\ufffd\ufffd\u04ab\ufffd*\x1f\ufffd\x0e\x0b~i\ufffdyq.",
+    ),
+    "word": ("word", None, LSTM, "\n cabcabdd cab cabcabdddddddabcab\naba d  dd cab\nddb"),
+    "records": ("character", "blank", LSTM, "d\nébbé éédcbaddd"),
+    "gru": ("character", None, GRU, "bébaad\nbbaaaaaad𝄞db𝄞aaa \naaédaaa"),
+    "conv": ("character", None, Conv, "h𝄞hhb𝄞\nж𝄞hhhhhhh𝄞éh𝄞 hh  hh€dhha"),
+}
+
+
+@pytest.mark.parametrize("engine", ["native", "onnxruntime"])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_stored_model_generates_its_text(name: str, engine: EngineName) -> None:
+    path = FORMAT_2 / f"{name}.onnx"
+    props = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    assert props["textgen.format"] == "2"
+    model = textgen.load(path, engine=engine)
+    level, records, layer, text = MODELS[name]
+    assert (model.tokenizer.level, model.metadata.records) == (level, records)
+    assert isinstance(textgen.load(path).engine.network.layers[1], layer)
+    assert model.generate(length=32, seed=7, temperature=1.0) == text

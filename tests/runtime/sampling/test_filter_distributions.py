@@ -1,4 +1,4 @@
-"""Each parameter of the filters reaches the distribution from which the sampler draws.
+"""Distributions agree with their formulas, and each parameter of the filters reaches that of the next draw.
 
 ``tests/core/truncations.c`` and ``tests/core/penalties.c`` compare the filters with their definitions.
 """
@@ -8,11 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from textgen_runtime import FilterState, Sampler, SamplingError
+from hypothesis import given
+from numpy.typing import NDArray
+from textgen_runtime import FilterState, Sampler, SamplingError, entropy, reweight, softmax
+
+from tests.helpers.sampler_cases import LOGITS, finite_logits, temperatures, textbook_reweight
 
 LN2 = math.log(2)
 # Of the probabilities 1/4, 1/8, 1/2 and 1/8. The surprisals are 2, 3, 1 and 3 bits; the entropy is 1.75 bits.
-LOGITS = [-2 * LN2, -3 * LN2, -LN2, -3 * LN2]
+KNOWN = [-2 * LN2, -3 * LN2, -LN2, -3 * LN2]
 
 CHAIN: dict[str, Any] = {
     "repetition_penalty": 1.2,
@@ -48,10 +52,10 @@ def test_each_parameter_changes_the_distribution(
     sampler = Sampler(1.0, **options)
     if recent:
         sampler.filter_state = FilterState(recent, 0.0)
-    for logits in (LOGITS, np.array(LOGITS, np.float32)):
+    for logits in (KNOWN, np.array(KNOWN, np.float32)):
         expected = np.array(weights) / sum(weights)
         np.testing.assert_allclose(sampler.probabilities(logits), expected, rtol=1e-6)
-    assert weights[sampler.draw(LOGITS)] > 0
+    assert weights[sampler.draw(KNOWN)] > 0
 
 
 @pytest.mark.parametrize(
@@ -62,20 +66,6 @@ def test_a_batch_draws_the_tokens_of_single_draws(options: dict[str, Any]) -> No
     batch, single = Sampler(0.9, 6, **options), Sampler(0.9, 6, **options)
     assert batch.draw_batch(rows).tolist() == [single.draw(row) for row in rows]
     assert batch.filter_state == single.filter_state
-
-
-def test_invalid_logits_are_an_error_with_filters() -> None:
-    bad: Any
-    for options in ({"top_k": 3}, {"mirostat_tau": 3.0}):
-        sampler = Sampler(1.0, **options)
-        for call in (sampler.draw, sampler.propose, sampler.probabilities):
-            for bad, message in (
-                ([0.0, math.nan], "NaN"),
-                ([math.inf, 0.0], "inf"),
-                ([[0.0, 1.0]], "dimension"),
-            ):
-                with pytest.raises(SamplingError, match=message):
-                    call(bad)
 
 
 def test_a_contradiction_that_leaves_no_token_is_an_error() -> None:
@@ -97,3 +87,52 @@ def test_a_distribution_changes_no_state() -> None:
     sampler.probabilities(logits)
     assert (sampler.position, sampler.filter_state) == before
     assert isinstance(before[1], FilterState)
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.2, 0.5, 1.0, 1.2, 5.0])
+def test_reweight_equals_the_textbook_function(temperature: float) -> None:
+    distribution = np.random.default_rng(1).dirichlet(np.ones(59))
+    expected = textbook_reweight(distribution, temperature)
+    np.testing.assert_allclose(reweight(distribution, temperature), expected, rtol=1e-12, atol=1e-300)
+
+
+def test_reweight_keeps_zeros_and_normalizes() -> None:
+    np.testing.assert_allclose(reweight([0.0, 2.0, 0.0, 6.0], 0.5), [0.0, 0.1, 0.0, 0.9])
+
+
+def test_reweight_at_temperature_zero_is_one_hot_and_the_lowest_index_wins_a_tie() -> None:
+    assert reweight([0.2, 0.4, 0.4], 0).tolist() == [0.0, 1.0, 0.0]
+
+
+@given(finite_logits, temperatures)
+def test_softmax_equals_the_formula_in_numpy(logits: NDArray[np.float64], temperature: float) -> None:
+    with np.errstate(over="ignore"):
+        scaled = logits - logits.max()
+        expected = (
+            np.exp(scaled / temperature) if temperature else (np.arange(len(logits)) == logits.argmax())
+        )
+    np.testing.assert_allclose(softmax(logits, temperature), expected / expected.sum(), rtol=1e-12)
+
+
+def test_entropy_equals_the_formula_in_bits() -> None:
+    assert entropy(np.full(8, 0.125)) == pytest.approx(3.0)
+    assert entropy([1.0, 0.0]) == 0.0
+    assert entropy([3.0, 1.0]) == pytest.approx(entropy([0.75, 0.25]))
+    assert entropy([1e308, 1e308, 1e-320]) == pytest.approx(1.0)
+    assert entropy([0.1] * 3) <= math.log2(3) + 1e-15
+    for temperature in (0.0, 0.2, 0.7, 1.2):
+        probabilities = softmax(LOGITS, temperature)
+        expected = -sum(p * math.log2(p) for p in probabilities if p > 0)
+        assert entropy(probabilities) == pytest.approx(expected, abs=1e-12)
+        assert entropy(reweight(softmax(LOGITS), temperature)) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "bad", [LOGITS, [0.5, math.nan], [0.0, 0.0], [0.5, math.inf], [0.5, -0.1], [], [[0.5, 0.5]]]
+)
+def test_entropy_and_reweight_reject_the_same_arguments(bad: Any) -> None:
+    for function in (entropy, reweight):
+        with pytest.raises(SamplingError, match="probabilities"):
+            function(bad)
+    with pytest.raises(SamplingError, match=r"softmax\(logits\)"):
+        entropy(LOGITS)

@@ -1,4 +1,4 @@
-"""Compressed sizes of a text, and the Kneser-Ney n-gram model."""
+"""What a score is compared with: the Kneser-Ney n-gram model, and compressed sizes."""
 
 import bz2
 import gzip

@@ -12,15 +12,11 @@ from tests.helpers.served import ENDLESS, OpenCall, asynchronous, served
 
 CONSTRAINTS: list[dict[str, Any]] = [
     {"match": "[abc]+ (dad|é€)+"},
-    {"choices": ["dad had", "abba", "ж"]},
     {"match": "(ab|ba)*", "resample": 50},
-    {"match": "[a-d]{3}", "banned": "b", "top_k": 3, "temperature": 0.7},
 ]
 
 
-@pytest.mark.parametrize(
-    ("constraint", "stream"), [*zip(CONSTRAINTS, [False, True, True, False], strict=True)], ids=str
-)
+@pytest.mark.parametrize(("constraint", "stream"), [*zip(CONSTRAINTS, [False, True], strict=True)], ids=str)
 @asynchronous
 async def test_constrained_texts_are_those_of_generate(
     tiny_path: object, constraint: dict[str, Any], stream: bool
@@ -52,11 +48,8 @@ async def test_a_text_whose_trials_fail_says_so(tiny_path: object) -> None:
     ("fields", "message", "param"),
     [
         ({"match": "("}, "", "match"),
-        ({"match": "[x-z]"}, "", "match"),
         ({"choices": ["abc", "XYZ"]}, "", "choices"),
         ({"json_schema": {"type": "banana"}}, "", "json_schema"),
-        ({"json_schema": "{"}, "", "json_schema"),
-        ({"json_schema": {"type": "integer"}}, "", "json_schema"),
         (
             {"match": "a{50}"},
             "at least 50 tokens, but the length is 16: use a greater max_tokens",

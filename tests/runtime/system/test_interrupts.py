@@ -1,13 +1,14 @@
 """Deferred interrupts: work in progress is finished before Ctrl-C takes effect."""
 
 import io
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -31,48 +32,30 @@ if TYPE_CHECKING:
     from textgen_train.loop.run import TrainingRun
 
 
-@pytest.fixture
-def _interrupts() -> Iterator[None]:
-    """Install Python's handler for SIGINT: a process in the background may ignore the signal."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("_interrupts")
+@pytest.mark.usefixtures("interrupts")
 @pytest.mark.parametrize(
-    ("chunks", "output"),
+    ("chunks", "options", "output"),
     [
-        (["ab", "cd", "never"], "dad hadabcd\n"),
-        (["ab\n", "cd\n", "never"], "dad hadab\ncd\n"),
-        (["\n", "", "never"], "dad had\n"),
+        (["ab", "cd", "never"], ["--prompt", "dad had"], "dad hadabcd\n"),
+        (["ab\n", "cd\n", "never"], ["--prompt", "dad had"], "dad hadab\ncd\n"),
+        (["\n", "", "never"], ["--prompt", "dad had"], "dad had\n"),
+        (["", "", "never"], ["--no-echo"], ""),
     ],
 )
-def test_line_of_output_is_ended_after_an_interrupt(
-    capsys: Captured, monkeypatch: pytest.MonkeyPatch, chunks: list[str], output: str
+def test_line_of_output_is_ended_after_an_interrupt_if_it_has_begun(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, chunks: list[str], options: list[str], output: str
 ) -> None:
-    texts = iter(chunks)
+    numbers = itertools.count()
 
     def advance(batch: Batch, _: int) -> list[BatchChunk]:
-        text = next(texts)
-        if text == chunks[1]:
+        number = next(numbers)
+        if number == 1:
             signal.raise_signal(signal.SIGINT)
+        text = chunks[number]
         return [BatchChunk(generation, len(text), text, None) for generation in batch]
 
     monkeypatch.setattr(Batch, "advance", advance)
-    assert run_here(run_module.main, capsys, str(TINY), "--prompt", "dad had") == (130, output, "")
-
-
-@pytest.mark.usefixtures("_interrupts")
-def test_empty_line_of_output_is_not_ended_after_an_interrupt(
-    capsys: Captured, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def advance(batch: Batch, _: int) -> list[BatchChunk]:
-        signal.raise_signal(signal.SIGINT)
-        return [BatchChunk(generation, 0, "", None) for generation in batch]
-
-    monkeypatch.setattr(Batch, "advance", advance)
-    assert run_here(run_module.main, capsys, str(TINY), "--no-echo") == (130, "", "")
+    assert run_here(run_module.main, capsys, str(TINY), *options) == (130, output, "")
 
 
 def test_finished_text_is_written_before_an_interrupt_can_end_the_process(
@@ -97,7 +80,7 @@ def test_finished_text_is_written_before_an_interrupt_can_end_the_process(
     assert outputs_at_exit[1] == output.getvalue()
 
 
-@pytest.mark.usefixtures("_interrupts")
+@pytest.mark.usefixtures("interrupts")
 @pytest.mark.parametrize(
     "write",
     [
@@ -118,19 +101,20 @@ def test_output_file_is_complete_before_an_interrupt_is_raised(
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.usefixtures("_interrupts")
-def test_interrupt_is_deferred_until_check() -> None:
+@pytest.mark.usefixtures("interrupts")
+def test_interrupt_is_deferred_until_check_and_has_no_cause() -> None:
     steps = []
-    with DeferredInterrupts() as interrupts, pytest.raises(KeyboardInterrupt):  # noqa: PT012 (checks which statements run)
+    with pytest.raises(KeyboardInterrupt) as caught, DeferredInterrupts() as interrupts:  # noqa: PT012 (checks which statements run)
         interrupts.check()
         signal.raise_signal(signal.SIGINT)
         steps.append("after the signal")
         interrupts.check()
         steps.append("after the check")
     assert steps == ["after the signal"]
+    assert caught.value.__cause__ is None
 
 
-@pytest.mark.usefixtures("_interrupts")
+@pytest.mark.usefixtures("interrupts")
 def test_interrupt_is_deferred_at_most_until_the_context_ends() -> None:
     steps = []
     with pytest.raises(KeyboardInterrupt), DeferredInterrupts():  # noqa: PT012
@@ -140,7 +124,7 @@ def test_interrupt_is_deferred_at_most_until_the_context_ends() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-@pytest.mark.usefixtures("_interrupts")
+@pytest.mark.usefixtures("interrupts")
 def test_error_in_the_context_is_the_cause_of_the_interrupt() -> None:
     with pytest.raises(KeyboardInterrupt) as caught, DeferredInterrupts():  # noqa: PT012
         signal.raise_signal(signal.SIGINT)
@@ -149,21 +133,13 @@ def test_error_in_the_context_is_the_cause_of_the_interrupt() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-@pytest.mark.usefixtures("_interrupts")
+@pytest.mark.usefixtures("interrupts")
 def test_error_without_an_interrupt_is_raised_unchanged() -> None:
     with pytest.raises(ValueError, match="an error"), DeferredInterrupts():
         raise ValueError("an error")
 
 
-@pytest.mark.usefixtures("_interrupts")
-def test_interrupt_raised_by_check_has_no_cause() -> None:
-    with pytest.raises(KeyboardInterrupt) as caught, DeferredInterrupts() as interrupts:  # noqa: PT012
-        signal.raise_signal(signal.SIGINT)
-        interrupts.check()
-    assert caught.value.__cause__ is None
-
-
-@pytest.mark.usefixtures("_interrupts")
+@pytest.mark.usefixtures("interrupts")
 def test_training_that_fails_after_an_interrupt_reports_the_saved_model(
     capsys: Captured, tmp_path: Path
 ) -> None:
@@ -183,7 +159,7 @@ def test_training_that_fails_after_an_interrupt_reports_the_saved_model(
     assert "model.onnx holds the best model so far (held-out loss 1.2500 nats)" in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("_interrupts")
+@pytest.mark.usefixtures("interrupts")
 def test_second_interrupt_has_its_original_effect() -> None:
     # Not pytest.raises within the context, which would turn its failure into the deferred interrupt.
     is_raised = False
@@ -232,7 +208,7 @@ def test_context_does_nothing_outside_the_main_thread() -> None:
     assert handlers == [before]
 
 
-@pytest.mark.usefixtures("_interrupts")
+@pytest.mark.usefixtures("interrupts")
 def test_interrupt_ends_the_process_that_is_waited_for() -> None:
     command = python_command("import signal; print(1, flush=True); signal.pause()")
     with pytest.raises(KeyboardInterrupt), child_process(command, stdout=subprocess.PIPE) as process:  # noqa: PT012

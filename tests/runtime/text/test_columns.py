@@ -1,9 +1,10 @@
-"""How many columns and rows of a terminal texts take, and when that is uncertain."""
+"""How many columns and rows texts take in a terminal, and the visible names of symbols."""
 
 from unicodedata import normalize
 
 import pytest
 from textgen_runtime.text.columns import display_width, ends_at_column, rows_of
+from textgen_runtime.text.token_names import symbol_name
 
 
 @pytest.mark.parametrize(
@@ -96,3 +97,25 @@ def test_a_column_that_depends_on_the_terminal_is_not_known(start: int | None, t
 )
 def test_the_width_is_that_in_a_terminal(text: str, width: int) -> None:
     assert display_width(text) == width
+
+
+@pytest.mark.parametrize(
+    ("symbol", "name"),
+    [
+        (" ", "space"),
+        ("\n", "newline"),
+        ("\t", "tab"),
+        ("é", "é"),
+        ("\\", "\\"),
+        ("\r", "\\r"),
+        ("\u00a0", "\\xa0"),
+        ("\u0301", "\\u0301"),
+        ("\U000e0001", "\\U000e0001"),
+        ("the", "the"),
+        (" the", "' the'"),
+        ("a\n", "'a\\n'"),
+    ],
+)
+def test_every_symbol_has_a_visible_name(symbol: str, name: str) -> None:
+    assert symbol_name(symbol) == name
+    assert name.isprintable()

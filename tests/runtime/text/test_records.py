@@ -1,4 +1,4 @@
-"""Records of a text, and the part of a text or of records that is held out."""
+"""Records of a text, and the part of a text that is held out."""
 
 from itertools import pairwise
 

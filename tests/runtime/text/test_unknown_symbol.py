@@ -10,7 +10,6 @@ import textgen_runtime as textgen
 import torch
 from textgen_runtime.cli import run
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.engines.base import Measurements
 from textgen_runtime.engines.opening import EngineName
 from textgen_runtime.errors import CorpusError, PromptError
 from textgen_runtime.generation.loading import open_model
@@ -54,20 +53,6 @@ def test_characters_outside_the_vocabulary_are_encoded_as_the_unknown_symbol() -
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("temperature", [0.0, 1.0, 50.0])
-def test_unknown_symbol_is_never_drawn(content: bytes, engine: EngineName, temperature: float) -> None:
-    model = open_model(content, engine)
-    generation = model.start("axb", temperature=temperature, seed=0)
-    prompt = np.asarray(model.tokenizer.encode("axb"))[:, np.newaxis]
-    assert model.engine.forward(prompt, model.engine.initial_state())[0][-1, 0].argmax() == 0
-    text = generation.take(300)
-    assert len(text) == 300
-    assert set(text) <= set("abc")
-    texts = model.generate(["a", "b", "c"], length=50, temperature=temperature, seed=1)
-    assert [len(text) for text in texts] == [50, 50, 50]
-
-
-@pytest.mark.parametrize("engine", ENGINES)
 def test_logits_of_a_generation_exclude_the_unknown_symbol(content: bytes, engine: EngineName) -> None:
     """The logit is minus infinity after the prompt, after generated text and after fed text."""
     generation = open_model(content, engine).start("axb", temperature=1.0, seed=0)
@@ -89,14 +74,6 @@ def test_run_warns_about_unknown_characters_of_the_prompt(
         "symbol: 'x' (U+0078), 'y' (U+0079)\n"
     )
     assert run_here(run.main, capsys, str(path), "--prompt", "abc")[2] == ""
-
-
-def test_measured_entropy_excludes_the_unknown_symbol(content: bytes) -> None:
-    for engine in ENGINES:
-        generation = open_model(content, engine).start("ab", temperature=1.0, seed=0)
-        generation.measurements = measured = Measurements()
-        generation.take(50)
-        assert 0 < measured.entropy_bits / 50 < np.log2(3)
 
 
 def test_unknown_symbol_is_scored_and_counted(content: bytes) -> None:

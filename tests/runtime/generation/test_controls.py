@@ -1,0 +1,298 @@
+"""What controls a text: allowed characters and biases, constraints, and stop texts."""
+
+import copy
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+import textgen_runtime as textgen
+from textgen_runtime import Batch, Generation, Model, Sampling, SamplingError
+from textgen_runtime.engines.opening import EngineName
+from textgen_runtime.generation.stop_warnings import missed_stops
+
+from tests.helpers.paths import FORMAT_2
+from tests.helpers.record_models import ENGINES, record_model
+
+
+def drawn_text(model: Model, **options: object) -> str:
+    return model.generate("abc", length=400, seed=1, temperature=3.0, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def test_banned_characters_do_not_occur(tiny: Model) -> None:
+    assert set(drawn_text(tiny)) == set(tiny.tokenizer.symbols)
+    assert set(drawn_text(tiny, banned="ab\n")) == set(tiny.tokenizer.symbols) - set("ab\n")
+
+
+def test_only_allowed_characters_occur(tiny: Model) -> None:
+    assert set(drawn_text(tiny, allowed="abé")) == set("abé")
+    assert set(drawn_text(tiny, allowed="abéxyz", banned="a")) == set("bé")
+
+
+def test_characters_outside_the_vocabulary_are_allowed_and_banned_without_effect(tiny: Model) -> None:
+    assert drawn_text(tiny, banned="xyz") == drawn_text(tiny)
+    assert drawn_text(tiny, allowed=[*tiny.tokenizer.symbols, "z"]) == drawn_text(tiny)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_word_is_allowed_and_banned_by_its_characters(engine: EngineName) -> None:
+    model = textgen.load(FORMAT_2 / "word.onnx", engine=engine)
+    assert set(drawn_text(model)) == set(" abcd\n")
+    assert set(drawn_text(model, banned="a")) == set(" bcd\n")
+    only = drawn_text(model, allowed="cab")
+    assert set(only) == set("cab")
+    # The word, and not only its characters.
+    assert len(only) > 400
+    assert set(drawn_text(model, allowed="cabd ", banned=[" cab"])) == set("cabd ")
+    assert "cab" in drawn_text(model, allowed=["cab"])
+    assert set(drawn_text(model, match="[ab]{9}", banned="b")) == {"a"}
+
+
+def test_a_bias_changes_how_often_a_character_occurs(tiny: Model) -> None:
+    counts = [drawn_text(tiny, logit_bias={"a": bias}).count("a") for bias in (-100, -3, 0, 3, 100)]
+    assert counts == sorted(counts)
+    assert (counts[0], counts[-1]) == (0, 400)
+
+
+def test_parameters_that_leave_no_character_are_an_error(tiny: Model) -> None:
+    with pytest.raises(
+        SamplingError, match="allowed and banned leave no character of the model's vocabulary"
+    ):
+        tiny.start("abc", allowed="xyz")
+    with pytest.raises(SamplingError, match="leave no character"):
+        tiny.start("abc", banned=tiny.tokenizer.symbols)
+    with pytest.raises(SamplingError, match="logit_bias has characters outside the model's vocabulary: 'z'"):
+        tiny.start("abc", logit_bias={"z": 1})
+
+
+def test_a_model_of_bytes_has_no_token_for_a_character_outside_ascii() -> None:
+    """Its entry U+00E9 is the byte 0xE9, which is a part of other characters."""
+    model = record_model("byte")
+    with pytest.raises(SamplingError, match="logit_bias has characters outside the model's vocabulary"):
+        model.start("a", logit_bias={"é": 1.0})
+    with pytest.raises(SamplingError, match="allowed and banned leave no character"):
+        model.start("a", allowed="é")
+    with pytest.raises(textgen.ConstraintError, match="no text of the vocabulary matches"):
+        model.start("a", match="é")
+
+
+@pytest.mark.parametrize(("expression", "length"), [("(ab|c d){2,5}h", 6), ("d.{0,4}é?", 13)])
+def test_a_text_matches_its_expression_and_ends_in_time(tiny: Model, expression: str, length: int) -> None:
+    texts = tiny.generate(["abc"] * 60, length=length, seed=1, temperature=1.5, match=expression)
+    assert all(len(text) <= length and re.fullmatch(expression, text) for text in texts)
+    assert len(set(texts)) > 1
+
+
+def test_the_end_of_the_expression_ends_the_text_for_good(tiny: Model) -> None:
+    generation = tiny.start("abc", seed=1, match="ab{3}")
+    texts = [(generation.take(length), generation.ending) for length in (2, 100, 100)]
+    assert texts == [("ab", "length"), ("bb", "constraint"), ("", "constraint")]
+    generation.feed("c")
+    assert generation.take(100) == "abbb"
+
+
+def test_a_text_that_is_not_complete_is_not_resampled(tiny: Model) -> None:
+    generation = tiny.start("abc", seed=1, match="a{5}", resample=3)
+    assert generation.take(2) == "aa"
+    assert generation.take(3, finish=True) == "aaa"
+
+
+def test_a_length_that_is_too_short_for_the_constraint_is_an_error(tiny: Model) -> None:
+    with pytest.raises(SamplingError, match="at least 5 tokens, but the length is 4: use a greater length"):
+        tiny.generate("abc", length=4, match="a{5}")
+    # take() without finish continues later.
+    generation = tiny.start("abc", match="a{5}")
+    assert generation.take(4) + generation.take(4) == "aaaaa"
+
+
+def test_resample_takes_the_first_unmasked_text_that_matches(tiny: Model) -> None:
+    sampling = Sampling(temperature=1.0, match="[ah ]{3}", resample=5)
+    numbers = []
+    for seed in range(60):
+        # The tokens that one stream draws without a mask, text after text.
+        attempts = tiny.start("abc", seed=seed, temperature=1.0)
+        expected, ending = None, "constraint"
+        for number in range(5):
+            text, start = "", attempts.copy()
+            while len(text) < 3:
+                text += attempts.take(1)
+                if not re.fullmatch("[ah ]*", text):
+                    break
+            start.reseed(attempts.seed, attempts.substream, attempts.drawn)
+            attempts = start
+            if re.fullmatch("[ah ]{3}", text):
+                expected = text
+                numbers.append(number)
+                break
+        else:
+            ending = "masked"
+        generation = tiny.start("abc", seed=seed, sampling=sampling)
+        text = generation.take(3, finish=True)
+        assert generation.ending == ending
+        if expected is None:
+            assert re.fullmatch("[ah ]{3}", text)
+        else:
+            assert text == expected
+        assert tiny.generate("abc", length=3, seed=seed, sampling=sampling) == text
+    # Some texts were found only after others, and some not at all.
+    assert max(numbers) > 0
+    assert len(numbers) < 60
+
+
+def test_unmasked_texts_are_not_returned_before_they_have_ended(tiny: Model) -> None:
+    batch = Batch(tiny)
+    for i in range(8):
+        batch.add(tiny.start("abc", seed=4, substream=i, temperature=1.0, match="[a-h ]{20}", resample=3), 20)
+    texts: dict[int, str] = {}
+    while batch:
+        for chunk in batch.advance(3):
+            # A text of several chunks without the mask is returned as one, with all its tokens.
+            assert chunk.tokens == len(chunk.text)
+            if chunk.text:
+                texts[id(chunk.generation)] = texts.get(id(chunk.generation), "") + chunk.text
+    assert all(re.fullmatch("[a-h ]{20}", text) for text in texts.values())
+    assert len(texts) == 8
+
+
+def test_a_masked_text_says_so_after_any_number_of_chunks(tiny: Model) -> None:
+    batch = Batch(tiny)
+    batch.add(tiny.start("abc", seed=0, temperature=1.0, match="h{6}", resample=1), 6)
+    chunks = []
+    while batch:
+        chunks += batch.advance(2)
+    assert [(chunk.text, chunk.ending) for chunk in chunks[-3:]] == [
+        ("hh", None),
+        ("hh", None),
+        ("hh", "masked"),
+    ]
+
+
+PROMPT, SEED, LENGTH = "abc", 8, 300
+
+# The texts of the tiny model at this temperature have all symbols.
+TEMPERATURE = 2.0
+
+
+def start(model: Model, **options: object) -> Generation:
+    return model.start(PROMPT, seed=SEED, temperature=TEMPERATURE, **options)  # type: ignore[arg-type]
+
+
+def plain_text(model: Model) -> str:
+    return start(model).take(LENGTH)
+
+
+def before_first(text: str, stops: list[str]) -> tuple[str, str]:
+    """The text before the stop text that ends first, and that stop text: the longest one that ends there."""
+    for end in range(1, len(text) + 1):
+        matching = [stop for stop in stops if text[:end].endswith(stop)]
+        if matching:
+            stop = max(matching, key=len)
+            return text[: end - len(stop)], stop
+    return text, ""
+
+
+@pytest.mark.parametrize("stops", [["dé", "ab", "€"], ["a", "ba", "cba"], ["hhhhhhhhhhhh"]])
+def test_a_text_ends_before_its_first_stop_text(tiny: Model, stops: list[str]) -> None:
+    expected, stop = before_first(plain_text(tiny), stops)
+    for chunk in (1, 64, LENGTH):
+        generation, batch = start(tiny, stop=stops), Batch(tiny)
+        batch.add(generation, LENGTH)
+        text = found = ""
+        while batch:
+            (part,) = batch.advance(chunk)
+            text, found = text + part.text, part.stop
+        assert (text, found) == (expected, stop)
+        assert generation.ending == ("stop" if stop else "length")
+    assert "".join(start(tiny, stop=stops).stream(LENGTH, finish=True)) == expected
+    assert start(tiny, stop=stops, keep_stop=True).take(LENGTH, finish=True) == expected + stop
+
+
+def test_text_that_may_become_a_stop_text_is_held_back_until_it_is_decided(tiny: Model) -> None:
+    text = plain_text(tiny)
+    assert text[5] != "c"
+    stop = text[2:5] + "c"
+    generation = start(tiny, stop=stop)
+    assert generation.take(5) == text[:2]
+    assert generation.ending == "length"
+    for other in (copy.copy(generation), pickle.loads(pickle.dumps(generation))):  # noqa: S301 (written by this test)
+        assert other.take(1) == text[2:6]
+        assert other.finish() == ""
+    assert generation.finish() == text[2:5]
+    assert generation.take(1) == text[5]
+
+
+def test_text_that_is_fed_follows_what_is_held_back_and_ends_the_beginning_of_a_stop(
+    tiny: Model,
+) -> None:
+    plain = start(tiny)
+    text = plain.take(5)
+    plain.feed("b")
+    after = plain.take(LENGTH)
+    stop = text[2:5] + after[0]
+    generation = start(tiny, stop=stop)
+    assert generation.take(5) == text[:2]
+    assert generation.feed("b") == text[2:5] + "b"
+    assert generation.take(LENGTH) == before_first(after, [stop])[0]
+
+
+def test_a_failed_feed_leaves_the_text_that_is_held_back(
+    tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = plain_text(tiny)
+    generation = start(tiny, stop=text[2:6])
+    assert generation.take(5) == text[:2]
+
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(tiny.engine), "feed", fail)
+        with pytest.raises(KeyboardInterrupt):
+            generation.feed("b")
+    assert generation.finish() == text[2:5]
+
+
+@pytest.mark.parametrize("change", ["other stop texts", "finish", "none"])
+@pytest.mark.parametrize("level", ["character", "byte"])
+def test_a_copy_a_pickle_and_a_saved_text_go_on_equally(
+    tiny: Model, level: str, change: str, tmp_path: Path
+) -> None:
+    model = tiny if level == "character" else record_model("byte")
+    stops = ["ab", "hé", "de a", "€", *(["ҋ"] if level == "byte" else [])]
+    for seed in range(20):
+        generation = model.start("a", seed=seed, temperature=2.0, stop=stops)
+        generation.take(7 + seed)
+        if change == "finish":
+            generation.finish()
+        if change == "other stop texts":
+            generation.sampling = generation.sampling.replace(stop=["a", "bé", "e e"])
+        textgen.save(generation, tmp_path / "text.gen")
+        others = [
+            textgen.resume(model, tmp_path / "text.gen"),
+            pickle.loads(pickle.dumps(generation)),  # noqa: S301 (written by this test)
+        ]
+        text = generation.copy().take(40, finish=True)
+        assert [other.take(40, finish=True) for other in others] == [text, text]
+
+
+def test_stop_texts_are_normalized_like_the_prompt(tiny: Model) -> None:
+    assert start(tiny, stop="D").take(LENGTH) == start(tiny, stop="d").take(LENGTH)
+
+
+def test_a_stop_text_that_the_vocabulary_cannot_produce_is_a_warning(tiny: Model) -> None:
+    message = "the stop text 'zz' has characters outside the vocabulary: it has no effect"
+    with pytest.warns(UserWarning, match=message) as warned:
+        generation = start(tiny, stop="zz")
+    assert generation.take(LENGTH) == plain_text(tiny)
+    with pytest.warns(UserWarning, match=message) as warned_later:
+        generation.sampling = Sampling(stop="zz")
+    with pytest.warns(UserWarning, match=message) as warned_deeper:
+        tiny.generate("abc", length=1, stop="zz")
+    # Each warning names the code of the caller, however deep in the package it is.
+    names = [found.filename for warnings in (warned, warned_later, warned_deeper) for found in warnings]
+    assert names == [__file__] * 3
+
+
+def test_a_stop_text_of_characters_of_which_words_consist_may_be_missed() -> None:
+    """The texts are normalized, here to lower case."""
+    assert missed_stops(Sampling(stop=["CAB", "\n", "é"]), record_model("word").metadata) == ["CAB"]

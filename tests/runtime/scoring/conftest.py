@@ -1,5 +1,0 @@
-"""Fixtures of the tests of scoring."""
-
-from tests.helpers.native_tiny import tiny
-
-__all__ = ["tiny"]
