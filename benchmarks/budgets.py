@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import sleep
 
@@ -25,10 +26,9 @@ import psutil
 import textgen_runtime as textgen
 from numpy.typing import NDArray
 from textgen_runtime.bench._processes import RUN, SHORT_RUN, python_command, run_to_end
-from textgen_runtime.bench.context import BaselineLoops
+from textgen_runtime.bench.context import BaselineLoops, run_streams
 from textgen_runtime.bench.machine import describe_machine, format_machine
 from textgen_runtime.bench.rounds import Candidate, calibrate, interleave, medians
-from textgen_runtime.engines.base import Lane
 from textgen_runtime.engines.core import CoreNetwork, kernel_names
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.model_file.metadata import Metadata
@@ -175,7 +175,7 @@ def int8_budget(content: bytes, quantized: bytes, kernels: str, units: int, budg
     stream.logits = np.zeros(VOCABULARY, np.float32)
     candidates = {
         "read": calibrate(core.read_weights),
-        "step": calibrate(lambda steps: engine.generate([Lane(stream, steps)], steps)),
+        "step": calibrate(partial(run_streams, engine, [stream])),
     }
     seconds = medians(interleave(candidates, SECONDS))
     detail = f"{seconds['step'] * 1e6:.2f} us, read {seconds['read'] * 1e6:.2f} us"

@@ -74,9 +74,6 @@ int32_t textgen_sampling_read(const textgen_sampling *given, const textgen_model
  * the substream are unchanged. */
 void textgen_sampling_apply(textgen_stream *stream, const textgen_stream_sampling *read, bool restart);
 
-/* Set the stop texts and the constraint alone. */
-void textgen_sampling_set_tables(textgen_stream *stream, const textgen_stream_sampling *read);
-
 /* Pointers to the parts of the workspace that the caller provides. Each lane has room for a chunk of tokens,
  * and for those that were held back: the beginning of a stop text, and three bytes of a character before it. */
 enum {

@@ -21,6 +21,17 @@ void textgen_parameters_get(const textgen_parameters *parameters, double values[
 #include "parameters.def"
 }
 
+/* An enumeration can have the limits of whole parameters. */
+#define HIGHEST_NUMBER(high) 0
+#define HIGHEST_WHOLE(high) high
+enum {
+#define TEXTGEN_PARAMETER(name, kind, initial, off, low, limit, high, ...)                                     \
+    HIGHEST_##name = HIGHEST_##kind(high),
+#include "parameters.def"
+};
+_Static_assert((int)HIGHEST_penalty_window == TEXTGEN_MAX_PENALTY_WINDOW,
+               "the filters, whose size is part of the format of saved texts, have room for penalty_window");
+
 #define NONE NAN
 #define CLOSED 0
 #define OPEN 1

@@ -26,7 +26,7 @@ typedef enum {
 typedef struct {
     textgen_parameters parameters;
     textgen_rng rng;
-    textgen_exp64 exp64;      /* textgen_generate_tokens replaces it by that of its network */
+    textgen_exp64 exp64;      /* textgen_lane_begin replaces it by that of its shape */
     textgen_filters *filters; /* or NULL */
 } textgen_sampler;
 

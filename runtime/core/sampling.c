@@ -101,6 +101,19 @@ int32_t textgen_sampling_read(const textgen_sampling *given, const textgen_model
                                                   model->vocabulary, &read->stops, error);
 }
 
+/* Set the stop texts, the constraint and the spans. */
+static void set_tables(textgen_stream *stream, const textgen_stream_sampling *read) {
+    textgen_text *text = textgen_stream_text(stream);
+    stream->stop_texts = read->stops;
+    if (stream->constraint != read->sampling.constraint) {
+        stream->constraint = read->sampling.constraint;
+        text->constraint_state = 0;
+        text->ending = text->at_end ? text->ending : TEXTGEN_CONTINUES;
+    }
+    stream->spans = read->sampling.spans;
+    stream->keep_stop = read->sampling.keep_stop != 0;
+}
+
 void textgen_sampling_apply(textgen_stream *stream, const textgen_stream_sampling *read, bool restart) {
     const textgen_shape *shape = &stream->model->shape;
     const textgen_sampling *sampling = &read->sampling;
@@ -115,17 +128,5 @@ void textgen_sampling_apply(textgen_stream *stream, const textgen_stream_samplin
         sampling->substream != text->rng.substream) {
         textgen_text_seed(text, seed, (uint32_t)sampling->substream, 0);
     }
-    textgen_sampling_set_tables(stream, read);
-}
-
-void textgen_sampling_set_tables(textgen_stream *stream, const textgen_stream_sampling *read) {
-    textgen_text *text = textgen_stream_text(stream);
-    stream->stop_texts = read->stops;
-    if (stream->constraint != read->sampling.constraint) {
-        stream->constraint = read->sampling.constraint;
-        text->constraint_state = 0;
-        text->ending = text->at_end ? text->ending : TEXTGEN_CONTINUES;
-    }
-    stream->spans = read->sampling.spans;
-    stream->keep_stop = read->sampling.keep_stop != 0;
+    set_tables(stream, read);
 }

@@ -1,5 +1,7 @@
 /* Saved texts: the same bytes in C, Python and JavaScript. A header, a description as JSON, and the block of
- * the text, all little-endian. It comes from anywhere, so whatever is used of it is checked. */
+ * the text, all little-endian. The text comes from anywhere. So the sizes must fit, each number must be in its
+ * range, and the state and the logits must be numbers. There is no checksum: other numbers that a text can have
+ * are another text. */
 #ifndef TEXTGEN_SAVED_H
 #define TEXTGEN_SAVED_H
 

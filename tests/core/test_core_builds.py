@@ -72,6 +72,20 @@ def test_flags_that_change_numbers_are_refused(build: Build, flag: str, advice: 
     assert advice in finished.stderr.decode()
 
 
+@pytest.mark.parametrize("build", PLAIN, ids=str)
+def test_a_window_of_penalties_without_room_in_the_filters_is_refused(build: Build, tmp_path: Path) -> None:
+    for name in ("parameters.c", "parameters.h", "parameters.def"):
+        shutil.copy(CORE / name, tmp_path)
+    command = [*build.command, f"-I{CORE}", "-c", str(tmp_path / "parameters.c")]
+    command += ["-o", str(tmp_path / "parameters.o")]
+    assert not subprocess.run(command, check=False).returncode
+    definition = tmp_path / "parameters.def"
+    text = definition.read_text("utf-8")
+    definition.write_text(text.replace("64, NONE, 1, CLOSED, 1024,", "64, NONE, 1, CLOSED, 1025,"), "utf-8")
+    finished = subprocess.run(command, capture_output=True, check=False)
+    assert b"have room for penalty_window" in finished.stderr
+
+
 needs_nm = pytest.mark.skipif(
     not shutil.which("nm") or sys.platform != "linux", reason="it reads ELF files with nm"
 )

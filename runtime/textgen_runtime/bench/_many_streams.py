@@ -4,10 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from textgen_runtime.engines.base import Lane
 from textgen_runtime.sampling.parameters import Sampling
 
-from .context import BaselineLoops, BenchContext
+from .context import BaselineLoops, BenchContext, run_streams
 from .report import Section, per_second
 from .rounds import Deadline, Spread, calibrate_all, deadline_notes, interleave, ratios, spreads
 
@@ -112,16 +111,4 @@ def native_lanes(bench: BenchContext, streams: int, threads: int) -> Callable[[i
     for text in texts:
         text.configure(sampling)
         engine.feed(text, [0])
-    # The chunks of a batch generation, so that an interrupt takes effect as quickly as there.
-    chunk = engine.chunk_length(streams)
-
-    def run(length: int) -> None:
-        lanes = [Lane(text, length) for text in texts]
-        while lanes:
-            lanes = [
-                lane._replace(length=lane.length - output.drawn)
-                for lane, output in zip(lanes, engine.generate(lanes, chunk), strict=True)
-                if output.ending is None
-            ]
-
-    return run
+    return partial(run_streams, engine, texts)

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textgen_runtime.engines.base import Lane, Measurements
+from textgen_runtime.engines.base import Measurements
 from textgen_runtime.generation.feeding import feed_in_chunks
 from textgen_runtime.sampling.automata import Constraint
 from textgen_runtime.sampling.parameters import Sampling
 
-from .context import WINDOW, BaselineLoops, BenchContext
+from .context import WINDOW, BaselineLoops, BenchContext, run_streams
 from .report import Section, microseconds, per_second, timed, times
 from .rounds import Deadline, Spread, calibrate_all, interleave, medians, ratios
 
@@ -252,4 +252,4 @@ def constrained_generator(bench: BenchContext) -> Generator:
     constraint = Constraint(table, [state == STATES - 1 for state in range(STATES)])
     stream = model.start(temperature=bench.temperature, seed=0).position
     stream.configure(Sampling(temperature=bench.temperature), constraint=constraint)
-    return lambda length: model.engine.generate([Lane(stream, length)], length)
+    return partial(run_streams, model.engine, [stream])

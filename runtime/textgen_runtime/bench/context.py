@@ -1,7 +1,7 @@
 """The model under measurement: its file, its engines, and the baseline loops that it is compared with."""
 
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from textgen_runtime.engines.base import Engine, Lane, Stream
 from textgen_runtime.engines.core import CoreNetwork
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.errors import ModelFileError
@@ -160,6 +161,18 @@ class BaselineLoops:
                 inputs[TOKEN] = sampler.draw_batch(logits[0])[np.newaxis]
 
         return run
+
+
+def run_streams(engine: Engine, texts: Sequence[Stream], length: int) -> None:
+    """Generate ``length`` tokens for each text, in the chunks of a batch, so that interrupts take effect."""
+    chunk = engine.chunk_length(len(texts))
+    lanes = [Lane(text, length) for text in texts]
+    while lanes:
+        lanes = [
+            lane._replace(length=lane.length - output.drawn)
+            for lane, output in zip(lanes, engine.generate(lanes, chunk), strict=True)
+            if output.ending is None
+        ]
 
 
 def endless(content: bytes, model: Model) -> bytes:

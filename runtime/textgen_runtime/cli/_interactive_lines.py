@@ -213,10 +213,8 @@ class Continuation:
         if generation.is_complete and not generation.ended_record:
             # The next text is a new text of the constraint.
             generation.position.begin_constraint()
-        self._start = generation.copy()
         self._batch = Batch(generation.model)
         self._batch.add(generation, length)
-        self._has_text = False
 
     def chunks(self) -> Iterator[str]:
         """Yield the text. A chunk is empty while its text is not decided, so that the caller can stop."""
@@ -224,7 +222,6 @@ class Continuation:
         while self._batch:
             (chunk,) = self._batch.advance(steps)
             self.ending = chunk.ending
-            self._has_text = self._has_text or bool(chunk.text)
             yield chunk.text
 
     def stop(self) -> str:
@@ -232,10 +229,4 @@ class Continuation:
         if not self._batch:
             return ""
         self._batch.remove(self._generation)
-        if self._has_text:
-            return self._generation.finish()
-        # The tokens drawn so far may belong to a text that would have been rejected.
-        generation, start = self._generation, self._start
-        start.reseed(generation.seed, generation.substream, generation.drawn)
-        generation.position = start.position
-        return ""
+        return self._generation.finish()

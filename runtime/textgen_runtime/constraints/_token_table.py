@@ -5,11 +5,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
+from textgen_runtime.sampling.automata import MAX_STATES
+
 from ._minimal import equal_states
 from ._positions import TooComplexError
 
-# States are numbers of type int16.
-MAX_STATES: Final = 32_767
 MAX_BYTES: Final = 16 << 20
 # A limit on the characters that are read to build the table. One takes about a third of a microsecond.
 MAX_WORK: Final = 2_000_000
@@ -73,7 +73,7 @@ def build_table(
         The table, or None if no text reaches acceptance.
 
     Raises:
-        TooComplexError: If the table has more than 32,767 states or 16 MiB.
+        TooComplexError: If the table has more than ``MAX_STATES`` states or 16 MiB.
     """
     paths = _paths(automaton.classes, drawable)
     kinds = {path: kind for kind, path in enumerate(dict.fromkeys(paths.values()))}

@@ -11,7 +11,7 @@ To write an engine, implement ``Engine`` and add it to ``opening.py``. An engine
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from .core import Stream
+from .core import MAX_STEPS, Stream
 from .results import Ending, FloatBuffer, Generated, Measurements, State, TextEnding
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # With the names of results.py, for other rooms to import from here.
 __all__ = [
+    "MAX_STEPS",
     "Ending",
     "Engine",
     "FloatBuffer",
@@ -74,7 +75,7 @@ class Engine(Protocol):
         ...
 
     def chunk_length(self, lanes: int) -> int:
-        """Return how many tokens per lane ``generate`` can generate in some milliseconds.
+        """Return how many tokens per lane ``generate`` can generate in some milliseconds; at most MAX_STEPS.
 
         An interrupt waits for the end of a chunk. Shorter chunks have more overhead.
         """
@@ -148,7 +149,7 @@ class Engine(Protocol):
 
         Args:
             lanes: 1 or more lanes, each with another stream.
-            steps: The maximum number of tokens per lane, 0 or more.
+            steps: The maximum number of tokens per lane, from 0 to ``MAX_STEPS``.
             measurements: Where to add the measurements, or None to measure nothing.
 
         Returns:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
 
-from .base import Generated, Lane, Measurements, State
+from .base import MAX_STEPS, Generated, Lane, Measurements, State
 from .core import CoreNetwork, Lanes, Stream
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ class NativeEngine:
 
     def chunk_length(self, lanes: int) -> int:
         chunks = BATCH_CHUNKS if lanes > 1 else 1
-        return max(1, chunks * self._chunk_steps * min(self._threads, lanes) // lanes)
+        steps = chunks * self._chunk_steps * min(self._threads, lanes) // lanes
+        return min(max(1, steps), MAX_STEPS)
 
     def initial_state(self, batch: int = 1) -> State:
         return self.core.initial_state(batch)

@@ -102,6 +102,12 @@ class Measurements:
         self.sampler_seconds += sampler_seconds
         self.entropy_bits += entropy_bits
 
+    def copy(self) -> "Measurements":
+        """Return independent measurements with the same sums."""
+        clone = Measurements(latencies=self.latencies is not None)
+        clone.merge(self)
+        return clone
+
     def merge(self, other: "Measurements") -> None:
         """Add the sums of another object, such as that of another thread."""
         self.add(other.draws, other.model_seconds, other.sampler_seconds, other.entropy_bits)

@@ -44,7 +44,6 @@ from textgen_runtime.sampling.automata cimport (
     Constraint,
     Spans,
     Stops,
-    textgen_constraint_digest,
 )
 from textgen_runtime.sampling.c_sampler cimport (
     TEXTGEN_SAMPLER_EXHAUSTED,
@@ -70,6 +69,10 @@ from textgen_runtime.errors import Name, PromptError, SamplingError, SavedGenera
 from textgen_runtime.sampling.parameters import check_type
 
 from .results import Generated, State
+
+# Tokens of a lane in one call. Memory for all of them is allocated before the first one is drawn: 256 KiB
+# with their log-probabilities. They take milliseconds, and the overhead of a call takes microseconds.
+MAX_STEPS = 2**14
 
 # By the number of the C core. A saved text has one of them, or none.
 cdef tuple ENDINGS = (None, "length", "stop", "constraint", "mismatch", "end", "masked")
@@ -199,7 +202,7 @@ cdef class Stream:
 
     cdef int enter(self) except -1:
         if self.busy:
-            raise RuntimeError("another thread uses this text: lock it, or copy it")
+            raise RuntimeError("another thread uses this text: lock it, or give each thread a copy")
         return 0
 
     cdef textgen_text_parts parts(self) noexcept:
@@ -458,11 +461,9 @@ cdef class Stream:
 
     cdef bytes constraint_digest(self):
         """Return the hash of the constraint in a saved text."""
-        cdef unsigned char digest[TEXTGEN_SHA256_SIZE]
-        memset(digest, 0, TEXTGEN_SHA256_SIZE)
-        if self.constraint is not None:
-            textgen_constraint_digest(&self.constraint.core, digest)
-        return digest[:TEXTGEN_SHA256_SIZE]
+        if self.constraint is None:
+            return bytes(TEXTGEN_SHA256_SIZE)
+        return bytes.fromhex(self.constraint.digest)
 
     def save(self, bytes model not None, bytes description not None):
         """Return the saved text: see ``runtime/core/saved.h``.
@@ -547,7 +548,7 @@ cdef class Lanes:
 
     Args:
         lanes: A sequence of ``Lane``, each with another text of the same shape.
-        steps: The maximum number of tokens per lane.
+        steps: The maximum number of tokens per lane, from 0 to ``MAX_STEPS``.
         shape: The shape of the engine.
 
     Raises:
@@ -573,8 +574,8 @@ cdef class Lanes:
         self.shape, self.steps, self.texts, self.buffers = shape, steps, [], []
         lanes = list(lanes)
         self.count = len(lanes)
-        if steps < 0:
-            raise ValueError(f"steps must be 0 or more, not {steps}")
+        if not 0 <= steps <= MAX_STEPS:
+            raise ValueError(f"steps must be from 0 to {MAX_STEPS}, not {steps}")
         if not lanes:
             raise ValueError("lanes must not be empty")
         self.items = <textgen_lane_call *>self.buffer(self.count * sizeof(textgen_lane_call))

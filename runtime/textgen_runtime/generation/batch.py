@@ -1,11 +1,10 @@
 """``Batch``: generations of one model that advance together, one chunk at a time."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from operator import index
 from typing import TYPE_CHECKING, NamedTuple
 
-from textgen_runtime.engines.base import Generated, Lane, Measurements, Stream, TextEnding
+from textgen_runtime.engines.base import MAX_STEPS, Generated, Lane, Measurements, Stream, TextEnding
 
 if TYPE_CHECKING:
     from .generation import Generation
@@ -45,21 +44,35 @@ class _Target(NamedTuple):
     that is taken is therefore a sample of the model's own distribution, given that the text meets the
     constraint. After the last rejected text, the lane continues with the mask.
 
+    Nothing of a text without the mask is returned before it has ended. So the generation stands at the start
+    of the text until then. Another start, which a change of the generation gives it, begins new trials.
+
     Attributes:
         tokens: Maximum number of further tokens.
         finish: Whether the text is complete after the last token.
-        start: The position before the first token of a text without the mask, or None.
-        length: The maximum number of tokens of such a text.
+        length: The maximum number of tokens of the whole text.
         trials: The number of further texts without the mask, with the current one.
-        chunks: The chunks of the current one. None is returned before it has ended.
+        start: The position before the first token of these texts, or None if the text is not resampled.
+        trial: The position of the current one, or None if there is none.
+        chunks: The chunks of the current one.
     """
 
     tokens: int
     finish: bool
-    start: Stream | None = None
-    length: int = 0
+    length: int
     trials: int = 0
+    start: Stream | None = None
+    trial: Stream | None = None
     chunks: tuple[BatchChunk, ...] = ()
+
+
+def _target(generation: Generation, length: int, finish: bool) -> _Target:
+    """Return what a lane needs for a text that begins at the position of the generation."""
+    target = _Target(length, finish, length)
+    if finish and generation.sampling.resample and not generation.is_complete:
+        start = generation.position
+        return target._replace(trials=generation.sampling.resample, start=start, trial=start)
+    return target
 
 
 class Batch:
@@ -90,7 +103,10 @@ class Batch:
         """Add a generation as a lane, starting with the next chunk.
 
         Args:
-            generation: A generation of the batch's model. Its sampling can be changed between chunks.
+            generation: A generation of the batch's model. It can be changed between chunks, for example its
+                sampling, or by ``feed``. While ``resample`` draws texts without the constraint, nothing is
+                returned, and the generation stands at the start of the text. A change then begins the text
+                again.
             length: Maximum number of tokens to generate.
             finish: Whether the text is complete after ``length`` tokens. If True, the last chunk includes the
                 text that is held back, and a text with a constraint meets it within ``length`` tokens. Pass
@@ -111,11 +127,7 @@ class Batch:
             raise ValueError("the generation has another model than the batch")
         if finish:
             generation.check_length(length)
-        target = _Target(length, finish)
-        if finish and generation.sampling.resample and not generation.is_complete:
-            trials = generation.sampling.resample
-            target = target._replace(start=generation.position, length=length, trials=trials)
-        self._lanes[generation] = target
+        self._lanes[generation] = _target(generation, length, finish)
 
     def remove(self, generation: "Generation") -> None:
         """Remove a lane. The generation stays at the end of the last chunk and can be continued elsewhere.
@@ -145,8 +157,15 @@ class Batch:
         if steps is not None and index(steps) < 1:
             raise ValueError(f"steps must be 1 or more, not {steps}")
         before = self._positions()
+        count = self.model.engine.chunk_length(len(before) or 1) if steps is None else index(steps)
+        chunks: dict[Generation, list[BatchChunk]] = {generation: [] for generation in self}
         try:
-            return self._advance(steps)
+            # Lanes that have ended leave the batch.
+            while self and count > 0:
+                for chunk in self._advance(min(count, MAX_STEPS)):
+                    chunks[chunk.generation].append(chunk)
+                count -= MAX_STEPS
+            return [_joined(parts) for parts in chunks.values()]
         except BaseException:
             # Interrupts too: the tokens were not returned, so they must be drawn again.
             self._restore(before)
@@ -167,7 +186,7 @@ class Batch:
         texts: dict[Generation, list[str]] = {generation: [] for generation in self}
         try:
             while self:
-                for chunk in self._advance():
+                for chunk in self.advance():
                     texts[chunk.generation].append(chunk.text)
             return ["".join(chunks) for chunks in texts.values()]
         except BaseException:
@@ -184,10 +203,13 @@ class Batch:
         for generation, _, position in positions:
             generation.position = position
 
-    def _advance(self, steps: int | None = None) -> list[BatchChunk]:
-        """Continue every lane by one chunk. After an error, the caller restores the lanes."""
-        for generation in self._lanes:
-            generation.position = generation.position.copy()
+    def _advance(self, steps: int) -> list[BatchChunk]:
+        """Continue every lane by 1 to ``MAX_STEPS`` tokens. After an error, the caller restores the lanes."""
+        for generation, before in tuple(self._lanes.items()):
+            target = before
+            if target.trial is not None and generation.position is not target.start:
+                target = self._lanes[generation] = _target(generation, target.length, target.finish)
+            generation.position = (target.trial or generation.position).copy()
         results = self._generate(steps)
         chunks = []
         for generation, target in tuple(self._lanes.items()):
@@ -197,15 +219,14 @@ class Batch:
                 del self._lanes[generation]
         return chunks
 
-    def _generate(self, steps: int | None) -> "dict[Generation, Generated]":
+    def _generate(self, steps: int) -> "dict[Generation, Generated]":
         """Generate a chunk for each lane that needs tokens."""
-        engine = self.model.engine
         lanes = {
             generation: Lane(
                 generation.position,
                 target.tokens,
                 target.finish,
-                target.start is None or not target.trials,
+                target.trial is None,
                 generation.keep_logprobs,
             )
             for generation, target in self._lanes.items()
@@ -213,9 +234,7 @@ class Batch:
         }
         if not lanes:
             return {}
-        # Engines count in 64 bits.
-        count = engine.chunk_length(len(lanes)) if steps is None else min(index(steps), sys.maxsize)
-        results = engine.generate(list(lanes.values()), count, self.measurements)
+        results = self.model.engine.generate(list(lanes.values()), steps, self.measurements)
         return dict(zip(lanes, results, strict=True))
 
     def _accept(
@@ -227,8 +246,11 @@ class Batch:
             ending = generation.ending if generation.is_complete else "length"
             return BatchChunk(generation, 0, self._rest(generation, target), ending), target
         if result.ending == "mismatch" and target.start is not None:
-            return BatchChunk(generation, 0, "", None), self._restart(generation, target, target.start)
-        if target.start is not None and not target.trials and result.ending is not None:
+            start, trials = self._return_to(generation, target.start), target.trials - 1
+            trial = start if trials else None
+            target = target._replace(tokens=target.length, trials=trials, start=start, trial=trial, chunks=())
+            return BatchChunk(generation, 0, "", None), target
+        if target.start is not None and target.trial is None and result.ending is not None:
             generation.position.mark_masked()
         ending = None if result.ending is None else generation.ending
         text = generation.text_of(result)
@@ -237,20 +259,23 @@ class Batch:
         stop = self.model.tokenizer.decode(result.stop)
         chunk = BatchChunk(generation, result.drawn, text, ending, result.logprobs, stop)
         target = target._replace(tokens=target.tokens - result.drawn)
-        if not target.trials:
+        if target.start is None or target.trial is None:
             return chunk, target
+        chunks = (*target.chunks, chunk)
         if ending is None:
             # The text may still fail. Nothing of it is returned before it has ended.
-            return BatchChunk(generation, 0, "", None), target._replace(chunks=(*target.chunks, chunk))
-        return _joined((*target.chunks, chunk)), target
+            trial, start = generation.position, self._return_to(generation, target.start)
+            return BatchChunk(generation, 0, "", None), target._replace(
+                start=start, trial=trial, chunks=chunks
+            )
+        return _joined(chunks), target
 
     @staticmethod
-    def _restart(generation: "Generation", target: _Target, start: Stream) -> _Target:
-        """Reject the current text, and return the generation to the start of the text."""
-        rejected = generation.position
-        generation.position = start.copy()
-        generation.reseed(rejected.seed, rejected.substream, rejected.position)
-        return target._replace(tokens=target.length, trials=target.trials - 1, chunks=())
+    def _return_to(generation: "Generation", start: Stream) -> Stream:
+        """Return the generation to the start of its text, with its present random numbers."""
+        latest, generation.position = generation.position, start
+        generation.reseed(latest.seed, latest.substream, latest.position)
+        return generation.position
 
     @staticmethod
     def _rest(generation: "Generation", target: _Target) -> str:

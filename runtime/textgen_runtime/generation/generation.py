@@ -53,8 +53,8 @@ class Generation:
         measurements: Accumulates the times and entropies of ``take`` and ``stream``. None, the default, skips
             the measurements.
         keep_logprobs: Whether a ``Batch`` returns the log-probability of each drawn token.
-        position: Where the text stands, for ``Batch`` and for saved generations. Whoever continues a text
-            continues a copy, so that an older position can be restored.
+        position: Where the text stands, for ``Batch`` and for saved generations. Each change of the
+            generation replaces it by a changed copy, so that an older position can be restored.
     """
 
     model: "Model"
@@ -90,7 +90,9 @@ class Generation:
         Raises:
             SamplingError: If an argument is out of range.
         """
-        self.position.reseed(seed, substream, drawn)
+        position = self.position.copy()
+        position.reseed(seed, substream, drawn)
+        self.position = position
 
     @property
     def state(self) -> State:
@@ -106,7 +108,9 @@ class Generation:
 
     @state.setter
     def state(self, value: "Mapping[str, ArrayLike]") -> None:
-        self.position.state = _checked_state(value, self.model.engine.network.state)
+        position = self.position.copy()
+        position.state = _checked_state(value, self.model.engine.network.state)
+        self.position = position
 
     @property
     def logits(self) -> "NDArray[np.float32]":
@@ -130,7 +134,9 @@ class Generation:
         if logits.shape != (self.model.engine.vocabulary_size,):
             shape = (self.model.engine.vocabulary_size,)
             raise ValueError(f"the logits must be of shape {shape}, not {logits.shape}")
-        self.position.logits = logits
+        position = self.position.copy()
+        position.logits = logits
+        self.position = position
 
     @property
     def sampling(self) -> Sampling:
@@ -148,8 +154,9 @@ class Generation:
     @sampling.setter
     def sampling(self, value: Sampling) -> None:
         check_type(value)
-        self.position.configure(value, *compile_controls(value, self.model.metadata, self.model.novel))
-        self._sampling = value
+        position = self.position.copy()
+        position.configure(value, *compile_controls(value, self.model.metadata, self.model.novel))
+        self.position, self._sampling = position, value
 
     @property
     def ending(self) -> TextEnding | None:
@@ -262,9 +269,11 @@ class Generation:
 
     def finish(self) -> str:
         """Return the text that is held back. Bytes of an incomplete character have none, and stay."""
-        tokens = self.position.finish()
+        position = self.position.copy()
+        tokens = position.finish()
         text = self.model.tokenizer.decode(tokens)
-        self.position.hold(tokens[len(tokens) - self.model.tokenizer.incomplete(tokens) :])
+        position.hold(tokens[len(tokens) - self.model.tokenizer.incomplete(tokens) :])
+        self.position = position
         return text
 
     def _as_batch(self, length: int, finish: bool) -> Batch:
@@ -303,7 +312,8 @@ class Generation:
 
         Returns:
             The tokens, by their probability in the next draw, and then by the probability of the model. Both
-            probabilities are in the result.
+            probabilities are in the result. The list is empty if the text is complete, because no token may
+            then follow.
 
         Raises:
             ValueError: If ``count`` is less than 1.
@@ -314,6 +324,8 @@ class Generation:
 
         if count < 1:
             raise ValueError(f"count must be 1 or more, not {count}")
+        if self.is_complete:
+            return []
         of_model, of_draw = self.probabilities()
         # The sort is stable: the lowest token comes first among equals.
         order = np.lexsort((-of_model, -of_draw))[:count].tolist()
@@ -350,11 +362,13 @@ class Generation:
     def copy(self) -> "Generation":
         """Return an independent generation that continues exactly as this one would.
 
-        ``copy.copy`` and ``copy.deepcopy`` do the same. Pickling copies a generation to another process.
+        Its measurements are a copy, too. ``copy.copy`` and ``copy.deepcopy`` do the same. Pickling copies a
+        generation to another process.
         """
         clone = object.__new__(Generation)
         clone.__dict__.update(self.__dict__)
         clone.position = self.position.copy()
+        clone.measurements = self.measurements and self.measurements.copy()
         return clone
 
     __copy__ = copy

@@ -2,7 +2,7 @@
 
 The file is a saved text of the C core (``runtime/core/saved.h``), the same as in C and JavaScript: the
 state, the logits of the next token, the random stream, the filters, and a description as JSON. It is
-untrusted input. The core checks what it uses of it.
+untrusted input. The core checks each number against its range. There is no checksum.
 """
 
 import os

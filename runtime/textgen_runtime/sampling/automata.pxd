@@ -23,6 +23,9 @@ cdef extern from "text.h" nogil:
 
 
 cdef extern from "constraint.h" nogil:
+    enum:
+        TEXTGEN_MAX_STATES
+        TEXTGEN_MAX_ENTRIES
     ctypedef struct textgen_constraint:
         const int16_t *next
         const int32_t *distance
@@ -87,6 +90,7 @@ cdef class Constraint:
     # Points to the memory below.
     cdef textgen_constraint core
     cdef readonly Py_ssize_t states
+    cdef readonly str digest
     cdef bytearray next_memory
     cdef bytearray distance_memory
     cdef int64_t checked_state(self, object state) except -1

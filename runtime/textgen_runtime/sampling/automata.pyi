@@ -5,6 +5,9 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
+MAX_STATES: int
+MAX_ENTRIES: int
+
 @final
 class Stops:
     def __init__(self, texts: Sequence[Sequence[int]], vocabulary_size: int) -> None: ...

@@ -19,10 +19,9 @@ from .sampler cimport RealBuffer, new_memory
 from textgen_runtime.errors import SamplingError, quote
 
 
-# States have the numbers of an int16.
-MAX_STATES = 2**15
-# A table of 256 MiB.
-MAX_ENTRIES = 2**27
+# The limits of the core for Python code.
+MAX_STATES = TEXTGEN_MAX_STATES
+MAX_ENTRIES = TEXTGEN_MAX_ENTRIES
 
 
 cdef int64_t checked_index(str name, object value, Py_ssize_t size) except -1:
@@ -189,6 +188,7 @@ cdef class Constraint:
         link_table(&self.core, flags)
         if self.core.distance[0] == INT32_MAX:
             raise SamplingError("no text matches the constraint: no accepting state can be reached")
+        self.digest = digest_of(&self.core)
 
     cdef int64_t checked_state(self, object state) except -1:
         return checked_index("a state of the constraint", state, self.states)
@@ -196,12 +196,6 @@ cdef class Constraint:
     @property
     def vocabulary_size(self):
         return self.core.vocabulary
-
-    @property
-    def digest(self):
-        cdef unsigned char value[TEXTGEN_SHA256_SIZE]
-        textgen_constraint_digest(&self.core, value)
-        return value[:TEXTGEN_SHA256_SIZE].hex()
 
     def mask(self, logits, state, remaining=None):
         """Return a copy of logits that is -inf at the forbidden tokens.
@@ -305,6 +299,13 @@ cdef int link_table(textgen_constraint *constraint, list accepting) except -1:
     with nogil:
         textgen_constraint_link(table, distance, constraint.states, constraint.vocabulary, work)
     return 0
+
+
+cdef str digest_of(const textgen_constraint *constraint):
+    cdef unsigned char value[TEXTGEN_SHA256_SIZE]
+    with nogil:
+        textgen_constraint_digest(constraint, value)
+    return value[:TEXTGEN_SHA256_SIZE].hex()
 
 
 cdef bytes accepting_bytes(Constraint constraint):

@@ -193,7 +193,11 @@ def _checked_texts(parameter: Parameter, values: Any) -> tuple[str, ...] | None:
 
 def _checked_biases(parameter: Parameter, values: Any) -> tuple[tuple[str, float], ...]:
     """Return the logit biases as sorted pairs of a character and a number."""
-    biases = dict(values)
+    try:
+        biases = dict(values)
+    except (TypeError, ValueError):
+        example = f"{parameter.name} must give each character a number, such as {{'e': 1}}"
+        raise TypeError(f"{example}, not {quote(values)}") from None
     for symbol, bias in biases.items():
         if not isinstance(symbol, str):
             raise TypeError(f"a character of {parameter.name} must be text, not {type(symbol).__name__}")

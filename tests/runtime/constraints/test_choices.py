@@ -8,6 +8,7 @@ import pytest
 from textgen_runtime.constraints.choices import compile_choices
 from textgen_runtime.constraints.regex import compile_regex
 from textgen_runtime.errors import ConstraintError
+from textgen_runtime.sampling.automata import MAX_STATES
 
 from tests.helpers.constraint_texts import decode, matches, random_tokens
 
@@ -64,6 +65,11 @@ def test_common_ends_share_their_states() -> None:
     assert compile_choices([letter + "e" * 100 for letter in letters], [*letters, "e"]).states == 102
 
 
+def test_a_table_has_as_many_states_as_a_constraint_may_have() -> None:
+    """A text of n symbols needs n + 1 states."""
+    assert compile_choices(["a" * (MAX_STATES - 1)], "ab").states == MAX_STATES
+
+
 def test_choices_of_a_large_alphabet_are_refused_before_they_fill_the_memory() -> None:
     rng = random.Random(1)
     letters = [chr(code) for code in range(0x4E00, 0x4E00 + 3000)]
@@ -113,8 +119,8 @@ def test_equal_choices_are_compiled_once() -> None:
             "the vocabulary cannot make the choice 'aÄö': it has no symbol for 'Ä' (U+00C4), 'ö' (U+00F6)",
         ),
         (
-            ["a" * 40_000],
-            "the table of the choices needs more than 32,767 states; use fewer or shorter choices",
+            ["a" * 32_768],
+            "the table of the choices needs more than 32,768 states; use fewer or shorter choices",
         ),
         (
             ["a" * 500_000],

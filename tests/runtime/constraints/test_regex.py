@@ -312,7 +312,7 @@ def test_an_expression_that_no_sequence_of_symbols_matches_is_refused() -> None:
 
 TOO_MANY = "has more than 10,000 characters and classes after its counted repetitions are written out"
 PARTS = "is too complex: its nested repetitions expand to too many parts"
-STATES = "needs more than 32,767 states"
+STATES = "needs more than 32,768 states"
 TABLE = "is too complex: a table of its states would be too large"
 
 

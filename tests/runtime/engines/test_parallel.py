@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import pytest
 from textgen_runtime.engines import _parallel
 from textgen_runtime.engines._parallel import run_parallel
+from textgen_runtime.engines.base import MAX_STEPS
 from textgen_runtime.engines.native import NativeEngine
 
 from tests.helpers.native_engines import KERNELS, content_of, engines, generate, texts_of
@@ -98,12 +99,12 @@ def test_an_interrupt_of_the_wait_does_not_end_it_and_is_raised_after_it(
 
 def test_other_threads_run_during_generate() -> None:
     """Another thread runs while one call generates a long chunk."""
-    native, _ = engines(59, 64, 1, KERNELS[0])
+    native, _ = engines(59, 256, 1, KERNELS[0])
     started, ticks, finished = threading.Event(), [0], threading.Event()
 
     def work() -> None:
         started.set()
-        generate(native, texts_of(native, 1), 200_000)
+        generate(native, texts_of(native, 1), MAX_STEPS)
         finished.set()
 
     thread = threading.Thread(target=work)
@@ -136,7 +137,7 @@ def test_no_task_runs_after_the_start_of_a_thread_fails() -> None:
     native._pools[os.getpid()] = pool
     texts = texts_of(native, 3)
     with pytest.raises(RuntimeError, match="can't start new thread"):
-        generate(native, texts, 20_000)
+        generate(native, texts, MAX_STEPS)
     positions = [text.copy().position for text in texts]
     pool.shutdown()
     assert [text.position for text in texts] == positions

@@ -1,11 +1,14 @@
 """Batches: lanes advance together, and each text is independent of the others."""
 
 import random
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime import Batch, Generation, Model
+from textgen_runtime import Batch, Generation, Model, Sampling
+from textgen_runtime.engines.base import MAX_STEPS
 
 from tests.helpers.paths import TINY
 
@@ -60,6 +63,66 @@ def test_a_lane_of_length_zero_ends_at_once(tiny: Model) -> None:
     assert not batch
     assert batch.advance() == []
     assert one.take(9) == start(tiny, 0).take(9)
+
+
+def test_a_chunk_may_be_longer_than_a_call_of_the_engine(tiny: Model) -> None:
+    """The memory of a call grows with its steps, so a batch makes several calls."""
+    length = 2 * MAX_STEPS + 5
+    batch, lanes = Batch(tiny), [start(tiny, 0), start(tiny, 0), tiny.start("abc", seed=1, match="(a|b){9}")]
+    for lane in lanes:
+        lane.keep_logprobs = True
+    for lane, limit in zip(lanes, (2**70, length - 2, 2**70), strict=True):
+        batch.add(lane, limit)
+    chunks = batch.advance(length)
+    assert [chunk.generation for chunk in chunks] == lanes
+    assert [(chunk.tokens, chunk.ending) for chunk in chunks] == [
+        (length, None),
+        (length - 2, "length"),
+        (9, "constraint"),
+    ]
+    assert list(batch) == lanes[:1]
+    assert chunks[0].text == start(tiny, 0).take(length)
+    assert [len(chunk.logprobs or ()) for chunk in chunks] == [length, length - 2, 9]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda generation: setattr(generation, "sampling", generation.sampling.replace(match="[abc]{4}")),
+        lambda generation: setattr(generation, "sampling", Sampling(temperature=1.0, stop=" ")),
+        lambda generation: generation.feed("dad"),
+        lambda generation: generation.reseed(5),
+        lambda generation: setattr(generation, "logits", np.arange(len(generation.logits))),
+        lambda generation: setattr(generation, "state", {n: a + 1 for n, a in generation.state.items()}),
+    ],
+    ids=["constraint", "no constraint", "feed", "seed", "logits", "state"],
+)
+@pytest.mark.parametrize("chunks", [0, 3])
+def test_a_change_begins_a_text_that_is_resampled_again(
+    tiny: Model, change: Callable[[Generation], Any], chunks: int
+) -> None:
+    """Nothing of the text was returned, so the change applies to all of it."""
+    batch = Batch(tiny)
+    generation = tiny.start("abc", seed=3, temperature=1.0, match="[^q]{20}", resample=5)
+    single = generation.copy()
+    batch.add(generation, 24)
+    assert [batch.advance(2)[0].text for _ in range(chunks)] == [""] * chunks
+    single.reseed(generation.seed, generation.substream, generation.drawn)
+    for each in (generation, single):
+        change(each)
+    assert batch.complete()[0] == single.take(24, finish=True)
+    assert generation.ending == single.ending
+
+
+def test_a_lane_that_is_removed_while_it_is_resampled_stands_at_its_start(tiny: Model) -> None:
+    batch, generation = Batch(tiny), tiny.start("abc", seed=3, match="[^q]{20}", resample=5)
+    before = generation.state
+    batch.add(generation, 24)
+    batch.advance(2)
+    batch.remove(generation)
+    assert all((generation.state[name] == before[name]).all() for name in before)
+    # A later text draws other random numbers.
+    assert generation.drawn == 2
 
 
 def test_add_and_remove_reject_invalid_lanes(tiny: Model) -> None:

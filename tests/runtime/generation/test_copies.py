@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Generation, Model
+from textgen_runtime.engines.base import Measurements
 from textgen_runtime.engines.opening import EngineName
 
 from tests.helpers.make_tiny_model import make_model
@@ -65,6 +66,7 @@ def test_a_copied_generation_is_independent(
     tiny: Model, make_copy: Callable[[Generation], Generation]
 ) -> None:
     original = tiny.start("abc", temperature=1.0, seed=8, substream=3)
+    original.measurements = Measurements(latencies=True)
     original.take(10)
     first, second = make_copy(original), make_copy(original)
     assert first.prompt == "abc"
@@ -73,6 +75,8 @@ def test_a_copied_generation_is_independent(
     first.logits[:] = -np.inf
     first.logits[3] = 0.0
     assert first.take(1) == tiny.tokenizer.symbols[3]
+    assert vars(second.measurements) == vars(original.measurements)
+    assert original.measurements.draws == 10
     third = make_copy(original)
     third.logits[:] = np.nan
     with pytest.raises(ValueError, match="read-only"):

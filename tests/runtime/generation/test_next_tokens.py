@@ -35,6 +35,15 @@ def test_the_next_tokens_show_filters_and_constraints(tiny: Model) -> None:
     assert constrained[2].draw_probability == 0
 
 
+def test_no_token_follows_a_complete_text(tiny: Model) -> None:
+    generation = tiny.start("abc", match="ad")
+    assert len(generation.top(3)) == 3
+    assert generation.take(9) == "ad"
+    assert generation.top(3) == []
+    generation.feed("a")
+    assert len(generation.top(3)) == 3
+
+
 def word_probabilities(model: Model, prefix: str, length: int) -> dict[str, float]:
     """The probability of each word of at most ``length`` letters after a prefix, by enumeration."""
     letters = [symbol for symbol in model.tokenizer.symbols if symbol.isalnum()]

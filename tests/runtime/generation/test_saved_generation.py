@@ -1,5 +1,6 @@
 """A saved generation continues exactly from its position, with the same model only."""
 
+import contextlib
 import io
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,7 @@ def test_a_saved_generation_goes_on_exactly(tiny: Model, tmp_path: Path, name: s
             "the sampling parameters cannot be used: top_p must be",
         ),
         ({"sampling": {"temperature": 0.5, "match": "(("}}, "the sampling parameters cannot be used: "),
+        ({"sampling": {"logit_bias": "a"}}, "the sampling parameters cannot be used: logit_bias must give"),
         ({"sampling": {"match": "a+"}}, "another version of textgen-onnx compiled the constraint"),
     ],
 )
@@ -181,6 +183,19 @@ def test_a_damaged_description_is_refused(
     with pytest.raises(SavedGenerationError, match=message) as caught:
         textgen.resume(tiny, path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:the stop text")
+@pytest.mark.parametrize("name", textgen.PARAMETERS)
+def test_any_value_of_a_parameter_is_refused_or_gives_a_text(tiny: Model, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "text.gen"
+    numbers = [None, True, -1, 5, 10**400, 1e308]
+    texts = ["", "a", "\ud800", "abc", "{}"]
+    lists = [[], [[]], ["a"], ["abc"], ["a", 1], [["a", 1]], [["a", {}]], [["a"], 1], [None]]
+    for value in [*numbers, *texts, *lists, {}, {"a": 1}, {"a": None}, {"\ud800": 1}, {"type": 5}]:
+        rewrite(tiny.start("abc", seed=4), path, sampling={name: value})
+        with contextlib.suppress(SavedGenerationError):
+            assert len(textgen.resume(tiny, path).take(3)) <= 3
 
 
 def test_the_description_states_the_parameters(tiny: Model, tmp_path: Path) -> None:

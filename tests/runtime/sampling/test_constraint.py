@@ -1,6 +1,7 @@
 """``Constraint`` allows the tokens that a naive walk through its table allows."""
 
 import copy
+import hashlib
 import math
 import pickle
 from array import array
@@ -121,6 +122,18 @@ def test_constraints_are_immutable_values_with_a_digest() -> None:
         assert clone.digest == constraint.digest
         assert clone.step(0, 0) == 1
         assert clone.step(0, 1) == -1
+
+
+@pytest.mark.parametrize(("states", "vocabulary"), [(1, 1), (8, 64), (3, 700)])
+def test_the_digest_is_the_hash_of_the_sizes_the_table_and_the_accepting_states(
+    states: int, vocabulary: int
+) -> None:
+    table = (np.arange(states * vocabulary, dtype=np.int16) * 7 % states).reshape(states, vocabulary)
+    parts = [np.array([states, vocabulary], "<i8"), table.astype("<i2"), np.ones(states, np.int8)]
+    constraint = Constraint(table, [True] * states)
+    assert constraint.digest == hashlib.sha256(b"".join([part.tobytes() for part in parts])).hexdigest()
+    # A large table is hashed only once.
+    assert constraint.digest is constraint.digest
 
 
 def test_the_digest_does_not_depend_on_how_dead_ends_are_written() -> None:

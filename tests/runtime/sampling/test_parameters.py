@@ -188,6 +188,12 @@ def test_a_schema_that_json_cannot_write_is_an_error(schema: dict[str, Any], mes
         ({"choices": "power"}, "choices must be a list of texts, not the text 'power'"),
         ({"logit_bias": {"e": "x"}}, "the logit_bias of 'e' must be a number, not 'x'"),
         ({"logit_bias": {5: 1.0}}, "a character of logit_bias must be text, not int"),
+        ({"logit_bias": 5}, "logit_bias must give each character a number, such as {'e': 1}, not 5"),
+        ({"logit_bias": "a"}, "logit_bias must give each character a number, such as {'e': 1}, not 'a'"),
+        (
+            {"logit_bias": [[[], 1]]},
+            "logit_bias must give each character a number, such as {'e': 1}, not [[[], 1]]",
+        ),
     ],
 )
 def test_a_parameter_of_the_wrong_type_is_named(options: dict[str, Any], message: str) -> None:
